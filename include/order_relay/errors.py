@@ -1,0 +1,87 @@
+"""Every error of the package, grouped by what must happen next.
+
+The group is what a caller chooses by; the message is for a person. A message says what was wrong, where, and what to
+do. It never carries a customer's data, a credential, or text that a vendor sent inside an order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+class OrderRelayError(Exception):
+    """Base of all errors that the package raises on purpose."""
+
+
+class RetryLater(OrderRelayError):
+    """A passing trouble: nothing was done, and the same step may be tried again after a while."""
+
+
+class Throttled(RetryLater):
+    """The far side asked us to slow down.
+
+    ``wait_s`` is the number of seconds it named (``Retry-After``), or ``None`` where it named none.
+    """
+
+    def __init__(self, message: str, wait_s: float | None = None) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s
+
+
+class WrongSetup(OrderRelayError):
+    """The set-up is wrong (setting, credential, address, ledger): trying again can not help, a person must mend it."""
+
+
+class SourceRefused(WrongSetup):
+    """The source refused our credentials. The pipeline rests until the connection has changed (accounts get locked)."""
+
+
+class BadAnswer(RetryLater):
+    """A source answered with something that is not what its documentation says; nothing of that answer was taken."""
+
+
+class OutcomeUnknown(OrderRelayError):
+    """A write was sent and nobody knows whether it took effect: look it up, never repeat it blindly."""
+
+
+class StaleRevision(OrderRelayError):
+    """Somebody else moved this row since it was read; read it again and decide anew."""
+
+
+class MoveRefused(OrderRelayError):
+    """A move that the state table does not allow: a defect of the caller, or a decision made on an outdated view."""
+
+
+class RunFailed(OrderRelayError):
+    """Raised by the report when a task of the run failed or the counting law is broken, so that the run is red."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One reason why a record was refused.
+
+    ``code`` is stable (snake_case, for filters and statistics), ``pointer`` a JSON pointer into the record (RFC 6901),
+    ``message`` plain words without any value of the record.
+    """
+
+    code: str
+    pointer: str
+    message: str
+
+
+class RecordRefused(OrderRelayError):
+    """One record can not be processed: it is quarantined with every ``Refusal``, and the run goes on."""
+
+    def __init__(self, refusals: list[Refusal]) -> None:
+        super().__init__("; ".join(f"{r.code} at {r.pointer or '/'}" for r in refusals))
+        self.refusals = refusals
+
+
+class HoldForPerson(OrderRelayError):
+    """One record needs a person's decision; ``reason`` is a stable code, ``until`` an optional reminder time (UTC)."""
+
+    def __init__(self, reason: str, until: datetime | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.until = until

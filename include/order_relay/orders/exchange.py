@@ -1,0 +1,110 @@
+"""Values that stages, vendors and the ledger hand to each other. No behaviour beyond their own consistency."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a run wants of a source. ``start``/``end`` (UTC) are for sources that can be asked by time."""
+
+    order_ids: tuple[str, ...] = ()
+    start: datetime | None = None
+    end: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedOrder:
+    """One order as a source offered it: parsed exactly (``Decimal`` for fractions). ``problem`` is a refusal code
+    found while reading (such as ``lone_surrogate``), or empty."""
+
+    document: Any
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """What the source said to the acknowledgement of one order number."""
+
+    accepted: bool
+    message: str = ""
+
+
+class Outcome(StrEnum):
+    """What an answer to a POST means for the order (the outcome table in ledger.md, "Sending")."""
+
+    IMPORTED = "imported"
+    REJECTED = "rejected"
+    IN_DOUBT = "in_doubt"
+    NOT_SENT = "not_sent"      # provably not stored: back to ready
+    THROTTLED = "throttled"    # back to ready, and everybody slows down
+    WRONG_SETUP = "wrong_setup"  # back to ready, and the pipeline stops
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The destination's answer to one POST, already classified.
+
+    ``status`` is 0 where no HTTP status was received. ``body`` is the answer's text, bounded, for the archive.
+    ``message`` is safe for logs: codes and our own words, never text of the answer.
+    """
+
+    outcome: Outcome
+    status: int = 0
+    oms_id: str = ""
+    code: str = ""
+    message: str = ""
+    body: str = field(default="", repr=False)
+    wait_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One row of a search at the destination. ``destination_key`` is empty where the row does not carry it."""
+
+    oms_id: str
+    destination_key: str
+    status: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The whole result of a search. ``complete`` only if every page was read and the total stayed the same."""
+
+    rows: tuple[Found, ...]
+    complete: bool
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """Who acts: stands on every event."""
+
+    pipeline: str
+    run: str
+    who: str = "run"
+
+
+@dataclass(frozen=True)
+class Policies:
+    """The business policies of a pipeline that decide about versions."""
+
+    resubmission: str = "review"     # review | import_as_new | ignore
+    unknown_base: str = "review"     # review | import
+    suffixed: str = "auto"           # auto | review
+    min_common_items: float = 0.5
+
+
+@dataclass(frozen=True)
+class MappingOverrides:
+    """What a pipeline's config adds to the vendors' own mapping files (same shape as those files)."""
+
+    source: Mapping[str, Any] = field(default_factory=dict)
+    destination: Mapping[str, Any] = field(default_factory=dict)
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -1,0 +1,72 @@
+"""The two ports that a vendor can fulfil, by shape. The stages know vendors through these and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from order_relay.orders.exchange import (
+    Acknowledgement,
+    Answer,
+    OfferedOrder,
+    Page,
+    Selection,
+)
+from order_relay.orders.judging import VendorFormat
+
+
+class Source(Protocol):
+    """Where orders are taken."""
+
+    account: str
+    """Which account this is, for binding the ledger: ``supercat:https://host/org``. No credentials."""
+
+    format: VendorFormat
+    """The vendor's JSON Schema and its mapping to the canonical order."""
+
+    def offers(self, selection: Selection) -> Iterator[OfferedOrder]:
+        """Stream what the source offers. Nothing may be used before the iterator has ended without an error.
+
+        Raises ``SourceRefused``, ``WrongSetup``, ``Throttled``, ``BadAnswer``, ``RetryLater``.
+        """
+
+    def acknowledge(self, order_numbers: Sequence[str]) -> dict[str, Acknowledgement]:
+        """Tell the source that these orders were taken over; the exact strings received. Missing keys: not answered.
+
+        Raises ``OutcomeUnknown`` where the request was sent and no usable answer came.
+        """
+
+
+class OmsSession(Protocol):
+    """An open, authenticated connection to the destination."""
+
+    async def send(self, payload: bytes, destination_key: str, *, not_after: float) -> Answer:
+        """POST one order, once, redirects off; start no request after ``not_after`` (``time.monotonic()`` seconds)."""
+
+    async def find_by_key(self, destination_keys: Sequence[str]) -> Page:
+        """All orders whose external id is among ``destination_keys`` (at most 100)."""
+
+    async def find_by_window(self, start: str, end: str) -> Page:
+        """All orders of the account created in [start, end], ISO 8601 UTC; every page is read."""
+
+
+class Destination(Protocol):
+    """Where orders are fulfilled."""
+
+    account: str
+    """Which account this is, for binding the ledger: ``shopatron:https://host/manufacturer``."""
+
+    format: VendorFormat
+    """The vendor's JSON Schema and the mapping from the canonical order to its payload."""
+
+    search_by: str
+    """``auto``, ``external_id``, ``window`` or ``none``."""
+
+    timeout_s: float
+    visible_after_s: float
+    connections: int
+    requests_per_s: float
+
+    def session(self, share: int) -> AbstractAsyncContextManager[OmsSession]:
+        """Open a session that uses one ``share``-th of the run's limits (``share`` >= 1)."""
