@@ -41,8 +41,19 @@ class Source(Protocol):
 class OmsSession(Protocol):
     """An open, authenticated connection to the destination."""
 
-    async def send(self, payload: bytes, destination_key: str, *, not_after: float) -> Answer:
-        """POST one order, once, redirects off; start no request after ``not_after`` (``time.monotonic()`` seconds)."""
+    async def turn(self, max_wait_s: float) -> None:
+        """Wait until the limits of this session (rate, a pause that the far side asked for) allow one more order.
+
+        Called before an order is claimed, so that no order waits under a lease. Raises ``Throttled`` with the seconds
+        still to wait where they are more than ``max_wait_s``.
+        """
+
+    async def send(self, payload: bytes, destination_key: str, *, not_after: float, attempt: int = 1) -> Answer:
+        """POST one order, once, redirects off; start no request after ``not_after`` (``time.monotonic()`` seconds).
+
+        ``attempt`` is the ledger's number of this attempt: a refusal on a later one does not prove that nothing is
+        stored. Raises nothing for what the far side does: every end of a request is an ``Answer``.
+        """
 
     async def find_by_key(self, destination_keys: Sequence[str]) -> Page:
         """All orders whose external id is among ``destination_keys`` (at most 100)."""
