@@ -1,0 +1,75 @@
+"""What the schemas' formats and number types mean, once for both validators."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import date, datetime
+from decimal import Decimal
+from ipaddress import AddressValueError, IPv4Address
+from typing import Any
+
+_DATE_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:?[0-9]{2})"
+)
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def is_date_time(value: Any) -> bool:
+    """ISO 8601 with an offset, a real moment. Accepts ``+0000`` besides ``+00:00``: vendors write both."""
+    if not isinstance(value, str):
+        return True
+    if not _DATE_TIME.fullmatch(value):
+        return False
+    try:
+        datetime.fromisoformat(value.upper())
+    except ValueError:
+        return False
+    return True
+
+
+def is_date(value: Any) -> bool:
+    """``YYYY-MM-DD``, a real day."""
+    if not isinstance(value, str):
+        return True
+    if not _DATE.fullmatch(value):
+        return False
+    try:
+        date.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
+
+
+def is_ipv4(value: Any) -> bool:
+    """Four decimal bytes with dots."""
+    if not isinstance(value, str):
+        return True
+    try:
+        IPv4Address(value)
+    except AddressValueError:
+        return False
+    return True
+
+
+FORMATS = {"date-time": is_date_time, "date": is_date, "ipv4": is_ipv4}
+"""Handed to both validators under these names."""
+
+
+def is_number(value: Any) -> bool:
+    """A finite JSON number; ``Decimal`` is how fractions are parsed."""
+    if isinstance(value, bool):
+        return False
+    if isinstance(value, Decimal):
+        return value.is_finite()
+    return isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
+
+
+def is_whole(value: Any) -> bool:
+    """A number without a fraction: 2, and 2.0 as well (JSON Schema knows no difference)."""
+    if not is_number(value):
+        return False
+    if isinstance(value, Decimal):
+        # An exponent of a million would make an integer of a million digits: look at the digits instead.
+        return value == value.to_integral_value()
+    return isinstance(value, int) or value.is_integer()

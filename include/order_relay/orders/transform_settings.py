@@ -1,0 +1,92 @@
+"""What a firm sets about the transformation. Light: no pandas, so that configuration can be checked at parse time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import AddressValueError, IPv4Address
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from order_relay.errors import WrongSetup
+from order_relay.orders.exchange import MappingOverrides
+from order_relay.orders.money import CURRENCIES
+
+STATUSES = ("SHIPPED", "READY", "CANCELLED")
+"""What ``orderStatus`` may be at import (page-shopatron.txt, "Required Parameters")."""
+
+
+class TransformSettings(BaseModel):
+    """What the destination demands and the source lacks, and what the vendors leave open.
+
+    ``customer_ip``: the shopper's public IPv4 address (page-shopatron.txt: not an internal one, not the web server's).
+    ``spread_unit``: whether the OMS reads ``shipping`` and ``itemTaxOverride`` per line or per unit (unknown).
+    ``ship_to_name``: where the recipient's name goes: ``names`` (firstName and lastName in the address, seen in a
+    client), ``address_line`` (the first address line) or ``custom_data``.
+    ``status_field``, ``status_values``: other spellings for the translated platform; an empty mapping means unchanged.
+    ``overrides``: additions to the vendors' mapping files, constants (payload path to value) and code tables.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    customer_ip: str
+    manufacturer_id: int = Field(ge=1, le=2**53)
+    catalog_id: int = Field(ge=0, le=2**53)
+    deployment: str = Field(default="order-relay", min_length=1, max_length=1000)
+    locale: str = Field(default="en-US", pattern=r"^[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?\z")
+    currency: str = "USD"
+    key_prefix: str = Field(default="", max_length=50)
+    order_status: Literal["SHIPPED", "READY", "CANCELLED"] = "READY"
+    assigned_location: str | None = Field(default=None, min_length=1)
+    use_inventory: bool | None = None
+    status_field: str = Field(default="orderStatus", min_length=1, max_length=100)
+    status_values: dict[str, str] = Field(default_factory=dict)
+    payment_type: str = Field(default="NO", min_length=1, max_length=20)
+    no_operation_type: str = Field(default="HI", min_length=1, max_length=20)
+    send_email: bool = False
+    spread_unit: Literal["per_line", "per_unit"] = "per_line"
+    ship_to_name: Literal["names", "address_line", "custom_data"] = "names"
+    shipping_type: str = Field(default="standard", min_length=1)
+    shipping_class: str = Field(default="Standard", min_length=1)
+    overrides: MappingOverrides = Field(default_factory=MappingOverrides)
+
+    @field_validator("customer_ip")
+    @classmethod
+    def _public(cls, value: str) -> str:
+        try:
+            address = IPv4Address(value)
+        except AddressValueError:
+            raise ValueError("must be an IPv4 address") from None
+        if not address.is_global or address.is_multicast:
+            raise ValueError("must be a public IPv4 address, not an internal or reserved one")
+        return value
+
+    @field_validator("currency")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in CURRENCIES:
+            raise ValueError("must be an ISO 4217 code such as USD")
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.status_values and self.order_status not in self.status_values:
+            raise ValueError("status_values has no entry for order_status")
+        return self
+
+    @property
+    def sent_status(self) -> str:
+        """The status as the destination spells it."""
+        return self.status_values.get(self.order_status, self.order_status)
+
+    @classmethod
+    def load(cls, values: Mapping[str, Any], where: str = "transform") -> TransformSettings:
+        """Build from plain values. Raises ``WrongSetup`` that names ``where``, each wrong key and what is allowed."""
+        try:
+            return cls.model_validate(dict(values))
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{'.'.join(map(str, item['loc'])) or 'settings'}: {item['msg'].removeprefix('Value error, ')}"
+                for item in error.errors(include_url=False, include_input=False)
+            )
+            raise WrongSetup(f"{where}: {problems}") from None
