@@ -1,0 +1,75 @@
+# `make demo` and `make test` need Python 3.11 and make, nothing else; everything goes into .venv
+PYTHON ?= python3
+SOURCE ?= supercat
+BIN := .venv/bin
+
+# Compiled modules save seconds in each Airflow process; this checkout's own package wins over any installed one.
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPATH := $(CURDIR)/include
+export PYTHON
+
+.PHONY: help setup demo ui test lint types imports compose docs-check docs unit integration airflow bench prove clean
+
+help:
+	@echo "make setup   install everything into .venv (the others call it)"
+	@echo "make demo    move simulated orders through real Airflow and account for each one"
+	@echo "make ui      Airflow's web interface with the simulated vendors, until Ctrl-C"
+	@echo "make test    lint, types, import rules and all tests"
+	@echo "make bench   the benchmarks, as a table"
+	@echo "make prove   the long profile of the fault suite, as a table"
+	@echo "make docs    write docs/dags.md anew"
+
+setup:
+	@scripts/setup.sh
+
+demo: setup
+	@$(BIN)/python scripts/demo.py --source $(SOURCE)
+
+ui: setup
+	@$(BIN)/python scripts/ui.py --source $(SOURCE)
+
+test: setup
+	@$(MAKE) --no-print-directory lint types imports compose docs-check unit integration airflow
+
+lint:
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types:
+	$(BIN)/mypy
+
+imports:
+	$(BIN)/lint-imports
+
+compose:
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml
+
+docs-check:
+	$(BIN)/python scripts/dag_page.py --check
+
+docs: setup
+	$(BIN)/python scripts/dag_page.py
+
+# No Airflow and no network in these: they are spread over two processes.
+unit:
+	$(BIN)/pytest -n 2 --ignore=tests/airflow --ignore=tests/end_to_end --ignore=tests/contract --ignore=tests/faults
+
+integration:
+	$(BIN)/pytest -n 2 $(wildcard tests/contract tests/faults)
+
+# One process: the first run of a DAG in a process costs eight seconds, later ones about one.
+airflow:
+	$(BIN)/pytest tests/airflow tests/end_to_end
+
+ifneq ($(wildcard benchmarks/run.py),)
+bench: setup
+	@$(BIN)/python benchmarks/run.py
+endif
+
+ifneq ($(wildcard tests/faults/prove.py),)
+prove: setup
+	@$(BIN)/python tests/faults/prove.py
+endif
+
+clean:
+	rm -rf .demo .ui build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

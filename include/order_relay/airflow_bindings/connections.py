@@ -1,0 +1,182 @@
+"""From Airflow's connections and variables to the plain values that the engine takes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Protocol
+
+from order_relay.connections import Connection
+from order_relay.errors import WrongSetup
+
+LEDGER_CONNECTION = "order_relay_ledger"
+BATCHES_VARIABLE = "order_relay_batches"
+SHARED_VARIABLE = "order_relay_batches_shared"
+STOP_VARIABLE = "order_relay_stop"
+
+_ONE_MACHINE = {"LocalExecutor", "SequentialExecutor", "DebugExecutor"}
+_TRUE = {"true", "1", "yes", "on", "t", "y"}
+
+
+class AirflowConnection(Protocol):
+    """What we read of an Airflow connection, whichever class the Airflow at hand uses for it."""
+
+    conn_type: str
+    host: str | None
+    login: str | None
+    password: str | None
+    schema: str | None
+    port: int | None
+
+    @property
+    def extra_dejson(self) -> dict[str, Any]:
+        """The extra field as an object."""
+
+
+def _raw(conn_id: str) -> AirflowConnection | None:
+    """Airflow's connection, or ``None`` where it is not defined anywhere."""
+    from airflow.sdk import BaseHook  # noqa: PLC0415
+    from airflow.sdk.exceptions import AirflowNotFoundException  # noqa: PLC0415
+
+    try:
+        found: AirflowConnection = BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        return None
+    return found
+
+
+def to_connection(conn_id: str, raw: AirflowConnection) -> Connection:
+    """Our value for an Airflow connection; extras that we do not know are kept."""
+    return Connection(
+        conn_id=conn_id,
+        host=raw.host or "",
+        login=raw.login or "",
+        password=raw.password or "",
+        schema=raw.schema or "",
+        port=raw.port,
+        extra=dict(raw.extra_dejson or {}),
+    )
+
+
+def connection(conn_id: str) -> Connection:
+    """Read a connection from Airflow. Raises ``WrongSetup`` where it is not defined."""
+    raw = _raw(conn_id)
+    if raw is None:
+        raise WrongSetup(
+            f"connection {conn_id!r} is not defined; add it in Airflow (Admin, Connections) "
+            f"or as AIRFLOW_CONN_{conn_id.upper()}"
+        )
+    return to_connection(conn_id, raw)
+
+
+def variable(name: str, default: str = "") -> str:
+    """An Airflow Variable as stripped text."""
+    from airflow.sdk import Variable  # noqa: PLC0415
+
+    value = Variable.get(name, default=default)
+    return str(value if value is not None else default).strip()
+
+
+def airflow_home() -> Path:
+    """``$AIRFLOW_HOME`` as Airflow itself resolves it."""
+    return Path(os.path.expandvars(os.environ.get("AIRFLOW_HOME", "~/airflow"))).expanduser().absolute()
+
+
+def executors() -> tuple[str, ...]:
+    """Class names of the configured executors: ``[core] executor`` may hold several, with teams, paths and aliases."""
+    from airflow.sdk.configuration import conf  # noqa: PLC0415
+
+    entries = str(conf.get("core", "executor")).replace("=", ",").replace(";", ",").split(",")
+    names = (entry.strip().rsplit(":", maxsplit=1)[-1].rsplit(".", maxsplit=1)[-1] for entry in entries)
+    return tuple(name for name in names if name.endswith("Executor"))
+
+
+def spreads(names: tuple[str, ...]) -> bool:
+    """Whether tasks may run on several machines. An executor that we do not know counts as one that spreads."""
+    return any(name not in _ONE_MACHINE for name in names)
+
+
+def ledger_url() -> str:
+    """The ledger's database URL (SQLAlchemy), from the optional connection ``order_relay_ledger``.
+
+    Default: SQLite under ``$AIRFLOW_HOME/order_relay/``. Raises ``WrongSetup`` for another type than PostgreSQL and
+    SQLite, and for SQLite where the executor spreads over machines (a file lock does not reach across them).
+    """
+    raw = _raw(LEDGER_CONNECTION)
+    kind = (raw.conn_type or "").lower() if raw else "sqlite"
+    if kind in ("postgres", "postgresql", "order_relay_ledger"):
+        return _postgres_url(to_connection(LEDGER_CONNECTION, raw))  # type: ignore[arg-type]
+    if kind != "sqlite":
+        raise WrongSetup(f"connection {LEDGER_CONNECTION!r}: type must be postgres or sqlite")
+    if spreads(executors()):
+        raise WrongSetup(
+            f"the ledger is SQLite, but the executor ({', '.join(executors())}) spreads over machines; "
+            f"define connection {LEDGER_CONNECTION!r} of type postgres"
+        )
+    path = (raw.host or raw.schema or "") if raw else ""
+    file = airflow_home() / (path or "order_relay/ledger.sqlite")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return f"sqlite:///{file}"
+
+
+def _postgres_url(conn: Connection) -> str:
+    """``postgresql+psycopg://...``; extras with text values (``sslmode`` and the like) become query parameters."""
+    from sqlalchemy.engine import URL  # noqa: PLC0415
+
+    if not conn.host or not conn.schema:
+        missing = "host" if not conn.host else "schema"
+        raise conn.wrong(missing, "is empty; a PostgreSQL ledger needs host, schema (database), login and password")
+    query = {str(k): str(v) for k, v in conn.extra.items() if isinstance(v, str | int) and not isinstance(v, bool)}
+    url = URL.create(
+        "postgresql+psycopg",
+        username=conn.login or None,
+        password=conn.password or None,
+        host=conn.host,
+        port=conn.port,
+        database=conn.schema,
+        query=query,
+    )
+    return url.render_as_string(hide_password=False)
+
+
+def store_url() -> str:
+    """The batch store's root, from the Variable ``order_relay_batches``; default under ``$AIRFLOW_HOME``.
+
+    Raises ``WrongSetup`` for a ``file://`` root where the executor spreads over machines, unless the Variable
+    ``order_relay_batches_shared`` is true: a person then states that every worker mounts the same volume there.
+    """
+    url = variable(BATCHES_VARIABLE)
+    if not url:
+        folder = airflow_home() / "order_relay" / "batches"
+        folder.mkdir(parents=True, exist_ok=True)
+        url = folder.as_uri()
+    if "://" not in url:
+        raise WrongSetup(
+            f"Variable {BATCHES_VARIABLE} is not a URL; give file:///path or s3://connection@bucket/prefix"
+        )
+    if url.startswith("file:") and spreads(executors()) and variable(SHARED_VARIABLE).lower() not in _TRUE:
+        raise WrongSetup(
+            f"the batch store is a local folder, but the executor ({', '.join(executors())}) spreads over machines; "
+            f"set Variable {BATCHES_VARIABLE} to an object store, or {SHARED_VARIABLE} to true where every worker "
+            "mounts the same volume"
+        )
+    return url
+
+
+def store_filesystem(url: str) -> tuple[str, Any]:
+    """Where a store URL names an Airflow connection (``s3://conn@bucket/prefix``): the URL without it, and the
+    fsspec file system that Airflow makes for that connection. Otherwise the URL as it is, and ``None``.
+    """
+    scheme, _, rest = url.partition("://")
+    authority = rest.partition("/")[0]
+    if scheme == "file" or "@" not in authority:
+        return url, None
+    from airflow.sdk import ObjectStoragePath  # noqa: PLC0415
+
+    return f"{scheme}://{rest.partition('@')[2]}", ObjectStoragePath(url).fs
+
+
+def stopped(pipeline: str) -> bool:
+    """Whether a person stopped this pipeline: Variable ``order_relay_stop`` is true, or names it (commas between)."""
+    text = variable(STOP_VARIABLE)
+    return text.lower() in _TRUE or pipeline in {name.strip() for name in text.split(",")}

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Installs everything into .venv. Does nothing when requirements and project file are those of the last time.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+unset PYTHONDONTWRITEBYTECODE
+
+python="${PYTHON:-python3}"
+stamp=.venv/.order-relay-ready
+wanted="$(cat requirements.txt requirements-dev.txt pyproject.toml | sha256sum | cut -d' ' -f1)"
+
+if [[ -x .venv/bin/python && -f "$stamp" && "$(cat "$stamp")" == "$wanted" ]]; then
+    exit 0
+fi
+
+if [[ ! -x .venv/bin/python ]]; then
+    "$python" -c 'import sys; sys.exit("Python 3.11 or later is needed, this is " + sys.version if sys.version_info < (3, 11) else 0)'
+    echo "Making .venv ..."
+    "$python" -m venv .venv || {
+        echo "Could not make a virtual environment. On Debian: apt-get install python3-venv" >&2
+        exit 1
+    }
+fi
+
+echo "Installing requirements (some minutes the first time) ..."
+.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+
+# Airflow starts many processes; without compiled modules each of them needs two to three times as long.
+echo "Compiling ..."
+.venv/bin/python -m compileall -q -j 0 .venv/lib >/dev/null 2>&1 || true
+
+echo "$wanted" >"$stamp"
+echo "Set up in .venv"
