@@ -1,0 +1,164 @@
+"""Whole objects in a file system: they appear complete or not at all, and survive a power cut once written."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import tempfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from order_relay.errors import RetryLater
+
+GZIP_LEVEL = 1
+"""Fast: orders compress to about a tenth already, and the time of a run counts for more than the last per cent."""
+TEMPORARY = ".part-of-"
+"""Names that begin so are unfinished; listings leave them out."""
+
+
+class StoreUnavailable(RetryLater):
+    """The batch store could not be written or read (disk full, network, rights). Nothing half-written is visible."""
+
+
+class BatchDamaged(RetryLater):
+    """An object is missing, cut off, or not what was written. The message names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """One written object: its name under the root, its lines, its stored size and the SHA-256 of what is stored."""
+
+    name: str
+    records: int
+    bytes: int
+    sha256: str
+
+
+class GzipSink:
+    """Compresses lines into an open binary file and sums what is stored. The result depends on the lines only."""
+
+    def __init__(self, target: IO[bytes]) -> None:
+        self._target = target
+        self._zip = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, 31)
+        self._sum = hashlib.sha256()
+        self.records = 0
+        self.bytes = 0
+
+    def line(self, text: bytes) -> None:
+        """Add one line; ``text`` must not hold a line break (JSON text never does)."""
+        self._store(self._zip.compress(text + b"\n"))
+        self.records += 1
+
+    def finish(self, name: str) -> ObjectInfo:
+        """Write what is left; the file itself stays the caller's to close."""
+        self._store(self._zip.flush())
+        return ObjectInfo(name, self.records, self.bytes, self._sum.hexdigest())
+
+    def _store(self, packed: bytes) -> None:
+        if packed:
+            self._target.write(packed)
+            self._sum.update(packed)
+            self.bytes += len(packed)
+
+
+class Place:
+    """Where one object goes: ``open`` gives a private file, ``commit`` makes it appear, ``abandon`` forgets it.
+
+    Local: a temporary neighbour, synced, renamed over the target, and the folder synced. Elsewhere: one single put.
+    """
+
+    def __init__(self, filesystem: Any, path: str, *, local: bool) -> None:
+        self._fs, self._path, self._local = filesystem, path, local
+        self._temporary = Path()
+
+    def open(self) -> IO[bytes]:
+        """A new private file to write into."""
+        if self._local:
+            target = Path(self._path)
+            _make_folders(target.parent)
+            self._temporary = target.parent / f"{TEMPORARY}{target.name}.{secrets.token_hex(6)}"
+            return self._temporary.open("xb")
+        handle, name = tempfile.mkstemp(prefix="order-relay-")
+        self._temporary = Path(name)
+        return os.fdopen(handle, "wb")
+
+    def commit(self, file: IO[bytes]) -> None:
+        """Close ``file`` and let the object appear. When this returns, it survives a power cut."""
+        if not self._local:
+            file.close()
+            self._fs.put_file(str(self._temporary), self._path)
+            self._temporary.unlink()
+            return
+        file.flush()
+        os.fsync(file.fileno())
+        file.close()
+        self._temporary.replace(self._path)
+        _sync_folder(Path(self._path).parent)
+
+    def abandon(self, file: IO[bytes]) -> None:
+        """Close and remove the private file."""
+        try:
+            file.close()
+        finally:
+            self._temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def telling(name: str, doing: str) -> Iterator[None]:
+    """Turn what the file system says into our own errors, naming the object."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise BatchDamaged(f"batch store: object {name!r} is missing") from None
+    except OSError as error:
+        what = error.strerror or type(error).__name__
+        raise StoreUnavailable(f"batch store: {doing} {name!r} failed: {what}") from error
+
+
+def lines_of(file: IO[bytes], name: str) -> Iterator[bytes]:
+    """The lines of a compressed object, without line breaks. Raises ``BatchDamaged`` at the first sign of damage."""
+    rest = b""
+    for block in _inflate(file, name):
+        *whole, rest = (rest + block).split(b"\n")
+        yield from whole
+    if rest:
+        raise BatchDamaged(f"batch store: object {name!r} ends in the middle of a line")
+
+
+def _inflate(file: IO[bytes], name: str) -> Iterator[bytes]:
+    unzip = zlib.decompressobj(31)
+    try:
+        while packed := file.read(1 << 18):
+            while packed:
+                yield unzip.decompress(packed, 1 << 20)
+                packed = unzip.unconsumed_tail
+            if unzip.unused_data:
+                raise BatchDamaged(f"batch store: object {name!r} holds more than was written")
+    except zlib.error:
+        raise BatchDamaged(f"batch store: object {name!r} can not be decompressed") from None
+    if not unzip.eof:
+        raise BatchDamaged(f"batch store: object {name!r} is cut off")
+
+
+def _make_folders(folder: Path) -> None:
+    """Create ``folder`` and its parents so that they, too, survive a power cut."""
+    if folder.is_dir():
+        return
+    _make_folders(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name != "posix":  # other systems can not open a folder for syncing
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

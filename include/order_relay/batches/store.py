@@ -1,0 +1,149 @@
+"""The batch store: named, compressed, checksummed objects under one root (``file://``, ``s3://``, ``gs://``, ...)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+import fsspec.core
+
+from order_relay.batches.objects import (
+    TEMPORARY,
+    BatchDamaged,
+    GzipSink,
+    ObjectInfo,
+    Place,
+    StoreUnavailable,
+    lines_of,
+    telling,
+)
+
+__all__ = ["BatchDamaged", "BatchStore", "ObjectInfo", "StoreUnavailable"]
+
+_NAME = re.compile(r"[A-Za-z0-9_=+@.~-]+(/[A-Za-z0-9_=+@.~-]+)*")
+
+
+class BatchStore:
+    """Objects under ``url``. ``filesystem`` is an fsspec file system, where the caller has one with credentials.
+
+    Every method may raise ``StoreUnavailable``; readers raise ``BatchDamaged``, which names the object.
+    """
+
+    def __init__(self, url: str, filesystem: Any = None) -> None:
+        if filesystem is None:
+            filesystem, root = fsspec.core.url_to_fs(url)
+        else:
+            root = filesystem._strip_protocol(url)  # fsspec has no public spelling of this
+        self.url = url
+        self._fs = filesystem
+        self._root = str(root).rstrip("/")
+        protocols = filesystem.protocol if isinstance(filesystem.protocol, tuple) else (filesystem.protocol,)
+        self.local = bool({"file", "local"} & set(protocols))
+
+    def write_jsonl(self, name: str, lines: Iterable[bytes]) -> ObjectInfo:
+        """Write ``lines`` (JSON texts without line breaks), compressed; the object appears complete or not at all."""
+        with self._new_object(name) as file:
+            sink = GzipSink(file)
+            for text in lines:
+                sink.line(text)
+            return sink.finish(name)
+
+    def read_jsonl(self, name: str, sha256: str | None = None) -> Iterator[bytes]:
+        """The lines of an object. With ``sha256`` the whole object is checked before the first line comes out."""
+        if sha256 is not None:
+            self._check_sum(name, sha256)
+        with telling(name, "reading"), self._fs.open(self._path(name), "rb") as file:
+            yield from lines_of(file, name)
+
+    def read_rows(self, name: str, rows: Collection[int], sha256: str | None = None) -> dict[int, bytes]:
+        """The given lines (counted from 0) of an object. Raises ``BatchDamaged`` where the object has not that many."""
+        wanted = set(rows)
+        found = {row: text for row, text in enumerate(self.read_jsonl(name, sha256)) if row in wanted}
+        if len(found) != len(wanted):
+            missing = min(wanted - found.keys())
+            raise BatchDamaged(f"batch store: object {name!r} has no line {missing}")
+        return found
+
+    def write_json(self, name: str, value: Any) -> ObjectInfo:
+        """Write a small document as JSON text."""
+        text = json.dumps(value, sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False)
+        return self.write_text(name, text + "\n")
+
+    def read_json(self, name: str, sha256: str | None = None) -> Any:
+        """A document that ``write_json`` wrote."""
+        if sha256 is not None:
+            self._check_sum(name, sha256)
+        try:
+            return json.loads(self.read_text(name))
+        except ValueError:
+            raise BatchDamaged(f"batch store: object {name!r} is not JSON") from None
+
+    def write_text(self, name: str, text: str) -> ObjectInfo:
+        """Write a text as UTF-8, uncompressed, for people to read."""
+        data = text.encode()
+        with self._new_object(name) as file:
+            file.write(data)
+        return ObjectInfo(name, 1, len(data), hashlib.sha256(data).hexdigest())
+
+    def read_text(self, name: str) -> str:
+        """A text that ``write_text`` wrote."""
+        with telling(name, "reading"), self._fs.open(self._path(name), "rb") as file:
+            data: bytes = file.read()
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            raise BatchDamaged(f"batch store: object {name!r} is not UTF-8 text") from None
+
+    def exists(self, name: str) -> bool:
+        """Whether an object stands under this name."""
+        with telling(name, "looking for"):
+            return bool(self._fs.exists(self._path(name)))
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        """The names under ``prefix`` (a folder), sorted; unfinished objects are left out."""
+        folder = self._path(prefix) if prefix else self._root
+        with telling(prefix, "listing"):
+            if not self._fs.exists(folder):
+                return
+            self._fs.invalidate_cache(folder)
+            found = sorted(str(path) for path in self._fs.find(folder))
+        for path in found:
+            name = path[len(self._root) :].lstrip("/")
+            if not name.rpartition("/")[2].startswith(TEMPORARY):
+                yield name
+
+    def remove(self, name: str) -> None:
+        """Remove one object; one that is not there is no error."""
+        with telling(name, "removing"):
+            if self._fs.exists(self._path(name)):
+                self._fs.rm_file(self._path(name))
+
+    def _path(self, name: str) -> str:
+        if not _NAME.fullmatch(name) or ".." in name.split("/"):
+            raise ValueError(f"not a name for the batch store: {name!r}")
+        return f"{self._root}/{name}"
+
+    @contextmanager
+    def _new_object(self, name: str) -> Iterator[IO[bytes]]:
+        """The one door through which objects come into being."""
+        with telling(name, "writing"):
+            place = Place(self._fs, self._path(name), local=self.local)
+            file = place.open()
+            try:
+                yield file
+                place.commit(file)
+            except BaseException:
+                place.abandon(file)
+                raise
+
+    def _check_sum(self, name: str, sha256: str) -> None:
+        found = hashlib.sha256()
+        with telling(name, "reading"), self._fs.open(self._path(name), "rb") as file:
+            while block := file.read(1 << 20):
+                found.update(block)
+        if found.hexdigest() != sha256:
+            raise BatchDamaged(f"batch store: object {name!r} is not what was written (checksum differs)")

@@ -1,0 +1,107 @@
+"""Batches of raw orders: written as a stream of parts, read back row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import asdict
+from typing import Any
+
+from order_relay.batches.manifest import Manifest
+from order_relay.batches.objects import BatchDamaged, ObjectInfo
+from order_relay.batches.store import BatchStore
+
+PART_RECORDS = 500
+PART_BYTES = 16 << 20
+"""A part closes after this many raw bytes even if it holds fewer orders, so that no part is a burden on memory."""
+
+
+def batch_prefix(pipeline: str, batch_id: str) -> str:
+    """Where a batch lies under the store's root."""
+    return f"{pipeline}/batches/{batch_id}"
+
+
+class BatchWriter:
+    """Writes one batch. Only the lines of the open part are in memory; nothing counts before ``close`` returned."""
+
+    def __init__(self, store: BatchStore, pipeline: str, batch_id: str) -> None:
+        self._store, self._pipeline = store, pipeline
+        self.prefix = batch_prefix(pipeline, batch_id)
+        self._parts: list[ObjectInfo] = []
+        self._lines: list[bytes] = []
+        self._size = 0
+
+    def add(self, text: bytes) -> tuple[int, int]:
+        """Append one order (JSON text without line breaks); where it will stand: part and row, counted from 0."""
+        if self._lines and (len(self._lines) >= PART_RECORDS or self._size + len(text) > PART_BYTES):
+            self._flush()
+        place = (len(self._parts), len(self._lines))
+        self._lines.append(text)
+        self._size += len(text)
+        return place
+
+    def close(self, identities: Iterable[str], facts: dict[str, Any] | None = None) -> Manifest:
+        """Write the last part, the identities (one line each) and, last of all, ``manifest.json`` with ``facts``."""
+        if self._lines:
+            self._flush()
+        listed = self._store.write_jsonl(f"{self.prefix}/identities.txt.gz", _one_line_each(identities))
+        records = sum(part.records for part in self._parts)
+        head = self._store.write_json(
+            f"{self.prefix}/manifest.json",
+            {
+                **(facts or {}),
+                "pipeline": self._pipeline,
+                "records": records,
+                "parts": [asdict(part) for part in self._parts],
+                "identities": asdict(listed),
+            },
+        )
+        size = sum(part.bytes for part in self._parts)
+        return Manifest("batch", self._pipeline, self.prefix, records, len(self._parts), head.sha256, size)
+
+    def abort(self) -> None:
+        """Forget the batch: what was written of it is removed."""
+        self._lines.clear()
+        for part in self._parts:
+            self._store.remove(part.name)
+
+    def _flush(self) -> None:
+        name = f"{self.prefix}/part-{len(self._parts):05d}.jsonl.gz"
+        self._parts.append(self._store.write_jsonl(name, self._lines))
+        self._lines, self._size = [], 0
+
+
+class BatchReader:
+    """Reads a closed batch back, each part checked against the sum in ``manifest.json``."""
+
+    def __init__(self, store: BatchStore, pipeline: str, batch_id: str, sha256: str | None = None) -> None:
+        self._store = store
+        self.prefix = batch_prefix(pipeline, batch_id)
+        self.facts: dict[str, Any] = store.read_json(f"{self.prefix}/manifest.json", sha256)
+
+    def rows(self, part: int, rows: Collection[int]) -> dict[int, bytes]:
+        """The orders that stand in these rows of a part. Raises ``BatchDamaged``."""
+        info = self._part(part)
+        return self._store.read_rows(info["name"], rows, info["sha256"])
+
+    def orders(self) -> Iterator[tuple[int, int, bytes]]:
+        """Every order of the batch with its part and row, in the order of the source."""
+        for number, info in enumerate(self.facts["parts"]):
+            for row, text in enumerate(self._store.read_jsonl(info["name"], info["sha256"])):
+                yield number, row, text
+
+    def identities(self) -> Iterator[str]:
+        """The source ids of the batch, in the order of the source."""
+        info = self.facts["identities"]
+        for text in self._store.read_jsonl(info["name"], info["sha256"]):
+            yield text.decode()
+
+    def _part(self, part: int) -> dict[str, Any]:
+        parts: list[dict[str, Any]] = self.facts["parts"]
+        if not 0 <= part < len(parts):
+            raise BatchDamaged(f"batch store: {self.prefix!r} has no part {part}")
+        return parts[part]
+
+
+def _one_line_each(identities: Iterable[str]) -> Iterator[bytes]:
+    for identity in identities:
+        yield identity.replace("\n", " ").encode()
