@@ -1,0 +1,183 @@
+"""The last stage: what the run did, what waits for a person, and whether the books balance.
+
+The report holds counts, stable codes and names of objects, never a customer's data: it goes into the task's log, into
+Airflow's notes and asset events, and into the batch store as Markdown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from order_relay.batches.store import BatchDamaged
+from order_relay.batches.writer import BatchReader
+from order_relay.pipeline.report_text import as_markdown, as_text
+
+if TYPE_CHECKING:
+    from order_relay.batches.store import BatchStore
+    from order_relay.ledger import Ledger
+    from order_relay.orders.exchange import RunContext
+
+# States in which an order needs no one: everything else is work, of the next run or of a person.
+SETTLED = ("imported", "superseded", "discarded")
+
+_IDENTITIES_AT_ONCE = 2_000
+_FACTS_LIMIT = 1_900
+
+
+@dataclass(frozen=True)
+class StageTime:
+    """How long one stage took (seconds) and how many records it handed on."""
+
+    name: str
+    seconds: float
+    records: int = 0
+
+
+@dataclass(frozen=True)
+class Books:
+    """What the ledger says, of a whole pipeline or of one run."""
+
+    received: int = 0
+    states: Mapping[str, int] = field(default_factory=dict)
+    reasons: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    acknowledged: int = 0
+
+    @classmethod
+    def of(cls, counts: Mapping[str, Any]) -> Books:
+        """From ``Ledger.counts``."""
+        return cls(
+            received=counts["received"],
+            states={str(state): number for state, number in counts["states"].items() if number},
+            reasons={(str(state), str(why)): number for (state, why), number in counts["reasons"].items() if number},
+            acknowledged=counts["acknowledged"],
+        )
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that the report shows."""
+
+    pipeline: str
+    run: str
+    whole: Books
+    this_run: Books
+    stages: tuple[StageTime, ...] = ()
+    notes: Mapping[str, int] = field(default_factory=dict)
+    breaches: tuple[str, ...] = ()
+    failed_tasks: tuple[str, ...] = ()
+    checked_batches: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """The sum of the stages' times; stages run one after the other."""
+        return sum(stage.seconds for stage in self.stages)
+
+    @property
+    def orders_per_s(self) -> float:
+        """Submissions that this run received per second of its stages; 0 where nothing was measured."""
+        return self.this_run.received / self.seconds if self.seconds else 0.0
+
+
+@dataclass(frozen=True)
+class ReportResult:
+    """The report in its forms. ``facts`` is flat, under 2 kB and free of customer data: for XCom and asset events."""
+
+    markdown: str
+    text: str
+    facts: dict[str, int | float | str]
+    breaches: list[str]
+    name: str = ""
+
+
+def write_report(
+    ctx: RunContext,
+    ledger: Ledger,
+    store: BatchStore,
+    *,
+    stages: Sequence[StageTime] = (),
+    batch_id: str | None = None,
+    notes: Mapping[str, int] | None = None,
+    failed_tasks: Sequence[str] = (),
+    full: bool = False,
+) -> ReportResult:
+    """Count, check the law, and leave ``{pipeline}/runs/{run}/report.md`` in the batch store.
+
+    ``batch_id`` is the batch that this run archived, if any: its identities are compared with the ledger. ``full``
+    compares those of every batch of the pipeline. Raises nothing for a broken law: ``breaches`` tells, and the caller
+    makes the run red.
+    """
+    whole, this_run = ledger.counts(ctx.pipeline), ledger.counts(ctx.pipeline, ctx.run)
+    batches = batch_ids(ledger, ctx.pipeline) if full else [batch_id] if batch_id else []
+    report = Report(
+        pipeline=ctx.pipeline,
+        run=ctx.run,
+        whole=Books.of(whole),
+        this_run=Books.of(this_run),
+        stages=tuple(stages),
+        notes=dict(notes if notes is not None else this_run.get("notes", {})),
+        breaches=(*ledger.law(ctx.pipeline), *check_archive(ledger, store, ctx.pipeline, batches)),
+        failed_tasks=tuple(failed_tasks),
+        checked_batches=len(batches),
+    )
+    markdown = as_markdown(report)
+    name = f"{ctx.pipeline}/runs/{ctx.run}/report.md"
+    store.write_text(name, markdown)
+    return ReportResult(markdown, as_text(report), facts_of(report), list(report.breaches), name)
+
+
+def batch_ids(ledger: Ledger, pipeline: str, run: str | None = None) -> list[str]:
+    """The ids of the closed batches of a pipeline, of one run or of all."""
+    return [str(row["batch_id"]) for row in ledger.batches(pipeline) if run in {None, row["run"]}]
+
+
+def check_archive(ledger: Ledger, store: BatchStore, pipeline: str, batches: Iterable[str]) -> list[str]:
+    """The archive's side of the counting law: each identity of these batches is a submission of the ledger."""
+    return [breach for batch in batches for breach in _archive_breaches(ledger, store, pipeline, batch)]
+
+
+def _archive_breaches(ledger: Ledger, store: BatchStore, pipeline: str, batch: str) -> list[str]:
+    """Identities of one archived batch that the ledger does not have; a list that can not be read is a breach too."""
+    try:
+        identities = BatchReader(store, pipeline, batch).identities()
+        missing = sum(len(ledger.identities(pipeline, ids)) for ids in _slices(identities))
+    except BatchDamaged as damage:
+        return [f"batch {batch}: {damage}"]
+    return [f"batch {batch}: {missing} archived identities are not in the ledger"] if missing else []
+
+
+def _slices(identities: Iterable[str]) -> Iterator[list[str]]:
+    """So many at a time as the ledger takes in one question."""
+    rest = iter(identities)
+    while part := list(islice(rest, _IDENTITIES_AT_ONCE)):
+        yield part
+
+
+def facts_of(report: Report) -> dict[str, int | float | str]:
+    """The report as a flat dict of counts, under 2 kB."""
+    facts: dict[str, int | float | str] = {
+        "pipeline": report.pipeline,
+        "run": report.run[:200],
+        "received": report.whole.received,
+        "acknowledged": report.whole.acknowledged,
+        "breaches": len(report.breaches),
+        "balanced": "no" if report.breaches else "yes",
+        "failed_tasks": len(report.failed_tasks),
+        "run_received": report.this_run.received,
+        "run_acknowledged": report.this_run.acknowledged,
+        "seconds": round(report.seconds, 1),
+        "orders_per_s": round(report.orders_per_s, 1),
+    }
+    facts |= {f"state_{state}": number for state, number in sorted(report.whole.states.items())}
+    facts |= {f"run_{state}": number for state, number in sorted(report.this_run.states.items())}
+    # Reasons are added while they fit: the most frequent say the most.
+    size = sum(len(str(k)) + len(str(v)) + 8 for k, v in facts.items())
+    for (state, why), number in sorted(report.whole.reasons.items(), key=lambda item: -item[1]):
+        name = f"{state}.{why}"
+        size += len(name) + len(str(number)) + 8
+        if size > _FACTS_LIMIT:
+            break
+        facts[name] = number
+    return facts
