@@ -1,0 +1,153 @@
+"""What an answer to ``importOrder`` means for the order: the outcome table, in one place and pure.
+
+The table is total: every status from 100 to 599, with any body, gives an outcome, and what is not listed is in doubt.
+Facts of the vendor stand behind few rows only (the meaning of 401 and 403: page "Authentication"; the gateway's
+throttling: generic Mashery pages; the status code list). The shape of a success and of an error body is assumed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import msgspec
+
+from order_relay.orders.exchange import Answer, Outcome
+
+KEPT_BYTES = 16_384
+"""So much of an answer's body goes into the archive."""
+
+MAX_WAIT_S = 86_400.0
+"""A longer ``Retry-After`` than a day is read as a day (a daily quota is the longest limit known of such gateways)."""
+
+IMPORTED_STATUSES = frozenset({200, 201})
+REFUSED_STATUSES = frozenset({400, 422})
+SETUP_STATUSES = frozenset({404, 405})
+CREDENTIAL_STATUSES = frozenset({401, 403})
+
+_THROTTLE_CODE = re.compile(r"OVER_(QPS|RATE|LIMIT)", re.IGNORECASE)
+_OMS_CODE = re.compile(rb'"(?:code|errorCode|statusCode)"\s*:\s*"?(5\d{3})\b')
+_NOT_THERE = re.compile(r"(?:\bnot|n't|\bno|\bnon)[\s-]*(?:yet\s+)?(?:exist|already)\w*", re.IGNORECASE)
+_NAMES_EXISTING = re.compile(r"duplicat|\balready\b|\bexist(?:s|ing|ed)\b|\bunique", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What could be read from a success's body: the OMS's order id, and the external id that it repeats (or empty)."""
+
+    oms_id: str = ""
+    destination_key: str = ""
+
+
+def classify(
+    status: int, headers: Mapping[str, str], body: bytes, *, attempt: int = 1, destination_key: str = ""
+) -> Answer:
+    """The meaning of one complete answer. ``headers`` must be case-insensitive; ``body`` is what was read of it."""
+    outcome, message = _decide(status, headers, body, attempt, destination_key)
+    oms_id = read_success(body).oms_id if outcome is Outcome.IMPORTED else ""
+    wait_s = retry_after_s(headers) if outcome is Outcome.THROTTLED else None
+    kept = body[:KEPT_BYTES].decode("utf-8", "replace") if body else ""
+    code = "" if outcome is Outcome.IMPORTED else oms_code(body)
+    return Answer(outcome, status, oms_id, code, message, kept, wait_s)
+
+
+def _decide(
+    status: int, headers: Mapping[str, str], body: bytes, attempt: int, destination_key: str
+) -> tuple[Outcome, str]:
+    if status in IMPORTED_STATUSES:
+        return _decide_success(status, body, destination_key)
+    if is_throttle(status, headers):
+        return Outcome.THROTTLED, f"HTTP {status}: asked to slow down"
+    if status in CREDENTIAL_STATUSES:
+        return Outcome.WRONG_SETUP, f"HTTP {status}: the API key or the token was refused"
+    if status in REFUSED_STATUSES:
+        return _decide_refusal(status, body, attempt)
+    if status in SETUP_STATUSES or 300 <= status <= 399:
+        return Outcome.WRONG_SETUP, f"HTTP {status}: importOrder is not at this base URL (redirects are not followed)"
+    return Outcome.IN_DOUBT, f"HTTP {status}: does not tell whether the order was stored"
+
+
+def _decide_success(status: int, body: bytes, destination_key: str) -> tuple[Outcome, str]:
+    reading = read_success(body)
+    if not reading.oms_id:
+        return Outcome.IN_DOUBT, f"HTTP {status} without an order id"
+    if destination_key and reading.destination_key and reading.destination_key != destination_key:
+        return Outcome.IN_DOUBT, f"HTTP {status} that speaks of another order"
+    return Outcome.IMPORTED, ""
+
+
+def _decide_refusal(status: int, body: bytes, attempt: int) -> tuple[Outcome, str]:
+    if attempt > 1:
+        return Outcome.IN_DOUBT, f"HTTP {status} on attempt {attempt}: an earlier one may have been stored"
+    if names_existing(body):
+        return Outcome.IN_DOUBT, f"HTTP {status} that names an existing order"
+    return Outcome.REJECTED, f"HTTP {status}: the OMS refused the order"
+
+
+def is_throttle(status: int, headers: Mapping[str, str]) -> bool:
+    """429; or a 403 of the gateway that says so (``X-Mashery-Error-Code`` over a rate, or any ``Retry-After``)."""
+    if status == 429:
+        return True
+    if status != 403:
+        return False
+    return bool(_THROTTLE_CODE.search(headers.get("X-Mashery-Error-Code", ""))) or "Retry-After" in headers
+
+
+def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+    """Seconds of a ``Retry-After`` header (a number or an HTTP date); ``None`` where absent or unreadable."""
+    text = headers.get("Retry-After", "").strip()
+    if not text:
+        return None
+    if re.fullmatch(r"\d{1,9}(\.\d{1,6})?", text):
+        return min(float(text), MAX_WAIT_S)
+    try:
+        until = parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return None
+    if until.tzinfo is None:
+        until = until.replace(tzinfo=UTC)
+    seconds = (until - (now or datetime.now(UTC))).total_seconds()
+    return min(max(seconds, 0.0), MAX_WAIT_S)
+
+
+def read_success(body: bytes) -> Reading:
+    """The ids of a success's body: ``orderID``, a positive integer or its digits as a string. Anything else: empty."""
+    try:
+        document: Any = msgspec.json.decode(body)
+    except (ValueError, RecursionError):
+        return Reading()
+    if not isinstance(document, dict):
+        return Reading()
+    key = document.get("externalOrderID")
+    return Reading(order_id(document.get("orderID")), key if isinstance(key, str) else "")
+
+
+def order_id(value: object) -> str:
+    """An OMS order id as digits, or empty where ``value`` is none (``true`` and ``0`` are none)."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value) if value > 0 else ""
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,30}", value) and value.strip("0"):
+        return value
+    return ""
+
+
+def oms_code(body: bytes) -> str:
+    """The OMS's own code (5xxx) where the body shows one: for a person; nothing is decided by it."""
+    found = _OMS_CODE.search(body[:KEPT_BYTES])
+    return found.group(1).decode() if found else ""
+
+
+def names_existing(body: bytes) -> bool:
+    """Whether a refusal speaks of an order that exists: by its words, or by carrying an order id.
+
+    How the vendor refuses a second import is not documented; the words are assumed, and broad on purpose, since a
+    refusal taken for "exists" costs a look-up, and the opposite mistake costs an order.
+    """
+    if read_success(body).oms_id:
+        return True
+    text = body[:KEPT_BYTES].decode("utf-8", "replace")
+    return bool(_NAMES_EXISTING.search(_NOT_THERE.sub(" ", text)))

@@ -1,0 +1,194 @@
+"""Reading orders back: every page of a search, and an honest word on whether the result is the whole truth.
+
+Sources: page "Search for Order" for ``manufacturerID``, ``perPage`` (at most 100), ``page`` and lists joined by commas;
+page "Status Codes" for 5016; public client code for the envelope ``totalCount``/``collection`` and for an empty body
+where nothing matches. **Assumed**: ``externalOrderID`` as a parameter, pages counted from 1, the names of the date
+parameters. An absence may be believed only on ``Page.complete``, so whatever is odd makes a page incomplete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import msgspec
+
+from order_relay.orders.exchange import Found, Page
+from order_relay.vendors.shopatron.outcomes import order_id
+
+PER_PAGE = 100
+MOST_PAGES = 1000
+MOST_SINGLE_READS = 50
+MOST_KEYS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer to a GET. ``status`` is 0 where no answer came."""
+
+    status: int
+    body: bytes = b""
+
+
+class Reader(Protocol):
+    """What a search needs of a session."""
+
+    async def get(self, path: str, query: Mapping[str, str]) -> Reply:
+        """GET below the base URL; raises ``WrongSetup`` or ``Throttled``, never for a failed answer."""
+
+
+@dataclass
+class _Reading:
+    """The pages read so far, and the first thing that was odd about them."""
+
+    total: int | None = None
+    rows: dict[str, Found] = field(default_factory=dict)
+    problem: str = ""
+
+    @property
+    def finished(self) -> bool:
+        return bool(self.problem) or (self.total is not None and len(self.rows) >= self.total)
+
+    def page(self) -> Page:
+        return Page(tuple(self.rows.values()), complete=not self.problem, problem=self.problem)
+
+
+async def find_by_key(reader: Reader, manufacturer_id: int, keys: Sequence[str]) -> Page:
+    """All orders with one of these external ids (at most 100). Rows of other orders mean an ignored parameter."""
+    if not keys or len(keys) > MOST_KEYS:
+        raise ValueError(f"1 to {MOST_KEYS} keys can be searched at once")
+    if any("," in key for key in keys):
+        return Page((), complete=False, problem="key_not_searchable")
+    query = {"externalOrderID": ",".join(keys), "manufacturerID": str(manufacturer_id)}
+    return await _read_all(reader, query, frozenset(keys))
+
+
+async def find_by_window(
+    reader: Reader, manufacturer_id: int, names: tuple[str, str], start: str, end: str
+) -> Page:
+    """All orders of the account dated in [start, end]; ``names`` are the two date parameters."""
+    query = {"manufacturerID": str(manufacturer_id), names[0]: start, names[1]: end}
+    return await _read_all(reader, query, None)
+
+
+async def _read_all(reader: Reader, query: Mapping[str, str], wanted: frozenset[str] | None) -> Page:
+    reading = _Reading()
+    for number in range(1, MOST_PAGES + 1):
+        reply = await reader.get("order/", {**query, "perPage": str(PER_PAGE), "page": str(number)})
+        rows = _take(reading, reply)
+        if wanted is not None and not reading.problem and _foreign(rows, wanted):
+            reading.problem = "parameter_ignored"
+        if reading.finished:
+            break
+    else:
+        reading.problem = "too_many_pages"
+    await _complete_keys(reader, reading)
+    return reading.page()
+
+
+def _foreign(rows: list[Found], wanted: frozenset[str]) -> bool:
+    return any(row.destination_key and row.destination_key not in wanted for row in rows)
+
+
+def _take(reading: _Reading, reply: Reply) -> list[Found]:
+    """Add one page to the reading, or note why it can not be trusted. Returns the page's rows."""
+    if reply.status != 200:
+        reading.problem = status_problem(reply.status)
+        return []
+    if not reply.body.strip():  # "no match" of a public client's experience; in the middle of a search it is a fault
+        if reading.total:
+            reading.problem = "page_missing"
+        else:
+            reading.total = 0
+        return []
+    envelope = _envelope(reply.body)
+    if envelope is None:
+        reading.problem = "answer_not_understood"
+        return []
+    total, rows = envelope
+    if reading.total is not None and total != reading.total:
+        reading.problem = "total_changed"
+    elif any(row.oms_id in reading.rows for row in rows):
+        reading.problem = "pages_shifted"
+    elif not rows and total > len(reading.rows):
+        reading.problem = "page_missing"
+    reading.total = total
+    reading.rows.update((row.oms_id, row) for row in rows)
+    if not reading.problem and len(reading.rows) > total:
+        reading.problem = "total_wrong"
+    return rows
+
+
+def status_problem(status: int) -> str:
+    """A stable word for a search that was not answered by 200. A 400 says "not supported", never "nothing there"."""
+    if status == 0:
+        return "unreachable"
+    return "unsupported" if status == 400 else f"http_{status}"
+
+
+def _envelope(body: bytes) -> tuple[int, list[Found]] | None:
+    """``totalCount`` and the rows of one page; ``None`` where the body is anything else or two rows are one order."""
+    try:
+        document: Any = msgspec.json.decode(body)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(document, dict):
+        return None
+    total, collection = document.get("totalCount"), document.get("collection")
+    if isinstance(total, bool) or not isinstance(total, int) or total < 0:
+        return None
+    if collection is None and total == 0:
+        collection = []
+    if not isinstance(collection, list):
+        return None
+    rows = [found(row) for row in collection]
+    if not all(row.oms_id for row in rows) or len({row.oms_id for row in rows}) != len(rows):
+        return None
+    return total, rows
+
+
+def found(row: object) -> Found:
+    """One order of a search or of Get Order. Empty texts where it does not tell."""
+    if not isinstance(row, dict):
+        return Found("", "")
+    status = row.get("orderStatus", row.get("status"))
+    return Found(
+        order_id(row.get("orderID")),
+        _key(row.get("externalOrderID")),
+        as_written(status) if isinstance(status, str) else "",
+    )
+
+
+def _key(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
+
+
+def as_written(status: str) -> str:
+    """A status as import writes it: reads spell CANCELED what import spells CANCELLED."""
+    return "CANCELLED" if status.upper() == "CANCELED" else status.upper()
+
+
+async def _complete_keys(reader: Reader, reading: _Reading) -> None:
+    """Rows without an external id are read one by one; one that stays without makes the result incomplete."""
+    bare = [row for row in reading.rows.values() if not row.destination_key]
+    for row in bare[:MOST_SINGLE_READS]:
+        one = await get_order(reader, row.oms_id)
+        if one is not None and one.destination_key:
+            reading.rows[row.oms_id] = one
+    if not reading.problem and not all(row.destination_key for row in reading.rows.values()):
+        reading.problem = "rows_without_key"
+
+
+async def get_order(reader: Reader, oms_id: str) -> Found | None:
+    """One order by its OMS id, or ``None`` where it was not answered as documented (page "Get Order")."""
+    reply = await reader.get(f"order/{oms_id}", {})
+    if reply.status != 200:
+        return None
+    try:
+        row = found(msgspec.json.decode(reply.body))
+    except (ValueError, RecursionError):
+        return None
+    return row if row.oms_id == oms_id else None

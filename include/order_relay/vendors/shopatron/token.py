@@ -1,0 +1,123 @@
+"""The OAuth2 token of the OMS: fetched with client credentials, shared by all workers, renewed before it expires.
+
+Source: page "Authentication" (form body, Basic auth, lifetime in the answer, normally an hour; a new token is to be
+tried after a 401 or a 403). The keys of the answer are those that public clients read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from order_relay.errors import RetryLater, Throttled, WrongSetup
+from order_relay.vendors.shopatron.outcomes import is_throttle, retry_after_s
+
+DEFAULT_LIFETIME_S = 3600.0
+"""Assumed where the answer states no lifetime ("normally one hour")."""
+
+MARGIN_S = 60.0
+"""A token is renewed so long before its end, or after nine tenths of a short life."""
+
+_MAX_ANSWER = 65_536
+
+
+class TokenStore:
+    """One token for all workers of a session. Only one renewal is under way at a time."""
+
+    def __init__(
+        self,
+        http: aiohttp.ClientSession,
+        url: str,
+        key: str,
+        secret: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._http = http
+        self._url = url
+        self._auth = aiohttp.BasicAuth(key, secret, encoding="utf-8")
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._token = ""
+        self._renew_at = 0.0
+
+    def fresh(self) -> str:
+        """The token if it is good for a while yet, else empty: the cheap way for the common case."""
+        return self._token if self._clock() < self._renew_at else ""
+
+    async def get(self) -> str:
+        """The token, renewed if it is about to expire. Raises ``WrongSetup``, ``Throttled`` or ``RetryLater``."""
+        return self.fresh() or await self._renew(stale="")
+
+    async def replace(self, refused: str) -> str:
+        """A token other than ``refused``, fetched unless another worker did so meanwhile. Raises as ``get``."""
+        return await self._renew(stale=refused)
+
+    async def _renew(self, stale: str) -> str:
+        async with self._lock:
+            if self.fresh() and self._token != stale:
+                return self._token
+            asked_at = self._clock()
+            token, lifetime = await self._fetch()
+            self._token = token
+            self._renew_at = asked_at + max(lifetime - MARGIN_S, lifetime * 0.9)
+            return token
+
+    async def _fetch(self) -> tuple[str, float]:
+        headers = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
+        form = {"grant_type": "client_credentials"}
+        try:
+            async with self._http.post(
+                self._url, data=form, headers=headers, auth=self._auth, allow_redirects=False
+            ) as response:
+                return read_token(response.status, response.headers, await bounded(response, _MAX_ANSWER))
+        except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+            raise RetryLater(f"the token address could not be reached ({type(exc).__name__})") from exc
+
+
+def read_token(status: int, headers: Mapping[str, str], body: bytes) -> tuple[str, float]:
+    """Token and lifetime in seconds from an answer of the token address.
+
+    Raises ``WrongSetup`` where our credentials or the address are refused, ``Throttled``, or ``RetryLater``.
+    """
+    if is_throttle(status, headers):
+        raise Throttled("the token address asked to slow down", retry_after_s(headers))
+    if status >= 500 or status == 408:
+        raise RetryLater(f"the token address answered HTTP {status}")
+    if status not in (200, 201):
+        raise WrongSetup(f"the token address answered HTTP {status}: check token_url, API key and client secret")
+    try:
+        document: Any = msgspec.json.decode(body)
+    except (ValueError, RecursionError):
+        raise RetryLater("the token address answered with something that is not JSON") from None
+    token = document.get("access_token") if isinstance(document, dict) else None
+    if not isinstance(token, str) or not token or not token.isascii() or not token.isprintable():
+        raise RetryLater("the token address answered without a usable access_token")
+    return token, _lifetime(document.get("expires_in"))
+
+
+def _lifetime(stated: object) -> float:
+    """``expires_in`` as a number or as its digits; the documented hour where it is neither."""
+    if isinstance(stated, str) and stated.isascii() and stated.isdigit():
+        stated = int(stated[:9])
+    if isinstance(stated, bool) or not isinstance(stated, int | float) or not 0 < stated < 1e9:
+        return DEFAULT_LIFETIME_S
+    return float(stated)
+
+
+async def bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """The body up to ``limit`` bytes. What lies beyond is not read, and the connection is then not used again."""
+    length = response.content_length
+    if length is not None and length <= limit and "Content-Encoding" not in response.headers:
+        return await response.read()
+    parts = bytearray()
+    while len(parts) <= limit and (more := await response.content.read(limit + 1 - len(parts))):
+        parts += more
+    if len(parts) > limit:
+        response.close()
+        del parts[limit:]
+    return bytes(parts)
