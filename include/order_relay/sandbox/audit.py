@@ -1,0 +1,135 @@
+"""What the vendors saw: the sandbox's own book of offers, imports, acknowledgements and requests.
+
+It is the judge of the package's promise (each order once, nothing acknowledged early) and shares no code with it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True)
+class Offer:
+    """One order as a source offers it. ``external_id`` is the key under which the OMS should come to know it;
+    ``rank`` orders the versions of a lineage (the highest is the newest)."""
+
+    source: str
+    number: str
+    source_id: str
+    lineage: str
+    rank: int | None
+    external_id: str
+    total: int | str | None
+    kind: str
+    acknowledged: bool = False
+
+
+@dataclass(slots=True)
+class ImportRecord:
+    """One external id at the OMS: a second entry in ``order_ids`` is a doubled order."""
+
+    order_ids: list[int] = field(default_factory=list)
+    totals: list[int | str] = field(default_factory=list)
+    posts: int = 0
+
+
+class Audit:
+    """Counts and lists; ``report()`` is what ``GET /_audit`` answers."""
+
+    def __init__(self) -> None:
+        self.offers: list[Offer] = []
+        self._lineages: dict[tuple[str, str], list[Offer]] = defaultdict(list)
+        self.imports: dict[str, ImportRecord] = {}
+        self.early: list[str] = []
+        self.requests: dict[str, Counter[str]] = defaultdict(Counter)
+        self.login_failures: Counter[str] = Counter()
+        self.in_flight: Counter[str] = Counter()
+        self.in_flight_max: Counter[str] = Counter()
+
+    def offer(self, offer: Offer) -> Offer:
+        """A new order stands at a source."""
+        self.offers.append(offer)
+        if offer.lineage:
+            self._lineages[offer.source, offer.lineage].append(offer)
+        return offer
+
+    def posted(self, external_id: str) -> None:
+        """An import of this external id arrived, whatever became of it."""
+        self.imports.setdefault(external_id, ImportRecord()).posts += 1
+
+    def stored(self, external_id: str, order_id: int, total: int | str) -> None:
+        """The OMS stored an order under this external id."""
+        record = self.imports.setdefault(external_id, ImportRecord())
+        record.order_ids.append(order_id)
+        record.totals.append(total)
+
+    def acknowledge(self, offer: Offer) -> None:
+        """The source was told that this order was received; early unless it or a newer version is at the OMS."""
+        if not offer.acknowledged and not self._settled(offer):
+            self.early.append(offer.number)
+        offer.acknowledged = True
+
+    def _settled(self, offer: Offer) -> bool:
+        if self._at_oms(offer):
+            return True
+        versions = self._lineages.get((offer.source, offer.lineage), ())
+        return any(
+            o.rank is not None and offer.rank is not None and o.rank > offer.rank and self._at_oms(o) for o in versions
+        )
+
+    def _at_oms(self, offer: Offer) -> bool:
+        record = self.imports.get(offer.external_id)
+        return record is not None and bool(record.order_ids)
+
+    def enter(self, route: str) -> None:
+        """A request to ``route`` begins."""
+        for name in ("", route):
+            self.in_flight[name] += 1
+            self.in_flight_max[name] = max(self.in_flight_max[name], self.in_flight[name])
+
+    def leave(self, route: str, status: str) -> None:
+        """A request ended: ``status`` is the HTTP status, or ``cut`` where the connection was cut on purpose."""
+        self.requests[route][status] += 1
+        for name in ("", route):
+            self.in_flight[name] -= 1
+
+    def report(self) -> dict[str, Any]:
+        """Everything as plain JSON values; amounts in cents (a text where an amount has fractions of a cent)."""
+        stored = {key: record for key, record in self.imports.items() if record.order_ids}
+        return {
+            "offered": len({(o.source, o.source_id or f"?{n}") for n, o in enumerate(self.offers)}),
+            "imported": len(stored),
+            "doubled": sorted(key for key, record in stored.items() if len(record.order_ids) > 1),
+            "acknowledged": sorted(o.number for o in self.offers if o.acknowledged),
+            "acknowledged_early": sorted(self.early),
+            "orders": {key: _order(record) for key, record in stored.items()},
+            "posts": {key: record.posts for key, record in self.imports.items()},
+            "offers": self._offers(),
+            "requests": {route: dict(counts) for route, counts in self.requests.items()},
+            "requests_in_flight_max": self.in_flight_max[""],
+            "in_flight_max_by_route": {route: n for route, n in self.in_flight_max.items() if route},
+            "login_failures": dict(self.login_failures),
+        }
+
+    def _offers(self) -> dict[str, dict[str, Any]]:
+        """By order number; a second order under one number appears as ``number#2``, one without a number as ``?n``."""
+        table: dict[str, dict[str, Any]] = {}
+        seen: Counter[str] = Counter()
+        for position, offer in enumerate(self.offers):
+            name = offer.number or f"?{position}"
+            seen[name] += 1
+            key = name if seen[name] == 1 else f"{name}#{seen[name]}"
+            table[key] = {
+                "source": offer.source, "id": offer.source_id, "uuid": offer.lineage, "total": offer.total,
+                "kind": offer.kind, "acknowledged": offer.acknowledged, "imported": self._at_oms(offer),
+            }
+        return table
+
+
+def _order(record: ImportRecord) -> dict[str, Any]:
+    return {
+        "order_ids": record.order_ids, "total": record.totals[0], "totals": record.totals,
+        "count": len(record.order_ids), "posts": record.posts,
+    }

@@ -1,0 +1,30 @@
+"""Exact amounts for the sandbox: cents as integers, never through a binary float."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+
+def decimal_of(value: Any) -> Decimal | None:
+    """The exact value of a JSON number or of a decimal text; ``None`` for anything else (booleans, NaN, words)."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+        return None
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def in_cents(amount: Decimal) -> int | str:
+    """Cents as an integer; where the amount has fractions of a cent, their exact text (so that nothing is hidden)."""
+    cents = amount * 100
+    whole = cents.to_integral_value()
+    return int(whole) if cents == whole else str(cents.normalize())
+
+
+def text(cents: int) -> str:
+    """``-1234`` → ``-12.34``."""
+    sign, rest = ("-", -cents) if cents < 0 else ("", cents)
+    return f"{sign}{rest // 100}.{rest % 100:02d}"

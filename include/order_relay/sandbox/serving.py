@@ -1,0 +1,120 @@
+"""Running the sandbox: inside an event loop, or in a thread of its own for synchronous tests."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+from urllib.parse import quote
+from urllib.request import Request, urlopen
+
+from aiohttp import web
+
+from order_relay.sandbox.scenario import Scenario
+from order_relay.sandbox.server import RawOrder, Sandbox
+from order_relay.sandbox.supercat.store import encode
+
+HOST = "127.0.0.1"
+
+
+@asynccontextmanager
+async def running(
+    scenario: Scenario | Mapping[str, Any] | None = None,
+    orders: int | Iterable[RawOrder] = 0,
+    *,
+    seed: int = 0,
+    port: int = 0,
+) -> AsyncIterator[Sandbox]:
+    """The sandbox in the running event loop; ``sandbox.url`` says where. Port 0 picks a free one."""
+    sandbox = Sandbox(scenario, orders, seed)
+    # Handlers that hang on purpose must not delay the end.
+    runner = web.AppRunner(sandbox.app(), access_log=None, shutdown_timeout=0.05)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, HOST, port, backlog=512)
+        await site.start()
+        sandbox.url = f"http://{HOST}:{runner.addresses[0][1]}"
+        yield sandbox
+    finally:
+        sandbox.shopatron.book.forget_under_way()
+        await runner.cleanup()
+
+
+class ThreadedSandbox:
+    """A handle on a sandbox in another thread or process: everything goes through its control endpoints."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def report(self) -> dict[str, Any]:
+        """The audit."""
+        report: dict[str, Any] = self._call("/_audit")
+        return report
+
+    def change(self, switches: Mapping[str, Any]) -> None:
+        """Changes switches."""
+        self._call("/_scenario", json.dumps(switches).encode())
+
+    def offer(self, orders: Iterable[RawOrder], kind: str = "offered") -> int:
+        """Submits orders at SuperCat."""
+        texts = [order if isinstance(order, bytes) else encode(order) for order in orders]
+        answer = self._call(f"/_offer?kind={quote(kind)}", b"[" + b",".join(texts) + b"]")
+        return int(answer["offered"])
+
+    def reset(self) -> None:
+        """Everything as at the start."""
+        self._call("/_reset", b"")
+
+    def land(self) -> int:
+        """What is under way arrives now."""
+        return int(self._call("/_land", b"")["landed"])
+
+    def bodies(self, external_id: str) -> list[Any]:
+        """The import bodies stored under an external id, parsed."""
+        answer: list[Any] = self._call(f"/_bodies?externalOrderID={quote(external_id)}")
+        return answer
+
+    def _call(self, path: str, body: bytes | None = None) -> Any:
+        with urlopen(Request(self.url + path, data=body), timeout=60) as response:  # noqa: S310 (own loopback address)
+            return json.load(response)
+
+
+@contextmanager
+def serve_in_thread(
+    scenario: Scenario | Mapping[str, Any] | None = None,
+    orders: int | Iterable[RawOrder] = 0,
+    *,
+    seed: int = 0,
+    port: int = 0,
+) -> Iterator[ThreadedSandbox]:
+    """The sandbox in a thread of its own, for synchronous tests and for child processes of a test."""
+    started = threading.Event()
+    state: dict[str, Any] = {}
+
+    async def serve() -> None:
+        async with running(scenario, orders, seed=seed, port=port) as sandbox:
+            state.update(url=sandbox.url, loop=asyncio.get_running_loop(), stop=asyncio.Event())
+            started.set()
+            await state["stop"].wait()
+
+    def run() -> None:
+        try:
+            asyncio.run(serve())
+        except BaseException as error:  # noqa: BLE001 (handed to the caller, who raises it)
+            state["error"] = error
+        finally:
+            started.set()
+
+    thread = threading.Thread(target=run, name="sandbox", daemon=True)
+    thread.start()
+    started.wait()
+    if "url" not in state:
+        raise RuntimeError("the sandbox did not start") from state.get("error")
+    try:
+        yield ThreadedSandbox(state["url"])
+    finally:
+        state["loop"].call_soon_threadsafe(state["stop"].set)
+        thread.join(timeout=10)

@@ -1,0 +1,1 @@
+"""The Shopatron (Kibo classic) OMS, simulated: token, importOrder, search, get order, catalogue."""

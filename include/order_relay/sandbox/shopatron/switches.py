@@ -1,0 +1,78 @@
+"""The OMS's switches. Each stands for something the vendor's pages leave open, or for a fault."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from order_relay.sandbox.answering import is_answer
+from order_relay.sandbox.faults import Rule
+
+OWN_ANSWERS = ("no_id", "throttle_403", "throttle_429", "bad_key")
+
+
+class ShopatronRule(Rule):
+    """``at``: ``import``, ``search``, ``order`` (get one), ``token``, ``catalog``.
+
+    ``later`` is known for imports only. ``throttle_403`` is the gateway's answer over rate, ``bad_key`` its answer for
+    an unknown key, ``no_id`` a success that names no order.
+    """
+
+    at: Literal["import", "search", "order", "token", "catalog"] = "import"
+
+    @field_validator("answer")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if not is_answer(value, OWN_ANSWERS):
+            raise ValueError(f"unknown answer; known: an HTTP status, {', '.join(OWN_ANSWERS)}, ...")
+        return value
+
+
+class ShopatronSwitches(BaseModel):
+    """Defaults follow the vendor's pages; where they are silent, the working assumptions of the README."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    api_key: str = "demo-key"
+    secret: str = "demo-secret"  # noqa: S105 (a sandbox's well-known secret)
+    manufacturer_ids: tuple[int, ...] = (1042,)
+    check_manufacturer: bool = True
+    latency_ms: float = Field(default=0.0, ge=0)
+    requests_per_s: float = Field(default=0.0, ge=0, description="the gateway's limit; 0 = none")
+    over_rate_answer: Literal["throttle_403", "throttle_429"] = "throttle_403"
+
+    token_lifetime_s: float = Field(default=3600.0, gt=0)
+    token_calls: int = Field(default=0, ge=0, description="calls that a token lasts; 0 = no limit")
+    expired_http: Literal[401, 403] = 401
+
+    duplicates: Literal["reject", "accept", "return_existing"] = "reject"
+    duplicate_http: Literal[400, 409, 422] = 400
+    success_http: Literal[200, 201] = 200
+    success_body: Literal["order", "id_only"] = "order"
+    honour_order_id: bool = False
+    charges_per: Literal["line", "unit"] = "line"
+    keep_bodies: bool = True
+
+    unknown_fields: Literal["accept", "reject"] = "accept"
+    defaulted_fields_required: bool = True
+    min_items: int = Field(default=1, ge=0)
+    custom_data_limits: bool = True
+    allow_unspecified_ip: bool = True
+    payment_types: tuple[str, ...] = ("CC", "CS", "LV", "PP", "EB", "PZ", "NO", "TK")
+
+    search_external_id: Literal["supported", "error", "ignored"] = "supported"
+    unknown_parameters: Literal["error", "ignored"] = "error"
+    date_from_parameters: tuple[str, ...] = ("startDate", "dateFrom", "fromDate")
+    date_to_parameters: tuple[str, ...] = ("endDate", "dateTo", "toDate")
+    date_means: Literal["original", "imported"] = "original"
+    no_match: Literal["envelope", "empty_body"] = "envelope"
+    visible_after_s: float = Field(default=0.0, ge=0)
+    first_page: Literal[0, 1] = 1
+    over_max_per_page: Literal["error", "clamp"] = "error"
+    max_terms: int = Field(default=100, ge=1)
+    shifting_pages: bool = False
+    rows_carry_external_id: bool = True
+    order_carries_external_id: bool = True
+    cancelled_spelling: str = "CANCELED"
+    faults: tuple[ShopatronRule, ...] = ()

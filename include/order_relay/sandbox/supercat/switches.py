@@ -1,0 +1,61 @@
+"""SuperCat's switches. Each stands for something the vendor's page leaves open, or for a fault."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from order_relay.sandbox.answering import is_answer
+from order_relay.sandbox.faults import Rule
+
+ENVELOPE_FAULTS = (
+    "status_error", "status_failure", "data_object", "data_missing", "status_number", "not_json", "truncated",
+    "trailing_text", "nan", "huge_number", "duplicate_keys", "duplicate_envelope_keys", "deep", "latin1", "drip",
+)
+"""Answers of the order list that are wrong inside: see the README."""
+
+ENTRY_FAULTS = ("refused", "missing")
+
+
+class SuperCatRule(Rule):
+    """``at``: ``list`` (GET), ``acknowledge`` (POST), ``entry`` (one number in a POST), ``single`` (one order)."""
+
+    at: Literal["list", "acknowledge", "entry", "single"] = "list"
+
+    @field_validator("answer")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if not is_answer(value, ENVELOPE_FAULTS + ENTRY_FAULTS):
+            raise ValueError(f"unknown answer; known: an HTTP status, {', '.join(ENVELOPE_FAULTS + ENTRY_FAULTS)}, ...")
+        return value
+
+
+class SuperCatSwitches(BaseModel):
+    """Defaults follow the vendor's page; where it is silent, the likeliest behaviour."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    org: str = "demo"
+    login: str = "demo"
+    password: str = "demo-password"  # noqa: S105 (a sandbox's well-known password)
+    external_id_prefix: str = ""
+    latency_ms: float = Field(default=0.0, ge=0)
+
+    partial_acknowledgement_status: Literal["success", "error", "failure"] = "success"
+    application_error_http: int = Field(default=200, ge=200, le=599)
+    failure_data: Literal["null", "empty_list", "empty_object"] = "null"
+    acknowledged_again: Literal["success", "error"] = "success"
+    unknown_number: Literal["error", "success", "missing"] = "error"
+    id_as: Literal["number", "string"] = "number"
+    money_as: Literal["string", "number"] = "string"
+    single_order: Literal["bare", "wrapped"] = "bare"
+    unauthorized_body: Literal["text", "json"] = "text"
+    wrong_org_http: int = Field(default=403, ge=400, le=499)
+    lockout_after: int = Field(default=0, ge=0, description="bad logins in a row; 0 = never locks")
+    lockout_s: float = Field(default=300.0, ge=0)
+    lockout_http: int = Field(default=401, ge=400, le=499)
+    gzip: Literal["never", "if_accepted"] = "if_accepted"
+    order_of_list: Literal["by_id", "newest_first", "shuffled"] = "by_id"
+    list_at_most: int = Field(default=0, ge=0, description="orders per answer; 0 = the whole backlog, as documented")
+    faults: tuple[SuperCatRule, ...] = ()
