@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+from order_relay.airflow_bindings.asking import AirflowConnection, ask_connection, ask_variable
 from order_relay.connections import Connection
 from order_relay.errors import WrongSetup
 
@@ -16,33 +17,6 @@ STOP_VARIABLE = "order_relay_stop"
 
 _ONE_MACHINE = {"LocalExecutor", "SequentialExecutor", "DebugExecutor"}
 _TRUE = {"true", "1", "yes", "on", "t", "y"}
-
-
-class AirflowConnection(Protocol):
-    """What we read of an Airflow connection, whichever class the Airflow at hand uses for it."""
-
-    conn_type: str
-    host: str | None
-    login: str | None
-    password: str | None
-    schema: str | None
-    port: int | None
-
-    @property
-    def extra_dejson(self) -> dict[str, Any]:
-        """The extra field as an object."""
-
-
-def _raw(conn_id: str) -> AirflowConnection | None:
-    """Airflow's connection, or ``None`` where it is not defined anywhere."""
-    from airflow.sdk import BaseHook  # noqa: PLC0415
-    from airflow.sdk.exceptions import AirflowNotFoundException  # noqa: PLC0415
-
-    try:
-        found: AirflowConnection = BaseHook.get_connection(conn_id)
-    except AirflowNotFoundException:
-        return None
-    return found
 
 
 def to_connection(conn_id: str, raw: AirflowConnection) -> Connection:
@@ -60,7 +34,7 @@ def to_connection(conn_id: str, raw: AirflowConnection) -> Connection:
 
 def connection(conn_id: str) -> Connection:
     """Read a connection from Airflow. Raises ``WrongSetup`` where it is not defined."""
-    raw = _raw(conn_id)
+    raw = ask_connection(conn_id)
     if raw is None:
         raise WrongSetup(
             f"connection {conn_id!r} is not defined; add it in Airflow (Admin, Connections) "
@@ -70,11 +44,9 @@ def connection(conn_id: str) -> Connection:
 
 
 def variable(name: str, default: str = "") -> str:
-    """An Airflow Variable as stripped text."""
-    from airflow.sdk import Variable  # noqa: PLC0415
-
-    value = Variable.get(name, default=default)
-    return str(value if value is not None else default).strip()
+    """An Airflow Variable as stripped text. Raises ``RetryLater`` where Airflow can not be asked."""
+    value = ask_variable(name)
+    return default if value is None else value.strip()
 
 
 def airflow_home() -> Path:
@@ -102,7 +74,7 @@ def ledger_url() -> str:
     Default: SQLite under ``$AIRFLOW_HOME/order_relay/``. Raises ``WrongSetup`` for another type than PostgreSQL and
     SQLite, and for SQLite where the executor spreads over machines (a file lock does not reach across them).
     """
-    raw = _raw(LEDGER_CONNECTION)
+    raw = ask_connection(LEDGER_CONNECTION)
     kind = (raw.conn_type or "").lower() if raw else "sqlite"
     if kind in ("postgres", "postgresql", "order_relay_ledger"):
         return _postgres_url(to_connection(LEDGER_CONNECTION, raw))  # type: ignore[arg-type]

@@ -7,11 +7,13 @@ often a task is tried stays the task's own ``retries``.
 from __future__ import annotations
 
 import logging
+import math
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import RetryDecision, RetryPolicy
 
+from order_relay.airflow_bindings.asking import ask_variable
 from order_relay.errors import MoveRefused, RetryLater, Throttled, WrongSetup
 
 if TYPE_CHECKING:
@@ -32,14 +34,12 @@ def first_delay_s() -> float:
 
     Never raises: a policy that fails would hide the error that it was asked about.
     """
-    from airflow.sdk import Variable  # noqa: PLC0415 - only a task that failed needs it
-
     try:
-        delay = float(Variable.get(DELAY_VARIABLE, default=DEFAULT_DELAY_S))
+        delay = float(ask_variable(DELAY_VARIABLE) or DEFAULT_DELAY_S)
     except Exception:
         log.warning("Variable %s can not be read as a number of seconds; %g is used", DELAY_VARIABLE, DEFAULT_DELAY_S)
         return DEFAULT_DELAY_S
-    return min(max(delay, 0.0), LONGEST_DELAY_S)
+    return min(max(delay, 0.0), LONGEST_DELAY_S) if math.isfinite(delay) else DEFAULT_DELAY_S
 
 
 def back_off_s(first_s: float, try_number: int) -> float:

@@ -1,0 +1,94 @@
+"""Ask Airflow for connections and variables, and tell "not defined" from "could not be asked".
+
+Airflow's own accessors answer "not defined" also when the Execution API did not answer. For us the difference matters:
+taking the default ledger because the defined one could not be read would start an empty one beside it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Protocol
+
+from order_relay.errors import RetryLater
+
+_MISSING = object()
+
+
+class AirflowConnection(Protocol):
+    """What we read of an Airflow connection, whichever class the Airflow at hand uses for it."""
+
+    conn_type: str | None
+    host: str | None
+    login: str | None
+    password: str | None
+    schema: str | None
+    port: int | None
+
+    @property
+    def extra_dejson(self) -> dict[str, Any]:
+        """The extra field as an object."""
+
+
+def ask_connection(conn_id: str) -> AirflowConnection | None:
+    """Airflow's connection, or ``None`` where it is defined nowhere. Raises ``RetryLater`` where nobody can say."""
+    from airflow.sdk import BaseHook  # noqa: PLC0415
+    from airflow.sdk.exceptions import AirflowNotFoundException  # noqa: PLC0415
+
+    comms = _comms()
+    try:
+        found: AirflowConnection = BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        if comms is not None:
+            from airflow.sdk.execution_time.comms import GetConnection  # noqa: PLC0415
+
+            _be_sure(comms, GetConnection(conn_id=conn_id), f"connection {conn_id!r}")
+        return None
+    return found
+
+
+def ask_variable(name: str) -> str | None:
+    """An Airflow Variable, or ``None`` where it is defined nowhere. Raises ``RetryLater`` where nobody can say."""
+    from airflow.sdk import Variable  # noqa: PLC0415
+
+    comms = _comms()
+    value = Variable.get(name, default=_MISSING)
+    if value is not _MISSING:
+        return None if value is None else str(value)
+    if comms is not None:
+        from airflow.sdk.execution_time.comms import GetVariable  # noqa: PLC0415
+
+        _be_sure(comms, GetVariable(key=name), f"Variable {name}")
+    return None
+
+
+def _comms() -> Any:
+    """The task's line to Airflow; ``None`` outside a task, where Airflow's database is asked directly.
+
+    That is how the command line sees connections that were made in the UI.
+    """
+    from airflow.sdk.execution_time import task_runner  # noqa: PLC0415
+
+    comms = getattr(task_runner, "SUPERVISOR_COMMS", None)
+    if comms is None and _has_database():
+        os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
+    return comms
+
+
+def _has_database() -> bool:
+    """Whether Airflow's database may hold something; one in SQLite that was never made can only be complained about."""
+    from airflow.sdk.configuration import conf  # noqa: PLC0415
+
+    scheme, _, path = str(conf.get("database", "sql_alchemy_conn", fallback="")).partition(":///")
+    return not scheme.startswith("sqlite") or (Path(path).is_file() and Path(path).stat().st_size > 0)
+
+
+def _be_sure(comms: Any, question: Any, what: str) -> None:
+    """Ask again, without Airflow's swallowing of errors; return only where the answer is "there is none"."""
+    try:
+        answer = comms.send(question)
+    except Exception as error:
+        raise RetryLater(f"{what}: Airflow's API server did not answer ({type(error).__name__})") from error
+    kind = str(getattr(getattr(answer, "error", None), "value", ""))
+    if not kind.endswith("_NOT_FOUND"):
+        raise RetryLater(f"{what}: Airflow's API server could not say whether it is defined ({kind or 'it is now'})")

@@ -1,0 +1,149 @@
+"""The tasks of an order pipeline, ready to be named by a DAG file.
+
+Each task is a call into ``stages`` with what Airflow knows about the run. Engine modules are imported inside the tasks:
+a DAG file is parsed again for each task that starts, and pandas, SQLAlchemy and aiohttp would be paid each time.
+XComs carry manifests and counts only.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.sdk import (
+    CronDataIntervalTimetable,
+    Param,
+    TriggerRule,
+    get_current_context,
+    task,
+)
+
+from order_relay.airflow_bindings.assets import orders_asset
+from order_relay.airflow_bindings.retry import RecoveryPolicy
+
+RETRIES = 4
+"""With the default first delay of 30 s a task gives up after eight minutes; the next run takes the work up."""
+
+
+def params() -> dict[str, Param]:
+    """The trigger form of an order DAG."""
+    return {
+        "dry_run": Param(
+            False,
+            type="boolean",
+            title="Dry run",
+            description="Nothing is sent, acknowledged, or written to the ledger. The report and the payloads in the "
+            "batch store show what would have happened.",
+        ),
+        "order_ids": Param(
+            [],
+            type="array",
+            items={"type": "string", "minLength": 1, "maxLength": 64},
+            maxItems=1000,
+            title="Only these orders",
+            description="The source's ids, one a line (at most 1000). Empty: everything that the source offers.",
+        ),
+        "limit": Param(
+            None,
+            type=["null", "integer"],
+            minimum=1,
+            maximum=1_000_000,
+            title="At most so many orders",
+            description="Counts orders with all their versions as one. The others stay for the next run. Empty: all.",
+        ),
+        "acknowledge": Param(
+            True,
+            type="boolean",
+            title="Acknowledge at the source",
+            description="Tell the source which orders were taken over. Without it they are offered again: safe.",
+        ),
+    }
+
+
+def dag_arguments(pipeline: str, doc: str, *, cron: str = "*/15 * * * *", tags: tuple[str, ...] = ()) -> dict[str, Any]:
+    """What all order DAGs have in common."""
+    return {
+        "dag_id": pipeline,
+        "doc_md": doc,
+        "schedule": CronDataIntervalTimetable(cron, timezone="UTC"),
+        "start_date": datetime(2026, 1, 1, tzinfo=UTC),
+        "catchup": False,
+        "max_active_runs": 1,
+        "params": params(),
+        "tags": ["order relay", *tags],
+        "default_args": {
+            "owner": "order relay",
+            "retries": RETRIES,
+            # For deaths that no policy sees (a killed process); everything else asks the policy.
+            "retry_delay": timedelta(seconds=30),
+            "retry_policy": RecoveryPolicy(),
+            "show_return_value_in_logs": False,
+        },
+    }
+
+
+@task(multiple_outputs=False)
+def extract(pipeline: str) -> dict[str, Any]:
+    """Read what the source offers, archive it, and enter it into the ledger."""
+    from order_relay.airflow_bindings import stages  # noqa: PLC0415
+
+    return stages.extract(pipeline, get_current_context())
+
+
+@task(multiple_outputs=False)
+def validate(pipeline: str, batch: dict[str, Any]) -> dict[str, Any]:
+    """Judge each order by the source's schema; quarantine what fails, with every error."""
+    from order_relay.airflow_bindings import stages  # noqa: PLC0415
+
+    return stages.validate(pipeline, get_current_context(), batch)
+
+
+@task(multiple_outputs=False)
+def dedupe(pipeline: str, validated: dict[str, Any]) -> dict[str, Any]:
+    """Choose one version of each order."""
+    from order_relay.airflow_bindings import stages  # noqa: PLC0415
+
+    return stages.dedupe(pipeline, get_current_context(), validated)
+
+
+@task(multiple_outputs=False)
+def transform(pipeline: str, winners: dict[str, Any]) -> list[str]:
+    """Make the payloads; hand on the names of the chunks that ``load`` maps over (at most 16)."""
+    from order_relay.airflow_bindings import stages  # noqa: PLC0415
+
+    return stages.transform(pipeline, get_current_context(), winners)
+
+
+@task(multiple_outputs=False, map_index_template="{{ chunk_name }}")
+def load(pipeline: str, chunk: str) -> dict[str, Any]:
+    """Look up what is in doubt, then send what is ready."""
+    from order_relay.airflow_bindings import stages  # noqa: PLC0415
+
+    context = get_current_context()
+    context["chunk_name"] = chunk  # type: ignore[typeddict-unknown-key]
+    return stages.load(pipeline, context, chunk)
+
+
+def acknowledge(pipeline: str) -> Any:
+    """Tell the source what was taken over, and announce the run's orders; also if a chunk failed."""
+
+    @task(
+        task_id="acknowledge",
+        multiple_outputs=False,
+        trigger_rule=TriggerRule.ALL_DONE,
+        outlets=[orders_asset(pipeline)],
+    )
+    def run(pipeline: str) -> dict[str, Any]:
+        from order_relay.airflow_bindings import stages  # noqa: PLC0415
+
+        return stages.acknowledge(pipeline, get_current_context())
+
+    return run(pipeline)
+
+
+@task(multiple_outputs=False, trigger_rule=TriggerRule.ALL_DONE, retries=0)
+def report(pipeline: str) -> dict[str, Any]:
+    """Count, write the report, and turn the run red where a task failed or the count does not hold."""
+    from order_relay.airflow_bindings import stages  # noqa: PLC0415
+
+    return stages.report(pipeline, get_current_context())

@@ -1,0 +1,92 @@
+"""What a task needs to know about its run, taken from Airflow's context in one place.
+
+``logical_date``, ``data_interval_*`` and all that follows from them are absent (not ``None``) for runs without a
+logical date, so everything here hangs on the run id, which each run has.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_=+@.~-]+")
+_AIRFLOWS_OWN = re.compile(r"[a-z_]+__\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00(_\w{1,16})?")
+_LONGEST_SLUG = 120
+
+FAILED_STATES = ("failed", "upstream_failed")
+
+
+def run_slug(run_id: str) -> str:
+    """A run id as a part of object names, readable and never the same for two run ids.
+
+    In Airflow's own run ids only colons have to go (``manual__2026-11-21T02:00:00+00:00``). Where anything else had to
+    change, or a hyphen could have been a colon, a hash keeps the slug apart.
+    """
+    slug = _NOT_IN_NAMES.sub("-", run_id).strip(".")[:_LONGEST_SLUG]
+    if slug == run_id or _AIRFLOWS_OWN.fullmatch(run_id):
+        return slug
+    return f"{slug}~{hashlib.sha256(run_id.encode()).hexdigest()[:8]}"
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What this run was asked to do. ``start`` and ``end`` (UTC) are set for a backfill only: nothing else may trust
+    its interval."""
+
+    dag_id: str
+    run_id: str
+    replay: bool = False
+    dry_run: bool = False
+    order_ids: tuple[str, ...] = ()
+    limit: int | None = None
+    acknowledge: bool = True
+    start: datetime | None = None
+    end: datetime | None = None
+    try_number: int = 1
+
+    @property
+    def run(self) -> str:
+        """The run's name in the ledger and in the batch store."""
+        return run_slug(self.run_id)
+
+
+def request_of(context: Context | Mapping[str, Any]) -> RunRequest:
+    """Read a run's request from a task's context."""
+    params: Mapping[str, Any] = context.get("params") or {}
+    dag_run = context["dag_run"]  # type: ignore[index]
+    replay = str(getattr(dag_run.run_type, "value", dag_run.run_type)) == "backfill"
+    limit = params.get("limit")
+    return RunRequest(
+        dag_id=dag_run.dag_id,
+        run_id=dag_run.run_id,
+        replay=replay,
+        dry_run=bool(params.get("dry_run", False)),
+        order_ids=tuple(dict.fromkeys(str(i).strip() for i in params.get("order_ids") or () if str(i).strip())),
+        limit=int(limit) if limit else None,
+        acknowledge=bool(params.get("acknowledge", True)),
+        start=_utc(dag_run.data_interval_start) if replay else None,
+        end=_utc(dag_run.data_interval_end) if replay else None,
+        try_number=int(getattr(context["ti"], "try_number", 1) or 1),  # type: ignore[index]
+    )
+
+
+def _utc(when: datetime | None) -> datetime | None:
+    """Airflow's date (pendulum) as a plain one in UTC."""
+    return datetime.fromtimestamp(when.timestamp(), UTC) if when is not None else None
+
+
+def failed_tasks(context: Context | Mapping[str, Any]) -> tuple[str, ...]:
+    """Tasks of this run that failed or could not run because of it; mapped ones as ``load_3``."""
+    ti, run = context["ti"], context["dag_run"]  # type: ignore[index]
+    states: Mapping[str, Mapping[str, Any]] = ti.get_task_states(dag_id=run.dag_id, run_ids=[run.run_id])
+    found = states.get(run.run_id, {})
+    return tuple(
+        sorted(t for t, s in found.items() if str(getattr(s, "value", s)) in FAILED_STATES and t != ti.task_id)
+    )

@@ -1,0 +1,147 @@
+"""What `make demo` and `make ui` share: the simulated vendors, and an Airflow of their own beside the user's."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+BIN = Path(sys.executable).parent
+PIPELINES = {"supercat": "supercat_to_shopatron"}
+"""What ``SOURCE=...`` may be, and the pipeline that it stands for."""
+
+_ADDRESS = re.compile(r"http://[0-9.]+:\d+|\bport[ :=]+\d+|^\d+$", re.IGNORECASE | re.MULTILINE)
+
+
+class Trouble(Exception):
+    """Something that the person who typed the command should read, without a traceback."""
+
+
+def environment(home: Path, extra: Mapping[str, str] = {}) -> dict[str, str]:  # noqa: B006 - never changed
+    """The environment of an Airflow that knows our DAGs only and keeps everything under ``home``."""
+    mine = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW_", "AIRFLOW__"))}
+    mine.pop("PYTHONDONTWRITEBYTECODE", None)
+    return mine | {
+        "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}",
+        "PYTHONPATH": str(ROOT / "include"),
+        "PYTHONUNBUFFERED": "1",
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+        **extra,
+    }
+
+
+def fresh_home(name: str) -> Path:
+    """An empty folder for Airflow and ledger. The simulated vendors forget everything, so their ledger must too."""
+    home = ROOT / name
+    if home.exists():
+        shutil.rmtree(home)
+    home.mkdir()
+    return home
+
+
+def vendor_connections(address: str) -> dict[str, str]:
+    """Airflow connections to the simulated vendors at ``address``, with the sandbox's well-known credentials."""
+    supercat = {
+        "conn_type": "supercat",
+        "host": address,
+        "login": "demo",
+        "password": "demo-password",
+        "extra": {"org": "demo"},
+    }
+    shopatron = {
+        "conn_type": "shopatron",
+        "host": f"{address}/api/v2",
+        "login": "demo-key",
+        "password": "demo-secret",
+        "extra": {"token_url": f"{address}/oauthserver/oauth2/token", "manufacturer_id": 1042, "catalog_id": 0},
+    }
+    return {
+        "AIRFLOW_CONN_SUPERCAT_DEFAULT": json.dumps(supercat),
+        "AIRFLOW_CONN_SHOPATRON_DEFAULT": json.dumps(shopatron),
+    }
+
+
+@contextmanager
+def sandbox(home: Path, orders: int, seed: int, *more: str) -> Iterator[str]:
+    """Start the simulated vendors on a free port, yield their address, and stop them."""
+    log = home / "sandbox.log"
+    command = [sys.executable, "-m", "order_relay.sandbox", "--port", "0", "--orders", str(orders), "--seed", str(seed)]
+    with running([*command, *more], log, environment(home)) as process:
+        yield _address(process, log)
+
+
+def _address(process: subprocess.Popen[bytes], log: Path, patience_s: float = 20.0) -> str:
+    """The address that the sandbox prints once it listens."""
+    until = time.monotonic() + patience_s
+    while time.monotonic() < until:
+        if found := _ADDRESS.search(log.read_text(errors="replace")):
+            text = found.group()
+            return text if text.startswith("http") else f"http://127.0.0.1:{re.sub(r'[^0-9]', '', text)}"
+        if process.poll() is not None:
+            break
+        time.sleep(0.05)
+    raise Trouble(f"the simulated vendors did not start; see {log}")
+
+
+@contextmanager
+def running(command: list[str], log: Path, env: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A background process in a group of its own, its output in ``log``; the group is ended on the way out."""
+    with log.open("wb") as out:
+        process = subprocess.Popen(  # noqa: S603 - our own commands
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, env=dict(env), start_new_session=True
+        )
+    try:
+        yield process
+    finally:
+        stop(process)
+
+
+def stop(process: subprocess.Popen[bytes], patience_s: float = 15.0) -> None:
+    """End a process and the children it started (its group): politely, then not."""
+    for sign, wait_s in ((signal.SIGTERM, patience_s), (signal.SIGKILL, 5.0)):
+        try:
+            os.killpg(process.pid, sign)
+        except ProcessLookupError:
+            pass  # the group is gone already, which is what was wanted
+        try:
+            process.wait(wait_s)
+        except subprocess.TimeoutExpired:
+            continue
+        return
+
+
+def airflow(arguments: list[str], env: Mapping[str, str], log: Path) -> int:
+    """Run an Airflow command to its end, its output appended to ``log``; its exit code."""
+    with log.open("ab") as out:
+        done = subprocess.run(  # noqa: S603
+            [sys.executable, "-m", "airflow", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env=dict(env),
+            check=False,
+        )
+    return done.returncode
+
+
+def get_json(url: str, headers: Mapping[str, str] = {}, timeout_s: float = 10.0) -> Any:  # noqa: B006 - never changed
+    """GET a JSON document from one of the processes started here."""
+    request = urllib.request.Request(url, headers=dict(headers))  # noqa: S310 - loopback addresses
+    with urllib.request.urlopen(request, timeout=timeout_s) as answer:  # noqa: S310
+        return json.load(answer)
