@@ -22,6 +22,11 @@ class Manifest:
     sha256: str = ""
     bytes: int = 0
 
+    @property
+    def batch_id(self) -> str:
+        """The batch that a manifest of kind ``batch`` points to; empty where it points to none."""
+        return self.name.rpartition("/")[2]
+
     def as_xcom(self) -> dict[str, str | int]:
         """A flat dict of texts and integers."""
         return asdict(self)

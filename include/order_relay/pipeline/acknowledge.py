@@ -1,0 +1,71 @@
+"""Acknowledge: tell the source which orders it need not offer again, in slices, from the ledger only."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from order_relay.errors import OutcomeUnknown
+from order_relay.ledger import Due, Ledger
+from order_relay.orders.exchange import Acknowledgement, RunContext
+from order_relay.pipeline.ports import Source
+from order_relay.pipeline.resting import careful_login
+
+log = logging.getLogger(__name__)
+
+MAX_UNKNOWN = 3
+"""After so many slices in a row without a usable answer the rest is left to the next run."""
+
+
+def acknowledge(
+    ctx: RunContext,
+    source: Source,
+    ledger: Ledger,
+    *,
+    connection_fingerprint: str,
+    slice_size: int = 100,
+) -> dict[str, int]:
+    """Acknowledge everything that is due, each number once per run.
+
+    Counts: ``accepted``, ``refused`` (the source said no; stays due), ``missing`` (no entry in the reply; stays due)
+    and ``unknown`` (no usable reply; stays ``sent``, and the source's next complete answer tells). Raises what
+    ``Source.acknowledge`` raises, but for ``OutcomeUnknown``.
+    """
+    counts = {"accepted": 0, "refused": 0, "missing": 0, "unknown": 0}
+    seen: set[int] = set()
+    unknown_in_row = 0
+    while unknown_in_row < MAX_UNKNOWN and (due := _next_slice(ctx, ledger, seen, slice_size)):
+        seen.update(entry.id for entry in due)
+        try:
+            with careful_login(ctx, ledger, connection_fingerprint):
+                ledger.ack_sent(ctx, [entry.id for entry in due])
+                answers = source.acknowledge([entry.order_number for entry in due])
+        except OutcomeUnknown as error:
+            log.warning("%d acknowledgements without an answer: %s", len(due), error)
+            counts["unknown"] += len(due)
+            unknown_in_row += 1
+            continue
+        unknown_in_row = 0
+        _record(ctx, ledger, due, answers, counts)
+    return counts
+
+
+def _next_slice(ctx: RunContext, ledger: Ledger, seen: set[int], size: int) -> list[Due]:
+    """The next entries that this run has not tried; those that were refused must not hide the ones behind them."""
+    due = ledger.to_acknowledge(ctx.pipeline, size + len(seen))
+    return [entry for entry in due if entry.id not in seen][:size]
+
+
+def _record(
+    ctx: RunContext,
+    ledger: Ledger,
+    due: list[Due],
+    answers: Mapping[str, Acknowledgement],
+    counts: dict[str, int],
+) -> None:
+    by_id = {entry.id: answers[entry.order_number] for entry in due if entry.order_number in answers}
+    accepted = sum(answer.accepted for answer in by_id.values())
+    counts["accepted"] += accepted
+    counts["refused"] += len(by_id) - accepted
+    counts["missing"] += len(due) - len(by_id)
+    ledger.ack_answered(ctx, by_id)

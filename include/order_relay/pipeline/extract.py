@@ -1,0 +1,117 @@
+"""Extract: what the source offers goes into the archive as one batch, and its identities into the ledger.
+
+The orders stream through: card data is cut, the text is archived, and only the identity columns stay in memory. Nothing
+counts before the source's answer has ended well; then the batch is closed and received in one transaction.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+
+from order_relay.batches import BatchStore, BatchWriter, Manifest
+from order_relay.ledger import BatchInfo, Ledger
+from order_relay.orders.card_data import cut, looks_clean
+from order_relay.orders.exchange import RunContext, Selection
+from order_relay.orders.identity import OFFER_COLUMNS, PLACE_COLUMNS, IdentityPaths, identify
+from order_relay.orders.json_text import encode
+from order_relay.pipeline.ports import Source
+from order_relay.pipeline.resting import careful_login
+
+log = logging.getLogger(__name__)
+
+
+def extract(
+    ctx: RunContext,
+    source: Source,
+    ledger: Ledger,
+    store: BatchStore,
+    selection: Selection,
+    *,
+    batch_id: str,
+    transform_fingerprint: str,
+    connection_fingerprint: str,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Manifest:
+    """Read the source once, archive what it offers, and receive it in the ledger.
+
+    The batch gets ``batch_id`` and a random ending, so that a second try (or a second worker with the same run) never
+    writes over a batch that the ledger already points into; ``Manifest.batch_id`` is the whole of it.
+    Raises what ``Source.offers`` raises; then the open batch is removed and nothing was taken.
+    """
+    paths = IdentityPaths.from_mapping(source.format.mapping.get("identity", {}), f"{source.format.name}: identity")
+    unique_id = f"{batch_id}-{secrets.token_hex(4)}"
+    writer = BatchWriter(store, ctx.pipeline, unique_id)
+    offers = _Offers()
+    fetched_at = clock()  # before the request: what the source hands out later is not part of this answer
+    try:
+        with careful_login(ctx, ledger, connection_fingerprint):
+            _archive(source, selection, paths, writer, offers)
+        complete = not selection.order_ids
+        facts = {"fetched_at": fetched_at.isoformat(), "complete": complete, "source": source.account, "run": ctx.run}
+        manifest = writer.close(offers.columns["source_id"], facts)
+    except BaseException:
+        _abandon(writer)
+        raise
+    batch = BatchInfo(unique_id, manifest.name, manifest.records, fetched_at, complete)
+    actions = ledger.receive(ctx, batch, offers.frame(), transform_fingerprint)
+    log.info("batch %s: %d orders, card data cut in %d; %s", unique_id, manifest.records, offers.cuts, actions)
+    return manifest
+
+
+def replay(ctx: RunContext, ledger: Ledger, start: datetime, end: datetime) -> Manifest:
+    """Bring archived orders fetched in [start, end) back to ``received``: the backfill of a source without dates.
+
+    No request is made. ``Manifest.records`` is how many came back; what was sent before stays sent.
+    """
+    count = ledger.replay_interval(ctx, start, end)
+    if not count:
+        log.info("no archived order was fetched between %s and %s that may be judged again", start, end)
+    return Manifest("replay", ctx.pipeline, records=count)
+
+
+class _Offers:
+    """The identity columns of a batch, kept column by column (a dict per order would take three times the memory)."""
+
+    def __init__(self) -> None:
+        self.columns: dict[str, list[Any]] = {name: [] for name in (*OFFER_COLUMNS, *PLACE_COLUMNS)}
+        self.cuts = 0
+
+    def add(self, identity: dict[str, Any], place: tuple[int, int]) -> None:
+        columns = self.columns
+        for name, value in identity.items():
+            columns[name].append(value)
+        columns["part"].append(place[0])
+        columns["row"].append(place[1])
+
+    def frame(self) -> pd.DataFrame:
+        """The frame that the ledger receives; missing suffixes stay ``None``."""
+        columns: dict[str, Any] = dict(self.columns)
+        for name in ("suffix", "items"):
+            columns[name] = pd.Series(columns[name], dtype=object)
+        return pd.DataFrame(columns)
+
+
+def _archive(source: Source, selection: Selection, paths: IdentityPaths, writer: BatchWriter, offers: _Offers) -> None:
+    for offered in source.offers(selection):
+        document = offered.document
+        text = encode(document)
+        if not looks_clean(text):
+            document, cuts = cut(document)
+            if cuts:
+                text = encode(document)
+                offers.cuts += 1
+        offers.add(identify(document, paths, offered.problem), writer.add(text))
+
+
+def _abandon(writer: BatchWriter) -> None:
+    """Remove the open batch; where even that fails, its unreferenced objects are left to retention."""
+    try:
+        writer.abort()
+    except Exception:
+        log.warning("batch %s could not be removed; nothing refers to it", writer.prefix, exc_info=True)

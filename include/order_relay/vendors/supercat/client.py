@@ -1,0 +1,91 @@
+"""SuperCat eCat as a source: reads all orders that are not marked received, and marks them (page-supercat.txt)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from order_relay.errors import BadAnswer, OrderRelayError, OutcomeUnknown, RetryLater, WrongSetup
+from order_relay.orders.exchange import Acknowledgement, OfferedOrder, Selection
+from order_relay.orders.json_text import encode
+from order_relay.orders.judging import VendorFormat
+from order_relay.vendors.supercat.connection import SuperCatSettings
+from order_relay.vendors.supercat.envelope import excerpt, read_envelope, read_object, read_single
+from order_relay.vendors.supercat.wire import body_of, get, post
+
+_ORDER_ID = re.compile(r"[0-9]{1,20}", re.ASCII)
+
+
+class SuperCat:
+    """One organisation's account. Fulfils the port ``Source``."""
+
+    def __init__(self, settings: SuperCatSettings, vendor_format: VendorFormat) -> None:
+        self._settings = settings
+        self.account = settings.account
+        self.format = vendor_format
+        self.fingerprint = settings.fingerprint
+        self._hide = (settings.password, settings.login)
+
+    def offers(self, selection: Selection) -> Iterator[OfferedOrder]:
+        """Stream all orders not yet marked received, or just ``selection.order_ids`` (one request each).
+
+        SuperCat knows no dates: ``selection.start`` and ``end`` are ignored. Nothing may be used before the iterator
+        has ended. Raises ``SourceRefused``, ``WrongSetup``, ``Throttled``, ``BadAnswer``, ``RetryLater``.
+        """
+        if selection.order_ids:
+            urls = [self._settings.order_url(self._checked_id(order_id)) for order_id in selection.order_ids]
+            yield from map(self._one, urls)
+            return
+        settings = self._settings
+        with get(settings, settings.orders_url) as response:
+            chunks = body_of(response, settings.size_limit_bytes)
+            yield from read_envelope(chunks, max_order=settings.order_limit_bytes, hide=self._hide)
+
+    def acknowledge(self, order_numbers: Sequence[str]) -> dict[str, Acknowledgement]:
+        """Mark orders as received. Every entry of the reply counts by itself, whatever status stands above them.
+
+        A number without a usable entry is absent from the result. Raises ``OutcomeUnknown`` where the request was sent
+        and the reply has no entries at all, ``RetryLater`` where it was not sent; also as ``offers`` does.
+        """
+        if not order_numbers:
+            return {}
+        numbers = list(dict.fromkeys(order_numbers))
+        status, reply = post(self._settings, self._settings.orders_url, encode(numbers))
+        entries = self._entries(reply)
+        if isinstance(entries, OrderRelayError):
+            if isinstance(entries, WrongSetup):
+                raise entries
+            raise OutcomeUnknown(f"acknowledgement sent, HTTP {status}, but the reply is no use: {entries}") from None
+        return {number: answer for number in numbers if (answer := self._answer(entries.get(number))) is not None}
+
+    def _one(self, url: str) -> OfferedOrder:
+        settings = self._settings
+        with get(settings, url) as response:
+            chunks = body_of(response, settings.size_limit_bytes)
+            return read_single(chunks, max_order=settings.order_limit_bytes, hide=self._hide)
+
+    @staticmethod
+    def _checked_id(order_id: str) -> str:
+        if not _ORDER_ID.fullmatch(order_id):
+            raise WrongSetup("order_ids: SuperCat's order ids are digits (the admin portal shows them in the URL)")
+        return order_id
+
+    def _entries(self, reply: bytes | OrderRelayError) -> dict[str, Any] | OrderRelayError:
+        """``data`` of the reply, one entry per order number; or why there is none."""
+        if isinstance(reply, OrderRelayError):
+            return reply
+        try:
+            envelope = read_object(reply, "the reply")
+        except BadAnswer as error:
+            return error
+        data = envelope.get("data")
+        if isinstance(data, dict):
+            return data
+        words = excerpt(envelope.get("error"), self._hide)
+        return RetryLater(f"it has no entries{'; it says: ' + words if words else ''}")
+
+    def _answer(self, entry: Any) -> Acknowledgement | None:
+        if not isinstance(entry, dict) or not isinstance(entry.get("success"), bool):
+            return None
+        return Acknowledgement(entry["success"], excerpt(entry.get("error"), self._hide))
