@@ -1,10 +1,17 @@
-"""When the source offers something again: which action each offer gets (ledger.md, the table of that name)."""
+"""When the source offers something again: which action each offer gets (ledger.md, the table of that name).
+
+Pure and set-wise: two frames in, one frame out, nothing is looked up and the order of rows does not matter (apart from
+"the last one offered", which goes by part and row where the frame has them).
+"""
 
 from __future__ import annotations
 
 from enum import StrEnum
+from itertools import product
 
 import pandas as pd
+
+from order_relay.orders.identity import PLACE_COLUMNS, offered_lineage
 
 KNOWN_COLUMNS: tuple[str, ...] = (
     "source_id", "edition", "state", "content_hash", "lineage", "order_number", "transform_fingerprint", "reason",
@@ -18,6 +25,12 @@ made or refused, "" where there was none.
 RESULT_COLUMNS: tuple[str, ...] = ("source_id", "action", "reason", "offer")
 """``offer`` is the row number (position) in the offers frame whose content and place count; -1 where the row is about
 a known submission that was not offered now."""
+
+TWO_IDS = "number_with_two_ids"
+TWO_UUIDS = "id_with_two_uuids"
+TWO_CONTENTS = "id_with_two_contents"
+AFTER_IMPORT = "changed_after_import"
+AFTER_DISCARD = "changed_after_discard"
 
 
 class Action(StrEnum):
@@ -36,6 +49,104 @@ class Action(StrEnum):
     HOLD = "hold"                      # insert or keep, and to held with the reason (offer -1: keep content and place)
 
 
+UNSENT = ("received", "waiting", "ready", "superseded", "quarantined", "rejected")
+"""States that a conflict turns to held: nothing of them is at the destination, and nobody decided about them."""
+
+_TABLE: dict[str, tuple[Action, Action]] = {  # state: (same content, changed content)
+    "received": (Action.REFRESH, Action.REPLACE),
+    "waiting": (Action.REJUDGE, Action.REJUDGE),
+    "ready": (Action.REFRESH, Action.REJUDGE),
+    "sending": (Action.NOTHING, Action.REMEMBER),
+    "in_doubt": (Action.NOTHING, Action.REMEMBER),
+    "imported": (Action.ACKNOWLEDGE, Action.HOLD_EDITION),
+    "superseded": (Action.ACKNOWLEDGE, Action.REJUDGE),
+    "quarantined": (Action.JUDGE_IN_PLACE, Action.REJUDGE),
+    "rejected": (Action.NOTHING, Action.REJUDGE),
+    "held": (Action.NOTHING, Action.REFRESH_REVIEW),
+    "discarded": (Action.ACKNOWLEDGE, Action.HOLD_EDITION),
+}
+_REMADE = ("ready", "rejected")  # same content, but judged under an outdated mapping: judged anew
+
+
 def decide(offers: pd.DataFrame, known: pd.DataFrame, transform_fingerprint: str = "") -> pd.DataFrame:
-    """One action for every offered source id (and for known ones that a conflict draws in)."""
-    raise NotImplementedError
+    """One action for every offered source id, and for the known ones that a conflict draws in.
+
+    ``offers`` has ``OFFER_COLUMNS``, ``known`` has ``KNOWN_COLUMNS``; ``transform_fingerprint`` is that of the mapping
+    now in force. Returns ``RESULT_COLUMNS``. A source id offered several times counts once, by its last offer; of
+    several editions known, the newest counts. Raises ``ValueError`` for a state that the table does not have.
+    """
+    unheard_of = set(known["state"]) - set(_TABLE)
+    if unheard_of:
+        raise ValueError(f"the redelivery table has no row for {sorted(unheard_of)}")
+    newest = known.sort_values("edition", kind="stable").drop_duplicates("source_id", keep="last").astype(object)
+    once = _once(offers, newest)
+    joined = once.merge(newest[list(KNOWN_COLUMNS)], on="source_id", how="left", suffixes=("", "_known"))
+    joined["state"] = joined["state"].astype(object).where(joined["state"].notna(), "")
+    decided = _by_table(joined, transform_fingerprint)
+    conflicts = _conflicts(offers, joined, newest)
+    held = decided["state"].isin(("", *UNSENT)) & decided["source_id"].isin(conflicts.index)
+    decided.loc[held, "action"] = Action.HOLD.value
+    apart = held | ((decided["action"] == Action.HOLD_EDITION.value) & decided["source_id"].isin(conflicts.index))
+    decided.loc[apart, "reason"] = decided.loc[apart, "source_id"].map(conflicts)
+    drawn_in = newest[
+        newest["source_id"].isin(conflicts.index) & ~newest["source_id"].isin(once["source_id"])
+        & newest["state"].isin(UNSENT)
+    ]
+    extra = pd.DataFrame({
+        "source_id": drawn_in["source_id"], "action": Action.HOLD.value,
+        "reason": drawn_in["source_id"].map(conflicts), "offer": -1,
+    })
+    result = pd.concat([decided[list(RESULT_COLUMNS)], extra], ignore_index=True) if len(extra) else decided
+    return result[list(RESULT_COLUMNS)].reset_index(drop=True)
+
+
+def _once(offers: pd.DataFrame, newest: pd.DataFrame) -> pd.DataFrame:
+    """Each source id once, with its position in ``offer``: by its last offer, changed content before known content."""
+    columns = ["source_id", "lineage", "order_number", "content_hash"]
+    before = offers["source_id"].map(newest.set_index("source_id")["content_hash"])
+    frame = offers[columns].assign(offer=range(len(offers)), changed=(offers["content_hash"] != before).astype(int))
+    place = [name for name in PLACE_COLUMNS if name in offers.columns]
+    frame[place] = offers[place]
+    frame = frame.sort_values(["changed", *(place or ["content_hash"])], kind="stable")
+    return frame.drop_duplicates("source_id", keep="last").sort_values("offer")[[*columns, "offer"]]
+
+
+def _by_table(joined: pd.DataFrame, transform_fingerprint: str) -> pd.DataFrame:
+    """The table of ledger.md, row by row, as masks."""
+    same = joined["content_hash"] == joined["content_hash_known"]
+    outdated = joined["transform_fingerprint"].fillna("") != transform_fingerprint
+    action = pd.Series(Action.INSERT.value, index=joined.index, dtype=object)
+    reason = pd.Series("", index=joined.index, dtype=object)
+    for (state, pair), equal in product(_TABLE.items(), (True, False)):
+        mask = (joined["state"] == state) & (same == equal)
+        action[mask] = pair[0 if equal else 1].value
+    action[same & outdated & joined["state"].isin(_REMADE)] = Action.REJUDGE.value
+    editions = action == Action.HOLD_EDITION.value
+    reason[editions & (joined["state"] == "imported")] = AFTER_IMPORT
+    reason[editions & (joined["state"] == "discarded")] = AFTER_DISCARD
+    return joined.assign(action=action, reason=reason)
+
+
+def _conflicts(offers: pd.DataFrame, joined: pd.DataFrame, newest: pd.DataFrame) -> pd.Series:
+    """Source ids that are in conflict with themselves or with another, and the reason; at most one reason each.
+
+    A conflict between offer and ledger is raised when it comes to light, that is when one of its parties is new or
+    has changed in that field; once it was raised, what a person decided about it stands.
+    """
+    contents = offers.groupby("source_id")["content_hash"].nunique()
+    two_contents = contents.index[contents > 1]
+
+    uuids = offers.groupby("source_id")["lineage"].nunique()
+    changed = joined[(joined["state"] != "") & (joined["content_hash"] != joined["content_hash_known"])]
+    moved = changed["lineage_known"].map(offered_lineage) != changed["lineage"]
+    two_uuids = uuids.index[uuids > 1].union(pd.Index(changed.loc[moved, "source_id"]))
+
+    news = joined[(joined["state"] == "") | (joined["order_number"] != joined["order_number_known"])]
+    pairs = pd.concat([offers[["source_id", "order_number"]], newest[["source_id", "order_number"]]])
+    pairs = pairs[pairs["order_number"].fillna("") != ""].drop_duplicates()
+    ids = pairs.groupby("order_number")["source_id"].nunique()
+    shared = ids.index[ids > 1].intersection(pd.Index(news["order_number"]))
+    two_ids = pairs.loc[pairs["order_number"].isin(shared), "source_id"].unique()
+
+    reasons = dict.fromkeys(two_ids, TWO_IDS) | dict.fromkeys(two_uuids, TWO_UUIDS)
+    return pd.Series(reasons | dict.fromkeys(two_contents, TWO_CONTENTS), dtype=object)

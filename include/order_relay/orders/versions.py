@@ -1,30 +1,63 @@
-"""Resolving the versions of a lineage (ledger.md, the table of that name)."""
+"""Resolving the versions of a lineage (ledger.md, the table of that name, row by row in its order).
+
+Pure and set-wise. All versions that the ledger ever saw of the lineages take part, whatever their state. What the table
+leaves open is decided here, always on the side that sends nothing twice and forgets nothing:
+
+* Versions are ordered by (numeric id, edition). **Newest** means the newest that is not discarded.
+* **Common items** are compared between each unsent version and the newest one, and between each unsent version and
+  each imported one. One pair with too few is enough: then all unsent ones of the lineage are held.
+* A superseded version stays superseded while any newer version stands in its lineage; alone at the top (the newer
+  ones became separate orders) it takes part again.
+* Nothing is moved here that a person or the OMS has stopped: held, rejected and quarantined versions stay as they
+  are. Under a newest version that is held the older ones wait (``newer_held``); above a held one the newer ones join
+  the review (``sibling_held``).
+* ``decided`` versions were let go by a person: the rows of the table that would ask a person pass them over. Beside an
+  imported version such a one goes on in a lineage of its own.
+* Policy ``import_as_new``: the newest of the versions newer than the imported one opens the new lineage, and the other
+  newer ones move there with it as superseded, so that they are acknowledged with it and not with the imported one.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 import pandas as pd
 
 from order_relay.orders.exchange import Policies
+from order_relay.orders.identity import SEPARATE_MARK, separate_lineage
 
 VERSION_COLUMNS: tuple[str, ...] = (
-    "id",        # int: the submission
-    "lineage",   # str
-    "source_id", # str
-    "version",   # int
-    "edition",   # int
-    "suffix",    # int | None
-    "items",     # tuple[str, ...]
-    "state",     # str
-    "reason",    # str: why it is in that state
-    "decided",   # bool: a person let it go (replacement, separate); the rows of the table that ask a person are passed over
+    "id",         # int: the submission
+    "lineage",    # str
+    "source_id",  # str
+    "version",    # int
+    "edition",    # int
+    "suffix",     # int | None
+    "items",      # tuple[str, ...]
+    "state",      # str
+    "reason",     # str: why it is in that state
+    "decided",    # bool: a person let it go; the rows of the table that ask a person pass it over
 )
 """All submissions that the ledger ever saw of the lineages to resolve, whatever their state."""
 
 RESULT_COLUMNS: tuple[str, ...] = ("id", "decision", "reason", "lineage")
-"""One row for every unsent version: received, waiting, ready, superseded. ``lineage`` is the lineage that it belongs to
-from now on (differs from the old one only beside ``new_lineage``)."""
+"""One row for every unsent version: received, waiting, ready, superseded (``waiting`` for another reason than those
+below is left alone). ``lineage`` is the one that it belongs to from now on; it differs from the old one only with
+``new_lineage`` and for the superseded ones that move along."""
+
+NEWER_QUARANTINED = "newer_quarantined"
+IN_DOUBT = "version_in_doubt"
+NEWER_HELD = "newer_held"
+TOO_FEW_ITEMS = "too_few_common_items"
+NEWER_THAN_IMPORTED = "newer_than_imported"
+WITHOUT_BASE = "suffix_without_base"
+SUFFIXED = "suffixed"
+SIBLING_HELD = "sibling_held"
+WAITING_REASONS = (NEWER_QUARANTINED, IN_DOUBT, NEWER_HELD, "")
+"""Reasons of ``waiting`` that this table sets and lifts."""
+
+_UNSENT = ("received", "waiting", "ready", "superseded")
 
 
 class Decision(StrEnum):
@@ -39,5 +72,140 @@ class Decision(StrEnum):
 
 
 def resolve(versions: pd.DataFrame, policies: Policies) -> pd.DataFrame:
-    """One decision for every unsent version."""
-    raise NotImplementedError
+    """One decision for every unsent version.
+
+    ``versions`` has ``VERSION_COLUMNS`` and holds every version of each of its lineages. Returns ``RESULT_COLUMNS``,
+    with at most one winner per lineage and none beside a version that is sending, in doubt or imported.
+    """
+    sizes = versions.groupby("lineage")["id"].transform("size")
+    simple = (sizes == 1) & versions["suffix"].isna() & _movable_state(versions)
+    alone = versions.loc[simple, ["id", "lineage"]].assign(decision=Decision.WINNER.value, reason="")
+    rest = versions[~simple]
+    parts = [alone] if rest.empty else [alone, _resolve_families(rest, policies)]
+    return pd.concat(parts)[list(RESULT_COLUMNS)].sort_values("id", kind="stable").reset_index(drop=True)
+
+
+def _movable_state(frame: pd.DataFrame) -> pd.Series:
+    foreign = (frame["state"] == "waiting") & ~frame["reason"].fillna("").isin(WAITING_REASONS)
+    return frame["state"].isin(_UNSENT) & ~foreign
+
+
+def _resolve_families(versions: pd.DataFrame, policies: Policies) -> pd.DataFrame:
+    """The table for lineages with more than one version, or with a suffix. Later rows fill what earlier ones left."""
+    f = _facts(versions)
+    verdict = _Verdict(f)
+    verdict.put(f["stays_superseded"], Decision.SUPERSEDED)
+    verdict.put(f["top_state"].eq("quarantined") & f["older"], Decision.WAITING, NEWER_QUARANTINED)
+    verdict.put(f["active"], Decision.WAITING, IN_DOUBT)
+    short = _too_few_items(f, policies.min_common_items)
+    verdict.put(f["lineage"].isin(short) & ~f["decided"], Decision.HELD, TOO_FEW_ITEMS)
+    _beside_imported(f, verdict, policies)
+    _none_imported(f, verdict, policies)
+    return verdict.frame()
+
+
+class _Verdict:
+    """Decisions so far; the first one made about a row stands."""
+
+    def __init__(self, facts: pd.DataFrame) -> None:
+        self._facts = facts
+        self._decision = pd.Series("", index=facts.index, dtype=object)
+        self._reason = pd.Series("", index=facts.index, dtype=object)
+        self._lineage = facts["lineage"].astype(object)
+
+    def open(self) -> pd.Series:
+        """Rows still to be decided."""
+        return self._facts["movable"] & (self._decision == "")
+
+    def held(self) -> pd.Series:
+        return self._decision == Decision.HELD.value
+
+    def put(self, mask: pd.Series, decision: Decision, reason: str = "", lineage: pd.Series | None = None) -> None:
+        mask = mask & self.open()
+        self._decision[mask] = decision.value
+        self._reason[mask] = reason
+        if lineage is not None:
+            self._lineage[mask] = lineage[mask]
+
+    def frame(self) -> pd.DataFrame:
+        """The decided rows. Raises ``AssertionError`` where the table left one open (a defect of this module)."""
+        left = int(self.open().sum())
+        if left:
+            raise AssertionError(f"the version table left {left} versions undecided")
+        return pd.DataFrame({
+            "id": self._facts["id"], "decision": self._decision, "reason": self._reason, "lineage": self._lineage,
+        })[self._facts["movable"]]
+
+
+def _facts(versions: pd.DataFrame) -> pd.DataFrame:
+    """Adds to each version what the table asks about it and about its lineage. ``rank`` orders a lineage, from 0."""
+    f = versions.sort_values(["lineage", "version", "edition", "id"], kind="stable").reset_index(drop=True)
+    f["decided"] = f["decided"].fillna(False).astype(bool)
+    by = f["lineage"]
+    f["rank"] = f.groupby("lineage").cumcount()
+    last = f.groupby("lineage")["rank"].transform("max")
+    f["stays_superseded"] = f["state"].eq("superseded") & (f["rank"] < last)
+    f["movable"] = _movable_state(f)
+    f["live"] = f["movable"] & ~f["stays_superseded"]
+    f["top"] = f["rank"].where(f["state"] != "discarded").groupby(by).transform("max")
+    f["top_state"] = f["state"].where(f["rank"] == f["top"]).groupby(by).transform("first")
+    f["older"] = f["rank"] < f["top"]
+    f["active"] = f["state"].isin(["sending", "in_doubt"]).groupby(by).transform("any")
+    f["imported_rank"] = f["rank"].where(f["state"] == "imported").groupby(by).transform("max")
+    f["held_rank"] = f["rank"].where(f["state"] == "held").groupby(by).transform("min")
+    f["only"] = f.groupby("lineage")["version"].transform("nunique") == 1
+    f["separate"] = by.astype(str).str.contains(SEPARATE_MARK, regex=False)
+    return f
+
+
+def _too_few_items(f: pd.DataFrame, minimum: float) -> set[str]:
+    """Lineages in which an unsent version shares too few items with the newest or with an imported one."""
+    against = f[(f["rank"] == f["top"]) | f["state"].eq("imported")]
+    unsent = f[f["live"] & ~f["active"]]
+    pairs = unsent[["lineage", "rank", "items"]].merge(against[["lineage", "rank", "items"]], on="lineage")
+    pairs = pairs[pairs["rank_x"] != pairs["rank_y"]]
+    short = [_share(a, b) < minimum for a, b in zip(pairs["items_x"], pairs["items_y"], strict=True)]
+    return set(pairs.loc[short, "lineage"])
+
+
+def _share(one: Iterable[str], other: Iterable[str]) -> float:
+    """Common item numbers / the smaller set; below every minimum where it can not be computed."""
+    first, second = set(one), set(other)
+    smaller = min(len(first), len(second))
+    return len(first & second) / smaller if smaller else -1.0
+
+
+def _beside_imported(f: pd.DataFrame, verdict: _Verdict, policies: Policies) -> None:
+    imported = f["imported_rank"].notna()
+    verdict.put(imported & (f["rank"] < f["imported_rank"]), Decision.SUPERSEDED)
+    newer = imported & (f["rank"] > f["imported_rank"])
+    if policies.suffixed == "review":
+        verdict.put(newer & f["suffix"].notna() & ~f["decided"], Decision.HELD, SUFFIXED)
+    if policies.resubmission == "ignore":
+        verdict.put(newer & ~f["decided"], Decision.DISCARDED, NEWER_THAN_IMPORTED)
+    elif policies.resubmission != "import_as_new":
+        verdict.put(newer & ~f["decided"], Decision.HELD, NEWER_THAN_IMPORTED)
+    going = newer & verdict.open()
+    newest = going & (f["rank"] == f["rank"].where(going).groupby(f["lineage"]).transform("max"))
+    own = pd.Series([separate_lineage(a, b) for a, b in zip(f["lineage"], f["source_id"], strict=True)], index=f.index)
+    new = own.where(newest).groupby(f["lineage"]).transform("first")
+    verdict.put(newest, Decision.NEW_LINEAGE, NEWER_THAN_IMPORTED, new)
+    verdict.put(going, Decision.SUPERSEDED, "", new)
+
+
+def _none_imported(f: pd.DataFrame, verdict: _Verdict, policies: Policies) -> None:
+    asks = ~f["decided"] & ~f["separate"] & f["suffix"].notna()
+    verdict.put(~f["decided"] & (f["rank"] > f["held_rank"]), Decision.HELD, SIBLING_HELD)
+    if policies.suffixed == "review":
+        verdict.put(asks, Decision.HELD, SUFFIXED)
+    if policies.unknown_base != "import":
+        verdict.put(asks & f["only"], Decision.HELD, WITHOUT_BASE)
+    stopped = f["state"].isin(["held", "discarded"]) | verdict.held()
+    going = verdict.open()
+    best = going & (f["rank"] == f["rank"].where(going).groupby(f["lineage"]).transform("max"))
+    above = f["rank"].where(~stopped).groupby(f["lineage"]).transform("max")
+    verdict.put(best & ((f["rank"] == f["top"]) | (f["decided"] & (f["rank"] == above))), Decision.WINNER)
+    top_held = (stopped & (f["rank"] == f["top"])).groupby(f["lineage"]).transform("any")
+    won = (going & ~verdict.open()).groupby(f["lineage"]).transform("any")
+    verdict.put(going & ~won & top_held, Decision.WAITING, NEWER_HELD)
+    verdict.put(going, Decision.SUPERSEDED)

@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from order_relay.orders.exchange import Policies
+from order_relay.orders.versions import RESULT_COLUMNS, VERSION_COLUMNS, Decision, resolve
+
+DEFAULT = Policies()
+STATES = ("received", "waiting", "ready", "sending", "in_doubt", "imported", "superseded", "quarantined", "rejected",
+          "held", "discarded")
+UNSENT = ("received", "waiting", "ready", "superseded")
+
+
+def versions(*rows: dict[str, Any]) -> pd.DataFrame:
+    made = []
+    for place, row in enumerate(rows, start=1):
+        base = {"id": place, "lineage": "U", "source_id": str(place), "version": place, "edition": 1,
+                "suffix": place - 1 or None, "items": ("A", "B"), "state": "received", "reason": "", "decided": False}
+        made.append(base | row)
+    return pd.DataFrame(made, columns=list(VERSION_COLUMNS)).astype({"suffix": object})
+
+
+def decisions(frame: pd.DataFrame, policies: Policies = DEFAULT) -> dict[int, str]:
+    result = resolve(frame, policies)
+    return {row.id: f"{row.decision} {row.reason}".strip() for row in result.itertuples()}
+
+
+def test_a_single_version_is_the_winner() -> None:
+    result = resolve(versions({}), DEFAULT)
+    assert tuple(result.columns) == RESULT_COLUMNS
+    assert result.to_dict("records") == [{"id": 1, "decision": "winner", "reason": "", "lineage": "U"}]
+
+
+# The rows of the table, in its order
+
+
+def test_row_1_under_a_quarantined_newest_the_older_wait() -> None:
+    assert decisions(versions({}, {"state": "ready"}, {"state": "quarantined"})) == {
+        1: "waiting newer_quarantined", 2: "waiting newer_quarantined"}
+
+
+def test_row_1_an_older_quarantined_one_stops_nobody() -> None:
+    assert decisions(versions({"state": "quarantined"}, {})) == {2: "winner"}
+
+
+@pytest.mark.parametrize("state", ["sending", "in_doubt"])
+def test_row_2_beside_an_open_question_the_others_wait(state: str) -> None:
+    assert decisions(versions({}, {"state": state}, {"state": "ready"})) == {
+        1: "waiting version_in_doubt", 3: "waiting version_in_doubt"}
+
+
+@pytest.mark.parametrize(("first", "second"), [
+    (("A", "B", "C"), ("A", "D", "E")), (("A",), ("B",)), ((), ("A",)), (("A",), ()), ((), ()),
+])
+def test_row_3_too_few_common_items_hold_all(first: tuple[str, ...], second: tuple[str, ...]) -> None:
+    assert decisions(versions({"items": first}, {"items": second})) == {
+        1: "held too_few_common_items", 2: "held too_few_common_items"}
+
+
+@pytest.mark.parametrize(("first", "second"), [
+    (("A", "B"), ("A", "C")), (("A",), ("A", "C", "D")), (("A", "B", "C", "D"), ("A",)),
+])
+def test_row_3_half_of_the_smaller_set_is_enough(first: tuple[str, ...], second: tuple[str, ...]) -> None:
+    assert decisions(versions({"items": first}, {"items": second})) == {1: "superseded", 2: "winner"}
+
+
+def test_row_3_the_minimum_is_a_setting() -> None:
+    frame = versions({"items": ("A", "B")}, {"items": ("A", "C")})
+    assert decisions(frame, Policies(min_common_items=0.6)) == {
+        1: "held too_few_common_items", 2: "held too_few_common_items"}
+    apart = versions({"items": ("A",)}, {"items": ("B",)})
+    assert decisions(apart, Policies(min_common_items=0.0)) == {1: "superseded", 2: "winner"}
+
+
+def test_row_3_an_emptied_form_after_an_import_is_not_ignored_but_held() -> None:
+    frame = versions({"state": "imported"}, {"items": ("Z",)})
+    for policy in ("review", "ignore", "import_as_new"):
+        assert decisions(frame, Policies(resubmission=policy)) == {2: "held too_few_common_items"}
+
+
+def test_row_3_discarded_versions_are_not_compared() -> None:
+    assert decisions(versions({"items": ("A",)}, {"items": ("Z",), "state": "discarded"})) == {1: "winner"}
+
+
+def test_row_4_the_newest_wins_by_number_not_by_arrival() -> None:
+    frame = versions({"version": 900}, {"version": 1000}, {"version": 99, "state": "ready"})
+    assert decisions(frame) == {1: "superseded", 2: "winner", 3: "superseded"}
+
+
+def test_row_4_a_ready_one_is_replaced_by_a_newer() -> None:
+    assert decisions(versions({"state": "ready"}, {})) == {1: "superseded", 2: "winner"}
+
+
+def test_row_4_waiting_ones_go_on_when_nothing_stops_them() -> None:
+    assert decisions(versions({"state": "waiting", "reason": "newer_quarantined"}, {"state": "discarded"})) == {
+        1: "winner"}
+
+
+@pytest.mark.parametrize(("policy", "decision"), [
+    ("review", "held newer_than_imported"), ("ignore", "discarded newer_than_imported"),
+    ("import_as_new", "new_lineage newer_than_imported"),
+])
+def test_row_5_newer_than_an_imported_one_follows_the_policy(policy: str, decision: str) -> None:
+    assert decisions(versions({"state": "imported"}, {}), Policies(resubmission=policy)) == {2: decision}
+
+
+def test_row_5_import_as_new_takes_the_newest_and_its_siblings_along() -> None:
+    result = resolve(versions({"state": "imported"}, {}, {}), Policies(resubmission="import_as_new"))
+    assert result[["id", "decision", "lineage"]].to_numpy().tolist() == [
+        [2, "superseded", "U//3"], [3, "new_lineage", "U//3"]]
+
+
+def test_row_5_a_decided_replacement_beside_an_imported_one_goes_its_own_way() -> None:
+    result = resolve(versions({"state": "imported"}, {"decided": True, "items": ("Z",)}), DEFAULT)
+    assert result[["decision", "lineage"]].to_numpy().tolist() == [["new_lineage", "U//2"]]
+
+
+def test_row_6_older_than_an_imported_one_is_superseded() -> None:
+    assert decisions(versions({}, {"state": "imported"})) == {1: "superseded"}
+
+
+def test_row_7_a_suffix_without_a_base() -> None:
+    frame = versions({"suffix": 1})
+    assert decisions(frame) == {1: "held suffix_without_base"}
+    assert decisions(frame, Policies(unknown_base="import")) == {1: "winner"}
+    assert decisions(versions({"suffix": 1, "decided": True})) == {1: "winner"}
+    assert decisions(versions({"suffix": 1, "lineage": "U//1"})) == {1: "winner"}
+
+
+def test_row_7_another_suffixed_version_is_another_version() -> None:
+    assert decisions(versions({"suffix": 1}, {"suffix": 2})) == {1: "superseded", 2: "winner"}
+
+
+def test_policy_suffixed_review_holds_every_suffixed_one() -> None:
+    frame = versions({}, {}, {})
+    assert decisions(frame, Policies(suffixed="review")) == {
+        1: "waiting newer_held", 2: "held suffixed", 3: "held suffixed"}
+    after = versions({"state": "imported"}, {})
+    assert decisions(after, Policies(suffixed="review", resubmission="ignore")) == {2: "held suffixed"}
+
+
+# What the table leaves open
+
+
+def test_under_a_held_newest_the_older_wait_and_above_it_the_newer_join_it() -> None:
+    assert decisions(versions({}, {"state": "held"})) == {1: "waiting newer_held"}
+    assert decisions(versions({"state": "held"}, {})) == {2: "held sibling_held"}
+    assert decisions(versions({"state": "held"}, {"decided": True})) == {2: "winner"}
+
+
+def test_a_person_s_word_for_an_older_one_counts_under_a_held_newest() -> None:
+    frame = versions({"decided": True, "items": ("A",)}, {"state": "held", "items": ("Z",)})
+    assert decisions(frame) == {1: "winner"}
+
+
+def test_under_a_rejected_newest_the_older_are_superseded() -> None:
+    assert decisions(versions({}, {"state": "rejected"})) == {1: "superseded"}
+
+
+def test_a_superseded_one_comes_back_only_when_nothing_stands_above_it() -> None:
+    assert decisions(versions({"state": "superseded"})) == {1: "winner"}
+    for state in ("ready", "imported", "held", "discarded", "rejected", "in_doubt", "quarantined"):
+        assert decisions(versions({"state": "superseded"}, {"state": state}))[1] == "superseded"
+
+
+def test_what_waits_for_something_else_is_left_alone() -> None:
+    assert decisions(versions({"state": "waiting", "reason": "payment_open"})) == {}
+    assert decisions(versions({}, {"state": "waiting", "reason": "payment_open"})) == {1: "superseded"}
+
+
+def test_editions_of_one_id_are_ordered_by_edition() -> None:
+    frame = versions({"state": "discarded", "version": 5}, {"version": 5, "edition": 2, "decided": True})
+    assert decisions(frame) == {2: "winner"}
+
+
+def test_nothing_to_resolve() -> None:
+    assert resolve(versions(), DEFAULT).empty
+
+
+def test_twenty_thousand_single_versions_take_a_moment() -> None:
+    many = versions(*({"lineage": f"U{i}", "suffix": None} for i in range(20_000)))
+    start = time.process_time()
+    assert (resolve(many, DEFAULT)["decision"] == "winner").all()
+    assert time.process_time() - start < 0.5
+
+
+rows = st.lists(st.fixed_dictionaries({
+    "lineage": st.sampled_from(["U", "V", "V//3"]), "version": st.integers(1, 4), "edition": st.integers(1, 2),
+    "suffix": st.sampled_from([None, 1, 2]), "state": st.sampled_from(STATES), "decided": st.booleans(),
+    "items": st.sampled_from([(), ("A",), ("A", "B"), ("Z",)]), "reason": st.sampled_from(["", "newer_held"]),
+}), max_size=7, unique_by=lambda row: (row["lineage"], row["version"], row["edition"]))
+policies = st.builds(
+    Policies, resubmission=st.sampled_from(["review", "import_as_new", "ignore"]),
+    unknown_base=st.sampled_from(["review", "import"]), suffixed=st.sampled_from(["auto", "review"]),
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(rows, policies)
+def test_every_unsent_version_gets_one_decision_and_a_lineage_at_most_one_winner(
+    made: list[dict[str, Any]], chosen: Policies,
+) -> None:
+    frame = versions(*made)
+    result = resolve(frame, chosen)
+    assert sorted(result["id"]) == sorted(frame.loc[frame["state"].isin(UNSENT), "id"])
+    assert set(result["decision"]) <= {decision.value for decision in Decision}
+    going = result[result["decision"].isin(["winner", "new_lineage"])]
+    assert going["lineage"].is_unique
+    busy = set(frame.loc[frame["state"].isin(["sending", "in_doubt", "imported"]), "lineage"])
+    assert not busy & set(result.loc[result["decision"] == "winner", "lineage"])
+    asked = result["decision"].isin(["held", "waiting", "discarded"])
+    assert (result.loc[asked, "reason"] != "").all()
+
+
+@settings(deadline=None)
+@given(rows, policies, st.randoms())
+def test_the_order_of_rows_is_irrelevant(made: list[dict[str, Any]], chosen: Policies, dice: Any) -> None:
+    frame = versions(*made)
+    mixed = frame.sample(frac=1, random_state=dice.randrange(2**31))
+    pd.testing.assert_frame_equal(resolve(frame, chosen), resolve(mixed, chosen))
+
+
+@settings(deadline=None)
+@given(rows, policies)
+def test_resolving_again_changes_nothing(made: list[dict[str, Any]], chosen: Policies) -> None:
+    """After the ledger has followed the decisions, the same question gets the same answers."""
+    frame = versions(*made)
+    first = resolve(frame, chosen).set_index("id")
+    if (first["decision"] == "new_lineage").any():
+        return
+    state = {"winner": "received", "discarded": "discarded", "held": "held", "waiting": "waiting",
+             "superseded": "superseded"}
+    frame["state"] = frame["id"].map(first["decision"]).map(state).fillna(frame["state"])
+    frame["reason"] = frame["id"].map(first["reason"]).astype(object).fillna(frame["reason"])
+    again = resolve(frame, chosen).set_index("id")
+    winners = [set(r.index[r["decision"] == "winner"]) for r in (first, again)]
+    assert winners[1] <= winners[0]
