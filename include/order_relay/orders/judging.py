@@ -126,7 +126,8 @@ def _refusals(found: Iterable[_Found]) -> list[Refusal]:
         refusals.add(Refusal(code, place, f"{place or 'the record'} {words}"))
     ordered = sorted(refusals, key=lambda r: (r.pointer, r.code))
     if len(ordered) > MAX_REFUSALS:
-        ordered = [*ordered[:MAX_REFUSALS], Refusal("too_many_errors", "", "the record has more errors than are listed")]
+        rest = Refusal("too_many_errors", "", "the record has more errors than are listed")
+        ordered = [*ordered[:MAX_REFUSALS], rest]
     return ordered
 
 

@@ -28,8 +28,8 @@ CURRENCIES: dict[str, int] = {
 MAX_MINOR = 10**13
 """Amounts stay below this, so that sums of a whole order fit 64 bits and OMS arithmetic stays exact in doubles."""
 
-_PLAIN = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,12})?")
-_BOUND = Decimal(10) ** 18
+_PLAIN = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,12})?")
+_BOUND = Decimal(10) ** 15  # with at most 12 decimals, 27 digits: arithmetic on them stays exact (context: 28)
 
 
 def refused(code: str, message: str) -> RecordRefused:

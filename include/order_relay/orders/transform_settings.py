@@ -12,9 +12,6 @@ from order_relay.errors import WrongSetup
 from order_relay.orders.exchange import MappingOverrides
 from order_relay.orders.money import CURRENCIES
 
-STATUSES = ("SHIPPED", "READY", "CANCELLED")
-"""What ``orderStatus`` may be at import (page-shopatron.txt, "Required Parameters")."""
-
 
 class TransformSettings(BaseModel):
     """What the destination demands and the source lacks, and what the vendors leave open.
@@ -36,7 +33,7 @@ class TransformSettings(BaseModel):
     locale: str = Field(default="en-US", pattern=r"^[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?\z")
     currency: str = "USD"
     key_prefix: str = Field(default="", max_length=50)
-    order_status: Literal["SHIPPED", "READY", "CANCELLED"] = "READY"
+    order_status: str = Field(default="READY", min_length=1)
     assigned_location: str | None = Field(default=None, min_length=1)
     use_inventory: bool | None = None
     status_field: str = Field(default="orderStatus", min_length=1, max_length=100)

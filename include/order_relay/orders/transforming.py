@@ -1,14 +1,29 @@
-"""From a source's documents to the destination's payloads."""
+"""From a source's documents to the destination's payloads, by mapping files and settings; a slice at a time.
+
+documents -> canonical frames (canonical.py) -> do its numbers add up (totals.py) -> items to send (payloads.py,
+spreading.py) -> payload objects -> the destination's schema -> bytes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from order_relay.errors import Refusal
+from order_relay.errors import Refusal, WrongSetup
+from order_relay.orders.canonical import LINE_COLUMNS, ORDER_COLUMNS, Canonical, Reader
+from order_relay.orders.json_text import encode
 from order_relay.orders.judging import VendorFormat
+from order_relay.orders.mapping import Tables, merged_rules, parse_rules, tables_of
+from order_relay.orders.payloads import Columns, derive, pieces
+from order_relay.orders.sending_form import SendingForm, settings_of
+from order_relay.orders.totals import judge
 from order_relay.orders.transform_settings import TransformSettings
+
+VERSION = 1
+"""Part of the fingerprint: raise it when this code starts to give other payloads for the same input."""
 
 
 @dataclass(slots=True)
@@ -20,7 +35,7 @@ class Transformed:
     """
 
     index: int
-    payload: bytes | None = None
+    payload: bytes | None = field(default=None, repr=False)
     destination_key: str = ""
     total_minor: int = 0
     currency: str = ""
@@ -31,15 +46,152 @@ class Transformed:
 class Transformer:
     """Turns documents of ``source`` into payloads of ``destination``.
 
-    Raises ``WrongSetup`` where mappings, overrides, constants or settings do not fit each other.
+    ``fingerprint`` changes when a mapping, a schema, a code table or a setting changes. Raises ``WrongSetup`` where
+    mappings, overrides, constants or settings do not fit each other.
     """
 
     def __init__(self, source: VendorFormat, destination: VendorFormat, settings: TransformSettings) -> None:
         self.source = source
         self.destination = destination
         self.settings = settings
-        self.fingerprint = ""
+        tables = tables_of(
+            source.mapping.get("tables", {}), destination.mapping.get("tables", {}), settings.overrides.tables
+        )
+        self._reader = _reader(source, settings, tables)
+        self._form = SendingForm(
+            destination, settings, tables,
+            {*ORDER_COLUMNS, *(rule.target for rule in self._reader.orders)},
+            {*LINE_COLUMNS, *(rule.target for rule in self._reader.lines)},
+        )  # fmt: skip
+        parts = [VERSION, source.fingerprint, destination.fingerprint, settings.model_dump(mode="json")]
+        text = json.dumps(parts, sort_keys=True, default=str)
+        self.fingerprint = hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def transform(self, documents: Sequence[dict[str, Any]]) -> list[Transformed]:
         """One result for each document, in their order. No document can make another one fail."""
-        raise NotImplementedError
+        if not documents:
+            return []
+        canonical = self._reader.read(documents)
+        items = judge(canonical, self._reader)
+        orders = derive(canonical, self.settings)
+        self._nameless(canonical, orders)
+        for row, key in enumerate(orders["destination_key"]):
+            if key is None:
+                self._refuse(canonical, row, "order_number", "missing_field", "is required and missing")
+        good = [row for row, refusals in enumerate(canonical.refusals) if not refusals]
+        whole, of_order = pieces(items, orders, good, self.settings)
+        built = self._build(canonical, orders, whole, of_order, good)
+        return [self._result(row, canonical, orders, built.get(row)) for row in range(len(documents))]
+
+    def _build(
+        self, canonical: Canonical, orders: dict[str, list[Any]], whole: dict[str, list[Any]],
+        of_order: Mapping[int, range], good: Sequence[int],
+    ) -> dict[int, bytes]:  # fmt: skip
+        """Payload bytes of the orders that the destination's schema accepts; the others are refused."""
+        heads = Columns(self._form.order_targets, orders, len(canonical.orders))
+        owner = whole["order"]
+        lifted = {name: [column[row] for row in owner] for name, column in orders.items() if name not in whole}
+        bodies = Columns(self._form.item_targets, {**lifted, **whole}, len(owner))
+        self._collect(canonical, heads, bodies, owner, set(good))
+        still = [row for row in good if not canonical.refusals[row]]
+        items = bodies.build(range(len(owner)))
+        payloads = {}
+        for row, head in zip(still, heads.build(still), strict=True):
+            span = of_order[row]
+            payload = self._form.wrap(head, items[span.start : span.stop])
+            if refusals := self._form.format.check(payload):
+                canonical.refusals[row] += [self._at_source(why, whole, span) for why in refusals]
+            elif not _adds_up(whole, span, orders, row):
+                self._refuse(canonical, row, "total", "payload_total_mismatch", "is not what the payload adds up to")
+            else:
+                payloads[row] = self._encoded(canonical, row, payload)
+        return {row: payload for row, payload in payloads.items() if payload is not None}
+
+    def _encoded(self, canonical: Canonical, row: int, payload: dict[str, Any]) -> bytes | None:
+        try:
+            return encode(payload)
+        except (UnicodeEncodeError, TypeError, RecursionError):
+            canonical.refusals[row].append(Refusal("not_encodable", "", "holds a value that JSON can not carry"))
+            return None
+
+    def _collect(
+        self, canonical: Canonical, heads: Columns, bodies: Columns, owner: Sequence[int], good: set[int]
+    ) -> None:
+        """What the columns refused and noted, onto the orders; each note once."""
+        for row, why in heads.wrong:
+            if row in good:
+                canonical.refusals[row].append(self._at_source(why, {}, range(0)))
+        for index, why in bodies.wrong:
+            canonical.refusals[owner[index]].append(why)
+        for row, note in (*heads.notes, *((owner[index], note) for index, note in bodies.notes)):
+            if note not in canonical.notes[row]:
+                canonical.notes[row].append(note)
+
+    def _at_source(self, why: Refusal, whole: Mapping[str, list[Any]], span: range) -> Refusal:
+        """A refusal of the payload, told at the place in the source's document that the value came from."""
+        parts = why.pointer.split("/")[1:]
+        of_item = len(parts) > 1 and parts[0] == self._form.items and parts[1].isdigit()
+        names = [part for part in parts if not part.isdigit()]
+        for shape in (names, [f"{names[0]}[]", *names[1:]] if names else []):
+            columns = self._form.sources.get(".".join(shape), ())
+            if not columns:
+                continue
+            if of_item and span:
+                position = whole["position"][span.start + int(parts[1])]
+                place = self._reader.line_place(columns[0], position)
+            else:
+                place = self._reader.order_place(ORIGIN.get(columns[0], columns[0]))
+            if place:
+                return Refusal(why.code, place, f"{place}, sent as {why.message.removeprefix('/')}")
+        return why
+
+    def _nameless(self, canonical: Canonical, orders: Mapping[str, list[Any]]) -> None:
+        for row in range(len(canonical.orders)):
+            if not any(orders[name][row] for name in ("bill_last", "ship_last", "ship_custom_name", "ship_line1")):
+                self._refuse(canonical, row, "bill_name", "missing_field", "and the company are missing: nobody is named")
+
+    def _refuse(self, canonical: Canonical, row: int, column: str, code: str, why: str) -> None:
+        place = self._reader.order_place(column)
+        if not any(known.pointer == place for known in canonical.refusals[row]):
+            canonical.refusals[row].append(Refusal(code, place, f"{place} {why}"))
+
+    def _result(
+        self, row: int, canonical: Canonical, orders: Mapping[str, list[Any]], payload: bytes | None
+    ) -> Transformed:
+        result = Transformed(row, payload, notes=canonical.notes[row])
+        if payload is None:
+            result.refusals = sorted(set(canonical.refusals[row]), key=lambda why: (why.pointer, why.code))
+            return result
+        result.destination_key = orders["destination_key"][row]
+        result.total_minor = orders["total"][row]
+        result.currency = orders["currency"][row]
+        return result
+
+
+ORIGIN = {
+    "destination_key": "order_number", "comment": "notes", "bill_first": "bill_name", "bill_last": "bill_name",
+    "ship_first": "ship_name", "ship_last": "ship_name", "ship_custom_name": "ship_name",
+    "ship_line1": "ship_address1", "ship_line2": "ship_address2", "ship_line3": "ship_address2",
+}  # fmt: skip
+"""Which canonical column a derived one comes from, for saying where a refused value stood."""
+
+
+def _reader(source: VendorFormat, settings: TransformSettings, tables: Tables) -> Reader:
+    over = settings.overrides.source
+    where = f"mapping of {source.name}"
+    lines = source.mapping.get("lines") or {}
+    more = over.get("lines") or {}
+    each = more.get("each") or lines.get("each")
+    if not isinstance(each, str):
+        raise WrongSetup(f"{where}: lines.each must name the list of lines")
+    values = settings_of(settings)
+    return Reader(
+        parse_rules(merged_rules(source.mapping.get("order", ()), over.get("order", ())), tables, values, where),
+        parse_rules(merged_rules(lines.get("fields", ()), more.get("fields", ())), tables, values, where),
+        each,
+    )
+
+
+def _adds_up(whole: Mapping[str, list[Any]], span: range, orders: Mapping[str, list[Any]], row: int) -> bool:
+    """The last word: what the OMS will work out from these items is the source's total, to the minor unit."""
+    return bool(sum(whole["sent_minor"][span.start : span.stop]) == orders["total"][row])

@@ -1,0 +1,89 @@
+"""Reading columns by rules: whole columns at once, each wrong value told to a collector instead of ending the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from order_relay.errors import RecordRefused, Refusal
+from order_relay.orders.mapping import Rule, getter, words
+
+Tell = Callable[[int, Refusal], None]
+"""Takes a row number and a refusal whose pointer is still the row's own business."""
+
+NotInTable = Callable[[int, Rule], None]
+
+UNREADABLE = (ValueError, TypeError, ArithmeticError, AttributeError, KeyError, RecursionError)
+
+
+def read(rule: Rule, rows: Sequence[Any], tell: Tell, note: NotInTable) -> list[Any]:
+    """One column: the first path that has a value, looked up, converted, and defaulted."""
+    if not rule.paths:
+        column: list[Any] = [rule.value] * len(rows)
+    else:
+        column = _first(rule.paths, rows)
+    if rule.table is not None:
+        column = looked_up(rule, column, tell, note)
+    if rule.converter is not None:
+        column = converted(rule, column, tell)
+    return defaulted(rule, column)
+
+
+def _first(paths: Sequence[str], rows: Sequence[Any]) -> list[Any]:
+    get = getter(paths[0])
+    column = [get(row) for row in rows]
+    for path in paths[1:]:
+        get = getter(path)
+        column = [get(row) if value is None or value == "" else value for row, value in zip(rows, column, strict=True)]
+    return column
+
+
+def looked_up(rule: Rule, column: list[Any], tell: Tell, note: NotInTable) -> list[Any]:
+    """The rows of a code table for a column of codes."""
+    table = rule.table or {}
+    found: list[Any] = []
+    for index, value in enumerate(column):
+        if value is None or value == "":
+            found.append(None)
+            continue
+        code = words(value) if isinstance(value, str | int) else ""
+        if code in table:
+            found.append(table[code])
+        elif rule.unknown == "keep":
+            found.append(value)
+        else:
+            found.append(None)
+            if rule.unknown == "refuse":
+                tell(index, Refusal("not_in_table", "", "has no row in its code table"))
+            else:
+                note(index, rule)
+    return found
+
+
+def converted(rule: Rule, column: list[Any], tell: Tell) -> list[Any]:
+    """A column through the rule's converter. The quick way first; only a column with a wrong value goes one by one."""
+    convert = rule.converter
+    if convert is None:
+        return column
+    try:
+        return [None if value is None else convert(value) for value in column]
+    except (RecordRefused, *UNREADABLE):
+        pass  # found out below which value it was
+    good: list[Any] = []
+    for index, value in enumerate(column):
+        try:
+            good.append(None if value is None else convert(value))
+        except RecordRefused as error:
+            good.append(None)
+            tell(index, error.refusals[0])
+        except UNREADABLE:
+            good.append(None)
+            tell(index, Refusal("bad_value", "", "can not be read"))
+    return good
+
+
+def defaulted(rule: Rule, column: list[Any]) -> list[Any]:
+    """A column with the rule's default where there is no value."""
+    if rule.default is None:
+        return column
+    return [rule.default if value is None else value for value in column]

@@ -1,0 +1,200 @@
+"""Small named converters that mapping files use. Each takes one value (never ``None``) and returns one, or ``None``.
+
+They refuse with ``RecordRefused`` whose refusal has a stable code and no place: the reader of the column knows that.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from order_relay.errors import WrongSetup
+from order_relay.orders.formats import is_date, is_date_time, is_whole
+from order_relay.orders.money import CURRENCIES, amount, refused
+
+Converter = Callable[[Any], Any]
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]+")
+_LARGEST_ID = 10**40
+_TEXT_DIGITS = 40
+
+
+def text(value: Any) -> str | None:
+    """Readable text: outer blanks and control characters go; nothing left means no value. Numbers become digits."""
+    if type(value) is str:
+        clean = value.strip()
+        if not clean.isprintable():
+            clean = _CONTROL.sub(" ", clean.replace("\r\n", "\n")).strip()
+            if not clean.isascii() and any("\ud800" <= char <= "\udfff" for char in clean):
+                raise refused("not_unicode", "holds half a character")
+        return clean or None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return key(value)
+    if isinstance(value, Decimal | float):
+        exact = value if isinstance(value, Decimal) else Decimal(repr(value))
+        if exact.is_finite() and abs(exact.adjusted()) < _TEXT_DIGITS:
+            return f"{exact:f}"
+    raise refused("wrong_type", "is not text")
+
+
+def key(value: Any) -> str | None:
+    """An identity, exactly as received: never trimmed, cut or changed. Whole numbers become their digits."""
+    if type(value) is str:
+        if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
+            raise refused("not_unicode", "holds half a character")
+        return value or None
+    if is_whole(value) and -_LARGEST_ID < value < _LARGEST_ID:
+        return str(int(value))
+    raise refused("wrong_type", "is not an identity")
+
+
+def money(value: Any) -> Decimal:
+    """An exact amount."""
+    return amount(value)
+
+
+def quantity(value: Any) -> int:
+    """A whole positive number of pieces; ``2.0`` is whole."""
+    try:
+        exact = amount(value)
+    except ArithmeticError:
+        raise refused("bad_quantity", "is not a quantity") from None
+    whole = int(exact)
+    if whole != exact:
+        raise refused("fractional_quantity", "is not a whole number")
+    if whole <= 0:
+        raise refused("quantity_not_positive", "is zero or negative")
+    if whole > 10**7:
+        raise refused("quantity_too_large", "is larger than any line can be")
+    return whole
+
+
+def moment(value: Any) -> datetime:
+    """An ISO 8601 date-time with offset, as a moment in UTC."""
+    if isinstance(value, str) and is_date_time(value):
+        try:
+            return datetime.fromisoformat(value.upper()).astimezone(UTC)
+        except (ValueError, OverflowError):  # the first or last hours that a calendar can hold, shifted out of it
+            pass
+    raise refused("bad_format", "is not a date-time with offset")
+
+
+def day(value: Any) -> str:
+    """A day, ``YYYY-MM-DD``."""
+    if isinstance(value, str) and is_date(value):
+        return value
+    raise refused("bad_format", "is not a day")
+
+
+def currency(value: Any) -> str:
+    """An ISO 4217 code."""
+    if isinstance(value, str) and (code := value.strip().upper()) in CURRENCIES:
+        return code
+    raise refused("unknown_currency", "is not an ISO 4217 currency code")
+
+
+def country(value: Any) -> str:
+    """An ISO 3166 code of two letters; names of countries are for a code table."""
+    if isinstance(value, str) and len(code := value.strip()) == 2 and code.isascii() and code.isalpha():
+        return code.upper()
+    raise refused("unknown_country", "is neither a country code nor in the code table")
+
+
+def boolean(value: Any) -> bool:
+    """A JSON boolean."""
+    if isinstance(value, bool):
+        return value
+    raise refused("wrong_type", "is not true or false")
+
+
+def number(value: Any) -> Decimal:
+    """An exact number."""
+    return amount(value)
+
+
+def whole(value: Any) -> int:
+    """A whole number."""
+    exact = amount(value)
+    if exact != int(exact):
+        raise refused("wrong_type", "is not a whole number")
+    return int(exact)
+
+
+def text_map(value: Any) -> dict[str, str] | None:
+    """An object as texts by name; lists are joined by commas, members without a value left out."""
+    if not isinstance(value, dict):
+        raise refused("wrong_type", "is not an object")
+    found = {}
+    for name, member in value.items():
+        if isinstance(member, list):
+            parts = [part for part in map(text, (item for item in member if item is not None)) if part]
+            flat = ", ".join(parts) or None
+        else:
+            flat = None if member is None else text(member)
+        if flat is not None:
+            found[str(name)] = flat
+    return found or None
+
+
+def utc_text(value: Any) -> str:
+    """A moment as ISO 8601 in UTC with milliseconds, as the translated platform's import example writes it."""
+    return value.strftime("%Y-%m-%dT%H:%M:%S.") + f"{value.microsecond // 1000:03d}Z"
+
+
+def as_is(value: Any) -> Any:
+    """No change."""
+    return value
+
+
+CONVERTERS: dict[str, Converter] = {
+    function.__name__: function
+    for function in (
+        text, key, money, quantity, moment, day, currency, country, boolean, number, whole, text_map, utc_text, as_is
+    )
+}  # fmt: skip
+"""What a mapping file can name."""
+
+
+def named(name: str, where: str) -> Converter:
+    """The converter of this name. Raises ``WrongSetup`` that lists the names there are."""
+    try:
+        return CONVERTERS[name]
+    except KeyError:
+        raise WrongSetup(f"{where}: no converter {name!r}; there are {', '.join(sorted(CONVERTERS))}") from None
+
+
+def split_name(name: str | None) -> tuple[str | None, str | None]:
+    """First and last name: the last word is the last name; a single word is a last name too."""
+    words = (name or "").split()
+    if not words:
+        return None, None
+    return " ".join(words[:-1]) or None, words[-1]
+
+
+def _joins(char: str) -> bool:
+    """Whether a character belongs to the one before it: marks, joiners, selectors, skin tones."""
+    return unicodedata.category(char) in ("Mn", "Mc", "Me") or char == "\u200d" or "\U0001f3fb" <= char <= "\U0001f3ff"
+
+
+def cut_text(value: str, limit: int) -> str:
+    """At most ``limit`` code points, not ending within a visible character (as far as its marks tell)."""
+    if len(value) <= limit:
+        return value
+    end = limit
+    # A character of more than 40 marks is no writing: it is cut where it comes.
+    while end > max(0, limit - 40) and (_joins(value[end]) or value[end - 1] == "\u200d"):
+        end -= 1
+    if end <= max(0, limit - 40):
+        end = limit
+    flags = 0
+    while flags < end and "\U0001f1e6" <= value[end - 1 - flags] <= "\U0001f1ff":
+        flags += 1
+    if flags % 2 and "\U0001f1e6" <= value[end] <= "\U0001f1ff":
+        end -= 1  # half of a flag
+    return value[:end].rstrip() or value[:limit]

@@ -1,0 +1,169 @@
+"""Mapping files: which value goes where, as data.
+
+A rule is ``{target, path | value, converter, table, pick, unknown, default, required, cut, when}``:
+
+* ``path``: where the value is read (dots; a list means the first that has one; ``settings.x`` reads a setting);
+* ``value``: a constant instead of a path;
+* ``converter``: a named converter (converters.py);
+* ``table``: a code table (looked up without regard to case and repeated blanks), ``pick`` a member of its row;
+* ``unknown``: what to do with a value that the table lacks: ``default`` (and a note), ``keep``, ``refuse``;
+* ``default``: used where nothing was found; ``{setting: x}`` reads a setting;
+* ``required``: a missing value refuses the record;
+* ``cut``: a text longer than the target's limit is cut to it, with a note; without it, it is refused by the schema;
+* ``when``: ``{target: ..., is: ...}``, the rule counts only where another target of this mapping has that value;
+* ``drop: true`` (in overrides): removes the rule of that target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from order_relay.errors import WrongSetup
+from order_relay.orders.converters import Converter, named
+
+Getter = Callable[[Any], Any]
+Tables = Mapping[str, Mapping[str, Any]]
+
+_MEMBERS = {
+    "target", "path", "value", "converter", "table", "pick", "unknown", "default", "required", "cut", "when", "drop"
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One line of a mapping file, checked."""
+
+    target: str
+    paths: tuple[str, ...]
+    value: Any
+    converter: Converter | None
+    table: Mapping[str, Any] | None
+    pick: str
+    unknown: str
+    default: Any
+    required: bool
+    cut: bool
+    when: tuple[str, Any] | None
+
+
+def getter(path: str) -> Getter:
+    """Reads a dotted path of nested objects; anything missing or of another kind on the way reads as ``None``."""
+    names = path.split(".")
+    if len(names) == 1:
+        only = names[0]
+
+        def one(document: Any) -> Any:
+            return document.get(only) if type(document) is dict else None
+
+        return one
+    if len(names) == 2:
+        outer, inner = names
+
+        def two(document: Any) -> Any:
+            found = document.get(outer) if type(document) is dict else None
+            return found.get(inner) if type(found) is dict else None
+
+        return two
+
+    def deep(document: Any) -> Any:
+        for name in names:
+            if type(document) is not dict:
+                return None
+            document = document.get(name)
+        return document
+
+    return deep
+
+
+def words(value: Any) -> str:
+    """The form in which code tables are looked up."""
+    return " ".join(str(value).split()).casefold()
+
+
+def tables_of(*layers: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Code tables, later layers over earlier ones, row by row."""
+    merged: dict[str, dict[str, Any]] = {}
+    for layer in layers:
+        for name, rows in (layer or {}).items():
+            if not isinstance(rows, Mapping):
+                raise WrongSetup(f"code table {name!r} is not an object of rows")
+            merged.setdefault(name, {}).update({words(code): row for code, row in rows.items()})
+    return merged
+
+
+def merged_rules(base: Sequence[Mapping[str, Any]], over: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The rules of a file with a firm's own: the same target replaces, ``drop`` removes, others are added."""
+    rules = {str(rule.get("target")): rule for rule in base}
+    for rule in over:
+        rules[str(rule.get("target"))] = rule
+    return [rule for rule in rules.values() if not rule.get("drop")]
+
+
+def parse_rules(
+    rules: Sequence[Mapping[str, Any]], tables: Tables, settings: Mapping[str, Any], where: str
+) -> list[Rule]:
+    """Check and prepare rules. Raises ``WrongSetup`` naming ``where``, the target and what is wrong."""
+    return [_rule(rule, tables, settings, where) for rule in rules]
+
+
+def _rule(raw: Mapping[str, Any], tables: Tables, settings: Mapping[str, Any], where: str) -> Rule:
+    if not isinstance(raw, Mapping) or not isinstance(raw.get("target"), str):
+        raise WrongSetup(f"{where}: a rule has no target")
+    place = f"{where}, target {raw['target']!r}"
+    if unknown := set(raw) - _MEMBERS:
+        raise WrongSetup(f"{place}: unknown member {sorted(map(str, unknown))[0]!r}; allowed: {', '.join(sorted(_MEMBERS))}")
+    if ("path" in raw) == ("value" in raw):
+        raise WrongSetup(f"{place}: needs either path or value")
+    paths = raw.get("path", ())
+    paths = (paths,) if isinstance(paths, str) else tuple(paths)
+    if not all(isinstance(path, str) and path for path in paths):
+        raise WrongSetup(f"{place}: path is not text")
+    value = raw.get("value")
+    if len(paths) == 1 and paths[0].startswith("settings."):
+        value, paths = _setting(paths[0].removeprefix("settings."), settings, place), ()
+    default = raw.get("default")
+    if isinstance(default, Mapping) and set(default) == {"setting"}:
+        default = _setting(str(default["setting"]), settings, place)
+    when = raw.get("when")
+    return Rule(
+        target=raw["target"],
+        paths=paths,
+        value=value,
+        converter=named(raw["converter"], place) if raw.get("converter") else None,
+        table=_table(raw, tables, place),
+        pick=str(raw.get("pick", "")),
+        unknown=_one_of(raw.get("unknown", "default"), ("default", "keep", "refuse"), place),
+        default=default,
+        required=bool(raw.get("required", False)),
+        cut=bool(raw.get("cut", False)),
+        when=(str(when["target"]), when["is"]) if when else None,
+    )
+
+
+def _one_of(value: Any, allowed: tuple[str, ...], place: str) -> str:
+    if value not in allowed:
+        raise WrongSetup(f"{place}: unknown must be one of {', '.join(allowed)}")
+    return str(value)
+
+
+def _setting(name: str, settings: Mapping[str, Any], place: str) -> Any:
+    if name not in settings:
+        raise WrongSetup(f"{place}: there is no setting {name!r}")
+    return settings[name]
+
+
+def _table(raw: Mapping[str, Any], tables: Tables, place: str) -> Mapping[str, Any] | None:
+    name = raw.get("table")
+    if name is None:
+        return None
+    if name not in tables:
+        raise WrongSetup(f"{place}: there is no code table {name!r}")
+    rows = tables[name]
+    if pick := raw.get("pick"):
+        for code, row in rows.items():
+            if not isinstance(row, Mapping) or pick not in row:
+                raise WrongSetup(f"{place}: row {code!r} of code table {name!r} has no {pick!r}")
+        return {code: row[pick] for code, row in rows.items()}
+    return rows
