@@ -1,0 +1,80 @@
+"""From ids to orders with their payloads, a few at a time, so that memory does not grow with the backlog."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from itertools import groupby
+from typing import Protocol
+
+from order_relay.batches import BatchDamaged
+from order_relay.ledger.values import Sendable
+from order_relay.pipeline.lookup import batched
+
+log = logging.getLogger(__name__)
+
+SLICE = 500
+"""So many ids are read from the ledger at once."""
+
+
+class PayloadStore(Protocol):
+    """What feeding uses of the batch store."""
+
+    def read_rows(self, name: str, rows: Collection[int]) -> dict[int, bytes]:
+        """See ``BatchStore.read_rows``."""
+
+
+class Tally(Protocol):
+    """Where feeding counts what it could not hand out."""
+
+    def left_out(self, why: str, number: int, *, retry: bool) -> None:
+        """``number`` orders were not handed out; ``retry`` if a later try may send them."""
+
+
+async def feed(
+    ids: Sequence[int],
+    to_send: Callable[[list[int]], Awaitable[list[Sendable]]],
+    store: PayloadStore,
+    tally: Tally,
+) -> AsyncIterator[tuple[Sendable, bytes]]:
+    """The orders of ``ids`` that are ready, each with the bytes to POST, read grouped by object.
+
+    A payload that can not be read, or is not the one that was judged, is left out and counted; the others go on.
+    Raises the ledger's errors, and ``StoreUnavailable``.
+    """
+    for some in batched(ids, SLICE):
+        sendables = await to_send(some)
+        if len(sendables) < len(some):
+            tally.left_out("not_ready", len(some) - len(sendables), retry=False)
+        ordered = sorted(sendables, key=lambda s: (s.payload_name, s.payload_row))
+        for name, group in groupby(ordered, key=lambda s: s.payload_name):
+            for item in await _group(name, list(group), store, tally):
+                yield item
+
+
+async def _group(
+    name: str, group: list[Sendable], store: PayloadStore, tally: Tally
+) -> list[tuple[Sendable, bytes]]:
+    rows = {s.payload_row for s in group}
+    try:
+        payloads = await asyncio.to_thread(store.read_rows, name, rows)
+    except (BatchDamaged, ValueError) as exc:
+        log.error("payloads of %d orders can not be used: %s", len(group), exc)  # noqa: TRY400 - no trace needed
+        tally.left_out("damaged", len(group), retry=True)
+        return []
+    good = [(s, payloads[s.payload_row]) for s in group if _same(s, payloads[s.payload_row])]
+    if len(good) < len(group):
+        log.error("object %r holds other payloads than were judged", name)
+        tally.left_out("damaged", len(group) - len(good), retry=True)
+    return good
+
+
+def fingerprint(payload: bytes) -> str:
+    """What the ledger remembers of a payload: the SHA-256 of its bytes, in hex."""
+    return hashlib.sha256(payload).hexdigest()
+
+
+def _same(sendable: Sendable, payload: bytes) -> bool:
+    return fingerprint(payload) == sendable.fingerprint
