@@ -1,0 +1,219 @@
+"""The settings of a pipeline: one YAML file each in ``include/config/``, checked before anything is done.
+
+A file is named after its pipeline, ``SOURCE_to_DESTINATION.yaml`` or ``SOURCE_to_DESTINATION__NAME.yaml``, and so is
+its DAG. This module is imported at parse time of the DAG files and stays light: pydantic and yaml, no pandas.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
+
+from order_relay.errors import WrongSetup
+from order_relay.orders.exchange import MappingOverrides, Policies
+from order_relay.orders.transform_settings import TransformSettings
+from order_relay.pipeline.yaml_text import read_yaml
+
+CONFIG_VARIABLE = "ORDER_RELAY_CONFIG"
+"""Environment variable: another folder of pipeline files than ``include/config/``."""
+
+PLACEHOLDER_IP = "192.88.99.1"
+"""Stands in the shipped file: public, routed to nobody (the relay anycast address that RFC 7526 took out of use)."""
+
+FROM_CONNECTION = ("manufacturer_id", "status_field", "status_values")
+"""Transform settings that belong to the destination's connection and may not stand in a file."""
+
+_FILE = re.compile(r"(?P<source>[a-z0-9]+)_to_(?P<destination>[a-z0-9]+)(__[A-Za-z0-9_-]{1,60})?")
+_CRON_FIELD = r"[0-9A-Za-z*/,#-]+"
+_CRON = re.compile(rf"{_CRON_FIELD}( {_CRON_FIELD}){{4}}")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Party(_Section):
+    """One account at one vendor: the vendor's folder, the id of the connection, and what overrides its extra fields."""
+
+    vendor: str = Field(pattern=r"^[a-z0-9]+$")
+    connection: str = Field(min_length=1, max_length=200)
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("options")
+    @classmethod
+    def _no_secrets(cls, options: dict[str, Any]) -> dict[str, Any]:
+        if {"login", "password", "host"} & set(options):
+            raise ValueError("host, login and password stand in the connection, never in a file")
+        return options
+
+
+class PolicySettings(_Section):
+    """Who decides about versions of an order (the table 'Resolving versions')."""
+
+    resubmission: Literal["review", "import_as_new", "ignore"] = "review"
+    unknown_base: Literal["review", "import"] = "review"
+    suffixed: Literal["auto", "review"] = "auto"
+    min_common_items: float = Field(default=0.5, ge=0.0, le=1.0)
+
+
+class MappingSettings(_Section):
+    """Additions to the vendors' own mapping files, in their shape; ``constants``: payload path to value."""
+
+    source: dict[str, Any] = Field(default_factory=dict)
+    destination: dict[str, Any] = Field(default_factory=dict)
+    constants: dict[str, Any] = Field(default_factory=dict)
+
+
+class ChunkSettings(_Section):
+    """How the ready orders are divided among load tasks."""
+
+    at_most: int = Field(default=16, ge=1, le=16)
+    min_size: int = Field(default=250, ge=1, le=100_000)
+    parallel: int = Field(default=4, ge=1, le=16)
+
+
+class LoadSettings(_Section):
+    """How a chunk is sent; times in seconds (meanings: ``pipeline.load.LoadOptions``)."""
+
+    lookup_before_send: Literal["auto", "always", "never"] = "auto"
+    lease_s: float = Field(default=30.0, ge=1.0, le=600.0)
+    max_wait_s: float = Field(default=120.0, ge=0.0, le=3600.0)
+    failures_in_a_row: int = Field(default=5, ge=1, le=1000)
+    refused_at_first: int = Field(default=20, ge=1, le=1000)
+
+
+class AcknowledgeSettings(_Section):
+    """Whether and in which portions the source is told."""
+
+    enabled: bool = True
+    slice: int = Field(default=100, ge=1, le=1000)
+
+
+class PipelineSettings(_Section):
+    """One pipeline: a source account, a destination account, and all that a firm decides about the way between."""
+
+    name: str
+    source: Party
+    destination: Party
+    schedule: str | None = "*/15 * * * *"
+    policies: PolicySettings = PolicySettings()
+    transform: dict[str, Any] = Field(default_factory=dict)
+    mapping: MappingSettings = MappingSettings()
+    tables: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    chunks: ChunkSettings = ChunkSettings()
+    load: LoadSettings = LoadSettings()
+    acknowledge: AcknowledgeSettings = AcknowledgeSettings()
+    _file: str = PrivateAttr(default="")
+
+    @field_validator("schedule")
+    @classmethod
+    def _cron(cls, value: str | None) -> str | None:
+        if value is not None and not _CRON.fullmatch(value):
+            raise ValueError("must be a cron expression of five fields, such as '*/15 * * * *', or null for none")
+        return value
+
+    @model_validator(mode="after")
+    def _named_after_its_vendors(self) -> PipelineSettings:
+        match = _FILE.fullmatch(self.name)
+        if not match:
+            raise ValueError("the file's name must be SOURCE_to_DESTINATION.yaml or SOURCE_to_DESTINATION__NAME.yaml")
+        for side in ("source", "destination"):
+            if getattr(self, side).vendor != match[side]:
+                raise ValueError(f"{side}.vendor must be {match[side]!r}, as in the file's name")
+        return self
+
+    @property
+    def engine_policies(self) -> Policies:
+        """The policies as the engine takes them."""
+        return Policies(**self.policies.model_dump())
+
+    def transform_settings(self, account: Mapping[str, Any]) -> TransformSettings:
+        """What the transformation takes: this file and what the destination's connection says (``account``).
+
+        Raises ``WrongSetup`` naming the file and each wrong key.
+        """
+        overrides = MappingOverrides(**self.mapping.model_dump(), tables=self.tables)
+        where = f"{self._file or self.name}: transform"
+        for key in (*FROM_CONNECTION, "overrides"):
+            if key in self.transform:
+                home = "mapping and tables" if key == "overrides" else f"connection {self.destination.connection!r}"
+                raise WrongSetup(f"{where}.{key}: does not stand here but in {home}")
+        return TransformSettings.load({**account, **self.transform, "overrides": overrides}, where)
+
+    def remarks(self) -> list[str]:
+        """What is allowed but should not stay so in real use."""
+        if self.transform.get("customer_ip") == PLACEHOLDER_IP:
+            return [f"{self._file}: transform.customer_ip is still the placeholder; put your public address there"]
+        return []
+
+
+def config_folder() -> Path:
+    """Where the pipeline files are: the environment variable ``ORDER_RELAY_CONFIG``, or ``include/config/``."""
+    named = os.environ.get(CONFIG_VARIABLE)
+    return Path(named) if named else Path(__file__).resolve().parents[2] / "config"
+
+
+def pipeline_files(folder: Path | None = None) -> dict[str, Path]:
+    """The pipeline files by name, unread: each name becomes a DAG. Raises ``WrongSetup`` where there is no folder."""
+    folder = folder or config_folder()
+    if not folder.is_dir():
+        raise WrongSetup(f"there is no folder {folder.name!r} of pipeline files; set {CONFIG_VARIABLE} to yours")
+    return {path.stem: path for path in sorted(folder.glob("*.yaml")) if not path.name.startswith((".", "_"))}
+
+
+def load_all(folder: Path | None = None) -> dict[str, PipelineSettings]:
+    """All pipelines by name. Raises ``WrongSetup`` at the first file that is not valid."""
+    return {name: load_file(path) for name, path in pipeline_files(folder).items()}
+
+
+def load_pipelines(folder: Path | None = None) -> list[PipelineSettings]:
+    """All pipelines, sorted by name. Raises as ``load_all``."""
+    return list(load_all(folder).values())
+
+
+def load_pipeline(name: str, folder: Path | None = None) -> PipelineSettings:
+    """One pipeline by its name. Raises ``WrongSetup`` where there is none or its file is not valid."""
+    files = pipeline_files(folder)
+    if name not in files:
+        raise WrongSetup(f"there is no pipeline {name!r}; there are: {', '.join(files) or 'none'}")
+    return load_file(files[name])
+
+
+def load_file(path: Path) -> PipelineSettings:
+    """Read and check one file. Raises ``WrongSetup`` naming the file, each wrong key, and what is allowed there."""
+    values = read_yaml(path)
+    if "name" in values:
+        raise WrongSetup(f"{path.name}: name: is the file's own name and does not stand in it")
+    try:
+        settings = PipelineSettings.model_validate({**values, "name": path.stem})
+    except ValidationError as error:
+        problems = map(partial(_problem, path.name), error.errors(include_url=False, include_input=False))
+        raise WrongSetup("; ".join(problems)) from None
+    settings._file = path.name
+    # Values of the connection are not known here; stand-ins serve to check all that the file says.
+    settings.transform_settings({"manufacturer_id": 1, "catalog_id": 0})
+    return settings
+
+
+def _problem(file: str, item: Mapping[str, Any]) -> str:
+    place = tuple(str(part) for part in item["loc"])
+    said = str(item["msg"]).removeprefix("Value error, ").replace("Input should", "should")
+    if item["type"] == "extra_forbidden":
+        said = f"is unknown; allowed here: {', '.join(_keys_at(place[:-1]))}"
+    elif item["type"] == "missing":
+        said = "is missing"
+    return f"{file}: {'.'.join(place) or 'settings'}: {said}"
+
+
+def _keys_at(place: tuple[str, ...]) -> list[str]:
+    model: Any = PipelineSettings
+    for part in place:
+        hint = model.model_fields[part].annotation
+        model = next((h for h in (hint, *get_args(hint)) if isinstance(h, type) and issubclass(h, BaseModel)), model)
+    return [name for name in model.model_fields if name != "name"]

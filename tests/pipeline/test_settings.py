@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from order_relay.errors import WrongSetup
+from order_relay.orders.exchange import Policies
+from order_relay.pipeline.settings import (
+    PLACEHOLDER_IP,
+    config_folder,
+    load_all,
+    load_file,
+    load_pipeline,
+    load_pipelines,
+)
+
+BASE = """
+source: {vendor: supercat, connection: supercat_default}
+destination: {vendor: shopatron, connection: shopatron_default}
+transform: {customer_ip: 8.8.8.8}
+"""
+ACCOUNT = {"manufacturer_id": 7, "catalog_id": 0}
+
+
+def written(folder: Path, text: str, name: str = "supercat_to_shopatron") -> Path:
+    path = folder / f"{name}.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_shipped_files_are_valid_and_say_what_to_change() -> None:
+    shipped = load_all(config_folder())
+    assert "supercat_to_shopatron" in shipped
+    ours = shipped["supercat_to_shopatron"]
+    assert ours.transform_settings(ACCOUNT).customer_ip == PLACEHOLDER_IP
+    assert "customer_ip" in ours.remarks()[0]
+    assert ours.engine_policies == Policies()
+
+
+def test_defaults(tmp_path: Path) -> None:
+    settings = load_file(written(tmp_path, BASE))
+    assert settings.schedule == "*/15 * * * *"
+    assert (settings.chunks.at_most, settings.chunks.min_size) == (16, 250)
+    assert settings.load.max_wait_s == 120
+    assert settings.load.lookup_before_send == "auto"
+    assert settings.acknowledge.enabled
+    assert settings.remarks() == []
+    assert settings.transform_settings(ACCOUNT).manufacturer_id == 7
+
+
+def test_a_file_is_a_pipeline_and_its_name_a_suffix(tmp_path: Path) -> None:
+    written(tmp_path, BASE)
+    written(tmp_path, BASE, "supercat_to_shopatron__EAST")
+    written(tmp_path, "nonsense", "_draft")
+    assert [p.name for p in load_pipelines(tmp_path)] == ["supercat_to_shopatron", "supercat_to_shopatron__EAST"]
+    assert load_pipeline("supercat_to_shopatron__EAST", tmp_path).source.connection == "supercat_default"
+    with pytest.raises(WrongSetup, match=r"'west'.*supercat_to_shopatron, supercat_to_shopatron__EAST"):
+        load_pipeline("west", tmp_path)
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    (BASE + "chunks: {at_most: 17}", r"chunks\.at_most: should be less than or equal to 16"),
+    (BASE + "policies: {resubmission: perhaps}", r"policies\.resubmission: should be 'review', 'import_as_new'"),
+    (BASE + "load: {lease: 3}", r"load\.lease: is unknown; allowed here: lookup_before_send, lease_s, max_wait_s"),
+    (BASE + "colour: red", r"colour: is unknown; allowed here: source, destination, schedule"),
+    (BASE + "schedule: hourly", r"schedule: must be a cron expression of five fields"),
+    (BASE + "name: x", "name: is the file's own name"),
+    (BASE + "acknowledge: {enabled: yes}\nacknowledge: {}", r"line 6: key 'acknowledge' stands twice"),
+    (BASE + "chunks: [", r"supercat_to_shopatron\.yaml, line 5"),
+    (BASE.replace("vendor: supercat", "vendor: other"), r"source\.vendor must be 'supercat'"),
+    (BASE.replace("transform: {customer_ip: 8.8.8.8}", ""), r"transform: customer_ip: Field required"),
+    (BASE.replace("8.8.8.8", "10.0.0.1"), r"customer_ip: must be a public IPv4 address"),
+    (BASE.replace("{customer_ip: 8.8.8.8}", "{customer_ip: 8.8.8.8, manufacturer_id: 3}"),
+     r"transform\.manufacturer_id: does not stand here but in connection 'shopatron_default'"),
+    (BASE.replace("connection: supercat_default", "connection: c, options: {host: x}"), r"source\.options: host"),
+    ("source: {vendor: supercat}", r"source\.connection: is missing.*destination: is missing"),
+    ("- a", "must hold keys and values"),
+    ("", "must hold keys and values"),
+])
+def test_what_is_wrong_is_named_with_file_key_and_what_is_allowed(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(WrongSetup, match=said) as error:
+        load_file(written(tmp_path, text))
+    assert "supercat_to_shopatron.yaml" in str(error.value)
+
+
+def test_plain_words_stay_text(tmp_path: Path) -> None:
+    text = BASE + "tables: {country: {Norge: NO, Suomi: FI}, day: {a: 2026-01-02, b: 012, c: 3, d: 1.5}}"
+    tables = load_file(written(tmp_path, text)).tables
+    assert tables["country"]["Norge"] == "NO"
+    assert tables["day"] == {"a": "2026-01-02", "b": "012", "c": 3, "d": 1.5}
+
+
+def test_a_missing_folder_says_how_to_name_another(tmp_path: Path) -> None:
+    with pytest.raises(WrongSetup, match="ORDER_RELAY_CONFIG"):
+        load_all(tmp_path / "none")
+
+
+def test_the_folder_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORDER_RELAY_CONFIG", str(tmp_path))
+    written(tmp_path, BASE, "supercat_to_shopatron__ONLY")
+    assert list(load_all()) == ["supercat_to_shopatron__ONLY"]
+
+
+def test_importing_the_settings_is_light() -> None:
+    heavy = "pandas numpy sqlalchemy aiohttp jsonschema jsonschema_rs fsspec"
+    code = f"import sys, order_relay.pipeline.settings; print([m for m in '{heavy}'.split() if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
