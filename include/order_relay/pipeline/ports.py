@@ -51,8 +51,9 @@ class OmsSession(Protocol):
     async def send(self, payload: bytes, destination_key: str, *, not_after: float, attempt: int = 1) -> Answer:
         """POST one order, once, redirects off; start no request after ``not_after`` (``time.monotonic()`` seconds).
 
-        ``attempt`` is the ledger's number of this attempt: a refusal on a later one does not prove that nothing is
-        stored. Raises nothing for what the far side does: every end of a request is an ``Answer``.
+        ``attempt`` counts the attempts that may have been stored, this one included: a refusal on a later one does not
+        prove that nothing is stored. Raises nothing for what the far side does: every end of a request is an
+        ``Answer``.
         """
 
     async def find_by_key(self, destination_keys: Sequence[str]) -> Page:

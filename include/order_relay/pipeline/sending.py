@@ -116,9 +116,9 @@ class Sender:
                 self._counts["not_claimed"] += 1
                 return None
             began = time.monotonic()
-            answer = await self._session.send(
-                payload, order.destination_key, not_after=not_after, attempt=claim.attempt
-            )
+            # an attempt that provably left nothing there (throttled, not sent) does not make this one a later one
+            number = claim.attempt if claim.may_be_stored else 1
+            answer = await self._session.send(payload, order.destination_key, not_after=not_after, attempt=number)
         finally:
             self._room.leave(time.monotonic() - began)
         error = self._judge.read(order.id, answer)

@@ -1,0 +1,409 @@
+"""Load over a small ledger in memory and a destination that answers by script."""
+
+import hashlib
+import time
+from collections import Counter
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from order_relay.batches import BatchDamaged
+from order_relay.errors import RetryLater, Throttled, WrongSetup
+from order_relay.ledger.values import Claim, Doubt, Sendable
+from order_relay.orders.exchange import Answer, Found, Outcome, Page, RunContext
+from order_relay.pipeline.load import LoadOptions, load
+
+CTX = RunContext("p", "run-1")
+IMPORTED = Answer(Outcome.IMPORTED, 200, "77")
+REJECTED = Answer(Outcome.REJECTED, 400, message="HTTP 400")
+DOUBT = Answer(Outcome.IN_DOUBT, 504, message="HTTP 504")
+NO_CONNECTION = Answer(Outcome.NOT_SENT, 0, code="ClientConnectorError", message="no connection")
+WRONG = Answer(Outcome.WRONG_SETUP, 404, message="HTTP 404")
+LATE = Answer(Outcome.NOT_SENT, code="lease_over")
+
+
+def throttle(wait_s=None):
+    return Answer(Outcome.THROTTLED, 429, wait_s=wait_s)
+
+
+def payload_of(i):
+    return b'{"externalOrderID":"N-%d"}' % i
+
+
+class Ledger:
+    """States by the rules that load relies on; every move is written down."""
+
+    def __init__(self, number, unproven=()):
+        self.state = dict.fromkeys(range(1, number + 1), "ready")
+        self.attempt = Counter()
+        self.settled = []
+        self.commits = []
+        self.unproven_ids = list(unproven)
+        self.control = None
+        self.found = {}
+        self.fail_settle = 0
+        self.put = []
+        self.order_of_calls = []
+        self.doubtful = set()
+
+    def expire_leases(self, ctx, timeout_s):
+        return 0
+
+    def to_send(self, ids):
+        return [
+            Sendable(i, 1, f"N-{i}", "p/payloads", i - 1, hashlib.sha256(payload_of(i)).hexdigest(), self.attempt[i], "L")
+            for i in ids
+            if self.state[i] == "ready"
+        ]
+
+    def claim(self, ctx, ids, owner, lease_s):
+        self.commits.append(("claim", len(ids)))
+        out = {}
+        for i in ids:
+            if self.state[i] == "ready":
+                self.state[i] = "sending"
+                self.attempt[i] += 1
+                out[i] = Claim(i, self.attempt[i], 2, datetime.now(UTC), i in self.doubtful)
+        return out
+
+    def settle(self, ctx, results):
+        self.commits.append(("settle", len(results)))
+        if self.fail_settle:
+            self.fail_settle -= 1
+            raise RetryLater("locked")
+        refused = []
+        for r in results:
+            if self.state[r.id] != "sending" or self.attempt[r.id] != r.attempt:
+                refused.append(r.id)
+                continue
+            self.settled.append(r)
+            self.state[r.id] = {"imported": "imported", "rejected": "rejected", "in_doubt": "in_doubt"}.get(
+                r.answer.outcome.value, "ready"
+            )
+        return refused
+
+    def put_back(self, ctx, ids, why):
+        self.put = list(ids)
+        for i in ids:
+            assert self.state[i] == "rejected"
+            self.state[i] = "received"
+        return len(ids)
+
+    def unproven(self, pipeline):
+        return self.unproven_ids
+
+    def known_imported(self, destination, exclude):
+        return self.control
+
+    def mark_found(self, ctx, found):
+        self.found.update(found)
+        for i in found:
+            self.state[i] = "imported"
+
+    def mark_proven(self, ctx, ids):
+        self.unproven_ids = [i for i in self.unproven_ids if i not in ids]
+
+    def in_doubt(self, ids):
+        now = datetime.now(UTC)
+        return [Doubt(i, 1, f"N-{i}", 1, now - timedelta(hours=3), None, None) for i in ids if self.state[i] == "in_doubt"]
+
+    def record_lookup(self, ctx, id, attempt, finding, method, why, next_at):
+        self.order_of_calls.append(("lookup", id))
+        if finding.kind == "found":
+            self.state[id] = "imported"
+        return self.state[id]
+
+
+class Store:
+    def __init__(self, send, look_up=(), damaged=()):
+        self.chunk = {"send": list(send), "look_up": list(look_up)}
+        self.damaged = damaged
+
+    def read_json(self, name):
+        return self.chunk
+
+    def read_rows(self, name, rows):
+        if name in self.damaged:
+            raise BatchDamaged(name)
+        return {row: payload_of(row + 1) for row in rows}
+
+
+class Oms:
+    """A destination whose answers come from ``script(key, how often this key came, how many so far)``."""
+
+    account = "oms"
+    format = None
+    search_by = "auto"
+    timeout_s = 1.0
+    visible_after_s = 0.0
+    requests_per_s = 0.0
+
+    def __init__(self, script, connections=4, page=None):
+        self.script = script
+        self.connections = connections
+        self.posts = []
+        self.pause_until = 0.0
+        self.page = page or (lambda keys: Page((), complete=True))
+        self.searched = []
+
+    @asynccontextmanager
+    async def session(self, share):
+        yield self
+
+    async def turn(self, max_wait_s):
+        left = self.pause_until - time.monotonic()
+        if left > max_wait_s:
+            raise Throttled("paused", left)
+
+    async def send(self, payload, destination_key, *, not_after, attempt=1):
+        self.posts.append((destination_key, attempt))
+        times = sum(key == destination_key for key, _ in self.posts)
+        answer = self.script(destination_key, times, len(self.posts))
+        if answer.outcome is Outcome.THROTTLED and answer.wait_s:
+            self.pause_until = time.monotonic() + answer.wait_s
+        return answer
+
+    async def find_by_key(self, keys):
+        self.searched.append(list(keys))
+        return self.page(keys)
+
+    async def find_by_window(self, start, end):
+        return Page((), complete=False, problem="unsupported")
+
+
+def run(ledger, oms, *, store=None, **options):
+    options.setdefault("lookup_before_send", "auto")
+    return load(CTX, ledger, store or Store(ledger.state), oms, "chunk", LoadOptions(**options))
+
+
+def test_every_order_is_claimed_posted_once_and_settled():
+    ledger, oms = Ledger(300), Oms(lambda *_: IMPORTED)
+    counts = run(ledger, oms)
+    assert counts == {"imported": 300}
+    assert set(ledger.state.values()) == {"imported"}
+    assert Counter(key for key, _ in oms.posts) == {f"N-{i}": 1 for i in range(1, 301)}
+    assert max(number for kind, number in ledger.commits if kind == "claim") > 1, "claims share commits"
+
+
+def test_what_one_order_does_never_stops_the_others():
+    answers = {"N-3": REJECTED, "N-5": DOUBT, "N-7": NO_CONNECTION}
+    ledger, oms = Ledger(40), Oms(lambda key, *_: answers.get(key, IMPORTED))
+    with pytest.raises(RetryLater, match="1 orders could not be sent"):
+        run(ledger, oms)
+    assert (ledger.state[3], ledger.state[5], ledger.state[7]) == ("rejected", "in_doubt", "ready")
+    assert Counter(ledger.state.values())["imported"] == 37
+    assert len(oms.posts) == 40
+
+
+def test_a_retry_sends_only_what_is_still_ready():
+    ledger = Ledger(10)
+    with pytest.raises(RetryLater):
+        run(ledger, Oms(lambda key, *_: NO_CONNECTION if key == "N-4" else IMPORTED))
+    again = Oms(lambda *_: IMPORTED)
+    ledger.doubtful = {4}
+    counts = run(ledger, again)
+    assert again.posts == [("N-4", 2)], "the number of the attempt counts where an earlier one may be stored"
+    assert counts["not_ready"] == 9
+
+
+def test_wrong_set_up_stops_the_chunk_with_everything_else_ready():
+    ledger, oms = Ledger(500), Oms(lambda _k, _a, n: IMPORTED if n < 10 else WRONG)
+    with pytest.raises(WrongSetup, match="refuses every order"):
+        run(ledger, oms)
+    assert "sending" not in ledger.state.values()
+    assert len(oms.posts) < 100
+    assert Counter(ledger.state.values())["ready"] == 500 - 9
+
+
+def test_failures_in_a_row_stop_the_chunk():
+    ledger, oms = Ledger(500), Oms(lambda _k, _a, n: IMPORTED if n < 10 else DOUBT)
+    with pytest.raises(RetryLater, match="in a row"):
+        run(ledger, oms)
+    states = Counter(ledger.state.values())
+    assert states["imported"] == 9
+    assert 5 <= states["in_doubt"] < 50
+    assert states["ready"] + states["in_doubt"] == 491
+
+
+def test_failures_that_are_not_in_a_row_do_not_stop():
+    ledger, oms = Ledger(200), Oms(lambda _k, _a, n: DOUBT if n % 3 == 0 else IMPORTED)
+    assert run(ledger, oms)["imported"] == 134
+
+
+def test_the_first_answers_all_400_put_those_orders_back():
+    ledger, oms = Ledger(500), Oms(lambda *_: REJECTED)
+    with pytest.raises(WrongSetup, match="HTTP 400"):
+        run(ledger, oms)
+    assert len(ledger.put) == len(oms.posts) >= 20
+    assert set(ledger.state.values()) == {"ready", "received"}
+
+
+def test_nineteen_times_400_are_orders_that_are_wrong():
+    ledger, oms = Ledger(100), Oms(lambda _k, _a, n: REJECTED if n <= 19 else IMPORTED)
+    assert run(ledger, oms) == {"rejected": 19, "imported": 81}
+    assert ledger.put == []
+
+
+def test_throttling_is_waited_out_and_the_order_sent_under_a_new_attempt():
+    ledger, oms = Ledger(20), Oms(lambda key, attempt, _n: throttle(0.05) if key == "N-2" and attempt == 1 else IMPORTED)
+    counts = run(ledger, oms)
+    assert counts["imported"] == 20
+    assert counts["throttled"] == 1
+    assert oms.posts.count(("N-2", 1)) == 2, "a throttled attempt does not make the next one a later one"
+
+
+def test_a_throttle_beyond_patience_is_left_to_the_retry():
+    ledger, oms = Ledger(50), Oms(lambda _k, _a, n: throttle(500.0) if n == 3 else IMPORTED)
+    with pytest.raises(Throttled) as caught:
+        run(ledger, oms, max_wait_s=1)
+    assert caught.value.wait_s == 500
+    assert set(ledger.state.values()) == {"imported", "ready"}
+
+
+def test_throttled_without_end_is_given_up_after_max_wait():
+    ledger, oms = Ledger(5), Oms(lambda *_: throttle())
+    began = time.monotonic()
+    with pytest.raises(Throttled):
+        run(ledger, oms, max_wait_s=0.2)
+    assert time.monotonic() - began < 2
+    assert set(ledger.state.values()) == {"ready"}
+
+
+def test_stop_before_anything():
+    ledger, oms = Ledger(5), Oms(lambda *_: IMPORTED)
+    assert run(ledger, oms, stop=lambda: True) == {"stopped": 5}
+    assert oms.posts == []
+
+
+def test_stop_in_the_middle_leaves_the_rest_ready():
+    pulled = []
+    ledger, oms = Ledger(2000), Oms(lambda _k, _a, n: pulled.append(1) if n == 50 else None)
+    script = oms.script
+    oms.script = lambda *args: script(*args) or IMPORTED
+    counts = run(ledger, oms, stop=lambda: bool(pulled), stop_every_s=0.005)
+    assert counts["imported"] == len(oms.posts) < 2000
+    assert set(ledger.state.values()) == {"imported", "ready"}
+
+
+def test_an_order_whose_lease_was_over_is_tried_again_here():
+    ledger, oms = Ledger(3), Oms(lambda key, attempt, _n: LATE if key == "N-1" and attempt < 3 else IMPORTED)
+    assert run(ledger, oms)["imported"] == 3
+
+
+def test_leases_that_are_always_over_do_not_turn_for_ever():
+    ledger, oms = Ledger(1), Oms(lambda *_: LATE)
+    with pytest.raises(RetryLater):
+        run(ledger, oms)
+    assert len(oms.posts) == 5
+
+
+def test_an_order_that_somebody_else_has_is_left_alone():
+    ledger, oms = Ledger(5), Oms(lambda *_: IMPORTED)
+    claim = ledger.claim
+    ledger.claim = lambda ctx, ids, owner, lease_s: claim(ctx, [i for i in ids if i != 2], owner, lease_s)
+    assert run(ledger, oms) == {"imported": 4, "not_claimed": 1}
+
+
+def test_a_ledger_that_is_busy_for_a_while_loses_no_answer():
+    ledger, oms = Ledger(30), Oms(lambda *_: IMPORTED)
+    ledger.fail_settle = 3
+    assert run(ledger, oms)["imported"] == 30
+
+
+def test_a_ledger_that_stays_away_leaves_the_orders_sending_and_stops():
+    ledger, oms = Ledger(200), Oms(lambda *_: IMPORTED)
+    ledger.fail_settle = 10**6
+    with pytest.raises(RetryLater, match="locked"):
+        run(ledger, oms, settle_patience_s=0.1)
+    assert set(ledger.state.values()) == {"sending", "ready"}
+    assert len(oms.posts) < 100
+
+
+def test_a_damaged_payload_is_not_sent_and_the_others_are():
+    ledger, oms = Ledger(6), Oms(lambda *_: IMPORTED)
+    to_send = ledger.to_send
+    ledger.to_send = lambda ids: [
+        s if s.id != 4 else Sendable(4, 1, "N-4", "p/other", 3, "f" * 64, 0, "L") for s in to_send(ids)
+    ]
+    with pytest.raises(RetryLater):
+        run(ledger, oms)
+    assert ledger.state[4] == "ready"
+    assert Counter(ledger.state.values())["imported"] == 5
+    with pytest.raises(RetryLater):
+        run(ledger, oms, store=Store([4], damaged={"p/other"}))
+
+
+def test_a_defect_of_the_destination_s_code_costs_one_order_only():
+    def script(key, _attempt, _n):
+        if key == "N-2":
+            raise ZeroDivisionError
+        return IMPORTED
+
+    ledger, oms = Ledger(10), Oms(script)
+    with pytest.raises(RetryLater):
+        run(ledger, oms)
+    assert ledger.state[2] == "sending", "its fate is unknown: the lease will make it in doubt"
+    assert Counter(ledger.state.values())["imported"] == 9
+
+
+def test_look_ups_come_first():
+    ledger = Ledger(4)
+    ledger.state[1] = "in_doubt"
+    seen = []
+    oms = Oms(lambda key, *_: seen.append(key) or IMPORTED, page=lambda keys: Page((Found("9", "N-1"),), complete=True))
+    counts = run(ledger, oms, store=Store([2, 3, 4], [1]))
+    assert counts == {"looked_up_found": 1, "imported": 3}
+    assert ledger.state[1] == "imported"
+
+
+def test_dry_run_sends_nothing():
+    ledger, oms = Ledger(4), Oms(lambda *_: IMPORTED)
+    assert run(ledger, oms, dry_run=True) == {"would_send": 4, "would_look_up": 0}
+    assert oms.posts == []
+
+
+class TestWithAPast:
+    def test_found_means_imported_and_the_rest_is_sent(self):
+        ledger = Ledger(150, unproven=range(1, 151))
+        oms = Oms(lambda *_: IMPORTED, page=lambda keys: Page((Found("9", "N-1"),) if "N-1" in keys else (), complete=True))
+        counts = run(ledger, oms)
+        assert counts == {"found_before_send": 1, "not_ready": 0, "imported": 149} or counts["imported"] == 149
+        assert ledger.found == {1: "9"}
+        assert [len(keys) for keys in oms.searched] == [99, 51]
+
+    def test_a_search_that_fails_keeps_them(self):
+        ledger, oms = Ledger(5, unproven=[1, 2]), Oms(lambda *_: IMPORTED)
+        oms.page = lambda keys: Page((), complete=False, problem="http_503")
+        with pytest.raises(RetryLater, match="2 orders"):
+            run(ledger, oms)
+        assert [ledger.state[i] for i in range(1, 6)] == ["ready", "ready", "imported", "imported", "imported"]
+
+    def test_a_known_order_must_be_seen(self):
+        ledger, oms = Ledger(2, unproven=[1, 2]), Oms(lambda *_: IMPORTED)
+        ledger.control = ("OLD", "5", datetime.now(UTC))
+        with pytest.raises(RetryLater):
+            run(ledger, oms)
+        oms.page = lambda keys: Page((Found("5", "OLD"),), complete=True)
+        assert run(ledger, oms) == {"imported": 2}
+        assert oms.searched[-1] == ["N-1", "N-2", "OLD"]
+
+    @pytest.mark.parametrize("problem", ["unsupported", "parameter_ignored"])
+    def test_without_a_search_only_a_ledger_without_past_sends(self, problem):
+        page = Page((), complete=False, problem=problem)
+        ledger, oms = Ledger(2, unproven=[1, 2]), Oms(lambda *_: IMPORTED, page=lambda keys: page)
+        with pytest.raises(WrongSetup, match="baseline"):
+            run(ledger, oms, past_known=True)
+        ledger.control = ("OLD", "5", datetime.now(UTC))
+        with pytest.raises(WrongSetup, match="baseline"):
+            run(ledger, oms)
+        assert oms.posts == []
+        ledger.control = None
+        assert run(ledger, oms)["sent_without_lookup"] == 2
+
+    def test_never_and_always(self):
+        ledger, oms = Ledger(3, unproven=[1]), Oms(lambda *_: IMPORTED)
+        run(ledger, oms, lookup_before_send="never")
+        assert oms.searched == []
+        run(Ledger(3), oms, lookup_before_send="always")
+        assert oms.searched == [["N-1", "N-2", "N-3"]]
