@@ -1,0 +1,18 @@
+"""CPU time and peak memory of this process and the children it has waited for."""
+
+from __future__ import annotations
+
+import resource
+
+
+def cpu_seconds() -> float:
+    """User and system time of this process and its finished children, in seconds."""
+    return sum(
+        usage.ru_utime + usage.ru_stime
+        for usage in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    )
+
+
+def peak_kib() -> int:
+    """The highest resident memory of this process so far, in KiB (Linux counts in KiB)."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

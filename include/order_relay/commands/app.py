@@ -1,0 +1,42 @@
+"""The command line put together, and what happens with errors: one clear line, never a traceback for a known cause."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import typer
+
+from order_relay.commands import doctor, ledger_admin, life, queues, report
+from order_relay.commands.screen import WRONG_USE, clean
+from order_relay.errors import OrderRelayError
+
+app = typer.Typer(
+    name="order_relay",
+    help="Order Relay, for people on call: where every order stands, what waits for whom, whether the set-up holds.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+app.command("report")(report.report)
+app.command("order")(life.order)
+app.command("held")(queues.held)
+app.command("doubt")(queues.doubt)
+app.command("quarantine")(queues.quarantine)
+app.command("doctor")(doctor.doctor)
+app.add_typer(ledger_admin.app, name="ledger")
+
+
+def main() -> None:
+    """Run one command and end the process with its exit code."""
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        app()
+    except OrderRelayError as error:
+        sys.stderr.write(f"order_relay: {clean(str(error))}\n")
+        sys.exit(WRONG_USE)
+    except BrokenPipeError:
+        # The reader of our output went away (``| head``): there is nobody left to tell.
+        sys.stderr.close()
+        sys.exit(0)

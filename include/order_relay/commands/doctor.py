@@ -1,0 +1,71 @@
+"""``doctor``: every connection and setting, one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from order_relay.commands import doctor_places, doctor_vendors
+from order_relay.commands.findings import Finding, Level, guarded
+from order_relay.commands.screen import found_a_problem, print_json, print_line
+from order_relay.commands.setup import Setup
+
+_MEND_CONNECTION = "mend this connection (Admin, Connections, or AIRFLOW_CONN_...)"
+_STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
+
+
+def doctor(
+    pipeline: Annotated[str | None, typer.Option(help="Only the vendors of this pipeline.")] = None,
+    vendors: Annotated[
+        bool, typer.Option("--vendors/--no-vendors", help="Ask the vendors too: reads, and marks nothing as received.")
+    ] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Check every connection and setting; exit code 1 on anything that would fail a run."""
+    findings: list[Finding] = []
+    for finding in examine(Setup(), pipeline, vendors=vendors):
+        findings.append(finding)
+        if not as_json:
+            _show(finding)
+    failed = sum(finding.level is Level.FAIL for finding in findings)
+    if as_json:
+        print_json({"ok": not failed, "findings": findings})
+    else:
+        print_line(f"{failed} would fail a run" if failed else "nothing found that would fail a run")
+    if failed:
+        raise found_a_problem()
+
+
+def _show(finding: Finding) -> None:
+    advice = f" -> {finding.advice}" if finding.advice else ""
+    print_line(f"{finding.level.value:<4}  {finding.check}: {finding.found}{advice}", _STYLES[finding.level])
+
+
+def examine(setup: Setup, pipeline: str | None, *, vendors: bool) -> Iterator[Finding]:
+    """All findings, each as soon as it is known."""
+    yield from guarded("pipelines", "mend the file in include/config/", partial(doctor_places.pipelines, setup))
+    yield from guarded(
+        "ledger", "run `ledger migrate`, or mend connection order_relay_ledger", partial(doctor_places.ledger, setup)
+    )
+    yield from guarded(
+        "batch store", "mend Variable order_relay_batches or its connection", partial(doctor_places.store, setup)
+    )
+    if vendors:
+        yield from guarded("pipelines", "see above", partial(_parties, setup, pipeline))
+
+
+def _parties(setup: Setup, pipeline: str | None) -> Iterator[Finding]:
+    """Every account that the pipelines name, each once."""
+    chosen = setup.chosen(pipeline)
+    named = [setup.pipelines[name] for name in chosen or sorted(setup.pipelines)]
+    sources = {(p.source.vendor, p.source.connection, str(p.source.options)): p.source for p in named}
+    for party in sources.values():
+        check = partial(doctor_vendors.source_party, setup, party)
+        yield from guarded(f"connection {party.connection}", _MEND_CONNECTION, check)
+    destinations = {(p.destination.vendor, p.destination.connection, str(p.destination.options)): p for p in named}
+    for settings in destinations.values():
+        check = partial(doctor_vendors.destination_party, setup, settings.destination)
+        yield from guarded(f"connection {settings.destination.connection}", _MEND_CONNECTION, check)

@@ -1,0 +1,132 @@
+"""``order WORD``: one order's whole life."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from order_relay.commands.screen import found_a_problem, print_fields, print_json, print_line, print_table
+from order_relay.commands.setup import Setup
+from order_relay.errors import OrderRelayError
+
+if TYPE_CHECKING:
+    from order_relay.batches.store import BatchStore
+
+# What of a submission is shown to people, in this order. Free text of customers is not among it.
+_SUBMISSION = (
+    "pipeline",
+    "state",
+    "reason",
+    "order_number",
+    "source_id",
+    "edition",
+    "version",
+    "lineage",
+    "batch_id",
+    "part",
+    "row",
+    "first_offered_at",
+    "last_offered_at",
+    "changed_at",
+    "due_at",
+    "destination",
+    "destination_key",
+    "oms_id",
+    "imported_at",
+    "total_minor",
+    "currency",
+    "notes",
+    "ack",
+    "ack_at",
+)
+_TABLES: Mapping[str, tuple[str, ...]] = {
+    "events": ("at", "from_state", "to_state", "why", "who", "run", "revision"),
+    "refusals": ("code", "pointer", "message", "revision"),
+    "attempts": ("number", "sent_at", "settled_at", "outcome", "status", "code", "message", "oms_id", "run"),
+    "lookups": ("at", "attempt", "finding", "counted", "method", "oms_id", "why", "who"),
+}
+# Only with --payload: what the OMS or the source said may quote the order.
+_PRIVATE = {"attempts": ("body",), "": ("customer_po", "ack_message", "offered", "items")}
+
+
+def order(
+    word: Annotated[str, typer.Argument(help="Order number, source id, uuid, OMS id or customer PO.")],
+    pipeline: Annotated[str | None, typer.Option(help="Only this pipeline.")] = None,
+    payload: Annotated[
+        bool, typer.Option("--payload", help="Also exactly what was sent and answered (personal data).")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Show the whole life of one order: submissions, events, attempts, acknowledgement, refusals."""
+    setup = Setup()
+    with setup.ledger() as ledger:
+        lives = [dict(life) for life in ledger.find(word) if pipeline in {None, life["pipeline"]}]
+    if payload:
+        for life in lives:
+            _add_payloads(setup.store, life)
+    else:
+        lives = [_without_private(life) for life in lives]
+    if as_json:
+        print_json({"found": len(lives), "submissions": lives})
+    for life in () if as_json else lives:
+        _show(life, payload=payload)
+    if not lives:
+        if not as_json:
+            print_line("no order with this number, source id, uuid, OMS id or customer PO")
+        raise found_a_problem()
+
+
+def _without_private(life: Mapping[str, Any]) -> dict[str, Any]:
+    """The life without what may hold personal data."""
+    shown = {name: value for name, value in life.items() if name not in _PRIVATE[""]}
+    for part, private in _PRIVATE.items():
+        if part and part in shown:
+            shown[part] = [{k: v for k, v in row.items() if k not in private} for row in shown[part]]
+    return shown
+
+
+def _add_payloads(store: BatchStore, life: dict[str, Any]) -> None:
+    """Put the body of each attempt beside it, read from the batch store; the one that is ready now as well."""
+    bodies = {(life.get("payload_name"), life.get("payload_row"))}
+    bodies |= {(row.get("payload_name"), row.get("payload_row")) for row in life.get("attempts", ())}
+    texts = {place: _read(store, place) for place in bodies if place[0]}
+    life["payload"] = texts.get((life.get("payload_name"), life.get("payload_row")))
+    life["attempts"] = [
+        {**row, "payload": texts.get((row.get("payload_name"), row.get("payload_row")))}
+        for row in life.get("attempts", ())
+    ]
+
+
+def _read(store: BatchStore, place: tuple[Any, Any]) -> str:
+    name, row = place
+    try:
+        return store.read_rows(name, [row])[row].decode("utf-8", "replace")
+    except OrderRelayError as error:
+        return f"not to be read: {error}"
+
+
+def _show(life: Mapping[str, Any], *, payload: bool) -> None:
+    print_line(f"order {life['order_number']}  ({life['state']})", "bold")
+    private = ("customer_po", "ack_message") if payload else ()
+    print_fields({name: life.get(name) for name in (*_SUBMISSION, *private)}, indent=2)
+    for part, columns in _TABLES.items():
+        rows: Sequence[Mapping[str, Any]] = life.get(part, ())
+        if rows:
+            print_table(part, columns, ([row.get(column) for column in columns] for row in rows))
+    if payload:
+        _show_bodies(life)
+    print_line()
+
+
+def _show_bodies(life: Mapping[str, Any]) -> None:
+    attempts: Sequence[Mapping[str, Any]] = life.get("attempts", ())
+    for row in attempts:
+        print_line(f"sent in attempt {row.get('number')}:", "bold")
+        print_line(str(row.get("payload") or "not kept"))
+        print_line(f"answered, HTTP status {row.get('status')}:", "bold")
+        print_line(str(row.get("body") or "(nothing)"))
+    if not attempts and life.get("payload"):
+        print_line("made, not sent yet:", "bold")
+        print_line(str(life["payload"]))

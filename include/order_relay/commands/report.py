@@ -1,0 +1,81 @@
+"""``report``: the counting law."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Annotated, Any
+
+import typer
+
+from order_relay.commands.screen import found_a_problem, print_json, print_line, print_table
+from order_relay.commands.setup import Setup
+
+
+def report(
+    pipeline: Annotated[str | None, typer.Option(help="Only this pipeline.")] = None,
+    source: Annotated[str | None, typer.Option(help="Only pipelines of this source vendor, such as supercat.")] = None,
+    run: Annotated[str | None, typer.Option(help="Only what this run received; the books are checked whole.")] = None,
+    archive: Annotated[
+        bool, typer.Option("--archive/--no-archive", help="Compare the archived batches with the ledger as well.")
+    ] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Count every order by its state and check that the books balance; exit code 1 where they do not."""
+    facts = gather(Setup(), pipeline, source, run, archive=archive)
+    if as_json:
+        print_json(facts)
+    else:
+        _show(facts)
+    if not facts["balanced"]:
+        raise found_a_problem()
+
+
+def gather(setup: Setup, pipeline: str | None, source: str | None, run: str | None, *, archive: bool) -> dict[str, Any]:
+    """The report as data; the keys are stable."""
+    from order_relay.pipeline.report import batch_ids, check_archive  # noqa: PLC0415 - pulls in fsspec
+    from order_relay.pipeline.report_text import FOR_A_PERSON  # noqa: PLC0415
+
+    chosen = setup.chosen(pipeline, source)
+    total: Counter[str] = Counter()
+    states: Counter[str] = Counter()
+    reasons: Counter[tuple[str, str]] = Counter()
+    breaches: list[str] = []
+    compared = 0
+    with setup.ledger() as ledger:
+        for name in chosen if chosen is not None else [None]:
+            counts = ledger.counts(name, run)
+            total.update({"received": counts["received"], "acknowledged": counts["acknowledged"]})
+            states.update({str(state): number for state, number in counts["states"].items()})
+            reasons.update({(str(state), str(why)): number for (state, why), number in counts["reasons"].items()})
+            breaches += ledger.law(name)
+        for name in (chosen if chosen is not None else sorted(setup.pipelines)) if archive else ():
+            batches = batch_ids(ledger, name, run)
+            compared += len(batches)
+            breaches += check_archive(ledger, setup.store, name, batches)
+    return {
+        "received": total["received"],
+        "states": dict(sorted(states.items())),
+        "acknowledged": total["acknowledged"],
+        "balanced": not breaches,
+        "breaches": breaches,
+        "reasons": [{"state": s, "reason": w, "orders": n} for (s, w), n in sorted(reasons.items())],
+        "for_a_person": sum(states[state] for state in FOR_A_PERSON),
+        "batches_compared": compared,
+        "pipelines": chosen,
+        "run": run,
+    }
+
+
+def _show(facts: dict[str, Any]) -> None:
+    rows = [*facts["states"].items(), ("received", facts["received"]), ("acknowledged", facts["acknowledged"])]
+    print_table("orders by state", ("state", "orders"), rows)
+    reasons = [(row["state"], row["reason"], row["orders"]) for row in facts["reasons"] if row["reason"]]
+    if reasons:
+        print_table("reasons", ("state", "reason", "orders"), reasons)
+    for breach in facts["breaches"]:
+        print_line(f"BROKEN: {breach}", "bold red")
+    verdict = "the books balance" if facts["balanced"] else "the books do NOT balance"
+    print_line(
+        f"{verdict}; {facts['batches_compared']} archived batches compared; "
+        f"{facts['for_a_person']} orders wait for a person"
+    )

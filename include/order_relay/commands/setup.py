@@ -1,0 +1,88 @@
+"""What a command works on. Every part is opened when first asked for, so that a command needs only what it uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from order_relay.errors import WrongSetup
+
+if TYPE_CHECKING:
+    from order_relay.batches.store import BatchStore
+    from order_relay.connections import Connection
+    from order_relay.ledger import Ledger
+    from order_relay.pipeline.settings import PipelineSettings
+
+
+class Setup:
+    """The deployment as the command line sees it: connections, ledger, batch store and pipeline files.
+
+    All of it comes from the same place as in a task: ``airflow_bindings.connections`` (environment first, Airflow's
+    own store after), without a running task.
+    """
+
+    def connection(self, conn_id: str) -> Connection:
+        """A connection by its id; raises ``WrongSetup`` where it is not known."""
+        from order_relay.airflow_bindings import connections  # noqa: PLC0415 - slow where Airflow has to be asked
+
+        return connections.connection(conn_id)
+
+    @cached_property
+    def ledger_url(self) -> str:
+        """The ledger's database URL (a secret where it names a server)."""
+        from order_relay.airflow_bindings import connections  # noqa: PLC0415
+
+        return connections.ledger_url()
+
+    @cached_property
+    def store_url(self) -> str:
+        """The root of the batch store."""
+        from order_relay.airflow_bindings import connections  # noqa: PLC0415
+
+        return connections.store_url()
+
+    @contextmanager
+    def ledger(self) -> Iterator[Ledger]:
+        """The ledger, open for this command; raises ``WrongSetup`` where it is missing or of another revision."""
+        from order_relay.ledger import Ledger  # noqa: PLC0415 - pulls in SQLAlchemy
+
+        ledger = Ledger.open(self.ledger_url)
+        try:
+            yield ledger
+        finally:
+            ledger.close()
+
+    @cached_property
+    def store(self) -> BatchStore:
+        """The batch store."""
+        from order_relay.airflow_bindings import connections  # noqa: PLC0415
+        from order_relay.batches.store import BatchStore  # noqa: PLC0415 - pulls in fsspec
+
+        url, filesystem = connections.store_filesystem(self.store_url)
+        return BatchStore(url, filesystem)
+
+    @cached_property
+    def pipelines(self) -> dict[str, PipelineSettings]:
+        """All pipelines by name; raises ``WrongSetup`` naming file and key where one is not valid."""
+        from order_relay.pipeline import settings  # noqa: PLC0415 - pulls in pydantic
+
+        return dict(settings.load_all())
+
+    def chosen(self, pipeline: str | None, source: str | None = None) -> list[str] | None:
+        """The pipelines that the options name; ``None`` for all. Raises ``WrongSetup`` where they name none."""
+        if pipeline is None and source is None:
+            return None
+        known = self.pipelines
+        names = [n for n in known if pipeline in (None, n) and (source is None or source == known[n].source.vendor)]
+        if not names:
+            raise WrongSetup(f"no pipeline matches; there are: {', '.join(sorted(known)) or 'none'}")
+        return names
+
+
+def without_password(url: str) -> str:
+    """A database URL that may be shown."""
+    from sqlalchemy.engine import make_url  # noqa: PLC0415
+
+    return make_url(url).render_as_string(hide_password=True)

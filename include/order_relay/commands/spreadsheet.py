@@ -1,0 +1,35 @@
+"""Rows as CSV that a spreadsheet opens without running anything in it."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, TextIO
+
+from order_relay.commands.screen import clean
+
+# A cell that starts with one of these is read as a formula by spreadsheets; a leading tab or carriage return is skipped
+# by some of them first. The full-width forms are taken for the plain ones by some input settings.
+_STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+
+def guard(value: Any) -> str:
+    """The cell's text, led by an apostrophe where a spreadsheet would take it for a formula. Numbers stay numbers."""
+    if isinstance(value, int | float | Decimal):
+        return clean(value)
+    raw = value if isinstance(value, str) else clean(value)
+    dangerous = raw.lstrip(" \u00a0").startswith(_STARTS_A_FORMULA)
+    text = clean(raw)
+    return f"'{text}" if dangerous else text
+
+
+def write_csv(stream: TextIO, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> int:
+    """Write a header and the rows; every cell guarded. Returns the number of rows."""
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(columns)
+    count = 0
+    for row in rows:
+        writer.writerow([guard(row.get(column)) for column in columns])
+        count += 1
+    return count

@@ -1,0 +1,108 @@
+"""What the doctor concludes from the answers of the far sides."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from order_relay.commands import doctor_vendors
+from order_relay.commands.findings import Finding, Level, guarded
+from order_relay.errors import SourceRefused, WrongSetup
+from order_relay.orders.exchange import Found, OfferedOrder, Page, Selection
+
+KNOWN = ("7001-1", "55")
+NOTHING = Page((), complete=True)
+BROKEN = Page((), complete=False, problem="http_400")
+
+
+class FakeSession:
+    """Answers a search for an unknown key, one for a known key, and one by window."""
+
+    def __init__(self, unknown: Page, known: Page, window: Page) -> None:
+        self.unknown, self.known, self.window = unknown, known, window
+
+    async def find_by_key(self, keys: Sequence[str]) -> Page:
+        return self.known if KNOWN[0] in keys else self.unknown
+
+    async def find_by_window(self, start: str, end: str) -> Page:
+        return self.window
+
+
+class FakeDestination:
+    """A destination whose session is given."""
+
+    def __init__(self, session: FakeSession, search_by: str = "auto") -> None:
+        self.fake, self.search_by = session, search_by
+
+    @asynccontextmanager
+    async def session(self, share: int) -> AsyncIterator[FakeSession]:
+        yield self.fake
+
+
+def hit(key: str = KNOWN[0], oms_id: str = KNOWN[1]) -> Page:
+    return Page((Found(oms_id, key),), complete=True)
+
+
+def look(session: FakeSession, search_by: str = "auto", known: doctor_vendors.Known = KNOWN) -> list[Finding]:
+    port: Any = FakeDestination(session, search_by)
+    return list(doctor_vendors.destination("oms", port, known))
+
+
+@pytest.mark.parametrize(
+    ("unknown", "known", "window", "search_by", "level", "says"),
+    [
+        (NOTHING, hit(), NOTHING, "auto", Level.OK, "'external_id' would do"),
+        (NOTHING, hit(), NOTHING, "external_id", Level.OK, "fits"),
+        (BROKEN, hit(), NOTHING, "auto", Level.OK, "'window' would do"),
+        (BROKEN, hit(), NOTHING, "external_id", Level.FAIL, "does not work here"),
+        (hit("other"), hit(), NOTHING, "external_id", Level.FAIL, "does not work here"),
+        (NOTHING, NOTHING, NOTHING, "external_id", Level.FAIL, "does not work here"),
+        (NOTHING, hit(key=""), NOTHING, "auto", Level.OK, "'window' would do"),
+        (BROKEN, BROKEN, BROKEN, "auto", Level.WARN, "no search works"),
+        (BROKEN, BROKEN, BROKEN, "none", Level.WARN, "no search works"),
+        (NOTHING, hit(), NOTHING, "none", Level.WARN, "although a search works"),
+        (NOTHING, hit(), BROKEN, "window", Level.FAIL, "does not work here"),
+    ],
+)
+def test_the_setting_that_follows(
+    unknown: Page, known: Page, window: Page, search_by: str, level: Level, says: str
+) -> None:
+    last = look(FakeSession(unknown, known, window), search_by)[-1]
+    assert last.level is level
+    assert says in last.found
+
+
+def test_without_a_known_order_it_does_not_promise() -> None:
+    last = look(FakeSession(NOTHING, NOTHING, NOTHING), known=None)[-1]
+    assert last.level is Level.OK
+    assert "only a hit proves a search" in last.found
+
+
+class FakeSource:
+    """A source that offers what it is given, or raises."""
+
+    def __init__(self, offers: list[OfferedOrder], error: Exception | None = None) -> None:
+        self._offers, self._error = offers, error
+
+    def offers(self, selection: Selection) -> Iterator[OfferedOrder]:
+        if self._error:
+            raise self._error
+        yield from self._offers
+
+
+def test_a_source_is_read_once_and_counted() -> None:
+    port: Any = FakeSource([OfferedOrder({}), OfferedOrder({}, "lone_surrogate")])
+    findings = list(doctor_vendors.source("shop", port))
+    assert [f.level for f in findings] == [Level.OK, Level.WARN]
+    assert "2 orders on offer" in findings[0].found
+
+
+@pytest.mark.parametrize("error", [SourceRefused("refused our credentials"), WrongSetup("host is empty")])
+def test_an_error_becomes_a_finding(error: Exception) -> None:
+    port: Any = FakeSource([], error)
+    findings = list(guarded("shop", "check it", lambda: doctor_vendors.source("shop", port)))
+    assert [f.level for f in findings] == [Level.FAIL]
+    assert findings[0].found == str(error)

@@ -1,0 +1,147 @@
+"""The report: what it counts, what it says to a person, and what it compares."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from order_relay.batches.store import BatchStore
+from order_relay.batches.writer import BatchWriter
+from order_relay.orders.exchange import RunContext
+from order_relay.pipeline.report import ReportResult, StageTime, write_report
+
+CTX = RunContext("demo", "manual__1")
+
+
+class FakeLedger:
+    """Answers as the ledger does, from what a test says."""
+
+    def __init__(self, *, breaches: list[str] | None = None, missing: set[str] | None = None) -> None:
+        self.whole: dict[str, Any] = {
+            "received": 12,
+            "states": {"imported": 7, "held": 2, "quarantined": 2, "in_doubt": 1, "ready": 0},
+            "reasons": {("held", "too_few_common_items"): 2, ("quarantined", "total_differs"): 2, ("imported", ""): 7},
+            "acknowledged": 6,
+        }
+        self.run: dict[str, Any] = {"received": 3, "states": {"imported": 3}, "reasons": {}, "acknowledged": 2}
+        self.breaches = breaches or []
+        self.missing = missing or set()
+        self.asked: list[list[str]] = []
+
+    def counts(self, pipeline: str | None, run: str | None = None) -> dict[str, Any]:
+        return self.whole if run is None else self.run
+
+    def law(self, pipeline: str | None) -> list[str]:
+        return list(self.breaches)
+
+    def batches(self, pipeline: str) -> list[dict[str, Any]]:
+        return [{"batch_id": "b1", "run": "manual__1"}, {"batch_id": "b2", "run": "manual__2"}]
+
+    def identities(self, pipeline: str, ids: list[str]) -> set[str]:
+        self.asked.append(ids)
+        return self.missing & set(ids)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> BatchStore:
+    store = BatchStore(tmp_path.as_uri())
+    for batch in ("b1", "b2"):
+        writer = BatchWriter(store, "demo", batch)
+        writer.add(b'{"id": 1}')
+        writer.close([f"{batch}-1", f"{batch}-2"])
+    return store
+
+
+def write(ledger: FakeLedger, store: BatchStore, **options: Any) -> ReportResult:
+    return write_report(CTX, ledger, store, **options)  # type: ignore[arg-type]
+
+
+def test_the_markdown_lies_in_the_runs_folder(store: BatchStore) -> None:
+    result = write(FakeLedger(), store)
+    assert result.name == "demo/runs/manual__1/report.md"
+    assert store.read_text(result.name) == result.markdown
+
+
+def test_it_counts_the_run_beside_the_whole_ledger(store: BatchStore) -> None:
+    markdown = write(FakeLedger(), store).markdown
+    assert "| imported | 3 | 7 |" in markdown
+    assert "| acknowledged | 2 | 6 |" in markdown
+    assert "| **received** | 3 | 12 |" in markdown
+
+
+def test_it_says_what_waits_and_what_to_do(store: BatchStore) -> None:
+    result = write(FakeLedger(), store)
+    assert "**held: 2.** A person must decide" in result.markdown
+    assert "`too_few_common_items`: 2" in result.markdown
+    assert "5 order(s) wait for a person" in result.text
+
+
+def test_a_quiet_ledger_waits_for_nothing(store: BatchStore) -> None:
+    ledger = FakeLedger()
+    ledger.whole = {"received": 1, "states": {"imported": 1}, "reasons": {}, "acknowledged": 1}
+    result = write(ledger, store)
+    assert "Nothing waits." in result.markdown
+    assert result.text.endswith("nothing waits for a person")
+
+
+def test_the_runs_own_batch_is_compared(store: BatchStore) -> None:
+    ledger = FakeLedger()
+    result = write(ledger, store, batch_id="b1")
+    assert ledger.asked == [["b1-1", "b1-2"]]
+    assert result.breaches == []
+    assert "1 archived batch(es) compared" in result.markdown
+
+
+def test_all_batches_are_compared_when_full(store: BatchStore) -> None:
+    ledger = FakeLedger()
+    write(ledger, store, batch_id="b1", full=True)
+    assert ledger.asked == [["b1-1", "b1-2"], ["b2-1", "b2-2"]]
+
+
+def test_an_identity_that_the_ledger_lacks_breaks_the_law_and_is_not_named(store: BatchStore) -> None:
+    result = write(FakeLedger(missing={"b1-2"}), store, batch_id="b1")
+    assert result.breaches == ["batch b1: 1 archived identities are not in the ledger"]
+    assert result.facts["balanced"] == "no"
+    assert "b1-2" not in result.markdown + result.text
+
+
+def test_a_batch_that_can_not_be_read_breaks_the_law(store: BatchStore) -> None:
+    store.write_text("demo/batches/b1/identities.txt.gz", "damaged")
+    result = write(FakeLedger(), store, batch_id="b1")
+    assert len(result.breaches) == 1
+    assert "checksum" in result.breaches[0]
+
+
+def test_breaches_of_the_ledger_stand_in_every_form(store: BatchStore) -> None:
+    result = write(FakeLedger(breaches=["2 submissions differ from their last event"]), store)
+    assert "do NOT balance" in result.markdown
+    assert "- 2 submissions differ from their last event" in result.markdown
+    assert "BROKEN: 2 submissions differ from their last event" in result.text
+    assert result.facts["breaches"] == 1
+
+
+def test_times_give_the_throughput(store: BatchStore) -> None:
+    stages = [StageTime("extract", 1.0, 3), StageTime("load", 0.5, 3)]
+    result = write(FakeLedger(), store, stages=stages)
+    assert "| load | 0.5 | 3 |" in result.markdown
+    assert result.facts["orders_per_s"] == 2.0
+    assert "load: 0.5 s, 3 records" in result.text
+
+
+def test_notes_and_failed_tasks_are_told(store: BatchStore) -> None:
+    result = write(FakeLedger(), store, notes={"orderComment cut at 1000": 4}, failed_tasks=["load_3"])
+    assert "- orderComment cut at 1000: 4" in result.markdown
+    assert "- `load_3`" in result.markdown
+    assert result.facts["failed_tasks"] == 1
+
+
+def test_facts_are_flat_and_small_whatever_the_reasons(store: BatchStore) -> None:
+    ledger = FakeLedger()
+    ledger.whole["reasons"] = {("quarantined", f"a_rather_long_reason_code_{n}"): n + 1 for n in range(500)}
+    facts = write(ledger, store).facts
+    assert len(json.dumps(facts)) < 2_000
+    assert all(isinstance(value, int | float | str) for value in facts.values())
+    assert "quarantined.a_rather_long_reason_code_499" in facts
