@@ -73,14 +73,12 @@ class Reader:
         refusals: list[list[Refusal]] = [[] for _ in documents]
         notes: list[list[str]] = [[] for _ in documents]
         priceless: set[int] = set()
-        orders = {name: [None] * len(documents) for name in ORDER_COLUMNS}
+        orders: dict[str, list[Any]] = {name: [None] * len(documents) for name in ORDER_COLUMNS}
         for rule in self.orders:
             orders[rule.target] = self._order_column(rule, documents, refusals, notes, priceless)
-        scales = [CURRENCIES.get(code) if code else None for code in orders["currency"]]  # type: ignore[call-overload]
+        scales = [CURRENCIES.get(code) if isinstance(code, str) else None for code in orders["currency"]]
         for name in ORDER_MONEY:
-            place = self.order_place(name)
-            orders[name] = _minor(orders[name], scales, lambda row, why, at=place: (  # type: ignore[misc]
-                refusals[row].append(Refusal(why.code, at, f"{at} {why.message}")), priceless.add(row)))
+            orders[name] = self._order_minor(name, orders[name], scales, refusals, priceless)
         lines = self._read_lines(documents, refusals, notes, priceless, scales)
         for row, scale in enumerate(scales):
             if scale is None:
@@ -90,6 +88,18 @@ class Reader:
                     refusals[row].append(Refusal("missing_field", place, f"{place} is required and missing"))
         frame = pd.DataFrame({**orders, "scale": scales}, dtype=object)
         return Canonical(frame, lines, refusals, notes, priceless)
+
+    def _order_minor(
+        self, name: str, column: list[Any], scales: Sequence[int | None], refusals: list[list[Refusal]],
+        priceless: set[int],
+    ) -> list[Any]:  # fmt: skip
+        place = self.order_place(name)
+
+        def tell(row: int, why: Refusal) -> None:
+            priceless.add(row)
+            refusals[row].append(Refusal(why.code, place, f"{place} {why.message}"))
+
+        return _minor(column, scales, tell)
 
     def _order_column(
         self, rule: Rule, documents: Sequence[Any], refusals: list[list[Refusal]], notes: list[list[str]],
@@ -128,14 +138,15 @@ class Reader:
             rows += found
             order += [index] * len(found)
             position += range(len(found))
+
+        def note(line: int, rule: Rule) -> None:
+            notes[order[line]].append(f"{self.line_place(rule.target, position[line])} not in its code table")
+
         lines: dict[str, list[Any]] = {name: [None] * len(rows) for name in LINE_COLUMNS}
         wrong: dict[str, dict[int, Refusal]] = {}
         for rule in self.lines:
             told = wrong.setdefault(rule.target, {})
-            lines[rule.target] = columns.read(
-                rule, rows, told.__setitem__,
-                lambda row, bad: notes[order[row]].append(f"{self.line_place(bad.target, position[row])} not in its code table"),
-            )  # fmt: skip
+            lines[rule.target] = columns.read(rule, rows, told.__setitem__, note)
         told = wrong.setdefault("extended", {})
         lines["extended"] = _minor(lines["extended"], [scales[row] for row in order], told.__setitem__)
         unread = wrong["extended"].keys() | wrong.get("unit_price", {}).keys()

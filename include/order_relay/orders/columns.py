@@ -55,7 +55,7 @@ def looked_up(rule: Rule, column: list[Any], tell: Tell, note: NotInTable) -> li
             found.append(None)
             if rule.unknown == "refuse":
                 tell(index, Refusal("not_in_table", "", "has no row in its code table"))
-            else:
+            elif rule.unknown == "note" and table:
                 note(index, rule)
     return found
 

@@ -102,7 +102,8 @@ def _reference(schema: Mapping[str, Any]) -> Any:
     checker = jsonschema.FormatChecker(formats=())
     for name, accepts in FORMATS.items():
         checker.checks(name)(accepts)
-    exact = jsonschema.validators.extend(base, {"pattern": _pattern}, type_checker=types)
+    exact: Any = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
+        base, {"pattern": _pattern}, type_checker=types)
     return exact(schema, format_checker=checker)
 
 

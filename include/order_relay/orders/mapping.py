@@ -6,7 +6,8 @@ A rule is ``{target, path | value, converter, table, pick, unknown, default, req
 * ``value``: a constant instead of a path;
 * ``converter``: a named converter (converters.py);
 * ``table``: a code table (looked up without regard to case and repeated blanks), ``pick`` a member of its row;
-* ``unknown``: what to do with a value that the table lacks: ``default`` (and a note), ``keep``, ``refuse``;
+* ``unknown``: what to do with a value that the table lacks: ``default``, ``note`` (the default, and a note where the
+  table has rows at all), ``keep`` (the value itself), ``refuse``;
 * ``default``: used where nothing was found; ``{setting: x}`` reads a setting;
 * ``required``: a missing value refuses the record;
 * ``cut``: a text longer than the target's limit is cut to it, with a note; without it, it is refused by the schema;
@@ -113,7 +114,8 @@ def _rule(raw: Mapping[str, Any], tables: Tables, settings: Mapping[str, Any], w
         raise WrongSetup(f"{where}: a rule has no target")
     place = f"{where}, target {raw['target']!r}"
     if unknown := set(raw) - _MEMBERS:
-        raise WrongSetup(f"{place}: unknown member {sorted(map(str, unknown))[0]!r}; allowed: {', '.join(sorted(_MEMBERS))}")
+        allowed = ", ".join(sorted(_MEMBERS))
+        raise WrongSetup(f"{place}: unknown member {min(map(str, unknown))!r}; allowed: {allowed}")
     if ("path" in raw) == ("value" in raw):
         raise WrongSetup(f"{place}: needs either path or value")
     paths = raw.get("path", ())
@@ -134,7 +136,7 @@ def _rule(raw: Mapping[str, Any], tables: Tables, settings: Mapping[str, Any], w
         converter=named(raw["converter"], place) if raw.get("converter") else None,
         table=_table(raw, tables, place),
         pick=str(raw.get("pick", "")),
-        unknown=_one_of(raw.get("unknown", "default"), ("default", "keep", "refuse"), place),
+        unknown=_one_of(raw.get("unknown", "default"), ("default", "note", "keep", "refuse"), place),
         default=default,
         required=bool(raw.get("required", False)),
         cut=bool(raw.get("cut", False)),

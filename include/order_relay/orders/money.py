@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
 from typing import Any
 
 from order_relay.errors import RecordRefused, Refusal
@@ -65,6 +66,7 @@ def to_minor(value: Decimal, exponent: int) -> int:
     return whole
 
 
+@lru_cache(maxsize=8192)
 def from_minor(minor: int, exponent: int) -> Decimal:
     """Minor units as an exact decimal with all the decimals of the currency: 14250 cents are 142.50."""
     return Decimal(minor).scaleb(-exponent)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import pandas as pd
 
 from order_relay.errors import Refusal, WrongSetup
 from order_relay.orders import columns
-from order_relay.orders.canonical import Canonical, Reader
+from order_relay.orders.canonical import Canonical
 from order_relay.orders.converters import cut_text, split_name
 from order_relay.orders.judging import pointer
 from order_relay.orders.mapping import Rule
@@ -59,9 +59,11 @@ def _comments(canonical: Canonical, notes: Sequence[str | None]) -> list[str | N
     """Promotion texts, then the order's own notes: what is cut off at the end should be free text."""
     texts: list[list[str]] = [[] for _ in notes]
     promotions = canonical.lines.loc[canonical.lines["promotion"]]
-    for row, number, words in zip(*(promotions[name].tolist() for name in ("order", "item_number", "description")), strict=True):
+    told = (promotions[name].tolist() for name in ("order", "item_number", "description"))
+    for row, number, words in zip(*told, strict=True):
         texts[row].append(": ".join(part for part in (number, words) if part))
-    return ["\n".join(part for part in (*found, note) if part) or None for found, note in zip(texts, notes, strict=True)]
+    both = ((*found, note) for found, note in zip(texts, notes, strict=True))
+    return ["\n".join(part for part in parts if part) or None for parts in both]
 
 
 def _place_ship_name(orders: dict[str, list[Any]], place: str) -> None:
@@ -79,13 +81,18 @@ def _place_ship_name(orders: dict[str, list[Any]], place: str) -> None:
 
 
 def pieces(
-    items: pd.DataFrame, orders: Mapping[str, list[Any]], good: Sequence[int], settings: TransformSettings
+    items: pd.DataFrame, orders: Mapping[str, list[Any]], good: Sequence[int], settings: TransformSettings,
+    needed: Collection[str],
 ) -> tuple[dict[str, list[Any]], dict[int, range]]:
-    """The items to send, as columns, and which of them belong to which order. Only for orders that add up."""
+    """The items to send, as columns, and which of them belong to which order. Only for orders that add up.
+
+    Of the columns of lines, those ``needed`` are repeated for the items.
+    """
     each_unit = settings.spread_unit == "per_unit"
     lines = {name: items[name].tolist() for name in items.columns}
     bounds = _bounds(lines["order"])
-    out: dict[str, list[Any]] = {name: [] for name in (*lines, *ITEM_DERIVED)}
+    out: dict[str, list[Any]] = {name: [] for name in ITEM_DERIVED}
+    add = [out[name].append for name in ITEM_DERIVED]
     kept: list[int] = []
     of_order: dict[int, range] = {}
     for row in good:
@@ -101,19 +108,19 @@ def pieces(
             found = split_line(weights[at] - discounts[at], quantity, freights[at], taxes[at], each_unit=each_unit)
             shown = shown_price(lines["unit_price"][line], scale) or per_unit(weights[at], quantity, scale)
             name = lines["description"][line] or lines["item_number"][line]
+            label = lines["line"][line]
             for number, piece in enumerate(found, 1):
                 kept.append(line)
-                label = lines["line"][line]
-                out["external_item_id"].append(label if len(found) == 1 else f"{label}/{number}")
-                out["item_name"].append(name)
-                out["item_quantity"].append(piece.quantity)
-                out["actual_price"].append(from_minor(piece.price, scale))
-                out["retail_price"].append(shown)
-                out["item_freight"].append(from_minor(piece.freight, scale))
-                out["item_tax"].append(from_minor(piece.tax, scale))
-                out["sent_minor"].append(piece.total(each_unit=each_unit))
+                values = (
+                    label if len(found) == 1 else f"{label}/{number}", name, piece.quantity,
+                    from_minor(piece.price, scale), shown, from_minor(piece.freight, scale),
+                    from_minor(piece.tax, scale), piece.total(each_unit=each_unit),
+                )  # fmt: skip
+                for append, value in zip(add, values, strict=True):
+                    append(value)
         of_order[row] = range(start, len(kept))
-    for name, column in lines.items():
+    for name in lines.keys() & {*needed, "order", "position"}:
+        column = lines[name]
         out[name] = [column[line] for line in kept]
     return out, of_order
 
@@ -139,7 +146,10 @@ class Target:
 
 
 def target(rule: Rule, schema: Mapping[str, Any], items: str, where: str) -> Target:
-    """Check a rule's target against the schema; ``items`` is the prefix of items' targets. Raises ``WrongSetup`` where the schema has no such place."""
+    """Check a rule's target against the schema; ``items`` is the prefix of items' targets.
+
+    Raises ``WrongSetup`` where the schema has no such place.
+    """
     inner = rule.target.removeprefix(items)
     merge = inner.endswith(".*")
     path = tuple(inner.removesuffix(".*").split("."))
@@ -210,9 +220,8 @@ class Columns:
             self.wrong.append((row, Refusal(why.code, spot, f"{spot} {why.message}")))
 
         if rule.table is not None:
-            column = columns.looked_up(
-                rule, column, tell, lambda row, _: self.notes.append((row, f"{place}: not in its code table, default used"))
-            )
+            words = f"{place}: not in its code table, default used"
+            column = columns.looked_up(rule, column, tell, lambda row, _: self.notes.append((row, words)))
         column = columns.defaulted(rule, columns.converted(rule, column, tell))
         if rule.required:
             for row, value in enumerate(column):
@@ -222,6 +231,8 @@ class Columns:
 
     def _cut(self, aim: Target, column: list[Any]) -> list[Any]:
         limit = aim.limit or 0
+        if not aim.merge and not any(map(limit.__lt__, map(len, filter(None, column)))):
+            return column
         cut: list[Any] = []
         for row, value in enumerate(column):
             if isinstance(value, str) and len(value) > limit:
@@ -237,20 +248,42 @@ class Columns:
 
     def build(self, rows: Sequence[int]) -> list[dict[str, Any]]:
         """Nested objects for these rows; members without a value are left out."""
-        built: list[dict[str, Any]] = [{} for _ in rows]
+        groups: dict[tuple[str, ...], list[tuple[str, list[Any]]]] = {(): []}
+        merges: list[tuple[tuple[str, ...], list[Any]]] = []
         for aim, column in self.filled:
-            *outer, last = aim.path
-            for row, whole in zip(rows, built, strict=True):
-                value = column[row]
-                if value is None:
-                    continue
-                here = whole
-                for name in outer:
-                    here = here.setdefault(name, {})
-                if aim.merge:
-                    here = here.setdefault(last, {})
-                    for name, member in value.items():
-                        here.setdefault(name, member)
-                else:
-                    here[last] = value
-        return built
+            chosen = column if len(rows) == self.size else [column[row] for row in rows]
+            if aim.merge:
+                merges.append((aim.path, chosen))
+            else:
+                groups.setdefault(aim.path[:-1], []).append((aim.path[-1], chosen))
+        parts = {path: _members(group, len(rows)) for path, group in groups.items()}
+        for path, column in merges:
+            for own, more in zip(_part(parts, path, len(rows)), column, strict=True):
+                for name, value in (more or {}).items():
+                    own.setdefault(name, value)
+        return _nested(parts, len(rows))
+
+
+def _members(group: Sequence[tuple[str, list[Any]]], size: int) -> list[dict[str, Any]]:
+    """One flat object for each row, of those members that have a value."""
+    if not group:
+        return [{} for _ in range(size)]
+    names = [name for name, _ in group]
+    rows = zip(*(column for _, column in group), strict=True)
+    return [{n: v for n, v in zip(names, row, strict=True) if v is not None} for row in rows]
+
+
+def _part(parts: dict[tuple[str, ...], list[dict[str, Any]]], path: tuple[str, ...], size: int) -> list[dict[str, Any]]:
+    if path not in parts:
+        parts[path] = [{} for _ in range(size)]
+    return parts[path]
+
+
+def _nested(parts: dict[tuple[str, ...], list[dict[str, Any]]], size: int) -> list[dict[str, Any]]:
+    """Each part put into the one around it, the innermost first; empty ones are left out."""
+    for depth in range(max(map(len, parts)), 0, -1):
+        for path in [path for path in parts if len(path) == depth]:
+            for outer, inner in zip(_part(parts, path[:-1], size), parts[path], strict=True):
+                if inner:
+                    outer[path[-1]] = inner
+    return parts[()]

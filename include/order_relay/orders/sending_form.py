@@ -1,4 +1,4 @@
-"""The destination's rules made ready: with a firm's overrides and constants, checked against its schema and settings."""
+"""The destination's rules made ready: with a firm's overrides and constants, checked against schema and settings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from order_relay.orders.transform_settings import TransformSettings
 
 _CARD = re.compile(r"card_?number|security_?code|cvv|cvc", re.IGNORECASE)
 _MASKED = re.compile(r"0{9,15}[0-9]{1,4}", re.ASCII)
-"""A card number that is none: zeros and at most four digits, as in the vendor's own example of a no-operation payment."""
+"""A card number that is none: zeros and at most four digits, as the vendor's own example of a no-operation shows."""
 
 
 def settings_of(settings: TransformSettings) -> dict[str, Any]:
@@ -59,6 +59,7 @@ class SendingForm:
             _columns_exist(rule, known_of_items if of_item else known, where)
             aim = target(rule, self.format.schema, prefix, where)
             (self.item_targets if of_item else self.order_targets).append(aim)
+        self.item_columns = {path for aim in self.item_targets for path in aim.rule.paths}
         self.sources = {aim.rule.target: aim.rule.paths for aim in (*self.order_targets, *self.item_targets)}
 
     def wrap(self, payload: dict[str, Any], items: list[dict[str, Any]]) -> dict[str, Any]:
@@ -77,7 +78,7 @@ def _columns_exist(rule: Rule, known: set[str], where: str) -> None:
 def _no_cards(rules: Sequence[Rule], where: str) -> None:
     for rule in rules:
         if _CARD.search(rule.target) and not (isinstance(rule.value, str) and _MASKED.fullmatch(rule.value)):
-            raise WrongSetup(f"{where}, target {rule.target!r}: card data is never sent; only a masked constant may stand here")
+            raise WrongSetup(f"{where}, target {rule.target!r}: card data is never sent; only a masked constant may be")
 
 
 def _respelled(destination: VendorFormat, status: str, settings: TransformSettings) -> VendorFormat:
@@ -94,7 +95,9 @@ def _respelled(destination: VendorFormat, status: str, settings: TransformSettin
     return VendorFormat(destination.name, schema, destination.mapping)
 
 
-def _status_fits(rules: Sequence[Rule], mapping: Mapping[str, Any], form: VendorFormat, settings: TransformSettings) -> None:
+def _status_fits(
+    rules: Sequence[Rule], mapping: Mapping[str, Any], form: VendorFormat, settings: TransformSettings
+) -> None:
     place = place_in(form.schema, settings.status_field)
     allowed = (place or {}).get("enum", [settings.sent_status])
     if settings.sent_status not in allowed:

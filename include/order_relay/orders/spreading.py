@@ -6,7 +6,8 @@ All amounts are whole minor units (``int``); nothing is ever rounded away: what 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
 
 
 def spread(amount: int, weights: Sequence[int]) -> list[int]:
@@ -16,12 +17,12 @@ def spread(amount: int, weights: Sequence[int]) -> list[int]:
     earlier one gets the unit. If all weights are zero, they count as equal. A share never exceeds its weight where
     ``amount`` does not exceed the sum of the weights: a discount can make no line negative.
     """
-    if amount < 0 or any(weight < 0 for weight in weights):
-        raise ValueError("only amounts and weights that are not negative can be spread")
     if not weights:
         if amount:
             raise ValueError("there is nothing to spread over")
         return []
+    if amount < 0 or min(weights) < 0:
+        raise ValueError("only amounts and weights that are not negative can be spread")
     if amount == 0:
         return [0] * len(weights)
     total = sum(weights)
@@ -40,8 +41,7 @@ def spread(amount: int, weights: Sequence[int]) -> list[int]:
     return shares
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """``quantity`` units of one line at the same ``price``. ``freight`` and ``tax`` are what is sent for the piece:
     its whole share, or the amount of one unit, as the OMS reads it."""
 
@@ -71,9 +71,9 @@ def split_line(net: int, quantity: int, freight: int, tax: int, *, each_unit: bo
     pieces = []
     shares_of_freight = shares_of_tax = None
     if not each_unit:
-        sizes = [high - low for low, high in zip(edges, edges[1:], strict=False)]
+        sizes = [high - low for low, high in pairwise(edges)]
         shares_of_freight, shares_of_tax = spread(freight, sizes), spread(tax, sizes)
-    for index, (low, high) in enumerate(zip(edges, edges[1:], strict=False)):
+    for index, (low, high) in enumerate(pairwise(edges)):
         values = [floor + (low >= quantity - extra) for floor, extra in steps]
         if shares_of_freight is not None and shares_of_tax is not None:
             values += [shares_of_freight[index], shares_of_tax[index]]

@@ -52,7 +52,7 @@ def _lines(items: pd.DataFrame, canonical: Canonical, reader: Reader, refuse: Re
             amount = extension(unit, quantity, scale)  # noqa: PLW2901
         elif unit is not None and abs(2 * (amount - (unit * quantity).scaleb(scale))) > quantity:
             place = reader.line_place("extended", position)
-            refuse(row, "price_mismatch", place, "differs from unit price times quantity by more than half a cent a unit")
+            refuse(row, "price_mismatch", place, "is more than half a cent a unit off unit price times quantity")
         for column, value in (("extended", amount), ("unit_price", unit)):
             if value is not None and value < 0:
                 refuse(row, "negative_amount", reader.line_place(column, position), "is negative")
@@ -114,4 +114,5 @@ def shown_price(unit: Decimal | None, scale: int) -> Decimal | None:
     if unit is None:
         return None
     exponent = unit.as_tuple().exponent
-    return unit if isinstance(exponent, int) and exponent <= -scale and exponent <= 0 else unit.quantize(Decimal(1).scaleb(-scale))
+    fine = isinstance(exponent, int) and exponent <= -scale
+    return unit if fine else unit.quantize(Decimal(1).scaleb(-scale))

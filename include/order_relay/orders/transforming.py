@@ -79,7 +79,7 @@ class Transformer:
             if key is None:
                 self._refuse(canonical, row, "order_number", "missing_field", "is required and missing")
         good = [row for row, refusals in enumerate(canonical.refusals) if not refusals]
-        whole, of_order = pieces(items, orders, good, self.settings)
+        whole, of_order = pieces(items, orders, good, self.settings, self._form.item_columns)
         built = self._build(canonical, orders, whole, of_order, good)
         return [self._result(row, canonical, orders, built.get(row)) for row in range(len(documents))]
 
@@ -90,7 +90,8 @@ class Transformer:
         """Payload bytes of the orders that the destination's schema accepts; the others are refused."""
         heads = Columns(self._form.order_targets, orders, len(canonical.orders))
         owner = whole["order"]
-        lifted = {name: [column[row] for row in owner] for name, column in orders.items() if name not in whole}
+        lifted = {name: [column[row] for row in owner] for name, column in orders.items()
+                  if name in self._form.item_columns and name not in whole}
         bodies = Columns(self._form.item_targets, {**lifted, **whole}, len(owner))
         self._collect(canonical, heads, bodies, owner, set(good))
         still = [row for row in good if not canonical.refusals[row]]
@@ -148,7 +149,7 @@ class Transformer:
     def _nameless(self, canonical: Canonical, orders: Mapping[str, list[Any]]) -> None:
         for row in range(len(canonical.orders)):
             if not any(orders[name][row] for name in ("bill_last", "ship_last", "ship_custom_name", "ship_line1")):
-                self._refuse(canonical, row, "bill_name", "missing_field", "and the company are missing: nobody is named")
+                self._refuse(canonical, row, "bill_name", "missing_field", "and the company are missing: no name")
 
     def _refuse(self, canonical: Canonical, row: int, column: str, code: str, why: str) -> None:
         place = self._reader.order_place(column)
