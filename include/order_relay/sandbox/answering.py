@@ -8,6 +8,7 @@ from collections.abc import Callable
 from aiohttp import web
 
 from order_relay.sandbox.faults import Rule
+from order_relay.sandbox.keys import OUTCOME
 
 COMMON_ANSWERS = ("ok", "cut", "cut_body", "hang", "slow", "empty", "html")
 HTML_PAGE = "<!DOCTYPE html><html><head><title>Service</title></head><body><h1>It works</h1></body></html>"
@@ -15,14 +16,16 @@ HTML_PAGE = "<!DOCTYPE html><html><head><title>Service</title></head><body><h1>I
 _POLL_S = 0.2
 
 
-def is_answer(name: str, own: tuple[str, ...]) -> bool:
-    """Whether ``name`` is a common answer, one of the vendor's own, or an HTTP status."""
-    return name in COMMON_ANSWERS or name in own or (name.isdigit() and 200 <= int(name) <= 599)
+def require_answer(name: str, own: tuple[str, ...]) -> None:
+    """Raises ``ValueError`` unless ``name`` is a common answer, one of ``own``, or an HTTP status."""
+    if name in COMMON_ANSWERS or name in own or (name.isdigit() and 200 <= int(name) <= 599):
+        return
+    raise ValueError(f"answer {name!r} is unknown here; known: an HTTP status, {', '.join(COMMON_ANSWERS + own)}")
 
 
 def cut(request: web.Request) -> web.Response:
     """Cuts the connection without any answer."""
-    request["outcome"] = "cut"
+    request[OUTCOME] = "cut"
     if request.transport is not None:
         request.transport.abort()
     return web.Response()
@@ -35,7 +38,7 @@ async def cut_in_body(request: web.Request, normal: web.Response) -> web.StreamR
     response.content_length = max(len(body), 2)
     await response.prepare(request)
     await response.write(body[: len(body) // 2])
-    request["outcome"] = "cut"
+    request[OUTCOME] = "cut"
     if request.transport is not None:
         request.transport.abort()
     return response
@@ -56,22 +59,24 @@ async def give(
 ) -> web.StreamResponse:
     """The answer that ``rule`` asks for; ``bare`` makes the vendor's answer for an HTTP status."""
     name = rule.answer
-    if name == "ok":
-        return normal
+    if name.isdigit():
+        return _status(request, int(name), rule, bare)
+    if name == "hang":
+        return await hang(request, rule.seconds)
+    if name == "cut_body":
+        return await cut_in_body(request, normal)
     if name == "slow":
         await asyncio.sleep(rule.seconds)
         return normal
-    if name == "hang":
-        return await hang(request, rule.seconds)
-    if name == "cut":
-        return cut(request)
-    if name == "cut_body":
-        return await cut_in_body(request, normal)
-    if name == "empty":
-        return web.Response(status=200, content_type="application/json")
-    if name == "html":
-        return web.Response(text=HTML_PAGE, content_type="text/html")
-    return _status(request, int(name), rule, bare)
+    return {"ok": lambda: normal, "cut": lambda: cut(request), "empty": _empty, "html": _page}[name]()
+
+
+def _empty() -> web.Response:
+    return web.Response(status=200, content_type="application/json")
+
+
+def _page() -> web.Response:
+    return web.Response(text=HTML_PAGE, content_type="text/html")
 
 
 def _status(

@@ -7,6 +7,9 @@ from typing import Any
 
 from aiohttp import web
 
+OUTCOME: web.RequestKey[str] = web.RequestKey("outcome", str)
+"""What the audit notes in place of an HTTP status, where a connection was cut on purpose."""
+
 VENDORS: web.AppKey[dict[str, Any]] = web.AppKey("vendors", dict)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+_DIGITS = 24
+
 
 def decimal_of(value: Any) -> Decimal | None:
     """The exact value of a JSON number or of a decimal text; ``None`` for anything else (booleans, NaN, words)."""
@@ -19,6 +21,8 @@ def decimal_of(value: Any) -> Decimal | None:
 
 def in_cents(amount: Decimal) -> int | str:
     """Cents as an integer; where the amount has fractions of a cent, their exact text (so that nothing is hidden)."""
+    if abs(amount.adjusted()) > _DIGITS:
+        return f"{amount}e2"  # absurd sizes stay text: as an integer they would fill the memory
     cents = amount * 100
     whole = cents.to_integral_value()
     return int(whole) if cents == whole else str(cents.normalize())

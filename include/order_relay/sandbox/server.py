@@ -9,10 +9,11 @@ from typing import Any
 from aiohttp import web
 
 from order_relay.sandbox.audit import Audit
-from order_relay.sandbox.keys import VENDORS
+from order_relay.sandbox.keys import OUTCOME, VENDORS
 from order_relay.sandbox.scenario import Scenario
 from order_relay.sandbox.shopatron.vendor import ShopatronVendor
 from order_relay.sandbox.supercat import generator
+from order_relay.sandbox.supercat.store import split_array
 from order_relay.sandbox.supercat.vendor import SuperCatVendor
 
 MAX_BODY = 256 * 2**20
@@ -110,7 +111,7 @@ class Sandbox:
         audit.enter(route)
         try:
             response = await handler(request)
-            status = request.get("outcome", str(response.status))
+            status = request.get(OUTCOME, str(response.status))
         except web.HTTPException as refusal:
             status = str(refusal.status)
             if path.startswith("/api/v2/") or request.path.startswith("/api/v2/"):
@@ -159,10 +160,10 @@ class _Control:
         return await self.show_scenario(request)
 
     async def offer(self, request: web.Request) -> web.Response:
-        from order_relay.sandbox.supercat.store import split_array  # noqa: PLC0415
-
+        body = await request.read()
         try:
-            orders = list(split_array((await request.read()).decode("utf-8")))
+            lines = "lines" in request.query
+            orders = body.split(b"\n") if lines else list(split_array(body.decode("utf-8")))
             count = self._sandbox.offer(orders, request.query.get("kind", "offered"))
         except ValueError as wrong:
             return web.json_response({"error": str(wrong)}, status=400)

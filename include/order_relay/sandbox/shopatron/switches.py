@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from order_relay.sandbox.answering import is_answer
+from order_relay.sandbox.answering import require_answer
 from order_relay.sandbox.faults import Rule
 
 OWN_ANSWERS = ("no_id", "throttle_403", "throttle_429", "bad_key")
@@ -21,12 +21,12 @@ class ShopatronRule(Rule):
 
     at: Literal["import", "search", "order", "token", "catalog"] = "import"
 
-    @field_validator("answer")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        if not is_answer(value, OWN_ANSWERS):
-            raise ValueError(f"unknown answer; known: an HTTP status, {', '.join(OWN_ANSWERS)}, ...")
-        return value
+    @model_validator(mode="after")
+    def _fits(self) -> ShopatronRule:
+        require_answer(self.answer, OWN_ANSWERS)
+        if self.effect == "later" and self.at != "import":
+            raise ValueError("only an import can take effect later")
+        return self
 
 
 class ShopatronSwitches(BaseModel):

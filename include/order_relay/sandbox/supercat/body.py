@@ -15,7 +15,6 @@ Order = dict[str, Any]
 Line = dict[str, Any]
 
 _START = datetime(2026, 1, 5, 8, 0, tzinfo=timezone(timedelta(hours=-7)))
-_HEX = "0123456789ABCDEF"
 
 
 def order(rng: random.Random, number: int, kind: str = "plain") -> Order:
@@ -29,7 +28,7 @@ def order(rng: random.Random, number: int, kind: str = "plain") -> Order:
         "order_number": _order_number(number, submitted),
         "submitted_at": submitted.isoformat(),
         "customer_number": f"C-{rng.randrange(1000, 9999)}",
-        "customer_po": rng.choice((None, "EMAIL", "verbal", f"PO {rng.randrange(10000)}", f"PO {rng.randrange(10000)}")),
+        "customer_po": rng.choice((None, "EMAIL", "verbal", f"PO {number % 9973}", f"PO {rng.randrange(10000)}")),
         "currency": "CAD" if place[3] == "CA" else "USD",
         "bill_to": bill_to,
         "ship_to": bill_to if rng.random() < 0.7 else address(rng, rng.choice(people.PLAIN_NAMES), place),
@@ -112,7 +111,7 @@ def card_number(rng: random.Random) -> str:
 
 
 def _uuid(rng: random.Random) -> str:
-    digits = "".join(rng.choices(_HEX, k=32))
+    digits = f"{rng.getrandbits(128):032X}"
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-A{digits[17:20]}-{digits[20:]}"
 
 
@@ -201,7 +200,8 @@ def _card_in_notes(rng: random.Random, made: Order) -> Charges:
 def _card_in_payment(rng: random.Random, made: Order) -> Charges:
     number = card_number(rng)
     code = f"{rng.randrange(1000):03d}"
-    made["payment"] |= {"method": "credit_card", "card_last4": number[-4:], "card_number": number, "security_code": code}
+    made["payment"] |= {"method": "credit_card", "card_last4": number[-4:]}
+    made["payment"] |= {"card_number": number, "security_code": code}
     return 0, 0, 0
 
 

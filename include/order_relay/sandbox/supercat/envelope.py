@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from aiohttp import web
 
+from order_relay.sandbox.keys import OUTCOME
+
 _HEAD, _TAIL = b'{"status":"success","error":null,"data":[', b"]}"
 _PER_WRITE = 32
 
@@ -22,7 +24,7 @@ async def stream(
     pieces = list(_pieces(orders, fault))
     if fault == "cut_body":
         await response.write(b"".join(pieces)[: max(sum(map(len, pieces)) * 2 // 3, 1)])
-        request["outcome"] = "cut"
+        request[OUTCOME] = "cut"
         if request.transport is not None:
             request.transport.abort()
         return response

@@ -76,8 +76,10 @@ def orders(count: int, seed: int = 0) -> Iterator[Generated]:
             if made + len(waiting) + len(versions) > count:
                 versions = [("plain", body.order(rng, family))]
             kind, order = versions[0]
-            for later, (version_kind, version) in enumerate(versions[1:], start=1):
-                heapq.heappush(waiting, (made + later * rng.randint(1, 30), family, version_kind, version))
+            due = made
+            for version_kind, version in versions[1:]:
+                due += rng.randint(1, 30)
+                heapq.heappush(waiting, (due, family, version_kind, version))
             family += 1
         source_id += 1 + (source_id * 7) % 5
         yield Generated(kind, {"id": source_id, **order} if kind != "no_identity" else order)

@@ -36,8 +36,8 @@ REPS = ("Dana Fields", "Jörg Ammann", "Kim Sato", "Alex Rivera")
 GOODS = tuple(
     (f"{stem}-{number}", f"{adjective} {stem.lower()}, no. {number}", 499 + (number * 737 + len(stem) * 1213) % 28900)
     for stem, adjective in (
-        ("LAMP", "Table"), ("VASE", "Glazed"), ("RUG", "Woven"), ("CHAIR", "Oak"), ("FRAME", "Brass"), ("CLOCK", "Wall"),
-        ("PILLOW", "Linen"), ("THROW", "Wool"),
+        ("LAMP", "Table"), ("VASE", "Glazed"), ("RUG", "Woven"), ("CHAIR", "Oak"), ("FRAME", "Brass"),
+        ("CLOCK", "Wall"), ("PILLOW", "Linen"), ("THROW", "Wool"),
     )
     for number in range(1, 13)
 )

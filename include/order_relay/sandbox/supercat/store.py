@@ -42,7 +42,7 @@ class OrderStore:
         """Submits one order (an object, or its exact JSON text). The same identity again replaces the content, and the
         order is offered anew."""
         raw = order if isinstance(order, bytes) else encode(order)
-        document = order if isinstance(order, Mapping) else json.loads(raw, parse_float=Decimal)
+        document = order if isinstance(order, Mapping) else _parsed(raw)
         offer = describe(document, kind, self._prefix)
         identity = (offer.source_id, offer.number, offer.lineage)
         if not any(identity):
@@ -83,6 +83,14 @@ class OrderStore:
     def with_id(self, source_id: str) -> Held | None:
         """The order with this numeric id."""
         return self._by_id.get(source_id)
+
+
+def _parsed(raw: bytes) -> Any:
+    """The order for the audit; hostile texts that nobody can parse are offered all the same, without an identity."""
+    try:
+        return json.loads(raw, parse_float=Decimal)
+    except (ValueError, RecursionError):
+        return None
 
 
 def describe(document: Any, kind: str, prefix: str) -> Offer:

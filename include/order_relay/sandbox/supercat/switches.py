@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from order_relay.sandbox.answering import is_answer
+from order_relay.sandbox.answering import require_answer
 from order_relay.sandbox.faults import Rule
 
 ENVELOPE_FAULTS = (
@@ -23,12 +23,16 @@ class SuperCatRule(Rule):
 
     at: Literal["list", "acknowledge", "entry", "single"] = "list"
 
-    @field_validator("answer")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        if not is_answer(value, ENVELOPE_FAULTS + ENTRY_FAULTS):
-            raise ValueError(f"unknown answer; known: an HTTP status, {', '.join(ENVELOPE_FAULTS + ENTRY_FAULTS)}, ...")
-        return value
+    @model_validator(mode="after")
+    def _fits(self) -> SuperCatRule:
+        if self.at == "entry":
+            if self.answer not in ENTRY_FAULTS:
+                raise ValueError(f"answer {self.answer!r} is unknown for an entry; known: {', '.join(ENTRY_FAULTS)}")
+        else:
+            require_answer(self.answer, ENVELOPE_FAULTS if self.at == "list" else ())
+        if self.effect == "later":
+            raise ValueError("nothing takes effect later at SuperCat")
+        return self
 
 
 class SuperCatSwitches(BaseModel):

@@ -18,9 +18,13 @@ from order_relay.sandbox.faults import Rule, RuleBook
 from order_relay.sandbox.keys import handler
 from order_relay.sandbox.supercat import envelope
 from order_relay.sandbox.supercat.store import OrderStore, rendered
-from order_relay.sandbox.supercat.switches import ENTRY_FAULTS, ENVELOPE_FAULTS, SuperCatSwitches
+from order_relay.sandbox.supercat.switches import ENVELOPE_FAULTS, SuperCatSwitches
 
 NAME = "supercat"
+
+_UNKNOWN_ENTRY: dict[str, dict[str, Any] | None] = {
+    "error": {"success": False, "error": "order not found"}, "success": {"success": True}, "missing": None,
+}
 
 
 class SuperCatVendor:
@@ -103,17 +107,16 @@ class SuperCatVendor:
     def _received(self, number: str) -> dict[str, Any] | None:
         """The reply's entry for one number; ``None`` leaves it out."""
         rule = self._rules.pick("entry", number)
-        if rule is not None and rule.answer in ENTRY_FAULTS and rule.effect != "done":
-            return {"success": False, "error": "can not be marked now"} if rule.answer == "refused" else None
+        if rule is not None and rule.effect != "done":
+            return _struck(rule)
         found = self.store.numbered(number)
         if not found:
-            choice = self.switches.unknown_number
-            return {"error": {"success": False, "error": "order not found"}, "success": {"success": True}}.get(choice)
+            return _UNKNOWN_ENTRY[self.switches.unknown_number]
         again = all(held.offer.acknowledged for held in found)
         for held in found:
             self._audit.acknowledge(held.offer)
-        if rule is not None and rule.answer in ENTRY_FAULTS:
-            return {"success": False, "error": "can not be marked now"} if rule.answer == "refused" else None
+        if rule is not None:
+            return _struck(rule)
         if again and self.switches.acknowledged_again == "error":
             return {"success": False, "error": "order was already marked as received"}
         return {"success": True}
@@ -151,6 +154,10 @@ class SuperCatVendor:
 
     def _bare(self, status: int, rule: Rule) -> web.Response:
         return web.Response(text=answering.HTML_PAGE, content_type="text/html", status=status)
+
+
+def _struck(rule: Rule) -> dict[str, Any] | None:
+    return {"success": False, "error": "can not be marked now"} if rule.answer == "refused" else None
 
 
 def _numbers(body: bytes) -> list[str] | None:

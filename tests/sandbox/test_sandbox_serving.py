@@ -1,0 +1,77 @@
+"""Ways to run it: in a thread, by command; and its independence."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import order_relay.sandbox
+import pytest
+from order_relay.sandbox import serve_in_thread
+from order_relay.sandbox.__main__ import main
+
+FOLDER = Path(order_relay.sandbox.__file__).parent
+
+
+def test_in_a_thread(offered):
+    with serve_in_thread(orders=[offered("7", 11)]) as sandbox:
+        assert sandbox.url.startswith("http://127.0.0.1:")
+        hostile = [b'{"order_number":"\xff"', b"[" * 100_000, b'{"id":1,\n"order_number":"x"}']
+        assert sandbox.offer([offered("8", 12), *hostile], kind="odd") == 4
+        sandbox.change({"shopatron": {"latency_ms": 1}})
+        report = sandbox.report()
+        assert report["offered"] == 5
+        assert report["offers"]["8"]["kind"] == "odd"
+        assert sandbox.bodies("nothing") == []
+        assert sandbox.land() == 0
+        sandbox.reset()
+        assert sandbox.report()["offered"] == 1
+
+
+def test_a_taken_port_is_an_error():
+    with serve_in_thread() as sandbox:
+        port = int(sandbox.url.rpartition(":")[2])
+        with pytest.raises(RuntimeError, match="did not start"), serve_in_thread(port=port):
+            pass
+
+
+def test_by_command():
+    command = [sys.executable, "-m", "order_relay.sandbox", "--port", "0", "--orders", "5", "--org", "acme"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        line = process.stdout.readline()
+        try:
+            match = re.fullmatch(r"listening on (http://127\.0\.0\.1:\d+)\n", line)
+            assert match
+            with urllib.request.urlopen(match[1] + "/_audit") as answer:
+                assert json.load(answer)["offered"] == 5
+        finally:
+            process.send_signal(signal.SIGTERM)
+    assert process.returncode == 0
+
+
+def test_a_wrong_scenario_is_told(tmp_path, capsys):
+    path = tmp_path / "wrong.yaml"
+    path.write_text("shopatron: {duplicate: x}")
+    assert main(["--scenario", str(path)]) == 2
+    assert "duplicate" in capsys.readouterr().err
+
+
+def test_imports_nothing_of_the_package_but_itself():
+    pattern = re.compile(r"^\s*(?:from|import) (order_relay[\w.]*)", re.MULTILINE)
+    imports = {name for path in FOLDER.rglob("*.py") for name in pattern.findall(path.read_text(encoding="utf-8"))}
+    assert imports
+    assert all(name.startswith("order_relay.sandbox") for name in imports)
+
+
+def test_the_readme_names_every_switch():
+    from order_relay.sandbox.shopatron.switches import ShopatronSwitches
+    from order_relay.sandbox.supercat.switches import SuperCatSwitches
+
+    readme = (FOLDER / "README.md").read_text(encoding="utf-8")
+    names = [*ShopatronSwitches.model_fields, *SuperCatSwitches.model_fields]
+    assert [name for name in names if f"`{name}`" not in readme] == []
