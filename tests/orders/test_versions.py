@@ -44,6 +44,12 @@ def test_row_1_under_a_quarantined_newest_the_older_wait() -> None:
         1: "waiting newer_quarantined", 2: "waiting newer_quarantined"}
 
 
+def test_row_1_a_winner_that_is_refused_later_lets_the_superseded_wait() -> None:
+    assert decisions(versions({"state": "superseded"}, {"state": "quarantined"})) == {1: "waiting newer_quarantined"}
+    done = versions({"state": "superseded"}, {"state": "imported"}, {"state": "quarantined"})
+    assert decisions(done) == {1: "superseded"}
+
+
 def test_row_1_an_older_quarantined_one_stops_nobody() -> None:
     assert decisions(versions({"state": "quarantined"}, {})) == {2: "winner"}
 
@@ -164,7 +170,7 @@ def test_under_a_rejected_newest_the_older_are_superseded() -> None:
 
 def test_a_superseded_one_comes_back_only_when_nothing_stands_above_it() -> None:
     assert decisions(versions({"state": "superseded"})) == {1: "winner"}
-    for state in ("ready", "imported", "held", "discarded", "rejected", "in_doubt", "quarantined"):
+    for state in ("ready", "imported", "held", "discarded", "rejected", "in_doubt"):
         assert decisions(versions({"state": "superseded"}, {"state": state}))[1] == "superseded"
 
 

@@ -6,8 +6,9 @@ leaves open is decided here, always on the side that sends nothing twice and for
 * Versions are ordered by (numeric id, edition). **Newest** means the newest that is not discarded.
 * **Common items** are compared between each unsent version and the newest one, and between each unsent version and
   each imported one. One pair with too few is enough: then all unsent ones of the lineage are held.
-* A superseded version stays superseded while any newer version stands in its lineage; alone at the top (the newer
-  ones became separate orders) it takes part again.
+* A superseded version stays superseded while any newer version stands in its lineage, unless the newest is now
+  quarantined (the winner may be refused after its choice); alone at the top (the newer ones became separate orders)
+  it takes part again.
 * Nothing is moved here that a person or the OMS has stopped: held, rejected and quarantined versions stay as they
   are. Under a newest version that is held the older ones wait (``newer_held``); above a held one the newer ones join
   the review (``sibling_held``).
@@ -94,8 +95,9 @@ def _resolve_families(versions: pd.DataFrame, policies: Policies) -> pd.DataFram
     """The table for lineages with more than one version, or with a suffix. Later rows fill what earlier ones left."""
     f = _facts(versions)
     verdict = _Verdict(f)
+    behind = f["stays_superseded"] & (f["rank"] < f["imported_rank"])  # its winner is imported: nothing can change
+    verdict.put(f["top_state"].eq("quarantined") & f["older"] & ~behind, Decision.WAITING, NEWER_QUARANTINED)
     verdict.put(f["stays_superseded"], Decision.SUPERSEDED)
-    verdict.put(f["top_state"].eq("quarantined") & f["older"], Decision.WAITING, NEWER_QUARANTINED)
     verdict.put(f["active"], Decision.WAITING, IN_DOUBT)
     short = _too_few_items(f, policies.min_common_items)
     verdict.put(f["lineage"].isin(short) & ~f["decided"], Decision.HELD, TOO_FEW_ITEMS)
