@@ -101,7 +101,7 @@ def _archive(source: Source, selection: Selection, paths: IdentityPaths, writer:
     for offered in source.offers(selection):
         document = offered.document
         text = encode(document)
-        if not looks_clean(text):
+        if not looks_clean(document, text):
             document, cuts = cut(document)
             if cuts:
                 text = encode(document)

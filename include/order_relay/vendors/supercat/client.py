@@ -11,7 +11,8 @@ from order_relay.orders.exchange import Acknowledgement, OfferedOrder, Selection
 from order_relay.orders.json_text import encode
 from order_relay.orders.judging import VendorFormat
 from order_relay.vendors.supercat.connection import SuperCatSettings
-from order_relay.vendors.supercat.envelope import excerpt, read_envelope, read_object, read_single
+from order_relay.vendors.supercat.envelope import excerpt, read_envelope, read_single
+from order_relay.vendors.supercat.strict_json import read_object
 from order_relay.vendors.supercat.wire import body_of, get, post
 
 _ORDER_ID = re.compile(r"[0-9]{1,20}", re.ASCII)

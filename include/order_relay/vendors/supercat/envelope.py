@@ -1,59 +1,35 @@
 """The answer of SuperCat's order API: an object with exactly ``status``, ``error`` and ``data`` (page-supercat.txt).
 
-Everything is parsed by the standard library's ``json``, made strict: no duplicate keys, no NaN or Infinity, exact
-fractions. All errors are ``BadAnswer`` and show nothing of an order, only its place in the answer.
+All errors are ``BadAnswer`` and show nothing of an order, only its place in the answer.
 """
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterable, Iterator
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from order_relay.errors import BadAnswer
 from order_relay.orders.exchange import OfferedOrder
 from order_relay.vendors.supercat.framing import Framer
+from order_relay.vendors.supercat.strict_json import kind, read_object, read_order
 
 MEMBERS = ("status", "error", "data")
-LONE_SURROGATE = "lone_surrogate"
-"""Refusal code: half of a character pair, which is no character; U+FFFD stands in its place."""
-NUMBER_UNUSABLE = "number_out_of_range"
-"""Refusal code: a number too long or too large to compute with; it is kept as the text that was sent."""
-
-MAX_DIGITS = 1000
-MAX_EXPONENT = 1000
-
-_HALVES = re.compile("[\ud800-\udfff]")
-_MAY_HOLD_HALVES = re.compile(rb"\\u[dD][89a-fA-F]")
 _BOMS = (b"\xff\xfe", b"\xfe\xff", b"{\x00", b"\x00{")
-
-
-class _NotStrictError(Exception):
-    """What makes a text unacceptable although a lenient parser would take it."""
-
-
-class _OddNumberError(Exception):
-    """A number that is JSON but that nobody should compute with."""
 
 
 def read_envelope(chunks: Iterable[bytes], *, max_order: int, hide: tuple[str, ...] = ()) -> Iterator[OfferedOrder]:
     """The orders of a streamed answer, one at a time. Only when the iterator has ended are they worth anything.
 
-    ``max_order`` bounds one order (bytes). ``hide`` are texts that no message may show. Raises ``BadAnswer``.
+    ``max_order`` bounds one order (characters). ``hide`` are texts that no message may show. Raises ``BadAnswer``.
     """
-    framer = Framer(max_element=max_order)
-    number = 0
+    framer = Framer(max_order)
     for chunk in _checked_start(chunks):
-        for element in framer.feed(chunk):
-            number += 1
-            yield read_order(element, f"order {number} of the answer")
-    frame = _strict(framer.finish(), "the answer")
-    data = check_members(frame, hide)
+        yield from framer.feed(chunk)
+    yield from framer.feed(b"", last=True)
+    data = check_members(read_object(framer.skeleton, "the answer"), hide)
     if not isinstance(data, list):
         raise BadAnswer(f"the answer is not what is documented: 'data' is {kind(data)}, not an array")
-    if len(data) != number:
+    if len(data) != framer.elements:
         raise BadAnswer("the answer is not what is documented: an element of 'data' is not an object")
 
 
@@ -72,35 +48,15 @@ def read_single(chunks: Iterable[bytes], *, max_order: int, hide: tuple[str, ...
 
 
 def read_whole(chunks: Iterable[bytes], limit: int) -> bytes:
-    """A whole small answer, its nesting and completeness checked. Raises ``BadAnswer``."""
-    framer = Framer(max_element=limit, cut=False)
+    """A whole small answer. Raises ``BadAnswer`` where it is larger than ``limit`` bytes or no JSON object."""
+    parts: list[bytes] = []
+    size = 0
     for chunk in _checked_start(chunks):
-        framer.feed(chunk)
-    return framer.finish()
-
-
-def read_object(text: bytes, where: str) -> dict[str, Any]:
-    """One strictly parsed JSON object. Raises ``BadAnswer`` which says ``where``."""
-    value = _strict(text, where)
-    if not isinstance(value, dict):
-        raise BadAnswer(f"{where} is {kind(value)}, not a JSON object")
-    return value
-
-
-def read_order(text: bytes, where: str) -> OfferedOrder:
-    """One order, exactly as sent but for what no store can keep (half characters, absurd numbers: a ``problem``)."""
-    problem = ""
-    try:
-        document = _parse(_EXACT, text, where)
-    except _OddNumberError:
-        document, problem = _parse(_NUMBERS_AS_TEXT, text, where), NUMBER_UNUSABLE
-    if not isinstance(document, dict):
-        raise BadAnswer(f"{where} is {kind(document)}, not a JSON object")
-    if _MAY_HOLD_HALVES.search(text):
-        whole = _whole_characters(document)
-        if whole is not document:
-            document, problem = whole, LONE_SURROGATE
-    return OfferedOrder(document, problem)
+        size += len(chunk)
+        if size > limit:
+            raise BadAnswer(f"the answer is larger than {limit} bytes")
+        parts.append(chunk)
+    return b"".join(parts)
 
 
 def check_members(frame: Any, hide: tuple[str, ...] = ()) -> Any:
@@ -133,12 +89,6 @@ def excerpt(message: Any, hide: tuple[str, ...] = (), limit: int = 200) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def kind(value: Any) -> str:
-    """The JSON type of a value, for messages."""
-    names = {dict: "an object", list: "an array", str: "text", bool: "true or false", type(None): "null"}
-    return names.get(type(value), "a number")
-
-
 def _checked_start(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """The chunks, as soon as the first bytes show that they can be a JSON object in UTF-8."""
     head = b""
@@ -169,84 +119,3 @@ def _check_head(text: bytes) -> None:
         raise BadAnswer("the answer is HTML or XML, not JSON; is the address right, and is no proxy in between?")
     if text[:1] != b"{":
         raise BadAnswer("the answer is not a JSON object")
-
-
-def _strict(text: bytes, where: str) -> Any:
-    try:
-        return _parse(_EXACT, text, where)
-    except _OddNumberError:
-        raise BadAnswer(f"{where} holds a number that is too long or too large") from None
-
-
-def _parse(decoder: json.JSONDecoder, text: bytes, where: str) -> Any:
-    try:
-        return decoder.decode(text.decode())
-    except UnicodeDecodeError:
-        raise BadAnswer(f"{where} is not valid UTF-8") from None
-    except _NotStrictError as error:
-        raise BadAnswer(f"{where} {error}") from None
-    except json.JSONDecodeError as error:
-        raise BadAnswer(f"{where} is not valid JSON (at character {error.pos})") from None
-    except ValueError:  # Python refuses to convert integers of thousands of digits
-        raise _OddNumberError from None
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise _NotStrictError("has a member twice")
-    return members
-
-
-def _no_constant(_name: str) -> Any:
-    raise _NotStrictError("holds NaN or Infinity, which is not JSON")
-
-
-def _fraction(text: str) -> Decimal:
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        raise _OddNumberError from None
-    if len(text) > MAX_DIGITS or abs(number.adjusted()) > MAX_EXPONENT:
-        raise _OddNumberError
-    return number
-
-
-def _whole_or_text(text: str) -> int | str:
-    return int(text) if len(text) <= MAX_DIGITS else text
-
-
-def _fraction_or_text(text: str) -> Decimal | str:
-    try:
-        return _fraction(text)
-    except _OddNumberError:
-        return text
-
-
-_EXACT = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_fraction, parse_constant=_no_constant)
-_NUMBERS_AS_TEXT = json.JSONDecoder(
-    object_pairs_hook=_unique, parse_float=_fraction_or_text, parse_int=_whole_or_text, parse_constant=_no_constant
-)
-
-
-def _whole_characters(value: Any) -> Any:
-    """``value`` with U+FFFD for every half character; the same object where there is none."""
-    if isinstance(value, str):
-        return _HALVES.sub("\ufffd", value) if _HALVES.search(value) else value
-    if isinstance(value, list):
-        items = [_whole_characters(item) for item in value]
-        return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
-    if isinstance(value, dict):
-        return _whole_members(value)
-    return value
-
-
-def _whole_members(value: dict[str, Any]) -> dict[str, Any]:
-    members: dict[str, Any] = {}
-    for key, item in value.items():
-        new_key = _whole_characters(key)
-        while new_key in members:
-            new_key += "\ufffd"
-        members[new_key] = _whole_characters(item)
-    same = len(members) == len(value) and all(k in members and members[k] is v for k, v in value.items())
-    return value if same else members

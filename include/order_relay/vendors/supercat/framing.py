@@ -1,129 +1,156 @@
-"""Finds where the elements of a streamed JSON array begin and end, so that a library can parse them one at a time.
+"""Takes the elements of a streamed JSON array one at a time, as soon as each has arrived.
 
-This is not a parser: it looks at brackets, quotes and backslashes only. Whatever it is fed, everything goes either
-into an element or into the skeleton that is left around them, and both are parsed strictly afterwards, so a wrong cut
-can never pass as a right one. Work is linear in the bytes, memory is bounded by the largest element.
+Outside the elements this looks at brackets, quotes and backslashes only, to see where an element begins; each element
+is parsed by the JSON library in place, which also finds its end. What stands around the elements is left over as the
+skeleton, with a placeholder for each element, and is parsed strictly at the end: so a wrong cut can never pass as a
+right one. Work is linear in the length, memory is bounded by the largest element.
 """
 
 from __future__ import annotations
 
+import codecs
 import re
+from collections.abc import Iterator
 
 from order_relay.errors import BadAnswer
+from order_relay.orders.exchange import OfferedOrder
+from order_relay.vendors.supercat.strict_json import MAX_DEPTH, next_order, too_deep
 
-MAX_DEPTH = 64
-"""Orders nest four or five deep; what nests deeper is an attack or a defect, and is refused before parsing."""
 MAX_SKELETON = 16 << 20
-PLACEHOLDER = b" 0 "
+PLACEHOLDER = " 0 "
 """Stands in the skeleton for an element. The spaces keep it from joining a neighbour to another number."""
 
-_QUOTE, _BRACE, _BRACKET = b'"{['
-_OPENING = frozenset(b"{[")
-_PLAIN = re.compile(rb'[^"{}\[\]]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"{}\[\]]*+)*+', re.DOTALL)
-_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
+_PLAIN = re.compile(r'[^"{}\[\]]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"{}\[\]]*+)*+', re.DOTALL)
+_STRING = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 
 
 class Framer:
-    """Feed it chunks; it gives back the complete elements: objects in an array that is a member of the top object.
+    """Feed it chunks; it gives the elements: objects in an array that is a member of the top object.
 
-    ``max_element`` bounds one element (bytes). With ``cut=False`` nothing is cut out and the whole text (at most
-    ``max_element`` bytes) is the skeleton. Raises ``BadAnswer``.
+    ``max_element`` bounds one element (characters). ``skeleton`` is whole once ``feed`` was called with ``last``.
+    Raises ``BadAnswer``.
     """
 
-    def __init__(self, *, max_element: int, cut: bool = True) -> None:
+    def __init__(self, max_element: int) -> None:
         self._max_element = max_element
-        self._max_skeleton = MAX_SKELETON if cut else max_element
-        self._cut = cut
-        self._buffer = bytearray()
-        self._skeleton = bytearray()
-        self._at = 0  # how far the buffer was looked at
-        self._start = -1  # where the open element begins in the buffer
-        self._depth = 0
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._text = ""
+        self._at = 0  # how far the text was looked at
+        self._arriving: list[str] = []  # text that is not looked at before there is enough of it
+        self._missing = 0
+        self._in_element = False  # an element begins at self._at
         self._in_string = False
-        self._kinds = [0, 0, 0]  # brackets that opened depth 1 and 2
+        self._depth = 0
+        self._kinds = ["", ""]  # brackets that opened depth 1 and 2
+        self._skeleton: list[str] = []
+        self._skeleton_size = 0
         self.elements = 0
 
-    def feed(self, chunk: bytes) -> list[bytes]:
-        """Take the next bytes; the elements that they complete."""
-        self._buffer += chunk
-        found: list[bytes] = []
-        taken = 0  # up to here the buffer went into the skeleton or an element
-        while (char := self._next()) >= 0:
-            if char in _OPENING:
-                taken = self._open(char, taken)
-            elif self._close():
-                found.append(bytes(self._buffer[self._start : self._at]))
-                self._start, taken = -1, self._at
-                self._skeleton += PLACEHOLDER
-        self._let_go(taken)
-        self.elements += len(found)
-        if any(len(element) > self._max_element for element in found):
-            raise self._too_large()
-        return found
+    @property
+    def skeleton(self) -> bytes:
+        """All text outside the elements, with placeholders where they were."""
+        return "".join(self._skeleton).encode("utf-8", "surrogatepass")
 
-    def finish(self) -> bytes:
-        """The skeleton. Raises ``BadAnswer`` where the text ended too early."""
-        if self._depth or self._in_string:
-            raise BadAnswer(f"the answer is cut off: it ends inside the JSON text, after {self.elements} orders")
-        return bytes(self._skeleton + self._buffer)
+    def feed(self, chunk: bytes, *, last: bool = False) -> Iterator[OfferedOrder]:
+        """Take the next bytes; the elements that they complete. The iterator must be run to its end."""
+        if not self._enough(chunk, last=last):
+            return
+        taken = 0  # up to here the text went into the skeleton or an element
+        while self._in_element or self._find_element(taken):
+            order = self._take_element(last=last)
+            taken = self._at
+            if order is None:
+                break
+            yield order
+        self._let_go(taken, last=last)
 
-    def _next(self) -> int:
-        """The next bracket outside strings, or -1 where the buffer has no more."""
-        buffer = self._buffer
+    def _enough(self, chunk: bytes, *, last: bool) -> bool:
+        """Whether there is enough new text to look at. Looking again only at double the length keeps work linear."""
+        try:
+            new = self._decoder.decode(chunk, last)
+        except UnicodeDecodeError:
+            raise BadAnswer(f"the answer is not valid UTF-8, near order {self.elements + 1}") from None
+        self._arriving.append(new)
+        self._missing -= len(new)
+        if self._missing > 0 and not last:
+            return False
+        self._text += "".join(self._arriving)
+        self._arriving.clear()
+        self._missing = 0
+        return True
+
+    def _find_element(self, taken: int) -> bool:
+        """Go on to where the next element begins; whether there is one in the text."""
+        while char := self._next_bracket():
+            if char in "]}":
+                self._depth -= 1
+                if self._depth < 0:
+                    raise BadAnswer("the answer is not valid JSON: a bracket closes that was never opened")
+                continue
+            if self._depth == 2 and char == "{" and self._kinds == ["{", "["]:
+                self._at -= 1
+                self._keep(self._text[taken : self._at])
+                self._in_element = True
+                return True
+            self._depth += 1
+            if self._depth > MAX_DEPTH:
+                raise too_deep("the answer")
+            if self._depth <= 2:
+                self._kinds[self._depth - 1] = char
+        return False
+
+    def _take_element(self, *, last: bool) -> OfferedOrder | None:
+        start = self._at
+        found = next_order(self._text, start, f"order {self.elements + 1} of the answer", last=last)
+        size = len(self._text) - start if found is None else found[1] - start
+        if size > self._max_element:
+            raise BadAnswer(
+                f"order {self.elements + 1} of the answer is larger than {self._max_element} characters; "
+                "see order_limit_bytes of the connection"
+            )
+        if found is None:
+            self._missing = size
+            return None
+        self._at = found[1]
+        self._in_element = False
+        self._keep(PLACEHOLDER)
+        self.elements += 1
+        return found[0]
+
+    def _next_bracket(self) -> str:
+        """The next bracket outside strings, or nothing where the text has no more."""
+        text = self._text
         while True:
             if self._in_string:
-                end = _end(_STRING, buffer, self._at)
-                if end == len(buffer) or buffer[end] != _QUOTE:  # a backslash whose partner is yet to come
+                end = _end(_STRING, text, self._at)
+                if end == len(text) or text[end] != '"':  # a backslash whose partner is yet to come
                     self._at = end
-                    return -1
+                    return ""
                 self._at, self._in_string = end + 1, False
-            end = _end(_PLAIN, buffer, self._at)
-            if end == len(buffer):
+            end = _end(_PLAIN, text, self._at)
+            if end == len(text):
                 self._at = end
-                return -1
+                return ""
             self._at = end + 1
-            if buffer[end] != _QUOTE:
-                return buffer[end]
+            if text[end] != '"':
+                return text[end]
             self._in_string = True
 
-    def _open(self, char: int, taken: int) -> int:
-        self._depth += 1
-        if self._depth > MAX_DEPTH:
-            raise BadAnswer(f"the answer nests deeper than {MAX_DEPTH} levels, near order {self.elements + 1}")
-        if self._depth < 3:
-            self._kinds[self._depth] = char
-        elif self._depth == 3 and self._cut and self._kinds[1:] == [_BRACE, _BRACKET] and char == _BRACE:
-            self._start = self._at - 1
-            self._skeleton += self._buffer[taken : self._start]
-            return self._start
-        return taken
+    def _let_go(self, taken: int, *, last: bool) -> None:
+        """Keep only what is still needed of the text."""
+        end = len(self._text) if last else self._at
+        if not self._in_element:
+            self._keep(self._text[taken:end])
+        self._text = self._text[end:]
+        self._at = 0
 
-    def _close(self) -> bool:
-        """Whether this bracket closes the open element."""
-        self._depth -= 1
-        if self._depth < 0:
-            raise BadAnswer("the answer is not JSON: a bracket closes that was never opened")
-        return self._start >= 0 and self._depth == 2
-
-    def _let_go(self, taken: int) -> None:
-        """Keep only what is still needed of the buffer."""
-        if self._start < 0:
-            self._skeleton += self._buffer[taken : self._at]
-            taken = self._at
-        elif self._at - self._start > self._max_element:
-            raise self._too_large()
-        else:
-            taken = self._start
-            self._start = 0
-        del self._buffer[:taken]
-        self._at -= taken
-        if len(self._skeleton) > self._max_skeleton:
-            raise BadAnswer(f"the answer holds more than {self._max_skeleton} bytes where only its frame should be")
-
-    def _too_large(self) -> BadAnswer:
-        return BadAnswer(f"an order is larger than {self._max_element} bytes; see order_limit_bytes of the connection")
+    def _keep(self, text: str) -> None:
+        self._skeleton.append(text)
+        self._skeleton_size += len(text)
+        if self._skeleton_size > MAX_SKELETON:
+            raise BadAnswer(f"the answer holds more than {MAX_SKELETON} characters besides its orders")
 
 
-def _end(pattern: re.Pattern[bytes], buffer: bytearray, start: int) -> int:
-    match = pattern.match(buffer, start)
+def _end(pattern: re.Pattern[str], text: str, start: int) -> int:
+    match = pattern.match(text, start)
     return match.end() if match else start

@@ -23,7 +23,8 @@ from order_relay.errors import (
     WrongSetup,
 )
 from order_relay.vendors.supercat.connection import SuperCatSettings
-from order_relay.vendors.supercat.envelope import excerpt, read_object, read_whole
+from order_relay.vendors.supercat.envelope import excerpt, read_whole
+from order_relay.vendors.supercat.strict_json import read_object
 
 REPLY_LIMIT = 4 << 20
 """Bytes of an answer that is read as a whole (acknowledgements, failures)."""
