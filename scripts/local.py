@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ class Trouble(Exception):
     """Something that the person who typed the command should read, without a traceback."""
 
 
-def environment(home: Path, extra: Mapping[str, str] = {}) -> dict[str, str]:  # noqa: B006 - never changed
+def environment(home: Path, extra: Mapping[str, str] = {}) -> dict[str, str]:
     """The environment of an Airflow that knows our DAGs only and keeps everything under ``home``."""
     mine = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW_", "AIRFLOW__"))}
     mine.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -104,7 +104,12 @@ def running(command: list[str], log: Path, env: Mapping[str, str]) -> Iterator[s
     """A background process in a group of its own, its output in ``log``; the group is ended on the way out."""
     with log.open("wb") as out:
         process = subprocess.Popen(  # noqa: S603 - our own commands
-            command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, env=dict(env), start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env=dict(env),
+            start_new_session=True,
         )
     try:
         yield process
@@ -115,10 +120,8 @@ def running(command: list[str], log: Path, env: Mapping[str, str]) -> Iterator[s
 def stop(process: subprocess.Popen[bytes], patience_s: float = 15.0) -> None:
     """End a process and the children it started (its group): politely, then not."""
     for sign, wait_s in ((signal.SIGTERM, patience_s), (signal.SIGKILL, 5.0)):
-        try:
+        with suppress(ProcessLookupError):  # the group is gone already, which is what was wanted
             os.killpg(process.pid, sign)
-        except ProcessLookupError:
-            pass  # the group is gone already, which is what was wanted
         try:
             process.wait(wait_s)
         except subprocess.TimeoutExpired:
@@ -140,7 +143,7 @@ def airflow(arguments: list[str], env: Mapping[str, str], log: Path) -> int:
     return done.returncode
 
 
-def get_json(url: str, headers: Mapping[str, str] = {}, timeout_s: float = 10.0) -> Any:  # noqa: B006 - never changed
+def get_json(url: str, headers: Mapping[str, str] = {}, timeout_s: float = 10.0) -> Any:
     """GET a JSON document from one of the processes started here."""
     request = urllib.request.Request(url, headers=dict(headers))  # noqa: S310 - loopback addresses
     with urllib.request.urlopen(request, timeout=timeout_s) as answer:  # noqa: S310

@@ -60,12 +60,20 @@ def params() -> dict[str, Param]:
     }
 
 
-def dag_arguments(pipeline: str, doc: str, *, cron: str = "*/15 * * * *", tags: tuple[str, ...] = ()) -> dict[str, Any]:
-    """What all order DAGs have in common."""
+def timetable(cron: str | None) -> CronDataIntervalTimetable | None:
+    """When an order DAG runs, in UTC. The interval matters to backfills only."""
+    return CronDataIntervalTimetable(cron, timezone="UTC") if cron else None
+
+
+def dag_arguments(pipeline: str, doc: str, tags: tuple[str, ...] = ()) -> dict[str, Any]:
+    """What all order DAGs have in common, but for the schedule.
+
+    ``max_active_runs`` keeps the UI tidy. That two runs at once do no harm is the ledger's work: a backfill has a limit
+    of its own and does not count here.
+    """
     return {
         "dag_id": pipeline,
         "doc_md": doc,
-        "schedule": CronDataIntervalTimetable(cron, timezone="UTC"),
         "start_date": datetime(2026, 1, 1, tzinfo=UTC),
         "catchup": False,
         "max_active_runs": 1,
@@ -114,7 +122,8 @@ def transform(pipeline: str, winners: dict[str, Any]) -> list[str]:
     return stages.transform(pipeline, get_current_context(), winners)
 
 
-@task(multiple_outputs=False, map_index_template="{{ chunk_name }}")
+# A mapped task does not take this from the DAG's default arguments.
+@task(multiple_outputs=False, map_index_template="{{ chunk_name }}", show_return_value_in_logs=False)
 def load(pipeline: str, chunk: str) -> dict[str, Any]:
     """Look up what is in doubt, then send what is ready."""
     from order_relay.airflow_bindings import stages  # noqa: PLC0415
