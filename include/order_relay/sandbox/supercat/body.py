@@ -4,40 +4,51 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, TypeVar
 
 from order_relay.sandbox.money import text
 from order_relay.sandbox.supercat import people
 
 Order = dict[str, Any]
 Line = dict[str, Any]
+T = TypeVar("T")
+
+# Each value as often as it is likely: quicker to pick from than by weights.
+_LINE_COUNTS = (1,) * 6 + (2,) * 6 + (3,) * 4 + (5,) * 3 + (8,)
+_QUANTITIES = (1,) * 10 + (2,) * 8 + (3,) * 3 + (4,) * 4 + (6,) * 4 + (12,) * 3 + (48,)
+_METHODS = ("terms",) * 12 + ("credit_card",) * 5 + (None,) * 3
 
 _START = datetime(2026, 1, 5, 8, 0, tzinfo=timezone(timedelta(hours=-7)))
+
+
+def pick(rng: random.Random, options: Sequence[T]) -> T:
+    """One of them; a good deal quicker than ``rng.choice``."""
+    return options[int(rng.random() * len(options))]
 
 
 def order(rng: random.Random, number: int, kind: str = "plain") -> Order:
     """A good order of a kind. ``number`` makes the order number unique; the id is given by the caller."""
     submitted = _START + timedelta(seconds=97 * number + rng.randrange(60))
-    name = rng.choice(people.WORLD_NAMES) if rng.random() < 0.15 else rng.choice(people.PLAIN_NAMES)
-    place = rng.choice(people.PLACES_ABROAD) if rng.random() < 0.08 else rng.choice(people.PLACES)
+    name = pick(rng, people.WORLD_NAMES) if rng.random() < 0.15 else pick(rng, people.PLAIN_NAMES)
+    place = pick(rng, people.PLACES_ABROAD) if rng.random() < 0.08 else pick(rng, people.PLACES)
     bill_to = address(rng, name, place)
     made: Order = {
         "uuid": _uuid(rng),
         "order_number": _order_number(number, submitted),
         "submitted_at": submitted.isoformat(),
         "customer_number": f"C-{rng.randrange(1000, 9999)}",
-        "customer_po": rng.choice((None, "EMAIL", "verbal", f"PO {number % 9973}", f"PO {rng.randrange(10000)}")),
+        "customer_po": pick(rng, (None, "EMAIL", "verbal", f"PO {number % 9973}", f"PO {rng.randrange(10000)}")),
         "currency": "CAD" if place[3] == "CA" else "USD",
         "bill_to": bill_to,
-        "ship_to": bill_to if rng.random() < 0.7 else address(rng, rng.choice(people.PLAIN_NAMES), place),
-        "ship_via": rng.choice(people.SHIP_VIA),
-        "requested_ship_date": rng.choice((None, (submitted + timedelta(days=7)).date().isoformat())),
-        "terms": rng.choice(people.TERMS),
+        "ship_to": bill_to if rng.random() < 0.7 else address(rng, pick(rng, people.PLAIN_NAMES), place),
+        "ship_via": pick(rng, people.SHIP_VIA),
+        "requested_ship_date": pick(rng, (None, (submitted + timedelta(days=7)).date().isoformat())),
+        "terms": pick(rng, people.TERMS),
         "sales_rep": rep(rng),
-        "notes": rng.choice(people.NOTES),
-        "items": lines(rng, rng.choices((1, 2, 3, 5, 8), (30, 30, 20, 15, 5))[0]),
+        "notes": pick(rng, people.NOTES),
+        "items": lines(rng, pick(rng, _LINE_COUNTS)),
         "payment": payment(rng),
         "custom_fields": {},
     }
@@ -66,12 +77,12 @@ def lines(rng: random.Random, count: int, avoid: frozenset[str] = frozenset()) -
 
 
 def _line(rng: random.Random, position: int, item: str, description: str, price: int) -> Line:
-    quantity = rng.choices((1, 2, 3, 4, 6, 12, 48), (30, 25, 10, 12, 12, 8, 3))[0]
+    quantity = pick(rng, _QUANTITIES)
     return {
         "line": position, "item_number": item, "description": description, "quantity": quantity,
         "unit_price": text(price), "extended_price": text(price * quantity),
         "upc": f"{rng.randrange(10**11, 10**12)}" if rng.random() < 0.4 else None,
-        "options": {"finish": rng.choice(("brass", "nickel", "weiß"))} if rng.random() < 0.3 else {},
+        "options": {"finish": pick(rng, ("brass", "nickel", "weiß"))} if rng.random() < 0.3 else {},
     }
 
 
@@ -79,9 +90,9 @@ def address(rng: random.Random, name: str, place: tuple[str, str | None, str, st
     """An address; one dict may serve as both billing and shipping address."""
     city, state, postal_code, country = place
     return {
-        "name": name, "company": rng.choice((None, *people.SHOPS)),
-        "address1": f"{rng.randrange(1, 9900)} {rng.choice(people.STREETS)}",
-        "address2": rng.choice((None, None, "Suite 4", "2nd floor")), "city": city, "state": state,
+        "name": name, "company": pick(rng, (None, *people.SHOPS)),
+        "address1": f"{rng.randrange(1, 9900)} {pick(rng, people.STREETS)}",
+        "address2": pick(rng, (None, None, "Suite 4", "2nd floor")), "city": city, "state": state,
         "postal_code": postal_code, "country": country, "phone": f"555-01{rng.randrange(100):02d}",
         "email": f"buyer{rng.randrange(10**6)}@shop.example",
     }
@@ -89,13 +100,13 @@ def address(rng: random.Random, name: str, place: tuple[str, str | None, str, st
 
 def rep(rng: random.Random) -> dict[str, Any] | None:
     """The sales representative, or none."""
-    name = rng.choice((None, *people.REPS))
+    name = pick(rng, (None, *people.REPS))
     return None if name is None else {"name": name, "email": f"rep{len(name)}@reps.example"}
 
 
 def payment(rng: random.Random) -> dict[str, Any]:
     """How the order is paid; a card shows its last four digits only."""
-    method = rng.choices(("terms", "credit_card", None), (60, 25, 15))[0]
+    method = pick(rng, _METHODS)
     card = method == "credit_card"
     return {
         "method": method, "transaction_id": f"tx-{rng.randrange(10**9):09d}" if card else None,
@@ -130,16 +141,16 @@ def _subtotal(made: Order) -> int:
 
 
 def _plain(rng: random.Random, made: Order) -> Charges:
-    return 0, rng.choice((0, 0, 0, 995, 1250)), 0
+    return 0, pick(rng, (0, 0, 0, 995, 1250)), 0
 
 
 def _discount(rng: random.Random, made: Order) -> Charges:
     """An order discount that does not divide evenly over lines and quantities."""
-    made["items"] = lines(rng, rng.choice((2, 3, 5)))
+    made["items"] = lines(rng, pick(rng, (2, 3, 5)))
     for line in made["items"]:
-        line["quantity"] = rng.choice((3, 7, 11))
+        line["quantity"] = pick(rng, (3, 7, 11))
         line["extended_price"] = text(cents(line["unit_price"]) * line["quantity"])
-    return -(_subtotal(made) * rng.choice((5, 10, 15)) // 100 + rng.choice((1, 2, 3))), 0, 0
+    return -(_subtotal(made) * pick(rng, (5, 10, 15)) // 100 + pick(rng, (1, 2, 3))), 0, 0
 
 
 def _freight_tax(rng: random.Random, made: Order) -> Charges:
@@ -150,7 +161,7 @@ def _freight_tax(rng: random.Random, made: Order) -> Charges:
 def _promotion(rng: random.Random, made: Order) -> Charges:
     made["items"].append({
         "line": len(made["items"]) + 1, "item_number": "PROMO", "description": "Spring show: free freight over $500",
-        "quantity": rng.choice((0, 1, None)), "unit_price": None, "extended_price": None, "upc": None, "options": {},
+        "quantity": pick(rng, (0, 1, None)), "unit_price": None, "extended_price": None, "upc": None, "options": {},
     })
     return 0, 0, 0
 
@@ -164,7 +175,7 @@ def _zero_price(rng: random.Random, made: Order) -> Charges:
 def _half_cent(rng: random.Random, made: Order) -> Charges:
     """The unit price was rounded up from half a cent: the extension is a little less than price times quantity."""
     line = made["items"][0]
-    line["quantity"] = rng.choice((2, 4, 6, 12))
+    line["quantity"] = pick(rng, (2, 4, 6, 12))
     line["extended_price"] = text(cents(line["unit_price"]) * line["quantity"] - line["quantity"] // 2)
     return 0, 0, 0
 
@@ -181,7 +192,7 @@ def _named(name: str, company: str | None, made: Order) -> Charges:
 
 
 def _long_notes(rng: random.Random, made: Order) -> Charges:
-    made["notes"] = " ".join(rng.choice(("handle", "with", "cœur", "bitte", "🎁", "注意")) for _ in range(400))
+    made["notes"] = " ".join(pick(rng, ("handle", "with", "cœur", "bitte", "🎁", "注意")) for _ in range(400))
     return 0, 0, 0
 
 
@@ -192,7 +203,7 @@ def _no_currency(rng: random.Random, made: Order) -> Charges:
 
 def _card_in_notes(rng: random.Random, made: Order) -> Charges:
     number = card_number(rng)
-    shown = rng.choice((number, " ".join(number[i : i + 4] for i in range(0, 16, 4))))
+    shown = pick(rng, (number, " ".join(number[i : i + 4] for i in range(0, 16, 4))))
     made["notes"] = f"Customer asks to charge {shown} exp 12/29, thanks"
     return 0, 0, 0
 
@@ -209,8 +220,8 @@ _MAKERS: dict[str, Callable[[random.Random, Order], Charges]] = {
     "discount": _discount, "freight_tax": _freight_tax, "promotion": _promotion, "zero_price": _zero_price,
     "half_cent": _half_cent, "custom_fields": _custom_fields, "long_notes": _long_notes, "no_currency": _no_currency,
     "card_in_notes": _card_in_notes, "card_in_payment": _card_in_payment,
-    "one_word_name": lambda rng, made: _named(rng.choice(people.ONE_WORD), None, made),
-    "company_only": lambda rng, made: _named("", rng.choice(people.SHOPS), made),
+    "one_word_name": lambda rng, made: _named(pick(rng, people.ONE_WORD), None, made),
+    "company_only": lambda rng, made: _named("", pick(rng, people.SHOPS), made),
 }
 
 
@@ -221,10 +232,10 @@ def resubmissions(rng: random.Random, number: int) -> list[Order]:
     """An order and one or two further versions of it: same uuid, suffixed number, a changed quantity."""
     first = order(rng, number)
     versions = [first]
-    for suffix in range(1, rng.choice((2, 2, 3))):
+    for suffix in range(1, pick(rng, (2, 2, 3))):
         version = copy.deepcopy(versions[-1])
-        line = rng.choice(version["items"])
-        line["quantity"] += rng.choice((1, 2, 5))
+        line = pick(rng, version["items"])
+        line["quantity"] += pick(rng, (1, 2, 5))
         line["extended_price"] = text(cents(line["unit_price"]) * line["quantity"])
         version["order_number"] = f"{first['order_number']}-{suffix}"
         version["submitted_at"] = _later(version["submitted_at"], rng)
@@ -237,7 +248,7 @@ def reused_form(rng: random.Random, number: int) -> list[Order]:
     first = order(rng, number)
     second = copy.deepcopy(first)
     old = frozenset(line["item_number"] for line in first["items"])
-    second["items"] = lines(rng, rng.choice((1, 2, 3)), avoid=old)
+    second["items"] = lines(rng, pick(rng, (1, 2, 3)), avoid=old)
     second["order_number"] = f"{first['order_number']}-1"
     second["submitted_at"] = _later(second["submitted_at"], rng)
     return [first, total_up(second)]

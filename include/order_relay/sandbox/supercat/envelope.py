@@ -21,17 +21,18 @@ async def stream(
     if compress:
         response.enable_compression(web.ContentCoding.gzip)
     await response.prepare(request)
-    pieces = list(_pieces(orders, fault))
     if fault == "cut_body":
-        await response.write(b"".join(pieces)[: max(sum(map(len, pieces)) * 2 // 3, 1)])
+        whole = b"".join(_normal(orders))
+        await response.write(whole[: len(whole) * 2 // 3])
         request[OUTCOME] = "cut"
         if request.transport is not None:
             request.transport.abort()
         return response
-    for piece in pieces:
+    pause_s = drip_s / (len(orders) // _PER_WRITE + 2)
+    for piece in _pieces(orders, fault):
         await response.write(piece)
         if drip_s:
-            await asyncio.sleep(drip_s / len(pieces))
+            await asyncio.sleep(pause_s)
     await response.write_eof()
     return response
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import random
+from bisect import bisect
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
@@ -87,7 +88,7 @@ def orders(count: int, seed: int = 0) -> Iterator[Generated]:
 
 
 def _family(rng: random.Random, number: int) -> list[tuple[str, Order]]:
-    kind = rng.choices(_NAMES, cum_weights=_WEIGHTS)[0]
+    kind = _NAMES[bisect(_WEIGHTS, rng.random() * _WEIGHTS[-1])]
     if kind == "resubmitted":
         return _versions(kind, body.resubmissions(rng, number))
     if kind == "reused_form":
