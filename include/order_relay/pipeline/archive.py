@@ -1,0 +1,62 @@
+"""Reading raw orders back from the batch store, and the small work lists that stages hand on, a slice at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+from order_relay.batches import BatchReader, BatchStore, Manifest
+from order_relay.ledger import Work
+from order_relay.orders.exchange import RunContext
+from order_relay.orders.json_text import decode, encode
+
+SLICE = 500
+"""So many orders are in memory at once."""
+
+
+def run_prefix(ctx: RunContext) -> str:
+    """Where a run's own objects lie under the store's root."""
+    return f"{ctx.pipeline}/runs/{ctx.run}"
+
+
+def documents(
+    store: BatchStore, pipeline: str, works: Iterable[Work], size: int = SLICE
+) -> Iterator[list[tuple[Work, Any]]]:
+    """The raw orders of ``works`` in slices of at most ``size``, in the order of the archive; each part is read once.
+
+    Raises ``BatchDamaged`` that names the object where one is missing or not what was written.
+    """
+    ordered = sorted(works, key=lambda work: (work.batch_id, work.part, work.row))
+    gathered: list[tuple[Work, Any]] = []
+    for batch_id, of_batch in groupby(ordered, key=lambda work: work.batch_id):
+        reader = BatchReader(store, pipeline, batch_id)
+        for part, of_part in groupby(of_batch, key=lambda work: work.part):
+            wanted = list(of_part)
+            texts = reader.rows(part, {work.row for work in wanted})
+            for work in wanted:
+                gathered.append((work, decode(texts[work.row])))
+                if len(gathered) >= size:
+                    yield gathered
+                    gathered = []
+    if gathered:
+        yield gathered
+
+
+def write_list(store: BatchStore, ctx: RunContext, kind: str, works: Iterable[Work]) -> Manifest:
+    """Write a work list (``kind`` names it) and give the manifest that points to it."""
+    name = f"{run_prefix(ctx)}/{kind}.jsonl.gz"
+    info = store.write_jsonl(name, (encode({"id": work.id, "revision": work.revision}) for work in works))
+    return Manifest(kind, ctx.pipeline, info.name, info.records, 1, info.sha256, info.bytes)
+
+
+def read_list(store: BatchStore, manifest: Manifest) -> dict[int, int]:
+    """A work list: revision by id. Raises ``BatchDamaged``."""
+    rows = (decode(text) for text in store.read_jsonl(manifest.name, manifest.sha256))
+    return {int(row["id"]): int(row["revision"]) for row in rows}
+
+
+def slices(ids: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    """``ids`` in portions of at most ``size``."""
+    for start in range(0, len(ids), size):
+        yield ids[start : start + size]
