@@ -1,0 +1,33 @@
+"""The state of every order: tables, migrations, moves, queries; on SQLite or PostgreSQL.
+
+``Ledger`` is all that the floors above use. Its rules (one submission per lineage at the destination, intent before
+request, acknowledgement from the ledger only) stand in the modules that carry them out.
+"""
+
+from order_relay.ledger.book import Ledger
+from order_relay.ledger.migrating import migrate
+from order_relay.ledger.values import (
+    BatchInfo,
+    Claim,
+    Doubt,
+    Due,
+    Finding,
+    Ready,
+    Sendable,
+    Settled,
+    Work,
+)
+
+__all__ = [
+    "BatchInfo",
+    "Claim",
+    "Doubt",
+    "Due",
+    "Finding",
+    "Ledger",
+    "Ready",
+    "Sendable",
+    "Settled",
+    "Work",
+    "migrate",
+]

@@ -1,0 +1,118 @@
+"""Which order numbers may be acknowledged to the source, and what came of it.
+
+Acknowledged are imported and discarded orders; superseded ones only where a newer version of their lineage is
+imported, or a person settled the lineage and nothing of it is open. Never anything else, and never a number that any
+open submission carries: the source knows numbers only, and would forget the open one with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from order_relay.ledger.columns import among
+from order_relay.ledger.database import Transaction
+from order_relay.ledger.states import OPEN, State
+from order_relay.ledger.tables import settlement, submission
+from order_relay.ledger.texts import clean
+from order_relay.ledger.values import Due
+from order_relay.orders.exchange import Acknowledgement, RunContext
+
+_other = submission.alias("other")
+_winner = submission.alias("winner")
+_open = sa.or_(*[_other.c.state == sa.literal_column(f"'{state}'") for state in OPEN])
+
+_has_winner = sa.exists().where(
+    _winner.c.pipeline == submission.c.pipeline, _winner.c.lineage == submission.c.lineage,
+    _winner.c.state == sa.literal_column("'imported'"),
+    sa.tuple_(_winner.c.version, _winner.c.edition) > sa.tuple_(submission.c.version, submission.c.edition),
+)
+_by_person = sa.exists().where(
+    settlement.c.pipeline == submission.c.pipeline, settlement.c.lineage == submission.c.lineage
+)
+_lineage_is_open = sa.exists().where(
+    _other.c.pipeline == submission.c.pipeline, _other.c.lineage == submission.c.lineage, _open
+)
+_decided = submission.c.state.in_([State.IMPORTED, State.DISCARDED])
+_superseded = submission.c.state == State.SUPERSEDED
+
+SETTLED_FOR_GOOD = sa.or_(
+    _decided, sa.and_(_superseded, sa.or_(_has_winner, sa.and_(_by_person, ~_lineage_is_open)))
+)
+"""A submission about which nothing is to be done any more, so that its number may be given back."""
+
+_NUMBER_IS_FREE = ~sa.exists().where(
+    _other.c.pipeline == submission.c.pipeline, _other.c.order_number == submission.c.order_number, _open
+)
+
+_TO_ACKNOWLEDGE = (
+    sa.select(submission.c.id, submission.c.order_number)
+    .where(
+        submission.c.pipeline == sa.bindparam("name"), sa.text("submission.ack IN ('due', 'sent', 'refused')"),
+        submission.c.ack != "sent", submission.c.order_number != "", SETTLED_FOR_GOOD, _NUMBER_IS_FREE,
+    )
+    .order_by(submission.c.id)
+)
+
+
+def to_acknowledge(tx: Transaction, name: str, limit: int | None) -> list[Due]:
+    """What is due to be acknowledged now, the longest known first; each number once."""
+    numbers: dict[str, int] = {}
+    for row in tx.run(_TO_ACKNOWLEDGE.limit(limit), {"name": name}):
+        numbers.setdefault(row.order_number, row.id)
+    return [Due(number, text) for text, number in numbers.items()]
+
+
+def ack_sent(tx: Transaction, ctx: RunContext, ids: Iterable[int]) -> int:
+    """Note, before the request, that these are being acknowledged; how many were still due."""
+    return tx.run(
+        submission.update()
+        .where(
+            among(submission.c.id, "ids"), submission.c.pipeline == ctx.pipeline,
+            submission.c.ack.in_(["due", "refused"]),
+        )
+        .values(ack="sent", ack_at=tx.now),
+        {"ids": list(ids)},
+    ).rowcount
+
+
+def ack_answered(tx: Transaction, ctx: RunContext, answers: Mapping[int, Acknowledgement]) -> None:
+    """What the source said: accepted ones are confirmed, the others stay due (as ``refused``, with its words).
+
+    An id that was sent and is missing here stays ``sent``: the source's next complete answer tells whether it took
+    it. All rows of the same number share the answer.
+    """
+    accepted = [number for number, answer in answers.items() if answer.accepted]
+    tx.run(_CONFIRM, {"ids": accepted, "b_pipeline": ctx.pipeline, "b_at": tx.now})
+    tx.many(_REFUSE, [
+        {"b_id": number, "message": clean(answer.message, 300), "b_at": tx.now}
+        for number, answer in answers.items() if not answer.accepted
+    ])
+
+
+_same_number = sa.select(_other.c.order_number).where(among(_other.c.id, "ids"))
+_CONFIRM = (
+    submission.update()
+    .where(
+        submission.c.pipeline == sa.bindparam("b_pipeline"), submission.c.order_number.in_(_same_number),
+        submission.c.ack.in_(["due", "sent", "refused"]), SETTLED_FOR_GOOD,
+    )
+    .values(ack="confirmed", ack_at=sa.bindparam("b_at", type_=submission.c.ack_at.type), ack_message="")
+)
+_REFUSE = (
+    submission.update()
+    .where(submission.c.id == sa.bindparam("b_id"), submission.c.ack.in_(["due", "sent"]))
+    .values(ack="refused", ack_message=sa.bindparam("message", type_=sa.Text), ack_at=sa.bindparam("b_at", type_=submission.c.ack_at.type))
+)
+
+
+def early(tx: Transaction, name: str | None) -> list[Any]:
+    """Submissions that were acknowledged although they may not be: a broken law."""
+    query = sa.select(submission.c.id, submission.c.state, submission.c.ack).where(
+        submission.c.ack.in_(["sent", "confirmed"]),
+        # a version that came after the acknowledgement may have opened the lineage again
+        sa.not_(sa.or_(_decided, sa.and_(_superseded, sa.or_(_has_winner, _by_person)))),
+    )
+    return list(tx.run(query if name is None else query.where(submission.c.pipeline == name)))

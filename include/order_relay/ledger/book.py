@@ -1,0 +1,310 @@
+"""``Ledger``: the one truth about orders, as the floors above use it. Every call is one durable transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from order_relay.errors import Refusal
+from order_relay.ledger import (
+    acknowledging,
+    claiming,
+    counting,
+    decisions,
+    doubting,
+    finding,
+    people,
+    readying,
+    receiving,
+    running,
+    settling,
+    works,
+)
+from order_relay.ledger.database import Database
+from order_relay.ledger.migrating import check_revision
+from order_relay.ledger.values import (
+    BatchInfo,
+    Claim,
+    Doubt,
+    Due,
+    Finding,
+    LookedUp,
+    Ready,
+    Sendable,
+    Settled,
+    Work,
+)
+from order_relay.orders.exchange import Acknowledgement, Policies, RunContext
+
+
+class Ledger:
+    """An open ledger. Safe to use from several threads and, on one database, from several processes and machines.
+
+    Each method stands for one transaction of the function of the same name (see there for its rules). All raise
+    ``RetryLater`` where the database is locked, full or away, ``WrongSetup`` where it can not be written or has no
+    tables, ``StaleRevision`` where another process moved the same rows between reading and writing.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    @classmethod
+    def open(cls, url: str) -> Ledger:
+        """Open a migrated ledger; ``url`` is ``sqlite:///FILE`` or ``postgresql://...``.
+
+        Raises ``WrongSetup`` unless its tables are of this program's revision and its commits survive a power cut.
+        """
+        database = Database(url)
+        try:
+            check_revision(database)
+            database.assert_durable()
+        except BaseException:
+            database.close()
+            raise
+        return cls(database)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._db.close()
+
+    @property
+    def database(self) -> Database:
+        """The database behind it, for backups and tests."""
+        return self._db
+
+    # pipelines and runs
+
+    def bind(self, pipeline: str, source_account: str, destination_account: str) -> None:
+        """Bind the pipeline to its accounts at first use; ``WrongSetup`` for another pair (``running.bind``)."""
+        if not self._db.read(lambda tx: running.is_bound(tx, pipeline, source_account, destination_account)):
+            self._db.write(lambda tx: running.bind(tx, pipeline, source_account, destination_account))
+
+    def begin_run(self, ctx: RunContext, kind: str, store_sequence: int = 0, *, behind: bool = False) -> int:
+        """Register a run; its sequence number, to be written to the batch store next (``running.begin_run``)."""
+        return self._db.write(lambda tx: running.begin_run(tx, ctx, kind, store_sequence, behind))
+
+    def advance_sequence(self, pipeline: str) -> int:
+        """A further sequence number within a run (``running.advance_sequence``)."""
+        return self._db.write(lambda tx: running.advance_sequence(tx, pipeline))
+
+    def mark_unproven(self, pipeline: str) -> None:
+        """After a restore: look up before the first POST (``running.mark_unproven``)."""
+        self._db.write(lambda tx: running.mark_unproven(tx, pipeline))
+
+    def end_run(self, ctx: RunContext, facts: dict[str, Any]) -> None:
+        """Note the end of a run and its counts."""
+        self._db.write(lambda tx: running.end_run(tx, ctx, facts))
+
+    def last_sequence(self, pipeline: str) -> int:
+        """The newest sequence number; 0 where the pipeline never ran."""
+        return self._db.read(lambda tx: running.last_sequence(tx, pipeline))
+
+    def rest(self, pipeline: str, fingerprint: str, why: str) -> None:
+        """Rest until the connection with this fingerprint has changed."""
+        self._db.write(lambda tx: running.rest(tx, pipeline, fingerprint, why))
+
+    def resting(self, pipeline: str) -> str | None:
+        """The fingerprint that was refused, or ``None``."""
+        return self._db.read(lambda tx: running.resting(tx, pipeline))
+
+    def wake(self, pipeline: str) -> None:
+        """End the rest."""
+        self._db.write(lambda tx: running.wake(tx, pipeline))
+
+    # receiving and judging
+
+    def receive(
+        self, ctx: RunContext, batch: BatchInfo, offers: pd.DataFrame, transform_fingerprint: str
+    ) -> dict[str, int]:
+        """Take in a closed batch: the redelivery table (``receiving.receive``); counts by action."""
+        return self._db.write(lambda tx: receiving.receive(tx, ctx, batch, offers, transform_fingerprint))
+
+    def replay_interval(self, ctx: RunContext, start: datetime, end: datetime) -> int:
+        """Bring back what was fetched in [start, end) (``works.replay_interval``)."""
+        return self._db.write(lambda tx: works.replay_interval(tx, ctx, start, end))
+
+    def to_validate(self, pipeline: str, batch_id: str | None) -> list[Work]:
+        """What is to be judged (``works.to_validate``)."""
+        return self._db.read(lambda tx: works.to_validate(tx, pipeline, batch_id))
+
+    def works(self, ids: Iterable[int]) -> list[Work]:
+        """These submissions as they are now (``works.works``)."""
+        wanted = list(ids)
+        return self._db.read(lambda tx: works.works(tx, wanted))
+
+    def quarantine(self, ctx: RunContext, refused: Sequence[tuple[Work, Sequence[Refusal]]]) -> int:
+        """Quarantine with every reason (``decisions.quarantine``)."""
+        return self._db.write(lambda tx: decisions.quarantine(tx, ctx, refused))
+
+    def recover(self, ctx: RunContext, works: Sequence[Work]) -> list[Work]:
+        """Quarantined, judged again, clean: back to ``received`` (``decisions.recover``)."""
+        return self._db.write(lambda tx: decisions.recover(tx, ctx, works))
+
+    def resolve(
+        self, ctx: RunContext, ids: Iterable[int], policies: Policies, limit: int | None = None
+    ) -> list[Work]:
+        """Resolve versions; the winners to transform (``decisions.resolve``)."""
+        wanted = list(ids)
+        return self._db.write(lambda tx: decisions.resolve(tx, ctx, wanted, policies, limit))
+
+    def make_ready(self, ctx: RunContext, rows: Sequence[Ready]) -> tuple[list[int], list[int]]:
+        """Store payloads; the ids that are ready, and those held (``readying.make_ready``)."""
+        return self._db.write(lambda tx: readying.make_ready(tx, ctx, rows))
+
+    # sending
+
+    def ready(self, pipeline: str) -> list[int]:
+        """All that may be sent, the longest known first."""
+        return self._db.read(lambda tx: claiming.ready(tx, pipeline))
+
+    def to_send(self, ids: Iterable[int]) -> list[Sendable]:
+        """Those of ``ids`` that may be sent now."""
+        wanted = list(ids)
+        return self._db.read(lambda tx: claiming.to_send(tx, wanted))
+
+    def claim(self, ctx: RunContext, ids: Iterable[int], owner: str, lease_s: float) -> dict[int, Claim]:
+        """Commit the intent to send (``claiming.claim``); what can not be claimed is absent."""
+        wanted = list(ids)
+        return self._db.write(lambda tx: claiming.claim(tx, ctx, wanted, owner, lease_s))
+
+    def settle(self, ctx: RunContext, results: Sequence[Settled]) -> list[int]:
+        """Commit outcomes (``settling.settle``); the ids whose outcome was refused."""
+        return self._db.write(lambda tx: settling.settle(tx, ctx, results))
+
+    def put_back(self, ctx: RunContext, ids: Iterable[int], why: str) -> int:
+        """Rejected for a wrong set-up: back to ``received``; how many."""
+        wanted = list(ids)
+        return self._db.write(lambda tx: settling.put_back(tx, ctx, wanted, why))
+
+    # doubt
+
+    def expire_leases(self, ctx: RunContext, timeout_s: float) -> int:
+        """What a dead worker left ``sending`` becomes in doubt; how many."""
+        return self._db.write(lambda tx: doubting.expire_leases(tx, ctx, timeout_s))
+
+    def due_lookups(self, pipeline: str, now: datetime | None = None) -> list[int]:
+        """In doubt and due to be looked up."""
+        return self._db.read(lambda tx: doubting.due_lookups(tx, pipeline, now))
+
+    def in_doubt(self, ids: Iterable[int]) -> list[Doubt]:
+        """Those of ``ids`` that are in doubt."""
+        wanted = list(ids)
+        return self._db.read(lambda tx: doubting.in_doubt(tx, wanted))
+
+    def record_lookup(  # noqa: PLR0917 - one row of a look-up, in the order of its columns
+        self,
+        ctx: RunContext,
+        id: int,
+        attempt: int,
+        finding: Finding,
+        method: str,
+        why: str = "",
+        next_at: datetime | None = None,
+        *,
+        quiet_s: float = 0.0,
+    ) -> str:
+        """Record one look-up; the state afterwards (``doubting.record_lookups``)."""
+        result = LookedUp(id, attempt, finding, method, why, next_at)
+        return self.record_lookups(ctx, [result], quiet_s).get(id, "")
+
+    def record_lookups(self, ctx: RunContext, results: Sequence[LookedUp], quiet_s: float = 0.0) -> dict[int, str]:
+        """Record look-ups; the states afterwards, by id (``doubting.record_lookups``)."""
+        return self._db.write(lambda tx: doubting.record_lookups(tx, ctx, results, quiet_s))
+
+    def known_imported(
+        self, destination: str, exclude: Iterable[str] = (), near: datetime | None = None
+    ) -> tuple[str, str, datetime] | None:
+        """A positive control: external id, OMS id, when it was imported; ``exclude`` are external ids."""
+        keys = list(exclude)
+        return self._db.read(lambda tx: doubting.known_imported(tx, destination, keys, near))
+
+    def unproven(self, pipeline: str) -> list[int]:
+        """Ready submissions to look up before their first POST."""
+        return self._db.read(lambda tx: doubting.unproven(tx, pipeline))
+
+    def mark_proven(self, ids: Iterable[int]) -> None:
+        """Looked up and not there: may be sent."""
+        wanted = list(ids)
+        self._db.write(lambda tx: doubting.mark_proven(tx, wanted))
+
+    def mark_found(self, ctx: RunContext, found: Mapping[int, str], method: str = "lookup") -> list[int]:
+        """Found there before the first POST: imported; ``found`` is OMS id by id (``doubting.mark_found``)."""
+        return self._db.write(lambda tx: doubting.mark_found(tx, ctx, found, method))
+
+    # acknowledging
+
+    def to_acknowledge(self, pipeline: str, limit: int | None = None) -> list[Due]:
+        """What may be acknowledged now (``acknowledging``)."""
+        return self._db.read(lambda tx: acknowledging.to_acknowledge(tx, pipeline, limit))
+
+    def ack_sent(self, ctx: RunContext, ids: Iterable[int]) -> int:
+        """Before the request: these are being acknowledged."""
+        wanted = list(ids)
+        return self._db.write(lambda tx: acknowledging.ack_sent(tx, ctx, wanted))
+
+    def ack_answered(self, ctx: RunContext, answers: Mapping[int, Acknowledgement]) -> None:
+        """What the source said, by id."""
+        self._db.write(lambda tx: acknowledging.ack_answered(tx, ctx, answers))
+
+    # counting and finding
+
+    def counts(self, pipeline: str | None = None, run: str | None = None) -> dict[str, Any]:
+        """Submissions by state and reason, of one snapshot (``counting.counts``)."""
+        return self._db.read(lambda tx: counting.counts(tx, pipeline, run))
+
+    def law(self, pipeline: str | None = None) -> list[str]:
+        """Breaches of the counting law, of one snapshot (``counting.law``)."""
+        return self._db.read(lambda tx: counting.law(tx, pipeline))
+
+    def identities(self, pipeline: str, source_ids: Iterable[str]) -> set[str]:
+        """Those source ids that the ledger does not have."""
+        wanted = list(source_ids)
+        return self._db.read(lambda tx: counting.identities(tx, pipeline, wanted))
+
+    def batches(self, pipeline: str) -> list[dict[str, Any]]:
+        """All closed batches, the oldest first."""
+        return self._db.read(lambda tx: counting.batches(tx, pipeline))
+
+    def find(self, word: str) -> list[dict[str, Any]]:
+        """The whole lives of the submissions that ``word`` names (``finding.find``)."""
+        return self._db.read(lambda tx: finding.find(tx, word))
+
+    def held(self) -> list[dict[str, Any]]:
+        """What waits for a person's decision."""
+        return self._db.read(finding.held)
+
+    def doubt(self) -> list[dict[str, Any]]:
+        """What is in doubt."""
+        return self._db.read(finding.doubt)
+
+    def quarantined(
+        self, code: str | None = None, numbers: Iterable[str] | None = None, since: datetime | None = None
+    ) -> list[dict[str, Any]]:
+        """Quarantined and rejected submissions, one row per reason."""
+        wanted = None if numbers is None else list(numbers)
+        return self._db.read(lambda tx: finding.quarantined(tx, code, wanted, since))
+
+    # people
+
+    def decide(
+        self, number: str, choice: str, reason: str, who: str, shown_ids: Sequence[int] | None = None
+    ) -> list[int]:
+        """A person's decision about held submissions (``people.decide``)."""
+        return self._db.write(lambda tx: people.decide(tx, number, choice, reason, who, shown_ids=shown_ids))
+
+    def settle_by_person(self, number: str, oms_id: str | None, reason: str, who: str) -> list[int]:
+        """A person's finding about an order in doubt (``people.settle_by_person``)."""
+        return self._db.write(lambda tx: people.settle_by_person(tx, number, oms_id, reason, who))
+
+    def replay(self, ctx: RunContext, ids: Iterable[int], reason: str) -> int:
+        """Judge quarantined and rejected submissions again; how many."""
+        wanted = list(ids)
+        return self._db.write(lambda tx: people.replay(tx, ctx, wanted, reason))
+
+    def discard(self, ctx: RunContext, ids: Iterable[int], reason: str) -> int:
+        """Never send these quarantined, rejected or held submissions; how many."""
+        wanted = list(ids)
+        return self._db.write(lambda tx: people.discard(tx, ctx, wanted, reason))

@@ -1,0 +1,100 @@
+"""Column types and sets of keys that behave alike on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+
+
+class UtcTime(sa.TypeDecorator[datetime]):
+    """Aware UTC times. SQLite keeps them as text of one width, so that they compare as they sort."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive times; hand over UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without a zone can not be stored")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give back aware UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+BigKey = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+"""Primary keys: SQLite numbers rows by itself only where the type is exactly INTEGER."""
+
+
+class _Keys(sa.TypeDecorator[Any]):
+    """A whole set of keys as one bound value: a JSON array on SQLite, an array on PostgreSQL."""
+
+    impl = sa.Text
+    cache_ok = True
+    item: Any = sa.BigInteger()
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(postgresql.ARRAY(self.item))
+        return dialect.type_descriptor(sa.Text())
+
+    def process_bind_param(self, value: Iterable[Any] | None, dialect: Dialect) -> Any:
+        keys = list(value or ())
+        return keys if dialect.name == "postgresql" else json.dumps(keys)
+
+
+class NumberKeys(_Keys):
+    """A set of row ids."""
+
+    cache_ok = True
+
+
+class TextKeys(_Keys):
+    """A set of texts."""
+
+    cache_ok = True
+    item = sa.Text()
+
+
+class _Among(sa.ColumnElement[bool]):
+    inherit_cache = True
+    _traverse_internals = [  # noqa: RUF012 - SQLAlchemy's own protocol for cache keys
+        ("column", sa.sql.visitors.InternalTraversal.dp_clauseelement),
+        ("keys", sa.sql.visitors.InternalTraversal.dp_clauseelement),
+    ]
+    type = sa.Boolean()
+
+    def __init__(self, column: sa.ColumnElement[Any], keys: sa.BindParameter[Any]) -> None:
+        self.column = column
+        self.keys = keys
+
+
+@compiles(_Among, "sqlite")
+def _among_sqlite(element: _Among, compiler: SQLCompiler, **kw: Any) -> str:
+    column, keys = compiler.process(element.column, **kw), compiler.process(element.keys, **kw)
+    return f"{column} IN (SELECT value FROM json_each({keys}))"  # noqa: S608 - compiled clauses, no values
+
+
+@compiles(_Among, "postgresql")
+def _among_postgresql(element: _Among, compiler: SQLCompiler, **kw: Any) -> str:
+    column, keys = compiler.process(element.column, **kw), compiler.process(element.keys, **kw)
+    return f"{column} = ANY({keys})"
+
+
+def among(column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
+    """``column`` is one of the keys bound under ``name``; one bound value however many keys there are."""
+    kind = TextKeys() if isinstance(column.type, sa.String) else NumberKeys()
+    return _Among(column, sa.bindparam(name, type_=kind))

@@ -1,0 +1,117 @@
+"""The counting law: what the ledger holds, and whether its books balance; each answer is of one snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import sqlalchemy as sa
+
+from order_relay.ledger.acknowledging import early
+from order_relay.ledger.columns import among
+from order_relay.ledger.database import Transaction
+from order_relay.ledger.states import State
+from order_relay.ledger.tables import attempt, batch, event, submission
+
+_SHOWN = 5  # ids named in a breach
+
+
+def counts(tx: Transaction, name: str | None, run: str | None) -> dict[str, Any]:
+    """Submissions by state and by (state, reason), and how many acknowledgements are confirmed.
+
+    With ``run``: of those submissions that this run moved (received, judged, sent, settled), as they are now.
+    """
+    where = _of(name)
+    if run is not None:
+        where.append(submission.c.id.in_(sa.select(event.c.submission_id).where(event.c.run == run)))
+    rows = tx.run(
+        sa.select(submission.c.state, submission.c.reason, sa.func.count().label("n"))
+        .where(*where).group_by(submission.c.state, submission.c.reason)
+    ).all()
+    states: dict[str, int] = {str(state): 0 for state in State}
+    for row in rows:
+        states[row.state] += row.n
+    acknowledged = tx.run(
+        sa.select(sa.func.count()).select_from(submission).where(*where, submission.c.ack == "confirmed")
+    ).scalar_one()
+    return {
+        "received": sum(states.values()),
+        "states": states,
+        "reasons": {(row.state, row.reason): row.n for row in rows if row.reason},
+        "acknowledged": acknowledged,
+    }
+
+
+def law(tx: Transaction, name: str | None) -> list[str]:
+    """Every breach of the counting law that the ledger itself can show, in words; empty where the books balance."""
+    found = [
+        ("their state is not that of their last event", _state_without_event(tx, name)),
+        ("they are imported without an OMS id", _imported_without_id(tx, name)),
+        ("their OMS id stands on another order as well", _shared_oms_ids(tx, name)),
+        ("the destination gave more than one OMS id for them", _doubled(tx, name)),
+        ("they were acknowledged although they may not be", [row.id for row in early(tx, name)]),
+    ]
+    return [
+        f"{len(ids)} submissions: {what} (ledger ids {', '.join(map(str, ids[:_SHOWN]))}"
+        f"{', ...' if len(ids) > _SHOWN else ''})"
+        for what, ids in found if ids
+    ]
+
+
+def _of(name: str | None) -> list[sa.ColumnElement[bool]]:
+    return [] if name is None else [submission.c.pipeline == name]
+
+
+def _state_without_event(tx: Transaction, name: str | None) -> list[int]:
+    last = (
+        sa.select(event.c.to_state).where(event.c.submission_id == submission.c.id)
+        .order_by(event.c.id.desc()).limit(1).scalar_subquery()
+    )
+    query = sa.select(submission.c.id).where(*_of(name), submission.c.state != sa.func.coalesce(last, ""))
+    return list(tx.run(query).scalars())
+
+
+def _imported_without_id(tx: Transaction, name: str | None) -> list[int]:
+    query = sa.select(submission.c.id).where(
+        *_of(name), submission.c.state == State.IMPORTED, sa.func.coalesce(submission.c.oms_id, "") == ""
+    )
+    return list(tx.run(query).scalars())
+
+
+def _shared_oms_ids(tx: Transaction, name: str | None) -> list[int]:
+    imported = submission.c.state == State.IMPORTED
+    twice = (
+        sa.select(submission.c.destination, submission.c.oms_id).where(imported, submission.c.oms_id.is_not(None))
+        .group_by(submission.c.destination, submission.c.oms_id).having(sa.func.count() > 1).subquery()
+    )
+    query = sa.select(submission.c.id).join(twice, sa.and_(
+        submission.c.destination == twice.c.destination, submission.c.oms_id == twice.c.oms_id
+    )).where(*_of(name), imported)
+    return list(tx.run(query).scalars())
+
+
+def _doubled(tx: Transaction, name: str | None) -> list[int]:
+    """An answer that came for a lost attempt after another one was sent, or another id than the look-up found."""
+    query = sa.select(submission.c.id).join(attempt, attempt.c.submission_id == submission.c.id).where(
+        *_of(name), attempt.c.oms_id.is_not(None), attempt.c.oms_id != "",
+        sa.or_(submission.c.oms_id.is_(None), submission.c.oms_id != attempt.c.oms_id),
+    ).distinct()
+    return list(tx.run(query).scalars())
+
+
+def identities(tx: Transaction, name: str, source_ids: Iterable[str]) -> set[str]:
+    """Those of ``source_ids`` (from an archived batch) that the ledger does not have: lost ones."""
+    wanted = set(source_ids)
+    query = sa.select(submission.c.source_id).where(
+        submission.c.pipeline == name, among(submission.c.source_id, "keys")
+    )
+    return wanted - set(tx.run(query, {"keys": sorted(wanted)}).scalars())
+
+
+def batches(tx: Transaction, name: str) -> list[dict[str, Any]]:
+    """All closed batches of a pipeline, the oldest first."""
+    query = sa.select(
+        batch.c.batch_id, batch.c.manifest_name, batch.c.records, batch.c.complete, batch.c.fetched_at,
+        batch.c.received_at, batch.c.run,
+    ).where(batch.c.pipeline == name).order_by(batch.c.fetched_at, batch.c.batch_id)
+    return [dict(row) for row in tx.run(query).mappings()]

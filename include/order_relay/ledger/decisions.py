@@ -1,0 +1,159 @@
+"""Judging: quarantine and recovery, resolving versions, and making submissions ready to be sent.
+
+Each function takes what was decided on rows as they were read, and skips those that were moved since (another run has
+them); nothing here overwrites a newer decision.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+
+import pandas as pd
+import sqlalchemy as sa
+
+from order_relay.errors import Refusal
+from order_relay.ledger.columns import among
+from order_relay.ledger.database import Transaction
+from order_relay.ledger.moving import Cause, change, lock, move
+from order_relay.ledger.states import State
+from order_relay.ledger.tables import refusal, submission
+from order_relay.ledger.texts import clean, dump, load
+from order_relay.ledger.values import Work
+from order_relay.ledger.works import WORK, works
+from order_relay.orders.exchange import Policies, RunContext
+from order_relay.orders.versions import VERSION_COLUMNS, Decision
+from order_relay.orders.versions import resolve as resolve_versions
+
+LOOK_AGAIN = timedelta(minutes=15)
+"""A waiting submission is judged again after this, also where the source does not offer it again."""
+
+_QUARANTINABLE = (State.RECEIVED, State.QUARANTINED, State.READY)
+
+
+def quarantine(tx: Transaction, ctx: RunContext, refused: Sequence[tuple[Work, Sequence[Refusal]]]) -> int:
+    """Quarantine submissions with every reason; how many were.
+
+    One that is quarantined already for the same reasons gets no event. Those that were moved since are skipped.
+    """
+    wanted = {work.id: (work.revision, list(reasons)) for work, reasons in refused if reasons}
+    rows = [
+        row for row in lock(tx, wanted, "refusals_hash")
+        if row.state in _QUARANTINABLE and row.revision == wanted[row.id][0]
+    ]
+    hashes = {row.id: _fingerprint(wanted[row.id][1]) for row in rows}
+    news = [row for row in rows if row.state != State.QUARANTINED or row.refusals_hash != hashes[row.id]]
+    each = {row.id: {"reason": wanted[row.id][1][0].code, "refusals_hash": hashes[row.id]} for row in news}
+    move(tx, news, State.QUARANTINED, Cause(ctx), each=each)
+    steps = {State.RECEIVED: 1, State.READY: 1, State.QUARANTINED: 2}
+    tx.many(refusal.insert(), [
+        {
+            "submission_id": row.id, "revision": row.revision + steps[State(row.state)], "position": n,
+            "code": clean(r.code, 100), "pointer": clean(r.pointer, 500), "message": clean(r.message, 1_000),
+        }
+        for row in news for n, r in enumerate(wanted[row.id][1])
+    ])
+    return len(rows)
+
+
+def _fingerprint(reasons: Iterable[Refusal]) -> str:
+    return hashlib.sha256(dump(sorted((r.code, r.pointer, r.message) for r in reasons)).encode()).hexdigest()
+
+
+def recover(tx: Transaction, ctx: RunContext, given: Sequence[Work]) -> list[Work]:
+    """Quarantined submissions that were judged again and found clean go back to ``received``; as they are then."""
+    revisions = {work.id: work.revision for work in given}
+    rows = [
+        row for row in lock(tx, revisions)
+        if row.state == State.QUARANTINED and row.revision == revisions[row.id]
+    ]
+    move(tx, rows, State.RECEIVED, Cause(ctx, "judged again and found clean"))
+    return works(tx, [row.id for row in rows])
+
+
+_VERSIONS = tuple(dict.fromkeys((*VERSION_COLUMNS, *WORK)))
+_SIBLINGS = sa.select(submission.c.id).where(
+    submission.c.pipeline == sa.bindparam("pipeline"), among(submission.c.lineage, "lineages")
+)
+
+
+def resolve(
+    tx: Transaction, ctx: RunContext, ids: Iterable[int], policies: Policies, limit: int | None
+) -> list[Work]:
+    """Resolve the lineages of received submissions; the winners that are to be transformed now.
+
+    All versions that the ledger ever saw of these lineages take part. ``limit`` counts lineages, the longest known
+    first; the submissions of the others stay ``received``.
+    """
+    lineages = list(dict.fromkeys(
+        row.lineage for row in works(tx, ids) if row.state == State.RECEIVED
+    ))[:limit]
+    family = tx.run(_SIBLINGS, {"pipeline": ctx.pipeline, "lineages": lineages}).scalars().all()
+    rows = {row.id: row for row in lock(tx, family, *[n for n in _VERSIONS if n not in ("id", "state")])}
+    if not rows:
+        return []
+    decided = resolve_versions(_version_frame(list(rows.values())), policies)
+    winners = _carry_out(tx, ctx, rows, decided)
+    return [work for work in works(tx, winners) if work.state == State.RECEIVED]
+
+
+def _version_frame(rows: list[Any]) -> pd.DataFrame:
+    columns: dict[str, Any] = {name: [getattr(row, name) for row in rows] for name in VERSION_COLUMNS}
+    columns["items"] = [tuple(load(text, [])) for text in columns["items"]]
+    columns["suffix"] = pd.Series(columns["suffix"], dtype=object)
+    return pd.DataFrame(columns)
+
+
+def _carry_out(tx: Transaction, ctx: RunContext, rows: dict[int, Any], decided: pd.DataFrame) -> list[int]:
+    """Write the decisions, in sets; the ids that go on."""
+    groups: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    lineages: dict[int, str] = {}
+    for number, decision, reason, lineage in decided[["id", "decision", "reason", "lineage"]].itertuples(
+        index=False, name=None
+    ):
+        row = rows[int(number)]
+        groups[decision, reason or ""].append(row)
+        if lineage != row.lineage:
+            lineages[row.id] = lineage
+    going: list[int] = []
+    for (decision, reason), group in groups.items():
+        cause = Cause(ctx, reason or decision, reason)
+        if decision in (Decision.WINNER, Decision.NEW_LINEAGE):
+            going += [row.id for row in group]
+            _let_go(tx, cause, group, lineages)
+        else:
+            _put(tx, cause, group, _TARGET[Decision(decision)], lineages)
+    return going
+
+
+_TARGET = {
+    Decision.SUPERSEDED: State.SUPERSEDED,
+    Decision.HELD: State.HELD,
+    Decision.WAITING: State.WAITING,
+    Decision.DISCARDED: State.DISCARDED,
+}
+
+
+def _let_go(tx: Transaction, cause: Cause, group: list[Any], lineages: dict[int, str]) -> None:
+    """Winners: received and ready ones stay where they are, others come back to ``received``."""
+    back = [row for row in group if row.state not in (State.RECEIVED, State.READY)]
+    renamed = [row for row in back if row.id in lineages]
+    move(tx, renamed, State.RECEIVED, cause, each={row.id: {"lineage": lineages[row.id]} for row in renamed})
+    move(tx, [row for row in back if row.id not in lineages], State.RECEIVED, cause)
+    stay = [row for row in group if row not in back and row.id in lineages]
+    change(tx, stay, {row.id: {"lineage": lineages[row.id]} for row in stay})
+
+
+def _put(tx: Transaction, cause: Cause, group: list[Any], state: State, lineages: dict[int, str]) -> None:
+    """The others: moved, unless they are there for the same reason already."""
+    due = {"due_at": tx.now + LOOK_AGAIN} if state is State.WAITING else {}
+    there = [row for row in group if row.state == state and (row.reason == cause.reason or state is State.SUPERSEDED)]
+    stay = [row for row in there if row.id in lineages]
+    change(tx, stay, {row.id: {"lineage": lineages[row.id]} for row in stay})
+    moving = [row for row in group if row not in there]
+    renamed = [row for row in moving if row.id in lineages]
+    move(tx, renamed, state, cause, due, each={row.id: {"lineage": lineages[row.id]} for row in renamed})
+    move(tx, [row for row in moving if row.id not in lineages], state, cause, due)

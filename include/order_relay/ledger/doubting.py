@@ -1,0 +1,201 @@
+"""Doubt: what is in doubt, what look-ups said about it, and when an absence counts.
+
+An order is sent again only after two valid absences. An absence is valid where the look-up was complete and had a
+positive control (the caller says so by calling it ``absent``), and it came later than the lease's end plus
+``quiet_s``: the destination's time-out and the time after which it shows what it stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from order_relay.ledger.columns import among
+from order_relay.ledger.database import Transaction
+from order_relay.ledger.editions import compare_offered
+from order_relay.ledger.moving import Cause, change, lock, move
+from order_relay.ledger.states import State
+from order_relay.ledger.tables import attempt, lookup, submission
+from order_relay.ledger.texts import clean
+from order_relay.ledger.values import Doubt, LookedUp
+from order_relay.orders.exchange import RunContext
+
+LEASE_EXPIRED = "lease_expired"
+FIRST_DISTANCE = timedelta(minutes=2)
+LONGEST_DISTANCE = timedelta(hours=6)
+_REFUSED = (400, 422)
+_ADOPT = (State.SENDING, State.IMPORTED)
+
+
+def distance(lookups: int) -> timedelta:
+    """How long to wait after so many look-ups: growing, from two minutes to six hours."""
+    return min(FIRST_DISTANCE * (1 << min(lookups, 12)), LONGEST_DISTANCE)
+
+
+def absence_counts(now: datetime, send_before: datetime | None, quiet_s: float) -> bool:
+    """Whether an absence found at ``now`` says anything about a request that may have started until ``send_before``."""
+    return send_before is not None and now > send_before + timedelta(seconds=quiet_s)
+
+
+def expire_leases(tx: Transaction, ctx: RunContext, timeout_s: float) -> int:
+    """What is ``sending`` although lease and time-out are over (its worker died) becomes in doubt; how many did."""
+    limit = tx.now - timedelta(seconds=timeout_s)
+    ids = tx.run(sa.select(submission.c.id).where(
+        submission.c.pipeline == ctx.pipeline, submission.c.state == State.SENDING, submission.c.send_before < limit
+    )).scalars().all()
+    rows = [row for row in lock(tx, ids, "send_before") if row.state == State.SENDING and row.send_before < limit]
+    cause = Cause(ctx, "lease and time-out are over without an outcome", LEASE_EXPIRED)
+    move(tx, rows, State.IN_DOUBT, cause, {"due_at": tx.now})
+    return len(rows)
+
+
+def due_lookups(tx: Transaction, name: str, now: datetime | None) -> list[int]:
+    """What is in doubt and due to be looked up, the longest due first; ``now`` defaults to the database's clock."""
+    return list(tx.run(sa.select(submission.c.id).where(
+        submission.c.pipeline == name, submission.c.state == State.IN_DOUBT, submission.c.due_at <= (now or tx.now)
+    ).order_by(submission.c.due_at, submission.c.id)).scalars())
+
+
+def in_doubt(tx: Transaction, ids: Iterable[int]) -> list[Doubt]:
+    """Those of ``ids`` that are in doubt, with what a look-up needs."""
+    query = sa.select(
+        submission.c.id, submission.c.revision, submission.c.destination_key, submission.c.attempt,
+        attempt.c.sent_at, submission.c.submitted_at, submission.c.absent_once_at, submission.c.send_before,
+        submission.c.order_number, submission.c.lookups, submission.c.reason,
+    ).join(attempt, sa.and_(
+        attempt.c.submission_id == submission.c.id, attempt.c.number == submission.c.attempt
+    )).where(among(submission.c.id, "ids"), submission.c.state == State.IN_DOUBT).order_by(submission.c.id)
+    return [Doubt(*tuple(row)) for row in tx.run(query, {"ids": list(ids)})]
+
+
+def record_lookups(
+    tx: Transaction, ctx: RunContext, results: Sequence[LookedUp], quiet_s: float
+) -> dict[int, str]:
+    """Record look-ups and draw their consequence; the states afterwards, by id.
+
+    ``found``: imported. Second valid ``absent`` of the same attempt: ready again; or rejected, where the last answer
+    was a refusal (400, 422) that could only not be believed before. Anything else stays in doubt and is due again at
+    ``next_at`` (default: growing distance). Results for another attempt, or for what is not in doubt any more, are
+    kept but change nothing.
+    """
+    given = {result.id: result for result in results}
+    rows = lock(tx, given, "attempt", "send_before", "absent_once_at", "lookups", "offered")
+    states = {row.id: str(row.state) for row in rows}
+    log: list[dict[str, Any]] = []
+    for row in rows:
+        result = given[row.id]
+        open_now = row.state == State.IN_DOUBT and row.attempt == result.attempt
+        counted = open_now and _counts(tx.now, row, result, quiet_s)
+        log.append(_log_row(tx, ctx, result, counted))
+        if open_now:
+            states[row.id] = _conclude(tx, ctx, row, result, counted)
+    tx.many(lookup.insert(), log)
+    changed = [row.id for row in rows if row.offered and states[row.id] != row.state]
+    if changed:
+        compare_offered(tx, Cause(ctx), changed)
+    return states
+
+
+def _counts(now: datetime, row: Any, result: LookedUp, quiet_s: float) -> bool:
+    if result.finding.kind == "found":
+        return bool(result.finding.oms_id)
+    if result.finding.kind != "absent" or not absence_counts(now, row.send_before, quiet_s):
+        return False
+    return row.absent_once_at is None or now > row.absent_once_at
+
+
+def _log_row(tx: Transaction, ctx: RunContext, result: LookedUp, counted: bool) -> dict[str, Any]:
+    return {
+        "submission_id": result.id, "attempt": result.attempt, "at": tx.now, "finding": result.finding.kind,
+        "counted": counted, "method": clean(result.method, 100), "oms_id": clean(result.finding.oms_id, 200) or None,
+        "run": ctx.run, "who": ctx.who, "why": clean(result.why, 500),
+    }
+
+
+def _conclude(tx: Transaction, ctx: RunContext, row: Any, result: LookedUp, counted: bool) -> str:
+    if counted and result.finding.kind == "found":
+        values = {"oms_id": clean(result.finding.oms_id, 200), "imported_at": tx.now}
+        move(tx, [row], State.IMPORTED, Cause(ctx, f"found by look-up ({clean(result.method, 100)})"), values)
+        return State.IMPORTED
+    if counted and row.absent_once_at is not None:
+        return _absent_twice(tx, ctx, row)
+    change(tx, [row], {row.id: {
+        "lookups": row.lookups + 1,
+        "absent_once_at": tx.now if counted else row.absent_once_at,
+        "due_at": result.next_at or tx.now + distance(row.lookups),
+    }})
+    return State.IN_DOUBT
+
+
+def _absent_twice(tx: Transaction, ctx: RunContext, row: Any) -> str:
+    last = tx.run(sa.select(attempt.c.status).where(
+        attempt.c.submission_id == row.id, attempt.c.number == row.attempt
+    )).scalar()
+    if last in _REFUSED:
+        reason = f"http_{last}"
+        move(tx, [row], State.REJECTED, Cause(ctx, "refused, and found absent twice", reason))
+        return State.REJECTED
+    move(tx, [row], State.READY, Cause(ctx, "found absent twice"))
+    return State.READY
+
+
+def known_imported(
+    tx: Transaction, destination: str, exclude: Iterable[str], near: datetime | None
+) -> tuple[str, str, datetime] | None:
+    """An order known to be imported, as a positive control: external id, OMS id, when it was imported.
+
+    ``exclude`` are external ids that will not do. Without ``near`` it is the newest that had an hour to become visible,
+    or the oldest of all; with ``near`` the newest until that time.
+    """
+    base = (
+        sa.select(submission.c.destination_key, submission.c.oms_id, submission.c.imported_at)
+        .where(
+            submission.c.destination == destination, submission.c.state == State.IMPORTED,
+            submission.c.destination_key.is_not(None), sa.not_(among(submission.c.destination_key, "keys")),
+        )
+        .limit(1)
+    )
+    until = near or tx.now - timedelta(hours=1)
+    keys = {"keys": list(exclude)}
+    newest = base.where(submission.c.imported_at <= until).order_by(submission.c.imported_at.desc())
+    found = tx.run(newest, keys).one_or_none() or tx.run(base.order_by(submission.c.imported_at), keys).one_or_none()
+    return (found.destination_key, found.oms_id, found.imported_at) if found else None
+
+
+def unproven(tx: Transaction, name: str) -> list[int]:
+    """Ready submissions that must be looked up before their first POST: the ledger has a past that it does not know."""
+    return list(tx.run(sa.select(submission.c.id).where(
+        submission.c.pipeline == name, submission.c.state == State.READY, submission.c.proven.is_(False)
+    ).order_by(submission.c.id)).scalars())
+
+
+def mark_proven(tx: Transaction, ids: Iterable[int]) -> None:
+    """These were looked up and are not at the destination: they may be sent."""
+    tx.run(
+        submission.update().where(among(submission.c.id, "ids")).values(proven=True), {"ids": list(ids)}
+    )
+
+
+def mark_found(tx: Transaction, ctx: RunContext, found: Mapping[int, str], method: str) -> list[int]:
+    """Ready submissions that were found at the destination before their first POST are imported; their ids.
+
+    They pass through ``sending`` within the one transaction, since that is the only way to ``imported``, and where the
+    lineage index stands guard. One whose lineage is at the destination under another version is left alone.
+    """
+    done: list[int] = []
+    for row in lock(tx, found, "offered"):
+        oms_id = clean(found[row.id], 200)
+        if row.state != State.READY or not oms_id:
+            continue
+        values = {"oms_id": oms_id, "imported_at": tx.now, "proven": True}
+        try:
+            with tx.conn.begin_nested():
+                cause = Cause(ctx, f"found at the destination before its first POST ({clean(method, 100)})")
+                move(tx, [row], State.IMPORTED, cause, values, way=_ADOPT)
+        except sa.exc.IntegrityError:
+            continue
+        done.append(row.id)
+    return done

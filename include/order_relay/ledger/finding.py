@@ -1,0 +1,112 @@
+"""Looking into the ledger, for people: one order's whole life, and the lists of what waits for them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from order_relay.ledger.columns import among
+from order_relay.ledger.database import Transaction
+from order_relay.ledger.states import State
+from order_relay.ledger.tables import attempt, event, lookup, refusal, submission
+from order_relay.ledger.texts import load
+
+MOST = 1_000  # submissions in one answer to ``find``
+
+_PARTS: tuple[tuple[str, sa.Table, str], ...] = (
+    ("events", event, "id"), ("attempts", attempt, "number"), ("refusals", refusal, "position"),
+    ("lookups", lookup, "id"),
+)
+
+
+def find(tx: Transaction, word: str) -> list[dict[str, Any]]:
+    """The whole lives of the submissions that ``word`` names exactly, with everything that the ledger knows.
+
+    ``word`` is an order number (with or without its version suffix), source id, uuid, OMS id, external id or customer
+    PO. Holds customers' data (answers, customer PO): for the screen of the person who asked, not for logs.
+    """
+    columns = [submission.c[name] for name in (
+        "order_number", "base_number", "source_id", "oms_id", "destination_key", "customer_po"
+    )]
+    rows = tx.run(
+        sa.select(submission)
+        .where(sa.or_(*[c == word for c in columns], submission.c.lineage.in_([word, word.upper()])))
+        .order_by(submission.c.pipeline, submission.c.lineage, submission.c.version, submission.c.edition)
+        .limit(MOST)
+    ).mappings().all()
+    lives = [{**row, "items": load(row["items"], []), "notes": load(row["notes"], [])} for row in rows]
+    ids = [life["id"] for life in lives]
+    for name, table, order in _PARTS:
+        parts = _parts(tx, table, order, ids)
+        for life in lives:
+            life[name] = parts[life["id"]]
+    return lives
+
+
+def _parts(tx: Transaction, table: sa.Table, order: str, ids: Iterable[int]) -> dict[int, list[dict[str, Any]]]:
+    grouped: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    query = sa.select(table).where(among(table.c.submission_id, "ids")).order_by(table.c.submission_id)
+    if table is refusal:
+        query = query.order_by(table.c.revision)
+    for row in tx.run(query.order_by(table.c[order]), {"ids": list(ids)}).mappings():
+        grouped[row["submission_id"]].append(dict(row))
+    return grouped
+
+
+_LISTED = [submission.c[name] for name in (
+    "id", "revision", "pipeline", "order_number", "source_id", "edition", "version", "lineage", "state", "reason",
+    "changed_at", "due_at", "batch_id", "destination_key", "attempt", "lookups", "absent_once_at",
+)]
+
+
+def held(tx: Transaction) -> list[dict[str, Any]]:
+    """What waits for a person's decision, lineage by lineage."""
+    query = sa.select(*_LISTED).where(submission.c.state == State.HELD).order_by(
+        submission.c.pipeline, submission.c.lineage, submission.c.version, submission.c.edition
+    )
+    return [dict(row) for row in tx.run(query).mappings()]
+
+
+def doubt(tx: Transaction) -> list[dict[str, Any]]:
+    """What is in doubt, the longest first, with when it was sent and when it is looked up next."""
+    query = sa.select(*_LISTED, attempt.c.sent_at).join(attempt, sa.and_(
+        attempt.c.submission_id == submission.c.id, attempt.c.number == submission.c.attempt
+    )).where(submission.c.state == State.IN_DOUBT).order_by(attempt.c.sent_at)
+    return [dict(row) for row in tx.run(query).mappings()]
+
+
+def quarantined(
+    tx: Transaction, code: str | None, numbers: Iterable[str] | None, since: datetime | None
+) -> list[dict[str, Any]]:
+    """Quarantined and rejected submissions, one row for each reason; narrowed by reason code, order numbers, time.
+
+    For a rejected one ``code`` is what the destination said (such as ``http_400``).
+    """
+    newest = (
+        sa.select(refusal.c.submission_id, sa.func.max(refusal.c.revision).label("revision"))
+        .group_by(refusal.c.submission_id).subquery()
+    )
+    source = submission.outerjoin(newest, sa.and_(
+        newest.c.submission_id == submission.c.id, submission.c.state == State.QUARANTINED
+    )).outerjoin(refusal, sa.and_(
+        refusal.c.submission_id == submission.c.id, refusal.c.revision == newest.c.revision
+    ))
+    shown = sa.func.coalesce(refusal.c.code, submission.c.reason)
+    where: list[sa.ColumnElement[bool]] = [submission.c.state.in_([State.QUARANTINED, State.REJECTED])]
+    if code is not None:
+        where.append(shown == code)
+    if since is not None:
+        where.append(submission.c.changed_at >= since)
+    keys: dict[str, Any] = {}
+    if numbers is not None:
+        where.append(among(submission.c.order_number, "numbers"))
+        keys["numbers"] = list(numbers)
+    query = sa.select(
+        *_LISTED, shown.label("code"), sa.func.coalesce(refusal.c.pointer, "").label("pointer"),
+        sa.func.coalesce(refusal.c.message, "").label("message"),
+    ).select_from(source).where(*where).order_by(submission.c.id, refusal.c.position)
+    return [dict(row) for row in tx.run(query, keys).mappings()]

@@ -1,0 +1,98 @@
+"""From a valid payload to ``ready``: one destination key per destination, whoever else wants it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from order_relay.ledger.columns import among
+from order_relay.ledger.database import Transaction
+from order_relay.ledger.moving import Cause, lock, move
+from order_relay.ledger.running import require_pipeline
+from order_relay.ledger.states import State
+from order_relay.ledger.tables import submission
+from order_relay.ledger.texts import clean, dump
+from order_relay.ledger.values import Ready
+from order_relay.orders.exchange import RunContext
+
+KEY_TAKEN = "destination_key_taken"
+
+_HOLDERS = sa.select(submission.c.id, submission.c.destination_key).where(
+    submission.c.destination == sa.bindparam("destination"), among(submission.c.destination_key, "keys")
+)
+
+
+def make_ready(tx: Transaction, ctx: RunContext, given: Sequence[Ready]) -> tuple[list[int], list[int]]:
+    """Store what was made of received submissions and make them ``ready``; the ids that are, and those held.
+
+    A destination key that another submission has, or that two of ``given`` want, holds all claimants that were not
+    sent yet: one of them may be the other's double. Submissions that were moved since are skipped: another run has
+    them.
+    """
+    destination = require_pipeline(tx, ctx.pipeline).destination_account
+    offered = {ready.id: ready for ready in given}
+    rows = [
+        row for row in lock(tx, offered)
+        if row.state == State.RECEIVED and row.revision == offered[row.id].revision
+    ]
+    conflicts = _conflicts(tx, destination, [offered[row.id] for row in rows])
+    cause = Cause(ctx, KEY_TAKEN, KEY_TAKEN)
+    held = [row for row in rows if offered[row.id].destination_key in conflicts]
+    move(tx, held, State.HELD, cause)
+    good = [row for row in rows if offered[row.id].destination_key not in conflicts]
+    late = _store(tx, ctx, good, {row.id: _columns(offered[row.id], destination) for row in good})
+    move(tx, late, State.HELD, cause)
+    refused = {row.id for row in (*held, *late)}
+    _hold_holders(tx, cause, [number for numbers in conflicts.values() for number in numbers if number not in offered])
+    return [row.id for row in rows if row.id not in refused], [row.id for row in rows if row.id in refused]
+
+
+def _conflicts(tx: Transaction, destination: str, given: Sequence[Ready]) -> dict[str, list[int]]:
+    """Keys wanted twice or held by another submission, with the ids that hold them."""
+    own = {ready.id: ready.destination_key for ready in given}
+    conflicts: dict[str, list[int]] = {key: [] for key, n in Counter(own.values()).items() if n > 1}
+    for row in tx.run(_HOLDERS, {"destination": destination, "keys": sorted(set(own.values()))}):
+        if own.get(row.id) != row.destination_key:
+            conflicts.setdefault(row.destination_key, []).append(row.id)
+    return conflicts
+
+
+def _hold_holders(tx: Transaction, cause: Cause, ids: Sequence[int]) -> None:
+    """Holders of a wanted key that were never sent are held as well."""
+    if ids:
+        rows = [row for row in lock(tx, ids, "attempt") if row.state == State.READY and row.attempt == 0]
+        move(tx, rows, State.HELD, cause)
+
+
+def _columns(ready: Ready, destination: str) -> dict[str, Any]:
+    return {
+        "destination": destination,
+        "destination_key": ready.destination_key,
+        "payload_name": ready.payload_name,
+        "payload_row": ready.payload_row,
+        "fingerprint": ready.fingerprint,
+        "transform_fingerprint": ready.transform_fingerprint,
+        "total_minor": ready.total_minor,
+        "currency": ready.currency,
+        "notes": dump([clean(note, 300) for note in ready.notes]),
+        "submitted_at": ready.submitted_at,
+    }
+
+
+def _store(tx: Transaction, ctx: RunContext, rows: list[Any], each: dict[int, dict[str, Any]]) -> list[Any]:
+    """Make rows ready; gives back those whose key somebody took at the same moment (the unique index refused)."""
+    if not rows:
+        return []
+    cause = Cause(ctx, "payload made and valid")
+    try:
+        with tx.conn.begin_nested():
+            move(tx, rows, State.READY, cause, each=each)
+    except IntegrityError:
+        if len(rows) == 1:
+            return rows
+        return [late for row in rows for late in _store(tx, ctx, [row], each)]
+    return []

@@ -1,0 +1,231 @@
+"""Taking in a closed batch: the redelivery table, in one transaction.
+
+What each offer means is decided by ``orders.redelivery.decide`` (pure); this module reads what the ledger knows, and
+writes what was decided. The pipeline's row is locked meanwhile, so that two batches of one pipeline follow each other.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import sqlalchemy as sa
+
+from order_relay.ledger.columns import among
+from order_relay.ledger.database import Transaction
+from order_relay.ledger.editions import content_of, insert_new, new_edition
+from order_relay.ledger.moving import Cause, change, lock, move
+from order_relay.ledger.running import require_pipeline
+from order_relay.ledger.states import State
+from order_relay.ledger.tables import batch, pipeline, submission
+from order_relay.ledger.texts import dump, load
+from order_relay.ledger.values import BatchInfo
+from order_relay.orders.exchange import RunContext
+from order_relay.orders.redelivery import KNOWN_COLUMNS, Action, decide
+
+Pairs = Sequence[tuple[Any, dict[str, Any] | None]]
+"""The newest edition that the ledger has of a source id (or none), and the content offered now (or none)."""
+
+_NEEDED = (
+    "source_id", "edition", "content_hash", "lineage", "order_number", "transform_fingerprint", "reason", "ack",
+    "offered",
+)
+_MAY_BE_HELD = (
+    State.RECEIVED, State.WAITING, State.READY, State.SUPERSEDED, State.QUARANTINED, State.REJECTED,
+)
+
+
+def receive(
+    tx: Transaction, ctx: RunContext, info: BatchInfo, offers: pd.DataFrame, transform_fingerprint: str
+) -> dict[str, int]:
+    """Take in one batch; counts by action. A batch that was taken in before (a retry) changes nothing.
+
+    Only a ``complete`` batch may confirm acknowledgements by absence, and end a start with a past.
+    """
+    bound = require_pipeline(tx, ctx.pipeline, lock=True)
+    before = tx.run(sa.select(batch.c.counts).where(
+        batch.c.pipeline == ctx.pipeline, batch.c.batch_id == info.batch_id
+    )).scalar()
+    if before is not None:
+        return dict(load(before))
+    wake_waiting(tx, ctx)
+    known = _known(tx, ctx.pipeline, offers)
+    decided = decide(offers, _known_frame(known), transform_fingerprint)
+    _Receiver(tx, ctx, info, bound).apply(offers, known, decided)
+    if info.complete:
+        _confirm_absent(tx, ctx.pipeline, info, offers)
+        tx.run(pipeline.update().where(pipeline.c.name == ctx.pipeline), {"unproven": False})
+    counts = {str(k): int(n) for k, n in Counter(decided["action"]).items()}
+    tx.run(batch.insert(), {
+        "pipeline": ctx.pipeline, "batch_id": info.batch_id, "manifest_name": info.manifest_name,
+        "records": info.records, "complete": info.complete, "fetched_at": info.fetched_at, "received_at": tx.now,
+        "run": ctx.run, "counts": dump(counts),
+    })
+    return counts
+
+
+def wake_waiting(tx: Transaction, ctx: RunContext) -> int:
+    """Waiting submissions whose time to look again has come go back to ``received``."""
+    ids = tx.run(sa.select(submission.c.id).where(
+        submission.c.pipeline == ctx.pipeline, submission.c.state == State.WAITING, submission.c.due_at <= tx.now
+    )).scalars().all()
+    rows = [row for row in lock(tx, ids) if row.state == State.WAITING]
+    move(tx, rows, State.RECEIVED, Cause(ctx, "time to look again"))
+    return len(rows)
+
+
+def _known(tx: Transaction, name: str, offers: pd.DataFrame) -> list[Any]:
+    """All submissions that share a source id or an order number with an offer, locked."""
+    ids: set[int] = set()
+    for column in ("source_id", "order_number"):
+        keys = [key for key in offers[column].tolist() if key]
+        query = sa.select(submission.c.id).where(
+            submission.c.pipeline == name, among(submission.c[column], "keys")
+        )
+        ids.update(tx.run(query, {"keys": keys}).scalars())
+    return lock(tx, ids, *_NEEDED) if ids else []
+
+
+def _known_frame(known: Sequence[Any]) -> pd.DataFrame:
+    return pd.DataFrame([[getattr(row, name) for name in KNOWN_COLUMNS] for row in known], columns=list(KNOWN_COLUMNS))
+
+
+class _Receiver:
+    """Writes the decisions about one batch."""
+
+    def __init__(self, tx: Transaction, ctx: RunContext, info: BatchInfo, bound: Any) -> None:
+        self.tx, self.ctx, self.info, self.bound = tx, ctx, info, bound
+        self.offers: list[dict[str, Any]] = []
+        self.latest: dict[str, Any] = {}
+
+    def apply(self, offers: pd.DataFrame, known: Sequence[Any], decided: pd.DataFrame) -> None:
+        """Carry out every decision, in sets of the same action and reason."""
+        self.offers = [{str(k): v for k, v in offer.items()} for offer in offers.to_dict("records")]
+        self.latest = {row.source_id: row for row in sorted(known, key=lambda r: r.edition)}
+        groups: dict[tuple[str, str], list[tuple[Any, dict[str, Any] | None]]] = defaultdict(list)
+        for source_id, action, reason, offer in decided[["source_id", "action", "reason", "offer"]].itertuples(
+            index=False, name=None
+        ):
+            content = self._content(self.offers[int(offer)]) if offer >= 0 else None
+            groups[action, reason].append((self.latest.get(source_id), content))
+        self._touch()
+        for (action, reason), pairs in groups.items():
+            self._DO[Action(action)](self, pairs, reason)
+
+    def _content(self, offer: Mapping[str, Any]) -> dict[str, Any]:
+        return content_of(offer, self.info.batch_id)
+
+    def _touch(self) -> None:
+        """Every known order that is offered again: note it, and an acknowledgement that did not take is due again."""
+        offered = {offer["source_id"] for offer in self.offers}
+        rows = [row for row in self.latest.values() if row.source_id in offered]
+        self.tx.many(_TOUCH, [{"b_id": row.id, "last_offered_at": self.info.fetched_at} for row in rows])
+        self.tx.many(_ACK_AGAIN, [{"b_id": row.id} for row in rows if row.ack in ("sent", "confirmed")])
+
+    def _insert(self, pairs: Pairs, reason: str) -> None:
+        self._insert_as(pairs, State.RECEIVED, "")
+
+    def _insert_as(self, pairs: Pairs, state: State, reason: str) -> None:
+        rows = [{**content, "edition": 1} for _, content in pairs if content is not None]
+        self._new(rows, Cause(self.ctx, reason or "offered", reason), state)
+
+    def _new(self, rows: list[dict[str, Any]], cause: Cause, state: State) -> None:
+        insert_new(self.tx, cause, self.bound, rows, state=state, offered_at=self.info.fetched_at)
+
+    def _refresh(self, pairs: Pairs, reason: str) -> None:
+        """Same content: only its place is newer, which is nobody's decision, so the revision stays."""
+        self.tx.many(_PLACE, [
+            {"b_id": row.id, **{name: content[name] for name in ("batch_id", "part", "row")}}
+            for row, content in pairs if content is not None
+        ])
+
+    def _replace(self, pairs: Pairs, reason: str) -> None:
+        rows = [row for row, content in pairs if content is not None]
+        change(self.tx, rows, _contents(pairs))
+
+    def _judge_in_place(self, pairs: Pairs, reason: str) -> None:
+        same = [(row, c) for row, c in pairs if c is not None and c["content_hash"] == row.content_hash]
+        changed = [(row, c) for row, c in pairs if c is not None and c["content_hash"] != row.content_hash]
+        self._refresh(same, reason)
+        self._replace(changed, reason)
+
+    def _rejudge(self, pairs: Pairs, reason: str) -> None:
+        rows = [row for row, _ in pairs]
+        move(self.tx, rows, State.RECEIVED, Cause(self.ctx, reason or "offered again"), each=_contents(pairs))
+
+    def _nothing(self, pairs: Pairs, reason: str) -> None:
+        """Nothing, but to forget a changed content that the source has taken back."""
+        self.tx.many(_REMEMBER, [{"b_id": row.id, "offered": None} for row, _ in pairs if row and row.offered])
+
+    def _remember(self, pairs: Pairs, reason: str) -> None:
+        self.tx.many(_REMEMBER, [
+            {"b_id": row.id, "offered": dump(content)}
+            for row, content in pairs if content is not None
+        ])
+
+    def _acknowledge(self, pairs: Pairs, reason: str) -> None:
+        """``_touch`` made it due; whether it may be acknowledged is for ``acknowledging`` to say."""
+
+    def _hold_edition(self, pairs: Pairs, reason: str) -> None:
+        rows = [new_edition(row, content) for row, content in pairs if content is not None]
+        self._new(rows, Cause(self.ctx, reason, reason), State.HELD)
+
+    def _hold(self, pairs: Pairs, reason: str) -> None:
+        cause = Cause(self.ctx, reason, reason)
+        self._insert_as([(row, content) for row, content in pairs if row is None], State.HELD, reason)
+        old = [(row, content) for row, content in pairs if row is not None and row.state in _MAY_BE_HELD]
+        kept = [row for row, content in old if content is None]
+        move(self.tx, kept, State.HELD, cause)
+        changed = [(row, content) for row, content in old if content is not None]
+        move(self.tx, [row for row, _ in changed], State.HELD, cause, each=_contents(changed))
+        self._replace([(r, c) for r, c in pairs if r is not None and c and r.state == State.HELD
+                       and c["content_hash"] != r.content_hash], reason)
+
+    _DO = {  # noqa: RUF012 - a table of methods
+        Action.INSERT: _insert,
+        Action.REFRESH: _refresh,
+        Action.REPLACE: _replace,
+        Action.REJUDGE: _rejudge,
+        Action.JUDGE_IN_PLACE: _judge_in_place,
+        Action.NOTHING: _nothing,
+        Action.REMEMBER: _remember,
+        Action.ACKNOWLEDGE: _acknowledge,
+        Action.HOLD_EDITION: _hold_edition,
+        Action.REFRESH_REVIEW: _replace,
+        Action.HOLD: _hold,
+    }
+
+
+def _contents(pairs: Pairs) -> dict[int, dict[str, Any]]:
+    """New content by id. The lineage stays as the ledger has it: it may have been decided by a person."""
+    return {
+        row.id: {name: value for name, value in content.items() if name not in ("lineage", "source_id")}
+        for row, content in pairs if content is not None
+    }
+
+
+def _confirm_absent(tx: Transaction, name: str, info: BatchInfo, offers: pd.DataFrame) -> None:
+    """An acknowledgement that got no answer counts as confirmed once the order is absent from a later, whole answer."""
+    sent = tx.run(
+        sa.select(submission.c.id, submission.c.source_id, submission.c.order_number).where(
+            submission.c.pipeline == name, sa.text("ack IN ('due', 'sent', 'refused')"),
+            submission.c.ack == "sent", submission.c.ack_at <= info.fetched_at,
+        )
+    ).all()
+    ids, numbers = set(offers["source_id"]), set(offers["order_number"])
+    gone = [row.id for row in sent if row.source_id not in ids and row.order_number not in numbers]
+    tx.many(_CONFIRM, [{"b_id": number, "ack_at": tx.now} for number in gone])
+
+
+_BY_ID = submission.c.id == sa.bindparam("b_id")
+_TOUCH = submission.update().where(_BY_ID).values(last_offered_at=sa.bindparam("last_offered_at"))
+_ACK_AGAIN = submission.update().where(_BY_ID).values(ack="due")
+_REMEMBER = submission.update().where(_BY_ID).values(offered=sa.bindparam("offered"))
+_PLACE = submission.update().where(_BY_ID).values(
+    batch_id=sa.bindparam("batch_id"), part=sa.bindparam("part"), row=sa.bindparam("row")
+)
+_CONFIRM = submission.update().where(_BY_ID, submission.c.ack == "sent").values(
+    ack="confirmed", ack_at=sa.bindparam("ack_at"), ack_message="absent from the next complete answer"
+)

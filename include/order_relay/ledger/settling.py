@@ -1,0 +1,154 @@
+"""Outcomes: what became of an attempt, committed under the attempt's number."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from order_relay.ledger.claiming import NOT_STORED
+from order_relay.ledger.columns import among
+from order_relay.ledger.database import Transaction
+from order_relay.ledger.editions import compare_offered
+from order_relay.ledger.moving import Cause, lock, move
+from order_relay.ledger.states import State
+from order_relay.ledger.tables import attempt
+from order_relay.ledger.texts import MAX_BODY, clean
+from order_relay.ledger.values import Settled
+from order_relay.orders.exchange import Answer, Outcome, RunContext
+
+_TARGET = {
+    Outcome.IMPORTED: State.IMPORTED,
+    Outcome.REJECTED: State.REJECTED,
+    Outcome.IN_DOUBT: State.IN_DOUBT,
+    Outcome.NOT_SENT: State.READY,
+    Outcome.THROTTLED: State.READY,
+    Outcome.WRONG_SETUP: State.READY,
+}
+_UNDER_WAY = (State.SENDING, State.IN_DOUBT)
+_ADOPT = (State.SENDING, State.IMPORTED)
+
+_RECORD = (
+    attempt.update()
+    .where(
+        attempt.c.submission_id == sa.bindparam("b_id"), attempt.c.number == sa.bindparam("b_number"),
+        sa.or_(attempt.c.settled_at.is_(None), attempt.c.outcome == Outcome.IN_DOUBT),
+    )
+    .values({name: sa.bindparam(name) for name in (
+        "settled_at", "outcome", "status", "code", "message", "body", "oms_id",
+    )})
+)
+_EARLIER = sa.select(attempt.c.submission_id, attempt.c.number).where(
+    among(attempt.c.submission_id, "ids"), attempt.c.outcome.not_in([str(o) for o in NOT_STORED])
+)
+
+
+def settle(tx: Transaction, ctx: RunContext, results: Sequence[Settled]) -> list[int]:
+    """Commit outcomes, all in one transaction; the ids whose outcome was refused (stale).
+
+    An outcome counts only for the attempt that is under way or in doubt. One that comes late, for an attempt that was
+    given up as in doubt, still counts: it is the truth about it. An import that is told after the order was taken for
+    absent makes it imported, unless a new attempt began; whatever is refused still stands on its attempt, so that the
+    law finds a double. Settling the same outcome again changes nothing.
+    """
+    given = {result.id: result for result in results}
+    rows = lock(tx, given, "attempt", "oms_id", "offered")
+    doubtful = _doubtful(tx, rows, given)
+    _record(tx, results)
+    groups: dict[tuple[State, bool], list[Any]] = defaultdict(list)
+    refused = [number for number in given if number not in {row.id for row in rows}]
+    for row in rows:
+        target = _target(row, given[row.id], row.id in doubtful)
+        if target is None:
+            if not _is_settled_so(row, given[row.id]):
+                refused.append(row.id)
+        elif target is not row.state:
+            groups[target, row.state == State.READY].append(row)
+    for (target, late), group in groups.items():
+        _move(tx, ctx, target, group, given, late=late)
+    changed = [row.id for row in rows if row.offered]
+    if changed:
+        compare_offered(tx, Cause(ctx), changed)
+    return refused
+
+
+def _target(row: Any, result: Settled, doubtful: bool) -> State | None:
+    """Where an outcome takes a row; ``None`` where it is not its business any more."""
+    if result.attempt != row.attempt:
+        return None
+    target = _TARGET[result.answer.outcome]
+    if target is State.IMPORTED and not result.answer.oms_id:
+        target = State.IN_DOUBT
+    if target is State.REJECTED and doubtful:
+        target = State.IN_DOUBT
+    if row.state in _UNDER_WAY:
+        return target
+    return target if row.state == State.READY and target is State.IMPORTED else None
+
+
+def _is_settled_so(row: Any, result: Settled) -> bool:
+    """Whether exactly this was settled before: a commit whose answer got lost, tried again."""
+    if result.attempt != row.attempt or row.state != _TARGET[result.answer.outcome]:
+        return False
+    return bool(row.state != State.IMPORTED or row.oms_id == result.answer.oms_id)
+
+
+def _doubtful(tx: Transaction, rows: Iterable[Any], given: dict[int, Settled]) -> set[int]:
+    """Refused orders of which an earlier attempt may have been stored: their refusal may mean "exists already"."""
+    asked = {
+        row.id: row.attempt for row in rows
+        if row.attempt > 1 and given[row.id].answer.outcome is Outcome.REJECTED
+    }
+    if not asked:
+        return set()
+    earlier = tx.run(_EARLIER, {"ids": list(asked)})
+    return {row.submission_id for row in earlier if row.number < asked[row.submission_id]}
+
+
+def _record(tx: Transaction, results: Sequence[Settled]) -> None:
+    """Keep every answer on its attempt, also one that is refused."""
+    tx.many(_RECORD, [
+        {
+            "b_id": r.id, "b_number": r.attempt, "settled_at": tx.now, "outcome": r.answer.outcome,
+            "status": r.answer.status, "code": clean(r.answer.code, 100), "message": clean(r.answer.message, 1_000),
+            "body": clean(r.answer.body, MAX_BODY), "oms_id": clean(r.answer.oms_id, 200) or None,
+        }
+        for r in results
+    ])
+
+
+def _move(
+    tx: Transaction, ctx: RunContext, target: State, rows: list[Any], given: dict[int, Settled], *, late: bool
+) -> None:
+    answers = {row.id: given[row.id].answer for row in rows}
+    if target is State.IMPORTED:
+        each = {number: {"oms_id": clean(a.oms_id, 200), "reason": ""} for number, a in answers.items()}
+        why = "told late: the answer of an attempt that was taken for lost" if late else "the destination has it"
+        move(tx, rows, target, Cause(ctx, why), {"imported_at": tx.now}, each=each, way=_ADOPT if late else None)
+        return
+    due = {"due_at": tx.now} if target is State.IN_DOUBT else {}
+    for reason, group in _by_reason(rows, answers).items():
+        move(tx, group, target, Cause(ctx, reason, reason), due)
+
+
+def _by_reason(rows: list[Any], answers: dict[int, Answer]) -> dict[str, list[Any]]:
+    groups: dict[str, list[Any]] = defaultdict(list)
+    for row in rows:
+        groups[reason_of(answers[row.id])].append(row)
+    return groups
+
+
+def reason_of(answer: Answer) -> str:
+    """A stable code for what the destination said: its own code, or the status, or the kind of failure."""
+    if answer.status:
+        return clean(f"http_{answer.status}_{answer.code}" if answer.code else f"http_{answer.status}", 120)
+    return clean(answer.code or str(answer.outcome), 120)
+
+
+def put_back(tx: Transaction, ctx: RunContext, ids: Iterable[int], why: str) -> int:
+    """Rejected submissions go back to ``received``: the set-up was wrong, not they. How many did."""
+    rows = [row for row in lock(tx, ids) if row.state == State.REJECTED]
+    move(tx, rows, State.RECEIVED, Cause(ctx, why))
+    return len(rows)

@@ -1,0 +1,24 @@
+"""Texts that a database column can hold, and small JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+MAX_BODY = 16_000  # bytes of an answer that an attempt keeps
+
+
+def clean(text: str, limit: int = 2_000) -> str:
+    """``text`` without what a text column refuses (NUL, lone surrogates), at most ``limit`` bytes of UTF-8."""
+    data = text.replace("\x00", "\ufffd").encode("utf-8", "replace")
+    return data[:limit].decode("utf-8", "ignore")
+
+
+def dump(value: Any) -> str:
+    """Compact JSON text of plain values."""
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":"), default=str)
+
+
+def load(text: str | None, default: Any = None) -> Any:
+    """The value of JSON text; ``default`` where there is none."""
+    return json.loads(text) if text else default

@@ -1,0 +1,160 @@
+"""What the ledger takes and gives: plain values, no behaviour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from order_relay.orders.exchange import Answer
+
+
+@dataclass(frozen=True, slots=True)
+class BatchInfo:
+    """One closed batch. ``complete``: the source's whole answer (not a selection of order ids)."""
+
+    batch_id: str
+    manifest_name: str
+    records: int
+    fetched_at: datetime
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A submission to judge, and where its raw order lies in the archive."""
+
+    id: int
+    revision: int
+    state: str
+    source_id: str
+    batch_id: str
+    part: int
+    row: int
+    problem: str = ""
+    lineage: str = ""
+    order_number: str = ""
+    edition: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A payload that was made for a submission and found valid.
+
+    ``revision`` is the one whose content was used. ``submitted_at`` is when the customer submitted the order, where
+    the source tells it: look-ups by date window need it.
+    """
+
+    id: int
+    revision: int
+    destination_key: str
+    payload_name: str
+    payload_row: int
+    fingerprint: str
+    transform_fingerprint: str
+    total_minor: int
+    currency: str
+    notes: tuple[str, ...] | list[str] = ()
+    submitted_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sendable:
+    """A ready submission, its payload, and how many attempts were made before."""
+
+    id: int
+    revision: int
+    destination_key: str
+    payload_name: str
+    payload_row: int
+    fingerprint: str
+    attempts: int
+    lineage: str
+    order_number: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The committed intent to send. No request may start after ``send_before`` (the database's clock, UTC).
+
+    ``may_be_stored``: an earlier attempt may have left the order at the destination, so that a refusal of this one
+    proves nothing.
+    """
+
+    id: int
+    attempt: int
+    revision: int
+    send_before: datetime
+    may_be_stored: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of one attempt."""
+
+    id: int
+    attempt: int
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A submission in doubt and what a look-up needs to know about it."""
+
+    id: int
+    revision: int
+    destination_key: str
+    attempt: int
+    sent_at: datetime
+    submitted_at: datetime | None
+    absent_once_at: datetime | None
+    send_before: datetime | None = None
+    order_number: str = ""
+    lookups: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one look-up says about one order: ``found`` (with its id), ``absent`` or ``unclear``.
+
+    ``absent`` may be said only where every page was read with a steady total and the same method found a positive
+    control in the same look-up; whether it counts is the ledger's business.
+    """
+
+    kind: str
+    oms_id: str = ""
+
+    @classmethod
+    def found(cls, oms_id: str) -> Finding:
+        """The destination has it under this id."""
+        return cls("found", oms_id)
+
+    @classmethod
+    def absent(cls) -> Finding:
+        """A complete look-up with a positive control did not show it."""
+        return cls("absent")
+
+    @classmethod
+    def unclear(cls) -> Finding:
+        """Anything else."""
+        return cls("unclear")
+
+
+@dataclass(frozen=True, slots=True)
+class LookedUp:
+    """The outcome of one look-up. ``method`` and ``why`` are ours and hold no order data."""
+
+    id: int
+    attempt: int
+    finding: Finding
+    method: str
+    why: str = ""
+    next_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """An order number to acknowledge, exactly as the source gave it."""
+
+    id: int
+    order_number: str

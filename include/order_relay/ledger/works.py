@@ -1,0 +1,69 @@
+"""Submissions to judge: which, and where their raw orders lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from order_relay.ledger.columns import among
+from order_relay.ledger.database import Transaction
+from order_relay.ledger.moving import Cause, lock, move
+from order_relay.ledger.states import State
+from order_relay.ledger.tables import batch, submission
+from order_relay.ledger.values import Work
+from order_relay.orders.exchange import RunContext
+
+WORK = ("source_id", "batch_id", "part", "row", "problem", "lineage", "order_number", "edition")
+"""The columns that a ``Work`` needs besides id, state and revision."""
+
+_COLUMNS = [submission.c[name] for name in ("id", "revision", "state", *WORK)]
+_BACK = (State.WAITING, State.SUPERSEDED, State.QUARANTINED)
+
+
+def to_work(row: Any) -> Work:
+    """A ``Work`` from a row that has the columns of ``WORK``."""
+    return Work(
+        id=row.id, revision=row.revision, state=row.state, source_id=row.source_id, batch_id=row.batch_id,
+        part=row.part, row=row.row, problem=row.problem, lineage=row.lineage, order_number=row.order_number,
+        edition=row.edition,
+    )
+
+
+def to_validate(tx: Transaction, name: str, batch_id: str | None) -> list[Work]:
+    """Everything received and not judged; and the quarantined whose content stands in this batch (judged in place)."""
+    which = submission.c.state == State.RECEIVED
+    if batch_id is not None:
+        again = sa.and_(submission.c.state == State.QUARANTINED, submission.c.batch_id == batch_id)
+        which = sa.or_(which, again)
+    query = sa.select(*_COLUMNS).where(submission.c.pipeline == name, which).order_by(submission.c.id)
+    return [to_work(row) for row in tx.run(query)]
+
+
+def works(tx: Transaction, ids: Iterable[int]) -> list[Work]:
+    """These submissions as they are now, in key order; unknown ids are absent."""
+    query = sa.select(*_COLUMNS).where(among(submission.c.id, "ids")).order_by(submission.c.id)
+    return [to_work(row) for row in tx.run(query, {"ids": list(ids)})]
+
+
+def replay_interval(tx: Transaction, ctx: RunContext, start: datetime, end: datetime) -> int:
+    """Bring back to ``received`` what the batches fetched in [start, end) offered; how many will be judged again.
+
+    What may be sent, is under way, settled by a person, or imported stays as it is: that is what keeps a backfill
+    from sending twice. An order that was offered before and after the interval counts as offered within it.
+    """
+    spans = tx.run(sa.select(sa.func.count()).where(
+        batch.c.pipeline == ctx.pipeline, batch.c.fetched_at >= start, batch.c.fetched_at < end
+    )).scalar_one()
+    if not spans:
+        return 0
+    ids = tx.run(sa.select(submission.c.id).where(
+        submission.c.pipeline == ctx.pipeline, submission.c.first_offered_at < end,
+        submission.c.last_offered_at >= start, submission.c.state.in_([State.RECEIVED, *_BACK]),
+    )).scalars().all()
+    rows = lock(tx, ids)
+    back = [row for row in rows if row.state in _BACK]
+    move(tx, back, State.RECEIVED, Cause(ctx, "replay of an interval"))
+    return sum(row.state == State.RECEIVED or row.state in _BACK for row in rows)

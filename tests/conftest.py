@@ -1,0 +1,11 @@
+"""Fixtures for all tests."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+# Plain helper modules stand beside this file (databases.py); importmode=importlib puts nothing on the path.
+sys.path.insert(0, str(Path(__file__).parent))
+
+pytest_plugins = ["databases"]
