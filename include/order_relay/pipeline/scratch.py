@@ -1,0 +1,103 @@
+"""The scratch ledger of a dry run: a SQLite copy of one pipeline's part of the ledger, which the run may change freely.
+
+It lies in the batch store between the tasks of the run, so that each finds it on whichever machine it runs.
+"""
+
+from __future__ import annotations
+
+import base64
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from order_relay.batches import BatchStore
+from order_relay.errors import WrongSetup
+from order_relay.ledger import Ledger, migrate
+from order_relay.ledger.database import Database, Transaction
+from order_relay.ledger.migrating import check_revision
+from order_relay.ledger.tables import metadata, submission
+
+_ROWS = 1000
+_BYTES = 48 * 1024
+
+
+def scratch_name(pipeline: str, run: str) -> str:
+    """The object that holds a dry run's ledger."""
+    return f"{pipeline}/runs/{run}/scratch-ledger.b64.gz"
+
+
+@contextmanager
+def scratch_ledger(store: BatchStore, pipeline: str, run: str, real_url: str, *, keep: bool = True) -> Iterator[Ledger]:
+    """The scratch ledger of this run, copied from ``real_url`` where there is none yet, and kept if all went well.
+
+    Raises ``WrongSetup`` where the real ledger is of another revision; a real ledger that does not exist is empty.
+    """
+    name = scratch_name(pipeline, run)
+    with tempfile.TemporaryDirectory(prefix="order-relay-dry-") as folder:
+        file = Path(folder) / "ledger.sqlite"
+        if store.exists(name):
+            _fetch(store, name, file)
+        else:
+            migrate(f"sqlite:///{file}")
+            _copy(real_url, pipeline, f"sqlite:///{file}")
+        with closing(Ledger.open(f"sqlite:///{file}")) as ledger:
+            yield ledger
+        if keep:
+            _checkpoint(file)
+            store.write_jsonl(name, _lines(file))
+
+
+def _fetch(store: BatchStore, name: str, file: Path) -> None:
+    with file.open("wb") as target:
+        for text in store.read_jsonl(name):
+            target.write(base64.b64decode(text))
+
+
+def _lines(file: Path) -> Iterator[bytes]:
+    with file.open("rb") as source:
+        while block := source.read(_BYTES):
+            yield base64.b64encode(block)
+
+
+def _checkpoint(file: Path) -> None:
+    """Bring everything from the write-ahead log into the one file."""
+    with closing(Database(f"sqlite:///{file}")) as database, database.engine.connect() as conn:
+        raw = conn.connection.driver_connection
+        if raw is not None:
+            raw.rollback()
+            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _copy(real_url: str, pipeline: str, scratch_url: str) -> None:
+    """Copy the rows of one pipeline, in one snapshot of the real ledger, portion by portion."""
+    if _is_missing(real_url):
+        return
+    with closing(Database(real_url)) as real, closing(Database(scratch_url)) as scratch:
+        check_revision(real)
+        real.read(lambda there: scratch.write(lambda here: _copy_tables(there, here, pipeline)))
+
+
+def _copy_tables(there: Transaction, here: Transaction, pipeline: str) -> None:
+    for table in metadata.sorted_tables:
+        rows = there.run(_of_pipeline(table, pipeline).execution_options(yield_per=_ROWS))
+        for portion in rows.mappings().partitions(_ROWS):
+            here.many(table.insert(), [dict(row) for row in portion])
+
+
+def _is_missing(url: str) -> bool:
+    parsed = sa.engine.make_url(url)
+    return parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").exists()
+
+
+def _of_pipeline(table: sa.Table, pipeline: str) -> sa.Select[tuple[object, ...]]:
+    if table.name == "pipeline":
+        return sa.select(table).where(table.c.name == pipeline)
+    if "pipeline" in table.c:
+        return sa.select(table).where(table.c.pipeline == pipeline)
+    if "submission_id" in table.c:
+        of_us = sa.select(submission.c.id).where(submission.c.pipeline == pipeline)
+        return sa.select(table).where(table.c.submission_id.in_(of_us))
+    raise WrongSetup(f"the ledger's table {table.name!r} belongs to no pipeline; a dry run can not copy it")
