@@ -17,9 +17,9 @@ import resource
 import sys
 from pathlib import Path
 
-_CHUNK = 1 << 18
-_TOKEN = b'{"access_token":"bench","token_type":"bearer","expires_in":3600,"scope":""}'
-_EMPTY_PAGE = b'{"totalCount":0,"collection":[]}'
+CHUNK = 1 << 18
+TOKEN = b'{"access_token":"bench","token_type":"bearer","expires_in":3600,"scope":""}'
+EMPTY_PAGE = b'{"totalCount":0,"collection":[]}'
 
 
 def cpu_seconds() -> float:
@@ -111,14 +111,14 @@ class StandIn(asyncio.Protocol):
             self._source(method, body)
         elif path.startswith(b"/oauthserver"):
             counts.tokens += 1
-            self._write(_TOKEN)
+            self._write(TOKEN)
         elif path == b"/_counts":
             self._write(counts.as_json())
         elif path == b"/_reset":
             counts.reset()
             self._write(b"{}")
         else:
-            self._write(_EMPTY_PAGE)
+            self._write(EMPTY_PAGE)
 
     def _source(self, method: bytes, body: bytes) -> None:
         if method == b"GET":
@@ -139,7 +139,7 @@ class StandIn(asyncio.Protocol):
         self._transport.write(start + _chunk(b'{"status":"success","error":null,"data":['))
         with self._orders.open("rb") as file:
             first = True
-            while lines := file.readlines(_CHUNK):
+            while lines := file.readlines(CHUNK):
                 self._counts.offered += len(lines)
                 text = b",".join(line.rstrip(b"\n") for line in lines)
                 self._transport.write(_chunk(text if first else b"," + text))
@@ -167,7 +167,7 @@ def _content_length(head: bytes) -> int:
 
 
 async def serve(orders: Path, latency_s: float) -> None:
-    """Serve on a free loopback port until standard input closes (so that it never outlives who started it)."""
+    """Serve on a free loopback port until standard input closes, so that it never outlives who started it."""
     loop = asyncio.get_running_loop()
     counts = Counts()
     server = await loop.create_server(lambda: StandIn(counts, orders, latency_s), "127.0.0.1", 0)

@@ -60,7 +60,8 @@ def write_results(cases: Sequence[Case], machine: str, pairs: int, connections: 
         "",
         f"{machine}. {connections} connections, median of {pairs} interleaved pairs. The engine runs extract to "
         "acknowledge in one process, with a SQLite ledger (WAL, `synchronous=FULL`) and a `file://` batch store, both "
-        "synced. The bare loop posts the same bodies to the same stand-in and keeps no books. Made by `make bench`.",
+        "synced. The bare loop posts the same bodies to the same stand-in and keeps no books. "
+        "Made by `make bench`.",
         "",
         *_table(
             (

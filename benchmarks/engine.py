@@ -1,0 +1,164 @@
+"""One run of the engine, extract to acknowledge, without Airflow: a process of its own.
+
+    python benchmarks/engine.py --url http://127.0.0.1:PORT --folder DIR --connections 16
+
+prints one JSON object: seconds and CPU seconds of the whole run, seconds per stage, peak memory (KiB) and what the
+process held before the first stage. Full durability: a SQLite ledger in WAL mode with ``synchronous=FULL`` and a
+``file://`` batch store, both in DIR. With ``--profile FILE`` the run is profiled (cProfile) and slower.
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import json
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from measuring import cpu_seconds, peak_kib
+
+from order_relay.batches import BatchStore
+from order_relay.connections import Connection
+from order_relay.ledger import Ledger, migrate
+from order_relay.orders.exchange import RunContext, Selection
+from order_relay.pipeline.acknowledge import acknowledge
+from order_relay.pipeline.dedupe import dedupe
+from order_relay.pipeline.extract import extract
+from order_relay.pipeline.load import LoadOptions, load
+from order_relay.pipeline.report import StageTime, write_report
+from order_relay.pipeline.settings import ChunkSettings
+from order_relay.pipeline.transform import chunk_object, plan_chunks, transform
+from order_relay.pipeline.validate import validate
+from order_relay.wiring import Wiring
+
+PIPELINE = "supercat_to_shopatron"
+
+
+class Watch:
+    """Runs stages and notes how long each took, and the CPU time used."""
+
+    def __init__(self) -> None:
+        self.stages: dict[str, float] = {}
+        self.cpu: dict[str, float] = {}
+
+    def run(self, name: str, stage: Callable[[], Any]) -> Any:
+        """Run one stage."""
+        started, cpu = time.perf_counter(), cpu_seconds()
+        result = stage()
+        self.stages[name] = time.perf_counter() - started
+        self.cpu[name] = cpu_seconds() - cpu
+        return result
+
+
+class Engine:
+    """The pipeline as wiring would put it together, on a fresh ledger and batch store."""
+
+    def __init__(self, url: str, folder: Path, connections: int) -> None:
+        ledger_url = f"sqlite:///{folder}/ledger.sqlite"
+        migrate(ledger_url)
+        self.ledger = Ledger.open(ledger_url)
+        self.store = BatchStore((folder / "batches").as_uri())
+        self.ctx = RunContext(PIPELINE, "bench__1")
+        supercat = Connection("supercat_default", host=url, login="bench", password="bench", extra={"org": "bench"})
+        account = {"manufacturer_id": 1010, "catalog_id": 0}
+        extra = {"token_url": f"{url}/oauthserver/oauth2/token", "connections": connections, **account}
+        shopatron = Connection("shopatron_default", host=f"{url}/api/v2", login="bench", password="bench", extra=extra)
+        known = {connection.conn_id: connection for connection in (supercat, shopatron)}
+        self.wiring = Wiring.for_pipeline(PIPELINE, known.__getitem__, ledger_url, self.store.url)
+        self.source, self.destination = self.wiring.source, self.wiring.destination
+        self.transformer, self.policies = self.wiring.transformer, self.wiring.settings.engine_policies
+        self.ledger.bind(PIPELINE, self.source.account, self.destination.account)
+        self.ledger.begin_run(self.ctx, "run", 0)
+
+    def run(self, watch: Watch) -> None:
+        """All stages, one after the other, each handing on what it leaves."""
+        ctx, ledger, store = self.ctx, self.ledger, self.store
+        form, transformer, policies = self.source.format, self.transformer, self.policies
+        batch = watch.run("extract", self._extract)
+        valid = watch.run(
+            "validate", lambda: validate(ctx, ledger, store, source=form, transformer=transformer, manifest=batch)
+        )
+        winners = watch.run("dedupe", lambda: dedupe(ctx, ledger, store, policies=policies, manifest=valid))
+        chunks = watch.run("transform", lambda: self._transform(winners))
+        watch.run("load", lambda: self._load(chunks))
+        watch.run("acknowledge", lambda: acknowledge(ctx, self.source, ledger, connection_fingerprint="bench"))
+
+    def _extract(self) -> Any:
+        return extract(
+            self.ctx,
+            self.source,
+            self.ledger,
+            self.store,
+            Selection(),
+            batch_id="bench",
+            transform_fingerprint=self.transformer.fingerprint,
+            connection_fingerprint="bench",
+        )
+
+    def _transform(self, winners: Any) -> list[str]:
+        transform(
+            self.ctx,
+            self.ledger,
+            self.store,
+            transformer=self.transformer,
+            policies=self.policies,
+            manifest=winners,
+        )
+        # One process, so one chunk: chunks divide a run among processes.
+        return plan_chunks(self.ctx, self.ledger, self.store, ChunkSettings(at_most=1), self.destination.timeout_s)
+
+    def _load(self, chunks: list[str]) -> None:
+        # A ledger that has run before does not look its orders up before their first POST.
+        options = LoadOptions(share=1, lookup_before_send="never")
+        for chunk in chunks:
+            load(self.ctx, self.ledger, self.store, self.destination, chunk_object(self.ctx, chunk), options)
+
+    def report(self, watch: Watch) -> None:
+        """Count and check the law; raises ``SystemExit`` where it is broken. Not part of the measured time."""
+        stages = [StageTime(name, seconds) for name, seconds in watch.stages.items()]
+        result = write_report(self.ctx, self.ledger, self.store, stages=stages, full=True)
+        if result.breaches:
+            raise SystemExit("\n".join(result.breaches))
+
+
+def measure(engine: Engine) -> dict[str, Any]:
+    """One run, measured."""
+    watch, idle = Watch(), peak_kib()
+    started, cpu = time.perf_counter(), cpu_seconds()
+    engine.run(watch)
+    result = {
+        "seconds": time.perf_counter() - started,
+        "cpu_s": cpu_seconds() - cpu,
+        "stages": watch.stages,
+        "stages_cpu": watch.cpu,
+        "idle_kib": idle,
+        "peak_kib": peak_kib(),
+    }
+    engine.report(watch)
+    return result
+
+
+def main() -> None:
+    """Read the command line, run, and print the measurement."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--url", required=True, help="the stand-in's address")
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--profile", type=Path, help="write cProfile's statistics here")
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING)
+    engine = Engine(options.url, options.folder, options.connections)
+    if options.profile:
+        profile = cProfile.Profile()
+        result = profile.runcall(measure, engine)
+        profile.dump_stats(options.profile)
+    else:
+        result = measure(engine)
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
