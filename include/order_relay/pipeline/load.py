@@ -130,9 +130,7 @@ class _Load:
             return
         async with self._destination.session(self._options.share) as session:
             if due:
-                found = await lookup.look_up(
-                    self._ctx, self._ledger, session, self._destination, due, lease_s=self._options.lease_s
-                )
+                found = await lookup.look_up(self._ctx, self._ledger, session, self._destination, due)
                 self._counts.update({f"looked_up_{kind}": number for kind, number in found.items()})
             if send:
                 proving = await self._prove(session, send)

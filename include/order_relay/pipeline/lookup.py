@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Protocol, TypeVar
 
-from order_relay.ledger.values import Doubt, Finding
+from order_relay.ledger.values import Doubt, Finding, LookedUp
 from order_relay.orders.exchange import Found, Page, RunContext
 from order_relay.pipeline.ports import Destination, OmsSession
 
@@ -28,10 +28,7 @@ WINDOW_MARGIN = timedelta(hours=14)
 """A date may be read in any time zone: the widest offset from UTC is 14 hours."""
 
 SEND_LEASE_S = 60.0
-"""Used for the earliest time of an absence where the ledger does not tell when the lease ended."""
-
-FIRST_DISTANCE = timedelta(minutes=2)
-LONGEST_DISTANCE = timedelta(hours=6)
+"""Used for when to look again where the ledger does not tell when the lease ended."""
 
 Control = tuple[str, str, datetime]
 """An order known to be imported: external id, OMS id, when it was imported."""
@@ -46,10 +43,8 @@ class LookupBook(Protocol):
     def known_imported(self, destination: str, exclude: Iterable[str]) -> Control | None:
         """See ``Ledger.known_imported``."""
 
-    def record_lookup(  # noqa: PLR0917 - the ledger's own signature
-        self, ctx: RunContext, id: int, attempt: int, finding: Finding, method: str, why: str, next_at: datetime
-    ) -> str:
-        """See ``Ledger.record_lookup``."""
+    def record_lookups(self, ctx: RunContext, results: Sequence[LookedUp], quiet_s: float) -> dict[int, str]:
+        """See ``Ledger.record_lookups``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +76,6 @@ async def look_up(
     destination: Destination,
     ids: Sequence[int],
     *,
-    lease_s: float = SEND_LEASE_S,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> dict[str, int]:
     """Look up those of ``ids`` that are in doubt and record what was found. Returns counts by finding.
@@ -89,15 +83,14 @@ async def look_up(
     Raises ``WrongSetup`` or ``Throttled`` from the session, and the ledger's errors; what was recorded before stands.
     """
     doubts = await asyncio.to_thread(ledger.in_doubt, ids)
+    quiet_s = destination.timeout_s + destination.visible_after_s
     counts: Counter[str] = Counter()
     for group in batched(doubts, SEARCH_AT_ONCE - 1):
-        windows = _windows(group, now())
-        verdicts = await search(session, destination, ledger, [d.destination_key for d in group], windows)
-        for doubt in group:
-            verdict, next_at = _in_time(doubt, verdicts[doubt.destination_key], destination, lease_s, now())
-            found = (verdict.finding, verdict.method, verdict.why)
-            await asyncio.to_thread(ledger.record_lookup, ctx, doubt.id, doubt.attempt, *found, next_at)
-            counts[verdict.finding.kind] += 1
+        keys = [doubt.destination_key for doubt in group]
+        verdicts = await search(session, destination, ledger, keys, _windows(group, now()))
+        results = [_looked_up(d, verdicts[d.destination_key], quiet_s, now()) for d in group]
+        await asyncio.to_thread(ledger.record_lookups, ctx, results, quiet_s)
+        counts.update(result.finding.kind for result in results)
     return dict(counts)
 
 
@@ -182,16 +175,15 @@ def _why_not(state: _Round, page: Page, hits: Mapping[str, set[str]]) -> str:
     return ""
 
 
-def _in_time(
-    doubt: Doubt, verdict: Verdict, destination: Destination, lease_s: float, now: datetime
-) -> tuple[Verdict, datetime]:
-    """An absence that comes too early says nothing; and when to look again."""
-    lease_over = doubt.send_before or doubt.sent_at + timedelta(seconds=lease_s)
-    sure_after = lease_over + timedelta(seconds=destination.timeout_s + destination.visible_after_s)
+def _looked_up(doubt: Doubt, verdict: Verdict, quiet_s: float, now: datetime) -> LookedUp:
+    """What goes into the ledger. An absence that comes too early is told again as soon as it can count; whether it
+    counts is decided by the ledger, on its own clock."""
+    next_at = None
+    why = verdict.why
+    sure_after = (doubt.send_before or doubt.sent_at + timedelta(seconds=SEND_LEASE_S)) + timedelta(seconds=quiet_s)
     if verdict.finding.kind == "absent" and now <= sure_after:
-        return Verdict(Finding.unclear(), verdict.method, "absent, but it may not be visible yet"), sure_after
-    distance = min(FIRST_DISTANCE * 2 ** min(doubt.lookups, 12), LONGEST_DISTANCE)
-    return verdict, max(now + distance, sure_after)
+        next_at, why = sure_after, "absent, but it may not be visible yet"
+    return LookedUp(doubt.id, doubt.attempt, verdict.finding, verdict.method, why, next_at)
 
 
 def _windows(doubts: Iterable[Doubt], now: datetime) -> list[tuple[datetime, datetime]]:

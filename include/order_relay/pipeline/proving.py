@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -26,10 +26,10 @@ class ProvingBook(lookup.LookupBook, Protocol):
     def unproven(self, pipeline: str) -> list[int]:
         """See ``Ledger.unproven``."""
 
-    def mark_found(self, ctx: RunContext, found: Mapping[int, str]) -> Iterable[int] | int | None:
+    def mark_found(self, ctx: RunContext, found: Mapping[int, str], method: str) -> list[int]:
         """See ``Ledger.mark_found``."""
 
-    def mark_proven(self, ctx: RunContext, ids: Sequence[int]) -> Iterable[int] | int | None:
+    def mark_proven(self, ids: Sequence[int]) -> None:
         """See ``Ledger.mark_proven``."""
 
 
@@ -105,10 +105,10 @@ class _Prover:
         found = {s.id: oms_ids[s.destination_key] for s in group if s.destination_key in oms_ids}
         rest = [s.id for s in group if s.id not in found]
         if found:
-            await asyncio.to_thread(self.ledger.mark_found, self.ctx, found)
-            self.result.counts["found_before_send"] += len(found)
+            done = await asyncio.to_thread(self.ledger.mark_found, self.ctx, found, "external_id")
+            self.result.counts["found_before_send"] += len(done)
         if page.complete and (self.control is None or oms_ids.get(self.control[0]) == self.control[1]):
-            await asyncio.to_thread(self.ledger.mark_proven, self.ctx, rest)
+            await asyncio.to_thread(self.ledger.mark_proven, rest)
             return rest
         return self._without_proof(page, rest)
 

@@ -14,8 +14,11 @@ from order_relay.errors import Throttled
 
 FIRST_PAUSE_S = 1.0
 LONGEST_OWN_PAUSE_S = 30.0
-RECOVERY_S = 30.0
+RECOVERY_S = 3.0
 """Seconds of undisturbed sending after which a halved rate has doubled again."""
+
+SLOWEST = 1.0
+"""Requests a second below which halving does not go (a lower setting is kept)."""
 
 
 class Limits:
@@ -30,6 +33,7 @@ class Limits:
         self._pause_until = 0.0
         self._own_pause = FIRST_PAUSE_S
         self._changed_at = 0.0
+        self._halved_at = -1e9
         self._turns = 0
         self._turns_since = clock()
 
@@ -73,7 +77,7 @@ class Limits:
         """The far side asked to slow down: everybody pauses, and goes on at half the rate. Returns the pause."""
         now = self._clock()
         pause = wait_s if wait_s is not None else self._own_pause
-        if now >= self._pause_until:  # of many answers under way only the first halves: they tell of one throttle
+        if now >= self._pause_until and now - self._halved_at >= 1.0:  # many answers under way tell of one throttle
             self._halve(now)
             self._own_pause = min(self._own_pause * 2, LONGEST_OWN_PAUSE_S)
         self._pause_until = max(self._pause_until, now + pause)
@@ -82,17 +86,17 @@ class Limits:
 
     def _halve(self, now: float) -> None:
         if not self._rate:
-            seen = self._turns / max(now - self._turns_since, 1.0)
-            self._rate = self._ceiling = max(seen, 2.0)
-        self._rate = max(self._rate / 2, 0.1)
-        self._changed_at = max(now, self._pause_until)
+            seen = self._turns / max(now - self._turns_since, 0.2)
+            self._rate = self._ceiling = max(seen, 2 * SLOWEST)
+        self._rate = max(self._rate / 2, min(SLOWEST, self._configured or SLOWEST))
+        self._halved_at = self._changed_at = now
 
     def _recover(self) -> None:
         now = self._clock()
         if self._rate == self._configured or now < self._pause_until:
             return
         elapsed = now - max(self._changed_at, self._pause_until)
-        if elapsed < 1.0:
+        if elapsed < 0.25:
             return
         self._changed_at = now
         self._own_pause = FIRST_PAUSE_S if elapsed > 5.0 else self._own_pause

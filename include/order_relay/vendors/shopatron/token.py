@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -39,7 +40,11 @@ class TokenStore:
     ) -> None:
         self._http = http
         self._url = url
-        self._auth = aiohttp.BasicAuth(key, secret, encoding="utf-8")
+        self._headers = {
+            "Authorization": "Basic " + b64encode(f"{key}:{secret}".encode()).decode(),
+            "Accept": "application/json",
+            "Content-Type": "application/x-www-form-urlencoded",
+        }
         self._clock = clock
         self._lock = asyncio.Lock()
         self._token = ""
@@ -68,11 +73,10 @@ class TokenStore:
             return token
 
     async def _fetch(self) -> tuple[str, float]:
-        headers = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
         form = {"grant_type": "client_credentials"}
         try:
             async with self._http.post(
-                self._url, data=form, headers=headers, auth=self._auth, allow_redirects=False
+                self._url, data=form, headers=self._headers, allow_redirects=False
             ) as response:
                 return read_token(response.status, response.headers, await bounded(response, _MAX_ANSWER))
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
