@@ -1,8 +1,8 @@
 """Databases for tests: migrated, fresh for every test, SQLite and PostgreSQL alike.
 
-``ledger_url`` runs a test on both; ``sqlite_url`` and ``postgres_url`` on one. PostgreSQL is a private cluster on a unix
-socket, one per pytest process, run as its own operating system user where the tests run as root. Where its programs are
-not installed these tests are skipped, unless ``ORDER_RELAY_REQUIRE_POSTGRES=1``, which makes them fail.
+``ledger_url`` runs a test on both; ``sqlite_url`` and ``postgres_url`` on one. PostgreSQL is a private cluster on a
+unix socket, one per pytest process, run as its own operating system user where the tests run as root. Where its
+programs are not installed these tests are skipped, unless ``ORDER_RELAY_REQUIRE_POSTGRES=1``, which makes them fail.
 """
 
 from __future__ import annotations

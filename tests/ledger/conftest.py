@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from ledger_offers import offer
 
 from order_relay.ledger import BatchInfo, Claim, Ledger, Ready, Settled, Work
 from order_relay.orders.exchange import Answer, Outcome, Policies, RunContext
@@ -17,16 +18,6 @@ from order_relay.orders.exchange import Answer, Outcome, Policies, RunContext
 PIPELINE = "shop_to_oms"
 SOURCE, DESTINATION = "source:https://shop.example/a", "oms:https://oms.example/1"
 _ids = itertools.count(100)
-
-
-def offer(source_id: str, **changes: Any) -> dict[str, Any]:
-    """One row of an offers frame."""
-    row = {
-        "source_id": source_id, "lineage": f"L{source_id}", "order_number": f"N-{source_id}",
-        "base_number": f"N-{source_id}", "version": int(source_id), "suffix": None, "items": ("A", "B"),
-        "customer_po": "", "content_hash": f"hash-{source_id}", "problem": "",
-    }
-    return row | changes
 
 
 class Clerk:

@@ -104,7 +104,10 @@ _CONFIRM = (
 _REFUSE = (
     submission.update()
     .where(submission.c.id == sa.bindparam("b_id"), submission.c.ack.in_(["due", "sent"]))
-    .values(ack="refused", ack_message=sa.bindparam("message", type_=sa.Text), ack_at=sa.bindparam("b_at", type_=submission.c.ack_at.type))
+    .values(
+        ack="refused", ack_message=sa.bindparam("message", type_=sa.Text),
+        ack_at=sa.bindparam("b_at", type_=submission.c.ack_at.type),
+    )
 )
 
 

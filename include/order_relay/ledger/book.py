@@ -225,10 +225,10 @@ class Ledger:
         """Ready submissions to look up before their first POST."""
         return self._db.read(lambda tx: doubting.unproven(tx, pipeline))
 
-    def mark_proven(self, ids: Iterable[int]) -> None:
+    def mark_proven(self, ctx: RunContext, ids: Iterable[int]) -> None:
         """Looked up and not there: may be sent."""
         wanted = list(ids)
-        self._db.write(lambda tx: doubting.mark_proven(tx, wanted))
+        self._db.write(lambda tx: doubting.mark_proven(tx, ctx, wanted))
 
     def mark_found(self, ctx: RunContext, found: Mapping[int, str], method: str = "lookup") -> list[int]:
         """Found there before the first POST: imported; ``found`` is OMS id by id (``doubting.mark_found``)."""

@@ -80,8 +80,8 @@ class Database:
             try:
                 with self.engine.begin() as conn:
                     return work(Transaction(conn))
-            except DBAPIError as error:
-                if getattr(error.orig, "sqlstate", None) not in _GIVEN_UP or again == _TRIES - 1:
+            except TROUBLES as error:
+                if _sqlstate(error) not in _GIVEN_UP or again == _TRIES - 1:
                     raise trouble(error, self.url) from error
                 time.sleep(0.02 * 2**again)
         raise AssertionError("unreachable")
@@ -91,7 +91,7 @@ class Database:
         try:
             with self.engine.connect() as conn, conn.execution_options(**_SNAPSHOT[self.engine.name]).begin():
                 return work(Transaction(conn))
-        except DBAPIError as error:
+        except TROUBLES as error:
             raise trouble(error, self.url) from error
 
     def assert_durable(self) -> None:
@@ -99,7 +99,7 @@ class Database:
         try:
             with self.engine.connect() as conn:
                 _assert_durable(conn)
-        except DBAPIError as error:
+        except TROUBLES as error:
             raise trouble(error, self.url) from error
 
     def close(self) -> None:
@@ -153,8 +153,7 @@ def _set_up_sqlite(raw: sqlite3.Connection, _record: Any) -> None:
 
 def _begin_sqlite(conn: Connection) -> None:
     reading = conn.get_execution_options().get("order_relay_read", False)
-    raw: Any = conn.connection.driver_connection
-    raw.execute("BEGIN" if reading else "BEGIN IMMEDIATE")
+    conn.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
 def _assert_durable(conn: Connection) -> None:
@@ -173,16 +172,25 @@ def _assert_durable(conn: Connection) -> None:
             raise WrongSetup(f"the ledger's PostgreSQL has {name}={value}; it needs {name}=on to survive a power cut")
 
 
-def trouble(error: DBAPIError, url: URL) -> OrderRelayError | DBAPIError:
+TROUBLES = (DBAPIError, sqlite3.Error)
+"""What the database may raise; the second while a connection is set up."""
+
+
+def _sqlstate(error: BaseException) -> str:
+    return getattr(getattr(error, "orig", error), "sqlstate", None) or ""
+
+
+def trouble(error: DBAPIError | sqlite3.Error, url: URL) -> Exception:
     """The database's trouble as one of our errors; what is none of the known ones stays as it is."""
-    text, state = str(error.orig).lower(), getattr(error.orig, "sqlstate", None) or ""
+    text, state = str(getattr(error, "orig", error)).lower(), _sqlstate(error)
     where = f"ledger ({url.get_backend_name()})"
     if isinstance(error, IntegrityError):
         return error
     for words, states, kind, message in _TROUBLES:
         if any(word in text for word in words) or (state and state.startswith(states)):
             return kind(f"{where} {message}")
-    if error.connection_invalidated or (not state and isinstance(error, OperationalError)):
+    broken = isinstance(error, DBAPIError) and error.connection_invalidated
+    if broken or (not state and isinstance(error, OperationalError)):
         return RetryLater(f"{where} can not be reached, or the connection broke")
     return error
 

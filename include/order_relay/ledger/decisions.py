@@ -83,14 +83,12 @@ _SIBLINGS = sa.select(submission.c.id).where(
 def resolve(
     tx: Transaction, ctx: RunContext, ids: Iterable[int], policies: Policies, limit: int | None
 ) -> list[Work]:
-    """Resolve the lineages of received submissions; the winners that are to be transformed now.
+    """Resolve the lineages of these submissions (any states); the winners that are to be transformed now.
 
-    All versions that the ledger ever saw of these lineages take part. ``limit`` counts lineages, the longest known
+    All versions that the ledger ever saw of the lineages take part. ``limit`` counts lineages, the longest known
     first; the submissions of the others stay ``received``.
     """
-    lineages = list(dict.fromkeys(
-        row.lineage for row in works(tx, ids) if row.state == State.RECEIVED
-    ))[:limit]
+    lineages = list(dict.fromkeys(row.lineage for row in works(tx, ids)))[:limit]
     family = tx.run(_SIBLINGS, {"pipeline": ctx.pipeline, "lineages": lineages}).scalars().all()
     rows = {row.id: row for row in lock(tx, family, *[n for n in _VERSIONS if n not in ("id", "state")])}
     if not rows:

@@ -172,10 +172,12 @@ def unproven(tx: Transaction, name: str) -> list[int]:
     ).order_by(submission.c.id)).scalars())
 
 
-def mark_proven(tx: Transaction, ids: Iterable[int]) -> None:
+def mark_proven(tx: Transaction, ctx: RunContext, ids: Iterable[int]) -> None:
     """These were looked up and are not at the destination: they may be sent."""
     tx.run(
-        submission.update().where(among(submission.c.id, "ids")).values(proven=True), {"ids": list(ids)}
+        submission.update()
+        .where(among(submission.c.id, "ids"), submission.c.pipeline == ctx.pipeline).values(proven=True),
+        {"ids": list(ids)},
     )
 
 

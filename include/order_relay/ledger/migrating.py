@@ -14,10 +14,9 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError
 
 from order_relay.errors import WrongSetup
-from order_relay.ledger.database import Database, trouble
+from order_relay.ledger.database import TROUBLES, Database, trouble
 
 _FOLDER = Path(__file__).parent / "migrations"
 _LOCK = 7_203_114_551  # any number of our own: PostgreSQL's advisory lock for migrating
@@ -40,7 +39,7 @@ def migrate(url: str) -> str:
             config = _config()
             config.attributes["connection"] = conn
             command.upgrade(config, "head")
-    except DBAPIError as error:
+    except TROUBLES as error:
         raise trouble(error, database.url) from error
     finally:
         database.close()
@@ -66,7 +65,7 @@ def check_revision(database: Database) -> None:
             if found == head():
                 return
             _refuse_newer(conn)
-    except DBAPIError as error:
+    except TROUBLES as error:
         raise trouble(error, database.url) from error
     what = "has no tables yet" if found is None else f"is at revision {found}, this program needs {head()}"
     raise WrongSetup(f"the ledger {what}: run 'python -m order_relay ledger migrate'")

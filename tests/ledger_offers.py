@@ -1,0 +1,15 @@
+"""Rows of an offers frame, for tests of the ledger."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def offer(source_id: str, **changes: Any) -> dict[str, Any]:
+    """One row of an offers frame."""
+    row = {
+        "source_id": source_id, "lineage": f"L{source_id}", "order_number": f"N-{source_id}",
+        "base_number": f"N-{source_id}", "version": int(source_id), "suffix": None, "items": ("A", "B"),
+        "customer_po": "", "content_hash": f"hash-{source_id}", "problem": "",
+    }
+    return row | changes
