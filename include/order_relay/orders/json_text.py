@@ -28,8 +28,8 @@ def decode(text: bytes) -> Any:
     """
     try:
         return _DECODER.decode(text)
-    except msgspec.DecodeError as error:
-        raise ValueError(f"not JSON: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"not JSON: {type(error).__name__}") from None
 
 
 def canonical_hash(value: Any) -> str:

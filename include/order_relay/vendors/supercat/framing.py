@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from order_relay.errors import BadAnswer
 from order_relay.orders.exchange import OfferedOrder
-from order_relay.vendors.supercat.strict_json import MAX_DEPTH, next_order, too_deep
+from order_relay.vendors.supercat.strict_json import MAX_DEPTH, cut_off, next_order, too_deep
 
 MAX_SKELETON = 16 << 20
 PLACEHOLDER = " 0 "
@@ -63,6 +63,8 @@ class Framer:
                 break
             yield order
         self._let_go(taken, last=last)
+        if last and (self._depth or self._in_string):
+            raise cut_off("the answer")
 
     def _enough(self, chunk: bytes, *, last: bool) -> bool:
         """Whether there is enough new text to look at. Looking again only at double the length keeps work linear."""

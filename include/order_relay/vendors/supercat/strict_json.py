@@ -90,6 +90,11 @@ def too_deep(where: str) -> BadAnswer:
     return BadAnswer(f"{where} nests deeper than {MAX_DEPTH} levels")
 
 
+def cut_off(where: str) -> BadAnswer:
+    """The error for text that ends too early."""
+    return BadAnswer(f"{where} is cut off: it ends inside the JSON text")
+
+
 def _decoded(text: bytes, where: str) -> str:
     try:
         return text.decode()
@@ -105,11 +110,11 @@ def _scan(decoder: json.JSONDecoder, text: str, start: int, where: str, *, last:
     except RecursionError:
         raise too_deep(where) from None
     except json.JSONDecodeError as error:
-        if not _may_be_cut(error, text):
-            raise BadAnswer(f"{where} is not valid JSON (at its character {error.pos - start})") from None
-        if last:
-            raise BadAnswer(f"{where} is cut off: it ends inside the JSON text") from None
-        return None
+        if not last and _may_go_on(error, text):
+            return None
+        if last and _is_cut(error, text):
+            raise cut_off(where) from None
+        raise BadAnswer(f"{where} is not valid JSON (at its character {error.pos - start})") from None
     except ValueError:  # Python refuses to convert integers of thousands of digits
         raise _OddNumberError from None
     if text.count("{", start, end) + text.count("[", start, end) > MAX_DEPTH and _depth(document) > MAX_DEPTH:
@@ -117,8 +122,14 @@ def _scan(decoder: json.JSONDecoder, text: str, start: int, where: str, *, last:
     return document, end
 
 
-def _may_be_cut(error: json.JSONDecodeError, text: str) -> bool:
+def _may_go_on(error: json.JSONDecodeError, text: str) -> bool:
     return error.pos >= len(text) - _TAIL or error.msg.startswith("Unterminated string")
+
+
+def _is_cut(error: json.JSONDecodeError, text: str) -> bool:
+    """Whether a text that has ended did so too early: only for the choice of words."""
+    whole = text.rstrip(" \t\r\n")
+    return _may_go_on(error, whole) and (error.pos >= len(whole) or not whole.endswith(("}", "]")))
 
 
 def _depth(document: Any) -> int:

@@ -1,0 +1,173 @@
+import copy
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from order_relay.orders.card_data import CUT, Kind, cut, kind_of, looks_clean
+from order_relay.orders.json_text import encode
+
+VISA = "4111111111111111"
+AMEX = "378282246310005"
+CARDS = [VISA, AMEX, "5555555555554444", "2223003122003222", "6011111111111117", "3530111333300000", "6212345678901232"]
+OLD = ["4222222222222", "30569309025904", "6304000000000000000"]  # 13, 14 and 19 digits: only payment fields have them
+
+
+def luhn_check_digit(body):
+    total = 0
+    for position, char in enumerate(reversed(body)):
+        value = int(char) * (2 if position % 2 == 0 else 1)
+        total += value - 9 if value > 9 else value
+    return str(-total % 10)
+
+
+def full_cut(document):
+    """As extract does it: the quick look first, and it must never let pass what the close look would cut."""
+    mended, count = cut(document)
+    if count:
+        assert not looks_clean(document, encode(document))
+    return mended
+
+
+def grouped(card, gap):
+    cuts = (4, 10) if len(card) == 15 else (4, 8, 12)
+    parts = [card[a:b] for a, b in zip((0, *cuts), (*cuts, len(card)), strict=True)]
+    return gap.join(parts)
+
+
+@pytest.mark.parametrize("gap", ["", " ", "-", ".", "  ", " - ", "\u00a0", "\u2013", "\n", "\t", "/"])
+@pytest.mark.parametrize("card", CARDS)
+@pytest.mark.parametrize("frame", ["{}", "card {} exp 12/29", "CC{}ok", "call 775 555 0101, {}", "1234 {} 99", "12-{}"])
+def test_cards_in_free_text_go(card, gap, frame):
+    text = frame.format(grouped(card, gap))
+    document = {"notes": text, "custom_fields": {"Wish": text}, "items": [{"description": text}]}
+    mended = full_cut(document)
+    for found in (mended["notes"], mended["custom_fields"]["Wish"], mended["items"][0]["description"]):
+        assert found == frame.format(CUT)
+
+
+def test_digits_of_other_scripts_are_digits():
+    wide = "".join(chr(0xFF10 + int(char)) for char in VISA)
+    assert full_cut({"notes": f"card {wide}"}) == {"notes": f"card {CUT}"}
+
+
+@pytest.mark.parametrize("card", CARDS + OLD)
+@pytest.mark.parametrize("document", [
+    {"payment": {"card": "X"}},
+    {"payment": {"transaction_id": "X"}},
+    {"payment": {"details": [{"deep": "ref X."}]}},
+    {"payment": {"numbers": ["X"]}},
+    {"credit_card": "X"},
+    {"creditCardNumber": "X"},
+    {"CC Number": "X"},
+    {"custom_fields": {"Card #": "X"}},
+    {"cardNumbers": ["X"]},
+])  # fmt: skip
+def test_payment_fields_lose_any_luhn_run(card, document):
+    filled = eval(repr(document).replace("X", card))
+    mended = full_cut(filled)
+    assert card not in repr(mended)
+    assert CUT in repr(mended)
+    spaced = eval(repr(document).replace("X", " ".join(card)))
+    assert "".join(re.findall(r"\d", repr(full_cut(spaced)))) == ""
+
+
+def test_cards_as_numbers_go():
+    document = {"payment": {"card_number": int(VISA)}, "custom_fields": {"x": int(VISA)}}
+    assert full_cut(document) == {"payment": {"card_number": CUT}, "custom_fields": {"x": CUT}}
+
+
+def test_a_card_run_together_with_more_digits_goes_from_payment():
+    assert VISA not in repr(full_cut({"payment": {"swipe": VISA + "1229101"}}))
+
+
+def test_cards_as_names_go():
+    assert full_cut({"custom_fields": {grouped(VISA, " "): "x"}}) == {"custom_fields": {CUT: "x"}}
+
+
+@pytest.mark.parametrize("key", ["cvv", "CVV2", "card_cvc", "securityCode", "security code", "cardCode", "track1",
+                                 "trackData", "card_verification_value", "CVN"])  # fmt: skip
+def test_security_codes_go_by_name(key):
+    for document in ({key: "123"}, {"custom_fields": {key: 123}}, {"payment": [{key: ["1", "2"]}]}):
+        assert CUT in repr(full_cut(document))
+        assert "123" not in repr(full_cut(document))
+
+
+@pytest.mark.parametrize("key", ["csc", "cid", "pin"])
+def test_short_names_are_security_codes_in_payment_only(key):
+    assert full_cut({"payment": {key: "123"}}) == {"payment": {key: CUT}}
+    assert full_cut({"options": {key: "123"}}) == {"options": {key: "123"}}
+
+
+def test_an_empty_security_code_stays():
+    document = {"payment": {"cvv": None, "security_code": ""}}
+    assert cut(document) == (document, 0)
+
+
+IDENTITIES = ["id", "uuid", "order_number", "orderNumber", "item_number", "upc", "customer_number", "line", "quantity",
+              "unit_price", "extended_price", "subtotal", "total", "freight", "tax", "discount", "sku", "externalOrderID",
+              "part_number", "shipmentID", "ean", "gtin", "order_ref", "number"]  # fmt: skip
+
+
+@given(
+    st.dictionaries(st.sampled_from(IDENTITIES), st.sampled_from(CARDS + OLD) | st.integers(10**12, 10**19 - 1)),
+    st.sampled_from(["", "items", "order"]),
+)
+def test_no_identity_ever_changes(members, inside):
+    document = {inside: [members, members]} if inside else members
+    before = copy.deepcopy(document)
+    mended, count = cut(document)
+    assert (mended, count, document) == (before, 0, before)
+    assert mended is document
+
+
+@given(st.from_regex(r"[0-9]{4}-[0-9]{6}-[0-9]{3,6}(-[0-9]{1,2})?", fullmatch=True))
+def test_order_numbers_survive_even_where_they_pass_luhn(number):
+    document = {"order_number": number, "payment": {"order_number": number, "id": number}}
+    assert full_cut(document) == document
+
+
+@given(st.sampled_from(["4", "51", "2221", "6011", "65", "3528", "62"]), st.data())
+def test_generated_cards_never_survive(prefix, data):
+    body = prefix + data.draw(st.text("0123456789", min_size=15 - len(prefix), max_size=15 - len(prefix)))
+    card = body + luhn_check_digit(body)
+    words = st.text(st.characters(exclude_categories=("Cs", "Nd")), max_size=20)
+    text = f"{data.draw(words)} {grouped(card, data.draw(st.sampled_from(['', ' ', '-'])))} {data.draw(words)}"
+    mended = full_cut({"notes": text, "payment": {"memo": text}})
+    assert not re.search(r"\d", mended["notes"])
+    assert CUT in mended["payment"]["memo"]
+
+
+def test_what_only_looks_like_a_card_stays_in_free_text():
+    texts = ["4111111111111112", "1234567890123452", "41111111111111111", "tracking 9400111899223857268499",
+             "ISBN 9783161484100", "30569309025904"]  # fmt: skip
+    document = {"notes": " / ".join(texts)}
+    assert cut({"notes": texts}) == ({"notes": texts}, 0)
+    assert full_cut(document) == document
+
+
+def test_the_argument_is_not_changed_and_untouched_parts_are_shared():
+    document = {"notes": VISA, "items": [{"id": 1}]}
+    mended, count = cut(document)
+    assert count == 1
+    assert document["notes"] == VISA
+    assert mended["items"] is document["items"]
+    assert cut(mended) == (mended, 0)
+
+
+@given(st.recursive(st.none() | st.integers() | st.text(), lambda i: st.lists(i) | st.dictionaries(st.text(), i)))
+def test_any_document_can_be_looked_at(document):
+    full_cut(document)
+
+
+def test_a_clean_order_needs_no_close_look():
+    document = {"order_number": "6385-031318-392", "notes": "ring twice\nthen wait, Zoë", "phone": "+1 775 555 0101",
+                "payment": {"method": "credit_card", "card_last4": "1111", "transaction_id": "ch_1"}}  # fmt: skip
+    assert looks_clean(document, encode(document))
+
+
+def test_kinds():
+    assert kind_of("discardedAt", in_payment=False) is Kind.TEXT
+    assert kind_of("payment_total", in_payment=False) is Kind.IDENTITY
+    assert kind_of("customer_po", in_payment=False) is Kind.TEXT

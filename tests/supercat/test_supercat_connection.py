@@ -1,0 +1,58 @@
+import pytest
+
+from order_relay.connections import Connection
+from order_relay.errors import WrongSetup
+from order_relay.vendors.supercat.connection import FORM, LIVE_BASE, read_settings
+
+
+def connection(host=LIVE_BASE, login="admin", password="secret", **extra):
+    return Connection("supercat_default", host, login, password, extra={"org": "demo", **extra})
+
+
+def test_the_addresses_are_those_of_the_page():
+    settings = read_settings(connection())
+    assert settings.orders_url == "https://supercat.supercatsolutions.com/demo/ext/v2/orders/new_orders"
+    assert settings.order_url("117159") == "https://supercat.supercatsolutions.com/demo/ext/v2/orders/117159.json"
+    assert settings.account == "supercat:https://supercat.supercatsolutions.com/demo"
+
+
+@pytest.mark.parametrize(("change", "field"), [
+    ({"host": ""}, "host"),
+    ({"host": "https://admin:secret@supercat.example"}, "host"),
+    ({"login": ""}, "login"),
+    ({"login": "a:b"}, "login"),
+    ({"password": ""}, "password"),
+    ({"org": ""}, "org"),
+    ({"org": "x"}, "org"),
+    ({"org": "toolongorg"}, "org"),
+    ({"org": "a/b"}, "org"),
+    ({"timeout_s": "soon"}, "timeout_s"),
+    ({"timeout_s": 0}, "timeout_s"),
+    ({"size_limit_bytes": 5}, "size_limit_bytes"),
+    ({"order_limit_bytes": "big"}, "order_limit_bytes"),
+    ({"trust_env": "perhaps"}, "trust_env"),
+])  # fmt: skip
+def test_a_wrong_field_is_named_and_not_shown(change, field):
+    with pytest.raises(WrongSetup, match=f"'supercat_default', field '{field}'") as caught:
+        read_settings(connection(**change))
+    assert "secret" not in str(caught.value)
+
+
+def test_settings_tell_no_secret():
+    settings = read_settings(connection())
+    assert "secret" not in repr(settings)
+    assert "admin" not in repr(settings)
+
+
+def test_the_fingerprint_follows_the_connection():
+    assert read_settings(connection()).fingerprint != read_settings(connection(password="other")).fingerprint
+
+
+def test_numbers_may_be_text_as_forms_give_them():
+    settings = read_settings(connection(timeout_s="7.5", size_limit_bytes="100000", trust_env="true"))
+    assert (settings.timeout_s, settings.size_limit_bytes, settings.order_limit_bytes) == (7.5, 100_000, 100_000)
+    assert settings.trust_env
+
+
+def test_the_form_describes_every_extra_that_is_read():
+    assert set(FORM["extra"]) == {"org", "timeout_s", "size_limit_bytes", "order_limit_bytes", "trust_env"}
