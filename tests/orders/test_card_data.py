@@ -106,8 +106,8 @@ def test_an_empty_security_code_stays():
 
 
 IDENTITIES = ["id", "uuid", "order_number", "orderNumber", "item_number", "upc", "customer_number", "line", "quantity",
-              "unit_price", "extended_price", "subtotal", "total", "freight", "tax", "discount", "sku", "externalOrderID",
-              "part_number", "shipmentID", "ean", "gtin", "order_ref", "number"]  # fmt: skip
+              "unit_price", "extended_price", "subtotal", "total", "freight", "tax", "discount", "sku",
+              "externalOrderID", "part_number", "shipmentID", "ean", "gtin", "order_ref", "number"]  # fmt: skip
 
 
 @given(

@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 MAX_UNKNOWN = 3
 """After so many slices in a row without a usable answer the rest is left to the next run."""
 
+_MISSING = Acknowledgement(False, "the reply has no entry for it")
+
 
 def acknowledge(
     ctx: RunContext,
@@ -27,8 +29,8 @@ def acknowledge(
 ) -> dict[str, int]:
     """Acknowledge everything that is due, each number once per run.
 
-    Counts: ``accepted``, ``refused`` (the source said no; stays due), ``missing`` (no entry in the reply; stays due)
-    and ``unknown`` (no usable reply; stays ``sent``, and the source's next complete answer tells). Raises what
+    Counts: ``accepted``, ``refused`` (the source said no), ``missing`` (no entry in the reply; like a refused one it is
+    tried again by the next run) and ``unknown`` (no usable reply; stays ``sent``, and the source's next complete answer tells). Raises what
     ``Source.acknowledge`` raises, but for ``OutcomeUnknown``.
     """
     counts = {"accepted": 0, "refused": 0, "missing": 0, "unknown": 0}
@@ -63,9 +65,10 @@ def _record(
     answers: Mapping[str, Acknowledgement],
     counts: dict[str, int],
 ) -> None:
-    by_id = {entry.id: answers[entry.order_number] for entry in due if entry.order_number in answers}
+    by_id = {entry.id: answers.get(entry.order_number, _MISSING) for entry in due}
     accepted = sum(answer.accepted for answer in by_id.values())
+    missing = sum(answer is _MISSING for answer in by_id.values())
     counts["accepted"] += accepted
-    counts["refused"] += len(by_id) - accepted
-    counts["missing"] += len(due) - len(by_id)
+    counts["missing"] += missing
+    counts["refused"] += len(by_id) - accepted - missing
     ledger.ack_answered(ctx, by_id)

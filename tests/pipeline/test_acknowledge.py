@@ -1,0 +1,109 @@
+from dataclasses import dataclass, field
+
+import pytest
+
+from order_relay.errors import OutcomeUnknown, RetryLater, SourceRefused
+from order_relay.ledger import Due
+from order_relay.orders.exchange import Acknowledgement, RunContext
+from order_relay.pipeline.acknowledge import MAX_UNKNOWN, acknowledge
+
+CTX = RunContext("shop_to_oms", "run-1")
+YES, NO = Acknowledgement(True), Acknowledgement(False, "no such order")
+
+
+@dataclass
+class Book:
+    """A ledger that knows acknowledgements only."""
+
+    states: dict[int, str]
+    refused: str | None = None
+
+    def to_acknowledge(self, pipeline, limit):
+        return [Due(n, f"N{n}") for n, state in self.states.items() if state in ("due", "refused")][:limit]
+
+    def ack_sent(self, ctx, ids):
+        self.states.update(dict.fromkeys(ids, "sent"))
+
+    def ack_answered(self, ctx, answers):
+        assert all(self.states[n] == "sent" for n in answers), "noted before the request"
+        self.states.update({n: "confirmed" if a.accepted else "refused" for n, a in answers.items()})
+
+    def resting(self, pipeline):
+        return self.refused
+
+    def rest(self, pipeline, fingerprint, why):
+        self.refused = fingerprint
+
+    def wake(self, pipeline):
+        self.refused = None
+
+
+@dataclass
+class Shop:
+    answer: object = YES
+    asked: list = field(default_factory=list)
+
+    def acknowledge(self, numbers):
+        self.asked.append(list(numbers))
+        found = self.answer(len(self.asked)) if callable(self.answer) else self.answer
+        if isinstance(found, Exception):
+            raise found
+        return found if isinstance(found, dict) else dict.fromkeys(numbers, found)
+
+
+def run(shop, book, size=10):
+    return acknowledge(CTX, shop, book, connection_fingerprint="c1", slice_size=size)
+
+
+def test_everything_due_goes_in_slices():
+    shop, book = Shop(), Book(dict.fromkeys(range(25), "due"))
+    assert run(shop, book) == {"accepted": 25, "refused": 0, "missing": 0, "unknown": 0}
+    assert [len(asked) for asked in shop.asked] == [10, 10, 5]
+    assert set(book.states.values()) == {"confirmed"}
+
+
+def test_nothing_due_is_no_request():
+    shop = Shop()
+    assert run(shop, Book({1: "confirmed", 2: "sent"}))["accepted"] == 0
+    assert shop.asked == []
+
+
+def test_refused_ones_are_tried_once_a_run_and_hide_nothing_behind_them():
+    shop, book = Shop(NO), Book(dict.fromkeys(range(25), "due"))
+    assert run(shop, book)["refused"] == 25
+    assert sorted(number for asked in shop.asked for number in asked) == sorted(f"N{n}" for n in range(25))
+    assert set(book.states.values()) == {"refused"}
+
+
+def test_each_entry_counts_by_itself():
+    shop, book = Shop({"N1": YES, "N2": NO, "N9": YES}), Book(dict.fromkeys((1, 2, 3), "due"))
+    assert run(shop, book) == {"accepted": 1, "refused": 1, "missing": 1, "unknown": 0}
+    assert book.states == {1: "confirmed", 2: "refused", 3: "refused"}
+
+
+def test_without_an_answer_they_stay_sent_and_the_others_go_on():
+    shop = Shop(lambda call: OutcomeUnknown("cut") if call == 1 else YES)
+    book = Book(dict.fromkeys(range(15), "due"))
+    assert run(shop, book) == {"accepted": 5, "refused": 0, "missing": 0, "unknown": 10}
+    assert sorted(book.states.values()) == ["confirmed"] * 5 + ["sent"] * 10
+
+
+def test_a_source_that_never_answers_is_left_alone_after_a_few_slices():
+    shop, book = Shop(OutcomeUnknown("cut")), Book(dict.fromkeys(range(100), "due"))
+    assert run(shop, book)["unknown"] == 10 * MAX_UNKNOWN
+    assert len(shop.asked) == MAX_UNKNOWN
+
+
+def test_a_passing_trouble_is_the_callers():
+    with pytest.raises(RetryLater):
+        run(Shop(RetryLater("closed")), Book({1: "due"}))
+
+
+def test_a_refused_login_rests_and_marks_nothing_as_sent_afterwards():
+    shop, book = Shop(SourceRefused("HTTP 401")), Book({1: "due"})
+    with pytest.raises(SourceRefused):
+        run(shop, book)
+    book.states = {1: "due"}
+    with pytest.raises(SourceRefused, match="rests"):
+        run(shop, book)
+    assert (len(shop.asked), book.states) == (1, {1: "due"})

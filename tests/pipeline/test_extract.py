@@ -1,0 +1,179 @@
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import pytest
+
+from order_relay.batches import BatchReader, BatchStore
+from order_relay.errors import BadAnswer, SourceRefused
+from order_relay.ledger import Ledger, migrate
+from order_relay.orders.exchange import OfferedOrder, RunContext, Selection
+from order_relay.orders.identity import OFFER_COLUMNS
+from order_relay.pipeline.extract import extract, replay
+
+CTX = RunContext("shop_to_oms", "run-1")
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+IDENTITY = {"source_id": "id", "order_number": "number", "lineage": "uuid", "version": "id", "items": "lines[].sku"}
+
+
+@dataclass
+class Shop:
+    """A source that offers what it is told, then fails if it is told so."""
+
+    documents: list = field(default_factory=list)
+    error: Exception | None = None
+    account = "source:https://shop.example/a"
+    format = SimpleNamespace(name="shop", mapping={"identity": IDENTITY})
+    asked: list = field(default_factory=list)
+
+    def offers(self, selection):
+        self.asked.append(selection)
+        for document in self.documents:
+            yield document if isinstance(document, OfferedOrder) else OfferedOrder(document)
+        if self.error:
+            raise self.error
+
+
+@dataclass
+class Book:
+    """Remembers what a ledger was told."""
+
+    received: list = field(default_factory=list)
+    refused: str | None = None
+    told: list = field(default_factory=list)
+
+    def receive(self, ctx, info, offers, fingerprint):
+        self.received.append((info, offers, fingerprint))
+        return {"new": len(offers)}
+
+    def resting(self, pipeline):
+        return self.refused
+
+    def rest(self, pipeline, fingerprint, why):
+        self.refused = fingerprint
+        self.told.append(why)
+
+    def wake(self, pipeline):
+        self.refused = None
+
+    def replay_interval(self, ctx, start, end):
+        self.told.append((start, end))
+        return 3
+
+
+def order(number, **more):
+    return {"id": number, "uuid": f"u-{number}", "number": f"6385-031318-{number}", "lines": [{"sku": "A"}], **more}
+
+
+@pytest.fixture
+def store(tmp_path):
+    return BatchStore((tmp_path / "batches").as_uri())
+
+
+def run(shop, book, store, selection=None, connection="c1"):
+    return extract(
+        CTX, shop, book, store, selection or Selection(), batch_id="run-1", transform_fingerprint="t1",
+        connection_fingerprint=connection, clock=lambda: NOW,
+    )  # fmt: skip
+
+
+def test_orders_are_archived_and_their_identities_received(store):
+    shop, book = Shop([order(1, notes="Zoë"), OfferedOrder(order(2), "lone_surrogate")]), Book()
+    manifest = run(shop, book, store)
+    ((info, offers, fingerprint),) = book.received
+    assert list(offers.columns) == [*OFFER_COLUMNS, "part", "row"]
+    assert offers["source_id"].tolist() == ["1", "2"]
+    assert offers["problem"].tolist() == ["", "lone_surrogate"]
+    assert offers["suffix"].tolist() == [None, None]
+    assert (info.batch_id, info.manifest_name, info.records) == (manifest.batch_id, manifest.name, 2)
+    assert (info.fetched_at, info.complete, fingerprint) == (NOW, True, "t1")
+    reader = BatchReader(store, CTX.pipeline, manifest.batch_id, manifest.sha256)
+    assert [json.loads(text) for _, _, text in reader.orders()] == [order(1, notes="Zoë"), order(2)]
+    assert list(reader.identities()) == ["1", "2"]
+    assert reader.facts["complete"] is True
+
+
+def test_card_data_reaches_neither_archive_nor_hash(store, tmp_path):
+    card = "4111111111111111"
+    book = Book()
+    manifest = run(Shop([order(1, notes=f"card {card}", payment={"cvv": "987654"})]), book, store)
+    (text,) = BatchReader(store, CTX.pipeline, manifest.batch_id).rows(0, [0]).values()
+    assert card.encode() not in text
+    assert b"987654" not in text
+    again = Book()
+    run(Shop([order(1, notes="card 5555555555554444", payment={"cvv": "1"})]), again, store)
+    assert book.received[0][1]["content_hash"].tolist() == again.received[0][1]["content_hash"].tolist()
+
+
+@pytest.mark.parametrize("documents", [[], [order(n) for n in range(1200)]])
+def test_nothing_is_taken_of_an_answer_that_ends_badly(store, documents):
+    book = Book()
+    with pytest.raises(BadAnswer):
+        run(Shop(documents, BadAnswer("cut off")), book, store)
+    assert book.received == []
+    assert list(store.list(CTX.pipeline)) == []
+
+
+def test_an_empty_answer_is_a_batch_too(store):
+    book = Book()
+    manifest = run(Shop(), book, store)
+    assert manifest.records == 0
+    assert len(book.received[0][1]) == 0
+    assert list(book.received[0][1].columns) == [*OFFER_COLUMNS, "part", "row"]
+
+
+def test_a_second_try_never_writes_over_the_first(store):
+    book = Book()
+    first, second = run(Shop([order(1)]), book, store), run(Shop([order(2)]), book, store)
+    assert first.name != second.name
+    assert [json.loads(t) for _, _, t in BatchReader(store, CTX.pipeline, first.batch_id).orders()] == [order(1)]
+
+
+def test_selected_orders_are_no_complete_answer(store):
+    shop, book = Shop([order(1)]), Book()
+    run(shop, book, store, Selection(order_ids=("1",)))
+    assert book.received[0][0].complete is False
+    assert shop.asked == [Selection(order_ids=("1",))]
+
+
+def test_after_a_refusal_no_request_is_made_until_the_connection_changed(store):
+    shop, book = Shop(error=SourceRefused("HTTP 401")), Book()
+    with pytest.raises(SourceRefused, match="HTTP 401"):
+        run(shop, book, store)
+    assert book.refused == "c1"
+    with pytest.raises(SourceRefused, match="mend the source's connection"):
+        run(shop, book, store)
+    assert len(shop.asked) == 1
+    shop.error = None
+    run(shop, book, store, connection="c2")
+    assert book.refused is None
+    assert len(book.received) == 1
+
+
+def test_a_store_that_fails_to_clean_up_hides_no_error(store, monkeypatch):
+    monkeypatch.setattr("order_relay.batches.writer.BatchWriter.abort", lambda _: 1 / 0)
+    with pytest.raises(BadAnswer):
+        run(Shop([], BadAnswer("cut off")), Book(), store)
+
+
+def test_a_replay_asks_the_ledger_only():
+    book = Book()
+    manifest = replay(CTX, book, NOW, NOW)
+    assert (manifest.kind, manifest.records, book.told) == ("replay", 3, [(NOW, NOW)])
+
+
+def test_the_real_ledger_takes_it(store, tmp_path):
+    url = f"sqlite:///{tmp_path}/ledger.sqlite"
+    migrate(url)
+    ledger = Ledger.open(url)
+    try:
+        ledger.bind(CTX.pipeline, Shop.account, "oms:https://oms.example/1")
+        ledger.begin_run(CTX, "run")
+        manifest = run(Shop([order(1), order(2), {"no": "identity"}]), ledger, store)
+        works = ledger.to_validate(CTX.pipeline, manifest.batch_id)
+        assert [(w.part, w.row) for w in sorted(works, key=lambda w: w.row)] == [(0, 0), (0, 1), (0, 2)]
+        assert {w.batch_id for w in works} == {manifest.batch_id}
+        assert run(Shop(), ledger, store).records == 0
+    finally:
+        ledger.close()
