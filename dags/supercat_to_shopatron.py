@@ -35,6 +35,7 @@ can be left out. **Backfill**: batches archived in the interval go through again
 from __future__ import annotations
 
 from airflow.sdk import DAG
+
 from order_relay.airflow_bindings import order_tasks as tasks
 from order_relay.airflow_bindings.pipelines import DagSettings, pipelines
 

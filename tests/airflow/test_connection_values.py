@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
 from order_relay.airflow_bindings import asking, connections
 from order_relay.errors import RetryLater, WrongSetup
 

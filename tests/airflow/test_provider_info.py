@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+
 from order_relay.airflow_bindings.provider_info import get_provider_info, vendor_forms
 
 TYPES = {entry["connection-type"]: entry for entry in get_provider_info()["connection-types"]}

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk import RetryAction
+
 from order_relay import errors
 from order_relay.airflow_bindings.retry import LONGEST_DELAY_S, RecoveryPolicy, back_off_s
 

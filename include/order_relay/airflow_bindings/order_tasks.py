@@ -99,7 +99,7 @@ def extract(pipeline: str) -> dict[str, Any]:
 
 
 @task(multiple_outputs=False)
-def validate(pipeline: str, batch: dict[str, Any]) -> dict[str, Any]:
+def validate(pipeline: str, batch: Any) -> dict[str, Any]:
     """Judge each order by the source's schema; quarantine what fails, with every error."""
     from order_relay.airflow_bindings import stages  # noqa: PLC0415
 
@@ -107,7 +107,7 @@ def validate(pipeline: str, batch: dict[str, Any]) -> dict[str, Any]:
 
 
 @task(multiple_outputs=False)
-def dedupe(pipeline: str, validated: dict[str, Any]) -> dict[str, Any]:
+def dedupe(pipeline: str, validated: Any) -> dict[str, Any]:
     """Choose one version of each order."""
     from order_relay.airflow_bindings import stages  # noqa: PLC0415
 
@@ -115,7 +115,7 @@ def dedupe(pipeline: str, validated: dict[str, Any]) -> dict[str, Any]:
 
 
 @task(multiple_outputs=False)
-def transform(pipeline: str, winners: dict[str, Any]) -> list[str]:
+def transform(pipeline: str, winners: Any) -> list[str]:
     """Make the payloads; hand on the names of the chunks that ``load`` maps over (at most 16)."""
     from order_relay.airflow_bindings import stages  # noqa: PLC0415
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import RetryDecision, RetryPolicy
 
 from order_relay.airflow_bindings.asking import ask_variable
-from order_relay.errors import MoveRefused, RetryLater, Throttled, WrongSetup
+from order_relay.errors import MoveRefused, RetryLater, RunFailed, Throttled, WrongSetup
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -26,7 +26,7 @@ DEFAULT_DELAY_S = 30.0
 LONGEST_DELAY_S = 15 * 60.0
 """A run every quarter of an hour takes the work up anyway: waiting longer inside a run only hides the trouble."""
 
-_HOPELESS = (WrongSetup, MoveRefused)
+_HOPELESS = (WrongSetup, MoveRefused, RunFailed)
 
 
 def first_delay_s() -> float:

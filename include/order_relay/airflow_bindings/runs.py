@@ -60,7 +60,7 @@ class RunRequest:
 def request_of(context: Context | Mapping[str, Any]) -> RunRequest:
     """Read a run's request from a task's context."""
     params: Mapping[str, Any] = context.get("params") or {}
-    dag_run = context["dag_run"]  # type: ignore[index]
+    dag_run = context["dag_run"]
     replay = str(getattr(dag_run.run_type, "value", dag_run.run_type)) == "backfill"
     limit = params.get("limit")
     return RunRequest(
@@ -73,7 +73,7 @@ def request_of(context: Context | Mapping[str, Any]) -> RunRequest:
         acknowledge=bool(params.get("acknowledge", True)),
         start=_utc(dag_run.data_interval_start) if replay else None,
         end=_utc(dag_run.data_interval_end) if replay else None,
-        try_number=int(getattr(context["ti"], "try_number", 1) or 1),  # type: ignore[index]
+        try_number=int(getattr(context["ti"], "try_number", 1) or 1),
     )
 
 
@@ -84,7 +84,7 @@ def _utc(when: datetime | None) -> datetime | None:
 
 def failed_tasks(context: Context | Mapping[str, Any]) -> tuple[str, ...]:
     """Tasks of this run that failed or could not run because of it; mapped ones as ``load_3``."""
-    ti, run = context["ti"], context["dag_run"]  # type: ignore[index]
+    ti, run = context["ti"], context["dag_run"]
     states: Mapping[str, Mapping[str, Any]] = ti.get_task_states(dag_id=run.dag_id, run_ids=[run.run_id])
     found = states.get(run.run_id, {})
     return tuple(

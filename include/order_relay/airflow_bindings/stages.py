@@ -1,0 +1,275 @@
+"""What the tasks of an order DAG do: Airflow's context in, one stage of the engine, a manifest with counts out.
+
+This module imports the whole engine; tasks import it when they run, DAG files never. What a task returns is flat, under
+2 kB and free of customer data, because it goes into XCom: a manifest, counts, and the seconds that the stage took.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+from order_relay.airflow_bindings import connections
+from order_relay.airflow_bindings.assets import orders_asset
+from order_relay.airflow_bindings.runs import RunRequest, failed_tasks, request_of
+from order_relay.batches import Manifest
+from order_relay.errors import RunFailed
+from order_relay.ledger import Ledger, migrate
+from order_relay.orders.exchange import RunContext, Selection
+from order_relay.pipeline import acknowledge as acknowledge_stage
+from order_relay.pipeline import beginning
+from order_relay.pipeline import dedupe as dedupe_stage
+from order_relay.pipeline import extract as extract_stage
+from order_relay.pipeline import load as load_stage
+from order_relay.pipeline import report as report_stage
+from order_relay.pipeline import transform as transform_stage
+from order_relay.pipeline import validate as validate_stage
+from order_relay.wiring import Wiring
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+log = logging.getLogger(__name__)
+
+XCom = dict[str, Any]
+STRAIGHT = ("extract", "validate", "dedupe", "transform")
+
+
+def extract(pipeline: str, context: Context) -> XCom:
+    """Read the source (or, in a backfill, the archive), and enter what it offers into the ledger."""
+    request, clock = request_of(context), _Clock()
+    ctx = RunContext(pipeline, request.run)
+    with _wiring(pipeline, request) as wiring:
+        for remark in wiring.settings.remarks():
+            log.warning("%s", remark)
+        wiring.check()
+        if not request.dry_run:
+            migrate(wiring.ledger_url)
+        with wiring.ledger_for(ctx.run) as ledger:
+            kind = "replay" if request.replay else "run"
+            beginning.begin(ctx, ledger, wiring.store, _accounts(wiring), kind, note=not request.dry_run)
+            manifest = _replay(ctx, ledger, request) if request.replay else _read(ctx, ledger, wiring, request)
+            work = validate_stage.has_work(ledger, pipeline, manifest)
+    return {**manifest.as_xcom(), "work": int(work), **clock.seconds()}
+
+
+def _replay(ctx: RunContext, ledger: Ledger, request: RunRequest) -> Manifest:
+    if request.start is None or request.end is None:
+        log.warning("this backfill has no interval, so nothing is taken from the archive")
+        return Manifest("replay", ctx.pipeline)
+    return extract_stage.replay(ctx, ledger, request.start, request.end)
+
+
+def _read(ctx: RunContext, ledger: Ledger, wiring: Wiring, request: RunRequest) -> Manifest:
+    return extract_stage.extract(
+        ctx,
+        wiring.source,
+        ledger,
+        wiring.store,
+        Selection(order_ids=request.order_ids),
+        batch_id=request.run,
+        transform_fingerprint=wiring.transformer.fingerprint,
+        connection_fingerprint=wiring.source_connection.fingerprint(),
+    )
+
+
+def validate(pipeline: str, context: Context, batch: XCom) -> XCom:
+    """Judge what was received. Skipped, and all up to load with it, where there is nothing to do."""
+    if not batch.get("work", 1):
+        raise AirflowSkipException("nothing was offered, and nothing is ready or due from before")
+    request, clock = request_of(context), _Clock()
+    ctx = RunContext(pipeline, request.run)
+    with _wiring(pipeline, request) as wiring, wiring.ledger_for(ctx.run) as ledger:
+        manifest = validate_stage.validate(
+            ctx,
+            ledger,
+            wiring.store,
+            source=wiring.source.format,
+            transformer=wiring.transformer,
+            manifest=Manifest.from_xcom(batch),
+        )
+    return {**manifest.as_xcom(), **clock.seconds()}
+
+
+def dedupe(pipeline: str, context: Context, validated: XCom) -> XCom:
+    """Choose one version of each order."""
+    request, clock = request_of(context), _Clock()
+    ctx = RunContext(pipeline, request.run)
+    with _wiring(pipeline, request) as wiring, wiring.ledger_for(ctx.run) as ledger:
+        manifest = dedupe_stage.dedupe(
+            ctx,
+            ledger,
+            wiring.store,
+            policies=wiring.settings.engine_policies,
+            manifest=Manifest.from_xcom(validated),
+            limit=request.limit,
+        )
+    return {**manifest.as_xcom(), **clock.seconds()}
+
+
+def transform(pipeline: str, context: Context, winners: XCom) -> list[str]:
+    """Make payloads, and divide all that is ready or due into chunks; their short names.
+
+    What it did besides is pushed under the key ``manifest``, since only a task's return value can be mapped over.
+    """
+    request, clock = request_of(context), _Clock()
+    ctx = RunContext(pipeline, request.run)
+    with _wiring(pipeline, request) as wiring, wiring.ledger_for(ctx.run) as ledger:
+        counts = transform_stage.transform(
+            ctx,
+            ledger,
+            wiring.store,
+            transformer=wiring.transformer,
+            policies=wiring.settings.engine_policies,
+            manifest=Manifest.from_xcom(winners),
+        )
+        chunks = transform_stage.plan_chunks(
+            ctx, ledger, wiring.store, wiring.settings.chunks, wiring.destination.timeout_s
+        )
+        if not request.dry_run:
+            beginning.advance(ctx, ledger, wiring.store)
+    done = {"kind": "payloads", "records": counts.get("ready", 0), **counts, **clock.seconds()}
+    context["ti"].xcom_push(key="manifest", value=done)
+    return chunks
+
+
+def load(pipeline: str, context: Context, chunk: str) -> XCom:
+    """Look up and send one chunk."""
+    request, clock = request_of(context), _Clock()
+    ctx = RunContext(pipeline, request.run)
+    with _wiring(pipeline, request) as wiring, wiring.ledger_for(ctx.run, keep=False) as ledger:
+        ledger.bind(pipeline, *_accounts(wiring))
+        settings = wiring.settings
+        options = load_stage.LoadOptions(
+            share=max(1, min(len(_chunks(context)), settings.chunks.parallel)),
+            stop=lambda: connections.stopped(pipeline),
+            dry_run=request.dry_run,
+            **settings.load.model_dump(),
+        )
+        name = transform_stage.chunk_object(ctx, chunk)
+        counts = load_stage.load(ctx, ledger, wiring.store, wiring.destination, name, options)
+    return {"kind": "load", "chunk": chunk, **counts, **clock.seconds()}
+
+
+def acknowledge(pipeline: str, context: Context) -> XCom:
+    """Tell the source what was taken over, and announce the run's orders as an asset event.
+
+    A dry run is skipped here: an event about orders that were never sent would start others' work.
+    """
+    request, clock = request_of(context), _Clock()
+    if request.dry_run:
+        raise AirflowSkipException("a dry run tells the source nothing and announces nothing")
+    ctx = RunContext(pipeline, request.run)
+    counts: dict[str, int] = {}
+    with _wiring(pipeline, request) as wiring, wiring.ledger_for(ctx.run) as ledger:
+        # Acknowledging at another account than the ledger's would silence orders that nobody has read.
+        ledger.bind(pipeline, *_accounts(wiring))
+        beginning.advance(ctx, ledger, wiring.store)
+        if request.acknowledge and wiring.settings.acknowledge.enabled:
+            counts = acknowledge_stage.acknowledge(
+                ctx,
+                wiring.source,
+                ledger,
+                connection_fingerprint=wiring.source_connection.fingerprint(),
+                slice_size=wiring.settings.acknowledge.slice,
+            )
+        found = ledger.counts(pipeline, ctx.run)
+    batch = _batch(context)
+    asset = orders_asset(pipeline)
+    context["outlet_events"][asset].extra = {
+        "pipeline": pipeline,
+        "run_id": request.run_id,
+        "manifest": f"{batch.name}/manifest.json" if batch and batch.name else "",
+        "orders": found["received"],
+        **{state: number for state, number in found["states"].items() if number},
+        **{f"acknowledgements_{what}": number for what, number in counts.items()},
+    }
+    return {"kind": "acknowledge", **counts, **clock.seconds()}
+
+
+def report(pipeline: str, context: Context) -> XCom:
+    """Write the report; raise ``RunFailed`` where a task of the run failed or the counting law is broken.
+
+    Airflow lets no task write its run's note (the Task SDK has no such call, and the database is closed to tasks), so
+    the report is in this task's log and in the batch store, and its counts are in XCom and in the ledger.
+    """
+    request = request_of(context)
+    ctx = RunContext(pipeline, request.run)
+    failed = failed_tasks(context)
+    batch = _batch(context)
+    with _wiring(pipeline, request) as wiring, wiring.ledger_for(ctx.run, keep=False) as ledger:
+        result = report_stage.write_report(
+            ctx,
+            ledger,
+            wiring.store,
+            stages=_times(context),
+            batch_id=batch.batch_id if batch and batch.kind == "batch" and batch.name else None,
+            failed_tasks=failed,
+        )
+        ledger.end_run(ctx, result.facts)
+    log.info("\n%s", result.text)
+    reasons = [f"failed: {', '.join(failed)}"] if failed else []
+    reasons += [f"the counting law is broken: {breach}" for breach in result.breaches]
+    if reasons:
+        raise RunFailed("; ".join(reasons))
+    return {"report": result.name, **result.facts}
+
+
+@contextmanager
+def _wiring(pipeline: str, request: RunRequest) -> Iterator[Wiring]:
+    """The pipeline put together from Airflow's connections and variables."""
+    url, filesystem = connections.store_filesystem(connections.store_url())
+    with Wiring.for_pipeline(
+        pipeline,
+        connections.connection,
+        connections.ledger_url(),
+        url,
+        filesystem=filesystem,
+        dry_run=request.dry_run,
+    ) as wiring:
+        yield wiring
+
+
+def _accounts(wiring: Wiring) -> tuple[str, str]:
+    return wiring.source.account, wiring.destination.account
+
+
+def _batch(context: Context) -> Manifest | None:
+    """The manifest that extract left, where it got so far."""
+    found = context["ti"].xcom_pull(task_ids="extract")
+    return Manifest.from_xcom(found) if isinstance(found, Mapping) else None
+
+
+def _chunks(context: Context) -> list[str]:
+    found = context["ti"].xcom_pull(task_ids="transform")
+    return list(found) if isinstance(found, list) else []
+
+
+def _times(context: Context) -> list[report_stage.StageTime]:
+    """How long each stage took, as far as the run got. Chunks run beside each other: from first start to last end."""
+    ti = context["ti"]
+    times = []
+    for name in (*STRAIGHT, "load", "acknowledge"):
+        found = ti.xcom_pull(task_ids=name, key="manifest" if name == "transform" else "return_value")
+        parts = [part for part in (found if isinstance(found, list) else [found]) if isinstance(part, Mapping)]
+        if parts:
+            seconds = max(part["ended"] for part in parts) - min(part["started"] for part in parts)
+            records = sum(int(part.get("records", 0)) for part in parts)
+            times.append(report_stage.StageTime(name, round(seconds, 2), records))
+    return times
+
+
+class _Clock:
+    """When a stage began and ended, for the report: seconds since 1970, comparable across machines well enough."""
+
+    def __init__(self) -> None:
+        self._started = time.time()
+
+    def seconds(self) -> dict[str, float]:
+        """For the stage's XCom."""
+        return {"started": round(self._started, 2), "ended": round(time.time(), 2)}

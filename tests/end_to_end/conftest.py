@@ -1,0 +1,156 @@
+"""Real Airflow, in this process, and the simulated vendors in a thread."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+import local  # noqa: E402
+
+# An Airflow of the tests' own. Its settings have to stand before anything imports Airflow.
+if "ORDER_RELAY_TEST_HOME" not in os.environ:
+    made = Path(tempfile.mkdtemp(prefix="order-relay-airflow-"))
+    wanted = local.environment(made, {"ORDER_RELAY_TEST_HOME": str(made)})
+    for name in [name for name in os.environ if name.startswith("AIRFLOW_")]:
+        del os.environ[name]
+    os.environ.update({k: v for k, v in wanted.items() if k.startswith(("AIRFLOW_", "ORDER_RELAY_TEST"))})
+
+PIPELINE = "supercat_to_shopatron"
+
+
+@dataclass
+class Run:
+    """What one run of the DAG left in Airflow."""
+
+    state: str
+    run_id: str
+    tasks: dict[str, str]
+    tries: dict[str, int]
+    xcoms: dict[tuple[str, str, int], Any] = field(repr=False)
+    labels: dict[str, str | None]
+    events: list[dict[str, Any]]
+
+
+@dataclass
+class World:
+    """One firm: vendors, connections, a ledger and a batch store of its own."""
+
+    sandbox: Any
+    home: Path
+    env: pytest.MonkeyPatch
+
+    def connect(self, **changes: dict[str, Any]) -> None:
+        """Define the connections, with changed fields: ``connect(supercat={"password": "wrong"})``."""
+        for key, text in local.vendor_connections(self.sandbox.url).items():
+            vendor = key.removeprefix("AIRFLOW_CONN_").removesuffix("_DEFAULT").lower()
+            value = json.loads(text)
+            change = dict(changes.get(vendor, {}))
+            value["extra"].update(change.pop("extra", {}))
+            self.env.setenv(key, json.dumps(value | change))
+
+    def run(self, **conf: Any) -> Run:
+        """Run the DAG once, to its end."""
+        return run_dag(conf)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """All submissions, read past the package's own code."""
+        with sqlite3.connect(self.home / "order_relay" / "ledger.sqlite") as database:
+            database.row_factory = sqlite3.Row
+            return [dict(row) for row in database.execute("SELECT * FROM submission ORDER BY id")]
+
+    def states(self) -> Counter[str]:
+        return Counter(row["state"] for row in self.rows())
+
+    def objects(self, pattern: str) -> list[Path]:
+        return sorted((self.home / "order_relay" / "batches").glob(pattern))
+
+
+@pytest.fixture(scope="session")
+def airflow_database() -> None:
+    """Airflow's own tables, once a process."""
+    from airflow.utils import db
+
+    db.initdb()
+
+
+@pytest.fixture(scope="session")
+def the_dag(airflow_database: None) -> Any:
+    from airflow.dag_processing.dagbag import DagBag
+
+    bag = DagBag(dag_folder=str(ROOT / "dags"), bundle_path=ROOT / "dags", bundle_name="dags-folder")
+    assert bag.import_errors == {}
+    return bag.dags[PIPELINE]
+
+
+_DAG: dict[str, Any] = {}
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _remember(the_dag: Any) -> None:
+    _DAG["dag"] = the_dag
+
+
+def run_dag(conf: dict[str, Any]) -> Run:
+    dag_run = _DAG["dag"].test(logical_date=None, run_conf=conf)
+    return read_run(str(dag_run.run_id), str(getattr(dag_run.state, "value", dag_run.state)))
+
+
+def read_run(run_id: str, state: str) -> Run:
+    """Everything that Airflow's database holds about a run."""
+    from airflow.models.asset import AssetEvent
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        instances = session.scalars(select(TaskInstance).where(TaskInstance.run_id == run_id)).all()
+        xcoms = session.scalars(select(XComModel).where(XComModel.run_id == run_id)).all()
+        events = session.scalars(select(AssetEvent).where(AssetEvent.source_run_id == run_id)).all()
+
+        def key(ti: Any) -> str:
+            return str(ti.task_id) if ti.map_index < 0 else f"{ti.task_id}[{ti.map_index}]"
+
+        return Run(
+            state=state,
+            run_id=run_id,
+            tasks={key(ti): str(getattr(ti.state, "value", ti.state)) for ti in instances},
+            tries={key(ti): ti.try_number for ti in instances},
+            labels={key(ti): ti.rendered_map_index for ti in instances},
+            xcoms={(x.task_id, x.key, x.map_index): x.value for x in xcoms},
+            events=[dict(event.extra or {}) for event in events],
+        )
+
+
+@pytest.fixture(scope="module")
+def make_world() -> Iterator[Callable[..., World]]:
+    """Worlds that live as long as a module's tests; each has its own AIRFLOW_HOME for ledger and batches."""
+    from order_relay.sandbox.serving import serve_in_thread
+
+    with ExitStack() as stack:
+        env = stack.enter_context(pytest.MonkeyPatch.context())
+
+        def make(orders: Any = 0, scenario: dict[str, Any] | None = None, seed: int = 7) -> World:
+            home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="order-relay-world-")))
+            env.setenv("AIRFLOW_HOME", str(home))
+            env.setenv("AIRFLOW_VAR_ORDER_RELAY_RETRY_DELAY_S", "0")
+            sandbox = stack.enter_context(serve_in_thread(scenario or {}, orders, seed=seed))
+            world = World(sandbox, home, env)
+            world.connect()
+            return world
+
+        yield make
