@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from order_relay.errors import WrongSetup
 from order_relay.orders.identity import (
     OFFER_COLUMNS,

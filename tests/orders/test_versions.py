@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from order_relay.orders.exchange import Policies
 from order_relay.orders.versions import RESULT_COLUMNS, VERSION_COLUMNS, Decision, resolve
 
@@ -196,17 +197,17 @@ def test_twenty_thousand_single_versions_take_a_moment() -> None:
 
 
 rows = st.lists(st.fixed_dictionaries({
-    "lineage": st.sampled_from(["U", "V", "V//3"]), "version": st.integers(1, 4), "edition": st.integers(1, 2),
+    "lineage": st.sampled_from([*"ABCDEFGHIJKL", "L//3"]), "version": st.integers(1, 4), "edition": st.integers(1, 2),
     "suffix": st.sampled_from([None, 1, 2]), "state": st.sampled_from(STATES), "decided": st.booleans(),
     "items": st.sampled_from([(), ("A",), ("A", "B"), ("Z",)]), "reason": st.sampled_from(["", "newer_held"]),
-}), max_size=7, unique_by=lambda row: (row["lineage"], row["version"], row["edition"]))
+}), max_size=40, unique_by=lambda row: (row["lineage"], row["version"], row["edition"]))
 policies = st.builds(
     Policies, resubmission=st.sampled_from(["review", "import_as_new", "ignore"]),
     unknown_base=st.sampled_from(["review", "import"]), suffixed=st.sampled_from(["auto", "review"]),
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=60)
 @given(rows, policies)
 def test_every_unsent_version_gets_one_decision_and_a_lineage_at_most_one_winner(
     made: list[dict[str, Any]], chosen: Policies,
@@ -223,7 +224,7 @@ def test_every_unsent_version_gets_one_decision_and_a_lineage_at_most_one_winner
     assert (result.loc[asked, "reason"] != "").all()
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=25)
 @given(rows, policies, st.randoms())
 def test_the_order_of_rows_is_irrelevant(made: list[dict[str, Any]], chosen: Policies, dice: Any) -> None:
     frame = versions(*made)
@@ -231,7 +232,7 @@ def test_the_order_of_rows_is_irrelevant(made: list[dict[str, Any]], chosen: Pol
     pd.testing.assert_frame_equal(resolve(frame, chosen), resolve(mixed, chosen))
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=25)
 @given(rows, policies)
 def test_resolving_again_changes_nothing(made: list[dict[str, Any]], chosen: Policies) -> None:
     """After the ledger has followed the decisions, the same question gets the same answers."""

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from order_relay.errors import WrongSetup
 from order_relay.orders.exchange import Policies
 from order_relay.pipeline.settings import (

@@ -78,6 +78,8 @@ def decide(offers: pd.DataFrame, known: pd.DataFrame, transform_fingerprint: str
     unheard_of = set(known["state"]) - set(_TABLE)
     if unheard_of:
         raise ValueError(f"the redelivery table has no row for {sorted(unheard_of)}")
+    if offers.empty:  # an empty frame has no types to join on
+        return pd.DataFrame({name: pd.Series(dtype=object) for name in RESULT_COLUMNS})
     newest = known.sort_values("edition", kind="stable").drop_duplicates("source_id", keep="last").astype(object)
     once = _once(offers, newest)
     joined = once.merge(newest[list(KNOWN_COLUMNS)], on="source_id", how="left", suffixes=("", "_known"))

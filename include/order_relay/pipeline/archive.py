@@ -43,17 +43,23 @@ def documents(
         yield gathered
 
 
-def write_list(store: BatchStore, ctx: RunContext, kind: str, works: Iterable[Work]) -> Manifest:
-    """Write a work list (``kind`` names it) and give the manifest that points to it."""
-    name = f"{run_prefix(ctx)}/{kind}.jsonl.gz"
-    info = store.write_jsonl(name, (encode({"id": work.id, "revision": work.revision}) for work in works))
-    return Manifest(kind, ctx.pipeline, info.name, info.records, 1, info.sha256, info.bytes)
+def write_list(
+    store: BatchStore, ctx: RunContext, kind: str, works: Sequence[Work], refused: Iterable[Work] = ()
+) -> Manifest:
+    """Write a work list (``kind`` names it) and give the manifest that points to it; it counts ``works`` only.
+
+    ``refused`` are listed as well: their lineages are resolved again, since older versions wait under a refused one.
+    """
+    rows = [{"id": work.id, "revision": work.revision} for work in works]
+    rows += [{"id": work.id, "revision": work.revision, "refused": True} for work in refused]
+    info = store.write_jsonl(f"{run_prefix(ctx)}/{kind}.jsonl.gz", map(encode, rows))
+    return Manifest(kind, ctx.pipeline, info.name, len(works), 1, info.sha256, info.bytes)
 
 
-def read_list(store: BatchStore, manifest: Manifest) -> dict[int, int]:
-    """A work list: revision by id. Raises ``BatchDamaged``."""
+def read_list(store: BatchStore, manifest: Manifest, *, refused: bool = False) -> dict[int, int]:
+    """A work list: revision by id; the refused ones with ``refused``. Raises ``BatchDamaged``."""
     rows = (decode(text) for text in store.read_jsonl(manifest.name, manifest.sha256))
-    return {int(row["id"]): int(row["revision"]) for row in rows}
+    return {int(row["id"]): int(row["revision"]) for row in rows if bool(row.get("refused")) is refused}
 
 
 def slices(ids: Sequence[int], size: int) -> Iterator[Sequence[int]]:

@@ -18,8 +18,12 @@ def dedupe(
 ) -> Manifest:
     """Resolve the lineages of the valid orders; returns the list of the winners.
 
-    ``limit`` counts lineages; the orders beyond it stay ``received`` for the next run. Raises ``BatchDamaged``.
+    ``limit`` counts lineages; the orders beyond it stay ``received`` for the next run. Lineages in which a version was
+    refused are resolved first, so that an older one that is ``ready`` waits. Raises ``BatchDamaged``.
     """
+    refused = list(read_list(store, manifest, refused=True))
+    if refused:
+        ledger.resolve(ctx, refused, policies, None)
     valid = list(read_list(store, manifest))
     winners = ledger.resolve(ctx, valid, policies, limit)
     log.info("dedupe: %d of %d valid orders go on", len(winners), len(valid))

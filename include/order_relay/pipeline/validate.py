@@ -47,11 +47,13 @@ def validate(
     """Judge everything that stands ``received``, and what is quarantined and was offered again in this batch.
 
     The latter are judged where they are, by schema and whole transformation, so that no event is written while nothing
-    changes; only clean ones come back to ``received``. Returns the list of the valid ones. Raises ``BatchDamaged``.
+    changes; only clean ones come back to ``received``. Returns the list of the valid ones; it names the refused, too.
+    Raises ``BatchDamaged``.
     """
     works = ledger.to_validate(ctx.pipeline, manifest.batch_id or None)
     counts: Counter[str] = Counter()
     valid: list[Work] = []
+    invalid: list[Work] = []
     for slice_ in documents(store, ctx.pipeline, works):
         refused, passed, clean_again = _judge(source, transformer, slice_)
         counts["refused"] += ledger.quarantine(ctx, refused) if refused else 0
@@ -59,9 +61,10 @@ def validate(
         counts["recovered"] += len(recovered)
         valid += passed
         valid += recovered
+        invalid += [work for work, _ in refused]
     counts["valid"] = len(valid)
     log.info("validate: %s", dict(counts))
-    return write_list(store, ctx, "validated", valid)
+    return write_list(store, ctx, "validated", valid, invalid)
 
 
 def _judge(

@@ -1,0 +1,107 @@
+"""A small source, a small format and a transformer without pandas, for testing the stages on a real ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from order_relay.batches import BatchStore, Manifest
+from order_relay.errors import Refusal
+from order_relay.ledger import Ledger
+from order_relay.orders.exchange import OfferedOrder, Policies, RunContext, Selection
+from order_relay.orders.json_text import encode
+from order_relay.orders.judging import VendorFormat
+from order_relay.orders.transforming import Transformed
+from order_relay.pipeline.dedupe import dedupe
+from order_relay.pipeline.extract import extract
+from order_relay.pipeline.transform import transform
+from order_relay.pipeline.validate import validate
+
+PIPELINE = "desk_to_shelf"
+SCHEMA = {"type": "object", "required": ["id", "no", "rows"], "properties": {"id": {"type": "integer"}}}
+MAPPING = {"identity": {"source_id": "id", "version": "id", "order_number": "no", "lineage": "group",
+                        "items": "rows[].sku"}}
+
+
+def order(number: int, *, group: str = "", items: Sequence[str] = ("A", "B"), **more: Any) -> dict[str, Any]:
+    rows = [{"sku": item} for item in items]
+    return {"id": number, "no": f"N{number}", "group": group or f"G{number}", "rows": rows} | more
+
+
+class PlainTransformer:
+    """Refuses orders that say ``broken``; otherwise the payload is the document."""
+
+    def __init__(self, fingerprint: str = "m1") -> None:
+        self.fingerprint = fingerprint
+        self.sizes: list[int] = []
+
+    def transform(self, documents: Sequence[dict[str, Any]]) -> list[Transformed]:
+        self.sizes.append(len(documents))
+        return [self._one(index, document) for index, document in enumerate(documents)]
+
+    @staticmethod
+    def _one(index: int, document: dict[str, Any]) -> Transformed:
+        if document.get("broken"):
+            return Transformed(index, refusals=[Refusal("broken", "/broken", "is broken")])
+        return Transformed(index, encode(document), document["no"], 100, "USD")
+
+
+@dataclass
+class Desk:
+    """A source, ledger and store, with the stages to run on them."""
+
+    ledger: Ledger
+    store: BatchStore
+    offered: list[dict[str, Any]] = field(default_factory=list)
+    transformer: Any = field(default_factory=PlainTransformer)
+    policies: Policies = field(default_factory=Policies)
+    account: str = "desk:here"
+    format: VendorFormat = field(default_factory=lambda: VendorFormat("desk", SCHEMA, MAPPING))
+    runs: int = 0
+
+    @classmethod
+    def open(cls, url: str, folder: Path) -> Desk:
+        ledger = Ledger.open(url)
+        ledger.bind(PIPELINE, "desk:here", "shelf:there")
+        return cls(ledger, BatchStore(folder.as_uri()))
+
+    @property
+    def ctx(self) -> RunContext:
+        return RunContext(PIPELINE, f"run-{self.runs}")
+
+    def offers(self, _selection: Selection) -> Iterator[OfferedOrder]:
+        for document in self.offered:
+            yield OfferedOrder(document, str(document.get("problem", "")) if isinstance(document, dict) else "")
+
+    def extract(self, *documents: Any) -> Manifest:
+        self.runs += 1
+        self.offered = list(documents)
+        self.ledger.begin_run(self.ctx, "manual")
+        return extract(
+            self.ctx, self, self.ledger, self.store, Selection(), batch_id=f"b{self.runs}",  # type: ignore[arg-type]
+            transform_fingerprint=self.transformer.fingerprint, connection_fingerprint="c",
+        )
+
+    def validate(self, manifest: Manifest) -> Manifest:
+        return validate(self.ctx, self.ledger, self.store, source=self.format, transformer=self.transformer,
+                        manifest=manifest)
+
+    def dedupe(self, manifest: Manifest, limit: int | None = None) -> Manifest:
+        return dedupe(self.ctx, self.ledger, self.store, policies=self.policies, manifest=manifest, limit=limit)
+
+    def transform(self, manifest: Manifest) -> dict[str, int]:
+        return transform(self.ctx, self.ledger, self.store, transformer=self.transformer, policies=self.policies,
+                         manifest=manifest)
+
+    def run(self, *documents: Any) -> dict[str, int]:
+        """Extract to transform."""
+        return self.transform(self.dedupe(self.validate(self.extract(*documents))))
+
+    def states(self) -> dict[str, str]:
+        """State (and reason) by source id."""
+        return {
+            life["source_id"]: f"{life['state']} {life['reason']}".strip()
+            for document in self.offered for life in self.ledger.find(str(document["id"]))
+        }
