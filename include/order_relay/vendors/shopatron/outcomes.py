@@ -47,19 +47,20 @@ def classify(
     status: int, headers: Mapping[str, str], body: bytes, *, attempt: int = 1, destination_key: str = ""
 ) -> Answer:
     """The meaning of one complete answer. ``headers`` must be case-insensitive; ``body`` is what was read of it."""
-    outcome, message = _decide(status, headers, body, attempt, destination_key)
-    oms_id = read_success(body).oms_id if outcome is Outcome.IMPORTED else ""
-    wait_s = retry_after_s(headers) if outcome is Outcome.THROTTLED else None
-    kept = body[:KEPT_BYTES].decode("utf-8", "replace") if body else ""
-    code = "" if outcome is Outcome.IMPORTED else oms_code(body)
-    return Answer(outcome, status, oms_id, code, message, kept, wait_s)
-
-
-def _decide(
-    status: int, headers: Mapping[str, str], body: bytes, attempt: int, destination_key: str
-) -> tuple[Outcome, str]:
     if status in IMPORTED_STATUSES:
-        return _decide_success(status, body, destination_key)
+        reading = read_success(body)
+        outcome, message = _decide_success(status, reading, destination_key)
+    else:
+        reading = Reading()
+        outcome, message = _decide(status, headers, body, attempt)
+    kept = body[:KEPT_BYTES].decode("utf-8", "replace")
+    if outcome is Outcome.IMPORTED:
+        return Answer(outcome, status, reading.oms_id, body=kept)
+    wait_s = retry_after_s(headers) if outcome is Outcome.THROTTLED else None
+    return Answer(outcome, status, "", oms_code(body), message, kept, wait_s)
+
+
+def _decide(status: int, headers: Mapping[str, str], body: bytes, attempt: int) -> tuple[Outcome, str]:
     if is_throttle(status, headers):
         return Outcome.THROTTLED, f"HTTP {status}: asked to slow down"
     if status in CREDENTIAL_STATUSES:
@@ -71,8 +72,7 @@ def _decide(
     return Outcome.IN_DOUBT, f"HTTP {status}: does not tell whether the order was stored"
 
 
-def _decide_success(status: int, body: bytes, destination_key: str) -> tuple[Outcome, str]:
-    reading = read_success(body)
+def _decide_success(status: int, reading: Reading, destination_key: str) -> tuple[Outcome, str]:
     if not reading.oms_id:
         return Outcome.IN_DOUBT, f"HTTP {status} without an order id"
     if destination_key and reading.destination_key and reading.destination_key != destination_key:

@@ -1,0 +1,143 @@
+import asyncio
+import threading
+import time
+from datetime import UTC, datetime
+
+import pytest
+
+from order_relay.errors import RetryLater, WrongSetup
+from order_relay.ledger.values import Claim, Settled
+from order_relay.orders.exchange import Answer, Outcome, RunContext
+from order_relay.pipeline.committer import Committer
+
+CTX = RunContext("p", "r")
+
+
+class Book:
+    def __init__(self):
+        self.calls = []
+        self.threads = set()
+        self.slow = 0.0
+        self.bad = {}
+        self.errors = []
+        self.refuse = set()
+
+    def _call(self, kind, ids):
+        self.threads.add(threading.current_thread().name)
+        self.calls.append((kind, list(ids)))
+        time.sleep(self.slow)
+        if self.errors:
+            raise self.errors.pop(0)
+        for i in ids:
+            if i in self.bad:
+                raise self.bad[i]
+
+    def claim(self, ctx, ids, owner, lease_s):
+        self._call("claim", ids)
+        return {i: Claim(i, 1, 1, datetime.now(UTC)) for i in ids if i not in self.refuse}
+
+    def settle(self, ctx, results):
+        self._call("settle", [r.id for r in results])
+        return [r.id for r in results if r.id in self.refuse]
+
+
+def settled(i):
+    return Settled(i, 1, Answer(Outcome.IMPORTED, 200, "1"))
+
+
+@pytest.fixture
+def book():
+    return Book()
+
+
+def committer(book, **more):
+    return Committer(book, CTX, "me", 30.0, **more)
+
+
+async def test_many_share_few_commits_in_one_thread(book):
+    book.slow = 0.005
+    async with committer(book) as c:
+        claims = await asyncio.gather(*(c.claim(i) for i in range(100)))
+    assert [claim.id for claim, _ in claims] == list(range(100))
+    assert len(book.calls) <= 3
+    assert len(book.threads) == 1
+    assert threading.current_thread().name not in book.threads
+
+
+async def test_a_batch_has_a_largest_size(book):
+    async with committer(book, most=10) as c:
+        await asyncio.gather(*(c.claim(i) for i in range(25)))
+    assert [len(ids) for _, ids in book.calls] == [10, 10, 5]
+
+
+async def test_outcomes_are_committed_before_new_claims(book):
+    async with committer(book) as c:
+        await asyncio.gather(c.claim(1), c.settle(settled(2)))
+    assert [kind for kind, _ in book.calls] == ["settle", "claim"]
+
+
+async def test_the_lease_is_counted_from_before_the_commit(book):
+    book.slow = 0.05
+    async with committer(book) as c:
+        before = time.monotonic()
+        _, not_after = await c.claim(1)
+    assert before + 30 <= not_after < before + 30.05
+
+
+async def test_what_can_not_be_had_and_what_is_refused(book):
+    book.refuse = {2}
+    async with committer(book) as c:
+        assert (await c.claim(2))[0] is None
+        assert await c.settle(settled(1)) is True
+        assert await c.settle(settled(2)) is False
+
+
+async def test_an_outcome_is_tried_again_while_the_ledger_is_busy(book):
+    book.errors = [RetryLater("locked"), RetryLater("locked")]
+    async with committer(book) as c:
+        assert await c.settle(settled(1))
+    assert len(book.calls) == 3
+
+
+async def test_a_ledger_that_stays_away_is_told_to_everybody(book):
+    book.errors = [RetryLater("locked")] * 1000
+    async with committer(book, patience_s=0.1) as c:
+        results = await asyncio.gather(*(c.settle(settled(i)) for i in range(3)), return_exceptions=True)
+        assert [type(r) for r in results] == [RetryLater] * 3
+        claims = await asyncio.gather(c.claim(7), c.claim(8), return_exceptions=True)
+        assert [type(r) for r in claims] == [RetryLater] * 2
+    assert ("claim", [7, 8]) in book.calls
+
+
+async def test_a_claim_is_not_tried_again(book):
+    book.errors = [RetryLater("locked")]
+    async with committer(book) as c:
+        with pytest.raises(RetryLater):
+            await c.claim(1)
+    assert len(book.calls) == 1
+
+
+@pytest.mark.parametrize("error", [ValueError("one row"), WrongSetup("one row")])
+async def test_one_bad_row_does_not_take_the_others_with_it(book, error):
+    book.bad = {3: error}
+    async with committer(book) as c:
+        results = await asyncio.gather(*(c.settle(settled(i)) for i in range(5)), return_exceptions=True)
+        assert results == [True, True, True, error, True]
+        claims = await asyncio.gather(*(c.claim(i) for i in range(5)), return_exceptions=True)
+        assert [c if isinstance(c, Exception) else c[0].id for c in claims] == [0, 1, 2, error, 4]
+
+
+async def test_one_who_is_cancelled_does_not_harm_the_others(book):
+    book.slow = 0.02
+    async with committer(book) as c:
+        first, second = asyncio.create_task(c.claim(1)), asyncio.create_task(c.claim(2))
+        await asyncio.sleep(0.01)
+        first.cancel()
+        assert (await second)[0].id == 2
+
+
+async def test_other_calls_run_between_the_commits(book):
+    async with committer(book) as c:
+        assert await c.run(lambda a, b: a + b, 1, b=2) == 3
+        with pytest.raises(ZeroDivisionError):
+            await c.run(lambda: 1 / 0)

@@ -1,0 +1,180 @@
+"""The one look-up function: hits, absences, and everything that is neither."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from order_relay.ledger.values import Doubt
+from order_relay.orders.exchange import Found, Page, RunContext
+from order_relay.pipeline.lookup import WINDOW_MARGIN, look_up, merged
+
+CTX = RunContext("p", "r")
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+CONTROL = ("OLD", "1", NOW - timedelta(days=1))
+OLD = Found("1", "OLD")
+
+
+def page(*rows, problem=""):
+    return Page(tuple(rows), complete=not problem, problem=problem)
+
+
+def doubt(i=1, sent=timedelta(hours=3), **more):
+    fields = {"submitted_at": None, "absent_once_at": None, "send_before": NOW - sent + timedelta(seconds=30)}
+    return Doubt(i, 1, f"K{i}", 2, NOW - sent, **(fields | more))
+
+
+class Ledger:
+    def __init__(self, *doubts, control=CONTROL):
+        self.doubts = doubts
+        self.control = control
+        self.recorded = []
+
+    def in_doubt(self, ids):
+        return [d for d in self.doubts if d.id in ids]
+
+    def known_imported(self, destination, exclude):
+        assert destination == "oms"
+        return self.control
+
+    def record_lookups(self, ctx, results, quiet_s):
+        assert quiet_s == 960
+        self.recorded += results
+        return {}
+
+
+class Oms:
+    account = "oms"
+    timeout_s = 60.0
+    visible_after_s = 900.0
+
+    def __init__(self, by_key=None, by_window=None, search_by="auto"):
+        self.search_by = search_by
+        self.by_key = by_key or page(problem="unsupported")
+        self.by_window = by_window or page(problem="unsupported")
+        self.asked = []
+
+    async def find_by_key(self, keys):
+        self.asked.append(list(keys))
+        return self.by_key(keys) if callable(self.by_key) else self.by_key
+
+    async def find_by_window(self, start, end):
+        self.asked.append((start, end))
+        return self.by_window(start, end) if callable(self.by_window) else self.by_window
+
+
+def verdict(oms, *doubts, control=CONTROL):
+    ledger = Ledger(*(doubts or [doubt()]), control=control)
+    asyncio.run(look_up(CTX, ledger, oms, oms, [d.id for d in ledger.doubts], now=lambda: NOW))
+    return ledger.recorded
+
+
+def kind(oms, **more):
+    (result,) = verdict(oms, **more)
+    return result.finding.kind, result.method
+
+
+def test_a_hit_is_a_row_with_exactly_our_key():
+    (result,) = verdict(Oms(page(OLD, Found("77", "K1"))))
+    assert (result.finding.kind, result.finding.oms_id, result.method) == ("found", "77", "external_id")
+    assert (result.id, result.attempt) == (1, 2)
+    assert kind(Oms(page(OLD, Found("77", "k1"))))[0] == "absent"
+    assert kind(Oms(page(OLD, Found("77", "K11"))))[0] == "absent"
+
+
+def test_a_hit_counts_even_in_a_search_that_can_not_be_trusted():
+    assert kind(Oms(page(Found("77", "K1"), problem="parameter_ignored")))[0] == "found"
+    assert kind(Oms(page(Found("77", "K1"))), control=None)[0] == "found"
+
+
+def test_two_orders_with_our_key_are_told():
+    (result,) = verdict(Oms(page(OLD, Found("100", "K1"), Found("99", "K1"))))
+    assert result.finding.oms_id == "99"
+    assert "2 orders" in result.why
+
+
+def test_absent_needs_the_control_in_the_same_search():
+    assert kind(Oms(page(OLD))) == ("absent", "external_id")
+    assert kind(Oms(page()))[0] == "unclear"
+    assert kind(Oms(page(Found("2", "OLD"))))[0] == "unclear", "the control with another OMS id is none"
+    assert kind(Oms(page(OLD)), control=None)[0] == "unclear"
+
+
+@pytest.mark.parametrize("problem", ["unsupported", "parameter_ignored", "total_changed", "http_503", "unreachable"])
+def test_an_incomplete_search_is_no_absence(problem):
+    (result,) = verdict(Oms(page(OLD, problem=problem), search_by="external_id"))
+    assert result.finding.kind == "unclear"
+    assert problem in result.why
+
+
+def test_rows_without_key_are_no_absence():
+    assert kind(Oms(page(OLD, Found("5", "")), search_by="external_id"))[0] == "unclear"
+
+
+def test_the_window_is_the_second_way():
+    assert kind(Oms(by_window=page(OLD, Found("77", "K1")))) == ("found", "window")
+    assert kind(Oms(by_window=page(OLD))) == ("absent", "window")
+    assert kind(Oms(by_window=page()))[0] == "unclear"
+    (result,) = verdict(Oms())
+    assert "external_id: unsupported" in result.why
+    assert "window: unsupported" in result.why
+
+
+def test_the_setting_rules_which_way_is_gone():
+    oms = Oms(page(OLD), page(OLD), search_by="window")
+    assert kind(oms)[1] == "window"
+    oms = Oms(page(OLD), page(OLD), search_by="none")
+    assert kind(oms) == ("unclear", "none")
+    assert oms.asked == []
+
+
+def test_the_control_is_asked_for_with_the_rest():
+    oms = Oms(page(OLD))
+    verdict(oms, doubt(1), doubt(2))
+    assert oms.asked == [["K1", "K2", "OLD"]]
+
+
+def test_at_most_a_hundred_keys_a_search():
+    oms = Oms(lambda keys: page(OLD))
+    verdict(oms, *(doubt(i) for i in range(1, 251)))
+    assert [len(keys) for keys in oms.asked] == [100, 100, 53]
+
+
+def test_windows_cover_import_and_original_date_and_the_control():
+    oms = Oms(by_window=page(OLD), search_by="window")
+    verdict(oms, doubt(submitted_at=NOW - timedelta(days=300)))
+    spans = [tuple(datetime.fromisoformat(t) for t in span) for span in oms.asked]
+    for moment in (NOW, NOW - timedelta(hours=3), NOW - timedelta(days=300), CONTROL[2]):
+        assert any(start <= moment <= end for start, end in spans)
+    assert len(spans) == 2, "what overlaps is asked once"
+    assert spans[-1][1] - NOW == WINDOW_MARGIN
+
+
+def test_one_window_that_fails_spoils_the_absence_but_not_the_hit():
+    def answer(start, end):
+        return page(OLD) if end > "2026-11" else page(problem="http_500")
+
+    old = doubt(submitted_at=NOW - timedelta(days=300))
+    assert verdict(Oms(by_window=answer, search_by="window"), old)[0].finding.kind == "unclear"
+
+
+def test_an_early_absence_is_told_again_as_soon_as_it_can_count():
+    early = doubt(sent=timedelta(minutes=5))
+    (result,) = verdict(Oms(page(OLD)), early)
+    assert result.next_at == early.send_before + timedelta(seconds=960)
+    assert verdict(Oms(page(OLD)))[0].next_at is None
+
+
+def test_only_what_is_in_doubt_is_looked_up():
+    ledger, oms = Ledger(doubt(1)), Oms(page(OLD))
+    counts = asyncio.run(look_up(CTX, ledger, oms, oms, [1, 2, 3], now=lambda: NOW))
+    assert counts == {"absent": 1}
+    assert asyncio.run(look_up(CTX, ledger, oms, oms, [2], now=lambda: NOW)) == {}
+
+
+def test_merged_spans():
+    hour = timedelta(hours=1)
+    a, b = (NOW, NOW + hour), (NOW + hour, NOW + 2 * hour)
+    assert merged([b, a]) == [(NOW, NOW + 2 * hour)]
+    assert merged([(NOW, NOW + 3 * hour), a]) == [(NOW, NOW + 3 * hour)]
+    assert merged([]) == []
