@@ -68,7 +68,10 @@ class World:
 
     def rows(self) -> list[dict[str, Any]]:
         """All submissions, read past the package's own code."""
-        with sqlite3.connect(self.home / "order_relay" / "ledger.sqlite") as database:
+        file = self.home / "order_relay" / "ledger.sqlite"
+        if not file.exists():
+            return []
+        with sqlite3.connect(file) as database:
             database.row_factory = sqlite3.Row
             return [dict(row) for row in database.execute("SELECT * FROM submission ORDER BY id")]
 

@@ -101,7 +101,7 @@ class Ledger:
             self.state[i] = "imported"
         return list(found)
 
-    def mark_proven(self, ids):
+    def mark_proven(self, ctx, ids):
         self.unproven_ids = [i for i in self.unproven_ids if i not in ids]
 
     def in_doubt(self, ids):

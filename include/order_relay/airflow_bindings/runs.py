@@ -20,8 +20,6 @@ _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_=+@.~-]+")
 _AIRFLOWS_OWN = re.compile(r"[a-z_]+__\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00(_\w{1,16})?")
 _LONGEST_SLUG = 120
 
-FAILED_STATES = ("failed", "upstream_failed")
-
 
 def run_slug(run_id: str) -> str:
     """A run id as a part of object names, readable and never the same for two run ids.
@@ -83,10 +81,11 @@ def _utc(when: datetime | None) -> datetime | None:
 
 
 def failed_tasks(context: Context | Mapping[str, Any]) -> tuple[str, ...]:
-    """Tasks of this run that failed or could not run because of it; mapped ones as ``load_3``."""
+    """Tasks of this run that failed, mapped ones as ``load_3``; where none did, those that could not run."""
     ti, run = context["ti"], context["dag_run"]
-    states: Mapping[str, Mapping[str, Any]] = ti.get_task_states(dag_id=run.dag_id, run_ids=[run.run_id])
-    found = states.get(run.run_id, {})
-    return tuple(
-        sorted(t for t, s in found.items() if str(getattr(s, "value", s)) in FAILED_STATES and t != ti.task_id)
-    )
+    found: Mapping[str, Any] = ti.get_task_states(dag_id=run.dag_id, run_ids=[run.run_id]).get(run.run_id, {})
+    states = {task: str(getattr(state, "value", state)) for task, state in found.items() if task != ti.task_id}
+    for wanted in ("failed", "upstream_failed"):
+        if tasks := sorted(task for task, state in states.items() if state == wanted):
+            return tuple(tasks)
+    return ()

@@ -29,7 +29,7 @@ class ProvingBook(lookup.LookupBook, Protocol):
     def mark_found(self, ctx: RunContext, found: Mapping[int, str], method: str) -> list[int]:
         """See ``Ledger.mark_found``."""
 
-    def mark_proven(self, ids: Sequence[int]) -> None:
+    def mark_proven(self, ctx: RunContext, ids: Sequence[int]) -> None:
         """See ``Ledger.mark_proven``."""
 
 
@@ -108,7 +108,7 @@ class _Prover:
             done = await asyncio.to_thread(self.ledger.mark_found, self.ctx, found, "external_id")
             self.result.counts["found_before_send"] += len(done)
         if page.complete and (self.control is None or oms_ids.get(self.control[0]) == self.control[1]):
-            await asyncio.to_thread(self.ledger.mark_proven, rest)
+            await asyncio.to_thread(self.ledger.mark_proven, self.ctx, rest)
             return rest
         return self._without_proof(page, rest)
 
