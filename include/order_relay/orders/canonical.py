@@ -16,7 +16,7 @@ import pandas as pd
 from order_relay.errors import RecordRefused, Refusal, WrongSetup
 from order_relay.orders import columns
 from order_relay.orders.judging import pointer
-from order_relay.orders.mapping import Rule, getter
+from order_relay.orders.mapping import Rule
 from order_relay.orders.money import CURRENCIES, to_minor
 
 PARTY = ("name", "company", "address1", "address2", "city", "state", "postal_code", "country", "phone", "email")
@@ -51,7 +51,6 @@ class Reader:
         self.orders = orders
         self.lines = lines
         self.each = each
-        self._each = getter(each)
         for needed, rules, where in (("order_number", orders, "order"), ("item_number", lines, "lines")):
             if needed not in {rule.target for rule in rules}:
                 raise WrongSetup(f"the source's mapping has no target {needed!r} in its section {where!r}")
@@ -74,12 +73,13 @@ class Reader:
         notes: list[list[str]] = [[] for _ in documents]
         priceless: set[int] = set()
         orders: dict[str, list[Any]] = {name: [None] * len(documents) for name in ORDER_COLUMNS}
+        whole = columns.Rows(documents)
         for rule in self.orders:
-            orders[rule.target] = self._order_column(rule, documents, refusals, notes, priceless)
+            orders[rule.target] = self._order_column(rule, whole, refusals, notes, priceless)
         scales = [CURRENCIES.get(code) if isinstance(code, str) else None for code in orders["currency"]]
         for name in ORDER_MONEY:
             orders[name] = self._order_minor(name, orders[name], scales, refusals, priceless)
-        lines = self._read_lines(documents, refusals, notes, priceless, scales)
+        lines = self._read_lines(whole, refusals, notes, priceless, scales)
         for row, scale in enumerate(scales):
             if scale is None:
                 priceless.add(row)
@@ -102,7 +102,7 @@ class Reader:
         return _minor(column, scales, tell)
 
     def _order_column(
-        self, rule: Rule, documents: Sequence[Any], refusals: list[list[Refusal]], notes: list[list[str]],
+        self, rule: Rule, documents: columns.Rows, refusals: list[list[Refusal]], notes: list[list[str]],
         priceless: set[int],
     ) -> list[Any]:  # fmt: skip
         place = self.order_place(rule.target)
@@ -122,14 +122,13 @@ class Reader:
         return column
 
     def _read_lines(
-        self, documents: Sequence[Any], refusals: list[list[Refusal]], notes: list[list[str]], priceless: set[int],
+        self, documents: columns.Rows, refusals: list[list[Refusal]], notes: list[list[str]], priceless: set[int],
         scales: Sequence[int | None],
     ) -> pd.DataFrame:  # fmt: skip
         rows: list[Any] = []
         order: list[int] = []
         position: list[int] = []
-        for index, document in enumerate(documents):
-            found = self._each(document)
+        for index, found in enumerate(documents.column(self.each)):
             if not isinstance(found, list) or not found:
                 place = pointer(self.each.split("."))
                 refusals[index].append(Refusal("no_items", place, f"{place} holds no line"))
@@ -144,9 +143,10 @@ class Reader:
 
         lines: dict[str, list[Any]] = {name: [None] * len(rows) for name in LINE_COLUMNS}
         wrong: dict[str, dict[int, Refusal]] = {}
+        line_rows = columns.Rows(rows)
         for rule in self.lines:
             told = wrong.setdefault(rule.target, {})
-            lines[rule.target] = columns.read(rule, rows, told.__setitem__, note)
+            lines[rule.target] = columns.read(rule, line_rows, told.__setitem__, note)
         told = wrong.setdefault("extended", {})
         lines["extended"] = _minor(lines["extended"], [scales[row] for row in order], told.__setitem__)
         unread = wrong["extended"].keys() | wrong.get("unit_price", {}).keys()

@@ -6,20 +6,44 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from order_relay.errors import RecordRefused, Refusal
-from order_relay.orders.mapping import Rule, getter, words
+from order_relay.orders.mapping import Rule, words
 
 Tell = Callable[[int, Refusal], None]
 """Takes a row number and a refusal whose pointer is still the row's own business."""
 
 NotInTable = Callable[[int, Rule], None]
 
+LONGEST_CODE = 10**40
+"""A number above this is no code; turning it into digits may fail."""
+
 UNREADABLE = (ValueError, TypeError, ArithmeticError, AttributeError, KeyError, RecursionError)
 
 
-def read(rule: Rule, rows: Sequence[Any], tell: Tell, note: NotInTable) -> list[Any]:
+class Rows:
+    """Documents, read by columns. Objects on the way to a member are found once for all members beside it."""
+
+    def __init__(self, rows: Sequence[Any]) -> None:
+        self.size = len(rows)
+        nothing: dict[str, Any] = {}
+        self._nothing = nothing
+        self._objects: dict[str, list[dict[str, Any]]] = {"": [row if type(row) is dict else nothing for row in rows]}
+
+    def column(self, path: str) -> list[Any]:
+        """The members at a dotted path; anything missing or of another kind on the way reads as ``None``."""
+        outer, _, name = path.rpartition(".")
+        return [row.get(name) for row in self._inside(outer)]
+
+    def _inside(self, path: str) -> list[dict[str, Any]]:
+        if path not in self._objects:
+            nothing = self._nothing
+            self._objects[path] = [found if type(found) is dict else nothing for found in self.column(path)]
+        return self._objects[path]
+
+
+def read(rule: Rule, rows: Rows, tell: Tell, note: NotInTable) -> list[Any]:
     """One column: the first path that has a value, looked up, converted, and defaulted."""
     if not rule.paths:
-        column: list[Any] = [rule.value] * len(rows)
+        column: list[Any] = [rule.value] * rows.size
     else:
         column = _first(rule.paths, rows)
     if rule.table is not None:
@@ -29,12 +53,11 @@ def read(rule: Rule, rows: Sequence[Any], tell: Tell, note: NotInTable) -> list[
     return defaulted(rule, column)
 
 
-def _first(paths: Sequence[str], rows: Sequence[Any]) -> list[Any]:
-    get = getter(paths[0])
-    column = [get(row) for row in rows]
+def _first(paths: Sequence[str], rows: Rows) -> list[Any]:
+    column = rows.column(paths[0])
     for path in paths[1:]:
-        get = getter(path)
-        column = [get(row) if value is None or value == "" else value for row, value in zip(rows, column, strict=True)]
+        more = rows.column(path)
+        column = [b if a is None or a == "" else a for a, b in zip(column, more, strict=True)]
     return column
 
 
@@ -46,7 +69,7 @@ def looked_up(rule: Rule, column: list[Any], tell: Tell, note: NotInTable) -> li
         if value is None or value == "":
             found.append(None)
             continue
-        code = words(value) if isinstance(value, str | int) else ""
+        code = words(value) if isinstance(value, str) or (type(value) is int and abs(value) < LONGEST_CODE) else ""
         if code in table:
             found.append(table[code])
         elif rule.unknown == "keep":

@@ -58,7 +58,7 @@ CODES = {
 
 WORDS = {
     "missing_field": "is required and missing",
-    "wrong_type": "has the wrong type; allowed: {limit}",
+    "wrong_type": "has the wrong type, allowed is {limit}",
     "too_long": "is longer than {limit} characters",
     "too_short": "is shorter than {limit} characters",
     "bad_format": "does not have the required form",
@@ -118,11 +118,13 @@ def _refusals(found: Iterable[_Found]) -> list[Refusal]:
     refusals = set()
     for error in found:
         code = CODES.get(error.keyword, "not_allowed")
-        limit = " or ".join(error.limit) if isinstance(error.limit, list | tuple) else error.limit
-        if code == "wrong_type" or isinstance(error.limit, int):
+        limit = error.limit
+        if code == "wrong_type":
+            words = WORDS[code].format(limit=" or ".join(limit) if isinstance(limit, list) else limit)
+        elif isinstance(limit, int):
             words = WORDS[code].format(limit=limit)
         else:
-            words = WORDS[code].split(";")[0].replace(" {limit}", "")
+            words = WORDS[code].replace(" {limit}", "")
         place = pointer(error.path)
         refusals.add(Refusal(code, place, f"{place or 'the record'} {words}"))
     ordered = sorted(refusals, key=lambda r: (r.pointer, r.code))
@@ -203,7 +205,8 @@ class VendorFormat:
     def _gate_errors(self, document: Any) -> Iterator[_Found]:
         for error in self._gate.iter_errors(document):
             keywords = [part for part in error.schema_path if part in CODES]
-            yield _Found(str(keywords[-1]) if keywords else "not", tuple(error.instance_path), None)
+            limit = "what the schema says"
+            yield _Found(str(keywords[-1]) if keywords else "not", tuple(error.instance_path), limit)
 
 
 def _text_refusals(document: Any) -> list[Refusal]:

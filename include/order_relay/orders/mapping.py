@@ -17,14 +17,13 @@ A rule is ``{target, path | value, converter, table, pick, unknown, default, req
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from order_relay.errors import WrongSetup
 from order_relay.orders.converters import Converter, named
 
-Getter = Callable[[Any], Any]
 Tables = Mapping[str, Mapping[str, Any]]
 
 _MEMBERS = {
@@ -47,35 +46,6 @@ class Rule:
     required: bool
     cut: bool
     when: tuple[str, Any] | None
-
-
-def getter(path: str) -> Getter:
-    """Reads a dotted path of nested objects; anything missing or of another kind on the way reads as ``None``."""
-    names = path.split(".")
-    if len(names) == 1:
-        only = names[0]
-
-        def one(document: Any) -> Any:
-            return document.get(only) if type(document) is dict else None
-
-        return one
-    if len(names) == 2:
-        outer, inner = names
-
-        def two(document: Any) -> Any:
-            found = document.get(outer) if type(document) is dict else None
-            return found.get(inner) if type(found) is dict else None
-
-        return two
-
-    def deep(document: Any) -> Any:
-        for name in names:
-            if type(document) is not dict:
-                return None
-            document = document.get(name)
-        return document
-
-    return deep
 
 
 def words(value: Any) -> str:
@@ -119,9 +89,10 @@ def _rule(raw: Mapping[str, Any], tables: Tables, settings: Mapping[str, Any], w
     if ("path" in raw) == ("value" in raw):
         raise WrongSetup(f"{place}: needs either path or value")
     paths = raw.get("path", ())
-    paths = (paths,) if isinstance(paths, str) else tuple(paths)
-    if not all(isinstance(path, str) and path for path in paths):
+    paths = (paths,) if isinstance(paths, str) else paths
+    if not isinstance(paths, list | tuple) or not all(isinstance(path, str) and path for path in paths):
         raise WrongSetup(f"{place}: path is not text")
+    paths = tuple(paths)
     value = raw.get("value")
     if len(paths) == 1 and paths[0].startswith("settings."):
         value, paths = _setting(paths[0].removeprefix("settings."), settings, place), ()
@@ -129,6 +100,8 @@ def _rule(raw: Mapping[str, Any], tables: Tables, settings: Mapping[str, Any], w
     if isinstance(default, Mapping) and set(default) == {"setting"}:
         default = _setting(str(default["setting"]), settings, place)
     when = raw.get("when")
+    if when is not None and not (isinstance(when, Mapping) and {"target", "is"} == set(when)):
+        raise WrongSetup(f"{place}: when needs 'target' and 'is'")
     return Rule(
         target=raw["target"],
         paths=paths,

@@ -148,7 +148,7 @@ class Transformer:
 
     def _nameless(self, canonical: Canonical, orders: Mapping[str, list[Any]]) -> None:
         for row in range(len(canonical.orders)):
-            if not any(orders[name][row] for name in ("bill_last", "ship_last", "ship_custom_name", "ship_line1")):
+            if not any(orders[name][row] for name in ("bill_name", "bill_company", "ship_name", "ship_company")):
                 self._refuse(canonical, row, "bill_name", "missing_field", "and the company are missing: no name")
 
     def _refuse(self, canonical: Canonical, row: int, column: str, code: str, why: str) -> None:

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from order_relay.errors import Refusal, WrongSetup
+from order_relay.orders import columns
+from order_relay.orders.mapping import merged_rules, parse_rules, tables_of
+
+SETTINGS = {"locale": "en-US"}
+TABLES = tables_of({"way": {"UPS  Ground": {"type": "standard"}}, "pay": {"card": "CC"}})
+
+
+def read(rule: dict[str, Any], *documents: Any) -> tuple[list[Any], list[tuple[int, Refusal]], list[int]]:
+    told: list[tuple[int, Refusal]] = []
+    noted: list[int] = []
+    (parsed,) = parse_rules([{"target": "t", **rule}], TABLES, SETTINGS, "here")
+    column = columns.read(
+        parsed, columns.Rows(documents), lambda row, why: told.append((row, why)), lambda row, _: noted.append(row)
+    )
+    return column, told, noted
+
+
+def test_paths_through_anything() -> None:
+    documents = ({"a": {"b": {"c": 1}}}, {"a": {"b": []}}, {"a": None}, {}, None, [], "x", {"a": {"b": {}}})
+    assert read({"path": "a.b.c"}, *documents)[0] == [1, *[None] * 7]
+    assert read({"path": "a"}, {"a": 0}, {})[0] == [0, None]
+
+
+def test_the_first_path_that_has_a_value() -> None:
+    assert read({"path": ["a", "b.c"]}, {"a": 1, "b": {"c": 2}}, {"a": None, "b": {"c": 2}}, {"a": ""}, {})[0] == [
+        1,
+        2,
+        None,
+        None,
+    ]
+
+
+def test_constants_settings_and_defaults() -> None:
+    assert read({"value": [1]}, {}, {})[0] == [[1], [1]]
+    assert read({"path": "settings.locale"}, {})[0] == ["en-US"]
+    assert read({"path": "a", "default": {"setting": "locale"}}, {"a": "x"}, {})[0] == ["x", "en-US"]
+
+
+def test_tables_forgive_case_and_blanks() -> None:
+    rule = {"path": "via", "table": "way", "pick": "type", "unknown": "note", "default": "d"}
+    column, _, noted = read(rule, {"via": " ups ground "}, {"via": "Pigeon"}, {"via": None}, {"via": {}})
+    assert column == ["standard", "d", "d", "d"]
+    assert noted == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("unknown", "expected"), [("keep", "cash"), ("refuse", None), ("default", None), ("note", None)]
+)
+def test_values_without_a_row(unknown: str, expected: str | None) -> None:
+    column, told, _ = read({"path": "p", "table": "pay", "unknown": unknown}, {"p": "cash"})
+    assert column == [expected]
+    assert [why.code for _, why in told] == (["not_in_table"] if unknown == "refuse" else [])
+
+
+def test_a_wrong_value_does_not_stop_the_others() -> None:
+    column, told, _ = read({"path": "q", "converter": "quantity"}, {"q": 1}, {"q": "1.5"}, {"q": {}}, {"q": "3"})
+    assert column == [1, None, None, 3]
+    assert [(row, why.code) for row, why in told] == [(1, "fractional_quantity"), (2, "bad_amount")]
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ({"target": "t"}, "either path or value"),
+        ({"target": "t", "path": "a", "value": 1}, "either path or value"),
+        ({"path": "a"}, "no target"),
+        ({"target": "t", "path": "a", "tabel": "x"}, "unknown member 'tabel'"),
+        ({"target": "t", "path": 7}, "path is not text"),
+        ({"target": "t", "path": [1]}, "path is not text"),
+        ({"target": "t", "path": "a", "converter": "no"}, "no converter 'no'"),
+        ({"target": "t", "path": "a", "table": "no"}, "no code table 'no'"),
+        ({"target": "t", "path": "a", "table": "way", "pick": "class"}, "row 'ups ground' .* has no 'class'"),
+        ({"target": "t", "path": "a", "unknown": "guess"}, "must be one of"),
+        ({"target": "t", "path": "settings.no"}, "no setting 'no'"),
+        ({"target": "t", "path": "a", "default": {"setting": "no"}}, "no setting 'no'"),
+        ({"target": "t", "path": "a", "when": "x"}, "when"),
+        ("t", "no target"),
+    ],
+)
+def test_wrong_rules_are_wrong_setup(rule: Any, words: str) -> None:
+    with pytest.raises(WrongSetup, match=words):
+        parse_rules([rule], TABLES, SETTINGS, "here")
+
+
+def test_overrides_replace_add_and_drop() -> None:
+    base = [{"target": "a", "path": "x"}, {"target": "b", "path": "y"}, {"target": "c", "path": "z"}]
+    over = [{"target": "a", "value": 1}, {"target": "b", "drop": True}, {"target": "d", "value": 2}]
+    assert merged_rules(base, over) == [over[0], base[2], over[2]]
+
+
+def test_tables_are_merged_row_by_row() -> None:
+    assert tables_of({"t": {"A": 1, "B": 2}}, {"t": {"b": 3}, "u": {}}) == {"t": {"a": 1, "b": 3}, "u": {}}
+    with pytest.raises(WrongSetup, match="'t' is not an object"):
+        tables_of({"t": ["a"]})
