@@ -168,7 +168,7 @@ known_rows = st.lists(st.fixed_dictionaries({
     max_size=12, unique_by=lambda row: (row["source_id"], row["edition"]))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=25)
 @given(offered_rows, known_rows)
 def test_every_offer_gets_exactly_one_action_that_suits_its_state(
     rows: list[dict[str, Any]], there: list[dict[str, Any]],
@@ -188,7 +188,7 @@ def test_every_offer_gets_exactly_one_action_that_suits_its_state(
             assert row.action == "hold"
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=25)
 @given(offered_rows, known_rows, st.randoms())
 def test_the_order_of_rows_is_irrelevant(rows: list[dict[str, Any]], there: list[dict[str, Any]], dice: Any) -> None:
     frame, base = offers(*rows), known(*there)

@@ -207,7 +207,7 @@ policies = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(rows, policies)
 def test_every_unsent_version_gets_one_decision_and_a_lineage_at_most_one_winner(
     made: list[dict[str, Any]], chosen: Policies,
@@ -224,7 +224,7 @@ def test_every_unsent_version_gets_one_decision_and_a_lineage_at_most_one_winner
     assert (result.loc[asked, "reason"] != "").all()
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 @given(rows, policies, st.randoms())
 def test_the_order_of_rows_is_irrelevant(made: list[dict[str, Any]], chosen: Policies, dice: Any) -> None:
     frame = versions(*made)
@@ -232,7 +232,7 @@ def test_the_order_of_rows_is_irrelevant(made: list[dict[str, Any]], chosen: Pol
     pd.testing.assert_frame_equal(resolve(frame, chosen), resolve(mixed, chosen))
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 @given(rows, policies)
 def test_resolving_again_changes_nothing(made: list[dict[str, Any]], chosen: Policies) -> None:
     """After the ledger has followed the decisions, the same question gets the same answers."""

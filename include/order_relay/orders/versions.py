@@ -124,6 +124,8 @@ class _Verdict:
 
     def put(self, mask: pd.Series, decision: Decision, reason: str = "", lineage: pd.Series | None = None) -> None:
         mask = mask & self.open()
+        if not mask.any():
+            return
         self._decision[mask] = decision.value
         self._reason[mask] = reason
         if lineage is not None:
@@ -179,6 +181,8 @@ def _share(one: Iterable[str], other: Iterable[str]) -> float:
 
 def _beside_imported(f: pd.DataFrame, verdict: _Verdict, policies: Policies) -> None:
     imported = f["imported_rank"].notna()
+    if not imported.any():
+        return
     verdict.put(imported & (f["rank"] < f["imported_rank"]), Decision.SUPERSEDED)
     newer = imported & (f["rank"] > f["imported_rank"])
     if policies.suffixed == "review":

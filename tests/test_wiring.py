@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from order_relay.connections import Connection
+from order_relay.errors import WrongSetup
+from order_relay.ledger import Ledger
+from order_relay.orders.exchange import RunContext
+from order_relay.pipeline.settings import PipelineSettings, load_file
+from order_relay.wiring import ACCOUNT_FACTS, Wiring, vendor_names, vendor_part
+
+SOURCES = [name for name in vendor_names() if hasattr(vendor_part(name, "vendor"), "SOURCE")]
+DESTINATIONS = [name for name in vendor_names() if hasattr(vendor_part(name, "vendor"), "DESTINATION")]
+
+
+def connection(conn_id: str) -> Connection:
+    """Fits each vendor's form: every text that some form demands is here."""
+    extra = {"org": "acme", "token_url": "https://auth.example/token", "manufacturer_id": "7", "catalog_id": "3"}
+    return Connection(conn_id, "https://vendor.example", "user", "secret", extra=extra)
+
+
+@pytest.fixture(params=[(source, destination) for source in SOURCES for destination in DESTINATIONS])
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> PipelineSettings:
+    source, destination = request.param
+    path = tmp_path / f"{source}_to_{destination}.yaml"
+    path.write_text(
+        f"source: {{vendor: {source}, connection: from}}\ndestination: {{vendor: {destination}, connection: to}}\n"
+        "transform: {customer_ip: 8.8.8.8}\n"
+    )
+    return load_file(path)
+
+
+@pytest.fixture
+def wire(settings: PipelineSettings, sqlite_url: str, tmp_path: Path) -> Callable[..., Wiring]:
+    def make(**options: Any) -> Wiring:
+        given = {"ledger_url": sqlite_url, "store_url": (tmp_path / "store").as_uri(), "connections": connection}
+        return Wiring(settings, **{**given, **options})
+
+    return make
+
+
+def test_the_vendors_are_found_by_their_folders() -> None:
+    assert SOURCES
+    assert DESTINATIONS
+
+
+def test_everything_is_put_together(wire: Callable[..., Wiring]) -> None:
+    with wire() as wiring:
+        wiring.check()
+        assert wiring.source.account.startswith(wiring.settings.source.vendor)
+        assert wiring.destination.account.startswith(wiring.settings.destination.vendor)
+        assert wiring.transformer.settings.manufacturer_id == 7
+        assert wiring.ledger.ready(wiring.name) == []
+
+
+def test_the_account_facts_are_settings_of_the_transformation() -> None:
+    from order_relay.orders.transform_settings import TransformSettings
+
+    assert set(ACCOUNT_FACTS) <= set(TransformSettings.model_fields)
+
+
+def test_options_of_the_file_take_precedence(wire: Callable[..., Wiring]) -> None:
+    wiring = wire()
+    party = wiring.settings.destination.model_copy(update={"options": {"catalog_id": 9}})
+    changed = replace(wiring, settings=wiring.settings.model_copy(update={"destination": party}))
+    assert (wiring.transformer.settings.catalog_id, changed.transformer.settings.catalog_id) == (3, 9)
+
+
+def test_a_wrong_connection_is_named(wire: Callable[..., Wiring]) -> None:
+    with pytest.raises(WrongSetup, match="'from'"):
+        wire(connections=Connection).check()
+
+
+def test_an_unknown_vendor_and_an_impossible_role_are_named(wire: Callable[..., Wiring]) -> None:
+    with pytest.raises(WrongSetup, match=r"no vendor 'nobody'.*there are: .*" + SOURCES[0]):
+        vendor_part("nobody", "vendor")
+    wiring = wire()
+    turned = wiring.settings.model_copy(update={"source": wiring.settings.destination})
+    with pytest.raises(WrongSetup, match="can be no source"):
+        replace(wiring, settings=turned).check()
+
+
+def test_what_one_machine_alone_can_reach_is_refused_where_tasks_spread(
+    wire: Callable[..., Wiring], sqlite_url: str
+) -> None:
+    with pytest.raises(WrongSetup, match="SQLite"):
+        wire(executor_spreads=True, store_shared=True)
+    server = "postgresql://relay@db/ledger"
+    with pytest.raises(WrongSetup, match="local folder"):
+        wire(executor_spreads=True, ledger_url=server)
+    wire(executor_spreads=True, ledger_url=server, store_shared=True)
+    wire(executor_spreads=True, ledger_url=server, store_url="s3://bucket/prefix")
+
+
+def test_repr_shows_no_ledger_address(wire: Callable[..., Wiring]) -> None:
+    assert "pass" not in repr(wire(ledger_url="postgresql://relay:pass@db/ledger"))
+
+
+def bind(url: str, wiring: Wiring) -> None:
+    ledger = Ledger.open(url)
+    ledger.bind(wiring.name, "a", "b")
+    ledger.begin_run(RunContext(wiring.name, "before"), "manual")
+    ledger.close()
+
+
+def test_a_dry_run_changes_a_copy_and_keeps_it_between_tasks(
+    wire: Callable[..., Wiring], ledger_url: str
+) -> None:
+    wiring = wire(dry_run=True, ledger_url=ledger_url)
+    bind(ledger_url, wiring)
+    with pytest.raises(WrongSetup, match="scratch"):
+        wiring.ledger  # noqa: B018
+    with wiring.ledger_for("run-1") as ledger:
+        assert ledger.last_sequence(wiring.name) == 1
+        ledger.begin_run(RunContext(wiring.name, "run-1"), "dry")
+    with wiring.ledger_for("run-1", keep=False) as ledger:
+        assert ledger.last_sequence(wiring.name) == 2
+        ledger.begin_run(RunContext(wiring.name, "run-1b"), "dry")
+    with wiring.ledger_for("run-1") as ledger:
+        assert ledger.last_sequence(wiring.name) == 2
+    real = Ledger.open(ledger_url)
+    assert real.last_sequence(wiring.name) == 1
+    real.close()
+
+
+def test_a_dry_run_without_a_ledger_starts_with_an_empty_one(wire: Callable[..., Wiring], tmp_path: Path) -> None:
+    wiring = wire(dry_run=True, ledger_url=f"sqlite:///{tmp_path}/none.sqlite")
+    with wiring.ledger_for("run-1") as ledger:
+        assert ledger.last_sequence(wiring.name) == 0
+    assert not (tmp_path / "none.sqlite").exists()
+
+
+def test_a_dry_run_can_reach_neither_side(wire: Callable[..., Wiring]) -> None:
+    wiring = wire(dry_run=True)
+    assert wiring.source.acknowledge(["N1"]) == {}
+    assert wiring.source.account == wire().source.account
+    with pytest.raises(WrongSetup, match="dry run"):
+        wiring.destination.session(1)
+
+
+def test_without_dry_run_the_ledger_is_the_real_one(wire: Callable[..., Wiring]) -> None:
+    with wire() as wiring, wiring.ledger_for("run-1") as ledger:
+        assert ledger is wiring.ledger
