@@ -216,6 +216,13 @@ def test_wrong_set_up_stops_the_chunk_with_everything_else_ready():
     assert Counter(ledger.state.values())["ready"] == 500 - 9
 
 
+def test_a_redirect_stops_the_chunk_and_leaves_few_in_doubt():
+    ledger, oms = Ledger(500), Oms(lambda *_: Answer(Outcome.IN_DOUBT, 307, message="HTTP 307"))
+    with pytest.raises(WrongSetup, match="elsewhere"):
+        run(ledger, oms, store=Store(ledger.state))
+    assert Counter(ledger.state.values())["in_doubt"] <= 4, "few are in flight before the first answer came"
+
+
 def test_failures_in_a_row_stop_the_chunk():
     ledger, oms = Ledger(500), Oms(lambda _k, _a, n: IMPORTED if n < 10 else DOUBT)
     with pytest.raises(RetryLater, match="in a row"):

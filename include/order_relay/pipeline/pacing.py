@@ -14,6 +14,9 @@ from order_relay.orders.exchange import Answer, Outcome
 QUEUE_S = 0.25
 """A claimed order may wait about so long for a connection: more would eat up its lease."""
 
+AT_FIRST = 4
+"""Orders in flight until the first answer came: so many at most meet a wrong set-up."""
+
 MOST_IN_LINE = 3.0
 """Orders in flight for each connection, at most: so many that commits and requests overlap."""
 
@@ -40,7 +43,7 @@ class Room:
 
     def __init__(self, connections: int) -> None:
         self._connections = connections
-        self._places = connections
+        self._places = min(connections, AT_FIRST)
         self._taken = 0
         self._latency = 0.0
         self._waiters: deque[asyncio.Future[None]] = deque()
@@ -102,6 +105,8 @@ class Judge:
         """Take in one answer. Returns the error with which the chunk must stop, if it must."""
         if answer.outcome is Outcome.WRONG_SETUP:
             return WrongSetup(f"the destination refuses every order: {answer.message}")
+        if 300 <= answer.status <= 399:  # whatever it means for this order: nobody was meant to be sent elsewhere
+            return WrongSetup(f"the destination sends every order elsewhere: {answer.message}")
         if answer.outcome is Outcome.THROTTLED:
             return self._read_throttle(answer)
         if answer.code != LEASE_OVER:

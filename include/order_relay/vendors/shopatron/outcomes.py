@@ -67,8 +67,12 @@ def _decide(status: int, headers: Mapping[str, str], body: bytes, attempt: int) 
         return Outcome.WRONG_SETUP, f"HTTP {status}: the API key or the token was refused"
     if status in REFUSED_STATUSES:
         return _decide_refusal(status, body, attempt)
-    if status in SETUP_STATUSES or 300 <= status <= 399:
-        return Outcome.WRONG_SETUP, f"HTTP {status}: importOrder is not at this base URL (redirects are not followed)"
+    if status in SETUP_STATUSES:
+        return Outcome.WRONG_SETUP, f"HTTP {status}: importOrder is not at this base URL"
+    if 300 <= status <= 399:
+        # Redirects are not followed, and the load stops at one. What answered it may have carried the order out first
+        # (302 and 303 after a POST often mean just that), so this one order is looked up.
+        return Outcome.IN_DOUBT, f"HTTP {status}: a redirect, check the base URL; redirects are not followed"
     return Outcome.IN_DOUBT, f"HTTP {status}: does not tell whether the order was stored"
 
 

@@ -1,0 +1,85 @@
+import asyncio
+
+from order_relay.errors import RetryLater, Throttled, WrongSetup
+from order_relay.orders.exchange import Answer, Outcome
+from order_relay.pipeline.pacing import AT_FIRST, Judge, Room, SendingLimits
+
+
+async def test_places_grow_with_a_quick_destination_and_shrink_with_a_slow_one():
+    room = Room(10)
+    assert room.places == AT_FIRST
+    await room.enter()
+    room.leave(0.02)
+    assert room.places == 30
+    for _ in range(100):
+        await room.enter()
+        room.leave(10.0)
+    assert room.places == 10
+
+
+async def test_nobody_enters_a_full_room_and_a_cancelled_wait_takes_no_place():
+    room = Room(1)
+    await room.enter()
+    waiting = [asyncio.create_task(room.enter()) for _ in range(3)]
+    await asyncio.sleep(0)
+    waiting[0].cancel()
+    room.leave(60.0)
+    await asyncio.sleep(0.01)
+    assert [task.done() for task in waiting] == [True, True, False]
+    room.leave(60.0)
+    await asyncio.wait_for(waiting[2], 1)
+
+
+async def test_a_wake_up_that_meets_a_cancelled_waiter_goes_to_the_next():
+    room = Room(1)
+    await room.enter()
+    first, second = (asyncio.create_task(room.enter()) for _ in range(2))
+    await asyncio.sleep(0)
+    room.leave(60.0)
+    first.cancel()  # after it was woken, before it ran
+    await asyncio.wait_for(second, 1)
+
+
+def judge(**limits):
+    now = [0.0]
+    return Judge(SendingLimits(4, **limits), clock=lambda: now[0]), now
+
+
+def test_patience_with_throttling_starts_again_after_any_other_answer():
+    judge_, now = judge(max_wait_s=10)
+    throttled = Answer(Outcome.THROTTLED, 429)
+    assert judge_.read(1, throttled) is None
+    now[0] = 9.0
+    assert judge_.read(1, throttled) is None
+    assert judge_.patience_left() == 1
+    judge_.read(1, Answer(Outcome.IMPORTED, 200, "1"))
+    assert judge_.patience_left() == 10
+    judge_.read(1, throttled)
+    now[0] = 20.0
+    assert isinstance(judge_.read(1, throttled), Throttled)
+
+
+def test_a_late_lease_says_nothing_about_the_destination():
+    judge_, _ = judge(failures_in_a_row=2)
+    for _ in range(5):
+        assert judge_.read(1, Answer(Outcome.NOT_SENT, code="lease_over")) is None
+    assert judge_.read(1, Answer(Outcome.IN_DOUBT, 0)) is None
+    assert isinstance(judge_.read(1, Answer(Outcome.NOT_SENT, 0)), RetryLater)
+
+
+def test_orders_in_flight_when_all_400_was_found_out_are_put_back_too():
+    judge_, _ = judge(refused_at_first=2)
+    refused = Answer(Outcome.REJECTED, 400)
+    assert judge_.read(1, refused) is None
+    assert isinstance(judge_.read(2, refused), WrongSetup)
+    assert judge_.read(3, refused) is None
+    assert judge_.read(4, Answer(Outcome.IMPORTED, 200, "1")) is None
+    assert judge_.refused == [1, 2, 3]
+
+
+def test_422_and_doubtful_400_are_told_apart():
+    judge_, _ = judge(refused_at_first=2)
+    assert judge_.read(1, Answer(Outcome.REJECTED, 422)) is None
+    assert judge_.read(2, Answer(Outcome.REJECTED, 400)) is None
+    assert judge_.read(3, Answer(Outcome.REJECTED, 400)) is None
+    assert not judge_.all_refused
