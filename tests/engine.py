@@ -1,0 +1,116 @@
+"""One firm's engine without Airflow: the stages in their order, on a ledger and a batch store of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from order_relay.batches import Manifest
+from order_relay.connections import Connection
+from order_relay.errors import OrderRelayError
+from order_relay.ledger import Ledger, migrate
+from order_relay.orders.exchange import RunContext, Selection
+from order_relay.pipeline import beginning
+from order_relay.pipeline.acknowledge import acknowledge
+from order_relay.pipeline.dedupe import dedupe
+from order_relay.pipeline.extract import extract
+from order_relay.pipeline.load import LoadOptions, load
+from order_relay.pipeline.report import ReportResult, write_report
+from order_relay.pipeline.transform import chunk_object, plan_chunks, transform
+from order_relay.pipeline.validate import has_work, validate
+from order_relay.wiring import Wiring
+
+PIPELINE = "supercat_to_shopatron"
+
+
+@dataclass
+class Engine:
+    """Runs a pipeline as its DAG does. ``load_options`` change how chunks are loaded."""
+
+    folder: Path
+    connections: Mapping[str, Connection]
+    ledger_url: str = ""
+    pipeline: str = PIPELINE
+    load_options: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.ledger_url = self.ledger_url or f"sqlite:///{self.folder}/ledger.sqlite"
+        migrate(self.ledger_url)
+        self.wiring = self.fresh_wiring()
+
+    def fresh_wiring(self) -> Wiring:
+        store = (self.folder / "batches").as_uri()
+        return Wiring.for_pipeline(self.pipeline, self.connections.__getitem__, self.ledger_url, store)
+
+    @property
+    def ledger(self) -> Ledger:
+        return self.wiring.ledger
+
+    def run(self, run: str, *, limit: int | None = None, order_ids: tuple[str, ...] = ()) -> ReportResult:
+        """One run: what the DAG's tasks do. Acknowledge and report also come after a failed load."""
+        ctx, wiring = RunContext(self.pipeline, run), self.wiring
+        beginning.begin(ctx, self.ledger, wiring.store, (wiring.source.account, wiring.destination.account))
+        batch = self.extract(ctx, order_ids)
+        if has_work(self.ledger, self.pipeline, batch):
+            for chunk in self.prepare(ctx, batch, limit):
+                with suppress(OrderRelayError):  # a failed chunk leaves its orders; the report tells
+                    self.load(ctx, chunk)
+        self.acknowledge(ctx)
+        return self.report(ctx, batch)
+
+    def extract(self, ctx: RunContext, order_ids: tuple[str, ...] = ()) -> Manifest:
+        return extract(
+            ctx, self.wiring.source, self.ledger, self.wiring.store, Selection(order_ids=order_ids), batch_id=ctx.run,
+            transform_fingerprint=self.wiring.transformer.fingerprint,
+            connection_fingerprint=self.wiring.source_connection.fingerprint(),
+        )  # fmt: skip
+
+    def prepare(self, ctx: RunContext, batch: Manifest, limit: int | None = None) -> list[str]:
+        """Validate, dedupe and transform; the names of the chunks."""
+        wiring, ledger, store = self.wiring, self.ledger, self.wiring.store
+        transformer, policies = wiring.transformer, wiring.settings.engine_policies
+        valid = validate(ctx, ledger, store, source=wiring.source.format, transformer=transformer, manifest=batch)
+        winners = dedupe(ctx, ledger, store, policies=policies, manifest=valid, limit=limit)
+        transform(ctx, ledger, store, transformer=transformer, policies=policies, manifest=winners)
+        return plan_chunks(ctx, ledger, store, wiring.settings.chunks, wiring.destination.timeout_s)
+
+    def load(self, ctx: RunContext, chunk: str) -> dict[str, int]:
+        options = LoadOptions(**{**self.wiring.settings.load.model_dump(), **self.load_options})
+        wiring = self.wiring
+        return load(ctx, self.ledger, wiring.store, wiring.destination, chunk_object(ctx, chunk), options)
+
+    def acknowledge(self, ctx: RunContext) -> dict[str, int]:
+        fingerprint = self.wiring.source_connection.fingerprint()
+        return acknowledge(ctx, self.wiring.source, self.ledger, connection_fingerprint=fingerprint)
+
+    def report(self, ctx: RunContext, batch: Manifest) -> ReportResult:
+        batch_id = batch.batch_id if batch.kind == "batch" and batch.name else None
+        return write_report(ctx, self.ledger, self.wiring.store, stages=[], batch_id=batch_id, failed_tasks=[])
+
+    def states(self) -> dict[str, str]:
+        """The state of the newest edition of every source id."""
+        found: dict[str, str] = {}
+        for state in ("received", "waiting", "ready", "sending", "in_doubt", "imported", "superseded", "quarantined",
+                      "rejected", "held", "discarded"):  # fmt: skip
+            found |= dict.fromkeys(self.ids_in(state), state)
+        return found
+
+    def ids_in(self, state: str) -> list[str]:
+        """Source ids with an edition in this state."""
+        from sqlalchemy import text  # noqa: PLC0415
+
+        with self.ledger.database.engine.connect() as conn:
+            rows = conn.execute(text("SELECT source_id FROM submission WHERE state = :s"), {"s": state})
+            return [row[0] for row in rows]
+
+
+def eventually(engine: Engine, done: Callable[[], bool], runs: int = 5) -> None:
+    """Run again until it is done; fails after ``runs``."""
+    for number in range(runs):
+        engine.run(f"again-{number}")
+        if done():
+            return
+    raise AssertionError(f"not done after {runs} runs: {engine.ledger.counts(engine.pipeline, None)}")
