@@ -55,4 +55,11 @@ def test_numbers_may_be_text_as_forms_give_them():
 
 
 def test_the_form_describes_every_extra_that_is_read():
-    assert set(FORM["extra"]) == {"org", "timeout_s", "size_limit_bytes", "order_limit_bytes", "trust_env"}
+    assert set(FORM["extra"]) == {
+        "org",
+        "timeout_s",
+        "download_s",
+        "size_limit_bytes",
+        "order_limit_bytes",
+        "trust_env",
+    }

@@ -30,8 +30,8 @@ def acknowledge(
     """Acknowledge everything that is due, each number once per run.
 
     Counts: ``accepted``, ``refused`` (the source said no), ``missing`` (no entry in the reply; like a refused one it is
-    tried again by the next run) and ``unknown`` (no usable reply; stays ``sent``, and the source's next complete answer tells). Raises what
-    ``Source.acknowledge`` raises, but for ``OutcomeUnknown``.
+    tried again by the next run) and ``unknown`` (no usable reply; stays ``sent``, and the source's next complete answer
+    tells). Raises what ``Source.acknowledge`` raises, but for ``OutcomeUnknown``.
     """
     counts = {"accepted": 0, "refused": 0, "missing": 0, "unknown": 0}
     seen: set[int] = set()

@@ -199,6 +199,17 @@ def test_silence_is_a_time_out():
             list(client(server.port, timeout_s=0.2).offers(Selection()))
 
 
+def test_a_trickle_is_given_up():
+    def trickle(peer):
+        peer.sendall(http(b"", length=10_000_000))
+        for _ in range(100):
+            peer.sendall(b" ")
+            time.sleep(0.02)
+
+    with serving(trickle) as server, pytest.raises(RetryLater, match=r"not complete after 0\.2 s"):
+        list(client(server.port, download_s=0.2).offers(Selection()))
+
+
 def test_a_closed_door_is_retried_later():
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

@@ -40,7 +40,7 @@ class SuperCat:
             return
         settings = self._settings
         with get(settings, settings.orders_url) as response:
-            chunks = body_of(response, settings.size_limit_bytes)
+            chunks = body_of(settings, response, settings.size_limit_bytes)
             yield from read_envelope(chunks, max_order=settings.order_limit_bytes, hide=self._hide)
 
     def acknowledge(self, order_numbers: Sequence[str]) -> dict[str, Acknowledgement]:
@@ -63,7 +63,7 @@ class SuperCat:
     def _one(self, url: str) -> OfferedOrder:
         settings = self._settings
         with get(settings, url) as response:
-            chunks = body_of(response, settings.size_limit_bytes)
+            chunks = body_of(settings, response, settings.size_limit_bytes)
             return read_single(chunks, max_order=settings.order_limit_bytes, hide=self._hide)
 
     @staticmethod

@@ -21,7 +21,8 @@ _ORG = re.compile(r"[A-Za-z0-9_-]{2,9}")
 class SuperCatSettings:
     """Everything that a connection says about one SuperCat organisation. Times are seconds, sizes are bytes.
 
-    ``size_limit_bytes`` bounds a whole answer after decompression, ``order_limit_bytes`` one order of it.
+    ``size_limit_bytes`` bounds a whole answer after decompression, ``order_limit_bytes`` one order of it;
+    ``timeout_s`` the longest silence, ``download_s`` a whole answer.
     """
 
     base_url: str
@@ -30,6 +31,7 @@ class SuperCatSettings:
     password: str = field(repr=False)
     fingerprint: str = ""
     timeout_s: float = 60.0
+    download_s: float = 900.0
     size_limit_bytes: int = SIZE_LIMIT
     order_limit_bytes: int = ORDER_LIMIT
     trust_env: bool = False
@@ -66,6 +68,7 @@ def read_settings(connection: Connection) -> SuperCatSettings:
         password=connection.text("password"),
         fingerprint=connection.fingerprint(),
         timeout_s=connection.number("timeout_s", 60.0, minimum=0.1, maximum=3600.0),
+        download_s=connection.number("download_s", 900.0, minimum=0.1, maximum=86_400.0),
         size_limit_bytes=size,
         order_limit_bytes=min(order, size),
         trust_env=_flag(connection, "trust_env"),
@@ -103,6 +106,14 @@ FORM: dict[str, Any] = {
             "maximum": 3600,
             "default": 60,
             "description": "The longest silence that is waited for, not the whole download",
+        },
+        "download_s": {
+            "type": "number",
+            "title": "Time for a whole answer (s)",
+            "minimum": 0.1,
+            "maximum": 86400,
+            "default": 900,
+            "description": "A download that trickles on for longer is given up",
         },
         "size_limit_bytes": {
             "type": "integer",

@@ -5,6 +5,7 @@ Credentials travel in the ``Authorization`` header only. Nothing here retries: r
 
 from __future__ import annotations
 
+import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -92,7 +93,9 @@ def post(settings: SuperCatSettings, url: str, body: bytes) -> tuple[int, bytes 
             error = None if response.status_code == 200 else status_error(settings, response, with_words=False)
             if isinstance(error, SourceRefused | Throttled):
                 raise error
-            return response.status_code, _reply(settings, response) if error is None else _either(response, error)
+            return response.status_code, _reply(settings, response) if error is None else _either(
+                settings, response, error
+            )
     except NOT_SENT as error:
         raise RetryLater(f"SuperCat at {settings.base_url} can not be reached ({type(error).__name__})") from None
     except httpx.TransportError as error:
@@ -102,25 +105,31 @@ def post(settings: SuperCatSettings, url: str, body: bytes) -> tuple[int, bytes 
 def _reply(settings: SuperCatSettings, response: httpx.Response) -> bytes | OrderRelayError:
     try:
         check_headers(response)
-        return read_whole(body_of(response, min(REPLY_LIMIT, settings.size_limit_bytes)), REPLY_LIMIT)
-    except BadAnswer as error:
+        return read_whole(body_of(settings, response, min(REPLY_LIMIT, settings.size_limit_bytes)), REPLY_LIMIT)
+    except RetryLater as error:
         return error
 
 
-def _either(response: httpx.Response, error: OrderRelayError) -> bytes | OrderRelayError:
+def _either(settings: SuperCatSettings, response: httpx.Response, error: OrderRelayError) -> bytes | OrderRelayError:
     """The body where it can be read (a failure may still answer for each order), else the error of the status."""
     try:
         check_headers(response)
-        return read_whole(body_of(response, REPLY_LIMIT), REPLY_LIMIT)
-    except BadAnswer:
+        return read_whole(body_of(settings, response, REPLY_LIMIT), REPLY_LIMIT)
+    except RetryLater:
         return error
 
 
-def body_of(response: httpx.Response, limit: int) -> Iterator[bytes]:
-    """The decompressed body in blocks of bounded size. Raises ``BadAnswer`` where it is too large or cut off."""
-    blocks = _inflate(response) if _is_gzip(response) else response.iter_raw(BLOCK)
+def body_of(settings: SuperCatSettings, response: httpx.Response, limit: int) -> Iterator[bytes]:
+    """The decompressed body in blocks of bounded size.
+
+    Raises ``BadAnswer`` where it is too large or cut off, ``RetryLater`` where it trickles for too long.
+    """
+    deadline = time.monotonic() + settings.download_s
+    blocks = _inflate(response) if _is_gzip(response) else response.iter_raw()
     total = 0
     for block in blocks:
+        if time.monotonic() > deadline:
+            raise RetryLater(f"SuperCat's answer was not complete after {settings.download_s:g} s")
         total += len(block)
         if total > limit:
             raise BadAnswer(f"the answer is larger than {limit} bytes; see size_limit_bytes of the connection")
@@ -131,7 +140,7 @@ def _inflate(response: httpx.Response) -> Iterator[bytes]:
     """Our own decompression: the library's would inflate a whole network block at once, however large it becomes."""
     unzip = zlib.decompressobj(31)
     try:
-        for packed in response.iter_raw(BLOCK):
+        for packed in response.iter_raw():
             rest = packed
             while rest:
                 yield unzip.decompress(rest, BLOCK)
@@ -186,9 +195,9 @@ def status_error(settings: SuperCatSettings, response: httpx.Response, *, with_w
 def _failure_words(settings: SuperCatSettings, response: httpx.Response) -> str:
     """The ``error`` member of a failure's body, if it has one. Never fails: the status alone says enough."""
     try:
-        text = read_whole(body_of(response, 1 << 16), 1 << 16)
+        text = read_whole(body_of(settings, response, 1 << 16), 1 << 16)
         words = excerpt(read_object(text, "the answer").get("error"), (settings.password, settings.login))
-    except (BadAnswer, httpx.HTTPError):
+    except (RetryLater, httpx.HTTPError):
         return ""
     return f"; it says: {words}" if words else ""
 

@@ -1,0 +1,99 @@
+"""The client against the sandbox's SuperCat, which was written from the vendor's page and not from the client."""
+
+import pytest
+
+from order_relay.connections import Connection
+from order_relay.errors import BadAnswer, OrderRelayError, OutcomeUnknown, SourceRefused, WrongSetup
+from order_relay.orders.exchange import Selection
+from order_relay.sandbox.serving import serve_in_thread
+from order_relay.sandbox.supercat.switches import ENVELOPE_FAULTS
+from order_relay.vendors.supercat.vendor import source
+
+HARMLESS = {"huge_number", "drip"}
+"""What is legal, if odd: the orders are taken (or quarantined one by one)."""
+
+
+def client(url, **change):
+    fields = {"org": "demo", "login": "demo", "password": "demo-password", **change}
+    return source(Connection("supercat_default", url, fields["login"], fields["password"], extra={
+        "org": fields["org"], "timeout_s": 5,
+    }))  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    with serve_in_thread(orders=40, seed=1) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def fresh(sandbox):
+    sandbox.reset()
+
+
+def test_all_orders_come_and_are_acknowledged(sandbox):
+    shop = client(sandbox.url)
+    offered = list(shop.offers(Selection()))
+    assert len(offered) >= 40
+    numbers = [o.document["order_number"] for o in offered if isinstance(o.document.get("order_number"), str)]
+    answers = shop.acknowledge(numbers)
+    assert all(answers[number].accepted for number in numbers)
+    left = [o.document.get("order_number") for o in shop.offers(Selection())]
+    assert not set(left) & set(numbers)
+
+
+def test_an_unknown_number_is_refused_by_itself(sandbox):
+    shop = client(sandbox.url)
+    number = next(iter(shop.offers(Selection()))).document["order_number"]
+    for status in ("success", "error", "failure"):
+        sandbox.change({"supercat": {"partial_acknowledgement_status": status}})
+        answers = shop.acknowledge([number, "9999-010126-1"])
+        assert answers[number].accepted
+        assert not answers["9999-010126-1"].accepted
+        assert "not found" in answers["9999-010126-1"].message
+
+
+def test_a_missing_entry_is_absent(sandbox):
+    sandbox.change({"supercat": {"unknown_number": "missing"}})
+    assert client(sandbox.url).acknowledge(["9999-010126-1"]) == {}
+
+
+@pytest.mark.parametrize("shape", ["bare", "wrapped"])
+def test_single_orders(sandbox, shape):
+    shop = client(sandbox.url)
+    first = next(iter(shop.offers(Selection()))).document
+    sandbox.change({"supercat": {"single_order": shape}})
+    (again,) = shop.offers(Selection(order_ids=(str(first["id"]),)))
+    assert again.document == first
+    with pytest.raises(WrongSetup, match="404"):
+        list(shop.offers(Selection(order_ids=("1",))))
+
+
+@pytest.mark.parametrize("body", ["text", "json"])
+def test_a_wrong_login_or_organisation_is_refused(sandbox, body):
+    sandbox.change({"supercat": {"unauthorized_body": body}})
+    for shop in (client(sandbox.url, password="wrong"), client(sandbox.url, org="other")):
+        with pytest.raises(SourceRefused):
+            list(shop.offers(Selection()))
+        with pytest.raises(SourceRefused):
+            shop.acknowledge(["1"])
+
+
+@pytest.mark.parametrize("fault", ENVELOPE_FAULTS)
+def test_every_spoiled_answer_is_refused_clearly(sandbox, fault):
+    sandbox.change({"supercat": {"faults": [{"at": "list", "answer": fault, "times": 1, "seconds": 0.1}]}})
+    shop = client(sandbox.url)
+    if fault in HARMLESS:
+        assert list(shop.offers(Selection()))
+    else:
+        with pytest.raises(BadAnswer) as caught:
+            list(shop.offers(Selection()))
+        assert len(str(caught.value)) < 300
+    assert list(shop.offers(Selection())), "the next answer is good again"
+
+
+def test_a_failure_of_the_whole_acknowledgement_is_unknown(sandbox):
+    sandbox.change({"supercat": {"faults": [{"at": "acknowledge", "answer": 503, "times": 1}]}})
+    with pytest.raises(OutcomeUnknown) as caught:
+        client(sandbox.url).acknowledge(["1"])
+    assert isinstance(caught.value, OrderRelayError)
