@@ -38,11 +38,12 @@ PIPELINE = "supercat_to_shopatron"
 
 
 class Watch:
-    """Runs stages and notes how long each took, and the CPU time used."""
+    """Runs stages and notes how long each took, the CPU time used, and the peak memory so far."""
 
     def __init__(self) -> None:
         self.stages: dict[str, float] = {}
         self.cpu: dict[str, float] = {}
+        self.peak_kib: dict[str, int] = {}
 
     def run(self, name: str, stage: Callable[[], Any]) -> Any:
         """Run one stage."""
@@ -50,6 +51,7 @@ class Watch:
         result = stage()
         self.stages[name] = time.perf_counter() - started
         self.cpu[name] = cpu_seconds() - cpu
+        self.peak_kib[name] = peak_kib()
         return result
 
 
@@ -134,6 +136,7 @@ def measure(engine: Engine) -> dict[str, Any]:
         "cpu_s": cpu_seconds() - cpu,
         "stages": watch.stages,
         "stages_cpu": watch.cpu,
+        "stages_peak_kib": watch.peak_kib,
         "idle_kib": idle,
         "peak_kib": peak_kib(),
     }

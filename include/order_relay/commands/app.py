@@ -30,6 +30,7 @@ app.add_typer(ledger_admin.app, name="ledger")
 
 def main() -> None:
     """Run one command and end the process with its exit code."""
+    logging.disable(logging.INFO)  # libraries (Alembic, Airflow) tell their progress; people asked for an answer
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     try:
         app()

@@ -54,18 +54,17 @@ def examine(setup: Setup, pipeline: str | None, *, vendors: bool) -> Iterator[Fi
         "batch store", "mend Variable order_relay_batches or its connection", partial(doctor_places.store, setup)
     )
     if vendors:
-        yield from guarded("pipelines", "see above", partial(_parties, setup, pipeline))
+        yield from guarded("pipelines", "see above", partial(_sides, setup, pipeline))
 
 
-def _parties(setup: Setup, pipeline: str | None) -> Iterator[Finding]:
-    """Every account that the pipelines name, each once."""
-    chosen = setup.chosen(pipeline)
-    named = [setup.pipelines[name] for name in chosen or sorted(setup.pipelines)]
-    sources = {(p.source.vendor, p.source.connection, str(p.source.options)): p.source for p in named}
-    for party in sources.values():
-        check = partial(doctor_vendors.source_party, setup, party)
-        yield from guarded(f"connection {party.connection}", _MEND_CONNECTION, check)
-    destinations = {(p.destination.vendor, p.destination.connection, str(p.destination.options)): p for p in named}
-    for settings in destinations.values():
-        check = partial(doctor_vendors.destination_party, setup, settings.destination)
-        yield from guarded(f"connection {settings.destination.connection}", _MEND_CONNECTION, check)
+def _sides(setup: Setup, pipeline: str | None) -> Iterator[Finding]:
+    """Every account that the pipelines name, each once, and how each pipeline fits together."""
+    seen: set[str] = set()
+    for name in setup.chosen(pipeline) or sorted(setup.pipelines):
+        settings = setup.pipelines[name]
+        sides = ((settings.source, doctor_vendors.source_side), (settings.destination, doctor_vendors.destination_side))
+        for party, check in sides:
+            if repr(party) not in seen:
+                seen.add(repr(party))
+                yield from guarded(f"connection {party.connection}", _MEND_CONNECTION, partial(check, setup, name))
+        yield from guarded(f"pipeline {name}", "mend its file", partial(doctor_vendors.mapping, setup, name))

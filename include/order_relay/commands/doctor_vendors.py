@@ -14,34 +14,41 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from order_relay.commands.findings import Finding, Level, fail, ok, warn
-from order_relay.errors import OrderRelayError, WrongSetup
+from order_relay.errors import OrderRelayError
 from order_relay.orders.exchange import Page, Selection
-from order_relay.pipeline.ports import Destination, OmsSession, Source
 
 if TYPE_CHECKING:
     from order_relay.commands.setup import Setup
-    from order_relay.pipeline.settings import Party
+    from order_relay.pipeline.ports import Destination, OmsSession, Source
 
 Known = Sequence[Any] | None
 """An order known to be imported (destination key, OMS id, ...; see ``Ledger.known_imported``), or nothing."""
 
 
-def source_party(setup: Setup, party: Party) -> Iterator[Finding]:
-    """One account of a source: its connection is there and typed, and what it offers can be read."""
-    name = f"connection {party.connection}"
-    port: Source = _vendor(party).source(setup.connection(party.connection), party.options)
-    yield ok(name, f"all fields are as {party.vendor} needs them")
+def source_side(setup: Setup, pipeline: str) -> Iterator[Finding]:
+    """The source of a pipeline: its connection is there and typed, and what it offers can be read."""
+    with setup.wiring(pipeline) as wiring:
+        name, port = f"connection {wiring.settings.source.connection}", wiring.source
+    yield ok(name, f"all fields are as {wiring.settings.source.vendor} needs them")
     yield from source(name, port)
 
 
-def destination_party(setup: Setup, party: Party) -> Iterator[Finding]:
-    """One account of a destination: its connection, credentials and searches, and what the vendor's folder asks."""
+def destination_side(setup: Setup, pipeline: str) -> Iterator[Finding]:
+    """The destination: its connection, credentials and searches, and what the vendor's folder asks on top."""
+    with setup.wiring(pipeline) as wiring:
+        party, port = wiring.settings.destination, wiring.destination
     name = f"connection {party.connection}"
-    port: Destination = _vendor(party).destination(setup.connection(party.connection), party.options)
     yield ok(name, f"all fields are as {party.vendor} needs them")
     yield from destination(name, port, _known_imported(setup, port.account))
     if find_spec(f"order_relay.vendors.{party.vendor}.probes") is not None:
         yield from asyncio.run(_own_probes(name, party.vendor, port))
+
+
+def mapping(setup: Setup, pipeline: str) -> Iterator[Finding]:
+    """The vendors' mappings, the pipeline's overrides and what the connections say fit together."""
+    with setup.wiring(pipeline) as wiring:
+        wiring.check()
+    yield ok(f"pipeline {pipeline}", "its mappings and tables fit together")
 
 
 def _known_imported(setup: Setup, account: str) -> Known:
@@ -56,13 +63,6 @@ def _known_imported(setup: Setup, account: str) -> Known:
 async def _own_probes(name: str, vendor: str, port: Destination) -> list[Finding]:
     probes = import_module(f"order_relay.vendors.{vendor}.probes").probes
     return [Finding(Level(level), name, found, advice) for level, found, advice in await probes(port)]
-
-
-def _vendor(party: Party) -> Any:
-    """The vendor's factories. Raises ``WrongSetup`` where there is no such vendor."""
-    if find_spec(f"order_relay.vendors.{party.vendor}") is None:
-        raise WrongSetup(f"there is no vendor {party.vendor!r}")
-    return import_module(f"order_relay.vendors.{party.vendor}.vendor")
 
 
 def source(name: str, port: Source) -> Iterator[Finding]:

@@ -60,7 +60,7 @@ def quarantine(  # noqa: PLR0917 - each is an option of the command line
 ) -> None:
     """List quarantined and rejected orders with every reason; exports them for a spreadsheet with --csv."""
     with Setup().ledger() as ledger:
-        rows = _of(ledger.quarantine(code, number or None, _moment(since)), pipeline)
+        rows = _of(ledger.quarantined(code, number or None, _moment(since)), pipeline)
     if csv == "-":
         write_csv(sys.stdout, _REFUSED, rows)
         return

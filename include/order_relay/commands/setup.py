@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from order_relay.connections import Connection
     from order_relay.ledger import Ledger
     from order_relay.pipeline.settings import PipelineSettings
+    from order_relay.wiring import Wiring
 
 
 class Setup:
@@ -69,6 +70,12 @@ class Setup:
         from order_relay.pipeline import settings  # noqa: PLC0415 - pulls in pydantic
 
         return dict(settings.load_all())
+
+    def wiring(self, pipeline: str) -> Wiring:
+        """A pipeline put together; its parts are made (and complain) when first used. The caller closes it."""
+        from order_relay.wiring import Wiring  # noqa: PLC0415 - pulls in the engine
+
+        return Wiring(self.pipelines[pipeline], self.connection, self.ledger_url, self.store_url)
 
     def chosen(self, pipeline: str | None, source: str | None = None) -> list[str] | None:
         """The pipelines that the options name; ``None`` for all. Raises ``WrongSetup`` where they name none."""
