@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from order_relay.errors import WrongSetup
@@ -113,10 +114,10 @@ def identify(document: Any, paths: IdentityPaths, problem: str = "") -> dict[str
     except (TypeError, ValueError, OverflowError):  # a value without a JSON form, such as half a character
         content_hash = hashlib.sha256(repr(document).encode("utf-8", "surrogatepass")).hexdigest()
         problem = problem or UNREADABLE
-    source_id = _text(next(_values(document, paths.source_id), None)).strip()
-    raw_number = next(_values(document, paths.order_number), None)
+    source_id = _text(_first(document, paths.source_id)).strip()
+    raw_number = _first(document, paths.order_number)
     order_number = _text(raw_number)
-    version = _whole(next(_values(document, paths.version), None)) if paths.version else 0
+    version = _whole(_first(document, paths.version)) if paths.version else 0
     usable = bool(source_id) and version is not None
     if not usable:
         source_id, order_number, version = f"sha256:{content_hash}", "", 0
@@ -124,7 +125,7 @@ def identify(document: Any, paths: IdentityPaths, problem: str = "") -> dict[str
     elif raw_number not in (None, "") and not order_number.strip():
         problem, order_number = problem or NUMBER_UNUSABLE, ""
     base, suffix = _split(order_number, paths.suffix_pattern)
-    lineage = _text(next(_values(document, paths.lineage), None)).strip().upper() if usable else ""
+    lineage = _text(_first(document, paths.lineage)).strip().upper() if usable else ""
     return {
         "source_id": source_id,
         "lineage": lineage.replace(SEPARATE_MARK, "/") or source_id,
@@ -133,10 +134,29 @@ def identify(document: Any, paths: IdentityPaths, problem: str = "") -> dict[str
         "suffix": suffix,
         "base_number": base,
         "items": _items(document, paths),
-        "customer_po": _text(next(_values(document, paths.customer_po), None)),
+        "customer_po": _text(_first(document, paths.customer_po)),
         "content_hash": content_hash,
         "problem": problem,
     }
+
+
+@lru_cache(maxsize=256)
+def _steps(path: str) -> tuple[tuple[str, bool], ...]:
+    """The names along a path, and whether each one's list is gone through. Split once, not once an order."""
+    return tuple((step.removesuffix("[]"), step.endswith("[]")) for step in path.split(".")) if path else ()
+
+
+def _first(node: Any, path: str) -> Any:
+    """The first value at a path, or ``None``."""
+    steps = _steps(path)
+    if len(steps) == 1 and not steps[0][1]:
+        return node.get(path) if isinstance(node, dict) else None
+    return next(_values(node, path), None)
+
+
+def _each(node: Any, path: str) -> Iterable[Any]:
+    """All values at a path; without the cost of a generator where no list is on the way."""
+    return (_first(node, path),) if "[]" not in path else _values(node, path)
 
 
 def _values(node: Any, path: str) -> Iterator[Any]:
@@ -144,9 +164,8 @@ def _values(node: Any, path: str) -> Iterator[Any]:
     if not path:
         return
     nodes = [node]
-    for step in path.split("."):
-        name, through_list = (step[:-2], True) if step.endswith("[]") else (step, False)
-        found = [n[name] for n in nodes if isinstance(n, Mapping) and name in n]
+    for name, through_list in _steps(path):
+        found = [n[name] for n in nodes if isinstance(n, dict) and name in n]
         nodes = [child for n in found if isinstance(n, list) for child in n] if through_list else found
     yield from nodes
 
@@ -187,7 +206,7 @@ def _items(document: Any, paths: IdentityPaths) -> tuple[str, ...]:
         found = (
             value
             for line in _values(document, f"{lines}[]")
-            if any(v is not None for need in paths.items_need for v in _values(line, need))
-            for value in _values(line, name)
+            if any(_first(line, need) is not None for need in paths.items_need)
+            for value in _each(line, name)
         )
     return tuple(sorted({text for text in map(_text, found) if text}))
