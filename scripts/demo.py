@@ -37,7 +37,7 @@ STATES = ("imported", "superseded", "discarded", "quarantined", "rejected", "hel
 """In the order in which the table shows them; what is not named comes last."""
 
 Row = Mapping[str, Any]
-console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)  # nothing is cut in a file
 
 
 def main() -> int:
@@ -119,13 +119,13 @@ def _show(rows: list[Row], audit: Mapping[str, Any]) -> None:
     """One line for each order."""
     offers = {offer["id"]: offer for offer in audit["offers"].values()}
     table = Table(title="What happened to every order", title_justify="left", box=None, pad_edge=False)
-    for column in ("order", "source id", "what the simulator made", "state", "reason", "OMS id", "acknowledged"):
-        table.add_column(column, no_wrap=True)
+    for column in ("order", "source id", "simulated kind", "state", "reason", "OMS id", "acknowledged"):
+        table.add_column(column, overflow="fold")
     rank = {state: number for number, state in enumerate(STATES)}
     for row in sorted(rows, key=lambda row: (rank.get(row["state"], len(rank)), row["reason"] or "", row["id"])):
         offer = offers.get(row["source_id"], {})
         table.add_row(
-            row["order_number"], row["source_id"], offer.get("kind", ""), row["state"], row["reason"] or "",
+            row["order_number"], row["source_id"][:24], offer.get("kind", ""), row["state"], row["reason"] or "",
             row["oms_id"] or "", row["ack"] or "",
         )  # fmt: skip
     console.print()

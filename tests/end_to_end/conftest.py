@@ -82,7 +82,7 @@ class World:
         return sorted((self.home / "order_relay" / "batches").glob(pattern))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", autouse=True)
 def airflow_database() -> None:
     """Airflow's own tables, once a process."""
     from airflow.utils import db
@@ -90,25 +90,13 @@ def airflow_database() -> None:
     db.initdb()
 
 
-@pytest.fixture(scope="session")
-def the_dag(airflow_database: None) -> Any:
+def run_dag(conf: dict[str, Any]) -> Run:
+    """One run of a DAG that was just parsed: a run in this process leaves its params in the DAG's object."""
     from airflow.dag_processing.dagbag import DagBag
 
     bag = DagBag(dag_folder=str(ROOT / "dags"), bundle_path=ROOT / "dags", bundle_name="dags-folder")
     assert bag.import_errors == {}
-    return bag.dags[PIPELINE]
-
-
-_DAG: dict[str, Any] = {}
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _remember(the_dag: Any) -> None:
-    _DAG["dag"] = the_dag
-
-
-def run_dag(conf: dict[str, Any]) -> Run:
-    dag_run = _DAG["dag"].test(logical_date=None, run_conf=conf)
+    dag_run = bag.dags[PIPELINE].test(logical_date=None, run_conf=conf)
     return read_run(str(dag_run.run_id), str(getattr(dag_run.state, "value", dag_run.state)))
 
 
