@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 
 import typer
 
 from order_relay.commands import doctor, ledger_admin, life, queues, report
-from order_relay.commands.screen import WRONG_USE, clean
+from order_relay.commands.screen import WRONG_USE, answers, clean, keep_stdout_for_answers
+from order_relay.commands.setup import Setup
 from order_relay.errors import OrderRelayError
 
 app = typer.Typer(
@@ -32,12 +34,16 @@ def main() -> None:
     """Run one command and end the process with its exit code."""
     logging.disable(logging.INFO)  # libraries (Alembic, Airflow) tell their progress; people asked for an answer
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    Setup.prepare = staticmethod(keep_stdout_for_answers)
     try:
-        app()
+        try:
+            app()
+        finally:
+            answers().flush()
     except OrderRelayError as error:
         sys.stderr.write(f"order_relay: {clean(str(error))}\n")
         sys.exit(WRONG_USE)
     except BrokenPipeError:
-        # The reader of our output went away (``| head``): there is nobody left to tell.
-        sys.stderr.close()
+        # The reader of our output went away (``| head``): nobody is left to tell, at the interpreter's end neither.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), answers().fileno())
         sys.exit(0)

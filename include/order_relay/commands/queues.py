@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -11,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from order_relay.commands.screen import print_json, print_line, print_table
+from order_relay.commands.screen import answers, print_json, print_line, print_table
 from order_relay.commands.setup import Setup
 from order_relay.commands.spreadsheet import write_csv
 from order_relay.errors import WrongSetup
@@ -62,7 +61,7 @@ def quarantine(  # noqa: PLR0917 - each is an option of the command line
     with Setup().ledger() as ledger:
         rows = _of(ledger.quarantined(code, number or None, _moment(since)), pipeline)
     if csv == "-":
-        write_csv(sys.stdout, _REFUSED, rows)
+        write_csv(answers(), _REFUSED, rows)
         return
     if csv is not None:
         _save(Path(csv), rows)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
-from typing import Any
+from typing import Any, TextIO
 
 import typer
 from rich import box
@@ -22,6 +23,26 @@ WRONG_USE = 2
 
 # Wide enough that no cell is ever wrapped or cut where the output goes to a file or another program.
 _PIPED_WIDTH = 100_000
+
+
+_answers: TextIO | None = None
+
+
+def answers() -> TextIO:
+    """Where answers go: standard output."""
+    return _answers or sys.stdout
+
+
+def keep_stdout_for_answers() -> None:
+    """From now on only this module writes to standard output; what else is printed goes to standard error.
+
+    Airflow logs to standard output, and would spoil JSON that another program reads from there.
+    """
+    global _answers  # noqa: PLW0603 - there is one standard output
+    if _answers is None:
+        sys.stdout.flush()
+        _answers = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="backslashreplace")
+        os.dup2(2, 1)
 
 
 def clean(value: Any) -> str:
@@ -54,12 +75,12 @@ def _plain(value: Any) -> Any:
 
 def print_json(data: Any) -> None:
     """Print one JSON document and a newline; ASCII only, so that any terminal and any pipe takes it."""
-    sys.stdout.write(json.dumps(data, indent=2, default=_plain) + "\n")
+    answers().write(json.dumps(data, indent=2, default=_plain) + "\n")
 
 
 def _console() -> Console:
-    console = Console()
-    return console if console.is_terminal else Console(width=_PIPED_WIDTH)
+    console = Console(file=answers())
+    return console if console.is_terminal else Console(file=answers(), width=_PIPED_WIDTH)
 
 
 def print_line(text: str = "", style: str = "") -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from order_relay.errors import WrongSetup
 
@@ -23,6 +23,12 @@ class Setup:
     All of it comes from the same place as in a task: ``airflow_bindings.connections`` (environment first, Airflow's
     own store after), without a running task.
     """
+
+    prepare: ClassVar[Callable[[], None]] = staticmethod(lambda: None)
+    """Called before anything is opened; the command line's entry sets it."""
+
+    def __init__(self) -> None:
+        self.prepare()
 
     def connection(self, conn_id: str) -> Connection:
         """A connection by its id; raises ``WrongSetup`` where it is not known."""
