@@ -104,6 +104,9 @@ class Ledger:
     def mark_proven(self, ctx, ids):
         self.unproven_ids = [i for i in self.unproven_ids if i not in ids]
 
+    def batches(self, pipeline):
+        return [{"batch_id": "b1"}]
+
     def in_doubt(self, ids):
         sent = datetime.now(UTC) - timedelta(hours=3)
         return [Doubt(i, 1, f"N-{i}", 1, sent, None, None) for i in ids if self.state[i] == "in_doubt"]
@@ -119,6 +122,10 @@ class Store:
     def __init__(self, send, look_up=(), damaged=()):
         self.chunk = {"send": list(send), "look_up": list(look_up)}
         self.damaged = damaged
+        self.names = ["p/batches/b1/manifest.json", "p/batches/b0/part-00000.jsonl.gz"]
+
+    def list(self, prefix):
+        return iter(self.names)
 
     def read_json(self, name):
         return self.chunk
@@ -407,7 +414,20 @@ class TestWithAPast:
             run(ledger, oms)
         assert oms.posts == []
         ledger.control = None
+        store = Store([1, 2])
+        store.names.append("p/batches/b0/manifest.json")
+        with pytest.raises(WrongSetup, match="baseline"):
+            run(ledger, oms, store=store)
         assert run(ledger, oms)["sent_without_lookup"] == 2
+
+    def test_that_there_is_no_past_is_decided_once_for_all(self):
+        """What is imported in a moment is no past for the orders of the next chunk."""
+        page = Page((), complete=False, problem="unsupported")
+        ledger, oms = Ledger(300, unproven=range(1, 301)), Oms(lambda *_: IMPORTED, page=lambda keys: page)
+        assert run(ledger, oms, store=Store(range(1, 201)))["sent_without_lookup"] == 200
+        assert len(oms.searched) == 1
+        ledger.control = ("N-1", "77", datetime.now(UTC))
+        assert run(ledger, oms, store=Store(range(201, 301))) == {"imported": 100}
 
     def test_never_and_always(self):
         ledger, oms = Ledger(3, unproven=[1]), Oms(lambda *_: IMPORTED)

@@ -25,7 +25,7 @@ from order_relay.pipeline.committer import Book, Committer
 from order_relay.pipeline.feeding import PayloadStore, feed
 from order_relay.pipeline.pacing import SendingLimits
 from order_relay.pipeline.ports import Destination, OmsSession
-from order_relay.pipeline.proving import Proving, ProvingBook, lookup_before_send
+from order_relay.pipeline.proving import Listing, Proving, ProvingBook, lookup_before_send, unknown_batches
 from order_relay.pipeline.sending import Sender
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class LoadBook(Book, ProvingBook, Protocol):
         """See ``Ledger.put_back``."""
 
 
-class ChunkStore(PayloadStore, Protocol):
+class ChunkStore(PayloadStore, Listing, Protocol):
     """What load uses of the batch store."""
 
     def read_json(self, name: str) -> Any:
@@ -66,7 +66,8 @@ class LoadOptions:
     ``failures_in_a_row``: so many answers that speak of the whole OMS's failure stop the chunk.
     ``refused_at_first``: if so many first answers are all 400, the set-up is wrong and not the orders.
     ``lookup_before_send``: ``auto`` (orders that the ledger calls unproven), ``always`` or ``never``.
-    ``past_known``: the batch store shows earlier runs that the ledger does not know.
+    ``past_known``: orders of this pipeline were sent before under another ledger (found out by itself where the batch
+    store holds batches that this ledger does not know).
     ``stop``: asked every ``stop_every_s``; true ends the chunk, unsent orders stay ready.
     ``dry_run``: nothing is sent, nothing is looked up.
     """
@@ -150,8 +151,11 @@ class _Load:
             self._destination,
             send,
             always=mode == "always",
-            past_known=self._options.past_known,
+            has_past=self._has_past,
         )
+
+    def _has_past(self) -> bool:
+        return self._options.past_known or unknown_batches(self._store, self._ledger, self._ctx.pipeline)
 
     async def _send(self, session: OmsSession, ids: list[int]) -> Sender:
         connections = max(1, self._destination.connections // max(1, self._options.share))

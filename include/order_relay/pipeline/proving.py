@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from order_relay.ledger.values import Sendable
 from order_relay.orders.exchange import Page, RunContext
@@ -26,11 +26,21 @@ class ProvingBook(lookup.LookupBook, Protocol):
     def unproven(self, pipeline: str) -> list[int]:
         """See ``Ledger.unproven``."""
 
+    def batches(self, pipeline: str) -> list[dict[str, Any]]:
+        """See ``Ledger.batches``."""
+
     def mark_found(self, ctx: RunContext, found: Mapping[int, str], method: str) -> list[int]:
         """See ``Ledger.mark_found``."""
 
     def mark_proven(self, ctx: RunContext, ids: Sequence[int]) -> None:
         """See ``Ledger.mark_proven``."""
+
+
+class Listing(Protocol):
+    """What proving uses of the batch store."""
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """See ``BatchStore.list``."""
 
 
 @dataclass
@@ -59,17 +69,18 @@ async def lookup_before_send(
     ids: Sequence[int],
     *,
     always: bool = False,
-    past_known: bool = False,
+    has_past: Callable[[], bool] = lambda: False,
 ) -> Proving:
     """Look up those of ``ids`` that the ledger calls unproven (or all: ``always``), 100 a search, by external id.
 
     Found means imported; a complete search that does not show an order lets it be sent, where a positive control is
     known only if the search shows that one too. Where the account has no such search, orders are sent only if there is
-    no past: no order is known to be imported, and ``past_known`` is false (the batch store knows of no earlier run).
+    no past: no order is known to be imported, and ``has_past`` says so too (see ``unknown_batches``). That is decided
+    once, for all unproven orders of the pipeline.
     Raises ``WrongSetup`` or ``Throttled`` from the session, and the ledger's errors.
     """
     asked = set(ids) if always else set(await asyncio.to_thread(ledger.unproven, ctx.pipeline)) & set(ids)
-    prover = _Prover(ctx, ledger, session, destination, past_known)
+    prover = _Prover(ctx, ledger, session, destination, has_past)
     passed = await prover.prove([i for i in ids if i in asked]) if asked else []
     open_to_send = (set(ids) - asked) | set(passed)
     prover.result.may_be_sent = [i for i in ids if i in open_to_send]
@@ -84,9 +95,10 @@ class _Prover:
     ledger: ProvingBook
     session: OmsSession
     destination: Destination
-    past_known: bool
+    has_past: Callable[[], bool]
     result: Proving = field(default_factory=Proving)
     control: lookup.Control | None = None
+    no_past: bool = False
 
     async def prove(self, ids: list[int]) -> list[int]:
         """Those of ``ids`` that may be sent."""
@@ -94,7 +106,11 @@ class _Prover:
         self.control = await asyncio.to_thread(self.ledger.known_imported, self.destination.account, [])
         passed: list[int] = []
         for group in lookup.batched(sendables, lookup.SEARCH_AT_ONCE - 1):
-            passed += await self._one_search(group)
+            if self.no_past:
+                passed += [s.id for s in group]
+            else:
+                passed += await self._one_search(group)
+        self.result.counts += Counter({"sent_without_lookup": len(passed) if self.no_past else 0})
         return passed
 
     async def _one_search(self, group: list[Sendable]) -> list[int]:
@@ -110,17 +126,27 @@ class _Prover:
         if page.complete and (self.control is None or oms_ids.get(self.control[0]) == self.control[1]):
             await asyncio.to_thread(self.ledger.mark_proven, self.ctx, rest)
             return rest
-        return self._without_proof(page, rest)
+        return await self._without_proof(page, rest)
 
-    def _without_proof(self, page: Page, rest: list[int]) -> list[int]:
+    async def _without_proof(self, page: Page, rest: list[int]) -> list[int]:
         """A search that proves nothing: only where there is no past may orders go without."""
-        if page.problem in NO_METHOD and self.control is None and not self.past_known:
-            log.warning("%d orders are sent without a look-up: no search at this account, no past", len(rest))
-            self.result.counts["sent_without_lookup"] += len(rest)
+        unusable = page.problem in NO_METHOD
+        if unusable and self.control is None and not await asyncio.to_thread(self.has_past):
+            every = await asyncio.to_thread(self.ledger.unproven, self.ctx.pipeline)
+            log.warning("%d orders are not looked up before sending: no search at this account, no past", len(every))
+            await asyncio.to_thread(self.ledger.mark_proven, self.ctx, every)
+            self.no_past = True
             return rest
-        (self.result.unsearchable if page.problem in NO_METHOD else self.result.kept).extend(rest)
+        (self.result.unsearchable if unusable else self.result.kept).extend(rest)
         self.result.counts["not_proven"] += len(rest)
         return []
+
+
+def unknown_batches(store: Listing, ledger: ProvingBook, pipeline: str) -> bool:
+    """Whether the batch store holds batches that the ledger does not know: then another ledger was before this one."""
+    known = {str(batch["batch_id"]) for batch in ledger.batches(pipeline)}
+    manifests = (name for name in store.list(f"{pipeline}/batches") if name.endswith("/manifest.json"))
+    return any(name.split("/")[-2] not in known for name in manifests)
 
 
 async def _search(session: OmsSession, destination: Destination, keys: list[str]) -> Page:

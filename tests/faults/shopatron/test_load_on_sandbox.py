@@ -1,0 +1,266 @@
+"""Load, a real ledger on SQLite, a real batch store, and the sandbox: what the OMS then has."""
+
+import asyncio
+import hashlib
+import json
+import time
+from collections import Counter
+from datetime import UTC, datetime
+
+import pandas as pd
+import pytest
+
+from order_relay.batches import BatchStore
+from order_relay.errors import RetryLater, WrongSetup
+from order_relay.ledger import BatchInfo, Ledger, Ready
+from order_relay.orders.exchange import Policies, RunContext
+from order_relay.pipeline.load import LoadOptions, load
+from order_relay.sandbox.serving import serve_in_thread
+from order_relay.vendors.shopatron.client import Shopatron
+from order_relay.vendors.shopatron.connection import OmsSettings
+
+PIPELINE = "p"
+NUMBER = 60
+
+
+def payload(key):
+    address = {
+        "addressLine1": "1 Elm Lane", "city": "San Luis Obispo", "postalCode": "93405", "state": "CA",
+        "countryCode": "US", "phone": "8055550100",
+    }
+    product = {"partNumber": "A-1", "name": "Thing", "retailPrice": 10.0}
+    return json.dumps({
+        "externalOrderID": key, "manufacturerID": 1042, "catalogID": 0, "locale": "en-US", "currency": "USD",
+        "customer": {"firstName": "A", "lastName": "B", "email": "a@b.example", "phone1": "8055550100"},
+        "orderItems": [{"product": product, "itemSpecifics": {"actualPrice": 10.0, "quantity": 1}}],
+        "shippingMethod": {"shippingType": "standard", "shippingClass": "Standard"}, "shippingAddress": address,
+        "orderPayments": [{
+            "paymentMethod": {"paymentType": "NO", "noOperationType": "HI", "billingAddress": address}, "maxAmount": -1,
+        }],
+        "customerIP": "8.8.8.8", "sendEmail": False, "orderStatus": "READY",
+        "importedCreationDate": "2026-01-05T10:00:00+00:00",
+    }).encode()
+
+
+class Desk:
+    """One pipeline with ready orders, and the OMS they go to."""
+
+    def __init__(self, sandbox, url, folder):
+        self.sandbox = sandbox
+        self.store = BatchStore(folder.as_uri())
+        self.ledger = Ledger.open(url)
+        self.settings = {"timeout_s": 0.6, "connections": 4, "visible_after_s": 0.0}
+        self.ledger.bind(PIPELINE, "src", self.oms().account)
+        self.runs = 0
+        self.begin()
+
+    def oms(self, **changes):
+        base = {**self.settings, **changes}
+        return Shopatron(OmsSettings(
+            f"{self.sandbox.url}/api/v2", f"{self.sandbox.url}/oauthserver/oauth2/token", 1042, 0,
+            base.pop("api_key", "demo-key"), "demo-secret", **base,
+        ), None)
+
+    def begin(self):
+        self.runs += 1
+        self.ctx = RunContext(PIPELINE, f"run-{self.runs}")
+        self.ledger.begin_run(self.ctx, "run", 0)
+
+    def offer(self, first, number):
+        rows = [{
+            "source_id": str(n), "lineage": f"L{n}", "order_number": f"K-{n}", "base_number": f"K-{n}", "version": n,
+            "suffix": None, "items": ("A",), "customer_po": "", "content_hash": "h", "problem": "", "part": 0, "row": n,
+        } for n in range(first, first + number)]
+        frame = pd.DataFrame(rows)
+        for name in ("suffix", "items"):
+            frame[name] = pd.Series([row[name] for row in rows], dtype=object)
+        info = BatchInfo(f"b{self.runs}", "m", number, datetime.now(UTC), False)
+        self.ledger.receive(self.ctx, info, frame, "t")
+        works = self.ledger.resolve(
+            self.ctx, [w.id for w in self.ledger.to_validate(PIPELINE, None)], Policies(), None
+        )
+        name = f"p/runs/run-{self.runs}/payloads.jsonl.gz"
+        bodies = [payload(w.order_number) for w in works]
+        self.store.write_jsonl(name, bodies)
+        self.ledger.make_ready(self.ctx, [
+            Ready(w.id, w.revision, w.order_number, name, n, hashlib.sha256(b).hexdigest(), "t", 1000, "USD", (),
+                  datetime(2026, 1, 5, 10, tzinfo=UTC))
+            for n, (w, b) in enumerate(zip(works, bodies, strict=True))
+        ])
+
+    def load(self, oms=None, **options):
+        chunk = {"send": self.ledger.ready(PIPELINE), "look_up": self.ledger.due_lookups(PIPELINE, FAR)}
+        self.store.write_json("p/chunk.json", chunk)
+        options = {"lease_s": 0.5, "max_wait_s": 5.0, **options}
+        return load(self.ctx, self.ledger, self.store, oms or self.oms(), "p/chunk.json", LoadOptions(**options))
+
+    def states(self):
+        return {k: v for k, v in self.ledger.counts(PIPELINE)["states"].items() if v}
+
+    def stored(self):
+        """How often the OMS has each order."""
+        return Counter({f"K-{n}": len(self.sandbox.bodies(f"K-{n}")) for n in range(1, NUMBER + 11)})
+
+    def close(self):
+        assert self.ledger.law(PIPELINE) == []
+        self.ledger.close()
+
+
+FAR = datetime(2100, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def desk_with(sqlite_url, tmp_path):
+    stack = []
+
+    def make(number=NUMBER, **switches):
+        context = serve_in_thread({"shopatron": switches})
+        desk = Desk(context.__enter__(), sqlite_url, tmp_path)
+        stack.append((context, desk))
+        desk.offer(1, number)
+        return desk
+
+    yield make
+    for context, desk in stack:
+        desk.close()
+        context.__exit__(None, None, None)
+
+
+def test_every_order_once(desk_with):
+    desk = desk_with()
+    assert desk.load()["imported"] == NUMBER
+    assert desk.states() == {"imported": NUMBER}
+    assert set(desk.stored().values()) == {0, 1}
+    assert desk.load() == {}, "nothing is left to do"
+
+
+STORED = [("done", answer) for answer in (
+    "cut", "cut_body", "hang", "empty", "html", "no_id", 408, 409, 500, 502, 503, 504, 307
+)]
+NOT_STORED = [("none", answer) for answer in ("cut", 502, "no_id", 307)]
+
+
+@pytest.mark.parametrize(("effect", "answer"), STORED + NOT_STORED)
+def test_lost_answers_are_looked_up_and_end_as_imported_once(desk_with, answer, effect):
+    """Stored or not: what was stored is found, what was not is sent again after two absences."""
+    desk = desk_with(20, faults=[lost(effect, answer)])
+    try:
+        desk.load()
+    except WrongSetup:
+        assert answer == 307, "only a redirect stops the chunk"
+    assert 1 <= desk.states()["in_doubt"] <= 3
+    until_quiet(desk)
+    assert desk.states() == {"imported": 20}
+    assert sum(desk.stored().values()) == 20
+    assert max(desk.stored().values()) == 1
+
+
+def lost(effect, answer):
+    """Two of the orders meet it, each once."""
+    return {"at": "import", "effect": effect, "answer": answer, "every": 7, "times": 1}
+
+
+def until_quiet(desk, most=6):
+    """Load again, each time late enough for an absence to count, until nothing changes any more."""
+    for _ in range(most):
+        doubts = desk.ledger.in_doubt([row["id"] for row in desk.ledger.doubt()])
+        over = max([d.send_before.timestamp() for d in doubts], default=0.0) + desk.settings["timeout_s"]
+        time.sleep(max(0.0, over - time.time() + 0.05))
+        desk.begin()
+        try:
+            if not desk.load():
+                return
+        except WrongSetup:
+            continue
+
+
+def test_without_a_search_what_is_in_doubt_stays_in_doubt(desk_with):
+    no_search = {"search_external_id": "error", "date_from_parameters": [], "date_to_parameters": []}
+    desk = desk_with(20, faults=[lost("done", 504)], **no_search)
+    desk.load()
+    until_quiet(desk, most=3)
+    assert desk.states() == {"imported": 18, "in_doubt": 2}
+    assert sum(desk.stored().values()) == 20
+
+
+IGNORED = {"search_external_id": "ignored", "unknown_parameters": "ignored"}
+
+
+@pytest.mark.parametrize(("switches", "clueless"), [
+    ({"search_external_id": "error"}, False),
+    (IGNORED, False),
+    ({"search_external_id": "error", "date_means": "imported"}, False),
+    ({"rows_carry_external_id": False}, False),
+    ({"no_match": "empty_body"}, False),
+    ({"shifting_pages": True}, True),
+    ({**IGNORED, "rows_carry_external_id": False, "order_carries_external_id": False}, True),
+])
+@pytest.mark.parametrize("effect", ["done", "none"])
+def test_odd_searches_never_double(desk_with, switches, clueless, effect):
+    desk = desk_with(20, faults=[lost(effect, 504)], **switches)
+    desk.load()
+    until_quiet(desk, most=4)
+    states = desk.states()
+    assert set(states) <= {"imported", "in_doubt"}
+    stored = desk.stored()
+    assert max(stored.values()) == 1
+    assert sum(stored.values()) == (20 if effect == "done" else states["imported"])
+    assert states == {"imported": 20} or clueless
+
+
+@pytest.mark.parametrize("answer", ["throttle_429", "throttle_403"])
+def test_throttling_is_waited_out(desk_with, answer):
+    desk = desk_with(faults=[{"at": "import", "effect": "none", "answer": answer, "every": 25, "times": 1}])
+    assert desk.load(max_wait_s=30)["imported"] == NUMBER
+    assert desk.states() == {"imported": NUMBER}
+    assert max(desk.stored().values()) == 1
+
+
+def test_wrong_credentials_stop_before_anything(desk_with):
+    desk = desk_with()
+    with pytest.raises(WrongSetup):
+        desk.load(desk.oms(api_key="other"))
+    assert desk.states() == {"ready": NUMBER}
+
+
+def test_refused_by_all_means_put_back(desk_with):
+    desk = desk_with(faults=[{"at": "import", "effect": "none", "answer": 400, "every": 1}])
+    with pytest.raises(WrongSetup, match="HTTP 400"):
+        desk.load()
+    assert set(desk.states()) == {"ready", "received"}
+    assert sum(desk.stored().values()) == 0
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_short_tokens_do_not_disturb(desk_with, status):
+    desk = desk_with(token_calls=9, expired_http=status)
+    assert desk.load()["imported"] == NUMBER
+
+
+def test_an_oms_that_is_down_stops_early(desk_with):
+    desk = desk_with(faults=[{"at": "import", "effect": "none", "answer": 503, "every": 1}])
+    with pytest.raises(RetryLater, match="in a row"):
+        desk.load()
+    states = desk.states()
+    assert states["in_doubt"] < 20
+    assert states["ready"] == NUMBER - states["in_doubt"]
+
+
+def test_a_ledger_with_a_past_finds_what_is_there(desk_with):
+    desk = desk_with()
+    desk.load()
+    desk.ledger.mark_unproven(PIPELINE)
+    desk.begin()
+    desk.offer(NUMBER + 1, 5)
+
+    async def import_by_hand():
+        async with desk.oms().session(1) as session:
+            await session.send(payload(f"K-{NUMBER + 2}"), f"K-{NUMBER + 2}", not_after=time.monotonic() + 5)
+
+    asyncio.run(import_by_hand())
+    desk.ledger.mark_unproven(PIPELINE)
+    counts = desk.load()
+    assert counts["found_before_send"] == 1
+    assert counts["imported"] == 4
+    assert desk.states() == {"imported": NUMBER + 5}
+    assert max(desk.stored().values()) == 1
