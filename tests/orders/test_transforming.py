@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -561,3 +562,8 @@ def test_hostile_values_never_fail_and_harm_nobody_else(plain: Transformer, orde
     for result in results:
         assert (result.payload is None) == bool(result.refusals)
         assert all(why.code and why.message for why in result.refusals)
+
+
+def test_the_moment_of_submission_is_told_in_utc(plain: Transformer, order: dict[str, Any]) -> None:
+    result = plain.transform([{**order, "submitted_at": "2024-02-15T15:42:10-07:00"}])[0]
+    assert result.submitted_at == datetime(2024, 2, 15, 22, 42, 10, tzinfo=UTC)

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from order_relay.errors import Refusal, WrongSetup
@@ -31,7 +32,8 @@ class Transformed:
     """What became of one document.
 
     ``index`` is its place in the input. Either ``payload`` holds the bytes to send, or ``refusals`` says why not.
-    ``total_minor`` is in minor units of ``currency``. ``notes`` say what was cut or defaulted, without any value.
+    ``total_minor`` is in minor units of ``currency``. ``submitted_at`` (UTC) is when the customer submitted the order,
+    which is where a search by date may find it. ``notes`` say what was cut or defaulted, without any value.
     """
 
     index: int
@@ -39,6 +41,7 @@ class Transformed:
     destination_key: str = ""
     total_minor: int = 0
     currency: str = ""
+    submitted_at: datetime | None = None
     notes: list[str] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
 
@@ -166,6 +169,7 @@ class Transformer:
         result.destination_key = orders["destination_key"][row]
         result.total_minor = orders["total"][row]
         result.currency = orders["currency"][row]
+        result.submitted_at = orders["submitted_at"][row]
         return result
 
 

@@ -97,7 +97,7 @@ class _Maker:
                 total_minor=result.total_minor,
                 currency=result.currency,
                 notes=result.notes,
-                submitted_at=getattr(result, "submitted_at", None),
+                submitted_at=result.submitted_at,
             )
             for place, (work, result, payload) in enumerate(good)
         ]
