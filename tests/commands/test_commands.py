@@ -200,7 +200,7 @@ def test_wrong_use_is_told_in_one_line(
 ) -> None:
     monkeypatch.setattr("sys.argv", ["order_relay", *words])
     monkeypatch.setattr(app_module, "keep_stdout_for_answers", lambda: None)  # it would take pytest's own away
-    monkeypatch.setattr(Setup, "prepare", Setup.prepare)  # put back afterwards
+    monkeypatch.setattr(Setup, "before", [])  # put back afterwards
     with pytest.raises(SystemExit) as end:
         app_module.main()
     error = capsys.readouterr().err

@@ -34,7 +34,7 @@ def main() -> None:
     """Run one command and end the process with its exit code."""
     logging.disable(logging.INFO)  # libraries (Alembic, Airflow) tell their progress; people asked for an answer
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
-    Setup.prepare = staticmethod(keep_stdout_for_answers)
+    Setup.before.append(keep_stdout_for_answers)
     try:
         try:
             app()

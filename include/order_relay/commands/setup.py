@@ -24,11 +24,12 @@ class Setup:
     own store after), without a running task.
     """
 
-    prepare: ClassVar[Callable[[], None]] = staticmethod(lambda: None)
-    """Called before anything is opened; the command line's entry sets it."""
+    before: ClassVar[list[Callable[[], None]]] = []
+    """Called before anything is opened; the command line's entry adds to it."""
 
     def __init__(self) -> None:
-        self.prepare()
+        for prepare in self.before:
+            prepare()
 
     def connection(self, conn_id: str) -> Connection:
         """A connection by its id; raises ``WrongSetup`` where it is not known."""
