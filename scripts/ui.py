@@ -28,7 +28,7 @@ from local import (
 )
 
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
-PATIENCE_S = 120
+PATIENCE_S = 240
 
 
 def main() -> int:
