@@ -233,7 +233,7 @@ def test_refused_by_all_means_put_back(desk_with):
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_short_tokens_do_not_disturb(desk_with, status):
-    desk = desk_with(token_calls=9, expired_http=status)
+    desk = desk_with(token_calls=30, expired_http=status)
     assert desk.load()["imported"] == NUMBER
 
 
