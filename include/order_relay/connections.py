@@ -65,7 +65,7 @@ class Connection:
         if raw in (None, ""):
             return default
         try:
-            value = float(raw)  # type: ignore[arg-type]
+            value = float(str(raw))
         except (TypeError, ValueError):
             raise self.wrong(name, "is not a number") from None
         if not minimum <= value <= maximum:

@@ -26,7 +26,10 @@ class FakeLedger:
             "reasons": {("held", "too_few_common_items"): 2, ("quarantined", "total_differs"): 2, ("imported", ""): 7},
             "acknowledged": 6,
         }
-        self.run: dict[str, Any] = {"received": 3, "states": {"imported": 3}, "reasons": {}, "acknowledged": 2}
+        self.run: dict[str, Any] = {
+            "received": 3, "states": {"imported": 3}, "reasons": {}, "acknowledged": 2,
+            "notes": {"orderComment cut at 1000": 4},
+        }  # fmt: skip
         self.breaches = breaches or []
         self.missing = missing or set()
         self.asked: list[list[str]] = []
@@ -132,7 +135,7 @@ def test_times_give_the_throughput(store: BatchStore) -> None:
 
 
 def test_notes_and_failed_tasks_are_told(store: BatchStore) -> None:
-    result = write(FakeLedger(), store, notes={"orderComment cut at 1000": 4}, failed_tasks=["load_3"])
+    result = write(FakeLedger(), store, failed_tasks=["load_3"])
     assert "- orderComment cut at 1000: 4" in result.markdown
     assert "- `load_3`" in result.markdown
     assert result.facts["failed_tasks"] == 1

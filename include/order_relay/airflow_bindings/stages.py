@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 
 XCom = dict[str, Any]
 STRAIGHT = ("extract", "validate", "dedupe", "transform")
+RECORDS = {"load": "imported", "acknowledge": "accepted"}
+"""Which count of a stage is the number of its records, where it is not ``records``."""
 
 
 def extract(pipeline: str, context: Context) -> XCom:
@@ -259,7 +261,7 @@ def _times(context: Context) -> list[report_stage.StageTime]:
         parts = [part for part in (found if isinstance(found, list) else [found]) if isinstance(part, Mapping)]
         if parts:
             seconds = max(part["ended"] for part in parts) - min(part["started"] for part in parts)
-            records = sum(int(part.get("records", 0)) for part in parts)
+            records = sum(int(part.get(RECORDS.get(name, "records"), 0)) for part in parts)
             times.append(report_stage.StageTime(name, round(seconds, 2), records))
     return times
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,12 +13,13 @@ from order_relay.ledger.columns import among
 from order_relay.ledger.database import Transaction
 from order_relay.ledger.states import State
 from order_relay.ledger.tables import attempt, batch, event, submission
+from order_relay.ledger.texts import load
 
 _SHOWN = 5  # ids named in a breach
 
 
 def counts(tx: Transaction, name: str | None, run: str | None) -> dict[str, Any]:
-    """Submissions by state and by (state, reason), and how many acknowledgements are confirmed.
+    """Submissions by state and by (state, reason), how many acknowledgements are confirmed, and the notes.
 
     With ``run``: of those submissions that this run moved (received, judged, sent, settled), as they are now.
     """
@@ -39,7 +41,20 @@ def counts(tx: Transaction, name: str | None, run: str | None) -> dict[str, Any]
         "states": states,
         "reasons": {(row.state, row.reason): row.n for row in rows if row.reason},
         "acknowledged": acknowledged,
+        "notes": _notes(tx, where),
     }
+
+
+def _notes(tx: Transaction, where: list[sa.ColumnElement[bool]]) -> dict[str, int]:
+    """How many payloads carry each note, such as a text that was cut."""
+    rows = tx.run(
+        sa.select(submission.c.notes, sa.func.count().label("n"))
+        .where(*where, submission.c.notes != "[]").group_by(submission.c.notes)
+    ).all()
+    found: Counter[str] = Counter()
+    for row in rows:
+        found.update(dict.fromkeys(load(row.notes, []), row.n))
+    return dict(found)
 
 
 def law(tx: Transaction, name: str | None) -> list[str]:

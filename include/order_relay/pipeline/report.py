@@ -99,7 +99,6 @@ def write_report(
     *,
     stages: Sequence[StageTime] = (),
     batch_id: str | None = None,
-    notes: Mapping[str, int] | None = None,
     failed_tasks: Sequence[str] = (),
     full: bool = False,
 ) -> ReportResult:
@@ -117,7 +116,7 @@ def write_report(
         whole=Books.of(whole),
         this_run=Books.of(this_run),
         stages=tuple(stages),
-        notes=dict(notes if notes is not None else this_run.get("notes", {})),
+        notes=dict(this_run["notes"]),
         breaches=(*ledger.law(ctx.pipeline), *check_archive(ledger, store, ctx.pipeline, batches)),
         failed_tasks=tuple(failed_tasks),
         checked_batches=len(batches),
