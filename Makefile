@@ -33,7 +33,6 @@ test: setup
 
 lint:
 	$(BIN)/ruff check
-	$(BIN)/ruff format --check
 
 types:
 	$(BIN)/mypy

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 
 from order_relay.sandbox.scenario import Scenario, shipped
-from order_relay.sandbox.serving import running
+from order_relay.sandbox.serving import HOST, running
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m order_relay.sandbox", description="The vendors, simulated.")
     parser.add_argument("--port", type=int, default=8765, help="0 picks a free one (default: %(default)s)")
+    parser.add_argument("--host", default=HOST, help="address to listen on; 0.0.0.0 in a container (default: %(default)s)")
     parser.add_argument("--orders", type=int, default=300, help="orders to generate (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="same seed, same orders (default: %(default)s)")
     parser.add_argument("--scenario", help=f"a YAML or JSON file, or one of: {', '.join(shipped())}")
@@ -60,7 +61,7 @@ async def _serve(scenario: Scenario, options: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    async with running(scenario, options.orders, seed=options.seed, port=options.port) as sandbox:
+    async with running(scenario, options.orders, seed=options.seed, port=options.port, host=options.host) as sandbox:
         sys.stdout.write(f"listening on {sandbox.url}\n")
         sys.stdout.flush()
         await stop.wait()

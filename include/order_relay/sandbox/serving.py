@@ -27,6 +27,7 @@ async def running(
     *,
     seed: int = 0,
     port: int = 0,
+    host: str = HOST,
 ) -> AsyncIterator[Sandbox]:
     """The sandbox in the running event loop; ``sandbox.url`` says where. Port 0 picks a free one."""
     sandbox = Sandbox(scenario, orders, seed)
@@ -34,9 +35,9 @@ async def running(
     runner = web.AppRunner(sandbox.app(), access_log=None, shutdown_timeout=0.05)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, HOST, port, backlog=512)
+        site = web.TCPSite(runner, host, port, backlog=512)
         await site.start()
-        sandbox.url = f"http://{HOST}:{runner.addresses[0][1]}"
+        sandbox.url = f"http://{host}:{runner.addresses[0][1]}"
         yield sandbox
     finally:
         sandbox.shopatron.book.forget_under_way()
