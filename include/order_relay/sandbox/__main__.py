@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m order_relay.sandbox", description="The vendors, simulated.")
     parser.add_argument("--port", type=int, default=8765, help="0 picks a free one (default: %(default)s)")
-    parser.add_argument("--host", default=HOST, help="address to listen on; 0.0.0.0 in a container (default: %(default)s)")
+    parser.add_argument("--host", default=HOST, help="address to listen on (default: %(default)s)")
     parser.add_argument("--orders", type=int, default=300, help="orders to generate (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="same seed, same orders (default: %(default)s)")
     parser.add_argument("--scenario", help=f"a YAML or JSON file, or one of: {', '.join(shipped())}")
