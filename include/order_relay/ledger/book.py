@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import pandas as pd
+from sqlalchemy.exc import IntegrityError
 
 from order_relay.errors import Refusal
 from order_relay.ledger import (
@@ -168,7 +169,10 @@ class Ledger:
     def claim(self, ctx: RunContext, ids: Iterable[int], owner: str, lease_s: float) -> dict[int, Claim]:
         """Commit the intent to send (``claiming.claim``); what can not be claimed is absent."""
         wanted = list(ids)
-        return self._db.write(lambda tx: claiming.claim(tx, ctx, wanted, owner, lease_s))
+        try:
+            return self._db.write(lambda tx: claiming.claim(tx, ctx, wanted, owner, lease_s))
+        except IntegrityError:
+            return self._db.write(lambda tx: claiming.claim(tx, ctx, wanted, owner, lease_s, one_by_one=True))
 
     def settle(self, ctx: RunContext, results: Sequence[Settled]) -> list[int]:
         """Commit outcomes (``settling.settle``); the ids whose outcome was refused."""

@@ -41,14 +41,12 @@ _own = submission.alias("own")
 _FAMILY = (
     sa.select(
         submission.c.id, submission.c.state, submission.c.revision, submission.c.lineage, submission.c.version,
-        submission.c.edition, submission.c.attempt, submission.c.fingerprint, submission.c.payload_name,
-        submission.c.payload_row,
+        submission.c.edition, submission.c.attempt,
     )
     .where(
         submission.c.pipeline == sa.bindparam("name"),
-        submission.c.lineage.in_(
-            sa.select(_own.c.lineage).where(among(_own.c.id, "ids"), _own.c.pipeline == sa.bindparam("name"))
-        ),
+        # not narrowed by the pipeline once more: SQLite would then read all of its rows instead of these few
+        submission.c.lineage.in_(sa.select(_own.c.lineage).where(among(_own.c.id, "ids"))),
     )
     .order_by(submission.c.id)
     .with_for_update(of=submission)
@@ -56,7 +54,18 @@ _FAMILY = (
 _EARLIER = sa.select(attempt.c.submission_id).where(
     among(attempt.c.submission_id, "ids"), attempt.c.outcome.not_in([str(o) for o in NOT_STORED])
 )
-_INSERT_ATTEMPT = attempt.insert()
+_blank: sa.ColumnElement[str] = sa.literal_column("''")
+_INSERT_ATTEMPTS = attempt.insert().from_select(
+    ["submission_id", "number", "run", "owner", "fingerprint", "payload_name", "payload_row", "sent_at", "send_before",
+     "outcome", "status", "code", "message", "body"],
+    sa.select(
+        submission.c.id, submission.c.attempt, sa.bindparam("b_run", type_=sa.Text), submission.c.owner,
+        submission.c.fingerprint, submission.c.payload_name, submission.c.payload_row,
+        sa.bindparam("b_at", type_=attempt.c.sent_at.type), submission.c.send_before,
+        _blank, sa.literal_column("0"), _blank, _blank, _blank,
+    ).where(among(submission.c.id, "ids")),
+)
+"""Made from the rows that were just moved, so that it says what they said."""
 
 
 def ready(tx: Transaction, name: str) -> list[int]:
@@ -69,12 +78,17 @@ def to_send(tx: Transaction, ids: Iterable[int]) -> list[Sendable]:
     return [Sendable(*tuple(row)) for row in tx.run(_SENDABLE, {"ids": list(ids)})]
 
 
-def claim(tx: Transaction, ctx: RunContext, ids: Iterable[int], owner: str, lease_s: float) -> dict[int, Claim]:
+def claim(
+    tx: Transaction, ctx: RunContext, ids: Iterable[int], owner: str, lease_s: float, *, one_by_one: bool = False
+) -> dict[int, Claim]:
     """Commit the intent to send these; by id. What can not be claimed is absent from the answer.
 
     No request may start after ``send_before``: the database's clock plus ``lease_s``. A submission whose lineage is
     under way, in doubt or imported does not stay ``ready``: an older version than the imported one is superseded,
     anything else waits to be resolved anew.
+
+    Raises ``IntegrityError`` where the lineage index refused one of them: a version came up between reading and
+    writing. Then nothing was claimed, and the call is made again ``one_by_one``, which leaves out just that one.
     """
     wanted = set(ids)
     families: dict[str, list[Any]] = defaultdict(list)
@@ -90,10 +104,13 @@ def claim(tx: Transaction, ctx: RunContext, ids: Iterable[int], owner: str, leas
     move(tx, superseded, State.SUPERSEDED, Cause(ctx, "a newer version was imported"))
     before = moment + timedelta(seconds=lease_s)
     doubtful = _may_be_stored(tx, [row.id for row in free if row.attempt])
-    lost = _take(tx, ctx, free, owner, before)
+    if one_by_one:
+        free = [row for row in free if _take_one(tx, ctx, row, owner, before)]
+    else:
+        _take(tx, ctx, free, owner, before)
     return {
         row.id: Claim(row.id, row.attempt + 1, row.revision + 1, before, row.id in doubtful)
-        for row in free if row.id not in lost
+        for row in free
     }
 
 
@@ -116,33 +133,25 @@ def _sort(
         (superseded if older else waiting).append(row)
 
 
-def _take(tx: Transaction, ctx: RunContext, rows: list[Any], owner: str, before: datetime) -> set[int]:
-    """Move rows to ``sending``; the ids that the lineage index refused (a version came up at the same moment)."""
-    if not rows:
-        return set()
+def _take_one(tx: Transaction, ctx: RunContext, row: Any, owner: str, before: datetime) -> bool:
+    """Take one row; false where the lineage index refuses it."""
     try:
         with tx.conn.begin_nested():
-            _send_intent(tx, ctx, rows, owner, before)
+            _take(tx, ctx, [row], owner, before)
     except IntegrityError:
-        if len(rows) == 1:
-            return {rows[0].id}
-        return {number for row in rows for number in _take(tx, ctx, [row], owner, before)}
-    return set()
+        return False
+    return True
 
 
-def _send_intent(tx: Transaction, ctx: RunContext, rows: Sequence[Any], owner: str, before: datetime) -> None:
+def _take(tx: Transaction, ctx: RunContext, rows: Sequence[Any], owner: str, before: datetime) -> None:
+    by_attempt: dict[int, list[Any]] = defaultdict(list)
+    for row in rows:
+        by_attempt[row.attempt + 1].append(row)
     common = {"owner": owner, "send_before": before, "absent_once_at": None, "lookups": 0}
-    numbers = {row.id: {"attempt": row.attempt + 1} for row in rows}
-    move(tx, rows, State.SENDING, Cause(ctx, f"claimed by {owner}"), common, each=numbers)
-    tx.many(_INSERT_ATTEMPT, [
-        {
-            "submission_id": row.id, "number": row.attempt + 1, "run": ctx.run, "owner": owner,
-            "fingerprint": row.fingerprint, "payload_name": row.payload_name, "payload_row": row.payload_row,
-            "sent_at": tx.now, "send_before": before, "outcome": "", "status": 0, "code": "", "message": "",
-            "body": "",
-        }
-        for row in rows
-    ])
+    for number, group in by_attempt.items():
+        move(tx, group, State.SENDING, Cause(ctx, f"claimed by {owner}"), {**common, "attempt": number})
+    if rows:
+        tx.run(_INSERT_ATTEMPTS, {"ids": [row.id for row in rows], "b_run": ctx.run, "b_at": tx.now})
 
 
 def _may_be_stored(tx: Transaction, ids: list[int]) -> set[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,13 +20,26 @@ class UtcTime(sa.TypeDecorator[datetime]):
     impl = sa.DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuse naive times; hand over UTC."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a time without a zone can not be stored")
-        return value.astimezone(UTC)
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
+        """Refuse naive times; hand over UTC. A transaction writes few different times, so the last text is kept."""
+        as_text = dialect.name == "sqlite"
+        last: tuple[Any, Any] = (None, None)
+
+        def process(value: datetime | None) -> Any:
+            nonlocal last
+            seen, stored = last
+            if value is seen:
+                return stored
+            if value is None:
+                return None
+            if value.tzinfo is None:
+                raise ValueError("a time without a zone can not be stored")
+            moment = value.astimezone(UTC)
+            stored = f"{moment:%Y-%m-%d %H:%M:%S.%f}" if as_text else moment
+            last = (value, stored)
+            return stored
+
+        return process
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Give back aware UTC."""
@@ -81,6 +94,10 @@ class _Among(sa.ColumnElement[bool]):
         self.column = column
         self.keys = keys
 
+    def self_group(self, against: Any = None) -> Any:
+        """As it is: SQLAlchemy would write ``= 1`` behind it on SQLite, and no index would be used."""
+        return self
+
 
 @compiles(_Among, "sqlite")
 def _among_sqlite(element: _Among, compiler: SQLCompiler, **kw: Any) -> str:
@@ -92,6 +109,21 @@ def _among_sqlite(element: _Among, compiler: SQLCompiler, **kw: Any) -> str:
 def _among_postgresql(element: _Among, compiler: SQLCompiler, **kw: Any) -> str:
     column, keys = compiler.process(element.column, **kw), compiler.process(element.keys, **kw)
     return f"{column} = ANY({keys})"
+
+
+class _NotAmong(_Among):
+    inherit_cache = True
+
+
+@compiles(_NotAmong)
+def _not_among(element: _NotAmong, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"NOT ({compiler.process(_Among(element.column, element.keys), **kw)})"
+
+
+def not_among(column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
+    """``column`` is none of the keys bound under ``name``."""
+    kind = TextKeys() if isinstance(column.type, sa.String) else NumberKeys()
+    return _NotAmong(column, sa.bindparam(name, type_=kind))
 
 
 def among(column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:

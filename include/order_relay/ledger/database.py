@@ -190,7 +190,8 @@ def trouble(error: DBAPIError | sqlite3.Error, url: URL) -> Exception:
         if any(word in text for word in words) or (state and state.startswith(states)):
             return kind(f"{where} {message}")
     broken = isinstance(error, DBAPIError) and error.connection_invalidated
-    if broken or (not state and isinstance(error, OperationalError)):
+    lost = isinstance(error, OperationalError) and not state and url.get_backend_name() != "sqlite"
+    if broken or lost:
         return RetryLater(f"{where} can not be reached, or the connection broke")
     return error
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from order_relay.ledger.columns import among
+from order_relay.ledger.columns import among, not_among
 from order_relay.ledger.database import Transaction
 from order_relay.ledger.editions import compare_offered
 from order_relay.ledger.moving import Cause, change, lock, move
@@ -154,7 +154,7 @@ def known_imported(
         sa.select(submission.c.destination_key, submission.c.oms_id, submission.c.imported_at)
         .where(
             submission.c.destination == destination, submission.c.state == State.IMPORTED,
-            submission.c.destination_key.is_not(None), sa.not_(among(submission.c.destination_key, "keys")),
+            submission.c.destination_key.is_not(None), not_among(submission.c.destination_key, "keys"),
         )
         .limit(1)
     )

@@ -19,7 +19,7 @@ from order_relay.errors import StaleRevision
 from order_relay.ledger.columns import among
 from order_relay.ledger.database import Transaction
 from order_relay.ledger.states import SETTLED, State, check_way, route
-from order_relay.ledger.tables import event, submission
+from order_relay.ledger.tables import attempt, event, submission
 from order_relay.orders.exchange import RunContext
 
 _NONE: Mapping[int, Mapping[str, Any]] = {}
@@ -57,8 +57,8 @@ def move(
 ) -> None:
     """Move rows (any states) to ``target``, each along ``route`` or along ``way``.
 
-    ``values`` are set on every row, ``each`` by id (the same columns for all rows). ``reason`` on the row becomes
-    ``cause.reason`` unless ``each`` says otherwise; ``cause.why`` (or the row's reason) stands on the events.
+    ``values`` are set on every row, ``each`` by id (the same columns for all rows, or none at all). ``reason`` on the
+    row becomes ``cause.reason`` unless ``each`` says otherwise; ``cause.why`` (or the row's reason) is on the events.
     """
     by_state: dict[str, list[Movable]] = defaultdict(list)
     for row in rows:
@@ -77,23 +77,63 @@ def _move_group(  # noqa: PLR0917 - the inner half of ``move``
     values: Mapping[str, Any],
     each: Mapping[int, Mapping[str, Any]],
 ) -> None:
-    origin, target, steps = way[0], way[-1], len(way) - 1
-    common = {"reason": cause.reason, "due_at": None, **_leaving(origin, target), **values}
-    sets: list[dict[str, Any]] = []
-    events: list[dict[str, Any]] = []
+    common = {
+        "reason": cause.reason, "due_at": None, **_leaving(way[0], way[-1]), **values,
+        "state": way[-1], "changed_at": tx.now,
+    }
+    unsent = way[0] is State.READY and way[1] is not State.SENDING
+    if each:
+        touched = _write_each(tx, rows, len(way) - 1, common, each, unsent=unsent)
+    else:
+        touched = _write_alike(tx, rows, len(way) - 1, common, unsent=unsent)
+    if touched != len(rows):
+        raise StaleRevision(f"{len(rows) - touched} of {len(rows)} submissions were moved by somebody else")
+    _write_events(tx, [row.id for row in rows], way, cause)
+
+
+def _write_alike(
+    tx: Transaction, rows: Sequence[Movable], steps: int, common: Mapping[str, Any], *, unsent: bool
+) -> int:
+    """The same columns for all rows: one statement for each revision among them, however many rows."""
+    by_revision: dict[int, list[int]] = defaultdict(list)
     for row in rows:
-        own = {**common, **each.get(row.id, {})}
-        sets.append({
-            **own, "b_id": row.id, "b_state": origin, "b_revision": row.revision, "state": target,
-            "revision": row.revision + steps, "changed_at": tx.now,
-        })
-        events += _events(tx, row, way, cause, own["reason"])
+        by_revision[row.revision].append(row.id)
+    computed = tuple(sorted(name for name, value in common.items() if value is FROM_ATTEMPT))
+    bound = {name: value for name, value in common.items() if name not in computed}
+    statement = _update(tuple(sorted(("revision", *bound))), unsent, alike=True, computed=computed)
+    return sum(
+        tx.run(statement, {
+            **bound, "b_ids": sorted(ids), "b_state": rows[0].state, "b_revision": revision,
+            "revision": revision + steps,
+        }).rowcount
+        for revision, ids in by_revision.items()
+    )
+
+
+def _write_each(
+    tx: Transaction, rows: Sequence[Movable], steps: int, common: Mapping[str, Any],
+    each: Mapping[int, Mapping[str, Any]], *, unsent: bool,
+) -> int:
+    """Columns of each row's own; ``common`` for the rest."""
+    sets = [
+        {
+            **common, **each[row.id], "b_id": row.id, "b_state": row.state, "b_revision": row.revision,
+            "revision": row.revision + steps,
+        }
+        for row in rows
+    ]
     names = tuple(sorted(sets[0].keys() - {"b_id", "b_state", "b_revision"}))
-    unsent = origin is State.READY and way[1] is not State.SENDING
-    touched = tx.many(_update(names, unsent), sets)
-    if touched != len(sets):
-        raise StaleRevision(f"{len(sets) - touched} of {len(sets)} submissions were moved by somebody else")
-    tx.many(_INSERT_EVENT, events)
+    return tx.many(_update(names, unsent), sets)
+
+
+FROM_ATTEMPT = object()
+"""As a value of ``oms_id``: what the attempt that is settled now was told."""
+
+_FROM_ATTEMPT = (
+    sa.select(attempt.c.oms_id)
+    .where(attempt.c.submission_id == submission.c.id, attempt.c.number == submission.c.attempt)
+    .scalar_subquery()
+)
 
 
 def _leaving(origin: State, target: State) -> dict[str, Any]:
@@ -103,36 +143,50 @@ def _leaving(origin: State, target: State) -> dict[str, Any]:
     return {"ack": None, "ack_at": None} if origin in SETTLED else {}
 
 
-def _events(
-    tx: Transaction, row: Movable, way: tuple[State, ...], cause: Cause, reason: str
-) -> list[dict[str, Any]]:
-    return [
-        {
-            "submission_id": row.id, "from_state": way[n], "to_state": way[n + 1], "revision": row.revision + n + 1,
-            "at": tx.now, "run": cause.ctx.run, "who": cause.ctx.who, "why": cause.why or reason,
-        }
-        for n in range(len(way) - 1)
-    ]
+def _write_events(tx: Transaction, ids: Sequence[int], way: tuple[State, ...], cause: Cause) -> None:
+    """One event for each step and row; the rows are at the end of the way already."""
+    steps = len(way) - 1
+    for n in range(steps):
+        tx.run(_INSERT_EVENTS, {
+            "b_ids": ids, "b_from": way[n], "b_to": way[n + 1], "b_back": steps - n - 1, "b_at": tx.now,
+            "b_run": cause.ctx.run, "b_who": cause.ctx.who, "b_why": cause.why,
+        })
+
+
+def _text(name: str) -> sa.BindParameter[str]:
+    return sa.bindparam(name, type_=sa.Text)
+
+
+_INSERT_EVENTS = event.insert().from_select(
+    ["submission_id", "from_state", "to_state", "revision", "at", "run", "who", "why"],
+    sa.select(
+        submission.c.id, _text("b_from"), _text("b_to"),
+        submission.c.revision - sa.bindparam("b_back", type_=sa.Integer),
+        sa.bindparam("b_at", type_=event.c.at.type), _text("b_run"), _text("b_who"),
+        sa.func.coalesce(sa.func.nullif(_text("b_why"), sa.literal_column("''")), submission.c.reason),
+    ).where(among(submission.c.id, "b_ids")),
+)
 
 
 @lru_cache(maxsize=256)
-def _update(names: tuple[str, ...], unsent: bool = False) -> sa.Update:
-    """``unsent``: the row leaves ``ready`` without being sent; a destination key that was never used is free again."""
-    sets: dict[str, Any] = {name: sa.bindparam(name) for name in names}
+def _update(
+    names: tuple[str, ...], unsent: bool = False, *, alike: bool = False, computed: tuple[str, ...] = ()
+) -> sa.Update:
+    """``unsent``: the row leaves ``ready`` without being sent; a destination key that was never used is free again.
+
+    ``alike``: for a set of rows of one state and revision; else for one row.
+    """
+    sets: dict[str, Any] = {name: sa.bindparam(name) for name in names} | dict.fromkeys(computed, _FROM_ATTEMPT)
     if unsent:
         sets["destination_key"] = sa.case((submission.c.attempt > 0, submission.c.destination_key), else_=sa.null())
+    which = among(submission.c.id, "b_ids") if alike else submission.c.id == sa.bindparam("b_id")
     return (
         submission.update()
         .where(
-            submission.c.id == sa.bindparam("b_id"),
-            submission.c.state == sa.bindparam("b_state"),
-            submission.c.revision == sa.bindparam("b_revision"),
+            which, submission.c.state == sa.bindparam("b_state"), submission.c.revision == sa.bindparam("b_revision")
         )
         .values(sets)
     )
-
-
-_INSERT_EVENT = event.insert()
 
 
 def change(tx: Transaction, rows: Sequence[Movable], each: Mapping[int, Mapping[str, Any]]) -> None:
@@ -153,17 +207,6 @@ def change(tx: Transaction, rows: Sequence[Movable], each: Mapping[int, Mapping[
     touched = tx.many(_update(names), sets)
     if touched != len(sets):
         raise StaleRevision(f"{len(sets) - touched} of {len(sets)} submissions were changed by somebody else")
-
-
-def born(tx: Transaction, ids: Sequence[int], state: State, cause: Cause) -> None:
-    """Write the first event of new submissions (revision 1)."""
-    tx.many(_INSERT_EVENT, [
-        {
-            "submission_id": number, "from_state": "", "to_state": state, "revision": 1, "at": tx.now,
-            "run": cause.ctx.run, "who": cause.ctx.who, "why": cause.why or cause.reason,
-        }
-        for number in ids
-    ])
 
 
 @lru_cache(maxsize=64)

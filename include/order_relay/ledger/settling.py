@@ -12,7 +12,7 @@ from order_relay.ledger.claiming import NOT_STORED
 from order_relay.ledger.columns import among
 from order_relay.ledger.database import Transaction
 from order_relay.ledger.editions import compare_offered
-from order_relay.ledger.moving import Cause, lock, move
+from order_relay.ledger.moving import FROM_ATTEMPT, Cause, lock, move
 from order_relay.ledger.states import State
 from order_relay.ledger.tables import attempt
 from order_relay.ledger.texts import MAX_BODY, clean
@@ -34,7 +34,11 @@ _RECORD = (
     attempt.update()
     .where(
         attempt.c.submission_id == sa.bindparam("b_id"), attempt.c.number == sa.bindparam("b_number"),
-        sa.or_(attempt.c.settled_at.is_(None), attempt.c.outcome == Outcome.IN_DOUBT),
+        # an import that is told later is the truth, whatever was told before
+        sa.or_(
+            attempt.c.settled_at.is_(None), attempt.c.outcome == Outcome.IN_DOUBT,
+            sa.and_(sa.bindparam("b_outcome", type_=sa.Text) == Outcome.IMPORTED, attempt.c.oms_id.is_(None)),
+        ),
     )
     .values({name: sa.bindparam(name) for name in (
         "settled_at", "outcome", "status", "code", "message", "body", "oms_id",
@@ -58,7 +62,8 @@ def settle(tx: Transaction, ctx: RunContext, results: Sequence[Settled]) -> list
     doubtful = _doubtful(tx, rows, given)
     _record(tx, results)
     groups: dict[tuple[State, bool], list[Any]] = defaultdict(list)
-    refused = [number for number in given if number not in {row.id for row in rows}]
+    known = {row.id for row in rows}
+    refused = [number for number in given if number not in known]
     for row in rows:
         target = _target(row, given[row.id], row.id in doubtful)
         if target is None:
@@ -111,7 +116,7 @@ def _record(tx: Transaction, results: Sequence[Settled]) -> None:
     """Keep every answer on its attempt, also one that is refused."""
     tx.many(_RECORD, [
         {
-            "b_id": r.id, "b_number": r.attempt, "settled_at": tx.now, "outcome": r.answer.outcome,
+            "b_id": r.id, "b_number": r.attempt, "b_outcome": r.answer.outcome, "settled_at": tx.now, "outcome": r.answer.outcome,
             "status": r.answer.status, "code": clean(r.answer.code, 100), "message": clean(r.answer.message, 1_000),
             "body": clean(r.answer.body, MAX_BODY), "oms_id": clean(r.answer.oms_id, 200) or None,
         }
@@ -124,9 +129,9 @@ def _move(
 ) -> None:
     answers = {row.id: given[row.id].answer for row in rows}
     if target is State.IMPORTED:
-        each = {number: {"oms_id": clean(a.oms_id, 200), "reason": ""} for number, a in answers.items()}
+        values = {"imported_at": tx.now, "oms_id": FROM_ATTEMPT}
         why = "told late: the answer of an attempt that was taken for lost" if late else "the destination has it"
-        move(tx, rows, target, Cause(ctx, why), {"imported_at": tx.now}, each=each, way=_ADOPT if late else None)
+        move(tx, rows, target, Cause(ctx, why), values, way=_ADOPT if late else None)
         return
     due = {"due_at": tx.now} if target is State.IN_DOUBT else {}
     for reason, group in _by_reason(rows, answers).items():

@@ -1,0 +1,209 @@
+"""Outcomes of attempts, and doubt."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from order_relay.ledger import Finding, Settled, doubting
+from order_relay.orders.exchange import Answer, Outcome
+
+NAME = "shop_to_oms"
+
+
+@pytest.mark.parametrize(("outcome", "state"), [
+    (Outcome.IMPORTED, "imported"), (Outcome.REJECTED, "rejected"), (Outcome.IN_DOUBT, "in_doubt"),
+    (Outcome.NOT_SENT, "ready"), (Outcome.THROTTLED, "ready"), (Outcome.WRONG_SETUP, "ready"),
+])
+def test_what_each_outcome_does(clerk, outcome, state):
+    number = clerk.all_ready("1")[0]
+    clerk.claim(number)
+    answer = {"status": 400, "code": "5007", "message": "ours", "body": '{"error": 5007}'}
+    assert clerk.settle(number, outcome, oms_id="OMS1" if outcome is Outcome.IMPORTED else "", **answer) == []
+    row = clerk.row("1")
+    assert row["state"] == state
+    attempt = row["attempts"][0]
+    assert (attempt["outcome"], attempt["status"], attempt["code"]) == (outcome, 400, "5007")
+    assert (attempt["message"], attempt["body"]) == ("ours", '{"error": 5007}')
+    assert (attempt["settled_at"] is not None, row["oms_id"]) == (True, "OMS1" if state == "imported" else None)
+
+
+def test_many_outcomes_in_one_transaction(clerk):
+    ids = clerk.all_ready("1", "2", "3", "4")
+    clerk.claim(*ids)
+    answers = [
+        Answer(Outcome.IMPORTED, 201, "OMS1"), Answer(Outcome.IMPORTED, 200, "OMS2"),
+        Answer(Outcome.REJECTED, 422), Answer(Outcome.IN_DOUBT, 0, code="read_timeout"),
+    ]
+    results = [Settled(i, 1, a) for i, a in zip(ids, answers, strict=True)]
+    assert clerk.ledger.settle(clerk.ctx, results) == []
+    assert [clerk.row(s)["oms_id"] for s in "12"] == ["OMS1", "OMS2"]
+    assert [clerk.row(s)["reason"] for s in "34"] == ["http_422", "read_timeout"]
+
+
+def test_imported_without_an_id_is_in_doubt(clerk):
+    number = clerk.all_ready("1")[0]
+    clerk.claim(number)
+    clerk.settle(number, Outcome.IMPORTED, status=200)
+    assert clerk.state("1") == "in_doubt"
+
+
+def test_an_answer_is_kept_within_bounds_and_without_what_no_column_holds(clerk):
+    number = clerk.all_ready("1")[0]
+    clerk.claim(number)
+    clerk.settle(number, Outcome.REJECTED, status=400, body="\x00\ud800" + "ü" * 20_000)
+    body = clerk.row("1")["attempts"][0]["body"]
+    assert len(body.encode()) <= 16_000
+    assert "\x00" not in body
+
+
+def test_an_outcome_for_another_attempt_is_refused(clerk):
+    number = clerk.all_ready("1")[0]
+    clerk.claim(number)
+    assert clerk.settle(number, Outcome.REJECTED, attempt=2) == [number]
+    assert clerk.settle(999_999, Outcome.REJECTED) == [999_999]
+    clerk.settle(number, Outcome.THROTTLED, status=429)
+    clerk.claim(number)
+    assert clerk.settle(number, Outcome.REJECTED, attempt=1, status=400) == [number]
+    assert clerk.state("1") == "sending"
+
+
+def test_settling_the_same_again_is_harmless(clerk):
+    number = clerk.imported("1", "OMS1")
+    assert clerk.settle(number, Outcome.IMPORTED, status=201, oms_id="OMS1") == []
+    assert clerk.settle(number, Outcome.REJECTED, status=400) == [number]
+    assert len(clerk.events("1")) == 4
+
+
+def test_a_refusal_counts_while_no_earlier_attempt_may_be_stored(clerk):
+    number = clerk.all_ready("1")[0]
+    clerk.claim(number)
+    clerk.settle(number, Outcome.THROTTLED, status=429)
+    clerk.claim(number)
+    clerk.settle(number, Outcome.REJECTED, attempt=2, status=400)
+    assert clerk.state("1") == "rejected"
+
+
+def test_a_refusal_after_a_doubtful_attempt_is_in_doubt_and_rejected_once_absent_twice(clerk):
+    number = clerk.in_doubt("1")
+    clerk.ledger.settle_by_person("N-1", None, "absent", "ann")
+    clerk.claim(number, lease_s=-1)
+    clerk.settle(number, Outcome.REJECTED, attempt=2, status=400)
+    assert clerk.state("1") == "in_doubt"
+    look(clerk, number, Finding.absent(), attempt=2)
+    assert look(clerk, number, Finding.absent(), attempt=2) == "rejected", "it would only be refused again"
+
+
+def test_put_back(clerk):
+    number = clerk.all_ready("1")[0]
+    clerk.claim(number)
+    clerk.settle(number, Outcome.REJECTED, status=400)
+    assert clerk.ledger.put_back(clerk.ctx, [number, 999_999], "all 400") == 1
+    assert clerk.state("1") == "received"
+
+
+def test_a_lease_that_is_over_means_doubt(clerk):
+    ids = clerk.all_ready("1", "2")
+    clerk.claim(ids[0], lease_s=-10)
+    clerk.claim(ids[1], lease_s=30)
+    assert clerk.ledger.expire_leases(clerk.ctx, 60) == 0, "the request may still be answered"
+    assert clerk.ledger.expire_leases(clerk.ctx, 5) == 1
+    assert (clerk.state("1"), clerk.state("2")) == ("in_doubt", "sending")
+    assert clerk.ledger.due_lookups(NAME) == [ids[0]]
+
+
+def test_a_worker_that_wakes_up_late_still_tells_the_truth(clerk):
+    number = clerk.all_ready("1")[0]
+    clerk.claim(number, lease_s=-10)
+    clerk.ledger.expire_leases(clerk.ctx, 5)
+    assert clerk.settle(number, Outcome.IMPORTED, status=201, oms_id="OMS1") == []
+    assert clerk.row("1")["oms_id"] == "OMS1"
+
+
+def test_an_import_told_after_two_absences_keeps_it_from_being_sent_again(clerk):
+    number = clerk.in_doubt("1")
+    look(clerk, number, Finding.absent())
+    assert look(clerk, number, Finding.absent()) == "ready"
+    assert clerk.settle(number, Outcome.IN_DOUBT, status=503) == [number]
+    assert clerk.settle(number, Outcome.IMPORTED, status=201, oms_id="OMS1") == []
+    assert (clerk.state("1"), clerk.row("1")["oms_id"]) == ("imported", "OMS1")
+
+
+def look(clerk, number, finding, attempt=1, **more):
+    return clerk.ledger.record_lookup(clerk.ctx, number, attempt, finding, "external_id", "because", **more)
+
+
+def test_what_a_look_up_needs_to_know(clerk):
+    number = clerk.in_doubt("1")
+    doubt = clerk.ledger.in_doubt([number, 999_999])[0]
+    assert (doubt.id, doubt.attempt, doubt.destination_key, doubt.lookups) == (number, 1, "KEY-N-1", 0)
+    assert doubt.submitted_at is None
+    assert doubt.absent_once_at is None
+    assert doubt.sent_at == clerk.row("1")["attempts"][0]["sent_at"]
+    assert [row["order_number"] for row in clerk.ledger.doubt()] == ["N-1"]
+
+
+def test_found_means_imported(clerk):
+    number = clerk.in_doubt("1")
+    assert look(clerk, number, Finding.found("OMS9")) == "imported"
+    assert clerk.row("1")["oms_id"] == "OMS9"
+    assert clerk.due() == ["N-1"]
+    assert look(clerk, number, Finding.absent()) == "imported", "nothing undoes it"
+
+
+def test_absent_needs_two_valid_ones(clerk):
+    number = clerk.in_doubt("1")
+    assert look(clerk, number, Finding.absent()) == "in_doubt"
+    assert clerk.ledger.in_doubt([number])[0].absent_once_at is not None
+    assert look(clerk, number, Finding.unclear()) == "in_doubt"
+    assert look(clerk, number, Finding.absent()) == "ready"
+    assert [r["counted"] for r in clerk.row("1")["lookups"]] == [True, False, True]
+    claim = clerk.claim(number)[number]
+    assert claim.attempt == 2, "under a new attempt"
+    assert clerk.row("1")["absent_once_at"] is None, "which starts anew"
+
+
+def test_an_absence_that_comes_too_early_does_not_count(clerk):
+    number = clerk.in_doubt("1", lease_s=30)
+    for _ in range(3):
+        assert look(clerk, number, Finding.absent()) == "in_doubt"
+    late = clerk.in_doubt("2", lease_s=-10)
+    for _ in range(3):
+        assert look(clerk, late, Finding.absent(), quiet_s=900) == "in_doubt"
+    assert look(clerk, late, Finding.absent(), quiet_s=5) == "in_doubt"
+    assert look(clerk, late, Finding.absent(), quiet_s=5) == "ready"
+
+
+def test_a_look_up_about_another_attempt_changes_nothing(clerk):
+    number = clerk.in_doubt("1")
+    assert look(clerk, number, Finding.found("OMS9"), attempt=7) == "in_doubt"
+    assert len(clerk.row("1")["lookups"]) == 1
+
+
+def test_look_ups_come_at_growing_distance(clerk):
+    number = clerk.in_doubt("1")
+    assert clerk.ledger.due_lookups(NAME) == [number], "the first one at once"
+    distances = []
+    for _ in range(5):
+        look(clerk, number, Finding.unclear())
+        row = clerk.row("1")
+        distances.append(row["due_at"] - row["lookups"][-1]["at"])
+    assert distances == sorted(set(distances))
+    assert clerk.ledger.due_lookups(NAME) == []
+    assert clerk.ledger.due_lookups(NAME, row["due_at"] + timedelta(seconds=1)) == [number]
+    assert doubting.distance(40) == doubting.LONGEST_DISTANCE
+    when = row["due_at"] + timedelta(days=1)
+    look(clerk, number, Finding.unclear(), next_at=when)
+    assert clerk.row("1")["due_at"] == when
+
+
+def test_a_positive_control(clerk):
+    destination = "oms:https://oms.example/1"
+    assert clerk.ledger.known_imported(destination, []) is None
+    clerk.imported("1", "OMS1")
+    clerk.imported("2", "OMS2")
+    key, oms_id, at = clerk.ledger.known_imported(destination, ["KEY-N-1"])
+    assert (key, oms_id, at) == ("KEY-N-2", "OMS2", clerk.row("2")["imported_at"])
+    assert clerk.ledger.known_imported(destination, ["KEY-N-1", "KEY-N-2"]) is None
+    assert clerk.ledger.known_imported("oms:another", []) is None
