@@ -23,8 +23,10 @@ log = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
-LINGER_S = 0.002
-"""So long the first of a batch waits for company."""
+LINGER_S = 0.006
+"""So long a batch waits for company, unless ``ENOUGH`` have gathered: a commit of few costs as much as one of many."""
+
+ENOUGH = 24
 
 FIRST_AGAIN_S = 0.05
 LONGEST_AGAIN_S = 2.0
@@ -102,9 +104,15 @@ class Committer:
         if len(self._next) >= self._most:
             self._waiting.append(self._next)
             self._next = _Batch()
-            if not self._busy:
-                self._begin()
-        elif not self._busy and self._timer is None:
+        self._plan()
+
+    def _plan(self) -> None:
+        """Begin the next commit now, or soon, if there is anything to commit."""
+        if self._busy:
+            return
+        if self._waiting or len(self._next) >= ENOUGH:
+            self._begin()
+        elif len(self._next) and self._timer is None:
             self._timer = self._loop.call_later(LINGER_S, self._begin)
 
     def _begin(self) -> None:
@@ -123,7 +131,7 @@ class Committer:
 
     def _done(self, batch: _Batch, future: asyncio.Future[_Committed]) -> None:
         self._busy = False
-        self._begin()  # the next batch commits while this one's callers go on
+        self._plan()  # the next batch commits while this one's callers go on
         error = future.exception()
         committed = _Committed(claim_error=error, settle_error=error) if error else future.result()
         for settled, waiter in batch.results:
