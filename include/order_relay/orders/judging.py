@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import jsonschema_rs
 import yaml
 
 from order_relay.errors import Refusal, WrongSetup
-from order_relay.orders.formats import FORMATS, is_number, is_whole
+from order_relay.orders.formats import FORMATS
 
 MAX_REFUSALS = 500
 """More errors than this are not listed one by one: nobody reads them, and a hostile record could fill a disk."""
@@ -84,29 +82,6 @@ def pointer(path: Iterable[str | int]) -> str:
     return "".join(parts)
 
 
-@lru_cache(maxsize=256)
-def _ecma(pattern: str) -> re.Pattern[str]:
-    """JSON Schema patterns are ECMA-262: there ``$`` is the very end, in Python also before a final line feed."""
-    return re.compile(re.sub(r"(?<!\\)\$", r"\\Z", pattern))
-
-
-def _pattern(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[jsonschema.ValidationError]:
-    if isinstance(instance, str) and not _ecma(pattern).search(instance):
-        yield jsonschema.ValidationError("does not match the pattern")
-
-
-def _reference(schema: Mapping[str, Any]) -> Any:
-    base = jsonschema.Draft202012Validator
-    types = base.TYPE_CHECKER.redefine("number", lambda _, value: is_number(value))
-    types = types.redefine("integer", lambda _, value: is_whole(value))
-    checker = jsonschema.FormatChecker(formats=())
-    for name, accepts in FORMATS.items():
-        checker.checks(name)(accepts)
-    exact: Any = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
-        base, {"pattern": _pattern}, type_checker=types)
-    return exact(schema, format_checker=checker)
-
-
 @dataclass(frozen=True, slots=True)
 class _Found:
     keyword: str
@@ -145,9 +120,8 @@ class VendorFormat:
         self.schema = schema
         self.mapping = mapping
         try:
-            jsonschema.Draft202012Validator.check_schema(dict(schema))
             self._gate = jsonschema_rs.Draft202012Validator(dict(schema), formats=FORMATS, validate_formats=True)
-        except (jsonschema.SchemaError, ValueError) as error:
+        except ValueError as error:
             raise WrongSetup(f"the JSON Schema of {name} is not valid Draft 2020-12: {type(error).__name__}") from error
 
     @classmethod
@@ -164,7 +138,10 @@ class VendorFormat:
 
     @cached_property
     def _named(self) -> Any:
-        return _reference(self.schema)
+        # Loaded with the first refusal only: with its formats' grammars it takes as long as everything else together.
+        from order_relay.orders.reference import reference_validator
+
+        return reference_validator(self.schema)
 
     def accepts(self, document: Any) -> bool:
         """The quick answer of the gate alone."""
