@@ -151,10 +151,11 @@ class Wiring:
         self.store  # noqa: B018
 
     def close(self) -> None:
-        """Close the ledger, if it was opened."""
-        opened = self.__dict__.pop("ledger", None)
-        if opened is not None:
-            opened.close()
+        """Close the source and the ledger, where they were made."""
+        for name in ("source", "ledger"):
+            made = self.__dict__.pop(name, None)
+            if made is not None:
+                made.close()
 
     def __enter__(self) -> Wiring:
         return self
@@ -188,6 +189,10 @@ class ReadOnlySource:
     def acknowledge(self, order_numbers: Sequence[str]) -> dict[str, Acknowledgement]:
         """Tells the source nothing; no number has an answer."""
         return {}
+
+    def close(self) -> None:
+        """See ``Source.close``."""
+        self._source.close()
 
 
 class MuteDestination:

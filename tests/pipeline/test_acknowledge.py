@@ -18,8 +18,9 @@ class Book:
     states: dict[int, str]
     refused: str | None = None
 
-    def to_acknowledge(self, pipeline, limit):
-        return [Due(n, f"N{n}") for n, state in self.states.items() if state in ("due", "refused")][:limit]
+    def to_acknowledge(self, pipeline, limit, after):
+        due = [n for n, state in self.states.items() if state in ("due", "refused") and n > after]
+        return [Due(n, f"N{n}") for n in due[:limit]]
 
     def ack_sent(self, ctx, ids):
         self.states.update(dict.fromkeys(ids, "sent"))
@@ -56,7 +57,7 @@ def run(shop, book, size=10):
 
 
 def test_everything_due_goes_in_slices():
-    shop, book = Shop(), Book(dict.fromkeys(range(25), "due"))
+    shop, book = Shop(), Book(dict.fromkeys(range(1, 26), "due"))
     assert run(shop, book) == {"accepted": 25, "refused": 0, "missing": 0, "unknown": 0}
     assert [len(asked) for asked in shop.asked] == [10, 10, 5]
     assert set(book.states.values()) == {"confirmed"}
@@ -69,9 +70,9 @@ def test_nothing_due_is_no_request():
 
 
 def test_refused_ones_are_tried_once_a_run_and_hide_nothing_behind_them():
-    shop, book = Shop(NO), Book(dict.fromkeys(range(25), "due"))
+    shop, book = Shop(NO), Book(dict.fromkeys(range(1, 26), "due"))
     assert run(shop, book)["refused"] == 25
-    assert sorted(number for asked in shop.asked for number in asked) == sorted(f"N{n}" for n in range(25))
+    assert sorted(number for asked in shop.asked for number in asked) == sorted(f"N{n}" for n in range(1, 26))
     assert set(book.states.values()) == {"refused"}
 
 
@@ -83,13 +84,13 @@ def test_each_entry_counts_by_itself():
 
 def test_without_an_answer_they_stay_sent_and_the_others_go_on():
     shop = Shop(lambda call: OutcomeUnknown("cut") if call == 1 else YES)
-    book = Book(dict.fromkeys(range(15), "due"))
+    book = Book(dict.fromkeys(range(1, 16), "due"))
     assert run(shop, book) == {"accepted": 5, "refused": 0, "missing": 0, "unknown": 10}
     assert sorted(book.states.values()) == ["confirmed"] * 5 + ["sent"] * 10
 
 
 def test_a_source_that_never_answers_is_left_alone_after_a_few_slices():
-    shop, book = Shop(OutcomeUnknown("cut")), Book(dict.fromkeys(range(100), "due"))
+    shop, book = Shop(OutcomeUnknown("cut")), Book(dict.fromkeys(range(1, 101), "due"))
     assert run(shop, book)["unknown"] == 10 * MAX_UNKNOWN
     assert len(shop.asked) == MAX_UNKNOWN
 

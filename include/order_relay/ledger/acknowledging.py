@@ -50,17 +50,18 @@ _NUMBER_IS_FREE = ~sa.exists().where(
 _TO_ACKNOWLEDGE = (
     sa.select(submission.c.id, submission.c.order_number)
     .where(
-        submission.c.pipeline == sa.bindparam("name"), sa.text("submission.ack IN ('due', 'sent', 'refused')"),
+        submission.c.pipeline == sa.bindparam("name"), submission.c.id > sa.bindparam("after"),
+        sa.text("submission.ack IN ('due', 'sent', 'refused')"),
         submission.c.ack != "sent", submission.c.order_number != "", SETTLED_FOR_GOOD, _NUMBER_IS_FREE,
     )
     .order_by(submission.c.id)
 )
 
 
-def to_acknowledge(tx: Transaction, name: str, limit: int | None) -> list[Due]:
-    """What is due to be acknowledged now, the longest known first; each number once."""
+def to_acknowledge(tx: Transaction, name: str, limit: int | None, after: int = 0) -> list[Due]:
+    """What is due to be acknowledged now, the longest known first, from behind the id ``after``; each number once."""
     numbers: dict[str, int] = {}
-    for row in tx.run(_TO_ACKNOWLEDGE.limit(limit), {"name": name}):
+    for row in tx.run(_TO_ACKNOWLEDGE.limit(limit), {"name": name, "after": after}):
         numbers.setdefault(row.order_number, row.id)
     return [Due(number, text) for text, number in numbers.items()]
 

@@ -240,9 +240,9 @@ class Ledger:
 
     # acknowledging
 
-    def to_acknowledge(self, pipeline: str, limit: int | None = None) -> list[Due]:
-        """What may be acknowledged now (``acknowledging``)."""
-        return self._db.read(lambda tx: acknowledging.to_acknowledge(tx, pipeline, limit))
+    def to_acknowledge(self, pipeline: str, limit: int | None = None, after: int = 0) -> list[Due]:
+        """What may be acknowledged now, from behind the id ``after`` (``acknowledging``)."""
+        return self._db.read(lambda tx: acknowledging.to_acknowledge(tx, pipeline, limit, after))
 
     def ack_sent(self, ctx: RunContext, ids: Iterable[int]) -> int:
         """Before the request: these are being acknowledged."""

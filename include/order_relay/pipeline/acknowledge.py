@@ -34,10 +34,9 @@ def acknowledge(
     tells). Raises what ``Source.acknowledge`` raises, but for ``OutcomeUnknown``.
     """
     counts = {"accepted": 0, "refused": 0, "missing": 0, "unknown": 0}
-    seen: set[int] = set()
-    unknown_in_row = 0
-    while unknown_in_row < MAX_UNKNOWN and (due := _next_slice(ctx, ledger, seen, slice_size)):
-        seen.update(entry.id for entry in due)
+    last = unknown_in_row = 0
+    while unknown_in_row < MAX_UNKNOWN and (due := ledger.to_acknowledge(ctx.pipeline, slice_size, after=last)):
+        last = due[-1].id  # those that are refused stay due, and must not hide the ones behind them
         try:
             with careful_login(ctx, ledger, connection_fingerprint):
                 ledger.ack_sent(ctx, [entry.id for entry in due])
@@ -50,12 +49,6 @@ def acknowledge(
         unknown_in_row = 0
         _record(ctx, ledger, due, answers, counts)
     return counts
-
-
-def _next_slice(ctx: RunContext, ledger: Ledger, seen: set[int], size: int) -> list[Due]:
-    """The next entries that this run has not tried; those that were refused must not hide the ones behind them."""
-    due = ledger.to_acknowledge(ctx.pipeline, size + len(seen))
-    return [entry for entry in due if entry.id not in seen][:size]
 
 
 def _record(

@@ -37,6 +37,9 @@ class Source(Protocol):
         Raises ``OutcomeUnknown`` where the request was sent and no usable answer came.
         """
 
+    def close(self) -> None:
+        """Give up connections that were kept. A later call opens new ones."""
+
 
 class OmsSession(Protocol):
     """An open, authenticated connection to the destination."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
+
+import httpx
 
 from order_relay.errors import BadAnswer, OrderRelayError, OutcomeUnknown, RetryLater, WrongSetup
 from order_relay.orders.exchange import Acknowledgement, OfferedOrder, Selection
@@ -13,13 +16,13 @@ from order_relay.orders.judging import VendorFormat
 from order_relay.vendors.supercat.connection import SuperCatSettings
 from order_relay.vendors.supercat.envelope import excerpt, read_envelope, read_single
 from order_relay.vendors.supercat.strict_json import read_object
-from order_relay.vendors.supercat.wire import body_of, get, post
+from order_relay.vendors.supercat.wire import body_of, get, open_client, post
 
 _ORDER_ID = re.compile(r"[0-9]{1,20}", re.ASCII)
 
 
 class SuperCat:
-    """One organisation's account. Fulfils the port ``Source``."""
+    """One organisation's account. Fulfils the port ``Source``. Connections are kept until ``close``."""
 
     def __init__(self, settings: SuperCatSettings, vendor_format: VendorFormat) -> None:
         self._settings = settings
@@ -27,6 +30,17 @@ class SuperCat:
         self.format = vendor_format
         self.fingerprint = settings.fingerprint
         self._hide = (settings.password, settings.login)
+
+    @cached_property
+    def _client(self) -> httpx.Client:
+        # One for all requests: its trusted certificates take as long to load as many orders take to acknowledge.
+        return open_client(self._settings)
+
+    def close(self) -> None:
+        """Close the connections. A later request opens new ones."""
+        client = self.__dict__.pop("_client", None)
+        if client is not None:
+            client.close()
 
     def offers(self, selection: Selection) -> Iterator[OfferedOrder]:
         """Stream all orders not yet marked received, or just ``selection.order_ids`` (one request each).
@@ -39,7 +53,7 @@ class SuperCat:
             yield from map(self._one, urls)
             return
         settings = self._settings
-        with get(settings, settings.orders_url) as response:
+        with get(settings, self._client, settings.orders_url) as response:
             chunks = body_of(settings, response, settings.size_limit_bytes)
             yield from read_envelope(chunks, max_order=settings.order_limit_bytes, hide=self._hide)
 
@@ -52,7 +66,7 @@ class SuperCat:
         if not order_numbers:
             return {}
         numbers = list(dict.fromkeys(order_numbers))
-        status, reply = post(self._settings, self._settings.orders_url, encode(numbers))
+        status, reply = post(self._settings, self._client, self._settings.orders_url, encode(numbers))
         entries = self._entries(reply)
         if isinstance(entries, OrderRelayError):
             if isinstance(entries, WrongSetup):
@@ -62,7 +76,7 @@ class SuperCat:
 
     def _one(self, url: str) -> OfferedOrder:
         settings = self._settings
-        with get(settings, url) as response:
+        with get(settings, self._client, url) as response:
             chunks = body_of(settings, response, settings.size_limit_bytes)
             return read_single(chunks, max_order=settings.order_limit_bytes, hide=self._hide)
 

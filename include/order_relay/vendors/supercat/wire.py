@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 
@@ -39,27 +40,25 @@ _JSON_TYPES = ("application/json", "text/json", "text/plain", "application/octet
 _UTF8 = ("", "utf-8", "utf8", "us-ascii", "ascii")
 
 
-@contextmanager
-def open_client(settings: SuperCatSettings) -> Iterator[httpx.Client]:
-    """An HTTP client for one conversation."""
-    timeout = httpx.Timeout(settings.timeout_s, connect=min(settings.timeout_s, 15.0))
-    with httpx.Client(
+def open_client(settings: SuperCatSettings) -> httpx.Client:
+    """An HTTP client for one account: connections are kept, cookies are not, so that every request is like the first."""
+    return httpx.Client(
         auth=httpx.BasicAuth(settings.login, settings.password),
         headers={"User-Agent": "order-relay", "Accept": "application/json", "Accept-Encoding": "gzip, identity"},
-        timeout=timeout,
+        timeout=httpx.Timeout(settings.timeout_s, connect=min(settings.timeout_s, 15.0)),
         follow_redirects=False,
         trust_env=settings.trust_env,
-    ) as client:
-        yield client
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+    )
 
 
 @contextmanager
-def get(settings: SuperCatSettings, url: str) -> Iterator[httpx.Response]:
+def get(settings: SuperCatSettings, client: httpx.Client, url: str) -> Iterator[httpx.Response]:
     """GET once; the open answer, its status and headers already judged.
 
     Raises ``SourceRefused``, ``WrongSetup``, ``Throttled``, ``BadAnswer``, ``RetryLater``.
     """
-    with open_client(settings) as client, reading(settings), client.stream("GET", url) as response:
+    with reading(settings), client.stream("GET", url) as response:
         if response.status_code != 200:
             raise status_error(settings, response)
         check_headers(response)
@@ -81,7 +80,9 @@ def reading(settings: SuperCatSettings) -> Iterator[None]:
         raise BadAnswer(f"the answer is cut off: the connection broke ({type(error).__name__})") from None
 
 
-def post(settings: SuperCatSettings, url: str, body: bytes) -> tuple[int, bytes | OrderRelayError]:
+def post(
+    settings: SuperCatSettings, client: httpx.Client, url: str, body: bytes
+) -> tuple[int, bytes | OrderRelayError]:
     """POST once: the status, and the answer's body or the error that says why it can not be used.
 
     Raises ``RetryLater`` where the request provably was not sent, ``OutcomeUnknown`` where it was sent and no complete
@@ -89,7 +90,7 @@ def post(settings: SuperCatSettings, url: str, body: bytes) -> tuple[int, bytes 
     """
     headers = {"Content-Type": "application/json"}
     try:
-        with open_client(settings) as client, client.stream("POST", url, content=body, headers=headers) as response:
+        with client.stream("POST", url, content=body, headers=headers) as response:
             error = None if response.status_code == 200 else status_error(settings, response, with_words=False)
             if isinstance(error, SourceRefused | Throttled):
                 raise error
