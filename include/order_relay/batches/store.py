@@ -21,6 +21,7 @@ from order_relay.batches.objects import (
     lines_of,
     telling,
 )
+from order_relay.crossings import crossing
 
 __all__ = ["BatchDamaged", "BatchStore", "ObjectInfo", "StoreUnavailable"]
 
@@ -118,7 +119,7 @@ class BatchStore:
 
     def remove(self, name: str) -> None:
         """Remove one object; one that is not there is no error."""
-        with telling(name, "removing"):
+        with telling(name, "removing"), crossing(f"store remove {name}"):
             if self._fs.exists(self._path(name)):
                 self._fs.rm_file(self._path(name))
 
@@ -135,7 +136,8 @@ class BatchStore:
             file = place.open()
             try:
                 yield file
-                place.commit(file)
+                with crossing(f"store write {name}"):
+                    place.commit(file)
             except BaseException:
                 place.abandon(file)
                 raise

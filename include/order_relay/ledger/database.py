@@ -20,6 +20,7 @@ from sqlalchemy import event as sa_event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
+from order_relay.crossings import crossing
 from order_relay.errors import OrderRelayError, RetryLater, WrongSetup
 
 T = TypeVar("T")
@@ -78,8 +79,11 @@ class Database:
         """
         for again in range(_TRIES):
             try:
-                with self.engine.begin() as conn:
-                    return work(Transaction(conn))
+                with self.engine.connect() as conn, conn.begin() as transaction:
+                    result = work(Transaction(conn))
+                    with crossing(f"ledger {work.__qualname__}"):
+                        transaction.commit()
+                    return result
             except TROUBLES as error:
                 if _sqlstate(error) not in _GIVEN_UP or again == _TRIES - 1:
                     raise trouble(error, self.url) from error

@@ -19,6 +19,7 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
+from order_relay.crossings import crossing
 from order_relay.errors import OrderRelayError, RetryLater, Throttled, WrongSetup
 from order_relay.orders.exchange import Answer, Outcome, Page
 from order_relay.vendors.shopatron import search
@@ -126,7 +127,7 @@ class ShopatronSession:
         mark = _flight.set(flight)
         status = 0
         try:
-            async with self._http.post(
+            async with crossing("destination import"), self._http.post(
                 self._import_url, data=payload, headers=self._headers(token), allow_redirects=False
             ) as response:
                 status = response.status
@@ -193,7 +194,10 @@ class ShopatronSession:
 
     async def _get(self, url: URL, token: str) -> tuple[search.Reply, Mapping[str, str]]:
         try:
-            async with self._http.get(url, headers=self._headers(token), allow_redirects=False) as response:
+            async with (
+                crossing("destination search"),
+                self._http.get(url, headers=self._headers(token), allow_redirects=False) as response,
+            ):
                 body = await bounded(response, SEARCH_BYTES)
                 return search.Reply(response.status, body), response.headers
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:

@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from order_relay.crossings import crossing
 from order_relay.errors import RetryLater, Throttled, WrongSetup
 from order_relay.vendors.shopatron.outcomes import is_throttle, retry_after_s
 
@@ -75,7 +76,7 @@ class TokenStore:
     async def _fetch(self) -> tuple[str, float]:
         form = {"grant_type": "client_credentials"}
         try:
-            async with self._http.post(
+            async with crossing("destination token"), self._http.post(
                 self._url, data=form, headers=self._headers, allow_redirects=False
             ) as response:
                 return read_token(response.status, response.headers, await bounded(response, _MAX_ANSWER))

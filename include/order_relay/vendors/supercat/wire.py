@@ -15,6 +15,7 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 
+from order_relay.crossings import crossing
 from order_relay.errors import (
     BadAnswer,
     OrderRelayError,
@@ -58,7 +59,7 @@ def get(settings: SuperCatSettings, client: httpx.Client, url: str) -> Iterator[
 
     Raises ``SourceRefused``, ``WrongSetup``, ``Throttled``, ``BadAnswer``, ``RetryLater``.
     """
-    with reading(settings), client.stream("GET", url) as response:
+    with crossing("source GET"), reading(settings), client.stream("GET", url) as response:
         if response.status_code != 200:
             raise status_error(settings, response)
         check_headers(response)
@@ -80,6 +81,7 @@ def reading(settings: SuperCatSettings) -> Iterator[None]:
         raise BadAnswer(f"the answer is cut off: the connection broke ({type(error).__name__})") from None
 
 
+@crossing("source POST")
 def post(
     settings: SuperCatSettings, client: httpx.Client, url: str, body: bytes
 ) -> tuple[int, bytes | OrderRelayError]:
