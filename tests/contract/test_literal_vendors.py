@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
@@ -97,8 +98,6 @@ def test_card_numbers_reach_neither_disk_nor_oms(tmp_path: Path, cases: list[lit
         Engine(tmp_path, connections(url)).run("first")
 
     assert not any("4111" in str(order) for order in books.imported)
-    import gzip  # noqa: PLC0415
-
     for file in tmp_path.rglob("*"):
         if file.is_file():
             content = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()

@@ -1,0 +1,1 @@
+"""The stages, one module each, and the ports that a vendor can fulfil."""

@@ -1,0 +1,1 @@
+"""One folder for each vendor: client, schema, mapping. No vendor knows another."""
