@@ -139,7 +139,7 @@ class VendorFormat:
     @cached_property
     def _named(self) -> Any:
         # Loaded with the first refusal only: with its formats' grammars it takes as long as everything else together.
-        from order_relay.orders.reference import reference_validator
+        from order_relay.orders.reference import reference_validator  # noqa: PLC0415
 
         return reference_validator(self.schema)
 

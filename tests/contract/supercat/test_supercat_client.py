@@ -299,3 +299,24 @@ def test_an_acknowledgement_without_usable_answer(answer, error):
 def test_a_silent_acknowledgement_is_unknown():
     with serving(lambda _: time.sleep(0.6)) as server, pytest.raises(OutcomeUnknown):
         client(server.port, timeout_s=0.2).acknowledge(["A"])
+
+
+def test_connections_are_kept_until_the_client_is_closed_and_cookies_never():
+    reply = json.dumps({"data": {"1": {"success": True}}}).encode()
+    kept = http(reply, Set_Cookie="session=1").replace(b"Connection: close\r\n", b"")
+
+    def twice(peer):
+        peer.sendall(kept)
+        requests.append(Server.read(peer))
+        peer.sendall(kept)
+
+    requests = []
+    with serving(twice, kept) as server:
+        source = client(server.port)
+        for _ in range(2):
+            assert source.acknowledge(["1"]) == {"1": Acknowledgement(True)}
+        source.close()
+        assert source.acknowledge(["1"]) == {"1": Acknowledgement(True)}
+        source.close()
+    assert len(server.requests) == 2
+    assert all("cookie" not in headers for _, headers, _ in requests + server.requests)

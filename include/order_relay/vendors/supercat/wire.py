@@ -42,7 +42,7 @@ _UTF8 = ("", "utf-8", "utf8", "us-ascii", "ascii")
 
 
 def open_client(settings: SuperCatSettings) -> httpx.Client:
-    """An HTTP client for one account: connections are kept, cookies are not, so that every request is like the first."""
+    """An HTTP client for one account. It keeps connections but no cookies: every request is like the first."""
     return httpx.Client(
         auth=httpx.BasicAuth(settings.login, settings.password),
         headers={"User-Agent": "order-relay", "Accept": "application/json", "Accept-Encoding": "gzip, identity"},
