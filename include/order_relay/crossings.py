@@ -13,7 +13,7 @@ hook: Callable[[str], None] | None = None
 """Called with ``before NAME`` and ``after NAME``, in whichever thread gets there. For tests only."""
 
 
-class crossing(ContextDecorator):  # noqa: N801 - reads as a statement: with crossing("...")
+class crossing(ContextDecorator):
     """``with``, ``async with``, or a decorator, around one durable effect. ``after`` is told however it ended."""
 
     def __init__(self, name: str) -> None:
