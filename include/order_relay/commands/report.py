@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from order_relay.airflow_bindings.runs import run_slug
 from order_relay.commands.screen import found_a_problem, print_json, print_line, print_table
 from order_relay.commands.setup import Setup
 
@@ -14,7 +15,7 @@ from order_relay.commands.setup import Setup
 def report(
     pipeline: Annotated[str | None, typer.Option(help="Only this pipeline.")] = None,
     source: Annotated[str | None, typer.Option(help="Only pipelines of this source vendor, such as supercat.")] = None,
-    run: Annotated[str | None, typer.Option(help="Only what this run received; the books are checked whole.")] = None,
+    run: Annotated[str | None, typer.Option(help="Only what this run (Airflow's run id) moved; the books are checked whole.")] = None,
     archive: Annotated[
         bool, typer.Option("--archive/--no-archive", help="Compare the archived batches with the ledger as well.")
     ] = True,
@@ -36,6 +37,7 @@ def gather(setup: Setup, pipeline: str | None, source: str | None, run: str | No
     from order_relay.pipeline.report_text import FOR_A_PERSON  # noqa: PLC0415
 
     chosen = setup.chosen(pipeline, source)
+    run = run_slug(run) if run else None
     total: Counter[str] = Counter()
     states: Counter[str] = Counter()
     reasons: Counter[tuple[str, str]] = Counter()

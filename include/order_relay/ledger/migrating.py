@@ -5,6 +5,7 @@ Migrations are Alembic's, packaged beside this module and run without any ini fi
 
 from __future__ import annotations
 
+import logging
 from functools import lru_cache
 from pathlib import Path
 
@@ -20,6 +21,9 @@ from order_relay.ledger.database import TROUBLES, Database, trouble
 
 _FOLDER = Path(__file__).parent / "migrations"
 _LOCK = 7_203_114_551  # any number of our own: PostgreSQL's advisory lock for migrating
+# It says the same two lines whenever a ledger is opened, in every task's log.
+logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)
+
 VERSION_TABLE = "order_relay_revision"
 """Its own name, so that the ledger may share a database with programs that use Alembic too."""
 
