@@ -161,6 +161,20 @@ def test_any_document_can_be_looked_at(document):
     full_cut(document)
 
 
+@given(
+    st.text(' -./\\nrt\n\r\t\x01"\u2013x', max_size=3),
+    st.sampled_from(CARDS),
+    st.sampled_from(["", " ", "\n", "\r\t", "-\\"]),
+)
+def test_the_quick_look_sees_cards_behind_whatever_json_escapes(before, card, gap):
+    full_cut({"notes": [f"{before}{grouped(card, gap)}{before}"]})
+
+
+def test_an_order_number_of_fifteen_digits_needs_no_close_look():
+    document = {"order_number": "6385-031318-39221", "notes": "none"}
+    assert looks_clean(document, encode(document))
+
+
 def test_a_clean_order_needs_no_close_look():
     document = {"order_number": "6385-031318-392", "notes": "ring twice\nthen wait, Zoë", "phone": "+1 775 555 0101",
                 "payment": {"method": "credit_card", "card_last4": "1111", "transaction_id": "ch_1"}}  # fmt: skip

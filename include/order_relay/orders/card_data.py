@@ -102,7 +102,7 @@ def looks_clean(document: Any, encoded: bytes) -> bool:
     """
     if not encoded.isascii() and _odd_characters(encoded):
         return False
-    if _FIFTEEN in encoded.translate(_DIGITS_AS_ZERO, _ASCII_GAPS):
+    if _FIFTEEN in encoded.translate(_DIGITS_AS_ZERO, _ASCII_GAPS) and _may_hold_card(encoded):
         return False
     return not _suspicious(document)
 
@@ -111,8 +111,17 @@ _ASCII = bytes(range(128))
 _ASCII_GAPS = b" ._/-\\nrt"  # the letters belong to escapes; as letters they only cost a needless close look
 _DIGITS_AS_ZERO = bytes(48 if 48 <= code <= 57 else code for code in range(256))
 _FIFTEEN = b"0" * 15
+_ASCII_RUN = re.compile(rb"[0-9][0-9 ._/\\nrt-]{14,}")
+_ESCAPED_GAP = re.compile(rb"\\[nrt]")
 _CONTAINERS = frozenset((dict, list))
 _ODD = re.compile(rf"\d|{_GAP}")
+
+
+def _may_hold_card(encoded: bytes) -> bool:
+    """Whether free text with this JSON form could hold a card: many an order number has fifteen digits, too."""
+    if b"\\u" in encoded:  # its digits would stand before those of a card
+        return True
+    return any(_free_text(_ESCAPED_GAP.sub(b" ", run).decode())[1] for run in _ASCII_RUN.findall(encoded))
 
 
 def _odd_characters(encoded: bytes) -> bool:
