@@ -28,7 +28,8 @@ from order_relay.pipeline.acknowledge import acknowledge
 from order_relay.pipeline.dedupe import dedupe
 from order_relay.pipeline.extract import extract
 from order_relay.pipeline.load import LoadOptions, load
-from order_relay.pipeline.report import StageTime, write_report
+from order_relay.pipeline.report import write_report
+from order_relay.pipeline.report_facts import StageTime
 from order_relay.pipeline.settings import ChunkSettings
 from order_relay.pipeline.transform import chunk_object, plan_chunks, transform
 from order_relay.pipeline.validate import validate

@@ -11,7 +11,8 @@ import pytest
 from order_relay.batches.store import BatchStore
 from order_relay.batches.writer import BatchWriter
 from order_relay.orders.exchange import RunContext
-from order_relay.pipeline.report import ReportResult, StageTime, write_report
+from order_relay.pipeline.report import ReportResult, write_report
+from order_relay.pipeline.report_facts import StageTime
 
 CTX = RunContext("demo", "manual__1")
 

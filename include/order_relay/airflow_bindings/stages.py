@@ -29,6 +29,7 @@ from order_relay.pipeline import load as load_stage
 from order_relay.pipeline import report as report_stage
 from order_relay.pipeline import transform as transform_stage
 from order_relay.pipeline import validate as validate_stage
+from order_relay.pipeline.report_facts import StageTime
 from order_relay.wiring import Wiring
 
 if TYPE_CHECKING:
@@ -252,7 +253,7 @@ def _chunks(context: Context) -> list[str]:
     return list(found) if isinstance(found, list) else []
 
 
-def _times(context: Context) -> list[report_stage.StageTime]:
+def _times(context: Context) -> list[StageTime]:
     """How long each stage took, as far as the run got. Chunks run beside each other: from first start to last end."""
     ti = context["ti"]
     times = []
@@ -262,7 +263,7 @@ def _times(context: Context) -> list[report_stage.StageTime]:
         if parts:
             seconds = max(part["ended"] for part in parts) - min(part["started"] for part in parts)
             records = sum(int(part.get(RECORDS.get(name, "records"), 0)) for part in parts)
-            times.append(report_stage.StageTime(name, round(seconds, 2), records))
+            times.append(StageTime(name, round(seconds, 2), records))
     return times
 
 

@@ -6,13 +6,14 @@ Airflow's notes and asset events, and into the batch store as Markdown.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from order_relay.batches.store import BatchDamaged
 from order_relay.batches.writer import BatchReader
+from order_relay.pipeline.report_facts import Books, Report, StageTime
 from order_relay.pipeline.report_text import as_markdown, as_text
 
 if TYPE_CHECKING:
@@ -20,65 +21,8 @@ if TYPE_CHECKING:
     from order_relay.ledger import Ledger
     from order_relay.orders.exchange import RunContext
 
-# States in which an order needs no one: everything else is work, of the next run or of a person.
-SETTLED = ("imported", "superseded", "discarded")
-
 _IDENTITIES_AT_ONCE = 2_000
 _FACTS_LIMIT = 1_900
-
-
-@dataclass(frozen=True)
-class StageTime:
-    """How long one stage took (seconds) and how many records it handed on."""
-
-    name: str
-    seconds: float
-    records: int = 0
-
-
-@dataclass(frozen=True)
-class Books:
-    """What the ledger says, of a whole pipeline or of one run."""
-
-    received: int = 0
-    states: Mapping[str, int] = field(default_factory=dict)
-    reasons: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    acknowledged: int = 0
-
-    @classmethod
-    def of(cls, counts: Mapping[str, Any]) -> Books:
-        """From ``Ledger.counts``."""
-        return cls(
-            received=counts["received"],
-            states={str(state): number for state, number in counts["states"].items() if number},
-            reasons={(str(state), str(why)): number for (state, why), number in counts["reasons"].items() if number},
-            acknowledged=counts["acknowledged"],
-        )
-
-
-@dataclass(frozen=True)
-class Report:
-    """Everything that the report shows."""
-
-    pipeline: str
-    run: str
-    whole: Books
-    this_run: Books
-    stages: tuple[StageTime, ...] = ()
-    notes: Mapping[str, int] = field(default_factory=dict)
-    breaches: tuple[str, ...] = ()
-    failed_tasks: tuple[str, ...] = ()
-    checked_batches: int = 0
-
-    @property
-    def seconds(self) -> float:
-        """The sum of the stages' times; stages run one after the other."""
-        return sum(stage.seconds for stage in self.stages)
-
-    @property
-    def orders_per_s(self) -> float:
-        """Submissions that this run received per second of its stages; 0 where nothing was measured."""
-        return self.this_run.received / self.seconds if self.seconds else 0.0
 
 
 @dataclass(frozen=True)

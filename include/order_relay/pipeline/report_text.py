@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from order_relay.pipeline.report import Books, Report
+    from order_relay.pipeline.report_facts import Books, Report
 
 # What waits, and what a person does about it. The order is the order of urgency.
 WHAT_TO_DO: Mapping[str, str] = {

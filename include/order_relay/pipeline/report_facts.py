@@ -1,0 +1,61 @@
+"""What a report is made of: counts of the ledger, times of the stages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class StageTime:
+    """How long one stage took (seconds) and how many records it handed on."""
+
+    name: str
+    seconds: float
+    records: int = 0
+
+
+@dataclass(frozen=True)
+class Books:
+    """What the ledger says, of a whole pipeline or of one run."""
+
+    received: int = 0
+    states: Mapping[str, int] = field(default_factory=dict)
+    reasons: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    acknowledged: int = 0
+
+    @classmethod
+    def of(cls, counts: Mapping[str, Any]) -> Books:
+        """From ``Ledger.counts``."""
+        return cls(
+            received=counts["received"],
+            states={str(state): number for state, number in counts["states"].items() if number},
+            reasons={(str(state), str(why)): number for (state, why), number in counts["reasons"].items() if number},
+            acknowledged=counts["acknowledged"],
+        )
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that the report shows."""
+
+    pipeline: str
+    run: str
+    whole: Books
+    this_run: Books
+    stages: tuple[StageTime, ...] = ()
+    notes: Mapping[str, int] = field(default_factory=dict)
+    breaches: tuple[str, ...] = ()
+    failed_tasks: tuple[str, ...] = ()
+    checked_batches: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """The sum of the stages' times; stages run one after the other."""
+        return sum(stage.seconds for stage in self.stages)
+
+    @property
+    def orders_per_s(self) -> float:
+        """Submissions that this run received per second of its stages; 0 where nothing was measured."""
+        return self.this_run.received / self.seconds if self.seconds else 0.0
