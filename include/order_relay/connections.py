@@ -87,6 +87,15 @@ class Connection:
             raise self.wrong(name, f"is outside {minimum} to {maximum}")
         return value
 
+    def flag(self, name: str) -> bool:
+        """An extra as yes or no (given as boolean, text or number, as Airflow's forms do); absent means no."""
+        raw = self.extra.get(name)
+        if raw in (None, "", False, "false", "False", "0", 0):
+            return False
+        if raw in (True, "true", "True", "1", 1):
+            return True
+        raise self.wrong(name, "is neither true nor false")
+
     def mapping(self, name: str) -> dict[str, str]:
         """An extra as a flat object of texts (given as an object or as JSON text)."""
         raw = self.extra.get(name) or {}

@@ -71,7 +71,7 @@ def read_settings(connection: Connection) -> OmsSettings:
         visible_after_s=connection.number("visible_after_s", 900.0, maximum=7 * 86_400.0),
         status_field=connection.text("status_field", "orderStatus"),
         status_values=connection.mapping("status_values"),
-        trust_env=_flag(connection, "trust_env"),
+        trust_env=connection.flag("trust_env"),
     )
 
 
@@ -114,15 +114,6 @@ def _parameter(connection: Connection, name: str, default: str) -> str:
     if not text.replace("_", "").isalnum() or not text.isascii():
         raise connection.wrong(name, "is not the name of a query parameter")
     return text
-
-
-def _flag(connection: Connection, name: str) -> bool:
-    raw = connection.extra.get(name)
-    if raw in (None, "", False, "false", "False", "0", 0):
-        return False
-    if raw in (True, "true", "True", "1", 1):
-        return True
-    raise connection.wrong(name, "is neither true nor false")
 
 
 FORM: dict[str, Any] = {

@@ -71,17 +71,8 @@ def read_settings(connection: Connection) -> SuperCatSettings:
         download_s=connection.number("download_s", 900.0, minimum=0.1, maximum=86_400.0),
         size_limit_bytes=size,
         order_limit_bytes=min(order, size),
-        trust_env=_flag(connection, "trust_env"),
+        trust_env=connection.flag("trust_env"),
     )
-
-
-def _flag(connection: Connection, name: str) -> bool:
-    raw = connection.extra.get(name)
-    if raw in (None, "", False, "false", "False", "0", 0):
-        return False
-    if raw in (True, "true", "True", "1", 1):
-        return True
-    raise connection.wrong(name, "is neither true nor false")
 
 
 FORM: dict[str, Any] = {
