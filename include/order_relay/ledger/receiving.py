@@ -7,7 +7,7 @@ writes what was decided. The pipeline's row is locked meanwhile, so that two bat
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -23,7 +23,10 @@ from order_relay.ledger.tables import batch, pipeline, submission
 from order_relay.ledger.texts import dump, load
 from order_relay.ledger.values import BatchInfo
 from order_relay.orders.exchange import RunContext
-from order_relay.orders.redelivery import KNOWN_COLUMNS, Action, decide
+from order_relay.orders.redelivery import KNOWN_COLUMNS, RESULT_COLUMNS, Action, decide
+
+SLICE = 1_000
+"""So many rows of a batch are written at a time: all in one transaction, but not all in memory at once."""
 
 Pairs = Sequence[tuple[Any, dict[str, Any] | None]]
 """The newest edition that the ledger has of a source id (or none), and the content offered now (or none)."""
@@ -97,29 +100,30 @@ class _Receiver:
 
     def __init__(self, tx: Transaction, ctx: RunContext, info: BatchInfo, bound: Any) -> None:
         self.tx, self.ctx, self.info, self.bound = tx, ctx, info, bound
-        self.offers: list[dict[str, Any]] = []
+        self.offers: dict[str, list[Any]] = {}
         self.latest: dict[str, Any] = {}
 
     def apply(self, offers: pd.DataFrame, known: Sequence[Any], decided: pd.DataFrame) -> None:
         """Carry out every decision, in sets of the same action and reason."""
-        self.offers = [{str(k): v for k, v in offer.items()} for offer in offers.to_dict("records")]
+        self.offers = {str(name): column.tolist() for name, column in offers.items()}
         self.latest = {row.source_id: row for row in sorted(known, key=lambda r: r.edition)}
-        groups: dict[tuple[str, str], list[tuple[Any, dict[str, Any] | None]]] = defaultdict(list)
-        for source_id, action, reason, offer in decided[["source_id", "action", "reason", "offer"]].itertuples(
-            index=False, name=None
-        ):
-            content = self._content(self.offers[int(offer)]) if offer >= 0 else None
-            groups[action, reason].append((self.latest.get(source_id), content))
+        groups: dict[tuple[str, str], list[tuple[Any, int]]] = defaultdict(list)
+        for source_id, action, reason, offer in zip(*(decided[name].tolist() for name in RESULT_COLUMNS), strict=True):
+            groups[action, reason].append((self.latest.get(source_id), offer))
         self._touch()
-        for (action, reason), pairs in groups.items():
-            self._DO[Action(action)](self, pairs, reason)
+        for (action, reason), places in groups.items():
+            for start in range(0, len(places), SLICE):
+                pairs = [(row, self._content(offer)) for row, offer in places[start : start + SLICE]]
+                self._DO[Action(action)](self, pairs, reason)
 
-    def _content(self, offer: Mapping[str, Any]) -> dict[str, Any]:
-        return content_of(offer, self.info.batch_id)
+    def _content(self, offer: int) -> dict[str, Any] | None:
+        if offer < 0:
+            return None
+        return content_of({name: column[offer] for name, column in self.offers.items()}, self.info.batch_id)
 
     def _touch(self) -> None:
         """Every known order that is offered again: note it, and an acknowledgement that did not take is due again."""
-        offered = {offer["source_id"] for offer in self.offers}
+        offered = set(self.offers["source_id"])
         rows = [row for row in self.latest.values() if row.source_id in offered]
         self.tx.many(_TOUCH, [{"b_id": row.id, "last_offered_at": self.info.fetched_at} for row in rows])
         self.tx.many(_ACK_AGAIN, [{"b_id": row.id} for row in rows if row.ack in ("sent", "confirmed")])
