@@ -276,6 +276,10 @@ class Ledger:
         """The whole lives of the submissions that ``word`` names (``finding.find``)."""
         return self._db.read(lambda tx: finding.find(tx, word))
 
+    def family(self, pipeline: str, *, number: str | None = None, lineage: str | None = None) -> list[dict[str, Any]]:
+        """All submissions that belong together with this number or lineage (``finding.family``)."""
+        return self._db.read(lambda tx: finding.family(tx, pipeline, number=number, lineage=lineage))
+
     def held(self) -> list[dict[str, Any]]:
         """What waits for a person's decision."""
         return self._db.read(finding.held)

@@ -14,8 +14,11 @@ from order_relay.ledger.database import Transaction
 from order_relay.ledger.states import State
 from order_relay.ledger.tables import attempt, event, lookup, refusal, submission
 from order_relay.ledger.texts import load
+from order_relay.orders.identity import SEPARATE_MARK, offered_lineage
 
 MOST = 1_000  # submissions in one answer to ``find``
+
+_MOST_LINEAGES = 100  # looked through for one order number
 
 _PARTS: tuple[tuple[str, sa.Table, str], ...] = (
     ("events", event, "id"), ("attempts", attempt, "number"), ("refusals", refusal, "position"),
@@ -68,6 +71,34 @@ def held(tx: Transaction) -> list[dict[str, Any]]:
     query = sa.select(*_LISTED).where(submission.c.state == State.HELD).order_by(
         submission.c.pipeline, submission.c.lineage, submission.c.version, submission.c.edition
     )
+    return [dict(row) for row in tx.run(query).mappings()]
+
+
+_OF_FAMILY = (*_LISTED, *(submission.c[name] for name in (
+    "part", "row", "problem", "oms_id", "imported_at", "first_offered_at", "last_offered_at", "content_hash",
+)))
+
+
+def family(
+    tx: Transaction, name: str, *, number: str | None = None, lineage: str | None = None
+) -> list[dict[str, Any]]:
+    """All submissions of a pipeline that belong together, the oldest version first.
+
+    Those that carry this order number or this lineage, and every version of their lineages, also of the lineages that
+    were made of those when a person decided about them.
+    """
+    keys = [column == word for column, word in (
+        (submission.c.order_number, number), (submission.c.lineage, lineage)
+    ) if word is not None]
+    mine = tx.run(sa.select(submission.c.lineage).where(submission.c.pipeline == name, sa.or_(sa.false(), *keys)))
+    offered = {offered_lineage(text) for text in mine.scalars()}
+    related = [
+        submission.c.lineage.startswith(f"{text}{SEPARATE_MARK}", autoescape=True) | (submission.c.lineage == text)
+        for text in sorted(offered)[:_MOST_LINEAGES]
+    ]
+    query = sa.select(*_OF_FAMILY).where(submission.c.pipeline == name, sa.or_(sa.false(), *keys, *related)).order_by(
+        submission.c.version, submission.c.edition, submission.c.id
+    ).limit(MOST)
     return [dict(row) for row in tx.run(query).mappings()]
 
 

@@ -70,6 +70,11 @@ class Transformer:
         text = json.dumps(parts, sort_keys=True, default=str)
         self.fingerprint = hashlib.sha256(text.encode()).hexdigest()[:32]
 
+    @property
+    def reader(self) -> Reader:
+        """Reads the source's documents into canonical frames, by the rules of this pipeline."""
+        return self._reader
+
     def transform(self, documents: Sequence[dict[str, Any]]) -> list[Transformed]:
         """One result for each document, in their order. No document can make another one fail."""
         if not documents:
