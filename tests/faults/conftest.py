@@ -1,0 +1,50 @@
+"""Fixtures of the fault suites. Every suite runs on every case of ``fault_cases``: no test names a vendor."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path[:0] = [str(Path(__file__).parent)]
+
+from fault_cases import CASES, Case  # noqa: E402
+from forks import Forks  # noqa: E402
+
+
+@pytest.fixture(params=CASES, ids=lambda case: case.name)
+def case(request: pytest.FixtureRequest) -> Case:
+    """A source and a destination."""
+    chosen: Case = request.param
+    return chosen
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks]:
+    """Where trials run, each in a process of its own."""
+    with Forks() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def databases(sqlite_template, postgres_cluster, tmp_path_factory):  # type: ignore[no-untyped-def]
+    """A function that makes a fresh, migrated ledger: ``databases("sqlite")`` or ``databases("postgres")``."""
+    import os
+    import shutil
+
+    numbers = itertools.count(1)
+
+    def fresh(kind: str) -> str:
+        number = next(numbers)
+        if kind == "sqlite":
+            path = tmp_path_factory.mktemp("ledger") / "ledger.sqlite"
+            shutil.copy(sqlite_template, path)
+            return f"sqlite:///{path}"
+        name = f"fault_{os.getpid()}_{number}"
+        postgres_cluster.admin(f"CREATE DATABASE {name} TEMPLATE ledger_template")
+        return str(postgres_cluster.url(name))
+
+    return fresh

@@ -1,0 +1,61 @@
+"""Killed at any step, run again until quiet: each order is there once, none acknowledged early, the books balanced.
+
+The points are found by one run of each act that writes down its crossings; a new commit, object or request is covered
+on the day it is written. Here each point is tried at its first and last crossing, in the first act that has it, and on
+one of the databases; ``make prove`` tries every crossing of every act on both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from crash_trials import ACTS, first_and_last
+from fault_cases import Case
+from forks import Forks
+
+SLICES = 4
+
+
+@pytest.fixture(scope="session")
+def points(forks: Forks) -> Callable[[Case], list[dict[str, Any]]]:
+    """The short profile's points of a case."""
+    known: dict[str, list[dict[str, Any]]] = {}
+
+    def points_of(case: Case) -> list[dict[str, Any]]:
+        if case.name not in known:
+            known[case.name] = []
+            found = forks.run("crash_trials:discover", [{"case": case.name, "act": act} for act in ACTS])
+            seen: set[str] = set()
+            for act, crossings in zip(ACTS, found, strict=True):
+                new = [(point, number) for point, number in first_and_last(crossings) if point not in seen]
+                seen.update(point for point, _ in new)
+                known[case.name] += [{"case": case.name, "act": act, "point": p, "number": n} for p, n in new]
+        return known[case.name]
+
+    return points_of
+
+
+@pytest.mark.parametrize("part", range(SLICES))
+def test_killed_at_a_crossing(case: Case, points, databases, forks: Forks, part: int) -> None:  # type: ignore[no-untyped-def]
+    chosen = [
+        {**point, "ledger_url": databases("postgres") if number % 3 == 0 else ""}
+        for number, point in enumerate(points(case)) if number % SLICES == part
+    ]
+    results = forks.run("crash_trials:crash", chosen)
+    assert [(r["act"], r["point"], r["number"], r["faults"]) for r in results if r["faults"]] == []
+    # how many commits a run takes depends on timing, so that the last one of another run may not come
+    missed = [r["point"] for r in results if not r["killed"] and r["number"] == 1]
+    assert missed == []
+
+
+def test_every_kind_of_crossing_comes_up(case: Case, points) -> None:  # type: ignore[no-untyped-def]
+    """A guard of the guard: if the hook were lost somewhere, nothing would be killed there."""
+    names = {point["point"] for point in points(case)}
+    ledger = ("begin_run", "receive", "quarantine", "resolve", "make_ready", "claim", "settle", "record_lookups",
+              "mark_found", "mark_proven", "put_back", "ack_sent", "ack_answered", "expire_leases", "rest", "wake")
+    store = ("part", "manifest", "validated", "winners", "payloads", "chunk", "report")
+    calls = ("source GET", "source POST", "destination token", "destination import", "destination search")
+    wanted = [*(f"ledger {n}" for n in ledger), *(f"store write {n}" for n in store), *calls]
+    assert {f"{when} {name}" for when in ("before", "after") for name in wanted} - names == set()
