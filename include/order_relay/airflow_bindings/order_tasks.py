@@ -79,14 +79,19 @@ def dag_arguments(pipeline: str, doc: str, tags: tuple[str, ...] = ()) -> dict[s
         "max_active_runs": 1,
         "params": params(),
         "tags": ["order relay", *tags],
-        "default_args": {
-            "owner": "order relay",
-            "retries": RETRIES,
-            # For deaths that no policy sees (a killed process); everything else asks the policy.
-            "retry_delay": timedelta(seconds=30),
-            "retry_policy": RecoveryPolicy(),
-            "show_return_value_in_logs": False,
-        },
+        "default_args": task_defaults(),
+    }
+
+
+def task_defaults() -> dict[str, Any]:
+    """What all tasks of all DAGs have in common."""
+    return {
+        "owner": "order relay",
+        "retries": RETRIES,
+        # For deaths that no policy sees (a killed process); everything else asks the policy.
+        "retry_delay": timedelta(seconds=30),
+        "retry_policy": RecoveryPolicy(),
+        "show_return_value_in_logs": False,
     }
 
 

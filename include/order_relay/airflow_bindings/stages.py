@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
 from order_relay.airflow_bindings import connections
 from order_relay.airflow_bindings.assets import orders_asset
+from order_relay.airflow_bindings.opening import accounts, opened_wiring
 from order_relay.airflow_bindings.runs import RunRequest, failed_tasks, request_of
 from order_relay.batches import Manifest
 from order_relay.errors import RunFailed
@@ -47,7 +47,7 @@ def extract(pipeline: str, context: Context) -> XCom:
     """Read the source (or, in a backfill, the archive), and enter what it offers into the ledger."""
     request, clock = request_of(context), _Clock()
     ctx = RunContext(pipeline, request.run)
-    with _wiring(pipeline, request) as wiring:
+    with opened_wiring(pipeline, dry_run=request.dry_run) as wiring:
         for remark in wiring.settings.remarks():
             log.warning("%s", remark)
         wiring.check()
@@ -55,7 +55,7 @@ def extract(pipeline: str, context: Context) -> XCom:
             migrate(wiring.ledger_url)
         with wiring.ledger_for(ctx.run) as ledger:
             kind = "replay" if request.replay else "run"
-            beginning.begin(ctx, ledger, wiring.store, _accounts(wiring), kind, note=not request.dry_run)
+            beginning.begin(ctx, ledger, wiring.store, accounts(wiring), kind, note=not request.dry_run)
             manifest = _replay(ctx, ledger, request) if request.replay else _read(ctx, ledger, wiring, request)
             work = validate_stage.has_work(ledger, pipeline, manifest)
     return {**manifest.as_xcom(), "work": int(work), **clock.seconds()}
@@ -87,7 +87,7 @@ def validate(pipeline: str, context: Context, batch: XCom) -> XCom:
         raise AirflowSkipException("nothing was offered, and nothing is ready or due from before")
     request, clock = request_of(context), _Clock()
     ctx = RunContext(pipeline, request.run)
-    with _wiring(pipeline, request) as wiring, wiring.ledger_for(ctx.run) as ledger:
+    with opened_wiring(pipeline, dry_run=request.dry_run) as wiring, wiring.ledger_for(ctx.run) as ledger:
         manifest = validate_stage.validate(
             ctx,
             ledger,
@@ -103,7 +103,7 @@ def dedupe(pipeline: str, context: Context, validated: XCom) -> XCom:
     """Choose one version of each order."""
     request, clock = request_of(context), _Clock()
     ctx = RunContext(pipeline, request.run)
-    with _wiring(pipeline, request) as wiring, wiring.ledger_for(ctx.run) as ledger:
+    with opened_wiring(pipeline, dry_run=request.dry_run) as wiring, wiring.ledger_for(ctx.run) as ledger:
         manifest = dedupe_stage.dedupe(
             ctx,
             ledger,
@@ -122,7 +122,7 @@ def transform(pipeline: str, context: Context, winners: XCom) -> list[str]:
     """
     request, clock = request_of(context), _Clock()
     ctx = RunContext(pipeline, request.run)
-    with _wiring(pipeline, request) as wiring, wiring.ledger_for(ctx.run) as ledger:
+    with opened_wiring(pipeline, dry_run=request.dry_run) as wiring, wiring.ledger_for(ctx.run) as ledger:
         counts = transform_stage.transform(
             ctx,
             ledger,
@@ -145,8 +145,8 @@ def load(pipeline: str, context: Context, chunk: str) -> XCom:
     """Look up and send one chunk."""
     request, clock = request_of(context), _Clock()
     ctx = RunContext(pipeline, request.run)
-    with _wiring(pipeline, request) as wiring, wiring.ledger_for(ctx.run, keep=False) as ledger:
-        ledger.bind(pipeline, *_accounts(wiring))
+    with opened_wiring(pipeline, dry_run=request.dry_run) as wiring, wiring.ledger_for(ctx.run, keep=False) as ledger:
+        ledger.bind(pipeline, *accounts(wiring))
         settings = wiring.settings
         options = load_stage.LoadOptions(
             share=max(1, min(len(_chunks(context)), settings.chunks.parallel)),
@@ -169,9 +169,9 @@ def acknowledge(pipeline: str, context: Context) -> XCom:
         raise AirflowSkipException("a dry run tells the source nothing and announces nothing")
     ctx = RunContext(pipeline, request.run)
     counts: dict[str, int] = {}
-    with _wiring(pipeline, request) as wiring, wiring.ledger_for(ctx.run) as ledger:
+    with opened_wiring(pipeline, dry_run=request.dry_run) as wiring, wiring.ledger_for(ctx.run) as ledger:
         # Acknowledging at another account than the ledger's would silence orders that nobody has read.
-        ledger.bind(pipeline, *_accounts(wiring))
+        ledger.bind(pipeline, *accounts(wiring))
         beginning.advance(ctx, ledger, wiring.store)
         if request.acknowledge and wiring.settings.acknowledge.enabled:
             counts = acknowledge_stage.acknowledge(
@@ -205,7 +205,7 @@ def report(pipeline: str, context: Context) -> XCom:
     ctx = RunContext(pipeline, request.run)
     failed = failed_tasks(context)
     batch = _batch(context)
-    with _wiring(pipeline, request) as wiring, wiring.ledger_for(ctx.run, keep=False) as ledger:
+    with opened_wiring(pipeline, dry_run=request.dry_run) as wiring, wiring.ledger_for(ctx.run, keep=False) as ledger:
         result = report_stage.write_report(
             ctx,
             ledger,
@@ -221,25 +221,6 @@ def report(pipeline: str, context: Context) -> XCom:
     if reasons:
         raise RunFailed("; ".join(reasons))
     return {"report": result.name, **result.facts}
-
-
-@contextmanager
-def _wiring(pipeline: str, request: RunRequest) -> Iterator[Wiring]:
-    """The pipeline put together from Airflow's connections and variables."""
-    url, filesystem = connections.store_filesystem(connections.store_url())
-    with Wiring.for_pipeline(
-        pipeline,
-        connections.connection,
-        connections.ledger_url(),
-        url,
-        filesystem=filesystem,
-        dry_run=request.dry_run,
-    ) as wiring:
-        yield wiring
-
-
-def _accounts(wiring: Wiring) -> tuple[str, str]:
-    return wiring.source.account, wiring.destination.account
 
 
 def _batch(context: Context) -> Manifest | None:

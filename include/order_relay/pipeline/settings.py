@@ -95,6 +95,18 @@ class AcknowledgeSettings(_Section):
     slice: int = Field(default=100, ge=1, le=1000)
 
 
+class DoubtSettings(_Section):
+    """Orders in doubt: when a person is asked about one that look-ups did not settle, in seconds after its sending."""
+
+    tell_after_s: float = Field(default=3600.0, ge=60.0, le=30 * 86400.0)
+
+
+class ReviewSettings(_Section):
+    """Reviews of held orders: after how many seconds without an answer people are reminded, again and again."""
+
+    remind_after_s: float = Field(default=86400.0, ge=60.0, le=30 * 86400.0)
+
+
 class PipelineSettings(_Section):
     """One pipeline: a source account, a destination account, and all that a firm decides about the way between."""
 
@@ -109,6 +121,8 @@ class PipelineSettings(_Section):
     chunks: ChunkSettings = ChunkSettings()
     load: LoadSettings = LoadSettings()
     acknowledge: AcknowledgeSettings = AcknowledgeSettings()
+    doubt: DoubtSettings = DoubtSettings()
+    review: ReviewSettings = ReviewSettings()
     _file: str = PrivateAttr(default="")
 
     @field_validator("schedule")
