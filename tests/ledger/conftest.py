@@ -124,3 +124,9 @@ def clerk(ledger: Ledger) -> Clerk:
 def later() -> datetime:
     """A time after every lease and look-up of a test."""
     return datetime.now(UTC) + timedelta(days=1)
+
+
+@pytest.fixture
+def clerk_class() -> type[Clerk]:
+    """The clerk's class, for tests that open their own ledgers."""
+    return Clerk

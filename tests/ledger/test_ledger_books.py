@@ -51,13 +51,14 @@ def test_superseded_once_a_person_settled_the_lineage(clerk):
 
 
 def test_a_refused_acknowledgement_stays_due_and_a_missing_answer_waits(clerk):
-    one, two, three = clerk.imported("1"), clerk.imported("2"), clerk.imported("3")
-    assert clerk.ledger.ack_sent(clerk.ctx, [one, two, three]) == 3
+    one, two, three, four = [clerk.imported(s) for s in "1234"]
+    assert clerk.ledger.ack_sent(clerk.ctx, [one, two, three, four]) == 4
     clerk.ledger.ack_answered(clerk.ctx, {
         one: Acknowledgement(accepted=True), two: Acknowledgement(accepted=False, message="locked"),
+        four: Acknowledgement(accepted=False, message="locked"),
     })
-    assert [clerk.row(s)["ack"] for s in "123"] == ["confirmed", "refused", "sent"]
-    assert clerk.due() == ["N-2"]
+    assert [clerk.row(s)["ack"] for s in "1234"] == ["confirmed", "refused", "sent", "refused"]
+    assert clerk.due() == ["N-2", "N-4"]
     assert clerk.ledger.counts(NAME)["acknowledged"] == 1
     assert clerk.row("2")["ack_message"] == "locked"
 

@@ -104,7 +104,7 @@ _CONFIRM = (
 )
 _REFUSE = (
     submission.update()
-    .where(submission.c.id == sa.bindparam("b_id"), submission.c.ack.in_(["due", "sent"]))
+    .where(submission.c.id == sa.bindparam("b_id"), sa.or_(submission.c.ack == "due", submission.c.ack == "sent"))
     .values(
         ack="refused", ack_message=sa.bindparam("message", type_=sa.Text),
         ack_at=sa.bindparam("b_at", type_=submission.c.ack_at.type),
