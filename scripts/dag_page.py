@@ -86,7 +86,11 @@ def name(task: object) -> str:
 
 def default(value: object) -> str:
     """A default value as it is typed into the form."""
-    return {None: "empty", False: "false", True: "true"}.get(value, str(value)) if not isinstance(value, list) else "[]"
+    if isinstance(value, list):
+        return "[]"
+    # A param without a default holds Airflow's marker for "not set".
+    known = {"None": "empty", "False": "false", "True": "true", "NOTSET": "none: has to be given"}
+    return known.get(str(value), str(value))
 
 
 if __name__ == "__main__":

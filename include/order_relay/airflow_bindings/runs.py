@@ -75,6 +75,12 @@ def request_of(context: Context | Mapping[str, Any]) -> RunRequest:
     )
 
 
+def person_of(context: Context | Mapping[str, Any]) -> str:
+    """Who triggered the run, as Airflow knows them; the DAG's name where nobody did. Stands on events."""
+    run = context["dag_run"]
+    return str(getattr(run, "triggering_user_name", None) or run.dag_id)
+
+
 def _utc(when: datetime | None) -> datetime | None:
     """Airflow's date (pendulum) as a plain one in UTC."""
     return datetime.fromtimestamp(when.timestamp(), UTC) if when is not None else None

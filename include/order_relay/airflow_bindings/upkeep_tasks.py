@@ -7,9 +7,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow.sdk import CronTriggerTimetable, get_current_context, task
+from airflow.sdk import CronTriggerTimetable, Param, get_current_context, task
 
 from order_relay.airflow_bindings.order_tasks import task_defaults
+from order_relay.pipeline.settings import pipeline_files
 
 
 def dag_arguments(dag_id: str, doc: str, tags: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -46,3 +47,77 @@ def look_up(pipeline: str) -> dict[str, Any]:
     context = get_current_context()
     context["pipeline_name"] = pipeline  # type: ignore[typeddict-unknown-key]
     return sweep.look_up(pipeline, context)
+
+
+def replay_params() -> dict[str, Param]:
+    """The trigger form of ``quarantine_replay``."""
+    return {
+        "action": Param(
+            "replay",
+            type="string",
+            enum=["replay", "discard"],
+            title="What to do",
+            description="`replay`: judge again, after a mapping, a table or a schema was mended. `discard`: never send "
+            "them; the source is told that they are done.",
+        ),
+        "reason": Param(
+            type="string",
+            minLength=3,
+            maxLength=500,
+            title="Why",
+            description="Stands in the life of each of these orders, with your name.",
+        ),
+        "numbers": Param(
+            [],
+            type="array",
+            items={"type": "string", "minLength": 1, "maxLength": 100},
+            maxItems=1000,
+            title="Order numbers",
+            description="One a line (at most 1000). What is chosen here and below has to hold all together.",
+        ),
+        "code": Param(
+            None,
+            type=["null", "string"],
+            maxLength=100,
+            title="Reason code",
+            description="As `python -m order_relay quarantine` shows it; of rejected orders `http_400` or `http_422`.",
+        ),
+        "since": Param(
+            None,
+            type=["null", "string"],
+            format="date-time",
+            title="Since",
+            description="Only what was quarantined or rejected at this time or later (UTC where it names no zone).",
+        ),
+        "pipeline": Param(
+            None,
+            type=["null", "string"],
+            enum=[None, *pipeline_files()],
+            title="Pipeline",
+            description="Only orders of this one. Empty: of all.",
+        ),
+        "everything": Param(
+            False,
+            type="boolean",
+            title="Everything",
+            description="Needed where no number, code or time is given: all that is quarantined or rejected.",
+        ),
+    }
+
+
+@task(multiple_outputs=False)
+def choose() -> list[str]:
+    """Find the orders that the form means."""
+    from order_relay.airflow_bindings import mending  # noqa: PLC0415
+
+    return mending.choose(get_current_context())
+
+
+@task(multiple_outputs=False, map_index_template="{{ pipeline_name }}", show_return_value_in_logs=False)
+def carry_out(pipeline: str) -> dict[str, Any]:
+    """Replay or discard one pipeline's chosen orders."""
+    from order_relay.airflow_bindings import mending  # noqa: PLC0415
+
+    context = get_current_context()
+    context["pipeline_name"] = pipeline  # type: ignore[typeddict-unknown-key]
+    return mending.carry_out(pipeline, context)
