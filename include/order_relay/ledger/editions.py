@@ -19,11 +19,14 @@ from order_relay.ledger.tables import event, submission
 from order_relay.ledger.texts import clean, dump, load
 from order_relay.orders.redelivery import AFTER_IMPORT
 
-_BLANK: Mapping[str, Any] = {
-    "offered": None, "reason": "", "revision": 1, "due_at": None, "decided": False, "refusals_hash": "",
-    "payload_name": "", "payload_row": 0, "fingerprint": "", "transform_fingerprint": "", "currency": "",
-    "notes": "[]", "attempt": 0, "owner": "", "lookups": 0, "ack": None, "ack_message": "",
+_BLANK: Mapping[str, str] = {
+    "revision": "1", "decided": "false", "refusals_hash": "''", "payload_name": "''", "payload_row": "0",
+    "fingerprint": "''", "transform_fingerprint": "''", "currency": "''", "notes": "'[]'", "attempt": "0",
+    "owner": "''", "lookups": "0", "ack_message": "''",
 }
+_INSERT = submission.insert().values({name: sa.literal_column(value) for name, value in _BLANK.items()})
+"""What every row begins with stands in the statement: values of rows are worked on one by one."""
+
 _CONTENT = (
     "order_number", "base_number", "version", "suffix", "customer_po", "items", "content_hash", "problem", "batch_id",
     "part", "row",
@@ -68,11 +71,11 @@ def insert_new(
         return
     newest = tx.run(sa.select(sa.func.max(submission.c.id))).scalar() or 0
     common = {
-        **_BLANK, "pipeline": bound.name, "state": state, "reason": cause.reason, "changed_at": tx.now,
+        "pipeline": bound.name, "state": state, "reason": cause.reason, "changed_at": tx.now,
         "first_offered_at": offered_at, "last_offered_at": offered_at, "destination": bound.destination_account,
         "proven": not bound.unproven,
     }
-    tx.run(submission.insert(), [{**common, **row} for row in rows])
+    tx.run(_INSERT, [{**common, **row} for row in rows])
     tx.run(_FIRST_EVENTS, {
         "b_pipeline": bound.name, "newest": newest, "b_at": tx.now, "b_run": cause.ctx.run,
         "b_who": cause.ctx.who, "b_why": cause.why or cause.reason,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -17,19 +16,10 @@ from order_relay.ledger.values import Work
 from order_relay.orders.exchange import RunContext
 
 WORK = ("source_id", "batch_id", "part", "row", "problem", "lineage", "order_number", "edition")
-"""The columns that a ``Work`` needs besides id, state and revision."""
+"""The columns that a ``Work`` needs besides id, revision and state, in its own order."""
 
 _COLUMNS = [submission.c[name] for name in ("id", "revision", "state", *WORK)]
 _BACK = (State.WAITING, State.SUPERSEDED, State.QUARANTINED)
-
-
-def to_work(row: Any) -> Work:
-    """A ``Work`` from a row that has the columns of ``WORK``."""
-    return Work(
-        id=row.id, revision=row.revision, state=row.state, source_id=row.source_id, batch_id=row.batch_id,
-        part=row.part, row=row.row, problem=row.problem, lineage=row.lineage, order_number=row.order_number,
-        edition=row.edition,
-    )
 
 
 def to_validate(tx: Transaction, name: str, batch_id: str | None) -> list[Work]:
@@ -39,13 +29,13 @@ def to_validate(tx: Transaction, name: str, batch_id: str | None) -> list[Work]:
         again = sa.and_(submission.c.state == State.QUARANTINED, submission.c.batch_id == batch_id)
         which = sa.or_(which, again)
     query = sa.select(*_COLUMNS).where(submission.c.pipeline == name, which).order_by(submission.c.id)
-    return [to_work(row) for row in tx.run(query)]
+    return [Work(*tuple(row)) for row in tx.run(query)]
 
 
 def works(tx: Transaction, ids: Iterable[int]) -> list[Work]:
     """These submissions as they are now, in key order; unknown ids are absent."""
     query = sa.select(*_COLUMNS).where(among(submission.c.id, "ids")).order_by(submission.c.id)
-    return [to_work(row) for row in tx.run(query, {"ids": list(ids)})]
+    return [Work(*tuple(row)) for row in tx.run(query, {"ids": list(ids)})]
 
 
 def replay_interval(tx: Transaction, ctx: RunContext, start: datetime, end: datetime) -> int:
