@@ -37,9 +37,12 @@ class PlainTransformer:
         self.fingerprint = fingerprint
         self.sizes: list[int] = []
 
-    def transform(self, documents: Sequence[dict[str, Any]]) -> list[Transformed]:
+    def transform(self, documents: Sequence[dict[str, Any]], key_marks: Sequence[str] = ()) -> list[Transformed]:
         self.sizes.append(len(documents))
-        return [self._one(index, document) for index, document in enumerate(documents)]
+        results = [self._one(index, document) for index, document in enumerate(documents)]
+        for result, mark in zip(results, key_marks, strict=False):
+            result.destination_key += mark
+        return results
 
     @staticmethod
     def _one(index: int, document: dict[str, Any]) -> Transformed:

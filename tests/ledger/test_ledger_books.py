@@ -153,7 +153,7 @@ def test_discarding_a_held_edition_frees_the_number(clerk):
 @pytest.mark.parametrize("choice", ["replacement", "separate"])
 def test_a_held_edition_goes_on_in_a_lineage_of_its_own(clerk, choice):
     number = hold(clerk)
-    clerk.ledger.decide("N-1", choice, "cancelled there", "ann", [number])
+    clerk.ledger.decide("N-1", choice, "cancelled there", "ann", [number], cancelled=True)
     works = clerk.resolve()
     assert [w.id for w in works] == [number]
     assert works[0].lineage != clerk.row("1", 1)["lineage"]

@@ -8,6 +8,8 @@ import pytest
 from stage_desk import PIPELINE, Desk, order
 
 from order_relay.batches import BatchDamaged
+from order_relay.ledger import Settled
+from order_relay.orders.exchange import Answer, Outcome
 from order_relay.pipeline.settings import ChunkSettings
 from order_relay.pipeline.transform import chunk_object, plan_chunks
 
@@ -87,3 +89,16 @@ def test_what_a_dead_worker_left_is_not_sent_but_looked_up_when_due(desk: Desk) 
     names = plan_chunks(desk.ctx, desk.ledger, desk.store, ChunkSettings(), 60.0)
     [chunk] = [desk.store.read_json(chunk_object(desk.ctx, name)) for name in names]
     assert chunk == {"look_up": [first], "send": [second]}
+
+
+def test_an_edition_that_a_person_let_go_is_made_under_a_key_of_its_own(desk: Desk) -> None:
+    desk.run(order(1))
+    number = desk.ledger.ready(PIPELINE)[0]
+    claim = desk.ledger.claim(desk.ctx, [number], "test", 30)[number]
+    answer = Answer(Outcome.IMPORTED, 201, oms_id="OMS1")
+    desk.ledger.settle(desk.ctx, [Settled(number, claim.attempt, answer)])
+    desk.run(order(1, items=("A", "C")), order(2))
+    desk.ledger.decide("N1", "separate", "another order", "ann")
+    desk.run(order(1, items=("A", "C")), order(2))
+    sendable = {row.destination_key: row.order_number for row in desk.ledger.to_send(desk.ledger.ready(PIPELINE))}
+    assert sendable == {"N1/2": "N1", "N2": "N2"}

@@ -17,7 +17,6 @@ from order_relay.ledger import (
     decisions,
     doubting,
     finding,
-    people,
     readying,
     receiving,
     running,
@@ -25,6 +24,7 @@ from order_relay.ledger import (
     works,
 )
 from order_relay.ledger.database import Database
+from order_relay.ledger.desk import PeopleDesk
 from order_relay.ledger.migrating import check_revision
 from order_relay.ledger.values import (
     BatchInfo,
@@ -41,7 +41,7 @@ from order_relay.ledger.values import (
 from order_relay.orders.exchange import Acknowledgement, Policies, RunContext
 
 
-class Ledger:
+class Ledger(PeopleDesk):
     """An open ledger. Safe to use from several threads and, on one database, from several processes and machines.
 
     Each method stands for one transaction of the function of the same name (see there for its rules). All raise
@@ -154,6 +154,11 @@ class Ledger:
     def make_ready(self, ctx: RunContext, rows: Sequence[Ready]) -> tuple[list[int], list[int]]:
         """Store payloads; the ids that are ready, and those held (``readying.make_ready``)."""
         return self._db.write(lambda tx: readying.make_ready(tx, ctx, rows))
+
+    def key_marks(self, ids: Iterable[int]) -> dict[int, str]:
+        """What tells the keys of one order number apart (``readying.key_marks``); most need nothing."""
+        wanted = list(ids)
+        return self._db.read(lambda tx: readying.key_marks(tx, wanted))
 
     # sending
 
@@ -294,25 +299,3 @@ class Ledger:
         """Quarantined and rejected submissions, one row per reason."""
         wanted = None if numbers is None else list(numbers)
         return self._db.read(lambda tx: finding.quarantined(tx, code, wanted, since))
-
-    # people
-
-    def decide(
-        self, number: str, choice: str, reason: str, who: str, shown_ids: Sequence[int] | None = None
-    ) -> list[int]:
-        """A person's decision about held submissions (``people.decide``)."""
-        return self._db.write(lambda tx: people.decide(tx, number, choice, reason, who, shown_ids=shown_ids))
-
-    def settle_by_person(self, number: str, oms_id: str | None, reason: str, who: str) -> list[int]:
-        """A person's finding about an order in doubt (``people.settle_by_person``)."""
-        return self._db.write(lambda tx: people.settle_by_person(tx, number, oms_id, reason, who))
-
-    def replay(self, ctx: RunContext, ids: Iterable[int], reason: str) -> int:
-        """Judge quarantined and rejected submissions again; how many."""
-        wanted = list(ids)
-        return self._db.write(lambda tx: people.replay(tx, ctx, wanted, reason))
-
-    def discard(self, ctx: RunContext, ids: Iterable[int], reason: str) -> int:
-        """Never send these quarantined, rejected or held submissions; how many."""
-        wanted = list(ids)
-        return self._db.write(lambda tx: people.discard(tx, ctx, wanted, reason))

@@ -102,6 +102,22 @@ def family(
     return [dict(row) for row in tx.run(query).mappings()]
 
 
+def imported_by(tx: Transaction, run: str, name: str | None = None) -> list[dict[str, Any]]:
+    """What a run imported, in the order of the ledger: for taking it back at the destination by hand.
+
+    Also what it found there by a look-up: ``why`` tells which is which.
+    """
+    query = sa.select(*[submission.c[column] for column in (
+        "pipeline", "oms_id", "order_number", "destination_key", "source_id", "edition", "total_minor", "currency",
+        "imported_at",
+    )], event.c.why).join(event, event.c.submission_id == submission.c.id).where(
+        event.c.run == run, event.c.to_state == State.IMPORTED
+    ).order_by(submission.c.pipeline, submission.c.id)
+    if name is not None:
+        query = query.where(submission.c.pipeline == name)
+    return [dict(row) for row in tx.run(query).mappings()]
+
+
 def doubt(tx: Transaction) -> list[dict[str, Any]]:
     """What is in doubt, the longest first, with when it was sent and when it is looked up next."""
     query = sa.select(*_LISTED, attempt.c.sent_at).join(attempt, sa.and_(

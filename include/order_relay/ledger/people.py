@@ -1,4 +1,4 @@
-"""What a person decides: about held orders, orders in doubt, quarantined and rejected ones.
+"""What a person decides about held orders and orders in doubt (in bulk: see ``bulk``).
 
 Who and why stand on every event. A decision names the submissions that were shown, and is refused when there are
 others now: nobody decides about what they did not see.
@@ -6,7 +6,7 @@ others now: nobody decides about what they did not see.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,41 +21,48 @@ from order_relay.ledger.tables import lookup, settlement, submission
 from order_relay.ledger.texts import clean
 from order_relay.orders.exchange import RunContext
 from order_relay.orders.identity import separate_lineage
+from order_relay.orders.versions import BASELINE
 
 CHOICES = ("replacement", "separate", "discard")
+CONFIRMED = "confirmed: the old order is cancelled at the destination"
 _NEEDED = ("pipeline", "source_id", "edition", "lineage", "version", "order_number")
-_STOPPED = (State.QUARANTINED, State.REJECTED)
 
 
 def decide(
-    tx: Transaction, number: str, choice: str, reason: str, who: str, *, shown_ids: Sequence[int] | None
-) -> list[int]:
-    """Decide about the held submissions of an order number; the ids that were decided.
+    tx: Transaction, number: str, choice: str, reason: str, who: str, *, shown_ids: Sequence[int] | None,
+    cancelled: bool = False, pipeline: str | None = None,
+) -> list[int]:  # fmt: skip
+    """Decide about the held submissions of an order number (in one pipeline, or in all); the ids that were decided.
 
-    ``replacement``: the newest goes on in the place of the others, which are superseded once it is resolved; where
-    another version is at the destination already (the person has made sure that it is cancelled there) it goes on in a
-    lineage of its own. ``separate``: it is an order of its own. ``discard``: it is never sent.
-    Raises ``MoveRefused`` where nothing is held under this number or the choice is none, ``StaleRevision`` where
-    other submissions are held now than were shown.
+    ``replacement``: the newest goes on in the place of the others, which are superseded by it. Where another one of
+    the lineage or of this number is at the destination, ``cancelled`` must say that the person made sure that it is
+    cancelled there; the newest then goes on in a lineage of its own. ``separate``: each is an order of its own.
+    ``discard``: it is never sent.
+    Raises ``MoveRefused`` where nothing is held under this number, the choice is none, the confirmation is missing, or
+    the one to be replaced is under way (nobody can know that it is cancelled); ``StaleRevision`` where other
+    submissions are held now than were shown.
     """
     if choice not in CHOICES:
         raise MoveRefused(f"{choice!r} is no decision; choose one of {', '.join(CHOICES)}")
-    rows = _held(tx, number, shown_ids)
+    rows = _held(tx, number, shown_ids, pipeline)
     for name in sorted({row.pipeline for row in rows}):
         mine = [row for row in rows if row.pipeline == name]
-        cause = Cause(RunContext(name, "", who), f"{choice}: {reason}", "")
+        ctx = RunContext(name, "", who)
         if choice == "discard":
-            move(tx, mine, State.DISCARDED, cause)
+            move(tx, mine, State.DISCARDED, Cause(ctx, f"discard: {reason}"))
+        elif choice == "separate":
+            _go_on(tx, Cause(ctx, f"separate: {reason}"), mine, {row.id: _own(row) for row in mine})
         else:
-            _let_go(tx, cause, mine, choice)
-        _note(tx, mine, choice, reason, who)
+            _replace(tx, ctx, mine, reason, cancelled=cancelled)
+        note(tx, mine, choice, f"{reason} ({CONFIRMED})" if cancelled and choice == "replacement" else reason, who)
     return [row.id for row in rows]
 
 
-def _held(tx: Transaction, number: str, shown_ids: Sequence[int] | None) -> list[Any]:
-    ids = tx.run(sa.select(submission.c.id).where(
-        submission.c.order_number == number, submission.c.state == State.HELD
-    )).scalars().all()
+def _held(tx: Transaction, number: str, shown_ids: Sequence[int] | None, pipeline: str | None) -> list[Any]:
+    where = [submission.c.order_number == number, submission.c.state == State.HELD]
+    if pipeline is not None:
+        where.append(submission.c.pipeline == pipeline)
+    ids = tx.run(sa.select(submission.c.id).where(*where)).scalars().all()
     rows = [row for row in lock(tx, ids, *_NEEDED) if row.state == State.HELD]
     if shown_ids is not None and {row.id for row in rows} != set(shown_ids):
         raise StaleRevision("other submissions are held under this order number now than were shown; look again")
@@ -64,20 +71,40 @@ def _held(tx: Transaction, number: str, shown_ids: Sequence[int] | None) -> list
     return rows
 
 
-def _let_go(tx: Transaction, cause: Cause, rows: list[Any], choice: str) -> None:
-    taken = set(tx.run(
-        sa.select(submission.c.lineage).where(
-            submission.c.pipeline == cause.ctx.pipeline, among(submission.c.lineage, "lineages"),
-            submission.c.state.in_(AT_DESTINATION),
-        ), {"lineages": [row.lineage for row in rows]},
-    ).scalars())
-    each = {
-        row.id: {
-            "decided": True,
-            "lineage": _own(row) if choice == "separate" or row.lineage in taken else row.lineage,
-        }
-        for row in rows
-    }
+def _replace(tx: Transaction, ctx: RunContext, rows: list[Any], reason: str, *, cancelled: bool) -> None:
+    """The newest goes on; the other held ones stand below it in its lineage, and are superseded when it is resolved."""
+    newest = max(rows, key=lambda row: (row.version, row.edition, row.id))
+    there = _there(tx, ctx.pipeline, rows)
+    if any(row.state in (State.SENDING, State.IN_DOUBT) for row in there):
+        raise MoveRefused("the order that would be replaced is being sent or in doubt: settle it first")
+    told = ""
+    if there:
+        ids = ", ".join(row.oms_id or "imported elsewhere" for row in there)
+        if not cancelled:
+            raise MoveRefused(
+                f"the order that would be replaced is at the destination ({ids}): cancel it there, and confirm that"
+            )
+        told = f" ({CONFIRMED}: {ids})"
+    taken = any(row.lineage == newest.lineage for row in there)
+    lineage = _own(newest) if taken else newest.lineage
+    _go_on(tx, Cause(ctx, f"replacement{told}: {reason}"), rows, {row.id: lineage for row in rows})
+
+
+def _there(tx: Transaction, name: str, rows: Sequence[Any]) -> list[Any]:
+    """What of these lineages or under these numbers is, or may be, at the destination."""
+    return list(tx.run(
+        sa.select(submission.c.id, submission.c.state, submission.c.lineage, submission.c.oms_id).where(
+            submission.c.pipeline == name,
+            among(submission.c.lineage, "lineages") | among(submission.c.order_number, "numbers"),
+            submission.c.state.in_(AT_DESTINATION)
+            | ((submission.c.state == State.DISCARDED) & (submission.c.reason == BASELINE)),
+        ).order_by(submission.c.id),
+        {"lineages": [row.lineage for row in rows], "numbers": [row.order_number for row in rows]},
+    ))
+
+
+def _go_on(tx: Transaction, cause: Cause, rows: list[Any], lineages: dict[int, str]) -> None:
+    each = {row.id: {"decided": True, "lineage": lineages[row.id]} for row in rows}
     move(tx, rows, State.RECEIVED, cause, each=each)
 
 
@@ -87,7 +114,8 @@ def _own(row: Any) -> str:
     return separate_lineage(row.lineage, name)
 
 
-def _note(tx: Transaction, rows: Sequence[Any], decision: str, reason: str, who: str) -> None:
+def note(tx: Transaction, rows: Sequence[Any], decision: str, reason: str, who: str) -> None:
+    """Keep a decision about each of these: by it a lineage counts as settled by a person."""
     tx.many(settlement.insert(), [
         {
             "pipeline": row.pipeline, "lineage": row.lineage, "submission_id": row.id, "decision": decision,
@@ -97,20 +125,28 @@ def _note(tx: Transaction, rows: Sequence[Any], decision: str, reason: str, who:
     ])
 
 
-def settle_by_person(tx: Transaction, number: str, oms_id: str | None, reason: str, who: str) -> list[int]:
+def settle_by_person(
+    tx: Transaction, number: str, oms_id: str | None, reason: str, who: str, *, pipeline: str | None = None
+) -> list[int]:
     """A person's finding about an order in doubt: stored under ``oms_id``, or absent (``None``): ready again.
 
-    Raises ``MoveRefused`` where not exactly one submission of this number is in doubt.
+    Raises ``MoveRefused`` where not exactly one submission of this number is in doubt, and where another order is
+    known under ``oms_id``.
     """
-    ids = tx.run(sa.select(submission.c.id).where(
-        submission.c.order_number == number, submission.c.state == State.IN_DOUBT
-    )).scalars().all()
-    rows = [row for row in lock(tx, ids, *_NEEDED, "attempt") if row.state == State.IN_DOUBT]
+    where = [submission.c.order_number == number, submission.c.state == State.IN_DOUBT]
+    if pipeline is not None:
+        where.append(submission.c.pipeline == pipeline)
+    ids = tx.run(sa.select(submission.c.id).where(*where)).scalars().all()
+    rows = [row for row in lock(tx, ids, *_NEEDED, "attempt", "destination") if row.state == State.IN_DOUBT]
     if len(rows) != 1:
         raise MoveRefused(f"{len(rows)} submissions of this order number are in doubt; one is needed")
     row = rows[0]
     ctx = RunContext(row.pipeline, "", who)
     found = clean(oms_id or "", 200)
+    if oms_id is not None and not found.strip():
+        raise MoveRefused("an order that is stored at the destination has an id there; give it")
+    if found and _known(tx, row, found):
+        raise MoveRefused("the ledger has another order under this id of the destination; look again")
     tx.run(lookup.insert(), {
         "submission_id": row.id, "attempt": row.attempt, "at": tx.now, "finding": "found" if found else "absent",
         "counted": True, "method": "person", "oms_id": found or None, "run": "", "who": who,
@@ -121,21 +157,12 @@ def settle_by_person(tx: Transaction, number: str, oms_id: str | None, reason: s
         move(tx, rows, State.IMPORTED, Cause(ctx, f"settled, stored: {reason}"), values)
     else:
         move(tx, rows, State.READY, Cause(ctx, f"settled, absent: {reason}"))
-    _note(tx, rows, "stored" if found else "absent", reason, who)
+    note(tx, rows, "stored" if found else "absent", reason, who)
     compare_offered(tx, Cause(ctx), [row.id])
     return [row.id]
 
 
-def replay(tx: Transaction, ctx: RunContext, ids: Iterable[int], reason: str) -> int:
-    """Quarantined and rejected submissions are judged again (a mapping or a table was mended); how many will be."""
-    rows = [row for row in lock(tx, ids) if row.state in _STOPPED]
-    move(tx, rows, State.RECEIVED, Cause(ctx, f"replay: {reason}"))
-    return len(rows)
-
-
-def discard(tx: Transaction, ctx: RunContext, ids: Iterable[int], reason: str) -> int:
-    """Quarantined, rejected and held submissions are never sent; how many."""
-    rows = [row for row in lock(tx, ids, *_NEEDED) if row.state in (*_STOPPED, State.HELD)]
-    move(tx, rows, State.DISCARDED, Cause(ctx, f"discard: {reason}"))
-    _note(tx, rows, "discard", reason, ctx.who)
-    return len(rows)
+def _known(tx: Transaction, row: Any, oms_id: str) -> bool:
+    return bool(tx.run(sa.select(sa.exists().where(
+        submission.c.oms_id == oms_id, submission.c.destination == row.destination, submission.c.id != row.id
+    ))).scalar())

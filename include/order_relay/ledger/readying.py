@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,6 +24,33 @@ KEY_TAKEN = "destination_key_taken"
 _HOLDERS = sa.select(submission.c.id, submission.c.destination_key).where(
     submission.c.destination == sa.bindparam("destination"), among(submission.c.destination_key, "keys")
 )
+
+
+_first = submission.alias("first")
+_FIRST_OF_NUMBER = (
+    sa.select(_first.c.source_id)
+    .where(_first.c.pipeline == submission.c.pipeline, _first.c.order_number == submission.c.order_number)
+    .order_by(_first.c.id).limit(1).scalar_subquery()
+)
+_MARKED = sa.select(
+    submission.c.id, submission.c.source_id, submission.c.edition,
+    (submission.c.source_id == _FIRST_OF_NUMBER).label("first"),
+).where(among(submission.c.id, "ids"), sa.or_(submission.c.edition > 1, submission.c.decided))
+
+
+def key_marks(tx: Transaction, ids: Iterable[int]) -> dict[int, str]:
+    """What is put behind the order number in the destination key of those that need a key of their own.
+
+    A person let them go beside another submission of the same number: a further edition of a source id gets
+    ``/EDITION``; another source id than the one that first came under this number gets ``/id-SOURCE_ID``. Depends on
+    nothing that a lost ledger would not show again, so that a restored one finds them at the destination.
+    """
+    marks = {}
+    for row in tx.run(_MARKED, {"ids": list(ids)}):
+        mark = ("" if row.first else f"/id-{row.source_id}") + (f"/{row.edition}" if row.edition > 1 else "")
+        if mark:
+            marks[row.id] = mark
+    return marks
 
 
 def make_ready(tx: Transaction, ctx: RunContext, given: Sequence[Ready]) -> tuple[list[int], list[int]]:

@@ -75,8 +75,11 @@ class Transformer:
         """Reads the source's documents into canonical frames, by the rules of this pipeline."""
         return self._reader
 
-    def transform(self, documents: Sequence[dict[str, Any]]) -> list[Transformed]:
-        """One result for each document, in their order. No document can make another one fail."""
+    def transform(self, documents: Sequence[dict[str, Any]], key_marks: Sequence[str] = ()) -> list[Transformed]:
+        """One result for each document, in their order. No document can make another one fail.
+
+        ``key_marks`` (one for each document, or none at all) go behind the order numbers in the destination keys.
+        """
         if not documents:
             return []
         canonical = self._reader.read(documents)
@@ -84,7 +87,9 @@ class Transformer:
         orders = derive(canonical, self.settings)
         self._nameless(canonical, orders)
         for row, key in enumerate(orders["destination_key"]):
-            if key is None:
+            if key is not None and key_marks:
+                orders["destination_key"][row] = f"{key}{key_marks[row]}"
+            elif key is None:
                 self._refuse(canonical, row, "order_number", "missing_field", "is required and missing")
         good = [row for row, refusals in enumerate(canonical.refusals) if not refusals]
         whole, of_order = pieces(items, orders, good, self.settings, self._form.item_columns)

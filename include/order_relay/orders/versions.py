@@ -55,6 +55,9 @@ NEWER_THAN_IMPORTED = "newer_than_imported"
 WITHOUT_BASE = "suffix_without_base"
 SUFFIXED = "suffixed"
 SIBLING_HELD = "sibling_held"
+BASELINE = "baseline"
+"""Reason of a discarded version that older scripts brought to the destination: to this table it is imported."""
+
 WAITING_REASONS = (NEWER_QUARANTINED, IN_DOUBT, NEWER_HELD, "")
 """Reasons of ``waiting`` that this table sets and lifts."""
 
@@ -154,8 +157,10 @@ def _facts(versions: pd.DataFrame) -> pd.DataFrame:
     f["top"] = f["rank"].where(f["state"] != "discarded").groupby(by).transform("max")
     f["top_state"] = f["state"].where(f["rank"] == f["top"]).groupby(by).transform("first")
     f["older"] = f["rank"] < f["top"]
+    there = f["state"].eq("imported") | (f["state"].eq("discarded") & f["reason"].eq(BASELINE))
+    f["there"] = there
     f["active"] = f["state"].isin(["sending", "in_doubt"]).groupby(by).transform("any")
-    f["imported_rank"] = f["rank"].where(f["state"] == "imported").groupby(by).transform("max")
+    f["imported_rank"] = f["rank"].where(there).groupby(by).transform("max")
     f["held_rank"] = f["rank"].where(f["state"] == "held").groupby(by).transform("min")
     f["only"] = f.groupby("lineage")["version"].transform("nunique") == 1
     f["separate"] = by.astype(str).str.contains(SEPARATE_MARK, regex=False)
@@ -164,7 +169,7 @@ def _facts(versions: pd.DataFrame) -> pd.DataFrame:
 
 def _too_few_items(f: pd.DataFrame, minimum: float) -> set[str]:
     """Lineages in which an unsent version shares too few items with the newest or with an imported one."""
-    against = f[(f["rank"] == f["top"]) | f["state"].eq("imported")]
+    against = f[(f["rank"] == f["top"]) | f["there"]]
     unsent = f[f["live"] & ~f["active"]]
     pairs = unsent[["lineage", "rank", "items"]].merge(against[["lineage", "rank", "items"]], on="lineage")
     pairs = pairs[pairs["rank_x"] != pairs["rank_y"]]

@@ -66,7 +66,9 @@ class _Maker:
         return refused
 
     def _slice(self, slice_: Sequence[tuple[Work, Any]]) -> list[int]:
-        results = self._transformer.transform([document for _, document in slice_])
+        marks = self._ledger.key_marks([work.id for work, _ in slice_])
+        each = [marks.get(work.id, "") for work, _ in slice_] if marks else []
+        results = self._transformer.transform([document for _, document in slice_], each)
         good: list[tuple[Work, Transformed, bytes]] = []
         bad: list[tuple[Work, list[Refusal]]] = []
         for (work, _), result in zip(slice_, results, strict=True):

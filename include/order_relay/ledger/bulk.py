@@ -1,0 +1,70 @@
+"""What a person decides about many orders at once: replay, discard, and the baseline of a cut-over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+import sqlalchemy as sa
+
+from order_relay.ledger.columns import among
+from order_relay.ledger.database import Transaction
+from order_relay.ledger.moving import Cause, lock, move
+from order_relay.ledger.people import note
+from order_relay.ledger.receiving import receive
+from order_relay.ledger.states import AT_DESTINATION, State
+from order_relay.ledger.tables import submission
+from order_relay.ledger.values import BatchInfo
+from order_relay.orders.exchange import RunContext
+from order_relay.orders.versions import BASELINE
+
+_STOPPED = (State.QUARANTINED, State.REJECTED)
+_NEEDED = ("pipeline", "lineage")
+
+
+def replay(tx: Transaction, ctx: RunContext, ids: Iterable[int], reason: str) -> int:
+    """Quarantined and rejected submissions are judged again (a mapping or a table was mended); how many will be."""
+    rows = [row for row in lock(tx, ids) if row.state in _STOPPED]
+    move(tx, rows, State.RECEIVED, Cause(ctx, f"replay: {reason}"))
+    return len(rows)
+
+
+def discard(tx: Transaction, ctx: RunContext, ids: Iterable[int], reason: str) -> int:
+    """Quarantined, rejected and held submissions are never sent; how many."""
+    rows = [row for row in lock(tx, ids, *_NEEDED) if row.state in (*_STOPPED, State.HELD)]
+    move(tx, rows, State.DISCARDED, Cause(ctx, f"discard: {reason}"))
+    note(tx, rows, "discard", reason, ctx.who)
+    return len(rows)
+
+
+def take_baseline(
+    tx: Transaction, ctx: RunContext, info: BatchInfo, offers: pd.DataFrame, transform_fingerprint: str,
+    *, reason: str, acknowledge: bool,
+) -> dict[str, int]:  # fmt: skip
+    """Take in a batch and, in the same transaction, discard all of it: it was handled elsewhere. Counts.
+
+    So no run can send any of it in between. What is at the destination already, or may be, stays as it is. The other
+    editions of these source ids that were never sent are discarded with them. Without ``acknowledge`` they are not due
+    to be acknowledged, now or when they are offered again; calling again with it makes them due.
+    """
+    receive(tx, ctx, info, offers, transform_fingerprint)
+    found = tx.run(sa.select(submission.c.id).where(
+        submission.c.pipeline == ctx.pipeline, among(submission.c.source_id, "source_ids"),
+    ), {"source_ids": sorted(set(offers["source_id"]))}).scalars().all()
+    rows = lock(tx, found, *_NEEDED)
+    mine = [row for row in rows if row.state not in (*AT_DESTINATION, State.DISCARDED)]
+    move(tx, mine, State.DISCARDED, Cause(ctx, f"baseline: {reason}", BASELINE))
+    note(tx, mine, BASELINE, reason, ctx.who)
+    tx.run(
+        submission.update().where(
+            among(submission.c.id, "ids"), submission.c.state == State.DISCARDED, submission.c.reason == BASELINE,
+            submission.c.ack.is_(None) if acknowledge else submission.c.ack == "due",
+        ).values(ack="due" if acknowledge else None),
+        {"ids": [row.id for row in rows]},
+    )
+    return {
+        "offered": len(offers),
+        "discarded": len(mine),
+        "discarded_before": sum(row.state == State.DISCARDED for row in rows),
+        "kept": sum(row.state in AT_DESTINATION for row in rows),
+    }
