@@ -8,7 +8,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPATH := $(CURDIR)/include
 export PYTHON
 
-.PHONY: help setup demo ui test lint types imports compose docs-check docs unit integration airflow bench prove clean
+.PHONY: help setup demo ui test lint types imports compose docs-check docs unit integration faults airflow bench prove clean
 
 help:
 	@echo "make setup   install everything into .venv (the others call it)"
@@ -29,7 +29,7 @@ ui: setup
 	@$(BIN)/python scripts/ui.py --source $(SOURCE)
 
 test: setup
-	@$(MAKE) --no-print-directory lint types imports compose docs-check unit integration airflow
+	@$(MAKE) --no-print-directory lint types imports compose docs-check unit integration faults airflow
 
 lint:
 	$(BIN)/ruff check
@@ -49,16 +49,21 @@ docs-check:
 docs: setup
 	$(BIN)/python scripts/dag_page.py
 
-# No Airflow and no network in these: they are spread over two processes.
+# What needs a database server, sockets on loopback, processes that get killed, or Airflow is not a unit test.
+INTEGRATION := tests/ledger tests/sandbox tests/contract
+AIRFLOW := tests/airflow tests/end_to_end
 unit:
-	$(BIN)/pytest -n 2 --ignore=tests/airflow --ignore=tests/end_to_end --ignore=tests/contract --ignore=tests/faults
+	$(BIN)/pytest -n 2 $(addprefix --ignore=,$(INTEGRATION) $(AIRFLOW) tests/faults)
 
 integration:
-	$(BIN)/pytest -n 2 $(wildcard tests/contract tests/faults)
+	$(BIN)/pytest -n 2 $(INTEGRATION)
+
+faults:
+	$(BIN)/pytest -n 2 tests/faults
 
 # One process: the first run of a DAG in a process costs eight seconds, later ones about one.
 airflow:
-	$(BIN)/pytest tests/airflow tests/end_to_end
+	$(BIN)/pytest $(AIRFLOW)
 
 ifneq ($(wildcard benchmarks/run.py),)
 bench: setup
