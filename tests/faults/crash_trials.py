@@ -28,7 +28,7 @@ Expected = dict[str, str]
 
 @dataclass(frozen=True)
 class Act:
-    """``before``: what happened until the run that dies; its expected ends. ``healed``: switches set after the crash."""
+    """``before``: what happened until the run that dies; its expected ends. ``healed``: switches set after it."""
 
     scenario: Callable[[Case], Mapping[str, Any]]
     before: Callable[[World, ThreadedSandbox], Expected]
@@ -102,7 +102,7 @@ def _refused(here: World, sandbox: ThreadedSandbox) -> Expected:
 
 def _locked_out(here: World, sandbox: ThreadedSandbox) -> Expected:
     """The source's password was changed; the run that dies still has the old one."""
-    here.extra["source_password"] = "old"  # noqa: S105
+    here.extra["source_password"] = "old"
     return _first(here, sandbox)
 
 

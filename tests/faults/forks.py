@@ -50,7 +50,8 @@ class Forks:
         """One trial for each entry of ``jobs``, several at a time. Raises ``AssertionError`` where one failed."""
         assert self._server.stdin is not None
         assert self._server.stdout is not None
-        self._server.stdin.write(json.dumps({"function": function, "jobs": list(jobs), "at_once": self._at_once}) + "\n")
+        asked = {"function": function, "jobs": list(jobs), "at_once": self._at_once}
+        self._server.stdin.write(json.dumps(asked) + "\n")
         self._server.stdin.flush()
         answer = self._server.stdout.readline()
         if not answer:

@@ -50,7 +50,9 @@ class World:
 
     @contextmanager
     def sandbox(self, scenario: Mapping[str, Any], orders: Iterable[Any]) -> Iterator[ThreadedSandbox]:
-        """The vendors in a process of their own, which ends with this one."""
+        """The vendors in a process of their own, which ends with this one. The destination stores whatever comes."""
+        side = self.case.destination_side
+        scenario = {**scenario, side: {**self.case.harsh, **scenario.get(side, {})}}
         heard, tell = os.pipe()
         life, hold = os.pipe()
         pid = os.fork()
