@@ -66,6 +66,12 @@ class World:
         """Run a DAG (the pipeline's) once, to its end."""
         return run_dag(conf, dag_id)
 
+    def ask(self, question: str) -> list[dict[str, Any]]:
+        """Read the ledger past the package's own code."""
+        with sqlite3.connect(self.home / "order_relay" / "ledger.sqlite") as database:
+            database.row_factory = sqlite3.Row
+            return [dict(row) for row in database.execute(question)]
+
     def change(self, statement: str) -> None:
         """Change the ledger past the package's own code: mostly its clock, so that no test has to wait."""
         with sqlite3.connect(self.home / "order_relay" / "ledger.sqlite") as database:
@@ -73,12 +79,9 @@ class World:
 
     def rows(self) -> list[dict[str, Any]]:
         """All submissions, read past the package's own code."""
-        file = self.home / "order_relay" / "ledger.sqlite"
-        if not file.exists():
+        if not (self.home / "order_relay" / "ledger.sqlite").exists():
             return []
-        with sqlite3.connect(file) as database:
-            database.row_factory = sqlite3.Row
-            return [dict(row) for row in database.execute("SELECT * FROM submission ORDER BY id")]
+        return self.ask("SELECT * FROM submission ORDER BY id")
 
     def states(self) -> Counter[str]:
         return Counter(row["state"] for row in self.rows())

@@ -1,5 +1,5 @@
-"""What the DAGs beside the order pipelines have in common: arguments, schedule, and the tasks of the sweep and the
-quarantine's replay. Light, as ``order_tasks`` is: the engine is imported inside the tasks.
+"""What the DAGs beside the order pipelines have in common: arguments, schedule, and the tasks of the sweep,
+the quarantine's replay and the reviews. Light, as ``order_tasks`` is: the engine is imported inside the tasks.
 """
 
 from __future__ import annotations
@@ -7,8 +7,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow.sdk import CronTriggerTimetable, Param, get_current_context, task
+from airflow.sdk import CronTriggerTimetable, Param, TriggerRule, get_current_context, task
 
+from order_relay.airflow_bindings.cases import HELD, Case
 from order_relay.airflow_bindings.order_tasks import task_defaults
 from order_relay.pipeline.settings import pipeline_files
 
@@ -121,3 +122,37 @@ def carry_out(pipeline: str) -> dict[str, Any]:
     context = get_current_context()
     context["pipeline_name"] = pipeline  # type: ignore[typeddict-unknown-key]
     return mending.carry_out(pipeline, context)
+
+
+@task.branch
+def start() -> str:
+    """A run that was opened for a case asks about it; every other run looks for cases."""
+    case = Case.of(get_current_context())
+    if case is None:
+        return "find"
+    return "review" if case.kind == HELD else "settle"
+
+
+@task(multiple_outputs=False)
+def find() -> list[dict[str, Any]]:
+    """Find orders that wait for a person and that nobody is asked about yet."""
+    from order_relay.airflow_bindings import reviews  # noqa: PLC0415
+
+    return reviews.find(get_current_context())
+
+
+# Skipped are both questions where another branch was taken, and ``confirm`` alone where there is nothing to confirm.
+@task(multiple_outputs=False, trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
+def decide() -> dict[str, Any]:
+    """Carry out the decision."""
+    from order_relay.airflow_bindings import reviews  # noqa: PLC0415
+
+    return reviews.decide(get_current_context())
+
+
+@task(multiple_outputs=False)
+def record() -> dict[str, Any]:
+    """Carry out what was found about an order in doubt."""
+    from order_relay.airflow_bindings import reviews  # noqa: PLC0415
+
+    return reviews.record(get_current_context())

@@ -1,0 +1,58 @@
+"""A case: what one review is about. Handed from the run that finds it to the run that asks; light, no engine."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+CONF = "review"
+"""The key in a run's configuration that makes it a review."""
+
+HELD, DOUBT = "held", "doubt"
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
+
+
+@dataclass(frozen=True)
+class Case:
+    """``shown``: the submissions and their revisions, as ``id/revision`` (held) or ``id/attempt`` (in doubt). A case
+    with other ones is another case: nobody's answer about this one counts for it.
+    """
+
+    kind: str
+    pipeline: str
+    number: str
+    shown: tuple[str, ...]
+
+    @property
+    def ids(self) -> list[int]:
+        """The submissions."""
+        return [int(part.partition("/")[0]) for part in self.shown]
+
+    @property
+    def stem(self) -> str:
+        """What the ids of all runs about this case begin with: the same for each run that finds it."""
+        digest = hashlib.sha256("|".join((self.kind, self.pipeline, self.number, *self.shown)).encode()).hexdigest()
+        return f"{self.kind}__{_NOT_IN_NAMES.sub('-', self.number)[:60]}__{digest[:12]}"
+
+    def conf(self) -> dict[str, Any]:
+        """As a run's configuration; plain values."""
+        return {CONF: {**asdict(self), "shown": list(self.shown)}}
+
+    @classmethod
+    def of(cls, context: Context | Mapping[str, Any]) -> Case | None:
+        """The case of this run; ``None`` where the run is no review."""
+        found = (context["dag_run"].conf or {}).get(CONF)
+        if not isinstance(found, Mapping):
+            return None
+        return cls(
+            kind=str(found["kind"]),
+            pipeline=str(found["pipeline"]),
+            number=str(found["number"]),
+            shown=tuple(str(part) for part in found["shown"]),
+        )

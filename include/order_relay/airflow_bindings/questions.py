@@ -1,0 +1,112 @@
+"""The human-in-the-loop tasks of ``order_review``. Light: what is asked is put together when the task runs.
+
+While it waits such a task is parked in Airflow's state ``awaiting_input`` and takes no worker slot. It wakes up every
+hour to see whether the question still stands, ends where it does not, and reminds people after the setting. It never
+answers itself. Params are untyped because Airflow's API checks no types here: an odd value would fail the task only
+after the person has gone; what was typed is read and judged by us, and an unusable answer is asked for again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.providers.standard.operators.hitl import HITLOperator
+from airflow.sdk import Param
+from airflow.sdk.exceptions import AirflowSkipException, TaskAwaitingInput
+
+from order_relay.airflow_bindings.cases import Case
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+REPLACEMENT, SEPARATE, DISCARD = "replacement", "separate", "discard"
+STORED, ABSENT = "stored", "absent"
+CANCELLED, NOT_CANCELLED = "the old order is cancelled in the OMS", "it is not: decide nothing"
+LONGEST_TEXT = 500
+
+
+def _reason() -> Param:
+    return Param("", title="Reason", description="Why you decide so; it stands in the life of the order. Needed.")
+
+
+class Question(HITLOperator):
+    """Asks a person about the run's case; returns ``{"choice", "reason", "who", ...}``."""
+
+    choices: ClassVar[tuple[str, ...]] = ()
+    form: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, **arguments: Any) -> None:
+        texts = {"subject": "An order waits for a decision", "body": ""}
+        super().__init__(**{**texts, "options": list(self.choices), "params": self.form, **arguments})
+
+    def execute(self, context: Context) -> Any:
+        """Put the question together and wait. Skipped where nothing is to be asked any more."""
+        from order_relay.airflow_bindings import reviews  # noqa: PLC0415
+
+        asked = reviews.question(self.task_id, self._case(context), context)
+        self.subject, self.body, self.response_timeout = asked.subject, asked.body, asked.look_again
+        return super().execute(context)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+        """Take the answer; without one (the hour is over), or with an unusable one, go on waiting."""
+        from order_relay.airflow_bindings import reviews  # noqa: PLC0415
+
+        if event.get("error_type") == "timeout":
+            again = reviews.look_again(self._case(context), context)
+            raise TaskAwaitingInput(method_name="execute_complete", timeout=again)
+        if problem := self.unusable(event):
+            self.log.warning("The answer can not be used: %s. The question is asked again.", problem)
+            return self.execute(context)
+        given = super().execute_complete(context, event)
+        typed = {name: str(given["params_input"].get(name) or "").strip()[:LONGEST_TEXT] for name in self.form}
+        person = given["responded_by_user"] or {}
+        return {"choice": given["chosen_options"][0], **typed, "who": str(person.get("name") or "a person")}
+
+    def unusable(self, event: dict[str, Any]) -> str:
+        """Why an answer can not be used, or nothing."""
+        if len(event.get("chosen_options") or ()) != 1:
+            return "exactly one choice is needed"
+        if "reason" in self.form and len(_typed(event, "reason")) < 3:
+            return "a reason is needed"
+        return ""
+
+    def _case(self, context: Context) -> Case:
+        case = Case.of(context)
+        if case is None:
+            raise AirflowSkipException("this run is no review")
+        return case
+
+
+class Review(Question):
+    """Asks what a held order is."""
+
+    choices = (REPLACEMENT, SEPARATE, DISCARD)
+    form: ClassVar[dict[str, Any]] = {"reason": _reason()}
+
+
+class Confirm(Question):
+    """Asks whether the order that a replacement replaces is cancelled in the OMS; skipped for everything else."""
+
+    choices = (CANCELLED, NOT_CANCELLED)
+
+
+class Settle(Question):
+    """Asks what a person found in the OMS about an order in doubt."""
+
+    choices = (STORED, ABSENT)
+    form: ClassVar[dict[str, Any]] = {
+        "oms_id": Param("", title="OMS id", description="Where it is stored: the order's id in the OMS."),
+        "reason": _reason(),
+    }
+
+    def unusable(self, event: dict[str, Any]) -> str:
+        """An order that is stored has an id, and one that is absent has none."""
+        if problem := super().unusable(event):
+            return problem
+        if (event["chosen_options"][0] == STORED) != bool(_typed(event, "oms_id")):
+            return "an order that is stored needs its OMS id, one that is absent has none"
+        return ""
+
+
+def _typed(event: dict[str, Any], name: str) -> str:
+    return str((event.get("params_input") or {}).get(name) or "").strip()

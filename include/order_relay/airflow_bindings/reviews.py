@@ -1,0 +1,279 @@
+"""What the tasks of ``order_review`` do. Imports the engine; the DAG file does not.
+
+Nothing here holds customers' data: order numbers, states, amounts and dates may stand in Airflow's pages, of everything
+else only that it changed (``pipeline.reviewing``).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+from order_relay.airflow_bindings.cases import DOUBT, HELD, Case
+from order_relay.airflow_bindings.opening import opened_ledger, opened_wiring
+from order_relay.airflow_bindings.questions import CANCELLED, REPLACEMENT, STORED
+from order_relay.airflow_bindings.telling import Message, tell
+from order_relay.errors import MoveRefused, OrderRelayError, StaleRevision
+from order_relay.ledger import Ledger
+from order_relay.pipeline.reviewing import Review, review_of
+from order_relay.pipeline.settings import DoubtSettings, PipelineSettings, ReviewSettings, load_pipeline
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+log = logging.getLogger(__name__)
+
+PER_RUN = 25
+"""So many reviews are opened by one run: they travel as one XCom."""
+
+MOST_OPEN = 500
+"""So many reviews are open at one time; the DAG's limit of active runs is above it, so that finding goes on."""
+
+LOOK_AGAIN = timedelta(hours=1)
+_UNFINISHED = ["queued", "running"]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One question as a person sees it; ``look_again``: when the task wakes up without an answer."""
+
+    subject: str
+    body: str
+    look_again: timedelta
+
+
+def find(context: Context) -> list[dict[str, Any]]:
+    """Cases without an open review, as arguments of the task that opens them. Skipped where there is none."""
+    ti, dag_id = context["ti"], context["dag_run"].dag_id
+    with opened_ledger() as ledger:
+        cases = open_cases(ledger)
+    room = MOST_OPEN - int(ti.get_dr_count(dag_id=dag_id, states=_UNFINISHED))
+    found: list[dict[str, Any]] = []
+    for case in cases:
+        if len(found) >= min(PER_RUN, room):
+            log.warning("%d cases wait, %d reviews may be open: the next runs go on", len(cases), MOST_OPEN)
+            break
+        if run_id := _next_run(ti, dag_id, case.stem):
+            found.append({"trigger_run_id": run_id, "conf": case.conf()})
+    if not found:
+        raise AirflowSkipException("no order waits for a decision without being asked about")
+    return found
+
+
+def _next_run(ti: Any, dag_id: str, stem: str) -> str:
+    """The run to open: numbered behind the finished ones of the same case; empty where one is open."""
+    number = 1
+    while ti.get_dr_count(dag_id=dag_id, run_ids=[f"{stem}__{number}"]):
+        if ti.get_dr_count(dag_id=dag_id, run_ids=[f"{stem}__{number}"], states=_UNFINISHED):
+            return ""
+        number += 1
+    return f"{stem}__{number}"
+
+
+def open_cases(ledger: Ledger) -> list[Case]:
+    """What a person is to be asked now, the longest waiting first."""
+    return [*_held_cases(ledger.held()), *_doubt_cases(ledger.doubt())]
+
+
+def _held_cases(rows: Sequence[Mapping[str, Any]]) -> list[Case]:
+    """One a lineage, about its newest held order number; older ones of the lineage come after it was decided."""
+    newest = {(row["pipeline"], row["lineage"]): row["order_number"] for row in rows}
+    of_number: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        of_number.setdefault((row["pipeline"], row["order_number"]), []).append(row)
+    wanted = dict.fromkeys((pipeline, number) for (pipeline, _), number in newest.items())
+    groups = sorted((of_number[key] for key in wanted), key=lambda group: min(row["changed_at"] for row in group))
+    return [
+        Case(
+            HELD,
+            group[0]["pipeline"],
+            group[0]["order_number"],
+            tuple(f"{row['id']}/{row['revision']}" for row in sorted(group, key=lambda row: int(row["id"]))),
+        )
+        for group in groups
+    ]
+
+
+def _doubt_cases(rows: Sequence[Mapping[str, Any]]) -> list[Case]:
+    """Orders in doubt for longer than their pipeline's setting."""
+    now = datetime.now(UTC)
+    after = {name: timedelta(seconds=_doubt(name).tell_after_s) for name in {row["pipeline"] for row in rows}}
+    return [
+        Case(DOUBT, row["pipeline"], row["order_number"], (f"{row['id']}/{row['attempt']}",))
+        for row in rows
+        if row["sent_at"] + after[row["pipeline"]] <= now
+    ]
+
+
+def _still_open(ledger: Ledger, case: Case) -> bool:
+    """Whether exactly this case waits. In doubt since the setting or not: it was asked, so it may be answered."""
+    if case.kind == HELD:
+        return case in _held_cases(ledger.held())
+    return any(
+        row["pipeline"] == case.pipeline and (f"{row['id']}/{row['attempt']}",) == case.shown for row in ledger.doubt()
+    )
+
+
+def question(task: str, case: Case, context: Context) -> Asked:
+    """What a task asks. Raises ``AirflowSkipException`` where the case is closed, or the task has nothing to ask."""
+    again = min(LOOK_AGAIN, timedelta(seconds=_review(case.pipeline).remind_after_s))
+    with opened_ledger() as ledger:
+        if not _still_open(ledger, case):
+            raise AirflowSkipException("this case was decided elsewhere, or changed: a new review is opened for it")
+        if task == "settle":
+            return Asked(f"{case.pipeline}: is order {case.number} in the OMS?", _doubt_body(ledger, case), again)
+        review, body = _review_of(ledger, case)
+    if task == "review":
+        return Asked(f"{case.pipeline}: what is order {case.number}?", f"{body}\n\n{_CHOICES}", again)
+    return _confirmation(case, review, context, again)
+
+
+_CHOICES = """---
+**replacement**: it takes the place of the earlier version, which must not be shipped. Where that one is at the OMS
+already, you are asked next whether it is cancelled there. **separate**: it is an order of its own and is sent as well.
+**discard**: it is never sent. A *reason* is needed; without one the question is asked again. If another version comes
+before you answer, this review ends and a new one is opened."""
+
+
+def _review_of(ledger: Ledger, case: Case) -> tuple[Review | None, str]:
+    """The review; where it can not be made (a wrong set-up), what the ledger knows, so that nobody waits for it."""
+    try:
+        with opened_wiring(case.pipeline) as wiring:
+            review = review_of(ledger, wiring.store, wiring, number=case.number)
+    except OrderRelayError as error:
+        log.warning("the review can not be put together (%s); it shows what the ledger knows", error)
+        return None, f"## Order {case.number}\n\nThe versions can not be compared now: {type(error).__name__}."
+    return review, review.as_markdown()
+
+
+def _confirmation(case: Case, review: Review | None, context: Context, again: timedelta) -> Asked:
+    answer = context["ti"].xcom_pull(task_ids="review")
+    if not answer or answer["choice"] != REPLACEMENT:
+        raise AirflowSkipException("only a replacement asks for a confirmation")
+    if review is not None and not review.needs_confirmation:
+        raise AirflowSkipException("no order is replaced at the OMS")
+    ids = ", ".join(review.imported) if review else "see: python -m order_relay order NUMBER"
+    body = (
+        f"**{answer['who']}** decided that order {case.number} replaces one that is at the OMS already "
+        f"(**{ids}**). Both would be shipped.\n\nIs the old order cancelled in the OMS? Your word is recorded. "
+        "If it is not, nothing is decided, and the review is opened again."
+    )
+    return Asked(f"{case.pipeline}: is the order that {case.number} replaces cancelled?", body, again)
+
+
+def _doubt_body(ledger: Ledger, case: Case) -> str:
+    (row,) = (row for row in ledger.doubt() if row["id"] in case.ids)
+    return f"""## Order {case.number}
+
+It was sent at {row["sent_at"]:%Y-%m-%d %H:%M:%S} UTC (attempt {row["attempt"]}), and no usable answer came back
+(`{row["reason"]}`). {row["lookups"]} look-ups did not settle it, and it is not sent again on suspicion.
+
+**Look for it in the OMS by its external order number `{row["destination_key"]}`.**
+
+---
+**stored**: it is there; give its OMS id. **absent**: it is not there, and it will be sent again. Only say so if you are
+sure: an order that is there after all would be shipped twice. A *reason* (how you looked) is needed."""
+
+
+def look_again(case: Case, context: Context) -> timedelta:
+    """The hour is over without an answer: end where the case is closed, remind after the setting, and wait on."""
+    with opened_ledger() as ledger:
+        if not _still_open(ledger, case):
+            raise AirflowSkipException("this case was decided elsewhere, or changed")
+    ti, now = context["ti"], datetime.now(UTC)
+    settings = _review(case.pipeline)
+    since = ti.xcom_pull(task_ids=ti.task_id, key="reminded_at")
+    last = datetime.fromisoformat(since) if since else context["dag_run"].run_after
+    if now - last >= timedelta(seconds=settings.remind_after_s):
+        tell(Message(
+            kind="review",
+            cause=f"review:{case.stem}",
+            subject=f"{case.pipeline}: order {case.number} waits for an answer since "
+            f"{context['dag_run'].run_after:%Y-%m-%d %H:%M} UTC: {getattr(ti, 'log_url', '')}",
+            pipeline=case.pipeline,
+        ))  # fmt: skip
+        ti.xcom_push(key="reminded_at", value=now.isoformat())
+    return min(LOOK_AGAIN, timedelta(seconds=settings.remind_after_s))
+
+
+def decide(context: Context) -> dict[str, Any]:
+    """Carry out a review's answer, unless the case has changed since it was shown."""
+    case = _case(context)
+    answer = context["ti"].xcom_pull(task_ids="review")
+    confirmed = context["ti"].xcom_pull(task_ids="confirm")
+    reason = answer["reason"]
+    if confirmed and confirmed["choice"] != CANCELLED:
+        return _nothing(case, "the order that would be replaced is not cancelled")
+    if confirmed:
+        reason = f"{reason} (cancellation confirmed by {confirmed['who']})"
+    with opened_ledger() as ledger:
+        if not _still_open(ledger, case):
+            return _nothing(case, "it was decided elsewhere, or changed since it was shown")
+        try:
+            done = ledger.decide(
+                case.number,
+                answer["choice"],
+                reason,
+                answer["who"],
+                case.ids,
+                cancelled=bool(confirmed),
+                pipeline=case.pipeline,
+            )
+        except (StaleRevision, MoveRefused) as error:
+            return _nothing(case, str(error))
+    log.info("%s: order %s, %s by %s", case.pipeline, case.number, answer["choice"], answer["who"])
+    return {"decided": len(done), "choice": answer["choice"]}
+
+
+def record(context: Context) -> dict[str, Any]:
+    """Carry out what a person found about an order in doubt, unless it was settled or sent again since."""
+    case = _case(context)
+    answer = context["ti"].xcom_pull(task_ids="settle")
+    oms_id = answer["oms_id"] if answer["choice"] == STORED else None
+    with opened_ledger() as ledger:
+        if not _still_open(ledger, case):
+            return _nothing(case, "it was settled meanwhile, or is in doubt about another attempt")
+        try:
+            done = ledger.settle_by_person(
+                case.number, oms_id, answer["reason"], answer["who"], pipeline=case.pipeline
+            )
+        except (StaleRevision, MoveRefused) as error:
+            return _nothing(case, str(error))
+    log.info("%s: order %s is %s, says %s", case.pipeline, case.number, answer["choice"], answer["who"])
+    return {"decided": len(done), "choice": answer["choice"]}
+
+
+def _nothing(case: Case, why: str) -> dict[str, Any]:
+    """An answer that is not carried out ends the review; where the case still waits, the next run opens a new one."""
+    log.warning("%s: nothing is decided about order %s: %s", case.pipeline, case.number, why)
+    return {"decided": 0, "why": why}
+
+
+def _case(context: Context) -> Case:
+    case = Case.of(context)
+    if case is None:
+        raise AirflowSkipException("this run is no review")
+    return case
+
+
+def _settings(pipeline: str) -> PipelineSettings | None:
+    try:
+        return load_pipeline(pipeline)
+    except OrderRelayError as error:
+        log.warning("%s: its settings can not be read, defaults are used (%s)", pipeline, error)
+        return None
+
+
+def _doubt(pipeline: str) -> DoubtSettings:
+    found = _settings(pipeline)
+    return found.doubt if found else DoubtSettings()
+
+
+def _review(pipeline: str) -> ReviewSettings:
+    found = _settings(pipeline)
+    return found.review if found else ReviewSettings()
