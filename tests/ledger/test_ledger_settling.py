@@ -76,6 +76,17 @@ def test_settling_the_same_again_is_harmless(clerk):
     assert len(clerk.events("1")) == 4
 
 
+def test_a_doubt_told_again_or_late_is_harmless(clerk):
+    one, two = clerk.all_ready("1", "2")
+    clerk.claim(one, two, lease_s=-10)
+    for _ in range(2):
+        assert clerk.settle(one, Outcome.IN_DOUBT, status=503) == []
+    clerk.ledger.expire_leases(clerk.ctx, 5)
+    assert clerk.settle(two, Outcome.IN_DOUBT, status=504) == []
+    assert [len(clerk.events(s)) for s in "12"] == [4, 4]
+    assert clerk.row("2")["attempts"][0]["status"] == 504
+
+
 def test_a_refusal_counts_while_no_earlier_attempt_may_be_stored(clerk):
     number = clerk.all_ready("1")[0]
     clerk.claim(number)

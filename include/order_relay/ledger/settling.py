@@ -69,7 +69,7 @@ def settle(tx: Transaction, ctx: RunContext, results: Sequence[Settled]) -> list
         if target is None:
             if not _is_settled_so(row, given[row.id]):
                 refused.append(row.id)
-        elif target is not row.state:
+        elif target != row.state:  # text from the database, not a member
             groups[target, row.state == State.READY].append(row)
     for (target, late), group in groups.items():
         _move(tx, ctx, target, group, given, late=late)
