@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from order_relay.commands.reviews import show_reviews
 from order_relay.commands.screen import answers, print_json, print_line, print_table
 from order_relay.commands.setup import Setup
-from order_relay.commands.spreadsheet import write_csv
+from order_relay.commands.spreadsheet import save_csv, write_csv
 from order_relay.errors import WrongSetup
+
+if TYPE_CHECKING:
+    from order_relay.ledger import Ledger
+    from order_relay.pipeline.reviewing import Review
 
 _HELD = ("pipeline", "order_number", "source_id", "edition", "reason", "lineage", "changed_at")
 _DOUBT = (
@@ -33,11 +37,29 @@ Pipeline = Annotated[str | None, typer.Option(help="Only this pipeline.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 
 
-def held(pipeline: Pipeline = None, as_json: AsJson = False) -> None:
-    """List the orders that a person must decide about, with the reason."""
-    with Setup().ledger() as ledger:
+def held(
+    number: Annotated[
+        str | None, typer.Argument(help="Only this order number, with what was before and what came now.")
+    ] = None,
+    pipeline: Pipeline = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the orders that a person must decide about; with a number, the differences between its versions."""
+    setup = Setup()
+    with setup.ledger() as ledger:
         rows = _of(ledger.held(), pipeline)
+        if number is not None:
+            names = sorted({row["pipeline"] for row in rows if row["order_number"] == number})
+            show_reviews([_review(setup, ledger, name, number) for name in names], number, as_json=as_json)
+            return
     _print("held", _HELD, rows, as_json=as_json)
+
+
+def _review(setup: Setup, ledger: Ledger, pipeline: str, number: str) -> Review:
+    from order_relay.pipeline.reviewing import review_of  # noqa: PLC0415 - pulls in the engine
+
+    with setup.wiring(pipeline) as wiring:
+        return review_of(ledger, setup.store, wiring, number=number)
 
 
 def doubt(pipeline: Pipeline = None, as_json: AsJson = False) -> None:
@@ -59,12 +81,12 @@ def quarantine(  # noqa: PLR0917 - each is an option of the command line
 ) -> None:
     """List quarantined and rejected orders with every reason; exports them for a spreadsheet with --csv."""
     with Setup().ledger() as ledger:
-        rows = _of(ledger.quarantined(code, number or None, _moment(since)), pipeline)
+        rows = _of(ledger.quarantined(code, number or None, moment(since)), pipeline)
     if csv == "-":
         write_csv(answers(), _REFUSED, rows)
         return
     if csv is not None:
-        _save(Path(csv), rows)
+        save_csv(csv, _REFUSED, rows)
     _print("quarantined and rejected", _REFUSED, rows, as_json=as_json, count_by="code")
 
 
@@ -72,16 +94,7 @@ def _of(rows: Sequence[Mapping[str, Any]], pipeline: str | None) -> list[dict[st
     return [dict(row) for row in rows if pipeline in {None, row["pipeline"]}]
 
 
-def _save(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    try:
-        # The mark at the beginning tells spreadsheets that the text is UTF-8.
-        with path.open("w", encoding="utf-8-sig", newline="") as file:
-            write_csv(file, _REFUSED, rows)
-    except OSError as error:
-        raise WrongSetup(f"{path} can not be written: {error.strerror}") from None
-
-
-def _moment(text: str | None) -> datetime | None:
+def moment(text: str | None) -> datetime | None:
     """A time from the command line; without a zone it is UTC."""
     if text is None:
         return None

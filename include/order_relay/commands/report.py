@@ -10,18 +10,28 @@ import typer
 from order_relay.airflow_bindings.runs import run_slug
 from order_relay.commands.screen import found_a_problem, print_json, print_line, print_table
 from order_relay.commands.setup import Setup
+from order_relay.commands.undo import undo_list
 
 
-def report(
+def report(  # noqa: PLR0917 - each is an option of the command line
     pipeline: Annotated[str | None, typer.Option(help="Only this pipeline.")] = None,
     source: Annotated[str | None, typer.Option(help="Only pipelines of this source vendor, such as supercat.")] = None,
-    run: Annotated[str | None, typer.Option(help="Only what this run (Airflow's run id) moved; the books are checked whole.")] = None,
+    run: Annotated[
+        str | None, typer.Option(help="Only what this run (Airflow's run id) moved; the books are checked whole.")
+    ] = None,
     archive: Annotated[
         bool, typer.Option("--archive/--no-archive", help="Compare the archived batches with the ledger as well.")
     ] = True,
+    undo: Annotated[
+        bool, typer.Option("--undo", help="List the OMS ids that --run RUN imported, for taking them back by hand.")
+    ] = False,
+    csv: Annotated[str | None, typer.Option(help="With --undo: write CSV to this file; - for standard output.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
     """Count every order by its state and check that the books balance; exit code 1 where they do not."""
+    if undo or csv is not None:
+        undo_list(pipeline, run if undo else None, csv, as_json=as_json)
+        return
     facts = gather(Setup(), pipeline, source, run, archive=archive)
     if as_json:
         print_json(facts)

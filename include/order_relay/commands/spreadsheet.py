@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, TextIO
 
 from order_relay.commands.screen import clean
+from order_relay.errors import WrongSetup
 
 # A cell that starts with one of these is read as a formula by spreadsheets; a leading tab or carriage return is skipped
 # by some of them first. The full-width forms are taken for the plain ones by some input settings.
@@ -22,6 +24,16 @@ def guard(value: Any) -> str:
     dangerous = raw.lstrip(" \u00a0").startswith(_STARTS_A_FORMULA)
     text = clean(raw)
     return f"'{text}" if dangerous else text
+
+
+def save_csv(path: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write a CSV file. Raises ``WrongSetup`` where it can not be written."""
+    try:
+        # The mark at the beginning tells spreadsheets that the text is UTF-8.
+        with Path(path).open("w", encoding="utf-8-sig", newline="") as file:
+            write_csv(file, columns, rows)
+    except OSError as error:
+        raise WrongSetup(f"{path} can not be written: {error.strerror}") from None
 
 
 def write_csv(stream: TextIO, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> int:

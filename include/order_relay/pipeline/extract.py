@@ -25,6 +25,9 @@ from order_relay.pipeline.resting import careful_login
 
 log = logging.getLogger(__name__)
 
+TakeIn = Callable[[RunContext, BatchInfo, pd.DataFrame, str], dict[str, int]]
+"""What happens to a closed batch: as ``Ledger.receive``."""
+
 
 def extract(
     ctx: RunContext,
@@ -37,11 +40,13 @@ def extract(
     transform_fingerprint: str,
     connection_fingerprint: str,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    take_in: TakeIn | None = None,
 ) -> Manifest:
     """Read the source once, archive what it offers, and receive it in the ledger.
 
     The batch gets ``batch_id`` and a random ending, so that a second try (or a second worker with the same run) never
     writes over a batch that the ledger already points into; ``Manifest.batch_id`` is the whole of it.
+    ``take_in`` takes the place of ``ledger.receive``.
     Raises what ``Source.offers`` raises; then the open batch is removed and nothing was taken.
     """
     paths = IdentityPaths.from_mapping(source.format.mapping.get("identity", {}), f"{source.format.name}: identity")
@@ -59,7 +64,7 @@ def extract(
         _abandon(writer)
         raise
     batch = BatchInfo(unique_id, manifest.name, manifest.records, fetched_at, complete)
-    actions = ledger.receive(ctx, batch, offers.frame(), transform_fingerprint)
+    actions = (take_in or ledger.receive)(ctx, batch, offers.frame(), transform_fingerprint)
     log.info("batch %s: %d orders, card data cut in %d; %s", unique_id, manifest.records, offers.cuts, actions)
     return manifest
 

@@ -75,7 +75,7 @@ def _judge(
     passed: list[Work] = []
     again: list[tuple[Work, Any]] = []
     for work, document in slice_:
-        refusals = [*_problem(work), *source.check(document)]
+        refusals = [*problem_of(work), *source.check(document)]
         if refusals:
             refused.append((work, refusals))
         elif work.state == "quarantined":
@@ -92,6 +92,7 @@ def _judge(
     return refused, passed, clean
 
 
-def _problem(work: Work) -> Iterable[Refusal]:
+def problem_of(work: Work) -> Iterable[Refusal]:
+    """What was found while the order was read, as a refusal."""
     if work.problem:
         yield Refusal(work.problem, "", PROBLEMS.get(work.problem, work.problem.replace("_", " ")))

@@ -1,0 +1,134 @@
+"""``replay`` and ``discard``: quarantined and rejected orders, many at once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from order_relay.commands.decisions import AsJson, Pipeline, Reason, Who, person, said
+from order_relay.commands.queues import moment
+from order_relay.commands.screen import print_json, print_line, print_table
+from order_relay.commands.setup import Setup
+from order_relay.errors import WrongSetup
+from order_relay.orders.exchange import RunContext
+
+if TYPE_CHECKING:
+    from order_relay.ledger import Ledger
+
+_SHOWN = ("pipeline", "order_number", "source_id", "state", "code", "pointer", "message")
+
+Numbers = Annotated[list[str] | None, typer.Argument(help="Only these order numbers.")]
+Code = Annotated[str | None, typer.Option(help="Only orders with this reason code.")]
+Since = Annotated[str | None, typer.Option(help="Only since this time, ISO 8601, UTC where it names no zone.")]
+All = Annotated[bool, typer.Option("--all", help="All of them, where nothing else narrows the choice.")]
+Most = Annotated[int, typer.Option(min=1, max=100_000, help="Refuse to act on more orders than this.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; change nothing.")]
+
+Rows = dict[str, list[dict[str, Any]]]
+
+
+def replay(  # noqa: PLR0917 - each is an option of the command line
+    reason: Reason,
+    numbers: Numbers = None,
+    code: Code = None,
+    since: Since = None,
+    everything: All = False,
+    most: Most = 1_000,
+    dry_run: DryRun = False,
+    who: Who = None,
+    pipeline: Pipeline = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge quarantined and rejected orders again from the archive; those that pass go on with the next run.
+
+    The others stay as they are, and it is said why.
+    """
+    setup, name, why = Setup(), person(who), said(reason)
+    done, still = 0, []
+    with setup.ledger() as ledger:
+        chosen = _chosen(ledger, pipeline, numbers, code, since, everything=everything, most=most)
+        for of, rows in chosen.items():
+            clean, refused = _judged(setup, ledger, of, rows)
+            still += refused
+            done += len(clean) if dry_run else ledger.replay(RunContext(of, "", name), clean, why)
+    facts = {"chosen": _orders(chosen), "replayed": done, "dry_run": dry_run, "still": still}
+    if as_json:
+        print_json({**facts, "who": name, "reason": why})
+        return
+    if still:
+        print_table("refused again, and left as they are", _SHOWN, map(_cells, still))
+    verb = "would be judged again" if dry_run else "go on with the next run"
+    print_line(f"{_orders(chosen)} chosen, {done} {verb}, {len({row['id'] for row in still})} still refused")
+
+
+def discard(  # noqa: PLR0917 - each is an option of the command line
+    reason: Reason,
+    numbers: Numbers = None,
+    code: Code = None,
+    since: Since = None,
+    everything: All = False,
+    most: Most = 1_000,
+    dry_run: DryRun = False,
+    who: Who = None,
+    pipeline: Pipeline = None,
+    as_json: AsJson = False,
+) -> None:
+    """Decide that quarantined and rejected orders are never sent. Their numbers are acknowledged by the next run."""
+    name, why = person(who), said(reason)
+    done = 0
+    with Setup().ledger() as ledger:
+        chosen = _chosen(ledger, pipeline, numbers, code, since, everything=everything, most=most)
+        for of, rows in chosen.items():
+            ids = {row["id"] for row in rows}
+            done += len(ids) if dry_run else ledger.discard(RunContext(of, "", name), ids, why)
+    rows = [row for of in chosen.values() for row in of]
+    if as_json:
+        print_json({"chosen": _orders(chosen), "discarded": done, "dry_run": dry_run, "who": name, "reason": why,
+                    "orders": [{key: row.get(key) for key in ("id", *_SHOWN)} for row in rows]})  # fmt: skip
+        return
+    if dry_run and rows:
+        print_table("would be discarded", _SHOWN, map(_cells, rows))
+    print_line(f"{done} {'would be discarded' if dry_run else f'discarded by {name}'}")
+
+
+def _chosen(
+    ledger: Ledger, pipeline: str | None, numbers: Sequence[str] | None, code: str | None, since: str | None, *,
+    everything: bool, most: int,
+) -> Rows:  # fmt: skip
+    """The rows to act on (one for each reason), by pipeline. Raises ``WrongSetup`` for no choice and for too many."""
+    if not (numbers or code or since or everything):
+        raise WrongSetup("say which: order numbers, --code, --since, or --all")
+    rows: Rows = defaultdict(list)
+    for row in ledger.quarantined(code, numbers or None, moment(since)):
+        if pipeline in {None, row["pipeline"]}:
+            rows[row["pipeline"]].append(row)
+    if _orders(rows) > most:
+        raise WrongSetup(f"{_orders(rows)} orders are chosen, more than --most {most}; narrow the choice or raise it")
+    return dict(rows)
+
+
+def _cells(row: Mapping[str, Any]) -> list[Any]:
+    return [row.get(column) for column in _SHOWN]
+
+
+def _orders(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> int:
+    return len({row["id"] for of in rows.values() for row in of})
+
+
+def _judged(
+    setup: Setup, ledger: Ledger, pipeline: str, rows: Sequence[Mapping[str, Any]]
+) -> tuple[list[int], list[dict[str, Any]]]:
+    """The ids that pass now, and one row for each reason why others do not."""
+    from order_relay.pipeline.replaying import judge_again  # noqa: PLC0415 - pulls in the engine
+
+    with setup.wiring(pipeline) as wiring:
+        judged = judge_again(setup.store, wiring, ledger.works({row["id"] for row in rows}))
+    still = [
+        {"id": work.id, "pipeline": pipeline, "order_number": work.order_number, "source_id": work.source_id,
+         "state": work.state, "code": why.code, "pointer": why.pointer, "message": why.message}
+        for work, reasons in judged.still for why in reasons
+    ]  # fmt: skip
+    return [work.id for work in judged.clean], still

@@ -1,0 +1,110 @@
+"""``decide`` and ``settle``: what only a person can know. Who and why stand on the order's events."""
+
+from __future__ import annotations
+
+import getpass
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from order_relay.commands.screen import print_json, print_line
+from order_relay.commands.setup import Setup
+from order_relay.errors import WrongSetup
+
+Reason = Annotated[str, typer.Option(help="Why, for the record. No personal data.")]
+Who = Annotated[str | None, typer.Option(help="Who decides; the operating system's user where it is not given.")]
+Pipeline = Annotated[str | None, typer.Option(help="Only in this pipeline.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document.")]
+
+
+class Choice(StrEnum):
+    """What a held order can be."""
+
+    REPLACEMENT = "replacement"
+    SEPARATE = "separate"
+    DISCARD = "discard"
+
+
+_NEXT = {
+    Choice.REPLACEMENT: "the newest goes on with the next run, in the place of the others",
+    Choice.SEPARATE: "it goes on with the next run, as an order of its own",
+    Choice.DISCARD: "it is never sent; its number is acknowledged once nothing else is open under it",
+}
+
+
+def decide(  # noqa: PLR0917 - each is an option of the command line
+    number: Annotated[str, typer.Argument(help="The order number, exactly.")],
+    choice: Annotated[Choice, typer.Argument(help="replacement, separate or discard.")],
+    reason: Reason,
+    confirm_cancelled: Annotated[
+        bool, typer.Option("--confirm-cancelled", help="You made sure that the old order is cancelled at the OMS.")
+    ] = False,
+    shown: Annotated[
+        str | None,
+        typer.Option(help="The ids that 'held NUMBER' showed, with commas; refused where others are held by now."),
+    ] = None,
+    who: Who = None,
+    pipeline: Pipeline = None,
+    as_json: AsJson = False,
+) -> None:
+    """Decide what the held submissions of an order number are."""
+    name, why = person(who), said(reason)
+    with Setup().ledger() as ledger:
+        ids = ledger.decide(number, choice, why, name, _ids(shown), cancelled=confirm_cancelled, pipeline=pipeline)
+    if as_json:
+        print_json({"decided": ids, "number": number, "choice": choice, "who": name, "reason": why})
+    else:
+        print_line(f"{number}: {len(ids)} decided as {choice.value} by {name}; {_NEXT[choice]}")
+
+
+def settle(  # noqa: PLR0917 - each is an option of the command line
+    number: Annotated[str, typer.Argument(help="The order number, exactly.")],
+    reason: Reason,
+    stored: Annotated[str | None, typer.Option(help="It is stored at the OMS, under this id.")] = None,
+    absent: Annotated[
+        bool, typer.Option("--absent", help="It is not stored at the OMS: it may be sent again.")
+    ] = False,
+    who: Who = None,
+    pipeline: Pipeline = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what became of an order in doubt, after looking at the OMS."""
+    if (stored is not None) == absent:
+        raise WrongSetup("say either --stored OMS_ID or --absent")
+    name, why = person(who), said(reason)
+    with Setup().ledger() as ledger:
+        ids = ledger.settle_by_person(number, stored, why, name, pipeline=pipeline)
+    state = "ready" if absent else "imported"
+    if as_json:
+        print_json({"settled": ids, "number": number, "state": state, "oms_id": stored, "who": name, "reason": why})
+    else:
+        print_line(f"{number}: {state}, settled by {name}" + ("; the next run sends it again" if absent else ""))
+
+
+def person(who: str | None) -> str:
+    """Who acts: what was said, else the operating system's user."""
+    if who is None:
+        try:
+            who = getpass.getuser()
+        except (OSError, KeyError):  # a container's user without a name
+            who = ""
+    if not who.strip():
+        raise WrongSetup("say who you are: --who NAME")
+    return who.strip()[:100]
+
+
+def said(reason: str) -> str:
+    """The reason; raises ``WrongSetup`` for an empty one."""
+    if not reason.strip():
+        raise WrongSetup("--reason is empty; say why, for those who read this order's life later")
+    return reason.strip()
+
+
+def _ids(text: str | None) -> list[int] | None:
+    if text is None:
+        return None
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise WrongSetup("--shown is no list of ids; write it like 12,13") from None

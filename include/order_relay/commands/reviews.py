@@ -1,0 +1,88 @@
+"""A held order on the screen: its versions, and the differences line by line. No personal data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from order_relay.commands.screen import found_a_problem, print_json, print_line, print_table
+
+if TYPE_CHECKING:
+    from order_relay.orders.comparison import Comparison
+    from order_relay.pipeline.reviewing import Difference, Review, Version
+
+_VERSIONS = ("", "id", "order", "source id", "edition", "state", "first offered", "imported", "OMS id")
+
+
+def show_reviews(reviews: Sequence[Review], number: str, *, as_json: bool) -> None:
+    """Print the reviews of one order number (one for each pipeline that holds it); exit code 1 where there is none."""
+    if as_json:
+        print_json({"found": len(reviews), "reviews": [review.as_dict() for review in reviews]})
+    for review in () if as_json else reviews:
+        _show(review)
+    if not reviews:
+        if not as_json:
+            print_line("nothing is held under this order number")
+        raise found_a_problem()
+
+
+def _show(review: Review) -> None:
+    from order_relay.pipeline.reviewing import REASONS  # noqa: PLC0415 - pulls in the engine
+
+    print_line(f"order {review.number}  (held: {review.reason})", "bold")
+    print_line(REASONS.get(review.reason, ""))
+    print_table(review.pipeline, _VERSIONS, (_cells(version) for version in review.versions))
+    places = {version.id: version for version in review.versions}
+    for detail in review.details:
+        _show_difference(detail, places)
+    if review.imported:
+        print_line(f"at the OMS already: {', '.join(review.imported)}")
+    for other in review.other_numbers:
+        print_line(f"held as well, decided on its own: {other}")
+    confirm = " --confirm-cancelled (once the old order is cancelled there)" if review.needs_confirmation else ""
+    shown = ",".join(map(str, review.shown_ids))
+    print_line(f"decide {review.number} replacement|separate|discard --reason ... --shown {shown}")
+    if confirm:
+        print_line(f"replacement also needs{confirm}")
+
+
+def _cells(version: Version) -> tuple[object, ...]:
+    return (
+        "now" if version.shown else "", version.id, version.order_number, version.source_id, version.edition,
+        version.state, version.first_offered_at, version.imported_at, version.oms_id,
+    )
+
+
+def _show_difference(detail: Difference, places: dict[int, Version]) -> None:
+    title = f"submission {detail.now}" + (f" against {detail.before}" if detail.before in places else "")
+    if detail.comparison is None:
+        print_line(f"{title}: {detail.problem}")
+        return
+    print_table(title, ("what", "item", "field", "before", "now"), _rows(detail.comparison))
+    for remark in _remarks(detail.comparison):
+        print_line(remark)
+
+
+def _rows(told: Comparison) -> Iterable[tuple[str, ...]]:
+    for change in told.order:
+        yield ("order", "", change.what, change.before, change.now)
+    for line in told.lines:
+        for change in line.changes:
+            yield (f"line {line.kind}", line.item, change.what, change.before, change.now)
+        if line.hidden or not line.changes:
+            yield (f"line {line.kind}", line.item, ", ".join(line.hidden), "", "(not shown)" if line.hidden else "")
+
+
+def _remarks(told: Comparison) -> Iterable[str]:
+    from order_relay.orders.comparison import NOTHING_SEEN  # noqa: PLC0415 - pulls in pandas
+
+    if told.equal:
+        yield "both are equal"
+    if told.nothing_seen:
+        yield NOTHING_SEEN
+    if told.same_lines:
+        yield f"lines that are the same: {told.same_lines}"
+    if told.hidden:
+        yield f"also changed, not shown here: {', '.join(told.hidden)}"
+    if told.unreadable:
+        yield f"values of the new version that the mapping can not read: {told.unreadable}"

@@ -1,0 +1,57 @@
+"""Judging quarantined and rejected orders again, from the archive, after a mapping or a code table was mended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from order_relay.batches import BatchStore
+from order_relay.errors import Refusal
+from order_relay.ledger import Work
+from order_relay.orders.transforming import Transformer
+from order_relay.pipeline.archive import documents
+from order_relay.pipeline.validate import problem_of
+
+
+class Judging(Protocol):
+    """What judging uses of a pipeline's wiring."""
+
+    @property
+    def name(self) -> str:
+        """The pipeline's name."""
+
+    @property
+    def transformer(self) -> Transformer:
+        """Its source's format and the whole transformation."""
+
+
+@dataclass
+class Judged:
+    """``clean`` would pass our own checks now; ``still`` would not, with every reason."""
+
+    clean: list[Work] = field(default_factory=list)
+    still: list[tuple[Work, list[Refusal]]] = field(default_factory=list)
+
+
+def judge_again(store: BatchStore, wiring: Judging, works: Iterable[Work]) -> Judged:
+    """Judge archived orders by schema and whole transformation, without changing anything.
+
+    Raises ``BatchDamaged`` that names the object where the archive can not be read.
+    """
+    judged = Judged()
+    for slice_ in documents(store, wiring.name, works):
+        candidates: list[tuple[Work, Any]] = []
+        for work, document in slice_:
+            refusals = [*problem_of(work), *wiring.transformer.source.check(document)]
+            if refusals:
+                judged.still.append((work, refusals))
+            else:
+                candidates.append((work, document))
+        results = wiring.transformer.transform([document for _, document in candidates])
+        for (work, _), result in zip(candidates, results, strict=True):
+            if result.refusals or result.payload is None:
+                judged.still.append((work, result.refusals))
+            else:
+                judged.clean.append(work)
+    return judged
