@@ -23,9 +23,10 @@ class Case:
     """One pair.
 
     ``connect(url, **extra)``: the connections, ``extra`` into the destination's (``source_password``: the source's).
-    ``book()``: one order of each sort, with the state that it ends in. ``plain(n)``: n orders that are imported. ``newer(order)``, ``changed(order)``,
-    ``reused(order)``: a further version, other content under the same identity, another order on the same form.
-    ``key(order)``: the external id at the destination. ``source_side``, ``destination_side``: the sandbox's names.
+    ``book()``: one order of each sort, with the state that it ends in. ``plain(n)``: n orders that are imported.
+    ``newer(order)``, ``changed(order)``, ``reused(order)``: a further version, other content under the same identity,
+    another order on the same form. ``key(order)``: the external id at the destination. ``source_side``,
+    ``destination_side``: the sandbox's names.
     ``harsh``: switches of a destination that takes whatever it is sent, twice too: only we keep it from doubling.
     """
 

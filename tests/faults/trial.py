@@ -12,6 +12,7 @@ import os
 import tempfile
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -147,13 +148,19 @@ class World:
         return {
             "lost": [f"{i}: {states.get(i)}, not {state}" for i, state in expected.items()
                      if states.get(i) not in state.split(" or ") and i not in doubt],
-            "doubled": seen["doubled"],
+            "doubled": [*seen["doubled"], *_versions_twice(seen["offers"])],
             "in_doubt": doubt,
             "early": seen["acknowledged_early"],
             "breaches": [*self.law(engine), *_books(stored, engine, len(imported), len(doubt))],
             "unacknowledged": sorted({*self.unacknowledged(engine)} - {*engine.ids_in("held")}),
             "stored": sum(stored.values()),
         }
+
+
+def _versions_twice(offers: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Orders of which the destination has two versions."""
+    there = Counter(offer["uuid"] for offer in offers.values() if offer["imported"] and offer["uuid"])
+    return [f"versions of {lineage}" for lineage, number in there.items() if number > 1]
 
 
 def _books(stored: Mapping[str, int], engine: Engine, imported: int, doubt: int) -> list[str]:

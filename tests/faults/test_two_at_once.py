@@ -1,0 +1,26 @@
+"""Several processes on one ledger, on both kinds of database: none is sent twice, no lineage has two versions there."""
+
+from __future__ import annotations
+
+import pytest
+from fault_cases import Case
+from forks import Forks
+from two_trials import PAUSES
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_workers_at_once(case: Case, databases, forks: Forks, kind: str) -> None:  # type: ignore[no-untyped-def]
+    trials = [
+        {"case": case.name, "workers": workers, "lead_s": lead, "ledger_url": databases(kind)}
+        for workers, lead in ((2, 0.0), (2, 0.4), (3, 0.2))
+    ]
+    results = forks.run("two_trials:together", trials)
+    assert [(r["workers"], r["faults"]) for r in results if r["faults"]] == []
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_a_worker_that_wakes_up_late(case: Case, databases, forks: Forks, kind: str) -> None:  # type: ignore[no-untyped-def]
+    points = PAUSES[kind == "postgres" :: 2]  # make prove: all of them on both
+    trials = [{"case": case.name, "point": point, "ledger_url": databases(kind)} for point in points]
+    results = forks.run("two_trials:pause", trials)
+    assert [(r["point"], r["faults"]) for r in results if r["faults"] or not r["slept"]] == []
