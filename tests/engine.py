@@ -100,7 +100,7 @@ class Engine:
 
     def ids_in(self, state: str) -> list[str]:
         """Source ids with an edition in this state."""
-        from sqlalchemy import text  # noqa: PLC0415
+        from sqlalchemy import text
 
         with self.ledger.database.engine.connect() as conn:
             rows = conn.execute(text("SELECT source_id FROM submission WHERE state = :s"), {"s": state})

@@ -1,4 +1,4 @@
-"""The worker's whole process group is killed in the middle of load; the DAG runs again, and the vendors' books balance."""
+"""The worker's whole process group is killed in the middle of load; the DAG runs again, and nothing is missing."""
 
 from __future__ import annotations
 

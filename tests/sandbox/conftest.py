@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+
 from order_relay.sandbox import Sandbox, running
 
 BASIC = {"Authorization": aiohttp.encode_basic_auth("demo", "demo-password")}

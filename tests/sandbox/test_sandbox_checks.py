@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+
 from order_relay.sandbox.shopatron.checks import REQUIRED, problems
 from order_relay.sandbox.shopatron.switches import ShopatronSwitches
 

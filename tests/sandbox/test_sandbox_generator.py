@@ -9,6 +9,7 @@ from collections import Counter
 from decimal import Decimal
 
 import pytest
+
 from order_relay.sandbox.supercat import generator
 from order_relay.sandbox.supercat.generator import KINDS, orders
 

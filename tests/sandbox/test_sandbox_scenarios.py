@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from order_relay.sandbox import Scenario, shipped
 from order_relay.sandbox.faults import Rule, RuleBook
 

@@ -10,8 +10,9 @@ import sys
 import urllib.request
 from pathlib import Path
 
-import order_relay.sandbox
 import pytest
+
+import order_relay.sandbox
 from order_relay.sandbox import serve_in_thread
 from order_relay.sandbox.__main__ import main
 

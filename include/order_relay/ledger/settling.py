@@ -116,8 +116,9 @@ def _record(tx: Transaction, results: Sequence[Settled]) -> None:
     """Keep every answer on its attempt, also one that is refused."""
     tx.many(_RECORD, [
         {
-            "b_id": r.id, "b_number": r.attempt, "b_outcome": r.answer.outcome, "settled_at": tx.now, "outcome": r.answer.outcome,
-            "status": r.answer.status, "code": clean(r.answer.code, 100), "message": clean(r.answer.message, 1_000),
+            "b_id": r.id, "b_number": r.attempt, "b_outcome": r.answer.outcome, "settled_at": tx.now,
+            "outcome": r.answer.outcome, "status": r.answer.status, "code": clean(r.answer.code, 100),
+            "message": clean(r.answer.message, 1_000),
             "body": clean(r.answer.body, MAX_BODY), "oms_id": clean(r.answer.oms_id, 200) or None,
         }
         for r in results
