@@ -231,6 +231,8 @@ def test_the_promise_holds_whatever_happens(sqlite_template, clerk_class, size):
         machine(sqlite_template, clerk_class),
         settings=settings(
             max_examples=size, stateful_step_count=30, deadline=None,
-            suppress_health_check=list(HealthCheck), phases=[Phase.reuse, Phase.generate],  # histories are short, and shrinking takes minutes
+            suppress_health_check=list(HealthCheck),
+            # no shrinking: histories are short, and it takes minutes
+            phases=[Phase.reuse, Phase.generate],
         ),
     )
