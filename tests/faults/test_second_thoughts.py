@@ -18,6 +18,8 @@ from typer.testing import CliRunner
 from order_relay.batches import BatchStore
 from order_relay.commands import app as app_module
 from order_relay.commands.setup import Setup
+from order_relay.orders.exchange import RunContext
+from order_relay.pipeline import beginning
 from order_relay.sandbox import ThreadedSandbox, serve_in_thread
 
 Run = Callable[..., Any]
@@ -163,3 +165,36 @@ def test_the_undo_list_names_what_a_run_imported(
     assert command("report", "--run", "first", "--undo", "--csv", str(tmp_path / "undo.csv"))["imported"] == 3
     assert (tmp_path / "undo.csv").read_text("utf-8-sig").count("\n") == 4
     assert command("report", "--run", "third", "--undo", code=1)["imported"] == 0
+
+
+@pytest.mark.parametrize("name", ["ledger.backup", "ledger.jsonl.gz"])
+@pytest.mark.parametrize("store_knows", [True, False], ids=["", "the store's number is lost"])
+def test_a_restored_ledger_doubles_nothing_of_the_runs_in_between(
+    case: Case, engine: Engine, sandbox: ThreadedSandbox, command: Run, tmp_path: Path, name: str, store_knows: bool
+) -> None:
+    """In between: an order imported, one imported and not acknowledged, and a decision that was sent."""
+    one, _, three, four, five = case.plain(5)
+    engine.run("first")
+    sandbox.offer([case.changed(one)])
+    engine.run("second")
+    command("ledger", "backup", str(tmp_path / name))
+    command("decide", case.key(one), "separate", "--reason", "another order")
+    sandbox.offer([four])
+    engine.run("third")
+    sandbox.offer([five])
+    ctx = RunContext(case.pipeline, "fourth")
+    for chunk in engine.prepare(ctx, engine.extract(ctx)):
+        engine.load(ctx, chunk)
+    stored = keys(case, 5) | {f"{case.key(one)}/2"}
+    assert set(sandbox.report()["orders"]) == stored
+    engine.wiring.close()
+    if not store_knows:
+        engine.wiring.store.remove(beginning.sequence_name(case.pipeline))
+    command("ledger", "restore", str(tmp_path / name), code=2)
+    assert command("ledger", "restore", str(tmp_path / name), "--replace")["breaches"] == []
+    sandbox.offer([case.changed(one), four, three])  # the source was restored, too: all of this comes again
+    engine.run("fifth")
+    command("decide", case.key(one), "separate", "--reason", "another order")
+    engine.run("sixth")
+    audited(engine, sandbox, stored)
+    assert command("order", case.key(five))["submissions"][0]["attempts"] == []

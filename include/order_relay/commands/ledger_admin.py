@@ -1,12 +1,13 @@
-"""``ledger migrate``: bring the ledger's tables to the revision that this version of the package works with."""
+"""``ledger migrate|backup|restore``: the ledger itself."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from order_relay.commands.screen import print_json, print_line
+from order_relay.commands.screen import found_a_problem, print_fields, print_json, print_line
 from order_relay.commands.setup import Setup, without_password
 
 app = typer.Typer(help="The ledger itself.", no_args_is_help=True, rich_markup_mode=None)
@@ -31,3 +32,54 @@ def migrate(as_json: Annotated[bool, typer.Option("--json", help="One JSON docum
         print_json({"migrated": True, "ledger": where})
     else:
         print_line(f"the ledger is at the current revision: {where}")
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document.")]
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="A new file; a name in .jsonl.gz makes a dump for any database.")],
+    as_json: AsJson = False,
+) -> None:
+    """Write a backup of the ledger, while runs go on. It holds personal data, as the ledger does."""
+    from order_relay.ledger import backups  # noqa: PLC0415 - pulls in SQLAlchemy and Alembic
+
+    facts = backups.back_up(Setup().ledger_url, file)
+    if as_json:
+        print_json(facts)
+        return
+    print_line(f"the ledger is backed up to {facts['file']} ({facts['format']}, {facts['bytes']} bytes)")
+    print_fields(facts["rows"], indent=2)
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="What 'ledger backup' wrote.")],
+    replace: Annotated[bool, typer.Option("--replace", help="Remove what the ledger holds now.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bring a backup back into an empty ledger. Pause the DAGs first, and restore the newest backup there is.
+
+    What happened since the backup is not in it: with the next run each order that it does not show as imported is
+    looked up at the OMS before its first POST.
+    """
+    from order_relay import ledger as books  # noqa: PLC0415 - pulls in SQLAlchemy and Alembic
+    from order_relay.ledger import backups  # noqa: PLC0415
+
+    url = Setup().ledger_url
+    facts: dict[str, Any] = backups.restore(url, file, replace=replace)
+    opened = books.Ledger.open(url)
+    try:
+        facts["breaches"] = opened.law()
+    finally:
+        opened.close()
+    if as_json:
+        print_json(facts)
+    else:
+        print_line(f"restored from {facts['file']}; the next run looks orders up before it sends them")
+        print_fields(facts["rows"], indent=2)
+        for breach in facts["breaches"]:
+            print_line(f"BROKEN: {breach}", "bold red")
+    if facts["breaches"]:
+        raise found_a_problem()

@@ -1,0 +1,268 @@
+"""Backups of the ledger, and bringing one back.
+
+Two formats, told apart by their first bytes. A **SQLite file**, made by SQLite's online backup (readers and writers go
+on meanwhile; a SQLite ledger only). A **portable dump**, of either kind of database and for either: gzip, one JSON
+value a line, first a head with the revision, then the rows table by table from one snapshot, last a checksum.
+
+A backup holds what the ledger holds, personal data too: the file is readable by its owner only.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+import tempfile
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from order_relay.errors import WrongSetup
+from order_relay.ledger import running
+from order_relay.ledger.columns import UtcTime
+from order_relay.ledger.database import Database, Transaction
+from order_relay.ledger.migrating import check_revision, head, migrate
+from order_relay.ledger.tables import metadata, pipeline
+
+FORMAT = "order-relay-ledger"
+PORTABLE = ".jsonl.gz"
+_ROWS = 500
+_SQLITE, _GZIP = b"SQLite format 3\x00", b"\x1f\x8b"
+
+Rows = Iterable[tuple[str, Mapping[str, Any]]]
+
+
+def back_up(url: str, path: Path) -> dict[str, Any]:
+    """Write a backup of the ledger at ``url`` to a new file; facts about it.
+
+    A SQLite ledger becomes a SQLite file, or a portable dump where the name ends with ``.jsonl.gz``; a PostgreSQL one
+    becomes a portable dump. Raises ``WrongSetup`` where the file exists or can not be written.
+    """
+    if path.exists():
+        raise WrongSetup(f"{path} exists already; a backup is never written over another file")
+    with closing(Database(url)) as database:
+        check_revision(database)
+        portable = database.url.get_backend_name() != "sqlite" or path.name.endswith(PORTABLE)
+        try:
+            with _new_file(path) as place:
+                rows = _dump(database, place) if portable else _copy_sqlite(database, place)
+        except (OSError, sqlite3.Error) as error:
+            raise WrongSetup(f"{path} can not be written: {error}") from None
+    return {
+        "file": str(path), "format": "portable" if portable else "sqlite", "revision": head(),
+        "bytes": path.stat().st_size, "rows": rows,
+    }
+
+
+def restore(url: str, path: Path, *, replace: bool = False) -> dict[str, Any]:
+    """Bring a backup into the ledger at ``url``, in one transaction; facts about it.
+
+    The ledger is made where there is none; one that is not empty is refused unless ``replace`` says that its content
+    may go. Afterwards every pipeline starts as with a past: what is not imported is looked up before its first POST.
+    Raises ``WrongSetup`` where the file is no backup, is damaged, or is of a revision that can not be read.
+    """
+    with _opened(path) as rows:
+        migrate(url)
+        with closing(Database(url)) as database:
+            counts, pipelines = database.write(lambda tx: (_bring_back(tx, rows(), replace=replace), _distrust(tx)))
+    return {"file": str(path), "revision": head(), "rows": counts, "pipelines": pipelines}
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[Path]:
+    """A file that stands under its name only when it is whole and durable."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(handle)
+    place = Path(name)
+    try:
+        yield place
+        with place.open("rb") as written:
+            os.fsync(written.fileno())
+        place.rename(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    finally:
+        place.unlink(missing_ok=True)
+
+
+# SQLite's own
+
+
+def _copy_sqlite(database: Database, place: Path) -> dict[str, int]:
+    there = Path(database.url.database or "").resolve().as_uri()
+    with closing(sqlite3.connect(f"{there}?mode=ro", uri=True)) as source, closing(sqlite3.connect(place)) as target:
+        source.backup(target)
+        target.execute("PRAGMA journal_mode=DELETE")  # one file, without a write-ahead log beside it
+        (verdict,) = target.execute("PRAGMA integrity_check").fetchone()
+        if verdict != "ok":
+            raise WrongSetup("the copy of the ledger is damaged; check the ledger's disk")
+        return {
+            table.name: target.execute(f"SELECT COUNT(*) FROM {table.name}").fetchone()[0]  # noqa: S608 - our names
+            for table in metadata.sorted_tables
+        }
+
+
+@contextmanager
+def _sqlite_rows(path: Path) -> Iterator[Callable[[], Rows]]:
+    """The rows of a SQLite file, through a copy that is brought to our revision first."""
+    with tempfile.TemporaryDirectory(prefix="order-relay-restore-") as folder:
+        copy = Path(folder) / "ledger.sqlite"
+        shutil.copyfile(path, copy)
+        url = f"sqlite:///{copy}"
+        migrate(url)
+        with closing(Database(url)) as database, database.engine.connect() as conn:
+            yield lambda: _all_rows(Transaction(conn))
+
+
+# the portable dump
+
+
+def _dump(database: Database, place: Path) -> dict[str, int]:
+    digest, counts = hashlib.sha256(), Counter(dict.fromkeys(metadata.tables, 0))
+    with gzip.open(place, "wb", compresslevel=6) as out:
+
+        def write(value: Any) -> None:
+            line = json.dumps(value, separators=(",", ":"), default=datetime.isoformat).encode() + b"\n"
+            digest.update(line)
+            out.write(line)
+
+        def dump(tx: Transaction) -> None:
+            write({"format": FORMAT, "revision": head(), "made_at": tx.now})
+            for name, row in _all_rows(tx):
+                write([name, dict(row)])
+                counts[name] += 1
+
+        database.read(dump)
+        out.write(json.dumps({"sha256": digest.hexdigest(), "rows": counts}).encode() + b"\n")
+    return dict(counts)
+
+
+def _all_rows(tx: Transaction) -> Rows:
+    for table in metadata.sorted_tables:
+        found = tx.run(sa.select(table).order_by(*table.primary_key).execution_options(yield_per=_ROWS))
+        for row in found.mappings():
+            yield table.name, dict(row)
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """The lines of a dump, the last one (its checksum) checked and left out. Raises ``WrongSetup``."""
+    damaged = WrongSetup(f"{path.name} is damaged or cut short: its checksum does not fit")
+    digest, before = hashlib.sha256(), b""
+    try:
+        with gzip.open(path, "rb") as file:
+            for line in file:
+                if before:
+                    digest.update(before)
+                    yield before
+                before = line
+        if json.loads(before)["sha256"] != digest.hexdigest():
+            raise damaged
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError):
+        raise damaged from None
+
+
+@contextmanager
+def _portable_rows(path: Path) -> Iterator[Callable[[], Rows]]:
+    """The rows of a dump that was read to its end, and found whole, before the first of them is given."""
+    lines = _lines(path)
+    first = next(lines, b"null")
+    told = json.loads(first)
+    if not isinstance(told, dict) or told.get("format") != FORMAT:
+        raise WrongSetup(f"{path.name} is no backup of a ledger")
+    if told.get("revision") != head():
+        raise WrongSetup(
+            f"{path.name} is of revision {told.get('revision')}, this program reads {head()}: restore it with the "
+            "version of the program that wrote it, then update and migrate"
+        )
+    for _ in lines:
+        pass
+    yield lambda: map(_row, islice(_lines(path), 1, None))
+
+
+def _row(line: bytes) -> tuple[str, Mapping[str, Any]]:
+    name, values = json.loads(line)
+    times = {column.name for column in metadata.tables[name].columns if isinstance(column.type, UtcTime)}
+    return name, {
+        key: datetime.fromisoformat(value) if key in times and value is not None else value
+        for key, value in values.items()
+    }
+
+
+# into the ledger
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Callable[[], Rows]]:
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(_SQLITE))
+    except OSError as error:
+        raise WrongSetup(f"{path} can not be read: {error.strerror}") from None
+    if start == _SQLITE:
+        opener = _sqlite_rows
+    elif start.startswith(_GZIP):
+        opener = _portable_rows
+    else:
+        raise WrongSetup(f"{path.name} is no backup of a ledger")
+    with opener(path) as rows:
+        yield rows
+
+
+def _bring_back(tx: Transaction, rows: Rows, *, replace: bool) -> dict[str, int]:
+    if tx.run(sa.select(sa.exists(sa.select(pipeline)))).scalar() and not replace:
+        raise WrongSetup("the ledger is not empty; --replace removes what it holds and puts the backup in its place")
+    for table in reversed(metadata.sorted_tables):
+        tx.run(table.delete())
+    counts: Counter[str] = Counter(dict.fromkeys(metadata.tables, 0))
+    for name, portion in _portions(rows):
+        tx.many(metadata.tables[name].insert(), portion)
+        counts[name] += len(portion)
+    if tx.conn.dialect.name == "postgresql":
+        _advance_numbers(tx)
+    return dict(counts)
+
+
+def _portions(rows: Rows) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Rows of one table, a portion at a time."""
+    gathered: list[dict[str, Any]] = []
+    table = ""
+    for name, row in rows:
+        if gathered and (name != table or len(gathered) >= _ROWS):
+            yield table, gathered
+            gathered = []
+        table = name
+        gathered.append(dict(row))
+    if gathered:
+        yield table, gathered
+
+
+def _advance_numbers(tx: Transaction) -> None:
+    """PostgreSQL numbers rows by sequences, which inserted numbers do not move. They never go back."""
+    for table in metadata.sorted_tables:
+        key = table.primary_key.columns.values()[0]
+        if key.name != "id":
+            continue
+        sequence = sa.func.pg_get_serial_sequence(table.name, "id")
+        highest = sa.select(sa.func.coalesce(sa.func.max(key), 1)).scalar_subquery()
+        tx.run(sa.select(sa.func.setval(sequence, sa.func.greatest(highest, sa.func.nextval(sequence)))))
+
+
+def _distrust(tx: Transaction) -> list[str]:
+    """Each pipeline starts as with a past; their names."""
+    names = list(tx.run(sa.select(pipeline.c.name).order_by(pipeline.c.name)).scalars())
+    for name in names:
+        running.mark_unproven(tx, name)
+    return names
