@@ -184,7 +184,7 @@ class Ledger(PeopleDesk):
         return self._db.write(lambda tx: settling.settle(tx, ctx, results))
 
     def put_back(self, ctx: RunContext, ids: Iterable[int], why: str) -> int:
-        """Rejected for a wrong set-up: back to ``received``; how many."""
+        """Rejected for a wrong set-up, or ready with a damaged payload: back to ``received``; how many."""
         wanted = list(ids)
         return self._db.write(lambda tx: settling.put_back(tx, ctx, wanted, why))
 

@@ -154,8 +154,8 @@ def reason_of(answer: Answer) -> str:
 
 
 def put_back(tx: Transaction, ctx: RunContext, ids: Iterable[int], why: str) -> int:
-    """Back to ``received``: rejected ones, since the set-up was wrong and not they, and ready ones whose payload can not
-    be read and must be made anew. How many did."""
+    """Back to ``received``: rejected ones, since the set-up was wrong and not they, and ready ones whose payload is
+    damaged and must be made anew. How many did."""
     rows = [row for row in lock(tx, ids) if row.state in (State.REJECTED, State.READY)]
     move(tx, rows, State.RECEIVED, Cause(ctx, why))
     return len(rows)

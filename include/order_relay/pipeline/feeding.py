@@ -32,6 +32,9 @@ class Tally(Protocol):
     def left_out(self, why: str, number: int, *, retry: bool) -> None:
         """``number`` orders were not handed out; ``retry`` if a later try may send them."""
 
+    def damaged(self, ids: Sequence[int]) -> None:
+        """The payloads of these can not be used; they have to be made anew."""
+
 
 async def feed(
     ids: Sequence[int],
@@ -62,12 +65,12 @@ async def _group(
         payloads = await asyncio.to_thread(store.read_rows, name, rows)
     except (BatchDamaged, ValueError) as exc:
         log.error("payloads of %d orders can not be used: %s", len(group), exc)  # noqa: TRY400 - no trace needed
-        tally.left_out("damaged", len(group), retry=True)
+        tally.damaged([s.id for s in group])
         return []
     good = [(s, payloads[s.payload_row]) for s in group if _same(s, payloads[s.payload_row])]
     if len(good) < len(group):
         log.error("object %r holds other payloads than were judged", name)
-        tally.left_out("damaged", len(group) - len(good), retry=True)
+        tally.damaged([s.id for s in group if not _same(s, payloads[s.payload_row])])
     return good
 
 

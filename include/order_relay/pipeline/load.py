@@ -177,6 +177,9 @@ class _Load:
                 why = "the first answers of the run were all 400"
                 await committer.run(self._ledger.put_back, self._ctx, sender.put_back, why)
                 self._counts["put_back"] = len(sender.put_back)
+            if sender.to_remake:  # from the archive, by the next run
+                why = "the stored payload is damaged"
+                await committer.run(self._ledger.put_back, self._ctx, sender.to_remake, why)
         return sender
 
     async def _watch(self, sender: Sender) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from order_relay.errors import OrderRelayError
 from order_relay.ledger.values import Sendable, Settled
@@ -25,7 +25,8 @@ TIMES = 5
 
 
 class Sender:
-    """Sends what a feed hands out. After ``run``: ``error`` (why it stopped), ``unsent``, ``put_back``."""
+    """Sends what a feed hands out. After ``run``: ``error`` (why it stopped), ``unsent``, ``put_back``,
+    ``to_remake`` (ids whose payload is damaged)."""
 
     def __init__(
         self, session: OmsSession, committer: Committer, limits: SendingLimits, counts: Counter[str]
@@ -41,6 +42,7 @@ class Sender:
         self.stopping = False
         self.error: OrderRelayError | None = None
         self.unsent = 0
+        self.to_remake: list[int] = []
 
     @property
     def put_back(self) -> list[int]:
@@ -51,6 +53,11 @@ class Sender:
         """See ``feeding.Tally``."""
         self._counts[why] += number
         self.unsent += number if retry else 0
+
+    def damaged(self, ids: Sequence[int]) -> None:
+        """See ``feeding.Tally``."""
+        self.to_remake += ids
+        self.left_out("damaged", len(ids), retry=True)
 
     def stop(self, error: OrderRelayError | None = None) -> None:
         """Begin nothing new; what is claimed is sent and settled. The first error is kept."""
