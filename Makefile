@@ -8,7 +8,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPATH := $(CURDIR)/include
 export PYTHON
 
-.PHONY: help setup demo ui test lint types imports compose docs-check docs unit integration faults airflow bench prove clean
+.PHONY: help setup demo ui test lint types imports compose docs-check docs screenshots unit integration faults airflow bench prove clean
 
 help:
 	@echo "make setup   install everything into .venv (the others call it)"
@@ -18,6 +18,7 @@ help:
 	@echo "make bench   the benchmarks, as a table"
 	@echo "make prove   the long profile of the fault suite, as a table"
 	@echo "make docs    write docs/dags.md anew"
+	@echo "make screenshots   take the pictures in docs/images anew (needs playwright and Chromium)"
 
 setup:
 	@scripts/setup.sh

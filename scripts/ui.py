@@ -10,7 +10,9 @@ import socket
 import sys
 import time
 import urllib.error
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +41,32 @@ def main() -> int:
     # A first Ctrl-C or a TERM ends the wait and stops everything in order.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     home = fresh_home(".ui")
+    with interface(home, options.orders, options.seed, options.port) as ui:
+        _say(_welcome(ui, home, PIPELINES[options.source]))
+        return _watch(ui.started, home)
+
+
+@dataclass(frozen=True)
+class Interface:
+    """A running Airflow with simulated vendors: where they are, and how to log in as ``admin``."""
+
+    port: int
+    password: str
+    vendors: str
+    started: Sequence[tuple[str, Any]]
+
+    @property
+    def url(self) -> str:
+        """Where Airflow's pages are."""
+        return f"http://127.0.0.1:{self.port}"
+
+
+@contextmanager
+def interface(home: Path, orders: int, seed: int, port: int = 0) -> Iterator[Interface]:
+    """Start everything, yield it once it is healthy, and stop it. Raises ``Trouble``."""
     with ExitStack() as stack:
-        address = stack.enter_context(sandbox(home, options.orders, options.seed))
-        port = options.port or _free_port()
+        address = stack.enter_context(sandbox(home, orders, seed))
+        port = port or _free_port()
         password = secrets.token_urlsafe(9)
         env = environment(home, vendor_connections(address) | _interface(home, port, password))
         _say("Making Airflow's database ...")
@@ -53,8 +78,7 @@ def main() -> int:
             command = [sys.executable, "-m", "airflow", name]
             started.append((name, stack.enter_context(running(command, home / f"{name}.log", env))))
         _wait_until_healthy(port, started, home)
-        _say(_welcome(port, password, address, home, PIPELINES[options.source]))
-        return _watch(started, home)
+        yield Interface(port, password, address, started)
 
 
 def _options() -> argparse.Namespace:
@@ -101,7 +125,7 @@ def _interface(home: Path, port: int, password: str) -> dict[str, str]:
     }
 
 
-def _wait_until_healthy(port: int, started: list[tuple[str, Any]], home: Path) -> None:
+def _wait_until_healthy(port: int, started: Sequence[tuple[str, Any]], home: Path) -> None:
     """Until API server, scheduler and DAG processor say that they live."""
     until = time.monotonic() + PATIENCE_S
     while time.monotonic() < until:
@@ -117,29 +141,29 @@ def _wait_until_healthy(port: int, started: list[tuple[str, Any]], home: Path) -
     raise Trouble(f"Airflow did not become healthy within {PATIENCE_S} s; see the logs in {home}")
 
 
-def _check_alive(started: list[tuple[str, Any]], home: Path) -> None:
+def _check_alive(started: Sequence[tuple[str, Any]], home: Path) -> None:
     for name, process in started:
         if process.poll() is not None:
             raise Trouble(f"Airflow's {name} ended by itself; see {home / (name + '.log')}")
 
 
-def _welcome(port: int, password: str, address: str, home: Path, pipeline: str) -> str:
+def _welcome(ui: Interface, home: Path, pipeline: str) -> str:
     return f"""
 Airflow is ready.
 
-  look at     http://127.0.0.1:{port}/dags/{pipeline}
+  look at     {ui.url}/dags/{pipeline}
   login       admin
-  password    {password}
+  password    {ui.password}
 
   Press "Trigger" to run the DAG once; the switch beside its name starts the schedule.
-  The simulated vendors saw:   {address}/_audit
+  The simulated vendors saw:   {ui.vendors}/_audit
   Logs, ledger and batches:    {home.relative_to(ROOT)}/
 
 Ctrl-C stops everything.
 """
 
 
-def _watch(started: list[tuple[str, Any]], home: Path) -> int:
+def _watch(started: Sequence[tuple[str, Any]], home: Path) -> int:
     """Wait for Ctrl-C; end with an error where a part died by itself."""
     try:
         while True:

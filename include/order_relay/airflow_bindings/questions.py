@@ -2,8 +2,8 @@
 
 While it waits such a task is parked in Airflow's state ``awaiting_input`` and takes no worker slot. It wakes up every
 hour to see whether the question still stands, ends where it does not, and reminds people after the setting. It never
-answers itself. Params are untyped because Airflow's API checks no types here: an odd value would fail the task only
-after the person has gone; what was typed is read and judged by us, and an unusable answer is asked for again.
+answers itself. Airflow's API does not check what was typed: an odd value would fail the task only after the person has
+gone. So what was typed is judged here, and an unusable answer is asked for again.
 """
 
 from __future__ import annotations
@@ -66,6 +66,9 @@ class Question(HITLOperator):
         """Why an answer can not be used, or nothing."""
         if len(event.get("chosen_options") or ()) != 1:
             return "exactly one choice is needed"
+        typed = event.get("params_input") or {}
+        if set(typed) != set(self.form) or not all(isinstance(value, str | None) for value in typed.values()):
+            return "the form's fields are needed, as text"
         if "reason" in self.form and len(_typed(event, "reason")) < 3:
             return "a reason is needed"
         return ""
@@ -95,7 +98,10 @@ class Settle(Question):
 
     choices = (STORED, ABSENT)
     form: ClassVar[dict[str, Any]] = {
-        "oms_id": Param("", title="OMS id", description="Where it is stored: the order's id in the OMS."),
+        # Admits null, or the page would not let it stay empty.
+        "oms_id": Param(
+            None, type=["null", "string"], title="OMS id", description="Where it is stored: the order's id in the OMS."
+        ),
         "reason": _reason(),
     }
 

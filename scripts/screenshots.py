@@ -1,0 +1,185 @@
+"""`make screenshots`: the review as a person sees it in Airflow's pages, into docs/images.
+
+Starts what `make ui` starts, lets simulated orders be held, opens the pages in headless Chromium and takes pictures.
+Needs the Python package playwright (`pip install playwright`, not among our requirements) and a Chromium: the
+system's, or the one that the variable CHROMIUM names.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from local import ROOT, Trouble
+from ui import Interface, interface
+
+IMAGES = ROOT / "docs" / "images"
+PIPELINE, REVIEW = "supercat_to_shopatron", "order_review"
+PATIENCE_S = 180
+WIDTH = 1280
+
+
+def main() -> int:
+    """Take all pictures."""
+    browser_page = _playwright()
+    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    if not chromium:
+        raise Trouble("no Chromium found; name one in the variable CHROMIUM")
+    with (
+        tempfile.TemporaryDirectory(prefix="order-relay-pictures-") as folder,
+        interface(Path(folder), orders=0, seed=7) as ui,
+        browser_page() as playwright,
+    ):
+        airflow = Api(ui)
+        asked = held_orders(airflow, ui.vendors)
+        IMAGES.mkdir(parents=True, exist_ok=True)
+        take(playwright, chromium, airflow, ui, asked)
+    return 0
+
+
+def _playwright() -> Callable[[], Any]:
+    try:
+        from playwright.sync_api import sync_playwright  # noqa: PLC0415 - optional
+    except ImportError:
+        raise Trouble("the Python package playwright is missing: .venv/bin/pip install playwright") from None
+    made: Callable[[], Any] = sync_playwright
+    return made
+
+
+class Api:
+    """Airflow's REST API, as the login of the started interface."""
+
+    def __init__(self, ui: Interface) -> None:
+        self._url = ui.url
+        login = {"username": "admin", "password": ui.password}
+        self._token = ""
+        self._token = self.call("POST", "/auth/token", login)["access_token"]
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """One request; its JSON."""
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._token}"}
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self._url + path, data, headers, method=method)  # noqa: S310 - loopback
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+            return json.load(answer)
+
+    def run(self, dag: str) -> None:
+        """Trigger a DAG and wait for the end of the run."""
+        made = self.call("POST", f"/api/v2/dags/{dag}/dagRuns", {"logical_date": None})
+        path = f"/api/v2/dags/{dag}/dagRuns/{made['dag_run_id']}"
+        until(lambda: self.call("GET", path)["state"] in ("success", "failed"), f"the end of {dag}")
+
+
+def until(done: Callable[[], bool], what: str) -> None:
+    """Ask every second. A busy SQLite may refuse a question; it is asked again. Raises ``Trouble``."""
+    end = time.monotonic() + PATIENCE_S
+    while time.monotonic() < end:
+        try:
+            if done():
+                return
+        except (urllib.error.URLError, OSError):
+            pass
+        time.sleep(1)
+    raise Trouble(f"no sign of {what} within {PATIENCE_S} s")
+
+
+def held_orders(airflow: Api, vendors: str) -> list[dict[str, Any]]:
+    """Import orders, offer one of them again with other content and a used form, and have the reviews opened."""
+    from order_relay.sandbox.supercat.body import cents, text, total_up  # noqa: PLC0415 - slow to import
+    from order_relay.sandbox.supercat.generator import orders  # noqa: PLC0415
+
+    made = list(orders(400, seed=5))
+    plain = next(m.order for m in made if m.kind == "plain" and len(m.order["items"]) > 1)
+    reused = [m.order for m in made if m.kind.startswith("reused_form")][:2]
+    for dag in (PIPELINE, REVIEW):
+        until(lambda dag=dag: bool(airflow.call("GET", f"/api/v2/dags/{dag}")), dag)
+    offer(vendors, [plain, *reused])
+    airflow.call("PATCH", f"/api/v2/dags/{PIPELINE}", {"is_paused": False})
+    airflow.run(PIPELINE)
+    changed = copy.deepcopy(plain)
+    line = changed["items"][0]
+    line["quantity"] += 3
+    line["extended_price"] = text(cents(line["unit_price"]) * line["quantity"])
+    changed["ship_to"]["name"] = "Somebody Else"
+    offer(vendors, [total_up(changed, *(cents(plain[name]) for name in ("discount", "freight", "tax")))])
+    airflow.run(PIPELINE)
+    airflow.call("PATCH", f"/api/v2/dags/{REVIEW}", {"is_paused": False})
+    airflow.run(REVIEW)
+    number = str(plain["order_number"])
+    return sorted(questions(airflow, 2), key=lambda asked: number not in asked["subject"])
+
+
+def questions(airflow: Api, wanted: int, task: str = "review") -> list[dict[str, Any]]:
+    """What a task asks now, once there are so many of these questions."""
+    path = f"/api/v2/dags/{REVIEW}/dagRuns/~/hitlDetails?response_received=false"
+    found: list[dict[str, Any]] = []
+
+    def enough() -> bool:
+        details = airflow.call("GET", path)["hitl_details"]
+        found[:] = [asked for asked in details if asked["task_instance"]["task_id"] == task]
+        return len(found) >= wanted
+
+    until(enough, f"{wanted} questions of the task {task}")
+    return found
+
+
+def offer(vendors: str, orders: Iterable[dict[str, Any]]) -> None:
+    """Submit orders at the simulated source."""
+    body = json.dumps(list(orders)).encode()
+    with urllib.request.urlopen(f"{vendors}/_offer", data=body, timeout=60) as answer:  # noqa: S310 - loopback
+        answer.read()
+
+
+def take(playwright: Any, chromium: str, airflow: Api, ui: Interface, asked: list[dict[str, Any]]) -> None:
+    """The pictures: the list of what waits, two reviews, and the confirmation that a replacement needs."""
+    browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    page = browser.new_page(color_scheme="light")
+    page.goto(f"{ui.url}/auth/login")
+    page.fill("input[name=username]", "admin")
+    page.fill("input[name=password]", ui.password)
+    page.press("input[name=password]", "Enter")
+    page.wait_for_url(lambda url: "/login" not in url, timeout=60_000)
+    picture(page, f"{ui.url}/required_actions", asked[0]["subject"], "required-actions", 360)
+    picture(page, question(ui, asked[0]), "replacement", "review-changed-after-import", 1260)
+    picture(page, question(ui, asked[1]), "replacement", "review-used-form", 1380)
+    ti = asked[0]["task_instance"]
+    answer = {"chosen_options": ["replacement"], "params_input": {"reason": "the customer wants three more"}}
+    path = f"/api/v2/dags/{REVIEW}/dagRuns/{ti['dag_run_id']}/taskInstances/review/-1/hitlDetails"
+    airflow.call("PATCH", path, answer)
+    (confirm,) = questions(airflow, 1, "confirm")
+    picture(page, question(ui, confirm), "cancelled in the OMS", "review-confirmation", 640)
+    browser.close()
+
+
+def question(ui: Interface, asked: dict[str, Any]) -> str:
+    """The page of one question."""
+    ti = asked["task_instance"]
+    return f"{ui.url}/dags/{ti['dag_id']}/runs/{ti['dag_run_id']}/tasks/{ti['task_id']}/required_actions"
+
+
+def picture(page: Any, url: str, shows: str, name: str, height: int) -> None:
+    """One page, once it shows what it should; ``height`` in pixels."""
+    page.set_viewport_size({"width": WIDTH, "height": height})
+    page.goto(url)
+    page.get_by_text(shows).first.wait_for(timeout=60_000)
+    page.wait_for_timeout(1_500)
+    page.screenshot(path=str(IMAGES / f"{name}.png"))
+    sys.stdout.write(f"docs/images/{name}.png\n")
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except Trouble as trouble:
+        sys.stderr.write(f"{trouble}\n")
+        sys.exit(2)
