@@ -88,8 +88,10 @@ def _round(function: str, jobs: list[Params], at_once: int) -> list[Params]:
                 number = waiting.pop(0)
                 pid = os.fork()
                 if not pid:
-                    _child(function, jobs[number], folder / f"{number}.json", folder / f"{number}.log")
-                    os._exit(0)
+                    try:
+                        _child(function, jobs[number], folder / f"{number}.json", folder / f"{number}.log")
+                    finally:
+                        os._exit(0)
                 running[pid] = number
             pid, status = os.wait()
             if pid in running:

@@ -187,8 +187,11 @@ def start(work: Callable[[], Any]) -> int:
     try:
         work()
         code = 0
+    except SystemExit as exit_:
+        code = int(str(exit_.code or 0))
     except BaseException:
-        traceback.print_exc()
+        with suppress(OSError):  # it may not be able to write
+            traceback.print_exc()
     os._exit(code)
 
 
