@@ -76,7 +76,8 @@ def because(text: str) -> dict[str, str]:
 
 class TestHeld:
     @pytest.fixture(scope="class")
-    def world(self, make_world: Callable[..., Any]) -> Any:
+    @classmethod
+    def world(cls, make_world: Callable[..., Any]) -> Any:
         """A plain order that is offered again with other content, and a form that was used for a second order."""
         from order_relay.sandbox.supercat.body import cents, text, total_up
         from order_relay.sandbox.supercat.generator import orders as generate
@@ -98,7 +99,8 @@ class TestHeld:
         return world
 
     @pytest.fixture(scope="class")
-    def opened(self, world: Any) -> dict[str, Any]:
+    @classmethod
+    def opened(cls, world: Any) -> dict[str, Any]:
         """The reviews that the DAG opens, by order number."""
         run = world.run(DAG)
         assert run.state == "success"
