@@ -28,6 +28,7 @@ class Case:
     another order on the same form. ``key(order)``: the external id at the destination. ``source_side``,
     ``destination_side``: the sandbox's names.
     ``harsh``: switches of a destination that takes whatever it is sent, twice too: only we keep it from doubling.
+    ``envelopes``: wrong answers that the source can be made to give as a whole.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Case:
     source_id: Callable[[Order], str] = field(repr=False)
     key: Callable[[Order], str] = field(repr=False)
     harsh: Mapping[str, Any] = field(default_factory=dict)
+    envelopes: tuple[str, ...] = ()
 
     def at_source(self, **switches: Any) -> dict[str, Any]:
         """Switches of the source, as the sandbox takes them."""
@@ -136,6 +138,11 @@ CASES = [
         "supercat-shopatron", "supercat_to_shopatron", "supercat", "shopatron", _supercat_to_shopatron, _supercat_book,
         _supercat_plain, _supercat_newer, _supercat_changed, _supercat_reused, _supercat_id, _supercat_key,
         harsh={"duplicates": "accept"},
+        envelopes=(
+            "status_error", "status_failure", "data_object", "data_missing", "status_number", "not_json", "truncated",
+            "trailing_text", "nan", "huge_number", "duplicate_keys", "duplicate_envelope_keys", "deep", "latin1",
+            "drip", "cut", "cut_body", "hang", "empty", "html", "500", "302", "429", "404",
+        ),
     ),
 ]
 

@@ -1,0 +1,234 @@
+"""The long profile of the fault suite: every point, on every database, as a Markdown table. ``make prove``.
+
+``--only NAME`` (may be repeated) tries a part; ``--at-once N`` how many trials run together. Ends with 1 where an order
+was lost or doubled, or anything else of the promise was broken; what it was stands under the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+
+import crash_trials  # noqa: E402
+import hostile_trials  # noqa: E402
+import lost_trials  # noqa: E402
+import two_trials  # noqa: E402
+from databases import Cluster, postgres_bin  # noqa: E402
+from fault_cases import CASES, Case  # noqa: E402
+from forks import Forks  # noqa: E402
+
+from order_relay.ledger import migrate  # noqa: E402
+
+Trial = dict[str, Any]
+KINDS = ("sqlite", "postgres")
+DESTINATIONS: tuple[Trial, ...] = (
+    {"duplicates": "accept"}, {"duplicates": "reject"}, {"duplicates": "reject", "duplicate_http": 409},
+    {"duplicates": "return_existing"},
+)
+"""How the destination treats an order that it has already."""
+
+
+@dataclass
+class Row:
+    """One line of the table."""
+
+    fault: str
+    tried: int = 0
+    lost: int = 0
+    doubled: int = 0
+    in_doubt: int = 0
+    broken: list[str] = field(default_factory=list)
+
+    def add(self, result: Trial, what: str) -> None:
+        """Count one trial's verdict; ``tried`` is how many faults it held, one where it does not say."""
+        verdict = result["verdict"]
+        self.tried += result.get("tried", 1)
+        self.lost += len(verdict["lost"])
+        self.doubled += len(verdict["doubled"])
+        self.in_doubt += len(verdict["in_doubt"])
+        if result["faults"]:
+            self.broken.append(f"{self.fault}, {what}: {json.dumps(result['faults'])}")
+
+
+class Prover:
+    """Runs the trials; gives the rows one after another."""
+
+    def __init__(self, forks: Forks, cluster: Cluster, folder: Path) -> None:
+        self.forks, self.cluster, self.folder = forks, cluster, folder
+        self._number = 0
+        migrate(f"sqlite:///{folder}/template.sqlite")
+        cluster.admin("CREATE DATABASE ledger_template")
+        migrate(cluster.url("ledger_template"))
+
+    def ledger(self, kind: str) -> str:
+        """A fresh ledger."""
+        self._number += 1
+        if kind == "sqlite":
+            path = self.folder / f"ledger-{self._number}.sqlite"
+            shutil.copy(self.folder / "template.sqlite", path)
+            return f"sqlite:///{path}"
+        name = f"prove_{os.getpid()}_{self._number}"
+        self.cluster.admin(f"CREATE DATABASE {name} TEMPLATE ledger_template")
+        return self.cluster.url(name)
+
+    def row(self, fault: str, function: str, trials: list[Trial], what: Callable[[Trial], str]) -> Row:
+        """Run the trials of one line, a hundred databases at a time."""
+        row = Row(fault)
+        for at in range(0, len(trials), 100):
+            some = [{**t, "ledger_url": self.ledger(t["kind"])} if "kind" in t else t for t in trials[at : at + 100]]
+            for result in self.forks.run(function, some):
+                row.add(result, what(result))
+            self._clear(some)
+        return row
+
+    def _clear(self, trials: list[Trial]) -> None:
+        for url in (t.get("ledger_url", "") for t in trials):
+            if url.startswith("postgres"):
+                name = url.rpartition("/")[0].rpartition("/")[2] if "?" not in url else url.partition("@/")[2]
+                self.cluster.admin(f"DROP DATABASE {name.partition('?')[0]} WITH (FORCE)")
+
+    def crashes(self, case: Case) -> Iterator[Row]:
+        """Every crossing of every act, on both databases."""
+        acts = list(crash_trials.ACTS)
+        found = self.forks.run("crash_trials:discover", [{"case": case.name, "act": act} for act in acts])
+        for act, crossings in zip(acts, found, strict=True):
+            for kind in KINDS:
+                trials = [
+                    {"case": case.name, "act": act, "point": point, "number": number, "kind": kind}
+                    for point, number in crash_trials.every(crossings)
+                ]
+                yield self.row(
+                    f"SIGKILL at each crossing: {act}, {kind}", "crash_trials:crash", trials,
+                    lambda r: f"{r['point']} {r['number']}",
+                )
+
+    def lost_answers(self, case: Case) -> Iterator[Row]:
+        """Every search with every lost answer, at destinations that treat doubles in every way."""
+        for search in lost_trials.SEARCHES:
+            trials = [
+                {"case": case.name, "search": search, "effect": effect, "switches": switches}
+                for effect in lost_trials.EFFECTS for switches in DESTINATIONS
+            ]
+            yield self.row(
+                f"lost answers, search: {search}", "lost_trials:lose", trials,
+                lambda r: f"{r['effect']} {r['switches']}",
+            )
+
+    def two_at_once(self, case: Case) -> Iterator[Row]:
+        """Several workers at once, again and again; and each place of falling asleep."""
+        for kind in KINDS:
+            trials = [
+                {"case": case.name, "workers": 2 + number % 3, "lead_s": (number % 7) / 10, "kind": kind}
+                for number in range(30)
+            ]
+            yield self.row(f"workers at once, {kind}", "two_trials:together", trials, lambda r: f"{r['lead_s']}")
+            asleep = [{"case": case.name, "point": point, "kind": kind} for point in two_trials.PAUSES] * 3
+            yield self.row(
+                f"a worker sleeps through its lease, {kind}", "two_trials:pause", asleep, lambda r: r["point"]
+            )
+
+    def storage(self, case: Case) -> Iterator[Row]:
+        """Failing writes, full disks, locks, spoiled objects, and restarts of the database."""
+        name = case.name
+        found = self.forks.run("crash_trials:discover", [{"case": name, "act": "first run"}])[0]
+        points = [p for p in found if p.startswith(("before store", "before ledger"))]
+        yield self.row("writes fail from some point on", "storage_trials:failing",
+                       [{"case": name, "point": p} for p in points], lambda r: r["point"])
+        limits = [0, 500, *range(1_000, 500_000, 20_000)]
+        yield self.row("disk full", "storage_trials:full_disk", [{"case": name, "limit": n} for n in limits],
+                       lambda r: str(r["limit"]))
+        for kind in KINDS:
+            yield self.row(f"read-only ledger, {kind}", "storage_trials:read_only",
+                           [{"case": name, "kind": kind}], lambda r: r["kind"])
+            yield self.row(f"ledger locked, {kind}", "storage_trials:locked",
+                           [{"case": name, "kind": kind, "seconds": s} for s in (0.5, 1, 2, 3, 5)],
+                           lambda r: str(r["seconds"]))
+        yield self._restarts(case)
+
+    def _restarts(self, case: Case) -> Row:
+        row = Row("PostgreSQL restarted during load")
+        for number in range(5):
+            marker = self.folder / f"sent-{number}"
+            trial = {"case": case.name, "ledger_url": self.ledger("postgres"), "marker": str(marker)}
+            done = threading.Event()
+            threading.Thread(target=self._restart_after, args=(marker, done)).start()
+            for result in self.forks.run("storage_trials:restarted", [trial]):
+                row.add(result, str(number))
+            done.set()
+        return row
+
+    def _restart_after(self, marker: Path, done: threading.Event) -> None:
+        while not marker.exists() and not done.is_set():
+            time.sleep(0.02)
+        if marker.exists():
+            self.cluster.restart()
+
+    def hostile(self, case: Case) -> Iterator[Row]:
+        """Hostile orders and envelopes."""
+        trials = [{"case": case.name, "seed": seed, "number": 60} for seed in range(40)]
+        yield self.row("hostile orders", "hostile_trials:orders", trials, lambda r: f"seed {r['seed']}")
+        answers = [{"case": case.name, "answer": answer} for answer in hostile_trials.envelopes(case)]
+        yield self.row("hostile envelopes", "hostile_trials:envelope", answers, lambda r: r["answer"])
+
+
+PARTS: dict[str, Callable[[Prover, Case], Iterator[Row]]] = {
+    "crashes": Prover.crashes, "lost_answers": Prover.lost_answers, "two_at_once": Prover.two_at_once,
+    "storage": Prover.storage, "hostile": Prover.hostile,
+}
+
+
+def main() -> int:
+    """Print the table; 1 where the promise was broken."""
+    parser = argparse.ArgumentParser(description="The long profile of the fault suite.")
+    parser.add_argument("--only", action="append", choices=list(PARTS), help="a part; may be repeated")
+    parser.add_argument("--at-once", type=int, default=4, help="trials at a time (default: %(default)s)")
+    options = parser.parse_args()
+    programs = postgres_bin()
+    if programs is None:
+        sys.stderr.write("PostgreSQL's server programs (initdb, postgres) are needed\n")
+        return 2
+    began = time.monotonic()
+    cluster = Cluster(programs)
+    with tempfile.TemporaryDirectory(prefix="order-relay-prove-") as place, Forks(options.at_once) as forks:
+        try:
+            cluster.start()
+            rows = _rows(Prover(forks, cluster, Path(place)), options.only or list(PARTS))
+        finally:
+            cluster.stop()
+    broken = [words for row in rows for words in row.broken]
+    _say(f"\n{sum(row.tried for row in rows)} faults in {(time.monotonic() - began) / 60:.0f} minutes")
+    for words in broken:
+        _say(f"- {words[:600]}")
+    return 1 if broken or any(row.lost or row.doubled for row in rows) else 0
+
+
+def _rows(prover: Prover, parts: list[str]) -> list[Row]:
+    _say("| fault | times tried | lost | doubled | left in doubt |\n|---|---:|---:|---:|---:|")
+    rows = []
+    for case in CASES:
+        for part in parts:
+            for row in PARTS[part](prover, case):
+                _say(f"| {row.fault} | {row.tried} | {row.lost} | {row.doubled} | {row.in_doubt} |")
+                rows.append(row)
+    return rows
+
+
+def _say(words: str) -> None:
+    sys.stdout.write(words + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
