@@ -162,11 +162,16 @@ class Prover:
         for number in range(5):
             marker = self.folder / f"sent-{number}"
             trial = {"case": case.name, "ledger_url": self.ledger("postgres"), "marker": str(marker)}
+            self.cluster.admin("CHECKPOINT")  # so that the restart takes moments
             done = threading.Event()
-            threading.Thread(target=self._restart_after, args=(marker, done)).start()
-            for result in self.forks.run("storage_trials:restarted", [trial]):
-                row.add(result, str(number))
-            done.set()
+            thread = threading.Thread(target=self._restart_after, args=(marker, done))
+            thread.start()
+            try:
+                for result in self.forks.run("storage_trials:restarted", [trial]):
+                    row.add(result, str(number))
+            finally:
+                done.set()
+                thread.join()
         return row
 
     def _restart_after(self, marker: Path, done: threading.Event) -> None:

@@ -181,11 +181,20 @@ def restarted(params: dict[str, Any]) -> dict[str, Any]:
             _wait(lambda: bool(sandbox.report()["imported"]))
             Path(params["marker"]).touch()
             code = finish(pid)
+            _wait(lambda: _reachable(here))
             expected = dict.fromkeys(map(here.case.source_id, plain), "imported")
             return _after(here, sandbox, expected, params, code)
 
 
-def _wait(done: Callable[[], bool], seconds: float = 40.0) -> None:
+def _reachable(here: World) -> bool:
+    try:
+        here.engine().ledger.close()
+    except OrderRelayError:
+        return False
+    return True
+
+
+def _wait(done: Callable[[], bool], seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < end, "waited in vain"
