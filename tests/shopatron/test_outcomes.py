@@ -12,8 +12,8 @@ from order_relay.vendors.shopatron.outcomes import (
     names_existing,
     oms_code,
     order_id,
-    retry_after_s,
 )
+from order_relay.web.retry_after import retry_after_s
 
 GOOD = b'{"orderID": 4711, "externalOrderID": "N-1"}'
 

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from order_relay.errors import BadAnswer
 from order_relay.vendors.supercat import framing
-from order_relay.vendors.supercat.envelope import excerpt, read_envelope, read_single
-from order_relay.vendors.supercat.strict_json import LONE_SURROGATE, NUMBER_UNUSABLE, read_object
+from order_relay.vendors.supercat.envelope import read_envelope, read_single
+from order_relay.web.bodies import excerpt
+from order_relay.web.strict_json import LONE_SURROGATE, NUMBER_UNUSABLE, read_object
 
 LIMIT = 1 << 20
 

@@ -30,9 +30,9 @@ from order_relay.vendors.shopatron.outcomes import (
     KEPT_BYTES,
     classify,
     is_throttle,
-    retry_after_s,
 )
 from order_relay.vendors.shopatron.token import TokenStore, bounded
+from order_relay.web.retry_after import retry_after_s
 
 if TYPE_CHECKING:
     from order_relay.orders.judging import VendorFormat

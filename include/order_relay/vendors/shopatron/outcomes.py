@@ -10,19 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
 
 from order_relay.orders.exchange import Answer, Outcome
+from order_relay.web.retry_after import retry_after_s
 
 KEPT_BYTES = 16_384
 """So much of an answer's body goes into the archive."""
-
-MAX_WAIT_S = 86_400.0
-"""A longer ``Retry-After`` than a day is read as a day (a daily quota is the longest limit known of such gateways)."""
 
 IMPORTED_STATUSES = frozenset({200, 201})
 REFUSED_STATUSES = frozenset({400, 422})
@@ -99,23 +95,6 @@ def is_throttle(status: int, headers: Mapping[str, str]) -> bool:
     if status != 403:
         return False
     return bool(_THROTTLE_CODE.search(headers.get("X-Mashery-Error-Code", ""))) or "Retry-After" in headers
-
-
-def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """Seconds of a ``Retry-After`` header (a number or an HTTP date); ``None`` where absent or unreadable."""
-    text = headers.get("Retry-After", "").strip()
-    if not text:
-        return None
-    if re.fullmatch(r"\d{1,9}(\.\d{1,6})?", text):
-        return min(float(text), MAX_WAIT_S)
-    try:
-        until = parsedate_to_datetime(text)
-    except (TypeError, ValueError):
-        return None
-    if until.tzinfo is None:
-        until = until.replace(tzinfo=UTC)
-    seconds = (until - (now or datetime.now(UTC))).total_seconds()
-    return min(max(seconds, 0.0), MAX_WAIT_S)
 
 
 def read_success(body: bytes) -> Reading:

@@ -10,22 +10,17 @@ import asyncio
 import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import aiohttp
-import msgspec
 
 from order_relay.crossings import crossing
-from order_relay.errors import RetryLater, Throttled, WrongSetup
-from order_relay.vendors.shopatron.outcomes import is_throttle, retry_after_s
+from order_relay.errors import RetryLater, Throttled
+from order_relay.vendors.shopatron.outcomes import is_throttle
+from order_relay.web import token_answer
+from order_relay.web.retry_after import retry_after_s
 
 DEFAULT_LIFETIME_S = 3600.0
 """Assumed where the answer states no lifetime ("normally one hour")."""
-
-MARGIN_S = 60.0
-"""A token is renewed so long before its end, or after nine tenths of a short life."""
-
-_MAX_ANSWER = 65_536
 
 
 class TokenStore:
@@ -70,7 +65,7 @@ class TokenStore:
             asked_at = self._clock()
             token, lifetime = await self._fetch()
             self._token = token
-            self._renew_at = asked_at + max(lifetime - MARGIN_S, lifetime * 0.9)
+            self._renew_at = asked_at + token_answer.renewed_after(lifetime)
             return token
 
     async def _fetch(self) -> tuple[str, float]:
@@ -79,7 +74,7 @@ class TokenStore:
             async with crossing("destination token"), self._http.post(
                 self._url, data=form, headers=self._headers, allow_redirects=False
             ) as response:
-                return read_token(response.status, response.headers, await bounded(response, _MAX_ANSWER))
+                return read_token(response.status, response.headers, await bounded(response, token_answer.MAX_ANSWER))
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
             raise RetryLater(f"the token address could not be reached ({type(exc).__name__})") from exc
 
@@ -91,27 +86,8 @@ def read_token(status: int, headers: Mapping[str, str], body: bytes) -> tuple[st
     """
     if is_throttle(status, headers):
         raise Throttled("the token address asked to slow down", retry_after_s(headers))
-    if status >= 500 or status == 408:
-        raise RetryLater(f"the token address answered HTTP {status}")
-    if status not in (200, 201):
-        raise WrongSetup(f"the token address answered HTTP {status}: check token_url, API key and client secret")
-    try:
-        document: Any = msgspec.json.decode(body)
-    except (ValueError, RecursionError):
-        raise RetryLater("the token address answered with something that is not JSON") from None
-    token = document.get("access_token") if isinstance(document, dict) else None
-    if not isinstance(token, str) or not token or not token.isascii() or not token.isprintable():
-        raise RetryLater("the token address answered without a usable access_token")
-    return token, _lifetime(document.get("expires_in"))
-
-
-def _lifetime(stated: object) -> float:
-    """``expires_in`` as a number or as its digits; the documented hour where it is neither."""
-    if isinstance(stated, str) and stated.isascii() and stated.isdigit():
-        stated = int(stated[:9])
-    if isinstance(stated, bool) or not isinstance(stated, int | float) or not 0 < stated < 1e9:
-        return DEFAULT_LIFETIME_S
-    return float(stated)
+    check = "token_url, API key and client secret"
+    return token_answer.read_token(status, body, lifetime_s=DEFAULT_LIFETIME_S, check=check)
 
 
 async def bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:

@@ -14,9 +14,10 @@ from order_relay.orders.exchange import Acknowledgement, OfferedOrder, Selection
 from order_relay.orders.json_text import encode
 from order_relay.orders.judging import VendorFormat
 from order_relay.vendors.supercat.connection import SuperCatSettings
-from order_relay.vendors.supercat.envelope import excerpt, read_envelope, read_single
-from order_relay.vendors.supercat.strict_json import read_object
-from order_relay.vendors.supercat.wire import body_of, get, open_client, post
+from order_relay.vendors.supercat.envelope import read_envelope, read_single
+from order_relay.vendors.supercat.wire import get, post
+from order_relay.web.bodies import excerpt
+from order_relay.web.strict_json import read_object
 
 _ORDER_ID = re.compile(r"[0-9]{1,20}", re.ASCII)
 
@@ -34,7 +35,7 @@ class SuperCat:
     @cached_property
     def _client(self) -> httpx.Client:
         # One for all requests: its trusted certificates take as long to load as many orders take to acknowledge.
-        return open_client(self._settings)
+        return self._settings.peer.open_client(httpx.BasicAuth(self._settings.login, self._settings.password))
 
     def close(self) -> None:
         """Close the connections. A later request opens new ones."""
@@ -54,7 +55,7 @@ class SuperCat:
             return
         settings = self._settings
         with get(settings, self._client, settings.orders_url) as response:
-            chunks = body_of(settings, response, settings.size_limit_bytes)
+            chunks = settings.peer.body(response, settings.size_limit_bytes)
             yield from read_envelope(chunks, max_order=settings.order_limit_bytes, hide=self._hide)
 
     def acknowledge(self, order_numbers: Sequence[str]) -> dict[str, Acknowledgement]:
@@ -77,7 +78,7 @@ class SuperCat:
     def _one(self, url: str) -> OfferedOrder:
         settings = self._settings
         with get(settings, self._client, url) as response:
-            chunks = body_of(settings, response, settings.size_limit_bytes)
+            chunks = settings.peer.body(response, settings.size_limit_bytes)
             return read_single(chunks, max_order=settings.order_limit_bytes, hide=self._hide)
 
     @staticmethod

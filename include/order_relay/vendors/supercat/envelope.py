@@ -11,10 +11,10 @@ from typing import Any
 from order_relay.errors import BadAnswer
 from order_relay.orders.exchange import OfferedOrder
 from order_relay.vendors.supercat.framing import Framer
-from order_relay.vendors.supercat.strict_json import kind, read_object, read_order
+from order_relay.web.bodies import checked_start, excerpt, read_whole
+from order_relay.web.strict_json import kind, read_object, read_order
 
 MEMBERS = ("status", "error", "data")
-_BOMS = (b"\xff\xfe", b"\xfe\xff", b"{\x00", b"\x00{")
 
 
 def read_envelope(chunks: Iterable[bytes], *, max_order: int, hide: tuple[str, ...] = ()) -> Iterator[OfferedOrder]:
@@ -23,7 +23,7 @@ def read_envelope(chunks: Iterable[bytes], *, max_order: int, hide: tuple[str, .
     ``max_order`` bounds one order (characters). ``hide`` are texts that no message may show. Raises ``BadAnswer``.
     """
     framer = Framer(max_order)
-    for chunk in _checked_start(chunks):
+    for chunk in checked_start(chunks):
         yield from framer.feed(chunk)
     yield from framer.feed(b"", last=True)
     data = check_members(read_object(framer.skeleton, "the answer"), hide)
@@ -47,18 +47,6 @@ def read_single(chunks: Iterable[bytes], *, max_order: int, hide: tuple[str, ...
     return OfferedOrder(data, order.problem)
 
 
-def read_whole(chunks: Iterable[bytes], limit: int) -> bytes:
-    """A whole small answer. Raises ``BadAnswer`` where it is larger than ``limit`` bytes or no JSON object."""
-    parts: list[bytes] = []
-    size = 0
-    for chunk in _checked_start(chunks):
-        size += len(chunk)
-        if size > limit:
-            raise BadAnswer(f"the answer is larger than {limit} bytes")
-        parts.append(chunk)
-    return b"".join(parts)
-
-
 def check_members(frame: Any, hide: tuple[str, ...] = ()) -> Any:
     """``data`` of an envelope that is well-formed and reports success. Raises ``BadAnswer``."""
     if not isinstance(frame, dict):
@@ -77,45 +65,3 @@ def check_members(frame: Any, hide: tuple[str, ...] = ()) -> Any:
     if frame["error"] not in (None, ""):
         raise BadAnswer("the answer contradicts itself: status 'success', and yet an error")
     return frame["data"]
-
-
-def excerpt(message: Any, hide: tuple[str, ...] = (), limit: int = 200) -> str:
-    """A vendor's message, bounded and on one line, without control characters and without what must be hidden."""
-    if not isinstance(message, str):
-        return ""
-    for secret in filter(None, hide):
-        message = message.replace(secret, "***")
-    text = " ".join("".join(char if char.isprintable() else " " for char in message[: limit * 4]).split())
-    return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-def _checked_start(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The chunks, as soon as the first bytes show that they can be a JSON object in UTF-8."""
-    head = b""
-    started = False
-    for chunk in chunks:
-        if started:
-            yield chunk
-            continue
-        head += chunk
-        text = head.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n")
-        if len(text) < 2 and len(head) < 65536:
-            continue
-        _check_head(text)
-        started = True
-        yield text
-    if not started:
-        text = head.strip(b" \t\r\n")
-        if not text:
-            raise BadAnswer("the answer is empty")
-        _check_head(text)
-        yield text
-
-
-def _check_head(text: bytes) -> None:
-    if text[:2] in _BOMS:
-        raise BadAnswer("the answer is not UTF-8 (it looks like UTF-16 or UTF-32)")
-    if text[:1] == b"<":
-        raise BadAnswer("the answer is HTML or XML, not JSON; is the address right, and is no proxy in between?")
-    if text[:1] != b"{":
-        raise BadAnswer("the answer is not a JSON object")

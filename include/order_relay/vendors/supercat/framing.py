@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from order_relay.errors import BadAnswer
 from order_relay.orders.exchange import OfferedOrder
-from order_relay.vendors.supercat.strict_json import MAX_DEPTH, cut_off, next_order, too_deep
+from order_relay.web.strict_json import MAX_DEPTH, cut_off, next_order, too_deep
 
 MAX_SKELETON = 16 << 20
 PLACEHOLDER = " 0 "
