@@ -6,6 +6,7 @@ It is the judge of the package's promise (each order once, nothing acknowledged 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,7 +43,9 @@ class Audit:
         self.offers: list[Offer] = []
         self._lineages: dict[tuple[str, str], list[Offer]] = defaultdict(list)
         self.imports: dict[str, ImportRecord] = {}
-        self.early: list[str] = []
+        self.early: list[Offer] = []
+        self._forbidden: dict[str, str] = {}
+        self.forbidden_imports: dict[str, str] = {}
         self.requests: dict[str, Counter[str]] = defaultdict(Counter)
         self.login_failures: Counter[str] = Counter()
         self.in_flight: Counter[str] = Counter()
@@ -64,11 +67,17 @@ class Audit:
         record = self.imports.setdefault(external_id, ImportRecord())
         record.order_ids.append(order_id)
         record.totals.append(total)
+        if self._forbidden.get(external_id):
+            self.forbidden_imports[external_id] = self._forbidden[external_id]
+
+    def forbid(self, external_id: str, why: str) -> None:
+        """From now on this order may not be imported, and ``why``; an empty text means that it may."""
+        self._forbidden[external_id] = why
 
     def acknowledge(self, offer: Offer) -> None:
         """The source was told that this order was received; early unless it or a newer version is at the OMS."""
         if not offer.acknowledged and not self._settled(offer):
-            self.early.append(offer.number)
+            self.early.append(offer)
         offer.acknowledged = True
 
     def _settled(self, offer: Offer) -> bool:
@@ -99,11 +108,9 @@ class Audit:
         """Everything as plain JSON values; amounts in cents (a text where an amount has fractions of a cent)."""
         stored = {key: record for key, record in self.imports.items() if record.order_ids}
         return {
-            "offered": len({(o.source, o.source_id or f"?{n}") for n, o in enumerate(self.offers)}),
-            "imported": len(stored),
-            "doubled": sorted(key for key, record in stored.items() if len(record.order_ids) > 1),
-            "acknowledged": sorted(o.number for o in self.offers if o.acknowledged),
-            "acknowledged_early": sorted(self.early),
+            **_counts(self.offers, self.early, stored),
+            "imported_forbidden": dict(self.forbidden_imports),
+            "sources": self._by_source(stored),
             "orders": {key: _order(record) for key, record in stored.items()},
             "posts": {key: record.posts for key, record in self.imports.items()},
             "offers": self._offers(),
@@ -112,6 +119,16 @@ class Audit:
             "in_flight_max_by_route": {route: n for route, n in self.in_flight_max.items() if route},
             "login_failures": dict(self.login_failures),
         }
+
+    def _by_source(self, stored: Mapping[str, ImportRecord]) -> dict[str, dict[str, Any]]:
+        """The same counts for each source alone, of the imports that it is waiting for."""
+        counts = {}
+        for source in sorted({offer.source for offer in self.offers}):
+            offers = [offer for offer in self.offers if offer.source == source]
+            known = {offer.external_id for offer in offers}
+            awaited = {key: record for key, record in stored.items() if key in known}
+            counts[source] = _counts(offers, [offer for offer in self.early if offer.source == source], awaited)
+        return counts
 
     def _offers(self) -> dict[str, dict[str, Any]]:
         """By order number; a second order under one number appears as ``number#2``, one without a number as ``?n``."""
@@ -126,6 +143,18 @@ class Audit:
                 "kind": offer.kind, "acknowledged": offer.acknowledged, "imported": self._at_oms(offer),
             }
         return table
+
+
+def _counts(
+    offers: Sequence[Offer], early: Sequence[Offer], stored: Mapping[str, ImportRecord]
+) -> dict[str, Any]:
+    return {
+        "offered": len({(o.source, o.source_id or f"?{n}") for n, o in enumerate(offers)}),
+        "imported": len(stored),
+        "doubled": sorted(key for key, record in stored.items() if len(record.order_ids) > 1),
+        "acknowledged": sorted(offer.number for offer in offers if offer.acknowledged),
+        "acknowledged_early": sorted(offer.number for offer in early),
+    }
 
 
 def _order(record: ImportRecord) -> dict[str, Any]:

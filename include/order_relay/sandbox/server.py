@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
 
 from order_relay.sandbox.audit import Audit
+from order_relay.sandbox.cloudsuite import control as cloudsuite_control
+from order_relay.sandbox.cloudsuite import errors as cloudsuite_errors
+from order_relay.sandbox.cloudsuite.vendor import CloudSuiteVendor
 from order_relay.sandbox.keys import OUTCOME, VENDORS
 from order_relay.sandbox.scenario import Scenario
 from order_relay.sandbox.shopatron.vendor import ShopatronVendor
-from order_relay.sandbox.supercat import generator
 from order_relay.sandbox.supercat.store import split_array
 from order_relay.sandbox.supercat.vendor import SuperCatVendor
 
 MAX_BODY = 256 * 2**20
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+SOURCES = ("supercat", "cloudsuite")
+"""Where orders can stand."""
+
 RawOrder = Mapping[str, Any] | bytes
 
 
@@ -26,12 +31,18 @@ class Sandbox:
     """The vendors, their common audit, and what can be done to them while they run.
 
     ``orders``: a number of orders to generate, or the orders themselves (objects, or exact JSON texts as bytes).
+    ``sources``: where they stand; orders given as such stand at the first.
     ``url`` is set once the server listens. Not thread-safe: use ``serve_in_thread`` from synchronous code.
     """
 
     def __init__(
-        self, scenario: Scenario | Mapping[str, Any] | None = None, orders: int | Iterable[RawOrder] = 0, seed: int = 0
+        self,
+        scenario: Scenario | Mapping[str, Any] | None = None,
+        orders: int | Iterable[RawOrder] = 0,
+        seed: int = 0,
+        sources: Sequence[str] = SOURCES[:1],
     ) -> None:
+        self._sources = tuple(_known_source(source) for source in sources)
         self.url = ""
         self._start_scenario = scenario if isinstance(scenario, Scenario) else Scenario.of(scenario or {})
         self._start_orders: int | list[RawOrder] = orders if isinstance(orders, int) else list(orders)
@@ -46,20 +57,18 @@ class Sandbox:
         self.scenario = self._start_scenario
         self.audit = Audit()
         self._vendors["supercat"] = SuperCatVendor(self.scenario.supercat, self.audit, self.scenario.seed)
+        self._vendors["cloudsuite"] = CloudSuiteVendor(self.scenario.cloudsuite, self.audit, self.scenario.seed)
         self._vendors["shopatron"] = ShopatronVendor(self.scenario.shopatron, self.audit, self.scenario.seed)
         if isinstance(self._start_orders, int):
-            self.generate(self._start_orders, self._start_seed)
+            for source in self._sources:
+                self._vendors[source].generate(self._start_orders, self._start_seed)
         else:
             self.offer(self._start_orders)
 
-    def generate(self, count: int, seed: int) -> None:
-        """Submits generated orders at SuperCat."""
-        for made in generator.orders(count, seed):
-            self.supercat.store.add(made.order, made.kind)
-
-    def offer(self, orders: Iterable[RawOrder], kind: str = "offered") -> int:
-        """Submits orders at SuperCat; the same identity again replaces the content and offers it anew."""
-        return self.supercat.store.add_all(orders, kind)
+    def offer(self, orders: Iterable[RawOrder], kind: str = "offered", source: str = "") -> int:
+        """Offers orders at a source (by default the first); the same identity again replaces the content."""
+        count: int = self._vendors[_known_source(source or self._sources[0])].offer(orders, kind)
+        return count
 
     def change(self, switches: Mapping[str, Any]) -> None:
         """Changes switches while running: ``{"shopatron": {"latency_ms": 20}}``; counters of its faults start anew."""
@@ -74,7 +83,7 @@ class Sandbox:
 
     def report(self) -> dict[str, Any]:
         """The audit, as ``GET /_audit`` gives it."""
-        return self.audit.report()
+        return self.audit.report() | {"cloudsuite": self.cloudsuite.report()}
 
     def bodies(self, external_id: str) -> list[bytes]:
         """The import bodies stored under an external id, byte for byte as they came."""
@@ -84,6 +93,12 @@ class Sandbox:
     def supercat(self) -> SuperCatVendor:
         """The simulated SuperCat."""
         vendor: SuperCatVendor = self._vendors["supercat"]
+        return vendor
+
+    @property
+    def cloudsuite(self) -> CloudSuiteVendor:
+        """The simulated CloudSuite."""
+        vendor: CloudSuiteVendor = self._vendors["cloudsuite"]
         return vendor
 
     @property
@@ -97,6 +112,7 @@ class Sandbox:
         app = web.Application(middlewares=[self._count], client_max_size=MAX_BODY)
         app[VENDORS] = self._vendors
         app.add_routes(_Control(self).routes())
+        app.add_routes(cloudsuite_control.routes())
         for vendor in self._vendors.values():
             app.add_routes(vendor.routes())
         return app
@@ -114,8 +130,9 @@ class Sandbox:
             status = request.get(OUTCOME, str(response.status))
         except web.HTTPException as refusal:
             status = str(refusal.status)
-            if path.startswith("/api/v2/") or request.path.startswith("/api/v2/"):
-                return _oms_refusal(refusal)
+            for root, words in _REFUSALS:
+                if request.path.startswith(root):
+                    return words(refusal)
             raise
         else:
             return response
@@ -123,10 +140,27 @@ class Sandbox:
             audit.leave(route, status)
 
 
+def _known_source(name: str) -> str:
+    """Raises ``ValueError`` unless orders can stand there."""
+    if name not in SOURCES:
+        raise ValueError(f"source {name!r} is unknown; there are: {', '.join(SOURCES)}")
+    return name
+
+
 def _oms_refusal(refusal: web.HTTPException) -> web.Response:
     """Unknown paths and methods under the OMS's root are answered in the OMS's words."""
     code, name = (5005, "GENERIC_NOT_ALLOWED") if refusal.status == 405 else (5002, "GENERIC_NOT_FOUND")
     return web.json_response({"code": code, "name": name, "message": name}, status=refusal.status)
+
+
+def _cloudsuite_refusal(refusal: web.HTTPException) -> web.Response:
+    """The same under CloudSuite's roots."""
+    return cloudsuite_errors.detail(refusal.status)
+
+
+_REFUSALS: tuple[tuple[str, Callable[[web.HTTPException], web.Response]], ...] = (
+    ("/api/v2/", _oms_refusal), ("/api/", _cloudsuite_refusal), ("/proxy/", _cloudsuite_refusal),
+)
 
 
 class _Control:
@@ -164,7 +198,9 @@ class _Control:
         try:
             lines = "lines" in request.query
             orders = body.split(b"\n") if lines else list(split_array(body.decode("utf-8")))
-            count = self._sandbox.offer(orders, request.query.get("kind", "offered"))
+            count = self._sandbox.offer(
+                orders, request.query.get("kind", "offered"), request.query.get("source", "")
+            )
         except ValueError as wrong:
             return web.json_response({"error": str(wrong)}, status=400)
         return web.json_response({"offered": count})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 from urllib.parse import quote
@@ -14,7 +14,7 @@ from urllib.request import Request, urlopen
 from aiohttp import web
 
 from order_relay.sandbox.scenario import Scenario
-from order_relay.sandbox.server import RawOrder, Sandbox
+from order_relay.sandbox.server import SOURCES, RawOrder, Sandbox
 from order_relay.sandbox.supercat.store import encode
 
 HOST = "127.0.0.1"
@@ -28,9 +28,10 @@ async def running(
     seed: int = 0,
     port: int = 0,
     host: str = HOST,
+    sources: Sequence[str] = SOURCES[:1],
 ) -> AsyncIterator[Sandbox]:
     """The sandbox in the running event loop; ``sandbox.url`` says where. Port 0 picks a free one."""
-    sandbox = Sandbox(scenario, orders, seed)
+    sandbox = Sandbox(scenario, orders, seed, sources)
     # Handlers that hang on purpose must not delay the end.
     runner = web.AppRunner(sandbox.app(), access_log=None, shutdown_timeout=0.05)
     await runner.setup()
@@ -59,12 +60,12 @@ class ThreadedSandbox:
         """Changes switches."""
         self._call("/_scenario", json.dumps(switches).encode())
 
-    def offer(self, orders: Iterable[RawOrder], kind: str = "offered") -> int:
-        """Submits orders at SuperCat."""
+    def offer(self, orders: Iterable[RawOrder], kind: str = "offered", source: str = "") -> int:
+        """Offers orders at a source (by default the sandbox's first)."""
         texts = [order if isinstance(order, bytes) else encode(order) for order in orders]
         # One a line, so that texts which are no good JSON arrive untouched as well (but for line breaks).
         body = b"\n".join(text.replace(b"\n", b" ") for text in texts)
-        answer = self._call(f"/_offer?lines=1&kind={quote(kind)}", body)
+        answer = self._call(f"/_offer?lines=1&kind={quote(kind)}&source={quote(source)}", body)
         return int(answer["offered"])
 
     def reset(self) -> None:
@@ -74,6 +75,16 @@ class ThreadedSandbox:
     def land(self) -> int:
         """What is under way arrives now."""
         return int(self._call("/_land", b"")["landed"])
+
+    def change_order(self, order: str, **members: Any) -> dict[str, Any]:
+        """CloudSuite's shop changes an order (``<webshop>-<reference>``): a buyer pays, somebody cancels."""
+        body = json.dumps({"order": order, "set": members}).encode()
+        changed: dict[str, Any] = self._call("/_cloudsuite/change", body)
+        return changed
+
+    def advance(self, seconds: float) -> str:
+        """Puts the clock of CloudSuite's shops forward; answers its time (UTC)."""
+        return str(self._call("/_cloudsuite/clock", json.dumps({"advance_s": seconds}).encode())["now"])
 
     def bodies(self, external_id: str) -> list[Any]:
         """The import bodies stored under an external id, parsed."""
@@ -92,13 +103,14 @@ def serve_in_thread(
     *,
     seed: int = 0,
     port: int = 0,
+    sources: Sequence[str] = SOURCES[:1],
 ) -> Iterator[ThreadedSandbox]:
     """The sandbox in a thread of its own, for synchronous tests and for child processes of a test."""
     started = threading.Event()
     state: dict[str, Any] = {}
 
     async def serve() -> None:
-        async with running(scenario, orders, seed=seed, port=port) as sandbox:
+        async with running(scenario, orders, seed=seed, port=port, sources=sources) as sandbox:
             state.update(url=sandbox.url, loop=asyncio.get_running_loop(), stop=asyncio.Event())
             started.set()
             await state["stop"].wait()

@@ -1,18 +1,15 @@
-"""What stands before the OMS: tokens, the API key, the rate limit; and the shapes of its refusals."""
+"""What stands before the OMS: the check of its credentials, and the shapes of its refusals."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import hmac
-import secrets
-import time
 from typing import Any
 
 from aiohttp import web
 
 from order_relay.sandbox.faults import Rule
-from order_relay.sandbox.shopatron.switches import ShopatronSwitches
 
 CODES = {
     5000: ("GENERIC_OK", 200), 5001: ("GENERIC_UNAVAILABLE", 503), 5002: ("GENERIC_NOT_FOUND", 404),
@@ -57,54 +54,6 @@ def bare(status: int, rule: Rule) -> web.Response:
     return web.Response(status=status, text=f"<h1>{status}</h1>", content_type="text/html")
 
 
-class Tokens:
-    """Tokens given out, with what is left of each."""
-
-    def __init__(self) -> None:
-        self._live: dict[str, list[float]] = {}
-
-    def issue(self, switches: ShopatronSwitches) -> dict[str, Any]:
-        """A new token, as the OAuth server's answer has it."""
-        token = secrets.token_urlsafe(24)
-        calls = float(switches.token_calls or "inf")
-        self._live[token] = [time.monotonic() + switches.token_lifetime_s, calls]
-        return {
-            "access_token": token, "token_type": "Bearer", "expires_in": max(int(switches.token_lifetime_s), 1),
-            "scope": "oms",
-        }
-
-    def use(self, token: str) -> bool:
-        """Whether the token is good for one more call; counts the call."""
-        left = self._live.get(token)
-        if left is None or left[0] <= time.monotonic() or left[1] < 1:
-            return False
-        left[1] -= 1
-        return True
-
-    def revoke_all(self) -> None:
-        """Every token given out so far ends here."""
-        self._live.clear()
-
-
-class RateLimit:
-    """A bucket of one second's calls."""
-
-    def __init__(self) -> None:
-        self._left, self._at = 0.0, 0.0
-
-    def admits(self, per_second: float) -> bool:
-        """Whether one more call fits; ``per_second`` 0 means that everything does."""
-        if not per_second:
-            return True
-        now = time.monotonic()
-        self._left = min(per_second, self._left + (now - self._at) * per_second)
-        self._at = now
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
-
-
 def basic_matches(header: str, user: str, password: str) -> bool:
     """Whether an ``Authorization`` header carries these Basic credentials."""
     kind, _, token = header.partition(" ")
@@ -115,9 +64,3 @@ def basic_matches(header: str, user: str, password: str) -> bool:
     except (binascii.Error, ValueError):
         return False
     return hmac.compare_digest(given, f"{user}:{password}".encode())
-
-
-def bearer(header: str) -> str:
-    """The token of an ``Authorization`` header; public clients write the scheme in either case."""
-    kind, _, token = header.partition(" ")
-    return token.strip() if kind.lower() == "bearer" else ""

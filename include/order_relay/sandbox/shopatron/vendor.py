@@ -13,6 +13,7 @@ from aiohttp import web
 from order_relay.sandbox import answering
 from order_relay.sandbox.audit import Audit
 from order_relay.sandbox.faults import RuleBook
+from order_relay.sandbox.gate import RateLimit, Tokens, bearer
 from order_relay.sandbox.keys import handler
 from order_relay.sandbox.shopatron import gateway, reading
 from order_relay.sandbox.shopatron.checks import MISSING, Problem, problems
@@ -29,8 +30,8 @@ class ShopatronVendor:
         self._audit = audit
         self._seed = seed
         self.book = OrderBook(audit)
-        self._tokens = gateway.Tokens()
-        self._rate = gateway.RateLimit()
+        self._tokens = Tokens()
+        self._rate = RateLimit()
         self.switch(switches)
 
     def switch(self, switches: ShopatronSwitches) -> None:
@@ -62,7 +63,7 @@ class ShopatronVendor:
             return web.json_response({"error": "invalid_client"}, status=401)
         if form.get("grant_type") != "client_credentials":
             return web.json_response({"error": "unsupported_grant_type"}, status=400)
-        normal = web.json_response(self._tokens.issue(self.switches))
+        normal = web.json_response(self._tokens.issue(self.switches.token_lifetime_s, self.switches.token_calls, "oms"))
         return normal if rule is None else await self._give(request, rule, normal)
 
     async def import_order(self, request: web.Request) -> web.StreamResponse:
@@ -165,7 +166,7 @@ class ShopatronVendor:
             return gateway.mashery(403, "ERR_403_DEVELOPER_INACTIVE", "Developer Inactive")
         if not self._rate.admits(self.switches.requests_per_s):
             return gateway.throttled(self.switches.over_rate_answer, 1.0)
-        if not self._tokens.use(gateway.bearer(request.headers.get("Authorization", ""))):
+        if not self._tokens.use(bearer(request.headers.get("Authorization", ""))):
             return gateway.bare(self.switches.expired_http, ShopatronRule())
         return None
 

@@ -8,6 +8,7 @@ import binascii
 import hmac
 import json
 import time
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -16,7 +17,7 @@ from order_relay.sandbox import answering
 from order_relay.sandbox.audit import Audit
 from order_relay.sandbox.faults import Rule, RuleBook
 from order_relay.sandbox.keys import handler
-from order_relay.sandbox.supercat import envelope
+from order_relay.sandbox.supercat import envelope, generator
 from order_relay.sandbox.supercat.store import OrderStore, rendered
 from order_relay.sandbox.supercat.switches import ENVELOPE_FAULTS, SuperCatSwitches
 
@@ -42,6 +43,15 @@ class SuperCatVendor:
         """Takes other switches; counters of fault rules begin anew."""
         self.switches = switches
         self._rules = RuleBook(switches.faults, self._seed)
+
+    def generate(self, count: int, seed: int) -> None:
+        """Submits generated orders."""
+        for made in generator.orders(count, seed):
+            self.store.add(made.order, made.kind)
+
+    def offer(self, orders: Iterable[Mapping[str, Any] | bytes], kind: str) -> int:
+        """Submits orders; the same identity again replaces the content and offers it anew."""
+        return self.store.add_all(orders, kind)
 
     def routes(self) -> list[web.RouteDef]:
         """Where this vendor listens. Handlers look the vendor up at call time, so that a reset can replace it."""
