@@ -23,11 +23,12 @@ from measuring import cpu_seconds, peak_kib
 from order_relay.batches import BatchStore
 from order_relay.connections import Connection
 from order_relay.ledger import Ledger, migrate
-from order_relay.orders.exchange import RunContext, Selection
+from order_relay.orders.exchange import RunContext
 from order_relay.pipeline.acknowledge import acknowledge
 from order_relay.pipeline.dedupe import dedupe
 from order_relay.pipeline.extract import extract
 from order_relay.pipeline.load import LoadOptions, load
+from order_relay.pipeline.reading import Reading
 from order_relay.pipeline.report import write_report
 from order_relay.pipeline.report_facts import StageTime
 from order_relay.pipeline.settings import ChunkSettings
@@ -95,7 +96,7 @@ class Engine:
             self.source,
             self.ledger,
             self.store,
-            Selection(),
+            Reading(complete=True),
             batch_id="bench",
             transform_fingerprint=self.transformer.fingerprint,
             connection_fingerprint="bench",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ from order_relay.batches import Manifest
 from order_relay.connections import Connection
 from order_relay.errors import OrderRelayError
 from order_relay.ledger import Ledger, migrate
-from order_relay.orders.exchange import RunContext, Selection
+from order_relay.orders.exchange import RunContext
 from order_relay.pipeline import beginning
 from order_relay.pipeline.acknowledge import acknowledge
 from order_relay.pipeline.dedupe import dedupe
 from order_relay.pipeline.extract import extract
 from order_relay.pipeline.load import LoadOptions, load
+from order_relay.pipeline.reading import Reading, of_ids, of_news
 from order_relay.pipeline.report import ReportResult, write_report
 from order_relay.pipeline.transform import chunk_object, plan_chunks, transform
 from order_relay.pipeline.validate import has_work, validate
@@ -63,16 +65,23 @@ class Engine:
 
     def extract(self, ctx: RunContext, order_ids: tuple[str, ...] = ()) -> Manifest:
         return extract(
-            ctx, self.wiring.source, self.ledger, self.wiring.store, Selection(order_ids=order_ids), batch_id=ctx.run,
+            ctx, self.wiring.source, self.ledger, self.wiring.store, self.reading(order_ids), batch_id=ctx.run,
             transform_fingerprint=self.wiring.transformer.fingerprint,
             connection_fingerprint=self.wiring.source_connection.fingerprint(),
         )  # fmt: skip
+
+    def reading(self, order_ids: tuple[str, ...] = ()) -> Reading:
+        if order_ids:
+            return of_ids(order_ids)
+        wiring = self.wiring
+        return of_news(self.pipeline, wiring.source, self.ledger, wiring.settings.reading, datetime.now(UTC))
 
     def prepare(self, ctx: RunContext, batch: Manifest, limit: int | None = None) -> list[str]:
         """Validate, dedupe and transform; the names of the chunks."""
         wiring, ledger, store = self.wiring, self.ledger, self.wiring.store
         transformer, policies = wiring.transformer, wiring.settings.engine_policies
-        valid = validate(ctx, ledger, store, source=wiring.source.format, transformer=transformer, manifest=batch)
+        valid = validate(ctx, ledger, store, source=wiring.source.format, transformer=transformer, manifest=batch,
+                         ask_again_s=wiring.settings.reading.ask_again_s)
         winners = dedupe(ctx, ledger, store, policies=policies, manifest=valid, limit=limit)
         transform(ctx, ledger, store, transformer=transformer, policies=policies, manifest=winners)
         return plan_chunks(ctx, ledger, store, wiring.settings.chunks, wiring.destination.timeout_s)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,14 @@ from order_relay.batches import BatchStore, Manifest
 from order_relay.errors import Refusal
 from order_relay.ledger import Ledger
 from order_relay.orders.exchange import OfferedOrder, Policies, RunContext, Selection
+from order_relay.orders.gate import Gate
 from order_relay.orders.json_text import encode
 from order_relay.orders.judging import VendorFormat
 from order_relay.orders.transforming import Transformed
 from order_relay.pipeline.dedupe import dedupe
 from order_relay.pipeline.extract import extract
+from order_relay.pipeline.reading import Reading, of_news
+from order_relay.pipeline.settings import ReadingSettings
 from order_relay.pipeline.transform import transform
 from order_relay.pipeline.validate import validate
 
@@ -30,11 +34,20 @@ def order(number: int, *, group: str = "", items: Sequence[str] = ("A", "B"), **
     return {"id": number, "no": f"N{number}", "group": group or f"G{number}", "rows": rows} | more
 
 
+EVERYTHING = Reading(complete=True)
+GATE = [
+    {"path": "listed", "verdicts": {"": "go", "yes": "go"}, "otherwise": "withdrawn"},
+    {"path": "payment", "verdicts": {"": "go", "paid": "go", "open": "wait",
+                                     "none": {"table": "payment_none", "by": "shop", "default": "wait"}}},
+]
+
+
 class PlainTransformer:
     """Refuses orders that say ``broken``; otherwise the payload is the document."""
 
     def __init__(self, fingerprint: str = "m1") -> None:
         self.fingerprint = fingerprint
+        self.gate = Gate.from_mapping(GATE, {"payment_none": {"7": "go"}})
         self.sizes: list[int] = []
 
     def transform(self, documents: Sequence[dict[str, Any]], key_marks: Sequence[str] = ()) -> list[Transformed]:
@@ -78,14 +91,22 @@ class Desk:
         for document in self.offered:
             yield OfferedOrder(document, str(document.get("problem", "")) if isinstance(document, dict) else "")
 
-    def extract(self, *documents: Any) -> Manifest:
+    windowed = False
+    acknowledges = "order_number"
+
+    def extract(self, *documents: Any, reading: Reading = EVERYTHING) -> Manifest:
         self.runs += 1
         self.offered = list(documents)
         self.ledger.begin_run(self.ctx, "manual")
         return extract(
-            self.ctx, self, self.ledger, self.store, Selection(), batch_id=f"b{self.runs}",  # type: ignore[arg-type]
+            self.ctx, self, self.ledger, self.store, reading, batch_id=f"b{self.runs}",  # type: ignore[arg-type]
             transform_fingerprint=self.transformer.fingerprint, connection_fingerprint="c",
         )
+
+    def read(self, *documents: Any) -> Manifest:
+        """Extract as an ordinary run does."""
+        now = datetime.now(UTC)
+        return self.extract(*documents, reading=of_news(PIPELINE, self, self.ledger, ReadingSettings(), now))
 
     def validate(self, manifest: Manifest) -> Manifest:
         return validate(self.ctx, self.ledger, self.store, source=self.format, transformer=self.transformer,

@@ -181,13 +181,15 @@ class ReadOnlySource:
         self._source = source
         self.account = source.account
         self.format: VendorFormat = source.format
+        self.windowed = source.windowed
+        self.acknowledges = source.acknowledges
 
     def offers(self, selection: Selection) -> Iterator[OfferedOrder]:
         """See ``Source.offers``."""
         return self._source.offers(selection)
 
-    def acknowledge(self, order_numbers: Sequence[str]) -> dict[str, Acknowledgement]:
-        """Tells the source nothing; no number has an answer."""
+    def acknowledge(self, names: Sequence[str]) -> dict[str, Acknowledgement]:
+        """Tells the source nothing; no order has an answer."""
         return {}
 
     def close(self) -> None:

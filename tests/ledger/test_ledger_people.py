@@ -103,25 +103,33 @@ def test_what_a_run_imported_can_be_listed(clerk, clerk_class):
     assert clerk.ledger.imported_by("run-1", "other") == []
 
 
-def baseline(clerk, *offers, acknowledge=False, name="base"):
+def baseline(clerk, *offers, acknowledge=False, name="base", keep=()):
     rows = [row | {"part": 0, "row": n} for n, row in enumerate(offers)]
     frame = pd.DataFrame(rows)
     for column in ("suffix", "items"):
         frame[column] = pd.Series([row[column] for row in rows], dtype=object)
     info = BatchInfo(name, f"{name}/manifest.json", len(rows), pd.Timestamp.now("UTC").to_pydatetime())
-    return clerk.ledger.take_baseline(clerk.ctx, info, frame, "t1", reason="cut-over", acknowledge=acknowledge)
+    return clerk.ledger.take_baseline(
+        clerk.ctx, info, frame, "t1", reason="cut-over", acknowledge=acknowledge, keep=keep
+    )
 
 
 def test_a_baseline_discards_what_is_offered_and_keeps_what_is_there(clerk):
     clerk.imported("1")
     clerk.all_ready("2")
     counts = baseline(clerk, offer("1"), offer("2"), offer("3"))
-    assert counts == {"offered": 3, "discarded": 2, "discarded_before": 0, "kept": 1}
+    assert counts == {"offered": 3, "discarded": 2, "discarded_before": 0, "kept": 1, "waiting": 0}
     assert [clerk.state(s) for s in "123"] == ["imported", "discarded", "discarded"]
     assert clerk.due() == ["N-1"]
     assert clerk.ledger.ready(NAME) == []
     clerk.receive(offer("1"), offer("2"), offer("3"))
     assert clerk.due() == ["N-1"]
+
+
+def test_a_baseline_keeps_what_nobody_could_handle_yet(clerk):
+    counts = baseline(clerk, offer("1"), offer("2"), keep=["2"])
+    assert (counts["discarded"], counts["waiting"]) == (1, 1)
+    assert [clerk.state(s) for s in "12"] == ["discarded", "received"]
 
 
 def test_a_baseline_can_be_acknowledged_at_once_or_later(clerk):

@@ -18,9 +18,10 @@ class Book:
     states: dict[int, str]
     refused: str | None = None
 
-    def to_acknowledge(self, pipeline, limit, after):
-        due = [n for n, state in self.states.items() if state in ("due", "refused") and n > after]
-        return [Due(n, f"N{n}") for n in due[:limit]]
+    def to_acknowledge(self, pipeline, limit, after, *, unanswered):
+        wanted = ("due", "refused", "sent") if unanswered else ("due", "refused")
+        due = [n for n, state in self.states.items() if state in wanted and n > after]
+        return [Due(n, f"N{n}", f"id-{n}") for n in due[:limit]]
 
     def ack_sent(self, ctx, ids):
         self.states.update(dict.fromkeys(ids, "sent"))
@@ -43,6 +44,8 @@ class Book:
 class Shop:
     answer: object = YES
     asked: list = field(default_factory=list)
+    windowed: bool = False
+    acknowledges: str = "order_number"
 
     def acknowledge(self, numbers):
         self.asked.append(list(numbers))
@@ -67,6 +70,18 @@ def test_nothing_due_is_no_request():
     shop = Shop()
     assert run(shop, Book({1: "confirmed", 2: "sent"}))["accepted"] == 0
     assert shop.asked == []
+
+
+def test_a_source_is_told_by_the_name_that_it_wants():
+    shop = Shop(acknowledges="source_id")
+    assert run(shop, Book({1: "due"}))["accepted"] == 1
+    assert shop.asked == [["id-1"]]
+
+
+def test_where_silence_tells_nothing_an_unanswered_one_is_told_again():
+    shop, book = Shop(windowed=True), Book({1: "sent", 2: "confirmed"})
+    assert run(shop, book)["accepted"] == 1
+    assert book.states == {1: "confirmed", 2: "confirmed"}
 
 
 def test_refused_ones_are_tried_once_a_run_and_hide_nothing_behind_them():

@@ -11,6 +11,7 @@ from order_relay.ledger import Ledger, migrate
 from order_relay.orders.exchange import OfferedOrder, RunContext, Selection
 from order_relay.orders.identity import OFFER_COLUMNS
 from order_relay.pipeline.extract import extract, replay
+from order_relay.pipeline.reading import Reading, of_ids
 
 CTX = RunContext("shop_to_oms", "run-1")
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -71,9 +72,9 @@ def store(tmp_path):
     return BatchStore((tmp_path / "batches").as_uri())
 
 
-def run(shop, book, store, selection=None, connection="c1"):
+def run(shop, book, store, reading=None, connection="c1"):
     return extract(
-        CTX, shop, book, store, selection or Selection(), batch_id="run-1", transform_fingerprint="t1",
+        CTX, shop, book, store, reading or Reading(complete=True), batch_id="run-1", transform_fingerprint="t1",
         connection_fingerprint=connection, clock=lambda: NOW,
     )  # fmt: skip
 
@@ -132,7 +133,7 @@ def test_a_second_try_never_writes_over_the_first(store):
 
 def test_selected_orders_are_no_complete_answer(store):
     shop, book = Shop([order(1)]), Book()
-    run(shop, book, store, Selection(order_ids=("1",)))
+    run(shop, book, store, of_ids(("1",)))
     assert book.received[0][0].complete is False
     assert shop.asked == [Selection(order_ids=("1",))]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
@@ -20,15 +21,16 @@ from order_relay.airflow_bindings.runs import RunRequest, failed_tasks, request_
 from order_relay.batches import Manifest
 from order_relay.errors import RunFailed
 from order_relay.ledger import Ledger, migrate
-from order_relay.orders.exchange import RunContext, Selection
+from order_relay.orders.exchange import RunContext
 from order_relay.pipeline import acknowledge as acknowledge_stage
-from order_relay.pipeline import beginning
+from order_relay.pipeline import beginning, reading
 from order_relay.pipeline import dedupe as dedupe_stage
 from order_relay.pipeline import extract as extract_stage
 from order_relay.pipeline import load as load_stage
 from order_relay.pipeline import report as report_stage
 from order_relay.pipeline import transform as transform_stage
 from order_relay.pipeline import validate as validate_stage
+from order_relay.pipeline.reading import Reading
 from order_relay.pipeline.report_facts import StageTime
 from order_relay.wiring import Wiring
 
@@ -56,7 +58,8 @@ def extract(pipeline: str, context: Context) -> XCom:
         with wiring.ledger_for(ctx.run) as ledger:
             kind = "replay" if request.replay else "run"
             beginning.begin(ctx, ledger, wiring.store, accounts(wiring), kind, note=not request.dry_run)
-            manifest = _replay(ctx, ledger, request) if request.replay else _read(ctx, ledger, wiring, request)
+            from_archive = request.replay and not wiring.source.windowed
+            manifest = _replay(ctx, ledger, request) if from_archive else _read(ctx, ledger, wiring, request)
             work = validate_stage.has_work(ledger, pipeline, manifest)
     return {**manifest.as_xcom(), "work": int(work), **clock.seconds()}
 
@@ -74,11 +77,19 @@ def _read(ctx: RunContext, ledger: Ledger, wiring: Wiring, request: RunRequest) 
         wiring.source,
         ledger,
         wiring.store,
-        Selection(order_ids=request.order_ids),
+        _reading(ctx, ledger, wiring, request),
         batch_id=request.run,
         transform_fingerprint=wiring.transformer.fingerprint,
         connection_fingerprint=wiring.source_connection.fingerprint(),
     )
+
+
+def _reading(ctx: RunContext, ledger: Ledger, wiring: Wiring, request: RunRequest) -> Reading:
+    if request.order_ids:
+        return reading.of_ids(request.order_ids)
+    if request.start is not None and request.end is not None:
+        return reading.of_interval(request.start, request.end)
+    return reading.of_news(ctx.pipeline, wiring.source, ledger, wiring.settings.reading, datetime.now(UTC))
 
 
 def validate(pipeline: str, context: Context, batch: XCom) -> XCom:
@@ -95,6 +106,7 @@ def validate(pipeline: str, context: Context, batch: XCom) -> XCom:
             source=wiring.source.format,
             transformer=wiring.transformer,
             manifest=Manifest.from_xcom(batch),
+            ask_again_s=wiring.settings.reading.ask_again_s,
         )
     return {**manifest.as_xcom(), **clock.seconds()}
 

@@ -5,6 +5,7 @@ request, acknowledgement from the ledger only) stand in the modules that carry t
 """
 
 from order_relay.ledger.book import Ledger
+from order_relay.ledger.gating import Wait
 from order_relay.ledger.migrating import migrate
 from order_relay.ledger.values import (
     BatchInfo,
@@ -28,6 +29,7 @@ __all__ = [
     "Ready",
     "Sendable",
     "Settled",
+    "Wait",
     "Work",
     "migrate",
 ]

@@ -48,22 +48,29 @@ _NUMBER_IS_FREE = ~sa.exists().where(
 )
 
 _TO_ACKNOWLEDGE = (
-    sa.select(submission.c.id, submission.c.order_number)
+    sa.select(submission.c.id, submission.c.order_number, submission.c.source_id)
     .where(
         submission.c.pipeline == sa.bindparam("name"), submission.c.id > sa.bindparam("after"),
         sa.text("submission.ack IN ('due', 'sent', 'refused')"),
-        submission.c.ack != "sent", submission.c.order_number != "", SETTLED_FOR_GOOD, _NUMBER_IS_FREE,
+        submission.c.order_number != "", SETTLED_FOR_GOOD, _NUMBER_IS_FREE,
     )
     .order_by(submission.c.id)
 )
+_ANSWERED = submission.c.ack != "sent"
 
 
-def to_acknowledge(tx: Transaction, name: str, limit: int | None, after: int = 0) -> list[Due]:
-    """What is due to be acknowledged now, the longest known first, from behind the id ``after``; each number once."""
-    numbers: dict[str, int] = {}
-    for row in tx.run(_TO_ACKNOWLEDGE.limit(limit), {"name": name, "after": after}):
-        numbers.setdefault(row.order_number, row.id)
-    return [Due(number, text) for text, number in numbers.items()]
+def to_acknowledge(
+    tx: Transaction, name: str, limit: int | None, after: int = 0, *, unanswered: bool = False
+) -> list[Due]:
+    """What is due to be acknowledged now, the longest known first, from behind the id ``after``; each number once.
+
+    ``unanswered``: also what was sent without an answer, for sources whose silence about an order tells nothing.
+    """
+    query = _TO_ACKNOWLEDGE if unanswered else _TO_ACKNOWLEDGE.where(_ANSWERED)
+    numbers: dict[str, Due] = {}
+    for row in tx.run(query.limit(limit), {"name": name, "after": after}):
+        numbers.setdefault(row.order_number, Due(row.id, row.order_number, row.source_id))
+    return list(numbers.values())
 
 
 def ack_sent(tx: Transaction, ctx: RunContext, ids: Iterable[int]) -> int:

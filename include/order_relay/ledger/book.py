@@ -6,19 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import pandas as pd
 from sqlalchemy.exc import IntegrityError
 
 from order_relay.errors import Refusal
 from order_relay.ledger import (
-    acknowledging,
     claiming,
     counting,
     decisions,
     doubting,
     finding,
     readying,
-    receiving,
     running,
     settling,
     works,
@@ -26,11 +23,10 @@ from order_relay.ledger import (
 from order_relay.ledger.database import Database
 from order_relay.ledger.desk import PeopleDesk
 from order_relay.ledger.migrating import check_revision
+from order_relay.ledger.source_desk import SourceDesk
 from order_relay.ledger.values import (
-    BatchInfo,
     Claim,
     Doubt,
-    Due,
     Finding,
     LookedUp,
     Ready,
@@ -38,10 +34,10 @@ from order_relay.ledger.values import (
     Settled,
     Work,
 )
-from order_relay.orders.exchange import Acknowledgement, Policies, RunContext
+from order_relay.orders.exchange import Policies, RunContext
 
 
-class Ledger(PeopleDesk):
+class Ledger(SourceDesk, PeopleDesk):
     """An open ledger. Safe to use from several threads and, on one database, from several processes and machines.
 
     Each method stands for one transaction of the function of the same name (see there for its rules). All raise
@@ -115,17 +111,7 @@ class Ledger(PeopleDesk):
         """End the rest."""
         self._db.write(lambda tx: running.wake(tx, pipeline))
 
-    # receiving and judging
-
-    def receive(
-        self, ctx: RunContext, batch: BatchInfo, offers: pd.DataFrame, transform_fingerprint: str
-    ) -> dict[str, int]:
-        """Take in a closed batch: the redelivery table (``receiving.receive``); counts by action."""
-        return self._db.write(lambda tx: receiving.receive(tx, ctx, batch, offers, transform_fingerprint))
-
-    def replay_interval(self, ctx: RunContext, start: datetime, end: datetime) -> int:
-        """Bring back what was fetched in [start, end) (``works.replay_interval``)."""
-        return self._db.write(lambda tx: works.replay_interval(tx, ctx, start, end))
+    # judging
 
     def to_validate(self, pipeline: str, batch_id: str | None) -> list[Work]:
         """What is to be judged (``works.to_validate``)."""
@@ -242,21 +228,6 @@ class Ledger(PeopleDesk):
     def mark_found(self, ctx: RunContext, found: Mapping[int, str], method: str = "lookup") -> list[int]:
         """Found there before the first POST: imported; ``found`` is OMS id by id (``doubting.mark_found``)."""
         return self._db.write(lambda tx: doubting.mark_found(tx, ctx, found, method))
-
-    # acknowledging
-
-    def to_acknowledge(self, pipeline: str, limit: int | None = None, after: int = 0) -> list[Due]:
-        """What may be acknowledged now, from behind the id ``after`` (``acknowledging``)."""
-        return self._db.read(lambda tx: acknowledging.to_acknowledge(tx, pipeline, limit, after))
-
-    def ack_sent(self, ctx: RunContext, ids: Iterable[int]) -> int:
-        """Before the request: these are being acknowledged."""
-        wanted = list(ids)
-        return self._db.write(lambda tx: acknowledging.ack_sent(tx, ctx, wanted))
-
-    def ack_answered(self, ctx: RunContext, answers: Mapping[int, Acknowledgement]) -> None:
-        """What the source said, by id."""
-        self._db.write(lambda tx: acknowledging.ack_answered(tx, ctx, answers))
 
     # counting and finding
 

@@ -39,9 +39,11 @@ def discard(tx: Transaction, ctx: RunContext, ids: Iterable[int], reason: str) -
 
 def take_baseline(
     tx: Transaction, ctx: RunContext, info: BatchInfo, offers: pd.DataFrame, transform_fingerprint: str,
-    *, reason: str, acknowledge: bool,
+    *, reason: str, acknowledge: bool, keep: Iterable[str] = (),
 ) -> dict[str, int]:  # fmt: skip
     """Take in a batch and, in the same transaction, discard all of it: it was handled elsewhere. Counts.
+
+    Not the source ids in ``keep``: nobody could handle those yet, and they go the ordinary way.
 
     So no run can send any of it in between. What is at the destination already, or may be, stays as it is. The other
     editions of these source ids that were never sent are discarded with them. Without ``acknowledge`` they are not due
@@ -50,7 +52,7 @@ def take_baseline(
     receive(tx, ctx, info, offers, transform_fingerprint)
     found = tx.run(sa.select(submission.c.id).where(
         submission.c.pipeline == ctx.pipeline, among(submission.c.source_id, "source_ids"),
-    ), {"source_ids": sorted(set(offers["source_id"]))}).scalars().all()
+    ), {"source_ids": sorted(set(offers["source_id"]) - set(keep))}).scalars().all()
     rows = lock(tx, found, *_NEEDED)
     mine = [row for row in rows if row.state not in (*AT_DESTINATION, State.DISCARDED)]
     move(tx, mine, State.DISCARDED, Cause(ctx, f"baseline: {reason}", BASELINE))
@@ -64,6 +66,7 @@ def take_baseline(
     )
     return {
         "offered": len(offers),
+        "waiting": len(set(keep)),
         "discarded": len(mine),
         "discarded_before": sum(row.state == State.DISCARDED for row in rows),
         "kept": sum(row.state in AT_DESTINATION for row in rows),

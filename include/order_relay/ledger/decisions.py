@@ -31,7 +31,7 @@ from order_relay.orders.versions import resolve as resolve_versions
 LOOK_AGAIN = timedelta(minutes=15)
 """A waiting submission is judged again after this, also where the source does not offer it again."""
 
-_QUARANTINABLE = (State.RECEIVED, State.QUARANTINED, State.READY)
+_QUARANTINABLE = (State.RECEIVED, State.WAITING, State.QUARANTINED, State.READY)
 
 
 def quarantine(tx: Transaction, ctx: RunContext, refused: Sequence[tuple[Work, Sequence[Refusal]]]) -> int:
@@ -48,7 +48,7 @@ def quarantine(tx: Transaction, ctx: RunContext, refused: Sequence[tuple[Work, S
     news = [row for row in rows if row.state != State.QUARANTINED or row.refusals_hash != hashes[row.id]]
     each = {row.id: {"reason": wanted[row.id][1][0].code, "refusals_hash": hashes[row.id]} for row in news}
     move(tx, news, State.QUARANTINED, Cause(ctx), each=each)
-    steps = {State.RECEIVED: 1, State.READY: 1, State.QUARANTINED: 2}
+    steps = {State.RECEIVED: 1, State.READY: 1, State.QUARANTINED: 2, State.WAITING: 2}
     tx.many(refusal.insert(), [
         {
             "submission_id": row.id, "revision": row.revision + steps[State(row.state)], "position": n,
@@ -64,11 +64,11 @@ def _fingerprint(reasons: Iterable[Refusal]) -> str:
 
 
 def recover(tx: Transaction, ctx: RunContext, given: Sequence[Work]) -> list[Work]:
-    """Quarantined submissions that were judged again and found clean go back to ``received``; as they are then."""
+    """What was judged in place and found clean (quarantined, waiting) goes back to ``received``; as it is then."""
     revisions = {work.id: work.revision for work in given}
     rows = [
         row for row in lock(tx, revisions)
-        if row.state == State.QUARANTINED and row.revision == revisions[row.id]
+        if row.state in (State.QUARANTINED, State.WAITING) and row.revision == revisions[row.id]
     ]
     move(tx, rows, State.RECEIVED, Cause(ctx, "judged again and found clean"))
     return works(tx, [row.id for row in rows])

@@ -45,11 +45,11 @@ class PeopleDesk:
 
     def take_baseline(
         self, ctx: RunContext, batch: BatchInfo, offers: pd.DataFrame, transform_fingerprint: str, *, reason: str,
-        acknowledge: bool,
+        acknowledge: bool, keep: Iterable[str] = (),
     ) -> dict[str, int]:  # fmt: skip
         """Take in a batch as handled elsewhere (``bulk.take_baseline``)."""
         return self._db.write(lambda tx: bulk.take_baseline(
-            tx, ctx, batch, offers, transform_fingerprint, reason=reason, acknowledge=acknowledge
+            tx, ctx, batch, offers, transform_fingerprint, reason=reason, acknowledge=acknowledge, keep=keep
         ))
 
     def imported_by(self, run: str, pipeline: str | None = None) -> list[dict[str, Any]]:

@@ -59,11 +59,13 @@ def new_edition(old: Any, content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def insert_new(
-    tx: Transaction, cause: Cause, bound: Any, rows: Sequence[Mapping[str, Any]], *, state: State, offered_at: datetime
+    tx: Transaction, cause: Cause, bound: Any, rows: Sequence[Mapping[str, Any]], *, state: State, offered_at: datetime,
+    from_past: bool = False,
 ) -> None:
     """Insert submissions in ``state`` (one of ``BORN``) with their first event.
 
-    ``bound`` is the pipeline's row, locked; ``offered_at`` is when the batch was fetched.
+    ``bound`` is the pipeline's row, locked; ``offered_at`` is when the batch was fetched; ``from_past`` as in
+    ``BatchInfo``: another ledger may have sent them, so that they are looked up before their first POST.
     """
     if state not in BORN:
         raise MoveRefused(f"a submission can not begin as {state}")
@@ -73,7 +75,7 @@ def insert_new(
     common = {
         "pipeline": bound.name, "state": state, "reason": cause.reason, "changed_at": tx.now,
         "first_offered_at": offered_at, "last_offered_at": offered_at, "destination": bound.destination_account,
-        "proven": not bound.unproven,
+        "proven": not (bound.unproven or from_past),
     }
     tx.run(_INSERT, [{**common, **row} for row in rows])
     tx.run(_FIRST_EVENTS, {

@@ -23,6 +23,7 @@ from order_relay.ledger.tables import batch, pipeline, submission
 from order_relay.ledger.texts import dump, load
 from order_relay.ledger.values import BatchInfo
 from order_relay.orders.exchange import RunContext
+from order_relay.orders.gate import GATE_MARK
 from order_relay.orders.redelivery import KNOWN_COLUMNS, RESULT_COLUMNS, Action, decide
 
 SLICE = 1_000
@@ -45,7 +46,8 @@ def receive(
 ) -> dict[str, int]:
     """Take in one batch; counts by action. A batch that was taken in before (a retry) changes nothing.
 
-    Only a ``complete`` batch may confirm acknowledgements by absence, and end a start with a past.
+    Only a ``complete`` batch may confirm acknowledgements by absence. A start with a past ends with the first batch
+    that is complete or was read without a gap.
     """
     bound = require_pipeline(tx, ctx.pipeline, lock=True)
     before = tx.run(sa.select(batch.c.counts).where(
@@ -59,7 +61,7 @@ def receive(
     _Receiver(tx, ctx, info, bound).apply(offers, known, decided)
     if info.complete:
         _confirm_absent(tx, ctx.pipeline, info, offers)
-        tx.run(pipeline.update().where(pipeline.c.name == ctx.pipeline), {"unproven": False})
+    _read_on(tx, bound, info)
     counts = {str(k): int(n) for k, n in Counter(decided["action"]).items()}
     tx.run(batch.insert(), {
         "pipeline": ctx.pipeline, "batch_id": info.batch_id, "manifest_name": info.manifest_name,
@@ -69,10 +71,25 @@ def receive(
     return counts
 
 
+def _read_on(tx: Transaction, bound: Any, info: BatchInfo) -> None:
+    """How far the source was read, and that the past of the ledger is behind us."""
+    changed: dict[str, Any] = {}
+    if info.complete or info.read_to is not None:
+        changed["unproven"] = False
+    if info.read_to is not None and (bound.read_to is None or info.read_to > bound.read_to):
+        changed["read_to"] = info.read_to
+    if changed:
+        tx.run(pipeline.update().where(pipeline.c.name == bound.name), changed)
+
+
 def wake_waiting(tx: Transaction, ctx: RunContext) -> int:
-    """Waiting submissions whose time to look again has come go back to ``received``."""
+    """Waiting submissions whose time to look again has come go back to ``received``.
+
+    Not those that wait for their source (``gating``): judging them again without asking it would tell nothing new.
+    """
     ids = tx.run(sa.select(submission.c.id).where(
-        submission.c.pipeline == ctx.pipeline, submission.c.state == State.WAITING, submission.c.due_at <= tx.now
+        submission.c.pipeline == ctx.pipeline, submission.c.state == State.WAITING, submission.c.due_at <= tx.now,
+        ~submission.c.reason.startswith(GATE_MARK),
     )).scalars().all()
     rows = [row for row in lock(tx, ids) if row.state == State.WAITING]
     move(tx, rows, State.RECEIVED, Cause(ctx, "time to look again"))
@@ -136,7 +153,10 @@ class _Receiver:
         self._new(rows, Cause(self.ctx, reason or "offered", reason), state)
 
     def _new(self, rows: list[dict[str, Any]], cause: Cause, state: State) -> None:
-        insert_new(self.tx, cause, self.bound, rows, state=state, offered_at=self.info.fetched_at)
+        insert_new(
+            self.tx, cause, self.bound, rows, state=state, offered_at=self.info.fetched_at,
+            from_past=self.info.from_past,
+        )
 
     def _refresh(self, pairs: Pairs, reason: str) -> None:
         """Same content: only its place is newer, which is nobody's decision, so the revision stays."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -108,6 +109,12 @@ def last_sequence(tx: Transaction, name: str) -> int:
     """The newest sequence number of a pipeline; 0 where it never ran."""
     found = _pipeline(tx, name)
     return int(found.last_sequence) if found else 0
+
+
+def read_to(tx: Transaction, name: str) -> datetime | None:
+    """Up to when a source that is asked by time was read without a gap (UTC)."""
+    found = _pipeline(tx, name)
+    return found.read_to if found else None
 
 
 def rest(tx: Transaction, name: str, fingerprint: str, why: str) -> None:

@@ -24,6 +24,8 @@ pipeline = sa.Table(
     sa.Column("unproven", sa.Boolean, nullable=False),
     sa.Column("resting_fingerprint", sa.Text),
     sa.Column("resting_why", sa.Text),
+    # up to here a source that is asked by time was read without a gap
+    sa.Column("read_to", UtcTime),
     sa.UniqueConstraint("source_account", "destination_account", name="uq_pipeline_accounts"),
 )
 

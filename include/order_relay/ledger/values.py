@@ -10,13 +10,20 @@ from order_relay.orders.exchange import Answer
 
 @dataclass(frozen=True, slots=True)
 class BatchInfo:
-    """One closed batch. ``complete``: the source's whole answer (not a selection of order ids)."""
+    """One closed batch.
+
+    ``complete``: everything that the source has not seen acknowledged, so that an absent order was. ``read_to`` (UTC):
+    the source was read without a gap up to here, and the next run need not look before it. ``from_past``: read for an
+    interval of the past, of which a new ledger knows nothing.
+    """
 
     batch_id: str
     manifest_name: str
     records: int
     fetched_at: datetime
     complete: bool = True
+    read_to: datetime | None = None
+    from_past: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +161,8 @@ class LookedUp:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """An order number to acknowledge, exactly as the source gave it."""
+    """An order to acknowledge: its number and id, exactly as the source gave them."""
 
     id: int
     order_number: str
+    source_id: str = ""

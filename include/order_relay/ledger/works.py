@@ -14,6 +14,7 @@ from order_relay.ledger.states import State
 from order_relay.ledger.tables import batch, submission
 from order_relay.ledger.values import Work
 from order_relay.orders.exchange import RunContext
+from order_relay.orders.gate import GATE_MARK
 
 WORK = ("source_id", "batch_id", "part", "row", "problem", "lineage", "order_number", "edition")
 """The columns that a ``Work`` needs besides id, revision and state, in its own order."""
@@ -23,11 +24,15 @@ _BACK = (State.WAITING, State.SUPERSEDED, State.QUARANTINED)
 
 
 def to_validate(tx: Transaction, name: str, batch_id: str | None) -> list[Work]:
-    """Everything received and not judged; and the quarantined whose content stands in this batch (judged in place)."""
+    """Everything received and not judged; and what is judged in place because its content stands in this batch: the
+    quarantined, and what waits for its source."""
     which = submission.c.state == State.RECEIVED
     if batch_id is not None:
-        again = sa.and_(submission.c.state == State.QUARANTINED, submission.c.batch_id == batch_id)
-        which = sa.or_(which, again)
+        in_place = sa.or_(
+            submission.c.state == State.QUARANTINED,
+            sa.and_(submission.c.state == State.WAITING, submission.c.reason.startswith(GATE_MARK)),
+        )
+        which = sa.or_(which, sa.and_(in_place, submission.c.batch_id == batch_id))
     query = sa.select(*_COLUMNS).where(submission.c.pipeline == name, which).order_by(submission.c.id)
     return [Work(*tuple(row)) for row in tx.run(query)]
 

@@ -11,7 +11,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Selection:
-    """What a run wants of a source. ``start``/``end`` (UTC) are for sources that can be asked by time."""
+    """What a run wants of a source.
+
+    ``start`` and ``end`` (UTC, both included) are for sources that are asked by time; ``order_ids`` are read besides.
+    Without a start ``order_ids`` are all that is read; without either, everything that the source offers.
+    """
 
     order_ids: tuple[str, ...] = ()
     start: datetime | None = None

@@ -11,6 +11,7 @@ from itertools import product
 
 import pandas as pd
 
+from order_relay.orders.gate import is_gate_reason
 from order_relay.orders.identity import PLACE_COLUMNS, offered_lineage
 
 KNOWN_COLUMNS: tuple[str, ...] = (
@@ -40,7 +41,7 @@ class Action(StrEnum):
     REFRESH = "refresh"                # points to the newest batch, no move, no event
     REPLACE = "replace"                # received: the new content replaces the old, no move
     REJUDGE = "rejudge"                # new content and place, then to received (from ready via waiting)
-    JUDGE_IN_PLACE = "judge_in_place"  # quarantined: points to the newest batch; validate judges it where it is
+    JUDGE_IN_PLACE = "judge_in_place"  # points to the newest batch; validate judges it where it is
     NOTHING = "nothing"
     REMEMBER = "remember"              # sending, in_doubt: the changed content is compared once settled
     ACKNOWLEDGE = "acknowledge"        # due (again) where the ledger's rules of acknowledging allow it
@@ -123,6 +124,8 @@ def _by_table(joined: pd.DataFrame, transform_fingerprint: str) -> pd.DataFrame:
         mask = (joined["state"] == state) & (same == equal)
         action[mask] = pair[0 if equal else 1].value
     action[same & outdated & joined["state"].isin(_REMADE)] = Action.REJUDGE.value
+    # what waits for its source to change is judged where it is: no event while nothing changes
+    action[same & (joined["state"] == "waiting") & joined["reason"].map(is_gate_reason)] = Action.JUDGE_IN_PLACE.value
     editions = action == Action.HOLD_EDITION.value
     reason[editions & (joined["state"] == "imported")] = AFTER_IMPORT
     reason[editions & (joined["state"] == "discarded")] = AFTER_DISCARD

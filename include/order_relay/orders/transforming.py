@@ -15,6 +15,7 @@ from typing import Any
 
 from order_relay.errors import Refusal, WrongSetup
 from order_relay.orders.canonical import LINE_COLUMNS, ORDER_COLUMNS, Canonical, Reader
+from order_relay.orders.gate import Gate
 from order_relay.orders.json_text import encode
 from order_relay.orders.judging import VendorFormat
 from order_relay.orders.mapping import Tables, merged_rules, parse_rules, tables_of
@@ -49,7 +50,8 @@ class Transformed:
 class Transformer:
     """Turns documents of ``source`` into payloads of ``destination``.
 
-    ``fingerprint`` changes when a mapping, a schema, a code table or a setting changes. Raises ``WrongSetup`` where
+    ``gate`` says which of the source's orders may go on. ``fingerprint`` changes when a mapping, a schema, a code table
+    or a setting changes. Raises ``WrongSetup`` where
     mappings, overrides, constants or settings do not fit each other.
     """
 
@@ -60,6 +62,8 @@ class Transformer:
         tables = tables_of(
             source.mapping.get("tables", {}), destination.mapping.get("tables", {}), settings.overrides.tables
         )
+        section = settings.overrides.source.get("gate", source.mapping.get("gate"))
+        self.gate = Gate.from_mapping(section, tables, f"mapping of {source.name}: gate")
         self._reader = _reader(source, settings, tables)
         self._form = SendingForm(
             destination, settings, tables,

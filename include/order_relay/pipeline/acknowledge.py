@@ -30,35 +30,41 @@ def acknowledge(
     """Acknowledge everything that is due, each number once per run.
 
     Counts: ``accepted``, ``refused`` (the source said no), ``missing`` (no entry in the reply; like a refused one it is
-    tried again by the next run) and ``unknown`` (no usable reply; stays ``sent``, and the source's next complete answer
-    tells). Raises what ``Source.acknowledge`` raises, but for ``OutcomeUnknown``.
+    tried again by the next run) and ``unknown`` (no usable reply; stays ``sent``, until the source's next complete
+    answer tells, or is sent again where the source never gives one). Raises what ``Source.acknowledge`` raises, but
+    for ``OutcomeUnknown``.
     """
     counts = {"accepted": 0, "refused": 0, "missing": 0, "unknown": 0}
     last = unknown_in_row = 0
-    while unknown_in_row < MAX_UNKNOWN and (due := ledger.to_acknowledge(ctx.pipeline, slice_size, after=last)):
+    while unknown_in_row < MAX_UNKNOWN:
+        due = ledger.to_acknowledge(ctx.pipeline, slice_size, after=last, unanswered=source.windowed)
+        if not due:
+            break
         last = due[-1].id  # those that are refused stay due, and must not hide the ones behind them
         try:
             with careful_login(ctx, ledger, connection_fingerprint):
                 ledger.ack_sent(ctx, [entry.id for entry in due])
-                answers = source.acknowledge([entry.order_number for entry in due])
+                answers = source.acknowledge([_name(source, entry) for entry in due])
         except OutcomeUnknown as error:
             log.warning("%d acknowledgements without an answer: %s", len(due), error)
             counts["unknown"] += len(due)
             unknown_in_row += 1
             continue
         unknown_in_row = 0
-        _record(ctx, ledger, due, answers, counts)
+        _record(ctx, ledger, {entry.id: answers.get(_name(source, entry), _MISSING) for entry in due}, counts)
     return counts
+
+
+def _name(source: Source, entry: Due) -> str:
+    return entry.source_id if source.acknowledges == "source_id" else entry.order_number
 
 
 def _record(
     ctx: RunContext,
     ledger: Ledger,
-    due: list[Due],
-    answers: Mapping[str, Acknowledgement],
+    by_id: Mapping[int, Acknowledgement],
     counts: dict[str, int],
 ) -> None:
-    by_id = {entry.id: answers.get(entry.order_number, _MISSING) for entry in due}
     accepted = sum(answer.accepted for answer in by_id.values())
     missing = sum(answer is _MISSING for answer in by_id.values())
     counts["accepted"] += accepted

@@ -9,14 +9,18 @@ import pandas as pd
 
 from order_relay.batches import BatchStore
 from order_relay.connections import Connection
-from order_relay.ledger import BatchInfo, Ledger
-from order_relay.orders.exchange import RunContext, Selection
+from order_relay.ledger import BatchInfo, Ledger, Work
+from order_relay.orders.exchange import RunContext
+from order_relay.orders.gate import WAIT, WITHDRAWN
 from order_relay.orders.transforming import Transformer
 from order_relay.pipeline import beginning
 from order_relay.pipeline.acknowledge import acknowledge as acknowledge_all
+from order_relay.pipeline.archive import documents
 from order_relay.pipeline.extract import extract
 from order_relay.pipeline.ports import Destination, Source
+from order_relay.pipeline.reading import Reading, of_news
 from order_relay.pipeline.resting import careful_login
+from order_relay.pipeline.settings import PipelineSettings
 
 
 class Parts(Protocol):
@@ -39,6 +43,10 @@ class Parts(Protocol):
         """For its fingerprint."""
 
     @property
+    def settings(self) -> PipelineSettings:
+        """For how the source is read."""
+
+    @property
     def source_connection(self) -> Connection:
         """For its fingerprint."""
 
@@ -49,20 +57,24 @@ def take_baseline(
 ) -> dict[str, Any]:  # fmt: skip
     """Read, archive and discard everything that the source offers now, in one transaction. Counts, and the run's name.
 
-    With ``acknowledge`` the source is told (of these and of whatever else is due), else never. Raises what
-    ``Source.offers`` and ``Source.acknowledge`` raise.
+    Orders that wait for their source (an open payment) are kept: older scripts could not handle them either, and they
+    go the ordinary way once they may. With ``acknowledge`` the source is told (of the discarded and of whatever else is
+    due), else never. Raises what ``Source.offers`` and ``Source.acknowledge`` raise.
     """
     ctx = RunContext(parts.name, run or f"baseline-{datetime.now(UTC):%Y%m%dT%H%M%S}", who)
     beginning.begin(ctx, ledger, store, (parts.source.account, parts.destination.account), "baseline")
     counts: dict[str, int] = {}
 
     def take_in(ctx: RunContext, info: BatchInfo, offers: pd.DataFrame, fingerprint: str) -> dict[str, int]:
-        counts.update(ledger.take_baseline(ctx, info, offers, fingerprint, reason=reason, acknowledge=acknowledge))
+        keep = _waiting(store, parts, info, offers)
+        counts.update(ledger.take_baseline(
+            ctx, info, offers, fingerprint, reason=reason, acknowledge=acknowledge, keep=keep
+        ))
         return counts
 
     fingerprint = parts.source_connection.fingerprint()
     extract(
-        ctx, parts.source, ledger, store, Selection(), batch_id=ctx.run, take_in=take_in,
+        ctx, parts.source, ledger, store, _news(ledger, parts), batch_id=ctx.run, take_in=take_in,
         transform_fingerprint=parts.transformer.fingerprint, connection_fingerprint=fingerprint,
     )  # fmt: skip
     told = acknowledge_all(ctx, parts.source, ledger, connection_fingerprint=fingerprint) if acknowledge else {}
@@ -76,4 +88,17 @@ def count_offers(ledger: Ledger, parts: Parts) -> int:
     ledger.bind(parts.name, parts.source.account, parts.destination.account)
     ctx = RunContext(parts.name, "baseline-dry")
     with careful_login(ctx, ledger, parts.source_connection.fingerprint()):
-        return sum(1 for _ in parts.source.offers(Selection()))
+        return sum(1 for _ in parts.source.offers(_news(ledger, parts).selection))
+
+
+def _news(ledger: Ledger, parts: Parts) -> Reading:
+    return of_news(parts.name, parts.source, ledger, parts.settings.reading, datetime.now(UTC))
+
+
+def _waiting(store: BatchStore, parts: Parts, info: BatchInfo, offers: pd.DataFrame) -> list[str]:
+    """Source ids of the batch that the gate does not let go on."""
+    columns = (offers[name].tolist() for name in ("source_id", "part", "row"))
+    works = [Work(0, 0, "", name, info.batch_id, part, row) for name, part, row in zip(*columns, strict=True)]
+    judge = parts.transformer.gate.judge
+    return [work.source_id for slice_ in documents(store, parts.name, works) for work, document in slice_
+            if judge(document).verdict in (WAIT, WITHDRAWN)]

@@ -21,6 +21,7 @@ from order_relay.orders.exchange import RunContext, Selection
 from order_relay.orders.identity import OFFER_COLUMNS, PLACE_COLUMNS, IdentityPaths, identify
 from order_relay.orders.json_text import encode
 from order_relay.pipeline.ports import Source
+from order_relay.pipeline.reading import Reading
 from order_relay.pipeline.resting import careful_login
 
 log = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ def extract(
     source: Source,
     ledger: Ledger,
     store: BatchStore,
-    selection: Selection,
+    reading: Reading,
     *,
     batch_id: str,
     transform_fingerprint: str,
@@ -42,7 +43,7 @@ def extract(
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     take_in: TakeIn | None = None,
 ) -> Manifest:
-    """Read the source once, archive what it offers, and receive it in the ledger.
+    """Read the source once as ``reading`` says, archive what it offers, and receive it in the ledger.
 
     The batch gets ``batch_id`` and a random ending, so that a second try (or a second worker with the same run) never
     writes over a batch that the ledger already points into; ``Manifest.batch_id`` is the whole of it.
@@ -56,15 +57,18 @@ def extract(
     fetched_at = clock()  # before the request: what the source hands out later is not part of this answer
     try:
         with careful_login(ctx, ledger, connection_fingerprint):
-            _archive(source, selection, paths, writer, offers)
-        complete = not selection.order_ids
-        facts = {"fetched_at": fetched_at.isoformat(), "complete": complete, "source": source.account, "run": ctx.run}
+            _archive(source, reading.selection, paths, writer, offers)
+        facts = {"fetched_at": fetched_at.isoformat(), "source": source.account, "run": ctx.run, **reading.facts()}
         manifest = writer.close(offers.columns["source_id"], facts)
     except BaseException:
         _abandon(writer)
         raise
-    batch = BatchInfo(unique_id, manifest.name, manifest.records, fetched_at, complete)
+    batch = BatchInfo(
+        unique_id, manifest.name, manifest.records, fetched_at, reading.complete, reading.read_to, reading.from_past
+    )
     actions = (take_in or ledger.receive)(ctx, batch, offers.frame(), transform_fingerprint)
+    if missing := set(reading.asked_again) - set(offers.columns["source_id"]):
+        log.info("%d waiting orders were asked for and are gone at the source", ledger.gone(ctx, missing))
     log.info("batch %s: %d orders, card data cut in %d; %s", unique_id, manifest.records, offers.cuts, actions)
     return manifest
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Literal, Protocol
 
 from order_relay.orders.exchange import (
     Acknowledgement,
@@ -25,13 +25,20 @@ class Source(Protocol):
     format: VendorFormat
     """The vendor's JSON Schema and its mapping to the canonical order."""
 
+    windowed: bool
+    """Whether it is asked by time and offers what falls into ``Selection.start`` to ``end``, and nothing else. If not,
+    it offers everything that was not acknowledged yet, so that an absent order tells something."""
+
+    acknowledges: Literal["order_number", "source_id"]
+    """By which name of an order ``acknowledge`` is told of it."""
+
     def offers(self, selection: Selection) -> Iterator[OfferedOrder]:
         """Stream what the source offers. Nothing may be used before the iterator has ended without an error.
 
         Raises ``SourceRefused``, ``WrongSetup``, ``Throttled``, ``BadAnswer``, ``RetryLater``.
         """
 
-    def acknowledge(self, order_numbers: Sequence[str]) -> dict[str, Acknowledgement]:
+    def acknowledge(self, names: Sequence[str]) -> dict[str, Acknowledgement]:
         """Tell the source that these orders were taken over; the exact strings received. Missing keys: not answered.
 
         Raises ``OutcomeUnknown`` where the request was sent and no usable answer came.

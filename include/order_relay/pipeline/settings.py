@@ -70,6 +70,18 @@ class MappingSettings(_Section):
     constants: dict[str, Any] = Field(default_factory=dict)
 
 
+class ReadingSettings(_Section):
+    """How a source that is asked by time is read; times in seconds unless named otherwise.
+
+    ``overlap_s``: so far before the last point up to which it was read a run begins. ``first_days``: how far back the
+    first run looks. ``ask_again_s``: a waiting order (an open payment) is asked for again after this at the earliest.
+    """
+
+    overlap_s: float = Field(default=26 * 3600.0, ge=0.0, le=30 * 86400.0)
+    first_days: float = Field(default=30.0, ge=0.0, le=3650.0)
+    ask_again_s: float = Field(default=900.0, ge=0.0, le=86400.0)
+
+
 class ChunkSettings(_Section):
     """How the ready orders are divided among load tasks."""
 
@@ -118,6 +130,7 @@ class PipelineSettings(_Section):
     transform: dict[str, Any] = Field(default_factory=dict)
     mapping: MappingSettings = MappingSettings()
     tables: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    reading: ReadingSettings = ReadingSettings()
     chunks: ChunkSettings = ChunkSettings()
     load: LoadSettings = LoadSettings()
     acknowledge: AcknowledgeSettings = AcknowledgeSettings()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from order_relay.batches import BatchStore, Manifest
 from order_relay.errors import Refusal
-from order_relay.ledger import Ledger, Work
+from order_relay.ledger import Ledger, Wait, Work
 from order_relay.orders.exchange import RunContext
+from order_relay.orders.gate import GO, WAIT
 from order_relay.orders.judging import VendorFormat
 from order_relay.orders.transforming import Transformer
 from order_relay.pipeline.archive import documents, write_list
@@ -42,54 +44,68 @@ def has_work(ledger: Ledger, pipeline: str, manifest: Manifest) -> bool:
 
 def validate(
     ctx: RunContext, ledger: Ledger, store: BatchStore, *, source: VendorFormat, transformer: Transformer,
-    manifest: Manifest,
+    manifest: Manifest, ask_again_s: float = 0.0,
 ) -> Manifest:
-    """Judge everything that stands ``received``, and what is quarantined and was offered again in this batch.
+    """Judge everything that stands ``received``, and what was offered again in this batch and is judged in place.
 
-    The latter are judged where they are, by schema and whole transformation, so that no event is written while nothing
-    changes; only clean ones come back to ``received``. Returns the list of the valid ones; it names the refused, too.
-    Raises ``BatchDamaged``.
+    The latter (quarantined orders, and those that wait for their source) are judged where they are, by schema, gate and
+    whole transformation, so that no event is written while nothing changes; only clean ones come back to ``received``.
+    What the gate does not let go on waits; ``ask_again_s`` as in ``Ledger.hold_back``. Returns the list of the valid
+    ones; it names the refused, too. Raises ``BatchDamaged``.
     """
     works = ledger.to_validate(ctx.pipeline, manifest.batch_id or None)
     counts: Counter[str] = Counter()
     valid: list[Work] = []
     invalid: list[Work] = []
     for slice_ in documents(store, ctx.pipeline, works):
-        refused, passed, clean_again = _judge(source, transformer, slice_)
-        counts["refused"] += ledger.quarantine(ctx, refused) if refused else 0
-        recovered = ledger.recover(ctx, clean_again) if clean_again else []
+        judged = _judge(source, transformer, slice_)
+        counts["refused"] += ledger.quarantine(ctx, judged.refused) if judged.refused else 0
+        counts["waiting"] += ledger.hold_back(ctx, judged.waiting, ask_again_s) if judged.waiting else 0
+        recovered = ledger.recover(ctx, judged.clean_again) if judged.clean_again else []
         counts["recovered"] += len(recovered)
-        valid += passed
+        valid += judged.passed
         valid += recovered
-        invalid += [work for work, _ in refused]
+        invalid += [work for work, _ in judged.refused]
     counts["valid"] = len(valid)
     log.info("validate: %s", dict(counts))
     return write_list(store, ctx, "validated", valid, invalid)
 
 
-def _judge(
-    source: VendorFormat, transformer: Transformer, slice_: Sequence[tuple[Work, Any]]
-) -> tuple[list[tuple[Work, list[Refusal]]], list[Work], list[Work]]:
-    """Refused with reasons; valid; and those that were quarantined and are clean now."""
-    refused: list[tuple[Work, list[Refusal]]] = []
-    passed: list[Work] = []
+@dataclass
+class _Judged:
+    """``clean_again``: judged in place, and nothing speaks against them any more."""
+
+    refused: list[tuple[Work, list[Refusal]]] = field(default_factory=list)
+    waiting: list[Wait] = field(default_factory=list)
+    passed: list[Work] = field(default_factory=list)
+    clean_again: list[Work] = field(default_factory=list)
+
+
+def _judge(source: VendorFormat, transformer: Transformer, slice_: Sequence[tuple[Work, Any]]) -> _Judged:
+    judged = _Judged()
     again: list[tuple[Work, Any]] = []
     for work, document in slice_:
         refusals = [*problem_of(work), *source.check(document)]
+        verdict = transformer.gate.judge(document)
+        if verdict.refusal:
+            refusals.append(verdict.refusal)
         if refusals:
-            refused.append((work, refusals))
+            judged.refused.append((work, refusals))
+        elif verdict.verdict != GO:
+            judged.waiting.append(Wait(work, verdict.reason, ask_again=verdict.verdict == WAIT))
         elif work.state == "quarantined":
             again.append((work, document))
+        elif work.state == "waiting":
+            judged.clean_again.append(work)
         else:
-            passed.append(work)
+            judged.passed.append(work)
     results = transformer.transform([document for _, document in again]) if again else ()
-    clean: list[Work] = []
     for (work, _), result in zip(again, results, strict=True):
         if result.refusals:
-            refused.append((work, result.refusals))
+            judged.refused.append((work, result.refusals))
         else:
-            clean.append(work)
-    return refused, passed, clean
+            judged.clean_again.append(work)
+    return judged
 
 
 def problem_of(work: Work) -> Iterable[Refusal]:

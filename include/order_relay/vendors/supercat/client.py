@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 
@@ -24,6 +24,9 @@ _ORDER_ID = re.compile(r"[0-9]{1,20}", re.ASCII)
 
 class SuperCat:
     """One organisation's account. Fulfils the port ``Source``. Connections are kept until ``close``."""
+
+    windowed = False
+    acknowledges: Literal["order_number"] = "order_number"
 
     def __init__(self, settings: SuperCatSettings, vendor_format: VendorFormat) -> None:
         self._settings = settings
@@ -58,15 +61,15 @@ class SuperCat:
             chunks = settings.peer.body(response, settings.size_limit_bytes)
             yield from read_envelope(chunks, max_order=settings.order_limit_bytes, hide=self._hide)
 
-    def acknowledge(self, order_numbers: Sequence[str]) -> dict[str, Acknowledgement]:
+    def acknowledge(self, names: Sequence[str]) -> dict[str, Acknowledgement]:
         """Mark orders as received. Every entry of the reply counts by itself, whatever status stands above them.
 
         A number without a usable entry is absent from the result. Raises ``OutcomeUnknown`` where the request was sent
         and the reply has no entries at all, ``RetryLater`` where it was not sent; also as ``offers`` does.
         """
-        if not order_numbers:
+        if not names:
             return {}
-        numbers = list(dict.fromkeys(order_numbers))
+        numbers = list(dict.fromkeys(names))
         status, reply = post(self._settings, self._client, self._settings.orders_url, encode(numbers))
         entries = self._entries(reply)
         if isinstance(entries, OrderRelayError):

@@ -1,0 +1,91 @@
+"""Orders that wait for something to change at their source, such as a payment; they are asked for again by their id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from order_relay.ledger.columns import among
+from order_relay.ledger.database import Transaction
+from order_relay.ledger.moving import Cause, lock, move
+from order_relay.ledger.states import State
+from order_relay.ledger.tables import submission
+from order_relay.ledger.values import Work
+from order_relay.orders.exchange import RunContext
+from order_relay.orders.gate import GATE_MARK, GONE
+
+LONGEST = timedelta(hours=6)
+"""An order is asked for again after a twentieth of its age here, but at least this often."""
+
+_WAITS = sa.and_(submission.c.state == State.WAITING, submission.c.reason.startswith(GATE_MARK))
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A submission that the gate did not let go on: why, and whether it is asked for again by its id."""
+
+    work: Work
+    reason: str
+    ask_again: bool
+
+
+def hold_back(tx: Transaction, ctx: RunContext, waits: Sequence[Wait], shortest_s: float) -> int:
+    """Let these wait; how many do. One that waits for the same reason already gets no event.
+
+    The next question comes after a twentieth of the time that the order is known here, between ``shortest_s`` and
+    ``LONGEST``. Submissions that were moved since are skipped.
+    """
+    wanted = {wait.work.id: wait for wait in waits}
+    rows = [
+        row for row in lock(tx, wanted, "reason", "first_offered_at")
+        if row.revision == wanted[row.id].work.revision
+    ]
+    due = {row.id: _due(tx.now, row.first_offered_at, shortest_s) if wanted[row.id].ask_again else None for row in rows}
+    there = [row for row in rows if row.state == State.WAITING and row.reason == wanted[row.id].reason]
+    tx.many(_DUE, [{"b_id": row.id, "b_due": due[row.id]} for row in there])
+    moving = [row for row in rows if row not in there]
+    each = {row.id: {"reason": wanted[row.id].reason, "due_at": due[row.id]} for row in moving}
+    move(tx, moving, State.WAITING, Cause(ctx), each=each)
+    return len(rows)
+
+
+def _due(now: datetime, known_since: datetime, shortest_s: float) -> datetime:
+    distance = (now - known_since) / 20
+    return now + max(timedelta(seconds=shortest_s), min(LONGEST, distance))
+
+
+def to_ask_again(tx: Transaction, name: str, limit: int) -> list[str]:
+    """Source ids of the orders that are to be asked for now, the longest due first."""
+    query = (
+        sa.select(submission.c.source_id)
+        .where(submission.c.pipeline == name, _WAITS, submission.c.due_at <= tx.now)
+        .order_by(submission.c.due_at, submission.c.id).limit(limit)
+    )
+    return list(dict.fromkeys(tx.run(query).scalars()))
+
+
+def gone(tx: Transaction, ctx: RunContext, source_ids: Iterable[str]) -> int:
+    """These were asked for, and their source no longer knows them: they wait without being asked for; how many.
+
+    Should the source ever offer one again, it is judged again.
+    """
+    ids = tx.run(
+        sa.select(submission.c.id).where(
+            submission.c.pipeline == ctx.pipeline, _WAITS, among(submission.c.source_id, "keys")
+        ),
+        {"keys": sorted(source_ids)},
+    ).scalars().all()
+    rows: list[Any] = [row for row in lock(tx, ids) if row.state == State.WAITING]
+    move(tx, rows, State.WAITING, Cause(ctx, "its source no longer knows it", GONE))
+    return len(rows)
+
+
+_DUE = (
+    submission.update()
+    .where(submission.c.id == sa.bindparam("b_id"))
+    .values(due_at=sa.bindparam("b_due", type_=submission.c.due_at.type))
+)

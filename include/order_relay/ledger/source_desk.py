@@ -1,0 +1,62 @@
+"""``SourceDesk``: the part of ``Ledger`` that deals with what a source offers, and with what it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+import pandas as pd
+
+from order_relay.ledger import acknowledging, gating, receiving, running, works
+from order_relay.ledger.database import Database
+from order_relay.ledger.gating import Wait
+from order_relay.ledger.values import BatchInfo, Due
+from order_relay.orders.exchange import Acknowledgement, RunContext
+
+
+class SourceDesk:
+    """Taking orders in, waiting for their source, and acknowledging them; each method is one transaction."""
+
+    _db: Database
+
+    def receive(
+        self, ctx: RunContext, batch: BatchInfo, offers: pd.DataFrame, transform_fingerprint: str
+    ) -> dict[str, int]:
+        """Take in a closed batch: the redelivery table (``receiving.receive``); counts by action."""
+        return self._db.write(lambda tx: receiving.receive(tx, ctx, batch, offers, transform_fingerprint))
+
+    def replay_interval(self, ctx: RunContext, start: datetime, end: datetime) -> int:
+        """Bring back what was fetched in [start, end) (``works.replay_interval``)."""
+        return self._db.write(lambda tx: works.replay_interval(tx, ctx, start, end))
+
+    def read_to(self, pipeline: str) -> datetime | None:
+        """Up to when a source that is asked by time was read without a gap (UTC); ``None`` where it never was."""
+        return self._db.read(lambda tx: running.read_to(tx, pipeline))
+
+    def hold_back(self, ctx: RunContext, waits: Sequence[Wait], shortest_s: float) -> int:
+        """Let submissions wait for their source (``gating.hold_back``)."""
+        return self._db.write(lambda tx: gating.hold_back(tx, ctx, waits, shortest_s))
+
+    def to_ask_again(self, pipeline: str, limit: int) -> list[str]:
+        """Source ids to ask the source for now (``gating.to_ask_again``)."""
+        return self._db.read(lambda tx: gating.to_ask_again(tx, pipeline, limit))
+
+    def gone(self, ctx: RunContext, source_ids: Iterable[str]) -> int:
+        """Asked for, and unknown to the source (``gating.gone``)."""
+        wanted = list(source_ids)
+        return self._db.write(lambda tx: gating.gone(tx, ctx, wanted))
+
+    def to_acknowledge(
+        self, pipeline: str, limit: int | None = None, after: int = 0, *, unanswered: bool = False
+    ) -> list[Due]:
+        """What may be acknowledged now, from behind the id ``after`` (``acknowledging``)."""
+        return self._db.read(lambda tx: acknowledging.to_acknowledge(tx, pipeline, limit, after, unanswered=unanswered))
+
+    def ack_sent(self, ctx: RunContext, ids: Iterable[int]) -> int:
+        """Before the request: these are being acknowledged."""
+        wanted = list(ids)
+        return self._db.write(lambda tx: acknowledging.ack_sent(tx, ctx, wanted))
+
+    def ack_answered(self, ctx: RunContext, answers: Mapping[int, Acknowledgement]) -> None:
+        """What the source said, by id."""
+        self._db.write(lambda tx: acknowledging.ack_answered(tx, ctx, answers))

@@ -1,0 +1,117 @@
+"""The gate: whether an order may go on yet, as data in the section ``gate`` of a source's mapping file.
+
+A source may list orders that are not to be fulfilled yet: a payment is open, or was cancelled and may be tried again.
+Each rule reads one value and has a verdict on it; the first that is not ``go`` decides. A rule is
+``{path, verdicts, otherwise}``; a verdict is one of ``VERDICTS``, or ``{table, by, default}``: the verdict stands in a
+code table under the value at the path ``by`` (a webshop, say), or else it is ``default``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from order_relay.errors import Refusal, WrongSetup
+from order_relay.orders.judging import pointer
+from order_relay.orders.mapping import Tables, words
+from order_relay.orders.paths import first, text_of
+
+GO = "go"                # the next rule is asked; after the last one the order goes on
+WAIT = "wait"            # it is looked at again, by its id
+WITHDRAWN = "withdrawn"  # the source takes it back: nothing is done unless the source lists it again
+REFUSE = "refuse"        # a value that nobody has a verdict on: quarantined
+VERDICTS = (GO, WAIT, WITHDRAWN, REFUSE)
+
+GATE_MARK = "gate:"
+"""How the reasons of orders begin that wait for something to change at their source."""
+
+GONE = f"{GATE_MARK}gone"
+"""Reason of a waiting order whose id the source no longer knows."""
+
+_MEMBERS = {"path", "verdicts", "otherwise"}
+
+
+def is_gate_reason(reason: str | None) -> bool:
+    """Whether an order waits for something to change at its source (and not for another version)."""
+    return bool(reason) and str(reason).startswith(GATE_MARK)
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """What the gate says: ``verdict``, and the ``reason`` code under which the order waits (safe for logs)."""
+
+    verdict: str
+    reason: str = ""
+    refusal: Refusal | None = None
+
+
+@dataclass(frozen=True)
+class _ByTable:
+    rows: Mapping[str, str]
+    by: str
+    default: str
+
+
+@dataclass(frozen=True)
+class _Rule:
+    path: str
+    verdicts: Mapping[str, str | _ByTable]
+    otherwise: str
+
+
+class Gate:
+    """The rules of one source, checked. ``judge`` is cheap; a source without rules lets everything go on."""
+
+    def __init__(self, rules: Sequence[_Rule] = ()) -> None:
+        self._rules = tuple(rules)
+
+    @classmethod
+    def from_mapping(cls, section: Any, tables: Tables, where: str = "gate") -> Gate:
+        """Read the section of a mapping file. Raises ``WrongSetup`` naming ``where``, the rule and what is allowed."""
+        if not isinstance(section or (), Sequence) or isinstance(section, str):
+            raise WrongSetup(f"{where}: must be a list of rules")
+        return cls([_rule(raw, tables, f"{where}[{number}]") for number, raw in enumerate(section or ())])
+
+    def judge(self, document: Any) -> Pass:
+        """The verdict on one document. Raises nothing, whatever the document holds."""
+        for rule in self._rules:
+            value = text_of(first(document, rule.path))
+            verdict = rule.verdicts.get(value, rule.otherwise)
+            if isinstance(verdict, _ByTable):
+                verdict = verdict.rows.get(words(text_of(first(document, verdict.by))), verdict.default)
+            if verdict == GO:
+                continue
+            if verdict == REFUSE:
+                place = pointer(rule.path.split("."))
+                return Pass(REFUSE, refusal=Refusal("not_allowed", place, f"{place} has a value without a verdict"))
+            # only values that the rule names are repeated: others come from outside
+            said = value if value in rule.verdicts else "other"
+            return Pass(verdict, f"{GATE_MARK}{rule.path}={said}")
+        return Pass(GO)
+
+
+def _rule(raw: Any, tables: Tables, where: str) -> _Rule:
+    if not isinstance(raw, Mapping) or not isinstance(raw.get("path"), str) or set(raw) - _MEMBERS:
+        raise WrongSetup(f"{where}: must be an object with path, verdicts and otherwise")
+    verdicts = raw.get("verdicts")
+    if not isinstance(verdicts, Mapping) or not verdicts:
+        raise WrongSetup(f"{where}.verdicts: must give a verdict for each value")
+    read = {str(value): _verdict(verdict, tables, f"{where}.verdicts.{value}") for value, verdict in verdicts.items()}
+    return _Rule(raw["path"], read, _word(raw.get("otherwise", REFUSE), f"{where}.otherwise"))
+
+
+def _verdict(raw: Any, tables: Tables, where: str) -> str | _ByTable:
+    if not isinstance(raw, Mapping):
+        return _word(raw, where)
+    if set(raw) != {"table", "by", "default"} or raw["table"] not in tables:
+        raise WrongSetup(f"{where}: needs table (one that there is), by and default")
+    table = str(raw["table"])
+    rows = {key: _word(word, f"code table {table!r}, row {key!r}") for key, word in tables[table].items()}
+    return _ByTable(rows, str(raw["by"]), _word(raw["default"], f"{where}.default"))
+
+
+def _word(value: Any, where: str) -> str:
+    if value not in VERDICTS:
+        raise WrongSetup(f"{where}: must be one of {', '.join(VERDICTS)}")
+    return str(value)

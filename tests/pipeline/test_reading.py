@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from order_relay.orders.exchange import Selection
+from order_relay.pipeline.reading import MOST_ASKED_AGAIN, of_ids, of_interval, of_news
+from order_relay.pipeline.settings import ReadingSettings
+
+NOW = datetime(2026, 5, 10, 12, tzinfo=UTC)
+SETTINGS = ReadingSettings(overlap_s=3600, first_days=5)
+
+
+@dataclass
+class Book:
+    point: datetime | None = None
+    waiting: list[str] = field(default_factory=list)
+
+    def read_to(self, _pipeline: str) -> datetime | None:
+        return self.point
+
+    def to_ask_again(self, _pipeline: str, limit: int) -> list[str]:
+        assert limit == MOST_ASKED_AGAIN
+        return self.waiting
+
+
+class Shop:
+    def __init__(self, *, windowed: bool) -> None:
+        self.windowed = windowed
+
+
+def news(book: Book, *, windowed: bool = True) -> Any:
+    return of_news("shop_to_oms", Shop(windowed=windowed), book, SETTINGS, NOW)  # type: ignore[arg-type]
+
+
+def test_a_source_that_offers_everything_is_read_whole() -> None:
+    reading = news(Book(NOW), windowed=False)
+    assert reading.selection == Selection()
+    assert (reading.complete, reading.read_to) == (True, None)
+
+
+def test_the_first_run_looks_back_some_days() -> None:
+    reading = news(Book())
+    assert reading.selection == Selection((), NOW - timedelta(days=5, hours=1), NOW)
+    assert (reading.complete, reading.read_to, reading.from_past) == (False, NOW, False)
+
+
+def test_later_ones_begin_an_overlap_before_the_point_however_long_ago_it_is() -> None:
+    point = NOW - timedelta(days=40)
+    assert news(Book(point)).selection.start == point - timedelta(hours=1)
+
+
+def test_a_point_in_the_future_loses_nothing() -> None:
+    assert news(Book(NOW + timedelta(days=1))).selection.start == NOW - timedelta(hours=1)
+
+
+def test_waiting_orders_are_asked_for_besides() -> None:
+    reading = news(Book(NOW, ["7", "8"]))
+    assert reading.selection.order_ids == reading.asked_again == ("7", "8")
+    assert reading.selection.start is not None
+
+
+def test_a_selection_and_a_backfill_move_no_point_and_prove_nothing() -> None:
+    ids = of_ids(("7",))
+    past = of_interval(NOW - timedelta(hours=1), NOW)
+    assert [(r.complete, r.read_to, r.asked_again) for r in (ids, past)] == [(False, None, ())] * 2
+    assert past.from_past
+    assert past.selection == Selection(start=NOW - timedelta(hours=1), end=NOW)
