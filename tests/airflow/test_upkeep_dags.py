@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TASKS = {
     "in_doubt_sweep": ["due", "look_up"],
     "quarantine_replay": ["choose", "carry_out"],
+    "reconcile": ["active", "compare"],
     "order_review": ["start", "find", "open_review", "review", "confirm", "decide", "settle", "record"],
 }
 

@@ -156,3 +156,21 @@ def record() -> dict[str, Any]:
     from order_relay.airflow_bindings import reviews  # noqa: PLC0415
 
     return reviews.record(get_current_context())
+
+
+@task(multiple_outputs=False)
+def active() -> list[str]:
+    """Find the pipelines that ever ran; skipped where none did."""
+    from order_relay.airflow_bindings import reconciliation  # noqa: PLC0415
+
+    return reconciliation.active()
+
+
+@task(multiple_outputs=False, map_index_template="{{ pipeline_name }}", show_return_value_in_logs=False)
+def compare(pipeline: str) -> dict[str, Any]:
+    """Compare one pipeline's ledger with its destination."""
+    from order_relay.airflow_bindings import reconciliation  # noqa: PLC0415
+
+    context = get_current_context()
+    context["pipeline_name"] = pipeline  # type: ignore[typeddict-unknown-key]
+    return reconciliation.compare(pipeline, context)

@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from order_relay.commands import bulk, cutover, decisions, doctor, ledger_admin, life, queues, report
+from order_relay.commands import bulk, cutover, decisions, doctor, ledger_admin, life, queues, reconciling, report
 from order_relay.commands.screen import WRONG_USE, answers, clean, keep_stdout_for_answers
 from order_relay.commands.setup import Setup
 from order_relay.errors import OrderRelayError
@@ -31,6 +31,7 @@ app.command("quarantine")(queues.quarantine)
 app.command("replay")(bulk.replay)
 app.command("discard")(bulk.discard)
 app.command("baseline")(cutover.baseline)
+app.command("reconcile")(reconciling.reconcile)
 app.command("doctor")(doctor.doctor)
 app.add_typer(ledger_admin.app, name="ledger")
 

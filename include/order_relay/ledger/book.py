@@ -24,6 +24,7 @@ from order_relay.ledger.database import Database
 from order_relay.ledger.desk import PeopleDesk
 from order_relay.ledger.migrating import check_revision
 from order_relay.ledger.source_desk import SourceDesk
+from order_relay.ledger.upkeep import UpkeepDesk
 from order_relay.ledger.values import (
     Claim,
     Doubt,
@@ -37,7 +38,7 @@ from order_relay.ledger.values import (
 from order_relay.orders.exchange import Policies, RunContext
 
 
-class Ledger(SourceDesk, PeopleDesk):
+class Ledger(SourceDesk, PeopleDesk, UpkeepDesk):
     """An open ledger. Safe to use from several threads and, on one database, from several processes and machines.
 
     Each method stands for one transaction of the function of the same name (see there for its rules). All raise

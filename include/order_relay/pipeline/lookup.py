@@ -129,10 +129,15 @@ def _with_control(state: _Round) -> list[str]:
 async def _all_windows(
     session: OmsSession, state: _Round, windows: Sequence[tuple[datetime, datetime]]
 ) -> Page:
-    """The rows of all windows together, the control's among them; complete only if each one is."""
+    """The rows of all windows together, the control's among them."""
     spans = list(windows)
     if state.control:
         spans.append((state.control[2] - WINDOW_MARGIN, state.control[2] + WINDOW_MARGIN))
+    return await search_windows(session, spans)
+
+
+async def search_windows(session: OmsSession, spans: Iterable[tuple[datetime, datetime]]) -> Page:
+    """The rows of all these times together; complete only if each search is."""
     rows: list[Found] = []
     problem = ""
     for start, end in merged(spans):

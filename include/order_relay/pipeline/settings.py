@@ -119,6 +119,29 @@ class ReviewSettings(_Section):
     remind_after_s: float = Field(default=86400.0, ge=60.0, le=30 * 86400.0)
 
 
+class ReconcileSettings(_Section):
+    """Ledger and destination compared: how many days back, and whether orders unknown here are alerted.
+
+    ``alert_unknown`` is for accounts that nobody else imports into; elsewhere such orders are counted only.
+    """
+
+    days: int = Field(default=7, ge=1, le=90)
+    alert_unknown: bool = True
+
+
+class RetentionSettings(_Section):
+    """After how many days what is settled is removed; ``null``: never.
+
+    ``archive_days``: raw orders, by when they were fetched. ``runs_days``: payloads, reports and work lists, by when
+    they were written. ``ledger_days``: personal data in the ledger, by when the order changed last. What an open order
+    needs stays, and so do identities, states, events and hashes.
+    """
+
+    archive_days: int | None = Field(default=None, ge=1, le=36_500)
+    runs_days: int | None = Field(default=None, ge=1, le=36_500)
+    ledger_days: int | None = Field(default=None, ge=1, le=36_500)
+
+
 class PipelineSettings(_Section):
     """One pipeline: a source account, a destination account, and all that a firm decides about the way between."""
 
@@ -136,6 +159,8 @@ class PipelineSettings(_Section):
     acknowledge: AcknowledgeSettings = AcknowledgeSettings()
     doubt: DoubtSettings = DoubtSettings()
     review: ReviewSettings = ReviewSettings()
+    reconcile: ReconcileSettings = ReconcileSettings()
+    retention: RetentionSettings = RetentionSettings()
     _file: str = PrivateAttr(default="")
 
     @field_validator("schedule")

@@ -1,0 +1,56 @@
+"""``reconcile``: ledger and destination compared. Nothing is repaired."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from order_relay.commands.decisions import AsJson, Pipeline
+from order_relay.commands.screen import found_a_problem, print_json, print_line, print_table
+from order_relay.commands.setup import Setup
+
+if TYPE_CHECKING:
+    from order_relay.pipeline.differences import Comparison
+
+_COLUMNS = ("what", "order", "external id", "OMS ids there", "OMS id here", "state here")
+
+
+def reconcile(pipeline: Pipeline = None, as_json: AsJson = False) -> None:
+    """Compare what was imported with what the OMS holds; exit code 1 where they differ. Nothing is repaired."""
+    from order_relay.airflow_bindings.reconciliation import compared  # noqa: PLC0415 - pulls in the engine
+
+    setup, run = Setup(), f"reconcile-{datetime.now(UTC):%Y%m%dT%H%M%S}"
+    results = []
+    for name in setup.chosen(pipeline) or sorted(setup.pipelines):
+        with setup.wiring(name) as wiring:
+            results.append(compared(wiring, run))
+    if as_json:
+        print_json({"pipelines": [{**told.as_dict(), "report": name} for told, name in results]})
+    else:
+        for told, name in results:
+            _show(told, name)
+    if any(told.differences for told, _ in results):
+        raise found_a_problem()
+
+
+def _show(told: Comparison, name: str) -> None:
+    from order_relay.pipeline.differences import verdict  # noqa: PLC0415 - pulls in the engine
+
+    print_line(f"{told.pipeline}: {verdict(told)}", "bold")
+    if told.differences:
+        print_table("differences", _COLUMNS, (
+            (one.kind, one.number, one.key, ", ".join(one.there), one.ours, one.state) for one in told.differences
+        ))  # fmt: skip
+    for line in _open(told):
+        print_line(f"not compared: {line}")
+    print_line(f"{told.imported} imported orders looked for, {told.seen} seen there; report in the batch store: {name}")
+
+
+def _open(told: Comparison) -> Iterable[str]:
+    yield from told.remarks
+    yield from (f"{number} imported orders were not seen, which proves nothing: {why}"
+                for why, number in told.unsure.items())
+    yield from told.unread
+    if told.bare:
+        yield f"{told.bare} orders there carry no external id"
