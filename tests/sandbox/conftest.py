@@ -16,6 +16,8 @@ from order_relay.sandbox import Sandbox, running
 BASIC = {"Authorization": aiohttp.encode_basic_auth("demo", "demo-password")}
 KEY = {"Authorization": aiohttp.encode_basic_auth("demo-key", "demo-secret")}
 
+STATIC_TOKEN = {"Authorization": "Token fixed"}
+
 
 class Caller:
     """Calls one running sandbox."""
@@ -64,6 +66,22 @@ class Caller:
     async def search(self, **parameters: Any) -> tuple[int, Any, dict[str, str]]:
         return await self.oms("GET", "order/", params=parameters)
 
+    async def api(self, method: str, path: str, **more: Any) -> tuple[int, Any, dict[str, str]]:
+        """CloudSuite, with the static token of the fixture ``shop``."""
+        return await self.call(method, path, headers=STATIC_TOKEN, **more)
+
+    async def read(self, path: str) -> Any:
+        status, content, _ = await self.api("GET", path)
+        assert status == 200, content
+        return content
+
+    async def ids(self, **parameters: Any) -> Any:
+        _, content, _ = await self.api("GET", "/api/order/", params=parameters)
+        return [entry["id"] for entry in content["results"]]
+
+    async def patch(self, order_id: int, **members: Any) -> tuple[int, Any]:
+        return (await self.api("PATCH", f"/api/order/{order_id}/", json=members))[:2]
+
 
 def import_body(**changes: Any) -> dict[str, Any]:
     """A good import body that comes to 27.00: two for 10.00, shipping 5.00, tax 2.00."""
@@ -86,6 +104,17 @@ def source_order(number: str, source_id: int, uuid: str = "") -> dict[str, Any]:
     return {"id": source_id, "uuid": uuid, "order_number": number, "total": "12.50", "items": []}
 
 
+def shop_order(order_id: int = 11, **members: Any) -> dict[str, Any]:
+    """An order at CloudSuite with two lines and one address; it comes to 51.00."""
+    line = {"type": "line", "product": {"key": "A_STUK", "origin": "erp"}, "description": "A"}
+    lines = [
+        {"id": 1, **line, "quantity": 2, "unit_price": "24.75"},
+        {"id": 2, **line, "quantity": "1.0", "unit_price": "1.5"},
+    ]
+    address = {"id": order_id * 2, "name": "Zoë", "street1": "Dorpsstraat", "house_number": "1", "country": "NL"}
+    return {"id": order_id, "order_lines": lines, "shipment_address": address, "invoice_address": address, **members}
+
+
 @asynccontextmanager
 async def _calling(*arguments: Any, **more: Any) -> AsyncIterator[Caller]:
     async with running(*arguments, **more) as sandbox, aiohttp.ClientSession() as session:
@@ -105,3 +134,21 @@ def good_body() -> Callable[..., dict[str, Any]]:
 @pytest.fixture
 def offered() -> Callable[..., dict[str, Any]]:
     return source_order
+
+
+@pytest.fixture
+def shop() -> Callable[..., AbstractAsyncContextManager[Caller]]:
+    """``shop(switches, orders)``: a caller of CloudSuite, where the orders stand."""
+
+    def open_shop(
+        switches: dict[str, Any] | None = None, orders: Any = (), **more: Any
+    ) -> AbstractAsyncContextManager[Caller]:
+        settings = {"cloudsuite": {"static_token": "fixed", **(switches or {})}}
+        return _calling(settings, orders=orders, sources=["cloudsuite"], **more)
+
+    return open_shop
+
+
+@pytest.fixture
+def order() -> Callable[..., dict[str, Any]]:
+    return shop_order

@@ -25,6 +25,10 @@ def test_every_shipped_scenario_is_valid_says_what_it_is_and_changes_something(n
         ({"supercat": {"faults": [{"at": "acknowledge", "answer": "nan"}]}}, "nan"),
         ({"supercat": {"faults": [{"at": "entry", "answer": "500"}]}}, "entry"),
         ({"supercat": {"faults": [{"answer": "html", "evry": 2}]}}, "evry"),
+        ({"cloudsuite": {"time_zone": "Mars/Olympus"}}, "Mars"),
+        ({"cloudsuite": {"now": "2026-03-04T12:00:00"}}, "zone"),
+        ({"cloudsuite": {"faults": [{"at": "patch", "answer": "truncated"}]}}, "truncated"),
+        ({"cloudsuite": {"faults": [{"at": "patch", "effect": "later"}]}}, "later"),
     ],
 )
 def test_wrong_switches_are_named(switches, named):

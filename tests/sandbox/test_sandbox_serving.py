@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import order_relay.sandbox
-from order_relay.sandbox import serve_in_thread
+from order_relay.sandbox import Sandbox, serve_in_thread
 from order_relay.sandbox.__main__ import main
 
 FOLDER = Path(order_relay.sandbox.__file__).parent
@@ -55,6 +55,23 @@ def test_by_command():
     assert process.returncode == 0
 
 
+def test_by_command_with_the_orders_elsewhere():
+    command = [sys.executable, "-m", "order_relay.sandbox", "--port", "0", "--orders", "5", "--source", "cloudsuite"]
+    with subprocess.Popen([*command, "--client-secret", "s"], stdout=subprocess.PIPE, text=True) as process:
+        url = process.stdout.readline().split()[-1]
+        try:
+            with urllib.request.urlopen(url + "/_audit") as answer:
+                assert set(json.load(answer)["sources"]) == {"cloudsuite"}
+        finally:
+            process.send_signal(signal.SIGTERM)
+    assert process.returncode == 0
+
+
+def test_an_unknown_source_is_named():
+    with pytest.raises(ValueError, match="shopatron"):
+        Sandbox(sources=["shopatron"])
+
+
 def test_a_wrong_scenario_is_told(tmp_path, capsys):
     path = tmp_path / "wrong.yaml"
     path.write_text("shopatron: {duplicate: x}")
@@ -70,9 +87,12 @@ def test_imports_nothing_of_the_package_but_itself():
 
 
 def test_the_readme_names_every_switch():
+    from order_relay.sandbox.cloudsuite.switches import CloudSuiteSwitches
     from order_relay.sandbox.shopatron.switches import ShopatronSwitches
     from order_relay.sandbox.supercat.switches import SuperCatSwitches
 
     readme = (FOLDER / "README.md").read_text(encoding="utf-8")
-    names = [*ShopatronSwitches.model_fields, *SuperCatSwitches.model_fields]
+    names = [
+        name for switches in (CloudSuiteSwitches, ShopatronSwitches, SuperCatSwitches) for name in switches.model_fields
+    ]
     assert [name for name in names if f"`{name}`" not in readme] == []

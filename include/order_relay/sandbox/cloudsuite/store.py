@@ -40,6 +40,7 @@ class Order:
     offer: Offer | None = None
     told: Counter[str] = field(default_factory=Counter)
     deliveries: list[str] = field(default_factory=list)
+    delivered: dict[str, Decimal] = field(default_factory=dict)
     statuses: int = 0
 
     @property
@@ -47,6 +48,12 @@ class Order:
         """CloudSuite's own id."""
         order_id: int = self.document["id"]
         return order_id
+
+    @property
+    def lines(self) -> list[Document]:
+        """Its lines; none where an order was offered with something else in their place."""
+        lines = self.document.get("order_lines")
+        return [line for line in lines if isinstance(line, dict)] if isinstance(lines, list) else []
 
     @property
     def external_id(self) -> str:
@@ -65,6 +72,7 @@ class OrderStore:
         self._orders: dict[int, Order] = {}
         self._due: list[tuple[datetime, int]] = []
         self.addresses: dict[int, Document] = {}
+        self.delivery_numbers: set[str] = set()
         self.put_back: list[str] = []
         self._ahead = (switches.now - datetime.now(UTC)) if switches.now else timedelta()
 

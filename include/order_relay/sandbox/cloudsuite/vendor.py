@@ -1,4 +1,4 @@
-"""CloudSuite's routes: token, orders, addresses."""
+"""CloudSuite's routes: token, orders, addresses, delivery messages, status texts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aiohttp import web
 
 from order_relay.sandbox import answering
 from order_relay.sandbox.audit import Audit
-from order_relay.sandbox.cloudsuite import errors, feedback, reading, rendering, writing
+from order_relay.sandbox.cloudsuite import delivery, errors, feedback, reading, rendering, writing
 from order_relay.sandbox.cloudsuite.errors import Refused
 from order_relay.sandbox.cloudsuite.store import NAME, Order, OrderStore
 from order_relay.sandbox.cloudsuite.switches import LIST_ANSWERS, CloudSuiteSwitches
@@ -26,6 +26,8 @@ _ROUTES = (
     ("PATCH", "/api/order/{id}/", "patch"),
     ("PUT", "/api/order/{id}/", "put"),
     ("GET", "/api/address/{id}/", "address"),
+    ("POST", "/proxy/des_adv_xml/delivery/", "delivery"),
+    ("POST", "/proxy/v1/orderstatus/", "status"),
 )
 
 
@@ -162,6 +164,30 @@ class CloudSuiteVendor:
             return errors.detail(404) if known is None else web.json_response(known)
 
         return await self._serve_api(request, "address", show)
+
+    async def delivery(self, request: web.Request) -> web.StreamResponse:
+        """POST of a delivery message (DESADV); one number is taken once."""
+        raw = await request.read()
+
+        def take() -> web.Response:
+            delivery.required(request.query, ("shop", "user"))
+            content = delivery.parsed(raw, request.content_type, self.switches.desadv)
+            message = delivery.checked(self.store, content, request.query["shop"])
+            delivery.deliver(self.store, message)
+            return web.json_response({"DesadvNumber": message.number, "status": "accepted"})
+
+        return await self._serve_api(request, "delivery", take)
+
+    async def status(self, request: web.Request) -> web.StreamResponse:
+        """POST of a text for the buyer's timeline; it does not touch the order's state."""
+        raw = await request.read()
+
+        def note() -> web.Response:
+            delivery.required(request.query, ("shop",))
+            delivery.order_of_status(self.store, writing.parsed(raw), request.query["shop"]).statuses += 1
+            return web.json_response({"status": "accepted"})
+
+        return await self._serve_api(request, "status", note)
 
     def _shown(self, order: Order) -> web.Response:
         if order.raw is not None:

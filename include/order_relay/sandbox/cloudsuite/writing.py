@@ -188,7 +188,7 @@ def _require(body: Document) -> None:
 
 
 def _patched_lines(store: OrderStore, order: Order, lines: list[Document]) -> list[Document]:
-    way, old = store.switches.patch_lines, order.document["order_lines"]
+    way, old = store.switches.patch_lines, order.lines
     if way == "refused":
         raise Refused(400, {"order_lines": ["Lines can not be changed by PATCH."]})
     if way == "ignored":
@@ -196,12 +196,12 @@ def _patched_lines(store: OrderStore, order: Order, lines: list[Document]) -> li
     if way == "replaced":
         return _put_lines(store, order, lines)
     changes = {line.get("id"): line for line in lines}
-    return [{**line, **changes.get(line["id"], {})} for line in old]
+    return [{**line, **changes.get(line.get("id"), {})} for line in old]
 
 
 def _put_lines(store: OrderStore, order: Order, lines: list[Document]) -> list[Document]:
     """The lines of a replaced order. A line that names an id of the order's own keeps it, unless ids are renewed."""
-    old = {line.get("id"): line for line in order.document["order_lines"]}
+    old = {line.get("id"): line for line in order.lines}
     fresh = max((line_id for line_id in old if isinstance(line_id, int)), default=_line_id(order.id, 0))
     replaced = []
     for line in lines:
