@@ -20,13 +20,14 @@ from order_relay.batches import BatchStore
 from order_relay.connections import Connection
 from order_relay.errors import WrongSetup
 from order_relay.ledger import Ledger
+from order_relay.orders.canonical import Reader
 from order_relay.orders.exchange import Acknowledgement, OfferedOrder, Selection
 from order_relay.orders.identity import IdentityPaths
 from order_relay.orders.judging import VendorFormat
-from order_relay.orders.transforming import Transformer
+from order_relay.orders.transforming import Transformer, source_reader
 from order_relay.pipeline import scratch
 from order_relay.pipeline.ports import Destination, OmsSession, Source
-from order_relay.pipeline.settings import Party, PipelineSettings, load_pipeline
+from order_relay.pipeline.settings import UNKNOWN_ACCOUNT, Party, PipelineSettings, load_pipeline
 
 ACCOUNT_FACTS = ("manufacturer_id", "catalog_id", "status_field", "status_values")
 """What a destination's connection says that belongs into payloads, where its settings have it."""
@@ -46,6 +47,15 @@ def vendor_part(vendor: str, part: str) -> ModuleType:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise
         raise WrongSetup(f"there is no vendor {vendor!r}; there are: {', '.join(vendor_names())}") from None
+
+
+def canonical_reader(settings: PipelineSettings) -> Reader:
+    """Reads the archived orders of a pipeline; needs none of its connections. Raises ``WrongSetup``."""
+    source, destination = (
+        VendorFormat.load(part.SCHEMA, part.MAPPING)
+        for part in (vendor_part(party.vendor, "vendor") for party in (settings.source, settings.destination))
+    )
+    return source_reader(source, destination, settings.transform_settings(UNKNOWN_ACCOUNT))
 
 
 @dataclass

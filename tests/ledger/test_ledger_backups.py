@@ -16,6 +16,7 @@ from order_relay.errors import WrongSetup
 from order_relay.ledger import Ledger
 from order_relay.ledger.backups import back_up, restore
 from order_relay.ledger.tables import metadata
+from order_relay.orders.shipping import OrderedLine, Shipment, ShippedLine
 
 NAME = "shop_to_oms"
 
@@ -43,6 +44,8 @@ def full(clerk):
     from order_relay.errors import Refusal
 
     clerk.ledger.quarantine(clerk.ctx, [(clerk.work("3"), [Refusal("bad", "/x", "is bad")])])
+    parcel = Shipment("shiprush", "k", ("N-1",), lines=(ShippedLine(1, "1"),), submission_id=clerk.row("1")["id"])
+    clerk.ledger.record_shipment(clerk.ctx, parcel, [OrderedLine("1", "A", 2)])
     clerk.ledger.end_run(clerk.ctx, {"n": 1})
     return clerk
 

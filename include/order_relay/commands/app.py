@@ -8,7 +8,18 @@ import sys
 
 import typer
 
-from order_relay.commands import bulk, cutover, decisions, doctor, ledger_admin, life, queues, reconciling, report
+from order_relay.commands import (
+    bulk,
+    cutover,
+    decisions,
+    doctor,
+    ledger_admin,
+    life,
+    parcels,
+    queues,
+    reconciling,
+    report,
+)
 from order_relay.commands.screen import WRONG_USE, answers, clean, keep_stdout_for_answers
 from order_relay.commands.setup import Setup
 from order_relay.errors import OrderRelayError
@@ -28,6 +39,8 @@ app.command("decide")(decisions.decide)
 app.command("doubt")(queues.doubt)
 app.command("settle")(decisions.settle)
 app.command("quarantine")(queues.quarantine)
+app.command("ship")(parcels.ship)
+app.command("shipments")(parcels.shipments)
 app.command("replay")(bulk.replay)
 app.command("discard")(bulk.discard)
 app.command("baseline")(cutover.baseline)

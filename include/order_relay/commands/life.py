@@ -40,11 +40,15 @@ _SUBMISSION = (
     "notes",
     "ack",
     "ack_at",
+    "shipped",
+    "shipped_at",
+    "cancelled_at",
 )
 _TABLES: Mapping[str, tuple[str, ...]] = {
     "events": ("at", "from_state", "to_state", "why", "who", "run", "revision"),
     "refusals": ("code", "pointer", "message", "revision"),
     "attempts": ("number", "sent_at", "settled_at", "outcome", "status", "code", "message", "oms_id", "run"),
+    "shipments": ("id", "shipped_at", "carrier", "service", "tracking_number", "origin", "who", "why"),
     "lookups": ("at", "attempt", "finding", "counted", "method", "oms_id", "why", "who"),
 }
 # Only with --payload: what the OMS or the source said may quote the order.
@@ -59,7 +63,7 @@ def order(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
-    """Show the whole life of one order: submissions, events, attempts, acknowledgement, refusals."""
+    """Show the whole life of one order: submissions, events, attempts, acknowledgement, refusals, shipments."""
     setup = Setup()
     with setup.ledger() as ledger:
         lives = [dict(life) for life in ledger.find(word) if pipeline in {None, life["pipeline"]}]

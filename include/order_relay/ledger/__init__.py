@@ -7,6 +7,7 @@ request, acknowledgement from the ledger only) stand in the modules that carry t
 from order_relay.ledger.book import Ledger
 from order_relay.ledger.gating import Wait
 from order_relay.ledger.migrating import migrate
+from order_relay.ledger.shipping import Recorded
 from order_relay.ledger.values import (
     BatchInfo,
     Claim,
@@ -27,6 +28,7 @@ __all__ = [
     "Finding",
     "Ledger",
     "Ready",
+    "Recorded",
     "Sendable",
     "Settled",
     "Wait",

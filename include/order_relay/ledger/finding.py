@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from order_relay.ledger.columns import among
 from order_relay.ledger.database import Transaction
+from order_relay.ledger.shipping import shipments_of
 from order_relay.ledger.states import State
 from order_relay.ledger.tables import attempt, event, lookup, refusal, submission
 from order_relay.ledger.texts import load
@@ -47,6 +48,8 @@ def find(tx: Transaction, word: str) -> list[dict[str, Any]]:
         parts = _parts(tx, table, order, ids)
         for life in lives:
             life[name] = parts[life["id"]]
+    for life in lives:
+        life["shipments"] = shipments_of(tx, life["id"]) if life["shipped"] else []
     return lives
 
 

@@ -85,9 +85,19 @@ def _replace(tx: Transaction, ctx: RunContext, rows: list[Any], reason: str, *, 
                 f"the order that would be replaced is at the destination ({ids}): cancel it there, and confirm that"
             )
         told = f" ({CONFIRMED}: {ids})"
+        _cancelled(tx, there)
     taken = any(row.lineage == newest.lineage for row in there)
     lineage = _own(newest) if taken else newest.lineage
     _go_on(tx, Cause(ctx, f"replacement{told}: {reason}"), rows, {row.id: lineage for row in rows})
+
+
+def _cancelled(tx: Transaction, rows: Sequence[Any]) -> None:
+    """These are cancelled at the destination, by a person's word; their state stays what it is."""
+    tx.run(
+        submission.update().where(among(submission.c.id, "ids"), submission.c.state == State.IMPORTED)
+        .values(cancelled_at=sa.func.coalesce(submission.c.cancelled_at, tx.now)),
+        {"ids": [row.id for row in rows]},
+    )
 
 
 def _there(tx: Transaction, name: str, rows: Sequence[Any]) -> list[Any]:

@@ -41,6 +41,7 @@ class Work:
     lineage: str = ""
     order_number: str = ""
     edition: int = 1
+    pipeline: str = ""
 
 
 @dataclass(frozen=True, slots=True)

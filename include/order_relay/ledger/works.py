@@ -16,7 +16,7 @@ from order_relay.ledger.values import Work
 from order_relay.orders.exchange import RunContext
 from order_relay.orders.gate import GATE_MARK
 
-WORK = ("source_id", "batch_id", "part", "row", "problem", "lineage", "order_number", "edition")
+WORK = ("source_id", "batch_id", "part", "row", "problem", "lineage", "order_number", "edition", "pipeline")
 """The columns that a ``Work`` needs besides id, revision and state, in its own order."""
 
 _COLUMNS = [submission.c[name] for name in ("id", "revision", "state", *WORK)]

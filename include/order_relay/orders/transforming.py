@@ -59,9 +59,7 @@ class Transformer:
         self.source = source
         self.destination = destination
         self.settings = settings
-        tables = tables_of(
-            source.mapping.get("tables", {}), destination.mapping.get("tables", {}), settings.overrides.tables
-        )
+        tables = _tables(source, destination, settings)
         section = settings.overrides.source.get("gate", source.mapping.get("gate"))
         self.gate = Gate.from_mapping(section, tables, f"mapping of {source.name}: gate")
         self._reader = _reader(source, settings, tables)
@@ -185,6 +183,19 @@ class Transformer:
         result.currency = orders["currency"][row]
         result.submitted_at = orders["submitted_at"][row]
         return result
+
+
+def source_reader(source: VendorFormat, destination: VendorFormat, settings: TransformSettings) -> Reader:
+    """Reads documents of ``source`` as a pipeline with these settings does; needs nothing of its accounts.
+
+    Raises ``WrongSetup`` where mappings and overrides do not fit each other.
+    """
+    return _reader(source, settings, _tables(source, destination, settings))
+
+
+def _tables(source: VendorFormat, destination: VendorFormat, settings: TransformSettings) -> Tables:
+    own = (source.mapping.get("tables", {}), destination.mapping.get("tables", {}))
+    return tables_of(*own, settings.overrides.tables)
 
 
 ORIGIN = {

@@ -18,7 +18,7 @@ from order_relay.errors import WrongSetup
 from order_relay.ledger import Ledger, migrate
 from order_relay.ledger.database import Database, Transaction
 from order_relay.ledger.migrating import check_revision
-from order_relay.ledger.tables import metadata, submission
+from order_relay.ledger.tables import metadata
 
 _ROWS = 1000
 _BYTES = 48 * 1024
@@ -97,7 +97,7 @@ def _of_pipeline(table: sa.Table, pipeline: str) -> sa.Select[tuple[object, ...]
         return sa.select(table).where(table.c.name == pipeline)
     if "pipeline" in table.c:
         return sa.select(table).where(table.c.pipeline == pipeline)
-    if "submission_id" in table.c:
-        of_us = sa.select(submission.c.id).where(submission.c.pipeline == pipeline)
-        return sa.select(table).where(table.c.submission_id.in_(of_us))
+    for key in table.foreign_keys:
+        parents = _of_pipeline(key.column.table, pipeline).with_only_columns(key.column)
+        return sa.select(table).where(key.parent.in_(parents))
     raise WrongSetup(f"the ledger's table {table.name!r} belongs to no pipeline; a dry run can not copy it")

@@ -29,6 +29,9 @@ PLACEHOLDER_IP = "192.88.99.1"
 FROM_CONNECTION = ("manufacturer_id", "status_field", "status_values")
 """Transform settings that belong to the destination's connection and may not stand in a file."""
 
+UNKNOWN_ACCOUNT: Mapping[str, Any] = {"manufacturer_id": 1, "catalog_id": 0}
+"""Stand-ins for what only the destination's connection says, where the rest of the settings is read or checked."""
+
 _FILE = re.compile(r"(?P<source>[a-z0-9]+)_to_(?P<destination>[a-z0-9]+)(__[A-Za-z0-9_-]{1,60})?")
 _CRON_FIELD = r"[0-9A-Za-z*/,#-]+"
 _CRON = re.compile(rf"{_CRON_FIELD}( {_CRON_FIELD}){{4}}")
@@ -248,8 +251,7 @@ def load_file(path: Path) -> PipelineSettings:
         problems = map(partial(_problem, path.name), error.errors(include_url=False, include_input=False))
         raise WrongSetup("; ".join(problems)) from None
     settings._file = path.name
-    # Values of the connection are not known here; stand-ins serve to check all that the file says.
-    settings.transform_settings({"manufacturer_id": 1, "catalog_id": 0})
+    settings.transform_settings(UNKNOWN_ACCOUNT)
     return settings
 
 

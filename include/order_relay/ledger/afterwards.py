@@ -1,0 +1,49 @@
+"""``AfterwardsDesk``: the part of ``Ledger`` about what comes after the import."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+from sqlalchemy.exc import IntegrityError
+
+from order_relay.ledger import shipping
+from order_relay.ledger.database import Database
+from order_relay.ledger.shipping import Recorded
+from order_relay.ledger.values import Work
+from order_relay.orders.exchange import RunContext
+from order_relay.orders.shipping import OrderedLine, Shipment
+
+
+class AfterwardsDesk:
+    """Shipments; each method is one transaction."""
+
+    _db: Database
+
+    def shipment_target(self, words: Iterable[str], pipelines: Collection[str] | None = None) -> Work | None:
+        """The one submission that these words name, or ``None`` (``shipping.target``)."""
+        wanted = list(words)
+        return self._db.read(lambda tx: shipping.target(tx, wanted, pipelines))
+
+    def record_shipment(
+        self, ctx: RunContext, told: Shipment, ordered: Sequence[OrderedLine] | None, why: str = ""
+    ) -> Recorded:
+        """Record a shipment once (``shipping.record``); telling it again changes nothing."""
+        try:
+            return self._db.write(lambda tx: shipping.record(tx, ctx, told, ordered, why))
+        except IntegrityError:  # somebody told the same one at the same time
+            return self._db.write(lambda tx: shipping.record(tx, ctx, told, ordered, why))
+
+    def match_shipment(
+        self, shipment_id: int, submission_id: int, ordered: Sequence[OrderedLine] | None
+    ) -> Recorded:
+        """Give a kept shipment to its order (``shipping.match``)."""
+        return self._db.write(lambda tx: shipping.match(tx, shipment_id, submission_id, ordered))
+
+    def shipments_of(self, submission_id: int) -> list[dict[str, Any]]:
+        """The shipments of one submission (``shipping.shipments_of``)."""
+        return self._db.read(lambda tx: shipping.shipments_of(tx, submission_id))
+
+    def shipments(self, *, unmatched: bool = False, most: int = 1_000) -> list[dict[str, Any]]:
+        """The newest shipments (``shipping.listed``)."""
+        return self._db.read(lambda tx: shipping.listed(tx, unmatched=unmatched, most=most))

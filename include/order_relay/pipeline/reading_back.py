@@ -1,0 +1,83 @@
+"""Orders read back from the archive in canonical form, whichever pipeline they came by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+from order_relay.batches import BatchStore
+from order_relay.errors import OrderRelayError, Refusal
+from order_relay.ledger import Work
+from order_relay.orders.canonical import Canonical, Reader
+from order_relay.orders.shipping import OrderedLine
+from order_relay.pipeline.archive import documents
+
+
+@dataclass(frozen=True)
+class ArchivedOrder:
+    """One order as it was archived: columns of ``orders.canonical``, its lines without promotion texts.
+
+    ``problem`` says why it can not be read at all; then the rest is empty. ``refusals`` are single values that the
+    mapping could not read (``None`` in the columns). Holds personal data.
+    """
+
+    order: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    lines: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
+    refusals: Sequence[Refusal] = ()
+    problem: str = ""
+
+    def ordered(self) -> list[OrderedLine] | None:
+        """The units to ship, line by line; ``None`` where they can not be told."""
+        if self.problem or any(not isinstance(line["quantity"], int) for line in self.lines):
+            return None
+        return [
+            OrderedLine(line_name(line), str(line["item_number"] or ""), max(line["quantity"], 0))
+            for line in self.lines
+        ]
+
+
+def line_name(line: Mapping[str, Any]) -> str:
+    """The source's name of a line; where it has none its place, from 1."""
+    return str(line["line"] or line["position"] + 1)
+
+
+class OrderArchive:
+    """Reads canonical orders from the batch store. ``reader_of`` gives a pipeline's reader by the pipeline's name."""
+
+    def __init__(self, store: BatchStore, reader_of: Callable[[str], Reader]) -> None:
+        self._store = store
+        self._reader_of = reader_of
+
+    def read(self, works: Iterable[Work]) -> dict[int, ArchivedOrder]:
+        """The orders of these submissions by id. What can not be read says so, and stops none of the others."""
+        found: dict[int, ArchivedOrder] = {}
+        by_pipeline = sorted(works, key=lambda work: work.pipeline)
+        for name, group in groupby(by_pipeline, key=lambda work: work.pipeline):
+            found.update(self._read(name, list(group)))
+        return found
+
+    def _read(self, name: str, works: Sequence[Work]) -> Iterator[tuple[int, ArchivedOrder]]:
+        try:
+            reader = self._reader_of(name)
+            pairs = [pair for portion in documents(self._store, name, works) for pair in portion]
+        except OrderRelayError as error:
+            if len(works) == 1:
+                yield works[0].id, ArchivedOrder(problem=str(error))
+                return
+            for work in works:  # which one is it?
+                yield from self._read(name, [work])
+            return
+        canonical = reader.read([document for _, document in pairs])
+        yield from zip((work.id for work, _ in pairs), _orders(canonical), strict=True)
+
+
+def _orders(canonical: Canonical) -> Iterator[ArchivedOrder]:
+    orders = canonical.orders.to_dict("records")
+    lines: list[list[dict[Any, Any]]] = [[] for _ in orders]
+    for line in canonical.lines.to_dict("records"):
+        if not line["promotion"]:
+            lines[line["order"]].append(line)
+    for order, own, refusals in zip(orders, lines, canonical.refusals, strict=True):
+        yield ArchivedOrder({str(name): value for name, value in order.items()}, own, refusals)

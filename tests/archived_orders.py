@@ -1,0 +1,74 @@
+"""Orders that stand in archive and ledger as a run leaves them, for tests of what reads them back."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import pandas as pd
+
+from order_relay.batches import BatchStore, BatchWriter
+from order_relay.ledger import BatchInfo, Ledger, Ready, Settled
+from order_relay.orders.exchange import Answer, Outcome, Policies, RunContext
+from order_relay.orders.identity import IdentityPaths, identify
+from order_relay.orders.json_text import encode
+from order_relay.orders.judging import VendorFormat
+from order_relay.pipeline.reading_back import OrderArchive
+from order_relay.pipeline.settings import load_pipeline
+from order_relay.sandbox.supercat import generator
+from order_relay.vendors.supercat.vendor import MAPPING, SCHEMA
+from order_relay.wiring import canonical_reader
+
+PIPELINE = "supercat_to_shopatron"
+FORMAT = VendorFormat.load(SCHEMA, MAPPING)
+
+
+def plain_orders(number: int, seed: int = 3) -> list[dict[str, Any]]:
+    """So many generated orders that are clean."""
+    made = (made.order for made in generator.orders(number * 2 + 40, seed) if made.kind == "plain")
+    return list(itertools.islice(made, number))
+
+
+class Desk:
+    """A ledger bound to a pipeline, its archive, and the walk of orders through both."""
+
+    def __init__(self, ledger: Ledger, store: BatchStore) -> None:
+        self.ledger, self.store = ledger, store
+        self.ctx = RunContext(PIPELINE, "run-1")
+        self.archive = OrderArchive(store, cache(lambda name: canonical_reader(load_pipeline(name))))
+        self._batches = itertools.count(1)
+        ledger.bind(PIPELINE, "supercat:https://shop.example/demo", "shopatron:https://oms.example/1")
+        ledger.begin_run(self.ctx, "run", 0)
+
+    def receive(self, *documents: Mapping[str, Any]) -> list[int]:
+        """Archive and take in; the ids of what was received."""
+        name = f"b{next(self._batches)}"
+        paths = IdentityPaths.from_mapping(FORMAT.mapping["identity"])
+        writer = BatchWriter(self.store, PIPELINE, name)
+        rows = []
+        for document in documents:
+            part, row = writer.add(encode(document))
+            rows.append({**identify(document, paths), "part": part, "row": row})
+        manifest = writer.close([row["source_id"] for row in rows])
+        frame = pd.DataFrame(rows)
+        for column in ("suffix", "items"):
+            frame[column] = pd.Series([row[column] for row in rows], dtype=object)
+        self.ledger.receive(self.ctx, BatchInfo(name, manifest.name, len(rows), datetime.now(UTC)), frame, "t")
+        return [work.id for work in self.ledger.to_validate(PIPELINE, name) if work.batch_id == name]
+
+    def make_ready(self, ids: Sequence[int]) -> list[int]:
+        """Resolved and made ready."""
+        works = self.ledger.resolve(self.ctx, ids, Policies())
+        rows = [Ready(w.id, w.revision, w.order_number, "p", 0, f"f{w.id}", "t", 100, "USD") for w in works]
+        return self.ledger.make_ready(self.ctx, rows)[0]
+
+    def imported(self, *documents: Mapping[str, Any]) -> list[int]:
+        """Walked all the way; their ids, in the order of ``documents``."""
+        ids = self.make_ready(self.receive(*documents))
+        claims = self.ledger.claim(self.ctx, ids, "test", 30)
+        results = [Settled(i, c.attempt, Answer(Outcome.IMPORTED, 201, oms_id=f"OMS{i}")) for i, c in claims.items()]
+        assert self.ledger.settle(self.ctx, results) == []
+        return sorted(ids)

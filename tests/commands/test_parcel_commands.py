@@ -1,0 +1,99 @@
+"""Telling of parcels by command, on a real ledger and archive."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from archived_orders import Desk, plain_orders
+from typer.testing import CliRunner, Result
+
+from order_relay.batches import BatchStore
+from order_relay.commands import app as app_module
+from order_relay.commands.setup import Setup
+from order_relay.errors import WrongSetup
+from order_relay.ledger import Ledger
+from order_relay.orders.exchange import RunContext
+from order_relay.orders.shipping import Shipment
+
+
+@pytest.fixture
+def desk(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    monkeypatch.setattr(Setup, "ledger_url", sqlite_url)
+    monkeypatch.setattr(Setup, "store", BatchStore(tmp_path.as_uri()))
+    ledger = Ledger.open(sqlite_url)
+    yield Desk(ledger, BatchStore(tmp_path.as_uri()))
+    assert ledger.law() == []
+    ledger.close()
+
+
+@pytest.fixture
+def order(desk: Desk) -> dict[str, Any]:
+    (document,) = plain_orders(1)
+    desk.imported(document)
+    return document
+
+
+def call(*words: str) -> Result:
+    return CliRunner().invoke(app_module.app, list(words))
+
+
+def as_json(*words: str) -> Any:
+    result = call(*words, "--json")
+    assert result.exit_code == 0, (result.output, result.exception)
+    return json.loads(result.stdout)
+
+
+def units(order: dict[str, Any]) -> dict[str, int]:
+    counted: dict[str, int] = {}
+    for item in order["items"]:
+        counted[item["item_number"]] = counted.get(item["item_number"], 0) + item["quantity"]
+    return counted
+
+
+def test_an_order_is_shipped_in_parts(order: dict[str, Any]) -> None:
+    number, asked = order["order_number"], units(order)
+    first, *rest = [f"--line={item}={count}" for item, count in asked.items()]
+    told = ("ship", number, "--carrier", "UPS", "--reason", "phoned", "--who", "ann")
+    partly = as_json(*told, "--tracking", "1Z1", first)
+    assert (partly["shipped"], partly["progress"]["ordered"]) == ("partly" if rest else "shipped", sum(asked.values()))
+    assert as_json(*told, "--tracking", "1Z1", first)["outcome"] == "known"
+    assert as_json(*told, "--tracking", "1Z2", *rest)["shipped"] == "shipped"
+    (life,) = as_json("order", number)["submissions"]
+    assert (life["state"], life["shipped"]) == ("imported", "shipped")
+    assert [(s["tracking_number"], s["who"]) for s in life["shipments"]] == [("1Z1", "ann"), ("1Z2", "ann")]
+    assert "1Z2" in call("order", number).stdout
+
+
+def test_a_parcel_without_lines_is_the_whole_order(order: dict[str, Any]) -> None:
+    out = call("ship", order["order_number"], "--tracking", "1Z", "--reason", "x").stdout
+    asked = sum(units(order).values())
+    assert f"the order is shipped, {asked} of {asked} units" in out
+
+
+def test_units_nobody_ordered_are_told(order: dict[str, Any]) -> None:
+    assert "1 units of the parcels" in call("ship", order["order_number"], "--line", "HAT=1", "--reason", "x").stdout
+
+
+def test_a_kept_parcel_is_given_to_its_order(desk: Desk, order: dict[str, Any]) -> None:
+    kept = desk.ledger.record_shipment(RunContext("", "", "x"), Shipment("shiprush", "k", ("typo",), "UPS"), None)
+    (row,) = as_json("shipments", "--unmatched")["rows"]
+    assert row["id"] == kept.shipment_id
+    assert "typo" in call("shipments").stdout
+    found = as_json("ship", order["order_number"], "--unmatched", str(row["id"]), "--reason", "a typo")
+    assert found["shipped"] == "shipped"
+    assert "every parcel has its order" in call("shipments", "--unmatched").stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("nobody",), ("N", "--line", "MUG"), ("N", "--line", "MUG=0"), ("N", "--line", "=3"), ("N", "--pipeline", "none")],
+)
+def test_wrong_use_records_nothing(desk: Desk, order: dict[str, Any], words: tuple[str, ...]) -> None:
+    number = [order["order_number"] if word == "N" else word for word in words]
+    result = call("ship", *number, "--reason", "x")
+    assert isinstance(result.exception, WrongSetup), result.output
+    assert desk.ledger.shipments() == []

@@ -1,0 +1,117 @@
+"""Shipments in the ledger, on both kinds of database."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from ledger_offers import offer
+
+from order_relay.errors import MoveRefused
+from order_relay.orders.exchange import Outcome, RunContext
+from order_relay.orders.shipping import OrderedLine, Shipment, ShippedLine
+
+WHO = RunContext("", "", "shiprush")
+ORDERED = [OrderedLine("1", "MUG", 4), OrderedLine("2", "CUP", 2)]
+LEFT = datetime(2026, 5, 1, 15, 12, tzinfo=UTC)
+
+
+def parcel(key="k1", number=None, lines=(), **fields):
+    return Shipment("shiprush", key, ("N-1",), "UPS", "Ground", "1Z9", LEFT, 815, "USD", tuple(lines), number, **fields)
+
+
+def test_units_are_counted_until_all_are_shipped_and_the_state_stays(clerk):
+    number = clerk.imported("1")
+    first = clerk.ledger.record_shipment(WHO, parcel("k1", number, [ShippedLine(3, "1")]), ORDERED, "a notice")
+    assert (first.outcome, first.shipped, first.progress.shipped) == ("recorded", "partly", 3)
+    last = clerk.ledger.record_shipment(WHO, parcel("k2", number, [ShippedLine(1, "1"), ShippedLine(2, "2")]), ORDERED)
+    assert (last.shipped, last.progress.complete) == ("shipped", True)
+    row = clerk.row("1")
+    assert (row["state"], row["shipped"], row["shipped_at"]) == ("imported", "shipped", LEFT)
+    assert [len(s["lines"]) for s in row["shipments"]] == [1, 2]
+    kept = row["shipments"][0]
+    assert (kept["tracking_number"], kept["cost_minor"], kept["currency"], kept["who"], kept["why"]) == (
+        "1Z9", 815, "USD", "shiprush", "a notice")
+
+
+def test_telling_again_changes_nothing(clerk):
+    number = clerk.imported("1")
+    clerk.ledger.record_shipment(WHO, parcel("k1", number, [ShippedLine(3, "1")]), ORDERED)
+    before = clerk.row("1")
+    again = clerk.ledger.record_shipment(WHO, parcel("k1", number, [ShippedLine(1, "2")]), ORDERED)
+    assert (again.outcome, again.shipped) == ("known", "partly")
+    assert clerk.row("1") == before
+    other = clerk.ledger.record_shipment(WHO, replace(parcel("k1", number), origin="person"), ORDERED)
+    assert other.outcome == "recorded", "a key is its origin's"
+
+
+def test_told_twice_at_the_same_time_it_is_recorded_once(clerk):
+    number = clerk.imported("1")
+    told: list[str] = []
+
+    def tell():
+        told.append(clerk.ledger.record_shipment(WHO, parcel("k1", number, [ShippedLine(1, "1")]), ORDERED).outcome)
+
+    threads = [threading.Thread(target=tell) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(told) == ["known", "known", "known", "recorded"]
+    assert len(clerk.ledger.shipments_of(number)) == 1
+
+
+def test_without_the_order_lines_nobody_says_that_it_is_complete(clerk):
+    number = clerk.imported("1")
+    assert clerk.ledger.record_shipment(WHO, parcel("k1", number), None).shipped == "partly"
+
+
+def test_what_fits_no_order_is_kept_and_can_be_given_to_one(clerk):
+    kept = clerk.ledger.record_shipment(WHO, parcel("k1"), None)
+    assert (kept.outcome, kept.submission_id) == ("unmatched", None)
+    assert clerk.ledger.record_shipment(WHO, parcel("k1"), None).outcome == "unmatched"
+    (row,) = clerk.ledger.shipments(unmatched=True)
+    assert (row["id"], row["words"]) == (kept.shipment_id, ["N-1"])
+    number, other = clerk.imported("1"), clerk.imported("2")
+    assert clerk.ledger.match_shipment(kept.shipment_id, number, ORDERED).shipped == "shipped"
+    assert clerk.ledger.shipments(unmatched=True) == []
+    for wrong in ((kept.shipment_id, other), (999, number), (kept.shipment_id, 999)):
+        with pytest.raises(MoveRefused):
+            clerk.ledger.match_shipment(*wrong, ORDERED)
+
+
+def test_an_unmatched_one_that_is_told_again_finds_its_order(clerk):
+    clerk.ledger.record_shipment(WHO, parcel("k1"), None)
+    number = clerk.imported("1")
+    again = clerk.ledger.record_shipment(WHO, parcel("k1", number), ORDERED)
+    assert (again.outcome, again.shipped) == ("recorded", "shipped")
+    assert len(clerk.ledger.shipments()) == 1
+
+
+def test_an_order_is_found_by_what_names_only_it(clerk):
+    number = clerk.imported("1", "OMS1")
+    clerk.receive(offer("7"))
+    for word in ("N-1", "KEY-N-1", "OMS1"):
+        assert clerk.ledger.shipment_target(["", "nobody", word]).id == number
+    assert clerk.ledger.shipment_target(["N-7"]).state == "received"
+    assert clerk.ledger.shipment_target(["N-1"], ["another"]) is None
+    clerk.receive(offer("1", content_hash="changed"))
+    assert clerk.ledger.shipment_target(["N-1"]).id == number, "what is at the destination comes first"
+    clerk.ledger.decide("N-1", "replacement", "new quantities", "ann", cancelled=True)
+    assert clerk.row("1")["cancelled_at"] is not None
+    assert clerk.ledger.shipment_target(["N-1"]).id != number, "a cancelled order is not shipped"
+
+
+def test_two_orders_of_one_number_are_told_apart_by_their_keys_only(clerk):
+    first = clerk.imported("1")
+    clerk.receive(offer("1", content_hash="changed"))
+    clerk.ledger.decide("N-1", "separate", "a second order", "ann")
+    (work,) = clerk.resolve()
+    clerk.ledger.make_ready(clerk.ctx, [clerk.ready_of(work, destination_key="KEY-N-1/2")])
+    clerk.claim(work.id)
+    assert clerk.ledger.shipment_target(["N-1"]) is None
+    assert clerk.ledger.shipment_target(["KEY-N-1"]).id == first
+    assert clerk.ledger.shipment_target(["KEY-N-1/2"]).id == work.id
+    clerk.settle(work.id, Outcome.IMPORTED, status=201, oms_id="OMS-B")
