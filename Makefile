@@ -8,7 +8,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPATH := $(CURDIR)/include
 export PYTHON
 
-.PHONY: help setup demo ui test lint types imports compose docs-check docs screenshots unit integration faults airflow bench prove clean
+.PHONY: help setup demo ui test lint types imports compose docs-check docs screenshots unit integration faults airflow bench prove mutations clean
 
 help:
 	@echo "make setup   install everything into .venv (the others call it)"
@@ -17,6 +17,7 @@ help:
 	@echo "make test    lint, types, import rules and all tests"
 	@echo "make bench   the benchmarks, as a table"
 	@echo "make prove   the long profile of the fault suite, as a table"
+	@echo "make mutations   break the promise on purpose, a breakage at a time: which test notices, as a table"
 	@echo "make docs    write docs/dags.md anew"
 	@echo "make screenshots   take the pictures in docs/images anew (needs playwright and Chromium)"
 
@@ -75,6 +76,9 @@ ifneq ($(wildcard tests/faults/prove.py),)
 prove: setup
 	@$(BIN)/python tests/faults/prove.py
 endif
+
+mutations: setup
+	@$(BIN)/python tests/mutations/check.py
 
 clean:
 	rm -rf .demo .ui build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -193,6 +193,14 @@ def test_every_order_is_claimed_posted_once_and_settled():
     assert max(number for kind, number in ledger.commits if kind == "claim") > 1, "claims share commits"
 
 
+def test_no_request_leaves_before_its_claim_is_committed():
+    ledger, seen = Ledger(40), []
+    oms = Oms(lambda key, *_: seen.append(ledger.state[int(key[2:])]) or IMPORTED)
+    run(ledger, oms)
+    assert set(seen) == {"sending"}
+    assert len(seen) == 40
+
+
 def test_what_one_order_does_never_stops_the_others():
     answers = {"N-3": REJECTED, "N-5": DOUBT, "N-7": NO_CONNECTION}
     ledger, oms = Ledger(40), Oms(lambda key, *_: answers.get(key, IMPORTED))

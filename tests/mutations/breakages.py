@@ -1,0 +1,203 @@
+"""The promise broken on purpose: each breakage is one small change of the code, and names the test that must notice.
+
+A breakage is a replacement of text that stands exactly once in its file. Where the code has moved on, the change is
+made anew here: a breakage that no longer applies proves nothing, and ``test_breakages.py`` says so at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+PACKAGE = Path("include") / "order_relay"
+
+
+@dataclass(frozen=True)
+class Breakage:
+    """``old`` becomes ``new`` in ``file`` (below the package); ``caught_by`` are pytest's names of tests."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    caught_by: tuple[str, ...]
+
+    def broken(self, text: str) -> str:
+        """The file's text with the change made. Raises ``ValueError`` where ``old`` is not there exactly once."""
+        if text.count(self.old) != 1:
+            raise ValueError(f"{self.name!r}: its text stands {text.count(self.old)} times in {self.file}, not once")
+        return text.replace(self.old, self.new)
+
+
+BREAKAGES: tuple[Breakage, ...] = (
+    Breakage(
+        "send before commit", "pipeline/sending.py",
+        "            claim, not_after = await self._committer.claim(order.id)\n",
+        "            answer = await self._session.send(payload, order.destination_key, not_after=began + 30)\n"
+        "            claim, not_after = await self._committer.claim(order.id)\n",
+        ("tests/pipeline/test_load.py::test_no_request_leaves_before_its_claim_is_committed",),
+    ),
+    Breakage(
+        "drop the lineage index", "ledger/migrations/versions/v0001_first_tables.py",
+        '"uq_submission_lineage",\n        "submission",\n        ["pipeline", "lineage"],\n        unique=True,',
+        '"uq_submission_lineage",\n        "submission",\n        ["pipeline", "lineage"],\n        unique=False,',
+        ("tests/ledger/test_ledger_claiming.py::test_the_database_itself_refuses_two_of_a_lineage",),
+    ),
+    Breakage(
+        "move without comparing the revision", "ledger/moving.py",
+        'submission.c.state == sa.bindparam("b_state"), submission.c.revision == sa.bindparam("b_revision")\n',
+        'submission.c.state == sa.bindparam("b_state"), submission.c.revision <= sa.bindparam("b_revision") + 9\n',
+        ("tests/ledger/test_ledger_states.py::test_a_move_needs_state_and_revision_as_they_were_read",),
+    ),
+    Breakage(
+        "no lease check before the first byte", "vendors/shopatron/client.py",
+        "if time.monotonic() > flight.not_after:", "if flight.written:",
+        ("tests/contract/shopatron/test_oms_session.py::test_after_the_lease_nothing_is_sent",),
+    ),
+    Breakage(
+        "take a lease for over while it runs", "ledger/doubting.py",
+        "limit = tx.now - timedelta(seconds=timeout_s)\n", "limit = tx.now + timedelta(hours=1)\n",
+        ("tests/ledger/test_ledger_settling.py::test_a_lease_that_is_over_means_doubt",),
+    ),
+    Breakage(
+        "take a lost answer for not sent", "ledger/settling.py",
+        "Outcome.IN_DOUBT: State.IN_DOUBT,", "Outcome.IN_DOUBT: State.READY,",
+        ("tests/ledger/test_ledger_settling.py::test_what_each_outcome_does",),
+    ),
+    Breakage(
+        "take a gateway's 504 for a refusal", "vendors/shopatron/outcomes.py",
+        'return Outcome.IN_DOUBT, f"HTTP {status}: does not', 'return Outcome.REJECTED, f"HTTP {status}: does not',
+        ("tests/shopatron/test_outcomes.py::test_everything_else_is_in_doubt",),
+    ),
+    Breakage(
+        "ignore one outcome", "pipeline/sending.py",
+        "        kept = await self._committer.settle(Settled(order.id, claim.attempt, answer))\n",
+        "        if answer.outcome is Outcome.IN_DOUBT:\n            return answer\n"
+        "        kept = await self._committer.settle(Settled(order.id, claim.attempt, answer))\n",
+        ("tests/pipeline/test_load.py::test_what_one_order_does_never_stops_the_others",),
+    ),
+    Breakage(
+        "give up an answer while the ledger is busy", "pipeline/committer.py",
+        "if time.monotonic() + pause > give_up_at:", "if time.monotonic() < give_up_at:",
+        ("tests/pipeline/test_committer.py::test_an_outcome_is_tried_again_while_the_ledger_is_busy",),
+    ),
+    Breakage(
+        "accept the outcome of another attempt", "ledger/settling.py",
+        "    if result.attempt != row.attempt:\n        return None\n    target = _TARGET",
+        "    target = _TARGET",
+        ("tests/ledger/test_ledger_settling.py::test_an_outcome_for_another_attempt_is_refused",),
+    ),
+    Breakage(
+        "believe a refusal after a doubtful attempt", "ledger/settling.py",
+        "    if target is State.REJECTED and doubtful:\n        target = State.IN_DOUBT\n", "",
+        (
+            "tests/ledger/test_ledger_settling.py::"
+            "test_a_refusal_after_a_doubtful_attempt_is_in_doubt_and_rejected_once_absent_twice",
+        ),
+    ),
+    Breakage(
+        "trust an empty search", "pipeline/lookup.py",
+        '    if state.control is None:\n        return "no_known_order"\n'
+        '    if state.control[1] not in hits.get(state.control[0], ()):\n        return "control_not_found"\n', "",
+        ("tests/pipeline/test_lookup.py::test_absent_needs_the_control_in_the_same_search",),
+    ),
+    Breakage(
+        "trust an incomplete search", "pipeline/lookup.py",
+        '        return page.problem or "incomplete"\n', '        return ""\n',
+        ("tests/pipeline/test_lookup.py::test_an_incomplete_search_is_no_absence",),
+    ),
+    Breakage(
+        "one absence enough", "ledger/doubting.py",
+        "    if counted and row.absent_once_at is not None:\n", "    if counted:\n",
+        ("tests/ledger/test_ledger_settling.py::test_absent_needs_two_valid_ones",),
+    ),
+    Breakage(
+        "count an absence before it can be visible", "ledger/doubting.py",
+        "return send_before is not None and now > send_before + timedelta(seconds=quiet_s)",
+        "return send_before is not None",
+        ("tests/ledger/test_ledger_settling.py::test_an_absence_that_comes_too_early_does_not_count",),
+    ),
+    Breakage(
+        "restored ledger not looked up", "ledger/running.py",
+        "past = behind or found.last_sequence < store_sequence or found.last_sequence == 0 or empty", "past = False",
+        ("tests/ledger/test_ledger_running.py::test_a_ledger_behind_the_store_proves_everything_not_imported",),
+    ),
+    Breakage(
+        "restored ledger believed", "ledger/backups.py",
+        "        running.mark_unproven(tx, name)\n", "        pass\n",
+        ("tests/faults/test_second_thoughts.py::test_a_restored_ledger_doubles_nothing_of_the_runs_in_between",),
+    ),
+    Breakage(
+        "take half an answer of the source", "pipeline/extract.py",
+        "    except BaseException:\n        _abandon(writer)\n        raise\n",
+        "    except BaseException:\n"
+        '        complete, facts = False, {"fetched_at": fetched_at.isoformat(), "complete": False}\n'
+        '        manifest = writer.close(offers.columns["source_id"], facts)\n',
+        ("tests/pipeline/test_extract.py::test_nothing_is_taken_of_an_answer_that_ends_badly",),
+    ),
+    Breakage(
+        "compare by number only", "orders/redelivery.py",
+        'same = joined["content_hash"] == joined["content_hash_known"]',
+        'same = joined["order_number"] == joined["order_number_known"]',
+        ("tests/orders/test_redelivery.py::test_each_row_of_the_table",),
+    ),
+    Breakage(
+        "changed content after import ignored", "orders/redelivery.py",
+        '"imported": (Action.ACKNOWLEDGE, Action.HOLD_EDITION)', '"imported": (Action.ACKNOWLEDGE, Action.ACKNOWLEDGE)',
+        ("tests/ledger/test_ledger_receiving.py::test_imported_and_changed_is_held_as_a_second_edition",),
+    ),
+    Breakage(
+        "one number with two ids goes on", "orders/redelivery.py",
+        "reasons = dict.fromkeys(two_ids, TWO_IDS) | ", "reasons = ",
+        ("tests/ledger/test_ledger_receiving.py::test_one_number_with_two_ids_holds_both_whatever_their_state",),
+    ),
+    Breakage(
+        "send a newer version beside the imported one", "orders/versions.py",
+        "verdict.put(newer & ~f[\"decided\"], Decision.HELD, NEWER_THAN_IMPORTED)",
+        "verdict.put(newer & ~f[\"decided\"], Decision.WINNER, NEWER_THAN_IMPORTED)",
+        ("tests/ledger/test_ledger_decisions.py::test_newer_than_an_imported_one",),
+    ),
+    Breakage(
+        "limit counts versions", "ledger/decisions.py",
+        "list(dict.fromkeys(row.lineage for row in works(tx, ids)))[:limit]",
+        "list(dict.fromkeys(row.lineage for row in works(tx, ids)[:limit]))",
+        ("tests/pipeline/test_dedupe.py::test_a_limit_counts_lineages_and_leaves_the_rest_received",),
+    ),
+    Breakage(
+        "acknowledge all", "ledger/acknowledging.py",
+        "        sa.text(\"submission.ack IN ('due', 'sent', 'refused')\"),\n"
+        '        submission.c.ack != "sent", submission.c.order_number != "", SETTLED_FOR_GOOD, _NUMBER_IS_FREE,\n',
+        '        submission.c.order_number != "",\n',
+        ("tests/ledger/test_ledger_books.py::test_only_what_is_settled_is_acknowledged",),
+    ),
+    Breakage(
+        "early acknowledgement of superseded", "ledger/acknowledging.py",
+        "_decided, sa.and_(_superseded, sa.or_(_has_winner, sa.and_(_by_person, ~_lineage_is_open)))\n",
+        "_decided, _superseded\n",
+        ("tests/ledger/test_ledger_books.py::test_superseded_only_once_its_winner_is_imported",),
+    ),
+    Breakage(
+        "acknowledge a number that an open order carries", "ledger/acknowledging.py",
+        "SETTLED_FOR_GOOD, _NUMBER_IS_FREE,", "SETTLED_FOR_GOOD,",
+        ("tests/ledger/test_ledger_books.py::test_discarding_a_held_edition_frees_the_number",),
+    ),
+    Breakage(
+        "acknowledge without noting it first", "pipeline/acknowledge.py",
+        "                ledger.ack_sent(ctx, [entry.id for entry in due])\n"
+        "                answers = source.acknowledge([entry.order_number for entry in due])\n",
+        "                answers = source.acknowledge([entry.order_number for entry in due])\n"
+        "                ledger.ack_sent(ctx, [entry.id for entry in due])\n",
+        ("tests/pipeline/test_acknowledge.py::test_without_an_answer_they_stay_sent_and_the_others_go_on",),
+    ),
+    Breakage(
+        "take a missing entry of the reply for a yes", "pipeline/acknowledge.py",
+        '_MISSING = Acknowledgement(False, "the reply has no entry for it")',
+        '_MISSING = Acknowledgement(True, "the reply has no entry for it")',
+        ("tests/pipeline/test_acknowledge.py::test_each_entry_counts_by_itself",),
+    ),
+    Breakage(
+        "commits that a power cut takes back", "ledger/database.py",
+        'raw.execute("PRAGMA synchronous=FULL")', 'raw.execute("PRAGMA synchronous=OFF")',
+        ("tests/ledger/test_ledger_database.py::test_commits_survive_a_power_cut",),
+    ),
+)
