@@ -142,6 +142,7 @@ class TestLists:
             for method, path, expected in (
                 ("DELETE", "/api/order/11/", 405), ("GET", "/api/orders/", 404), ("GET", "/api/order/12/", 404),
                 ("GET", "/api/order/%31%31x/", 404), ("GET", "/proxy/nothing/", 404), ("GET", "/api/address/1/", 404),
+                ("GET", f"/api/address/{'9' * 5000}/", 404), ("PUT", "/api/order/%C2%B2/", 404),
             ):
                 status, content, _ = await caller.api(method, path)
                 assert (status, list(content)) == (expected, ["detail"])

@@ -88,6 +88,16 @@ class TestClock:
             assert (about["confirmed"], about["kind"]) == ("2026-03-01T11:00:00+00:00", "offered")
             assert caller.sandbox.report()["offered"] == 1
 
+    async def test_an_order_that_is_replaced_keeps_neither_mark_nor_moment(self, shop, order):
+        switches = {"now": "2026-03-01T10:00:00Z"}
+        async with shop(switches, [order(11), order(12, confirm_date="2026-03-01T11:00:00Z")]) as caller:
+            await caller.patch(11, state="processing")
+            caller.sandbox.offer([order(11), order(12, confirm_date="2026-03-01T13:00:00Z")])
+            await caller.call("POST", "/_cloudsuite/clock", json={"advance_s": 2 * 3600})
+            assert await caller.ids(state="confirmed") == [11]
+            report = caller.sandbox.report()
+            assert (report["offered"], report["acknowledged"]) == (1, [])
+
     async def test_the_shop_confirms_and_cancels(self, shop, order):
         async with shop({}, [order(11, state="draft")]) as caller:
             for state, listed in (("confirmed", [11]), ("cancel", [])):

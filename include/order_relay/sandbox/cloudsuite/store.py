@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -18,6 +17,8 @@ from order_relay.sandbox.cloudsuite.switches import CloudSuiteSwitches
 from order_relay.sandbox.money import decimal_of, in_cents
 
 NAME = "cloudsuite"
+
+_DIGITS = 19
 
 Document = dict[str, Any]
 
@@ -70,7 +71,7 @@ class OrderStore:
         self._seed = seed
         self._generated = 0
         self._orders: dict[int, Order] = {}
-        self._due: list[tuple[datetime, int]] = []
+        self._due: dict[int, datetime] = {}
         self.addresses: dict[int, Document] = {}
         self.delivery_numbers: set[str] = set()
         self.put_back: list[str] = []
@@ -88,10 +89,10 @@ class OrderStore:
 
     def catch_up(self) -> None:
         """Confirms the orders whose moment has come."""
-        while self._due and self._due[0][0] <= self.now():
-            moment, order_id = heapq.heappop(self._due)
-            order = self._orders[order_id]
-            if order.confirmed is None and order.document["state"] == "draft":
+        now = self.now()
+        for order_id in [order_id for order_id, moment in self._due.items() if moment <= now]:
+            order, moment = self._orders[order_id], self._due.pop(order_id)
+            if order.document["state"] == "draft":
                 order.confirmed = order.modified = moment
                 order.document["state"] = "confirmed"
                 self._tell_audit(order)
@@ -155,12 +156,14 @@ class OrderStore:
         date = created.astimezone(self.zone).date().isoformat()
         order = Order({"order_date": date, **document}, kind, offline, created, created, None)
         former = self._orders.get(order.id)
-        if former is not None:
+        if former is not None and former.offer is not None:
             order.offer = former.offer
+            order.offer.acknowledged = False
         self._orders[order.id] = order
+        self._due.pop(order.id, None)
         if document["state"] == "confirmed" and confirmed > self.now():
             order.document["state"] = "draft"
-            heapq.heappush(self._due, (confirmed, order.id))
+            self._due[order.id] = confirmed
         elif document["state"] not in ("draft", "quotation"):
             order.confirmed = order.modified = confirmed
         self._tell_audit(order)
@@ -221,11 +224,16 @@ class OrderStore:
         """By id, or by external key as ``ext:<key>``."""
         if word.startswith("ext:"):
             return next((order for order in self._orders.values() if order.document.get("key") == word[4:]), None)
-        return self._orders.get(int(word)) if word.isascii() and word.isdigit() and len(word) < 19 else None
+        return self._orders.get(number_of(word))
 
     def named(self, word: str) -> Order | None:
         """By id, by external key, or by web shop and reference (for tests)."""
         return self.find(word) or next((o for o in self._orders.values() if o.external_id == word), None)
+
+
+def number_of(word: str) -> int:
+    """An id as it stands in a path; -1, which nothing has, where it is none."""
+    return int(word) if word.isascii() and word.isdigit() and len(word) < _DIGITS else -1
 
 
 def _offer(order: Order) -> Offer:

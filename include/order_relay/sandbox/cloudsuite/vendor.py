@@ -13,7 +13,7 @@ from order_relay.sandbox import answering
 from order_relay.sandbox.audit import Audit
 from order_relay.sandbox.cloudsuite import delivery, errors, feedback, reading, rendering, writing
 from order_relay.sandbox.cloudsuite.errors import Refused
-from order_relay.sandbox.cloudsuite.store import NAME, Order, OrderStore
+from order_relay.sandbox.cloudsuite.store import NAME, Order, OrderStore, number_of
 from order_relay.sandbox.cloudsuite.switches import LIST_ANSWERS, CloudSuiteSwitches
 from order_relay.sandbox.faults import RuleBook
 from order_relay.sandbox.gate import RateLimit, Tokens, bearer
@@ -143,9 +143,9 @@ class CloudSuiteVendor:
             body = writing.parsed(raw)
             if word.startswith("ext:"):
                 return self._written(writing.post(self.store, body | {"key": word[4:]}), 201)
-            return self._written(writing.post(self.store, body, int(word)), 201)
+            return self._written(writing.post(self.store, body, number_of(word)), 201)
 
-        new = self.store.find(word) is None and (word.isdigit() or word.startswith("ext:"))
+        new = self.store.find(word) is None and (word.startswith("ext:") or number_of(word) >= 0)
         return await self._serve_api(request, "put", create) if new else await self._with_order(request, "put", replace)
 
     async def post(self, request: web.Request) -> web.StreamResponse:
@@ -159,8 +159,7 @@ class CloudSuiteVendor:
         """GET of one address by its id (assumed: no page shows this route)."""
 
         def show() -> web.Response:
-            word = request.match_info["id"]
-            known = self.store.addresses.get(int(word)) if word.isascii() and word.isdigit() else None
+            known = self.store.addresses.get(number_of(request.match_info["id"]))
             return errors.detail(404) if known is None else web.json_response(known)
 
         return await self._serve_api(request, "address", show)
