@@ -167,7 +167,7 @@ class TestDetails:
             assert text["quantity"] == f"{line['quantity']:.4f}"
 
     async def test_exact_texts_come_out_as_they_went_in_until_written(self, shop):
-        raw = b'{"id":5,"webshop":9,"state":"confirmed","order_lines":1e400,"x":1,"x":2}'
+        raw = b'{"id":5,"order_date":1.5,"webshop":9,"state":"confirmed","order_lines":1e400,"x":1,"x":2}'
         async with shop() as caller:
             await caller.call("POST", "/_offer?source=cloudsuite", data=b"[" + raw + b"]")
             headers = {"Authorization": "Token fixed"}

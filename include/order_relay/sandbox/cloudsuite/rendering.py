@@ -21,7 +21,8 @@ def moment(store: OrderStore, when: datetime | None) -> str | None:
 
 def summary(store: OrderStore, order: Order) -> Document:
     """An entry of a list."""
-    members = {name: order.document.get(name) for name in _SUMMARY}
+    # A member of an order that was offered as a text may be anything.
+    members = {name: _written(order.document.get(name), store.switches.numbers_as) for name in _SUMMARY}
     return members | {"create_date": moment(store, order.created), "modified_date": moment(store, order.modified)}
 
 
