@@ -1,0 +1,1 @@
+"""aCommerce: what became of orders, by polling, webhooks and CSV files."""
