@@ -18,8 +18,8 @@ pipelines, with growing distance: after two minutes, four, eight, up to six hour
 **Surely absent** means: every page was read, the same search showed another order that is known to be there, and enough
 time has passed for the order to become visible.
 
-**After a setting** (`doubt: tell_after_s` in the pipeline's file) a person is told, again with growing distance, and
-`order_review` asks what the person found. An order in doubt is never decided by time.
+**After a setting** (`doubt: tell_after_s` in the pipeline's file) a person is told, as `watch` says, and `order_review`
+asks what the person found. An order in doubt is never decided by time.
 
 **Red** means that a pipeline's connection or setting is wrong, or that the OMS could not be asked; the other pipelines
 are looked up all the same. The Variable `order_relay_stop` does not stop this DAG: it sends nothing.

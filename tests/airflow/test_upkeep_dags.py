@@ -13,6 +13,7 @@ from airflow.serialization.serialized_objects import DagSerialization
 ROOT = Path(__file__).resolve().parents[2]
 TASKS = {
     "in_doubt_sweep": ["due", "look_up"],
+    "watch": ["look", "summarize"],
     "quarantine_replay": ["choose", "carry_out"],
     "reconcile": ["active", "compare"],
     "order_review": ["start", "find", "open_review", "review", "confirm", "decide", "settle", "record"],
@@ -58,3 +59,7 @@ def test_two_parses_give_the_same_dag(dags: dict[str, Any], name: str) -> None:
     again = DagBag(dag_folder=str(ROOT / "dags"), bundle_path=ROOT / "dags", bundle_name="tests").dags[name]
     first, second = (json.dumps(DagSerialization.serialize_dag(dag), sort_keys=True) for dag in (dags[name], again))
     assert first == second
+
+
+def test_what_people_are_told_and_the_summary_do_not_wait_for_each_other(dags: dict[str, Any]) -> None:
+    assert sorted(task.task_id for task in dags["watch"].leaves) == ["look", "summarize"]

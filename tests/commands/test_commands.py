@@ -225,7 +225,8 @@ def test_the_doctor_goes_through_what_is_ours(
     monkeypatch.setattr(Setup, "store_url", store.url)
     answer = as_json("doctor", "--no-vendors")
     assert answer["ok"] is True
-    assert {f["check"] for f in answer["findings"]} == {f"pipeline {PIPELINE}", "ledger", "counting law", "batch store"}
+    checks = {f"pipeline {PIPELINE}", "ledger", "counting law", "batch store", "alerts"}
+    assert {f["check"] for f in answer["findings"]} == checks
     assert list(store.list("doctor")) == []
 
 

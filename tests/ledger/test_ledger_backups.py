@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from ledger_offers import offer
 
 from order_relay.errors import WrongSetup
-from order_relay.ledger import Ledger
+from order_relay.ledger import Ledger, Message
 from order_relay.ledger.backups import back_up, restore
 from order_relay.ledger.tables import metadata
 from order_relay.orders.shipping import OrderedLine, Shipment, ShippedLine
@@ -47,6 +47,7 @@ def full(clerk):
     parcel = Shipment("shiprush", "k", ("N-1",), lines=(ShippedLine(1, "1"),), submission_id=clerk.row("1")["id"])
     clerk.ledger.record_shipment(clerk.ctx, parcel, [OrderedLine("1", "A", 2)])
     clerk.ledger.end_run(clerk.ctx, {"n": 1})
+    clerk.ledger.note_alerts(NAME, [Message("stuck", "stuck:held", "1 order is held")])
     return clerk
 
 

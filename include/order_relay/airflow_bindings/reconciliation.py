@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -12,18 +11,22 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from order_relay.airflow_bindings.opening import accounts, opened_ledger, opened_wiring
 from order_relay.airflow_bindings.runs import run_slug
-from order_relay.airflow_bindings.telling import Message, tell, told_lines
+from order_relay.airflow_bindings.telling import tell
+from order_relay.ledger import Message
 from order_relay.orders.comparison import escape
 from order_relay.pipeline import differences
 from order_relay.pipeline.differences import Comparison, Difference, Kind
 from order_relay.pipeline.reconciling import reconcile
 from order_relay.pipeline.settings import pipeline_files
+from order_relay.pipeline.watching import named
 from order_relay.wiring import Wiring
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 log = logging.getLogger(__name__)
+
+KIND = "reconcile"
 
 
 def active() -> list[str]:
@@ -40,9 +43,8 @@ def compare(pipeline: str, context: Context) -> dict[str, Any]:
     run = run_slug(context["dag_run"].run_id)
     with opened_wiring(pipeline) as wiring:
         told, name = compared(wiring, run)
-        alert_unknown = wiring.settings.reconcile.alert_unknown
-    for message in messages(told, alert_unknown=alert_unknown):
-        tell(message)
+        found = messages(told, alert_unknown=wiring.settings.reconcile.alert_unknown)
+        tell(wiring.ledger, pipeline, found, settles={KIND})
     log.info("%s", differences.as_markdown(told))
     return {"pipeline": pipeline, "report": name, **told.counts}
 
@@ -76,24 +78,20 @@ def messages(told: Comparison, *, alert_unknown: bool) -> list[Message]:
 
 
 def _differ(pipeline: str, found: list[Difference]) -> Message:
-    same = hashlib.sha256("\n".join(sorted(f"{one.kind} {one.key} {one.there}" for one in found)).encode())
+    lines = [f"{escape(one.key)}: {differences.describe(one)}" for one in found]
     return Message(
-        kind="reconcile",
-        cause=f"reconcile:{pipeline}:{same.hexdigest()[:16]}",
-        subject=f"{pipeline}: {len(found)} orders differ between ledger and OMS; see the report of the task, or: "
+        KIND, f"{KIND}:differ",
+        f"{pipeline}: {len(found)} orders differ between ledger and OMS; see the report of the task, or: "
         f"python -m order_relay reconcile --pipeline {pipeline}",
-        lines=told_lines([(escape(one.key), differences.describe(one)) for one in found]),
-        pipeline=pipeline,
-    )
+        named(lines, len(lines)), size=len(found),
+    )  # fmt: skip
 
 
 def _not_compared(told: Comparison) -> Message:
     reasons = sorted({*told.unsure, *(which.rpartition(": ")[2] for which in told.unread)})
     return Message(
-        kind="reconcile",
-        cause=f"reconcile:{told.pipeline}:not_compared:{','.join(reasons)}",
-        subject=f"{told.pipeline}: {told.unsure.total()} orders and {len(told.unread)} days could not be compared with "
+        KIND, f"{KIND}:not_compared",
+        f"{told.pipeline}: {told.unsure.total()} orders and {len(told.unread)} days could not be compared with "
         "the OMS; whether an order is missing there is not known",
-        lines=tuple(reasons),
-        pipeline=told.pipeline,
-    )
+        named(reasons, len(reasons)),
+    )  # fmt: skip

@@ -17,9 +17,9 @@ from airflow.sdk.exceptions import AirflowSkipException
 from order_relay.airflow_bindings.cases import DOUBT, HELD, Case
 from order_relay.airflow_bindings.opening import opened_ledger, opened_wiring
 from order_relay.airflow_bindings.questions import CANCELLED, REPLACEMENT, STORED
-from order_relay.airflow_bindings.telling import Message, tell
+from order_relay.airflow_bindings.telling import tell
 from order_relay.errors import MoveRefused, OrderRelayError, StaleRevision
-from order_relay.ledger import Ledger
+from order_relay.ledger import Ledger, Message
 from order_relay.pipeline.reviewing import Review, review_of
 from order_relay.pipeline.settings import DoubtSettings, PipelineSettings, ReviewSettings, load_pipeline
 
@@ -182,22 +182,22 @@ sure: an order that is there after all would be shipped twice. A *reason* (how y
 
 def look_again(case: Case, context: Context) -> timedelta:
     """The hour is over without an answer: end where the case is closed, remind after the setting, and wait on."""
+    ti, now = context["ti"], datetime.now(UTC)
+    settings = _review(case.pipeline)
     with opened_ledger() as ledger:
         if not _still_open(ledger, case):
             raise AirflowSkipException("this case was decided elsewhere, or changed")
-    ti, now = context["ti"], datetime.now(UTC)
-    settings = _review(case.pipeline)
-    since = ti.xcom_pull(task_ids=ti.task_id, key="reminded_at")
-    last = datetime.fromisoformat(since) if since else context["dag_run"].run_after
-    if now - last >= timedelta(seconds=settings.remind_after_s):
-        tell(Message(
-            kind="review",
-            cause=f"review:{case.stem}",
-            subject=f"{case.pipeline}: order {case.number} waits for an answer since "
-            f"{context['dag_run'].run_after:%Y-%m-%d %H:%M} UTC: {getattr(ti, 'log_url', '')}",
-            pipeline=case.pipeline,
-        ))  # fmt: skip
-        ti.xcom_push(key="reminded_at", value=now.isoformat())
+        since = ti.xcom_pull(task_ids=ti.task_id, key="reminded_at")
+        last = datetime.fromisoformat(since) if since else context["dag_run"].run_after
+        if now - last >= timedelta(seconds=settings.remind_after_s):
+            tell(ledger, case.pipeline, [Message(
+                kind="review",
+                cause=f"review:{case.stem}",
+                subject=f"{case.pipeline}: order {case.number} waits for an answer since "
+                f"{context['dag_run'].run_after:%Y-%m-%d %H:%M} UTC: {getattr(ti, 'log_url', '')}",
+                repeat_s=settings.remind_after_s,
+            )])  # fmt: skip
+            ti.xcom_push(key="reminded_at", value=now.isoformat())
     return min(LOOK_AGAIN, timedelta(seconds=settings.remind_after_s))
 
 

@@ -18,12 +18,13 @@ from order_relay.airflow_bindings import connections
 from order_relay.airflow_bindings.assets import orders_asset
 from order_relay.airflow_bindings.opening import accounts, opened_wiring
 from order_relay.airflow_bindings.runs import RunRequest, failed_tasks, request_of
+from order_relay.airflow_bindings.telling import tell
 from order_relay.batches import Manifest
 from order_relay.errors import RunFailed
 from order_relay.ledger import Ledger, migrate
 from order_relay.orders.exchange import RunContext
 from order_relay.pipeline import acknowledge as acknowledge_stage
-from order_relay.pipeline import beginning, reading
+from order_relay.pipeline import beginning, reading, watching
 from order_relay.pipeline import dedupe as dedupe_stage
 from order_relay.pipeline import extract as extract_stage
 from order_relay.pipeline import load as load_stage
@@ -227,6 +228,10 @@ def report(pipeline: str, context: Context) -> XCom:
             failed_tasks=failed,
         )
         ledger.end_run(ctx, result.facts)
+        if not request.dry_run:
+            repeat_s = wiring.settings.alerts.repeat_s
+            told = watching.judge_run(pipeline, ctx.run, failed, result.breaches, repeat_s)
+            tell(ledger, pipeline, told, settles=watching.OF_A_RUN)
     log.info("\n%s", result.text)
     reasons = [f"failed: {', '.join(failed)}"] if failed else []
     reasons += [f"the counting law is broken: {breach}" for breach in result.breaches]

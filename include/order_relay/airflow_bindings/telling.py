@@ -1,49 +1,65 @@
-"""Telling a person that something waits for them. The one seam: whoever adds notifiers adds them here."""
+"""Telling a person that something waits for them. The one seam: whoever has something to say says it here.
+
+A message is noted in the ledger first, which decides whether it is told now (``ledger.alerting``), and then delivered
+to the target that configuration names (``targets``). What can not be delivered stays noted: the next one who tells
+something, or the next look of the DAG ``watch``, tries again.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Sequence
 
 from airflow.sdk.observability import stats
 
+from order_relay.airflow_bindings import targets
+from order_relay.crossings import crossing
+from order_relay.errors import OrderRelayError, RetryLater
+from order_relay.ledger import Ledger, Message, Note
+
 log = logging.getLogger(__name__)
 
-MOST_LINES = 20
-"""So many lines are told; of further ones only how many there are."""
 
+def tell(ledger: Ledger, pipeline: str, messages: Sequence[Message], settles: Collection[str] = ()) -> None:
+    """Tell people about a pipeline, each cause once (``settles``: see ``alerting.note``).
 
-@dataclass(frozen=True)
-class Message:
-    """What a person is told. ``cause`` is the same text each time for the same cause, so that a notifier can tell it
-    once; ``kind`` is a short code for filters. No part carries customers' data: order numbers, counts, times.
+    Never raises for what it does itself: a message that can not be kept or delivered must not undo what was done.
     """
-
-    kind: str
-    cause: str
-    subject: str
-    lines: tuple[str, ...] = ()
-    pipeline: str = ""
-
-    @property
-    def text(self) -> str:
-        """Subject and lines."""
-        shown = [*self.lines[:MOST_LINES]]
-        if len(self.lines) > MOST_LINES:
-            shown.append(f"and {len(self.lines) - MOST_LINES} more")
-        return "\n".join([self.subject, *(f"  {line}" for line in shown)])
+    try:
+        ledger.note_alerts(pipeline, messages, settles)
+        deliver(ledger)
+    except OrderRelayError as error:
+        log.warning("people could not be told now (%s); it was: %s", error, [message.subject for message in messages])
 
 
-def tell(message: Message) -> None:
-    """Tell a person. Here: a warning in the task's log, and a count in Airflow's metrics (``order_relay.told``).
+def deliver(ledger: Ledger) -> dict[str, int]:
+    """Deliver all that is due, of every pipeline; counts of ``told`` and ``failed``.
 
-    Never raises for what it does beside the log: a message that can not be delivered must not undo what was done.
+    Raises ``WrongSetup`` where the target's configuration is wrong: then nothing can be delivered before it is mended.
     """
-    log.warning("%s", message.text)
-    stats.incr("order_relay.told", tags={"kind": message.kind, "pipeline": message.pipeline})
+    counts: Counter[str] = Counter()
+    for note in ledger.take_alerts():
+        reached = _reached(note)
+        counts["told" if reached else "failed"] += 1
+        if not reached:
+            break  # the others would wait for the same target
+        ledger.alert_told(note)
+        stats.incr("order_relay.told", tags={"kind": note.kind, "pipeline": note.pipeline})
+    return {"told": counts["told"], "failed": counts["failed"]}
 
 
-def told_lines(rows: Sequence[tuple[str, str]]) -> tuple[str, ...]:
-    """Lines of order number and what is to be said about it."""
-    return tuple(f"{number}: {what}" for number, what in rows)
+def _reached(note: Note) -> bool:
+    try:
+        with crossing("alert deliver"):
+            targets.deliver(note)
+    except RetryLater as error:
+        log.warning("%s could not be delivered now: %s", note.cause, error)
+        return False
+    except OrderRelayError:
+        raise
+    except Exception as error:
+        # Whatever a notifier raises; its text may show the target's address, which often is a secret.
+        log.warning("%s could not be delivered (%s); the next look tries again", note.cause, type(error).__name__)
+        return False
+    return True

@@ -174,3 +174,19 @@ def compare(pipeline: str) -> dict[str, Any]:
     context = get_current_context()
     context["pipeline_name"] = pipeline  # type: ignore[typeddict-unknown-key]
     return reconciliation.compare(pipeline, context)
+
+
+@task(multiple_outputs=False)
+def look() -> dict[str, Any]:
+    """Look at every pipeline, and tell people what is wrong."""
+    from order_relay.airflow_bindings import watch  # noqa: PLC0415
+
+    return watch.look()
+
+
+@task(multiple_outputs=False)
+def summarize() -> dict[str, Any]:
+    """Send the morning summary once its time has come."""
+    from order_relay.airflow_bindings import watch  # noqa: PLC0415
+
+    return watch.summarize()

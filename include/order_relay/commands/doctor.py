@@ -53,6 +53,7 @@ def examine(setup: Setup, pipeline: str | None, *, vendors: bool) -> Iterator[Fi
     yield from guarded(
         "batch store", "mend Variable order_relay_batches or its connection", partial(doctor_places.store, setup)
     )
+    yield from guarded("alerts", "mend connection order_relay_alerts", partial(doctor_places.alerts, setup))
     if vendors:
         yield from guarded("pipelines", "see above", partial(_sides, setup, pipeline))
 

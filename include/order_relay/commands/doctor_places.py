@@ -71,6 +71,11 @@ def store(setup: Setup) -> Iterator[Finding]:
         yield ok("batch store", f"{_without_credentials(setup.store_url)}: written, read and removed a probe object")
 
 
+def alerts(setup: Setup) -> Iterator[Finding]:
+    """Where messages for people go; nothing is sent there."""
+    yield ok("alerts", f"go to {setup.alerts_place}")
+
+
 def _without_credentials(url: str) -> str:
     """The URL without what stands before an ``@``: a connection's id there is harmless, a password would not be."""
     scheme, mark, rest = url.partition("://")

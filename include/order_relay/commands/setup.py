@@ -71,6 +71,13 @@ class Setup:
         url, filesystem = connections.store_filesystem(self.store_url)
         return BatchStore(url, filesystem)
 
+    @property
+    def alerts_place(self) -> str:
+        """Where messages for people go; raises ``WrongSetup`` where their connection is wrong."""
+        from order_relay.airflow_bindings import targets  # noqa: PLC0415 - pulls in Airflow
+
+        return targets.check()
+
     @cached_property
     def pipelines(self) -> dict[str, PipelineSettings]:
         """All pipelines by name; raises ``WrongSetup`` naming file and key where one is not valid."""

@@ -22,7 +22,7 @@ from order_relay.ledger import (
 )
 from order_relay.ledger.afterwards import AfterwardsDesk
 from order_relay.ledger.database import Database
-from order_relay.ledger.desk import PeopleDesk
+from order_relay.ledger.desk import PeopleDesk, WatchDesk
 from order_relay.ledger.migrating import check_revision
 from order_relay.ledger.source_desk import SourceDesk
 from order_relay.ledger.upkeep import UpkeepDesk
@@ -39,7 +39,7 @@ from order_relay.ledger.values import (
 from order_relay.orders.exchange import Policies, RunContext
 
 
-class Ledger(SourceDesk, PeopleDesk, AfterwardsDesk, UpkeepDesk):
+class Ledger(SourceDesk, PeopleDesk, AfterwardsDesk, WatchDesk, UpkeepDesk):
     """An open ledger. Safe to use from several threads and, on one database, from several processes and machines.
 
     Each method stands for one transaction of the function of the same name (see there for its rules). All raise

@@ -1,15 +1,16 @@
-"""``PeopleDesk``: the part of ``Ledger`` by which people decide."""
+"""The parts of ``Ledger`` that are about people: by which they decide, and by which they are told."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
 
-from order_relay.ledger import bulk, finding, people
+from order_relay.ledger import alerting, bulk, finding, overview, people
 from order_relay.ledger.database import Database
-from order_relay.ledger.values import BatchInfo
+from order_relay.ledger.values import BatchInfo, Late, Message, Note, Pulse
 from order_relay.orders.exchange import RunContext
 
 
@@ -55,3 +56,41 @@ class PeopleDesk:
     def imported_by(self, run: str, pipeline: str | None = None) -> list[dict[str, Any]]:
         """What a run brought to the destination (``finding.imported_by``)."""
         return self._db.read(lambda tx: finding.imported_by(tx, run, pipeline))
+
+
+class WatchDesk:
+    """What waits, what is wrong, and what people were told about it; each method is one transaction."""
+
+    _db: Database
+
+    def note_alerts(self, pipeline: str, messages: Sequence[Message], settles: Collection[str] = ()) -> None:
+        """Note what is to be told, and close what is over (``alerting.note``)."""
+        self._db.write(lambda tx: alerting.note(tx, pipeline, messages, settles))
+
+    def take_alerts(self) -> list[Note]:
+        """What is to be delivered now; it is the caller's for some minutes (``alerting.take_due``)."""
+        return self._db.write(alerting.take_due)
+
+    def alert_told(self, note: Note) -> None:
+        """It was delivered."""
+        self._db.write(lambda tx: alerting.told(tx, note))
+
+    def open_alerts(self) -> list[dict[str, Any]]:
+        """The causes that last."""
+        return self._db.read(alerting.open_alerts)
+
+    def alert_noted_at(self, pipeline: str, cause: str) -> datetime | None:
+        """When a cause was noted first."""
+        return self._db.read(lambda tx: alerting.noted_at(tx, pipeline, cause))
+
+    def late(self, pipeline: str, limits: Mapping[str, float]) -> list[Late]:
+        """What is in a state for longer than its limit in seconds (``overview.late``)."""
+        return self._db.read(lambda tx: overview.late(tx, pipeline, limits))
+
+    def pulse(self, pipeline: str) -> Pulse | None:
+        """Signs of life (``overview.pulse``)."""
+        return self._db.read(lambda tx: overview.pulse(tx, pipeline))
+
+    def day(self, pipeline: str, since: datetime) -> dict[str, Any]:
+        """What happened since a time, and what is open now (``overview.day``)."""
+        return self._db.read(lambda tx: overview.day(tx, pipeline, since))

@@ -243,3 +243,20 @@ shipment_line = sa.Table(
     sa.Column("item_number", sa.Text, nullable=False),
     sa.Column("quantity", sa.BigInteger, nullable=False),
 )
+
+alert = sa.Table(
+    "alert", metadata,
+    sa.Column("pipeline", sa.Text, primary_key=True),  # empty: of no pipeline
+    sa.Column("cause", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("told_size", sa.BigInteger, nullable=False),
+    sa.Column("repeat_s", sa.Float, nullable=False),
+    sa.Column("first_at", UtcTime, nullable=False),
+    sa.Column("last_at", UtcTime, nullable=False),
+    sa.Column("told_at", UtcTime),
+    sa.Column("next_at", UtcTime),  # when to tell next; null: nothing to tell
+    sa.Column("cleared_at", UtcTime),
+)

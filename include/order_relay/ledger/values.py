@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from order_relay.orders.exchange import Answer
 
@@ -167,3 +169,60 @@ class Due:
     id: int
     order_number: str
     source_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a person is to be told about a pipeline. No part carries customers' data: order numbers, counts, times.
+
+    ``cause`` is the same text each time for the same cause, which makes it told once; ``kind`` is a short code for
+    filters. ``size``: how many orders it is about; told again at once where it has doubled. ``after_s``: told only
+    where the cause lasts so long. ``repeat_s``: told again so long after it was told, while it lasts.
+    """
+
+    kind: str
+    cause: str
+    subject: str
+    lines: tuple[str, ...] = ()
+    size: int = 1
+    after_s: float = 0.0
+    repeat_s: float = 86400.0
+
+    @property
+    def text(self) -> str:
+        """Subject and lines."""
+        return "\n".join([self.subject, *(f"  {line}" for line in self.lines)])
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A message as it is delivered now. ``over``: its cause is gone, and this says so."""
+
+    pipeline: str
+    cause: str
+    kind: str
+    subject: str
+    text: str
+    size: int = 1
+    over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """The orders that are in one state (or wait to be acknowledged) for longer than they should."""
+
+    state: str
+    number: int
+    oldest: datetime
+    orders: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """Signs of life of a pipeline. ``last_run`` are the facts that its newest finished run left."""
+
+    bound_at: datetime
+    read_at: datetime | None = None
+    order_at: datetime | None = None
+    resting: str = ""
+    last_run: Mapping[str, Any] = field(default_factory=dict)

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 from order_relay.errors import WrongSetup
 from order_relay.orders.exchange import MappingOverrides, Policies
 from order_relay.orders.transform_settings import TransformSettings
+from order_relay.pipeline.alert_settings import AlertSettings
 from order_relay.pipeline.yaml_text import read_yaml
 
 CONFIG_VARIABLE = "ORDER_RELAY_CONFIG"
@@ -164,6 +165,7 @@ class PipelineSettings(_Section):
     review: ReviewSettings = ReviewSettings()
     reconcile: ReconcileSettings = ReconcileSettings()
     retention: RetentionSettings = RetentionSettings()
+    alerts: AlertSettings = AlertSettings()
     _file: str = PrivateAttr(default="")
 
     @field_validator("schedule")

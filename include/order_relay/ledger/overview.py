@@ -1,0 +1,104 @@
+"""Looking at a pipeline as a whole: what is late, whether it lives, and what the last day brought. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from order_relay.ledger.database import Transaction
+from order_relay.ledger.states import State
+from order_relay.ledger.tables import attempt, batch, pipeline, run, submission
+from order_relay.ledger.texts import load
+from order_relay.ledger.values import Late, Pulse
+
+ACKNOWLEDGEMENT = "acknowledgement"
+"""Stands beside the states: settled orders that the source has not confirmed yet."""
+
+NAMED = 20
+"""So many order numbers are named; of further ones only how many there are."""
+
+_ACK_OPEN = sa.text("submission.ack IN ('due', 'sent', 'refused')")
+_SETTLED = submission.c.state.in_([State.IMPORTED, State.DISCARDED, State.SUPERSEDED])
+_SENT_AT = (
+    sa.select(attempt.c.sent_at)
+    .where(attempt.c.submission_id == submission.c.id, attempt.c.number == submission.c.attempt)
+    .scalar_subquery()
+)
+
+
+def late(tx: Transaction, name: str, limits: Mapping[str, float]) -> list[Late]:
+    """What is in a state for longer than its limit in seconds. Keys are states, and ``acknowledgement``.
+
+    An order in doubt counts from when it was sent, every other one from its last move.
+    """
+    found = (_late(tx, name, state, tx.now - timedelta(seconds=limit)) for state, limit in limits.items())
+    return [entry for entry in found if entry is not None]
+
+
+def _late(tx: Transaction, name: str, state: str, before: datetime) -> Late | None:
+    since: Any = submission.c.changed_at
+    which: list[Any] = [submission.c.state == state]
+    if state == ACKNOWLEDGEMENT:
+        which = [_ACK_OPEN, _SETTLED]
+    elif state == State.IN_DOUBT:
+        since = sa.func.coalesce(_SENT_AT, submission.c.changed_at, type_=submission.c.changed_at.type)
+    where = [submission.c.pipeline == name, *which, since <= before]
+    found = tx.run(sa.select(
+        sa.func.count().label("number"), sa.func.min(since, type_=submission.c.changed_at.type).label("oldest")
+    ).select_from(submission).where(*where)).one()
+    if not found.number:
+        return None
+    orders = tx.run(sa.select(submission.c.order_number).where(*where).order_by(since, submission.c.id).limit(NAMED))
+    return Late(state, found.number, found.oldest, tuple(orders.scalars()))
+
+
+def pulse(tx: Transaction, name: str) -> Pulse | None:
+    """Signs of life; ``None`` where the pipeline never ran."""
+    bound = tx.run(sa.select(pipeline).where(pipeline.c.name == name)).one_or_none()
+    if bound is None:
+        return None
+    newest = sa.func.max(batch.c.fetched_at, type_=batch.c.fetched_at.type)
+    read = sa.select(newest).where(batch.c.pipeline == name, batch.c.complete)
+    last = tx.run(
+        sa.select(run.c.facts).where(run.c.pipeline == name, run.c.ended_at.is_not(None))
+        .order_by(run.c.started_at.desc()).limit(1)
+    ).scalar()
+    return Pulse(
+        bound_at=bound.bound_at,
+        read_at=tx.run(read).scalar(),
+        order_at=tx.run(read.where(batch.c.records > 0)).scalar(),
+        resting=bound.resting_why or "",
+        last_run=load(last, {}),
+    )
+
+
+def day(tx: Transaction, name: str, since: datetime) -> dict[str, Any]:
+    """What happened since a time, and what is open now, for a summary. Counts, codes and times only."""
+    lately = sa.func.sum(sa.case((submission.c.changed_at >= since, 1), else_=0))
+    oldest = sa.func.min(submission.c.changed_at, type_=submission.c.changed_at.type)
+    states = tx.run(
+        sa.select(submission.c.state, submission.c.reason, sa.func.count().label("n"), oldest.label("oldest"),
+                  lately.label("lately"))
+        .where(submission.c.pipeline == name).group_by(submission.c.state, submission.c.reason)
+        .order_by(submission.c.state, submission.c.reason)
+    ).mappings()
+    counted = {
+        "received": submission.c.first_offered_at >= since,
+        "imported": sa.and_(submission.c.state == State.IMPORTED, submission.c.imported_at >= since),
+        "acknowledged": sa.and_(submission.c.ack == "confirmed", submission.c.ack_at >= since),
+    }
+    sums = [sa.func.coalesce(sa.func.sum(sa.case((what, 1), else_=0)), 0).label(key) for key, what in counted.items()]
+    facts = [
+        load(text) for text in tx.run(sa.select(run.c.facts).where(run.c.pipeline == name, run.c.started_at >= since))
+        .scalars()
+    ]
+    return {
+        "states": [dict(row) for row in states],
+        **dict(tx.run(sa.select(*sums).where(submission.c.pipeline == name)).mappings().one()),
+        "runs": len(facts),
+        "runs_failed": sum(1 for one in facts if one and (one.get("failed_tasks") or one.get("balanced") == "no")),
+        "acknowledgement": _late(tx, name, ACKNOWLEDGEMENT, tx.now),
+    }

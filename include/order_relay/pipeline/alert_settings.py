@@ -1,0 +1,44 @@
+"""When people are told about a pipeline: the section ``alerts`` of its file. Times in seconds; null: not watched."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+HOUR = 3600.0
+DAY = 24 * HOUR
+MONTH = 31 * DAY
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StuckSettings(_Section):
+    """How long an order may stay in a state before people are told. In doubt: see ``doubt.tell_after_s``."""
+
+    received: float | None = Field(default=2 * HOUR, ge=60.0, le=MONTH)
+    waiting: float | None = Field(default=2 * DAY, ge=60.0, le=MONTH)
+    ready: float | None = Field(default=2 * HOUR, ge=60.0, le=MONTH)
+    sending: float | None = Field(default=2 * HOUR, ge=60.0, le=MONTH)
+    held: float | None = Field(default=DAY, ge=60.0, le=MONTH)
+    quarantined: float | None = Field(default=DAY, ge=60.0, le=MONTH)
+    rejected: float | None = Field(default=DAY, ge=60.0, le=MONTH)
+    acknowledgement: float | None = Field(default=6 * HOUR, ge=60.0, le=MONTH)
+
+
+class AlertSettings(_Section):
+    """What people are told about, and how often.
+
+    ``repeat_s``: the same cause is told again after so long while it lasts (at once where its orders have doubled).
+    ``quarantined_more_than``: so many orders lie in quarantine. ``quarantined_share``: so large a part of the newest
+    run's orders was quarantined. ``unread_after_s``: the source could not be read to its end. ``no_orders_after_s``: it
+    was read but offered nothing. ``stopped_after_s``: sending is stopped by the Variable.
+    """
+
+    repeat_s: float = Field(default=DAY, ge=600.0, le=MONTH)
+    quarantined_more_than: int | None = Field(default=20, ge=0, le=1_000_000)
+    quarantined_share: float | None = Field(default=0.5, gt=0.0, le=1.0)
+    unread_after_s: float | None = Field(default=DAY, ge=60.0, le=MONTH)
+    no_orders_after_s: float | None = Field(default=None, ge=60.0, le=MONTH)
+    stopped_after_s: float | None = Field(default=4 * HOUR, ge=0.0, le=MONTH)
+    stuck_after_s: StuckSettings = StuckSettings()

@@ -1,0 +1,184 @@
+"""Judging whether a person has to be told: facts in, messages out. Pure; what is told when is the ledger's work.
+
+Messages hold order numbers, counts, codes and times, and say what to do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from order_relay.ledger.values import Late, Message, Pulse
+from order_relay.pipeline.settings import PipelineSettings
+
+STUCK, QUARANTINE, SILENT, RESTING, STOPPED, WRONG_FILE = (
+    "stuck", "quarantine", "silent", "resting", "stopped", "wrong_file"
+)
+WATCHED = frozenset({STUCK, QUARANTINE, SILENT, RESTING, STOPPED, WRONG_FILE})
+"""The kinds that a look at a pipeline knows completely: what it does not find any more is over."""
+
+RUN_FAILED, LAW = "run_failed", "law"
+OF_A_RUN = frozenset({RUN_FAILED, LAW})
+"""The kinds that the end of a run knows completely."""
+
+ENOUGH_FOR_A_SHARE = 10  # orders of a run: of fewer a share says nothing
+
+MOST_LINES = 20
+"""So many lines are told; of further ones only how many there are."""
+
+_MAPPED = re.compile(r"_\d+$")
+_COMMAND = "python -m order_relay"
+WHAT_TO_DO: Mapping[str, str] = {
+    "received": "they are not judged: does the pipeline's DAG run, is it paused?",
+    "waiting": f"see what they wait for: {_COMMAND} order NUMBER",
+    "ready": "they are not sent: does the pipeline's DAG run, is it paused or stopped?",
+    "sending": "a worker died while it sent them, and no run looked since: does the pipeline's DAG run?",
+    "in_doubt": "look for them in the OMS, then answer their review, or: "
+    f"{_COMMAND} settle NUMBER --stored OMS_ID | --absent --reason ...",
+    "held": "a person must decide: answer their review under Required Actions, or: "
+    f"{_COMMAND} decide NUMBER replacement|separate|discard --reason ...",
+    "quarantined": f"mend the order, the mapping or a code table: {_COMMAND} quarantine",
+    "rejected": f"read the OMS's words and mend: {_COMMAND} order NUMBER --payload, then replay or discard",
+    "acknowledgement": "the source did not confirm that it was told; it keeps offering them, which does no harm",
+}
+NAMES: Mapping[str, str] = {"in_doubt": "in doubt", "acknowledgement": "not acknowledged"}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known about a pipeline at ``now``. ``pulse`` is missing where it never ran; ``stopped`` by a person."""
+
+    pipeline: str
+    now: datetime
+    pulse: Pulse | None = None
+    late: Sequence[Late] = ()
+    quarantined: int = 0
+    stopped: bool = False
+
+
+def limits(settings: PipelineSettings) -> dict[str, float]:
+    """For how long an order may stay in each state, in seconds, as the ledger is asked."""
+    found = {**settings.alerts.stuck_after_s.model_dump(), "in_doubt": settings.doubt.tell_after_s}
+    if not settings.acknowledge.enabled:
+        del found["acknowledgement"]
+    return {state: after_s for state, after_s in found.items() if after_s is not None}
+
+
+def judge(facts: Facts, settings: PipelineSettings) -> list[Message]:
+    """All causes to tell a person about, of the kinds ``WATCHED``. A pipeline that never ran gives none."""
+    if facts.pulse is None:
+        return []
+    return [
+        *(stuck(entry, facts.pipeline, settings) for entry in facts.late),
+        *_quarantine(facts, facts.pulse.last_run, settings),
+        *_silent(facts, facts.pulse, settings),
+        *_standing_still(facts, facts.pulse, settings),
+    ]
+
+
+def stuck(entry: Late, pipeline: str, settings: PipelineSettings) -> Message:
+    """Orders that are in one state for too long."""
+    name = NAMES.get(entry.state, entry.state)
+    return Message(
+        STUCK, f"{STUCK}:{entry.state}",
+        f"{pipeline}: {_orders(entry.number)} {name} for too long, the oldest since {moment(entry.oldest)}; "
+        f"{WHAT_TO_DO[entry.state]}",
+        named(entry.orders, entry.number), size=entry.number, repeat_s=settings.alerts.repeat_s,
+    )  # fmt: skip
+
+
+def _quarantine(facts: Facts, run: Mapping[str, Any], settings: PipelineSettings) -> Iterator[Message]:
+    alerts, todo = settings.alerts, WHAT_TO_DO["quarantined"]
+    if alerts.quarantined_more_than is not None and facts.quarantined > alerts.quarantined_more_than:
+        yield Message(
+            QUARANTINE, f"{QUARANTINE}:number",
+            f"{facts.pipeline}: {_orders(facts.quarantined)} in quarantine; {todo}",
+            size=facts.quarantined, repeat_s=alerts.repeat_s,
+        )  # fmt: skip
+    bad, all_ = int(run.get("run_quarantined", 0)), int(run.get("run_received", 0))
+    if alerts.quarantined_share is not None and all_ >= ENOUGH_FOR_A_SHARE and bad >= alerts.quarantined_share * all_:
+        yield Message(
+            QUARANTINE, f"{QUARANTINE}:share",
+            f"{facts.pipeline}: the newest run quarantined {bad} of its {all_} orders; did a format change? {todo}",
+            size=bad, repeat_s=alerts.repeat_s,
+        )  # fmt: skip
+
+
+def _silent(facts: Facts, pulse: Pulse, settings: PipelineSettings) -> Iterator[Message]:
+    """Nothing was read, or nothing was offered, for too long. Without a schedule nobody expects a reading."""
+    alerts = settings.alerts
+    for after_s, last, cause, what in (
+        (alerts.unread_after_s if settings.schedule else None, pulse.read_at, "unread",
+         "the source was not read to its end; does the pipeline's DAG run, and what do its runs say?"),
+        (alerts.no_orders_after_s, pulse.order_at, "no_orders",
+         "the source offered no order; is that right at this time of the year?"),
+    ):  # fmt: skip
+        since = last or pulse.bound_at
+        if after_s is not None and (facts.now - since).total_seconds() >= after_s:
+            subject = f"{facts.pipeline}: since {moment(since)} {what}"
+            yield Message(SILENT, f"{SILENT}:{cause}", subject, repeat_s=alerts.repeat_s)
+
+
+def _standing_still(facts: Facts, pulse: Pulse, settings: PipelineSettings) -> Iterator[Message]:
+    alerts = settings.alerts
+    if pulse.resting:
+        yield resting(facts.pipeline, alerts.repeat_s)
+    if facts.stopped and alerts.stopped_after_s is not None:
+        yield Message(
+            STOPPED, STOPPED,
+            f"{facts.pipeline}: sending is stopped by the Variable order_relay_stop for a long time; clear it to go on",
+            after_s=alerts.stopped_after_s, repeat_s=alerts.repeat_s,
+        )  # fmt: skip
+
+
+def resting(pipeline: str, repeat_s: float) -> Message:
+    """The source refused our credentials: nothing moves until somebody mends the connection."""
+    return Message(
+        RESTING, RESTING,
+        f"{pipeline} rests: the source refused the login, and more tries would lock the account; mend the source's "
+        "connection (any changed field wakes the pipeline)",
+        repeat_s=repeat_s,
+    )  # fmt: skip
+
+
+def wrong_file(pipeline: str, problem: str) -> Message:
+    """The pipeline's file is not valid: no run of it can begin."""
+    return Message(WRONG_FILE, WRONG_FILE, f"{pipeline}: no run can begin: {problem}")
+
+
+def judge_run(
+    pipeline: str, run: str, failed_tasks: Sequence[str], breaches: Sequence[str], repeat_s: float
+) -> list[Message]:
+    """What to tell at a run's end, of the kinds ``OF_A_RUN``. The same tasks failing again are the same cause."""
+    messages = []
+    if failed_tasks:
+        tasks = sorted({_MAPPED.sub("", task) for task in failed_tasks})
+        messages.append(Message(
+            RUN_FAILED, f"{RUN_FAILED}:{','.join(tasks)}",
+            f"{pipeline}: run {run} failed; what is unsent stays ready for the next run; see the logs of its tasks",
+            named(failed_tasks, len(failed_tasks)), size=len(failed_tasks), repeat_s=repeat_s,
+        ))  # fmt: skip
+    if breaches:
+        messages.append(Message(
+            LAW, LAW, f"{pipeline}: the books do not balance after run {run}; {_COMMAND} report",
+            named(breaches, len(breaches)), size=len(breaches), repeat_s=repeat_s,
+        ))  # fmt: skip
+    return messages
+
+
+def named(some: Sequence[str], number: int) -> tuple[str, ...]:
+    """The lines of a message: the first ones, and how many there are besides."""
+    shown = tuple(some[:MOST_LINES])
+    return (*shown, f"and {number - len(shown)} more") if number > len(shown) else shown
+
+
+def _orders(number: int) -> str:
+    return "1 order is" if number == 1 else f"{number} orders are"
+
+
+def moment(when: datetime) -> str:
+    """A time as people read it."""
+    return f"{when:%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,75 @@
+"""What people are told, by runs that fail and by the DAG that watches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+WATCH = "watch"
+NO_SENDING = {"shopatron": {"faults": [{"at": "import", "effect": "none", "answer": "503", "every": 1, "times": 99}]}}
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name.endswith("airflow_bindings.targets")]
+
+
+def test_with_nothing_wrong_and_nothing_run_nobody_is_told(
+    make_world: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    world = make_world(orders=0)
+    world.env.setenv("AIRFLOW_VAR_ORDER_RELAY_SUMMARY_AT", "never")
+    run = world.run(WATCH)
+    assert run.state == "success"
+    assert run.tasks == {"look": "success", "summarize": "skipped"}
+    assert told(caplog) == []
+    assert world.sandbox.report()["requests"] == {}
+
+
+def test_a_refused_login_is_told_once_by_the_run_and_once_by_the_watch(
+    make_world: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    world = make_world(orders=3)
+    world.env.setenv("AIRFLOW_VAR_ORDER_RELAY_SUMMARY_AT", "never")
+    world.connect(supercat={"password": "wrong"})
+    for _ in range(2):
+        assert world.run().state == "failed"
+        assert world.run(WATCH).state == "success"
+    failed, rests = told(caplog)
+    assert "supercat_to_shopatron: run " in failed
+    assert "extract" in failed
+    assert "supercat_to_shopatron rests" in rests
+
+
+def test_stuck_orders_are_told_with_their_numbers_and_the_summary_counts_them(
+    make_world: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    world = make_world(orders=6)
+    world.env.setenv("AIRFLOW_VAR_ORDER_RELAY_STOP", "true")
+    assert world.run().state == "success"
+    world.change("UPDATE submission SET changed_at = '2026-01-01 00:00:00.000000'")
+    world.env.setenv("AIRFLOW_VAR_ORDER_RELAY_SUMMARY_AT", f"{datetime.now(UTC):%H:%M}")
+    for _ in range(2):
+        assert world.run(WATCH).state == "success"
+    numbers = {row["order_number"] for row in world.rows() if row["state"] == "ready"}
+    assert numbers
+    (stuck,) = [text for text in told(caplog) if "ready for too long" in text]
+    assert all(number in stuck for number in numbers)
+    (summary,) = [text for text in told(caplog) if "orders imported in 24 hours" in text]
+    assert f"- ready: {len(numbers)} " in summary
+    names = {value for row in world.rows() for value in (row["customer_po"],) if value}
+    assert not any(name in text for name in names for text in told(caplog))
+
+
+def test_a_wrong_target_turns_the_watch_red(make_world: Callable[..., Any]) -> None:
+    world = make_world(orders=3)
+    world.env.setenv("AIRFLOW_VAR_ORDER_RELAY_SUMMARY_AT", "never")
+    world.env.setenv("AIRFLOW_CONN_ORDER_RELAY_ALERTS", '{"conn_type": "ftp", "host": "x"}')
+    world.connect(supercat={"password": "wrong"})
+    assert world.run().state == "failed"
+    world.change("UPDATE alert SET next_at = first_at")
+    run = world.run(WATCH)
+    assert run.state == "failed"
+    assert run.tasks["look"] == "failed"

@@ -1,0 +1,138 @@
+"""Whether a person has to be told."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from order_relay.errors import WrongSetup
+from order_relay.ledger.values import Late, Pulse
+from order_relay.pipeline.settings import PipelineSettings, load_file
+from order_relay.pipeline.watching import OF_A_RUN, WATCHED, Facts, judge, judge_run, limits
+
+NAME = "supercat_to_shopatron"
+NOW = datetime(2026, 5, 4, 6, tzinfo=UTC)
+ALIVE = Pulse(bound_at=NOW - timedelta(days=90), read_at=NOW - timedelta(minutes=15), order_at=NOW - timedelta(hours=3))
+
+
+def settings(**alerts: Any) -> PipelineSettings:
+    more = {key: alerts.pop(key) for key in ("schedule", "acknowledge", "doubt") if key in alerts}
+    return PipelineSettings.model_validate({
+        "name": NAME, "source": {"vendor": "supercat", "connection": "a"},
+        "destination": {"vendor": "shopatron", "connection": "b"}, "alerts": alerts, **more,
+    })
+
+
+def causes(facts: Facts, **alerts: Any) -> list[str]:
+    return [message.cause for message in judge(facts, settings(**alerts))]
+
+
+def pulse(**changes: Any) -> Pulse:
+    return Pulse(**{"bound_at": ALIVE.bound_at, "read_at": ALIVE.read_at, "order_at": ALIVE.order_at, **changes})
+
+
+def test_a_healthy_pipeline_gives_nothing() -> None:
+    assert causes(Facts(NAME, NOW, ALIVE)) == []
+
+
+def test_a_pipeline_that_never_ran_gives_nothing() -> None:
+    assert causes(Facts(NAME, NOW, None, quarantined=1000, stopped=True)) == []
+
+
+def test_stuck_orders_are_one_cause_a_state_with_numbers_and_what_to_do() -> None:
+    late = Late("held", 23, NOW - timedelta(days=2), tuple(f"N{n}" for n in range(20)))
+    (message,) = judge(Facts(NAME, NOW, ALIVE, [late]), settings())
+    assert (message.cause, message.size) == ("stuck:held", 23)
+    assert "23 orders are held for too long, the oldest since 2026-05-02 06:00 UTC" in message.subject
+    assert "decide NUMBER" in message.subject
+    assert message.text.splitlines()[1] == "  N0"
+    assert message.text.splitlines()[-1] == "  and 3 more"
+
+
+def test_every_watched_state_says_what_to_do() -> None:
+    for state in limits(settings()):
+        (message,) = judge(Facts(NAME, NOW, ALIVE, [Late(state, 1, NOW)]), settings())
+        assert len(message.subject.partition("UTC; ")[2]) > 20, state
+        assert message.kind in WATCHED
+
+
+def test_limits_come_from_the_file() -> None:
+    found = limits(settings(stuck_after_s={"held": 3600, "waiting": None}, doubt={"tell_after_s": 120}))
+    assert (found["held"], found["in_doubt"]) == (3600, 120)
+    assert "waiting" not in found
+    assert "acknowledgement" in found
+    assert "acknowledgement" not in limits(settings(acknowledge={"enabled": False}))
+
+
+@pytest.mark.parametrize(("number", "most", "told"), [(20, 20, False), (21, 20, True), (1, 0, True), (99, None, False)])
+def test_a_growing_quarantine_by_number(number: int, most: int | None, told: bool) -> None:
+    facts = Facts(NAME, NOW, ALIVE, quarantined=number)
+    assert causes(facts, quarantined_more_than=most) == ["quarantine:number"] * told
+
+
+@pytest.mark.parametrize(("bad", "all_", "told"), [(5, 10, True), (4, 10, False), (9, 9, False), (0, 0, False)])
+def test_a_growing_quarantine_by_its_share_of_a_run(bad: int, all_: int, told: bool) -> None:
+    facts = Facts(NAME, NOW, pulse(last_run={"run_quarantined": bad, "run_received": all_}))
+    assert causes(facts) == ["quarantine:share"] * told
+
+
+def test_a_source_that_is_not_read() -> None:
+    facts = Facts(NAME, NOW, pulse(read_at=NOW - timedelta(days=1)))
+    assert causes(facts) == ["silent:unread"]
+    assert causes(facts, unread_after_s=2 * 86_400) == []
+    assert causes(facts, unread_after_s=None) == []
+    assert causes(facts, schedule=None) == [], "nobody expects a reading where nothing is scheduled"
+
+
+def test_a_source_that_was_never_read_counts_from_the_pipelines_beginning() -> None:
+    assert causes(Facts(NAME, NOW, Pulse(bound_at=NOW - timedelta(days=1)))) == ["silent:unread"]
+    assert causes(Facts(NAME, NOW, Pulse(bound_at=NOW))) == []
+
+
+def test_a_source_that_offers_nothing_is_watched_where_a_setting_says_so() -> None:
+    facts = Facts(NAME, NOW, pulse(order_at=NOW - timedelta(days=3)))
+    assert causes(facts) == []
+    assert causes(facts, no_orders_after_s=3 * 86_400) == ["silent:no_orders"]
+
+
+def test_a_pipeline_at_rest_and_one_that_is_stopped() -> None:
+    rests, stopped = judge(Facts(NAME, NOW, pulse(resting="refused"), stopped=True), settings(stopped_after_s=7200))
+    assert (rests.cause, stopped.cause, stopped.after_s) == ("resting", "stopped", 7200)
+    assert causes(Facts(NAME, NOW, ALIVE, stopped=True), stopped_after_s=None) == []
+
+
+def test_the_distance_of_repeats_is_a_setting() -> None:
+    late = [Late("ready", 1, NOW)]
+    facts = Facts(NAME, NOW, pulse(resting="x", read_at=ALIVE.bound_at), late, quarantined=21, stopped=True)
+    assert {message.repeat_s for message in judge(facts, settings(repeat_s=7200))} == {7200}
+
+
+def test_the_same_tasks_failing_again_are_the_same_cause() -> None:
+    (first,) = judge_run(NAME, "run-1", ["load_3", "load_7", "acknowledge"], [], 600)
+    (second,) = judge_run(NAME, "run-2", ["acknowledge", "load_0"], [], 600)
+    assert first.cause == second.cause == "run_failed:acknowledge,load"
+    assert "run-1" in first.subject
+    assert first.lines == ("load_3", "load_7", "acknowledge")
+    assert (first.size, first.repeat_s) == (3, 600)
+
+
+def test_broken_books_are_told_beside_failed_tasks() -> None:
+    messages = judge_run(NAME, "run-1", ["load_3"], ["2 submissions differ"], 600)
+    assert [message.kind for message in messages] == ["run_failed", "law"]
+    assert {message.kind for message in messages} == OF_A_RUN
+    assert judge_run(NAME, "run-1", [], [], 600) == []
+
+
+def test_a_wrong_alert_setting_is_named(tmp_path: Path) -> None:
+    file = tmp_path / f"{NAME}.yaml"
+    file.write_text("""
+source: {vendor: supercat, connection: a}
+destination: {vendor: shopatron, connection: b}
+transform: {customer_ip: 8.8.8.8}
+alerts: {stuck_after_s: {helt: 60}}
+""")
+    with pytest.raises(WrongSetup, match=r"alerts\.stuck_after_s\.helt: is unknown; allowed here: received, waiting"):
+        load_file(file)
