@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -44,7 +45,7 @@ def compare(pipeline: str, context: Context) -> dict[str, Any]:
     with opened_wiring(pipeline) as wiring:
         told, name = compared(wiring, run)
         found = messages(told, alert_unknown=wiring.settings.reconcile.alert_unknown)
-        tell(wiring.ledger, pipeline, found, settles={KIND})
+        tell(wiring.ledger, pipeline, found)
     log.info("%s", differences.as_markdown(told))
     return {"pipeline": pipeline, "report": name, **told.counts}
 
@@ -78,9 +79,10 @@ def messages(told: Comparison, *, alert_unknown: bool) -> list[Message]:
 
 
 def _differ(pipeline: str, found: list[Difference]) -> Message:
+    same = hashlib.sha256("\n".join(sorted(f"{one.kind} {one.key} {one.there}" for one in found)).encode())
     lines = [f"{escape(one.key)}: {differences.describe(one)}" for one in found]
     return Message(
-        KIND, f"{KIND}:differ",
+        KIND, f"{KIND}:{pipeline}:{same.hexdigest()[:16]}",
         f"{pipeline}: {len(found)} orders differ between ledger and OMS; see the report of the task, or: "
         f"python -m order_relay reconcile --pipeline {pipeline}",
         named(lines, len(lines)), size=len(found),
@@ -90,7 +92,7 @@ def _differ(pipeline: str, found: list[Difference]) -> Message:
 def _not_compared(told: Comparison) -> Message:
     reasons = sorted({*told.unsure, *(which.rpartition(": ")[2] for which in told.unread)})
     return Message(
-        KIND, f"{KIND}:not_compared",
+        KIND, f"{KIND}:{told.pipeline}:not_compared:{','.join(reasons)}",
         f"{told.pipeline}: {told.unsure.total()} orders and {len(told.unread)} days could not be compared with "
         "the OMS; whether an order is missing there is not known",
         named(reasons, len(reasons)),
