@@ -34,24 +34,6 @@ can be left out. **Backfill**: batches archived in the interval go through again
 
 from __future__ import annotations
 
-from airflow.sdk import DAG
+from order_relay.airflow_bindings.order_dag import order_dags
 
-from order_relay.airflow_bindings import order_tasks as tasks
-from order_relay.airflow_bindings.pipelines import DagSettings, pipelines
-
-
-def order_dag(pipeline: DagSettings) -> DAG:
-    """The DAG of one pipeline."""
-    common = tasks.dag_arguments(pipeline.name, __doc__ or "", tags=("supercat", "shopatron"))
-    with DAG(schedule=tasks.timetable(pipeline.schedule), **common) as dag:
-        batch = tasks.extract(pipeline.name)
-        validated = tasks.validate(pipeline.name, batch)
-        winners = tasks.dedupe(pipeline.name, validated)
-        chunks = tasks.transform(pipeline.name, winners)
-        loaded = tasks.load.override(max_active_tis_per_dagrun=pipeline.parallel).partial(pipeline=pipeline.name)
-        loaded.expand(chunk=chunks) >> tasks.acknowledge(pipeline.name) >> tasks.report(pipeline.name)
-    return dag
-
-
-for _pipeline in pipelines("supercat_to_shopatron"):
-    globals()[_pipeline.name] = order_dag(_pipeline)
+globals().update(order_dags("supercat_to_shopatron", __doc__ or "", ("supercat", "shopatron")))

@@ -26,7 +26,7 @@ from order_relay.orders.identity import IdentityPaths
 from order_relay.orders.judging import VendorFormat
 from order_relay.orders.transforming import Transformer, source_reader
 from order_relay.pipeline import scratch
-from order_relay.pipeline.ports import Destination, OmsSession, Source
+from order_relay.pipeline.ports import Destination, FeedbackTaker, OmsSession, Source
 from order_relay.pipeline.settings import UNKNOWN_ACCOUNT, Party, PipelineSettings, load_pipeline
 
 ACCOUNT_FACTS = ("manufacturer_id", "catalog_id", "status_field", "status_values")
@@ -113,6 +113,14 @@ class Wiring:
         """The source account. Raises ``WrongSetup`` that names connection and field."""
         made: Source = self._factory(self.settings.source, "SOURCE")(self.source_connection)
         return ReadOnlySource(made) if self.dry_run else made
+
+    @property
+    def feedback_taker(self) -> FeedbackTaker:
+        """The source account, as one that is told what became of its orders. Raises ``WrongSetup`` where it can not."""
+        source = self.source
+        if not isinstance(source, FeedbackTaker):
+            raise WrongSetup(f"{self.name}: {self.settings.source.vendor} takes no feedback")
+        return source
 
     @cached_property
     def destination(self) -> Destination:

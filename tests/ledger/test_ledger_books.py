@@ -52,7 +52,7 @@ def test_superseded_once_a_person_settled_the_lineage(clerk):
 
 def test_a_refused_acknowledgement_stays_due_and_a_missing_answer_waits(clerk):
     one, two, three, four = [clerk.imported(s) for s in "1234"]
-    assert clerk.ledger.ack_sent(clerk.ctx, [one, two, three, four]) == 4
+    assert clerk.ledger.ack_sent(clerk.ctx, [one, two, three, four]) == [one, two, three, four]
     clerk.ledger.ack_answered(clerk.ctx, {
         one: Acknowledgement(accepted=True), two: Acknowledgement(accepted=False, message="locked"),
         four: Acknowledgement(accepted=False, message="locked"),

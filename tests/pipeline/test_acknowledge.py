@@ -18,13 +18,14 @@ class Book:
     states: dict[int, str]
     refused: str | None = None
 
-    def to_acknowledge(self, pipeline, limit, after, *, unanswered):
-        wanted = ("due", "refused", "sent") if unanswered else ("due", "refused")
+    def to_acknowledge(self, pipeline, limit, after, given_up_s):
+        wanted = ("due", "refused", "sent") if given_up_s is not None else ("due", "refused")
         due = [n for n, state in self.states.items() if state in wanted and n > after]
         return [Due(n, f"N{n}", f"id-{n}") for n in due[:limit]]
 
-    def ack_sent(self, ctx, ids):
+    def ack_sent(self, ctx, ids, given_up_s):
         self.states.update(dict.fromkeys(ids, "sent"))
+        return ids
 
     def ack_answered(self, ctx, answers):
         assert all(self.states[n] == "sent" for n in answers), "noted before the request"

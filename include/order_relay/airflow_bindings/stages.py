@@ -193,6 +193,7 @@ def acknowledge(pipeline: str, context: Context) -> XCom:
                 ledger,
                 connection_fingerprint=wiring.source_connection.fingerprint(),
                 slice_size=wiring.settings.acknowledge.slice,
+                given_up_s=wiring.settings.acknowledge.given_up_s,
             )
         found = ledger.counts(pipeline, ctx.run)
     batch = _batch(context)

@@ -8,12 +8,14 @@ open submission carries: the source knows numbers only, and would forget the ope
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from order_relay.ledger.columns import among
 from order_relay.ledger.database import Transaction
+from order_relay.ledger.moving import lock
 from order_relay.ledger.states import OPEN, State
 from order_relay.ledger.tables import settlement, submission
 from order_relay.ledger.texts import clean
@@ -60,30 +62,37 @@ _ANSWERED = submission.c.ack != "sent"
 
 
 def to_acknowledge(
-    tx: Transaction, name: str, limit: int | None, after: int = 0, *, unanswered: bool = False
+    tx: Transaction, name: str, limit: int | None, after: int = 0, given_up_s: float | None = None
 ) -> list[Due]:
     """What is due to be acknowledged now, the longest known first, from behind the id ``after``; each number once.
 
-    ``unanswered``: also what was sent without an answer, for sources whose silence about an order tells nothing.
+    ``given_up_s``: also what was sent so many seconds ago without an answer, for sources whose silence about an order
+    tells nothing.
     """
-    query = _TO_ACKNOWLEDGE if unanswered else _TO_ACKNOWLEDGE.where(_ANSWERED)
+    query = _TO_ACKNOWLEDGE.where(sa.or_(_ANSWERED, _given_up(tx, given_up_s)))
     numbers: dict[str, Due] = {}
     for row in tx.run(query.limit(limit), {"name": name, "after": after}):
         numbers.setdefault(row.order_number, Due(row.id, row.order_number, row.source_id))
     return list(numbers.values())
 
 
-def ack_sent(tx: Transaction, ctx: RunContext, ids: Iterable[int]) -> int:
-    """Note, before the request, that these are being acknowledged; how many were still due."""
-    return tx.run(
-        submission.update()
-        .where(
+def _given_up(tx: Transaction, after_s: float | None) -> sa.ColumnElement[bool]:
+    return sa.false() if after_s is None else submission.c.ack_at <= tx.now - timedelta(seconds=after_s)
+
+
+def ack_sent(tx: Transaction, ctx: RunContext, ids: Iterable[int], given_up_s: float | None = None) -> list[int]:
+    """Note, before the request, that these are being acknowledged; those that nobody else acknowledges meanwhile."""
+    rows = lock(tx, ids)
+    mine = list(tx.run(
+        sa.select(submission.c.id).where(
             among(submission.c.id, "ids"), submission.c.pipeline == ctx.pipeline,
-            submission.c.ack.in_(["due", "refused"]),
-        )
-        .values(ack="sent", ack_at=tx.now),
-        {"ids": list(ids)},
-    ).rowcount
+            sa.or_(submission.c.ack.in_(["due", "refused"]),
+                   sa.and_(submission.c.ack == "sent", _given_up(tx, given_up_s))),
+        ),
+        {"ids": [row.id for row in rows]},
+    ).scalars())
+    tx.run(submission.update().where(among(submission.c.id, "ids")).values(ack="sent", ack_at=tx.now), {"ids": mine})
+    return mine
 
 
 def ack_answered(tx: Transaction, ctx: RunContext, answers: Mapping[int, Acknowledgement]) -> None:

@@ -7,16 +7,17 @@ from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
-from order_relay.ledger import shipping
+from order_relay.ledger import feedback, shipping
 from order_relay.ledger.database import Database
+from order_relay.ledger.feedback import Step
 from order_relay.ledger.shipping import Recorded
 from order_relay.ledger.values import Work
-from order_relay.orders.exchange import RunContext
+from order_relay.orders.exchange import Acknowledgement, RunContext
 from order_relay.orders.shipping import OrderedLine, Shipment
 
 
 class AfterwardsDesk:
-    """Shipments; each method is one transaction."""
+    """Shipments, and what a source is told of its orders; each method is one transaction."""
 
     _db: Database
 
@@ -47,3 +48,32 @@ class AfterwardsDesk:
     def shipments(self, *, unmatched: bool = False, most: int = 1_000) -> list[dict[str, Any]]:
         """The newest shipments (``shipping.listed``)."""
         return self._db.read(lambda tx: shipping.listed(tx, unmatched=unmatched, most=most))
+
+    def feedback_due(
+        self, pipeline: str, step: str, limit: int, *, each_delivery: bool = False, after: int = 0,
+        given_up_s: float = 900.0,
+    ) -> list[Step]:  # fmt: skip
+        """What a source is to be told now (``feedback.due``)."""
+        return self._db.read(lambda tx: feedback.due(
+            tx, pipeline, step, limit, each_delivery=each_delivery, after=after, given_up_s=given_up_s
+        ))
+
+    def claim_feedback(self, ctx: RunContext, steps: Sequence[Step], given_up_s: float = 900.0) -> list[Step]:
+        """Before the request: these are being told (``feedback.claim``); those that nobody else tells."""
+        try:
+            return self._db.write(lambda tx: feedback.claim(tx, ctx, steps, given_up_s))
+        except IntegrityError:  # somebody claimed some of them at the same time
+            return self._db.write(lambda tx: feedback.claim(tx, ctx, steps, given_up_s))
+
+    def feedback_told(self, ctx: RunContext, answers: Iterable[tuple[Step, Acknowledgement]]) -> None:
+        """What the source said (``feedback.told``)."""
+        said = list(answers)
+        self._db.write(lambda tx: feedback.told(tx, ctx, said))
+
+    def feedback_of(self, submission_id: int) -> list[dict[str, Any]]:
+        """What the source was told about one submission (``feedback.steps_of``)."""
+        return self._db.read(lambda tx: feedback.steps_of(tx, submission_id))
+
+    def feedback_counts(self, pipeline: str) -> dict[str, int]:
+        """How many steps stand how (``feedback.counts``)."""
+        return self._db.read(lambda tx: feedback.counts(tx, pipeline))

@@ -47,15 +47,15 @@ class SourceDesk:
         return self._db.write(lambda tx: gating.gone(tx, ctx, wanted))
 
     def to_acknowledge(
-        self, pipeline: str, limit: int | None = None, after: int = 0, *, unanswered: bool = False
+        self, pipeline: str, limit: int | None = None, after: int = 0, given_up_s: float | None = None
     ) -> list[Due]:
         """What may be acknowledged now, from behind the id ``after`` (``acknowledging``)."""
-        return self._db.read(lambda tx: acknowledging.to_acknowledge(tx, pipeline, limit, after, unanswered=unanswered))
+        return self._db.read(lambda tx: acknowledging.to_acknowledge(tx, pipeline, limit, after, given_up_s))
 
-    def ack_sent(self, ctx: RunContext, ids: Iterable[int]) -> int:
-        """Before the request: these are being acknowledged."""
+    def ack_sent(self, ctx: RunContext, ids: Iterable[int], given_up_s: float | None = None) -> list[int]:
+        """Before the request: these are being acknowledged; those that nobody else does."""
         wanted = list(ids)
-        return self._db.write(lambda tx: acknowledging.ack_sent(tx, ctx, wanted))
+        return self._db.write(lambda tx: acknowledging.ack_sent(tx, ctx, wanted, given_up_s))
 
     def ack_answered(self, ctx: RunContext, answers: Mapping[int, Acknowledgement]) -> None:
         """What the source said, by id."""

@@ -260,3 +260,16 @@ alert = sa.Table(
     sa.Column("next_at", UtcTime),  # when to tell next; null: nothing to tell
     sa.Column("cleared_at", UtcTime),
 )
+
+feedback = sa.Table(
+    "feedback", metadata,
+    sa.Column("submission_id", BigKey, sa.ForeignKey("submission.id"), primary_key=True, autoincrement=False),
+    sa.Column("step", sa.Text, primary_key=True),
+    sa.Column("delivery", BigKey, primary_key=True, autoincrement=False),  # shipment, where each is a step; else 0
+    sa.Column("state", sa.Text, nullable=False),  # sent, done, refused
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("due_at", UtcTime),
+    sa.Column("run", sa.Text, nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
+)

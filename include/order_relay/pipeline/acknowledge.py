@@ -26,24 +26,27 @@ def acknowledge(
     *,
     connection_fingerprint: str,
     slice_size: int = 100,
+    given_up_s: float = 900.0,
 ) -> dict[str, int]:
     """Acknowledge everything that is due, each number once per run.
 
     Counts: ``accepted``, ``refused`` (the source said no), ``missing`` (no entry in the reply; like a refused one it is
     tried again by the next run) and ``unknown`` (no usable reply; stays ``sent``, until the source's next complete
-    answer tells, or is sent again where the source never gives one). Raises what ``Source.acknowledge`` raises, but
-    for ``OutcomeUnknown``.
+    answer tells, or, where the source never gives one, is sent again after ``given_up_s`` seconds). Raises what
+    ``Source.acknowledge`` raises, but for ``OutcomeUnknown``.
     """
     counts = {"accepted": 0, "refused": 0, "missing": 0, "unknown": 0}
+    silence_s = given_up_s if source.windowed else None
     last = unknown_in_row = 0
     while unknown_in_row < MAX_UNKNOWN:
-        due = ledger.to_acknowledge(ctx.pipeline, slice_size, after=last, unanswered=source.windowed)
+        due = ledger.to_acknowledge(ctx.pipeline, slice_size, after=last, given_up_s=silence_s)
         if not due:
             break
         last = due[-1].id  # those that are refused stay due, and must not hide the ones behind them
         try:
             with careful_login(ctx, ledger, connection_fingerprint):
-                ledger.ack_sent(ctx, [entry.id for entry in due])
+                mine = set(ledger.ack_sent(ctx, [entry.id for entry in due], silence_s))
+                due = [entry for entry in due if entry.id in mine]
                 answers = source.acknowledge([_name(source, entry) for entry in due])
         except OutcomeUnknown as error:
             log.warning("%d acknowledgements without an answer: %s", len(due), error)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Literal, Protocol
+from datetime import datetime
+from typing import Literal, Protocol, runtime_checkable
 
+from order_relay.orders.deliveries import Delivery
 from order_relay.orders.exchange import (
     Acknowledgement,
     Answer,
@@ -46,6 +48,33 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Give up connections that were kept. A later call opens new ones."""
+
+
+@runtime_checkable
+class FeedbackTaker(Protocol):
+    """A source that wants to know what became of its orders. Every call may be repeated.
+
+    All raise ``OutcomeUnknown`` where the request was sent and no usable answer came, ``RetryLater`` and ``Throttled``
+    where it was not done, ``WrongSetup`` and ``SourceRefused`` where no further call has a point.
+    """
+
+    tells_each_delivery: bool
+    """Whether each delivery is told by itself, or once that everything left."""
+
+    def set_erp_number(self, order_id: str, oms_id: str) -> Acknowledgement:
+        """The number of the order at the destination, by the source's id of the order."""
+
+    def number_lines(self, order_id: str, numbers: Mapping[str, int]) -> Acknowledgement:
+        """The numbers of the order's lines, by the source's names of them."""
+
+    def mark_shipped(self, order_id: str, delivery: Delivery) -> Acknowledgement:
+        """A delivery left (the last one, where not each is told)."""
+
+    def unsent_offline(self, start: datetime, end: datetime) -> Iterator[str]:
+        """Orders of [start, end] that were loaded into the source afterwards and are to be marked as sent."""
+
+    def mark_offline_sent(self, order_id: str) -> Acknowledgement:
+        """Mark such an order as sent."""
 
 
 class OmsSession(Protocol):

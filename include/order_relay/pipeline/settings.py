@@ -105,10 +105,17 @@ class LoadSettings(_Section):
 
 
 class AcknowledgeSettings(_Section):
-    """Whether and in which portions the source is told."""
+    """Whether and in which portions the source is told; ``given_up_s``: seconds after which silence is told again."""
 
     enabled: bool = True
     slice: int = Field(default=100, ge=1, le=1000)
+    given_up_s: float = Field(default=900.0, ge=0.0, le=86400.0)
+
+
+class FeedbackSettings(_Section):
+    """What a source hears about its orders: so many requests at a time."""
+
+    parallel: int = Field(default=4, ge=1, le=64)
 
 
 class DoubtSettings(_Section):
@@ -161,6 +168,7 @@ class PipelineSettings(_Section):
     chunks: ChunkSettings = ChunkSettings()
     load: LoadSettings = LoadSettings()
     acknowledge: AcknowledgeSettings = AcknowledgeSettings()
+    feedback: FeedbackSettings = FeedbackSettings()
     doubt: DoubtSettings = DoubtSettings()
     review: ReviewSettings = ReviewSettings()
     reconcile: ReconcileSettings = ReconcileSettings()

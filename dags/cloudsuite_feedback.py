@@ -1,0 +1,36 @@
+"""### What the web shop hears about its orders
+
+An order that was imported and set to *processing* is told of further, step by step. Each step is recorded in the ledger
+by itself and repeated until the shop has taken it; one that is refused holds up its own order only.
+
+| step | tells the shop |
+|---|---|
+| **oms_number** | the order's number in the OMS, as `erp_order_number` |
+| **line_numbers** | the number of each line, as `erp_line_number`; the connection says how (`line_numbers`: `put`, `patch`, `off`) |
+| **shipped** | that the order left; the connection says how (`shipped_by`: `shipment_state`, `done`, `desadv`, `off`) |
+
+**Line numbers by `put`** is the documented way and replaces the whole order: it is read, sent back with only the numbers
+changed, and read again. Where anything else changed, the task fails and names the members; look at the order in the
+shop and set `line_numbers` to `patch` or `off`.
+
+**Shipped** comes from the ledger's shipments, whoever told them: ShipRush, a partner, or
+`python -m order_relay ship NUMBER`. With `desadv` each delivery is a message of its own, else the shop hears once, when
+everything has left.
+
+**Offline orders**, which the ERP loaded into the shop, are set to `sent` where the connection says `offline_sent`.
+
+**Red** means that the shop refused the login, or that a setting is wrong. A step without a usable answer is told again
+after a while; telling one twice changes nothing. cXML confirmations are not built.
+
+**People on call**: `python -m order_relay order NUMBER` shows every step.
+"""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG
+
+from order_relay.airflow_bindings import feedback_tasks
+from order_relay.airflow_bindings import upkeep_tasks as tasks
+
+with DAG(schedule=tasks.every("*/10 * * * *"), **tasks.dag_arguments("cloudsuite_feedback", __doc__ or "")) as dag:
+    feedback_tasks.tell.expand(pipeline=feedback_tasks.taking_feedback("cloudsuite_to_"))

@@ -1,0 +1,43 @@
+"""### CloudSuite → Shopatron
+
+Takes confirmed orders from a CloudSuite web shop, sends each one to the Shopatron / Kibo OMS exactly once, and sets the
+ones that were taken over to *processing* in the shop. One DAG for each file `cloudsuite_to_shopatron*.yaml` in
+`include/config/`.
+
+| task | does |
+|---|---|
+| **extract** | lists the confirmed orders, reads each one in full, archives it, enters it into the ledger |
+| **validate** | judges each order by its schema, then by its payment: what is not paid yet waits |
+| **dedupe** | an order that came with other content after it was imported is held for a person |
+| **transform** | makes the payloads, exact to the cent, and divides what is ready into at most 16 chunks |
+| **load** | one task a chunk: first asks the OMS about orders in doubt, then sends every ready one |
+| **acknowledge** | sets settled orders to *processing* in the shop; runs also if a chunk failed |
+| **report** | counts everything and decides the colour of the run |
+
+**What is read.** From the point up to which the shop was read without a gap, minus an overlap of 26 hours (setting
+`reading: overlap_s`); hours of downtime lose nothing. All pages of the list are read before the first order.
+
+**Payment.** `paid`, `closed_success` and `account` go on; `started` and `closed_canceled` wait and are asked for again by
+their id, with growing distance, for as long as the shop shows them as confirmed. `none` waits unless the code table
+`payment_none` says `go` for that web shop. An order that the shop takes back before it is sent waits without being
+asked for; listed again, it goes on.
+
+**Green** and **red** mean the same as in every order DAG: quarantined, held, waiting or doubtful orders leave a run
+green and stand in the report; a task that failed after its retries makes it red.
+
+**Trigger form**: `dry_run` shows what would happen; `order_ids` reads just these (CloudSuite's ids); `limit` takes so
+many; `acknowledge` can be left out. **Backfill**: the shop is asked for orders confirmed in the interval; what was sent
+is never sent twice.
+
+**What the shop hears afterwards** (number in the OMS, line numbers, shipment) is the work of `cloudsuite_feedback`.
+
+**To stop sending**: set the Variable `order_relay_stop` to `true` or to this DAG's name. Unsent orders stay `ready`.
+
+**People on call**: `python -m order_relay report`, `order NUMBER`, `quarantine`, `held`, `doubt`, `doctor`.
+"""
+
+from __future__ import annotations
+
+from order_relay.airflow_bindings.order_dag import order_dags
+
+globals().update(order_dags("cloudsuite_to_shopatron", __doc__ or "", ("cloudsuite", "shopatron")))

@@ -1,0 +1,49 @@
+"""What the tasks of feedback do. Imports the engine; the DAG file does not."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+from order_relay.airflow_bindings.opening import accounts, opened_ledger, opened_wiring
+from order_relay.airflow_bindings.runs import run_slug
+from order_relay.orders.exchange import RunContext
+from order_relay.pipeline.feedback import Parts, give_feedback, mark_offline
+from order_relay.pipeline.reading_back import OrderArchive
+from order_relay.pipeline.settings import pipeline_files
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+log = logging.getLogger(__name__)
+
+WHO = "feedback"
+
+
+def pipelines_in_use(prefix: str) -> list[str]:
+    """The pipelines whose names begin so and that ever ran. Skipped where there is none."""
+    with opened_ledger() as ledger:
+        found = [name for name in pipeline_files() if name.startswith(prefix) and ledger.last_sequence(name)]
+    if not found:
+        raise AirflowSkipException("no pipeline has taken orders over yet")
+    return found
+
+
+def tell(pipeline: str, context: Context) -> dict[str, Any]:
+    """Tell one pipeline's source everything that is due. Counts by step and outcome."""
+    ctx = RunContext(pipeline, run_slug(context["dag_run"].run_id), WHO)
+    with opened_wiring(pipeline) as wiring:
+        ledger, settings, source = wiring.ledger, wiring.settings, wiring.feedback_taker
+        # Telling another account than the ledger's would write our numbers into somebody else's orders.
+        ledger.bind(pipeline, *accounts(wiring))
+        parts = Parts(
+            source, ledger, OrderArchive(wiring.store, lambda _name: wiring.transformer.reader),
+            wiring.source_connection.fingerprint(), settings.feedback.parallel, settings.acknowledge.given_up_s,
+        )
+        counts = give_feedback(ctx, parts)
+        since = datetime.now(UTC) - timedelta(seconds=settings.reading.overlap_s)
+        counts["offline_sent"] = mark_offline(ctx, parts, since)
+    return {"pipeline": pipeline, **counts}

@@ -1,0 +1,175 @@
+"""Feedback: tell a source, step by step, what became of the orders that were taken over from it.
+
+Every step is claimed in the ledger, told, and recorded by itself. So a crash repeats at most the steps that were under
+way, and a step that the source refuses holds up the later steps of its own order only.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+from order_relay.errors import OrderRelayError, OutcomeUnknown, RetryLater, Throttled
+from order_relay.ledger import Ledger
+from order_relay.ledger.feedback import LINE_NUMBERS, OMS_NUMBER, SHIPPED, Step
+from order_relay.orders.deliveries import DeliveredLine, Delivery
+from order_relay.orders.exchange import Acknowledgement, RunContext
+from order_relay.pipeline.ports import FeedbackTaker
+from order_relay.pipeline.reading_back import ArchivedOrder, OrderArchive, line_name
+from order_relay.pipeline.resting import careful_login
+
+log = logging.getLogger(__name__)
+
+STEPS = (OMS_NUMBER, LINE_NUMBERS, SHIPPED)
+SLICE = 50
+"""So many steps are claimed at a time."""
+
+MAX_UNKNOWN = 3
+"""After so many slices in a row without a single usable answer the rest is left to the next run."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What feedback works with. ``parallel`` requests are under way at a time; a step without an answer is told again
+    after ``given_up_s`` seconds."""
+
+    source: FeedbackTaker
+    ledger: Ledger
+    archive: OrderArchive
+    connection_fingerprint: str
+    parallel: int = 4
+    given_up_s: float = 900.0
+
+
+def give_feedback(ctx: RunContext, parts: Parts) -> dict[str, int]:
+    """Tell everything that is due; counts as ``STEP_told``, ``STEP_refused`` and ``STEP_unknown``.
+
+    What was refused is due again later; what has no usable answer stays claimed and is told again after a while.
+    Raises ``WrongSetup`` and ``SourceRefused``; what was answered before is recorded.
+    """
+    counts: Counter[str] = Counter()
+    for step in STEPS:
+        _tell_step(ctx, parts, step, counts)
+    log.info("feedback: %s", dict(counts) or "nothing was due")
+    return dict(counts)
+
+
+def mark_offline(ctx: RunContext, parts: Parts, since: datetime) -> int:
+    """Mark orders as sent that only the ERP knew and that were loaded into the source since then (UTC); how many."""
+    with careful_login(ctx, parts.ledger, parts.connection_fingerprint):
+        found = list(parts.source.unsent_offline(since, datetime.now(UTC)))
+        return sum(parts.source.mark_offline_sent(order_id).accepted for order_id in found)
+
+
+def _tell_step(ctx: RunContext, parts: Parts, step: str, counts: Counter[str]) -> None:
+    last = silent = 0
+    while silent < MAX_UNKNOWN:
+        due = parts.ledger.feedback_due(
+            ctx.pipeline, step, SLICE, each_delivery=parts.source.tells_each_delivery, after=last,
+            given_up_s=parts.given_up_s,
+        )
+        if not due:
+            return
+        last = due[-1].submission_id
+        answers, failure = _tell(ctx, parts, parts.ledger.claim_feedback(ctx, due, parts.given_up_s))
+        parts.ledger.feedback_told(ctx, [(one, answer) for one, answer in answers if answer is not None])
+        counts.update(f"{step}_{_word(answer)}" for _, answer in answers)
+        if failure is not None:
+            raise failure
+        silent = 0 if any(answer is not None for _, answer in answers) else silent + 1
+
+
+def _word(answer: Acknowledgement | None) -> str:
+    if answer is None:
+        return "unknown"
+    return "told" if answer.accepted else "refused"
+
+
+Answers = list[tuple[Step, Acknowledgement | None]]
+
+
+def _tell(ctx: RunContext, parts: Parts, steps: Sequence[Step]) -> tuple[Answers, OrderRelayError | None]:
+    """Tell claimed steps, several at a time; what was answered, and the first error that concerns them all."""
+    if not steps:
+        return [], None
+    orders = _read_back(parts, steps)
+    failures: list[OrderRelayError] = []
+
+    def tell(step: Step) -> Acknowledgement | None:
+        if failures:
+            return _NOT_TOLD
+        try:
+            return _call(parts, step, orders.get(step.submission_id))()
+        except OutcomeUnknown as error:
+            log.warning("order %s, %s: %s", step.source_id, step.step, error)
+            return None
+        except (RetryLater, Throttled) as error:
+            return Acknowledgement(False, str(error))
+        except OrderRelayError as error:
+            failures.append(error)
+            return _NOT_TOLD
+
+    answers: Answers = [(step, _NOT_TOLD) for step in steps]
+    try:
+        with careful_login(ctx, parts.ledger, parts.connection_fingerprint), ThreadPoolExecutor(parts.parallel) as pool:
+            answers = list(zip(steps, pool.map(tell, steps), strict=True))
+            if failures:
+                raise failures[0]
+    except OrderRelayError as error:
+        return answers, error
+    return answers, None
+
+
+_NOT_TOLD = Acknowledgement(False, "not told: the run stopped before")
+
+
+def _read_back(parts: Parts, steps: Sequence[Step]) -> Mapping[int, ArchivedOrder]:
+    """The archived orders of steps that are about lines."""
+    wanted = [step.submission_id for step in steps if step.step == LINE_NUMBERS or step.delivery]
+    return parts.archive.read(parts.ledger.works(wanted)) if wanted else {}
+
+
+def _call(parts: Parts, step: Step, order: ArchivedOrder | None) -> Callable[[], Acknowledgement]:
+    if step.step == OMS_NUMBER:
+        return partial(parts.source.set_erp_number, step.source_id, step.oms_id)
+    if order is not None and order.problem:
+        return partial(Acknowledgement, False, f"the archived order can not be read: {order.problem}")
+    if step.step == LINE_NUMBERS:
+        numbers = {line_name(line): line["position"] + 1 for line in order.lines} if order else {}
+        return partial(parts.source.number_lines, step.source_id, numbers)
+    found = parts.ledger.shipments_of(step.submission_id)
+    shipments = [one for one in found if step.delivery in (0, one["id"])]
+    return partial(parts.source.mark_shipped, step.source_id, delivery_of(shipments[-1], order))
+
+
+def delivery_of(shipment: Mapping[str, Any], order: ArchivedOrder | None) -> Delivery:
+    """A shipment of the ledger as its source is told of it; its number is the same whenever it is told.
+
+    A shipment that names no lines holds all of the order's; a line that names an item only is the order's first line of
+    that item.
+    """
+    lines = list(order.lines) if order else []
+    by_name = {line_name(line): line for line in lines}
+    by_item = {str(line["item_number"]): line for line in reversed(lines)}
+    if shipment["lines"]:
+        told = [(by_name.get(one["line"]) or by_item.get(one["item_number"]), one) for one in shipment["lines"]]
+        parts = [DeliveredLine(line_name(line), str(line["item_number"]), Decimal(one["quantity"]))
+                 for line, one in told if line is not None]  # fmt: skip
+    else:
+        parts = [DeliveredLine(line_name(line), str(line["item_number"]), Decimal(line["quantity"])) for line in lines]
+    day = _day(shipment["shipped_at"] or shipment["recorded_at"])
+    return Delivery(
+        number=f"OR-{shipment['id']}", shipped_on=day, expected_on=day, lines=tuple(parts),
+        carrier=shipment["carrier"], tracking=shipment["tracking_number"],
+    )
+
+
+def _day(when: datetime) -> date:
+    return when.astimezone(UTC).date()
