@@ -1,17 +1,18 @@
 """### What the web shop hears about its orders
 
 An order that was imported and set to *processing* is told of further, step by step. Each step is recorded in the ledger
-by itself and repeated until the shop has taken it; one that is refused holds up its own order only.
+by itself and repeated until the shop has taken it; one that is refused holds up its own order only. The settings named
+here stand in the connection.
 
 | step | tells the shop |
 |---|---|
 | **oms_number** | the order's number in the OMS, as `erp_order_number` |
-| **line_numbers** | the number of each line, as `erp_line_number`; the connection says how (`line_numbers`: `put`, `patch`, `off`) |
-| **shipped** | that the order left; the connection says how (`shipped_by`: `shipment_state`, `done`, `desadv`, `off`) |
+| **line_numbers** | each line's number, as `erp_line_number`; by the setting `line_numbers`: `put`, `patch`, `off` |
+| **shipped** | that the order left; by the setting `shipped_by`: `shipment_state`, `done`, `desadv`, `off` |
 
-**Line numbers by `put`** is the documented way and replaces the whole order: it is read, sent back with only the numbers
-changed, and read again. Where anything else changed, the task fails and names the members; look at the order in the
-shop and set `line_numbers` to `patch` or `off`.
+**Line numbers by `put`** is the documented way and replaces the whole order: it is read, sent back with only the
+numbers changed, and read again. Where anything else changed, the task fails and names the members; look at the order in
+the shop and set `line_numbers` to `patch` or `off`.
 
 **Shipped** comes from the ledger's shipments, whoever told them: ShipRush, a partner, or
 `python -m order_relay ship NUMBER`. With `desadv` each delivery is a message of its own, else the shop hears once, when

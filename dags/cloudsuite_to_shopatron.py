@@ -17,8 +17,8 @@ ones that were taken over to *processing* in the shop. One DAG for each file `cl
 **What is read.** From the point up to which the shop was read without a gap, minus an overlap of 26 hours (setting
 `reading: overlap_s`); hours of downtime lose nothing. All pages of the list are read before the first order.
 
-**Payment.** `paid`, `closed_success` and `account` go on; `started` and `closed_canceled` wait and are asked for again by
-their id, with growing distance, for as long as the shop shows them as confirmed. `none` waits unless the code table
+**Payment.** `paid`, `closed_success` and `account` go on; `started` and `closed_canceled` wait and are asked for again
+by their id, with growing distance, for as long as the shop shows them as confirmed. `none` waits unless the code table
 `payment_none` says `go` for that web shop. An order that the shop takes back before it is sent waits without being
 asked for; listed again, it goes on.
 

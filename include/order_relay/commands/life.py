@@ -48,6 +48,7 @@ _TABLES: Mapping[str, tuple[str, ...]] = {
     "events": ("at", "from_state", "to_state", "why", "who", "run", "revision"),
     "refusals": ("code", "pointer", "message", "revision"),
     "attempts": ("number", "sent_at", "settled_at", "outcome", "status", "code", "message", "oms_id", "run"),
+    "feedback": ("at", "step", "state", "tries", "message", "run"),
     "shipments": ("id", "shipped_at", "carrier", "service", "tracking_number", "origin", "who", "why"),
     "lookups": ("at", "attempt", "finding", "counted", "method", "oms_id", "why", "who"),
 }
@@ -63,7 +64,7 @@ def order(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
-    """Show the whole life of one order: submissions, events, attempts, acknowledgement, refusals, shipments."""
+    """Show the whole life of one order: submissions, events, attempts, refusals, shipments, feedback."""
     setup = Setup()
     with setup.ledger() as ledger:
         lives = [dict(life) for life in ledger.find(word) if pipeline in {None, life["pipeline"]}]

@@ -74,7 +74,7 @@ def due(
     )
     if step == SHIPPED and not deliveries:
         query = query.where(submission.c.shipped == "shipped")
-    return [Step(*row) for row in tx.run(query)]
+    return [Step(*tuple(row)) for row in tx.run(query)]
 
 
 def _open(now: datetime, given_up_s: float) -> sa.ColumnElement[bool]:

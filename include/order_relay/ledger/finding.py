@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from order_relay.ledger.columns import among
 from order_relay.ledger.database import Transaction
+from order_relay.ledger.feedback import steps_of
 from order_relay.ledger.shipping import shipments_of
 from order_relay.ledger.states import State
 from order_relay.ledger.tables import attempt, event, lookup, refusal, submission
@@ -49,6 +50,7 @@ def find(tx: Transaction, word: str) -> list[dict[str, Any]]:
         for life in lives:
             life[name] = parts[life["id"]]
     for life in lives:
+        life["feedback"] = steps_of(tx, life["id"])
         life["shipments"] = shipments_of(tx, life["id"]) if life["shipped"] else []
     return lives
 
