@@ -18,9 +18,11 @@ from order_relay.batches.store import BatchStore
 from order_relay.batches.writer import BatchWriter
 from order_relay.commands import app as app_module
 from order_relay.commands.setup import Setup
+from order_relay.connections import Connection
 from order_relay.errors import Refusal, WrongSetup
 from order_relay.ledger import BatchInfo, Ledger, Ready, Settled
 from order_relay.orders.exchange import Acknowledgement, Answer, Outcome, RunContext
+from order_relay.pipeline.settings import pipeline_files
 
 PIPELINE = "supercat_to_shopatron"
 CTX = RunContext(PIPELINE, "run-1")
@@ -225,8 +227,8 @@ def test_the_doctor_goes_through_what_is_ours(
     monkeypatch.setattr(Setup, "store_url", store.url)
     answer = as_json("doctor", "--no-vendors")
     assert answer["ok"] is True
-    checks = {f"pipeline {PIPELINE}", "ledger", "counting law", "batch store", "alerts"}
-    assert {f["check"] for f in answer["findings"]} == checks
+    checks = {f["check"] for f in answer["findings"]} - {f"pipeline {name}" for name in pipeline_files()}
+    assert checks == {"ledger", "counting law", "batch store", "alerts"}
     assert list(store.list("doctor")) == []
 
 
@@ -247,5 +249,22 @@ def test_the_doctor_tells_of_missing_connections(
 
     monkeypatch.setattr(Setup, "store_url", store.url)
     monkeypatch.setattr(Setup, "connection", missing)
-    failed = [f["check"] for f in as_json("doctor", code=1)["findings"] if f["level"] == "fail"]
+    answer = as_json("doctor", "--pipeline", PIPELINE, code=1)
+    failed = [f["check"] for f in answer["findings"] if f["level"] == "fail"]
     assert failed == ["connection supercat_default", "connection shopatron_default", f"pipeline {PIPELINE}"]
+
+
+def test_the_doctor_passes_over_pipelines_that_nobody_uses(
+    ledger: Ledger, store: BatchStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_but_supercat(self: Setup, conn_id: str) -> Any:
+        if conn_id == "supercat_default":
+            return Connection(conn_id, host="https://supercat.example")
+        raise WrongSetup(f"connection {conn_id!r} is not defined")
+
+    monkeypatch.setattr(Setup, "store_url", store.url)
+    monkeypatch.setattr(Setup, "connection", none_but_supercat)
+    findings = as_json("doctor", code=1)["findings"]
+    assert "connection supercat_default" in {f["check"] for f in findings if f["level"] == "fail"}
+    [unused] = [f["found"] for f in findings if f["check"] == "pipeline cloudsuite_to_shopatron"]
+    assert "cloudsuite_default" in unused

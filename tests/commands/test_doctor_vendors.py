@@ -84,6 +84,8 @@ def test_without_a_known_order_it_does_not_promise() -> None:
 class FakeSource:
     """A source that offers what it is given, or raises."""
 
+    windowed = False
+
     def __init__(self, offers: list[OfferedOrder], error: Exception | None = None) -> None:
         self._offers, self._error = offers, error
 

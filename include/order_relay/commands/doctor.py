@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from order_relay.commands import doctor_places, doctor_vendors
-from order_relay.commands.findings import Finding, Level, guarded
+from order_relay.commands.findings import Finding, Level, guarded, ok
 from order_relay.commands.screen import found_a_problem, print_json, print_line
 from order_relay.commands.setup import Setup
 
@@ -61,7 +61,9 @@ def examine(setup: Setup, pipeline: str | None, *, vendors: bool) -> Iterator[Fi
 def _sides(setup: Setup, pipeline: str | None) -> Iterator[Finding]:
     """Every account that the pipelines name, each once, and how each pipeline fits together."""
     seen: set[str] = set()
-    for name in setup.chosen(pipeline) or sorted(setup.pipelines):
+    named = setup.chosen(pipeline)
+    used = named or [name for name in sorted(setup.pipelines) if doctor_vendors.in_use(setup, name)]
+    for name in sorted(setup.pipelines) if not (named or used) else used:
         settings = setup.pipelines[name]
         sides = ((settings.source, doctor_vendors.source_side), (settings.destination, doctor_vendors.destination_side))
         for party, check in sides:
@@ -69,3 +71,6 @@ def _sides(setup: Setup, pipeline: str | None) -> Iterator[Finding]:
                 seen.add(repr(party))
                 yield from guarded(f"connection {party.connection}", _MEND_CONNECTION, partial(check, setup, name))
         yield from guarded(f"pipeline {name}", "mend its file", partial(doctor_vendors.mapping, setup, name))
+    for name in sorted(set(setup.pipelines) - set(used)) if used and not named else ():
+        connection = setup.pipelines[name].source.connection
+        yield ok(f"pipeline {name}", f"not in use: it never ran, and connection {connection!r} is not defined")

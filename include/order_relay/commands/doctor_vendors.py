@@ -25,6 +25,19 @@ Known = Sequence[Any] | None
 """An order known to be imported (destination key, OMS id, ...; see ``Ledger.known_imported``), or nothing."""
 
 
+def in_use(setup: Setup, pipeline: str) -> bool:
+    """Whether a pipeline ran, or its source's connection is defined: files of others may lie there unused."""
+    try:
+        setup.connection(setup.pipelines[pipeline].source.connection)
+    except OrderRelayError:
+        try:
+            with setup.ledger() as ledger:
+                return ledger.last_sequence(pipeline) > 0
+        except OrderRelayError:
+            return False  # the ledger's own line of the doctor has said what is wrong with it
+    return True
+
+
 def source_side(setup: Setup, pipeline: str) -> Iterator[Finding]:
     """The source of a pipeline: its connection is there and typed, and what it offers can be read."""
     with setup.wiring(pipeline) as wiring:
@@ -66,9 +79,10 @@ async def _own_probes(name: str, vendor: str, port: Destination) -> list[Finding
 
 
 def source(name: str, port: Source) -> Iterator[Finding]:
-    """One GET of everything that the source offers now. It reads and marks nothing."""
+    """What the source offers now (of the last hour, where it is asked by time). It reads and marks nothing."""
     offered = unreadable = 0
-    for offer in port.offers(Selection()):
+    now = datetime.now(UTC)
+    for offer in port.offers(Selection(start=now - timedelta(hours=1), end=now) if port.windowed else Selection()):
         offered += 1
         unreadable += bool(offer.problem)
     yield ok(name, f"credentials work; {offered} orders on offer (read once, nothing was marked as received)")
