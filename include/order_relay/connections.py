@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -58,6 +58,23 @@ class Connection:
         if not isinstance(value, str | int) or isinstance(value, bool):
             raise self.wrong(name, "is not text")
         return str(value)
+
+    def address(self, name: str) -> str:
+        """An extra that is a whole http or https URL without credentials."""
+        text = self.text(name)
+        parts = urlsplit(text)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise self.wrong(name, "is not an http or https URL")
+        if parts.username or parts.password:
+            raise self.wrong(name, "carries credentials; put them into login and password")
+        return text
+
+    def choice(self, name: str, allowed: Sequence[str], default: str) -> str:
+        """An extra that is one of a few words."""
+        text = self.text(name, default)
+        if text not in allowed:
+            raise self.wrong(name, f"is none of {', '.join(allowed)}")
+        return text
 
     def number(self, name: str, default: float, *, minimum: float = 0.0, maximum: float = 1e9) -> float:
         """An extra as a number within bounds (given as number or as text, as Airflow's forms do)."""

@@ -21,17 +21,22 @@ FAILURE_LIMIT = 1 << 16
 """Bytes of a failure's body that are read for its words."""
 
 
+class OutOfReach(RetryLater):
+    """Not one byte of the request was sent."""
+
+
 @dataclass(frozen=True)
 class Peer:
     """One vendor's server. ``timeout_s`` is the longest silence, ``download_s`` the time of a whole answer.
 
-    ``hide`` are texts that no message may show.
+    ``size_limit_bytes`` bounds an answer after decompression. ``hide`` are texts that no message may show.
     """
 
     name: str
     base_url: str
     timeout_s: float
     download_s: float
+    size_limit_bytes: int
     trust_env: bool = False
     hide: tuple[str, ...] = field(default=(), repr=False)
 
@@ -47,9 +52,9 @@ class Peer:
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         )
 
-    def out_of_reach(self, error: Exception) -> RetryLater:
+    def out_of_reach(self, error: Exception) -> OutOfReach:
         """The error for a request of which no byte was sent."""
-        return RetryLater(f"{self.name} at {self.base_url} can not be reached ({type(error).__name__})")
+        return OutOfReach(f"{self.name} at {self.base_url} can not be reached ({type(error).__name__})")
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -67,13 +72,14 @@ class Peer:
         except httpx.TransportError as error:
             raise BadAnswer(f"the answer is cut off: the connection broke ({type(error).__name__})") from None
 
-    def body(self, response: httpx.Response, limit: int) -> Iterator[bytes]:
-        """The decompressed body in blocks of bounded size.
+    def body(self, response: httpx.Response, limit: int | None = None) -> Iterator[bytes]:
+        """The decompressed body in blocks of bounded size, up to ``limit`` bytes (default ``size_limit_bytes``).
 
         Raises ``BadAnswer`` where it is too large or cut off, ``RetryLater`` where it trickles for too long.
         """
         deadline = time.monotonic() + self.download_s
         blocks = inflate(response) if is_gzip(response) else response.iter_raw()
+        limit = self.size_limit_bytes if limit is None else limit
         total = 0
         for block in blocks:
             if time.monotonic() > deadline:

@@ -56,7 +56,7 @@ def read_settings(connection: Connection) -> OmsSettings:
     """The settings of a connection. Raises ``WrongSetup`` that names the field and never shows its value."""
     return OmsSettings(
         base_url=connection.base_url(),
-        token_url=_address(connection, "token_url"),
+        token_url=connection.address("token_url"),
         manufacturer_id=connection.integer("manufacturer_id", minimum=1),
         catalog_id=connection.integer("catalog_id", minimum=0),
         api_key=_header_text(connection, "login"),
@@ -65,7 +65,7 @@ def read_settings(connection: Connection) -> OmsSettings:
         connections=connection.integer("connections", minimum=1, maximum=1000, default=32),
         requests_per_s=connection.number("requests_per_s", 0.0, maximum=100_000.0),
         headers=_headers(connection),
-        search_by=_one_of(connection, "search_by", SEARCH_METHODS, "auto"),
+        search_by=connection.choice("search_by", SEARCH_METHODS, "auto"),
         search_from=_parameter(connection, "search_from", SEARCH_FROM),
         search_to=_parameter(connection, "search_to", SEARCH_TO),
         visible_after_s=connection.number("visible_after_s", 900.0, maximum=7 * 86_400.0),
@@ -73,16 +73,6 @@ def read_settings(connection: Connection) -> OmsSettings:
         status_values=connection.mapping("status_values"),
         trust_env=connection.flag("trust_env"),
     )
-
-
-def _address(connection: Connection, name: str) -> str:
-    text = connection.text(name)
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise connection.wrong(name, "is not an http or https URL")
-    if parts.username or parts.password:
-        raise connection.wrong(name, "carries credentials; put them into login and password")
-    return text
 
 
 def _header_text(connection: Connection, name: str) -> str:
@@ -100,13 +90,6 @@ def _headers(connection: Connection) -> dict[str, str]:
         if not (name + value).isascii() or not (name + value).isprintable():
             raise connection.wrong("headers", "holds characters that a header can not have")
     return headers
-
-
-def _one_of(connection: Connection, name: str, allowed: tuple[str, ...], default: str) -> str:
-    text = connection.text(name, default)
-    if text not in allowed:
-        raise connection.wrong(name, f"is none of {', '.join(allowed)}")
-    return text
 
 
 def _parameter(connection: Connection, name: str, default: str) -> str:

@@ -17,6 +17,7 @@ from order_relay.vendors.supercat.connection import SuperCatSettings
 from order_relay.vendors.supercat.envelope import read_envelope, read_single
 from order_relay.vendors.supercat.wire import get, post
 from order_relay.web.bodies import excerpt
+from order_relay.web.peer import Peer
 from order_relay.web.strict_json import read_object
 
 _ORDER_ID = re.compile(r"[0-9]{1,20}", re.ASCII)
@@ -34,11 +35,15 @@ class SuperCat:
         self.format = vendor_format
         self.fingerprint = settings.fingerprint
         self._hide = (settings.password, settings.login)
+        self._peer = Peer(
+            "SuperCat", settings.base_url, settings.timeout_s, settings.download_s, settings.size_limit_bytes,
+            settings.trust_env, self._hide,
+        )  # fmt: skip
 
     @cached_property
     def _client(self) -> httpx.Client:
         # One for all requests: its trusted certificates take as long to load as many orders take to acknowledge.
-        return self._settings.peer.open_client(httpx.BasicAuth(self._settings.login, self._settings.password))
+        return self._peer.open_client(httpx.BasicAuth(self._settings.login, self._settings.password))
 
     def close(self) -> None:
         """Close the connections. A later request opens new ones."""
@@ -57,8 +62,8 @@ class SuperCat:
             yield from map(self._one, urls)
             return
         settings = self._settings
-        with get(settings, self._client, settings.orders_url) as response:
-            chunks = settings.peer.body(response, settings.size_limit_bytes)
+        with get(self._peer, self._client, settings.orders_url) as response:
+            chunks = self._peer.body(response)
             yield from read_envelope(chunks, max_order=settings.order_limit_bytes, hide=self._hide)
 
     def acknowledge(self, names: Sequence[str]) -> dict[str, Acknowledgement]:
@@ -70,7 +75,7 @@ class SuperCat:
         if not names:
             return {}
         numbers = list(dict.fromkeys(names))
-        status, reply = post(self._settings, self._client, self._settings.orders_url, encode(numbers))
+        status, reply = post(self._peer, self._client, self._settings.orders_url, encode(numbers))
         entries = self._entries(reply)
         if isinstance(entries, OrderRelayError):
             if isinstance(entries, WrongSetup):
@@ -80,8 +85,8 @@ class SuperCat:
 
     def _one(self, url: str) -> OfferedOrder:
         settings = self._settings
-        with get(settings, self._client, url) as response:
-            chunks = settings.peer.body(response, settings.size_limit_bytes)
+        with get(self._peer, self._client, url) as response:
+            chunks = self._peer.body(response)
             return read_single(chunks, max_order=settings.order_limit_bytes, hide=self._hide)
 
     @staticmethod

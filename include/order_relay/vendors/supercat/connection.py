@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from order_relay.connections import Connection
-from order_relay.web.peer import Peer
 
 LIVE_BASE = "https://supercat.supercatsolutions.com"
 """The vendor's address (page-supercat.txt)."""
@@ -41,12 +40,6 @@ class SuperCatSettings:
     def account(self) -> str:
         """Which account this is, for binding the ledger; no credentials."""
         return f"supercat:{self.base_url}/{self.org}"
-
-    @property
-    def peer(self) -> Peer:
-        """The server behind it, for the wire."""
-        hide = (self.password, self.login)
-        return Peer("SuperCat", self.base_url, self.timeout_s, self.download_s, self.trust_env, hide)
 
     @property
     def orders_url(self) -> str:

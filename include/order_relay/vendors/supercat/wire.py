@@ -20,9 +20,8 @@ from order_relay.errors import (
     Throttled,
     WrongSetup,
 )
-from order_relay.vendors.supercat.connection import SuperCatSettings
 from order_relay.web.bodies import check_headers, read_whole
-from order_relay.web.peer import NOT_SENT
+from order_relay.web.peer import NOT_SENT, Peer
 from order_relay.web.retry_after import retry_after_s
 
 REPLY_LIMIT = 4 << 20
@@ -30,21 +29,21 @@ REPLY_LIMIT = 4 << 20
 
 
 @contextmanager
-def get(settings: SuperCatSettings, client: httpx.Client, url: str) -> Iterator[httpx.Response]:
+def get(peer: Peer, client: httpx.Client, url: str) -> Iterator[httpx.Response]:
     """GET once; the open answer, its status and headers already judged.
 
     Raises ``SourceRefused``, ``WrongSetup``, ``Throttled``, ``BadAnswer``, ``RetryLater``.
     """
-    with crossing("source GET"), settings.peer.reading(), client.stream("GET", url) as response:
+    with crossing("source GET"), peer.reading(), client.stream("GET", url) as response:
         if response.status_code != 200:
-            raise status_error(settings, response)
+            raise status_error(peer, response)
         check_headers(response)
         yield response
 
 
 @crossing("source POST")
 def post(
-    settings: SuperCatSettings, client: httpx.Client, url: str, body: bytes
+    peer: Peer, client: httpx.Client, url: str, body: bytes
 ) -> tuple[int, bytes | OrderRelayError]:
     """POST once: the status, and the answer's body or the error that says why it can not be used.
 
@@ -54,36 +53,34 @@ def post(
     headers = {"Content-Type": "application/json"}
     try:
         with client.stream("POST", url, content=body, headers=headers) as response:
-            error = None if response.status_code == 200 else status_error(settings, response, with_words=False)
+            error = None if response.status_code == 200 else status_error(peer, response, with_words=False)
             if isinstance(error, SourceRefused | Throttled):
                 raise error
-            return response.status_code, _reply(settings, response) if error is None else _either(
-                settings, response, error
-            )
+            return response.status_code, _reply(peer, response) if error is None else _either(peer, response, error)
     except NOT_SENT as error:
-        raise settings.peer.out_of_reach(error) from None
+        raise peer.out_of_reach(error) from None
     except httpx.TransportError as error:
         raise OutcomeUnknown(f"acknowledgement sent, but no complete answer came ({type(error).__name__})") from None
 
 
-def _reply(settings: SuperCatSettings, response: httpx.Response) -> bytes | OrderRelayError:
+def _reply(peer: Peer, response: httpx.Response) -> bytes | OrderRelayError:
     try:
         check_headers(response)
-        return read_whole(settings.peer.body(response, min(REPLY_LIMIT, settings.size_limit_bytes)), REPLY_LIMIT)
+        return read_whole(peer.body(response, min(REPLY_LIMIT, peer.size_limit_bytes)), REPLY_LIMIT)
     except RetryLater as error:
         return error
 
 
-def _either(settings: SuperCatSettings, response: httpx.Response, error: OrderRelayError) -> bytes | OrderRelayError:
+def _either(peer: Peer, response: httpx.Response, error: OrderRelayError) -> bytes | OrderRelayError:
     """The body where it can be read (a failure may still answer for each order), else the error of the status."""
     try:
         check_headers(response)
-        return read_whole(settings.peer.body(response, REPLY_LIMIT), REPLY_LIMIT)
+        return read_whole(peer.body(response, REPLY_LIMIT), REPLY_LIMIT)
     except RetryLater:
         return error
 
 
-def status_error(settings: SuperCatSettings, response: httpx.Response, *, with_words: bool = True) -> OrderRelayError:
+def status_error(peer: Peer, response: httpx.Response, *, with_words: bool = True) -> OrderRelayError:
     """The error that a status other than 200 means; with the source's own short message where it gives one."""
     status = response.status_code
     if status in (401, 403):
@@ -93,7 +90,7 @@ def status_error(settings: SuperCatSettings, response: httpx.Response, *, with_w
         )
     if status == 429:
         return Throttled("SuperCat asked us to slow down (HTTP 429)", retry_after_s(response.headers))
-    words = settings.peer.failure_words(response, "error") if with_words else ""
+    words = peer.failure_words(response, "error") if with_words else ""
     if status in (404, 405) or 300 <= status < 400:
         return WrongSetup(f"SuperCat answered HTTP {status}: is base URL, organisation or order id wrong?{words}")
     if status >= 500 or status == 408:

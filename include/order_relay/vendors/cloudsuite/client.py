@@ -1,0 +1,170 @@
+"""CloudSuite as a source: its confirmed orders are read in full, and each is told of what became of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+import httpx
+
+from order_relay.errors import OutcomeUnknown, RetryLater, Throttled, WrongSetup
+from order_relay.orders.exchange import Acknowledgement, OfferedOrder, Selection
+from order_relay.orders.judging import VendorFormat
+from order_relay.orders.shipments import Shipment
+from order_relay.vendors.cloudsuite import desadv, line_numbers, telling
+from order_relay.vendors.cloudsuite.connection import CloudSuiteSettings
+from order_relay.vendors.cloudsuite.details import Details, in_turn
+from order_relay.vendors.cloudsuite.listing import id_of, read_list, window
+from order_relay.vendors.cloudsuite.wire import Query, Wire
+from order_relay.web.peer import OutOfReach
+
+_ORDER_ID = re.compile(r"[0-9]{1,18}", re.ASCII)
+_NO_STEP = Acknowledgement(True, "switched off by the connection")
+
+
+class CloudSuite:
+    """One account. Fulfils the port ``Source``. Connections are kept until ``close``."""
+
+    windowed = True
+    acknowledges = "source_id"
+
+    def __init__(
+        self, settings: CloudSuiteSettings, vendor_format: VendorFormat, http: httpx.Client | None = None
+    ) -> None:
+        self._settings = settings
+        self._http = http
+        self.account = settings.account
+        self.format = vendor_format
+        self.fingerprint = settings.fingerprint
+
+    @cached_property
+    def _wire(self) -> Wire:
+        return Wire(self._settings, self._http)
+
+    def close(self) -> None:
+        """Close the connections. A later request opens new ones."""
+        wire = self.__dict__.pop("_wire", None)
+        if wire is not None:
+            wire.close()
+
+    def offers(self, selection: Selection) -> Iterator[OfferedOrder]:
+        """Stream the confirmed orders of [start, end], and those of ``selection.order_ids`` whatever their date.
+
+        Without a start only the latter. The whole list is read before the first order. One that vanished meanwhile is
+        left out. Nothing may be used before the iterator has ended. Raises as the port says.
+        """
+        wanted: dict[str, dict[str, Any] | None] = {}
+        if selection.start is not None:
+            bounds = window(selection.start, selection.end, self._settings.zone)
+            wanted.update(self._listed({"state": telling.CONFIRMED, "offline": "false", **bounds}))
+        for order_id in selection.order_ids:
+            wanted.setdefault(self._checked_id(order_id), None)
+        details = Details(self._wire)
+        for order in in_turn(details.offered, wanted.items(), self._settings.parallel):
+            if order is not None and self._counts(order.document):
+                yield order
+
+    def acknowledge(self, source_ids: Sequence[str]) -> dict[str, Acknowledgement]:
+        """Set confirmed orders to ``processing``; one that nobody could answer for is absent from the result.
+
+        What the shop has processed meanwhile counts as accepted, what it has cancelled is refused and left alone.
+        Raises ``OutcomeUnknown`` where not one was answered for, and as the port says.
+        """
+        ids = list(dict.fromkeys(map(self._checked_id, source_ids)))
+        answers = zip(ids, in_turn(self._taken_over, ids, self._settings.parallel), strict=True)
+        found = {order_id: answer for order_id, answer in answers if answer is not None}
+        if ids and not found:
+            raise OutcomeUnknown("CloudSuite gave no usable answer for any of these orders")
+        return found
+
+    def set_erp_number(self, order_id: str, oms_id: str) -> Acknowledgement:
+        """Write the OMS's order id into the order. May be repeated.
+
+        Raises ``OutcomeUnknown`` where it was sent and no usable answer came, and as ``acknowledge``.
+        """
+        return telling.set_erp_number(self._wire, self._checked_id(order_id), oms_id)
+
+    def number_lines(self, order_id: str, numbers: Mapping[str, int]) -> Acknowledgement:
+        """Give the lines (by CloudSuite's line ids) their ERP numbers, in the way of the connection. May be repeated.
+
+        Raises ``WrongSetup`` where the shop changed something else over it, and as ``set_erp_number``.
+        """
+        if self._settings.line_numbers == "off":
+            return _NO_STEP
+        return line_numbers.number_lines(
+            self._wire, self._checked_id(order_id), numbers, self._settings.line_numbers
+        )
+
+    def mark_shipped(self, order_id: str, shipment: Shipment) -> Acknowledgement:
+        """Tell that a delivery left, in the way of the connection. May be repeated: the shop takes a delivery once.
+
+        Raises as ``set_erp_number``.
+        """
+        order_id = self._checked_id(order_id)
+        match self._settings.shipped_by:
+            case "desadv":
+                return desadv.send(self._wire, self._settings, order_id, shipment)
+            case "done":
+                return telling.mark_done(self._wire, order_id)
+            case "shipment_state":
+                return telling.mark_sent(self._wire, order_id)
+            case _:
+                return _NO_STEP
+
+    def unsent_offline(self, start: datetime, end: datetime) -> Iterator[str]:
+        """Offline orders of [start, end] that are not marked as sent; none unless the connection says ``offline_sent``.
+
+        That the list takes ``offline=true`` is assumed (``false`` is documented). Raises as ``offers``.
+        """
+        if not self._settings.offline_sent:
+            return
+        found = self._listed({"offline": "true", **window(start, end, self._settings.zone)})
+        for order in in_turn(Details(self._wire).offered, found.items(), self._settings.parallel):
+            if order is not None and order.document.get("shipment_state") != telling.SENT:
+                yield id_of(order.document)
+
+    def mark_offline_sent(self, order_id: str) -> Acknowledgement:
+        """Set an offline order's ``shipment_state`` to ``sent``, as the vendor's page allows. May be repeated."""
+        return telling.mark_sent(self._wire, self._checked_id(order_id))
+
+    def order_id_of(self, reference: str, webshop: str | None = None) -> str:
+        """The id of an order by its CloudSuite number, and by its webshop where several have that number.
+
+        Raises ``WrongSetup`` where none or several are found, and as ``offers``.
+        """
+        found = self._listed({"reference": reference})
+        exact = [order_id for order_id, summary in found.items() if summary.get("reference") == reference]
+        if len(exact) > 1 and webshop is not None:
+            orders = in_turn(Details(self._wire).offered, [(one, None) for one in exact], self._settings.parallel)
+            exact = [
+                str(order.document["id"]) for order in orders
+                if order is not None and str(order.document.get("webshop")) == webshop
+            ]  # fmt: skip
+        if len(exact) != 1:
+            several = "several orders have" if exact else "no order has"
+            raise WrongSetup(f"CloudSuite: {several} this number; give the id, or number and webshop")
+        return exact[0]
+
+    def _listed(self, query: Query) -> dict[str, dict[str, Any]]:
+        return read_list(self._wire, query, self._settings.base_url, self._settings.page_size)
+
+    def _counts(self, document: Mapping[str, Any]) -> bool:
+        webshops = self._settings.webshops
+        return not webshops or "webshop" not in document or str(document["webshop"]) in webshops
+
+    def _taken_over(self, order_id: str) -> Acknowledgement | None:
+        try:
+            return telling.take_over(self._wire, order_id)
+        except (Throttled, OutOfReach):
+            raise
+        except (OutcomeUnknown, RetryLater):  # one that can not be answered for must not stop the others
+            return None
+
+    @staticmethod
+    def _checked_id(order_id: str) -> str:
+        if not _ORDER_ID.fullmatch(order_id):
+            raise WrongSetup("order_ids: CloudSuite's order ids are digits (a number such as CS9101 is none)")
+        return order_id

@@ -1,0 +1,128 @@
+"""The list of orders: summaries, page by page, all of them before anything else is read (page "Orders GET - json").
+
+Orders leave the list of confirmed ones while it is read (another run acknowledges them), and what stood behind them
+moves forward over the border of a page. So a reading counts only if the count stayed the same and as many orders were
+seen; otherwise the list is read again from its start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import SplitResult, parse_qs, urljoin, urlsplit
+from zoneinfo import ZoneInfo
+
+from order_relay.errors import BadAnswer, RetryLater, WrongSetup
+from order_relay.vendors.cloudsuite.wire import NotThereError, Query, Wire
+
+READINGS = 6
+"""So often a list that changes while it is read is begun anew."""
+
+LARGEST_SHIFT = timedelta(hours=3)
+"""More than any clock of a shop is set back or forward at once."""
+
+Summaries = dict[str, dict[str, Any]]
+
+
+def window(start: datetime, end: datetime | None, zone: ZoneInfo) -> dict[str, str]:
+    """``confirm_date`` bounds, in the shop's own time, that hold every moment of [start, end].
+
+    Where clocks are set back, one reading of them means two moments: the bounds are then an hour wider.
+    """
+    before = start.astimezone(UTC)
+    bounds = {"confirm_date__gte": min(_offset(before, zone), _offset(before + LARGEST_SHIFT, zone)) + before}
+    if end is not None:
+        last = end.astimezone(UTC)
+        latest = max(_offset(last, zone), _offset(last - LARGEST_SHIFT, zone)) + last
+        bounds["confirm_date__lte"] = latest + timedelta(microseconds=999_999)
+    return {name: bound.strftime("%Y-%m-%dT%H:%M:%S") for name, bound in bounds.items()}
+
+
+def _offset(moment: datetime, zone: ZoneInfo) -> timedelta:
+    return moment.astimezone(zone).utcoffset() or timedelta()
+
+
+def read_list(wire: Wire, query: Query, base_url: str, page_size: int) -> Summaries:
+    """All summaries of a list by their ids, in the list's order.
+
+    Raises ``RetryLater`` where it changed during each of several readings, ``WrongSetup`` where the list is not there
+    or its next page lies at another host, ``BadAnswer`` where it is not what is documented; and as ``Wire.get``.
+    """
+    found: Summaries = {}
+    for _ in range(READINGS):
+        seen: set[str] = set()
+        counts: set[int] = set()
+        rows = 0
+        for count, page in _pages(wire, query, base_url, page_size):
+            counts.add(count)
+            rows += len(page)
+            for summary in page:
+                order_id = id_of(summary)
+                seen.add(order_id)
+                found[order_id] = summary
+        if counts == {rows} and len(seen) == rows:
+            return found
+    raise RetryLater(f"CloudSuite's list of orders changed during each of {READINGS} readings")
+
+
+def _pages(wire: Wire, query: Query, base_url: str, page_size: int) -> Iterator[tuple[int, list[Any]]]:
+    offset, limit = 0, page_size
+    while True:
+        try:
+            answer = wire.get("order", {**query, "limit": limit, "offset": offset})
+        except NotThereError:
+            if offset:  # the list has become shorter than this page's offset: the reading will not add up
+                return
+            raise WrongSetup("CloudSuite answered HTTP 404 to the list of orders: is the base URL wrong?") from None
+        count, page, following = _checked(answer.document)
+        yield count, page
+        if following is None:
+            return
+        offset, limit = _next_page(following, base_url, offset, limit)
+
+
+def _checked(document: Any) -> tuple[int, list[Any], str | None]:
+    count, page, following = (document.get(name) for name in ("count", "results", "next"))
+    if type(count) is not int or not isinstance(page, list):
+        raise BadAnswer("the list is not what is documented: 'count' or 'results' is missing or of another type")
+    if following is not None and not isinstance(following, str):
+        raise BadAnswer("the list is not what is documented: 'next' is no address")
+    return count, page, following or None
+
+
+def _next_page(following: str, base_url: str, offset: int, limit: int) -> tuple[int, int]:
+    """Offset and limit of the next page. Its address is judged, and never followed: our own filters stand."""
+    there = urlsplit(urljoin(base_url, following))
+    if _server(there) != _server(urlsplit(base_url)):
+        raise WrongSetup(
+            "CloudSuite's list goes on at another host than the connection's: no token is sent there. If it is the "
+            "right one, set it as the connection's host"
+        )
+    numbers = {name: values[0] for name, values in parse_qs(there.query).items()}
+    try:
+        further = int(numbers["offset"])
+        size = int(numbers.get("limit", limit))
+    except (KeyError, ValueError):
+        raise BadAnswer("the list is not what is documented: 'next' has no offset") from None
+    if further <= offset or not 0 < size <= max(limit, 10_000):
+        raise BadAnswer("the list is not what is documented: 'next' leads back")
+    return further, size
+
+
+def _server(address: SplitResult) -> tuple[str, str | None, int | None]:
+    try:
+        port = address.port or {"http": 80, "https": 443}.get(address.scheme)
+    except ValueError:
+        port = None
+    return address.scheme, address.hostname, port
+
+
+def id_of(summary: Any) -> str:
+    """The id of a summary or a detail, as digits. Raises ``BadAnswer``."""
+    found = summary.get("id") if isinstance(summary, dict) else None
+    if type(found) is int and found > 0:
+        return str(found)
+    if isinstance(found, str) and found.isascii() and found.isdigit():
+        return found
+    raise BadAnswer("the answer is not what is documented: an order without an id")

@@ -1,0 +1,91 @@
+"""What the shop is told about an order after it was taken over: small steps, each of which may be repeated.
+
+Source: page "Order JSON orderflow - states": ``processing`` takes the order off the list of confirmed ones, the ERP
+number is a member of its own, ``shipment_state`` ``sent`` or ``state`` ``done`` end it. That a PATCH answers with the
+order is assumed; where it does, what came back is checked. Raised by all: as the port ``Source.acknowledge`` says.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from order_relay.orders.exchange import Acknowledgement, OfferedOrder
+from order_relay.vendors.cloudsuite.wire import NotThereError, RefusedError, Wire
+from order_relay.web.bodies import excerpt
+
+CONFIRMED, PROCESSING, DONE, SENT = "confirmed", "processing", "done", "sent"
+TAKEN_OVER = (PROCESSING, DONE)
+
+ACCEPTED = Acknowledgement(True)
+NOT_THERE = Acknowledgement(False, "CloudSuite has no such order (any more)")
+
+
+def take_over(wire: Wire, order_id: str) -> Acknowledgement:
+    """Set a confirmed order to ``processing``. One that is so far, or further, stays as it is and counts as accepted;
+    one that the shop cancelled or withdrew stays as it is and is refused."""
+    order = read(wire, order_id)
+    if order is None:
+        return NOT_THERE
+    state = order.document.get("state")
+    if state in TAKEN_OVER:
+        return ACCEPTED
+    if state != CONFIRMED:
+        return Acknowledgement(False, f"its state is {words(state)}, and stays so")
+    return change(wire, order_id, {"state": PROCESSING})
+
+
+def set_erp_number(wire: Wire, order_id: str, oms_id: str) -> Acknowledgement:
+    """Write the OMS's order id into ``erp_order_number``. Another number that stands there already is not replaced."""
+    order = read(wire, order_id)
+    if order is None:
+        return NOT_THERE
+    known = order.document.get("erp_order_number")
+    if known in (None, ""):
+        return change(wire, order_id, {"erp_order_number": oms_id})
+    if str(known) == oms_id:
+        return ACCEPTED
+    return Acknowledgement(False, "it has another ERP order number already, which was left as it is")
+
+
+def mark_sent(wire: Wire, order_id: str) -> Acknowledgement:
+    """Set ``shipment_state`` to ``sent``."""
+    return change(wire, order_id, {"shipment_state": SENT})
+
+
+def mark_done(wire: Wire, order_id: str) -> Acknowledgement:
+    """Set ``state`` to ``done``, of an order that was taken over."""
+    order = read(wire, order_id)
+    if order is None:
+        return NOT_THERE
+    state = order.document.get("state")
+    if state == DONE:
+        return ACCEPTED
+    if state != PROCESSING:
+        return Acknowledgement(False, f"its state is {words(state)}, not processing, and stays so")
+    return change(wire, order_id, {"state": DONE})
+
+
+def read(wire: Wire, order_id: str) -> OfferedOrder | None:
+    """The order as it is now; ``None`` where there is none."""
+    try:
+        return wire.get(f"order/{order_id}")
+    except NotThereError:
+        return None
+
+
+def change(wire: Wire, order_id: str, members: dict[str, Any]) -> Acknowledgement:
+    """PATCH some members; refused where the shop says so, or answers with other values of them."""
+    try:
+        answer = wire.write("PATCH", f"order/{order_id}", members)
+    except NotThereError:
+        return NOT_THERE
+    except RefusedError as error:
+        return Acknowledgement(False, str(error))
+    now = {} if answer is None else answer.document
+    wrong = [name for name, value in members.items() if name in now and now[name] != value]
+    return Acknowledgement(False, f"accepted, but {wrong[0]} came back with another value") if wrong else ACCEPTED
+
+
+def words(value: Any) -> str:
+    """A state as the shop spells it, for a message."""
+    return excerpt(value, limit=40) or "unknown"
