@@ -29,8 +29,8 @@ from order_relay.pipeline import scratch
 from order_relay.pipeline.ports import Destination, FeedbackTaker, OmsSession, Source
 from order_relay.pipeline.settings import UNKNOWN_ACCOUNT, Party, PipelineSettings, load_pipeline
 
-ACCOUNT_FACTS = ("manufacturer_id", "catalog_id", "status_field", "status_values")
-"""What a destination's connection says that belongs into payloads, where its settings have it."""
+ACCOUNT_FACTS = ("manufacturer_id", "catalog_id", "status_field", "status_values", "time_zone")
+"""What connections say that the transformation takes, where their settings have it; the destination's comes last."""
 
 
 def vendor_names() -> list[str]:
@@ -131,9 +131,10 @@ class Wiring:
     @cached_property
     def transformer(self) -> Transformer:
         """From the source's orders to the destination's payloads. Raises ``WrongSetup`` for a wrong mapping."""
-        reader = vendor_part(self.settings.destination.vendor, "connection").read_settings
-        told = reader(self.destination_connection)
-        account = {name: getattr(told, name) for name in ACCOUNT_FACTS if hasattr(told, name)}
+        account: dict[str, Any] = {}
+        for party in (self.settings.source, self.settings.destination):
+            told = vendor_part(party.vendor, "connection").read_settings(self._connection(party))
+            account |= {name: getattr(told, name) for name in ACCOUNT_FACTS if hasattr(told, name)}
         return Transformer(self.source.format, self.destination.format, self.settings.transform_settings(account))
 
     @cached_property

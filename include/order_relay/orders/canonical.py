@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any
 
 import pandas as pd
@@ -18,6 +18,7 @@ from order_relay.orders import columns
 from order_relay.orders.judging import pointer
 from order_relay.orders.mapping import Rule
 from order_relay.orders.money import CURRENCIES, to_minor
+from order_relay.orders.units import in_pieces
 
 PARTY = ("name", "company", "address1", "address2", "city", "state", "postal_code", "country", "phone", "email")
 ORDER_MONEY = ("subtotal", "discount", "freight", "tax", "total")
@@ -28,7 +29,9 @@ ORDER_COLUMNS = (
 )  # fmt: skip
 """Columns of ``orders`` that are always there (``None`` where the source has no such thing)."""
 
-LINE_COLUMNS = ("line", "item_number", "description", "quantity", "unit_price", "extended", "upc", "options")
+LINE_COLUMNS = (
+    "line", "item_number", "description", "quantity", "pieces_per_unit", "unit_price", "extended", "upc", "options",
+)  # fmt: skip
 """Columns of ``lines`` that are always there, besides ``order`` (row of its order) and ``position`` (from 0)."""
 
 
@@ -54,6 +57,7 @@ class Reader:
         for needed, rules, where in (("order_number", orders, "order"), ("item_number", lines, "lines")):
             if needed not in {rule.target for rule in rules}:
                 raise WrongSetup(f"the source's mapping has no target {needed!r} in its section {where!r}")
+        self.targets = frozenset(rule.target for rule in orders)
         self.places = {rule.target: rule.paths[0] for rule in orders if rule.paths}
         self.line_places = {rule.target: rule.paths[0] for rule in lines if rule.paths}
 
@@ -148,7 +152,9 @@ class Reader:
             told = wrong.setdefault(rule.target, {})
             lines[rule.target] = columns.read(rule, line_rows, told.__setitem__, note)
         told = wrong.setdefault("extended", {})
-        lines["extended"] = _minor(lines["extended"], [scales[row] for row in order], told.__setitem__)
+        own_scales = [scales[row] for row in order]
+        lines["extended"] = _minor(lines["extended"], own_scales, told.__setitem__)
+        in_pieces(lines, own_scales, wrong.setdefault("quantity", {}))
         unread = wrong["extended"].keys() | wrong.get("unit_price", {}).keys()
         promotion = [
             unit is None and extended is None and index not in unread
@@ -179,8 +185,3 @@ def _minor(column: Sequence[Any], scales: Sequence[int | None], tell: columns.Te
             minor.append(None)
             tell(row, error.refusals[0])
     return minor
-
-
-def extension(unit: Decimal, quantity: int, scale: int) -> int:
-    """Unit price times quantity in minor units, rounded half up: only where the source gives no extended price."""
-    return int((unit * quantity).scaleb(scale).quantize(Decimal(1), rounding=ROUND_HALF_UP))

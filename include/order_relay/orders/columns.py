@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from order_relay.errors import RecordRefused, Refusal
+from order_relay.orders.converters import text
 from order_relay.orders.mapping import Rule, words
 
 Tell = Callable[[int, Refusal], None]
@@ -45,7 +46,7 @@ def read(rule: Rule, rows: Rows, tell: Tell, note: NotInTable) -> list[Any]:
     if not rule.paths:
         column: list[Any] = [rule.value] * rows.size
     else:
-        column = _first(rule.paths, rows)
+        column = combined(rule, [rows.column(path) for path in rule.paths], tell)
     if rule.table is not None:
         column = looked_up(rule, column, tell, note)
     if rule.converter is not None:
@@ -53,12 +54,29 @@ def read(rule: Rule, rows: Rows, tell: Tell, note: NotInTable) -> list[Any]:
     return defaulted(rule, column)
 
 
-def _first(paths: Sequence[str], rows: Rows) -> list[Any]:
-    column = rows.column(paths[0])
-    for path in paths[1:]:
-        more = rows.column(path)
-        column = [b if a is None or a == "" else a for a, b in zip(column, more, strict=True)]
-    return column
+def combined(rule: Rule, found: Sequence[list[Any]], tell: Tell) -> list[Any]:
+    """What stands at a rule's paths as one column: the first value or all of them joined, and of it what counts."""
+    column = found[0]
+    if rule.join is not None:
+        column = _joined(rule.join, found, tell)
+    else:
+        for more in found[1:]:
+            column = [b if a is None or a == "" else a for a, b in zip(column, more, strict=True)]
+    if rule.extract is None:
+        return column
+    matches = (rule.extract.search(value) if isinstance(value, str) else None for value in column)
+    return [None if match is None else match[1] for match in matches]
+
+
+def _joined(separator: str, found: Sequence[list[Any]], tell: Tell) -> list[Any]:
+    joined: list[Any] = []
+    for index, parts in enumerate(zip(*found, strict=True)):
+        try:
+            joined.append(separator.join(filter(None, map(text, (part for part in parts if part is not None)))) or None)
+        except (RecordRefused, *UNREADABLE):
+            joined.append(None)
+            tell(index, Refusal("wrong_type", "", "has a part that is not text"))
+    return joined
 
 
 def looked_up(rule: Rule, column: list[Any], tell: Tell, note: NotInTable) -> list[Any]:

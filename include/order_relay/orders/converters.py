@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from typing import Any
 
@@ -19,6 +19,7 @@ from order_relay.orders.money import CURRENCIES, amount, refused
 Converter = Callable[[Any], Any]
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]+")
+_LOCAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?)?")
 _LARGEST_ID = 10**40
 _TEXT_DIGITS = 40
 
@@ -70,14 +71,20 @@ def quantity(value: Any) -> int:
     return whole
 
 
-def moment(value: Any) -> datetime:
-    """An ISO 8601 date-time with offset, as a moment in UTC."""
-    if isinstance(value, str) and is_date_time(value):
+def moment(value: Any, zone: tzinfo | None = None) -> datetime:
+    """An ISO 8601 date-time with offset, as a moment in UTC.
+
+    With a ``zone`` also one without offset, which then is that zone's clock, and a day, which then is its beginning.
+    """
+    if isinstance(value, str):
         try:
-            return datetime.fromisoformat(value.upper()).astimezone(UTC)
-        except (ValueError, OverflowError):  # the first or last hours that a calendar can hold, shifted out of it
+            if is_date_time(value):
+                return datetime.fromisoformat(value.upper()).astimezone(UTC)
+            if zone is not None and _LOCAL.fullmatch(value):
+                return datetime.fromisoformat(value).replace(tzinfo=zone).astimezone(UTC)
+        except (ValueError, OverflowError):  # no such day; or the first or last hours of a calendar, shifted out of it
             pass
-    raise refused("bad_format", "is not a date-time with offset")
+    raise refused("bad_format", "is not a date-time" if zone else "is not a date-time with offset")
 
 
 def day(value: Any) -> str:

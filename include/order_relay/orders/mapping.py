@@ -1,10 +1,13 @@
 """Mapping files: which value goes where, as data.
 
-A rule is ``{target, path | value, converter, table, pick, unknown, default, required, cut, when}``:
+A rule has a ``target``, a ``path`` or a ``value``, and as many as it needs of the others:
 
 * ``path``: where the value is read (dots; a list means the first that has one; ``settings.x`` reads a setting);
+* ``join``: a separator: of a list of paths all that have a value count, joined by it;
+* ``extract``: a pattern with one group (Python's): only that part of the text counts; where it does not match, nothing;
 * ``value``: a constant instead of a path;
 * ``converter``: a named converter (converters.py);
+* ``zone``: of a ``moment``: the time zone of date-times that carry none (a name, or ``{setting: x}``);
 * ``table``: a code table (looked up without regard to case and repeated blanks), ``pick`` a member of its row;
 * ``unknown``: what to do with a value that the table lacks: ``default``, ``note`` (the default, and a note where the
   table has rows at all), ``keep`` (the value itself), ``refuse``;
@@ -17,17 +20,21 @@ A rule is ``{target, path | value, converter, table, pick, unknown, default, req
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from order_relay.errors import WrongSetup
-from order_relay.orders.converters import Converter, named
+from order_relay.orders.converters import Converter, moment, named
 
 Tables = Mapping[str, Mapping[str, Any]]
 
 _MEMBERS = {
-    "target", "path", "value", "converter", "table", "pick", "unknown", "default", "required", "cut", "when", "drop"
+    "target", "path", "value", "join", "extract", "converter", "zone", "table", "pick", "unknown", "default",
+    "required", "cut", "when", "drop",
 }  # fmt: skip
 
 
@@ -38,6 +45,8 @@ class Rule:
     target: str
     paths: tuple[str, ...]
     value: Any
+    join: str | None
+    extract: re.Pattern[str] | None
     converter: Converter | None
     table: Mapping[str, Any] | None
     pick: str
@@ -96,9 +105,7 @@ def _rule(raw: Mapping[str, Any], tables: Tables, settings: Mapping[str, Any], w
     value = raw.get("value")
     if len(paths) == 1 and paths[0].startswith("settings."):
         value, paths = _setting(paths[0].removeprefix("settings."), settings, place), ()
-    default = raw.get("default")
-    if isinstance(default, Mapping) and set(default) == {"setting"}:
-        default = _setting(str(default["setting"]), settings, place)
+    default = _constant(raw.get("default"), settings, place)
     when = raw.get("when")
     if when is not None and not (isinstance(when, Mapping) and {"target", "is"} == set(when)):
         raise WrongSetup(f"{place}: when needs 'target' and 'is'")
@@ -106,7 +113,9 @@ def _rule(raw: Mapping[str, Any], tables: Tables, settings: Mapping[str, Any], w
         target=raw["target"],
         paths=paths,
         value=value,
-        converter=named(raw["converter"], place) if raw.get("converter") else None,
+        join=_join(raw, paths, place),
+        extract=_extract(raw.get("extract"), place),
+        converter=_converter(raw, settings, place),
         table=_table(raw, tables, place),
         pick=str(raw.get("pick", "")),
         unknown=_one_of(raw.get("unknown", "default"), ("default", "note", "keep", "refuse"), place),
@@ -115,6 +124,45 @@ def _rule(raw: Mapping[str, Any], tables: Tables, settings: Mapping[str, Any], w
         cut=bool(raw.get("cut", False)),
         when=(str(when["target"]), when["is"]) if when else None,
     )
+
+
+def _constant(value: Any, settings: Mapping[str, Any], place: str) -> Any:
+    """A value that stands in the rule, or that of the setting that it names."""
+    if isinstance(value, Mapping) and set(value) == {"setting"}:
+        return _setting(str(value["setting"]), settings, place)
+    return value
+
+
+def _join(raw: Mapping[str, Any], paths: tuple[str, ...], place: str) -> str | None:
+    join = raw.get("join")
+    if join is not None and (not isinstance(join, str) or len(paths) < 2):
+        raise WrongSetup(f"{place}: join needs a text and several paths")
+    return join
+
+
+def _extract(pattern: Any, place: str) -> re.Pattern[str] | None:
+    if pattern is None:
+        return None
+    try:
+        compiled = re.compile(pattern)
+    except (re.error, TypeError):
+        compiled = None
+    if compiled is None or compiled.groups != 1:
+        raise WrongSetup(f"{place}: extract needs a pattern with one group")
+    return compiled
+
+
+def _converter(raw: Mapping[str, Any], settings: Mapping[str, Any], place: str) -> Converter | None:
+    name = raw.get("converter")
+    zone = _constant(raw.get("zone"), settings, place)
+    if zone is None:
+        return named(name, place) if name else None
+    if name != "moment":
+        raise WrongSetup(f"{place}: zone belongs to the converter moment")
+    try:
+        return partial(moment, zone=ZoneInfo(zone))
+    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
+        raise WrongSetup(f"{place}: zone is no time zone's name, such as Europe/Amsterdam") from None
 
 
 def _one_of(value: Any, allowed: tuple[str, ...], place: str) -> str:

@@ -208,17 +208,13 @@ class Columns:
 
     def _column(self, aim: Target, source: Mapping[str, list[Any]]) -> list[Any]:
         rule, place = aim.rule, aim.rule.target
-        if not rule.paths:
-            column = [rule.value] * self.size
-        else:
-            column = source[rule.paths[0]]
-            for path in rule.paths[1:]:
-                column = [b if a is None else a for a, b in zip(column, source[path], strict=True)]
 
         def tell(row: int, why: Refusal) -> None:
             spot = pointer(place.replace("[]", "").split("."))
             self.wrong.append((row, Refusal(why.code, spot, f"{spot} {why.message}")))
 
+        found = [source[path] for path in rule.paths]
+        column = columns.combined(rule, found, tell) if found else [rule.value] * self.size
         if rule.table is not None:
             words = f"{place}: not in its code table, default used"
             column = columns.looked_up(rule, column, tell, lambda row, _: self.notes.append((row, words)))

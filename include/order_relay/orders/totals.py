@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from order_relay.errors import Refusal
-from order_relay.orders.canonical import Canonical, Reader, extension
+from order_relay.orders.canonical import Canonical, Reader
+from order_relay.orders.units import extension
 
 Refuse = Callable[[int, str, str, str], None]
 
@@ -87,6 +88,7 @@ def _promotions_only(items: pd.DataFrame, canonical: Canonical, reader: Reader, 
 def _totals(items: pd.DataFrame, canonical: Canonical, reader: Reader, refuse: Refuse) -> None:
     """Subtotal, discount, freight, tax and total against each other, for all orders whose money could be read."""
     known = [row for row in range(len(canonical.orders)) if row not in canonical.priceless]
+    _work_out(items, canonical, reader, known)
     money = canonical.orders.loc[known, ["subtotal", "discount", "freight", "tax", "total"]]
     incomplete = money.isna()
     for column in money.columns:
@@ -107,6 +109,22 @@ def _totals(items: pd.DataFrame, canonical: Canonical, reader: Reader, refuse: R
     for wrong, code, column, why in checks:
         for row in money.index[wrong].tolist():
             refuse(row, code, reader.order_place(column), why)
+
+
+def _work_out(items: pd.DataFrame, canonical: Canonical, reader: Reader, known: list[int]) -> None:
+    """Sums for which the source's mapping has no rule, since the source states none. What it states is only judged."""
+    orders = canonical.orders
+    if "subtotal" not in reader.targets:
+        sums = items.groupby("order")["extended"].sum()
+        _fill(orders, "subtotal", {row: int(sums.get(row, 0)) for row in known})
+    if "total" not in reader.targets:
+        parts = orders.loc[known, ["subtotal", "discount", "freight", "tax"]].dropna()
+        _fill(orders, "total", {row: sum(parts.loc[row].tolist()) for row in parts.index})
+
+
+def _fill(frame: pd.DataFrame, name: str, values: dict[int, int]) -> None:
+    column = [values.get(row, old) for row, old in enumerate(frame[name].tolist())]
+    frame[name] = pd.Series(column, index=frame.index, dtype=object)
 
 
 def shown_price(unit: Decimal | None, scale: int) -> Decimal | None:

@@ -16,6 +16,7 @@ from order_relay.orders.money import CURRENCIES
 class TransformSettings(BaseModel):
     """What the destination demands and the source lacks, and what the vendors leave open.
 
+    ``time_zone``: the zone of a source's dates that carry none (the source's connection says it, where it has one).
     ``customer_ip``: the shopper's public IPv4 address (page-shopatron.txt: not an internal one, not the web server's).
     ``spread_unit``: whether the OMS reads ``shipping`` and ``itemTaxOverride`` per line or per unit (unknown).
     ``ship_to_name``: where the recipient's name goes: ``names`` (firstName and lastName in the address, seen in a
@@ -30,6 +31,7 @@ class TransformSettings(BaseModel):
     manufacturer_id: int = Field(ge=1, le=2**53)
     catalog_id: int = Field(ge=0, le=2**53)
     deployment: str = Field(default="order-relay", min_length=1, max_length=1000)
+    time_zone: str = "UTC"
     locale: str = Field(default="en-US", pattern=r"^[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?\z")
     currency: str = "USD"
     key_prefix: str = Field(default="", max_length=50)

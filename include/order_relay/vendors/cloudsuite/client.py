@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 
@@ -29,7 +29,7 @@ class CloudSuite:
     """One account. Fulfils the port ``Source``. Connections are kept until ``close``."""
 
     windowed = True
-    acknowledges = "source_id"
+    acknowledges: Literal["source_id"] = "source_id"
 
     def __init__(
         self, settings: CloudSuiteSettings, vendor_format: VendorFormat, http: httpx.Client | None = None
@@ -53,12 +53,13 @@ class CloudSuite:
     def offers(self, selection: Selection) -> Iterator[OfferedOrder]:
         """Stream the confirmed orders of [start, end], and those of ``selection.order_ids`` whatever their date.
 
-        Without a start only the latter. The whole list is read before the first order. One that vanished meanwhile is
+        Without a start only the latter; without either, all confirmed ones. The whole list is read before the first order. One that vanished meanwhile is
         left out. Nothing may be used before the iterator has ended. Raises as the port says.
         """
         wanted: dict[str, dict[str, Any] | None] = {}
-        if selection.start is not None:
-            bounds = window(selection.start, selection.end, self._settings.zone)
+        if selection.start is not None or not selection.order_ids:
+            start, end, zone = selection.start, selection.end, self._settings.zone
+            bounds = {} if start is None else window(start, end, zone)
             wanted.update(self._listed({"state": telling.CONFIRMED, "offline": "false", **bounds}))
         for order_id in selection.order_ids:
             wanted.setdefault(self._checked_id(order_id), None)
@@ -67,13 +68,13 @@ class CloudSuite:
             if order is not None and self._counts(order.document):
                 yield order
 
-    def acknowledge(self, source_ids: Sequence[str]) -> dict[str, Acknowledgement]:
+    def acknowledge(self, names: Sequence[str]) -> dict[str, Acknowledgement]:
         """Set confirmed orders to ``processing``; one that nobody could answer for is absent from the result.
 
-        What the shop has processed meanwhile counts as accepted, what it has cancelled is refused and left alone.
+        ``names`` are ids. What the shop has processed meanwhile counts as accepted, what it has cancelled is refused and left alone.
         Raises ``OutcomeUnknown`` where not one was answered for, and as the port says.
         """
-        ids = list(dict.fromkeys(map(self._checked_id, source_ids)))
+        ids = list(dict.fromkeys(map(self._checked_id, names)))
         answers = zip(ids, in_turn(self._taken_over, ids, self._settings.parallel), strict=True)
         found = {order_id: answer for order_id, answer in answers if answer is not None}
         if ids and not found:
