@@ -99,3 +99,44 @@ def test_tables_are_merged_row_by_row() -> None:
     assert tables_of({"t": {"A": 1, "B": 2}}, {"t": {"b": 3}, "u": {}}) == {"t": {"a": 1, "b": 3}, "u": {}}
     with pytest.raises(WrongSetup, match="'t' is not an object"):
         tables_of({"t": ["a"]})
+
+
+def test_join_takes_all_that_have_a_value() -> None:
+    rule = {"path": ["street", "number", "more"], "join": " "}
+    documents = ({"street": "Dam", "number": 1, "more": "bis"}, {"street": "Dam", "number": "1", "more": None},
+                 {"street": "", "number": None}, {"street": " Dam ", "number": []})  # fmt: skip
+    column, told, _ = read(rule, *documents)
+    assert column == ["Dam 1 bis", "Dam 1", None, None]
+    assert [(row, why.code) for row, why in told] == [(3, "wrong_type")]
+
+
+def test_extract_takes_the_part_that_counts() -> None:
+    rule = {"path": "key", "extract": "_([A-Z]+)$"}
+    assert read(rule, {"key": "124_STUK"}, {"key": "124"}, {"key": 7}, {})[0] == ["STUK", None, None, None]
+
+
+def test_moments_without_offset_are_the_zones() -> None:
+    rule = {"path": "at", "converter": "moment", "zone": "Europe/Amsterdam"}
+    column, told, _ = read(rule, {"at": "2026-07-01T12:00:00.5"}, {"at": "2026-01-01"}, {"at": "2026-01-01T12:00:00Z"},
+                           {"at": "2026-02-30T12:00:00"})  # fmt: skip
+    assert [at and at.isoformat() for at in column] == [
+        "2026-07-01T10:00:00.500000+00:00", "2025-12-31T23:00:00+00:00", "2026-01-01T12:00:00+00:00", None,
+    ]  # fmt: skip
+    assert [(row, why.code) for row, why in told] == [(3, "bad_format")]
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ({"path": "a", "join": " "}, "join needs"),
+        ({"path": ["a", "b"], "join": 1}, "join needs"),
+        ({"path": "a", "extract": "a"}, "extract needs a pattern with one group"),
+        ({"path": "a", "extract": "("}, "extract needs"),
+        ({"path": "a", "converter": "moment", "zone": "Mars/North"}, "no time zone"),
+        ({"path": "a", "converter": "moment", "zone": {"setting": "no"}}, "no setting 'no'"),
+        ({"path": "a", "converter": "text", "zone": "UTC"}, "zone belongs to"),
+    ],
+)
+def test_wrong_members_are_named(rule: dict[str, Any], words: str) -> None:
+    with pytest.raises(WrongSetup, match=words):
+        parse_rules([{"target": "t", **rule}], TABLES, SETTINGS, "here")

@@ -53,8 +53,9 @@ class CloudSuite:
     def offers(self, selection: Selection) -> Iterator[OfferedOrder]:
         """Stream the confirmed orders of [start, end], and those of ``selection.order_ids`` whatever their date.
 
-        Without a start only the latter; without either, all confirmed ones. The whole list is read before the first order. One that vanished meanwhile is
-        left out. Nothing may be used before the iterator has ended. Raises as the port says.
+        Without a start only the latter; without either, all confirmed ones. The whole list is read before the first
+        order. One that vanished meanwhile is left out. Nothing may be used before the iterator has ended. Raises as
+        the port says.
         """
         wanted: dict[str, dict[str, Any] | None] = {}
         if selection.start is not None or not selection.order_ids:
@@ -71,8 +72,8 @@ class CloudSuite:
     def acknowledge(self, names: Sequence[str]) -> dict[str, Acknowledgement]:
         """Set confirmed orders to ``processing``; one that nobody could answer for is absent from the result.
 
-        ``names`` are ids. What the shop has processed meanwhile counts as accepted, what it has cancelled is refused and left alone.
-        Raises ``OutcomeUnknown`` where not one was answered for, and as the port says.
+        ``names`` are ids. What the shop has processed meanwhile counts as accepted, what it has cancelled is refused
+        and left alone. Raises ``OutcomeUnknown`` where not one was answered for, and as the port says.
         """
         ids = list(dict.fromkeys(map(self._checked_id, names)))
         answers = zip(ids, in_turn(self._taken_over, ids, self._settings.parallel), strict=True)

@@ -1,0 +1,59 @@
+"""Quantities in pieces, and sums that a source does not state."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from order_relay.orders.canonical import Canonical, Reader
+from order_relay.orders.mapping import parse_rules, tables_of
+from order_relay.orders.totals import judge
+
+ORDER = [
+    {"target": "order_number", "path": "no"},
+    {"target": "currency", "value": "EUR"},
+    *({"target": name, "value": 0} for name in ("discount", "freight", "tax")),
+]
+LINES = [
+    {"target": "item_number", "path": "key"},
+    {"target": "quantity", "path": "quantity", "converter": "number"},
+    {"target": "pieces_per_unit", "path": "key", "extract": "_(.+)$", "table": "unit", "converter": "number"},
+    {"target": "unit_price", "path": "price", "converter": "money"},
+]
+
+
+def judged(*lines: tuple[str, str, str], stated: str = "") -> tuple[Canonical, Any]:
+    rules = [*ORDER, {"target": "total", "path": "total", "converter": "money"}] if stated else ORDER
+    tables = tables_of({"unit": {"KG": 1000, "DOOS": "12", "HALF": 0.5}})
+    reader = Reader(parse_rules(rules, tables, {}, "order"), parse_rules(LINES, tables, {}, "lines"), "lines")
+    document: dict[str, Any] = {"no": "1", "lines": [
+        {"key": key, "quantity": Decimal(quantity), "price": Decimal(price)} for key, quantity, price in lines
+    ]}  # fmt: skip
+    canonical = reader.read([document | ({"total": stated} if stated else {})])
+    return canonical, judge(canonical, reader)
+
+
+def test_units_become_pieces_and_keep_their_amount() -> None:
+    canonical, items = judged(("A_KG", "1.5", "24.75"), ("B_DOOS", "2", "10.00"), ("C_STUK", "3", "1.00"))
+    assert canonical.refusals == [[]]
+    assert items["quantity"].tolist() == [1500, 24, 3]
+    assert items["extended"].tolist() == [3713, 2000, 300]
+    assert items["unit_price"].tolist() == [None, None, Decimal("1.00")]
+    assert canonical.orders["total"].tolist() == [6013]
+
+
+def test_fractions_of_a_piece_are_refused() -> None:
+    for line in (("A", "1.5", "1.00"), ("A_STUK", "0.5", "1.00"), ("A_KG", "0.0005", "1.00"), ("A_HALF", "3", "1.00")):
+        canonical, _ = judged(line)
+        assert [(why.code, why.pointer) for why in canonical.refusals[0]] == [
+            ("fractional_quantity", "/lines/0/quantity")
+        ]
+
+
+def test_sums_that_nobody_states_are_worked_out_and_stated_ones_judged() -> None:
+    lines = (("A", "2", "1.25"), ("B", "1", "0.0425"))
+    canonical, _ = judged(*lines)
+    assert canonical.orders.loc[0, ["subtotal", "total"]].tolist() == [254, 254]
+    assert [type(value) for value in canonical.orders.loc[0, ["subtotal", "total"]]] == [int, int]
+    assert [why.code for why in judged(*lines, stated="2.54")[0].refusals[0]] == []
+    assert [why.code for why in judged(*lines, stated="2.55")[0].refusals[0]] == ["total_mismatch"]
