@@ -1,4 +1,4 @@
-"""A CloudSuite of a few lines behind ``httpx.MockTransport``: what the client asks is written down, tests set answers."""
+"""A CloudSuite of a few lines behind ``httpx.MockTransport``: it writes down what it is asked, tests set answers."""
 
 from __future__ import annotations
 
@@ -73,8 +73,9 @@ class Shop:
         limit, offset = int(query["limit"]), int(query["offset"])
         if offset:
             self.between_pages()
-        fits = [o for o in self.orders.values() if all(o.get(k) == query.get(k, o.get(k)) for k in ("state", "reference"))]
-        page = [{"id": o["id"], "reference": o["reference"], "state": o["state"]} for o in fits[offset : offset + limit]]
+        asked = {name: query[name] for name in ("state", "reference") if name in query}
+        fits = [order for order in self.orders.values() if asked.items() <= order.items()]
+        page = [{name: order[name] for name in ("id", "reference", "state")} for order in fits[offset : offset + limit]]
         more = offset + limit < len(fits)
         following = f"{BASE}/api/order/?limit={limit}&offset={offset + limit}" if more else None
         return httpx.Response(200, json={"count": len(fits), "next": following, "previous": None, "results": page})
@@ -84,6 +85,11 @@ class Shop:
 
     def told(self, method: str) -> list[Any]:
         return [json.loads(body, parse_float=Decimal) for verb, body in self.sent if verb == method]
+
+
+def streamed(answer: httpx.Response) -> httpx.Response:
+    """The answer as it comes from a socket: its body not read yet."""
+    return httpx.Response(answer.status_code, headers=answer.headers, stream=httpx.ByteStream(answer.content))
 
 
 @pytest.fixture
@@ -98,7 +104,7 @@ def client(shop: Shop) -> Iterator[Callable[..., CloudSuite]]:
     def make(**extra: Any) -> CloudSuite:
         fields = {"token_url": TOKEN_URL, "page_size": 3, "parallel": 2, **extra}
         connection = Connection("cloudsuite_default", BASE, "client", "s3cret", extra=fields)
-        http = httpx.Client(transport=httpx.MockTransport(shop))
+        http = httpx.Client(transport=httpx.MockTransport(lambda request: streamed(shop(request))))
         made.append(CloudSuite(read_settings(connection), NoFormat(), http))  # type: ignore[arg-type]
         return made[-1]
 

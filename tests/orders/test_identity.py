@@ -17,7 +17,7 @@ from order_relay.orders.identity import (
 )
 
 PATHS = IdentityPaths(
-    source_id="ref.id", order_number="ref.no", lineage="ref.group", version="ref.id", items="rows[].sku",
+    source_id="ref.id", order_number=("ref.no",), lineage="ref.group", version="ref.id", items="rows[].sku",
     customer_po="po", items_need=("price", "sum"),
 )
 

@@ -13,7 +13,7 @@ import httpx
 from order_relay.errors import OutcomeUnknown, RetryLater, Throttled, WrongSetup
 from order_relay.orders.exchange import Acknowledgement, OfferedOrder, Selection
 from order_relay.orders.judging import VendorFormat
-from order_relay.orders.shipments import Shipment
+from order_relay.orders.shipping import Shipment
 from order_relay.vendors.cloudsuite import desadv, line_numbers, telling
 from order_relay.vendors.cloudsuite.connection import CloudSuiteSettings
 from order_relay.vendors.cloudsuite.details import Details, in_turn

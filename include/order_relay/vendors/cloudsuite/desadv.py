@@ -7,14 +7,18 @@ buyer's party could not be read, so none is sent. ERP order number and line numb
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from xml.etree import ElementTree as ET
+from zoneinfo import ZoneInfo
 
+from order_relay.errors import RecordRefused
 from order_relay.orders.exchange import Acknowledgement
 from order_relay.orders.json_text import encode
-from order_relay.orders.shipments import Shipment
+from order_relay.orders.money import amount
+from order_relay.orders.shipping import Shipment, ShippedLine
 from order_relay.vendors.cloudsuite.connection import CloudSuiteSettings
 from order_relay.vendors.cloudsuite.line_numbers import LINE_ID, LINES, NUMBER
 from order_relay.vendors.cloudsuite.telling import ACCEPTED, NOT_THERE, read
@@ -24,21 +28,24 @@ PATH = "proxy/des_adv_xml/delivery/"
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _FOUR_DECIMALS = Decimal("0.0001")
 
+Line = dict[str, Any]
+
 
 def send(wire: Wire, settings: CloudSuiteSettings, order_id: str, shipment: Shipment) -> Acknowledgement:
-    """Send the message of one delivery. The shop takes each number once: a repeated one is refused there.
+    """Send the message of one parcel. The shop takes each number once: a repeated one is refused there.
 
-    Refused here where the order has no ERP number, or a delivered line none. Raises ``OutcomeUnknown`` where no usable
-    answer came, and as ``Wire.post``.
+    Refused here where the order has no ERP number, or a shipped line is none of its own or has no number. Raises
+    ``OutcomeUnknown`` where no usable answer came, and as ``Wire.post``.
     """
     order = read(wire, order_id)
     if order is None:
         return NOT_THERE
-    erp_number = order.document.get("erp_order_number")
-    numbers = _line_numbers(order.document)
-    if erp_number in (None, "") or any(line.line not in numbers for line in shipment.lines):
+    lines = shipped_lines(order.document, shipment.lines)
+    if order.document.get("erp_order_number") in (None, "") or any(line.get(NUMBER) is None for line, _ in lines or ()):
         return Acknowledgement(False, "ERP order number and line numbers must be set before a delivery is told")
-    message = document(shipment, str(erp_number), numbers)
+    if lines is None:
+        return Acknowledgement(False, "the parcel holds something that is no line of this order")
+    message = document(order.document, shipment, lines, settings.zone)
     as_json = settings.desadv_format == "json"
     body, media = (encode(message), "application/json") if as_json else (to_xml(message), "application/xml")
     try:
@@ -50,25 +57,45 @@ def send(wire: Wire, settings: CloudSuiteSettings, order_id: str, shipment: Ship
     return ACCEPTED
 
 
-def document(shipment: Shipment, erp_number: str, numbers: dict[str, Any]) -> dict[str, Any]:
-    """The message as the page lists it. Quantities have at most four decimals."""
+def shipped_lines(order: dict[str, Any], shipped: Sequence[ShippedLine]) -> list[tuple[Line, Decimal]] | None:
+    """The order's lines in a parcel, with the quantity in it; all of them where the parcel names none.
+
+    A shipped line names one of the order by its id, or by its product's key. ``None`` where one names neither.
+    """
+    lines = [line for line in order.get(LINES) or () if isinstance(line, dict)]
+    by_name = {**{_key(line): line for line in reversed(lines)}, **{str(line.get(LINE_ID)): line for line in lines}}
+    try:
+        if not shipped:
+            return [(line, amount(line.get("quantity"))) for line in lines]
+        return [(by_name[part.line or part.item_number], Decimal(part.quantity)) for part in shipped]
+    except (KeyError, RecordRefused):
+        return None
+
+
+def document(
+    order: dict[str, Any], shipment: Shipment, lines: Sequence[tuple[Line, Decimal]], zone: ZoneInfo
+) -> dict[str, Any]:
+    """The message as the page lists it. Quantities have at most four decimals.
+
+    When it will arrive is not known here: the day that the buyer asked for stands for it, or the day it left.
+    """
+    shipped_on = (shipment.shipped_at or datetime.now(UTC)).astimezone(zone).date().isoformat()
     items = [
         {
-            "ItemNum": numbers[line.line],
-            "OrderNum": erp_number,
-            "QuantityValue": line.quantity.quantize(_FOUR_DECIMALS),
-            "SellerItemID": line.part_number,
+            "ItemNum": line[NUMBER],
+            "OrderNum": order["erp_order_number"],
+            "QuantityValue": quantity.quantize(_FOUR_DECIMALS),
+            "SellerItemID": _key(line),
         }
-        for line in shipment.lines
+        for line, quantity in lines
     ]
     header: dict[str, Any] = {
-        "DesadvNumber": shipment.number,
-        "DesadvDate": shipment.shipped_on.isoformat(),
-        "PlannedDeliveryDate": shipment.expected_on.isoformat(),
-        **({"Comment": shipment.comment} if shipment.comment else {}),
+        "DesadvNumber": shipment.key,
+        "DesadvDate": shipped_on,
+        "PlannedDeliveryDate": max(shipped_on, str(order.get("requested_delivery_date") or "")),
         "TransportDetails": {
             "TransportModeCode": shipment.carrier,
-            "MeansOfTransport": {"Identification": shipment.tracking},
+            "MeansOfTransport": {"Identification": shipment.tracking_number},
         },
     }
     detail = {"Packaging": {"LineItems": [{"Item": item} for item in items]}}
@@ -99,7 +126,6 @@ def _each(content: dict[str, Any]) -> Iterator[tuple[str, Any]]:
             yield name, one
 
 
-def _line_numbers(order: dict[str, Any]) -> dict[str, Any]:
-    lines = order.get(LINES)
-    found = [line for line in (lines if isinstance(lines, list) else ()) if isinstance(line, dict)]
-    return {str(line.get(LINE_ID)): line[NUMBER] for line in found if line.get(NUMBER) is not None}
+def _key(line: Line) -> str:
+    product = line.get("product")
+    return str(product.get("key")) if isinstance(product, dict) else ""

@@ -1,0 +1,229 @@
+"""What CloudSuite is told: small steps, each repeatable, none of which sets an order back or loses a part of it."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from xml.etree import ElementTree as ET
+
+import httpx
+import pytest
+
+from order_relay.errors import OutcomeUnknown, RetryLater, SourceRefused, Throttled, WrongSetup
+from order_relay.orders.exchange import Acknowledgement
+from order_relay.orders.shipping import Shipment, ShippedLine
+
+YES = Acknowledgement(True)
+NUMBERS = {"11": 10, "12": 20}
+
+
+def at(path, *answers):
+    """Answers requests that change this path, in turn, in the shop's place."""
+    left = list(answers)
+    return lambda r: left.pop(0) if left and r.method != "GET" and r.url.path.startswith(path) else None
+
+
+def test_confirmed_orders_are_taken_over_and_others_are_left_as_they_are(shop, client):
+    shop.add(1, 2)
+    for number, state in enumerate(("processing", "done", "cancel", "draft", "\x1bodd"), 3):
+        shop.add(number, state=state)
+    answers = client().acknowledge(["1", "2", "3", "4", "5", "6", "7", "9", "1"])
+    assert [answers[n].accepted for n in "123456"] == [True, True, True, True, False, False]
+    assert answers["5"].message == "its state is cancel, and stays so"
+    assert answers["7"].message == "its state is odd, and stays so"
+    assert answers["9"] == Acknowledgement(False, "CloudSuite has no such order (any more)")
+    assert shop.told("PATCH") == [{"state": "processing"}] * 2
+    assert shop.orders[5]["state"] == "cancel"
+    assert client().acknowledge([]) == {}
+
+
+def test_one_lost_answer_does_not_stop_the_others(shop, client):
+    shop.add(1, 2, 3)
+    shop.spoil = at("/api/order/2/", httpx.Response(502))
+    assert client().acknowledge(["1", "2", "3"]) == {"1": YES, "3": YES}
+    assert client().acknowledge(["2"]) == {"2": YES}
+
+
+def test_a_refusal_is_told_in_the_shops_words(shop, client):
+    shop.add(1)
+    shop.spoil = at("/api/order/1/", httpx.Response(400, json={"detail": "not\nnow"}))
+    assert client().acknowledge(["1"]) == {"1": Acknowledgement(False, "HTTP 400; it says: not now")}
+
+
+def test_what_comes_back_is_believed_rather_than_the_status(shop, client):
+    shop.add(1, 2)
+    shop.spoil = at("/api/order/1/", httpx.Response(200, json={"id": 1, "state": "confirmed"}))
+    assert client().acknowledge(["1"])["1"].message == "accepted, but state came back with another value"
+    shop.spoil = at("/api/order/2/", httpx.Response(204))
+    assert client().acknowledge(["2"]) == {"2": YES}
+
+
+@pytest.mark.parametrize(("answer", "error"), [
+    (httpx.Response(500), OutcomeUnknown), (httpx.Response(200, content=b"<html>"), OutcomeUnknown),
+    (httpx.Response(429, headers={"Retry-After": "999"}), Throttled), (httpx.Response(405), WrongSetup),
+    (httpx.Response(403), SourceRefused),
+])  # fmt: skip
+def test_errors_of_a_write_by_what_must_happen_next(shop, client, answer, error):
+    shop.add(1)
+    shop.spoil = at("/api/order/1/", answer)
+    with pytest.raises(error):
+        client().acknowledge(["1"])
+
+
+def test_out_of_reach_is_not_unknown(shop, client):
+    def down(_):
+        raise httpx.ConnectError("no route")
+
+    shop.spoil = down
+    with pytest.raises(RetryLater, match="can not be reached"):
+        client().acknowledge(["1"])
+
+
+def test_the_erp_number_is_written_once_and_never_replaced(shop, client):
+    shop.add(1)
+    one = client()
+    assert one.set_erp_number("1", "OMS-5") == one.set_erp_number("1", "OMS-5") == YES
+    assert shop.told("PATCH") == [{"erp_order_number": "OMS-5"}]
+    assert "another ERP order number" in one.set_erp_number("1", "OMS-6").message
+    assert shop.orders[1]["erp_order_number"] == "OMS-5"
+
+
+def test_lines_are_numbered_by_sending_back_all_of_the_order(shop, client):
+    shop.add(1, state="processing", note={"deep": [1]}, paid_amount=59.5)
+    before = json.loads(json.dumps(shop.orders[1]))
+    one = client()
+    assert one.number_lines("1", NUMBERS) == one.number_lines("1", NUMBERS) == YES
+    (put,) = shop.told("PUT")
+    lines = [line | {"erp_line_number": NUMBERS[str(line["id"])]} for line in before["order_lines"]]
+    assert put == before | {"order_lines": lines, "shipment_address": 801, "invoice_address": 802}
+    assert put["order_lines"][0]["quantity"] == Decimal("1.5")
+    assert shop.orders[1]["state"] == "processing"
+
+
+def test_an_order_that_is_not_taken_over_is_not_sent_back(shop, client):
+    for state in ("confirmed", "cancel", None):
+        shop.add(1, state=state)
+        assert "lines are numbered after it was taken over" in client().number_lines("1", NUMBERS).message
+    shop.add(1, state="processing", order_lines=[{"id": 11}])
+    assert "no longer" in client().number_lines("1", NUMBERS).message
+    half = b'{"state":"done","order_lines":[{"id":11},{"id":12}],"x":"\\ud800"}'
+    shop.spoil = lambda _: httpx.Response(200, content=half)
+    assert "can not be sent back" in client().number_lines("1", NUMBERS).message
+    assert shop.told("PUT") == []
+
+
+@pytest.mark.parametrize(("change", "named"), [
+    ({"state": "confirmed"}, "state"), ({"paid_amount": None}, "paid_amount"),
+    ({"order_lines": [{"id": 11, "quantity": 1.5, "erp_line_number": 10}]}, "order_lines"),
+    ({"order_lines": [{"id": n, "quantity": n - 10, "erp_line_number": NUMBERS[str(n)]} for n in (11, 12)]},
+     r"order_lines\[0\].quantity, order_lines\[1\].quantity"),
+])  # fmt: skip
+def test_a_shop_that_loses_something_is_not_asked_again(shop, client, change, named):
+    shop.add(1, state="processing", paid_amount=59.90)
+
+    def lose(request):
+        if request.method == "PUT":
+            shop.orders[1] |= change
+            return httpx.Response(200, json=shop.orders[1])
+        return None
+
+    shop.spoil = lose
+    with pytest.raises(WrongSetup, match=f"sent back: {named}; look at .* and set line_numbers") as caught:
+        client().number_lines("1", NUMBERS)
+    assert "59.9" not in str(caught.value)
+
+
+def test_other_ways_of_numbering_lines(shop, client):
+    shop.add(1, state="processing")
+    assert client(line_numbers="off").number_lines("1", NUMBERS).accepted
+    assert shop.sent == []
+    assert client(line_numbers="patch").number_lines("1", NUMBERS) == YES
+    assert [list(body) for body in shop.told("PATCH")] == [["order_lines"]]
+
+
+def test_shipped_is_told_in_the_way_of_the_connection(shop, client):
+    shop.add(1, 2, state="processing")
+    parcel = Shipment("command", "P1", ("1-CS1",))
+    assert client().mark_shipped("1", parcel) == YES
+    assert client(shipped_by="done").mark_shipped("2", parcel) == YES
+    assert client(shipped_by="done").mark_shipped("2", parcel) == YES
+    assert client(shipped_by="off").mark_shipped("2", parcel).accepted
+    assert shop.told("PATCH") == [{"shipment_state": "sent"}, {"state": "done"}]
+    shop.add(3)
+    assert "not processing" in client(shipped_by="done").mark_shipped("3", parcel).message
+
+
+DESADV = {"shipped_by": "desadv", "desadv_shop": 4, "desadv_user": 9}
+PARCEL = Shipment(
+    "command", "P1", ("1-CS1",), carrier="PostNL", tracking_number="3S<&\x00>", lines=(ShippedLine(2, line="12"),),
+    shipped_at=datetime(2026, 3, 4, 23, 30, tzinfo=UTC),
+)  # fmt: skip
+
+
+def deliverable(shop):
+    lines = [{"id": int(line), "quantity": 2.25, "product": {"key": f"K{line}"}, "erp_line_number": number}
+             for line, number in NUMBERS.items()]  # fmt: skip
+    shop.add(1, state="processing", erp_order_number="OMS-5", order_lines=lines, requested_delivery_date="2026-03-09")
+    seen = []
+    shop.spoil = lambda r: seen.append(r) or httpx.Response(200, text="ok") if r.method == "POST" else None
+    return seen
+
+
+def test_a_delivery_message_as_xml(shop, client):
+    (seen,) = [deliverable(shop)]
+    assert client(**DESADV, time_zone="Europe/Amsterdam").mark_shipped("1", PARCEL) == YES
+    (request,) = seen
+    assert str(request.url) == "https://shop.example/proxy/des_adv_xml/delivery/?shop=4&user=9"
+    root = ET.fromstring(request.content)
+    told = {element.tag: element.text for element in root.iter() if element.text}
+    assert told == {
+        "DesadvNumber": "P1", "DesadvDate": "2026-03-05", "PlannedDeliveryDate": "2026-03-09",
+        "TransportModeCode": "PostNL", "Identification": "3S<&>", "ItemNum": "20", "OrderNum": "OMS-5",
+        "QuantityValue": "2.0000", "SellerItemID": "K12",
+    }  # fmt: skip
+    assert root.find("./DesadvDetail/Packaging/LineItems/Item/ItemNum").text == "20"
+
+
+def test_a_delivery_message_as_json_with_everything_where_the_parcel_names_nothing(shop, client):
+    seen = deliverable(shop)
+    parcel = Shipment("command", "P2", ("1-CS1",), shipped_at=PARCEL.shipped_at)
+    assert client(**DESADV, desadv_format="json").mark_shipped("1", parcel) == YES
+    items = json.loads(seen[0].content)["Desadv"]["DesadvDetail"]["Packaging"]["LineItems"]
+    assert [item["Item"]["QuantityValue"] for item in items] == [2.25, 2.25]
+
+
+def test_no_delivery_is_told_before_its_time_or_of_foreign_things(shop, client):
+    seen = deliverable(shop)
+    one = client(**DESADV)
+    foreign = Shipment("command", "P3", ("1",), lines=(ShippedLine(1, item_number="Z"),))
+    assert "no line of this order" in one.mark_shipped("1", foreign).message
+    shop.orders[1]["order_lines"][1]["erp_line_number"] = None
+    assert "must be set before" in one.mark_shipped("1", PARCEL).message
+    shop.orders[1] |= {"erp_order_number": None}
+    assert "must be set before" in one.mark_shipped("1", Shipment("command", "P4", ("1",))).message
+    assert seen == []
+
+
+def test_a_delivery_is_posted_once_whatever_the_answer(shop, client):
+    deliverable(shop)
+    for answer, error in ((httpx.Response(500), OutcomeUnknown), (httpx.Response(429), Throttled)):
+        posts = []
+        shop.spoil = lambda r, a=answer, p=posts: (p.append(r) or a) if r.method == "POST" else None
+        with pytest.raises(error):
+            client(**DESADV).mark_shipped("1", PARCEL)
+        assert len(posts) == 1
+    shop.spoil = at("/proxy/", httpx.Response(409, json={"detail": "number is taken"}))
+    assert "number is taken" in client(**DESADV).mark_shipped("1", PARCEL).message
+
+
+def test_offline_orders_are_marked_only_where_the_connection_says_so(shop, client):
+    shop.add(1, 2)
+    shop.add(3, shipment_state="sent")
+    day = datetime(2026, 3, 4, tzinfo=UTC), datetime(2026, 3, 5, tzinfo=UTC)
+    assert list(client().unsent_offline(*day)) == []
+    assert shop.calls == []
+    one = client(offline_sent=True)
+    assert list(one.unsent_offline(*day)) == ["1", "2"]
+    assert one.mark_offline_sent("1") == YES
+    assert list(one.unsent_offline(*day)) == ["2"]
