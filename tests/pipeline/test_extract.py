@@ -1,6 +1,6 @@
 import json
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -12,6 +12,7 @@ from order_relay.orders.exchange import OfferedOrder, RunContext, Selection
 from order_relay.orders.identity import OFFER_COLUMNS
 from order_relay.pipeline.extract import extract, replay
 from order_relay.pipeline.reading import Reading, of_ids
+from order_relay.pipeline.retention import mark_name
 
 CTX = RunContext("shop_to_oms", "run-1")
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -158,10 +159,18 @@ def test_a_store_that_fails_to_clean_up_hides_no_error(store, monkeypatch):
         run(Shop([], BadAnswer("cut off")), Book(), store)
 
 
-def test_a_replay_asks_the_ledger_only():
+def test_a_replay_asks_the_ledger_only(store):
     book = Book()
-    manifest = replay(CTX, book, NOW, NOW)
+    manifest = replay(CTX, book, store, NOW, NOW)
     assert (manifest.kind, manifest.records, book.told) == ("replay", 3, [(NOW, NOW)])
+
+
+def test_a_replay_says_what_retention_removed(store, caplog):
+    store.write_json(mark_name(CTX.pipeline), {"archive": NOW.isoformat()})
+    replay(CTX, Book(), store, NOW, NOW)
+    assert "retention removed" not in caplog.text
+    replay(CTX, Book(), store, NOW - timedelta(days=1), NOW)
+    assert "retention removed" in caplog.text
 
 
 def test_the_real_ledger_takes_it(store, tmp_path):

@@ -60,16 +60,16 @@ def extract(pipeline: str, context: Context) -> XCom:
             kind = "replay" if request.replay else "run"
             beginning.begin(ctx, ledger, wiring.store, accounts(wiring), kind, note=not request.dry_run)
             from_archive = request.replay and not wiring.source.windowed
-            manifest = _replay(ctx, ledger, request) if from_archive else _read(ctx, ledger, wiring, request)
+            manifest = _replay(ctx, ledger, wiring, request) if from_archive else _read(ctx, ledger, wiring, request)
             work = validate_stage.has_work(ledger, pipeline, manifest)
     return {**manifest.as_xcom(), "work": int(work), **clock.seconds()}
 
 
-def _replay(ctx: RunContext, ledger: Ledger, request: RunRequest) -> Manifest:
+def _replay(ctx: RunContext, ledger: Ledger, wiring: Wiring, request: RunRequest) -> Manifest:
     if request.start is None or request.end is None:
         log.warning("this backfill has no interval, so nothing is taken from the archive")
         return Manifest("replay", ctx.pipeline)
-    return extract_stage.replay(ctx, ledger, request.start, request.end)
+    return extract_stage.replay(ctx, ledger, wiring.store, request.start, request.end)
 
 
 def _read(ctx: RunContext, ledger: Ledger, wiring: Wiring, request: RunRequest) -> Manifest:

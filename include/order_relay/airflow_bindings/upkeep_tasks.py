@@ -190,3 +190,25 @@ def summarize() -> dict[str, Any]:
     from order_relay.airflow_bindings import watch  # noqa: PLC0415
 
     return watch.summarize()
+
+
+def retention_params() -> dict[str, Param]:
+    """The trigger form of ``retention``."""
+    return {
+        "dry_run": Param(
+            False,
+            type="boolean",
+            title="Only list",
+            description="Nothing is removed; the log of each task lists what would be.",
+        ),
+    }
+
+
+@task(multiple_outputs=False, map_index_template="{{ pipeline_name }}", show_return_value_in_logs=False)
+def remove(pipeline: str) -> dict[str, Any]:
+    """Remove what is due of one pipeline."""
+    from order_relay.airflow_bindings import removal  # noqa: PLC0415
+
+    context = get_current_context()
+    context["pipeline_name"] = pipeline  # type: ignore[typeddict-unknown-key]
+    return removal.remove(pipeline, context)

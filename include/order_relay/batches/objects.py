@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from order_relay.errors import RetryLater
+from order_relay.errors import OrderRelayError, RetryLater
 
 GZIP_LEVEL = 1
 """Fast: orders compress to about a tenth already, and the time of a run counts for more than the last per cent."""
@@ -27,6 +27,10 @@ class StoreUnavailable(RetryLater):
 
 class BatchDamaged(RetryLater):
     """An object is missing, cut off, or not what was written. The message names it."""
+
+
+class ArchiveRemoved(OrderRelayError):
+    """What was asked for was removed by retention, on purpose: it is not damaged, and it does not come back."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import IO, Any
 
 import fsspec.core
@@ -26,6 +27,11 @@ from order_relay.crossings import crossing
 __all__ = ["BatchDamaged", "BatchStore", "ObjectInfo", "StoreUnavailable"]
 
 _NAME = re.compile(r"[A-Za-z0-9_=+@.~-]+(/[A-Za-z0-9_=+@.~-]+)*")
+
+
+def is_unfinished(name: str) -> bool:
+    """Whether an object was never finished: its writer is at work, or died."""
+    return name.rpartition("/")[2].startswith(TEMPORARY)
 
 
 class BatchStore:
@@ -104,8 +110,8 @@ class BatchStore:
         with telling(name, "looking for"):
             return bool(self._fs.exists(self._path(name)))
 
-    def list(self, prefix: str = "") -> Iterator[str]:
-        """The names under ``prefix`` (a folder), sorted; unfinished objects are left out."""
+    def list(self, prefix: str = "", *, unfinished: bool = False) -> Iterator[str]:
+        """The names under ``prefix`` (a folder), sorted; unfinished objects only where they are asked for."""
         folder = self._path(prefix) if prefix else self._root
         with telling(prefix, "listing"):
             if not self._fs.exists(folder):
@@ -114,8 +120,14 @@ class BatchStore:
             found = sorted(str(path) for path in self._fs.find(folder))
         for path in found:
             name = path[len(self._root) :].lstrip("/")
-            if not name.rpartition("/")[2].startswith(TEMPORARY):
+            if unfinished or not is_unfinished(name):
                 yield name
+
+    def modified(self, name: str) -> datetime:
+        """When an object was written (aware UTC), as its file system says. Raises ``BatchDamaged`` where it is gone."""
+        with telling(name, "looking at"):
+            moment: datetime = self._fs.modified(self._path(name))
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
     def remove(self, name: str) -> None:
         """Remove one object; one that is not there is no error."""

@@ -79,15 +79,21 @@ class BatchReader:
         self.facts: dict[str, Any] = store.read_json(f"{self.prefix}/manifest.json", sha256)
 
     def rows(self, part: int, rows: Collection[int]) -> dict[int, bytes]:
-        """The orders that stand in these rows of a part. Raises ``BatchDamaged``."""
+        """The orders that stand in these rows of a part; empty where retention removed one. Raises ``BatchDamaged``."""
         info = self._part(part)
-        return self._store.read_rows(info["name"], rows, info["sha256"])
+        there = set(rows) & set(info.get("kept", rows))
+        found = self._store.read_rows(info["name"], there, info["sha256"]) if there else {}
+        return {row: found.get(row, b"") for row in rows}
 
     def orders(self) -> Iterator[tuple[int, int, bytes]]:
-        """Every order of the batch with its part and row, in the order of the source."""
+        """Every order of the batch that is there still, with its part and row, in the order of the source."""
         for number, info in enumerate(self.facts["parts"]):
-            for row, text in enumerate(self._store.read_jsonl(info["name"], info["sha256"])):
-                yield number, row, text
+            lines = self._store.read_jsonl(info["name"], info["sha256"]) if info["name"] else ()
+            yield from ((number, row, text) for row, text in enumerate(lines) if text)
+
+    def parts(self) -> list[str]:
+        """The names of the parts that are there still."""
+        return [info["name"] for info in self.facts["parts"] if info["name"]]
 
     def identities(self) -> Iterator[str]:
         """The source ids of the batch, in the order of the source."""

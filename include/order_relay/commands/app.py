@@ -19,6 +19,7 @@ from order_relay.commands import (
     queues,
     reconciling,
     report,
+    retention,
 )
 from order_relay.commands.screen import WRONG_USE, answers, clean, keep_stdout_for_answers
 from order_relay.commands.setup import Setup
@@ -45,6 +46,7 @@ app.command("replay")(bulk.replay)
 app.command("discard")(bulk.discard)
 app.command("baseline")(cutover.baseline)
 app.command("reconcile")(reconciling.reconcile)
+app.command("retention")(retention.retention)
 app.command("doctor")(doctor.doctor)
 app.add_typer(ledger_admin.app, name="ledger")
 

@@ -55,6 +55,8 @@ _TABLES: Mapping[str, tuple[str, ...]] = {
 # Only with --payload: what the OMS or the source said may quote the order.
 _PRIVATE = {"attempts": ("body",), "": ("customer_po", "ack_message", "offered", "items")}
 
+REMOVED = "(removed by retention)"
+
 
 def order(
     word: Annotated[str, typer.Argument(help="Order number, source id, uuid, OMS id or customer PO.")],
@@ -105,9 +107,13 @@ def _add_payloads(store: BatchStore, life: dict[str, Any]) -> None:
 
 
 def _read(store: BatchStore, place: tuple[Any, Any]) -> str:
+    from order_relay.pipeline.retention import removed_before  # noqa: PLC0415 - pulls in the engine
+
     name, row = place
     try:
-        return store.read_rows(name, [row])[row].decode("utf-8", "replace")
+        if not store.exists(name) and removed_before(store, name.split("/")[0], "runs") is not None:
+            return REMOVED
+        return store.read_rows(name, [row])[row].decode("utf-8", "replace") or REMOVED
     except OrderRelayError as error:
         return f"not to be read: {error}"
 

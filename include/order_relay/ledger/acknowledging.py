@@ -34,18 +34,18 @@ _has_winner = sa.exists().where(
 _by_person = sa.exists().where(
     settlement.c.pipeline == submission.c.pipeline, settlement.c.lineage == submission.c.lineage
 )
-_lineage_is_open = sa.exists().where(
+LINEAGE_IS_OPEN = sa.exists().where(
     _other.c.pipeline == submission.c.pipeline, _other.c.lineage == submission.c.lineage, _open
 )
 _decided = submission.c.state.in_([State.IMPORTED, State.DISCARDED])
 _superseded = submission.c.state == State.SUPERSEDED
 
 SETTLED_FOR_GOOD = sa.or_(
-    _decided, sa.and_(_superseded, sa.or_(_has_winner, sa.and_(_by_person, ~_lineage_is_open)))
+    _decided, sa.and_(_superseded, sa.or_(_has_winner, sa.and_(_by_person, ~LINEAGE_IS_OPEN)))
 )
 """A submission about which nothing is to be done any more, so that its number may be given back."""
 
-_NUMBER_IS_FREE = ~sa.exists().where(
+NUMBER_IS_FREE = ~sa.exists().where(
     _other.c.pipeline == submission.c.pipeline, _other.c.order_number == submission.c.order_number, _open
 )
 
@@ -54,7 +54,7 @@ _TO_ACKNOWLEDGE = (
     .where(
         submission.c.pipeline == sa.bindparam("name"), submission.c.id > sa.bindparam("after"),
         sa.text("submission.ack IN ('due', 'sent', 'refused')"),
-        submission.c.order_number != "", SETTLED_FOR_GOOD, _NUMBER_IS_FREE,
+        submission.c.order_number != "", SETTLED_FOR_GOOD, NUMBER_IS_FREE,
     )
     .order_by(submission.c.id)
 )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from order_relay.ledger import comparing
+from order_relay.ledger import comparing, retaining
 from order_relay.ledger.comparing import Booked
 from order_relay.ledger.database import Database
+from order_relay.ledger.retaining import Needed
 
 
 class UpkeepDesk:
@@ -28,3 +29,23 @@ class UpkeepDesk:
         """What the books have under these external ids (``comparing.booked_under``)."""
         wanted = list(keys)
         return self._db.read(lambda tx: comparing.booked_under(tx, destination, wanted))
+
+    def needed(self, pipeline: str) -> Needed:
+        """What open orders need of the batch store (``retaining.needed``)."""
+        return self._db.read(lambda tx: retaining.needed(tx, pipeline))
+
+    def fetched(self, pipeline: str) -> dict[str, datetime]:
+        """When each batch was fetched."""
+        return self._db.read(lambda tx: retaining.fetched(tx, pipeline))
+
+    def started(self, pipeline: str) -> dict[str, datetime]:
+        """When each run was started."""
+        return self._db.read(lambda tx: retaining.started(tx, pipeline))
+
+    def with_personal_data(self, pipeline: str, before: datetime) -> list[int]:
+        """Settled submissions that ``forget`` would change (``retaining.with_personal_data``)."""
+        return self._db.read(lambda tx: retaining.with_personal_data(tx, pipeline, before))
+
+    def forget(self, pipeline: str, before: datetime, limit: int) -> int:
+        """Remove personal data of at most ``limit`` settled submissions (``retaining.forget``); of how many."""
+        return self._db.write(lambda tx: retaining.forget(tx, pipeline, before, limit))

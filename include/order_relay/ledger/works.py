@@ -7,6 +7,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from order_relay.ledger.acknowledging import SETTLED_FOR_GOOD
 from order_relay.ledger.columns import among
 from order_relay.ledger.database import Transaction
 from order_relay.ledger.moving import Cause, lock, move
@@ -47,7 +48,8 @@ def replay_interval(tx: Transaction, ctx: RunContext, start: datetime, end: date
     """Bring back to ``received`` what the batches fetched in [start, end) offered; how many will be judged again.
 
     What may be sent, is under way, settled by a person, or imported stays as it is: that is what keeps a backfill
-    from sending twice. An order that was offered before and after the interval counts as offered within it.
+    from sending twice. So does what is superseded for good: nothing could come of it, and retention may have removed
+    its raw order. An order that was offered before and after the interval counts as offered within it.
     """
     spans = tx.run(sa.select(sa.func.count()).where(
         batch.c.pipeline == ctx.pipeline, batch.c.fetched_at >= start, batch.c.fetched_at < end
@@ -56,7 +58,7 @@ def replay_interval(tx: Transaction, ctx: RunContext, start: datetime, end: date
         return 0
     ids = tx.run(sa.select(submission.c.id).where(
         submission.c.pipeline == ctx.pipeline, submission.c.first_offered_at < end,
-        submission.c.last_offered_at >= start, submission.c.state.in_([State.RECEIVED, *_BACK]),
+        submission.c.last_offered_at >= start, submission.c.state.in_([State.RECEIVED, *_BACK]), ~SETTLED_FOR_GOOD,
     )).scalars().all()
     rows = lock(tx, ids)
     back = [row for row in rows if row.state in _BACK]

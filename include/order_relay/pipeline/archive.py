@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, Final
 
 from order_relay.batches import BatchReader, BatchStore, Manifest
 from order_relay.ledger import Work
@@ -13,6 +13,10 @@ from order_relay.orders.json_text import decode, encode
 
 SLICE = 500
 """So many orders are in memory at once."""
+
+
+REMOVED: Final = object()
+"""Stands in the place of a document that retention removed."""
 
 
 def run_prefix(ctx: RunContext) -> str:
@@ -25,7 +29,8 @@ def documents(
 ) -> Iterator[list[tuple[Work, Any]]]:
     """The raw orders of ``works`` in slices of at most ``size``, in the order of the archive; each part is read once.
 
-    Raises ``BatchDamaged`` that names the object where one is missing or not what was written.
+    A document is ``REMOVED`` where retention removed it. Raises ``BatchDamaged`` that names the object where one is
+    missing or not what was written.
     """
     ordered = sorted(works, key=lambda work: (work.batch_id, work.part, work.row))
     gathered: list[tuple[Work, Any]] = []
@@ -35,7 +40,8 @@ def documents(
             wanted = list(of_part)
             texts = reader.rows(part, {work.row for work in wanted})
             for work in wanted:
-                gathered.append((work, decode(texts[work.row])))
+                text = texts[work.row]
+                gathered.append((work, decode(text) if text else REMOVED))
                 if len(gathered) >= size:
                     yield gathered
                     gathered = []

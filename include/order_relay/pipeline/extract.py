@@ -23,6 +23,7 @@ from order_relay.orders.json_text import encode
 from order_relay.pipeline.ports import Source
 from order_relay.pipeline.reading import Reading
 from order_relay.pipeline.resting import careful_login
+from order_relay.pipeline.retention import removed_before
 
 log = logging.getLogger(__name__)
 
@@ -73,14 +74,18 @@ def extract(
     return manifest
 
 
-def replay(ctx: RunContext, ledger: Ledger, start: datetime, end: datetime) -> Manifest:
+def replay(ctx: RunContext, ledger: Ledger, store: BatchStore, start: datetime, end: datetime) -> Manifest:
     """Bring archived orders fetched in [start, end) back to ``received``: the backfill of a source without dates.
 
-    No request is made. ``Manifest.records`` is how many came back; what was sent before stays sent.
+    No request is made. ``Manifest.records`` is how many came back; what was sent before stays sent. Where retention
+    removed raw orders of this time, that is said.
     """
     count = ledger.replay_interval(ctx, start, end)
     if not count:
         log.info("no archived order was fetched between %s and %s that may be judged again", start, end)
+    gone = removed_before(store, ctx.pipeline, "archive")
+    if gone is not None and start < gone:
+        log.warning("retention removed raw orders fetched before %s (not of open ones): they are not read again", gone)
     return Manifest("replay", ctx.pipeline, records=count)
 
 

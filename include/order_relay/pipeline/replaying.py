@@ -10,8 +10,8 @@ from order_relay.batches import BatchStore
 from order_relay.errors import Refusal
 from order_relay.ledger import Work
 from order_relay.orders.transforming import Transformer
-from order_relay.pipeline.archive import documents
-from order_relay.pipeline.validate import problem_of
+from order_relay.pipeline.archive import REMOVED, documents
+from order_relay.pipeline.validate import ARCHIVE_REMOVED, problem_of
 
 
 class Judging(Protocol):
@@ -43,6 +43,9 @@ def judge_again(store: BatchStore, wiring: Judging, works: Iterable[Work]) -> Ju
     for slice_ in documents(store, wiring.name, works):
         candidates: list[tuple[Work, Any]] = []
         for work, document in slice_:
+            if document is REMOVED:
+                judged.still.append((work, [ARCHIVE_REMOVED]))
+                continue
             refusals = [*problem_of(work), *wiring.transformer.source.check(document)]
             if refusals:
                 judged.still.append((work, refusals))

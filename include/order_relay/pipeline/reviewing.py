@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from order_relay.batches import BatchReader, BatchStore
+from order_relay.batches import ArchiveRemoved, BatchReader, BatchStore
 from order_relay.errors import MoveRefused, OrderRelayError
 from order_relay.ledger import Ledger
 from order_relay.orders.comparison import Comparison, as_text, compare, escape
@@ -195,7 +195,10 @@ class _Reviewer:
 
     def _document(self, row: Mapping[str, Any]) -> Any:
         reader = BatchReader(self._store, self._wiring.name, row["batch_id"])
-        return decode(reader.rows(row["part"], {row["row"]})[row["row"]])
+        text = reader.rows(row["part"], {row["row"]})[row["row"]]
+        if not text:
+            raise ArchiveRemoved(f"the raw order of submission {row['id']} was removed by retention")
+        return decode(text)
 
 
 def _before(row: Mapping[str, Any], near: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:

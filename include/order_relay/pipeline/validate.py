@@ -15,7 +15,7 @@ from order_relay.orders.exchange import RunContext
 from order_relay.orders.gate import GO, WAIT
 from order_relay.orders.judging import VendorFormat
 from order_relay.orders.transforming import Transformer
-from order_relay.pipeline.archive import documents, write_list
+from order_relay.pipeline.archive import REMOVED, documents, write_list
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +26,10 @@ PROBLEMS = {
     "unreadable_value": "the order holds a value that has no JSON form",
 }
 """Plain words for what was found while reading and identifying; other codes speak for themselves."""
+
+ARCHIVE_REMOVED = Refusal(
+    "archive_removed", "", "retention removed the raw order; it is judged again once the source offers it again"
+)
 
 _OPEN = ("received", "ready", "sending")
 
@@ -85,6 +89,9 @@ def _judge(source: VendorFormat, transformer: Transformer, slice_: Sequence[tupl
     judged = _Judged()
     again: list[tuple[Work, Any]] = []
     for work, document in slice_:
+        if document is REMOVED:
+            judged.refused.append((work, [ARCHIVE_REMOVED]))
+            continue
         refusals = [*problem_of(work), *source.check(document)]
         verdict = transformer.gate.judge(document)
         if verdict.refusal:

@@ -1,0 +1,37 @@
+"""``retention``: what is settled is removed after the settings of its pipeline say so."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from order_relay.commands.decisions import AsJson, Pipeline
+from order_relay.commands.screen import found_a_problem, print_json, print_line
+from order_relay.commands.setup import Setup
+
+
+def retention(
+    pipeline: Pipeline = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be removed.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove archive, run objects and personal data of settled orders, as the settings say; exit code 1 on damage."""
+    from order_relay.airflow_bindings.removal import lines_of  # noqa: PLC0415 - pulls in the engine
+    from order_relay.pipeline.retention import retain  # noqa: PLC0415
+
+    setup, now = Setup(), datetime.now(UTC)
+    results = {}
+    with setup.ledger() as ledger:
+        for name in setup.chosen(pipeline) or sorted(setup.pipelines):
+            settings = setup.pipelines[name].retention
+            results[name] = retain(name, ledger, setup.store, settings, now=now, dry_run=dry_run)
+    if as_json:
+        print_json({"dry_run": dry_run, "pipelines": {name: found.as_dict() for name, found in results.items()}})
+    for name, found in () if as_json else results.items():
+        print_line(name, "bold")
+        for line in lines_of(found, dry_run=dry_run):
+            print_line(line)
+    if any(found.failed for found in results.values()):
+        raise found_a_problem()

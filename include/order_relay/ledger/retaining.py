@@ -1,0 +1,92 @@
+"""What may be removed of settled orders, and what open ones need. Identities, states, events and hashes always stay.
+
+An order is settled for retention when nothing is to be done about it any more, its source knows so (or is never told),
+and nothing is open under its number or in its lineage: a review of that would show it for comparison.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from order_relay.ledger.acknowledging import LINEAGE_IS_OPEN, NUMBER_IS_FREE, SETTLED_FOR_GOOD
+from order_relay.ledger.columns import among
+from order_relay.ledger.database import Transaction
+from order_relay.ledger.tables import attempt, batch, run, submission
+from order_relay.ledger.texts import load
+
+REMOVED_BODY = "(removed by retention)"
+"""Stands in the place of an answer that was removed."""
+
+_SETTLED = sa.and_(
+    SETTLED_FOR_GOOD, sa.func.coalesce(submission.c.ack, "confirmed") == "confirmed", NUMBER_IS_FREE, ~LINEAGE_IS_OPEN
+)
+_HAS_BODY = attempt.c.body.not_in(["", REMOVED_BODY])
+
+
+@dataclass(frozen=True)
+class Needed:
+    """What open orders of a pipeline need: rows of raw orders by batch and part, rows of payloads by object.
+
+    It only ever points to objects that exist: what becomes open later points to newer ones.
+    """
+
+    raw: dict[str, dict[int, set[int]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(set)))
+    payloads: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+
+
+def needed(tx: Transaction, name: str) -> Needed:
+    """What the open orders of a pipeline need, in one snapshot."""
+    found = Needed()
+    open_ones = sa.and_(submission.c.pipeline == name, sa.not_(_SETTLED))
+    for row in tx.run(sa.select(
+        submission.c.batch_id, submission.c.part, submission.c.row, submission.c.payload_name,
+        submission.c.payload_row, submission.c.offered,
+    ).where(open_ones)):
+        found.raw[row.batch_id][row.part].add(row.row)
+        if row.offered:
+            later = load(row.offered)
+            found.raw[later["batch_id"]][later["part"]].add(later["row"])
+        if row.payload_name:
+            found.payloads[row.payload_name].add(row.payload_row)
+    for row in tx.run(sa.select(attempt.c.payload_name, attempt.c.payload_row).join(
+        submission, submission.c.id == attempt.c.submission_id
+    ).where(open_ones)):
+        found.payloads[row.payload_name].add(row.payload_row)
+    return found
+
+
+def fetched(tx: Transaction, name: str) -> dict[str, datetime]:
+    """When each batch that the ledger knows was fetched."""
+    return {row.batch_id: row.fetched_at for row in tx.run(
+        sa.select(batch.c.batch_id, batch.c.fetched_at).where(batch.c.pipeline == name)
+    )}  # fmt: skip
+
+
+def started(tx: Transaction, name: str) -> dict[str, datetime]:
+    """When each run that the ledger knows was started."""
+    return {row.run: row.started_at for row in tx.run(
+        sa.select(run.c.run, run.c.started_at).where(run.c.pipeline == name)
+    )}  # fmt: skip
+
+
+def with_personal_data(tx: Transaction, name: str, before: datetime, limit: int | None = None) -> list[int]:
+    """Settled submissions that did not change since ``before`` and hold personal data: the destination's answers, the
+    customer's PO number, words of the source about an acknowledgement."""
+    answered = sa.exists().where(attempt.c.submission_id == submission.c.id, _HAS_BODY)
+    return list(tx.run(sa.select(submission.c.id).where(
+        submission.c.pipeline == name, submission.c.changed_at < before,
+        sa.func.coalesce(submission.c.ack_at, submission.c.changed_at) < before,
+        sa.or_(submission.c.customer_po != "", submission.c.ack_message != "", answered), _SETTLED,
+    ).order_by(submission.c.id).limit(limit)).scalars())
+
+
+def forget(tx: Transaction, name: str, before: datetime, limit: int) -> int:
+    """Remove the personal data of ``with_personal_data``, of at most ``limit`` submissions; of how many."""
+    keys = {"ids": with_personal_data(tx, name, before, limit)}
+    tx.run(submission.update().where(among(submission.c.id, "ids")).values(customer_po="", ack_message=""), keys)
+    tx.run(attempt.update().where(among(attempt.c.submission_id, "ids"), _HAS_BODY).values(body=REMOVED_BODY), keys)
+    return len(keys["ids"])
