@@ -27,7 +27,7 @@ def connection(host=LIVE_BASE, login="client", password="s3cret", **extra):
     ({"token_url": "ftp://x"}, "token_url"), ({"auth": "basic"}, "auth"), ({"time_zone": "Mars"}, "time_zone"),
     ({"time_zone": "../x"}, "time_zone"), ({"webshops": "1;2"}, "webshops"), ({"page_size": 0}, "page_size"),
     ({"parallel": 99}, "parallel"), ({"line_numbers": "post"}, "line_numbers"), ({"shipped_by": "mail"}, "shipped_by"),
-    ({"shipped_by": "desadv"}, "desadv_shop"), ({"shipped_by": "desadv", "desadv_shop": 1}, "desadv_user"),
+    ({"shipped_by": "desadv"}, "desadv_user"), ({"shipped_by": "desadv", "desadv_shop": 0}, "desadv_shop"),
     ({"account": "a b"}, "account"), ({"auth": "token", "password": "a b"}, "password"),
     ({"no_trailing_slash": "perhaps"}, "no_trailing_slash"), ({"offline_sent": 7}, "offline_sent"),
 ])  # fmt: skip

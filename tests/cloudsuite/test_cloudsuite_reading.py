@@ -29,7 +29,7 @@ def test_all_pages_come_before_the_first_detail_and_orders_in_the_lists_order(sh
     assert found[0].document["_listed"] == {"id": 10, "reference": "CS10", "state": "confirmed"}
     assert found[0].document["order_lines"][0]["quantity"] == Decimal("1.5")
     kinds = [path == "/api/order/" for verb, path in shop.calls if verb == "GET"]
-    assert kinds == [True] * 3 + [False] * 8
+    assert kinds == [True] * 6 + [False] * 8, "a list of several pages is read twice, and only then the first detail"
     assert asked[0] == {
         "state": "confirmed", "offline": "false", "limit": "3", "offset": "0",
         "confirm_date__gte": "2026-03-03T12:00:00", "confirm_date__lte": "2026-03-04T12:00:00",
@@ -66,6 +66,18 @@ def test_a_list_that_shifts_is_read_again(shop, client):
     assert set(ids(client().offers(DAY))) == set(range(1, 9)), "what was seen in any reading is read by its id"
 
 
+def test_one_that_leaves_while_another_arrives_hides_none(shop, client):
+    shop.add(*range(1, 9))
+
+    def swap():
+        shop.between_pages = lambda: None
+        shop.orders[1]["state"] = "processing"
+        shop.add(9)
+
+    shop.between_pages = swap
+    assert set(ids(client().offers(DAY))) == set(range(1, 10))
+
+
 def test_a_list_that_never_holds_still_is_left_to_a_later_try(shop, client):
     shop.add(*range(1, 40))
 
@@ -96,9 +108,9 @@ def test_where_the_list_goes_on_is_judged(shop, client, following, error, words)
 
 def test_the_default_port_is_the_same_host(shop, client):
     shop.add(*range(1, 5))
-    pages = iter([{"count": 4, "next": "https://shop.example:443/api/order/?limit=3&offset=3", "previous": None,
-                   "results": [{"id": n} for n in (1, 2, 3)]}])  # fmt: skip
-    shop.spoil = lambda r: httpx.Response(200, json=next(pages)) if r.url.params.get("offset") == "0" else None
+    first = {"count": 4, "next": "https://shop.example:443/api/order/?limit=3&offset=3", "previous": None,
+             "results": [{"id": n} for n in (1, 2, 3)]}  # fmt: skip
+    shop.spoil = lambda r: httpx.Response(200, json=first) if r.url.params.get("offset") == "0" else None
     assert ids(client().offers(DAY)) == [1, 2, 3, 4]
 
 

@@ -49,7 +49,8 @@ def send(wire: Wire, settings: CloudSuiteSettings, order_id: str, shipment: Ship
     as_json = settings.desadv_format == "json"
     body, media = (encode(message), "application/json") if as_json else (to_xml(message), "application/xml")
     try:
-        wire.post(PATH, {"shop": settings.desadv_shop, "user": settings.desadv_user}, body, media)
+        shop = settings.desadv_shop or str(order.document.get("webshop"))
+        wire.post(PATH, {"shop": shop, "user": settings.desadv_user}, body, media)
     except NotThereError:
         return Acknowledgement(False, "the shop has no address for delivery messages (HTTP 404)")
     except RefusedError as error:

@@ -1,8 +1,9 @@
 """The list of orders: summaries, page by page, all of them before anything else is read (page "Orders GET - json").
 
 Orders leave the list of confirmed ones while it is read (another run acknowledges them), and what stood behind them
-moves forward over the border of a page. So a reading counts only if the count stayed the same and as many orders were
-seen; otherwise the list is read again from its start.
+moves forward over the border of a page; where another arrives meanwhile, the count does not even show it. So a reading
+of several pages counts only if the count stayed the same, as many orders were seen, and it brought none that an earlier
+reading had not seen. Summaries are cheap beside the details that follow.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from order_relay.errors import BadAnswer, RetryLater, WrongSetup
 from order_relay.vendors.cloudsuite.wire import NotThereError, Query, Wire
 
 READINGS = 6
-"""So often a list that changes while it is read is begun anew."""
+"""So often a list is read at most."""
 
 LARGEST_SHIFT = timedelta(hours=3)
 """More than any clock of a shop is set back or forward at once."""
@@ -50,18 +51,14 @@ def read_list(wire: Wire, query: Query, base_url: str, page_size: int) -> Summar
     or its next page lies at another host, ``BadAnswer`` where it is not what is documented; and as ``Wire.get``.
     """
     found: Summaries = {}
-    for _ in range(READINGS):
-        seen: set[str] = set()
-        counts: set[int] = set()
-        rows = 0
-        for count, page in _pages(wire, query, base_url, page_size):
-            counts.add(count)
-            rows += len(page)
-            for summary in page:
-                order_id = id_of(summary)
-                seen.add(order_id)
-                found[order_id] = summary
-        if counts == {rows} and len(seen) == rows:
+    for reading in range(READINGS):
+        pages = list(_pages(wire, query, base_url, page_size))
+        summaries = [summary for _, page in pages for summary in page]
+        seen = {id_of(summary): summary for summary in summaries}
+        steady = {count for count, _ in pages} == {len(summaries)} == {len(seen)}
+        nothing_new = len(pages) == 1 or (reading > 0 and seen.keys() <= found.keys())
+        found |= seen
+        if steady and nothing_new:
             return found
     raise RetryLater(f"CloudSuite's list of orders changed during each of {READINGS} readings")
 
