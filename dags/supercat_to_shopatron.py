@@ -27,6 +27,9 @@ repeated failures lock the account.
 **Trigger form**: `dry_run` shows what would happen; `order_ids` reads just these; `limit` takes so many; `acknowledge`
 can be left out. **Backfill**: batches archived in the interval go through again; what was sent is never sent twice.
 
+**Shadow mode** (`mode: shadow` in the pipeline's file, for a cut-over): every run does everything but send and
+acknowledge, and its report shows what would have been sent, compared with what the OMS has. `acknowledge` is skipped.
+
 **To stop sending**: set the Variable `order_relay_stop` to `true` or to this DAG's name. Unsent orders stay `ready`.
 
 **People on call**: `python -m order_relay report`, `order NUMBER`, `quarantine`, `held`, `doubt`, `doctor`.

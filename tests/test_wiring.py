@@ -146,3 +146,14 @@ def test_a_dry_run_can_reach_neither_side(wire: Callable[..., Wiring]) -> None:
 def test_without_dry_run_the_ledger_is_the_real_one(wire: Callable[..., Wiring]) -> None:
     with wire() as wiring, wiring.ledger_for("run-1") as ledger:
         assert ledger is wiring.ledger
+
+
+async def test_a_shadow_run_can_search_the_destination_but_not_send(
+    wire: Callable[..., Wiring]
+) -> None:
+    destination = wire(dry_run=True, shadow=True).destination
+    assert destination.account == wire().destination.account
+    async with destination.session(1) as session:
+        assert callable(session.find_by_key)
+        with pytest.raises(WrongSetup, match="shadow mode"):
+            await session.send(b"{}", "K1", not_after=1e12)

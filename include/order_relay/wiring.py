@@ -7,8 +7,8 @@ Vendors are found by their folder: ``vendors/NAME/vendor.py`` with ``SOURCE`` or
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import import_module
@@ -21,7 +21,7 @@ from order_relay.connections import Connection
 from order_relay.errors import WrongSetup
 from order_relay.ledger import Ledger
 from order_relay.orders.canonical import Reader
-from order_relay.orders.exchange import Acknowledgement, OfferedOrder, Selection
+from order_relay.orders.exchange import Acknowledgement, Answer, OfferedOrder, Selection
 from order_relay.orders.identity import IdentityPaths
 from order_relay.orders.judging import VendorFormat
 from order_relay.orders.transforming import Transformer, source_reader
@@ -65,7 +65,8 @@ class Wiring:
     ``connections`` gives a connection by its id. ``filesystem`` is the batch store's, where somebody has one with
     credentials. ``executor_spreads``: tasks run on several machines; then a SQLite ledger and a local batch store are
     refused (``store_shared``: a person says that all machines mount the same folder). ``dry_run``: the ledger is a
-    scratch copy kept under the run's name in the batch store, and neither side can be written to.
+    scratch copy kept under the run's name in the batch store, and neither side can be written to. ``shadow``: a dry
+    run that may search the destination.
     """
 
     settings: PipelineSettings
@@ -76,6 +77,7 @@ class Wiring:
     executor_spreads: bool = False
     store_shared: bool = False
     dry_run: bool = False
+    shadow: bool = False
 
     @classmethod
     def for_pipeline(
@@ -126,6 +128,8 @@ class Wiring:
     def destination(self) -> Destination:
         """The destination account. Raises ``WrongSetup`` that names connection and field."""
         made: Destination = self._factory(self.settings.destination, "DESTINATION")(self.destination_connection)
+        if self.shadow:
+            return SearchOnlyDestination(made)
         return MuteDestination(made) if self.dry_run else made
 
     @cached_property
@@ -231,3 +235,30 @@ class MuteDestination:
     def session(self, share: int) -> AbstractAsyncContextManager[OmsSession]:
         """Raises ``WrongSetup``: nothing leaves in a dry run."""
         raise WrongSetup("this is a dry run: nothing is sent and nothing is looked up")
+
+
+class SearchOnlyDestination(MuteDestination):
+    """A destination that is asked what it has and given nothing: for shadow runs."""
+
+    def __init__(self, destination: Destination) -> None:
+        super().__init__(destination)
+        self._destination = destination
+
+    @asynccontextmanager
+    async def session(self, share: int) -> AsyncIterator[OmsSession]:
+        """See ``Destination.session``."""
+        async with self._destination.session(share) as session:
+            yield SearchOnlySession(session)
+
+
+class SearchOnlySession:
+    """A session that refuses to send."""
+
+    def __init__(self, session: OmsSession) -> None:
+        self.turn = session.turn
+        self.find_by_key = session.find_by_key
+        self.find_by_window = session.find_by_window
+
+    async def send(self, payload: bytes, destination_key: str, *, not_after: float, attempt: int = 1) -> Answer:
+        """Raises ``WrongSetup``: nothing is sent in shadow mode."""
+        raise WrongSetup("this pipeline runs in shadow mode: nothing is sent")

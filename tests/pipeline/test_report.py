@@ -149,3 +149,14 @@ def test_facts_are_flat_and_small_whatever_the_reasons(store: BatchStore) -> Non
     assert len(json.dumps(facts)) < 2_000
     assert all(isinstance(value, int | float | str) for value in facts.values())
     assert "quarantined.a_rather_long_reason_code_499" in facts
+
+
+def test_a_shadow_run_says_so_loudly_in_every_form(store: BatchStore) -> None:
+    counts = {"would_send": 9, "found_there": 4, "not_found_there": 3, "not_compared": 2}
+    result = write(FakeLedger(), store, shadow=counts)
+    assert "SHADOW MODE: NOTHING WAS SENT" in result.markdown
+    assert result.text.startswith("SHADOW MODE: NOTHING WAS SENT")
+    assert "would have sent 9 orders" in result.markdown
+    assert "has 4 already" in result.markdown
+    assert (result.facts["mode"], result.facts["found_there"]) == ("shadow", 4)
+    assert "SHADOW" not in write(FakeLedger(), store).markdown

@@ -19,7 +19,7 @@ ALIVE = Pulse(bound_at=NOW - timedelta(days=90), read_at=NOW - timedelta(minutes
 
 
 def settings(**alerts: Any) -> PipelineSettings:
-    more = {key: alerts.pop(key) for key in ("schedule", "acknowledge", "doubt") if key in alerts}
+    more = {key: alerts.pop(key) for key in ("schedule", "acknowledge", "doubt", "mode") if key in alerts}
     return PipelineSettings.model_validate({
         "name": NAME, "source": {"vendor": "supercat", "connection": "a"},
         "destination": {"vendor": "shopatron", "connection": "b"}, "alerts": alerts, **more,
@@ -136,3 +136,8 @@ alerts: {stuck_after_s: {helt: 60}}
 """)
     with pytest.raises(WrongSetup, match=r"alerts\.stuck_after_s\.helt: is unknown; allowed here: received, waiting"):
         load_file(file)
+
+
+def test_in_shadow_mode_only_a_refused_login_matters() -> None:
+    facts = Facts(NAME, NOW, pulse(read_at=None, resting="x"), [Late("ready", 1, NOW)], quarantined=99)
+    assert causes(facts, mode="shadow") == ["resting"]

@@ -11,11 +11,12 @@ from order_relay.wiring import Wiring
 
 
 @contextmanager
-def opened_wiring(pipeline: str, *, dry_run: bool = False) -> Iterator[Wiring]:
+def opened_wiring(pipeline: str, *, dry_run: bool = False, shadow: bool = False) -> Iterator[Wiring]:
     """The pipeline put together from Airflow's connections and variables. Raises ``WrongSetup``."""
     url, filesystem = connections.store_filesystem(connections.store_url())
     with Wiring.for_pipeline(
-        pipeline, connections.connection, connections.ledger_url(), url, filesystem=filesystem, dry_run=dry_run
+        pipeline, connections.connection, connections.ledger_url(), url, filesystem=filesystem,
+        dry_run=dry_run or shadow, shadow=shadow,
     ) as wiring:
         yield wiring
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,15 +17,15 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from order_relay.airflow_bindings import connections
 from order_relay.airflow_bindings.assets import orders_asset
-from order_relay.airflow_bindings.opening import accounts, opened_wiring
+from order_relay.airflow_bindings.opening import accounts, opened_ledger, opened_wiring
 from order_relay.airflow_bindings.runs import RunRequest, failed_tasks, request_of
 from order_relay.airflow_bindings.telling import tell
 from order_relay.batches import Manifest
-from order_relay.errors import RunFailed
+from order_relay.errors import RunFailed, SourceRefused
 from order_relay.ledger import Ledger, migrate
 from order_relay.orders.exchange import RunContext
 from order_relay.pipeline import acknowledge as acknowledge_stage
-from order_relay.pipeline import beginning, reading, watching
+from order_relay.pipeline import beginning, reading, shadowing, watching
 from order_relay.pipeline import dedupe as dedupe_stage
 from order_relay.pipeline import extract as extract_stage
 from order_relay.pipeline import load as load_stage
@@ -33,6 +34,7 @@ from order_relay.pipeline import transform as transform_stage
 from order_relay.pipeline import validate as validate_stage
 from order_relay.pipeline.reading import Reading
 from order_relay.pipeline.report_facts import StageTime
+from order_relay.pipeline.settings import load_pipeline
 from order_relay.wiring import Wiring
 
 if TYPE_CHECKING:
@@ -50,19 +52,54 @@ def extract(pipeline: str, context: Context) -> XCom:
     """Read the source (or, in a backfill, the archive), and enter what it offers into the ledger."""
     request, clock = request_of(context), _Clock()
     ctx = RunContext(pipeline, request.run)
-    with opened_wiring(pipeline, dry_run=request.dry_run) as wiring:
+    with _opened(pipeline, request, context) as wiring:
         for remark in wiring.settings.remarks():
             log.warning("%s", remark)
         wiring.check()
-        if not request.dry_run:
+        if wiring.shadow or not wiring.dry_run:
             migrate(wiring.ledger_url)
-        with wiring.ledger_for(ctx.run) as ledger:
+        with _refusals_kept(wiring), wiring.ledger_for(ctx.run) as ledger:
             kind = "replay" if request.replay else "run"
-            beginning.begin(ctx, ledger, wiring.store, accounts(wiring), kind, note=not request.dry_run)
+            # A shadow run raises the store's number too: the ledger is then behind it, and the first live run looks
+            # every order up before its first POST, since the older scripts went on sending meanwhile.
+            note = wiring.shadow or not wiring.dry_run
+            beginning.begin(ctx, ledger, wiring.store, accounts(wiring), kind, note=note)
             from_archive = request.replay and not wiring.source.windowed
             manifest = _replay(ctx, ledger, wiring, request) if from_archive else _read(ctx, ledger, wiring, request)
             work = validate_stage.has_work(ledger, pipeline, manifest)
-    return {**manifest.as_xcom(), "work": int(work), **clock.seconds()}
+    return {**manifest.as_xcom(), "work": int(work), "shadow": int(wiring.shadow), **clock.seconds()}
+
+
+@contextmanager
+def _opened(pipeline: str, request: RunRequest, context: Context) -> Iterator[Wiring]:
+    """The run's wiring. What its first task found the mode to be holds for the whole run, whatever the file says since:
+    the ids of a shadow run's scratch ledger mean other orders in the real one.
+    """
+    begun = context["ti"].xcom_pull(task_ids="extract")
+    known = isinstance(begun, Mapping) and "shadow" in begun
+    shadow = bool(begun["shadow"]) if known else not request.dry_run and load_pipeline(pipeline).shadow
+    with opened_wiring(pipeline, dry_run=request.dry_run, shadow=shadow) as wiring:
+        yield wiring
+
+
+@contextmanager
+def _refusals_kept(wiring: Wiring) -> Iterator[None]:
+    """A login that is refused to a run on a scratch ledger is noted in the real one too, or the next run would try
+    again and lock the account. One that works wakes the pipeline there.
+    """
+    try:
+        yield
+    except SourceRefused as error:
+        if wiring.dry_run:
+            with opened_ledger() as real:
+                real.bind(wiring.name, *accounts(wiring))
+                if real.resting(wiring.name) is None:
+                    real.rest(wiring.name, wiring.source_connection.fingerprint(), str(error))
+        raise
+    if wiring.shadow:
+        with opened_ledger() as real:
+            if real.resting(wiring.name) is not None:
+                real.wake(wiring.name)
 
 
 def _replay(ctx: RunContext, ledger: Ledger, wiring: Wiring, request: RunRequest) -> Manifest:
@@ -99,7 +136,7 @@ def validate(pipeline: str, context: Context, batch: XCom) -> XCom:
         raise AirflowSkipException("nothing was offered, and nothing is ready or due from before")
     request, clock = request_of(context), _Clock()
     ctx = RunContext(pipeline, request.run)
-    with opened_wiring(pipeline, dry_run=request.dry_run) as wiring, wiring.ledger_for(ctx.run) as ledger:
+    with _opened(pipeline, request, context) as wiring, wiring.ledger_for(ctx.run) as ledger:
         manifest = validate_stage.validate(
             ctx,
             ledger,
@@ -116,7 +153,7 @@ def dedupe(pipeline: str, context: Context, validated: XCom) -> XCom:
     """Choose one version of each order."""
     request, clock = request_of(context), _Clock()
     ctx = RunContext(pipeline, request.run)
-    with opened_wiring(pipeline, dry_run=request.dry_run) as wiring, wiring.ledger_for(ctx.run) as ledger:
+    with _opened(pipeline, request, context) as wiring, wiring.ledger_for(ctx.run) as ledger:
         manifest = dedupe_stage.dedupe(
             ctx,
             ledger,
@@ -135,7 +172,7 @@ def transform(pipeline: str, context: Context, winners: XCom) -> list[str]:
     """
     request, clock = request_of(context), _Clock()
     ctx = RunContext(pipeline, request.run)
-    with opened_wiring(pipeline, dry_run=request.dry_run) as wiring, wiring.ledger_for(ctx.run) as ledger:
+    with _opened(pipeline, request, context) as wiring, wiring.ledger_for(ctx.run) as ledger:
         counts = transform_stage.transform(
             ctx,
             ledger,
@@ -147,7 +184,7 @@ def transform(pipeline: str, context: Context, winners: XCom) -> list[str]:
         chunks = transform_stage.plan_chunks(
             ctx, ledger, wiring.store, wiring.settings.chunks, wiring.destination.timeout_s
         )
-        if not request.dry_run:
+        if not wiring.dry_run:
             beginning.advance(ctx, ledger, wiring.store)
     done = {"kind": "payloads", "records": counts.get("ready", 0), **counts, **clock.seconds()}
     context["ti"].xcom_push(key="manifest", value=done)
@@ -158,31 +195,35 @@ def load(pipeline: str, context: Context, chunk: str) -> XCom:
     """Look up and send one chunk."""
     request, clock = request_of(context), _Clock()
     ctx = RunContext(pipeline, request.run)
-    with opened_wiring(pipeline, dry_run=request.dry_run) as wiring, wiring.ledger_for(ctx.run, keep=False) as ledger:
+    with _opened(pipeline, request, context) as wiring, wiring.ledger_for(ctx.run, keep=False) as ledger:
         ledger.bind(pipeline, *accounts(wiring))
-        settings = wiring.settings
-        options = load_stage.LoadOptions(
-            share=max(1, min(len(_chunks(context)), settings.chunks.parallel)),
-            stop=lambda: connections.stopped(pipeline),
-            dry_run=request.dry_run,
-            **settings.load.model_dump(),
-        )
-        name = transform_stage.chunk_object(ctx, chunk)
-        counts = load_stage.load(ctx, ledger, wiring.store, wiring.destination, name, options)
+        settings, name = wiring.settings, transform_stage.chunk_object(ctx, chunk)
+        share = max(1, min(len(_chunks(context)), settings.chunks.parallel))
+        if wiring.shadow:
+            counts = shadowing.rehearse(ctx, ledger, wiring.store, wiring.destination, name, share)
+        else:
+            options = load_stage.LoadOptions(
+                share=share,
+                stop=lambda: connections.stopped(pipeline),
+                dry_run=wiring.dry_run,
+                **settings.load.model_dump(),
+            )
+            counts = load_stage.load(ctx, ledger, wiring.store, wiring.destination, name, options)
     return {"kind": "load", "chunk": chunk, **counts, **clock.seconds()}
 
 
 def acknowledge(pipeline: str, context: Context) -> XCom:
     """Tell the source what was taken over, and announce the run's orders as an asset event.
 
-    A dry run is skipped here: an event about orders that were never sent would start others' work.
+    A dry or shadow run is skipped here: an event about orders that were never sent would start others' work.
     """
     request, clock = request_of(context), _Clock()
-    if request.dry_run:
-        raise AirflowSkipException("a dry run tells the source nothing and announces nothing")
     ctx = RunContext(pipeline, request.run)
     counts: dict[str, int] = {}
-    with opened_wiring(pipeline, dry_run=request.dry_run) as wiring, wiring.ledger_for(ctx.run) as ledger:
+    with _opened(pipeline, request, context) as wiring:
+        if wiring.dry_run:
+            raise AirflowSkipException("a dry or shadow run tells the source nothing and announces nothing")
+        ledger = wiring.ledger
         # Acknowledging at another account than the ledger's would silence orders that nobody has read.
         ledger.bind(pipeline, *accounts(wiring))
         beginning.advance(ctx, ledger, wiring.store)
@@ -219,7 +260,7 @@ def report(pipeline: str, context: Context) -> XCom:
     ctx = RunContext(pipeline, request.run)
     failed = failed_tasks(context)
     batch = _batch(context)
-    with opened_wiring(pipeline, dry_run=request.dry_run) as wiring, wiring.ledger_for(ctx.run, keep=False) as ledger:
+    with _opened(pipeline, request, context) as wiring, wiring.ledger_for(ctx.run, keep=False) as ledger:
         result = report_stage.write_report(
             ctx,
             ledger,
@@ -227,11 +268,14 @@ def report(pipeline: str, context: Context) -> XCom:
             stages=_times(context),
             batch_id=batch.batch_id if batch and batch.kind == "batch" and batch.name else None,
             failed_tasks=failed,
+            shadow=_rehearsed(context) if wiring.shadow else None,
         )
         ledger.end_run(ctx, result.facts)
-        if not request.dry_run:
-            repeat_s = wiring.settings.alerts.repeat_s
-            told = watching.judge_run(pipeline, ctx.run, failed, result.breaches, repeat_s)
+        told = watching.judge_run(pipeline, ctx.run, failed, result.breaches, wiring.settings.alerts.repeat_s)
+        if wiring.shadow:
+            with opened_ledger() as real:
+                tell(real, pipeline, told, settles=watching.OF_A_RUN)
+        elif not wiring.dry_run:
             tell(ledger, pipeline, told, settles=watching.OF_A_RUN)
     log.info("\n%s", result.text)
     reasons = [f"failed: {', '.join(failed)}"] if failed else []
@@ -250,6 +294,16 @@ def _batch(context: Context) -> Manifest | None:
 def _chunks(context: Context) -> list[str]:
     found = context["ti"].xcom_pull(task_ids="transform")
     return list(found) if isinstance(found, list) else []
+
+
+def _rehearsed(context: Context) -> dict[str, int]:
+    """What the chunks of a shadow run counted, added up."""
+    found = context["ti"].xcom_pull(task_ids="load") or []
+    counts = dict.fromkeys(shadowing.COUNTS, 0)
+    for part in found if isinstance(found, list) else [found]:
+        for name in counts:
+            counts[name] += int(part.get(name, 0))
+    return counts
 
 
 def _times(context: Context) -> list[StageTime]:

@@ -6,7 +6,7 @@ Airflow's notes and asset events, and into the batch store as Markdown.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -45,12 +45,13 @@ def write_report(
     batch_id: str | None = None,
     failed_tasks: Sequence[str] = (),
     full: bool = False,
+    shadow: Mapping[str, int] | None = None,
 ) -> ReportResult:
     """Count, check the law, and leave ``{pipeline}/runs/{run}/report.md`` in the batch store.
 
     ``batch_id`` is the batch that this run archived, if any: its identities are compared with the ledger. ``full``
-    compares those of every batch of the pipeline. Raises nothing for a broken law: ``breaches`` tells, and the caller
-    makes the run red.
+    compares those of every batch of the pipeline. ``shadow``: counts of a shadow run. Raises nothing for a broken law:
+    ``breaches`` tells, and the caller makes the run red.
     """
     whole, this_run = ledger.counts(ctx.pipeline), ledger.counts(ctx.pipeline, ctx.run)
     batches = batch_ids(ledger, ctx.pipeline) if full else [batch_id] if batch_id else []
@@ -64,6 +65,7 @@ def write_report(
         breaches=(*ledger.law(ctx.pipeline), *check_archive(ledger, store, ctx.pipeline, batches)),
         failed_tasks=tuple(failed_tasks),
         checked_batches=len(batches),
+        shadow=shadow,
     )
     markdown = as_markdown(report)
     name = f"{ctx.pipeline}/runs/{ctx.run}/report.md"
@@ -113,6 +115,8 @@ def facts_of(report: Report) -> dict[str, int | float | str]:
         "seconds": round(report.seconds, 1),
         "orders_per_s": round(report.orders_per_s, 1),
     }
+    if report.shadow is not None:
+        facts |= {"mode": "shadow", **report.shadow}
     facts |= {f"state_{state}": number for state, number in sorted(report.whole.states.items())}
     facts |= {f"run_{state}": number for state, number in sorted(report.this_run.states.items())}
     # Reasons are added while they fit: the most frequent say the most.

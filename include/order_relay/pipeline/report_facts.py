@@ -38,7 +38,7 @@ class Books:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that the report shows."""
+    """Everything that the report shows. ``shadow``: counts of a shadow run, which sends nothing."""
 
     pipeline: str
     run: str
@@ -49,6 +49,7 @@ class Report:
     breaches: tuple[str, ...] = ()
     failed_tasks: tuple[str, ...] = ()
     checked_batches: int = 0
+    shadow: Mapping[str, int] | None = None
 
     @property
     def seconds(self) -> float:

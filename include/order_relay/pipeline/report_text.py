@@ -45,6 +45,19 @@ def _verdict(report: Report) -> str:
     return f"The books balance{checked}."
 
 
+def _shadow(report: Report) -> list[str]:
+    """Loud, so that nobody takes a shadow run for a real one."""
+    if report.shadow is None:
+        return []
+    n, place = report.shadow, f"{report.pipeline}/runs/{report.run}"
+    return [
+        "**SHADOW MODE: NOTHING WAS SENT AND NOTHING WAS ACKNOWLEDGED.**", "",
+        f"A live run would have sent {n['would_send']} orders. Of these the OMS has {n['found_there']} already, by "
+        f"other hands; {n['not_found_there']} were not found there; {n['not_compared']} could not be looked for. In "
+        f"the batch store: order by order `{place}/shadow-*.jsonl.gz`, the payloads `{place}/payloads-*.jsonl.gz`.", "",
+    ]  # fmt: skip
+
+
 def _states(report: Report) -> list[str]:
     names = sorted({*report.whole.states, *report.this_run.states})
     rows = [(n, report.this_run.states.get(n, 0), report.whole.states.get(n, 0)) for n in names]
@@ -81,6 +94,7 @@ def _listed(title: str, entries: Iterable[str]) -> list[str]:
 def as_markdown(report: Report) -> str:
     """The whole report as Markdown."""
     lines = [f"# {report.pipeline}: report", "", f"Run `{report.run}`. **{_verdict(report)}**", ""]
+    lines += _shadow(report)
     lines += _listed("What is wrong with the books", report.breaches)
     lines += _listed("Tasks that failed", (f"`{task}`" for task in report.failed_tasks))
     lines += _states(report)
@@ -98,6 +112,7 @@ def as_text(report: Report) -> str:
         f"this run:     received {run.received}, acknowledged {run.acknowledged}{_pairs(run.states)}",
         f"whole ledger: received {whole.received}, acknowledged {whole.acknowledged}{_pairs(whole.states)}",
     ]
+    lines[:0] = [line.replace("**", "") for line in _shadow(report) if line]
     lines += [f"BROKEN: {breach}" for breach in report.breaches]
     lines += [f"failed task: {task}" for task in report.failed_tasks]
     lines += [f"{state} because of {why}: {n}" for (state, why), n in sorted(whole.reasons.items()) if why]

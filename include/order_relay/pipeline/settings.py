@@ -160,6 +160,7 @@ class PipelineSettings(_Section):
     source: Party
     destination: Party
     schedule: str | None = "*/15 * * * *"
+    mode: Literal["live", "shadow"] = "live"
     policies: PolicySettings = PolicySettings()
     transform: dict[str, Any] = Field(default_factory=dict)
     mapping: MappingSettings = MappingSettings()
@@ -194,6 +195,11 @@ class PipelineSettings(_Section):
         return self
 
     @property
+    def shadow(self) -> bool:
+        """Whether every run does everything but sending and acknowledging."""
+        return self.mode == "shadow"
+
+    @property
     def engine_policies(self) -> Policies:
         """The policies as the engine takes them."""
         return Policies(**self.policies.model_dump())
@@ -213,9 +219,12 @@ class PipelineSettings(_Section):
 
     def remarks(self) -> list[str]:
         """What is allowed but should not stay so in real use."""
+        found = []
         if self.transform.get("customer_ip") == PLACEHOLDER_IP:
-            return [f"{self._file}: transform.customer_ip is still the placeholder; put your public address there"]
-        return []
+            found.append(f"{self._file}: transform.customer_ip is still the placeholder; put your public address there")
+        if self.shadow:
+            found.append(f"{self._file}: mode is shadow: nothing is sent or acknowledged, runs only show what would be")
+        return found
 
 
 def config_folder() -> Path:

@@ -71,6 +71,8 @@ def judge(facts: Facts, settings: PipelineSettings) -> list[Message]:
     """All causes to tell a person about, of the kinds ``WATCHED``. A pipeline that never ran gives none."""
     if facts.pulse is None:
         return []
+    if settings.shadow:  # nothing is expected to get on in this ledger
+        return [resting(facts.pipeline, settings.alerts.repeat_s)] if facts.pulse.resting else []
     return [
         *(stuck(entry, facts.pipeline, settings) for entry in facts.late),
         *_quarantine(facts, facts.pulse.last_run, settings),
