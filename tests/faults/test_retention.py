@@ -24,6 +24,7 @@ from order_relay.ledger.retaining import REMOVED_BODY
 from order_relay.orders.exchange import RunContext
 from order_relay.pipeline.archive import REMOVED, documents
 from order_relay.pipeline.extract import replay
+from order_relay.pipeline.reading_back import OrderArchive
 from order_relay.pipeline.replaying import judge_again
 from order_relay.pipeline.report import write_report
 from order_relay.pipeline.retention import Removed, retain
@@ -144,6 +145,8 @@ def test_an_order_without_its_raw_text_is_quarantined_and_says_so(engine: Engine
     number = ids(engine, DONE)[0]
     keep(engine)
     judged = judge_again(engine.wiring.store, engine.wiring, engine.ledger.works([number]))
+    archive = OrderArchive(engine.wiring.store, lambda _: engine.wiring.transformer.reader)
+    assert "removed by retention" in archive.read(engine.ledger.works([number]))[number].problem
     assert [(work.id, [r.code for r in why]) for work, why in judged.still] == [(number, ["archive_removed"])]
     assert isinstance(judged.still[0][1][0], Refusal)
 

@@ -10,6 +10,7 @@ from ledger_offers import offer
 
 from order_relay.ledger import Ledger
 from order_relay.ledger.retaining import REMOVED_BODY
+from order_relay.ledger.tables import submission
 from order_relay.orders.exchange import Acknowledgement, Outcome
 
 PIPELINE = "shop_to_oms"
@@ -64,6 +65,17 @@ def test_changed_content_that_came_while_in_doubt_is_kept(ledger: Ledger, clerk:
     first = clerk.last_batch
     clerk.receive(offer("1", content_hash="other"))
     assert set(ledger.needed(PIPELINE).raw) == {first, clerk.last_batch}
+
+
+@pytest.mark.parametrize("value", ["partly", "shipped"])
+def test_half_told_parcels_keep_what_was_asked_for(ledger: Ledger, clerk: Any, value: str) -> None:
+    number = imported(clerk, "1")
+    confirm(ledger, clerk)
+    change = submission.update().where(submission.c.id == number)
+    ledger.database.write(lambda tx: tx.run(change.values(shipped=value)))
+    assert bool(ledger.needed(PIPELINE).raw) is (value == "partly")
+    ledger.database.write(lambda tx: tx.run(change.values(cancelled_at=tx.now)))
+    assert not ledger.needed(PIPELINE).raw
 
 
 def test_it_forgets_people_and_keeps_the_books(ledger: Ledger, clerk: Any) -> None:

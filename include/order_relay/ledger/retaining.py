@@ -1,7 +1,8 @@
 """What may be removed of settled orders, and what open ones need. Identities, states, events and hashes always stay.
 
 An order is settled for retention when nothing is to be done about it any more, its source knows so (or is never told),
-and nothing is open under its number or in its lineage: a review of that would show it for comparison.
+and nothing is open under its number or in its lineage: a review of that would show it for comparison. Nor may its
+parcels be half told, or its source be about to be told of them: what it asked for is counted against them.
 """
 
 from __future__ import annotations
@@ -15,14 +16,18 @@ import sqlalchemy as sa
 from order_relay.ledger.acknowledging import LINEAGE_IS_OPEN, NUMBER_IS_FREE, SETTLED_FOR_GOOD
 from order_relay.ledger.columns import among
 from order_relay.ledger.database import Transaction
-from order_relay.ledger.tables import attempt, batch, run, submission
+from order_relay.ledger.shipping import PARTLY
+from order_relay.ledger.tables import attempt, batch, feedback, run, submission
 from order_relay.ledger.texts import load
 
 REMOVED_BODY = "(removed by retention)"
 """Stands in the place of an answer that was removed."""
 
+_HALF_SHIPPED = sa.and_(sa.func.coalesce(submission.c.shipped, "") == PARTLY, submission.c.cancelled_at.is_(None))
+_FEEDBACK_IS_OPEN = sa.exists().where(feedback.c.submission_id == submission.c.id, feedback.c.state != "done")
 _SETTLED = sa.and_(
-    SETTLED_FOR_GOOD, sa.func.coalesce(submission.c.ack, "confirmed") == "confirmed", NUMBER_IS_FREE, ~LINEAGE_IS_OPEN
+    SETTLED_FOR_GOOD, sa.func.coalesce(submission.c.ack, "confirmed") == "confirmed", NUMBER_IS_FREE, ~LINEAGE_IS_OPEN,
+    ~_HALF_SHIPPED, ~_FEEDBACK_IS_OPEN,
 )
 _HAS_BODY = attempt.c.body.not_in(["", REMOVED_BODY])
 

@@ -12,7 +12,7 @@ from order_relay.errors import OrderRelayError, Refusal
 from order_relay.ledger import Work
 from order_relay.orders.canonical import Canonical, Reader
 from order_relay.orders.shipping import OrderedLine
-from order_relay.pipeline.archive import documents
+from order_relay.pipeline.archive import REMOVED, documents
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,9 @@ class ArchivedOrder:
             OrderedLine(line_name(line), str(line["item_number"] or ""), max(line["quantity"], 0))
             for line in self.lines
         ]
+
+
+_REMOVED = ArchivedOrder(problem="the raw order was removed by retention")
 
 
 def line_name(line: Mapping[str, Any]) -> str:
@@ -69,8 +72,10 @@ class OrderArchive:
             for work in works:  # which one is it?
                 yield from self._read(name, [work])
             return
-        canonical = reader.read([document for _, document in pairs])
-        yield from zip((work.id for work, _ in pairs), _orders(canonical), strict=True)
+        yield from ((work.id, _REMOVED) for work, document in pairs if document is REMOVED)
+        there = [(work.id, document) for work, document in pairs if document is not REMOVED]
+        canonical = reader.read([document for _, document in there])
+        yield from zip((number for number, _ in there), _orders(canonical), strict=True)
 
 
 def _orders(canonical: Canonical) -> Iterator[ArchivedOrder]:
