@@ -36,6 +36,9 @@ from rich.table import Table
 STATES = ("imported", "superseded", "discarded", "quarantined", "rejected", "held", "waiting", "in_doubt", "sending")
 """In the order in which the table shows them; what is not named comes last."""
 
+AFTERWARDS = {"cloudsuite": ["cloudsuite_feedback"]}
+"""What runs after the order DAG, by source."""
+
 Row = Mapping[str, Any]
 console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)  # nothing is cut in a file
 
@@ -48,7 +51,7 @@ def main() -> int:
     pipeline = PIPELINES[options.source]
     home = fresh_home(".demo")
     console.print(f"Order Relay: {options.orders} simulated orders through [bold]{pipeline}[/] on Airflow")
-    with sandbox(home, options.orders, options.seed) as address:
+    with sandbox(home, options.orders, options.seed, "--source", options.source) as address:
         env = environment(home, vendor_connections(address) | {"AIRFLOW_VAR_ORDER_RELAY_RETRY_DELAY_S": "1"})
         with _step(f"Airflow's database (log: {_short(home / 'airflow.log')})"):
             migrated = airflow(["db", "migrate"], env, home / "airflow.log")
@@ -56,6 +59,9 @@ def main() -> int:
             raise Trouble(f"Airflow's database could not be made; see {_short(home / 'airflow.log')}")
         with _step(f"the DAG's run (log: {_short(home / 'run.log')})"):
             code = airflow(["dags", "test", pipeline], env, home / "run.log")
+        for dag in AFTERWARDS.get(options.source, ()):
+            with _step(f"{dag}, which tells the source what became of its orders"):
+                code = airflow(["dags", "test", dag], env, home / "run.log") or code
         audit = get_json(f"{address}/_audit")
     book = _report(env)
     rows = _rows(home / "order_relay" / "ledger.sqlite", pipeline)
@@ -141,6 +147,9 @@ def _problems(rows: list[Row], audit: Mapping[str, Any], book: Mapping[str, Any]
         found.append(f"doubled at the OMS: {', '.join(map(str, audit['doubled']))}")
     if audit["acknowledged_early"]:
         found.append(f"acknowledged early: {', '.join(map(str, audit['acknowledged_early']))}")
+    if audit["imported_forbidden"]:
+        found.append(f"imported although it may not be: {audit['imported_forbidden']}")
+    found += _untold(rows, audit)
     if len(rows) != audit["offered"]:
         found.append(f"the source offered {audit['offered']} orders, the ledger has {len(rows)}")
     here = {row["oms_id"] for row in rows if row["state"] == "imported"}
@@ -148,6 +157,20 @@ def _problems(rows: list[Row], audit: Mapping[str, Any], book: Mapping[str, Any]
     if here != there:
         found.append(f"imported in the ledger only: {len(here - there)}; at the OMS only: {len(there - here)}")
     return found + _wrong_totals(rows, audit)
+
+
+def _untold(rows: list[Row], audit: Mapping[str, Any]) -> list[str]:
+    """What a source that takes feedback should have heard, and has not."""
+    told = audit.get("cloudsuite", {}).get("feedback", {})
+    if not told:
+        return []
+    found = [f"set back to confirmed: {audit['cloudsuite']['put_back']}"] if audit["cloudsuite"]["put_back"] else []
+    unheard = [
+        row["order_number"]
+        for row in rows
+        if row["state"] == "imported" and not told.get(row["order_number"], {}).get("is_oms_id")
+    ]
+    return found + ([f"the shop does not know the OMS id of {', '.join(unheard)}"] if unheard else [])
 
 
 def _wrong_totals(rows: list[Row], audit: Mapping[str, Any]) -> list[str]:

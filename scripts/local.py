@@ -18,7 +18,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
-PIPELINES = {"supercat": "supercat_to_shopatron"}
+PIPELINES = {"supercat": "supercat_to_shopatron", "cloudsuite": "cloudsuite_to_shopatron"}
 """What ``SOURCE=...`` may be, and the pipeline that it stands for."""
 
 _ADDRESS = re.compile(r"http://[0-9.]+:\d+|\bport[ :=]+\d+|^\d+$", re.IGNORECASE | re.MULTILINE)
@@ -71,10 +71,15 @@ def vendor_connections(address: str) -> dict[str, str]:
         "password": "demo-secret",
         "extra": {"token_url": f"{address}/oauthserver/oauth2/token", "manufacturer_id": 1042, "catalog_id": 0},
     }
-    return {
-        "AIRFLOW_CONN_SUPERCAT_DEFAULT": json.dumps(supercat),
-        "AIRFLOW_CONN_SHOPATRON_DEFAULT": json.dumps(shopatron),
+    cloudsuite = {
+        "conn_type": "cloudsuite",
+        "host": address,
+        "login": "demo-client",
+        "password": "demo-client-secret",
+        "extra": {"token_url": f"{address}/realms/CloudSuite/protocol/openid-connect/token"},
     }
+    made = {"supercat": supercat, "shopatron": shopatron, "cloudsuite": cloudsuite}
+    return {f"AIRFLOW_CONN_{vendor.upper()}_DEFAULT": json.dumps(fields) for vendor, fields in made.items()}
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +21,16 @@ class OrderedLine:
 
 @dataclass(frozen=True, slots=True)
 class ShippedLine:
-    """Units in one parcel, of a line, or where the origin names none, of an item number."""
+    """Units in one parcel, of a line, or where the origin names none, of an item number.
+
+    ``quantity`` counts pieces; ``in_source_units`` is the same in the units of the order's source, where those are
+    something else (a dozen, a kilogram).
+    """
 
     quantity: int
     line: str = ""
     item_number: str = ""
+    in_source_units: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -19,8 +19,8 @@ from typing import Any
 from order_relay.errors import OrderRelayError, OutcomeUnknown, RetryLater, Throttled
 from order_relay.ledger import Ledger
 from order_relay.ledger.feedback import LINE_NUMBERS, OMS_NUMBER, SHIPPED, Step
-from order_relay.orders.deliveries import DeliveredLine, Delivery
 from order_relay.orders.exchange import Acknowledgement, RunContext
+from order_relay.orders.shipping import Shipment, ShippedLine
 from order_relay.pipeline.ports import FeedbackTaker
 from order_relay.pipeline.reading_back import ArchivedOrder, OrderArchive, line_name
 from order_relay.pipeline.resting import careful_login
@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 STEPS = (OMS_NUMBER, LINE_NUMBERS, SHIPPED)
 SLICE = 50
 """So many steps are claimed at a time."""
+
+PIECES = "pieces_per_unit"
+"""The column of a canonical line that says how many pieces one of the source's units is, where it is not one."""
 
 MAX_UNKNOWN = 3
 """After so many slices in a row without a single usable answer the rest is left to the next run."""
@@ -146,30 +149,27 @@ def _call(parts: Parts, step: Step, order: ArchivedOrder | None) -> Callable[[],
         return partial(parts.source.number_lines, step.source_id, numbers)
     found = parts.ledger.shipments_of(step.submission_id)
     shipments = [one for one in found if step.delivery in (0, one["id"])]
-    return partial(parts.source.mark_shipped, step.source_id, delivery_of(shipments[-1], order))
+    return partial(parts.source.mark_shipped, step.source_id, told_as(shipments[-1], order))
 
 
-def delivery_of(shipment: Mapping[str, Any], order: ArchivedOrder | None) -> Delivery:
-    """A shipment of the ledger as its source is told of it; its number is the same whenever it is told.
-
-    A shipment that names no lines holds all of the order's; a line that names an item only is the order's first line of
-    that item.
-    """
+def told_as(shipment: Mapping[str, Any], order: ArchivedOrder | None) -> Shipment:
+    """A shipment of the ledger as its source is told of it, in the source's own units too."""
     lines = list(order.lines) if order else []
-    by_name = {line_name(line): line for line in lines}
-    by_item = {str(line["item_number"]): line for line in reversed(lines)}
-    if shipment["lines"]:
-        told = [(by_name.get(one["line"]) or by_item.get(one["item_number"]), one) for one in shipment["lines"]]
-        parts = [DeliveredLine(line_name(line), str(line["item_number"]), Decimal(one["quantity"]))
-                 for line, one in told if line is not None]  # fmt: skip
-    else:
-        parts = [DeliveredLine(line_name(line), str(line["item_number"]), Decimal(line["quantity"])) for line in lines]
-    day = _day(shipment["shipped_at"] or shipment["recorded_at"])
-    return Delivery(
-        number=f"OR-{shipment['id']}", shipped_on=day, expected_on=day, lines=tuple(parts),
-        carrier=shipment["carrier"], tracking=shipment["tracking_number"],
+    per_unit = {str(line["item_number"]): line.get(PIECES) for line in reversed(lines)}
+    per_unit |= {line_name(line): line.get(PIECES) for line in lines}
+    parts = tuple(
+        ShippedLine(
+            one["quantity"], one["line"], one["item_number"],
+            _units(one["quantity"], per_unit.get(one["line"] or one["item_number"])),
+        )
+        for one in shipment["lines"]
+    )  # fmt: skip
+    return Shipment(
+        origin=shipment["origin"], key=shipment["key"], words=tuple(shipment["words"]), carrier=shipment["carrier"],
+        service=shipment["service"], tracking_number=shipment["tracking_number"],
+        shipped_at=shipment["shipped_at"] or shipment["recorded_at"], lines=parts,
     )
 
 
-def _day(when: datetime) -> date:
-    return when.astimezone(UTC).date()
+def _units(pieces: int, per_unit: Any) -> Decimal | None:
+    return None if per_unit in (None, 1) else Decimal(pieces) / Decimal(per_unit)

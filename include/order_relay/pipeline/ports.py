@@ -7,7 +7,6 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Literal, Protocol, runtime_checkable
 
-from order_relay.orders.deliveries import Delivery
 from order_relay.orders.exchange import (
     Acknowledgement,
     Answer,
@@ -16,6 +15,7 @@ from order_relay.orders.exchange import (
     Selection,
 )
 from order_relay.orders.judging import VendorFormat
+from order_relay.orders.shipping import Shipment
 
 
 class Source(Protocol):
@@ -67,7 +67,7 @@ class FeedbackTaker(Protocol):
     def number_lines(self, order_id: str, numbers: Mapping[str, int]) -> Acknowledgement:
         """The numbers of the order's lines, by the source's names of them."""
 
-    def mark_shipped(self, order_id: str, delivery: Delivery) -> Acknowledgement:
+    def mark_shipped(self, order_id: str, shipment: Shipment) -> Acknowledgement:
         """A delivery left (the last one, where not each is told)."""
 
     def unsent_offline(self, start: datetime, end: datetime) -> Iterator[str]:

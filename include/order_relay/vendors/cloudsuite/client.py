@@ -116,6 +116,11 @@ class CloudSuite:
             case _:
                 return _NO_STEP
 
+    @property
+    def tells_each_delivery(self) -> bool:
+        """A delivery message is about one delivery; the other ways say once that everything left."""
+        return self._settings.shipped_by == "desadv"
+
     def unsent_offline(self, start: datetime, end: datetime) -> Iterator[str]:
         """Offline orders of [start, end] that are not marked as sent; none unless the connection says ``offline_sent``.
 

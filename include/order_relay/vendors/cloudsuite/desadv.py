@@ -68,9 +68,13 @@ def shipped_lines(order: dict[str, Any], shipped: Sequence[ShippedLine]) -> list
     try:
         if not shipped:
             return [(line, amount(line.get("quantity"))) for line in lines]
-        return [(by_name[part.line or part.item_number], Decimal(part.quantity)) for part in shipped]
+        return [(by_name[part.line or part.item_number], _sold(part)) for part in shipped]
     except (KeyError, RecordRefused):
         return None
+
+
+def _sold(part: ShippedLine) -> Decimal:
+    return Decimal(part.quantity) if part.in_source_units is None else part.in_source_units
 
 
 def document(
