@@ -20,7 +20,8 @@ DESTINATIONS = [name for name in vendor_names() if hasattr(vendor_part(name, "ve
 
 def connection(conn_id: str) -> Connection:
     """Fits each vendor's form: every text that some form demands is here."""
-    extra = {"org": "acme", "token_url": "https://auth.example/token", "manufacturer_id": "7", "catalog_id": "3"}
+    extra = {"org": "acme", "token_url": "https://auth.example/token", "manufacturer_id": "7", "catalog_id": "3",
+             "time_zone": "Europe/Amsterdam"}  # fmt: skip
     return Connection(conn_id, "https://vendor.example", "user", "secret", extra=extra)
 
 
@@ -62,6 +63,12 @@ def test_the_account_facts_are_settings_of_the_transformation() -> None:
     from order_relay.orders.transform_settings import TransformSettings
 
     assert set(ACCOUNT_FACTS) <= set(TransformSettings.model_fields)
+
+
+def test_the_sources_zone_reaches_the_transformation(wire: Callable[..., Wiring]) -> None:
+    wiring = wire()
+    told = vendor_part(wiring.settings.source.vendor, "connection").read_settings(wiring.source_connection)
+    assert wiring.transformer.settings.time_zone == getattr(told, "time_zone", "UTC")
 
 
 def test_options_of_the_file_take_precedence(wire: Callable[..., Wiring]) -> None:
