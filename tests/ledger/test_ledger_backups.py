@@ -6,6 +6,7 @@ import gzip
 import json
 import sqlite3
 import stat
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,10 @@ from order_relay.errors import WrongSetup
 from order_relay.ledger import Ledger, Message
 from order_relay.ledger.backups import back_up, restore
 from order_relay.ledger.tables import metadata
+from order_relay.orders.exchange import RunContext
 from order_relay.orders.shipping import OrderedLine, Shipment, ShippedLine
+from order_relay.orders.status_events import Channel, Kind, StatusEvent, StatusReport
+from order_relay.orders.status_records import Refused
 
 NAME = "shop_to_oms"
 
@@ -46,6 +50,12 @@ def full(clerk):
     clerk.ledger.quarantine(clerk.ctx, [(clerk.work("3"), [Refusal("bad", "/x", "is bad")])])
     parcel = Shipment("shiprush", "k", ("N-1",), lines=(ShippedLine(1, "1"),), submission_id=clerk.row("1")["id"])
     clerk.ledger.record_shipment(clerk.ctx, parcel, [OrderedLine("1", "A", 2)])
+    status = RunContext("acommerce_status", "poll")
+    clerk.ledger.bind_status("acommerce_status", "acommerce:https://vendor.example")
+    told = StatusReport("N-1", (StatusEvent("e-1", Kind.ORDER, "NEW"),), Channel.POLL, datetime.now(UTC))
+    unusable = [Refused(1, "", (Refusal("bad", "", "is bad"),))]
+    clerk.ledger.store_statuses(status, [told], refused=unusable, origin="poll")
+    clerk.ledger.status_file_read(status, "ab", "drop.csv", 1, 0)
     clerk.ledger.end_run(clerk.ctx, {"n": 1})
     clerk.ledger.note_alerts(NAME, [Message("stuck", "stuck:held", "1 order is held")])
     return clerk

@@ -20,6 +20,7 @@ from order_relay.commands import (
     reconciling,
     report,
     retention,
+    statuses,
 )
 from order_relay.commands.screen import WRONG_USE, answers, clean, keep_stdout_for_answers
 from order_relay.commands.setup import Setup
@@ -42,6 +43,7 @@ app.command("settle")(decisions.settle)
 app.command("quarantine")(queues.quarantine)
 app.command("ship")(parcels.ship)
 app.command("shipments")(parcels.shipments)
+app.command("statuses")(statuses.statuses)
 app.command("replay")(bulk.replay)
 app.command("discard")(bulk.discard)
 app.command("baseline")(cutover.baseline)

@@ -52,7 +52,12 @@ _TABLES: Mapping[str, tuple[str, ...]] = {
     "shipments": ("id", "shipped_at", "carrier", "service", "tracking_number", "origin", "who", "why"),
     "lookups": ("at", "attempt", "finding", "counted", "method", "oms_id", "why", "who"),
 }
+_STATUS = ("account", "order_number", "order_status", "detailed_status", "parcels", "changed_at", "full_read_at",
+           "asks")
+_STATUS_EVENTS = ("happened_at", "updated_at", "kind", "parcel", "status", "state", "revision", "channel",
+                  "first_seen_at", "event_key")
 # Only with --payload: what the OMS or the source said may quote the order.
+_FREE_TEXT = ("location", "detail")
 _PRIVATE = {"attempts": ("body",), "": ("customer_po", "ack_message", "offered", "items")}
 
 REMOVED = "(removed by retention)"
@@ -66,7 +71,7 @@ def order(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
-    """Show the whole life of one order: submissions, events, attempts, refusals, shipments, feedback."""
+    """Show one order's whole life: submissions, events, attempts, refusals, shipments, feedback, statuses."""
     setup = Setup()
     with setup.ledger() as ledger:
         lives = [dict(life) for life in ledger.find(word) if pipeline in {None, life["pipeline"]}]
@@ -91,6 +96,10 @@ def _without_private(life: Mapping[str, Any]) -> dict[str, Any]:
     for part, private in _PRIVATE.items():
         if part and part in shown:
             shown[part] = [{k: v for k, v in row.items() if k not in private} for row in shown[part]]
+    shown["statuses"] = [
+        {**told, "events": [{k: v for k, v in event.items() if k not in _FREE_TEXT} for event in told["events"]]}
+        for told in life.get("statuses", ())
+    ]
     return shown
 
 
@@ -126,9 +135,21 @@ def _show(life: Mapping[str, Any], *, payload: bool) -> None:
         rows: Sequence[Mapping[str, Any]] = life.get(part, ())
         if rows:
             print_table(part, columns, ([row.get(column) for column in columns] for row in rows))
+    for told in life.get("statuses", ()):
+        _show_status(told, payload=payload)
     if payload:
         _show_bodies(life)
     print_line()
+
+
+def _show_status(told: Mapping[str, Any], *, payload: bool) -> None:
+    """What a fulfilment service says of the order: the state that follows, and every event with its corrections."""
+    fields = {name: told[name] for name in _STATUS}
+    fields["parcels"] = ", ".join(f"{name or '?'} {status}".strip() for name, status, _ in told["parcels"])
+    print_line("status", "bold")
+    print_fields(fields, indent=2)
+    columns = (*_STATUS_EVENTS, *(_FREE_TEXT if payload else ()))
+    print_table("status events", columns, ([event[name] for name in columns] for event in told["events"]))
 
 
 def _show_bodies(life: Mapping[str, Any]) -> None:

@@ -25,6 +25,7 @@ from order_relay.ledger.database import Database
 from order_relay.ledger.desk import PeopleDesk, WatchDesk
 from order_relay.ledger.migrating import check_revision
 from order_relay.ledger.source_desk import SourceDesk
+from order_relay.ledger.status_desk import StatusDesk
 from order_relay.ledger.upkeep import UpkeepDesk
 from order_relay.ledger.values import (
     Claim,
@@ -39,7 +40,7 @@ from order_relay.ledger.values import (
 from order_relay.orders.exchange import Policies, RunContext
 
 
-class Ledger(SourceDesk, PeopleDesk, AfterwardsDesk, WatchDesk, UpkeepDesk):
+class Ledger(SourceDesk, PeopleDesk, AfterwardsDesk, WatchDesk, UpkeepDesk, StatusDesk):
     """An open ledger. Safe to use from several threads and, on one database, from several processes and machines.
 
     Each method stands for one transaction of the function of the same name (see there for its rules). All raise

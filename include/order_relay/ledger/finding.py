@@ -14,6 +14,7 @@ from order_relay.ledger.database import Transaction
 from order_relay.ledger.feedback import steps_of
 from order_relay.ledger.shipping import shipments_of
 from order_relay.ledger.states import State
+from order_relay.ledger.status_reads import statuses_of
 from order_relay.ledger.tables import attempt, event, lookup, refusal, submission
 from order_relay.ledger.texts import load
 from order_relay.orders.identity import SEPARATE_MARK, offered_lineage
@@ -49,8 +50,10 @@ def find(tx: Transaction, word: str) -> list[dict[str, Any]]:
         parts = _parts(tx, table, order, ids)
         for life in lives:
             life[name] = parts[life["id"]]
+    told = statuses_of(tx, ids)
     for life in lives:
         life["feedback"] = steps_of(tx, life["id"])
+        life["statuses"] = told.get(life["id"], [])
         life["shipments"] = shipments_of(tx, life["id"]) if life["shipped"] else []
     return lives
 

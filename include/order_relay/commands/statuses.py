@@ -1,0 +1,52 @@
+"""``statuses``: what fulfilment services say of orders, which of them are not ours, and what asks for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from order_relay.commands.screen import print_json, print_line, print_table
+from order_relay.commands.setup import Setup
+
+_ORDERS = ("account", "order_number", "order_status", "detailed_status", "parcels", "changed_at", "submission_id",
+           "doubtful", "asks")
+_REFUSED = ("account", "origin", "place", "code", "pointer", "message", "at")
+
+
+def statuses(  # noqa: PLR0917 - each is an option of the command line
+    unmatched: Annotated[bool, typer.Option("--unmatched", help="Only those that no order of ours fits.")] = False,
+    asked: Annotated[bool, typer.Option("--asked", help="Only those about which a person is asked.")] = False,
+    refused: Annotated[
+        bool, typer.Option("--refused", help="Instead: records and rows that could not be used, and why.")
+    ] = False,
+    done: Annotated[
+        str | None, typer.Option(help="This order number was dealt with: nobody is asked any more.")
+    ] = None,
+    most: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")] = 1_000,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """List what fulfilment services say of orders, what changed last first; ``order`` shows one with every event."""
+    with Setup().ledger() as ledger:
+        if done is not None:
+            print_line(f"{done}: nobody is asked any more ({', '.join(ledger.answer_status(done))})")
+            return
+        if refused:
+            _print("refused records", _REFUSED, ledger.status_refusals(most), as_json=as_json)
+            return
+        rows = ledger.statuses(unmatched=unmatched, asked=asked, most=most)
+    _print("statuses", _ORDERS, rows, as_json=as_json)
+
+
+def _print(title: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        print_json({"rows": [{name: row[name] for name in columns} for row in rows]})
+    elif not rows:
+        print_line("none")
+    else:
+        print_table(title, columns, ([_cell(row[name]) for name in columns] for row in rows))
+
+
+def _cell(value: Any) -> Any:
+    return ", ".join(f"{name} {status}".strip() for name, status, _ in value) if isinstance(value, list) else value

@@ -1,0 +1,257 @@
+"""Orders at a fulfilment service: which to read by id, which are ours, what follows from their state, and lists."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from order_relay.errors import MoveRefused
+from order_relay.ledger.columns import among
+from order_relay.ledger.database import Transaction
+from order_relay.ledger.states import AT_DESTINATION, State
+from order_relay.ledger.status_tables import status_account, status_event, status_file, status_order, status_refusal
+from order_relay.ledger.statuses import add_orders, parcels_of
+from order_relay.ledger.tables import submission
+from order_relay.ledger.texts import clean, dump, load
+
+MOST = 10_000
+"""Orders in one list, and orders looked at in one call."""
+
+_LONGEST_DOUBLING = 10  # 2 ** 10 first waits: beyond that the bound of the setting holds anyway
+
+
+@dataclass(frozen=True)
+class Ours:
+    """Which orders of ours a service fulfils: of these pipelines, known to it by this column of the ledger."""
+
+    pipelines: tuple[str, ...]
+    column: str
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """An order of ours whose state changed: its parcels, and those that were recorded as shipped before."""
+
+    order_number: str
+    submission_id: int
+    parcels: tuple[tuple[str, str, datetime | None], ...]
+    told: tuple[str, ...]
+    asks: str
+
+
+def read_to(tx: Transaction, account: str) -> datetime | None:
+    """Up to when the service was polled without a gap (UTC)."""
+    return tx.run(sa.select(status_account.c.read_to).where(status_account.c.name == account)).scalar()
+
+
+def settle_window(tx: Transaction, account: str, until: datetime) -> None:
+    """A window was read to its end, and all of it is stored. Never moves back."""
+    tx.run(
+        status_account.update().where(
+            status_account.c.name == account,
+            status_account.c.read_to.is_(None) | (status_account.c.read_to < until),
+        ).values(read_to=until)
+    )
+
+
+# reading by id
+
+
+def due_reads(
+    tx: Transaction, account: str, final: Collection[str], overdue_after_s: float, limit: int
+) -> list[str]:
+    """Orders to read by id now: doubtful ones, and of ours those that are silent for too long before a final status."""
+    silent = sa.and_(
+        status_order.c.submission_id.is_not(None), status_order.c.order_status.not_in(sorted(final)),
+        status_order.c.seen_at <= tx.now - timedelta(seconds=overdue_after_s),
+    )
+    query = sa.select(status_order.c.order_number).where(
+        status_order.c.account == account,
+        status_order.c.doubtful | silent | status_order.c.seen_at.is_(None),
+        status_order.c.read_after.is_(None) | (status_order.c.read_after <= tx.now),
+    ).order_by(sa.desc(status_order.c.doubtful), status_order.c.read_after, status_order.c.order_number).limit(limit)
+    return list(tx.run(query).scalars())
+
+
+def reads_done(
+    tx: Transaction, account: str, numbers: Iterable[str], first_wait_s: float, longest_wait_s: float, *,
+    answered: bool,
+) -> None:  # fmt: skip
+    """These were asked for: each waits before it is asked for again, twice as long as before while nothing changes.
+
+    ``answered``: the service said what it knows, so that nothing is doubtful any more.
+    """
+    query = sa.select(status_order.c.order_number, status_order.c.reads).where(
+        status_order.c.account == account, among(status_order.c.order_number, "numbers")
+    )
+    rows = []
+    for row in tx.run(query, {"numbers": sorted(numbers)}):
+        wait_s = min(first_wait_s * 2 ** min(row.reads, _LONGEST_DOUBLING), max(longest_wait_s, first_wait_s))
+        rows.append({
+            "b_account": account, "b_number": row.order_number, "b_reads": row.reads + 1,
+            "b_after": tx.now + timedelta(seconds=wait_s),
+        })
+    update = status_order.update().where(
+        status_order.c.account == sa.bindparam("b_account"), status_order.c.order_number == sa.bindparam("b_number")
+    ).values(reads=sa.bindparam("b_reads"), read_after=sa.bindparam("b_after"))
+    tx.many(update.values(doubtful=False) if answered else update, rows)
+
+
+# which are ours
+
+
+def match(tx: Transaction, account: str, ours: Ours, overdue_after_s: float, horizon_s: float) -> int:
+    """Give the service's orders to ours by their number; how many found theirs.
+
+    An order of ours that was imported longer than ``overdue_after_s`` ago (and not longer than ``horizon_s``), and that
+    the service never named, is entered to be asked for.
+    """
+    column = submission.c[ours.column]
+    mine = submission.c.pipeline.in_(ours.pipelines)
+    query = sa.select(
+        status_order.c.order_number, submission.c.id, submission.c.state, submission.c.cancelled_at
+    ).join(submission, column == status_order.c.order_number).where(
+        status_order.c.account == account, status_order.c.submission_id.is_(None), mine,
+        submission.c.state.not_in([State.SUPERSEDED, State.DISCARDED]),
+    ).limit(MOST)
+    candidates: dict[str, list[Any]] = defaultdict(list)
+    for row in tx.run(query):
+        candidates[row.order_number].append(row)
+    chosen = {number: found for number, rows in candidates.items() if (found := _the_one(rows)) is not None}
+    tx.many(
+        status_order.update().where(
+            status_order.c.account == account, status_order.c.order_number == sa.bindparam("b_number")
+        ).values(submission_id=sa.bindparam("b_id"), followed=False),
+        [{"b_number": number, "b_id": found} for number, found in chosen.items()],
+    )
+    return len(chosen) + _expect(tx, account, ours, overdue_after_s, horizon_s)
+
+
+def _the_one(rows: Sequence[Any]) -> int | None:
+    """What is or may be at the destination goes first; several of a kind are nobody's to choose from."""
+    standing = [row for row in rows if row.cancelled_at is None]
+    found = [row for row in standing if row.state in AT_DESTINATION] or standing or rows
+    return int(found[0].id) if len(found) == 1 else None
+
+
+def _expect(tx: Transaction, account: str, ours: Ours, overdue_after_s: float, horizon_s: float) -> int:
+    column = submission.c[ours.column]
+    known = sa.exists().where(
+        status_order.c.account == account, status_order.c.order_number == column
+    )
+    query = sa.select(column, submission.c.id).where(
+        submission.c.pipeline.in_(ours.pipelines), submission.c.state == State.IMPORTED,
+        submission.c.imported_at <= tx.now - timedelta(seconds=overdue_after_s),
+        submission.c.imported_at >= tx.now - timedelta(seconds=horizon_s), ~known, column.is_not(None),
+    ).order_by(submission.c.id).limit(MOST)
+    silent = {row[0]: row.id for row in tx.run(query)}
+    add_orders(tx, account, silent)
+    return len(silent)
+
+
+# what follows
+
+
+def to_follow(tx: Transaction, account: str, limit: int = 500) -> list[Follow]:
+    """Orders of ours whose state changed since somebody last did what follows from it."""
+    query = sa.select(status_order).where(
+        status_order.c.account == account, status_order.c.followed.is_(False), status_order.c.submission_id.is_not(None)
+    ).order_by(status_order.c.order_number).limit(limit)
+    return [
+        Follow(row.order_number, row.submission_id, tuple(parcels_of(row.parcels)), tuple(load(row.told, [])), row.asks)
+        for row in tx.run(query)
+    ]
+
+
+def follow(tx: Transaction, account: str, done: Follow, told: Iterable[str], asks: str) -> bool:
+    """What follows was done for exactly this state; ``False`` where the state has changed since."""
+    row = status_order.c
+    changed = tx.run(
+        status_order.update().where(
+            row.account == account, row.order_number == done.order_number, row.parcels == _same(tx, account, done),
+        ).values(followed=True, told=dump(sorted(set(told))), asks=clean(asks, 500))
+    ).rowcount
+    return bool(changed)
+
+
+def _same(tx: Transaction, account: str, done: Follow) -> str | None:
+    """The column's text where it still says what was followed."""
+    text = tx.run(sa.select(status_order.c.parcels).where(
+        status_order.c.account == account, status_order.c.order_number == done.order_number
+    ).with_for_update()).scalar()
+    return text if text is not None and tuple(parcels_of(text)) == done.parcels else None
+
+
+def answer(tx: Transaction, number: str) -> list[str]:
+    """A person dealt with what was asked about this order; the accounts. Raises ``MoveRefused`` where nothing was."""
+    asked = (status_order.c.order_number == number) & (status_order.c.asks != "")
+    accounts = list(tx.run(sa.select(status_order.c.account).where(asked)).scalars())
+    if not accounts:
+        raise MoveRefused(f"nobody is asked about the status of order {number!r}")
+    tx.run(status_order.update().where(asked).values(asks=""))
+    return accounts
+
+
+# files
+
+
+def file_known(tx: Transaction, account: str, sha256: str) -> bool:
+    """Whether a file with this content was read before."""
+    return bool(tx.run(sa.select(sa.exists().where(
+        status_file.c.account == account, status_file.c.sha256 == sha256
+    ))).scalar())
+
+
+def file_read(tx: Transaction, account: str, sha256: str, values: dict[str, Any]) -> None:
+    """This file was read; its rows stand in the same transaction or before."""
+    if not file_known(tx, account, sha256):
+        tx.run(status_file.insert(), {"account": account, "sha256": sha256, "read_at": tx.now, **values})
+
+
+# lists
+
+
+def listed(tx: Transaction, *, unmatched: bool = False, asked: bool = False, most: int = MOST) -> list[dict[str, Any]]:
+    """Orders with their derived state, what changed last first; only those that are not ours, or that ask a person."""
+    query = sa.select(status_order).order_by(
+        sa.desc(sa.func.coalesce(status_order.c.changed_at, status_order.c.seen_at)), status_order.c.order_number
+    ).limit(most)
+    if unmatched:
+        query = query.where(status_order.c.submission_id.is_(None))
+    if asked:
+        query = query.where(status_order.c.asks != "")
+    return [{**row, "parcels": parcels_of(row["parcels"])} for row in tx.run(query).mappings()]
+
+
+def refusals(tx: Transaction, most: int = MOST) -> list[dict[str, Any]]:
+    """Records that could not be used, the newest first."""
+    return [dict(row) for row in tx.run(sa.select(status_refusal).order_by(sa.desc(status_refusal.c.at)).limit(most)
+                                        ).mappings()]
+
+
+def statuses_of(tx: Transaction, ids: Iterable[int]) -> dict[int, list[dict[str, Any]]]:
+    """By submission: the service's orders that are matched to it, each with its ``events`` as they came."""
+    orders = tx.run(
+        sa.select(status_order).where(among(status_order.c.submission_id, "ids")).order_by(status_order.c.order_number),
+        {"ids": list(ids)},
+    ).mappings().all()
+    found: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for order in orders:
+        events = tx.run(
+            sa.select(status_event).where(
+                status_event.c.account == order["account"], status_event.c.order_number == order["order_number"]
+            ).order_by(
+                sa.func.coalesce(status_event.c.happened_at, status_event.c.updated_at), status_event.c.event_key,
+                status_event.c.revision,
+            )
+        ).mappings()
+        found[order["submission_id"]].append({
+            **order, "parcels": parcels_of(order["parcels"]), "told": load(order["told"], []),
+            "events": [dict(event) for event in events],
+        })
+    return found

@@ -1,0 +1,271 @@
+"""Storing what a fulfilment service says about orders: every content of every event, and the state that follows.
+
+The rules of what stands are ``orders.status_events``; here they meet rows. All that one call brings is one transaction,
+and a call may be repeated freely.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from order_relay.errors import WrongSetup
+from order_relay.ledger.columns import among
+from order_relay.ledger.database import Transaction
+from order_relay.ledger.status_tables import status_account, status_event, status_order, status_refusal
+from order_relay.ledger.texts import clean, dump, load
+from order_relay.orders.exchange import RunContext
+from order_relay.orders.status_events import (
+    History,
+    Kind,
+    OrderState,
+    Revision,
+    Stamp,
+    StatusEvent,
+    StatusReport,
+    derive,
+    merge,
+)
+from order_relay.orders.status_records import Refused
+
+STANDS, CORRECTED, DELETED = "stands", "corrected", "deleted"
+
+_Key = tuple[str, str]  # event key, content hash
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Counts of one call. ``changed``: orders whose derived state is another one now; ``late``: see ``store``."""
+
+    orders: int = 0
+    new: int = 0
+    corrected: int = 0
+    deleted: int = 0
+    doubtful: int = 0
+    changed: int = 0
+    late: int = 0
+    refused: int = 0
+
+    def __add__(self, other: Stored) -> Stored:
+        return Stored(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
+
+
+def bind(tx: Transaction, name: str, account: str) -> None:
+    """Bind a status account's name, at first use, to the account itself. Raises ``WrongSetup`` for another one."""
+    found = tx.run(sa.select(status_account).where(
+        (status_account.c.name == name) | (status_account.c.account == account)
+    )).first()
+    if found is None:
+        tx.run(status_account.insert(), {"name": name, "account": account, "bound_at": tx.now})
+    elif (found.name, found.account) != (name, account):
+        raise WrongSetup(
+            f"{found.name!r} is bound in this ledger to {found.account}, so {name!r} can not be bound to {account}; "
+            "mend the connection, or start another file under include/config for another account"
+        )
+
+
+def store(
+    tx: Transaction, ctx: RunContext, reports: Sequence[StatusReport], *, refused: Sequence[Refused] = (),
+    origin: str = "", late_before: datetime | None = None,
+) -> Stored:  # fmt: skip
+    """Put reports into the histories of their orders, and derive what follows. ``ctx.pipeline`` is the account's name.
+
+    ``late`` counts contents never seen before although they were published before ``late_before``.
+    """
+    by_order: dict[str, list[StatusReport]] = defaultdict(list)
+    for report in reports:
+        by_order[report.order_id].append(report)
+    rows = _locked(tx, ctx.pipeline, sorted(by_order))
+    shelves = _shelves(tx, ctx.pipeline, rows)
+    storing = _Storing(tx, ctx, late_before)
+    total = Stored(refused=len(refused))
+    for number, told in by_order.items():
+        total += storing.merge(rows[number], shelves[number], told)
+    tx.many(status_event.insert(), storing.inserts)
+    tx.many(_UPDATE, storing.updates)
+    keep_refused(tx, ctx, refused, origin)
+    return total
+
+
+def keep_refused(tx: Transaction, ctx: RunContext, refused: Iterable[Refused], origin: str) -> None:
+    """Keep why records could not be used; the same again only renews the time."""
+    rows = {
+        (place, refusal.code): {
+            "account": ctx.pipeline, "origin": clean(origin, 300), "place": place, "code": refusal.code,
+            "pointer": refusal.pointer, "message": refusal.message, "at": tx.now, "run": ctx.run,
+        }
+        for entry in refused
+        for place in (clean(entry.order_id or f"row {entry.position}", 300),)
+        for refusal in entry.refusals
+    }
+    if rows:
+        insert = _insert(tx, status_refusal)
+        keys = [column.name for column in status_refusal.primary_key]
+        tx.many(insert.on_conflict_do_update(index_elements=keys, set_={"at": insert.excluded.at}), [*rows.values()])
+
+
+class _Shelf:
+    """One order's events as rows and as a history."""
+
+    def __init__(self, rows: Iterable[Any], full_at: datetime | None) -> None:
+        self.states: dict[_Key, str] = {}
+        self.contents: Counter[str] = Counter()
+        revisions: dict[str, dict[str, Revision]] = defaultdict(dict)
+        for row in rows:
+            event = StatusEvent(
+                row.event_key, Kind(row.kind), row.status, row.parcel, row.updated_at, row.happened_at, row.location,
+                row.detail,
+            )
+            revisions[row.event_key][row.content_hash] = Revision(event, Stamp(row.known_at, row.was_read))
+            self.states[row.event_key, row.content_hash] = row.state
+            self.contents[row.event_key] += 1
+        self.history = History(revisions, full_at)
+
+
+class _Storing:
+    """One call of ``store``: what it does to each order, and the rows of events that it collects for writing."""
+
+    def __init__(self, tx: Transaction, ctx: RunContext, late_before: datetime | None) -> None:
+        self._tx, self._ctx, self._late_before = tx, ctx, late_before
+        self.inserts: list[dict[str, Any]] = []
+        self.updates: list[dict[str, Any]] = []
+
+    def merge(self, order: Mapping[str, Any], shelf: _Shelf, told: Sequence[StatusReport]) -> Stored:
+        """Merge one order's reports; its row is written at once."""
+        touched: dict[_Key, Revision] = {}
+        fresh: dict[_Key, StatusReport] = {}
+        doubtful = False
+        for report in told:
+            merged = merge(shelf.history, report)
+            shelf.history, doubtful = merged.history, doubtful or merged.doubtful
+            touched |= {(r.event.key, r.event.content_hash): r for r in merged.changed}
+            fresh |= {(r.event.key, r.event.content_hash): report for r in merged.fresh}
+        counts = self._collect(order["order_number"], shelf, touched, fresh)
+        return Stored(
+            orders=1, new=counts["new"], corrected=counts["corrected"], deleted=counts[DELETED],
+            doubtful=int(doubtful), changed=int(self._write_order(order, shelf.history, doubtful=doubtful)),
+            late=sum(self._is_late(touched[key].event) for key in fresh),
+        )
+
+    def _is_late(self, event: StatusEvent) -> bool:
+        if self._late_before is None or event.kind is Kind.ANNOUNCED:
+            return False
+        return event.updated_at is None or event.updated_at < self._late_before
+
+    def _collect(
+        self, number: str, shelf: _Shelf, touched: Mapping[_Key, Revision], fresh: Mapping[_Key, StatusReport]
+    ) -> Counter[str]:
+        """Collect the rows to be written, and count what happened."""
+        counts: Counter[str] = Counter()
+        for event_key, contents in shelf.history.revisions.items():
+            newest = shelf.history.newest(event_key)
+            for content_hash, revision in contents.items():
+                key = event_key, content_hash
+                state = CORRECTED
+                if revision is newest:
+                    state = STANDS if shelf.history.stands(revision) else DELETED
+                before = shelf.states.get(key)
+                counts[DELETED] += state == DELETED != before
+                if key in fresh:
+                    counts["corrected" if shelf.contents[event_key] else "new"] += 1
+                    shelf.contents[event_key] += 1
+                    row = self._row(number, revision, fresh[key])
+                    self.inserts.append({**row, "revision": shelf.contents[event_key], "state": state})
+                elif key in touched or state != before:
+                    self.updates.append({
+                        "b_account": self._ctx.pipeline, "b_number": number, "b_key": event_key,
+                        "b_hash": content_hash, "b_known_at": revision.stamp.at, "b_was_read": revision.stamp.read,
+                        "b_state": state,
+                    })
+        return counts
+
+    def _row(self, number: str, revision: Revision, report: StatusReport) -> dict[str, Any]:
+        event = revision.event
+        return {
+            "account": self._ctx.pipeline, "order_number": number, "event_key": event.key,
+            "content_hash": event.content_hash, "kind": str(event.kind), "status": event.status,
+            "parcel": event.parcel, "location": event.location, "detail": event.detail,
+            "updated_at": event.updated_at, "happened_at": event.happened_at, "known_at": revision.stamp.at,
+            "was_read": revision.stamp.read, "channel": str(report.channel), "first_seen_at": self._tx.now,
+            "run": self._ctx.run,
+        }
+
+    def _write_order(self, order: Mapping[str, Any], history: History, *, doubtful: bool) -> bool:
+        """Write the derived state; whether it is another one than before."""
+        state = derive(history.standing())
+        derived = {
+            "order_status": state.order_status, "detailed_status": state.detailed_status, "parcels": _parcels(state),
+        }
+        changed = any(order[name] != value for name, value in derived.items())
+        values: dict[str, Any] = {
+            "seen_at": self._tx.now, "full_read_at": history.full_at, "doubtful": order["doubtful"] or doubtful,
+        }
+        if changed:
+            values |= derived | {"changed_at": self._tx.now, "reads": 0, "followed": False}
+        self._tx.run(
+            status_order.update().where(
+                status_order.c.account == self._ctx.pipeline, status_order.c.order_number == order["order_number"]
+            ).values(**values)
+        )
+        return changed
+
+
+_UPDATE = status_event.update().where(
+    status_event.c.account == sa.bindparam("b_account"), status_event.c.order_number == sa.bindparam("b_number"),
+    status_event.c.event_key == sa.bindparam("b_key"), status_event.c.content_hash == sa.bindparam("b_hash"),
+).values(
+    known_at=sa.bindparam("b_known_at"), was_read=sa.bindparam("b_was_read"), state=sa.bindparam("b_state")
+)
+
+
+def _parcels(state: OrderState) -> str:
+    return dump([[p.parcel, p.status, p.at.isoformat() if p.at else None] for p in state.parcels])
+
+
+def parcels_of(text: str) -> list[tuple[str, str, datetime | None]]:
+    """Parcel, status and when, of the column ``parcels``."""
+    return [(name, status, datetime.fromisoformat(at) if at else None) for name, status, at in load(text, [])]
+
+
+def add_orders(tx: Transaction, account: str, numbers: Mapping[str, int | None]) -> None:
+    """Rows for orders that have none yet, with the submission that each belongs to if that is known."""
+    blank = {
+        "account": account, "order_status": "", "detailed_status": "", "parcels": "[]", "doubtful": False, "reads": 0,
+        "followed": True, "told": "[]", "asks": "",
+    }
+    rows = [{**blank, "order_number": number, "submission_id": found} for number, found in sorted(numbers.items())]
+    tx.many(_insert(tx, status_order).on_conflict_do_nothing(), rows)
+
+
+def _locked(tx: Transaction, account: str, numbers: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    """The orders' rows, made where missing, locked in the order of their keys."""
+    query = (
+        sa.select(status_order).where(status_order.c.account == account, among(status_order.c.order_number, "numbers"))
+        .order_by(status_order.c.order_number).with_for_update()
+    )
+    found = tx.run(query, {"numbers": list(numbers)}).mappings().all()
+    if len(found) < len(numbers):
+        add_orders(tx, account, dict.fromkeys(set(numbers) - {row["order_number"] for row in found}))
+        found = tx.run(query, {"numbers": list(numbers)}).mappings().all()
+    return {row["order_number"]: dict(row) for row in found}
+
+
+def _shelves(tx: Transaction, account: str, orders: Mapping[str, Mapping[str, Any]]) -> dict[str, _Shelf]:
+    query = sa.select(status_event).where(
+        status_event.c.account == account, among(status_event.c.order_number, "numbers")
+    ).order_by(status_event.c.order_number, status_event.c.event_key, status_event.c.revision)
+    grouped: dict[str, list[Any]] = defaultdict(list)
+    for row in tx.run(query, {"numbers": list(orders)}):
+        grouped[row.order_number].append(row)
+    return {number: _Shelf(grouped[number], row["full_read_at"]) for number, row in orders.items()}
+
+
+def _insert(tx: Transaction, table: sa.Table) -> Any:
+    """The dialect's own INSERT, which knows what to do about a row that is there."""
+    return postgresql.insert(table) if tx.conn.dialect.name == "postgresql" else sqlite.insert(table)
