@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
-from order_relay.ledger import feedback, shipping
+from order_relay.ledger import feedback, modified, shipping
 from order_relay.ledger.database import Database
 from order_relay.ledger.feedback import Step
+from order_relay.ledger.modified import Window
 from order_relay.ledger.shipping import Recorded
+from order_relay.ledger.states import State
 from order_relay.ledger.values import Work
 from order_relay.orders.exchange import Acknowledgement, RunContext
 from order_relay.orders.shipping import OrderedLine, Shipment
 
 
 class AfterwardsDesk:
-    """Shipments, and what a source is told of its orders; each method is one transaction."""
+    """Shipments, what a source is told of its orders, what was modified when; each method is one transaction."""
 
     _db: Database
 
@@ -77,3 +80,12 @@ class AfterwardsDesk:
     def feedback_counts(self, pipeline: str) -> dict[str, int]:
         """How many steps stand how (``feedback.counts``)."""
         return self._db.read(lambda tx: feedback.counts(tx, pipeline))
+
+    def modified_between(
+        self, start: datetime, end: datetime, *, entered: State, pipelines: Collection[str] | None = None,
+        limit: int = 50, offset: int = 0,
+    ) -> Window:  # fmt: skip
+        """One page of the orders last modified in a window (``modified.modified_between``)."""
+        return self._db.read(lambda tx: modified.modified_between(
+            tx, start, end, entered=entered, pipelines=pipelines, limit=limit, offset=offset
+        ))

@@ -24,6 +24,7 @@ from order_relay.ledger.afterwards import AfterwardsDesk
 from order_relay.ledger.database import Database
 from order_relay.ledger.desk import PeopleDesk, WatchDesk
 from order_relay.ledger.migrating import check_revision
+from order_relay.ledger.modified import keep_stamps_ahead
 from order_relay.ledger.source_desk import SourceDesk
 from order_relay.ledger.status_desk import StatusDesk
 from order_relay.ledger.upkeep import UpkeepDesk
@@ -57,7 +58,7 @@ class Ledger(SourceDesk, PeopleDesk, AfterwardsDesk, WatchDesk, UpkeepDesk, Stat
 
         Raises ``WrongSetup`` unless its tables are of this program's revision and its commits survive a power cut.
         """
-        database = Database(url)
+        database = Database(url, keep_stamps_ahead)
         try:
             check_revision(database)
             database.assert_durable()

@@ -38,13 +38,28 @@ class Transaction:
     def __init__(self, conn: Connection) -> None:
         self.conn = conn
         self._now: datetime | None = None
+        self._read_at = 0.0
 
     @property
     def now(self) -> datetime:
         """The database's time (aware UTC), the same for everything that this transaction writes."""
         if self._now is None:
-            self._now = read_clock(self.conn)
+            self._now, self._read_at = read_clock(self.conn), time.monotonic()
         return self._now
+
+    @property
+    def begun(self) -> datetime | None:
+        """What ``now`` is, where anybody asked for it."""
+        return self._now
+
+    def seconds_since_begun(self) -> float:
+        """How long ago ``now`` was read."""
+        return time.monotonic() - self._read_at
+
+    def renew(self) -> datetime:
+        """Read the clock again: ``now`` from here on."""
+        self._now = None
+        return self.now
 
     def run(self, statement: Any, values: Any = None) -> sa.CursorResult[Any]:
         """Execute one statement, with one set of values or a list of them."""
@@ -65,11 +80,15 @@ def read_clock(conn: Connection) -> datetime:
 
 
 class Database:
-    """An engine that hands out durable write transactions and snapshot reads."""
+    """An engine that hands out durable write transactions and snapshot reads.
 
-    def __init__(self, url: str | URL) -> None:
+    ``before_commit`` is the last thing that every write transaction does.
+    """
+
+    def __init__(self, url: str | URL, before_commit: Callable[[Transaction], None] = lambda _: None) -> None:
         self.url = database_url(url)
         self.engine = make_engine(self.url)
+        self._before_commit = before_commit
 
     def write(self, work: Callable[[Transaction], T]) -> T:
         """Run ``work`` in one transaction and commit it durably; roll back if it raises.
@@ -80,7 +99,9 @@ class Database:
         for again in range(_TRIES):
             try:
                 with self.engine.connect() as conn, conn.begin() as transaction:
-                    result = work(Transaction(conn))
+                    tx = Transaction(conn)
+                    result = work(tx)
+                    self._before_commit(tx)
                     with crossing(f"ledger {work.__qualname__}"):
                         transaction.commit()
                     return result

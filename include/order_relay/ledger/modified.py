@@ -1,0 +1,117 @@
+"""Which orders were modified in a window of time, for a reader that asks by windows and must never miss a change.
+
+An order is modified by a move, a parcel, or its cancellation; each leaves a row with its time, and none is ever taken
+back. Its *last modified* is that time rounded up to the next whole minute, so that a change that commits after a reader
+asked for everything until now still falls into the reader's next window. Where a transaction lasts into that next
+minute its rows are stamped anew before it commits (``keep_stamps_ahead``).
+
+Rows older than a window's end do not change any more, so neither do the window's pages: an order keeps its place there
+even when it is modified while the pages are read. It is then left out of its page, being due in a later window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+
+from order_relay.ledger.database import Transaction
+from order_relay.ledger.states import State
+from order_relay.ledger.tables import event, shipment, submission
+from order_relay.ledger.values import Work
+from order_relay.ledger.works import WORK
+
+MINUTE = timedelta(minutes=1)
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+
+_STAMPS = (
+    (event.c.submission_id, event.c.at),
+    (shipment.c.submission_id, shipment.c.matched_at),
+    (submission.c.id, submission.c.cancelled_at),
+)
+"""Where the times of modifications stand: the submission's id, and the time; each time has an index of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Modified:
+    """An order of a page: its archive place, what a feed tells about it, and when it was last modified (UTC)."""
+
+    work: Work
+    modified_at: datetime
+    destination_key: str | None
+    oms_id: str | None
+    shipped: str | None
+    cancelled_at: datetime | None
+    first_offered_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One page of a window: the orders on it, and how many places all pages have together."""
+
+    places: int
+    orders: tuple[Modified, ...]
+
+
+def modified_between(
+    tx: Transaction, start: datetime, end: datetime, *, entered: State, pipelines: Collection[str] | None = None,
+    limit: int = 50, offset: int = 0,
+) -> Window:  # fmt: skip
+    """The orders last modified from ``start`` to ``end``, both included (``end`` with its whole minute), oldest first.
+
+    ``entered``: only orders that were in this state at some time, whatever they are now. ``pipelines``: only of these.
+    The places are numbered from 0; ``limit`` places from ``offset`` are looked at.
+    """
+    first, behind = _bounds(start, end)
+    touched = sa.union_all(*(
+        sa.select(number.label("id"), time.label("at")).where(time >= first, time < behind) for number, time in _STAMPS
+    )).subquery("touched")
+    last = sa.select(touched.c.id, sa.func.max(touched.c.at).label("at")).group_by(touched.c.id).subquery("last")
+    was_there = sa.exists().where(
+        event.c.submission_id == last.c.id, event.c.to_state == entered, event.c.at < behind
+    )
+    places = sa.select(submission.c.id, last.c.at).join(last, last.c.id == submission.c.id).where(was_there)
+    if pipelines is not None:
+        places = places.where(submission.c.pipeline.in_(sorted(pipelines)))
+    total = tx.run(sa.select(sa.func.count()).select_from(places.subquery())).scalar_one()
+    page = places.order_by(last.c.at, submission.c.id).limit(limit).offset(offset).subquery("page")
+    later = sa.or_(*(
+        sa.exists(sa.select(number).where(number == page.c.id, time >= behind).correlate(page))
+        for number, time in _STAMPS
+    ))
+    rows = tx.run(
+        sa.select(submission, page.c.at.label("stamp")).join(page, page.c.id == submission.c.id).where(sa.not_(later))
+        .order_by(page.c.at, submission.c.id)
+    )
+    return Window(total, tuple(_modified(row) for row in rows))
+
+
+def _modified(row: sa.Row[tuple[object, ...]]) -> Modified:
+    work = Work(row.id, row.revision, row.state, *(getattr(row, name) for name in WORK))
+    return Modified(
+        work, rounded_up(row.stamp), row.destination_key, row.oms_id, row.shipped, row.cancelled_at,
+        row.first_offered_at,
+    )
+
+
+def _bounds(start: datetime, end: datetime) -> tuple[datetime, datetime]:
+    """The times [first, behind) that round up into the window."""
+    first = rounded_up(max(start, _EARLIEST) - timedelta(microseconds=1)) - MINUTE
+    return first, end.replace(second=0, microsecond=0)
+
+
+def rounded_up(time: datetime) -> datetime:
+    """The next whole minute, which is never ``time`` itself."""
+    return time.replace(second=0, microsecond=0) + MINUTE
+
+
+def keep_stamps_ahead(tx: Transaction) -> None:
+    """Stamp what this transaction wrote anew if the minute it began in is over: no reader may have passed it."""
+    begun = tx.begun
+    if begun is None or tx.seconds_since_begun() < (rounded_up(begun) - begun).total_seconds():
+        return
+    fresh = tx.renew()
+    for number, time in _STAMPS:
+        tx.run(number.table.update().where(time == begun).values({time: fresh}))

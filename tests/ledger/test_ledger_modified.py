@@ -1,0 +1,225 @@
+"""Windows of last modified orders: a reader by windows and pages sees every state of every order."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from order_relay.ledger import Ledger, database
+from order_relay.ledger.modified import keep_stamps_ahead
+from order_relay.ledger.shipping import record
+from order_relay.ledger.states import State
+from order_relay.ledger.tables import metadata
+from order_relay.orders.exchange import Outcome, RunContext
+from order_relay.orders.shipping import OrderedLine, Shipment, ShippedLine
+
+START = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
+WHO = RunContext("", "", "shiprush")
+EVER = (datetime(2000, 1, 1, tzinfo=UTC), datetime(2999, 1, 1, tzinfo=UTC))
+
+
+class Clock:
+    """The database's clock, in the test's hand."""
+
+    def __init__(self):
+        self.now = START
+
+    def __call__(self, _conn):
+        self.now += timedelta(milliseconds=1)
+        return self.now
+
+    def pass_time(self, seconds):
+        self.now += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(database, "read_clock", clock)
+    return clock
+
+
+def ids(ledger, start, end, **options):
+    window = ledger.modified_between(start, end, **{"entered": State.IMPORTED, **options})
+    return [order.work.id for order in window.orders]
+
+
+def test_last_modified_is_the_next_minute_and_both_ends_belong_to_the_window(clock, clerk):
+    clock.pass_time(59)
+    number = clerk.imported("1")
+    (order,) = clerk.ledger.modified_between(*EVER, entered=State.IMPORTED).orders
+    stamp = START + timedelta(minutes=1)
+    assert order.modified_at == stamp
+    assert (order.work.id, order.work.state, order.destination_key) == (number, "imported", "KEY-N-1")
+    assert ids(clerk.ledger, stamp, stamp) == [number]
+    assert ids(clerk.ledger, stamp, stamp + timedelta(seconds=59)) == [number]
+    second = timedelta(seconds=1)
+    assert ids(clerk.ledger, stamp + second, EVER[1]) == ids(clerk.ledger, EVER[0], stamp - second) == []
+
+
+def test_parcels_and_cancellations_are_modifications(clock, clerk):
+    number = clerk.imported("1")
+    for change in ("parcel", "cancellation"):
+        clock.pass_time(600)
+        if change == "parcel":
+            clerk.ledger.record_shipment(WHO, Shipment("x", "k", (), submission_id=number), [])
+        else:
+            from ledger_offers import offer
+
+            clerk.receive(offer("1", content_hash="changed"))
+            clock.pass_time(600)
+            clerk.ledger.decide("N-1", "replacement", "x", "ann", cancelled=True)
+        (order,) = clerk.ledger.modified_between(*EVER, entered=State.IMPORTED).orders
+        assert order.modified_at - clock.now <= timedelta(minutes=1)
+        assert ids(clerk.ledger, EVER[0], clock.now - timedelta(minutes=5)) == [], "it left the older windows"
+    assert (order.shipped, bool(order.cancelled_at)) == ("shipped", True)
+
+
+def test_only_orders_that_were_in_the_state_and_only_of_the_pipelines(clock, clerk):
+    number = clerk.imported("1")
+    waiting = clerk.all_ready("2")[0]
+    assert ids(clerk.ledger, *EVER) == [number]
+    assert sorted(ids(clerk.ledger, *EVER, entered=State.READY)) == sorted([number, waiting])
+    clerk.claim(waiting)
+    clerk.settle(waiting, Outcome.REJECTED, status=400)
+    assert waiting in ids(clerk.ledger, *EVER, entered=State.READY), "also what became of it later"
+    assert ids(clerk.ledger, *EVER, pipelines=["another"]) == []
+
+
+def test_a_transaction_that_lasts_into_the_next_minute_is_stamped_when_it_ends(clock, clerk, monkeypatch):
+    number = clerk.imported("1")
+    told = Shipment("x", "k", (), lines=(ShippedLine(1, "1"),), submission_id=number)
+
+    def slow(tx):
+        found = record(tx, WHO, told, [OrderedLine("1", "A", 2)])
+        begun = clock.now
+        clock.pass_time(150)
+        monkeypatch.setattr(type(tx), "seconds_since_begun", lambda self: (clock.now - begun).total_seconds())
+        return found
+
+    clerk.ledger.database.write(slow)
+    (order,) = clerk.ledger.modified_between(*EVER, entered=State.IMPORTED).orders
+    assert order.modified_at > clock.now
+
+
+SCHEDULE = st.lists(
+    st.one_of(
+        st.tuples(st.just("change"), st.integers(0, 7)),
+        st.tuples(st.just("wait"), st.integers(1, 200)),
+        st.tuples(st.just("poll"), st.lists(st.tuples(st.integers(0, 7), st.integers(0, 70)), max_size=4)),
+    ),
+    max_size=14,
+)
+
+
+@pytest.fixture
+def eight(clock, clerk):
+    return [clerk.imported(str(n)) for n in range(1, 9)]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(schedule=SCHEDULE, size=st.integers(1, 4))
+def test_a_reader_sees_every_order_and_every_last_state(clock, clerk, eight, schedule, size):
+    """Windows that abut at whole minutes; changes happen between polls and between the pages of one."""
+    changes = defaultdict(int)
+    for parcel in clerk.ledger.shipments():
+        changes[parcel["submission_id"]] += 1
+    seen: dict[int, int] = {}
+
+    def change(index):
+        number = eight[index]
+        changes[number] += 1
+        parcel = Shipment("x", f"{number}-{changes[number]}", (), lines=(ShippedLine(1, "1"),), submission_id=number)
+        clerk.ledger.record_shipment(WHO, parcel, [OrderedLine("1", "A", 10**6)])
+
+    reader = Reader(clerk.ledger, clock, size, seen, change)
+    for step, told in schedule:
+        if step == "change":
+            change(told)
+        elif step == "wait":
+            clock.pass_time(told)
+        else:
+            reader.poll(told)
+    clock.pass_time(120)
+    reader.poll([])
+    assert seen == {number: changes[number] for number in eight}
+
+
+class Reader:
+    """Polls as a client does that knows windows and pages; a window begins at the minute where the last one ended."""
+
+    def __init__(self, ledger, clock, size, seen, change):
+        self.ledger, self.clock, self.size, self.seen, self.change = ledger, clock, size, seen, change
+        self.begin = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def poll(self, meanwhile):
+        start, end = self.begin, self.clock.now.replace(second=0, microsecond=0)
+        meanwhile = list(meanwhile)
+        page, pages = 0, 1
+        while page < pages:
+            window = self.ledger.modified_between(
+                start, end, entered=State.IMPORTED, limit=self.size, offset=page * self.size)
+            page, pages = page + 1, -(-window.places // self.size)
+            for order in window.orders:
+                assert start <= order.modified_at <= end
+                self.seen[order.work.id] = len(self.ledger.shipments_of(order.work.id))
+            if meanwhile:
+                index, seconds = meanwhile.pop(0)
+                self.clock.pass_time(seconds)
+                self.change(index)
+        self.begin = end
+
+
+def _filled(url, rows=20_000):
+    """A ledger with many orders, one a minute, written past the package."""
+    db = database.Database(url, keep_stamps_ahead)
+    blank = {
+        "pipeline": "p", "edition": 1, "order_number": "N", "base_number": "N", "version": 1, "customer_po": "",
+        "items": "[]", "content_hash": "", "problem": "", "batch_id": "b", "part": 0, "row": 0, "state": "imported",
+        "reason": "", "revision": 1, "decided": False, "proven": True, "refusals_hash": "", "destination": "d",
+        "payload_name": "", "payload_row": 0, "fingerprint": "", "transform_fingerprint": "", "currency": "USD",
+        "notes": "[]", "attempt": 1, "owner": "", "lookups": 0, "ack_message": "",
+    }  # fmt: skip
+    times = [START + timedelta(minutes=n) for n in range(rows)]
+    with db.engine.begin() as conn:
+        conn.execute(metadata.tables["pipeline"].insert(), {
+            "name": "p", "source_account": "s", "destination_account": "d", "bound_at": START, "last_sequence": 0,
+            "unproven": False})
+        conn.execute(metadata.tables["submission"].insert(), [
+            {**blank, "id": n, "source_id": str(n), "lineage": f"L{n}", "destination_key": str(n), "changed_at": at,
+             "first_offered_at": at, "last_offered_at": at}
+            for n, at in enumerate(times, 1)])
+        conn.execute(metadata.tables["event"].insert(), [
+            {"submission_id": n, "from_state": "sending", "to_state": "imported", "revision": 1, "at": at, "run": "",
+             "who": "", "why": ""} for n, at in enumerate(times, 1)])
+        conn.execute(sa.text("ANALYZE"))
+    db.close()
+
+
+def test_a_page_costs_what_its_window_holds(ledger_url):
+    """Asked of the database's own planner: no table is read from one end to the other."""
+    _filled(ledger_url)
+    ledger = Ledger.open(ledger_url)
+    plans = []
+
+    def explain(conn, cursor, statement, parameters, context, executemany):
+        if "touched" in statement and not statement.startswith("EXPLAIN"):
+            word = "EXPLAIN QUERY PLAN " if conn.dialect.name == "sqlite" else "EXPLAIN "
+            plans.append("\n".join(str(row) for row in conn.exec_driver_sql(word + statement, parameters)))
+
+    sa.event.listen(ledger.database.engine, "after_cursor_execute", explain)
+    window = ledger.modified_between(
+        START + timedelta(minutes=9_000), START + timedelta(minutes=9_059), entered=State.IMPORTED, limit=50)
+    sa.event.remove(ledger.database.engine, "after_cursor_execute", explain)
+    ledger.close()
+    assert (window.places, len(window.orders)) == (60, 50)
+    assert len([plan for plan in plans if "ix_event_at" in plan]) == 2, plans
+    for plan in plans:
+        for table in ("event", "submission", "shipment"):
+            assert f"SCAN {table}" not in plan, plan
+            assert f"Seq Scan on {table}" not in plan or table == "shipment", plan
