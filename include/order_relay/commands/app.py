@@ -20,6 +20,7 @@ from order_relay.commands import (
     reconciling,
     report,
     retention,
+    serve,
     statuses,
 )
 from order_relay.commands.screen import WRONG_USE, answers, clean, keep_stdout_for_answers
@@ -50,6 +51,7 @@ app.command("baseline")(cutover.baseline)
 app.command("reconcile")(reconciling.reconcile)
 app.command("retention")(retention.retention)
 app.command("doctor")(doctor.doctor)
+app.command("serve")(serve.serve)
 app.add_typer(ledger_admin.app, name="ledger")
 
 

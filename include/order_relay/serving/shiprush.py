@@ -1,0 +1,186 @@
+"""``/shiprush/orders``: the order feed that ShipRush polls, and the shipment notices that it sends."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from functools import partial
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from order_relay.errors import RecordRefused
+from order_relay.ledger.modified import Modified
+from order_relay.ledger.states import State
+from order_relay.pipeline.parcels import record_parcel
+from order_relay.pipeline.reading_back import ArchivedOrder
+from order_relay.serving.answering import Refused, Workers, read_body, refusal_of
+from order_relay.serving.parts import Parts
+from order_relay.vendors.shiprush import feed
+from order_relay.vendors.shiprush.connection import ShipRushSettings, read_settings
+from order_relay.vendors.shiprush.credentials import allowed, split_query
+from order_relay.vendors.shiprush.dates import read_date
+from order_relay.vendors.shiprush.notice import ORIGIN, read_notice
+from order_relay.vendors.shiprush.statuses import status_of
+
+CONNECTION = "shiprush_feed"
+_CREDENTIALS = "order_relay.credentials"
+_LAST_PAGE = 10**9
+_XML = "application/xml; charset=utf-8"
+
+log = logging.getLogger(__name__)
+
+
+def shiprush_app(parts: Parts) -> FastAPI:
+    """The app to be mounted at ``/shiprush``."""
+    app = FastAPI(openapi_url=None)
+    desk, workers = FeedDesk(parts), Workers()
+
+    async def answer(request: Request, work: Callable[[ShipRushSettings], Awaitable[bytes]]) -> Response:
+        try:
+            settings = await workers.run(partial(desk.admit, request))
+            return Response(await work(settings), media_type=_XML, headers={"Cache-Control": "no-store"})
+        except Exception as error:
+            return _refusal(refusal_of(error))
+
+    async def export(request: Request) -> Response:
+        async def work(settings: ShipRushSettings) -> bytes:
+            return await workers.run(lambda: desk.export(settings, request.query_params))
+
+        return await answer(request, work)
+
+    async def notice(request: Request) -> Response:
+        async def work(settings: ShipRushSettings) -> bytes:
+            body = await read_body(request, settings.size_limit_bytes)
+            return await workers.run(lambda: desk.notice(settings, request.query_params, body))
+
+        return await answer(request, work)
+
+    async def unknown(_request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        told = {404: "there is nothing here", 405: "GET and POST are known here"}
+        headers = {"Allow": "GET, POST"} if status == 405 else {}
+        return _refusal(Refused(status, told.get(status, "refused"), headers))
+
+    app.add_api_route("/orders", export, methods=["GET"])
+    app.add_api_route("/orders", notice, methods=["POST"])
+    app.add_exception_handler(HTTPException, unknown)
+    app.add_middleware(ForgetCredentials)
+    return app
+
+
+class ForgetCredentials:
+    """Takes user name and password out of the query string before anything can log it, the server included."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        if scope["type"] == "http":
+            scope["query_string"], scope[_CREDENTIALS] = split_query(scope["query_string"])
+        await self._app(scope, receive, send)
+
+
+class FeedDesk:
+    """Does what a request asks for, in the thread of a worker."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def admit(self, request: Request) -> ShipRushSettings:
+        """The feed's settings, for a request with the right credentials. Raises ``Refused`` (401) for any other."""
+        connection = self._parts.connection(CONNECTION)
+        settings = read_settings(connection) if connection and connection.login and connection.password else None
+        header = request.headers.get("authorization")
+        if settings is None or not allowed(settings, header, request.scope.get(_CREDENTIALS, {})):
+            asks = {"WWW-Authenticate": 'Basic realm="orders"'}
+            raise Refused(401, "user name or password is missing or wrong", asks)
+        return settings
+
+    def export(self, settings: ShipRushSettings, query: Mapping[str, str]) -> bytes:
+        """One page of the feed. Raises ``Refused`` (400) where the request can not be read."""
+        _require_action(query, "export")
+        start, end = _date(query, "start_date"), _date(query, "end_date")
+        if start > end:
+            raise Refused(400, "start_date is later than end_date")
+        number = _page(query)
+        window = self._parts.ledger.modified_between(
+            start, end, entered=State(settings.entered), pipelines=settings.pipelines or None,
+            limit=settings.page_size, offset=(number - 1) * settings.page_size,
+        )
+        archived = self._parts.archive.read([found.work for found in window.orders])
+        told = (self._element(settings, found, archived[found.work.id]) for found in window.orders)
+        return feed.page([element for element in told if element is not None], -(-window.places // settings.page_size))
+
+    def _element(self, settings: ShipRushSettings, found: Modified, order: ArchivedOrder) -> ET.Element | None:
+        """One order; ``None`` where it can not be rendered, which is told in the log and breaks no page."""
+        problem = order.problem
+        if not problem:
+            try:
+                return feed.order_element(self._head(settings, found), order.order, order.lines)
+            except RecordRefused as error:
+                problem = str(error)
+        log.warning("ShipRush's feed leaves out submission %s: %s", found.work.id, problem)
+        return None
+
+    def _head(self, settings: ShipRushSettings, found: Modified) -> feed.Head:
+        work = found.work
+        sent_as = self._parts.pipeline(work.pipeline).transform.get("order_status", "READY")
+        status = status_of(
+            work.state, shipped=found.shipped, cancelled=found.cancelled_at is not None, sent_as=str(sent_as)
+        )
+        return feed.Head(
+            str(work.id), found.destination_key or work.order_number, settings.words[status], found.modified_at,
+            found.first_offered_at, work.pipeline,
+        )
+
+    def notice(self, settings: ShipRushSettings, query: Mapping[str, str], body: bytes) -> bytes:
+        """Record a shipment notice. Raises ``Refused``: 400 unreadable, 404 (a setting) where no order of ours fits."""
+        _require_action(query, "shipnotify")
+        told = read_notice(query, body, settings.currency)
+        done = record_parcel(
+            self._parts.ledger, self._parts.archive, ORIGIN, told, pipelines=settings.pipelines or None,
+            why="shipment notice",
+        )
+        if done.outcome == "unmatched":
+            log.warning("ShipRush tells of a parcel that no order fits; kept as shipment %s", done.shipment_id)
+            if settings.unmatched_status != 200:
+                raise Refused(settings.unmatched_status, "the order is not known here; the notice was kept")
+        return _document("Received", {"Outcome": done.outcome})
+
+
+def _require_action(query: Mapping[str, str], action: str) -> None:
+    if query.get("action", "").strip().lower() != action:
+        raise Refused(400, f"action must be {action}")
+
+
+def _date(query: Mapping[str, str], name: str) -> datetime:
+    try:
+        return read_date(query.get(name, ""))
+    except ValueError:
+        raise Refused(400, f"{name} must be a date that exists, as MM/dd/yyyy HH:mm") from None
+
+
+def _page(query: Mapping[str, str]) -> int:
+    text = query.get("page", "1").strip()
+    if not (text.isascii() and text.isdecimal() and len(text) < 10 and 1 <= int(text) < _LAST_PAGE):
+        raise Refused(400, "page must be a whole number from 1")
+    return int(text)
+
+
+def _refusal(error: Refused) -> Response:
+    body = _document("Error", {"Code": str(error.status), "Message": error.message})
+    return Response(body, error.status, headers=error.headers, media_type=_XML)
+
+
+def _document(name: str, parts: Mapping[str, Any]) -> bytes:
+    root = ET.Element(name)
+    for part, text in parts.items():
+        ET.SubElement(root, part).text = text
+    made: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return made

@@ -1,0 +1,1 @@
+"""ShipRush Web, "Custom SS Style" store: it polls our order feed and sends us shipment notices."""

@@ -1,0 +1,62 @@
+"""Whether a request carries the user name and password of the feed.
+
+ShipRush documents both HTTP Basic and the query parameters ``SS-UserName`` and ``SS-Password``, and not whether both
+arrive (page-shiprush.txt). So either will do, and where both are there both must be right.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from urllib.parse import unquote_plus
+
+from order_relay.vendors.shiprush.connection import ShipRushSettings
+
+_USER, _PASSWORD = "ss-username", "ss-password"
+
+Pair = tuple[str, str]
+
+
+def split_query(query: bytes) -> tuple[bytes, dict[str, list[str]]]:
+    """A query string without the credentials in it, and their values: what is left may stand in a log."""
+    left: list[bytes] = []
+    found: dict[str, list[str]] = {}
+    for part in query.split(b"&"):
+        name, _, value = part.partition(b"=")
+        key = unquote_plus(name.decode("latin-1")).strip().lower()
+        if key in (_USER, _PASSWORD):
+            found.setdefault(key, []).append(unquote_plus(value.decode("latin-1")))
+        else:
+            left.append(part)
+    return b"&".join(left), found
+
+
+def allowed(settings: ShipRushSettings, authorization: str | None, query: dict[str, list[str]]) -> bool:
+    """Whether every form of credentials that is there is right, and at least one is there. Never raises."""
+    given: list[Pair | None] = []
+    if authorization is not None:
+        given.append(_basic(authorization))
+    if query:
+        users, passwords = query.get(_USER, []), query.get(_PASSWORD, [])
+        given.append((users[0], passwords[0]) if len(users) == len(passwords) == 1 else None)
+    return bool(given) and all(_right(settings, pair) for pair in given)
+
+
+def _basic(header: str) -> Pair | None:
+    scheme, _, encoded = header.strip().partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        user, colon, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, ValueError):
+        return None
+    return (user, password) if colon else None
+
+
+def _right(settings: ShipRushSettings, pair: Pair | None) -> bool:
+    """Compared in constant time, both halves always; an empty setting matches nothing."""
+    user, password = pair or ("", "")
+    same_user = hmac.compare_digest(user.encode("utf-8", "replace"), settings.login.encode())
+    same_password = hmac.compare_digest(password.encode("utf-8", "replace"), settings.password.encode())
+    return same_user and same_password and bool(settings.login) and bool(settings.password)

@@ -1,0 +1,201 @@
+"""The order feed: canonical orders as ShipRush's XML (shape: page-shiprush.txt; lengths: ShipStation's field table)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from order_relay.errors import RecordRefused, Refusal
+from order_relay.orders.money import from_minor
+from order_relay.vendors.shiprush.dates import write_date
+from order_relay.vendors.shiprush.xml_text import block_text, carried, line_text
+
+Row = Mapping[str, Any]
+
+NUMBER = 50  # characters of an identity; a longer one is never cut
+SKU = 100
+QUANTITY = range(1, 100_000)
+MOST_OPTIONS = 10
+_CENT = Decimal("0.01")
+_LARGEST = Decimal(10) ** 7  # decimal 9,2
+
+_WEIGHTS = {
+    **dict.fromkeys(("lb", "lbs", "pound", "pounds"), ("Pounds", Decimal(1))),
+    **dict.fromkeys(("oz", "ounce", "ounces"), ("Ounces", Decimal(1))),
+    **dict.fromkeys(("g", "gm", "gram", "grams"), ("Grams", Decimal(1))),
+    **dict.fromkeys(("kg", "kilogram", "kilograms"), ("Grams", Decimal(1000))),
+}
+
+_BILL = (("Name", "name", 100), ("Company", "company", 100), ("Phone", "phone", 50), ("Email", "email", 100))
+_SHIP = (
+    ("Name", "name", 100), ("Company", "company", 100), ("Address1", "address1", 200), ("Address2", "address2", 200),
+    ("City", "city", 100), ("State", "state", 100), ("PostalCode", "postal_code", 50), ("Country", "country", 2),
+    ("Phone", "phone", 50),
+)  # fmt: skip
+_SHIP_REQUIRED = ("Name", "Address1", "City", "Country")
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What the ledger adds to an order: its ids, ShipRush's word for its status, its times (UTC)."""
+
+    order_id: str
+    order_number: str
+    status: str
+    modified_at: datetime
+    received_at: datetime
+    source: str = ""
+
+
+def page(orders: Sequence[ET.Element], pages: int) -> bytes:
+    """A whole answer: UTF-8 with its declaration."""
+    root = ET.Element("Orders", pages=str(pages))
+    root.extend(orders)
+    answer: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return answer
+
+
+def order_element(head: Head, order: Row, lines: Sequence[Row]) -> ET.Element:
+    """One order (columns of ``orders.canonical``; see the README for further ones that a mapping may fill).
+
+    Raises ``RecordRefused`` where ShipRush could not take it: the order is then left out of the feed.
+    """
+    scale = order["scale"]
+    if scale is None or order["total"] is None:
+        raise _refused("no_total", "OrderTotal", "can not be told: currency or total could not be read")
+    made = ET.Element("Order")
+    _add(made, "OrderID", _identity(head.order_id, NUMBER, "OrderID"))
+    _add(made, "OrderNumber", _identity(head.order_number, NUMBER, "OrderNumber"))
+    _add(made, "OrderDate", write_date(order["submitted_at"] or head.received_at))
+    _add(made, "OrderStatus", head.status)
+    _add(made, "LastModified", write_date(head.modified_at))
+    _add(made, "ShippingMethod", line_text(order["ship_via"], 100))
+    _add(made, "PaymentMethod", line_text(order["payment_method"], 50))
+    for name, column in (("OrderTotal", "total"), ("TaxAmount", "tax"), ("ShippingAmount", "freight")):
+        _add(made, name, _amount(from_minor(order[column] or 0, scale), name))
+    _add(made, "CustomerNotes", block_text(order["notes"], 1000))
+    _add(made, "InternalNotes", block_text(order.get("internal_notes"), 1000))
+    _add(made, "Gift", "true" if order.get("gift") else "false")
+    _add(made, "GiftMessage", block_text(order.get("gift_message"), 1000))
+    for number, text in enumerate(_custom_fields(order), 1):
+        _add(made, f"CustomField{number}", text)
+    if warehouse := line_text(order.get("warehouse"), 100):
+        _add(made, "RequestedWarehouse", warehouse)
+    _add(made, "Source", line_text(head.source, 50))
+    made.append(_customer(order, head))
+    items = ET.SubElement(made, "Items")
+    items.extend([_item(line, scale) for line in lines if line["quantity"] != 0])
+    if order["discount"]:
+        items.append(_adjustment("discount", "Discount", -from_minor(abs(order["discount"]), scale)))
+    return made
+
+
+def _customer(order: Row, head: Head) -> ET.Element:
+    made = ET.Element("Customer")
+    code = order["customer_number"] or order["bill_email"] or order["ship_email"] or head.order_number
+    _add(made, "CustomerCode", line_text(code, 50))
+    bill, ship = ET.SubElement(made, "BillTo"), ET.SubElement(made, "ShipTo")
+    # an address counts as a whole: the parts of two people are never mixed
+    side = "ship" if order["ship_address1"] else "bill"
+    names = [order[f"{of}_{part}"] for of in (side, "bill", "ship") for part in ("name", "company")]
+    known = line_text(next(filter(None, names), ""), 100)
+    for element, column, limit in _SHIP:
+        text = line_text(order[f"{side}_{column}"], limit if element != "Country" else 200)
+        text = text or (known if element == "Name" else "")
+        if element in _SHIP_REQUIRED and not text:
+            raise _refused("missing_field", f"ShipTo/{element}", "is missing")
+        if element == "Country" and len(text) != 2:
+            raise _refused("bad_country", "ShipTo/Country", "is not a code of two letters")
+        _add(ship, element, text)
+    for element, column, limit in _BILL:
+        _add(bill, element, line_text(order[f"bill_{column}"], limit) or (known if element == "Name" else ""))
+    return made
+
+
+def _item(line: Row, scale: int) -> ET.Element:
+    quantity = line["quantity"]
+    if not isinstance(quantity, int) or quantity not in QUANTITY:
+        raise _refused("bad_quantity", "Item/Quantity", "is not a whole number from 1 to 99999")
+    price = line["unit_price"]
+    if price is None and line["extended"] is not None:
+        price = from_minor(line["extended"], scale) / quantity
+    if price is None:
+        raise _refused("no_price", "Item/UnitPrice", "could not be read")
+    number = line["item_number"] or ""
+    name = line_text(line["description"], 200) or line_text(number, 200)
+    if price < 0:  # a coupon or a return of money: ShipRush takes it as an adjustment only
+        return _adjustment(number or "adjustment", name or "Adjustment", price * quantity)
+    if not name:
+        raise _refused("missing_field", "Item/SKU", "is missing, and so is the name")
+    made = ET.Element("Item")
+    _add(made, "LineItemID", _identity(line["line"] or str(line["position"] + 1), NUMBER, "Item/LineItemID"))
+    _add(made, "SKU", _identity(number, SKU, "Item/SKU"))
+    _add(made, "Name", name)
+    image = line_text(line.get("image_url"), 2_000)
+    if image.startswith(("http://", "https://")) and len(image) <= 500:
+        _add(made, "ImageUrl", image)
+    unit, factor = _WEIGHTS.get(line_text(line.get("weight_unit"), 20).lower(), ("", Decimal(0)))
+    if unit and line.get("weight") is not None:
+        _add(made, "Weight", _amount(Decimal(line["weight"]) * factor, "Item/Weight"))
+        _add(made, "WeightUnits", unit)
+    _add(made, "Quantity", str(quantity))
+    _add(made, "UnitPrice", _amount(price, "Item/UnitPrice"))
+    _add(made, "Location", line_text(line.get("location"), 100))
+    _options(made, line["options"] or {})
+    return made
+
+
+def _options(item: ET.Element, options: Mapping[str, Any]) -> None:
+    told = [(line_text(name, 100), line_text(value, 100)) for name, value in options.items()]
+    if not any(name and value for name, value in told):
+        return
+    made = ET.SubElement(item, "Options")
+    for name, value in [pair for pair in told if all(pair)][:MOST_OPTIONS]:
+        option = ET.SubElement(made, "Option")
+        _add(option, "Name", name)
+        _add(option, "Value", value)
+
+
+def _adjustment(number: str, name: str, price: Decimal) -> ET.Element:
+    """A line that only changes the sum; its price is negative."""
+    made = ET.Element("Item")
+    _add(made, "SKU", _identity(number, SKU, "Item/SKU"))
+    _add(made, "Name", name)
+    _add(made, "Quantity", "1")
+    _add(made, "UnitPrice", _amount(price, "Item/UnitPrice"))
+    _add(made, "Adjustment", "true")
+    return made
+
+
+def _custom_fields(order: Row) -> list[str]:
+    """Three texts: the customer's purchase order, then the source's own fields as ``name: value``."""
+    told = {"PO": order["customer_po"], **(order["custom_fields"] or {})}
+    texts = [line_text(f"{name}: {value}", 100) for name, value in told.items() if value not in (None, "")]
+    return [*texts, "", "", ""][:3]
+
+
+def _identity(text: Any, limit: int, element: str) -> str:
+    """An identity as it is: cut or cleaned it would name something else."""
+    whole = str(text)
+    if carried(whole) != whole or len(whole) > limit:
+        raise _refused("bad_identity", element, f"is longer than {limit} characters or not for XML")
+    return whole
+
+
+def _amount(value: Decimal, element: str) -> str:
+    amount = value.quantize(_CENT, rounding=ROUND_HALF_UP)
+    if not -_LARGEST < amount < _LARGEST:
+        raise _refused("amount_too_large", element, "has more than seven digits before the point")
+    return f"{amount:f}"
+
+
+def _add(parent: ET.Element, name: str, text: str) -> None:
+    ET.SubElement(parent, name).text = text or None
+
+
+def _refused(code: str, element: str, message: str) -> RecordRefused:
+    return RecordRefused([Refusal(code, f"/{element}", f"{element} {message}")])

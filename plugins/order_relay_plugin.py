@@ -1,0 +1,15 @@
+"""Order Relay on Airflow's API server: the endpoints that vendors call.
+
+Airflow's own pages and their login stay as they are.
+"""
+
+from airflow.plugins_manager import AirflowPlugin
+
+from order_relay.airflow_bindings.served import fastapi_apps
+
+
+class OrderRelayPlugin(AirflowPlugin):
+    """``/shiprush/orders``; each endpoint asks for credentials of its own."""
+
+    name = "order_relay"
+    fastapi_apps = fastapi_apps()

@@ -1,0 +1,319 @@
+"""The served feed and notices, called in this process: answers, credentials, windows, and whatever else may be sent."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+import httpx
+import pytest
+from archived_orders import Desk, plain_orders
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from lxml import etree
+from orders_schema import checked
+
+from order_relay.batches import BatchStore
+from order_relay.connections import Connection
+from order_relay.errors import WrongSetup
+from order_relay.ledger import Ledger
+from order_relay.serving.apps import whole_app
+from order_relay.serving.parts import Parts
+
+AUTH = ("feeduser", "Secr3t:word")
+WINDOW = {"action": "export", "start_date": "01/01/2020 00:00", "end_date": "01/01/2099 00:00"}
+PATH = "/shiprush/orders"
+
+
+class Firm:
+    """A desk with archived orders, and the served app on top of it."""
+
+    def __init__(self, desk: Desk, url: str) -> None:
+        self.desk = desk
+        self.extra: dict[str, Any] = {"page_size": 3}
+        self.login, self.password = AUTH
+        self.defined = True
+        self.parts = Parts(self._connection, lambda: url, lambda: desk.store)
+        transport = httpx.ASGITransport(whole_app(self.parts), raise_app_exceptions=True)
+        self.web = httpx.AsyncClient(transport=transport, base_url="http://relay.example")
+
+    def _connection(self, conn_id: str) -> Connection:
+        if not self.defined:
+            raise WrongSetup("not defined")
+        return Connection(conn_id, login=self.login, password=self.password, extra=self.extra)
+
+    async def get(self, auth: Any = AUTH, **query: str) -> httpx.Response:
+        return await self.web.get(PATH, params={**WINDOW, **query}, auth=auth)
+
+    async def notice(self, body: bytes = b"", **query: str) -> httpx.Response:
+        return await self.web.post(PATH, params={"action": "shipnotify", **query}, content=body, auth=AUTH)
+
+
+@pytest.fixture
+def desk(sqlite_url: str, tmp_path: Path) -> Iterator[Desk]:
+    ledger = Ledger.open(sqlite_url)
+    yield Desk(ledger, BatchStore(tmp_path.as_uri()))
+    assert ledger.law() == []
+    ledger.close()
+
+
+@pytest.fixture
+async def firm(desk: Desk, sqlite_url: str) -> AsyncIterator[Firm]:
+    firm = Firm(desk, sqlite_url)
+    yield firm
+    await firm.web.aclose()
+    firm.parts.close()
+
+
+def numbers(answer: httpx.Response) -> list[str]:
+    assert answer.status_code == 200, answer.text
+    return [element.text or "" for element in checked(answer.content).iterfind("Order/OrderNumber")]
+
+
+def refused(answer: httpx.Response, status: int) -> str:
+    """The words of an error, which is a short XML document."""
+    assert answer.status_code == status, answer.text
+    root = etree.fromstring(answer.content)
+    assert (root.tag, root.findtext("Code")) == ("Error", str(status))
+    assert len(answer.content) < 400
+    return root.findtext("Message") or ""
+
+
+async def test_pages_hold_every_order_once(firm: Firm) -> None:
+    orders = plain_orders(7)
+    firm.desk.imported(*orders)
+    firm.desk.receive(plain_orders(1, seed=9)[0])
+    pages = [await firm.get(page=str(n)) for n in (1, 2, 3, 4)]
+    assert [len(numbers(page)) for page in pages] == [3, 3, 1, 0]
+    assert {etree.fromstring(page.content).get("pages") for page in pages} == {"3"}
+    assert sorted(n for page in pages for n in numbers(page)) == sorted(o["order_number"] for o in orders)
+    assert pages[0].headers["content-type"].startswith("application/xml")
+    assert pages[0].headers["cache-control"] == "no-store"
+
+
+async def test_an_order_says_what_the_archive_holds(firm: Firm) -> None:
+    (document,) = plain_orders(1)
+    (number,) = firm.desk.imported(document)
+    order = checked((await firm.get()).content).find("Order")
+    assert order.findtext("OrderID") == str(number)
+    assert order.findtext("OrderTotal") == document["total"]
+    assert order.findtext("Customer/ShipTo/Address1") == document["ship_to"]["address1"]
+    told = [(i.findtext("SKU"), i.findtext("Quantity")) for i in order.iterfind("Items/Item")]
+    assert told[: len(document["items"])] == [(i["item_number"], str(i["quantity"])) for i in document["items"]]
+
+
+async def test_nothing_to_send(firm: Firm) -> None:
+    answer = await firm.get()
+    assert (numbers(answer), etree.fromstring(answer.content).get("pages")) == ([], "0")
+
+
+def spoil(desk: Desk, batch: str) -> None:
+    """Remove the orders of a batch from the archive."""
+    for path in Path(desk.store.url.removeprefix("file://")).rglob(f"{batch}/*.jsonl.gz"):
+        path.unlink()
+
+
+async def test_an_order_that_can_not_be_rendered_or_read_is_left_out_and_told(firm: Firm, caplog: Any) -> None:
+    orders = plain_orders(3)
+    orders[1]["ship_to"]["country"] = orders[1]["bill_to"]["country"] = "Nowhere Marked"
+    firm.desk.imported(*orders[:2])
+    firm.desk.imported(orders[2])
+    spoil(firm.desk, "b2")
+    assert numbers(await firm.get()) == [orders[0]["order_number"]]
+    told = [r.getMessage() for r in caplog.records if "leaves out" in r.getMessage()]
+    assert len(told) == 2
+    assert "Marked" not in caplog.text
+
+
+async def test_only_the_pipelines_of_the_store(firm: Firm) -> None:
+    firm.desk.imported(*plain_orders(1))
+    firm.extra["pipelines"] = "another"
+    assert numbers(await firm.get()) == []
+
+
+async def test_a_store_that_takes_orders_from_ready_on(firm: Firm) -> None:
+    orders = plain_orders(2)
+    firm.extra["entered"] = "ready"
+    ids = firm.desk.make_ready(firm.desk.receive(*orders))
+    root = checked((await firm.get()).content)
+    assert [e.text for e in root.iterfind("Order/OrderStatus")] == ["paid", "paid"]
+    newer = {**orders[0], "id": orders[0]["id"] + 10**6, "order_number": f"{orders[0]['order_number']}-1"}
+    (winner,) = firm.desk.make_ready(firm.desk.receive(newer))
+    told = checked((await firm.get()).content).iterfind("Order")
+    words = {order.findtext("OrderID"): order.findtext("OrderStatus") for order in told}
+    assert words == {str(ids[0]): "cancelled", str(ids[1]): "paid", str(winner): "paid"}
+
+
+@pytest.mark.parametrize("auth", [None, ("feeduser", "wrong"), ("", ""), ("feeduser", ""), ("x", AUTH[1])])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_without_the_right_credentials_nobody_gets_in(firm: Firm, auth: Any, method: str) -> None:
+    answer = await firm.web.request(method, PATH, params=WINDOW, auth=auth)
+    refused(answer, 401)
+    assert answer.headers["www-authenticate"].startswith("Basic")
+
+
+async def test_the_pair_in_the_query_lets_in_and_both_must_be_right(firm: Firm) -> None:
+    pair = {"SS-UserName": AUTH[0], "SS-Password": AUTH[1]}
+    assert numbers(await firm.get(None, **pair)) == []
+    assert numbers(await firm.get(AUTH, **pair)) == []
+    refused(await firm.get(AUTH, **{**pair, "SS-Password": "wrong"}), 401)
+    refused(await firm.get(None, **{"SS-UserName": AUTH[0]}), 401)
+
+
+@pytest.mark.parametrize(("name", "value"), [("login", ""), ("password", ""), ("defined", False)])
+async def test_without_configured_credentials_it_stays_closed(firm: Firm, name: str, value: Any) -> None:
+    setattr(firm, name, value)
+    for auth in (None, ("", ""), AUTH, (AUTH[0], "")):
+        refused(await firm.get(auth), 401)
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ({"action": "delete"}, "action"), ({"action": ""}, "action"), ({"start_date": "soon"}, "start_date"),
+        ({"end_date": ""}, "end_date"), ({"end_date": "02/30/2026 00:00"}, "end_date"), ({"page": "0"}, "page"),
+        ({"page": "x"}, "page"), ({"page": "9" * 30}, "page"), ({"start_date": "01/02/2099 00:00"}, "later"),
+    ],
+)  # fmt: skip
+async def test_a_request_that_can_not_be_read_is_400(firm: Firm, query: dict[str, str], words: str) -> None:
+    assert words in refused(await firm.get(**query), 400)
+
+
+async def test_other_methods_and_paths(firm: Firm) -> None:
+    for method in ("PUT", "DELETE", "PATCH", "OPTIONS"):
+        answer = await firm.web.request(method, PATH, auth=AUTH)
+        refused(answer, 405)
+        assert answer.headers["allow"] == "GET, POST"
+    refused(await firm.web.get("/shiprush/elsewhere", auth=AUTH), 404)
+    for path in ("/shiprush/docs", "/shiprush/openapi.json"):
+        refused(await firm.web.get(path), 404)
+
+
+def parcel(number: str, *items: tuple[str, int], tracking: str = "1Z1", order_id: str = "") -> bytes:
+    root = etree.Element("ShipNotice")
+    for name, text in (("OrderNumber", number), ("OrderID", order_id), ("Carrier", "UPS"), ("TrackingNumber", tracking),
+                       ("ShipDate", "05/01/2026")):  # fmt: skip
+        etree.SubElement(root, name).text = text
+    lines = etree.SubElement(root, "Items")
+    for sku, units in items:
+        item = etree.SubElement(lines, "Item")
+        etree.SubElement(item, "SKU").text = sku
+        etree.SubElement(item, "Quantity").text = str(units)
+    return etree.tostring(root)
+
+
+async def test_parcels_are_counted_until_the_order_is_shipped(firm: Firm) -> None:
+    (document,) = plain_orders(1)
+    (number,) = firm.desk.imported(document)
+    first, *rest = [(item["item_number"], item["quantity"]) for item in document["items"]]
+    word = document["order_number"]
+
+    async def told(body: bytes) -> str:
+        answer = await firm.notice(body)
+        assert answer.status_code == 200, answer.text
+        return etree.fromstring(answer.content).findtext("Outcome") or ""
+
+    assert await told(parcel(word, (first[0], 1))) == "recorded"
+    assert await told(parcel(word, (first[0], 1))) == "known"
+    assert firm.desk.ledger.find(word)[0]["shipped"] == "partly"
+    left = [(first[0], first[1] - 1), *rest] if first[1] > 1 else rest
+    assert await told(parcel("another spelling", *left, tracking="1Z2", order_id=str(number))) == "recorded"
+    assert firm.desk.ledger.find(word)[0]["shipped"] == "shipped"
+    (status,) = checked((await firm.get()).content).iterfind("Order/OrderStatus")
+    assert status.text == "shipped"
+
+
+async def test_an_unknown_order_is_kept_and_answered_as_configured(firm: Firm) -> None:
+    refused(await firm.notice(parcel("nobody", ("A", 1))), 404)
+    refused(await firm.notice(parcel("nobody", ("A", 1))), 404)
+    assert len(firm.desk.ledger.shipments(unmatched=True)) == 1
+    firm.extra["unmatched_status"] = 200
+    firm.parts._connections.clear()
+    assert (await firm.notice(parcel("nobody", ("A", 1)))).status_code == 200
+
+
+async def test_notices_that_can_not_be_read_and_too_large_ones(firm: Firm) -> None:
+    assert "DOCTYPE" in refused(await firm.notice(b"<!DOCTYPE a><ShipNotice/>"), 400)
+    refused(await firm.notice(b"<ShipNotice>"), 400)
+    refused(await firm.notice(b"", action="export"), 400)
+    refused(await firm.notice(b" " * ((1 << 20) + 1)), 413)
+
+    async def trickle() -> AsyncIterator[bytes]:
+        for _ in range(40):
+            yield b" " * (1 << 15)
+
+    refused(await firm.web.post(PATH, params={"action": "shipnotify"}, content=trickle(), auth=AUTH), 413)
+    assert firm.desk.ledger.shipments() == []
+
+
+async def test_a_ledger_that_is_away_is_told_without_details(firm: Firm, caplog: Any) -> None:
+    def away() -> str:
+        raise WrongSetup("postgresql://user:hidden@db/x is wrong")
+
+    firm.parts._ledger_url = away
+    answer = await firm.get()
+    assert "hidden" not in refused(answer, 503)
+    assert answer.headers["retry-after"] == "60"
+
+
+async def test_a_defect_of_ours_shows_nothing(firm: Firm, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise KeyError("Marked Person")
+
+    monkeypatch.setattr(Ledger, "modified_between", broken)
+    assert "Marked" not in refused(await firm.get(), 500) + caplog.text
+    assert "KeyError" in caplog.text
+
+
+@pytest.fixture
+def stocked(firm: Firm) -> Firm:
+    firm.desk.imported(*plain_orders(4))
+    return firm
+
+
+words = st.one_of(
+    st.text(max_size=20), st.sampled_from(["export", "shipnotify", "01/01/2026 00:00", "12/31/2099 23:59", "1", "-1",
+                                           "\x00", "SS-Password", "%", "９", "99999999999999999999"]))  # fmt: skip
+queries = st.dictionaries(
+    st.one_of(st.sampled_from(["action", "start_date", "end_date", "page", "order_number", "carrier", "service",
+                               "tracking_number", "SS-UserName", "SS-Password"]), st.text(max_size=8)),
+    words, max_size=8)  # fmt: skip
+elements = st.sampled_from(["ShipNotice", "OrderNumber", "OrderID", "Carrier", "TrackingNumber", "ShipDate", "Items",
+                            "Item", "SKU", "Quantity", "LineItemID", "ShippingCost"])  # fmt: skip
+xml = st.recursive(
+    st.builds(lambda name, text: f"<{name}>{quote(text)}</{name}>", elements, words),
+    lambda inner: st.builds(lambda name, parts: f"<{name}>{''.join(parts)}</{name}>", elements,
+                            st.lists(inner, max_size=6)), max_leaves=14)  # fmt: skip
+bodies = st.one_of(st.binary(max_size=300), xml.map(lambda text: f"<ShipNotice>{text}</ShipNotice>".encode()))
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(method=st.sampled_from(["GET", "POST", "GET", "POST", "PUT", "HEAD"]), query=queries, body=bodies,
+       known=st.booleans(), header=st.booleans())  # fmt: skip
+async def test_whatever_is_sent_is_answered(
+    stocked: Firm, caplog: Any, method: str, query: dict[str, str], body: bytes, known: bool, header: bool
+) -> None:
+    """No 5xx, no stack trace, no credential in a log line, and nothing without credentials but 401 and 405."""
+    caplog.set_level(logging.DEBUG)
+    if known:
+        query = {**WINDOW, **query, "SS-UserName": AUTH[0], "SS-Password": AUTH[1]}
+        if method == "POST":
+            query["action"] = "shipnotify"
+    raw = "&".join(f"{quote_plus(name, errors='replace')}={quote_plus(text, errors='replace')}"
+                   for name, text in query.items())  # fmt: skip
+    answer = await stocked.web.request(
+        method, httpx.URL(f"http://relay.example{PATH}?").copy_with(query=raw.encode()), content=body,
+        auth=AUTH if header else None)  # fmt: skip
+    assert answer.status_code < 500, answer.text
+    assert "Traceback" not in answer.text
+    assert AUTH[1] not in answer.text
+    if answer.content:
+        etree.fromstring(answer.content)
+    if not (known or header):
+        assert answer.status_code in {401, 405}
+    ours = [r.getMessage() for r in caplog.records if not r.name.startswith(("httpx", "httpcore"))]
+    assert not any(AUTH[0] in told or AUTH[1] in told or quote_plus(AUTH[1]) in told for told in ours)
+    caplog.clear()

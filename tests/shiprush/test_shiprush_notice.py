@@ -1,0 +1,140 @@
+"""Shipment notices: what they tell, and what is refused in them. Credentials and status words besides."""
+
+from __future__ import annotations
+
+import base64
+from datetime import UTC, datetime
+
+import pytest
+
+from order_relay.connections import Connection
+from order_relay.errors import BadAnswer, WrongSetup
+from order_relay.ledger.states import State
+from order_relay.orders.shipping import ShippedLine
+from order_relay.vendors.shiprush.connection import read_settings
+from order_relay.vendors.shiprush.credentials import allowed, split_query
+from order_relay.vendors.shiprush.notice import read_notice
+from order_relay.vendors.shiprush.statuses import WORDS, status_of
+
+BODY = b"""<?xml version="1.0" encoding="utf-8"?>
+<ShipNotice><OrderNumber>WEB-10731</OrderNumber><OrderID>731</OrderID>
+<CustomerCode>buyer-77@example.test</CustomerCode><LabelCreateDate>05/01/2026 15:12</LabelCreateDate>
+<ShipDate>05/01/2026</ShipDate><Carrier>UPS</Carrier><Service>Ground</Service>
+<TrackingNumber>1ZEXAMPLE0001</TrackingNumber><ShippingCost>8.15</ShippingCost><Recipient><Name>R</Name></Recipient>
+<Items><Item><LineItemID>1</LineItemID><SKU>MUG-BLUE</SKU><Name>Blue mug</Name><Quantity>4</Quantity></Item></Items>
+</ShipNotice>"""
+
+
+def test_a_whole_notice():
+    told = read_notice({"order_number": "WEB-1", "carrier": "DHL"}, BODY, "USD")
+    assert (told.submission_id, told.words, told.carrier, told.service, told.tracking_number) == (
+        731, ("WEB-10731", "WEB-1"), "UPS", "Ground", "1ZEXAMPLE0001")
+    assert (told.shipped_at, told.cost_minor, told.currency) == (datetime(2026, 5, 1, 15, 12, tzinfo=UTC), 815, "USD")
+    assert told.lines == (ShippedLine(4, "1", "MUG-BLUE"),)
+
+
+def test_without_a_body_the_query_will_do():
+    told = read_notice({"order_number": "WEB-1", "carrier": "UPS", "service": "", "tracking_number": "1Z"}, b" ", "USD")
+    assert (told.words, told.carrier, told.tracking_number, told.lines) == (("WEB-1",), "UPS", "1Z", ())
+
+
+def test_the_same_parcel_has_the_same_key_and_others_have_not():
+    key = read_notice({}, BODY, "USD").key
+    assert read_notice({}, BODY.replace(b"UPS", b"ups").replace(b"8.15", b"9.00"), "USD").key == key
+    assert read_notice({}, BODY.replace(b"0001<", b"0002<"), "USD").key != key
+    without = BODY.replace(b"1ZEXAMPLE0001", b"")
+    assert read_notice({}, without, "USD").key == read_notice({}, without, "USD").key
+    assert read_notice({}, without, "USD").key != read_notice({}, without.replace(b">4<", b">3<"), "USD").key
+
+
+def test_a_date_or_cost_that_can_not_be_read_loses_no_parcel():
+    told = read_notice({}, BODY.replace(b"05/01/2026", b"soon").replace(b"8.15", b"much"), "USD")
+    assert (told.shipped_at, told.cost_minor) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<ShipNotice>", b"\xff\xfe\x00", b"<Orders/>", b"<ShipNotice/>", b"not xml",
+        b'<!DOCTYPE x [<!ENTITY a "b">]><ShipNotice><OrderNumber>&a;</OrderNumber></ShipNotice>',
+        b'<!DOCTYPE x SYSTEM "http://127.0.0.1:1/x.dtd"><ShipNotice><OrderNumber>1</OrderNumber></ShipNotice>',
+        b"<ShipNotice><OrderNumber>&nbsp;</OrderNumber></ShipNotice>",
+        b'<?xml version="1.0" encoding="no-such"?><ShipNotice/>',
+        BODY.replace(b">4<", b">0<"), BODY.replace(b">4<", b">4.5<"), BODY.replace(b">4<", b">-1<"),
+        BODY.replace(b">1</LineItemID><SKU>MUG-BLUE<", b"></LineItemID><SKU><"),
+    ],
+)  # fmt: skip
+def test_what_can_not_be_read_is_refused(body):
+    with pytest.raises(BadAnswer) as told:
+        read_notice({}, body, "USD")
+    assert "MUG" not in str(told.value)
+
+
+def test_a_bomb_of_entities_is_never_expanded():
+    bomb = b"<!DOCTYPE a [<!ENTITY a 'aaaaaaaaaa'>" + b"".join(
+        b"<!ENTITY a%d '%s'>" % (n, b"&a;" * 10) for n in range(9)) + b"]><ShipNotice>&a8;</ShipNotice>"
+    with pytest.raises(BadAnswer, match="DOCTYPE"):
+        read_notice({}, bomb, "USD")
+
+
+def feed(**changes):
+    fields = {"conn_id": "shiprush_feed", "login": "feeduser", "password": "pässword:x"} | changes
+    return read_settings(Connection(**fields))
+
+
+def basic(text):
+    return "Basic " + base64.b64encode(text.encode()).decode()
+
+
+PAIR = b"SS-UserName=feeduser&SS-Password=p%C3%A4ssword%3Ax"
+
+
+@pytest.mark.parametrize(
+    ("header", "query", "expected"),
+    [
+        (basic("feeduser:pässword:x"), b"", True), (None, PAIR, True), (basic("feeduser:pässword:x"), PAIR, True),
+        (basic("feeduser:pässword:x").replace("Basic", "bAsIc"), b"", True), (None, PAIR.lower(), True),
+        (None, b"", False), (basic("feeduser:wrong"), b"", False), (basic("feeduser:wrong"), PAIR, False),
+        (basic("feeduser:pässword:x"), PAIR + b"1", False), (basic(":"), b"", False), ("Basic !!", b"", False),
+        ("Bearer x", b"", False), (None, b"SS-UserName=feeduser", False), (None, PAIR + b"&SS-Password=2", False),
+        ("", PAIR, False), ("Basic " + "/w==", b"", False), (None, b"SS-UserName=%ff&SS-Password=%ff", False),
+    ],
+)  # fmt: skip
+def test_credentials(header, query, expected):
+    left, found = split_query(b"action=export&" + query)
+    assert b"word" not in left.lower()
+    assert b"feeduser" not in left
+    assert allowed(feed(), header, found) is expected
+
+
+@pytest.mark.parametrize("changes", [
+    {"login": "a:b"}, {"login": ""}, {"password": ""}, {"extra": {"entered": "held"}}, {"extra": {"page_size": 0}},
+    {"extra": {"unmatched_status": 302}}, {"extra": {"words": {"lost": "x"}}}, {"extra": {"words": {"shipped": ""}}},
+])  # fmt: skip
+def test_a_wrong_setting_is_named(changes):
+    with pytest.raises(WrongSetup, match="shiprush_feed"):
+        feed(**changes)
+
+
+def test_settings_of_a_store():
+    told = feed(extra={"pipelines": "a, b", "words": '{"ready_to_ship": "new"}', "unmatched_status": 200})
+    assert (told.pipelines, told.words["ready_to_ship"], told.words["cancelled"], told.unmatched_status) == (
+        {"a", "b"}, "new", "cancelled", 200)
+
+
+@pytest.mark.parametrize(
+    ("state", "more", "word"),
+    [
+        ("imported", {}, "paid"), ("imported", {"shipped": "partly"}, "paid"),
+        ("imported", {"shipped": "shipped"}, "shipped"), ("imported", {"cancelled": True}, "cancelled"),
+        ("imported", {"sent_as": "SHIPPED"}, "shipped"), ("imported", {"sent_as": "CANCELLED"}, "cancelled"),
+        ("superseded", {}, "cancelled"), ("discarded", {}, "cancelled"), ("held", {}, "on-hold"), ("ready", {}, "paid"),
+        ("imported", {"shipped": "shipped", "cancelled": True}, "shipped"),
+    ],
+)  # fmt: skip
+def test_status_words(state, more, word):
+    assert WORDS[status_of(state, **more)] == word
+
+
+def test_every_state_has_a_word():
+    assert {status_of(state) for state in State} <= WORDS.keys()
