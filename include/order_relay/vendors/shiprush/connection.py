@@ -92,6 +92,7 @@ FORM: dict[str, Any] = {
             "minimum": 1,
             "maximum": 500,
             "default": 50,
+            "description": "ShipRush asks for as many pages as it is told there are",
         },
         "unmatched_status": {
             "type": "integer",
@@ -116,6 +117,7 @@ FORM: dict[str, Any] = {
             "title": "Size limit of a notice (bytes)",
             "minimum": 1 << 12,
             "default": 1 << 20,
+            "description": "A larger one is answered with 413 and not read",
         },
     },
 }
