@@ -51,11 +51,13 @@ class Engine:
     def ledger(self) -> Ledger:
         return self.wiring.ledger
 
-    def run(self, run: str, *, limit: int | None = None, order_ids: tuple[str, ...] = ()) -> ReportResult:
+    def run(
+        self, run: str, *, limit: int | None = None, order_ids: tuple[str, ...] = (), reading: Reading | None = None
+    ) -> ReportResult:
         """One run: what the DAG's tasks do. Acknowledge and report also come after a failed load."""
         ctx, wiring = RunContext(self.pipeline, run), self.wiring
         beginning.begin(ctx, self.ledger, wiring.store, (wiring.source.account, wiring.destination.account))
-        batch = self.extract(ctx, order_ids)
+        batch = self.extract(ctx, order_ids, reading)
         if has_work(self.ledger, self.pipeline, batch):
             for chunk in self.prepare(ctx, batch, limit):
                 with suppress(OrderRelayError):  # a failed chunk leaves its orders; the report tells
@@ -63,9 +65,12 @@ class Engine:
         self.acknowledge(ctx)
         return self.report(ctx, batch)
 
-    def extract(self, ctx: RunContext, order_ids: tuple[str, ...] = ()) -> Manifest:
+    def extract(
+        self, ctx: RunContext, order_ids: tuple[str, ...] = (), reading: Reading | None = None
+    ) -> Manifest:
+        chosen = reading or self.reading(order_ids)
         return extract(
-            ctx, self.wiring.source, self.ledger, self.wiring.store, self.reading(order_ids), batch_id=ctx.run,
+            ctx, self.wiring.source, self.ledger, self.wiring.store, chosen, batch_id=ctx.run,
             transform_fingerprint=self.wiring.transformer.fingerprint,
             connection_fingerprint=self.wiring.source_connection.fingerprint(),
         )  # fmt: skip

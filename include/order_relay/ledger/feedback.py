@@ -30,7 +30,10 @@ FIRST_DELAY, LONGEST_DELAY = timedelta(minutes=5), timedelta(hours=6)
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step to tell. ``delivery`` is the shipment's ledger id where each delivery is a step, else 0."""
+    """One step to tell. ``delivery`` is the shipment's ledger id where each delivery is a step, else 0.
+
+    ``silent``: it was told before, and nobody knows whether the source took it.
+    """
 
     submission_id: int
     step: str
@@ -38,6 +41,7 @@ class Step:
     source_id: str = ""
     oms_id: str = ""
     tries: int = 0
+    silent: bool = False
 
 
 _mine = feedback.alias("mine")
@@ -60,7 +64,7 @@ def due(
     query = (
         sa.select(
             submission.c.id, sa.literal(step), delivery.label("delivery"), submission.c.source_id, submission.c.oms_id,
-            sa.func.coalesce(_mine.c.tries, 0),
+            sa.func.coalesce(_mine.c.tries, 0), sa.func.coalesce(_mine.c.state == "sent", sa.false()),
         )
         .select_from(source.outerjoin(_mine, sa.and_(
             _mine.c.submission_id == submission.c.id, _mine.c.step == step, _mine.c.delivery == delivery

@@ -109,7 +109,7 @@ def _tell(ctx: RunContext, parts: Parts, steps: Sequence[Step]) -> tuple[Answers
         if failures:
             return _NOT_TOLD
         try:
-            return _call(parts, step, orders.get(step.submission_id))()
+            return _taken(step, _call(parts, step, orders.get(step.submission_id))())
         except OutcomeUnknown as error:
             log.warning("order %s, %s: %s", step.source_id, step.step, error)
             return None
@@ -128,6 +128,13 @@ def _tell(ctx: RunContext, parts: Parts, steps: Sequence[Step]) -> tuple[Answers
     except OrderRelayError as error:
         return answers, error
     return answers, None
+
+
+def _taken(step: Step, answer: Acknowledgement) -> Acknowledgement:
+    """A delivery is taken once: refused when it is repeated after silence, it had arrived the first time."""
+    if answer.accepted or not (step.delivery and step.silent):
+        return answer
+    return Acknowledgement(True, f"refused as it was repeated after silence, so taken as told: {answer.message}")
 
 
 _NOT_TOLD = Acknowledgement(False, "not told: the run stopped before")

@@ -119,14 +119,14 @@ class OrderStore:
         """Adds an order; the same id again replaces it. Members that are left out are filled in.
 
         An object may also have ``confirm_date`` (a text with a zone; one that lies ahead confirms the order then) and
-        ``offline``, and addresses as objects. Bytes are the exact text of the detail.
+        ``offline``, and addresses as objects. Bytes without the former are the exact text of the detail.
         """
         document = _parsed(order) if isinstance(order, bytes) else dict(order)
         wished, offline = document.pop("confirm_date", None), bool(document.pop("offline", False))
         confirmed = datetime.fromisoformat(wished) if isinstance(wished, str) else self.now()
         self._adopt_addresses(document)
         added = self._add(self._completed(document), kind, confirmed, offline=offline)
-        added.raw = order if isinstance(order, bytes) else None
+        added.raw = order if isinstance(order, bytes) and wished is None and not offline else None
         return added
 
     def _completed(self, document: Document) -> Document:
