@@ -41,7 +41,7 @@ def main() -> int:
     # A first Ctrl-C or a TERM ends the wait and stops everything in order.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     home = fresh_home(".ui")
-    with interface(home, options.orders, options.seed, options.port) as ui:
+    with interface(home, options.orders, options.seed, options.port, options.source) as ui:
         _say(_welcome(ui, home, PIPELINES[options.source]))
         return _watch(ui.started, home)
 
@@ -62,10 +62,12 @@ class Interface:
 
 
 @contextmanager
-def interface(home: Path, orders: int, seed: int, port: int = 0) -> Iterator[Interface]:
+def interface(
+    home: Path, orders: int, seed: int, port: int = 0, source: str = "supercat"
+) -> Iterator[Interface]:
     """Start everything, yield it once it is healthy, and stop it. Raises ``Trouble``."""
     with ExitStack() as stack:
-        address = stack.enter_context(sandbox(home, orders, seed))
+        address = stack.enter_context(sandbox(home, orders, seed, "--source", source))
         port = port or _free_port()
         password = secrets.token_urlsafe(9)
         env = environment(home, vendor_connections(address) | _interface(home, port, password))

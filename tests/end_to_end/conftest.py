@@ -143,11 +143,13 @@ def make_world() -> Iterator[Callable[..., World]]:
     with ExitStack() as stack:
         env = stack.enter_context(pytest.MonkeyPatch.context())
 
-        def make(orders: Any = 0, scenario: dict[str, Any] | None = None, seed: int = 7) -> World:
+        def make(
+            orders: Any = 0, scenario: dict[str, Any] | None = None, seed: int = 7, source: str = "supercat"
+        ) -> World:
             home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="order-relay-world-")))
             env.setenv("AIRFLOW_HOME", str(home))
             env.setenv("AIRFLOW_VAR_ORDER_RELAY_RETRY_DELAY_S", "0")
-            sandbox = stack.enter_context(serve_in_thread(scenario or {}, orders, seed=seed))
+            sandbox = stack.enter_context(serve_in_thread(scenario or {}, orders, seed=seed, sources=[source]))
             world = World(sandbox, home, env)
             world.connect()
             return world
