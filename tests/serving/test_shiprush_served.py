@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,8 @@ from order_relay.batches import BatchStore
 from order_relay.connections import Connection
 from order_relay.errors import WrongSetup
 from order_relay.ledger import Ledger
+from order_relay.ledger.modified import Window
+from order_relay.serving import answering
 from order_relay.serving.apps import whole_app
 from order_relay.serving.parts import Parts
 
@@ -317,3 +322,22 @@ async def test_whatever_is_sent_is_answered(
     ours = [r.getMessage() for r in caplog.records if not r.name.startswith(("httpx", "httpcore"))]
     assert not any(AUTH[0] in told or AUTH[1] in told or quote_plus(AUTH[1]) in told for told in ours)
     caplog.clear()
+
+
+async def test_one_works_at_a_time_and_too_many_are_told_to_come_again(firm: Firm, monkeypatch: Any) -> None:
+    monkeypatch.setattr(answering, "MOST_WAITING", 3)
+    working: list[int] = []
+
+    def slow(*_: Any, **__: Any) -> Any:
+        working.append(1)
+        assert len(working) == 1
+        time.sleep(0.02)
+        working.pop()
+        return Window(0, ())
+
+    monkeypatch.setattr(Ledger, "modified_between", slow)
+    answers = await asyncio.gather(*(firm.get() for _ in range(12)))
+    counted = Counter(answer.status_code for answer in answers)
+    assert counted[200] >= 3
+    assert counted[429] == 12 - counted[200] > 0
+    assert all(answer.headers["retry-after"] for answer in answers if answer.status_code == 429)

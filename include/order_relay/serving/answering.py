@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 import traceback
 from collections.abc import Callable
 from typing import TypeVar
@@ -16,8 +17,11 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 2
-"""So many requests work at one time, each in a thread; the rest wait without blocking the server's own pages."""
+REST = 1.0
+"""A half of one processor at the most."""
+
+MOST_WAITING = 32
+"""So many requests wait for their turn; a further one is told to come again."""
 
 
 class Refused(Exception):
@@ -30,18 +34,33 @@ class Refused(Exception):
         self.headers = headers or {}
 
 
-class Workers:
-    """Threads of our own for what waits for disk and database, so that the host's pool stays free."""
+class Turns:
+    """One piece of work at a time, in a thread, and as long a rest after it as it took times ``REST``.
 
-    def __init__(self, at_once: int = AT_ONCE) -> None:
-        self._at_once = at_once
-        self._limiter: anyio.CapacityLimiter | None = None
+    Making a page is work of the processor, which one Python process does one thing at a time: without rests the host's
+    own pages would wait for ours. A client that polls every few minutes notices nothing.
+    """
+
+    def __init__(self) -> None:
+        self._turn = anyio.Lock()
+        self._free_at = 0.0
+        self._waiting = 0
 
     async def run(self, work: Callable[[], T]) -> T:
-        """``work`` in a thread."""
-        if self._limiter is None:  # belongs to the running event loop, so not made before there is one
-            self._limiter = anyio.CapacityLimiter(self._at_once)
-        return await anyio.to_thread.run_sync(work, limiter=self._limiter)
+        """``work`` in a thread. Raises ``Refused`` (429) where too many wait already."""
+        if self._waiting >= MOST_WAITING:
+            raise Refused(429, "too many requests at one time", {"Retry-After": "30"})
+        self._waiting += 1
+        try:
+            async with self._turn:
+                await anyio.sleep(max(0.0, self._free_at - time.monotonic()))
+                begun = time.monotonic()
+                try:
+                    return await anyio.to_thread.run_sync(work)
+                finally:
+                    self._free_at = time.monotonic() + REST * (time.monotonic() - begun)
+        finally:
+            self._waiting -= 1
 
 
 async def read_body(request: Request, limit: int) -> bytes:

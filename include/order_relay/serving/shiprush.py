@@ -18,7 +18,7 @@ from order_relay.ledger.modified import Modified
 from order_relay.ledger.states import State
 from order_relay.pipeline.parcels import record_parcel
 from order_relay.pipeline.reading_back import ArchivedOrder
-from order_relay.serving.answering import Refused, Workers, read_body, refusal_of
+from order_relay.serving.answering import Refused, Turns, read_body, refusal_of
 from order_relay.serving.parts import Parts
 from order_relay.vendors.shiprush import feed
 from order_relay.vendors.shiprush.connection import ShipRushSettings, read_settings
@@ -38,25 +38,25 @@ log = logging.getLogger(__name__)
 def shiprush_app(parts: Parts) -> FastAPI:
     """The app to be mounted at ``/shiprush``."""
     app = FastAPI(openapi_url=None)
-    desk, workers = FeedDesk(parts), Workers()
+    desk, turns = FeedDesk(parts), Turns()
 
     async def answer(request: Request, work: Callable[[ShipRushSettings], Awaitable[bytes]]) -> Response:
         try:
-            settings = await workers.run(partial(desk.admit, request))
+            settings = await turns.run(partial(desk.admit, request))
             return Response(await work(settings), media_type=_XML, headers={"Cache-Control": "no-store"})
         except Exception as error:
             return _refusal(refusal_of(error))
 
     async def export(request: Request) -> Response:
         async def work(settings: ShipRushSettings) -> bytes:
-            return await workers.run(lambda: desk.export(settings, request.query_params))
+            return await turns.run(lambda: desk.export(settings, request.query_params))
 
         return await answer(request, work)
 
     async def notice(request: Request) -> Response:
         async def work(settings: ShipRushSettings) -> bytes:
             body = await read_body(request, settings.size_limit_bytes)
-            return await workers.run(lambda: desk.notice(settings, request.query_params, body))
+            return await turns.run(lambda: desk.notice(settings, request.query_params, body))
 
         return await answer(request, work)
 
@@ -87,7 +87,7 @@ class ForgetCredentials:
 
 
 class FeedDesk:
-    """Does what a request asks for, in the thread of a worker."""
+    """Does what a request asks for, in a thread of its own."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
