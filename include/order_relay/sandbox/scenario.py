@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
+from order_relay.sandbox.acommerce.switches import AcommerceSwitches
 from order_relay.sandbox.cloudsuite.switches import CloudSuiteSwitches
 from order_relay.sandbox.shopatron.switches import ShopatronSwitches
 from order_relay.sandbox.supercat.switches import SuperCatSwitches
@@ -23,6 +24,7 @@ class Scenario(BaseModel):
     seed: int = 0
     supercat: SuperCatSwitches = Field(default_factory=SuperCatSwitches)
     cloudsuite: CloudSuiteSwitches = Field(default_factory=CloudSuiteSwitches)
+    acommerce: AcommerceSwitches = Field(default_factory=AcommerceSwitches)
     shopatron: ShopatronSwitches = Field(default_factory=ShopatronSwitches)
 
     @classmethod

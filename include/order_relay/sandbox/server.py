@@ -8,6 +8,8 @@ from typing import Any
 
 from aiohttp import web
 
+from order_relay.sandbox.acommerce import control as acommerce_control
+from order_relay.sandbox.acommerce.vendor import AcommerceVendor
 from order_relay.sandbox.audit import Audit
 from order_relay.sandbox.cloudsuite import control as cloudsuite_control
 from order_relay.sandbox.cloudsuite import errors as cloudsuite_errors
@@ -58,6 +60,7 @@ class Sandbox:
         self.audit = Audit()
         self._vendors["supercat"] = SuperCatVendor(self.scenario.supercat, self.audit, self.scenario.seed)
         self._vendors["cloudsuite"] = CloudSuiteVendor(self.scenario.cloudsuite, self.audit, self.scenario.seed)
+        self._vendors["acommerce"] = AcommerceVendor(self.scenario.acommerce, self.audit, self.scenario.seed)
         self._vendors["shopatron"] = ShopatronVendor(self.scenario.shopatron, self.audit, self.scenario.seed)
         if isinstance(self._start_orders, int):
             for source in self._sources:
@@ -83,7 +86,7 @@ class Sandbox:
 
     def report(self) -> dict[str, Any]:
         """The audit, as ``GET /_audit`` gives it."""
-        return self.audit.report() | {"cloudsuite": self.cloudsuite.report()}
+        return self.audit.report() | {"cloudsuite": self.cloudsuite.report(), "acommerce": self.acommerce.report()}
 
     def bodies(self, external_id: str) -> list[bytes]:
         """The import bodies stored under an external id, byte for byte as they came."""
@@ -102,6 +105,12 @@ class Sandbox:
         return vendor
 
     @property
+    def acommerce(self) -> AcommerceVendor:
+        """The simulated aCommerce."""
+        vendor: AcommerceVendor = self._vendors["acommerce"]
+        return vendor
+
+    @property
     def shopatron(self) -> ShopatronVendor:
         """The simulated OMS."""
         vendor: ShopatronVendor = self._vendors["shopatron"]
@@ -113,6 +122,7 @@ class Sandbox:
         app[VENDORS] = self._vendors
         app.add_routes(_Control(self).routes())
         app.add_routes(cloudsuite_control.routes())
+        app.add_routes(acommerce_control.routes())
         for vendor in self._vendors.values():
             app.add_routes(vendor.routes())
         return app

@@ -86,6 +86,26 @@ class ThreadedSandbox:
         """Puts the clock of CloudSuite's shops forward; answers its time (UTC)."""
         return str(self._call("/_cloudsuite/clock", json.dumps({"advance_s": seconds}).encode())["now"])
 
+    def happen(self, *changes: dict[str, Any]) -> list[str]:
+        """Things happen to orders at aCommerce (``sandbox.acommerce.control.happen``); the ids of the events."""
+        told: list[str] = self._call("/_acommerce/happen", json.dumps(changes).encode())
+        return told
+
+    def generate_statuses(self, orders: int, seed: int = 0) -> dict[str, Any]:
+        """So many orders with histories at aCommerce."""
+        told: dict[str, Any] = self._call("/_acommerce/generate", json.dumps({"orders": orders, "seed": seed}).encode())
+        return told
+
+    def deliver(self) -> dict[str, Any]:
+        """aCommerce sends what waits to the registered webhooks."""
+        told: dict[str, Any] = self._call("/_acommerce/deliver", b"")
+        return told
+
+    def status_records(self) -> list[dict[str, Any]]:
+        """Every order as aCommerce shows it now."""
+        told: list[dict[str, Any]] = self._call("/_acommerce/orders")
+        return told
+
     def bodies(self, external_id: str) -> list[Any]:
         """The import bodies stored under an external id, parsed."""
         answer: list[Any] = self._call(f"/_bodies?externalOrderID={quote(external_id)}")

@@ -58,13 +58,19 @@ def next_order(text: str, start: int, where: str, *, last: bool) -> tuple[Offere
     return OfferedOrder(document, problem), end
 
 
-def read_order(text: bytes, where: str) -> OfferedOrder:
-    """One order that is the whole text."""
+def read_value(text: bytes, where: str) -> OfferedOrder:
+    """One JSON value of any type that is the whole text."""
     decoded = _decoded(text, where)
     start = len(decoded) - len(decoded.lstrip(" \t\r\n"))
     order, end = next_order(decoded, start, where, last=True) or (OfferedOrder(None), 0)
     if decoded[end:].strip(" \t\r\n"):
         raise BadAnswer(f"{where} is not valid JSON (at character {end})")
+    return order
+
+
+def read_order(text: bytes, where: str) -> OfferedOrder:
+    """One order that is the whole text."""
+    order = read_value(text, where)
     if not isinstance(order.document, dict):
         raise BadAnswer(f"{where} is {kind(order.document)}, not a JSON object")
     return order

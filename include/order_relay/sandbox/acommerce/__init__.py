@@ -1,0 +1,1 @@
+"""aCommerce, simulated: the status of orders, with corrections and deletions."""

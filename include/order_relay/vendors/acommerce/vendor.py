@@ -1,0 +1,27 @@
+"""The way into this vendor for wiring: the status source's factory and the connection form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from order_relay.connections import Connection
+from order_relay.orders.judging import VendorFormat
+from order_relay.vendors.acommerce.client import Acommerce
+from order_relay.vendors.acommerce.connection import FORM, read_settings
+
+FOLDER = Path(__file__).parent
+
+
+def status_format() -> VendorFormat:
+    """Schema and mapping of this folder."""
+    return VendorFormat.load(FOLDER / "status.schema.json", FOLDER / "mapping.yaml")
+
+
+def status_source(connection: Connection) -> Acommerce:
+    """The account of a connection. Raises ``WrongSetup`` that names the connection and the field that is wrong."""
+    return Acommerce(read_settings(connection), status_format())
+
+
+STATUS_SOURCE = status_source
+
+__all__ = ["FORM", "STATUS_SOURCE", "status_format", "status_source"]

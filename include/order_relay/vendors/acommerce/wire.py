@@ -1,0 +1,157 @@
+"""One request to aCommerce: with a token, its answer judged and bounded, pauses that it asks for waited out.
+
+What errors look like is not published: statuses are read as HTTP means them. A 501 stands in older public tests.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+
+from order_relay.crossings import crossing
+from order_relay.errors import BadAnswer, OrderRelayError, RetryLater, SourceRefused, Throttled, WrongSetup
+from order_relay.orders.json_text import encode
+from order_relay.vendors.acommerce.connection import AcommerceSettings
+from order_relay.vendors.acommerce.token import Token
+from order_relay.web.bodies import check_headers
+from order_relay.web.peer import Peer
+from order_relay.web.retry_after import retry_after_s
+from order_relay.web.strict_json import NUMBER_UNUSABLE, read_value
+
+FIRST_PAUSE_S = 5.0
+"""Where the vendor asks to slow down and names no time."""
+TRUSTED_CLOCK_S = 2.0
+"""Clocks that differ by less are taken for the same: the header ``Date`` has whole seconds."""
+
+_TRIES = 6
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A good answer: its JSON value (``None`` for an empty body), the next page's address, and when it was asked for.
+
+    ``asked_at`` (UTC) is by the vendor's clock where that differs from ours and its header ``Date`` tells.
+    """
+
+    value: Any
+    next_url: str
+    asked_at: datetime
+
+
+class Wire:
+    """The requests of one client, used by one thread."""
+
+    def __init__(
+        self, settings: AcommerceSettings, client: httpx.Client | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:  # fmt: skip
+        self._settings = settings
+        self._peer = Peer(
+            "aCommerce", settings.base_url, settings.timeout_s, settings.download_s, settings.size_limit_bytes,
+            settings.trust_env, tuple(filter(None, (settings.api_key, settings.login, settings.hook_secret))),
+        )  # fmt: skip
+        self._client = client or self._peer.open_client(connections=2)
+        self._token = Token(settings, self._peer, self._client)
+        self._sleep = sleep
+
+    def close(self) -> None:
+        """Give up the connections."""
+        self._client.close()
+
+    def get(self, url: str, query: list[tuple[str, str]] | None = None, headers: Mapping[str, str] | None = None,
+            *, patient: bool = True) -> Answer:  # fmt: skip
+        """A JSON value. A pause that the vendor asks for is waited out, as long as ``max_wait_s`` allows, if
+        ``patient``. Raises ``SourceRefused``, ``WrongSetup``, ``Throttled``, ``BadAnswer``, ``RetryLater``.
+        """
+        waited = 0.0
+        for again in range(_TRIES):
+            try:
+                return self.ask("GET", url, query, headers)
+            except Throttled as error:
+                pause_s = error.wait_s if error.wait_s is not None else FIRST_PAUSE_S * 2**again
+                waited += pause_s
+                if not patient or waited > self._settings.max_wait_s or again == _TRIES - 1:
+                    raise
+                self._sleep(pause_s)
+        raise AssertionError("unreachable")
+
+    def ask(
+        self, method: str, url: str, query: list[tuple[str, str]] | None = None,
+        headers: Mapping[str, str] | None = None, document: Any = None,
+    ) -> Answer:  # fmt: skip
+        """One request, once more with a new token where the first is refused. Raises as ``get``."""
+        answer = self._once(method, url, query, headers or {}, document, self._token.get())
+        if answer is None:
+            answer = self._once(method, url, query, headers or {}, document, self._token.renew())
+        if answer is None:
+            raise SourceRefused("aCommerce refused a new token (HTTP 401): mend the connection")
+        return answer
+
+    def _once(  # noqa: PLR0917 - all that a request has
+        self, method: str, url: str, query: list[tuple[str, str]] | None, headers: Mapping[str, str], document: Any,
+        token: str,
+    ) -> Answer | None:
+        """``None`` where the token was refused."""
+        sent = {**headers, "X-Subject-Token": token}
+        if document is not None:
+            sent["Content-Type"] = "application/json"
+        content = None if document is None else encode(document)
+        asked = datetime.now(UTC)
+        with (
+            crossing(f"source {method}"), self._peer.reading(),
+            self._client.stream(
+                method, url, params=httpx.QueryParams([*query]) if query else None, content=content, headers=sent
+            ) as response,
+        ):  # fmt: skip
+            answered = datetime.now(UTC)
+            if response.status_code == 401:
+                return None
+            if not 200 <= response.status_code < 300:
+                raise self._error(response)
+            body = b"" if response.status_code == 204 else b"".join(self._peer.body(response))
+            if body.strip():
+                check_headers(response)
+            links = response.links.get("next", {})
+            next_url = str(response.url.join(links["url"])) if links.get("url") else ""
+            return Answer(_value(body), next_url, asked_at(asked, answered, response.headers))
+
+    def _error(self, response: httpx.Response) -> OrderRelayError:
+        status = response.status_code
+        if status == 429 or (status in (403, 503) and "retry-after" in response.headers):
+            return Throttled(f"aCommerce asked us to slow down (HTTP {status})", retry_after_s(response.headers))
+        words = self._peer.failure_words(response, "message")
+        if status == 403:
+            return SourceRefused(f"aCommerce refused this account (HTTP 403): is channel or partner right?{words}")
+        if status in (400, 404, 405, 501) or 300 <= status < 400:
+            return WrongSetup(f"aCommerce answered HTTP {status}: is an address, channel or partner wrong?{words}")
+        if status >= 500 or status == 408:
+            return RetryLater(f"aCommerce answered HTTP {status}{words}")
+        return BadAnswer(f"aCommerce answered HTTP {status}, which is not documented{words}")
+
+
+def asked_at(asked: datetime, answered: datetime, headers: Mapping[str, str]) -> datetime:
+    """When an answer was asked for, by the vendor's clock where its header ``Date`` shows that it differs from ours."""
+    try:
+        said = parsedate_to_datetime(headers.get("Date", ""))
+    except (TypeError, ValueError):
+        return asked
+    if said.tzinfo is None:
+        return asked
+    ahead = said - answered
+    trusted = timedelta(seconds=TRUSTED_CLOCK_S) + (answered - asked)
+    return asked if abs(ahead) <= trusted else asked + ahead
+
+
+def _value(body: bytes) -> Any:
+    if not body.strip():
+        return None
+    found = read_value(body, "the answer")
+    if found.problem == NUMBER_UNUSABLE:
+        raise BadAnswer("the answer holds a number that is too long or too large")
+    return found.document
