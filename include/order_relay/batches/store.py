@@ -91,10 +91,19 @@ class BatchStore:
 
     def write_text(self, name: str, text: str) -> ObjectInfo:
         """Write a text as UTF-8, uncompressed, for people to read."""
-        data = text.encode()
+        return self.write_bytes(name, text.encode())
+
+    def write_bytes(self, name: str, data: bytes) -> ObjectInfo:
+        """Write bytes as they are, uncompressed."""
         with self._new_object(name) as file:
             file.write(data)
         return ObjectInfo(name, 1, len(data), hashlib.sha256(data).hexdigest())
+
+    def read_bytes(self, name: str, limit: int) -> bytes:
+        """The bytes of an object, at most one more than ``limit`` of them: longer than ``limit`` is too large."""
+        with telling(name, "reading"), self._fs.open(self._path(name), "rb") as file:
+            data: bytes = file.read(limit + 1)
+        return data
 
     def read_text(self, name: str) -> str:
         """A text that ``write_text`` wrote."""

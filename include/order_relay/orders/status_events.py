@@ -230,7 +230,10 @@ class OrderState:
 
 
 def derive(events: Sequence[StatusEvent]) -> OrderState:
-    """Order status and parcel statuses from the events that stand: of each kind the one that happened last."""
+    """Order status and parcel statuses from the events that stand: of each kind the one that happened last.
+
+    Where the service tells no time of happening (order statuses), the one published last.
+    """
     latest: dict[tuple[Kind, str], StatusEvent] = {}
     for event in sorted(events, key=_when):
         latest[event.kind, event.parcel] = event

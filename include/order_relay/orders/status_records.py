@@ -96,6 +96,14 @@ class StatusShape(_Section):
 
 
 @dataclass(frozen=True)
+class StatusPage:
+    """The records of one answer, as they came, and when it was asked for (UTC)."""
+
+    records: tuple[Any, ...]
+    asked_at: datetime
+
+
+@dataclass(frozen=True)
 class Refused:
     """A record that nobody could use: its position in the answer, its order number where it has one, and why."""
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
@@ -20,6 +19,8 @@ from order_relay.orders.exchange import MappingOverrides, Policies
 from order_relay.orders.transform_settings import TransformSettings
 from order_relay.pipeline.alert_settings import AlertSettings
 from order_relay.pipeline.yaml_text import read_yaml
+
+S = TypeVar("S", bound=BaseModel)
 
 CONFIG_VARIABLE = "ORDER_RELAY_CONFIG"
 """Environment variable: another folder of pipeline files than ``include/config/``."""
@@ -34,15 +35,19 @@ UNKNOWN_ACCOUNT: Mapping[str, Any] = {"manufacturer_id": 1, "catalog_id": 0}
 """Stand-ins for what only the destination's connection says, where the rest of the settings is read or checked."""
 
 _FILE = re.compile(r"(?P<source>[a-z0-9]+)_to_(?P<destination>[a-z0-9]+)(__[A-Za-z0-9_-]{1,60})?")
+STATUS_FILE = re.compile(r"(?P<vendor>[a-z0-9]+)_status(__[A-Za-z0-9_-]{1,60})?")
+"""How a file is named that is about no pipeline: an account that only tells what becomes of orders."""
 _CRON_FIELD = r"[0-9A-Za-z*/,#-]+"
 _CRON = re.compile(rf"{_CRON_FIELD}( {_CRON_FIELD}){{4}}")
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """Settings that belong together. An unknown key is an error."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Party(_Section):
+class Party(Section):
     """One account at one vendor: the vendor's folder, the id of the connection, and what overrides its extra fields."""
 
     vendor: str = Field(pattern=r"^[a-z0-9]+$")
@@ -57,7 +62,7 @@ class Party(_Section):
         return options
 
 
-class PolicySettings(_Section):
+class PolicySettings(Section):
     """Who decides about versions of an order (the table 'Resolving versions')."""
 
     resubmission: Literal["review", "import_as_new", "ignore"] = "review"
@@ -66,7 +71,7 @@ class PolicySettings(_Section):
     min_common_items: float = Field(default=0.5, ge=0.0, le=1.0)
 
 
-class MappingSettings(_Section):
+class MappingSettings(Section):
     """Additions to the vendors' own mapping files, in their shape; ``constants``: payload path to value."""
 
     source: dict[str, Any] = Field(default_factory=dict)
@@ -74,7 +79,7 @@ class MappingSettings(_Section):
     constants: dict[str, Any] = Field(default_factory=dict)
 
 
-class ReadingSettings(_Section):
+class ReadingSettings(Section):
     """How a source that is asked by time is read; times in seconds unless named otherwise.
 
     ``overlap_s``: so far before the last point up to which it was read a run begins. ``first_days``: how far back the
@@ -86,7 +91,7 @@ class ReadingSettings(_Section):
     ask_again_s: float = Field(default=900.0, ge=0.0, le=86400.0)
 
 
-class ChunkSettings(_Section):
+class ChunkSettings(Section):
     """How the ready orders are divided among load tasks."""
 
     at_most: int = Field(default=16, ge=1, le=16)
@@ -94,7 +99,7 @@ class ChunkSettings(_Section):
     parallel: int = Field(default=4, ge=1, le=16)
 
 
-class LoadSettings(_Section):
+class LoadSettings(Section):
     """How a chunk is sent; times in seconds (meanings: ``pipeline.load.LoadOptions``)."""
 
     lookup_before_send: Literal["auto", "always", "never"] = "auto"
@@ -104,7 +109,7 @@ class LoadSettings(_Section):
     refused_at_first: int = Field(default=20, ge=1, le=1000)
 
 
-class AcknowledgeSettings(_Section):
+class AcknowledgeSettings(Section):
     """Whether and in which portions the source is told; ``given_up_s``: seconds after which silence is told again."""
 
     enabled: bool = True
@@ -112,25 +117,25 @@ class AcknowledgeSettings(_Section):
     given_up_s: float = Field(default=900.0, ge=0.0, le=86400.0)
 
 
-class FeedbackSettings(_Section):
+class FeedbackSettings(Section):
     """What a source hears about its orders: so many requests at a time."""
 
     parallel: int = Field(default=4, ge=1, le=64)
 
 
-class DoubtSettings(_Section):
+class DoubtSettings(Section):
     """Orders in doubt: when a person is asked about one that look-ups did not settle, in seconds after its sending."""
 
     tell_after_s: float = Field(default=3600.0, ge=60.0, le=30 * 86400.0)
 
 
-class ReviewSettings(_Section):
+class ReviewSettings(Section):
     """Reviews of held orders: after how many seconds without an answer people are reminded, again and again."""
 
     remind_after_s: float = Field(default=86400.0, ge=60.0, le=30 * 86400.0)
 
 
-class ReconcileSettings(_Section):
+class ReconcileSettings(Section):
     """Ledger and destination compared: how many days back, and whether orders unknown here are alerted.
 
     ``alert_unknown`` is for accounts that nobody else imports into; elsewhere such orders are counted only.
@@ -140,7 +145,7 @@ class ReconcileSettings(_Section):
     alert_unknown: bool = True
 
 
-class RetentionSettings(_Section):
+class RetentionSettings(Section):
     """After how many days what is settled is removed; ``null``: never.
 
     ``archive_days``: raw orders, by when they were fetched. ``runs_days``: payloads, reports and work lists, by when
@@ -153,7 +158,14 @@ class RetentionSettings(_Section):
     ledger_days: int | None = Field(default=None, ge=1, le=36_500)
 
 
-class PipelineSettings(_Section):
+def checked_cron(value: str | None) -> str | None:
+    """The schedule as it is. Raises ``ValueError`` where it is neither a cron expression nor null."""
+    if value is not None and not _CRON.fullmatch(value):
+        raise ValueError("must be a cron expression of five fields, such as '*/15 * * * *', or null for none")
+    return value
+
+
+class PipelineSettings(Section):
     """One pipeline: a source account, a destination account, and all that a firm decides about the way between."""
 
     name: str
@@ -180,9 +192,7 @@ class PipelineSettings(_Section):
     @field_validator("schedule")
     @classmethod
     def _cron(cls, value: str | None) -> str | None:
-        if value is not None and not _CRON.fullmatch(value):
-            raise ValueError("must be a cron expression of five fields, such as '*/15 * * * *', or null for none")
-        return value
+        return checked_cron(value)
 
     @model_validator(mode="after")
     def _named_after_its_vendors(self) -> PipelineSettings:
@@ -235,6 +245,15 @@ def config_folder() -> Path:
 
 def pipeline_files(folder: Path | None = None) -> dict[str, Path]:
     """The pipeline files by name, unread: each name becomes a DAG. Raises ``WrongSetup`` where there is no folder."""
+    return {name: path for name, path in _files(folder).items() if not STATUS_FILE.fullmatch(name)}
+
+
+def status_files(folder: Path | None = None) -> dict[str, Path]:
+    """The files of status accounts by name, unread: each name becomes a DAG. Raises as ``pipeline_files``."""
+    return {name: path for name, path in _files(folder).items() if STATUS_FILE.fullmatch(name)}
+
+
+def _files(folder: Path | None) -> dict[str, Path]:
     folder = folder or config_folder()
     if not folder.is_dir():
         raise WrongSetup(f"there is no folder {folder.name!r} of pipeline files; set {CONFIG_VARIABLE} to yours")
@@ -261,31 +280,35 @@ def load_pipeline(name: str, folder: Path | None = None) -> PipelineSettings:
 
 def load_file(path: Path) -> PipelineSettings:
     """Read and check one file. Raises ``WrongSetup`` naming the file, each wrong key, and what is allowed there."""
-    values = read_yaml(path)
-    if "name" in values:
-        raise WrongSetup(f"{path.name}: name: is the file's own name and does not stand in it")
-    try:
-        settings = PipelineSettings.model_validate({**values, "name": path.stem})
-    except ValidationError as error:
-        problems = map(partial(_problem, path.name), error.errors(include_url=False, include_input=False))
-        raise WrongSetup("; ".join(problems)) from None
+    settings = validated(path, PipelineSettings)
     settings._file = path.name
     settings.transform_settings(UNKNOWN_ACCOUNT)
     return settings
 
 
-def _problem(file: str, item: Mapping[str, Any]) -> str:
+def validated(path: Path, model: type[S]) -> S:
+    """The file's settings in the shape of ``model``, which has a ``name``. Raises as ``load_file``."""
+    values = read_yaml(path)
+    if "name" in values:
+        raise WrongSetup(f"{path.name}: name: is the file's own name and does not stand in it")
+    try:
+        return model.model_validate({**values, "name": path.stem})
+    except ValidationError as error:
+        problems = (_problem(path.name, model, item) for item in error.errors(include_url=False, include_input=False))
+        raise WrongSetup("; ".join(problems)) from None
+
+
+def _problem(file: str, model: type[BaseModel], item: Mapping[str, Any]) -> str:
     place = tuple(str(part) for part in item["loc"])
     said = str(item["msg"]).removeprefix("Value error, ").replace("Input should", "should")
     if item["type"] == "extra_forbidden":
-        said = f"is unknown; allowed here: {', '.join(_keys_at(place[:-1]))}"
+        said = f"is unknown; allowed here: {', '.join(_keys_at(model, place[:-1]))}"
     elif item["type"] == "missing":
         said = "is missing"
     return f"{file}: {'.'.join(place) or 'settings'}: {said}"
 
 
-def _keys_at(place: tuple[str, ...]) -> list[str]:
-    model: Any = PipelineSettings
+def _keys_at(model: Any, place: tuple[str, ...]) -> list[str]:
     for part in place:
         hint = model.model_fields[part].annotation
         model = next((h for h in (hint, *get_args(hint)) if isinstance(h, type) and issubclass(h, BaseModel)), model)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,20 +11,13 @@ import httpx
 
 from order_relay.errors import BadAnswer
 from order_relay.orders.judging import VendorFormat
+from order_relay.orders.status_records import StatusPage
 from order_relay.vendors.acommerce.connection import AcommerceSettings
 from order_relay.vendors.acommerce.wire import Wire
 
 IDS_A_CALL = 10
 """At most so many ids in one read (checked by the vendor's own public client)."""
 MOST_PAGES = 100_000
-
-
-@dataclass(frozen=True)
-class StatusPage:
-    """The records of one answer, as they came, and when it was asked for (UTC)."""
-
-    records: tuple[Any, ...]
-    asked_at: datetime
 
 
 class Acommerce:

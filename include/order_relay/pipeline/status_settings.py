@@ -1,0 +1,116 @@
+"""The settings of a status account: a vendor that only tells what becomes of orders that reached it otherwise.
+
+One file each in ``include/config/``, ``VENDOR_status.yaml`` or ``VENDOR_status__NAME.yaml``; its DAG has the same name.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from order_relay.errors import WrongSetup
+from order_relay.pipeline.settings import STATUS_FILE, Party, Section, checked_cron, status_files, validated
+
+
+class OursSettings(Section):
+    """Which orders of ours the vendor fulfils: of these pipelines (none named: of all), and by which number it knows
+    them: ``order_number``, or ``destination_key`` (the external id at the OMS)."""
+
+    pipelines: list[str] = Field(default_factory=list)
+    number: Literal["order_number", "destination_key"] = "order_number"
+
+
+class PollSettings(Section):
+    """How changes are polled; times in seconds unless named otherwise.
+
+    ``overlap_s``: so far before the last settled point a poll begins. ``first_days``: how far back the first one looks.
+    ``full``: the vendor's polls show whole histories, so that what they lack was deleted. ``pushes_without_time``: what
+    a webhook or CSV row without any time is worth: ``ask`` (never more than what stands; the order is read by id) or
+    ``arrival`` (the moment at which it came). ``most_passes``: a window of several pages is read again until nothing
+    new comes, at most so often.
+    """
+
+    overlap_s: float = Field(default=3600.0, ge=0.0, le=30 * 86400.0)
+    first_days: float = Field(default=30.0, ge=0.0, le=3650.0)
+    full: bool = False
+    pushes_without_time: Literal["ask", "arrival"] = "ask"
+    most_passes: int = Field(default=4, ge=1, le=20)
+
+
+class ByIdSettings(Section):
+    """Reading single orders; times in seconds unless named otherwise.
+
+    ``overdue_after_s``: an order of ours without a final status is asked for after such a silence, as long as it was
+    imported at most ``horizon_days`` ago or was ever named by the vendor. An order waits ``first_wait_s`` before it is
+    asked for again, twice as long each time, up to ``longest_wait_s``. ``most``: orders a run.
+    """
+
+    enabled: bool = True
+    overdue_after_s: float = Field(default=86400.0, ge=60.0, le=90 * 86400.0)
+    horizon_days: float = Field(default=60.0, ge=0.0, le=3650.0)
+    first_wait_s: float = Field(default=900.0, ge=1.0, le=86400.0)
+    longest_wait_s: float = Field(default=86400.0, ge=1.0, le=30 * 86400.0)
+    most: int = Field(default=100, ge=1, le=10_000)
+
+
+class ShipmentSettings(Section):
+    """Whether a shipped parcel of an order of ours fills the ledger's shipments. ``when``: ``all`` of its parcels are
+    shipped (a parcel's content is not told, so it stands for the whole order), or ``each`` as it comes."""
+
+    record: bool = True
+    when: Literal["all", "each"] = "all"
+
+
+class FileSettings(Section):
+    """CSV drops: read from ``NAME/drops/`` in the batch store. ``columns``: what differs from the vendor's mapping."""
+
+    enabled: bool = True
+    size_limit_bytes: int = Field(default=50 << 20, ge=1, le=1 << 30)
+    columns: dict[str, str] = Field(default_factory=dict)
+
+
+class WebhookSettings(Section):
+    """How webhooks are taken: the largest body, how many at one time, and the pause asked for beyond that."""
+
+    size_limit_bytes: int = Field(default=1 << 20, ge=1, le=64 << 20)
+    at_once: int = Field(default=16, ge=1, le=1000)
+    retry_after_s: int = Field(default=5, ge=1, le=3600)
+
+
+class StatusSettings(Section):
+    """One status account. ``mapping``: what differs from the vendor's record mapping."""
+
+    name: str
+    source: Party
+    schedule: str | None = "*/5 * * * *"
+    ours: OursSettings = OursSettings()
+    poll: PollSettings = PollSettings()
+    by_id: ByIdSettings = ByIdSettings()
+    shipments: ShipmentSettings = ShipmentSettings()
+    files: FileSettings = FileSettings()
+    webhook: WebhookSettings = WebhookSettings()
+    mapping: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("schedule")
+    @classmethod
+    def _cron(cls, value: str | None) -> str | None:
+        return checked_cron(value)
+
+    @model_validator(mode="after")
+    def _named_after_its_vendor(self) -> StatusSettings:
+        match = STATUS_FILE.fullmatch(self.name)
+        if not match:
+            raise ValueError("the file's name must be VENDOR_status.yaml or VENDOR_status__NAME.yaml")
+        if self.source.vendor != match["vendor"]:
+            raise ValueError(f"source.vendor must be {match['vendor']!r}, as in the file's name")
+        return self
+
+
+def load_status(name: str, folder: Path | None = None) -> StatusSettings:
+    """One status account by its name. Raises ``WrongSetup`` where there is none or its file is not valid."""
+    files = status_files(folder)
+    if name not in files:
+        raise WrongSetup(f"there is no status account {name!r}; there are: {', '.join(files) or 'none'}")
+    return validated(files[name], StatusSettings)

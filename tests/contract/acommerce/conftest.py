@@ -1,0 +1,91 @@
+"""An account at the simulated vendor, with a ledger and a batch store of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from order_relay.connections import Connection
+from order_relay.ledger import Ledger
+from order_relay.ledger.statuses import Stored
+from order_relay.orders.exchange import RunContext
+from order_relay.orders.status_events import Channel, derive
+from order_relay.orders.status_records import StatusPage, read_records
+from order_relay.pipeline.status_settings import ByIdSettings, PollSettings, StatusSettings
+from order_relay.pipeline.statuses import Intake, poll, read_due
+from order_relay.sandbox import ThreadedSandbox, serve_in_thread
+from order_relay.status_wiring import StatusWiring
+
+ACCOUNT = "acommerce_status"
+
+
+def connection(url: str, **extra: Any) -> Connection:
+    """The connection of the sandbox's account."""
+    settings = {"channel": "demo-channel", "auth_url": url, "hook_secret": "hush", "timeout_s": 5.0, **extra}
+    return Connection("acommerce_default", url, "demo-user", "demo-api-key", extra=settings)
+
+
+@dataclass
+class Account:
+    """What a run of the account works on."""
+
+    sandbox: ThreadedSandbox
+    wiring: StatusWiring
+    poll_settings: PollSettings = field(default_factory=lambda: PollSettings(overlap_s=0.0))
+
+    @property
+    def ledger(self) -> Ledger:
+        return self.wiring.ledger
+
+    @property
+    def intake(self) -> Intake:
+        return Intake(RunContext(ACCOUNT, "run-1"), self.ledger, self.wiring.reader)
+
+    def poll(self, **changes: Any) -> Stored:
+        settings = self.poll_settings.model_copy(update=changes)
+        return poll(self.intake, self.wiring.source, settings, datetime.now(UTC))
+
+    def read_due(self, **changes: Any) -> Stored:
+        return read_due(self.intake, self.wiring.source, ByIdSettings(**changes))
+
+    def states(self) -> dict[str, tuple[Any, ...]]:
+        """What the ledger derives, by order."""
+        rows = self.ledger.statuses(most=100_000)
+        return {r["order_number"]: (r["order_status"], r["detailed_status"], tuple(r["parcels"])) for r in rows}
+
+    def expected(self) -> dict[str, tuple[Any, ...]]:
+        """What reading every history once says, now."""
+        page = StatusPage(tuple(self.sandbox.status_records()), datetime.now(UTC) + timedelta(days=1))
+        found = read_records(self.wiring.reader.shape, page.records, Channel.BY_ID, page.asked_at, full=True)
+        states = {report.order_id: derive(report.events) for report in found.reports}
+        return {
+            number: (s.order_status, s.detailed_status, tuple((p.parcel, p.status, p.at) for p in s.parcels))
+            for number, s in states.items()
+        }
+
+
+@pytest.fixture
+def account(sqlite_url: str, tmp_path: Path) -> Iterator[Callable[..., Account]]:
+    """A function that makes an account at a sandbox with these switches; ``connect``: further connection fields."""
+    open_ones: list[Any] = []
+
+    def make(connect: dict[str, Any] | None = None, config: dict[str, Any] | None = None, **switches: Any) -> Account:
+        served = serve_in_thread({"acommerce": switches})
+        sandbox = served.__enter__()
+        open_ones.append(lambda: served.__exit__(None, None, None))
+        settings = StatusSettings.model_validate({
+            "name": ACCOUNT, "source": {"vendor": "acommerce", "connection": "acommerce_default"}, **(config or {}),
+        })
+        found = connection(sandbox.url, **(connect or {}))
+        wiring = StatusWiring(settings, lambda _name: found, sqlite_url, tmp_path.as_uri())
+        open_ones.append(wiring.close)
+        return Account(sandbox, wiring)
+
+    yield make
+    for close in reversed(open_ones):
+        close()

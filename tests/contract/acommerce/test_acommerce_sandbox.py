@@ -1,0 +1,187 @@
+"""The account against its simulated twin: windows, pages that shift, corrections, deletions, throttling, tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from order_relay.errors import BadAnswer, RetryLater, SourceRefused, Throttled
+from order_relay.orders.judging import VendorFormat
+
+Make = Callable[..., Any]
+
+
+def add(order: str, level: str = "order", status: str = "NEW", parcel: str = "") -> dict[str, Any]:
+    return {"add": {"order_id": order, "level": level, "status": status, "parcel": parcel}}
+
+
+def requests(account: Any, route: str) -> dict[str, int]:
+    found: dict[str, int] = account.sandbox.report()["requests"].get(route, {})
+    return found
+
+
+POLL = "GET /channel/{channel}/sales-order-status"
+BY_ID = f"{POLL}/id"
+
+
+class TestWindows:
+    @pytest.mark.parametrize("order", ["oldest_change", "newest_change", "by_id"])
+    def test_250_changed_orders_while_more_change_none_missed(self, account: Make, order: str) -> None:
+        here = account(order_of_list=order, changes_while_paging=4)
+        here.sandbox.generate_statuses(250, 3)
+        here.poll()
+        here.sandbox.change({"acommerce": {"changes_while_paging": 0}})
+        here.poll()  # what changed while the first one read
+        assert len(here.states()) == 250
+        assert here.states() == here.expected()
+        assert requests(here, POLL)["200"] >= 6  # three pages, read until nothing new came
+
+    def test_a_poll_that_fails_on_page_two_loses_nothing(self, account: Make) -> None:
+        here = account(faults=[{"at": "poll", "after": 1, "first": 1, "answer": "cut_body"}])
+        here.sandbox.generate_statuses(250, 3)
+        with pytest.raises(BadAnswer):
+            here.poll()
+        assert len(here.states()) == 100  # page one is kept
+        assert here.ledger.status_read_to("acommerce_status") is None
+        here.poll()
+        assert here.states() == here.expected()
+
+    def test_the_next_window_begins_where_the_last_was_settled(self, account: Make) -> None:
+        here = account()
+        here.sandbox.happen(add("A"), add("B"))
+        assert here.poll().new == 2
+        assert here.poll().new == 0  # the same again: moments in requests are whole seconds
+        here.sandbox.happen(add("B", status="COMPLETED"))
+        assert (here.poll().new, here.states()["B"][0]) == (1, "COMPLETED")
+
+    def test_a_list_that_never_rests_is_not_settled(self, account: Make) -> None:
+        here = account(page_size=1, changes_while_paging=1000, corrections_republished=False)
+        here.sandbox.happen(add("A"), add("B"), add("C"))
+        here.poll_settings = here.poll_settings.model_copy(update={"most_passes": 2})
+        here.poll()  # what changes now is published now: the next window's business
+        assert here.states()["A"][0] == "NEW"
+
+    def test_both_versions_become_the_same(self, account: Make) -> None:
+        here = account(version=2)
+        here.sandbox.happen(add("A"), add("A", "parcel", "IN_TRANSIT", "P1"), add("A", "detailed", "CANCELLED"))
+        here.poll()
+        before = here.states()
+        here.sandbox.change({"acommerce": {"version": 3}})
+        assert here.poll(overlap_s=3600.0).new == 0
+        assert here.states() == before == here.expected()
+        assert before["A"][1] == "CANCELED"
+
+
+class TestWrongPages:
+    @pytest.mark.parametrize("answer", ["not_json", "truncated", "object", "other_host", "circle", "html"])
+    def test_are_told_and_settle_nothing(self, account: Make, answer: str) -> None:
+        here = account(faults=[{"at": "poll", "answer": answer}])
+        here.sandbox.happen(add("A"))
+        with pytest.raises(BadAnswer):
+            here.poll()
+        assert here.ledger.status_read_to("acommerce_status") is None
+
+    def test_the_token_never_goes_to_another_host(self, account: Make) -> None:
+        here = account(faults=[{"at": "poll", "answer": "other_host"}])
+        with pytest.raises(BadAnswer, match="another host"):
+            here.poll()
+
+
+class TestTokens:
+    def test_renewed_once_where_it_is_refused(self, account: Make) -> None:
+        here = account(token_calls=1, page_size=1)
+        here.sandbox.happen(*[add(f"A{n}") for n in range(4)])
+        here.poll(most_passes=1)
+        assert len(here.states()) == 4
+        assert requests(here, "POST /identity/token")["200"] == 4
+
+    def test_renewed_before_its_end(self, account: Make) -> None:
+        here = account(token_lifetime_s=0.5)
+        for _ in range(2):
+            here.poll()
+        assert requests(here, POLL) == {"200": 2}
+        assert requests(here, "POST /identity/token")["200"] >= 1
+
+    def test_the_older_shape_of_the_answer(self, account: Make) -> None:
+        account(token_wrapped=False).poll()
+
+    def test_refused_credentials_stop(self, account: Make) -> None:
+        with pytest.raises(SourceRefused, match="user name and API key"):
+            account(api_key="another").poll()
+
+
+class TestLimits:
+    def test_a_pause_is_waited_out(self, account: Make) -> None:
+        here = account(requests_per_s=20.0, page_size=1)
+        here.sandbox.happen(*[add(f"A{n}") for n in range(12)])
+        here.poll(most_passes=1)
+        assert len(here.states()) == 12
+
+    def test_but_not_longer_than_the_setting(self, account: Make) -> None:
+        here = account(connect={"max_wait_s": 1.0},
+                       faults=[{"at": "poll", "answer": "429", "retry_after_s": 60}])
+        with pytest.raises(Throttled) as error:
+            here.poll()
+        assert error.value.wait_s == 60
+
+
+class TestCorrections:
+    def test_a_correction_and_a_deletion(self, account: Make) -> None:
+        here = account()
+        first, done = here.sandbox.happen(add("A", "detailed"), add("A", "detailed", "COMPLETED"))
+        here.poll()
+        here.sandbox.happen({"correct": first, "set": {"status": "READY_TO_PICK"}}, {"delete": done})
+        stored = here.poll()
+        assert (stored.corrected, stored.deleted) == (1, 0)  # a poll is not known to be full
+        assert here.states()["A"][1] == "COMPLETED"
+
+    def test_a_full_poll_tells_deletions(self, account: Make) -> None:
+        here = account(config={"poll": {"full": True}})
+        _, done = here.sandbox.happen(add("A"), add("A", status="COMPLETED"))
+        here.poll()
+        here.sandbox.happen({"delete": done})
+        assert here.poll().deleted == 1
+        assert here.states() == here.expected()
+
+    def test_what_is_doubtful_is_read_by_id(self, account: Make) -> None:
+        here = account()
+        _, done = here.sandbox.happen(add("A"), add("A", status="COMPLETED"))
+        here.poll()
+        here.sandbox.happen({"delete": done})
+        with here.ledger.database.engine.begin() as conn:
+            conn.exec_driver_sql("UPDATE status_order SET doubtful = 1")
+        assert here.read_due().deleted == 1
+        assert here.states() == here.expected()
+        assert here.read_due().orders == 0
+
+    def test_ten_ids_a_call_and_back_off_where_throttled(self, account: Make) -> None:
+        here = account(by_id_every_s=60.0)
+        here.sandbox.happen(*[add(f"A{n:02d}") for n in range(25)])
+        here.poll()
+        doubt = "UPDATE status_order SET doubtful = 1, read_after = NULL"
+        for expected in (25, 0):
+            with here.ledger.database.engine.begin() as conn:
+                conn.exec_driver_sql(doubt)
+            assert here.read_due().orders == expected
+        assert requests(here, BY_ID) == {"200": 3, "429": 1}  # the first refusal ends the run
+        later = {row["order_number"]: row["read_after"] for row in here.ledger.statuses() if row["doubtful"]}
+        assert sum(moment is not None for moment in later.values()) == 10
+        assert max(filter(None, later.values())) > datetime.now(UTC) + timedelta(seconds=800)
+
+
+def test_what_the_vendor_shows_fits_the_schema(account: Make) -> None:
+    here = account()
+    here.sandbox.generate_statuses(60, 1)
+    shape: VendorFormat = here.wiring.source.format
+    for version in (3, 2):
+        here.sandbox.change({"acommerce": {"version": version}})
+        assert [errors for record in here.sandbox.status_records() if (errors := shape.check(record))] == []
+
+
+def test_a_vendor_that_is_away(account: Make) -> None:
+    here = account(faults=[{"at": "poll", "answer": "503"}])
+    with pytest.raises(RetryLater, match="503"):
+        here.poll()

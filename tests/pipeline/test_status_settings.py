@@ -1,0 +1,45 @@
+"""Files of status accounts: told from pipelines, checked as strictly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from order_relay.errors import WrongSetup
+from order_relay.pipeline.settings import config_folder, pipeline_files, status_files
+from order_relay.pipeline.status_settings import load_status
+
+SOURCE = "source: {vendor: acommerce, connection: acommerce_default}\n"
+
+
+def load(tmp_path: Path, text: str, name: str = "acommerce_status"):  # type: ignore[no-untyped-def]
+    (tmp_path / f"{name}.yaml").write_text(SOURCE + text)
+    return load_status(name, tmp_path)
+
+
+def test_the_shipped_file_is_valid_and_no_pipeline() -> None:
+    assert "acommerce_status" in status_files()
+    assert "acommerce_status" not in pipeline_files()
+    assert load_status("acommerce_status", config_folder()).source.connection == "acommerce_default"
+
+
+def test_a_second_account(tmp_path: Path) -> None:
+    assert load(tmp_path, "poll: {full: true}", "acommerce_status__north").poll.full
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ("polls: {}", r"acommerce_status\.yaml: polls: is unknown; allowed here: source, schedule"),
+    ("poll: {overlap: 1}", r"poll\.overlap: is unknown; allowed here: overlap_s"),
+    ("ours: {number: uuid}", r"ours\.number: should be 'order_number' or 'destination_key'"),
+    ("schedule: hourly", r"schedule: must be a cron expression"),
+    ("name: x", "name: is the file's own name"),
+])
+def test_a_wrong_file_names_file_and_key(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(WrongSetup, match=said):
+        load(tmp_path, text)
+
+
+def test_named_after_its_vendor(tmp_path: Path) -> None:
+    with pytest.raises(WrongSetup, match=r"source\.vendor must be 'other'"):
+        load(tmp_path, "", "other_status")
