@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from order_relay.commands import doctor_places, doctor_vendors
+from order_relay.commands import doctor_feed, doctor_places, doctor_vendors
 from order_relay.commands.findings import Finding, Level, guarded, ok
 from order_relay.commands.screen import found_a_problem, print_json, print_line
 from order_relay.commands.setup import Setup
@@ -54,6 +54,7 @@ def examine(setup: Setup, pipeline: str | None, *, vendors: bool) -> Iterator[Fi
         "batch store", "mend Variable order_relay_batches or its connection", partial(doctor_places.store, setup)
     )
     yield from guarded("alerts", "mend connection order_relay_alerts", partial(doctor_places.alerts, setup))
+    yield from guarded(f"connection {doctor_feed.CONNECTION}", _MEND_CONNECTION, partial(doctor_feed.feed, setup))
     if vendors:
         yield from guarded("pipelines", "see above", partial(_sides, setup, pipeline))
 

@@ -1,0 +1,45 @@
+"""What doctor says about the feed's connection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from order_relay.commands.doctor_feed import feed
+from order_relay.commands.findings import Level
+from order_relay.commands.setup import Setup
+from order_relay.connections import Connection
+from order_relay.errors import WrongSetup
+
+
+def told(monkeypatch: pytest.MonkeyPatch, fields: Mapping[str, Any] | None) -> list[tuple[Level, str]]:
+    def connection(_self: Setup, conn_id: str) -> Connection:
+        if fields is None:
+            raise WrongSetup("not defined")
+        return Connection(conn_id, **fields)
+
+    monkeypatch.setattr(Setup, "connection", connection)
+    return [(finding.level, finding.found) for finding in feed(Setup())]
+
+
+def test_a_firm_without_a_feed_hears_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert told(monkeypatch, None) == []
+
+
+def test_a_sound_feed(monkeypatch: pytest.MonkeyPatch) -> None:
+    ((level, found),) = told(monkeypatch, {"login": "feeduser", "password": "long-and-random"})
+    assert (level, found) == (Level.OK, "orders of all pipelines, from imported on, 50 a page")
+
+
+def test_unknown_pipelines_and_weak_passwords_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = told(monkeypatch, {"login": "u", "password": "short", "extra": {"pipelines": "nobodys_to_shopatron"}})
+    assert [level for level, _ in found] == [Level.OK, Level.WARN, Level.WARN]
+    assert "nobodys_to_shopatron" in found[1][1]
+    assert "short" not in found[2][1].replace("shorter", "")
+
+
+def test_a_missing_password_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(WrongSetup, match="password"):
+        told(monkeypatch, {"login": "u"})
