@@ -16,7 +16,7 @@ help:
 	@echo "make ui      Airflow's web interface with the simulated vendors, until Ctrl-C"
 	@echo "make test    lint, types, import rules and all tests"
 	@echo "make bench   the benchmarks, as a table"
-	@echo "make prove   the long profile of the fault suite, as a table"
+	@echo "make prove   the long profile of the fault suite, as a table (PROVE='--minutes 30' bounds it)"
 	@echo "make mutations   break the promise on purpose, a breakage at a time: which test notices, as a table"
 	@echo "make docs    write docs/dags.md anew"
 	@echo "make screenshots   take the pictures in docs/images anew (needs playwright and Chromium)"
@@ -74,7 +74,8 @@ endif
 
 ifneq ($(wildcard tests/faults/prove.py),)
 prove: setup
-	@$(BIN)/python tests/faults/prove.py
+	@$(BIN)/python tests/faults/prove.py $(PROVE)
+	@ORDER_RELAY_LONG=1 $(BIN)/pytest tests/end_to_end/test_real_scheduler.py
 endif
 
 mutations: setup

@@ -68,9 +68,9 @@ def interface(
     """Start everything, yield it once it is healthy, and stop it. Raises ``Trouble``."""
     with ExitStack() as stack:
         address = stack.enter_context(sandbox(home, orders, seed, "--source", source))
-        port = port or _free_port()
+        port = port or free_port(8080, 0)
         password = secrets.token_urlsafe(9)
-        env = environment(home, vendor_connections(address) | _interface(home, port, password))
+        env = environment(home, vendor_connections(address) | interface_settings(home, port, password))
         _say("Making Airflow's database ...")
         if airflow(["db", "migrate"], env, home / "migrate.log"):
             raise Trouble(f"Airflow's database could not be made; see {home / 'migrate.log'}")
@@ -79,7 +79,7 @@ def interface(
         for name in COMPONENTS:
             command = [sys.executable, "-m", "airflow", name]
             started.append((name, stack.enter_context(running(command, home / f"{name}.log", env))))
-        _wait_until_healthy(port, started, home)
+        wait_until_healthy(port, started, home)
         yield Interface(port, password, address, started)
 
 
@@ -92,9 +92,9 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _free_port() -> int:
-    """8080 where nobody listens, else any."""
-    for wanted in (8080, 0):
+def free_port(*ports: int) -> int:
+    """The first of ``ports`` where nobody listens; 0 stands for any."""
+    for wanted in ports:
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", wanted))
@@ -104,7 +104,7 @@ def _free_port() -> int:
     raise Trouble("no free port")
 
 
-def _interface(home: Path, port: int, password: str) -> dict[str, str]:
+def interface_settings(home: Path, port: int, password: str) -> dict[str, str]:
     """Settings of the web interface: on this machine only, one login with a password of its own."""
     passwords = home / "passwords.json"
     passwords.touch(mode=0o600)
@@ -127,7 +127,7 @@ def _interface(home: Path, port: int, password: str) -> dict[str, str]:
     }
 
 
-def _wait_until_healthy(port: int, started: Sequence[tuple[str, Any]], home: Path) -> None:
+def wait_until_healthy(port: int, started: Sequence[tuple[str, Any]], home: Path) -> None:
     """Until API server, scheduler and DAG processor say that they live."""
     until = time.monotonic() + PATIENCE_S
     while time.monotonic() < until:

@@ -6,8 +6,11 @@ do. It never carries a customer's data, a credential, or text that a vendor sent
 
 from __future__ import annotations
 
+import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 
 class OrderRelayError(Exception):
@@ -85,3 +88,22 @@ class HoldForPerson(OrderRelayError):
         super().__init__(reason)
         self.reason = reason
         self.until = until
+
+
+def trace_of(error: BaseException) -> str:
+    """Which kinds of error, and where in the code, causes last; for logs.
+
+    Their words are left out: those of an error that nobody raised on purpose may quote the order that it failed on.
+    """
+    return ", caused by ".join(f"{type(one).__name__} at {_places(one)}" for one in _chain(error))
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def _places(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return " > ".join(f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in frames) or "an unknown place"

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
+sys.path[:0] = [str(ROOT / "scripts"), str(Path(__file__).parent)]
 
 import local  # noqa: E402
 
@@ -155,3 +155,15 @@ def make_world() -> Iterator[Callable[..., World]]:
             return world
 
         yield make
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[Any]:
+    """Airflow's own API over the tests' database; everybody is an admin."""
+    from airflow.api_fastapi.app import create_app
+    from starlette.testclient import TestClient
+
+    with pytest.MonkeyPatch.context() as env:
+        env.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS", "True")
+        with TestClient(create_app(apps="core")) as client:
+            yield client

@@ -1,7 +1,8 @@
 """The long profile of the fault suite: every point, on every database, as a Markdown table. ``make prove``.
 
-``--only NAME`` (may be repeated) tries a part; ``--at-once N`` how many trials run together. Ends with 1 where an order
-was lost or doubled, or anything else of the promise was broken; what it was stands under the table.
+``--only NAME`` (may be repeated) tries a part; ``--at-once N`` how many trials run together; ``--every N`` takes each
+N-th trial of a line; ``--minutes N`` begins nothing new after that time (what was not tried is told). Ends with 1 where
+an order was lost or doubled, or anything else of the promise was broken; what it was stands under the table.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
@@ -31,6 +32,7 @@ from forks import Forks  # noqa: E402
 
 from order_relay.ledger import migrate  # noqa: E402
 
+T = TypeVar("T")
 Trial = dict[str, Any]
 KINDS = ("sqlite", "postgres")
 DESTINATIONS: tuple[Trial, ...] = (
@@ -62,11 +64,29 @@ class Row:
             self.broken.append(f"{self.fault}, {what}: {json.dumps(result['faults'])}")
 
 
+@dataclass
+class Bound:
+    """How much is tried: each ``every``-th trial, and nothing new after ``until`` (``time.monotonic()``)."""
+
+    every: int = 1
+    until: float = float("inf")
+    left_out: int = 0
+
+    def chosen(self, trials: list[T], at_a_time: int = 100) -> Iterator[list[T]]:
+        """The trials to run, so many at a time; counts those left out for want of time."""
+        some = trials[:: self.every]
+        for at in range(0, len(some), at_a_time):
+            if time.monotonic() > self.until:
+                self.left_out += len(some) - at
+                return
+            yield some[at : at + at_a_time]
+
+
 class Prover:
     """Runs the trials; gives the rows one after another."""
 
-    def __init__(self, forks: Forks, cluster: Cluster, folder: Path) -> None:
-        self.forks, self.cluster, self.folder = forks, cluster, folder
+    def __init__(self, forks: Forks, cluster: Cluster, folder: Path, bound: Bound) -> None:
+        self.forks, self.cluster, self.folder, self.bound = forks, cluster, folder, bound
         self._number = 0
         migrate(f"sqlite:///{folder}/template.sqlite")
         cluster.admin("CREATE DATABASE ledger_template")
@@ -86,8 +106,8 @@ class Prover:
     def row(self, fault: str, function: str, trials: list[Trial], what: Callable[[Trial], str]) -> Row:
         """Run the trials of one line, a hundred databases at a time."""
         row = Row(fault)
-        for at in range(0, len(trials), 100):
-            some = [{**t, "ledger_url": self.ledger(t["kind"])} if "kind" in t else t for t in trials[at : at + 100]]
+        for chosen in self.bound.chosen(trials):
+            some = [{**t, "ledger_url": self.ledger(t["kind"])} if "kind" in t else t for t in chosen]
             for result in self.forks.run(function, some):
                 row.add(result, what(result))
             self._clear(some)
@@ -159,7 +179,7 @@ class Prover:
 
     def _restarts(self, case: Case) -> Row:
         row = Row("PostgreSQL restarted during load")
-        for number in range(5):
+        for [number] in self.bound.chosen(list(range(5)), 1):
             marker = self.folder / f"sent-{number}"
             trial = {"case": case.name, "ledger_url": self.ledger("postgres"), "marker": str(marker)}
             self.cluster.admin("CHECKPOINT")  # so that the restart takes moments
@@ -199,21 +219,25 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="The long profile of the fault suite.")
     parser.add_argument("--only", action="append", choices=list(PARTS), help="a part; may be repeated")
     parser.add_argument("--at-once", type=int, default=4, help="trials at a time (default: %(default)s)")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="each N-th trial of a line (default: all)")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin nothing new after that time")
     options = parser.parse_args()
     programs = postgres_bin()
     if programs is None:
         sys.stderr.write("PostgreSQL's server programs (initdb, postgres) are needed\n")
         return 2
     began = time.monotonic()
-    cluster = Cluster(programs)
+    cluster, bound = Cluster(programs), Bound(max(1, options.every), began + options.minutes * 60)
     with tempfile.TemporaryDirectory(prefix="order-relay-prove-") as place, Forks(options.at_once) as forks:
         try:
             cluster.start()
-            rows = _rows(Prover(forks, cluster, Path(place)), options.only or list(PARTS))
+            rows = _rows(Prover(forks, cluster, Path(place), bound), options.only or list(PARTS))
         finally:
             cluster.stop()
     broken = [words for row in rows for words in row.broken]
     _say(f"\n{sum(row.tried for row in rows)} faults in {(time.monotonic() - began) / 60:.0f} minutes")
+    if bound.left_out:
+        _say(f"{bound.left_out} were not tried: the time was over")
     for words in broken:
         _say(f"- {words[:600]}")
     return 1 if broken or any(row.lost or row.doubled for row in rows) else 0

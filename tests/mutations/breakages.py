@@ -166,27 +166,25 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         "acknowledge all", "ledger/acknowledging.py",
         "        sa.text(\"submission.ack IN ('due', 'sent', 'refused')\"),\n"
-        '        submission.c.ack != "sent", submission.c.order_number != "", SETTLED_FOR_GOOD, _NUMBER_IS_FREE,\n',
+        '        submission.c.order_number != "", SETTLED_FOR_GOOD, NUMBER_IS_FREE,\n',
         '        submission.c.order_number != "",\n',
         ("tests/ledger/test_ledger_books.py::test_only_what_is_settled_is_acknowledged",),
     ),
     Breakage(
         "early acknowledgement of superseded", "ledger/acknowledging.py",
-        "_decided, sa.and_(_superseded, sa.or_(_has_winner, sa.and_(_by_person, ~_lineage_is_open)))\n",
+        "_decided, sa.and_(_superseded, sa.or_(_has_winner, sa.and_(_by_person, ~LINEAGE_IS_OPEN)))\n",
         "_decided, _superseded\n",
         ("tests/ledger/test_ledger_books.py::test_superseded_only_once_its_winner_is_imported",),
     ),
     Breakage(
         "acknowledge a number that an open order carries", "ledger/acknowledging.py",
-        "SETTLED_FOR_GOOD, _NUMBER_IS_FREE,", "SETTLED_FOR_GOOD,",
+        "SETTLED_FOR_GOOD, NUMBER_IS_FREE,", "SETTLED_FOR_GOOD,",
         ("tests/ledger/test_ledger_books.py::test_discarding_a_held_edition_frees_the_number",),
     ),
     Breakage(
         "acknowledge without noting it first", "pipeline/acknowledge.py",
-        "                ledger.ack_sent(ctx, [entry.id for entry in due])\n"
-        "                answers = source.acknowledge([entry.order_number for entry in due])\n",
-        "                answers = source.acknowledge([entry.order_number for entry in due])\n"
-        "                ledger.ack_sent(ctx, [entry.id for entry in due])\n",
+        "                mine = set(ledger.ack_sent(ctx, [entry.id for entry in due], silence_s))\n",
+        "                mine = {entry.id for entry in due}\n",
         ("tests/pipeline/test_acknowledge.py::test_without_an_answer_they_stay_sent_and_the_others_go_on",),
     ),
     Breakage(

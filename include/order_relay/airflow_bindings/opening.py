@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from airflow.sdk.exceptions import AirflowException
+
 from order_relay.airflow_bindings import connections
+from order_relay.errors import OrderRelayError, trace_of
 from order_relay.ledger import Ledger, migrate
 from order_relay.wiring import Wiring
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
 def opened_wiring(pipeline: str, *, dry_run: bool = False, shadow: bool = False) -> Iterator[Wiring]:
     """The pipeline put together from Airflow's connections and variables. Raises ``WrongSetup``."""
     url, filesystem = connections.store_filesystem(connections.store_url())
-    with Wiring.for_pipeline(
+    with discreet(), Wiring.for_pipeline(
         pipeline, connections.connection, connections.ledger_url(), url, filesystem=filesystem,
         dry_run=dry_run or shadow, shadow=shadow,
     ) as wiring:
@@ -25,12 +31,32 @@ def opened_wiring(pipeline: str, *, dry_run: bool = False, shadow: bool = False)
 def opened_ledger() -> Iterator[Ledger]:
     """The ledger of all pipelines, migrated first: these DAGs may run before any pipeline did."""
     url = connections.ledger_url()
-    migrate(url)
-    ledger = Ledger.open(url)
+    with discreet():
+        migrate(url)
+        ledger = Ledger.open(url)
+        try:
+            yield ledger
+        finally:
+            ledger.close()
+
+
+@contextmanager
+def discreet() -> Iterator[None]:
+    """Errors leave a task without words that may quote an order: Airflow logs an error whole, its causes included.
+
+    Our own errors carry no customer's data and keep their words; of what caused them, and of errors that nobody raised
+    on purpose, only kinds and places are told. Raises ``OrderRelayError`` for the latter.
+    """
     try:
-        yield ledger
-    finally:
-        ledger.close()
+        yield
+    except OrderRelayError as error:
+        if error.__cause__ is not None:
+            log.warning("%s", trace_of(error))
+        raise error from None
+    except AirflowException:
+        raise
+    except Exception as error:
+        raise OrderRelayError(f"unexpected, without words that may quote an order: {trace_of(error)}") from None
 
 
 def accounts(wiring: Wiring) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from order_relay.batches import BatchStore, BatchWriter, Manifest
+from order_relay.errors import trace_of
 from order_relay.ledger import BatchInfo, Ledger
 from order_relay.orders.card_data import cut, looks_clean
 from order_relay.orders.exchange import RunContext, Selection
@@ -127,5 +128,5 @@ def _abandon(writer: BatchWriter) -> None:
     """Remove the open batch; where even that fails, its unreferenced objects are left to retention."""
     try:
         writer.abort()
-    except Exception:
-        log.warning("batch %s could not be removed; nothing refers to it", writer.prefix, exc_info=True)
+    except Exception as exc:
+        log.warning("batch %s could not be removed; nothing refers to it: %s", writer.prefix, trace_of(exc))

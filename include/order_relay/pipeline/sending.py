@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 
-from order_relay.errors import OrderRelayError
+from order_relay.errors import OrderRelayError, trace_of
 from order_relay.ledger.values import Sendable, Settled
 from order_relay.orders.exchange import Answer, Outcome
 from order_relay.pipeline.committer import Committer
@@ -84,7 +84,7 @@ class Sender:
         except OrderRelayError as exc:
             self.stop(exc)
         except Exception as exc:
-            log.exception("reading what to send failed (%s)", type(exc).__name__)
+            log.error("reading what to send failed: %s", trace_of(exc))  # noqa: TRY400 - its words may quote an order
             self.stop(OrderRelayError(f"reading what to send failed: {type(exc).__name__}"))
         for _ in range(self._workers):
             await self._queue.put(None)
@@ -99,7 +99,7 @@ class Sender:
                 self.stop(exc)
             except Exception as exc:
                 # one order's trouble; if it was claimed, it becomes in doubt when its lease is over
-                log.exception("order %s failed on its way (%s)", item[0].order_number, type(exc).__name__)
+                log.error("order %s failed on its way: %s", item[0].order_number, trace_of(exc))  # noqa: TRY400 - as above
                 self.left_out("failed", 1, retry=True)
 
     async def _send(self, order: Sendable, payload: bytes) -> None:

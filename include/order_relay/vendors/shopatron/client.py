@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -132,7 +133,8 @@ class ShopatronSession:
             ) as response:
                 status = response.status
                 body = await bounded(response, READ_BYTES)
-                return classify(status, response.headers, body, attempt=attempt, destination_key=key)
+                answer = classify(status, response.headers, body, attempt=attempt, destination_key=key)
+                return without(answer, token, self._settings.api_key, self._settings.secret)
         except TooLate:
             return Answer(Outcome.NOT_SENT, code="lease_over", message="the lease was over before the request began")
         except BEFORE_THE_REQUEST as exc:
@@ -210,6 +212,14 @@ def _lost(exc: BaseException, status: int, *, written: bool) -> Answer:
     if written:
         return Answer(Outcome.IN_DOUBT, status, code=kind, message=f"no complete answer ({kind})")
     return Answer(Outcome.NOT_SENT, 0, code=kind, message=f"no connection to the OMS ({kind})")
+
+
+def without(answer: Answer, *credentials: str) -> Answer:
+    """The answer as it may be kept: an error page may repeat the request, and with it what we logged in with."""
+    kept = answer.body
+    for credential in filter(None, credentials):
+        kept = kept.replace(credential, "[credential cut]")
+    return answer if kept == answer.body else replace(answer, body=kept)
 
 
 def _without_token(exc: OrderRelayError) -> Answer:

@@ -1,0 +1,58 @@
+"""A person who answers what Airflow asks, through its API as its pages do."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+OPEN = "/api/v2/dags/~/dagRuns/~/hitlDetails?response_received=false"
+
+
+@dataclass
+class Person:
+    """Answers what is asked, in turn: (choice, what is typed). ``seen``: subject and body of each question."""
+
+    client: Any
+    answers: list[tuple[str, dict[str, str]]]
+    seen: list[tuple[str, str]] = field(default_factory=list)
+
+    def work(self, done: threading.Event) -> None:
+        while self.answers and not done.wait(0.2):
+            for asked in self.client.get(OPEN).json()["hitl_details"]:
+                ti = asked["task_instance"]
+                if ti["state"] != "awaiting_input" or not self.answers:
+                    continue
+                self.seen.append((asked["subject"], asked["body"]))
+                choice, typed = self.answers.pop(0)
+                path = f"/api/v2/dags/{ti['dag_id']}/dagRuns/{ti['dag_run_id']}/taskInstances/{ti['task_id']}/-1"
+                answer = self.client.patch(
+                    f"{path}/hitlDetails", json={"chosen_options": [choice], "params_input": typed}
+                )
+                assert answer.status_code == 200, answer.text
+
+
+@contextmanager
+def person(api: Any, *answers: tuple[str, dict[str, str]]) -> Iterator[Person]:
+    someone, done = Person(api, list(answers)), threading.Event()
+    thread = threading.Thread(target=someone.work, args=(done,), daemon=True)
+    thread.start()
+    try:
+        yield someone
+    finally:
+        done.set()
+        thread.join(10)
+    assert someone.answers == [], "not everything was asked"
+
+
+def found(run: Any) -> list[dict[str, Any]]:
+    """What a run of the DAG opened reviews for."""
+    value = run.xcoms.get(("find", "return_value", -1), [])
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def because(text: str) -> dict[str, str]:
+    return {"reason": text}
