@@ -9,7 +9,7 @@ from order_relay.airflow_bindings.served import fastapi_apps
 
 
 class OrderRelayPlugin(AirflowPlugin):
-    """``/shiprush/orders``; each endpoint asks for credentials of its own."""
+    """``/shiprush/orders`` and ``/acommerce/events``; each endpoint asks for credentials of its own."""
 
     name = "order_relay"
     fastapi_apps = fastapi_apps()

@@ -11,3 +11,8 @@ def orders_asset(pipeline: str) -> Asset:
     The scheme has no underscore because URIs (RFC 3986) allow none there.
     """
     return Asset(name=f"{pipeline} orders", uri=f"x-order-relay://{pipeline}/orders", group="order_relay")
+
+
+def statuses_asset(account: str) -> Asset:
+    """What became of orders, as a status account tells it. Each event carries counts, no customer data."""
+    return Asset(name=f"{account} statuses", uri=f"x-order-relay://{account}/statuses", group="order_relay")

@@ -15,7 +15,7 @@ Scope = MutableMapping[str, Any]
 Call = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 
-PREFIXES = ("/shiprush",)
+PREFIXES = ("/acommerce", "/shiprush")
 
 
 class LazyApp:

@@ -13,6 +13,7 @@ from order_relay.commands import (
     cutover,
     decisions,
     doctor,
+    hooks,
     ledger_admin,
     life,
     parcels,
@@ -53,6 +54,7 @@ app.command("retention")(retention.retention)
 app.command("doctor")(doctor.doctor)
 app.command("serve")(serve.serve)
 app.add_typer(ledger_admin.app, name="ledger")
+app.add_typer(hooks.app, name="hook")
 
 
 def main() -> None:

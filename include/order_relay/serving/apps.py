@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 
 from fastapi import FastAPI
 
+from order_relay.serving.acommerce import acommerce_app
 from order_relay.serving.parts import Parts
 from order_relay.serving.shiprush import shiprush_app
 
 APPS: Mapping[str, Callable[[Parts], FastAPI]] = {
+    "/acommerce": acommerce_app,
     "/shiprush": shiprush_app,
 }
 """By the prefix of their paths. Airflow's plugin names the same prefixes (``airflow_bindings.served``)."""

@@ -1,0 +1,33 @@
+"""### What becomes of orders at aCommerce
+
+Reads the statuses that aCommerce gives to orders and their parcels, keeps every version of every event, and lets the
+ledger's shipments know what left. One DAG for each file `acommerce_status*.yaml` in `include/config/`. Orders reach
+aCommerce in another way; which of ours they are is told by their number (`ours` in the file).
+
+| task | does |
+|---|---|
+| **poll** | reads all orders that changed since the last settled point, page by page |
+| **files** | reads CSV files under `acommerce_status/drops/` in the batch store, each content once |
+| **by_id** | matches orders to ours; reads by number what is doubtful or silent for too long, ten a call |
+| **follow** | records shipped parcels; asks a person where one that was told is not shipped any more |
+
+**Webhooks** (`POST /acommerce/events`) bring the same events within seconds. Polls fill their gaps; neither order,
+repetition nor loss changes what comes out. Register one with `python -m order_relay hook register URL`.
+
+**Nothing is overwritten.** A known event with other content is a correction: both contents are kept. An event that is
+gone counts as deleted only where a whole history was read (by number; of polls a setting says so).
+
+**The point moves** only when a window was read to its end and stored. A list of several pages is read again until
+nothing new comes, since it shifts while orders change.
+
+**Red** means that aCommerce could not be reached or refused us, or that a setting is wrong. Records and rows that can
+not be used leave the run green: `python -m order_relay statuses --refused`.
+
+**People on call**: `python -m order_relay order NUMBER`, `statuses`, `statuses --unmatched`, `statuses --asked`.
+"""
+
+from __future__ import annotations
+
+from order_relay.airflow_bindings.status_tasks import status_dags
+
+globals().update(status_dags("acommerce", __doc__ or ""))

@@ -1,0 +1,150 @@
+"""``/acommerce/events``: what aCommerce sends when an order's status changes.
+
+Answered after the events are durable. Whatever keeps us from storing them is answered with 429 and ``Retry-After``: the
+vendor's page says that it sends more slowly then, and a gap is filled by the next poll in any case.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cache
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from order_relay.errors import OrderRelayError, WrongSetup
+from order_relay.ledger.statuses import Stored
+from order_relay.orders.exchange import RunContext
+from order_relay.orders.status_events import Channel
+from order_relay.orders.status_records import StatusPage
+from order_relay.pipeline.settings import status_files
+from order_relay.pipeline.status_settings import StatusSettings, WebhookSettings, load_status
+from order_relay.pipeline.statuses import Intake, StatusReader
+from order_relay.serving.answering import Refused, Turns, read_body, refusal_of
+from order_relay.serving.parts import Parts
+from order_relay.status_wiring import reader_of
+from order_relay.vendors.acommerce.connection import read_settings
+from order_relay.vendors.acommerce.hooks import SIGNATURE_HEADER, genuine
+from order_relay.web.strict_json import read_value
+
+VENDOR = "acommerce"
+WHO = "webhook"
+MOST_RECORDS = 100
+"""Records in one delivery; the vendor sends one."""
+
+log = logging.getLogger(__name__)
+
+
+def acommerce_app(parts: Parts) -> FastAPI:
+    """The app to be mounted at ``/acommerce``."""
+    app = FastAPI(openapi_url=None)
+    desk, turns = EventDesk(parts), Turns()
+    under_way = 0
+
+    async def events(request: Request) -> JSONResponse:
+        nonlocal under_way
+        limits = desk.limits
+        if under_way >= limits.at_once:
+            return _refusal(_too_fast(limits))
+        under_way += 1
+        try:
+            body = await read_body(request, limits.size_limit_bytes)
+            stored = await turns.run(lambda: desk.take(body, request.headers.get(SIGNATURE_HEADER)))
+            return JSONResponse({"stored": stored.new + stored.corrected, "refused": stored.refused})
+        except Exception as error:
+            refusal = refusal_of(error)
+            return _refusal(refusal if refusal.status < 500 else _too_fast(limits))
+        finally:
+            under_way -= 1
+
+    async def unknown(_request: Request, error: Exception) -> JSONResponse:
+        status = error.status_code if isinstance(error, HTTPException) else 400
+        return _refusal(Refused(status, {404: "there is nothing here", 405: "only POST"}.get(status, "refused")))
+
+    app.add_api_route("/events", events, methods=["POST"], response_model=None)
+    app.add_exception_handler(HTTPException, unknown)
+    return app
+
+
+@dataclass(frozen=True)
+class _Account:
+    settings: StatusSettings
+    reader: StatusReader
+
+
+class EventDesk:
+    """Judges and stores deliveries, each in a thread of its own."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._accounts = cache(_accounts)
+        self._bound: set[tuple[str, str]] = set()
+
+    @property
+    def limits(self) -> WebhookSettings:
+        """The limits of the first account: a delivery says whose it is only when it was read."""
+        try:
+            return next((found.settings.webhook for found in self._accounts()), WebhookSettings())
+        except OrderRelayError:
+            return WebhookSettings()
+
+    def take(self, body: bytes, signature: str | None) -> Stored:
+        """Store one delivery. Raises ``Refused``: 400 without a signature, 401 where it is nobody's; ``BadAnswer``."""
+        if not signature:
+            raise Refused(400, f"the header {SIGNATURE_HEADER} is missing")
+        account, bound_to = self._owner(body, signature)
+        document = read_value(body, "the body").document
+        records = document if isinstance(document, list) else [document]
+        if len(records) > MOST_RECORDS:
+            raise Refused(413, f"more than {MOST_RECORDS} records in one delivery")
+        ctx = RunContext(account.settings.name, WHO, WHO)
+        self._bind(account.settings.name, bound_to)
+        intake = Intake(ctx, self._parts.ledger, account.reader)
+        return intake.take(StatusPage(tuple(records), datetime.now(UTC)), Channel.WEBHOOK)
+
+    def _owner(self, body: bytes, signature: str) -> tuple[_Account, str]:
+        """Whose secret signed it: account and its identity. Every account is tried, whichever fits."""
+        found = None
+        for account in self._accounts():
+            party = account.settings.source
+            connection = self._parts.connection(party.connection)
+            if connection is None:
+                continue
+            settings = read_settings(replace(connection, extra={**connection.extra, **party.options}))
+            if genuine(body, signature, settings):
+                found = found or (account, settings.account)
+        if found is None:
+            raise Refused(401, "the signature is wrong")
+        return found
+
+    def _bind(self, name: str, account: str) -> None:
+        if (name, account) not in self._bound:
+            self._parts.ledger.bind_status(name, account)
+            self._bound.add((name, account))
+
+
+def _accounts() -> tuple[_Account, ...]:
+    """The accounts that can be served. One with a wrong file must not close the others' door."""
+
+    def valid() -> Iterator[_Account]:
+        for name in status_files():
+            if name.startswith(f"{VENDOR}_"):
+                try:
+                    settings = load_status(name)
+                    yield _Account(settings, reader_of(settings))
+                except WrongSetup as error:
+                    log.error("not served: %s", error)  # noqa: TRY400 - the message says it all
+
+    return tuple(valid())
+
+
+def _too_fast(limits: WebhookSettings) -> Refused:
+    return Refused(429, "too fast, or not available now; try again later", {"Retry-After": str(limits.retry_after_s)})
+
+
+def _refusal(error: Refused) -> JSONResponse:
+    return JSONResponse({"error": error.message}, error.status, headers=error.headers)

@@ -1,0 +1,159 @@
+"""Whole runs: webhooks lost, repeated and disordered beside polls; files; what follows for our orders."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from archived_orders import Desk, plain_orders
+
+from order_relay.ledger.status_reads import Ours
+from order_relay.orders.status_events import Channel
+from order_relay.orders.status_records import StatusPage
+from order_relay.pipeline.parcels import record_parcel
+from order_relay.pipeline.status_files import Drops, read_drops
+from order_relay.pipeline.status_settings import FileSettings, ShipmentSettings
+from order_relay.pipeline.statuses import follow_up
+
+Make = Callable[..., Any]
+HEADER = "orderId,kind,trackingId,eventId,status,updatedTime\n"
+
+
+def add(order: str, level: str = "order", status: str = "NEW", parcel: str = "") -> dict[str, Any]:
+    return {"add": {"order_id": order, "level": level, "status": status, "parcel": parcel}}
+
+
+def push(here: Any, *records: dict[str, Any]) -> None:
+    here.intake.take(StatusPage(records, datetime.now(UTC)), Channel.WEBHOOK)
+
+
+def test_webhooks_that_are_lost_repeated_and_disordered_end_as_the_vendor_shows(account: Make) -> None:
+    here, rng = account(), random.Random(7)
+    told: list[dict[str, Any]] = []
+    for step in range(40):
+        order = f"A{rng.randrange(4)}"
+        ids = here.sandbox.happen(add(order, rng.choice(("order", "detailed")), rng.choice(("NEW", "IN_TRANSIT"))))
+        if step % 5 == 4:
+            here.sandbox.happen({"correct": ids[0], "set": {"status": "COMPLETED"}})
+        if step % 7 == 6:
+            here.sandbox.happen({"delete": ids[0]})
+        told += [record for record in here.sandbox.status_records() if rng.random() < 0.5]
+        if step % 10 == 9:
+            here.poll()
+    for record in rng.sample(told, len(told) // 2) + rng.choices(told, k=10):
+        push(here, record)
+    here.poll()
+    for row in here.ledger.statuses():
+        here.ledger.reads_done("acommerce_status", [row["order_number"]], 0.0, 0.0, answered=False)
+    with here.ledger.database.engine.begin() as conn:  # an audit that reads everything once
+        conn.exec_driver_sql("UPDATE status_order SET doubtful = 1, read_after = NULL")
+    here.read_due()
+    assert here.states() == here.expected()
+
+
+class TestFiles:
+    def drop(self, here: Any, name: str, text: str) -> None:
+        here.wiring.store.write_bytes(f"acommerce_status/drops/{name}", text.encode())
+
+    def read(self, here: Any, **settings: Any) -> Any:
+        drops = Drops(here.wiring.store, here.wiring.columns, FileSettings(**settings), datetime.now(UTC))
+        return read_drops(here.intake, drops)
+
+    def names(self, here: Any) -> list[str]:
+        return [name.removeprefix("acommerce_status/") for name in here.wiring.store.list("acommerce_status")]
+
+    def test_once_each_and_archived(self, account: Make) -> None:
+        here = account()
+        text = HEADER + "A,order,,e-1,NEW,2026-05-01T01:00:00Z\nB,order,,e-2,NEW,never\n"
+        self.drop(here, "one.csv", text)
+        stored = self.read(here)
+        assert (stored.new, stored.refused) == (1, 1)
+        assert [row["place"] for row in here.ledger.status_refusals()] == ["row 3"]
+        self.drop(here, "again.csv", text)
+        assert self.read(here).orders == 0
+        assert [name.partition("-")[2] for name in self.names(here)] == ["again.csv", "one.csv"]
+        assert all(name.startswith("archive/") for name in self.names(here))
+
+    def test_one_that_can_not_be_read_is_put_aside(self, account: Make) -> None:
+        here = account()
+        self.drop(here, "bad.csv", "no,such,columns\n")
+        self.drop(here, "huge.csv", HEADER + "x" * 100)
+        assert self.read(here, size_limit_bytes=90).refused == 2
+        assert [name.split("/")[0] for name in self.names(here)] == ["refused", "refused"]
+
+    def test_a_column_mapping_of_ones_own(self, account: Make) -> None:
+        here = account(config={"files": {"columns": {"order_id": "Order No", "status": "State"}}})
+        self.drop(here, "own.csv", "Order No,State,updatedTime\nA,COMPLETED,2026-05-01T01:00:00Z\n")
+        self.read(here)
+        assert here.states()["A"][0] == "COMPLETED"
+
+
+class TestWhatFollows:
+    def ours(self, here: Any) -> str:
+        document, = plain_orders(1)
+        desk = Desk(here.ledger, here.wiring.store)
+        desk.imported(document)
+        number: str = document["order_number"]
+        return number
+
+    def follow(self, here: Any, **settings: Any) -> dict[str, int]:
+        pipelines = ("supercat_to_shopatron",)
+        here.ledger.match_statuses("acommerce_status", Ours(pipelines, "order_number"), 1e9, 0.0)
+        return follow_up(
+            here.intake, ShipmentSettings(**settings), "acommerce",
+            lambda told: record_parcel(here.ledger, here.wiring.archive, "statuses", told),
+        )
+
+    def test_a_shipped_parcel_is_a_shipment_once(self, account: Make) -> None:
+        here = account()
+        number = self.ours(here)
+        here.sandbox.happen(add(number, "parcel", "IN_TRANSIT", "PKG1"))
+        here.poll()
+        assert self.follow(here) == {"followed": 1, "shipments": 1, "asked": 0}
+        here.sandbox.happen(add(number, "parcel", "DELIVERED", "PKG1"))
+        here.poll()
+        assert self.follow(here) == {"followed": 1, "shipments": 0, "asked": 0}
+        life, = here.ledger.find(number)
+        assert life["shipped"] == "shipped"
+        assert [(s["origin"], s["tracking_number"]) for s in life["shipments"]] == [("acommerce", "PKG1")]
+
+    def test_of_several_parcels_only_when_all_left(self, account: Make) -> None:
+        here = account()
+        number = self.ours(here)
+        here.sandbox.happen(add(number, "parcel", "IN_TRANSIT", "PKG1"), {"announce": {"order_id": number,
+                                                                                     "parcel": "PKG2"}})
+        here.poll()
+        assert self.follow(here)["shipments"] == 0
+        here.sandbox.happen(add(number, "parcel", "IN_TRANSIT", "PKG2"))
+        here.poll()
+        assert self.follow(here)["shipments"] == 2
+
+    def test_a_setting_switches_it_off(self, account: Make) -> None:
+        here = account()
+        number = self.ours(here)
+        here.sandbox.happen(add(number, "parcel", "IN_TRANSIT", "PKG1"))
+        here.poll()
+        assert self.follow(here, record=False) == {"followed": 1, "shipments": 0, "asked": 0}
+
+    def test_a_shipment_that_is_taken_back_asks_a_person_and_undoes_nothing(self, account: Make) -> None:
+        here = account(config={"poll": {"full": True}})
+        number = self.ours(here)
+        event, = here.sandbox.happen(add(number, "parcel", "DELIVERED", "PKG1"))
+        here.poll()
+        self.follow(here)
+        here.sandbox.happen({"delete": event})
+        here.poll()
+        assert self.follow(here)["asked"] == 1
+        row, = here.ledger.statuses(asked=True)
+        assert "PKG1" in row["asks"]
+        assert here.ledger.find(number)[0]["shipped"] == "shipped"
+
+    def test_orders_of_others_are_kept_and_nothing_follows(self, account: Make) -> None:
+        here = account()
+        self.ours(here)
+        here.sandbox.happen(add("ELSEWHERE", "parcel", "IN_TRANSIT", "PKG1"))
+        here.poll()
+        assert self.follow(here)["followed"] == 0
+        assert [row["order_number"] for row in here.ledger.statuses(unmatched=True)] == ["ELSEWHERE"]

@@ -1,0 +1,146 @@
+"""The webhook, called in this process: genuine events are kept, forged ones refused, and nothing makes it fail."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from order_relay.batches import BatchStore
+from order_relay.connections import Connection
+from order_relay.errors import RetryLater
+from order_relay.ledger import Ledger
+from order_relay.serving.apps import whole_app
+from order_relay.serving.parts import Parts
+
+PATH = "/acommerce/events"
+EVENT = {"orderId": "WEB-1", "partnerId": 4021, "shipPackage": [{"trackingId": "PKG1", "statusHistory": [
+    {"eventId": "e-1", "shippingStatus": "IN_TRANSIT", "updatedTime": "2026-05-01T08:31:00Z"}]}]}
+SECRET = "hush"
+
+
+def sign(body: bytes, secret: str = SECRET, algorithm: str = "sha256") -> str:
+    return hmac.new(secret.encode(), body, algorithm).hexdigest()
+
+
+class Door:
+    """The served app on a ledger of its own."""
+
+    def __init__(self, url: str, root: Path) -> None:
+        self.ledger = Ledger.open(url)
+        self.parts = Parts(self._connection, lambda: url, lambda: BatchStore(root.as_uri()))
+        transport = httpx.ASGITransport(whole_app(self.parts), raise_app_exceptions=True)
+        self.web = httpx.AsyncClient(transport=transport, base_url="http://relay.example")
+
+    def _connection(self, conn_id: str) -> Connection:
+        extra = {"channel": "demo", "hook_secret": SECRET}
+        return Connection(conn_id, "https://fulfil.example", "me", "key", extra=extra)
+
+    async def post(self, body: Any, signature: str | bytes | None = "right") -> httpx.Response:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        said = sign(data) if signature == "right" else signature
+        return await self.web.post(PATH, content=data, headers={} if said is None else {"X-Acomm-Signature": said})
+
+    def numbers(self) -> list[str]:
+        return [row["order_number"] for row in self.ledger.statuses()]
+
+
+@pytest.fixture
+async def door(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Door]:
+    made = Door(sqlite_url, tmp_path)
+    yield made
+    await made.web.aclose()
+    made.parts.close()
+    made.ledger.close()
+
+
+async def test_a_genuine_event_is_durable_before_the_answer(door: Door) -> None:
+    answer = await door.post(EVENT)
+    assert (answer.status_code, answer.json()) == (200, {"stored": 2, "refused": 0})  # the event, and its parcel
+    row, = door.ledger.statuses()
+    assert (row["order_number"], row["parcels"][0][:2]) == ("WEB-1", ("PKG1", "IN_TRANSIT"))
+
+
+async def test_again_changes_nothing(door: Door) -> None:
+    await door.post(EVENT)
+    assert (await door.post([EVENT])).json() == {"stored": 0, "refused": 0}
+
+
+async def test_forged_signatures_are_refused(door: Door) -> None:
+    body = json.dumps(EVENT).encode()
+    assert (await door.post(EVENT, None)).status_code == 400
+    for forged in ("x", sign(body, "other"), sign(body, ""), sign(body, algorithm="sha1"), sign(body + b" "), b"\xff"):
+        assert (await door.post(body, forged)).status_code == 401
+    assert door.numbers() == []
+
+
+async def test_what_no_record_can_be_is_kept_aside(door: Door) -> None:
+    assert (await door.post({"orderStatus": []})).json() == {"stored": 0, "refused": 1}
+    assert [row["code"] for row in door.ledger.status_refusals()] == ["no_order_number"]
+
+
+@pytest.mark.parametrize(("body", "status"), [
+    (b"", 400), (b"{", 400), (b"<x/>", 400), (b"\xff", 400), (b'{"a":1,"a":2}', 400), (b"[" * 500, 400),
+    (b"x" * (2 << 20), 413), (json.dumps([EVENT] * 101).encode(), 413),
+])
+async def test_bodies_that_are_no_use(door: Door, body: bytes, status: int) -> None:
+    assert (await door.post(body)).status_code == status
+    assert door.numbers() == []
+
+
+async def test_other_methods_and_paths(door: Door) -> None:
+    assert (await door.web.get(PATH)).status_code == 405
+    assert (await door.web.post("/acommerce/other")).status_code == 404
+
+
+async def test_too_many_at_one_time_are_told_to_wait(door: Door) -> None:
+    answers = await asyncio.gather(*[door.post({**EVENT, "orderId": f"WEB-{n}"}) for n in range(60)])
+    statuses = [answer.status_code for answer in answers]
+    assert set(statuses) == {200, 429}
+    assert all("Retry-After" in answer.headers for answer in answers if answer.status_code == 429)
+    assert len(door.numbers()) == statuses.count(200)
+
+
+async def test_a_ledger_in_trouble_asks_for_patience(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    def locked(*_: Any, **__: Any) -> None:
+        raise RetryLater("locked")
+
+    monkeypatch.setattr(Ledger, "store_statuses", locked)
+    answer = await door.post(EVENT)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "5")
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
+        st.sampled_from(["orderId", "orderStatus", "shipPackage", "statusHistory", "updatedTime", "eventId", "error"]),
+        inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@pytest.fixture
+def open_door(sqlite_url: str, tmp_path: Path) -> Iterator[Door]:
+    made = Door(sqlite_url, tmp_path)
+    yield made
+    made.parts.close()
+    made.ledger.close()
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(body=st.binary(max_size=200) | json_values.map(lambda value: json.dumps(value).encode()), genuine=st.booleans(),
+       noise=st.binary(max_size=80).filter(lambda text: b"\n" not in text and b"\r" not in text and b"\0" not in text))
+def test_whatever_comes_no_5xx_and_nothing_forged(open_door: Door, body: bytes, genuine: bool, noise: bytes) -> None:
+    before = len(open_door.numbers())
+    answer = asyncio.run(open_door.post(body, "right" if genuine else noise))
+    assert answer.status_code in ({200, 400, 413} if genuine else {400, 401})
+    if answer.status_code != 200:
+        assert len(open_door.numbers()) == before
