@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from ledger_offers import offer
 
-from order_relay.errors import MoveRefused
+from order_relay.errors import MoveRefused, StaleRevision
 from order_relay.ledger import BatchInfo
 from order_relay.orders.exchange import Outcome, Policies
 
@@ -162,3 +162,25 @@ def test_an_older_version_of_a_baseline_is_superseded(clerk):
     clerk.receive(offer("4", lineage="L"))
     assert clerk.resolve(Policies()) == []
     assert clerk.state("4") == "superseded"
+
+
+def test_a_decision_about_what_changed_since_it_was_shown_is_refused(clerk):
+    clerk.imported("1")
+    clerk.receive(offer("1", content_hash="second"))
+    seen = clerk.row("1", 2)
+    clerk.receive(offer("1", content_hash="third"))
+    with pytest.raises(StaleRevision, match="has changed"):
+        clerk.ledger.decide("N-1", "discard", "seen", "ann", {seen["id"]: seen["revision"]})
+    now = clerk.row("1", 2)
+    assert clerk.ledger.decide("N-1", "discard", "seen", "ann", {now["id"]: now["revision"]}) == [now["id"]]
+    assert clerk.ledger.decided([now["id"]], "discard", "seen", "ann")
+    assert not clerk.ledger.decided([now["id"]], "discard", "another reason", "ann")
+    assert not clerk.ledger.decided([now["id"], 999], "discard", "seen", "ann")
+
+
+def test_a_finding_about_another_attempt_than_was_shown_is_refused(clerk):
+    number = clerk.in_doubt("1")
+    with pytest.raises(StaleRevision, match="another attempt"):
+        clerk.ledger.settle_by_person("N-1", None, "looked", "ann", shown={number: 2})
+    assert clerk.ledger.settle_by_person("N-1", None, "looked", "ann", shown={number: 1}) == [number]
+    assert clerk.ledger.decided([number], "absent", "looked", "ann")

@@ -107,8 +107,8 @@ def test_a_decision_is_about_what_was_shown(desk: Desk) -> None:
     shown = review(desk, number="N1")
     desk.run(order(3, no="N1"))
     with pytest.raises(StaleRevision):
-        desk.ledger.decide("N1", "discard", "both wrong", "ann", shown.shown_ids)
-    assert desk.ledger.decide("N1", "discard", "all wrong", "ann", review(desk, number="N1").shown_ids) == [1, 2, 3]
+        desk.ledger.decide("N1", "discard", "both wrong", "ann", shown.seen)
+    assert desk.ledger.decide("N1", "discard", "all wrong", "ann", review(desk, number="N1").seen) == [1, 2, 3]
 
 
 def test_nothing_held_is_told(desk: Desk) -> None:

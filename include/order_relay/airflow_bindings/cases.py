@@ -30,9 +30,9 @@ class Case:
     shown: tuple[str, ...]
 
     @property
-    def ids(self) -> list[int]:
-        """The submissions."""
-        return [int(part.partition("/")[0]) for part in self.shown]
+    def seen(self) -> dict[int, int]:
+        """The submissions, with the revision or attempt that is shown."""
+        return {int(number): int(what) for number, _, what in (part.partition("/") for part in self.shown)}
 
     @property
     def stem(self) -> str:

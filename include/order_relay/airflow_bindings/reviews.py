@@ -167,7 +167,7 @@ def _confirmation(case: Case, review: Review | None, context: Context, again: ti
 
 
 def _doubt_body(ledger: Ledger, case: Case) -> str:
-    (row,) = (row for row in ledger.doubt() if row["id"] in case.ids)
+    (row,) = (row for row in ledger.doubt() if row["id"] in case.seen)
     return f"""## Order {case.number}
 
 It was sent at {row["sent_at"]:%Y-%m-%d %H:%M:%S} UTC (attempt {row["attempt"]}), and no usable answer came back
@@ -212,15 +212,15 @@ def decide(context: Context) -> dict[str, Any]:
     if confirmed:
         reason = f"{reason} (cancellation confirmed by {confirmed['who']})"
     with opened_ledger() as ledger:
-        if not _still_open(ledger, case):
-            return _nothing(case, "it was decided elsewhere, or changed since it was shown")
+        if ledger.decided(case.seen, answer["choice"], reason, answer["who"]):
+            return {"decided": len(case.seen), "choice": answer["choice"]}  # by an earlier try of this task
         try:
             done = ledger.decide(
                 case.number,
                 answer["choice"],
                 reason,
                 answer["who"],
-                case.ids,
+                case.seen,
                 cancelled=bool(confirmed),
                 pipeline=case.pipeline,
             )
@@ -236,11 +236,11 @@ def record(context: Context) -> dict[str, Any]:
     answer = context["ti"].xcom_pull(task_ids="settle")
     oms_id = answer["oms_id"] if answer["choice"] == STORED else None
     with opened_ledger() as ledger:
-        if not _still_open(ledger, case):
-            return _nothing(case, "it was settled meanwhile, or is in doubt about another attempt")
+        if ledger.decided(case.seen, answer["choice"], answer["reason"], answer["who"]):
+            return {"decided": 1, "choice": answer["choice"]}  # by an earlier try of this task
         try:
             done = ledger.settle_by_person(
-                case.number, oms_id, answer["reason"], answer["who"], pipeline=case.pipeline
+                case.number, oms_id, answer["reason"], answer["who"], pipeline=case.pipeline, shown=case.seen
             )
         except (StaleRevision, MoveRefused) as error:
             return _nothing(case, str(error))

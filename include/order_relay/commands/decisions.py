@@ -51,7 +51,7 @@ def decide(  # noqa: PLR0917 - each is an option of the command line
     """Decide what the held submissions of an order number are."""
     name, why = person(who), said(reason)
     with Setup().ledger() as ledger:
-        ids = ledger.decide(number, choice, why, name, _ids(shown), cancelled=confirm_cancelled, pipeline=pipeline)
+        ids = ledger.decide(number, choice, why, name, _seen(shown), cancelled=confirm_cancelled, pipeline=pipeline)
     if as_json:
         print_json({"decided": ids, "number": number, "choice": choice, "who": name, "reason": why})
     else:
@@ -101,10 +101,12 @@ def said(reason: str) -> str:
     return reason.strip()
 
 
-def _ids(text: str | None) -> list[int] | None:
+def _seen(text: str | None) -> dict[int, int | None] | None:
+    """``12/3,13/1`` or ``12,13``: ids, with or without the revision that was shown."""
     if text is None:
         return None
     try:
-        return [int(part) for part in text.split(",")]
+        parts = [part.partition("/") for part in text.split(",")]
+        return {int(number): int(revision) if slash else None for number, slash, revision in parts}
     except ValueError:
-        raise WrongSetup("--shown is no list of ids; write it like 12,13") from None
+        raise WrongSetup("--shown is no list of what was shown; write it as `held` does, like 12/3,13/1") from None

@@ -40,7 +40,7 @@ def _show(review: Review) -> None:
     for other in review.other_numbers:
         print_line(f"held as well, decided on its own: {other}")
     confirm = " --confirm-cancelled (once the old order is cancelled there)" if review.needs_confirmation else ""
-    shown = ",".join(map(str, review.shown_ids))
+    shown = ",".join(f"{number}/{revision}" for number, revision in review.seen.items())
     print_line(f"decide {review.number} replacement|separate|discard --reason ... --shown {shown}")
     if confirm:
         print_line(f"replacement also needs{confirm}")

@@ -10,6 +10,7 @@ import pandas as pd
 
 from order_relay.ledger import alerting, bulk, finding, overview, people
 from order_relay.ledger.database import Database
+from order_relay.ledger.people import Shown
 from order_relay.ledger.values import BatchInfo, Late, Message, Note, Pulse
 from order_relay.orders.exchange import RunContext
 
@@ -20,19 +21,27 @@ class PeopleDesk:
     _db: Database
 
     def decide(
-        self, number: str, choice: str, reason: str, who: str, shown_ids: Sequence[int] | None = None, *,
+        self, number: str, choice: str, reason: str, who: str, shown: Shown | None = None, *,
         cancelled: bool = False, pipeline: str | None = None,
     ) -> list[int]:  # fmt: skip
         """A person's decision about held submissions (``people.decide``)."""
         return self._db.write(lambda tx: people.decide(
-            tx, number, choice, reason, who, shown_ids=shown_ids, cancelled=cancelled, pipeline=pipeline
+            tx, number, choice, reason, who, shown=shown, cancelled=cancelled, pipeline=pipeline
         ))
 
     def settle_by_person(
-        self, number: str, oms_id: str | None, reason: str, who: str, *, pipeline: str | None = None
-    ) -> list[int]:
+        self, number: str, oms_id: str | None, reason: str, who: str, *, pipeline: str | None = None,
+        shown: Shown | None = None,
+    ) -> list[int]:  # fmt: skip
         """A person's finding about an order in doubt (``people.settle_by_person``)."""
-        return self._db.write(lambda tx: people.settle_by_person(tx, number, oms_id, reason, who, pipeline=pipeline))
+        return self._db.write(lambda tx: people.settle_by_person(
+            tx, number, oms_id, reason, who, pipeline=pipeline, shown=shown
+        ))
+
+    def decided(self, ids: Iterable[int], decision: str, reason: str, who: str) -> bool:
+        """Whether exactly this was decided about all of these (``people.decided``)."""
+        wanted = list(ids)
+        return self._db.read(lambda tx: people.decided(tx, wanted, decision, reason, who))
 
     def replay(self, ctx: RunContext, ids: Iterable[int], reason: str) -> int:
         """Judge quarantined and rejected submissions again; how many."""

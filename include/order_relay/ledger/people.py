@@ -6,7 +6,7 @@ others now: nobody decides about what they did not see.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,12 +24,15 @@ from order_relay.orders.identity import separate_lineage
 from order_relay.orders.versions import BASELINE
 
 CHOICES = ("replacement", "separate", "discard")
+Shown = Mapping[int, int | None]
+"""What a person saw: submissions and their revisions (``None``: whatever it is)."""
+
 CONFIRMED = "confirmed: the old order is cancelled at the destination"
 _NEEDED = ("pipeline", "source_id", "edition", "lineage", "version", "order_number")
 
 
 def decide(
-    tx: Transaction, number: str, choice: str, reason: str, who: str, *, shown_ids: Sequence[int] | None,
+    tx: Transaction, number: str, choice: str, reason: str, who: str, *, shown: Shown | None,
     cancelled: bool = False, pipeline: str | None = None,
 ) -> list[int]:  # fmt: skip
     """Decide about the held submissions of an order number (in one pipeline, or in all); the ids that were decided.
@@ -40,11 +43,11 @@ def decide(
     ``discard``: it is never sent.
     Raises ``MoveRefused`` where nothing is held under this number, the choice is none, the confirmation is missing, or
     the one to be replaced is under way (nobody can know that it is cancelled); ``StaleRevision`` where other
-    submissions are held now than were shown.
+    submissions are held now than were ``shown``, or one of them has changed.
     """
     if choice not in CHOICES:
         raise MoveRefused(f"{choice!r} is no decision; choose one of {', '.join(CHOICES)}")
-    rows = _held(tx, number, shown_ids, pipeline)
+    rows = _held(tx, number, shown, pipeline)
     for name in sorted({row.pipeline for row in rows}):
         mine = [row for row in rows if row.pipeline == name]
         ctx = RunContext(name, "", who)
@@ -58,14 +61,16 @@ def decide(
     return [row.id for row in rows]
 
 
-def _held(tx: Transaction, number: str, shown_ids: Sequence[int] | None, pipeline: str | None) -> list[Any]:
+def _held(tx: Transaction, number: str, shown: Shown | None, pipeline: str | None) -> list[Any]:
     where = [submission.c.order_number == number, submission.c.state == State.HELD]
     if pipeline is not None:
         where.append(submission.c.pipeline == pipeline)
     ids = tx.run(sa.select(submission.c.id).where(*where)).scalars().all()
     rows = [row for row in lock(tx, ids, *_NEEDED) if row.state == State.HELD]
-    if shown_ids is not None and {row.id for row in rows} != set(shown_ids):
+    if shown is not None and {row.id for row in rows} != shown.keys():
         raise StaleRevision("other submissions are held under this order number now than were shown; look again")
+    if shown is not None and any(shown[row.id] not in (None, row.revision) for row in rows):
+        raise StaleRevision("a held submission of this order number has changed since it was shown; look again")
     if not rows:
         raise MoveRefused("nothing is held under this order number")
     return rows
@@ -136,12 +141,14 @@ def note(tx: Transaction, rows: Sequence[Any], decision: str, reason: str, who: 
 
 
 def settle_by_person(
-    tx: Transaction, number: str, oms_id: str | None, reason: str, who: str, *, pipeline: str | None = None
+    tx: Transaction, number: str, oms_id: str | None, reason: str, who: str, *, pipeline: str | None = None,
+    shown: Shown | None = None,
 ) -> list[int]:
     """A person's finding about an order in doubt: stored under ``oms_id``, or absent (``None``): ready again.
 
-    Raises ``MoveRefused`` where not exactly one submission of this number is in doubt, and where another order is
-    known under ``oms_id``.
+    ``shown`` is the attempt that the person looked for, by submission. Raises ``MoveRefused`` where not exactly one
+    submission of this number is in doubt, and where another order is known under ``oms_id``; ``StaleRevision`` where it
+    is in doubt about another attempt than was shown.
     """
     where = [submission.c.order_number == number, submission.c.state == State.IN_DOUBT]
     if pipeline is not None:
@@ -151,6 +158,8 @@ def settle_by_person(
     if len(rows) != 1:
         raise MoveRefused(f"{len(rows)} submissions of this order number are in doubt; one is needed")
     row = rows[0]
+    if shown is not None and shown.get(row.id) != row.attempt:
+        raise StaleRevision("this order is in doubt about another attempt than was shown; look again")
     ctx = RunContext(row.pipeline, "", who)
     found = clean(oms_id or "", 200)
     if oms_id is not None and not found.strip():
@@ -176,3 +185,17 @@ def _known(tx: Transaction, row: Any, oms_id: str) -> bool:
     return bool(tx.run(sa.select(sa.exists().where(
         submission.c.oms_id == oms_id, submission.c.destination == row.destination, submission.c.id != row.id
     ))).scalar())
+
+
+def decided(tx: Transaction, ids: Iterable[int], decision: str, reason: str, who: str) -> bool:
+    """Whether exactly this was decided about all of these already (by a try whose end nobody saw)."""
+    wanted = sorted(set(ids))
+    found = tx.run(
+        sa.select(sa.func.count(settlement.c.submission_id.distinct())).where(
+            among(settlement.c.submission_id, "ids"), settlement.c.decision == decision,
+            settlement.c.reason.in_([clean(text, 1_000) for text in (reason, f"{reason} ({CONFIRMED})")]),
+            settlement.c.who == who,
+        ),
+        {"ids": wanted},
+    ).scalar_one()
+    return bool(wanted) and found == len(wanted)

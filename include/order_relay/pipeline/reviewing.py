@@ -88,9 +88,9 @@ class Difference:
 class Review:
     """All that is shown about the held submissions of one order number.
 
-    ``shown_ids`` go back with the decision. ``other_numbers`` of the lineages are held as well and need decisions of
-    their own. ``imported``: OMS ids of orders that a ``replacement`` would replace; it needs the confirmation that they
-    are cancelled there.
+    ``shown_ids`` and their ``revisions`` go back with the decision. ``other_numbers`` of the lineages are held as well
+    and need decisions of their own. ``imported``: OMS ids of orders that a ``replacement`` would replace; it needs the
+    confirmation that they are cancelled there.
     """
 
     pipeline: str
@@ -98,10 +98,16 @@ class Review:
     lineage: str
     reason: str
     shown_ids: tuple[int, ...]
+    revisions: tuple[int, ...]
     versions: tuple[Version, ...]
     details: tuple[Difference, ...]
     imported: tuple[str, ...] = ()
     other_numbers: tuple[str, ...] = ()
+
+    @property
+    def seen(self) -> dict[int, int | None]:
+        """What is shown, as a decision names it."""
+        return dict(zip(self.shown_ids, self.revisions, strict=True))
 
     @property
     def needs_confirmation(self) -> bool:
@@ -179,7 +185,8 @@ class _Reviewer:
         others = {row["order_number"] for row in rows if row["state"] == "held" and row["lineage"] in lineages}
         return Review(
             pipeline=self._wiring.name, number=number, lineage=shown[-1]["lineage"], reason=shown[-1]["reason"],
-            shown_ids=tuple(ids), versions=versions, details=tuple(self._difference(row, near) for row in shown),
+            shown_ids=tuple(ids), revisions=tuple(row["revision"] for row in shown), versions=versions,
+            details=tuple(self._difference(row, near) for row in shown),
             imported=tuple(there), other_numbers=tuple(sorted(others - {number})),
         )
 
