@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -135,14 +136,15 @@ def discover(params: dict[str, Any]) -> dict[str, int]:
     with world(params) as here, here.sandbox(act.scenario(here.case), []) as sandbox:
         act.before(here, sandbox)
         told = here.folder / "crossings"
-        here.in_child(lambda: _record(here, told))
+        here.in_child(lambda: record(lambda: here.run(here.engine(), "victim"), told))
         return dict(Counter(told.read_text().split("\n")[:-1]))
 
 
-def _record(here: World, told: Path) -> None:
+def record(work: Callable[[], Any], told: Path) -> None:
+    """Do ``work`` to its end, writing down its crossings."""
     with told.open("a", buffering=1) as file:
         crossings.hook = lambda crossing: print(shape(crossing), file=file)
-        here.run(here.engine(), "victim")
+        work()
 
 
 def crash(params: dict[str, Any]) -> dict[str, Any]:
@@ -150,7 +152,8 @@ def crash(params: dict[str, Any]) -> dict[str, Any]:
     act = ACTS[params["act"]]
     with world(params) as here, here.sandbox(act.scenario(here.case), []) as sandbox:
         expected = act.before(here, sandbox)
-        code = here.in_child(lambda: _die(here, params["point"], params["number"]))
+        victim = partial(die, lambda: here.run(here.engine(), "victim"), params["point"], params["number"])
+        code = here.in_child(victim)
         sandbox.change(act.healed(here.case))
         here.extra.pop("source_password", None)
         if code:  # business goes on: only where something is known to be imported can a look-up trust its search
@@ -161,7 +164,8 @@ def crash(params: dict[str, Any]) -> dict[str, Any]:
     return {**params, "killed": code == -signal.SIGKILL, "faults": faults_of(verdict), "verdict": verdict}
 
 
-def _die(here: World, point: str, number: int) -> None:
+def die(work: Callable[[], Any], point: str, number: int) -> None:
+    """Do ``work`` until the ``number``-th crossing called ``point``, where the process is killed."""
     lock, seen = threading.Lock(), Counter[str]()
 
     def hook(crossing: str) -> None:
@@ -173,7 +177,7 @@ def _die(here: World, point: str, number: int) -> None:
                 time.sleep(10)  # never gets here, nor does anybody behind the lock
 
     crossings.hook = hook
-    here.run(here.engine(), "victim")
+    work()
 
 
 def first_and_last(found: Mapping[str, int]) -> list[tuple[str, int]]:
@@ -186,4 +190,4 @@ def every(found: Mapping[str, int]) -> list[tuple[str, int]]:
     return [(point, number) for point, most in sorted(found.items()) for number in range(1, most + 1)]
 
 
-__all__ = ["ACTS", "Order", "crash", "discover", "every", "first_and_last", "shape"]
+__all__ = ["ACTS", "Order", "crash", "die", "discover", "every", "first_and_last", "record", "shape"]

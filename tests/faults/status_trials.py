@@ -1,0 +1,143 @@
+"""Trials of crashes of a status account: one run is killed at a crossing, the next one ends as if nothing had happened.
+
+The run that dies polls three pages, reads a file, takes a webhook, reads a doubtful order by its id, records a shipped
+parcel as a shipment, and finds one that was taken back.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from crash_trials import die, record
+from trial import World, world
+
+from order_relay.batches import BatchStore
+from order_relay.connections import Connection
+from order_relay.ledger import Ledger
+from order_relay.ledger.status_reads import Ours
+from order_relay.orders.exchange import RunContext
+from order_relay.orders.status_events import Channel, derive
+from order_relay.orders.status_records import StatusPage, read_records
+from order_relay.pipeline.parcels import record_parcel
+from order_relay.pipeline.status_files import Drops, read_drops
+from order_relay.pipeline.status_settings import StatusSettings
+from order_relay.pipeline.statuses import Intake, follow_up, poll, read_due
+from order_relay.sandbox import ThreadedSandbox
+from order_relay.status_wiring import StatusWiring
+
+ACCOUNT = "acommerce_status"
+CASE = "supercat-shopatron"
+SCENARIO = {"acommerce": {"page_size": 20}}
+LATE = {"orderId": "PUSHED", "orderStatus": [
+    {"eventId": "p-1", "orderStatus": "NEW", "updatedTime": "2026-01-01T00:00:00Z"}]}
+FILE = b"orderId,status,eventId,updatedTime\nFILED,NEW,f-1,2026-01-01T00:00:00Z\nFILED,NEW,f-2,never\n"
+
+
+def _wiring(here: World) -> StatusWiring:
+    extra = {"channel": "demo-channel", "auth_url": here.url}
+    connection = Connection("acommerce_default", here.url, "demo-user", "demo-api-key", extra=extra)
+    settings = StatusSettings.model_validate({
+        "name": ACCOUNT, "source": {"vendor": "acommerce", "connection": "acommerce_default"}, "poll": {"full": True},
+        "ours": {"pipelines": [here.case.pipeline]}, "by_id": {"first_wait_s": 1, "longest_wait_s": 1},
+    })
+    store = (here.folder / "batches").as_uri()
+    return StatusWiring(settings, lambda _name: connection, here.ledger_url, store)
+
+
+def _run(here: World) -> None:
+    """What the DAG's tasks do, and a webhook."""
+    with _wiring(here) as wiring:
+        intake, settings = Intake(RunContext(ACCOUNT, "run"), wiring.ledger, wiring.reader), wiring.settings
+        intake.take(StatusPage((LATE,), datetime.now(UTC)), Channel.WEBHOOK)
+        poll(intake, wiring.source, settings.poll, datetime.now(UTC))
+        read_drops(intake, Drops(wiring.store, wiring.columns, settings.files, datetime.now(UTC)))
+        wiring.ledger.match_statuses(ACCOUNT, Ours((here.case.pipeline,), "order_number"), 1e9, 0.0)
+        read_due(intake, wiring.source, settings.by_id)
+        follow_up(
+            intake, settings.shipments, "acommerce",
+            lambda told: record_parcel(intake.ledger, wiring.archive, "statuses", told),
+        )
+
+
+def _before(here: World, sandbox: ThreadedSandbox) -> None:
+    """Two orders of ours, one told as shipped; then much changes, a file waits, and one order is doubtful."""
+    ours = here.case.plain(2)
+    sandbox.offer(ours)
+    engine = here.engine()
+    here.run(engine)
+    engine.wiring.close()
+    kept, taken_back = (order["order_number"] for order in ours)
+
+    def add(number: str, parcel: str) -> dict[str, Any]:
+        return {"add": {"order_id": number, "level": "parcel", "status": "DELIVERED", "parcel": parcel}}
+
+    mistake, = sandbox.happen(add(taken_back, "TAKEN"))
+    _run(here)
+    sandbox.generate_statuses(45, 2)
+    sandbox.happen(add(kept, "KEPT"), {"delete": mistake}, {"add": {"order_id": "DOUBT", "level": "order",
+                                                                    "status": "NEW"}})
+    BatchStore((here.folder / "batches").as_uri()).write_bytes(f"{ACCOUNT}/drops/one.csv", FILE)
+    ledger = Ledger.open(here.ledger_url)
+    wiring = _wiring(here)
+    intake = Intake(RunContext(ACCOUNT, "before"), ledger, wiring.reader)
+    for status in ("NEW", "ERROR"):  # two contents without any time: nobody can tell which is newer
+        told = {"orderId": "DOUBT", "orderStatus": [{"eventId": "x-1", "orderStatus": status}]}
+        intake.take(StatusPage((told,), datetime.now(UTC)), Channel.WEBHOOK)
+    ledger.close()
+
+
+def discover(params: dict[str, Any]) -> dict[str, int]:
+    """One run to its end: how often each crossing comes."""
+    with world({"case": CASE, **params}) as here, here.sandbox(SCENARIO, []) as sandbox:
+        _before(here, sandbox)
+        told = here.folder / "crossings"
+        here.in_child(lambda: record(lambda: _run(here), told))
+        return dict(Counter(told.read_text().split("\n")[:-1]))
+
+
+def crash(params: dict[str, Any]) -> dict[str, Any]:
+    """Kill a run at the ``number``-th crossing called ``point``; run again; what is wrong then."""
+    with world({"case": CASE, **params}) as here, here.sandbox(SCENARIO, []) as sandbox:
+        _before(here, sandbox)
+        code = here.in_child(lambda: die(lambda: _run(here), params["point"], params["number"]))
+        with Ledger.open(here.ledger_url).database.engine.begin() as conn:  # nobody waits for the back-off here
+            conn.exec_driver_sql("UPDATE status_order SET read_after = NULL")
+        _run(here)
+        return {**params, "killed": code == -signal.SIGKILL, "faults": _faults(here, sandbox)}
+
+
+def _faults(here: World, sandbox: ThreadedSandbox) -> list[str]:
+    with _wiring(here) as wiring:
+        ledger = wiring.ledger
+        states = {row["order_number"]: (row["order_status"], row["detailed_status"], tuple(row["parcels"]))
+                  for row in ledger.statuses()}
+        found = [f"{number} is {states.get(number)}, not {state}"
+                 for number, state in _expected(wiring, sandbox).items() if states.get(number) != state]
+        shipments = Counter(row["tracking_number"] for row in ledger.shipments())
+        if shipments != {"KEPT": 1, "TAKEN": 1}:
+            found.append(f"shipments: {dict(shipments)}")
+        asked = [row["asks"] for row in ledger.statuses(asked=True)]
+        if len(asked) != 1 or "TAKEN" not in asked[0]:
+            found.append(f"asked: {asked}")
+        files = [name.split("/")[1] for name in wiring.store.list(ACCOUNT)]
+        if files != ["archive"] or {row["place"] for row in ledger.status_refusals()} != {"row 3"}:
+            found.append(f"files: {files}")
+        if ledger.due_reads(ACCOUNT, (), 1e9, 10):
+            found.append("something is doubtful still")
+        return found + ledger.law()
+
+
+def _expected(wiring: StatusWiring, sandbox: ThreadedSandbox) -> dict[str, Any]:
+    """What reading every history once says, and what only a file and a webhook told."""
+    later = datetime.now(UTC) + timedelta(days=1)
+    told = read_records(wiring.reader.shape, sandbox.status_records(), Channel.BY_ID, later, full=True).reports
+    states = {report.order_id: derive(report.events) for report in told}
+    shown = {
+        number: (s.order_status, s.detailed_status, tuple((p.parcel, p.status, p.at) for p in s.parcels))
+        for number, s in states.items()
+    }
+    return {**shown, "FILED": ("NEW", "", ()), "PUSHED": ("NEW", "", ())}
+
