@@ -89,6 +89,7 @@ def store(
         total += storing.merge(rows[number], shelves[number], told)
     tx.many(status_event.insert(), storing.inserts)
     tx.many(_UPDATE, storing.updates)
+    tx.many(_UPDATE_ORDER, storing.orders)
     keep_refused(tx, ctx, refused, origin)
     return total
 
@@ -129,15 +130,16 @@ class _Shelf:
 
 
 class _Storing:
-    """One call of ``store``: what it does to each order, and the rows of events that it collects for writing."""
+    """One call of ``store``: what it makes of each order, and the rows that it collects for writing."""
 
     def __init__(self, tx: Transaction, ctx: RunContext, late_before: datetime | None) -> None:
         self._tx, self._ctx, self._late_before = tx, ctx, late_before
         self.inserts: list[dict[str, Any]] = []
         self.updates: list[dict[str, Any]] = []
+        self.orders: list[dict[str, Any]] = []
 
     def merge(self, order: Mapping[str, Any], shelf: _Shelf, told: Sequence[StatusReport]) -> Stored:
-        """Merge one order's reports; its row is written at once."""
+        """Merge one order's reports."""
         touched: dict[_Key, Revision] = {}
         fresh: dict[_Key, StatusReport] = {}
         doubtful = False
@@ -149,7 +151,7 @@ class _Storing:
         counts = self._collect(order["order_number"], shelf, touched, fresh)
         return Stored(
             orders=1, new=counts["new"], corrected=counts["corrected"], deleted=counts[DELETED],
-            doubtful=int(doubtful), changed=int(self._write_order(order, shelf.history, doubtful=doubtful)),
+            doubtful=int(doubtful), changed=int(self._note_order(order, shelf.history, doubtful=doubtful)),
             late=sum(self._is_late(touched[key].event) for key in fresh),
         )
 
@@ -196,26 +198,32 @@ class _Storing:
             "run": self._ctx.run,
         }
 
-    def _write_order(self, order: Mapping[str, Any], history: History, *, doubtful: bool) -> bool:
-        """Write the derived state; whether it is another one than before."""
+    def _note_order(self, order: Mapping[str, Any], history: History, *, doubtful: bool) -> bool:
+        """Collect the order's row with its derived state; whether that is another one than before."""
         state = derive(history.standing())
         derived = {
             "order_status": state.order_status, "detailed_status": state.detailed_status, "parcels": _parcels(state),
         }
         changed = any(order[name] != value for name, value in derived.items())
-        values: dict[str, Any] = {
+        values = {name: order[name] for name in _ORDER_COLUMNS} | derived | {
             "seen_at": self._tx.now, "full_read_at": history.full_at, "doubtful": order["doubtful"] or doubtful,
         }
         if changed:
-            values |= derived | {"changed_at": self._tx.now, "reads": 0, "followed": False}
-        self._tx.run(
-            status_order.update().where(
-                status_order.c.account == self._ctx.pipeline, status_order.c.order_number == order["order_number"]
-            ).values(**values)
-        )
+            values |= {"changed_at": self._tx.now, "reads": 0, "followed": False}
+        self.orders.append({
+            "b_account": self._ctx.pipeline, "b_number": order["order_number"],
+            **{f"b_{name}": value for name, value in values.items()},
+        })
         return changed
 
 
+_ORDER_COLUMNS = (
+    "order_status", "detailed_status", "parcels", "changed_at", "seen_at", "full_read_at", "doubtful", "reads",
+    "followed",
+)
+_UPDATE_ORDER = status_order.update().where(
+    status_order.c.account == sa.bindparam("b_account"), status_order.c.order_number == sa.bindparam("b_number")
+).values({name: sa.bindparam(f"b_{name}") for name in _ORDER_COLUMNS})
 _UPDATE = status_event.update().where(
     status_event.c.account == sa.bindparam("b_account"), status_event.c.order_number == sa.bindparam("b_number"),
     status_event.c.event_key == sa.bindparam("b_key"), status_event.c.content_hash == sa.bindparam("b_hash"),

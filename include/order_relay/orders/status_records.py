@@ -255,7 +255,8 @@ def _words(value: Any, name: str) -> str:
         return ""
     if not isinstance(value, str):
         raise _refused("wrong_type", f"/{name}", "is no text")
-    return "".join(char if char.isprintable() else " " for char in value[:MAX_WORDS]).strip()
+    kept = value[:MAX_WORDS]
+    return (kept if kept.isprintable() else "".join(char if char.isprintable() else " " for char in kept)).strip()
 
 
 def _refused(code: str, pointer: str, message: str) -> RecordRefused:
