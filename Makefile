@@ -70,6 +70,7 @@ airflow:
 ifneq ($(wildcard benchmarks/run.py),)
 bench: setup
 	@$(BIN)/python benchmarks/run.py
+	@$(BIN)/python benchmarks/statuses.py
 endif
 
 ifneq ($(wildcard tests/faults/prove.py),)
