@@ -12,7 +12,14 @@ from order_relay.errors import WrongSetup
 from order_relay.ledger import Ledger
 from order_relay.orders.exchange import RunContext
 from order_relay.pipeline.settings import PipelineSettings, load_file
-from order_relay.wiring import ACCOUNT_FACTS, Wiring, vendor_names, vendor_part
+from order_relay.wiring import (
+    ACCOUNT_FACTS,
+    SearchOnlyDestination,
+    SearchOnlySession,
+    Wiring,
+    vendor_names,
+    vendor_part,
+)
 
 SOURCES = [name for name in vendor_names() if hasattr(vendor_part(name, "vendor"), "SOURCE")]
 DESTINATIONS = [name for name in vendor_names() if hasattr(vendor_part(name, "vendor"), "DESTINATION")]
@@ -155,12 +162,17 @@ def test_without_dry_run_the_ledger_is_the_real_one(wire: Callable[..., Wiring])
         assert ledger is wiring.ledger
 
 
-async def test_a_shadow_run_can_search_the_destination_but_not_send(
-    wire: Callable[..., Wiring]
-) -> None:
-    destination = wire(dry_run=True, shadow=True).destination
-    assert destination.account == wire().destination.account
-    async with destination.session(1) as session:
-        assert callable(session.find_by_key)
-        with pytest.raises(WrongSetup, match="shadow mode"):
-            await session.send(b"{}", "K1", not_after=1e12)
+async def test_a_shadow_run_can_search_the_destination_but_not_send(wire: Callable[..., Wiring]) -> None:
+    shadow = wire(dry_run=True, shadow=True).destination
+    assert isinstance(shadow, SearchOnlyDestination)
+    assert shadow.account == wire().destination.account
+
+    class Open:
+        """A session that would do everything."""
+
+        find_by_key = find_by_window = send = turn = staticmethod(lambda *_, **__: "done")
+
+    session: Any = SearchOnlySession(Open())  # type: ignore[arg-type]
+    assert session.find_by_key(["K1"]) == session.find_by_window("a", "b") == "done"
+    with pytest.raises(WrongSetup, match="shadow mode"):
+        await session.send(b"{}", "K1", not_after=1e12)

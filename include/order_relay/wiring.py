@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
@@ -34,8 +35,9 @@ ACCOUNT_FACTS = ("manufacturer_id", "catalog_id", "status_field", "status_values
 
 
 def vendor_names() -> list[str]:
-    """The folders under ``vendors/``."""
-    return sorted(found.name for found in pkgutil.iter_modules(vendors.__path__) if found.ispkg)
+    """The folders under ``vendors/`` that wiring can use: the others are only served (a feed that is fetched)."""
+    packages = (found.name for found in pkgutil.iter_modules(vendors.__path__) if found.ispkg)
+    return sorted(name for name in packages if find_spec(f"{vendors.__name__}.{name}.vendor"))
 
 
 def vendor_part(vendor: str, part: str) -> ModuleType:
