@@ -78,7 +78,14 @@ def vendor_connections(address: str) -> dict[str, str]:
         "password": "demo-client-secret",
         "extra": {"token_url": f"{address}/realms/CloudSuite/protocol/openid-connect/token"},
     }
-    made = {"supercat": supercat, "shopatron": shopatron, "cloudsuite": cloudsuite}
+    acommerce = {
+        "conn_type": "acommerce",
+        "host": address,
+        "login": "demo-user",
+        "password": "demo-api-key",
+        "extra": {"auth_url": address, "channel": "demo-channel", "hook_secret": "demo-hook-secret"},
+    }
+    made = {"supercat": supercat, "shopatron": shopatron, "cloudsuite": cloudsuite, "acommerce": acommerce}
     return {f"AIRFLOW_CONN_{vendor.upper()}_DEFAULT": json.dumps(fields) for vendor, fields in made.items()}
 
 
