@@ -49,6 +49,10 @@ class Door:
         said = sign(data) if signature == "right" else signature
         return await self.web.post(PATH, content=data, headers={} if said is None else {"X-Acomm-Signature": said})
 
+    def contents(self) -> int:
+        with self.ledger.database.engine.connect() as conn:
+            return int(conn.exec_driver_sql("SELECT COUNT(*) FROM status_event").scalar_one())
+
     def numbers(self) -> list[str]:
         return [row["order_number"] for row in self.ledger.statuses()]
 
@@ -64,14 +68,16 @@ async def door(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Door]:
 
 async def test_a_genuine_event_is_durable_before_the_answer(door: Door) -> None:
     answer = await door.post(EVENT)
-    assert (answer.status_code, answer.json()) == (200, {"stored": 2, "refused": 0})  # the event, and its parcel
+    assert (answer.status_code, answer.json()) == (200, {"orders": 1, "refused": 0})
     row, = door.ledger.statuses()
     assert (row["order_number"], row["parcels"][0][:2]) == ("WEB-1", ("PKG1", "IN_TRANSIT"))
 
 
 async def test_again_changes_nothing(door: Door) -> None:
     await door.post(EVENT)
-    assert (await door.post([EVENT])).json() == {"stored": 0, "refused": 0}
+    before = door.contents()
+    assert (await door.post([EVENT])).json() == {"orders": 1, "refused": 0}
+    assert door.contents() == before > 0
 
 
 async def test_forged_signatures_are_refused(door: Door) -> None:
@@ -83,7 +89,7 @@ async def test_forged_signatures_are_refused(door: Door) -> None:
 
 
 async def test_what_no_record_can_be_is_kept_aside(door: Door) -> None:
-    assert (await door.post({"orderStatus": []})).json() == {"stored": 0, "refused": 1}
+    assert (await door.post({"orderStatus": []})).json() == {"orders": 0, "refused": 1}
     assert [row["code"] for row in door.ledger.status_refusals()] == ["no_order_number"]
 
 
@@ -107,6 +113,14 @@ async def test_too_many_at_one_time_are_told_to_wait(door: Door) -> None:
     assert set(statuses) == {200, 429}
     assert all("Retry-After" in answer.headers for answer in answers if answer.status_code == 429)
     assert len(door.numbers()) == statuses.count(200)
+
+
+async def test_one_that_is_forged_spoils_none_that_is_written_with_it(door: Door) -> None:
+    answers = await asyncio.gather(*[
+        door.post({**EVENT, "orderId": f"WEB-{n}"}, "forged" if n % 3 == 0 else "right") for n in range(12)
+    ])
+    assert [answer.status_code for answer in answers] == [401 if n % 3 == 0 else 200 for n in range(12)]
+    assert sorted(door.numbers()) == sorted(f"WEB-{n}" for n in range(12) if n % 3)
 
 
 async def test_a_ledger_in_trouble_asks_for_patience(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,23 +7,24 @@ vendor's page says that it sends more slowly then, and a gap is filled by the ne
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 
+import anyio
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from order_relay.errors import OrderRelayError, WrongSetup
-from order_relay.ledger.statuses import Stored
+from order_relay.errors import OrderRelayError, RetryLater, WrongSetup
 from order_relay.orders.exchange import RunContext
 from order_relay.orders.status_events import Channel
-from order_relay.orders.status_records import StatusPage
+from order_relay.orders.status_records import Reading, StatusPage
 from order_relay.pipeline.settings import status_files
 from order_relay.pipeline.status_settings import StatusSettings, WebhookSettings, load_status
-from order_relay.pipeline.statuses import Intake, StatusReader
+from order_relay.pipeline.statuses import StatusReader
 from order_relay.serving.answering import Refused, Turns, read_body, refusal_of
 from order_relay.serving.parts import Parts
 from order_relay.status_wiring import reader_of
@@ -43,6 +44,7 @@ def acommerce_app(parts: Parts) -> FastAPI:
     """The app to be mounted at ``/acommerce``."""
     app = FastAPI(openapi_url=None)
     desk, turns = EventDesk(parts), Turns()
+    one = anyio.Lock()
     under_way = 0
 
     async def events(request: Request) -> JSONResponse:
@@ -53,8 +55,12 @@ def acommerce_app(parts: Parts) -> FastAPI:
         under_way += 1
         try:
             body = await read_body(request, limits.size_limit_bytes)
-            stored = await turns.run(lambda: desk.take(body, request.headers.get(SIGNATURE_HEADER)))
-            return JSONResponse({"stored": stored.new + stored.corrected, "refused": stored.refused})
+            delivery = desk.hand_in(body, request.headers.get(SIGNATURE_HEADER))
+            async with one:
+                if not delivery.done:  # else whoever was before us took it along
+                    await turns.run(desk.take_all)
+            found = delivery.outcome()
+            return JSONResponse({"orders": len(found.reports), "refused": len(found.refused)})
         except Exception as error:
             refusal = refusal_of(error)
             return _refusal(refusal if refusal.status < 500 else _too_fast(limits))
@@ -76,13 +82,34 @@ class _Account:
     reader: StatusReader
 
 
+@dataclass
+class _Delivery:
+    """One delivery and what became of it."""
+
+    body: bytes
+    signature: str | None
+    account: str = ""
+    reading: Reading | None = None
+    error: Exception | None = None
+    done: bool = False
+
+    def outcome(self) -> Reading:
+        """What it said, once that is durable; else raises why it is not."""
+        if self.error is not None:
+            raise self.error
+        if self.reading is None or not self.done:
+            raise RetryLater("the delivery was not stored")
+        return self.reading
+
+
 class EventDesk:
-    """Judges and stores deliveries, each in a thread of its own."""
+    """Judges and stores deliveries. What came while others were being written is written in one transaction."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._accounts = cache(_accounts)
         self._bound: set[tuple[str, str]] = set()
+        self._waiting: deque[_Delivery] = deque()
 
     @property
     def limits(self) -> WebhookSettings:
@@ -92,19 +119,48 @@ class EventDesk:
         except OrderRelayError:
             return WebhookSettings()
 
-    def take(self, body: bytes, signature: str | None) -> Stored:
-        """Store one delivery. Raises ``Refused``: 400 without a signature, 401 where it is nobody's; ``BadAnswer``."""
-        if not signature:
+    def hand_in(self, body: bytes, signature: str | None) -> _Delivery:
+        """A delivery waits for ``take_all``, whoever calls that."""
+        self._waiting.append(delivery := _Delivery(body, signature))
+        return delivery
+
+    def take_all(self) -> None:
+        """Judge and store all that waits, in a thread; what became of each is its ``outcome``."""
+        by_account: dict[str, list[_Delivery]] = defaultdict(list)
+        taken = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        for delivery in taken:
+            try:
+                delivery.account, delivery.reading = self._judged(delivery)
+                by_account[delivery.account].append(delivery)
+            except Exception as error:
+                delivery.error = error
+        for account, deliveries in by_account.items():
+            try:
+                self._store(account, [found.reading for found in deliveries if found.reading is not None])
+            except Exception as error:
+                for delivery in deliveries:
+                    delivery.error = error
+        for delivery in taken:
+            delivery.done = True
+
+    def _store(self, account: str, readings: Sequence[Reading]) -> None:
+        self._parts.ledger.store_statuses(
+            RunContext(account, WHO, WHO), [report for reading in readings for report in reading.reports],
+            refused=[refused for reading in readings for refused in reading.refused], origin=str(Channel.WEBHOOK),
+        )
+
+    def _judged(self, delivery: _Delivery) -> tuple[str, Reading]:
+        """Account and content. Raises ``Refused``: 400 without a signature, 401 where it is nobody's; ``BadAnswer``."""
+        if not delivery.signature:
             raise Refused(400, f"the header {SIGNATURE_HEADER} is missing")
-        account, bound_to = self._owner(body, signature)
-        document = read_value(body, "the body").document
+        account, bound_to = self._owner(delivery.body, delivery.signature)
+        document = read_value(delivery.body, "the body").document
         records = document if isinstance(document, list) else [document]
         if len(records) > MOST_RECORDS:
             raise Refused(413, f"more than {MOST_RECORDS} records in one delivery")
-        ctx = RunContext(account.settings.name, WHO, WHO)
         self._bind(account.settings.name, bound_to)
-        intake = Intake(ctx, self._parts.ledger, account.reader)
-        return intake.take(StatusPage(tuple(records), datetime.now(UTC)), Channel.WEBHOOK)
+        page = StatusPage(tuple(records), datetime.now(UTC))
+        return account.settings.name, account.reader.read(page, Channel.WEBHOOK)
 
     def _owner(self, body: bytes, signature: str) -> tuple[_Account, str]:
         """Whose secret signed it: account and its identity. Every account is tried, whichever fits."""

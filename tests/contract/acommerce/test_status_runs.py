@@ -7,8 +7,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from archived_orders import Desk, plain_orders
 
+from order_relay.batches import BatchStore
+from order_relay.batches.store import StoreUnavailable
+from order_relay.errors import RetryLater
+from order_relay.ledger import Ledger
 from order_relay.ledger.status_reads import Ours
 from order_relay.orders.status_events import Channel
 from order_relay.orders.status_records import StatusPage
@@ -88,6 +93,45 @@ class TestFiles:
         self.drop(here, "own.csv", "Order No,State,updatedTime\nA,COMPLETED,2026-05-01T01:00:00Z\n")
         self.read(here)
         assert here.states()["A"][0] == "COMPLETED"
+
+
+class TestStorageInTrouble:
+    def test_a_ledger_that_fails_on_page_two_settles_nothing(self, account: Make, monkeypatch: Any) -> None:
+        here, calls = account(page_size=2), []
+        here.sandbox.happen(*[add(f"A{n}") for n in range(5)])
+        store = Ledger.store_statuses
+
+        def failing(self: Ledger, *args: Any, **kwargs: Any) -> Any:
+            calls.append(1)
+            if len(calls) == 2:
+                raise RetryLater("no space left")
+            return store(self, *args, **kwargs)
+
+        with monkeypatch.context() as broken:
+            broken.setattr(Ledger, "store_statuses", failing)
+            with pytest.raises(RetryLater):
+                here.poll()
+        assert here.ledger.status_read_to("acommerce_status") is None
+        here.poll()
+        assert here.states() == here.expected()
+
+    def test_a_file_that_can_not_be_archived_is_read_again_and_nothing_is_doubled(
+        self, account: Make, monkeypatch: Any
+    ) -> None:
+        here = account()
+        files = TestFiles()
+        files.drop(here, "one.csv", HEADER + "A,order,,e-1,NEW,2026-05-01T01:00:00Z\n")
+
+        def full(*_: Any) -> None:
+            raise StoreUnavailable("no space left")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(BatchStore, "write_bytes", full)
+            with pytest.raises(StoreUnavailable):
+                files.read(here)
+        assert files.names(here) == ["drops/one.csv"]
+        assert files.read(here).new == 0
+        assert files.names(here)[0].startswith("archive/")
 
 
 class TestWhatFollows:
