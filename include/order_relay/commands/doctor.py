@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from order_relay.commands import doctor_feed, doctor_places, doctor_vendors
+from order_relay.commands import doctor_feed, doctor_places, doctor_statuses, doctor_vendors
 from order_relay.commands.findings import Finding, Level, guarded, ok
 from order_relay.commands.screen import found_a_problem, print_json, print_line
 from order_relay.commands.setup import Setup
@@ -57,6 +57,7 @@ def examine(setup: Setup, pipeline: str | None, *, vendors: bool) -> Iterator[Fi
     yield from guarded(f"connection {doctor_feed.CONNECTION}", _MEND_CONNECTION, partial(doctor_feed.feed, setup))
     if vendors:
         yield from guarded("pipelines", "see above", partial(_sides, setup, pipeline))
+        yield from guarded("status accounts", "see above", partial(doctor_statuses.status_accounts, setup))
 
 
 def _sides(setup: Setup, pipeline: str | None) -> Iterator[Finding]:

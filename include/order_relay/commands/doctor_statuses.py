@@ -1,0 +1,44 @@
+"""Doctor's checks of status accounts: file, connection, credentials, and whether statuses can be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+from order_relay.commands.findings import Finding, guarded, ok, warn
+from order_relay.errors import WrongSetup
+
+if TYPE_CHECKING:
+    from order_relay.commands.setup import Setup
+
+
+def status_accounts(setup: Setup) -> Iterator[Finding]:
+    """Every account that has a file, but for those whose connection a firm has not defined."""
+    from order_relay.pipeline.settings import status_files  # noqa: PLC0415 - pulls in pydantic
+
+    for name in status_files():
+        yield from guarded(f"status account {name}", "mend its file or its connection", partial(_account, setup, name))
+
+
+def _account(setup: Setup, name: str) -> Iterator[Finding]:
+    from order_relay.orders.status_events import Channel  # noqa: PLC0415
+    from order_relay.pipeline.status_settings import load_status  # noqa: PLC0415
+    from order_relay.status_wiring import StatusWiring  # noqa: PLC0415 - pulls in the engine
+
+    check, settings = f"status account {name}", load_status(name)
+    try:
+        connection = setup.connection(settings.source.connection)
+    except WrongSetup:
+        return
+    with StatusWiring(settings, setup.connection, setup.ledger_url, setup.store_url) as wiring:
+        ours = wiring.ours
+        page = next(wiring.source.changed(datetime.now(UTC) - timedelta(minutes=1)), None)
+        found = wiring.reader.read(page, Channel.POLL) if page else None
+    refused = len(found.refused) if found else 0
+    yield ok(check, f"statuses can be read; they are matched to {len(ours.pipelines)} pipelines by {ours.column}")
+    if refused:
+        yield warn(check, f"{refused} of the newest records can not be used", "compare their names with `mapping`")
+    if not connection.text("hook_secret", ""):
+        yield warn(check, "webhooks are refused: there is no hook_secret", "set it, then `hook register URL`")

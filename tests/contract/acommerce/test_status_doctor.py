@@ -1,0 +1,51 @@
+"""What the doctor says of a status account."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from order_relay.commands.doctor_statuses import status_accounts
+from order_relay.commands.findings import Finding, Level
+from order_relay.commands.setup import Setup
+from order_relay.errors import WrongSetup
+
+Make = Callable[..., Any]
+
+
+@pytest.fixture
+def examine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Finding]]:
+    def of(here: Any, *, defined: bool = True) -> list[Finding]:
+        def connection(_self: Setup, conn_id: str) -> Any:
+            if not defined:
+                raise WrongSetup("is not defined")
+            return here.wiring.connections(conn_id)
+
+        monkeypatch.setattr(Setup, "connection", connection)
+        monkeypatch.setattr(Setup, "ledger_url", here.wiring.ledger_url)
+        monkeypatch.setattr(Setup, "store_url", here.wiring.store_url)
+        return list(status_accounts(Setup()))
+
+    return of
+
+
+def test_an_account_that_works(account: Make, examine: Any) -> None:
+    found, = examine(account())
+    assert found.level is Level.OK
+    assert "by order_number" in found.found
+
+
+def test_without_a_secret_webhooks_are_refused(account: Make, examine: Any) -> None:
+    assert [finding.level for finding in examine(account(connect={"hook_secret": ""}))] == [Level.OK, Level.WARN]
+
+
+def test_refused_credentials_fail(account: Make, examine: Any) -> None:
+    found, = examine(account(api_key="another"))
+    assert found.level is Level.FAIL
+    assert "user name and API key" in found.found
+
+
+def test_nothing_where_a_firm_has_none(account: Make, examine: Any) -> None:
+    assert examine(account(), defined=False) == []
