@@ -18,8 +18,10 @@ from order_relay.pipeline import beginning
 from order_relay.pipeline.acknowledge import acknowledge
 from order_relay.pipeline.dedupe import dedupe
 from order_relay.pipeline.extract import extract
+from order_relay.pipeline.feedback import Parts, give_feedback
 from order_relay.pipeline.load import LoadOptions, load
 from order_relay.pipeline.reading import Reading, of_ids, of_news
+from order_relay.pipeline.reading_back import OrderArchive
 from order_relay.pipeline.report import ReportResult, write_report
 from order_relay.pipeline.transform import chunk_object, plan_chunks, transform
 from order_relay.pipeline.validate import has_work, validate
@@ -30,13 +32,15 @@ PIPELINE = "supercat_to_shopatron"
 
 @dataclass
 class Engine:
-    """Runs a pipeline as its DAG does. ``load_options`` change how chunks are loaded."""
+    """Runs a pipeline as its DAG does. ``load_options`` change how chunks are loaded, ``settings`` any section of the
+    pipeline's file (unchecked: trials wait shorter than anybody may)."""
 
     folder: Path
     connections: Mapping[str, Connection]
     ledger_url: str = ""
     pipeline: str = PIPELINE
     load_options: dict[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.ledger_url = self.ledger_url or f"sqlite:///{self.folder}/ledger.sqlite"
@@ -45,7 +49,10 @@ class Engine:
 
     def fresh_wiring(self) -> Wiring:
         store = (self.folder / "batches").as_uri()
-        return Wiring.for_pipeline(self.pipeline, self.connections.__getitem__, self.ledger_url, store)
+        made = Wiring.for_pipeline(self.pipeline, self.connections.__getitem__, self.ledger_url, store)
+        changed = {name: getattr(made.settings, name).model_copy(update=new) for name, new in self.settings.items()}
+        made.settings = made.settings.model_copy(update=changed)
+        return made
 
     @property
     def ledger(self) -> Ledger:
@@ -98,7 +105,22 @@ class Engine:
 
     def acknowledge(self, ctx: RunContext) -> dict[str, int]:
         fingerprint = self.wiring.source_connection.fingerprint()
-        return acknowledge(ctx, self.wiring.source, self.ledger, connection_fingerprint=fingerprint)
+        silence_s = self.wiring.settings.acknowledge.given_up_s
+        return acknowledge(
+            ctx, self.wiring.source, self.ledger, connection_fingerprint=fingerprint, given_up_s=silence_s
+        )
+
+    def tell(self, run: str) -> dict[str, int]:
+        """One run of the source's feedback: what its DAG does."""
+        wiring = self.wiring
+        parts = Parts(
+            wiring.feedback_taker, wiring.ledger, self.archive(), wiring.source_connection.fingerprint(),
+            wiring.settings.feedback.parallel, wiring.settings.acknowledge.given_up_s,
+        )
+        return give_feedback(RunContext(self.pipeline, run), parts)
+
+    def archive(self) -> OrderArchive:
+        return OrderArchive(self.wiring.store, lambda _: self.wiring.transformer.reader)
 
     def report(self, ctx: RunContext, batch: Manifest) -> ReportResult:
         batch_id = batch.batch_id if batch.kind == "batch" and batch.name else None

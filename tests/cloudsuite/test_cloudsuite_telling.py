@@ -55,8 +55,15 @@ def test_what_comes_back_is_believed_rather_than_the_status(shop, client):
     shop.add(1, 2)
     shop.spoil = at("/api/order/1/", httpx.Response(200, json={"id": 1, "state": "confirmed"}))
     assert client().acknowledge(["1"])["1"].message == "accepted, but state came back with another value"
-    shop.spoil = at("/api/order/2/", httpx.Response(204))
-    assert client().acknowledge(["2"]) == {"2": YES}
+
+
+@pytest.mark.parametrize("answer", [httpx.Response(204), httpx.Response(200, json={"status": "ok"})])
+def test_an_answer_that_shows_nothing_proves_nothing(shop, client, answer):
+    shop.add(1)
+    shop.spoil = at("/api/order/1/", answer)
+    assert client().acknowledge(["1"])["1"].message == "accepted, but state came back with another value"
+    shop.spoil = lambda r: shop.orders[1].update(json.loads(r.content)) or answer if r.method == "PATCH" else None
+    assert client().acknowledge(["1"]) == {"1": YES}
 
 
 @pytest.mark.parametrize(("answer", "error"), [
@@ -215,6 +222,17 @@ def test_a_delivery_is_posted_once_whatever_the_answer(shop, client):
         assert len(posts) == 1
     shop.spoil = at("/proxy/", httpx.Response(409, json={"detail": "number is taken"}))
     assert "number is taken" in client(**DESADV).mark_shipped("1", PARCEL).message
+
+
+def test_a_delivery_refused_when_sent_again_after_no_answer_was_taken_before(shop, client):
+    deliverable(shop)
+    for silent in (True, False):
+        shop.spoil = at("/proxy/", httpx.Response(409, json={"detail": "number is taken"}))
+        told = client(**DESADV).mark_shipped("1", PARCEL, silent=silent)
+        assert told.accepted is silent
+        assert "number is taken" in told.message
+    shop.orders[1] |= {"erp_order_number": None}
+    assert not client(**DESADV).mark_shipped("1", PARCEL, silent=True).accepted, "nothing was sent"
 
 
 def test_offline_orders_are_marked_only_where_the_connection_says_so(shop, client):

@@ -11,7 +11,8 @@ import pytest
 
 sys.path[:0] = [str(Path(__file__).parent)]
 
-from fault_cases import CASES, Case  # noqa: E402
+from fault_case import Case  # noqa: E402
+from fault_cases import CASES  # noqa: E402
 from forks import Forks  # noqa: E402
 
 

@@ -14,11 +14,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import Any
 
-from fault_cases import Case, Order, lost
+from fault_case import Case, lost
 from trial import World, faults_of, world
 
 from order_relay import crossings
@@ -29,11 +27,15 @@ Expected = dict[str, str]
 
 @dataclass(frozen=True)
 class Act:
-    """``before``: what happened until the run that dies; its expected ends. ``healed``: switches set after it."""
+    """``before``: what happened until the run that dies; its expected ends. ``healed``: switches set after it.
+
+    ``fits``: whether it can happen to this pair.
+    """
 
     scenario: Callable[[Case], Mapping[str, Any]]
     before: Callable[[World, ThreadedSandbox], Expected]
     healed: Callable[[Case], Mapping[str, Any]] = lambda case: {}
+    fits: Callable[[Case], bool] = lambda case: True
 
 
 def shape(crossing: str) -> str:
@@ -84,7 +86,7 @@ def _with_a_past(here: World, sandbox: ThreadedSandbox) -> Expected:
     case = here.case
     plain = case.plain(6)
     sandbox.offer(plain[:4])
-    sandbox.change(case.at_source(faults=[{"at": "acknowledge", "effect": "none", "answer": 503}]))
+    sandbox.change(case.at_source(faults=[{"at": case.acknowledged_at, "effect": "none", "answer": 503}]))
     old = here.engine(ledger_url=here.another_ledger())
     here.run(old, "of-the-old-ledger")
     old.wiring.close()
@@ -103,7 +105,7 @@ def _refused(here: World, sandbox: ThreadedSandbox) -> Expected:
 
 def _locked_out(here: World, sandbox: ThreadedSandbox) -> Expected:
     """The source's password was changed; the run that dies still has the old one."""
-    here.extra["source_password"] = "old"
+    here.extra["source"] = {"password": "old"}
     return _first(here, sandbox)
 
 
@@ -113,8 +115,22 @@ def _let_in(here: World, sandbox: ThreadedSandbox) -> Expected:
     engine = here.engine()
     here.run(engine)
     engine.wiring.close()
-    del here.extra["source_password"]
+    del here.extra["source"]
     return expected
+
+
+def _released(here: World, sandbox: ThreadedSandbox) -> Expected:
+    """Orders waited for something to happen at their source; now it has happened."""
+    case = here.case
+    assert case.release is not None
+    waited = [order for order, state in case.book() if state == "waiting"]
+    sandbox.offer([*waited, *case.plain(2)])
+    engine = here.engine()
+    here.run(engine)
+    engine.wiring.close()
+    for order in waited:
+        case.release(sandbox, order)
+    return dict.fromkeys(map(case.source_id, [*waited, *case.plain(2)]), "imported")
 
 
 ACTS = {
@@ -127,7 +143,13 @@ ACTS = {
     ),
     "locked out": Act(lambda case: {}, _locked_out),
     "let in": Act(lambda case: {}, _let_in),
+    "released": Act(lambda case: {}, _released, fits=lambda case: case.release is not None),
 }
+
+
+def acts(case: Case) -> list[str]:
+    """The acts of a pair."""
+    return [name for name, act in ACTS.items() if act.fits(case)]
 
 
 def discover(params: dict[str, Any]) -> dict[str, int]:
@@ -135,16 +157,20 @@ def discover(params: dict[str, Any]) -> dict[str, int]:
     act = ACTS[params["act"]]
     with world(params) as here, here.sandbox(act.scenario(here.case), []) as sandbox:
         act.before(here, sandbox)
-        told = here.folder / "crossings"
-        here.in_child(lambda: record(lambda: here.run(here.engine(), "victim"), told))
-        return dict(Counter(told.read_text().split("\n")[:-1]))
+        return recorded(here, lambda: here.run(here.engine(), "victim"))
 
 
-def record(work: Callable[[], Any], told: Path) -> None:
-    """Do ``work`` to its end, writing down its crossings."""
-    with told.open("a", buffering=1) as file:
-        crossings.hook = lambda crossing: print(shape(crossing), file=file)
-        work()
+def recorded(here: World, work: Callable[[], Any]) -> dict[str, int]:
+    """How often each crossing comes while ``work`` is done in a process of its own."""
+    told = here.folder / "crossings"
+
+    def record() -> None:
+        with told.open("a", buffering=1) as file:
+            crossings.hook = lambda crossing: print(shape(crossing), file=file)
+            work()
+
+    here.in_child(record)
+    return dict(Counter(told.read_text().split("\n")[:-1]))
 
 
 def crash(params: dict[str, Any]) -> dict[str, Any]:
@@ -152,10 +178,9 @@ def crash(params: dict[str, Any]) -> dict[str, Any]:
     act = ACTS[params["act"]]
     with world(params) as here, here.sandbox(act.scenario(here.case), []) as sandbox:
         expected = act.before(here, sandbox)
-        victim = partial(die, lambda: here.run(here.engine(), "victim"), params["point"], params["number"])
-        code = here.in_child(victim)
+        code = killed_at(here, params, lambda: here.run(here.engine(), "victim"))
         sandbox.change(act.healed(here.case))
-        here.extra.pop("source_password", None)
+        here.extra.pop("source", None)
         if code:  # business goes on: only where something is known to be imported can a look-up trust its search
             sandbox.offer(here.case.plain(25)[24:])
         engine = here.engine()
@@ -164,30 +189,37 @@ def crash(params: dict[str, Any]) -> dict[str, Any]:
     return {**params, "killed": code == -signal.SIGKILL, "faults": faults_of(verdict), "verdict": verdict}
 
 
-def die(work: Callable[[], Any], point: str, number: int) -> None:
-    """Do ``work`` until the ``number``-th crossing called ``point``, where the process is killed."""
+def killed_at(here: World, params: Mapping[str, Any], work: Callable[[], Any]) -> int:
+    """Do ``work`` in a process that is killed at the ``number``-th crossing called ``point``; its exit code."""
     lock, seen = threading.Lock(), Counter[str]()
 
     def hook(crossing: str) -> None:
         name = shape(crossing)
         with lock:
             seen[name] += 1
-            if name == point and seen[name] == number:
+            if (name, seen[name]) == (params["point"], params["number"]):
                 os.kill(os.getpid(), signal.SIGKILL)
                 time.sleep(10)  # never gets here, nor does anybody behind the lock
 
-    crossings.hook = hook
-    work()
+    def die() -> None:
+        crossings.hook = hook
+        work()
+
+    return here.in_child(die)
+
+
+def short_profile(found: Mapping[str, Mapping[str, int]]) -> list[tuple[str, str, int]]:
+    """Each point at its first and last crossing, in the first act that has it: act, point, number."""
+    home = {point: act for act, crossings in reversed(found.items()) for point in crossings}
+    return [(act, point, n) for act, crossings in found.items() for point, n in first_and_last(crossings)
+            if home[point] == act]
 
 
 def first_and_last(found: Mapping[str, int]) -> list[tuple[str, int]]:
-    """The points of the short profile."""
+    """Each point at its first and last crossing."""
     return [(point, number) for point, most in sorted(found.items()) for number in sorted({1, most})]
 
 
 def every(found: Mapping[str, int]) -> list[tuple[str, int]]:
-    """The points of the long profile."""
+    """Each point at each crossing."""
     return [(point, number) for point, most in sorted(found.items()) for number in range(1, most + 1)]
-
-
-__all__ = ["ACTS", "Order", "crash", "die", "discover", "every", "first_and_last", "record", "shape"]

@@ -9,8 +9,8 @@ import json
 import random
 from typing import Any
 
-from fault_cases import Case, Order
-from trial import World, world
+from fault_case import Case, Order
+from trial import World, faults_of, world
 
 BAD: tuple[Any, ...] = (
     None, True, -1, 0, 10**30, -(10**400), 1.5, "", " ", "\x00", "a\x00b", "\u202e", "9" * 500, "NaN", "1e400", [], {},
@@ -31,7 +31,7 @@ def orders(params: dict[str, Any]) -> dict[str, Any]:
     rng = random.Random(params["seed"])
     with world(params) as here:
         good = here.case.plain(5)
-        hostile = [_hostile(rng, here.case.plain(25)[rng.randrange(10, 24)], n) for n in range(params["number"])]
+        hostile = [_hostile(rng, here.case, number) for number in range(params["number"])]
         whole = [text for text in hostile if _is_json(text)]
         broken = [text for text in hostile if not _is_json(text)]
         with here.sandbox({}, []) as sandbox:
@@ -62,8 +62,7 @@ def _ours(words: str) -> bool:
 def _judge(here: World, engine: Any, sandbox: Any, good: list[Order], params: dict[str, Any]) -> dict[str, Any]:
     """What counts where hostile orders may end anywhere: the good ones are there, nothing twice, the law kept."""
     verdict = here.verdict(engine, sandbox, dict.fromkeys(map(here.case.source_id, good), "imported"))
-    faults = {name: verdict[name] for name in ("lost", "doubled", "early", "breaches", "in_doubt") if verdict[name]}
-    return {**params, "faults": faults, "verdict": verdict}
+    return {**params, "faults": faults_of(verdict, unacknowledged=True), "verdict": verdict}
 
 
 def envelope(params: dict[str, Any]) -> dict[str, Any]:
@@ -76,36 +75,29 @@ def envelope(params: dict[str, Any]) -> dict[str, Any]:
         here.until_quiet(engine)
         expected = dict.fromkeys(map(here.case.source_id, here.case.plain(4)), "imported")
         verdict = here.verdict(engine, sandbox, expected)
-    faults = {name: verdict[name] for name in ("lost", "doubled", "early", "breaches", "in_doubt") if verdict[name]}
+    faults = faults_of(verdict, unacknowledged=True)
     if first and not _ours(first) and "WrongSetup" not in first and "SourceRefused" not in first:
         faults["told as"] = first
     return {**params, "said": first, "faults": faults, "verdict": verdict}
 
 
-def envelopes(case: Case) -> tuple[str, ...]:
-    """The wrong answers that the case's source can be made to give."""
-    return case.envelopes
-
-
-def _hostile(rng: random.Random, order: Order, number: int) -> bytes:
+def _hostile(rng: random.Random, case: Case, number: int) -> bytes:
     """A good order with one or more places spoiled. Its identity is of its own, unless that is what is spoiled."""
-    document = json.loads(json.dumps(order))
-    document["id"] = 5_000_000 + number
-    document["uuid"] = f"{rng.getrandbits(32):08X}-0000-4000-A000-{number:012X}"
-    document["order_number"] = f"{9000 + number}-010101-{number}"
+    document = case.twin(case.plain(25)[rng.randrange(10, 24)], number)
     for _ in range(rng.choice((1, 1, 1, 2, 5))):
-        _spoil(rng, document)
+        _spoil(rng, document, case.fixed)
     text = json.dumps(document).encode()
     if rng.random() < 0.4:
-        text = _put_raw(rng, text)
+        text = _put_raw(rng, text, case.fixed)
     return text
 
 
-def _spoil(rng: random.Random, document: Any) -> None:
+def _spoil(rng: random.Random, document: Any, fixed: tuple[str, ...]) -> None:
     """One random place gets a bad value, disappears, or is doubled."""
     place = document
     while True:
         keys: list[Any] = list(place) if isinstance(place, dict) else list(range(len(place)))
+        keys = [key for key in keys if place is not document or key not in fixed]
         if not keys:
             return
         key = rng.choice(keys)
@@ -122,9 +114,10 @@ def _spoil(rng: random.Random, document: Any) -> None:
         return
 
 
-def _put_raw(rng: random.Random, text: bytes) -> bytes:
+def _put_raw(rng: random.Random, text: bytes, fixed: tuple[str, ...]) -> bytes:
     """A text that JSON's own writer would never write, in the place of some value."""
-    starts = [i for i in range(len(text)) if text[i : i + 2] == b": "]
+    sacred = tuple(json.dumps(name).encode() for name in fixed)
+    starts = [i for i in range(len(text)) if text[i : i + 2] == b": " and not text[:i].endswith(sacred)]
     at = rng.choice(starts) + 2
     end = min((text.find(mark, at) % (len(text) + 1) for mark in (b", ", b"}", b"]")), default=len(text))
     return text[:at] + rng.choice(RAW) + text[end:]
@@ -152,7 +145,7 @@ def large(params: dict[str, Any]) -> dict[str, Any]:
     """One order carries a text of ``bytes`` bytes; the good ones go through, with it or after it is gone."""
     with world(params) as here:
         good = here.case.plain(3)
-        big = {**here.case.plain(10)[9], "notes": "x" * params["bytes"]}
+        big = {**here.case.plain(10)[9], here.case.text: "x" * params["bytes"]}
         with here.sandbox({}, [*good, big]) as sandbox:
             engine = here.engine()
             complaints = here.until_quiet(engine, 3)
@@ -165,7 +158,7 @@ def place(params: dict[str, Any]) -> dict[str, Any]:
     the next one without that order is taken."""
     with world(params) as here:
         good = here.case.plain(3)
-        order = json.dumps({**here.case.plain(10)[9], "notes": "HERE"}).encode()
+        order = json.dumps({**here.case.plain(10)[9], here.case.text: "HERE"}).encode()
         hostile = order.replace(b'"HERE"', params["text"].encode())
         with here.sandbox({}, good) as sandbox:
             sandbox.offer([hostile])

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fault_cases import lost
+from fault_case import lost
 from trial import faults_of, world
 
 ANSWERS: tuple[str | int, ...] = (

@@ -23,11 +23,11 @@ from typing import Any, TypeVar
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
 import crash_trials  # noqa: E402
-import hostile_trials  # noqa: E402
 import lost_trials  # noqa: E402
 import two_trials  # noqa: E402
 from databases import Cluster, postgres_bin  # noqa: E402
-from fault_cases import CASES, Case  # noqa: E402
+from fault_case import Case  # noqa: E402
+from fault_cases import CASES  # noqa: E402
 from forks import Forks  # noqa: E402
 
 from order_relay.ledger import migrate  # noqa: E402
@@ -121,7 +121,7 @@ class Prover:
 
     def crashes(self, case: Case) -> Iterator[Row]:
         """Every crossing of every act, on both databases."""
-        acts = list(crash_trials.ACTS)
+        acts = crash_trials.acts(case)
         found = self.forks.run("crash_trials:discover", [{"case": case.name, "act": act} for act in acts])
         for act, crossings in zip(acts, found, strict=True):
             for kind in KINDS:
@@ -154,7 +154,7 @@ class Prover:
                 for number in range(30)
             ]
             yield self.row(f"workers at once, {kind}", "two_trials:together", trials, lambda r: f"{r['lead_s']}")
-            asleep = [{"case": case.name, "point": point, "kind": kind} for point in two_trials.PAUSES] * 3
+            asleep = [{"case": case.name, "point": point, "kind": kind} for point in two_trials.pauses(case)] * 3
             yield self.row(
                 f"a worker sleeps through its lease, {kind}", "two_trials:pause", asleep, lambda r: r["point"]
             )
@@ -204,13 +204,30 @@ class Prover:
         """Hostile orders and envelopes."""
         trials = [{"case": case.name, "seed": seed, "number": 60} for seed in range(40)]
         yield self.row("hostile orders", "hostile_trials:orders", trials, lambda r: f"seed {r['seed']}")
-        answers = [{"case": case.name, "answer": answer} for answer in hostile_trials.envelopes(case)]
+        answers = [{"case": case.name, "answer": answer} for answer in case.envelopes]
         yield self.row("hostile envelopes", "hostile_trials:envelope", answers, lambda r: r["answer"])
+
+
+    def feedback(self, case: Case) -> Iterator[Row]:
+        """Every crossing while a source is told of its orders in each way, lost answers, and several workers."""
+        for way in case.feedback:
+            trial = {"case": case.name, "way": way}
+            found = self.forks.run("feedback_trials:discover", [trial])[0]
+            for kind in KINDS:
+                trials = [{**trial, "point": p, "number": n, "kind": kind} for p, n in crash_trials.every(found)]
+                yield self.row(f"SIGKILL while telling: {way}, {kind}", "feedback_trials:crash", trials,
+                               lambda r: f"{r['point']} {r['number']}")
+                workers = [{**trial, "workers": 2 + number % 3, "kind": kind} for number in range(10)]
+                yield self.row(f"workers telling at once: {way}, {kind}", "feedback_trials:together", workers,
+                               lambda r: str(r["workers"]))
+            yield self.row(f"lost answers while telling: {way}", "feedback_trials:lose",
+                           [{**trial, "effect": effect} for effect in ("done", "none")], lambda r: r["effect"])
 
 
 PARTS: dict[str, Callable[[Prover, Case], Iterator[Row]]] = {
     "crashes": Prover.crashes, "lost_answers": Prover.lost_answers, "two_at_once": Prover.two_at_once,
     "storage": Prover.storage, "hostile": Prover.hostile,
+    "feedback": Prover.feedback,
 }
 
 
@@ -249,6 +266,7 @@ def _rows(prover: Prover, parts: list[str]) -> list[Row]:
     for case in CASES:
         for part in parts:
             for row in PARTS[part](prover, case):
+                row.fault = f"{case.source_side}: {row.fault}"
                 _say(f"| {row.fault} | {row.tried} | {row.lost} | {row.doubled} | {row.in_doubt} |")
                 rows.append(row)
     return rows

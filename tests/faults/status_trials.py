@@ -11,7 +11,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from crash_trials import die, record
+from crash_trials import killed_at, recorded
 from trial import World, world
 
 from order_relay.batches import BatchStore
@@ -93,16 +93,14 @@ def discover(params: dict[str, Any]) -> dict[str, int]:
     """One run to its end: how often each crossing comes."""
     with world({"case": CASE, **params}) as here, here.sandbox(SCENARIO, []) as sandbox:
         _before(here, sandbox)
-        told = here.folder / "crossings"
-        here.in_child(lambda: record(lambda: _run(here), told))
-        return dict(Counter(told.read_text().split("\n")[:-1]))
+        return recorded(here, lambda: _run(here))
 
 
 def crash(params: dict[str, Any]) -> dict[str, Any]:
     """Kill a run at the ``number``-th crossing called ``point``; run again; what is wrong then."""
     with world({"case": CASE, **params}) as here, here.sandbox(SCENARIO, []) as sandbox:
         _before(here, sandbox)
-        code = here.in_child(lambda: die(lambda: _run(here), params["point"], params["number"]))
+        code = killed_at(here, params, lambda: _run(here))
         with Ledger.open(here.ledger_url).database.engine.begin() as conn:  # nobody waits for the back-off here
             conn.exec_driver_sql("UPDATE status_order SET read_after = NULL")
         _run(here)

@@ -2,46 +2,55 @@
 
 The points are found by one run of each act that writes down its crossings; a new commit, object or request is covered
 on the day it is written. Here each point is tried at its first and last crossing, in the first act that has it, and on
-one of the databases; ``make prove`` tries every crossing of every act on both.
+one of the databases, of a further pair only what the first has not; ``make prove`` tries every crossing of every act on
+both.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import pytest
-from crash_trials import ACTS, first_and_last
-from fault_cases import Case
+from crash_trials import acts, short_profile
+from fault_case import Case
+from fault_cases import CASES, named
 from forks import Forks
 
 SLICES = 4
 
 
+AT_THE_SOURCE = ("source", "receive", "ack_")
+
+
 @pytest.fixture(scope="session")
 def points(forks: Forks) -> Callable[[Case], list[dict[str, Any]]]:
     """The short profile's points of a case."""
-    known: dict[str, list[dict[str, Any]]] = {}
 
-    def points_of(case: Case) -> list[dict[str, Any]]:
-        if case.name not in known:
-            known[case.name] = []
-            found = forks.run("crash_trials:discover", [{"case": case.name, "act": act} for act in ACTS])
-            seen: set[str] = set()
-            for act, crossings in zip(ACTS, found, strict=True):
-                new = [(point, number) for point, number in first_and_last(crossings) if point not in seen]
-                seen.update(point for point, _ in new)
-                known[case.name] += [{"case": case.name, "act": act, "point": p, "number": n} for p, n in new]
-        return known[case.name]
+    @cache
+    def points_of(name: str) -> list[dict[str, Any]]:
+        here = acts(named(name))
+        found = forks.run("crash_trials:discover", [{"case": name, "act": act} for act in here])
+        chosen = short_profile(dict(zip(here, found, strict=True)))
+        return [{"case": name, "act": act, "point": point, "number": number} for act, point, number in chosen]
 
-    return points_of
+    return lambda case: points_of(case.name)
+
+
+def tried(case: Case, points: Callable[[Case], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """All points of the first case; of another one those that it alone has, and those that its source is in."""
+    if case is CASES[0]:
+        return points(case)
+    common = {point["point"] for point in points(CASES[0])}
+    return [p for p in points(case) if p["point"] not in common or any(word in p["point"] for word in AT_THE_SOURCE)]
 
 
 @pytest.mark.parametrize("part", range(SLICES))
 def test_killed_at_a_crossing(case: Case, points, databases, forks: Forks, part: int) -> None:  # type: ignore[no-untyped-def]
     chosen = [
         {**point, "ledger_url": databases("postgres") if number % 3 == 0 else ""}
-        for number, point in enumerate(points(case)) if number % SLICES == part
+        for number, point in enumerate(tried(case, points)) if number % SLICES == part
     ]
     results = forks.run("crash_trials:crash", chosen)
     assert [(r["act"], r["point"], r["number"], r["faults"]) for r in results if r["faults"]] == []
@@ -56,6 +65,6 @@ def test_every_kind_of_crossing_comes_up(case: Case, points) -> None:  # type: i
     ledger = ("begin_run", "receive", "quarantine", "resolve", "make_ready", "claim", "settle", "record_lookups",
               "mark_found", "mark_proven", "put_back", "ack_sent", "ack_answered", "expire_leases", "rest", "wake")
     store = ("part", "manifest", "validated", "winners", "payloads", "chunk", "report")
-    calls = ("source GET", "source POST", "destination token", "destination import", "destination search")
-    wanted = [*(f"ledger {n}" for n in ledger), *(f"store write {n}" for n in store), *calls]
+    calls = ("destination token", "destination import", "destination search")
+    wanted = [*(f"ledger {n}" for n in ledger), *(f"store write {n}" for n in store), *calls, *case.crossings]
     assert {f"{when} {name}" for when in ("before", "after") for name in wanted} - names == set()

@@ -7,14 +7,15 @@ doubling. Each trial loses every kind of answer once; ``make prove`` also varies
 from __future__ import annotations
 
 import pytest
-from fault_cases import Case
+from fault_case import Case
+from fault_cases import share
 from forks import Forks
 from lost_trials import EFFECTS, sample
 
 
 @pytest.mark.parametrize("effect", EFFECTS)
 def test_lost_answers(case: Case, forks: Forks, effect: str) -> None:
-    trials = [{"case": case.name, **trial} for trial in sample() if trial["effect"] == effect]
+    trials = [{"case": case.name, **trial} for trial in share(case, sample()) if trial["effect"] == effect]
     results = forks.run("lost_trials:lose", trials)
     assert [(r["search"], r["effect"], r["faults"]) for r in results if r["faults"]] == []
     assert all(r["verdict"]["stored"] >= r["tried"] for r in results if r["effect"] != "none")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from engine import Engine
-from fault_cases import Case
+from fault_case import Case
 from typer.testing import CliRunner
 
 from order_relay import crossings
@@ -39,8 +39,8 @@ LATER = datetime.now(UTC) + timedelta(days=100)
 @pytest.fixture
 def engine(case: Case, tmp_path: Path) -> Iterator[Engine]:
     orders = [order for order, _ in case.book()]
-    with serve_in_thread(case.at_destination(**case.harsh), orders) as vendors:
-        made = Engine(tmp_path, case.connect(vendors.url), pipeline=case.pipeline)
+    with serve_in_thread(case.at_destination(**case.harsh), orders, sources=[case.source_side]) as vendors:
+        made = Engine(tmp_path, case.connect(vendors.url), pipeline=case.pipeline, settings=case.settings)
         made.run("first")
         made.run("second")  # acknowledges what the first could not yet
         yield made

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from engine import Engine
-from fault_cases import Case, lost
+from fault_case import Case, lost
 from typer.testing import CliRunner
 
 from order_relay.batches import BatchStore
@@ -27,13 +27,15 @@ Run = Callable[..., Any]
 
 @pytest.fixture
 def sandbox(case: Case) -> Iterator[ThreadedSandbox]:
-    with serve_in_thread(case.at_destination(**case.harsh), case.plain(3)) as vendors:
+    with serve_in_thread(
+        case.at_destination(**case.harsh), case.plain(3), sources=[case.source_side]
+    ) as vendors:
         yield vendors
 
 
 @pytest.fixture
 def engine(case: Case, sandbox: ThreadedSandbox, tmp_path: Path) -> Iterator[Engine]:
-    made = Engine(tmp_path, case.connect(sandbox.url), pipeline=case.pipeline)
+    made = Engine(tmp_path, case.connect(sandbox.url), pipeline=case.pipeline, settings=case.settings)
     yield made
     made.wiring.close()
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fault_cases import Case
+from fault_case import Case
+from fault_cases import share
 from forks import Forks
 
 KINDS = ["sqlite", "postgres"]
@@ -20,7 +21,8 @@ def broken(results: list[dict[str, Any]], *names: str) -> list[tuple[Any, ...]]:
 
 def test_no_file_can_grow(case: Case, forks: Forks) -> None:
     limits = (0, 1_000, 40_000, 200_000, 300_000, 400_000)
-    results = forks.run("storage_trials:full_disk", [{"case": case.name, "limit": limit} for limit in limits])
+    trials = [{"case": case.name, "limit": limit} for limit in share(case, limits)]
+    results = forks.run("storage_trials:full_disk", trials)
     assert broken(results, "limit") == []
     assert any(r["code"] for r in results), "no limit was low enough to be felt"
 
@@ -29,7 +31,8 @@ def test_writes_fail_from_some_point_on(case: Case, forks: Forks) -> None:
     found = forks.run("crash_trials:discover", [{"case": case.name, "act": "first run"}])[0]
     points = [name for name in found if name.startswith(("before store", "before ledger"))]
     assert len(points) > 15
-    results = forks.run("storage_trials:failing", [{"case": case.name, "point": point} for point in points])
+    trials = [{"case": case.name, "point": point} for point in share(case, points)]
+    results = forks.run("storage_trials:failing", trials)
     assert broken(results, "point") == []
 
 
@@ -42,7 +45,7 @@ def test_a_ledger_that_can_only_be_read(case: Case, databases, forks: Forks, kin
 def test_spoiled_objects(case: Case, forks: Forks) -> None:
     spoiled = [("after ledger receive", "part-"), ("after ledger make_ready", "payloads-"),
                ("after store write validated", "validated"), ("after ledger claim", "payloads-")]
-    trials = [{"case": case.name, "point": point, "object": name} for point, name in spoiled]
+    trials = [{"case": case.name, "point": point, "object": name} for point, name in share(case, spoiled)]
     # a crash with every order claimed and none sent leaves doubt until something is known to be imported
     results = forks.run("storage_trials:truncated", trials)
     for result in results:

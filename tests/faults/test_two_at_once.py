@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import pytest
-from fault_cases import Case
+from fault_case import Case
+from fault_cases import share
 from forks import Forks
-from two_trials import PAUSES
+from two_trials import pauses
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_workers_at_once(case: Case, databases, forks: Forks, kind: str) -> None:  # type: ignore[no-untyped-def]
     trials = [
         {"case": case.name, "workers": workers, "lead_s": lead, "ledger_url": databases(kind)}
-        for workers, lead in ((2, 0.0), (2, 0.4), (3, 0.2))
+        for workers, lead in share(case, ((3, 0.2), (2, 0.4), (2, 0.0)))
     ]
     results = forks.run("two_trials:together", trials)
     assert [(r["workers"], r["faults"]) for r in results if r["faults"]] == []
@@ -20,7 +21,7 @@ def test_workers_at_once(case: Case, databases, forks: Forks, kind: str) -> None
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_a_worker_that_wakes_up_late(case: Case, databases, forks: Forks, kind: str) -> None:  # type: ignore[no-untyped-def]
-    points = PAUSES[kind == "postgres" :: 2]  # make prove: all of them on both
+    points = share(case, pauses(case)[kind == "postgres" :: 2])  # make prove: all of them on both
     trials = [{"case": case.name, "point": point, "ledger_url": databases(kind)} for point in points]
     results = forks.run("two_trials:pause", trials)
     assert [(r["point"], r["faults"]) for r in results if r["faults"] or not r["slept"]] == []

@@ -22,7 +22,8 @@ from typing import Any
 
 import engine as engine_module
 from engine import Engine
-from fault_cases import Case, named
+from fault_case import UNSEEN, Case
+from fault_cases import named
 from sqlalchemy import text
 
 from order_relay.errors import OrderRelayError
@@ -44,6 +45,7 @@ class World:
     def __init__(self, case: Case, folder: Path, ledger_url: str = "", extra: Mapping[str, Any] | None = None) -> None:
         self.case, self.folder, self.ledger_url = case, folder, ledger_url
         self.extra = dict(extra or {})
+        self.settings = dict(case.settings)
         self.url = ""
         self.runs = 0
         doubting.FIRST_DISTANCE = timedelta(milliseconds=10)
@@ -61,7 +63,7 @@ class World:
             os.close(hold)
             os.close(heard)
             with suppress(BaseException):
-                asyncio.run(_vendors(scenario, list(orders), tell, life))
+                asyncio.run(_vendors(self.case, scenario, list(orders), tell, life))
             os._exit(0)
         os.close(tell)
         os.close(life)
@@ -79,7 +81,7 @@ class World:
         url = ledger_url or self.ledger_url
         if not url:
             url = self.ledger_url = self.another_ledger("ledger")
-        return Engine(self.folder, connections, url, self.case.pipeline, {**OPTIONS, **options})
+        return Engine(self.folder, connections, url, self.case.pipeline, {**OPTIONS, **options}, self.settings)
 
     def another_ledger(self, name: str = "another") -> str:
         """An empty ledger on SQLite; its URL."""
@@ -116,16 +118,12 @@ class World:
         return [words for words in said if words]
 
     def waiting_s(self, engine: Engine) -> float:
-        """Until every lease and time-out is over."""
-        query = "SELECT MAX(send_before) FROM submission WHERE state IN ('sending', 'in_doubt')"
-        with engine.ledger.database.engine.connect() as conn:
-            latest = conn.execute(text(query)).scalar()
-        if latest is None:
-            return 0.0
-        until = latest if isinstance(latest, datetime) else datetime.fromisoformat(str(latest))
-        until = until if until.tzinfo else until.replace(tzinfo=UTC)
+        """Until every lease and time-out is over, and the patience with a source that answers by no silence."""
         quiet = 1.0 + float(self.extra.get("visible_after_s", 0.0))
-        return max(0.0, min(8.0, until.timestamp() + quiet + 0.05 - time.time()))
+        ends = _latest(engine, "send_before", "state IN ('sending', 'in_doubt')") + quiet
+        if engine.wiring.source.windowed:
+            ends = max(ends, _latest(engine, "ack_at", "ack = 'sent'") + engine.wiring.settings.acknowledge.given_up_s)
+        return max(0.0, min(8.0, ends + 0.05 - time.time()))
 
     @staticmethod
     def unacknowledged(engine: Engine) -> list[str]:
@@ -146,15 +144,26 @@ class World:
         stored = {key: entry["count"] for key, entry in seen["orders"].items()}
         imported = engine.ids_in("imported")
         return {
-            "lost": [f"{i}: {states.get(i)}, not {state}" for i, state in expected.items()
-                     if states.get(i) not in state.split(" or ") and i not in doubt],
+            "lost": [f"{i}: {states.get(i, UNSEEN)}, not {state}" for i, state in expected.items()
+                     if states.get(i, UNSEEN) not in state.split(" or ") and i not in doubt],
             "doubled": [*seen["doubled"], *_versions_twice(seen["offers"])],
             "in_doubt": doubt,
             "early": seen["acknowledged_early"],
+            "forbidden": [*seen["imported_forbidden"], *seen.get(self.case.source_side, {}).get("put_back", [])],
             "breaches": [*self.law(engine), *_books(stored, engine, len(imported), len(doubt))],
             "unacknowledged": sorted({*self.unacknowledged(engine)} - {*engine.ids_in("held")}),
             "stored": sum(stored.values()),
         }
+
+
+def _latest(engine: Engine, column: str, where: str) -> float:
+    """The latest of these times, in seconds since 1970; 0 where there is none."""
+    with engine.ledger.database.engine.connect() as conn:
+        found = conn.execute(text(f"SELECT MAX({column}) FROM submission WHERE {where}")).scalar()
+    if found is None:
+        return 0.0
+    when = found if isinstance(found, datetime) else datetime.fromisoformat(str(found))
+    return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
 
 
 def _versions_twice(offers: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -172,7 +181,7 @@ def _books(stored: Mapping[str, int], engine: Engine, imported: int, doubt: int)
 
 def faults_of(verdict: Mapping[str, Any], *, doubt: bool = False, unacknowledged: bool = False) -> dict[str, Any]:
     """Those entries of a verdict that break the promise. ``doubt``: orders may be left in doubt."""
-    names = ["lost", "doubled", "early", "breaches"]
+    names = ["lost", "doubled", "early", "forbidden", "breaches"]
     names += [] if doubt else ["in_doubt"]
     names += [] if unacknowledged or doubt else ["unacknowledged"]
     return {name: verdict[name] for name in names if verdict[name]}
@@ -200,9 +209,9 @@ def finish(pid: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-async def _vendors(scenario: Mapping[str, Any], orders: list[Any], tell: int, life: int) -> None:
+async def _vendors(case: Case, scenario: Mapping[str, Any], orders: list[Any], tell: int, life: int) -> None:
     """Serve until the other end of ``life`` is closed."""
-    async with running(scenario, orders) as sandbox:
+    async with running(scenario, orders, sources=[case.source_side]) as sandbox:
         gone = asyncio.Event()
         asyncio.get_running_loop().add_reader(life, gone.set)
         os.write(tell, sandbox.url.encode())
@@ -230,7 +239,9 @@ def warm_up() -> None:
     engine_module.migrate = lambda url: None  # type: ignore[assignment]  # every trial's ledger is made of migrated ones
     for case in CASES:
         case.plain(25)
-        with world({"case": case.name}) as here, serve_in_thread({}, [order for order, _ in case.book()]) as sandbox:
+        with world({"case": case.name}) as here, serve_in_thread(
+            {}, [order for order, _ in case.book()], sources=[case.source_side]
+        ) as sandbox:
             here.url = sandbox.url
             engine = here.engine()
             engine.run("warm")

@@ -11,16 +11,19 @@ from contextlib import suppress
 from typing import Any
 
 from crash_trials import shape
+from fault_case import Case
 from trial import World, faults_of, finish, start, world
 
 from order_relay import crossings
 
-PAUSES = (
-    "after ledger receive", "after ledger make_ready", "after store write chunk", "after ledger claim",
-    "before destination import", "after destination import", "after ledger settle", "before source POST",
-    "after source POST",
-)
-"""Where a worker falls asleep. Not inside a transaction: there it would keep the others out, as it may."""
+
+def pauses(case: Case) -> list[str]:
+    """Where a worker falls asleep. Not inside a transaction: there it would keep the others out, as it may."""
+    return [
+        f"before {case.acknowledged_by}", f"after {case.acknowledged_by}", "after ledger receive",
+        "after ledger make_ready", "after store write chunk", "after ledger claim", "before destination import",
+        "after destination import", "after ledger settle",
+    ]
 
 
 def together(params: dict[str, Any]) -> dict[str, Any]:

@@ -84,11 +84,12 @@ def test_deliveries_are_told_one_by_one_and_after_the_lines_have_numbers(clerk):
 def test_a_step_is_claimed_by_one_and_free_again_when_its_worker_died(clerk):
     taken_over(clerk, "1", "2")
     steps = due(clerk, OMS_NUMBER)
-    assert len(clerk.ledger.claim_feedback(clerk.ctx, steps)) == 2
+    assert [step.silent for step in clerk.ledger.claim_feedback(clerk.ctx, steps)] == [False, False]
     assert clerk.ledger.claim_feedback(clerk.ctx, steps) == [], "somebody tells them just now"
     assert due(clerk, OMS_NUMBER) == []
     again = due(clerk, OMS_NUMBER, given_up_s=0.0)
     assert [step.tries for step in again] == [1, 1]
+    assert [step.silent for step in again] == [True, True]
     assert len(clerk.ledger.claim_feedback(clerk.ctx, again, 0.0)) == 2
 
 

@@ -107,19 +107,19 @@ def _tell(ctx: RunContext, parts: Parts, steps: Sequence[Step]) -> tuple[Answers
 
     def tell(step: Step) -> Acknowledgement | None:
         if failures:
-            return _NOT_TOLD
+            return _not_told(step)
         try:
-            return _taken(step, _call(parts, step, orders.get(step.submission_id))())
+            return _call(parts, step, orders.get(step.submission_id))()
         except OutcomeUnknown as error:
             log.warning("order %s, %s: %s", step.source_id, step.step, error)
             return None
         except (RetryLater, Throttled) as error:
-            return Acknowledgement(False, str(error))
+            return _not_told(step, str(error))
         except OrderRelayError as error:
             failures.append(error)
-            return _NOT_TOLD
+            return _not_told(step)
 
-    answers: Answers = [(step, _NOT_TOLD) for step in steps]
+    answers: Answers = [(step, _not_told(step)) for step in steps]
     try:
         with careful_login(ctx, parts.ledger, parts.connection_fingerprint), ThreadPoolExecutor(parts.parallel) as pool:
             answers = list(zip(steps, pool.map(tell, steps), strict=True))
@@ -130,14 +130,9 @@ def _tell(ctx: RunContext, parts: Parts, steps: Sequence[Step]) -> tuple[Answers
     return answers, None
 
 
-def _taken(step: Step, answer: Acknowledgement) -> Acknowledgement:
-    """A delivery is taken once: refused when it is repeated after silence, it had arrived the first time."""
-    if answer.accepted or not (step.delivery and step.silent):
-        return answer
-    return Acknowledgement(True, f"refused as it was repeated after silence, so taken as told: {answer.message}")
-
-
-_NOT_TOLD = Acknowledgement(False, "not told: the run stopped before")
+def _not_told(step: Step, why: str = "not told: the run stopped before") -> Acknowledgement | None:
+    """Nothing was done now; what became of an earlier telling stays as unknown as it was."""
+    return None if step.silent else Acknowledgement(False, why)
 
 
 def _read_back(parts: Parts, steps: Sequence[Step]) -> Mapping[int, ArchivedOrder]:
@@ -156,7 +151,8 @@ def _call(parts: Parts, step: Step, order: ArchivedOrder | None) -> Callable[[],
         return partial(parts.source.number_lines, step.source_id, numbers)
     found = parts.ledger.shipments_of(step.submission_id)
     shipments = [one for one in found if step.delivery in (0, one["id"])]
-    return partial(parts.source.mark_shipped, step.source_id, told_as(shipments[-1], order))
+    told = told_as(shipments[-1], order)
+    return partial(parts.source.mark_shipped, step.source_id, told, silent=step.silent)
 
 
 def told_as(shipment: Mapping[str, Any], order: ArchivedOrder | None) -> Shipment:

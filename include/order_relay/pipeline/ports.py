@@ -67,8 +67,11 @@ class FeedbackTaker(Protocol):
     def number_lines(self, order_id: str, numbers: Mapping[str, int]) -> Acknowledgement:
         """The numbers of the order's lines, by the source's names of them."""
 
-    def mark_shipped(self, order_id: str, shipment: Shipment) -> Acknowledgement:
-        """A delivery left (the last one, where not each is told)."""
+    def mark_shipped(self, order_id: str, shipment: Shipment, *, silent: bool = False) -> Acknowledgement:
+        """A delivery left (the last one, where not each is told).
+
+        ``silent``: it was told before, and nobody knows whether it was taken.
+        """
 
     def unsent_offline(self, start: datetime, end: datetime) -> Iterator[str]:
         """Orders of [start, end] that were loaded into the source afterwards and are to be marked as sent."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from math import isfinite
 from typing import Any
 
 from order_relay.sandbox.cloudsuite.store import Document, Order, OrderStore
@@ -52,4 +53,5 @@ def _written(value: Any, numbers_as: str, name: str = "") -> Any:
         return value
     if numbers_as == "string" and abs(value) < 10**15:
         return f"{value:.{_PLACES.get(name, 2)}f}"
-    return float(value)  # up to 15 digits come out as they went in
+    number = float(value)  # up to 15 digits come out as they went in
+    return number if isfinite(number) else str(value)

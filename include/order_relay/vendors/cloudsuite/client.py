@@ -100,15 +100,15 @@ class CloudSuite:
             self._wire, self._checked_id(order_id), numbers, self._settings.line_numbers
         )
 
-    def mark_shipped(self, order_id: str, shipment: Shipment) -> Acknowledgement:
+    def mark_shipped(self, order_id: str, shipment: Shipment, *, silent: bool = False) -> Acknowledgement:
         """Tell that a delivery left, in the way of the connection. May be repeated: the shop takes a delivery once.
 
-        Raises as ``set_erp_number``.
+        ``silent`` as the port says. Raises as ``set_erp_number``.
         """
         order_id = self._checked_id(order_id)
         match self._settings.shipped_by:
             case "desadv":
-                return desadv.send(self._wire, self._settings, order_id, shipment)
+                return desadv.send(self._wire, self._settings, order_id, shipment, silent=silent)
             case "done":
                 return telling.mark_done(self._wire, order_id)
             case "shipment_state":

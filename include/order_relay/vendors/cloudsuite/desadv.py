@@ -31,11 +31,14 @@ _FOUR_DECIMALS = Decimal("0.0001")
 Line = dict[str, Any]
 
 
-def send(wire: Wire, settings: CloudSuiteSettings, order_id: str, shipment: Shipment) -> Acknowledgement:
+def send(
+    wire: Wire, settings: CloudSuiteSettings, order_id: str, shipment: Shipment, *, silent: bool = False
+) -> Acknowledgement:
     """Send the message of one parcel. The shop takes each number once: a repeated one is refused there.
 
-    Refused here where the order has no ERP number, or a shipped line is none of its own or has no number. Raises
-    ``OutcomeUnknown`` where no usable answer came, and as ``Wire.post``.
+    So the shop's refusal counts as taken where the message was sent before and had no answer (``silent``). Refused here
+    where the order has no ERP number, or a shipped line is none of its own or has no number. Raises ``OutcomeUnknown``
+    where no usable answer came, and as ``Wire.post``.
     """
     order = read(wire, order_id)
     if order is None:
@@ -54,7 +57,7 @@ def send(wire: Wire, settings: CloudSuiteSettings, order_id: str, shipment: Ship
     except NotThereError:
         return Acknowledgement(False, "the shop has no address for delivery messages (HTTP 404)")
     except RefusedError as error:
-        return Acknowledgement(False, f"delivery message: {error}")
+        return Acknowledgement(silent, f"delivery message{', sent again' if silent else ''}: {error}")
     return ACCEPTED
 
 

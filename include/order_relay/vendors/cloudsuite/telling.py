@@ -74,13 +74,18 @@ def read(wire: Wire, order_id: str) -> OfferedOrder | None:
 
 
 def change(wire: Wire, order_id: str, members: dict[str, Any]) -> Acknowledgement:
-    """PATCH some members; refused where the shop says so, or answers with other values of them."""
+    """PATCH some members; refused where the shop says so, or has other values of them afterwards.
+
+    An answer that does not show them proves nothing (it may be some gateway's): then the order is read.
+    """
     try:
         answer = wire.write("PATCH", f"order/{order_id}", members)
     except NotThereError:
         return NOT_THERE
     except RefusedError as error:
         return Acknowledgement(False, str(error))
+    if answer is None or not members.keys() <= answer.document.keys():
+        answer = read(wire, order_id)
     now = {} if answer is None else answer.document
     wrong = [name for name, value in members.items() if name in now and now[name] != value]
     return Acknowledgement(False, f"accepted, but {wrong[0]} came back with another value") if wrong else ACCEPTED
