@@ -16,6 +16,7 @@ from ledger_offers import offer
 from order_relay.errors import WrongSetup
 from order_relay.ledger import Ledger, Message
 from order_relay.ledger.backups import back_up, restore
+from order_relay.ledger.feedback import OMS_NUMBER, Step
 from order_relay.ledger.tables import metadata
 from order_relay.orders.exchange import RunContext
 from order_relay.orders.shipping import OrderedLine, Shipment, ShippedLine
@@ -56,6 +57,7 @@ def full(clerk):
     unusable = [Refused(1, "", (Refusal("bad", "", "is bad"),))]
     clerk.ledger.store_statuses(status, [told], refused=unusable, origin="poll")
     clerk.ledger.status_file_read(status, "ab", "drop.csv", 1, 0)
+    clerk.ledger.claim_feedback(clerk.ctx, [Step(clerk.row("1")["id"], OMS_NUMBER)])
     clerk.ledger.end_run(clerk.ctx, {"n": 1})
     clerk.ledger.note_alerts(NAME, [Message("stuck", "stuck:held", "1 order is held")])
     return clerk
