@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from crash_trials import killed_at, recorded
+from engine import Engine
 from fault_case import Order, Told
 from trial import World, finish, start, world
 
@@ -96,8 +97,9 @@ def _taken_over(params: Mapping[str, Any]) -> Iterator[tuple[World, ThreadedSand
         with here.sandbox({}, plain) as sandbox:
             engine = here.engine()
             here.until_quiet(engine)
+            parts = ("nothing", "all", "bit by bit")
+            orders = [_ship(engine, here.case.key(order), order, parts[n % 3]) for n, order in enumerate(plain)]
             engine.wiring.close()
-            orders = [_ship(here, order, ("nothing", "all", "bit by bit")[n % 3]) for n, order in enumerate(plain)]
             heard = sandbox.report()[here.case.source_side]["feedback"]
             yield here, sandbox, [replace(one, heard=heard[here.case.key(one.order)]["told"]) for one in orders]
 
@@ -106,11 +108,10 @@ def _way(params: Mapping[str, Any], here: World) -> Told:
     return here.case.feedback[params["way"]]
 
 
-def _ship(here: World, order: Order, what: str) -> Imported:
+def _ship(engine: Engine, key: str, order: Order, what: str) -> Imported:
     """Somebody records what left of an order; one of a single line leaves in a single parcel."""
     if what == "nothing":
         return Imported(order, 0, left=False)
-    engine, key = here.engine(), here.case.key(order)
     work = engine.ledger.shipment_target([key])
     assert work is not None
     ordered = engine.archive().read([work])[work.id].ordered() or []
@@ -119,7 +120,6 @@ def _ship(here: World, order: Order, what: str) -> Imported:
     for number, parcel in enumerate(parcels):
         told = Shipment("trial", f"{key}-{number}", (key,), "UPS", "", f"1Z{number}", datetime.now(UTC), lines=parcel)
         record_parcel(engine.ledger, engine.archive(), "trial", told)
-    engine.wiring.close()
     return Imported(order, len(parcels), left=True)
 
 
