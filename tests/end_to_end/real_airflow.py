@@ -17,11 +17,11 @@ from typing import Any
 
 import httpx
 import psutil
+from local import ROOT, environment, running, stop
 from local import airflow as airflow_command
-from local import environment, running, stop
 from ui import free_port, interface_settings, wait_until_healthy
 
-PATIENCE_S = 150
+PATIENCE_S = 240
 PASSWORD = "for-this-test-only"
 QUICK = {
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "2",
@@ -30,6 +30,8 @@ QUICK = {
     "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "5",
     "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "10",
     "AIRFLOW__SCHEDULER__JOB_HEARTBEAT_SEC": "2",
+    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONNECT_ARGS": "sqlite_patience.CONNECT_ARGS",
+    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONNECT_ARGS_ASYNC": "sqlite_patience.CONNECT_ARGS",
     "AIRFLOW_VAR_ORDER_RELAY_RETRY_DELAY_S": "1",
 }
 _OVER = ("success", "failed")
@@ -103,7 +105,8 @@ class RealAirflow:
 def real_airflow(home: Path, extra: Mapping[str, str]) -> Iterator[RealAirflow]:
     """Start Airflow under ``home`` with ``extra`` in its environment; stop every process on the way out."""
     port = free_port(0)
-    settings = interface_settings(home, port, PASSWORD) | QUICK | dict(extra)
+    paths = os.pathsep.join([str(ROOT / "include"), str(Path(__file__).parent)])
+    settings = interface_settings(home, port, PASSWORD) | QUICK | {"PYTHONPATH": paths} | dict(extra)
     env = environment(home, settings)
     assert airflow_command(["db", "migrate"], env, home / "migrate.log") == 0
     made = RealAirflow(home, env, port)

@@ -1,8 +1,9 @@
 """The promise on Airflow as it is run: workers and the scheduler are killed, people clear, fail, re-run and backfill.
 
 One Airflow and one firm for all tests of this module, in their order: each offers new orders, does its harm, lets the
-DAG run until nothing is open, and then everything that was ever offered is audited. What takes longest (a death is
-noticed by its missing heartbeat, and tried again after half a minute) is left to ``make prove``.
+DAG run until nothing is open, and then everything that was ever offered is audited. Two of them run in ``make test``;
+what takes longer (a dead worker is noticed by its missing heartbeat, and tried again after half a minute; a backfill
+takes several runs) is left to ``make prove``.
 """
 
 from __future__ import annotations
@@ -146,6 +147,7 @@ def test_a_run_is_marked_failed_during_load_and_run_again(firm: Firm) -> None:
     firm.audit()
 
 
+@long_profile
 def test_an_imported_interval_is_backfilled(firm: Firm) -> None:
     """From the UI (which asks the REST API) and by command. All that was imported so far is said to be of past days."""
     firm.offer()
