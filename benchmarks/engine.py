@@ -31,7 +31,7 @@ from order_relay.pipeline.load import LoadOptions, load
 from order_relay.pipeline.reading import Reading
 from order_relay.pipeline.report import write_report
 from order_relay.pipeline.report_facts import StageTime
-from order_relay.pipeline.settings import ChunkSettings
+from order_relay.pipeline.sections import ChunkSettings
 from order_relay.pipeline.transform import chunk_object, plan_chunks, transform
 from order_relay.pipeline.validate import validate
 from order_relay.wiring import Wiring

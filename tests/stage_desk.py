@@ -19,7 +19,7 @@ from order_relay.orders.transforming import Transformed
 from order_relay.pipeline.dedupe import dedupe
 from order_relay.pipeline.extract import extract
 from order_relay.pipeline.reading import Reading, of_news
-from order_relay.pipeline.settings import ReadingSettings
+from order_relay.pipeline.sections import ReadingSettings
 from order_relay.pipeline.transform import transform
 from order_relay.pipeline.validate import validate
 

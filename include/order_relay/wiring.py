@@ -28,7 +28,8 @@ from order_relay.orders.judging import VendorFormat
 from order_relay.orders.transforming import Transformer, source_reader
 from order_relay.pipeline import scratch
 from order_relay.pipeline.ports import Destination, FeedbackTaker, OmsSession, Source
-from order_relay.pipeline.settings import UNKNOWN_ACCOUNT, Party, PipelineSettings, load_pipeline
+from order_relay.pipeline.sections import Party
+from order_relay.pipeline.settings import UNKNOWN_ACCOUNT, PipelineSettings, load_pipeline
 
 ACCOUNT_FACTS = ("manufacturer_id", "catalog_id", "status_field", "status_values", "time_zone")
 """What connections say that the transformation takes, where their settings have it; the destination's comes last."""

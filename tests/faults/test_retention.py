@@ -28,7 +28,7 @@ from order_relay.pipeline.reading_back import OrderArchive
 from order_relay.pipeline.replaying import judge_again
 from order_relay.pipeline.report import write_report
 from order_relay.pipeline.retention import Removed, retain
-from order_relay.pipeline.settings import RetentionSettings
+from order_relay.pipeline.sections import RetentionSettings
 from order_relay.sandbox import serve_in_thread
 
 ALL = RetentionSettings(archive_days=30, runs_days=30, ledger_days=30)

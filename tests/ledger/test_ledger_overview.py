@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pandas as pd
 import sqlalchemy as sa
 from ledger_offers import offer
 
+from order_relay.ledger import BatchInfo, Wait
 from order_relay.ledger.tables import attempt, submission
 from order_relay.ledger.values import Finding
 
@@ -79,3 +81,18 @@ def test_the_day(clerk):
     later = clerk.ledger.day(NAME, datetime.now(UTC) + timedelta(hours=1))
     assert (later["received"], later["imported"], later["runs"]) == (0, 0, 0)
     assert [(row["n"], row["lately"]) for row in later["states"]] == [(1, 0), (2, 0)]
+
+
+def test_a_source_that_is_asked_by_time_lives_by_its_point(clerk):
+    read_to = datetime(2026, 5, 1, 12, tzinfo=UTC)
+    rows = pd.DataFrame([offer("1") | {"part": 0, "row": 0}])
+    info = BatchInfo("b", "b/manifest.json", 1, read_to, complete=False, read_to=read_to)
+    clerk.ledger.receive(clerk.ctx, info, rows, "t1")
+    pulse = clerk.ledger.pulse(NAME)
+    assert (pulse.read_at, pulse.order_at) == (read_to, read_to)
+
+
+def test_an_open_payment_is_not_late(clerk):
+    clerk.receive(offer("1"))
+    clerk.ledger.hold_back(clerk.ctx, [Wait(clerk.work("1"), "gate:payment=open", ask_again=True)], 0.0)
+    assert clerk.ledger.late(NAME, {"waiting": 0.0}) == []

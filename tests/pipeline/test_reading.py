@@ -6,7 +6,7 @@ from typing import Any
 
 from order_relay.orders.exchange import Selection
 from order_relay.pipeline.reading import MOST_ASKED_AGAIN, of_ids, of_interval, of_news
-from order_relay.pipeline.settings import ReadingSettings
+from order_relay.pipeline.sections import ReadingSettings
 
 NOW = datetime(2026, 5, 10, 12, tzinfo=UTC)
 SETTINGS = ReadingSettings(overlap_s=3600, first_days=5)

@@ -10,7 +10,7 @@ from stage_desk import PIPELINE, Desk, order
 from order_relay.batches import BatchDamaged
 from order_relay.ledger import Settled
 from order_relay.orders.exchange import Answer, Outcome
-from order_relay.pipeline.settings import ChunkSettings
+from order_relay.pipeline.sections import ChunkSettings
 from order_relay.pipeline.transform import chunk_object, plan_chunks
 
 

@@ -15,6 +15,12 @@ CONF = "review"
 """The key in a run's configuration that makes it a review."""
 
 HELD, DOUBT = "held", "doubt"
+
+REPLACEMENT, SEPARATE, DISCARD = "replacement", "separate", "discard"
+STORED, ABSENT = "stored", "absent"
+CANCELLED, NOT_CANCELLED = "the old order is cancelled in the OMS", "it is not: decide nothing"
+"""What a person can answer: about a held order, about one in doubt, and to be asked before an order is replaced."""
+
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
 
 

@@ -14,14 +14,20 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Param
 from airflow.sdk.exceptions import AirflowSkipException, TaskAwaitingInput
 
-from order_relay.airflow_bindings.cases import Case
+from order_relay.airflow_bindings.cases import (
+    ABSENT,
+    CANCELLED,
+    DISCARD,
+    NOT_CANCELLED,
+    REPLACEMENT,
+    SEPARATE,
+    STORED,
+    Case,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-REPLACEMENT, SEPARATE, DISCARD = "replacement", "separate", "discard"
-STORED, ABSENT = "stored", "absent"
-CANCELLED, NOT_CANCELLED = "the old order is cancelled in the OMS", "it is not: decide nothing"
 LONGEST_TEXT = 500
 
 

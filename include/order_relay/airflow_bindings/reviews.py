@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from order_relay.airflow_bindings.cases import DOUBT, HELD, Case
+from order_relay.airflow_bindings.cases import CANCELLED, DOUBT, HELD, REPLACEMENT, STORED, Case
 from order_relay.airflow_bindings.opening import opened_ledger, opened_wiring
-from order_relay.airflow_bindings.questions import CANCELLED, REPLACEMENT, STORED
 from order_relay.airflow_bindings.telling import tell
 from order_relay.errors import MoveRefused, OrderRelayError, StaleRevision
 from order_relay.ledger import Ledger, Message
 from order_relay.pipeline.reviewing import Review, review_of
-from order_relay.pipeline.settings import DoubtSettings, PipelineSettings, ReviewSettings, load_pipeline
+from order_relay.pipeline.sections import DoubtSettings, ReviewSettings
+from order_relay.pipeline.settings import PipelineSettings, load_pipeline
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -7,7 +7,6 @@ This module imports the whole engine; tasks import it when they run, DAG files n
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from order_relay.airflow_bindings import connections
 from order_relay.airflow_bindings.assets import orders_asset
+from order_relay.airflow_bindings.left_behind import Clock, batch_of, chunks_of, rehearsed, times
 from order_relay.airflow_bindings.opening import accounts, opened_ledger, opened_wiring
 from order_relay.airflow_bindings.runs import RunRequest, failed_tasks, request_of
 from order_relay.airflow_bindings.telling import tell
@@ -33,7 +33,6 @@ from order_relay.pipeline import report as report_stage
 from order_relay.pipeline import transform as transform_stage
 from order_relay.pipeline import validate as validate_stage
 from order_relay.pipeline.reading import Reading
-from order_relay.pipeline.report_facts import StageTime
 from order_relay.pipeline.settings import load_pipeline
 from order_relay.wiring import Wiring
 
@@ -43,14 +42,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 XCom = dict[str, Any]
-STRAIGHT = ("extract", "validate", "dedupe", "transform")
-RECORDS = {"load": "imported", "acknowledge": "accepted"}
-"""Which count of a stage is the number of its records, where it is not ``records``."""
 
 
 def extract(pipeline: str, context: Context) -> XCom:
     """Read the source (or, in a backfill, the archive), and enter what it offers into the ledger."""
-    request, clock = request_of(context), _Clock()
+    request, clock = request_of(context), Clock()
     ctx = RunContext(pipeline, request.run)
     with _opened(pipeline, request, context) as wiring:
         for remark in wiring.settings.remarks():
@@ -134,7 +130,7 @@ def validate(pipeline: str, context: Context, batch: XCom) -> XCom:
     """Judge what was received. Skipped, and all up to load with it, where there is nothing to do."""
     if not batch.get("work", 1):
         raise AirflowSkipException("nothing was offered, and nothing is ready or due from before")
-    request, clock = request_of(context), _Clock()
+    request, clock = request_of(context), Clock()
     ctx = RunContext(pipeline, request.run)
     with _opened(pipeline, request, context) as wiring, wiring.ledger_for(ctx.run) as ledger:
         manifest = validate_stage.validate(
@@ -151,7 +147,7 @@ def validate(pipeline: str, context: Context, batch: XCom) -> XCom:
 
 def dedupe(pipeline: str, context: Context, validated: XCom) -> XCom:
     """Choose one version of each order."""
-    request, clock = request_of(context), _Clock()
+    request, clock = request_of(context), Clock()
     ctx = RunContext(pipeline, request.run)
     with _opened(pipeline, request, context) as wiring, wiring.ledger_for(ctx.run) as ledger:
         manifest = dedupe_stage.dedupe(
@@ -170,7 +166,7 @@ def transform(pipeline: str, context: Context, winners: XCom) -> list[str]:
 
     What it did besides is pushed under the key ``manifest``, since only a task's return value can be mapped over.
     """
-    request, clock = request_of(context), _Clock()
+    request, clock = request_of(context), Clock()
     ctx = RunContext(pipeline, request.run)
     with _opened(pipeline, request, context) as wiring, wiring.ledger_for(ctx.run) as ledger:
         counts = transform_stage.transform(
@@ -193,12 +189,12 @@ def transform(pipeline: str, context: Context, winners: XCom) -> list[str]:
 
 def load(pipeline: str, context: Context, chunk: str) -> XCom:
     """Look up and send one chunk."""
-    request, clock = request_of(context), _Clock()
+    request, clock = request_of(context), Clock()
     ctx = RunContext(pipeline, request.run)
     with _opened(pipeline, request, context) as wiring, wiring.ledger_for(ctx.run, keep=False) as ledger:
         ledger.bind(pipeline, *accounts(wiring))
         settings, name = wiring.settings, transform_stage.chunk_object(ctx, chunk)
-        share = max(1, min(len(_chunks(context)), settings.chunks.parallel))
+        share = max(1, min(len(chunks_of(context)), settings.chunks.parallel))
         if wiring.shadow:
             counts = shadowing.rehearse(ctx, ledger, wiring.store, wiring.destination, name, share)
         else:
@@ -217,7 +213,7 @@ def acknowledge(pipeline: str, context: Context) -> XCom:
 
     A dry or shadow run is skipped here: an event about orders that were never sent would start others' work.
     """
-    request, clock = request_of(context), _Clock()
+    request, clock = request_of(context), Clock()
     ctx = RunContext(pipeline, request.run)
     counts: dict[str, int] = {}
     with _opened(pipeline, request, context) as wiring:
@@ -237,7 +233,7 @@ def acknowledge(pipeline: str, context: Context) -> XCom:
                 given_up_s=wiring.settings.acknowledge.given_up_s,
             )
         found = ledger.counts(pipeline, ctx.run)
-    batch = _batch(context)
+    batch = batch_of(context)
     asset = orders_asset(pipeline)
     context["outlet_events"][asset].extra = {
         "pipeline": pipeline,
@@ -259,16 +255,16 @@ def report(pipeline: str, context: Context) -> XCom:
     request = request_of(context)
     ctx = RunContext(pipeline, request.run)
     failed = failed_tasks(context)
-    batch = _batch(context)
+    batch = batch_of(context)
     with _opened(pipeline, request, context) as wiring, wiring.ledger_for(ctx.run, keep=False) as ledger:
         result = report_stage.write_report(
             ctx,
             ledger,
             wiring.store,
-            stages=_times(context),
+            stages=times(context),
             batch_id=batch.batch_id if batch and batch.kind == "batch" and batch.name else None,
             failed_tasks=failed,
-            shadow=_rehearsed(context) if wiring.shadow else None,
+            shadow=rehearsed(context) if wiring.shadow else None,
         )
         ledger.end_run(ctx, result.facts)
         told = watching.judge_run(pipeline, ctx.run, failed, result.breaches, wiring.settings.alerts.repeat_s)
@@ -283,49 +279,3 @@ def report(pipeline: str, context: Context) -> XCom:
     if reasons:
         raise RunFailed("; ".join(reasons))
     return {"report": result.name, **result.facts}
-
-
-def _batch(context: Context) -> Manifest | None:
-    """The manifest that extract left, where it got so far."""
-    found = context["ti"].xcom_pull(task_ids="extract")
-    return Manifest.from_xcom(found) if isinstance(found, Mapping) else None
-
-
-def _chunks(context: Context) -> list[str]:
-    found = context["ti"].xcom_pull(task_ids="transform")
-    return list(found) if isinstance(found, list) else []
-
-
-def _rehearsed(context: Context) -> dict[str, int]:
-    """What the chunks of a shadow run counted, added up."""
-    found = context["ti"].xcom_pull(task_ids="load") or []
-    counts = dict.fromkeys(shadowing.COUNTS, 0)
-    for part in found if isinstance(found, list) else [found]:
-        for name in counts:
-            counts[name] += int(part.get(name, 0))
-    return counts
-
-
-def _times(context: Context) -> list[StageTime]:
-    """How long each stage took, as far as the run got. Chunks run beside each other: from first start to last end."""
-    ti = context["ti"]
-    times = []
-    for name in (*STRAIGHT, "load", "acknowledge"):
-        found = ti.xcom_pull(task_ids=name, key="manifest" if name == "transform" else "return_value")
-        parts = [part for part in (found if isinstance(found, list) else [found]) if isinstance(part, Mapping)]
-        if parts:
-            seconds = max(part["ended"] for part in parts) - min(part["started"] for part in parts)
-            records = sum(int(part.get(RECORDS.get(name, "records"), 0)) for part in parts)
-            times.append(StageTime(name, round(seconds, 2), records))
-    return times
-
-
-class _Clock:
-    """When a stage began and ended, for the report: seconds since 1970, comparable across machines well enough."""
-
-    def __init__(self) -> None:
-        self._started = time.time()
-
-    def seconds(self) -> dict[str, float]:
-        """For the stage's XCom."""
-        return {"started": round(self._started, 2), "ended": round(time.time(), 2)}

@@ -13,6 +13,7 @@ from order_relay.ledger.states import State
 from order_relay.ledger.tables import attempt, batch, pipeline, run, submission
 from order_relay.ledger.texts import load
 from order_relay.ledger.values import Late, Pulse
+from order_relay.orders.gate import GATE_MARK
 
 ACKNOWLEDGEMENT = "acknowledgement"
 """Stands beside the states: settled orders that the source has not confirmed yet."""
@@ -32,7 +33,8 @@ _SENT_AT = (
 def late(tx: Transaction, name: str, limits: Mapping[str, float]) -> list[Late]:
     """What is in a state for longer than its limit in seconds. Keys are states, and ``acknowledgement``.
 
-    An order in doubt counts from when it was sent, every other one from its last move.
+    An order in doubt counts from when it was sent, every other one from its last move. Orders that wait for their
+    source do not count.
     """
     found = (_late(tx, name, state, tx.now - timedelta(seconds=limit)) for state, limit in limits.items())
     return [entry for entry in found if entry is not None]
@@ -43,6 +45,8 @@ def _late(tx: Transaction, name: str, state: str, before: datetime) -> Late | No
     which: list[Any] = [submission.c.state == state]
     if state == ACKNOWLEDGEMENT:
         which = [_ACK_OPEN, _SETTLED]
+    elif state == State.WAITING:  # what waits for its source, an open payment say, is nobody's to mend
+        which.append(~submission.c.reason.startswith(GATE_MARK))
     elif state == State.IN_DOUBT:
         since = sa.func.coalesce(_SENT_AT, submission.c.changed_at, type_=submission.c.changed_at.type)
     where = [submission.c.pipeline == name, *which, since <= before]
@@ -61,14 +65,15 @@ def pulse(tx: Transaction, name: str) -> Pulse | None:
     if bound is None:
         return None
     newest = sa.func.max(batch.c.fetched_at, type_=batch.c.fetched_at.type)
-    read = sa.select(newest).where(batch.c.pipeline == name, batch.c.complete)
+    by_time = bound.read_to is not None  # such a source never gives a complete answer
+    read = sa.select(newest).where(batch.c.pipeline == name, sa.true() if by_time else batch.c.complete)
     last = tx.run(
         sa.select(run.c.facts).where(run.c.pipeline == name, run.c.ended_at.is_not(None))
         .order_by(run.c.started_at.desc()).limit(1)
     ).scalar()
     return Pulse(
         bound_at=bound.bound_at,
-        read_at=tx.run(read).scalar(),
+        read_at=bound.read_to if by_time else tx.run(read).scalar(),
         order_at=tx.run(read.where(batch.c.records > 0)).scalar(),
         resting=bound.resting_why or "",
         last_run=load(last, {}),

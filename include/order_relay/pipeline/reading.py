@@ -14,7 +14,7 @@ from typing import Any
 from order_relay.ledger import Ledger
 from order_relay.orders.exchange import Selection
 from order_relay.pipeline.ports import Source
-from order_relay.pipeline.settings import ReadingSettings
+from order_relay.pipeline.sections import ReadingSettings
 
 MOST_ASKED_AGAIN = 1_000
 """So many waiting orders are asked for by their id in one run; the others have their turn in the next."""

@@ -17,7 +17,7 @@ from order_relay.batches import BatchDamaged, BatchReader, BatchStore
 from order_relay.batches.store import is_unfinished
 from order_relay.batches.trimming import trim_batch, trim_rows
 from order_relay.ledger.retaining import Needed
-from order_relay.pipeline.settings import RetentionSettings
+from order_relay.pipeline.sections import RetentionSettings
 
 log = logging.getLogger(__name__)
 

@@ -12,12 +12,27 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from order_relay.errors import WrongSetup
 from order_relay.orders.exchange import MappingOverrides, Policies
 from order_relay.orders.transform_settings import TransformSettings
 from order_relay.pipeline.alert_settings import AlertSettings
+from order_relay.pipeline.sections import (
+    AcknowledgeSettings,
+    ChunkSettings,
+    DoubtSettings,
+    FeedbackSettings,
+    LoadSettings,
+    MappingSettings,
+    Party,
+    PolicySettings,
+    ReadingSettings,
+    ReconcileSettings,
+    RetentionSettings,
+    ReviewSettings,
+    Section,
+)
 from order_relay.pipeline.yaml_text import read_yaml
 
 S = TypeVar("S", bound=BaseModel)
@@ -39,123 +54,6 @@ STATUS_FILE = re.compile(r"(?P<vendor>[a-z0-9]+)_status(__[A-Za-z0-9_-]{1,60})?"
 """How a file is named that is about no pipeline: an account that only tells what becomes of orders."""
 _CRON_FIELD = r"[0-9A-Za-z*/,#-]+"
 _CRON = re.compile(rf"{_CRON_FIELD}( {_CRON_FIELD}){{4}}")
-
-
-class Section(BaseModel):
-    """Settings that belong together. An unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Party(Section):
-    """One account at one vendor: the vendor's folder, the id of the connection, and what overrides its extra fields."""
-
-    vendor: str = Field(pattern=r"^[a-z0-9]+$")
-    connection: str = Field(min_length=1, max_length=200)
-    options: dict[str, Any] = Field(default_factory=dict)
-
-    @field_validator("options")
-    @classmethod
-    def _no_secrets(cls, options: dict[str, Any]) -> dict[str, Any]:
-        if {"login", "password", "host"} & set(options):
-            raise ValueError("host, login and password stand in the connection, never in a file")
-        return options
-
-
-class PolicySettings(Section):
-    """Who decides about versions of an order (the table 'Resolving versions')."""
-
-    resubmission: Literal["review", "import_as_new", "ignore"] = "review"
-    unknown_base: Literal["review", "import"] = "review"
-    suffixed: Literal["auto", "review"] = "auto"
-    min_common_items: float = Field(default=0.5, ge=0.0, le=1.0)
-
-
-class MappingSettings(Section):
-    """Additions to the vendors' own mapping files, in their shape; ``constants``: payload path to value."""
-
-    source: dict[str, Any] = Field(default_factory=dict)
-    destination: dict[str, Any] = Field(default_factory=dict)
-    constants: dict[str, Any] = Field(default_factory=dict)
-
-
-class ReadingSettings(Section):
-    """How a source that is asked by time is read; times in seconds unless named otherwise.
-
-    ``overlap_s``: so far before the last point up to which it was read a run begins. ``first_days``: how far back the
-    first run looks. ``ask_again_s``: a waiting order (an open payment) is asked for again after this at the earliest.
-    """
-
-    overlap_s: float = Field(default=26 * 3600.0, ge=0.0, le=30 * 86400.0)
-    first_days: float = Field(default=30.0, ge=0.0, le=3650.0)
-    ask_again_s: float = Field(default=900.0, ge=0.0, le=86400.0)
-
-
-class ChunkSettings(Section):
-    """How the ready orders are divided among load tasks."""
-
-    at_most: int = Field(default=16, ge=1, le=16)
-    min_size: int = Field(default=250, ge=1, le=100_000)
-    parallel: int = Field(default=4, ge=1, le=16)
-
-
-class LoadSettings(Section):
-    """How a chunk is sent; times in seconds (meanings: ``pipeline.load.LoadOptions``)."""
-
-    lookup_before_send: Literal["auto", "always", "never"] = "auto"
-    lease_s: float = Field(default=30.0, ge=1.0, le=600.0)
-    max_wait_s: float = Field(default=120.0, ge=0.0, le=3600.0)
-    failures_in_a_row: int = Field(default=5, ge=1, le=1000)
-    refused_at_first: int = Field(default=20, ge=1, le=1000)
-
-
-class AcknowledgeSettings(Section):
-    """Whether and in which portions the source is told; ``given_up_s``: seconds after which silence is told again."""
-
-    enabled: bool = True
-    slice: int = Field(default=100, ge=1, le=1000)
-    given_up_s: float = Field(default=900.0, ge=0.0, le=86400.0)
-
-
-class FeedbackSettings(Section):
-    """What a source hears about its orders: so many requests at a time."""
-
-    parallel: int = Field(default=4, ge=1, le=64)
-
-
-class DoubtSettings(Section):
-    """Orders in doubt: when a person is asked about one that look-ups did not settle, in seconds after its sending."""
-
-    tell_after_s: float = Field(default=3600.0, ge=60.0, le=30 * 86400.0)
-
-
-class ReviewSettings(Section):
-    """Reviews of held orders: after how many seconds without an answer people are reminded, again and again."""
-
-    remind_after_s: float = Field(default=86400.0, ge=60.0, le=30 * 86400.0)
-
-
-class ReconcileSettings(Section):
-    """Ledger and destination compared: how many days back, and whether orders unknown here are alerted.
-
-    ``alert_unknown`` is for accounts that nobody else imports into; elsewhere such orders are counted only.
-    """
-
-    days: int = Field(default=7, ge=1, le=90)
-    alert_unknown: bool = True
-
-
-class RetentionSettings(Section):
-    """After how many days what is settled is removed; ``null``: never.
-
-    ``archive_days``: raw orders, by when they were fetched. ``runs_days``: payloads, reports and work lists, by when
-    they were written. ``ledger_days``: personal data in the ledger, by when the order changed last. What an open order
-    needs stays, and so do identities, states, events and hashes.
-    """
-
-    archive_days: int | None = Field(default=None, ge=1, le=36_500)
-    runs_days: int | None = Field(default=None, ge=1, le=36_500)
-    ledger_days: int | None = Field(default=None, ge=1, le=36_500)
 
 
 def checked_cron(value: str | None) -> str | None:

@@ -11,7 +11,8 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from order_relay.errors import WrongSetup
-from order_relay.pipeline.settings import STATUS_FILE, Party, Section, checked_cron, status_files, validated
+from order_relay.pipeline.sections import Party, Section
+from order_relay.pipeline.settings import STATUS_FILE, checked_cron, status_files, validated
 
 
 class OursSettings(Section):

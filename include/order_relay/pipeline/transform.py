@@ -20,7 +20,7 @@ from order_relay.ledger import Ledger, Ready, Work
 from order_relay.orders.exchange import Policies, RunContext
 from order_relay.orders.transforming import Transformed, Transformer
 from order_relay.pipeline.archive import documents, read_list, run_prefix, slices
-from order_relay.pipeline.settings import ChunkSettings
+from order_relay.pipeline.sections import ChunkSettings
 
 log = logging.getLogger(__name__)
 
