@@ -166,8 +166,10 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         "acknowledge all", "ledger/acknowledging.py",
         "        sa.text(\"submission.ack IN ('due', 'sent', 'refused')\"),\n"
-        '        submission.c.order_number != "", SETTLED_FOR_GOOD, NUMBER_IS_FREE,\n',
-        '        submission.c.order_number != "",\n',
+        '        submission.c.order_number != "", SETTLED_FOR_GOOD, NUMBER_IS_FREE,\n'
+        "    )\n    .order_by(submission.c.id)\n)\n"
+        '_ANSWERED = submission.c.ack != "sent"\n',
+        '        submission.c.order_number != "",\n    )\n    .order_by(submission.c.id)\n)\n_ANSWERED = sa.true()\n',
         ("tests/ledger/test_ledger_books.py::test_only_what_is_settled_is_acknowledged",),
     ),
     Breakage(
