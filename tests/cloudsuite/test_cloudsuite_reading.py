@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from order_relay.errors import BadAnswer, RetryLater, SourceRefused, Throttled, WrongSetup
-from order_relay.orders.exchange import Selection
+from order_relay.orders.exchange import NOT_READ, Selection
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 DAY = Selection(start=datetime(2026, 3, 3, 12, tzinfo=UTC), end=NOON)
@@ -201,11 +201,19 @@ def test_an_error_in_the_middle_ends_everything(shop, client):
         list(client().offers(DAY))
 
 
-def test_another_order_than_the_one_asked_for_is_a_bad_answer(shop, client):
-    shop.add(1)
-    shop.spoil = lambda r: httpx.Response(200, json={"id": 2}) if r.url.path == "/api/order/1/" else None
-    with pytest.raises(BadAnswer, match="another order"):
-        list(client().offers(DAY))
+def test_an_order_that_can_not_be_read_does_not_stop_the_others(shop, client):
+    shop.add(1, 2, 3)
+    odd = {"1": httpx.Response(200, json={"id": 2}), "3": httpx.Response(200, content=b"<html>")}
+    shop.spoil = lambda r: odd.get(r.url.path.strip("/").rpartition("/")[2])
+    found = {offered.document["id"]: offered.problem for offered in client().offers(Selection(("1", "2", "3")))}
+    assert found == {1: NOT_READ, 2: "", 3: NOT_READ}
+
+
+def test_where_no_order_at_all_can_be_read_the_reading_ends(shop, client):
+    shop.add(1, 2, 3, 4)
+    shop.spoil = lambda r: httpx.Response(200, content=b"<html>") if "/api/order/" in r.url.path else None
+    with pytest.raises(BadAnswer, match="HTML"):
+        list(client().offers(Selection(("1", "2", "3", "4"))))
 
 
 @pytest.mark.parametrize("order_id", ["CS1", "", "ext:7", "1/../2", "٣"])

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from order_relay.orders.redelivery import KNOWN_COLUMNS, RESULT_COLUMNS, UNSENT, Action, decide
 
-OFFERED = ("source_id", "lineage", "order_number", "content_hash", "part", "row")
+OFFERED = ("source_id", "lineage", "order_number", "content_hash", "problem", "part", "row")
 STATES = ("received", "waiting", "ready", "sending", "in_doubt", "imported", "superseded", "quarantined", "rejected",
           "held", "discarded")
 
 
 def offers(*rows: dict[str, Any]) -> pd.DataFrame:
-    base = {"source_id": "1", "lineage": "U1", "order_number": "N1", "content_hash": "a", "part": 0}
+    base = {"source_id": "1", "lineage": "U1", "order_number": "N1", "content_hash": "a", "problem": "", "part": 0}
     made = [base | {"row": place} | row for place, row in enumerate(rows)]
     return pd.DataFrame(made, columns=list(OFFERED))
 
@@ -201,3 +201,10 @@ def test_the_order_of_rows_is_irrelevant(rows: list[dict[str, Any]], there: list
                    if len(r) and p else set() for r, p in zip((first, again), places, strict=True))
     assert {row for row in left if not row[4]} == {row for row in right if not row[4]}
     assert {row[:3] for row in left} == {row[:3] for row in right}
+
+
+@pytest.mark.parametrize("state", ["received", "waiting", "ready", "imported", "held", "discarded"])
+def test_a_known_order_that_could_not_be_read_stays_as_it_is(state: str) -> None:
+    unread = offers({"content_hash": "b", "problem": "detail_unreadable"})
+    assert one(unread, known({"state": state})) == ("nothing", "")
+    assert one(unread, known()[:0]) == ("insert", "")

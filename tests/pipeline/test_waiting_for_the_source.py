@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from stage_desk import PIPELINE, Desk, order
 
 from order_relay.ledger.tables import submission
+from order_relay.orders.exchange import NOT_READ
 
 
 @pytest.fixture
@@ -129,3 +130,26 @@ def test_what_a_backfill_brings_to_a_ledger_is_looked_up_before_it_is_sent(desk:
     desk.transform(desk.dedupe(desk.validate(manifest)))
     [life] = desk.ledger.find("2")
     assert life["id"] in desk.ledger.unproven(PIPELINE)
+
+
+def test_a_refused_order_is_asked_for_again_so_that_it_may_be_mended_at_its_source(desk: Desk) -> None:
+    judge(desk, order(1, broken=True), order(2))
+    assert desk.ledger.to_ask_again(PIPELINE, 10) == [], "it was offered just now"
+    an_hour_passes(desk)
+    assert desk.ledger.to_ask_again(PIPELINE, 10) == ["1"]
+    judge(desk)
+    assert desk.ledger.to_ask_again(PIPELINE, 10) == [], "it is gone at the source, and asked for less often"
+
+
+def test_a_known_order_that_can_not_be_read_this_time_stays_as_it_is(desk: Desk) -> None:
+    judge(desk, order(1), order(2, payment="open"))
+    judge(desk, *({"id": number, "problem": NOT_READ} for number in (1, 2, 3)))
+    assert [desk.ledger.find(word)[0]["state"] for word in "123"] == ["ready", "waiting", "quarantined"]
+    assert events(desk, "2") == ["received", "waiting"]
+
+
+def an_hour_passes(desk: Desk) -> None:
+    with desk.ledger.database.engine.begin() as conn:
+        before = conn.execute(sa.select(submission.c.last_offered_at)).scalars().first()
+        assert before is not None
+        conn.execute(submission.update().values(last_offered_at=before - timedelta(hours=1)))

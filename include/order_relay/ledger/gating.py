@@ -1,4 +1,7 @@
-"""Orders that wait for something to change at their source, such as a payment; they are asked for again by their id."""
+"""Orders that wait for something to change at their source: for a payment, or to be mended there.
+
+A source that is asked by time shows them only once, so they are asked for again by their id.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,15 @@ from order_relay.ledger.tables import submission
 from order_relay.ledger.values import Work
 from order_relay.orders.exchange import RunContext
 from order_relay.orders.gate import GATE_MARK, GONE
+from order_relay.orders.identity import NO_ID
 
 LONGEST = timedelta(hours=6)
 """An order is asked for again after a twentieth of its age here, but at least this often."""
 
+QUIET = timedelta(hours=1)
+"""A refused order is asked for again when it was not offered for so long."""
+
+_REFUSED = submission.c.state.in_([State.QUARANTINED, State.REJECTED])
 _WAITS = sa.and_(submission.c.state == State.WAITING, submission.c.reason.startswith(GATE_MARK))
 
 
@@ -59,28 +67,39 @@ def _due(now: datetime, known_since: datetime, shortest_s: float) -> datetime:
 
 
 def to_ask_again(tx: Transaction, name: str, limit: int) -> list[str]:
-    """Source ids of the orders that are to be asked for now, the longest due first."""
+    """Source ids of the orders that are to be asked for now, the longest known first.
+
+    Those that wait, when they are due; and the refused ones, which somebody may mend at the source.
+    """
+    not_gone = sa.or_(submission.c.due_at.is_(None), submission.c.due_at <= tx.now)
+    refused = sa.and_(_REFUSED, submission.c.last_offered_at <= tx.now - QUIET, not_gone)
     query = (
         sa.select(submission.c.source_id)
-        .where(submission.c.pipeline == name, _WAITS, submission.c.due_at <= tx.now)
-        .order_by(submission.c.due_at, submission.c.id).limit(limit)
+        .where(
+            submission.c.pipeline == name, sa.or_(sa.and_(_WAITS, submission.c.due_at <= tx.now), refused),
+            ~submission.c.source_id.startswith(NO_ID),
+        )
+        .order_by(submission.c.id).limit(limit)
     )
     return list(dict.fromkeys(tx.run(query).scalars()))
 
 
 def gone(tx: Transaction, ctx: RunContext, source_ids: Iterable[str]) -> int:
-    """These were asked for, and their source no longer knows them: they wait without being asked for; how many.
+    """These were asked for, and their source no longer knows them; how many.
 
-    Should the source ever offer one again, it is judged again.
+    What waited goes on waiting without being asked for, what was refused is asked for less often. Should the source
+    ever offer one again, it is judged again.
     """
     ids = tx.run(
         sa.select(submission.c.id).where(
-            submission.c.pipeline == ctx.pipeline, _WAITS, among(submission.c.source_id, "keys")
+            submission.c.pipeline == ctx.pipeline, sa.or_(_WAITS, _REFUSED), among(submission.c.source_id, "keys")
         ),
         {"keys": sorted(source_ids)},
     ).scalars().all()
-    rows: list[Any] = [row for row in lock(tx, ids) if row.state == State.WAITING]
-    move(tx, rows, State.WAITING, Cause(ctx, "its source no longer knows it", GONE))
+    rows: list[Any] = lock(tx, ids)
+    waiting = [row for row in rows if row.state == State.WAITING]
+    move(tx, waiting, State.WAITING, Cause(ctx, "its source no longer knows it", GONE))
+    tx.many(_DUE, [{"b_id": row.id, "b_due": tx.now + LONGEST} for row in rows if row not in waiting])
     return len(rows)
 
 

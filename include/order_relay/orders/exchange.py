@@ -22,6 +22,10 @@ class Selection:
     end: datetime | None = None
 
 
+NOT_READ = "detail_unreadable"
+"""Problem of an order that is listed and whose content could not be read: nothing is known of it but its id."""
+
+
 @dataclass(frozen=True, slots=True)
 class OfferedOrder:
     """One order as a source offered it: parsed exactly (``Decimal`` for fractions). ``problem`` is a refusal code

@@ -41,6 +41,9 @@ NUMBER_UNUSABLE = "order_number_unusable"
 UNREADABLE = "unreadable_value"
 """Refusal code: the document holds a value that has no JSON form."""
 
+NO_ID = "sha256:"
+"""How the source id of a submission begins that has none of its own: the hash of its content follows."""
+
 SEPARATE_MARK = "//"
 DEFAULT_SUFFIX = r"(?P<base>[^-]+-[^-]+-[^-]+)-(?P<suffix>[0-9]{1,9})"
 """A fourth dash group of digits. Base numbers hold two dashes themselves (page-supercat.txt, the example family)."""
@@ -126,7 +129,7 @@ def identify(document: Any, paths: IdentityPaths, problem: str = "") -> dict[str
     version = whole_of(first(document, paths.version)) if paths.version else 0
     usable = bool(source_id) and version is not None
     if not usable:
-        source_id, order_number, version = f"sha256:{content_hash}", "", 0
+        source_id, order_number, version = f"{NO_ID}{content_hash}", "", 0
         problem = problem or UNUSABLE
     elif any(raw not in (None, "") for raw in raw_numbers) and not order_number.strip():
         problem, order_number = problem or NUMBER_UNUSABLE, ""

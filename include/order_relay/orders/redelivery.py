@@ -11,6 +11,7 @@ from itertools import product
 
 import pandas as pd
 
+from order_relay.orders.exchange import NOT_READ
 from order_relay.orders.gate import is_gate_reason
 from order_relay.orders.identity import PLACE_COLUMNS, offered_lineage
 
@@ -86,7 +87,10 @@ def decide(offers: pd.DataFrame, known: pd.DataFrame, transform_fingerprint: str
     joined = once.merge(newest[list(KNOWN_COLUMNS)], on="source_id", how="left", suffixes=("", "_known"))
     joined["state"] = joined["state"].astype(object).where(joined["state"].notna(), "")
     decided = _by_table(joined, transform_fingerprint)
-    conflicts = _conflicts(offers, joined, newest)
+    unread = set(joined.loc[_unread(joined), "source_id"])  # nothing is known about them, so no contradiction either
+    conflicts = _conflicts(
+        offers[~offers["source_id"].isin(unread)], joined[~joined["source_id"].isin(unread)], newest
+    )
     held = decided["state"].isin(("", *UNSENT)) & decided["source_id"].isin(conflicts.index)
     decided.loc[held, "action"] = Action.HOLD.value
     apart = held | ((decided["action"] == Action.HOLD_EDITION.value) & decided["source_id"].isin(conflicts.index))
@@ -105,7 +109,7 @@ def decide(offers: pd.DataFrame, known: pd.DataFrame, transform_fingerprint: str
 
 def _once(offers: pd.DataFrame, newest: pd.DataFrame) -> pd.DataFrame:
     """Each source id once, with its position in ``offer``: by its last offer, changed content before known content."""
-    columns = ["source_id", "lineage", "order_number", "content_hash"]
+    columns = ["source_id", "lineage", "order_number", "content_hash", "problem"]
     before = offers["source_id"].map(newest.set_index("source_id")["content_hash"])
     frame = offers[columns].assign(offer=range(len(offers)), changed=(offers["content_hash"] != before).astype(int))
     place = [name for name in PLACE_COLUMNS if name in offers.columns]
@@ -126,10 +130,16 @@ def _by_table(joined: pd.DataFrame, transform_fingerprint: str) -> pd.DataFrame:
     action[same & outdated & joined["state"].isin(_REMADE)] = Action.REJUDGE.value
     # what waits for its source to change is judged where it is: no event while nothing changes
     action[same & (joined["state"] == "waiting") & joined["reason"].map(is_gate_reason)] = Action.JUDGE_IN_PLACE.value
+    action[_unread(joined)] = Action.NOTHING.value
     editions = action == Action.HOLD_EDITION.value
     reason[editions & (joined["state"] == "imported")] = AFTER_IMPORT
     reason[editions & (joined["state"] == "discarded")] = AFTER_DISCARD
     return joined.assign(action=action, reason=reason)
+
+
+def _unread(joined: pd.DataFrame) -> pd.Series:
+    """Known orders that could not be read this time: they stay as they are."""
+    return (joined["state"] != "") & (joined["problem"] == NOT_READ)
 
 
 def _conflicts(offers: pd.DataFrame, joined: pd.DataFrame, newest: pd.DataFrame) -> pd.Series:

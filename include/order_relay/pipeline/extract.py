@@ -70,7 +70,7 @@ def extract(
     )
     actions = (take_in or ledger.receive)(ctx, batch, offers.frame(), transform_fingerprint)
     if missing := set(reading.asked_again) - set(offers.columns["source_id"]):
-        log.info("%d waiting orders were asked for and are gone at the source", ledger.gone(ctx, missing))
+        log.info("%d orders were asked for by their id and are gone at the source", ledger.gone(ctx, missing))
     log.info("batch %s: %d orders, card data cut in %d; %s", unique_id, manifest.records, offers.cuts, actions)
     return manifest
 

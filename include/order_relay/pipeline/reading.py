@@ -17,14 +17,14 @@ from order_relay.pipeline.ports import Source
 from order_relay.pipeline.sections import ReadingSettings
 
 MOST_ASKED_AGAIN = 1_000
-"""So many waiting orders are asked for by their id in one run; the others have their turn in the next."""
+"""So many orders are asked for again by their id in one run; the others have their turn in the next."""
 
 
 @dataclass(frozen=True)
 class Reading:
     """One reading of a source, and what may be concluded from it (meanings: ``BatchInfo``).
 
-    ``asked_again`` are the waiting orders among ``selection.order_ids``.
+    ``asked_again`` are those of ``selection.order_ids`` that wait for their source, or to be mended there.
     """
 
     selection: Selection = field(default_factory=Selection)

@@ -11,7 +11,7 @@ from typing import Any
 from order_relay.batches import BatchStore, Manifest
 from order_relay.errors import Refusal
 from order_relay.ledger import Ledger, Wait, Work
-from order_relay.orders.exchange import RunContext
+from order_relay.orders.exchange import NOT_READ, RunContext
 from order_relay.orders.gate import GO, WAIT
 from order_relay.orders.judging import VendorFormat
 from order_relay.orders.transforming import Transformer
@@ -23,6 +23,7 @@ PROBLEMS = {
     "identity_unusable": "the order has no id that tells it apart; it is kept under the hash of its content",
     "order_number_unusable": "the order number can not be kept exactly as it is",
     "lone_surrogate": "the order holds half a character, which is no Unicode text",
+    NOT_READ: "the source listed it, and gave no readable answer when asked for the whole of it",
     "unreadable_value": "the order holds a value that has no JSON form",
 }
 """Plain words for what was found while reading and identifying; other codes speak for themselves."""

@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from order_relay.errors import BadAnswer
-from order_relay.orders.exchange import OfferedOrder
+from order_relay.orders.exchange import NOT_READ, OfferedOrder
 from order_relay.vendors.cloudsuite.listing import id_of
 from order_relay.vendors.cloudsuite.wire import NotThereError, Wire
 
@@ -26,6 +26,9 @@ LISTED = "_listed"
 ADDRESSES = ("shipment_address", "invoice_address")
 MOST_ADDRESSES = 20_000
 """So many addresses are remembered; after that they are read anew."""
+
+MOST_IN_VAIN = 3
+"""After so many unreadable details, and not one that could be read, the reading ends."""
 
 Asked = TypeVar("Asked")
 Told = TypeVar("Told")
@@ -56,17 +59,26 @@ class Details:
         self._wire = wire
         self._lock = threading.Lock()
         self._addresses: dict[str, Future[Any]] = {}
+        self._readable = self._in_vain = 0
 
     def offered(self, asked: tuple[str, dict[str, Any] | None]) -> OfferedOrder | None:
-        """The order of this id with its summary (if it was listed); ``None`` where it has vanished meanwhile."""
+        """The order of this id with its summary (if it was listed); ``None`` where it has vanished meanwhile.
+
+        One whose detail can not be read is offered as what is known of it, with the problem ``NOT_READ``: it must not
+        keep the others waiting. Raises ``BadAnswer`` where not one could be read so far.
+        """
         order_id, summary = asked
+        listed = {} if summary is None else {LISTED: summary}
         try:
-            answer = self._wire.get(f"order/{order_id}")
+            answer = self._read(order_id)
         except NotThereError:
             log.warning("CloudSuite has no order %s (any more); left out", order_id)
             return None
-        if id_of(answer.document) != order_id:
-            raise BadAnswer(f"CloudSuite answered with another order when asked for {order_id}")
+        except BadAnswer as error:
+            self._unreadable(error)
+            log.warning("CloudSuite's order %s can not be read: %s", order_id, error)
+            return OfferedOrder({"id": int(order_id), **listed}, NOT_READ)
+        self._readable += 1
         inlined, problems = {}, [answer.problem]
         for name in ADDRESSES:
             given = answer.document.get(name)
@@ -75,8 +87,20 @@ class Details:
                 if found is not None:
                     inlined[name] = found.document
                     problems.append(found.problem)
-        listed = {} if summary is None else {LISTED: summary}
         return OfferedOrder({**answer.document, **inlined, **listed}, next(filter(None, problems), ""))
+
+    def _read(self, order_id: str) -> OfferedOrder:
+        answer = self._wire.get(f"order/{order_id}")
+        if id_of(answer.document) != order_id:
+            raise BadAnswer(f"CloudSuite answered with another order when asked for {order_id}")
+        return answer
+
+    def _unreadable(self, error: BadAnswer) -> None:
+        """Where nothing can be read at all it is not the orders: the reading ends."""
+        with self._lock:
+            self._in_vain += 1
+            if self._in_vain >= MOST_IN_VAIN and not self._readable:
+                raise error
 
     def _address(self, address_id: str) -> OfferedOrder | None:
         """An address, read once for all orders; ``None`` where there is none (the order then keeps the id)."""
