@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 sys.path[:0] = [str(Path(__file__).parent)]
 
@@ -21,6 +23,14 @@ def case(request: pytest.FixtureRequest) -> Case:
     """A source and a destination."""
     chosen: Case = request.param
     return chosen
+
+
+@pytest.fixture
+def command_line() -> Iterator[CliRunner]:
+    """Runs commands as their process does: what the libraries log of their progress stays out of the answers."""
+    logging.disable(logging.INFO)
+    yield CliRunner()
+    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")

@@ -173,11 +173,11 @@ def test_batches_that_were_never_closed(engine: Engine) -> None:
 
 
 @pytest.fixture
-def command(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+def command(engine: Engine, command_line: CliRunner, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     monkeypatch.setattr(Setup, "ledger_url", engine.ledger_url)
     monkeypatch.setattr(Setup, "store_url", engine.wiring.store_url)
     monkeypatch.setattr(Setup, "store", BatchStore(engine.wiring.store_url))
-    return lambda *words: json.loads(CliRunner().invoke(app_module.app, [*words, "--json"]).stdout)
+    return lambda *words: json.loads(command_line.invoke(app_module.app, [*words, "--json"]).stdout)
 
 
 def test_the_life_of_an_order_says_what_was_removed(engine: Engine, command: Callable[..., Any]) -> None:

@@ -41,7 +41,7 @@ def engine(case: Case, sandbox: ThreadedSandbox, tmp_path: Path) -> Iterator[Eng
 
 
 @pytest.fixture
-def command(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Run:
+def command(engine: Engine, command_line: CliRunner, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs a command with ``--json`` on the engine's ledger, store and connections; its answer."""
     monkeypatch.setattr(Setup, "ledger_url", engine.ledger_url)
     monkeypatch.setattr(Setup, "store_url", engine.wiring.store_url)
@@ -49,7 +49,7 @@ def command(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setattr(Setup, "connection", lambda self, conn_id: engine.connections[conn_id])
 
     def run(*words: str, code: int = 0) -> Any:
-        result = CliRunner().invoke(app_module.app, [*words, "--json"])
+        result = command_line.invoke(app_module.app, [*words, "--json"])
         if code == 2:
             return str(result.exception)
         assert result.exit_code == code, (result.output, result.exception)

@@ -23,7 +23,6 @@ from order_relay.pipeline.feedback import Parts, give_feedback
 from order_relay.pipeline.parcels import record_parcel
 from order_relay.pipeline.reading import of_interval
 from order_relay.pipeline.reading_back import OrderArchive
-from order_relay.pipeline.settings import CONFIG_VARIABLE, config_folder
 from order_relay.sandbox import ThreadedSandbox, serve_in_thread
 
 PIPELINE = "cloudsuite_to_shopatron"
@@ -60,22 +59,20 @@ def shop() -> Iterator[ThreadedSandbox]:
 
 
 @pytest.fixture
-def make(shop: ThreadedSandbox, tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
-    """Workers of one firm. Waiting orders are asked for in every run, silence is given up at once."""
-    text = (config_folder() / f"{PIPELINE}.yaml").read_text()
-    settings = "\nreading: {ask_again_s: 0}\nacknowledge: {given_up_s: 0}\n"
-    (tmp_path / f"{PIPELINE}.yaml").write_text(text + settings)
-    monkeypatch.setenv(CONFIG_VARIABLE, str(tmp_path))
+def make(shop: ThreadedSandbox, tmp_path: Path, sqlite_url: str) -> Iterator[Make]:
+    """Workers of one firm. Waiting orders are asked for in every run; one that is alone gives silence up at once."""
     made: list[Engine] = []
 
-    def worker(**extra: Any) -> Engine:
+    def worker(*, alone: bool = True, **extra: Any) -> Engine:
         source = Connection(
             "cloudsuite_default", shop.url, "demo-client", "demo-client-secret",
             extra={"token_url": f"{shop.url}/realms/CloudSuite/protocol/openid-connect/token", **extra},
         )
         settings = {"token_url": f"{shop.url}/oauthserver/oauth2/token", "manufacturer_id": 1042, "catalog_id": 0}
         oms = Connection("shopatron_default", f"{shop.url}/api/v2", "demo-key", "demo-secret", extra=settings)
-        engine = Engine(tmp_path / "firm", {c.conn_id: c for c in (source, oms)}, sqlite_url, PIPELINE)
+        changed = {"reading": {"ask_again_s": 0.0}, "acknowledge": {"given_up_s": 0.0 if alone else 900.0}}
+        connections = {c.conn_id: c for c in (source, oms)}
+        engine = Engine(tmp_path / "firm", connections, sqlite_url, PIPELINE, settings=changed)
         made.append(engine)
         return engine
 
@@ -171,7 +168,7 @@ def test_hourly_backfills_run_twice_beside_each_other(shop: ThreadedSandbox, mak
     shop.offer([order(n, confirmed=hours[n % number] + timedelta(minutes=n % 60)) for n in range(1, 2 * number + 1)])
 
     def backfill(worker: int) -> list[str]:
-        engine, said = make(), []
+        engine, said = make(alone=False), []
         for number, hour in enumerate(hours[worker % 2 :: 2]):
             name = f"backfill-{worker}-{number}"
             try:

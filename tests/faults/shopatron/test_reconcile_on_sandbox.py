@@ -74,7 +74,8 @@ def firm(case: Case, tmp_path: Path) -> Iterator[Callable[..., Firm]]:
 
     def make(extra: dict[str, Any] | None = None, **switches: Any) -> Firm:
         switches = {**case.harsh, "date_means": "imported", **switches}
-        context = serve_in_thread(case.at_destination(**switches), case.plain(ORDERS))
+        vendors = case.at_destination(**switches)
+        context = serve_in_thread(vendors, case.plain(ORDERS), sources=[case.source_side])
         sandbox = context.__enter__()
         options = {"visible_after_s": 0.0, "timeout_s": 10.0, **(extra or {})}
         engine = Engine(tmp_path, case.connect(sandbox.url, **options), pipeline=case.pipeline)
@@ -157,15 +158,15 @@ def test_no_search_at_all(firm: Call) -> None:
     assert "nothing can be compared" in told.remarks[0]
 
 
-def test_by_command(firm: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_by_command(firm: Call, command_line: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     here = firm()
     monkeypatch.setattr(Setup, "ledger_url", here.engine.ledger_url)
     monkeypatch.setattr(Setup, "store_url", here.engine.wiring.store_url)
     monkeypatch.setattr(Setup, "connection", lambda self, conn_id: here.engine.connections[conn_id])
     words = ["reconcile", "--pipeline", here.engine.pipeline]
-    assert CliRunner().invoke(app_module.app, words).exit_code == 0
+    assert command_line.invoke(app_module.app, words).exit_code == 0
     here.post(here.rows()[0][0], "SOMEBODY-1")
-    result = CliRunner().invoke(app_module.app, [*words, "--json"])
+    result = command_line.invoke(app_module.app, [*words, "--json"])
     assert result.exit_code == 1
     told = json.loads(result.stdout)["pipelines"][0]
     assert [one["key"] for one in told["differences"]] == ["SOMEBODY-1"]
