@@ -24,6 +24,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
 import crash_trials  # noqa: E402
 import lost_trials  # noqa: E402
+import status_trials  # noqa: E402
 import two_trials  # noqa: E402
 from databases import Cluster, postgres_bin  # noqa: E402
 from fault_case import Case  # noqa: E402
@@ -175,19 +176,19 @@ class Prover:
             yield self.row(f"ledger locked, {kind}", "storage_trials:locked",
                            [{"case": name, "kind": kind, "seconds": s} for s in (0.5, 1, 2, 3, 5)],
                            lambda r: str(r["seconds"]))
-        yield self._restarts(case)
+        yield self._restarts("PostgreSQL restarted during load", "storage_trials:restarted", {"case": name})
 
-    def _restarts(self, case: Case) -> Row:
-        row = Row("PostgreSQL restarted during load")
+    def _restarts(self, fault: str, function: str, params: Trial) -> Row:
+        row = Row(fault)
         for [number] in self.bound.chosen(list(range(5)), 1):
-            marker = self.folder / f"sent-{number}"
-            trial = {"case": case.name, "ledger_url": self.ledger("postgres"), "marker": str(marker)}
+            marker = self.folder / f"{function.partition(':')[0]}-{number}"
+            trial = {**params, "ledger_url": self.ledger("postgres"), "marker": str(marker)}
             self.cluster.admin("CHECKPOINT")  # so that the restart takes moments
             done = threading.Event()
             thread = threading.Thread(target=self._restart_after, args=(marker, done))
             thread.start()
             try:
-                for result in self.forks.run("storage_trials:restarted", [trial]):
+                for result in self.forks.run(function, [trial]):
                     row.add(result, str(number))
             finally:
                 done.set()
@@ -199,6 +200,7 @@ class Prover:
             time.sleep(0.02)
         if marker.exists():
             self.cluster.restart()
+            marker.with_suffix(".done").touch()
 
     def hostile(self, case: Case) -> Iterator[Row]:
         """Hostile orders and envelopes."""
@@ -223,11 +225,36 @@ class Prover:
             yield self.row(f"lost answers while telling: {way}", "feedback_trials:lose",
                            [{**trial, "effect": effect} for effect in ("done", "none")], lambda r: r["effect"])
 
+    def statuses(self, case: Case) -> Iterator[Row]:
+        """A status account: every crossing of its run, and storage that fails under it. It has one case only."""
+        if case.name != status_trials.CASE:
+            return
+        found = self.forks.run("status_trials:discover", [{}])[0]
+        for kind in KINDS:
+            trials = [{"point": p, "number": n, "kind": kind} for p, n in crash_trials.every(found)]
+            yield self.row(f"SIGKILL at each crossing: order status, {kind}", "status_trials:crash", trials,
+                           lambda r: f"{r['point']} {r['number']}")
+            yield self.row(f"order status: read-only ledger, {kind}", "status_storage_trials:read_only",
+                           [{"kind": kind}], lambda r: r["kind"])
+            yield self.row(f"order status: ledger locked, {kind}", "status_storage_trials:locked",
+                           [{"kind": kind, "seconds": s} for s in (0.5, 2, 5)], lambda r: str(r["seconds"]))
+            limits = [{"kind": kind, "limit": n} for n in (*range(0, 100, 20), *range(1_000, 1_000_000, 50_000))]
+            yield self.row(f"order status: disk full, {kind}", "status_storage_trials:full_disk", limits,
+                           lambda r: str(r["limit"]))
+        writes = [{"point": p} for p in found if p.startswith(("before store", "before ledger"))]
+        yield self.row("order status: writes fail from some point on", "status_storage_trials:failing", writes,
+                       lambda r: r["point"])
+        yield self.row("order status: a file is being written", "status_storage_trials:growing", [{}] * 3,
+                       lambda r: "")
+        yield self.row("order status: a file was cut off", "status_storage_trials:cut_off",
+                       [{"length": n} for n in range(len(status_trials.FILE))], lambda r: str(r["length"]))
+        yield self._restarts("order status: PostgreSQL restarted during a poll", "status_storage_trials:restarted", {})
+
 
 PARTS: dict[str, Callable[[Prover, Case], Iterator[Row]]] = {
     "crashes": Prover.crashes, "lost_answers": Prover.lost_answers, "two_at_once": Prover.two_at_once,
     "storage": Prover.storage, "hostile": Prover.hostile,
-    "feedback": Prover.feedback,
+    "feedback": Prover.feedback, "statuses": Prover.statuses,
 }
 
 

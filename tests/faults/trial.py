@@ -9,6 +9,7 @@ import asyncio
 import gc
 import json
 import os
+import ssl
 import tempfile
 import time
 import traceback
@@ -233,6 +234,8 @@ def warm_up() -> None:
     from fault_cases import CASES
 
     VendorFormat.load = lru_cache(VendorFormat.load)  # type: ignore[method-assign, assignment]
+    # A client's certificates cost as much as forty requests, and all speak plain HTTP here.
+    ssl.create_default_context = lru_cache(ssl.create_default_context)  # type: ignore[assignment]
     with tempfile.TemporaryDirectory() as place:
         migrate(f"sqlite:///{place}/ledger.sqlite")
         _warm["empty ledger"] = Path(place, "ledger.sqlite").read_bytes()

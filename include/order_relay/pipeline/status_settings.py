@@ -65,9 +65,14 @@ class ShipmentSettings(Section):
 
 
 class FileSettings(Section):
-    """CSV drops: read from ``NAME/drops/`` in the batch store. ``columns``: what differs from the vendor's mapping."""
+    """CSV drops: read from ``NAME/drops/`` in the batch store. ``columns``: what differs from the vendor's mapping.
+
+    ``settled_s``: a file in a local store that was written less than so many seconds ago is looked at again after them;
+    where it changed, it is left for the next run.
+    """
 
     enabled: bool = True
+    settled_s: float = Field(default=5.0, ge=0.0, le=300.0)
     size_limit_bytes: int = Field(default=50 << 20, ge=1, le=1 << 30)
     columns: dict[str, str] = Field(default_factory=dict)
 

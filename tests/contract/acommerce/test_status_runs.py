@@ -62,8 +62,9 @@ class TestFiles:
     def drop(self, here: Any, name: str, text: str) -> None:
         here.wiring.store.write_bytes(f"acommerce_status/drops/{name}", text.encode())
 
-    def read(self, here: Any, **settings: Any) -> Any:
-        drops = Drops(here.wiring.store, here.wiring.columns, FileSettings(**settings), datetime.now(UTC))
+    def read(self, here: Any, **changes: Any) -> Any:
+        settings = FileSettings(**{"settled_s": 0.0, **changes})
+        drops = Drops(here.wiring.store, here.wiring.columns, settings, datetime.now(UTC))
         return read_drops(here.intake, drops)
 
     def names(self, here: Any) -> list[str]:
@@ -93,6 +94,24 @@ class TestFiles:
         self.drop(here, "own.csv", "Order No,State,updatedTime\nA,COMPLETED,2026-05-01T01:00:00Z\n")
         self.read(here)
         assert here.states()["A"][0] == "COMPLETED"
+
+    def test_one_whose_writer_goes_on_meanwhile_is_read_again(self, account: Make, monkeypatch: Any) -> None:
+        here = account()
+        first, second = (HEADER + "".join(f"{name},order,,e-{name},NEW,2026-05-01T01:00:00Z\n" for name in names)
+                         for names in ("A", "AB"))
+        self.drop(here, "one.csv", first)
+        noted = Ledger.status_file_read
+
+        def meanwhile(*args: Any) -> None:
+            noted(*args)
+            self.drop(here, "one.csv", second)
+
+        with monkeypatch.context() as writing:
+            writing.setattr(Ledger, "status_file_read", meanwhile)
+            assert self.read(here).new == 1
+        assert self.read(here).new == 1
+        assert set(here.states()) == {"A", "B"}
+        assert all(name.startswith("archive/") for name in self.names(here))
 
 
 class TestStorageInTrouble:
