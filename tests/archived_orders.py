@@ -67,7 +67,10 @@ class Desk:
 
     def imported(self, *documents: Mapping[str, Any]) -> list[int]:
         """Walked all the way; their ids, in the order of ``documents``."""
-        ids = self.make_ready(self.receive(*documents))
+        return self.send(self.make_ready(self.receive(*documents)))
+
+    def send(self, ids: Sequence[int]) -> list[int]:
+        """What is ready becomes imported."""
         claims = self.ledger.claim(self.ctx, ids, "test", 30)
         results = [Settled(i, c.attempt, Answer(Outcome.IMPORTED, 201, oms_id=f"OMS{i}")) for i, c in claims.items()]
         assert self.ledger.settle(self.ctx, results) == []

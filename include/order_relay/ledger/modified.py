@@ -1,12 +1,13 @@
 """Which orders were modified in a window of time, for a reader that asks by windows and must never miss a change.
 
 An order is modified by a move, a parcel, or its cancellation; each leaves a row with its time, and none is ever taken
-back. Its *last modified* is that time rounded up to the next whole minute, so that a change that commits after a reader
-asked for everything until now still falls into the reader's next window. Where a transaction lasts into that next
-minute its rows are stamped anew before it commits (``keep_stamps_ahead``).
+back. Its *last modified* is that time and ``SLACK``, rounded up to the next whole minute: what commits after a reader
+asked for everything until now still falls into the reader's next window, although commits take their time and clocks
+differ. Where a transaction lasts long its rows are stamped anew before it commits (``keep_stamps_ahead``).
 
-Rows older than a window's end do not change any more, so neither do the window's pages: an order keeps its place there
-even when it is modified while the pages are read. It is then left out of its page, being due in a later window.
+An order's place among a window's pages is given by its first row in the window, which is older than what happens while
+the pages are read: places never move up, so no order slips from a page that is still to be read to one that was. An
+order that is modified again after the window's end is left out of its page, being due in a later window.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from order_relay.ledger.values import Work
 from order_relay.ledger.works import WORK
 
 MINUTE = timedelta(minutes=1)
+SLACK = timedelta(seconds=30)
+"""So long may pass from a stamp to its commit, or so far may a reader's clock be ahead, and no window misses it."""
+
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 _STAMPS = (
@@ -59,7 +63,7 @@ def modified_between(
     tx: Transaction, start: datetime, end: datetime, *, entered: State, pipelines: Collection[str] | None = None,
     limit: int = 50, offset: int = 0,
 ) -> Window:  # fmt: skip
-    """The orders last modified from ``start`` to ``end``, both included (``end`` with its whole minute), oldest first.
+    """The orders last modified from ``start`` to ``end``, both included (``end`` with its whole minute).
 
     ``entered``: only orders that were in this state at some time, whatever they are now. ``pipelines``: only of these.
     The places are numbered from 0; ``limit`` places from ``offset`` are looked at.
@@ -68,22 +72,24 @@ def modified_between(
     touched = sa.union_all(*(
         sa.select(number.label("id"), time.label("at")).where(time >= first, time < behind) for number, time in _STAMPS
     )).subquery("touched")
-    last = sa.select(touched.c.id, sa.func.max(touched.c.at).label("at")).group_by(touched.c.id).subquery("last")
+    times = sa.select(
+        touched.c.id, sa.func.min(touched.c.at).label("first"), sa.func.max(touched.c.at).label("last")
+    ).group_by(touched.c.id).subquery("times")
     was_there = sa.exists().where(
-        event.c.submission_id == last.c.id, event.c.to_state == entered, event.c.at < behind
+        event.c.submission_id == times.c.id, event.c.to_state == entered, event.c.at < behind
     )
-    places = sa.select(submission.c.id, last.c.at).join(last, last.c.id == submission.c.id).where(was_there)
+    places = sa.select(times).join(submission, submission.c.id == times.c.id).where(was_there)
     if pipelines is not None:
         places = places.where(submission.c.pipeline.in_(sorted(pipelines)))
     total = tx.run(sa.select(sa.func.count()).select_from(places.subquery())).scalar_one()
-    page = places.order_by(last.c.at, submission.c.id).limit(limit).offset(offset).subquery("page")
+    page = places.order_by(times.c.first, times.c.id).limit(limit).offset(offset).subquery("page")
     later = sa.or_(*(
         sa.exists(sa.select(number).where(number == page.c.id, time >= behind).correlate(page))
         for number, time in _STAMPS
     ))
     rows = tx.run(
-        sa.select(submission, page.c.at.label("stamp")).join(page, page.c.id == submission.c.id).where(sa.not_(later))
-        .order_by(page.c.at, submission.c.id)
+        sa.select(submission, page.c.last.label("modified")).join(page, page.c.id == submission.c.id)
+        .where(sa.not_(later)).order_by(page.c.first, submission.c.id)
     )
     return Window(total, tuple(_modified(row) for row in rows))
 
@@ -91,26 +97,31 @@ def modified_between(
 def _modified(row: sa.Row[tuple[object, ...]]) -> Modified:
     work = Work(row.id, row.revision, row.state, *(getattr(row, name) for name in WORK))
     return Modified(
-        work, rounded_up(row.stamp), row.destination_key, row.oms_id, row.shipped, row.cancelled_at,
+        work, stamp(row.modified), row.destination_key, row.oms_id, row.shipped, row.cancelled_at,
         row.first_offered_at,
     )
 
 
 def _bounds(start: datetime, end: datetime) -> tuple[datetime, datetime]:
-    """The times [first, behind) that round up into the window."""
-    first = rounded_up(max(start, _EARLIEST) - timedelta(microseconds=1)) - MINUTE
-    return first, end.replace(second=0, microsecond=0)
+    """The times [first, behind) whose stamps are in the window."""
+    first = _next_minute(max(start, _EARLIEST) - timedelta(microseconds=1)) - MINUTE
+    behind = max(end, _EARLIEST).replace(second=0, microsecond=0)
+    return first - SLACK, behind - SLACK
 
 
-def rounded_up(time: datetime) -> datetime:
-    """The next whole minute, which is never ``time`` itself."""
+def stamp(time: datetime) -> datetime:
+    """When something that happened at ``time`` counts as modified."""
+    return _next_minute(time + SLACK)
+
+
+def _next_minute(time: datetime) -> datetime:
     return time.replace(second=0, microsecond=0) + MINUTE
 
 
 def keep_stamps_ahead(tx: Transaction) -> None:
-    """Stamp what this transaction wrote anew if the minute it began in is over: no reader may have passed it."""
+    """Stamp what this transaction wrote anew if it used up half of the slack; the other half is for its commit."""
     begun = tx.begun
-    if begun is None or tx.seconds_since_begun() < (rounded_up(begun) - begun).total_seconds():
+    if begun is None or tx.seconds_since_begun() < SLACK.total_seconds() / 2:
         return
     fresh = tx.renew()
     for number, time in _STAMPS:
