@@ -63,9 +63,9 @@ integration:
 faults:
 	$(BIN)/pytest -n 2 tests/faults
 
-# One process: the first run of a DAG in a process costs eight seconds, later ones about one.
+# A file stays in one process: the first run of a DAG in a process costs eight seconds, later ones about one.
 airflow:
-	$(BIN)/pytest $(AIRFLOW)
+	$(BIN)/pytest -n 2 --dist loadfile $(AIRFLOW)
 
 ifneq ($(wildcard benchmarks/run.py),)
 bench: setup

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import sys
 import tempfile
@@ -14,20 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import own_airflow
 import pytest
+from own_airflow import ROOT, local
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "scripts"), str(Path(__file__).parent)]
-
-import local  # noqa: E402
-
-# An Airflow of the tests' own. Its settings have to stand before anything imports Airflow.
-if "ORDER_RELAY_TEST_HOME" not in os.environ:
-    made = Path(tempfile.mkdtemp(prefix="order-relay-airflow-"))
-    wanted = local.environment(made, {"ORDER_RELAY_TEST_HOME": str(made)})
-    for name in [name for name in os.environ if name.startswith("AIRFLOW_")]:
-        del os.environ[name]
-    os.environ.update({k: v for k, v in wanted.items() if k.startswith(("AIRFLOW_", "ORDER_RELAY_TEST"))})
+own_airflow.settle()
+sys.path[:0] = [str(Path(__file__).parent)]
 
 PIPELINE = "supercat_to_shopatron"
 

@@ -69,7 +69,7 @@ def test_a_file_is_a_pipeline_and_its_name_a_suffix(tmp_path: Path) -> None:
     (BASE + "schedule: hourly", r"schedule: must be a cron expression of five fields"),
     (BASE + "name: x", "name: is the file's own name"),
     (BASE + "acknowledge: {enabled: yes}\nacknowledge: {}", r"line 6: key 'acknowledge' stands twice"),
-    (BASE + "chunks: [", r"supercat_to_shopatron\.yaml, line 5"),
+    (BASE + "chunks: ]", r"supercat_to_shopatron\.yaml, line 5"),
     (BASE.replace("vendor: supercat", "vendor: other"), r"source\.vendor must be 'supercat'"),
     (BASE.replace("transform: {customer_ip: 8.8.8.8}", ""), r"transform: customer_ip: Field required"),
     (BASE.replace("8.8.8.8", "10.0.0.1"), r"customer_ip: must be a public IPv4 address"),
