@@ -48,13 +48,19 @@ def _server_user() -> dict[str, object]:
     return {}
 
 
+def _memory() -> str | None:
+    """A folder in memory, where it has room: a database is made there in a tenth of the time."""
+    folder = Path("/dev/shm")
+    return str(folder) if folder.is_dir() and shutil.disk_usage(folder).free > 2**31 else None
+
+
 class Cluster:
     """A private PostgreSQL cluster under ``home`` (made for it, removed with it), reached by a unix socket only."""
 
     def __init__(self, programs: Path) -> None:
         self._programs = programs
         # the socket's path must be short, so not pytest's own folders
-        self.home = Path(tempfile.mkdtemp(prefix="order-relay-pg-"))
+        self.home = Path(tempfile.mkdtemp(prefix="order-relay-pg-", dir=_memory()))
         self._as_user = _server_user()
         if "user" in self._as_user:
             os.chown(self.home, int(str(self._as_user["user"])), int(str(self._as_user["group"])))
@@ -88,7 +94,19 @@ class Cluster:
     def admin(self, statement: str) -> None:
         """Run one statement outside a transaction."""
         with psycopg.connect(f"host={self.home} user=relay dbname=postgres", autocommit=True) as conn:
-            conn.execute(statement)  # type: ignore[arg-type]
+            conn.execute(statement)
+
+    def make_template(self) -> None:
+        """The database that ``copy_template`` copies."""
+        self.admin(f"CREATE DATABASE {_TEMPLATE}")
+        migrate(self.url(_TEMPLATE))
+
+    def copy_template(self, name: str) -> str:
+        """A migrated, empty ledger of this name; its URL."""
+        with psycopg.connect(f"host={self.home} user=relay dbname=postgres", autocommit=True) as conn:
+            as_files = " STRATEGY FILE_COPY" if conn.info.server_version >= 150_000 else ""  # before, the only way
+            conn.execute(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}{as_files}")
+        return self.url(name)
 
     def _run(self, program: str, *arguments: str) -> None:
         told = self.home / f"{program}.out"
@@ -114,8 +132,7 @@ def postgres_cluster() -> Iterator[Cluster]:
     cluster = Cluster(programs)
     try:
         cluster.start()
-        cluster.admin(f"CREATE DATABASE {_TEMPLATE}")
-        migrate(cluster.url(_TEMPLATE))
+        cluster.make_template()
         yield cluster
     finally:
         cluster.stop()
@@ -141,8 +158,7 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
 def postgres_url(postgres_cluster: Cluster) -> Iterator[str]:
     """A migrated, empty PostgreSQL ledger."""
     name = f"ledger_{os.getpid()}_{next(_numbers)}"
-    postgres_cluster.admin(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
-    yield postgres_cluster.url(name)
+    yield postgres_cluster.copy_template(name)
     postgres_cluster.admin(f"DROP DATABASE {name} WITH (FORCE)")
 
 

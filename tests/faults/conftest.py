@@ -54,8 +54,6 @@ def databases(sqlite_template, postgres_cluster, tmp_path_factory):  # type: ign
             path = tmp_path_factory.mktemp("ledger") / "ledger.sqlite"
             shutil.copy(sqlite_template, path)
             return f"sqlite:///{path}"
-        name = f"fault_{os.getpid()}_{number}"
-        postgres_cluster.admin(f"CREATE DATABASE {name} TEMPLATE ledger_template")
-        return str(postgres_cluster.url(name))
+        return str(postgres_cluster.copy_template(f"fault_{os.getpid()}_{number}"))
 
     return fresh

@@ -90,8 +90,7 @@ class Prover:
         self.forks, self.cluster, self.folder, self.bound = forks, cluster, folder, bound
         self._number = 0
         migrate(f"sqlite:///{folder}/template.sqlite")
-        cluster.admin("CREATE DATABASE ledger_template")
-        migrate(cluster.url("ledger_template"))
+        cluster.make_template()
 
     def ledger(self, kind: str) -> str:
         """A fresh ledger."""
@@ -100,9 +99,7 @@ class Prover:
             path = self.folder / f"ledger-{self._number}.sqlite"
             shutil.copy(self.folder / "template.sqlite", path)
             return f"sqlite:///{path}"
-        name = f"prove_{os.getpid()}_{self._number}"
-        self.cluster.admin(f"CREATE DATABASE {name} TEMPLATE ledger_template")
-        return self.cluster.url(name)
+        return self.cluster.copy_template(f"prove_{os.getpid()}_{self._number}")
 
     def row(self, fault: str, function: str, trials: list[Trial], what: Callable[[Trial], str]) -> Row:
         """Run the trials of one line, a hundred databases at a time."""
