@@ -7,6 +7,7 @@ aCommerce in another way; which of ours they are is told by their number (`ours`
 | task | does |
 |---|---|
 | **poll** | reads all orders that changed since the last settled point, page by page |
+| **fetch** | brings CSV files from an FTP or SFTP server into the batch store (only where `files.fetch` names one) |
 | **files** | reads CSV files under `acommerce_status/drops/` in the batch store, each content once |
 | **by_id** | matches orders to ours; reads by number what is doubtful or silent for too long, ten a call |
 | **follow** | records shipped parcels; asks a person where one that was told is not shipped any more |
@@ -20,8 +21,9 @@ gone counts as deleted only where a whole history was read (by number; of polls 
 **The point moves** only when a window was read to its end and stored. A list of several pages is read again until
 nothing new comes, since it shifts while orders change.
 
-**Red** means that aCommerce could not be reached or refused us, or that a setting is wrong. Records and rows that can
-not be used leave the run green: `python -m order_relay statuses --refused`.
+**Red** means that aCommerce, or the server of files, could not be reached or refused us, or that a setting is wrong.
+Records and rows that can not be used leave the run green: `python -m order_relay statuses --refused`. So do files that
+can not be fetched; people are told of them.
 
 **People on call**: `python -m order_relay order NUMBER`, `statuses`, `statuses --unmatched`, `statuses --asked`.
 """

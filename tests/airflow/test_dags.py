@@ -189,3 +189,15 @@ print(json.dumps(sorted(set(sys.modules) - before)))
     loaded = json.loads(done.stdout.splitlines()[-1])
     heavy = [name for name in loaded if any(name == h or name.startswith(h + ".") for h in HEAVY)]
     assert heavy == []
+
+
+def test_a_status_account_fetches_files_only_where_a_server_is_named(config: Callable[..., Path]) -> None:
+    account = "source: {vendor: acommerce, connection: acommerce_default}\n"
+    config("acommerce_status", account)
+    config("acommerce_status__files", account + "files: {fetch: {connection: acommerce_files}}\n")
+    found = bag()
+    assert found.import_errors == {}
+    assert not found.dags["acommerce_status"].has_task("fetch")
+    dag = found.dags["acommerce_status__files"]
+    assert dag.get_task("fetch").downstream_task_ids == {"files", "follow"}
+    assert dag.get_task("files").trigger_rule == TriggerRule.ALL_DONE

@@ -27,21 +27,24 @@ def status_dags(vendor: str, doc: str) -> dict[str, DAG]:
 
 
 def _status_dag(name: str, vendor: str, doc: str) -> DAG:
-    with DAG(schedule=timetable(_schedule(name)), **dag_arguments(name, doc, tags=(vendor,))) as dag:
+    settings = _settings(name)
+    schedule = settings.schedule if settings else StatusSettings.model_fields["schedule"].default
+    with DAG(schedule=timetable(schedule), **dag_arguments(name, doc, tags=(vendor,))) as dag:
         followed = follow.override(outlets=[statuses_asset(name)])(name)
         read = [poll(name), files(name)]
         read >> by_id(name) >> followed
         read >> followed  # or a failed poll would leave the run green
+        if settings and settings.files.fetch:
+            fetch(name) >> [read[1], followed]
     return dag
 
 
-def _schedule(name: str) -> str | None:
+def _settings(name: str) -> StatusSettings | None:
     try:
-        return load_status(name).schedule
+        return load_status(name)
     except OrderRelayError as error:
         log.warning("%s", error)
-        default: str | None = StatusSettings.model_fields["schedule"].default
-        return default
+        return None
 
 
 @task(multiple_outputs=False)
@@ -53,6 +56,15 @@ def poll(account: str) -> dict[str, Any]:
 
 
 @task(multiple_outputs=False)
+def fetch(account: str) -> dict[str, Any]:
+    """Fetch CSV files from a server."""
+    from order_relay.airflow_bindings import statuses  # noqa: PLC0415
+
+    return statuses.fetch(account, get_current_context())
+
+
+# Also after a failed fetch: what came before, or was saved there by somebody else, waits.
+@task(multiple_outputs=False, trigger_rule=TriggerRule.ALL_DONE)
 def files(account: str) -> dict[str, Any]:
     """Read the CSV files that wait."""
     from order_relay.airflow_bindings import statuses  # noqa: PLC0415

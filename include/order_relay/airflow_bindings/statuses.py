@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from order_relay.airflow_bindings import connections
 from order_relay.airflow_bindings.assets import statuses_asset
+from order_relay.airflow_bindings.file_servers import file_server
 from order_relay.airflow_bindings.runs import request_of
 from order_relay.airflow_bindings.telling import tell
 from order_relay.ledger import Message, migrate
 from order_relay.ledger.statuses import Stored
 from order_relay.orders.exchange import RunContext
-from order_relay.pipeline import statuses
+from order_relay.pipeline import status_fetch, statuses
 from order_relay.pipeline.parcels import record_parcel
 from order_relay.pipeline.status_files import Drops, read_drops
 from order_relay.pipeline.statuses import Intake
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 
 WHO = "statuses"
 TAKEN_BACK = "status_taken_back"
+FILES_LEFT = "status_files_left"
 
 
 @contextmanager
@@ -47,6 +49,32 @@ def poll(account: str, context: Context) -> dict[str, Any]:
     with _opened(account, context) as (wiring, intake):
         stored = statuses.poll(intake, wiring.source, wiring.settings.poll, datetime.now(UTC), request.start)
     return _counts(account, stored)
+
+
+def fetch(account: str, context: Context) -> dict[str, Any]:
+    """Bring CSV files from a server into the batch store; a person is told of those that make trouble."""
+    with _opened(account, context) as (wiring, intake):
+        settings = wiring.settings.files
+        if not settings.enabled or settings.fetch is None:
+            return {}
+        with file_server(settings.fetch.connection, settings.fetch.folder) as server:
+            done = status_fetch.fetch(
+                account, server, wiring.store, settings.fetch, size_limit=settings.size_limit_bytes
+            )
+        tell(intake.ledger, account, _left(account, done.trouble), settles=[FILES_LEFT])
+    return {"fetched": done.fetched, "growing": done.growing, "trouble": len(done.trouble)}
+
+
+def _left(account: str, trouble: list[str]) -> list[Message]:
+    if not trouble:
+        return []
+    return [Message(
+        kind=FILES_LEFT,
+        cause=FILES_LEFT,
+        subject=f"{account}: {len(trouble)} files at the server are left there; each line says why",
+        lines=tuple(trouble[:100]),
+        size=len(trouble),
+    )]
 
 
 def files(account: str, context: Context) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from order_relay.errors import WrongSetup
 
 if TYPE_CHECKING:
     from order_relay.commands.setup import Setup
+    from order_relay.pipeline.status_settings import FetchSettings
 
 
 def status_accounts(setup: Setup) -> Iterator[Finding]:
@@ -42,3 +43,14 @@ def _account(setup: Setup, name: str) -> Iterator[Finding]:
         yield warn(check, f"{refused} of the newest records can not be used", "compare their names with `mapping`")
     if not connection.text("hook_secret", ""):
         yield warn(check, "webhooks are refused: there is no hook_secret", "set it, then `hook register URL`")
+    if settings.files.fetch:
+        examine = partial(_files, check, settings.files.fetch)
+        yield from guarded(check, "mend files.fetch or its connection", examine)
+
+
+def _files(check: str, fetch: FetchSettings) -> Iterator[Finding]:
+    from order_relay.airflow_bindings.file_servers import file_server  # noqa: PLC0415 - pulls in Airflow
+
+    with file_server(fetch.connection, fetch.folder) as server:
+        found = len(server.files())
+    yield ok(check, f"files can be fetched: {fetch.connection} lists {found} of them")

@@ -64,14 +64,40 @@ class ShipmentSettings(Section):
     when: Literal["all", "each"] = "all"
 
 
+class FetchSettings(Section):
+    """From which server CSV files are fetched: an Airflow connection of type ftp, ftps or sftp.
+
+    ``folder``, ``move_to``: as the server names them. ``pattern``: of file names (``*``, ``?``, ``[...]``; upper and
+    lower case differ). ``afterwards``: what becomes of a file at the server once it stands in the batch store.
+    ``settled_s``: a file is fetched if it looks the same again after so many seconds. ``most``: files a run.
+    """
+
+    connection: str = Field(min_length=1, max_length=200)
+    folder: str = Field(default=".", min_length=1, pattern=r"^[^\x00-\x1f\x7f]+$")
+    pattern: str = Field(default="*.csv", min_length=1)
+    afterwards: Literal["keep", "delete", "move"] = "keep"
+    move_to: str = Field(default="", pattern=r"^[^\x00-\x1f\x7f]*$")
+    settled_s: float = Field(default=10.0, ge=0.0, le=300.0)
+    most: int = Field(default=1000, ge=1, le=100_000)
+
+    @model_validator(mode="after")
+    def _has_a_place_to_move_to(self) -> FetchSettings:
+        if (self.afterwards == "move") != bool(self.move_to):
+            raise ValueError("move_to is needed with afterwards: move, and only then")
+        if self.move_to and self.move_to.rstrip("/") == self.folder.rstrip("/"):
+            raise ValueError("move_to must be another folder, or the files would be fetched again")
+        return self
+
+
 class FileSettings(Section):
     """CSV drops: read from ``NAME/drops/`` in the batch store. ``columns``: what differs from the vendor's mapping.
 
     ``settled_s``: a file in a local store that was written less than so many seconds ago is looked at again after them;
-    where it changed, it is left for the next run.
+    where it changed, it is left for the next run. ``fetch``: from which server they are fetched before.
     """
 
     enabled: bool = True
+    fetch: FetchSettings | None = None
     settled_s: float = Field(default=5.0, ge=0.0, le=300.0)
     size_limit_bytes: int = Field(default=50 << 20, ge=1, le=1 << 30)
     columns: dict[str, str] = Field(default_factory=dict)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from order_relay.commands.doctor_statuses import status_accounts
 from order_relay.commands.findings import Finding, Level
 from order_relay.commands.setup import Setup
 from order_relay.errors import WrongSetup
+from order_relay.pipeline.status_settings import FetchSettings, load_status
 
 Make = Callable[..., Any]
 
@@ -49,3 +52,20 @@ def test_refused_credentials_fail(account: Make, examine: Any) -> None:
 
 def test_nothing_where_a_firm_has_none(account: Make, examine: Any) -> None:
     assert examine(account(), defined=False) == []
+
+
+def test_a_server_of_files(account: Make, examine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def server(conn_id: str, folder: str) -> Iterator[Any]:
+        if folder == "/none":
+            raise WrongSetup(f"connection {conn_id!r}: folder {folder!r} can not be listed")
+        yield SimpleNamespace(files=lambda: [1, 2])
+
+    monkeypatch.setattr("order_relay.airflow_bindings.file_servers.file_server", server)
+    for folder, level in (("/out", Level.OK), ("/none", Level.FAIL)):
+        settings = load_status("acommerce_status")
+        fetch = FetchSettings(connection="files", folder=folder)
+        changed = settings.model_copy(update={"files": settings.files.model_copy(update={"fetch": fetch})})
+        with monkeypatch.context() as changing:
+            changing.setattr("order_relay.pipeline.status_settings.load_status", lambda _, changed=changed: changed)
+            assert [finding.level for finding in examine(account())] == [Level.OK, level]

@@ -1,0 +1,185 @@
+"""CSV files of a status account from a server of files (FTP, SFTP): whole into the batch store, then given up there.
+
+A file is deleted or moved at the server only once it stands durably in ``ACCOUNT/drops/``. Under which name it stands
+there follows from its name, size and time at the server, so that a run that died in between does it all again and
+nothing is doubled. What the server says is hostile: names, sizes and contents.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+import time
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Protocol
+
+from order_relay.batches import BatchDamaged, BatchStore
+from order_relay.crossings import crossing
+from order_relay.errors import RetryLater
+from order_relay.pipeline.status_files import DROPS
+from order_relay.pipeline.status_settings import FetchSettings
+
+log = logging.getLogger(__name__)
+
+LONGEST_NAME = 150
+_NOT_IN_THE_STORE = re.compile(r"[^A-Za-z0-9_=+@.~-]")
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file in the server's folder. ``modified`` is the server's own text, and only ever compared. Size in bytes."""
+
+    name: str
+    size: int
+    modified: str
+
+    @property
+    def stamp(self) -> str:
+        """Another one for each version of the file, as far as its server tells."""
+        return hashlib.sha256(repr((self.name, self.size, self.modified)).encode()).hexdigest()[:12]
+
+    @property
+    def shown(self) -> str:
+        """The name for people: nothing in it can steer a terminal or break a line."""
+        return ascii(self.name[:80])
+
+
+class FileLeft(RetryLater):
+    """The server refuses something about one file, or the file is not what was listed: it is left for the next time."""
+
+
+class FileServer(Protocol):
+    """One folder at a server. All raise ``RetryLater`` where it can not be reached, ``WrongSetup`` where it refuses us.
+    """
+
+    def files(self) -> Sequence[RemoteFile]:
+        """The files in the folder, without those in folders below."""
+
+    def read(self, file: RemoteFile, limit: int) -> bytes:
+        """A file's content, at most a little more than ``limit`` bytes of it. Raises ``FileLeft``."""
+
+    def delete(self, file: RemoteFile) -> None:
+        """Remove a file. Raises ``FileLeft``."""
+
+    def move(self, file: RemoteFile, folder: str, name: str) -> None:
+        """Give a file another place and name. Raises ``FileLeft``."""
+
+
+@dataclass
+class Fetched:
+    """What a run fetched: counts, and of the files that need a person what is wrong with them."""
+
+    fetched: int = 0
+    growing: int = 0
+    trouble: list[str] = field(default_factory=list)
+
+
+def fetch(
+    account: str, server: FileServer, store: BatchStore, settings: FetchSettings, *, size_limit: int,
+    pause: Callable[[float], None] = time.sleep,
+) -> Fetched:  # fmt: skip
+    """Bring every new file that nobody is writing any more; one that makes trouble keeps no other waiting.
+
+    Raises as ``FileServer``, and ``StoreUnavailable``.
+    """
+    done = Fetched()
+    known = _Known(store, account) if settings.afterwards == "keep" else None
+    new = [file for file in _matching(server, settings, done) if known is None or not known.has(file)]
+    fit = [file for file in new if _fits(file, size_limit, done)][: settings.most]
+    if fit and settings.settled_s:
+        pause(settings.settled_s)
+    again = set(server.files()) if fit else set()
+    try:
+        for file in fit:
+            if file not in again:
+                done.growing += 1
+                continue
+            try:
+                _one(account, server, store, settings, file)
+            except FileLeft as error:
+                done.trouble.append(f"{file.shown}: {error}")
+                continue
+            done.fetched += 1
+            if known is not None:
+                known.add(file)
+    finally:
+        if known is not None:
+            known.keep()
+    for words in done.trouble:
+        log.warning("%s: a file at the server: %s", account, words)
+    return done
+
+
+def _matching(server: FileServer, settings: FetchSettings, done: Fetched) -> list[RemoteFile]:
+    """Files whose names fit, in their order. Those that begin with a dot are somebody's unfinished ones."""
+    found = []
+    for file in sorted(server.files(), key=lambda file: file.name):
+        if not fnmatchcase(file.name, settings.pattern):
+            continue
+        if _is_hostile(file.name):
+            done.trouble.append(f"{file.shown}: the name holds a path or control characters, or is too long; rename it")
+        elif not file.name.startswith("."):
+            found.append(file)
+    return found
+
+
+def _is_hostile(name: str) -> bool:
+    odd = any(char in "/\\" or unicodedata.category(char).startswith("C") for char in name)
+    return odd or not 0 < len(name) <= LONGEST_NAME
+
+
+def _fits(file: RemoteFile, limit: int, done: Fetched) -> bool:
+    if file.size > limit:
+        done.trouble.append(f"{file.shown}: has more than {limit} bytes (files.size_limit_bytes)")
+    return file.size <= limit
+
+
+def _one(account: str, server: FileServer, store: BatchStore, settings: FetchSettings, file: RemoteFile) -> None:
+    with crossing("files read"):
+        data = server.read(file, file.size)
+    if len(data) != file.size:
+        raise FileLeft(f"was listed with {file.size} bytes, and another number came")
+    safe = _NOT_IN_THE_STORE.sub("_", file.name)
+    store.write_bytes(f"{account}/{DROPS}/{file.stamp}-{safe}", data)
+    if settings.afterwards == "delete":
+        with crossing("files delete"):
+            server.delete(file)
+    elif settings.afterwards == "move":
+        with crossing("files move"):
+            server.move(file, settings.move_to, f"{file.stamp}-{file.name}")
+
+
+class _Known:
+    """Which versions of the files that stay at the server were fetched. Where that is lost, they are fetched again:
+    files are read once by their content."""
+
+    def __init__(self, store: BatchStore, account: str) -> None:
+        self._store, self._name = store, f"{account}/fetched.json"
+        self._before = self._read()
+        self._now: set[str] = set()
+
+    def _read(self) -> set[str]:
+        try:
+            return set(self._store.read_json(self._name)) if self._store.exists(self._name) else set()
+        except BatchDamaged:
+            log.warning("%s is damaged; the files that stay at the server are fetched again", self._name)
+            return set()
+
+    def has(self, file: RemoteFile) -> bool:
+        """Whether this version was fetched; it is then kept in mind."""
+        if file.stamp in self._before:
+            self._now.add(file.stamp)
+        return file.stamp in self._before
+
+    def add(self, file: RemoteFile) -> None:
+        """This version stands in the store."""
+        self._now.add(file.stamp)
+
+    def keep(self) -> None:
+        """Keep what is still at the server in mind for the next run."""
+        if self._now != self._before:
+            self._store.write_json(self._name, sorted(self._now))
