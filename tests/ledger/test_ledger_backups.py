@@ -58,6 +58,7 @@ def full(clerk):
     clerk.ledger.store_statuses(status, [told], refused=unusable, origin="poll")
     clerk.ledger.status_file_read(status, "ab", "drop.csv", 1, 0)
     clerk.ledger.claim_feedback(clerk.ctx, [Step(clerk.row("1")["id"], OMS_NUMBER)])
+    clerk.ledger.note_feed_gaps({clerk.row("1")["id"]: "no_price"})
     clerk.ledger.end_run(clerk.ctx, {"n": 1})
     clerk.ledger.note_alerts(NAME, [Message("stuck", "stuck:held", "1 order is held")])
     return clerk

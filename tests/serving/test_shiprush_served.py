@@ -13,7 +13,7 @@ from urllib.parse import quote, quote_plus
 
 import httpx
 import pytest
-from archived_orders import Desk, plain_orders
+from archived_orders import PIPELINE, Desk, plain_orders
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lxml import etree
@@ -21,10 +21,12 @@ from orders_schema import checked
 from shiprush_firm import AUTH, PATH, WINDOW, Firm
 
 from order_relay.batches import BatchStore
-from order_relay.errors import WrongSetup
-from order_relay.ledger import Ledger
+from order_relay.errors import RecordRefused, Refusal, WrongSetup
+from order_relay.ledger import Ledger, database
 from order_relay.ledger.modified import Window
 from order_relay.serving import answering
+from order_relay.vendors.shiprush import feed
+from order_relay.vendors.shiprush.dates import read_date
 
 
 @pytest.fixture
@@ -91,16 +93,40 @@ def spoil(desk: Desk, batch: str) -> None:
         path.unlink()
 
 
-async def test_an_order_that_can_not_be_rendered_or_read_is_left_out_and_told(firm: Firm, caplog: Any) -> None:
+async def test_an_order_that_can_not_be_rendered_or_read_is_left_out_and_told_once(firm: Firm, caplog: Any) -> None:
     orders = plain_orders(3)
     orders[1]["ship_to"]["country"] = orders[1]["bill_to"]["country"] = "Nowhere Marked"
     firm.desk.imported(*orders[:2])
     firm.desk.imported(orders[2])
     spoil(firm.desk, "b2")
-    assert numbers(await firm.get()) == [orders[0]["order_number"]]
+    for _ in range(3):
+        assert numbers(await firm.get()) == [orders[0]["order_number"]]
     told = [r.getMessage() for r in caplog.records if "leaves out" in r.getMessage()]
     assert len(told) == 2
+    (late,) = firm.desk.ledger.late(PIPELINE, {"left_out": 0.0})
+    assert (late.number, set(late.orders)) == (2, {order["order_number"] for order in orders[1:]})
+    (gap,) = firm.desk.ledger.find(orders[1]["order_number"])[0]["left_out"]
+    assert (gap["problem"], gap["mended_at"]) == ("missing_field at /ShipTo/Country", None)
+    assert firm.desk.ledger.find(orders[0]["order_number"])[0]["left_out"] == []
     assert "Marked" not in caplog.text
+
+
+async def test_an_order_that_can_be_read_again_comes_with_a_later_window(firm: Firm, monkeypatch: Any) -> None:
+    firm.desk.imported(*(orders := plain_orders(2)))
+    with monkeypatch.context() as away:
+        away.setattr(feed, "order_element", refusing)
+        assert numbers(await firm.get()) == []
+    at = read_date("01/01/2090 00:00")
+    monkeypatch.setattr(database, "read_clock", lambda _conn: at)
+    assert numbers(await firm.get(end_date="01/01/2020 00:00")) == [], "the window in which they were modified is over"
+    found = numbers(await firm.get(start_date="12/31/2089 00:00", end_date="01/02/2090 00:00"))
+    assert sorted(found) == sorted(order["order_number"] for order in orders)
+    assert firm.desk.ledger.late(PIPELINE, {"left_out": 0.0}) == []
+    assert firm.desk.ledger.feed_gaps() == []
+
+
+def refusing(*_: Any) -> None:
+    raise RecordRefused([Refusal("no_price", "/Item/UnitPrice", "")])
 
 
 async def test_only_the_pipelines_of_the_store(firm: Firm) -> None:

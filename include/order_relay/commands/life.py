@@ -50,6 +50,7 @@ _TABLES: Mapping[str, tuple[str, ...]] = {
     "attempts": ("number", "sent_at", "settled_at", "outcome", "status", "code", "message", "oms_id", "run"),
     "feedback": ("at", "step", "state", "tries", "message", "run"),
     "shipments": ("id", "shipped_at", "carrier", "service", "tracking_number", "origin", "who", "why"),
+    "left_out": ("noted_at", "mended_at", "problem"),
     "lookups": ("at", "attempt", "finding", "counted", "method", "oms_id", "why", "who"),
 }
 _STATUS = ("account", "order_number", "order_status", "detailed_status", "parcels", "changed_at", "full_read_at",
@@ -71,7 +72,8 @@ def order(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
-    """Show one order's whole life: submissions, events, attempts, refusals, shipments, feedback, statuses."""
+    """Show one order's whole life: submissions, events, attempts, refusals, shipments, feedback, what a
+    feed left out, statuses."""
     setup = Setup()
     with setup.ledger() as ledger:
         lives = [dict(life) for life in ledger.find(word) if pipeline in {None, life["pipeline"]}]

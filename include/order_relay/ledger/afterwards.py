@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
-from order_relay.ledger import feedback, modified, shipping
+from order_relay.ledger import feedback, gaps, modified, shipping
 from order_relay.ledger.database import Database
 from order_relay.ledger.feedback import Step
-from order_relay.ledger.modified import Window
+from order_relay.ledger.modified import Modified, Window
 from order_relay.ledger.shipping import Recorded
 from order_relay.ledger.states import State
 from order_relay.ledger.values import Work
@@ -89,3 +89,16 @@ class AfterwardsDesk:
         return self._db.read(lambda tx: modified.modified_between(
             tx, start, end, entered=entered, pipelines=pipelines, limit=limit, offset=offset
         ))
+
+    def note_feed_gaps(self, problems: Mapping[int, str]) -> list[int]:
+        """Note why a feed left orders out, or that it need not (``gaps.note``); the ids of the new gaps."""
+        if not self._db.read(lambda tx: gaps.is_news(tx, problems)):
+            return []
+        try:
+            return self._db.write(lambda tx: gaps.note(tx, problems))
+        except IntegrityError:  # somebody noted the same at the same time
+            return self._db.write(lambda tx: gaps.note(tx, problems))
+
+    def feed_gaps(self, pipelines: Collection[str] | None = None, limit: int = 50) -> list[Modified]:
+        """The orders that a feed leaves out now (``gaps.left_out``)."""
+        return self._db.read(lambda tx: gaps.left_out(tx, pipelines, limit))

@@ -15,7 +15,7 @@ from order_relay.ledger.feedback import steps_of
 from order_relay.ledger.shipping import shipments_of
 from order_relay.ledger.states import State
 from order_relay.ledger.status_reads import statuses_of
-from order_relay.ledger.tables import attempt, event, lookup, refusal, submission
+from order_relay.ledger.tables import attempt, event, feed_gap, lookup, refusal, submission
 from order_relay.ledger.texts import load
 from order_relay.orders.identity import SEPARATE_MARK, offered_lineage
 
@@ -25,7 +25,7 @@ _MOST_LINEAGES = 100  # looked through for one order number
 
 _PARTS: tuple[tuple[str, sa.Table, str], ...] = (
     ("events", event, "id"), ("attempts", attempt, "number"), ("refusals", refusal, "position"),
-    ("lookups", lookup, "id"),
+    ("lookups", lookup, "id"), ("left_out", feed_gap, "id"),
 )
 
 

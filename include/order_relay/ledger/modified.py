@@ -1,9 +1,10 @@
 """Which orders were modified in a window of time, for a reader that asks by windows and must never miss a change.
 
-An order is modified by a move, a parcel, or its cancellation; each leaves a row with its time, and none is ever taken
-back. Its *last modified* is that time and ``SLACK``, rounded up to the next whole minute: what commits after a reader
-asked for everything until now still falls into the reader's next window, although commits take their time and clocks
-differ. Where a transaction lasts long its rows are stamped anew before it commits (``keep_stamps_ahead``).
+An order is modified by a move, a parcel, its cancellation, or when it can be rendered at last; each leaves a row with
+its time, and none is ever taken back. Its *last modified* is that time and ``SLACK``, rounded up to the next whole
+minute: what commits after a reader asked for everything until now still falls into the reader's next window, although
+commits take their time and clocks differ. Where a transaction lasts long its rows are stamped anew before it commits
+(``keep_stamps_ahead``).
 
 An order's place among a window's pages is given by its first row in the window, which is older than what happens while
 the pages are read: places never move up, so no order slips from a page that is still to be read to one that was. An
@@ -20,7 +21,7 @@ import sqlalchemy as sa
 
 from order_relay.ledger.database import Transaction
 from order_relay.ledger.states import State
-from order_relay.ledger.tables import event, shipment, submission
+from order_relay.ledger.tables import event, feed_gap, shipment, submission
 from order_relay.ledger.values import Work
 from order_relay.ledger.works import WORK
 
@@ -34,6 +35,7 @@ _STAMPS = (
     (event.c.submission_id, event.c.at),
     (shipment.c.submission_id, shipment.c.matched_at),
     (submission.c.id, submission.c.cancelled_at),
+    (feed_gap.c.submission_id, feed_gap.c.mended_at),
 )
 """Where the times of modifications stand: the submission's id, and the time; each time has an index of its own."""
 
@@ -91,10 +93,11 @@ def modified_between(
         sa.select(submission, page.c.last.label("modified")).join(page, page.c.id == submission.c.id)
         .where(sa.not_(later)).order_by(page.c.first, submission.c.id)
     )
-    return Window(total, tuple(_modified(row) for row in rows))
+    return Window(total, tuple(modified(row) for row in rows))
 
 
-def _modified(row: sa.Row[tuple[object, ...]]) -> Modified:
+def modified(row: sa.Row[tuple[object, ...]]) -> Modified:
+    """From the columns of a submission, and the time ``modified``."""
     work = Work(row.id, row.revision, row.state, *(getattr(row, name) for name in WORK))
     return Modified(
         work, stamp(row.modified), row.destination_key, row.oms_id, row.shipped, row.cancelled_at,

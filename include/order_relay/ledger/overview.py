@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from order_relay.ledger.database import Transaction
 from order_relay.ledger.states import State
-from order_relay.ledger.tables import attempt, batch, pipeline, run, submission
+from order_relay.ledger.tables import attempt, batch, feed_gap, pipeline, run, submission
 from order_relay.ledger.texts import load
 from order_relay.ledger.values import Late, Pulse
 from order_relay.orders.gate import GATE_MARK
@@ -18,11 +18,19 @@ from order_relay.orders.gate import GATE_MARK
 ACKNOWLEDGEMENT = "acknowledgement"
 """Stands beside the states: settled orders that the source has not confirmed yet."""
 
+LEFT_OUT = "left_out"
+"""Stands beside the states: orders that a feed leaves out, for not more than ``MENTIONED``."""
+
+MENTIONED = timedelta(days=30)
+"""What nobody mended for so long nobody will: it is not mentioned any more."""
+
 NAMED = 20
 """So many order numbers are named; of further ones only how many there are."""
 
 _ACK_OPEN = sa.text("submission.ack IN ('due', 'sent', 'refused')")
 _SETTLED = submission.c.state.in_([State.IMPORTED, State.DISCARDED, State.SUPERSEDED])
+_OPEN_GAP = feed_gap.c.mended_at.is_(None)
+_GAP = sa.select(feed_gap.c.noted_at).where(feed_gap.c.submission_id == submission.c.id, _OPEN_GAP).scalar_subquery()
 _SENT_AT = (
     sa.select(attempt.c.sent_at)
     .where(attempt.c.submission_id == submission.c.id, attempt.c.number == submission.c.attempt)
@@ -31,9 +39,10 @@ _SENT_AT = (
 
 
 def late(tx: Transaction, name: str, limits: Mapping[str, float]) -> list[Late]:
-    """What is in a state for longer than its limit in seconds. Keys are states, and ``acknowledgement``.
+    """What is in a state for longer than its limit in seconds. Keys are states, ``acknowledgement`` and ``left_out``.
 
-    An order in doubt counts from when it was sent, every other one from its last move. Orders that wait for their
+    An order in doubt counts from when it was sent, one that is left out of a feed from when that began, every other one
+    from its last move. Orders that wait for their
     source do not count.
     """
     found = (_late(tx, name, state, tx.now - timedelta(seconds=limit)) for state, limit in limits.items())
@@ -45,6 +54,10 @@ def _late(tx: Transaction, name: str, state: str, before: datetime) -> Late | No
     which: list[Any] = [submission.c.state == state]
     if state == ACKNOWLEDGEMENT:
         which = [_ACK_OPEN, _SETTLED]
+    elif state == LEFT_OUT:
+        since = _GAP
+        lately = sa.select(feed_gap.c.submission_id).where(_OPEN_GAP, feed_gap.c.noted_at > before - MENTIONED)
+        which = [submission.c.id.in_(lately)]
     elif state == State.WAITING:  # what waits for its source, an open payment say, is nobody's to mend
         which.append(~submission.c.reason.startswith(GATE_MARK))
     elif state == State.IN_DOUBT:

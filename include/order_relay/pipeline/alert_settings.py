@@ -14,7 +14,10 @@ class _Section(BaseModel):
 
 
 class StuckSettings(_Section):
-    """How long an order may stay in a state before people are told. In doubt: see ``doubt.tell_after_s``."""
+    """How long an order may stay in a state before people are told. In doubt: see ``doubt.tell_after_s``.
+
+    ``left_out``: of the order feed, because it can not be rendered.
+    """
 
     received: float | None = Field(default=2 * HOUR, ge=60.0, le=MONTH)
     waiting: float | None = Field(default=2 * DAY, ge=60.0, le=MONTH)
@@ -23,6 +26,7 @@ class StuckSettings(_Section):
     held: float | None = Field(default=DAY, ge=60.0, le=MONTH)
     quarantined: float | None = Field(default=DAY, ge=60.0, le=MONTH)
     rejected: float | None = Field(default=DAY, ge=60.0, le=MONTH)
+    left_out: float | None = Field(default=60.0, ge=60.0, le=MONTH)
     acknowledgement: float | None = Field(default=6 * HOUR, ge=60.0, le=MONTH)
 
 

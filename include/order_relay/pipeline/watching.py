@@ -42,9 +42,12 @@ WHAT_TO_DO: Mapping[str, str] = {
     f"{_COMMAND} decide NUMBER replacement|separate|discard --reason ...",
     "quarantined": f"mend the order, the mapping or a code table: {_COMMAND} quarantine",
     "rejected": f"read the OMS's words and mend: {_COMMAND} order NUMBER --payload, then replay or discard",
+    "left_out": f"see why: {_COMMAND} order NUMBER; once mapping or data are mended they come with a later poll",
     "acknowledgement": "the source did not confirm that it was told; it keeps offering them, which does no harm",
 }
-NAMES: Mapping[str, str] = {"in_doubt": "in doubt", "acknowledgement": "not acknowledged"}
+NAMES: Mapping[str, str] = {
+    "in_doubt": "in doubt", "acknowledgement": "not acknowledged", "left_out": "left out of the order feed",
+}
 
 
 @dataclass(frozen=True)

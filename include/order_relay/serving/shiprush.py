@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -17,7 +17,6 @@ from order_relay.errors import RecordRefused
 from order_relay.ledger.modified import Modified
 from order_relay.ledger.states import State
 from order_relay.pipeline.parcels import record_parcel
-from order_relay.pipeline.reading_back import ArchivedOrder
 from order_relay.serving.answering import Refused, Turns, read_body, refusal_of
 from order_relay.serving.parts import Parts
 from order_relay.vendors.shiprush import feed
@@ -109,24 +108,31 @@ class FeedDesk:
         if start > end:
             raise Refused(400, "start_date is later than end_date")
         number = _page(query)
+        if number == 1:
+            self._rendered(settings, self._parts.ledger.feed_gaps(settings.pipelines or None))  # perhaps mended by now
         window = self._parts.ledger.modified_between(
             start, end, entered=State(settings.entered), pipelines=settings.pipelines or None,
             limit=settings.page_size, offset=(number - 1) * settings.page_size,
         )
-        archived = self._parts.archive.read([found.work for found in window.orders])
-        told = (self._element(settings, found, archived[found.work.id]) for found in window.orders)
-        return feed.page([element for element in told if element is not None], -(-window.places // settings.page_size))
+        return feed.page(self._rendered(settings, window.orders), -(-window.places // settings.page_size))
 
-    def _element(self, settings: ShipRushSettings, found: Modified, order: ArchivedOrder) -> ET.Element | None:
-        """One order; ``None`` where it can not be rendered, which is told in the log and breaks no page."""
-        problem = order.problem
-        if not problem:
-            try:
-                return feed.order_element(self._head(settings, found), order.order, order.lines)
-            except RecordRefused as error:
-                problem = str(error)
-        log.warning("ShipRush's feed leaves out submission %s: %s", found.work.id, problem)
-        return None
+    def _rendered(self, settings: ShipRushSettings, orders: Sequence[Modified]) -> list[ET.Element]:
+        """These orders. What can not be rendered is left out and noted in the ledger, until it can be."""
+        archived = self._parts.archive.read([found.work for found in orders])
+        elements: list[ET.Element] = []
+        problems: dict[int, str] = {}
+        for found in orders:
+            order = archived[found.work.id]
+            problems[found.work.id] = order.problem
+            if not order.problem:
+                try:
+                    elements.append(feed.order_element(self._head(settings, found), order.order, order.lines))
+                except RecordRefused as error:
+                    problems[found.work.id] = str(error)
+        for number in self._parts.ledger.note_feed_gaps(problems):
+            log.warning("ShipRush's feed leaves out submission %s: %s", number, problems[number])
+        return elements
+
 
     def _head(self, settings: ShipRushSettings, found: Modified) -> feed.Head:
         work = found.work
