@@ -12,7 +12,7 @@ somebody fills them in.
 |---|---|
 | `archive_days` | raw orders, so many days after they were fetched |
 | `runs_days` | payloads, reports and work lists of runs |
-| `ledger_days` | personal data in the ledger: the answers of the OMS, customers' PO numbers |
+| `ledger_days` | personal data in the ledger: answers of the OMS, customers' PO numbers, places and notes of statuses |
 
 **Never removed** is what an open order needs to be judged, sent, looked up or reviewed: an order stays whole until it
 is imported or discarded, its source knows so, and nothing else is open under its number. One such order does not keep

@@ -6,12 +6,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from ledger_offers import offer
 
 from order_relay.ledger import Ledger
 from order_relay.ledger.retaining import REMOVED_BODY
+from order_relay.ledger.status_reads import Ours, statuses_of
+from order_relay.ledger.status_tables import status_event
 from order_relay.ledger.tables import submission
-from order_relay.orders.exchange import Acknowledgement, Outcome
+from order_relay.orders.exchange import Acknowledgement, Outcome, RunContext
+from order_relay.orders.status_events import Channel, Kind, StatusEvent, StatusReport
 
 PIPELINE = "shop_to_oms"
 LATER = datetime.now(UTC) + timedelta(days=1)
@@ -103,6 +107,74 @@ def test_a_portion_at_a_time(ledger: Ledger, clerk: Any, limit: int) -> None:
     while portion := ledger.forget(PIPELINE, LATER, limit):
         done.append(portion)
     assert (sum(done), max(done)) == (3, limit)
+
+
+ACCOUNT = RunContext("shop_status", "poll-1")
+
+
+def told(number: str, channel: Channel, *statuses: str, note: str = "to Jane") -> StatusReport:
+    """Events of an order with texts about people; a read shows the whole history."""
+    at = datetime(2026, 5, 1, tzinfo=UTC)
+    events = tuple(
+        StatusEvent(f"e-{status}", Kind.PARCEL, status, "P1", at + timedelta(minutes=n), None, "Jane's street", note)
+        for n, status in enumerate(statuses)
+    )
+    return StatusReport(number, events, channel, at + timedelta(hours=1), full=channel.reads)
+
+
+def status_of(ledger: Ledger, number: int) -> dict[str, Any]:
+    status, = ledger.database.read(lambda tx: statuses_of(tx, [number]))[number]
+    return status
+
+
+@pytest.fixture
+def described(ledger: Ledger, clerk: Any) -> int:
+    """A settled order with statuses; what follows from them was done."""
+    number = imported(clerk, "1")
+    confirm(ledger, clerk)
+    ledger.bind_status("shop_status", "vendor:account")
+    ledger.store_statuses(ACCOUNT, [told("N-1", Channel.BY_ID, "LOADED", "DELIVERED"),
+                                    told("N-2", Channel.BY_ID, "LOADED")])
+    ledger.match_statuses("shop_status", Ours((PIPELINE,), "order_number"), 1e9, 0.0)
+    for order in ledger.statuses_to_follow("shop_status"):
+        ledger.follow_status("shop_status", order, [], "")
+    return number
+
+
+def test_it_forgets_what_statuses_say_of_people_and_keeps_the_statuses(ledger: Ledger, described: int) -> None:
+    before = status_of(ledger, described)
+    ledger.forget(PIPELINE, LATER, 10)
+    after = status_of(ledger, described)
+    assert [(e["location"], e["detail"]) for e in after["events"]] == [("", REMOVED_BODY)] * 2
+    texts = {"location": "", "detail": ""}
+    assert [{**e, **texts} for e in after["events"]] == [{**e, **texts} for e in before["events"]]
+    assert {**after, "events": []} == {**before, "events": []}
+    assert ledger.with_personal_data(PIPELINE, LATER) == []
+    with ledger.database.engine.connect() as conn:
+        left = set(conn.execute(sa.select(status_event.c.order_number).where(status_event.c.location != "")).scalars())
+    assert left == {"N-2"}, "an order that is nobody's belongs to no pipeline"
+
+
+@pytest.mark.parametrize("channel", [Channel.BY_ID, Channel.POLL, Channel.WEBHOOK])
+def test_the_same_event_again_is_no_correction(ledger: Ledger, described: int, channel: Channel) -> None:
+    ledger.forget(PIPELINE, LATER, 10)
+    again = ledger.store_statuses(ACCOUNT, [told("N-1", channel, "LOADED", "DELIVERED")])
+    assert (again.new, again.corrected, again.deleted, again.doubtful, again.changed) == (0, 0, 0, 0, 0)
+    assert {e["detail"] for e in status_of(ledger, described)["events"]} == {REMOVED_BODY}
+    corrected = ledger.store_statuses(ACCOUNT, [told("N-1", channel, "LOADED", "DELIVERED", note="to Joe")])
+    assert (corrected.new, corrected.corrected) == (0, 2)
+
+
+def test_texts_of_statuses_that_are_not_at_rest_are_kept(ledger: Ledger, described: int) -> None:
+    ledger.forget(PIPELINE, LATER, 10)
+    ledger.store_statuses(ACCOUNT, [told("N-1", Channel.BY_ID, "LOADED", "DELIVERED", "RETURNED")])
+    assert ledger.with_personal_data(PIPELINE, LATER) == [], "what follows from it is not done"
+    order, = ledger.statuses_to_follow("shop_status")
+    ledger.follow_status("shop_status", order, [], "somebody has to look")
+    assert ledger.with_personal_data(PIPELINE, LATER) == [], "a person is asked"
+    ledger.answer_status("N-1")
+    assert ledger.with_personal_data(PIPELINE, LATER) == [described]
+    assert ledger.with_personal_data(PIPELINE, datetime.now(UTC) - timedelta(days=1)) == [], "too early"
 
 
 def test_when_batches_and_runs_were(ledger: Ledger, clerk: Any) -> None:

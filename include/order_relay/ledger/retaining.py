@@ -17,6 +17,7 @@ from order_relay.ledger.acknowledging import LINEAGE_IS_OPEN, NUMBER_IS_FREE, SE
 from order_relay.ledger.columns import among
 from order_relay.ledger.database import Transaction
 from order_relay.ledger.shipping import PARTLY
+from order_relay.ledger.status_tables import status_event, status_order
 from order_relay.ledger.tables import attempt, batch, feedback, run, submission
 from order_relay.ledger.texts import load
 
@@ -30,6 +31,7 @@ _SETTLED = sa.and_(
     ~_HALF_SHIPPED, ~_FEEDBACK_IS_OPEN,
 )
 _HAS_BODY = attempt.c.body.not_in(["", REMOVED_BODY])
+_HAS_TEXT = sa.or_(status_event.c.location != "", status_event.c.detail.not_in(["", REMOVED_BODY]))
 
 
 @dataclass(frozen=True)
@@ -80,12 +82,13 @@ def started(tx: Transaction, name: str) -> dict[str, datetime]:
 
 def with_personal_data(tx: Transaction, name: str, before: datetime, limit: int | None = None) -> list[int]:
     """Settled submissions that did not change since ``before`` and hold personal data: the destination's answers, the
-    customer's PO number, words of the source about an acknowledgement."""
+    customer's PO number, words of the source about an acknowledgement, places and notes of their status events."""
     answered = sa.exists().where(attempt.c.submission_id == submission.c.id, _HAS_BODY)
+    described = sa.exists().where(*_quiet(before), status_order.c.submission_id == submission.c.id, _HAS_TEXT)
     return list(tx.run(sa.select(submission.c.id).where(
         submission.c.pipeline == name, submission.c.changed_at < before,
         sa.func.coalesce(submission.c.ack_at, submission.c.changed_at) < before,
-        sa.or_(submission.c.customer_po != "", submission.c.ack_message != "", answered), _SETTLED,
+        sa.or_(submission.c.customer_po != "", submission.c.ack_message != "", answered, described), _SETTLED,
     ).order_by(submission.c.id).limit(limit)).scalars())
 
 
@@ -94,4 +97,15 @@ def forget(tx: Transaction, name: str, before: datetime, limit: int) -> int:
     keys = {"ids": with_personal_data(tx, name, before, limit)}
     tx.run(submission.update().where(among(submission.c.id, "ids")).values(customer_po="", ack_message=""), keys)
     tx.run(attempt.update().where(among(attempt.c.submission_id, "ids"), _HAS_BODY).values(body=REMOVED_BODY), keys)
+    theirs = sa.exists().where(*_quiet(before), among(status_order.c.submission_id, "ids"))
+    tx.run(status_event.update().where(theirs, _HAS_TEXT).values(location="", detail=REMOVED_BODY), keys)
     return len(keys["ids"])
+
+
+def _quiet(before: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+    """That an event is one of an order whose state did not change since, and about which nothing is open."""
+    return (
+        status_order.c.account == status_event.c.account, status_order.c.order_number == status_event.c.order_number,
+        sa.func.coalesce(status_order.c.changed_at, status_order.c.seen_at) < before,
+        status_order.c.followed, ~status_order.c.doubtful, status_order.c.asks == "",
+    )  # fmt: skip

@@ -41,7 +41,8 @@ status_order = sa.Table(
     sa.Index("ix_status_order_follow", "account", "followed"),
 )
 
-# One row a content of an event; rows are never removed and their content never changes.
+# One row a content of an event; rows are never removed and their content never changes, but for free text that
+# retention removes: the hash stays that of the content as it was told.
 status_event = sa.Table(
     "status_event", metadata,
     sa.Column("account", sa.Text, primary_key=True),

@@ -121,7 +121,7 @@ class _Shelf:
         for row in rows:
             event = StatusEvent(
                 row.event_key, Kind(row.kind), row.status, row.parcel, row.updated_at, row.happened_at, row.location,
-                row.detail,
+                row.detail, row.content_hash,
             )
             revisions[row.event_key][row.content_hash] = Revision(event, Stamp(row.known_at, row.was_read))
             self.states[row.event_key, row.content_hash] = row.state

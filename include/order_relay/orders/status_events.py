@@ -56,7 +56,8 @@ class StatusEvent:
     """One event as it was told. ``key`` is its id or the stand-in key. Times are UTC.
 
     ``updated_at`` is when the service published it, ``happened_at`` when it happened (both assumed from samples).
-    ``location`` and ``detail`` are free text and may name people.
+    ``location`` and ``detail`` are free text and may name people. ``told_hash``: the ``content_hash`` of the content as
+    it was told, since retention may have removed texts of it.
     """
 
     key: str
@@ -67,10 +68,13 @@ class StatusEvent:
     happened_at: datetime | None = None
     location: str = field(default="", repr=False)
     detail: str = field(default="", repr=False)
+    told_hash: str = field(default="", repr=False, compare=False)
 
     @cached_property
     def content_hash(self) -> str:
         """The same content gives the same hash; another hash under the same key is a correction."""
+        if self.told_hash:
+            return self.told_hash
         parts = [self.kind, self.status, self.parcel, self.location, self.detail, _text(self.updated_at),
                  _text(self.happened_at)]
         return hashlib.sha256(encode(parts)).hexdigest()[:32]
