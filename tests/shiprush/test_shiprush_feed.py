@@ -131,19 +131,32 @@ lines = st.fixed_dictionaries(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
-@given(orders, st.lists(lines, max_size=5))
-def test_whatever_an_order_holds_its_page_is_valid_or_it_is_left_out(changes, many):
+def element(changes, many):
+    """The order's element; ``None`` where the feed leaves it out."""
     try:
-        made = order_element(HEAD, order(**changes), [line(**one) for one in many])
+        return order_element(HEAD, order(**changes), [line(**one, position=n) for n, one in enumerate(many)])
     except RecordRefused:
-        return
-    checked(page([made], 1))
+        return None
 
 
-def test_two_hundred_lines():
-    many = [line(line=str(n), position=n) for n in range(200)]
-    assert len(rendered(order(), *many).findall("Order/Items/Item")) == 201
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(orders, st.lists(lines, max_size=5), st.integers(1, 40)), max_size=3))
+def test_whatever_orders_hold_their_page_is_valid(told):
+    """Up to 200 lines an order. What can not be rendered is left out, so each order takes only lines that can be."""
+    made = []
+    for changes, some, times in told:
+        many = [one for one in some if element({}, [one]) is not None] * times
+        if (rendered_order := element(changes, many)) is not None:
+            made.append(rendered_order)
+            wanted = sum(1 for one in many if one["quantity"]) + bool({"discount": -400, **changes}["discount"])
+            assert len(rendered_order.findall("Items/Item")) == wanted
+    checked(page(made, 1))
+
+
+def test_two_hundred_lines_are_rendered_and_in_their_order():
+    many = [{"line": str(n)} for n in range(200)]
+    root = checked(page([element({}, many)], 1))
+    assert [item.text for item in root.iterfind("Order/Items/Item/LineItemID")] == [one["line"] for one in many]
 
 
 @pytest.mark.parametrize(
