@@ -121,6 +121,9 @@ def test_it_is_served_without_airflow_as_well(home: Path, environment: dict[str,
         status, body = ask(f"{feed}&{PAIR}")
         assert (status, body.count("<OrderNumber>")) == (200, 3), body
         assert ask(f"{feed}&{PAIR}", BASIC)[0] == 200
-        assert ask(f"http://127.0.0.1:{port}/api/v2/version")[0] == 404
-    assert f"http://127.0.0.1:{port}/shiprush/orders" in log.read_text()
-    assert PASSWORD not in log.read_text()
+        for other in ("/api/v2/version", "/shiprsh/orders", "/shiprush/orders/", "/shiprush/order"):
+            assert ask(f"http://127.0.0.1:{port}{other}?{PAIR}")[0] in {401, 404}
+    told = log.read_text()
+    assert f"http://127.0.0.1:{port}/shiprush/orders" in told
+    for secret in (LOGIN, PASSWORD, "SS-"):  # nothing of a query, wherever a mistyped address sends it
+        assert secret not in told
