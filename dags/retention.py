@@ -5,14 +5,16 @@ somebody fills them in.
 
 | task | does |
 |---|---|
-| **active** | finds the pipelines that ever ran |
-| **remove** | one task a pipeline: removes what is due |
+| **removable** | finds the pipelines that ever ran, and the status accounts that were ever used |
+| **remove** | one task for each of them: removes what is due |
 
 | setting | removes |
 |---|---|
 | `archive_days` | raw orders, so many days after they were fetched |
 | `runs_days` | payloads, reports and work lists of runs |
 | `ledger_days` | personal data in the ledger: answers of the OMS, customers' PO numbers, places and notes of statuses |
+
+In the file of a status account: `archive_days` of CSV files that were read, `ledger_days` of orders that are not ours.
 
 **Never removed** is what an open order needs to be judged, sent, looked up or reviewed: an order stays whole until it
 is imported or discarded, its source knows so, and nothing else is open under its number. One such order does not keep
@@ -41,4 +43,4 @@ with DAG(
     params=tasks.retention_params(),
     **tasks.dag_arguments("retention", __doc__ or ""),
 ) as dag:
-    tasks.remove.expand(pipeline=tasks.active())
+    tasks.remove.expand(pipeline=tasks.removable())

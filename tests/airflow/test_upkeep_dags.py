@@ -16,7 +16,7 @@ TASKS = {
     "watch": ["look", "summarize"],
     "quarantine_replay": ["choose", "carry_out"],
     "reconcile": ["active", "compare"],
-    "retention": ["active", "remove"],
+    "retention": ["removable", "remove"],
     "order_review": ["start", "find", "open_review", "review", "confirm", "decide", "settle", "record"],
 }
 

@@ -177,6 +177,17 @@ def test_texts_of_statuses_that_are_not_at_rest_are_kept(ledger: Ledger, describ
     assert ledger.with_personal_data(PIPELINE, datetime.now(UTC) - timedelta(days=1)) == [], "too early"
 
 
+def test_texts_about_orders_that_are_nobodys(ledger: Ledger, described: int) -> None:
+    early = datetime.now(UTC) - timedelta(days=1)
+    assert ledger.forget_texts("shop_status", early, 10) == 0, "too early"
+    assert ledger.forget_texts("another", LATER, 10) == 0
+    assert ledger.nobodys_texts("shop_status", LATER) == ["N-2"]
+    assert ledger.forget_texts("shop_status", LATER, 10) == 1
+    assert ledger.nobodys_texts("shop_status", LATER) == []
+    assert {e["detail"] for e in status_of(ledger, described)["events"]} == {"to Jane"}, "its pipeline decides"
+    assert ledger.store_statuses(ACCOUNT, [told("N-2", Channel.BY_ID, "LOADED")]).corrected == 0
+
+
 def test_when_batches_and_runs_were(ledger: Ledger, clerk: Any) -> None:
     moment = datetime(2026, 1, 1, tzinfo=UTC)
     clerk.receive(offer("1"), fetched_at=moment)

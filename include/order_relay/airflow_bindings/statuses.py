@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from order_relay.airflow_bindings import connections
 from order_relay.airflow_bindings.assets import statuses_asset
 from order_relay.airflow_bindings.file_servers import file_server
+from order_relay.airflow_bindings.opening import discreet
 from order_relay.airflow_bindings.runs import request_of
 from order_relay.airflow_bindings.telling import tell
 from order_relay.ledger import Message, migrate
@@ -38,7 +39,7 @@ def _opened(account: str, context: Context) -> Iterator[tuple[StatusWiring, Inta
     url, filesystem = connections.store_filesystem(connections.store_url())
     ledger_url = connections.ledger_url()
     migrate(ledger_url)
-    with StatusWiring.for_account(account, connections.connection, ledger_url, url, filesystem) as wiring:
+    with discreet(), StatusWiring.for_account(account, connections.connection, ledger_url, url, filesystem) as wiring:
         ctx = RunContext(account, request_of(context).run, WHO)
         yield wiring, Intake(ctx, wiring.ledger, wiring.reader)
 

@@ -204,9 +204,17 @@ def retention_params() -> dict[str, Param]:
     }
 
 
+@task(multiple_outputs=False)
+def removable() -> list[str]:
+    """Find the pipelines that ever ran, and the status accounts that were ever used."""
+    from order_relay.airflow_bindings import removal  # noqa: PLC0415
+
+    return removal.active()
+
+
 @task(multiple_outputs=False, map_index_template="{{ pipeline_name }}", show_return_value_in_logs=False)
 def remove(pipeline: str) -> dict[str, Any]:
-    """Remove what is due of one pipeline."""
+    """Remove what is due of one pipeline or status account."""
     from order_relay.airflow_bindings import removal  # noqa: PLC0415
 
     context = get_current_context()

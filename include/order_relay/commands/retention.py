@@ -20,6 +20,9 @@ def retention(
     """Remove archive, run objects and personal data of settled orders, as the settings say; exit code 1 on damage."""
     from order_relay.airflow_bindings.removal import lines_of  # noqa: PLC0415 - pulls in the engine
     from order_relay.pipeline.retention import retain  # noqa: PLC0415
+    from order_relay.pipeline.settings import status_files  # noqa: PLC0415
+    from order_relay.pipeline.status_retention import retain_statuses  # noqa: PLC0415
+    from order_relay.pipeline.status_settings import load_status  # noqa: PLC0415
 
     setup, now = Setup(), datetime.now(UTC)
     results = {}
@@ -27,6 +30,9 @@ def retention(
         for name in setup.chosen(pipeline) or sorted(setup.pipelines):
             settings = setup.pipelines[name].retention
             results[name] = retain(name, ledger, setup.store, settings, now=now, dry_run=dry_run)
+        for name in [] if pipeline else [known for known in ledger.status_accounts() if known in status_files()]:
+            kept = load_status(name).retention
+            results[name] = retain_statuses(name, ledger, setup.store, kept, now=now, dry_run=dry_run)
     if as_json:
         print_json({"dry_run": dry_run, "pipelines": {name: found.as_dict() for name, found in results.items()}})
     for name, found in () if as_json else results.items():

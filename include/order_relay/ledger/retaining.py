@@ -33,6 +33,8 @@ _SETTLED = sa.and_(
 _HAS_BODY = attempt.c.body.not_in(["", REMOVED_BODY])
 _HAS_TEXT = sa.or_(status_event.c.location != "", status_event.c.detail.not_in(["", REMOVED_BODY]))
 
+_WITHOUT_TEXT = status_event.update().where(_HAS_TEXT).values(location="", detail=REMOVED_BODY)
+
 
 @dataclass(frozen=True)
 class Needed:
@@ -84,7 +86,9 @@ def with_personal_data(tx: Transaction, name: str, before: datetime, limit: int 
     """Settled submissions that did not change since ``before`` and hold personal data: the destination's answers, the
     customer's PO number, words of the source about an acknowledgement, places and notes of their status events."""
     answered = sa.exists().where(attempt.c.submission_id == submission.c.id, _HAS_BODY)
-    described = sa.exists().where(*_quiet(before), status_order.c.submission_id == submission.c.id, _HAS_TEXT)
+    described = sa.exists().where(
+        _quiet(before), status_order.c.followed, status_order.c.submission_id == submission.c.id, _HAS_TEXT
+    )
     return list(tx.run(sa.select(submission.c.id).where(
         submission.c.pipeline == name, submission.c.changed_at < before,
         sa.func.coalesce(submission.c.ack_at, submission.c.changed_at) < before,
@@ -97,15 +101,31 @@ def forget(tx: Transaction, name: str, before: datetime, limit: int) -> int:
     keys = {"ids": with_personal_data(tx, name, before, limit)}
     tx.run(submission.update().where(among(submission.c.id, "ids")).values(customer_po="", ack_message=""), keys)
     tx.run(attempt.update().where(among(attempt.c.submission_id, "ids"), _HAS_BODY).values(body=REMOVED_BODY), keys)
-    theirs = sa.exists().where(*_quiet(before), among(status_order.c.submission_id, "ids"))
-    tx.run(status_event.update().where(theirs, _HAS_TEXT).values(location="", detail=REMOVED_BODY), keys)
+    theirs = sa.exists().where(_quiet(before), status_order.c.followed, among(status_order.c.submission_id, "ids"))
+    tx.run(_WITHOUT_TEXT.where(theirs), keys)
     return len(keys["ids"])
 
 
-def _quiet(before: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+def nobodys_texts(tx: Transaction, account: str, before: datetime, limit: int | None = None) -> list[str]:
+    """Orders of a status account that are none of ours, did not change since ``before``, and hold places or notes."""
+    described = sa.exists().where(_quiet(before), _HAS_TEXT)
+    return list(tx.run(sa.select(status_order.c.order_number).where(
+        status_order.c.account == account, status_order.c.submission_id.is_(None), described
+    ).order_by(status_order.c.order_number).limit(limit)).scalars())
+
+
+def forget_texts(tx: Transaction, account: str, before: datetime, limit: int) -> int:
+    """Remove the texts of ``nobodys_texts``, of at most ``limit`` orders; of how many."""
+    keys = {"numbers": nobodys_texts(tx, account, before, limit)}
+    theirs = sa.and_(status_event.c.account == account, among(status_event.c.order_number, "numbers"))
+    tx.run(_WITHOUT_TEXT.where(theirs), keys)
+    return len(keys["numbers"])
+
+
+def _quiet(before: datetime) -> sa.ColumnElement[bool]:
     """That an event is one of an order whose state did not change since, and about which nothing is open."""
-    return (
+    return sa.and_(
         status_order.c.account == status_event.c.account, status_order.c.order_number == status_event.c.order_number,
         sa.func.coalesce(status_order.c.changed_at, status_order.c.seen_at) < before,
-        status_order.c.followed, ~status_order.c.doubtful, status_order.c.asks == "",
-    )  # fmt: skip
+        ~status_order.c.doubtful, status_order.c.asks == "",
+    )

@@ -34,6 +34,10 @@ class StatusDesk:
             tx, ctx, reports, refused=refused, origin=origin, late_before=late_before
         ))
 
+    def status_accounts(self) -> list[str]:
+        """The names of the accounts that were ever used."""
+        return self._db.read(status_reads.accounts)
+
     def status_read_to(self, account: str) -> datetime | None:
         """Up to when it was polled without a gap (UTC)."""
         return self._db.read(lambda tx: status_reads.read_to(tx, account))

@@ -44,6 +44,11 @@ class Follow:
     asks: str
 
 
+def accounts(tx: Transaction) -> list[str]:
+    """The names of the accounts that this ledger is bound to, sorted."""
+    return list(tx.run(sa.select(status_account.c.name).order_by(status_account.c.name)).scalars())
+
+
 def read_to(tx: Transaction, account: str) -> datetime | None:
     """Up to when the service was polled without a gap (UTC)."""
     return tx.run(sa.select(status_account.c.read_to).where(status_account.c.name == account)).scalar()

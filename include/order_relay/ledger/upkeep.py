@@ -49,3 +49,11 @@ class UpkeepDesk:
     def forget(self, pipeline: str, before: datetime, limit: int) -> int:
         """Remove personal data of at most ``limit`` settled submissions (``retaining.forget``); of how many."""
         return self._db.write(lambda tx: retaining.forget(tx, pipeline, before, limit))
+
+    def nobodys_texts(self, account: str, before: datetime) -> list[str]:
+        """Orders that ``forget_texts`` would change (``retaining.nobodys_texts``)."""
+        return self._db.read(lambda tx: retaining.nobodys_texts(tx, account, before))
+
+    def forget_texts(self, account: str, before: datetime, limit: int) -> int:
+        """Remove texts of statuses of at most ``limit`` orders that are nobody's (``retaining.forget_texts``)."""
+        return self._db.write(lambda tx: retaining.forget_texts(tx, account, before, limit))

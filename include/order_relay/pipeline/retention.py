@@ -49,19 +49,21 @@ class Books(Protocol):
 @dataclass
 class Removed:
     """What was removed, or would be: names of batches and objects, ``kept`` those that open orders need a part of,
-    ``failed`` with why. ``submissions``: of how many the ledger forgot personal data."""
+    ``failed`` with why. ``files``: of a status account. ``submissions``: of how many orders the ledger forgot personal
+    data."""
 
     batches: list[str] = field(default_factory=list)
     run_objects: list[str] = field(default_factory=list)
     abandoned: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
     submissions: int = 0
 
     @property
     def counts(self) -> dict[str, int]:
         """Flat counts, for XCom and programs."""
-        lists = ("batches", "run_objects", "abandoned", "kept", "failed")
+        lists = ("batches", "run_objects", "abandoned", "kept", "failed", "files")
         return {**{name: len(getattr(self, name)) for name in lists}, "submissions": self.submissions}
 
     def as_dict(self) -> dict[str, Any]:

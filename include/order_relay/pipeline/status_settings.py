@@ -111,6 +111,17 @@ class WebhookSettings(Section):
     retry_after_s: int = Field(default=5, ge=1, le=3600)
 
 
+class StatusRetention(Section):
+    """After how many days what an account said is removed; ``None``: never. Statuses, times and hashes always stay.
+
+    ``archive_days``: CSV files that were read or refused. ``ledger_days``: places and notes of orders that are nobody's
+    (those of ours go with their pipeline's ``ledger_days``), by when their state changed last.
+    """
+
+    archive_days: int | None = Field(default=None, ge=1, le=36_500)
+    ledger_days: int | None = Field(default=None, ge=1, le=36_500)
+
+
 class StatusSettings(Section):
     """One status account. ``mapping``: what differs from the vendor's record mapping."""
 
@@ -123,6 +134,7 @@ class StatusSettings(Section):
     shipments: ShipmentSettings = ShipmentSettings()
     files: FileSettings = FileSettings()
     webhook: WebhookSettings = WebhookSettings()
+    retention: StatusRetention = StatusRetention()
     mapping: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("schedule")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -18,8 +18,10 @@ from order_relay.ledger.status_reads import Ours
 from order_relay.orders.status_events import Channel
 from order_relay.orders.status_records import StatusPage
 from order_relay.pipeline.parcels import record_parcel
+from order_relay.pipeline.retention import Removed
 from order_relay.pipeline.status_files import Drops, read_drops
-from order_relay.pipeline.status_settings import FileSettings, ShipmentSettings
+from order_relay.pipeline.status_retention import retain_statuses
+from order_relay.pipeline.status_settings import FileSettings, ShipmentSettings, StatusRetention
 from order_relay.pipeline.statuses import follow_up
 
 Make = Callable[..., Any]
@@ -112,6 +114,35 @@ class TestFiles:
         assert self.read(here).new == 1
         assert set(here.states()) == {"A", "B"}
         assert all(name.startswith("archive/") for name in self.names(here))
+
+
+class TestRetention:
+    def keep(self, here: Any, days: int, *, dry_run: bool = False) -> Removed:
+        settings = StatusRetention(archive_days=30, ledger_days=30)
+        now = datetime.now(UTC) + timedelta(days=days)
+        return retain_statuses(
+            "acommerce_status", here.ledger, here.wiring.store, settings, now=now, dry_run=dry_run
+        )
+
+    def test_files_and_texts_go_after_their_days(self, account: Make) -> None:
+        here, files = account(), TestFiles()
+        files.drop(here, "bad.csv", "no,such,columns\n")
+        files.drop(here, "one.csv", "orderId,status,eventId,detail\nA,NEW,e-1,for Jane\n")
+        files.read(here)
+        files.drop(here, "waits.csv", HEADER)
+        there = files.names(here)
+        assert self.keep(here, 29).counts == self.keep(here, 29, dry_run=True).counts
+        assert files.names(here) == there
+        listed = self.keep(here, 31, dry_run=True)
+        assert files.names(here) == there
+        removed = self.keep(here, 31)
+        assert removed == listed
+        assert (len(removed.files), removed.submissions) == (2, 1)
+        assert files.names(here) == ["drops/waits.csv"]
+        assert self.keep(here, 31).counts == dict.fromkeys(removed.counts, 0)
+        assert here.states()["A"][0] == "NEW"
+        files.drop(here, "one.csv", "orderId,status,eventId,detail\nA,NEW,e-1,for Jane\n")
+        assert files.read(here).orders == 0, "what was read is not read again"
 
 
 class TestStorageInTrouble:
