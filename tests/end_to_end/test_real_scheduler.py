@@ -1,9 +1,9 @@
 """The promise on Airflow as it is run: workers and the scheduler are killed, people clear, fail, re-run and backfill.
 
 One Airflow and one firm for all tests of this module, in their order: each offers new orders, does its harm, lets the
-DAG run until nothing is open, and then everything that was ever offered is audited. Two of them run in ``make test``;
-what takes longer (a dead worker is noticed by its missing heartbeat, and tried again after half a minute; a backfill
-takes several runs) is left to ``make prove``.
+DAG run until nothing is open, and then everything that was ever offered is audited. ``make test`` kills the scheduler;
+the others (a dead worker is noticed by its missing heartbeat, and tried again after half a minute; a backfill takes
+several runs) are left to ``make prove``.
 """
 
 from __future__ import annotations
@@ -137,6 +137,7 @@ def test_a_task_is_cleared(firm: Firm) -> None:
     firm.audit()
 
 
+@long_profile
 def test_a_run_is_marked_failed_during_load_and_run_again(firm: Firm) -> None:
     run = firm.during_load()
     firm.runs.mark_failed(run)
