@@ -27,10 +27,16 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 @pytest.fixture
 def command_line() -> Iterator[CliRunner]:
-    """Runs commands as their process does: what the libraries log of their progress stays out of the answers."""
+    """Runs commands as their process does: what the libraries log of their progress stays out of the answers.
+
+    A command may import Airflow, which logs to what is standard output then; that handler goes with the command.
+    """
     logging.disable(logging.INFO)
     yield CliRunner()
     logging.disable(logging.NOTSET)
+    for handler in list(logging.root.handlers):
+        if getattr(getattr(handler, "stream", None), "closed", False):
+            logging.root.removeHandler(handler)
 
 
 @pytest.fixture(scope="session")
