@@ -211,4 +211,36 @@ BREAKAGES: tuple[Breakage, ...] = (
         'raw.execute("PRAGMA synchronous=FULL")', 'raw.execute("PRAGMA synchronous=OFF")',
         ("tests/ledger/test_ledger_database.py::test_commits_survive_a_power_cut",),
     ),
+    Breakage(
+        "settle a window before it was read", "pipeline/statuses.py",
+        "    for _ in range(settings.most_passes):\n",
+        "    intake.ledger.settle_window(intake.account, now)\n    for _ in range(settings.most_passes):\n",
+        ("tests/contract/acommerce/test_acommerce_sandbox.py::TestWindows::test_a_poll_that_fails_on_page_two_loses_nothing",),
+    ),
+    Breakage(
+        "the status that came last wins", "orders/status_events.py",
+        "return Stamp(min(published, self.moment), False)", "return Stamp(self.moment, False)",
+        ("tests/orders/test_status_events.py::TestCorrections::test_a_stale_webhook_does_not_undo_a_correction_that_was_read",),
+    ),
+    Breakage(
+        "absence from any read deletes", "orders/status_events.py",
+        "if report.full and (", "if report.channel.reads and (",
+        ("tests/orders/test_status_events.py::TestDeletions::test_a_read_that_is_not_full_deletes_nothing",),
+    ),
+    Breakage(
+        "take any signature", "vendors/acommerce/hooks.py",
+        'hmac.compare_digest(expected.encode(), said.encode("utf-8", "replace"))', "bool(expected and said)",
+        ("tests/serving/test_acommerce_served.py::test_forged_signatures_are_refused",),
+    ),
+    Breakage(
+        "archive a file that is still being written", "pipeline/status_files.py",
+        "    if _written(drops.store, [name]).get(name) == written:", "    if written:",
+        ("tests/contract/acommerce/test_status_runs.py::TestFiles::test_one_whose_writer_goes_on_meanwhile_is_read_again",),
+    ),
+    Breakage(
+        "give a file up before it stands", "pipeline/status_fetch.py",
+        '    store.write_bytes(f"{account}/{DROPS}/{file.stamp}-{safe}", data)\n',
+        '    server.delete(file)\n    store.write_bytes(f"{account}/{DROPS}/{file.stamp}-{safe}", data)\n',
+        ("tests/pipeline/test_status_fetch.py::test_a_full_store_gives_nothing_up",),
+    ),
 )
