@@ -24,8 +24,10 @@ def test_a_breakage_applies_and_names_tests_that_exist(breakage: Breakage) -> No
     ast.parse(broken)
     assert breakage.caught_by
     for name in breakage.caught_by:
-        path, _, function = name.partition("::")
-        assert re.search(rf"^(async )?def {function}\(", (ROOT / path).read_text(), re.MULTILINE), name
+        path, *classes, function = name.split("::")
+        text = (ROOT / path).read_text()
+        for line in (*(f"class {found}:" for found in classes), rf"(async )?def {function}\("):
+            assert re.search(rf"^ *{line}", text, re.MULTILINE), name
 
 
 def test_a_breakage_whose_text_is_gone_or_doubled_fails_loudly() -> None:
