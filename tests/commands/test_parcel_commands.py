@@ -97,3 +97,11 @@ def test_wrong_use_records_nothing(desk: Desk, order: dict[str, Any], words: tup
     result = call("ship", *number, "--reason", "x")
     assert isinstance(result.exception, WrongSetup), result.output
     assert desk.ledger.shipments() == []
+
+
+def test_an_order_says_why_a_feed_leaves_it_out(desk: Desk, order: dict[str, Any]) -> None:
+    number = order["order_number"]
+    assert "left_out" not in call("order", number).stdout
+    desk.ledger.note_feed_gaps({1: "missing_field at /ShipTo/City"})
+    assert "missing_field at /ShipTo/City" in call("order", number).stdout
+    assert as_json("order", number)["submissions"][0]["left_out"][0]["mended_at"] is None
