@@ -39,7 +39,7 @@ from databases import Cluster, postgres_bin  # noqa: E402
 from order_relay.batches import BatchStore  # noqa: E402
 from order_relay.connections import Connection  # noqa: E402
 from order_relay.ledger import Ledger, migrate  # noqa: E402
-from order_relay.ledger.tables import submission  # noqa: E402
+from order_relay.ledger.tables import event, submission  # noqa: E402
 from order_relay.serving.parts import Parts  # noqa: E402
 from order_relay.serving.shiprush import FeedDesk  # noqa: E402
 from order_relay.vendors.shiprush.connection import read_settings  # noqa: E402
@@ -52,33 +52,49 @@ DISTINCT = 50  # orders in the archive; the ledger's rows share them
 FIRST = datetime(2020, 1, 1, tzinfo=UTC)  # one order is modified every minute from here on
 
 
-_DIALECT = {
-    "postgresql": ("SELECT generate_series AS n FROM generate_series(1, :most)",
-                   "CAST(:first AS timestamptz) + (submission_id + 0.0) * interval '1 minute'"),
-    "sqlite": ("WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < :most) SELECT n FROM c",
-               "strftime('%Y-%m-%d %H:%M:%f000', :first, '+' || submission_id || ' minutes')"),
-}  # fmt: skip
+_NUMBERS = {
+    "postgresql": "SELECT generate_series AS n FROM generate_series(1, :most)",
+    "sqlite": "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < :most) SELECT n FROM c",
+}
+_AT = {
+    "postgresql": "CAST(:first AS timestamptz) + ({id}) * interval '1 minute'",
+    "sqlite": "strftime('%Y-%m-%d %H:%M:%f000', :first, '+' || ({id}) || ' minutes')",
+}
 """The numbers from 1, and the time of an order's events, as each database says it."""
 
 
 def fill(ledger: Ledger, orders: int) -> None:
-    """So many imported orders with their four events each, as copies of the ones that are there."""
-    columns = list(submission.c.keys())
-    changed = {"id": "s.id + n.n * :step", "source_id": "s.source_id || '-' || n.n",
-               "lineage": "s.lineage || '-' || n.n", "order_number": "s.order_number || '-' || n.n",
-               "destination_key": "s.destination_key || '-' || n.n", "oms_id": "s.oms_id || '-' || n.n"}  # fmt: skip
-    quoted = ", ".join(f'"{name}"' for name in columns)
-    values = ", ".join(changed.get(name, f's."{name}"') for name in columns)
-    numbers, at = _DIALECT[ledger.database.engine.name]
-    most = orders // DISTINCT - 1
+    """So many imported orders with their events each, as copies of the ones that are there.
+
+    Each row is written once, without its indexes (made at the end) and without looking its order up again.
+    """
+    kind = ledger.database.engine.name
+    number, at = "{of} + n.n * :step", _AT[kind]
+    own = {name: f"s.{name} || '-' || n.n"
+           for name in ("source_id", "lineage", "order_number", "destination_key", "oms_id")}  # fmt: skip
+    copies = {
+        submission: own | {"id": number.format(of="s.id")},
+        event: {"submission_id": number.format(of="s.submission_id"),
+                "at": at.format(id=number.format(of="s.submission_id"))},
+    }  # fmt: skip
+    told = {"step": DISTINCT, "most": orders // DISTINCT - 1, "first": f"{FIRST:%Y-%m-%d %H:%M:%S}"}
     with ledger.database.engine.begin() as conn:
-        told = {"step": DISTINCT, "most": most}
-        conn.execute(sa.text(f"INSERT INTO submission ({quoted}) SELECT {values} FROM submission s, ({numbers}) n "
-                             "WHERE s.id <= :step"), told)  # fmt: skip
-        conn.execute(sa.text("INSERT INTO event (submission_id, from_state, to_state, revision, at, run, who, why) "
-                             "SELECT e.submission_id + n.n * :step, e.from_state, e.to_state, e.revision, e.at, "
-                             f"e.run, e.who, e.why FROM event e, ({numbers}) n WHERE e.submission_id <= :step"), told)
-        conn.execute(sa.text(f"UPDATE event SET at = {at}"), {"first": f"{FIRST:%Y-%m-%d %H:%M:%S}"})
+        if kind == "postgresql":
+            conn.exec_driver_sql("SET LOCAL session_replication_role = replica")  # no look-up of foreign keys
+            conn.exec_driver_sql("SET LOCAL maintenance_work_mem = '256MB'")
+        conn.execute(sa.text(f"UPDATE event SET at = {at.format(id='submission_id')}"), {"first": told["first"]})
+        for table, changed in copies.items():
+            names = [column.name for column in table.c if table is submission or column.name != "id"]
+            values = ", ".join(changed.get(name, f's."{name}"') for name in names)
+            indexes = sorted(table.indexes, key=lambda index: str(index.name))
+            for index in indexes:
+                index.drop(conn)
+            quoted = ", ".join(f'"{name}"' for name in names)
+            key = "id" if table is submission else "submission_id"
+            conn.execute(sa.text(f"INSERT INTO {table.name} ({quoted}) SELECT {values} FROM ({_NUMBERS[kind]}) n "
+                                 f"CROSS JOIN {table.name} s WHERE s.{key} <= :step"), told)  # fmt: skip
+            for index in indexes:
+                index.create(conn)
         conn.execute(sa.text("ANALYZE"))
 
 
