@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 from engine import Engine
 from fault_case import Case
+from fault_cases import CASES
 from typer.testing import CliRunner
 
 from order_relay import crossings
@@ -36,15 +38,33 @@ NOTHING = RetentionSettings()
 LATER = datetime.now(UTC) + timedelta(days=100)
 
 
-@pytest.fixture
-def engine(case: Case, tmp_path: Path) -> Iterator[Engine]:
-    orders = [order for order, _ in case.book()]
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: case.name)
+def firm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Engine]]:
+    """A firm after two runs; the function makes its engine in a folder."""
+    case: Case = request.param
+    home, orders = tmp_path_factory.mktemp("firm"), [order for order, _ in case.book()]
+
+    def engine_in(folder: Path) -> Engine:
+        return Engine(folder, case.connect(vendors.url), pipeline=case.pipeline, settings=case.settings)
+
     with serve_in_thread(case.at_destination(**case.harsh), orders, sources=[case.source_side]) as vendors:
-        made = Engine(tmp_path, case.connect(vendors.url), pipeline=case.pipeline, settings=case.settings)
+        made = engine_in(home)
         made.run("first")
         made.run("second")  # acknowledges what the first could not yet
-        yield made
         made.wiring.close()
+
+        def copied(folder: Path) -> Engine:
+            shutil.copytree(home, folder, dirs_exist_ok=True)
+            return engine_in(folder)
+
+        yield copied
+
+
+@pytest.fixture
+def engine(firm: Callable[..., Engine], tmp_path: Path) -> Iterator[Engine]:
+    made = firm(tmp_path)
+    yield made
+    made.wiring.close()
 
 
 def ids(engine: Engine, where: str) -> list[int]:
