@@ -41,3 +41,10 @@ def test_mentioned_from_its_limit_on_and_not_for_ever(clerk, monkeypatch):
         found = ledger.late("shop_to_oms", {"left_out": limit_s})
         assert [(late.state, late.number, late.oldest, late.orders) for late in found] == (
             [("left_out", 1, noted, ("N-1",))] if mentioned else [])
+
+
+def test_of_many_each_gets_its_turn(clerk):
+    numbers = {clerk.imported(source_id) for source_id in "123"}
+    clerk.ledger.note_feed_gaps(dict.fromkeys(numbers, "no_price"))
+    tried = [clerk.ledger.feed_gaps(limit=1) for _ in range(60)]
+    assert {gap.work.id for (gap,) in tried} == numbers

@@ -100,5 +100,5 @@ class AfterwardsDesk:
             return self._db.write(lambda tx: gaps.note(tx, problems))
 
     def feed_gaps(self, pipelines: Collection[str] | None = None, limit: int = 50) -> list[Modified]:
-        """The orders that a feed leaves out now (``gaps.left_out``)."""
+        """Orders that a feed leaves out now (``gaps.left_out``)."""
         return self._db.read(lambda tx: gaps.left_out(tx, pipelines, limit))

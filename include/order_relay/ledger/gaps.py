@@ -40,10 +40,10 @@ def note(tx: Transaction, problems: Mapping[int, str]) -> list[int]:
 
 
 def left_out(tx: Transaction, pipelines: Collection[str] | None, limit: int) -> list[Modified]:
-    """The orders that are left out now, the newest gaps first."""
+    """Orders that are left out now; of more than ``limit`` any ones, so that each gets its turn to be tried again."""
     query = sa.select(submission, feed_gap.c.noted_at.label("modified")).join(
         feed_gap, feed_gap.c.submission_id == submission.c.id
-    ).where(_OPEN).order_by(feed_gap.c.id.desc()).limit(limit)
+    ).where(_OPEN).order_by(sa.func.random()).limit(limit)
     if pipelines is not None:
         query = query.where(submission.c.pipeline.in_(sorted(pipelines)))
     return [modified(row) for row in tx.run(query)]
