@@ -26,6 +26,7 @@ from order_relay.errors import RetryLater, WrongSetup
 from order_relay.ledger import Ledger
 from order_relay.pipeline.status_fetch import FileLeft, RemoteFile
 
+OLD = {name: command for name, command in FTPHandler.proto_cmds.items() if name != "MLSD"}
 USER, PASSWORD = "partner", "a-password-that-is-long"
 HOST_KEY = asyncssh.generate_private_key("ssh-ed25519")
 
@@ -120,12 +121,11 @@ def served(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     logging.getLogger("pyftpdlib").setLevel(logging.WARNING)
     home = tmp_path / "home"
     (home / "out" / "below").mkdir(parents=True)
-    old = {n: c for n, c in FTPHandler.proto_cmds.items() if n != "MLSD"} if "without" in request.param else None
     kind = request.param.partition(" ")[0]
     servers: dict[str, Callable[[], Any]] = {
-        "ftp": lambda: ftp(home, **({"proto_cmds": old} if old else {})), "sftp": lambda: sftp(home),
+        "ftp": lambda: ftp(home), "ftp without MLSD": lambda: ftp(home, proto_cmds=OLD), "sftp": lambda: sftp(home),
     }
-    with servers[kind]() as port:
+    with servers[request.param]() as port:
         made = Served(kind, home, port)
         monkeypatch.setenv("AIRFLOW_CONN_FILES", made.connection())
         yield made
@@ -169,6 +169,17 @@ def test_a_folder_that_is_not_there(served: Served) -> None:
     said = r"'/nowhere' \(files.fetch.folder\)"
     with pytest.raises(WrongSetup, match=said), file_server("files", "/nowhere") as server:
         server.files()
+
+
+def test_an_empty_folder_that_an_old_server_refuses_to_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "out").mkdir()
+    changes = {"proto_cmds": OLD, "ftp_NLST": lambda self, path: self.respond("550 No files found.")}
+    with ftp(tmp_path, **changes) as port:
+        monkeypatch.setenv("AIRFLOW_CONN_FILES", Served("ftp", tmp_path, port).connection())
+        with file_server("files", "out") as server:
+            assert server.files() == []
+        with pytest.raises(WrongSetup, match=r"files\.fetch\.folder"), file_server("files", "nowhere") as server:
+            server.files()
 
 
 def test_a_refused_login(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:

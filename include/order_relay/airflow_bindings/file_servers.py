@@ -100,8 +100,14 @@ class _Ftp:
     def _named(self) -> list[RemoteFile]:
         """For servers without MLSD: names only, so each is asked for; a folder has no size."""
         found = []
-        names = self._hook.list_directory(self._folder)
         conn = self._hook.get_conn()
+        try:
+            names = self._hook.list_directory(self._folder)
+        except ftplib.error_perm:  # what some servers say of an empty folder, too: one that is there can be entered
+            home = conn.pwd()
+            conn.cwd(self._folder)
+            conn.cwd(home)
+            return []
         conn.voidcmd("TYPE I")  # in text mode servers refuse to tell sizes
         for path in names:
             name = path.removeprefix(f"{self._folder.rstrip('/')}/")
