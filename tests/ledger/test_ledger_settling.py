@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from order_relay.ledger import Finding, Settled, doubting
+from order_relay.ledger import Finding, Settled, claiming, doubting
 from order_relay.orders.exchange import Answer, Outcome
 
 NAME = "shop_to_oms"
@@ -40,6 +40,25 @@ def test_many_outcomes_in_one_transaction(clerk):
     assert clerk.ledger.settle(clerk.ctx, results) == []
     assert [clerk.row(s)["oms_id"] for s in "12"] == ["OMS1", "OMS2"]
     assert [clerk.row(s)["reason"] for s in "34"] == ["http_422", "read_timeout"]
+
+
+def test_outcomes_and_claims_in_one_transaction(clerk):
+    one, two, three = clerk.all_ready("1", "2", "3")
+    clerk.claim(one)
+    told = [Settled(one, 1, Answer(Outcome.IMPORTED, 200, "OMS1")), Settled(three, 1, Answer(Outcome.REJECTED, 400))]
+    refused, claims = clerk.ledger.settle_and_claim(clerk.ctx, told, [one, two], "worker-1", 30.0)
+    assert (refused, list(claims), claims[two].attempt) == ([three], [two], 1)
+    assert [clerk.state(s) for s in "123"] == ["imported", "sending", "ready"]
+
+
+def test_where_a_claim_fails_no_outcome_of_that_transaction_stays(clerk, monkeypatch):
+    one, two = clerk.all_ready("1", "2")
+    clerk.claim(one)
+    monkeypatch.setattr(claiming, "_may_be_stored", lambda tx, ids: 1 / 0)
+    told = [Settled(one, 1, Answer(Outcome.IMPORTED, 200, "OMS1"))]
+    with pytest.raises(ZeroDivisionError):
+        clerk.ledger.settle_and_claim(clerk.ctx, told, [two], "worker-1", 30.0)
+    assert [clerk.state(s) for s in "12"] == ["sending", "ready"]
 
 
 def test_imported_without_an_id_is_in_doubt(clerk):

@@ -40,6 +40,11 @@ class Book:
         self._call("settle", [r.id for r in results])
         return [r.id for r in results if r.id in self.refuse]
 
+    def settle_and_claim(self, ctx, results, ids, owner, lease_s):
+        self._call("both", [*(r.id for r in results), *ids])
+        claims = {i: Claim(i, 1, 1, datetime.now(UTC)) for i in ids if i not in self.refuse}
+        return [r.id for r in results if r.id in self.refuse], claims
+
 
 def settled(i):
     return Settled(i, 1, Answer(Outcome.IMPORTED, 200, "1"))
@@ -70,10 +75,26 @@ async def test_a_batch_has_a_largest_size(book):
     assert [len(ids) for _, ids in book.calls] == [10, 10, 5]
 
 
-async def test_outcomes_are_committed_before_new_claims(book):
+async def test_outcomes_and_claims_that_wait_together_share_one_commit(book):
+    book.refuse = {3, 4}
     async with committer(book) as c:
-        await asyncio.gather(c.claim(1), c.settle(settled(2)))
-    assert [kind for kind, _ in book.calls] == ["settle", "claim"]
+        before = time.monotonic()
+        claims_and_outcomes = await asyncio.gather(
+            c.claim(1), c.settle(settled(2)), c.claim(3), c.settle(settled(4))
+        )
+    (claim, not_after), kept, (none, _), refused = claims_and_outcomes
+    assert (claim.id, kept, none, refused) == (1, True, None, False)
+    assert before + 30 <= not_after < before + 30.5
+    assert book.calls == [("both", [2, 4, 1, 3])]
+
+
+@pytest.mark.parametrize("error", [RetryLater("locked"), ValueError("one row")])
+async def test_where_one_commit_for_both_fails_outcomes_go_first_and_each_kind_has_its_own_error(book, error):
+    book.bad = {1: error}
+    async with committer(book) as c:
+        results = await asyncio.gather(c.claim(1), c.settle(settled(2)), return_exceptions=True)
+    assert results == [error, True]
+    assert [kind for kind, _ in book.calls] == ["both", "settle", "claim"]
 
 
 async def test_the_lease_is_counted_from_before_the_commit(book):

@@ -82,6 +82,9 @@ class Ledger:
             )
         return refused
 
+    def settle_and_claim(self, ctx, results, ids, owner, lease_s):
+        return self.settle(ctx, results), self.claim(ctx, ids, owner, lease_s)
+
     def put_back(self, ctx, ids, why):
         self.put = list(ids)
         for i in ids:

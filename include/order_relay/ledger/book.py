@@ -173,6 +173,15 @@ class Ledger(SourceDesk, PeopleDesk, AfterwardsDesk, WatchDesk, UpkeepDesk, Stat
         """Commit outcomes (``settling.settle``); the ids whose outcome was refused."""
         return self._db.write(lambda tx: settling.settle(tx, ctx, results))
 
+    def settle_and_claim(
+        self, ctx: RunContext, results: Sequence[Settled], ids: Iterable[int], owner: str, lease_s: float
+    ) -> tuple[list[int], dict[int, Claim]]:
+        """First ``settle``, then ``claim``, both or neither. Raises ``IntegrityError`` as ``claiming.claim`` does."""
+        wanted = list(ids)
+        return self._db.write(lambda tx: (
+            settling.settle(tx, ctx, results), claiming.claim(tx, ctx, wanted, owner, lease_s)
+        ))
+
     def put_back(self, ctx: RunContext, ids: Iterable[int], why: str) -> int:
         """Rejected for a wrong set-up, or ready with a damaged payload: back to ``received``; how many."""
         wanted = list(ids)

@@ -1,8 +1,8 @@
 """Group commit: the claims and outcomes of many orders in flight share one durable transaction.
 
 A sync of the disk costs far more than a row. Orders hand in what they need committed and wait; one thread commits
-whatever has gathered while it was busy with the last batch. Outcomes go first: an answer must be safe before anything
-new is begun.
+whatever has gathered while it was busy with the last batch, outcomes and claims in one transaction. Where that fails,
+each kind is committed by itself, outcomes first: an answer must be safe before anything new is begun.
 """
 
 from __future__ import annotations
@@ -41,9 +41,14 @@ class Book(Protocol):
     def settle(self, ctx: RunContext, results: Sequence[Settled]) -> list[int]:
         """See ``Ledger.settle``: the ids whose outcome was refused."""
 
+    def settle_and_claim(
+        self, ctx: RunContext, results: Sequence[Settled], ids: Sequence[int], owner: str, lease_s: float
+    ) -> tuple[list[int], dict[int, Claim]]:
+        """See ``Ledger.settle_and_claim``: what ``settle`` and ``claim`` return, of one transaction."""
+
 
 class _Batch:
-    """What one transaction of each kind will carry, and who waits for it."""
+    """What one transaction will carry, and who waits for it."""
 
     def __init__(self) -> None:
         self.claims: dict[int, asyncio.Future[tuple[Claim | None, float]]] = {}
@@ -145,11 +150,25 @@ class Committer:
     def _commit(self, batch: _Batch) -> _Committed:
         """In the thread: outcomes first, then claims. Each kind keeps its own error."""
         committed = _Committed()
-        if batch.results:
-            self._commit_results([settled for settled, _ in batch.results], committed)
-        if batch.claims:
-            self._commit_claims(list(batch.claims), committed)
+        results, ids = [settled for settled, _ in batch.results], list(batch.claims)
+        if results and ids and self._commit_together(results, ids, committed):
+            return committed
+        if results:
+            self._commit_results(results, committed)
+        if ids:
+            self._commit_claims(ids, committed)
         return committed
+
+    def _commit_together(self, results: list[Settled], ids: list[int], committed: _Committed) -> bool:
+        """Both kinds in one transaction; false where nothing of it stayed, or nobody can tell."""
+        committed.not_after = time.monotonic() + self._lease_s
+        try:
+            refused, claims = self._book.settle_and_claim(self._ctx, results, ids, self._owner, self._lease_s)
+        except Exception as exc:  # whatever it was, it comes again where it belongs when each kind is tried by itself
+            log.info("outcomes and claims are committed one after the other (%s)", type(exc).__name__)
+            return False
+        committed.refused, committed.claims = set(refused), claims
+        return True
 
     def _commit_results(self, results: list[Settled], committed: _Committed) -> None:
         try:
