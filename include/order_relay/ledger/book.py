@@ -179,7 +179,7 @@ class Ledger(SourceDesk, PeopleDesk, AfterwardsDesk, WatchDesk, UpkeepDesk, Stat
         """First ``settle``, then ``claim``, both or neither. Raises ``IntegrityError`` as ``claiming.claim`` does."""
         wanted = list(ids)
         return self._db.write(lambda tx: (
-            settling.settle(tx, ctx, results), claiming.claim(tx, ctx, wanted, owner, lease_s)
+            settling.settle(tx, ctx, results, wanted), claiming.claim(tx, ctx, wanted, owner, lease_s)
         ))
 
     def put_back(self, ctx: RunContext, ids: Iterable[int], why: str) -> int:

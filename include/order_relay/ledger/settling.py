@@ -49,16 +49,21 @@ _EARLIER = sa.select(attempt.c.submission_id, attempt.c.number).where(
 )
 
 
-def settle(tx: Transaction, ctx: RunContext, results: Sequence[Settled]) -> list[int]:
+def settle(
+    tx: Transaction, ctx: RunContext, results: Sequence[Settled], next_ids: Iterable[int] = ()
+) -> list[int]:
     """Commit outcomes, all in one transaction; the ids whose outcome was refused (stale).
 
     An outcome counts only for the attempt that is under way or in doubt. One that comes late, for an attempt that was
     given up as in doubt, still counts: it is the truth about it. An import that is told after the order was taken for
     absent makes it imported, unless a new attempt began; whatever is refused still stands on its attempt, so that the
     law finds a double. Settling the same outcome again changes nothing.
+
+    ``next_ids`` are claimed next in this transaction: locked with the others, in key order, so that two workers over
+    the same orders wait for each other and not in a ring.
     """
     given = {result.id: result for result in results}
-    rows = lock(tx, given, "attempt", "oms_id", "offered")
+    rows = [row for row in lock(tx, {*given, *next_ids}, "attempt", "oms_id", "offered") if row.id in given]
     doubtful = _doubtful(tx, rows, given)
     _record(tx, results)
     groups: dict[tuple[State, bool], list[Any]] = defaultdict(list)
