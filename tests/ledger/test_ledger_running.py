@@ -6,11 +6,23 @@ import pytest
 from ledger_offers import offer
 
 from order_relay.errors import WrongSetup
-from order_relay.ledger import Ledger
+from order_relay.ledger import Ledger, running
 from order_relay.orders.exchange import RunContext
 
 SOURCE, DESTINATION = "source:https://shop.example/a", "oms:https://oms.example/1"
 NAME = "shop_to_oms"
+
+
+def test_two_processes_bind_at_the_same_moment(ledger, monkeypatch):
+    seen, look = [], running._pipeline
+
+    def nobody_yet(tx, name, **more):
+        seen.append(name)
+        return None if len(seen) <= 2 else look(tx, name, **more)
+
+    monkeypatch.setattr(running, "_pipeline", nobody_yet)
+    ledger.bind(NAME, SOURCE, DESTINATION)
+    assert seen == [NAME] * 3
 
 
 def test_binding_again_is_harmless_and_another_pair_is_refused(ledger):
