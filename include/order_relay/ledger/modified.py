@@ -26,7 +26,7 @@ from order_relay.ledger.values import Work
 from order_relay.ledger.works import WORK
 
 MINUTE = timedelta(minutes=1)
-SLACK = timedelta(seconds=30)
+SLACK = timedelta(seconds=10)
 """So long may pass from a stamp to its commit, or so far may a reader's clock be ahead, and no window misses it."""
 
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
