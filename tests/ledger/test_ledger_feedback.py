@@ -51,16 +51,44 @@ def test_the_steps_of_an_order_follow_each_other(clerk):
     assert [len(due(clerk, step)) for step in (OMS_NUMBER, LINE_NUMBERS, SHIPPED)] == [1, 0, 0]
     (step,) = tell(clerk, OMS_NUMBER)
     assert (step.source_id, step.oms_id) == ("1", clerk.row("1")["oms_id"])
-    assert [len(due(clerk, step)) for step in (OMS_NUMBER, LINE_NUMBERS, SHIPPED)] == [0, 1, 1]
+    assert [len(due(clerk, step)) for step in (OMS_NUMBER, LINE_NUMBERS, SHIPPED)] == [0, 1, 0]
     tell(clerk, LINE_NUMBERS)
+    assert [len(due(clerk, step)) for step in (OMS_NUMBER, LINE_NUMBERS, SHIPPED)] == [0, 0, 1]
     tell(clerk, SHIPPED)
     assert clerk.ledger.feedback_counts(NAME) == {"oms_number_done": 1, "line_numbers_done": 1, "shipped_done": 1}
     assert [len(due(clerk, step)) for step in (OMS_NUMBER, LINE_NUMBERS, SHIPPED)] == [0, 0, 0]
 
 
+def test_lines_that_the_source_refuses_do_not_keep_it_from_hearing_that_the_order_left(clerk):
+    (number,) = taken_over(clerk, "1")
+    parcel(clerk, number, "T1")
+    tell(clerk, OMS_NUMBER)
+    tell(clerk, LINE_NUMBERS, NO)
+    assert len(due(clerk, SHIPPED)) == 1
+    assert due(clerk, SHIPPED, each_delivery=True) == [], "a delivery names numbered lines"
+
+
+def test_never_are_two_steps_of_an_order_told_at_a_time(clerk):
+    """Numbering lines writes the whole order back: it would take away that the order left."""
+    number, other = taken_over(clerk, "1", "2")
+    for one in (number, other):
+        parcel(clerk, one, f"T{one}")
+    tell(clerk, OMS_NUMBER)
+    tell(clerk, LINE_NUMBERS, NO)
+    all_due_again(clerk)
+    left = due(clerk, SHIPPED)
+    lines = due(clerk, LINE_NUMBERS)
+    assert len(left) == len(lines) == 2
+    (numbering,) = clerk.ledger.claim_feedback(clerk.ctx, lines[:1])
+    assert clerk.ledger.claim_feedback(clerk.ctx, left) == left[1:]
+    clerk.ledger.feedback_told(clerk.ctx, [(numbering, YES)])
+    assert clerk.ledger.claim_feedback(clerk.ctx, left) == left[:1]
+
+
 def test_an_order_has_left_once_everything_has(clerk):
     (number,) = taken_over(clerk, "1")
     tell(clerk, OMS_NUMBER)
+    tell(clerk, LINE_NUMBERS)
     shipment = Shipment("test", "T1", ("N",), submission_id=number, lines=())
     clerk.ledger.record_shipment(clerk.ctx, shipment, None)
     assert due(clerk, SHIPPED) == [], "nobody knows whether this was all of it"

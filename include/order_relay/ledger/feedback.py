@@ -1,9 +1,10 @@
 """What a source is told about an order after it was taken over: small steps, each recorded on its own until it is done.
 
 The steps of one order follow each other: its number at the destination, the numbers of its lines, and that it left (a
-delivery that is told by itself names the numbered lines). A step is claimed before the request (``sent``), and what
-became of it is recorded after it. One whose worker died is free again after some time; so steps are such that telling
-one again changes nothing.
+delivery that is told by itself names the numbered lines). Never are two told at a time: one that writes the whole order
+back would take away what the other has just written. A step is claimed before the request (``sent``), and what became
+of it is recorded after it. One whose worker died is free again after some time; so steps are such that telling one
+again changes nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import sqlalchemy as sa
 
 from order_relay.ledger.columns import among
 from order_relay.ledger.database import Transaction
+from order_relay.ledger.moving import lock
 from order_relay.ledger.states import State
 from order_relay.ledger.tables import feedback, shipment, submission
 from order_relay.ledger.texts import clean
@@ -72,7 +74,7 @@ def due(
         .where(
             submission.c.pipeline == name, submission.c.state == State.IMPORTED, submission.c.ack == "confirmed",
             submission.c.id > after, _open(tx.now, given_up_s),
-            *_forerunner(LINE_NUMBERS if deliveries else _BEFORE.get(step)),
+            *_forerunner(step, "done" if deliveries else "refused"),
         )
         .order_by(submission.c.id, delivery).limit(limit)
     )
@@ -90,31 +92,28 @@ def _open(now: datetime, given_up_s: float) -> sa.ColumnElement[bool]:
     )
 
 
-_BEFORE = {LINE_NUMBERS: OMS_NUMBER, SHIPPED: OMS_NUMBER}
-
-
-def _forerunner(step: str | None) -> list[sa.ColumnElement[bool]]:
-    """That this step of the order is done."""
-    return [] if step is None else [sa.exists().where(
-        _before.c.submission_id == submission.c.id, _before.c.step == step, _before.c.state == "done"
+def _forerunner(step: str, without_lines: str) -> list[sa.ColumnElement[bool]]:
+    """That the step before this one is over: done, or for the lines of a shipped order also ``without_lines``."""
+    if step == OMS_NUMBER:
+        return []
+    before, states = (OMS_NUMBER, {"done"}) if step == LINE_NUMBERS else (LINE_NUMBERS, {"done", without_lines})
+    return [sa.exists().where(
+        _before.c.submission_id == submission.c.id, _before.c.step == before, _before.c.state.in_(sorted(states))
     )]
 
 
 def claim(tx: Transaction, ctx: RunContext, steps: Sequence[Step], given_up_s: float = 900.0) -> list[Step]:
-    """Note, before the request, that these are being told; those that nobody else tells meanwhile."""
-    known = {
-        (row.submission_id, row.step, row.delivery): row
-        for row in tx.run(
-            sa.select(feedback).where(among(feedback.c.submission_id, "ids"))
-            .order_by(feedback.c.submission_id, feedback.c.step, feedback.c.delivery).with_for_update(),
-            {"ids": sorted({step.submission_id for step in steps})},
-        )
-    }
+    """Note, before the request, that these are being told; those whose orders nobody else tells of meanwhile."""
+    ids = {step.submission_id for step in steps}
+    lock(tx, ids)
+    rows = tx.run(sa.select(feedback).where(among(feedback.c.submission_id, "ids")), {"ids": sorted(ids)}).all()
+    known = {(row.submission_id, row.step, row.delivery): row for row in rows}
     stale = tx.now - timedelta(seconds=given_up_s)
+    busy = {row.submission_id for row in rows if row.state == "sent" and row.at > stale}
     claimed = []
     for step in steps:
         row = known.get((step.submission_id, step.step, step.delivery))
-        if row is None or row.state == "refused" or (row.state == "sent" and row.at <= stale):
+        if step.submission_id not in busy and (row is None or row.state != "done"):
             claimed.append(step)
     new = [step for step in claimed if (step.submission_id, step.step, step.delivery) not in known]
     tx.many(feedback.insert(), [
