@@ -63,9 +63,9 @@ integration:
 faults:
 	$(BIN)/pytest -n 2 tests/faults
 
-# A file stays in one process: the first run of a DAG in a process costs eight seconds, later ones about one.
+# Three processes, since these tests wait for servers; a file stays in one: the first run of a DAG in a process costs eight seconds, later ones about three.
 airflow:
-	$(BIN)/pytest -n 2 --dist loadfile $(AIRFLOW)
+	$(BIN)/pytest -n 3 --dist loadfile $(AIRFLOW)
 
 ifneq ($(wildcard benchmarks/run.py),)
 bench: setup

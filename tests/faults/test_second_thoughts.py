@@ -169,8 +169,10 @@ def test_the_undo_list_names_what_a_run_imported(
     assert command("report", "--run", "third", "--undo", code=1)["imported"] == 0
 
 
-@pytest.mark.parametrize("name", ["ledger.backup", "ledger.jsonl.gz"])
-@pytest.mark.parametrize("store_knows", [True, False], ids=["", "the store's number is lost"])
+@pytest.mark.parametrize(("name", "store_knows"), [
+    pytest.param("ledger.backup", True, id="a file"),
+    pytest.param("ledger.jsonl.gz", False, id="a portable dump, and the store's number is lost"),
+])
 def test_a_restored_ledger_doubles_nothing_of_the_runs_in_between(
     case: Case, engine: Engine, sandbox: ThreadedSandbox, command: Run, tmp_path: Path, name: str, store_knows: bool
 ) -> None:

@@ -9,7 +9,6 @@ import asyncio
 import gc
 import json
 import os
-import ssl
 import tempfile
 import time
 import traceback
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import engine as engine_module
+import quicker
 from engine import Engine
 from fault_case import UNSEEN, Case
 from fault_cases import named
@@ -234,8 +234,7 @@ def warm_up() -> None:
     from fault_cases import CASES
 
     VendorFormat.load = lru_cache(VendorFormat.load)  # type: ignore[method-assign, assignment]
-    # A client's certificates cost as much as forty requests, and all speak plain HTTP here.
-    ssl.create_default_context = lru_cache(ssl.create_default_context)  # type: ignore[assignment]
+    quicker.settle()
     with tempfile.TemporaryDirectory() as place:
         migrate(f"sqlite:///{place}/ledger.sqlite")
         _warm["empty ledger"] = Path(place, "ledger.sqlite").read_bytes()
