@@ -96,9 +96,17 @@ class RealAirflow:
         raise AssertionError(f"{method} {path}: {answer.status_code} {answer.text[:500]}")
 
     def command(self, *words: str) -> None:
-        """An ``airflow`` command."""
-        log = self.home / "command.log"
-        assert airflow_command(list(words), self.env, log) == 0, log.read_text()[-3_000:]
+        """An ``airflow`` command; given again while a busy SQLite answers that it is locked."""
+        said = ""
+        for number in range(5):
+            log = self.home / f"command-{number}.log"
+            if airflow_command(list(words), self.env, log) == 0:
+                return
+            said = log.read_text()[-3_000:]
+            if "database is locked" not in said:
+                break
+            time.sleep(2)
+        raise AssertionError(said)
 
 
 @contextmanager
