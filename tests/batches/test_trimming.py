@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
+from kills import killed_at
 
-from order_relay import crossings
 from order_relay.batches import BatchReader, BatchStore, BatchWriter
 from order_relay.batches import writer as writer_module
 from order_relay.batches.trimming import trim_batch, trim_rows
@@ -69,26 +70,12 @@ def test_a_dry_run_changes_nothing(store: BatchStore, tmp_path: Path) -> None:
     assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
 
-class Killed(BaseException):
-    """Stands for a kill."""
-
-
 @pytest.mark.usefixtures("batch")
-def test_killed_anywhere_and_done_again(store: BatchStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_anywhere_and_done_again(store: BatchStore) -> None:
     for place in itertools.count():
-        passed = itertools.count()
-
-        def kill(_: str, passed: itertools.count[int] = passed, place: int = place) -> None:
-            if next(passed) == place:
-                raise Killed
-
-        monkeypatch.setattr(crossings, "hook", kill)
-        try:
-            trim(store, {0: {1}, 1: {place % 3}})
+        if not killed_at(place, partial(trim, store, {0: {1}, 1: {place % 3}})):
             break
-        except Killed:
-            assert reader(store).rows(0, {1}) == {1: b'{"n":1}'}, place
-        monkeypatch.setattr(crossings, "hook", None)
+        assert reader(store).rows(0, {1}) == {1: b'{"n":1}'}, place
     assert place >= 3, "it was killed in several places"
     assert reader(store).rows(0, {0, 1}) == {0: b"", 1: b'{"n":1}'}
 

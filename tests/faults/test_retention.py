@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,9 @@ import sqlalchemy as sa
 from engine import Engine
 from fault_case import Case
 from fault_cases import CASES
+from kills import killed_at
 from typer.testing import CliRunner
 
-from order_relay import crossings
 from order_relay.batches import BatchStore
 from order_relay.commands import app as app_module
 from order_relay.commands.setup import Setup
@@ -130,32 +131,15 @@ def test_open_orders_stay_whole_and_the_count_holds(engine: Engine) -> None:
     assert breaches(engine) == []
 
 
-class Killed(BaseException):
-    """Stands for a kill."""
-
-
-def test_killed_anywhere_and_done_again(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_anywhere_and_done_again(engine: Engine) -> None:
     open_ones = ids(engine, OPEN)
     before = raw(engine, open_ones)
-    kills = 0
     for place in itertools.count():
-        passed = itertools.count()
-
-        def kill(_: str, passed: itertools.count[int] = passed, place: int = place) -> None:
-            if next(passed) == place:
-                raise Killed
-
-        monkeypatch.setattr(crossings, "hook", kill)
-        try:
-            keep(engine)
+        if not killed_at(place, partial(keep, engine)):
             break
-        except Killed:
-            kills += 1
-        finally:
-            monkeypatch.setattr(crossings, "hook", None)
         assert raw(engine, open_ones) == before
         assert engine.ledger.law() == []
-    assert kills >= 5
+    assert place >= 5
     assert breaches(engine) == []
     assert keep(engine).submissions == 0
 

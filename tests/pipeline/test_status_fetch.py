@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from kills import killed_at
 from pydantic import ValidationError
 
-from order_relay import crossings
 from order_relay.batches import BatchStore, StoreUnavailable
 from order_relay.errors import RetryLater
 from order_relay.pipeline.status_fetch import Fetched, FileLeft, RemoteFile, fetch
@@ -129,34 +130,18 @@ def test_one_that_still_grows_is_left_for_the_next_time(store: BatchStore) -> No
     assert waited == [3.0, 3.0], "nothing new, nothing to wait for"
 
 
-class Killed(BaseException):
-    """Stands for a kill."""
-
-
 @pytest.mark.parametrize("settings", [{"afterwards": "delete"}, {"afterwards": "move", "move_to": "done"}, {}])
-def test_killed_anywhere_nothing_is_lost(
-    store: BatchStore, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]
-) -> None:
+def test_killed_anywhere_nothing_is_lost(store: BatchStore, settings: dict[str, str]) -> None:
     wanted = {"a.csv": b"1", "b.csv": b"2"}
     for place in itertools.count():
-        server, passed = Server(dict(wanted)), itertools.count()
-
-        def kill(_: str, passed: itertools.count[int] = passed, place: int = place) -> None:
-            if next(passed) == place:
-                raise Killed
-
+        server = Server(dict(wanted))
         for name in list(store.list()):
             store.remove(name)
-        monkeypatch.setattr(crossings, "hook", kill)
-        try:
-            run(store, server, **settings)
-        except Killed:
-            monkeypatch.setattr(crossings, "hook", None)
-            assert {**server.there, **drops(store)} == wanted
-            run(store, server, **settings)
-            assert drops(store) == wanted
-        else:
+        if not killed_at(place, partial(run, store, server, **settings)):
             break
+        assert {**server.there, **drops(store)} == wanted
+        run(store, server, **settings)
+        assert drops(store) == wanted
     assert place > 5
 
 
