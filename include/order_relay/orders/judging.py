@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import yaml
 
 from order_relay.errors import Refusal, WrongSetup
 from order_relay.orders.formats import FORMATS
+from order_relay.orders.yaml_loader import SafeLoader
 
 MAX_REFUSALS = 500
 """More errors than this are not listed one by one: nobody reads them, and a hostile record could fill a disk."""
@@ -128,7 +129,7 @@ class VendorFormat:
     def load(cls, schema: Path, mapping: Path, name: str = "") -> VendorFormat:
         """Read both files of a vendor's folder; ``name`` defaults to the folder's name. Raises ``WrongSetup``."""
         name = name or schema.parent.name
-        return cls(name, _object(schema, json.loads), _object(mapping, _mapping))
+        return cls(name, _object(schema, json.loads), _object(mapping, partial(yaml.load, Loader=SafeLoader)))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -202,11 +203,6 @@ def _text_refusals(document: Any) -> list[Refusal]:
         elif isinstance(value, list | tuple):
             stack.extend(((*path, index), member) for index, member in enumerate(value))
     return sorted(set(found), key=lambda r: (r.pointer, r.code))
-
-
-def _mapping(text: str) -> Any:
-    # The loader written in C takes a tenth of the time; not every build of PyYAML has it.
-    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
 
 
 def _object(path: Path, parse: Any) -> dict[str, Any]:

@@ -13,11 +13,7 @@ from typing import Any
 import yaml
 
 from order_relay.errors import WrongSetup
-
-try:
-    from yaml import CSafeLoader as SafeLoader  # ten times as quick; every DAG file is parsed over and over
-except ImportError:  # PyYAML was built without libyaml
-    from yaml import SafeLoader  # type: ignore[assignment]
+from order_relay.orders.yaml_loader import SafeLoader
 
 
 class _Loader(SafeLoader):
