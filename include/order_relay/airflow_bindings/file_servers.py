@@ -10,6 +10,7 @@ import re
 import socket
 import ssl
 import stat
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -71,11 +72,38 @@ def _ftp(conn_id: str, folder: str, *, tls: bool) -> Iterator[FileServer]:
             hook.conn.close()
 
 
-class _Ftp:
+class _Folder(ABC):
+    """What both kinds of servers have in common. ``delete``, ``rename``: how a kind does it to a path."""
+
+    def __init__(
+        self, conn_id: str, folder: str, delete: Callable[[str], object], rename: Callable[[str, str], object]
+    ) -> None:
+        self._conn_id, self._folder, self._delete, self._rename = conn_id, folder, delete, rename
+
+    def delete(self, file: RemoteFile) -> None:
+        """See ``FileServer``."""
+        with self._one_file():
+            self._delete(self._path(file.name))
+
+    def move(self, file: RemoteFile, folder: str, name: str) -> None:
+        """See ``FileServer``."""
+        with self._one_file():
+            self._rename(self._path(file.name), _joined(folder, name))
+
+    def _path(self, name: str) -> str:
+        return _joined(self._folder, name)
+
+    @abstractmethod
+    def _one_file(self) -> AbstractContextManager[None]:
+        """Around what is done to one file: turns a refusal of it into ``FileLeft``."""
+
+
+class _Ftp(_Folder):
     """A folder of an FTP server. Fulfils ``FileServer``."""
 
     def __init__(self, hook: FTPHook, conn_id: str, folder: str) -> None:
-        self._hook, self._conn_id, self._folder = hook, conn_id, folder
+        super().__init__(conn_id, folder, hook.delete_file, hook.rename)
+        self._hook = hook
 
     def files(self) -> Sequence[RemoteFile]:
         """See ``FileServer``."""
@@ -138,19 +166,6 @@ class _Ftp:
             self._hook.conn = None
         return bytes(data)
 
-    def delete(self, file: RemoteFile) -> None:
-        """See ``FileServer``."""
-        with self._one_file():
-            self._hook.delete_file(self._path(file.name))
-
-    def move(self, file: RemoteFile, folder: str, name: str) -> None:
-        """See ``FileServer``."""
-        with self._one_file():
-            self._hook.rename(self._path(file.name), f"{folder.rstrip('/')}/{name}")
-
-    def _path(self, name: str) -> str:
-        return f"{self._folder.rstrip('/')}/{name}"
-
     @contextmanager
     def _one_file(self) -> Iterator[None]:
         try:
@@ -195,11 +210,12 @@ def _sftp(conn_id: str, folder: str) -> Iterator[FileServer]:
         raise _out_of_reach(conn_id, error) from None
 
 
-class _Sftp:
+class _Sftp(_Folder):
     """A folder of an SFTP server. Fulfils ``FileServer``."""
 
     def __init__(self, conn: Any, conn_id: str, folder: str) -> None:
-        self._conn, self._conn_id, self._folder = conn, conn_id, folder
+        super().__init__(conn_id, folder, conn.remove, conn.rename)
+        self._conn = conn
 
     def files(self) -> Sequence[RemoteFile]:
         """See ``FileServer``."""
@@ -219,19 +235,6 @@ class _Sftp:
             data: bytes = opened.read(limit + 1)
         return data
 
-    def delete(self, file: RemoteFile) -> None:
-        """See ``FileServer``."""
-        with self._one_file():
-            self._conn.remove(self._path(file.name))
-
-    def move(self, file: RemoteFile, folder: str, name: str) -> None:
-        """See ``FileServer``."""
-        with self._one_file():
-            self._conn.rename(self._path(file.name), f"{folder.rstrip('/')}/{name}")
-
-    def _path(self, name: str) -> str:
-        return f"{self._folder.rstrip('/')}/{name}"
-
     @contextmanager
     def _one_file(self) -> Iterator[None]:
         try:
@@ -247,6 +250,10 @@ class _Sftp:
 _KINDS: Mapping[str, Callable[[str, str], AbstractContextManager[FileServer]]] = {
     "ftp": partial(_ftp, tls=False), "ftps": partial(_ftp, tls=True), "sftp": _sftp,
 }
+
+
+def _joined(folder: str, name: str) -> str:
+    return f"{folder.rstrip('/')}/{name}"
 
 
 def _code(error: Exception) -> str:
