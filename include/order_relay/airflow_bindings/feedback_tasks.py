@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.sdk import get_current_context, task
+from airflow.sdk import task
+
+from order_relay.airflow_bindings.order_tasks import labelled
 
 
 @task(multiple_outputs=False)
@@ -20,6 +22,4 @@ def tell(pipeline: str) -> dict[str, Any]:
     """Tell one pipeline's source everything that is due."""
     from order_relay.airflow_bindings import feedback  # noqa: PLC0415
 
-    context = get_current_context()
-    context["pipeline_name"] = pipeline  # type: ignore[typeddict-unknown-key]
-    return feedback.tell(pipeline, context)
+    return feedback.tell(pipeline, labelled("pipeline_name", pipeline))

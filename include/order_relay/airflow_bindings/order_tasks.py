@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import (
+    Context,
     CronDataIntervalTimetable,
     Param,
     TriggerRule,
@@ -95,6 +96,13 @@ def task_defaults() -> dict[str, Any]:
     }
 
 
+def labelled(name: str, value: str) -> Context:
+    """The context of a mapped task, with what its ``map_index_template`` shows."""
+    context = get_current_context()
+    context[name] = value  # type: ignore[literal-required]
+    return context
+
+
 @task(multiple_outputs=False)
 def extract(pipeline: str) -> dict[str, Any]:
     """Read what the source offers, archive it, and enter it into the ledger."""
@@ -133,9 +141,7 @@ def load(pipeline: str, chunk: str) -> dict[str, Any]:
     """Look up what is in doubt, then send what is ready."""
     from order_relay.airflow_bindings import stages  # noqa: PLC0415
 
-    context = get_current_context()
-    context["chunk_name"] = chunk  # type: ignore[typeddict-unknown-key]
-    return stages.load(pipeline, context, chunk)
+    return stages.load(pipeline, labelled("chunk_name", chunk), chunk)
 
 
 def acknowledge(pipeline: str) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 from airflow.sdk import CronTriggerTimetable, Param, TriggerRule, get_current_context, task
 
 from order_relay.airflow_bindings.cases import HELD, Case
-from order_relay.airflow_bindings.order_tasks import task_defaults
+from order_relay.airflow_bindings.order_tasks import labelled, task_defaults
 from order_relay.pipeline.settings import pipeline_files
 
 
@@ -45,9 +45,7 @@ def look_up(pipeline: str) -> dict[str, Any]:
     """Look up one pipeline's orders in doubt."""
     from order_relay.airflow_bindings import sweep  # noqa: PLC0415
 
-    context = get_current_context()
-    context["pipeline_name"] = pipeline  # type: ignore[typeddict-unknown-key]
-    return sweep.look_up(pipeline, context)
+    return sweep.look_up(pipeline, labelled("pipeline_name", pipeline))
 
 
 def replay_params() -> dict[str, Param]:
@@ -119,9 +117,7 @@ def carry_out(pipeline: str) -> dict[str, Any]:
     """Replay or discard one pipeline's chosen orders."""
     from order_relay.airflow_bindings import mending  # noqa: PLC0415
 
-    context = get_current_context()
-    context["pipeline_name"] = pipeline  # type: ignore[typeddict-unknown-key]
-    return mending.carry_out(pipeline, context)
+    return mending.carry_out(pipeline, labelled("pipeline_name", pipeline))
 
 
 @task.branch
@@ -171,9 +167,7 @@ def compare(pipeline: str) -> dict[str, Any]:
     """Compare one pipeline's ledger with its destination."""
     from order_relay.airflow_bindings import reconciliation  # noqa: PLC0415
 
-    context = get_current_context()
-    context["pipeline_name"] = pipeline  # type: ignore[typeddict-unknown-key]
-    return reconciliation.compare(pipeline, context)
+    return reconciliation.compare(pipeline, labelled("pipeline_name", pipeline))
 
 
 @task(multiple_outputs=False)
@@ -217,6 +211,4 @@ def remove(pipeline: str) -> dict[str, Any]:
     """Remove what is due of one pipeline or status account."""
     from order_relay.airflow_bindings import removal  # noqa: PLC0415
 
-    context = get_current_context()
-    context["pipeline_name"] = pipeline  # type: ignore[typeddict-unknown-key]
-    return removal.remove(pipeline, context)
+    return removal.remove(pipeline, labelled("pipeline_name", pipeline))

@@ -10,9 +10,9 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, ValidationError, model_validator
 
 from order_relay.errors import WrongSetup
 from order_relay.orders.exchange import MappingOverrides, Policies
@@ -56,11 +56,15 @@ _CRON_FIELD = r"[0-9A-Za-z*/,#-]+"
 _CRON = re.compile(rf"{_CRON_FIELD}( {_CRON_FIELD}){{4}}")
 
 
-def checked_cron(value: str | None) -> str | None:
+def _checked_cron(value: str | None) -> str | None:
     """The schedule as it is. Raises ``ValueError`` where it is neither a cron expression nor null."""
     if value is not None and not _CRON.fullmatch(value):
         raise ValueError("must be a cron expression of five fields, such as '*/15 * * * *', or null for none")
     return value
+
+
+Cron = Annotated[str | None, AfterValidator(_checked_cron)]
+"""A schedule: five fields, or null for none."""
 
 
 class PipelineSettings(Section):
@@ -69,7 +73,7 @@ class PipelineSettings(Section):
     name: str
     source: Party
     destination: Party
-    schedule: str | None = "*/15 * * * *"
+    schedule: Cron = "*/15 * * * *"
     mode: Literal["live", "shadow"] = "live"
     policies: PolicySettings = PolicySettings()
     transform: dict[str, Any] = Field(default_factory=dict)
@@ -86,11 +90,6 @@ class PipelineSettings(Section):
     retention: RetentionSettings = RetentionSettings()
     alerts: AlertSettings = AlertSettings()
     _file: str = PrivateAttr(default="")
-
-    @field_validator("schedule")
-    @classmethod
-    def _cron(cls, value: str | None) -> str | None:
-        return checked_cron(value)
 
     @model_validator(mode="after")
     def _named_after_its_vendors(self) -> PipelineSettings:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from order_relay.errors import WrongSetup
 from order_relay.pipeline.sections import Party, Section
-from order_relay.pipeline.settings import STATUS_FILE, checked_cron, status_files, validated
+from order_relay.pipeline.settings import STATUS_FILE, Cron, status_files, validated
 
 
 class OursSettings(Section):
@@ -127,7 +127,7 @@ class StatusSettings(Section):
 
     name: str
     source: Party
-    schedule: str | None = "*/5 * * * *"
+    schedule: Cron = "*/5 * * * *"
     ours: OursSettings = OursSettings()
     poll: PollSettings = PollSettings()
     by_id: ByIdSettings = ByIdSettings()
@@ -136,11 +136,6 @@ class StatusSettings(Section):
     webhook: WebhookSettings = WebhookSettings()
     retention: StatusRetention = StatusRetention()
     mapping: dict[str, Any] = Field(default_factory=dict)
-
-    @field_validator("schedule")
-    @classmethod
-    def _cron(cls, value: str | None) -> str | None:
-        return checked_cron(value)
 
     @model_validator(mode="after")
     def _named_after_its_vendor(self) -> StatusSettings:
