@@ -6,8 +6,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy.exc import IntegrityError
-
 from order_relay.ledger import feedback, gaps, modified, shipping
 from order_relay.ledger.database import Database
 from order_relay.ledger.feedback import Step
@@ -33,10 +31,7 @@ class AfterwardsDesk:
         self, ctx: RunContext, told: Shipment, ordered: Sequence[OrderedLine] | None, why: str = ""
     ) -> Recorded:
         """Record a shipment once (``shipping.record``); telling it again changes nothing."""
-        try:
-            return self._db.write(lambda tx: shipping.record(tx, ctx, told, ordered, why))
-        except IntegrityError:  # somebody told the same one at the same time
-            return self._db.write(lambda tx: shipping.record(tx, ctx, told, ordered, why))
+        return self._db.write_beside_others(lambda tx: shipping.record(tx, ctx, told, ordered, why))
 
     def match_shipment(
         self, shipment_id: int, submission_id: int, ordered: Sequence[OrderedLine] | None
@@ -63,10 +58,7 @@ class AfterwardsDesk:
 
     def claim_feedback(self, ctx: RunContext, steps: Sequence[Step], given_up_s: float = 900.0) -> list[Step]:
         """Before the request: these are being told (``feedback.claim``); those that nobody else tells."""
-        try:
-            return self._db.write(lambda tx: feedback.claim(tx, ctx, steps, given_up_s))
-        except IntegrityError:  # somebody claimed some of them at the same time
-            return self._db.write(lambda tx: feedback.claim(tx, ctx, steps, given_up_s))
+        return self._db.write(lambda tx: feedback.claim(tx, ctx, steps, given_up_s))
 
     def feedback_told(self, ctx: RunContext, answers: Iterable[tuple[Step, Acknowledgement]]) -> None:
         """What the source said (``feedback.told``)."""
@@ -94,10 +86,7 @@ class AfterwardsDesk:
         """Note why a feed left orders out, or that it need not (``gaps.note``); the ids of the new gaps."""
         if not self._db.read(lambda tx: gaps.is_news(tx, problems)):
             return []
-        try:
-            return self._db.write(lambda tx: gaps.note(tx, problems))
-        except IntegrityError:  # somebody noted the same at the same time
-            return self._db.write(lambda tx: gaps.note(tx, problems))
+        return self._db.write_beside_others(lambda tx: gaps.note(tx, problems))
 
     def feed_gaps(self, pipelines: Collection[str] | None = None, limit: int = 50) -> list[Modified]:
         """Orders that a feed leaves out now (``gaps.left_out``)."""

@@ -80,12 +80,8 @@ class Ledger(SourceDesk, PeopleDesk, AfterwardsDesk, WatchDesk, UpkeepDesk, Stat
 
     def bind(self, pipeline: str, source_account: str, destination_account: str) -> None:
         """Bind the pipeline to its accounts at first use; ``WrongSetup`` for another pair (``running.bind``)."""
-        if self._db.read(lambda tx: running.is_bound(tx, pipeline, source_account, destination_account)):
-            return
-        try:
-            self._db.write(lambda tx: running.bind(tx, pipeline, source_account, destination_account))
-        except IntegrityError:  # another process bound it at the same moment: to these accounts or to others
-            self._db.write(lambda tx: running.bind(tx, pipeline, source_account, destination_account))
+        if not self._db.read(lambda tx: running.is_bound(tx, pipeline, source_account, destination_account)):
+            self._db.write_beside_others(lambda tx: running.bind(tx, pipeline, source_account, destination_account))
 
     def begin_run(self, ctx: RunContext, kind: str, store_sequence: int = 0, *, behind: bool = False) -> int:
         """Register a run; its sequence number, to be written to the batch store next (``running.begin_run``)."""
