@@ -9,8 +9,11 @@ from ledger_offers import offer
 
 from order_relay.errors import Refusal
 from order_relay.orders.exchange import Outcome, Policies
+from order_relay.orders.notes import Note, as_plain
 
 NAME = "shop_to_oms"
+CUT = Note("text_cut", "orderComment", "shortened to 1000 characters")
+CUT_TOO = Note("text_cut", "customOrderData.*", "shortened to 1000 characters")
 BAD = [Refusal("missing", "/a", "is missing"), Refusal("too_long", "/b/0", "is too long")]
 
 
@@ -151,14 +154,24 @@ def test_resolving_twice_writes_nothing_new(clerk):
 def test_making_ready_keeps_what_was_made(clerk):
     clerk.receive(offer("1"))
     ready = clerk.ready_of(clerk.resolve()[0], payload_name="p/x.gz", payload_row=7, total_minor=12345,
-                           notes=("orderComment cut at 1000",))
+                           notes=[CUT, CUT_TOO])
     assert clerk.ledger.make_ready(clerk.ctx, [ready]) == ([ready.id], [])
     sendable = clerk.ledger.to_send([ready.id])[0]
     assert (sendable.payload_name, sendable.payload_row, sendable.fingerprint) == ("p/x.gz", 7, ready.fingerprint)
     assert (sendable.destination_key, sendable.attempts) == ("KEY-N-1", 0)
     row = clerk.row("1")
-    assert (row["total_minor"], row["currency"], row["notes"]) == (12345, "EUR", ["orderComment cut at 1000"])
+    assert (row["total_minor"], row["currency"], row["notes"]) == (12345, "EUR", as_plain([CUT, CUT_TOO]))
+    assert clerk.ledger.counts(NAME)["notes"] == {"text_cut": 1}, "orders are counted, not notes"
     assert clerk.ledger.ready(NAME) == [ready.id]
+
+
+def test_a_quarantined_order_keeps_its_notes(clerk):
+    clerk.receive(offer("1"))
+    work = clerk.work("1")
+    clerk.ledger.quarantine(clerk.ctx, [(work, BAD)], {work.id: [CUT]})
+    assert clerk.row("1")["notes"] == as_plain([CUT])
+    clerk.ledger.quarantine(clerk.ctx, [(clerk.work("1"), BAD)], {work.id: [CUT_TOO]})
+    assert clerk.row("1")["notes"] == as_plain([CUT_TOO]), "also where the reasons did not change"
 
 
 def test_one_destination_key_wanted_twice_holds_both(clerk):

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from order_relay.errors import WrongSetup
 from order_relay.orders.exchange import MappingOverrides
 from order_relay.orders.judging import VendorFormat
+from order_relay.orders.notes import Note
 from order_relay.orders.transforming import Transformed, Transformer, TransformSettings
 
 Make = Callable[..., dict[str, Any]]
@@ -332,9 +333,9 @@ def test_long_texts_are_cut_and_noted(plain: Transformer, order: dict[str, Any])
     assert len(payload["shippingAddress"]["addressLine1"]) == 250
     assert len(payload["customOrderData"]["Story"]) == 1000
     assert only(plain, order).notes == [
-        "orderComment cut at 1000",
-        "shippingAddress.addressLine1 cut at 250",
-        "customOrderData.* cut at 1000",
+        Note("text_cut", "orderComment", "shortened to 1000 characters"),
+        Note("text_cut", "shippingAddress.addressLine1", "shortened to 250 characters"),
+        Note("text_cut", "customOrderData.*", "shortened to 1000 characters"),
     ]
 
 
@@ -369,7 +370,9 @@ def test_ways_of_shipping_by_code_table(build: Build, order: dict[str, Any]) -> 
     assert sent(transformer, order)["shippingMethod"] == {"shippingType": "ground", "shippingClass": "Ground"}
     order["ship_via"] = "Pigeon"
     assert sent(transformer, order)["shippingMethod"] == {"shippingType": "other", "shippingClass": "Other"}
-    assert only(transformer, order).notes == ["shippingMethod.shippingType: not in its code table, default used"]
+    assert only(transformer, order).notes == [
+        Note("not_in_code_table", "shippingMethod.shippingType", "has no row in its code table; default used")
+    ]
 
 
 def test_default_currency(build: Build, order: dict[str, Any]) -> None:

@@ -29,7 +29,7 @@ class FakeLedger:
         }
         self.run: dict[str, Any] = {
             "received": 3, "states": {"imported": 3}, "reasons": {}, "acknowledged": 2,
-            "notes": {"orderComment cut at 1000": 4},
+            "notes": {"text_cut": 4},
         }  # fmt: skip
         self.breaches = breaches or []
         self.missing = missing or set()
@@ -135,9 +135,10 @@ def test_times_give_the_throughput(store: BatchStore) -> None:
     assert "load: 0.5 s, 3 records" in result.text
 
 
-def test_notes_and_failed_tasks_are_told(store: BatchStore) -> None:
+def test_notes_by_code_and_failed_tasks_are_in_the_report(store: BatchStore) -> None:
     result = write(FakeLedger(), store, failed_tasks=["load_3"])
-    assert "- orderComment cut at 1000: 4" in result.markdown
+    assert "- `text_cut`: 4 orders (a text was shortened" in result.markdown
+    assert "note text_cut: 4 orders (a text was shortened" in result.text
     assert "- `load_3`" in result.markdown
     assert result.facts["failed_tasks"] == 1
 

@@ -37,7 +37,6 @@ _SUBMISSION = (
     "imported_at",
     "total_minor",
     "currency",
-    "notes",
     "ack",
     "ack_at",
     "shipped",
@@ -47,6 +46,7 @@ _SUBMISSION = (
 _TABLES: Mapping[str, tuple[str, ...]] = {
     "events": ("at", "from_state", "to_state", "why", "who", "run", "revision"),
     "refusals": ("code", "pointer", "message", "revision"),
+    "notes": ("code", "path", "message"),
     "attempts": ("number", "sent_at", "settled_at", "outcome", "status", "code", "message", "oms_id", "run"),
     "feedback": ("at", "step", "state", "tries", "message", "run"),
     "shipments": ("id", "shipped_at", "carrier", "service", "tracking_number", "origin", "who", "why"),

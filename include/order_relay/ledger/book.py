@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy.exc import IntegrityError
@@ -39,6 +40,7 @@ from order_relay.ledger.values import (
     Work,
 )
 from order_relay.orders.exchange import Policies, RunContext
+from order_relay.orders.notes import Note
 
 
 class Ledger(SourceDesk, PeopleDesk, AfterwardsDesk, WatchDesk, UpkeepDesk, StatusDesk):
@@ -126,9 +128,12 @@ class Ledger(SourceDesk, PeopleDesk, AfterwardsDesk, WatchDesk, UpkeepDesk, Stat
         wanted = list(ids)
         return self._db.read(lambda tx: works.works(tx, wanted))
 
-    def quarantine(self, ctx: RunContext, refused: Sequence[tuple[Work, Sequence[Refusal]]]) -> int:
-        """Quarantine with every reason (``decisions.quarantine``)."""
-        return self._db.write(lambda tx: decisions.quarantine(tx, ctx, refused))
+    def quarantine(
+        self, ctx: RunContext, refused: Sequence[tuple[Work, Sequence[Refusal]]],
+        notes: Mapping[int, Sequence[Note]] = MappingProxyType({}),
+    ) -> int:
+        """Quarantine with every reason, and the orders' notes by id (``decisions.quarantine``)."""
+        return self._db.write(lambda tx: decisions.quarantine(tx, ctx, refused, notes))
 
     def recover(self, ctx: RunContext, works: Sequence[Work]) -> list[Work]:
         """Quarantined, judged again, clean: back to ``received`` (``decisions.recover``)."""

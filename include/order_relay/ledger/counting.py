@@ -14,6 +14,7 @@ from order_relay.ledger.database import Transaction
 from order_relay.ledger.states import State
 from order_relay.ledger.tables import attempt, batch, event, submission
 from order_relay.ledger.texts import load
+from order_relay.orders.notes import from_plain
 
 _SHOWN = 5  # ids named in a breach
 
@@ -46,14 +47,14 @@ def counts(tx: Transaction, name: str | None, run: str | None) -> dict[str, Any]
 
 
 def _notes(tx: Transaction, where: list[sa.ColumnElement[bool]]) -> dict[str, int]:
-    """How many payloads carry each note, such as a text that was cut."""
+    """How many orders carry a note of each code, such as a text that was cut."""
     rows = tx.run(
         sa.select(submission.c.notes, sa.func.count().label("n"))
         .where(*where, submission.c.notes != "[]").group_by(submission.c.notes)
     ).all()
     found: Counter[str] = Counter()
     for row in rows:
-        found.update(dict.fromkeys(load(row.notes, []), row.n))
+        found.update(dict.fromkeys((note.code for note in from_plain(load(row.notes, []))), row.n))
     return dict(found)
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -21,10 +22,11 @@ from order_relay.ledger.database import Transaction
 from order_relay.ledger.moving import Cause, change, lock, move
 from order_relay.ledger.states import State
 from order_relay.ledger.tables import refusal, submission
-from order_relay.ledger.texts import clean, dump, load
+from order_relay.ledger.texts import clean, dump, load, notes_text
 from order_relay.ledger.values import Work
 from order_relay.ledger.works import WORK, works
 from order_relay.orders.exchange import Policies, RunContext
+from order_relay.orders.notes import Note
 from order_relay.orders.versions import VERSION_COLUMNS, Decision
 from order_relay.orders.versions import resolve as resolve_versions
 
@@ -34,14 +36,21 @@ LOOK_AGAIN = timedelta(minutes=15)
 _QUARANTINABLE = (State.RECEIVED, State.WAITING, State.QUARANTINED, State.READY)
 
 
-def quarantine(tx: Transaction, ctx: RunContext, refused: Sequence[tuple[Work, Sequence[Refusal]]]) -> int:
-    """Quarantine submissions with every reason; how many were.
+Notes = Mapping[int, Sequence[Note]]
+"""Notes on orders, by the ids of their submissions."""
+
+
+def quarantine(
+    tx: Transaction, ctx: RunContext, refused: Sequence[tuple[Work, Sequence[Refusal]]],
+    notes: Notes = MappingProxyType({}),
+) -> int:
+    """Quarantine submissions with every reason, and their notes; how many were.
 
     One that is quarantined already for the same reasons gets no event. Those that were moved since are skipped.
     """
     wanted = {work.id: (work.revision, list(reasons)) for work, reasons in refused if reasons}
     rows = [
-        row for row in lock(tx, wanted, "refusals_hash")
+        row for row in lock(tx, wanted, "refusals_hash", "notes")
         if row.state in _QUARANTINABLE and row.revision == wanted[row.id][0]
     ]
     hashes = {row.id: _fingerprint(wanted[row.id][1]) for row in rows}
@@ -56,7 +65,12 @@ def quarantine(tx: Transaction, ctx: RunContext, refused: Sequence[tuple[Work, S
         }
         for row in news for n, r in enumerate(wanted[row.id][1])
     ])
+    texts = {row.id: notes_text(notes.get(row.id, ())) for row in rows}
+    tx.many(_NOTES, [{"b_id": row.id, "notes": texts[row.id]} for row in rows if row.notes != texts[row.id]])
     return len(rows)
+
+
+_NOTES = submission.update().where(submission.c.id == sa.bindparam("b_id")).values(notes=sa.bindparam("notes"))
 
 
 def _fingerprint(reasons: Iterable[Refusal]) -> str:

@@ -18,6 +18,7 @@ from order_relay.ledger.status_reads import statuses_of
 from order_relay.ledger.tables import attempt, event, feed_gap, lookup, refusal, submission
 from order_relay.ledger.texts import load
 from order_relay.orders.identity import SEPARATE_MARK, offered_lineage
+from order_relay.orders.notes import as_plain, from_plain
 
 MOST = 1_000  # submissions in one answer to ``find``
 
@@ -44,7 +45,10 @@ def find(tx: Transaction, word: str) -> list[dict[str, Any]]:
         .order_by(submission.c.pipeline, submission.c.lineage, submission.c.version, submission.c.edition)
         .limit(MOST)
     ).mappings().all()
-    lives = [{**row, "items": load(row["items"], []), "notes": load(row["notes"], [])} for row in rows]
+    lives = [
+        {**row, "items": load(row["items"], []), "notes": as_plain(from_plain(load(row["notes"], [])))}
+        for row in rows
+    ]
     ids = [life["id"] for life in lives]
     for name, table, order in _PARTS:
         parts = _parts(tx, table, order, ids)

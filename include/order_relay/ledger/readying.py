@@ -15,7 +15,7 @@ from order_relay.ledger.moving import Cause, lock, move
 from order_relay.ledger.running import require_pipeline
 from order_relay.ledger.states import State
 from order_relay.ledger.tables import submission
-from order_relay.ledger.texts import clean, dump
+from order_relay.ledger.texts import notes_text
 from order_relay.ledger.values import Ready
 from order_relay.orders.exchange import RunContext
 
@@ -105,7 +105,7 @@ def _columns(ready: Ready, destination: str) -> dict[str, Any]:
         "transform_fingerprint": ready.transform_fingerprint,
         "total_minor": ready.total_minor,
         "currency": ready.currency,
-        "notes": dump([clean(note, 300) for note in ready.notes]),
+        "notes": notes_text(ready.notes),
         "submitted_at": ready.submitted_at,
     }
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
+
+from order_relay.orders.notes import Note, as_plain
 
 MAX_BODY = 16_000  # bytes of an answer that an attempt keeps
 
@@ -22,3 +25,8 @@ def dump(value: Any) -> str:
 def load(text: str | None, default: Any = None) -> Any:
     """The value of JSON text; ``default`` where there is none."""
     return json.loads(text) if text else default
+
+
+def notes_text(notes: Iterable[Note]) -> str:
+    """An order's notes as its row keeps them."""
+    return dump(as_plain(Note(clean(n.code, 60), clean(n.path, 300), clean(n.message, 300)) for n in notes))

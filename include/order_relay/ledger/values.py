@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from order_relay.orders import notes as order_notes
 from order_relay.orders.exchange import Answer
 
 
@@ -63,7 +64,7 @@ class Ready:
     transform_fingerprint: str
     total_minor: int
     currency: str
-    notes: tuple[str, ...] | list[str] = ()
+    notes: Sequence[order_notes.Note] = ()
     submitted_at: datetime | None = None
 
 

@@ -18,6 +18,7 @@ from order_relay.orders import columns
 from order_relay.orders.judging import pointer
 from order_relay.orders.mapping import Rule
 from order_relay.orders.money import CURRENCIES, to_minor
+from order_relay.orders.notes import Note
 from order_relay.orders.units import in_pieces
 
 PARTY = ("name", "company", "address1", "address2", "city", "state", "postal_code", "country", "phone", "email")
@@ -42,7 +43,7 @@ class Canonical:
     orders: pd.DataFrame
     lines: pd.DataFrame
     refusals: list[list[Refusal]]
-    notes: list[list[str]]
+    notes: list[list[Note]]
     priceless: set[int] = field(default_factory=set)
     """Orders whose money could not be read: nothing more can be said about their sums."""
 
@@ -74,7 +75,7 @@ class Reader:
     def read(self, documents: Sequence[Mapping[str, Any]]) -> Canonical:
         """Frames of these documents. Refused values are ``None`` in them."""
         refusals: list[list[Refusal]] = [[] for _ in documents]
-        notes: list[list[str]] = [[] for _ in documents]
+        notes: list[list[Note]] = [[] for _ in documents]
         priceless: set[int] = set()
         orders: dict[str, list[Any]] = {name: [None] * len(documents) for name in ORDER_COLUMNS}
         whole = columns.Rows(documents)
@@ -106,7 +107,7 @@ class Reader:
         return _minor(column, scales, tell)
 
     def _order_column(
-        self, rule: Rule, documents: columns.Rows, refusals: list[list[Refusal]], notes: list[list[str]],
+        self, rule: Rule, documents: columns.Rows, refusals: list[list[Refusal]], notes: list[list[Note]],
         priceless: set[int],
     ) -> list[Any]:  # fmt: skip
         place = self.order_place(rule.target)
@@ -116,7 +117,8 @@ class Reader:
             wrong.add(row)
             refusals[row].append(Refusal(why.code, place, f"{place or rule.target} {why.message}"))
 
-        column = columns.read(rule, documents, tell, lambda row, _: notes[row].append(f"{place} not in its code table"))
+        missing = Note("not_in_code_table", place, "has no row in its code table; left out")
+        column = columns.read(rule, documents, tell, lambda row, _: notes[row].append(missing))
         if rule.required:
             for row, value in enumerate(column):
                 if value is None and row not in wrong:
@@ -126,7 +128,7 @@ class Reader:
         return column
 
     def _read_lines(
-        self, documents: columns.Rows, refusals: list[list[Refusal]], notes: list[list[str]], priceless: set[int],
+        self, documents: columns.Rows, refusals: list[list[Refusal]], notes: list[list[Note]], priceless: set[int],
         scales: Sequence[int | None],
     ) -> pd.DataFrame:  # fmt: skip
         rows: list[Any] = []
@@ -143,7 +145,8 @@ class Reader:
             position += range(len(found))
 
         def note(line: int, rule: Rule) -> None:
-            notes[order[line]].append(f"{self.line_place(rule.target, position[line])} not in its code table")
+            place = self.line_place(rule.target, position[line])
+            notes[order[line]].append(Note("not_in_code_table", place, "has no row in its code table; left out"))
 
         lines: dict[str, list[Any]] = {name: [None] * len(rows) for name in LINE_COLUMNS}
         wrong: dict[str, dict[int, Refusal]] = {}

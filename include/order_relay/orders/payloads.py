@@ -15,6 +15,7 @@ from order_relay.orders.converters import cut_text, split_name
 from order_relay.orders.judging import pointer
 from order_relay.orders.mapping import Rule
 from order_relay.orders.money import from_minor, per_unit
+from order_relay.orders.notes import Note
 from order_relay.orders.spreading import split_line, spread
 from order_relay.orders.totals import shown_price
 from order_relay.orders.transform_settings import TransformSettings
@@ -195,7 +196,7 @@ class Columns:
     def __init__(self, targets: Sequence[Target], source: Mapping[str, list[Any]], size: int) -> None:
         self.size = size
         self.wrong: list[tuple[int, Refusal]] = []
-        self.notes: list[tuple[int, str]] = []
+        self.notes: list[tuple[int, Note]] = []
         self.filled: list[tuple[Target, list[Any]]] = []
         by_target: dict[str, list[Any]] = {}
         for aim in targets:
@@ -216,8 +217,8 @@ class Columns:
         found = [source[path] for path in rule.paths]
         column = columns.combined(rule, found, tell) if found else [rule.value] * self.size
         if rule.table is not None:
-            words = f"{place}: not in its code table, default used"
-            column = columns.looked_up(rule, column, tell, lambda row, _: self.notes.append((row, words)))
+            missing = Note("not_in_code_table", place, "has no row in its code table; default used")
+            column = columns.looked_up(rule, column, tell, lambda row, _: self.notes.append((row, missing)))
         column = columns.defaulted(rule, columns.converted(rule, column, tell))
         if rule.required:
             for row, value in enumerate(column):
@@ -229,15 +230,16 @@ class Columns:
         limit = aim.limit or 0
         if not aim.merge and not any(map(limit.__lt__, map(len, filter(None, column)))):
             return column
+        shortened = Note("text_cut", aim.rule.target, f"shortened to {limit} characters")
         cut: list[Any] = []
         for row, value in enumerate(column):
             if isinstance(value, str) and len(value) > limit:
-                self.notes.append((row, f"{aim.rule.target} cut at {limit}"))
+                self.notes.append((row, shortened))
                 cut.append(cut_text(value, limit))
             elif aim.merge and isinstance(value, dict):
                 cut.append({name: cut_text(text, limit) for name, text in value.items()})
                 if any(len(text) > limit for text in value.values()):
-                    self.notes.append((row, f"{aim.rule.target} cut at {limit}"))
+                    self.notes.append((row, shortened))
             else:
                 cut.append(value)
         return cut

@@ -19,6 +19,7 @@ from order_relay.orders.gate import Gate
 from order_relay.orders.json_text import encode
 from order_relay.orders.judging import VendorFormat
 from order_relay.orders.mapping import Tables, merged_rules, parse_rules, tables_of
+from order_relay.orders.notes import Note, bounded
 from order_relay.orders.payloads import Columns, derive, pieces
 from order_relay.orders.sending_form import SendingForm, settings_of
 from order_relay.orders.totals import judge
@@ -34,7 +35,7 @@ class Transformed:
 
     ``index`` is its place in the input. Either ``payload`` holds the bytes to send, or ``refusals`` says why not.
     ``total_minor`` is in minor units of ``currency``. ``submitted_at`` (UTC) is when the customer submitted the order,
-    which is where a search by date may find it. ``notes`` say what was cut or defaulted, without any value.
+    which is where a search by date may find it. ``notes`` say what was changed, left out or defaulted.
     """
 
     index: int
@@ -43,7 +44,7 @@ class Transformed:
     total_minor: int = 0
     currency: str = ""
     submitted_at: datetime | None = None
-    notes: list[str] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
 
 
@@ -174,7 +175,7 @@ class Transformer:
     def _result(
         self, row: int, canonical: Canonical, orders: Mapping[str, list[Any]], payload: bytes | None
     ) -> Transformed:
-        result = Transformed(row, payload, notes=canonical.notes[row])
+        result = Transformed(row, payload, notes=bounded(canonical.notes[row]))
         if payload is None:
             result.refusals = sorted(set(canonical.refusals[row]), key=lambda why: (why.pointer, why.code))
             return result

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from order_relay.orders.notes import TITLES
+
 if TYPE_CHECKING:
     from order_relay.pipeline.report_facts import Books, Report
 
@@ -91,6 +93,14 @@ def _listed(title: str, entries: Iterable[str]) -> list[str]:
     return [f"## {title}", "", *lines, ""] if lines else []
 
 
+def _notes(report: Report) -> list[tuple[str, str]]:
+    """Each code of a note with the number of orders that carry it, and what it means."""
+    return [
+        (code, f"{number} orders" + (f" ({TITLES[code]})" if code in TITLES else ""))
+        for code, number in sorted(report.notes.items())
+    ]
+
+
 def as_markdown(report: Report) -> str:
     """The whole report as Markdown."""
     lines = [f"# {report.pipeline}: report", "", f"Run `{report.run}`. **{_verdict(report)}**", ""]
@@ -99,7 +109,7 @@ def as_markdown(report: Report) -> str:
     lines += _listed("Tasks that failed", (f"`{task}`" for task in report.failed_tasks))
     lines += _states(report)
     lines += _waiting(report.whole)
-    lines += _listed("Notes of this run", (f"{note}: {number}" for note, number in sorted(report.notes.items())))
+    lines += _listed("Notes on orders of this run", (f"`{code}`: {words}" for code, words in _notes(report)))
     lines += _speed(report)
     return "\n".join(lines)
 
@@ -116,7 +126,7 @@ def as_text(report: Report) -> str:
     lines += [f"BROKEN: {breach}" for breach in report.breaches]
     lines += [f"failed task: {task}" for task in report.failed_tasks]
     lines += [f"{state} because of {why}: {n}" for (state, why), n in sorted(whole.reasons.items()) if why]
-    lines += [f"note: {note}: {number}" for note, number in sorted(report.notes.items())]
+    lines += [f"note {code}: {words}" for code, words in _notes(report)]
     lines += [f"{stage.name}: {stage.seconds:.1f} s, {stage.records} records" for stage in report.stages]
     person = waiting_for_a_person(whole)
     lines.append(f"{person} order(s) wait for a person" if person else "nothing waits for a person")

@@ -79,7 +79,8 @@ class _Maker:
         if good:
             self._make_ready(good)
         if bad:
-            self._counts["refused"] += self._ledger.quarantine(self._ctx, bad)
+            notes = {work.id: result.notes for (work, _), result in zip(slice_, results, strict=True)}
+            self._counts["refused"] += self._ledger.quarantine(self._ctx, bad, notes)
         return [work.id for work, _ in bad]
 
     def _make_ready(self, good: Sequence[tuple[Work, Transformed, bytes]]) -> None:

@@ -1,0 +1,57 @@
+"""Notes on an order: what was changed, left out or defaulted on the way to the payload, without any value.
+
+A note never stops an order. Each has a stable ``code``, the ``path`` of what it is about (a JSON pointer into the
+source's document, such as ``/items/0/upc``, or a target of the payload, such as ``orderItems[].sku``), and a
+``message``. Notes are kept with the submission, shown by ``order``, and counted by code in the report of a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+MAX_NOTES = 100
+"""Notes kept per order; the last one says how many more there were."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Note:
+    """One note. No part of it holds a value of the order."""
+
+    code: str
+    path: str = ""
+    message: str = ""
+
+
+TITLES: Mapping[str, str] = {
+    "not_in_code_table": "a code without a row in its code table was left out, or replaced by the default",
+    "text_cut": "a text was shortened to the limit of the destination",
+    "more_notes": "the order has more notes than are kept",
+}
+"""What each code means, for the report."""
+
+
+def bounded(notes: Iterable[Note]) -> list[Note]:
+    """The notes, each once, in their order, at most ``MAX_NOTES`` of them."""
+    found = list(dict.fromkeys(notes))
+    if len(found) <= MAX_NOTES:
+        return found
+    left = len(found) - (MAX_NOTES - 1)
+    return [*found[: MAX_NOTES - 1], Note("more_notes", "", f"{left} more notes are not listed")]
+
+
+def as_plain(notes: Iterable[Note]) -> list[dict[str, str]]:
+    """Notes as plain values, for JSON."""
+    return [{"code": note.code, "path": note.path, "message": note.message} for note in notes]
+
+
+def from_plain(values: Iterable[Any]) -> list[Note]:
+    """Notes from plain values. A bare text, as older ledgers hold it, is a message without code and path."""
+    return [
+        Note("note", "", value) if isinstance(value, str) else Note(*(str(value.get(n, "")) for n in _MEMBERS))
+        for value in values
+    ]
+
+
+_MEMBERS = ("code", "path", "message")
