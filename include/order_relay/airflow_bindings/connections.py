@@ -13,7 +13,6 @@ from order_relay.errors import WrongSetup
 LEDGER_CONNECTION = "order_relay_ledger"
 BATCHES_VARIABLE = "order_relay_batches"
 SHARED_VARIABLE = "order_relay_batches_shared"
-STOP_VARIABLE = "order_relay_stop"
 
 _ONE_MACHINE = {"LocalExecutor", "SequentialExecutor", "DebugExecutor"}
 _TRUE = {"true", "1", "yes", "on", "t", "y"}
@@ -86,9 +85,11 @@ def ledger_url() -> str:
             f"define connection {LEDGER_CONNECTION!r} of type postgres"
         )
     path = (raw.host or raw.schema or "") if raw else ""
+    from order_relay.ledger.database import sqlite_url  # noqa: PLC0415 - pulls in SQLAlchemy
+
     file = airflow_home() / (path or "order_relay/ledger.sqlite")
     file.parent.mkdir(parents=True, exist_ok=True)
-    return f"sqlite:///{file}"
+    return sqlite_url(file)
 
 
 def _postgres_url(conn: Connection) -> str:
@@ -120,12 +121,14 @@ def store_url() -> str:
     url = variable(BATCHES_VARIABLE)
     if not url:
         folder = airflow_home() / "order_relay" / "batches"
-        folder.mkdir(parents=True, exist_ok=True)
         url = folder.as_uri()
+        _check_left_behind(url)
+        folder.mkdir(parents=True, exist_ok=True)
     if "://" not in url:
         raise WrongSetup(
             f"Variable {BATCHES_VARIABLE} is not a URL; give file:///path or s3://connection@bucket/prefix"
         )
+    _check_left_behind(url)
     if url.startswith("file:") and spreads(executors()) and variable(SHARED_VARIABLE).lower() not in _TRUE:
         raise WrongSetup(
             f"the batch store is a local folder, but the executor ({', '.join(executors())}) spreads over machines; "
@@ -133,6 +136,18 @@ def store_url() -> str:
             "mounts the same volume"
         )
     return url
+
+
+def _check_left_behind(url: str) -> None:
+    """Raises ``WrongSetup`` where the archive is still in the folder that earlier versions made of an encoded path."""
+    encoded = url.removeprefix("file://")
+    if url == encoded or "%" not in encoded:
+        return
+    from order_relay.batches.filesystems import local_path  # noqa: PLC0415 - pulls in fsspec
+
+    path = Path(local_path(url))
+    if Path(encoded) != path and Path(encoded).is_dir() and not (path.is_dir() and any(path.iterdir())):
+        raise WrongSetup(f"the archive is in {encoded}, where earlier versions put it; move it to its path: {path}")
 
 
 def store_filesystem(url: str) -> tuple[str, Any]:
@@ -144,11 +159,15 @@ def store_filesystem(url: str) -> tuple[str, Any]:
     if scheme == "file" or "@" not in authority:
         return url, None
     from airflow.sdk import ObjectStoragePath  # noqa: PLC0415
+    from airflow.sdk.exceptions import AirflowNotFoundException  # noqa: PLC0415
 
-    return f"{scheme}://{rest.partition('@')[2]}", ObjectStoragePath(url).fs
+    from order_relay.batches.filesystems import unavailable  # noqa: PLC0415 - pulls in fsspec
 
-
-def stopped(pipeline: str) -> bool:
-    """Whether a person stopped this pipeline: Variable ``order_relay_stop`` is true, or names it (commas between)."""
-    text = variable(STOP_VARIABLE)
-    return text.lower() in _TRUE or pipeline in {name.strip() for name in text.split(",")}
+    try:
+        filesystem = ObjectStoragePath(url).fs
+    except (ImportError, ValueError) as error:
+        raise unavailable(scheme, error) from None
+    except AirflowNotFoundException:
+        name = authority.partition("@")[0]
+        raise WrongSetup(f"Variable {BATCHES_VARIABLE}: connection {name!r} is not defined") from None
+    return f"{scheme}://{rest.partition('@')[2]}", filesystem

@@ -17,6 +17,8 @@ from order_relay.errors import OrderRelayError, RetryLater
 
 GZIP_LEVEL = 1
 """Fast: orders compress to about a tenth already, and the time of a run counts for more than the last per cent."""
+_CLOUDS = frozenset({"botocore", "aiobotocore", "s3fs", "google", "gcsfs", "azure", "adlfs", "aiohttp"})
+"""Whose errors are none of the operating system's kind."""
 TEMPORARY = ".part-of-"
 """Names that begin so are unfinished; listings leave them out."""
 
@@ -122,6 +124,12 @@ def telling(name: str, doing: str) -> Iterator[None]:
     except OSError as error:
         what = error.strerror or type(error).__name__
         raise StoreUnavailable(f"batch store: {doing} {name!r} failed: {what}") from error
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in _CLOUDS:
+            raise
+        # As without credentials, or without a way to the service; their texts may show addresses and keys.
+        what = type(error).__name__
+        raise StoreUnavailable(f"batch store: {doing} {name!r} failed: {what}; check its connection") from error
 
 
 def lines_of(file: IO[bytes], name: str) -> Iterator[bytes]:

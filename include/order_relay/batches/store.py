@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import IO, Any
 
-import fsspec.core
-
+from order_relay.batches import filesystems
 from order_relay.batches.objects import (
     TEMPORARY,
     BatchDamaged,
@@ -37,17 +36,16 @@ def is_unfinished(name: str) -> bool:
 class BatchStore:
     """Objects under ``url``. ``filesystem`` is an fsspec file system, where the caller has one with credentials.
 
+    Raises ``WrongSetup`` where the URL is wrong, or what its scheme needs is not installed.
+
     Every method may raise ``StoreUnavailable``; readers raise ``BatchDamaged``, which names the object.
     """
 
     def __init__(self, url: str, filesystem: Any = None) -> None:
-        if filesystem is None:
-            filesystem, root = fsspec.core.url_to_fs(url)
-        else:
-            root = filesystem._strip_protocol(url)  # fsspec has no public spelling of this
+        filesystem, root = filesystems.opened(url, filesystem)
         self.url = url
         self._fs = filesystem
-        self._root = str(root).rstrip("/")
+        self._root = root.rstrip("/")
         protocols = filesystem.protocol if isinstance(filesystem.protocol, tuple) else (filesystem.protocol,)
         self.local = bool({"file", "local"} & set(protocols))
 

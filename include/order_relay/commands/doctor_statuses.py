@@ -33,7 +33,7 @@ def _account(setup: Setup, name: str) -> Iterator[Finding]:
         connection = setup.connection(settings.source.connection)
     except WrongSetup:
         return
-    with StatusWiring(settings, setup.connection, setup.ledger_url, setup.store_url) as wiring:
+    with StatusWiring(settings, setup.connection, setup.ledger_url, *setup.store_place) as wiring:
         ours = wiring.ours
         page = next(wiring.source.changed(datetime.now(UTC) - timedelta(minutes=1)), None)
         found = wiring.reader.read(page, Channel.POLL) if page else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from order_relay.errors import WrongSetup
 
@@ -65,11 +65,16 @@ class Setup:
     @cached_property
     def store(self) -> BatchStore:
         """The batch store."""
-        from order_relay.airflow_bindings import connections  # noqa: PLC0415
         from order_relay.batches.store import BatchStore  # noqa: PLC0415 - pulls in fsspec
 
-        url, filesystem = connections.store_filesystem(self.store_url)
-        return BatchStore(url, filesystem)
+        return BatchStore(*self.store_place)
+
+    @cached_property
+    def store_place(self) -> tuple[str, Any]:
+        """The batch store's URL without a connection, and the file system that Airflow makes for that connection."""
+        from order_relay.airflow_bindings import connections  # noqa: PLC0415
+
+        return connections.store_filesystem(self.store_url)
 
     @property
     def alerts_place(self) -> str:
@@ -89,7 +94,8 @@ class Setup:
         """A pipeline put together; its parts are made (and complain) when first used. The caller closes it."""
         from order_relay.wiring import Wiring  # noqa: PLC0415 - pulls in the engine
 
-        return Wiring(self.pipelines[pipeline], self.connection, self.ledger_url, self.store_url)
+        url, filesystem = self.store_place
+        return Wiring(self.pipelines[pipeline], self.connection, self.ledger_url, url, filesystem)
 
     def chosen(self, pipeline: str | None, source: str | None = None) -> list[str] | None:
         """The pipelines that the options name; ``None`` for all. Raises ``WrongSetup`` where they name none."""

@@ -30,7 +30,7 @@ import sqlalchemy as sa
 from order_relay.errors import WrongSetup
 from order_relay.ledger import running
 from order_relay.ledger.columns import UtcTime
-from order_relay.ledger.database import Database, Transaction
+from order_relay.ledger.database import Database, Transaction, sqlite_url
 from order_relay.ledger.migrating import check_revision, head, migrate
 from order_relay.ledger.tables import metadata, pipeline
 
@@ -121,7 +121,7 @@ def _sqlite_rows(path: Path) -> Iterator[Callable[[], Rows]]:
     with tempfile.TemporaryDirectory(prefix="order-relay-restore-") as folder:
         copy = Path(folder) / "ledger.sqlite"
         shutil.copyfile(path, copy)
-        url = f"sqlite:///{copy}"
+        url = sqlite_url(copy)
         migrate(url)
         with closing(Database(url)) as database, database.engine.connect() as conn:
             yield lambda: _all_rows(Transaction(conn))

@@ -161,6 +161,11 @@ def database_url(url: str | URL) -> URL:
     return parsed
 
 
+def sqlite_url(file: Path) -> str:
+    """The URL of a SQLite file, whatever characters its path has."""
+    return URL.create("sqlite", database=str(file)).render_as_string()
+
+
 def make_engine(url: URL) -> Engine:
     """An engine whose errors show no parameters (they hold order data)."""
     if url.get_backend_name() == "sqlite":

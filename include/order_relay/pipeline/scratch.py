@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from order_relay.batches import BatchStore
 from order_relay.ledger import Ledger, migrate
-from order_relay.ledger.database import Database, Transaction
+from order_relay.ledger.database import Database, Transaction, sqlite_url
 from order_relay.ledger.migrating import check_revision
 from order_relay.ledger.tables import metadata
 
@@ -40,9 +40,9 @@ def scratch_ledger(store: BatchStore, pipeline: str, run: str, real_url: str, *,
         if store.exists(name):
             _fetch(store, name, file)
         else:
-            migrate(f"sqlite:///{file}")
-            _copy(real_url, pipeline, f"sqlite:///{file}")
-        with closing(Ledger.open(f"sqlite:///{file}")) as ledger:
+            migrate(sqlite_url(file))
+            _copy(real_url, pipeline, sqlite_url(file))
+        with closing(Ledger.open(sqlite_url(file))) as ledger:
             yield ledger
         if keep:
             _checkpoint(file)
@@ -63,7 +63,7 @@ def _lines(file: Path) -> Iterator[bytes]:
 
 def _checkpoint(file: Path) -> None:
     """Bring everything from the write-ahead log into the one file."""
-    with closing(Database(f"sqlite:///{file}")) as database, database.engine.connect() as conn:
+    with closing(Database(sqlite_url(file))) as database, database.engine.connect() as conn:
         raw = conn.connection.driver_connection
         if raw is not None:
             raw.rollback()
