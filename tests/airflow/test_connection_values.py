@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from order_relay.airflow_bindings import asking, connections
+from order_relay.airflow_bindings import asking, connections, stopping
 from order_relay.errors import RetryLater, WrongSetup
 
 LEDGER = "AIRFLOW_CONN_ORDER_RELAY_LEDGER"
@@ -109,14 +109,137 @@ def test_a_store_without_connection_needs_no_file_system_of_airflow() -> None:
     assert connections.store_filesystem("memory://bucket/x") == ("memory://bucket/x", None)
 
 
+@pytest.mark.parametrize("name", ["my airflow", "a%20b", "100%", "a#b?c", "Grüße 日本"])
+def test_ledger_and_archive_are_in_airflow_home_whatever_its_name(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from order_relay.batches import BatchStore
+    from order_relay.ledger import Ledger, migrate
+
+    home = tmp_path / name
+    monkeypatch.setenv("AIRFLOW_HOME", str(home))
+    BatchStore(*connections.store_filesystem(connections.store_url())).write_text("x", "y")
+    migrate(connections.ledger_url())
+    Ledger.open(connections.ledger_url()).close()
+    assert sorted(path.name for path in (home / "order_relay").iterdir())[:2] == ["batches", "ledger.sqlite"]
+    assert (home / "order_relay" / "batches" / "x").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_an_archive_that_earlier_versions_misplaced_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They took the encoded path for the folder's name; starting an empty archive beside it would lose orders."""
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "my airflow"))
+    misplaced = tmp_path / "my%20airflow" / "order_relay" / "batches"
+    misplaced.mkdir(parents=True)
+    with pytest.raises(WrongSetup, match=r"my%20airflow/order_relay/batches.*move it.*my airflow/order_relay/batches"):
+        connections.store_url()
+    moved = tmp_path / "my airflow" / "order_relay" / "batches"
+    moved.parent.mkdir(parents=True)
+    misplaced.rename(moved)
+    assert connections.store_url().endswith("my%20airflow/order_relay/batches")
+
+
+@pytest.mark.parametrize(("scheme", "package"), [("s3", "amazon"), ("gs", "google"), ("abfs", "microsoft-azure")])
+def test_a_store_whose_provider_is_missing_names_the_package(
+    scheme: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    define(monkeypatch, "cloud", conn_type="generic")
+    from airflow.sdk.io import fs
+
+    monkeypatch.setattr(fs, "_register_filesystems", dict)
+    with pytest.raises(WrongSetup, match=f"apache-airflow-providers-{package}"):
+        connections.store_filesystem(f"{scheme}://cloud@bucket/orders")
+
+
+STOP = "AIRFLOW_VAR_ORDER_RELAY_STOP"
+
+
+@pytest.fixture
+def two_pipelines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "files"
+    folder.mkdir()
+    for name in ("a_to_b", "a_to_b__second"):
+        (folder / f"{name}.yaml").write_text("")
+    monkeypatch.setenv("ORDER_RELAY_CONFIG", str(folder))
+
+
 @pytest.mark.parametrize(
-    ("text", "expected"),
-    [("", False), ("false", False), ("true", True), ("True", True), ("a_to_b", True), ("other, a_to_b", True),
-     ("a_to", False), ("a_to_b__second", False)],
+    ("text", "stopped"),
+    [("", set()), ("false", set()), ("true", {"a_to_b", "a_to_b__second"}), ("a_to_b", {"a_to_b"}),
+     ("a_to", {"a_to_b", "a_to_b__second"}), ("a_to_b__secnd", {"a_to_b", "a_to_b__second"})],
 )  # fmt: skip
-def test_who_is_stopped(text: str, expected: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AIRFLOW_VAR_ORDER_RELAY_STOP", text)
-    assert connections.stopped("a_to_b") is expected
+def test_who_is_stopped(text: str, stopped: set[str], two_pipelines: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(STOP, text)
+    switch = stopping.switch()
+    assert {name for name in ("a_to_b", "a_to_b__second") if switch.stops(name)} == stopped
+
+
+def test_a_switch_that_is_not_defined_stops_nothing(two_pipelines: None) -> None:
+    assert not stopping.switch().pulled
+
+
+class Answers:
+    """A task's line to Airflow: by the kind of question."""
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers = answers
+
+    def send(self, question: Any) -> Any:
+        answer = self.answers[type(question).__name__]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+class Backend:
+    def __init__(self, answer: Any = None) -> None:
+        self.answer = answer
+
+    def get_variable(self, key: str) -> Any:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+def keys(*names: str) -> Any:
+    return SimpleNamespace(keys=list(names))
+
+
+NOT_FOUND = SimpleNamespace(error=SimpleNamespace(value="VARIABLE_NOT_FOUND"))
+BROKEN = SimpleNamespace(error=SimpleNamespace(value="API_SERVER_ERROR"))
+
+
+@pytest.mark.parametrize(
+    ("backend", "answers"),
+    [
+        (Backend(OSError("vault is sealed")), {"GetVariable": NOT_FOUND, "GetVariableKeys": keys()}),
+        (Backend(PermissionError("denied")), {"GetVariable": NOT_FOUND, "GetVariableKeys": keys()}),
+        (Backend(), {"GetVariable": BROKEN, "GetVariableKeys": keys()}),
+        (Backend(), {"GetVariable": OSError("cut"), "GetVariableKeys": keys()}),
+        (Backend(), {"GetVariable": NOT_FOUND, "GetVariableKeys": OSError("cut")}),
+        (Backend(), {"GetVariable": NOT_FOUND, "GetVariableKeys": BROKEN}),
+        (Backend(), {"GetVariable": NOT_FOUND, "GetVariableKeys": keys("order_relay_stop")}),
+    ],
+    ids=["backend fails", "denied", "server error", "cut", "keys cut", "keys unknown", "cannot be decrypted"],
+)
+def test_a_switch_that_cannot_be_read_is_not_taken_for_an_absent_one(
+    backend: Backend, answers: dict[str, Any], two_pipelines: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow's own accessor answers "not defined" in all of these cases."""
+    monkeypatch.setattr(asking, "_comms", lambda: Answers(**answers))
+    monkeypatch.setattr("airflow.sdk.execution_time.supervisor.ensure_secrets_backend_loaded", lambda: [backend])
+    with pytest.raises(RetryLater):
+        stopping.switch()
+    seen = stopping.switch_or_all()
+    assert seen.everything
+    assert "a_to_b, a_to_b__second" in seen.problem
+
+
+def test_a_switch_that_is_surely_absent_stops_nothing(two_pipelines: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = Answers(GetVariable=NOT_FOUND, GetVariableKeys=keys("order_relay_stop_notes"))
+    monkeypatch.setattr(asking, "_comms", lambda: answers)
+    monkeypatch.setattr("airflow.sdk.execution_time.supervisor.ensure_secrets_backend_loaded", lambda: [Backend()])
+    assert not stopping.switch().pulled
 
 
 class Line:

@@ -47,8 +47,9 @@ def test_stuck_orders_are_told_with_their_numbers_and_the_summary_counts_them(
     make_world: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     world = make_world(orders=6)
-    world.env.setenv("AIRFLOW_VAR_ORDER_RELAY_STOP", "true")
+    world.env.setenv("AIRFLOW_VAR_ORDER_RELAY_STOP", "supercat")  # a mistake: it names no pipeline
     assert world.run().state == "success"
+    assert world.sandbox.report()["posts"] == {}
     world.change("UPDATE submission SET changed_at = '2026-01-01 00:00:00.000000'")
     world.env.setenv("AIRFLOW_VAR_ORDER_RELAY_SUMMARY_AT", f"{datetime.now(UTC):%H:%M}")
     for _ in range(2):
@@ -56,6 +57,8 @@ def test_stuck_orders_are_told_with_their_numbers_and_the_summary_counts_them(
     numbers = {row["order_number"] for row in world.rows() if row["state"] == "ready"}
     assert numbers
     (summary,) = [text for text in told(caplog) if "orders imported in 24 hours" in text]
+    (mistyped,) = [text for text in told(caplog) if "'supercat'" in text and text != summary]
+    assert "sending is stopped for all pipelines" in mistyped
     (stuck,) = [text for text in told(caplog) if "ready for too long" in text and text != summary]
     assert all(number in stuck for number in numbers)
     assert f"- ready: {len(numbers)} " in summary

@@ -312,6 +312,54 @@ def test_stop_in_the_middle_leaves_the_rest_ready():
     assert set(ledger.state.values()) == {"imported", "ready"}
 
 
+def test_a_stop_while_orders_were_looked_up_is_seen_before_the_first_one_leaves():
+    asked = []
+    ledger, oms = Ledger(5), Oms(lambda *_: IMPORTED)
+    assert run(ledger, oms, stop=lambda: bool(asked) or asked.append(1)) == {"stopped": 5}
+    assert oms.posts == []
+
+
+def fails_after(tries, times=10**6):
+    """A switch that says "go on" ``tries`` times, and then cannot be read ``times`` times."""
+    count = iter(range(10**9))
+
+    def stop():
+        if tries <= next(count) < tries + times:
+            raise OSError("the API server is away")
+        return False
+
+    return stop
+
+
+@pytest.mark.parametrize("tries", [0, 1])
+def test_a_switch_that_cannot_be_read_before_sending_lets_nothing_out(tries):
+    ledger, oms = Ledger(5), Oms(lambda *_: IMPORTED)
+    with pytest.raises(OSError, match="away"):
+        run(ledger, oms, stop=fails_after(tries))
+    assert oms.posts == []
+    assert set(ledger.state.values()) == {"ready"}
+
+
+def test_a_switch_that_cannot_be_read_while_sending_stops_after_some_tries():
+    ledger, oms = Ledger(20_000), Oms(lambda *_: IMPORTED)
+    with pytest.raises(RetryLater, match="3 times in a row"):
+        run(ledger, oms, stop=fails_after(2), stop_every_s=0.005)
+    assert len(oms.posts) < 20_000
+    assert set(ledger.state.values()) == {"imported", "ready"}
+
+
+def test_a_switch_that_cannot_be_read_for_a_moment_stops_nothing():
+    ledger, oms = Ledger(3000), Oms(lambda *_: IMPORTED)
+    assert run(ledger, oms, stop=fails_after(2, 2), stop_every_s=0.005)["imported"] == 3000
+
+
+def test_a_switch_that_never_answers_lets_nothing_out():
+    ledger, oms = Ledger(5), Oms(lambda *_: IMPORTED)
+    with pytest.raises(RetryLater, match="could not be read within"):
+        run(ledger, oms, stop=lambda: time.sleep(0.2), stop_answer_s=0.01)
+    assert oms.posts == []
+
+
 def test_an_order_whose_lease_was_over_is_tried_again_here():
     ledger, oms = Ledger(3), Oms(lambda key, attempt, _n: LATE if key == "N-1" and attempt < 3 else IMPORTED)
     assert run(ledger, oms)["imported"] == 3

@@ -22,7 +22,7 @@ def settings(**alerts: Any) -> PipelineSettings:
     more = {key: alerts.pop(key) for key in ("schedule", "acknowledge", "doubt", "mode") if key in alerts}
     return PipelineSettings.model_validate({
         "name": NAME, "source": {"vendor": "supercat", "connection": "a"},
-        "destination": {"vendor": "shopatron", "connection": "b"}, "alerts": alerts, **more,
+        "destination": {"vendor": "shopatron", "connection": "b"}, "mode": "live", "alerts": alerts, **more,
     })
 
 
@@ -138,6 +138,14 @@ alerts: {stuck_after_s: {helt: 60}}
         load_file(file)
 
 
+def test_a_live_pipeline_that_falls_back_into_shadow_mode_is_told() -> None:
+    """As by an update where the file says no mode: shadow runs enter no order, so an order in the ledger was live."""
+    (message,) = judge(Facts(NAME, NOW, ALIVE), settings(mode="shadow", stopped_after_s=7200))
+    assert (message.cause, message.after_s) == ("shadow", 7200)
+    assert "mode: live" in message.subject
+    assert causes(Facts(NAME, NOW, pulse(order_at=None)), mode="shadow") == []
+
+
 def test_in_shadow_mode_only_a_refused_login_matters() -> None:
-    facts = Facts(NAME, NOW, pulse(read_at=None, resting="x"), [Late("ready", 1, NOW)], quarantined=99)
+    facts = Facts(NAME, NOW, pulse(read_at=None, order_at=None, resting="x"), [Late("ready", 1, NOW)], quarantined=99)
     assert causes(facts, mode="shadow") == ["resting"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import unquote
 
 from order_relay.errors import RetryLater
 
@@ -62,6 +63,45 @@ def ask_variable(name: str) -> str | None:
     return None
 
 
+def ask_variable_strictly(name: str) -> str | None:
+    """As ``ask_variable``, for a Variable whose absence allows something: ``None`` only where that is certain.
+
+    Raises ``RetryLater`` where any place that may hold it fails, denies access, or holds a value that cannot be
+    decrypted. Airflow's own accessor passes over all of these as "not defined".
+    """
+    from airflow.sdk.execution_time.supervisor import ensure_secrets_backend_loaded  # noqa: PLC0415
+
+    comms, what = _comms(), f"Variable {name}"
+    for backend in ensure_secrets_backend_loaded():
+        try:
+            value = backend.get_variable(key=name)
+        except Exception as error:
+            raise RetryLater(f"{what}: {type(backend).__name__} failed ({type(error).__name__})") from error
+        if value is not None:
+            return str(value)
+    if comms is not None:
+        from airflow.sdk.execution_time.comms import GetVariable  # noqa: PLC0415
+
+        _be_sure(comms, GetVariable(key=name), what)
+    if _is_stored(comms, name):
+        raise RetryLater(f"{what} is defined, but Airflow cannot read its value (was the Fernet key changed?)")
+    return None
+
+
+def _is_stored(comms: Any, name: str) -> bool:
+    """Whether Airflow's database holds the Variable. Raises ``RetryLater`` where it cannot be asked."""
+    try:
+        if comms is not None:
+            from airflow.sdk.execution_time.comms import GetVariableKeys  # noqa: PLC0415
+
+            return name in comms.send(GetVariableKeys(prefix=name)).keys
+        from order_relay.airflow_bindings.own_database import stores_variable  # noqa: PLC0415
+
+        return stores_variable(name)
+    except Exception as error:
+        raise RetryLater(f"Variable {name}: Airflow's keys could not be listed ({type(error).__name__})") from error
+
+
 def _comms() -> Any:
     """The task's line to Airflow; ``None`` outside a task, where Airflow's database is asked directly.
 
@@ -70,16 +110,17 @@ def _comms() -> Any:
     from airflow.sdk.execution_time import task_runner  # noqa: PLC0415
 
     comms = getattr(task_runner, "SUPERVISOR_COMMS", None)
-    if comms is None and _has_database():
+    if comms is None and has_database():
         os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
     return comms
 
 
-def _has_database() -> bool:
+def has_database() -> bool:
     """Whether Airflow's database may hold something; one in SQLite that was never made can only be complained about."""
     from airflow.sdk.configuration import conf  # noqa: PLC0415
 
-    scheme, _, path = str(conf.get("database", "sql_alchemy_conn", fallback="")).partition(":///")
+    scheme, _, rest = str(conf.get("database", "sql_alchemy_conn", fallback="")).partition(":///")
+    path = unquote(rest.partition("?")[0])
     return not scheme.startswith("sqlite") or (Path(path).is_file() and Path(path).stat().st_size > 0)
 
 

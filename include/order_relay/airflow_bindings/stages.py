@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from order_relay.airflow_bindings import connections
+from order_relay.airflow_bindings import stopping
 from order_relay.airflow_bindings.assets import orders_asset
 from order_relay.airflow_bindings.left_behind import Clock, batch_of, chunks_of, rehearsed, times
 from order_relay.airflow_bindings.opening import accounts, opened_ledger, opened_wiring
@@ -34,6 +34,7 @@ from order_relay.pipeline import transform as transform_stage
 from order_relay.pipeline import validate as validate_stage
 from order_relay.pipeline.reading import Reading
 from order_relay.pipeline.settings import load_pipeline
+from order_relay.pipeline.stop_switch import StopSwitch
 from order_relay.wiring import Wiring
 
 if TYPE_CHECKING:
@@ -198,14 +199,24 @@ def load(pipeline: str, context: Context, chunk: str) -> XCom:
         if wiring.shadow:
             counts = shadowing.rehearse(ctx, ledger, wiring.store, wiring.destination, name, share)
         else:
+            asked: list[StopSwitch] = []
             options = load_stage.LoadOptions(
                 share=share,
-                stop=lambda: connections.stopped(pipeline),
+                stop=lambda: _stopped(pipeline, asked),
                 dry_run=wiring.dry_run,
                 **settings.load.model_dump(),
             )
             counts = load_stage.load(ctx, ledger, wiring.store, wiring.destination, name, options)
+            if asked and asked[-1].problem:
+                log.error("%s", asked[-1].problem)
+                tell(ledger, "", watching.stop_value(asked[-1]))
     return {"kind": "load", "chunk": chunk, **counts, **clock.seconds()}
+
+
+def _stopped(pipeline: str, asked: list[StopSwitch]) -> bool:
+    """Whether the switch stops this pipeline; what it said is kept in ``asked``. Raises where it cannot be read."""
+    asked[:] = [stopping.switch()]
+    return asked[0].stops(pipeline)
 
 
 def acknowledge(pipeline: str, context: Context) -> XCom:

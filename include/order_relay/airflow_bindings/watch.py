@@ -8,13 +8,14 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from order_relay.airflow_bindings import connections, telling
+from order_relay.airflow_bindings import connections, stopping, telling
 from order_relay.airflow_bindings.opening import opened_ledger
 from order_relay.errors import WrongSetup
 from order_relay.ledger import Ledger, Message
 from order_relay.ledger.states import State
 from order_relay.pipeline import summary, watching
 from order_relay.pipeline.settings import PipelineSettings, load_file, pipeline_files
+from order_relay.pipeline.stop_switch import StopSwitch
 
 log = logging.getLogger(__name__)
 
@@ -27,11 +28,14 @@ def look() -> dict[str, Any]:
 
     Raises ``WrongSetup`` where the target of messages is wrong: nobody would hear anything, so this task is red.
     """
-    causes = 0
+    switch = stopping.switch_or_all()
     with opened_ledger() as ledger:
+        of_the_switch = watching.stop_value(switch)
+        ledger.note_alerts("", of_the_switch, {watching.STOP_VALUE})
+        causes = len(of_the_switch)
         for name, file in pipeline_files().items():
             try:
-                messages = _judge(ledger, load_file(file))
+                messages = _judge(ledger, load_file(file), switch)
             except WrongSetup as error:
                 messages = [watching.wrong_file(name, str(error))]
             ledger.note_alerts(name, messages, watching.WATCHED)
@@ -39,7 +43,7 @@ def look() -> dict[str, Any]:
         return {"causes": causes, **telling.deliver(ledger)}
 
 
-def _judge(ledger: Ledger, settings: PipelineSettings) -> list[Message]:
+def _judge(ledger: Ledger, settings: PipelineSettings, switch: StopSwitch) -> list[Message]:
     name = settings.name
     facts = watching.Facts(
         pipeline=name,
@@ -47,7 +51,7 @@ def _judge(ledger: Ledger, settings: PipelineSettings) -> list[Message]:
         pulse=ledger.pulse(name),
         late=ledger.late(name, watching.limits(settings)),
         quarantined=ledger.counts(name)["states"][State.QUARANTINED],
-        stopped=connections.stopped(name),
+        stopped=switch.stops(name),
     )
     return watching.judge(facts, settings)
 

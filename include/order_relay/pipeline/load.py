@@ -68,7 +68,8 @@ class LoadOptions:
     ``lookup_before_send``: ``auto`` (orders that the ledger calls unproven), ``always`` or ``never``.
     ``past_known``: orders of this pipeline were sent before under another ledger (found out by itself where the batch
     store holds batches that this ledger does not know).
-    ``stop``: asked every ``stop_every_s``; true ends the chunk, unsent orders stay ready.
+    ``stop``: asked before the first request, before the first order and every ``stop_every_s``; true ends the chunk,
+    unsent orders stay ready. Where it fails or does not answer ``stop_tries`` times in a row, the chunk ends as well.
     ``dry_run``: nothing is sent, nothing is looked up.
     """
 
@@ -81,6 +82,8 @@ class LoadOptions:
     past_known: bool = False
     stop: Callable[[], bool] = never
     stop_every_s: float = 2.0
+    stop_answer_s: float = 15.0
+    stop_tries: int = 3
     settle_patience_s: float = 60.0
     dry_run: bool = False
 
@@ -126,7 +129,7 @@ class _Load:
     _counts: Counter[str]
 
     async def run(self, send: list[int], due: list[int]) -> None:
-        if await asyncio.to_thread(self._options.stop):
+        if await self._stopped():
             self._counts["stopped"] = len(send)
             return
         async with self._destination.session(self._options.share) as session:
@@ -136,6 +139,9 @@ class _Load:
             if send:
                 proving = await self._prove(session, send)
                 self._counts.update(proving.counts)
+                if await self._stopped():  # proving may have taken minutes
+                    self._counts["stopped"] = len(proving.may_be_sent)
+                    return
                 sender = await self._send(session, proving.may_be_sent)
                 _raise_what_happened(sender, proving)
 
@@ -182,15 +188,31 @@ class _Load:
                 await committer.run(self._ledger.put_back, self._ctx, sender.to_remake, why)
         return sender
 
+    async def _stopped(self) -> bool:
+        """Whether sending is stopped. Raises ``RetryLater`` where nobody can say in time: nothing may be sent then."""
+        try:
+            async with asyncio.timeout(self._options.stop_answer_s):
+                return await asyncio.to_thread(self._options.stop)
+        except TimeoutError:
+            waited = f"{self._options.stop_answer_s:g} s"
+            raise RetryLater(f"the stop switch could not be read within {waited}; nothing was sent") from None
+
     async def _watch(self, sender: Sender) -> None:
-        """Ask every few seconds whether somebody stopped the pipeline."""
+        """Ask every few seconds whether sending was stopped. One that cannot be read stops it after some tries."""
+        failures = 0
         while True:
             await asyncio.sleep(self._options.stop_every_s)
             try:
-                stop = await asyncio.to_thread(self._options.stop)
+                stop = await self._stopped()
             except Exception as exc:
-                log.warning("whether to stop could not be read (%s); going on", type(exc).__name__)
-                continue
+                failures += 1
+                what = f"the stop switch could not be read ({type(exc).__name__}), {failures} times in a row"
+                if failures < self._options.stop_tries:
+                    log.warning("%s; asking again", what)
+                    continue
+                sender.stop(RetryLater(f"{what}: sending is stopped to be safe; unsent orders stay ready"))
+                return
+            failures = 0
             if stop:
                 sender.stop()
                 return

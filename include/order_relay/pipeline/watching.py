@@ -13,17 +13,22 @@ from typing import Any
 
 from order_relay.ledger.values import Late, Message, Pulse
 from order_relay.pipeline.settings import PipelineSettings
+from order_relay.pipeline.stop_switch import StopSwitch
 
-STUCK, QUARANTINE, SILENT, RESTING, STOPPED, WRONG_FILE = (
-    "stuck", "quarantine", "silent", "resting", "stopped", "wrong_file"
+STUCK, QUARANTINE, SILENT, RESTING, STOPPED, SHADOW, WRONG_FILE = (
+    "stuck", "quarantine", "silent", "resting", "stopped", "shadow", "wrong_file"
 )
-WATCHED = frozenset({STUCK, QUARANTINE, SILENT, RESTING, STOPPED, WRONG_FILE})
+WATCHED = frozenset({STUCK, QUARANTINE, SILENT, RESTING, STOPPED, SHADOW, WRONG_FILE})
 """The kinds that a look at a pipeline knows completely: what it does not find any more is over."""
+
+STOP_VALUE = "stop_value"
+"""The kind of the stop switch itself, which belongs to no pipeline."""
 
 RUN_FAILED, LAW = "run_failed", "law"
 OF_A_RUN = frozenset({RUN_FAILED, LAW})
 """The kinds that the end of a run knows completely."""
 
+UNREAD_FOR_S = 300  # shorter than the distance of two looks
 ENOUGH_FOR_A_SHARE = 10  # orders of a run: of fewer a share says nothing
 
 MOST_LINES = 20
@@ -75,7 +80,8 @@ def judge(facts: Facts, settings: PipelineSettings) -> list[Message]:
     if facts.pulse is None:
         return []
     if settings.shadow:  # nothing is expected to get on in this ledger
-        return [resting(facts.pipeline, settings.alerts.repeat_s)] if facts.pulse.resting else []
+        rests = [resting(facts.pipeline, settings.alerts.repeat_s)] if facts.pulse.resting else []
+        return [*rests, *_back_in_shadow(facts.pipeline, facts.pulse, settings)]
     return [
         *(stuck(entry, facts.pipeline, settings) for entry in facts.late),
         *_quarantine(facts, facts.pulse.last_run, settings),
@@ -139,6 +145,18 @@ def _standing_still(facts: Facts, pulse: Pulse, settings: PipelineSettings) -> I
         )  # fmt: skip
 
 
+def _back_in_shadow(pipeline: str, pulse: Pulse, settings: PipelineSettings) -> Iterator[Message]:
+    """A pipeline that was live (shadow runs enter no order into the ledger): perhaps its file lost the line."""
+    after_s = settings.alerts.stopped_after_s
+    if pulse.order_at is not None and after_s is not None:
+        yield Message(
+            SHADOW, SHADOW,
+            f"{pipeline}: was live and is in shadow mode now: nothing is sent or acknowledged. Set 'mode: live' in "
+            f"{pipeline}.yaml to resume",
+            after_s=after_s, repeat_s=settings.alerts.repeat_s,
+        )  # fmt: skip
+
+
 def resting(pipeline: str, repeat_s: float) -> Message:
     """The source refused our credentials: nothing moves until somebody mends the connection."""
     return Message(
@@ -147,6 +165,14 @@ def resting(pipeline: str, repeat_s: float) -> Message:
         "connection (any changed field wakes the pipeline)",
         repeat_s=repeat_s,
     )  # fmt: skip
+
+
+def stop_value(switch: StopSwitch) -> list[Message]:
+    """A stop switch whose value nobody understands: everything is stopped, and nobody may know. Told at once; where the
+    value cannot be read, once two looks in a row could not read it."""
+    if not switch.problem:
+        return []
+    return [Message(STOP_VALUE, STOP_VALUE, switch.problem, after_s=UNREAD_FOR_S if switch.unreadable else 0)]
 
 
 def wrong_file(pipeline: str, problem: str) -> Message:
