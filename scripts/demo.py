@@ -27,6 +27,7 @@ from local import (
     environment,
     fresh_home,
     get_json,
+    live_files,
     sandbox,
     vendor_connections,
 )
@@ -52,7 +53,8 @@ def main() -> int:
     home = fresh_home(".demo")
     console.print(f"Order Relay: {options.orders} simulated orders through [bold]{pipeline}[/] on Airflow")
     with sandbox(home, options.orders, options.seed, "--source", options.source) as address:
-        env = environment(home, vendor_connections(address) | {"AIRFLOW_VAR_ORDER_RELAY_RETRY_DELAY_S": "1"})
+        settings = vendor_connections(address) | live_files(home / "order_relay" / "config")
+        env = environment(home, settings | {"AIRFLOW_VAR_ORDER_RELAY_RETRY_DELAY_S": "1"})
         with _step(f"Airflow's database (log: {_short(home / 'airflow.log')})"):
             migrated = airflow(["db", "migrate"], env, home / "airflow.log")
         if migrated:

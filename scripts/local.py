@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
@@ -30,7 +31,7 @@ class Trouble(Exception):
 
 def environment(home: Path, extra: Mapping[str, str] = {}) -> dict[str, str]:
     """The environment of an Airflow that knows our DAGs only and keeps everything under ``home``."""
-    mine = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW_", "AIRFLOW__"))}
+    mine = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW_", "ORDER_RELAY_CONFIG"))}
     mine.pop("PYTHONDONTWRITEBYTECODE", None)
     return mine | {
         "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}",
@@ -41,7 +42,7 @@ def environment(home: Path, extra: Mapping[str, str] = {}) -> dict[str, str]:
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{quote(str(home / 'airflow.db'), safe=' +/')}",
         **extra,
     }
 
@@ -53,6 +54,19 @@ def fresh_home(name: str) -> Path:
         shutil.rmtree(home)
     home.mkdir()
     return home
+
+
+def live_files(folder: Path) -> dict[str, str]:
+    """Copies of the shipped pipeline files that say ``mode: live``, and the environment that points to them.
+
+    The shipped files themselves say ``mode: shadow``. Only what runs between the simulated vendors uses the copies: no
+    setting of the package turns a shadow pipeline live, so no real deployment can do so by accident.
+    """
+    folder.mkdir(parents=True)
+    for file in sorted((ROOT / "include" / "config").glob("*.yaml")):
+        text = file.read_text(encoding="utf-8")
+        (folder / file.name).write_text(re.sub(r"(?m)^mode: shadow$", "mode: live", text), encoding="utf-8")
+    return {"ORDER_RELAY_CONFIG": str(folder)}
 
 
 def vendor_connections(address: str) -> dict[str, str]:

@@ -24,6 +24,7 @@ from local import (
     environment,
     fresh_home,
     get_json,
+    live_files,
     running,
     sandbox,
     vendor_connections,
@@ -63,14 +64,17 @@ class Interface:
 
 @contextmanager
 def interface(
-    home: Path, orders: int, seed: int, port: int = 0, source: str = "supercat"
+    home: Path, orders: int, seed: int, port: int = 0, source: str = "supercat", *, live: bool = True
 ) -> Iterator[Interface]:
-    """Start everything, yield it once it is healthy, and stop it. Raises ``Trouble``."""
+    """Start everything, yield it once it is healthy, and stop it. ``live=False``: with the pipeline files as they are
+    shipped, in shadow mode. Raises ``Trouble``.
+    """
     with ExitStack() as stack:
         address = stack.enter_context(sandbox(home, orders, seed, "--source", source))
         port = port or free_port(8080, 0)
         password = secrets.token_urlsafe(9)
-        env = environment(home, vendor_connections(address) | interface_settings(home, port, password))
+        files = live_files(home / "order_relay" / "config") if live else {}
+        env = environment(home, vendor_connections(address) | interface_settings(home, port, password) | files)
         _say("Making Airflow's database ...")
         if airflow(["db", "migrate"], env, home / "migrate.log"):
             raise Trouble(f"Airflow's database could not be made; see {home / 'migrate.log'}")
@@ -157,9 +161,12 @@ Airflow is ready.
   login       admin
   password    {ui.password}
 
-  Press "Trigger" to run the DAG once; the switch beside its name starts the schedule.
+  Press "Trigger" to run the DAG once; the switch beside its name starts the schedule. The form's "Unpause" box is
+  ticked: leave it, and the schedule starts as well. Here the pipelines are live (the shipped files are in shadow mode);
+  they only reach the simulated vendors.
   The simulated vendors saw:   {ui.vendors}/_audit
   Logs, ledger and batches:    {home.relative_to(ROOT)}/
+  Pipeline files, live:        {home.relative_to(ROOT)}/order_relay/config/
 
 Ctrl-C stops everything.
 """

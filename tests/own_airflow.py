@@ -30,6 +30,14 @@ def settle() -> None:
     atexit.register(_remove, home, me)
 
 
+def live_files() -> Path:
+    """The shipped pipeline files, going live: what runs here reaches simulated vendors only. Once a process."""
+    folder = Path(os.environ[HOME]) / "live-files"
+    if not folder.exists():
+        local.live_files(folder)
+    return folder
+
+
 def _remove(home: Path, owner: int) -> None:
     if os.getpid() == owner:  # and not a child that was forked while a task ran
         shutil.rmtree(home, ignore_errors=True)

@@ -38,6 +38,11 @@ def test_its_page_names_every_task(dags: dict[str, Any], name: str) -> None:
     assert [task for task in TASKS[name] if f"**{task}**" not in dags[name].doc_md] == []
 
 
+def test_dags_that_send_nothing_are_active_from_the_start_and_no_others(dags: dict[str, Any]) -> None:
+    active = {name for name, dag in dags.items() if dag.is_paused_upon_creation is False}
+    assert active == {"watch", "order_review", "in_doubt_sweep", "reconcile", "retention"}
+
+
 @pytest.mark.parametrize("name", TASKS)
 def test_it_catches_nothing_up(dags: dict[str, Any], name: str) -> None:
     assert dags[name].catchup is False

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+import own_airflow
+
 LEASE_S = 1
 
 
@@ -22,7 +23,7 @@ def test_a_run_killed_while_sending_loses_and_doubles_nothing(
     world = make_world(orders=120, scenario={"shopatron": {"latency_ms": 150}})
     # Waits that are minutes in production: what was in flight is looked up, and believed absent, within seconds.
     world.connect(shopatron={"extra": {"connections": 4, "timeout_s": 2, "visible_after_s": 1}})
-    plain = (ROOT / "include" / "config" / "supercat_to_shopatron.yaml").read_text()
+    plain = (own_airflow.live_files() / "supercat_to_shopatron.yaml").read_text()
     (tmp_path / "supercat_to_shopatron.yaml").write_text(f"{plain}\nload: {{lease_s: {LEASE_S}}}\n")
     world.env.setenv("ORDER_RELAY_CONFIG", str(tmp_path))
     try:
@@ -36,7 +37,7 @@ def test_a_run_killed_while_sending_loses_and_doubles_nothing(
             if not (world.states()["in_doubt"] + world.states()["sending"] + world.states()["ready"]):
                 break
     finally:
-        world.env.delenv("ORDER_RELAY_CONFIG")
+        world.live()
 
     audit, states = world.sandbox.report(), world.states()
     assert audit["doubled"] == []

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import own_airflow
 import pytest
 from answering import because, found, person
 from echoing_oms import EchoingOms, echoing_oms
 from marks import CARDS, EVERYTHING, PEOPLE, SECRETS, UNSAYABLE, in_database, in_files, marked, spoiled
 from marks import found as marks_in
 
-ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = "\nload: {lookup_before_send: never, lease_s: 1}\n"
 REVIEW = "order_review"
 
@@ -37,7 +37,7 @@ def firm(make_world: Callable[..., Any], oms: EchoingOms, tmp_path: Path, monkey
         "extra": {"token_url": f"{oms.url}/oauthserver/oauth2/token", "connections": 2, "timeout_s": 2},
     }  # fmt: skip
     world.connect(supercat={"password": SECRETS["source password"]}, shopatron=world.oms)
-    plain = (ROOT / "include" / "config" / "supercat_to_shopatron.yaml").read_text()
+    plain = (own_airflow.live_files() / "supercat_to_shopatron.yaml").read_text()
     (tmp_path / "supercat_to_shopatron.yaml").write_text(plain + SETTINGS)
     monkeypatch.setenv("ORDER_RELAY_CONFIG", str(tmp_path))
     return world

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import own_airflow
 import pytest
 
 REPLAY = "quarantine_replay"
@@ -50,7 +51,7 @@ def test_discard_by_number(world: Any) -> None:
 
 
 def test_after_a_table_was_mended_they_are_sent_once(world: Any, tmp_path: Path) -> None:
-    shipped = Path(__file__).resolve().parents[2] / "include" / "config" / "supercat_to_shopatron.yaml"
+    shipped = own_airflow.live_files() / "supercat_to_shopatron.yaml"
     mended = f"{shipped.read_text()}\ntables:\n  country: {{Lummerland: DE}}\n"
     (tmp_path / shipped.name).write_text(mended)
     world.env.setenv("ORDER_RELAY_CONFIG", str(tmp_path))
@@ -63,6 +64,6 @@ def test_after_a_table_was_mended_they_are_sent_once(world: Any, tmp_path: Path)
         assert world.sandbox.report()["posts"] == posts, "a replay sends nothing itself"
         assert world.run().state == "success"
     finally:
-        world.env.delenv("ORDER_RELAY_CONFIG")
+        world.live()
     assert world.states() == {"imported": 5, "discarded": 1}
     assert world.sandbox.report()["doubled"] == []

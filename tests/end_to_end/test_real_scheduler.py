@@ -12,16 +12,15 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
+import own_airflow
 import pytest
 from marks import EVERYTHING, found, in_database, in_files, marked
 from real_airflow import RealAirflow, Runs, real_airflow, until
 
 from order_relay.ledger import Ledger
 
-ROOT = Path(__file__).resolve().parents[2]
 PIPELINE = "supercat_to_shopatron"
 OPEN = ("received", "ready", "sending", "in_doubt")
 ORDERS = 60
@@ -90,7 +89,7 @@ def firm(make_world: Callable[..., Any], tmp_path_factory: pytest.TempPathFactor
     world = make_world(scenario={"shopatron": {"latency_ms": LATENCY_MS, "duplicates": "accept"}})
     world.connect(shopatron={"extra": {"connections": 4, "timeout_s": 3, "visible_after_s": 1}})
     config = tmp_path_factory.mktemp("config")
-    plain = (ROOT / "include" / "config" / f"{PIPELINE}.yaml").read_text()
+    plain = (own_airflow.live_files() / f"{PIPELINE}.yaml").read_text()
     (config / f"{PIPELINE}.yaml").write_text(plain + SETTINGS)
     connections = {name: os.environ[name] for name in os.environ if name.startswith("AIRFLOW_CONN_")}
     with real_airflow(world.home, {**connections, "ORDER_RELAY_CONFIG": str(config)}) as airflow:

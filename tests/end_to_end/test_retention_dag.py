@@ -12,9 +12,9 @@ from order_relay.pipeline import settings as settings_module
 
 
 def test_one_run(make_world: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    world = make_world(orders=8)
     shipped = settings_module.config_folder() / "supercat_to_shopatron.yaml"
     (tmp_path / shipped.name).write_text(shipped.read_text() + "\nretention: {ledger_days: 1, archive_days: 1}\n")
-    world = make_world(orders=8)
     monkeypatch.setenv(settings_module.CONFIG_VARIABLE, str(tmp_path))
     assert world.run().state == "success"
     for column, table in (("changed_at", "submission"), ("ack_at", "submission"), ("fetched_at", "batch")):

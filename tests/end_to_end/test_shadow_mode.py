@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import own_airflow
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
 NAME = "supercat_to_shopatron"
 
 
 @pytest.fixture
 def mode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Sets the mode in the pipeline's file."""
-    shipped = (ROOT / "include" / "config" / f"{NAME}.yaml").read_text()
-    monkeypatch.setenv("ORDER_RELAY_CONFIG", str(tmp_path))
+    """Sets the mode in the pipeline's file; the shipped one is in shadow mode."""
+    files = {"shadow": own_airflow.ROOT / "include" / "config", "live": own_airflow.live_files()}
 
     def put(value: str) -> None:
-        (tmp_path / f"{NAME}.yaml").write_text(f"{shipped}\nmode: {value}\n")
+        shutil.copy(files[value] / f"{NAME}.yaml", tmp_path)
+        monkeypatch.setenv("ORDER_RELAY_CONFIG", str(tmp_path))
 
     put("live")
     return put

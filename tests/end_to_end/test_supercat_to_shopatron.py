@@ -251,7 +251,7 @@ def test_a_wrong_setting_names_file_and_key(
     try:
         run = world.run()
     finally:
-        world.env.delenv("ORDER_RELAY_CONFIG")
+        world.live()
     assert run.state == "failed"
     assert (run.tasks["extract"], run.tries["extract"]) == ("failed", 1)
     assert world.sandbox.report()["requests"] == {}

@@ -20,6 +20,7 @@ from order_relay.pipeline.settings import (
 BASE = """
 source: {vendor: supercat, connection: supercat_default}
 destination: {vendor: shopatron, connection: shopatron_default}
+mode: live
 transform: {customer_ip: 8.8.8.8}
 """
 ACCOUNT = {"manufacturer_id": 7, "catalog_id": 0}
@@ -37,6 +38,7 @@ def test_the_shipped_files_are_valid_and_say_what_to_change() -> None:
     ours = shipped["supercat_to_shopatron"]
     assert ours.transform_settings(ACCOUNT).customer_ip == PLACEHOLDER_IP
     assert "customer_ip" in ours.remarks()[0]
+    assert "to go live, set 'mode: live'" in ours.remarks()[1]
     assert ours.engine_policies == Policies()
 
 
@@ -49,6 +51,14 @@ def test_defaults(tmp_path: Path) -> None:
     assert settings.acknowledge.enabled
     assert settings.remarks() == []
     assert settings.transform_settings(ACCOUNT).manufacturer_id == 7
+
+
+def test_nothing_leaves_before_a_file_says_live(tmp_path: Path) -> None:
+    """The shipped files, and one that says nothing."""
+    assert {settings.mode for settings in load_all(config_folder()).values()} == {"shadow"}
+    silent = load_file(written(tmp_path, BASE.replace("mode: live\n", "")))
+    assert silent.shadow
+    assert "mode is shadow" in silent.remarks()[0]
 
 
 def test_a_file_is_a_pipeline_and_its_name_a_suffix(tmp_path: Path) -> None:
@@ -68,8 +78,8 @@ def test_a_file_is_a_pipeline_and_its_name_a_suffix(tmp_path: Path) -> None:
     (BASE + "colour: red", r"colour: is unknown; allowed here: source, destination, schedule"),
     (BASE + "schedule: hourly", r"schedule: must be a cron expression of five fields"),
     (BASE + "name: x", "name: is the file's own name"),
-    (BASE + "acknowledge: {enabled: yes}\nacknowledge: {}", r"line 6: key 'acknowledge' stands twice"),
-    (BASE + "chunks: ]", r"supercat_to_shopatron\.yaml, line 5"),
+    (BASE + "acknowledge: {enabled: yes}\nacknowledge: {}", r"line 7: key 'acknowledge' stands twice"),
+    (BASE + "chunks: ]", r"supercat_to_shopatron\.yaml, line 6"),
     (BASE.replace("vendor: supercat", "vendor: other"), r"source\.vendor must be 'supercat'"),
     (BASE.replace("transform: {customer_ip: 8.8.8.8}", ""), r"transform: customer_ip: Field required"),
     (BASE.replace("8.8.8.8", "10.0.0.1"), r"customer_ip: must be a public IPv4 address"),

@@ -13,9 +13,14 @@ from order_relay.airflow_bindings.cases import HELD, Case
 from order_relay.airflow_bindings.order_tasks import labelled, task_defaults
 from order_relay.pipeline.settings import pipeline_files
 
+WATCHFUL = ("watch", "order_review", "in_doubt_sweep", "reconcile", "retention")
+"""These send no order and tell no source anything: they are active from the start, so that alerts and reviews never
+depend on somebody who remembers to switch them on. All others start paused, as Airflow's setting says."""
+
 
 def dag_arguments(dag_id: str, doc: str, tags: tuple[str, ...] = ()) -> dict[str, Any]:
     """What these DAGs have in common. None of them has an interval, so none can be backfilled by mistake."""
+    active = {"is_paused_upon_creation": False} if dag_id in WATCHFUL else {}
     return {
         "dag_id": dag_id,
         "doc_md": doc,
@@ -24,6 +29,7 @@ def dag_arguments(dag_id: str, doc: str, tags: tuple[str, ...] = ()) -> dict[str
         "max_active_runs": 1,
         "tags": ["order relay", *tags],
         "default_args": task_defaults(),
+        **active,
     }
 
 

@@ -74,7 +74,8 @@ class PipelineSettings(Section):
     source: Party
     destination: Party
     schedule: Cron = "*/15 * * * *"
-    mode: Literal["live", "shadow"] = "live"
+    # Nothing leaves by surprise: a pipeline is live only where its file says so.
+    mode: Literal["live", "shadow"] = "shadow"
     policies: PolicySettings = PolicySettings()
     transform: dict[str, Any] = Field(default_factory=dict)
     mapping: MappingSettings = MappingSettings()
@@ -130,7 +131,10 @@ class PipelineSettings(Section):
         if self.transform.get("customer_ip") == PLACEHOLDER_IP:
             found.append(f"{self._file}: transform.customer_ip is still the placeholder; put your public address there")
         if self.shadow:
-            found.append(f"{self._file}: mode is shadow: nothing is sent or acknowledged, runs only show what would be")
+            found.append(
+                f"{self._file}: mode is shadow: nothing is sent or acknowledged, runs only report what they would "
+                "send; to go live, set 'mode: live'"
+            )
         return found
 
 
