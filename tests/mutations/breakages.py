@@ -243,4 +243,25 @@ BREAKAGES: tuple[Breakage, ...] = (
         '    server.delete(file)\n    store.write_bytes(f"{account}/{DROPS}/{file.stamp}-{safe}", data)\n',
         ("tests/pipeline/test_status_fetch.py::test_a_full_store_gives_nothing_up",),
     ),
+    Breakage(
+        "stop fails open", "pipeline/stop_switch.py",
+        '    return _all_stopped(f"its value {_quoted(text)} is {_wrong_with(names, known)}", known)\n',
+        "    return StopSwitch(pipelines=names)\n",
+        ("tests/pipeline/test_stop_switch.py::test_no_other_text_lets_an_order_out",),
+    ),
+    Breakage(
+        "a stop that cannot be read fails open", "pipeline/load.py",
+        "if failures < self._options.stop_tries:", "if failures:",
+        ("tests/pipeline/test_load.py::test_a_switch_that_cannot_be_read_while_sending_stops_after_some_tries",),
+    ),
+    Breakage(
+        "shipped pipeline files are live", "../config/supercat_to_shopatron.yaml",
+        "\nmode: shadow\n", "\nmode: live\n",
+        ("tests/pipeline/test_settings.py::test_nothing_leaves_before_a_file_says_live",),
+    ),
+    Breakage(
+        "a file that says no mode is live", "pipeline/settings.py",
+        'mode: Literal["live", "shadow"] = "shadow"', 'mode: Literal["live", "shadow"] = "live"',
+        ("tests/pipeline/test_settings.py::test_nothing_leaves_before_a_file_says_live",),
+    ),
 )
