@@ -53,8 +53,8 @@ class Shop:
 
 @st.composite
 def shops(draw: st.DrawFn, *, deletions: bool = True, republished: bool = True) -> Shop:
-    """Histories with corrections and, where wanted, deletions and later returns. ``republished``: a correction is
-    published with a time of its own; else it keeps the former one."""
+    """Histories with corrections and, where wanted, deletions and later returns; several events may have happened in
+    one second. ``republished``: a correction is published with a time of its own; else it keeps the former one."""
     keys = draw(st.integers(1, 5))
     changes: list[Change] = []
     shown: dict[str, StatusEvent] = {}
@@ -94,7 +94,14 @@ def read_report(shop: Shop, moment: datetime, rng: random.Random | None = None) 
     full = rng is None or rng.random() < 0.5
     announced = {event.key: event for shown_event in shown for event in _announced(shown_event)}
     channel = Channel.BY_ID if full else Channel.POLL
-    return StatusReport(ORDER, (*announced.values(), *shown), channel, moment, full)
+    return StatusReport(ORDER, (*announced.values(), *shown), channel, moment, full, history=True)
+
+
+def file_report(shop: Shop, moment: datetime, arrives: datetime) -> StatusReport:
+    """A file with all that the service showed at a moment."""
+    shown = shop.at(moment).values()
+    announced = {event.key: event for shown_event in shown for event in _announced(shown_event)}
+    return StatusReport(ORDER, (*announced.values(), *shown), Channel.CSV, arrives)
 
 
 def _announced(event: StatusEvent) -> list[StatusEvent]:

@@ -119,7 +119,8 @@ def reader_of(settings: StatusSettings) -> StatusReader:
     """How an account's records are read; needs no connection. Raises ``WrongSetup`` for a wrong mapping."""
     record = _merged(_mapping(settings)["record"], settings.mapping)
     shape = StatusShape.from_mapping(record, f"{settings.name}: mapping")
-    return StatusReader(shape, settings.poll.full, settings.poll.pushes_without_time == "arrival")
+    poll = settings.poll
+    return StatusReader(shape, poll.full, poll.pushes_without_time == "arrival", poll.missing_events == "ask")
 
 
 def _mapping(settings: StatusSettings) -> Mapping[str, Any]:

@@ -19,8 +19,9 @@ from order_relay.connections import Connection
 from order_relay.ledger import Ledger
 from order_relay.ledger.status_reads import Ours
 from order_relay.orders.exchange import RunContext
-from order_relay.orders.status_events import Channel, derive
+from order_relay.orders.status_events import Channel
 from order_relay.orders.status_records import StatusPage, read_records
+from order_relay.orders.status_state import derive
 from order_relay.pipeline.parcels import record_parcel
 from order_relay.pipeline.status_files import Drops, read_drops
 from order_relay.pipeline.status_settings import StatusSettings
@@ -137,7 +138,7 @@ def _verdict(here: World, sandbox: ThreadedSandbox, pardoned: tuple[str, ...]) -
         return {
             "lost": [*wrong, *sorted(ONCE - there.keys())],
             "doubled": sorted(name for name, times in there.items() if times > 1 and not name.startswith(pardoned)),
-            "in_doubt": ledger.due_reads(ACCOUNT, (), 1e9, 10),
+            "in_doubt": ledger.due_reads(ACCOUNT, 1e9, 10),
             "strange": sorted(name for name in there.keys() - ONCE if not name.startswith(pardoned)),
             "breaches": ledger.law(),
         }

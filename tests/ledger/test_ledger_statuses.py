@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,8 +18,9 @@ from order_relay.errors import MoveRefused, Refusal, WrongSetup
 from order_relay.ledger import Ledger
 from order_relay.ledger.status_reads import Ours
 from order_relay.orders.exchange import RunContext
-from order_relay.orders.status_events import Channel, History, Kind, StatusEvent, StatusReport, derive, merge_all
+from order_relay.orders.status_events import Channel, History, Kind, StatusEvent, StatusReport, merge_all
 from order_relay.orders.status_records import Refused
+from order_relay.orders.status_state import state_of
 
 ACCOUNT = "acommerce_status"
 CTX = RunContext(ACCOUNT, "poll-1")
@@ -116,7 +118,7 @@ def test_any_delivery_ends_as_the_final_history_read_once(sqlite_url: str, shop:
         found = next(found for found in ledger.statuses(most=10_000) if found["account"] == account)
     finally:
         ledger.close()
-    wanted = derive(merge_all(History(), [final]).standing())
+    wanted = state_of(merge_all(History(), [final]))
     assert found["order_number"] == ORDER
     assert (found["order_status"], found["detailed_status"]) == (wanted.order_status, wanted.detailed_status)
     assert found["parcels"] == [(p.parcel, p.status, p.at) for p in wanted.parcels]
@@ -138,7 +140,7 @@ class TestWindows:
 
 class TestReadingById:
     def due(self, book: Ledger, overdue_after_s: float = 3600.0) -> list[str]:
-        return book.due_reads(ACCOUNT, FINAL, overdue_after_s, 100)
+        return book.due_reads(ACCOUNT, overdue_after_s, 100)
 
     def test_a_doubtful_order_is_due_until_it_was_read(self, book) -> None:
         book.store_statuses(CTX, [read("A", event("NEW")), report("A", event("ERROR"))])
@@ -158,14 +160,35 @@ class TestReadingById:
         book.store_statuses(CTX, [report("A", event("COMPLETED", 9, "e-2"))])
         assert row(book, "A")["reads"] == 0
 
-    def test_only_ours_are_overdue_and_not_with_a_final_status(self, book, clerk) -> None:
+    def test_only_ours_are_overdue_and_final_ones_until_they_are_settled(self, book, clerk) -> None:
         clerk.imported("1", "OMS1")
         clerk.imported("2", "OMS2")
         book.store_statuses(CTX, [report("N-1", event("NEW")), report("N-2", event("COMPLETED")),
                                   report("ELSEWHERE", event("NEW"))])
         book.match_statuses(ACCOUNT, Ours(("shop_to_oms",), "order_number"), 60, 60)
-        assert self.due(book, 0.0) == ["N-1"]
+        assert self.due(book, 0.0) == ["N-1", "N-2"]
         assert self.due(book) == []
+        assert book.settle_statuses(ACCOUNT, FINAL, 60.0) == 0
+        assert book.settle_statuses(ACCOUNT, FINAL, 0.0) == 1
+        assert self.due(book, 0.0) == ["N-1"]
+        book.store_statuses(CTX, [report("N-2", event("ERROR", 90, "e-2"), minutes=91)])
+        assert self.due(book, 0.0) == ["N-1", "N-2"], "something new was reported"
+
+    def test_what_is_doubtful_for_a_new_reason_is_due_at_once(self, book) -> None:
+        def poll(*events: StatusEvent, minutes: float) -> None:
+            book.store_statuses(CTX, [replace(report("A", *events, channel=Channel.POLL, minutes=minutes),
+                                              history=True)], final=FINAL)
+
+        both = event("NEW"), event("COMPLETED", 5, "e-2")
+        poll(*both, minutes=10)
+        poll(both[0], minutes=11)
+        assert self.due(book) == ["A"]
+        book.store_statuses(CTX, [read("A", *both, minutes=12)])
+        book.reads_done(ACCOUNT, ["A"], 900.0, 3600.0, answered=True)
+        poll(both[0], minutes=13)
+        assert self.due(book) == [], "the same reason as before waits its time"
+        poll(minutes=14)
+        assert self.due(book) == ["A"]
 
     def test_an_order_that_the_service_never_named_is_asked_for(self, book, clerk) -> None:
         clerk.imported("1", "OMS1")

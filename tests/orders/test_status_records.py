@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 import order_relay.vendors
 from order_relay.errors import WrongSetup
-from order_relay.orders.status_events import Channel, Kind, ParcelState, derive
-from order_relay.orders.status_records import Reading, StatusShape, read_records, unknown_statuses
+from order_relay.orders.status_events import Channel, Kind
+from order_relay.orders.status_records import Reading, StatusShape, moment_of, read_records, unknown_statuses
+from order_relay.orders.status_state import ParcelState, derive
 
 MAPPING = yaml.safe_load((Path(order_relay.vendors.__file__).parent / "acommerce/mapping.yaml").read_text())
 SHAPE = StatusShape.from_mapping(MAPPING["record"], "mapping")
@@ -111,12 +112,24 @@ def test_an_unknown_order_is_missing_not_empty() -> None:
     ({"orderId": "A", "orderStatus": [{"orderStatus": "N", "updatedTime": "2026-02-31T00:00:00Z"}]}, "time_unreadable"),
     ({"orderId": "A", "orderStatus": [{"orderStatus": "N", "updatedTime": "2026-02-01T00:00:00"}]}, "time_unreadable"),
     ({"orderId": "A", "orderStatus": [{"orderStatus": "N", "updatedTime": 12}]}, "time_unreadable"),
+    ({"orderId": "A", "orderStatus": [{"orderStatus": "N", "updatedTime": "2300-02-01T00:00:00Z"}]},
+     "year_out_of_range"),
+    ({"orderId": "A", "orderStatus": [{"orderStatus": "N", "updatedTime": "0026-02-01T00:00:00Z"}]},
+     "year_out_of_range"),
     ({"orderId": "A", "orderStatus": [{}] * 5001}, "too_many"),
 ])
 def test_refused(record: Any, code: str) -> None:
     found = reading(record)
     assert [refusal.code for entry in found.refused for refusal in entry.refusals] == [code]
     assert found.reports == ()
+
+
+@pytest.mark.parametrize(("told", "meant"), [
+    ("2569-05-01T10:00:00Z", "2026-05-01T10:00:00Z"), ("2567-02-29T10:00:00+07:00", "2024-02-29T03:00:00Z"),
+    ("2542-12-31T23:59:59Z", "1999-12-31T23:59:59Z"),
+])
+def test_a_buddhist_year_is_recognised(told: str, meant: str) -> None:
+    assert moment_of(told, "") == moment_of(meant, "")
 
 
 def test_unknown_statuses_are_kept_and_told() -> None:

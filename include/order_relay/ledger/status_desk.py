@@ -27,11 +27,11 @@ class StatusDesk:
 
     def store_statuses(
         self, ctx: RunContext, reports: Sequence[StatusReport], *, refused: Sequence[Refused] = (), origin: str = "",
-        late_before: datetime | None = None,
+        late_before: datetime | None = None, final: Collection[str] = (),
     ) -> Stored:  # fmt: skip
         """Store reports, and derive what follows (``statuses.store``)."""
         return self._db.write(lambda tx: statuses.store(
-            tx, ctx, reports, refused=refused, origin=origin, late_before=late_before
+            tx, ctx, reports, refused=refused, origin=origin, late_before=late_before, final=final
         ))
 
     def status_accounts(self) -> list[str]:
@@ -46,9 +46,13 @@ class StatusDesk:
         """A window is read to its end and stored (``status_reads.settle_window``)."""
         self._db.write(lambda tx: status_reads.settle_window(tx, account, until))
 
-    def due_reads(self, account: str, final: Collection[str], overdue_after_s: float, limit: int) -> list[str]:
+    def due_reads(self, account: str, overdue_after_s: float, limit: int) -> list[str]:
         """Orders to read by id now (``status_reads.due_reads``)."""
-        return self._db.read(lambda tx: status_reads.due_reads(tx, account, final, overdue_after_s, limit))
+        return self._db.read(lambda tx: status_reads.due_reads(tx, account, overdue_after_s, limit))
+
+    def settle_statuses(self, account: str, final: Collection[str], after_s: float) -> int:
+        """Orders that were final for long enough (``status_reads.settle``)."""
+        return self._db.write(lambda tx: status_reads.settle(tx, account, final, after_s))
 
     def reads_done(
         self, account: str, numbers: Iterable[str], first_wait_s: float, longest_wait_s: float, *, answered: bool

@@ -14,7 +14,14 @@ from order_relay.errors import MoveRefused
 from order_relay.ledger.columns import among
 from order_relay.ledger.database import Transaction
 from order_relay.ledger.states import AT_DESTINATION, State
-from order_relay.ledger.status_tables import status_account, status_event, status_file, status_order, status_refusal
+from order_relay.ledger.status_tables import (
+    NOT_SETTLED,
+    status_account,
+    status_event,
+    status_file,
+    status_order,
+    status_refusal,
+)
 from order_relay.ledger.statuses import add_orders, parcels_of
 from order_relay.ledger.tables import submission
 from order_relay.ledger.texts import clean, dump, load
@@ -67,16 +74,26 @@ def settle_window(tx: Transaction, account: str, until: datetime) -> None:
 # reading by id
 
 
-def due_reads(
-    tx: Transaction, account: str, final: Collection[str], overdue_after_s: float, limit: int
-) -> list[str]:
-    """Orders to read by id now: doubtful ones, and of ours those that are silent for too long before a final status."""
+def settle(tx: Transaction, account: str, final: Collection[str], after_s: float) -> int:
+    """Orders whose status is final and did not change for so long are not read by id any more, unless something new is
+    reported about them. How many these are.
+    """
+    return tx.run(status_order.update().where(
+        status_order.c.account == account, NOT_SETTLED, status_order.c.order_status.in_(sorted(final)),
+        status_order.c.changed_at <= tx.now - timedelta(seconds=after_s), status_order.c.doubtful.is_(False),
+    ).values(settled=True)).rowcount
+
+
+def due_reads(tx: Transaction, account: str, overdue_after_s: float, limit: int) -> list[str]:
+    """Orders to read by id now: doubtful ones, and those of ours that nothing was heard of for too long. Orders with a
+    final status are among them until they are settled: the service takes statuses back.
+    """
     silent = sa.and_(
-        status_order.c.submission_id.is_not(None), status_order.c.order_status.not_in(sorted(final)),
+        status_order.c.submission_id.is_not(None),
         status_order.c.seen_at <= tx.now - timedelta(seconds=overdue_after_s),
     )
     query = sa.select(status_order.c.order_number).where(
-        status_order.c.account == account,
+        status_order.c.account == account, NOT_SETTLED,
         status_order.c.doubtful | silent | status_order.c.seen_at.is_(None),
         status_order.c.read_after.is_(None) | (status_order.c.read_after <= tx.now),
     ).order_by(sa.desc(status_order.c.doubtful), status_order.c.read_after, status_order.c.order_number).limit(limit)
@@ -89,7 +106,7 @@ def reads_done(
 ) -> None:  # fmt: skip
     """These were asked for: each waits before it is asked for again, twice as long as before while nothing changes.
 
-    ``answered``: the service said what it knows, so that nothing is doubtful any more.
+    ``answered``: the service showed their whole histories, so that nothing is doubtful any more.
     """
     query = sa.select(status_order.c.order_number, status_order.c.reads).where(
         status_order.c.account == account, among(status_order.c.order_number, "numbers")

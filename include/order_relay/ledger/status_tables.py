@@ -16,6 +16,8 @@ status_account = sa.Table(
     sa.UniqueConstraint("account", name="uq_status_account_account"),
 )
 
+NOT_SETTLED = sa.text("NOT settled")
+
 # One row an order that the service named, or that we asked it for.
 status_order = sa.Table(
     "status_order", metadata,
@@ -29,16 +31,21 @@ status_order = sa.Table(
     sa.Column("changed_at", UtcTime),
     sa.Column("seen_at", UtcTime),
     sa.Column("full_read_at", UtcTime),  # the newest read of the whole history
+    sa.Column("shown_at", UtcTime),  # the newest read that showed a history
     # when to read it by its id
     sa.Column("doubtful", sa.Boolean, nullable=False),
+    sa.Column("doubt", sa.Text, nullable=False, server_default=""),  # a fingerprint of what was doubtful last
     sa.Column("reads", sa.Integer, nullable=False),  # since its last change
     sa.Column("read_after", UtcTime),  # not before
+    # final for so long that it is not read by its id any more
+    sa.Column("settled", sa.Boolean, nullable=False, server_default=sa.false()),
     # what followed
     sa.Column("followed", sa.Boolean, nullable=False),  # what follows from this state was done
     sa.Column("told", sa.Text, nullable=False),  # JSON list of parcels recorded as shipped
     sa.Column("asks", sa.Text, nullable=False),  # why a person is asked; empty: nobody is
     sa.Index("ix_status_order_submission", "submission_id"),
     sa.Index("ix_status_order_follow", "account", "followed"),
+    sa.Index("ix_status_order_open", "account", "read_after", sqlite_where=NOT_SETTLED, postgresql_where=NOT_SETTLED),
 )
 
 # One row a content of an event; rows are never removed and their content never changes, but for free text that
@@ -59,6 +66,12 @@ status_event = sa.Table(
     sa.Column("happened_at", UtcTime),
     sa.Column("known_at", UtcTime, nullable=False),  # the newest moment at which this content was surely true
     sa.Column("was_read", sa.Boolean, nullable=False),  # by asking; else it was pushed
+    # of the newest sighting: when it was asked for or arrived, and at which position of that report the event was
+    # listed; missing in rows that are older than these columns, as are the first and last moment of any sighting
+    sa.Column("listed_at", UtcTime),
+    sa.Column("position", sa.Integer),
+    sa.Column("first_at", UtcTime),
+    sa.Column("last_at", UtcTime),
     sa.Column("state", sa.Text, nullable=False),  # stands, corrected, deleted
     sa.Column("channel", sa.Text, nullable=False),  # by which it came first
     sa.Column("first_seen_at", UtcTime, nullable=False),
@@ -72,7 +85,7 @@ status_event = sa.Table(
 status_file = sa.Table(
     "status_file", metadata,
     sa.Column("account", sa.Text, sa.ForeignKey("status_account.name"), primary_key=True),
-    sa.Column("sha256", sa.Text, primary_key=True),
+    sa.Column("sha256", sa.Text, primary_key=True),  # of its content, and of the settings that it was read with
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("rows", sa.Integer, nullable=False),
     sa.Column("refused", sa.Integer, nullable=False),

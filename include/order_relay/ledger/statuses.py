@@ -6,8 +6,9 @@ and a call may be repeated freely.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,18 +22,19 @@ from order_relay.ledger.database import Transaction
 from order_relay.ledger.status_tables import status_account, status_event, status_order, status_refusal
 from order_relay.ledger.texts import clean, dump, load
 from order_relay.orders.exchange import RunContext
+from order_relay.orders.json_text import encode
 from order_relay.orders.status_events import (
     History,
     Kind,
-    OrderState,
+    Place,
     Revision,
     Stamp,
     StatusEvent,
     StatusReport,
-    derive,
     merge,
 )
 from order_relay.orders.status_records import Refused
+from order_relay.orders.status_state import OrderState, state_of
 
 STANDS, CORRECTED, DELETED = "stands", "corrected", "deleted"
 
@@ -72,18 +74,19 @@ def bind(tx: Transaction, name: str, account: str) -> None:
 
 def store(
     tx: Transaction, ctx: RunContext, reports: Sequence[StatusReport], *, refused: Sequence[Refused] = (),
-    origin: str = "", late_before: datetime | None = None,
+    origin: str = "", late_before: datetime | None = None, final: Collection[str] = (),
 ) -> Stored:  # fmt: skip
     """Put reports into the histories of their orders, and derive what follows. ``ctx.pipeline`` is the account's name.
 
-    ``late`` counts contents never seen before although they were published before ``late_before``.
+    ``final``: statuses that nothing is expected to follow. ``late`` counts contents never seen before although they
+    were published before ``late_before``.
     """
     by_order: dict[str, list[StatusReport]] = defaultdict(list)
     for report in reports:
         by_order[report.order_id].append(report)
     rows = _locked(tx, ctx.pipeline, sorted(by_order))
     shelves = _shelves(tx, ctx.pipeline, rows)
-    storing = _Storing(tx, ctx, late_before)
+    storing = _Storing(tx, ctx, late_before, final)
     total = Stored(refused=len(refused))
     for number, told in by_order.items():
         total += storing.merge(rows[number], shelves[number], told)
@@ -114,7 +117,7 @@ def keep_refused(tx: Transaction, ctx: RunContext, refused: Iterable[Refused], o
 class _Shelf:
     """One order's events as rows and as a history."""
 
-    def __init__(self, rows: Iterable[Any], full_at: datetime | None) -> None:
+    def __init__(self, rows: Iterable[Any], full_at: datetime | None, shown_at: datetime | None) -> None:
         self.states: dict[_Key, str] = {}
         self.contents: Counter[str] = Counter()
         revisions: dict[str, dict[str, Revision]] = defaultdict(dict)
@@ -123,17 +126,27 @@ class _Shelf:
                 row.event_key, Kind(row.kind), row.status, row.parcel, row.updated_at, row.happened_at, row.location,
                 row.detail, row.content_hash,
             )
-            revisions[row.event_key][row.content_hash] = Revision(event, Stamp(row.known_at, row.was_read))
+            revisions[row.event_key][row.content_hash] = _revision(event, row)
             self.states[row.event_key, row.content_hash] = row.state
             self.contents[row.event_key] += 1
-        self.history = History(revisions, full_at)
+        self.history = History(revisions, full_at, shown_at)
+
+
+def _revision(event: StatusEvent, row: Any) -> Revision:
+    """A stored content. A row that is older than some of the columns was seen, as far as we know, when it came."""
+    came = row.known_at if row.was_read else row.first_seen_at
+    place = Place(row.listed_at or came, row.position or 0)
+    first_at, last_at = row.first_at or row.first_seen_at, row.last_at or came
+    return Revision(event, Stamp(row.known_at, row.was_read), place, first_at, last_at)
 
 
 class _Storing:
     """One call of ``store``: what it makes of each order, and the rows that it collects for writing."""
 
-    def __init__(self, tx: Transaction, ctx: RunContext, late_before: datetime | None) -> None:
-        self._tx, self._ctx, self._late_before = tx, ctx, late_before
+    def __init__(
+        self, tx: Transaction, ctx: RunContext, late_before: datetime | None, final: Collection[str]
+    ) -> None:  # fmt: skip
+        self._tx, self._ctx, self._late_before, self._final = tx, ctx, late_before, final
         self.inserts: list[dict[str, Any]] = []
         self.updates: list[dict[str, Any]] = []
         self.orders: list[dict[str, Any]] = []
@@ -142,16 +155,16 @@ class _Storing:
         """Merge one order's reports."""
         touched: dict[_Key, Revision] = {}
         fresh: dict[_Key, StatusReport] = {}
-        doubtful = False
+        doubts: frozenset[str] = frozenset()
         for report in told:
             merged = merge(shelf.history, report)
-            shelf.history, doubtful = merged.history, doubtful or merged.doubtful
+            shelf.history, doubts = merged.history, doubts | merged.doubts
             touched |= {(r.event.key, r.event.content_hash): r for r in merged.changed}
             fresh |= {(r.event.key, r.event.content_hash): report for r in merged.fresh}
         counts = self._collect(order["order_number"], shelf, touched, fresh)
         return Stored(
             orders=1, new=counts["new"], corrected=counts["corrected"], deleted=counts[DELETED],
-            doubtful=int(doubtful), changed=int(self._note_order(order, shelf.history, doubtful=doubtful)),
+            doubtful=int(bool(doubts)), changed=int(self._note_order(order, shelf.history, doubts)),
             late=sum(self._is_late(touched[key].event) for key in fresh),
         )
 
@@ -182,8 +195,8 @@ class _Storing:
                 elif key in touched or state != before:
                     self.updates.append({
                         "b_account": self._ctx.pipeline, "b_number": number, "b_key": event_key,
-                        "b_hash": content_hash, "b_known_at": revision.stamp.at, "b_was_read": revision.stamp.read,
-                        "b_state": state,
+                        "b_hash": content_hash, "b_state": state,
+                        **{f"b_{name}": value for name, value in _sightings(revision).items()},
                     })
         return counts
 
@@ -193,23 +206,31 @@ class _Storing:
             "account": self._ctx.pipeline, "order_number": number, "event_key": event.key,
             "content_hash": event.content_hash, "kind": str(event.kind), "status": event.status,
             "parcel": event.parcel, "location": event.location, "detail": event.detail,
-            "updated_at": event.updated_at, "happened_at": event.happened_at, "known_at": revision.stamp.at,
-            "was_read": revision.stamp.read, "channel": str(report.channel), "first_seen_at": self._tx.now,
-            "run": self._ctx.run,
+            "updated_at": event.updated_at, "happened_at": event.happened_at, "channel": str(report.channel),
+            "first_seen_at": self._tx.now, "run": self._ctx.run, **_sightings(revision),
         }
 
-    def _note_order(self, order: Mapping[str, Any], history: History, *, doubtful: bool) -> bool:
-        """Collect the order's row with its derived state; whether that is another one than before."""
-        state = derive(history.standing())
+    def _note_order(self, order: Mapping[str, Any], history: History, doubts: Collection[str]) -> bool:
+        """Collect the order's row with its derived state; whether that is another one than before.
+
+        What is doubtful for a new reason is read by its id at once; for the same reason as before only after its wait.
+        """
+        state = state_of(history, self._final)
         derived = {
             "order_status": state.order_status, "detailed_status": state.detailed_status, "parcels": _parcels(state),
         }
         changed = any(order[name] != value for name, value in derived.items())
         values = {name: order[name] for name in _ORDER_COLUMNS} | derived | {
-            "seen_at": self._tx.now, "full_read_at": history.full_at, "doubtful": order["doubtful"] or doubtful,
+            "seen_at": self._tx.now, "full_read_at": history.full_at, "shown_at": history.shown_at,
+            "doubtful": order["doubtful"] or bool(doubts),
         }
         if changed:
-            values |= {"changed_at": self._tx.now, "reads": 0, "followed": False}
+            values |= {"changed_at": self._tx.now, "reads": 0, "followed": False, "settled": False}
+        if doubts:
+            doubt = hashlib.sha256(encode(sorted(doubts))).hexdigest()[:32]
+            values |= {"doubt": doubt, "settled": False}
+            if doubt != order["doubt"]:
+                values |= {"reads": 0, "read_after": None}
         self.orders.append({
             "b_account": self._ctx.pipeline, "b_number": order["order_number"],
             **{f"b_{name}": value for name, value in values.items()},
@@ -217,9 +238,10 @@ class _Storing:
         return changed
 
 
+_SIGHTINGS = ("known_at", "was_read", "listed_at", "position", "first_at", "last_at")
 _ORDER_COLUMNS = (
-    "order_status", "detailed_status", "parcels", "changed_at", "seen_at", "full_read_at", "doubtful", "reads",
-    "followed",
+    "order_status", "detailed_status", "parcels", "changed_at", "seen_at", "full_read_at", "shown_at", "doubtful",
+    "doubt", "reads", "read_after", "settled", "followed",
 )
 _UPDATE_ORDER = status_order.update().where(
     status_order.c.account == sa.bindparam("b_account"), status_order.c.order_number == sa.bindparam("b_number")
@@ -227,9 +249,14 @@ _UPDATE_ORDER = status_order.update().where(
 _UPDATE = status_event.update().where(
     status_event.c.account == sa.bindparam("b_account"), status_event.c.order_number == sa.bindparam("b_number"),
     status_event.c.event_key == sa.bindparam("b_key"), status_event.c.content_hash == sa.bindparam("b_hash"),
-).values(
-    known_at=sa.bindparam("b_known_at"), was_read=sa.bindparam("b_was_read"), state=sa.bindparam("b_state")
-)
+).values({name: sa.bindparam(f"b_{name}") for name in ("state", *_SIGHTINGS)})
+
+
+def _sightings(revision: Revision) -> dict[str, Any]:
+    """The columns about when and where a content was seen."""
+    values = (revision.stamp.at, revision.stamp.read, revision.place.moment, revision.place.position,
+              revision.first_at, revision.last_at)  # fmt: skip
+    return dict(zip(_SIGHTINGS, values, strict=True))
 
 
 def _parcels(state: OrderState) -> str:
@@ -245,7 +272,7 @@ def add_orders(tx: Transaction, account: str, numbers: Mapping[str, int | None])
     """Rows for orders that have none yet, with the submission that each belongs to if that is known."""
     blank = {
         "account": account, "order_status": "", "detailed_status": "", "parcels": "[]", "doubtful": False, "reads": 0,
-        "followed": True, "told": "[]", "asks": "",
+        "followed": True, "told": "[]", "asks": "", "doubt": "", "settled": False,
     }
     rows = [{**blank, "order_number": number, "submission_id": found} for number, found in sorted(numbers.items())]
     tx.many(_insert(tx, status_order).on_conflict_do_nothing(), rows)
@@ -271,7 +298,7 @@ def _shelves(tx: Transaction, account: str, orders: Mapping[str, Mapping[str, An
     grouped: dict[str, list[Any]] = defaultdict(list)
     for row in tx.run(query, {"numbers": list(orders)}):
         grouped[row.order_number].append(row)
-    return {number: _Shelf(grouped[number], row["full_read_at"]) for number, row in orders.items()}
+    return {number: _Shelf(grouped[number], row["full_read_at"], row["shown_at"]) for number, row in orders.items()}
 
 
 def _insert(tx: Transaction, table: sa.Table) -> Any:

@@ -9,15 +9,18 @@ carries a moment of its own, and the newest one wins:
   arrival. One without such a time counts as older than everything (or, by a setting, as of its arrival).
 
 A **full** read (a whole history) says besides that what it does not show was gone at its ``as_of``: an event stands
-where it was seen at the last full read or later. So a history is a set of maxima, and merging is commutative,
-associative and idempotent. What a push leaves unsettled makes the order **doubtful**: it is to be read by its id.
+where it was seen at the last full read or later. So a history is a set of maxima and minima, and merging is
+commutative, associative and idempotent.
+
+Whatever else shows a history without an event that stands deletes nothing, but makes the order **doubtful**: it is to
+be read by its id. So does a push that contradicts what stands, or that arrives late.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
@@ -99,8 +102,9 @@ def stand_in_key(order_id: str, kind: Kind, parcel: str, status: str, at: dateti
 class StatusReport:
     """What one record says about one order. ``moment`` (UTC): when a read was asked, or when a push arrived.
 
-    ``full``: the record holds the order's whole history. ``arrival_counts``: a push without a modification time counts
-    as of its arrival.
+    ``full``: the record holds the order's whole history. ``history``: a read that shows a history, though not surely
+    the whole one. ``arrival_counts``: a push without a modification time counts as of its arrival. ``events`` are in
+    the order of the record; ``first`` is the position of the first one, where a record comes in portions.
     """
 
     order_id: str
@@ -109,6 +113,13 @@ class StatusReport:
     moment: datetime
     full: bool = False
     arrival_counts: bool = False
+    history: bool = False
+    first: int = 0
+
+    def sightings(self) -> Iterator[Revision]:
+        """Each event as it was seen here."""
+        for position, event in enumerate(self.events, self.first):
+            yield Revision(event, self.stamp(event), Place(self.moment, position), self.moment, self.moment)
 
     def stamp(self, event: StatusEvent) -> Stamp:
         """The latest moment at which the event's content is known to have been true."""
@@ -131,25 +142,64 @@ class Stamp:
     read: bool
 
 
+@dataclass(frozen=True, order=True)
+class Place:
+    """Where an event was listed. Positions can be compared within one report only: that of the same moment."""
+
+    moment: datetime
+    position: int
+
+
 @dataclass(frozen=True)
 class Revision:
-    """One content of an event, and its newest sighting. Contents are kept for good."""
+    """One content of an event, its newest sighting, and the first and last moment at which anything reported it.
+
+    Contents are kept for good.
+    """
 
     event: StatusEvent
     stamp: Stamp
+    place: Place
+    first_at: datetime
+    last_at: datetime
 
     @property
     def rank(self) -> tuple[Stamp, str]:
         """Who wins among the contents of one event; the hash only makes an undecided case the same everywhere."""
         return self.stamp, self.event.content_hash
 
+    @property
+    def at(self) -> datetime:
+        """When it happened: never later than we first knew of it, so that a wrong clock does not win for ever."""
+        return min(self.event.at, self.first_at)
+
+    @property
+    def published_at(self) -> datetime:
+        """When the service published it, by the same rule."""
+        return min(self.event.updated_at or NEVER, self.first_at)
+
+    @property
+    def subject(self) -> tuple[Kind, str]:
+        """What it is a status of."""
+        return self.event.kind, self.event.parcel
+
+    def joined(self, seen: Revision) -> Revision:
+        """The same content with a further sighting."""
+        newest = max(self, seen, key=lambda sighting: (sighting.stamp, sighting.place))
+        first_at, last_at = min(self.first_at, seen.first_at), max(self.last_at, seen.last_at)
+        return replace(self, stamp=newest.stamp, place=newest.place, first_at=first_at, last_at=last_at)
+
 
 @dataclass(frozen=True)
 class History:
-    """All that is known of one order: every content of every event (key, then hash), and the newest full read."""
+    """All that is known of one order: every content of every event (key, then hash).
+
+    ``full_at``: the newest read of the whole history. ``shown_at``: the newest read that showed a history.
+    """
 
     revisions: Mapping[str, Mapping[str, Revision]] = field(default_factory=dict)
     full_at: datetime | None = None
+    shown_at: datetime | None = None
 
     def newest(self, key: str) -> Revision | None:
         """The content that an event has, whether it stands or was deleted."""
@@ -159,48 +209,88 @@ class History:
         """Whether the event of this newest content was not gone at the last full read."""
         return self.full_at is None or revision.stamp.at >= self.full_at
 
-    def standing(self) -> list[StatusEvent]:
-        """The events that stand."""
+    def standing(self) -> list[Revision]:
+        """The events that stand, each with its newest content."""
         newest = (self.newest(key) for key in self.revisions)
-        return [revision.event for revision in newest if revision is not None and self.stands(revision)]
+        return [revision for revision in newest if revision is not None and self.stands(revision)]
+
+    def missing(self) -> frozenset[str]:
+        """The keys of events that stand although a later history did not show them: perhaps they were deleted."""
+        if self.shown_at is None:
+            return frozenset()
+        return frozenset(revision.event.key for revision in self.standing() if revision.stamp.at < self.shown_at)
 
 
 @dataclass(frozen=True)
 class Merged:
     """A history with a report in it. ``changed``: new or newer revisions; ``fresh``: contents never seen before.
 
-    ``doubtful``: the report was a push that says something else than what stands and is not surely newer.
+    ``doubts``: the events that only a read by id can settle.
     """
 
     history: History
     changed: tuple[Revision, ...] = ()
     fresh: tuple[Revision, ...] = ()
-    doubtful: bool = False
+    doubts: frozenset[str] = frozenset()
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether the order is to be read by its id."""
+        return bool(self.doubts)
 
 
 def merge(history: History, report: StatusReport) -> Merged:
     """Put a report into a history. Neither the order of reports nor repetition changes what comes out."""
     revisions = dict(history.revisions)
     changed, fresh = [], []
-    for event in report.events:
-        seen = Revision(event, report.stamp(event))
+    for seen in report.sightings():
+        event = seen.event
         known = revisions.get(event.key, {})
         before = known.get(event.content_hash)
+        now = seen if before is None else before.joined(seen)
         if before is None:
-            fresh.append(seen)
-        elif seen.stamp <= before.stamp:
+            fresh.append(now)
+        elif now == before:
             continue
-        changed.append(seen)
-        revisions[event.key] = {**known, event.content_hash: seen}
-    full_at = history.full_at
-    if report.full and (full_at is None or report.moment > full_at):
-        full_at = report.moment
-    merged = History(revisions, full_at)
-    doubtful = not report.channel.reads and any(_unsettled(history, merged, report, event) for event in report.events)
-    return Merged(merged, tuple(changed), tuple(fresh), doubtful)
+        changed.append(now)
+        revisions[event.key] = {**known, event.content_hash: now}
+    merged = History(
+        revisions,
+        _later(history.full_at, report.moment if report.full else None),
+        _later(history.shown_at, report.moment if report.full or report.history else None),
+    )
+    doubts = merged.missing() if report.channel.reads else merged.missing() | _unsettled(history, merged, report, fresh)
+    return Merged(merged, tuple(changed), tuple(fresh), doubts)
 
 
-def _unsettled(before: History, after: History, report: StatusReport, event: StatusEvent) -> bool:
+def _later(one: datetime | None, other: datetime | None) -> datetime | None:
+    return max(filter(None, (one, other)), default=None)
+
+
+def _unsettled(before: History, after: History, report: StatusReport, fresh: Iterable[Revision]) -> frozenset[str]:
+    """What a push leaves open: contents that it contradicts, and events that it should have shown, or that should have
+    been shown before.
+    """
+    contradicted = {event.key for event in report.events if _contradicts(before, after, event)}
+    pushed = {event.key for event in report.events}
+    standing = [revision for revision in after.standing() if revision.event.kind is not Kind.ANNOUNCED]
+    others = [revision for revision in standing if revision.event.key not in pushed]
+    if not others:
+        return frozenset(contradicted)
+    begin: dict[tuple[Kind, str], datetime] = {}
+    for revision in standing:
+        if revision.event.key in pushed:
+            begin[revision.subject] = min(revision.at, begin.get(revision.subject, revision.at))
+    skipped = {other.event.key for other in others if other.subject in begin and other.at >= begin[other.subject]}
+    late = {
+        new.event.key for new in fresh
+        if any(other.subject == new.subject and other.last_at > new.published_at for other in others)
+    }
+    return frozenset(contradicted | skipped | late)
+
+
+def _contradicts(before: History, after: History, event: StatusEvent) -> bool:
+    """Whether a push says something else than what stands and is not surely newer."""
     newest = after.newest(event.key)
     if newest is None or newest.event.content_hash != event.content_hash or not after.stands(newest):
         return True
@@ -213,50 +303,6 @@ def merge_all(history: History, reports: Iterable[StatusReport]) -> History:
     for report in reports:
         history = merge(history, report).history
     return history
-
-
-@dataclass(frozen=True)
-class ParcelState:
-    """One parcel: its newest status (empty: announced only) and when it came to be (UTC)."""
-
-    parcel: str
-    status: str = ""
-    at: datetime | None = None
-
-
-@dataclass(frozen=True)
-class OrderState:
-    """What follows from the events that stand. Statuses are the service's words in their one spelling."""
-
-    order_status: str = ""
-    detailed_status: str = ""
-    parcels: tuple[ParcelState, ...] = ()
-
-
-def derive(events: Sequence[StatusEvent]) -> OrderState:
-    """Order status and parcel statuses from the events that stand: of each kind the one that happened last.
-
-    Where the service tells no time of happening (order statuses), the one published last.
-    """
-    latest: dict[tuple[Kind, str], StatusEvent] = {}
-    for event in sorted(events, key=_when):
-        latest[event.kind, event.parcel] = event
-
-    def status(kind: Kind) -> str:
-        found = latest.get((kind, ""))
-        return found.status if found else ""
-
-    parcels = {event.parcel: ParcelState(event.parcel) for (kind, _), event in latest.items() if kind is Kind.ANNOUNCED}
-    for (kind, parcel), event in latest.items():
-        if kind is Kind.PARCEL:
-            parcels[parcel] = ParcelState(parcel, event.status, event.happened_at or event.updated_at)
-    return OrderState(
-        status(Kind.ORDER), status(Kind.DETAILED), tuple(sorted(parcels.values(), key=lambda p: p.parcel))
-    )
-
-
-def _when(event: StatusEvent) -> tuple[datetime, datetime, str, str]:
-    return event.at, event.updated_at or NEVER, event.key, event.content_hash
 
 
 def _text(moment: datetime | None) -> str:

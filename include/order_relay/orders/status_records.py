@@ -25,7 +25,9 @@ MAX_NAME = 200
 MAX_WORDS = 2_000
 """Characters of a free text that are kept."""
 
-_TIME = re.compile(r"(19[7-9]\d|2\d{3})-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)", re.ASCII)
+_TIME = re.compile(r"(\d{4})-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)", re.ASCII)
+_YEARS = range(1970, 2100)
+_BUDDHIST = 543  # years by which the Buddhist calendar, usual in Thailand, is ahead
 
 
 class _Section(BaseModel):
@@ -123,9 +125,12 @@ class Reading:
 
 def read_records(
     shape: StatusShape, records: Sequence[Any], channel: Channel, moment: datetime, *,
-    full: bool = False, arrival_counts: bool = False,
+    full: bool = False, arrival_counts: bool = False, history: bool = False, first: int = 0,
 ) -> Reading:  # fmt: skip
-    """All records of one answer. Those about one order are one report: together they are what the answer shows."""
+    """All records of one answer. Those about one order are one report: together they are what the answer shows.
+
+    ``history``, ``first``: as a ``StatusReport`` has them.
+    """
     events: dict[str, dict[str, StatusEvent]] = {}
     refused: list[Refused] = []
     missing = []
@@ -140,10 +145,13 @@ def read_records(
         except RecordRefused as error:
             refused.append(Refused(position, order_id, tuple(error.refusals)))
             continue
-        events.setdefault(order_id, {}).update(found)
+        events[order_id] = _in_order((*events.get(order_id, {}).values(), *found.values()))
     spoiled = {entry.order_id for entry in refused}
     reports = (
-        StatusReport(order_id, tuple(found.values()), channel, moment, full and order_id not in spoiled, arrival_counts)
+        StatusReport(
+            order_id, tuple(found.values()), channel, moment, full and order_id not in spoiled, arrival_counts,
+            history and order_id not in spoiled, first,
+        )
         for order_id, found in events.items()
     )
     return Reading(tuple(reports), tuple(refused), tuple(missing))
@@ -160,7 +168,9 @@ def order_id_of(shape: StatusShape, record: Any) -> str:
 
 
 def events_of(shape: StatusShape, record: Mapping[str, Any], order_id: str) -> dict[str, StatusEvent]:
-    """The events of one record by key; of a key that comes twice the later entry. Raises ``RecordRefused``."""
+    """The events of one record by key, in the record's order; of a repeated key the later entry. Raises
+    ``RecordRefused``.
+    """
     parcels = _parcels(record.get(shape.parcels.list), shape.parcels.list)
     names = [_name(parcel.get(shape.parcels.parcel), shape.parcels.parcel) for parcel in parcels]
     found = [_announced(order_id, name) for name in names]
@@ -177,19 +187,41 @@ def events_of(shape: StatusShape, record: Mapping[str, Any], order_id: str) -> d
             found.append(_event(shape, entry, shape.parcels.entry, Kind.PARCEL, order_id, name))
     if len(found) > MAX_ENTRIES:
         raise _refused("too_many", "", f"the record has more than {MAX_ENTRIES} entries")
-    return {event.key: event for event in found}
+    return _in_order(found)
+
+
+def _in_order(events: Iterable[StatusEvent]) -> dict[str, StatusEvent]:
+    """Events by key; a repeated key has the last one's place."""
+    found: dict[str, StatusEvent] = {}
+    for event in events:
+        found.pop(event.key, None)
+        found[event.key] = event
+    return found
 
 
 def moment_of(value: Any, pointer: str) -> datetime | None:
     """A time with a zone, as UTC; ``None`` where there is none. Raises ``RecordRefused``."""
     if value in (None, ""):
         return None
-    if isinstance(value, str) and _TIME.fullmatch(value):
+    if isinstance(value, str) and (shaped := _TIME.fullmatch(value)):
+        year = common_year(int(shaped[1]), pointer)
         try:
-            return datetime.fromisoformat(value).astimezone(UTC)
+            return datetime.fromisoformat(f"{year}{value[4:]}").astimezone(UTC)
         except (ValueError, OverflowError):
-            pass  # such as the 31st of February: told below
-    raise _refused("time_unreadable", pointer, "is no time like 2026-05-31T14:00:00Z")
+            pass  # such as the 31st of February: refused below
+    raise _refused("time_unreadable", pointer, "must be a time with a zone such as 2026-05-31T14:00:00Z")
+
+
+def common_year(year: int, pointer: str) -> int:
+    """The year of the common era; one of the Buddhist calendar (2569 for 2026) is converted. Raises ``RecordRefused``.
+    """
+    for found in (year, year - _BUDDHIST):
+        if found in _YEARS:
+            return found
+    raise _refused(
+        "year_out_of_range", pointer, f"has the year {year}: neither from {_YEARS[0]} to {_YEARS[-1]}, nor such a year "
+        "in the Buddhist calendar",
+    )  # fmt: skip
 
 
 def _event(  # noqa: PLR0917 - all of an entry's whereabouts

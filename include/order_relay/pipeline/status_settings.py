@@ -27,7 +27,9 @@ class PollSettings(Section):
     """How changes are polled; times in seconds unless named otherwise.
 
     ``overlap_s``: so far before the last settled point a poll begins. ``first_days``: how far back the first one looks.
-    ``full``: the vendor's polls show whole histories, so that what they lack was deleted. ``pushes_without_time``: what
+    ``full``: the vendor's polls show whole histories, so that what they lack was deleted. Else ``missing_events`` says
+    what a known event means that a poll lacks: ``ask`` (its order is read by id), or ``ignore`` (polls show only what
+    is new). ``pushes_without_time``: what
     a webhook or CSV row without any time is worth: ``ask`` (never more than what stands; the order is read by id) or
     ``arrival`` (the moment at which it came). ``most_passes``: a window of several pages is read again until nothing
     new comes, at most so often.
@@ -36,6 +38,7 @@ class PollSettings(Section):
     overlap_s: float = Field(default=3600.0, ge=0.0, le=30 * 86400.0)
     first_days: float = Field(default=30.0, ge=0.0, le=3650.0)
     full: bool = False
+    missing_events: Literal["ask", "ignore"] = "ask"
     pushes_without_time: Literal["ask", "arrival"] = "ask"
     most_passes: int = Field(default=4, ge=1, le=20)
 
@@ -43,14 +46,16 @@ class PollSettings(Section):
 class ByIdSettings(Section):
     """Reading single orders; times in seconds unless named otherwise.
 
-    ``overdue_after_s``: an order of ours without a final status is asked for after such a silence, as long as it was
-    imported at most ``horizon_days`` ago or was ever named by the vendor. An order waits ``first_wait_s`` before it is
-    asked for again, twice as long each time, up to ``longest_wait_s``. ``most``: orders a run.
+    ``overdue_after_s``: an order of ours is asked for after such a silence, as long as it was imported at most
+    ``horizon_days`` ago or was ever named by the vendor. One with a final status is asked for as well, for
+    ``final_days`` after its last change, since the vendor withdraws events. An order waits ``first_wait_s`` before it
+    is asked for again, twice as long each time, up to ``longest_wait_s``. ``most``: orders a run.
     """
 
     enabled: bool = True
     overdue_after_s: float = Field(default=86400.0, ge=60.0, le=90 * 86400.0)
     horizon_days: float = Field(default=60.0, ge=0.0, le=3650.0)
+    final_days: float = Field(default=14.0, ge=0.0, le=3650.0)
     first_wait_s: float = Field(default=900.0, ge=1.0, le=86400.0)
     longest_wait_s: float = Field(default=86400.0, ge=1.0, le=30 * 86400.0)
     most: int = Field(default=100, ge=1, le=10_000)

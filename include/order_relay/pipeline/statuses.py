@@ -48,12 +48,15 @@ class StatusReader:
     shape: StatusShape
     full_polls: bool = False
     arrival_counts: bool = False
+    polls_show_histories: bool = True
 
     def read(self, page: StatusPage, channel: Channel) -> Reading:
         """The records of a page, or of a delivery, as reports."""
         full = channel is Channel.BY_ID or (channel is Channel.POLL and self.full_polls)
+        history = channel is Channel.POLL and self.polls_show_histories
         return read_records(
-            self.shape, page.records, channel, page.asked_at, full=full, arrival_counts=self.arrival_counts
+            self.shape, page.records, channel, page.asked_at, full=full, history=history,
+            arrival_counts=self.arrival_counts,
         )
 
 
@@ -77,7 +80,8 @@ class Intake:
     def keep(self, found: Reading, origin: str, late_before: datetime | None = None) -> Stored:
         """Store what was read, and why the rest could not be."""
         return self.ledger.store_statuses(
-            self.ctx, found.reports, refused=found.refused, origin=origin, late_before=late_before
+            self.ctx, found.reports, refused=found.refused, origin=origin, late_before=late_before,
+            final=self.reader.shape.statuses.final,
         )
 
 
@@ -128,9 +132,13 @@ def _one_pass(
 
 
 def read_due(intake: Intake, source: StatusSource, settings: ByIdSettings) -> Stored:
-    """Read by id what is doubtful or overdue, a few orders a call. Where the vendor throttles, the rest waits."""
+    """Read by id what is doubtful or overdue, a few orders a call. Where the vendor throttles, the rest waits.
+
+    An order that the vendor does not show, or that cannot be read, stays doubtful and is asked for again.
+    """
     ledger, account = intake.ledger, intake.account
-    due = ledger.due_reads(account, intake.reader.shape.statuses.final, settings.overdue_after_s, settings.most)
+    ledger.settle_statuses(account, intake.reader.shape.statuses.final, settings.final_days * 86400.0)
+    due = ledger.due_reads(account, settings.overdue_after_s, settings.most)
     total = Stored()
     for start in range(0, len(due), source.ids_a_call):
         asked = due[start : start + source.ids_a_call]
@@ -140,8 +148,11 @@ def read_due(intake: Intake, source: StatusSource, settings: ByIdSettings) -> St
             wait_s = max(settings.first_wait_s, error.wait_s or 0.0)
             ledger.reads_done(account, asked, wait_s, settings.longest_wait_s, answered=False)
             break
-        total += intake.take(page, Channel.BY_ID)
-        ledger.reads_done(account, asked, settings.first_wait_s, settings.longest_wait_s, answered=True)
+        found = intake.reader.read(page, Channel.BY_ID)
+        total += intake.keep(found, str(Channel.BY_ID))
+        shown = {report.order_id for report in found.reports if report.full}
+        for numbers, answered in ((shown & {*asked}, True), ({*asked} - shown, False)):
+            ledger.reads_done(account, numbers, settings.first_wait_s, settings.longest_wait_s, answered=answered)
     return total
 
 

@@ -90,6 +90,7 @@ class _Delivery:
     signature: str | None
     account: str = ""
     reading: Reading | None = None
+    final: Sequence[str] = ()
     error: Exception | None = None
     done: bool = False
 
@@ -130,27 +131,31 @@ class EventDesk:
         taken = [self._waiting.popleft() for _ in range(len(self._waiting))]
         for delivery in taken:
             try:
-                delivery.account, delivery.reading = self._judged(delivery)
+                self._judge(delivery)
                 by_account[delivery.account].append(delivery)
             except Exception as error:
                 delivery.error = error
         for account, deliveries in by_account.items():
             try:
-                self._store(account, [found.reading for found in deliveries if found.reading is not None])
+                readings = [found.reading for found in deliveries if found.reading is not None]
+                self._store(account, readings, deliveries[0].final)
             except Exception as error:
                 for delivery in deliveries:
                     delivery.error = error
         for delivery in taken:
             delivery.done = True
 
-    def _store(self, account: str, readings: Sequence[Reading]) -> None:
+    def _store(self, account: str, readings: Sequence[Reading], final: Sequence[str]) -> None:
         self._parts.ledger.store_statuses(
             RunContext(account, WHO, WHO), [report for reading in readings for report in reading.reports],
             refused=[refused for reading in readings for refused in reading.refused], origin=str(Channel.WEBHOOK),
+            final=final,
         )
 
-    def _judged(self, delivery: _Delivery) -> tuple[str, Reading]:
-        """Account and content. Raises ``Refused``: 400 without a signature, 401 where it is nobody's; ``BadAnswer``."""
+    def _judge(self, delivery: _Delivery) -> None:
+        """Note account and content. Raises ``Refused``: 400 without a signature, 401 where nobody's secret signed it;
+        ``BadAnswer``.
+        """
         if not delivery.signature:
             raise Refused(400, f"the header {SIGNATURE_HEADER} is missing")
         account, bound_to = self._owner(delivery.body, delivery.signature)
@@ -160,7 +165,8 @@ class EventDesk:
             raise Refused(413, f"more than {MOST_RECORDS} records in one delivery")
         self._bind(account.settings.name, bound_to)
         page = StatusPage(tuple(records), datetime.now(UTC))
-        return account.settings.name, account.reader.read(page, Channel.WEBHOOK)
+        delivery.account, delivery.final = account.settings.name, account.reader.shape.statuses.final
+        delivery.reading = account.reader.read(page, Channel.WEBHOOK)
 
     def _owner(self, body: bytes, signature: str) -> tuple[_Account, str]:
         """Whose secret signed it: account and its identity. Every account is tried, whichever fits."""

@@ -14,8 +14,9 @@ from order_relay.connections import Connection
 from order_relay.ledger import Ledger
 from order_relay.ledger.statuses import Stored
 from order_relay.orders.exchange import RunContext
-from order_relay.orders.status_events import Channel, derive
+from order_relay.orders.status_events import Channel
 from order_relay.orders.status_records import StatusPage, read_records
+from order_relay.orders.status_state import derive
 from order_relay.pipeline.status_settings import ByIdSettings, PollSettings, StatusSettings
 from order_relay.pipeline.statuses import Intake, poll, read_due
 from order_relay.sandbox import ThreadedSandbox, serve_in_thread

@@ -10,6 +10,8 @@ import pytest
 
 from order_relay.errors import BadAnswer, RetryLater, SourceRefused, Throttled
 from order_relay.orders.judging import VendorFormat
+from order_relay.orders.status_events import Channel
+from order_relay.orders.status_records import StatusPage
 
 Make = Callable[..., Any]
 
@@ -137,6 +139,46 @@ class TestCorrections:
         stored = here.poll()
         assert (stored.corrected, stored.deleted) == (1, 0)  # a poll is not known to be full
         assert here.states()["A"][1] == "COMPLETED"
+        assert here.read_due().deleted == 1
+        assert here.states() == here.expected()
+
+    def test_a_delivery_that_is_withdrawn_is_found_on_default_settings(self, account: Make) -> None:
+        """The vendor's own example: reported as delivered by mistake, and in fact rejected by the customer."""
+        here = account()
+        mistakes = here.sandbox.happen(
+            add("A"), add("A", status="COMPLETED"), add("A", "parcel", "DELIVERED", "P1"), add("A", "detailed")
+        )[1:3]
+        here.poll()
+        assert here.states()["A"][0] == "COMPLETED"
+        here.sandbox.happen(*[{"delete": mistake} for mistake in mistakes], add("A", "detailed", "REJECTED"))
+        assert here.poll().doubtful == 1
+        assert here.read_due().deleted == 2
+        assert here.states() == here.expected()
+        assert here.states()["A"][:2] == ("NEW", "REJECTED")
+        for _ in range(3):  # nothing is left in doubt, so nothing is read again
+            assert here.poll().doubtful == 0
+            assert here.read_due().orders == 0
+
+    @pytest.mark.parametrize(("setting", "read"), [("ask", 1), ("ignore", 0)])
+    def test_polls_that_show_only_what_is_new(self, account: Make, setting: str, read: int) -> None:
+        here = account(polls_show="new", config={"poll": {"missing_events": setting}})
+        here.sandbox.generate_statuses(3, 1)
+        here.poll()
+        here.sandbox.happen(add("WEB-10000", status="COMPLETED"))
+        assert here.poll().doubtful == read
+        assert here.read_due().orders == read
+        assert here.states()["WEB-10000"][0] == "COMPLETED"
+
+    def test_an_order_that_the_vendor_does_not_show_stays_doubtful(self, account: Make) -> None:
+        here = account()
+        for status in ("NEW", "ERROR"):  # of one moment
+            told = {"orderId": "Z", "orderStatus": [{"eventId": "x-1", "orderStatus": status}]}
+            here.intake.take(StatusPage((told,), datetime.now(UTC)), Channel.WEBHOOK)
+        here.read_due()
+        assert [row["doubtful"] for row in here.ledger.statuses()] == [True]
+        assert requests(here, BY_ID) == {"200": 1}
+        here.read_due()
+        assert requests(here, BY_ID) == {"200": 1}, "it waits before it is asked for again"
 
     def test_a_full_poll_tells_deletions(self, account: Make) -> None:
         here = account(config={"poll": {"full": True}})

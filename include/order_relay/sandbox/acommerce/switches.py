@@ -52,6 +52,7 @@ class AcommerceSwitches(BaseModel):
     changes_while_paging: int = Field(default=0, ge=0, description="orders that change between two pages")
     corrections_republished: bool = True
     corrections_listed: bool = True
+    polls_show: Literal["history", "new"] = Field(default="history", description="new: entries published since then")
 
     signature: Literal["sha256", "sha1", "sha512"] = "sha256"
     faults: tuple[AcommerceRule, ...] = ()

@@ -113,12 +113,17 @@ class AcommerceVendor:
             if self._changing:
                 self._changing -= 1
                 self.store.change_some(1)
-        records = [self.store.record(order) for order in shown]
+        records = [self._shown(order, since) for order in shown]
         rule = self._rules.pick("poll")
         if rule is not None and rule.answer in LIST_ANSWERS:
             return self._spoiled(request, rule.answer, records)
         normal = web.json_response(records, headers=headers)
         return normal if rule is None else await answering.give(request, rule, normal, _bare)
+
+    def _shown(self, order: StatusOrder, since: datetime | None) -> dict[str, Any]:
+        if self.switches.polls_show == "history" or since is None:
+            return self.store.record(order)
+        return self.store.record(order, [event for event in order.events if event.updated >= since])
 
     @staticmethod
     def _spoiled(request: web.Request, answer: str, records: list[Any]) -> web.Response:
