@@ -10,7 +10,7 @@ from fault_case import lost
 from trial import faults_of, world
 
 ANSWERS: tuple[str | int, ...] = (
-    "cut", "cut_body", "hang", 408, 409, 500, 502, 503, 504, "empty", "no_id", "html",
+    "cut", "cut_body", "hang", 408, 409, 500, 502, 503, 504, "empty", "no_id", "error_in_200", "html",
 )
 """How an answer to an import gets lost."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 import sqlalchemy as sa
 from ledger_offers import offer
@@ -61,6 +63,23 @@ def test_a_refused_acknowledgement_stays_due_and_a_missing_answer_waits(clerk):
     assert clerk.due() == ["N-2", "N-4"]
     assert clerk.ledger.counts(NAME)["acknowledged"] == 1
     assert clerk.row("2")["ack_message"] == "locked"
+
+
+@pytest.mark.parametrize("answer", [Acknowledgement(accepted=False, message="order not found"),
+                                    Acknowledgement(accepted=False, message="the reply has no entry for it"), None])
+def test_absence_confirms_an_acknowledgement_that_was_refused_or_not_answered(clerk, answer):
+    one, two = clerk.imported("1"), clerk.imported("2")
+    clerk.ledger.ack_sent(clerk.ctx, [one, two])
+    if answer is not None:
+        clerk.ledger.ack_answered(clerk.ctx, {one: answer, two: answer})
+    clerk.receive(offer("2"), complete=False)
+    assert clerk.row("1")["ack"] != "confirmed", "an incomplete answer says nothing about what it lacks"
+    clerk.receive(offer("2"), fetched_at=datetime.now(UTC) - timedelta(hours=1))
+    assert clerk.row("1")["ack"] != "confirmed", "neither does one that was fetched before"
+    clerk.receive(offer("2"))
+    assert (clerk.row("1")["ack"], clerk.due()) == ("confirmed", ["N-2"])
+    clerk.receive(offer("1"))
+    assert "N-1" in clerk.due(), "the source offers it again after all"
 
 
 def test_the_exact_string_is_acknowledged_in_slices(clerk):

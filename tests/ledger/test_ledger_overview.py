@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from ledger_offers import offer
 
 from order_relay.ledger import BatchInfo, Wait
-from order_relay.ledger.tables import attempt, submission
+from order_relay.ledger.tables import submission
 from order_relay.ledger.values import Finding
 
 NAME = "shop_to_oms"
@@ -34,9 +34,9 @@ def test_late_is_what_lies_longer_than_its_limit(clerk):
     assert clerk.ledger.late("other", limits) == []
 
 
-def test_an_order_in_doubt_counts_from_its_sending(clerk):
+def test_an_order_in_doubt_counts_from_its_first_attempt(clerk):
     number = clerk.in_doubt("1")
-    back_date(clerk.ledger, attempt, sent_at=datetime.now(UTC) - timedelta(hours=2))
+    back_date(clerk.ledger, submission, first_sent_at=datetime.now(UTC) - timedelta(hours=2))
     clerk.ledger.record_lookup(clerk.ctx, number, 1, Finding.unclear(), "key")
     assert [entry.state for entry in clerk.ledger.late(NAME, {"in_doubt": HOUR_S})] == ["in_doubt"]
 

@@ -55,6 +55,27 @@ BREAKAGES: tuple[Breakage, ...] = (
         ("tests/contract/shopatron/test_oms_session.py::test_after_the_lease_nothing_is_sent",),
     ),
     Breakage(
+        "no limit to attempts", "ledger/attempts.py",
+        "    if last != LEASE_EXPIRED and alike >= max_attempts:\n", "    if alike >= max_attempts > 20:\n",
+        ("tests/ledger/test_ledger_attempt_limits.py::test_two_days_of_an_order_that_never_arrives",),
+    ),
+    Breakage(
+        "the clock starts again with each attempt", "ledger/claiming.py",
+        'began = {"first_sent_at": tx.now} if first else {}', 'began = {"first_sent_at": tx.now}',
+        ("tests/ledger/test_ledger_attempt_limits.py::test_an_alert_counts_from_the_first_attempt",),
+    ),
+    Breakage(
+        "an error beside an order id is dropped", "vendors/shopatron/outcomes.py",
+        "    if not said and not failed:\n", "    if said or failed or document:\n",
+        ("tests/ledger/test_ledger_attempt_limits.py::test_an_error_beside_an_order_id_is_kept",),
+    ),
+    Breakage(
+        "a refused acknowledgement is repeated for ever", "ledger/receiving.py",
+        '_ASKED = ("sent", "refused")', '_ASKED = ("sent",)',
+        ("tests/ledger/test_ledger_books.py::"
+         "test_absence_confirms_an_acknowledgement_that_was_refused_or_not_answered",),
+    ),
+    Breakage(
         "take a lease for over while it runs", "ledger/doubting.py",
         "limit = tx.now - timedelta(seconds=timeout_s)\n", "limit = tx.now + timedelta(hours=1)\n",
         ("tests/ledger/test_ledger_settling.py::test_a_lease_that_is_over_means_doubt",),

@@ -114,7 +114,7 @@ class Ledger:
         sent = datetime.now(UTC) - timedelta(hours=3)
         return [Doubt(i, 1, f"N-{i}", 1, sent, None, None) for i in ids if self.state[i] == "in_doubt"]
 
-    def record_lookups(self, ctx, results, quiet_s):
+    def record_lookups(self, ctx, results, quiet_s, max_attempts):
         for result in results:
             if result.finding.kind == "found":
                 self.state[result.id] = "imported"

@@ -37,7 +37,7 @@ class Ledger:
         assert destination == "oms"
         return self.control
 
-    def record_lookups(self, ctx, results, quiet_s):
+    def record_lookups(self, ctx, results, quiet_s, max_attempts):
         assert quiet_s == 960
         self.recorded += results
         return {}

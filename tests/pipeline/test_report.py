@@ -34,9 +34,13 @@ class FakeLedger:
         self.breaches = breaches or []
         self.missing = missing or set()
         self.asked: list[list[str]] = []
+        self.remarks: list[tuple[str, str, str]] = []
 
     def counts(self, pipeline: str | None, run: str | None = None) -> dict[str, Any]:
         return self.whole if run is None else self.run
+
+    def remarked(self, pipeline: str, run: str, limit: int) -> list[tuple[str, str, str]]:
+        return list(self.remarks)
 
     def law(self, pipeline: str | None) -> list[str]:
         return list(self.breaches)
@@ -161,3 +165,15 @@ def test_a_shadow_run_says_so_loudly_in_every_form(store: BatchStore) -> None:
     assert "has 4 already" in result.markdown
     assert (result.facts["mode"], result.facts["found_there"]) == ("shadow", 4)
     assert "SHADOW" not in write(FakeLedger(), store).markdown
+
+
+def test_orders_imported_beside_an_error_are_reported_with_the_oms_words_outside_the_log(store: BatchStore) -> None:
+    ledger = FakeLedger()
+    ledger.remarks = [("N-1", "7", '{"error":"item LAMP-9 dropped for J. Smith"}')]
+    result = write(ledger, store)
+    assert '`N-1` (OMS id 7): `{"error":"item LAMP-9 dropped for J. Smith"}`' in store.read_text(result.name)
+    assert "named an error" in result.text
+    assert "N-1" in result.text
+    assert "Smith" not in result.text + json.dumps(result.facts)
+    assert result.facts["run_imported_with_error"] == 1
+    assert result.remarked == ("N-1",)

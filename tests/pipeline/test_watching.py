@@ -149,3 +149,11 @@ def test_a_live_pipeline_that_falls_back_into_shadow_mode_is_told() -> None:
 def test_in_shadow_mode_only_a_refused_login_matters() -> None:
     facts = Facts(NAME, NOW, pulse(read_at=None, order_at=None, resting="x"), [Late("ready", 1, NOW)], quarantined=99)
     assert causes(facts, mode="shadow") == ["resting"]
+
+
+def test_orders_imported_beside_an_error_are_alerted_once_for_each_run() -> None:
+    (message,) = judge_run(NAME, "run-1", [], [], 3600.0, ["N-1", "N-2"])
+    assert message.cause == "imported_with_error:run-1"
+    assert "2 orders were imported" in message.subject
+    assert message.lines == ("N-1", "N-2")
+    assert message.kind not in OF_A_RUN, "a later run without an error does not take it back"

@@ -63,7 +63,7 @@ async def test_success_may_be_201_with_nothing_but_the_id(calling):
 
 @pytest.mark.parametrize("effect", ["done", "none"])
 @pytest.mark.parametrize(
-    "answer", ["cut", "cut_body", "hang", 408, 409, 500, 502, 503, 504, "empty", "no_id", "html", 307]
+    "answer", ["cut", "cut_body", "hang", 408, 409, 500, 502, 503, 504, "empty", "no_id", "error_in_200", "html", 307]
 )
 async def test_lost_answers(calling, answer, effect):
     fault = {"at": "import", "effect": effect, "answer": answer, "times": 1, "seconds": 5}

@@ -278,7 +278,8 @@ def report(pipeline: str, context: Context) -> XCom:
             shadow=rehearsed(context) if wiring.shadow else None,
         )
         ledger.end_run(ctx, result.facts)
-        told = watching.judge_run(pipeline, ctx.run, failed, result.breaches, wiring.settings.alerts.repeat_s)
+        repeat_s = wiring.settings.alerts.repeat_s
+        told = watching.judge_run(pipeline, ctx.run, failed, result.breaches, repeat_s, result.remarked)
         if wiring.shadow:
             with opened_ledger() as real:
                 tell(real, pipeline, told, settles=watching.OF_A_RUN)

@@ -59,7 +59,7 @@ _STATUS_EVENTS = ("happened_at", "updated_at", "kind", "parcel", "status", "stat
                   "first_seen_at", "event_key")
 # Only with --payload: what the OMS or the source said may quote the order.
 _FREE_TEXT = ("location", "detail")
-_PRIVATE = {"attempts": ("body",), "": ("customer_po", "ack_message", "offered", "items")}
+_PRIVATE = {"attempts": ("body", "remark"), "": ("customer_po", "ack_message", "offered", "items")}
 
 REMOVED = "(removed by retention)"
 

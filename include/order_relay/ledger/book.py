@@ -39,7 +39,7 @@ from order_relay.ledger.values import (
     Settled,
     Work,
 )
-from order_relay.orders.exchange import Policies, RunContext
+from order_relay.orders.exchange import MAX_ATTEMPTS, Policies, RunContext
 from order_relay.orders.notes import Note
 
 
@@ -223,9 +223,11 @@ class Ledger(SourceDesk, PeopleDesk, AfterwardsDesk, WatchDesk, UpkeepDesk, Stat
         result = LookedUp(id, attempt, finding, method, why, next_at)
         return self.record_lookups(ctx, [result], quiet_s).get(id, "")
 
-    def record_lookups(self, ctx: RunContext, results: Sequence[LookedUp], quiet_s: float = 0.0) -> dict[int, str]:
+    def record_lookups(
+        self, ctx: RunContext, results: Sequence[LookedUp], quiet_s: float = 0.0, max_attempts: int = MAX_ATTEMPTS
+    ) -> dict[int, str]:
         """Record look-ups; the states afterwards, by id (``doubting.record_lookups``)."""
-        return self._db.write(lambda tx: doubting.record_lookups(tx, ctx, results, quiet_s))
+        return self._db.write(lambda tx: doubting.record_lookups(tx, ctx, results, quiet_s, max_attempts))
 
     def known_imported(
         self, destination: str, exclude: Iterable[str] = (), near: datetime | None = None
@@ -252,6 +254,10 @@ class Ledger(SourceDesk, PeopleDesk, AfterwardsDesk, WatchDesk, UpkeepDesk, Stat
     def counts(self, pipeline: str | None = None, run: str | None = None) -> dict[str, Any]:
         """Submissions by state and reason, of one snapshot (``counting.counts``)."""
         return self._db.read(lambda tx: counting.counts(tx, pipeline, run))
+
+    def remarked(self, pipeline: str, run: str, limit: int) -> list[tuple[str, str, str]]:
+        """Orders that a run imported although the destination named an error (``counting.remarked``)."""
+        return self._db.read(lambda tx: counting.remarked(tx, pipeline, run, limit))
 
     def law(self, pipeline: str | None = None) -> list[str]:
         """Breaches of the counting law, of one snapshot (``counting.law``)."""

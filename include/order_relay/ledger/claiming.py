@@ -41,7 +41,7 @@ _own = submission.alias("own")
 _FAMILY = (
     sa.select(
         submission.c.id, submission.c.state, submission.c.revision, submission.c.lineage, submission.c.version,
-        submission.c.edition, submission.c.attempt,
+        submission.c.edition, submission.c.attempt, submission.c.first_sent_at,
     )
     .where(
         submission.c.pipeline == sa.bindparam("name"),
@@ -144,12 +144,13 @@ def _take_one(tx: Transaction, ctx: RunContext, row: Any, owner: str, before: da
 
 
 def _take(tx: Transaction, ctx: RunContext, rows: Sequence[Any], owner: str, before: datetime) -> None:
-    by_attempt: dict[int, list[Any]] = defaultdict(list)
+    by_attempt: dict[tuple[int, bool], list[Any]] = defaultdict(list)
     for row in rows:
-        by_attempt[row.attempt + 1].append(row)
+        by_attempt[row.attempt + 1, row.first_sent_at is None].append(row)
     common = {"owner": owner, "send_before": before, "absent_once_at": None, "lookups": 0}
-    for number, group in by_attempt.items():
-        move(tx, group, State.SENDING, Cause(ctx, f"claimed by {owner}"), {**common, "attempt": number})
+    for (number, first), group in by_attempt.items():
+        began = {"first_sent_at": tx.now} if first else {}
+        move(tx, group, State.SENDING, Cause(ctx, f"claimed by {owner}"), {**common, **began, "attempt": number})
     if rows:
         tx.run(_INSERT_ATTEMPTS, {"ids": [row.id for row in rows], "b_run": ctx.run, "b_at": tx.now})
 

@@ -19,6 +19,19 @@ from order_relay.orders.notes import from_plain
 _SHOWN = 5  # ids named in a breach
 
 
+def remarked(tx: Transaction, name: str, run: str, limit: int) -> list[tuple[str, str, str]]:
+    """Orders that this run imported although the destination said something of an error: number, OMS id, its words.
+
+    The words may hold customers' data: they are for the ledger's and the batch store's readers, not for logs.
+    """
+    return [tuple(row) for row in tx.run(
+        sa.select(submission.c.order_number, attempt.c.oms_id, attempt.c.remark)
+        .join(submission, submission.c.id == attempt.c.submission_id)
+        .where(attempt.c.run == run, attempt.c.remark != sa.literal_column("''"), submission.c.pipeline == name)
+        .order_by(attempt.c.submission_id, attempt.c.number).limit(limit)
+    )]
+
+
 def counts(tx: Transaction, name: str | None, run: str | None) -> dict[str, Any]:
     """Submissions by state and by (state, reason), how many acknowledgements are confirmed, and the notes.
 

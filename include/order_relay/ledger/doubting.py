@@ -13,6 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from order_relay.ledger.attempts import LEASE_EXPIRED, attempts_of, exhausted, kind_of
 from order_relay.ledger.columns import among, not_among
 from order_relay.ledger.database import Transaction
 from order_relay.ledger.editions import compare_offered
@@ -21,12 +22,12 @@ from order_relay.ledger.states import State
 from order_relay.ledger.tables import attempt, lookup, submission
 from order_relay.ledger.texts import clean
 from order_relay.ledger.values import Doubt, LookedUp
-from order_relay.orders.exchange import RunContext
+from order_relay.orders.exchange import MAX_ATTEMPTS, RunContext
 
-LEASE_EXPIRED = "lease_expired"
 FIRST_DISTANCE = timedelta(minutes=2)
 LONGEST_DISTANCE = timedelta(hours=6)
 _REFUSED = (400, 422)
+_NEEDED = ("attempt", "send_before", "absent_once_at", "lookups", "offered", "absences", "first_sent_at")
 _ADOPT = (State.SENDING, State.IMPORTED)
 
 
@@ -72,17 +73,18 @@ def in_doubt(tx: Transaction, ids: Iterable[int]) -> list[Doubt]:
 
 
 def record_lookups(
-    tx: Transaction, ctx: RunContext, results: Sequence[LookedUp], quiet_s: float
+    tx: Transaction, ctx: RunContext, results: Sequence[LookedUp], quiet_s: float, max_attempts: int = MAX_ATTEMPTS
 ) -> dict[int, str]:
     """Record look-ups and draw their consequence; the states afterwards, by id.
 
     ``found``: imported. Second valid ``absent`` of the same attempt: ready again; or rejected, where the last answer
-    was a refusal (400, 422) that could only not be believed before. Anything else stays in doubt and is due again at
+    was a refusal (400, 422) that could only not be believed before, or where the order has used up its attempts
+    (``attempts.exhausted``). Anything else stays in doubt and is due again at
     ``next_at`` (default: growing distance). Results for another attempt, or for what is not in doubt any more, are
     kept but change nothing.
     """
     given = {result.id: result for result in results}
-    rows = lock(tx, given, "attempt", "send_before", "absent_once_at", "lookups", "offered")
+    rows = lock(tx, given, *_NEEDED)
     states = {row.id: str(row.state) for row in rows}
     log: list[dict[str, Any]] = []
     for row in rows:
@@ -91,7 +93,7 @@ def record_lookups(
         counted = open_now and _counts(tx.now, row, result, quiet_s)
         log.append(_log_row(tx, ctx, result, counted))
         if open_now:
-            states[row.id] = _conclude(tx, ctx, row, result, counted)
+            states[row.id] = _conclude(tx, ctx, row, result, counted, max_attempts)
     tx.many(lookup.insert(), log)
     changed = [row.id for row in rows if row.offered and states[row.id] != row.state]
     if changed:
@@ -115,13 +117,15 @@ def _log_row(tx: Transaction, ctx: RunContext, result: LookedUp, counted: bool) 
     }
 
 
-def _conclude(tx: Transaction, ctx: RunContext, row: Any, result: LookedUp, counted: bool) -> str:
+def _conclude(  # noqa: PLR0917 - one look-up's row, and what was found
+    tx: Transaction, ctx: RunContext, row: Any, result: LookedUp, counted: bool, max_attempts: int
+) -> str:
     if counted and result.finding.kind == "found":
         values = {"oms_id": clean(result.finding.oms_id, 200), "imported_at": tx.now}
         move(tx, [row], State.IMPORTED, Cause(ctx, f"found by look-up ({clean(result.method, 100)})"), values)
         return State.IMPORTED
     if counted and row.absent_once_at is not None:
-        return _absent_twice(tx, ctx, row)
+        return _absent_twice(tx, ctx, row, max_attempts)
     change(tx, [row], {row.id: {
         "lookups": row.lookups + 1,
         "absent_once_at": tx.now if counted else row.absent_once_at,
@@ -130,15 +134,19 @@ def _conclude(tx: Transaction, ctx: RunContext, row: Any, result: LookedUp, coun
     return State.IN_DOUBT
 
 
-def _absent_twice(tx: Transaction, ctx: RunContext, row: Any) -> str:
-    last = tx.run(sa.select(attempt.c.status).where(
-        attempt.c.submission_id == row.id, attempt.c.number == row.attempt
-    )).scalar()
-    if last in _REFUSED:
-        reason = f"http_{last}"
-        move(tx, [row], State.REJECTED, Cause(ctx, "refused, and found absent twice", reason))
+def _absent_twice(tx: Transaction, ctx: RunContext, row: Any, max_attempts: int) -> str:
+    """Nothing of this attempt is at the destination: the order may be sent again, unless it has had its chances."""
+    tried = attempts_of(tx, row.id, row.first_sent_at)
+    absences = {"absences": row.absences + 1}
+    if tried and tried[-1].status in _REFUSED:
+        reason = f"http_{tried[-1].status}"
+        move(tx, [row], State.REJECTED, Cause(ctx, "refused, and found absent twice", reason), absences)
         return State.REJECTED
-    move(tx, [row], State.READY, Cause(ctx, "found absent twice"))
+    why = exhausted(tried, max_attempts)
+    if why:
+        move(tx, [row], State.REJECTED, Cause(ctx, why, kind_of(tried[-1])), absences)
+        return State.REJECTED
+    move(tx, [row], State.READY, Cause(ctx, "found absent twice"), absences)
     return State.READY
 
 

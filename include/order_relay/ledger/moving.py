@@ -78,7 +78,7 @@ def _move_group(  # noqa: PLR0917 - the inner half of ``move``
     each: Mapping[int, Mapping[str, Any]],
 ) -> None:
     common = {
-        "reason": cause.reason, "due_at": None, **_leaving(way[0], way[-1]), **values,
+        "reason": cause.reason, "due_at": None, **_leaving(way[0], way[-1]), **_clocks(way), **values,
         "state": way[-1], "changed_at": tx.now,
     }
     unsent = way[0] is State.READY and way[1] is not State.SENDING
@@ -98,8 +98,7 @@ def _write_alike(
     by_revision: dict[int, list[int]] = defaultdict(list)
     for row in rows:
         by_revision[row.revision].append(row.id)
-    computed = tuple(sorted(name for name, value in common.items() if value is FROM_ATTEMPT))
-    bound = {name: value for name, value in common.items() if name not in computed}
+    bound, computed = _bound(common)
     statement = _update(tuple(sorted(("revision", *bound))), unsent, alike=True, computed=computed)
     return sum(
         tx.run(statement, {
@@ -115,25 +114,35 @@ def _write_each(
     each: Mapping[int, Mapping[str, Any]], *, unsent: bool,
 ) -> int:
     """Columns of each row's own; ``common`` for the rest."""
+    bound, computed = _bound(common)
     sets = [
         {
-            **common, **each[row.id], "b_id": row.id, "b_state": row.state, "b_revision": row.revision,
+            **bound, **each[row.id], "b_id": row.id, "b_state": row.state, "b_revision": row.revision,
             "revision": row.revision + steps,
         }
         for row in rows
     ]
     names = tuple(sorted(sets[0].keys() - {"b_id", "b_state", "b_revision"}))
-    return tx.many(_update(names, unsent), sets)
+    return tx.many(_update(names, unsent, computed=computed), sets)
 
 
-FROM_ATTEMPT = object()
-"""As a value of ``oms_id``: what the attempt that is settled now was told."""
+def _bound(common: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The columns with a value of their own, and the names of those that the database computes."""
+    computed = tuple(sorted(name for name, value in common.items() if value is COMPUTED))
+    return {name: value for name, value in common.items() if name not in computed}, computed
 
-_FROM_ATTEMPT = (
-    sa.select(attempt.c.oms_id)
+
+COMPUTED = object()
+"""As a value of one of the columns in ``_EXPRESSIONS``: the database computes it."""
+
+_EXPRESSIONS: Mapping[str, Any] = {
+    # the id that the attempt received which is being settled
+    "oms_id": sa.select(attempt.c.oms_id)
     .where(attempt.c.submission_id == submission.c.id, attempt.c.number == submission.c.attempt)
-    .scalar_subquery()
-)
+    .scalar_subquery(),
+    "waiting_since": sa.func.coalesce(submission.c.waiting_since, sa.bindparam("changed_at")),
+}
+_STARTS = (State.RECEIVED, State.WAITING)
 
 
 def _leaving(origin: State, target: State) -> dict[str, Any]:
@@ -141,6 +150,23 @@ def _leaving(origin: State, target: State) -> dict[str, Any]:
     if target in SETTLED:
         return {"ack": "due"}
     return {"ack": None, "ack_at": None} if origin in SETTLED else {}
+
+
+def _clocks(way: tuple[State, ...]) -> dict[str, Any]:
+    """What a move does to the times that alerts and limits count from.
+
+    They belong to the order, not to one attempt or one evaluation: what goes back to the start gets new attempts, and
+    what was waiting and waits again never stopped waiting.
+    """
+    origin, target = way[0], way[-1]
+    clocks: dict[str, Any] = {}
+    if target is State.WAITING:
+        clocks["waiting_since"] = COMPUTED
+    elif origin in _STARTS and target not in _STARTS:
+        clocks["waiting_since"] = None
+    if target is State.RECEIVED and origin is not State.WAITING:
+        clocks |= {"first_sent_at": None, "absences": 0, "waiting_since": None}
+    return clocks
 
 
 def _write_events(tx: Transaction, ids: Sequence[int], way: tuple[State, ...], cause: Cause) -> None:
@@ -176,7 +202,9 @@ def _update(
 
     ``alike``: for a set of rows of one state and revision; else for one row.
     """
-    sets: dict[str, Any] = {name: sa.bindparam(name) for name in names} | dict.fromkeys(computed, _FROM_ATTEMPT)
+    sets: dict[str, Any] = {name: sa.bindparam(name) for name in names} | {
+        name: _EXPRESSIONS[name] for name in computed
+    }
     if unsent:
         sets["destination_key"] = sa.case((submission.c.attempt > 0, submission.c.destination_key), else_=sa.null())
     which = among(submission.c.id, "b_ids") if alike else submission.c.id == sa.bindparam("b_id")

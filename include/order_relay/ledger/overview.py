@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from order_relay.ledger.database import Transaction
 from order_relay.ledger.states import State
-from order_relay.ledger.tables import attempt, batch, feed_gap, pipeline, run, submission
+from order_relay.ledger.tables import batch, feed_gap, pipeline, run, submission
 from order_relay.ledger.texts import load
 from order_relay.ledger.values import Late, Pulse
 from order_relay.orders.gate import GATE_MARK
@@ -31,19 +31,21 @@ _ACK_OPEN = sa.text("submission.ack IN ('due', 'sent', 'refused')")
 _SETTLED = submission.c.state.in_([State.IMPORTED, State.DISCARDED, State.SUPERSEDED])
 _OPEN_GAP = feed_gap.c.mended_at.is_(None)
 _GAP = sa.select(feed_gap.c.noted_at).where(feed_gap.c.submission_id == submission.c.id, _OPEN_GAP).scalar_subquery()
-_SENT_AT = (
-    sa.select(attempt.c.sent_at)
-    .where(attempt.c.submission_id == submission.c.id, attempt.c.number == submission.c.attempt)
-    .scalar_subquery()
-)
+_TIME = submission.c.changed_at.type
+_TRIED = (State.READY, State.SENDING, State.IN_DOUBT, State.REJECTED)
+"""The states between the first attempt and its end; an alert about one of them counts from that attempt."""
+
+_SINCE_FIRST_ATTEMPT = sa.func.coalesce(submission.c.first_sent_at, submission.c.changed_at, type_=_TIME)
 
 
 def late(tx: Transaction, name: str, limits: Mapping[str, float]) -> list[Late]:
     """What is in a state for longer than its limit in seconds. Keys are states, ``acknowledgement`` and ``left_out``.
 
-    An order in doubt counts from when it was sent, one that is left out of a feed from when that began, every other one
-    from its last move. Orders that wait for their
-    source do not count.
+    ``in_doubt`` means: sent, and not known to be imported. It counts from the first attempt to send this content, and
+    covers an order through all its attempts, also while it is ready to be sent again and where it was rejected after
+    its last one: one cause from the first lost answer to the operator's decision. An order that waits counts from when
+    it began to wait, one that is left out of a feed from when that began, every other one from its last move. Orders
+    that wait for their source do not count.
     """
     found = (_late(tx, name, state, tx.now - timedelta(seconds=limit)) for state, limit in limits.items())
     return [entry for entry in found if entry is not None]
@@ -58,10 +60,15 @@ def _late(tx: Transaction, name: str, state: str, before: datetime) -> Late | No
         since = _GAP
         lately = sa.select(feed_gap.c.submission_id).where(_OPEN_GAP, feed_gap.c.noted_at > before - MENTIONED)
         which = [submission.c.id.in_(lately)]
-    elif state == State.WAITING:  # what waits for its source, an open payment say, is nobody's to mend
+    elif state == State.WAITING:  # only the source can end the wait for an open payment, say
+        since = sa.func.coalesce(submission.c.waiting_since, submission.c.changed_at, type_=_TIME)
         which.append(~submission.c.reason.startswith(GATE_MARK))
     elif state == State.IN_DOUBT:
-        since = sa.func.coalesce(_SENT_AT, submission.c.changed_at, type_=submission.c.changed_at.type)
+        since = _SINCE_FIRST_ATTEMPT
+        which = [submission.c.state.in_(_TRIED), sa.or_(submission.c.state == state, submission.c.absences > 0)]
+    elif state in _TRIED:
+        since = _SINCE_FIRST_ATTEMPT
+        which.append(submission.c.absences == 0)
     where = [submission.c.pipeline == name, *which, since <= before]
     found = tx.run(sa.select(
         sa.func.count().label("number"), sa.func.min(since, type_=submission.c.changed_at.type).label("oldest")

@@ -154,7 +154,7 @@ def settle_by_person(
     if pipeline is not None:
         where.append(submission.c.pipeline == pipeline)
     ids = tx.run(sa.select(submission.c.id).where(*where)).scalars().all()
-    rows = [row for row in lock(tx, ids, *_NEEDED, "attempt", "destination") if row.state == State.IN_DOUBT]
+    rows = [row for row in lock(tx, ids, *_NEEDED, "attempt", "destination", "absences") if row.state == State.IN_DOUBT]
     if len(rows) != 1:
         raise MoveRefused(f"{len(rows)} submissions of this order number are in doubt; one is needed")
     row = rows[0]
@@ -175,7 +175,7 @@ def settle_by_person(
         values = {"oms_id": found, "imported_at": tx.now}
         move(tx, rows, State.IMPORTED, Cause(ctx, f"settled, stored: {reason}"), values)
     else:
-        move(tx, rows, State.READY, Cause(ctx, f"settled, absent: {reason}"))
+        move(tx, rows, State.READY, Cause(ctx, f"settled, absent: {reason}"), {"absences": row.absences + 1})
     note(tx, rows, "stored" if found else "absent", reason, who)
     compare_offered(tx, Cause(ctx), [row.id])
     return [row.id]

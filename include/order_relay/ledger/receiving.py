@@ -231,11 +231,12 @@ def _contents(pairs: Pairs) -> dict[int, dict[str, Any]]:
 
 
 def _confirm_absent(tx: Transaction, name: str, info: BatchInfo, offers: pd.DataFrame) -> None:
-    """An acknowledgement that got no answer counts as confirmed once the order is absent from a later, whole answer."""
+    """An acknowledgement that was sent counts as confirmed once the order is absent from a later, whole answer: whether
+    it got no answer, was refused ("order not found"), or was not mentioned in the reply."""
     sent = tx.run(
         sa.select(submission.c.id, submission.c.source_id, submission.c.order_number).where(
             submission.c.pipeline == name, sa.text("ack IN ('due', 'sent', 'refused')"),
-            submission.c.ack == "sent", submission.c.ack_at <= info.fetched_at,
+            submission.c.ack.in_(_ASKED), submission.c.ack_at <= info.fetched_at,
         )
     ).all()
     ids, numbers = set(offers["source_id"]), set(offers["order_number"])
@@ -250,6 +251,7 @@ _REMEMBER = submission.update().where(_BY_ID).values(offered=sa.bindparam("offer
 _PLACE = submission.update().where(_BY_ID).values(
     batch_id=sa.bindparam("batch_id"), part=sa.bindparam("part"), row=sa.bindparam("row")
 )
-_CONFIRM = submission.update().where(_BY_ID, submission.c.ack == "sent").values(
+_ASKED = ("sent", "refused")
+_CONFIRM = submission.update().where(_BY_ID, submission.c.ack.in_(_ASKED)).values(
     ack="confirmed", ack_at=sa.bindparam("ack_at"), ack_message="absent from the next complete answer"
 )

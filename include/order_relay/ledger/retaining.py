@@ -100,7 +100,8 @@ def forget(tx: Transaction, name: str, before: datetime, limit: int) -> int:
     """Remove the personal data of ``with_personal_data``, of at most ``limit`` submissions; of how many."""
     keys = {"ids": with_personal_data(tx, name, before, limit)}
     tx.run(submission.update().where(among(submission.c.id, "ids")).values(customer_po="", ack_message=""), keys)
-    tx.run(attempt.update().where(among(attempt.c.submission_id, "ids"), _HAS_BODY).values(body=REMOVED_BODY), keys)
+    answers = attempt.update().where(among(attempt.c.submission_id, "ids"), _HAS_BODY)
+    tx.run(answers.values(body=REMOVED_BODY, remark=""), keys)
     theirs = sa.exists().where(_quiet(before), status_order.c.followed, among(status_order.c.submission_id, "ids"))
     tx.run(_WITHOUT_TEXT.where(theirs), keys)
     return len(keys["ids"])

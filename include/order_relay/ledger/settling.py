@@ -8,14 +8,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from order_relay.ledger.attempts import reason_of
 from order_relay.ledger.claiming import NOT_STORED
 from order_relay.ledger.columns import among
 from order_relay.ledger.database import Transaction
 from order_relay.ledger.editions import compare_offered
-from order_relay.ledger.moving import FROM_ATTEMPT, Cause, lock, move
+from order_relay.ledger.moving import COMPUTED, Cause, lock, move
 from order_relay.ledger.states import State
 from order_relay.ledger.tables import attempt
-from order_relay.ledger.texts import MAX_BODY, clean
+from order_relay.ledger.texts import MAX_BODY, MAX_REMARK, clean
 from order_relay.ledger.values import Settled
 from order_relay.orders.exchange import Answer, Outcome, RunContext
 
@@ -41,7 +42,7 @@ _RECORD = (
         ),
     )
     .values({name: sa.bindparam(name) for name in (
-        "settled_at", "outcome", "status", "code", "message", "body", "oms_id",
+        "settled_at", "outcome", "status", "code", "message", "body", "oms_id", "remark",
     )})
 )
 _EARLIER = sa.select(attempt.c.submission_id, attempt.c.number).where(
@@ -125,6 +126,7 @@ def _record(tx: Transaction, results: Sequence[Settled]) -> None:
             "outcome": r.answer.outcome, "status": r.answer.status, "code": clean(r.answer.code, 100),
             "message": clean(r.answer.message, 1_000),
             "body": clean(r.answer.body, MAX_BODY), "oms_id": clean(r.answer.oms_id, 200) or None,
+            "remark": clean(r.answer.remark, MAX_REMARK),
         }
         for r in results
     ])
@@ -135,7 +137,7 @@ def _move(
 ) -> None:
     answers = {row.id: given[row.id].answer for row in rows}
     if target is State.IMPORTED:
-        values = {"imported_at": tx.now, "oms_id": FROM_ATTEMPT}
+        values = {"imported_at": tx.now, "oms_id": COMPUTED}
         why = "told late: the answer of an attempt that was taken for lost" if late else "the destination has it"
         move(tx, rows, target, Cause(ctx, why), values, way=_ADOPT if late else None)
         return
@@ -149,13 +151,6 @@ def _by_reason(rows: list[Any], answers: dict[int, Answer]) -> dict[str, list[An
     for row in rows:
         groups[reason_of(answers[row.id])].append(row)
     return groups
-
-
-def reason_of(answer: Answer) -> str:
-    """A stable code for what the destination said: its own code, or the status, or the kind of failure."""
-    if answer.status:
-        return clean(f"http_{answer.status}_{answer.code}" if answer.code else f"http_{answer.status}", 120)
-    return clean(answer.code or str(answer.outcome), 120)
 
 
 def put_back(tx: Transaction, ctx: RunContext, ids: Iterable[int], why: str) -> int:

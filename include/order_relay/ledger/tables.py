@@ -84,6 +84,7 @@ submission = sa.Table(
     sa.Column("revision", sa.Integer, nullable=False),
     sa.Column("changed_at", UtcTime, nullable=False),
     sa.Column("due_at", UtcTime),  # when to look again: waiting, in doubt
+    sa.Column("waiting_since", UtcTime),  # evaluating the same order again does not start it anew
     sa.Column("decided", sa.Boolean, nullable=False),  # a person let it go
     sa.Column("proven", sa.Boolean, nullable=False),  # needs no look-up before its first POST
     sa.Column("refusals_hash", sa.Text, nullable=False),
@@ -104,6 +105,10 @@ submission = sa.Table(
     sa.Column("send_before", UtcTime),
     sa.Column("absent_once_at", UtcTime),
     sa.Column("lookups", sa.Integer, nullable=False),
+    # the first attempt to send this content, and how many attempts since then left nothing at the destination: proven
+    # by two absences each. A new content, a replay or an operator's decision starts both anew; a further attempt never
+    sa.Column("first_sent_at", UtcTime),
+    sa.Column("absences", sa.Integer, nullable=False, server_default="0"),
     sa.Column("oms_id", sa.Text),
     sa.Column("imported_at", UtcTime),
     # its acknowledgement: null, due, sent, confirmed, refused
@@ -170,6 +175,10 @@ attempt = sa.Table(
     sa.Column("message", sa.Text, nullable=False),
     sa.Column("oms_id", sa.Text),
     sa.Column("body", sa.Text, nullable=False),
+    # what the destination said beside an order id, as it said it: may hold customers' data
+    sa.Column("remark", sa.Text, nullable=False, server_default=""),
+    sa.Index("ix_attempt_remark", "run", sqlite_where=sa.text("remark <> ''"),
+             postgresql_where=sa.text("remark <> ''")),
 )
 
 lookup = sa.Table(

@@ -9,6 +9,7 @@ from typing import Any
 from order_relay.orders.notes import Note, as_plain
 
 MAX_BODY = 16_000  # bytes of an answer that an attempt keeps
+MAX_REMARK = 1_000  # bytes of what the destination said beside an order id
 
 
 def clean(text: str, limit: int = 2_000) -> str:

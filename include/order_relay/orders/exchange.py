@@ -43,6 +43,10 @@ class Acknowledgement:
     message: str = ""
 
 
+MAX_ATTEMPTS = 3
+"""Attempts with the same kind of answer and a proven absence that end in a rejection (``load.max_attempts``)."""
+
+
 class Outcome(StrEnum):
     """What an answer to a POST means for the order (the outcome table in ledger.md, "Sending")."""
 
@@ -59,7 +63,8 @@ class Answer:
     """The destination's answer to one POST, already classified.
 
     ``status`` is 0 where no HTTP status was received. ``body`` is the answer's text, bounded, for the archive.
-    ``message`` is safe for logs: codes and our own words, never text of the answer.
+    ``message`` is safe for logs: codes and our own words, never text of the answer. ``remark`` is what a success said
+    besides the order id (an error text, a warning), bounded: it may hold customers' data and stays out of logs.
     """
 
     outcome: Outcome
@@ -69,6 +74,7 @@ class Answer:
     message: str = ""
     body: str = field(default="", repr=False)
     wait_s: float | None = None
+    remark: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from order_relay.errors import RetryLater, WrongSetup
 from order_relay.ledger.values import Sendable
-from order_relay.orders.exchange import RunContext
+from order_relay.orders.exchange import MAX_ATTEMPTS, RunContext
 from order_relay.pipeline import lookup
 from order_relay.pipeline.committer import Book, Committer
 from order_relay.pipeline.feeding import PayloadStore, feed
@@ -68,6 +68,7 @@ class LoadOptions:
     ``lookup_before_send``: ``auto`` (orders that the ledger calls unproven), ``always`` or ``never``.
     ``past_known``: orders of this pipeline were sent before under another ledger (found out by itself where the batch
     store holds batches that this ledger does not know).
+    ``max_attempts``: an order whose attempts ended alike so often, and was absent each time, is rejected.
     ``stop``: asked before the first request, before the first order and every ``stop_every_s``; true ends the chunk,
     unsent orders stay ready. Where it fails or does not answer ``stop_tries`` times in a row, the chunk ends as well.
     ``dry_run``: nothing is sent, nothing is looked up.
@@ -80,6 +81,7 @@ class LoadOptions:
     refused_at_first: int = 20
     lookup_before_send: str = "auto"
     past_known: bool = False
+    max_attempts: int = MAX_ATTEMPTS
     stop: Callable[[], bool] = never
     stop_every_s: float = 2.0
     stop_answer_s: float = 15.0
@@ -134,7 +136,9 @@ class _Load:
             return
         async with self._destination.session(self._options.share) as session:
             if due:
-                found = await lookup.look_up(self._ctx, self._ledger, session, self._destination, due)
+                found = await lookup.look_up(
+                    self._ctx, self._ledger, session, self._destination, due, max_attempts=self._options.max_attempts
+                )
                 self._counts.update({f"looked_up_{kind}": number for kind, number in found.items()})
             if send:
                 proving = await self._prove(session, send)

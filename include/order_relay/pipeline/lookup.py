@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Protocol, TypeVar
 
 from order_relay.ledger.values import Doubt, Finding, LookedUp
-from order_relay.orders.exchange import Found, Page, RunContext
+from order_relay.orders.exchange import MAX_ATTEMPTS, Found, Page, RunContext
 from order_relay.pipeline.ports import Destination, OmsSession
 
 T = TypeVar("T")
@@ -43,7 +43,9 @@ class LookupBook(Protocol):
     def known_imported(self, destination: str, exclude: Iterable[str]) -> Control | None:
         """See ``Ledger.known_imported``."""
 
-    def record_lookups(self, ctx: RunContext, results: Sequence[LookedUp], quiet_s: float) -> dict[int, str]:
+    def record_lookups(
+        self, ctx: RunContext, results: Sequence[LookedUp], quiet_s: float, max_attempts: int = MAX_ATTEMPTS
+    ) -> dict[int, str]:
         """See ``Ledger.record_lookups``."""
 
 
@@ -76,6 +78,7 @@ async def look_up(
     destination: Destination,
     ids: Sequence[int],
     *,
+    max_attempts: int = MAX_ATTEMPTS,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> dict[str, int]:
     """Look up those of ``ids`` that are in doubt and record what was found. Returns counts by finding.
@@ -89,7 +92,7 @@ async def look_up(
         keys = [doubt.destination_key for doubt in group]
         verdicts = await search(session, destination, ledger, keys, _windows(group, now()))
         results = [_looked_up(d, verdicts[d.destination_key], quiet_s, now()) for d in group]
-        await asyncio.to_thread(ledger.record_lookups, ctx, results, quiet_s)
+        await asyncio.to_thread(ledger.record_lookups, ctx, results, quiet_s, max_attempts)
         counts.update(result.finding.kind for result in results)
     return dict(counts)
 

@@ -1,7 +1,8 @@
 """The last stage: what the run did, what waits for a person, and whether the books balance.
 
 The report holds counts, stable codes and names of objects, never a customer's data: it goes into the task's log, into
-Airflow's notes and asset events, and into the batch store as Markdown.
+Airflow's asset events, and into the batch store as Markdown. One section is in the Markdown only, since it may quote an
+order: what the OMS said about orders that it imported beside an error.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from order_relay.batches.store import BatchDamaged
 from order_relay.batches.writer import BatchReader
-from order_relay.pipeline.report_facts import Books, Report, StageTime
+from order_relay.pipeline.report_facts import Books, Remark, Report, StageTime
 from order_relay.pipeline.report_text import as_markdown, as_text
 
 if TYPE_CHECKING:
@@ -24,16 +25,21 @@ if TYPE_CHECKING:
 _IDENTITIES_AT_ONCE = 2_000
 _FACTS_LIMIT = 1_900
 
+MOST_REMARKS = 200
+"""At most so many orders that were imported beside an error are listed in one report."""
+
 
 @dataclass(frozen=True)
 class ReportResult:
-    """The report in its forms. ``facts`` is flat, under 2 kB and free of customer data: for XCom and asset events."""
+    """The report in its forms. ``facts`` is flat, under 2 kB and free of customer data: for XCom and asset events.
+    ``remarked``: numbers of orders that the OMS imported while it also named an error."""
 
     markdown: str
     text: str
     facts: dict[str, int | float | str]
     breaches: list[str]
     name: str = ""
+    remarked: tuple[str, ...] = ()
 
 
 def write_report(
@@ -66,11 +72,13 @@ def write_report(
         failed_tasks=tuple(failed_tasks),
         checked_batches=len(batches),
         shadow=shadow,
+        remarks=tuple(Remark(*row) for row in ledger.remarked(ctx.pipeline, ctx.run, MOST_REMARKS)),
     )
     markdown = as_markdown(report)
     name = f"{ctx.pipeline}/runs/{ctx.run}/report.md"
     store.write_text(name, markdown)
-    return ReportResult(markdown, as_text(report), facts_of(report), list(report.breaches), name)
+    remarked = tuple(remark.order_number for remark in report.remarks)
+    return ReportResult(markdown, as_text(report), facts_of(report), list(report.breaches), name, remarked)
 
 
 def batch_ids(ledger: Ledger, pipeline: str, run: str | None = None) -> list[str]:
@@ -115,6 +123,8 @@ def facts_of(report: Report) -> dict[str, int | float | str]:
         "seconds": round(report.seconds, 1),
         "orders_per_s": round(report.orders_per_s, 1),
     }
+    if report.remarks:
+        facts["run_imported_with_error"] = len(report.remarks)
     if report.shadow is not None:
         facts |= {"mode": "shadow", **report.shadow}
     facts |= {f"state_{state}": number for state, number in sorted(report.whole.states.items())}

@@ -37,8 +37,18 @@ class Books:
 
 
 @dataclass(frozen=True)
+class Remark:
+    """An order that the OMS imported while it also named an error: the order's number, its OMS id, the OMS's words."""
+
+    order_number: str
+    oms_id: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Report:
-    """Everything that the report shows. ``shadow``: counts of a shadow run, which sends nothing."""
+    """Everything that the report shows. ``shadow``: counts of a shadow run, which sends nothing. ``remarks`` holds the
+    OMS's own words, which may quote an order: they go into the batch store, never into a log."""
 
     pipeline: str
     run: str
@@ -50,6 +60,7 @@ class Report:
     failed_tasks: tuple[str, ...] = ()
     checked_batches: int = 0
     shadow: Mapping[str, int] | None = None
+    remarks: tuple[Remark, ...] = ()
 
     @property
     def seconds(self) -> float:

@@ -106,6 +106,10 @@ def as_markdown(report: Report) -> str:
     lines = [f"# {report.pipeline}: report", "", f"Run `{report.run}`. **{_verdict(report)}**", ""]
     lines += _shadow(report)
     lines += _listed("What is wrong with the books", report.breaches)
+    lines += _listed("Imported, but the OMS also named an error", (
+        f"`{remark.order_number}` (OMS id {remark.oms_id}): `{remark.text.replace('`', chr(39))}`"
+        for remark in report.remarks
+    ))
     lines += _listed("Tasks that failed", (f"`{task}`" for task in report.failed_tasks))
     lines += _states(report)
     lines += _waiting(report.whole)
@@ -125,6 +129,9 @@ def as_text(report: Report) -> str:
     lines[:0] = [line.replace("**", "") for line in _shadow(report) if line]
     lines += [f"BROKEN: {breach}" for breach in report.breaches]
     lines += [f"failed task: {task}" for task in report.failed_tasks]
+    if report.remarks:
+        numbers = ", ".join(remark.order_number for remark in report.remarks)
+        lines.append(f"imported, but the OMS also named an error (its words are in the report's file): {numbers}")
     lines += [f"{state} because of {why}: {n}" for (state, why), n in sorted(whole.reasons.items()) if why]
     lines += [f"note {code}: {words}" for code, words in _notes(report)]
     lines += [f"{stage.name}: {stage.seconds:.1f} s, {stage.records} records" for stage in report.stages]

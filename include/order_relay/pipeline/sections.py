@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from order_relay.orders.exchange import MAX_ATTEMPTS
+
 
 class Section(BaseModel):
     """Settings that belong together. An unknown key is an error."""
@@ -73,6 +75,7 @@ class LoadSettings(Section):
     max_wait_s: float = Field(default=120.0, ge=0.0, le=3600.0)
     failures_in_a_row: int = Field(default=5, ge=1, le=1000)
     refused_at_first: int = Field(default=20, ge=1, le=1000)
+    max_attempts: int = Field(default=MAX_ATTEMPTS, ge=1, le=20)
 
 
 class AcknowledgeSettings(Section):

@@ -28,6 +28,9 @@ RUN_FAILED, LAW = "run_failed", "law"
 OF_A_RUN = frozenset({RUN_FAILED, LAW})
 """The kinds that the end of a run knows completely."""
 
+REMARK = "imported_with_error"
+"""An order was imported while the OMS named an error: alerted once for each run, and never over by itself."""
+
 UNREAD_FOR_S = 300  # shorter than the distance of two looks
 ENOUGH_FOR_A_SHARE = 10  # orders of a run: of fewer a share says nothing
 
@@ -41,8 +44,9 @@ WHAT_TO_DO: Mapping[str, str] = {
     "waiting": f"see what they wait for: {_COMMAND} order NUMBER",
     "ready": "they are not sent: does the pipeline's DAG run, is it paused or stopped?",
     "sending": "a worker died while it sent them, and no run looked since: does the pipeline's DAG run?",
-    "in_doubt": "look for them in the OMS, then answer their review, or: "
-    f"{_COMMAND} settle NUMBER --stored OMS_ID | --absent --reason ...",
+    "in_doubt": f"read what the OMS answered: {_COMMAND} order NUMBER --payload. In doubt: look for it in the OMS, "
+    f"then answer its review, or: {_COMMAND} settle NUMBER --stored OMS_ID | --absent --reason .... Rejected: "
+    "replay or discard it",
     "held": "a person must decide: answer their review under Required Actions, or: "
     f"{_COMMAND} decide NUMBER replacement|separate|discard --reason ...",
     "quarantined": f"mend the order, the mapping or a code table: {_COMMAND} quarantine",
@@ -51,7 +55,8 @@ WHAT_TO_DO: Mapping[str, str] = {
     "acknowledgement": "the source did not confirm that it was told; it keeps offering them, which does no harm",
 }
 NAMES: Mapping[str, str] = {
-    "in_doubt": "in doubt", "acknowledgement": "not acknowledged", "left_out": "left out of the order feed",
+    "in_doubt": "sent but not known to be imported", "acknowledgement": "not acknowledged",
+    "left_out": "left out of the order feed",
 }
 
 
@@ -180,8 +185,9 @@ def wrong_file(pipeline: str, problem: str) -> Message:
     return Message(WRONG_FILE, WRONG_FILE, f"{pipeline}: no run can begin: {problem}")
 
 
-def judge_run(
-    pipeline: str, run: str, failed_tasks: Sequence[str], breaches: Sequence[str], repeat_s: float
+def judge_run(  # noqa: PLR0917 - what a run ended with
+    pipeline: str, run: str, failed_tasks: Sequence[str], breaches: Sequence[str], repeat_s: float,
+    remarked: Sequence[str] = (),
 ) -> list[Message]:
     """What to tell at a run's end, of the kinds ``OF_A_RUN``. The same tasks failing again are the same cause."""
     messages = []
@@ -191,6 +197,14 @@ def judge_run(
             RUN_FAILED, f"{RUN_FAILED}:{','.join(tasks)}",
             f"{pipeline}: run {run} failed; what is unsent stays ready for the next run; see the logs of its tasks",
             named(failed_tasks, len(failed_tasks)), size=len(failed_tasks), repeat_s=repeat_s,
+        ))  # fmt: skip
+    if remarked:
+        what = "1 order was" if len(remarked) == 1 else f"{len(remarked)} orders were"
+        messages.append(Message(
+            REMARK, f"{REMARK}:{run}",
+            f"{pipeline}: {what} imported, but the OMS also named an error; read its words with "
+            f"{_COMMAND} order NUMBER --payload and check the order in the OMS",
+            named(remarked, len(remarked)), size=len(remarked), repeat_s=repeat_s,
         ))  # fmt: skip
     if breaches:
         messages.append(Message(

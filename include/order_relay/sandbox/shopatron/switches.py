@@ -9,14 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from order_relay.sandbox.answering import require_answer
 from order_relay.sandbox.faults import Rule
 
-OWN_ANSWERS = ("no_id", "throttle_403", "throttle_429", "bad_key")
+OWN_ANSWERS = ("no_id", "error_in_200", "throttle_403", "throttle_429", "bad_key")
 
 
 class ShopatronRule(Rule):
     """``at``: ``import``, ``search``, ``order`` (get one), ``token``, ``catalog``.
 
     ``later`` is known for imports only. ``throttle_403`` is the gateway's answer over rate, ``bad_key`` its answer for
-    an unknown key, ``no_id`` a success that names no order.
+    an unknown key, ``no_id`` a success that names no order, ``error_in_200`` an error in the body of a 200.
     """
 
     at: Literal["import", "search", "order", "token", "catalog"] = "import"
@@ -49,7 +49,7 @@ class ShopatronSwitches(BaseModel):
     duplicates: Literal["reject", "accept", "return_existing"] = "reject"
     duplicate_http: Literal[400, 409, 422] = 400
     success_http: Literal[200, 201] = 200
-    success_body: Literal["order", "id_only"] = "order"
+    success_body: Literal["order", "id_only", "id_and_error"] = "order"
     honour_order_id: bool = False
     charges_per: Literal["line", "unit"] = "line"
     keep_bodies: bool = True

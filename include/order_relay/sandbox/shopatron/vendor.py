@@ -145,13 +145,18 @@ class ShopatronVendor:
     def _success(self, order: Order | None) -> web.Response:
         content: dict[str, Any] = {"orderStatus": "READY"}
         if order is not None:
-            only_id = self.switches.success_body == "id_only"
-            content = {"orderID": order.order_id} if only_id else reading.detail(order, self.switches)
+            content = reading.detail(order, self.switches)
+            if self.switches.success_body != "order":
+                content = {"orderID": order.order_id}
+            if self.switches.success_body == "id_and_error":
+                content |= {"success": False, "error": "one item was dropped"}
         return web.json_response(content, status=self.switches.success_http)
 
     async def _give(self, request: web.Request, rule: ShopatronRule, normal: web.Response) -> web.StreamResponse:
         if rule.answer == "no_id":
             return web.json_response({"orderStatus": "READY", "message": "accepted"}, status=normal.status)
+        if rule.answer == "error_in_200":
+            return web.json_response({"status": "error", "message": "the catalog is closed"}, status=200)
         if rule.answer.startswith("throttle_"):
             return gateway.throttled(rule.answer, rule.retry_after_s)
         if rule.answer == "bad_key":

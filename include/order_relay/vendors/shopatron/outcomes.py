@@ -20,6 +20,11 @@ from order_relay.web.retry_after import retry_after_s
 KEPT_BYTES = 16_384
 """So much of an answer's body goes into the archive."""
 
+KEPT_REMARK = 500
+"""At most so many characters of an error that stands beside an order id are kept apart from the body."""
+
+BESIDE_AN_ERROR = "imported, but the answer also names an error"
+
 IMPORTED_STATUSES = frozenset({200, 201})
 REFUSED_STATUSES = frozenset({400, 422})
 SETUP_STATUSES = frozenset({404, 405})
@@ -27,16 +32,22 @@ CREDENTIAL_STATUSES = frozenset({401, 403})
 
 _THROTTLE_CODE = re.compile(r"OVER_(QPS|RATE|LIMIT)", re.IGNORECASE)
 _OMS_CODE = re.compile(rb'"(?:code|errorCode|statusCode)"\s*:\s*"?(5\d{3})\b')
+_SAYS_TROUBLE = re.compile(r"error|warn|fault|exception|fail|reject|dropped|problem|issue|invalid", re.IGNORECASE)
+_IS_TEXT = re.compile(r"messages?|reasons?|details?|description|code", re.IGNORECASE)
+_FALSE = re.compile(r"\s*(?:false|0|no)\s*", re.IGNORECASE)
+_BAD_STATUS = re.compile(r"error|warn|fail|reject|refus|denied|invalid|partial|drop|exception", re.IGNORECASE)
 _NOT_THERE = re.compile(r"(?:\bnot|n't|\bno|\bnon)[\s-]*(?:yet\s+)?(?:exist|already)\w*", re.IGNORECASE)
 _NAMES_EXISTING = re.compile(r"duplicat|\balready\b|\bexist(?:s|ing|ed)\b|\bunique", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What could be read from a success's body: the OMS's order id, and the external id that it repeats (or empty)."""
+    """What could be read from a success's body: the OMS's order id, the external id that it repeats (or empty), and
+    what it says of an error beside them."""
 
     oms_id: str = ""
     destination_key: str = ""
+    remark: str = ""
 
 
 def classify(
@@ -51,7 +62,8 @@ def classify(
         outcome, message = _decide(status, headers, body, attempt)
     kept = body[:KEPT_BYTES].decode("utf-8", "replace")
     if outcome is Outcome.IMPORTED:
-        return Answer(outcome, status, reading.oms_id, body=kept)
+        code, message = (oms_code(body), BESIDE_AN_ERROR) if reading.remark else ("", "")
+        return Answer(outcome, status, reading.oms_id, code, message, kept, remark=reading.remark)
     wait_s = retry_after_s(headers) if outcome is Outcome.THROTTLED else None
     return Answer(outcome, status, "", oms_code(body), message, kept, wait_s)
 
@@ -106,7 +118,32 @@ def read_success(body: bytes) -> Reading:
     if not isinstance(document, dict):
         return Reading()
     key = document.get("externalOrderID")
-    return Reading(order_id(document.get("orderID")), key if isinstance(key, str) else "")
+    return Reading(order_id(document.get("orderID")), key if isinstance(key, str) else "", remark_of(document))
+
+
+def remark_of(document: Mapping[str, Any]) -> str:
+    """What a success says of an error, a warning or a failure, as compact JSON of just those members; empty where it
+    says none.
+
+    Which members the OMS uses for this is not documented. Assumed: a name that speaks of an error or warning with a
+    value that says something, ``success: false``, and a ``status`` that speaks of a failure, each with the text beside
+    it.
+    """
+    said = {name: value for name, value in document.items() if _SAYS_TROUBLE.search(name) and _says_something(value)}
+    failed = {
+        name: document[name] for name, bad in (("success", _FALSE.fullmatch), ("status", _BAD_STATUS.search))
+        if bad(str(document.get(name, "")))
+    }
+    if not said and not failed:
+        return ""
+    beside = {name: value for name, value in document.items() if _IS_TEXT.fullmatch(name) and _says_something(value)}
+    text: str = msgspec.json.encode({**failed, **said, **beside}).decode("utf-8", "replace")
+    return text[:KEPT_REMARK]
+
+
+def _says_something(value: object) -> bool:
+    """Whether a member holds anything: ``null``, ``false``, 0, "", "none" and empty lists or objects do not."""
+    return bool(value) and str(value).strip().lower() not in {"", "0", "none", "null", "false", "no", "ok"}
 
 
 def order_id(value: object) -> str:
