@@ -26,7 +26,7 @@ HOUR = timedelta(hours=1)
 START = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 NO_ANSWER = Answer(Outcome.IN_DOUBT, 0, code="ServerDisconnectedError", message="no complete answer")
 SETTINGS = PipelineSettings.model_validate({
-    "name": "supercat_to_shopatron",
+    "name": "supercat_to_shopatron", "mode": "live",
     "source": {"vendor": "supercat", "connection": "supercat_default"},
     "destination": {"vendor": "shopatron", "connection": "shopatron_default"},
 })
