@@ -33,6 +33,7 @@ class Shop:
         self.calls: list[tuple[str, str]] = []
         self.sent: list[tuple[str, bytes]] = []
         self.tokens = 0
+        self.pauses: list[float] = []
         self.spoil: Handler = lambda _: None
         self.between_pages: Callable[[], None] = lambda: None
 
@@ -102,10 +103,10 @@ def client(shop: Shop) -> Iterator[Callable[..., CloudSuite]]:
     made: list[CloudSuite] = []
 
     def make(**extra: Any) -> CloudSuite:
-        fields = {"token_url": TOKEN_URL, "page_size": 3, "parallel": 2, **extra}
+        fields = {"token_url": TOKEN_URL, "time_zone": "UTC", "page_size": 3, "parallel": 2, **extra}
         connection = Connection("cloudsuite_default", BASE, "client", "s3cret", extra=fields)
         http = httpx.Client(transport=httpx.MockTransport(lambda request: streamed(shop(request))))
-        made.append(CloudSuite(read_settings(connection), NoFormat(), http))  # type: ignore[arg-type]
+        made.append(CloudSuite(read_settings(connection), NoFormat(), http, shop.pauses.append))  # type: ignore[arg-type]
         return made[-1]
 
     yield make

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import pendulum
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from order_relay.vendors.cloudsuite.listing import window
 from order_relay.vendors.cloudsuite.pace import Pace
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
+BOTH_YEARS = datetime.fromisoformat("2026-01-01"), datetime.fromisoformat("2027-12-31")
 
 
 def connection(host=LIVE_BASE, login="client", password="s3cret", **extra):
@@ -81,6 +83,20 @@ def test_every_moment_of_an_interval_lies_within_the_asked_window(start, length,
     moment = shown(start + length * inside, zone)
     assert asked["confirm_date__gte"] <= moment
     assert moment <= asked["confirm_date__lte"] + ".000000"
+
+
+@given(
+    moment=st.datetimes(*BOTH_YEARS, timezones=st.just(UTC)),
+    name=st.sampled_from([
+        "Pacific/Kiritimati", "Pacific/Auckland", "Asia/Kathmandu", "Europe/Amsterdam", "UTC", "America/St_Johns",
+        "America/Los_Angeles", "Pacific/Pago_Pago", "Etc/GMT+12",
+    ]),
+)  # fmt: skip
+def test_without_a_time_zone_the_bounds_hold_every_zones_reading_of_the_interval(moment, name):
+    asked = window(moment - timedelta(hours=1), moment, None)
+    reading = pendulum.instance(moment).in_timezone(name).format("YYYY-MM-DDTHH:mm:ss")
+    assert asked["confirm_date__gte"] <= reading <= asked["confirm_date__lte"]
+    assert "confirm_date__lte" not in window(moment, None, None)
 
 
 def test_the_window_is_wider_only_where_clocks_change():

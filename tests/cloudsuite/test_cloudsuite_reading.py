@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from order_relay.errors import BadAnswer, RetryLater, SourceRefused, Throttled, WrongSetup
-from order_relay.orders.exchange import NOT_READ, Selection
+from order_relay.orders.exchange import MISSING, NOT_READ, Listing, Selection
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 DAY = Selection(start=datetime(2026, 3, 3, 12, tzinfo=UTC), end=NOON)
@@ -48,12 +48,15 @@ def test_ids_are_read_besides_the_window_and_alone(shop, client):
     assert ids(client().offers(Selection())) == [1, 2], "without either, all that is confirmed"
 
 
-def test_an_order_that_vanished_is_left_out_with_its_id_only(shop, client, caplog):
+@pytest.mark.parametrize("status", [404, 410])
+def test_an_order_that_the_shop_denies_is_offered_as_missing_with_its_id_only(shop, client, caplog, status):
     shop.add(1, 2, 3)
-    shop.spoil = lambda r: httpx.Response(404) if r.url.path == "/api/order/2/" else None
+    shop.spoil = lambda r: httpx.Response(status) if r.url.path == "/api/order/2/" else None
     with caplog.at_level(logging.WARNING):
-        assert ids(client().offers(DAY)) == [1, 3]
-    assert [record.message for record in caplog.records] == ["CloudSuite has no order 2 (any more); left out"]
+        found = list(client().offers(DAY))
+    assert [(order.document["id"], order.problem) for order in found] == [(1, ""), (2, MISSING), (3, "")]
+    assert found[1].document == {"id": 2, "_listed": {"id": 2, "reference": "CS2", "state": "confirmed"}}
+    assert [r.message for r in caplog.records] == ["CloudSuite answered HTTP 404 for order 2; it is asked for again"]
 
 
 def test_a_list_that_shifts_is_read_again(shop, client):
@@ -89,29 +92,44 @@ def test_a_list_that_never_holds_still_is_left_to_a_later_try(shop, client):
         list(client(page_size=10).offers(DAY))
 
 
-@pytest.mark.parametrize(("following", "error", "words"), [
-    ("https://elsewhere.example/api/order/?limit=3&offset=3", WrongSetup, "at another host"),
-    ("http://shop.example/api/order/?limit=3&offset=3", WrongSetup, "at another host"),
-    ("https://shop.example:8443/api/order/?limit=3&offset=3", WrongSetup, "at another host"),
-    ("https://shop.example/api/order/?limit=3&offset=0", BadAnswer, "leads back"),
-    ("https://shop.example/api/order/?cursor=abc", BadAnswer, "no offset"),
-    (7, BadAnswer, "no address"),
+@pytest.mark.parametrize(("following", "words"), [
+    ("https://shop.example/api/order/?limit=3&offset=0", "leads back"),
+    ("https://shop.example/api/order/?cursor=abc", "no offset"),
+    ("https://elsewhere.example/api/order/?page=2", "no offset"),
+    ("https://shop.example/api/order/?limit=3&offset=three", "no offset"),
+    ("http://[bad/?offset=3", "no offset"),
+    ("offset=3", "no offset"),
+    (7, "no address"),
 ])  # fmt: skip
-def test_where_the_list_goes_on_is_judged(shop, client, following, error, words):
+def test_a_next_page_without_a_position_is_an_error(shop, client, following, words):
     page = {"count": 4, "next": following, "results": [{"id": n} for n in (1, 2, 3)]}
     hosts = set()
     shop.spoil = lambda r: hosts.add(r.url.host) or httpx.Response(200, json=page)
-    with pytest.raises(error, match=words):
+    with pytest.raises(BadAnswer, match=words):
         list(client().offers(DAY))
     assert hosts == {"shop.example"}
 
 
-def test_the_default_port_is_the_same_host(shop, client):
+@pytest.mark.parametrize("server", [
+    "https://shop.example:443/api/order/", "http://shop.example/api/order/", "https://SHOP.example/api/order/",
+    "https://shop.example:8443/api/order/", "https://internal-7.lan/backend/orders", "/api/order/", "//[::1]/x", "",
+])  # fmt: skip
+def test_only_the_position_of_the_next_page_is_taken_whatever_its_address(shop, client, server):
     shop.add(*range(1, 5))
-    first = {"count": 4, "next": "https://shop.example:443/api/order/?limit=3&offset=3", "previous": None,
-             "results": [{"id": n} for n in (1, 2, 3)]}  # fmt: skip
-    shop.spoil = lambda r: httpx.Response(200, json=first) if r.url.params.get("offset") == "0" else None
+    asked = []
+
+    def first_page(request):
+        asked.append((str(request.url).partition("?")[0], request.url.params.get("state")))
+        if request.url.path != "/api/order/" or request.url.params["offset"] != "0":
+            return None
+        following = f"{server}?state=draft&limit=3&offset=3"
+        rows = [{"id": n, "reference": f"CS{n}", "state": "confirmed"} for n in (1, 2, 3)]
+        return httpx.Response(200, json={"count": 4, "next": following, "previous": None, "results": rows})
+
+    shop.spoil = first_page
     assert ids(client().offers(DAY)) == [1, 2, 3, 4]
+    assert {state for url, state in asked if url.endswith("/api/order/")} == {"confirmed"}, "our own filters stand"
+    assert {httpx.URL(url).host for url, _ in asked if "token" not in url} == {"shop.example"}
 
 
 @pytest.mark.parametrize("answer", [
@@ -194,11 +212,136 @@ def test_what_the_shop_answers_decides_what_happens_next(shop, client, answer, e
     assert len(str(caught.value)) < 400
 
 
-def test_an_error_in_the_middle_ends_everything(shop, client):
-    shop.add(*range(1, 9))
-    shop.spoil = lambda r: httpx.Response(502) if r.url.path == "/api/order/5/" else None
-    with pytest.raises(RetryLater, match="HTTP 502"):
+def slow(_):
+    raise httpx.ReadTimeout("no answer")
+
+
+def cut(_):
+    raise httpx.RemoteProtocolError("peer closed connection")
+
+
+FAILURES = {
+    "500": lambda _: httpx.Response(500), "502 page": lambda _: httpx.Response(502, content=b"<html>bad gateway"),
+    "408": lambda _: httpx.Response(408),
+    "429 for this one": lambda _: httpx.Response(429, headers={"Retry-After": "0"}),
+    "slow": slow, "cut": cut, "html": lambda _: httpx.Response(200, content=b"<html>"),
+    "malformed": lambda _: httpx.Response(200, content=b'{"id": 1'), "empty": lambda _: httpx.Response(204),
+    "another order": lambda _: httpx.Response(200, json={"id": 99}), "401": lambda _: httpx.Response(401),
+    "403": lambda _: httpx.Response(403), "405": lambda _: httpx.Response(405),
+    "302": lambda _: httpx.Response(302, headers={"Location": "https://elsewhere.example/"}),
+    "418": lambda _: httpx.Response(418), "list": lambda _: httpx.Response(200, json=[]),
+    "too large": lambda _: httpx.Response(200, content=b" " * 5000 + b"{}"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("position", [1, 5, 9])
+@pytest.mark.parametrize("failure", FAILURES)
+def test_one_failing_detail_is_set_aside_wherever_it_is_and_the_others_proceed(shop, client, failure, position):
+    shop.add(*range(1, 10))
+    bad = f"/api/order/{position}/"
+    shop.spoil = lambda r: FAILURES[failure](r) if r.url.path == bad else None
+    one = client(size_limit_bytes=4096, max_wait_s=0.01, page_size=20)
+    found = {order.document["id"]: order for order in one.offers(DAY)}
+    assert [n for n, order in found.items() if order.problem] == [position]
+    assert list(found) == list(range(1, 10))
+    assert found[position].problem == NOT_READ
+    assert found[position].why, "a reason for people"
+    shop.spoil = lambda _: None
+    assert [order.problem for order in one.offers(DAY)] == [""] * 9, "with recovery all are read"
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_failure_that_passes_is_repeated_with_growing_pauses(shop, client, failure):
+    shop.add(*range(1, 6))
+    failures = [2]
+
+    def passing(request):
+        if request.url.path == "/api/order/3/" and failures[0]:
+            failures[0] -= 1
+            return FAILURES[failure](request)
+        return None
+
+    shop.spoil = passing
+    found = list(client(size_limit_bytes=4096, max_wait_s=1.0).offers(DAY))
+    assert [order.problem for order in found] == [""] * 5
+    if failure not in ("401", "429 for this one"):  # these have repetitions of their own
+        assert shop.pauses == [0.5, 2.0]
+
+
+def test_the_repetitions_of_one_order_are_bounded(shop, client):
+    shop.add(*range(1, 6))
+    shop.spoil = lambda r: httpx.Response(500) if r.url.path == "/api/order/3/" else None
+    list(client(detail_tries=4, detail_pause_s=1).offers(DAY))
+    assert shop.count("GET", "/api/order/3/") == 4
+    assert shop.pauses == [1.0, 4.0, 16.0]
+
+
+def test_a_failing_majority_stops_the_run_and_a_failing_half_does_not(shop, client):
+    shop.add(*range(1, 11))
+
+    def failing(most):
+        bad = {f"/api/order/{number}/" for number in range(1, most + 1)}
+        return lambda r: httpx.Response(500) if r.url.path in bad else None
+
+    shop.spoil = failing(5)
+    assert [order.problem for order in client().offers(DAY)].count(NOT_READ) == 5
+    shop.spoil = failing(6)
+    with pytest.raises(RetryLater, match=r"6 of 10 orders cannot be read\. The last error: .*HTTP 500"):
         list(client().offers(DAY))
+
+
+def test_a_shop_that_denies_most_of_what_it_lists_stops_the_run(shop, client):
+    shop.add(*range(1, 8))
+    shop.spoil = lambda r: httpx.Response(404) if r.url.path.startswith("/api/order/") and r.url.path[11:] else None
+    with pytest.raises(BadAnswer, match=r"[4-7] of 7 .* no_trailing_slash"):
+        list(client().offers(DAY))
+
+
+def test_orders_that_failed_before_do_not_stop_the_others(shop, client):
+    shop.add(*range(1, 7))
+    shop.spoil = lambda r: httpx.Response(500) if r.url.path[11:-1] in ("1", "2", "3", "4", "5") else None
+    known = frozenset("12345")
+    found = list(client().offers(Selection(("5",), DAY.start, known=known)))
+    assert [order.problem for order in found] == [NOT_READ] * 5 + [""]
+
+
+def test_a_long_row_of_failures_at_the_start_is_no_reason_to_stop_while_the_rest_can_be_read(shop, client):
+    shop.add(*range(1, 101))
+    shop.spoil = lambda r: httpx.Response(500) if r.url.path[11:-1] in set(map(str, range(1, 31))) else None
+    found = list(client(page_size=100).offers(DAY))
+    assert [order.problem for order in found] == [NOT_READ] * 30 + [""] * 70
+
+
+def test_a_shop_that_is_down_is_noticed_early(shop, client):
+    shop.add(*range(1, 1001))
+    shop.spoil = lambda r: httpx.Response(500) if r.url.path != "/api/order/" and "order" in r.url.path else None
+    with pytest.raises(RetryLater, match="of 1000 orders cannot be read"):
+        list(client(page_size=1000).offers(DAY))
+    assert shop.count("GET", "/api/order/") < 120
+
+
+def test_an_address_that_cannot_be_read_concerns_its_orders_only_and_counts_once(shop, client):
+    shop.add(*range(1, 10), shipment_address=801, invoice_address=801)
+    shop.add(10)
+    shop.addresses[801] = {"id": 801, "street1": "Dam"}
+    shop.spoil = lambda r: httpx.Response(500) if r.url.path == "/api/address/801/" else None
+    found = list(client().offers(DAY))
+    assert [order.problem for order in found] == [NOT_READ] * 9 + [""]
+    assert "address 801" in found[0].why
+    shop.spoil = lambda _: None
+    assert [order.problem for order in client().offers(DAY)] == [""] * 10
+
+
+def test_every_listed_id_is_told_and_those_of_other_webshops_are_named(shop, client):
+    shop.add(1, 2)
+    shop.add(3, webshop=4)
+    shop.spoil = lambda r: httpx.Response(404) if r.url.path == "/api/order/2/" else None
+    listing = Listing()
+    later = Selection(("7",), DAY.start, later=frozenset("1"), listing=listing)
+    shop.add(7, state="processing")
+    assert ids(client(webshops="1").offers(later)) == [2, 7]
+    assert list(listing.ids) == ["1", "2", "3", "7"]
+    assert listing.expected == ["1", "2", "7"]
 
 
 def test_an_order_that_can_not_be_read_does_not_stop_the_others(shop, client):

@@ -113,7 +113,7 @@ def test_report_finds_what_the_ledger_lost(ledger: Ledger, store: BatchStore) ->
     BatchWriter(store, PIPELINE, "b1").close(["1", "2", "3", "4"])
     facts = as_json("report", "--pipeline", PIPELINE, code=1)
     assert facts["balanced"] is False
-    assert "1 archived identities" in facts["breaches"][0]
+    assert "1 listed or archived identities" in facts["breaches"][0]
 
 
 def test_report_for_people(ledger: Ledger) -> None:

@@ -18,7 +18,7 @@ from order_relay.ledger import Ledger, Message
 from order_relay.ledger.backups import back_up, restore
 from order_relay.ledger.feedback import OMS_NUMBER, Step
 from order_relay.ledger.tables import metadata
-from order_relay.orders.exchange import RunContext
+from order_relay.orders.exchange import NOT_READ, RunContext
 from order_relay.orders.shipping import OrderedLine, Shipment, ShippedLine
 from order_relay.orders.status_events import Channel, Kind, StatusEvent, StatusReport
 from order_relay.orders.status_records import Refused
@@ -59,6 +59,7 @@ def full(clerk):
     clerk.ledger.status_file_read(status, "ab", "drop.csv", 1, 0)
     clerk.ledger.claim_feedback(clerk.ctx, [Step(clerk.row("1")["id"], OMS_NUMBER)])
     clerk.ledger.note_feed_gaps({clerk.row("1")["id"]: "no_price"})
+    clerk.receive(offer("4", problem=NOT_READ), complete=False)
     clerk.ledger.end_run(clerk.ctx, {"n": 1})
     clerk.ledger.note_alerts(NAME, [Message("stuck", "stuck:held", "1 order is held")])
     return clerk

@@ -8,10 +8,11 @@ import pytest
 from order_relay.batches import BatchReader, BatchStore
 from order_relay.errors import BadAnswer, SourceRefused
 from order_relay.ledger import Ledger, migrate
-from order_relay.orders.exchange import OfferedOrder, RunContext, Selection
+from order_relay.orders.exchange import NOT_READ, OfferedOrder, RunContext, Selection
 from order_relay.orders.identity import OFFER_COLUMNS
 from order_relay.pipeline.extract import extract, replay
 from order_relay.pipeline.reading import Reading, of_ids
+from order_relay.pipeline.report import write_report
 from order_relay.pipeline.retention import mark_name
 
 CTX = RunContext("shop_to_oms", "run-1")
@@ -115,6 +116,41 @@ def test_nothing_is_taken_of_an_answer_that_ends_badly(store, documents):
         run(Shop(documents, BadAnswer("cut off")), book, store)
     assert book.received == []
     assert list(store.list(CTX.pipeline)) == []
+
+
+def test_what_is_listed_is_among_the_batchs_identities_whether_or_not_it_is_offered(store):
+    class Forgetful(Shop):
+        """Lists three orders and offers one: the second is forgotten, the third belongs to somebody else."""
+
+        def offers(self, selection):
+            selection.listing.add(["1", "2", "3"])
+            selection.listing.leave_out("3")
+            yield OfferedOrder(order(1))
+
+    manifest = run(Forgetful(), Book(), store)
+    assert list(BatchReader(store, CTX.pipeline, manifest.batch_id).identities()) == ["1", "2"]
+
+
+def test_a_listed_order_without_a_ledger_row_fails_the_accounting_check(store, tmp_path):
+    class Forgetful(Shop):
+        def offers(self, selection):
+            selection.listing.add(["1", "2"])
+            yield OfferedOrder(order(1))
+
+    url = f"sqlite:///{tmp_path}/ledger.sqlite"
+    migrate(url)
+    ledger = Ledger.open(url)
+    try:
+        ledger.bind(CTX.pipeline, Shop.account, "oms:https://oms.example/1")
+        ledger.begin_run(CTX, "run")
+        manifest = run(Forgetful(), ledger, store)
+        [breach] = write_report(CTX, ledger, store, batch_id=manifest.batch_id).breaches
+        assert "1 listed or archived identities are not in the ledger" in breach
+        offered = run(Shop([order(1), OfferedOrder({"id": 2}, NOT_READ, "HTTP 500")]), ledger, store)
+        assert write_report(CTX, ledger, store, batch_id=offered.batch_id).breaches == []
+        assert ledger.unread(CTX.pipeline, "2")["why"] == "HTTP 500"
+    finally:
+        ledger.close()
 
 
 def test_an_empty_answer_is_a_batch_too(store):

@@ -16,6 +16,7 @@ SETTINGS = ReadingSettings(overlap_s=3600, first_days=5)
 class Book:
     point: datetime | None = None
     waiting: list[str] = field(default_factory=list)
+    unread: dict[str, bool] = field(default_factory=dict)
 
     def read_to(self, _pipeline: str) -> datetime | None:
         return self.point
@@ -23,6 +24,9 @@ class Book:
     def to_ask_again(self, _pipeline: str, limit: int) -> list[str]:
         assert limit == MOST_ASKED_AGAIN
         return self.waiting
+
+    def pending_reads(self, _pipeline: str) -> dict[str, bool]:
+        return self.unread
 
 
 class Shop:
@@ -42,7 +46,7 @@ def test_a_source_that_offers_everything_is_read_whole() -> None:
 
 def test_the_first_run_looks_back_some_days() -> None:
     reading = news(Book())
-    assert reading.selection == Selection((), NOW - timedelta(days=5, hours=1), NOW)
+    assert reading.selection == Selection((), NOW - timedelta(days=5, hours=1))
     assert (reading.complete, reading.read_to, reading.from_past) == (False, NOW, False)
 
 
@@ -59,6 +63,18 @@ def test_waiting_orders_are_asked_for_besides() -> None:
     reading = news(Book(NOW, ["7", "8"]))
     assert reading.selection.order_ids == reading.asked_again == ("7", "8")
     assert reading.selection.start is not None
+
+
+def test_a_run_asks_for_no_end_so_that_a_shop_ahead_of_us_hides_nothing() -> None:
+    reading = news(Book(NOW))
+    assert reading.selection.end is None
+    assert reading.read_to == NOW
+
+
+def test_orders_that_could_not_be_read_are_left_alone_until_they_are_due() -> None:
+    reading = news(Book(NOW, ["7"], {"7": True, "8": False}))
+    assert reading.selection.later == {"8"}
+    assert reading.selection.known == {"7", "8"}
 
 
 def test_a_selection_and_a_backfill_move_no_point_and_prove_nothing() -> None:

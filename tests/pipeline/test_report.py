@@ -111,7 +111,7 @@ def test_all_batches_are_compared_when_full(store: BatchStore) -> None:
 
 def test_an_identity_that_the_ledger_lacks_breaks_the_law_and_is_not_named(store: BatchStore) -> None:
     result = write(FakeLedger(missing={"b1-2"}), store, batch_id="b1")
-    assert result.breaches == ["batch b1: 1 archived identities are not in the ledger"]
+    assert result.breaches == ["batch b1: 1 listed or archived identities are not in the ledger"]
     assert result.facts["balanced"] == "no"
     assert "b1-2" not in result.markdown + result.text
 

@@ -73,12 +73,13 @@ def test_a_shop_that_takes_it_back_and_lists_it_again_gets_it_sent(desk: Desk) -
     assert desk.states() == {"1": "ready"}
 
 
-def test_an_order_that_is_gone_at_the_source_waits_and_is_not_asked_for_again(desk: Desk) -> None:
+def test_an_order_that_the_source_offers_no_longer_waits_and_is_asked_for_less_often(desk: Desk) -> None:
     judge(desk, order(1, payment="open"))
     judge(desk, order(2))
     [life] = desk.ledger.find("1")
     assert (life["state"], life["reason"]) == ("waiting", "gate:gone")
-    assert due_at(desk) is None
+    assert due_at(desk) is not None
+    assert desk.ledger.to_ask_again(PIPELINE, 10) == []
     judge(desk, order(1, payment="open"))
     assert desk.states() == {"1": "waiting gate:payment=open"}, "offered again, it is judged again"
 

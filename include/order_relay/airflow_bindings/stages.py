@@ -121,9 +121,9 @@ def _read(ctx: RunContext, ledger: Ledger, wiring: Wiring, request: RunRequest) 
 
 def _reading(ctx: RunContext, ledger: Ledger, wiring: Wiring, request: RunRequest) -> Reading:
     if request.order_ids:
-        return reading.of_ids(request.order_ids)
+        return reading.of_ids(request.order_ids, wiring.settings.reading)
     if request.start is not None and request.end is not None:
-        return reading.of_interval(request.start, request.end)
+        return reading.of_interval(request.start, request.end, wiring.settings.reading)
     return reading.of_news(ctx.pipeline, wiring.source, ledger, wiring.settings.reading, datetime.now(UTC))
 
 

@@ -16,7 +16,7 @@ from order_relay.ledger.columns import among
 from order_relay.ledger.database import Transaction
 from order_relay.ledger.moving import Cause, lock, move
 from order_relay.ledger.states import State
-from order_relay.ledger.tables import submission
+from order_relay.ledger.tables import submission, unread
 from order_relay.ledger.values import Work
 from order_relay.orders.exchange import RunContext
 from order_relay.orders.gate import GATE_MARK, GONE
@@ -69,15 +69,21 @@ def _due(now: datetime, known_since: datetime, shortest_s: float) -> datetime:
 def to_ask_again(tx: Transaction, name: str, limit: int) -> list[str]:
     """Source ids of the orders that are to be asked for now, the longest known first.
 
-    Those that wait, when they are due; and the refused ones, which somebody may mend at the source.
+    Those that wait, when they are due; the refused ones, which somebody may correct at the source; and what could not
+    be read the last time (``ledger.unread`` says when).
     """
     not_gone = sa.or_(submission.c.due_at.is_(None), submission.c.due_at <= tx.now)
     refused = sa.and_(_REFUSED, submission.c.last_offered_at <= tx.now - QUIET, not_gone)
+    waits = sa.and_(_WAITS, submission.c.due_at <= tx.now)
+    not_read = unread.c.source_id.is_not(None)
     query = (
         sa.select(submission.c.source_id)
+        .select_from(submission.outerjoin(unread, sa.and_(
+            unread.c.pipeline == submission.c.pipeline, unread.c.source_id == submission.c.source_id
+        )))
         .where(
-            submission.c.pipeline == name, sa.or_(sa.and_(_WAITS, submission.c.due_at <= tx.now), refused),
-            ~submission.c.source_id.startswith(NO_ID),
+            submission.c.pipeline == name, sa.or_(_WAITS, _REFUSED), ~submission.c.source_id.startswith(NO_ID),
+            sa.case((not_read, unread.c.due_at <= tx.now), else_=sa.or_(waits, refused)),
         )
         .order_by(submission.c.id).limit(limit)
     )
@@ -85,10 +91,10 @@ def to_ask_again(tx: Transaction, name: str, limit: int) -> list[str]:
 
 
 def gone(tx: Transaction, ctx: RunContext, source_ids: Iterable[str]) -> int:
-    """These were asked for, and their source no longer knows them; how many.
+    """These were asked for, and their source no longer offers them to this connection; how many.
 
-    What waited goes on waiting without being asked for, what was refused is asked for less often. Should the source
-    ever offer one again, it is judged again.
+    What waited waits under ``GONE``, and all are asked for again after ``LONGEST``: the connection may change, or the
+    order. Should the source offer one again, it is evaluated again.
     """
     ids = tx.run(
         sa.select(submission.c.id).where(
@@ -96,10 +102,10 @@ def gone(tx: Transaction, ctx: RunContext, source_ids: Iterable[str]) -> int:
         ),
         {"keys": sorted(source_ids)},
     ).scalars().all()
-    rows: list[Any] = lock(tx, ids)
-    waiting = [row for row in rows if row.state == State.WAITING]
-    move(tx, waiting, State.WAITING, Cause(ctx, "its source no longer knows it", GONE))
-    tx.many(_DUE, [{"b_id": row.id, "b_due": tx.now + LONGEST} for row in rows if row not in waiting])
+    rows: list[Any] = lock(tx, ids, "reason")
+    waiting = [row for row in rows if row.state == State.WAITING and row.reason != GONE]
+    move(tx, waiting, State.WAITING, Cause(ctx, "its source no longer offers it", GONE))
+    tx.many(_DUE, [{"b_id": row.id, "b_due": tx.now + LONGEST} for row in rows])
     return len(rows)
 
 

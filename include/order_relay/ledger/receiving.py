@@ -21,8 +21,9 @@ from order_relay.ledger.running import require_pipeline
 from order_relay.ledger.states import State
 from order_relay.ledger.tables import batch, pipeline, submission
 from order_relay.ledger.texts import dump, load
+from order_relay.ledger.unread import note as note_unread
 from order_relay.ledger.values import BatchInfo
-from order_relay.orders.exchange import RunContext
+from order_relay.orders.exchange import UNREAD, RunContext
 from order_relay.orders.gate import GATE_MARK
 from order_relay.orders.redelivery import KNOWN_COLUMNS, RESULT_COLUMNS, Action, decide
 
@@ -58,7 +59,9 @@ def receive(
     wake_waiting(tx, ctx)
     known = _known(tx, ctx.pipeline, offers)
     decided = decide(offers, _known_frame(known), transform_fingerprint)
-    _Receiver(tx, ctx, info, bound).apply(offers, known, decided)
+    receiver = _Receiver(tx, ctx, info, bound)
+    receiver.apply(offers, known, decided)
+    note_unread(tx, ctx, info, _problems(offers), {name: row.state for name, row in receiver.latest.items()})
     if info.complete:
         _confirm_absent(tx, ctx.pipeline, info, offers)
     _read_on(tx, bound, info)
@@ -69,6 +72,15 @@ def receive(
         "run": ctx.run, "counts": dump(counts),
     })
     return counts
+
+
+def _problems(offers: pd.DataFrame) -> dict[str, str]:
+    """What was found while reading, by source id; an order that came twice counts as read if one of them was."""
+    found: dict[str, str] = {}
+    for source_id, problem in zip(offers["source_id"].tolist(), offers["problem"].tolist(), strict=True):
+        if problem not in UNREAD or source_id not in found:
+            found[source_id] = problem
+    return found
 
 
 def _read_on(tx: Transaction, bound: Any, info: BatchInfo) -> None:

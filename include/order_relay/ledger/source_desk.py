@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import pandas as pd
 
-from order_relay.ledger import acknowledging, gating, receiving, running, works
+from order_relay.ledger import acknowledging, gating, receiving, running, unread, works
 from order_relay.ledger.database import Database
 from order_relay.ledger.gating import Wait
 from order_relay.ledger.values import BatchInfo, Due
@@ -40,6 +41,14 @@ class SourceDesk:
     def to_ask_again(self, pipeline: str, limit: int) -> list[str]:
         """Source ids to ask the source for now (``gating.to_ask_again``)."""
         return self._db.read(lambda tx: gating.to_ask_again(tx, pipeline, limit))
+
+    def pending_reads(self, pipeline: str) -> dict[str, bool]:
+        """The orders that could not be read yet, and whether each is due to be asked for (``unread.pending``)."""
+        return self._db.read(lambda tx: unread.pending(tx, pipeline))
+
+    def unread(self, pipeline: str, source_id: str) -> dict[str, Any] | None:
+        """What is known about the asks for an order that could not be read (``unread.of_order``)."""
+        return self._db.read(lambda tx: unread.of_order(tx, pipeline, source_id))
 
     def gone(self, ctx: RunContext, source_ids: Iterable[str]) -> int:
         """Asked for, and unknown to the source (``gating.gone``)."""

@@ -283,6 +283,22 @@ feedback = sa.Table(
     sa.Column("message", sa.Text, nullable=False),
 )
 
+# Orders whose content their source did not give when it was last asked; the row goes when they were read.
+unread = sa.Table(
+    "unread", metadata,
+    sa.Column("pipeline", sa.Text, sa.ForeignKey("pipeline.name"), primary_key=True),
+    sa.Column("source_id", sa.Text, primary_key=True),
+    sa.Column("problem", sa.Text, nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("since", UtcTime, nullable=False),
+    sa.Column("asks", sa.Integer, nullable=False),  # in vain, one after the other
+    sa.Column("missing_since", UtcTime),  # its source has denied it since then
+    sa.Column("denials", sa.Integer, nullable=False),
+    sa.Column("gone_at", UtcTime),  # when that counted as withdrawn
+    sa.Column("last_at", UtcTime, nullable=False),
+    sa.Column("due_at", UtcTime, nullable=False),
+)
+
 # One row a time that a feed has to leave an order out. It is closed when the order can be rendered, and stays.
 feed_gap = sa.Table(
     "feed_gap", metadata,

@@ -12,12 +12,22 @@ from order_relay.orders.exchange import Answer
 
 
 @dataclass(frozen=True, slots=True)
+class UnreadRules:
+    """When an order that could not be read is asked for again (``ask_again_s``: the first distance, then doubled), and
+    for how long its source must deny it (``gone_after_s``) until it counts as withdrawn."""
+
+    ask_again_s: float = 900.0
+    gone_after_s: float = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
 class BatchInfo:
     """One closed batch.
 
     ``complete``: everything that the source has not seen acknowledged, so that an absent order was. ``read_to`` (UTC):
     the source was read without a gap up to here, and the next run need not look before it. ``from_past``: read for an
-    interval of the past, of which a new ledger knows nothing.
+    interval of the past, of which a new ledger knows nothing. ``unread``: why orders with a problem of
+    ``exchange.UNREAD`` could not be read, by source id; ``unread_rules``: when they are asked for again.
     """
 
     batch_id: str
@@ -27,6 +37,8 @@ class BatchInfo:
     complete: bool = True
     read_to: datetime | None = None
     from_past: bool = False
+    unread: Mapping[str, str] = field(default_factory=dict)
+    unread_rules: UnreadRules = UnreadRules()
 
 
 @dataclass(frozen=True, slots=True)

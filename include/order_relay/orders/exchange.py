@@ -2,11 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+
+
+class Listing:
+    """Collects the source ids that a source lists. Each of them must get a ledger row, whether or not it can be read.
+
+    ``not_ours`` are those that belong to somebody else (another web shop of the account) and get none.
+    """
+
+    def __init__(self) -> None:
+        self.ids: dict[str, None] = {}
+        self.not_ours: set[str] = set()
+
+    def add(self, source_ids: Iterable[str]) -> None:
+        """These are listed."""
+        self.ids.update(dict.fromkeys(source_ids))
+
+    def leave_out(self, source_id: str) -> None:
+        """This order was read and belongs to somebody else."""
+        self.not_ours.add(source_id)
+
+    @property
+    def expected(self) -> list[str]:
+        """The ids that must be in the ledger once the batch is received."""
+        return [source_id for source_id in self.ids if source_id not in self.not_ours]
 
 
 @dataclass(frozen=True)
@@ -14,25 +38,39 @@ class Selection:
     """What a run wants of a source.
 
     ``start`` and ``end`` (UTC, both included) are for sources that are asked by time; ``order_ids`` are read besides.
-    Without a start ``order_ids`` are all that is read; without either, everything that the source offers.
+    Without a start ``order_ids`` are all that is read; without either, everything that the source offers; without an
+    end, everything since the start.
+
+    ``known``: orders that failed or waited before, so that a further failure says nothing about the source as a whole.
+    ``later``: orders that are not read now even where they are listed. ``listing`` takes the ids that are listed.
     """
 
     order_ids: tuple[str, ...] = ()
     start: datetime | None = None
     end: datetime | None = None
+    known: frozenset[str] = field(default=frozenset(), compare=False)
+    later: frozenset[str] = field(default=frozenset(), compare=False)
+    listing: Listing | None = field(default=None, compare=False, repr=False)
 
 
 NOT_READ = "detail_unreadable"
 """Problem of an order that is listed and whose content could not be read: nothing is known of it but its id."""
 
+MISSING = "detail_missing"
+"""Problem of an order that is listed or known here, and that its source says it does not have (HTTP 404)."""
+
+UNREAD = frozenset({NOT_READ, MISSING})
+"""Problems of orders whose content is not known this time. They are asked for again, with growing distance."""
+
 
 @dataclass(frozen=True, slots=True)
 class OfferedOrder:
     """One order as a source offered it: parsed exactly (``Decimal`` for fractions). ``problem`` is a refusal code
-    found while reading (such as ``lone_surrogate``), or empty."""
+    found while reading (such as ``lone_surrogate``), or empty. ``why`` are our own words about it, safe for logs."""
 
     document: Any
     problem: str = ""
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

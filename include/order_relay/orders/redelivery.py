@@ -11,7 +11,7 @@ from itertools import product
 
 import pandas as pd
 
-from order_relay.orders.exchange import NOT_READ
+from order_relay.orders.exchange import UNREAD
 from order_relay.orders.gate import is_gate_reason
 from order_relay.orders.identity import PLACE_COLUMNS, offered_lineage
 
@@ -139,7 +139,7 @@ def _by_table(joined: pd.DataFrame, transform_fingerprint: str) -> pd.DataFrame:
 
 def _unread(joined: pd.DataFrame) -> pd.Series:
     """Known orders that could not be read this time: they stay as they are."""
-    return (joined["state"] != "") & (joined["problem"] == NOT_READ)
+    return (joined["state"] != "") & joined["problem"].isin(UNREAD)
 
 
 def _conflicts(offers: pd.DataFrame, joined: pd.DataFrame, newest: pd.DataFrame) -> pd.Series:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,7 +19,7 @@ from order_relay.batches import BatchStore, BatchWriter, Manifest
 from order_relay.errors import trace_of
 from order_relay.ledger import BatchInfo, Ledger
 from order_relay.orders.card_data import cut, looks_clean
-from order_relay.orders.exchange import RunContext, Selection
+from order_relay.orders.exchange import UNREAD, Listing, RunContext, Selection
 from order_relay.orders.identity import OFFER_COLUMNS, PLACE_COLUMNS, IdentityPaths, identify
 from order_relay.orders.json_text import encode
 from order_relay.pipeline.ports import Source
@@ -55,22 +56,26 @@ def extract(
     paths = IdentityPaths.from_mapping(source.format.mapping.get("identity", {}), f"{source.format.name}: identity")
     unique_id = f"{batch_id}-{secrets.token_hex(4)}"
     writer = BatchWriter(store, ctx.pipeline, unique_id)
-    offers = _Offers()
+    offers, listing = _Offers(), Listing()
     fetched_at = clock()  # before the request: what the source hands out later is not part of this answer
     try:
         with careful_login(ctx, ledger, connection_fingerprint):
-            _archive(source, reading.selection, paths, writer, offers)
+            _archive(source, replace(reading.selection, listing=listing), paths, writer, offers)
         facts = {"fetched_at": fetched_at.isoformat(), "source": source.account, "run": ctx.run, **reading.facts()}
-        manifest = writer.close(offers.columns["source_id"], facts)
+        # with what was listed, so that the accounting check misses an order that was listed and never offered
+        manifest = writer.close(dict.fromkeys([*offers.columns["source_id"], *listing.expected]), facts)
     except BaseException:
         _abandon(writer)
         raise
     batch = BatchInfo(
-        unique_id, manifest.name, manifest.records, fetched_at, reading.complete, reading.read_to, reading.from_past
+        unique_id, manifest.name, manifest.records, fetched_at, reading.complete, reading.read_to, reading.from_past,
+        offers.unread, reading.unread_rules,
     )
     actions = (take_in or ledger.receive)(ctx, batch, offers.frame(), transform_fingerprint)
     if missing := set(reading.asked_again) - set(offers.columns["source_id"]):
-        log.info("%d orders were asked for by their id and are gone at the source", ledger.gone(ctx, missing))
+        log.info("%d orders were asked for by id and are no longer offered by the source", ledger.gone(ctx, missing))
+    if offers.unread:
+        log.warning("%d orders could not be read; they are asked for again", len(offers.unread))
     log.info("batch %s: %d orders, card data cut in %d; %s", unique_id, manifest.records, offers.cuts, actions)
     return manifest
 
@@ -96,6 +101,7 @@ class _Offers:
     def __init__(self) -> None:
         self.columns: dict[str, list[Any]] = {name: [] for name in (*OFFER_COLUMNS, *PLACE_COLUMNS)}
         self.cuts = 0
+        self.unread: dict[str, str] = {}
 
     def add(self, identity: dict[str, Any], place: tuple[int, int]) -> None:
         columns = self.columns
@@ -121,7 +127,10 @@ def _archive(source: Source, selection: Selection, paths: IdentityPaths, writer:
             if cuts:
                 text = encode(document)
                 offers.cuts += 1
-        offers.add(identify(document, paths, offered.problem), writer.add(text))
+        identity = identify(document, paths, offered.problem)
+        if offered.problem in UNREAD:
+            offers.unread[identity["source_id"]] = offered.why
+        offers.add(identity, writer.add(text))
 
 
 def _abandon(writer: BatchWriter) -> None:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from order_relay.ledger import Ledger
+from order_relay.ledger.values import UnreadRules
 from order_relay.orders.exchange import Selection
 from order_relay.pipeline.ports import Source
 from order_relay.pipeline.sections import ReadingSettings
@@ -32,6 +33,7 @@ class Reading:
     read_to: datetime | None = None
     from_past: bool = False
     asked_again: tuple[str, ...] = ()
+    unread_rules: UnreadRules = field(default_factory=UnreadRules)
 
     def facts(self) -> dict[str, Any]:
         """For the batch's manifest."""
@@ -40,22 +42,35 @@ class Reading:
         return {"complete": self.complete, **times}
 
 
-def of_ids(order_ids: tuple[str, ...]) -> Reading:
+def of_ids(order_ids: tuple[str, ...], settings: ReadingSettings | None = None) -> Reading:
     """Just these orders."""
-    return Reading(Selection(order_ids=order_ids))
+    return Reading(Selection(order_ids=order_ids), unread_rules=_rules(settings))
 
 
-def of_interval(start: datetime, end: datetime) -> Reading:
+def of_interval(start: datetime, end: datetime, settings: ReadingSettings | None = None) -> Reading:
     """A backfill of a source that is asked by time."""
-    return Reading(Selection(start=start, end=end), from_past=True)
+    return Reading(Selection(start=start, end=end), from_past=True, unread_rules=_rules(settings))
 
 
 def of_news(pipeline: str, source: Source, ledger: Ledger, settings: ReadingSettings, now: datetime) -> Reading:
-    """What an ordinary run reads."""
+    """What an ordinary run reads.
+
+    The selection has no end: a source whose clock is ahead of ours, or whose time zone is set wrongly, would hide its
+    newest orders behind one. What is read that way counts as read up to ``now``.
+    """
     if not source.windowed:
         return Reading(complete=True)
     read_to = ledger.read_to(pipeline)
     since = now - timedelta(days=settings.first_days) if read_to is None else min(read_to, now)
     asked = tuple(ledger.to_ask_again(pipeline, MOST_ASKED_AGAIN))
+    unread = ledger.pending_reads(pipeline)
     start = since - timedelta(seconds=settings.overlap_s)
-    return Reading(Selection(asked, start, now), read_to=now, asked_again=asked)
+    selection = Selection(
+        asked, start, known=frozenset(asked) | unread.keys(),
+        later=frozenset(source_id for source_id, due in unread.items() if not due),
+    )
+    return Reading(selection, read_to=now, asked_again=asked, unread_rules=_rules(settings))
+
+
+def _rules(settings: ReadingSettings | None) -> UnreadRules:
+    return UnreadRules() if settings is None else UnreadRules(settings.ask_again_s, settings.gone_after_s)

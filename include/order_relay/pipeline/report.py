@@ -98,7 +98,7 @@ def _archive_breaches(ledger: Ledger, store: BatchStore, pipeline: str, batch: s
         missing = sum(len(ledger.identities(pipeline, ids)) for ids in _slices(identities))
     except BatchDamaged as damage:
         return [f"batch {batch}: {damage}"]
-    return [f"batch {batch}: {missing} archived identities are not in the ledger"] if missing else []
+    return [f"batch {batch}: {missing} listed or archived identities are not in the ledger"] if missing else []
 
 
 def _slices(identities: Iterable[str]) -> Iterator[list[str]]:

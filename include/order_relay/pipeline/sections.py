@@ -52,11 +52,13 @@ class ReadingSettings(Section):
 
     ``overlap_s``: so far before the last point up to which it was read a run begins. ``first_days``: how far back the
     first run looks. ``ask_again_s``: a waiting order (an open payment) is asked for again after this at the earliest.
+    ``gone_after_s``: an order that its source denies (HTTP 404) counts as withdrawn after this long, never earlier.
     """
 
     overlap_s: float = Field(default=26 * 3600.0, ge=0.0, le=30 * 86400.0)
     first_days: float = Field(default=30.0, ge=0.0, le=3650.0)
     ask_again_s: float = Field(default=900.0, ge=0.0, le=86400.0)
+    gone_after_s: float = Field(default=86400.0, ge=3600.0, le=30 * 86400.0)
 
 
 class ChunkSettings(Section):

@@ -11,7 +11,7 @@ from typing import Any
 from order_relay.batches import BatchStore, Manifest
 from order_relay.errors import Refusal
 from order_relay.ledger import Ledger, Wait, Work
-from order_relay.orders.exchange import NOT_READ, RunContext
+from order_relay.orders.exchange import MISSING, NOT_READ, UNREAD, RunContext
 from order_relay.orders.gate import GO, WAIT
 from order_relay.orders.judging import VendorFormat
 from order_relay.orders.transforming import Transformer
@@ -23,7 +23,8 @@ PROBLEMS = {
     "identity_unusable": "the order has no id that tells it apart; it is kept under the hash of its content",
     "order_number_unusable": "the order number can not be kept exactly as it is",
     "lone_surrogate": "the order holds half a character, which is no Unicode text",
-    NOT_READ: "the source listed it, and gave no readable answer when asked for the whole of it",
+    NOT_READ: "the source listed this order and gave no readable answer when asked for it; it is asked for again",
+    MISSING: "the source listed this order and answered HTTP 404 when asked for it; it is asked for again",
     "unreadable_value": "the order holds a value that has no JSON form",
 }
 """Plain words for what was found while reading and identifying; other codes speak for themselves."""
@@ -92,6 +93,9 @@ def _judge(source: VendorFormat, transformer: Transformer, slice_: Sequence[tupl
     for work, document in slice_:
         if document is REMOVED:
             judged.refused.append((work, [ARCHIVE_REMOVED]))
+            continue
+        if work.problem in UNREAD:  # nothing else is known about it
+            judged.refused.append((work, list(problem_of(work))))
             continue
         refusals = [*problem_of(work), *source.check(document)]
         verdict = transformer.gate.judge(document)

@@ -4,115 +4,18 @@ backfills beside each other, and what the shop hears afterwards."""
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
+from datetime import timedelta
 
 import pytest
-from engine import Engine
+from web_shop_firm import NOTHING, NOW, Make, clean, feedback, heard, order, ship
 
-from order_relay.connections import Connection
 from order_relay.errors import OrderRelayError
 from order_relay.ledger import Ledger
-from order_relay.orders.exchange import RunContext
-from order_relay.orders.shipping import Shipment, ShippedLine
-from order_relay.pipeline.feedback import Parts, give_feedback
-from order_relay.pipeline.parcels import record_parcel
+from order_relay.orders.shipping import ShippedLine
 from order_relay.pipeline.reading import of_interval
-from order_relay.pipeline.reading_back import OrderArchive
-from order_relay.sandbox import ThreadedSandbox, serve_in_thread
-
-PIPELINE = "cloudsuite_to_shopatron"
-NOW = datetime.now(UTC)
-
-Make = Callable[..., Engine]
-
-
-def order(number: int, *, confirmed: datetime = NOW - timedelta(hours=1), **members: Any) -> dict[str, Any]:
-    address = {
-        "id": number * 2, "name": "Fietsen Ede BV", "attention": "Zoë Bakker", "street1": "Dorpsstraat",
-        "house_number": "7", "addition": "a", "zip": "6711 AB", "city": "Ede", "country": "NL",
-        "email": "zoe@fietsen.example", "company_telephone_number": "0318 555 01 23",
-    }
-    line = {"type": "line", "description": "Bel", "erp_line_number": None}
-    return {
-        "id": number, "reference": f"CS{number}", "webshop": 1, "state": "confirmed", "payment_status": "paid",
-        "currency": "EUR", "customer": 310, "user": 412, "confirm_date": confirmed.isoformat(),
-        "customer_order_number": None, "shipment_address": address, "invoice_address": address,
-        "order_lines": [
-            line | {"id": number * 100 + 1, "product": {"key": "BEL", "origin": "erp"}, "quantity": 2,
-                    "unit_price": 4.95},
-            line | {"id": number * 100 + 2, "product": {"key": "LAMP", "origin": "erp"}, "quantity": 1,
-                    "unit_price": 24.5},
-        ],
-        **members,
-    }  # fmt: skip
-
-
-@pytest.fixture
-def shop() -> Iterator[ThreadedSandbox]:
-    with serve_in_thread({"shopatron": {"duplicates": "accept"}}, sources=["cloudsuite"]) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def make(shop: ThreadedSandbox, tmp_path: Path, sqlite_url: str) -> Iterator[Make]:
-    """Workers of one firm. Waiting orders are asked for in every run; one that is alone gives silence up at once."""
-    made: list[Engine] = []
-
-    def worker(*, alone: bool = True, **extra: Any) -> Engine:
-        source = Connection(
-            "cloudsuite_default", shop.url, "demo-client", "demo-client-secret",
-            extra={"token_url": f"{shop.url}/realms/CloudSuite/protocol/openid-connect/token", **extra},
-        )
-        settings = {"token_url": f"{shop.url}/oauthserver/oauth2/token", "manufacturer_id": 1042, "catalog_id": 0}
-        oms = Connection("shopatron_default", f"{shop.url}/api/v2", "demo-key", "demo-secret", extra=settings)
-        changed = {"reading": {"ask_again_s": 0.0}, "acknowledge": {"given_up_s": 0.0 if alone else 900.0}}
-        connections = {c.conn_id: c for c in (source, oms)}
-        engine = Engine(tmp_path / "firm", connections, sqlite_url, PIPELINE, settings=changed)
-        made.append(engine)
-        return engine
-
-    yield worker
-    for engine in made:
-        engine.wiring.close()
-
-
-def archive(engine: Engine) -> OrderArchive:
-    return OrderArchive(engine.wiring.store, lambda _: engine.wiring.transformer.reader)
-
-
-def feedback(engine: Engine, run: str = "feedback", given_up_s: float = 0.0) -> dict[str, int]:
-    wiring = engine.wiring
-    parts = Parts(
-        wiring.feedback_taker, engine.ledger, archive(engine), wiring.source_connection.fingerprint(),
-        given_up_s=given_up_s,
-    )
-    return give_feedback(RunContext(PIPELINE, run), parts)
-
-
-def ship(engine: Engine, number: str, key: str, *lines: ShippedLine) -> None:
-    told = Shipment("test", key, (number,), "PostNL", "", key, NOW, lines=lines)
-    assert record_parcel(engine.ledger, archive(engine), "tester", told).outcome == "recorded"
-
-
-def heard(shop: ThreadedSandbox, number: str) -> dict[str, Any]:
-    told: dict[str, Any] = shop.report()["cloudsuite"]["feedback"][number]
-    return told
-
-
-def clean(shop: ThreadedSandbox) -> list[Any]:
-    """What the audit has to complain about."""
-    report = shop.report()
-    shop_side = report["cloudsuite"]
-    again = [number for number, told in shop_side["feedback"].items() if told["told_again"]]
-    return [report["doubled"], report["acknowledged_early"], report["imported_forbidden"], shop_side["put_back"], again]
-
-
-NOTHING: list[Any] = [[], [], {}, [], []]
+from order_relay.sandbox import ThreadedSandbox
 
 
 @pytest.mark.parametrize("status", ["started", "closed_canceled"])

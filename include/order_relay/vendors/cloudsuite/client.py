@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal
@@ -11,12 +12,13 @@ from typing import Any, Literal
 import httpx
 
 from order_relay.errors import OutcomeUnknown, RetryLater, Throttled, WrongSetup
-from order_relay.orders.exchange import Acknowledgement, OfferedOrder, Selection
+from order_relay.orders.exchange import Acknowledgement, Listing, OfferedOrder, Selection
 from order_relay.orders.judging import VendorFormat
 from order_relay.orders.shipping import Shipment
 from order_relay.vendors.cloudsuite import desadv, line_numbers, telling
 from order_relay.vendors.cloudsuite.connection import CloudSuiteSettings
 from order_relay.vendors.cloudsuite.details import Details, in_turn
+from order_relay.vendors.cloudsuite.health import Health
 from order_relay.vendors.cloudsuite.listing import id_of, read_list, window
 from order_relay.vendors.cloudsuite.wire import Query, Wire
 from order_relay.web.peer import OutOfReach
@@ -32,8 +34,10 @@ class CloudSuite:
     acknowledges: Literal["source_id"] = "source_id"
 
     def __init__(
-        self, settings: CloudSuiteSettings, vendor_format: VendorFormat, http: httpx.Client | None = None
-    ) -> None:
+        self, settings: CloudSuiteSettings, vendor_format: VendorFormat, http: httpx.Client | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:  # fmt: skip
+        self._sleep = sleep
         self._settings = settings
         self._http = http
         self.account = settings.account
@@ -54,9 +58,10 @@ class CloudSuite:
         """Stream the confirmed orders of [start, end], and those of ``selection.order_ids`` whatever their date.
 
         Without a start only the latter; without either, all confirmed ones. The whole list is read before the first
-        order. One that vanished meanwhile is left out. Nothing may be used before the iterator has ended. Raises as
-        the port says.
+        order. One that cannot be read, or that the shop denies, is offered with a problem of ``UNREAD``. Nothing may be
+        used before the iterator has ended. Raises as the port says.
         """
+        listing = selection.listing or Listing()
         wanted: dict[str, dict[str, Any] | None] = {}
         if selection.start is not None or not selection.order_ids:
             start, end, zone = selection.start, selection.end, self._settings.zone
@@ -64,10 +69,14 @@ class CloudSuite:
             wanted.update(self._listed({"state": telling.CONFIRMED, "offline": "false", **bounds}))
         for order_id in selection.order_ids:
             wanted.setdefault(self._checked_id(order_id), None)
-        details = Details(self._wire)
-        for order in in_turn(details.offered, wanted.items(), self._settings.parallel):
-            if order is not None and self._counts(order.document):
+        listing.add(wanted)
+        now = {order_id: listed for order_id, listed in wanted.items() if order_id not in selection.later}
+        details = self._details(tuple(now), selection.known)
+        for order_id, order in zip(now, in_turn(details.offered, now.items(), self._settings.parallel), strict=True):
+            if self._counts(order.document):
                 yield order
+            else:
+                listing.leave_out(order_id)
 
     def acknowledge(self, names: Sequence[str]) -> dict[str, Acknowledgement]:
         """Set confirmed orders to ``processing``; one that nobody could answer for is absent from the result.
@@ -129,8 +138,8 @@ class CloudSuite:
         if not self._settings.offline_sent:
             return
         found = self._listed({"offline": "true", **window(start, end, self._settings.zone)})
-        for order in in_turn(Details(self._wire).offered, found.items(), self._settings.parallel):
-            if order is not None and order.document.get("shipment_state") != telling.SENT:
+        for order in in_turn(self._details(tuple(found)).offered, found.items(), self._settings.parallel):
+            if order.document.get("shipment_state") != telling.SENT:
                 yield id_of(order.document)
 
     def mark_offline_sent(self, order_id: str) -> Acknowledgement:
@@ -145,10 +154,10 @@ class CloudSuite:
         found = self._listed({"reference": reference})
         exact = [order_id for order_id, summary in found.items() if summary.get("reference") == reference]
         if len(exact) > 1 and webshop is not None:
-            orders = in_turn(Details(self._wire).offered, [(one, None) for one in exact], self._settings.parallel)
+            orders = in_turn(self._details(exact).offered, [(one, None) for one in exact], self._settings.parallel)
             exact = [
                 str(order.document["id"]) for order in orders
-                if order is not None and str(order.document.get("webshop")) == webshop
+                if str(order.document.get("webshop")) == webshop
             ]  # fmt: skip
         if len(exact) != 1:
             several = "several orders have" if exact else "no order has"
@@ -156,7 +165,14 @@ class CloudSuite:
         return exact[0]
 
     def _listed(self, query: Query) -> dict[str, dict[str, Any]]:
-        return read_list(self._wire, query, self._settings.base_url, self._settings.page_size)
+        return read_list(self._wire, query, self._settings.page_size)
+
+    def _details(self, ids: Sequence[str], known: Collection[str] = ()) -> Details:
+        health = Health(ids, known)
+        settings = self._settings
+        details = Details(self._wire, health, settings.detail_tries, settings.detail_pause_s, self._sleep)
+        health.probe = details.probe
+        return details
 
     def _counts(self, document: Mapping[str, Any]) -> bool:
         webshops = self._settings.webshops

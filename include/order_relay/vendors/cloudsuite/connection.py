@@ -29,7 +29,10 @@ class CloudSuiteSettings:
     ``size_limit_bytes`` bounds one answer after decompression, ``timeout_s`` the longest silence, ``download_s`` a
     whole answer, ``max_wait_s`` a pause that the shop asks for and that is waited out. ``page_size`` is what a list is
     asked for at a time; ``requests_per_s`` (0: no limit) and ``parallel`` are for the whole client. ``webshops`` are
-    the shops whose orders count, all where it is empty. ``zone`` is the one of the shop's clock (dates carry none).
+    the shops whose orders count, all where it is empty. ``zone`` is the one of the shop's clock (dates carry none);
+    without it an interval is asked for with bounds wide enough for every zone. ``detail_tries`` is how often one order
+    is asked for before it is set aside, ``detail_pause_s`` the first pause between two of these tries (then four times
+    as long).
     """
 
     base_url: str
@@ -39,10 +42,12 @@ class CloudSuiteSettings:
     password: str = field(default="", repr=False)
     auth: str = "oauth"
     fingerprint: str = ""
-    zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+    zone: ZoneInfo | None = None
     webshops: frozenset[str] = frozenset()
     page_size: int = 100
     parallel: int = 4
+    detail_tries: int = 3
+    detail_pause_s: float = 0.5
     requests_per_s: float = 0.0
     trailing_slash: bool = True
     timeout_s: float = 60.0
@@ -59,8 +64,8 @@ class CloudSuiteSettings:
 
     @property
     def time_zone(self) -> str:
-        """The name of the shop's zone, as mappings take it."""
-        return self.zone.key
+        """The name of the shop's zone, as mappings take it; UTC where it is not known."""
+        return "UTC" if self.zone is None else self.zone.key
 
 
 def read_settings(connection: Connection) -> CloudSuiteSettings:
@@ -82,6 +87,8 @@ def read_settings(connection: Connection) -> CloudSuiteSettings:
         webshops=_webshops(connection),
         page_size=connection.integer("page_size", minimum=1, maximum=10_000, default=100),
         parallel=connection.integer("parallel", minimum=1, maximum=64, default=4),
+        detail_tries=connection.integer("detail_tries", minimum=1, maximum=10, default=3),
+        detail_pause_s=connection.number("detail_pause_s", 0.5, maximum=60.0),
         requests_per_s=connection.number("requests_per_s", 0.0, maximum=10_000.0),
         trailing_slash=not connection.flag("no_trailing_slash"),
         timeout_s=connection.number("timeout_s", 60.0, minimum=0.1, maximum=3600.0),
@@ -113,11 +120,12 @@ def _password(connection: Connection, auth: str) -> str:
     return text
 
 
-def _zone(connection: Connection) -> ZoneInfo:
+def _zone(connection: Connection) -> ZoneInfo | None:
+    name = connection.text("time_zone", "")
     try:
-        return ZoneInfo(connection.text("time_zone", "UTC"))
+        return ZoneInfo(name) if name else None
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise connection.wrong("time_zone", "is no time zone's name, such as Europe/Amsterdam") from None
+        raise connection.wrong("time_zone", "is not the name of a time zone, such as Europe/Amsterdam") from None
 
 
 def _webshops(connection: Connection) -> frozenset[str]:
@@ -140,14 +148,19 @@ FORM: dict[str, Any] = {
                  "description": "oauth, or token: the old static token, which then stands in the password"},
         "account": {"type": "string", "title": "Account's name", "maxLength": 60,
                     "description": "A name of your own for this account, kept when the client id changes"},
-        "time_zone": {"type": "string", "title": "Time zone of the shop", "default": "UTC",
-                      "description": "CloudSuite's dates carry no zone; such as Europe/Amsterdam"},
+        "time_zone": {"type": "string", "title": "Time zone of the shop",
+                      "description": "Such as Europe/Amsterdam. CloudSuite's dates carry no zone: without it no order "
+                      "is missed, but times are read as UTC"},
         "webshops": {"type": "string", "title": "Webshops",
                      "description": "Ids, separated by commas; empty: the orders of all webshops"},
         "page_size": {"type": "integer", "title": "Page size", "minimum": 1, "maximum": 10000, "default": 100,
                       "description": "Orders that a list is asked for at a time"},
         "parallel": {"type": "integer", "title": "Requests at one time", "minimum": 1, "maximum": 64, "default": 4,
                      "description": "Details and addresses that are read at the same time"},
+        "detail_tries": {"type": "integer", "title": "Tries per order", "minimum": 1, "maximum": 10, "default": 3,
+                         "description": "An order that cannot be read after these is set aside; the others proceed"},
+        "detail_pause_s": {"type": "number", "title": "Pause between tries (s)", "minimum": 0, "maximum": 60,
+                           "default": 0.5, "description": "The first pause; each further one is four times as long"},
         "requests_per_s": {"type": "number", "title": "Requests a second", "minimum": 0, "default": 0,
                            "description": "0: as fast as the requests at one time allow"},
         "max_wait_s": {"type": "number", "title": "Longest pause (s)", "minimum": 0, "maximum": 3600, "default": 120,

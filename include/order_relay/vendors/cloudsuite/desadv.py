@@ -81,13 +81,13 @@ def _sold(part: ShippedLine) -> Decimal:
 
 
 def document(
-    order: dict[str, Any], shipment: Shipment, lines: Sequence[tuple[Line, Decimal]], zone: ZoneInfo
+    order: dict[str, Any], shipment: Shipment, lines: Sequence[tuple[Line, Decimal]], zone: ZoneInfo | None
 ) -> dict[str, Any]:
     """The message as the page lists it. Quantities have at most four decimals.
 
     When it will arrive is not known here: the day that the buyer asked for stands for it, or the day it left.
     """
-    shipped_on = (shipment.shipped_at or datetime.now(UTC)).astimezone(zone).date().isoformat()
+    shipped_on = (shipment.shipped_at or datetime.now(UTC)).astimezone(zone or UTC).date().isoformat()
     items = [
         {
             "ItemNum": line[NUMBER],

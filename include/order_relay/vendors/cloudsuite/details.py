@@ -2,21 +2,25 @@
 
 Whether the detail holds addresses as objects or as ids is not documented (write examples show ids). Both are taken:
 ids are read from ``/api/address/{id}/`` (assumed), each once.
+
+One order that cannot be read concerns no other: it is tried again a few times, then offered as what is known of it.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from order_relay.errors import BadAnswer
-from order_relay.orders.exchange import NOT_READ, OfferedOrder
+from order_relay.errors import BadAnswer, RetryLater, Throttled
+from order_relay.orders.exchange import MISSING, NOT_READ, OfferedOrder
+from order_relay.vendors.cloudsuite.health import Health
 from order_relay.vendors.cloudsuite.listing import id_of
-from order_relay.vendors.cloudsuite.wire import NotThereError, Wire
+from order_relay.vendors.cloudsuite.wire import KeptThrottling, NotThereError, Wire
 
 log = logging.getLogger(__name__)
 
@@ -25,10 +29,10 @@ LISTED = "_listed"
 
 ADDRESSES = ("shipment_address", "invoice_address")
 MOST_ADDRESSES = 20_000
-"""So many addresses are remembered; after that they are read anew."""
+"""Maximum addresses remembered; after that they are read anew."""
 
-MOST_IN_VAIN = 3
-"""After so many unreadable details, and not one that could be read, the reading ends."""
+MOST_REPEATING_S = 120.0
+"""The time that failed tries of one reading may take altogether; after it every order is tried once."""
 
 Asked = TypeVar("Asked")
 Told = TypeVar("Told")
@@ -53,32 +57,65 @@ def in_turn(work: Callable[[Asked], Told], asked: Iterable[Asked], parallel: int
 
 
 class Details:
-    """Reads orders in full. One for each reading of a source, since it remembers addresses."""
+    """Reads orders in full. One for each reading of a source, since it remembers addresses.
 
-    def __init__(self, wire: Wire) -> None:
+    ``health`` decides whether the shop as a whole fails. ``tries`` per object, the first ``pause_s`` between them.
+    """
+
+    def __init__(
+        self, wire: Wire, health: Health, tries: int = 3, pause_s: float = 0.5,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:  # fmt: skip
         self._wire = wire
+        self._health = health
+        self._tries = tries
+        self._pause_s = pause_s
+        self._sleep = sleep
         self._lock = threading.Lock()
         self._addresses: dict[str, Future[Any]] = {}
-        self._readable = self._in_vain = 0
+        self._failing_s = 0.0
 
-    def offered(self, asked: tuple[str, dict[str, Any] | None]) -> OfferedOrder | None:
-        """The order of this id with its summary (if it was listed); ``None`` where it has vanished meanwhile.
+    def offered(self, asked: tuple[str, dict[str, Any] | None]) -> OfferedOrder:
+        """The order of this id with its summary (if it was listed).
 
-        One whose detail can not be read is offered as what is known of it, with the problem ``NOT_READ``: it must not
-        keep the others waiting. Raises ``BadAnswer`` where not one could be read so far.
+        One that cannot be read, or that the shop denies, is offered as what is known of it, with a problem of
+        ``UNREAD``: it must neither keep the others waiting nor be forgotten. Raises what ``Health`` raises where the
+        shop as a whole fails, ``Throttled``, and where the login is refused.
         """
         order_id, summary = asked
         listed = {} if summary is None else {LISTED: summary}
+        known = {"id": int(order_id), **listed}
         try:
-            answer = self._read(order_id)
+            answer = self._repeated(lambda: self._read(order_id))
+            found = self._with_addresses(answer)
         except NotThereError:
-            log.warning("CloudSuite has no order %s (any more); left out", order_id)
-            return None
-        except BadAnswer as error:
-            self._unreadable(error)
-            log.warning("CloudSuite's order %s can not be read: %s", order_id, error)
-            return OfferedOrder({"id": int(order_id), **listed}, NOT_READ)
-        self._readable += 1
+            log.warning("CloudSuite answered HTTP 404 for order %s; it is asked for again", order_id)
+            self._health.missing(order_id)
+            return OfferedOrder(known, MISSING, "HTTP 404")
+        except AddressUnreadable as error:
+            log.warning("CloudSuite's order %s cannot be read: %s", order_id, error)
+            self._health.failed(order_id, f"address {error.address_id}", error.cause)
+            return OfferedOrder(known, NOT_READ, str(error))
+        except Throttled:
+            raise
+        except RetryLater as error:
+            log.warning("CloudSuite's order %s cannot be read: %s", order_id, error)
+            self._health.failed(order_id, f"order {order_id}", error)
+            return OfferedOrder(known, NOT_READ, str(error))
+        self._health.read(order_id)
+        return OfferedOrder({**found.document, **listed}, found.problem)
+
+    def probe(self, order_id: str) -> bool:
+        """Whether this order can be read; tried once."""
+        try:
+            self._read(order_id)
+        except Throttled:
+            raise
+        except (NotThereError, RetryLater):
+            return False
+        return True
+
+    def _with_addresses(self, answer: OfferedOrder) -> OfferedOrder:
         inlined, problems = {}, [answer.problem]
         for name in ADDRESSES:
             given = answer.document.get(name)
@@ -87,20 +124,30 @@ class Details:
                 if found is not None:
                     inlined[name] = found.document
                     problems.append(found.problem)
-        return OfferedOrder({**answer.document, **inlined, **listed}, next(filter(None, problems), ""))
+        return OfferedOrder({**answer.document, **inlined}, next(filter(None, problems), ""))
 
     def _read(self, order_id: str) -> OfferedOrder:
-        answer = self._wire.get(f"order/{order_id}")
+        answer = self._wire.get_one(f"order/{order_id}")
         if id_of(answer.document) != order_id:
             raise BadAnswer(f"CloudSuite answered with another order when asked for {order_id}")
         return answer
 
-    def _unreadable(self, error: BadAnswer) -> None:
-        """Where nothing can be read at all it is not the orders: the reading ends."""
-        with self._lock:
-            self._in_vain += 1
-            if self._in_vain >= MOST_IN_VAIN and not self._readable:
-                raise error
+    def _repeated(self, read: Callable[[], OfferedOrder]) -> OfferedOrder:
+        """Read one object; where that fails in passing, again after growing pauses."""
+        for further in range(self._tries - 1):
+            begun = time.monotonic()
+            try:
+                return read()
+            except (Throttled, KeptThrottling):
+                raise
+            except RetryLater:
+                with self._lock:
+                    self._failing_s += time.monotonic() - begun
+                    spent = self._failing_s > MOST_REPEATING_S
+                if spent:
+                    raise
+            self._sleep(self._pause_s * 4**further)
+        return read()
 
     def _address(self, address_id: str) -> OfferedOrder | None:
         """An address, read once for all orders; ``None`` where there is none (the order then keeps the id)."""
@@ -116,11 +163,25 @@ class Details:
                 future.set_result(self._read_address(address_id))
             except BaseException as error:
                 future.set_exception(error)
-        found: OfferedOrder | None = future.result()
+        try:
+            found: OfferedOrder | None = future.result()
+        except Throttled:
+            raise
+        except RetryLater as error:
+            raise AddressUnreadable(address_id, error) from None
         return found
 
     def _read_address(self, address_id: str) -> OfferedOrder | None:
         try:
-            return self._wire.get(f"address/{address_id}")
+            return self._repeated(lambda: self._wire.get_one(f"address/{address_id}"))
         except NotThereError:
             return None
+
+
+class AddressUnreadable(Exception):
+    """An order was read, but not an address that it refers to."""
+
+    def __init__(self, address_id: str, cause: RetryLater) -> None:
+        super().__init__(f"its address {address_id} cannot be read: {cause}")
+        self.address_id = address_id
+        self.cause = cause

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import SplitResult, parse_qs, urljoin, urlsplit
+from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo
 
 from order_relay.errors import BadAnswer, RetryLater, WrongSetup
@@ -26,33 +26,44 @@ LARGEST_SHIFT = timedelta(hours=3)
 Summaries = dict[str, dict[str, Any]]
 
 
-def window(start: datetime, end: datetime | None, zone: ZoneInfo) -> dict[str, str]:
-    """``confirm_date`` bounds, in the shop's own time, that hold every moment of [start, end].
+FARTHEST_BEHIND, FARTHEST_AHEAD = timedelta(hours=-12), timedelta(hours=14)
+"""Offsets from UTC that clocks on earth have; the window spans them all where the shop's zone is not known."""
 
-    Where clocks are set back, one reading of them means two moments: the bounds are then an hour wider.
+
+def window(start: datetime, end: datetime | None, zone: ZoneInfo | None) -> dict[str, str]:
+    """``confirm_date`` bounds, in the shop's own time, that hold every moment of [start, end], or since ``start``.
+
+    Where clocks are set back, one reading of them means two moments: the bounds are then an hour wider. Without a zone
+    they are as wide as the zones of the earth.
     """
     before = start.astimezone(UTC)
-    bounds = {"confirm_date__gte": min(_offset(before, zone), _offset(before + LARGEST_SHIFT, zone)) + before}
+    bounds = {"confirm_date__gte": before + min(_offsets(before, LARGEST_SHIFT, zone))}
     if end is not None:
         last = end.astimezone(UTC)
-        latest = max(_offset(last, zone), _offset(last - LARGEST_SHIFT, zone)) + last
-        bounds["confirm_date__lte"] = latest + timedelta(microseconds=999_999)
+        bounds["confirm_date__lte"] = last + max(_offsets(last, -LARGEST_SHIFT, zone)) + timedelta(microseconds=999_999)
     return {name: bound.strftime("%Y-%m-%dT%H:%M:%S") for name, bound in bounds.items()}
+
+
+def _offsets(moment: datetime, shift: timedelta, zone: ZoneInfo | None) -> tuple[timedelta, timedelta]:
+    """The offsets from UTC at a moment and a shift from it."""
+    if zone is None:
+        return FARTHEST_BEHIND, FARTHEST_AHEAD
+    return _offset(moment, zone), _offset(moment + shift, zone)
 
 
 def _offset(moment: datetime, zone: ZoneInfo) -> timedelta:
     return moment.astimezone(zone).utcoffset() or timedelta()
 
 
-def read_list(wire: Wire, query: Query, base_url: str, page_size: int) -> Summaries:
+def read_list(wire: Wire, query: Query, page_size: int) -> Summaries:
     """All summaries of a list by their ids, in the list's order.
 
-    Raises ``RetryLater`` where it changed during each of several readings, ``WrongSetup`` where the list is not there
-    or its next page lies at another host, ``BadAnswer`` where it is not what is documented; and as ``Wire.get``.
+    Raises ``RetryLater`` where it changed during each of several readings, ``WrongSetup`` where there is no list at
+    the address, ``BadAnswer`` where it is not what is documented; and as ``Wire.get``.
     """
     found: Summaries = {}
     for reading in range(READINGS):
-        pages = list(_pages(wire, query, base_url, page_size))
+        pages = list(_pages(wire, query, page_size))
         summaries = [summary for _, page in pages for summary in page]
         seen = {id_of(summary): summary for summary in summaries}
         steady = {count for count, _ in pages} == {len(summaries)} == {len(seen)}
@@ -63,7 +74,7 @@ def read_list(wire: Wire, query: Query, base_url: str, page_size: int) -> Summar
     raise RetryLater(f"CloudSuite's list of orders changed during each of {READINGS} readings")
 
 
-def _pages(wire: Wire, query: Query, base_url: str, page_size: int) -> Iterator[tuple[int, list[Any]]]:
+def _pages(wire: Wire, query: Query, page_size: int) -> Iterator[tuple[int, list[Any]]]:
     offset, limit = 0, page_size
     while True:
         try:
@@ -76,7 +87,7 @@ def _pages(wire: Wire, query: Query, base_url: str, page_size: int) -> Iterator[
         yield count, page
         if following is None:
             return
-        offset, limit = _next_page(following, base_url, offset, limit)
+        offset, limit = _next_page(following, offset, limit)
 
 
 def _checked(document: Any) -> tuple[int, list[Any], str | None]:
@@ -88,16 +99,14 @@ def _checked(document: Any) -> tuple[int, list[Any], str | None]:
     return count, page, following or None
 
 
-def _next_page(following: str, base_url: str, offset: int, limit: int) -> tuple[int, int]:
-    """Offset and limit of the next page. Its address is judged, and never followed: our own filters stand."""
-    there = urlsplit(urljoin(base_url, following))
-    if _server(there) != _server(urlsplit(base_url)):
-        raise WrongSetup(
-            "CloudSuite's list goes on at another host than the connection's: no token is sent there. If it is the "
-            "right one, set it as the connection's host"
-        )
-    numbers = {name: values[0] for name, values in parse_qs(there.query).items()}
+def _next_page(following: str, offset: int, limit: int) -> tuple[int, int]:
+    """Offset and limit of the next page: all that is taken from ``next``.
+
+    Its scheme, host and path are ignored, since a server behind a proxy writes its own idea of them. Every page is
+    asked for at the connection's address, with our own filters, so the token goes nowhere else.
+    """
     try:
+        numbers = {name: values[0] for name, values in parse_qs(urlsplit(following).query).items()}
         further = int(numbers["offset"])
         size = int(numbers.get("limit", limit))
     except (KeyError, ValueError):
@@ -105,14 +114,6 @@ def _next_page(following: str, base_url: str, offset: int, limit: int) -> tuple[
     if further <= offset or not 0 < size <= max(limit, 10_000):
         raise BadAnswer("the list is not what is documented: 'next' leads back")
     return further, size
-
-
-def _server(address: SplitResult) -> tuple[str, str | None, int | None]:
-    try:
-        port = address.port or {"http": 80, "https": 443}.get(address.scheme)
-    except ValueError:
-        port = None
-    return address.scheme, address.hostname, port
 
 
 def id_of(summary: Any) -> str:

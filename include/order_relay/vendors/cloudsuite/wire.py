@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import httpx
@@ -34,9 +35,16 @@ from order_relay.web.strict_json import read_order
 
 Query = Mapping[str, str | int]
 
+MOST_THROTTLES = 4
+"""The number of throttles after which one object among many is given up."""
+
 
 class NotThereError(Exception):
-    """HTTP 404: there is no such thing (any more). What that means only the caller knows."""
+    """HTTP 404 or 410: there is no such thing (any more). What that means only the caller knows."""
+
+
+class KeptThrottling(BadAnswer):
+    """One object was answered with nothing but requests to slow down; asking again at once has no point."""
 
 
 class RefusedError(Exception):
@@ -54,6 +62,7 @@ class _Ask:
     query: Query
     body: bytes | None = None
     media: str = ""
+    one_of_many: bool = False
 
 
 class Wire:
@@ -75,12 +84,24 @@ class Wire:
         """Give up the connections."""
         self._client.close()
 
+    def get_one(self, path: str) -> OfferedOrder:
+        """As ``get``, of one object among many: whatever the shop answers is about this object alone.
+
+        So a status that would stop everything elsewhere (401 with a new token, 403, 405, 3xx) raises ``BadAnswer``. A
+        login that fails at the token address raises as ever.
+        """
+        ask = _Ask("GET", self._url(path), {}, one_of_many=True)
+        return self._object(ask)
+
     def get(self, path: str, query: Query | None = None) -> OfferedOrder:
         """The JSON object at a path such as ``order/7``, exactly.
 
         Raises ``NotThereError``, and as the port ``Source.offers`` does.
         """
-        answer = self._repeatable(_Ask("GET", self._url(path), query or {}))
+        return self._object(_Ask("GET", self._url(path), query or {}))
+
+    def _object(self, ask: _Ask) -> OfferedOrder:
+        answer = self._repeatable(ask)
         if answer is None:
             raise BadAnswer("the answer is empty")
         return answer
@@ -103,15 +124,22 @@ class Wire:
         return f"{self._base}/api/{path}{self._slash}"
 
     def _repeatable(self, ask: _Ask) -> OfferedOrder | None:
-        while True:
+        for throttles in count(1):
             self._pace.turn()
             try:
                 answer = self._authorized(ask)
             except Throttled as error:
+                if ask.one_of_many and throttles >= MOST_THROTTLES:
+                    raise KeptThrottling(f"CloudSuite asked {throttles} times to slow down for this object") from None
                 self._pace.throttled(error)
                 continue
+            except TokenRefused:
+                if ask.one_of_many:
+                    raise BadAnswer("CloudSuite answered HTTP 401 for this object, with a new token too") from None
+                raise
             self._pace.went_well()
             return answer
+        raise AssertionError("count() ended")
 
     def _authorized(self, ask: _Ask) -> OfferedOrder | None:
         """Once more with a new token where the first was refused: a 401 proves that nothing was done."""
@@ -148,11 +176,14 @@ class Wire:
         status = response.status_code
         if 200 <= status < 300:
             return
-        if status == 404:
+        if status in (404, 410):
             raise NotThereError
         if status in (400, 409, 422) and ask.body is not None:
             raise RefusedError(f"HTTP {status}{self._peer.failure_words(response, 'detail')}")
-        raise self._error(response)
+        error = self._error(response)
+        if ask.one_of_many and isinstance(error, WrongSetup) and not isinstance(error, TokenRefused):
+            raise BadAnswer(str(error))  # the same account was just given the list
+        raise error
 
     def _error(self, response: httpx.Response) -> OrderRelayError:
         status = response.status_code
