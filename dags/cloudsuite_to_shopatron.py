@@ -25,9 +25,9 @@ asked for; listed again, it goes on.
 **Refused orders** are asked for again every hour, so that a correction in the shop takes effect.
 
 **Orders that cannot be read.** Every listed order gets a ledger row. One whose detail fails (`detail_unreadable`) or
-answers 404 (`detail_missing`) is quarantined and asked for again with growing distance; the others proceed. A 404 counts
-as withdrawn (`order_gone`) only after 24 hours of denials (setting `reading: gone_after_s`). The run stops only if most
-of the newly listed orders fail.
+answers 404 (`detail_missing`) is quarantined and asked for again with growing distance; the others proceed. A 404
+counts as withdrawn (`order_gone`) only after 24 hours of denials (setting `reading: gone_after_s`). The run stops only
+if most of the newly listed orders fail.
 
 **Green** and **red** mean the same as in every order DAG: quarantined, held, waiting or doubtful orders leave a run
 green and stand in the report; a task that failed after its retries makes it red.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from web_shop_firm import NOTHING, NOW, Make, clean, order
 
@@ -109,6 +111,6 @@ def test_a_new_order_is_seen_by_the_next_run_whatever_the_shops_clock_shows(
         "reading": engine.wiring.settings.reading.model_copy(update={"overlap_s": 60.0})
     })
     engine.run("before")
-    shop.offer([order(1, confirmed=NOW)])
+    shop.offer([order(1, confirmed=datetime.now(UTC))])
     engine.run("after")
     assert engine.states() == {"1": "imported"}
