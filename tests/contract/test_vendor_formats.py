@@ -16,7 +16,7 @@ import yaml
 import order_relay.vendors
 from order_relay.orders.converters import CONVERTERS
 from order_relay.orders.judging import VendorFormat
-from order_relay.orders.payloads import place_in
+from order_relay.orders.places import place_in
 
 ROOT = Path(order_relay.vendors.__file__).parent
 FOLDERS = sorted(path.parent for path in ROOT.glob("*/mapping.yaml"))
@@ -128,6 +128,66 @@ def example() -> Any:
 def test_the_vendors_example_passes(imports: VendorFormat, example: Any) -> None:
     assert imports.check(example) == []
     assert imports.reference_refusals(example) == []
+
+
+PAGE = """
+    externalOrderID manufacturerID catalogID locale currency customer orderItems[] shippingMethod shippingAddress
+    orderPayments[] customerIP sendEmail orderStatus
+    orderID importedCreationDate cartID currencyLocale orderGift shippingTax shippingTaxRate forceItemTaxOverride
+    orderComment optInRetailer landingCode customOrderData fraudData[] allowSplit isTestOrder expectedDeliveryDate
+    promotions discounts channel assignedLocation useInventory
+    customer.customerID customer.firstName customer.lastName customer.email customer.password customer.phone1
+    customer.phone2 customer.accountCreated
+    orderItems[].product.partNumber orderItems[].product.productID orderItems[].product.availability
+    orderItems[].product.name orderItems[].product.retailPrice orderItems[].product.averageDealerMargin
+    orderItems[].product.UPC orderItems[].product.SKU
+    orderItems[].itemSpecifics.externalItemID orderItems[].itemSpecifics.actualPrice
+    orderItems[].itemSpecifics.quantity orderItems[].itemSpecifics.shipping orderItems[].itemSpecifics.shippingTax
+    orderItems[].itemSpecifics.itemTaxOverride orderItems[].itemSpecifics.customItemData.image_url
+    orderItems[].itemSpecifics.options.color orderItems[].itemSpecifics.customData
+    shippingMethod.shippingType shippingMethod.shippingClass
+    shippingAddress.addressID shippingAddress.customerID shippingAddress.addressLine1 shippingAddress.addressLine2
+    shippingAddress.addressLine3 shippingAddress.phone shippingAddress.city shippingAddress.postalCode
+    shippingAddress.state shippingAddress.countryCode shippingAddress.latitude shippingAddress.longitude
+    shippingAddress.fraudLock shippingAddress.active
+    orderPayments[].orderPaymentID orderPayments[].paymentMethod.billingAddress.addressID
+    orderPayments[].paymentMethod.billingAddress.customerID orderPayments[].paymentMethod.billingAddress.addressLine1
+    orderPayments[].paymentMethod.billingAddress.addressLine2 orderPayments[].paymentMethod.billingAddress.addressLine3
+    orderPayments[].paymentMethod.billingAddress.phone orderPayments[].paymentMethod.billingAddress.city
+    orderPayments[].paymentMethod.billingAddress.postalCode orderPayments[].paymentMethod.billingAddress.state
+    orderPayments[].paymentMethod.billingAddress.countryCode orderPayments[].paymentMethod.billingAddress.latitude
+    orderPayments[].paymentMethod.billingAddress.longitude orderPayments[].paymentMethod.billingAddress.fraudLock
+    orderPayments[].paymentMethod.billingAddress.active
+    orderPayments[].paymentMethod.paymentType orderPayments[].paymentMethod.noOperationType
+    orderPayments[].paymentMethod.cardNumber orderPayments[].paymentMethodID orderPayments[].maxAmount
+    orderPayments[].transactionID orderPayments[].authorizationID orderPayments[].paymentType
+    orderPayments[].authAmount
+    fraudData[].fraudType fraudData[].fraudScore fraudData[].fraudTransactionID fraudData[].fraudState
+    orderGift.recipient orderGift.message
+"""
+"""Every member that the vendor's page names in its tables or shows in its example."""
+
+
+def test_the_schema_knows_every_member_of_the_page(imports: VendorFormat) -> None:
+    assert [member for member in PAGE.split() if place_in(imports.schema, member) is None] == []
+
+
+def members(node: Any, before: str = "") -> Iterator[str]:
+    for name, value in node.items():
+        if isinstance(value, list):
+            yield f"{before}{name}[]"
+            yield from members(value[0], f"{before}{name}[].")
+        else:
+            yield before + name
+            if isinstance(value, dict) and name not in ("options", "customItemData", "customOrderData"):
+                yield from members(value, f"{before}{name}.")
+
+
+def test_the_vendors_example_has_no_other_member(example: Any) -> None:
+    known = {member.removesuffix(".image_url").removesuffix(".color") for member in PAGE.split()}
+    parents = {path for member in known for path in (member.rpartition(".")[0],) if path}
+    grand = {path.rpartition(".")[0] for path in parents}
+    assert set(members(example)) <= known | parents | grand
 
 
 def test_all_required_fields_are_in_the_schema(imports: VendorFormat) -> None:

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 import order_relay.vendors
+from order_relay.orders.exchange import MappingOverrides
 from order_relay.orders.judging import VendorFormat
+from order_relay.orders.transforming import Transformer, TransformSettings
 
 VENDORS = Path(order_relay.vendors.__file__).parent
 
@@ -89,6 +91,27 @@ def source_format() -> VendorFormat:
 def destination_format() -> VendorFormat:
     folder = VENDORS / "shopatron"
     return VendorFormat.load(folder / "import_order.schema.json", folder / "mapping.yaml")
+
+
+@pytest.fixture(scope="session")
+def build(source_format: VendorFormat, destination_format: VendorFormat) -> Callable[..., Transformer]:
+    """A transformer with these settings; ``source``, ``destination``, ``constants`` and ``tables`` are overrides."""
+
+    def make(**changes: Any) -> Transformer:
+        overrides = {
+            name: changes.pop(name) for name in ("source", "destination", "constants", "tables") if name in changes
+        }
+        base = {"customer_ip": "203.0.114.7", "manufacturer_id": 1010, "catalog_id": 0}
+        chosen = TransformSettings.load({**base, **changes, "overrides": MappingOverrides(**overrides)}, file="my.yaml")
+        return Transformer(source_format, destination_format, chosen)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def plain(build: Callable[..., Transformer]) -> Transformer:
+    """A transformer with the shipped mappings."""
+    return build()
 
 
 @pytest.fixture

@@ -52,7 +52,9 @@ def test_what_is_no_key(value: Any) -> None:
     assert code_of(converters.key, value) in ("wrong_type", "not_unicode")
 
 
-@pytest.mark.parametrize(("value", "expected"), [(2, 2), ("2", 2), ("2.0", 2), (2.0, 2), (Decimal("2.000"), 2)])
+@pytest.mark.parametrize(
+    ("value", "expected"), [(0, 0), ("0.00", 0), (2, 2), ("2", 2), ("2.0", 2), (2.0, 2), (Decimal("2.000"), 2)]
+)
 def test_whole_quantities(value: Any, expected: int) -> None:
     assert converters.quantity(value) == expected
 
@@ -62,7 +64,6 @@ def test_whole_quantities(value: Any, expected: int) -> None:
     [
         ("1.5", "fractional_quantity"),
         (Decimal("0.5"), "fractional_quantity"),
-        (0, "quantity_not_positive"),
         ("-3", "quantity_not_positive"),
         (10**9, "quantity_too_large"),
         ("two", "bad_amount"),

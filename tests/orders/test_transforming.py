@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -12,67 +11,17 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sent_orders import codes, lines, oms_total, only, sent
 
 from order_relay.errors import WrongSetup
-from order_relay.orders.exchange import MappingOverrides
 from order_relay.orders.judging import VendorFormat
 from order_relay.orders.notes import Note
-from order_relay.orders.transforming import Transformed, Transformer, TransformSettings
+from order_relay.orders.transforming import Transformer, TransformSettings
 
 Make = Callable[..., dict[str, Any]]
 Build = Callable[..., Transformer]
 
 BASE = {"customer_ip": "203.0.114.7", "manufacturer_id": 1010, "catalog_id": 0}
-
-
-@pytest.fixture(scope="session")
-def build(source_format: VendorFormat, destination_format: VendorFormat) -> Build:
-    def make(**changes: Any) -> Transformer:
-        overrides = {
-            name: changes.pop(name) for name in ("source", "destination", "constants", "tables") if name in changes
-        }
-        chosen = TransformSettings.load({**BASE, **changes, "overrides": MappingOverrides(**overrides)})
-        return Transformer(source_format, destination_format, chosen)
-
-    return make
-
-
-@pytest.fixture(scope="session")
-def plain(build: Build) -> Transformer:
-    return build()
-
-
-def only(transformer: Transformer, document: dict[str, Any]) -> Transformed:
-    (result,) = transformer.transform([document])
-    return result
-
-
-def sent(transformer: Transformer, document: dict[str, Any]) -> dict[str, Any]:
-    result = only(transformer, document)
-    assert result.refusals == []
-    assert result.payload is not None
-    return json.loads(result.payload, parse_float=Decimal)  # type: ignore[no-any-return]
-
-
-def codes(transformer: Transformer, document: dict[str, Any]) -> set[tuple[str, str]]:
-    result = only(transformer, document)
-    assert result.payload is None
-    return {(why.code, why.pointer) for why in result.refusals}
-
-
-def oms_total(payload: dict[str, Any], *, per_unit: bool = False) -> Decimal:
-    """What the OMS works out, the literal way."""
-    total = Decimal(payload["shippingTax"])
-    for item in payload["orderItems"]:
-        own = item["itemSpecifics"]
-        times = own["quantity"] if per_unit else 1
-        total += own["quantity"] * own["actualPrice"] + times * (own["shipping"] + own["itemTaxOverride"])
-    return total
-
-
-def lines(payload: dict[str, Any]) -> list[tuple[str, int, str]]:
-    found = [item["itemSpecifics"] for item in payload["orderItems"]]
-    return [(own["externalItemID"], own["quantity"], str(own["actualPrice"])) for own in found]
 
 
 # --- the whole payload ---

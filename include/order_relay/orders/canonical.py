@@ -16,6 +16,7 @@ import pandas as pd
 from order_relay.errors import RecordRefused, Refusal, WrongSetup
 from order_relay.orders import columns
 from order_relay.orders.judging import pointer
+from order_relay.orders.line_ids import numbered
 from order_relay.orders.mapping import Rule
 from order_relay.orders.money import CURRENCIES, to_minor
 from order_relay.orders.notes import Note
@@ -33,7 +34,9 @@ ORDER_COLUMNS = (
 LINE_COLUMNS = (
     "line", "item_number", "description", "quantity", "pieces_per_unit", "unit_price", "extended", "upc", "options",
 )  # fmt: skip
-"""Columns of ``lines`` that are always there, besides ``order`` (row of its order) and ``position`` (from 0)."""
+"""Columns of ``lines`` that are always there, besides ``order`` (row of its order) and ``position`` (from 0).
+
+``line`` is never empty: a line without a number of its own gets one that no other line has (line_ids.py)."""
 
 
 @dataclass
@@ -154,6 +157,8 @@ class Reader:
         for rule in self.lines:
             told = wrong.setdefault(rule.target, {})
             lines[rule.target] = columns.read(rule, line_rows, told.__setitem__, note)
+        given = [None if name is None else str(name) for name in lines["line"]]
+        lines["line"] = numbered(given, order, position)
         told = wrong.setdefault("extended", {})
         own_scales = [scales[row] for row in order]
         lines["extended"] = _minor(lines["extended"], own_scales, told.__setitem__)

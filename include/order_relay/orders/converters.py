@@ -56,7 +56,7 @@ def key(value: Any) -> str | None:
 
 
 def quantity(value: Any) -> int:
-    """A whole positive number of pieces; ``2.0`` is whole."""
+    """A whole number of pieces; ``2.0`` is whole. Zero is read: a cancelled line says so (totals.py)."""
     try:
         exact = amount(value)
     except ArithmeticError:
@@ -64,8 +64,8 @@ def quantity(value: Any) -> int:
     whole = int(exact)
     if whole != exact:
         raise refused("fractional_quantity", "is not a whole number")
-    if whole <= 0:
-        raise refused("quantity_not_positive", "is zero or negative")
+    if whole < 0:
+        raise refused("quantity_not_positive", "is negative")
     if whole > 10**7:
         raise refused("quantity_too_large", "is larger than any line can be")
     return whole
@@ -85,6 +85,26 @@ def moment(value: Any, zone: tzinfo | None = None) -> datetime:
         except (ValueError, OverflowError):  # no such day; or the first or last hours of a calendar, shifted out of it
             pass
     raise refused("bad_format", "is not a date-time" if zone else "is not a date-time with offset")
+
+
+def day_as_datetime(value: Any, zone: tzinfo = UTC) -> str:
+    """A day ``YYYY-MM-DD`` as the ISO 8601 date-time at which it begins in ``zone``, with that zone's offset.
+
+    The text keeps the day: ``2018-03-20`` in Phoenix is ``2018-03-20T00:00:00-07:00``. Where clocks skip midnight, the
+    day begins at the first moment that its clocks show; where they show midnight two times, at the first.
+    """
+    if isinstance(value, str) and is_date(value):
+        try:
+            began = datetime.fromisoformat(value).replace(tzinfo=zone).astimezone(UTC)
+            shown = began.astimezone(zone)
+            if shown.date().isoformat() != value:  # the zone skipped the whole day, as Samoa did once
+                raise refused("bad_format", "is a day that this time zone does not have")
+            offset = shown.utcoffset()
+            # Before zones there were local mean times, with seconds, which ISO 8601 offsets can not say.
+            return (began if offset is None or offset.seconds % 60 else shown).isoformat(timespec="seconds")
+        except OverflowError:  # the first or last day of the calendar, shifted out of it
+            pass
+    raise refused("bad_format", "is not a day such as 2018-03-20")
 
 
 def day(value: Any) -> str:
@@ -147,7 +167,7 @@ def utc_text(value: datetime) -> str:
 CONVERTERS: dict[str, Converter] = {
     "text": text, "key": key, "money": amount, "number": amount, "quantity": quantity, "moment": moment, "day": day,
     "currency": currency, "country": country, "boolean": boolean, "whole": whole, "text_map": text_map,
-    "utc_text": utc_text,
+    "utc_text": utc_text, "day_as_datetime": day_as_datetime,
 }  # fmt: skip
 """What a mapping file can name."""
 

@@ -7,7 +7,8 @@ A rule has a ``target``, a ``path`` or a ``value``, and as many as it needs of t
 * ``extract``: a pattern with one group (Python's): only that part of the text counts; where it does not match, nothing;
 * ``value``: a constant instead of a path;
 * ``converter``: a named converter (converters.py);
-* ``zone``: of a ``moment``: the time zone of date-times that carry none (a name, or ``{setting: x}``);
+* ``zone``: of a ``moment``: the time zone of date-times that carry none (a name, or ``{setting: x}``); of a
+  ``day_as_datetime``: the zone in which the day begins, required there;
 * ``table``: a code table (looked up without regard to case and repeated blanks), ``pick`` a member of its row;
 * ``unknown``: what to do with a value that the table lacks: ``default``, ``note`` (the default, and a note where the
   table has rows at all), ``keep`` (the value itself), ``refuse``;
@@ -16,6 +17,9 @@ A rule has a ``target``, a ``path`` or a ``value``, and as many as it needs of t
 * ``cut``: a text longer than the target's limit is cut to it, with a note; without it, it is refused by the schema;
 * ``when``: ``{target: ..., is: ...}``, the rule counts only where another target of this mapping has that value;
 * ``drop: true`` (in overrides): removes the rule of that target.
+
+What a rule says must have an effect: a member that would be ignored is refused at the start, like an unknown one.
+docs/mapping.md explains the language to those who write such files.
 """
 
 from __future__ import annotations
@@ -28,7 +32,8 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from order_relay.errors import WrongSetup
-from order_relay.orders.converters import Converter, moment, named
+from order_relay.orders.converters import Converter, day_as_datetime, moment, named
+from order_relay.orders.near import near_matches
 
 Tables = Mapping[str, Mapping[str, Any]]
 
@@ -43,18 +48,18 @@ class Rule:
     """One line of a mapping file, checked."""
 
     target: str
-    paths: tuple[str, ...]
-    value: Any
-    join: str | None
-    extract: re.Pattern[str] | None
-    converter: Converter | None
-    table: Mapping[str, Any] | None
-    pick: str
-    unknown: str
-    default: Any
-    required: bool
-    cut: bool
-    when: tuple[str, Any] | None
+    paths: tuple[str, ...] = ()
+    value: Any = None
+    join: str | None = None
+    extract: re.Pattern[str] | None = None
+    converter: Converter | None = None
+    table: Mapping[str, Any] | None = None
+    pick: str = ""
+    unknown: str = "default"
+    default: Any = None
+    required: bool = False
+    cut: bool = False
+    when: tuple[str, Any] | None = None
 
 
 def words(value: Any) -> str:
@@ -73,19 +78,51 @@ def tables_of(*layers: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return merged
 
 
-def merged_rules(base: Sequence[Mapping[str, Any]], over: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The rules of a file with a firm's own: the same target replaces, ``drop`` removes, others are added."""
-    rules = {str(rule.get("target")): rule for rule in base}
-    for rule in over:
-        rules[str(rule.get("target"))] = rule
+def merged_rules(
+    base: Sequence[Mapping[str, Any]], over: Sequence[Mapping[str, Any]], where: str = "mapping"
+) -> list[Mapping[str, Any]]:
+    """The rules of a file with a firm's own: the same target replaces, ``drop`` removes, others are added.
+
+    Raises ``WrongSetup`` where one of the two lists has a target more than once, or drops one that there is not.
+    """
+    rules = _by_target(base, where)
+    for name, rule in _by_target(over, f"{where}, overrides").items():
+        if rule.get("drop") and name not in rules:
+            raise WrongSetup(f"{where}: there is no rule to drop for target {name!r}{near_matches(name, rules)}")
+        rules[name] = rule
     return [rule for rule in rules.values() if not rule.get("drop")]
 
 
+def _by_target(rules: Any, where: str) -> dict[str, Mapping[str, Any]]:
+    if not isinstance(rules, Sequence) or isinstance(rules, str):
+        raise WrongSetup(f"{where}: must be a list of rules")
+    found: dict[str, Mapping[str, Any]] = {}
+    for rule in rules:
+        if not isinstance(rule, Mapping) or not isinstance(rule.get("target"), str):
+            raise WrongSetup(f"{where}: a rule has no target")
+        if rule["target"] in found:
+            raise WrongSetup(f"{where}: target {rule['target']!r} has two rules; one would be ignored")
+        found[rule["target"]] = rule
+    return found
+
+
 def parse_rules(
-    rules: Sequence[Mapping[str, Any]], tables: Tables, settings: Mapping[str, Any], where: str
-) -> list[Rule]:
-    """Check and prepare rules. Raises ``WrongSetup`` naming ``where``, the target and what is wrong."""
-    return [_rule(rule, tables, settings, where) for rule in rules]
+    rules: Sequence[Mapping[str, Any]], tables: Tables, settings: Mapping[str, Any], where: str,
+    without: Sequence[str] = (),
+) -> list[Rule]:  # fmt: skip
+    """Check and prepare rules. ``without``: members that have no meaning here, such as ``cut`` in a source's rules.
+
+    Raises ``WrongSetup`` naming ``where``, the target and what is wrong.
+    """
+    found = [_rule(rule, tables, settings, where) for rule in rules]
+    for rule in rules:
+        if ignored := [name for name in without if name in rule]:
+            raise WrongSetup(f"{where}, target {rule['target']!r}: {ignored[0]} has no effect in this section")
+    return found
+
+
+OF_DESTINATION = ("cut", "when")
+"""Members that only a destination's rules can have."""
 
 
 def _rule(raw: Mapping[str, Any], tables: Tables, settings: Mapping[str, Any], where: str) -> Rule:
@@ -95,6 +132,9 @@ def _rule(raw: Mapping[str, Any], tables: Tables, settings: Mapping[str, Any], w
     if unknown := set(raw) - _MEMBERS:
         allowed = ", ".join(sorted(_MEMBERS))
         raise WrongSetup(f"{place}: unknown member {min(map(str, unknown))!r}; allowed: {allowed}")
+    for name in ("pick", "unknown"):
+        if name in raw and raw.get("table") is None:
+            raise WrongSetup(f"{place}: {name} has no effect without table")
     if ("path" in raw) == ("value" in raw):
         raise WrongSetup(f"{place}: needs either path or value")
     paths = raw.get("path", ())
@@ -156,13 +196,20 @@ def _converter(raw: Mapping[str, Any], settings: Mapping[str, Any], place: str) 
     name = raw.get("converter")
     zone = _constant(raw.get("zone"), settings, place)
     if zone is None:
+        if name in _NEED_A_ZONE:
+            raise WrongSetup(f"{place}: the converter {name} needs a zone, such as zone: America/Phoenix, or "
+                             "zone: {setting: time_zone}")
         return named(name, place) if name else None
-    if name != "moment":
-        raise WrongSetup(f"{place}: zone belongs to the converter moment")
+    if name not in _ZONED:
+        raise WrongSetup(f"{place}: zone belongs to the converters {' and '.join(_ZONED)}")
     try:
-        return partial(moment, zone=ZoneInfo(zone))
+        return partial(_ZONED[name], zone=ZoneInfo(zone))
     except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
-        raise WrongSetup(f"{place}: zone is no time zone's name, such as Europe/Amsterdam") from None
+        raise WrongSetup(f"{place}: zone must be the name of a time zone, such as Europe/Amsterdam") from None
+
+
+_ZONED = {"moment": moment, "day_as_datetime": day_as_datetime}
+_NEED_A_ZONE = ("day_as_datetime",)
 
 
 def _one_of(value: Any, allowed: tuple[str, ...], place: str) -> str:
@@ -173,7 +220,7 @@ def _one_of(value: Any, allowed: tuple[str, ...], place: str) -> str:
 
 def _setting(name: str, settings: Mapping[str, Any], place: str) -> Any:
     if name not in settings:
-        raise WrongSetup(f"{place}: there is no setting {name!r}")
+        raise WrongSetup(f"{place}: there is no setting {name!r}{near_matches(name, settings)}")
     return settings[name]
 
 
@@ -182,7 +229,7 @@ def _table(raw: Mapping[str, Any], tables: Tables, place: str) -> Mapping[str, A
     if name is None:
         return None
     if name not in tables:
-        raise WrongSetup(f"{place}: there is no code table {name!r}")
+        raise WrongSetup(f"{place}: there is no code table {name!r}{near_matches(str(name), tables)}")
     rows = tables[name]
     if pick := raw.get("pick"):
         for code, row in rows.items():

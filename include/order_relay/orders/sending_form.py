@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from order_relay.errors import WrongSetup
+from order_relay.orders.checking import PayloadCheck
+from order_relay.orders.constants import Constant, Constants
+from order_relay.orders.filling import Target, target
 from order_relay.orders.judging import VendorFormat
 from order_relay.orders.mapping import Rule, Tables, merged_rules, parse_rules
-from order_relay.orders.payloads import ITEM_DERIVED, ORDER_DERIVED, Target, place_in, target
-from order_relay.orders.transform_settings import TransformSettings
+from order_relay.orders.near import near_matches
+from order_relay.orders.payloads import ITEM_DERIVED, ORDER_DERIVED
+from order_relay.orders.places import place_in
+from order_relay.orders.transform_settings import TransformSettings, is_public_ipv4
 
 _CARD = re.compile(r"card_?number|security_?code|cvv|cvc", re.IGNORECASE)
 _MASKED = re.compile(r"0{9,15}[0-9]{1,4}", re.ASCII)
@@ -19,16 +25,33 @@ _MASKED = re.compile(r"0{9,15}[0-9]{1,4}", re.ASCII)
 
 def settings_of(settings: TransformSettings) -> dict[str, Any]:
     """What rules can read as ``settings.x``."""
-    values = settings.model_dump(exclude={"overrides"})
+    values = settings.model_dump(exclude={"overrides", "charges"})
     values["sent_status"] = settings.sent_status
     return values
 
 
+@dataclass
+class ListForm:
+    """Rules that fill the entries of a list other than the items.
+
+    ``column``: the order's column that holds one object for each entry; without it, there is one entry.
+    """
+
+    name: str
+    targets: list[Target]
+    column: str = ""
+
+    def member(self, path: str) -> str:
+        """The member of an entry that a path such as ``payments[].amount`` reads; empty for columns of the order."""
+        return path.removeprefix(f"{self.column}[].") if self.column and path.startswith(f"{self.column}[].") else ""
+
+
 class SendingForm:
-    """How payloads are filled: targets of the order, of its items, and the schema that judges the result.
+    """How payloads are filled: targets of the order, of its items, of other lists, and what judges the result.
 
     The destination's mapping file names its list of items (``items``), its field for the status (``status``), its field
-    for the key (``key``) and what a status needs (``needs``). Raises ``WrongSetup`` where anything does not fit.
+    for the key (``key``), what a status needs (``needs``) and the rules of the last check (``checks``). Raises
+    ``WrongSetup`` where anything does not fit.
     """
 
     def __init__(
@@ -36,49 +59,116 @@ class SendingForm:
         order_columns: Iterable[str], line_columns: Iterable[str],
     ) -> None:  # fmt: skip
         over = settings.overrides
-        where = f"mapping of {destination.name}"
-        self.items = str(destination.mapping.get("items", ""))
-        self.key = str(destination.mapping.get("key", ""))
-        status = str(destination.mapping.get("status", ""))
+        mapping = destination.mapping
+        self._where = where = settings.named(f"mapping of {destination.name}")
+        self.items = str(mapping.get("items", ""))
+        self.key = str(mapping.get("key", ""))
+        status = str(mapping.get("status", ""))
         if not self.items or not self.key:
             raise WrongSetup(f"{where}: needs 'items' and 'key', the names of its list of items and of its key")
         self.format = _respelled(destination, status, settings)
-        constants = [{"target": path, "value": value} for path, value in over.constants.items()]
-        raw = merged_rules(destination.mapping.get("fields", ()), [*over.destination.get("fields", ()), *constants])
+        raw = merged_rules(mapping.get("fields", ()), over.destination.get("fields", ()), where)
         raw = [{**rule, "target": settings.status_field} if rule["target"] == status else rule for rule in raw]
-        rules = parse_rules(raw, tables, settings_of(settings), where)
-        _no_cards(rules, where)
-        _status_fits(rules, destination.mapping, self.format, settings)
-        prefix = f"{self.items}[]."
+        constants = self._constants(raw, over.constants, over.destination.get("fields", ()))
+        own = {one.target for one in constants}
+        values = settings_of(settings)
+        given = parse_rules([rule for rule in raw if rule["target"] not in own], tables, values, where)
+        fixed = [(Rule(one.target, value=one.value), one.parts) for one in constants]
+        rules: list[tuple[Rule, tuple[str, ...]]] = [*fixed, *((rule, ()) for rule in given)]
+        plain = [rule for rule, _ in rules]
+        _no_cards(plain, where)
+        needs = mapping.get("needs") or {}
+        self.check = PayloadCheck(
+            mapping.get("checks"), self.items, settings, values=values, needs=needs, where=f"{where}: checks"
+        )
+        _fixed_members(plain, self.check, values, where)
+        _status_fits(plain, needs, self.format, settings)
+        self._lay_out(rules, {*order_columns, *ORDER_DERIVED}, {*line_columns, *ITEM_DERIVED})
+        self.item_columns = {path for aim in self.item_targets for path in aim.rule.paths}
+        self.sources = {rule.target: rule.paths for rule in plain}
+
+    def _constants(
+        self, rules: Sequence[Mapping[str, Any]], constants: Mapping[str, Any], own: Sequence[Mapping[str, Any]]
+    ) -> list[Constant]:
+        """The constants of the pipeline's file, each as one member."""
+        mapped = {str(rule["target"]).partition("[]")[0] for rule in rules if "[]" in rule["target"]}
+        found = Constants(self.format.schema, self.items, mapped - {self.items}, self._where).expanded(constants)
+        ruled = {rule["target"] for rule in own if not rule.get("drop")}
+        for one in found:
+            if one.target in ruled:
+                raise WrongSetup(f"{self._where}: {one.target!r} is set under mapping.constants and by a rule under "
+                                 "mapping.destination.fields; one would be ignored")
+        return found
+
+    def _lay_out(self, rules: Sequence[tuple[Rule, tuple[str, ...]]], known: set[str], of_items: set[str]) -> None:
+        """Rules by what they fill: the order, its items, or the entries of another list."""
         self.item_targets: list[Target] = []
         self.order_targets: list[Target] = []
-        known = {*order_columns, *ORDER_DERIVED}
-        known_of_items = {*known, *line_columns, *ITEM_DERIVED}
-        for rule in rules:
-            of_item = rule.target.startswith(prefix)
-            _columns_exist(rule, known_of_items if of_item else known, where)
-            aim = target(rule, self.format.schema, prefix, where)
-            (self.item_targets if of_item else self.order_targets).append(aim)
-        self.item_columns = {path for aim in self.item_targets for path in aim.rule.paths}
-        self.sources = {aim.rule.target: aim.rule.paths for aim in (*self.order_targets, *self.item_targets)}
+        self.lists: dict[str, ListForm] = {}
+        for rule, parts in rules:
+            first = parts[0] if parts else rule.target.partition(".")[0]
+            name = first.removesuffix("[]") if first.endswith("[]") else ""
+            aim = target(rule, self.format.schema, name, self._where, parts)
+            if name == self.items:
+                group, columns = self.item_targets, known | of_items
+            elif name:
+                form = self.lists.setdefault(name, ListForm(name, []))
+                group, columns = form.targets, known | self._entry_paths(form, rule, known)
+            else:
+                group, columns = self.order_targets, known
+            self._columns_exist(rule, columns)
+            self._condition_exists(rule, group)
+            group.append(aim)
+        for aim in self.order_targets:
+            if aim.rule.target in (self.items, *self.lists):
+                raise WrongSetup(f"{self._where}, target {aim.rule.target!r}: other rules fill the entries of this "
+                                 "list; one of both would be ignored")
 
-    def wrap(self, payload: dict[str, Any], items: list[dict[str, Any]]) -> dict[str, Any]:
-        """The payload with its items, and lists of one where targets said ``name[]``."""
-        whole = {name.removesuffix("[]"): [value] if name.endswith("[]") else value for name, value in payload.items()}
-        whole[self.items] = items
-        return whole
+    def _entry_paths(self, form: ListForm, rule: Rule, known: set[str]) -> set[str]:
+        """Paths that go through a list of the order; all of one list of the payload go through the same."""
+        paths = {path for path in rule.paths if "[]." in path}
+        for path in paths:
+            column = path.partition("[].")[0]
+            if column not in known or form.column not in ("", column) or "[]" in path.partition("[].")[2]:
+                raise WrongSetup(f"{self._where}, target {rule.target!r}: the path {path!r} must go through one column "
+                                 f"of the order, the same for all rules of '{form.name}[]'")
+            form.column = column
+        return paths
 
+    def _columns_exist(self, rule: Rule, known: set[str]) -> None:
+        for path in rule.paths:
+            if path not in known:
+                raise WrongSetup(f"{self._where}, target {rule.target!r}: there is no column {path!r}"
+                                 f"{near_matches(path, sorted(known))}")
 
-def _columns_exist(rule: Rule, known: set[str], where: str) -> None:
-    for path in rule.paths:
-        if path not in known:
-            raise WrongSetup(f"{where}, target {rule.target!r}: there is no column {path!r}")
+    def _condition_exists(self, rule: Rule, group: Sequence[Target]) -> None:
+        if rule.when is None:
+            return
+        earlier = [aim.rule.target for aim in group]
+        if rule.when[0] not in earlier:
+            raise WrongSetup(f"{self._where}, target {rule.target!r}: when names {rule.when[0]!r}, which is not the "
+                             f"target of an earlier rule of the same part{near_matches(rule.when[0], earlier)}")
 
 
 def _no_cards(rules: Sequence[Rule], where: str) -> None:
     for rule in rules:
         if _CARD.search(rule.target) and not (isinstance(rule.value, str) and _MASKED.fullmatch(rule.value)):
             raise WrongSetup(f"{where}, target {rule.target!r}: card data is never sent; only a masked constant may be")
+
+
+def _fixed_members(rules: Sequence[Rule], check: PayloadCheck, values: Mapping[str, Any], where: str) -> None:
+    """What the last check would refuse for every order is an error at the start."""
+    for rule in rules:
+        constant = not rule.paths
+        origin = check.fixed.get(rule.target, "")
+        setting = origin.removeprefix("settings.")
+        wanted = values[setting] if setting != origin else None
+        if constant and (origin == "destination_key" or (wanted is not None and rule.value != wanted)):
+            raise WrongSetup(f"{where}, target {rule.target!r}: must be {origin.replace('_', ' ')}, by which orders "
+                             "are sent and looked up; a constant can not take its place")
+        if rule.target in check.public and constant and rule.value is not None and not is_public_ipv4(rule.value):
+            raise WrongSetup(f"{where}, target {rule.target!r}: must be a public IPv4 address, not an internal or "
+                             "reserved one")
 
 
 def _respelled(destination: VendorFormat, status: str, settings: TransformSettings) -> VendorFormat:
@@ -96,13 +186,17 @@ def _respelled(destination: VendorFormat, status: str, settings: TransformSettin
 
 
 def _status_fits(
-    rules: Sequence[Rule], mapping: Mapping[str, Any], form: VendorFormat, settings: TransformSettings
+    rules: Sequence[Rule], needs: Mapping[str, Sequence[str]], form: VendorFormat, settings: TransformSettings
 ) -> None:
     place = place_in(form.schema, settings.status_field)
     allowed = (place or {}).get("enum", [settings.sent_status])
     if settings.sent_status not in allowed:
         raise WrongSetup(f"order_status: must be one of {', '.join(map(str, allowed))}")
+    # A constant takes the place of the setting; what a rule reads is judged order by order (checking.py).
+    sent = next((rule.value for rule in rules if rule.target == settings.status_field and not rule.paths), None)
+    spelled = {settings.status_values.get(status, status): status for status in needs}
     given = {rule.target for rule in rules if rule.paths or rule.value is not None or rule.default is not None}
-    for needed in (mapping.get("needs") or {}).get(settings.order_status, ()):
+    status = spelled.get(sent, "") if isinstance(sent, str) else ""
+    for needed in needs.get(status, ()):
         if needed not in given:
-            raise WrongSetup(f"order_status {settings.order_status} needs {needed}: set it in the config or by a rule")
+            raise WrongSetup(f"order_status {status} needs {needed}: set it in the config or by a rule")

@@ -1,15 +1,17 @@
-"""Whether an order's own numbers add up. What does not is refused, never mended."""
+"""Whether an order's own numbers add up. What does not is refused, never changed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
 
 import pandas as pd
 
-from order_relay.errors import Refusal
+from order_relay.errors import RecordRefused, Refusal
 from order_relay.orders.canonical import Canonical, Reader
+from order_relay.orders.charges import PREFIX, charge_columns
+from order_relay.orders.money import from_minor, to_minor
+from order_relay.orders.notes import Note
 from order_relay.orders.units import extension
 
 Refuse = Callable[[int, str, str, str], None]
@@ -18,48 +20,73 @@ Refuse = Callable[[int, str, str, str], None]
 def judge(canonical: Canonical, reader: Reader) -> pd.DataFrame:
     """Add what is wrong with lines and totals to the refusals; gives the lines that are items, with their amounts.
 
-    In the result ``quantity`` and ``extended`` are ``int64``, ``unit_price`` is ``Decimal`` or ``None``.
+    In the result ``quantity`` and ``extended`` are ``int64``, ``unit_price`` is ``Decimal`` or ``None``. Lines of
+    quantity 0 without an amount are not in it: they were cancelled, and a note says so. Charges of the orders become
+    minor units.
     """
 
     def refuse(row: int, code: str, place: str, why: str) -> None:
         canonical.refusals[row].append(Refusal(code, place, f"{place} {why}"))
 
     items = canonical.lines.loc[~canonical.lines["promotion"]].copy()
-    items["extended"], items["quantity"] = _lines(items, canonical, reader, refuse)
-    items = items.astype({"extended": "int64", "quantity": "int64"})
-    _repeated(items, canonical, reader, refuse)
-    _promotions_only(items, canonical, reader, refuse)
+    items["extended"], items["quantity"], sent = _lines(items, canonical, reader, refuse)
+    items = items.astype({"extended": "int64", "quantity": "int64"}).loc[sent]
+    _repeated(items, reader, refuse)
+    _nothing_to_send(items, canonical, reader, refuse)
+    _promotions_with_quantity(canonical, reader)
+    _charges(canonical, reader)
     _totals(items, canonical, reader, refuse)
     return items
 
 
-def _lines(items: pd.DataFrame, canonical: Canonical, reader: Reader, refuse: Refuse) -> tuple[list[int], list[int]]:
-    """Extended amounts and quantities of all items; 0 where they can not be known (the order is refused then)."""
+def _lines(
+    items: pd.DataFrame, canonical: Canonical, reader: Reader, refuse: Refuse
+) -> tuple[list[int], list[int], list[bool]]:
+    """Extended amounts and quantities of all items (0 where unknown: the order is refused), and which are sent."""
     scales = canonical.orders["scale"].tolist()
     extended: list[int] = []
     quantities: list[int] = []
+    sent: list[bool] = []
     names = ("order", "position", "item_number", "quantity", "unit_price", "extended")
     for row, position, number, quantity, unit, amount in zip(*(items[name].tolist() for name in names), strict=True):
+        cancelled = quantity == 0 and not amount and not _refused_at(canonical, row, reader, "extended", position)
+        sent.append(not cancelled)
+        if cancelled:
+            canonical.notes[row].append(_cancelled(reader.line_place("", position)))
         for column, value in (("item_number", number), ("quantity", quantity)):
-            if value is None:
+            if value is None and not cancelled:
                 _missing(row, reader.line_place(column, position), canonical, refuse)
         scale = scales[row]
-        if quantity is None or scale is None or (unit is None and amount is None):
-            canonical.priceless.add(row)
+        if cancelled or quantity is None or scale is None or (unit is None and amount is None):
+            if not cancelled:
+                canonical.priceless.add(row)
             extended.append(0)
             quantities.append(0)
             continue
         if amount is None:
             amount = extension(unit, quantity, scale)  # noqa: PLW2901
+        elif quantity == 0:
+            refuse(row, "quantity_not_positive", reader.line_place("quantity", position), "is zero, but the line has "
+                   f"an amount of {from_minor(amount, scale)}")
         elif unit is not None and abs(2 * (amount - (unit * quantity).scaleb(scale))) > quantity:
-            place = reader.line_place("extended", position)
-            refuse(row, "price_mismatch", place, "is more than half a cent a unit off unit price times quantity")
+            refuse(row, "price_mismatch", reader.line_place("extended", position),
+                   f"is {from_minor(amount, scale)}, but {quantity} times the unit price of {unit} is "
+                   f"{(unit * quantity).normalize():f}: more than half of the smallest unit apart for each piece")
         for column, value in (("extended", amount), ("unit_price", unit)):
             if value is not None and value < 0:
                 refuse(row, "negative_amount", reader.line_place(column, position), "is negative")
         extended.append(amount)
         quantities.append(quantity)
-    return extended, quantities
+    return extended, quantities, sent
+
+
+def _cancelled(place: str) -> Note:
+    return Note("cancelled_line", place, "has quantity 0 and no amount; not sent as an item, named in the comment")
+
+
+def _refused_at(canonical: Canonical, row: int, reader: Reader, column: str, position: int) -> bool:
+    place = reader.line_place(column, position)
+    return any(known.pointer == place for known in canonical.refusals[row])
 
 
 def _missing(row: int, place: str, canonical: Canonical, refuse: Refuse) -> None:
@@ -68,47 +95,103 @@ def _missing(row: int, place: str, canonical: Canonical, refuse: Refuse) -> None
         refuse(row, "missing_field", place, "is required and missing")
 
 
-def _repeated(items: pd.DataFrame, canonical: Canonical, reader: Reader, refuse: Refuse) -> None:
+def _repeated(items: pd.DataFrame, reader: Reader, refuse: Refuse) -> None:
     """Two items under one line number: what the OMS reports by it could not be told apart."""
-    label = [line or str(at + 1) for line, at in zip(items["line"].tolist(), items["position"].tolist(), strict=True)]
-    items["line"] = label
     twice = items.loc[items.duplicated(["order", "line"]), ["order", "position"]]
     for row, position in zip(twice["order"].tolist(), twice["position"].tolist(), strict=True):
         refuse(row, "repeated_line", reader.line_place("line", position), "is the number of an earlier line too")
 
 
-def _promotions_only(items: pd.DataFrame, canonical: Canonical, reader: Reader, refuse: Refuse) -> None:
-    lines = set(canonical.lines["order"].tolist())
-    for row in sorted(lines - set(items["order"].tolist())):
+def _nothing_to_send(items: pd.DataFrame, canonical: Canonical, reader: Reader, refuse: Refuse) -> None:
+    lines = canonical.lines
+    for row in sorted(set(lines["order"].tolist()) - set(items["order"].tolist())):
         place = reader.line_place("", 0).rsplit("/", 1)[0]
-        refuse(row, "only_promotions", place, "holds promotion texts and no item")
+        if lines.loc[lines["order"] == row, "promotion"].all():
+            refuse(row, "only_promotions", place, "holds promotion texts and no item")
+        else:
+            refuse(row, "only_cancelled_lines", place, "holds no item to send: every line has quantity 0")
         canonical.priceless.add(row)
+
+
+def _promotions_with_quantity(canonical: Canonical, reader: Reader) -> None:
+    """A line without any price goes into the comment; where it has a quantity, somebody may have meant an item."""
+    lines = canonical.lines
+    told = lines.loc[lines["promotion"] & lines["quantity"].notna(), ["order", "position", "quantity"]]
+    for row, position, quantity in zip(*(told[name].tolist() for name in told.columns), strict=True):
+        if quantity:
+            place = reader.line_place("", position)
+            words = "has a quantity but no price; sent as a comment, not as an item"
+            canonical.notes[row].append(Note("promotion_with_quantity", place, words))
+
+
+def _charges(canonical: Canonical, reader: Reader) -> None:
+    """Charges in minor units; zero where there is none."""
+    orders = canonical.orders
+    scales = orders["scale"].tolist()
+    for name in charge_columns(orders.columns):
+        place = reader.order_place(name)
+        amounts: list[int] = []
+        for row, (value, scale) in enumerate(zip(orders[name].tolist(), scales, strict=True)):
+            amounts.append(0)
+            if any(why.pointer == place for why in canonical.refusals[row]):
+                canonical.priceless.add(row)
+            elif value is not None and scale is not None:
+                try:
+                    amounts[row] = to_minor(Decimal(value), scale)
+                except RecordRefused as error:
+                    (why,) = error.refusals
+                    canonical.refusals[row].append(Refusal(why.code, place, f"{place} {why.message}"))
+                    canonical.priceless.add(row)
+        orders[name] = pd.Series(amounts, index=orders.index, dtype=object)
 
 
 def _totals(items: pd.DataFrame, canonical: Canonical, reader: Reader, refuse: Refuse) -> None:
     """Subtotal, discount, freight, tax and total against each other, for all orders whose money could be read."""
+    charges = charge_columns(canonical.orders.columns)
     known = [row for row in range(len(canonical.orders)) if row not in canonical.priceless]
     _work_out(items, canonical, reader, known)
-    money = canonical.orders.loc[known, ["subtotal", "discount", "freight", "tax", "total"]]
+    money = canonical.orders.loc[known, ["subtotal", "discount", "freight", "tax", "total", *charges]]
     incomplete = money.isna()
     for column in money.columns:
         for row in money.index[incomplete[column]].tolist():
             _missing(row, reader.order_place(column), canonical, refuse)
             canonical.priceless.add(row)
     money = money.loc[~incomplete.any(axis=1)].astype("int64")
-    lines = items.groupby("order")["extended"].sum().reindex(money.index, fill_value=0)
-    checks: list[tuple[Any, str, str, str]] = [
-        (money["subtotal"] != lines, "subtotal_mismatch", "subtotal", "is not the sum of the extended prices"),
-        (money["total"] != money[["subtotal", "discount", "freight", "tax"]].sum(axis=1), "total_mismatch", "total",
-         "is not subtotal, discount, freight and tax together"),
-        (money["discount"] > 0, "discount_positive", "discount", "is above zero: a discount is negative or zero"),
-        (-money["discount"] > money["subtotal"], "discount_too_large", "discount", "is more than the subtotal"),
-        (money["freight"] < 0, "negative_amount", "freight", "is negative"),
-        (money["tax"] < 0, "negative_amount", "tax", "is negative"),
-    ]  # fmt: skip
-    for wrong, code, column, why in checks:
-        for row in money.index[wrong].tolist():
+    money["lines"] = items.groupby("order")["extended"].sum().reindex(money.index, fill_value=0)
+    money["together"] = money[["subtotal", "discount", "freight", "tax", *charges]].sum(axis=1)
+    money["taken_off"] = -money["discount"] - money[charges].clip(upper=0).sum(axis=1)
+    off = (
+        (money["subtotal"] != money["lines"]) | (money["total"] != money["together"]) | (money["discount"] > 0)
+        | (money["taken_off"] > money["subtotal"]) | (money["freight"] < 0) | (money["tax"] < 0)
+    )  # fmt: skip
+    for row in money.index[off].tolist():
+        amounts = {str(name): int(value) for name, value in money.loc[row].items()}
+        for code, column, why in _mismatches(amounts, canonical.orders["scale"][row], charges):
             refuse(row, code, reader.order_place(column), why)
+
+
+def _mismatches(minor: Mapping[str, int], scale: int, charges: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    """What is wrong with one order's sums: code, column, and words with the numbers."""
+    shown = {name: from_minor(amount, scale) for name, amount in minor.items()}
+    parts = ["subtotal", "discount", "freight", "tax", *(name.removeprefix(PREFIX) for name in charges if minor[name])]
+    if minor["subtotal"] != minor["lines"]:
+        yield "subtotal_mismatch", "subtotal", _differs(shown, "subtotal", "the lines", "lines")
+    if minor["total"] != minor["together"]:
+        words = f"{', '.join(parts[:-1])} and {parts[-1]}"
+        yield "total_mismatch", "total", _differs(shown, "total", words, "together")
+    if minor["discount"] > 0:
+        yield "discount_positive", "discount", f"is {shown['discount']}: a discount must be negative or zero"
+    if minor["taken_off"] > minor["subtotal"]:
+        words = f"takes {shown['taken_off']} off a subtotal of {shown['subtotal']}"
+        yield "discount_too_large", "discount", words
+    for name in ("freight", "tax"):
+        if minor[name] < 0:
+            yield "negative_amount", name, f"is {shown[name]}: it must not be negative"
+
+
+def _differs(shown: Mapping[str, Decimal], stated: str, words: str, added: str) -> str:
+    off = shown[stated] - shown[added]
+    return f"is {shown[stated]}, but {words} add up to {shown[added]} (difference {off})"
 
 
 def _work_out(items: pd.DataFrame, canonical: Canonical, reader: Reader, known: list[int]) -> None:
@@ -118,7 +201,7 @@ def _work_out(items: pd.DataFrame, canonical: Canonical, reader: Reader, known: 
         sums = items.groupby("order")["extended"].sum()
         _fill(orders, "subtotal", {row: int(sums.get(row, 0)) for row in known})
     if "total" not in reader.targets:
-        parts = orders.loc[known, ["subtotal", "discount", "freight", "tax"]].dropna()
+        parts = orders.loc[known, ["subtotal", "discount", "freight", "tax", *charge_columns(orders.columns)]].dropna()
         _fill(orders, "total", {row: sum(parts.loc[row].tolist()) for row in parts.index})
 
 

@@ -6,11 +6,34 @@ from collections.abc import Mapping
 from ipaddress import AddressValueError, IPv4Address
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from order_relay.errors import WrongSetup
 from order_relay.orders.exchange import MappingOverrides
 from order_relay.orders.money import CURRENCIES
+
+
+def is_public_ipv4(value: object) -> bool:
+    """Whether a value is the text of an IPv4 address that can be a shopper's: not internal, reserved or multicast."""
+    try:
+        address = IPv4Address(value) if isinstance(value, str) else None
+    except AddressValueError:
+        return False
+    return address is not None and address.is_global and not address.is_multicast
+
+
+class ChargeSettings(BaseModel):
+    """How one charge of an order is sent (charges.py).
+
+    ``send``: spread over the items like ``freight`` or ``tax``, or an ``item`` of its own, for which ``part_number``
+    and ``name`` default to the charge's name.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    send: Literal["freight", "tax", "item"] = "freight"
+    part_number: str = Field(default="", max_length=50)
+    name: str = Field(default="", max_length=200)
 
 
 class TransformSettings(BaseModel):
@@ -22,6 +45,11 @@ class TransformSettings(BaseModel):
     ``ship_to_name``: where the recipient's name goes: ``names`` (firstName and lastName in the address, seen in a
     client), ``address_line`` (the first address line) or ``custom_data``.
     ``status_field``, ``status_values``: other spellings for the translated platform; an empty mapping means unchanged.
+    ``charges``: how charges besides freight and tax are sent, by name; one that is not named is spread like freight.
+    ``custom_keys``: whether the OMS tells keys of custom data apart by case and blanks (unknown): with ``any_case``,
+    keys that differ in nothing else count as one, and the second is sent under another key; ``exact``: they are two.
+    ``discounts_listed``: whether amounts in the payload's lists of discounts and promotions may change what the OMS
+    works out (unknown): ``refuse`` such orders, or take them for ``informative``.
     ``overrides``: additions to the vendors' mapping files, constants (payload path to value) and code tables.
     """
 
@@ -47,16 +75,30 @@ class TransformSettings(BaseModel):
     ship_to_name: Literal["names", "address_line", "custom_data"] = "names"
     shipping_type: str = Field(default="standard", min_length=1)
     shipping_class: str = Field(default="Standard", min_length=1)
+    charges: dict[str, ChargeSettings] = Field(default_factory=dict)
+    custom_keys: Literal["any_case", "exact"] = "any_case"
+    discounts_listed: Literal["refuse", "informative"] = "refuse"
     overrides: MappingOverrides = Field(default_factory=MappingOverrides)
+
+    _file: str = PrivateAttr(default="")
+
+    @property
+    def file(self) -> str:
+        """The pipeline's file that these settings stand in, for messages; empty where they come from none."""
+        return self._file
+
+    def named(self, place: str) -> str:
+        """``place``, behind the name of the pipeline's file where it is known."""
+        return f"{self._file}: {place}" if self._file else place
 
     @field_validator("customer_ip")
     @classmethod
     def _public(cls, value: str) -> str:
         try:
-            address = IPv4Address(value)
+            IPv4Address(value)
         except AddressValueError:
             raise ValueError("must be an IPv4 address") from None
-        if not address.is_global or address.is_multicast:
+        if not is_public_ipv4(value):
             raise ValueError("must be a public IPv4 address, not an internal or reserved one")
         return value
 
@@ -79,13 +121,18 @@ class TransformSettings(BaseModel):
         return self.status_values.get(self.order_status, self.order_status)
 
     @classmethod
-    def load(cls, values: Mapping[str, Any], where: str = "transform") -> TransformSettings:
-        """Build from plain values. Raises ``WrongSetup`` that names ``where``, each wrong key and what is allowed."""
+    def load(cls, values: Mapping[str, Any], where: str = "transform", file: str = "") -> TransformSettings:
+        """Build from plain values. Raises ``WrongSetup`` that names ``where``, each wrong key and what is allowed.
+
+        ``file``: the pipeline's file, which later messages name.
+        """
         try:
-            return cls.model_validate(dict(values))
+            made = cls.model_validate(dict(values))
         except ValidationError as error:
             problems = "; ".join(
                 f"{'.'.join(map(str, item['loc'])) or 'settings'}: {item['msg'].removeprefix('Value error, ')}"
                 for item in error.errors(include_url=False, include_input=False)
             )
             raise WrongSetup(f"{where}: {problems}") from None
+        made._file = file
+        return made

@@ -13,19 +13,23 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from order_relay.errors import Refusal, WrongSetup
+from order_relay.errors import Refusal
+from order_relay.orders import columns
 from order_relay.orders.canonical import LINE_COLUMNS, ORDER_COLUMNS, Canonical, Reader
+from order_relay.orders.charges import Charges
+from order_relay.orders.filling import Columns
+from order_relay.orders.free_keys import FreeKeys
 from order_relay.orders.gate import Gate
 from order_relay.orders.json_text import encode
 from order_relay.orders.judging import VendorFormat
-from order_relay.orders.mapping import Tables, merged_rules, parse_rules, tables_of
 from order_relay.orders.notes import Note, bounded
-from order_relay.orders.payloads import Columns, derive, pieces
-from order_relay.orders.sending_form import SendingForm, settings_of
+from order_relay.orders.payloads import derive, pieces
+from order_relay.orders.sending_form import ListForm, SendingForm
+from order_relay.orders.source_rules import check_setup, reader_of, tables_for
 from order_relay.orders.totals import judge
 from order_relay.orders.transform_settings import TransformSettings
 
-VERSION = 1
+VERSION = 2
 """Part of the fingerprint: raise it when this code starts to give other payloads for the same input."""
 
 
@@ -60,14 +64,17 @@ class Transformer:
         self.source = source
         self.destination = destination
         self.settings = settings
-        tables = _tables(source, destination, settings)
+        tables = tables_for(source, destination, settings)
         section = settings.overrides.source.get("gate", source.mapping.get("gate"))
-        self.gate = Gate.from_mapping(section, tables, f"mapping of {source.name}: gate")
-        self._reader = _reader(source, settings, tables)
+        self.gate = Gate.from_mapping(section, tables, settings.named(f"mapping of {source.name}: gate"))
+        self._reader = reader_of(source, settings, tables)
+        check_setup(source, destination, settings, self._reader)
+        targets = [rule.target for rule in self._reader.orders]
+        self._charges = Charges(targets, settings.charges, settings.named("transform"))
+        self._keys = FreeKeys(exact=settings.custom_keys == "exact")
         self._form = SendingForm(
             destination, settings, tables,
-            {*ORDER_COLUMNS, *(rule.target for rule in self._reader.orders)},
-            {*LINE_COLUMNS, *(rule.target for rule in self._reader.lines)},
+            {*ORDER_COLUMNS, *targets}, {*LINE_COLUMNS, *(rule.target for rule in self._reader.lines)},
         )  # fmt: skip
         parts = [VERSION, source.fingerprint, destination.fingerprint, settings.model_dump(mode="json")]
         text = json.dumps(parts, sort_keys=True, default=str)
@@ -95,7 +102,10 @@ class Transformer:
             elif key is None:
                 self._refuse(canonical, row, "order_number", "missing_field", "is required and missing")
         good = [row for row, refusals in enumerate(canonical.refusals) if not refusals]
-        whole, of_order = pieces(items, orders, good, self.settings, self._form.item_columns)
+        whole, of_order = pieces(
+            items, canonical, orders, good,
+            settings=self.settings, charges=self._charges, needed=self._form.item_columns,
+        )
         built = self._build(canonical, orders, whole, of_order, good)
         return [self._result(row, canonical, orders, built.get(row)) for row in range(len(documents))]
 
@@ -104,25 +114,56 @@ class Transformer:
         of_order: Mapping[int, range], good: Sequence[int],
     ) -> dict[int, bytes]:  # fmt: skip
         """Payload bytes of the orders that the destination's schema accepts; the others are refused."""
-        heads = Columns(self._form.order_targets, orders, len(canonical.orders))
+        heads = Columns(self._form.order_targets, orders, len(canonical.orders), self._keys)
         owner = whole["order"]
         lifted = {name: [column[row] for row in owner] for name, column in orders.items()
                   if name in self._form.item_columns and name not in whole}
-        bodies = Columns(self._form.item_targets, {**lifted, **whole}, len(owner))
-        self._collect(canonical, heads, bodies, owner, set(good))
+        bodies = Columns(self._form.item_targets, {**lifted, **whole}, len(owner), self._keys)
+        lists = {name: self._entries(form, canonical, orders, good) for name, form in self._form.lists.items()}
+        for row, why in heads.wrong:
+            if row in of_order:
+                canonical.refusals[row].append(self._at_source(why, {}, range(0)))
+        for of_row, part in ((owner, bodies), *lists.values()):
+            for index, why in part.wrong:
+                canonical.refusals[of_row[index]].append(why)
         still = [row for row in good if not canonical.refusals[row]]
         items = bodies.build(range(len(owner)))
+        entries = {name: _by_order(of_row, part.build(range(len(of_row)))) for name, (of_row, part) in lists.items()}
         payloads = {}
         for row, head in zip(still, heads.build(still), strict=True):
             span = of_order[row]
-            payload = self._form.wrap(head, items[span.start : span.stop])
-            if refusals := self._form.format.check(payload):
+            payload = {**head, self._form.items: items[span.start : span.stop]}
+            for name, of_orders in entries.items():
+                if given := [entry for entry in of_orders.get(row, ()) if entry]:
+                    payload[name] = given
+            refusals = self._form.format.check(payload) or self._form.check.refusals(payload, orders, row)
+            if refusals:
                 canonical.refusals[row] += [self._at_source(why, whole, span) for why in refusals]
-            elif not _adds_up(whole, span, orders, row):
-                self._refuse(canonical, row, "total", "payload_total_mismatch", "is not what the payload adds up to")
             else:
                 payloads[row] = self._encoded(canonical, row, payload)
+        self._note(canonical, heads, (owner, bodies), *lists.values())
         return {row: payload for row, payload in payloads.items() if payload is not None}
+
+    def _entries(
+        self, form: ListForm, canonical: Canonical, orders: Mapping[str, list[Any]], good: Sequence[int]
+    ) -> tuple[list[int], Columns]:
+        """The entries of one list of the payload: one for each that the order has, or a single one; whose they are."""
+        owner: list[int] = []
+        documents: list[Any] = []
+        for row in good:
+            given = orders[form.column][row] if form.column else None
+            if given is not None and not (isinstance(given, list) and all(isinstance(one, dict) for one in given)):
+                self._refuse(canonical, row, form.column, "wrong_type", "is not a list of objects")
+                given = None
+            documents += given or [{}]
+            owner += [row] * len(given or [{}])
+        paths = {path for aim in form.targets for path in aim.rule.paths}
+        rows = columns.Rows(documents)
+        found = {
+            path: rows.column(member) if (member := form.member(path)) else [orders[path][row] for row in owner]
+            for path in paths
+        }
+        return owner, Columns(form.targets, found, len(owner), self._keys)
 
     def _encoded(self, canonical: Canonical, row: int, payload: dict[str, Any]) -> bytes | None:
         try:
@@ -131,16 +172,12 @@ class Transformer:
             canonical.refusals[row].append(Refusal("not_encodable", "", "holds a value that JSON can not carry"))
             return None
 
-    def _collect(
-        self, canonical: Canonical, heads: Columns, bodies: Columns, owner: Sequence[int], good: set[int]
-    ) -> None:
-        """What the columns refused and noted, onto the orders; each note once."""
-        for row, why in heads.wrong:
-            if row in good:
-                canonical.refusals[row].append(self._at_source(why, {}, range(0)))
-        for index, why in bodies.wrong:
-            canonical.refusals[owner[index]].append(why)
-        for row, note in (*heads.notes, *((owner[index], note) for index, note in bodies.notes)):
+    def _note(self, canonical: Canonical, heads: Columns, *parts: tuple[Sequence[int], Columns]) -> None:
+        """What was changed while filling, onto the orders; each note once."""
+        found: list[tuple[int, Note]] = list(heads.notes)
+        for owner, part in parts:
+            found += [(owner[index], note) for index, note in part.notes]
+        for row, note in found:
             if note not in canonical.notes[row]:
                 canonical.notes[row].append(note)
 
@@ -150,17 +187,20 @@ class Transformer:
         of_item = len(parts) > 1 and parts[0] == self._form.items and parts[1].isdigit()
         names = [part for part in parts if not part.isdigit()]
         for shape in (names, [f"{names[0]}[]", *names[1:]] if names else []):
-            columns = self._form.sources.get(".".join(shape), ())
-            if not columns:
+            origin = next(iter(self._form.sources.get(".".join(shape), ())), "")
+            if not origin:
                 continue
             if of_item and span:
-                position = whole["position"][span.start + int(parts[1])]
-                place = self._reader.line_place(columns[0], position)
+                place = self._line_place(origin, whole, span.start + int(parts[1]))
             else:
-                place = self._reader.order_place(ORIGIN.get(columns[0], columns[0]))
+                place = self._reader.order_place(ORIGIN.get(origin, origin))
             if place:
                 return Refusal(why.code, place, f"{place}, sent as {why.message.removeprefix('/')}")
         return why
+
+    def _line_place(self, column: str, whole: Mapping[str, list[Any]], index: int) -> str:
+        position = whole["position"][index]
+        return self._reader.line_place(column, position) if position >= 0 else ""
 
     def _nameless(self, canonical: Canonical, orders: Mapping[str, list[Any]]) -> None:
         for row in range(len(canonical.orders)):
@@ -186,17 +226,19 @@ class Transformer:
         return result
 
 
+def _by_order(owner: Sequence[int], entries: Sequence[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
+    found: dict[int, list[dict[str, Any]]] = {}
+    for row, entry in zip(owner, entries, strict=True):
+        found.setdefault(row, []).append(entry)
+    return found
+
+
 def source_reader(source: VendorFormat, destination: VendorFormat, settings: TransformSettings) -> Reader:
     """Reads documents of ``source`` as a pipeline with these settings does; needs nothing of its accounts.
 
     Raises ``WrongSetup`` where mappings and overrides do not fit each other.
     """
-    return _reader(source, settings, _tables(source, destination, settings))
-
-
-def _tables(source: VendorFormat, destination: VendorFormat, settings: TransformSettings) -> Tables:
-    own = (source.mapping.get("tables", {}), destination.mapping.get("tables", {}))
-    return tables_of(*own, settings.overrides.tables)
+    return reader_of(source, settings, tables_for(source, destination, settings))
 
 
 ORIGIN = {
@@ -205,24 +247,3 @@ ORIGIN = {
     "ship_line1": "ship_address1", "ship_line2": "ship_address2", "ship_line3": "ship_address2",
 }  # fmt: skip
 """Which canonical column a derived one comes from, for saying where a refused value stood."""
-
-
-def _reader(source: VendorFormat, settings: TransformSettings, tables: Tables) -> Reader:
-    over = settings.overrides.source
-    where = f"mapping of {source.name}"
-    lines = source.mapping.get("lines") or {}
-    more = over.get("lines") or {}
-    each = more.get("each") or lines.get("each")
-    if not isinstance(each, str):
-        raise WrongSetup(f"{where}: lines.each must name the list of lines")
-    values = settings_of(settings)
-    return Reader(
-        parse_rules(merged_rules(source.mapping.get("order", ()), over.get("order", ())), tables, values, where),
-        parse_rules(merged_rules(lines.get("fields", ()), more.get("fields", ())), tables, values, where),
-        each,
-    )
-
-
-def _adds_up(whole: Mapping[str, list[Any]], span: range, orders: Mapping[str, list[Any]], row: int) -> bool:
-    """The last word: what the OMS will work out from these items is the source's total, to the minor unit."""
-    return bool(sum(whole["sent_minor"][span.start : span.stop]) == orders["total"][row])

@@ -17,7 +17,8 @@ from order_relay.pipeline.archive import REMOVED, documents
 
 @dataclass(frozen=True)
 class ArchivedOrder:
-    """One order as it was archived: columns of ``orders.canonical``, its lines without promotion texts.
+    """One order as it was archived: columns of ``orders.canonical``, its lines without promotion texts and without
+    those whose quantity is zero.
 
     ``problem`` says why it can not be read at all; then the rest is empty. ``refusals`` are single values that the
     mapping could not read (``None`` in the columns). Holds personal data.
@@ -42,8 +43,8 @@ _REMOVED = ArchivedOrder(problem="the raw order was removed by retention")
 
 
 def line_name(line: Mapping[str, Any]) -> str:
-    """The source's name of a line; where it has none its place, from 1."""
-    return str(line["line"] or line["position"] + 1)
+    """The source's name of a line, or the number that the reader gave it."""
+    return str(line["line"])
 
 
 class OrderArchive:
@@ -82,7 +83,7 @@ def _orders(canonical: Canonical) -> Iterator[ArchivedOrder]:
     orders = canonical.orders.to_dict("records")
     lines: list[list[dict[Any, Any]]] = [[] for _ in orders]
     for line in canonical.lines.to_dict("records"):
-        if not line["promotion"]:
+        if not line["promotion"] and line["quantity"] != 0:
             lines[line["order"]].append(line)
     for order, own, refusals in zip(orders, lines, canonical.refusals, strict=True):
         yield ArchivedOrder({str(name): value for name, value in order.items()}, own, refusals)

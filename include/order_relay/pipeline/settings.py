@@ -123,7 +123,7 @@ class PipelineSettings(Section):
             if key in self.transform:
                 home = "mapping and tables" if key == "overrides" else f"connection {self.destination.connection!r}"
                 raise WrongSetup(f"{where}.{key}: does not stand here but in {home}")
-        return TransformSettings.load({**account, **self.transform, "overrides": overrides}, where)
+        return TransformSettings.load({**account, **self.transform, "overrides": overrides}, where, self._file)
 
     def remarks(self) -> list[str]:
         """What is allowed but should not stay so in real use."""

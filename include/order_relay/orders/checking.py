@@ -1,0 +1,249 @@
+"""The last check: rules for the finished payload, whatever mapping, setting or constant its values came from.
+
+Which members hold amounts, ids and addresses stands in the section ``checks`` of a destination's mapping file:
+
+* ``same``: members that must equal a column of the order or a setting, such as the key by which orders are looked up;
+* ``public_address``: members that hold a public IPv4 address, where they are there;
+* ``unique``: members of the items that no two items of an order may share;
+* ``money``: every amount from which the destination works out what the order is worth (``MoneyCheck``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Context, Decimal, InvalidOperation
+from typing import Any
+
+from order_relay.errors import Refusal, WrongSetup
+from order_relay.orders.money import from_minor
+from order_relay.orders.transform_settings import TransformSettings, is_public_ipv4
+
+Path = tuple[str, ...]
+Payload = Mapping[str, Any]
+
+_EXACT = Context(prec=80)
+"""Sums of any amounts that a payload can hold lose nothing."""
+
+_MEMBERS = {"same", "public_address", "unique", "money"}
+_MONEY = {
+    "item_price", "item_quantity", "item_charges", "order_charges", "either", "rates", "tax_fixed", "undocumented",
+}  # fmt: skip
+
+
+def _path(name: str) -> Path:
+    return tuple(name.split("."))
+
+
+def _at(node: Any, path: Path) -> Any:
+    for name in path:
+        if not isinstance(node, Mapping):
+            return None
+        node = node.get(name)
+    return node
+
+
+def _number(value: Any) -> Decimal:
+    """A number of the payload, exactly; a missing one is zero, and so is what is none: the schema has its own word."""
+    if value is None or isinstance(value, bool):
+        return Decimal(0)
+    try:
+        found = value if isinstance(value, Decimal) else Decimal(str(value))
+    except InvalidOperation:
+        return Decimal(0)
+    return found if found.is_finite() else Decimal(0)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One way to work out what a payload is worth, with its parts by name."""
+
+    total: Decimal
+    parts: Mapping[str, Decimal]
+
+
+@dataclass(frozen=True)
+class MoneyCheck:
+    """Every amount that the destination adds up.
+
+    ``item_charges`` are meant per line or per unit (setting ``spread_unit``). ``either``: an order's member and the
+    member of its items that it may replace; which of both counts is unknown, so both readings must give the total.
+    ``rates``: a rate of the order and the items' member that it may be applied to. ``tax_fixed``: the member that keeps
+    the destination from working out a tax of its own. ``undocumented``: lists that may take something off.
+    """
+
+    items: str
+    item_price: Path
+    item_quantity: Path
+    item_charges: tuple[Path, ...]
+    order_charges: tuple[Path, ...]
+    either: Mapping[str, Path]
+    rates: Mapping[str, Path]
+    tax_fixed: str
+    undocumented: tuple[str, ...]
+    each_unit: bool
+
+    @classmethod
+    def from_mapping(cls, section: Any, items: str, settings: TransformSettings, where: str) -> MoneyCheck:
+        """Read the section. Raises ``WrongSetup`` naming what is missing or unknown."""
+        if not isinstance(section, Mapping) or not {"item_price", "item_quantity"} <= set(section) <= _MONEY:
+            raise WrongSetup(f"{where}.money: needs item_price and item_quantity; allowed: {', '.join(sorted(_MONEY))}")
+        listed = settings.discounts_listed == "refuse"
+        return cls(
+            items,
+            _path(section["item_price"]),
+            _path(section["item_quantity"]),
+            tuple(map(_path, section.get("item_charges", ()))),
+            tuple(map(_path, section.get("order_charges", ()))),
+            {name: _path(path) for name, path in section.get("either", {}).items()},
+            {name: _path(path) for name, path in section.get("rates", {}).items()},
+            str(section.get("tax_fixed", "")),
+            tuple(section.get("undocumented", ())) if listed else (),
+            settings.spread_unit == "per_unit",
+        )
+
+    def refusals(self, payload: Payload, total: Decimal, currency: str) -> Iterator[tuple[str, str]]:
+        """What is wrong, as code and words with the numbers that explain it."""
+        if self.tax_fixed and payload.get(self.tax_fixed) is not True:
+            yield "tax_not_fixed", (
+                f"{self.tax_fixed} is not true: the destination would work out a tax of its own, and the order would "
+                "not keep its total. Remove the constant or rule that changes it"
+            )
+        for reading in self.readings(payload):
+            if reading.total != total:
+                parts = ", ".join(f"{name} {amount:f}" for name, amount in reading.parts.items() if amount)
+                off = reading.total - total
+                yield "payload_total_mismatch", (
+                    f"the payload adds up to {_shown(reading.total, total)} {currency}, but the order's total is "
+                    f"{total:f} (difference {_shown(off, total)}). Parts of the payload: {parts or 'none'}. Check the "
+                    "rules and constants of the mapping that fill them"
+                )
+                return
+        for name in self.undocumented:
+            if any(_numbers(payload.get(name))):
+                yield "undocumented_amount", (
+                    f"{name} holds amounts, and whether the destination takes them off the total is not documented. "
+                    "Remove them, or set transform.discounts_listed to informative if they are for information only"
+                )
+
+    def readings(self, payload: Payload) -> list[Reading]:
+        """The ways in which the destination may read the amounts; one where nothing is ambiguous."""
+        goods = Decimal(0)
+        charges = {".".join(path): Decimal(0) for path in self.item_charges}
+        alternatives = dict.fromkeys(self.either, Decimal(0))
+        rated = dict.fromkeys(self.rates, Decimal(0))
+        for item in payload.get(self.items) or ():
+            quantity = _number(_at(item, self.item_quantity))
+            times = quantity if self.each_unit else Decimal(1)
+            goods = _EXACT.add(goods, _EXACT.multiply(quantity, _number(_at(item, self.item_price))))
+            for found, paths in ((charges, ((".".join(p), p) for p in self.item_charges)),
+                                 (alternatives, self.either.items()), (rated, self.rates.items())):  # fmt: skip
+                for name, path in paths:
+                    value = _at(item, path)
+                    if value:
+                        found[name] = _EXACT.add(found[name], _EXACT.multiply(times, _number(value)))
+        own = {".".join(path): _number(_at(payload, path)) for path in self.order_charges}
+        for name, amount in rated.items():
+            own[name] = _EXACT.multiply(_number(payload.get(name)), amount)
+        parts = {"items": goods, **charges, **own}
+        readings = [_sum({**parts, **{f"{name} of items": amount for name, amount in alternatives.items()}})]
+        replaced = [name for name, amount in alternatives.items() if amount and payload.get(name) is not None]
+        if replaced:
+            kept = {f"{name} of items": amount for name, amount in alternatives.items() if name not in replaced}
+            readings.append(_sum({**parts, **kept}))
+        return readings
+
+
+def _sum(parts: dict[str, Decimal]) -> Reading:
+    total = Decimal(0)
+    for amount in parts.values():
+        total = _EXACT.add(total, amount)
+    return Reading(total, parts)
+
+
+def _shown(amount: Decimal, like: Decimal) -> str:
+    """With at least the decimals of another amount: 2 beside 256.50 is 2.00."""
+    fewest = max(-int(like.as_tuple().exponent), -int(amount.normalize(_EXACT).as_tuple().exponent), 0)
+    return f"{amount:.{fewest}f}"
+
+
+def _numbers(node: Any, depth: int = 0) -> Iterator[Decimal]:
+    """Every number that is not zero, to a bounded depth; texts count where they are numbers."""
+    if isinstance(node, Mapping):
+        for value in node.values():
+            yield from _numbers(value, depth + 1) if depth < 20 else ()
+    elif isinstance(node, list | tuple):
+        for value in node:
+            yield from _numbers(value, depth + 1) if depth < 20 else ()
+    elif not isinstance(node, str) or "." in node:  # a text of digits alone is a code, not an amount
+        yield _number(node)
+
+
+class PayloadCheck:
+    """The checks of a destination, made ready. Raises ``WrongSetup`` where the section does not fit."""
+
+    def __init__(
+        self, section: Any, items: str, settings: TransformSettings, *, values: Mapping[str, Any],
+        needs: Mapping[str, Sequence[str]], where: str,
+    ) -> None:  # fmt: skip
+        """``values``: what ``settings.x`` gives; ``needs``: members that an order of a status must have, by status."""
+        if not isinstance(section, Mapping) or not set(section) <= _MEMBERS or "money" not in section:
+            raise WrongSetup(f"{where}: must be an object with money; allowed: {', '.join(sorted(_MEMBERS))}")
+        self._items = items
+        self._same: dict[str, str] = dict(section.get("same", {}))
+        self._settings = {name: values[name] for name in self._setting_names(values, where)}
+        self.public = tuple(section.get("public_address", ()))
+        self._unique = tuple(map(_path, section.get("unique", ())))
+        self._status = settings.status_field
+        self._needs = {settings.status_values.get(status, status): members for status, members in needs.items()}
+        self._money = MoneyCheck.from_mapping(section["money"], items, settings, where)
+
+    def _setting_names(self, values: Mapping[str, Any], where: str) -> list[str]:
+        names = [path.removeprefix("settings.") for path in self._same.values() if path.startswith("settings.")]
+        for name in names:
+            if name not in values:
+                raise WrongSetup(f"{where}.same: there is no setting {name!r}")
+        return names
+
+    @property
+    def fixed(self) -> Mapping[str, str]:
+        """Members that must be sent exactly as a column or ``settings.x`` says."""
+        return self._same
+
+    def refusals(self, payload: Payload, orders: Mapping[str, Sequence[Any]], row: int) -> list[Refusal]:
+        """Everything that the rules say against a payload that fits the schema."""
+        found = [*self._changed(payload, orders, row), *self._addresses(payload), *self._repeated(payload),
+                 *self._lacking(payload)]
+        total, currency = from_minor(orders["total"][row], orders["scale"][row]), orders["currency"][row]
+        return found + [Refusal(code, "", words) for code, words in self._money.refusals(payload, total, currency)]
+
+    def _lacking(self, payload: Payload) -> Iterator[Refusal]:
+        status = payload.get(self._status)
+        for member in self._needs.get(status, ()) if isinstance(status, str) else ():
+            if payload.get(member) is None:
+                words = f"is missing, and an order of this {self._status} needs it"
+                yield Refusal("missing_field", f"/{member}", f"/{member} {words}")
+
+    def _changed(self, payload: Payload, orders: Mapping[str, Sequence[Any]], row: int) -> Iterator[Refusal]:
+        for member, origin in self._same.items():
+            wanted = self._settings[origin[9:]] if origin.startswith("settings.") else orders[origin][row]
+            if payload.get(member) != wanted:
+                words = f"/{member} is not {origin.replace('_', ' ')}: a rule or constant of the mapping changes it"
+                yield Refusal("identity_changed", f"/{member}", words)
+
+    def _addresses(self, payload: Payload) -> Iterator[Refusal]:
+        for member in self.public:
+            value = payload.get(member)
+            if value is not None and not is_public_ipv4(value):
+                words = "is not a public IPv4 address: internal, reserved and multicast addresses are not allowed"
+                yield Refusal("address_not_public", f"/{member}", f"/{member} {words}")
+
+    def _repeated(self, payload: Payload) -> Iterator[Refusal]:
+        for path in self._unique:
+            seen: set[Any] = set()
+            for at, item in enumerate(payload.get(self._items) or ()):
+                value = _at(item, path)
+                if value is not None and value in seen:
+                    place = "/".join(("", self._items, str(at), *path))
+                    yield Refusal("repeated_item_id", place, f"{place} is the id of an earlier item of the order, too")
+                seen.add(value)
