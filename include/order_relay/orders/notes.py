@@ -27,6 +27,9 @@ class Note:
 TITLES: Mapping[str, str] = {
     "not_in_code_table": "a code without a row in its code table was left out, or replaced by the default",
     "text_cut": "a text was shortened to the limit of the destination",
+    "key_collision": "two values of the order have one key at the destination; one was sent under another key",
+    "cancelled_line": "a line of quantity 0 without an amount was not sent as an item; the comment names it",
+    "promotion_with_quantity": "a line with a quantity but no price was sent as a comment, not as an item",
     "more_notes": "the order has more notes than are kept",
 }
 """What each code means, for the report."""
