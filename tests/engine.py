@@ -107,7 +107,8 @@ class Engine:
         fingerprint = self.wiring.source_connection.fingerprint()
         silence_s = self.wiring.settings.acknowledge.given_up_s
         return acknowledge(
-            ctx, self.wiring.source, self.ledger, connection_fingerprint=fingerprint, given_up_s=silence_s
+            ctx, self.wiring.source, self.ledger, connection_fingerprint=fingerprint, given_up_s=silence_s,
+            policies=self.wiring.settings.engine_policies,
         )
 
     def tell(self, run: str) -> dict[str, int]:

@@ -26,7 +26,8 @@ from order_relay.pipeline.validate import validate
 PIPELINE = "desk_to_shelf"
 SCHEMA = {"type": "object", "required": ["id", "no", "rows"], "properties": {"id": {"type": "integer"}}}
 MAPPING = {"identity": {"source_id": "id", "version": "id", "order_number": "no", "lineage": "group",
-                        "items": "rows[].sku"}}
+                        "items": "rows[].sku", "customer_number": "customer", "customer_po": "po",
+                        "suffix_pattern": "(?P<base>[^-]+(?:-[^-]+-[^-]+)?)-(?P<suffix>[0-9]{1,9})"}}
 
 
 def order(number: int, *, group: str = "", items: Sequence[str] = ("A", "B"), **more: Any) -> dict[str, Any]:

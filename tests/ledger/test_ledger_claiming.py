@@ -57,11 +57,15 @@ def test_a_version_waits_while_another_is_under_way(clerk, outcome):
     assert clerk.state("2") == "received", "to be resolved anew at once"
 
 
-def test_an_older_version_than_the_imported_one_is_superseded(clerk):
+def test_an_older_version_than_the_imported_one_is_resolved_anew_and_superseded(clerk):
+    """Not at once: whether the two agree on the order is for the version table to say."""
     first, second = two_ready_versions(clerk)
     clerk.claim(second)
     clerk.settle(second, Outcome.IMPORTED, status=201, oms_id="OMS2")
     assert clerk.claim(first) == {}
+    assert clerk.state("1") == "waiting"
+    clerk.receive()
+    assert clerk.resolve() == []
     assert clerk.state("1") == "superseded"
 
 
@@ -85,7 +89,7 @@ def two_ready_versions(clerk):
     clerk.receive(offer("2"))
     second = clerk.make_ready(clerk.work("2"))[0][0]
     clerk.ledger.database.write(lambda tx: tx.run(
-        sa.text("UPDATE submission SET lineage = 'L1' WHERE id = :id"), {"id": second}
+        sa.text("UPDATE submission SET lineage = 'L1', base_number = 'N-1' WHERE id = :id"), {"id": second}
     ))
     return first, second
 

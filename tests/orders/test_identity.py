@@ -19,6 +19,7 @@ from order_relay.orders.identity import (
 PATHS = IdentityPaths(
     source_id="ref.id", order_number=("ref.no",), lineage="ref.group", version="ref.id", items="rows[].sku",
     customer_po="po", items_need=("price", "sum"),
+    suffix_pattern=r"(?P<base>[^-]+-[^-]+-[^-]+)-(?P<suffix>[0-9]{1,9})",
 )
 
 

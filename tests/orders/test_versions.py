@@ -21,7 +21,8 @@ def versions(*rows: dict[str, Any]) -> pd.DataFrame:
     made = []
     for place, row in enumerate(rows, start=1):
         base = {"id": place, "lineage": "U", "source_id": str(place), "version": place, "edition": 1,
-                "suffix": place - 1 or None, "items": ("A", "B"), "state": "received", "reason": "", "decided": False}
+                "suffix": place - 1 or None, "items": ("A", "B"), "base_number": "N", "customer_number": "",
+                "customer_po": "", "state": "received", "reason": "", "decided": False}
         made.append(base | row)
     return pd.DataFrame(made, columns=list(VERSION_COLUMNS)).astype({"suffix": object})
 
@@ -34,7 +35,7 @@ def decisions(frame: pd.DataFrame, policies: Policies = DEFAULT) -> dict[int, st
 def test_a_single_version_is_the_winner() -> None:
     result = resolve(versions({}), DEFAULT)
     assert tuple(result.columns) == RESULT_COLUMNS
-    assert result.to_dict("records") == [{"id": 1, "decision": "winner", "reason": "", "lineage": "U"}]
+    assert result.to_dict("records") == [{"id": 1, "decision": "winner", "reason": "", "lineage": "U", "detail": ""}]
 
 
 # The rows of the table, in its order
@@ -92,6 +93,67 @@ def test_row_3_an_emptied_form_after_an_import_is_not_ignored_but_held() -> None
 
 def test_row_3_discarded_versions_are_not_compared() -> None:
     assert decisions(versions({"items": ("A",)}, {"items": ("Z",), "state": "discarded"})) == {1: "winner"}
+
+
+@pytest.mark.parametrize(("changes", "named"), [
+    ({"customer_number": "C-2", "customer_po": "22"}, "different customer number and customer PO"),
+    ({"customer_number": "C-2"}, "different customer number"), ({"customer_po": "22"}, "different customer PO"),
+    ({"base_number": "9455-030124-007"}, "different base order number"),
+])
+def test_contradicting_versions_are_held_and_what_contradicts_is_named(changes: dict[str, Any], named: str) -> None:
+    first = {"customer_number": "C-1", "customer_po": "11"}
+    frame = versions(first, first | changes)
+    assert decisions(frame) == {1: "held contradicting_versions", 2: "held contradicting_versions"}
+    assert set(resolve(frame, DEFAULT)["detail"]) == {named}
+
+
+def test_what_only_one_version_gives_or_spells_otherwise_is_no_contradiction() -> None:
+    frame = versions({"customer_number": "1044", "customer_po": ""}, {"customer_number": "1044.0", "customer_po": "1"})
+    assert decisions(frame) == {1: "superseded", 2: "winner"}
+
+
+@pytest.mark.parametrize("policy", ["review", "ignore", "import_as_new"])
+def test_beside_an_imported_one_a_contradiction_is_held_whatever_the_policy(policy: str) -> None:
+    other, there = {"customer_po": "22"}, {"customer_po": "11", "state": "imported"}
+    assert decisions(versions(other, there), Policies(resubmission=policy)) == {1: "held contradicting_versions"}
+    assert decisions(versions(there, other), Policies(resubmission=policy)) == {2: "held contradicting_versions"}
+
+
+def test_a_contradiction_also_holds_what_was_superseded_before_it_came_to_light() -> None:
+    frame = versions({"state": "superseded"}, {"state": "ready", "customer_po": "11"}, {"customer_po": "22"})
+    assert set(decisions(frame).values()) == {"held contradicting_versions"}
+    done = versions({"state": "superseded", "customer_po": "22"}, {"state": "imported", "customer_po": "11"},
+                    {"customer_po": "11"})
+    assert decisions(done) == {1: "superseded", 3: "held newer_than_imported"}
+
+
+def test_an_operator_s_replacement_passes_a_contradiction_over() -> None:
+    frame = versions({"customer_po": "11", "decided": True}, {"customer_po": "22", "decided": True})
+    assert decisions(frame) == {1: "superseded", 2: "winner"}
+
+
+def test_a_contradicting_quarantined_one_holds_the_newer() -> None:
+    frame = versions({"state": "quarantined", "customer_po": "11"}, {"customer_po": "22"})
+    assert decisions(frame) == {2: "held contradicting_versions"}
+
+
+@pytest.mark.parametrize("state", ["quarantined", "rejected"])
+def test_a_refused_one_older_than_an_imported_one_is_superseded(state: str) -> None:
+    assert decisions(versions({"state": state}, {"state": "imported"})) == {1: "superseded"}
+    assert decisions(versions({"state": state}, {"state": "discarded", "reason": "baseline"})) == {1: "superseded"}
+
+
+@pytest.mark.parametrize("older", [
+    {"customer_po": "22"}, {"base_number": "other"}, {"base_number": ""}, {"items": ()}, {"items": ("Z",)},
+])
+def test_a_refused_one_that_does_not_agree_with_the_imported_one_stays(older: dict[str, Any]) -> None:
+    assert decisions(versions({"state": "quarantined", **older}, {"state": "imported", "customer_po": "11"})) == {}
+
+
+@pytest.mark.parametrize("newest", ["ready", "sending", "in_doubt", "held", "quarantined"])
+def test_a_refused_one_is_obsolete_only_under_an_imported_one(newest: str) -> None:
+    assert 1 not in decisions(versions({"state": "quarantined"}, {"state": newest}))
+    assert 2 not in decisions(versions({"state": "imported"}, {"state": "quarantined"}))
 
 
 def test_row_4_the_newest_wins_by_number_not_by_arrival() -> None:
@@ -199,7 +261,10 @@ def test_twenty_thousand_single_versions_take_a_moment() -> None:
 rows = st.lists(st.fixed_dictionaries({
     "lineage": st.sampled_from([*"ABCDEFGHIJKL", "L//3"]), "version": st.integers(1, 4), "edition": st.integers(1, 2),
     "suffix": st.sampled_from([None, 1, 2]), "state": st.sampled_from(STATES), "decided": st.booleans(),
-    "items": st.sampled_from([(), ("A",), ("A", "B"), ("Z",)]), "reason": st.sampled_from(["", "newer_held"]),
+    "items": st.sampled_from([(), ("A",), ("A", "B"), ("Z",)]),
+    "base_number": st.sampled_from(["N", "N", "n ", "M", ""]),
+    "customer_number": st.sampled_from(["", "", "1", "1.0", "2"]),
+    "customer_po": st.sampled_from(["", "", "7", "8"]), "reason": st.sampled_from(["", "newer_held"]),
 }), max_size=40, unique_by=lambda row: (row["lineage"], row["version"], row["edition"]))
 policies = st.builds(
     Policies, resubmission=st.sampled_from(["review", "import_as_new", "ignore"]),
@@ -214,7 +279,10 @@ def test_every_unsent_version_gets_one_decision_and_a_lineage_at_most_one_winner
 ) -> None:
     frame = versions(*made)
     result = resolve(frame, chosen)
-    assert sorted(result["id"]) == sorted(frame.loc[frame["state"].isin(UNSENT), "id"])
+    refused = frame["state"].isin(["quarantined", "rejected"])
+    obsolete = result["id"].isin(frame.loc[refused, "id"])
+    assert sorted(result.loc[~obsolete, "id"]) == sorted(frame.loc[frame["state"].isin(UNSENT), "id"])
+    assert (result.loc[obsolete, "decision"] == "superseded").all()
     assert set(result["decision"]) <= {decision.value for decision in Decision}
     going = result[result["decision"].isin(["winner", "new_lineage"])]
     assert going["lineage"].is_unique
@@ -222,6 +290,60 @@ def test_every_unsent_version_gets_one_decision_and_a_lineage_at_most_one_winner
     assert not busy & set(result.loc[result["decision"] == "winner", "lineage"])
     asked = result["decision"].isin(["held", "waiting", "discarded"])
     assert (result.loc[asked, "reason"] != "").all()
+
+
+SIGNALS = ("base_number", "customer_number", "customer_po")
+
+
+def plainly(value: str) -> str:
+    return value.strip().lower().removesuffix(".0")
+
+
+@settings(deadline=None, max_examples=60)
+@given(rows, policies)
+def test_nothing_becomes_superseded_without_a_newer_version_that_agrees(
+    made: list[dict[str, Any]], chosen: Policies,
+) -> None:
+    """Superseded orders are acknowledged: a newer one of the same order must be there, or an operator decided."""
+    frame = versions(*made)
+    result = resolve(frame, chosen).set_index("id")
+    after = frame.set_index("id").join(result[["decision"]])
+    after["lineage"] = result["lineage"].reindex(after.index).fillna(after["lineage"])
+    became = after[(after["decision"] == "superseded") & (after["state"] != "superseded") & ~after["decided"]]
+    for _, row in became.iterrows():
+        newer = after[(after["lineage"] == row["lineage"]) & (
+            (after["version"] > row["version"])
+            | ((after["version"] == row["version"]) & (after["edition"] > row["edition"])))]
+        bound = newer[newer["decision"].isin(["winner", "new_lineage"]) | newer["state"].isin(["imported", "rejected"])
+                      | ((newer["state"] == "discarded") & (newer["reason"] == "baseline"))]
+        assert len(bound)
+        live = bound[~bound["decided"]]
+        for name in SIGNALS:
+            said = {plainly(value) for value in [*live[name], row[name]]} - {""}
+            assert len(said) < 2, name
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.fixed_dictionaries({
+    "base_number": st.sampled_from(["N", "N", "N", "M"]), "customer_po": st.sampled_from(["", "7", "7", "8"]),
+    "items": st.sampled_from([("A", "B"), ("A", "B", "C"), ("Z",)]),
+}), min_size=2, max_size=4), st.permutations(range(4)))
+def test_the_order_of_arrival_does_not_matter(made: list[dict[str, Any]], arrival: list[int]) -> None:
+    """Resolved after each arrival or all at once: the same versions are held, superseded, or go on."""
+    def states(order: list[int], at_once: bool) -> dict[int, str]:
+        known: dict[int, dict[str, Any]] = {}
+        for count, place in enumerate(order, start=1):
+            known[place] = made[place] | {"id": place, "version": place + 1, "suffix": None, "state": "received"}
+            if at_once and count < len(order):
+                continue
+            result = resolve(versions(*known.values()), DEFAULT)
+            for row in result.itertuples():
+                known[row.id] |= {"state": {"winner": "ready"}.get(row.decision, row.decision), "reason": row.reason}
+        return {place: row["state"] for place, row in known.items()}
+
+    order = [place for place in arrival if place < len(made)]
+    one_by_one, together = states(order, at_once=False), states(sorted(order), at_once=True)
+    assert one_by_one == together
 
 
 @settings(deadline=None, max_examples=15)

@@ -18,6 +18,9 @@ class Book:
     states: dict[int, str]
     refused: str | None = None
 
+    def end_obsolete(self, ctx, policies):
+        return 0
+
     def to_acknowledge(self, pipeline, limit, after, given_up_s):
         wanted = ("due", "refused", "sent") if given_up_s is not None else ("due", "refused")
         due = [n for n, state in self.states.items() if state in wanted and n > after]

@@ -32,9 +32,9 @@ def test_ready_orders_point_to_their_exact_payloads(desk: Desk) -> None:
 
 
 def test_when_the_winner_is_refused_the_older_ones_wait(desk: Desk) -> None:
-    desk.run(order(1, group="G"), order(2, group="G", broken=True))
+    desk.run(order(1, group="G"), order(2, group="G", no="N1-1", broken=True))
     assert desk.states() == {"1": "waiting newer_quarantined", "2": "quarantined broken"}
-    desk.run(order(1, group="G"), order(2, group="G"))
+    desk.run(order(1, group="G"), order(2, group="G", no="N1-1"))
     assert desk.states() == {"1": "superseded", "2": "ready"}
 
 

@@ -242,6 +242,7 @@ def acknowledge(pipeline: str, context: Context) -> XCom:
                 connection_fingerprint=wiring.source_connection.fingerprint(),
                 slice_size=wiring.settings.acknowledge.slice,
                 given_up_s=wiring.settings.acknowledge.given_up_s,
+                policies=wiring.settings.engine_policies,
             )
         found = ledger.counts(pipeline, ctx.run)
     batch = batch_of(context)

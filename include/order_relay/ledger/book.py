@@ -146,6 +146,12 @@ class Ledger(SourceDesk, PeopleDesk, AfterwardsDesk, WatchDesk, UpkeepDesk, Stat
         wanted = list(ids)
         return self._db.write(lambda tx: decisions.resolve(tx, ctx, wanted, policies, limit))
 
+    def end_obsolete(self, ctx: RunContext, policies: Policies) -> int:
+        """Supersede refused versions that a newer one at the destination replaces (``decisions.end_obsolete``)."""
+        if not self._db.read(lambda tx: decisions.obsolete(tx, ctx.pipeline)):
+            return 0
+        return self._db.write(lambda tx: decisions.end_obsolete(tx, ctx, policies))
+
     def make_ready(self, ctx: RunContext, rows: Sequence[Ready]) -> tuple[list[int], list[int]]:
         """Store payloads; the ids that are ready, and those held (``readying.make_ready``)."""
         return self._db.write(lambda tx: readying.make_ready(tx, ctx, rows))

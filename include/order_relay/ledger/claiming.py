@@ -84,8 +84,8 @@ def claim(
     """Commit the intent to send these; by id. What can not be claimed is absent from the answer.
 
     No request may start after ``send_before``: the database's clock plus ``lease_s``. A submission whose lineage is
-    under way, in doubt or imported does not stay ``ready``: an older version than the imported one is superseded,
-    anything else waits to be resolved anew.
+    under way, in doubt or imported does not stay ``ready``: it waits to be resolved anew, which also decides whether
+    an older version agrees with the imported one and may be superseded by it.
 
     Raises ``IntegrityError`` where the lineage index refused one of them: a version came up between reading and
     writing. Then nothing was claimed, and the call is made again ``one_by_one``, which leaves out just that one.
@@ -96,12 +96,10 @@ def claim(
         families[row.lineage].append(row)
     free: list[Any] = []
     waiting: list[Any] = []
-    superseded: list[Any] = []
     for family in families.values():
-        _sort(family, wanted, free, waiting, superseded)
+        _sort(family, wanted, free, waiting)
     moment = tx.now
     move(tx, waiting, State.WAITING, Cause(ctx, "its lineage is under way or imported", IN_DOUBT), {"due_at": moment})
-    move(tx, superseded, State.SUPERSEDED, Cause(ctx, "a newer version was imported"))
     before = moment + timedelta(seconds=lease_s)
     doubtful = _may_be_stored(tx, [row.id for row in free if row.attempt])
     if one_by_one:
@@ -114,23 +112,15 @@ def claim(
     }
 
 
-def _sort(
-    family: list[Any], wanted: set[int], free: list[Any], waiting: list[Any], superseded: list[Any]
-) -> None:
+def _sort(family: list[Any], wanted: set[int], free: list[Any], waiting: list[Any]) -> None:
     """Who of a lineage may go: the newest wanted one, if nothing of it is at the destination."""
     asking = sorted(
         (row for row in family if row.id in wanted and row.state == State.READY),
         key=lambda row: (row.version, row.edition, row.id),
     )
-    if not asking:
-        return
-    there = [row for row in family if row.state in AT_DESTINATION]
-    if not there:
+    if asking and not any(row.state in AT_DESTINATION for row in family):
         free.append(asking.pop())
-    imported = [(row.version, row.edition) for row in there if row.state == State.IMPORTED]
-    for row in asking:
-        older = bool(imported) and (row.version, row.edition) < max(imported)
-        (superseded if older else waiting).append(row)
+    waiting += asking
 
 
 def _take_one(tx: Transaction, ctx: RunContext, row: Any, owner: str, before: datetime) -> bool:

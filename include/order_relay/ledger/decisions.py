@@ -27,7 +27,7 @@ from order_relay.ledger.values import Work
 from order_relay.ledger.works import WORK, works
 from order_relay.orders.exchange import Policies, RunContext
 from order_relay.orders.notes import Note
-from order_relay.orders.versions import VERSION_COLUMNS, Decision
+from order_relay.orders.versions import BASELINE, RESULT_COLUMNS, VERSION_COLUMNS, Decision
 from order_relay.orders.versions import resolve as resolve_versions
 
 LOOK_AGAIN = timedelta(minutes=15)
@@ -103,13 +103,49 @@ def resolve(
     first; the submissions of the others stay ``received``.
     """
     lineages = list(dict.fromkeys(row.lineage for row in works(tx, ids)))[:limit]
-    family = tx.run(_SIBLINGS, {"pipeline": ctx.pipeline, "lineages": lineages}).scalars().all()
-    rows = {row.id: row for row in lock(tx, family, *[n for n in _VERSIONS if n not in ("id", "state")])}
+    rows = _family(tx, ctx, lineages)
     if not rows:
         return []
     decided = resolve_versions(_version_frame(list(rows.values())), policies)
     winners = _carry_out(tx, ctx, rows, decided)
     return [work for work in works(tx, winners) if work.state == State.RECEIVED]
+
+
+_newer = submission.alias("newer")
+_OBSOLETE = sa.select(submission.c.id).where(
+    submission.c.pipeline == sa.bindparam("pipeline"), submission.c.state.in_([State.QUARANTINED, State.REJECTED]),
+    sa.exists().where(
+        _newer.c.pipeline == submission.c.pipeline, _newer.c.lineage == submission.c.lineage,
+        sa.or_(_newer.c.state == State.IMPORTED, _newer.c.reason == BASELINE), _newer.c.version >= submission.c.version,
+    ),
+)
+
+
+def obsolete(tx: Transaction, name: str) -> set[int]:
+    """What is refused although a newer version of its lineage is at the destination."""
+    return set(tx.run(_OBSOLETE, {"pipeline": name}).scalars())
+
+
+def end_obsolete(tx: Transaction, ctx: RunContext, policies: Policies) -> int:
+    """Supersede what is quarantined or rejected although a newer version of the same order is at the destination.
+
+    However that one came there: by load, by a look-up or by an operator. How many were superseded. Those that do not
+    agree with the newer version (``orders.versions``) stay as they are.
+    """
+    rows = _family(tx, ctx, [work.lineage for work in works(tx, obsolete(tx, ctx.pipeline))])
+    if not rows:
+        return 0
+    decided = resolve_versions(_version_frame(list(rows.values())), policies)
+    stopped = {row.id for row in rows.values() if row.state in (State.QUARANTINED, State.REJECTED)}
+    decided = decided[decided["id"].isin(stopped)]
+    _carry_out(tx, ctx, rows, decided)
+    return len(decided)
+
+
+def _family(tx: Transaction, ctx: RunContext, lineages: Sequence[str]) -> dict[int, Any]:
+    """All versions of these lineages, locked."""
+    family = tx.run(_SIBLINGS, {"pipeline": ctx.pipeline, "lineages": list(dict.fromkeys(lineages))}).scalars().all()
+    return {row.id: row for row in lock(tx, family, *[n for n in _VERSIONS if n not in ("id", "state")])}
 
 
 def _version_frame(rows: list[Any]) -> pd.DataFrame:
@@ -121,18 +157,16 @@ def _version_frame(rows: list[Any]) -> pd.DataFrame:
 
 def _carry_out(tx: Transaction, ctx: RunContext, rows: dict[int, Any], decided: pd.DataFrame) -> list[int]:
     """Write the decisions, in sets; the ids that go on."""
-    groups: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    groups: dict[tuple[str, str, str], list[Any]] = defaultdict(list)
     lineages: dict[int, str] = {}
-    for number, decision, reason, lineage in decided[["id", "decision", "reason", "lineage"]].itertuples(
-        index=False, name=None
-    ):
+    for number, decision, reason, lineage, detail in decided[list(RESULT_COLUMNS)].itertuples(index=False, name=None):
         row = rows[int(number)]
-        groups[decision, reason or ""].append(row)
+        groups[decision, reason or "", detail or ""].append(row)
         if lineage != row.lineage:
             lineages[row.id] = lineage
     going: list[int] = []
-    for (decision, reason), group in groups.items():
-        cause = Cause(ctx, reason or decision, reason)
+    for (decision, reason, detail), group in groups.items():
+        cause = Cause(ctx, ": ".join(filter(None, (reason or decision, detail))), reason)
         if decision in (Decision.WINNER, Decision.NEW_LINEAGE):
             going += [row.id for row in group]
             _let_go(tx, cause, group, lineages)

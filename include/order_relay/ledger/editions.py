@@ -28,8 +28,8 @@ _INSERT = submission.insert().values({name: sa.literal_column(value) for name, v
 """What every row begins with stands in the statement: values of rows are worked on one by one."""
 
 _CONTENT = (
-    "order_number", "base_number", "version", "suffix", "customer_po", "items", "content_hash", "problem", "batch_id",
-    "part", "row",
+    "order_number", "base_number", "version", "suffix", "customer_number", "customer_po", "items", "content_hash",
+    "problem", "batch_id", "part", "row",
 )
 
 
@@ -43,6 +43,7 @@ def content_of(offer: Mapping[str, Any], batch_id: str) -> dict[str, Any]:
         "base_number": offer["base_number"],
         "version": int(offer["version"]),
         "suffix": None if suffix is None or pd.isna(suffix) else int(suffix),
+        "customer_number": clean(str(offer["customer_number"]), 200),
         "customer_po": clean(str(offer["customer_po"]), 200),
         "items": dump([clean(str(item), 200) for item in offer["items"]]),
         "content_hash": offer["content_hash"],
@@ -116,7 +117,7 @@ def compare_offered(tx: Transaction, cause: Cause, ids: Sequence[int]) -> None:
         editions = [_edition_row(row, new) for row, new in imported]
         insert_new(tx, held, bound, editions, state=State.HELD, offered_at=tx.now)
     anew = {
-        row.id: {name: new[name] for name in _CONTENT}
+        row.id: _taken(new)
         for row, new in changed if row.state in (State.REJECTED, State.READY)
     }
     move(
@@ -126,4 +127,9 @@ def compare_offered(tx: Transaction, cause: Cause, ids: Sequence[int]) -> None:
 
 
 def _edition_row(row: Any, new: Mapping[str, Any]) -> dict[str, Any]:
-    return new_edition(row, {name: new[name] for name in _CONTENT})
+    return new_edition(row, _taken(new))
+
+
+def _taken(new: Mapping[str, Any]) -> dict[str, Any]:
+    """The content that was remembered; an older program may have remembered fewer columns."""
+    return {name: new.get(name, "") if name == "customer_number" else new[name] for name in _CONTENT}

@@ -173,7 +173,7 @@ class _Receiver:
     def _refresh(self, pairs: Pairs, reason: str) -> None:
         """Same content: only its place is newer, which is nobody's decision, so the revision stays."""
         self.tx.many(_PLACE, [
-            {"b_id": row.id, **{name: content[name] for name in ("batch_id", "part", "row")}}
+            {"b_id": row.id, **{name: content[name] for name in ("batch_id", "part", "row", "customer_number")}}
             for row, content in pairs if content is not None
         ])
 
@@ -235,9 +235,14 @@ class _Receiver:
 
 
 def _contents(pairs: Pairs) -> dict[int, dict[str, Any]]:
-    """New content by id. The lineage stays as the ledger has it: it may have been decided by a person."""
+    """New content by id. The lineage stays as the ledger has it, since an operator may have decided it; one that had
+    no usable uuid (its lineage is its own id) takes the lineage that it is offered with now.
+    """
     return {
-        row.id: {name: value for name, value in content.items() if name not in ("lineage", "source_id")}
+        row.id: {
+            **{name: value for name, value in content.items() if name != "source_id"},
+            "lineage": content["lineage"] if row.lineage == row.source_id else row.lineage,
+        }
         for row, content in pairs if content is not None
     }
 
@@ -261,7 +266,8 @@ _TOUCH = submission.update().where(_BY_ID).values(last_offered_at=sa.bindparam("
 _ACK_AGAIN = submission.update().where(_BY_ID).values(ack="due")
 _REMEMBER = submission.update().where(_BY_ID).values(offered=sa.bindparam("offered"))
 _PLACE = submission.update().where(_BY_ID).values(
-    batch_id=sa.bindparam("batch_id"), part=sa.bindparam("part"), row=sa.bindparam("row")
+    batch_id=sa.bindparam("batch_id"), part=sa.bindparam("part"), row=sa.bindparam("row"),
+    customer_number=sa.bindparam("customer_number"),  # a row of an older program has none yet
 )
 _ASKED = ("sent", "refused")
 _CONFIRM = submission.update().where(_BY_ID, submission.c.ack.in_(_ASKED)).values(

@@ -40,8 +40,8 @@ MOVES: Mapping[State, frozenset[State]] = MappingProxyType({
     S.IN_DOUBT: frozenset({S.IMPORTED, S.REJECTED, S.READY}),
     S.IMPORTED: frozenset(),
     S.SUPERSEDED: frozenset({S.RECEIVED}),
-    S.QUARANTINED: frozenset({S.RECEIVED, S.DISCARDED}),
-    S.REJECTED: frozenset({S.RECEIVED, S.DISCARDED}),
+    S.QUARANTINED: frozenset({S.RECEIVED, S.DISCARDED, S.SUPERSEDED}),
+    S.REJECTED: frozenset({S.RECEIVED, S.DISCARDED, S.SUPERSEDED}),
     S.HELD: frozenset({S.RECEIVED, S.DISCARDED}),
     S.DISCARDED: frozenset(),
 })

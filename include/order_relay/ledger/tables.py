@@ -67,6 +67,7 @@ submission = sa.Table(
     sa.Column("base_number", sa.Text, nullable=False),
     sa.Column("version", sa.BigInteger, nullable=False),
     sa.Column("suffix", sa.BigInteger),
+    sa.Column("customer_number", sa.Text, nullable=False, server_default=""),
     sa.Column("customer_po", sa.Text, nullable=False),
     sa.Column("items", sa.Text, nullable=False),  # JSON list of item numbers
     # its content, and where that lies

@@ -12,17 +12,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from order_relay.errors import WrongSetup
+from order_relay.orders.agreement import LINEAGE_FORMS, TEXT, usable_lineage
 from order_relay.orders.json_text import canonical_hash
 from order_relay.orders.paths import each, first, text_of, values, whole_of, without
 
 OFFER_COLUMNS: tuple[str, ...] = (
     "source_id",      # str: the source's id of this submission; "sha256:<hash>" where there is none to use
-    "lineage",        # str: the uuid in upper case, or the source id where there is none
+    "lineage",        # str: the uuid in upper case, or the source id where there is none that identifies anything
     "order_number",   # str: exactly as received, never cut or normalised; "" where there is none
     "version",        # int: orders the versions of a lineage, the highest is the newest
     "suffix",         # int | None: the version suffix of the order number
     "base_number",    # str: the order number without that suffix
     "items",          # tuple[str, ...]: item numbers, sorted, each once
+    "customer_number",  # str
     "customer_po",    # str
     "content_hash",   # str: sha256 over the document without its volatile members
     "problem",        # str: a refusal code found while reading or identifying, or ""
@@ -45,8 +47,6 @@ NO_ID = "sha256:"
 """How the source id of a submission begins that has none of its own: the hash of its content follows."""
 
 SEPARATE_MARK = "//"
-DEFAULT_SUFFIX = r"(?P<base>[^-]+-[^-]+-[^-]+)-(?P<suffix>[0-9]{1,9})"
-"""A fourth dash group of digits. Base numbers hold two dashes themselves (page-supercat.txt, the example family)."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,9 @@ class IdentityPaths:
     """Where a vendor's document holds its identity. Paths are dotted names; ``name[]`` goes through a list.
 
     ``order_number`` may be several paths: their values, all of them needed, are joined by dashes.
-    ``suffix_pattern``: empty where order numbers carry no version.
+    ``lineage_form``: ``uuid`` where ``lineage`` must hold one; anything else identifies nothing there. ``text`` accepts
+    any text that is not a placeholder.
+    ``suffix_pattern``: empty, which is the default, where order numbers carry no version.
     ``items_need``: a line counts as an item only if one of these paths (seen from the line) is not null. Without it a
     promotion text that stands on every order would make unlike orders look alike.
     ``volatile``: members that change without the order changing, such as when it was last touched. They do not count
@@ -66,8 +68,10 @@ class IdentityPaths:
     lineage: str = ""
     version: str = ""
     items: str = ""
+    customer_number: str = ""
     customer_po: str = ""
-    suffix_pattern: str = DEFAULT_SUFFIX
+    lineage_form: str = TEXT
+    suffix_pattern: str = ""
     items_need: tuple[str, ...] = ()
     volatile: tuple[str, ...] = ()
 
@@ -91,6 +95,8 @@ class IdentityPaths:
             if not section.get(key):
                 raise WrongSetup(f"{where}.{key}: is missing")
         paths = cls(**section)
+        if paths.lineage_form not in LINEAGE_FORMS:
+            raise WrongSetup(f"{where}.lineage_form: must be one of {', '.join(LINEAGE_FORMS)}")
         try:
             groups = re.compile(paths.suffix_pattern).groupindex
         except re.error:
@@ -134,7 +140,7 @@ def identify(document: Any, paths: IdentityPaths, problem: str = "") -> dict[str
     elif any(raw not in (None, "") for raw in raw_numbers) and not order_number.strip():
         problem, order_number = problem or NUMBER_UNUSABLE, ""
     base, suffix = _split(order_number, paths.suffix_pattern)
-    lineage = text_of(first(document, paths.lineage)).strip().upper() if usable else ""
+    lineage = usable_lineage(text_of(first(document, paths.lineage)), paths.lineage_form) if usable else ""
     return {
         "source_id": source_id,
         "lineage": lineage.replace(SEPARATE_MARK, "/") or source_id,
@@ -143,6 +149,7 @@ def identify(document: Any, paths: IdentityPaths, problem: str = "") -> dict[str
         "suffix": suffix,
         "base_number": base,
         "items": _items(document, paths),
+        "customer_number": text_of(first(document, paths.customer_number)).strip(),
         "customer_po": text_of(first(document, paths.customer_po)),
         "content_hash": content_hash,
         "problem": problem,

@@ -11,6 +11,7 @@ from itertools import product
 
 import pandas as pd
 
+from order_relay.orders.agreement import usable_lineage
 from order_relay.orders.exchange import UNREAD
 from order_relay.orders.gate import is_gate_reason
 from order_relay.orders.identity import PLACE_COLUMNS, offered_lineage
@@ -153,7 +154,9 @@ def _conflicts(offers: pd.DataFrame, joined: pd.DataFrame, newest: pd.DataFrame)
 
     uuids = offers.groupby("source_id")["lineage"].nunique()
     changed = joined[(joined["state"] != "") & (joined["content_hash"] != joined["content_hash_known"])]
-    moved = changed["lineage_known"].map(offered_lineage) != changed["lineage"]
+    before = changed["lineage_known"].map(offered_lineage)
+    identified = (before != changed["source_id"]) & before.map(usable_lineage).astype(bool)  # else it had no uuid
+    moved = (before != changed["lineage"]) & identified
     two_uuids = uuids.index[uuids > 1].union(pd.Index(changed.loc[moved, "source_id"]))
 
     news = joined[(joined["state"] == "") | (joined["order_number"] != joined["order_number_known"])]

@@ -6,12 +6,17 @@ leaves open is decided here, always on the side that sends nothing twice and for
 * Versions are ordered by (numeric id, edition). **Newest** means the newest that is not discarded.
 * **Common items** are compared between each unsent version and the newest one, and between each unsent version and
   each imported one. One pair with too few is enough: then all unsent ones of the lineage are held.
-* A superseded version stays superseded while any newer version stands in its lineage, unless the newest is now
-  quarantined (the winner may be refused after its choice); alone at the top (the newer ones became separate orders)
-  it takes part again.
-* Nothing is moved here that a person or the OMS has stopped: held, rejected and quarantined versions stay as they
-  are. Under a newest version that is held the older ones wait (``newer_held``); above a held one the newer ones join
-  the review (``sibling_held``).
+* **Contradictions** (``orders.agreement``) are looked for among all versions of a lineage except discarded ones and
+  those that were superseded for good. One is enough: all unsent versions of the lineage are held. Here and where common
+  items are too few that includes the versions that were superseded while no newer one was at the destination, so that
+  the order of arrival makes no difference.
+* A superseded version stays superseded while its lineage has a newer version, unless the newest is now quarantined
+  (the winner may be refused after its choice) or there is such a doubt; alone at the top (the newer ones
+  became separate orders) it takes part again.
+* Held versions stay as they are. So do quarantined and rejected ones, unless they are **obsolete**: older than a
+  version at the destination and in agreement with it (no contradiction, the same base order number, enough common
+  items). What cannot be read of them is no agreement. Under a newest version that is held the older ones wait
+  (``newer_held``); above a held one the newer ones join the review (``sibling_held``).
 * ``decided`` versions were let go by a person: the rows of the table that would ask a person pass them over. Beside an
   imported version such a one goes on in a lineage of its own.
 * Policy ``import_as_new``: the newest of the versions newer than the imported one opens the new lineage, and the other
@@ -20,11 +25,13 @@ leaves open is decided here, always on the side that sends nothing twice and for
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 
 import pandas as pd
 
+from order_relay.orders.agreement import contradicting, in_words, plain, share
 from order_relay.orders.exchange import Policies
 from order_relay.orders.identity import SEPARATE_MARK, separate_lineage
 
@@ -36,16 +43,22 @@ VERSION_COLUMNS: tuple[str, ...] = (
     "edition",    # int
     "suffix",     # int | None
     "items",      # tuple[str, ...]
+    "base_number",      # str
+    "customer_number",  # str
+    "customer_po",      # str
     "state",      # str
     "reason",     # str: why it is in that state
     "decided",    # bool: a person let it go; the rows of the table that ask a person pass it over
 )
 """All submissions that the ledger ever saw of the lineages to resolve, whatever their state."""
 
-RESULT_COLUMNS: tuple[str, ...] = ("id", "decision", "reason", "lineage")
+RESULT_COLUMNS: tuple[str, ...] = ("id", "decision", "reason", "lineage", "detail")
 """One row for every unsent version: received, waiting, ready, superseded (``waiting`` for another reason than those
-below is left alone). ``lineage`` is the one that it belongs to from now on; it differs from the old one only with
-``new_lineage`` and for the superseded ones that move along."""
+below is left alone), and for every obsolete one (quarantined or rejected). ``lineage`` is the one that it belongs to
+from now on; it differs from the old one only with ``new_lineage`` and for the superseded ones that move along.
+``detail`` explains the reason to operators, without values, or is empty."""
+
+CONTRADICTING = "contradicting_versions"
 
 NEWER_QUARANTINED = "newer_quarantined"
 IN_DOUBT = "version_in_doubt"
@@ -62,6 +75,8 @@ WAITING_REASONS = (NEWER_QUARANTINED, IN_DOUBT, NEWER_HELD, "")
 """Reasons of ``waiting`` that this table sets and lifts."""
 
 _UNSENT = ("received", "waiting", "ready", "superseded")
+_NONE: Mapping[str, str] = MappingProxyType({})
+_STOPPED = ("quarantined", "rejected")
 
 
 class Decision(StrEnum):
@@ -83,7 +98,7 @@ def resolve(versions: pd.DataFrame, policies: Policies) -> pd.DataFrame:
     """
     sizes = versions.groupby("lineage")["id"].transform("size")
     simple = (sizes == 1) & versions["suffix"].isna() & _movable_state(versions)
-    alone = versions.loc[simple, ["id", "lineage"]].assign(decision=Decision.WINNER.value, reason="")
+    alone = versions.loc[simple, ["id", "lineage"]].assign(decision=Decision.WINNER.value, reason="", detail="")
     rest = versions[~simple]
     parts = [alone] if rest.empty else [alone, _resolve_families(rest, policies)]
     return pd.concat(parts)[list(RESULT_COLUMNS)].sort_values("id", kind="stable").reset_index(drop=True)
@@ -100,13 +115,35 @@ def _resolve_families(versions: pd.DataFrame, policies: Policies) -> pd.DataFram
     verdict = _Verdict(f)
     behind = f["stays_superseded"] & (f["rank"] < f["imported_rank"])  # its winner is imported: nothing can change
     verdict.put(f["top_state"].eq("quarantined") & f["older"] & ~behind, Decision.WAITING, NEWER_QUARANTINED)
-    verdict.put(f["stays_superseded"], Decision.SUPERSEDED)
-    verdict.put(f["active"], Decision.WAITING, IN_DOUBT)
+    contrary = contradicting(f[~f["settled"]])
+    details = {lineage: f"different {in_words(columns)}" for lineage, columns in contrary.items()}
     short = _too_few_items(f, policies.min_common_items)
+    doubtful = f["lineage"].isin([*contrary, *short]) & ~f["settled"]
+    verdict.put(f["stays_superseded"] & (f["active"] | ~doubtful), Decision.SUPERSEDED)
+    verdict.put(f["active"], Decision.WAITING, IN_DOUBT)
+    verdict.put(f["lineage"].isin(contrary) & ~f["decided"], Decision.HELD, CONTRADICTING, details)
     verdict.put(f["lineage"].isin(short) & ~f["decided"], Decision.HELD, TOO_FEW_ITEMS)
     _beside_imported(f, verdict, policies)
     _none_imported(f, verdict, policies)
-    return verdict.frame()
+    obsolete = f.loc[_obsolete(f, contrary, policies), ["id", "lineage"]]
+    return pd.concat([verdict.frame(), obsolete.assign(decision=Decision.SUPERSEDED.value, reason="", detail="")])
+
+
+def _obsolete(f: pd.DataFrame, contrary: Mapping[str, object], policies: Policies) -> pd.Series:
+    """Quarantined or rejected, older than a version at the destination, and in agreement with it."""
+    asked = f["state"].isin(_STOPPED) & (f["rank"] < f["imported_rank"]) & ~f["lineage"].isin(contrary)
+    there = f[f["rank"] == f["imported_rank"]]
+    pairs = f[asked].merge(there, on="lineage", suffixes=("", "_there"))
+    minimum = max(policies.min_common_items, 0.0)  # a version without readable items agrees with none
+    agreeing = [
+        number for number, old_base, new_base, old_items, new_items in zip(
+            pairs["id"], pairs["base_number"], pairs["base_number_there"], pairs["items"], pairs["items_there"],
+            strict=True,
+        )
+        if plain(str(old_base or "")) and plain(str(old_base)) == plain(str(new_base or ""))
+        and share(old_items, new_items) >= minimum
+    ]
+    return f["id"].isin(agreeing)
 
 
 class _Verdict:
@@ -116,6 +153,7 @@ class _Verdict:
         self._facts = facts
         self._decision = pd.Series("", index=facts.index, dtype=object)
         self._reason = pd.Series("", index=facts.index, dtype=object)
+        self._detail = pd.Series("", index=facts.index, dtype=object)
         self._lineage = facts["lineage"].astype(object)
 
     def open(self) -> pd.Series:
@@ -125,12 +163,18 @@ class _Verdict:
     def held(self) -> pd.Series:
         return self._decision == Decision.HELD.value
 
-    def put(self, mask: pd.Series, decision: Decision, reason: str = "", lineage: pd.Series | None = None) -> None:
+    def put(
+        self, mask: pd.Series, decision: Decision, reason: str = "", details: Mapping[str, str] = _NONE,
+        lineage: pd.Series | None = None,
+    ) -> None:  # fmt: skip
+        """Decide the open rows of ``mask``; ``details`` by lineage."""
         mask = mask & self.open()
         if not mask.any():
             return
         self._decision[mask] = decision.value
         self._reason[mask] = reason
+        if details:
+            self._detail[mask] = self._facts.loc[mask, "lineage"].map(details).fillna("")
         if lineage is not None:
             self._lineage[mask] = lineage[mask]
 
@@ -141,6 +185,7 @@ class _Verdict:
             raise AssertionError(f"the version table left {left} versions undecided")
         return pd.DataFrame({
             "id": self._facts["id"], "decision": self._decision, "reason": self._reason, "lineage": self._lineage,
+            "detail": self._detail,
         })[self._facts["movable"]]
 
 
@@ -153,7 +198,6 @@ def _facts(versions: pd.DataFrame) -> pd.DataFrame:
     last = f.groupby("lineage")["rank"].transform("max")
     f["stays_superseded"] = f["state"].eq("superseded") & (f["rank"] < last)
     f["movable"] = _movable_state(f)
-    f["live"] = f["movable"] & ~f["stays_superseded"]
     f["top"] = f["rank"].where(f["state"] != "discarded").groupby(by).transform("max")
     f["top_state"] = f["state"].where(f["rank"] == f["top"]).groupby(by).transform("first")
     f["older"] = f["rank"] < f["top"]
@@ -161,6 +205,9 @@ def _facts(versions: pd.DataFrame) -> pd.DataFrame:
     f["there"] = there
     f["active"] = f["state"].isin(["sending", "in_doubt"]).groupby(by).transform("any")
     f["imported_rank"] = f["rank"].where(there).groupby(by).transform("max")
+    done = f["rank"].where(there | f["state"].eq("discarded")).groupby(by).transform("max")
+    gone = f["state"].eq("superseded") & (f["decided"] | (f["rank"] < done))
+    f["settled"] = gone | (f["state"].eq("discarded") & ~there)  # says nothing any more about the other versions
     f["held_rank"] = f["rank"].where(f["state"] == "held").groupby(by).transform("min")
     f["only"] = f.groupby("lineage")["version"].transform("nunique") == 1
     f["separate"] = by.astype(str).str.contains(SEPARATE_MARK, regex=False)
@@ -168,20 +215,13 @@ def _facts(versions: pd.DataFrame) -> pd.DataFrame:
 
 
 def _too_few_items(f: pd.DataFrame, minimum: float) -> set[str]:
-    """Lineages in which an unsent version shares too few items with the newest or with an imported one."""
+    """Lineages in which an unsent or held version shares too few items with the newest or with an imported one."""
     against = f[(f["rank"] == f["top"]) | f["there"]]
-    unsent = f[f["live"] & ~f["active"]]
+    unsent = f[(f["movable"] | f["state"].eq("held")) & ~f["settled"] & ~f["active"]]
     pairs = unsent[["lineage", "rank", "items"]].merge(against[["lineage", "rank", "items"]], on="lineage")
     pairs = pairs[pairs["rank_x"] != pairs["rank_y"]]
-    short = [_share(a, b) < minimum for a, b in zip(pairs["items_x"], pairs["items_y"], strict=True)]
+    short = [share(a, b) < minimum for a, b in zip(pairs["items_x"], pairs["items_y"], strict=True)]
     return set(pairs.loc[short, "lineage"])
-
-
-def _share(one: Iterable[str], other: Iterable[str]) -> float:
-    """Common item numbers / the smaller set; below every minimum where it can not be computed."""
-    first, second = set(one), set(other)
-    smaller = min(len(first), len(second))
-    return len(first & second) / smaller if smaller else -1.0
 
 
 def _beside_imported(f: pd.DataFrame, verdict: _Verdict, policies: Policies) -> None:
@@ -200,8 +240,8 @@ def _beside_imported(f: pd.DataFrame, verdict: _Verdict, policies: Policies) -> 
     newest = going & (f["rank"] == f["rank"].where(going).groupby(f["lineage"]).transform("max"))
     own = pd.Series([separate_lineage(a, b) for a, b in zip(f["lineage"], f["source_id"], strict=True)], index=f.index)
     new = own.where(newest).groupby(f["lineage"]).transform("first")
-    verdict.put(newest, Decision.NEW_LINEAGE, NEWER_THAN_IMPORTED, new)
-    verdict.put(going, Decision.SUPERSEDED, "", new)
+    verdict.put(newest, Decision.NEW_LINEAGE, NEWER_THAN_IMPORTED, lineage=new)
+    verdict.put(going, Decision.SUPERSEDED, lineage=new)
 
 
 def _none_imported(f: pd.DataFrame, verdict: _Verdict, policies: Policies) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from order_relay.errors import OutcomeUnknown
 from order_relay.ledger import Due, Ledger
-from order_relay.orders.exchange import Acknowledgement, RunContext
+from order_relay.orders.exchange import Acknowledgement, Policies, RunContext
 from order_relay.pipeline.ports import Source
 from order_relay.pipeline.resting import careful_login
 
@@ -27,8 +27,12 @@ def acknowledge(
     connection_fingerprint: str,
     slice_size: int = 100,
     given_up_s: float = 900.0,
+    policies: Policies | None = None,
 ) -> dict[str, int]:
     """Acknowledge everything that is due, each number once per run.
+
+    First the refused versions that an imported newer one has made obsolete are superseded, by ``policies``, so that
+    the source need not offer them for ever.
 
     Counts: ``accepted``, ``refused`` (the source said no), ``missing`` (no entry in the reply; like a refused one it is
     tried again by the next run) and ``unknown`` (no usable reply; stays ``sent``, until the source's next complete
@@ -36,6 +40,8 @@ def acknowledge(
     ``Source.acknowledge`` raises, but for ``OutcomeUnknown``.
     """
     counts = {"accepted": 0, "refused": 0, "missing": 0, "unknown": 0}
+    if ended := ledger.end_obsolete(ctx, policies or Policies()):
+        log.info("acknowledge: %d refused versions are superseded by a newer version that was imported", ended)
     silence_s = given_up_s if source.windowed else None
     last = unknown_in_row = 0
     while unknown_in_row < MAX_UNKNOWN:

@@ -22,6 +22,7 @@ REASONS = {
     "changed_after_import": "the source offers an order with other content although it was imported already",
     "changed_after_discard": "the source offers an order with other content although it was discarded",
     "newer_than_imported": "a newer version came although an earlier one was imported",
+    "contradicting_versions": "versions under one uuid name different customers, customer POs or base order numbers",
     "too_few_common_items": "the versions share too few items: perhaps a new order on an old form",
     "suffix_without_base": "the order number says that it is a further version, but no other version was ever seen",
     "suffixed": "the order number says that it is a further version, and the pipeline wants each of these reviewed",
