@@ -6,7 +6,7 @@ unset PYTHONDONTWRITEBYTECODE
 
 python="${PYTHON:-python3}"
 stamp=.venv/.order-relay-ready
-wanted="$(cat requirements.txt requirements-dev.txt pyproject.toml | sha256sum | cut -d' ' -f1)"
+wanted="$(cat requirements.txt requirements-dev.txt pyproject.toml setup.py | sha256sum | cut -d' ' -f1)"
 
 if [[ -x .venv/bin/python && -f "$stamp" && "$(cat "$stamp")" == "$wanted" ]]; then
     exit 0

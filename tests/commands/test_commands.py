@@ -23,6 +23,7 @@ from order_relay.errors import Refusal, WrongSetup
 from order_relay.ledger import BatchInfo, Ledger, Ready, Settled
 from order_relay.orders.exchange import Acknowledgement, Answer, Outcome, RunContext
 from order_relay.pipeline.settings import pipeline_files
+from order_relay.pipeline.stop_switch import StopSwitch
 
 PIPELINE = "supercat_to_shopatron"
 CTX = RunContext(PIPELINE, "run-1")
@@ -225,10 +226,15 @@ def test_the_doctor_goes_through_what_is_ours(
     ledger: Ledger, store: BatchStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Setup, "store_url", store.url)
+    monkeypatch.setattr(Setup, "paused_dags", lambda self: {"watch": True})
+    monkeypatch.setattr(Setup, "stop_switch", StopSwitch())
     answer = as_json("doctor", "--no-vendors")
     assert answer["ok"] is True
     checks = {f["check"] for f in answer["findings"]} - {f"pipeline {name}" for name in pipeline_files()}
-    assert checks == {"ledger", "counting law", "batch store", "alerts"}
+    assert {name for name in checks if not name.startswith("DAG ")} == {
+        "pipelines", "ledger", "counting law", "batch store", "stop switch", "DAGs", "alerts",
+    }
+    assert next(f["found"] for f in answer["findings"] if f["check"] == "DAG watch").startswith("is paused")
     assert list(store.list("doctor")) == []
 
 

@@ -25,7 +25,7 @@ sys.path[:0] = [str(Path(__file__).parent)]
 from breakages import BREAKAGES, PACKAGE, Breakage  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
-COPIED = ("include", "tests", "dags", "scripts", "pyproject.toml")
+COPIED = ("include", "tests", "dags", "scripts", "pyproject.toml", "setup.py")
 PATIENCE_S = 120
 PASSED, FAILED = 0, 1  # of pytest's exit codes; the others say that nothing was tested
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 from order_relay.airflow_bindings.asking import AirflowConnection, ask_connection, ask_variable
 from order_relay.connections import Connection
 from order_relay.errors import WrongSetup
+from order_relay.pipeline.config_place import airflow_home
 
 LEDGER_CONNECTION = "order_relay_ledger"
 BATCHES_VARIABLE = "order_relay_batches"
@@ -46,11 +46,6 @@ def variable(name: str, default: str = "") -> str:
     """An Airflow Variable as stripped text. Raises ``RetryLater`` where Airflow can not be asked."""
     value = ask_variable(name)
     return default if value is None else value.strip()
-
-
-def airflow_home() -> Path:
-    """``$AIRFLOW_HOME`` as Airflow itself resolves it."""
-    return Path(os.path.expandvars(os.environ.get("AIRFLOW_HOME", "~/airflow"))).expanduser().absolute()
 
 
 def executors() -> tuple[str, ...]:

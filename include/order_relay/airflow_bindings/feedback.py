@@ -10,10 +10,11 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from order_relay.airflow_bindings.opening import accounts, opened_ledger, opened_wiring
 from order_relay.airflow_bindings.runs import run_slug
+from order_relay.errors import WrongSetup
 from order_relay.orders.exchange import RunContext
 from order_relay.pipeline.feedback import Parts, give_feedback, mark_offline
 from order_relay.pipeline.reading_back import OrderArchive
-from order_relay.pipeline.settings import pipeline_files
+from order_relay.pipeline.settings import load_pipeline, pipeline_files
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -24,12 +25,26 @@ WHO = "feedback"
 
 
 def pipelines_in_use(prefix: str) -> list[str]:
-    """The pipelines whose names begin so and that ever ran. Skipped where there is none."""
+    """The pipelines whose names begin so and that ever ran, but for those in shadow mode: they tell nobody anything.
+    Skipped where there is none.
+    """
     with opened_ledger() as ledger:
-        found = [name for name in pipeline_files() if name.startswith(prefix) and ledger.last_sequence(name)]
+        ran = [name for name in pipeline_files() if name.startswith(prefix) and ledger.last_sequence(name)]
+    found = [name for name in ran if not _in_shadow(name)]
     if not found:
-        raise AirflowSkipException("no pipeline has taken orders over yet")
+        raise AirflowSkipException("no pipeline in live mode has taken orders over yet")
     return found
+
+
+def _in_shadow(pipeline: str) -> bool:
+    """Whether a pipeline is in shadow mode. One whose file is wrong is not: its own task names what is wrong."""
+    try:
+        shadow = load_pipeline(pipeline).shadow
+    except WrongSetup:
+        return False
+    if shadow:
+        log.info("%s is in shadow mode: its source is told nothing", pipeline)
+    return shadow
 
 
 def tell(pipeline: str, context: Context) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from order_relay.commands import doctor_feed, doctor_places, doctor_statuses, doctor_vendors
+from order_relay.commands import doctor_airflow, doctor_feed, doctor_places, doctor_statuses, doctor_vendors
 from order_relay.commands.findings import Finding, Level, guarded, ok
 from order_relay.commands.screen import found_a_problem, print_json, print_line
 from order_relay.commands.setup import Setup
@@ -46,13 +46,16 @@ def _show(finding: Finding) -> None:
 
 def examine(setup: Setup, pipeline: str | None, *, vendors: bool) -> Iterator[Finding]:
     """All findings, each as soon as it is known."""
-    yield from guarded("pipelines", "mend the file in include/config/", partial(doctor_places.pipelines, setup))
+    advice = "set ORDER_RELAY_CONFIG to the folder of your pipeline files"
+    yield from guarded("pipelines", advice, partial(doctor_places.pipelines, setup))
     yield from guarded(
         "ledger", "run `ledger migrate`, or mend connection order_relay_ledger", partial(doctor_places.ledger, setup)
     )
     yield from guarded(
         "batch store", "mend Variable order_relay_batches or its connection", partial(doctor_places.store, setup)
     )
+    yield from guarded("stop switch", "set it to 'false'", partial(doctor_airflow.stop_switch, setup))
+    yield from guarded("DAGs", "see above", partial(_dags, setup))
     yield from guarded("alerts", "mend connection order_relay_alerts", partial(doctor_places.alerts, setup))
     yield from guarded(f"connection {doctor_feed.CONNECTION}", _MEND_CONNECTION, partial(doctor_feed.feed, setup))
     if vendors:
@@ -60,12 +63,19 @@ def examine(setup: Setup, pipeline: str | None, *, vendors: bool) -> Iterator[Fi
         yield from guarded("status accounts", "see above", partial(doctor_statuses.status_accounts, setup))
 
 
+def _dags(setup: Setup) -> Iterator[Finding]:
+    """The DAGs of the pipelines and status accounts that are in use, and those that are active from the start."""
+    used = [name for name in sorted(setup.pipelines) if doctor_vendors.in_use(setup, name)]
+    yield from doctor_airflow.dags(setup, [*used, *doctor_statuses.in_use(setup)])
+
+
 def _sides(setup: Setup, pipeline: str | None) -> Iterator[Finding]:
     """Every account that the pipelines name, each once, and how each pipeline fits together."""
     seen: set[str] = set()
     named = setup.chosen(pipeline)
-    used = named or [name for name in sorted(setup.pipelines) if doctor_vendors.in_use(setup, name)]
-    for name in sorted(setup.pipelines) if not (named or used) else used:
+    valid = [name for name in sorted(setup.pipelines) if doctor_places.is_valid(setup, name)]
+    used = named or [name for name in valid if doctor_vendors.in_use(setup, name)]
+    for name in used or valid:
         settings = setup.pipelines[name]
         sides = ((settings.source, doctor_vendors.source_side), (settings.destination, doctor_vendors.destination_side))
         for party, check in sides:
@@ -73,6 +83,6 @@ def _sides(setup: Setup, pipeline: str | None) -> Iterator[Finding]:
                 seen.add(repr(party))
                 yield from guarded(f"connection {party.connection}", _MEND_CONNECTION, partial(check, setup, name))
         yield from guarded(f"pipeline {name}", "mend its file", partial(doctor_vendors.mapping, setup, name))
-    for name in sorted(set(setup.pipelines) - set(used)) if used and not named else ():
+    for name in sorted(set(valid) - set(used)) if used and not named else ():
         connection = setup.pipelines[name].source.connection
         yield ok(f"pipeline {name}", f"not in use: it never ran, and connection {connection!r} is not defined")

@@ -4,27 +4,49 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
+from urllib.parse import unquote
 
-from order_relay.commands.findings import Finding, fail, ok, warn
+from order_relay.commands.findings import Finding, fail, guarded, ok, warn
 from order_relay.commands.setup import Setup, without_password
+from order_relay.errors import WrongSetup
+from order_relay.pipeline.config_place import IN_AIRFLOW_HOME, airflow_home, config_folder, packaged_folder
 
 
 def pipelines(setup: Setup) -> Iterator[Finding]:
-    """Every pipeline file is read and validated; the first error is told with file and key."""
-    known = setup.pipelines
-    if not known:
-        yield fail("pipelines", "no pipeline file found", "put one file per pipeline into include/config/")
-    for name, settings in sorted(known.items()):
-        yield ok(f"pipeline {name}", "its file is valid")
-        for remark in settings.remarks():
-            yield warn(f"pipeline {name}", remark, "change it before real orders are sent")
+    """Every pipeline file is read and validated; a wrong one is named with its key, and the others are checked."""
+    folder = config_folder()
+    if not setup.pipelines:
+        yield fail("pipelines", f"no pipeline file found in {folder}", "put one file per pipeline into it")
+        return
+    yield ok("pipelines", f"{len(setup.pipelines)} files in {folder}")
+    if folder == packaged_folder():
+        mine = airflow_home() / IN_AIRFLOW_HOME
+        yield warn("pipelines", "these are the packaged defaults", f"copy them to {mine} and edit them there")
+    for name in sorted(setup.pipelines):
+        yield from guarded(f"pipeline {name}", "correct the file", partial(_file, setup, name))
+
+
+def _file(setup: Setup, name: str) -> Iterator[Finding]:
+    remarks = setup.pipelines[name].remarks()
+    yield ok(f"pipeline {name}", "its file is valid")
+    for remark in remarks:
+        yield warn(f"pipeline {name}", remark, "")
+
+
+def is_valid(setup: Setup, name: str) -> bool:
+    """Whether a pipeline's file can be read; where not, its own line of the doctor has said why."""
+    try:
+        return bool(setup.pipelines[name])
+    except WrongSetup:
+        return False
 
 
 def ledger(setup: Setup) -> Iterator[Finding]:
     """The ledger answers, has the right revision, and writes durably (``Ledger.open`` asserts all three)."""
     url = setup.ledger_url
-    where = without_password(url)
+    where = unquote(without_password(url)) if url.startswith("sqlite") else without_password(url)
     found, needed = _revisions(url)
     if found != needed:
         what = f"is at revision {found}, this program needs {needed}" if found else "has no tables yet"
@@ -77,7 +99,11 @@ def alerts(setup: Setup) -> Iterator[Finding]:
 
 
 def _without_credentials(url: str) -> str:
-    """The URL without what stands before an ``@``: a connection's id there is harmless, a password would not be."""
+    """A folder's path; of another URL all but what stands before an ``@``: there may be a password."""
+    from order_relay.batches.filesystems import LOCAL, local_path, scheme_of  # noqa: PLC0415 - pulls in fsspec
+
+    if scheme_of(url) in LOCAL:
+        return local_path(url)
     scheme, mark, rest = url.partition("://")
     authority, slash, path = rest.partition("/")
     return f"{scheme}{mark}{authority.rpartition('@')[2]}{slash}{path}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -23,6 +24,19 @@ def status_accounts(setup: Setup) -> Iterator[Finding]:
         yield from guarded(f"status account {name}", "mend its file or its connection", partial(_account, setup, name))
 
 
+def in_use(setup: Setup) -> list[str]:
+    """The status accounts whose connection is defined."""
+    from order_relay.pipeline.settings import status_files  # noqa: PLC0415 - pulls in pydantic
+    from order_relay.pipeline.status_settings import load_status  # noqa: PLC0415
+
+    found = []
+    for name in status_files():
+        with suppress(WrongSetup):  # its own line of the doctor says so
+            setup.connection(load_status(name).source.connection)
+            found.append(name)
+    return found
+
+
 def _account(setup: Setup, name: str) -> Iterator[Finding]:
     from order_relay.orders.status_events import Channel  # noqa: PLC0415
     from order_relay.pipeline.status_settings import load_status  # noqa: PLC0415
@@ -32,6 +46,7 @@ def _account(setup: Setup, name: str) -> Iterator[Finding]:
     try:
         connection = setup.connection(settings.source.connection)
     except WrongSetup:
+        yield ok(check, f"not in use: connection {settings.source.connection!r} is not defined")
         return
     with StatusWiring(settings, setup.connection, setup.ledger_url, *setup.store_place) as wiring:
         ours = wiring.ours

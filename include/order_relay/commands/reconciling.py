@@ -6,9 +6,12 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import typer
+
 from order_relay.commands.decisions import AsJson, Pipeline
-from order_relay.commands.screen import found_a_problem, print_json, print_line, print_table
+from order_relay.commands.screen import WRONG_USE, found_a_problem, print_json, print_line, print_table
 from order_relay.commands.setup import Setup
+from order_relay.errors import OrderRelayError
 
 if TYPE_CHECKING:
     from order_relay.pipeline.differences import Comparison
@@ -17,19 +20,36 @@ _COLUMNS = ("what", "order", "external id", "OMS ids there", "OMS id here", "sta
 
 
 def reconcile(pipeline: Pipeline = None, as_json: AsJson = False) -> None:
-    """Compare what was imported with what the OMS holds; exit code 1 where they differ. Nothing is repaired."""
+    """Compare what was imported with what the OMS holds. Nothing is repaired.
+
+    Pipelines that never ran are skipped. Exit code 1 where ledger and OMS differ, 2 where a pipeline could not be
+    compared; the others are compared all the same.
+    """
     from order_relay.airflow_bindings.reconciliation import compared  # noqa: PLC0415 - pulls in the engine
 
     setup, run = Setup(), f"reconcile-{datetime.now(UTC):%Y%m%dT%H%M%S}"
-    results = []
-    for name in setup.chosen(pipeline) or sorted(setup.pipelines):
-        with setup.wiring(name) as wiring:
-            results.append(compared(wiring, run))
+    chosen = setup.chosen(pipeline)
+    names = setup.ran() if chosen is None else chosen
+    results, failed = [], {}
+    for name in names:
+        try:
+            with setup.wiring(name) as wiring:
+                results.append(compared(wiring, run))
+        except OrderRelayError as error:
+            failed[name] = str(error)
+    skipped = sorted(set(setup.pipelines) - set(names)) if chosen is None else []
     if as_json:
-        print_json({"pipelines": [{**told.as_dict(), "report": name} for told, name in results]})
+        compared_ones = [{**told.as_dict(), "report": name} for told, name in results]
+        print_json({"pipelines": compared_ones, "skipped": skipped, "failed": failed})
     else:
         for told, name in results:
             _show(told, name)
+        for name in skipped:
+            print_line(f"{name}: skipped, since it never ran")
+        for name, problem in failed.items():
+            print_line(f"{name}: not compared: {problem}", "bold red")
+    if failed:
+        raise typer.Exit(WRONG_USE)
     if any(told.differences for told, _ in results):
         raise found_a_problem()
 

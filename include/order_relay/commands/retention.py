@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from order_relay.commands.decisions import AsJson, Pipeline
-from order_relay.commands.screen import found_a_problem, print_json, print_line
+from order_relay.commands.screen import WRONG_USE, found_a_problem, print_json, print_line
 from order_relay.commands.setup import Setup
+from order_relay.errors import WrongSetup
 
 
 def retention(
@@ -25,19 +26,30 @@ def retention(
     from order_relay.pipeline.status_settings import load_status  # noqa: PLC0415
 
     setup, now = Setup(), datetime.now(UTC)
-    results = {}
+    results, failed = {}, {}
     with setup.ledger() as ledger:
         for name in setup.chosen(pipeline) or sorted(setup.pipelines):
-            settings = setup.pipelines[name].retention
-            results[name] = retain(name, ledger, setup.store, settings, now=now, dry_run=dry_run)
+            try:
+                settings = setup.pipelines[name].retention
+                results[name] = retain(name, ledger, setup.store, settings, now=now, dry_run=dry_run)
+            except WrongSetup as error:  # a wrong file concerns its own pipeline only
+                failed[name] = str(error)
         for name in [] if pipeline else [known for known in ledger.status_accounts() if known in status_files()]:
-            kept = load_status(name).retention
-            results[name] = retain_statuses(name, ledger, setup.store, kept, now=now, dry_run=dry_run)
+            try:
+                kept = load_status(name).retention
+                results[name] = retain_statuses(name, ledger, setup.store, kept, now=now, dry_run=dry_run)
+            except WrongSetup as error:
+                failed[name] = str(error)
     if as_json:
-        print_json({"dry_run": dry_run, "pipelines": {name: found.as_dict() for name, found in results.items()}})
+        removed = {name: found.as_dict() for name, found in results.items()}
+        print_json({"dry_run": dry_run, "pipelines": removed, "failed": failed})
     for name, found in () if as_json else results.items():
         print_line(name, "bold")
         for line in lines_of(found, dry_run=dry_run):
             print_line(line)
+    for name, problem in () if as_json else failed.items():
+        print_line(f"{name}: nothing removed: {problem}", "bold red")
+    if failed:
+        raise typer.Exit(WRONG_USE)
     if any(found.failed for found in results.values()):
         raise found_a_problem()

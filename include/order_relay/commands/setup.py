@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cache, cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from order_relay.errors import WrongSetup
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from order_relay.connections import Connection
     from order_relay.ledger import Ledger
     from order_relay.pipeline.settings import PipelineSettings
+    from order_relay.pipeline.stop_switch import StopSwitch
     from order_relay.wiring import Wiring
 
 
@@ -83,12 +85,32 @@ class Setup:
 
         return targets.check()
 
+    @property
+    def stop_switch(self) -> StopSwitch:
+        """What the Variable ``order_relay_stop`` says now; everything is stopped where it cannot be read."""
+        from order_relay.airflow_bindings import stopping  # noqa: PLC0415 - slow where Airflow has to be asked
+
+        return stopping.switch_or_all()
+
+    def paused_dags(self) -> dict[str, bool]:
+        """Airflow's DAGs, and whether they are paused; raises ``RetryLater`` where its database cannot be read."""
+        from order_relay.airflow_bindings import own_database  # noqa: PLC0415 - pulls in Airflow
+
+        return own_database.paused_dags()
+
     @cached_property
-    def pipelines(self) -> dict[str, PipelineSettings]:
-        """All pipelines by name; raises ``WrongSetup`` naming file and key where one is not valid."""
+    def pipelines(self) -> Mapping[str, PipelineSettings]:
+        """All pipelines by name. Each file is read when it is asked for, so that a wrong one concerns its own pipeline:
+        ``WrongSetup`` then names file and key.
+        """
         from order_relay.pipeline import settings  # noqa: PLC0415 - pulls in pydantic
 
-        return dict(settings.load_all())
+        return _Files(settings.pipeline_files(), settings.load_file)
+
+    def ran(self) -> list[str]:
+        """The pipelines that have a file and ran in live mode at least once."""
+        with self.ledger() as ledger:
+            return [name for name in sorted(self.pipelines) if ledger.last_sequence(name)]
 
     def wiring(self, pipeline: str) -> Wiring:
         """A pipeline put together; its parts are made (and complain) when first used. The caller closes it."""
@@ -102,10 +124,26 @@ class Setup:
         if pipeline is None and source is None:
             return None
         known = self.pipelines
-        names = [n for n in known if pipeline in (None, n) and (source is None or source == known[n].source.vendor)]
+        names = [n for n in known if pipeline in (None, n) and source in (None, n.partition("_to_")[0])]
         if not names:
             raise WrongSetup(f"no pipeline matches; there are: {', '.join(sorted(known)) or 'none'}")
         return names
+
+
+class _Files(Mapping[str, "PipelineSettings"]):
+    """Pipelines by name, each read from its file when it is first asked for."""
+
+    def __init__(self, files: Mapping[str, Path], load: Callable[[Path], PipelineSettings]) -> None:
+        self._files, self._load = files, cache(load)
+
+    def __getitem__(self, name: str) -> PipelineSettings:
+        return self._load(self._files[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
 
 
 def without_password(url: str) -> str:

@@ -1,4 +1,4 @@
-"""The settings of a pipeline: one YAML file each in ``include/config/``, checked before anything is done.
+"""The settings of a pipeline: one YAML file each (see ``config_place``), checked before anything is done.
 
 A file is named after its pipeline, ``SOURCE_to_DESTINATION.yaml`` or ``SOURCE_to_DESTINATION__NAME.yaml``, and so is
 its DAG. This module is imported at parse time of the DAG files and stays light: pydantic and yaml, no pandas.
@@ -6,7 +6,6 @@ its DAG. This module is imported at parse time of the DAG files and stays light:
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from order_relay.errors import WrongSetup
 from order_relay.orders.exchange import MappingOverrides, Policies
 from order_relay.orders.transform_settings import TransformSettings
 from order_relay.pipeline.alert_settings import AlertSettings
+from order_relay.pipeline.config_place import CONFIG_VARIABLE, IN_AIRFLOW_HOME, config_folder
 from order_relay.pipeline.sections import (
     AcknowledgeSettings,
     ChunkSettings,
@@ -36,9 +36,6 @@ from order_relay.pipeline.sections import (
 from order_relay.pipeline.yaml_text import read_yaml
 
 S = TypeVar("S", bound=BaseModel)
-
-CONFIG_VARIABLE = "ORDER_RELAY_CONFIG"
-"""Environment variable: another folder of pipeline files than ``include/config/``."""
 
 PLACEHOLDER_IP = "192.88.99.1"
 """Stands in the shipped file: public, routed to nobody (the relay anycast address that RFC 7526 took out of use)."""
@@ -138,12 +135,6 @@ class PipelineSettings(Section):
         return found
 
 
-def config_folder() -> Path:
-    """Where the pipeline files are: the environment variable ``ORDER_RELAY_CONFIG``, or ``include/config/``."""
-    named = os.environ.get(CONFIG_VARIABLE)
-    return Path(named) if named else Path(__file__).resolve().parents[2] / "config"
-
-
 def pipeline_files(folder: Path | None = None) -> dict[str, Path]:
     """The pipeline files by name, unread: each name becomes a DAG. Raises ``WrongSetup`` where there is no folder."""
     return {name: path for name, path in _files(folder).items() if not STATUS_FILE.fullmatch(name)}
@@ -157,7 +148,10 @@ def status_files(folder: Path | None = None) -> dict[str, Path]:
 def _files(folder: Path | None) -> dict[str, Path]:
     folder = folder or config_folder()
     if not folder.is_dir():
-        raise WrongSetup(f"there is no folder {folder.name!r} of pipeline files; set {CONFIG_VARIABLE} to yours")
+        raise WrongSetup(
+            f"the folder of pipeline files {str(folder)!r} does not exist; set the environment variable "
+            f"{CONFIG_VARIABLE} to yours, or copy the shipped files to $AIRFLOW_HOME/{IN_AIRFLOW_HOME}/"
+        )
     return {path.stem: path for path in sorted(folder.glob("*.yaml")) if not path.name.startswith((".", "_"))}
 
 
