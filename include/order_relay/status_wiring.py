@@ -14,11 +14,11 @@ from order_relay.connections import Connection
 from order_relay.errors import WrongSetup
 from order_relay.ledger import Ledger
 from order_relay.ledger.status_reads import Ours
-from order_relay.orders.status_csv import CsvColumns
+from order_relay.orders.status_csv import CsvColumns, CsvForm
 from order_relay.orders.status_records import StatusShape
 from order_relay.pipeline.reading_back import OrderArchive
 from order_relay.pipeline.settings import load_pipeline, pipeline_files
-from order_relay.pipeline.status_settings import StatusSettings, load_status
+from order_relay.pipeline.status_settings import NAMED_DELIMITERS, StatusSettings, load_status
 from order_relay.pipeline.statuses import StatusReader, StatusSource
 from order_relay.wiring import canonical_reader, vendor_part
 
@@ -63,8 +63,13 @@ class StatusWiring:
         return reader_of(self.settings)
 
     @cached_property
-    def columns(self) -> CsvColumns:
-        """The columns of its CSV drops. Raises ``WrongSetup``."""
+    def form(self) -> CsvForm:
+        """How its CSV drops are written. Raises ``WrongSetup``."""
+        files = self.settings.files
+        delimiter = NAMED_DELIMITERS.get(files.delimiter, files.delimiter)
+        return CsvForm(self._columns(), files.encoding, delimiter, files.time_format, files.time_zone)
+
+    def _columns(self) -> CsvColumns:
         try:
             return CsvColumns(**{**_mapping(self.settings)["csv"], **self.settings.files.columns})
         except ValidationError as error:

@@ -248,7 +248,8 @@ def test_the_tasks_fetch_and_read(
     (served.out / "one.csv").write_text("orderId,status,eventId\nFILED,NEW,f-1\n")
     (served.out / "back\\slash.csv").write_text("x")
     context: Any = {"dag_run": SimpleNamespace(run_id="r", dag_id="acommerce_status", run_type="manual"), "ti": None}
-    assert statuses.fetch("acommerce_status", context) == {"fetched": 1, "growing": 0, "trouble": 1}
+    assert statuses.fetch("acommerce_status", context) == {
+        "fetched": 1, "growing": 0, "passed_over": 0, "trouble": 1}
     assert statuses.files("acommerce_status", context)["new"] == 1
     assert [path.name for path in served.out.glob("*.csv")] == ["back\\slash.csv"]
     assert len(list((tmp_path / "batches").glob("acommerce_status/archive/*-one.csv"))) == 1

@@ -59,7 +59,7 @@ def run(here: World, settled_s: float = 0.0) -> None:
         intake, settings = Intake(RunContext(ACCOUNT, "run"), wiring.ledger, wiring.reader), wiring.settings
         intake.take(StatusPage((LATE,), datetime.now(UTC)), Channel.WEBHOOK)
         poll(intake, wiring.source, settings.poll, datetime.now(UTC))
-        read_drops(intake, Drops(wiring.store, wiring.columns, settings.files, datetime.now(UTC)))
+        read_drops(intake, Drops(wiring.store, wiring.form, settings.files, datetime.now(UTC)))
         wiring.ledger.match_statuses(ACCOUNT, Ours((here.case.pipeline,), "order_number"), 1e9, 0.0)
         read_due(intake, wiring.source, settings.by_id)
         follow_up(

@@ -132,8 +132,9 @@ class TestWindows:
         assert book.status_read_to(ACCOUNT) == START + timedelta(minutes=10)
 
     def test_a_file_is_read_once(self, book) -> None:
-        for _ in range(2):
-            book.status_file_read(CTX, "ab", "drop.csv", 3, 1)
+        book.status_file_read(CTX, "ab", "drop.csv", 3, 1)
+        assert not book.status_file_known(ACCOUNT, "ab"), "a row of it was refused"
+        book.status_file_read(CTX, "ab", "drop.csv", 4, 0)
         assert book.status_file_known(ACCOUNT, "ab")
         assert not book.status_file_known(ACCOUNT, "cd")
 

@@ -90,7 +90,7 @@ def test_what_becomes_of_it_at_the_server(store: BatchStore) -> None:
 
 
 @pytest.mark.parametrize("name", [
-    "../up.csv", "..\\up.csv", "/etc/x.csv", "line\nbreak.csv", "\x1b[2J.csv", "\u202e.csv", "x" * 200 + ".csv",
+    "../up.csv", "..\\up.csv", "/etc/x.csv", "line\nbreak.csv", "\x1b[2J.csv", "\u202e.csv", "x" * 1_001 + ".csv",
 ])
 def test_hostile_names_are_refused_and_keep_no_other_waiting(store: BatchStore, name: str) -> None:
     found = run(store, Server({name: b"bad", "good.csv": b"1"}))
@@ -103,6 +103,22 @@ def test_hostile_names_are_refused_and_keep_no_other_waiting(store: BatchStore, 
 def test_names_that_the_store_has_no_letters_for(store: BatchStore) -> None:
     run(store, Server({"Stand März (1).csv": b"1"}))
     assert drops(store) == {"Stand_M_rz__1_.csv": b"1"}
+
+
+@pytest.mark.parametrize("name", ["สถานะ.csv", "REPORT.CSV", "a\u200bb.csv", "x" * 240 + ".csv", "[1].csv"])
+def test_any_name_without_a_path_is_fetched(store: BatchStore, name: str) -> None:
+    found = run(store, Server({name: b"1"}))
+    assert (found.fetched, found.trouble) == (1, [])
+    assert list(drops(store).values()) == [b"1"]
+
+
+def test_a_file_that_does_not_fit_is_reported_unless_somebody_chose_the_pattern(store: BatchStore) -> None:
+    there = {"status.txt": b"1", ".status.csv": b"2"}
+    found = run(store, Server(dict(there)))
+    assert (found.fetched, found.passed_over) == (0, 2)
+    assert [words.split("'")[1] for words in found.trouble] == ["status.txt"]
+    found = run(store, Server(dict(there)), pattern="*.csv")
+    assert (found.passed_over, found.trouble) == (2, [])
 
 
 def test_too_large_refused_or_not_what_was_listed(store: BatchStore) -> None:

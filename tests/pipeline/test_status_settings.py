@@ -33,6 +33,10 @@ def test_a_second_account(tmp_path: Path) -> None:
     ("poll: {overlap: 1}", r"poll\.overlap: is unknown; allowed here: overlap_s"),
     ("ours: {number: uuid}", r"ours\.number: should be 'order_number' or 'destination_key'"),
     ("schedule: hourly", r"schedule: must be a cron expression"),
+    ("files: {encoding: martian}", r"files\.encoding: must be an encoding such as"),
+    ("files: {delimiter: ab}", r"files\.delimiter: must be one character"),
+    ("files: {time_format: '%d/%m/%Y'}", r"files\.time_format: must name year, month, day, hour and minute"),
+    ("files: {time_zone: Mars/Olympus}", r"files\.time_zone: must be a time zone"),
     ("name: x", "name: is the file's own name"),
 ])
 def test_a_wrong_file_names_file_and_key(tmp_path: Path, text: str, said: str) -> None:

@@ -63,7 +63,8 @@ def fetch(account: str, context: Context) -> dict[str, Any]:
                 account, server, wiring.store, settings.fetch, size_limit=settings.size_limit_bytes
             )
         tell(intake.ledger, account, _left(account, done.trouble), settles=[FILES_LEFT])
-    return {"fetched": done.fetched, "growing": done.growing, "trouble": len(done.trouble)}
+    return {"fetched": done.fetched, "growing": done.growing, "passed_over": done.passed_over,
+            "trouble": len(done.trouble)}  # fmt: skip
 
 
 def _left(account: str, trouble: list[str]) -> list[Message]:
@@ -84,7 +85,7 @@ def files(account: str, context: Context) -> dict[str, Any]:
         settings = wiring.settings.files
         if not settings.enabled:
             return {}
-        stored = read_drops(intake, Drops(wiring.store, wiring.columns, settings, datetime.now(UTC)))
+        stored = read_drops(intake, Drops(wiring.store, wiring.form, settings, datetime.now(UTC)))
     return _counts(account, stored)
 
 

@@ -49,6 +49,15 @@ class BatchStore:
         protocols = filesystem.protocol if isinstance(filesystem.protocol, tuple) else (filesystem.protocol,)
         self.local = bool({"file", "local"} & set(protocols))
 
+    @property
+    def filesystem(self) -> Any:
+        """The fsspec file system."""
+        return self._fs
+
+    def place(self, name: str) -> str:
+        """Where the object or folder of this name is in the file system."""
+        return self._path(name)
+
     def write_jsonl(self, name: str, lines: Iterable[bytes]) -> ObjectInfo:
         """Write ``lines`` (JSON texts without line breaks), compressed; the object appears complete or not at all."""
         with self._new_object(name) as file:
@@ -93,9 +102,17 @@ class BatchStore:
 
     def write_bytes(self, name: str, data: bytes) -> ObjectInfo:
         """Write bytes as they are, uncompressed."""
+        return self.write_blocks(name, (data,))
+
+    def write_blocks(self, name: str, blocks: Iterable[bytes]) -> ObjectInfo:
+        """Write bytes as they are, uncompressed, a block at a time."""
+        digest, size = hashlib.sha256(), 0
         with self._new_object(name) as file:
-            file.write(data)
-        return ObjectInfo(name, 1, len(data), hashlib.sha256(data).hexdigest())
+            for block in blocks:
+                file.write(block)
+                digest.update(block)
+                size += len(block)
+        return ObjectInfo(name, 1, size, digest.hexdigest())
 
     def read_bytes(self, name: str, limit: int) -> bytes:
         """The bytes of an object, at most one more than ``limit`` of them: longer than ``limit`` is too large."""

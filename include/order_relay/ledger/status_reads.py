@@ -22,7 +22,7 @@ from order_relay.ledger.status_tables import (
     status_order,
     status_refusal,
 )
-from order_relay.ledger.statuses import add_orders, parcels_of
+from order_relay.ledger.statuses import add_orders, insertion, parcels_of
 from order_relay.ledger.tables import submission
 from order_relay.ledger.texts import clean, dump, load
 
@@ -223,16 +223,18 @@ def answer(tx: Transaction, number: str) -> list[str]:
 
 
 def file_known(tx: Transaction, account: str, sha256: str) -> bool:
-    """Whether a file with this content was read before."""
+    """Whether a file with this content was read before, with the same settings, and no row of it was refused."""
     return bool(tx.run(sa.select(sa.exists().where(
-        status_file.c.account == account, status_file.c.sha256 == sha256
+        status_file.c.account == account, status_file.c.sha256 == sha256, status_file.c.refused == 0
     ))).scalar())
 
 
 def file_read(tx: Transaction, account: str, sha256: str, values: dict[str, Any]) -> None:
-    """This file was read; its rows stand in the same transaction or before."""
-    if not file_known(tx, account, sha256):
-        tx.run(status_file.insert(), {"account": account, "sha256": sha256, "read_at": tx.now, **values})
+    """This file was read; its rows were stored in the same transaction or before. The latest reading counts."""
+    row = {"account": account, "sha256": sha256, "read_at": tx.now, **values}
+    insert = insertion(tx, status_file)
+    changed = {name: insert.excluded[name] for name in ("read_at", *values)}
+    tx.run(insert.on_conflict_do_update(index_elements=["account", "sha256"], set_=changed), row)
 
 
 # lists

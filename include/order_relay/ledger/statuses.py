@@ -109,7 +109,7 @@ def keep_refused(tx: Transaction, ctx: RunContext, refused: Iterable[Refused], o
         for refusal in entry.refusals
     }
     if rows:
-        insert = _insert(tx, status_refusal)
+        insert = insertion(tx, status_refusal)
         keys = [column.name for column in status_refusal.primary_key]
         tx.many(insert.on_conflict_do_update(index_elements=keys, set_={"at": insert.excluded.at}), [*rows.values()])
 
@@ -275,7 +275,7 @@ def add_orders(tx: Transaction, account: str, numbers: Mapping[str, int | None])
         "followed": True, "told": "[]", "asks": "", "doubt": "", "settled": False,
     }
     rows = [{**blank, "order_number": number, "submission_id": found} for number, found in sorted(numbers.items())]
-    tx.many(_insert(tx, status_order).on_conflict_do_nothing(), rows)
+    tx.many(insertion(tx, status_order).on_conflict_do_nothing(), rows)
 
 
 def _locked(tx: Transaction, account: str, numbers: Sequence[str]) -> dict[str, Mapping[str, Any]]:
@@ -301,6 +301,6 @@ def _shelves(tx: Transaction, account: str, orders: Mapping[str, Mapping[str, An
     return {number: _Shelf(grouped[number], row["full_read_at"], row["shown_at"]) for number, row in orders.items()}
 
 
-def _insert(tx: Transaction, table: sa.Table) -> Any:
+def insertion(tx: Transaction, table: sa.Table) -> Any:
     """The dialect's own INSERT, which knows what to do about a row that is there."""
     return postgresql.insert(table) if tx.conn.dialect.name == "postgresql" else sqlite.insert(table)

@@ -1,22 +1,23 @@
-"""CSV files of status events, with a column mapping as data. What can not be read is refused row by row.
+"""CSV files of status events, with a column mapping as data. What cannot be read is refused row by row.
 
 A row becomes a record of the vendor's own shape, and so an event by the same rules as everywhere.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from order_relay.errors import RecordRefused, Refusal
+from order_relay.orders.status_cells import TimeForm, identity, is_year_last, iso_time, visible
 from order_relay.orders.status_events import Channel, Kind
 from order_relay.orders.status_records import EntryNames, Reading, Refused, StatusShape, read_records
+from order_relay.orders.status_text import Row, Table, Wanted, recovered, unreadable
 
 ROWS = 1_000
 """Rows that are read at a time."""
@@ -38,28 +39,32 @@ class CsvColumns(BaseModel):
     detail: str = ""
 
 
+@dataclass(frozen=True)
+class CsvForm:
+    """How files are written: their columns, and what is not found by itself. Empty texts: found."""
+
+    columns: CsvColumns
+    encoding: str = ""
+    delimiter: str = ""
+    time_format: str = ""
+    time_zone: str = ""
+
+
 def read_drop(
-    data: bytes, columns: CsvColumns, shape: StatusShape, moment: datetime, *, arrival_counts: bool = False
+    data: bytes, form: CsvForm, shape: StatusShape, moment: datetime, *, arrival_counts: bool = False
 ) -> Iterator[Reading]:
     """A whole file, a portion of rows at a time; positions are its lines, the header being line 1.
 
-    Raises ``RecordRefused`` where the file as a whole can not be read: not UTF-8, no such columns, broken quotes.
+    Raises ``RecordRefused`` where the file as a whole cannot be read: no header, or a column that is in it repeatedly.
     """
-    rows = _rows(data)
-    header = [name.strip() for name in next(rows, (0, []))[1]]
-    _check_header(header, columns)
+    drop = _Drop(data, form, shape)
     records: list[tuple[int, Any]] = []
     refused: list[Refused] = []
-    for line, row in rows:
-        if not any(cell.strip() for cell in row):
-            continue
-        if len(row) != len(header):
-            refused.append(_row_refused(line, "wrong_width", f"has {len(row)} cells, the header {len(header)}"))
-            continue
+    for row in drop.table.rows():
         try:
-            records.append((line, _record(dict(zip(header, row, strict=True)), columns, shape)))
+            records.append((row.line, drop.record(row)))
         except RecordRefused as error:
-            refused.append(Refused(line, "", tuple(error.refusals)))
+            refused.append(Refused(row.line, "", tuple(error.refusals)))
         if len(records) + len(refused) >= ROWS:
             yield _reading(records, refused, shape, moment, arrival_counts=arrival_counts)
             records, refused = [], []
@@ -71,39 +76,114 @@ def _reading(
     arrival_counts: bool,
 ) -> Reading:  # fmt: skip
     found = read_records(
-        shape, [record for _, record in records], Channel.CSV, moment, arrival_counts=arrival_counts
+        shape, [record for _, record in records], Channel.CSV, moment, arrival_counts=arrival_counts,
+        first=2 * records[0][0] if records else 0,  # a row has two events at most: parcel and status
     )
     lines = [replace(entry, position=records[entry.position][0], order_id="") for entry in found.refused]
     return replace(found, refused=(*refused, *lines))
 
 
-def _rows(data: bytes) -> Iterator[tuple[int, list[str]]]:
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise _whole("not_utf8", "the file is not UTF-8") from None
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        for row in reader:
-            yield reader.line_num, row
-    except csv.Error:
-        raise _whole("broken_csv", f"the file is broken at line {reader.line_num}") from None
+class _Drop:
+    """One file: its table, and how its rows become records."""
+
+    def __init__(self, data: bytes, form: CsvForm, shape: StatusShape) -> None:
+        self._columns, self._shape, self._form = form.columns, shape, form
+        words = shape.statuses
+        self._known = {*words.known, *words.final, *words.shipped}
+        self.table = Table(data, Wanted(self._is_header, self._is_complete), form.encoding, form.delimiter)
+        self._header = _without_empty_end([_plain(name) for name in self.table.header])
+        for name in self._columns.model_dump().values():
+            if name and self._header.count(_plain(name)) > 1:
+                raise RecordRefused([Refusal("column_twice", "", f"the column {name!r} is in the file repeatedly")])
+
+    def _is_header(self, cells: Sequence[str]) -> bool:
+        return {_plain(self._columns.order_id), _plain(self._columns.status)} <= {_plain(cell) for cell in cells}
+
+    def _is_complete(self, cells: Sequence[str]) -> bool:
+        """Whether the cell in the status column is a known status: then the cells are where they belong."""
+        index = next(index for name, index, _ in self._places if name == self._columns.status)
+        return index < len(cells) and self._shape.one_spelling(visible(cells[index])) in self._known
+
+    def record(self, row: Row) -> dict[str, Any]:
+        """The row in the shape of the vendor's records. Raises ``RecordRefused``."""
+        if row.problem:
+            raise _row_refused(row.problem, "has a quote that is not closed, or quotes inside of a quoted cell")
+        cells = self._aligned(row)
+        if row.odd and any('"' in cells[index] for _, index, kind in self._places if kind != "words"):
+            raise _row_refused("broken_quotes", "has quotes in odd places of a column other than location and detail")
+        values = {name: self._value(cells[index], name, kind) for name, index, kind in self._places}
+        return _record(values, self._columns, self._shape)
+
+    def _aligned(self, row: Row) -> list[str]:
+        """As many cells as the header has. Spreadsheets leave out empty cells at the end, or add some."""
+        width, cells = len(self._header), list(row.cells)
+        if len(cells) in {width, len(self.table.header)}:
+            filled = _without_empty_end(cells)
+        else:
+            filled = _without_empty_end(cells)
+            if len(cells) < width and not row.ended:
+                raise _row_refused("cut_off", f"is the last one and has {len(cells)} of {width} cells: the file is cut")
+            if not self._is_complete(cells):
+                raise _row_refused("wrong_width", f"has {len(cells)} cells, the header has {width}")
+        if len(filled) > width:
+            raise _row_refused("wrong_width", f"has {len(filled)} cells, the header has {width}")
+        return filled + [""] * (width - len(filled))
+
+    def _value(self, cell: str, name: str, kind: str) -> str | None:
+        if unreadable(cell):
+            if kind != "words":
+                raise RecordRefused([Refusal(
+                    "wrong_encoding", f"/{name}", f"holds bytes that are not {self.table.encoding}; set files.encoding",
+                )])  # fmt: skip
+            cell = recovered(cell, self.table.encoding)
+        if kind == "time":
+            return iso_time(cell, self._times, name)
+        return (identity(cell, name) if kind == "identity" else visible(cell)) or None
+
+    @cached_property
+    def _places(self) -> list[tuple[str, int, str]]:
+        """Of each column that the file has: its name, its index, and how its cells are read."""
+        c = self._columns
+        kinds = {
+            c.order_id: "identity", c.parcel: "identity", c.event_id: "identity", c.status: "word", c.kind: "word",
+            c.updated_at: "time", c.happened_at: "time", c.location: "words", c.detail: "words",
+        }  # fmt: skip
+        return [(name, self._header.index(_plain(name)), kind) for name, kind in kinds.items()
+                if name and _plain(name) in self._header]  # fmt: skip
+
+    @cached_property
+    def _times(self) -> TimeForm:
+        """How times are written. Whether days or months come first shows by numbers above 12, in any row."""
+        firsts: set[int] = set()
+        seconds: set[int] = set()
+        if not self._form.time_format:
+            wanted = [index for _, index, kind in self._places if kind == "time"]
+            for row in self.table.rows():
+                for found in (is_year_last(row.cells[index]) for index in wanted if index < len(row.cells)):
+                    if found is not None:
+                        firsts.add(found[0])
+                        seconds.add(found[1])
+        days = max(firsts, default=0) > 12, max(seconds, default=0) > 12
+        return TimeForm(self._form.time_format, self._form.time_zone, days[0] if days[0] != days[1] else None)
 
 
-def _check_header(header: list[str], columns: CsvColumns) -> None:
-    missing = [name for name in (columns.order_id, columns.status) if name not in header]
-    if missing:
-        raise _whole("no_such_column", f"the file lacks the column {missing[0]!r}; see csv in the column mapping")
-    if len(set(header)) != len(header):
-        raise _whole("column_twice", "the file has a column twice")
+def _plain(name: str) -> str:
+    """A column's name for comparisons: without case, and with single spaces."""
+    return " ".join(visible(name).casefold().split())
 
 
-def _record(row: Mapping[str, str], columns: CsvColumns, shape: StatusShape) -> dict[str, Any]:
-    """The row in the shape of the vendor's records."""
+def _without_empty_end(cells: list[str]) -> list[str]:
+    while cells and not visible(cells[-1]):
+        cells = cells[:-1]
+    return cells
 
+
+def _record(row: Mapping[str, str | None], columns: CsvColumns, shape: StatusShape) -> dict[str, Any]:
     def cell(name: str) -> str | None:
-        return row.get(name, "").strip() or None if name else None
+        return row.get(name)
 
+    if cell(columns.status) is None:
+        raise RecordRefused([Refusal("no_status", f"/{columns.status}", "is empty")])
     parcel = cell(columns.parcel)
     kind = (cell(columns.kind) or (Kind.PARCEL if parcel else Kind.ORDER)).lower()
 
@@ -122,12 +202,8 @@ def _record(row: Mapping[str, str], columns: CsvColumns, shape: StatusShape) -> 
     for names in shape.lists:
         if names.kind == kind:
             return {**record, names.list: [entry(names.entry)]}
-    raise RecordRefused([Refusal("unknown_kind", f"/{columns.kind}", "is none of order, detailed, parcel")])
+    raise RecordRefused([Refusal("unknown_kind", f"/{columns.kind}", "must be order, detailed or parcel")])
 
 
-def _row_refused(line: int, code: str, message: str) -> Refused:
-    return Refused(line, "", (Refusal(code, "", message),))
-
-
-def _whole(code: str, message: str) -> RecordRefused:
-    return RecordRefused([Refusal(code, "", message)])
+def _row_refused(code: str, message: str) -> RecordRefused:
+    return RecordRefused([Refusal(code, "", f"the row {message}")])

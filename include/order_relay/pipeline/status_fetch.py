@@ -25,8 +25,11 @@ from order_relay.pipeline.status_settings import FetchSettings
 
 log = logging.getLogger(__name__)
 
-LONGEST_NAME = 150
+LONGEST_NAME = 1_000
 _NOT_IN_THE_STORE = re.compile(r"[^A-Za-z0-9_=+@.~-]")
+_LONGEST_IN_THE_STORE = 120
+_TURNS_TEXT = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Characters that make a name look like another one."""
 
 
 @dataclass(frozen=True)
@@ -71,10 +74,13 @@ class FileServer(Protocol):
 
 @dataclass
 class Fetched:
-    """What a run fetched: counts, and of the files that need a person what is wrong with them."""
+    """What a run fetched: counts, and what is wrong with the files that need an operator. ``passed_over``: files that
+    begin with a dot, or do not fit the pattern.
+    """
 
     fetched: int = 0
     growing: int = 0
+    passed_over: int = 0
     trouble: list[str] = field(default_factory=list)
 
 
@@ -115,20 +121,30 @@ def fetch(
 
 
 def _matching(server: FileServer, settings: FetchSettings, done: Fetched) -> list[RemoteFile]:
-    """Files whose names fit, in their order. Those that begin with a dot are somebody's unfinished ones."""
+    """Files whose names fit, in their order. Those that begin with a dot are somebody's unfinished ones.
+
+    Where nobody chose a pattern, a file that does not fit the default one is trouble: it may be meant for us.
+    """
     found = []
+    chosen = "pattern" in settings.model_fields_set
     for file in sorted(server.files(), key=lambda file: file.name):
-        if not fnmatchcase(file.name, settings.pattern):
-            continue
         if _is_hostile(file.name):
             done.trouble.append(f"{file.shown}: the name holds a path or control characters, or is too long; rename it")
-        elif not file.name.startswith("."):
+        elif file.name.startswith("."):
+            done.passed_over += 1
+        elif not fnmatchcase(file.name.casefold(), settings.pattern.casefold()):
+            done.passed_over += 1
+            if not chosen:
+                done.trouble.append(f"{file.shown}: does not fit the pattern {settings.pattern} (files.fetch.pattern)")
+        else:
             found.append(file)
     return found
 
 
 def _is_hostile(name: str) -> bool:
-    odd = any(char in "/\\" or unicodedata.category(char).startswith("C") for char in name)
+    odd = any(
+        char in "/\\" or char in _TURNS_TEXT or unicodedata.category(char) in {"Cc", "Cs", "Co", "Cn"} for char in name
+    )
     return odd or not 0 < len(name) <= LONGEST_NAME
 
 
@@ -143,7 +159,7 @@ def _one(account: str, server: FileServer, store: BatchStore, settings: FetchSet
         data = server.read(file, file.size)
     if len(data) != file.size:
         raise FileLeft(f"was listed with {file.size} bytes, and another number came")
-    safe = _NOT_IN_THE_STORE.sub("_", file.name)
+    safe = _NOT_IN_THE_STORE.sub("_", file.name[-_LONGEST_IN_THE_STORE:])
     store.write_bytes(f"{account}/{DROPS}/{file.stamp}-{safe}", data)
     if settings.afterwards == "delete":
         with crossing("files delete"):

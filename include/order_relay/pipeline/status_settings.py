@@ -5,14 +5,19 @@ One file each in ``include/config/``, ``VENDOR_status.yaml`` or ``VENDOR_status_
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from order_relay.errors import WrongSetup
+from order_relay.orders.status_text import usable_encoding
 from order_relay.pipeline.sections import Party, Section
 from order_relay.pipeline.settings import STATUS_FILE, Cron, status_files, validated
+
+NAMED_DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 
 
 class OursSettings(Section):
@@ -72,8 +77,8 @@ class ShipmentSettings(Section):
 class FetchSettings(Section):
     """From which server CSV files are fetched: an Airflow connection of type ftp, ftps or sftp.
 
-    ``folder``, ``move_to``: as the server names them. ``pattern``: of file names (``*``, ``?``, ``[...]``; upper and
-    lower case differ). ``afterwards``: what becomes of a file at the server once it stands in the batch store.
+    ``folder``, ``move_to``: as the server names them. ``pattern``: of file names (``*``, ``?``, ``[...]``, in upper and
+    lower case). ``afterwards``: what becomes of a file at the server once it stands in the batch store.
     ``settled_s``: a file is fetched if it looks the same again after so many seconds. ``most``: files a run.
     """
 
@@ -97,6 +102,9 @@ class FetchSettings(Section):
 class FileSettings(Section):
     """CSV drops: read from ``NAME/drops/`` in the batch store. ``columns``: what differs from the vendor's mapping.
 
+    Empty, ``encoding``, ``delimiter`` and ``time_format`` (as ``strptime`` has it) are found for each file.
+    ``time_zone``: of times that name no zone; without it such times are refused, but for those that ``time_format``
+    describes, which are then in UTC.
     ``settled_s``: a file in a local store that was written less than so many seconds ago is looked at again after them;
     where it changed, it is left for the next run. ``fetch``: from which server they are fetched before.
     """
@@ -106,6 +114,47 @@ class FileSettings(Section):
     settled_s: float = Field(default=5.0, ge=0.0, le=300.0)
     size_limit_bytes: int = Field(default=50 << 20, ge=1, le=1 << 30)
     columns: dict[str, str] = Field(default_factory=dict)
+    encoding: str = ""
+    delimiter: str = ""
+    time_format: str = ""
+    time_zone: str = ""
+
+    @field_validator("encoding")
+    @classmethod
+    def _is_usable(cls, name: str) -> str:
+        if name and not usable_encoding(name):
+            raise ValueError("must be an encoding such as utf-8, utf-16, cp874 or cp1252, or empty")
+        return name
+
+    @field_validator("delimiter")
+    @classmethod
+    def _is_one_character(cls, text: str) -> str:
+        if text and text not in NAMED_DELIMITERS and (len(text) != 1 or text.isalnum() or text in '"\r\n '):
+            raise ValueError("must be one character such as ';', or tab, or empty")
+        return text
+
+    @field_validator("time_format")
+    @classmethod
+    def _is_a_layout(cls, layout: str) -> str:
+        if layout:
+            sample = datetime(2026, 5, 31, 14, 7, 9, tzinfo=UTC)
+            try:
+                whole = datetime.strptime(sample.strftime(layout), layout).replace(second=9, tzinfo=UTC)
+            except ValueError:
+                whole = None
+            if whole != sample:
+                raise ValueError("must name year, month, day, hour and minute, such as '%d/%m/%Y %H:%M'")
+        return layout
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        if name:
+            try:
+                ZoneInfo(name)
+            except (ZoneInfoNotFoundError, ValueError, OSError):
+                raise ValueError("must be a time zone such as Asia/Bangkok or UTC, or empty") from None
+        return name
 
 
 class WebhookSettings(Section):

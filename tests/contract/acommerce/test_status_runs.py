@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -66,7 +68,7 @@ class TestFiles:
 
     def read(self, here: Any, **changes: Any) -> Any:
         settings = FileSettings(**{"settled_s": 0.0, **changes})
-        drops = Drops(here.wiring.store, here.wiring.columns, settings, datetime.now(UTC))
+        drops = Drops(here.wiring.store, here.wiring.form, settings, datetime.now(UTC))
         return read_drops(here.intake, drops)
 
     def names(self, here: Any) -> list[str]:
@@ -80,7 +82,7 @@ class TestFiles:
         assert (stored.new, stored.refused) == (1, 1)
         assert [row["place"] for row in here.ledger.status_refusals()] == ["row 3"]
         self.drop(here, "again.csv", text)
-        assert self.read(here).orders == 0
+        assert self.read(here).new == 0
         assert [name.partition("-")[2] for name in self.names(here)] == ["again.csv", "one.csv"]
         assert all(name.startswith("archive/") for name in self.names(here))
 
@@ -90,6 +92,75 @@ class TestFiles:
         self.drop(here, "huge.csv", HEADER + "x" * 100)
         assert self.read(here, size_limit_bytes=90).refused == 2
         assert [name.split("/")[0] for name in self.names(here)] == ["refused", "refused"]
+
+    @pytest.mark.parametrize("name", [
+        "Order Status 2026-05-01.csv", "report (1).csv", "[ok]!.csv", "สถานะ.csv", "ÄÖ.CSV", "no-ending", ".hidden.csv",
+        "line\nbreak.csv", "\x1b[2J.csv", "..csv", "a/b c/deep.csv", "%2e%2e%2fup.csv", "x" * 240 + ".csv", "~.csv",
+        b"\xca\xb6\xd2\xb9\xd0.csv",
+    ])
+    def test_any_file_name_is_read(self, account: Make, tmp_path: Path, name: str | bytes) -> None:
+        here = account()
+        path = tmp_path / "acommerce_status" / "drops" / os.fsdecode(name)
+        path.parent.mkdir(parents=True)
+        path.write_text(HEADER + "A,order,,e-1,NEW,2026-05-01T01:00:00Z\nB,order,,e-2,NEW,never\n")
+        assert self.read(here).new == 1
+        kept, = self.names(here)
+        assert kept.startswith("archive/")
+        assert not path.exists()
+        refused, = here.ledger.status_refusals()
+        assert refused["origin"].isprintable()
+
+    def test_a_file_beside_the_folder_is_left_alone(self, account: Make, tmp_path: Path) -> None:
+        here = account()
+        other = tmp_path / "acommerce_status" / "drops-old" / "one.csv"
+        other.parent.mkdir(parents=True)
+        other.write_text(HEADER)
+        assert self.read(here).orders == 0
+        assert other.exists()
+
+    def test_one_that_was_refused_is_read_once_the_setting_is_right(self, account: Make) -> None:
+        """Keyed by content and settings: whether the file as a whole was refused, or rows of it."""
+        here = account()
+        for name, text, right in (
+            ("whole.csv", "Order No,State\nA,NEW\n", {"columns": {"order_id": "Order No", "status": "State"}}),
+            ("rows.csv", HEADER + "B,order,,e-2,NEW,01/02/2026 10:00\n", {"time_format": "%d/%m/%Y %H:%M"}),
+            ("wrong.csv", "orderId,status,eventId,note,detail\nC,NEW,e-3,x,y\n", {"columns": {"detail": "note"}}),
+        ):
+            self.drop(here, name, text)
+            self.read(here)
+            settings = here.wiring.settings
+            files = settings.files.model_copy(update=right)
+            here.wiring.settings = settings.model_copy(update={"files": files})
+            here.wiring.__dict__.pop("form", None)
+            self.drop(here, name, text)
+            found = self.read(here)
+            assert found.new + found.corrected == 1, name
+            self.drop(here, name, text)
+            assert self.read(here).orders == 0, "and once only"
+            here.wiring.settings = settings
+            here.wiring.__dict__.pop("form", None)
+
+    def test_one_with_refused_rows_is_read_again(self, account: Make) -> None:
+        here = account()
+        text = HEADER + "A,order,,e-1,NEW,2026-05-01T01:00:00Z\nB,order,,e-2,NEW,never\n"
+        for _ in range(2):
+            self.drop(here, "one.csv", text)
+            assert self.read(here).refused == 1
+        assert len(here.ledger.status_refusals()) == 1
+
+    def test_one_that_is_too_large_is_kept_whole(self, account: Make, tmp_path: Path) -> None:
+        here = account()
+        self.drop(here, "huge.csv", HEADER + "x" * 5_000)
+        self.read(here, size_limit_bytes=90)
+        kept, = (tmp_path / "acommerce_status" / "refused").iterdir()
+        assert kept.stat().st_size == len(HEADER) + 5_000
+
+    def test_events_of_one_second_keep_the_order_of_the_file(self, account: Make) -> None:
+        here = account()
+        rows = [f"A,detailed,,{row},2026-05-01T01:00:00Z\n" for row in ("e-9,READY_TO_SHIP", "e-1,IN_TRANSIT")]
+        self.drop(here, "one.csv", HEADER + "".join(rows))
+        self.read(here)
+        assert here.states()["A"][1] == "IN_TRANSIT"
 
     def test_a_column_mapping_of_ones_own(self, account: Make) -> None:
         here = account(config={"files": {"columns": {"order_id": "Order No", "status": "State"}}})
