@@ -77,6 +77,40 @@ class TestWindows:
         assert before["A"][1] == "CANCELED"
 
 
+class TestPagesWithoutLinks:
+    @pytest.mark.parametrize("how", ["page", "offset"])
+    @pytest.mark.parametrize("number", [99, 100, 101, 200, 250])
+    def test_are_read_until_one_is_not_full(self, account: Make, how: str, number: int) -> None:
+        here = account(connect={"paging": how}, links="never", page_parameter=how)
+        here.sandbox.generate_statuses(number, 3)
+        here.poll(most_passes=1)
+        assert len(here.states()) == number
+        assert requests(here, POLL) == {"200": number // 100 + 1}
+        assert here.ledger.status_read_to("acommerce_status") is not None
+
+    @pytest.mark.parametrize("how", ["ignored", "refused"])
+    def test_one_that_may_not_be_the_last_settles_nothing(self, account: Make, how: str) -> None:
+        here = account(links="never", page_parameter=how)
+        here.sandbox.generate_statuses(100, 3)
+        for _ in range(2):
+            with pytest.raises(BadAnswer, match="full page of 100 orders without a Link header"):
+                here.poll()
+        assert len(here.states()) == 100, "what was read is kept"
+        assert here.ledger.status_read_to("acommerce_status") is None
+
+    def test_unless_a_setting_trusts_the_header(self, account: Make) -> None:
+        here = account(connect={"paging": "link"}, links="never")
+        here.sandbox.generate_statuses(100, 3)
+        here.poll()
+        assert requests(here, POLL) == {"200": 1}
+
+    def test_a_full_last_page_of_linked_ones(self, account: Make) -> None:
+        here = account()
+        here.sandbox.generate_statuses(200, 3)
+        here.poll(most_passes=1)
+        assert (len(here.states()), requests(here, POLL)) == (200, {"200": 3})
+
+
 class TestWrongPages:
     @pytest.mark.parametrize("answer", ["not_json", "truncated", "object", "other_host", "circle", "html"])
     def test_are_told_and_settle_nothing(self, account: Make, answer: str) -> None:

@@ -48,6 +48,8 @@ class AcommerceSwitches(BaseModel):
     event_ids: bool = True
     since_inclusive: bool = True
     page_size: int = Field(default=100, ge=1, le=100)
+    links: Literal["always", "never"] = Field(default="always", description="the Link header to the next page")
+    page_parameter: Literal["page", "offset", "ignored", "refused"] = "page"
     order_of_list: Literal["oldest_change", "newest_change", "by_id"] = "oldest_change"
     changes_while_paging: int = Field(default=0, ge=0, description="orders that change between two pages")
     corrections_republished: bool = True

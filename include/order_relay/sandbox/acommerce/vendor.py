@@ -101,14 +101,14 @@ class AcommerceVendor:
             return refused
         try:
             since = _moment(request.query.get("since"))
-            page = int(request.query.get("page", "1"))
+            page = self._page(request)
         except ValueError:
             return _error(400, "since or page can not be read")
         orders = self.store.changed_since(since)
         size = self.switches.page_size
         shown = orders[(page - 1) * size : page * size]
         headers = {}
-        if page * size < len(orders):
+        if page * size < len(orders) and self.switches.links == "always":
             headers["Link"] = f'<{request.url.update_query(page=page + 1)}>; rel="next"'
             if self._changing:
                 self._changing -= 1
@@ -119,6 +119,15 @@ class AcommerceVendor:
             return self._spoiled(request, rule.answer, records)
         normal = web.json_response(records, headers=headers)
         return normal if rule is None else await answering.give(request, rule, normal, _bare)
+
+    def _page(self, request: web.Request) -> int:
+        """The page that is asked for. Raises ``ValueError``."""
+        how, size = self.switches.page_parameter, self.switches.page_size
+        if how == "refused" and ("page" in request.query or "offset" in request.query):
+            raise ValueError(how)
+        if how == "offset":
+            return int(request.query.get("offset", "0")) // size + 1
+        return int(request.query.get("page", "1")) if how == "page" else 1
 
     def _shown(self, order: StatusOrder, since: datetime | None) -> dict[str, Any]:
         if self.switches.polls_show == "history" or since is None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import httpx
 
-from order_relay.errors import BadAnswer
+from order_relay.errors import BadAnswer, WrongSetup
 from order_relay.orders.judging import VendorFormat
 from order_relay.orders.status_records import StatusPage
 from order_relay.vendors.acommerce.connection import AcommerceSettings
@@ -36,24 +36,64 @@ class Acommerce:
         self._wire.close()
 
     def changed(self, since: datetime) -> Iterator[StatusPage]:
-        """All orders whose status changed since then, page by page as the header ``Link`` leads.
+        """All orders whose status changed since then, page by page as the header ``Link`` leads. After a full page
+        without that header the next one is asked for by its number, until a page is not full.
 
-        Raises ``SourceRefused``, ``WrongSetup``, ``Throttled``, ``BadAnswer`` (also for a next page on another host, or
-        one that was read already), ``RetryLater``.
+        Raises ``SourceRefused``, ``WrongSetup``, ``Throttled``, ``BadAnswer`` (also for a next page on another host,
+        one that was read already, or where it stays unknown whether a full page was the last), ``RetryLater``.
         """
         query = [("since", f"{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"), *self._settings.query.items()]
-        answer = self._wire.get(self._url(), query, self._settings.headers)
-        seen = set()
-        for _ in range(MOST_PAGES):
-            yield _page(answer.value, answer.asked_at)
-            if not answer.next_url:
+        url = f"{self._url()}?{urlencode(query)}"
+        answer, linked, guessed = self._wire.get(url, None, self._settings.headers), False, False
+        seen, orders = {url}, set[str]()
+        for number in range(1, MOST_PAGES + 1):
+            page = _page(answer.value, answer.asked_at)
+            named = {_identity(record) for record in page.records}
+            if guessed and page.records and named <= orders:
+                raise self._incomplete("the next page repeated orders that were read already")
+            yield page
+            orders |= named
+            full = self._settings.paging != "link" and len(page.records) >= self._settings.page_size
+            following = answer.next_url or (self._following(url, number, linked=linked) if full else "")
+            if not following:
                 return
-            if answer.next_url in seen:
+            guessed, linked = not answer.next_url, linked or bool(answer.next_url)
+            if following in seen:
                 raise BadAnswer("aCommerce's pages lead in a circle")
-            seen.add(answer.next_url)
-            self._check_host(answer.next_url)
-            answer = self._wire.get(answer.next_url, None, self._settings.headers)
+            seen.add(following)
+            self._check_host(following)
+            try:
+                answer, url = self._wire.get(following, None, self._settings.headers), following
+            except WrongSetup as error:
+                if not guessed:
+                    raise
+                if linked:
+                    return  # pages are linked, and there was no link: a further page does not exist
+                raise self._incomplete(str(error)) from None
         raise BadAnswer(f"aCommerce has more than {MOST_PAGES} pages")
+
+    def _following(self, url: str, number: int, *, linked: bool) -> str:
+        """The address of the page after a full one without a link; empty where its place is not known."""
+        parts, settings = urlsplit(url), self._settings
+        name = settings.page_parameter
+        query = parse_qsl(parts.query, keep_blank_values=True)
+        if linked and name not in dict(query):
+            return ""  # linked in a way of its own
+        if settings.paging == "offset":
+            value = number * settings.page_size
+        else:
+            said = dict(query).get(name, "")
+            value = int(said) + 1 if said.isascii() and said.isdigit() and len(said) < 9 else number + 1
+        query = [(key, text) for key, text in query if key != name]
+        return urlunsplit(parts._replace(query=urlencode([*query, (name, str(value))])))
+
+    def _incomplete(self, why: str) -> BadAnswer:
+        settings = self._settings
+        return BadAnswer(
+            f"aCommerce gave a full page of {settings.page_size} orders without a Link header, and it is unknown "
+            f"whether more changed ({why}). What was read is stored; the next poll begins where this one did. Ask "
+            "aCommerce how pages are asked for, and set paging, page_parameter and page_size in the connection"
+        )
 
     def by_ids(self, ids: Sequence[str]) -> StatusPage:
         """The whole histories of at most ten orders. Raises as ``changed``, ``Throttled`` at once."""
@@ -70,6 +110,10 @@ class Acommerce:
         """The token goes with every request, so only to the host that it is for."""
         if _origin(url) != _origin(self._settings.base_url):
             raise BadAnswer("aCommerce's next page is on another host than the connection's; it was not asked for")
+
+
+def _identity(record: Any) -> str:
+    return str(record.get("orderId")) if isinstance(record, dict) else repr(record)[:200]
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

@@ -15,6 +15,9 @@ LIVE_COMMON = "https://api.acommerce.asia"
 
 ALGORITHMS = ("sha256", "sha1", "sha512")
 SIZE_LIMIT = 64 << 20
+PAGING = ("page", "offset", "link")
+PAGE_SIZE = 100
+"""The documented maximum of one request."""
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
@@ -25,7 +28,9 @@ class AcommerceSettings:
 
     ``scope`` is ``channel/ID`` or ``partner/ID``. ``headers`` and ``query`` go with each request for statuses: how an
     account chooses version 3 or 2 is not published. ``max_wait_s``: a pause that the vendor asks for and that is waited
-    out. ``signature`` is the digest of webhooks' signatures (assumed HMAC; the algorithm is not published).
+    out. ``paging``: how the page after a full one of ``page_size`` orders is asked for where no ``Link`` leads to it:
+    by the number of the ``page`` or the ``offset`` of its first order in ``page_parameter``, or not at all (``link``).
+    ``signature`` is the digest of webhooks' signatures (assumed HMAC; the algorithm is not published).
     """
 
     base_url: str
@@ -42,6 +47,9 @@ class AcommerceSettings:
     max_wait_s: float = 120.0
     size_limit_bytes: int = SIZE_LIMIT
     trust_env: bool = False
+    paging: str = "page"
+    page_parameter: str = "page"
+    page_size: int = PAGE_SIZE
 
     @property
     def account(self) -> str:
@@ -66,7 +74,17 @@ def read_settings(connection: Connection) -> AcommerceSettings:
         max_wait_s=connection.number("max_wait_s", 120.0, maximum=3600.0),
         size_limit_bytes=connection.integer("size_limit_bytes", minimum=1 << 12, maximum=1 << 32, default=SIZE_LIMIT),
         trust_env=connection.flag("trust_env"),
+        paging=connection.choice("paging", PAGING, "page"),
+        page_parameter=_parameter(connection),
+        page_size=connection.integer("page_size", minimum=1, maximum=10_000, default=PAGE_SIZE),
     )
+
+
+def _parameter(connection: Connection) -> str:
+    name = connection.text("page_parameter", "") or ("offset" if connection.text("paging", "") == "offset" else "page")
+    if not _NAME.fullmatch(name):
+        raise connection.wrong("page_parameter", "must be a name of letters, digits, dots, dashes and underscores")
+    return name
 
 
 def _scope(connection: Connection) -> str:
@@ -99,6 +117,12 @@ FORM: dict[str, Any] = {
                     "description": "Sent with each request for statuses"},
         "query": {"type": "string", "title": "Further query parameters (JSON object)",
                   "description": "Sent with each first request for statuses"},
+        "paging": {"type": "string", "title": "Paging without links", "enum": list(PAGING), "default": "page",
+                   "description": "How the page after a full one is asked for where the answer links to none; link: "
+                   "such a page is the last one"},
+        "page_parameter": {"type": "string", "title": "Page parameter", "description": "Default: page, or offset"},
+        "page_size": {"type": "integer", "title": "Orders in a full page", "minimum": 1, "maximum": 10000,
+                      "default": PAGE_SIZE},
         "timeout_s": {"type": "number", "title": "Time-out (s)", "minimum": 0.1, "maximum": 3600, "default": 60,
                       "description": "The longest silence that is waited for"},
         "max_wait_s": {"type": "number", "title": "Longest pause (s)", "minimum": 0, "maximum": 3600, "default": 120,
