@@ -27,8 +27,14 @@ def code_of(convert: Any, value: Any) -> str:
         ("a\x00b", "a b"),
         ("x\r\ny", "x\ny"),
         (7, "7"),
-        (True, "true"),
         (Decimal("1.50"), "1.50"),
+        (Decimal("85001.0"), "85001"),
+        (85001.0, "85001"),
+        (Decimal("1044.00"), "1044"),
+        (Decimal("1E+3"), "1000"),
+        (Decimal("-0.0"), "0"),
+        (12345678901234567890123, "12345678901234567890123"),
+        ("\u200b\u200b", None),
         ("Ünï 👍", "Ünï 👍"),
     ],
 )
@@ -39,17 +45,20 @@ def test_text(value: Any, expected: str | None) -> None:
 def test_text_refuses_what_is_none() -> None:
     assert code_of(converters.text, "\ud800x\n") == "not_unicode"
     assert code_of(converters.text, {}) == "wrong_type"
+    assert code_of(converters.text, True) == "wrong_type"
     assert code_of(converters.text, Decimal("1E+400")) == "wrong_type"
 
 
-@pytest.mark.parametrize(("value", "expected"), [(" A ", " A "), (12, "12"), (Decimal("12.0"), "12"), ("007", "007")])
+@pytest.mark.parametrize(("value", "expected"), [("A B", "A B"), (12, "12"), (Decimal("12.0"), "12"), ("007", "007")])
 def test_keys_are_never_changed(value: Any, expected: str) -> None:
     assert converters.key(value) == expected
 
 
-@pytest.mark.parametrize("value", [True, Decimal("1.5"), 10**50, [], "\udc00"])
+@pytest.mark.parametrize(
+    "value", [True, Decimal("1.5"), 10**50, [1], "\udc00", " A", "A ", "  ", "A\u200b", "A\u00a0B"]
+)
 def test_what_is_no_key(value: Any) -> None:
-    assert code_of(converters.key, value) in ("wrong_type", "not_unicode")
+    assert code_of(converters.key, value) in ("wrong_type", "bad_identity")
 
 
 @pytest.mark.parametrize(

@@ -49,13 +49,20 @@ def test_other_shapes_have_no_suffix(number: str) -> None:
     assert (got["base_number"], got["suffix"]) == (number, None)
 
 
-@pytest.mark.parametrize("same", ["41", Decimal("41.0"), " 41 "])
+@pytest.mark.parametrize("same", ["41", Decimal("41.0"), 41])
 def test_an_id_is_the_same_as_number_and_as_digits(same: Any) -> None:
     assert identify(order(id=same), PATHS)["source_id"] == "41"
 
 
 def test_the_order_number_is_never_touched() -> None:
-    assert identify(order(no=" 7001 - a "), PATHS)["order_number"] == " 7001 - a "
+    assert identify(order(no="7001 -  a"), PATHS)["order_number"] == "7001 -  a"
+
+
+@pytest.mark.parametrize("odd", [" 7001", "7001 ", "70\u200b01", "70\u00a001", "\ufeff7001", "70\u00ad01", "\u2066701"])
+def test_a_number_with_outer_spaces_or_invisible_characters_is_refused_not_cleaned(odd: str) -> None:
+    got = identify(order(no=odd), PATHS)
+    assert (got["order_number"], got["problem"]) == ("", "order_number_unusable")
+    assert identify(order(id=odd), PATHS)["problem"] == "identity_unusable"
 
 
 @pytest.mark.parametrize("bad", [None, "", "  ", True, [], {}, "abc", -4, Decimal("4.5"), 2**63, "4\x00", "9" * 201,

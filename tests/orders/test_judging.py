@@ -34,7 +34,7 @@ def test_a_good_order_passes_both(source_format: VendorFormat, order: dict[str, 
 def test_every_error_with_its_place(source_format: VendorFormat, order: dict[str, Any]) -> None:
     del order["uuid"]
     del order["ship_to"]["city"]
-    order |= {"id": "x", "notes": 7, "submitted_at": "2018-02-30T10:00:00Z"}
+    order |= {"id": "x", "notes": True, "submitted_at": "2018-02-30T10:00:00Z"}
     order["items"][0] |= {"unit_price": "free", "item_number": None}
     assert found(source_format, order) == [
         ("bad_format", "/id"),

@@ -45,9 +45,9 @@ def test_constants_settings_and_defaults() -> None:
 
 def test_tables_forgive_case_and_blanks() -> None:
     rule = {"path": "via", "table": "way", "pick": "type", "unknown": "note", "default": "d"}
-    column, _, noted = read(rule, {"via": " ups ground "}, {"via": "Pigeon"}, {"via": None}, {"via": {}})
-    assert column == ["standard", "d", "d", "d"]
-    assert noted == [1, 3]
+    column, _, noted = read(rule, {"via": " ups ground "}, {"via": "Pigeon"}, {"via": None}, {"via": {}}, {"via": [1]})
+    assert column == ["standard", "d", "d", "d", "d"]
+    assert noted == [1, 4], "an empty object is no value"
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_values_without_a_row(unknown: str, expected: str | None) -> None:
 
 
 def test_a_wrong_value_does_not_stop_the_others() -> None:
-    column, told, _ = read({"path": "q", "converter": "quantity"}, {"q": 1}, {"q": "1.5"}, {"q": {}}, {"q": "3"})
+    column, told, _ = read({"path": "q", "converter": "quantity"}, {"q": 1}, {"q": "1.5"}, {"q": {"a": 1}}, {"q": "3"})
     assert column == [1, None, None, 3]
     assert [(row, why.code) for row, why in told] == [(1, "fractional_quantity"), (2, "bad_amount")]
 

@@ -122,5 +122,5 @@ def test_every_reason_has_plain_words() -> None:
     codes = {redelivery.TWO_IDS, redelivery.TWO_UUIDS, redelivery.TWO_CONTENTS, redelivery.AFTER_IMPORT,
              redelivery.AFTER_DISCARD, versions.CONTRADICTING,
              versions.TOO_FEW_ITEMS, versions.NEWER_THAN_IMPORTED, versions.WITHOUT_BASE,
-             versions.SUFFIXED, versions.SIBLING_HELD, "destination_key_taken"}  # fmt: skip
+             versions.SUFFIXED, versions.SIBLING_HELD, "destination_key_taken", "card_data_removed"}  # fmt: skip
     assert codes == set(reviewing.REASONS)

@@ -135,6 +135,10 @@ class Ledger(SourceDesk, PeopleDesk, AfterwardsDesk, WatchDesk, UpkeepDesk, Stat
         """Quarantine with every reason, and the orders' notes by id (``decisions.quarantine``)."""
         return self._db.write(lambda tx: decisions.quarantine(tx, ctx, refused, notes))
 
+    def hold(self, ctx: RunContext, held: Sequence[tuple[Work, str]], notes: Mapping[int, Sequence[Note]]) -> int:
+        """Hold received submissions, each for a reason (``decisions.hold``)."""
+        return self._db.write(lambda tx: decisions.hold(tx, ctx, held, notes))
+
     def recover(self, ctx: RunContext, works: Sequence[Work]) -> list[Work]:
         """Quarantined, judged again, clean: back to ``received`` (``decisions.recover``)."""
         return self._db.write(lambda tx: decisions.recover(tx, ctx, works))

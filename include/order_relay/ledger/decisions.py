@@ -73,6 +73,18 @@ def quarantine(
 _NOTES = submission.update().where(submission.c.id == sa.bindparam("b_id")).values(notes=sa.bindparam("notes"))
 
 
+def hold(tx: Transaction, ctx: RunContext, held: Sequence[tuple[Work, str]], notes: Notes) -> int:
+    """Hold received submissions for a reason, with their notes, until an operator decides; how many were.
+
+    Those that were moved since are skipped.
+    """
+    wanted = {work.id: (work.revision, reason) for work, reason in held}
+    rows = [row for row in lock(tx, wanted) if row.state == State.RECEIVED and row.revision == wanted[row.id][0]]
+    each = {row.id: {"reason": wanted[row.id][1], "notes": notes_text(notes.get(row.id, ()))} for row in rows}
+    move(tx, rows, State.HELD, Cause(ctx), each=each)
+    return len(rows)
+
+
 def _fingerprint(reasons: Iterable[Refusal]) -> str:
     return hashlib.sha256(dump(sorted((r.code, r.pointer, r.message) for r in reasons)).encode()).hexdigest()
 

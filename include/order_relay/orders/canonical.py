@@ -64,11 +64,21 @@ class Reader:
         self.targets = frozenset(rule.target for rule in orders)
         self.places = {rule.target: rule.paths[0] for rule in orders if rule.paths}
         self.line_places = {rule.target: rule.paths[0] for rule in lines if rule.paths}
+        self._informational = _informational_places(orders, lines, each)
+        self.needed_parts = frozenset(
+            pointer(path.split(".")) for rule in orders if rule.required and rule.join is not None
+            for path in rule.paths
+        )
+        """Pointers to the parts of required values that are joined."""
 
     def order_place(self, column: str) -> str:
         """JSON pointer of an order's column in the source's document; empty where it is not read from there."""
         path = self.places.get(column)
         return pointer(path.split(".")) if path else ""
+
+    def is_informational(self, place: str) -> bool:
+        """Whether a JSON pointer leads to a value that may be left out where it cannot be read."""
+        return "/".join("" if part.isdigit() else part for part in place.split("/")) in self._informational
 
     def line_place(self, column: str, position: int) -> str:
         """JSON pointer of a line's column; of the line where the column is not read from the document."""
@@ -118,10 +128,16 @@ class Reader:
 
         def tell(row: int, why: Refusal) -> None:
             wrong.add(row)
-            refusals[row].append(Refusal(why.code, place, f"{place or rule.target} {why.message}"))
+            if rule.informational:
+                notes[row].append(_left_out(place, why))
+            else:
+                refusals[row].append(Refusal(why.code, place, f"{place or rule.target} {why.message}"))
 
         missing = Note("not_in_code_table", place, "has no row in its code table; left out")
         column = columns.read(rule, documents, tell, lambda row, _: notes[row].append(missing))
+        if rule.informational:
+            for row in documents.blocked(rule.paths):
+                tell(row, Refusal("wrong_type", "", "is inside a value that is not an object"))
         if rule.required:
             for row, value in enumerate(column):
                 if value is None and row not in wrong:
@@ -168,11 +184,15 @@ class Reader:
             unit is None and extended is None and index not in unread
             for index, (unit, extended) in enumerate(zip(lines["unit_price"], lines["extended"], strict=True))
         ]
+        informational = {rule.target for rule in self.lines if rule.informational}
         for column, told in wrong.items():
             for index, why in told.items():
                 if column == "quantity" and promotion[index]:
                     continue  # the quantity of a promotion does not count
                 place = self.line_place(column, position[index])
+                if column in informational:
+                    notes[order[index]].append(_left_out(place, why))
+                    continue
                 refusals[order[index]].append(Refusal(why.code, place, f"{place} {why.message}"))
                 if column in ("quantity", "unit_price", "extended"):
                     priceless.add(order[index])
@@ -181,6 +201,24 @@ class Reader:
         frame["position"] = pd.Series(position, dtype="int64")
         frame["promotion"] = frame["promotion"].astype(bool)
         return frame
+
+
+def _left_out(place: str, why: Refusal) -> Note:
+    return Note("unreadable_value", place, f"{why.message}; left out")
+
+
+def _informational_places(orders: Sequence[Rule], lines: Sequence[Rule], each: str) -> frozenset[str]:
+    """Pointers, without the numbers of lines, that lead to informational values alone: to them, and to objects whose
+    members that are read are all informational."""
+    read = {path: rule.informational for rule in orders for path in rule.paths}
+    read |= {f"{each}..{path}": rule.informational for rule in lines for path in rule.paths}
+    inner: dict[str, bool] = {}
+    for path, informational in read.items():
+        steps = path.split(".")
+        for size in range(1, len(steps) + 1):
+            place = pointer(steps[:size])
+            inner[place] = inner.get(place, True) and informational
+    return frozenset(place for place, informational in inner.items() if informational)
 
 
 def _minor(column: Sequence[Any], scales: Sequence[int | None], tell: columns.Tell) -> list[Any]:

@@ -1,97 +1,62 @@
-"""Cuts card data out of an order before it is first written, and touches nothing else.
+"""Removes card data from an order before it is first written, and touches nothing else.
 
 What a member is, its key name tells (of any vendor; camelCase, snake_case or words):
 
 * identities, money, quantities (``id``, ``uuid``, order and item numbers, UPC, totals, ...): never touched, since one
   order number in ten passes the Luhn test once its dashes are dropped;
-* security codes (``cvv``, ``security_code``, ...) and magnetic stripes: the whole value goes;
-* payment fields (below ``payment``, ``card``, ...): any run of 13 to 19 digits that passes Luhn goes;
+* security codes (``cvv``, ``security_code``, ...) and magnetic stripes: the whole value, where the member is inside a
+  payment object and has exactly such a name, or where the value has 3 or 4 digits (``CardCode`` may be a customer);
+* payment fields (below ``payment``, ``card``, ...): 13 to 19 digits, also in groups, that begin as a brand's cards do,
+  are as long as they are, and pass Luhn (``card_numbers``);
 * everything else is free text: 15 or 16 digits, unbroken or in card grouping, with an issuer's prefix and a valid Luhn.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from enum import Enum
+from collections.abc import Callable, Iterator
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-CUT = "[card data cut]"
-"""What stands in the place of what was cut."""
+from order_relay.orders.card_names import Kind, kind_of
+from order_relay.orders.card_numbers import is_card, is_card_in_text
+from order_relay.orders.judging import pointer
 
-_GAP = r"[ \t\r\n._/\-\u00a0\u2000-\u200b\u202f\u2010-\u2015\u2212]"
+CUT = "[card data cut]"
+"""Replaces what was removed, in the archive alone: it is never sent (``removed_card_data``)."""
+
+_GAP = r"[ \t\r\n._/\-\u00a0\u00ad\u2000-\u2015\u202f\u2060\u2212\u3000\ufeff]"
 _GROUPED = re.compile(
     rf"(?<!\d)(?=(\d{{4}}{_GAP}{{0,3}}(?:\d{{4}}{_GAP}{{0,3}}\d{{4}}{_GAP}{{0,3}}\d{{4}}|\d{{6}}{_GAP}{{0,3}}\d{{5}}))(?!\d))"
 )
 _RUN = re.compile(rf"\d(?:{_GAP}{{0,3}}\d){{12,}}")
-_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_GROUP = re.compile(r"\d+")
+_THREE_OR_FOUR = re.compile(r"\d{3,4}")
+def cut(document: Any) -> tuple[Any, list[str]]:
+    """``document`` without card data, and where something was removed (JSON pointers). The argument is not changed.
 
-_PAYMENT_WORDS = frozenset(["payment", "payments", "pay", "card", "cards", "cc", "pan", "creditcard", "debitcard"])
-_PAYMENT_NAMES = re.compile(r"payment|creditcard|debitcard|cardn|^ccn")
-_SECRET_WORDS = frozenset(["cvv", "cvc", "cvn", "cvv2", "cvc2", "cav2", "pinblock", "track1", "track2"])
-_SECRET_IN_PAYMENT = frozenset(["csc", "cav", "cvd", "cid", "pin", "track"])
-_SECRET_NAMES = re.compile(
-    r"securitycode|cardcode|cardverification|verificationvalue|verificationcode|trackdata|magstripe|magneticstripe"
-)
-_ALWAYS_IDENTITY = frozenset(["id", "ids", "uuid", "guid", "upc", "ean", "gtin", "sku", "isbn", "asin"])
-_MONEY = frozenset(
-    [
-        "quantity",
-        "qty",
-        "price",
-        "total",
-        "subtotal",
-        "amount",
-        "discount",
-        "freight",
-        "tax",
-        "currency",
-        "shipping",
-        "cost",
-    ]
-)
-_NUMBERED = frozenset(
-    [
-        "order",
-        "item",
-        "line",
-        "customer",
-        "product",
-        "part",
-        "invoice",
-        "account",
-        "vendor",
-        "supplier",
-        "model",
-        "serial",
-        "tracking",
-        "shipment",
-        "webshop",
-        "purchase",
-        "catalog",
-        "catalogue",
-    ]
-)
-_NUMBER_WORDS = frozenset(["number", "numbers", "no", "num", "nr", "code", "key", "reference", "ref"])
-_OWN_IN_PAYMENT = frozenset(["id", "uuid", "guid"])
-
-
-class Kind(Enum):
-    """How the values under a key are treated."""
-
-    IDENTITY = "identity"
-    SECRET = "secret"  # noqa: S105  (a kind of field, not a credential)
-    PAYMENT = "payment"
-    TEXT = "text"
-
-
-def cut(document: Any) -> tuple[Any, int]:
-    """``document`` without card data, and how many values were cut. The argument itself is never changed.
-
-    Where nothing is cut, the very same object comes back.
+    Where nothing is removed, the very same object comes back.
     """
-    return _cut(document, Kind.TEXT, in_payment=False)
+    found: list[str] = []
+    return _cut(document, Kind.TEXT, (), found, in_payment=False), found
+
+
+def cut_text(text: str) -> tuple[str, int]:
+    """A text of unknown structure without anything that may be card data, and how much was removed.
+
+    For what is never sent: the stricter rule of payment fields holds everywhere, and so do the names of codes.
+    """
+    mended, numbers = _payment_text(text)
+    mended, codes = _NAMED_CODE.subn(rf'\1"{CUT}"', mended)
+    return mended, numbers + codes
+
+
+_NAMED_CODE = re.compile(
+    r"(\"(?:[a-z]*[ _-]?)?(?:cvv2?|cvc2?|cvn2?|csc|cvd|card[ _-]?code|security[ _-]?code"
+    r"|verification[ _-]?(?:code|value|number)|track[ _-]?[123]?(?:data)?)\"\s*:\s*)"
+    r"(?:\"(?:[^\"\\]|\\.)*\"|[0-9.eE+-]+)", re.IGNORECASE
+)
 
 
 def looks_clean(document: Any, encoded: bytes) -> bool:
@@ -147,111 +112,134 @@ def _suspicious(document: Any) -> bool:
     payment = _payment_names(frozenset(names))
     if payment is None:
         return True
-    fields = (value[name] for name in payment for value in objects if name in value)
-    return any(_cut(field, Kind.PAYMENT, in_payment=True)[1] for field in fields)
+    found: list[str] = []
+    for name in payment:
+        for value in objects:
+            if name in value:
+                _cut(value[name], Kind.PAYMENT, (), found, in_payment=True)
+    return bool(found)
 
 
 @lru_cache(maxsize=1024)
 def _payment_names(names: frozenset[str]) -> tuple[str, ...] | None:
     """Those of the names that are payment fields; ``None`` where a name itself calls for a close look."""
     kinds = {name: kind_of(name, in_payment=False) for name in names}
-    if Kind.SECRET in kinds.values() or any(_by_rule(name, _free_text)[1] for name in names):
+    if _NEED_A_LOOK & set(kinds.values()) or any(_by_rule(name, _free_text)[1] for name in names):
         return None
     return tuple(name for name, kind in kinds.items() if kind is Kind.PAYMENT)
 
 
-@lru_cache(maxsize=4096)
-def kind_of(key: str, *, in_payment: bool) -> Kind:
-    """What the name of a member says about its value."""
-    words = [word.lower() for word in _WORDS.findall(key)]
-    joined = "".join(words)
-    secret = _SECRET_WORDS | _SECRET_IN_PAYMENT if in_payment else _SECRET_WORDS
-    if secret & {*words, joined} or _SECRET_NAMES.search(joined):
-        return Kind.SECRET
-    if in_payment:
-        exempt = joined in _OWN_IN_PAYMENT or (words and words[-1] in _MONEY) or _order_or_item_number(words)
-        return Kind.IDENTITY if exempt else Kind.PAYMENT
-    if _PAYMENT_WORDS & {*words, joined} or _PAYMENT_NAMES.search(joined):
-        money = bool(words) and words[-1] in _MONEY
-        return Kind.IDENTITY if money else Kind.PAYMENT
-    return Kind.IDENTITY if _is_identity(words) else Kind.TEXT
+Path = tuple[str | int, ...]
 
 
-def _is_identity(words: list[str]) -> bool:
-    if not words:
-        return False
-    if words[-1] in _ALWAYS_IDENTITY or words[-1] in _MONEY:
-        return True
-    if words in (["number"], ["reference"], ["line"]):
-        return True
-    return len(words) > 1 and words[-1] in _NUMBER_WORDS and bool(_NUMBERED & set(words[:-1]))
-
-
-def _order_or_item_number(words: list[str]) -> bool:
-    return len(words) > 1 and words[-1] in _NUMBER_WORDS and words[0] in ("order", "item")
-
-
-def _cut(value: Any, kind: Kind, *, in_payment: bool) -> tuple[Any, int]:
+def _cut(value: Any, kind: Kind, path: Path, found: list[str], *, in_payment: bool) -> Any:
     if isinstance(value, dict):
-        return _cut_members(value, in_payment=in_payment)
+        return _cut_members(value, path, found, in_payment=in_payment)
     if isinstance(value, list):
-        return _cut_list(value, kind, in_payment=in_payment)
+        items = [_cut(item, kind, (*path, at), found, in_payment=in_payment) for at, item in enumerate(value)]
+        return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
     if value is None or isinstance(value, bool) or kind is Kind.IDENTITY:
-        return value, 0
-    rule = _payment_text if kind is Kind.PAYMENT else _free_text
-    return _by_rule(value, rule)
+        return value
+    new, count = _by_rule(value, _payment_text if kind in _BY_PAYMENT_RULE else _free_text)
+    if kind is Kind.STRIPE and count:
+        new = CUT
+    if kind is Kind.SECRET_IF_SHORT and not count and _THREE_OR_FOUR.fullmatch(_as_text(value).strip()):
+        new, count = CUT, 1
+    if count:
+        found.append(pointer(path))
+    return new
+
+
+LONGEST_REFERENCE = 20
+"""Digits of the longest number that counts as one reference; more digits are several numbers."""
+_BY_PAYMENT_RULE = frozenset([Kind.PAYMENT, Kind.STRIPE, Kind.SECRET_IF_SHORT])
+_NEED_A_LOOK = frozenset([Kind.SECRET, Kind.SECRET_IF_SHORT, Kind.STRIPE])
+
+
+def _as_text(value: Any) -> str:
+    """A value as the digits that were meant: ``4.2E+15`` is a card number as well as its digits are."""
+    if isinstance(value, str):
+        return value
+    exact = Decimal(repr(value)) if isinstance(value, float) else value
+    if isinstance(exact, Decimal) and exact.is_finite() and abs(exact.adjusted()) < 40:
+        return str(int(exact)) if exact == exact.to_integral_value() else f"{exact:f}"
+    return format(value)
 
 
 def _by_rule(value: Any, rule: Callable[[str], tuple[str, int]]) -> tuple[Any, int]:
-    text = value if isinstance(value, str) else format(value)
+    text = _as_text(value)
     if len(text) < 13:
         return value, 0
     mended, count = rule(text)
     return (mended, count) if count else (value, 0)
 
 
-def _cut_list(value: list[Any], kind: Kind, *, in_payment: bool) -> tuple[Any, int]:
-    pairs = [_cut(item, kind, in_payment=in_payment) for item in value]
-    count = sum(pair[1] for pair in pairs)
-    return ([pair[0] for pair in pairs], count) if count else (value, 0)
-
-
-def _cut_members(value: dict[str, Any], *, in_payment: bool) -> tuple[Any, int]:
+def _cut_members(value: dict[str, Any], path: Path, found: list[str], *, in_payment: bool) -> dict[str, Any]:
     changed: dict[str, Any] = {}
-    total = 0
+    before = len(found)
     for key, item in value.items():
         new_key, key_cuts = _by_rule(key, _payment_text if in_payment else _free_text)
-        kind = kind_of(key, in_payment=in_payment)
-        if kind is Kind.SECRET:
-            new, count = (item, 0) if item in (None, "", CUT) or isinstance(item, bool) else (CUT, 1)
-        else:
-            new, count = _cut(item, kind, in_payment=in_payment or kind is Kind.PAYMENT)
         while key_cuts and new_key in changed:
             new_key += "'"
-        changed[new_key] = new
-        total += count + key_cuts
-    return (changed, total) if total else (value, 0)
+        place = (*path, new_key)
+        found += [pointer(place)] * bool(key_cuts)
+        kind = kind_of(key, in_payment=in_payment)
+        if kind is Kind.SECRET:
+            empty = item in (None, "", CUT) or isinstance(item, bool)
+            changed[new_key] = item if empty else CUT
+            found += [] if empty else [pointer(place)]
+        else:
+            inner = in_payment or kind in _BY_PAYMENT_RULE
+            changed[new_key] = _cut(item, kind, place, found, in_payment=inner)
+    return changed if len(found) > before else value
 
 
 def _payment_text(text: str) -> tuple[str, int]:
-    """Runs of 13 to 19 digits with a valid Luhn, whatever stands between the digits; longer runs that hold a card."""
+    """Card numbers, unbroken or in groups of any size, whatever is between the digits and beside them."""
     count = 0
 
-    def judge(match: re.Match[str]) -> str:
+    def in_run(match: re.Match[str]) -> str:
         nonlocal count
-        digits = _digits(match[0])
-        if (len(digits) <= 19 and _luhn(digits)) or _holds_card(digits):
+        pieces, end = [], 0
+        for low, high in _cards_of(match[0]):
+            pieces += [match[0][end:low], CUT]
+            end = high
             count += 1
-            return CUT
-        return match[0]
+        return "".join([*pieces, match[0][end:]])
 
-    mended = _RUN.sub(judge, text)
+    mended = _RUN.sub(in_run, text)
     return mended, count
 
 
-def _holds_card(digits: str) -> bool:
-    windows = (digits[at : at + size] for size in (15, 16) for at in range(len(digits) - size + 1))
-    return any(_issued(window) and _luhn(window) for window in windows)
+def _cards_of(run: str) -> Iterator[tuple[int, int]]:
+    """Where card numbers are in a run of digits and gaps: each is made of whole groups.
+
+    A run of up to 20 digits may be one reference: it holds a card only where it begins with it.
+    """
+    groups = [(match.start(), match.end(), _digits(match[0])) for match in _GROUP.finditer(run)]
+    several = sum(len(digits) for _, _, digits in groups) > LONGEST_REFERENCE
+    first = 0
+    while first < len(groups) and (several or first == 0):
+        digits, after = "", first + 1
+        for last in range(first, len(groups)):
+            digits += groups[last][2]
+            if len(digits) > 19:
+                break
+            if is_card(digits):
+                after = last + 1
+        if after > first + 1 or is_card(groups[first][2]) or _is_swipe(groups[first][2]):
+            yield groups[first][0], groups[after - 1][1]
+        first = after
+
+
+def _is_swipe(digits: str) -> bool:
+    """Whether these begin with a card number, run together with the date until which it is valid and more."""
+    return len(digits) > LONGEST_REFERENCE and any(
+        is_card(digits[:size]) and _DATE.match(digits, size) is not None for size in (15, 16, 19)
+    )
+
+
+_DATE = re.compile(r"(?:0[1-9]|1[0-2])[0-9]{2}|[0-9]{2}(?:0[1-9]|1[0-2])")
 
 
 def _free_text(text: str) -> tuple[str, int]:
@@ -260,7 +248,7 @@ def _free_text(text: str) -> tuple[str, int]:
     for match in _GROUPED.finditer(text):  # a lookahead: overlapping groupings are all seen
         found = match[1]
         digits = _digits(found)
-        if match.start() >= end and _issued(digits) and _luhn(digits):
+        if match.start() >= end and is_card_in_text(digits):
             pieces += [text[end : match.start()], CUT]
             end = match.start() + len(found)
             count += 1
@@ -270,31 +258,3 @@ def _free_text(text: str) -> tuple[str, int]:
 def _digits(text: str) -> str:
     """The digits of ``text`` in ASCII, whatever script they were written in."""
     return "".join(str(int(char)) for char in text if char.isdecimal())
-
-
-def _issued(digits: str) -> bool:
-    """Whether a number of 15 or 16 digits begins as the large issuers' do (ranges of ISO/IEC 7812, public lists)."""
-    if len(digits) == 15:
-        return digits[:2] in ("34", "37")
-    four = int(digits[:4])
-    return (
-        digits[0] == "4"
-        or 5100 <= four <= 5599
-        or 2221 <= four <= 2720
-        or four == 6011
-        or 6440 <= four <= 6599
-        or 3528 <= four <= 3589
-        or 6200 <= four <= 6299
-        or 5000 <= four <= 5099
-        or 5600 <= four <= 5899
-        or 6300 <= four <= 6399
-        or 6700 <= four <= 6799
-    )
-
-
-def _luhn(digits: str) -> bool:
-    total = 0
-    for position, char in enumerate(reversed(digits)):
-        value = ord(char) - 48
-        total += value if position % 2 == 0 else (value * 2 - 9 if value > 4 else value * 2)
-    return total % 10 == 0 and digits.strip("0") != ""

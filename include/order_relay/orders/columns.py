@@ -6,16 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from order_relay.errors import RecordRefused, Refusal
-from order_relay.orders.converters import text
+from order_relay.orders.converters import number_as_text, text
+from order_relay.orders.emptiness import is_empty
 from order_relay.orders.mapping import Rule, words
 
 Tell = Callable[[int, Refusal], None]
 """Takes a row number and a refusal whose pointer is still the row's own business."""
 
 NotInTable = Callable[[int, Rule], None]
-
-LONGEST_CODE = 10**40
-"""A number above this is no code; turning it into digits may fail."""
 
 UNREADABLE = (ValueError, TypeError, ArithmeticError, AttributeError, KeyError, RecursionError)
 
@@ -33,6 +31,14 @@ class Rows:
         """The members at a dotted path; anything missing or of another kind on the way reads as ``None``."""
         outer, _, name = path.rpartition(".")
         return [row.get(name) for row in self._inside(outer)]
+
+    def blocked(self, paths: Sequence[str]) -> list[int]:
+        """Rows where something that is neither an object nor empty is on the way to one of the paths."""
+        outer = {path.rpartition(".")[0] for path in paths} - {""}
+        return [
+            row for name in sorted(outer) for row, value in enumerate(self.column(name))
+            if type(value) is not dict and not is_empty(value)
+        ]
 
     def _inside(self, path: str) -> list[dict[str, Any]]:
         if path not in self._objects:
@@ -61,7 +67,7 @@ def combined(rule: Rule, found: Sequence[list[Any]], tell: Tell) -> list[Any]:
         column = _joined(rule.join, found, tell)
     else:
         for more in found[1:]:
-            column = [b if a is None or a == "" else a for a, b in zip(column, more, strict=True)]
+            column = [b if is_empty(a) else a for a, b in zip(column, more, strict=True)]
     if rule.extract is None:
         return column
     matches = (rule.extract.search(value) if isinstance(value, str) else None for value in column)
@@ -84,10 +90,10 @@ def looked_up(rule: Rule, column: list[Any], tell: Tell, note: NotInTable) -> li
     table = rule.table or {}
     found: list[Any] = []
     for index, value in enumerate(column):
-        if value is None or value == "":
+        if is_empty(value):
             found.append(None)
             continue
-        code = words(value) if isinstance(value, str) or (type(value) is int and abs(value) < LONGEST_CODE) else ""
+        code = words(_digits(value))
         if code in table:
             found.append(table[code])
         elif rule.unknown == "keep":
@@ -101,8 +107,18 @@ def looked_up(rule: Rule, column: list[Any], tell: Tell, note: NotInTable) -> li
     return found
 
 
+def _digits(value: Any) -> str:
+    """A code as text; nothing for what is no code."""
+    if isinstance(value, str):
+        return value
+    return number_as_text(value) or ""
+
+
 def converted(rule: Rule, column: list[Any], tell: Tell) -> list[Any]:
-    """A column through the rule's converter. The quick way first; only a column with a wrong value goes one by one."""
+    """A column through the rule's converter. The quick way first; only a column with a wrong value goes one by one.
+
+    What a converter refuses and what is empty (a blank text, an empty list or object) is missing.
+    """
     convert = rule.converter
     if convert is None:
         return column
@@ -116,10 +132,12 @@ def converted(rule: Rule, column: list[Any], tell: Tell) -> list[Any]:
             good.append(None if value is None else convert(value))
         except RecordRefused as error:
             good.append(None)
-            tell(index, error.refusals[0])
+            if not is_empty(value):
+                tell(index, error.refusals[0])
         except UNREADABLE:
             good.append(None)
-            tell(index, Refusal("bad_value", "", "can not be read"))
+            if not is_empty(value):
+                tell(index, Refusal("bad_value", "", "cannot be read"))
     return good
 
 

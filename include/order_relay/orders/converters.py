@@ -13,8 +13,10 @@ from decimal import Decimal
 from typing import Any
 
 from order_relay.errors import WrongSetup
+from order_relay.orders import identity_values
+from order_relay.orders.emptiness import is_empty
 from order_relay.orders.formats import is_date, is_date_time, is_whole
-from order_relay.orders.money import CURRENCIES, amount, refused
+from order_relay.orders.money import CURRENCIES, NOISE, amount, refused
 
 Converter = Callable[[Any], Any]
 
@@ -25,33 +27,49 @@ _TEXT_DIGITS = 40
 
 
 def text(value: Any) -> str | None:
-    """Readable text: outer blanks and control characters go; nothing left means no value. Numbers become digits."""
+    """Readable text: outer blanks and control characters go; nothing left means no value. Numbers become digits.
+
+    True and false are not text.
+    """
     if type(value) is str:
         clean = value.strip()
         if not clean.isprintable():
             clean = _CONTROL.sub(" ", clean.replace("\r\n", "\n")).strip()
             if not clean.isascii() and any("\ud800" <= char <= "\udfff" for char in clean):
                 raise refused("not_unicode", "holds half a character")
+            return None if is_empty(clean) else clean
         return clean or None
+    written = number_as_text(value)
+    if written is None:
+        raise refused("wrong_type", "is not text")
+    return written
+
+
+def number_as_text(value: Any) -> str | None:
+    """A number as the text that was meant: a whole one as its digits (``85001.0`` is 85001), another one as written.
+
+    ``None`` for what is no number (true and false are none), and for one of more than 40 digits.
+    """
     if isinstance(value, bool):
-        return "true" if value else "false"
+        return None
     if isinstance(value, int):
-        return key(value)
-    if isinstance(value, Decimal | float):
-        exact = value if isinstance(value, Decimal) else Decimal(repr(value))
-        if exact.is_finite() and abs(exact.adjusted()) < _TEXT_DIGITS:
-            return f"{exact:f}"
-    raise refused("wrong_type", "is not text")
+        return str(value) if -_LARGEST_ID < value < _LARGEST_ID else None
+    if not isinstance(value, Decimal | float):
+        return None
+    exact = value if isinstance(value, Decimal) else Decimal(repr(value))
+    if not exact.is_finite() or abs(exact.adjusted()) >= _TEXT_DIGITS:
+        return None
+    return str(int(exact)) if exact == exact.to_integral_value() else f"{exact:f}"
 
 
 def key(value: Any) -> str | None:
     """An identity, exactly as received: never trimmed, cut or changed. Whole numbers become their digits."""
     if type(value) is str:
-        if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
-            raise refused("not_unicode", "holds half a character")
+        if value and (wrong := identity_values.wrong_with(value)):
+            raise refused("bad_identity", wrong)
         return value or None
-    if is_whole(value) and -_LARGEST_ID < value < _LARGEST_ID:
-        return str(int(value))
+    if is_whole(value) and (digits := number_as_text(value)) is not None:
+        return digits
     raise refused("wrong_type", "is not an identity")
 
 
@@ -61,8 +79,8 @@ def quantity(value: Any) -> int:
         exact = amount(value)
     except ArithmeticError:
         raise refused("bad_quantity", "is not a quantity") from None
-    whole = int(exact)
-    if whole != exact:
+    whole = int(exact.to_integral_value())
+    if abs(exact - whole) >= NOISE:
         raise refused("fractional_quantity", "is not a whole number")
     if whole < 0:
         raise refused("quantity_not_positive", "is negative")
@@ -149,14 +167,17 @@ def text_map(value: Any) -> dict[str, str] | None:
         raise refused("wrong_type", "is not an object")
     found = {}
     for name, member in value.items():
-        if isinstance(member, list):
-            parts = [part for part in map(text, (item for item in member if item is not None)) if part]
-            flat = ", ".join(parts) or None
-        else:
-            flat = None if member is None else text(member)
+        parts = member if isinstance(member, list) else [member]
+        flat = ", ".join(filter(None, map(_flat, parts))) or None
         if flat is not None:
             found[str(name)] = flat
     return found or None
+
+
+def _flat(value: Any) -> str | None:
+    if value is None or value == {}:
+        return None
+    return str(value).lower() if isinstance(value, bool) else text(value)
 
 
 def utc_text(value: datetime) -> str:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+
+from order_relay.errors import Refusal
+
+Warn = Callable[[str], None]
+"""Takes a warning for operators; the same words mean the same warning. Holds nothing of an order."""
+
+
+def ignore(_warning: str) -> None:
+    """Take a warning and do nothing with it."""
 
 
 class Listing:
@@ -43,6 +52,7 @@ class Selection:
 
     ``known``: orders that failed or waited before, so that a further failure says nothing about the source as a whole.
     ``later``: orders that are not read now even where they are listed. ``listing`` takes the ids that are listed.
+    ``warn`` takes what was odd about the source's answers and concerns no single order.
     """
 
     order_ids: tuple[str, ...] = ()
@@ -51,6 +61,7 @@ class Selection:
     known: frozenset[str] = field(default=frozenset(), compare=False)
     later: frozenset[str] = field(default=frozenset(), compare=False)
     listing: Listing | None = field(default=None, compare=False, repr=False)
+    warn: Warn = field(default=ignore, compare=False, repr=False)
 
 
 NOT_READ = "detail_unreadable"
@@ -66,11 +77,18 @@ UNREAD = frozenset({NOT_READ, MISSING})
 @dataclass(frozen=True, slots=True)
 class OfferedOrder:
     """One order as a source offered it: parsed exactly (``Decimal`` for fractions). ``problem`` is a refusal code
-    found while reading (such as ``lone_surrogate``), or empty. ``why`` are our own words about it, safe for logs."""
+    found while reading (such as ``lone_surrogate``), or empty. ``why`` are our own words about it, safe for logs.
+
+    An order whose text cannot be used as it is has ``refusals`` (the first of them is the problem) and its ``text`` as
+    it came; ``document`` then holds the members that are clear, enough to name it. ``where`` is its place in the
+    answer."""
 
     document: Any
     problem: str = ""
     why: str = ""
+    refusals: tuple[Refusal, ...] = ()
+    text: str = field(default="", repr=False)
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from order_relay.orders.identity_values import FORM, wrong_with
+
 _DATE_TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:?[0-9]{2})"
 )
@@ -47,8 +49,21 @@ def is_ipv4(value: Any) -> bool:
     return not isinstance(value, str) or _IPV4.fullmatch(value) is not None
 
 
-FORMATS = {"date-time": is_date_time, "date": is_date, "ipv4": is_ipv4}
+def is_identity(value: Any) -> bool:
+    """An id or number that identifies something, as ``identity_values`` defines it."""
+    return not isinstance(value, str) or not wrong_with(value)
+
+
+FORMATS = {"date-time": is_date_time, "date": is_date, "ipv4": is_ipv4, "identity": is_identity}
 """Handed to both validators under these names."""
+
+FORMS = {
+    "date-time": "must be a date and time with an offset (example: 2018-03-13T10:00:00Z)",
+    "date": "must be a date (example: 2018-03-20)",
+    "ipv4": "must be an IPv4 address (example: 203.0.113.7)",
+    "identity": FORM,
+}
+"""What each of them demands, in words."""
 
 
 def is_number(value: Any) -> bool:

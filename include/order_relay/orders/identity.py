@@ -13,8 +13,9 @@ from typing import Any
 
 from order_relay.errors import WrongSetup
 from order_relay.orders.agreement import LINEAGE_FORMS, TEXT, usable_lineage
+from order_relay.orders.emptiness import is_empty
 from order_relay.orders.json_text import canonical_hash
-from order_relay.orders.paths import each, first, text_of, values, whole_of, without
+from order_relay.orders.paths import each, first, identity_of, text_of, values, whole_of, without
 
 OFFER_COLUMNS: tuple[str, ...] = (
     "source_id",      # str: the source's id of this submission; "sha256:<hash>" where there is none to use
@@ -38,7 +39,7 @@ UNUSABLE = "identity_unusable"
 """Refusal code: no id, no number that orders its versions, or one that no ledger can keep (see ``paths.text_of``)."""
 
 NUMBER_UNUSABLE = "order_number_unusable"
-"""Refusal code: the order number is there, but too long, not text, or holds control characters or half characters."""
+"""Refusal code: the order number is there, but too long, not text, or not an identity (``identity_values``)."""
 
 UNREADABLE = "unreadable_value"
 """Refusal code: the document holds a value that has no JSON form."""
@@ -119,21 +120,29 @@ def offered_lineage(lineage: str) -> str:
     return lineage.partition(SEPARATE_MARK)[0]
 
 
-def identify(document: Any, paths: IdentityPaths, problem: str = "") -> dict[str, Any]:
+def text_hash(content: str) -> str:
+    """The content hash of an order that is known as text alone."""
+    return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def identify(document: Any, paths: IdentityPaths, problem: str = "", content: str = "") -> dict[str, Any]:
     """The ``OFFER_COLUMNS`` of one document. Raises nothing: what can not be identified gets its content hash as id.
 
     ``problem`` is what was found while reading (``OfferedOrder.problem``); it stays, and is kept before ours.
+    ``content`` is the text of an order that cannot be used as it is: its hash counts, and ``document`` only names it.
     """
     try:
-        content_hash = canonical_hash(without(document, paths.volatile))
+        content_hash = text_hash(content) if content else canonical_hash(without(document, paths.volatile))
     except (TypeError, ValueError, OverflowError):  # a value without a JSON form, such as half a character
         content_hash = hashlib.sha256(repr(document).encode("utf-8", "surrogatepass")).hexdigest()
         problem = problem or UNREADABLE
-    source_id = text_of(first(document, paths.source_id)).strip()
+    source_id = identity_of(first(document, paths.source_id))
     raw_numbers = [first(document, path) for path in paths.order_number]
     order_number = _number(raw_numbers)
     version = whole_of(first(document, paths.version)) if paths.version else 0
     usable = bool(source_id) and version is not None
+    if content and paths.lineage and not text_of(first(document, paths.lineage)).strip():
+        usable = False  # once repaired it would come with a lineage, and contradict this one
     if not usable:
         source_id, order_number, version = f"{NO_ID}{content_hash}", "", 0
         problem = problem or UNUSABLE
@@ -158,7 +167,7 @@ def identify(document: Any, paths: IdentityPaths, problem: str = "") -> dict[str
 
 def _number(raw: Sequence[Any]) -> str:
     """The parts joined by dashes; "" unless each is usable."""
-    parts = [text_of(part) for part in raw]
+    parts = [identity_of(part) for part in raw]
     return "-".join(parts) if all(part.strip() for part in parts) or len(parts) == 1 else ""
 
 
@@ -177,7 +186,7 @@ def _items(document: Any, paths: IdentityPaths) -> tuple[str, ...]:
         found = (
             value
             for line in values(document, f"{lines}[]")
-            if any(first(line, need) is not None for need in paths.items_need)
+            if not all(is_empty(first(line, need)) for need in paths.items_need)
             for value in each(line, name)
         )
-    return tuple(sorted({text for text in map(text_of, found) if text}))
+    return tuple(sorted({text for text in map(identity_of, found) if text}))

@@ -19,7 +19,7 @@ import jsonschema_rs
 import yaml
 
 from order_relay.errors import Refusal, WrongSetup
-from order_relay.orders.formats import FORMATS
+from order_relay.orders.formats import FORMATS, FORMS
 from order_relay.orders.yaml_loader import SafeLoader
 
 MAX_REFUSALS = 500
@@ -95,7 +95,10 @@ def _refusals(found: Iterable[_Found]) -> list[Refusal]:
     for error in found:
         code = CODES.get(error.keyword, "not_allowed")
         limit = error.limit
-        if code == "wrong_type":
+        if error.keyword == "format" and limit in FORMS:
+            code = "bad_identity" if limit == "identity" else code
+            words = FORMS[limit]
+        elif code == "wrong_type":
             words = WORDS[code].format(limit=" or ".join(limit) if isinstance(limit, list) else limit)
         elif isinstance(limit, int):
             words = WORDS[code].format(limit=limit)

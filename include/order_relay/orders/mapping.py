@@ -16,6 +16,7 @@ A rule has a ``target``, a ``path`` or a ``value``, and as many as it needs of t
 * ``required``: a missing value refuses the record;
 * ``cut``: a text longer than the target's limit is cut to it, with a note; without it, it is refused by the schema;
 * ``when``: ``{target: ..., is: ...}``, the rule counts only where another target of this mapping has that value;
+* ``informational``: a value that cannot be read is left out, with a note on the order, instead of refusing it;
 * ``drop: true`` (in overrides): removes the rule of that target.
 
 What a rule says must have an effect: a member that would be ignored is refused at the start, like an unknown one.
@@ -39,7 +40,7 @@ Tables = Mapping[str, Mapping[str, Any]]
 
 _MEMBERS = {
     "target", "path", "value", "join", "extract", "converter", "zone", "table", "pick", "unknown", "default",
-    "required", "cut", "when", "drop",
+    "required", "cut", "when", "drop", "informational",
 }  # fmt: skip
 
 
@@ -60,6 +61,7 @@ class Rule:
     required: bool = False
     cut: bool = False
     when: tuple[str, Any] | None = None
+    informational: bool = False
 
 
 def words(value: Any) -> str:
@@ -163,7 +165,15 @@ def _rule(raw: Mapping[str, Any], tables: Tables, settings: Mapping[str, Any], w
         required=bool(raw.get("required", False)),
         cut=bool(raw.get("cut", False)),
         when=(str(when["target"]), when["is"]) if when else None,
+        informational=_informational(raw, place),
     )
+
+
+def _informational(raw: Mapping[str, Any], place: str) -> bool:
+    given = raw.get("informational", False)
+    if not isinstance(given, bool) or (given and raw.get("required")):
+        raise WrongSetup(f"{place}: informational must be true or false, and a required value cannot be informational")
+    return given
 
 
 def _constant(value: Any, settings: Mapping[str, Any], place: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import lru_cache
 from typing import Any
 
@@ -29,8 +29,18 @@ CURRENCIES: dict[str, int] = {
 MAX_MINOR = 10**13
 """Amounts stay below this, so that sums of a whole order fit 64 bits and OMS arithmetic stays exact in doubles."""
 
-_PLAIN = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,12})?")
-_BOUND = Decimal(10) ** 15  # with at most 12 decimals, 27 digits: arithmetic on them stays exact (context: 28)
+NOISE = Decimal("1e-9")
+"""What rounding to the currency's minor unit may change: binary fractions show as 0.30000000000000004."""
+
+DECIMALS = 20
+"""Decimals that are kept of a number; further ones are less than anything that is compared."""
+
+EXACT = Context(prec=60, rounding=ROUND_HALF_UP)
+"""For arithmetic on amounts: 15 digits, 20 decimals, times any quantity."""
+
+_PLAIN = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,100})?")
+_BOUND = Decimal(10) ** 15
+_SMALLEST = 100
 
 
 def refused(code: str, message: str) -> RecordRefused:
@@ -39,28 +49,38 @@ def refused(code: str, message: str) -> RecordRefused:
 
 
 def amount(value: Any) -> Decimal:
-    """A JSON number or a decimal string, exactly. Raises ``RecordRefused`` (``bad_amount``)."""
+    """A JSON number or a decimal string, exactly (to ``DECIMALS``). Raises ``RecordRefused`` (``bad_amount``)."""
     if isinstance(value, str):
         text = value.strip()
         if _PLAIN.fullmatch(text):
-            return Decimal(text)
+            return _bounded(Decimal(text))
     elif isinstance(value, int) and not isinstance(value, bool):
         if -_BOUND < value < _BOUND:
             return Decimal(value)
     elif isinstance(value, float | Decimal):
         # ``repr`` of a float is the shortest text that reads back: what stood in the JSON, as long as it was short.
         exact = value if isinstance(value, Decimal) else Decimal(repr(value))
-        if exact.is_finite() and -_BOUND < exact < _BOUND and exact.as_tuple().exponent >= -12:  # type: ignore[operator]
-            return exact
-    raise refused("bad_amount", "is not an exact decimal amount")
+        if exact.is_finite() and -_BOUND < exact < _BOUND and (not exact or exact.adjusted() > -_SMALLEST):
+            return _bounded(exact)
+    raise refused("bad_amount", "is not an amount (example: 142.50)")
+
+
+def _bounded(exact: Decimal) -> Decimal:
+    exponent = exact.as_tuple().exponent
+    if isinstance(exponent, int) and exponent >= -DECIMALS:
+        return exact
+    return exact.quantize(Decimal(1).scaleb(-DECIMALS), context=EXACT)
 
 
 def to_minor(value: Decimal, exponent: int) -> int:
-    """Whole minor units. Raises ``RecordRefused``: ``too_many_decimals``, ``amount_too_large``."""
-    scaled = value.scaleb(exponent)
+    """Whole minor units; less than ``NOISE`` is rounded away. Raises ``too_many_decimals``, ``amount_too_large``."""
+    scaled = value.scaleb(exponent, EXACT)
     whole = int(scaled)
     if whole != scaled:
-        raise refused("too_many_decimals", "has more decimals than its currency")
+        nearest = scaled.to_integral_value(ROUND_HALF_UP, EXACT)
+        if abs(EXACT.subtract(scaled, nearest)) >= NOISE.scaleb(exponent):
+            raise refused("too_many_decimals", f"has more than the {exponent} decimals of its currency")
+        whole = int(nearest)
     if not -MAX_MINOR < whole < MAX_MINOR:
         raise refused("amount_too_large", "is larger than any order can be")
     return whole

@@ -25,7 +25,10 @@ class Note:
 
 
 TITLES: Mapping[str, str] = {
+    "card_data_removed": "card data was removed from a member, which is not sent",
+    "unreadable_value": "an informational value could not be read and was left out",
     "not_in_code_table": "a code without a row in its code table was left out, or replaced by the default",
+    "position": "where in the answer of the source an unreadable order was found",
     "text_cut": "a text was shortened to the limit of the destination",
     "key_collision": "two values of the order have one key at the destination; one was sent under another key",
     "cancelled_line": "a line of quantity 0 without an amount was not sent as an item; the comment names it",

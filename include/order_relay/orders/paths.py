@@ -8,6 +8,8 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
+from order_relay.orders.identity_values import wrong_with
+
 MAX_TEXT = 200        # characters of an id or number; longer ones are taken for damage, not for an identity
 MAX_WHOLE = 2**63 - 1  # what a database's largest whole number holds
 
@@ -76,6 +78,12 @@ def text_of(value: Any) -> str:
         return ""
     text = str(value)
     return "" if len(text) > MAX_TEXT or _UNSTORABLE.search(text) else text
+
+
+def identity_of(value: Any) -> str:
+    """A text or whole number that identifies something (``identity_values``); "" for anything else."""
+    text = text_of(value)
+    return "" if not text or wrong_with(text) else text
 
 
 def whole_of(value: Any) -> int | None:

@@ -11,6 +11,7 @@ from itertools import product
 
 import pandas as pd
 
+from order_relay.orders import unreadable
 from order_relay.orders.agreement import usable_lineage
 from order_relay.orders.exchange import UNREAD
 from order_relay.orders.gate import is_gate_reason
@@ -68,6 +69,8 @@ _TABLE: dict[str, tuple[Action, Action]] = {  # state: (same content, changed co
     "held": (Action.NOTHING, Action.REFRESH_REVIEW),
     "discarded": (Action.ACKNOWLEDGE, Action.HOLD_EDITION),
 }
+_BEYOND_REPAIR = ("sending", "in_doubt", "imported", "discarded")
+"""An order in these that is offered in a form that cannot be read tells nothing: it is compared once it can be read."""
 _REMADE = ("ready", "rejected")  # same content, but judged under an outdated mapping: judged anew
 
 
@@ -132,6 +135,7 @@ def _by_table(joined: pd.DataFrame, transform_fingerprint: str) -> pd.DataFrame:
     # what waits for its source to change is judged where it is: no event while nothing changes
     action[same & (joined["state"] == "waiting") & joined["reason"].map(is_gate_reason)] = Action.JUDGE_IN_PLACE.value
     action[_unread(joined)] = Action.NOTHING.value
+    action[joined["state"].isin(_BEYOND_REPAIR) & joined["problem"].isin(list(unreadable.CODES))] = Action.NOTHING.value
     editions = action == Action.HOLD_EDITION.value
     reason[editions & (joined["state"] == "imported")] = AFTER_IMPORT
     reason[editions & (joined["state"] == "discarded")] = AFTER_DISCARD

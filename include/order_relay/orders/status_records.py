@@ -16,6 +16,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from order_relay.errors import RecordRefused, Refusal, WrongSetup
+from order_relay.orders.converters import number_as_text
+from order_relay.orders.formats import is_whole
+from order_relay.orders.identity_values import wrong_with
 from order_relay.orders.status_events import Channel, Kind, StatusEvent, StatusReport, stand_in_key
 
 MAX_ENTRIES = 5_000
@@ -164,6 +167,8 @@ def order_id_of(shape: StatusShape, record: Any) -> str:
     order_id = _name(record.get(shape.order_id), shape.order_id)
     if not order_id:
         raise _refused("no_order_number", f"/{shape.order_id}", "the record names no order")
+    if wrong := wrong_with(order_id):
+        raise _refused("bad_identity", f"/{shape.order_id}", f"the order number {wrong}")
     return order_id
 
 
@@ -272,9 +277,10 @@ def _name(value: Any, name: str) -> str:
     """An id or a status: text or a whole number, exactly as it was sent but for spaces around it."""
     if value is None:
         return ""
-    if isinstance(value, bool) or not isinstance(value, str | int):
+    written = value if isinstance(value, str) else number_as_text(value) if is_whole(value) else None
+    if written is None:
         raise _refused("wrong_type", f"/{name}", "is neither text nor a whole number")
-    text = str(value).strip()
+    text = written.strip()
     if len(text) > MAX_NAME:
         raise _refused("too_long", f"/{name}", f"is longer than {MAX_NAME} characters")
     if not text.isprintable():

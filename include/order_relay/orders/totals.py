@@ -10,9 +10,12 @@ import pandas as pd
 from order_relay.errors import RecordRefused, Refusal
 from order_relay.orders.canonical import Canonical, Reader
 from order_relay.orders.charges import PREFIX, charge_columns
-from order_relay.orders.money import from_minor, to_minor
+from order_relay.orders.money import EXACT, from_minor, to_minor
 from order_relay.orders.notes import Note
 from order_relay.orders.units import extension
+
+MOST_DECIMALS = 6
+"""Decimals of a unit price that somebody set; more come out of a division."""
 
 Refuse = Callable[[int, str, str, str], None]
 
@@ -68,10 +71,11 @@ def _lines(
         elif quantity == 0:
             refuse(row, "quantity_not_positive", reader.line_place("quantity", position), "is zero, but the line has "
                    f"an amount of {from_minor(amount, scale)}")
-        elif unit is not None and abs(2 * (amount - (unit * quantity).scaleb(scale))) > quantity:
+        elif unit is not None and _apart(amount, unit, quantity, scale):
+            times = EXACT.multiply(unit, Decimal(quantity))
             refuse(row, "price_mismatch", reader.line_place("extended", position),
                    f"is {from_minor(amount, scale)}, but {quantity} times the unit price of {unit} is "
-                   f"{(unit * quantity).normalize():f}: more than half of the smallest unit apart for each piece")
+                   f"{times.normalize(EXACT):f}: more than half of the smallest unit apart for each piece")
         for column, value in (("extended", amount), ("unit_price", unit)):
             if value is not None and value < 0:
                 refuse(row, "negative_amount", reader.line_place(column, position), "is negative")
@@ -87,6 +91,12 @@ def _cancelled(place: str) -> Note:
 def _refused_at(canonical: Canonical, row: int, reader: Reader, column: str, position: int) -> bool:
     place = reader.line_place(column, position)
     return any(known.pointer == place for known in canonical.refusals[row])
+
+
+def _apart(amount: int, unit: Decimal, quantity: int, scale: int) -> bool:
+    """Whether an amount is more than half a minor unit a piece off unit price times quantity."""
+    times = EXACT.multiply(unit, Decimal(quantity)).scaleb(scale, EXACT)
+    return 2 * abs(EXACT.subtract(Decimal(amount), times)) > quantity
 
 
 def _missing(row: int, place: str, canonical: Canonical, refuse: Refuse) -> None:
@@ -211,9 +221,10 @@ def _fill(frame: pd.DataFrame, name: str, values: dict[int, int]) -> None:
 
 
 def shown_price(unit: Decimal | None, scale: int) -> Decimal | None:
-    """A unit price with at least the decimals of its currency: 142.5 is written 142.50."""
+    """A unit price with at least the decimals of its currency (142.5 is written 142.50), and without those of a price
+    that was worked out (19.991735537190085)."""
     if unit is None:
         return None
     exponent = unit.as_tuple().exponent
-    fine = isinstance(exponent, int) and exponent <= -scale
-    return unit if fine else unit.quantize(Decimal(1).scaleb(-scale))
+    fine = isinstance(exponent, int) and -MOST_DECIMALS <= exponent <= -scale
+    return unit if fine else unit.quantize(Decimal(1).scaleb(-scale), context=EXACT)

@@ -14,8 +14,9 @@ from datetime import datetime
 from typing import Any
 
 from order_relay.errors import Refusal
-from order_relay.orders import columns
+from order_relay.orders import columns, removed_data
 from order_relay.orders.canonical import LINE_COLUMNS, ORDER_COLUMNS, Canonical, Reader
+from order_relay.orders.card_data import CUT
 from order_relay.orders.charges import Charges
 from order_relay.orders.filling import Columns
 from order_relay.orders.free_keys import FreeKeys
@@ -39,7 +40,8 @@ class Transformed:
 
     ``index`` is its place in the input. Either ``payload`` holds the bytes to send, or ``refusals`` says why not.
     ``total_minor`` is in minor units of ``currency``. ``submitted_at`` (UTC) is when the customer submitted the order,
-    which is where a search by date may find it. ``notes`` say what was changed, left out or defaulted.
+    which is where a search by date may find it. ``notes`` say what was changed, left out or defaulted. ``hold``: not
+    sent for this reason, until an operator decides; there are no refusals then.
     """
 
     index: int
@@ -50,6 +52,7 @@ class Transformed:
     submitted_at: datetime | None = None
     notes: list[Note] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
+    hold: str = ""
 
 
 class Transformer:
@@ -92,7 +95,11 @@ class Transformer:
         """
         if not documents:
             return []
-        canonical = self._reader.read(documents)
+        places = [removed_data.places_of(document) for document in documents]
+        canonical = self._reader.read([removed_data.without_marks(document) for document in documents])
+        for row, removed in enumerate(places):
+            if removed:
+                self._removed(canonical, row, removed)
         items = judge(canonical, self._reader)
         orders = derive(canonical, self.settings)
         self._nameless(canonical, orders)
@@ -107,7 +114,13 @@ class Transformer:
             settings=self.settings, charges=self._charges, needed=self._form.item_columns,
         )
         built = self._build(canonical, orders, whole, of_order, good)
-        return [self._result(row, canonical, orders, built.get(row)) for row in range(len(documents))]
+        return [self._result(row, canonical, orders, built.get(row), places[row]) for row in range(len(documents))]
+
+    def _removed(self, canonical: Canonical, row: int, places: Sequence[str]) -> None:
+        """Notes on what was removed from an order; a required value lacks something where it is joined of several."""
+        canonical.notes[row] += removed_data.notes_on(places)
+        for place in self._reader.needed_parts.intersection(places):
+            canonical.refusals[row].append(Refusal(removed_data.REMOVED, place, f"{place} held card data"))
 
     def _build(
         self, canonical: Canonical, orders: dict[str, list[Any]], whole: dict[str, list[Any]],
@@ -213,9 +226,14 @@ class Transformer:
             canonical.refusals[row].append(Refusal(code, place, f"{place} {why}"))
 
     def _result(
-        self, row: int, canonical: Canonical, orders: Mapping[str, list[Any]], payload: bytes | None
-    ) -> Transformed:
+        self, row: int, canonical: Canonical, orders: Mapping[str, list[Any]], payload: bytes | None,
+        removed: Sequence[str],
+    ) -> Transformed:  # fmt: skip
         result = Transformed(row, payload, notes=bounded(canonical.notes[row]))
+        marked = payload is not None and CUT.encode() in payload
+        if marked or (payload is None and removed_data.missing_for_it(canonical.refusals[row], removed)):
+            result.payload, result.hold = None, removed_data.REMOVED
+            return result
         if payload is None:
             result.refusals = sorted(set(canonical.refusals[row]), key=lambda why: (why.pointer, why.code))
             return result

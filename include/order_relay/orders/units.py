@@ -7,11 +7,12 @@ Lines without it are counted as they are, and a fraction of a piece is refused.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any
 
 from order_relay.errors import RecordRefused, Refusal
 from order_relay.orders.converters import quantity
+from order_relay.orders.money import EXACT
 
 
 def in_pieces(lines: dict[str, list[Any]], scales: Sequence[int | None], told: dict[int, Refusal]) -> None:
@@ -42,4 +43,5 @@ def _keep_amount(lines: dict[str, list[Any]], row: int, sold: Decimal, scale: in
 
 def extension(unit: Decimal, quantity: Decimal | int, scale: int) -> int:
     """Unit price times quantity in minor units, rounded half up: only where the source gives no extended price."""
-    return int((unit * quantity).scaleb(scale).quantize(Decimal(1), rounding=ROUND_HALF_UP))
+    amount = EXACT.multiply(unit, Decimal(quantity)).scaleb(scale, EXACT)
+    return int(amount.quantize(Decimal(1), context=EXACT))

@@ -18,16 +18,21 @@ import pandas as pd
 from order_relay.batches import BatchStore, BatchWriter, Manifest
 from order_relay.errors import trace_of
 from order_relay.ledger import BatchInfo, Ledger
-from order_relay.orders.card_data import cut, looks_clean
-from order_relay.orders.exchange import UNREAD, Listing, RunContext, Selection
+from order_relay.orders.card_data import cut, cut_text, looks_clean
+from order_relay.orders.exchange import UNREAD, Listing, OfferedOrder, RunContext, Selection
 from order_relay.orders.identity import OFFER_COLUMNS, PLACE_COLUMNS, IdentityPaths, identify
 from order_relay.orders.json_text import encode
+from order_relay.orders.removed_data import with_places
+from order_relay.orders.unreadable import kept
 from order_relay.pipeline.ports import Source
 from order_relay.pipeline.reading import Reading
 from order_relay.pipeline.resting import careful_login
 from order_relay.pipeline.retention import removed_before
 
 log = logging.getLogger(__name__)
+
+MAX_WARNINGS = 50
+"""Kinds of warnings kept of one reading."""
 
 TakeIn = Callable[[RunContext, BatchInfo, pd.DataFrame, str], dict[str, int]]
 """What happens to a closed batch: as ``Ledger.receive``."""
@@ -58,10 +63,15 @@ def extract(
     writer = BatchWriter(store, ctx.pipeline, unique_id)
     offers, listing = _Offers(), Listing()
     fetched_at = clock()  # before the request: what the source hands out later is not part of this answer
+    warnings = Warnings()
     try:
         with careful_login(ctx, ledger, connection_fingerprint):
-            _archive(source, replace(reading.selection, listing=listing), paths, writer, offers)
-        facts = {"fetched_at": fetched_at.isoformat(), "source": source.account, "run": ctx.run, **reading.facts()}
+            selection = replace(reading.selection, listing=listing, warn=warnings)
+            _archive(source, selection, paths, writer, offers)
+        facts = {
+            "fetched_at": fetched_at.isoformat(), "source": source.account, "run": ctx.run, **reading.facts(),
+            "warnings": warnings.words,
+        }
         # with what was listed, so that the accounting check misses an order that was listed and never offered
         manifest = writer.close(dict.fromkeys([*offers.columns["source_id"], *listing.expected]), facts)
     except BaseException:
@@ -95,6 +105,19 @@ def replay(ctx: RunContext, ledger: Ledger, store: BatchStore, start: datetime, 
     return Manifest("replay", ctx.pipeline, records=count)
 
 
+class Warnings:
+    """What was odd about a source's answers, each kind once: logged, and kept with the batch for the report."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+
+    def __call__(self, words: str) -> None:
+        """Take one warning."""
+        if words not in self.words and len(self.words) < MAX_WARNINGS:
+            self.words.append(words)
+            log.warning("%s", words)
+
+
 class _Offers:
     """The identity columns of a batch, kept column by column (a dict per order would take three times the memory)."""
 
@@ -120,17 +143,34 @@ class _Offers:
 
 def _archive(source: Source, selection: Selection, paths: IdentityPaths, writer: BatchWriter, offers: _Offers) -> None:
     for offered in source.offers(selection):
+        if offered.text:
+            identity, text = _unreadable(offered, paths, offers)
+            offers.add(identity, writer.add(text))
+            continue
         document = offered.document
         text = encode(document)
         if not looks_clean(document, text):
-            document, cuts = cut(document)
-            if cuts:
-                text = encode(document)
+            document, places = cut(document)
+            if places:
+                text = encode(with_places(document, places))
                 offers.cuts += 1
         identity = identify(document, paths, offered.problem)
         if offered.problem in UNREAD:
             offers.unread[identity["source_id"]] = offered.why
         offers.add(identity, writer.add(text))
+
+
+def _unreadable(offered: OfferedOrder, paths: IdentityPaths, offers: _Offers) -> tuple[dict[str, Any], bytes]:
+    """An order whose text cannot be used as it is: named by its clear members, its text kept without card data."""
+    text, text_cuts = cut_text(offered.text)
+    document, places = cut(offered.document)
+    offers.cuts += bool(text_cuts or places)
+    identity = identify(document, paths, offered.problem, text)
+    named = f"number {identity['order_number']}" if identity["order_number"] else "its number is not readable"
+    log.warning("%s (%s) cannot be read: %s", offered.where, named, offered.problem)
+    refusals = [replace(why, pointer=cut_text(why.pointer)[0], message=cut_text(why.message)[0])
+                for why in offered.refusals]  # fmt: skip
+    return identity, encode(kept(text, refusals, offered.where))
 
 
 def _abandon(writer: BatchWriter) -> None:

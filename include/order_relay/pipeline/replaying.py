@@ -11,7 +11,7 @@ from order_relay.errors import Refusal
 from order_relay.ledger import Work
 from order_relay.orders.transforming import Transformer
 from order_relay.pipeline.archive import REMOVED, documents
-from order_relay.pipeline.validate import ARCHIVE_REMOVED, problem_of
+from order_relay.pipeline.validate import ARCHIVE_REMOVED, refusals_at_source
 
 
 class Judging(Protocol):
@@ -46,14 +46,19 @@ def judge_again(store: BatchStore, wiring: Judging, works: Iterable[Work]) -> Ju
             if document is REMOVED:
                 judged.still.append((work, [ARCHIVE_REMOVED]))
                 continue
-            refusals = [*problem_of(work), *wiring.transformer.source.check(document)]
+            refusals = refusals_at_source(
+                work, document, wiring.transformer.source, wiring.transformer.reader
+            )
             if refusals:
                 judged.still.append((work, refusals))
             else:
                 candidates.append((work, document))
         results = wiring.transformer.transform([document for _, document in candidates])
         for (work, _), result in zip(candidates, results, strict=True):
-            if result.refusals or result.payload is None:
+            if result.hold:
+                words = "card data was removed from a member that the payload needs"
+                judged.still.append((work, [Refusal(result.hold, "", words)]))
+            elif result.refusals or result.payload is None:
                 judged.still.append((work, result.refusals))
             else:
                 judged.clean.append(work)

@@ -73,12 +73,21 @@ def write_report(
         checked_batches=len(batches),
         shadow=shadow,
         remarks=tuple(Remark(*row) for row in ledger.remarked(ctx.pipeline, ctx.run, MOST_REMARKS)),
+        warnings=_warnings(store, ctx.pipeline, batch_id) if batch_id else (),
     )
     markdown = as_markdown(report)
     name = f"{ctx.pipeline}/runs/{ctx.run}/report.md"
     store.write_text(name, markdown)
     remarked = tuple(remark.order_number for remark in report.remarks)
     return ReportResult(markdown, as_text(report), facts_of(report), list(report.breaches), name, remarked)
+
+
+def _warnings(store: BatchStore, pipeline: str, batch: str) -> tuple[str, ...]:
+    """What was odd about the source's answers as this batch was read. A batch that is damaged is a breach already."""
+    try:
+        return tuple(map(str, BatchReader(store, pipeline, batch).facts.get("warnings", ())))
+    except BatchDamaged:
+        return ()
 
 
 def batch_ids(ledger: Ledger, pipeline: str, run: str | None = None) -> list[str]:

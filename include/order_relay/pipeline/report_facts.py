@@ -59,6 +59,7 @@ class Report:
     breaches: tuple[str, ...] = ()
     failed_tasks: tuple[str, ...] = ()
     checked_batches: int = 0
+    warnings: tuple[str, ...] = ()
     shadow: Mapping[str, int] | None = None
     remarks: tuple[Remark, ...] = ()
 

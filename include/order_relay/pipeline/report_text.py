@@ -113,6 +113,7 @@ def as_markdown(report: Report) -> str:
     lines += _listed("Tasks that failed", (f"`{task}`" for task in report.failed_tasks))
     lines += _states(report)
     lines += _waiting(report.whole)
+    lines += _listed("Warnings about the source's answers", report.warnings)
     lines += _listed("Notes on orders of this run", (f"`{code}`: {words}" for code, words in _notes(report)))
     lines += _speed(report)
     return "\n".join(lines)
@@ -133,6 +134,7 @@ def as_text(report: Report) -> str:
         numbers = ", ".join(remark.order_number for remark in report.remarks)
         lines.append(f"imported, but the OMS also named an error (its words are in the report's file): {numbers}")
     lines += [f"{state} because of {why}: {n}" for (state, why), n in sorted(whole.reasons.items()) if why]
+    lines += [f"warning: {words}" for words in report.warnings]
     lines += [f"note {code}: {words}" for code, words in _notes(report)]
     lines += [f"{stage.name}: {stage.seconds:.1f} s, {stage.records} records" for stage in report.stages]
     person = waiting_for_a_person(whole)

@@ -31,6 +31,7 @@ REASONS = {
     "id_with_two_uuids": "the source offers one id under two uuids",
     "id_with_two_contents": "the source offers one id with two contents in one answer",
     "destination_key_taken": "another order has this external id already",
+    "card_data_removed": "card data was removed from a member that the payload needs: correct the order at its source",
 }
 """Reasons of ``held`` in plain words; other codes speak for themselves."""
 

@@ -71,15 +71,20 @@ class _Maker:
         results = self._transformer.transform([document for _, document in slice_], each)
         good: list[tuple[Work, Transformed, bytes]] = []
         bad: list[tuple[Work, list[Refusal]]] = []
+        held: list[tuple[Work, str]] = []
+        notes = {work.id: result.notes for (work, _), result in zip(slice_, results, strict=True)}
         for (work, _), result in zip(slice_, results, strict=True):
-            if result.payload is None or result.refusals:
+            if result.hold:
+                held.append((work, result.hold))
+            elif result.payload is None or result.refusals:
                 bad.append((work, result.refusals))
             else:
                 good.append((work, result, result.payload))
         if good:
             self._make_ready(good)
+        if held:
+            self._counts["held"] += self._ledger.hold(self._ctx, held, notes)
         if bad:
-            notes = {work.id: result.notes for (work, _), result in zip(slice_, results, strict=True)}
             self._counts["refused"] += self._ledger.quarantine(self._ctx, bad, notes)
         return [work.id for work, _ in bad]
 

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from order_relay.batches import BatchStore, Manifest
 from order_relay.errors import Refusal
 from order_relay.ledger import Ledger, Wait, Work
+from order_relay.orders.canonical import Reader
+from order_relay.orders.emptiness import without_empties
 from order_relay.orders.exchange import MISSING, NOT_READ, UNREAD, RunContext
 from order_relay.orders.gate import GO, WAIT
+from order_relay.orders.identity_values import FORM
 from order_relay.orders.judging import VendorFormat
+from order_relay.orders.notes import Note
+from order_relay.orders.removed_data import places_of
 from order_relay.orders.transforming import Transformer
+from order_relay.orders.unreadable import WHERE, is_kept, refusals_of
 from order_relay.pipeline.archive import REMOVED, documents, write_list
 
 log = logging.getLogger(__name__)
 
 PROBLEMS = {
-    "identity_unusable": "the order has no id that tells it apart; it is kept under the hash of its content",
-    "order_number_unusable": "the order number can not be kept exactly as it is",
+    "identity_unusable": "the order has no usable id; it is kept under the hash of its content",
+    "order_number_unusable": f"the order number cannot be used as it is: an order number {FORM}",
     "lone_surrogate": "the order holds half a character, which is no Unicode text",
     NOT_READ: "the source listed this order and gave no readable answer when asked for it; it is asked for again",
     MISSING: "the source listed this order and answered HTTP 404 when asked for it; it is asked for again",
@@ -65,7 +71,7 @@ def validate(
     invalid: list[Work] = []
     for slice_ in documents(store, ctx.pipeline, works):
         judged = _judge(source, transformer, slice_)
-        counts["refused"] += ledger.quarantine(ctx, judged.refused) if judged.refused else 0
+        counts["refused"] += ledger.quarantine(ctx, judged.refused, judged.notes) if judged.refused else 0
         counts["waiting"] += ledger.hold_back(ctx, judged.waiting, ask_again_s) if judged.waiting else 0
         recovered = ledger.recover(ctx, judged.clean_again) if judged.clean_again else []
         counts["recovered"] += len(recovered)
@@ -85,6 +91,12 @@ class _Judged:
     waiting: list[Wait] = field(default_factory=list)
     passed: list[Work] = field(default_factory=list)
     clean_again: list[Work] = field(default_factory=list)
+    notes: dict[int, list[Note]] = field(default_factory=dict)
+
+    def unreadable(self, work: Work, document: Mapping[str, Any]) -> None:
+        """Refuse an order whose text cannot be used. Its place in the answer is a note: it may differ every time."""
+        self.refused.append((work, refusals_of(document)))
+        self.notes[work.id] = [Note("position", "", f"{document[WHERE]}, when it was read last")]
 
 
 def _judge(source: VendorFormat, transformer: Transformer, slice_: Sequence[tuple[Work, Any]]) -> _Judged:
@@ -94,12 +106,12 @@ def _judge(source: VendorFormat, transformer: Transformer, slice_: Sequence[tupl
         if document is REMOVED:
             judged.refused.append((work, [ARCHIVE_REMOVED]))
             continue
-        if work.problem in UNREAD:  # nothing else is known about it
-            judged.refused.append((work, list(problem_of(work))))
+        if is_kept(document):
+            judged.unreadable(work, document)
             continue
-        refusals = [*problem_of(work), *source.check(document)]
+        refusals = refusals_at_source(work, document, source, transformer.reader)
         verdict = transformer.gate.judge(document)
-        if verdict.refusal:
+        if verdict.refusal and work.problem not in UNREAD:  # of those nothing else is known
             refusals.append(verdict.refusal)
         if refusals:
             judged.refused.append((work, refusals))
@@ -118,6 +130,26 @@ def _judge(source: VendorFormat, transformer: Transformer, slice_: Sequence[tupl
         else:
             judged.clean_again.append(work)
     return judged
+
+
+def refusals_at_source(work: Work, document: Any, source: VendorFormat, reader: Reader) -> list[Refusal]:
+    """What is wrong with an archived order before anything is made of it.
+
+    Empty members count as missing. What the mapping calls informational refuses nothing, nor does a place from which
+    card data was removed: what becomes of those, the transformation says.
+    """
+    if is_kept(document):
+        return refusals_of(document)
+    problems = list(problem_of(work))
+    if work.problem in UNREAD:
+        return problems
+    if source.accepts(document):
+        return problems
+    removed = places_of(document)
+    found = source.check(without_empties(document))
+    return problems + [
+        why for why in found if why.pointer not in removed and not reader.is_informational(why.pointer)
+    ]
 
 
 def problem_of(work: Work) -> Iterable[Refusal]:

@@ -52,7 +52,7 @@ def next_order(text: str, start: int, where: str, *, last: bool) -> tuple[Offere
         return None
     document, end = found
     if text.find("\\u", start, end) >= 0 and _MAY_BE_HALF.search(text, start, end):
-        whole = _whole_characters(document)
+        whole = whole_characters(document)
         if whole is not document:
             document, problem = whole, LONE_SURROGATE
     return OfferedOrder(document, problem), end
@@ -123,7 +123,7 @@ def _scan(decoder: json.JSONDecoder, text: str, start: int, where: str, *, last:
         raise BadAnswer(f"{where} is not valid JSON (at its character {error.pos - start})") from None
     except ValueError:  # Python refuses to convert integers of thousands of digits
         raise _OddNumberError from None
-    if text.count("{", start, end) + text.count("[", start, end) > MAX_DEPTH and _depth(document) > MAX_DEPTH:
+    if text.count("{", start, end) + text.count("[", start, end) > MAX_DEPTH and depth_of(document) > MAX_DEPTH:
         raise too_deep(where)
     return document, end
 
@@ -138,7 +138,8 @@ def _is_cut(error: json.JSONDecodeError, text: str) -> bool:
     return _may_go_on(error, whole) and (error.pos >= len(whole) or not whole.endswith(("}", "]")))
 
 
-def _depth(document: Any) -> int:
+def depth_of(document: Any) -> int:
+    """How deeply objects and arrays are nested."""
     deepest, level = 0, [document]
     while level := [item for item in level if isinstance(item, dict | list)]:
         deepest += 1
@@ -169,11 +170,13 @@ def _fraction(text: str) -> Decimal:
     return number
 
 
-def _whole_or_text(text: str) -> int | str:
+def whole_or_text(text: str) -> int | str:
+    """A whole number, or its text where it is too long to compute with."""
     return int(text) if len(text) <= MAX_DIGITS else text
 
 
-def _fraction_or_text(text: str) -> Decimal | str:
+def fraction_or_text(text: str) -> Decimal | str:
+    """A fraction, or its text where it is too long or too large to compute with."""
     try:
         return _fraction(text)
     except _OddNumberError:
@@ -182,16 +185,16 @@ def _fraction_or_text(text: str) -> Decimal | str:
 
 _EXACT = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_fraction, parse_constant=_no_constant)
 _NUMBERS_AS_TEXT = json.JSONDecoder(
-    object_pairs_hook=_unique, parse_float=_fraction_or_text, parse_int=_whole_or_text, parse_constant=_no_constant
+    object_pairs_hook=_unique, parse_float=fraction_or_text, parse_int=whole_or_text, parse_constant=_no_constant
 )
 
 
-def _whole_characters(value: Any) -> Any:
+def whole_characters(value: Any) -> Any:
     """``value`` with U+FFFD for every half character; the same object where there is none."""
     if isinstance(value, str):
         return _HALVES.sub("\ufffd", value) if _HALVES.search(value) else value
     if isinstance(value, list):
-        items = [_whole_characters(item) for item in value]
+        items = [whole_characters(item) for item in value]
         return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
     if isinstance(value, dict):
         return _whole_members(value)
@@ -201,9 +204,9 @@ def _whole_characters(value: Any) -> Any:
 def _whole_members(value: dict[str, Any]) -> dict[str, Any]:
     members: dict[str, Any] = {}
     for key, item in value.items():
-        new_key = _whole_characters(key)
+        new_key = whole_characters(key)
         while new_key in members:
             new_key += "\ufffd"
-        members[new_key] = _whole_characters(item)
+        members[new_key] = whole_characters(item)
     same = all(k in members and members[k] is v for k, v in value.items())
     return value if same else members

@@ -267,6 +267,14 @@ def test_the_exact_string_is_sent():
     assert json.loads(server.requests[0][2]) == numbers
 
 
+def test_something_wrong_inside_one_entry_leaves_the_others():
+    body = (b'{"status":"success","error":null,"data":{"A":{"success":true},"B":{"success":true},"B":{"success":false},'
+            b'"C":{"success":true,"error":NaN},"D":{"success":false,"error":"Z\xfcrich"}}}')  # fmt: skip
+    with serving(http(body)) as server:
+        answers = client(server.port).acknowledge(["A", "B", "C", "D"])
+    assert {number: answer.accepted for number, answer in answers.items()} == {"A": True, "C": True, "D": False}
+
+
 def test_nothing_to_acknowledge_makes_no_request():
     assert client(1).acknowledge([]) == {}
 
@@ -284,7 +292,7 @@ def test_nothing_to_acknowledge_makes_no_request():
     (http(b"{}", 200), OutcomeUnknown),
     (reply(None), OutcomeUnknown),
     (reply([], "error", "nothing done"), OutcomeUnknown),
-    (http(b'{"data":{"A":{"success":true},"A":{"success":false}}}'), OutcomeUnknown),
+    (http(b'{"data":{"A":{"success":true}},"data":{"A":{"success":false}}}'), OutcomeUnknown),
     (http(b'{"data":{"A":{"success":true}}', Content_Length=None), OutcomeUnknown),
     (http(length=5000), OutcomeUnknown),
     (b"", OutcomeUnknown),

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import httpx
 
 from order_relay.errors import BadAnswer, OrderRelayError, OutcomeUnknown, RetryLater, WrongSetup
-from order_relay.orders.exchange import Acknowledgement, OfferedOrder, Selection
+from order_relay.orders.exchange import Acknowledgement, OfferedOrder, Selection, Warn
 from order_relay.orders.json_text import encode
 from order_relay.orders.judging import VendorFormat
 from order_relay.vendors.supercat.connection import SuperCatSettings
@@ -18,7 +18,7 @@ from order_relay.vendors.supercat.envelope import read_envelope, read_single
 from order_relay.vendors.supercat.wire import get, post
 from order_relay.web.bodies import excerpt
 from order_relay.web.peer import Peer
-from order_relay.web.strict_json import read_object
+from order_relay.web.salvage import readable_order
 
 _ORDER_ID = re.compile(r"[0-9]{1,20}", re.ASCII)
 
@@ -59,12 +59,14 @@ class SuperCat:
         """
         if selection.order_ids:
             urls = [self._settings.order_url(self._checked_id(order_id)) for order_id in selection.order_ids]
-            yield from map(self._one, urls)
+            yield from (self._one(url, selection.warn) for url in urls)
             return
         settings = self._settings
         with get(self._peer, self._client, settings.orders_url) as response:
             chunks = self._peer.body(response)
-            yield from read_envelope(chunks, max_order=settings.order_limit_bytes, hide=self._hide)
+            yield from read_envelope(
+                chunks, max_order=settings.order_limit_bytes, hide=self._hide, warn=selection.warn
+            )
 
     def acknowledge(self, names: Sequence[str]) -> dict[str, Acknowledgement]:
         """Mark orders as received. Every entry of the reply counts by itself, whatever status stands above them.
@@ -83,11 +85,11 @@ class SuperCat:
             raise OutcomeUnknown(f"acknowledgement sent, HTTP {status}, but the reply is no use: {entries}") from None
         return {number: answer for number in numbers if (answer := self._answer(entries.get(number))) is not None}
 
-    def _one(self, url: str) -> OfferedOrder:
+    def _one(self, url: str, warn: Warn) -> OfferedOrder:
         settings = self._settings
         with get(self._peer, self._client, url) as response:
             chunks = self._peer.body(response)
-            return read_single(chunks, max_order=settings.order_limit_bytes, hide=self._hide)
+            return read_single(chunks, max_order=settings.order_limit_bytes, hide=self._hide, warn=warn)
 
     @staticmethod
     def _checked_id(order_id: str) -> str:
@@ -96,11 +98,14 @@ class SuperCat:
         return order_id
 
     def _entries(self, reply: bytes | OrderRelayError) -> dict[str, Any] | OrderRelayError:
-        """``data`` of the reply, one entry per order number; or why there is none."""
+        """``data`` of the reply, one entry per order number; or why there is none.
+
+        Something wrong inside one entry (a duplicate key, a bad byte) takes away what it is about, not the others.
+        """
         if isinstance(reply, OrderRelayError):
             return reply
         try:
-            envelope = read_object(reply, "the reply")
+            envelope = readable_order(reply, "the reply").document
         except BadAnswer as error:
             return error
         data = envelope.get("data")

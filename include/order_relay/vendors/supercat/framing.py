@@ -1,44 +1,63 @@
 """Takes the elements of a streamed JSON array one at a time, as soon as each has arrived.
 
 Outside the elements this looks at brackets, quotes and backslashes only, to see where an element begins; each element
-is parsed by the JSON library in place, which also finds its end. What stands around the elements is left over as the
-skeleton, with a placeholder for each element, and is parsed strictly at the end: so a wrong cut can never pass as a
-right one. Work is linear in the length, memory is bounded by the largest element.
+is parsed by the JSON library in place, which also finds its end. An element that the library refuses is handed out with
+what is wrong with it, and its end is found by brackets and quotes, so that it does not cost the others. What stands
+around the elements is left over as the skeleton, with a placeholder for each element, and is parsed strictly at the
+end: so a wrong cut can never pass as a right one. Work is linear in the length, memory is bounded by the largest
+element.
 """
 
 from __future__ import annotations
 
 import codecs
+import json
 import re
 from collections.abc import Iterator
 
 from order_relay.errors import BadAnswer
 from order_relay.orders.exchange import OfferedOrder
+from order_relay.web.salvage import Extent, salvage
 from order_relay.web.strict_json import MAX_DEPTH, cut_off, next_order, too_deep
 
 MAX_SKELETON = 16 << 20
-PLACEHOLDER = " 0 "
-"""Stands in the skeleton for an element. The spaces keep it from joining a neighbour to another number."""
+PLACEHOLDER = " {} "
+"""Stands in the skeleton for an element: every object that is an element of the array is one of these."""
+
+LONGEST_NAME = 200
+"""Characters looked at to find the name of a member of the top object, quotes and blanks included."""
+
+KEPT = 1 << 16
+"""Characters that are kept of an element that is too large."""
 
 _PLAIN = re.compile(r'[^"{}\[\]]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"{}\[\]]*+)*+', re.DOTALL)
 _STRING = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
+_LAST_NAME = re.compile(r'("[^"\\]*+(?:\\.[^"\\]*+)*+")[ \t\r\n]*+:[ \t\r\n]*+\[\Z', re.DOTALL)
+_BAD_BYTES = re.compile("[\udc80-\udcff]")
 
 
 class Framer:
-    """Feed it chunks; it gives the elements: objects in an array that is a member of the top object.
+    """Feed it chunks; it gives the elements: objects in the array that is the top object's member ``member``.
 
     ``max_element`` bounds one element (characters). ``skeleton`` is whole once ``feed`` was called with ``last``.
     Raises ``BadAnswer``.
     """
 
-    def __init__(self, max_element: int) -> None:
+    def __init__(self, max_element: int, member: str = "data") -> None:
         self._max_element = max_element
+        self._kept = min(KEPT, max_element)  # the same however the text arrives: its hash identifies it
+        self._member = member
         self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._odd_bytes = False  # something was not valid UTF-8
         self._text = ""
         self._at = 0  # how far the text was looked at
         self._arriving: list[str] = []  # text that is not looked at before there is enough of it
         self._missing = 0
         self._in_element = False  # an element begins at self._at
+        self._extent: Extent | None = None  # finds the end of an element that the library refuses
+        self._seen = 0  # how far the extent has looked
+        self._begin = ""  # of an element that is too large
+        self._in_member = False
         self._in_string = False
         self._depth = 0
         self._kinds = ["", ""]  # brackets that opened depth 1 and 2
@@ -68,10 +87,7 @@ class Framer:
 
     def _enough(self, chunk: bytes, *, last: bool) -> bool:
         """Whether there is enough new text to look at. Looking again only at double the length keeps work linear."""
-        try:
-            new = self._decoder.decode(chunk, last)
-        except UnicodeDecodeError:
-            raise BadAnswer(f"the answer is not valid UTF-8, near order {self.elements + 1}") from None
+        new = self._decoded(chunk, last=last)
         self._arriving.append(new)
         self._missing -= len(new)
         if self._missing > 0 and not last:
@@ -81,6 +97,17 @@ class Framer:
         self._missing = 0
         return True
 
+    def _decoded(self, chunk: bytes, *, last: bool) -> str:
+        """Text of the bytes. Those that are not valid UTF-8 become surrogates: they may concern one element only."""
+        before = self._decoder.getstate()
+        try:
+            return self._decoder.decode(chunk, last)
+        except UnicodeDecodeError:
+            self._odd_bytes = True
+            self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+            self._decoder.setstate(before)
+            return self._decoder.decode(chunk, last)
+
     def _find_element(self, taken: int) -> bool:
         """Go on to where the next element begins; whether there is one in the text."""
         while char := self._next_bracket():
@@ -89,7 +116,7 @@ class Framer:
                 if self._depth < 0:
                     raise BadAnswer("the answer is not valid JSON: a bracket closes that was never opened")
                 continue
-            if self._depth == 2 and char == "{" and self._kinds == ["{", "["]:
+            if self._depth == 2 and char == "{" and self._in_member:
                 self._at -= 1
                 self._keep(self._text[taken : self._at])
                 self._in_element = True
@@ -99,25 +126,73 @@ class Framer:
                 raise too_deep("the answer")
             if self._depth <= 2:
                 self._kinds[self._depth - 1] = char
+                self._in_member = self._kinds == ["{", "["] and self._depth == 2 and self._name(taken) == self._member
         return False
 
+    def _name(self, taken: int) -> str:
+        """The name of the member whose array was opened just now."""
+        parts = [self._text[taken : self._at]]
+        for kept in reversed(self._skeleton):
+            if sum(map(len, parts)) > LONGEST_NAME:
+                break
+            parts.append(kept)
+        found = _LAST_NAME.search("".join(reversed(parts))[-LONGEST_NAME:])
+        try:
+            return str(json.loads(found[1])) if found else ""
+        except ValueError:
+            return ""
+
     def _take_element(self, *, last: bool) -> OfferedOrder | None:
-        start = self._at
-        found = next_order(self._text, start, f"order {self.elements + 1} of the answer", last=last)
-        size = len(self._text) - start if found is None else found[1] - start
-        if size > self._max_element:
-            raise BadAnswer(
-                f"order {self.elements + 1} of the answer is larger than {self._max_element} characters; "
-                "see order_limit_bytes of the connection"
-            )
+        """The element that begins here, once all of it has arrived."""
+        found = None if self._extent else self._acceptable(last=last)
+        if self._extent:
+            found = self._refused(self._extent, last=last)
         if found is None:
-            self._missing = size
             return None
         self._at = found[1]
-        self._in_element = False
+        self._in_element, self._extent, self._seen, self._begin = False, None, 0, ""
         self._keep(PLACEHOLDER)
         self.elements += 1
         return found[0]
+
+    def _acceptable(self, *, last: bool) -> tuple[OfferedOrder, int] | None:
+        """An element that the library accepts, and its end. Where it does not, ``self._extent`` takes over."""
+        start = self._at
+        try:
+            found = next_order(self._text, start, self._where, last=last)
+        except BadAnswer:
+            found, self._extent = None, Extent()
+        size = len(self._text) - start if found is None else found[1] - start
+        odd = self._odd_bytes and found is not None and _BAD_BYTES.search(self._text, start, found[1])
+        if odd or size > self._max_element:
+            self._extent = self._extent or Extent()
+        if self._extent:
+            self._seen = start
+        elif found is None:
+            self._missing = size
+        return found
+
+    def _refused(self, extent: Extent, *, last: bool) -> tuple[OfferedOrder, int] | None:
+        """An element that cannot be accepted, with all that is wrong with it; of one too large only the beginning."""
+        self._seen, ended = extent.find(self._text, self._seen)
+        text = self._text[self._at : self._seen]
+        too_large = bool(self._begin) or len(text) > self._max_element
+        if ended:
+            order = salvage((self._begin or text)[: self._kept if too_large else None], self._where,
+                            too_large=self._max_element if too_large else 0)  # fmt: skip
+            return order, self._seen
+        if last:
+            raise cut_off("the answer")
+        if too_large:
+            self._begin = self._begin or text[: self._kept]
+            self._at = self._seen
+        else:
+            self._missing = len(text)
+        return None
+
+    @property
+    def _where(self) -> str:
+        return f"order {self.elements + 1} of the answer"
 
     def _next_bracket(self) -> str:
         """The next bracket outside strings, or nothing where the text has no more."""
@@ -145,6 +220,7 @@ class Framer:
             self._keep(self._text[taken:end])
         self._text = self._text[end:]
         self._at = 0
+        self._seen = max(self._seen - end, 0)
 
     def _keep(self, text: str) -> None:
         self._skeleton.append(text)
