@@ -82,11 +82,15 @@ def read_clock(conn: Connection) -> datetime:
 class Database:
     """An engine that hands out durable write transactions and snapshot reads.
 
-    ``before_commit`` is the last thing that every write transaction does.
+    ``before_commit`` is the last thing that every write transaction does. A SQLite file that does not exist is made only
+    with ``create``; otherwise ``WrongSetup`` names its path: opening the wrong place must not leave an empty ledger.
     """
 
-    def __init__(self, url: str | URL, before_commit: Callable[[Transaction], None] = lambda _: None) -> None:
+    def __init__(
+        self, url: str | URL, before_commit: Callable[[Transaction], None] = lambda _: None, *, create: bool = False
+    ) -> None:
         self.url = database_url(url)
+        _prepare_file(self.url, create=create)
         self.engine = make_engine(self.url)
         self._before_commit = before_commit
 
@@ -166,10 +170,23 @@ def sqlite_url(file: Path) -> str:
     return URL.create("sqlite", database=str(file)).render_as_string()
 
 
+def _prepare_file(url: URL, *, create: bool) -> None:
+    """Make the folder of a SQLite file that may be created; raise ``WrongSetup`` for one that is missing."""
+    if url.get_backend_name() != "sqlite":
+        return
+    file = Path(url.database or "")
+    if create:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    elif not file.exists():
+        raise WrongSetup(
+            f"there is no ledger at {file}. Check AIRFLOW_HOME and the connection order_relay_ledger; a ledger is made "
+            "by the first run of a pipeline, or by 'order-relay ledger migrate'"
+        )
+
+
 def make_engine(url: URL) -> Engine:
     """An engine whose errors show no parameters (they hold order data)."""
     if url.get_backend_name() == "sqlite":
-        Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
         engine = sa.create_engine(url, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT_S})
         sa_event.listen(engine, "connect", _set_up_sqlite)
         sa_event.listen(engine, "begin", _begin_sqlite)

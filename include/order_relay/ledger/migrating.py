@@ -34,7 +34,7 @@ def migrate(url: str) -> str:
     Runs in one transaction under a lock: of several processes that start at once, one migrates and the others find it
     done. Raises ``WrongSetup`` where the ledger is newer than this program, ``RetryLater`` where it can not be reached.
     """
-    database = Database(url)
+    database = Database(url, create=True)
     try:
         with database.engine.begin() as conn:  # BEGIN IMMEDIATE is the lock on SQLite
             if conn.dialect.name == "postgresql":
