@@ -14,6 +14,7 @@ import pytest
 from ledger_offers import offer
 from typer.testing import CliRunner, Result
 
+from order_relay import __version__
 from order_relay.batches.store import BatchStore
 from order_relay.batches.writer import BatchWriter
 from order_relay.commands import app as app_module
@@ -104,9 +105,82 @@ def test_report_can_be_narrowed(ledger: Ledger, option: tuple[str, ...]) -> None
     assert as_json("report", *option)["received"] == 3
 
 
-def test_report_of_another_run_is_empty(ledger: Ledger) -> None:
+def test_report_of_a_run_that_brought_nothing_is_empty(ledger: Ledger) -> None:
+    ledger.begin_run(RunContext(PIPELINE, "run-9"), "run", 1)
     facts = as_json("report", "--run", "run-9")
     assert (facts["received"], facts["batches_compared"]) == (0, 0)
+
+
+@pytest.mark.parametrize(("words", "says"), [
+    (("report", "--run", "run-l"), "unknown run 'run-l'; did you mean run-1?"),
+    (("report", "--run", "nosuch"), "unknown run 'nosuch'; available: run-1"),
+    (("report", "--run", "nosuch", "--undo"), "unknown run 'nosuch'"),
+    (("report", "--pipeline", "supercat_to_shopatrn"), "did you mean supercat_to_shopatron"),
+    (("report", "--source", "supercar"), "unknown source 'supercar'; did you mean supercat?"),
+    (("quarantine", "--code", "total_mismach"), "did you mean total_mismatch"),
+    (("quarantine", "--code", "nosuch"), "unknown reason code 'nosuch'"),
+    (("quarantine", "--pipeline", "nosuch"), "unknown pipeline 'nosuch'"),
+    (("held", "--pipeline", "nosuch"), "unknown pipeline"),
+    (("doubt", "--pipeline", "nosuch"), "unknown pipeline"),
+    (("discard", "--code", "nosuch", "--reason", "x"), "unknown reason code"),
+    (("replay", "--all", "--pipeline", "nosuch", "--reason", "x"), "unknown pipeline"),
+    (("reconcile", "--pipeline", "nosuch"), "unknown pipeline"),
+    (("baseline", "nosuch"), "unknown pipeline"),
+])
+def test_unknown_names_are_refused_with_near_matches(ledger: Ledger, words: tuple[str, ...], says: str) -> None:
+    result = call(*words)
+    assert result.exit_code != 0
+    assert says in str(result.exception)
+
+
+@pytest.mark.parametrize("words", [
+    ("report",), ("order", "N-1"), ("held",), ("doubt",), ("quarantine",), ("statuses",), ("shipments",),
+    ("ledger", "backup", "copy.sqlite"),
+], ids=" ".join)
+def test_no_command_makes_a_ledger_by_accident(
+    words: tuple[str, ...], store: BatchStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing = tmp_path / "elsewhere" / "ledger.sqlite"
+    monkeypatch.setattr(Setup, "ledger_url", f"sqlite:///{missing}")
+    monkeypatch.setattr(Setup, "store", store)
+    monkeypatch.chdir(tmp_path)
+    result = call(*words)
+    assert result.exit_code != 0
+    assert f"there is no ledger at {missing}" in str(result.exception)
+    assert not missing.parent.exists()
+
+
+def test_only_migrate_makes_a_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "elsewhere" / "ledger.sqlite"
+    monkeypatch.setattr(Setup, "ledger_url", f"sqlite:///{file}")
+    assert call("ledger", "migrate").exit_code == 0
+    assert file.exists()
+
+
+def test_the_quarantine_fits_a_terminal_of_80_columns(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("order_relay.commands.screen._PIPED_WIDTH", 80)
+    text = call("quarantine").stdout
+    (line,) = [line for line in text.splitlines() if line.startswith("N-2")]
+    assert len(line) <= 80
+    assert line.split() == ["N-2", "total", "differs", "0", "min"]
+    assert "/total" in call("quarantine", "--wide").stdout
+
+
+def test_a_known_code_is_explained(ledger: Ledger) -> None:
+    work = ledger.works([life["id"] for life in ledger.find("2")])[0]
+    ledger.quarantine(CTX, [(work, [Refusal("not_in_table", "/shipping", "has no row"),
+                                    Refusal("total_mismatch", "/total", "does not add up")])])
+    text = call("quarantine").stdout
+    assert "No row in a code table (+1 more)" in text
+    assert "Who: whoever maintains the pipeline's settings." in text
+    assert "Example: shipping: {UPS GROUND: standard}" in text
+    advice = as_json("quarantine")["advice"]
+    assert advice["total_mismatch"]["title"] == "Total does not add up"
+
+
+def test_the_version(ledger: Ledger) -> None:
+    assert call("--version").stdout.strip() == f"order-relay {__version__}"
+    assert "--install-completion" in call("--help").stdout
 
 
 def test_report_finds_what_the_ledger_lost(ledger: Ledger, store: BatchStore) -> None:
@@ -158,8 +232,8 @@ def test_an_unknown_order_is_a_problem(ledger: Ledger) -> None:
 
 def test_doubt_and_held(ledger: Ledger) -> None:
     assert [row["order_number"] for row in as_json("doubt")["rows"]] == ["N-3"]
-    assert as_json("doubt", "--pipeline", "other")["orders"] == 0
-    assert as_json("held") == {"orders": 0, "rows": []}
+    assert as_json("doubt", "--pipeline", "cloudsuite_to_shopatron")["orders"] == 0
+    assert as_json("held") == {"orders": 0, "rows": [], "advice": {}}
     assert "nothing is held" in call("held").stdout
 
 
@@ -168,7 +242,7 @@ def test_doubt_and_held(ledger: Ledger) -> None:
     [
         ((), 1),
         (("--code", "total_differs"), 1),
-        (("--code", "other"), 0),
+        (("--code", "total_mismatch"), 0),
         (("--number", "N-2"), 1),
         (("--number", "N-1"), 0),
         (("--since", "2020-01-01"), 1),
@@ -190,7 +264,7 @@ def test_quarantine_as_csv(ledger: Ledger, tmp_path: Path) -> None:
     ("words", "says"),
     [
         (("quarantine", "--since", "yesterday"), "--since is no time"),
-        (("report", "--pipeline", "nope"), "no pipeline matches"),
+        (("report", "--pipeline", "nope"), "unknown pipeline"),
         (("quarantine", "--csv", "/nowhere/q.csv"), "can not be written"),
     ],
 )
@@ -257,7 +331,10 @@ def test_the_doctor_tells_of_missing_connections(
     monkeypatch.setattr(Setup, "connection", missing)
     answer = as_json("doctor", "--pipeline", PIPELINE, code=1)
     failed = [f["check"] for f in answer["findings"] if f["level"] == "fail"]
-    assert failed == ["connection supercat_default", "connection shopatron_default", f"pipeline {PIPELINE}"]
+    assert failed == ["connection supercat_default", "connection shopatron_default"]
+    skipped = {f["check"]: f["found"] for f in answer["findings"] if f["level"] == "skip"}
+    assert "same reason as 'connection supercat_default'" in skipped[f"pipeline {PIPELINE}"]
+    assert call("doctor", "--pipeline", PIPELINE).stdout.splitlines()[-1].startswith("2 errors, ")
 
 
 def test_the_doctor_passes_over_pipelines_that_nobody_uses(

@@ -213,8 +213,10 @@ def test_replay_for_people(stopped: list[str]) -> None:
 @pytest.mark.parametrize(
     ("which", "done"),
     [
-        (("--code", "total_differs"), 2), (("--code", "http_400"), 1), (("--code", "other"), 0), (("--all",), 3),
-        (("--since", "2020-01-01"), 3), (("--since", "2999-01-01"), 0), (("--all", "--pipeline", "other"), 0),
+        (("--code", "total_differs"), 2), (("--code", "http_400"), 1), (("--code", "total_mismatch"), 0),
+        (("--all",), 3),
+        (("--since", "2020-01-01"), 3), (("--since", "2999-01-01"), 0),
+        (("--all", "--pipeline", "cloudsuite_to_shopatron"), 0),
     ],
 )  # fmt: skip
 def test_discard_is_narrowed(ledger: Ledger, stopped: list[str], which: tuple[str, ...], done: int) -> None:

@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,6 +32,7 @@ from fault_case import Case  # noqa: E402
 from fault_cases import CASES  # noqa: E402
 from forks import Forks  # noqa: E402
 
+from order_relay.commands.screen import progress  # noqa: E402
 from order_relay.ledger import migrate  # noqa: E402
 
 T = TypeVar("T")
@@ -287,12 +289,13 @@ def main() -> int:
 def _rows(prover: Prover, parts: list[str]) -> list[Row]:
     _say("| fault | times tried | lost | doubled | left in doubt |\n|---|---:|---:|---:|---:|")
     rows = []
-    for case in CASES:
-        for part in parts:
+    with progress("faults tried") as done:
+        for case, part in product(CASES, parts):
             for row in PARTS[part](prover, case):
                 row.fault = f"{case.source_side}: {row.fault}"
                 _say(f"| {row.fault} | {row.tried} | {row.lost} | {row.doubled} | {row.in_doubt} |")
                 rows.append(row)
+                done(row.tried)
     return rows
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from typing import Annotated
 
 import typer
 
+from order_relay import __version__
 from order_relay.commands import (
     bulk,
     cutover,
@@ -24,18 +26,35 @@ from order_relay.commands import (
     serve,
     statuses,
 )
-from order_relay.commands.screen import WRONG_USE, answers, clean, keep_stdout_for_answers
+from order_relay.commands.screen import WRONG_USE, answers, clean, keep_stdout_for_answers, print_line
 from order_relay.commands.setup import Setup
 from order_relay.errors import OrderRelayError
+from order_relay.pipeline.advice import COMMAND
 
 app = typer.Typer(
-    name="order_relay",
-    help="Order Relay, for people on call: where every order stands, what waits for whom, whether the set-up holds.",
+    name=COMMAND,
+    help="Order Relay: the state of every order, what waits for whom, and whether the installation is sound.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
     rich_markup_mode=None,
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print_line(f"{COMMAND} {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
+    """Order Relay: the state of every order, what waits for whom, and whether the installation is sound."""
+
+
 app.command("report")(report.report)
 app.command("order")(life.order)
 app.command("held")(queues.held)
@@ -68,7 +87,7 @@ def main() -> None:
         finally:
             answers().flush()
     except OrderRelayError as error:
-        sys.stderr.write(f"order_relay: {clean(str(error))}\n")
+        sys.stderr.write(f"{COMMAND}: {clean(str(error))}\n")
         sys.exit(WRONG_USE)
     except BrokenPipeError:
         # The reader of our output went away (``| head``): nobody is left to tell, at the interpreter's end neither.

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from order_relay.commands.decisions import AsJson, Pipeline, Reason, Who, person, said
+from order_relay.commands.known import require_code, require_pipeline
 from order_relay.commands.queues import moment
-from order_relay.commands.screen import print_json, print_line, print_table
+from order_relay.commands.screen import print_json, print_line, print_table, progress
 from order_relay.commands.setup import Setup
 from order_relay.errors import WrongSetup
 from order_relay.orders.exchange import RunContext
@@ -49,11 +50,13 @@ def replay(  # noqa: PLR0917 - each is an option of the command line
     setup, name, why = Setup(), person(who), said(reason)
     done, still = 0, []
     with setup.ledger() as ledger:
+        require_pipeline(setup, ledger, pipeline)
         chosen = _chosen(ledger, pipeline, numbers, code, since, everything=everything, most=most)
-        for of, rows in chosen.items():
-            clean, refused = _judged(setup, ledger, of, rows)
-            still += refused
-            done += len(clean) if dry_run else ledger.replay(RunContext(of, "", name), clean, why)
+        with progress("orders evaluated", _orders(chosen)) as advance:
+            for of, rows in chosen.items():
+                clean, refused = _judged(setup, ledger, of, rows, advance)
+                still += refused
+                done += len(clean) if dry_run else ledger.replay(RunContext(of, "", name), clean, why)
     facts = {"chosen": _orders(chosen), "replayed": done, "dry_run": dry_run, "still": still}
     if as_json:
         print_json({**facts, "who": name, "reason": why})
@@ -79,7 +82,9 @@ def discard(  # noqa: PLR0917 - each is an option of the command line
     """Decide that quarantined and rejected orders are never sent. Their numbers are acknowledged by the next run."""
     name, why = person(who), said(reason)
     done = 0
-    with Setup().ledger() as ledger:
+    setup = Setup()
+    with setup.ledger() as ledger:
+        require_pipeline(setup, ledger, pipeline)
         chosen = _chosen(ledger, pipeline, numbers, code, since, everything=everything, most=most)
         for of, rows in chosen.items():
             ids = {row["id"] for row in rows}
@@ -102,7 +107,10 @@ def _chosen(
     if not (numbers or code or since or everything):
         raise WrongSetup("say which: order numbers, --code, --since, or --all")
     rows: Rows = defaultdict(list)
-    for row in ledger.quarantined(code, numbers or None, moment(since)):
+    found = ledger.quarantined(code, numbers or None, moment(since))
+    if code is not None and not found:
+        require_code(code, (row["code"] for row in ledger.quarantined()))
+    for row in found:
         if pipeline in {None, row["pipeline"]}:
             rows[row["pipeline"]].append(row)
     if _orders(rows) > most:
@@ -119,13 +127,13 @@ def _orders(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> int:
 
 
 def _judged(
-    setup: Setup, ledger: Ledger, pipeline: str, rows: Sequence[Mapping[str, Any]]
+    setup: Setup, ledger: Ledger, pipeline: str, rows: Sequence[Mapping[str, Any]], done: Callable[[int], None]
 ) -> tuple[list[int], list[dict[str, Any]]]:
     """The ids that pass now, and one row for each reason why others do not."""
     from order_relay.pipeline.replaying import judge_again  # noqa: PLC0415 - pulls in the engine
 
     with setup.wiring(pipeline) as wiring:
-        judged = judge_again(setup.store, wiring, ledger.works({row["id"] for row in rows}))
+        judged = judge_again(setup.store, wiring, ledger.works({row["id"] for row in rows}), done)
     still = [
         {"id": work.id, "pipeline": pipeline, "order_number": work.order_number, "source_id": work.source_id,
          "state": work.state, "code": why.code, "pointer": why.pointer, "message": why.message}

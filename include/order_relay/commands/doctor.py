@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Annotated
 
@@ -14,7 +14,7 @@ from order_relay.commands.screen import found_a_problem, print_json, print_line
 from order_relay.commands.setup import Setup
 
 _MEND_CONNECTION = "mend this connection (Admin, Connections, or AIRFLOW_CONN_...)"
-_STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
+_STYLES = {Level.OK: "green", Level.SKIP: "dim", Level.WARN: "yellow", Level.FAIL: "bold red"}
 
 
 def doctor(
@@ -26,17 +26,35 @@ def doctor(
 ) -> None:
     """Check every connection and setting; exit code 1 on anything that would fail a run."""
     findings: list[Finding] = []
-    for finding in examine(Setup(), pipeline, vendors=vendors):
+    for finding in causes_once(examine(Setup(), pipeline, vendors=vendors)):
         findings.append(finding)
         if not as_json:
             _show(finding)
     failed = sum(finding.level is Level.FAIL for finding in findings)
+    warned = sum(finding.level is Level.WARN for finding in findings)
     if as_json:
-        print_json({"ok": not failed, "findings": findings})
+        print_json({"ok": not failed, "errors": failed, "warnings": warned, "findings": findings})
     else:
-        print_line(f"{failed} would fail a run" if failed else "nothing found that would fail a run")
+        print_line(f"{_number(failed, 'error')}, {_number(warned, 'warning').lower()}", "bold red" if failed else "")
     if failed:
         raise found_a_problem()
+
+
+def causes_once(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Each cause once: a check that failed only since an earlier one did is shown as skipped, and names that one."""
+    causes: dict[str, str] = {}
+    for finding in findings:
+        earlier = causes.get(finding.found) if finding.level is Level.FAIL else None
+        if earlier is not None and earlier != finding.check:
+            yield Finding(Level.SKIP, finding.check, f"not checked, for the same reason as {earlier!r}")
+            continue
+        if finding.level is Level.FAIL:
+            causes.setdefault(finding.found, finding.check)
+        yield finding
+
+
+def _number(of: int, what: str) -> str:
+    return f"{of or 'No'} {what}{'' if of == 1 else 's'}"
 
 
 def _show(finding: Finding) -> None:

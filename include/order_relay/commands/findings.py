@@ -10,9 +10,10 @@ from order_relay.errors import OrderRelayError
 
 
 class Level(StrEnum):
-    """How bad it is: only ``fail`` would fail a run."""
+    """How bad it is: only ``fail`` would fail a run. ``skip``: not checked, since something before it failed."""
 
     OK = "ok"
+    SKIP = "skip"
     WARN = "warn"
     FAIL = "fail"
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from order_relay.commands.screen import found_a_problem, print_fields, print_json, print_line
+from order_relay.commands.screen import found_a_problem, print_fields, print_json, print_line, progress
 from order_relay.commands.setup import Setup, without_password
 
 app = typer.Typer(help="The ledger itself.", no_args_is_help=True, rich_markup_mode=None)
@@ -45,7 +45,9 @@ def backup(
     """Write a backup of the ledger, while runs go on. It holds personal data, as the ledger does."""
     from order_relay.ledger import backups  # noqa: PLC0415 - pulls in SQLAlchemy and Alembic
 
-    facts = backups.back_up(Setup().ledger_url, file)
+    url = Setup().ledger_url
+    with progress("rows written") as done:
+        facts = backups.back_up(url, file, done)
     if as_json:
         print_json(facts)
         return
@@ -68,7 +70,8 @@ def restore(
     from order_relay.ledger import backups  # noqa: PLC0415
 
     url = Setup().ledger_url
-    facts: dict[str, Any] = backups.restore(url, file, replace=replace)
+    with progress("rows restored") as done:
+        facts: dict[str, Any] = backups.restore(url, file, replace=replace, done=done)
     opened = books.Ledger.open(url)
     try:
         facts["breaches"] = opened.law()

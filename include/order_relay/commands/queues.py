@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from order_relay.commands.known import require_code, require_pipeline
 from order_relay.commands.reviews import show_reviews
 from order_relay.commands.screen import answers, print_json, print_line, print_table
 from order_relay.commands.setup import Setup
 from order_relay.commands.spreadsheet import save_csv, write_csv
 from order_relay.errors import WrongSetup
+from order_relay.pipeline.advice import advice_for
 
 if TYPE_CHECKING:
     from order_relay.ledger import Ledger
@@ -32,6 +35,7 @@ _DOUBT = (
     "reason",
 )
 _REFUSED = ("pipeline", "order_number", "source_id", "state", "code", "pointer", "message", "changed_at", "batch_id")
+_SHORT = ("order", "reason", "age")
 
 Pipeline = Annotated[str | None, typer.Option(help="Only this pipeline.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document.")]
@@ -47,6 +51,7 @@ def held(
     """List the orders that a person must decide about; with a number, the differences between its versions."""
     setup = Setup()
     with setup.ledger() as ledger:
+        require_pipeline(setup, ledger, pipeline)
         rows = _of(ledger.held(), pipeline)
         if number is not None:
             names = sorted({row["pipeline"] for row in rows if row["order_number"] == number})
@@ -64,7 +69,9 @@ def _review(setup: Setup, ledger: Ledger, pipeline: str, number: str) -> Review:
 
 def doubt(pipeline: Pipeline = None, as_json: AsJson = False) -> None:
     """List the orders of which nobody knows whether the OMS stored them, and when they are looked up next."""
-    with Setup().ledger() as ledger:
+    setup = Setup()
+    with setup.ledger() as ledger:
+        require_pipeline(setup, ledger, pipeline)
         rows = _of(ledger.doubt(), pipeline)
     _print("in doubt", _DOUBT, rows, as_json=as_json)
 
@@ -77,17 +84,63 @@ def quarantine(  # noqa: PLR0917 - each is an option of the command line
         str | None, typer.Option(help="Only since this time, ISO 8601, UTC where it names no zone.")
     ] = None,
     csv: Annotated[str | None, typer.Option(help="Write CSV to this file; - for the standard output.")] = None,
+    wide: Annotated[bool, typer.Option("--wide", help="Every column, one row for each reason.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List quarantined and rejected orders with every reason; exports them for a spreadsheet with --csv."""
-    with Setup().ledger() as ledger:
+    """List quarantined and rejected orders, and what to do about each reason; --csv exports them for a spreadsheet."""
+    setup = Setup()
+    with setup.ledger() as ledger:
+        require_pipeline(setup, ledger, pipeline)
         rows = _of(ledger.quarantined(code, number or None, moment(since)), pipeline)
+        if code is not None and not rows:
+            require_code(code, (row["code"] for row in ledger.quarantined()))
     if csv == "-":
         write_csv(answers(), _REFUSED, rows)
         return
     if csv is not None:
         save_csv(csv, _REFUSED, rows)
-    _print("quarantined and rejected", _REFUSED, rows, as_json=as_json, count_by="code")
+    if as_json or wide or not rows:
+        _print("quarantined and rejected", _REFUSED, rows, as_json=as_json, count_by="code")
+        return
+    print_table("quarantined and rejected", _SHORT, _short(rows))
+    for line in explained(rows):
+        print_line(line)
+
+
+def _short(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, str]]:
+    """One line an order: its number, its first reason and how many more, and since when."""
+    now = datetime.now(UTC)
+    by_order: dict[int, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        by_order.setdefault(row["id"], []).append(row)
+    for reasons in by_order.values():
+        first, advice = reasons[0], advice_for(reasons[0]["code"])
+        title = advice.title if advice else str(first["code"]).replace("_", " ")
+        more = f" (+{len(reasons) - 1} more)" if len(reasons) > 1 else ""
+        yield first["order_number"] or first["source_id"], f"{title}{more}", age(now - first["changed_at"])
+
+
+def explained(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What each code among the rows means, who can fix it and how, the most frequent first."""
+    for code, number in Counter(row["code"] for row in rows).most_common():
+        advice = advice_for(code)
+        yield ""
+        if advice is None:
+            yield f"{code}: {number}"
+            continue
+        yield f"{advice.title} ({code}): {number}"
+        yield f"  {advice.meaning}"
+        yield f"  Who: {advice.who.value}. {advice.fix}"
+        if advice.example:
+            yield f"  Example: {advice.example}"
+
+
+def age(since: timedelta) -> str:
+    """A length of time in its largest unit: 3 d, 5 h, 12 min."""
+    minutes = max(0, int(since.total_seconds() // 60))
+    if minutes < 60:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // (24 * 60)} d"
 
 
 def _of(rows: Sequence[Mapping[str, Any]], pipeline: str | None) -> list[dict[str, Any]]:
@@ -109,7 +162,10 @@ def _print(
     title: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]], *, as_json: bool, count_by: str = "reason"
 ) -> None:
     if as_json:
-        print_json({"orders": len({row["id"] for row in rows if "id" in row}) or len(rows), "rows": rows})
+        codes = {str(row[count_by]) for row in rows if row.get(count_by)}
+        advice = {code: asdict(found) for code in sorted(codes) if (found := advice_for(code))}
+        orders = len({row["id"] for row in rows if "id" in row}) or len(rows)
+        print_json({"orders": orders, "rows": rows, "advice": advice})
         return
     if not rows:
         print_line(f"nothing is {title}")

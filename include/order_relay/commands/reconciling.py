@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from order_relay.commands.decisions import AsJson, Pipeline
-from order_relay.commands.screen import WRONG_USE, found_a_problem, print_json, print_line, print_table
+from order_relay.commands.screen import WRONG_USE, found_a_problem, print_json, print_line, print_table, progress
 from order_relay.commands.setup import Setup
 from order_relay.errors import OrderRelayError
 
@@ -31,12 +31,14 @@ def reconcile(pipeline: Pipeline = None, as_json: AsJson = False) -> None:
     chosen = setup.chosen(pipeline)
     names = setup.ran() if chosen is None else chosen
     results, failed = [], {}
-    for name in names:
-        try:
-            with setup.wiring(name) as wiring:
-                results.append(compared(wiring, run))
-        except OrderRelayError as error:
-            failed[name] = str(error)
+    with progress("pipelines compared", len(names)) as done:
+        for name in names:
+            try:
+                with setup.wiring(name) as wiring:
+                    results.append(compared(wiring, run))
+            except OrderRelayError as error:
+                failed[name] = str(error)
+            done(1)
     skipped = sorted(set(setup.pipelines) - set(names)) if chosen is None else []
     if as_json:
         compared_ones = [{**told.as_dict(), "report": name} for told, name in results]

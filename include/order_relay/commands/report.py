@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from order_relay.airflow_bindings.runs import run_slug
+from order_relay.commands.known import require_run
 from order_relay.commands.screen import found_a_problem, print_json, print_line, print_table
 from order_relay.commands.setup import Setup
 from order_relay.commands.undo import undo_list
@@ -54,6 +55,8 @@ def gather(setup: Setup, pipeline: str | None, source: str | None, run: str | No
     breaches: list[str] = []
     compared = 0
     with setup.ledger() as ledger:
+        if run:
+            require_run(ledger, run)
         for name in chosen if chosen is not None else [None]:
             counts = ledger.counts(name, run)
             total.update({"received": counts["received"], "acknowledged": counts["acknowledged"]})

@@ -126,7 +126,11 @@ class Setup:
         known = self.pipelines
         names = [n for n in known if pipeline in (None, n) and source in (None, n.partition("_to_")[0])]
         if not names:
-            raise WrongSetup(f"no pipeline matches; there are: {', '.join(sorted(known)) or 'none'}")
+            from order_relay.pipeline.advice import near  # noqa: PLC0415
+
+            what = f"pipeline {pipeline!r}" if pipeline is not None else f"source {source!r}"
+            there = known if pipeline is not None else {one.source.vendor for one in known.values()}
+            raise WrongSetup(f"unknown {what}; {near(pipeline or source or '', there)}")
         return names
 
 

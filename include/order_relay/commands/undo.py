@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from order_relay.airflow_bindings.runs import run_slug
+from order_relay.commands.known import require_run
 from order_relay.commands.screen import answers, found_a_problem, print_json, print_line, print_table
 from order_relay.commands.setup import Setup
 from order_relay.commands.spreadsheet import save_csv, write_csv
@@ -16,6 +17,7 @@ def undo_list(pipeline: str | None, run: str | None, csv: str | None, *, as_json
     if run is None:
         raise WrongSetup("the undo list is of one run: give --run RUN --undo")
     with Setup().ledger() as ledger:
+        require_run(ledger, run, run_slug(run))
         rows = ledger.imported_by(run_slug(run), pipeline) or ledger.imported_by(run, pipeline)
     if csv == "-":
         write_csv(answers(), _COLUMNS, rows)

@@ -42,7 +42,15 @@ _SQLITE, _GZIP = b"SQLite format 3\x00", b"\x1f\x8b"
 Rows = Iterable[tuple[str, Mapping[str, Any]]]
 
 
-def back_up(url: str, path: Path) -> dict[str, Any]:
+Done = Callable[[int], None]
+"""Called now and then with how many rows were handled since the last call."""
+
+
+def _ignore(_: int) -> None:
+    """Nobody watches the progress."""
+
+
+def back_up(url: str, path: Path, done: Done = _ignore) -> dict[str, Any]:
     """Write a backup of the ledger at ``url`` to a new file; facts about it.
 
     A SQLite ledger becomes a SQLite file, or a portable dump where the name ends with ``.jsonl.gz``; a PostgreSQL one
@@ -55,7 +63,7 @@ def back_up(url: str, path: Path) -> dict[str, Any]:
         portable = database.url.get_backend_name() != "sqlite" or path.name.endswith(PORTABLE)
         try:
             with _new_file(path) as place:
-                rows = _dump(database, place) if portable else _copy_sqlite(database, place)
+                rows = _dump(database, place, done) if portable else _copy_sqlite(database, place, done)
         except (OSError, sqlite3.Error) as error:
             raise WrongSetup(f"{path} can not be written: {error}") from None
     return {
@@ -64,7 +72,7 @@ def back_up(url: str, path: Path) -> dict[str, Any]:
     }
 
 
-def restore(url: str, path: Path, *, replace: bool = False) -> dict[str, Any]:
+def restore(url: str, path: Path, *, replace: bool = False, done: Done = _ignore) -> dict[str, Any]:
     """Bring a backup into the ledger at ``url``, in one transaction; facts about it.
 
     The ledger is made where there is none; one that is not empty is refused unless ``replace`` says that its content
@@ -74,7 +82,9 @@ def restore(url: str, path: Path, *, replace: bool = False) -> dict[str, Any]:
     with _opened(path) as rows:
         migrate(url)
         with closing(Database(url)) as database:
-            counts, pipelines = database.write(lambda tx: (_bring_back(tx, rows(), replace=replace), _distrust(tx)))
+            counts, pipelines = database.write(
+                lambda tx: (_bring_back(tx, rows(), done, replace=replace), _distrust(tx))
+            )
     return {"file": str(path), "revision": head(), "rows": counts, "pipelines": pipelines}
 
 
@@ -101,7 +111,7 @@ def _new_file(path: Path) -> Iterator[Path]:
 # SQLite's own
 
 
-def _copy_sqlite(database: Database, place: Path) -> dict[str, int]:
+def _copy_sqlite(database: Database, place: Path, done: Done) -> dict[str, int]:
     there = Path(database.url.database or "").resolve().as_uri()
     with closing(sqlite3.connect(f"{there}?mode=ro", uri=True)) as source, closing(sqlite3.connect(place)) as target:
         source.backup(target)
@@ -109,10 +119,12 @@ def _copy_sqlite(database: Database, place: Path) -> dict[str, int]:
         (verdict,) = target.execute("PRAGMA integrity_check").fetchone()
         if verdict != "ok":
             raise WrongSetup("the copy of the ledger is damaged; check the ledger's disk")
-        return {
+        counts = {
             table.name: target.execute(f"SELECT COUNT(*) FROM {table.name}").fetchone()[0]  # noqa: S608 - our names
             for table in metadata.sorted_tables
         }
+        done(sum(counts.values()))
+        return counts
 
 
 @contextmanager
@@ -130,7 +142,7 @@ def _sqlite_rows(path: Path) -> Iterator[Callable[[], Rows]]:
 # the portable dump
 
 
-def _dump(database: Database, place: Path) -> dict[str, int]:
+def _dump(database: Database, place: Path, done: Done) -> dict[str, int]:
     digest, counts = hashlib.sha256(), Counter(dict.fromkeys(metadata.tables, 0))
     with gzip.open(place, "wb", compresslevel=6) as out:
 
@@ -144,6 +156,7 @@ def _dump(database: Database, place: Path) -> dict[str, int]:
             for name, row in _all_rows(tx):
                 write([name, dict(row)])
                 counts[name] += 1
+                done(1)
 
         database.read(dump)
         out.write(json.dumps({"sha256": digest.hexdigest(), "rows": counts}).encode() + b"\n")
@@ -221,7 +234,7 @@ def _opened(path: Path) -> Iterator[Callable[[], Rows]]:
         yield rows
 
 
-def _bring_back(tx: Transaction, rows: Rows, *, replace: bool) -> dict[str, int]:
+def _bring_back(tx: Transaction, rows: Rows, done: Done, *, replace: bool) -> dict[str, int]:
     if tx.run(sa.select(sa.exists(sa.select(pipeline)))).scalar() and not replace:
         raise WrongSetup("the ledger is not empty; --replace removes what it holds and puts the backup in its place")
     for table in reversed(metadata.sorted_tables):
@@ -230,6 +243,7 @@ def _bring_back(tx: Transaction, rows: Rows, *, replace: bool) -> dict[str, int]
     for name, portion in _portions(rows):
         tx.many(metadata.tables[name].insert(), portion)
         counts[name] += len(portion)
+        done(len(portion))
     if tx.conn.dialect.name == "postgresql":
         _advance_numbers(tx)
     return dict(counts)

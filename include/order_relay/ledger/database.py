@@ -82,8 +82,9 @@ def read_clock(conn: Connection) -> datetime:
 class Database:
     """An engine that hands out durable write transactions and snapshot reads.
 
-    ``before_commit`` is the last thing that every write transaction does. A SQLite file that does not exist is made only
-    with ``create``; otherwise ``WrongSetup`` names its path: opening the wrong place must not leave an empty ledger.
+    ``before_commit`` is the last thing that every write transaction does. A SQLite file that does not exist is made
+    only with ``create``; otherwise ``WrongSetup`` names its path: opening the wrong place must not leave an empty
+    ledger.
     """
 
     def __init__(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from order_relay.ledger import alerting, bulk, finding, overview, people
+from order_relay.ledger import alerting, bulk, finding, overview, people, running
 from order_relay.ledger.database import Database
 from order_relay.ledger.people import Shown
 from order_relay.ledger.values import BatchInfo, Late, Message, Note, Pulse
@@ -95,6 +95,18 @@ class WatchDesk:
     def late(self, pipeline: str, limits: Mapping[str, float]) -> list[Late]:
         """What is in a state for longer than its limit in seconds (``overview.late``)."""
         return self._db.read(lambda tx: overview.late(tx, pipeline, limits))
+
+    def pipelines(self) -> list[str]:
+        """The names of all pipelines that ever ran (``running.pipelines``)."""
+        return self._db.read(running.pipelines)
+
+    def has_run(self, run: str) -> bool:
+        """Whether a run of this name began in any pipeline (``running.has_run``)."""
+        return self._db.read(lambda tx: running.has_run(tx, run))
+
+    def latest_runs(self, most: int = 200) -> list[str]:
+        """The names of the latest runs of each pipeline (``running.latest_runs``)."""
+        return self._db.read(lambda tx: running.latest_runs(tx, most))
 
     def pulse(self, pipeline: str) -> Pulse | None:
         """Signs of life (``overview.pulse``)."""

@@ -46,6 +46,26 @@ def bind(tx: Transaction, name: str, source_account: str, destination_account: s
         )
 
 
+def pipelines(tx: Transaction) -> list[str]:
+    """The names of all pipelines that ever ran, in order."""
+    return list(tx.run(sa.select(pipeline.c.name).order_by(pipeline.c.name)).scalars())
+
+
+def has_run(tx: Transaction, name: str) -> bool:
+    """Whether a run of this name began in any pipeline."""
+    known = sa.exists().where(run.c.run == name, run.c.pipeline == pipeline.c.name)
+    return bool(tx.run(sa.select(sa.exists(sa.select(pipeline.c.name).where(known)))).scalar())
+
+
+def latest_runs(tx: Transaction, most: int) -> list[str]:
+    """The names of at most ``most`` runs of each pipeline, the latest first."""
+    names: list[str] = []
+    for bound in tx.run(sa.select(pipeline.c.name, pipeline.c.last_sequence)):
+        latest = sa.select(run.c.run).where(run.c.pipeline == bound.name).order_by(run.c.sequence.desc()).limit(most)
+        names += tx.run(latest).scalars()
+    return names
+
+
 def is_bound(tx: Transaction, name: str, source_account: str, destination_account: str) -> bool:
     """Whether exactly this binding stands already (a read, so that the common case writes nothing)."""
     found = _pipeline(tx, name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -34,8 +34,12 @@ class Judged:
     still: list[tuple[Work, list[Refusal]]] = field(default_factory=list)
 
 
-def judge_again(store: BatchStore, wiring: Judging, works: Iterable[Work]) -> Judged:
+def judge_again(
+    store: BatchStore, wiring: Judging, works: Iterable[Work], done: Callable[[int], None] = lambda _: None
+) -> Judged:
     """Judge archived orders by schema and whole transformation, without changing anything.
+
+    ``done`` is called with the number of orders of each slice once they are evaluated.
 
     Raises ``BatchDamaged`` that names the object where the archive can not be read.
     """
@@ -62,4 +66,5 @@ def judge_again(store: BatchStore, wiring: Judging, works: Iterable[Work]) -> Ju
                 judged.still.append((work, result.refusals))
             else:
                 judged.clean.append(work)
+        done(len(slice_))
     return judged
