@@ -122,7 +122,7 @@ FORM: dict[str, Any] = {
                    "such a page is the last one"},
         "page_parameter": {"type": "string", "title": "Page parameter", "description": "Default: page, or offset"},
         "page_size": {"type": "integer", "title": "Orders in a full page", "minimum": 1, "maximum": 10000,
-                      "default": PAGE_SIZE},
+                      "default": PAGE_SIZE, "description": "A page with fewer orders is the last one"},
         "timeout_s": {"type": "number", "title": "Time-out (s)", "minimum": 0.1, "maximum": 3600, "default": 60,
                       "description": "The longest silence that is waited for"},
         "max_wait_s": {"type": "number", "title": "Longest pause (s)", "minimum": 0, "maximum": 3600, "default": 120,
