@@ -35,11 +35,11 @@ def plain_orders(number: int, seed: int = 3) -> list[dict[str, Any]]:
 class Desk:
     """A ledger bound to a pipeline, its archive, and the walk of orders through both."""
 
-    def __init__(self, ledger: Ledger, store: BatchStore) -> None:
+    def __init__(self, ledger: Ledger, store: BatchStore, first_batch: int = 1) -> None:
         self.ledger, self.store = ledger, store
         self.ctx = RunContext(PIPELINE, "run-1")
         self.archive = OrderArchive(store, cache(lambda name: canonical_reader(load_pipeline(name))))
-        self._batches = itertools.count(1)
+        self._batches = itertools.count(first_batch)
         ledger.bind(PIPELINE, "supercat:https://shop.example/demo", "shopatron:https://oms.example/1")
         ledger.begin_run(self.ctx, "run", 0)
 
@@ -59,15 +59,20 @@ class Desk:
         self.ledger.receive(self.ctx, BatchInfo(name, manifest.name, len(rows), datetime.now(UTC)), frame, "t")
         return [work.id for work in self.ledger.to_validate(PIPELINE, name) if work.batch_id == name]
 
-    def make_ready(self, ids: Sequence[int]) -> list[int]:
-        """Resolved and made ready."""
+    def make_ready(self, ids: Sequence[int], sent_as: str = "") -> list[int]:
+        """Resolved and made ready, with the totals of the archived orders."""
         works = self.ledger.resolve(self.ctx, ids, Policies())
-        rows = [Ready(w.id, w.revision, w.order_number, "p", 0, f"f{w.id}", "t", 100, "USD") for w in works]
+        orders = {number: found.order for number, found in self.archive.read(works).items()}
+        rows = [
+            Ready(w.id, w.revision, w.order_number, "p", 0, f"f{w.id}", "t", orders[w.id].get("total") or 0,
+                  orders[w.id].get("currency") or "USD", sent_as=sent_as)
+            for w in works
+        ]  # fmt: skip
         return self.ledger.make_ready(self.ctx, rows)[0]
 
-    def imported(self, *documents: Mapping[str, Any]) -> list[int]:
+    def imported(self, *documents: Mapping[str, Any], sent_as: str = "") -> list[int]:
         """Walked all the way; their ids, in the order of ``documents``."""
-        return self.send(self.make_ready(self.receive(*documents)))
+        return self.send(self.make_ready(self.receive(*documents), sent_as))
 
     def send(self, ids: Sequence[int]) -> list[int]:
         """What is ready becomes imported."""

@@ -6,6 +6,8 @@ from typing import Any
 
 import httpx
 from archived_orders import Desk
+from lxml import etree
+from orders_schema import checked
 
 from order_relay.connections import Connection
 from order_relay.errors import WrongSetup
@@ -39,3 +41,30 @@ class Firm:
 
     async def notice(self, body: bytes = b"", **query: str) -> httpx.Response:
         return await self.web.post(PATH, params={"action": "shipnotify", **query}, content=body, auth=AUTH)
+
+
+def numbers(answer: httpx.Response) -> list[str]:
+    assert answer.status_code == 200, answer.text
+    return [element.text or "" for element in checked(answer.content).iterfind("Order/OrderNumber")]
+
+
+def refused(answer: httpx.Response, status: int) -> str:
+    """The words of an error, which is a short XML document."""
+    assert answer.status_code == status, answer.text
+    root = etree.fromstring(answer.content)
+    assert (root.tag, root.findtext("Code")) == ("Error", str(status))
+    assert len(answer.content) < 400
+    return root.findtext("Message") or ""
+
+
+def parcel(number: str, *items: tuple[str, int], tracking: str = "1Z1", order_id: str = "") -> bytes:
+    root = etree.Element("ShipNotice")
+    for name, text in (("OrderNumber", number), ("OrderID", order_id), ("Carrier", "UPS"), ("TrackingNumber", tracking),
+                       ("ShipDate", "05/01/2026")):  # fmt: skip
+        etree.SubElement(root, name).text = text
+    lines = etree.SubElement(root, "Items")
+    for sku, units in items:
+        item = etree.SubElement(lines, "Item")
+        etree.SubElement(item, "SKU").text = sku
+        etree.SubElement(item, "Quantity").text = str(units)
+    return etree.tostring(root)

@@ -51,6 +51,7 @@ def full(clerk):
     clerk.ledger.quarantine(clerk.ctx, [(clerk.work("3"), [Refusal("bad", "/x", "is bad")])])
     parcel = Shipment("shiprush", "k", ("N-1",), lines=(ShippedLine(1, "1"),), submission_id=clerk.row("1")["id"])
     clerk.ledger.record_shipment(clerk.ctx, parcel, [OrderedLine("1", "A", 2)])
+    clerk.ledger.feed_key()
     status = RunContext("acommerce_status", "poll")
     clerk.ledger.bind_status("acommerce_status", "acommerce:https://vendor.example")
     told = StatusReport("N-1", (StatusEvent("e-1", Kind.ORDER, "NEW"),), Channel.POLL, datetime.now(UTC))

@@ -89,7 +89,7 @@ def test_an_order_has_left_once_everything_has(clerk):
     (number,) = taken_over(clerk, "1")
     tell(clerk, OMS_NUMBER)
     tell(clerk, LINE_NUMBERS)
-    shipment = Shipment("test", "T1", ("N",), submission_id=number, lines=())
+    shipment = Shipment("test", "T1", ("N",), tracking_number="T1", submission_id=number, lines=())
     clerk.ledger.record_shipment(clerk.ctx, shipment, None)
     assert due(clerk, SHIPPED) == [], "nobody knows whether this was all of it"
     parcel(clerk, number, "T2")

@@ -18,8 +18,10 @@ ORDERED = [OrderedLine("1", "MUG", 4), OrderedLine("2", "CUP", 2)]
 LEFT = datetime(2026, 5, 1, 15, 12, tzinfo=UTC)
 
 
-def parcel(key="k1", number=None, lines=(), **fields):
-    return Shipment("shiprush", key, ("N-1",), "UPS", "Ground", "1Z9", LEFT, 815, "USD", tuple(lines), number, **fields)
+def parcel(key="k1", number=None, lines=(), tracking="", **fields):
+    """A parcel with a tracking number of its own, unless one is given."""
+    return Shipment("shiprush", key, ("N-1",), "UPS", "Ground", tracking or f"1Z9{key}", LEFT, 815, "USD", tuple(lines),
+                    number, **fields)
 
 
 def test_units_are_counted_until_all_are_shipped_and_the_state_stays(clerk):
@@ -33,18 +35,105 @@ def test_units_are_counted_until_all_are_shipped_and_the_state_stays(clerk):
     assert [len(s["lines"]) for s in row["shipments"]] == [1, 2]
     kept = row["shipments"][0]
     assert (kept["tracking_number"], kept["cost_minor"], kept["currency"], kept["who"], kept["why"]) == (
-        "1Z9", 815, "USD", "shiprush", "a notice")
+        "1Z9k1", 815, "USD", "shiprush", "a notice")
 
 
-def test_telling_again_changes_nothing(clerk):
+def counted(clerk, number):
+    """The parcels of an order that count, by their ids."""
+    return [p["id"] for p in clerk.ledger.shipments_of(number) if not p["asks"] and not p["closed"]]
+
+
+def test_the_same_notice_again_changes_nothing(clerk):
     number = clerk.imported("1")
     clerk.ledger.record_shipment(WHO, parcel("k1", number, [ShippedLine(3, "1")]), ORDERED)
     before = clerk.row("1")
-    again = clerk.ledger.record_shipment(WHO, parcel("k1", number, [ShippedLine(1, "2")]), ORDERED)
+    again = clerk.ledger.record_shipment(WHO, parcel("k1", number, [ShippedLine(3, "1")]), ORDERED)
     assert (again.outcome, again.shipped) == ("known", "partly")
     assert clerk.row("1") == before
-    other = clerk.ledger.record_shipment(WHO, replace(parcel("k1", number), origin="person"), ORDERED)
-    assert other.outcome == "recorded", "a key is its origin's"
+
+
+def test_the_same_parcel_in_another_form_is_known_whoever_describes_it(clerk):
+    number = clerk.imported("1")
+    clerk.ledger.record_shipment(WHO, parcel("k1", number, [ShippedLine(1, "1")], "1Z 9"), ORDERED)
+    forms = [
+        parcel("k2", number, [ShippedLine(1, "1")], "1z9"),
+        parcel("k3", number, [ShippedLine(1, "", "MUG")], "1Z9"),
+        replace(parcel("k4", number, [ShippedLine(1, "1")], " 1Z9 "), origin="person", carrier="DHL"),
+    ]
+    assert {clerk.ledger.record_shipment(WHO, form, ORDERED).outcome for form in forms} == {"known"}
+    assert len(clerk.ledger.shipments_of(number)) == 1
+
+
+def test_the_same_tracking_number_with_other_lines_is_kept_and_asked(clerk):
+    number = clerk.imported("1")
+    first = clerk.ledger.record_shipment(WHO, parcel("k1", number, [ShippedLine(1, "1")], "1Z9"), ORDERED)
+    for _ in range(2):
+        second = clerk.ledger.record_shipment(WHO, parcel("k2", number, [ShippedLine(2, "1")], "1Z9"), ORDERED)
+        assert (second.outcome, second.shipped) == ("asked", "partly")
+        assert str(first.shipment_id) in second.asks
+    assert len(clerk.ledger.shipments_of(number)) == 2
+    assert counted(clerk, number) == [first.shipment_id]
+    assert [row["id"] for row in clerk.ledger.shipments(unmatched=True)] == [second.shipment_id]
+    waiting, oldest, (row,) = clerk.ledger.waiting_shipments()
+    assert (waiting, oldest, row["id"]) == (1, row["recorded_at"], second.shipment_id)
+
+
+@pytest.mark.parametrize("placeholder", ["N/A", "none", "0", " ", "-", "0000", "TBD", "not available", "6.12E+11"])
+def test_a_placeholder_never_identifies_a_parcel(clerk, placeholder):
+    number = clerk.imported("1")
+    assert clerk.ledger.record_shipment(
+        WHO, parcel("k1", number, [ShippedLine(1, "1")], placeholder), ORDERED).outcome == "recorded"
+    for lines in ([ShippedLine(1, "2")], [ShippedLine(1, "1")]):
+        told = parcel(f"k-{lines}", number, lines, placeholder)
+        assert clerk.ledger.record_shipment(WHO, told, ORDERED).outcome == "asked"
+    assert len(clerk.ledger.shipments_of(number)) == 3
+    assert len(counted(clerk, number)) == 1
+
+
+def test_an_operator_counts_corrects_or_drops_what_was_asked(clerk):
+    number = clerk.imported("1")
+    first = clerk.ledger.record_shipment(WHO, parcel("k1", number, [ShippedLine(1, "1")], "1Z9"), ORDERED)
+    second = clerk.ledger.record_shipment(WHO, parcel("k2", number, [ShippedLine(2, "1")], "1Z9"), ORDERED)
+    third = clerk.ledger.record_shipment(WHO, parcel("k3", number, [ShippedLine(4, "1")], "1Z9"), ORDERED)
+    done = clerk.ledger.match_shipment(second.shipment_id, number, ORDERED, instead_of=first.shipment_id)
+    assert (done.progress.shipped, counted(clerk, number)) == (2, [second.shipment_id])
+    clerk.ledger.dismiss_shipment(third.shipment_id, "a duplicate")
+    assert clerk.ledger.shipments(unmatched=True) == []
+    for again in ("k1", "k3"):
+        assert clerk.ledger.record_shipment(WHO, parcel(again, number), ORDERED).outcome == "known"
+    for wrong in (lambda: clerk.ledger.dismiss_shipment(third.shipment_id, "x"),
+                  lambda: clerk.ledger.match_shipment(third.shipment_id, number, ORDERED),
+                  lambda: clerk.ledger.match_shipment(second.shipment_id, number, ORDERED, first.shipment_id)):
+        with pytest.raises(MoveRefused):
+            wrong()
+    assert counted(clerk, number) == [second.shipment_id]
+
+
+def test_an_unmatched_copy_of_a_recorded_parcel_is_closed_when_its_order_is_found(clerk):
+    clerk.ledger.record_shipment(WHO, parcel("k1", None, [ShippedLine(1, "1")], "1Z9"), None)
+    number = clerk.imported("1")
+    clerk.ledger.record_shipment(WHO, parcel("k2", number, [ShippedLine(1, "1")], "1Z9"), ORDERED)
+    assert clerk.ledger.record_shipment(
+        WHO, parcel("k1", number, [ShippedLine(1, "1")], "1Z9"), ORDERED).outcome == "known"
+    assert clerk.ledger.shipments(unmatched=True) == []
+    assert len(counted(clerk, number)) == 1
+
+
+def test_two_forms_of_a_parcel_at_the_same_time_are_recorded_once(clerk):
+    number = clerk.imported("1")
+    outcomes: list[str] = []
+
+    def tell(form):
+        told = parcel(f"k{form}", number, [ShippedLine(1, "1")], "1Z 9" if form % 2 else "1z9")
+        outcomes.append(clerk.ledger.record_shipment(WHO, told, ORDERED).outcome)
+
+    threads = [threading.Thread(target=tell, args=(form,)) for form in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["known", "known", "known", "recorded"]
+    assert len(clerk.ledger.shipments_of(number)) == 1
 
 
 def test_told_twice_at_the_same_time_it_is_recorded_once(clerk):

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from order_relay.orders.shipping import OrderedLine, ShippedLine, parcel_key, progress
+from order_relay.orders.shipping import (
+    SAME,
+    OrderedLine,
+    Shipment,
+    ShippedLine,
+    doubt_about,
+    parcel_key,
+    progress,
+    tracking_form,
+)
 
 ORDER = [OrderedLine("1", "MUG", 4), OrderedLine("2", "CUP", 2), OrderedLine("3", "MUG", 1)]
 
@@ -41,9 +51,74 @@ def test_every_unit_is_counted_once_in_whatever_order_parcels_come(parcels, rand
     assert progress(ORDER, parcels) == found
 
 
-def test_a_parcel_is_known_again_by_order_carrier_and_tracking_number():
-    key = parcel_key("N-1", "UPS", "1Z9", b"body")
-    assert key == parcel_key("N-1", "ups ", " 1Z9", b"another body")
-    others = [("N-2", "UPS", "1Z9"), ("N-1", "DHL", "1Z9"), ("N-1", "UPS", "1Z8"), ("N-1", "UPS", "")]
+def test_a_line_that_could_not_be_read_is_surplus_only():
+    found = progress(ORDER, [[ShippedLine(3, "1", odd="?"), ShippedLine(1, "2"), ShippedLine(0, "3", odd="?")]])
+    assert (found.shipped, found.surplus, found.complete) == (1, 3, False)
+    assert progress(ORDER, [[ShippedLine(0, odd="?")]]).shipped == 0, "it does not stand for the whole order"
+
+
+def test_a_notice_is_known_again_by_order_tracking_number_and_lines():
+    lines = [ShippedLine(1, "1")]
+    key = parcel_key("N-1", "1Z9", lines, b"body")
+    assert key == parcel_key("N-1", " 1z 9", lines, b"another body")
+    others = [("N-2", "1Z9", lines), ("N-1", "1Z8", lines), ("N-1", "1Z9", [ShippedLine(2, "1")]), ("N-1", "", lines)]
     assert len({key, *(parcel_key(*other, b"body") for other in others)}) == 5
-    assert parcel_key("N-1", "UPS", "", b"a") != parcel_key("N-1", "UPS", "", b"b")
+    assert parcel_key("N-1", "n/a", lines, b"a") != parcel_key("N-1", "n/a", lines, b"b")
+
+
+def told(tracking, lines=(), **fields):
+    return Shipment("x", "k", ("N-1",), tracking_number=tracking, lines=tuple(lines), **fields)
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("1Z 999 aa1", "1Z999AA1"), (" 1z\u00a0999\tAA1\u200b", "1Z999AA1"), ("１Ｚ９", "1Z9"),
+        ("9400-1000", "9400-1000"),
+        *((text, "") for text in ("", " ", "N/A", "n.a.", "None", "NULL", "0", "000", "0-0", "TBD", "-", "unknown", "x",
+                                  "Other", "no tracking", "1", "999", "6.12206E+11", "6,1E11", "\u200b")),
+    ],
+)  # fmt: skip
+def test_what_identifies_a_parcel(text, form):
+    assert tracking_form(text) == form
+
+
+numbers = st.from_regex(r"[0-9]{4}[A-Z0-9]{2,12}1", fullmatch=True).filter(lambda text: len(set(text)) > 1)
+blanks = st.text(alphabet=" \t\u00a0\u200b\u2009", max_size=2)
+
+
+@given(numbers, st.data())
+def test_neither_capitals_nor_blanks_make_another_parcel(number, data):
+    other = "".join(data.draw(blanks) + data.draw(st.sampled_from([c, c.lower()])) for c in number) + data.draw(blanks)
+    assert tracking_form(other) == tracking_form(number) != ""
+    lines = [ShippedLine(1, "1", "MUG")]
+    assert doubt_about(told(other, lines), number, lines, ORDER) == SAME
+
+
+@given(numbers, numbers)
+def test_different_tracking_numbers_are_different_parcels(one, other):
+    lines = [ShippedLine(1, "1", "MUG")]
+    assert (doubt_about(told(one, lines), other, lines, ORDER) == SAME) == (one == other)
+
+
+@given(st.lists(sent, min_size=1, max_size=4), st.lists(sent, min_size=1, max_size=4), st.sampled_from(["1Z9", "N/A"]))
+def test_what_is_dropped_as_known_had_the_same_units(first, second, tracking):
+    doubt = doubt_about(told(tracking, first), tracking, second, ORDER)
+    if doubt == SAME:
+        assert tracking == "1Z9"
+        assert progress(ORDER, [first]) == progress(ORDER, [second])
+        assert sum(line.quantity for line in first) == sum(line.quantity for line in second)
+    else:
+        assert doubt
+
+
+def test_what_only_an_operator_can_tell():
+    one, whole = [ShippedLine(1, "1", "MUG")], [ShippedLine(4, "1"), ShippedLine(2, "2"), ShippedLine(1, "3")]
+    assert doubt_about(told("1Z9", whole), "1Z9", [], ORDER) == SAME, "no lines are the whole order"
+    assert doubt_about(told("1Z9", whole), "1Z9", [], None) not in {SAME, ""}, "unless nobody knows what that was"
+    assert doubt_about(told("1Z-9", one), "1Z9", one, ORDER) not in {SAME, ""}
+    assert doubt_about(told("1Z9", one), "N/A", one, ORDER) not in {SAME, ""}
+    assert doubt_about(told("1Z9", one), "N/A", whole, ORDER) == ""
+    assert doubt_about(told("N/A", one), "", one, ORDER) not in {SAME, ""}
+    assert doubt_about(told("N/A", one, sure=True), "", one, ORDER) == ""
+    assert doubt_about(told("1Z9", [ShippedLine(1, "1")]), "1Z9", [ShippedLine(1, "3")], ORDER) not in {SAME, ""}

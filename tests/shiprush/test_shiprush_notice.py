@@ -27,8 +27,8 @@ BODY = b"""<?xml version="1.0" encoding="utf-8"?>
 
 def test_a_whole_notice():
     told = read_notice({"order_number": "WEB-1", "carrier": "DHL"}, BODY, "USD")
-    assert (told.submission_id, told.words, told.carrier, told.service, told.tracking_number) == (
-        731, ("WEB-10731", "WEB-1"), "UPS", "Ground", "1ZEXAMPLE0001")
+    assert (told.given_id, told.words, told.carrier, told.service, told.tracking_number) == (
+        "731", ("WEB-10731", "WEB-1"), "UPS", "Ground", "1ZEXAMPLE0001")
     assert (told.shipped_at, told.cost_minor, told.currency) == (datetime(2026, 5, 1, 15, 12, tzinfo=UTC), 815, "USD")
     assert told.lines == (ShippedLine(4, "1", "MUG-BLUE"),)
 
@@ -41,6 +41,8 @@ def test_without_a_body_the_query_will_do():
 def test_the_same_parcel_has_the_same_key_and_others_have_not():
     key = read_notice({}, BODY, "USD").key
     assert read_notice({}, BODY.replace(b"UPS", b"ups").replace(b"8.15", b"9.00"), "USD").key == key
+    assert read_notice({}, BODY.replace(b"1ZEXAMPLE0001", b"1z EXAMPLE 0001"), "USD").key == key
+    assert read_notice({}, BODY.replace(b">4<", b">3<"), "USD").key != key
     assert read_notice({}, BODY.replace(b"0001<", b"0002<"), "USD").key != key
     without = BODY.replace(b"1ZEXAMPLE0001", b"")
     assert read_notice({}, without, "USD").key == read_notice({}, without, "USD").key
@@ -52,22 +54,89 @@ def test_a_date_or_cost_that_can_not_be_read_loses_no_parcel():
     assert (told.shipped_at, told.cost_minor) == (None, None)
 
 
+UNREADABLE = [
+    b"<ShipNotice>", b"\xff\xfe\x00", b"<Orders/>", b"not xml", b'{"OrderNumber": "1"}',
+    b'<!DOCTYPE x [<!ENTITY a "b">]><ShipNotice><OrderNumber>&a;</OrderNumber></ShipNotice>',
+    b"<ShipNotice><OrderNumber>&nbsp;</OrderNumber></ShipNotice>",
+    b'<?xml version="1.0" encoding="no-such"?><ShipNotice/>',
+]  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    "body",
-    [
-        b"<ShipNotice>", b"\xff\xfe\x00", b"<Orders/>", b"<ShipNotice/>", b"not xml",
-        b'<!DOCTYPE x [<!ENTITY a "b">]><ShipNotice><OrderNumber>&a;</OrderNumber></ShipNotice>',
-        b'<!DOCTYPE x SYSTEM "http://127.0.0.1:1/x.dtd"><ShipNotice><OrderNumber>1</OrderNumber></ShipNotice>',
-        b"<ShipNotice><OrderNumber>&nbsp;</OrderNumber></ShipNotice>",
-        b'<?xml version="1.0" encoding="no-such"?><ShipNotice/>',
-        BODY.replace(b">4<", b">0<"), BODY.replace(b">4<", b">4.5<"), BODY.replace(b">4<", b">-1<"),
-        BODY.replace(b">1</LineItemID><SKU>MUG-BLUE<", b"></LineItemID><SKU><"),
-    ],
-)  # fmt: skip
-def test_what_can_not_be_read_is_refused(body):
-    with pytest.raises(BadAnswer) as told:
+    "body", [*UNREADABLE, b"<ShipNotice/>", b"<ShipNotice><OrderNumber> </OrderNumber></ShipNotice>"]
+)
+def test_what_names_no_order_is_refused(body):
+    with pytest.raises(BadAnswer):
         read_notice({}, body, "USD")
-    assert "MUG" not in str(told.value)
+
+
+@pytest.mark.parametrize("body", UNREADABLE)
+def test_an_unreadable_body_is_kept_where_the_query_names_the_order(body):
+    told = read_notice({"order_number": "WEB-1", "carrier": "UPS", "tracking_number": "1Z9"}, body, "USD")
+    assert (told.words, told.carrier, told.tracking_number, told.lines) == (("WEB-1",), "UPS", "1Z9", ())
+    assert told.raw
+    assert told.asks
+    assert told.key == read_notice({"order_number": "WEB-1", "tracking_number": "1Z9"}, body, "USD").key
+
+
+@pytest.mark.parametrize("body", [
+    BODY[:-20], BODY.replace(b"<Service>", b"<Service>\x00"), BODY + b"<again/>",
+    b'<!DOCTYPE x SYSTEM "http://127.0.0.1:1/x.dtd">' + BODY[39:], b"<ShipNotice><ORDERNUMBER>WEB-10731</ORDERNUMBER",
+])  # fmt: skip
+def test_an_unreadable_body_is_kept_where_it_names_the_order_itself(body):
+    told = read_notice({}, body, "USD")
+    assert told.words == ("WEB-10731",)
+    assert told.raw
+    assert "MUG" not in told.asks
+
+
+def test_what_is_kept_of_an_unreadable_body_is_bounded():
+    told = read_notice({"order_number": "N"}, b"<a>\x00" + b"\xff" * 200_000, "USD")
+    assert len(told.raw) <= 16_000
+
+
+@pytest.mark.parametrize(
+    ("quantity", "units"),
+    [("0", 0), ("", 0), ("4.5", 0), ("-1", 0), ("four", 0), ("100000", 0), ("9" * 50, 0), ("\u0664", 0), ("4,0", 0),
+     ("4.0", 4), (" 4 ", 4), ("99999", 99_999)],
+)  # fmt: skip
+def test_a_line_with_an_odd_quantity_is_kept_beside_the_others(quantity, units):
+    body = BODY.replace(b"</Items>", f"<Item><SKU>CUP</SKU><Quantity>{quantity}</Quantity></Item></Items>".encode())
+    first, second = read_notice({}, body, "USD").lines
+    assert first == ShippedLine(4, "1", "MUG-BLUE")
+    assert (second.item_number, second.quantity, bool(second.odd)) == ("CUP", units, not units)
+
+
+def test_a_line_that_names_nothing_is_kept_with_its_units():
+    (line,) = read_notice({}, BODY.replace(b">1</LineItemID><SKU>MUG-BLUE<", b"></LineItemID><SKU><"), "USD").lines
+    assert line.quantity == 4
+    assert line.odd
+
+
+def test_lines_are_found_wherever_they_are_and_are_never_too_many():
+    moved = BODY.replace(b"<Items>", b"").replace(b"</Items>", b"")
+    assert read_notice({}, moved, "USD").lines == (ShippedLine(4, "1", "MUG-BLUE"),)
+    many = BODY.replace(b"</Items>", b"<Item><SKU>A</SKU><Quantity>1</Quantity></Item>" * 2_000 + b"</Items>")
+    lines = read_notice({}, many, "USD").lines
+    assert len(lines) == 501
+    assert "1501 further" in lines[-1].odd
+
+
+def test_neither_a_namespace_nor_capitals_hide_a_notice():
+    told = read_notice({}, BODY.replace(b"<ShipNotice>", b'<ShipNotice xmlns="urn:x">'), "USD")
+    assert (told.words, told.tracking_number, len(told.lines)) == (("WEB-10731",), "1ZEXAMPLE0001", 1)
+    low = read_notice({}, BODY.lower(), "USD")
+    assert (low.words, low.lines) == (("web-10731",), (ShippedLine(4, "1", "mug-blue"),))
+
+
+@pytest.mark.parametrize("day", ["01/01/0001", "12/31/9999", "05/01/1899"])
+def test_an_impossible_ship_date_is_left_out(day):
+    assert read_notice({}, BODY.replace(b"05/01/2026", day.encode()), "USD").shipped_at is None
+
+
+def test_an_order_id_of_another_form_is_a_number():
+    told = read_notice({}, BODY.replace(b">731<", b">so-000731<"), "USD")
+    assert (told.given_id, told.words) == ("", ("WEB-10731", "so-000731"))
 
 
 def test_a_bomb_of_entities_is_never_expanded():
@@ -110,6 +179,7 @@ def test_credentials(header, query, expected):
 @pytest.mark.parametrize("changes", [
     {"login": "a:b"}, {"login": ""}, {"password": ""}, {"extra": {"entered": "held"}}, {"extra": {"page_size": 0}},
     {"extra": {"unmatched_status": 302}}, {"extra": {"words": {"lost": "x"}}}, {"extra": {"words": {"shipped": ""}}},
+    {"extra": {"words": {"shipped": "a\x00b"}}},
 ])  # fmt: skip
 def test_a_wrong_setting_is_named(changes):
     with pytest.raises(WrongSetup, match="shiprush_feed"):
@@ -120,6 +190,22 @@ def test_settings_of_a_store():
     told = feed(extra={"pipelines": "a, b", "words": '{"ready_to_ship": "new"}', "unmatched_status": 200})
     assert (told.pipelines, told.words["ready_to_ship"], told.words["cancelled"], told.unmatched_status) == (
         {"a", "b"}, "new", "cancelled", 200)
+
+
+@pytest.mark.parametrize("word", ["annulled", "canceled", "", "x" * 60, "paid"])
+def test_a_word_that_shiprush_does_not_take_for_cancelled_is_refused(word):
+    with pytest.raises(WrongSetup, match="words") as told:
+        feed(extra={"words": {"cancelled": word}})
+    if word == "annulled":
+        assert all(allowed in str(told.value) for allowed in ("cancelled", "deleted", "voided", "refunded"))
+
+
+@pytest.mark.parametrize("word", ["cancelled", "deleted", "Voided", " refunded "])
+def test_the_four_words_are_taken_for_cancelled_only(word):
+    assert feed(extra={"words": {"cancelled": word}}).words["cancelled"] == word.strip().lower()
+    for status in WORDS.keys() - {"cancelled"}:
+        with pytest.raises(WrongSetup, match=status):
+            feed(extra={"words": {status: word}})
 
 
 @pytest.mark.parametrize(

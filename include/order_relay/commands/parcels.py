@@ -1,4 +1,4 @@
-"""``ship`` and ``shipments``: what left the warehouse, told by a person, and the parcels that no order fits."""
+"""``ship``, ``shipments`` and ``drop-parcel``: what left the warehouse, and the parcels that wait for an operator."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from order_relay.errors import WrongSetup
 from order_relay.orders.shipping import Shipment, ShippedLine, parcel_key
 
 if TYPE_CHECKING:
-    from order_relay.ledger import Recorded
+    from order_relay.ledger import Ledger, Recorded
+    from order_relay.ledger.values import Work
     from order_relay.pipeline.reading_back import OrderArchive
 
 ORIGIN = "person"
@@ -31,8 +32,13 @@ _COLUMNS = (
     "lines",
     "submission_id",
     "recorded_at",
+    "asks",
 )
-_SAID = {"recorded": "recorded", "known": "was recorded before; nothing changed"}
+_SAID = {
+    "recorded": "recorded",
+    "known": "was recorded before; nothing changed",
+    "asked": "is kept and does not count yet",
+}
 
 Line = Annotated[
     list[str] | None, typer.Option(help="ITEM=UNITS in this parcel; may be given again. None: the whole order.")
@@ -40,7 +46,7 @@ Line = Annotated[
 
 
 def ship(  # noqa: PLR0917 - each is an option of the command line
-    number: Annotated[str, typer.Argument(help="The order number, external id or OMS id, exactly.")],
+    number: Annotated[str, typer.Argument(help="The order number, external id, OMS id or web shop reference.")],
     reason: Reason,
     carrier: Annotated[str, typer.Option(help="Who carries it, such as UPS.")] = "",
     tracking: Annotated[str, typer.Option(help="The parcel's tracking number.")] = "",
@@ -51,42 +57,85 @@ def ship(  # noqa: PLR0917 - each is an option of the command line
     unmatched: Annotated[
         int | None, typer.Option(help="Instead: the id of a kept parcel (see 'shipments --unmatched') of this order.")
     ] = None,
+    instead_of: Annotated[
+        int | None, typer.Option(help="With --unmatched: the id of the parcel that the kept one corrects.")
+    ] = None,
     who: Who = None,
     pipeline: Pipeline = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say that a parcel of an order left, or which order a kept parcel belongs to."""
-    from order_relay.pipeline.parcels import assign_parcel, find_order, record_parcel  # noqa: PLC0415 - the engine
+    """Record that a parcel of an order left, or count a kept parcel for its order."""
+    from order_relay.pipeline.parcels import assign_parcel, record_parcel  # noqa: PLC0415 - the engine
 
+    if instead_of is not None and unmatched is None:
+        raise WrongSetup("--instead-of needs --unmatched: which kept parcel corrects it")
     name, why, setup = person(who), said(reason), Setup()
     told = _told(number, carrier, tracking, _lines(line or []), moment(shipped_at))
     pipelines = setup.chosen(pipeline)
     with setup.ledger() as ledger:
-        work = find_order(ledger, told, pipelines)
-        if work is None:
-            raise WrongSetup("no order, or more than one, has this number; look with 'order' and give its OMS id")
+        work = _the_order(ledger, number, pipelines)
         archive = archive_of(setup)
         if unmatched is not None:
-            found = assign_parcel(ledger, archive, unmatched, work)
+            found = assign_parcel(ledger, archive, unmatched, work, instead_of)
         else:
             found = record_parcel(ledger, archive, name, replace(told, submission_id=work.id), why=why)
-    _say(number, found, name, why, as_json=as_json)
+    _say(work.order_number, found, name, why, as_json=as_json)
+
+
+def _the_order(ledger: Ledger, word: str, pipelines: list[str] | None) -> Work:
+    """The one order that a word names. Raises ``WrongSetup`` that lists them where it is more than one."""
+    found = ledger.named(word, pipelines)
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise WrongSetup(f"no order {word!r}; check the number with: order {word}")
+    which = "; ".join(f"{work.order_number} ({work.pipeline}, {work.state})" for work in found)
+    raise WrongSetup(f"{len(found)} orders have the number {word!r}: {which}. Give the whole number, the OMS id or "
+                     "--pipeline")  # fmt: skip
 
 
 def shipments(
-    unmatched: Annotated[bool, typer.Option("--unmatched", help="Only parcels that no order of ours fits.")] = False,
+    unmatched: Annotated[bool, typer.Option("--unmatched", help="Only parcels that wait for an operator.")] = False,
     most: Annotated[int, typer.Option(min=1, max=100_000, help="The newest so many.")] = 1_000,
+    payload: Annotated[
+        bool, typer.Option("--payload", help="Also unreadable notices as they came (personal data).")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """List parcels, the newest first."""
     with Setup().ledger() as ledger:
         rows = ledger.shipments(unmatched=unmatched, most=most)
+    rows = [{name: value for name, value in row.items() if payload or name != "raw"} for row in rows]
     if as_json:
         print_json({"shipments": len(rows), "rows": rows})
-    elif not rows:
-        print_line("every parcel has its order" if unmatched else "no parcel was told of")
+        return
+    if not rows:
+        print_line("every parcel has its order" if unmatched else "no parcels recorded")
+        return
+    print_table("parcels", _COLUMNS, ([_cell(row[name]) for name in _COLUMNS] for row in rows))
+    for row in rows:
+        if row.get("raw"):
+            print_line(f"parcel {row['id']} as it came:", "bold")
+            print_line(row["raw"])
+    if unmatched:
+        print_line("Count one with 'ship NUMBER --unmatched ID' (with '--instead-of ID' where it corrects another), or "
+                   "drop it with 'drop-parcel ID'.")  # fmt: skip
+
+
+def drop_parcel(
+    parcel: Annotated[int, typer.Argument(help="The id of a kept parcel (see 'shipments --unmatched').")],
+    reason: Reason,
+    who: Who = None,
+    as_json: AsJson = False,
+) -> None:
+    """Decide that a kept parcel never counts: it is a duplicate, or not one of ours."""
+    name, why = person(who), said(reason)
+    with Setup().ledger() as ledger:
+        ledger.dismiss_shipment(parcel, f"{name}: {why}")
+    if as_json:
+        print_json({"dropped": parcel, "who": name, "reason": why})
     else:
-        print_table("parcels", _COLUMNS, ([_cell(row[name]) for name in _COLUMNS] for row in rows))
+        print_line(f"parcel {parcel} is dropped by {name}; it never counts")
 
 
 def archive_of(setup: Setup) -> OrderArchive:
@@ -101,9 +150,9 @@ def archive_of(setup: Setup) -> OrderArchive:
 def _told(
     number: str, carrier: str, tracking: str, lines: tuple[ShippedLine, ...], when: datetime | None
 ) -> Shipment:
-    key = parcel_key(number, carrier, tracking, repr((lines, when)).encode())
+    key = parcel_key(number, tracking, lines, repr((carrier, when)).encode())
     return Shipment(
-        ORIGIN, key, (number,), carrier.strip(), "", tracking.strip(), when or datetime.now(UTC), lines=lines
+        ORIGIN, key, (number,), carrier.strip(), "", tracking.strip(), when or datetime.now(UTC), lines=lines, sure=True
     )
 
 
@@ -123,7 +172,11 @@ def _say(number: str, found: Recorded, who: str, why: str, *, as_json: bool) -> 
         print_json({"number": number, **asdict(found), "who": who, "reason": why})
         return
     counted = f", {units.shipped} of {units.ordered} units" if units else ""
-    print_line(f"{number}: parcel {found.shipment_id} {_SAID[found.outcome]}; the order is {found.shipped}{counted}")
+    state = found.shipped or "not shipped"
+    print_line(f"{number}: parcel {found.shipment_id} {_SAID[found.outcome]}; the order is {state}{counted}")
+    if found.asks:
+        print_line(f"{found.asks}. Count it with 'ship {number} --unmatched {found.shipment_id}' (with '--instead-of' "
+                   f"where it corrects the other one), or drop it with 'drop-parcel {found.shipment_id}'.")  # fmt: skip
     if units and units.surplus:
         print_line(f"{units.surplus} units of the parcels were never ordered, or are of unknown items")
 
@@ -132,5 +185,6 @@ def _cell(value: Any) -> Any:
     if not isinstance(value, list):
         return value
     return ", ".join(
-        f"{row['line'] or row['item_number']}={row['quantity']}" if isinstance(row, dict) else str(row) for row in value
+        f"{row['line'] or row['item_number'] or '?'}={row['quantity']}{' (unreadable)' if row['odd'] else ''}"
+        if isinstance(row, dict) else str(row) for row in value
     )

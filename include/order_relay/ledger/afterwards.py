@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from order_relay.ledger import feedback, gaps, modified, shipping
+from order_relay.ledger import addressing, feed_ids, feedback, gaps, modified, shipping, works
+from order_relay.ledger.addressing import Addressee
 from order_relay.ledger.database import Database
 from order_relay.ledger.feedback import Step
 from order_relay.ledger.modified import Modified, Window
@@ -23,21 +24,43 @@ class AfterwardsDesk:
     _db: Database
 
     def shipment_target(self, words: Iterable[str], pipelines: Collection[str] | None = None) -> Work | None:
-        """The one submission that these words name, or ``None`` (``shipping.target``)."""
-        wanted = list(words)
-        return self._db.read(lambda tx: shipping.target(tx, wanted, pipelines))
+        """The one submission that these words name, or ``None`` (``addressing.addressee``)."""
+        return self.addressee(words, "", pipelines).work
+
+    def addressee(
+        self, numbers: Iterable[str], given_id: str = "", pipelines: Collection[str] | None = None
+    ) -> Addressee:
+        """The order that a notice names, or what an operator has to decide (``addressing.addressee``)."""
+        wanted = list(numbers)
+        return self._db.read(lambda tx: addressing.addressee(tx, wanted, given_id, pipelines))
+
+    def named(self, word: str, pipelines: Collection[str] | None = None) -> list[Work]:
+        """The submissions that an operator's word names, also by its reference alone: more than one where several
+        webshops have it (``addressing.candidates``, ``addressing.by_reference``)."""
+        return self._db.read(lambda tx: works.works(
+            tx, addressing.candidates(tx, word, pipelines) or addressing.by_reference(tx, word, pipelines)
+        ))
 
     def record_shipment(
         self, ctx: RunContext, told: Shipment, ordered: Sequence[OrderedLine] | None, why: str = ""
     ) -> Recorded:
-        """Record a shipment once (``shipping.record``); telling it again changes nothing."""
+        """Record a shipment once (``shipping.record``); the same one again changes nothing."""
         return self._db.write_beside_others(lambda tx: shipping.record(tx, ctx, told, ordered, why))
 
     def match_shipment(
-        self, shipment_id: int, submission_id: int, ordered: Sequence[OrderedLine] | None
-    ) -> Recorded:
-        """Give a kept shipment to its order (``shipping.match``)."""
-        return self._db.write(lambda tx: shipping.match(tx, shipment_id, submission_id, ordered))
+        self, shipment_id: int, submission_id: int, ordered: Sequence[OrderedLine] | None,
+        instead_of: int | None = None,
+    ) -> Recorded:  # fmt: skip
+        """Count a kept shipment for its order (``shipping.match``)."""
+        return self._db.write(lambda tx: shipping.match(tx, shipment_id, submission_id, ordered, instead_of))
+
+    def dismiss_shipment(self, shipment_id: int, why: str) -> None:
+        """A kept shipment never counts (``shipping.dismiss``)."""
+        self._db.write(lambda tx: shipping.dismiss(tx, shipment_id, why))
+
+    def waiting_shipments(self, most: int = 20) -> tuple[int, datetime | None, list[dict[str, Any]]]:
+        """How many shipments wait for an operator, since when, and the first of them (``shipping.waiting``)."""
+        return self._db.read(lambda tx: shipping.waiting(tx, most))
 
     def shipments_of(self, submission_id: int) -> list[dict[str, Any]]:
         """The shipments of one submission (``shipping.shipments_of``)."""
@@ -81,6 +104,10 @@ class AfterwardsDesk:
         return self._db.read(lambda tx: modified.modified_between(
             tx, start, end, entered=entered, pipelines=pipelines, limit=limit, offset=offset
         ))
+
+    def feed_key(self) -> str:
+        """The key of the ids that this ledger's feeds give out (``feed_ids``), made when first asked for."""
+        return self._db.read(feed_ids.key_of) or self._db.write_beside_others(feed_ids.make_key)
 
     def note_feed_gaps(self, problems: Mapping[int, str]) -> list[int]:
         """Note why a feed left orders out, or that it need not (``gaps.note``); the ids of the new gaps."""

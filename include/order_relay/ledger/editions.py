@@ -28,8 +28,8 @@ _INSERT = submission.insert().values({name: sa.literal_column(value) for name, v
 """What every row begins with stands in the statement: values of rows are worked on one by one."""
 
 _CONTENT = (
-    "order_number", "base_number", "version", "suffix", "customer_number", "customer_po", "items", "content_hash",
-    "problem", "batch_id", "part", "row",
+    "order_number", "base_number", "reference", "version", "suffix", "customer_number", "customer_po", "items",
+    "content_hash", "problem", "batch_id", "part", "row",
 )
 
 
@@ -41,6 +41,7 @@ def content_of(offer: Mapping[str, Any], batch_id: str) -> dict[str, Any]:
         "lineage": offer["lineage"],
         "order_number": offer["order_number"],
         "base_number": offer["base_number"],
+        "reference": offer["reference"],
         "version": int(offer["version"]),
         "suffix": None if suffix is None or pd.isna(suffix) else int(suffix),
         "customer_number": clean(str(offer["customer_number"]), 200),
@@ -132,4 +133,5 @@ def _edition_row(row: Any, new: Mapping[str, Any]) -> dict[str, Any]:
 
 def _taken(new: Mapping[str, Any]) -> dict[str, Any]:
     """The content that was remembered; an older program may have remembered fewer columns."""
-    return {name: new.get(name, "") if name == "customer_number" else new[name] for name in _CONTENT}
+    added = ("customer_number", "reference")
+    return {name: new.get(name, "") if name in added else new[name] for name in _CONTENT}

@@ -19,8 +19,9 @@ import sqlalchemy as sa
 from order_relay.ledger.columns import among
 from order_relay.ledger.database import Transaction
 from order_relay.ledger.moving import lock
+from order_relay.ledger.shipment_tables import shipment
 from order_relay.ledger.states import State
-from order_relay.ledger.tables import feedback, shipment, submission
+from order_relay.ledger.tables import feedback, submission
 from order_relay.ledger.texts import clean
 from order_relay.orders.exchange import Acknowledgement, RunContext
 
@@ -78,6 +79,8 @@ def due(
         )
         .order_by(submission.c.id, delivery).limit(limit)
     )
+    if deliveries:
+        query = query.where(shipment.c.asks == "", shipment.c.closed == "")
     if step == SHIPPED and not deliveries:
         query = query.where(submission.c.shipped == "shipped")
     return [Step(*tuple(row)) for row in tx.run(query)]

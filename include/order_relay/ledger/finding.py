@@ -11,12 +11,14 @@ import sqlalchemy as sa
 
 from order_relay.ledger.columns import among
 from order_relay.ledger.database import Transaction
+from order_relay.ledger.feed_ids import fits, key_of, read_feed_id
 from order_relay.ledger.feedback import steps_of
 from order_relay.ledger.shipping import shipments_of
 from order_relay.ledger.states import State
 from order_relay.ledger.status_reads import statuses_of
-from order_relay.ledger.tables import attempt, event, feed_gap, lookup, refusal, submission
+from order_relay.ledger.tables import attempt, event, feed_gap, lookup, pipeline, refusal, submission
 from order_relay.ledger.texts import load
+from order_relay.ledger.works import works
 from order_relay.orders.identity import SEPARATE_MARK, offered_lineage
 from order_relay.orders.notes import as_plain, from_plain
 
@@ -33,15 +35,12 @@ _PARTS: tuple[tuple[str, sa.Table, str], ...] = (
 def find(tx: Transaction, word: str) -> list[dict[str, Any]]:
     """The whole lives of the submissions that ``word`` names exactly, with everything that the ledger knows.
 
-    ``word`` is an order number (with or without its version suffix), source id, uuid, OMS id, external id or customer
-    PO. Holds customers' data (answers, customer PO): for the screen of the person who asked, not for logs.
+    ``word`` is an order number (with or without its version suffix, or without what only tells webshops apart), source
+    id, uuid, OMS id, external id, customer PO, or the id of a feed. Holds customers' data (answers, customer PO): for
+    the screen of the operator who asked, not for logs.
     """
-    columns = [submission.c[name] for name in (
-        "order_number", "base_number", "source_id", "oms_id", "destination_key", "customer_po"
-    )]
     rows = tx.run(
-        sa.select(submission)
-        .where(sa.or_(*[c == word for c in columns], submission.c.lineage.in_([word, word.upper()])))
+        sa.select(submission).where(submission.c.id.in_(_named(word)) | (submission.c.id == _of_feed(tx, word)))
         .order_by(submission.c.pipeline, submission.c.lineage, submission.c.version, submission.c.edition)
         .limit(MOST)
     ).mappings().all()
@@ -58,8 +57,32 @@ def find(tx: Transaction, word: str) -> list[dict[str, Any]]:
     for life in lives:
         life["feedback"] = steps_of(tx, life["id"])
         life["statuses"] = told.get(life["id"], [])
-        life["shipments"] = shipments_of(tx, life["id"]) if life["shipped"] else []
+        life["shipments"] = [
+            {name: value for name, value in parcel.items() if name != "raw"} for parcel in shipments_of(tx, life["id"])
+        ]
     return lives
+
+
+def _named(word: str) -> sa.CompoundSelect[tuple[int]]:
+    """The ids of the submissions that a word names, each kind of name by the index that it has."""
+    of_pipelines = submission.c.pipeline.in_(sa.select(pipeline.c.name))
+    partial = {name: sa.text(f"submission.{name} <> {other}") for name, other in (
+        ("base_number", "submission.order_number"), ("reference", "''"), ("customer_po", "''")
+    )}
+    return sa.union_all(*(sa.select(submission.c.id).where(*where) for where in (
+        *((submission.c[name] == word, of_pipelines) for name in ("order_number", "source_id")),
+        (submission.c.lineage.in_([word, word.upper()]), of_pipelines),
+        (submission.c.destination_key == word, submission.c.destination.in_(sa.select(pipeline.c.destination_account))),
+        (submission.c.oms_id == word,),
+        *((submission.c[name] == word, differs) for name, differs in partial.items()),
+    )))
+
+
+def _of_feed(tx: Transaction, word: str) -> int | None:
+    """The submission that a feed of this ledger gave out under this id."""
+    given = read_feed_id(word)
+    found = works(tx, [given.number]) if given is not None and given.check else []
+    return next((work.id for work in found if given is not None and fits(key_of(tx), given, work)), None)
 
 
 def _parts(tx: Transaction, table: sa.Table, order: str, ids: Iterable[int]) -> dict[int, list[dict[str, Any]]]:

@@ -20,8 +20,9 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 
 from order_relay.ledger.database import Transaction
-from order_relay.ledger.states import State
-from order_relay.ledger.tables import event, feed_gap, shipment, submission
+from order_relay.ledger.shipment_tables import shipment
+from order_relay.ledger.states import AT_DESTINATION, State
+from order_relay.ledger.tables import event, feed_gap, submission
 from order_relay.ledger.values import Work
 from order_relay.ledger.works import WORK
 
@@ -30,6 +31,7 @@ SLACK = timedelta(seconds=10)
 """So long may pass from a stamp to its commit, or so far may a reader's clock be ahead, and no window misses it."""
 
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = datetime(9999, 12, 31, tzinfo=UTC)
 
 _STAMPS = (
     (event.c.submission_id, event.c.at),
@@ -42,7 +44,10 @@ _STAMPS = (
 
 @dataclass(frozen=True, slots=True)
 class Modified:
-    """An order of a page: its archive place, what a feed tells about it, and when it was last modified (UTC)."""
+    """An order of a page: its archive place, what a feed says about it, and when it was last modified (UTC).
+
+    ``total_minor``, ``currency`` and ``sent_as`` are those of the newest payload that was made for it.
+    """
 
     work: Work
     modified_at: datetime
@@ -51,6 +56,20 @@ class Modified:
     shipped: str | None
     cancelled_at: datetime | None
     first_offered_at: datetime
+    total_minor: int | None = None
+    currency: str = ""
+    sent_as: str = ""
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the order is not to be shipped although it was imported."""
+        return self.cancelled_at is not None
+
+    @property
+    def sent_total(self) -> tuple[int, str] | None:
+        """The total of the payload that was sent or is to be sent, and its currency; ``None`` where there is none."""
+        current = self.work.state == State.READY or self.work.state in AT_DESTINATION
+        return (self.total_minor, self.currency) if current and self.total_minor is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +120,20 @@ def modified(row: sa.Row[tuple[object, ...]]) -> Modified:
     work = Work(row.id, row.revision, row.state, *(getattr(row, name) for name in WORK))
     return Modified(
         work, stamp(row.modified), row.destination_key, row.oms_id, row.shipped, row.cancelled_at,
-        row.first_offered_at,
+        row.first_offered_at, row.total_minor, row.currency, row.sent_as,
     )
 
 
 def _bounds(start: datetime, end: datetime) -> tuple[datetime, datetime]:
     """The times [first, behind) whose stamps are in the window."""
-    first = _next_minute(max(start, _EARLIEST) - timedelta(microseconds=1)) - MINUTE
-    behind = max(end, _EARLIEST).replace(second=0, microsecond=0)
+    first = _next_minute(_within(start) - timedelta(microseconds=1)) - MINUTE
+    behind = _within(end).replace(second=0, microsecond=0)
     return first - SLACK, behind - SLACK
+
+
+def _within(time: datetime) -> datetime:
+    """The time, or the nearest one that databases and the arithmetic here can hold."""
+    return min(max(time, _EARLIEST), _LATEST)
 
 
 def stamp(time: datetime) -> datetime:

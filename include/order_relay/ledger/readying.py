@@ -107,6 +107,7 @@ def _columns(ready: Ready, destination: str) -> dict[str, Any]:
         "currency": ready.currency,
         "notes": notes_text(ready.notes),
         "submitted_at": ready.submitted_at,
+        "sent_as": ready.sent_as,
     }
 
 

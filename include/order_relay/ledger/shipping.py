@@ -1,14 +1,16 @@
 """Shipments: what left the warehouse, for which order, and how much of it is still open.
 
-A shipment is recorded once (origin and key), never changed, and kept where no order of ours fits it. What it means for
-an order stands in columns of its own beside the order's state: a parcel is never a move.
+A shipment is recorded once and never changed. It is kept where no order of ours fits it, and where only an operator
+can tell whether it is another parcel: until then it does not count. What it means for an order is written to columns of
+its own beside the order's state: a parcel never moves an order.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,25 +19,28 @@ from order_relay.errors import MoveRefused
 from order_relay.ledger.columns import among
 from order_relay.ledger.database import Transaction
 from order_relay.ledger.moving import lock
-from order_relay.ledger.states import AT_DESTINATION, State
-from order_relay.ledger.tables import shipment, shipment_line, submission
-from order_relay.ledger.texts import clean, dump, load
-from order_relay.ledger.values import Work
-from order_relay.ledger.works import works
+from order_relay.ledger.shipment_tables import WAITING_PARCEL, shipment, shipment_line
+from order_relay.ledger.tables import submission
+from order_relay.ledger.texts import MAX_BODY, clean, dump, load
 from order_relay.orders.exchange import RunContext
-from order_relay.orders.shipping import OrderedLine, Progress, Shipment, ShippedLine, progress
+from order_relay.orders.shipping import SAME, OrderedLine, Progress, Shipment, ShippedLine, doubt_about, progress
 
 PARTLY, SHIPPED = "partly", "shipped"
 
-_MOST = 50  # submissions looked at for one word
 _KEPT = 200  # bytes of a carrier, service, tracking number or order word
+
+
+REPEATED, REPLACED, DISMISSED = "repeated", "replaced", "dismissed"
+"""Why a shipment never counts (again): it was recorded before, another one corrects it, an operator said so."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What happened to a shipment: ``recorded``, ``known`` (told before, nothing changed) or ``unmatched`` (kept).
+    """What happened to a shipment: ``recorded``, ``known`` (recorded before, nothing changed), ``asked`` (kept, and an
+    operator decides whether it counts) or ``unmatched`` (kept).
 
     ``shipped`` is how far its order is now: empty, ``partly`` or ``shipped``. ``progress`` where units were counted.
+    ``asks``: what an operator has to decide.
     """
 
     outcome: str
@@ -43,29 +48,7 @@ class Recorded:
     submission_id: int | None = None
     shipped: str = ""
     progress: Progress | None = None
-
-
-def target(tx: Transaction, words: Iterable[str], pipelines: Collection[str] | None = None) -> Work | None:
-    """The one submission that these words name; ``None`` where there is none or more than one.
-
-    Each word in turn is looked for as external id, order number and id at the destination. What is or may be at the
-    destination comes first; something else counts only where nothing took its place.
-    """
-    for word in filter(None, words):
-        for column in (submission.c.destination_key, submission.c.order_number, submission.c.oms_id):
-            where = [column == word, submission.c.state.not_in([State.SUPERSEDED, State.DISCARDED])]
-            if pipelines is not None:
-                where.append(submission.c.pipeline.in_(sorted(pipelines)))
-            rows = tx.run(
-                sa.select(submission.c.id, submission.c.state, submission.c.cancelled_at).where(*where)
-                .order_by(submission.c.id).limit(_MOST)
-            ).all()
-            standing = [row for row in rows if row.cancelled_at is None]
-            there = [row for row in standing if row.state in AT_DESTINATION]
-            found = there or standing or rows
-            if found:
-                return works(tx, [found[0].id])[0] if len(found) == 1 else None
-    return None
+    asks: str = ""
 
 
 def record(
@@ -74,32 +57,93 @@ def record(
     """Record a shipment for ``told.submission_id``, or as unmatched where that is ``None``.
 
     ``ordered`` is what the order asks for, ``None`` where it can not be read: then the order counts as partly shipped.
-    A shipment that was recorded before changes nothing, unless it was unmatched and its order is known now.
+    The same notice again changes nothing, unless it was unmatched and its order is known now. The same parcel in
+    another form is known by its order and its tracking number, where its lines are the same; where only an operator can
+    tell, both are kept.
     """
-    known = tx.run(sa.select(shipment.c.id, shipment.c.submission_id).where(
+    if told.submission_id is not None and not lock(tx, [told.submission_id]):
+        raise MoveRefused(f"no order {told.submission_id}")
+    known = tx.run(sa.select(shipment.c.id, shipment.c.submission_id, shipment.c.asks, shipment.c.closed).where(
         shipment.c.origin == told.origin, shipment.c.key == told.key
     )).first()
-    if known is not None and (known.submission_id is not None or told.submission_id is None):
-        outcome = "unmatched" if known.submission_id is None else "known"
-        return Recorded(outcome, known.id, known.submission_id, _shipped(tx, known.submission_id))
-    number = known.id if known is not None else _insert(tx, ctx, told, why)
+    if known is not None and (known.submission_id is not None or known.closed or told.submission_id is None):
+        waits = not known.closed and (known.asks or known.submission_id is None)
+        outcome = "known" if not waits else "unmatched" if known.submission_id is None else "asked"
+        return Recorded(outcome, known.id, known.submission_id, _shipped(tx, known.submission_id),
+                        asks=known.asks if waits else "")  # fmt: skip
     if told.submission_id is None:
-        return Recorded("unmatched", number)
-    return match(tx, number, told.submission_id, ordered)
+        return Recorded("unmatched", _insert(tx, ctx, told, why), asks=told.asks)
+    twin, doubt = _compared(tx, told, ordered)
+    if doubt == SAME:
+        if known is not None:
+            _close(tx, known.id, REPEATED)
+        return Recorded("known", twin, told.submission_id, _shipped(tx, told.submission_id))
+    asks = told.asks or (f"{doubt}, as parcel {twin}" if doubt else "")
+    number = known.id if known is not None else _insert(tx, ctx, told, why)
+    if not asks:
+        return _count(tx, number, told.submission_id, ordered)
+    tx.run(shipment.update().where(shipment.c.id == number).values(
+        submission_id=told.submission_id, asks=clean(asks, 1_000)
+    ))
+    return Recorded("asked", number, told.submission_id, _shipped(tx, told.submission_id), asks=asks)
 
 
-def match(tx: Transaction, number: int, submission_id: int, ordered: Sequence[OrderedLine] | None) -> Recorded:
-    """Give a shipment to its order. Raises ``MoveRefused`` where there is none, or it has another order already."""
+def _compared(tx: Transaction, told: Shipment, ordered: Sequence[OrderedLine] | None) -> tuple[int, str]:
+    """The earlier parcel of the order that this one is or may be, and ``SAME`` or what is doubtful about it."""
+    doubtful = (0, "")
+    for parcel in shipments_of(tx, told.submission_id or 0):
+        doubt = doubt_about(told, parcel["tracking_number"], _lines(parcel), ordered)
+        if doubt == SAME:
+            return parcel["id"], SAME
+        if doubt and not doubtful[1]:
+            doubtful = (parcel["id"], doubt)
+    return doubtful
+
+
+def match(
+    tx: Transaction, number: int, submission_id: int, ordered: Sequence[OrderedLine] | None,
+    instead_of: int | None = None,
+) -> Recorded:  # fmt: skip
+    """Count a shipment that waits for an operator as a parcel of this order, ``instead_of`` an earlier one of it.
+
+    Raises ``MoveRefused`` where there is no such shipment or order, or where it belongs to another order.
+    """
     rows = lock(tx, [submission_id])
-    changed = tx.run(
-        shipment.update().where(
-            shipment.c.id == number,
-            shipment.c.submission_id.is_(None) | (shipment.c.submission_id == submission_id),
-        ).values(submission_id=submission_id, matched_at=sa.func.coalesce(shipment.c.matched_at, tx.now))
-    ).rowcount if rows else 0
-    if not changed:
-        raise MoveRefused(f"there is no shipment {number} or no such order, or it belongs to another order")
-    parcels = shipments_of(tx, submission_id)
+    waiting = tx.run(sa.select(shipment.c.id).where(
+        shipment.c.id == number, shipment.c.closed == "",
+        shipment.c.submission_id.is_(None) | (shipment.c.submission_id == submission_id),
+    )).first() if rows else None
+    if waiting is None:
+        raise MoveRefused(f"no parcel {number} or no such order, or the parcel belongs to another order or was closed")
+    if instead_of is not None:
+        replaced = tx.run(shipment.update().where(
+            shipment.c.id == instead_of, shipment.c.id != number, shipment.c.submission_id == submission_id,
+            shipment.c.closed == "",
+        ).values(closed=REPLACED, asks="", raw="")).rowcount
+        if not replaced:
+            raise MoveRefused(f"no parcel {instead_of} that counts for this order")
+    return _count(tx, number, submission_id, ordered)
+
+
+def dismiss(tx: Transaction, number: int, why: str) -> None:
+    """A shipment that waits for an operator never counts. Raises ``MoveRefused`` where it does not wait."""
+    closed = tx.run(shipment.update().where(
+        shipment.c.id == number, sa.text(WAITING_PARCEL)
+    ).values(closed=DISMISSED, asks="", raw="", why=clean(why, 1_000))).rowcount
+    if not closed:
+        raise MoveRefused(f"no parcel {number} waits for an operator")
+
+
+def _close(tx: Transaction, number: int, how: str) -> None:
+    tx.run(shipment.update().where(shipment.c.id == number).values(closed=how, asks="", raw=""))
+
+
+def _count(tx: Transaction, number: int, submission_id: int, ordered: Sequence[OrderedLine] | None) -> Recorded:
+    """A shipment counts for its order from now on."""
+    tx.run(shipment.update().where(shipment.c.id == number).values(
+        submission_id=submission_id, matched_at=sa.func.coalesce(shipment.c.matched_at, tx.now), asks="", raw=""
+    ))
+    parcels = [parcel for parcel in shipments_of(tx, submission_id) if not parcel["asks"] and not parcel["closed"]]
     found = None if ordered is None else progress(ordered, [_lines(parcel) for parcel in parcels])
     shipped = SHIPPED if found is not None and found.complete else PARTLY
     newest = max(filter(None, (parcel["shipped_at"] for parcel in parcels)), default=tx.now)
@@ -109,17 +153,18 @@ def match(tx: Transaction, number: int, submission_id: int, ordered: Sequence[Or
 
 def _insert(tx: Transaction, ctx: RunContext, told: Shipment, why: str) -> int:
     written = tx.run(shipment.insert(), {
-        "origin": told.origin, "key": told.key, "words": dump([clean(word, _KEPT) for word in told.words]),
+        "origin": told.origin, "key": told.key,
+        "words": dump([clean(word, _KEPT) for word in (*told.words, told.given_id) if word]),
         "carrier": clean(told.carrier, _KEPT), "service": clean(told.service, _KEPT),
         "tracking_number": clean(told.tracking_number, _KEPT), "shipped_at": told.shipped_at,
         "cost_minor": told.cost_minor, "currency": told.currency, "recorded_at": tx.now, "run": ctx.run,
-        "who": ctx.who, "why": clean(why, 1_000),
+        "who": ctx.who, "why": clean(why, 1_000), "asks": clean(told.asks, 1_000), "raw": clean(told.raw, MAX_BODY),
     })
     number = int(written.inserted_primary_key[0])  # type: ignore[index]
     tx.many(shipment_line.insert(), [
         {
             "shipment_id": number, "position": position, "line": clean(line.line, _KEPT),
-            "item_number": clean(line.item_number, _KEPT), "quantity": line.quantity,
+            "item_number": clean(line.item_number, _KEPT), "quantity": line.quantity, "odd": clean(line.odd, _KEPT),
         }
         for position, line in enumerate(told.lines)
     ])
@@ -139,9 +184,20 @@ def shipments_of(tx: Transaction, number: int) -> list[dict[str, Any]]:
 
 
 def listed(tx: Transaction, *, unmatched: bool = False, most: int = 1_000) -> list[dict[str, Any]]:
-    """The newest shipments with their ``lines``, the newest first; only those that no order of ours fits, or all."""
+    """The newest shipments with their ``lines``, the newest first; only those that wait for an operator, or all."""
     query = sa.select(shipment).order_by(shipment.c.id.desc()).limit(most)
-    return _with_lines(tx, query.where(shipment.c.submission_id.is_(None)) if unmatched else query)
+    return _with_lines(tx, query.where(sa.text(WAITING_PARCEL)) if unmatched else query)
+
+
+def waiting(tx: Transaction, most: int) -> tuple[int, datetime | None, list[dict[str, Any]]]:
+    """How many shipments wait for an operator, since when, and the first of them."""
+    which = sa.text(WAITING_PARCEL)
+    found = tx.run(sa.select(
+        sa.func.count().label("number"),
+        sa.func.min(shipment.c.recorded_at, type_=shipment.c.recorded_at.type).label("oldest"),
+    ).select_from(shipment).where(which)).one()
+    first = sa.select(shipment).where(which).order_by(shipment.c.id).limit(most)
+    return found.number, found.oldest, _with_lines(tx, first)
 
 
 def _with_lines(tx: Transaction, query: sa.Select[Any]) -> list[dict[str, Any]]:
@@ -154,7 +210,7 @@ def _with_lines(tx: Transaction, query: sa.Select[Any]) -> list[dict[str, Any]]:
         {"ids": [row["id"] for row in rows]},
     )
     for line in found.mappings():
-        lines[line["shipment_id"]].append({name: line[name] for name in ("line", "item_number", "quantity")})
+        lines[line["shipment_id"]].append({name: line[name] for name in ("line", "item_number", "quantity", "odd")})
     return [{**row, "words": load(row["words"], []), "lines": lines[row["id"]]} for row in rows]
 
 

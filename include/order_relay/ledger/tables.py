@@ -120,6 +120,10 @@ submission = sa.Table(
     sa.Column("shipped", sa.Text),  # null, partly, shipped
     sa.Column("shipped_at", UtcTime),  # when the newest parcel left
     sa.Column("cancelled_at", UtcTime),  # when a person confirmed that the destination's order is cancelled
+    # the order number without what only tells webshops apart; empty where the number has no such part
+    sa.Column("reference", sa.Text, nullable=False, server_default=sa.text("''")),
+    # the status that its payload gives it at the destination (READY, SHIPPED, CANCELLED); empty where unknown
+    sa.Column("sent_as", sa.Text, nullable=False, server_default=sa.text("''")),
     sa.UniqueConstraint("pipeline", "source_id", "edition", name="uq_submission_source_id"),
     sa.UniqueConstraint("destination", "destination_key", name="uq_submission_destination_key"),
     sa.Index(
@@ -139,6 +143,12 @@ submission = sa.Table(
              postgresql_where=sa.text("oms_id IS NOT NULL")),
     sa.Index("ix_submission_cancelled_at", "cancelled_at", sqlite_where=sa.text("cancelled_at IS NOT NULL"),
              postgresql_where=sa.text("cancelled_at IS NOT NULL")),
+    sa.Index("ix_submission_reference", "reference", sqlite_where=sa.text("reference <> ''"),
+             postgresql_where=sa.text("reference <> ''")),
+    sa.Index("ix_submission_base_number", "base_number", sqlite_where=sa.text("base_number <> order_number"),
+             postgresql_where=sa.text("base_number <> order_number")),
+    sa.Index("ix_submission_customer_po", "customer_po", sqlite_where=sa.text("customer_po <> ''"),
+             postgresql_where=sa.text("customer_po <> ''")),
     sqlite_autoincrement=True,  # an id is never used twice, not even after a restored backup's rows were removed
 )
 
@@ -220,38 +230,6 @@ settlement = sa.Table(
     sa.Column("who", sa.Text, nullable=False),
     sa.Column("at", UtcTime, nullable=False),
     sa.Index("ix_settlement_lineage", "pipeline", "lineage"),
-)
-
-shipment = sa.Table(
-    "shipment", metadata,
-    sa.Column("id", BigKey, primary_key=True, autoincrement=True),
-    sa.Column("origin", sa.Text, nullable=False),  # who told us: a vendor, or "person"
-    sa.Column("key", sa.Text, nullable=False),  # the origin's identity of this parcel
-    sa.Column("submission_id", BigKey, sa.ForeignKey("submission.id")),  # null: no order of ours was found
-    sa.Column("matched_at", UtcTime),
-    sa.Column("words", sa.Text, nullable=False),  # JSON list: how the origin names the order
-    sa.Column("carrier", sa.Text, nullable=False),
-    sa.Column("service", sa.Text, nullable=False),
-    sa.Column("tracking_number", sa.Text, nullable=False),
-    sa.Column("shipped_at", UtcTime),
-    sa.Column("cost_minor", sa.BigInteger),
-    sa.Column("currency", sa.Text, nullable=False),
-    sa.Column("recorded_at", UtcTime, nullable=False),
-    sa.Column("run", sa.Text, nullable=False),
-    sa.Column("who", sa.Text, nullable=False),
-    sa.Column("why", sa.Text, nullable=False),
-    sa.UniqueConstraint("origin", "key", name="uq_shipment_key"),
-    sa.Index("ix_shipment_submission", "submission_id", "id"),
-    sa.Index("ix_shipment_matched_at", "matched_at", "submission_id"),
-)
-
-shipment_line = sa.Table(
-    "shipment_line", metadata,
-    sa.Column("shipment_id", BigKey, sa.ForeignKey("shipment.id"), primary_key=True, autoincrement=False),
-    sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("line", sa.Text, nullable=False),
-    sa.Column("item_number", sa.Text, nullable=False),
-    sa.Column("quantity", sa.BigInteger, nullable=False),
 )
 
 alert = sa.Table(

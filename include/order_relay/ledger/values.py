@@ -64,7 +64,7 @@ class Ready:
     """A payload that was made for a submission and found valid.
 
     ``revision`` is the one whose content was used. ``submitted_at`` is when the customer submitted the order, where
-    the source tells it: look-ups by date window need it.
+    the source tells it: look-ups by date window need it. ``sent_as``: the status that the payload gives the order.
     """
 
     id: int
@@ -78,6 +78,7 @@ class Ready:
     currency: str
     notes: Sequence[order_notes.Note] = ()
     submitted_at: datetime | None = None
+    sent_as: str = ""
 
 
 @dataclass(frozen=True, slots=True)

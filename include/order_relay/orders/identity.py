@@ -24,6 +24,7 @@ OFFER_COLUMNS: tuple[str, ...] = (
     "version",        # int: orders the versions of a lineage, the highest is the newest
     "suffix",         # int | None: the version suffix of the order number
     "base_number",    # str: the order number without that suffix
+    "reference",      # str: the last part of a number that is joined of several, else ""
     "items",          # tuple[str, ...]: item numbers, sorted, each once
     "customer_number",  # str
     "customer_po",    # str
@@ -157,6 +158,7 @@ def identify(document: Any, paths: IdentityPaths, problem: str = "", content: st
         "version": version,
         "suffix": suffix,
         "base_number": base,
+        "reference": text_of(raw_numbers[-1]) if order_number and len(raw_numbers) > 1 else "",
         "items": _items(document, paths),
         "customer_number": text_of(first(document, paths.customer_number)).strip(),
         "customer_po": text_of(first(document, paths.customer_po)),

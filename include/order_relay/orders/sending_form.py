@@ -85,7 +85,14 @@ class SendingForm:
         _status_fits(plain, needs, self.format, settings)
         self._lay_out(rules, {*order_columns, *ORDER_DERIVED}, {*line_columns, *ITEM_DERIVED})
         self.item_columns = {path for aim in self.item_targets for path in aim.rule.paths}
+        self._status_field = settings.status_field
+        self._status_words = {spelled: word for word, spelled in settings.status_values.items()}
         self.sources = {rule.target: rule.paths for rule in plain}
+
+    def status_in(self, payload: Mapping[str, Any]) -> str:
+        """The status that a payload gives its order, in the words of the setting ``order_status``; "" for none."""
+        status = payload.get(self._status_field)
+        return self._status_words.get(status, status) if isinstance(status, str) else ""
 
     def _constants(
         self, rules: Sequence[Mapping[str, Any]], constants: Mapping[str, Any], own: Sequence[Mapping[str, Any]]

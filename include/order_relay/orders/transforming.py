@@ -40,8 +40,9 @@ class Transformed:
 
     ``index`` is its place in the input. Either ``payload`` holds the bytes to send, or ``refusals`` says why not.
     ``total_minor`` is in minor units of ``currency``. ``submitted_at`` (UTC) is when the customer submitted the order,
-    which is where a search by date may find it. ``notes`` say what was changed, left out or defaulted. ``hold``: not
-    sent for this reason, until an operator decides; there are no refusals then.
+    which is where a search by date may find it. ``sent_as`` is the status that the payload gives the order, as the
+    setting ``order_status`` spells it, whichever rule or constant put it there. ``notes`` say what was changed, left
+    out or defaulted. ``hold``: not sent for this reason, until an operator decides; there are no refusals then.
     """
 
     index: int
@@ -50,6 +51,7 @@ class Transformed:
     total_minor: int = 0
     currency: str = ""
     submitted_at: datetime | None = None
+    sent_as: str = ""
     notes: list[Note] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     hold: str = ""
@@ -125,8 +127,8 @@ class Transformer:
     def _build(
         self, canonical: Canonical, orders: dict[str, list[Any]], whole: dict[str, list[Any]],
         of_order: Mapping[int, range], good: Sequence[int],
-    ) -> dict[int, bytes]:  # fmt: skip
-        """Payload bytes of the orders that the destination's schema accepts; the others are refused."""
+    ) -> dict[int, tuple[bytes, str]]:  # fmt: skip
+        """Payload and status of the orders that the destination's schema accepts; the others are refused."""
         heads = Columns(self._form.order_targets, orders, len(canonical.orders), self._keys)
         owner = whole["order"]
         lifted = {name: [column[row] for row in owner] for name, column in orders.items()
@@ -153,9 +155,9 @@ class Transformer:
             if refusals:
                 canonical.refusals[row] += [self._at_source(why, whole, span) for why in refusals]
             else:
-                payloads[row] = self._encoded(canonical, row, payload)
+                payloads[row] = self._encoded(canonical, row, payload), self._form.status_in(payload)
         self._note(canonical, heads, (owner, bodies), *lists.values())
-        return {row: payload for row, payload in payloads.items() if payload is not None}
+        return {row: (payload, status) for row, (payload, status) in payloads.items() if payload is not None}
 
     def _entries(
         self, form: ListForm, canonical: Canonical, orders: Mapping[str, list[Any]], good: Sequence[int]
@@ -226,10 +228,11 @@ class Transformer:
             canonical.refusals[row].append(Refusal(code, place, f"{place} {why}"))
 
     def _result(
-        self, row: int, canonical: Canonical, orders: Mapping[str, list[Any]], payload: bytes | None,
+        self, row: int, canonical: Canonical, orders: Mapping[str, list[Any]], built: tuple[bytes, str] | None,
         removed: Sequence[str],
     ) -> Transformed:  # fmt: skip
-        result = Transformed(row, payload, notes=bounded(canonical.notes[row]))
+        payload, status = built or (None, "")
+        result = Transformed(row, payload, sent_as=status, notes=bounded(canonical.notes[row]))
         marked = payload is not None and CUT.encode() in payload
         if marked or (payload is None and removed_data.missing_for_it(canonical.refusals[row], removed)):
             result.payload, result.hold = None, removed_data.REMOVED

@@ -150,7 +150,10 @@ def _call(parts: Parts, step: Step, order: ArchivedOrder | None) -> Callable[[],
         numbers = {line_name(line): line["position"] + 1 for line in order.lines} if order else {}
         return partial(parts.source.number_lines, step.source_id, numbers)
     found = parts.ledger.shipments_of(step.submission_id)
-    shipments = [one for one in found if step.delivery in (0, one["id"])]
+    counted = [one for one in found if not one["asks"] and not one["closed"]]
+    shipments = [one for one in counted if step.delivery in (0, one["id"])]
+    if not shipments:
+        return partial(Acknowledgement, False, "the parcel waits for an operator; see 'shipments --unmatched'")
     told = told_as(shipments[-1], order)
     return partial(parts.source.mark_shipped, step.source_id, told, silent=step.silent)
 
@@ -160,13 +163,16 @@ def told_as(shipment: Mapping[str, Any], order: ArchivedOrder | None) -> Shipmen
     lines = list(order.lines) if order else []
     per_unit = {str(line["item_number"]): line.get(PIECES) for line in reversed(lines)}
     per_unit |= {line_name(line): line.get(PIECES) for line in lines}
+    readable = [one for one in shipment["lines"] if not one["odd"]]
     parts = tuple(
         ShippedLine(
             one["quantity"], one["line"], one["item_number"],
             _units(one["quantity"], per_unit.get(one["line"] or one["item_number"])),
         )
-        for one in shipment["lines"]
+        for one in readable
     )  # fmt: skip
+    if shipment["lines"] and not readable:  # no lines at all would mean the whole order
+        parts = (ShippedLine(0),)
     return Shipment(
         origin=shipment["origin"], key=shipment["key"], words=tuple(shipment["words"]), carrier=shipment["carrier"],
         service=shipment["service"], tracking_number=shipment["tracking_number"],

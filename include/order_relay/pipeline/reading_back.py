@@ -64,19 +64,29 @@ class OrderArchive:
 
     def _read(self, name: str, works: Sequence[Work]) -> Iterator[tuple[int, ArchivedOrder]]:
         try:
-            reader = self._reader_of(name)
-            pairs = [pair for portion in documents(self._store, name, works) for pair in portion]
-        except OrderRelayError as error:
+            yield from self._read_all(name, works)
+        except Exception as error:
             if len(works) == 1:
-                yield works[0].id, ArchivedOrder(problem=str(error))
+                yield works[0].id, ArchivedOrder(problem=problem_of(error))
                 return
             for work in works:  # which one is it?
                 yield from self._read(name, [work])
-            return
-        yield from ((work.id, _REMOVED) for work, document in pairs if document is REMOVED)
+
+    def _read_all(self, name: str, works: Sequence[Work]) -> list[tuple[int, ArchivedOrder]]:
+        reader = self._reader_of(name)
+        pairs = [pair for portion in documents(self._store, name, works) for pair in portion]
         there = [(work.id, document) for work, document in pairs if document is not REMOVED]
         canonical = reader.read([document for _, document in there])
-        yield from zip((number for number, _ in there), _orders(canonical), strict=True)
+        return [
+            *((work.id, _REMOVED) for work, document in pairs if document is REMOVED),
+            *zip((number for number, _ in there), _orders(canonical), strict=True),
+        ]
+
+
+def problem_of(error: Exception) -> str:
+    """Why an order could not be read or rendered, without anything of the order."""
+    known = isinstance(error, OrderRelayError)
+    return str(error) if known else f"unexpected {type(error).__name__} (details redacted)"
 
 
 def _orders(canonical: Canonical) -> Iterator[ArchivedOrder]:

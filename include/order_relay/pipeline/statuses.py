@@ -191,6 +191,6 @@ def _follow(  # noqa: PLR0917 - one step of the above
 
 def _shipment(order: Follow, parcel: str, at: datetime | None, origin: str) -> Shipment:
     return Shipment(
-        origin, parcel_key(order.order_number, "", parcel, order.order_number.encode()), (order.order_number,),
-        tracking_number=parcel, shipped_at=at, submission_id=order.submission_id,
+        origin, parcel_key(order.order_number, parcel, otherwise=parcel.encode()), (order.order_number,),
+        tracking_number=parcel, shipped_at=at, submission_id=order.submission_id, sure=True,
     )

@@ -106,6 +106,7 @@ class _Maker:
                 currency=result.currency,
                 notes=result.notes,
                 submitted_at=result.submitted_at,
+                sent_as=result.sent_as,
             )
             for place, (work, result, payload) in enumerate(good)
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 import traceback
 from collections.abc import Callable
@@ -10,12 +11,15 @@ from typing import TypeVar
 
 import anyio
 from fastapi import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from order_relay.errors import BadAnswer, OrderRelayError
 
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
+
+_SLASHES = re.compile(r"/{2,}")
 
 REST = 1.0
 """A half of one processor at the most."""
@@ -74,6 +78,19 @@ async def read_body(request: Request, limit: int) -> bytes:
         if len(gathered) > limit:
             raise too_large(limit)
     return bytes(gathered)
+
+
+class TidyPath:
+    """Takes a trailing slash and doubled slashes out of the path: a redirect would lose credentials in the query."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        if scope["type"] == "http":
+            scope = {**scope, "path": _SLASHES.sub("/", scope["path"]).rstrip("/") or "/"}
+        await self._app(scope, receive, send)
 
 
 def too_large(limit: int) -> Refused:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from fastapi import FastAPI
 
 from order_relay.serving.acommerce import acommerce_app
+from order_relay.serving.answering import TidyPath
 from order_relay.serving.parts import Parts
 from order_relay.serving.shiprush import shiprush_app
 
@@ -19,7 +20,8 @@ APPS: Mapping[str, Callable[[Parts], FastAPI]] = {
 
 def whole_app(parts: Parts) -> FastAPI:
     """Everything together, for a server of our own."""
-    app = FastAPI(openapi_url=None)
+    app = FastAPI(openapi_url=None, redirect_slashes=False)
+    app.add_middleware(TidyPath)
     for prefix, make in APPS.items():
         app.mount(prefix, make(parts))
     return app

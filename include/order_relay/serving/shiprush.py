@@ -7,36 +7,42 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
+from urllib.parse import parse_qsl
 from xml.etree import ElementTree as ET
 
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from order_relay.errors import RecordRefused
+from order_relay.errors import BadAnswer
+from order_relay.ledger import Recorded
+from order_relay.ledger.feed_ids import feed_id
 from order_relay.ledger.modified import Modified
 from order_relay.ledger.states import State
+from order_relay.orders.shipping import Shipment
 from order_relay.pipeline.parcels import record_parcel
-from order_relay.serving.answering import Refused, Turns, read_body, refusal_of
+from order_relay.pipeline.reading_back import problem_of
+from order_relay.serving.answering import Refused, TidyPath, Turns, read_body, refusal_of
 from order_relay.serving.parts import Parts
 from order_relay.vendors.shiprush import feed
 from order_relay.vendors.shiprush.connection import ShipRushSettings, read_settings
 from order_relay.vendors.shiprush.credentials import allowed, split_query
 from order_relay.vendors.shiprush.dates import read_date
-from order_relay.vendors.shiprush.notice import ORIGIN, read_notice
+from order_relay.vendors.shiprush.notice import ORIGIN, read_notice, unreadable
 from order_relay.vendors.shiprush.statuses import status_of
 
 CONNECTION = "shiprush_feed"
 _CREDENTIALS = "order_relay.credentials"
 _LAST_PAGE = 10**9
 _XML = "application/xml; charset=utf-8"
+_FORM = "application/x-www-form-urlencoded"
 
 log = logging.getLogger(__name__)
 
 
 def shiprush_app(parts: Parts) -> FastAPI:
     """The app to be mounted at ``/shiprush``."""
-    app = FastAPI(openapi_url=None)
+    app = FastAPI(openapi_url=None, redirect_slashes=False)
     desk, turns = FeedDesk(parts), Turns()
 
     async def answer(request: Request, work: Callable[[ShipRushSettings], Awaitable[bytes]]) -> Response:
@@ -48,26 +54,34 @@ def shiprush_app(parts: Parts) -> FastAPI:
 
     async def export(request: Request) -> Response:
         async def work(settings: ShipRushSettings) -> bytes:
-            return await turns.run(lambda: desk.export(settings, request.query_params))
+            return await turns.run(lambda: desk.export(settings, _parameters(request)))
 
         return await answer(request, work)
 
     async def notice(request: Request) -> Response:
         async def work(settings: ShipRushSettings) -> bytes:
-            body = await read_body(request, settings.size_limit_bytes)
-            return await turns.run(lambda: desk.notice(settings, request.query_params, body))
+            query = _parameters(request)
+            try:
+                body = await read_body(request, settings.size_limit_bytes)
+            except Refused as refusal:
+                await turns.run(partial(desk.keep, settings, query, refusal.message))
+                raise
+            if request.headers.get("content-type", "").startswith(_FORM) and not body.lstrip().startswith(b"<"):
+                query, body = {**_form(body), **query}, b""
+            return await turns.run(lambda: desk.notice(settings, query, body))
 
         return await answer(request, work)
 
     async def unknown(_request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
-        told = {404: "there is nothing here", 405: "GET and POST are known here"}
-        headers = {"Allow": "GET, POST"} if status == 405 else {}
-        return _refusal(Refused(status, told.get(status, "refused"), headers))
+        words = {404: "nothing is served at this path", 405: "only GET, HEAD and POST are served at this path"}
+        headers = {"Allow": "GET, HEAD, POST"} if status == 405 else {}
+        return _refusal(Refused(status, words.get(status, "refused"), headers))
 
-    app.add_api_route("/orders", export, methods=["GET"])
+    app.add_api_route("/orders", export, methods=["GET", "HEAD"])
     app.add_api_route("/orders", notice, methods=["POST"])
     app.add_exception_handler(HTTPException, unknown)
+    app.add_middleware(TidyPath)
     app.add_middleware(ForgetCredentials)
     return app
 
@@ -114,55 +128,106 @@ class FeedDesk:
             start, end, entered=State(settings.entered), pipelines=settings.pipelines or None,
             limit=settings.page_size, offset=(number - 1) * settings.page_size,
         )
-        return feed.page(self._rendered(settings, window.orders), -(-window.places // settings.page_size))
+        return self._page(self._rendered(settings, window.orders), -(-window.places // settings.page_size))
 
-    def _rendered(self, settings: ShipRushSettings, orders: Sequence[Modified]) -> list[ET.Element]:
-        """These orders. What can not be rendered is left out and noted in the ledger, until it can be."""
+    def _rendered(self, settings: ShipRushSettings, orders: Sequence[Modified]) -> dict[int, ET.Element]:
+        """These orders by their id. What cannot be rendered, for whatever reason, is left out and noted in the ledger
+        until it can be."""
         archived = self._parts.archive.read([found.work for found in orders])
-        elements: list[ET.Element] = []
+        key = self._parts.ledger.feed_key() if orders else ""
+        elements: dict[int, ET.Element] = {}
         problems: dict[int, str] = {}
         for found in orders:
-            order = archived[found.work.id]
-            problems[found.work.id] = order.problem
+            number, order = found.work.id, archived[found.work.id]
+            problems[number] = order.problem
             if not order.problem:
                 try:
-                    elements.append(feed.order_element(self._head(settings, found), order.order, order.lines))
-                except RecordRefused as error:
-                    problems[found.work.id] = str(error)
-        for number in self._parts.ledger.note_feed_gaps(problems):
-            log.warning("ShipRush's feed leaves out submission %s: %s", number, problems[number])
+                    elements[number] = feed.order_element(self._head(settings, found, key), order.order, order.lines)
+                except Exception as error:
+                    problems[number] = problem_of(error)
+        self._note(problems)
         return elements
 
+    def _page(self, orders: Mapping[int, ET.Element], pages: int) -> bytes:
+        """The whole page; without an order that cannot be written."""
+        try:
+            return feed.page(list(orders.values()), pages)
+        except Exception:
+            unwritable = {number: problem for number, element in orders.items() if (problem := _unwritable(element))}
+            if not unwritable:
+                raise
+            self._note(unwritable)
+            return feed.page([element for number, element in orders.items() if number not in unwritable], pages)
 
-    def _head(self, settings: ShipRushSettings, found: Modified) -> feed.Head:
+    def _note(self, problems: Mapping[int, str]) -> None:
+        for number in self._parts.ledger.note_feed_gaps(problems):
+            log.warning("ShipRush's feed leaves out submission %s: %s", number, problems[number])
+
+    def _head(self, settings: ShipRushSettings, found: Modified, key: str) -> feed.Head:
         work = found.work
-        sent_as = self._parts.pipeline(work.pipeline).transform.get("order_status", "READY")
-        status = status_of(
-            work.state, shipped=found.shipped, cancelled=found.cancelled_at is not None, sent_as=str(sent_as)
-        )
         return feed.Head(
-            str(work.id), found.destination_key or work.order_number, settings.words[status], found.modified_at,
-            found.first_offered_at, work.pipeline,
+            feed_id(key, work), found.destination_key or work.order_number, settings.words[self.status(found)],
+            found.modified_at, found.first_offered_at, work.pipeline, found.sent_total,
         )
+
+    def status(self, found: Modified) -> str:
+        """The status of an order, one of the keys of ``WORDS``: from what was sent and what became of it since."""
+        work = found.work
+        sent_as = found.sent_as or str(self._parts.pipeline(work.pipeline).transform.get("order_status", "READY"))
+        return status_of(work.state, shipped=found.shipped, cancelled=found.cancelled, sent_as=sent_as)
 
     def notice(self, settings: ShipRushSettings, query: Mapping[str, str], body: bytes) -> bytes:
-        """Record a shipment notice. Raises ``Refused``: 400 unreadable, 404 (a setting) where no order of ours fits."""
-        _require_action(query, "shipnotify")
+        """Record a shipment notice. Raises ``Refused``: 400 where it names no order, 404 (a setting) where no order of
+        ours fits. One that cannot be read is kept and answered with 200: sending it again would not help."""
+        _require_action(query, "shipnotify", "")
         told = read_notice(query, body, settings.currency)
+        done = self._record(settings, told)
+        if done.outcome == "unmatched" and not told.raw and settings.unmatched_status != 200:
+            raise Refused(settings.unmatched_status, "the order is not known here; the notice was kept")
+        return _document("Received", {"Outcome": done.outcome})
+
+    def keep(self, settings: ShipRushSettings, query: Mapping[str, str], why: str) -> None:
+        """Keep what the query says of a notice whose body was not read, where it names an order."""
+        try:
+            _require_action(query, "shipnotify", "")
+            told = unreadable(query, b"", why, settings.currency)
+        except (Refused, BadAnswer):
+            return
+        self._record(settings, told)
+
+    def _record(self, settings: ShipRushSettings, told: Shipment) -> Recorded:
         done = record_parcel(
             self._parts.ledger, self._parts.archive, ORIGIN, told, pipelines=settings.pipelines or None,
             why="shipment notice",
         )
-        if done.outcome == "unmatched":
-            log.warning("ShipRush tells of a parcel that no order fits; kept as shipment %s", done.shipment_id)
-            if settings.unmatched_status != 200:
-                raise Refused(settings.unmatched_status, "the order is not known here; the notice was kept")
-        return _document("Received", {"Outcome": done.outcome})
+        if done.outcome in {"unmatched", "asked"}:
+            log.warning("parcel %s waits for an operator (%s); see 'shipments --unmatched'", done.shipment_id,
+                        done.outcome)  # fmt: skip
+        return done
 
 
-def _require_action(query: Mapping[str, str], action: str) -> None:
-    if query.get("action", "").strip().lower() != action:
-        raise Refused(400, f"action must be {action}")
+def _unwritable(element: ET.Element) -> str:
+    try:
+        feed.writable(element)
+    except Exception as error:
+        return problem_of(error)
+    return ""
+
+
+def _parameters(request: Request) -> dict[str, str]:
+    """The query by names in lower case: whether ShipRush minds capitals is unknown."""
+    return {name.strip().lower(): value for name, value in request.query_params.multi_items()}
+
+
+def _form(body: bytes) -> dict[str, str]:
+    """The fields of a form, for a sender that puts them there instead of the query."""
+    pairs = parse_qsl(body.decode("utf-8", "replace"), max_num_fields=200)
+    return {name.strip().lower(): value for name, value in pairs}
+
+
+def _require_action(query: Mapping[str, str], *actions: str) -> None:
+    if query.get("action", "").strip().lower() not in actions:
+        raise Refused(400, f"action must be {actions[0]}")
 
 
 def _date(query: Mapping[str, str], name: str) -> datetime:

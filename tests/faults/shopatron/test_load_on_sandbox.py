@@ -69,7 +69,8 @@ class Desk:
     def offer(self, first, number):
         rows = [{
             "source_id": str(n), "lineage": f"L{n}", "order_number": f"K-{n}", "base_number": f"K-{n}", "version": n,
-            "suffix": None, "items": ("A",), "customer_po": "", "content_hash": "h", "problem": "", "part": 0, "row": n,
+            "reference": "", "suffix": None, "items": ("A",),
+            "customer_po": "", "content_hash": "h", "problem": "", "part": 0, "row": n,
         } for n in range(first, first + number)]
         frame = pd.DataFrame(rows)
         for name in ("suffix", "items"):

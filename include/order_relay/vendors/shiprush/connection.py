@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from order_relay.connections import Connection
-from order_relay.vendors.shiprush.statuses import WORDS
+from order_relay.vendors.shiprush.statuses import CANCELLED_WORDS, WORDS
+from order_relay.vendors.shiprush.xml_text import line_text
 
 ENTERED = ("imported", "ready")
 _UNMATCHED = (404, 200)
@@ -62,9 +63,18 @@ def _words(connection: Connection) -> dict[str, str]:
     given = connection.mapping("words")
     if unknown := sorted(given.keys() - WORDS.keys()):
         raise connection.wrong("words", f"knows {', '.join(WORDS)}; not {json.dumps(unknown)}")
-    if any(not 1 <= len(word) <= 50 for word in given.values()):
-        raise connection.wrong("words", "holds a word that is empty or longer than 50 characters")
-    return {**WORDS, **given}
+    words = {**WORDS, **{status: str(word).strip() for status, word in given.items()}}
+    if any(not 1 <= len(word) <= 50 or line_text(word, 50) != word for word in words.values()):
+        raise connection.wrong("words", "holds a word that is empty, longer than 50 characters, or not plain text")
+    words["cancelled"] = words["cancelled"].lower()
+    if words["cancelled"] not in CANCELLED_WORDS:
+        raise connection.wrong("words", f"cancelled must be one of {', '.join(CANCELLED_WORDS)}: ShipRush takes no "
+                               "other word for cancelled and would ship the order")  # fmt: skip
+    if wrong := sorted(status for status, word in words.items()
+                       if status != "cancelled" and word.lower() in CANCELLED_WORDS):  # fmt: skip
+        raise connection.wrong("words", f"{', '.join(wrong)} must not be one of {', '.join(CANCELLED_WORDS)}: ShipRush "
+                               "would cancel the order")  # fmt: skip
+    return words
 
 
 FORM: dict[str, Any] = {
@@ -104,7 +114,8 @@ FORM: dict[str, Any] = {
         "words": {
             "type": "string",
             "title": "Status words",
-            "description": f"JSON object from our status ({', '.join(WORDS)}) to the word in your ShipRush store",
+            "description": f"JSON object from our status ({', '.join(WORDS)}) to the word in your ShipRush store; "
+            f"cancelled must be one of {', '.join(CANCELLED_WORDS)}",
         },
         "currency": {
             "type": "string",

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
 from xml.etree import ElementTree as ET
 
 from order_relay.errors import RecordRefused, Refusal
-from order_relay.orders.money import from_minor
+from order_relay.orders.money import CURRENCIES, from_minor
 from order_relay.vendors.shiprush.dates import write_date
 from order_relay.vendors.shiprush.xml_text import block_text, carried, line_text
 
@@ -41,7 +41,10 @@ _SHIP_REQUIRED = ("Name", "Address1", "City", "Country")
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What the ledger adds to an order: its ids, ShipRush's word for its status, its times (UTC)."""
+    """What the ledger adds to an order: its ids, ShipRush's word for its status, its times (UTC).
+
+    ``total``: minor units and currency of the payload that was sent; without it the total that the source states.
+    """
 
     order_id: str
     order_number: str
@@ -49,14 +52,20 @@ class Head:
     modified_at: datetime
     received_at: datetime
     source: str = ""
+    total: tuple[int, str] | None = None
 
 
 def page(orders: Sequence[ET.Element], pages: int) -> bytes:
-    """A whole answer: UTF-8 with its declaration."""
+    """A whole answer: UTF-8 with its declaration. Every element must be ``writable``."""
     root = ET.Element("Orders", pages=str(pages))
     root.extend(orders)
     text = ET.tostring(root, encoding="unicode")  # as text and then as bytes: several times faster than at once
     return b'<?xml version="1.0" encoding="utf-8"?>\n' + text.encode()
+
+
+def writable(order: ET.Element) -> None:
+    """Raise whatever writing this element alone raises."""
+    ET.tostring(order, encoding="unicode").encode()
 
 
 def order_element(head: Head, order: Row, lines: Sequence[Row]) -> ET.Element:
@@ -64,9 +73,9 @@ def order_element(head: Head, order: Row, lines: Sequence[Row]) -> ET.Element:
 
     Raises ``RecordRefused`` where ShipRush could not take it: the order is then left out of the feed.
     """
-    scale = order["scale"]
-    if scale is None or order["total"] is None:
-        raise _refused("no_total", "OrderTotal", "can not be told: currency or total could not be read")
+    total, scale = (order["total"], order["scale"]) if head.total is None else _sent(head.total)
+    if scale is None or total is None:
+        raise _refused("no_total", "OrderTotal", "is unknown: currency or total could not be read")
     made = ET.Element("Order")
     _add(made, "OrderID", _identity(head.order_id, NUMBER, "OrderID"))
     _add(made, "OrderNumber", _identity(head.order_number, NUMBER, "OrderNumber"))
@@ -75,8 +84,8 @@ def order_element(head: Head, order: Row, lines: Sequence[Row]) -> ET.Element:
     _add(made, "LastModified", write_date(head.modified_at))
     _add(made, "ShippingMethod", line_text(order["ship_via"], 100))
     _add(made, "PaymentMethod", line_text(order["payment_method"], 50))
-    for name, column in (("OrderTotal", "total"), ("TaxAmount", "tax"), ("ShippingAmount", "freight")):
-        _add(made, name, _amount(from_minor(order[column] or 0, scale), name))
+    for name, minor in (("OrderTotal", total), ("TaxAmount", order["tax"]), ("ShippingAmount", order["freight"])):
+        _add(made, name, _amount(from_minor(minor or 0, scale), name))
     _add(made, "CustomerNotes", block_text(order["notes"], 1000))
     _add(made, "InternalNotes", block_text(order.get("internal_notes"), 1000))
     _add(made, "Gift", "true" if order.get("gift") else "false")
@@ -92,6 +101,12 @@ def order_element(head: Head, order: Row, lines: Sequence[Row]) -> ET.Element:
     if order["discount"]:
         items.append(_adjustment("discount", "Discount", -from_minor(abs(order["discount"]), scale)))
     return made
+
+
+def _sent(total: tuple[int, str]) -> tuple[int | None, int | None]:
+    """A total that was sent, and how many decimals its currency has."""
+    minor, currency = total
+    return minor, CURRENCIES.get(currency)
 
 
 def _customer(order: Row, head: Head) -> ET.Element:
@@ -139,25 +154,42 @@ def _item(line: Row, scale: int) -> ET.Element:
     if image.startswith(("http://", "https://")) and len(image) <= 500:
         _add(made, "ImageUrl", image)
     unit, factor = _WEIGHTS.get(line_text(line.get("weight_unit"), 20).lower(), ("", Decimal(0)))
+    weights = (line.get("option_weights") or {}) if unit else {}
     if unit and line.get("weight") is not None:
-        _add(made, "Weight", _amount(Decimal(line["weight"]) * factor, "Item/Weight"))
+        _add(made, "Weight", _weight(line["weight"], factor, "Item/Weight"))
+    if unit and (line.get("weight") is not None or weights):
         _add(made, "WeightUnits", unit)
     _add(made, "Quantity", str(quantity))
     _add(made, "UnitPrice", _amount(price, "Item/UnitPrice"))
     _add(made, "Location", line_text(line.get("location"), 100))
-    _options(made, line["options"] or {})
+    _options(made, line["options"] or {}, {
+        str(name): _weight(weight, factor, "Option/Weight") for name, weight in weights.items() if weight is not None
+    })
     return made
 
 
-def _options(item: ET.Element, options: Mapping[str, Any]) -> None:
-    told = [(line_text(name, 100), line_text(value, 100)) for name, value in options.items()]
-    if not any(name and value for name, value in told):
+def _weight(value: Any, factor: Decimal, element: str) -> str:
+    """The weight of one unit in ShipRush's unit. A text must be a plain number, such as ``1.2``."""
+    try:
+        weight = Decimal("NaN" if isinstance(value, bool) else str(value).strip())
+    except InvalidOperation:
+        weight = Decimal("NaN")
+    if not weight.is_finite() or not 0 <= weight < _LARGEST:
+        raise _refused("bad_weight", element, "is not a plain number such as 1.2")
+    return _amount(weight * factor, element)
+
+
+def _options(item: ET.Element, options: Mapping[str, Any], weights: Mapping[str, str]) -> None:
+    given = [(str(name), line_text(name, 100), line_text(value, 100)) for name, value in options.items()]
+    if not any(name and value for _, name, value in given):
         return
     made = ET.SubElement(item, "Options")
-    for name, value in [pair for pair in told if all(pair)][:MOST_OPTIONS]:
+    for key, name, value in [one for one in given if all(one[1:])][:MOST_OPTIONS]:
         option = ET.SubElement(made, "Option")
         _add(option, "Name", name)
         _add(option, "Value", value)
+        if key in weights:
+            _add(option, "Weight", weights[key])
 
 
 def _adjustment(number: str, name: str, price: Decimal) -> ET.Element:

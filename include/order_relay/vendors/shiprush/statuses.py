@@ -1,4 +1,4 @@
-"""From where an order stands with us to the word that ShipRush knows."""
+"""From what was sent of an order and what became of it to the word that ShipRush knows."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ WORDS: Mapping[str, str] = MappingProxyType({
 })
 """Our statuses and ShipRush's words, in lower case: whether ShipRush minds the case is unknown."""
 
+CANCELLED_WORDS = ("cancelled", "deleted", "voided", "refunded")
+"""The only words that ShipRush takes for cancelled (page-shiprush.txt)."""
+
 _CANCELLED = frozenset({"superseded", "discarded", "rejected"})
 _TO_BE_SHIPPED = frozenset({"ready", "sending", "in_doubt", "imported"})
 
@@ -21,9 +24,9 @@ _TO_BE_SHIPPED = frozenset({"ready", "sending", "in_doubt", "imported"})
 def status_of(state: str, *, shipped: str | None = None, cancelled: bool = False, sent_as: str = "READY") -> str:
     """One of the keys of ``WORDS``.
 
-    ``shipped`` is empty, ``partly`` or ``shipped``; ``cancelled``: cancelled at the destination; ``sent_as``: the
-    status that the pipeline gave the order at the destination (READY, SHIPPED or CANCELLED). What has left the
-    warehouse is shipped, even if it was cancelled too.
+    ``shipped`` is empty, ``partly`` or ``shipped``; ``cancelled``: the order was cancelled since it was sent;
+    ``sent_as``: the status that its payload gave it at the destination (READY, SHIPPED or CANCELLED). What has left
+    the warehouse is shipped, even if it was cancelled too.
     """
     if shipped == "shipped" or (state == "imported" and sent_as == "SHIPPED"):
         return "shipped"
