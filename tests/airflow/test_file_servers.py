@@ -251,6 +251,9 @@ def test_the_tasks_fetch_and_read(
     assert statuses.fetch("acommerce_status", context) == {
         "fetched": 1, "growing": 0, "passed_over": 0, "trouble": 1}
     assert statuses.files("acommerce_status", context)["new"] == 1
+    backfill = {"dag_run": SimpleNamespace(run_id="b", dag_id="acommerce_status", run_type="backfill",
+                                           data_interval_start=None, data_interval_end=None), "ti": None}
+    assert statuses.files("acommerce_status", backfill) == statuses.fetch("acommerce_status", backfill) == {}
     assert [path.name for path in served.out.glob("*.csv")] == ["back\\slash.csv"]
     assert len(list((tmp_path / "batches").glob("acommerce_status/archive/*-one.csv"))) == 1
     ledger = Ledger.open(sqlite_url)

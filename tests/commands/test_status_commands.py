@@ -76,6 +76,11 @@ def test_lists(number: str) -> None:
     assert "PKG1 IN_TRANSIT" in call("statuses").stdout
 
 
+def test_refused_records_are_in_the_report(number: str) -> None:
+    assert as_json("report", "--no-archive")["statuses_refused"] == 1
+    assert "1 status records or rows were refused" in " ".join(call("report", "--no-archive").stdout.split())
+
+
 def test_what_was_dealt_with_is_asked_no_more(number: str) -> None:
     assert [row["order_number"] for row in as_json("statuses", "--asked")["rows"]] == [number]
     assert call("statuses", "--done", number).exit_code == 0

@@ -94,6 +94,16 @@ class TestStoring:
         assert {(r["place"], r["code"]) for r in book.status_refusals()} == {
             ("A", "wrong_type"), ("row 4", "no_order_number")}
 
+    def test_refused_records_are_counted_by_origin_and_time(self, book) -> None:
+        refused = [Refused(3, "", (Refusal("wrong_type", "", ""),)), Refused(4, "", (Refusal("too_long", "", ""),))]
+        book.store_statuses(CTX, [], refused=refused, origin="one.csv")
+        now = datetime.now(UTC)
+        found, = book.status_refused_since(ACCOUNT, now - timedelta(hours=1))
+        assert (found["origin"], found["number"]) == ("one.csv", 2)
+        assert found["codes"] == [("too_long", 1, "row 4"), ("wrong_type", 1, "row 3")]
+        assert book.status_refused_since(ACCOUNT, now + timedelta(hours=1)) == []
+        assert book.status_refused_since("another", now - timedelta(hours=1)) == []
+
     def test_bound_to_one_account(self, book) -> None:
         book.bind_status(ACCOUNT, "acommerce:https://vendor.example/channel/demo")
         with pytest.raises(WrongSetup, match="is bound in this ledger"):

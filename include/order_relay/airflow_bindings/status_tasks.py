@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from airflow.sdk import DAG, TriggerRule, get_current_context, task
+from airflow.sdk import DAG, Param, TriggerRule, get_current_context, task
 
 from order_relay.airflow_bindings.assets import statuses_asset
 from order_relay.airflow_bindings.order_tasks import timetable
@@ -29,7 +29,7 @@ def status_dags(vendor: str, doc: str) -> dict[str, DAG]:
 def _status_dag(name: str, vendor: str, doc: str) -> DAG:
     settings = _settings(name)
     schedule = settings.schedule if settings else StatusSettings.model_fields["schedule"].default
-    with DAG(schedule=timetable(schedule), **dag_arguments(name, doc, tags=(vendor,))) as dag:
+    with DAG(schedule=timetable(schedule), params=_params(), **dag_arguments(name, doc, tags=(vendor,))) as dag:
         followed = follow.override(outlets=[statuses_asset(name)])(name)
         read = [poll(name), files(name)]
         read >> by_id(name) >> followed
@@ -37,6 +37,21 @@ def _status_dag(name: str, vendor: str, doc: str) -> DAG:
         if settings and settings.files.fetch:
             fetch(name) >> [read[1], followed]
     return dag
+
+
+def _params() -> dict[str, Param]:
+    """The trigger form."""
+    what = "Read again what changed in a range of time, in one run; the point up to which polls are complete stays. "
+    return {
+        "from": Param(
+            None, type=["null", "string"], format="date-time", title="From",
+            description=f"{what}Empty: a poll as always.",
+        ),
+        "to": Param(
+            None, type=["null", "string"], format="date-time", title="To",
+            description="The end of the range. Empty: now.",
+        ),
+    }  # fmt: skip
 
 
 def _settings(name: str) -> StatusSettings | None:

@@ -18,7 +18,7 @@ from order_relay.airflow_bindings.telling import tell
 from order_relay.ledger import Message, migrate
 from order_relay.ledger.statuses import Stored
 from order_relay.orders.exchange import RunContext
-from order_relay.pipeline import status_fetch, statuses
+from order_relay.pipeline import status_fetch, status_range, statuses, watching
 from order_relay.pipeline.parcels import record_parcel
 from order_relay.pipeline.status_files import Drops, read_drops
 from order_relay.pipeline.statuses import Intake
@@ -45,15 +45,29 @@ def _opened(account: str, context: Context) -> Iterator[tuple[StatusWiring, Inta
 
 
 def poll(account: str, context: Context) -> dict[str, Any]:
-    """Poll what changed; in a backfill since the interval's start."""
+    """Poll what changed; in a backfill within the interval, else where the form says it within that range."""
     request = request_of(context)
+    begin, end = (request.start, request.end) if request.replay else status_range.asked(context.get("params") or {})
     with _opened(account, context) as (wiring, intake):
-        stored = statuses.poll(intake, wiring.source, wiring.settings.poll, datetime.now(UTC), request.start)
+        stored = statuses.poll(intake, wiring.source, wiring.settings.poll, datetime.now(UTC), begin, end)
+        _tell_refused(intake)
     return _counts(account, stored)
 
 
+def _tell_refused(intake: Intake) -> None:
+    """Alert operators to records and files that could not be used, each file or channel by itself."""
+    found = intake.ledger.status_refused_since(intake.account, datetime.now(UTC) - watching.REFUSED_FOR)
+    tell(intake.ledger, intake.account, watching.refused_statuses(intake.account, found),
+         settles=[watching.STATUS_REFUSED])  # fmt: skip
+
+
 def fetch(account: str, context: Context) -> dict[str, Any]:
-    """Bring CSV files from a server into the batch store; a person is told of those that make trouble."""
+    """Bring CSV files from a server into the batch store; operators are alerted to those that make trouble.
+
+    A backfill reads its interval of the vendor's list, and nothing else: so it brings and reads no files.
+    """
+    if request_of(context).replay:
+        return {}
     with _opened(account, context) as (wiring, intake):
         settings = wiring.settings.files
         if not settings.enabled or settings.fetch is None:
@@ -80,22 +94,28 @@ def _left(account: str, trouble: list[str]) -> list[Message]:
 
 
 def files(account: str, context: Context) -> dict[str, Any]:
-    """Read the CSV files that wait."""
+    """Read the CSV files that wait; not in a backfill."""
+    if request_of(context).replay:
+        return {}
     with _opened(account, context) as (wiring, intake):
         settings = wiring.settings.files
         if not settings.enabled:
             return {}
         stored = read_drops(intake, Drops(wiring.store, wiring.form, settings, datetime.now(UTC)))
+        _tell_refused(intake)
     return _counts(account, stored)
 
 
 def by_id(account: str, context: Context) -> dict[str, Any]:
-    """Match the vendor's orders to ours, then read by id what is doubtful or overdue."""
+    """Match the vendor's orders to ours, then read by id what is doubtful or overdue; not in a backfill."""
+    if request_of(context).replay:
+        return {}
     with _opened(account, context) as (wiring, intake):
         settings = wiring.settings.by_id
         horizon_s = settings.horizon_days * 86400.0 if settings.enabled else 0.0
         matched = intake.ledger.match_statuses(account, wiring.ours, settings.overdue_after_s, horizon_s)
         stored = statuses.read_due(intake, wiring.source, settings) if settings.enabled else Stored()
+        _tell_refused(intake)
     return {"matched": matched, **_counts(account, stored)}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -46,6 +47,7 @@ def gather(setup: Setup, pipeline: str | None, source: str | None, run: str | No
     """The report as data; the keys are stable."""
     from order_relay.pipeline.report import batch_ids, check_archive  # noqa: PLC0415 - pulls in fsspec
     from order_relay.pipeline.report_text import FOR_A_PERSON  # noqa: PLC0415
+    from order_relay.pipeline.watching import REFUSED_FOR  # noqa: PLC0415
 
     chosen = setup.chosen(pipeline, source)
     run = run_slug(run) if run else None
@@ -67,6 +69,9 @@ def gather(setup: Setup, pipeline: str | None, source: str | None, run: str | No
             batches = batch_ids(ledger, name, run)
             compared += len(batches)
             breaches += check_archive(ledger, setup.store, name, batches)
+        since = datetime.now(UTC) - REFUSED_FOR
+        names = ledger.status_accounts() if chosen is None and run is None else []
+        refused = sum(entry["number"] for name in names for entry in ledger.status_refused_since(name, since))
     return {
         "received": total["received"],
         "states": dict(sorted(states.items())),
@@ -76,6 +81,7 @@ def gather(setup: Setup, pipeline: str | None, source: str | None, run: str | No
         "reasons": [{"state": s, "reason": w, "orders": n} for (s, w), n in sorted(reasons.items())],
         "for_a_person": sum(states[state] for state in FOR_A_PERSON),
         "batches_compared": compared,
+        "statuses_refused": refused,
         "pipelines": chosen,
         "run": run,
     }
@@ -89,6 +95,9 @@ def _show(facts: dict[str, Any]) -> None:
         print_table("reasons", ("state", "reason", "orders"), reasons)
     for breach in facts["breaches"]:
         print_line(f"BROKEN: {breach}", "bold red")
+    if facts["statuses_refused"]:
+        print_line(f"{facts['statuses_refused']} status records or rows were refused in the last days; see "
+                   "'python -m order_relay statuses --refused'", "yellow")  # fmt: skip
     verdict = "the books balance" if facts["balanced"] else "the books do NOT balance"
     print_line(
         f"{verdict}; {facts['batches_compared']} archived batches compared; "

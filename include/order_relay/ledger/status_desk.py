@@ -93,6 +93,10 @@ class StatusDesk:
         """Orders at fulfilment services (``status_reads.listed``)."""
         return self._db.read(lambda tx: status_reads.listed(tx, unmatched=unmatched, asked=asked, most=most))
 
+    def status_refused_since(self, account: str, since: datetime) -> list[dict[str, Any]]:
+        """What could not be used since then, by origin (``status_reads.refused_since``)."""
+        return self._db.read(lambda tx: status_reads.refused_since(tx, account, since))
+
     def status_refusals(self, most: int = 1_000) -> list[dict[str, Any]]:
         """Status records that could not be used, the newest first."""
         return self._db.read(lambda tx: status_reads.refusals(tx, most))

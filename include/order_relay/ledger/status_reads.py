@@ -258,6 +258,20 @@ def refusals(tx: Transaction, most: int = MOST) -> list[dict[str, Any]]:
                                         ).mappings()]
 
 
+def refused_since(tx: Transaction, account: str, since: datetime) -> list[dict[str, Any]]:
+    """What could not be used since then, by origin (a channel, or a file's name): how much, and why."""
+    found: dict[str, dict[str, Any]] = {}
+    row = status_refusal.c
+    query = sa.select(row.origin, row.code, sa.func.count().label("n"), sa.func.min(row.place).label("place")).where(
+        row.account == account, row.at >= since
+    ).group_by(row.origin, row.code).order_by(row.origin, row.code).limit(MOST)
+    for each in tx.run(query):
+        entry = found.setdefault(each.origin, {"origin": each.origin, "number": 0, "codes": []})
+        entry["number"] += each.n
+        entry["codes"].append((each.code, each.n, each.place))
+    return list(found.values())
+
+
 def statuses_of(tx: Transaction, ids: Iterable[int]) -> dict[int, list[dict[str, Any]]]:
     """By submission: the service's orders that are matched to it, each with its ``events`` as they came."""
     orders = tx.run(

@@ -104,4 +104,5 @@ status_refusal = sa.Table(
     sa.Column("message", sa.Text, nullable=False),
     sa.Column("at", UtcTime, nullable=False),
     sa.Column("run", sa.Text, nullable=False),
+    sa.Index("ix_status_refusal_at", "account", "at"),
 )

@@ -16,6 +16,7 @@ from order_relay.orders.judging import VendorFormat
 from order_relay.orders.shipping import Shipment, parcel_key
 from order_relay.orders.status_events import Channel
 from order_relay.orders.status_records import Reading, StatusPage, StatusShape, read_records
+from order_relay.pipeline.status_range import Range
 from order_relay.pipeline.status_settings import ByIdSettings, PollSettings, ShipmentSettings
 
 
@@ -85,20 +86,23 @@ class Intake:
         )
 
 
-def poll(
-    intake: Intake, source: StatusSource, settings: PollSettings, now: datetime, since: datetime | None = None
-) -> Stored:
+def poll(  # noqa: PLR0917 - one run of it
+    intake: Intake, source: StatusSource, settings: PollSettings, now: datetime, since: datetime | None = None,
+    until: datetime | None = None,
+) -> Stored:  # fmt: skip
     """Store everything that changed since the last settled point; then the point moves.
 
     Each page is stored as it comes, so that a poll that fails loses nothing. A list of several pages shifts while
     orders change, so it is read again until a pass brings nothing that was published before the first request. With
-    ``since`` (a backfill) the point stays. Raises ``RetryLater`` where it never comes to rest, and as
+    ``since`` (a backfill, or a range that was asked for) the point stays, and only what changed before ``until`` is
+    stored. Raises ``RetryLater`` where it never comes to rest, and as
     ``StatusSource.changed``.
     """
     begin = since or _begin(intake, settings, now)
     total, first_asked = Stored(), None
     for _ in range(settings.most_passes):
-        stored, pages, asked = _one_pass(intake, source, begin, first_asked)
+        within = Range(begin, until) if since is not None and until is not None else None
+        stored, pages, asked = _one_pass(intake, source, begin, first_asked, within)
         total += stored
         settled = pages <= 1 or (first_asked is not None and not stored.late) or settings.most_passes == 1
         first_asked = first_asked or asked
@@ -120,14 +124,18 @@ def _begin(intake: Intake, settings: PollSettings, now: datetime) -> datetime:
 
 
 def _one_pass(
-    intake: Intake, source: StatusSource, since: datetime, late_before: datetime | None
+    intake: Intake, source: StatusSource, since: datetime, late_before: datetime | None, within: Range | None
 ) -> tuple[Stored, int, datetime | None]:
     """Counts, how many pages there were, and when the first was asked for."""
     total, pages, asked = Stored(), 0, None
     for page in source.changed(since):
         asked = asked or page.asked_at
         pages += 1
-        total += intake.take(page, Channel.POLL, late_before)
+        found = intake.reader.read(page, Channel.POLL)
+        kept = within.within(found) if within else found
+        total += intake.keep(kept, str(Channel.POLL), late_before)
+        if within and within.is_past(found):
+            break
     return total, pages, asked
 
 

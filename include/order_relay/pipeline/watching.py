@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from order_relay.ledger.values import Late, Message, Pulse
@@ -25,6 +25,10 @@ STOP_VALUE = "stop_value"
 """The kind of the stop switch itself, which belongs to no pipeline."""
 
 RUN_FAILED, LAW = "run_failed", "law"
+STATUS_REFUSED = "status_refused"
+REFUSED_FOR = timedelta(days=7)
+"""So long a refused status record or file is reported."""
+
 OF_A_RUN = frozenset({RUN_FAILED, LAW})
 """The kinds that the end of a run knows completely."""
 
@@ -178,6 +182,20 @@ def stop_value(switch: StopSwitch) -> list[Message]:
     if not switch.problem:
         return []
     return [Message(STOP_VALUE, STOP_VALUE, switch.problem, after_s=UNREAD_FOR_S if switch.unreadable else 0)]
+
+
+def refused_statuses(account: str, found: Sequence[Mapping[str, Any]]) -> list[Message]:
+    """Status records and files that could not be used, as ``Ledger.status_refused_since`` counts them."""
+    return [
+        Message(
+            STATUS_REFUSED, f"{STATUS_REFUSED}:{entry['origin'][:200]}",
+            f"{account}: {entry['number']} status records or rows of {entry['origin']!r} could not be used; see "
+            f"'{_COMMAND} statuses --refused', then fix the file or the settings and drop the file again",
+            named([f"{code}: {n}, such as {place}" for code, n, place in entry["codes"]], len(entry["codes"])),
+            size=entry["number"],
+        )
+        for entry in found[:MOST_LINES]
+    ]  # fmt: skip
 
 
 def wrong_file(pipeline: str, problem: str) -> Message:

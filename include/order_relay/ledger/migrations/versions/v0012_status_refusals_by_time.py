@@ -1,0 +1,22 @@
+"""Refused status records are counted by time.
+
+Revision ID: 0012
+Revises: 0011
+"""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "0012"
+down_revision = "0011"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_index("ix_status_refusal_at", "status_refusal", ["account", "at"])
+
+
+def downgrade() -> None:
+    raise NotImplementedError("restore a backup instead: a ledger is never taken back")
