@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from order_relay.errors import BadAnswer, RetryLater, SourceRefused, Throttled, WrongSetup
+from order_relay.orders import unreadable
 from order_relay.orders.exchange import MISSING, NOT_READ, Listing, Selection
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -200,7 +201,7 @@ def test_throttling_is_waited_out_up_to_the_setting(shop, client):
     (httpx.Response(500, json={"detail": "x" * 999}), RetryLater, "HTTP 500"),
     (httpx.Response(418), BadAnswer, "HTTP 418"),
     (httpx.Response(200, content=b"<html>"), BadAnswer, "HTML"),
-    (httpx.Response(200, content=b'{"count":1,"count":2}'), BadAnswer, "twice"),
+    (httpx.Response(200, content=b'{"count":1,"count":2}'), BadAnswer, "'count' or 'results' is missing"),
     (httpx.Response(204), BadAnswer, "empty"),
 ])  # fmt: skip
 def test_what_the_shop_answers_decides_what_happens_next(shop, client, answer, error, words):
@@ -380,3 +381,36 @@ def test_addresses_of_requests_may_end_without_a_slash(shop, client):
     shop.spoil = lambda _: httpx.Response(200, json={"count": 0, "next": None, "results": []})
     assert list(client(no_trailing_slash=True).offers(DAY)) == []
     assert shop.calls[-1] == ("GET", "/api/order")
+
+
+POISON = {
+    "duplicate key": (b'"a":1,"a":2', unreadable.DUPLICATE_KEY), "NaN": (b'"a":NaN', unreadable.NOT_A_NUMBER),
+    "bad byte": (b'"a":"Z\xfcrich"', unreadable.BAD_BYTE), "control": (b'"a":"x\ty"', unreadable.CONTROL_CHARACTER),
+    "deep": (b'"a":' + b"[" * 99 + b"]" * 99, unreadable.TOO_DEEP), "comma": (b'"a":1,', unreadable.NOT_JSON),
+    "two ids": (b'"id":7', unreadable.DUPLICATE_KEY),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("poison", POISON)
+def test_a_detail_with_something_wrong_inside_is_offered_with_it_and_the_others_proceed(shop, client, poison):
+    shop.add(1, 2, 3)
+    member, code = POISON[poison]
+    body = b'{"id":2,"reference":"CS2","webshop":1,' + member + b"}"
+    shop.spoil = lambda r: httpx.Response(200, content=body) if r.url.path == "/api/order/2/" else None
+    found = list(client().offers(DAY))
+    assert [(order.document["id"], order.problem) for order in found] == [(1, ""), (2, code), (3, "")]
+    assert (found[1].where, bool(found[1].text)) == ("the answer for order 2", True)
+
+
+def test_a_list_with_further_members_and_something_wrong_in_a_summary_is_read_with_one_warning_each(shop, client):
+    shop.add(1, 2)
+    answer = (b'{"count":2,"next":null,"previous":null,"total_pages":1,"results":[{"id":1,"total":NaN},'
+              b'{"id":2,"state":"confirmed","state":"confirmed"}]}')  # fmt: skip
+    shop.spoil = lambda r: httpx.Response(200, content=answer) if r.url.path == "/api/order/" else None
+    warnings = []
+    found = list(client().offers(Selection(start=DAY.start, end=DAY.end, warn=warnings.append)))
+    assert ids(found) == [1, 2]
+    assert sorted(set(warnings)) == [
+        "CloudSuite's list has members that are not documented; they are ignored: total_pages",
+        "CloudSuite's list holds something that cannot be read (not_a_json_number); it was left out",
+    ]

@@ -265,13 +265,15 @@ ISSUERS = re.compile("4|5|34|37|30|3095|35|36|38|39|6|2[2-7]|1800|2131|9792")
 def test_of_a_hundred_thousand_numeric_references_none_without_an_issuers_prefix_is_touched():
     rng = random.Random(20261126)
     touched = with_prefix = 0
-    for _ in range(100_000):
-        reference = "".join(rng.choices("0123456789", k=rng.randint(13, 20)))
-        form = rng.choice([reference, int(reference), grouped(reference, " ")])
-        if cut({"payment": {"transaction_id": form}})[1]:
+    for _ in range(100):
+        lengths = rng.choices(range(13, 21), k=1_000)
+        references = [str(rng.randrange(10**20))[-length:].zfill(length) for length in lengths]
+        forms = [(r, int(r), f"{r[:4]} {r[4:8]}-{r[8:]}")[at % 3] for at, r in enumerate(references)]
+        for place in cut({"payment": {"references": forms}})[1]:
             touched += 1
+            form = forms[int(place.rpartition("/")[2])]
             assert ISSUERS.match(str(form)), form
-        with_prefix += bool(ISSUERS.match(reference))
+        with_prefix += sum(ISSUERS.match(reference) is not None for reference in references)
     assert touched < with_prefix / 12, "most of those with a prefix have another length or fail Luhn"
 
 

@@ -20,7 +20,7 @@ from order_relay.orders.judging import VendorFormat
 from order_relay.orders.notes import Note
 from order_relay.orders.removed_data import places_of
 from order_relay.orders.transforming import Transformer
-from order_relay.orders.unreadable import WHERE, is_kept, refusals_of
+from order_relay.orders.unreadable import CODES, WHERE, is_kept, refusals_of
 from order_relay.pipeline.archive import REMOVED, documents, write_list
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,7 @@ PROBLEMS = {
     NOT_READ: "the source listed this order and gave no readable answer when asked for it; it is asked for again",
     MISSING: "the source listed this order and answered HTTP 404 when asked for it; it is asked for again",
     "unreadable_value": "the order holds a value that has no JSON form",
+    **CODES,
 }
 """Plain words for what was found while reading and identifying; other codes speak for themselves."""
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import httpx
 
 from order_relay.errors import OutcomeUnknown, RetryLater, Throttled, WrongSetup
-from order_relay.orders.exchange import Acknowledgement, Listing, OfferedOrder, Selection
+from order_relay.orders.exchange import Acknowledgement, Listing, OfferedOrder, Selection, Warn, ignore
 from order_relay.orders.judging import VendorFormat
 from order_relay.orders.shipping import Shipment
 from order_relay.vendors.cloudsuite import desadv, line_numbers, telling
@@ -66,7 +66,8 @@ class CloudSuite:
         if selection.start is not None or not selection.order_ids:
             start, end, zone = selection.start, selection.end, self._settings.zone
             bounds = {} if start is None else window(start, end, zone)
-            wanted.update(self._listed({"state": telling.CONFIRMED, "offline": "false", **bounds}))
+            query = {"state": telling.CONFIRMED, "offline": "false", **bounds}
+            wanted.update(self._listed(query, selection.warn))
         for order_id in selection.order_ids:
             wanted.setdefault(self._checked_id(order_id), None)
         listing.add(wanted)
@@ -164,8 +165,8 @@ class CloudSuite:
             raise WrongSetup(f"CloudSuite: {several} this number; give the id, or number and webshop")
         return exact[0]
 
-    def _listed(self, query: Query) -> dict[str, dict[str, Any]]:
-        return read_list(self._wire, query, self._settings.page_size)
+    def _listed(self, query: Query, warn: Warn = ignore) -> dict[str, dict[str, Any]]:
+        return read_list(self._wire, query, self._settings.page_size, warn)
 
     def _details(self, ids: Sequence[str], known: Collection[str] = ()) -> Details:
         health = Health(ids, known)

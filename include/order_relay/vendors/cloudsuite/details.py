@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from order_relay.errors import BadAnswer, RetryLater, Throttled
@@ -103,7 +104,7 @@ class Details:
             self._health.failed(order_id, f"order {order_id}", error)
             return OfferedOrder(known, NOT_READ, str(error))
         self._health.read(order_id)
-        return OfferedOrder({**found.document, **listed}, found.problem)
+        return replace(found, document={**found.document, **listed})
 
     def probe(self, order_id: str) -> bool:
         """Whether this order can be read; tried once."""
@@ -116,6 +117,8 @@ class Details:
         return True
 
     def _with_addresses(self, answer: OfferedOrder) -> OfferedOrder:
+        if answer.refusals:  # its text is kept as it came
+            return answer
         inlined, problems = {}, [answer.problem]
         for name in ADDRESSES:
             given = answer.document.get(name)
@@ -128,9 +131,11 @@ class Details:
 
     def _read(self, order_id: str) -> OfferedOrder:
         answer = self._wire.get_one(f"order/{order_id}")
+        if answer.refusals and "id" not in answer.document:  # what was asked for names it
+            answer = replace(answer, document={**answer.document, "id": int(order_id)})
         if id_of(answer.document) != order_id:
             raise BadAnswer(f"CloudSuite answered with another order when asked for {order_id}")
-        return answer
+        return replace(answer, where=f"the answer for order {order_id}") if answer.refusals else answer
 
     def _repeated(self, read: Callable[[], OfferedOrder]) -> OfferedOrder:
         """Read one object; where that fails in passing, again after growing pauses."""

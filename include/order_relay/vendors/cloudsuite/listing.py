@@ -15,7 +15,12 @@ from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo
 
 from order_relay.errors import BadAnswer, RetryLater, WrongSetup
+from order_relay.orders.exchange import Warn, ignore
 from order_relay.vendors.cloudsuite.wire import NotThereError, Query, Wire
+from order_relay.web.tolerance import warn_of_members
+
+MEMBERS = ("count", "next", "previous", "results")
+"""Members of a list that the vendor documents."""
 
 READINGS = 6
 """So often a list is read at most."""
@@ -55,7 +60,7 @@ def _offset(moment: datetime, zone: ZoneInfo) -> timedelta:
     return moment.astimezone(zone).utcoffset() or timedelta()
 
 
-def read_list(wire: Wire, query: Query, page_size: int) -> Summaries:
+def read_list(wire: Wire, query: Query, page_size: int, warn: Warn = ignore) -> Summaries:
     """All summaries of a list by their ids, in the list's order.
 
     Raises ``RetryLater`` where it changed during each of several readings, ``WrongSetup`` where there is no list at
@@ -63,7 +68,7 @@ def read_list(wire: Wire, query: Query, page_size: int) -> Summaries:
     """
     found: Summaries = {}
     for reading in range(READINGS):
-        pages = list(_pages(wire, query, page_size))
+        pages = list(_pages(wire, query, page_size, warn))
         summaries = [summary for _, page in pages for summary in page]
         seen = {id_of(summary): summary for summary in summaries}
         steady = {count for count, _ in pages} == {len(summaries)} == {len(seen)}
@@ -74,7 +79,7 @@ def read_list(wire: Wire, query: Query, page_size: int) -> Summaries:
     raise RetryLater(f"CloudSuite's list of orders changed during each of {READINGS} readings")
 
 
-def _pages(wire: Wire, query: Query, page_size: int) -> Iterator[tuple[int, list[Any]]]:
+def _pages(wire: Wire, query: Query, page_size: int, warn: Warn) -> Iterator[tuple[int, list[Any]]]:
     offset, limit = 0, page_size
     while True:
         try:
@@ -84,6 +89,9 @@ def _pages(wire: Wire, query: Query, page_size: int) -> Iterator[tuple[int, list
                 return
             raise WrongSetup("CloudSuite answered HTTP 404 to the list of orders: is the base URL wrong?") from None
         count, page, following = _checked(answer.document)
+        warn_of_members(answer.document, MEMBERS, "CloudSuite's list", warn)
+        if answer.refusals:
+            warn(f"CloudSuite's list holds something that cannot be read ({answer.problem}); it was left out")
         yield count, page
         if following is None:
             return

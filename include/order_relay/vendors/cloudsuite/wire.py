@@ -31,7 +31,7 @@ from order_relay.vendors.cloudsuite.token import Authorization
 from order_relay.web.bodies import check_headers, read_whole
 from order_relay.web.peer import OutOfReach, Peer
 from order_relay.web.retry_after import retry_after_s
-from order_relay.web.strict_json import read_order
+from order_relay.web.salvage import readable_order
 
 Query = Mapping[str, str | int]
 
@@ -170,7 +170,7 @@ class Wire:
         if response.status_code == 204 or response.headers.get("content-length") == "0" or ask.method == "POST":
             return None
         check_headers(response)
-        return read_order(read_whole(self._peer.body(response), self._peer.size_limit_bytes), "the answer")
+        return readable_order(read_whole(self._peer.body(response), self._peer.size_limit_bytes), "the answer")
 
     def _judge(self, response: httpx.Response, ask: _Ask) -> None:
         status = response.status_code
