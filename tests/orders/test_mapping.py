@@ -59,6 +59,12 @@ def test_values_without_a_row(unknown: str, expected: str | None) -> None:
     assert [why.code for _, why in told] == (["not_in_table"] if unknown == "refuse" else [])
 
 
+def test_parts_that_are_empty_are_not_joined() -> None:
+    rule = {"path": ["a", "b", "c"], "join": " "}
+    column, told, _ = read(rule, {"a": "S", "b": [], "c": 5.0}, {"a": " ", "b": {}, "c": None})
+    assert (column, told) == (["S 5", None], [])
+
+
 def test_a_wrong_value_does_not_stop_the_others() -> None:
     column, told, _ = read({"path": "q", "converter": "quantity"}, {"q": 1}, {"q": "1.5"}, {"q": {"a": 1}}, {"q": "3"})
     assert column == [1, None, None, 3]
@@ -104,7 +110,7 @@ def test_tables_are_merged_row_by_row() -> None:
 def test_join_takes_all_that_have_a_value() -> None:
     rule = {"path": ["street", "number", "more"], "join": " "}
     documents = ({"street": "Dam", "number": 1, "more": "bis"}, {"street": "Dam", "number": "1", "more": None},
-                 {"street": "", "number": None}, {"street": " Dam ", "number": []})  # fmt: skip
+                 {"street": "", "number": None}, {"street": " Dam ", "number": ["1"]})  # fmt: skip
     column, told, _ = read(rule, *documents)
     assert column == ["Dam 1 bis", "Dam 1", None, None]
     assert [(row, why.code) for row, why in told] == [(3, "wrong_type")]

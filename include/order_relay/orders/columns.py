@@ -78,7 +78,8 @@ def _joined(separator: str, found: Sequence[list[Any]], tell: Tell) -> list[Any]
     joined: list[Any] = []
     for index, parts in enumerate(zip(*found, strict=True)):
         try:
-            joined.append(separator.join(filter(None, map(text, (part for part in parts if part is not None)))) or None)
+            given = [text(part) for part in parts if not is_empty(part)]
+            joined.append(separator.join(filter(None, given)) or None)
         except (RecordRefused, *UNREADABLE):
             joined.append(None)
             tell(index, Refusal("wrong_type", "", "has a part that is not text"))

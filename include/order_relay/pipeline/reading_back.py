@@ -11,6 +11,7 @@ from order_relay.batches import BatchStore
 from order_relay.errors import OrderRelayError, Refusal
 from order_relay.ledger import Work
 from order_relay.orders.canonical import Canonical, Reader
+from order_relay.orders.removed_data import without_marks
 from order_relay.orders.shipping import OrderedLine
 from order_relay.pipeline.archive import REMOVED, documents
 
@@ -76,7 +77,7 @@ class OrderArchive:
         reader = self._reader_of(name)
         pairs = [pair for portion in documents(self._store, name, works) for pair in portion]
         there = [(work.id, document) for work, document in pairs if document is not REMOVED]
-        canonical = reader.read([document for _, document in there])
+        canonical = reader.read([without_marks(document) for _, document in there])
         return [
             *((work.id, _REMOVED) for work, document in pairs if document is REMOVED),
             *zip((number for number, _ in there), _orders(canonical), strict=True),
