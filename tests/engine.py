@@ -80,6 +80,7 @@ class Engine:
             ctx, self.wiring.source, self.ledger, self.wiring.store, chosen, batch_id=ctx.run,
             transform_fingerprint=self.wiring.transformer.fingerprint,
             connection_fingerprint=self.wiring.source_connection.fingerprint(),
+            contents=self.wiring.transformer.contents,
         )  # fmt: skip
 
     def reading(self, order_ids: tuple[str, ...] = ()) -> Reading:

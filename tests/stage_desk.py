@@ -11,6 +11,7 @@ from typing import Any
 from order_relay.batches import BatchStore, Manifest
 from order_relay.errors import Refusal
 from order_relay.ledger import Ledger
+from order_relay.orders.contents import Contents
 from order_relay.orders.exchange import OfferedOrder, Policies, RunContext, Selection
 from order_relay.orders.gate import Gate
 from order_relay.orders.json_text import encode
@@ -86,6 +87,7 @@ class Desk:
     account: str = "desk:here"
     format: VendorFormat = field(default_factory=lambda: VendorFormat("desk", SCHEMA, MAPPING))
     runs: int = 0
+    contents: Contents | None = None
 
     @classmethod
     def open(cls, url: str, folder: Path) -> Desk:
@@ -110,7 +112,7 @@ class Desk:
         self.ledger.begin_run(self.ctx, "manual")
         return extract(
             self.ctx, self, self.ledger, self.store, reading, batch_id=f"b{self.runs}",  # type: ignore[arg-type]
-            transform_fingerprint=self.transformer.fingerprint, connection_fingerprint="c",
+            transform_fingerprint=self.transformer.fingerprint, connection_fingerprint="c", contents=self.contents,
         )
 
     def read(self, *documents: Any) -> Manifest:

@@ -12,6 +12,8 @@ import pytest
 from engine import Engine
 from supercat_case import CASE
 
+from order_relay.orders.exchange import RunContext
+from order_relay.pipeline import beginning
 from order_relay.sandbox import ThreadedSandbox, serve_in_thread
 
 NIL = "00000000-0000-0000-0000-000000000000"
@@ -98,3 +100,17 @@ def test_an_obsolete_quarantined_version_ends_superseded_and_acknowledged(
     assert sorted(sandbox.report()["acknowledged"]) == sorted([wrong["order_number"], new["order_number"]])
     assert engine.run("third").breaches == []
     assert at_oms(sandbox) == {new["order_number"]: 1}
+
+
+def test_what_nobody_reads_is_no_change_of_an_imported_order(engine: Engine, sandbox: ThreadedSandbox) -> None:
+    """Its acknowledgement failed, and meanwhile the shop counted up a member that no rule reads."""
+    order = CASE.plain(1)[0]
+    sandbox.offer([order | {"updated_at": "2026-05-01T10:00:00Z"}])
+    ctx, wiring = RunContext(engine.pipeline, "first"), engine.wiring
+    beginning.begin(ctx, engine.ledger, wiring.store, (wiring.source.account, wiring.destination.account))
+    for chunk in engine.prepare(ctx, engine.extract(ctx)):
+        engine.load(ctx, chunk)  # the run ends before it acknowledges
+    sandbox.offer([order | {"updated_at": "2026-05-02T10:00:00Z", "view_count": 7}])
+    engine.run("second")
+    assert (engine.states(), reasons(engine)) == ({str(order["id"]): "imported"}, {})
+    assert sandbox.report()["acknowledged"] == [order["order_number"]]

@@ -61,6 +61,7 @@ def full(clerk):
     clerk.ledger.claim_feedback(clerk.ctx, [Step(clerk.row("1")["id"], OMS_NUMBER)])
     clerk.ledger.note_feed_gaps({clerk.row("1")["id"]: "no_price"})
     clerk.receive(offer("4", problem=NOT_READ), complete=False)
+    clerk.ledger.keep_reading("reading", "{}")
     clerk.ledger.end_run(clerk.ctx, {"n": 1})
     clerk.ledger.note_alerts(NAME, [Message("stuck", "stuck:held", "1 order is held")])
     return clerk

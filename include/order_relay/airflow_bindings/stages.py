@@ -116,6 +116,7 @@ def _read(ctx: RunContext, ledger: Ledger, wiring: Wiring, request: RunRequest) 
         batch_id=request.run,
         transform_fingerprint=wiring.transformer.fingerprint,
         connection_fingerprint=wiring.source_connection.fingerprint(),
+        contents=wiring.transformer.contents,
     )
 
 

@@ -5,6 +5,7 @@ request, acknowledgement from the ledger only) stand in the modules that carry t
 """
 
 from order_relay.ledger.book import Ledger
+from order_relay.ledger.contents import Outdated
 from order_relay.ledger.gating import Wait
 from order_relay.ledger.migrating import migrate
 from order_relay.ledger.shipping import Recorded
@@ -34,6 +35,7 @@ __all__ = [
     "Ledger",
     "Message",
     "Note",
+    "Outdated",
     "Pulse",
     "Ready",
     "Recorded",

@@ -17,6 +17,7 @@ from order_relay.ledger.running import require_pipeline
 from order_relay.ledger.states import BORN, State
 from order_relay.ledger.tables import event, submission
 from order_relay.ledger.texts import clean, dump, load
+from order_relay.orders.contents import settled_part
 from order_relay.orders.redelivery import AFTER_IMPORT
 
 _BLANK: Mapping[str, str] = {
@@ -111,7 +112,10 @@ def compare_offered(tx: Transaction, cause: Cause, ids: Sequence[int]) -> None:
     tx.run(submission.update().where(among(submission.c.id, "ids")).values(offered=None), {"ids": [r.id for r in rows]})
     changed = [(row, load(row.offered)) for row in rows]
     changed = [(row, new) for row, new in changed if new["content_hash"] != row.content_hash]
-    imported = [(row, new) for row, new in changed if row.state == State.IMPORTED]
+    imported = [
+        (row, new) for row, new in changed
+        if row.state == State.IMPORTED and settled_part(new["content_hash"]) != settled_part(row.content_hash)
+    ]
     if imported:
         held = Cause(cause.ctx, AFTER_IMPORT, AFTER_IMPORT)
         bound = require_pipeline(tx, cause.ctx.pipeline, lock=True)

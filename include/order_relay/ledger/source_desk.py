@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from order_relay.ledger import acknowledging, gating, receiving, running, unread, works
+from order_relay.ledger import acknowledging, contents, gating, receiving, running, unread, works
+from order_relay.ledger.contents import Outdated
 from order_relay.ledger.database import Database
 from order_relay.ledger.gating import Wait
 from order_relay.ledger.values import BatchInfo, Due
@@ -25,6 +26,24 @@ class SourceDesk:
     ) -> dict[str, int]:
         """Take in a closed batch: the redelivery table (``receiving.receive``); counts by action."""
         return self._db.write(lambda tx: receiving.receive(tx, ctx, batch, offers, transform_fingerprint))
+
+    def keep_reading(self, reading: str, paths: str) -> None:
+        """Keep the paths of a reading of contents (``contents.keep_reading``)."""
+        if reading not in self.readings():
+            self._db.write_beside_others(lambda tx: contents.keep_reading(tx, reading, paths))
+
+    def readings(self) -> dict[str, str]:
+        """The paths of every reading of contents (``contents.readings``)."""
+        return self._db.read(contents.readings)
+
+    def outdated(self, pipeline: str, source_ids: Iterable[str], reading: str) -> list[Outdated]:
+        """Submissions whose fingerprint was taken by another reading (``contents.outdated``)."""
+        wanted = list(source_ids)
+        return self._db.read(lambda tx: contents.outdated(tx, pipeline, wanted, reading))
+
+    def renew(self, found: Mapping[int, tuple[str, str]]) -> int:
+        """Put today's fingerprints in the place of outdated ones (``contents.renew``)."""
+        return self._db.write(lambda tx: contents.renew(tx, found)) if found else 0
 
     def replay_interval(self, ctx: RunContext, start: datetime, end: datetime) -> int:
         """Bring back what was fetched in [start, end) (``works.replay_interval``)."""

@@ -152,6 +152,13 @@ submission = sa.Table(
     sqlite_autoincrement=True,  # an id is never used twice, not even after a restored backup's rows were removed
 )
 
+# Which members of a source's documents the fingerprints of contents were taken of: settings change, and old ones stay.
+content_reading = sa.Table(
+    "content_reading", metadata,
+    sa.Column("reading", sa.Text, primary_key=True),
+    sa.Column("paths", sa.Text, nullable=False),  # JSON, see orders/contents.py
+)
+
 event = sa.Table(
     "event", metadata,
     sa.Column("id", BigKey, primary_key=True, autoincrement=True),

@@ -66,6 +66,13 @@ class Gate:
     def __init__(self, rules: Sequence[_Rule] = ()) -> None:
         self._rules = tuple(rules)
 
+    @property
+    def paths(self) -> frozenset[str]:
+        """Everything that the rules read of a document."""
+        tables = (verdict.by for rule in self._rules for verdict in rule.verdicts.values()
+                  if isinstance(verdict, _ByTable))
+        return frozenset((*(rule.path for rule in self._rules), *tables))
+
     @classmethod
     def from_mapping(cls, section: Any, tables: Tables, where: str = "gate") -> Gate:
         """Read the section of a mapping file. Raises ``WrongSetup`` naming ``where``, the rule and what is allowed."""

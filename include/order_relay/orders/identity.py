@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,7 @@ OFFER_COLUMNS: tuple[str, ...] = (
     "items",          # tuple[str, ...]: item numbers, sorted, each once
     "customer_number",  # str
     "customer_po",    # str
-    "content_hash",   # str: sha256 over the document without its volatile members
+    "content_hash",   # str: the fingerprint of its content
     "problem",        # str: a refusal code found while reading or identifying, or ""
 )
 """What ``identify`` gives for each offered order. The offers frame of a batch has these, ``part`` and ``row``."""
@@ -126,11 +126,16 @@ def text_hash(content: str) -> str:
     return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def identify(document: Any, paths: IdentityPaths, problem: str = "", content: str = "") -> dict[str, Any]:
+def identify(
+    document: Any, paths: IdentityPaths, problem: str = "", content: str = "",
+    fingerprint: Callable[[Any], str] | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """The ``OFFER_COLUMNS`` of one document. Raises nothing: what can not be identified gets its content hash as id.
 
     ``problem`` is what was found while reading (``OfferedOrder.problem``); it stays, and is kept before ours.
     ``content`` is the text of an order that cannot be used as it is: its hash counts, and ``document`` only names it.
+    ``fingerprint`` tells the contents of two documents apart (``orders.contents``); without it every member that is
+    not volatile counts. A document that cannot be identified is told apart by all of it.
     """
     try:
         content_hash = text_hash(content) if content else canonical_hash(without(document, paths.volatile))
@@ -149,6 +154,8 @@ def identify(document: Any, paths: IdentityPaths, problem: str = "", content: st
         problem = problem or UNUSABLE
     elif any(raw not in (None, "") for raw in raw_numbers) and not order_number.strip():
         problem, order_number = problem or NUMBER_UNUSABLE, ""
+    if usable and fingerprint is not None and not content and problem != UNREADABLE:
+        content_hash = fingerprint(document)
     base, suffix = _split(order_number, paths.suffix_pattern)
     lineage = usable_lineage(text_of(first(document, paths.lineage)), paths.lineage_form) if usable else ""
     return {

@@ -13,6 +13,7 @@ import pandas as pd
 
 from order_relay.orders import unreadable
 from order_relay.orders.agreement import usable_lineage
+from order_relay.orders.contents import settled_part
 from order_relay.orders.exchange import UNREAD
 from order_relay.orders.gate import is_gate_reason
 from order_relay.orders.identity import PLACE_COLUMNS, offered_lineage
@@ -71,6 +72,7 @@ _TABLE: dict[str, tuple[Action, Action]] = {  # state: (same content, changed co
 }
 _BEYOND_REPAIR = ("sending", "in_doubt", "imported", "discarded")
 """An order in these that is offered in a form that cannot be read tells nothing: it is compared once it can be read."""
+_SETTLED = ("imported", "superseded", "discarded", "held")  # whether they were eligible does not matter any more
 _REMADE = ("ready", "rejected")  # same content, but judged under an outdated mapping: judged anew
 
 
@@ -125,6 +127,9 @@ def _once(offers: pd.DataFrame, newest: pd.DataFrame) -> pd.DataFrame:
 def _by_table(joined: pd.DataFrame, transform_fingerprint: str) -> pd.DataFrame:
     """The table of ledger.md, row by row, as masks."""
     same = joined["content_hash"] == joined["content_hash_known"]
+    same |= joined["state"].isin(_SETTLED) & (
+        joined["content_hash"].map(settled_part) == joined["content_hash_known"].fillna("").map(settled_part)
+    )
     outdated = joined["transform_fingerprint"].fillna("") != transform_fingerprint
     action = pd.Series(Action.INSERT.value, index=joined.index, dtype=object)
     reason = pd.Series("", index=joined.index, dtype=object)

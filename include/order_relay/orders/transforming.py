@@ -18,9 +18,11 @@ from order_relay.orders import columns, removed_data
 from order_relay.orders.canonical import LINE_COLUMNS, ORDER_COLUMNS, Canonical, Reader
 from order_relay.orders.card_data import CUT
 from order_relay.orders.charges import Charges
+from order_relay.orders.contents import Contents
 from order_relay.orders.filling import Columns
 from order_relay.orders.free_keys import FreeKeys
 from order_relay.orders.gate import Gate
+from order_relay.orders.identity import IdentityPaths
 from order_relay.orders.json_text import encode
 from order_relay.orders.judging import VendorFormat
 from order_relay.orders.notes import Note, bounded
@@ -89,6 +91,13 @@ class Transformer:
     def reader(self) -> Reader:
         """Reads the source's documents into canonical frames, by the rules of this pipeline."""
         return self._reader
+
+    @property
+    def contents(self) -> Contents:
+        """Takes the fingerprints of the source's documents: of what this pipeline reads of them."""
+        section = self.source.mapping.get("identity", {})
+        identity = IdentityPaths.from_mapping(section, f"{self.source.name}: identity")
+        return Contents.of(self._reader, self.gate, identity)
 
     def transform(self, documents: Sequence[dict[str, Any]], key_marks: Sequence[str] = ()) -> list[Transformed]:
         """One result for each document, in their order. No document can make another one fail.

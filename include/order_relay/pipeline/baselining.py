@@ -76,6 +76,7 @@ def take_baseline(
     extract(
         ctx, parts.source, ledger, store, _news(ledger, parts), batch_id=ctx.run, take_in=take_in,
         transform_fingerprint=parts.transformer.fingerprint, connection_fingerprint=fingerprint,
+        contents=parts.transformer.contents,
     )  # fmt: skip
     told = acknowledge_all(ctx, parts.source, ledger, connection_fingerprint=fingerprint) if acknowledge else {}
     facts = {**counts, **{f"acknowledged_{name}": number for name, number in told.items()}}

@@ -19,6 +19,7 @@ from order_relay.batches import BatchStore, BatchWriter, Manifest
 from order_relay.errors import trace_of
 from order_relay.ledger import BatchInfo, Ledger
 from order_relay.orders.card_data import cut, cut_text, looks_clean
+from order_relay.orders.contents import Contents
 from order_relay.orders.exchange import UNREAD, Listing, OfferedOrder, RunContext, Selection
 from order_relay.orders.identity import OFFER_COLUMNS, PLACE_COLUMNS, IdentityPaths, identify
 from order_relay.orders.json_text import encode
@@ -26,6 +27,7 @@ from order_relay.orders.removed_data import with_places
 from order_relay.orders.unreadable import kept
 from order_relay.pipeline.ports import Source
 from order_relay.pipeline.reading import Reading
+from order_relay.pipeline.renewing import renew
 from order_relay.pipeline.resting import careful_login
 from order_relay.pipeline.retention import removed_before
 
@@ -50,15 +52,19 @@ def extract(
     connection_fingerprint: str,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     take_in: TakeIn | None = None,
+    contents: Contents | None = None,
 ) -> Manifest:
     """Read the source once as ``reading`` says, archive what it offers, and receive it in the ledger.
 
     The batch gets ``batch_id`` and a random ending, so that a second try (or a second worker with the same run) never
     writes over a batch that the ledger already points into; ``Manifest.batch_id`` is the whole of it.
-    ``take_in`` takes the place of ``ledger.receive``.
+    ``take_in`` takes the place of ``ledger.receive``. ``contents`` says what counts as a change of an order; without it
+    that is read from the source's own mapping, and where that has no rules every member counts.
     Raises what ``Source.offers`` raises; then the open batch is removed and nothing was taken.
     """
     paths = IdentityPaths.from_mapping(source.format.mapping.get("identity", {}), f"{source.format.name}: identity")
+    mapping = source.format.mapping
+    contents = contents or (Contents.of_mapping(mapping, paths) if "order" in mapping else None)
     unique_id = f"{batch_id}-{secrets.token_hex(4)}"
     writer = BatchWriter(store, ctx.pipeline, unique_id)
     offers, listing = _Offers(), Listing()
@@ -67,7 +73,7 @@ def extract(
     try:
         with careful_login(ctx, ledger, connection_fingerprint):
             selection = replace(reading.selection, listing=listing, warn=warnings)
-            _archive(source, selection, paths, writer, offers)
+            _archive(source, selection, writer, offers, paths=paths, contents=contents)
         facts = {
             "fetched_at": fetched_at.isoformat(), "source": source.account, "run": ctx.run, **reading.facts(),
             "warnings": warnings.words,
@@ -81,7 +87,10 @@ def extract(
         unique_id, manifest.name, manifest.records, fetched_at, reading.complete, reading.read_to, reading.from_past,
         offers.unread, reading.unread_rules,
     )
-    actions = (take_in or ledger.receive)(ctx, batch, offers.frame(), transform_fingerprint)
+    frame = offers.frame()
+    if contents is not None and not frame.empty:
+        renew(ctx, ledger, store, frame, unique_id, contents=contents)
+    actions = (take_in or ledger.receive)(ctx, batch, frame, transform_fingerprint)
     if missing := set(reading.asked_again) - set(offers.columns["source_id"]):
         log.info("%d orders were asked for by id and are no longer offered by the source", ledger.gone(ctx, missing))
     if offers.unread:
@@ -141,7 +150,11 @@ class _Offers:
         return pd.DataFrame(columns)
 
 
-def _archive(source: Source, selection: Selection, paths: IdentityPaths, writer: BatchWriter, offers: _Offers) -> None:
+def _archive(
+    source: Source, selection: Selection, writer: BatchWriter, offers: _Offers,
+    *, paths: IdentityPaths, contents: Contents | None,
+) -> None:  # fmt: skip
+    fingerprint = contents.fingerprint if contents else None
     for offered in source.offers(selection):
         if offered.text:
             identity, text = _unreadable(offered, paths, offers)
@@ -154,7 +167,7 @@ def _archive(source: Source, selection: Selection, paths: IdentityPaths, writer:
             if places:
                 text = encode(with_places(document, places))
                 offers.cuts += 1
-        identity = identify(document, paths, offered.problem)
+        identity = identify(document, paths, offered.problem, fingerprint=fingerprint)
         if offered.problem in UNREAD:
             offers.unread[identity["source_id"]] = offered.why
         offers.add(identity, writer.add(text))
