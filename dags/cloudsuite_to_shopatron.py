@@ -38,7 +38,16 @@ is never sent twice.
 
 **What the shop hears afterwards** (number in the OMS, line numbers, shipment) is the work of `cloudsuite_feedback`.
 
-**To stop sending**: set the Variable `order_relay_stop` to `true` or to this DAG's name. Unsent orders stay `ready`.
+**The form's box "Unpause ... on trigger" is ticked by default.** A run triggered on a paused DAG, also a dry run, then
+starts the schedule: scheduled runs follow, and they are not dry runs. Untick it to run once. In shadow mode the
+scheduled runs send nothing either.
+
+**Shadow mode** is how the file is shipped (`mode: shadow`): every run does everything but send and tell the shop, and
+its report shows what would have been sent. Going live is an edit of the pipeline's file: `mode: live`.
+
+**To stop sending**: set the Variable `order_relay_stop` to `true`, or to the names of DAGs such as this one. Unsent
+orders stay `ready`. `false` or an empty value resumes. Any other value, and one that cannot be read, stops everything
+and raises an alert.
 
 **People on call**: `python -m order_relay report`, `order NUMBER`, `quarantine`, `held`, `doubt`, `doctor`.
 """

@@ -27,10 +27,17 @@ repeated failures lock the account.
 **Trigger form**: `dry_run` shows what would happen; `order_ids` reads just these; `limit` takes so many; `acknowledge`
 can be left out. **Backfill**: batches archived in the interval go through again; what was sent is never sent twice.
 
-**Shadow mode** (`mode: shadow` in the pipeline's file, for a cut-over): every run does everything but send and
-acknowledge, and its report shows what would have been sent, compared with what the OMS has. `acknowledge` is skipped.
+**The form's box "Unpause ... on trigger" is ticked by default.** A run triggered on a paused DAG, also a dry run, then
+starts the schedule: scheduled runs follow, and they are not dry runs. Untick it to run once. In shadow mode the
+scheduled runs send nothing either.
 
-**To stop sending**: set the Variable `order_relay_stop` to `true` or to this DAG's name. Unsent orders stay `ready`.
+**Shadow mode** is how the file is shipped (`mode: shadow`): every run does everything but send and acknowledge, and its
+report shows what would have been sent, compared with what the OMS has. `acknowledge` is skipped. Going live is an edit
+of the pipeline's file: `mode: live`.
+
+**To stop sending**: set the Variable `order_relay_stop` to `true`, or to the names of DAGs such as this one. Unsent
+orders stay `ready`. `false` or an empty value resumes. Any other value, and one that cannot be read, stops everything
+and raises an alert.
 
 **People on call**: `python -m order_relay report`, `order NUMBER`, `quarantine`, `held`, `doubt`, `doctor`.
 """

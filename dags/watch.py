@@ -16,7 +16,9 @@ while it lasts (a day), at once where its orders have doubled, and once more whe
 | growing quarantine | more than `quarantined_more_than` orders, or `quarantined_share` of the newest run |
 | nothing read from the source, or nothing offered | `unread_after_s`, `no_orders_after_s` |
 | a refused login: the pipeline rests | at once |
-| sending is stopped by `order_relay_stop` | `stopped_after_s` |
+| sending is stopped by `order_relay_stop`, or a live pipeline fell back into shadow mode | `stopped_after_s` |
+| a value of `order_relay_stop` that names no pipeline and is neither true nor false: everything is stopped | at once |
+| a value of `order_relay_stop` that cannot be read | if two looks in a row cannot read it |
 | a pipeline's file that is not valid | at once |
 
 A failed run and books that do not balance are told by the run itself, a review without an answer by `order_review`.
@@ -27,6 +29,8 @@ notifier of Airflow can be added in one place (`airflow_bindings/targets.py`).
 
 **The summary's time** is the Variable `order_relay_summary_at`: `06:00` (UTC, the default), `07:30 Europe/Berlin`, or
 `never`.
+
+**Active from the start**, as all DAGs that send nothing are; `python -m order_relay doctor` reports them when paused.
 
 **Red** means that the connection or the Variable is wrong; a target that can not be reached leaves the task green, and
 the next look tries again. Messages carry order numbers, counts and times, and no customer's data.

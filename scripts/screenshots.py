@@ -1,7 +1,7 @@
 """`make screenshots`: the review as a person sees it in Airflow's pages, into docs/images.
 
 Starts what `make ui` starts, lets simulated orders be held, opens the pages in headless Chromium and takes pictures.
-Needs the Python package playwright (`pip install playwright`, not among our requirements) and a Chromium: the
+Needs the Python package playwright (in requirements-dev.txt) and a Chromium: the
 system's, or the one that the variable CHROMIUM names.
 """
 
@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from local import ROOT, Trouble
+from local import ROOT, Trouble, get_json
 from ui import Interface, interface
 
 IMAGES = ROOT / "docs" / "images"
@@ -60,7 +60,7 @@ class Api:
     """Airflow's REST API, as the login of the started interface."""
 
     def __init__(self, ui: Interface) -> None:
-        self._url = ui.url
+        self._url, self._vendors = ui.url, ui.vendors
         login = {"username": "admin", "password": ui.password}
         self._token = ""
         self._token = self.call("POST", "/auth/token", login)["access_token"]
@@ -72,6 +72,10 @@ class Api:
         request = urllib.request.Request(self._url + path, data, headers, method=method)  # noqa: S310 - loopback
         with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
             return json.load(answer)
+
+    def vendors(self, page: str) -> Any:
+        """What the simulated vendors say."""
+        return get_json(f"{self._vendors}/{page}")
 
     def run(self, dag: str) -> None:
         """Trigger a DAG and wait for the end of the run."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import secrets
 import signal
 import socket
@@ -11,7 +12,7 @@ import sys
 import time
 import urllib.error
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,8 +84,15 @@ def interface(
         for name in COMPONENTS:
             command = [sys.executable, "-m", "airflow", name]
             started.append((name, stack.enter_context(running(command, home / f"{name}.log", env))))
+        stack.callback(_ask_to_stop, started)  # all at once: each takes seconds to end
         wait_until_healthy(port, started, home)
         yield Interface(port, password, address, started)
+
+
+def _ask_to_stop(started: Sequence[tuple[str, Any]]) -> None:
+    for _, process in started:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
 
 
 def _options() -> argparse.Namespace:

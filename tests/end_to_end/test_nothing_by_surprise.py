@@ -1,0 +1,104 @@
+"""A fresh installation, and somebody who tries a dry run in Airflow's pages: nothing may leave.
+
+Airflow's form unpauses the DAG by default, so the dry run is followed by a scheduled run without ``dry_run``.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from screenshots import Api, until
+from ui import Interface, interface
+
+from order_relay.airflow_bindings.upkeep_tasks import WATCHFUL
+
+PIPELINE = "supercat_to_shopatron"
+RUNS = f"/api/v2/dags/{PIPELINE}/dagRuns?limit=100"
+OVER = ("success", "failed")
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+             "--disable-component-update", "--disable-sync"]  # fmt: skip
+
+
+def chromium() -> str:
+    """The system's Chromium; the test is skipped where there is none, unless one is required."""
+    found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    required = os.environ.get("ORDER_RELAY_REQUIRE_CHROMIUM") == "1"
+    if not found and not required:
+        pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
+    if not required:
+        pytest.importorskip("playwright")
+    assert found, "Chromium is required, and none was found"
+    return found
+
+
+@pytest.fixture
+def page() -> Iterator[Any]:
+    program = chromium()
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        yield browser.new_page()
+        browser.close()
+
+
+@pytest.fixture
+def fresh(page: Any, tmp_path: Path) -> Iterator[Interface]:
+    """Airflow as `make ui` starts it, with the pipeline files as they are shipped."""
+    with interface(tmp_path, orders=12, seed=7, live=False) as started:
+        yield started
+
+
+def test_a_dry_run_from_the_form_lets_nothing_out(fresh: Interface, page: Any) -> None:
+    airflow = Api(fresh)
+    until(lambda: bool(airflow.call("GET", f"/api/v2/dags/{PIPELINE}")), PIPELINE)
+    paused = {dag["dag_id"]: dag["is_paused"] for dag in airflow.call("GET", "/api/v2/dags?limit=100")["dags"]}
+    assert paused[PIPELINE] is True
+    assert {name: paused[name] for name in WATCHFUL} == dict.fromkeys(WATCHFUL, False)
+
+    log_in(page, fresh)
+    trigger_a_dry_run(page, fresh)
+    until(lambda: kinds(airflow) >= {"manual", "scheduled"}, "the dry run and the scheduled run that follows it")
+    until(lambda: all(run["state"] in OVER for run in runs(airflow)), "the end of all runs")
+
+    assert airflow.call("GET", f"/api/v2/dags/{PIPELINE}")["is_paused"] is False, "the form has unpaused the DAG"
+    assert {run["state"] for run in runs(airflow)} == {"success"}
+    assert [run["conf"]["dry_run"] for run in runs(airflow) if run["run_type"] == "manual"] == [True]
+    seen = airflow.vendors("_audit")
+    assert seen["offered"] == 12
+    assert (seen["imported"], seen["posts"], seen["acknowledged"]) == (0, {}, [])
+
+
+def runs(airflow: Api) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = airflow.call("GET", RUNS)["dag_runs"]
+    return found
+
+
+def kinds(airflow: Api) -> set[str]:
+    return {run["run_type"] for run in runs(airflow)}
+
+
+def log_in(page: Any, ui: Interface) -> None:
+    page.goto(f"{ui.url}/auth/login")
+    page.fill("input[name=username]", "admin")
+    page.fill("input[name=password]", ui.password)
+    page.press("input[name=password]", "Enter")
+    page.wait_for_url(lambda url: "/login" not in url, timeout=60_000)
+
+
+def trigger_a_dry_run(page: Any, ui: Interface) -> None:
+    """Tick *Dry run* and nothing else, and press *Trigger*."""
+    page.goto(f"{ui.url}/dags/{PIPELINE}")
+    page.get_by_role("button", name="Trigger").first.click(timeout=60_000)
+    form = page.get_by_role("dialog")
+    form.locator("label", has=page.locator("input[name=element_dry_run]")).click(timeout=60_000)
+    assert form.locator("input[name=element_dry_run]").is_checked()
+    unpause = form.locator("label", has_text="Unpause").locator("input[type=checkbox]")
+    assert unpause.is_checked(), "Airflow's own default"
+    form.get_by_test_id("trigger-dag-submit").click()
+    form.wait_for(state="hidden", timeout=60_000)
