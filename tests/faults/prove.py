@@ -240,6 +240,8 @@ class Prover:
             limits = [{"kind": kind, "limit": n} for n in (*range(0, 100, 20), *range(1_000, 1_000_000, 50_000))]
             yield self.row(f"order status: disk full, {kind}", "status_storage_trials:full_disk", limits,
                            lambda r: str(r["limit"]))
+        yield self.row("order status: events withdrawn, deliveries in any order", "status_trials:withdrawn",
+                       [{"seed": seed} for seed in range(60)], lambda r: f"seed {r['seed']}")
         writes = [{"point": p} for p in found if p.startswith(("before store", "before ledger"))]
         yield self.row("order status: writes fail from some point on", "status_storage_trials:failing", writes,
                        lambda r: r["point"])

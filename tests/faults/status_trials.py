@@ -6,6 +6,7 @@ parcel as a shipment, and finds one that was taken back.
 
 from __future__ import annotations
 
+import random
 import signal
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -40,12 +41,12 @@ ONCE = {"shipment KEPT", "shipment TAKEN", "file in archive", "refused row 3", "
 """What must be there once in the end."""
 
 
-def wiring_of(here: World, settled_s: float = 0.0) -> StatusWiring:
+def wiring_of(here: World, settled_s: float = 0.0, *, full: bool = True) -> StatusWiring:
     """The account, put together."""
     extra = {"channel": "demo-channel", "auth_url": here.url}
     connection = Connection("acommerce_default", here.url, "demo-user", "demo-api-key", extra=extra)
     settings = StatusSettings.model_validate({
-        "name": ACCOUNT, "source": {"vendor": "acommerce", "connection": "acommerce_default"}, "poll": {"full": True},
+        "name": ACCOUNT, "source": {"vendor": "acommerce", "connection": "acommerce_default"}, "poll": {"full": full},
         "ours": {"pipelines": [here.case.pipeline]}, "by_id": {"first_wait_s": 1, "longest_wait_s": 1},
         "files": {"settled_s": settled_s},
     })
@@ -108,6 +109,54 @@ def crash(params: dict[str, Any]) -> dict[str, Any]:
         before(here, sandbox)
         code = killed_at(here, params, lambda: run(here))
         return {**judged(here, sandbox, params), "killed": code == -signal.SIGKILL}
+
+
+def withdrawn(params: dict[str, Any]) -> dict[str, Any]:
+    """Events that are withdrawn, on default settings: what polls, webhooks and files showed before and after arrives in
+    an order that ``seed`` chooses, and repeatedly; then the usual polls and reads by id follow.
+    """
+    rng = random.Random(params["seed"])
+    numbers = [f"W{number}" for number in range(params.get("orders", 8))]
+    with world({"case": CASE, **params}) as here, here.sandbox({"acommerce": {}}, []) as sandbox:
+        here.engine().wiring.close()  # makes the ledger
+        mistakes = []
+        for number in numbers:
+            for level, status in (("order", "NEW"), ("order", "COMPLETED"), ("parcel", "DELIVERED")):
+                made = sandbox.happen({"add": {"order_id": number, "level": level, "status": status,
+                                               "parcel": "P" if level == "parcel" else ""}})
+                mistakes += [(number, event) for event in made if status != "NEW"]
+        with wiring_of(here, full=False) as wiring:
+            intake, settings = Intake(RunContext(ACCOUNT, "run"), wiring.ledger, wiring.reader), wiring.settings
+            before = _deliveries(sandbox)
+            sandbox.happen(*({"delete": event} for _, event in mistakes if rng.random() < 0.8))
+            told = [*before, *_deliveries(sandbox)]
+            rng.shuffle(told)
+            polls = sorted(rng.choices(range(len(told)), k=3))
+            for number, (channel, record) in enumerate([*told, *rng.choices(told, k=4)]):
+                intake.take(StatusPage((record,), datetime.now(UTC)), channel)
+                if number in polls:
+                    poll(intake, wiring.source, settings.poll, datetime.now(UTC))
+            for _ in range(3):
+                poll(intake, wiring.source, settings.poll, datetime.now(UTC))
+                read_due(intake, wiring.source, settings.by_id)
+            states = {row["order_number"]: row["order_status"] for row in wiring.ledger.statuses()}
+            shown = {number: state[0] for number, state in _expected(wiring, sandbox).items() if number in numbers}
+            due = wiring.ledger.due_reads(ACCOUNT, 1e9, 10)
+        wrong = [f"{number} is {states.get(number)}, not {status}" for number, status in shown.items()
+                 if states.get(number) != status]
+    verdict = {"lost": wrong, "doubled": [], "in_doubt": due}
+    return {**params, "tried": len(numbers), "faults": {n: v for n, v in verdict.items() if v}, "verdict": verdict}
+
+
+def _deliveries(sandbox: ThreadedSandbox) -> list[tuple[Channel, dict[str, Any]]]:
+    """What webhooks (an event each) and files (all that is shown) tell of every order now."""
+    found: list[tuple[Channel, dict[str, Any]]] = []
+    for record in sandbox.status_records():
+        found.append((Channel.CSV, record))
+        found += [
+            (Channel.WEBHOOK, {"orderId": record["orderId"], "orderStatus": [entry]}) for entry in record["orderStatus"]
+        ]
+    return found
 
 
 def judged(

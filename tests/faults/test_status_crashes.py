@@ -32,6 +32,11 @@ def test_killed_at_a_crossing(points, databases, forks: Forks, part: int) -> Non
     assert [r["point"] for r in results if not r["killed"]] == []
 
 
+def test_withdrawn_events_leave_no_false_status_on_default_settings(forks: Forks) -> None:
+    results = forks.run("status_trials:withdrawn", [{"seed": seed, "orders": 5} for seed in range(4)])
+    assert [(r["seed"], r["faults"]) for r in results if r["faults"]] == []
+
+
 def test_every_kind_of_crossing_comes_up(points) -> None:  # type: ignore[no-untyped-def]
     """A guard of the guard."""
     ledger = ("store_statuses", "settle_window", "match_statuses", "reads_done", "follow_status", "record_shipment",
