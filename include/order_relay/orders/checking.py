@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Context, Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation, localcontext
+from operator import mul
 from typing import Any
 
 from order_relay.errors import Refusal, WrongSetup
@@ -37,7 +38,7 @@ def _path(name: str) -> Path:
 
 def _at(node: Any, path: Path) -> Any:
     for name in path:
-        if not isinstance(node, Mapping):
+        if type(node) is not dict:
             return None
         node = node.get(name)
     return node
@@ -45,10 +46,12 @@ def _at(node: Any, path: Path) -> Any:
 
 def _number(value: Any) -> Decimal:
     """A number of the payload, exactly; a missing one is zero, and so is what is none: the schema has its own word."""
+    if type(value) is Decimal:
+        return value if value.is_finite() else Decimal(0)
     if value is None or isinstance(value, bool):
         return Decimal(0)
     try:
-        found = value if isinstance(value, Decimal) else Decimal(str(value))
+        found = Decimal(str(value))
     except InvalidOperation:
         return Decimal(0)
     return found if found.is_finite() else Decimal(0)
@@ -128,37 +131,36 @@ class MoneyCheck:
 
     def readings(self, payload: Payload) -> list[Reading]:
         """The ways in which the destination may read the amounts; one where nothing is ambiguous."""
-        goods = Decimal(0)
-        charges = {".".join(path): Decimal(0) for path in self.item_charges}
-        alternatives = dict.fromkeys(self.either, Decimal(0))
-        rated = dict.fromkeys(self.rates, Decimal(0))
-        for item in payload.get(self.items) or ():
-            quantity = _number(_at(item, self.item_quantity))
-            times = quantity if self.each_unit else Decimal(1)
-            goods = _EXACT.add(goods, _EXACT.multiply(quantity, _number(_at(item, self.item_price))))
-            for found, paths in ((charges, ((".".join(p), p) for p in self.item_charges)),
-                                 (alternatives, self.either.items()), (rated, self.rates.items())):  # fmt: skip
-                for name, path in paths:
-                    value = _at(item, path)
-                    if value:
-                        found[name] = _EXACT.add(found[name], _EXACT.multiply(times, _number(value)))
-        own = {".".join(path): _number(_at(payload, path)) for path in self.order_charges}
-        for name, amount in rated.items():
-            own[name] = _EXACT.multiply(_number(payload.get(name)), amount)
-        parts = {"items": goods, **charges, **own}
-        readings = [_sum({**parts, **{f"{name} of items": amount for name, amount in alternatives.items()}})]
-        replaced = [name for name, amount in alternatives.items() if amount and payload.get(name) is not None]
-        if replaced:
-            kept = {f"{name} of items": amount for name, amount in alternatives.items() if name not in replaced}
-            readings.append(_sum({**parts, **kept}))
-        return readings
+        with localcontext(_EXACT):
+            items = payload.get(self.items) or ()
+            quantities = [_number(_at(item, self.item_quantity)) for item in items]
+            prices = [_number(_at(item, self.item_price)) for item in items]
+            parts = {"items": sum(map(mul, quantities, prices), Decimal(0))}
+            times = quantities if self.each_unit else None
+            parts |= {path[-1]: _column(items, path, times) for path in self.item_charges}
+            parts |= {".".join(path): _number(_at(payload, path)) for path in self.order_charges}
+            for name, path in self.rates.items():
+                if rate := _number(payload.get(name)):
+                    parts[name] = rate * _column(items, path, times)
+            of_items = {f"{name} of items": _column(items, path, times) for name, path in self.either.items()}
+            found = [_reading({**parts, **of_items})]
+            if any(of_items.values()) and any(payload.get(name) is not None for name in self.either):
+                kept = {f"{name} of items": of_items[f"{name} of items"] for name in self.either if name not in payload}
+                found.append(_reading({**parts, **kept}))
+            return found
 
 
-def _sum(parts: dict[str, Decimal]) -> Reading:
-    total = Decimal(0)
-    for amount in parts.values():
-        total = _EXACT.add(total, amount)
-    return Reading(total, parts)
+def _column(items: Sequence[Any], path: Path, times: Sequence[Decimal] | None) -> Decimal:
+    """The sum of one member of the items, each as often as ``times`` says."""
+    values = [_at(item, path) for item in items]
+    if not any(values):
+        return Decimal(0)
+    amounts = map(_number, values)
+    return sum(amounts if times is None else map(mul, times, amounts), Decimal(0))
+
+
+def _reading(parts: dict[str, Decimal]) -> Reading:
+    return Reading(sum(parts.values(), Decimal(0)), parts)
 
 
 def _shown(amount: Decimal, like: Decimal) -> str:
@@ -169,7 +171,7 @@ def _shown(amount: Decimal, like: Decimal) -> str:
 
 def _numbers(node: Any, depth: int = 0) -> Iterator[Decimal]:
     """Every number that is not zero, to a bounded depth; texts count where they are numbers."""
-    if isinstance(node, Mapping):
+    if isinstance(node, dict):
         for value in node.values():
             yield from _numbers(value, depth + 1) if depth < 20 else ()
     elif isinstance(node, list | tuple):
@@ -234,7 +236,7 @@ class PayloadCheck:
     def _addresses(self, payload: Payload) -> Iterator[Refusal]:
         for member in self.public:
             value = payload.get(member)
-            if value is not None and not is_public_ipv4(value):
+            if value is not None and not (isinstance(value, str) and is_public_ipv4(value)):
                 words = "is not a public IPv4 address: internal, reserved and multicast addresses are not allowed"
                 yield Refusal("address_not_public", f"/{member}", f"/{member} {words}")
 

@@ -101,6 +101,8 @@ class Columns:
 
     def _cut(self, aim: Target, column: list[Any]) -> list[Any]:
         limit = aim.limit or 0
+        if not aim.merge and not any(isinstance(value, str) and len(value) > limit for value in column):
+            return column
         shortened = Note("text_cut", aim.rule.target, f"shortened to {limit} characters")
         cut: list[Any] = []
         for row, value in enumerate(column):

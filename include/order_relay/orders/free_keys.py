@@ -25,6 +25,8 @@ class FreeKeys:
         where that is taken as well. ``limit``: the longest name there can be. The result does not depend on the order
         in which ``more`` holds its members.
         """
+        if not more:
+            return
         taken = {self._form(name) for name in own}
         late: list[tuple[str, Any]] = []
         alike = len({self._form(name) for name in more}) < len(more)

@@ -6,12 +6,13 @@ Everything here depends on the order's content alone, so the same content gets t
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from itertools import count
 
 
 def comparable(name: str) -> str:
     """The form in which two ids count as one: case and repeated blanks do not tell ids apart."""
-    return " ".join(name.split()).casefold()
+    return name if name.isdigit() else " ".join(name.split()).casefold()
 
 
 def numbered(given: Sequence[str | None], order: Sequence[int], position: Sequence[int]) -> list[str]:
@@ -41,7 +42,7 @@ class ItemIds:
     """The external item ids of one order. ``lines``: the numbers of all its lines, which no generated id may equal."""
 
     def __init__(self, lines: Iterable[str]) -> None:
-        self._taken = set(map(comparable, lines))
+        self._lines = lines
 
     def of_line(self, line: str, pieces: int) -> list[str]:
         """Ids of the items that one line becomes: the line's own number, or ``line/1``, ``line/2``, ... where split."""
@@ -58,6 +59,10 @@ class ItemIds:
     def of_charge(self, name: str) -> str:
         """The id of an item that is no line of the source: ``name``, or ``name/2``, ``name/3``, ... where taken."""
         return next(chosen for number in count(1) if self._take(chosen := name if number == 1 else f"{name}/{number}"))
+
+    @cached_property
+    def _taken(self) -> set[str]:
+        return set(map(comparable, self._lines))
 
     def _take(self, name: str) -> bool:
         known = comparable(name) in self._taken

@@ -57,12 +57,12 @@ def _comments(canonical: Canonical, notes: Sequence[str | None]) -> list[str | N
     A cancelled line has the quantity 0; where such a line has an amount, the order was refused.
     """
     texts: list[list[str]] = [[] for _ in notes]
-    cancelled = canonical.lines["quantity"] == 0
-    told = canonical.lines.loc[canonical.lines["promotion"] | cancelled]
-    parts = (told[name].tolist() for name in ("order", "item_number", "description", "promotion"))
-    for row, number, words, promotion in zip(*parts, strict=True):
-        text = ": ".join(part for part in (number, words) if part)
-        texts[row].append(text if promotion else f"{text or 'line'} (quantity 0)")
+    names = ("order", "item_number", "description", "promotion", "quantity")
+    of_lines = (canonical.lines[name].tolist() for name in names)
+    for row, number, words, promotion, quantity in zip(*of_lines, strict=True):
+        if promotion or quantity == 0:
+            text = ": ".join(part for part in (number, words) if part)
+            texts[row].append(text if promotion else f"{text or 'line'} (quantity 0)")
     both = ((*found, note) for found, note in zip(texts, notes, strict=True))
     return ["\n".join(part for part in parts if part) or None for parts in both]
 

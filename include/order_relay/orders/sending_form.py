@@ -173,7 +173,7 @@ def _fixed_members(rules: Sequence[Rule], check: PayloadCheck, values: Mapping[s
         if constant and (origin == "destination_key" or (wanted is not None and rule.value != wanted)):
             raise WrongSetup(f"{where}, target {rule.target!r}: must be {origin.replace('_', ' ')}, by which orders "
                              "are sent and looked up; a constant can not take its place")
-        if rule.target in check.public and constant and rule.value is not None and not is_public_ipv4(rule.value):
+        if rule.target in check.public and constant and rule.value is not None and not is_public_ipv4(str(rule.value)):
             raise WrongSetup(f"{where}, target {rule.target!r}: must be a public IPv4 address, not an internal or "
                              "reserved one")
 

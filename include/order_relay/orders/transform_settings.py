@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address
 from typing import Any, Literal, Self
 
@@ -13,13 +14,14 @@ from order_relay.orders.exchange import MappingOverrides
 from order_relay.orders.money import CURRENCIES
 
 
-def is_public_ipv4(value: object) -> bool:
-    """Whether a value is the text of an IPv4 address that can be a shopper's: not internal, reserved or multicast."""
+@lru_cache(maxsize=1024)
+def is_public_ipv4(value: str) -> bool:
+    """Whether a text is an IPv4 address that can be a shopper's: not internal, reserved or multicast."""
     try:
-        address = IPv4Address(value) if isinstance(value, str) else None
+        address = IPv4Address(value)
     except AddressValueError:
         return False
-    return address is not None and address.is_global and not address.is_multicast
+    return address.is_global and not address.is_multicast
 
 
 class ChargeSettings(BaseModel):
