@@ -168,6 +168,19 @@ def test_an_address_from_the_order_must_be_public(build: Build, order: dict[str,
     assert sent(transformer, order | {"shopper_ip": "8.8.8.8"})["customerIP"] == "8.8.8.8"
 
 
+def test_card_data_inside_an_object_is_never_sent(build: Build, order: dict[str, Any]) -> None:
+    source = {"order": [{"target": "method", "path": "method"}], "members": ["method"]}
+    fields = [{"target": "orderPayments[].paymentMethod", "path": "method"}]
+    transformer = build(source=source, destination={"fields": fields})
+    assert only(transformer, order | {"method": {"cardNumber": "0000000000000123"}}).refusals == []
+    cards = {"cardSecurityCode": "123", "cardNumber": "4111111111111111"}
+    found = only(transformer, order | {"method": cards}).refusals
+    assert [why.code for why in found] == ["card_data"] * 2
+    assert "4111" not in repr(found)
+    with pytest.raises(WrongSetup, match="card data is never sent"):
+        build(constants={"orderPayments": [{"paymentMethod": {"cardNumber": "4111111111111111"}}]})
+
+
 def test_a_status_from_the_order_needs_what_it_needs(build: Build, order: dict[str, Any]) -> None:
     source = {"order": [{"target": "state", "path": "state"}], "members": ["state"]}
     fields = [{"target": "orderStatus", "path": "state", "default": "READY"}]

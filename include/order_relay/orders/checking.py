@@ -4,12 +4,14 @@ Which members hold amounts, ids and addresses stands in the section ``checks`` o
 
 * ``same``: members that must equal a column of the order or a setting, such as the key by which orders are looked up;
 * ``public_address``: members that hold a public IPv4 address, where they are there;
+* ``no_card_data``: members in which no card number or security code may be, at any depth;
 * ``unique``: members of the items that no two items of an order may share;
 * ``money``: every amount from which the destination works out what the order is worth (``MoneyCheck``).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal, InvalidOperation, localcontext
@@ -26,7 +28,13 @@ Payload = Mapping[str, Any]
 _EXACT = Context(prec=80)
 """Sums of any amounts that a payload can hold lose nothing."""
 
-_MEMBERS = {"same", "public_address", "unique", "money"}
+CARD_MEMBER = re.compile(r"card_?number|security_?code|cvv|cvc", re.IGNORECASE)
+"""Names of members that hold card data."""
+
+_MASKED = re.compile(r"0{9,15}[0-9]{1,4}", re.ASCII)
+"""A card number that is none: zeros and at most four digits, as the vendor's own example of a no-operation shows."""
+
+_MEMBERS = {"same", "public_address", "no_card_data", "unique", "money"}
 _MONEY = {
     "item_price", "item_quantity", "item_charges", "order_charges", "either", "rates", "tax_fixed", "undocumented",
 }  # fmt: skip
@@ -181,6 +189,24 @@ def _numbers(node: Any, depth: int = 0) -> Iterator[Decimal]:
         yield _number(node)
 
 
+def is_masked(value: Any) -> bool:
+    """Whether a card number is none: zeros and at most four digits."""
+    return isinstance(value, str) and _MASKED.fullmatch(value) is not None
+
+
+def card_members(node: Any, place: str, depth: int = 0) -> Iterator[str]:
+    """Places of members that hold card data, to a bounded depth."""
+    if isinstance(node, dict):
+        for name, value in node.items():
+            if CARD_MEMBER.search(str(name)) and value is not None and not is_masked(value):
+                yield f"{place}/{name}"
+            elif isinstance(value, dict | list) and depth < 20:
+                yield from card_members(value, f"{place}/{name}", depth + 1)
+    elif isinstance(node, list):
+        for at, value in enumerate(node):
+            yield from card_members(value, f"{place}/{at}", depth + 1)
+
+
 class PayloadCheck:
     """The checks of a destination, made ready. Raises ``WrongSetup`` where the section does not fit."""
 
@@ -195,6 +221,7 @@ class PayloadCheck:
         self._same: dict[str, str] = dict(section.get("same", {}))
         self._settings = {name: values[name] for name in self._setting_names(values, where)}
         self.public = tuple(section.get("public_address", ()))
+        self.no_cards = tuple(section.get("no_card_data", ()))
         self._unique = tuple(map(_path, section.get("unique", ())))
         self._status = settings.status_field
         self._needs = {settings.status_values.get(status, status): members for status, members in needs.items()}
@@ -215,7 +242,7 @@ class PayloadCheck:
     def refusals(self, payload: Payload, orders: Mapping[str, Sequence[Any]], row: int) -> list[Refusal]:
         """Everything that the rules say against a payload that fits the schema."""
         found = [*self._changed(payload, orders, row), *self._addresses(payload), *self._repeated(payload),
-                 *self._lacking(payload)]
+                 *self._cards(payload), *self._lacking(payload)]
         total, currency = from_minor(orders["total"][row], orders["scale"][row]), orders["currency"][row]
         return found + [Refusal(code, "", words) for code, words in self._money.refusals(payload, total, currency)]
 
@@ -239,6 +266,12 @@ class PayloadCheck:
             if value is not None and not (isinstance(value, str) and is_public_ipv4(value)):
                 words = "is not a public IPv4 address: internal, reserved and multicast addresses are not allowed"
                 yield Refusal("address_not_public", f"/{member}", f"/{member} {words}")
+
+    def _cards(self, payload: Payload) -> Iterator[Refusal]:
+        for member in self.no_cards:
+            for place in card_members(payload.get(member), f"/{member}"):
+                words = "is card data, which is never sent; only a masked value may be"
+                yield Refusal("card_data", place, f"{place} {words}")
 
     def _repeated(self, payload: Payload) -> Iterator[Refusal]:
         for path in self._unique:

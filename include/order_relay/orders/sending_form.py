@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from order_relay.errors import WrongSetup
-from order_relay.orders.checking import PayloadCheck
+from order_relay.orders.checking import CARD_MEMBER, PayloadCheck, card_members, is_masked
 from order_relay.orders.constants import Constant, Constants
 from order_relay.orders.filling import Target, target
 from order_relay.orders.judging import VendorFormat
@@ -17,10 +16,6 @@ from order_relay.orders.near import near_matches
 from order_relay.orders.payloads import ITEM_DERIVED, ORDER_DERIVED
 from order_relay.orders.places import place_in
 from order_relay.orders.transform_settings import TransformSettings, is_public_ipv4
-
-_CARD = re.compile(r"card_?number|security_?code|cvv|cvc", re.IGNORECASE)
-_MASKED = re.compile(r"0{9,15}[0-9]{1,4}", re.ASCII)
-"""A card number that is none: zeros and at most four digits, as the vendor's own example of a no-operation shows."""
 
 
 def settings_of(settings: TransformSettings) -> dict[str, Any]:
@@ -159,7 +154,8 @@ class SendingForm:
 
 def _no_cards(rules: Sequence[Rule], where: str) -> None:
     for rule in rules:
-        if _CARD.search(rule.target) and not (isinstance(rule.value, str) and _MASKED.fullmatch(rule.value)):
+        named = CARD_MEMBER.search(rule.target) and not is_masked(rule.value)
+        if named or any(card_members(rule.value, "")):
             raise WrongSetup(f"{where}, target {rule.target!r}: card data is never sent; only a masked constant may be")
 
 
