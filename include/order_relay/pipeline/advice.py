@@ -100,6 +100,20 @@ CODES: Mapping[str, Advice] = {
     # lines and money
     "no_items": _source("No lines", "The order has no line with an item."),
     "only_promotions": _source("Only promotion texts", "The order has promotion texts and no item."),
+    "only_cancelled_lines": _source("Only cancelled lines", "Every line has quantity 0: there is nothing to send."),
+    "payload_total_mismatch": _settings("Payload has another total", "What would be sent is worth more or less than the "
+                                        "order. A rule or constant adds an amount."),
+    "tax_not_fixed": _settings("Tax left to the OMS", "A rule or constant lets the OMS work out a tax of its own; the "
+                               "order would not keep its total."),
+    "undocumented_amount": _settings("Amounts of unknown effect", "Discounts or promotions in the payload hold amounts; "
+                                     "whether they change the total is not documented.", "Remove them, or set "
+                                     "transform.discounts_listed to informative if they are for information only."),
+    "identity_changed": _settings("Key changed by the mapping", "A rule changes the order's key, manufacturer or "
+                                  "currency, by which it is sent and looked up."),
+    "address_not_public": _source("Address not public", "The shopper's IP address is internal or reserved.", "8.8.8.8"),
+    "repeated_item_id": _settings("Duplicate item id", "The mapping gives two items of the order one external id."),
+    "card_data": _settings("Card data in the payload", "A payment holds card data, which is never sent."),
+    "quantity_not_positive": _source("Quantity not above zero", "A quantity is negative, or zero with an amount.", "2"),
     "repeated_line": _source("Duplicate line number", "Two lines have the same line number."),
     "price_mismatch": _source("Line amount does not match", "The line's amount is not unit price times quantity."),
     "subtotal_mismatch": _source("Subtotal does not match", "The subtotal is not the sum of the lines."),
