@@ -101,12 +101,12 @@ CODES: Mapping[str, Advice] = {
     "no_items": _source("No lines", "The order has no line with an item."),
     "only_promotions": _source("Only promotion texts", "The order has promotion texts and no item."),
     "only_cancelled_lines": _source("Only cancelled lines", "Every line has quantity 0: there is nothing to send."),
-    "payload_total_mismatch": _settings("Payload has another total", "What would be sent is worth more or less than the "
-                                        "order. A rule or constant adds an amount."),
+    "payload_total_mismatch": _settings("Payload has another total", "What would be sent is worth more or less than "
+                                        "the order. A rule or constant adds an amount."),
     "tax_not_fixed": _settings("Tax left to the OMS", "A rule or constant lets the OMS work out a tax of its own; the "
                                "order would not keep its total."),
-    "undocumented_amount": _settings("Amounts of unknown effect", "Discounts or promotions in the payload hold amounts; "
-                                     "whether they change the total is not documented.", "Remove them, or set "
+    "undocumented_amount": _settings("Amounts of unknown effect", "Discounts or promotions sent hold amounts. "
+                                     "Whether they change the total is not documented.", "Remove them, or set "
                                      "transform.discounts_listed to informative if they are for information only."),
     "identity_changed": _settings("Key changed by the mapping", "A rule changes the order's key, manufacturer or "
                                   "currency, by which it is sent and looked up."),
