@@ -49,6 +49,7 @@ LOGIN, PASSWORD = "bench", "bench-password"
 FEED = Connection("shiprush_feed", login=LOGIN, password=PASSWORD)
 WINDOW_ORDERS = 200
 DISTINCT = 50  # orders in the archive; the ledger's rows share them
+NUMBERS = [order["order_number"] for order in plain_orders(DISTINCT)]
 FIRST = datetime(2020, 1, 1, tzinfo=UTC)  # one order is modified every minute from here on
 
 
@@ -188,7 +189,8 @@ def load(address: str, told: Told, until: float, number: int) -> None:
             f"{address}/shiprush/orders?action=export&start_date={begin}&end_date={end}&page={count % 4 + 1}")
         told.feed_ms.append(taken)
         told.wrong += status != 200
-        body = (f"<ShipNotice><OrderID>{count % DISTINCT + 1}</OrderID><Carrier>UPS</Carrier><TrackingNumber>"
+        body = (f"<ShipNotice><OrderNumber>{NUMBERS[count % DISTINCT]}</OrderNumber><Carrier>UPS</Carrier>"
+                "<TrackingNumber>"
                 f"{number}-{count}</TrackingNumber><Items><Item><SKU>X</SKU><Quantity>1</Quantity></Item></Items>"
                 "</ShipNotice>")  # fmt: skip
         status, taken = call(f"{address}/shiprush/orders?action=shipnotify", body.encode())

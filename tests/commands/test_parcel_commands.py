@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from archived_orders import Desk, plain_orders
 from typer.testing import CliRunner, Result
 
@@ -15,7 +16,8 @@ from order_relay.batches import BatchStore
 from order_relay.commands import app as app_module
 from order_relay.commands.setup import Setup
 from order_relay.errors import WrongSetup
-from order_relay.ledger import Ledger
+from order_relay.ledger import Ledger, addressing, finding
+from order_relay.ledger.tables import submission
 from order_relay.orders.exchange import RunContext
 from order_relay.orders.shipping import Shipment
 
@@ -105,3 +107,43 @@ def test_an_order_says_why_a_feed_leaves_it_out(desk: Desk, order: dict[str, Any
     desk.ledger.note_feed_gaps({1: "missing_field at /ShipTo/City"})
     assert "missing_field at /ShipTo/City" in call("order", number).stdout
     assert as_json("order", number)["submissions"][0]["left_out"][0]["mended_at"] is None
+
+
+def test_an_order_is_found_by_its_reference_and_several_are_listed(desk: Desk) -> None:
+    desk.imported(*plain_orders(2))
+    with desk.ledger.database.engine.begin() as conn:
+        conn.exec_driver_sql("UPDATE submission SET reference = 'CS48086', order_number = id || '-CS48086'")
+    found = {life["order_number"] for life in as_json("order", "CS48086")["submissions"]}
+    assert found == {"1-CS48086", "2-CS48086"}
+    told = call("ship", "CS48086", "--tracking", "1Z9", "--reason", "x")
+    assert isinstance(told.exception, WrongSetup)
+    assert "1-CS48086" in str(told.exception)
+    assert "2-CS48086" in str(told.exception)
+    assert desk.ledger.shipments() == []
+    assert as_json("ship", "2-CS48086", "--tracking", "1Z9", "--reason", "x")["shipped"] == "shipped"
+
+
+def test_an_order_is_found_by_indexes_only(desk: Desk) -> None:
+    with desk.ledger.database.engine.connect() as conn:
+        for query in (finding._named("X"), *(
+            sa.select(submission.c.id).where(column == "X", addressing.reach(column)) for column in addressing._NAMES
+        ), sa.select(submission.c.id).where(submission.c.reference == "X", sa.text("reference <> ''"))):
+            text = str(query.compile(conn, compile_kwargs={"literal_binds": True}))
+            plan = [row[-1] for row in conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}")]
+            assert not any("SCAN submission" in step and "USING" not in step for step in plan), (text, plan)
+
+
+def test_a_parcel_that_was_asked_about_is_counted_corrected_or_dropped(desk: Desk, order: dict[str, Any]) -> None:
+    number, item = order["order_number"], order["items"][0]["item_number"]
+    told = ("ship", number, "--tracking", "1Z9", "--reason", "x")
+    first = as_json(*told, "--line", f"{item}=1")
+    second = as_json(*told, "--line", f"{item}=2")
+    assert (first["outcome"], second["outcome"]) == ("recorded", "asked")
+    out = call("shipments", "--unmatched").stdout
+    assert "drop-parcel" in out
+    third = as_json(*told, "--line", f"{item}=3")
+    corrected = as_json("ship", number, "--unmatched", str(second["shipment_id"]), "--instead-of",
+                        str(first["shipment_id"]), "--reason", "two")  # fmt: skip
+    assert corrected["outcome"] == "recorded"
+    assert as_json("drop-parcel", str(third["shipment_id"]), "--reason", "a duplicate")["dropped"]
+    assert "every parcel has its order" in call("shipments", "--unmatched").stdout

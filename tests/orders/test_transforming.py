@@ -519,3 +519,18 @@ def test_hostile_values_never_fail_and_harm_nobody_else(plain: Transformer, orde
 def test_the_moment_of_submission_is_told_in_utc(plain: Transformer, order: dict[str, Any]) -> None:
     result = plain.transform([{**order, "submitted_at": "2024-02-15T15:42:10-07:00"}])[0]
     assert result.submitted_at == datetime(2024, 2, 15, 22, 42, 10, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({}, "READY"), ({"constants": {"orderStatus": "CANCELLED"}}, "CANCELLED"),
+        ({"status_field": "status", "status_values": {"READY": "bereit"}}, "READY"),
+    ],
+)  # fmt: skip
+def test_it_says_which_status_the_payload_gives_the_order(
+    build: Build, order: dict[str, Any], changes: dict[str, Any], status: str
+) -> None:
+    result = only(build(**changes), order)
+    assert result.refusals == []
+    assert result.sent_as == status

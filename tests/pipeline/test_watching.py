@@ -11,7 +11,7 @@ import pytest
 from order_relay.errors import WrongSetup
 from order_relay.ledger.values import Late, Pulse
 from order_relay.pipeline.settings import PipelineSettings, load_file
-from order_relay.pipeline.watching import OF_A_RUN, WATCHED, Facts, judge, judge_run, limits
+from order_relay.pipeline.watching import OF_A_RUN, PARCELS, WATCHED, Facts, judge, judge_run, limits, parcels
 
 NAME = "supercat_to_shopatron"
 NOW = datetime(2026, 5, 4, 6, tzinfo=UTC)
@@ -157,3 +157,13 @@ def test_orders_imported_beside_an_error_are_alerted_once_for_each_run() -> None
     assert "2 orders were imported" in message.subject
     assert message.lines == ("N-1", "N-2")
     assert message.kind not in OF_A_RUN, "a later run without an error does not take it back"
+
+
+def test_parcels_that_wait_for_an_operator_are_alerted_with_what_is_asked() -> None:
+    assert parcels(0, None, []) == []
+    row = {"id": 7, "words": ["N-1"], "asks": "its number N-1 is another order's"}
+    (message,) = parcels(30, datetime(2026, 5, 1, tzinfo=UTC), [row])
+    assert (message.kind, message.size) == (PARCELS, 30)
+    assert "shipments --unmatched" in message.subject
+    assert "another order's" in message.lines[0]
+    assert "29 more" in message.lines[-1]

@@ -50,11 +50,12 @@ def test_the_vendors_sample_is_valid_and_a_wrong_one_is_not():
 
 
 def test_we_give_every_element_of_the_vendors_sample():
-    weighed = line(weight=Decimal("0.35"), weight_unit="kg", image_url="https://img.example/a.jpg", location="A7")
+    weighed = line(weight=Decimal("0.35"), weight_unit="kg", image_url="https://img.example/a.jpg", location="A7",
+                   option_weights={"Size": "0.012"})  # fmt: skip
     full = order(gift=True, gift_message="For you", internal_notes="afternoon")
     document = page([order_element(HEAD, full, [weighed])], 1)
-    without_data = {"Orders/Order/Items/Item/Options/Option/Weight"}  # an option's own weight is nowhere in an order
-    assert paths(SAMPLE) - paths(document) == without_data
+    assert paths(SAMPLE) - paths(document) == set()
+    assert checked(document).findtext("Order/Items/Item/Options/Option/Weight") == "12.00"
 
 
 def test_values_are_exact():

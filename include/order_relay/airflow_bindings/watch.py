@@ -32,7 +32,9 @@ def look() -> dict[str, Any]:
     with opened_ledger() as ledger:
         of_the_switch = watching.stop_value(switch)
         ledger.note_alerts("", of_the_switch, {watching.STOP_VALUE})
-        causes = len(of_the_switch)
+        of_parcels = watching.parcels(*ledger.waiting_shipments(watching.MOST_LINES))
+        ledger.note_alerts("", of_parcels, {watching.PARCELS})
+        causes = len(of_the_switch) + len(of_parcels)
         for name, file in pipeline_files().items():
             try:
                 messages = _judge(ledger, load_file(file), switch)

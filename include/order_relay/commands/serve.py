@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from order_relay.commands.doctor_feed import feed
 from order_relay.commands.screen import answers, print_line
 from order_relay.commands.setup import Setup
 
@@ -23,6 +24,8 @@ def serve(
     from order_relay.serving.parts import Parts  # noqa: PLC0415
 
     setup = Setup()
+    for _ in feed(setup):  # a wrong setting of the feed is refused here, not at the first poll
+        pass
     with (
         closing(Parts(setup.connection, lambda: setup.ledger_url, lambda: setup.store)) as parts,
         socket.create_server((host, port)) as listening,

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from order_relay.ledger.acknowledging import LINEAGE_IS_OPEN, NUMBER_IS_FREE, SETTLED_FOR_GOOD
 from order_relay.ledger.columns import among
 from order_relay.ledger.database import Transaction
+from order_relay.ledger.shipment_tables import WAITING_PARCEL, shipment
 from order_relay.ledger.shipping import PARTLY
 from order_relay.ledger.status_tables import status_event, status_order
 from order_relay.ledger.tables import attempt, batch, feedback, run, submission
@@ -104,6 +105,9 @@ def forget(tx: Transaction, name: str, before: datetime, limit: int) -> int:
     tx.run(answers.values(body=REMOVED_BODY, remark=""), keys)
     theirs = sa.exists().where(_quiet(before), status_order.c.followed, among(status_order.c.submission_id, "ids"))
     tx.run(_WITHOUT_TEXT.where(theirs), keys)
+    tx.run(shipment.update().where(
+        sa.text(WAITING_PARCEL), shipment.c.raw.not_in(["", REMOVED_BODY]), shipment.c.recorded_at < before
+    ).values(raw=REMOVED_BODY))
     return len(keys["ids"])
 
 

@@ -24,6 +24,9 @@ WATCHED = frozenset({STUCK, QUARANTINE, SILENT, RESTING, STOPPED, SHADOW, WRONG_
 STOP_VALUE = "stop_value"
 """The kind of the stop switch itself, which belongs to no pipeline."""
 
+PARCELS = "parcels"
+"""The kind of parcels that wait for an operator, which belong to no pipeline."""
+
 RUN_FAILED, LAW = "run_failed", "law"
 STATUS_REFUSED = "status_refused"
 REFUSED_FOR = timedelta(days=7)
@@ -164,6 +167,22 @@ def _back_in_shadow(pipeline: str, pulse: Pulse, settings: PipelineSettings) -> 
             f"{pipeline}.yaml to resume",
             after_s=after_s, repeat_s=settings.alerts.repeat_s,
         )  # fmt: skip
+
+
+def parcels(number: int, oldest: datetime | None, some: Sequence[Mapping[str, Any]]) -> list[Message]:
+    """Parcels that wait for an operator: they fit no order, or may be ones that were counted already."""
+    if not number or oldest is None:
+        return []
+    lines = [
+        f"parcel {row['id']} for {', '.join(row['words'])}: {row['asks'] or 'no order has this number'}" for row in some
+    ]
+    which = "1 parcel waits" if number == 1 else f"{number} parcels wait"
+    return [Message(
+        PARCELS, PARCELS,
+        f"{which} for an operator, the oldest since {moment(oldest)}, and does not count yet: "
+        f"{_COMMAND} shipments --unmatched",
+        named(lines, number), size=number,
+    )]  # fmt: skip
 
 
 def resting(pipeline: str, repeat_s: float) -> Message:
