@@ -15,7 +15,7 @@ from order_relay.orders.mapping import Rule
 from order_relay.orders.near import near_matches
 from order_relay.orders.places import paths_of, place_in
 
-IDENTITY_NOT_PATHS = ("suffix_pattern", "items_need")
+IDENTITY_NOT_PATHS = ("suffix_pattern", "lineage_form", "items_need")
 """Members of the section ``identity`` that are no paths of the document (``items_need`` is seen from a line)."""
 
 
