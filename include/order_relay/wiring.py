@@ -234,6 +234,7 @@ class MuteDestination:
         self.visible_after_s = destination.visible_after_s
         self.connections = destination.connections
         self.requests_per_s = destination.requests_per_s
+        self.expects = destination.expects
 
     def session(self, share: int) -> AbstractAsyncContextManager[OmsSession]:
         """Raises ``WrongSetup``: nothing leaves in a dry run."""
@@ -261,6 +262,8 @@ class SearchOnlySession:
         self.turn = session.turn
         self.find_by_key = session.find_by_key
         self.find_by_window = session.find_by_window
+        self.find_some = session.find_some
+        self.read_order = session.read_order
 
     async def send(self, payload: bytes, destination_key: str, *, not_after: float, attempt: int = 1) -> Answer:
         """Raises ``WrongSetup``: nothing is sent in shadow mode."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,11 +12,13 @@ import pytest
 from order_relay.commands import doctor_vendors
 from order_relay.commands.findings import Finding, Level, guarded
 from order_relay.errors import SourceRefused, WrongSetup
+from order_relay.ledger.values import Control
 from order_relay.orders.exchange import Found, OfferedOrder, Page, Selection
 
-KNOWN = ("7001-1", "55")
+KNOWN = Control("7001-1", "55", datetime(2026, 5, 1, tzinfo=UTC))
 NOTHING = Page((), complete=True)
-BROKEN = Page((), complete=False, problem="http_400")
+BROKEN = Page((), complete=False, problem="unsupported")
+DOWN = Page((), complete=False, problem="http_503", where="GET https://oms.example/api/v2/order/")
 
 
 class FakeSession:
@@ -25,7 +28,7 @@ class FakeSession:
         self.unknown, self.known, self.window = unknown, known, window
 
     async def find_by_key(self, keys: Sequence[str]) -> Page:
-        return self.known if KNOWN[0] in keys else self.unknown
+        return self.known if KNOWN.key in keys else self.unknown
 
     async def find_by_window(self, start: str, end: str) -> Page:
         return self.window
@@ -42,11 +45,11 @@ class FakeDestination:
         yield self.fake
 
 
-def hit(key: str = KNOWN[0], oms_id: str = KNOWN[1]) -> Page:
+def hit(key: str = KNOWN.key, oms_id: str = KNOWN.oms_id) -> Page:
     return Page((Found(oms_id, key),), complete=True)
 
 
-def look(session: FakeSession, search_by: str = "auto", known: doctor_vendors.Known = KNOWN) -> list[Finding]:
+def look(session: FakeSession, search_by: str = "auto", known: doctor_vendors.Known = (KNOWN,)) -> list[Finding]:
     port: Any = FakeDestination(session, search_by)
     return list(doctor_vendors.destination("oms", port, known))
 
@@ -63,6 +66,9 @@ def look(session: FakeSession, search_by: str = "auto", known: doctor_vendors.Kn
         (NOTHING, hit(key=""), NOTHING, "auto", Level.OK, "'window' would do"),
         (BROKEN, BROKEN, BROKEN, "auto", Level.WARN, "no search works"),
         (BROKEN, BROKEN, BROKEN, "none", Level.WARN, "no search works"),
+        (DOWN, DOWN, DOWN, "auto", Level.FAIL, "GET https://oms.example/api/v2/order/: HTTP 503"),
+        (DOWN, DOWN, DOWN, "none", Level.WARN, "no search works"),
+        (DOWN, DOWN, NOTHING, "auto", Level.OK, "'window' would do"),
         (NOTHING, hit(), NOTHING, "none", Level.WARN, "although a search works"),
         (NOTHING, hit(), BROKEN, "window", Level.FAIL, "does not work here"),
     ],
@@ -76,7 +82,7 @@ def test_the_setting_that_follows(
 
 
 def test_without_a_known_order_it_does_not_promise() -> None:
-    last = look(FakeSession(NOTHING, NOTHING, NOTHING), known=None)[-1]
+    last = look(FakeSession(NOTHING, NOTHING, NOTHING), known=())[-1]
     assert last.level is Level.OK
     assert "only a hit proves a search" in last.found
 

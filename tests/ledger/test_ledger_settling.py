@@ -228,12 +228,13 @@ def test_look_ups_come_at_growing_distance(clerk):
     assert clerk.row("1")["due_at"] == when
 
 
-def test_a_positive_control(clerk):
+def test_positive_controls(clerk):
     destination = "oms:https://oms.example/1"
-    assert clerk.ledger.known_imported(destination, []) is None
+    assert clerk.ledger.controls(destination) == []
     clerk.imported("1", "OMS1")
     clerk.imported("2", "OMS2")
-    key, oms_id, at = clerk.ledger.known_imported(destination, ["KEY-N-1"])
-    assert (key, oms_id, at) == ("KEY-N-2", "OMS2", clerk.row("2")["imported_at"])
-    assert clerk.ledger.known_imported(destination, ["KEY-N-1", "KEY-N-2"]) is None
-    assert clerk.ledger.known_imported("oms:another", []) is None
+    (control,) = clerk.ledger.controls(destination, ["KEY-N-1"])
+    assert (control.key, control.oms_id, control.imported_at) == ("KEY-N-2", "OMS2", clerk.row("2")["imported_at"])
+    assert len({c.key for c in clerk.ledger.controls(destination)}) == 2
+    assert clerk.ledger.controls(destination, ["KEY-N-1", "KEY-N-2"]) == []
+    assert clerk.ledger.controls("oms:another") == []

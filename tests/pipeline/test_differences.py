@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from order_relay.ledger.comparing import Booked
+from order_relay.ledger.values import Control
 from order_relay.orders.exchange import Found, Page
 from order_relay.pipeline.differences import (
     MOST_LISTED,
@@ -22,6 +23,7 @@ from order_relay.pipeline.differences import (
 )
 
 NOW = datetime(2026, 5, 2, tzinfo=UTC)
+CONTROL = Control("C", "7", NOW)
 
 
 def book(key: str = "K1", oms_id: str = "1", state: str = "imported", reason: str = "") -> Booked:
@@ -56,33 +58,33 @@ def test_what_is_different(known: Booked | None, there: set[str], kind: Kind | N
 
 
 def test_absent_beside_one_of_ours() -> None:
-    found = look([book(), book("K2", "2")], page(("2", "K2")))
+    found = look([book(), book("K2", "2")], page(("2", "K2")), [])
     assert [order.key for order in found.absent] == ["K1"]
     assert found.unsure == ()
 
 
 def test_absent_beside_the_control() -> None:
-    assert [o.key for o in look([book()], page(("7", "C")), ("C", "7")).absent] == ["K1"]
+    assert [o.key for o in look([book()], page(("7", "C")), [CONTROL]).absent] == ["K1"]
 
 
 @pytest.mark.parametrize(
     ("shown", "why"),
     [
-        (page(), "no_known_order_found"),
-        (page(("8", "C")), "no_known_order_found"),
+        (page(), "no_known_order"),
+        (page(("8", "C")), "no_known_order"),
         (page(("7", "C"), complete=False, problem="total_changed"), "total_changed"),
         (page(("7", "C"), complete=False), "incomplete"),
         (page(("7", "C"), ("9", "")), "rows_without_key"),
     ],
 )
 def test_an_absence_that_proves_nothing(shown: Page, why: str) -> None:
-    found = look([book()], shown, ("C", "7"))
+    found = look([book()], shown, [CONTROL])
     assert (found.absent, found.why, len(found.unsure)) == ((), why, 1)
 
 
 def test_what_is_there_is_a_fact_however_incomplete_the_search() -> None:
     shown = page(("1", "K1"), ("2", "K1"), complete=False, problem="unreachable")
-    assert look([book()], shown).there["K1"] == {"1", "2"}
+    assert look([book()], shown, []).there["K1"] == {"1", "2"}
 
 
 def test_rows_without_external_id_name_nobody() -> None:

@@ -1,17 +1,28 @@
 """The one look-up function: hits, absences, and everything that is neither."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from order_relay.ledger.values import Doubt
-from order_relay.orders.exchange import Found, Page, RunContext
-from order_relay.pipeline.lookup import WINDOW_MARGIN, look_up, merged
+from order_relay.ledger.values import Control, Doubt
+from order_relay.orders.exchange import Found as Row
+from order_relay.orders.exchange import Page, RunContext
+from order_relay.orders.traits import OURS, Traits
+from order_relay.pipeline.inquiry import WINDOW_MARGIN, merged
+from order_relay.pipeline.lookup import look_up
 
 CTX = RunContext("p", "r")
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-CONTROL = ("OLD", "1", NOW - timedelta(days=1))
+CONTROL = Control("OLD", "1", NOW - timedelta(days=1))
+
+
+def Found(oms_id, key, **traits):
+    """A row that names our account."""
+    return Row(oms_id, key, "", Traits(**{"owner": OURS, **traits}))
+
+
 OLD = Found("1", "OLD")
 
 
@@ -33,9 +44,9 @@ class Ledger:
     def in_doubt(self, ids):
         return [d for d in self.doubts if d.id in ids]
 
-    def known_imported(self, destination, exclude):
-        assert destination == "oms"
-        return self.control
+    def controls(self, destination, exclude, shown_after_s):
+        assert (destination, shown_after_s) == ("oms", 960)
+        return [self.control] if self.control else []
 
     def record_lookups(self, ctx, results, quiet_s, max_attempts):
         assert quiet_s == 960
@@ -55,8 +66,17 @@ class Oms:
         self.asked = []
 
     async def find_by_key(self, keys):
+        """A page stands for what is there: rows that were not asked for are not shown."""
         self.asked.append(list(keys))
-        return self.by_key(keys) if callable(self.by_key) else self.by_key
+        page = self.by_key(keys) if callable(self.by_key) else self.by_key
+        asked = [row for row in page.rows if row.destination_key in keys or not row.destination_key]
+        return replace(page, rows=tuple(asked) if page.complete else page.rows)
+
+    async def read_order(self, oms_id):
+        return Page((), complete=False, problem="http_404")
+
+    def expects(self, payload):
+        return Traits()
 
     async def find_by_window(self, start, end):
         self.asked.append((start, end))
@@ -128,26 +148,28 @@ def test_the_setting_rules_which_way_is_gone():
     assert oms.asked == []
 
 
-def test_the_control_is_asked_for_with_the_rest():
+def test_a_single_control_is_asked_for_at_both_ends_and_alone():
     oms = Oms(page(OLD))
     verdict(oms, doubt(1), doubt(2))
-    assert oms.asked == [["K1", "K2", "OLD"]]
+    assert oms.asked == [["OLD", "K1", "K2"], ["K1", "K2", "OLD"], ["OLD"], ["K1"], ["K2"], ["OLD"]]
 
 
 def test_at_most_a_hundred_keys_a_search():
     oms = Oms(lambda keys: page(OLD))
     verdict(oms, *(doubt(i) for i in range(1, 251)))
-    assert [len(keys) for keys in oms.asked] == [100, 100, 53]
+    assert [len(keys) for keys in oms.asked if len(keys) > 1] == [98, 98, 98, 98, 57, 57]
 
 
 def test_windows_cover_import_and_original_date_and_the_control():
     oms = Oms(by_window=page(OLD), search_by="window")
     verdict(oms, doubt(submitted_at=NOW - timedelta(days=300)))
     spans = [tuple(datetime.fromisoformat(t) for t in span) for span in oms.asked]
-    for moment in (NOW, NOW - timedelta(hours=3), NOW - timedelta(days=300), CONTROL[2]):
+    for moment in (NOW, NOW - timedelta(hours=3), NOW - timedelta(days=300), CONTROL.imported_at):
         assert any(start <= moment <= end for start, end in spans)
-    assert len(spans) == 2, "what overlaps is asked once"
-    assert spans[-1][1] - NOW == WINDOW_MARGIN
+    whole, halves = spans[:2], spans[2:]
+    assert whole[-1][1] - NOW == WINDOW_MARGIN, "what overlaps is asked once"
+    assert [start for start, _ in halves[::2]] == [start for start, _ in whole]
+    assert [end for _, end in halves[1::2]] == [end for _, end in whole]
 
 
 def test_one_window_that_fails_spoils_the_absence_but_not_the_hit():

@@ -13,6 +13,9 @@ from order_relay.vendors.shopatron.search import (
     find_by_window,
     get_order,
 )
+from order_relay.vendors.shopatron.showing import Showing
+
+SEVEN = Showing(7)
 
 
 def row(number, key="", **more):
@@ -37,7 +40,7 @@ class Reader:
 
 
 def by_key(reader, *keys):
-    return asyncio.run(find_by_key(reader, 7, keys or ("A",)))
+    return asyncio.run(find_by_key(reader, SEVEN, keys or ("A",)))
 
 
 def test_the_question():
@@ -46,7 +49,7 @@ def test_the_question():
     assert reader.asked == [
         {"externalOrderID": "A,B 1", "manufacturerID": "7", "perPage": "100", "page": "1"}
     ]
-    asyncio.run(find_by_window(reader, 7, ("startDate", "endDate"), "x", "y"))
+    asyncio.run(find_by_window(reader, SEVEN, ("startDate", "endDate"), "x", "y"))
     assert reader.asked[1]["startDate"] == "x"
     assert reader.asked[1]["endDate"] == "y"
 
@@ -61,7 +64,7 @@ def test_a_hit_and_the_spelling_of_cancelled():
 def test_every_page_is_read():
     pages = [page(250, *[row(n, f"K{n}") for n in range(s, min(s + 100, 251))]) for s in (1, 101, 201)]
     reader = Reader(*pages)
-    result = asyncio.run(find_by_window(reader, 7, ("a", "b"), "x", "y"))
+    result = asyncio.run(find_by_window(reader, SEVEN, ("a", "b"), "x", "y"))
     assert result.complete
     assert len(result.rows) == 250
     assert [q["page"] for q in reader.asked] == ["1", "2", "3"]
@@ -69,7 +72,7 @@ def test_every_page_is_read():
 
 def test_smaller_pages_than_asked_for_are_read_to_the_end():
     pages = [page(25, *[row(n, f"K{n}") for n in range(s, min(s + 10, 26))]) for s in (1, 11, 21)]
-    assert asyncio.run(find_by_window(Reader(*pages), 7, ("a", "b"), "x", "y")).complete
+    assert asyncio.run(find_by_window(Reader(*pages), SEVEN, ("a", "b"), "x", "y")).complete
 
 
 @pytest.mark.parametrize(("replies", "problem"), [
@@ -131,16 +134,17 @@ def test_an_endless_search_ends():
             return page(10**9, row(number, f"K{number}"))
 
     reader = Endless()
-    result = asyncio.run(find_by_window(reader, 7, ("a", "b"), "x", "y"))
+    result = asyncio.run(find_by_window(reader, SEVEN, ("a", "b"), "x", "y"))
     assert (result.problem, len(reader.asked)) == ("too_many_pages", MOST_PAGES)
 
 
 def test_keys_that_can_not_be_asked_for():
     assert by_key(Reader(page(0)), "A,B").problem == "key_not_searchable"
     with pytest.raises(ValueError, match="1 to 100"):
-        asyncio.run(find_by_key(Reader(page(0)), 7, []))
+        asyncio.run(find_by_key(Reader(page(0)), SEVEN, []))
 
 
 @pytest.mark.parametrize("reply", [Reply(404), Reply(200, b"<"), Reply(200, b'{"orderID": 6}')])
 def test_get_one_order_that_is_not_that_order(reply):
-    assert asyncio.run(get_order(Reader(page(0), orders={"order/5": reply}), "5")) is None
+    read = asyncio.run(get_order(Reader(page(0), orders={"order/5": reply}), SEVEN, "5"))
+    assert (read.rows, read.complete) == ((), False)

@@ -73,5 +73,6 @@ async def _ask(ctx: RunContext, wiring: Wiring, ids: Sequence[int]) -> dict[str,
         return {}
     async with wiring.destination.session(wiring.settings.chunks.parallel) as session:
         return await look_up_orders(
-            ctx, wiring.ledger, session, wiring.destination, ids, max_attempts=wiring.settings.load.max_attempts
+            ctx, wiring.ledger, session, wiring.destination, ids, payloads=wiring.store,
+            max_attempts=wiring.settings.load.max_attempts,
         )

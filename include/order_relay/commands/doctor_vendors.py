@@ -8,21 +8,24 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from order_relay.commands.findings import Finding, Level, fail, ok, warn
 from order_relay.errors import OrderRelayError
+from order_relay.ledger.values import Control
 from order_relay.orders.exchange import Page, Selection
+from order_relay.pipeline.evidence import NO_METHOD, cause_of, place, why_not_absent
 
 if TYPE_CHECKING:
     from order_relay.commands.setup import Setup
     from order_relay.pipeline.ports import Destination, OmsSession, Source
 
-Known = Sequence[Any] | None
-"""An order known to be imported (destination key, OMS id, ...; see ``Ledger.known_imported``), or nothing."""
+Known = Sequence[Control]
+"""Orders known to be imported (see ``Ledger.controls``); perhaps none."""
 
 
 def in_use(setup: Setup, pipeline: str) -> bool:
@@ -65,12 +68,12 @@ def mapping(setup: Setup, pipeline: str) -> Iterator[Finding]:
 
 
 def _known_imported(setup: Setup, account: str) -> Known:
-    """An order of this account that is known to be imported, for a search that must hit."""
+    """Orders of this account that are known to be imported, for a search that must hit."""
     try:
         with setup.ledger() as ledger:
-            return ledger.known_imported(account, [])
+            return ledger.controls(account)
     except OrderRelayError:
-        return None  # the ledger's own line of the doctor has said what is wrong with it
+        return ()  # the ledger's own line of the doctor has said what is wrong with it
 
 
 async def _own_probes(name: str, vendor: str, port: Destination) -> list[Finding]:
@@ -101,43 +104,68 @@ async def _destination(name: str, port: Destination, known: Known) -> list[Findi
         by_key = await _search_by_key(session, known)
         by_window = await _search_by_window(session)
     findings += [_told(name, "search by external id", by_key), _told(name, "search by time window", by_window)]
-    findings.append(_advice(name, port.search_by, by_key[0], by_window[0], sure=known is not None))
+    broken = by_key.broken or by_window.broken
+    if broken and not (by_key.works or by_window.works) and port.search_by != "none":
+        advice = "orders that must be looked up are not sent before this works; check host and path, or ask the vendor"
+        findings.append(fail(name, f"orders cannot be searched: {broken}", advice))
+    else:
+        findings.append(_advice(name, port.search_by, by_key.works, by_window.works, sure=bool(known)))
     return findings
 
 
-async def _search_by_key(session: OmsSession, known: Known) -> tuple[bool, str]:
-    """Whether a search by our own key can be trusted, and why."""
-    absent = await session.find_by_key([f"order-relay-probe-{secrets.token_hex(8)}"])
+@dataclass(frozen=True)
+class Probe:
+    """Whether a search works, and why. ``broken``: it failed in a way that says nothing about what is supported."""
+
+    works: bool
+    why: str
+    broken: str = ""
+
+
+def _failed(page: Page) -> Probe:
+    cause = cause_of(page)
+    return Probe(works=False, why=cause, broken="" if page.problem in NO_METHOD else cause)
+
+
+async def _search_by_key(session: OmsSession, known: Known) -> Probe:
+    """Whether a search by our own key can be trusted, alone and in a list, and why."""
+    unknown = f"order-relay-probe-{secrets.token_hex(8)}"
+    absent = await session.find_by_key([unknown])
     if not absent.complete:
-        return False, absent.problem or "no complete answer"
+        return _failed(absent)
     if absent.rows:
-        return False, "an unknown key was answered with orders: the parameter seems to be ignored"
-    if known is None:
-        return True, "an unknown key was answered with nothing; no order is known yet to prove that a hit is found"
-    hit = await session.find_by_key([known[0]])
-    if any(row.destination_key == known[0] and row.oms_id == known[1] for row in hit.rows):
-        return True, "an order known to be imported was found by its key"
-    if any(row.oms_id == known[1] for row in hit.rows):
-        return False, "an order known to be imported was found, but rows do not carry the external id"
-    return False, "an order known to be imported was not found by its key" + _because(hit)
+        return Probe(works=False, why="an unknown key was answered with orders: the parameter seems to be ignored")
+    if not known:
+        why = "an unknown key was answered with nothing; no order is known yet to prove that a hit is found"
+        return Probe(works=True, why=why)
+    hit = await session.find_by_key([known[0].key])
+    if not why_not_absent(hit, known[:1]):
+        lists = [await session.find_by_key(terms) for terms in place([unknown], known)]
+        honoured = not any(why_not_absent(page, known) for page in lists)
+        more = "" if honoured else "; lists of keys are not answered in full, so each order is looked up by itself"
+        return Probe(works=True, why=f"an order known to be imported was found by its key{more}")
+    if any(row.oms_id == known[0].oms_id and not row.destination_key for row in hit.rows):
+        why = "an order known to be imported was found, but rows do not carry the external id"
+        return Probe(works=False, why=why)
+    return Probe(works=False, why=f"an order known to be imported was not found by its key{_because(hit)}")
 
 
-async def _search_by_window(session: OmsSession) -> tuple[bool, str]:
+async def _search_by_window(session: OmsSession) -> Probe:
     """Whether a search by creation time is answered at all. The window is one minute, so that little is read."""
     end = datetime.now(UTC)
     page = await session.find_by_window(_iso(end - timedelta(minutes=1)), _iso(end))
     if not page.complete:
-        return False, page.problem or "no complete answer"
+        return _failed(page)
     if page.rows and not any(row.destination_key for row in page.rows):
-        return False, "it is answered, but rows do not carry the external id"
-    return True, f"answered completely, {len(page.rows)} orders in the last minute"
+        return Probe(works=False, why="it is answered, but rows do not carry the external id")
+    return Probe(works=True, why=f"answered completely, {len(page.rows)} orders in the last minute")
 
 
-def _told(name: str, probe: str, result: tuple[bool, str]) -> Finding:
-    works, why = result
-    if works:
-        return ok(name, f"{probe}: {why}")
-    return warn(name, f"{probe} does not work: {why}", "orders in doubt need one search that works, see the next line")
+def _told(name: str, search: str, probe: Probe) -> Finding:
+    if probe.works:
+        return ok(name, f"{search}: {probe.why}")
+    advice = "orders in doubt need one search that works, see the next line"
+    return warn(name, f"{search} does not work: {probe.why}", advice)
 
 
 def _advice(name: str, setting: str, by_key: bool, by_window: bool, *, sure: bool) -> Finding:

@@ -12,6 +12,7 @@ from order_relay.ledger.shipping import Recorded
 from order_relay.ledger.values import (
     BatchInfo,
     Claim,
+    Control,
     Doubt,
     Due,
     Finding,
@@ -28,6 +29,7 @@ from order_relay.ledger.values import (
 __all__ = [
     "BatchInfo",
     "Claim",
+    "Control",
     "Doubt",
     "Due",
     "Finding",

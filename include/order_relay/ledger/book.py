@@ -31,6 +31,7 @@ from order_relay.ledger.status_desk import StatusDesk
 from order_relay.ledger.upkeep import UpkeepDesk
 from order_relay.ledger.values import (
     Claim,
+    Control,
     Doubt,
     Finding,
     LookedUp,
@@ -239,12 +240,17 @@ class Ledger(SourceDesk, PeopleDesk, AfterwardsDesk, WatchDesk, UpkeepDesk, Stat
         """Record look-ups; the states afterwards, by id (``doubting.record_lookups``)."""
         return self._db.write(lambda tx: doubting.record_lookups(tx, ctx, results, quiet_s, max_attempts))
 
-    def known_imported(
-        self, destination: str, exclude: Iterable[str] = (), near: datetime | None = None
-    ) -> tuple[str, str, datetime] | None:
-        """A positive control: external id, OMS id, when it was imported; ``exclude`` are external ids."""
+    def controls(self, destination: str, exclude: Iterable[str] = (), shown_after_s: float = 3600.0) -> list[Control]:
+        """Positive controls: up to three imported orders; ``exclude`` are external ids (``doubting.controls``)."""
         keys = list(exclude)
-        return self._db.read(lambda tx: doubting.known_imported(tx, destination, keys, near))
+        return self._db.read(lambda tx: doubting.controls(tx, destination, keys, shown_after_s))
+
+    def hold_foreign(
+        self, ctx: RunContext, found: Mapping[int, tuple[str, str]]
+    ) -> tuple[list[int], list[int]]:
+        """Somebody else's order has the external id of these: held, or let go by an operator before
+        (``doubting.hold_foreign``)."""
+        return self._db.write(lambda tx: doubting.hold_foreign(tx, ctx, found))
 
     def unproven(self, pipeline: str) -> list[int]:
         """Ready submissions to look up before their first POST."""

@@ -34,7 +34,8 @@ _READY = sa.select(submission.c.id).where(
 _SENDABLE = sa.select(
     submission.c.id, submission.c.revision, submission.c.destination_key, submission.c.payload_name,
     submission.c.payload_row, submission.c.fingerprint, submission.c.attempt, submission.c.lineage,
-    submission.c.order_number,
+    submission.c.order_number, sa.func.coalesce(submission.c.total_minor, 0), submission.c.currency,
+    submission.c.submitted_at,
 ).where(among(submission.c.id, "ids"), submission.c.state == sa.literal_column("'ready'")).order_by(submission.c.id)
 
 _own = submission.alias("own")

@@ -19,15 +19,16 @@ from order_relay.ledger.database import Transaction
 from order_relay.ledger.editions import compare_offered
 from order_relay.ledger.moving import Cause, change, lock, move
 from order_relay.ledger.states import State
-from order_relay.ledger.tables import attempt, lookup, submission
+from order_relay.ledger.tables import attempt, event, lookup, submission
 from order_relay.ledger.texts import clean
-from order_relay.ledger.values import Doubt, LookedUp
+from order_relay.ledger.values import Control, Doubt, LookedUp
 from order_relay.orders.exchange import MAX_ATTEMPTS, RunContext
 
 FIRST_DISTANCE = timedelta(minutes=2)
 LONGEST_DISTANCE = timedelta(hours=6)
 _REFUSED = (400, 422)
-_NEEDED = ("attempt", "send_before", "absent_once_at", "lookups", "offered", "absences", "first_sent_at")
+_NEEDED = ("attempt", "send_before", "absent_once_at", "lookups", "offered", "absences", "first_sent_at",
+           "reason")
 _ADOPT = (State.SENDING, State.IMPORTED)
 
 
@@ -65,7 +66,8 @@ def in_doubt(tx: Transaction, ids: Iterable[int]) -> list[Doubt]:
     query = sa.select(
         submission.c.id, submission.c.revision, submission.c.destination_key, submission.c.attempt,
         attempt.c.sent_at, submission.c.submitted_at, submission.c.absent_once_at, submission.c.send_before,
-        submission.c.order_number, submission.c.lookups, submission.c.reason,
+        submission.c.order_number, submission.c.lookups, submission.c.reason, submission.c.payload_name,
+        submission.c.payload_row, sa.func.coalesce(submission.c.total_minor, 0), submission.c.currency,
     ).join(attempt, sa.and_(
         attempt.c.submission_id == submission.c.id, attempt.c.number == submission.c.attempt
     )).where(among(submission.c.id, "ids"), submission.c.state == State.IN_DOUBT).order_by(submission.c.id)
@@ -129,6 +131,7 @@ def _conclude(  # noqa: PLR0917 - one look-up's row, and what was found
     change(tx, [row], {row.id: {
         "lookups": row.lookups + 1,
         "absent_once_at": tx.now if counted else row.absent_once_at,
+        "reason": result.reason or row.reason,
         "due_at": result.next_at or tx.now + distance(row.lookups),
     }})
     return State.IN_DOUBT
@@ -150,27 +153,43 @@ def _absent_twice(tx: Transaction, ctx: RunContext, row: Any, max_attempts: int)
     return State.READY
 
 
-def known_imported(
-    tx: Transaction, destination: str, exclude: Iterable[str], near: datetime | None
-) -> tuple[str, str, datetime] | None:
-    """An order known to be imported, as a positive control: external id, OMS id, when it was imported.
+CONTROL_AGES = (timedelta(0), timedelta(days=7), timedelta(days=1))
+"""How old positive controls are, beside the time that the destination takes to show what it stored: the newest shows
+that the search is up to date, the others that it reaches back."""
 
-    ``exclude`` are external ids that will not do. Without ``near`` it is the newest that had an hour to become visible,
-    or the oldest of all; with ``near`` the newest until that time.
-    """
-    base = (
-        sa.select(submission.c.destination_key, submission.c.oms_id, submission.c.imported_at)
-        .where(
-            submission.c.destination == destination, submission.c.state == State.IMPORTED,
-            submission.c.destination_key.is_not(None), not_among(submission.c.destination_key, "keys"),
-        )
-        .limit(1)
+_CONTROL = (
+    sa.select(
+        submission.c.destination_key, submission.c.oms_id, submission.c.imported_at, submission.c.submitted_at,
+        sa.func.coalesce(submission.c.total_minor, 0), submission.c.currency,
     )
-    until = near or tx.now - timedelta(hours=1)
-    keys = {"keys": list(exclude)}
-    newest = base.where(submission.c.imported_at <= until).order_by(submission.c.imported_at.desc())
-    found = tx.run(newest, keys).one_or_none() or tx.run(base.order_by(submission.c.imported_at), keys).one_or_none()
-    return (found.destination_key, found.oms_id, found.imported_at) if found else None
+    .where(
+        submission.c.destination == sa.bindparam("destination"), submission.c.state == sa.literal_column("'imported'"),
+        submission.c.destination_key.is_not(None), not_among(submission.c.destination_key, "keys"),
+    )
+    .limit(1)
+)
+_NEWEST_UNTIL = _CONTROL.where(
+    submission.c.imported_at <= sa.bindparam("until", type_=submission.c.imported_at.type)
+).order_by(submission.c.imported_at.desc())
+_OLDEST = _CONTROL.order_by(submission.c.imported_at)
+
+
+def controls(tx: Transaction, destination: str, exclude: Iterable[str], shown_after_s: float) -> list[Control]:
+    """Up to three orders known to be imported, as positive controls: the newest first, all different.
+
+    ``exclude`` are external ids that will not do. ``shown_after_s``: so long after its import an order may not be shown
+    yet; younger ones are used only where there are no others.
+    """
+    found: list[Control] = []
+    keys = list(exclude)
+    for age in CONTROL_AGES:
+        given = {"destination": destination, "keys": [*keys, *(control.key for control in found)]}
+        until = tx.now - timedelta(seconds=shown_after_s) - age
+        row = tx.run(_NEWEST_UNTIL, {**given, "until": until}).one_or_none() or tx.run(_OLDEST, given).one_or_none()
+        if row is None:
+            break
+        found.append(Control(*tuple(row)))
+    return found
 
 
 def unproven(tx: Transaction, name: str) -> list[int]:
@@ -187,6 +206,28 @@ def mark_proven(tx: Transaction, ctx: RunContext, ids: Iterable[int]) -> None:
         .where(among(submission.c.id, "ids"), submission.c.pipeline == ctx.pipeline).values(proven=True),
         {"ids": list(ids)},
     )
+
+
+def hold_foreign(
+    tx: Transaction, ctx: RunContext, found: Mapping[int, tuple[str, str]]
+) -> tuple[list[int], list[int]]:
+    """Ready submissions whose external id an order of somebody else has are held: (reason, what was seen) by id.
+
+    Returns the ids that are held, and those that an operator let go after they were held for it: these may be sent.
+    """
+    rows = [row for row in lock(tx, found, "decided") if row.state == State.READY]
+    asked = set(tx.run(
+        sa.select(event.c.submission_id.distinct()).where(
+            among(event.c.submission_id, "ids"), event.c.to_state == State.HELD,
+            sa.or_(*(event.c.why.startswith(reason, autoescape=True) for reason in {r for r, _ in found.values()})),
+        ),
+        {"ids": [row.id for row in rows if row.decided]},
+    ).scalars()) if rows else set()
+    held = [row for row in rows if row.id not in asked]
+    for row in held:
+        reason, seen = found[row.id]
+        move(tx, [row], State.HELD, Cause(ctx, f"{reason}: {clean(seen, 400)}", reason))
+    return [row.id for row in held], sorted(asked)
 
 
 def mark_found(tx: Transaction, ctx: RunContext, found: Mapping[int, str], method: str) -> list[int]:

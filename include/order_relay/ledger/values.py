@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from order_relay.orders import notes as order_notes
 from order_relay.orders.exchange import Answer
+from order_relay.orders.money import CURRENCIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,9 @@ class Sendable:
     attempts: int
     lineage: str
     order_number: str = ""
+    total_minor: int = 0
+    currency: str = ""
+    submitted_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +140,32 @@ class Doubt:
     order_number: str = ""
     lookups: int = 0
     reason: str = ""
+    payload_name: str = ""
+    payload_row: int = 0
+    total_minor: int = 0
+    currency: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """An order known to be at the destination, which a search that works must find: a positive control."""
+
+    key: str
+    oms_id: str
+    imported_at: datetime
+    submitted_at: datetime | None = None
+    total_minor: int = 0
+    currency: str = ""
+
+    @property
+    def totals(self) -> tuple[Decimal, ...]:
+        """See ``whole_total``."""
+        return whole_total(self.total_minor, self.currency)
+
+
+def whole_total(minor: int, currency: str) -> tuple[Decimal, ...]:
+    """A total as an amount; empty where none is known (a mapping without a total leaves 0)."""
+    return (Decimal(minor).scaleb(-CURRENCIES.get(currency, 2)),) if minor else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +197,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class LookedUp:
-    """The outcome of one look-up. ``method`` and ``why`` are ours and hold no order data."""
+    """The outcome of one look-up. ``method`` and ``why`` are ours and hold no order data.
+
+    ``reason``: why an operator must be asked now, or empty.
+    """
 
     id: int
     attempt: int
@@ -174,6 +208,7 @@ class LookedUp:
     method: str
     why: str = ""
     next_at: datetime | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

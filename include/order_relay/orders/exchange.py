@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from order_relay.errors import Refusal
+from order_relay.orders.traits import NOTHING, Traits
 
 Warn = Callable[[str], None]
 """Takes a warning for operators; the same words mean the same warning. Holds nothing of an order."""
@@ -135,20 +136,28 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One row of a search at the destination. ``destination_key`` is empty where the row does not carry it."""
+    """One row of a search at the destination. ``destination_key`` is empty where the row does not carry it.
+
+    ``traits``: what else it shows. An order under our external id may be somebody else's.
+    """
 
     oms_id: str
     destination_key: str
     status: str = ""
+    traits: Traits = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The whole result of a search. ``complete`` only if every page was read and the total stayed the same."""
+    """The whole result of a search. ``complete`` only if every page was read and the total stayed the same.
+
+    ``where``: what was asked (method and address), where there is a problem; no credentials, no order's data.
+    """
 
     rows: tuple[Found, ...]
     complete: bool
     problem: str = ""
+    where: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Ledger against destination, the pure part: what differs, how surely, and the report about it.
 
-That something is there is a fact, however incomplete the search was. That something is missing is believed only of a
-complete search that showed another order known to be imported, twice.
+That something is there is a fact, however incomplete the search was. When a missing row means that an order is missing
+is said in ``evidence``; it must be so twice, the second time in a search for that order alone.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from enum import StrEnum
 from typing import Any
 
 from order_relay.ledger.comparing import Booked
+from order_relay.ledger.values import Control
 from order_relay.orders.comparison import escape
 from order_relay.orders.exchange import Found, Page
+from order_relay.pipeline.evidence import under, why_not_absent
 
 MOST_LISTED = 500
 """So many differences of one kind stand in the report; of further ones only how many there are."""
@@ -108,33 +110,21 @@ class Comparison:
 
 def by_key(rows: Iterable[Found]) -> dict[str, set[str]]:
     """The OMS ids there by external id; rows that lack either are left out."""
-    found: dict[str, set[str]] = {}
-    for row in rows:
-        if row.destination_key and row.oms_id:
-            found.setdefault(row.destination_key, set()).add(row.oms_id)
-    return found
+    return {key: {row.oms_id for row in some} for key, some in under(rows).items()}
 
 
-def look(ours: Sequence[Booked], page: Page, control: tuple[str, str] | None = None) -> Look:
-    """Imported orders of ours in one search for them. ``control``: external id and OMS id of another imported one.
+def look(ours: Sequence[Booked], page: Page, controls: Sequence[Control]) -> Look:
+    """Imported orders of ours in one search for them. ``controls``: other imported ones.
 
-    Each of ours that shows under its own OMS id is a positive control for the others.
+    The controls are those of either that show under their own OMS id: others may be differences themselves. What seems
+    to be absent is looked for again by itself.
     """
     there = by_key(page.rows)
-    known = [(order.key, order.oms_id) for order in ours] + ([control] if control else [])
-    why = _why_not(page, any(oms_id in there.get(key, ()) for key, oms_id in known))
+    known = [*controls, *(Control(one.key, one.oms_id, one.imported_at) for one in ours if one.imported_at)]
+    why = why_not_absent(page, [control for control in known if control.oms_id in there.get(control.key, ())])
     gone = tuple(order for order in ours if order.key not in there)
-    shown = {key: frozenset(ids) for key, ids in there.items()}
-    return Look(shown, unsure=gone, why=why) if why else Look(shown, absent=gone)
-
-
-def _why_not(page: Page, controlled: bool) -> str:
-    """Why an absence can not be believed; empty if it can."""
-    if not page.complete:
-        return page.problem or "incomplete"
-    if any(not row.destination_key for row in page.rows):
-        return "rows_without_key"
-    return "" if controlled else "no_known_order_found"
+    ids = {key: frozenset(some) for key, some in there.items()}
+    return Look(ids, unsure=gone, why=why) if why else Look(ids, absent=gone)
 
 
 def judge(key: str, book: Booked | None, there: Collection[str]) -> Difference | None:

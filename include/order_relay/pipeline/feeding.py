@@ -11,7 +11,7 @@ from typing import Protocol
 
 from order_relay.batches import BatchDamaged
 from order_relay.ledger.values import Sendable
-from order_relay.pipeline.lookup import batched
+from order_relay.pipeline.inquiry import batched
 
 log = logging.getLogger(__name__)
 

@@ -137,7 +137,8 @@ class _Load:
         async with self._destination.session(self._options.share) as session:
             if due:
                 found = await lookup.look_up(
-                    self._ctx, self._ledger, session, self._destination, due, max_attempts=self._options.max_attempts
+                    self._ctx, self._ledger, session, self._destination, due, payloads=self._store,
+                    max_attempts=self._options.max_attempts,
                 )
                 self._counts.update({f"looked_up_{kind}": number for kind, number in found.items()})
             if send:
@@ -160,12 +161,11 @@ class _Load:
             session,
             self._destination,
             send,
+            payloads=self._store,
             always=mode == "always",
-            has_past=self._has_past,
+            past_known=self._options.past_known,
+            has_past=lambda: unknown_batches(self._store, self._ledger, self._ctx.pipeline),
         )
-
-    def _has_past(self) -> bool:
-        return self._options.past_known or unknown_batches(self._store, self._ledger, self._ctx.pipeline)
 
     async def _send(self, session: OmsSession, ids: list[int]) -> Sender:
         connections = max(1, self._destination.connections // max(1, self._options.share))
@@ -228,10 +228,11 @@ def _raise_what_happened(sender: Sender, proving: Proving) -> None:
         raise sender.error
     if proving.unsearchable:
         raise WrongSetup(
-            f"{len(proving.unsearchable)} orders may have been imported before this ledger knew them, and the "
-            "destination can not be searched for them: mark the old ones with 'baseline', or set "
+            f"{len(proving.unsearchable)} orders may have been imported before this ledger knew them, and a search for "
+            f"them proves nothing ({proving.cause}): mark the old ones with 'baseline', or set "
             "lookup_before_send: never"
         )
     unsent = sender.unsent + len(proving.kept)
     if unsent:
-        raise RetryLater(f"{unsent} orders could not be sent this time and are still ready")
+        because = f"; {len(proving.kept)} of them could not be looked up: {proving.cause}" if proving.kept else ""
+        raise RetryLater(f"{unsent} orders could not be sent this time and are still ready{because}")

@@ -16,6 +16,7 @@ from order_relay.orders.exchange import (
 )
 from order_relay.orders.judging import VendorFormat
 from order_relay.orders.shipping import Shipment
+from order_relay.orders.traits import Traits
 
 
 class Source(Protocol):
@@ -104,6 +105,12 @@ class OmsSession(Protocol):
     async def find_by_window(self, start: str, end: str) -> Page:
         """All orders of the account created in [start, end], ISO 8601 UTC; every page is read."""
 
+    async def find_some(self) -> Page:
+        """One page of the account's orders, whichever come first; for a search that must find what is there."""
+
+    async def read_order(self, oms_id: str) -> Page:
+        """One order by its OMS id, with what it shows of itself; no row where it could not be read."""
+
 
 class Destination(Protocol):
     """Where orders are fulfilled."""
@@ -116,6 +123,9 @@ class Destination(Protocol):
 
     search_by: str
     """``auto``, ``external_id``, ``window`` or ``none``."""
+
+    def expects(self, payload: bytes) -> Traits:
+        """What a payload says of its order, for comparing it with one that a search shows."""
 
     timeout_s: float
     visible_after_s: float

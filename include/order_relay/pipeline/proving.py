@@ -5,16 +5,30 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from order_relay.ledger.values import Sendable
+from order_relay.ledger.comparing import Booked
+from order_relay.ledger.values import Control, Sendable
 from order_relay.orders.exchange import Page, RunContext
 from order_relay.pipeline import lookup
+from order_relay.pipeline.evidence import (
+    KEYS_AT_ONCE,
+    NO_KNOWN_ORDER,
+    NO_METHOD,
+    Verdict,
+    cause_of,
+)
+from order_relay.pipeline.expecting import Expected, Payloads
+from order_relay.pipeline.inquiry import WINDOW_MARGIN, Inquiry, batched
 from order_relay.pipeline.ports import Destination, OmsSession
 
 log = logging.getLogger(__name__)
+
+OURS_THERE = frozenset({"sending", "in_doubt", "imported"})
+"""States of an order that this ledger sent: at the destination it is no sign of another past."""
 
 
 class ProvingBook(lookup.LookupBook, Protocol):
@@ -29,8 +43,14 @@ class ProvingBook(lookup.LookupBook, Protocol):
     def batches(self, pipeline: str) -> list[dict[str, Any]]:
         """See ``Ledger.batches``."""
 
+    def booked_under(self, destination: str, keys: Iterable[str]) -> Mapping[str, Booked]:
+        """See ``Ledger.booked_under``."""
+
     def mark_found(self, ctx: RunContext, found: Mapping[int, str], method: str) -> list[int]:
         """See ``Ledger.mark_found``."""
+
+    def hold_foreign(self, ctx: RunContext, found: Mapping[int, tuple[str, str]]) -> tuple[list[int], list[int]]:
+        """See ``Ledger.hold_foreign``."""
 
     def mark_proven(self, ctx: RunContext, ids: Sequence[int]) -> None:
         """See ``Ledger.mark_proven``."""
@@ -48,17 +68,15 @@ class Proving:
     """What the look-ups before the first POST gave.
 
     ``may_be_sent``: ids in their old order. ``kept``: ids that stay ready, since the search failed.
-    ``unsearchable``: ids that stay ready, since this account can not be searched although there is a past.
+    ``unsearchable``: ids that stay ready, since this account cannot be searched although there is a past.
+    ``cause``: what was wrong with the search, for ``kept`` and ``unsearchable``.
     """
 
     may_be_sent: list[int] = field(default_factory=list)
     kept: list[int] = field(default_factory=list)
     unsearchable: list[int] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
-
-
-NO_METHOD = frozenset({"unsupported", "parameter_ignored"})
-"""Problems of a search that will not go away by trying again."""
+    cause: str = ""
 
 
 async def lookup_before_send(
@@ -68,19 +86,22 @@ async def lookup_before_send(
     destination: Destination,
     ids: Sequence[int],
     *,
+    payloads: Payloads | None = None,
     always: bool = False,
+    past_known: bool = False,
     has_past: Callable[[], bool] = lambda: False,
 ) -> Proving:
-    """Look up those of ``ids`` that the ledger calls unproven (or all: ``always``), 100 a search, by external id.
+    """Look up those of ``ids`` that the ledger calls unproven (or all: ``always``), by external id.
 
-    Found means imported; a complete search that does not show an order lets it be sent, where a positive control is
-    known only if the search shows that one too. Where the account has no such search, orders are sent only if there is
-    no past: no order is known to be imported, and ``has_past`` says so too (see ``unknown_batches``). That is decided
-    once, for all unproven orders of the pipeline.
+    Found means imported; an order of somebody else under our external id holds ours for an operator. What a missing row
+    proves is said in ``evidence``; where there is a past, each absence is confirmed by a search of its own. A ledger
+    without a past (nothing imported, ``has_past`` is false, and the account shows no order that the ledger does not
+    know) may also send on the word of a complete search without a positive control, or, where the account has no such
+    search, without any. That is decided once, for all unproven orders of the pipeline.
     Raises ``WrongSetup`` or ``Throttled`` from the session, and the ledger's errors.
     """
     asked = set(ids) if always else set(await asyncio.to_thread(ledger.unproven, ctx.pipeline)) & set(ids)
-    prover = _Prover(ctx, ledger, session, destination, has_past)
+    prover = _Prover(ctx, ledger, session, destination, has_past, payloads, always, past_known)
     passed = await prover.prove([i for i in ids if i in asked]) if asked else []
     open_to_send = (set(ids) - asked) | set(passed)
     prover.result.may_be_sent = [i for i in ids if i in open_to_send]
@@ -96,16 +117,25 @@ class _Prover:
     session: OmsSession
     destination: Destination
     has_past: Callable[[], bool]
+    payloads: Payloads | None = None
+    always: bool = False
+    past_known: bool = False
     result: Proving = field(default_factory=Proving)
-    control: lookup.Control | None = None
+    controls: list[Control] = field(default_factory=list)
+    imported: bool = False  # the ledger knows imported orders
+    stated_past: bool = False  # said by settings or the batch store, not only suspected
+    past: bool = False
     no_past: bool = False
 
     async def prove(self, ids: list[int]) -> list[int]:
         """Those of ``ids`` that may be sent."""
         sendables = await asyncio.to_thread(self.ledger.to_send, ids)
-        self.control = await asyncio.to_thread(self.ledger.known_imported, self.destination.account, [])
+        self.past = self.always or self.past_known or await asyncio.to_thread(self.has_past)
+        self.stated_past = self.past
+        if self._searchable:
+            await self._find_controls({s.destination_key for s in sendables})
         passed: list[int] = []
-        for group in lookup.batched(sendables, lookup.SEARCH_AT_ONCE - 1):
+        for group in batched(sendables, KEYS_AT_ONCE):
             if self.no_past:
                 passed += [s.id for s in group]
             else:
@@ -113,31 +143,86 @@ class _Prover:
         self.result.counts += Counter({"sent_without_lookup": len(passed) if self.no_past else 0})
         return passed
 
+    @property
+    def _searchable(self) -> bool:
+        return self.destination.search_by in ("auto", "external_id")
+
+    async def _find_controls(self, asked: set[str]) -> None:
+        """Orders known to be imported; where there are none, orders that the account shows.
+
+        Orders there that the ledger does not know are a past of their own.
+        """
+        shown_after_s = self.destination.timeout_s + self.destination.visible_after_s
+        self.controls = await asyncio.to_thread(self.ledger.controls, self.destination.account, [], shown_after_s)
+        self.imported = bool(self.controls)
+        if self.imported:
+            return
+        page = await self.session.find_some()
+        rows = [row for row in page.rows if row.destination_key and row.oms_id and "," not in row.destination_key]
+        known = await asyncio.to_thread(
+            self.ledger.booked_under, self.destination.account, [row.destination_key for row in rows]
+        )
+        ours = {key for key, book in known.items() if book.state in OURS_THERE}
+        strange = [row for row in rows if row.destination_key not in ours]
+        if page.complete and not page.rows and not self.past_known:
+            self.past = self.stated_past = False  # an account without a single order holds none of ours
+        self.past = self.past or bool(strange)
+        # those that are not asked about are better witnesses
+        rows = [row for row in strange if row.destination_key not in asked] or strange
+        some = {row.destination_key: row for row in (*rows[:1], *rows[-1:], *rows[len(rows) // 2:][:1])}
+        self.controls = [Control(row.destination_key, row.oms_id, datetime.now(UTC)) for row in some.values()]
+
     async def _one_search(self, group: list[Sendable]) -> list[int]:
         """Records what was found or proven, and returns the ids that may be sent."""
-        keys = [s.destination_key for s in group]
-        page = await _search(self.session, self.destination, [*keys, self.control[0]] if self.control else keys)
-        oms_ids = {row.destination_key: row.oms_id for row in reversed(page.rows) if row.oms_id}
-        found = {s.id: oms_ids[s.destination_key] for s in group if s.destination_key in oms_ids}
-        rest = [s.id for s in group if s.id not in found]
+        if not self._searchable:
+            self.imported = bool(await asyncio.to_thread(self.ledger.controls, self.destination.account, [], 0.0))
+            return await self._without_proof(Page((), complete=False, problem="unsupported"), [s.id for s in group])
+        until = datetime.now(UTC) + WINDOW_MARGIN
+        dated = {s.destination_key: ((s.submitted_at - WINDOW_MARGIN, until),) for s in group if s.submitted_at}
+        inquiry = Inquiry(
+            self.session, self.destination, self.controls,
+            Expected(self.destination, self.payloads, group, dated),
+            alone=self.past, uncontrolled=not self.past,
+        )  # fmt: skip
+        said = await inquiry.ask_by_key([s.destination_key for s in group])
+        verdicts = {s.id: said[s.destination_key] for s in group}
+        released = await self._adopt_or_hold(verdicts)
+        absent = [i for i, verdict in verdicts.items() if verdict.finding.kind == "absent" or i in released]
+        if absent:
+            await asyncio.to_thread(self.ledger.mark_proven, self.ctx, absent)
+        unclear = [i for i, v in verdicts.items() if v.finding.kind == "unclear" and not v.reason]
+        if not unclear:
+            return absent
+        page = inquiry.problem or Page((), complete=False, problem=inquiry.why or NO_KNOWN_ORDER)
+        return absent + await self._without_proof(page, unclear)
+
+    async def _adopt_or_hold(self, verdicts: Mapping[int, Verdict]) -> set[int]:
+        """Carry out what was found; the ids that an operator let go in spite of somebody else's order."""
+        found = {i: verdict.finding.oms_id for i, verdict in verdicts.items() if verdict.finding.kind == "found"}
         if found:
             done = await asyncio.to_thread(self.ledger.mark_found, self.ctx, found, "external_id")
             self.result.counts["found_before_send"] += len(done)
-        if page.complete and (self.control is None or oms_ids.get(self.control[0]) == self.control[1]):
-            await asyncio.to_thread(self.ledger.mark_proven, self.ctx, rest)
-            return rest
-        return await self._without_proof(page, rest)
+        foreign = {i: (verdict.reason, verdict.why) for i, verdict in verdicts.items() if verdict.reason}
+        if not foreign:
+            return set()
+        held, released = await asyncio.to_thread(self.ledger.hold_foreign, self.ctx, foreign)
+        if held:
+            self.result.counts["held_before_send"] += len(held)
+        return set(released)
 
     async def _without_proof(self, page: Page, rest: list[int]) -> list[int]:
         """A search that proves nothing: only where there is no past may orders go without."""
         unusable = page.problem in NO_METHOD
-        if unusable and self.control is None and not await asyncio.to_thread(self.has_past):
+        if unusable and not self.imported and not self.stated_past:
             every = await asyncio.to_thread(self.ledger.unproven, self.ctx.pipeline)
             log.warning("%d orders are not looked up before sending: no search at this account, no past", len(every))
             await asyncio.to_thread(self.ledger.mark_proven, self.ctx, every)
             self.no_past = True
             return rest
-        (self.result.unsearchable if unusable else self.result.kept).extend(rest)
+        self.result.cause = self.result.cause or cause_of(page)
+        log.warning("%d orders are not sent, the look-up before sending failed: %s", len(rest), cause_of(page))
+        hopeless = unusable or page.problem == NO_KNOWN_ORDER
+        (self.result.unsearchable if hopeless else self.result.kept).extend(rest)
         self.result.counts["not_proven"] += len(rest)
         return []
 
@@ -147,9 +232,3 @@ def unknown_batches(store: Listing, ledger: ProvingBook, pipeline: str) -> bool:
     known = {str(batch["batch_id"]) for batch in ledger.batches(pipeline)}
     manifests = (name for name in store.list(f"{pipeline}/batches") if name.endswith("/manifest.json"))
     return any(name.split("/")[-2] not in known for name in manifests)
-
-
-async def _search(session: OmsSession, destination: Destination, keys: list[str]) -> Page:
-    if destination.search_by in ("auto", "external_id"):
-        return await session.find_by_key(keys)
-    return Page((), complete=False, problem="unsupported")

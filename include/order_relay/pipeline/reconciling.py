@@ -13,23 +13,18 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from order_relay.ledger.comparing import Booked
+from order_relay.ledger.values import Control
 from order_relay.orders.exchange import Page
 from order_relay.pipeline.differences import Comparison, Look, by_key, judge, look
-from order_relay.pipeline.lookup import (
-    SEARCH_AT_ONCE,
-    WINDOW_MARGIN,
-    Control,
-    batched,
-    iso,
-    search_windows,
-)
+from order_relay.pipeline.evidence import KEYS_AT_ONCE, MOST_CONTROLS, NO_METHOD, place
+from order_relay.pipeline.inquiry import WINDOW_MARGIN, Inquiry, batched, iso, search_windows
 from order_relay.pipeline.ports import Destination, OmsSession
-from order_relay.pipeline.proving import NO_METHOD
 
 SLICE = timedelta(days=1)
 """So much of the destination's time is read at once."""
 
-KEYS_AT_ONCE = 1000
+KEYS_OF_BOOKS = 1000
+"""Maximum external ids that are looked up in the ledger at once."""
 
 
 class Books(Protocol):
@@ -44,8 +39,8 @@ class Books(Protocol):
     def booked_under(self, destination: str, keys: Iterable[str]) -> Mapping[str, Booked]:
         """See ``Ledger.booked_under``."""
 
-    def known_imported(self, destination: str, exclude: Iterable[str]) -> Control | None:
-        """See ``Ledger.known_imported``."""
+    def controls(self, destination: str, exclude: Iterable[str], shown_after_s: float) -> list[Control]:
+        """See ``Ledger.controls``."""
 
 
 async def reconcile(
@@ -74,7 +69,7 @@ class _Reconciler:
         self._no_method = ""
         self._there: dict[str, set[str]] = {}  # of external ids about which something may differ
         self._absent: dict[str, Booked] = {}
-        self._witness: Control | None = None  # an order of ours that this search showed under its own OMS id
+        self._witnesses: list[Control] = []  # orders of ours that this search showed under their own OMS ids
 
     async def run(self) -> None:
         visible = timedelta(seconds=self._destination.visible_after_s + self._destination.timeout_s)
@@ -82,7 +77,7 @@ class _Reconciler:
         ids = await asyncio.to_thread(
             self._ledger.imported_between, told.pipeline, told.since, told.until - visible
         )
-        for some in batched(ids, SEARCH_AT_ONCE - 1):
+        for some in batched(ids, KEYS_AT_ONCE):
             await self._look_for(await asyncio.to_thread(self._ledger.booked, some))
         if self._by_window:
             for start, end in days_between(told.since, told.until + WINDOW_MARGIN):
@@ -99,8 +94,8 @@ class _Reconciler:
         found = await self._search(ours)
         for order in ours:
             ids = found.there.get(order.key, frozenset())
-            if order.oms_id in ids and order.imported_at is not None:
-                self._witness = (order.key, order.oms_id, order.imported_at)
+            if order.oms_id in ids and order.imported_at is not None and len(self._witnesses) < MOST_CONTROLS:
+                self._witnesses.append(Control(order.key, order.oms_id, order.imported_at, order.submitted_at))
             if ids and ids != {order.oms_id}:
                 self._there.setdefault(order.key, set()).update(ids)
         self._absent.update((order.key, order) for order in found.absent)
@@ -109,24 +104,40 @@ class _Reconciler:
 
     async def _search(self, ours: Sequence[Booked]) -> Look:
         keys = [order.key for order in ours]
-        control = self._witness or await asyncio.to_thread(
-            self._ledger.known_imported, self._destination.account, keys
-        )
-        page = await self._page(ours, control)
-        return look(ours, page, control[:2] if control else None)
+        controls = await self._controls(keys)
+        return look(ours, await self._page(ours, controls), controls)
 
-    async def _page(self, ours: Sequence[Booked], control: Control | None) -> Page:
+    async def _search_alone(self, ours: Sequence[Booked]) -> Look:
+        """Each by itself where external ids can be searched: a list may have been honoured in part."""
+        if not self._by_key or self._no_method:
+            return await self._search(ours)
+        keys = [order.key for order in ours]
+        inquiry = Inquiry(self._session, self._destination, await self._controls(keys))
+        said = await inquiry.ask_by_key(keys)
+        absent = tuple(order for order in ours if said[order.key].finding.kind == "absent")
+        unsure = tuple(order for order in ours if said[order.key].finding.kind == "unclear")
+        return Look({}, absent, unsure, inquiry.why or "shown by the second search")
+
+    async def _controls(self, keys: Sequence[str]) -> list[Control]:
+        """Orders that this search showed already; others of the ledger may be differences themselves."""
+        if seen := [witness for witness in self._witnesses if witness.key not in keys]:
+            return seen
+        shown_after_s = self._destination.visible_after_s + self._destination.timeout_s
+        return await asyncio.to_thread(self._ledger.controls, self._destination.account, keys, shown_after_s)
+
+    async def _page(self, ours: Sequence[Booked], controls: Sequence[Control]) -> Page:
         """By external id; where the account has no such search, by the times in which these orders may be dated."""
         if self._by_key and not self._no_method:
             keys = [order.key for order in ours]
-            page = await self._session.find_by_key([*keys, control[0]] if control else keys)
+            pages = [await self._session.find_by_key(terms) for terms in place(keys, controls)]
+            page = next((one for one in pages if not one.complete), pages[-1])
             if page.problem not in NO_METHOD:
                 return page
             self._no_method = page.problem
         if not self._by_window:
             return Page((), complete=False, problem=self._no_method)
         moments = [m for order in ours for m in (order.imported_at, order.submitted_at) if m is not None]
-        moments += [control[2]] if control else []
+        moments += [m for c in controls for m in (c.imported_at, c.submitted_at) if m is not None]
         return await search_windows(self._session, [(m - WINDOW_MARGIN, m + WINDOW_MARGIN) for m in moments])
 
     async def _read(self, start: datetime, end: datetime) -> None:
@@ -137,7 +148,7 @@ class _Reconciler:
         if not page.complete:
             self._told.unread.append(f"{iso(start)} to {iso(end)}: {page.problem or 'incomplete'}")
         there = by_key(page.rows)
-        for keys in batched(there, KEYS_AT_ONCE):
+        for keys in batched(there, KEYS_OF_BOOKS):
             books = await asyncio.to_thread(self._ledger.booked_under, self._destination.account, keys)
             for key in keys:
                 if key in self._absent or judge(key, books.get(key), there[key]) is not None:
@@ -147,15 +158,15 @@ class _Reconciler:
         """With what the books say now: an order may have been imported while the destination was read."""
         for key in self._absent.keys() & self._there.keys():
             del self._absent[key]
-        for keys in batched(self._there, KEYS_AT_ONCE):
+        for keys in batched(self._there, KEYS_OF_BOOKS):
             books = await asyncio.to_thread(self._ledger.booked_under, self._destination.account, keys)
             found = (judge(key, books.get(key), self._there[key]) for key in keys)
             self._told.differences += [difference for difference in found if difference is not None]
 
     async def _look_again(self) -> None:
         """Missing is only what is absent from a second search as well."""
-        for some in batched(list(self._absent.values()), SEARCH_AT_ONCE - 1):
-            found = await self._search(some)
+        for some in batched(list(self._absent.values()), KEYS_AT_ONCE):
+            found = await self._search_alone(some)
             lost = (judge(order.key, order, ()) for order in found.absent)
             self._told.differences += [difference for difference in lost if difference is not None]
             if found.unsure:

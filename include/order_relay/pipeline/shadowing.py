@@ -17,7 +17,8 @@ from order_relay.ledger import Ledger, Sendable
 from order_relay.orders.exchange import RunContext
 from order_relay.orders.json_text import encode
 from order_relay.pipeline.archive import run_prefix
-from order_relay.pipeline.lookup import SEARCH_AT_ONCE, batched
+from order_relay.pipeline.evidence import SEARCH_AT_ONCE, under
+from order_relay.pipeline.inquiry import batched
 from order_relay.pipeline.ports import Destination, OmsSession
 
 log = logging.getLogger(__name__)
@@ -69,8 +70,6 @@ async def _ask(destination: Destination, share: int, keys: Sequence[str]) -> dic
 async def _search(session: OmsSession, keys: Sequence[str]) -> dict[str, list[str]]:
     page = await session.find_by_key(keys)
     found: dict[str, list[str]] = {key: [] for key in keys} if page.complete else {}
-    wanted = set(keys)
-    for row in page.rows:
-        if row.destination_key in wanted:
-            found.setdefault(row.destination_key, []).append(row.oms_id)
+    shown = under(page.rows)
+    found.update((key, [row.oms_id for row in shown[key]]) for key in keys if key in shown)
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Iterable
 from datetime import UTC
 from itertools import chain
@@ -38,14 +39,32 @@ def search(request: web.Request, book: OrderBook, switches: ShopatronSwitches) -
         return oms_error(bad.code, str(bad))
     now = asyncio.get_running_loop().time()
     found = [o for o in candidates if o.visible_at <= now and all(test(o) for test in tests)]
-    rows = [row(order, switches) for order in found]
+    rows = [row(order, switches) for order in _arranged(found, book, switches)]
     if switches.shifting_pages:
         # While a client pages, another order arrives with every page: all that follow move down by one.
         rows = [*_strangers(page - switches.first_page), *rows]
     if not rows and switches.no_match == "empty_body":
         return web.Response(status=200, content_type="application/json")
-    start = (page - switches.first_page) * per_page
-    return web.json_response({"totalCount": len(rows), "collection": rows[start : start + per_page]})
+    if not rows and switches.no_match == "not_found":
+        return oms_error(5002, "no order matches")
+    start = 0 if switches.search_pages == "ignored" else (page - switches.first_page) * per_page
+    shown = rows[start : start + per_page]
+    total = {"exact": len(rows), "of_page": len(shown), "too_high": len(rows) + 1}[switches.search_total]
+    return web.json_response({"totalCount": total, "collection": shown})
+
+
+def _arranged(found: list[Order], book: OrderBook, switches: ShopatronSwitches) -> list[Order]:
+    """What a search shows of the orders that it found, in which order, however wrong that is."""
+    if switches.search_snapshot >= 0:
+        known = set(book.first(switches.search_snapshot))
+        found = [order for order in found if order.order_id in known]
+    if switches.search_one_per_id:
+        found = list({order.external_id: order for order in found}.values())
+    if switches.search_order == "oldest":
+        found = sorted(found, key=lambda order: order.order_id)
+    elif switches.search_order == "shuffled":
+        found = sorted(found, key=lambda order: order.order_id * 7919 % 1009)
+    return found[: switches.search_most_rows] if switches.search_most_rows else found
 
 
 def _criteria(
@@ -58,7 +77,7 @@ def _criteria(
         if name in _PAGING:
             continue
         if name == "externalOrderID" and switches.search_external_id == "supported":
-            wanted = _terms(value, switches)
+            wanted = _honoured(_terms(value, switches), switches)
             narrowed = chain.from_iterable(book.with_external(term) for term in dict.fromkeys(wanted))
         elif name == "externalOrderID" and switches.search_external_id == "ignored":
             pass  # neither an error nor a filter: the page comes unfiltered
@@ -82,6 +101,8 @@ def _criteria(
 def _test(name: str, value: str, switches: ShopatronSwitches) -> Test | None:
     if name == "manufacturerID":
         manufacturer = _id(value)
+        if switches.search_manufacturer == "ignored":
+            return lambda _: True
         return lambda order: order.manufacturer_id == manufacturer
     if name == "orderStatus":
         wanted = {_spelled(status, switches) for status in value.split(",")}
@@ -111,6 +132,16 @@ def _terms(value: str, switches: ShopatronSwitches) -> list[str]:
     if len(terms) > switches.max_terms:
         raise BadSearch(5014, f"at most {switches.max_terms} values are allowed")
     return terms
+
+
+def _honoured(terms: list[str], switches: ShopatronSwitches) -> list[str]:
+    if switches.search_terms == "short":
+        short = ",".join(terms)[:60]
+        return short.split(",") if len(short) == len(",".join(terms)) else short.split(",")[:-1]
+    return {
+        "all": terms, "first": terms[:1], "last": terms[-1:], "first_two": terms[:2], "every_second": terms[::2],
+        "ends": [*terms[:1], *terms[-1:]],
+    }[switches.search_terms]
 
 
 def _id(text: str) -> int:
@@ -158,16 +189,33 @@ def row(order: Order, switches: ShopatronSwitches) -> dict[str, Any]:
     }
     if not switches.rows_carry_external_id:
         del shown["externalOrderID"]
+    if not switches.rows_carry_manufacturer:
+        del shown["manufacturerID"]
+    if not switches.rows_carry_total:
+        del shown["total"], shown["customerTotal"]
     return shown
 
 
 def detail(order: Order, switches: ShopatronSwitches) -> dict[str, Any]:
     """An order as get order (and a successful import) shows it."""
-    shown = row(order, switches) | {"externalOrderID": order.external_id}
+    shown = row(order, switches) | {"externalOrderID": order.external_id, "manufacturerID": order.manufacturer_id}
     if not switches.order_carries_external_id:
         del shown["externalOrderID"]
+    if not switches.order_carries_manufacturer:
+        del shown["manufacturerID"]
     shown["orderItems"] = [{"orderItemID": order.order_id * 100 + n, "itemState": "NORMAL"} for n in range(order.items)]
+    if switches.order_shows == "all" and order.body:
+        _as_imported(shown, json.loads(order.body))
     return shown
+
+
+def _as_imported(shown: dict[str, Any], body: dict[str, Any]) -> None:
+    """Who ordered, what, and the custom data, as the import said it."""
+    customer = body.get("customer") or {}
+    shown["customer"] = {name: customer.get(name) for name in ("firstName", "lastName", "email")}
+    shown["customOrderData"] = body.get("customOrderData")
+    for item, sent in zip(shown["orderItems"], body["orderItems"], strict=False):
+        item["product"] = {"partNumber": (sent.get("product") or {}).get("partNumber")}
 
 
 def get_order(text: str, book: OrderBook, switches: ShopatronSwitches) -> web.Response:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 from order_relay.sandbox.audit import Audit
@@ -102,6 +103,10 @@ class OrderBook:
     def with_external(self, external_id: str) -> list[Order]:
         """All stored under one external id; more than one is a doubled order."""
         return self._by_external.get(external_id, [])
+
+    def first(self, number: int) -> list[int]:
+        """The ids of the orders that were stored first."""
+        return list(islice(self._by_id, number))
 
     def newest_first(self) -> Iterable[Order]:
         """Everything stored, the last stored first."""

@@ -66,12 +66,28 @@ class ShopatronSwitches(BaseModel):
     date_from_parameters: tuple[str, ...] = ("startDate", "dateFrom", "fromDate")
     date_to_parameters: tuple[str, ...] = ("endDate", "dateTo", "toDate")
     date_means: Literal["original", "imported"] = "original"
-    no_match: Literal["envelope", "empty_body"] = "envelope"
+    no_match: Literal["envelope", "empty_body", "not_found"] = "envelope"
     visible_after_s: float = Field(default=0.0, ge=0)
     first_page: Literal[0, 1] = 1
     over_max_per_page: Literal["error", "clamp"] = "error"
     max_terms: int = Field(default=100, ge=1)
     shifting_pages: bool = False
+    search_terms: Literal["all", "first", "last", "first_two", "every_second", "short", "ends"] = Field(
+        default="all", description="which of several external ids are honoured; short: the first 60 characters of them"
+    )
+    search_manufacturer: Literal["filters", "ignored"] = "filters"
+    search_most_rows: int = Field(default=0, ge=0, description="rows that a search shows and counts; 0 = all")
+    search_one_per_id: bool = Field(default=False, description="of several orders with one external id one is shown")
+    search_order: Literal["newest", "oldest", "shuffled"] = "newest"
+    search_total: Literal["exact", "of_page", "too_high"] = "exact"
+    search_pages: Literal["honoured", "ignored"] = "honoured"
+    search_snapshot: int = Field(default=-1, ge=-1, description="only so many orders, the first, are found; -1 = all")
+    rows_carry_manufacturer: bool = True
+    order_carries_manufacturer: bool = True
+    rows_carry_total: bool = True
+    order_shows: Literal["all", "little"] = Field(
+        default="all", description="all: customer, part numbers and custom data as imported (their names are invented)"
+    )
     rows_carry_external_id: bool = True
     order_carries_external_id: bool = True
     cancelled_spelling: str = "CANCELED"

@@ -32,6 +32,7 @@ from order_relay.vendors.shopatron.outcomes import (
     classify,
     is_throttle,
 )
+from order_relay.vendors.shopatron.showing import sent
 from order_relay.vendors.shopatron.token import TokenStore, bounded
 from order_relay.web.retry_after import retry_after_s
 
@@ -160,12 +161,33 @@ class ShopatronSession:
 
     async def find_by_key(self, destination_keys: Sequence[str]) -> Page:
         """See ``OmsSession.find_by_key``. Raises ``WrongSetup`` or ``Throttled``."""
-        return await search.find_by_key(self, self._settings.manufacturer_id, destination_keys)
+        return self._placed(await search.find_by_key(self, self._settings.showing, destination_keys))
 
     async def find_by_window(self, start: str, end: str) -> Page:
         """See ``OmsSession.find_by_window``. Raises ``WrongSetup`` or ``Throttled``."""
         names = (self._settings.search_from, self._settings.search_to)
-        return await search.find_by_window(self, self._settings.manufacturer_id, names, start, end)
+        return self._placed(await search.find_by_window(self, self._settings.showing, names, start, end))
+
+    async def find_some(self) -> Page:
+        """See ``OmsSession.find_some``. Raises ``WrongSetup`` or ``Throttled``."""
+        return self._placed(await search.find_some(self, self._settings.showing))
+
+    async def read_order(self, oms_id: str) -> Page:
+        """See ``OmsSession.read_order``. Raises ``WrongSetup`` or ``Throttled``."""
+        return await search.get_order(self, self._settings.showing, oms_id)
+
+    def _placed(self, page: Page) -> Page:
+        """A page that failed, with the address that was asked; raises where the address is what is wrong."""
+        if not page.problem:
+            return page
+        where = f"GET {self._base}order/"
+        if search.is_configuration(page.problem):
+            status = page.problem.removeprefix("http_")
+            raise WrongSetup(
+                f"{where} was answered with HTTP {status}: the OMS offers no order search there. Check the host and "
+                "the path of the connection; the documented path ends with /api/v2"
+            )
+        return replace(page, where=where)
 
     async def get(self, path: str, query: Mapping[str, str]) -> search.Reply:
         """One GET, throttling waited out for a minute at most, one new token where the old one is refused.
@@ -189,7 +211,10 @@ class ShopatronSession:
             elif reply.status not in CREDENTIAL_STATUSES:
                 return reply
             elif renewed:
-                raise WrongSetup(f"the OMS refused our API key or token when an order was read (HTTP {reply.status})")
+                raise WrongSetup(
+                    "the OMS refused our API key or token when an order was read "
+                    f"(HTTP {reply.status}, GET {url.with_query(None)})"
+                )
             else:
                 renewed = True
                 await self._tokens.replace(token)
@@ -237,6 +262,7 @@ class Shopatron:
     def __init__(self, settings: OmsSettings, vendor_format: VendorFormat) -> None:
         self.settings = settings
         self.format = vendor_format
+        self.expects = sent
         self.account = settings.account
         self.search_by = settings.search_by
         self.timeout_s = settings.timeout_s

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from order_relay.connections import Connection
+from order_relay.vendors.shopatron.showing import ASK, MEMBERS, UNNAMED_ORDERS, Showing
 
 SEARCH_METHODS = ("auto", "external_id", "window", "none")
 
@@ -44,6 +45,13 @@ class OmsSettings:
     status_field: str = "orderStatus"
     status_values: Mapping[str, str] = field(default_factory=dict)
     trust_env: bool = False
+    shown_members: Mapping[str, str] = field(default_factory=dict)
+    unnamed_orders: str = ASK
+
+    @property
+    def showing(self) -> Showing:
+        """How orders of this account show themselves."""
+        return Showing(self.manufacturer_id, self.shown_members, self.unnamed_orders)
 
     @property
     def account(self) -> str:
@@ -72,6 +80,8 @@ def read_settings(connection: Connection) -> OmsSettings:
         status_field=connection.text("status_field", "orderStatus"),
         status_values=connection.mapping("status_values"),
         trust_env=connection.flag("trust_env"),
+        shown_members=_members(connection),
+        unnamed_orders=connection.choice("unnamed_orders", UNNAMED_ORDERS, ASK),
     )
 
 
@@ -97,6 +107,15 @@ def _parameter(connection: Connection, name: str, default: str) -> str:
     if not text.replace("_", "").isalnum() or not text.isascii():
         raise connection.wrong(name, "is not the name of a query parameter")
     return text
+
+
+def _members(connection: Connection) -> dict[str, str]:
+    members = connection.mapping("shown_members")
+    unknown = sorted(members.keys() - MEMBERS.keys())
+    if unknown:
+        known = ", ".join(MEMBERS)
+        raise connection.wrong("shown_members", f"has unknown names ({', '.join(unknown)}); known: {known}")
+    return members
 
 
 FORM: dict[str, Any] = {
@@ -128,6 +147,12 @@ FORM: dict[str, Any] = {
                       "description": "Name of the search's end date; the default is assumed"},
         "visible_after_s": {"type": "number", "title": "Visible after (s)", "minimum": 0, "default": 900,
                             "description": "So long after an import a search may still not show it"},
+        "unnamed_orders": {"type": "string", "title": "Orders that name no manufacturer", "enum": list(UNNAMED_ORDERS),
+                           "default": ASK, "description": "Found under our number, manufacturer neither in the search "
+                           "nor in the order itself: ask an operator, or count it as ours"},
+        "shown_members": {"type": "string", "title": "Members of orders (JSON object)",
+                          "description": 'Where orders show what is compared with ours, such as {"total": '
+                          '"customerTotal", "email": ""}; empty: not compared'},
         "status_field": {"type": "string", "title": "Status field", "default": "orderStatus",
                          "description": "orderStatus; status on the translated platform"},
         "status_values": {"type": "string", "title": "Status values (JSON object)",

@@ -3,24 +3,28 @@
 Sources: page "Search for Order" for ``manufacturerID``, ``perPage`` (at most 100), ``page`` and lists joined by commas;
 page "Status Codes" for 5016; public client code for the envelope ``totalCount``/``collection`` and for an empty body
 where nothing matches. **Assumed**: ``externalOrderID`` as a parameter, pages counted from 1, the names of the date
-parameters. An absence may be believed only on ``Page.complete``, so whatever is odd makes a page incomplete.
+parameters, and that a 404 with the documented code 5002 means "no match". An absence may be believed only on
+``Page.complete``, so whatever is odd makes a page incomplete.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import msgspec
 
 from order_relay.orders.exchange import Found, Page
 from order_relay.vendors.shopatron.outcomes import order_id
+from order_relay.vendors.shopatron.showing import Showing
 
 PER_PAGE = 100
 MOST_PAGES = 1000
 MOST_SINGLE_READS = 50
 MOST_KEYS = 100
+NONE_FOUND = "5002"
+CODE_KEYS = ("code", "errorCode", "statusCode")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,36 +58,49 @@ class _Reading:
         return Page(tuple(self.rows.values()), complete=not self.problem, problem=self.problem)
 
 
-async def find_by_key(reader: Reader, manufacturer_id: int, keys: Sequence[str]) -> Page:
-    """All orders with one of these external ids (at most 100). Rows of other orders mean an ignored parameter."""
+async def find_by_key(reader: Reader, showing: Showing, keys: Sequence[str]) -> Page:
+    """All orders with one of these external ids (at most 100). Rows of other orders mean an ignored parameter.
+
+    Rows of another manufacturer are kept: they say that the external id is used, and whose it is.
+    """
     if not keys or len(keys) > MOST_KEYS:
         raise ValueError(f"1 to {MOST_KEYS} keys can be searched at once")
     if any("," in key for key in keys):
         return Page((), complete=False, problem="key_not_searchable")
-    query = {"externalOrderID": ",".join(keys), "manufacturerID": str(manufacturer_id)}
-    return await _read_all(reader, query, frozenset(keys))
+    query = {"externalOrderID": ",".join(keys), "manufacturerID": str(showing.manufacturer_id)}
+    return await _read_all(reader, showing, query, frozenset(keys))
 
 
 async def find_by_window(
-    reader: Reader, manufacturer_id: int, names: tuple[str, str], start: str, end: str
+    reader: Reader, showing: Showing, names: tuple[str, str], start: str, end: str
 ) -> Page:
     """All orders of the account dated in [start, end]; ``names`` are the two date parameters."""
-    query = {"manufacturerID": str(manufacturer_id), names[0]: start, names[1]: end}
-    return await _read_all(reader, query, None)
+    query = {"manufacturerID": str(showing.manufacturer_id), names[0]: start, names[1]: end}
+    return await _read_all(reader, showing, query, None)
 
 
-async def _read_all(reader: Reader, query: Mapping[str, str], wanted: frozenset[str] | None) -> Page:
+async def find_some(reader: Reader, showing: Showing) -> Page:
+    """One page of the account's orders, whichever the OMS shows first."""
+    reading = _Reading()
+    query = {"manufacturerID": str(showing.manufacturer_id), "perPage": str(PER_PAGE), "page": "1"}
+    _take(reading, showing, await reader.get("order/", query))
+    return reading.page()
+
+
+async def _read_all(
+    reader: Reader, showing: Showing, query: Mapping[str, str], wanted: frozenset[str] | None
+) -> Page:
     reading = _Reading()
     for number in range(1, MOST_PAGES + 1):
         reply = await reader.get("order/", {**query, "perPage": str(PER_PAGE), "page": str(number)})
-        rows = _take(reading, reply)
+        rows = _take(reading, showing, reply)
         if wanted is not None and not reading.problem and _foreign(rows, wanted):
             reading.problem = "parameter_ignored"
         if reading.finished:
             break
     else:
         reading.problem = "too_many_pages"
-    await _complete_keys(reader, reading)
+    await _complete_keys(reader, showing, reading)
     return reading.page()
 
 
@@ -91,18 +108,23 @@ def _foreign(rows: list[Found], wanted: frozenset[str]) -> bool:
     return any(row.destination_key and row.destination_key not in wanted for row in rows)
 
 
-def _take(reading: _Reading, reply: Reply) -> list[Found]:
+def _take(reading: _Reading, showing: Showing, reply: Reply) -> list[Found]:
     """Add one page to the reading, or note why it can not be trusted. Returns the page's rows."""
-    if reply.status != 200:
+    none_found = reply.status == 404 and _says_none_found(reply.body)
+    if reply.status == 404 and reading.total is not None and not none_found:
+        reading.problem = "page_missing"  # the first page was answered, so the address is right
+        return []
+    if reply.status != 200 and not none_found:
         reading.problem = status_problem(reply.status)
         return []
-    if not reply.body.strip():  # "no match" of a public client's experience; in the middle of a search it is a fault
+    # "no match", as public clients have seen it or as documented; in the middle of a search it is a fault
+    if none_found or not reply.body.strip():
         if reading.total:
             reading.problem = "page_missing"
         else:
             reading.total = 0
         return []
-    envelope = _envelope(reply.body)
+    envelope = _envelope(reply.body, showing)
     if envelope is None:
         reading.problem = "answer_not_understood"
         return []
@@ -120,6 +142,11 @@ def _take(reading: _Reading, reply: Reply) -> list[Found]:
     return rows
 
 
+def is_configuration(problem: str) -> bool:
+    """Whether a search fails because of its address: nothing there, a redirect, or a method that is not allowed."""
+    return problem in {"http_404", "http_405", "http_410", "http_501"} or problem.startswith("http_3")
+
+
 def status_problem(status: int) -> str:
     """A stable word for a search that was not answered by 200. A 400 says "not supported", never "nothing there"."""
     if status == 0:
@@ -127,7 +154,16 @@ def status_problem(status: int) -> str:
     return "unsupported" if status == 400 else f"http_{status}"
 
 
-def _envelope(body: bytes) -> tuple[int, list[Found]] | None:
+def _says_none_found(body: bytes) -> bool:
+    """Whether a 404 carries the documented code of "not found" (page "Status Codes"). The key's name is assumed."""
+    try:
+        document: Any = msgspec.json.decode(body)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and any(str(document.get(name)) == NONE_FOUND for name in CODE_KEYS)
+
+
+def _envelope(body: bytes, showing: Showing) -> tuple[int, list[Found]] | None:
     """``totalCount`` and the rows of one page; ``None`` where the body is anything else or two rows are one order."""
     try:
         document: Any = msgspec.json.decode(body)
@@ -142,13 +178,13 @@ def _envelope(body: bytes) -> tuple[int, list[Found]] | None:
         collection = []
     if not isinstance(collection, list):
         return None
-    rows = [found(row) for row in collection]
+    rows = [found(row, showing) for row in collection]
     if not all(row.oms_id for row in rows) or len({row.oms_id for row in rows}) != len(rows):
         return None
     return total, rows
 
 
-def found(row: object) -> Found:
+def found(row: object, showing: Showing) -> Found:
     """One order of a search or of Get Order. Empty texts where it does not tell."""
     if not isinstance(row, dict):
         return Found("", "")
@@ -157,6 +193,7 @@ def found(row: object) -> Found:
         order_id(row.get("orderID")),
         _key(row.get("externalOrderID")),
         as_written(status) if isinstance(status, str) else "",
+        showing.traits(row),
     )
 
 
@@ -171,24 +208,26 @@ def as_written(status: str) -> str:
     return "CANCELLED" if status.upper() == "CANCELED" else status.upper()
 
 
-async def _complete_keys(reader: Reader, reading: _Reading) -> None:
+async def _complete_keys(reader: Reader, showing: Showing, reading: _Reading) -> None:
     """Rows without an external id are read one by one; one that stays without makes the result incomplete."""
     bare = [row for row in reading.rows.values() if not row.destination_key]
     for row in bare[:MOST_SINGLE_READS]:
-        one = await get_order(reader, row.oms_id)
+        one = next(iter((await get_order(reader, showing, row.oms_id)).rows), None)
         if one is not None and one.destination_key:
-            reading.rows[row.oms_id] = one
+            reading.rows[row.oms_id] = replace(one, traits=one.traits.beside(row.traits))
     if not reading.problem and not all(row.destination_key for row in reading.rows.values()):
         reading.problem = "rows_without_key"
 
 
-async def get_order(reader: Reader, oms_id: str) -> Found | None:
-    """One order by its OMS id, or ``None`` where it was not answered as documented (page "Get Order")."""
+async def get_order(reader: Reader, showing: Showing, oms_id: str) -> Page:
+    """One order by its OMS id (page "Get Order"); a page without rows says why it could not be read."""
     reply = await reader.get(f"order/{oms_id}", {})
     if reply.status != 200:
-        return None
+        return Page((), complete=False, problem=status_problem(reply.status))
     try:
-        row = found(msgspec.json.decode(reply.body))
+        row = found(msgspec.json.decode(reply.body), showing)
     except (ValueError, RecursionError):
-        return None
-    return row if row.oms_id == oms_id else None
+        return Page((), complete=False, problem="answer_not_understood")
+    if row.oms_id != oms_id:
+        return Page((), complete=False, problem="another_order")
+    return Page((row,), complete=True)
