@@ -16,6 +16,7 @@ from order_relay.ledger import Ledger, migrate
 from order_relay.orders.exchange import RunContext
 from order_relay.pipeline import beginning
 from order_relay.pipeline.acknowledge import acknowledge
+from order_relay.pipeline.causes import cause_kept
 from order_relay.pipeline.dedupe import dedupe
 from order_relay.pipeline.extract import extract
 from order_relay.pipeline.feedback import Parts, give_feedback
@@ -41,6 +42,7 @@ class Engine:
     pipeline: str = PIPELINE
     load_options: dict[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    failed: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.ledger_url = self.ledger_url or f"sqlite:///{self.folder}/ledger.sqlite"
@@ -63,12 +65,16 @@ class Engine:
     ) -> ReportResult:
         """One run: what the DAG's tasks do. Acknowledge and report also come after a failed load."""
         ctx, wiring = RunContext(self.pipeline, run), self.wiring
+        self.failed.clear()
         beginning.begin(ctx, self.ledger, wiring.store, (wiring.source.account, wiring.destination.account))
         batch = self.extract(ctx, order_ids, reading)
         if has_work(self.ledger, self.pipeline, batch):
-            for chunk in self.prepare(ctx, batch, limit):
+            for number, chunk in enumerate(self.prepare(ctx, batch, limit)):
+                self.failed.append(f"load_{number}")
                 with suppress(OrderRelayError):  # a failed chunk leaves its orders; the report tells
-                    self.load(ctx, chunk)
+                    with cause_kept(ctx, self.wiring.store, f"load_{number}"):
+                        self.load(ctx, chunk)
+                    self.failed.pop()
         self.acknowledge(ctx)
         return self.report(ctx, batch)
 
@@ -126,7 +132,8 @@ class Engine:
 
     def report(self, ctx: RunContext, batch: Manifest) -> ReportResult:
         batch_id = batch.batch_id if batch.kind == "batch" and batch.name else None
-        return write_report(ctx, self.ledger, self.wiring.store, stages=[], batch_id=batch_id, failed_tasks=[])
+        return write_report(ctx, self.ledger, self.wiring.store, stages=[], batch_id=batch_id,
+                            failed_tasks=self.failed)
 
     def states(self) -> dict[str, str]:
         """The state of the newest edition of every source id."""

@@ -10,7 +10,9 @@ import pytest
 
 from order_relay.batches.store import BatchStore
 from order_relay.batches.writer import BatchWriter
+from order_relay.errors import WrongSetup
 from order_relay.orders.exchange import RunContext
+from order_relay.pipeline.causes import cause_kept
 from order_relay.pipeline.report import ReportResult, write_report
 from order_relay.pipeline.report_facts import StageTime
 
@@ -145,6 +147,16 @@ def test_notes_by_code_and_failed_tasks_are_in_the_report(store: BatchStore) -> 
     assert "note text_cut: 4 orders (a text was shortened" in result.text
     assert "- `load_3`" in result.markdown
     assert result.facts["failed_tasks"] == 1
+
+
+def test_why_a_task_failed_is_in_every_form_of_the_report(store: BatchStore) -> None:
+    ctx = CTX
+    with pytest.raises(WrongSetup), cause_kept(ctx, store, "load_0"):
+        raise WrongSetup("GET https://oms.example/order/ was answered with HTTP 404")
+    result = write(FakeLedger(), store, failed_tasks=["load_0", "load_1"])
+    assert "- `load_0`: GET https://oms.example/order/ was answered with HTTP 404\n- `load_1`\n" in result.markdown
+    assert "failed task: load_0: GET https://oms.example/order/" in result.text
+    assert result.facts["cause"] == result.causes["load_0"]
 
 
 def test_facts_are_flat_and_small_whatever_the_reasons(store: BatchStore) -> None:

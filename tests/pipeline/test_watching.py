@@ -119,6 +119,20 @@ def test_the_same_tasks_failing_again_are_the_same_cause() -> None:
     assert (first.size, first.repeat_s) == (3, 600)
 
 
+def test_why_a_task_failed_is_in_the_message() -> None:
+    (message,) = judge_run(NAME, "run-1", ["load_0", "load_1"], [], 600, causes={"load_0": "GET https://x/: HTTP 404"})
+    assert message.lines == ("load_0: GET https://x/: HTTP 404", "load_1")
+
+
+def test_orders_that_are_not_sent_come_with_what_the_newest_run_failed_with() -> None:
+    late = [Late("ready", 3, NOW)]
+    why = "GET https://x/api/v2/order/: HTTP 503"
+    (message,) = judge(Facts(NAME, NOW, pulse(last_run={"cause": why}), late), settings())
+    assert why in message.text
+    (message,) = judge(Facts(NAME, NOW, pulse(), late), settings())
+    assert "newest run failed" not in message.text
+
+
 def test_broken_books_are_told_beside_failed_tasks() -> None:
     messages = judge_run(NAME, "run-1", ["load_3"], ["2 submissions differ"], 600)
     assert [message.kind for message in messages] == ["run_failed", "law"]

@@ -19,7 +19,8 @@ from order_relay.airflow_bindings.opening import opened_ledger, opened_wiring
 from order_relay.airflow_bindings.telling import tell
 from order_relay.errors import MoveRefused, OrderRelayError, StaleRevision
 from order_relay.ledger import Ledger, Message
-from order_relay.pipeline.reviewing import Review, review_of
+from order_relay.pipeline.evidence import FOR_AN_OPERATOR
+from order_relay.pipeline.reviewing import IN_DOUBT_BESIDE, Review, review_of
 from order_relay.pipeline.sections import DoubtSettings, ReviewSettings
 from order_relay.pipeline.settings import PipelineSettings, load_pipeline
 
@@ -100,13 +101,13 @@ def _held_cases(rows: Sequence[Mapping[str, Any]]) -> list[Case]:
 
 
 def _doubt_cases(rows: Sequence[Mapping[str, Any]]) -> list[Case]:
-    """Orders in doubt for longer than their pipeline's setting."""
+    """Orders in doubt for longer than their pipeline's setting, and at once those that only an operator can settle."""
     now = datetime.now(UTC)
     after = {name: timedelta(seconds=_doubt(name).tell_after_s) for name in {row["pipeline"] for row in rows}}
     return [
         Case(DOUBT, row["pipeline"], row["order_number"], (f"{row['id']}/{row['attempt']}",))
         for row in rows
-        if row["sent_at"] + after[row["pipeline"]] <= now
+        if row["reason"] in FOR_AN_OPERATOR or row["sent_at"] + after[row["pipeline"]] <= now
     ]
 
 
@@ -168,10 +169,11 @@ def _confirmation(case: Case, review: Review | None, context: Context, again: ti
 
 def _doubt_body(ledger: Ledger, case: Case) -> str:
     (row,) = (row for row in ledger.doubt() if row["id"] in case.seen)
+    foreign = f"\n\n**{IN_DOUBT_BESIDE[row['reason']]}**" if row["reason"] in IN_DOUBT_BESIDE else ""
     return f"""## Order {case.number}
 
 It was sent at {row["sent_at"]:%Y-%m-%d %H:%M:%S} UTC (attempt {row["attempt"]}), and no usable answer came back
-(`{row["reason"]}`). {row["lookups"]} look-ups did not settle it, and it is not sent again on suspicion.
+(`{row["reason"]}`). {row["lookups"]} look-ups did not settle it, and it is not sent again on suspicion.{foreign}
 
 **Look for it in the OMS by its external order number `{row["destination_key"]}`.**
 

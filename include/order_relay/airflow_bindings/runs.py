@@ -86,6 +86,13 @@ def _utc(when: datetime | None) -> datetime | None:
     return datetime.fromtimestamp(when.timestamp(), UTC) if when is not None else None
 
 
+def task_name(context: Context | Mapping[str, Any]) -> str:
+    """This task as ``failed_tasks`` names it."""
+    ti = context["ti"]
+    index = getattr(ti, "map_index", -1)
+    return f"{ti.task_id}_{index}" if isinstance(index, int) and index >= 0 else str(ti.task_id)
+
+
 def failed_tasks(context: Context | Mapping[str, Any]) -> tuple[str, ...]:
     """Tasks of this run that failed, mapped ones as ``load_3``; where none did, those that could not run."""
     ti, run = context["ti"], context["dag_run"]

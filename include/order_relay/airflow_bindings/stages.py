@@ -18,7 +18,7 @@ from order_relay.airflow_bindings import stopping
 from order_relay.airflow_bindings.assets import orders_asset
 from order_relay.airflow_bindings.left_behind import Clock, batch_of, chunks_of, rehearsed, times
 from order_relay.airflow_bindings.opening import accounts, opened_ledger, opened_wiring
-from order_relay.airflow_bindings.runs import RunRequest, failed_tasks, request_of
+from order_relay.airflow_bindings.runs import RunRequest, failed_tasks, request_of, task_name
 from order_relay.airflow_bindings.telling import tell
 from order_relay.batches import Manifest
 from order_relay.errors import RunFailed, SourceRefused
@@ -32,6 +32,7 @@ from order_relay.pipeline import load as load_stage
 from order_relay.pipeline import report as report_stage
 from order_relay.pipeline import transform as transform_stage
 from order_relay.pipeline import validate as validate_stage
+from order_relay.pipeline.causes import cause_kept
 from order_relay.pipeline.reading import Reading
 from order_relay.pipeline.settings import load_pipeline
 from order_relay.pipeline.stop_switch import StopSwitch
@@ -75,7 +76,11 @@ def _opened(pipeline: str, request: RunRequest, context: Context) -> Iterator[Wi
     begun = context["ti"].xcom_pull(task_ids="extract")
     known = isinstance(begun, Mapping) and "shadow" in begun
     shadow = bool(begun["shadow"]) if known else not request.dry_run and load_pipeline(pipeline).shadow
-    with opened_wiring(pipeline, dry_run=request.dry_run, shadow=shadow) as wiring:
+    ctx = RunContext(pipeline, request.run)
+    with (
+        opened_wiring(pipeline, dry_run=request.dry_run, shadow=shadow) as wiring,
+        cause_kept(ctx, wiring.store, task_name(context)),
+    ):
         yield wiring
 
 
@@ -281,14 +286,16 @@ def report(pipeline: str, context: Context) -> XCom:
         )
         ledger.end_run(ctx, result.facts)
         repeat_s = wiring.settings.alerts.repeat_s
-        told = watching.judge_run(pipeline, ctx.run, failed, result.breaches, repeat_s, result.remarked)
+        told = watching.judge_run(
+            pipeline, ctx.run, failed, result.breaches, repeat_s, result.remarked, causes=result.causes
+        )
         if wiring.shadow:
             with opened_ledger() as real:
                 tell(real, pipeline, told, settles=watching.OF_A_RUN)
         elif not wiring.dry_run:
             tell(ledger, pipeline, told, settles=watching.OF_A_RUN)
     log.info("\n%s", result.text)
-    reasons = [f"failed: {', '.join(failed)}"] if failed else []
+    reasons = [f"failed: {', '.join(failed)}", *dict.fromkeys(result.causes.values())] if failed else []
     reasons += [f"the counting law is broken: {breach}" for breach in result.breaches]
     if reasons:
         raise RunFailed("; ".join(reasons))

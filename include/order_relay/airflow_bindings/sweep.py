@@ -18,7 +18,7 @@ from order_relay.ledger.states import State
 from order_relay.orders.exchange import RunContext
 from order_relay.pipeline.lookup import look_up as look_up_orders
 from order_relay.pipeline.settings import pipeline_files
-from order_relay.pipeline.watching import stuck
+from order_relay.pipeline.watching import NOT_LOOKED_UP, not_looked_up, stuck
 from order_relay.wiring import Wiring
 
 if TYPE_CHECKING:
@@ -60,9 +60,16 @@ def look_up(pipeline: str, context: Context) -> dict[str, Any]:
         # Asking another account than the one that the orders were sent to would find them absent.
         ledger.bind(pipeline, *accounts(wiring))
         ids = ledger.due_lookups(pipeline)
-        counts = asyncio.run(_ask(ctx, wiring, ids))
+        try:
+            counts = asyncio.run(_ask(ctx, wiring, ids))
+        except OrderRelayError as error:
+            tell(ledger, pipeline, [not_looked_up(pipeline, len(ids), str(error), wiring.settings.alerts.repeat_s)])
+            raise
         overdue = ledger.late(pipeline, {State.IN_DOUBT: wiring.settings.doubt.tell_after_s})
-        tell(ledger, pipeline, [stuck(entry, pipeline, wiring.settings) for entry in overdue])
+        tell(
+            ledger, pipeline, [stuck(entry, pipeline, wiring.settings) for entry in overdue],
+            settles={NOT_LOOKED_UP},
+        )  # fmt: skip
     log.info("%s: %d looked up, %s", pipeline, len(ids), counts)
     return {"pipeline": pipeline, "looked_up": len(ids), "overdue": sum(entry.number for entry in overdue), **counts}
 

@@ -217,10 +217,10 @@ def hold_foreign(
     """
     rows = [row for row in lock(tx, found, "decided") if row.state == State.READY]
     asked = set(tx.run(
-        sa.select(event.c.submission_id.distinct()).where(
+        sa.select(event.c.submission_id).where(
             among(event.c.submission_id, "ids"), event.c.to_state == State.HELD,
             sa.or_(*(event.c.why.startswith(reason, autoescape=True) for reason in {r for r, _ in found.values()})),
-        ),
+        ).distinct(),
         {"ids": [row.id for row in rows if row.decided]},
     ).scalars()) if rows else set()
     held = [row for row in rows if row.id not in asked]

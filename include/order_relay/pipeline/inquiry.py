@@ -38,9 +38,9 @@ class Inquiry:
     """One look-up at a destination.
 
     ``controls``: orders known to be there. ``alone``: confirm each absence by a search for that one external id;
-    without it a list with controls is enough. ``uncontrolled``: an account without a past, whose complete answer is believed
-    without a control where none is known. ``describe``: what is expected of our orders, asked for those that are
-    found. ``windows``: when the orders may be dated; without any no date window is searched.
+    without it a list with controls is enough. ``uncontrolled``: an account without a past, whose complete answer is
+    believed without a control where none is known. ``describe``: what is expected of our orders, asked for those that
+    are found. ``windows``: when the orders may be dated; without any no date window is searched.
     """
 
     session: OmsSession

@@ -8,12 +8,13 @@ order: what the OMS said about orders that it imported beside an error.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from order_relay.batches.store import BatchDamaged
 from order_relay.batches.writer import BatchReader
+from order_relay.pipeline.causes import causes_of
 from order_relay.pipeline.report_facts import Books, Remark, Report, StageTime
 from order_relay.pipeline.report_text import as_markdown, as_text
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _IDENTITIES_AT_ONCE = 2_000
 _FACTS_LIMIT = 1_900
+_CAUSE_LIMIT = 300
 
 MOST_REMARKS = 200
 """At most so many orders that were imported beside an error are listed in one report."""
@@ -40,6 +42,7 @@ class ReportResult:
     breaches: list[str]
     name: str = ""
     remarked: tuple[str, ...] = ()
+    causes: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_report(
@@ -70,6 +73,7 @@ def write_report(
         notes=dict(this_run["notes"]),
         breaches=(*ledger.law(ctx.pipeline), *check_archive(ledger, store, ctx.pipeline, batches)),
         failed_tasks=tuple(failed_tasks),
+        causes=causes_of(ctx, store, failed_tasks),
         checked_batches=len(batches),
         shadow=shadow,
         remarks=tuple(Remark(*row) for row in ledger.remarked(ctx.pipeline, ctx.run, MOST_REMARKS)),
@@ -79,7 +83,8 @@ def write_report(
     name = f"{ctx.pipeline}/runs/{ctx.run}/report.md"
     store.write_text(name, markdown)
     remarked = tuple(remark.order_number for remark in report.remarks)
-    return ReportResult(markdown, as_text(report), facts_of(report), list(report.breaches), name, remarked)
+    breaches = list(report.breaches)
+    return ReportResult(markdown, as_text(report), facts_of(report), breaches, name, remarked, report.causes)
 
 
 def _warnings(store: BatchStore, pipeline: str, batch: str) -> tuple[str, ...]:
@@ -127,6 +132,7 @@ def facts_of(report: Report) -> dict[str, int | float | str]:
         "breaches": len(report.breaches),
         "balanced": "no" if report.breaches else "yes",
         "failed_tasks": len(report.failed_tasks),
+        **({"cause": next(iter(report.causes.values()))[:_CAUSE_LIMIT]} if report.causes else {}),
         "run_received": report.this_run.received,
         "run_acknowledged": report.this_run.acknowledged,
         "seconds": round(report.seconds, 1),

@@ -48,7 +48,8 @@ class Remark:
 @dataclass(frozen=True)
 class Report:
     """Everything that the report shows. ``shadow``: counts of a shadow run, which sends nothing. ``remarks`` holds the
-    OMS's own words, which may quote an order: they go into the batch store, never into a log."""
+    OMS's own words, which may quote an order: they go into the batch store, never into a log. ``causes``: why tasks
+    failed, by task, where that is known."""
 
     pipeline: str
     run: str
@@ -58,6 +59,7 @@ class Report:
     notes: Mapping[str, int] = field(default_factory=dict)
     breaches: tuple[str, ...] = ()
     failed_tasks: tuple[str, ...] = ()
+    causes: Mapping[str, str] = field(default_factory=dict)
     checked_batches: int = 0
     warnings: tuple[str, ...] = ()
     shadow: Mapping[str, int] | None = None

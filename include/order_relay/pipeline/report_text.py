@@ -110,7 +110,7 @@ def as_markdown(report: Report) -> str:
         f"`{remark.order_number}` (OMS id {remark.oms_id}): `{remark.text.replace('`', chr(39))}`"
         for remark in report.remarks
     ))
-    lines += _listed("Tasks that failed", (f"`{task}`" for task in report.failed_tasks))
+    lines += _listed("Tasks that failed", (f"`{task}`{_cause(report, task)}" for task in report.failed_tasks))
     lines += _states(report)
     lines += _waiting(report.whole)
     lines += _listed("Warnings about the source's answers", report.warnings)
@@ -129,7 +129,7 @@ def as_text(report: Report) -> str:
     ]
     lines[:0] = [line.replace("**", "") for line in _shadow(report) if line]
     lines += [f"BROKEN: {breach}" for breach in report.breaches]
-    lines += [f"failed task: {task}" for task in report.failed_tasks]
+    lines += [f"failed task: {task}{_cause(report, task)}" for task in report.failed_tasks]
     if report.remarks:
         numbers = ", ".join(remark.order_number for remark in report.remarks)
         lines.append(f"imported, but the OMS also named an error (its words are in the report's file): {numbers}")
@@ -140,6 +140,11 @@ def as_text(report: Report) -> str:
     person = waiting_for_a_person(whole)
     lines.append(f"{person} order(s) wait for a person" if person else "nothing waits for a person")
     return "\n".join(lines)
+
+
+def _cause(report: Report, task: str) -> str:
+    """Why a task failed, on one line."""
+    return f": {' '.join(report.causes[task].split())}" if task in report.causes else ""
 
 
 def _pairs(states: Mapping[str, int]) -> str:

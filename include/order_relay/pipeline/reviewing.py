@@ -17,6 +17,7 @@ from order_relay.ledger import Ledger
 from order_relay.orders.comparison import Comparison, as_text, compare, escape
 from order_relay.orders.json_text import decode
 from order_relay.orders.transforming import Transformer
+from order_relay.pipeline.evidence import FOREIGN, UNIDENTIFIED
 
 REASONS = {
     "changed_after_import": "the source offers an order with other content although it was imported already",
@@ -32,8 +33,21 @@ REASONS = {
     "id_with_two_contents": "the source offers one id with two contents in one answer",
     "destination_key_taken": "another order has this external id already",
     "card_data_removed": "card data was removed from a member that the payload needs: correct the order at its source",
+    FOREIGN: "the OMS has an order under this order number that differs from ours: another channel may use the number. "
+    "*separate* sends ours beside it (give the other one another number first, or the OMS may refuse ours); *discard* "
+    "never sends it, also where the order there is ours after all",
+    UNIDENTIFIED: "the OMS has an order under this order number and does not say to which manufacturer it belongs. "
+    "Look it up there: if it is ours, *discard*; if not, *separate* sends ours beside it. Where the OMS never names "
+    "manufacturers, set `unnamed_orders: ours` at the connection",
 }
 """Reasons of ``held`` in plain words; other codes speak for themselves."""
+
+IN_DOUBT_BESIDE = {
+    FOREIGN: "The OMS has an order under this number that differs from ours in a member that both show, so another "
+    "channel may use the number. Compare the two before you answer.",
+    UNIDENTIFIED: "The OMS has an order under this number that names no manufacturer. Compare it before you answer.",
+}
+"""Why an operator is asked at once about an order in doubt."""
 
 BEFORE = ("imported", "in_doubt", "sending")
 _SHOWN = (

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from order_relay.ledger.values import Late, Message, Pulse
@@ -26,6 +27,8 @@ STOP_VALUE = "stop_value"
 
 PARCELS = "parcels"
 """The kind of parcels that wait for an operator, which belong to no pipeline."""
+NOT_LOOKED_UP = "not_looked_up"
+"""Raised and settled by the sweep."""
 
 RUN_FAILED, LAW = "run_failed", "law"
 STATUS_REFUSED = "status_refused"
@@ -44,6 +47,7 @@ ENOUGH_FOR_A_SHARE = 10  # orders of a run: of fewer a share says nothing
 MOST_LINES = 20
 """So many lines are told; of further ones only how many there are."""
 
+_NO_CAUSES: Mapping[str, str] = MappingProxyType({})
 _MAPPED = re.compile(r"_\d+$")
 _COMMAND = "python -m order_relay"
 WHAT_TO_DO: Mapping[str, str] = {
@@ -95,20 +99,25 @@ def judge(facts: Facts, settings: PipelineSettings) -> list[Message]:
         rests = [resting(facts.pipeline, settings.alerts.repeat_s)] if facts.pulse.resting else []
         return [*rests, *_back_in_shadow(facts.pipeline, facts.pulse, settings)]
     return [
-        *(stuck(entry, facts.pipeline, settings) for entry in facts.late),
+        *(stuck(entry, facts.pipeline, settings, _cause(entry, facts.pulse)) for entry in facts.late),
         *_quarantine(facts, facts.pulse.last_run, settings),
         *_silent(facts, facts.pulse, settings),
         *_standing_still(facts, facts.pulse, settings),
     ]
 
 
-def stuck(entry: Late, pipeline: str, settings: PipelineSettings) -> Message:
-    """Orders that are in one state for too long."""
+def _cause(entry: Late, pulse: Pulse) -> str:
+    """Why orders are not sent, where the newest run failed and left its cause."""
+    return str(pulse.last_run.get("cause", "")) if entry.state == "ready" else ""
+
+
+def stuck(entry: Late, pipeline: str, settings: PipelineSettings, cause: str = "") -> Message:
+    """Orders that are in one state for too long. ``cause``: what the newest run failed with."""
     name = NAMES.get(entry.state, entry.state)
     return Message(
         STUCK, f"{STUCK}:{entry.state}",
         f"{pipeline}: {_orders(entry.number)} {name} for too long, the oldest since {moment(entry.oldest)}; "
-        f"{WHAT_TO_DO[entry.state]}",
+        f"{WHAT_TO_DO[entry.state]}" + (f" The newest run failed: {cause}" if cause else ""),
         named(entry.orders, entry.number), size=entry.number, repeat_s=settings.alerts.repeat_s,
     )  # fmt: skip
 
@@ -217,6 +226,15 @@ def refused_statuses(account: str, found: Sequence[Mapping[str, Any]]) -> list[M
     ]  # fmt: skip
 
 
+def not_looked_up(pipeline: str, number: int, cause: str, repeat_s: float) -> Message:
+    """The sweep could not look up the orders in doubt."""
+    return Message(
+        NOT_LOOKED_UP, NOT_LOOKED_UP,
+        f"{pipeline}: {_orders(number)} in doubt and cannot be looked up: {cause}. Check: {_COMMAND} doctor",
+        size=number, repeat_s=repeat_s,
+    )  # fmt: skip
+
+
 def wrong_file(pipeline: str, problem: str) -> Message:
     """The pipeline's file is not valid: no run of it can begin."""
     return Message(WRONG_FILE, WRONG_FILE, f"{pipeline}: no run can begin: {problem}")
@@ -224,16 +242,20 @@ def wrong_file(pipeline: str, problem: str) -> Message:
 
 def judge_run(  # noqa: PLR0917 - what a run ended with
     pipeline: str, run: str, failed_tasks: Sequence[str], breaches: Sequence[str], repeat_s: float,
-    remarked: Sequence[str] = (),
-) -> list[Message]:
-    """What to tell at a run's end, of the kinds ``OF_A_RUN``. The same tasks failing again are the same cause."""
+    remarked: Sequence[str] = (), *, causes: Mapping[str, str] = _NO_CAUSES,
+) -> list[Message]:  # fmt: skip
+    """What to tell at a run's end, of the kinds ``OF_A_RUN``. The same tasks failing again are the same cause.
+
+    ``causes``: why tasks failed, by task, where that is known.
+    """
     messages = []
     if failed_tasks:
         tasks = sorted({_MAPPED.sub("", task) for task in failed_tasks})
+        lines = [f"{task}: {causes[task]}" if task in causes else task for task in failed_tasks]
         messages.append(Message(
             RUN_FAILED, f"{RUN_FAILED}:{','.join(tasks)}",
             f"{pipeline}: run {run} failed; what is unsent stays ready for the next run; see the logs of its tasks",
-            named(failed_tasks, len(failed_tasks)), size=len(failed_tasks), repeat_s=repeat_s,
+            named(lines, len(lines)), size=len(lines), repeat_s=repeat_s,
         ))  # fmt: skip
     if remarked:
         what = "1 order was" if len(remarked) == 1 else f"{len(remarked)} orders were"
