@@ -54,6 +54,17 @@ SEARCHES: dict[str, Search] = {
     "nothing carries the external id": Search(
         {**IGNORES, "rows_carry_external_id": False, "order_carries_external_id": False}, clear=False),
     "no match is an empty body": Search({"no_match": "empty_body"}),
+    "no match is HTTP 404 with code 5002": Search({"no_match": "not_found"}),
+    "only the first id of a list": Search({"search_terms": "first"}),
+    "only the last id of a list": Search({"search_terms": "last"}),
+    "every second id of a list": Search({"search_terms": "every_second"}),
+    "at most two rows": Search({"search_most_rows": 2, "search_order": "oldest"}),
+    "total of the page": Search({"search_total": "of_page"}),
+    "pages are ignored": Search({"search_pages": "ignored"}),
+    "index is not updated": Search({"search_snapshot": 2}, clear=False),
+    "rows name no manufacturer": Search({"rows_carry_manufacturer": False}),
+    "nothing names a manufacturer": Search(
+        {"rows_carry_manufacturer": False, "order_carries_manufacturer": False}, clear=False),
     "none": Search(
         {**NO_KEY, "date_from_parameters": [], "date_to_parameters": []}, {"search_by": "none"}, clear=False),
 }

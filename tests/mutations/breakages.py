@@ -117,15 +117,43 @@ BREAKAGES: tuple[Breakage, ...] = (
         ),
     ),
     Breakage(
-        "trust an empty search", "pipeline/lookup.py",
-        '    if state.control is None:\n        return "no_known_order"\n'
-        '    if state.control[1] not in hits.get(state.control[0], ()):\n        return "control_not_found"\n', "",
+        "trust an empty search", "pipeline/evidence.py",
+        '    return "" if all(control in shown for control in wanted) else CONTROL_NOT_FOUND\n', '    return ""\n',
         ("tests/pipeline/test_lookup.py::test_absent_needs_the_control_in_the_same_search",),
     ),
     Breakage(
-        "trust an incomplete search", "pipeline/lookup.py",
-        '        return page.problem or "incomplete"\n', '        return ""\n',
+        "trust an incomplete search", "pipeline/evidence.py",
+        '    if not page.complete:\n        return page.problem or "incomplete"\n    if any',
+        '    if not page.complete:\n        return ""\n    if any',
         ("tests/pipeline/test_lookup.py::test_an_incomplete_search_is_no_absence",),
+    ),
+    Breakage(
+        "a row of another manufacturer counts as a hit", "vendors/shopatron/showing.py",
+        "return OURS if int(text) == self.manufacturer_id else OTHER", "return OURS",
+        ("tests/pipeline/test_lying_searches.py::TestWhoseOrder::test_another_manufacturer_is_no_hit",),
+    ),
+    Breakage(
+        "control only at the end of the list", "pipeline/evidence.py",
+        "        return [[*known, *keys], [*keys, *known]]\n", "        return [[*keys, *known]]\n",
+        ("tests/pipeline/test_lookup.py::test_a_single_control_is_asked_for_at_both_ends_and_alone",
+         "tests/pipeline/test_evidence.py::test_a_list_with_controls_at_both_ends_notices_that_only_one_end_counts"),
+    ),
+    Breakage(
+        "no search for one id confirms an absence", "pipeline/inquiry.py",
+        "        if self.alone and self._open(keys):\n", "        if False:\n",
+        ("tests/pipeline/test_lying_searches.py::test_a_lie_about_orders_in_doubt",
+         "tests/pipeline/test_lying_searches.py::test_a_lie_before_the_first_post"),
+    ),
+    Breakage(
+        "a contradicting hit is adopted", "pipeline/evidence.py",
+        "    if found := contradictions(expected, shown):\n", "    if found := ():\n",
+        ("tests/pipeline/test_lying_searches.py::TestWhoseOrder::test_an_order_that_contradicts_is_for_an_operator",),
+    ),
+    Breakage(
+        "a search at a wrong address is an empty answer", "vendors/shopatron/search.py",
+        "    none_found = reply.status == 404 and _says_none_found(reply.body)\n",
+        "    none_found = reply.status == 404\n",
+        ("tests/shopatron/test_search.py::test_what_is_not_the_whole_truth",),
     ),
     Breakage(
         "one absence enough", "ledger/doubting.py",

@@ -18,7 +18,7 @@ from order_relay.orders import redelivery, versions
 from order_relay.orders.canonical import Reader
 from order_relay.orders.exchange import Answer, Outcome
 from order_relay.orders.mapping import parse_rules
-from order_relay.pipeline import reviewing
+from order_relay.pipeline import evidence, reviewing
 from order_relay.pipeline.reviewing import Review, review_of
 
 READER = Reader(
@@ -122,5 +122,6 @@ def test_every_reason_has_plain_words() -> None:
     codes = {redelivery.TWO_IDS, redelivery.TWO_UUIDS, redelivery.TWO_CONTENTS, redelivery.AFTER_IMPORT,
              redelivery.AFTER_DISCARD, versions.CONTRADICTING,
              versions.TOO_FEW_ITEMS, versions.NEWER_THAN_IMPORTED, versions.WITHOUT_BASE,
-             versions.SUFFIXED, versions.SIBLING_HELD, "destination_key_taken", "card_data_removed"}  # fmt: skip
+             versions.SUFFIXED, versions.SIBLING_HELD, "destination_key_taken", "card_data_removed",
+             *evidence.FOR_AN_OPERATOR}  # fmt: skip
     assert codes == set(reviewing.REASONS)

@@ -1,0 +1,94 @@
+"""The rules of evidence: lists and their controls, whose order a row is."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from order_relay.ledger.values import Control
+from order_relay.orders.exchange import Found, Page
+from order_relay.orders.traits import OTHER, OURS, Traits, contradictions, words
+from order_relay.pipeline.evidence import KEYS_AT_ONCE, SEARCH_AT_ONCE, claim, place, under, why_not_absent
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+CONTROLS = [Control(f"C{n}", str(n), NOW) for n in range(3)]
+KEYS = [f"K{n}" for n in range(KEYS_AT_ONCE)]
+
+
+def answer(terms: list[str]) -> Page:
+    """What a server shows that honours these terms: the controls are there, nothing else is."""
+    return Page(tuple(Found(c.oms_id, c.key) for c in CONTROLS if c.key in terms), complete=True)
+
+
+def proves(controls: list[Control], honoured: slice) -> bool:
+    lists = place(KEYS, controls)
+    return not any(why_not_absent(answer(terms[honoured]), controls) for terms in lists)
+
+
+@pytest.mark.parametrize("known", [1, 2, 3])
+def test_a_list_with_controls_at_both_ends_notices_that_only_one_end_counts(known: int) -> None:
+    controls = CONTROLS[:known]
+    assert proves(controls, slice(None))
+    for honoured in (slice(0, 1), slice(-1, None), slice(0, 99), slice(1, None), slice(-50, None)):
+        assert not proves(controls, honoured)
+
+
+def test_without_a_known_order_a_list_proves_nothing() -> None:
+    assert not proves([], slice(None))
+
+
+@given(st.integers(0, 3), st.integers(1, KEYS_AT_ONCE))
+def test_lists_hold_every_key_once_and_fit_one_search(known: int, number: int) -> None:
+    for terms in place(KEYS[:number], CONTROLS[:known]):
+        assert [key for key in terms if key.startswith("K")] == KEYS[:number]
+        assert len(terms) <= SEARCH_AT_ONCE
+        assert len(terms) == len(set(terms))
+
+
+def test_rows_of_other_accounts_and_without_ids_are_left_out() -> None:
+    rows = [Found("1", "A", "", Traits(owner=OTHER)), Found("", "A"), Found("3", ""), Found("4", "A")]
+    assert under(rows) == {"A": [rows[3]]}
+
+
+EXPECTED = Traits(
+    totals=(Decimal("103.50"),), currency="USD", dated=((NOW, NOW),), email="Ann@example.com", name=words("Ann Lee"),
+    items=frozenset({"LAMP-9"}), marks={"sourceID": "7"},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("shown", "member"), [
+    (Traits(totals=(Decimal("103.49"),)), "total"),
+    (Traits(currency="CAD"), "currency"),
+    (Traits(created=NOW.replace(hour=13)), "creation date"),
+    (Traits(email="bob@example.com"), "customer"),
+    (Traits(name=words("Bob Kay")), "customer"),
+    (Traits(items=frozenset({"BULB-1"})), "items"),
+    (Traits(marks={"sourceID": "8"}), "our marks"),
+])  # fmt: skip
+def test_what_contradicts(shown: Traits, member: str) -> None:
+    assert contradictions(EXPECTED, shown) == (member,)
+    detail = Page((Found("1", "A", "", shown),), complete=True)
+    assert claim(EXPECTED, Found("1", "A", "", Traits(owner=OURS)), detail).kind == "contradicts"
+
+
+@pytest.mark.parametrize("shown", [
+    Traits(),
+    Traits(totals=(Decimal("90"), Decimal("103.5"))),
+    Traits(totals=(Decimal("103.50000000000001"),), currency="usd", created=NOW),
+    Traits(email=" ann@EXAMPLE.com", name=words("Somebody Else")),
+    Traits(name=words("LEE, ann")),
+    Traits(items=frozenset({"LAMP-9", "GIFT"})),
+    Traits(marks={"another": "9"}),
+])  # fmt: skip
+def test_what_agrees_or_says_nothing(shown: Traits) -> None:
+    assert contradictions(EXPECTED, shown) == ()
+    assert contradictions(shown, Traits()) == ()
+
+
+def test_an_order_whose_detail_names_another_external_id_contradicts() -> None:
+    detail = Page((Found("1", "B", "", Traits(owner=OURS)),), complete=True)
+    assert claim(Traits(), Found("1", "A", "", Traits(owner=OURS)), detail).kind == "contradicts"
