@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
 import crash_trials  # noqa: E402
+import lookup_trials  # noqa: E402
 import lost_trials  # noqa: E402
 import status_trials  # noqa: E402
 import two_trials  # noqa: E402
@@ -146,6 +147,11 @@ class Prover:
                 lambda r: f"{r['effect']} {r['switches']}",
             )
 
+    def lying_searches(self, case: Case) -> Iterator[Row]:
+        """A ledger that was lost, at a destination whose search lies about what it has."""
+        trials = [{"case": case.name, **trial} for trial in lookup_trials.product()]
+        yield self.row("lost ledger, search that lies", "lookup_trials:forget", trials, lambda r: str(r["lie"]))
+
     def two_at_once(self, case: Case) -> Iterator[Row]:
         """Several workers at once, again and again; and each place of falling asleep."""
         for kind in KINDS:
@@ -253,7 +259,8 @@ class Prover:
 
 
 PARTS: dict[str, Callable[[Prover, Case], Iterator[Row]]] = {
-    "crashes": Prover.crashes, "lost_answers": Prover.lost_answers, "two_at_once": Prover.two_at_once,
+    "crashes": Prover.crashes, "lost_answers": Prover.lost_answers,
+    "lying_searches": Prover.lying_searches, "two_at_once": Prover.two_at_once,
     "storage": Prover.storage, "hostile": Prover.hostile,
     "feedback": Prover.feedback, "statuses": Prover.statuses,
 }

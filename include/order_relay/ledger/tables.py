@@ -141,6 +141,8 @@ submission = sa.Table(
     ),
     sa.Index("ix_submission_oms_id", "oms_id", sqlite_where=sa.text("oms_id IS NOT NULL"),
              postgresql_where=sa.text("oms_id IS NOT NULL")),
+    sa.Index("ix_submission_imported", "destination", "imported_at",
+             sqlite_where=sa.text("state = 'imported'"), postgresql_where=sa.text("state = 'imported'")),
     sa.Index("ix_submission_cancelled_at", "cancelled_at", sqlite_where=sa.text("cancelled_at IS NOT NULL"),
              postgresql_where=sa.text("cancelled_at IS NOT NULL")),
     sa.Index("ix_submission_reference", "reference", sqlite_where=sa.text("reference <> ''"),

@@ -161,7 +161,7 @@ def lost(effect, answer):
     return {"at": "import", "effect": effect, "answer": answer, "every": 7, "times": 1}
 
 
-def until_quiet(desk, most=6):
+def until_quiet(desk, most=10):
     """Load again, each time late enough for an absence to count, until nothing changes any more."""
     for _ in range(most):
         doubts = desk.ledger.in_doubt([row["id"] for row in desk.ledger.doubt()])
