@@ -50,7 +50,9 @@ class Ledger:
     def controls(self, destination: str, exclude: Sequence[str], shown_after_s: float) -> list[Control]:
         return self.known
 
-    def record_lookups(self, ctx: RunContext, results: Sequence[LookedUp], quiet_s: float) -> dict[int, str]:
+    def record_lookups(
+        self, ctx: RunContext, results: Sequence[LookedUp], quiet_s: float, max_attempts: int = 3
+    ) -> dict[int, str]:
         self.results += results
         return {}
 
