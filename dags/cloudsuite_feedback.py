@@ -1,8 +1,9 @@
 """### What the web shop hears about its orders
 
-An order that was imported and set to *processing* is told of further, step by step. Each step is recorded in the ledger
-by itself and repeated until the shop has taken it; one that is refused holds up its own order only. The settings named
-here stand in the connection.
+After an order was imported and set to *processing*, the shop is told about it step by step. Each step is recorded in
+the ledger. A refused step is repeated with growing distance and holds up its own order only; after 5 refusals (setting
+`feedback: most_refusals`) it has failed: an alert is raised, and `python -m order_relay feedback --failed` lists it
+(`--retry NUMBER` or `--give-up NUMBER`). Settings without a section are fields of the connection.
 
 | step | tells the shop |
 |---|---|
@@ -18,10 +19,19 @@ the shop and set `line_numbers` to `patch` or `off`.
 `python -m order_relay ship NUMBER`. With `desadv` each delivery is a message of its own, else the shop hears once, when
 everything has left.
 
-**Offline orders**, which the ERP loaded into the shop, are set to `sent` where the connection says `offline_sent`.
+Firms without deliveries, and those that import orders as SHIPPED, set `feedback: done_after: import`: the shop is then
+told at the import.
 
-**Red** means that the shop refused the login, or that a setting is wrong. A step without a usable answer is told again
-after a while; telling one twice changes nothing. cXML confirmations are not built.
+**Cancelled in the shop.** The order's state is read before anything is written into it, and nothing is written into a
+cancelled one. Each run also lists the cancelled orders of the last 30 days (`feedback: cancelled_days`). An order that
+was cancelled after it was sent is marked, alerted and shown to ShipRush as cancelled. Cancel it in the OMS, then
+confirm with `python -m order_relay cancelled --done NUMBER --reason ...`.
+
+**Offline orders**, which the ERP loaded into the shop, are set to `sent` where the connection says `offline_sent`. They
+have a watermark of their own, so none is missed after a pause.
+
+**Red** means that the shop refused the login, or that a setting is wrong. A step without a usable answer is repeated
+later; repeating one changes nothing in the shop. cXML confirmations are not built.
 
 **People on call**: `python -m order_relay order NUMBER` shows every step.
 """

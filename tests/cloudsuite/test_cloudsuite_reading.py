@@ -9,9 +9,11 @@ from decimal import Decimal
 import httpx
 import pytest
 
+from order_relay.connections import Connection
 from order_relay.errors import BadAnswer, RetryLater, SourceRefused, Throttled, WrongSetup
 from order_relay.orders import unreadable
 from order_relay.orders.exchange import MISSING, NOT_READ, Listing, Selection
+from order_relay.vendors.cloudsuite.vendor import source
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 DAY = Selection(start=datetime(2026, 3, 3, 12, tzinfo=UTC), end=NOON)
@@ -360,11 +362,42 @@ def test_where_no_order_at_all_can_be_read_the_reading_ends(shop, client):
         list(client().offers(Selection(("1", "2", "3", "4"))))
 
 
-@pytest.mark.parametrize("order_id", ["CS1", "", "ext:7", "1/../2", "٣"])
+@pytest.mark.parametrize("order_id", ["", "ext:7", "1/../2", "٣", "1-", "CS 1", "CS1\n", "-CS1"])
 def test_an_id_that_is_none_makes_no_request(shop, client, order_id):
     with pytest.raises(WrongSetup, match="digits"):
         list(client().offers(Selection((order_id,))))
     assert shop.calls == []
+
+
+@pytest.mark.parametrize(("word", "found"), [("CS2", 2), ("2", 2), ("4-CS1", 3), ("1-CS1", 1)])
+def test_the_trigger_form_takes_numbers_too(shop, client, word, found):
+    shop.add(1, 2)
+    shop.add(3, reference="CS1", webshop=4)
+    assert ids(client().offers(Selection((word,)))) == [found]
+
+
+def test_a_number_that_several_webshops_have_is_refused_with_the_form_that_helps(shop, client):
+    shop.add(1)
+    shop.add(3, reference="CS1", webshop=4)
+    for word, words in (("CS1", "several web shops"), ("CS9", "no order")):
+        with pytest.raises(WrongSetup, match=f"{words}.*1-CS9101"):
+            list(client().offers(Selection((word,))))
+
+
+def test_the_states_that_are_read_are_a_setting(shop, client):
+    shop.add(1)
+    shop.add(2, state="processing")
+    shop.add(3, state="quotation")
+    assert ids(client(states="quotation, confirmed").offers(DAY)) == [3, 1]
+    assert client(states="quotation").acknowledge(["3"])["3"].accepted
+    assert shop.orders[3]["state"] == "processing"
+
+
+def test_orders_of_the_listed_states_go_through_the_gate():
+    fields = {"token_url": "https://id.example/token", "states": "quotation"}
+    made = source(Connection("cloudsuite_default", "https://shop.example", "c", "s", extra=fields))
+    [rule] = [rule for rule in made.format.mapping["gate"] if rule["path"] == "state"]
+    assert rule["verdicts"] == {"quotation": "go"}
 
 
 def test_an_order_is_found_by_its_number_and_webshop(shop, client):

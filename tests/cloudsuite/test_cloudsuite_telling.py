@@ -30,7 +30,8 @@ def test_confirmed_orders_are_taken_over_and_others_are_left_as_they_are(shop, c
         shop.add(number, state=state)
     answers = client().acknowledge(["1", "2", "3", "4", "5", "6", "7", "9", "1"])
     assert [answers[n].accepted for n in "123456"] == [True, True, True, True, False, False]
-    assert answers["5"].message == "its state is cancel, and stays so"
+    assert answers["5"].cancelled
+    assert answers["5"].message == "the shop has cancelled the order; nothing was written"
     assert answers["7"].message == "its state is odd, and stays so"
     assert answers["9"] == Acknowledgement(False, "CloudSuite has no such order (any more)")
     assert shop.told("PATCH") == [{"state": "processing"}] * 2
@@ -109,7 +110,7 @@ def test_lines_are_numbered_by_sending_back_all_of_the_order(shop, client):
 
 
 def test_an_order_that_is_not_taken_over_is_not_sent_back(shop, client):
-    for state in ("confirmed", "cancel", None):
+    for state in ("confirmed", "draft", None):
         shop.add(1, state=state)
         assert "lines are numbered after it was taken over" in client().number_lines("1", NUMBERS).message
     shop.add(1, state="processing", order_lines=[{"id": 11}])
@@ -139,6 +140,39 @@ def test_a_shop_that_loses_something_is_not_asked_again(shop, client, change, na
     with pytest.raises(WrongSetup, match=f"sent back: {named}; look at .* and set line_numbers") as caught:
         client().number_lines("1", NUMBERS)
     assert "59.9" not in str(caught.value)
+
+
+@pytest.mark.parametrize("state", ["cancel", "cancelled", "canceled"])
+def test_nothing_is_written_into_an_order_that_the_shop_has_cancelled(shop, client, state):
+    parcel = Shipment("command", "P1", ("1-CS1",))
+    shop.add(1, state=state, erp_order_number=None)
+    one = client()
+    answers = [
+        one.acknowledge(["1"])["1"], one.set_erp_number("1", "OMS-5"), one.number_lines("1", NUMBERS),
+        one.mark_shipped("1", parcel), client(shipped_by="done").mark_shipped("1", parcel),
+        client(**DESADV).mark_shipped("1", parcel), one.mark_offline_sent("1"),
+        client(line_numbers="patch").number_lines("1", NUMBERS),
+    ]  # fmt: skip
+    assert [(answer.accepted, answer.cancelled) for answer in answers] == [(False, True)] * 8
+    assert shop.sent == []
+
+
+def test_a_cancellation_between_reading_and_writing_is_noticed(shop, client):
+    shop.add(1, state="processing")
+
+    def cancelled_meanwhile(request):
+        if request.method == "PATCH":
+            shop.orders[1]["state"] = "cancel"
+
+    shop.spoil = cancelled_meanwhile
+    assert client().mark_shipped("1", Shipment("command", "P1", ("1-CS1",))).cancelled
+
+
+def test_the_cancelled_orders_are_one_list_without_details(shop, client):
+    shop.add(1, 2)
+    shop.add(3, state="cancel")
+    assert list(client().cancelled(datetime(2026, 3, 4, tzinfo=UTC))) == ["3"]
+    assert shop.count("GET", "/api/order/3/") == 0
 
 
 def test_other_ways_of_numbering_lines(shop, client):

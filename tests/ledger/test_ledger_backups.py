@@ -18,7 +18,7 @@ from order_relay.ledger import Ledger, Message
 from order_relay.ledger.backups import back_up, restore
 from order_relay.ledger.feedback import OMS_NUMBER, Step
 from order_relay.ledger.tables import metadata
-from order_relay.orders.exchange import NOT_READ, RunContext
+from order_relay.orders.exchange import NOT_READ, Acknowledgement, RunContext
 from order_relay.orders.shipping import OrderedLine, Shipment, ShippedLine
 from order_relay.orders.status_events import Channel, Kind, StatusEvent, StatusReport
 from order_relay.orders.status_records import Refused
@@ -62,6 +62,7 @@ def full(clerk):
     clerk.ledger.note_feed_gaps({clerk.row("1")["id"]: "no_price"})
     clerk.receive(offer("4", problem=NOT_READ), complete=False)
     clerk.ledger.keep_reading("reading", "{}")
+    clerk.ledger.offline_answered(clerk.ctx, [("9", Acknowledgement(False, "no"))], 5)
     clerk.ledger.end_run(clerk.ctx, {"n": 1})
     clerk.ledger.note_alerts(NAME, [Message("stuck", "stuck:held", "1 order is held")])
     return clerk

@@ -332,6 +332,13 @@ BREAKAGES: tuple[Breakage, ...] = (
         ("tests/pipeline/test_settings.py::test_nothing_leaves_before_a_file_says_live",),
     ),
     Breakage(
+        "sent is written on a cancelled order", "vendors/cloudsuite/telling.py",
+        "        return SHOP_CANCELLED\n    if order.document.get(\"shipment_state\") == SENT:\n",
+        "        pass\n    if order.document.get(\"shipment_state\") == SENT:\n",
+        ("tests/faults/cloudsuite/test_write_back.py::"
+         "test_sent_is_never_written_on_an_order_that_the_shop_cancelled",),
+    ),
+    Breakage(
         "a 404 drops a listed order", "vendors/cloudsuite/client.py",
         "            if self._counts(order.document):\n",
         '            if order.why != "HTTP 404" and self._counts(order.document):\n',

@@ -22,6 +22,9 @@ CTX = RunContext("demo", "manual__1")
 class FakeLedger:
     """Answers as the ledger does, from what a test says."""
 
+    def write_back_tasks(self, _pipeline):
+        return []
+
     def __init__(self, *, breaches: list[str] | None = None, missing: set[str] | None = None) -> None:
         self.whole: dict[str, Any] = {
             "received": 12,

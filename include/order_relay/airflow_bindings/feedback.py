@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
@@ -12,9 +11,10 @@ from order_relay.airflow_bindings.opening import accounts, opened_ledger, opened
 from order_relay.airflow_bindings.runs import run_slug
 from order_relay.errors import WrongSetup
 from order_relay.orders.exchange import RunContext
-from order_relay.pipeline.feedback import Parts, give_feedback, mark_offline
+from order_relay.pipeline.feedback import Parts, give_feedback
 from order_relay.pipeline.reading_back import OrderArchive
 from order_relay.pipeline.settings import load_pipeline, pipeline_files
+from order_relay.pipeline.source_news import mark_offline, note_cancelled
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -57,8 +57,10 @@ def tell(pipeline: str, context: Context) -> dict[str, Any]:
         parts = Parts(
             source, ledger, OrderArchive(wiring.store, lambda _name: wiring.transformer.reader),
             wiring.source_connection.fingerprint(), settings.feedback.parallel, settings.acknowledge.given_up_s,
+            settings.feedback.most_refusals, settings.feedback.done_after == "import",
         )
-        counts = give_feedback(ctx, parts)
-        since = datetime.now(UTC) - timedelta(seconds=settings.reading.overlap_s)
-        counts["offline_sent"] = mark_offline(ctx, parts, since)
+        cancelled = note_cancelled(ctx, parts, settings.feedback.cancelled_days)
+        counts = {"cancelled": cancelled, **give_feedback(ctx, parts)}
+        reading = settings.reading
+        counts |= mark_offline(ctx, parts, first_days=reading.first_days, overlap_s=reading.overlap_s)
     return {"pipeline": pipeline, **counts}

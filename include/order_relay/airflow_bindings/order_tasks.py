@@ -43,7 +43,8 @@ def params() -> dict[str, Param]:
             items={"type": "string", "minLength": 1, "maxLength": 64},
             maxItems=1000,
             title="Only these orders",
-            description="The source's ids, one a line (at most 1000). Empty: everything that the source offers.",
+            description="The source's ids, or CloudSuite's numbers such as CS9101 or 1-CS9101 (web shop and "
+            "number), one a line (at most 1000). Empty: everything that the source offers.",
         ),
         "limit": Param(
             None,

@@ -52,6 +52,7 @@ def _judge(ledger: Ledger, settings: PipelineSettings, switch: StopSwitch) -> li
         now=datetime.now(UTC),
         pulse=ledger.pulse(name),
         late=ledger.late(name, watching.limits(settings)),
+        tasks=ledger.write_back_tasks(name),
         quarantined=ledger.counts(name)["states"][State.QUARANTINED],
         stopped=switch.stops(name),
     )

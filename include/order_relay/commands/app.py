@@ -25,6 +25,7 @@ from order_relay.commands import (
     retention,
     serve,
     statuses,
+    write_back,
 )
 from order_relay.commands.screen import WRONG_USE, answers, clean, keep_stdout_for_answers, print_line
 from order_relay.commands.setup import Setup
@@ -65,6 +66,8 @@ app.command("quarantine")(queues.quarantine)
 app.command("ship")(parcels.ship)
 app.command("shipments")(parcels.shipments)
 app.command("drop-parcel")(parcels.drop_parcel)
+app.command("feedback")(write_back.feedback)
+app.command("cancelled")(write_back.cancelled)
 app.command("statuses")(statuses.statuses)
 app.command("replay")(bulk.replay)
 app.command("discard")(bulk.discard)

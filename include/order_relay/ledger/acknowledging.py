@@ -13,6 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from order_relay.ledger import cancelling
 from order_relay.ledger.columns import among
 from order_relay.ledger.database import Transaction
 from order_relay.ledger.moving import lock
@@ -102,10 +103,15 @@ def ack_answered(tx: Transaction, ctx: RunContext, answers: Mapping[int, Acknowl
     it. All rows of the same number share the answer.
     """
     accepted = [number for number, answer in answers.items() if answer.accepted]
+    cancelled = [number for number, answer in answers.items() if answer.cancelled]
+    if cancelled:  # its source needs no answer any more, and an operator must know
+        accepted += cancelled
+        query = sa.select(submission.c.source_id).where(among(submission.c.id, "ids"))
+        cancelling.note(tx, ctx, tx.run(query, {"ids": cancelled}).scalars())
     tx.run(_CONFIRM, {"ids": accepted, "b_pipeline": ctx.pipeline, "b_at": tx.now})
     tx.many(_REFUSE, [
         {"b_id": number, "message": clean(answer.message, 300), "b_at": tx.now}
-        for number, answer in answers.items() if not answer.accepted
+        for number, answer in answers.items() if not answer.accepted and not answer.cancelled
     ])
 
 

@@ -72,21 +72,24 @@ class AfterwardsDesk:
 
     def feedback_due(
         self, pipeline: str, step: str, limit: int, *, each_delivery: bool = False, after: int = 0,
-        given_up_s: float = 900.0,
+        given_up_s: float = 900.0, at_import: bool = False,
     ) -> list[Step]:  # fmt: skip
         """What a source is to be told now (``feedback.due``)."""
         return self._db.read(lambda tx: feedback.due(
-            tx, pipeline, step, limit, each_delivery=each_delivery, after=after, given_up_s=given_up_s
+            tx, pipeline, step, limit, each_delivery=each_delivery, after=after, given_up_s=given_up_s,
+            at_import=at_import,
         ))
 
     def claim_feedback(self, ctx: RunContext, steps: Sequence[Step], given_up_s: float = 900.0) -> list[Step]:
         """Before the request: these are being told (``feedback.claim``); those that nobody else tells."""
         return self._db.write(lambda tx: feedback.claim(tx, ctx, steps, given_up_s))
 
-    def feedback_told(self, ctx: RunContext, answers: Iterable[tuple[Step, Acknowledgement]]) -> None:
+    def feedback_told(
+        self, ctx: RunContext, answers: Iterable[tuple[Step, Acknowledgement]], most: int = feedback.MOST_REFUSALS
+    ) -> None:
         """What the source said (``feedback.told``)."""
         said = list(answers)
-        self._db.write(lambda tx: feedback.told(tx, ctx, said))
+        self._db.write(lambda tx: feedback.told(tx, ctx, said, most))
 
     def feedback_of(self, submission_id: int) -> list[dict[str, Any]]:
         """What the source was told about one submission (``feedback.steps_of``)."""

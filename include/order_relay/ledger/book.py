@@ -40,11 +40,12 @@ from order_relay.ledger.values import (
     Settled,
     Work,
 )
+from order_relay.ledger.write_back_desk import WriteBackDesk
 from order_relay.orders.exchange import MAX_ATTEMPTS, Policies, RunContext
 from order_relay.orders.notes import Note
 
 
-class Ledger(SourceDesk, PeopleDesk, AfterwardsDesk, WatchDesk, UpkeepDesk, StatusDesk):
+class Ledger(SourceDesk, PeopleDesk, AfterwardsDesk, WriteBackDesk, WatchDesk, UpkeepDesk, StatusDesk):
     """An open ledger. Safe to use from several threads and, on one database, from several processes and machines.
 
     Each method stands for one transaction of the function of the same name (see there for its rules). All raise

@@ -118,8 +118,9 @@ def modified_between(
 def modified(row: sa.Row[tuple[object, ...]]) -> Modified:
     """From the columns of a submission, and the time ``modified``."""
     work = Work(row.id, row.revision, row.state, *(getattr(row, name) for name in WORK))
+    cancelled_at = row.cancelled_at or row.source_cancelled_at
     return Modified(
-        work, stamp(row.modified), row.destination_key, row.oms_id, row.shipped, row.cancelled_at,
+        work, stamp(row.modified), row.destination_key, row.oms_id, row.shipped, cancelled_at,
         row.first_offered_at, row.total_minor, row.currency, row.sent_as,
     )
 

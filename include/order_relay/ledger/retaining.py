@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from order_relay.ledger.acknowledging import LINEAGE_IS_OPEN, NUMBER_IS_FREE, SETTLED_FOR_GOOD
 from order_relay.ledger.columns import among
 from order_relay.ledger.database import Transaction
+from order_relay.ledger.feedback import OPEN
 from order_relay.ledger.shipment_tables import WAITING_PARCEL, shipment
 from order_relay.ledger.shipping import PARTLY
 from order_relay.ledger.status_tables import status_event, status_order
@@ -26,7 +27,7 @@ REMOVED_BODY = "(removed by retention)"
 """Stands in the place of an answer that was removed."""
 
 _HALF_SHIPPED = sa.and_(sa.func.coalesce(submission.c.shipped, "") == PARTLY, submission.c.cancelled_at.is_(None))
-_FEEDBACK_IS_OPEN = sa.exists().where(feedback.c.submission_id == submission.c.id, feedback.c.state != "done")
+_FEEDBACK_IS_OPEN = sa.exists().where(feedback.c.submission_id == submission.c.id, feedback.c.state.in_(OPEN))
 _SETTLED = sa.and_(
     SETTLED_FOR_GOOD, sa.func.coalesce(submission.c.ack, "confirmed") == "confirmed", NUMBER_IS_FREE, ~LINEAGE_IS_OPEN,
     ~_HALF_SHIPPED, ~_FEEDBACK_IS_OPEN,

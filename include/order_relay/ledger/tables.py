@@ -26,6 +26,8 @@ pipeline = sa.Table(
     sa.Column("resting_why", sa.Text),
     # up to here a source that is asked by time was read without a gap
     sa.Column("read_to", UtcTime),
+    # up to here it was searched for offline orders, which are only marked
+    sa.Column("offline_to", UtcTime),
     sa.UniqueConstraint("source_account", "destination_account", name="uq_pipeline_accounts"),
 )
 
@@ -119,6 +121,7 @@ submission = sa.Table(
     # what came of it after the import; none of this is a move
     sa.Column("shipped", sa.Text),  # null, partly, shipped
     sa.Column("shipped_at", UtcTime),  # when the newest parcel left
+    sa.Column("source_cancelled_at", UtcTime),  # when its source cancelled it after it was sent
     sa.Column("cancelled_at", UtcTime),  # when a person confirmed that the destination's order is cancelled
     # the order number without what only tells webshops apart; empty where the number has no such part
     sa.Column("reference", sa.Text, nullable=False, server_default=sa.text("''")),
@@ -143,6 +146,9 @@ submission = sa.Table(
              postgresql_where=sa.text("oms_id IS NOT NULL")),
     sa.Index("ix_submission_imported", "destination", "imported_at",
              sqlite_where=sa.text("state = 'imported'"), postgresql_where=sa.text("state = 'imported'")),
+    sa.Index("ix_submission_source_cancelled", "pipeline", "id",
+             sqlite_where=sa.text("source_cancelled_at IS NOT NULL"),
+             postgresql_where=sa.text("source_cancelled_at IS NOT NULL")),
     sa.Index("ix_submission_cancelled_at", "cancelled_at", sqlite_where=sa.text("cancelled_at IS NOT NULL"),
              postgresql_where=sa.text("cancelled_at IS NOT NULL")),
     sa.Index("ix_submission_reference", "reference", sqlite_where=sa.text("reference <> ''"),
@@ -263,11 +269,26 @@ feedback = sa.Table(
     sa.Column("submission_id", BigKey, sa.ForeignKey("submission.id"), primary_key=True, autoincrement=False),
     sa.Column("step", sa.Text, primary_key=True),
     sa.Column("delivery", BigKey, primary_key=True, autoincrement=False),  # shipment, where each is a step; else 0
-    sa.Column("state", sa.Text, nullable=False),  # sent, done, refused
+    sa.Column("state", sa.Text, nullable=False),  # sent, done, refused, failed, given_up, cancelled
     sa.Column("tries", sa.Integer, nullable=False),
     sa.Column("at", UtcTime, nullable=False),
     sa.Column("due_at", UtcTime),
     sa.Column("run", sa.Text, nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("refusals", sa.Integer, nullable=False, server_default="0"),  # by the source itself
+    sa.Index("ix_feedback_failed", "submission_id", sqlite_where=sa.text("state = 'failed'"),
+             postgresql_where=sa.text("state = 'failed'")),
+)
+
+# Offline orders that could not be marked at their source yet.
+offline_mark = sa.Table(
+    "offline_mark", metadata,
+    sa.Column("pipeline", sa.Text, sa.ForeignKey("pipeline.name"), primary_key=True),
+    sa.Column("source_id", sa.Text, primary_key=True),
+    sa.Column("state", sa.Text, nullable=False),  # refused, failed, given_up
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("due_at", UtcTime),
     sa.Column("message", sa.Text, nullable=False),
 )
 

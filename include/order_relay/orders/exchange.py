@@ -94,10 +94,16 @@ class OfferedOrder:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """What the source said to the acknowledgement of one order number."""
+    """What the source said to the acknowledgement of one order number.
+
+    ``cancelled``: nothing was written, because the source has cancelled the order. ``passing``: not refused by the
+    source, but not done either, for a reason that may pass.
+    """
 
     accepted: bool
     message: str = ""
+    cancelled: bool = False
+    passing: bool = False
 
 
 MAX_ATTEMPTS = 3

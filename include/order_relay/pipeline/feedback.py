@@ -11,14 +11,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from order_relay.errors import OrderRelayError, OutcomeUnknown, RetryLater, Throttled
+from order_relay.errors import OrderRelayError, OutcomeUnknown, RetryLater, Throttled, WrongSetup
 from order_relay.ledger import Ledger
-from order_relay.ledger.feedback import LINE_NUMBERS, OMS_NUMBER, SHIPPED, Step
+from order_relay.ledger.feedback import LINE_NUMBERS, MOST_REFUSALS, OMS_NUMBER, SHIPPED, Step
 from order_relay.orders.exchange import Acknowledgement, RunContext
 from order_relay.orders.shipping import Shipment, ShippedLine
 from order_relay.pipeline.ports import FeedbackTaker
@@ -31,6 +30,9 @@ STEPS = (OMS_NUMBER, LINE_NUMBERS, SHIPPED)
 SLICE = 50
 """So many steps are claimed at a time."""
 
+AT_IMPORT = "import"
+"""Origin of a shipment that nobody recorded: the source is told at the import."""
+
 PIECES = "pieces_per_unit"
 """The column of a canonical line that says how many pieces one of the source's units is, where it is not one."""
 
@@ -41,7 +43,8 @@ MAX_UNKNOWN = 3
 @dataclass(frozen=True)
 class Parts:
     """What feedback works with. ``parallel`` requests are under way at a time; a step without an answer is told again
-    after ``given_up_s`` seconds."""
+    after ``given_up_s`` seconds. ``most_refusals`` by the source end the tries of a step. ``at_import``: the source is
+    told that an order is done once it is imported."""
 
     source: FeedbackTaker
     ledger: Ledger
@@ -49,6 +52,8 @@ class Parts:
     connection_fingerprint: str
     parallel: int = 4
     given_up_s: float = 900.0
+    most_refusals: int = MOST_REFUSALS
+    at_import: bool = False
 
 
 def give_feedback(ctx: RunContext, parts: Parts) -> dict[str, int]:
@@ -57,6 +62,11 @@ def give_feedback(ctx: RunContext, parts: Parts) -> dict[str, int]:
     What was refused is due again later; what has no usable answer stays claimed and is told again after a while.
     Raises ``WrongSetup`` and ``SourceRefused``; what was answered before is recorded.
     """
+    if parts.at_import and parts.source.tells_each_delivery:
+        raise WrongSetup(
+            "feedback: done_after: import tells of no deliveries, but the source's connection says that each delivery "
+            "is told (shipped_by: desadv); set shipped_by to shipment_state or done, or done_after to shipment"
+        )
     counts: Counter[str] = Counter()
     for step in STEPS:
         _tell_step(ctx, parts, step, counts)
@@ -64,25 +74,19 @@ def give_feedback(ctx: RunContext, parts: Parts) -> dict[str, int]:
     return dict(counts)
 
 
-def mark_offline(ctx: RunContext, parts: Parts, since: datetime) -> int:
-    """Mark orders as sent that only the ERP knew and that were loaded into the source since then (UTC); how many."""
-    with careful_login(ctx, parts.ledger, parts.connection_fingerprint):
-        found = list(parts.source.unsent_offline(since, datetime.now(UTC)))
-        return sum(parts.source.mark_offline_sent(order_id).accepted for order_id in found)
-
-
 def _tell_step(ctx: RunContext, parts: Parts, step: str, counts: Counter[str]) -> None:
     last = silent = 0
     while silent < MAX_UNKNOWN:
         due = parts.ledger.feedback_due(
             ctx.pipeline, step, SLICE, each_delivery=parts.source.tells_each_delivery, after=last,
-            given_up_s=parts.given_up_s,
+            given_up_s=parts.given_up_s, at_import=parts.at_import,
         )
         if not due:
             return
         last = due[-1].submission_id
         answers, failure = _tell(ctx, parts, parts.ledger.claim_feedback(ctx, due, parts.given_up_s))
-        parts.ledger.feedback_told(ctx, [(one, answer) for one, answer in answers if answer is not None])
+        said = [(one, answer) for one, answer in answers if answer is not None]
+        parts.ledger.feedback_told(ctx, said, parts.most_refusals)
         counts.update(f"{step}_{_word(answer)}" for _, answer in answers)
         if failure is not None:
             raise failure
@@ -92,6 +96,8 @@ def _tell_step(ctx: RunContext, parts: Parts, step: str, counts: Counter[str]) -
 def _word(answer: Acknowledgement | None) -> str:
     if answer is None:
         return "unknown"
+    if answer.cancelled:
+        return "cancelled"
     return "told" if answer.accepted else "refused"
 
 
@@ -132,7 +138,7 @@ def _tell(ctx: RunContext, parts: Parts, steps: Sequence[Step]) -> tuple[Answers
 
 def _not_told(step: Step, why: str = "not told: the run stopped before") -> Acknowledgement | None:
     """Nothing was done now; what became of an earlier telling stays as unknown as it was."""
-    return None if step.silent else Acknowledgement(False, why)
+    return None if step.silent else Acknowledgement(False, why, passing=True)
 
 
 def _read_back(parts: Parts, steps: Sequence[Step]) -> Mapping[int, ArchivedOrder]:
@@ -152,9 +158,13 @@ def _call(parts: Parts, step: Step, order: ArchivedOrder | None) -> Callable[[],
     found = parts.ledger.shipments_of(step.submission_id)
     counted = [one for one in found if not one["asks"] and not one["closed"]]
     shipments = [one for one in counted if step.delivery in (0, one["id"])]
-    if not shipments:
-        return partial(Acknowledgement, False, "the parcel waits for an operator; see 'shipments --unmatched'")
-    told = told_as(shipments[-1], order)
+    if shipments:
+        told = told_as(shipments[-1], order)
+    elif parts.at_import:
+        told = Shipment(AT_IMPORT, "", (step.source_id,))
+    else:
+        waits = "the parcel waits for an operator; see 'shipments --unmatched'"
+        return partial(Acknowledgement, False, waits, passing=True)
     return partial(parts.source.mark_shipped, step.source_id, told, silent=step.silent)
 
 

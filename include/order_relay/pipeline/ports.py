@@ -74,8 +74,12 @@ class FeedbackTaker(Protocol):
         ``silent``: it was told before, and nobody knows whether it was taken.
         """
 
-    def unsent_offline(self, start: datetime, end: datetime) -> Iterator[str]:
-        """Orders of [start, end] that were loaded into the source afterwards and are to be marked as sent."""
+    def cancelled(self, start: datetime) -> Iterator[str]:
+        """Ids of the orders of the time since ``start`` that the source has cancelled."""
+
+    def unsent_offline(self, start: datetime) -> Iterator[str]:
+        """Orders of the time since ``start`` that were loaded into the source afterwards and are to be marked as sent,
+        those that cannot be read among them."""
 
     def mark_offline_sent(self, order_id: str) -> Acknowledgement:
         """Mark such an order as sent."""

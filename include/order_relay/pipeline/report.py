@@ -76,6 +76,7 @@ def write_report(
         causes=causes_of(ctx, store, failed_tasks),
         checked_batches=len(batches),
         shadow=shadow,
+        tasks=tuple(ledger.write_back_tasks(ctx.pipeline)),
         remarks=tuple(Remark(*row) for row in ledger.remarked(ctx.pipeline, ctx.run, MOST_REMARKS)),
         warnings=_warnings(store, ctx.pipeline, batch_id) if batch_id else (),
     )
@@ -144,6 +145,7 @@ def facts_of(report: Report) -> dict[str, int | float | str]:
         facts |= {"mode": "shadow", **report.shadow}
     facts |= {f"state_{state}": number for state, number in sorted(report.whole.states.items())}
     facts |= {f"run_{state}": number for state, number in sorted(report.this_run.states.items())}
+    facts |= {f"write_back_{task.state}": task.number for task in report.tasks}
     # Reasons are added while they fit: the most frequent say the most.
     size = sum(len(str(k)) + len(str(v)) + 8 for k, v in facts.items())
     for (state, why), number in sorted(report.whole.reasons.items(), key=lambda item: -item[1]):

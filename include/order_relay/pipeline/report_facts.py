@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from order_relay.ledger.values import Late
+
 
 @dataclass(frozen=True)
 class StageTime:
@@ -63,6 +65,7 @@ class Report:
     checked_batches: int = 0
     warnings: tuple[str, ...] = ()
     shadow: Mapping[str, int] | None = None
+    tasks: tuple[Late, ...] = ()  # what write-back leaves to operators
     remarks: tuple[Remark, ...] = ()
 
     @property

@@ -101,6 +101,15 @@ def _notes(report: Report) -> list[tuple[str, str]]:
     ]
 
 
+def _tasks(report: Report) -> Iterable[str]:
+    """What write-back leaves to operators; orders are named by alerts and commands."""
+    words = {
+        "cancelled": "cancelled in the shop after the import; `python -m order_relay cancelled` lists them",
+        "untold": "refused by the source when told of; `python -m order_relay feedback --failed` lists them",
+    }
+    return [f"{task.number} {words[task.state]}" for task in report.tasks]
+
+
 def as_markdown(report: Report) -> str:
     """The whole report as Markdown."""
     lines = [f"# {report.pipeline}: report", "", f"Run `{report.run}`. **{_verdict(report)}**", ""]
@@ -114,6 +123,7 @@ def as_markdown(report: Report) -> str:
     lines += _states(report)
     lines += _waiting(report.whole)
     lines += _listed("Warnings about the source's answers", report.warnings)
+    lines += _listed("Orders to settle with their source", _tasks(report))
     lines += _listed("Notes on orders of this run", (f"`{code}`: {words}" for code, words in _notes(report)))
     lines += _speed(report)
     return "\n".join(lines)
@@ -135,6 +145,7 @@ def as_text(report: Report) -> str:
         lines.append(f"imported, but the OMS also named an error (its words are in the report's file): {numbers}")
     lines += [f"{state} because of {why}: {n}" for (state, why), n in sorted(whole.reasons.items()) if why]
     lines += [f"warning: {words}" for words in report.warnings]
+    lines += [f"to settle: {words}" for words in _tasks(report)]
     lines += [f"note {code}: {words}" for code, words in _notes(report)]
     lines += [f"{stage.name}: {stage.seconds:.1f} s, {stage.records} records" for stage in report.stages]
     person = waiting_for_a_person(whole)

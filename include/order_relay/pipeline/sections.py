@@ -89,9 +89,18 @@ class AcknowledgeSettings(Section):
 
 
 class FeedbackSettings(Section):
-    """What a source hears about its orders: so many requests at a time."""
+    """What a source is told about its orders.
+
+    ``parallel``: requests at one time. ``most_refusals``: after this many refusals a step has failed and waits for an
+    operator. ``done_after``: a source is told that an order is done when everything was shipped, or at ``import``, for
+    firms without deliveries and orders that are imported as shipped. ``cancelled_days``: orders confirmed this many
+    days ago or later are checked for cancellations at the source (0: only before something is told of them).
+    """
 
     parallel: int = Field(default=4, ge=1, le=64)
+    most_refusals: int = Field(default=5, ge=1, le=100)
+    done_after: Literal["shipment", "import"] = "shipment"
+    cancelled_days: int = Field(default=30, ge=0, le=365)
 
 
 class DoubtSettings(Section):

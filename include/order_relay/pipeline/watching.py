@@ -19,7 +19,10 @@ from order_relay.pipeline.stop_switch import StopSwitch
 STUCK, QUARANTINE, SILENT, RESTING, STOPPED, SHADOW, WRONG_FILE = (
     "stuck", "quarantine", "silent", "resting", "stopped", "shadow", "wrong_file"
 )
-WATCHED = frozenset({STUCK, QUARANTINE, SILENT, RESTING, STOPPED, SHADOW, WRONG_FILE})
+WRITE_BACK = "write_back"
+"""The kind of what the source cancelled after the import, or refuses to be told."""
+
+WATCHED = frozenset({STUCK, WRITE_BACK, QUARANTINE, SILENT, RESTING, STOPPED, SHADOW, WRONG_FILE})
 """The kinds that a look at a pipeline knows completely: what it does not find any more is over."""
 
 STOP_VALUE = "stop_value"
@@ -63,11 +66,15 @@ WHAT_TO_DO: Mapping[str, str] = {
     "quarantined": f"mend the order, the mapping or a code table: {_COMMAND} quarantine",
     "rejected": f"read the OMS's words and mend: {_COMMAND} order NUMBER --payload, then replay or discard",
     "left_out": f"see why: {_COMMAND} order NUMBER; once mapping or data are mended they come with a later poll",
+    "cancelled": "cancel them in the OMS, then confirm: "
+    f"{_COMMAND} cancelled --done NUMBER --reason ...; ShipRush sees them as cancelled",
+    "untold": f"see why the source refuses it: {_COMMAND} feedback --failed; then --retry NUMBER or --give-up NUMBER",
     "acknowledgement": "the source did not confirm that it was told; it keeps offering them, which does no harm",
 }
 NAMES: Mapping[str, str] = {
     "in_doubt": "sent but not known to be imported", "acknowledgement": "not acknowledged",
     "left_out": "left out of the order feed",
+    "cancelled": "cancelled in the shop after the import", "untold": "refused by the source when told of",
 }
 
 
@@ -79,6 +86,7 @@ class Facts:
     now: datetime
     pulse: Pulse | None = None
     late: Sequence[Late] = ()
+    tasks: Sequence[Late] = ()
     quarantined: int = 0
     stopped: bool = False
 
@@ -100,6 +108,7 @@ def judge(facts: Facts, settings: PipelineSettings) -> list[Message]:
         return [*rests, *_back_in_shadow(facts.pipeline, facts.pulse, settings)]
     return [
         *(stuck(entry, facts.pipeline, settings, _cause(entry, facts.pulse)) for entry in facts.late),
+        *(_write_back(entry, facts.pipeline, settings) for entry in facts.tasks),
         *_quarantine(facts, facts.pulse.last_run, settings),
         *_silent(facts, facts.pulse, settings),
         *_standing_still(facts, facts.pulse, settings),
@@ -118,6 +127,16 @@ def stuck(entry: Late, pipeline: str, settings: PipelineSettings, cause: str = "
         STUCK, f"{STUCK}:{entry.state}",
         f"{pipeline}: {_orders(entry.number)} {name} for too long, the oldest since {moment(entry.oldest)}; "
         f"{WHAT_TO_DO[entry.state]}" + (f" The newest run failed: {cause}" if cause else ""),
+        named(entry.orders, entry.number), size=entry.number, repeat_s=settings.alerts.repeat_s,
+    )  # fmt: skip
+
+
+def _write_back(entry: Late, pipeline: str, settings: PipelineSettings) -> Message:
+    """Orders that the source cancelled after the import, or of which it refuses to be told."""
+    return Message(
+        WRITE_BACK, f"{WRITE_BACK}:{entry.state}",
+        f"{pipeline}: {_orders(entry.number)} {NAMES[entry.state]}, the oldest since {moment(entry.oldest)}; "
+        f"{WHAT_TO_DO[entry.state]}",
         named(entry.orders, entry.number), size=entry.number, repeat_s=settings.alerts.repeat_s,
     )  # fmt: skip
 

@@ -24,6 +24,7 @@ from order_relay.vendors.cloudsuite.wire import Query, Wire
 from order_relay.web.peer import OutOfReach
 
 _ORDER_ID = re.compile(r"[0-9]{1,18}", re.ASCII)
+_NUMBER = re.compile(r"(?:(?P<webshop>[0-9]{1,18})-)?(?P<reference>[A-Za-z][A-Za-z0-9._/-]{0,63})", re.ASCII)
 _NO_STEP = Acknowledgement(True, "switched off by the connection")
 
 
@@ -66,10 +67,11 @@ class CloudSuite:
         if selection.start is not None or not selection.order_ids:
             start, end, zone = selection.start, selection.end, self._settings.zone
             bounds = {} if start is None else window(start, end, zone)
-            query = {"state": telling.CONFIRMED, "offline": "false", **bounds}
-            wanted.update(self._listed(query, selection.warn))
+            for state in self._settings.listed_states:
+                query = {"state": state, "offline": "false", **bounds}
+                wanted.update(self._listed(query, selection.warn))
         for order_id in selection.order_ids:
-            wanted.setdefault(self._checked_id(order_id), None)
+            wanted.setdefault(self._id_named(order_id), None)
         listing.add(wanted)
         now = {order_id: listed for order_id, listed in wanted.items() if order_id not in selection.later}
         details = self._details(tuple(now), selection.known)
@@ -131,16 +133,26 @@ class CloudSuite:
         """A delivery message is about one delivery; the other ways say once that everything left."""
         return self._settings.shipped_by == "desadv"
 
-    def unsent_offline(self, start: datetime, end: datetime) -> Iterator[str]:
-        """Offline orders of [start, end] that are not marked as sent; none unless the connection says ``offline_sent``.
+    def cancelled(self, start: datetime) -> Iterator[str]:
+        """Ids of the orders confirmed since ``start`` that the shop has cancelled; one list, no details.
 
-        That the list takes ``offline=true`` is assumed (``false`` is documented). Raises as ``offers``.
+        Raises as ``offers``.
+        """
+        bounds = window(start, None, self._settings.zone)
+        yield from self._listed({"state": telling.CANCEL, "offline": "false", **bounds})
+
+    def unsent_offline(self, start: datetime, end: datetime | None = None) -> Iterator[str]:
+        """Offline orders since ``start`` that are not marked as sent; none unless the connection says ``offline_sent``.
+
+        One that cannot be read is among them. That the list takes ``offline=true`` is assumed (``false`` is
+        documented). Raises as ``offers``.
         """
         if not self._settings.offline_sent:
             return
         found = self._listed({"offline": "true", **window(start, end, self._settings.zone)})
         for order in in_turn(self._details(tuple(found)).offered, found.items(), self._settings.parallel):
-            if order.document.get("shipment_state") != telling.SENT:
+            settled = order.document.get("shipment_state") == telling.SENT or telling.cancelled(order)
+            if not settled and self._counts(order.document):
                 yield id_of(order.document)
 
     def mark_offline_sent(self, order_id: str) -> Acknowledgement:
@@ -161,8 +173,8 @@ class CloudSuite:
                 if str(order.document.get("webshop")) == webshop
             ]  # fmt: skip
         if len(exact) != 1:
-            several = "several orders have" if exact else "no order has"
-            raise WrongSetup(f"CloudSuite: {several} this number; give the id, or number and webshop")
+            several = "several web shops have an order with" if exact else "no order has"
+            raise WrongSetup(f"CloudSuite: {several} this number; give the id, or web shop and number such as 1-CS9101")
         return exact[0]
 
     def _listed(self, query: Query, warn: Warn = ignore) -> dict[str, dict[str, Any]]:
@@ -181,11 +193,24 @@ class CloudSuite:
 
     def _taken_over(self, order_id: str) -> Acknowledgement | None:
         try:
-            return telling.take_over(self._wire, order_id)
+            return telling.take_over(self._wire, order_id, self._settings.listed_states)
         except (Throttled, OutOfReach):
             raise
         except (OutcomeUnknown, RetryLater):  # one that can not be answered for must not stop the others
             return None
+
+    def _id_named(self, word: str) -> str:
+        """The id that an operator means: digits are one; else it is a number (``CS9101``), perhaps with its web shop
+        before it (``1-CS9101``, our order number)."""
+        if _ORDER_ID.fullmatch(word):
+            return word
+        match = _NUMBER.fullmatch(word)
+        if match is None:
+            raise WrongSetup(
+                "order_ids: give CloudSuite's ids (digits such as 9101), its numbers (CS9101), or web shop and number "
+                "(1-CS9101)"
+            )
+        return self.order_id_of(match["reference"], match["webshop"])
 
     @staticmethod
     def _checked_id(order_id: str) -> str:

@@ -19,6 +19,9 @@ LINE_NUMBERS = ("put", "patch", "off")
 SHIPPED_BY = ("shipment_state", "done", "desadv", "off")
 DESADV_FORMATS = ("xml", "json")
 
+STATES = ("quotation", "confirmed", "processing", "done")
+"""States of orders that may be read. Drafts are not orders yet, and ``cancel`` is never sent."""
+
 SIZE_LIMIT = 32 << 20
 
 
@@ -32,7 +35,7 @@ class CloudSuiteSettings:
     the shops whose orders count, all where it is empty. ``zone`` is the one of the shop's clock (dates carry none);
     without it an interval is asked for with bounds wide enough for every zone. ``detail_tries`` is how often one order
     is asked for before it is set aside, ``detail_pause_s`` the first pause between two of these tries (then four times
-    as long).
+    as long). ``listed_states`` are the states whose orders are read, and may be sent.
     """
 
     base_url: str
@@ -46,6 +49,7 @@ class CloudSuiteSettings:
     webshops: frozenset[str] = frozenset()
     page_size: int = 100
     parallel: int = 4
+    listed_states: tuple[str, ...] = ("confirmed",)
     detail_tries: int = 3
     detail_pause_s: float = 0.5
     requests_per_s: float = 0.0
@@ -85,6 +89,7 @@ def read_settings(connection: Connection) -> CloudSuiteSettings:
         fingerprint=connection.fingerprint(),
         zone=_zone(connection),
         webshops=_webshops(connection),
+        listed_states=_states(connection),
         page_size=connection.integer("page_size", minimum=1, maximum=10_000, default=100),
         parallel=connection.integer("parallel", minimum=1, maximum=64, default=4),
         detail_tries=connection.integer("detail_tries", minimum=1, maximum=10, default=3),
@@ -128,6 +133,13 @@ def _zone(connection: Connection) -> ZoneInfo | None:
         raise connection.wrong("time_zone", "is not the name of a time zone, such as Europe/Amsterdam") from None
 
 
+def _states(connection: Connection) -> tuple[str, ...]:
+    states = tuple(dict.fromkeys(filter(None, map(str.strip, connection.text("states", "confirmed").split(",")))))
+    if not states or not set(states) <= set(STATES):
+        raise connection.wrong("states", f"must name one or more of {', '.join(STATES)}, such as confirmed")
+    return states
+
+
 def _webshops(connection: Connection) -> frozenset[str]:
     ids = [part.strip() for part in connection.text("webshops", "").split(",") if part.strip()]
     if not all(re.fullmatch("[0-9]{1,18}", part) for part in ids):
@@ -151,6 +163,8 @@ FORM: dict[str, Any] = {
         "time_zone": {"type": "string", "title": "Time zone of the shop",
                       "description": "Such as Europe/Amsterdam. CloudSuite's dates carry no zone: without it no order "
                       "is missed, but times are read as UTC"},
+        "states": {"type": "string", "title": "States", "default": "confirmed",
+                   "description": "States whose orders are read, separated by commas; CloudSuite recommends confirmed"},
         "webshops": {"type": "string", "title": "Webshops",
                      "description": "Ids, separated by commas; empty: the orders of all webshops"},
         "page_size": {"type": "integer", "title": "Page size", "minimum": 1, "maximum": 10000, "default": 100,

@@ -21,7 +21,7 @@ from order_relay.orders.money import amount
 from order_relay.orders.shipping import Shipment, ShippedLine
 from order_relay.vendors.cloudsuite.connection import CloudSuiteSettings
 from order_relay.vendors.cloudsuite.line_numbers import LINE_ID, LINES, NUMBER
-from order_relay.vendors.cloudsuite.telling import ACCEPTED, NOT_THERE, read
+from order_relay.vendors.cloudsuite.telling import ACCEPTED, NOT_THERE, SHOP_CANCELLED, cancelled, read
 from order_relay.vendors.cloudsuite.wire import NotThereError, RefusedError, Wire
 
 PATH = "proxy/des_adv_xml/delivery/"
@@ -41,8 +41,8 @@ def send(
     where no usable answer came, and as ``Wire.post``.
     """
     order = read(wire, order_id)
-    if order is None:
-        return NOT_THERE
+    if order is None or cancelled(order):
+        return NOT_THERE if order is None else SHOP_CANCELLED
     lines = shipped_lines(order.document, shipment.lines)
     if order.document.get("erp_order_number") in (None, "") or any(line.get(NUMBER) is None for line, _ in lines or ()):
         return Acknowledgement(False, "ERP order number and line numbers must be set before a delivery is told")

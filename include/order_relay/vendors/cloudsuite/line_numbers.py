@@ -17,7 +17,9 @@ from order_relay.vendors.cloudsuite.details import ADDRESSES
 from order_relay.vendors.cloudsuite.telling import (
     ACCEPTED,
     NOT_THERE,
+    SHOP_CANCELLED,
     TAKEN_OVER,
+    cancelled,
     change,
     read,
     words,
@@ -38,6 +40,8 @@ def number_lines(wire: Wire, order_id: str, numbers: Mapping[str, int], way: str
     order = read(wire, order_id)
     if order is None:
         return NOT_THERE
+    if cancelled(order):
+        return SHOP_CANCELLED
     if unfit := _unfit(order, numbers):
         return _refused(unfit)
     document = order.document

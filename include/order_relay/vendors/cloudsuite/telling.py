@@ -2,11 +2,13 @@
 
 Source: page "Order JSON orderflow - states": ``processing`` takes the order off the list of confirmed ones, the ERP
 number is a member of its own, ``shipment_state`` ``sent`` or ``state`` ``done`` end it. That a PATCH answers with the
-order is assumed; where it does, what came back is checked. Raised by all: as the port ``Source.acknowledge`` says.
+order is assumed; where it does, what came back is checked. The order is read before anything is written into it, and
+nothing is written into one that the shop has cancelled. Raised by all: as the port ``Source.acknowledge`` says.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from order_relay.orders.exchange import Acknowledgement, OfferedOrder
@@ -15,21 +17,35 @@ from order_relay.web.bodies import excerpt
 
 CONFIRMED, PROCESSING, DONE, SENT = "confirmed", "processing", "done", "sent"
 TAKEN_OVER = (PROCESSING, DONE)
+CANCEL = "cancel"
+CANCELLED_STATES = frozenset({CANCEL, "canceled", "cancelled"})
+"""``cancel`` is documented; the other spellings are a precaution."""
 
 ACCEPTED = Acknowledgement(True)
 NOT_THERE = Acknowledgement(False, "CloudSuite has no such order (any more)")
+SHOP_CANCELLED = Acknowledgement(False, "the shop has cancelled the order; nothing was written", cancelled=True)
 
 
-def take_over(wire: Wire, order_id: str) -> Acknowledgement:
-    """Set a confirmed order to ``processing``. One that is so far, or further, stays as it is and counts as accepted;
-    one that the shop cancelled or withdrew stays as it is and is refused."""
+def cancelled(order: OfferedOrder) -> bool:
+    """Whether the shop has cancelled it."""
+    return order.document.get("state") in CANCELLED_STATES
+
+
+def take_over(wire: Wire, order_id: str, listed_states: Collection[str] = (CONFIRMED,)) -> Acknowledgement:
+    """Set an order in one of ``listed_states`` to ``processing``.
+
+    One that is so far, or further, stays as it is and counts as accepted; one that the shop cancelled or withdrew stays
+    as it is and is refused.
+    """
     order = read(wire, order_id)
     if order is None:
         return NOT_THERE
     state = order.document.get("state")
     if state in TAKEN_OVER:
         return ACCEPTED
-    if state != CONFIRMED:
+    if cancelled(order):
+        return SHOP_CANCELLED
+    if state not in listed_states:
         return Acknowledgement(False, f"its state is {words(state)}, and stays so")
     return change(wire, order_id, {"state": PROCESSING})
 
@@ -39,6 +55,8 @@ def set_erp_number(wire: Wire, order_id: str, oms_id: str) -> Acknowledgement:
     order = read(wire, order_id)
     if order is None:
         return NOT_THERE
+    if cancelled(order):
+        return SHOP_CANCELLED
     known = order.document.get("erp_order_number")
     if known in (None, ""):
         return change(wire, order_id, {"erp_order_number": oms_id})
@@ -48,7 +66,14 @@ def set_erp_number(wire: Wire, order_id: str, oms_id: str) -> Acknowledgement:
 
 
 def mark_sent(wire: Wire, order_id: str) -> Acknowledgement:
-    """Set ``shipment_state`` to ``sent``."""
+    """Set ``shipment_state`` to ``sent``, unless the shop has cancelled the order."""
+    order = read(wire, order_id)
+    if order is None:
+        return NOT_THERE
+    if cancelled(order):
+        return SHOP_CANCELLED
+    if order.document.get("shipment_state") == SENT:
+        return ACCEPTED
     return change(wire, order_id, {"shipment_state": SENT})
 
 
@@ -60,6 +85,8 @@ def mark_done(wire: Wire, order_id: str) -> Acknowledgement:
     state = order.document.get("state")
     if state == DONE:
         return ACCEPTED
+    if cancelled(order):
+        return SHOP_CANCELLED
     if state != PROCESSING:
         return Acknowledgement(False, f"its state is {words(state)}, not processing, and stays so")
     return change(wire, order_id, {"state": DONE})
@@ -86,6 +113,8 @@ def change(wire: Wire, order_id: str, members: dict[str, Any]) -> Acknowledgemen
         return Acknowledgement(False, str(error))
     if answer is None or not members.keys() <= answer.document.keys():
         answer = read(wire, order_id)
+    if answer is not None and "state" not in members and cancelled(answer):  # between reading and writing
+        return SHOP_CANCELLED
     now = {} if answer is None else answer.document
     wrong = [name for name, value in members.items() if name in now and now[name] != value]
     return Acknowledgement(False, f"accepted, but {wrong[0]} came back with another value") if wrong else ACCEPTED

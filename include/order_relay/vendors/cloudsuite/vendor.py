@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from order_relay.connections import Connection
+from order_relay.orders.gate import GO
 from order_relay.orders.judging import VendorFormat
 from order_relay.vendors.cloudsuite.client import CloudSuite
 from order_relay.vendors.cloudsuite.connection import FORM, read_settings
+from order_relay.vendors.cloudsuite.telling import CONFIRMED
 
 FOLDER = Path(__file__).parent
 SCHEMA = FOLDER / "order.schema.json"
@@ -24,7 +26,20 @@ def source(connection: Connection, options: Mapping[str, Any] | None = None) -> 
     """
     if options:
         connection = replace(connection, extra={**connection.extra, **options})
-    return CloudSuite(read_settings(connection), VendorFormat.load(SCHEMA, MAPPING))
+    settings = read_settings(connection)
+    return CloudSuite(settings, _format(settings.listed_states))
+
+
+def _format(states: Sequence[str]) -> VendorFormat:
+    """The vendor's format; its gate lets orders of these states go on."""
+    found = VendorFormat.load(SCHEMA, MAPPING)
+    if tuple(states) == (CONFIRMED,):
+        return found
+    gate = [
+        {**rule, "verdicts": dict.fromkeys(states, GO)} if rule["path"] == "state" else rule
+        for rule in found.mapping["gate"]
+    ]
+    return VendorFormat(found.name, found.schema, {**found.mapping, "gate": gate})
 
 
 SOURCE = source

@@ -1,0 +1,112 @@
+"""Orders that their source cancelled after they were sent: marked once, and a task until an operator has settled it.
+
+The order keeps its state: the destination has it. From the mark on its source is told nothing more about it, and a feed
+shows it as cancelled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import sqlalchemy as sa
+
+from order_relay.errors import MoveRefused
+from order_relay.ledger.columns import among
+from order_relay.ledger.database import Transaction
+from order_relay.ledger.moving import lock
+from order_relay.ledger.states import AT_DESTINATION, State
+from order_relay.ledger.tables import event, feedback, submission
+from order_relay.ledger.texts import clean
+from order_relay.ledger.values import Late
+from order_relay.orders.exchange import RunContext
+
+CANCELLED = "cancelled"
+"""State of a write-back step that is not told any more because the source cancelled its order."""
+
+NAMED = 20
+
+_TASK = sa.and_(
+    sa.text("submission.source_cancelled_at IS NOT NULL"), submission.c.cancelled_at.is_(None),
+    submission.c.state == State.IMPORTED,
+)
+
+
+def note(tx: Transaction, ctx: RunContext, source_ids: Iterable[str]) -> int:
+    """The source has cancelled these; how many of them were sent before and are news."""
+    ids = tx.run(
+        sa.select(submission.c.id).where(
+            submission.c.pipeline == ctx.pipeline, among(submission.c.source_id, "keys"),
+            submission.c.state.in_(AT_DESTINATION), submission.c.source_cancelled_at.is_(None),
+        ),
+        {"keys": sorted(set(source_ids))},
+    ).scalars().all()
+    rows = [row for row in lock(tx, ids, "source_cancelled_at")
+            if row.state in AT_DESTINATION and row.source_cancelled_at is None]  # fmt: skip
+    mark(tx, ctx, rows, "its source cancelled it")
+    return len(rows)
+
+
+def mark(tx: Transaction, ctx: RunContext, rows: list[Any], why: str) -> None:
+    """Mark these locked rows, close their open steps, and write an event: it is no move, but part of their life."""
+    if not rows:
+        return
+    keys = {"ids": [row.id for row in rows]}
+    tx.run(submission.update().where(among(submission.c.id, "ids")).values(source_cancelled_at=tx.now), keys)
+    tx.run(
+        feedback.update()
+        .where(among(feedback.c.submission_id, "ids"), feedback.c.state.in_(["sent", "refused", "failed"]))
+        .values(state=CANCELLED, due_at=None), keys,
+    )
+    _events(tx, ctx, rows, why)
+
+
+def pending(tx: Transaction, name: str | None) -> list[dict[str, Any]]:
+    """Imported orders that their source cancelled, and about which no operator has said anything yet."""
+    where = [_TASK] if name is None else [_TASK, submission.c.pipeline == name]
+    columns = ("id", "pipeline", "order_number", "source_id", "oms_id", "source_cancelled_at", "shipped")
+    query = sa.select(*(submission.c[column] for column in columns)).where(*where).order_by(submission.c.id)
+    return [dict(row) for row in tx.run(query).mappings()]
+
+
+def late(tx: Transaction, name: str) -> Late | None:
+    """The same, as a cause for an alert."""
+    found = pending(tx, name)
+    if not found:
+        return None
+    oldest = min(row["source_cancelled_at"] for row in found)
+    return Late(CANCELLED, len(found), oldest, tuple(row["order_number"] for row in found[:NAMED]))
+
+
+def settle(tx: Transaction, ctx: RunContext, number: str, reason: str, *, reinstated: bool) -> int:
+    """An operator has cancelled these orders at the destination; or the source took its cancellation back.
+
+    Reinstated orders lose their mark and their source is told of them again. Raises ``MoveRefused`` where no order of
+    this number is a task.
+    """
+    ids = [row["id"] for row in pending(tx, ctx.pipeline) if number in {row["order_number"], row["source_id"]}]
+    rows = lock(tx, ids)
+    if not rows:
+        raise MoveRefused(f"no order {number!r} of {ctx.pipeline} was cancelled by its source after the import")
+    keys = {"ids": [row.id for row in rows]}
+    if reinstated:
+        tx.run(submission.update().where(among(submission.c.id, "ids")).values(source_cancelled_at=None), keys)
+        tx.run(
+            feedback.update().where(among(feedback.c.submission_id, "ids"), feedback.c.state == CANCELLED)
+            .values(state="refused", due_at=tx.now, tries=0, refusals=0), keys,
+        )
+    else:
+        tx.run(submission.update().where(among(submission.c.id, "ids")).values(cancelled_at=tx.now), keys)
+    words = "reinstated at its source" if reinstated else "cancelled at the destination"
+    _events(tx, ctx, rows, f"{words}: {clean(reason, 300)}")
+    return len(rows)
+
+
+def _events(tx: Transaction, ctx: RunContext, rows: list[Any], why: str) -> None:
+    tx.many(event.insert(), [
+        {
+            "submission_id": row.id, "from_state": row.state, "to_state": row.state, "revision": row.revision,
+            "at": tx.now, "run": ctx.run, "who": ctx.who, "why": why,
+        }
+        for row in rows
+    ])

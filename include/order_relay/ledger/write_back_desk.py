@@ -1,0 +1,85 @@
+"""``WriteBackDesk``: the part of ``Ledger`` about what a source refuses to be told, and what it cancelled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from order_relay.errors import MoveRefused
+from order_relay.ledger import cancelling, feedback, offline
+from order_relay.ledger.database import Database, Transaction
+from order_relay.ledger.values import Late
+from order_relay.orders.exchange import Acknowledgement, RunContext
+
+NAMED = 20
+UNTOLD = "untold"
+
+
+class WriteBackDesk:
+    """Tasks that write-back leaves to operators; each method is one transaction."""
+
+    _db: Database
+
+    def note_cancelled(self, ctx: RunContext, source_ids: Iterable[str]) -> int:
+        """The source has cancelled these (``cancelling.note``)."""
+        wanted = list(source_ids)
+        return self._db.write(lambda tx: cancelling.note(tx, ctx, wanted)) if wanted else 0
+
+    def cancelled_by_source(self, pipeline: str | None = None) -> list[dict[str, Any]]:
+        """Imported orders that their source cancelled (``cancelling.pending``)."""
+        return self._db.read(lambda tx: cancelling.pending(tx, pipeline))
+
+    def settle_cancelled(self, ctx: RunContext, number: str, reason: str, *, reinstated: bool = False) -> int:
+        """An operator settled a cancellation (``cancelling.settle``)."""
+        return self._db.write(lambda tx: cancelling.settle(tx, ctx, number, reason, reinstated=reinstated))
+
+    def feedback_failed(self, pipeline: str | None = None) -> list[dict[str, Any]]:
+        """Steps that will not be told again, those of offline orders among them (``feedback.failed``)."""
+        return self._db.read(lambda tx: _failed(tx, pipeline))
+
+    def decide_feedback(self, ctx: RunContext, number: str, reason: str, *, retry: bool) -> int:
+        """Have failed steps told again, or give them up. Raises ``MoveRefused`` where no step of it has failed."""
+
+        def decided(tx: Transaction) -> int:
+            found = feedback.decide(tx, ctx, number, reason, retry=retry)
+            found += offline.decide(tx, ctx.pipeline, number, retry=retry)
+            if not found:
+                raise MoveRefused(f"no write-back step of order {number!r} of {ctx.pipeline} has failed")
+            return found
+
+        return self._db.write(decided)
+
+    def write_back_tasks(self, pipeline: str) -> list[Late]:
+        """What write-back leaves to operators, for alerts and reports; nothing where there is nothing to do."""
+
+        def tasks(tx: Transaction) -> list[Late]:
+            failed = _failed(tx, pipeline)
+            orders = tuple(dict.fromkeys(row["order_number"] for row in failed))
+            untold = Late(UNTOLD, len(orders), min(row["at"] for row in failed), orders[:NAMED]) if failed else None
+            return [task for task in (cancelling.late(tx, pipeline), untold) if task is not None]
+
+        return self._db.read(tasks)
+
+    def offline_to(self, pipeline: str) -> datetime | None:
+        """Up to when offline orders were looked for (``offline.read_to``)."""
+        return self._db.read(lambda tx: offline.read_to(tx, pipeline))
+
+    def offline_pending(self, pipeline: str) -> dict[str, bool]:
+        """Offline orders that could not be marked before (``offline.pending``)."""
+        return self._db.read(lambda tx: offline.pending(tx, pipeline))
+
+    def offline_answered(
+        self, ctx: RunContext, answers: Iterable[tuple[str, Acknowledgement]], most: int, to: datetime | None = None
+    ) -> None:
+        """What became of marking offline orders (``offline.answered``)."""
+        said = list(answers)
+        self._db.write(lambda tx: offline.answered(tx, ctx, said, most, to))
+
+
+def _failed(tx: Transaction, pipeline: str | None) -> list[dict[str, Any]]:
+    marks = [
+        {**row, "order_number": row["source_id"], "step": "offline_sent", "delivery": 0}
+        for row in offline.failed(tx, pipeline)
+    ]
+    return [*feedback.failed(tx, pipeline), *marks]

@@ -1,0 +1,72 @@
+"""What a source is asked besides: which orders it has cancelled, and which offline orders are to be marked as sent."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+from order_relay.errors import OutcomeUnknown, RetryLater, Throttled
+from order_relay.orders.exchange import Acknowledgement, RunContext
+from order_relay.pipeline.feedback import Parts
+from order_relay.pipeline.resting import careful_login
+
+log = logging.getLogger(__name__)
+
+Clock = Callable[[], datetime]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def note_cancelled(ctx: RunContext, parts: Parts, days: int, clock: Clock = _now) -> int:
+    """Mark the orders that the source has cancelled after they were sent; how many are news.
+
+    A source that cannot be read now is asked again by the next run: before anything is told of an order its state is
+    read anyway. Raises ``WrongSetup`` and ``SourceRefused``.
+    """
+    if not days:
+        return 0
+    try:
+        with careful_login(ctx, parts.ledger, parts.connection_fingerprint):
+            found = list(parts.source.cancelled(clock() - timedelta(days=days)))
+    except RetryLater as error:
+        log.warning("the source's cancelled orders cannot be read now: %s", error)
+        return 0
+    number = parts.ledger.note_cancelled(ctx, found)
+    if number:
+        log.warning("%d orders were cancelled by the source after they were sent", number)
+    return number
+
+
+def mark_offline(
+    ctx: RunContext, parts: Parts, *, first_days: float, overlap_s: float, clock: Clock = _now
+) -> dict[str, int]:
+    """Mark offline orders as sent, from their own watermark minus the overlap; counts by outcome.
+
+    One that cannot be marked is recorded and tried again later, so the watermark never waits for it. Raises as
+    ``Source.offers`` where their list cannot be read; then the watermark stays.
+    """
+    begun = clock()
+    since = parts.ledger.offline_to(ctx.pipeline)
+    start = (begun - timedelta(days=first_days) if since is None else min(since, begun)) - timedelta(seconds=overlap_s)
+    with careful_login(ctx, parts.ledger, parts.connection_fingerprint):
+        pending = parts.ledger.offline_pending(ctx.pipeline)
+        again = [source_id for source_id, due in pending.items() if due]
+        found = [*again, *(one for one in parts.source.unsent_offline(start) if one not in pending)]
+        with ThreadPoolExecutor(parts.parallel) as pool:
+            answers = list(zip(found, pool.map(lambda one: _mark(parts, one), found), strict=True))
+    parts.ledger.offline_answered(ctx, answers, parts.most_refusals, to=begun)
+    done = sum(answer.accepted for _, answer in answers)
+    refused = len(answers) - done
+    return {name: n for name, n in (("offline_sent", done), ("offline_refused", refused)) if n}
+
+
+def _mark(parts: Parts, order_id: str) -> Acknowledgement:
+    """Mark one; an order that cannot be marked now concerns no other."""
+    try:
+        return parts.source.mark_offline_sent(order_id)
+    except (OutcomeUnknown, RetryLater, Throttled) as error:
+        return Acknowledgement(False, str(error), passing=True)
