@@ -110,3 +110,11 @@ def test_an_order_that_gets_its_uuid_later_joins_its_lineage(clerk):
     works = clerk.resolve()
     assert [work.source_id for work in works] == ["2"]
     assert (clerk.state("1"), clerk.row("1")["lineage"]) == ("superseded", "L")
+
+
+def test_several_acknowledgements_are_confirmed_by_one_answer_that_lacks_them(clerk):
+    for source_id in "12":
+        clerk.imported(source_id)
+    clerk.ledger.ack_sent(clerk.ctx, [due.id for due in clerk.ledger.to_acknowledge("shop_to_oms", 10)])
+    clerk.receive()
+    assert [clerk.row(source_id)["ack"] for source_id in "12"] == ["confirmed", "confirmed"]

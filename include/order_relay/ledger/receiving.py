@@ -270,6 +270,7 @@ _PLACE = submission.update().where(_BY_ID).values(
     customer_number=sa.bindparam("customer_number"),  # a row of an older program has none yet
 )
 _ASKED = ("sent", "refused")
-_CONFIRM = submission.update().where(_BY_ID, submission.c.ack.in_(_ASKED)).values(
+# compared one by one: SQLAlchemy executes an IN for one row at a time only
+_CONFIRM = submission.update().where(_BY_ID, sa.or_(*[submission.c.ack == ack for ack in _ASKED])).values(
     ack="confirmed", ack_at=sa.bindparam("ack_at"), ack_message="absent from the next complete answer"
 )
