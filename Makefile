@@ -8,38 +8,36 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPATH := $(CURDIR)/include
 export PYTHON
 
-.PHONY: help setup demo ui test lint types imports compose docs-check docs screenshots unit integration faults airflow bench prove mutations clean
+.PHONY: help fmt check setup demo ui test lint types imports compose docs-check docs screenshots unit integration faults airflow bench prove mutations clean
 
-help:
-	@echo "make setup   install everything into .venv (the others call it)"
-	@echo "make demo    move simulated orders through real Airflow and account for each one"
-	@echo "make ui      Airflow's web interface with the simulated vendors, until Ctrl-C"
-	@echo "make test    lint, types, import rules and all tests"
-	@echo "make bench   the benchmarks, as a table"
-	@echo "make prove   the long profile of the fault suite, as a table (PROVE='--minutes 30' bounds it)"
-	@echo "make mutations   break the promise on purpose, a breakage at a time: which test notices, as a table"
-	@echo "make docs    write docs/dags.md anew"
-	@echo "make screenshots   take the pictures in docs/images anew (needs playwright and Chromium)"
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup:
+setup: ## install everything into .venv (the others call it)
 	@scripts/setup.sh
 
-demo: setup
+demo: setup ## move simulated orders through real Airflow and account for each (SOURCE=cloudsuite)
 	@$(BIN)/python scripts/demo.py --source $(SOURCE)
 
-ui: setup
+ui: setup ## Airflow's web interface with the simulated vendors, until Ctrl-C
 	@$(BIN)/python scripts/ui.py --source $(SOURCE)
 
-test: setup
+test: setup ## lint, types, import rules and all tests
 	@$(MAKE) --no-print-directory lint types imports compose docs-check unit integration faults airflow
 
-lint:
+fmt: setup ## apply the safe fixes of the linter
+	$(BIN)/ruff check --fix-only --exit-zero
+
+check: setup ## style, types, import rules and unit tests, in about 90 seconds
+	@$(MAKE) --no-print-directory lint types imports unit
+
+lint: ## check style and common mistakes
 	$(BIN)/ruff check
 
-types:
+types: ## check types
 	$(BIN)/mypy
 
-imports:
+imports: ## check the import rules
 	$(BIN)/lint-imports
 
 compose:
@@ -48,39 +46,39 @@ compose:
 docs-check:
 	$(BIN)/python scripts/dag_page.py --check
 
-docs: setup
+docs: setup ## generate docs/dags.md
 	$(BIN)/python scripts/dag_page.py
 
 # What needs a database server, sockets on loopback, processes that get killed, or Airflow is not a unit test.
 INTEGRATION := tests/ledger tests/sandbox tests/contract
 AIRFLOW := tests/airflow tests/end_to_end
-unit:
+unit: ## unit tests
 	$(BIN)/pytest -n 2 $(addprefix --ignore=,$(INTEGRATION) $(AIRFLOW) tests/faults)
 
-integration:
+integration: ## tests with databases and sockets
 	$(BIN)/pytest -n 2 $(INTEGRATION)
 
-faults:
+faults: ## fault tests
 	$(BIN)/pytest -n 2 tests/faults
 
 # Three processes, since these tests wait for servers; a file stays in one: the first run of a DAG in a process costs eight seconds, later ones about three.
-airflow:
+airflow: ## tests on real Airflow
 	$(BIN)/pytest -n 3 --dist loadfile $(AIRFLOW)
 
 ifneq ($(wildcard benchmarks/run.py),)
-bench: setup
+bench: setup ## the benchmarks, as a table
 	@$(BIN)/python benchmarks/run.py
 	@$(BIN)/python benchmarks/statuses.py
 endif
 
 ifneq ($(wildcard tests/faults/prove.py),)
-prove: setup
+prove: setup ## the long profile of the fault suite, as a table (PROVE='--minutes 30' bounds it)
 	@$(BIN)/python tests/faults/prove.py $(PROVE)
 	@ORDER_RELAY_LONG=1 $(BIN)/pytest tests/end_to_end/test_real_scheduler.py
 endif
 
-mutations: setup
+mutations: setup ## break the promise on purpose, one breakage at a time, and see which test notices
 	@$(BIN)/python tests/mutations/check.py
 
-clean:
+clean: ## remove what builds and tests leave behind
 	rm -rf .demo .ui build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
