@@ -20,6 +20,7 @@ class Who(StrEnum):
 
     SOURCE = "whoever took the order, in the source"
     SETTINGS = "whoever maintains the pipeline's settings"
+    EXPORTER = "whoever delivers the file or record"
     OPERATOR = "an operator"
     OMS = "whoever administers the OMS account"
     NOBODY = "nobody; it resolves itself"
@@ -52,6 +53,10 @@ def _source(title: str, meaning: str, example: str = "", fix: str = _RESUBMIT) -
 
 def _settings(title: str, meaning: str, fix: str = _MAPPING, example: str = "") -> Advice:
     return Advice(title, meaning, Who.SETTINGS, fix, example)
+
+
+def _export(title: str, meaning: str, example: str = "") -> Advice:
+    return Advice(title, meaning, Who.EXPORTER, "Correct the file or record and deliver it again.", example)
 
 
 def _held(title: str, meaning: str) -> Advice:
@@ -92,6 +97,49 @@ CODES: Mapping[str, Advice] = {
     "lone_surrogate": _source("Damaged text", "A text holds half a character; it was damaged on its way."),
     "not_encodable": _source("Damaged text", "A text cannot be written as Unicode."),
     "unreadable_value": _source("Unreadable value", "A value cannot be read as JSON."),
+    # text that could not be read
+    "bad_byte": _source("Damaged text", "The order holds a byte that is not UTF-8; it was damaged on its way."),
+    "control_character": _source("Control character", "A text holds an invisible control character."),
+    "duplicate_key": _source("Duplicate field", "The order names one field more than once, so its value is ambiguous."),
+    "nested_too_deeply": _source("Nested too deeply", "The order is nested more deeply than any real order."),
+    "not_a_json_number": _source("Not a number", "The order holds NaN or an infinite number.", "19.90"),
+    "not_json": _source("Not JSON", "The order's text cannot be read as JSON."),
+    "not_an_object": _source("Not an order", "The source offered a value that is not an order."),
+    "order_too_large": _source("Order too large", "The order is larger than the connection's setting allows."),
+    "detail_missing": Advice("Order missing at the source", "The source listed the order and answered that it does not "
+                             "exist.", Who.NOBODY, "It is asked for again; an operator is asked if it stays missing."),
+    "order_gone": Advice("Order no longer at the source", "The source has answered for hours that the order does not "
+                         "exist.", Who.OPERATOR, f"Look for it in the shop, then replay or {COMMAND} discard it."),
+    # single values
+    "bad_amount": _source("Unusable amount", "A value is not an amount of money.", "142.50"),
+    "too_many_decimals": _source("Too many decimals", "An amount has more decimals than its currency.", "19.90"),
+    "fractional_quantity": _source("Fractional quantity", "A quantity must be a whole number.", "2"),
+    "quantity_too_large": _source("Quantity too large", "A quantity is larger than any order can hold."),
+    "unknown_country": _source("Unknown country", "The country is neither an ISO code nor a known name.", "US, DE, NL"),
+    "unknown_currency": _source("Unknown currency", "The currency is not an ISO 4217 code.", "USD, EUR"),
+    "bad_weight": _settings("Unusable weight", "The feed leaves the order out, since a weight is not a plain number.",
+                            "Correct the mapping or the value in the source; the next poll then serves it.", "1.2"),
+    "card_data_removed": Advice("Card data removed", "Card data was removed from a field that the OMS needs.",
+                                Who.SOURCE, "Enter the order without card data in this field, or discard it."),
+    # rows of status files and records
+    "wrong_width": _export("Wrong number of cells", "A row has more or fewer cells than the header."),
+    "column_twice": _export("Duplicate column", "The header names a column more than once."),
+    "no_such_column": _settings("Column missing", "A column that the settings name is not in the header.",
+                                "Correct files.columns in the account's file and drop the file again."),
+    "wrong_encoding": _settings("Wrong encoding", "The file is not in the encoding that the settings name.",
+                                "Correct files.encoding in the account's file and drop the file again."),
+    "broken_quotes": _export("Broken quotes", "A quoted cell has no end."),
+    "cut_off": _export("File cut off", "The last row ends in the middle."),
+    "no_status": _export("No status", "A row names no status."),
+    "unknown_kind": _export("Unknown kind of row", "A row is of a kind that is not known."),
+    "damaged_by_spreadsheet": _export("Damaged by a spreadsheet", "A spreadsheet program rounded or reformatted a "
+                                      "number.", "612206000000, not 6.12206E+11"),
+    "time_unreadable": _export("Unreadable time", "A time cannot be read.", "2026-05-31T14:00:00+07:00"),
+    "time_ambiguous": _settings("Ambiguous time", "Day and month could be either way round.",
+                                "Set files.time_format and drop the file again.", "%d/%m/%Y %H:%M"),
+    "time_without_zone": _settings("Time without a zone", "A time names no zone, so its moment is unknown.",
+                                   "Set files.time_zone and drop the file again.", "Asia/Bangkok"),
+    "year_out_of_range": _export("Year out of range", "A year is neither a plausible one nor a Buddhist year.", "2026"),
     # identity
     "identity_unusable": _source("No usable id", "The order has no id that tells it apart from others."),
     "order_number_unusable": _source("Unusable order number", "The order number cannot be kept exactly as it is.",
@@ -154,6 +202,14 @@ CODES: Mapping[str, Advice] = {
                          _DECIDE),
     "version_in_doubt": Advice("Other version unconfirmed", "Another version of this order may be at the OMS.",
                                Who.NOBODY, "It is looked up at the OMS; then this one proceeds."),
+    # the OMS's search
+    "foreign_order_with_our_number": Advice(
+        "Another order has our number", "The OMS has an order under our number that differs from ours.", Who.OPERATOR,
+        "Compare both in the OMS, then answer the review."),
+    "unidentified_order_with_our_number": Advice(
+        "Order of an unknown manufacturer", "The OMS has an order under our number and does not say whose it is.",
+        Who.OPERATOR, "Look in the OMS, then answer the review. Where the OMS never names manufacturers, set "
+        "unnamed_orders: ours on its connection."),
     # sending
     "lease_expired": Advice("Worker lost", "The worker died while it sent this order; nobody saw the answer.",
                             Who.NOBODY, "It is looked up at the OMS."),
