@@ -1,11 +1,11 @@
 """### What is settled is removed after the settings say so
 
-Once a day, and **by default nothing but rubbish**: the settings of each pipeline's file (`retention`) are empty until
-somebody fills them in.
+Once a day. **By default only leftovers are removed**, such as those of trial runs: all other settings in the
+`retention` section of a pipeline's file are empty until you set them.
 
 | task | does |
 |---|---|
-| **removable** | finds the pipelines that ever ran, and the status accounts that were ever used |
+| **removable** | finds the pipelines that ever ran, if only in shadow mode, and the status accounts in use |
 | **remove** | one task for each of them: removes what is due |
 
 | setting | removes |
@@ -13,6 +13,7 @@ somebody fills them in.
 | `archive_days` | raw orders, so many days after they were fetched |
 | `runs_days` | payloads, reports and work lists of runs |
 | `ledger_days` | personal data in the ledger: answers of the OMS, customers' PO numbers, places and notes of statuses |
+| `trial_days` (7) | everything that dry and shadow runs left: scratch ledgers, raw orders, payloads, reports |
 
 In the file of a status account: `archive_days` of CSV files that were read, `ledger_days` of orders that are not ours.
 

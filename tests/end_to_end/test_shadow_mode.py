@@ -48,10 +48,12 @@ def test_from_the_older_scripts_over_the_shadow_to_live(
     assert world.rows() == [], "the ledger learns no order"
     assert (world.sandbox.report()["imported"], world.sandbox.report()["acknowledged"]) == (sent, [])
     assert len(world.objects(f"{NAME}/runs/*/shadow-chunk-00.jsonl.gz")) == 2
+    assert len(world.objects(f"{NAME}/runs/*/trial.json")) == 2, "by which retention knows them"
 
     mode("live")
     assert world.run().state == "success"
     audit = world.sandbox.report()
+    assert len(world.objects(f"{NAME}/runs/*/trial.json")) == 2, "a live run is no trial"
     assert audit["doubled"] == []
     assert audit["acknowledged_early"] == []
     assert audit["imported"] == world.states()["imported"] > sent

@@ -449,4 +449,14 @@ BREAKAGES: tuple[Breakage, ...] = (
         ("tests/serving/test_shiprush_notices.py"
          "::test_a_number_and_an_id_of_different_orders_are_kept_for_an_operator",),
     ),
+    Breakage(
+        "what trial runs left stays for ever", "pipeline/sections.py",
+        "    trial_days: int | None = Field(default=7,", "    trial_days: int | None = Field(default=None,",
+        ("tests/pipeline/test_retention_of_trials.py::test_a_trial_is_gone_after_a_week_without_any_setting",),
+    ),
+    Breakage(
+        "every run counts as a trial", "pipeline/trials.py",
+        "    return any(_short(name) in {MARK, SCRATCH} for name in names)\n", "    return bool(list(names))\n",
+        ("tests/pipeline/test_retention_of_trials.py::test_nothing_of_a_real_run_is_removed_with_the_trials",),
+    ),
 )

@@ -26,9 +26,12 @@ MOST_LINES = 1000
 
 
 def active() -> list[str]:
-    """The pipelines that ever ran, and the status accounts that were ever used. Skipped where there is none."""
+    """The pipelines that ever ran, also those that only had dry or shadow runs, which the ledger does not know, and the
+    status accounts that were ever used. Skipped where there is none.
+    """
+    store = BatchStore(*connections.store_filesystem(connections.store_url()))
     with opened_ledger() as ledger:
-        found = [name for name in pipeline_files() if ledger.last_sequence(name)]
+        found = [name for name in pipeline_files() if ledger.last_sequence(name) or store.exists(f"{name}/runs")]
         found += [name for name in ledger.status_accounts() if name in status_files()]
     if not found:
         raise AirflowSkipException("no pipeline ever ran")
@@ -67,7 +70,8 @@ def lines_of(removed: Removed, *, dry_run: bool) -> list[str]:
     did = "would remove" if dry_run else "removed"
     told = {
         f"{did} raw orders of batch": removed.batches, f"{did} of a run": removed.run_objects,
-        f"{did}, nothing refers to it": removed.abandoned, "kept for open orders": removed.kept,
+        f"{did} of a dry or shadow run": removed.trials, f"{did}, nothing refers to it": removed.abandoned,
+        "kept for open orders": removed.kept,
         f"{did} CSV file": removed.files,
         "failed": removed.failed,
     }  # fmt: skip

@@ -36,6 +36,7 @@ from order_relay.pipeline.causes import cause_kept
 from order_relay.pipeline.reading import Reading
 from order_relay.pipeline.settings import load_pipeline
 from order_relay.pipeline.stop_switch import StopSwitch
+from order_relay.pipeline.trials import begin_real, begin_trial
 from order_relay.wiring import Wiring
 
 if TYPE_CHECKING:
@@ -54,6 +55,10 @@ def extract(pipeline: str, context: Context) -> XCom:
         for remark in wiring.settings.remarks():
             log.warning("%s", remark)
         wiring.check()
+        if wiring.dry_run:
+            begin_trial(ctx, wiring.store, shadow=wiring.shadow)
+        else:
+            begin_real(ctx, wiring.store)
         if wiring.shadow or not wiring.dry_run:
             migrate(wiring.ledger_url)
         with _refusals_kept(wiring), wiring.ledger_for(ctx.run) as ledger:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ from order_relay.batches import BatchDamaged, BatchReader, BatchStore
 from order_relay.batches.store import is_unfinished
 from order_relay.batches.trimming import trim_batch, trim_rows
 from order_relay.ledger.retaining import Needed
+from order_relay.pipeline import trials
 from order_relay.pipeline.sections import RetentionSettings
 
 log = logging.getLogger(__name__)
@@ -49,11 +50,12 @@ class Books(Protocol):
 @dataclass
 class Removed:
     """What was removed, or would be: names of batches and objects, ``kept`` those that open orders need a part of,
-    ``failed`` with why. ``files``: of a status account. ``submissions``: of how many orders the ledger forgot personal
-    data."""
+    ``failed`` with why. ``trials``: objects of dry and shadow runs. ``files``: of a status account. ``submissions``:
+    of how many orders the ledger forgot personal data."""
 
     batches: list[str] = field(default_factory=list)
     run_objects: list[str] = field(default_factory=list)
+    trials: list[str] = field(default_factory=list)
     abandoned: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
@@ -63,7 +65,7 @@ class Removed:
     @property
     def counts(self) -> dict[str, int]:
         """Flat counts, for XCom and programs."""
-        lists = ("batches", "run_objects", "abandoned", "kept", "failed", "files")
+        lists = ("batches", "run_objects", "trials", "abandoned", "kept", "failed", "files")
         return {**{name: len(getattr(self, name)) for name in lists}, "submissions": self.submissions}
 
     def as_dict(self) -> dict[str, Any]:
@@ -81,6 +83,9 @@ def retain(
     """
     work = _Retention(pipeline, ledger, store, now, dry_run)
     work.mark(settings)
+    days = [days for days in (settings.trial_days, settings.runs_days) if days is not None]
+    if days:
+        work.trials(now - timedelta(days=min(days)))
     if settings.archive_days is not None:
         work.archive(now - timedelta(days=settings.archive_days))
     if settings.runs_days is not None:
@@ -113,6 +118,7 @@ class _Retention:
         self._batches = _folders(store.list(f"{pipeline}/batches", unfinished=True))
         self._runs = _folders(store.list(f"{pipeline}/runs", unfinished=True))
         self._fetched = ledger.fetched(pipeline)
+        self._started = ledger.started(pipeline)
         self.removed = Removed()
 
     def mark(self, settings: RetentionSettings) -> None:
@@ -126,6 +132,36 @@ class _Retention:
                 marks[what] = max(moments).isoformat()
         if marks and not self._dry:
             self._store.write_json(mark_name(self._pipeline), marks)
+
+    def trials(self, before: datetime) -> None:
+        """Runs on scratch ledgers, each with its batches. Only what carries their mark is looked at: the cost depends
+        on the trials that are left, not on the history of a live pipeline."""
+        batches: dict[str, list[str]] = defaultdict(list)
+        for batch_id in self._batches:
+            if batch_id not in self._fetched and batch_id not in self._needed.raw:
+                batches[trials.run_of_batch(batch_id)].append(batch_id)
+        for run, names in list(self._runs.items()):
+            if not trials.is_trial(names):
+                continue
+            if run in self._started or not self._needed.payloads.keys().isdisjoint(names):
+                self._remove_trial(trials.of_trials_only(names), before)
+                continue
+            of_batches = [name for batch_id in batches[run] for name in self._batches[batch_id]]
+            if self._remove_trial([*of_batches, *names], before):
+                for batch_id in batches[run]:
+                    del self._batches[batch_id]
+                del self._runs[run]
+
+    def _remove_trial(self, names: Sequence[str], before: datetime) -> bool:
+        """Remove these objects if none of them is newer; whether they were old enough."""
+        ordered = trials.in_order_of_removal(names)
+        # Marks are looked at first: they are the oldest and the newest object of most trials.
+        if any(self._newest([name]) >= before for name in reversed(ordered)):
+            return False
+        for name in ordered:
+            self._remove(name)
+            self.removed.trials.append(name)
+        return True
 
     def archive(self, before: datetime) -> None:
         """Raw orders of closed batches, also of those that another ledger made."""
@@ -152,9 +188,8 @@ class _Retention:
 
     def runs(self, before: datetime) -> None:
         """Objects of runs: payloads that open orders need are kept line by line, everything else goes."""
-        started = self._ledger.started(self._pipeline)
         for run, names in self._runs.items():
-            if run in started and started[run] >= before:
+            if run in self._started and self._started[run] >= before:
                 continue
             if self._newest(names) >= before:
                 continue
@@ -211,7 +246,7 @@ class _Retention:
             self._store.remove(name)
 
 
-def _folders(names: Iterable[str]) -> Mapping[str, list[str]]:
+def _folders(names: Iterable[str]) -> dict[str, list[str]]:
     """Objects by the folder below ``batches`` or ``runs`` in which they lie."""
     found: dict[str, list[str]] = defaultdict(list)
     for name in names:

@@ -18,6 +18,9 @@ from order_relay.ledger import Ledger, migrate
 from order_relay.ledger.database import Database, Transaction, sqlite_url
 from order_relay.ledger.migrating import check_revision
 from order_relay.ledger.tables import metadata
+from order_relay.orders.exchange import RunContext
+from order_relay.pipeline.archive import run_prefix
+from order_relay.pipeline.trials import SCRATCH
 
 _ROWS = 1000
 _BYTES = 48 * 1024
@@ -25,7 +28,7 @@ _BYTES = 48 * 1024
 
 def scratch_name(pipeline: str, run: str) -> str:
     """The object that holds a dry run's ledger."""
-    return f"{pipeline}/runs/{run}/scratch-ledger.b64.gz"
+    return f"{run_prefix(RunContext(pipeline, run))}/{SCRATCH}"
 
 
 @contextmanager

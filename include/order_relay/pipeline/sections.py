@@ -130,9 +130,12 @@ class RetentionSettings(Section):
 
     ``archive_days``: raw orders, by when they were fetched. ``runs_days``: payloads, reports and work lists, by when
     they were written. ``ledger_days``: personal data in the ledger, by when the order changed last. What an open order
-    needs stays, and so do identities, states, events and hashes.
+    needs stays, and so do identities, states, events and hashes. ``trial_days``: everything that dry runs and runs in
+    shadow mode left (scratch ledgers, raw orders, payloads), which no ledger refers to; the shorter of it and
+    ``runs_days`` counts.
     """
 
     archive_days: int | None = Field(default=None, ge=1, le=36_500)
     runs_days: int | None = Field(default=None, ge=1, le=36_500)
     ledger_days: int | None = Field(default=None, ge=1, le=36_500)
+    trial_days: int | None = Field(default=7, ge=1, le=36_500)

@@ -20,6 +20,7 @@ from order_relay.pipeline.archive import run_prefix
 from order_relay.pipeline.evidence import SEARCH_AT_ONCE, under
 from order_relay.pipeline.inquiry import batched
 from order_relay.pipeline.ports import Destination, OmsSession
+from order_relay.pipeline.trials import REHEARSED
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ def rehearse(  # noqa: PLR0917 - the shape that all stages have
     there = asyncio.run(_ask(destination, share, [order.destination_key for order in orders])) if orders else {}
     rows = [_row(order, there.get(order.destination_key)) for order in orders]
     short = chunk_name.rpartition("/")[2].removesuffix(".json")
-    store.write_jsonl(f"{run_prefix(ctx)}/shadow-{short}.jsonl.gz", map(encode, rows))
+    store.write_jsonl(f"{run_prefix(ctx)}/{REHEARSED}{short}.jsonl.gz", map(encode, rows))
     counts = dict.fromkeys(COUNTS, 0) | {"would_send": len(rows)}
     for row in rows:
         counts[row["comparison"]] += 1
