@@ -139,14 +139,22 @@ def _hash(document: Any, tree: Tree) -> str:
 
 def _read(node: Any, tree: Tree) -> Any:
     """What a tree of paths reads of a document; empty members are missing ones, numbers have one form."""
-    if isinstance(node, dict):
-        names = ((name, node[name]) for name in tree if name in node) if tree else node.items()
-        found = ((name, _read(value, tree[name] if tree else _WHOLE)) for name, value in names)
-        return {name: value for name, value in found if value is not None and value not in ("", [], {})} or None
-    if isinstance(node, list):
-        return [_read(child, tree) for child in node] or None
-    if isinstance(node, str):
+    kind = type(node)  # every order passes here: documents hold the plain types of JSON
+    if kind is str:
         return node if node.strip() else None
-    if isinstance(node, Decimal) and node.is_finite() and -60 < node.adjusted() < 60:
+    if kind is dict:
+        return _read_members(node, tree) or None
+    if kind is list:
+        return [_read(child, tree) for child in node] or None
+    if kind is Decimal and node.is_finite() and -60 < node.adjusted() < 60:
         return int(node) if node == node.to_integral_value() else node.normalize()
     return node
+
+
+def _read_members(node: dict[str, Any], tree: Tree) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in tree or node:
+        value = node.get(name)
+        if value is not None and (read := _read(value, tree[name] if tree else _WHOLE)) is not None:
+            found[name] = read
+    return found
