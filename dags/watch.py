@@ -11,7 +11,7 @@ while it lasts (a day), at once where its orders have doubled, and once more whe
 
 | told | when (section `alerts` of the pipeline's file) |
 |---|---|
-| orders stuck in a state, or not acknowledged | `stuck_after_s`, for each state; in doubt: `doubt: tell_after_s` |
+| orders stuck in a state, or not acknowledged (in shadow mode those left from live mode) | `stuck_after_s`, `doubt` |
 | orders that the served order feed leaves out, because they can not be rendered | `stuck_after_s: left_out` |
 | growing quarantine | more than `quarantined_more_than` orders, or `quarantined_share` of the newest run |
 | nothing read from the source, or nothing offered | `unread_after_s`, `no_orders_after_s` |

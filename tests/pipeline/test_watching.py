@@ -160,9 +160,26 @@ def test_a_live_pipeline_that_falls_back_into_shadow_mode_is_told() -> None:
     assert causes(Facts(NAME, NOW, pulse(order_at=None)), mode="shadow") == []
 
 
-def test_in_shadow_mode_only_a_refused_login_matters() -> None:
-    facts = Facts(NAME, NOW, pulse(read_at=None, order_at=None, resting="x"), [Late("ready", 1, NOW)], quarantined=99)
+def test_in_shadow_mode_nothing_is_expected_of_the_source_or_of_runs() -> None:
+    facts = Facts(NAME, NOW, pulse(
+        read_at=None, order_at=None, resting="x", last_run={"run_quarantined": 99, "run_received": 99}
+    ), stopped=True)  # fmt: skip
     assert causes(facts, mode="shadow") == ["resting"]
+
+
+@pytest.mark.parametrize("state", sorted(limits(settings())))
+def test_orders_left_open_from_live_mode_alert_in_shadow_mode_too(state: str) -> None:
+    facts = Facts(NAME, NOW, pulse(order_at=None), [Late(state, 2, NOW - timedelta(days=1), ("N-1", "N-2"))])
+    (message,) = judge(facts, settings(mode="shadow"))
+    (live,) = judge(facts, settings())
+    assert (message.cause, message.size, message.lines) == (live.cause, live.size, live.lines)
+    needs_a_run = state in {"received", "waiting", "ready", "sending", "acknowledgement"}
+    assert ("mode: live" in message.subject) is needs_a_run, "a paused DAG is not why they are not sent"
+
+
+def test_cancelled_and_quarantined_orders_alert_in_shadow_mode_too() -> None:
+    facts = Facts(NAME, NOW, pulse(order_at=None), tasks=[Late("cancelled", 1, NOW)], quarantined=21)
+    assert causes(facts, mode="shadow") == ["write_back:cancelled", "quarantine:number"]
 
 
 def test_orders_imported_beside_an_error_are_alerted_once_for_each_run() -> None:

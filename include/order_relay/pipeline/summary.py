@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from order_relay.errors import WrongSetup
 from order_relay.ledger.values import Late, Message
 from order_relay.pipeline.report_text import FOR_A_PERSON
-from order_relay.pipeline.watching import NAMES, WHAT_TO_DO, moment
+from order_relay.pipeline.watching import moment
+from order_relay.pipeline.watching_words import NAMES, WHAT_TO_DO
 
 KIND = "summary"
 PERIOD = timedelta(days=1)

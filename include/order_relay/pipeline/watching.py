@@ -15,6 +15,7 @@ from typing import Any
 from order_relay.ledger.values import Late, Message, Pulse
 from order_relay.pipeline.settings import PipelineSettings
 from order_relay.pipeline.stop_switch import StopSwitch
+from order_relay.pipeline.watching_words import COMMAND, IN_SHADOW, NAMES, NEED_RUNS, WHAT_TO_DO
 
 STUCK, QUARANTINE, SILENT, RESTING, STOPPED, SHADOW, WRONG_FILE = (
     "stuck", "quarantine", "silent", "resting", "stopped", "shadow", "wrong_file"
@@ -52,30 +53,6 @@ MOST_LINES = 20
 
 _NO_CAUSES: Mapping[str, str] = MappingProxyType({})
 _MAPPED = re.compile(r"_\d+$")
-_COMMAND = "python -m order_relay"
-WHAT_TO_DO: Mapping[str, str] = {
-    "received": "they are not judged: does the pipeline's DAG run, is it paused?",
-    "waiting": f"see what they wait for: {_COMMAND} order NUMBER",
-    "ready": "they are not sent: does the pipeline's DAG run, is it paused or stopped?",
-    "sending": "a worker died while it sent them, and no run looked since: does the pipeline's DAG run?",
-    "in_doubt": f"read what the OMS answered: {_COMMAND} order NUMBER --payload. In doubt: look for it in the OMS, "
-    f"then answer its review, or: {_COMMAND} settle NUMBER --stored OMS_ID | --absent --reason .... Rejected: "
-    "replay or discard it",
-    "held": "a person must decide: answer their review under Required Actions, or: "
-    f"{_COMMAND} decide NUMBER replacement|separate|discard --reason ...",
-    "quarantined": f"mend the order, the mapping or a code table: {_COMMAND} quarantine",
-    "rejected": f"read the OMS's words and mend: {_COMMAND} order NUMBER --payload, then replay or discard",
-    "left_out": f"see why: {_COMMAND} order NUMBER; once mapping or data are mended they come with a later poll",
-    "cancelled": "cancel them in the OMS, then confirm: "
-    f"{_COMMAND} cancelled --done NUMBER --reason ...; ShipRush sees them as cancelled",
-    "untold": f"see why the source refuses it: {_COMMAND} feedback --failed; then --retry NUMBER or --give-up NUMBER",
-    "acknowledgement": "the source did not confirm that it was told; it keeps offering them, which does no harm",
-}
-NAMES: Mapping[str, str] = {
-    "in_doubt": "sent but not known to be imported", "acknowledgement": "not acknowledged",
-    "left_out": "left out of the order feed",
-    "cancelled": "cancelled in the shop after the import", "untold": "refused by the source when told of",
-}
 
 
 @dataclass(frozen=True)
@@ -103,12 +80,19 @@ def judge(facts: Facts, settings: PipelineSettings) -> list[Message]:
     """All causes to tell a person about, of the kinds ``WATCHED``. A pipeline that never ran gives none."""
     if facts.pulse is None:
         return []
-    if settings.shadow:  # nothing is expected to get on in this ledger
-        rests = [resting(facts.pipeline, settings.alerts.repeat_s)] if facts.pulse.resting else []
-        return [*rests, *_back_in_shadow(facts.pipeline, facts.pulse, settings)]
-    return [
+    # Shadow runs enter no order into this ledger: what is open there is left from live mode and still needs an end.
+    left = [
         *(stuck(entry, facts.pipeline, settings, _cause(entry, facts.pulse)) for entry in facts.late),
         *(_write_back(entry, facts.pipeline, settings) for entry in facts.tasks),
+    ]
+    if settings.shadow:
+        rests = [resting(facts.pipeline, settings.alerts.repeat_s)] if facts.pulse.resting else []
+        return [
+            *left, *_quarantine(facts, {}, settings), *rests,
+            *_back_in_shadow(facts.pipeline, facts.pulse, settings),
+        ]  # fmt: skip
+    return [
+        *left,
         *_quarantine(facts, facts.pulse.last_run, settings),
         *_silent(facts, facts.pulse, settings),
         *_standing_still(facts, facts.pulse, settings),
@@ -123,10 +107,13 @@ def _cause(entry: Late, pulse: Pulse) -> str:
 def stuck(entry: Late, pipeline: str, settings: PipelineSettings, cause: str = "") -> Message:
     """Orders that are in one state for too long. ``cause``: what the newest run failed with."""
     name = NAMES.get(entry.state, entry.state)
+    todo = WHAT_TO_DO[entry.state]
+    if settings.shadow and entry.state in NEED_RUNS:
+        todo = f"shadow runs do not process them: {IN_SHADOW.format(pipeline=pipeline)}"
     return Message(
         STUCK, f"{STUCK}:{entry.state}",
         f"{pipeline}: {_orders(entry.number)} {name} for too long, the oldest since {moment(entry.oldest)}; "
-        f"{WHAT_TO_DO[entry.state]}" + (f" The newest run failed: {cause}" if cause else ""),
+        f"{todo}" + (f" The newest run failed: {cause}" if cause else ""),
         named(entry.orders, entry.number), size=entry.number, repeat_s=settings.alerts.repeat_s,
     )  # fmt: skip
 
@@ -208,7 +195,7 @@ def parcels(number: int, oldest: datetime | None, some: Sequence[Mapping[str, An
     return [Message(
         PARCELS, PARCELS,
         f"{which} for an operator, the oldest since {moment(oldest)}, and does not count yet: "
-        f"{_COMMAND} shipments --unmatched",
+        f"{COMMAND} shipments --unmatched",
         named(lines, number), size=number,
     )]  # fmt: skip
 
@@ -237,7 +224,7 @@ def refused_statuses(account: str, found: Sequence[Mapping[str, Any]]) -> list[M
         Message(
             STATUS_REFUSED, f"{STATUS_REFUSED}:{entry['origin'][:200]}",
             f"{account}: {entry['number']} status records or rows of {entry['origin']!r} could not be used; see "
-            f"'{_COMMAND} statuses --refused', then fix the file or the settings and drop the file again",
+            f"'{COMMAND} statuses --refused', then fix the file or the settings and drop the file again",
             named([f"{code}: {n}, such as {place}" for code, n, place in entry["codes"]], len(entry["codes"])),
             size=entry["number"],
         )
@@ -249,7 +236,7 @@ def not_looked_up(pipeline: str, number: int, cause: str, repeat_s: float) -> Me
     """The sweep could not look up the orders in doubt."""
     return Message(
         NOT_LOOKED_UP, NOT_LOOKED_UP,
-        f"{pipeline}: {_orders(number)} in doubt and cannot be looked up: {cause}. Check: {_COMMAND} doctor",
+        f"{pipeline}: {_orders(number)} in doubt and cannot be looked up: {cause}. Check: {COMMAND} doctor",
         size=number, repeat_s=repeat_s,
     )  # fmt: skip
 
@@ -281,12 +268,12 @@ def judge_run(  # noqa: PLR0917 - what a run ended with
         messages.append(Message(
             REMARK, f"{REMARK}:{run}",
             f"{pipeline}: {what} imported, but the OMS also named an error; read its words with "
-            f"{_COMMAND} order NUMBER --payload and check the order in the OMS",
+            f"{COMMAND} order NUMBER --payload and check the order in the OMS",
             named(remarked, len(remarked)), size=len(remarked), repeat_s=repeat_s,
         ))  # fmt: skip
     if breaches:
         messages.append(Message(
-            LAW, LAW, f"{pipeline}: the books do not balance after run {run}; {_COMMAND} report",
+            LAW, LAW, f"{pipeline}: the books do not balance after run {run}; {COMMAND} report",
             named(breaches, len(breaches)), size=len(breaches), repeat_s=repeat_s,
         ))  # fmt: skip
     return messages
