@@ -31,8 +31,9 @@ fmt: setup ## apply the safe fixes of the linter
 check: setup ## style, types, import rules and unit tests, in about 90 seconds
 	@$(MAKE) --no-print-directory lint types imports unit
 
-lint: ## check style and common mistakes
+lint: ## check style, common mistakes and the documentation's vocabulary
 	$(BIN)/ruff check
+	$(BIN)/python scripts/check_vocabulary.py
 
 types: ## check types
 	$(BIN)/mypy
@@ -43,11 +44,15 @@ imports: ## check the import rules
 compose:
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml
 
-docs-check:
+docs-check: ## check that generated pages are up to date and that no link is dead
+	$(BIN)/python scripts/check_links.py
+	$(BIN)/python scripts/reference_pages.py --check
 	$(BIN)/python scripts/dag_page.py --check
 
-docs: setup ## generate docs/dags.md
+docs: setup ## generate the reference pages and build the documentation site in build/site
+	$(BIN)/python scripts/reference_pages.py
 	$(BIN)/python scripts/dag_page.py
+	$(BIN)/zensical build --clean
 
 # What needs a database server, sockets on loopback, processes that get killed, or Airflow is not a unit test.
 INTEGRATION := tests/ledger tests/sandbox tests/contract
