@@ -1,36 +1,36 @@
-"""### What becomes of orders at aCommerce
+"""### Order statuses from aCommerce
 
-Reads the statuses that aCommerce gives to orders and their parcels, keeps every version of every event, and lets the
-ledger's shipments know what left. One DAG for each file `acommerce_status*.yaml` in `include/config/`. Orders reach
-aCommerce in another way; which of ours they are is told by their number (`ours` in the file).
+Reads the statuses that aCommerce gives to orders and their parcels, keeps every version of every event, and records
+shipped parcels as shipments in the ledger. There is one DAG per file `acommerce_status*.yaml` in `include/config/`.
+Orders reach aCommerce in another way; their number decides which of them are ours (`ours` in the file).
 
 | task | does |
 |---|---|
-| **poll** | reads all orders that changed since the last settled point, page by page |
-| **fetch** | brings CSV files from an FTP or SFTP server into the batch store (only where `files.fetch` names one) |
-| **files** | reads CSV files under `acommerce_status/drops/` in the batch store, whatever their names, each once |
-| **by_id** | matches orders to ours; reads by number what is doubtful or was not reported for too long, ten a call |
-| **follow** | records shipped parcels; asks a person where one that was told is not shipped any more |
+| **poll** | reads all orders that changed since the watermark, page by page |
+| **fetch** | copies CSV files from an FTP or SFTP server into the batch store (only if `files.fetch` names one) |
+| **files** | reads CSV files under `acommerce_status/drops/` in the batch store, whatever their names, once each |
+| **by_id** | matches orders to ours; reads unclear or overdue ones by number, ten per request |
+| **follow** | records shipped parcels; asks an operator if a reported shipment was withdrawn |
 
-**Webhooks** (`POST /acommerce/events`) bring the same events within seconds. Polls fill their gaps; neither order,
-repetition nor loss changes what comes out. Register one with `python -m order_relay hook register URL`.
+**Webhooks** (`POST /acommerce/events`) bring the same events within seconds. Polls fill their gaps; order, repetition
+and loss of deliveries do not change the result. Register one with `python -m order_relay hook register URL`.
 
-**Nothing is overwritten.** A known event with other content is a correction: both contents are kept. An event that is
-gone counts as deleted only where a whole history was read (by number; of polls a setting says so). Where anything else
-shows a history without a known event, the order is read by its number. Orders with a final status are read by number
-for 14 more days, since the vendor withdraws events.
+**Nothing is overwritten.** A known event with other content is a correction, and both contents are kept. An event that
+disappeared counts as deleted only if a whole history was read (by number; for polls a setting decides). If anything
+else shows a history without a known event, the order is read by its number. Orders with a final status are read by
+number for 14 more days, because the vendor withdraws events.
 
-**A range** of time is read again in one run by *From* and *To* of the trigger form, or by a backfill, of which each run
-stores what changed in its own interval. Neither moves the point, and a backfill reads no files and no single orders.
+**A time range** is read again in one run by *From* and *To* of the trigger form, or by a backfill, of which each run
+stores what changed in its own interval. Neither moves the watermark, and a backfill reads no files or single orders.
 
-**The point moves** only when a window was read to its end and stored. A list of several pages is read again until
-nothing new comes, since it shifts while orders change.
+**The watermark** moves only after a window was read to its end and stored. A list of several pages is read again until
+nothing new appears, because it shifts while orders change.
 
-**Red** means that aCommerce, or the server of files, could not be reached or refused us, or that a setting is wrong.
-Records, rows and files that cannot be used or fetched leave the run green and raise an alert:
-`python -m order_relay statuses --refused` lists what was refused, and `report` counts it.
+**Red** means that aCommerce or the file server could not be reached or refused the login, or that a setting is wrong.
+Records, rows and files that cannot be used or fetched leave the run green and raise an alert;
+`python -m order_relay statuses --refused` lists them, and `report` counts them.
 
-**People on call**: `python -m order_relay order NUMBER`, `statuses`, `statuses --unmatched`, `statuses --asked`.
+**Commands**: `python -m order_relay order NUMBER`, `statuses`, `statuses --unmatched`, `statuses --asked`.
 """
 
 from __future__ import annotations

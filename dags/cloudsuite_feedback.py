@@ -1,39 +1,37 @@
-"""### What the web shop hears about its orders
+"""### Write-back to the web shop
 
-After an order was imported and set to *processing*, the shop is told about it step by step. Each step is recorded in
-the ledger. A refused step is repeated with growing distance and holds up its own order only; after 5 refusals (setting
+After an order was imported and set to *processing*, the shop is updated step by step. Each step is recorded in the
+ledger. A refused step is repeated at growing intervals and delays its own order only; after 5 refusals (setting
 `feedback: most_refusals`) it has failed: an alert is raised, and `python -m order_relay feedback --failed` lists it
 (`--retry NUMBER` or `--give-up NUMBER`). Settings without a section are fields of the connection.
 
-| step | tells the shop |
+| step | writes |
 |---|---|
 | **oms_number** | the order's number in the OMS, as `erp_order_number` |
-| **line_numbers** | each line's number, as `erp_line_number`; by the setting `line_numbers`: `put`, `patch`, `off` |
-| **shipped** | that the order left; by the setting `shipped_by`: `shipment_state`, `done`, `desadv`, `off` |
+| **line_numbers** | each line's number, as `erp_line_number`; setting `line_numbers`: `put`, `patch`, `off` |
+| **shipped** | that the order was shipped; setting `shipped_by`: `shipment_state`, `done`, `desadv`, `off` |
 
 **Line numbers by `put`** is the documented way and replaces the whole order: it is read, sent back with only the
-numbers changed, and read again. Where anything else changed, the task fails and names the members; look at the order in
-the shop and set `line_numbers` to `patch` or `off`.
+numbers changed, and read again. If anything else changed, the task fails and names the members; check the order in the
+shop and set `line_numbers` to `patch` or `off`.
 
-**Shipped** comes from the ledger's shipments, whoever told them: ShipRush, a partner, or
-`python -m order_relay ship NUMBER`. With `desadv` each delivery is a message of its own, else the shop hears once, when
-everything has left.
+**Shipped** comes from the ledger's shipments, whoever reported them: ShipRush, a partner, or
+`python -m order_relay ship NUMBER`. With `desadv` each delivery is a message of its own; otherwise the shop is updated
+once, after everything was shipped. For set-ups without deliveries, or with orders imported as SHIPPED, set
+`feedback: done_after: import`: the shop is then updated at the import.
 
-Firms without deliveries, and those that import orders as SHIPPED, set `feedback: done_after: import`: the shop is then
-told at the import.
+**Cancelled in the shop.** The order's state is read before every write, and a cancelled order is never written to. Each
+run also lists the orders cancelled within the last 30 days (`feedback: cancelled_days`). An order that was cancelled
+after it was sent is marked, alerted and shown to ShipRush as cancelled. Cancel it in the OMS, then confirm with
+`python -m order_relay cancelled --done NUMBER --reason ...`.
 
-**Cancelled in the shop.** The order's state is read before anything is written into it, and nothing is written into a
-cancelled one. Each run also lists the cancelled orders of the last 30 days (`feedback: cancelled_days`). An order that
-was cancelled after it was sent is marked, alerted and shown to ShipRush as cancelled. Cancel it in the OMS, then
-confirm with `python -m order_relay cancelled --done NUMBER --reason ...`.
-
-**Offline orders**, which the ERP loaded into the shop, are set to `sent` where the connection says `offline_sent`. They
+**Offline orders**, which the ERP loaded into the shop, are set to `sent` if the connection has `offline_sent`. They
 have a watermark of their own, so none is missed after a pause.
 
 **Red** means that the shop refused the login, or that a setting is wrong. A step without a usable answer is repeated
 later; repeating one changes nothing in the shop. cXML confirmations are not built.
 
-**People on call**: `python -m order_relay order NUMBER` shows every step.
+**Commands**: `python -m order_relay order NUMBER` shows every step; `feedback`, `cancelled`.
 """
 
 from __future__ import annotations

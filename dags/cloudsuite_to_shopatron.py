@@ -1,55 +1,55 @@
 """### CloudSuite → Shopatron
 
-Takes confirmed orders from a CloudSuite web shop, sends each one to the Shopatron / Kibo OMS exactly once, and sets the
-ones that were taken over to *processing* in the shop. One DAG for each file `cloudsuite_to_shopatron*.yaml` in
+Reads confirmed orders from a CloudSuite web shop, sends each one to the Shopatron / Kibo OMS exactly once, and sets
+those that were taken over to *processing* in the shop. There is one DAG per file `cloudsuite_to_shopatron*.yaml` in
 `include/config/`.
 
 | task | does |
 |---|---|
 | **extract** | lists the confirmed orders, reads each one in full, archives it, enters it into the ledger |
-| **validate** | judges each order by its schema, then by its payment: what is not paid yet waits |
-| **dedupe** | an order that came with other content after it was imported is held for a person |
-| **transform** | makes the payloads, exact to the cent, and divides what is ready into at most 16 chunks |
-| **load** | one task a chunk: first asks the OMS about orders in doubt, then sends every ready one |
-| **acknowledge** | sets settled orders to *processing* in the shop; runs also if a chunk failed |
-| **report** | counts everything and decides the colour of the run |
+| **validate** | checks each order against its schema, then its payment: unpaid orders wait |
+| **dedupe** | holds an order whose content changed after its import |
+| **transform** | builds the payloads, exact to the cent, and divides what is ready into at most 16 chunks |
+| **load** | one task per chunk: looks up orders in doubt, then sends every ready one |
+| **acknowledge** | sets settled orders to *processing* in the shop; also runs if a chunk failed |
+| **report** | runs the accounting check and decides whether the run is green |
 
-**What is read.** From the point up to which the shop was read without a gap, minus an overlap of 26 hours (setting
-`reading: overlap_s`); hours of downtime lose nothing. All pages of the list are read before the first order.
+**What is read.** Everything from the watermark minus an overlap of 26 hours (setting `reading: overlap_s`), so downtime
+loses nothing. All pages of the list are read before the first order.
 
-**Payment.** `paid`, `closed_success` and `account` go on; `started` and `closed_canceled` wait and are asked for again
-by their id, with growing distance, for as long as the shop shows them as confirmed. `none` waits unless the code table
-`payment_none` says `go` for that web shop. An order that the shop takes back before it is sent waits without being
-asked for; listed again, it goes on.
+**Payment.** `paid`, `closed_success` and `account` proceed. `started` and `closed_canceled` wait and are requested
+again by their id, at growing intervals, as long as the shop shows them as confirmed. `none` waits unless the code table
+`payment_none` says `go` for that web shop. An order that the shop withdraws before it is sent waits without being
+requested; once listed again, it proceeds.
 
-**Refused orders** are asked for again every hour, so that a correction in the shop takes effect.
+**Refused orders** are requested again every hour, so that a correction in the shop takes effect.
 
 **Orders that cannot be read.** Every listed order gets a ledger row. One whose detail fails (`detail_unreadable`) or
-answers 404 (`detail_missing`) is quarantined and asked for again with growing distance; the others proceed. A 404
-counts as withdrawn (`order_gone`) only after 24 hours of denials (setting `reading: gone_after_s`). The run stops only
-if most of the newly listed orders fail.
+answers 404 (`detail_missing`) is quarantined and requested again at growing intervals; the others proceed. A 404 counts
+as withdrawn (`order_gone`) only after 24 hours of denials (setting `reading: gone_after_s`). The run stops only if most
+of the newly listed orders fail.
 
-**Green** and **red** mean the same as in every order DAG: quarantined, held, waiting or doubtful orders leave a run
-green and stand in the report; a task that failed after its retries makes it red.
+**Green** means the pipeline worked. Quarantined, rejected, held, waiting or doubtful orders are listed in the report
+and do not turn a run red. **Red** means that a task failed after its retries, or that the accounting check failed.
+If there is nothing to do, *validate* to *load* are skipped.
 
-**Trigger form**: `dry_run` shows what would happen; `order_ids` reads just these (CloudSuite's ids); `limit` takes so
-many; `acknowledge` can be left out. **Backfill**: the shop is asked for orders confirmed in the interval; what was sent
-is never sent twice.
+**Trigger form**: `dry_run` shows what would happen; `order_ids` reads only these (CloudSuite's ids); `limit` sets a
+maximum; `acknowledge` can be switched off. **Backfill**: orders confirmed in the interval are read; an order already
+sent is not sent again.
 
-**What the shop hears afterwards** (number in the OMS, line numbers, shipment) is the work of `cloudsuite_feedback`.
+**Write-back** of OMS id, line numbers and shipments is done by `cloudsuite_feedback`.
 
-**The form's box "Unpause ... on trigger" is ticked by default.** A run triggered on a paused DAG, also a dry run, then
-starts the schedule: scheduled runs follow, and they are not dry runs. Untick it to run once. In shadow mode the
-scheduled runs send nothing either.
+**Untick "Unpause ... on trigger"** in the form to run once. Airflow ticks it by default: a run triggered on a paused
+DAG, even a dry run, then starts the schedule, and scheduled runs are not dry runs. In shadow mode they send nothing.
 
-**Shadow mode** is how the file is shipped (`mode: shadow`): every run does everything but send and tell the shop, and
-its report shows what would have been sent. Going live is an edit of the pipeline's file: `mode: live`.
+**Shadow mode** is the shipped setting (`mode: shadow`): every run does everything except sending and changing orders in
+the shop, and its report shows what would have been sent. To go live, set `mode: live` in the pipeline file.
 
-**To stop sending**: set the Variable `order_relay_stop` to `true`, or to the names of DAGs such as this one. Unsent
-orders stay `ready`. `false` or an empty value resumes. Any other value, and one that cannot be read, stops everything
+**To stop sending**, set the Variable `order_relay_stop` to `true`, or to the names of DAGs such as this one. Unsent
+orders stay `ready`. `false` or an empty value resumes. Any other value, or one that cannot be read, stops everything
 and raises an alert.
 
-**People on call**: `python -m order_relay report`, `order NUMBER`, `quarantine`, `held`, `doubt`, `doctor`.
+**Commands**: `python -m order_relay report`, `order NUMBER`, `quarantine`, `held`, `doubt`, `doctor`.
 """
 
 from __future__ import annotations

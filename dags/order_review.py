@@ -1,38 +1,38 @@
-"""### Orders that wait for a person
+"""### Reviews: orders that need a decision
 
-Some cases no rule may decide. An order came with other content after it was imported; two versions share so few items
-that they may be two orders; a number names a version of an order that nobody has seen: such orders are **held**. And an
-order that is **in doubt** for longer than a setting needs somebody to look into the OMS.
+Some cases no rule may decide: an order changed after its import, two versions share so few items that they may be two
+orders, a number names a further version of an order that was never seen. Such orders are **held**. An order that stays
+**in doubt** for longer than a setting needs someone to check the OMS.
 
-Every five minutes this DAG looks for such orders and opens one run for each lineage (an order with all its versions),
-unless one is open. Each of those runs is a question in Airflow's own pages: see **Required Actions** on the home page
-or on the DAG's page. Waiting takes no worker slot, and a forgotten question holds up nobody else.
+Every five minutes this DAG looks for such orders and opens one run per lineage (an order with all its versions), unless
+one is open. Each of those runs is a review in Airflow's own pages: see **Required Actions** on the home page or on the
+DAG's page. A waiting review occupies no worker slot and does not delay anything else.
 
 | task | does |
 |---|---|
 | **start** | chooses: look for cases, or ask about the case that this run was opened for |
-| **find** | finds the cases that nobody is asked about yet; skipped where there is none |
-| **open_review** | opens one run a case, under an id that is the same whoever opens it |
-| **review** | asks what a held order is: shows what was there before, what came now, and the differences line by line |
+| **find** | finds the cases without an open review; skipped if there are none |
+| **open_review** | opens one run per case, under an id that is the same whoever opens it |
+| **review** | asks what to do with a held order: shows what was before, what came now, and each difference |
 | **confirm** | asks, before an imported order is replaced, whether the old one is cancelled in the OMS |
-| **decide** | carries the decision out |
+| **decide** | carries out the decision |
 | **settle** | asks what was found in the OMS about an order in doubt |
-| **record** | carries the finding out |
+| **record** | carries out the finding |
 
 **replacement**: it takes the place of the earlier version. **separate**: it is an order of its own. **discard**: it is
-never sent. What goes on is judged and sent by the pipeline's next run. Name, reason and confirmation stand in the life
-of the order (`python -m order_relay order NUMBER`).
+never sent. The pipeline's next run evaluates and sends what was released. Name, reason and confirmation are part of the
+order's history (`python -m order_relay order NUMBER`).
 
-**A decision is about what was shown.** If another version came meanwhile, or somebody else decided, the answer changes
-nothing, and a new review is opened. An answer without a reason is asked for again.
+**A decision applies to what was shown.** If another version arrived or another operator decided meanwhile, the answer
+changes nothing and a new review is opened. An answer without a reason is asked for again.
 
-**Nothing is decided by time.** An open review wakes up every hour: it ends where its case is closed, and people are
-reminded after a setting (`review: remind_after_s` in the pipeline's file; `doubt: tell_after_s` for when an order in
+**Nothing is decided by a timer.** An open review is checked every hour: it ends if its case is closed, and reminders
+are sent after a setting (`review: remind_after_s` in the pipeline file; `doubt: tell_after_s` sets when an order in
 doubt is asked about).
 
-No names, addresses or e-mails are shown: of such fields only that they changed.
+Names, addresses and e-mail addresses are not shown, only that they changed.
 
-**People on call**: `python -m order_relay held`, `decide NUMBER ...`, `doubt`, `settle NUMBER ...`.
+**Commands**: `python -m order_relay held`, `decide NUMBER ...`, `doubt`, `settle NUMBER ...`.
 """
 
 from __future__ import annotations

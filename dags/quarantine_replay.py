@@ -1,26 +1,26 @@
-"""### Quarantined and rejected orders, again
+"""### Replay or discard quarantined and rejected orders
 
-An order is **quarantined** when our own checks refuse it, and **rejected** when the OMS refuses it. This DAG is for
-afterwards: a mapping, a code table or a schema was mended, or somebody decided that the orders will never be sent. It
-runs only when triggered, and the form asks which orders, what to do, and why.
+An order is **quarantined** if our own checks refuse it, and **rejected** if the OMS refuses it. Use this DAG after a
+mapping, a code table or a schema was fixed, or when the orders will never be sent. It runs only when triggered; the
+form asks which orders, what to do, and why.
 
 | task | does |
 |---|---|
-| **choose** | finds the quarantined and rejected orders that the form means; skipped where there is none |
-| **carry_out** | one task a pipeline: `replay` brings them back and judges them from the archive, `discard` ends them |
+| **choose** | finds the quarantined and rejected orders that match the form; skipped if there are none |
+| **carry_out** | one task per pipeline: `replay` evaluates them again from the archive, `discard` ends them |
 
-**Judged at once, sent later.** A replay goes through schema, versions and payload here and now, with today's mapping,
-and nothing is sent: what passes is `ready`, and the next run of its pipeline sends it. Whatever else stands `received`
-in the pipeline is judged with it. What fails again is quarantined again; the report (in the log of *carry_out* and as
+**Evaluated now, sent later.** A replay applies schema, versions and payload checks at once, with today's mapping, and
+sends nothing: what passes is `ready`, and the next run of its pipeline sends it. Everything else that is `received` in
+the pipeline is evaluated as well. What fails again is quarantined again; the report (in the log of *carry_out* and as
 `report.md` in the batch store) names each such order with every reason.
 
-**A discarded order** is acknowledged by the next run, so that the source stops offering it. If the source ever offers
-it with other content, it is held for a person.
+**A discarded order** is acknowledged by the next run, so that the source stops offering it. If the source offers it
+again with other content, it is held for an operator.
 
-**The same order twice?** No: a rejected order was not stored by the OMS, and what the ledger knows as sent is never
-brought back by a replay.
+**Can an order be sent again by mistake?** No. A rejected order was not stored by the OMS, and a replay never brings
+back what the ledger knows as sent.
 
-**People on call**: `python -m order_relay quarantine`, `replay`, `discard`.
+**Commands**: `python -m order_relay quarantine`, `replay`, `discard`.
 """
 
 from __future__ import annotations

@@ -1,33 +1,33 @@
-"""### Ledger and OMS compared
+"""### Compare the ledger with the OMS
 
-Once a day the ledger is held against what the OMS shows. **Nothing is repaired and no order changes its state**: a
-person reads the report and decides.
+Once a day the ledger is compared with what the OMS shows. **Nothing is repaired and no order changes its state**: an
+operator reads the report and decides.
 
 | task | does |
 |---|---|
-| **active** | finds the pipelines that ever ran |
-| **compare** | one task a pipeline: searches the OMS for what was imported lately, and reads what it dates lately |
+| **active** | finds the pipelines that have run before |
+| **compare** | one task per pipeline: searches the OMS for recent imports, and reads what it dates recently |
 
-How many days back is a setting (`reconcile: days`, 7 by default).
+The setting `reconcile: days` says how many days back (7 by default).
 
-| found | means |
+| difference | meaning |
 |---|---|
-| `missing` | imported here, and surely not there: two complete searches showed another known order, but not this one |
-| `doubled` | several orders there carry one external id |
-| `other_id` | there under another OMS id than the ledger has |
-| `not_imported` | there, although the ledger says something else than imported |
-| `unknown` | there, and not in the ledger; only orders that carry an external id can be compared |
+| `missing` | imported here, proven absent there: two complete searches found another known order, but not this one |
+| `doubled` | several orders there have the same external id |
+| `other_id` | there under another OMS id than in the ledger |
+| `not_imported` | there, although the ledger has another state than imported |
+| `unknown` | there, and not in the ledger; only orders with an external id can be compared |
 
-Differences are told to a person, once as long as they stay the same. Where others import into the same account,
-`reconcile: alert_unknown: false` keeps the unknown ones to the report.
+Differences raise an alert, once as long as they stay the same. If others import into the same account,
+`reconcile: alert_unknown: false` keeps unknown orders in the report only.
 
-**What can not be known is said**, and nothing is called missing then: a connection with `search_by: none`, a search
-that fails, ignores its parameters, shifts while it is read, or leaves out external ids.
+**What cannot be known is stated**, and nothing is reported as missing then: a connection with `search_by: none`, or a
+search that fails, ignores its parameters, shifts while it is read, or omits external ids.
 
-The report lies in the batch store (`PIPELINE/runs/RUN/reconcile.md`) and in the task's log. **Red** means that a
+The report is in the batch store (`PIPELINE/runs/RUN/reconcile.md`) and in the task's log. **Red** means that a
 pipeline's connection or setting is wrong, or that the OMS asked for a longer pause than the task may wait.
 
-**People on call**: `python -m order_relay reconcile --pipeline NAME`.
+**Commands**: `python -m order_relay reconcile --pipeline NAME`.
 """
 
 from __future__ import annotations

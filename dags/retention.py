@@ -1,36 +1,36 @@
-"""### What is settled is removed after the settings say so
+"""### Remove data of settled orders
 
-Once a day. **By default only leftovers are removed**, such as those of trial runs: all other settings in the
-`retention` section of a pipeline's file are empty until you set them.
+Runs once a day. **By default nothing of real runs is removed**: the settings of each pipeline file (`retention`) are
+empty until you set them. Only what dry runs and shadow runs left is removed, after `trial_days`.
 
 | task | does |
 |---|---|
-| **removable** | finds the pipelines that ever ran, if only in shadow mode, and the status accounts in use |
+| **removable** | finds the pipelines that have run, even if only in shadow mode, and the status accounts in use |
 | **remove** | one task for each of them: removes what is due |
 
 | setting | removes |
 |---|---|
-| `archive_days` | raw orders, so many days after they were fetched |
-| `runs_days` | payloads, reports and work lists of runs |
-| `ledger_days` | personal data in the ledger: answers of the OMS, customers' PO numbers, places and notes of statuses |
-| `trial_days` (7) | everything that dry and shadow runs left: scratch ledgers, raw orders, payloads, reports |
+| `archive_days` | raw orders, this many days after they were fetched |
+| `runs_days` | payloads, reports and worklists of runs |
+| `trial_days` | everything that dry runs and shadow runs left; 7 by default, `null`: never |
+| `ledger_days` | personal data in the ledger: answers of the OMS, customer PO numbers, places and notes of statuses |
 
-In the file of a status account: `archive_days` of CSV files that were read, `ledger_days` of orders that are not ours.
+In the file of a status account: `archive_days` for CSV files that were read, `ledger_days` for orders of others.
 
-**Never removed** is what an open order needs to be judged, sent, looked up or reviewed: an order stays whole until it
-is imported or discarded, its source knows so, and nothing else is open under its number. One such order does not keep
-the others: its batch is written anew without them. Identities, states, events and hashes stay for ever, so the count
-holds and nothing is sent twice.
+**Never removed** is what an open order needs to be evaluated, sent, looked up or reviewed: an order is kept whole until
+it is imported or discarded, its source was notified, and nothing else is open under its number. One such order does not
+keep the others: its batch is rewritten without them. Identities, states, events and hashes are kept forever, so the
+accounting check stays valid and nothing is sent again.
 
-Removed as well: batches that were never closed (an extract that was cut off), and unfinished objects, a day later.
+Also removed: batches that were never closed (an interrupted extract), and unfinished objects, a day later.
 
-With `dry_run` nothing is removed; the task's log lists what would be. A crash in between does no harm: the next run
-does what was left. A backfill over removed orders, a review, a replay and `order NUMBER --payload` say that retention
-removed them.
+With `dry_run` nothing is removed; the task's log lists what would be. An interrupted run does no harm: the next one
+continues. A backfill over removed orders, a review, a replay and `order NUMBER --payload` state that retention removed
+them.
 
 **Red** means that the batch store or the ledger could not be reached, or that an object is damaged; the log names it.
 
-**People on call**: `python -m order_relay retention --dry-run`.
+**Commands**: `python -m order_relay retention --dry-run`.
 """
 
 from __future__ import annotations

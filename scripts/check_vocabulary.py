@@ -17,7 +17,7 @@ PATHS = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs/**
 
 ALLOWED: dict[str, tuple[str, ...]] = {
     "docs/decisions/*.md": ("*",),  # records of their time
-    "docs/dags.md": ("*",),  # generated from the DAGs' docstrings
+    "docs/dags.md": ("tell", "stand", "judge", "mend"),  # generated; descriptions of the trigger forms
     "docs/settings.md": ("tell", "stand", "so many"),  # generated; descriptions of the connection forms
 }
 """Pattern of paths -> names of rules that are not applied there; ``*`` for all."""
