@@ -24,6 +24,7 @@ from order_relay.pipeline.load import LoadOptions, load
 from order_relay.pipeline.reading import Reading, of_ids, of_news
 from order_relay.pipeline.reading_back import OrderArchive
 from order_relay.pipeline.report import ReportResult, write_report
+from order_relay.pipeline.source_news import stop_cancelled
 from order_relay.pipeline.transform import chunk_object, plan_chunks, transform
 from order_relay.pipeline.validate import has_work, validate
 from order_relay.wiring import Wiring
@@ -67,6 +68,8 @@ class Engine:
         ctx, wiring = RunContext(self.pipeline, run), self.wiring
         self.failed.clear()
         beginning.begin(ctx, self.ledger, wiring.store, (wiring.source.account, wiring.destination.account))
+        stop_cancelled(ctx, wiring.source, self.ledger, days=wiring.settings.feedback.cancelled_days,
+                       connection_fingerprint=wiring.source_connection.fingerprint())
         batch = self.extract(ctx, order_ids, reading)
         if has_work(self.ledger, self.pipeline, batch):
             for number, chunk in enumerate(self.prepare(ctx, batch, limit)):
@@ -115,7 +118,7 @@ class Engine:
         silence_s = self.wiring.settings.acknowledge.given_up_s
         return acknowledge(
             ctx, self.wiring.source, self.ledger, connection_fingerprint=fingerprint, given_up_s=silence_s,
-            policies=self.wiring.settings.engine_policies,
+            most_refusals=self.wiring.settings.feedback.most_refusals, policies=self.wiring.settings.engine_policies,
         )
 
     def tell(self, run: str) -> dict[str, int]:

@@ -28,7 +28,7 @@ from fault_cases import named
 from sqlalchemy import text
 
 from order_relay.errors import OrderRelayError
-from order_relay.ledger import doubting, migrate
+from order_relay.ledger import doubting, feedback, migrate
 from order_relay.orders.exchange import RunContext
 from order_relay.orders.judging import VendorFormat
 from order_relay.pipeline.report import write_report
@@ -51,6 +51,7 @@ class World:
         self.runs = 0
         doubting.FIRST_DISTANCE = timedelta(milliseconds=10)
         doubting.LONGEST_DISTANCE = timedelta(milliseconds=10)
+        feedback.FIRST_DELAY = feedback.LONGEST_DELAY = timedelta(milliseconds=10)
 
     @contextmanager
     def sandbox(self, scenario: Mapping[str, Any], orders: Iterable[Any]) -> Iterator[ThreadedSandbox]:

@@ -17,6 +17,7 @@ class Book:
 
     states: dict[int, str]
     refused: str | None = None
+    unanswered: list[int] = field(default_factory=list)
 
     def end_obsolete(self, ctx, policies):
         return 0
@@ -30,7 +31,10 @@ class Book:
         self.states.update(dict.fromkeys(ids, "sent"))
         return ids
 
-    def ack_answered(self, ctx, answers):
+    def ack_not_answered(self, ctx, ids, most):
+        self.unanswered += ids
+
+    def ack_answered(self, ctx, answers, most):
         assert all(self.states[n] == "sent" for n in answers), "noted before the request"
         self.states.update({n: "confirmed" if a.accepted else "refused" for n, a in answers.items()})
 

@@ -35,6 +35,7 @@ from order_relay.pipeline import validate as validate_stage
 from order_relay.pipeline.causes import cause_kept
 from order_relay.pipeline.reading import Reading
 from order_relay.pipeline.settings import load_pipeline
+from order_relay.pipeline.source_news import stop_cancelled
 from order_relay.pipeline.stop_switch import StopSwitch
 from order_relay.pipeline.trials import begin_real, begin_trial
 from order_relay.wiring import Wiring
@@ -67,6 +68,8 @@ def extract(pipeline: str, context: Context) -> XCom:
             # every order up before its first POST, since the older scripts went on sending meanwhile.
             note = wiring.shadow or not wiring.dry_run
             beginning.begin(ctx, ledger, wiring.store, accounts(wiring), kind, note=note)
+            stop_cancelled(ctx, wiring.source, ledger, days=wiring.settings.feedback.cancelled_days,
+                           connection_fingerprint=wiring.source_connection.fingerprint())
             from_archive = request.replay and not wiring.source.windowed
             manifest = _replay(ctx, ledger, wiring, request) if from_archive else _read(ctx, ledger, wiring, request)
             work = validate_stage.has_work(ledger, pipeline, manifest)
@@ -253,6 +256,7 @@ def acknowledge(pipeline: str, context: Context) -> XCom:
                 connection_fingerprint=wiring.source_connection.fingerprint(),
                 slice_size=wiring.settings.acknowledge.slice,
                 given_up_s=wiring.settings.acknowledge.given_up_s,
+                most_refusals=wiring.settings.feedback.most_refusals,
                 policies=wiring.settings.engine_policies,
             )
         found = ledger.counts(pipeline, ctx.run)

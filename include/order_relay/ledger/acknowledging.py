@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from order_relay.ledger import cancelling
+from order_relay.ledger import cancelling, take_over
 from order_relay.ledger.columns import among
 from order_relay.ledger.database import Transaction
 from order_relay.ledger.moving import lock
@@ -68,9 +68,11 @@ def to_acknowledge(
     """What is due to be acknowledged now, the longest known first, from behind the id ``after``; each number once.
 
     ``given_up_s``: also what was sent so many seconds ago without an answer, for sources whose silence about an order
-    tells nothing.
+    tells nothing. What such a source refused is due again after a growing time, and not for ever (``take_over``).
     """
     query = _TO_ACKNOWLEDGE.where(sa.or_(_ANSWERED, _given_up(tx, given_up_s)))
+    if given_up_s is not None:
+        query = query.where(~take_over.blocked(tx.now))
     numbers: dict[str, Due] = {}
     for row in tx.run(query.limit(limit), {"name": name, "after": after}):
         numbers.setdefault(row.order_number, Due(row.id, row.order_number, row.source_id))
@@ -96,8 +98,12 @@ def ack_sent(tx: Transaction, ctx: RunContext, ids: Iterable[int], given_up_s: f
     return mine
 
 
-def ack_answered(tx: Transaction, ctx: RunContext, answers: Mapping[int, Acknowledgement]) -> None:
+def ack_answered(
+    tx: Transaction, ctx: RunContext, answers: Mapping[int, Acknowledgement], most: int | None = None
+) -> None:
     """What the source said: accepted ones are confirmed, the others stay due (as ``refused``, with its words).
+
+    ``most`` refusals end the repetitions at a source that never gives a complete answer (``take_over``).
 
     An id that was sent and is missing here stays ``sent``: the source's next complete answer tells whether it took
     it. All rows of the same number share the answer.
@@ -113,6 +119,8 @@ def ack_answered(tx: Transaction, ctx: RunContext, answers: Mapping[int, Acknowl
         {"b_id": number, "message": clean(answer.message, 300), "b_at": tx.now}
         for number, answer in answers.items() if not answer.accepted and not answer.cancelled
     ])
+    if most is not None:
+        take_over.answered(tx, ctx, answers, most)
 
 
 _same_number = sa.select(_other.c.order_number).where(among(_other.c.id, "ids"))

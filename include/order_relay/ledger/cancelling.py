@@ -1,12 +1,15 @@
-"""Orders that their source cancelled after they were sent: marked once, and a task until an operator has settled it.
+"""Orders that their source cancelled.
 
-The order keeps its state: the destination has it. From the mark on its source is told nothing more about it, and a feed
-shows it as cancelled.
+One that was sent is marked once, and is a task for operators from its import until they have settled it. It keeps its
+state: the destination has it. From the mark on its source is told nothing more about it, and a feed shows it as
+cancelled. One that was not sent yet is stopped: it waits, and is read again from its source before anything else
+happens to it. A marked order that proves not to be at the destination is stopped before its next attempt.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,17 +17,33 @@ import sqlalchemy as sa
 from order_relay.errors import MoveRefused
 from order_relay.ledger.columns import among
 from order_relay.ledger.database import Transaction
-from order_relay.ledger.moving import lock
+from order_relay.ledger.moving import Cause, lock, move
 from order_relay.ledger.states import AT_DESTINATION, State
 from order_relay.ledger.tables import event, feedback, submission
 from order_relay.ledger.texts import clean
 from order_relay.ledger.values import Late
 from order_relay.orders.exchange import RunContext
+from order_relay.orders.gate import CANCELLED as STOPPED
+from order_relay.orders.gate import GONE, is_gate_reason
 
 CANCELLED = "cancelled"
 """State of a write-back step that is not told any more because the source cancelled its order."""
 
+TAKE_OVER = "take_over"
+"""The write-back step that is the acknowledgement (``take_over``)."""
+
 NAMED = 20
+
+UNSENT = (State.RECEIVED, State.WAITING, State.READY, State.QUARANTINED, State.REJECTED, State.HELD)
+"""States in which a cancelled order is stopped: nothing of it is at the destination, and it may still be sent."""
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """How many orders were found to be cancelled after they were sent, and how many were stopped before."""
+
+    sent: int = 0
+    stopped: int = 0
+
 
 _TASK = sa.and_(
     sa.text("submission.source_cancelled_at IS NOT NULL"), submission.c.cancelled_at.is_(None),
@@ -32,19 +51,43 @@ _TASK = sa.and_(
 )
 
 
-def note(tx: Transaction, ctx: RunContext, source_ids: Iterable[str]) -> int:
-    """The source has cancelled these; how many of them were sent before and are news."""
+def note(tx: Transaction, ctx: RunContext, source_ids: Iterable[str]) -> Noted:
+    """The source has cancelled these; how many of them are news."""
     ids = tx.run(
         sa.select(submission.c.id).where(
             submission.c.pipeline == ctx.pipeline, among(submission.c.source_id, "keys"),
-            submission.c.state.in_(AT_DESTINATION), submission.c.source_cancelled_at.is_(None),
+            sa.or_(
+                submission.c.state.in_(UNSENT),
+                sa.and_(submission.c.state.in_(AT_DESTINATION), submission.c.source_cancelled_at.is_(None)),
+            ),
         ),
         {"keys": sorted(set(source_ids))},
     ).scalars().all()
-    rows = [row for row in lock(tx, ids, "source_cancelled_at")
-            if row.state in AT_DESTINATION and row.source_cancelled_at is None]  # fmt: skip
-    mark(tx, ctx, rows, "its source cancelled it")
-    return len(rows)
+    rows: list[Any] = lock(tx, ids, "source_cancelled_at", "reason", "due_at")
+    sent = [row for row in rows if row.state in AT_DESTINATION and row.source_cancelled_at is None]
+    mark(tx, ctx, sent, "its source cancelled it")
+    unsent = [row for row in rows if row.state in UNSENT and not _waits_for_its_source(row)]
+    stop(tx, ctx, unsent)
+    return Noted(len(sent), len(unsent))
+
+
+def stop(tx: Transaction, ctx: RunContext, rows: Iterable[Any]) -> None:
+    """These locked rows, none of them at the destination, wait until they were read again from their source.
+
+    Should their source have taken the cancellation back by then, they proceed; so the mark goes.
+    """
+    values = {"due_at": tx.now, "source_cancelled_at": None}
+    move(tx, rows, State.WAITING, Cause(ctx, "its source cancelled it", STOPPED), values)
+
+
+def _waits_for_its_source(row: Any) -> bool:
+    """Whether it cannot proceed before it is read again, and shows already why it waits.
+
+    One without ``due_at`` was read and withdrawn.
+    """
+    if row.state != State.WAITING or not is_gate_reason(row.reason):
+        return False
+    return row.reason in {STOPPED, GONE} or row.due_at is None
 
 
 def mark(tx: Transaction, ctx: RunContext, rows: list[Any], why: str) -> None:
@@ -59,6 +102,11 @@ def mark(tx: Transaction, ctx: RunContext, rows: list[Any], why: str) -> None:
         .values(state=CANCELLED, due_at=None), keys,
     )
     _events(tx, ctx, rows, why)
+
+
+_NOT_TAKEN_OVER = sa.exists().where(
+    feedback.c.submission_id == submission.c.id, feedback.c.step == TAKE_OVER, feedback.c.state == CANCELLED
+)
 
 
 def pending(tx: Transaction, name: str | None) -> list[dict[str, Any]]:
@@ -81,7 +129,8 @@ def late(tx: Transaction, name: str) -> Late | None:
 def settle(tx: Transaction, ctx: RunContext, number: str, reason: str, *, reinstated: bool) -> int:
     """An operator has cancelled these orders at the destination; or the source took its cancellation back.
 
-    Reinstated orders lose their mark and their source is told of them again. Raises ``MoveRefused`` where no order of
+    Reinstated orders lose their mark and their source is told of them again, first of all that they were taken over,
+    where it refused that since it had cancelled them. Raises ``MoveRefused`` where no order of
     this number is a task.
     """
     ids = [row["id"] for row in pending(tx, ctx.pipeline) if number in {row["order_number"], row["source_id"]}]
@@ -91,6 +140,7 @@ def settle(tx: Transaction, ctx: RunContext, number: str, reason: str, *, reinst
     keys = {"ids": [row.id for row in rows]}
     if reinstated:
         tx.run(submission.update().where(among(submission.c.id, "ids")).values(source_cancelled_at=None), keys)
+        tx.run(submission.update().where(among(submission.c.id, "ids"), _NOT_TAKEN_OVER).values(ack="due"), keys)
         tx.run(
             feedback.update().where(among(feedback.c.submission_id, "ids"), feedback.c.state == CANCELLED)
             .values(state="refused", due_at=tx.now, tries=0, refusals=0), keys,

@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
+from order_relay.ledger import cancelling
 from order_relay.ledger.columns import among
 from order_relay.ledger.database import Transaction
 from order_relay.ledger.moving import Cause, move
@@ -42,7 +43,7 @@ _own = submission.alias("own")
 _FAMILY = (
     sa.select(
         submission.c.id, submission.c.state, submission.c.revision, submission.c.lineage, submission.c.version,
-        submission.c.edition, submission.c.attempt, submission.c.first_sent_at,
+        submission.c.edition, submission.c.attempt, submission.c.first_sent_at, submission.c.source_cancelled_at,
     )
     .where(
         submission.c.pipeline == sa.bindparam("name"),
@@ -86,7 +87,8 @@ def claim(
 
     No request may start after ``send_before``: the database's clock plus ``lease_s``. A submission whose lineage is
     under way, in doubt or imported does not stay ``ready``: it waits to be resolved anew, which also decides whether
-    an older version agrees with the imported one and may be superseded by it.
+    an older version agrees with the imported one and may be superseded by it. One that its source has cancelled
+    meanwhile (an earlier attempt proved to have stored nothing) is stopped.
 
     Raises ``IntegrityError`` where the lineage index refused one of them: a version came up between reading and
     writing. Then nothing was claimed, and the call is made again ``one_by_one``, which leaves out just that one.
@@ -97,9 +99,11 @@ def claim(
         families[row.lineage].append(row)
     free: list[Any] = []
     waiting: list[Any] = []
+    cancelled: list[Any] = []
     for family in families.values():
-        _sort(family, wanted, free, waiting)
+        _sort(family, wanted, free, waiting, cancelled)
     moment = tx.now
+    cancelling.stop(tx, ctx, cancelled)
     move(tx, waiting, State.WAITING, Cause(ctx, "its lineage is under way or imported", IN_DOUBT), {"due_at": moment})
     before = moment + timedelta(seconds=lease_s)
     doubtful = _may_be_stored(tx, [row.id for row in free if row.attempt])
@@ -113,10 +117,14 @@ def claim(
     }
 
 
-def _sort(family: list[Any], wanted: set[int], free: list[Any], waiting: list[Any]) -> None:
+def _sort(
+    family: list[Any], wanted: set[int], free: list[Any], waiting: list[Any], cancelled: list[Any]
+) -> None:
     """Who of a lineage may go: the newest wanted one, if nothing of it is at the destination."""
+    ready_ones = [row for row in family if row.id in wanted and row.state == State.READY]
+    cancelled += [row for row in ready_ones if row.source_cancelled_at is not None]
     asking = sorted(
-        (row for row in family if row.id in wanted and row.state == State.READY),
+        (row for row in ready_ones if row.source_cancelled_at is None),
         key=lambda row: (row.version, row.edition, row.id),
     )
     if asking and not any(row.state in AT_DESTINATION for row in family):

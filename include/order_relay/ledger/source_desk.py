@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from order_relay.ledger import acknowledging, contents, gating, receiving, running, unread, works
+from order_relay.ledger import acknowledging, contents, gating, receiving, running, take_over, unread, works
 from order_relay.ledger.contents import Outdated
 from order_relay.ledger.database import Database
 from order_relay.ledger.gating import Wait
@@ -85,6 +85,13 @@ class SourceDesk:
         wanted = list(ids)
         return self._db.write(lambda tx: acknowledging.ack_sent(tx, ctx, wanted, given_up_s))
 
-    def ack_answered(self, ctx: RunContext, answers: Mapping[int, Acknowledgement]) -> None:
-        """What the source said, by id."""
-        self._db.write(lambda tx: acknowledging.ack_answered(tx, ctx, answers))
+    def ack_answered(
+        self, ctx: RunContext, answers: Mapping[int, Acknowledgement], most: int | None = None
+    ) -> None:
+        """What the source said, by id (``acknowledging.ack_answered``)."""
+        self._db.write(lambda tx: acknowledging.ack_answered(tx, ctx, answers, most))
+
+    def ack_not_answered(self, ctx: RunContext, ids: Iterable[int], most: int) -> None:
+        """There was no usable answer about these (``take_over.not_answered``)."""
+        wanted = list(ids)
+        self._db.write(lambda tx: take_over.not_answered(tx, ctx, wanted, most))

@@ -8,6 +8,7 @@ from typing import Any
 
 from order_relay.errors import MoveRefused
 from order_relay.ledger import cancelling, feedback, offline
+from order_relay.ledger.cancelling import Noted
 from order_relay.ledger.database import Database, Transaction
 from order_relay.ledger.values import Late
 from order_relay.orders.exchange import Acknowledgement, RunContext
@@ -21,10 +22,10 @@ class WriteBackDesk:
 
     _db: Database
 
-    def note_cancelled(self, ctx: RunContext, source_ids: Iterable[str]) -> int:
+    def note_cancelled(self, ctx: RunContext, source_ids: Iterable[str]) -> Noted:
         """The source has cancelled these (``cancelling.note``)."""
         wanted = list(source_ids)
-        return self._db.write(lambda tx: cancelling.note(tx, ctx, wanted)) if wanted else 0
+        return self._db.write(lambda tx: cancelling.note(tx, ctx, wanted)) if wanted else Noted()
 
     def cancelled_by_source(self, pipeline: str | None = None) -> list[dict[str, Any]]:
         """Imported orders that their source cancelled (``cancelling.pending``)."""

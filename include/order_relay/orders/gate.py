@@ -29,6 +29,9 @@ GATE_MARK = "gate:"
 GONE = f"{GATE_MARK}gone"
 """Reason of a waiting order whose id the source no longer knows."""
 
+CANCELLED = f"{GATE_MARK}cancelled"
+"""Reason of a waiting order that its source lists as cancelled; it is read again before anything else happens."""
+
 _MEMBERS = {"path", "verdicts", "otherwise"}
 
 

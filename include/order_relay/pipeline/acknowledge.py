@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from order_relay.errors import OutcomeUnknown
 from order_relay.ledger import Due, Ledger
+from order_relay.ledger.feedback import MOST_REFUSALS
 from order_relay.orders.exchange import Acknowledgement, Policies, RunContext
 from order_relay.pipeline.ports import Source
 from order_relay.pipeline.resting import careful_login
@@ -16,7 +17,7 @@ log = logging.getLogger(__name__)
 MAX_UNKNOWN = 3
 """After so many slices in a row without a usable answer the rest is left to the next run."""
 
-_MISSING = Acknowledgement(False, "the reply has no entry for it")
+_MISSING = Acknowledgement(False, "the reply has no entry for it", passing=True)
 
 
 def acknowledge(
@@ -27,6 +28,7 @@ def acknowledge(
     connection_fingerprint: str,
     slice_size: int = 100,
     given_up_s: float = 900.0,
+    most_refusals: int = MOST_REFUSALS,
     policies: Policies | None = None,
 ) -> dict[str, int]:
     """Acknowledge everything that is due, each number once per run.
@@ -36,13 +38,14 @@ def acknowledge(
 
     Counts: ``accepted``, ``refused`` (the source said no), ``missing`` (no entry in the reply; like a refused one it is
     tried again by the next run) and ``unknown`` (no usable reply; stays ``sent``, until the source's next complete
-    answer tells, or, where the source never gives one, is sent again after ``given_up_s`` seconds). Raises what
-    ``Source.acknowledge`` raises, but for ``OutcomeUnknown``.
+    answer tells, or, where the source never gives one, is sent again after ``given_up_s`` seconds). Such a source is
+    asked again with growing distance, and no more after ``most_refusals``; the order then is a task for operators.
+    Raises what ``Source.acknowledge`` raises, but for ``OutcomeUnknown``.
     """
     counts = {"accepted": 0, "refused": 0, "missing": 0, "unknown": 0}
     if ended := ledger.end_obsolete(ctx, policies or Policies()):
         log.info("acknowledge: %d refused versions are superseded by a newer version that was imported", ended)
-    silence_s = given_up_s if source.windowed else None
+    silence_s, most = (given_up_s, most_refusals) if source.windowed else (None, None)
     last = unknown_in_row = 0
     while unknown_in_row < MAX_UNKNOWN:
         due = ledger.to_acknowledge(ctx.pipeline, slice_size, after=last, given_up_s=silence_s)
@@ -57,10 +60,12 @@ def acknowledge(
         except OutcomeUnknown as error:
             log.warning("%d acknowledgements without an answer: %s", len(due), error)
             counts["unknown"] += len(due)
+            if most is not None:
+                ledger.ack_not_answered(ctx, [entry.id for entry in due], most)
             unknown_in_row += 1
             continue
         unknown_in_row = 0
-        _record(ctx, ledger, {entry.id: answers.get(_name(source, entry), _MISSING) for entry in due}, counts)
+        _record(ctx, ledger, {entry.id: answers.get(_name(source, entry), _MISSING) for entry in due}, counts, most)
     return counts
 
 
@@ -73,10 +78,11 @@ def _record(
     ledger: Ledger,
     by_id: Mapping[int, Acknowledgement],
     counts: dict[str, int],
+    most: int | None,
 ) -> None:
     accepted = sum(answer.accepted for answer in by_id.values())
     missing = sum(answer is _MISSING for answer in by_id.values())
     counts["accepted"] += accepted
     counts["missing"] += missing
     counts["refused"] += len(by_id) - accepted - missing
-    ledger.ack_answered(ctx, by_id)
+    ledger.ack_answered(ctx, by_id, most)

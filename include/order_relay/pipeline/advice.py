@@ -210,6 +210,13 @@ CODES: Mapping[str, Advice] = {
         "Order of an unknown manufacturer", "The OMS has an order under our number and does not say whose it is.",
         Who.OPERATOR, "Look in the OMS, then answer the review. Where the OMS never names manufacturers, set "
         "unnamed_orders: ours on its connection."),
+    # the source
+    "gate:cancelled": Advice(
+        "Cancelled at its source", "The shop cancelled this order before it was sent. It is not sent.", Who.NOBODY,
+        "The next run reads it again. It proceeds only if the shop confirms it again."),
+    "gate:state=cancel": Advice(
+        "Cancelled at its source", "The shop cancelled this order before it was sent. It is not sent.", Who.NOBODY,
+        "It proceeds only if the shop confirms it again."),
     # sending
     "lease_expired": Advice("Worker lost", "The worker died while it sent this order; nobody saw the answer.",
                             Who.NOBODY, "It is looked up at the OMS."),

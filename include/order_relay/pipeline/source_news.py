@@ -8,8 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 from order_relay.errors import OutcomeUnknown, RetryLater, Throttled
+from order_relay.ledger import Ledger
+from order_relay.ledger.cancelling import UNSENT, Noted
+from order_relay.ledger.states import State
 from order_relay.orders.exchange import Acknowledgement, RunContext
 from order_relay.pipeline.feedback import Parts
+from order_relay.pipeline.ports import FeedbackTaker, Source
 from order_relay.pipeline.resting import careful_login
 
 log = logging.getLogger(__name__)
@@ -24,21 +28,48 @@ def _now() -> datetime:
 def note_cancelled(ctx: RunContext, parts: Parts, days: int, clock: Clock = _now) -> int:
     """Mark the orders that the source has cancelled after they were sent; how many are news.
 
-    A source that cannot be read now is asked again by the next run: before anything is told of an order its state is
-    read anyway. Raises ``WrongSetup`` and ``SourceRefused``.
+    Those not sent yet are stopped. A source that cannot be read now is asked again by the next run: before anything is
+    told of an order its state is read anyway. Raises ``WrongSetup`` and ``SourceRefused``.
     """
     if not days:
         return 0
+    return _note(
+        ctx, parts.source, parts.ledger, connection_fingerprint=parts.connection_fingerprint, days=days, clock=clock
+    ).sent
+
+
+def stop_cancelled(
+    ctx: RunContext, source: Source, ledger: Ledger, *, connection_fingerprint: str, days: int, clock: Clock = _now
+) -> int:
+    """Before a run reads and sends: stop the unsent orders that the source lists as cancelled; how many.
+
+    One request a run, where anything is unsent. Raises as ``note_cancelled``.
+    """
+    if not days or not isinstance(source, FeedbackTaker):
+        return 0
+    states = ledger.counts(ctx.pipeline, None)["states"]
+    if not any(states.get(state) for state in (*UNSENT, State.SENDING, State.IN_DOUBT)):
+        return 0
+    return _note(
+        ctx, source, ledger, connection_fingerprint=connection_fingerprint, days=days, clock=clock
+    ).stopped
+
+
+def _note(
+    ctx: RunContext, source: FeedbackTaker, ledger: Ledger, *, connection_fingerprint: str, days: int, clock: Clock
+) -> Noted:  # fmt: skip
     try:
-        with careful_login(ctx, parts.ledger, parts.connection_fingerprint):
-            found = list(parts.source.cancelled(clock() - timedelta(days=days)))
+        with careful_login(ctx, ledger, connection_fingerprint):
+            found = list(source.cancelled(clock() - timedelta(days=days)))
     except RetryLater as error:
         log.warning("the source's cancelled orders cannot be read now: %s", error)
-        return 0
-    number = parts.ledger.note_cancelled(ctx, found)
-    if number:
-        log.warning("%d orders were cancelled by the source after they were sent", number)
-    return number
+        return Noted()
+    noted = ledger.note_cancelled(ctx, found)
+    if noted.sent:
+        log.warning("%d orders were cancelled by the source after they were sent", noted.sent)
+    if noted.stopped:
+        log.warning("%d orders were cancelled by the source before they were sent; they wait", noted.stopped)
+    return noted
 
 
 def mark_offline(

@@ -14,6 +14,7 @@ from order_relay.errors import WrongSetup
 from order_relay.ledger.tables import feedback as table
 from order_relay.ledger.tables import offline_mark
 from order_relay.orders.exchange import RunContext
+from order_relay.pipeline.beginning import begin
 from order_relay.pipeline.feedback import Parts, give_feedback
 from order_relay.pipeline.source_news import mark_offline, note_cancelled
 from order_relay.sandbox import ThreadedSandbox
@@ -88,6 +89,52 @@ def test_an_order_cancelled_between_import_and_take_over_is_a_task_and_not_repea
     engine.run("second")
     assert [task["source_id"] for task in engine.ledger.cancelled_by_source(PIPELINE)] == ["1"]
     assert engine.ledger.to_acknowledge(PIPELINE) == []
+
+
+def made_ready(engine: Engine, run: str = "first") -> None:
+    """A run that ends before anything is sent."""
+    ctx, wiring = RunContext(PIPELINE, run), engine.wiring
+    begin(ctx, engine.ledger, wiring.store, (wiring.source.account, wiring.destination.account))
+    engine.prepare(ctx, engine.extract(ctx))
+
+
+def test_a_ready_order_that_the_shop_cancels_before_it_is_sent_is_not_sent(shop: ThreadedSandbox, make: Make) -> None:
+    shop.offer([order(1), order(2)])
+    engine = make()
+    made_ready(engine)
+    assert engine.states() == {"1": "ready", "2": "ready"}
+    shop.change_order("1-CS1", state="cancel")
+    for number in range(3):
+        engine.run(f"run-{number}")
+    [row] = engine.ledger.find("1")
+    assert (row["state"], row["reason"]) == ("waiting", "gate:state=cancel")
+    assert engine.states()["2"] == "imported"
+    assert set(shop.report()["orders"]) == {"1-CS2"}
+    events = len(row["events"])
+    engine.run("another")
+    assert len(engine.ledger.find("1")[0]["events"]) == events, "nothing new, no event"
+    shop.change_order("1-CS1", state="confirmed")
+    engine.run("confirmed-again")
+    assert engine.states() == {"1": "imported", "2": "imported"}
+
+
+def test_a_take_over_that_the_shop_always_refuses_ends_as_a_task(shop: ThreadedSandbox, make: Make) -> None:
+    shop.offer([order(1), order(2)])
+    engine = make()
+    failing(shop, 400, "1-CS1")
+    for number in range(10):
+        engine.run(f"run-{number}")
+        waits_pass(engine)
+    [row] = engine.ledger.feedback_failed(PIPELINE)
+    assert (row["order_number"], row["step"], row["tries"]) == ("1-CS1", "take_over", 5)
+    assert "refused by the source" in engine.run("another").text
+    shop.change({"cloudsuite": {"faults": []}})
+    engine.run("not-again")
+    assert "1-CS1" not in shop.report()["cloudsuite"]["feedback"], "it is not told again"
+    engine.ledger.decide_feedback(CTX, "1-CS1", "corrected in the shop", retry=True)
+    engine.run("again")
+    assert engine.ledger.feedback_failed(PIPELINE) == []
+    assert heard(shop, "1-CS1")["state"] == "processing"
 
 
 def test_an_operator_settles_a_cancellation_or_takes_it_back(shop: ThreadedSandbox, make: Make) -> None:

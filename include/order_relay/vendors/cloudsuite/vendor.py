@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from order_relay.connections import Connection
-from order_relay.orders.gate import GO
+from order_relay.orders.gate import GO, WITHDRAWN
 from order_relay.orders.judging import VendorFormat
 from order_relay.vendors.cloudsuite.client import CloudSuite
 from order_relay.vendors.cloudsuite.connection import FORM, read_settings
-from order_relay.vendors.cloudsuite.telling import CONFIRMED
+from order_relay.vendors.cloudsuite.telling import CANCEL, CONFIRMED
 
 FOLDER = Path(__file__).parent
 SCHEMA = FOLDER / "order.schema.json"
@@ -36,7 +36,7 @@ def _format(states: Sequence[str]) -> VendorFormat:
     if tuple(states) == (CONFIRMED,):
         return found
     gate = [
-        {**rule, "verdicts": dict.fromkeys(states, GO)} if rule["path"] == "state" else rule
+        {**rule, "verdicts": {CANCEL: WITHDRAWN, **dict.fromkeys(states, GO)}} if rule["path"] == "state" else rule
         for rule in found.mapping["gate"]
     ]
     return VendorFormat(found.name, found.schema, {**found.mapping, "gate": gate})
