@@ -397,7 +397,7 @@ def test_orders_of_the_listed_states_go_through_the_gate():
     fields = {"token_url": "https://id.example/token", "states": "quotation"}
     made = source(Connection("cloudsuite_default", "https://shop.example", "c", "s", extra=fields))
     [rule] = [rule for rule in made.format.mapping["gate"] if rule["path"] == "state"]
-    assert rule["verdicts"] == {"quotation": "go"}
+    assert rule["verdicts"] == {"quotation": "go", "cancel": "withdrawn"}
 
 
 def test_an_order_is_found_by_its_number_and_webshop(shop, client):
