@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
 from hypothesis import given, settings
@@ -13,8 +14,11 @@ from orders_schema import SAMPLE, checked, paths
 
 from order_relay.errors import RecordRefused
 from order_relay.orders.canonical import ORDER_COLUMNS
+from order_relay.orders.line_ids import numbered
+from order_relay.orders.shipping import OrderedLine, progress
 from order_relay.vendors.shiprush.dates import read_date, write_date
 from order_relay.vendors.shiprush.feed import Head, order_element, page
+from order_relay.vendors.shiprush.notice import read_notice
 
 AT = datetime(2026, 5, 1, 5, 58, tzinfo=UTC)
 HEAD = Head("731", "WEB-10731", "paid", AT, AT, "supercat_to_shopatron")
@@ -140,6 +144,86 @@ def element(changes, many):
         return None
 
 
+def added_up(order_in_feed):
+    """Items, tax and shipping together."""
+    items = [Decimal(item.findtext("UnitPrice")) * int(item.findtext("Quantity"))
+             for item in order_in_feed.iterfind("Items/Item")]  # fmt: skip
+    return sum(items, Decimal(order_in_feed.findtext("TaxAmount")) + Decimal(order_in_feed.findtext("ShippingAmount")))
+
+
+amounts = st.integers(0, 10**5)
+PRICED = st.lists(st.tuples(st.decimals(0, 999, places=6) | st.decimals(0, 999, places=2), st.integers(1, 50)),
+                  min_size=1, max_size=6)  # fmt: skip
+CHARGES = st.dictionaries(st.sampled_from(["surcharge", "pallet", "levy", "discount"]), st.integers(-500, 5000))
+
+
+@settings(max_examples=200, deadline=None)
+@given(PRICED, CHARGES, amounts, amounts, amounts, st.sampled_from([0, 2, 3]))
+def test_items_tax_and_shipping_are_together_the_order_total(priced, charges, discount, tax, freight, scale):
+    """Whatever an order consists of; what is shown as tax and shipping is what the order says."""
+    unit = Decimal(1).scaleb(-scale)
+    extended = [int((price * quantity).quantize(unit, ROUND_HALF_UP).scaleb(scale)) for price, quantity in priced]
+    values = {f"charges.{name}": Decimal(minor).scaleb(-scale) for name, minor in charges.items()}
+    total = sum(extended) - discount + tax + freight + sum(charges.values())
+    many = [line(line=str(n), position=n, item_number=f"I{n}", unit_price=price, quantity=quantity, extended=amount)
+            for n, ((price, quantity), amount) in enumerate(zip(priced, extended, strict=True))]  # fmt: skip
+    head = replace(HEAD, taxes=frozenset({"levy"}), total=(total, {0: "JPY", 2: "USD", 3: "KWD"}[scale]))
+    whole = order(scale=scale, discount=-discount, tax=tax, freight=freight, **values)
+    told = rendered(whole, *many, head=head).find("Order")
+    assert added_up(told) == Decimal(told.findtext("OrderTotal"))
+    off = [item for item in told.iterfind("Items/Item") if item.findtext("Adjustment")]
+    assert all(Decimal(item.findtext("UnitPrice")) < 0 for item in off)
+    numbers = [item.findtext("SKU") for item in told.iterfind("Items/Item")]
+    assert len(numbers) == len(set(numbers))
+    if scale < 3:
+        above = {name: minor for name, minor in charges.items() if minor > 0}
+        assert Decimal(told.findtext("TaxAmount")).scaleb(scale) == tax + above.get("levy", 0)
+        shipping = freight + sum(minor for name, minor in above.items() if name != "levy")
+        assert Decimal(told.findtext("ShippingAmount")).scaleb(scale) == shipping
+
+
+def test_a_deduction_has_the_number_of_no_line():
+    told = rendered(order(), line(item_number="discount"), line(line="2", item_number="Discount/2"))
+    (off,) = [item for item in told.iterfind("Order/Items/Item") if item.findtext("Name") == "Discount"]
+    assert off.findtext("SKU") == "discount/3"
+
+
+ID = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S"), include_characters=" "), min_size=1,
+             max_size=9).map(str.strip).filter(bool)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(st.none() | ID, ID, st.integers(1, 5)), min_size=1, max_size=6,
+                unique_by=lambda one: one[0] or one), st.data())  # fmt: skip
+def test_a_notice_with_the_ids_of_the_feed_counts_for_the_right_lines(given_lines, data):
+    """Also where several lines have the same item, and where ids differ in blanks or capitals only."""
+    names = numbered([name for name, *_ in given_lines], [0] * len(given_lines), range(len(given_lines)))
+    many = [line(line=name, position=n, item_number=sku, quantity=quantity)
+            for n, (name, (_, sku, quantity)) in enumerate(zip(names, given_lines, strict=True))]  # fmt: skip
+    root = rendered(order(), *many)
+    told = [item for item in root.iterfind("Order/Items/Item") if item.find("LineItemID") is not None]
+    ids = [item.findtext("LineItemID") for item in told]
+    assert len(set(ids)) == len(many)
+    sent = [data.draw(st.integers(0, one["quantity"])) for one in many]
+    root = etree.Element("ShipNotice")
+    etree.SubElement(root, "OrderNumber").text = "WEB-10731"
+    parts = etree.SubElement(root, "Items")
+    for item, units in data.draw(st.permutations(list(zip(told, sent, strict=True)))):
+        if units:
+            copy = etree.SubElement(parts, "Item")
+            for name in ("LineItemID", "SKU"):
+                etree.SubElement(copy, name).text = item.findtext(name)
+            etree.SubElement(copy, "Quantity").text = str(units)
+    parcel = read_notice({}, etree.tostring(root), "USD")
+    ordered = [OrderedLine(one["line"], one["item_number"], one["quantity"]) for one in many]
+    if any(sent):
+        done = progress(ordered, [parcel.lines])
+        assert (done.shipped, done.surplus) == (sum(sent), 0)
+    assert {one.line: one.quantity for one in parcel.lines} == {
+        name: units for name, units in zip(names, sent, strict=True) if units
+    }
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(orders, st.lists(lines, max_size=5), st.integers(1, 40)), max_size=3))
 def test_whatever_orders_hold_their_page_is_valid(told):
@@ -149,8 +233,13 @@ def test_whatever_orders_hold_their_page_is_valid(told):
         many = [one for one in some if element({}, [one]) is not None] * times
         if (rendered_order := element(changes, many)) is not None:
             made.append(rendered_order)
-            wanted = sum(1 for one in many if one["quantity"]) + bool({"discount": -400, **changes}["discount"])
-            assert len(rendered_order.findall("Items/Item")) == wanted
+            whole = order(**changes)
+            off = Decimal(whole["discount"] or 0).scaleb(-whole["scale"])
+            wanted = sum(1 for one in many if one["quantity"]) + (abs(off) >= Decimal("0.005"))
+            told_items = rendered_order.findall("Items/Item")
+            roundings = sum(1 for item in told_items if item.findtext("Name") == "Rounding")
+            assert (len(told_items) - roundings, roundings <= 1) == (wanted, True)
+            assert added_up(rendered_order) == Decimal(rendered_order.findtext("OrderTotal"))
     checked(page(made, 1))
 
 

@@ -55,7 +55,7 @@ def test_a_date_or_cost_that_can_not_be_read_loses_no_parcel():
 
 
 UNREADABLE = [
-    b"<ShipNotice>", b"\xff\xfe\x00", b"<Orders/>", b"not xml", b'{"OrderNumber": "1"}',
+    b"<ShipNotice>", b"\xff\xfe\x00", b"<Orders/>", b"not xml", b'{"Number": "1"}',
     b'<!DOCTYPE x [<!ENTITY a "b">]><ShipNotice><OrderNumber>&a;</OrderNumber></ShipNotice>',
     b"<ShipNotice><OrderNumber>&nbsp;</OrderNumber></ShipNotice>",
     b'<?xml version="1.0" encoding="no-such"?><ShipNotice/>',

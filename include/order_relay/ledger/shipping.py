@@ -106,6 +106,7 @@ def match(
 ) -> Recorded:  # fmt: skip
     """Count a shipment that waits for an operator as a parcel of this order, ``instead_of`` an earlier one of it.
 
+    Where the same parcel counts already it stays counted once: the kept one is closed, and the answer is ``known``.
     Raises ``MoveRefused`` where there is no such shipment or order, or where it belongs to another order.
     """
     rows = lock(tx, [submission_id])
@@ -122,7 +123,23 @@ def match(
         ).values(closed=REPLACED, asks="", raw="")).rowcount
         if not replaced:
             raise MoveRefused(f"no parcel {instead_of} that counts for this order")
+    elif (twin := _counted_twin(tx, number, submission_id, ordered)) is not None:
+        _close(tx, number, REPEATED)
+        return Recorded("known", twin, submission_id, _shipped(tx, submission_id))
     return _count(tx, number, submission_id, ordered)
+
+
+def _counted_twin(
+    tx: Transaction, number: int, submission_id: int, ordered: Sequence[OrderedLine] | None
+) -> int | None:
+    """The parcel of the order that counts already and is the same as this one, by tracking number and lines."""
+    (mine,) = _with_lines(tx, sa.select(shipment).where(shipment.c.id == number))
+    told = Shipment("", "", (), tracking_number=mine["tracking_number"], lines=tuple(_lines(mine)), sure=True)
+    for parcel in () if mine["raw"] else shipments_of(tx, submission_id):
+        counts = parcel["id"] != number and not parcel["asks"] and not parcel["closed"]
+        if counts and doubt_about(told, parcel["tracking_number"], _lines(parcel), ordered) == SAME:
+            return int(parcel["id"])
+    return None
 
 
 def dismiss(tx: Transaction, number: int, why: str) -> None:

@@ -24,7 +24,7 @@ def record_parcel(
     found = Addressee(None, told.asks) if told.raw else find_order(ledger, told, pipelines)
     work = found.work
     ordered = archive.read([work])[work.id].ordered() if work else None
-    matched = replace(told, submission_id=work.id if work else None, asks=found.asks)
+    matched = replace(told, submission_id=work.id if work else None, asks=found.asks or told.asks)
     return ledger.record_shipment(RunContext(work.pipeline if work else "", run, who), matched, ordered, why)
 
 

@@ -29,12 +29,15 @@ from order_relay.vendors.shiprush.connection import ShipRushSettings, read_setti
 from order_relay.vendors.shiprush.credentials import allowed, split_query
 from order_relay.vendors.shiprush.dates import read_date
 from order_relay.vendors.shiprush.notice import ORIGIN, read_notice, unreadable
+from order_relay.vendors.shiprush.parameters import Parameters
 from order_relay.vendors.shiprush.statuses import status_of
+from order_relay.vendors.shiprush.xml_text import line_text
 
 CONNECTION = "shiprush_feed"
 _CREDENTIALS = "order_relay.credentials"
 _LAST_PAGE = 10**9
 _XML = "application/xml; charset=utf-8"
+_NOTICE = "shipnotify"
 _FORM = "application/x-www-form-urlencoded"
 
 log = logging.getLogger(__name__)
@@ -54,20 +57,25 @@ def shiprush_app(parts: Parts) -> FastAPI:
 
     async def export(request: Request) -> Response:
         async def work(settings: ShipRushSettings) -> bytes:
-            return await turns.run(lambda: desk.export(settings, _parameters(request)))
+            query = Parameters(request.query_params.multi_items())
+            if request.method == "GET" and query.get("action", "").lower() == _NOTICE:  # some senders use GET
+                return await turns.run(lambda: desk.notice(settings, query, b""))
+            return await turns.run(lambda: desk.export(settings, query))
 
         return await answer(request, work)
 
     async def notice(request: Request) -> Response:
         async def work(settings: ShipRushSettings) -> bytes:
-            query = _parameters(request)
+            query = Parameters(request.query_params.multi_items())
             try:
                 body = await read_body(request, settings.size_limit_bytes)
             except Refused as refusal:
-                await turns.run(partial(desk.keep, settings, query, refusal.message))
-                raise
-            if request.headers.get("content-type", "").startswith(_FORM) and not body.lstrip().startswith(b"<"):
-                query, body = {**_form(body), **query}, b""
+                why = refusal.message
+                if not await turns.run(lambda: desk.keep(settings, query, why)):
+                    raise
+                return _document("Received", {"Outcome": "unmatched"})
+            if request.headers.get("content-type", "").lower().startswith(_FORM) and not body.lstrip().startswith(b"<"):
+                query, body = Parameters([*request.query_params.multi_items(), *_form(body)]), b""
             return await turns.run(lambda: desk.notice(settings, query, body))
 
         return await answer(request, work)
@@ -115,9 +123,12 @@ class FeedDesk:
             raise Refused(401, "user name or password is missing or wrong", asks)
         return settings
 
-    def export(self, settings: ShipRushSettings, query: Mapping[str, str]) -> bytes:
-        """One page of the feed. Raises ``Refused`` (400) where the request can not be read."""
-        _require_action(query, "export")
+    def export(self, settings: ShipRushSettings, query: Parameters) -> bytes:
+        """One page of the feed. Raises ``Refused`` (400) where the request cannot be read."""
+        if wrong := _wrong_action(query, "export"):
+            raise Refused(400, wrong)
+        if unclear := sorted(query.several.keys() & {"start_date", "end_date", "page"}):
+            raise Refused(400, f"{unclear[0]} is given more than once, with different values")
         start, end = _date(query, "start_date"), _date(query, "end_date")
         if start > end:
             raise Refused(400, "start_date is later than end_date")
@@ -167,8 +178,13 @@ class FeedDesk:
         work = found.work
         return feed.Head(
             feed_id(key, work), found.destination_key or work.order_number, settings.words[self.status(found)],
-            found.modified_at, found.first_offered_at, work.pipeline, found.sent_total,
+            found.modified_at, found.first_offered_at, work.pipeline, found.sent_total, self._taxes(work.pipeline),
         )
+
+    def _taxes(self, pipeline: str) -> frozenset[str]:
+        """The charges of a pipeline that are sent as tax."""
+        charges = self._parts.pipeline(pipeline).transform.get("charges") or {}
+        return frozenset(name for name, way in charges.items() if way.get("send") == "tax")
 
     def status(self, found: Modified) -> str:
         """The status of an order, one of the keys of ``WORDS``: from what was sent and what became of it since."""
@@ -176,24 +192,27 @@ class FeedDesk:
         sent_as = found.sent_as or str(self._parts.pipeline(work.pipeline).transform.get("order_status", "READY"))
         return status_of(work.state, shipped=found.shipped, cancelled=found.cancelled, sent_as=sent_as)
 
-    def notice(self, settings: ShipRushSettings, query: Mapping[str, str], body: bytes) -> bytes:
-        """Record a shipment notice. Raises ``Refused``: 400 where it names no order, 404 (a setting) where no order of
-        ours fits. One that cannot be read is kept and answered with 200: sending it again would not help."""
-        _require_action(query, "shipnotify", "")
-        told = read_notice(query, body, settings.currency)
+    def notice(self, settings: ShipRushSettings, query: Parameters, body: bytes) -> bytes:
+        """Record a shipment notice. Raises ``BadAnswer`` where it names no order, ``Refused`` (404) where no order of
+        ours fits and the settings say so. One that is kept for an operator is answered with 200: sending it again would
+        not help."""
+        if wrong := _wrong_action(query, _NOTICE, ""):
+            told = unreadable(query, body, wrong, settings.currency, query.several)
+        else:
+            told = read_notice(query, body, settings.currency, query.several)
         done = self._record(settings, told)
         if done.outcome == "unmatched" and not told.raw and settings.unmatched_status != 200:
             raise Refused(settings.unmatched_status, "the order is not known here; the notice was kept")
         return _document("Received", {"Outcome": done.outcome})
 
-    def keep(self, settings: ShipRushSettings, query: Mapping[str, str], why: str) -> None:
-        """Keep what the query says of a notice whose body was not read, where it names an order."""
+    def keep(self, settings: ShipRushSettings, query: Parameters, why: str) -> bool:
+        """Keep what the query says of a notice whose body was not read; whether it names an order."""
         try:
-            _require_action(query, "shipnotify", "")
-            told = unreadable(query, b"", why, settings.currency)
-        except (Refused, BadAnswer):
-            return
+            told = unreadable(query, b"", why, settings.currency, query.several)
+        except BadAnswer:
+            return False
         self._record(settings, told)
+        return True
 
     def _record(self, settings: ShipRushSettings, told: Shipment) -> Recorded:
         done = record_parcel(
@@ -214,20 +233,17 @@ def _unwritable(element: ET.Element) -> str:
     return ""
 
 
-def _parameters(request: Request) -> dict[str, str]:
-    """The query by names in lower case: whether ShipRush minds capitals is unknown."""
-    return {name.strip().lower(): value for name, value in request.query_params.multi_items()}
-
-
-def _form(body: bytes) -> dict[str, str]:
+def _form(body: bytes) -> list[tuple[str, str]]:
     """The fields of a form, for a sender that puts them there instead of the query."""
-    pairs = parse_qsl(body.decode("utf-8", "replace"), max_num_fields=200)
-    return {name.strip().lower(): value for name, value in pairs}
+    return parse_qsl(body.decode("utf-8", "replace"))
 
 
-def _require_action(query: Mapping[str, str], *actions: str) -> None:
-    if query.get("action", "").strip().lower() not in actions:
-        raise Refused(400, f"action must be {actions[0]}")
+def _wrong_action(query: Parameters, *actions: str) -> str:
+    """What is wrong with the parameter ``action``; empty where it is one of these."""
+    given = set(map(str.lower, query.several.get("action", (query.get("action", ""),))))
+    if len(given) == 1 and given <= set(actions):
+        return ""
+    return f"action must be {actions[0]}, not {', '.join(repr(line_text(one, 30)) for one in sorted(given)[:3])}"
 
 
 def _date(query: Mapping[str, str], name: str) -> datetime:

@@ -12,7 +12,7 @@ from order_relay.vendors.shiprush.statuses import CANCELLED_WORDS, WORDS
 from order_relay.vendors.shiprush.xml_text import line_text
 
 ENTERED = ("imported", "ready")
-_UNMATCHED = (404, 200)
+_UNMATCHED = (200, 404)
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class ShipRushSettings:
     pipelines: frozenset[str] = frozenset()
     entered: str = "imported"
     page_size: int = 50
-    unmatched_status: int = 404
+    unmatched_status: int = 200
     words: Mapping[str, str] = field(default_factory=lambda: dict(WORDS))
     currency: str = "USD"
     size_limit_bytes: int = 1 << 20
@@ -43,7 +43,7 @@ def read_settings(connection: Connection) -> ShipRushSettings:
     entered = connection.text("entered", "imported")
     if entered not in ENTERED:
         raise connection.wrong("entered", f"is none of {', '.join(ENTERED)}")
-    unmatched = connection.integer("unmatched_status", minimum=200, maximum=404, default=404)
+    unmatched = connection.integer("unmatched_status", minimum=200, maximum=404, default=200)
     if unmatched not in _UNMATCHED:
         raise connection.wrong("unmatched_status", "is neither 404 nor 200")
     return ShipRushSettings(
@@ -87,14 +87,14 @@ FORM: dict[str, Any] = {
         "pipelines": {
             "type": "string",
             "title": "Pipelines",
-            "description": "Whose orders are in the feed, with commas between; empty: all",
+            "description": "Pipelines whose orders are in the feed, separated by commas; empty: all",
         },
         "entered": {
             "type": "string",
             "title": "In the feed from",
             "enum": list(ENTERED),
             "default": "imported",
-            "description": "The state from which on an order is in the feed, whatever becomes of it later",
+            "description": "An order is in the feed once it has reached this state, and stays there from then on",
         },
         "page_size": {
             "type": "integer",
@@ -102,14 +102,14 @@ FORM: dict[str, Any] = {
             "minimum": 1,
             "maximum": 500,
             "default": 50,
-            "description": "ShipRush asks for as many pages as it is told there are",
+            "description": "ShipRush reads the number of pages from the answer and asks for each of them",
         },
         "unmatched_status": {
             "type": "integer",
             "title": "Answer to notices of unknown orders",
             "enum": list(_UNMATCHED),
-            "default": 404,
-            "description": "The notice is kept either way; 200 keeps ShipRush from repeating it",
+            "default": 200,
+            "description": "The notice is kept for an operator either way; after 404 ShipRush may repeat it",
         },
         "words": {
             "type": "string",
@@ -128,7 +128,7 @@ FORM: dict[str, Any] = {
             "title": "Size limit of a notice (bytes)",
             "minimum": 1 << 12,
             "default": 1 << 20,
-            "description": "A larger one is answered with 413 and not read",
+            "description": "The body of a larger notice is not read; what its query says is kept for an operator",
         },
     },
 }

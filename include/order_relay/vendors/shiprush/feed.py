@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation
 from typing import Any
 from xml.etree import ElementTree as ET
 
 from order_relay.errors import RecordRefused, Refusal
 from order_relay.orders.money import CURRENCIES, from_minor
 from order_relay.vendors.shiprush.dates import write_date
+from order_relay.vendors.shiprush.sums import cents, sums
 from order_relay.vendors.shiprush.xml_text import block_text, carried, line_text
 
 Row = Mapping[str, Any]
@@ -20,7 +21,6 @@ NUMBER = 50  # characters of an identity; a longer one is never cut
 SKU = 100
 QUANTITY = range(1, 100_000)
 MOST_OPTIONS = 10
-_CENT = Decimal("0.01")
 _LARGEST = Decimal(10) ** 7  # decimal 9,2
 
 _WEIGHTS = {
@@ -44,6 +44,7 @@ class Head:
     """What the ledger adds to an order: its ids, ShipRush's word for its status, its times (UTC).
 
     ``total``: minor units and currency of the payload that was sent; without it the total that the source states.
+    ``taxes``: the charges that are sent as tax.
     """
 
     order_id: str
@@ -53,6 +54,7 @@ class Head:
     received_at: datetime
     source: str = ""
     total: tuple[int, str] | None = None
+    taxes: frozenset[str] = frozenset()
 
 
 def page(orders: Sequence[ET.Element], pages: int) -> bytes:
@@ -76,6 +78,10 @@ def order_element(head: Head, order: Row, lines: Sequence[Row]) -> ET.Element:
     total, scale = (order["total"], order["scale"]) if head.total is None else _sent(head.total)
     if scale is None or total is None:
         raise _refused("no_total", "OrderTotal", "is unknown: currency or total could not be read")
+    wanted = [line for line in lines if line["quantity"] != 0]
+    priced = [(_quantity(line), _price(line, scale)) for line in wanted]
+    names = [str(line[name]) for line in wanted for name in ("line", "item_number") if line[name]]
+    money = sums(order, total, scale, priced, head.taxes, names)
     made = ET.Element("Order")
     _add(made, "OrderID", _identity(head.order_id, NUMBER, "OrderID"))
     _add(made, "OrderNumber", _identity(head.order_number, NUMBER, "OrderNumber"))
@@ -84,8 +90,8 @@ def order_element(head: Head, order: Row, lines: Sequence[Row]) -> ET.Element:
     _add(made, "LastModified", write_date(head.modified_at))
     _add(made, "ShippingMethod", line_text(order["ship_via"], 100))
     _add(made, "PaymentMethod", line_text(order["payment_method"], 50))
-    for name, minor in (("OrderTotal", total), ("TaxAmount", order["tax"]), ("ShippingAmount", order["freight"])):
-        _add(made, name, _amount(from_minor(minor or 0, scale), name))
+    for name, amount in (("OrderTotal", money.total), ("TaxAmount", money.tax), ("ShippingAmount", money.shipping)):
+        _add(made, name, _amount(amount, name))
     _add(made, "CustomerNotes", block_text(order["notes"], 1000))
     _add(made, "InternalNotes", block_text(order.get("internal_notes"), 1000))
     _add(made, "Gift", "true" if order.get("gift") else "false")
@@ -97,9 +103,8 @@ def order_element(head: Head, order: Row, lines: Sequence[Row]) -> ET.Element:
     _add(made, "Source", line_text(head.source, 50))
     made.append(_customer(order, head))
     items = ET.SubElement(made, "Items")
-    items.extend([_item(line, scale) for line in lines if line["quantity"] != 0])
-    if order["discount"]:
-        items.append(_adjustment("discount", "Discount", -from_minor(abs(order["discount"]), scale)))
+    items.extend([_item(line, price) for line, price in zip(wanted, money.prices, strict=True)])
+    items.extend([_adjustment(off.number, line_text(off.name, 200), off.amount) for off in money.deductions])
     return made
 
 
@@ -131,19 +136,29 @@ def _customer(order: Row, head: Head) -> ET.Element:
     return made
 
 
-def _item(line: Row, scale: int) -> ET.Element:
+def _quantity(line: Row) -> int:
     quantity = line["quantity"]
     if not isinstance(quantity, int) or quantity not in QUANTITY:
         raise _refused("bad_quantity", "Item/Quantity", "is not a whole number from 1 to 99999")
+    return quantity
+
+
+def _price(line: Row, scale: int) -> Decimal:
+    """The price of one unit; it may have more decimals than the feed."""
     price = line["unit_price"]
     if price is None and line["extended"] is not None:
-        price = from_minor(line["extended"], scale) / quantity
+        price = from_minor(line["extended"], scale) / line["quantity"]
     if price is None:
         raise _refused("no_price", "Item/UnitPrice", "could not be read")
+    return Decimal(price)
+
+
+def _item(line: Row, price: Decimal) -> ET.Element:
+    """One line. ``price`` of one unit with two decimals; where it takes something off, of all of them."""
     number = line["item_number"] or ""
     name = line_text(line["description"], 200) or line_text(number, 200)
     if price < 0:  # a coupon or a return of money: ShipRush takes it as an adjustment only
-        return _adjustment(number or "adjustment", name or "Adjustment", price * quantity)
+        return _adjustment(number or "adjustment", name or "Adjustment", price)
     if not name:
         raise _refused("missing_field", "Item/SKU", "is missing, and so is the name")
     made = ET.Element("Item")
@@ -159,7 +174,7 @@ def _item(line: Row, scale: int) -> ET.Element:
         _add(made, "Weight", _weight(line["weight"], factor, "Item/Weight"))
     if unit and (line.get("weight") is not None or weights):
         _add(made, "WeightUnits", unit)
-    _add(made, "Quantity", str(quantity))
+    _add(made, "Quantity", str(line["quantity"]))
     _add(made, "UnitPrice", _amount(price, "Item/UnitPrice"))
     _add(made, "Location", line_text(line.get("location"), 100))
     _options(made, line["options"] or {}, {
@@ -219,7 +234,7 @@ def _identity(text: Any, limit: int, element: str) -> str:
 
 
 def _amount(value: Decimal, element: str) -> str:
-    amount = value.quantize(_CENT, rounding=ROUND_HALF_UP)
+    amount = cents(value)
     if not -_LARGEST < amount < _LARGEST:
         raise _refused("amount_too_large", element, "has more than seven digits before the point")
     return f"{amount:f}"

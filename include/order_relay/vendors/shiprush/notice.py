@@ -8,16 +8,18 @@ not be read at all is kept as it came.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import islice
+from types import MappingProxyType
 from typing import NoReturn
 from xml.etree import ElementTree as ET
 
 from order_relay.errors import BadAnswer, RecordRefused
 from order_relay.ledger.feed_ids import read_feed_id
 from order_relay.orders.money import CURRENCIES, amount, to_minor
-from order_relay.orders.shipping import Shipment, ShippedLine, parcel_key
+from order_relay.orders.shipping import Shipment, ShippedLine, parcel_key, tracking_form
 from order_relay.vendors.shiprush.dates import read_date
 from order_relay.vendors.shiprush.xml_text import block_text, carried, line_text
 
@@ -26,11 +28,21 @@ MOST_LINES = 500
 """Lines of a notice that are kept; all further ones together become one odd line."""
 
 _QUANTITY = re.compile(r"([0-9]{1,5})(?:\.0*)?")
-_NAMED = re.compile(rb"<(?:\w+:)?(ordernumber|orderid)\b[^<>]{0,200}>\s{0,20}([^<>&]{1,400})", re.ASCII | re.IGNORECASE)
+_NAMED = re.compile(
+    rb"(?:<(?:\w+:)?|[\"'])(order_?number|order_?id)"
+    rb"(?:\b[^<>]{0,200}>\s{0,20}(?:<!\[CDATA\[)?|[\"']\s{0,20}:\s{0,20}[\"']?)\s{0,20}([^<>&\"'\],}]{1,400})",
+    re.ASCII | re.IGNORECASE,
+)
+"""An order's number or id in a body that cannot be read: an XML element, or a member of JSON."""
 _ROOT = "shipnotice"
+_NAMELESS = "the notice names no order: OrderNumber or order_number is needed"
+_MOST_NAMES = 20  # names of orders in one notice
 _WORD = 200  # characters of an order word, carrier, service or tracking number
 _RAW = 16_000  # bytes of an unreadable notice
 _PLAUSIBLE = (datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
+
+
+Several = Mapping[str, Sequence[str]]
 
 
 class _NoDoctype(ET.TreeBuilder):
@@ -40,24 +52,31 @@ class _NoDoctype(ET.TreeBuilder):
         raise BadAnswer("the notice holds a DOCTYPE, which is refused")
 
 
-def read_notice(query: Mapping[str, str], body: bytes, currency: str) -> Shipment:
+def read_notice(
+    query: Mapping[str, str], body: bytes, currency: str, several: Several = MappingProxyType({})
+) -> Shipment:
     """The parcel that a notice describes. What the body says goes before the query; without a body the query will do.
 
-    ``OrderID`` is the id that our feed gave. No items mean the whole order. A date or a cost that can not be read is
-    left out; a line that can not be read is kept as odd. Where the body as a whole can not be read, the shipment holds
-    it in ``raw``. Raises ``BadAnswer`` where the notice names no order.
+    ``OrderID`` is the id that our feed gave. No items mean the whole order. A date or a cost that cannot be read is
+    left out; a line that cannot be read is kept as odd. Where the body as a whole cannot be read, the shipment holds
+    it in ``raw``. ``several``: all values of the parameters that were given with different ones. Raises ``BadAnswer``
+    where the notice names no order.
     """
     try:
         root = _root(body) if body.strip() else ET.Element(_ROOT)
     except BadAnswer as error:
-        return unreadable(query, body, str(error), currency)
+        return unreadable(query, body, str(error), currency, several)
 
     def said(element: str, parameter: str = "") -> str:
         return line_text(root.findtext(element.lower()) or query.get(parameter), _WORD)
 
-    numbers, given_id = _names(root.findtext("ordernumber"), query.get("order_number"), root.findtext("orderid"))
-    if not numbers and not given_id:
-        raise BadAnswer("the notice names no order: OrderNumber or order_number is needed")
+    numbers, given_ids = _names(
+        [*_all(root, "ordernumber"), *_parameter(query, several, "order_number")], _all(root, "orderid")
+    )
+    unclear = _unclear(root, several, given_ids)
+    if unclear or not (numbers or given_ids):
+        return unreadable(query, body, unclear or _NAMELESS, currency, several)
+    given_id = "".join(given_ids)
     carrier, tracking = said("Carrier", "carrier"), said("TrackingNumber", "tracking_number")
     lines, whole = _lines(root), body or repr(sorted(query.items())).encode()
     return Shipment(
@@ -68,34 +87,59 @@ def read_notice(query: Mapping[str, str], body: bytes, currency: str) -> Shipmen
     )  # fmt: skip
 
 
-def unreadable(query: Mapping[str, str], body: bytes, why: str, currency: str) -> Shipment:
-    """A notice whose body can not be read, as it came (bounded), for an operator.
+def unreadable(
+    query: Mapping[str, str], body: bytes, why: str, currency: str, several: Several = MappingProxyType({})
+) -> Shipment:
+    """A notice that cannot be read, as it came (bounded), for an operator.
 
     Raises ``BadAnswer`` that says ``why`` where neither the query nor the body names an order.
     """
-    inside = {name.lower(): value.decode("utf-8", "replace") for name, value in reversed(_NAMED.findall(body))}
-    numbers, given_id = _names(inside.get(b"ordernumber"), query.get("order_number"), inside.get(b"orderid"))
-    if not numbers and not given_id:
+    plain = body.replace(b"\0", b"")  # of UTF-16, enough to find names
+    inside = [(name.lower().replace(b"_", b""), value.decode("utf-8", "replace")) for name, value in islice(
+        (found.groups() for found in _NAMED.finditer(plain)), _MOST_NAMES
+    )]
+    numbers, given_ids = _names(
+        [*(value for name, value in inside if name == b"ordernumber"), *_parameter(query, several, "order_number")],
+        [value for name, value in inside if name == b"orderid"],
+    )
+    if not numbers and not given_ids:
         raise BadAnswer(why)
+    given_id = given_ids[0] if given_ids else ""
     named = ("carrier", "service", "tracking_number")
     carrier, service, tracking = (line_text(query.get(name), _WORD) for name in named)
     return Shipment(
-        origin=ORIGIN, key=parcel_key(_name(numbers, given_id), "", (), body + tracking.encode()),
+        origin=ORIGIN, key=parcel_key(_name(numbers, given_id), "", (), body + f"{tracking}\n{why}".encode()),
         words=numbers, given_id=given_id, carrier=carrier, service=service, tracking_number=tracking,
-        currency=currency, raw=block_text(body[:_RAW].decode("utf-8", "replace"), _RAW) or "(empty)",
+        currency=currency, raw=block_text(plain[:_RAW].decode("utf-8", "replace"), _RAW) or "(empty)",
         asks=f"{why}; the notice was kept as it came",
     )  # fmt: skip
 
 
-def _names(number: str | None, parameter: str | None, order_id: str | None) -> tuple[tuple[str, ...], str]:
-    """The numbers that a notice gives of its order, and the id of our feed. An ``OrderID`` of another form is a number:
-    some senders put one there."""
-    given, texts = "", [number, parameter]
-    if order_id and read_feed_id(text := _number(order_id)) is not None:
-        given = text
-    elif order_id:
-        texts.append(order_id)
-    return tuple(dict.fromkeys(filter(None, map(_number, texts)))), given
+def _names(numbers: Iterable[str], order_ids: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The numbers that a notice gives of its order, and the ids of our feed. An ``OrderID`` of another form is a
+    number: some senders put one there."""
+    ids = list(dict.fromkeys(filter(None, map(_number, order_ids))))
+    given = tuple(text for text in ids if read_feed_id(text) is not None)
+    texts = [*map(_number, numbers), *(text for text in ids if text not in given)]
+    return tuple(dict.fromkeys(filter(None, texts)))[:_MOST_NAMES], given
+
+
+def _all(root: ET.Element, name: str) -> list[str]:
+    return [element.text or "" for element in root.findall(name)]
+
+
+def _parameter(query: Mapping[str, str], several: Several, name: str) -> Sequence[str]:
+    return several.get(name) or [query.get(name, "")]
+
+
+def _unclear(root: ET.Element, several: Several, given_ids: Sequence[str]) -> str:
+    """What a notice says in two ways, where only an operator can tell which one counts."""
+    tracking = {tracking_form(text) for text in _all(root, "trackingnumber")} - {""}
+    if not tracking:
+        tracking = {tracking_form(text) for text in several.get("tracking_number", ())} - {""}
+    if len(tracking) > 1:
+        return "it gives more than one tracking number"
+    return "it gives more than one OrderID" if len(given_ids) > 1 else ""
 
 
 def _number(text: str | None) -> str:
@@ -123,8 +167,9 @@ def _root(body: bytes) -> ET.Element:
 
 
 def _lines(root: ET.Element) -> tuple[ShippedLine, ...]:
-    items = root.findall("items/item") or list(root.iter("item"))
-    lines = [_line(item) for item in items[:MOST_LINES]]
+    items = root.findall("items/*") or list(root.iter("item"))
+    lines = [_line(item) if item.tag == "item" else ShippedLine(0, odd=f"{line_text(item.tag, 50)!r} is not an Item")
+             for item in items[:MOST_LINES]]  # fmt: skip
     if len(items) > MOST_LINES:
         lines.append(ShippedLine(0, odd=f"{len(items) - MOST_LINES} further lines"))
     return tuple(lines)
@@ -134,7 +179,7 @@ def _line(item: ET.Element) -> ShippedLine:
     told = (item.findtext("quantity") or "").strip()
     found = _QUANTITY.fullmatch(told)
     units = int(found[1]) if found and found[1].isascii() else 0
-    line, number = (line_text(item.findtext(name.lower()), _WORD) for name in ("LineItemID", "SKU"))
+    line, number = (_number(item.findtext(name.lower())) for name in ("LineItemID", "SKU"))
     odd = "" if units else f"Quantity {line_text(told, 50)!r} is not a whole number from 1 to 99999"
     if not line and not number:
         odd = "neither LineItemID nor SKU"
