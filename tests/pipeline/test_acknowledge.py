@@ -22,6 +22,9 @@ class Book:
     def end_obsolete(self, ctx, policies):
         return 0
 
+    def end_repaired(self, ctx):
+        return 0
+
     def to_acknowledge(self, pipeline, limit, after, given_up_s):
         wanted = ("due", "refused", "sent") if given_up_s is not None else ("due", "refused")
         due = [n for n, state in self.states.items() if state in wanted and n > after]

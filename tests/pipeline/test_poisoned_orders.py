@@ -11,8 +11,10 @@ from stage_desk import PIPELINE, Desk, order
 
 from order_relay.batches import BatchReader
 from order_relay.errors import BadAnswer
-from order_relay.orders.exchange import OfferedOrder, Selection
+from order_relay.ledger import Settled
+from order_relay.orders.exchange import Answer, OfferedOrder, Outcome, Selection
 from order_relay.orders.unreadable import CODES
+from order_relay.pipeline.reading import Reading
 from order_relay.pipeline.report import check_archive, write_report
 from order_relay.vendors.supercat.envelope import read_envelope
 
@@ -108,6 +110,95 @@ def test_where_its_id_is_contradictory_it_is_kept_under_its_text(shop: Shop) -> 
     assert row["source_id"].startswith("sha256:")
     shop.answer(text(2), text(7))
     assert (shop.state("N2"), shop.state("N7")) == ("ready", "ready")
+
+
+def imported(shop: Shop, word: str) -> None:
+    """Send the order that the word names, successfully."""
+    number = int(str(shop.found(word)["id"]))
+    claim = shop.ledger.claim(shop.ctx, [number], "test", 30)[number]
+    answer = Answer(Outcome.IMPORTED, status=201, oms_id=f"OMS-{number}")
+    assert shop.ledger.settle(shop.ctx, [Settled(number, claim.attempt, answer)]) == []
+
+
+NO_ID = spoiled(2, b'"id":7')
+NO_ID_PARSED = text(2).replace(b'"id": 2', b'"id": " "')
+
+
+def unnamed(shop: Shop) -> dict[str, object]:
+    """The order that is kept under its text."""
+    [source_id] = {str(r["source_id"]) for r in shop.ledger.quarantined() if r["source_id"].startswith("sha256:")}
+    return shop.found(source_id)
+
+
+@pytest.mark.parametrize("bad", [NO_ID, NO_ID_PARSED], ids=["unreadable", "without an id"])
+def test_under_its_text_it_ends_once_the_repaired_order_is_imported(shop: Shop, bad: bytes) -> None:
+    shop.answer(bad, text(1))
+    kept = unnamed(shop)
+    assert {"code": "readable_number", "path": "", "message": "N2"} in kept["notes"]  # type: ignore[operator]
+    shop.answer(text(2), text(1))
+    assert shop.ledger.end_repaired(shop.ctx) == 0, "the repaired one is not imported yet"
+    imported(shop, "N2")
+    assert shop.ledger.end_repaired(shop.ctx) == 1
+    life = shop.found(str(kept["source_id"]))
+    assert (life["state"], life["reason"], life["ack"]) == ("superseded", "repaired_under_its_id", None)
+    assert {due.order_number for due in shop.ledger.to_acknowledge(PIPELINE, 100)} == {"N2"}
+    assert shop.ledger.law() == []
+    assert shop.ledger.needed(PIPELINE).raw[str(life["batch_id"])][0].isdisjoint({life["row"]}), "nothing needs it"
+    [late] = shop.ledger.late(PIPELINE, {"acknowledgement": 0})
+    assert late.orders == ("N2",), "nobody waits for an acknowledgement of the other one"
+    assert shop.ledger.end_repaired(shop.ctx) == 0
+
+
+def test_it_stays_while_anything_speaks_against_its_end(shop: Shop) -> None:
+    def ended() -> int:
+        return shop.ledger.end_repaired(shop.ctx)
+
+    shop.answer(NO_ID, text(1))
+    shop.answer(NO_ID, text(2), text(1))
+    imported(shop, "N2")
+    assert ended() == 0, "both are offered: two orders"
+    shop.answer(text(1))
+    assert ended() == 0, "the other one came to light while this one was offered"
+
+
+def test_it_stays_until_a_complete_answer_of_its_source_lacks_it(shop: Shop) -> None:
+    shop.answer(NO_ID, text(1))
+    shop.body = b'{"status":"success","error":null,"data":[' + text(2) + b"]}"
+    asked_by_id = shop.extract(reading=Reading(complete=False))
+    shop.transform(shop.dedupe(shop.validate(asked_by_id)))
+    imported(shop, "N2")
+    assert shop.ledger.end_repaired(shop.ctx) == 0
+    shop.answer(text(1))
+    assert shop.ledger.end_repaired(shop.ctx) == 1
+
+
+def test_it_stays_where_another_order_has_its_number_too(shop: Shop) -> None:
+    shop.answer(NO_ID)
+    shop.answer(text(2))
+    imported(shop, "N2")
+    shop.answer(text(2), text(9).replace(b"N9", b"N2"))
+    assert shop.ledger.end_repaired(shop.ctx) == 0
+
+
+def test_it_stays_where_its_number_cannot_be_read(shop: Shop) -> None:
+    shop.answer(spoiled(2, b'"id":7').replace(b'"no": "N2"', b'"no": 7, "no": 8'))
+    shop.answer(text(2))
+    imported(shop, "N2")
+    assert shop.ledger.end_repaired(shop.ctx) == 0
+    assert all(row["no_longer_offered"] for row in shop.ledger.quarantined()), "which the operator sees"
+
+
+def test_one_that_comes_back_after_its_end_is_quarantined_again(shop: Shop) -> None:
+    shop.answer(NO_ID)
+    kept = str(unnamed(shop)["source_id"])
+    shop.answer(text(2))
+    imported(shop, "N2")
+    assert shop.ledger.end_repaired(shop.ctx) == 1
+    shop.answer(NO_ID)
+    assert shop.state(kept) == "quarantined"
+    assert not shop.ledger.quarantined()[0]["no_longer_offered"]
+    shop.answer(text(1))
+    assert shop.ledger.end_repaired(shop.ctx) == 0, "what ended it was no replacement of it"
 
 
 def test_a_version_that_cannot_be_read_keeps_older_ones_waiting(shop: Shop) -> None:

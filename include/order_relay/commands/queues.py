@@ -35,6 +35,7 @@ _DOUBT = (
     "reason",
 )
 _REFUSED = ("pipeline", "order_number", "source_id", "state", "code", "pointer", "message", "changed_at", "batch_id")
+_EXPORTED = (*_REFUSED, "last_offered_at", "no_longer_offered")
 _SHORT = ("order", "reason", "age")
 
 Pipeline = Annotated[str | None, typer.Option(help="Only this pipeline.")]
@@ -95,10 +96,10 @@ def quarantine(  # noqa: PLR0917 - each is an option of the command line
         if code is not None and not rows:
             require_code(code, (row["code"] for row in ledger.quarantined()))
     if csv == "-":
-        write_csv(answers(), _REFUSED, rows)
+        write_csv(answers(), _EXPORTED, rows)
         return
     if csv is not None:
-        save_csv(csv, _REFUSED, rows)
+        save_csv(csv, _EXPORTED, rows)
     if as_json or wide or not rows:
         _print("quarantined and rejected", _REFUSED, rows, as_json=as_json, count_by="code")
         return
@@ -117,6 +118,7 @@ def _short(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, str]]:
         first, advice = reasons[0], advice_for(reasons[0]["code"])
         title = advice.title if advice else str(first["code"]).replace("_", " ")
         more = f" (+{len(reasons) - 1} more)" if len(reasons) > 1 else ""
+        more += "; no longer offered" if first["no_longer_offered"] else ""
         yield first["order_number"] or first["source_id"], f"{title}{more}", age(now - first["changed_at"])
 
 

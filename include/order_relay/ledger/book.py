@@ -19,6 +19,7 @@ from order_relay.ledger import (
     readying,
     running,
     settling,
+    unidentified,
     works,
 )
 from order_relay.ledger.afterwards import AfterwardsDesk
@@ -157,6 +158,12 @@ class Ledger(SourceDesk, PeopleDesk, AfterwardsDesk, WriteBackDesk, WatchDesk, U
         if not self._db.read(lambda tx: decisions.obsolete(tx, ctx.pipeline)):
             return 0
         return self._db.write(lambda tx: decisions.end_obsolete(tx, ctx, policies))
+
+    def end_repaired(self, ctx: RunContext) -> int:
+        """Supersede unreadable orders whose repaired ones were imported (``unidentified.end_repaired``)."""
+        if not self._db.read(lambda tx: unidentified.repaired(tx, ctx.pipeline)):
+            return 0
+        return self._db.write(lambda tx: unidentified.end_repaired(tx, ctx))
 
     def make_ready(self, ctx: RunContext, rows: Sequence[Ready]) -> tuple[list[int], list[int]]:
         """Store payloads; the ids that are ready, and those held (``readying.make_ready``)."""

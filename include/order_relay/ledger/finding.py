@@ -18,6 +18,7 @@ from order_relay.ledger.states import State
 from order_relay.ledger.status_reads import statuses_of
 from order_relay.ledger.tables import attempt, event, feed_gap, lookup, pipeline, refusal, submission
 from order_relay.ledger.texts import load
+from order_relay.ledger.unidentified import NO_LONGER_OFFERED
 from order_relay.ledger.works import works
 from order_relay.orders.identity import SEPARATE_MARK, offered_lineage
 from order_relay.orders.notes import as_plain, from_plain
@@ -188,7 +189,8 @@ def quarantined(
         where.append(among(submission.c.order_number, "numbers"))
         keys["numbers"] = list(numbers)
     query = sa.select(
-        *_LISTED, shown.label("code"), sa.func.coalesce(refusal.c.pointer, "").label("pointer"),
+        *_LISTED, submission.c.last_offered_at, NO_LONGER_OFFERED.label("no_longer_offered"),
+        shown.label("code"), sa.func.coalesce(refusal.c.pointer, "").label("pointer"),
         sa.func.coalesce(refusal.c.message, "").label("message"),
     ).select_from(source).where(*where).order_by(submission.c.id, refusal.c.position)
     return [dict(row) for row in tx.run(query, keys).mappings()]

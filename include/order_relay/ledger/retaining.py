@@ -19,18 +19,23 @@ from order_relay.ledger.database import Transaction
 from order_relay.ledger.feedback import OPEN
 from order_relay.ledger.shipment_tables import WAITING_PARCEL, shipment
 from order_relay.ledger.shipping import PARTLY
+from order_relay.ledger.states import State
 from order_relay.ledger.status_tables import status_event, status_order
 from order_relay.ledger.tables import attempt, batch, feedback, run, submission
 from order_relay.ledger.texts import load
+from order_relay.ledger.unidentified import UNNAMED
 
 REMOVED_BODY = "(removed by retention)"
 """Stands in the place of an answer that was removed."""
 
 _HALF_SHIPPED = sa.and_(sa.func.coalesce(submission.c.shipped, "") == PARTLY, submission.c.cancelled_at.is_(None))
 _FEEDBACK_IS_OPEN = sa.exists().where(feedback.c.submission_id == submission.c.id, feedback.c.state.in_(OPEN))
-_SETTLED = sa.and_(
-    SETTLED_FOR_GOOD, sa.func.coalesce(submission.c.ack, "confirmed") == "confirmed", NUMBER_IS_FREE, ~LINEAGE_IS_OPEN,
-    ~_HALF_SHIPPED, ~_FEEDBACK_IS_OPEN,
+_SETTLED = sa.or_(
+    sa.and_(
+        SETTLED_FOR_GOOD, sa.func.coalesce(submission.c.ack, "confirmed") == "confirmed", NUMBER_IS_FREE,
+        ~LINEAGE_IS_OPEN, ~_HALF_SHIPPED, ~_FEEDBACK_IS_OPEN,
+    ),
+    sa.and_(submission.c.state == State.SUPERSEDED, UNNAMED, submission.c.ack.is_(None)),
 )
 _HAS_BODY = attempt.c.body.not_in(["", REMOVED_BODY])
 _HAS_TEXT = sa.or_(status_event.c.location != "", status_event.c.detail.not_in(["", REMOVED_BODY]))

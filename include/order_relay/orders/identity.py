@@ -174,6 +174,12 @@ def identify(
     }
 
 
+def readable_number(document: Any, paths: IdentityPaths) -> str:
+    """The order number of a document that cannot be identified: it names the order to operators and decides nothing.
+    """
+    return _number([first(document, path) for path in paths.order_number]).strip()
+
+
 def _number(raw: Sequence[Any]) -> str:
     """The parts joined by dashes; "" unless each is usable."""
     parts = [identity_of(part) for part in raw]

@@ -17,14 +17,18 @@ MAX_NOTES = 100
 
 @dataclass(frozen=True, slots=True, order=True)
 class Note:
-    """One note. No part of it holds a value of the order."""
+    """One note. No part of it holds a value of the order, but for its number where nothing else names it."""
 
     code: str
     path: str = ""
     message: str = ""
 
 
+READABLE_NUMBER = "readable_number"
+"""Code of the note whose message is the order number of an order without a usable identity."""
+
 TITLES: Mapping[str, str] = {
+    READABLE_NUMBER: "the order number of an order that is kept without an identity of its own",
     "card_data_removed": "card data was removed from a member, which is not sent",
     "unreadable_value": "an informational value could not be read and was left out",
     "not_in_code_table": "a code without a row in its code table was left out, or replaced by the default",

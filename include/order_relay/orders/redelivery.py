@@ -16,7 +16,7 @@ from order_relay.orders.agreement import usable_lineage
 from order_relay.orders.contents import settled_part
 from order_relay.orders.exchange import UNREAD
 from order_relay.orders.gate import is_gate_reason
-from order_relay.orders.identity import PLACE_COLUMNS, offered_lineage
+from order_relay.orders.identity import NO_ID, PLACE_COLUMNS, offered_lineage
 
 KNOWN_COLUMNS: tuple[str, ...] = (
     "source_id", "edition", "state", "content_hash", "lineage", "order_number", "transform_fingerprint", "reason",
@@ -139,6 +139,9 @@ def _by_table(joined: pd.DataFrame, transform_fingerprint: str) -> pd.DataFrame:
     action[same & outdated & joined["state"].isin(_REMADE)] = Action.REJUDGE.value
     # what waits for its source to change is judged where it is: no event while nothing changes
     action[same & (joined["state"] == "waiting") & joined["reason"].map(is_gate_reason)] = Action.JUDGE_IN_PLACE.value
+    # ended as repaired, and yet its source still offers it: what ended it was no replacement of it
+    unnamed = joined["source_id"].str.startswith(NO_ID)
+    action[unnamed & (joined["state"] == "superseded")] = Action.REJUDGE.value
     action[_unread(joined)] = Action.NOTHING.value
     action[joined["state"].isin(_BEYOND_REPAIR) & joined["problem"].isin(list(unreadable.CODES))] = Action.NOTHING.value
     editions = action == Action.HOLD_EDITION.value

@@ -14,6 +14,8 @@ from order_relay.errors import Refusal
 WRONG = "_unreadable"
 TEXT = "_text"
 WHERE = "_where"
+NUMBER = "_number"
+"""Only where the order is kept under its text: the order number that could be read."""
 
 DUPLICATE_KEY = "duplicate_key"
 NOT_A_NUMBER = "not_a_json_number"
@@ -37,15 +39,15 @@ CODES: Mapping[str, str] = {
 """Problems with which nothing of an order's content is used, except for its identity."""
 
 
-def kept(text: str, refusals: Iterable[Refusal], where: str) -> dict[str, Any]:
+def kept(text: str, refusals: Iterable[Refusal], where: str, number: str = "") -> dict[str, Any]:
     """The document that the archive keeps. ``text`` must be free of card data; ``where`` is its place in the answer."""
     wrong = [{"code": why.code, "pointer": why.pointer, "message": why.message} for why in refusals]
-    return {WRONG: wrong, WHERE: where, TEXT: text}
+    return {WRONG: wrong, WHERE: where, TEXT: text} | ({NUMBER: number} if number else {})
 
 
 def is_kept(document: Any) -> bool:
     """Whether a document of the archive is one that ``kept`` made."""
-    return isinstance(document, dict) and document.keys() == {WRONG, WHERE, TEXT}
+    return isinstance(document, dict) and document.keys() - {NUMBER} == {WRONG, WHERE, TEXT}
 
 
 def refusals_of(document: Mapping[str, Any]) -> list[Refusal]:

@@ -34,7 +34,7 @@ def acknowledge(
     """Acknowledge everything that is due, each number once per run.
 
     First the refused versions that an imported newer one has made obsolete are superseded, by ``policies``, so that
-    the source need not offer them for ever.
+    the source need not offer them for ever; so are unreadable orders without an identity, once the repaired ones were.
 
     Counts: ``accepted``, ``refused`` (the source said no), ``missing`` (no entry in the reply; like a refused one it is
     tried again by the next run) and ``unknown`` (no usable reply; stays ``sent``, until the source's next complete
@@ -45,6 +45,8 @@ def acknowledge(
     counts = {"accepted": 0, "refused": 0, "missing": 0, "unknown": 0}
     if ended := ledger.end_obsolete(ctx, policies or Policies()):
         log.info("acknowledge: %d refused versions are superseded by a newer version that was imported", ended)
+    if ended := ledger.end_repaired(ctx):
+        log.info("acknowledge: %d unreadable orders are superseded by their repaired ones, which were imported", ended)
     silence_s, most = (given_up_s, most_refusals) if source.windowed else (None, None)
     last = unknown_in_row = 0
     while unknown_in_row < MAX_UNKNOWN:

@@ -177,6 +177,9 @@ CODES: Mapping[str, Advice] = {
                               Who.NOBODY, "It is evaluated once the source offers it again."),
     "detail_unreadable": Advice("Order could not be read", "The source listed the order and gave no readable answer "
                                 "when asked for it.", Who.NOBODY, "It is asked for again at growing intervals."),
+    "repaired_under_its_id": Advice("Repaired at the source", "The source could not be understood at first; the order "
+                                    "with this number was imported later under its own id.", Who.NOBODY,
+                                    "Nothing remains to be done."),
     # versions, held
     "changed_after_import": _held("Changed after import", "The source offers other content for an order that the OMS "
                                   "already has."),

@@ -21,7 +21,14 @@ from order_relay.ledger import BatchInfo, Ledger
 from order_relay.orders.card_data import cut, cut_text, looks_clean
 from order_relay.orders.contents import Contents
 from order_relay.orders.exchange import UNREAD, Listing, OfferedOrder, RunContext, Selection
-from order_relay.orders.identity import OFFER_COLUMNS, PLACE_COLUMNS, IdentityPaths, identify
+from order_relay.orders.identity import (
+    NO_ID,
+    OFFER_COLUMNS,
+    PLACE_COLUMNS,
+    IdentityPaths,
+    identify,
+    readable_number,
+)
 from order_relay.orders.json_text import encode
 from order_relay.orders.removed_data import with_places
 from order_relay.orders.unreadable import kept
@@ -179,11 +186,13 @@ def _unreadable(offered: OfferedOrder, paths: IdentityPaths, offers: _Offers) ->
     document, places = cut(offered.document)
     offers.cuts += bool(text_cuts or places)
     identity = identify(document, paths, offered.problem, text)
-    named = f"number {identity['order_number']}" if identity["order_number"] else "its number is not readable"
+    number = readable_number(document, paths)
+    named = f"number {number}" if number else "its number is not readable"
     log.warning("%s (%s) cannot be read: %s", offered.where, named, offered.problem)
     refusals = [replace(why, pointer=cut_text(why.pointer)[0], message=cut_text(why.message)[0])
                 for why in offered.refusals]  # fmt: skip
-    return identity, encode(kept(text, refusals, offered.where))
+    unnamed = number if identity["source_id"].startswith(NO_ID) else ""
+    return identity, encode(kept(text, refusals, offered.where, unnamed))
 
 
 def _abandon(writer: BatchWriter) -> None:

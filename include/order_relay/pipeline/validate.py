@@ -15,12 +15,13 @@ from order_relay.orders.canonical import Reader
 from order_relay.orders.emptiness import without_empties
 from order_relay.orders.exchange import MISSING, NOT_READ, UNREAD, RunContext
 from order_relay.orders.gate import GO, WAIT
+from order_relay.orders.identity import NO_ID, IdentityPaths, readable_number
 from order_relay.orders.identity_values import FORM
 from order_relay.orders.judging import VendorFormat
-from order_relay.orders.notes import Note
+from order_relay.orders.notes import READABLE_NUMBER, Note
 from order_relay.orders.removed_data import places_of
 from order_relay.orders.transforming import Transformer
-from order_relay.orders.unreadable import CODES, WHERE, is_kept, refusals_of
+from order_relay.orders.unreadable import CODES, NUMBER, WHERE, is_kept, refusals_of
 from order_relay.pipeline.archive import REMOVED, documents, write_list
 
 log = logging.getLogger(__name__)
@@ -98,6 +99,12 @@ class _Judged:
         """Refuse an order whose text cannot be used. Its place in the answer is a note: it may differ every time."""
         self.refused.append((work, refusals_of(document)))
         self.notes[work.id] = [Note("position", "", f"{document[WHERE]}, when it was read last")]
+        self.number(work, document.get(NUMBER, ""))
+
+    def number(self, work: Work, number: str) -> None:
+        """Note the order number of an order that has no identity to carry it."""
+        if number:
+            self.notes.setdefault(work.id, []).append(Note(READABLE_NUMBER, "", number))
 
 
 def _judge(source: VendorFormat, transformer: Transformer, slice_: Sequence[tuple[Work, Any]]) -> _Judged:
@@ -116,6 +123,7 @@ def _judge(source: VendorFormat, transformer: Transformer, slice_: Sequence[tupl
             refusals.append(verdict.refusal)
         if refusals:
             judged.refused.append((work, refusals))
+            judged.number(work, _unnamed_number(work, document, source))
         elif verdict.verdict != GO:
             judged.waiting.append(Wait(work, verdict.reason, ask_again=verdict.verdict == WAIT))
         elif work.state == "quarantined":
@@ -131,6 +139,13 @@ def _judge(source: VendorFormat, transformer: Transformer, slice_: Sequence[tupl
         else:
             judged.clean_again.append(work)
     return judged
+
+
+def _unnamed_number(work: Work, document: Any, source: VendorFormat) -> str:
+    """The order number of an order that is kept under the hash of its content, if it can be read."""
+    if not work.source_id.startswith(NO_ID):
+        return ""
+    return readable_number(document, IdentityPaths.from_mapping(source.mapping["identity"]))
 
 
 def refusals_at_source(work: Work, document: Any, source: VendorFormat, reader: Reader) -> list[Refusal]:
