@@ -14,8 +14,9 @@ from typer.testing import CliRunner, Result
 
 from order_relay.batches import BatchStore
 from order_relay.commands import app as app_module
+from order_relay.commands import naming
 from order_relay.commands.setup import Setup
-from order_relay.errors import WrongSetup
+from order_relay.errors import MoveRefused, WrongSetup
 from order_relay.ledger import Ledger, addressing, finding
 from order_relay.ledger.tables import submission
 from order_relay.orders.exchange import RunContext
@@ -121,6 +122,66 @@ def test_an_order_is_found_by_its_reference_and_several_are_listed(desk: Desk) -
     assert "2-CS48086" in str(told.exception)
     assert desk.ledger.shipments() == []
     assert as_json("ship", "2-CS48086", "--tracking", "1Z9", "--reason", "x")["shipped"] == "shipped"
+
+
+def named(desk: Desk, reference: str, *states: str) -> list[str]:
+    """Give the first orders numbers of several shops with this reference, and these states."""
+    with desk.ledger.database.engine.begin() as conn:
+        for number, state in enumerate(states, 1):
+            conn.exec_driver_sql("UPDATE submission SET reference = ?, order_number = ?, state = ? WHERE id = ?",
+                                 (reference, f"{number}-{reference}", state, number))  # fmt: skip
+    return [f"{number}-{reference}" for number, _ in enumerate(states, 1)]
+
+
+COMMANDS = [
+    ("decide", "N", "separate", "--reason", "x"), ("settle", "N", "--absent", "--reason", "x"), ("held", "N"),
+    ("replay", "N", "--reason", "x"), ("discard", "N", "--reason", "x"), ("quarantine", "--number", "N"),
+    ("drop-parcel", "N", "--reason", "x"), ("ship", "N", "--reason", "x"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=[words[0] for words in COMMANDS])
+def test_a_reference_that_several_orders_have_is_refused_with_a_list(desk: Desk, words: tuple[str, ...]) -> None:
+    desk.imported(*plain_orders(2))
+    numbers = named(desk, "CS48086", "imported", "imported")
+    told = call(*("CS48086" if word == "N" else word for word in words))
+    assert isinstance(told.exception, WrongSetup), told.output
+    assert all(number in str(told.exception) for number in numbers)
+
+
+def test_a_number_that_is_another_orders_reference_stays_the_number(desk: Desk) -> None:
+    desk.imported(*plain_orders(2))
+    with desk.ledger.database.engine.begin() as conn:
+        conn.exec_driver_sql("UPDATE submission SET order_number = 'CS1' WHERE id = 1")
+        conn.exec_driver_sql("UPDATE submission SET order_number = '1-CS1', reference = 'CS1' WHERE id = 2")
+    assert naming.the_number(desk.ledger, "CS1", None) == "CS1"
+    assert naming.the_number(desk.ledger, "1-CS1", None) == "1-CS1"
+    assert naming.the_number(desk.ledger, "nobody", None) == "nobody"
+
+
+def test_commands_take_the_reference_of_one_order(desk: Desk, order: dict[str, Any]) -> None:
+    """Each refuses by the state of exactly this order, or acts on it."""
+    (number,) = named(desk, "CS48086", "imported")
+    for words, told in (
+        (("decide", "CS48086", "separate"), "nothing is held"), (("settle", "CS48086", "--absent"), "0 submissions"),
+    ):
+        result = call(*words, "--reason", "x")
+        assert isinstance(result.exception, MoveRefused)
+        assert told in str(result.exception)
+    item = order["items"][0]["item_number"]
+    told = ("ship", "CS48086", "--tracking", "1Z9", "--reason", "x", "--line")
+    assert as_json(*told, f"{item}=1")["number"] == number
+    asked = as_json(*told, f"{item}=2")["shipment_id"]
+    assert as_json("drop-parcel", "CS48086", "--reason", "a duplicate")["dropped"] == asked
+    assert isinstance(call("drop-parcel", "CS48086", "--reason", "x").exception, WrongSetup), "nothing waits any more"
+
+
+def test_an_order_with_several_kept_parcels_needs_the_id_of_one(desk: Desk, order: dict[str, Any]) -> None:
+    item, number = order["items"][0]["item_number"], order["order_number"]
+    kept = [as_json("ship", number, "--tracking", "1Z9", "--reason", "x", "--line", f"{item}={n}") for n in (1, 2, 3)]
+    told = call("drop-parcel", number, "--reason", "x")
+    assert isinstance(told.exception, WrongSetup)
+    assert all(str(one["shipment_id"]) in str(told.exception) for one in kept[1:])
 
 
 def test_an_order_is_found_by_indexes_only(desk: Desk) -> None:

@@ -232,3 +232,18 @@ def test_bulk_orders_are_bounded(ledger: Ledger, stopped: list[str]) -> None:
         assert "more than --most 2" in str(result.exception)
     assert as_json("discard", stopped[0], "--reason", "x", "--most", "1")["discarded"] == 1
     assert states(ledger, stopped)[:2] == ["discarded", "quarantined"]
+
+
+def test_replay_discard_and_held_take_a_web_shops_reference(ledger: Ledger, store: BatchStore) -> None:
+    first, second, third = receive(ledger, store, *good(3))
+    for number in (first, second):
+        ledger.quarantine(CTX, [(work, BAD) for work in ledger.works([number])])
+    with ledger.database.engine.begin() as conn:
+        conn.exec_driver_sql("UPDATE submission SET reference = 'CS' || id, order_number = '1-CS' || id")
+    shown = json.loads(CliRunner().invoke(app_module.app, ["quarantine", "--number", f"CS{first}", "--json"]).stdout)
+    assert {row["id"] for row in shown["rows"]} == {first}
+    told = ("discard", f"CS{second}", "--reason", "x", "--json")
+    assert json.loads(CliRunner().invoke(app_module.app, told).stdout)["discarded"] == 1
+    told = ("replay", f"CS{first}", "--reason", "x", "--json", "--dry-run")
+    assert json.loads(CliRunner().invoke(app_module.app, told).stdout)["chosen"] == 1
+    assert [work.state for work in ledger.works([first, second, third])] == ["quarantined", "discarded", "received"]

@@ -10,6 +10,7 @@ import typer
 
 from order_relay.commands.decisions import AsJson, Pipeline, Reason, Who, person, said
 from order_relay.commands.known import require_code, require_pipeline
+from order_relay.commands.naming import the_number
 from order_relay.commands.queues import moment
 from order_relay.commands.screen import print_json, print_line, print_table, progress
 from order_relay.commands.setup import Setup
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 _SHOWN = ("pipeline", "order_number", "source_id", "state", "code", "pointer", "message")
 
-Numbers = Annotated[list[str] | None, typer.Argument(help="Only these order numbers.")]
+Numbers = Annotated[list[str] | None, typer.Argument(help="Only these order numbers or web shop references.")]
 Code = Annotated[str | None, typer.Option(help="Only orders with this reason code.")]
 Since = Annotated[str | None, typer.Option(help="Only since this time, ISO 8601, UTC where it names no zone.")]
 All = Annotated[bool, typer.Option("--all", help="All of them, where nothing else narrows the choice.")]
@@ -107,6 +108,7 @@ def _chosen(
     if not (numbers or code or since or everything):
         raise WrongSetup("say which: order numbers, --code, --since, or --all")
     rows: Rows = defaultdict(list)
+    numbers = [the_number(ledger, number, pipeline) for number in numbers or []]
     found = ledger.quarantined(code, numbers or None, moment(since))
     if code is not None and not found:
         require_code(code, (row["code"] for row in ledger.quarantined()))

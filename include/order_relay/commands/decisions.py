@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from order_relay.commands.naming import the_number
 from order_relay.commands.screen import print_json, print_line
 from order_relay.commands.setup import Setup
 from order_relay.errors import WrongSetup
@@ -34,7 +35,7 @@ _NEXT = {
 
 
 def decide(  # noqa: PLR0917 - each is an option of the command line
-    number: Annotated[str, typer.Argument(help="The order number, exactly.")],
+    number: Annotated[str, typer.Argument(help="The order number, or the web shop's reference.")],
     choice: Annotated[Choice, typer.Argument(help="replacement, separate or discard.")],
     reason: Reason,
     confirm_cancelled: Annotated[
@@ -51,6 +52,7 @@ def decide(  # noqa: PLR0917 - each is an option of the command line
     """Decide what the held submissions of an order number are."""
     name, why = person(who), said(reason)
     with Setup().ledger() as ledger:
+        number = the_number(ledger, number, pipeline)
         ids = ledger.decide(number, choice, why, name, _seen(shown), cancelled=confirm_cancelled, pipeline=pipeline)
     if as_json:
         print_json({"decided": ids, "number": number, "choice": choice, "who": name, "reason": why})
@@ -59,7 +61,7 @@ def decide(  # noqa: PLR0917 - each is an option of the command line
 
 
 def settle(  # noqa: PLR0917 - each is an option of the command line
-    number: Annotated[str, typer.Argument(help="The order number, exactly.")],
+    number: Annotated[str, typer.Argument(help="The order number, or the web shop's reference.")],
     reason: Reason,
     stored: Annotated[str | None, typer.Option(help="It is stored at the OMS, under this id.")] = None,
     absent: Annotated[
@@ -74,6 +76,7 @@ def settle(  # noqa: PLR0917 - each is an option of the command line
         raise WrongSetup("say either --stored OMS_ID or --absent")
     name, why = person(who), said(reason)
     with Setup().ledger() as ledger:
+        number = the_number(ledger, number, pipeline)
         ids = ledger.settle_by_person(number, stored, why, name, pipeline=pipeline)
     state = "ready" if absent else "imported"
     if as_json:

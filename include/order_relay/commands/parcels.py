@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from order_relay.commands.decisions import AsJson, Pipeline, Reason, Who, person, said
+from order_relay.commands.naming import the_number, the_order
 from order_relay.commands.queues import moment
 from order_relay.commands.screen import print_json, print_line, print_table
 from order_relay.commands.setup import Setup
@@ -18,7 +19,6 @@ from order_relay.orders.shipping import Shipment, ShippedLine, parcel_key
 
 if TYPE_CHECKING:
     from order_relay.ledger import Ledger, Recorded
-    from order_relay.ledger.values import Work
     from order_relay.pipeline.reading_back import OrderArchive
 
 ORIGIN = "person"
@@ -73,25 +73,13 @@ def ship(  # noqa: PLR0917 - each is an option of the command line
     told = _told(number, carrier, tracking, _lines(line or []), moment(shipped_at))
     pipelines = setup.chosen(pipeline)
     with setup.ledger() as ledger:
-        work = _the_order(ledger, number, pipelines)
+        work = the_order(ledger, number, pipelines)
         archive = archive_of(setup)
         if unmatched is not None:
             found = assign_parcel(ledger, archive, unmatched, work, instead_of)
         else:
             found = record_parcel(ledger, archive, name, replace(told, submission_id=work.id), why=why)
     _say(work.order_number, found, name, why, as_json=as_json)
-
-
-def _the_order(ledger: Ledger, word: str, pipelines: list[str] | None) -> Work:
-    """The one order that a word names. Raises ``WrongSetup`` that lists them where it is more than one."""
-    found = ledger.named(word, pipelines)
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        raise WrongSetup(f"no order {word!r}; check the number with: order {word}")
-    which = "; ".join(f"{work.order_number} ({work.pipeline}, {work.state})" for work in found)
-    raise WrongSetup(f"{len(found)} orders have the number {word!r}: {which}. Give the whole number, the OMS id or "
-                     "--pipeline")  # fmt: skip
 
 
 def shipments(
@@ -123,19 +111,43 @@ def shipments(
 
 
 def drop_parcel(
-    parcel: Annotated[int, typer.Argument(help="The id of a kept parcel (see 'shipments --unmatched').")],
+    word: Annotated[
+        str,
+        typer.Argument(
+            metavar="PARCEL",
+            help="The id of a kept parcel (see 'shipments --unmatched'), or the number of its order.",
+        ),
+    ],
     reason: Reason,
     who: Who = None,
+    pipeline: Pipeline = None,
     as_json: AsJson = False,
 ) -> None:
     """Decide that a kept parcel never counts: it is a duplicate, or not one of ours."""
     name, why = person(who), said(reason)
     with Setup().ledger() as ledger:
+        parcel = _kept_parcel(ledger, word, pipeline)
         ledger.dismiss_shipment(parcel, f"{name}: {why}")
     if as_json:
         print_json({"dropped": parcel, "who": name, "reason": why})
     else:
         print_line(f"parcel {parcel} is dropped by {name}; it never counts")
+
+
+def _kept_parcel(ledger: Ledger, word: str, pipeline: str | None) -> int:
+    """The one parcel that waits for an operator under this id, or for the order that the word names."""
+    kept = ledger.shipments(unmatched=True, most=100_000)
+    if word.isdecimal() and any(parcel["id"] == int(word) for parcel in kept):
+        return int(word)
+    number = the_number(ledger, word, pipeline)
+    orders = {work.id for work in ledger.named(number, None if pipeline is None else [pipeline])}
+    ids = [parcel["id"] for parcel in kept if parcel["submission_id"] in orders or {word, number} & {*parcel["words"]}]
+    if not ids:
+        raise WrongSetup(f"no kept parcel or order {word!r}; list what waits with: shipments --unmatched")
+    if len(ids) > 1:
+        raise WrongSetup(f"{len(ids)} kept parcels are for the order {number}: {', '.join(map(str, sorted(ids)))}. "
+                         "Give the id of one")  # fmt: skip
+    return int(ids[0])
 
 
 def archive_of(setup: Setup) -> OrderArchive:

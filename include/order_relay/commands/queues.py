@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from order_relay.commands.known import require_code, require_pipeline
+from order_relay.commands.naming import the_number
 from order_relay.commands.reviews import show_reviews
 from order_relay.commands.screen import answers, print_json, print_line, print_table
 from order_relay.commands.setup import Setup
@@ -44,7 +45,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 
 def held(
     number: Annotated[
-        str | None, typer.Argument(help="Only this order number, with what was before and what came now.")
+        str | None, typer.Argument(help="Only this order number (or web shop reference), with its versions compared.")
     ] = None,
     pipeline: Pipeline = None,
     as_json: AsJson = False,
@@ -55,6 +56,7 @@ def held(
         require_pipeline(setup, ledger, pipeline)
         rows = _of(ledger.held(), pipeline)
         if number is not None:
+            number = the_number(ledger, number, pipeline)
             names = sorted({row["pipeline"] for row in rows if row["order_number"] == number})
             show_reviews([_review(setup, ledger, name, number) for name in names], number, as_json=as_json)
             return
@@ -92,6 +94,7 @@ def quarantine(  # noqa: PLR0917 - each is an option of the command line
     setup = Setup()
     with setup.ledger() as ledger:
         require_pipeline(setup, ledger, pipeline)
+        number = [the_number(ledger, one, pipeline) for one in number or []]
         rows = _of(ledger.quarantined(code, number or None, moment(since)), pipeline)
         if code is not None and not rows:
             require_code(code, (row["code"] for row in ledger.quarantined()))

@@ -109,6 +109,13 @@ def candidates(tx: Transaction, number: str, pipelines: Collection[str] | None =
     return []
 
 
+def has_number(tx: Transaction, number: str, pipelines: Collection[str] | None = None) -> bool:
+    """Whether a submission has exactly this order number, whatever became of it."""
+    column = submission.c.order_number
+    found = tx.run(sa.select(submission.c.id).where(column == number, reach(column, pipelines)).limit(1))
+    return found.first() is not None
+
+
 def by_reference(tx: Transaction, reference: str, pipelines: Collection[str] | None = None) -> list[int]:
     """The submissions whose number ends in this reference, of whichever webshop; for operators only."""
     rows = tx.run(sa.select(*_SEEN, submission.c.order_number).where(

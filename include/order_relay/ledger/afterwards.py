@@ -41,6 +41,10 @@ class AfterwardsDesk:
             tx, addressing.candidates(tx, word, pipelines) or addressing.by_reference(tx, word, pipelines)
         ))
 
+    def has_number(self, number: str, pipelines: Collection[str] | None = None) -> bool:
+        """Whether a submission has exactly this order number (``addressing.has_number``)."""
+        return self._db.read(lambda tx: addressing.has_number(tx, number, pipelines))
+
     def record_shipment(
         self, ctx: RunContext, told: Shipment, ordered: Sequence[OrderedLine] | None, why: str = ""
     ) -> Recorded:
