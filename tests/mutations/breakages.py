@@ -492,4 +492,14 @@ BREAKAGES: tuple[Breakage, ...] = (
         " if number in found and found[number] > seen\n", " if number in found\n",
         ("tests/pipeline/test_poisoned_orders.py::test_it_stays_while_anything_speaks_against_its_end",),
     ),
+    Breakage(
+        "changed content lets every held order go on", "ledger/receiving.py",
+        "if row.reason in _HELD_FOR_CONTENT and not row.decided", "if not row.decided",
+        ("tests/pipeline/test_corrected_holds.py::test_what_concerns_other_orders_or_versions_stays_held",),
+    ),
+    Breakage(
+        "a corrected order stays held for its card data", "ledger/receiving.py",
+        "_HELD_FOR_CONTENT = frozenset({REMOVED})\n", "_HELD_FOR_CONTENT: frozenset[str] = frozenset()\n",
+        ("tests/pipeline/test_corrected_holds.py::test_corrected_at_its_source_it_goes_on",),
+    ),
 )

@@ -26,6 +26,7 @@ from order_relay.ledger.values import BatchInfo
 from order_relay.orders.exchange import UNREAD, RunContext
 from order_relay.orders.gate import GATE_MARK
 from order_relay.orders.redelivery import KNOWN_COLUMNS, RESULT_COLUMNS, Action, decide
+from order_relay.orders.removed_data import REMOVED
 
 SLICE = 1_000
 """So many rows of a batch are written at a time: all in one transaction, but not all in memory at once."""
@@ -35,8 +36,11 @@ Pairs = Sequence[tuple[Any, dict[str, Any] | None]]
 
 _NEEDED = (
     "source_id", "edition", "content_hash", "lineage", "order_number", "transform_fingerprint", "reason", "ack",
-    "offered",
+    "offered", "decided",
 )
+_HELD_FOR_CONTENT = frozenset({REMOVED})
+"""Reasons of ``held`` that lie in the order's own content alone: its source may correct them. All other reasons are
+about versions, identities or other orders, where changed content answers nothing."""
 _MAY_BE_HELD = (
     State.RECEIVED, State.WAITING, State.READY, State.SUPERSEDED, State.QUARANTINED, State.REJECTED,
 )
@@ -204,6 +208,15 @@ class _Receiver:
     def _acknowledge(self, pairs: Pairs, reason: str) -> None:
         """``_touch`` made it due; whether it may be acknowledged is for ``acknowledging`` to say."""
 
+    def _refresh_review(self, pairs: Pairs, reason: str) -> None:
+        """Held, and changed: the review shows the new content. Where only the content was the cause and no operator
+        has decided about the order's versions, it is evaluated again instead."""
+        corrected = [(row, content) for row, content in pairs
+                     if row.reason in _HELD_FOR_CONTENT and not row.decided and row.edition == 1]
+        self._rejudge(corrected, reason)
+        kept = {row.id for row, _ in corrected}
+        self._replace([(row, content) for row, content in pairs if row.id not in kept], reason)
+
     def _hold_edition(self, pairs: Pairs, reason: str) -> None:
         rows = [new_edition(row, content) for row, content in pairs if content is not None]
         self._new(rows, Cause(self.ctx, reason, reason), State.HELD)
@@ -229,7 +242,7 @@ class _Receiver:
         Action.REMEMBER: _remember,
         Action.ACKNOWLEDGE: _acknowledge,
         Action.HOLD_EDITION: _hold_edition,
-        Action.REFRESH_REVIEW: _replace,
+        Action.REFRESH_REVIEW: _refresh_review,
         Action.HOLD: _hold,
     }
 
