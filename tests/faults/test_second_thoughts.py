@@ -166,6 +166,8 @@ def test_the_undo_list_names_what_a_run_imported(
     assert int(row["oms_id"]) in sandbox.report()["orders"][row["order_number"]]["order_ids"]
     assert command("report", "--run", "first", "--undo", "--csv", str(tmp_path / "undo.csv"))["imported"] == 3
     assert (tmp_path / "undo.csv").read_text("utf-8-sig").count("\n") == 4
+    assert "unknown run 'frist'; did you mean first?" in command("report", "--run", "frist", "--undo", code=2)
+    engine.run("third")
     assert command("report", "--run", "third", "--undo", code=1)["imported"] == 0
 
 

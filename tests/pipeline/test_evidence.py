@@ -12,7 +12,18 @@ from hypothesis import strategies as st
 from order_relay.ledger.values import Control
 from order_relay.orders.exchange import Found, Page
 from order_relay.orders.traits import OTHER, OURS, Traits, contradictions, words
-from order_relay.pipeline.evidence import KEYS_AT_ONCE, SEARCH_AT_ONCE, claim, place, under, why_not_absent
+from order_relay.pipeline.evidence import (
+    FOREIGN,
+    KEYS_AT_ONCE,
+    SEARCH_AT_ONCE,
+    UNIDENTIFIED,
+    Claim,
+    claim,
+    place,
+    under,
+    verdict_of,
+    why_not_absent,
+)
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 CONTROLS = [Control(f"C{n}", str(n), NOW) for n in range(3)]
@@ -92,3 +103,28 @@ def test_what_agrees_or_says_nothing(shown: Traits) -> None:
 def test_an_order_whose_detail_names_another_external_id_contradicts() -> None:
     detail = Page((Found("1", "B", "", Traits(owner=OURS)),), complete=True)
     assert claim(Traits(), Found("1", "A", "", Traits(owner=OURS)), detail).kind == "contradicts"
+
+
+def test_an_order_of_ours_whose_detail_names_another_account_contradicts() -> None:
+    """Neither word can be trusted: counted as absent, the order would be sent again."""
+    detail = Page((Found("1", "A", "", Traits(owner=OTHER)),), complete=True)
+    assert claim(Traits(), Found("1", "A", "", Traits(owner=OURS)), detail).kind == "contradicts"
+    assert claim(Traits(), Found("1", "A"), detail).kind == "other"
+
+
+@pytest.mark.parametrize(("kinds", "finding", "reason"), [
+    (["contradicts", "ours"], "found", ""),
+    (["unnamed", "ours"], "found", ""),
+    (["contradicts", "unread"], "unclear", ""),
+    (["unnamed", "unread"], "unclear", ""),
+    (["unnamed", "contradicts"], "unclear", FOREIGN),
+    (["other", "unnamed"], "unclear", UNIDENTIFIED),
+])  # fmt: skip
+def test_several_rows_under_one_external_id(kinds: list[str], finding: str, reason: str) -> None:
+    verdict = verdict_of([Claim(kind, str(n)) for n, kind in enumerate(kinds)], "external_id")
+    assert verdict is not None
+    assert (verdict.finding.kind, verdict.reason) == (finding, reason)
+
+
+def test_rows_of_other_accounts_alone_say_nothing() -> None:
+    assert verdict_of([Claim("other", "1"), Claim("other", "2")], "external_id") is None

@@ -5,6 +5,7 @@ from collections import Counter
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from types import SimpleNamespace
 
 import pytest
 
@@ -107,7 +108,11 @@ class Ledger:
         return [self.control] if self.control else []
 
     def booked_under(self, destination, keys):
-        return {}
+        known = self.control.key if self.control else ""
+        return {known: SimpleNamespace(state="imported")} if known in keys else {}
+
+    def started(self, pipeline):
+        return {"run-1": datetime.now(UTC)}
 
     def hold_foreign(self, ctx, found):
         self.held.update(found)
@@ -145,7 +150,7 @@ class Store:
         self.names = ["p/batches/b1/manifest.json", "p/batches/b0/part-00000.jsonl.gz"]
 
     def list(self, prefix):
-        return iter(self.names)
+        return (name for name in self.names if name.startswith(f"{prefix}/"))
 
     def read_json(self, name):
         return self.chunk
@@ -482,8 +487,8 @@ class TestWithAPast:
 
     def test_a_known_order_must_be_seen(self):
         ledger, oms = Ledger(2, unproven=[1, 2]), Oms(lambda *_: IMPORTED)
-        ledger.control = Control("OLD", "5", datetime.now(UTC))
-        with pytest.raises(RetryLater):
+        ledger.control = Control("OLD", "5", datetime.now(UTC) - timedelta(hours=1))
+        with pytest.raises(RetryLater, match="known to be imported is not found"):
             run(ledger, oms)
         oms.page = lambda keys: Page((Found("5", "OLD"),), complete=True)
         assert run(ledger, oms) == {"imported": 2}

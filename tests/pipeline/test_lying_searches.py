@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -69,6 +69,9 @@ class Ledger:
     def booked_under(self, destination: str, keys: Sequence[str]) -> Mapping[str, Booked]:
         return {}
 
+    def started(self, pipeline: str) -> Mapping[str, datetime]:
+        return {}
+
     def mark_found(self, ctx: RunContext, found: Mapping[int, str], method: str) -> list[int]:
         self.found.update(found)
         return list(found)
@@ -94,7 +97,8 @@ def in_doubt(oms: Oms, ledger: Ledger | None = None) -> dict[int, LookedUp]:
 
 def before_sending(oms: Oms, ledger: Ledger, *, past: bool = True) -> Proving:
     return asyncio.run(lookup_before_send(
-        CTX, ledger, oms, oms, range(NUMBER), payloads=Payloads(), has_past=lambda: past))
+        CTX, ledger, oms, oms, range(NUMBER), payloads=Payloads(), has_past=lambda: past,
+        sent_elsewhere=lambda: past))
 
 
 def world(lie: Lie, stored: Sequence[int], theirs: Sequence[int] = (), search_by: str = "auto") -> Oms:
@@ -131,12 +135,11 @@ def test_a_lie_before_the_first_post(kind: str, caplog: pytest.LogCaptureFixture
                 assert "not sent" in caplog.text
 
 
-@pytest.mark.parametrize("kind", sorted(LIES.keys() - {"always empty", "empty with 5002", "no body", "of yesterday",
-                                                      "late by two hours", "every second answer empty"}))
+@pytest.mark.parametrize("kind", sorted(LIES.keys() - {"of yesterday", "late by two hours"}))
 def test_a_lie_to_a_ledger_that_was_lost(kind: str) -> None:
     """Nothing is known to be imported: the account's own orders are the controls.
 
-    An account that claims to be empty is believed, so lies of that kind are left out here.
+    They cannot show that a search is out of date (nobody knows a newer order), so such lies are left out here.
     """
     for stored in STORED[1:]:
         ledger = Ledger(known=())

@@ -5,12 +5,14 @@ import json
 
 import pytest
 
+from order_relay.orders.traits import OTHER, OURS, UNNAMED
 from order_relay.vendors.shopatron.search import (
     MOST_PAGES,
     Reply,
     as_written,
     find_by_key,
     find_by_window,
+    find_some,
     get_order,
 )
 from order_relay.vendors.shopatron.showing import Showing
@@ -148,3 +150,31 @@ def test_keys_that_can_not_be_asked_for():
 def test_get_one_order_that_is_not_that_order(reply):
     read = asyncio.run(get_order(Reader(page(0), orders={"order/5": reply}), SEVEN, "5"))
     assert (read.rows, read.complete) == ((), False)
+
+
+@pytest.mark.parametrize("body", [
+    {"code": 5002}, {"errorCode": "5002"}, {"error": {"code": 5002}}, {"errors": [{"code": "5002"}]},
+])
+def test_the_documented_code_of_no_match_wherever_the_body_has_it(body):
+    assert by_key(Reader(Reply(404, json.dumps(body).encode()))).complete
+
+
+@pytest.mark.parametrize("body", [{"code": 404}, {"message": "5002"}, [], {"errors": []}, "5002"])
+def test_another_404_is_no_answer(body):
+    assert by_key(Reader(Reply(404, json.dumps(body).encode()))).problem == "http_404"
+
+
+@pytest.mark.parametrize(("value", "owner"), [
+    (7, OURS), ("7", OURS), ("007", OURS), (7.0, OURS), (8, OTHER), ("8", OTHER), (8.0, OTHER),
+    (0, UNNAMED), ("0", UNNAMED), (7.5, UNNAMED), (None, UNNAMED), ("", UNNAMED), ("Acme", UNNAMED), (True, UNNAMED),
+])
+def test_whom_an_order_names(value, owner):
+    (found,) = by_key(Reader(page(1, row(5, "A", manufacturerID=value)))).rows
+    assert found.traits.owner == owner
+
+
+def test_some_orders_name_their_external_ids_themselves_where_rows_do_not():
+    rows = [row(number) for number in range(1, 10)]
+    orders = {f"order/{n}": Reply(200, json.dumps(row(n, f"K{n}")).encode()) for n in range(1, 10)}
+    some = asyncio.run(find_some(Reader(page(9, *rows), orders=orders), SEVEN))
+    assert sorted(found.destination_key for found in some.rows if found.destination_key) == ["K1", "K5", "K9"]

@@ -104,8 +104,8 @@ def claim(expected: Traits, row: Found, detail: Page) -> Claim:
     shown = row.traits
     for one in detail.rows:
         shown = one.traits.beside(shown)
-        if one.destination_key and one.destination_key != row.destination_key:
-            return Claim("contradicts", row.oms_id, "external id in the order's detail")
+        if member := _two_words(row, one):
+            return Claim("contradicts", row.oms_id, f"{member} in the order's detail")
     if shown.owner == OTHER:
         return Claim("other", row.oms_id)
     if found := contradictions(expected, shown):
@@ -117,6 +117,13 @@ def claim(expected: Traits, row: Found, detail: Page) -> Claim:
     return Claim("ours", row.oms_id)
 
 
+def _two_words(row: Found, detail: Found) -> str:
+    """The identity in which a search and the order itself disagree, if there is one: neither can then be trusted."""
+    if detail.destination_key and detail.destination_key != row.destination_key:
+        return "external id"
+    return "manufacturer" if row.traits.owner == OURS and detail.traits.owner == OTHER else ""
+
+
 def verdict_of(claims: Sequence[Claim], method: str) -> Verdict | None:
     """What the rows of one external id say together; ``None`` where all belong to other accounts."""
     of: dict[str, list[Claim]] = {}
@@ -125,6 +132,8 @@ def verdict_of(claims: Sequence[Claim], method: str) -> Verdict | None:
     if mine := sorted((one.oms_id for one in of.get("ours", ())), key=lambda text: (len(text), text)):
         more = f"; {len(mine)} orders there carry this id" if len(mine) > 1 else ""
         return Verdict(Finding.found(mine[0]), method, f"found{more}")
+    if unread := of.get("unread"):
+        return Verdict(Finding.unclear(), method, unread[0].why)
     if foreign := of.get("contradicts"):
         ids = ", ".join(one.oms_id for one in foreign[:3])
         members = ", ".join(sorted({one.why for one in foreign}))
@@ -134,8 +143,6 @@ def verdict_of(claims: Sequence[Claim], method: str) -> Verdict | None:
         ids = ", ".join(one.oms_id for one in unnamed[:3])
         why = f"order {ids} at the destination carries our external id and does not name its manufacturer"
         return Verdict(Finding.unclear(), method, why, UNIDENTIFIED)
-    if unread := of.get("unread"):
-        return Verdict(Finding.unclear(), method, unread[0].why)
     return None
 
 

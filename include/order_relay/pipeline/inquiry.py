@@ -52,9 +52,14 @@ class Inquiry:
     windows: Sequence[Window] = ()
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     problem: Page | None = None  # the first page that failed
-    why: str = ""  # why an absence could not be believed, the first time
+    whys: dict[str, str] = field(default_factory=dict)  # why an absence could not be believed, at first, by key
     _totals: bool = True
     _shown: set[str] = field(default_factory=set)  # keys under which a row is shown that is, or may be, ours
+
+    @property
+    def why(self) -> str:
+        """Why an absence could not be believed: of the first such key, or empty."""
+        return next(iter(self.whys.values()), "")
 
     async def ask_by_key(self, keys: Sequence[str]) -> dict[str, Verdict]:
         """A verdict on each of these (at most ``KEYS_AT_ONCE``), by external id only."""
@@ -98,7 +103,7 @@ class Inquiry:
             self._absent_or(keys, "external_id", why or evidence.NO_KNOWN_ORDER)
             return
         if wrong := await self._alone_fails(self.controls[0]):
-            self._absent_or(keys, "external_id", why or wrong)
+            self._absent_or(keys, "external_id", wrong)
             return
         pages = dict(zip(keys, await _gather(partial(self.session.find_by_key, [key]) for key in keys), strict=True))
         self._note(*pages.values())
@@ -176,9 +181,10 @@ class Inquiry:
     def _absent_or(self, keys: Iterable[str], method: str, why: str) -> None:
         for key in keys:
             if not why:
+                self.whys.pop(key, None)
                 self.verdicts[key] = Verdict(Finding.absent(), method, "complete search, positive controls seen")
                 continue
-            self.why = self.why or why
+            self.whys.setdefault(key, why)
             earlier = self.verdicts.get(key)
             told = f"{earlier.why}; {method}: {why}" if earlier else f"{method}: {why}"
             self.verdicts[key] = Verdict(Finding.unclear(), method, told)

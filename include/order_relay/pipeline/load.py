@@ -25,7 +25,14 @@ from order_relay.pipeline.committer import Book, Committer
 from order_relay.pipeline.feeding import PayloadStore, feed
 from order_relay.pipeline.pacing import SendingLimits
 from order_relay.pipeline.ports import Destination, OmsSession
-from order_relay.pipeline.proving import Listing, Proving, ProvingBook, lookup_before_send, unknown_batches
+from order_relay.pipeline.proving import (
+    Listing,
+    Proving,
+    ProvingBook,
+    lookup_before_send,
+    unknown_batches,
+    unknown_payloads,
+)
 from order_relay.pipeline.sending import Sender
 
 log = logging.getLogger(__name__)
@@ -165,6 +172,7 @@ class _Load:
             always=mode == "always",
             past_known=self._options.past_known,
             has_past=lambda: unknown_batches(self._store, self._ledger, self._ctx.pipeline),
+            sent_elsewhere=lambda: unknown_payloads(self._store, self._ledger, self._ctx.pipeline),
         )
 
     async def _send(self, session: OmsSession, ids: list[int]) -> Sender:

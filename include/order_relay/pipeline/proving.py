@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from order_relay.ledger.comparing import Booked
 from order_relay.ledger.values import Control, Sendable
-from order_relay.orders.exchange import Page, RunContext
-from order_relay.pipeline import lookup
+from order_relay.orders.exchange import Found, Page, RunContext
+from order_relay.orders.traits import OTHER
+from order_relay.pipeline import lookup, trials
 from order_relay.pipeline.evidence import (
     KEYS_AT_ONCE,
     NO_KNOWN_ORDER,
     NO_METHOD,
     Verdict,
     cause_of,
+    passing,
 )
 from order_relay.pipeline.expecting import Expected, Payloads
 from order_relay.pipeline.inquiry import WINDOW_MARGIN, Inquiry, batched
@@ -42,6 +44,9 @@ class ProvingBook(lookup.LookupBook, Protocol):
 
     def batches(self, pipeline: str) -> list[dict[str, Any]]:
         """See ``Ledger.batches``."""
+
+    def started(self, pipeline: str) -> Mapping[str, datetime]:
+        """See ``Ledger.started``."""
 
     def booked_under(self, destination: str, keys: Iterable[str]) -> Mapping[str, Booked]:
         """See ``Ledger.booked_under``."""
@@ -90,18 +95,22 @@ async def lookup_before_send(
     always: bool = False,
     past_known: bool = False,
     has_past: Callable[[], bool] = lambda: False,
+    sent_elsewhere: Callable[[], bool] = lambda: False,
 ) -> Proving:
     """Look up those of ``ids`` that the ledger calls unproven (or all: ``always``), by external id.
 
     Found means imported; an order of somebody else under our external id holds ours for an operator. What a missing row
-    proves is said in ``evidence``; where there is a past, each absence is confirmed by a search of its own. A ledger
-    without a past (nothing imported, ``has_past`` is false, and the account shows no order that the ledger does not
-    know) may also send on the word of a complete search without a positive control, or, where the account has no such
-    search, without any. That is decided once, for all unproven orders of the pipeline.
+    proves is said in ``evidence``. Where there is a past, each absence is confirmed by a search of its own; there is
+    one where ``past_known`` or ``has_past`` says so, or where the account shows an order that the ledger does not know.
+    Without a past a complete search is believed without a positive control. An account that shows no order at all
+    holds none of ours, unless another ledger may have sent some (``sent_elsewhere``): then its search must find
+    something before it is believed. Where the account has no search by external id, orders are sent without one only
+    if nothing is imported, neither settings nor batch store know of a past, and the account shows none of the orders in
+    question. That is decided once, for all unproven orders of the pipeline.
     Raises ``WrongSetup`` or ``Throttled`` from the session, and the ledger's errors.
     """
     asked = set(ids) if always else set(await asyncio.to_thread(ledger.unproven, ctx.pipeline)) & set(ids)
-    prover = _Prover(ctx, ledger, session, destination, has_past, payloads, always, past_known)
+    prover = _Prover(ctx, ledger, session, destination, has_past, sent_elsewhere, payloads, always, past_known)
     passed = await prover.prove([i for i in ids if i in asked]) if asked else []
     open_to_send = (set(ids) - asked) | set(passed)
     prover.result.may_be_sent = [i for i in ids if i in open_to_send]
@@ -117,23 +126,25 @@ class _Prover:
     session: OmsSession
     destination: Destination
     has_past: Callable[[], bool]
+    sent_elsewhere: Callable[[], bool]
     payloads: Payloads | None = None
     always: bool = False
     past_known: bool = False
     result: Proving = field(default_factory=Proving)
     controls: list[Control] = field(default_factory=list)
     imported: bool = False  # the ledger knows imported orders
-    stated_past: bool = False  # said by settings or the batch store, not only suspected
+    stated_past: bool = False  # said by settings, the batch store or one of these orders, not only suspected
     past: bool = False
     no_past: bool = False
+    works: bool = False  # the search by external id settled some order
 
     async def prove(self, ids: list[int]) -> list[int]:
         """Those of ``ids`` that may be sent."""
         sendables = await asyncio.to_thread(self.ledger.to_send, ids)
         self.past = self.always or self.past_known or await asyncio.to_thread(self.has_past)
         self.stated_past = self.past
-        if self._searchable:
-            await self._find_controls({s.destination_key for s in sendables})
+        if self._searchable and (failed := await self._find_controls({s.destination_key for s in sendables})):
+            return self._not_now(failed, [s.id for s in sendables])
         passed: list[int] = []
         for group in batched(sendables, KEYS_AT_ONCE):
             if self.no_past:
@@ -147,30 +158,39 @@ class _Prover:
     def _searchable(self) -> bool:
         return self.destination.search_by in ("auto", "external_id")
 
-    async def _find_controls(self, asked: set[str]) -> None:
-        """Orders known to be imported; where there are none, orders that the account shows.
+    async def _find_controls(self, asked: set[str]) -> Page | None:
+        """Orders known to be imported; where none of them must be shown yet, orders that the account shows.
 
-        Orders there that the ledger does not know are a past of their own.
+        Orders there that the ledger does not know are a past of their own. Returns the page with them if it could not
+        be read at the moment: then nothing is known.
         """
         shown_after_s = self.destination.timeout_s + self.destination.visible_after_s
-        self.controls = await asyncio.to_thread(self.ledger.controls, self.destination.account, [], shown_after_s)
-        self.imported = bool(self.controls)
-        if self.imported:
-            return
+        known = await asyncio.to_thread(self.ledger.controls, self.destination.account, [], shown_after_s)
+        self.imported = bool(known)
+        shown_since = datetime.now(UTC) - timedelta(seconds=shown_after_s)
+        self.controls = [control for control in known if control.imported_at <= shown_since]
+        if self.controls and self.past:
+            return None
         page = await self.session.find_some()
-        rows = [row for row in page.rows if row.destination_key and row.oms_id and "," not in row.destination_key]
-        known = await asyncio.to_thread(
+        if passing(page.problem):
+            return page
+        rows = [
+            row for row in page.rows
+            if row.destination_key and row.oms_id and "," not in row.destination_key and row.traits.owner != OTHER
+        ]  # fmt: skip
+        booked = await asyncio.to_thread(
             self.ledger.booked_under, self.destination.account, [row.destination_key for row in rows]
         )
-        ours = {key for key, book in known.items() if book.state in OURS_THERE}
+        ours = {key for key, book in booked.items() if book.state in OURS_THERE}
         strange = [row for row in rows if row.destination_key not in ours]
-        if page.complete and not page.rows and not self.past_known:
-            self.past = self.stated_past = False  # an account without a single order holds none of ours
+        self.stated_past = self.stated_past or any(row.destination_key in asked for row in strange)
         self.past = self.past or bool(strange)
-        # those that are not asked about are better witnesses
-        rows = [row for row in strange if row.destination_key not in asked] or strange
-        some = {row.destination_key: row for row in (*rows[:1], *rows[-1:], *rows[len(rows) // 2:][:1])}
-        self.controls = [Control(row.destination_key, row.oms_id, datetime.now(UTC)) for row in some.values()]
+        if page.complete and not page.rows and not known and not self.past_known:
+            # without a single order the account holds none of ours, if there is no reason to doubt its search
+            self.past = self.stated_past = self.past and await asyncio.to_thread(self.sent_elsewhere)
+        if not self.controls:
+            self.controls = _witnesses(rows, asked) or (known if self.past else [])
+        return None
 
     async def _one_search(self, group: list[Sendable]) -> list[int]:
         """Records what was found or proven, and returns the ids that may be sent."""
@@ -191,10 +211,20 @@ class _Prover:
         if absent:
             await asyncio.to_thread(self.ledger.mark_proven, self.ctx, absent)
         unclear = [i for i, v in verdicts.items() if v.finding.kind == "unclear" and not v.reason]
+        self.works = self.works or len(unclear) < len(group)
         if not unclear:
             return absent
-        page = inquiry.problem or Page((), complete=False, problem=inquiry.why or NO_KNOWN_ORDER)
-        return absent + await self._without_proof(page, unclear)
+        return absent + await self._without_proof(self._failure(inquiry), unclear)
+
+    @staticmethod
+    def _failure(inquiry: Inquiry) -> Page:
+        """Why orders are not proven, as a page: what may pass goes before what will not."""
+        whys = list(inquiry.whys.values())
+        why = next((why for why in whys if why not in NO_METHOD), next(iter(whys), ""))
+        page = inquiry.problem
+        if page is not None and (not why or page.problem == why):
+            return page
+        return Page((), complete=False, problem=why or NO_KNOWN_ORDER, where=page.where if page else "")
 
     async def _adopt_or_hold(self, verdicts: Mapping[int, Verdict]) -> set[int]:
         """Carry out what was found; the ids that an operator let go in spite of somebody else's order."""
@@ -213,18 +243,29 @@ class _Prover:
     async def _without_proof(self, page: Page, rest: list[int]) -> list[int]:
         """A search that proves nothing: only where there is no past may orders go without."""
         unusable = page.problem in NO_METHOD
-        if unusable and not self.imported and not self.stated_past:
+        if unusable and not (self.imported or self.stated_past or self.works):
             every = await asyncio.to_thread(self.ledger.unproven, self.ctx.pipeline)
             log.warning("%d orders are not looked up before sending: no search at this account, no past", len(every))
             await asyncio.to_thread(self.ledger.mark_proven, self.ctx, every)
             self.no_past = True
             return rest
+        return self._not_now(page, rest, hopeless=unusable or page.problem == NO_KNOWN_ORDER)
+
+    def _not_now(self, page: Page, ids: list[int], *, hopeless: bool = False) -> list[int]:
+        """These stay ready; ``hopeless``: trying again will not help."""
         self.result.cause = self.result.cause or cause_of(page)
-        log.warning("%d orders are not sent, the look-up before sending failed: %s", len(rest), cause_of(page))
-        hopeless = unusable or page.problem == NO_KNOWN_ORDER
-        (self.result.unsearchable if hopeless else self.result.kept).extend(rest)
-        self.result.counts["not_proven"] += len(rest)
+        log.warning("%d orders are not sent, the look-up before sending failed: %s", len(ids), cause_of(page))
+        (self.result.unsearchable if hopeless else self.result.kept).extend(ids)
+        self.result.counts["not_proven"] += len(ids)
         return []
+
+
+def _witnesses(rows: Sequence[Found], asked: set[str]) -> list[Control]:
+    """The first, the last and the middle one of the orders that the account shows, as positive controls; those that are
+    not asked about are better ones."""
+    rows = [row for row in rows if row.destination_key not in asked] or rows
+    some = {row.destination_key: row for row in (*rows[:1], *rows[-1:], *rows[len(rows) // 2:][:1])}
+    return [Control(row.destination_key, row.oms_id, datetime.now(UTC)) for row in some.values()]
 
 
 def unknown_batches(store: Listing, ledger: ProvingBook, pipeline: str) -> bool:
@@ -232,3 +273,16 @@ def unknown_batches(store: Listing, ledger: ProvingBook, pipeline: str) -> bool:
     known = {str(batch["batch_id"]) for batch in ledger.batches(pipeline)}
     manifests = (name for name in store.list(f"{pipeline}/batches") if name.endswith("/manifest.json"))
     return any(name.split("/")[-2] not in known for name in manifests)
+
+
+def unknown_payloads(store: Listing, ledger: ProvingBook, pipeline: str) -> bool:
+    """Whether the batch store holds payloads of a run that this ledger does not know: another ledger may have sent
+    them. Trial runs send nothing."""
+    folders: dict[str, list[str]] = defaultdict(list)
+    for name in store.list(f"{pipeline}/runs"):
+        folders[name.removeprefix(f"{pipeline}/runs/").partition("/")[0]].append(name)
+    known = ledger.started(pipeline)
+    return any(
+        run not in known and not trials.is_trial(names) and any("/payloads-" in name for name in names)
+        for run, names in folders.items()
+    )

@@ -5,7 +5,7 @@ import hashlib
 import json
 import time
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 import pytest
@@ -13,6 +13,7 @@ import pytest
 from order_relay.batches import BatchStore
 from order_relay.errors import RetryLater, WrongSetup
 from order_relay.ledger import BatchInfo, Ledger, Ready
+from order_relay.ledger.tables import submission
 from order_relay.orders.exchange import Policies, RunContext
 from order_relay.pipeline.load import LoadOptions, load
 from order_relay.sandbox.serving import serve_in_thread
@@ -21,6 +22,8 @@ from order_relay.vendors.shopatron.connection import OmsSettings
 
 PIPELINE = "p"
 NUMBER = 60
+PATIENT_S, HASTY_S = 20.0, 0.6
+"""Time-outs: one that no answer misses, and one for an answer that never comes."""
 
 
 def payload(key):
@@ -49,7 +52,7 @@ class Desk:
         self.sandbox = sandbox
         self.store = BatchStore(folder.as_uri())
         self.ledger = Ledger.open(url)
-        self.settings = {"timeout_s": 0.6, "connections": 4, "visible_after_s": 0.0}
+        self.settings = {"timeout_s": PATIENT_S, "connections": 4, "visible_after_s": 0.0}
         self.ledger.bind(PIPELINE, "src", self.oms().account)
         self.runs = 0
         self.begin()
@@ -70,7 +73,7 @@ class Desk:
         rows = [{
             "source_id": str(n), "lineage": f"L{n}", "order_number": f"K-{n}", "base_number": f"K-{n}", "version": n,
             "reference": "", "suffix": None, "items": ("A",),
-            "customer_po": "", "content_hash": "h", "problem": "", "part": 0, "row": n,
+            "customer_po": "", "customer_number": "", "content_hash": "h", "problem": "", "part": 0, "row": n,
         } for n in range(first, first + number)]
         frame = pd.DataFrame(rows)
         for name in ("suffix", "items"):
@@ -94,6 +97,21 @@ class Desk:
         self.store.write_json("p/chunk.json", chunk)
         options = {"lease_s": 0.5, "max_wait_s": 5.0, **options}
         return load(self.ctx, self.ledger, self.store, oms or self.oms(), "p/chunk.json", LoadOptions(**options))
+
+    def let_time_pass(self):
+        """Until an absence counts. Where the time-out is long (a busy machine must not reach it), the leases of what is
+        in doubt are moved into the past instead."""
+        quiet = timedelta(seconds=self.settings["timeout_s"])
+        doubts = self.ledger.in_doubt([row["id"] for row in self.ledger.doubt()])
+        over = max((d.send_before for d in doubts), default=datetime.now(UTC) - quiet) + quiet
+        left = over - datetime.now(UTC) + timedelta(seconds=0.05)
+        if quiet < timedelta(seconds=PATIENT_S):
+            time.sleep(max(0.0, left.total_seconds()))
+            return
+        with self.ledger.database.engine.begin() as conn:
+            conn.execute(submission.update().where(submission.c.state == "in_doubt").values(
+                send_before=datetime.now(UTC) - quiet - timedelta(seconds=1)
+            ))
 
     def states(self):
         return {k: v for k, v in self.ledger.counts(PIPELINE)["states"].items() if v}
@@ -145,11 +163,13 @@ NOT_STORED = [("none", answer) for answer in ("cut", 502, "no_id", 307)]
 def test_lost_answers_are_looked_up_and_end_as_imported_once(desk_with, answer, effect):
     """Stored or not: what was stored is found, what was not is sent again after two absences."""
     desk = desk_with(20, faults=[lost(effect, answer)])
+    if answer == "hang":  # on a busy machine other answers may then come too late as well, which changes nothing
+        desk.settings["timeout_s"] = HASTY_S
     try:
         desk.load()
     except WrongSetup:
         assert answer == 307, "only a redirect stops the chunk"
-    assert 1 <= desk.states()["in_doubt"] <= 3
+    assert 1 <= desk.states()["in_doubt"] <= (20 if answer == "hang" else 3)
     until_quiet(desk)
     assert desk.states() == {"imported": 20}
     assert sum(desk.stored().values()) == 20
@@ -164,9 +184,7 @@ def lost(effect, answer):
 def until_quiet(desk, most=10):
     """Load again, each time late enough for an absence to count, until nothing changes any more."""
     for _ in range(most):
-        doubts = desk.ledger.in_doubt([row["id"] for row in desk.ledger.doubt()])
-        over = max([d.send_before.timestamp() for d in doubts], default=0.0) + desk.settings["timeout_s"]
-        time.sleep(max(0.0, over - time.time() + 0.05))
+        desk.let_time_pass()
         desk.begin()
         try:
             if not desk.load():
@@ -205,7 +223,6 @@ def test_odd_searches_never_double(desk_with, switches, clueless, effect):
     assert set(states) <= {"imported", "in_doubt"}
     stored = desk.stored()
     assert max(stored.values()) == 1
-    # on a slow machine a request may time out before it arrives, and then nobody can tell by such a search
     assert states["imported"] <= sum(stored.values()) <= 20
     assert states == {"imported": 20} or clueless
 

@@ -25,6 +25,7 @@ MOST_SINGLE_READS = 50
 MOST_KEYS = 100
 NONE_FOUND = "5002"
 CODE_KEYS = ("code", "errorCode", "statusCode")
+DEEPEST = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,10 @@ async def find_some(reader: Reader, showing: Showing) -> Page:
     reading = _Reading()
     query = {"manufacturerID": str(showing.manufacturer_id), "perPage": str(PER_PAGE), "page": "1"}
     _take(reading, showing, await reader.get("order/", query))
+    rows = list(reading.rows.values())
+    if rows and not any(row.destination_key for row in rows):
+        for row in {one.oms_id: one for one in (rows[0], rows[len(rows) // 2], rows[-1])}.values():
+            await _complete_key(reader, showing, reading, row)
     return reading.page()
 
 
@@ -160,7 +165,16 @@ def _says_none_found(body: bytes) -> bool:
         document: Any = msgspec.json.decode(body)
     except (ValueError, RecursionError):
         return False
-    return isinstance(document, dict) and any(str(document.get(name)) == NONE_FOUND for name in CODE_KEYS)
+    return _carries_code(document, DEEPEST)
+
+
+def _carries_code(value: Any, depth: int) -> bool:
+    """Whether the code is in the body or in an object inside of it, such as ``{"errors": [{"code": 5002}]}``."""
+    if isinstance(value, dict):
+        if any(str(value.get(name)) == NONE_FOUND for name in CODE_KEYS):
+            return True
+        value = list(value.values())
+    return isinstance(value, list) and depth > 0 and any(_carries_code(one, depth - 1) for one in value)
 
 
 def _envelope(body: bytes, showing: Showing) -> tuple[int, list[Found]] | None:
@@ -212,11 +226,15 @@ async def _complete_keys(reader: Reader, showing: Showing, reading: _Reading) ->
     """Rows without an external id are read one by one; one that stays without makes the result incomplete."""
     bare = [row for row in reading.rows.values() if not row.destination_key]
     for row in bare[:MOST_SINGLE_READS]:
-        one = next(iter((await get_order(reader, showing, row.oms_id)).rows), None)
-        if one is not None and one.destination_key:
-            reading.rows[row.oms_id] = replace(one, traits=one.traits.beside(row.traits))
+        await _complete_key(reader, showing, reading, row)
     if not reading.problem and not all(row.destination_key for row in reading.rows.values()):
         reading.problem = "rows_without_key"
+
+
+async def _complete_key(reader: Reader, showing: Showing, reading: _Reading, row: Found) -> None:
+    one = next(iter((await get_order(reader, showing, row.oms_id)).rows), None)
+    if one is not None and one.destination_key:
+        reading.rows[row.oms_id] = replace(one, traits=one.traits.beside(row.traits))
 
 
 async def get_order(reader: Reader, showing: Showing, oms_id: str) -> Page:

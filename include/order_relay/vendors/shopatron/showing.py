@@ -65,7 +65,8 @@ class Showing:
 
     def _owner(self, order: Mapping[str, Any]) -> str:
         for value in self._all(order, "manufacturer"):
-            if re.fullmatch(r"[0-9]{1,18}", text := _plain(value)):
+            number = int(value) if isinstance(value, float) and value.is_integer() else value
+            if re.fullmatch(r"[0-9]{1,18}", text := _plain(number)) and int(text):  # ids begin at 1: a 0 names none
                 return OURS if int(text) == self.manufacturer_id else OTHER
         return OURS if self.unnamed == COUNT_AS_OURS else UNNAMED
 
