@@ -13,13 +13,15 @@ minutes, four, eight, up to six hours.
 |---|---|
 | the order was found | `imported`; the pipeline's next run acknowledges it |
 | its absence is proven, in two look-ups | `ready`; the pipeline's next run sends it as a new attempt |
+| somebody else's order under our number | it stays in doubt; `order_review` asks at once |
 | anything else | it stays in doubt and is looked up again |
 
-**Absence is proven** if every page was read, the same search found other orders known to be there, and enough time has
-passed for the order to become visible.
+**Absence is proven** if every page was read, a search for this one external id showed nothing while the same kind of
+search found other orders known to be there, and enough time has passed for the order to become visible.
 
 **If look-ups do not settle it** within `doubt: tell_after_s` (pipeline file), `watch` raises an alert and
-`order_review` asks what you found in the OMS. An order in doubt is never decided by a timer.
+`order_review` asks what you found in the OMS. An order in doubt is never decided by a timer. If
+look-ups are not possible at all, the alert `not_looked_up` names the cause.
 
 **Red** means that a pipeline's connection or setting is wrong, or that the OMS could not be reached; the other
 pipelines are still looked up. The Variable `order_relay_stop` does not stop this DAG: it sends nothing.

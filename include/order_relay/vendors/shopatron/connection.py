@@ -146,13 +146,14 @@ FORM: dict[str, Any] = {
         "search_to": {"type": "string", "title": "Search parameter: to", "default": SEARCH_TO,
                       "description": "Name of the search's end date; the default is assumed"},
         "visible_after_s": {"type": "number", "title": "Visible after (s)", "minimum": 0, "default": 900,
-                            "description": "So long after an import a search may still not show it"},
+                            "description": "How long after an import a search may still not show the order. Wait this "
+                            "long before the first run after a ledger was restored"},
         "unnamed_orders": {"type": "string", "title": "Orders that name no manufacturer", "enum": list(UNNAMED_ORDERS),
-                           "default": ASK, "description": "Found under our number, manufacturer neither in the search "
-                           "nor in the order itself: ask an operator, or count it as ours"},
+                           "default": ASK, "description": "A found order names its manufacturer neither in the search "
+                           "result nor in its detail: ask an operator, or count it as ours"},
         "shown_members": {"type": "string", "title": "Members of orders (JSON object)",
-                          "description": 'Where orders show what is compared with ours, such as {"total": '
-                          '"customerTotal", "email": ""}; empty: not compared'},
+                          "description": 'Where found orders show what is compared with ours, such as {"total": '
+                          '"customerTotal", "email": ""}. An empty text: not compared'},
         "status_field": {"type": "string", "title": "Status field", "default": "orderStatus",
                          "description": "orderStatus; status on the translated platform"},
         "status_values": {"type": "string", "title": "Status values (JSON object)",
