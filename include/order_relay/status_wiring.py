@@ -14,7 +14,9 @@ from order_relay.connections import Connection
 from order_relay.errors import WrongSetup
 from order_relay.ledger import Ledger
 from order_relay.ledger.status_reads import Ours
+from order_relay.orders.judging import VendorFormat
 from order_relay.orders.status_csv import CsvColumns, CsvForm
+from order_relay.orders.status_paths import MEMBERS, check_names
 from order_relay.orders.status_records import StatusShape
 from order_relay.pipeline.reading_back import OrderArchive
 from order_relay.pipeline.settings import load_pipeline, pipeline_files
@@ -71,7 +73,7 @@ class StatusWiring:
 
     def _columns(self) -> CsvColumns:
         try:
-            return CsvColumns(**{**_mapping(self.settings)["csv"], **self.settings.files.columns})
+            return CsvColumns(**{**_form(self.settings).mapping["csv"], **self.settings.files.columns})
         except ValidationError as error:
             place = ".".join(map(str, error.errors()[0]["loc"]))
             raise WrongSetup(f"{self.settings.name}: files.columns.{place}: is unknown or no text") from None
@@ -122,14 +124,17 @@ class StatusWiring:
 
 def reader_of(settings: StatusSettings) -> StatusReader:
     """How an account's records are read; needs no connection. Raises ``WrongSetup`` for a wrong mapping."""
-    record = _merged(_mapping(settings)["record"], settings.mapping)
-    shape = StatusShape.from_mapping(record, f"{settings.name}: mapping")
+    changes = dict(settings.mapping)
+    declared = changes.pop(MEMBERS, ())
+    form = _form(settings)
+    shape = StatusShape.from_mapping(_merged(form.mapping["record"], changes), f"{settings.name}: mapping")
+    check_names(shape, form.schema, declared, f"{settings.name}.yaml")
     poll = settings.poll
     return StatusReader(shape, poll.full, poll.pushes_without_time == "arrival", poll.missing_events == "ask")
 
 
-def _mapping(settings: StatusSettings) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = vendor_part(settings.source.vendor, "vendor").status_format().mapping
+def _form(settings: StatusSettings) -> VendorFormat:
+    found: VendorFormat = vendor_part(settings.source.vendor, "vendor").status_format()
     return found
 
 

@@ -9,6 +9,7 @@ import pytest
 from order_relay.errors import WrongSetup
 from order_relay.pipeline.settings import config_folder, pipeline_files, status_files
 from order_relay.pipeline.status_settings import load_status
+from order_relay.status_wiring import reader_of
 
 SOURCE = "source: {vendor: acommerce, connection: acommerce_default}\n"
 
@@ -47,3 +48,31 @@ def test_a_wrong_file_names_file_and_key(tmp_path: Path, text: str, said: str) -
 def test_named_after_its_vendor(tmp_path: Path) -> None:
     with pytest.raises(WrongSetup, match=r"source\.vendor must be 'other'"):
         load(tmp_path, "", "other_status")
+
+
+def test_the_shipped_names_are_in_the_schema() -> None:
+    assert reader_of(load_status("acommerce_status", config_folder())).shape.order_id == "orderId"
+
+
+@pytest.mark.parametrize(("mapping", "said"), [
+    ("{order_id: orderID}", r"acommerce_status\.yaml: mapping\.order_id: .*'orderID'.*did you mean 'orderId'"),
+    ("{parcels: {list: shipPackages}}", r"mapping\.parcels\.list: .*'shipPackages'.*did you mean 'shipPackage'"),
+    ("{parcels: {parcel: trackingID}}", r"mapping\.parcels\.parcel: .*did you mean 'shipPackage\[\]\.trackingId'"),
+    ("{parcels: {entry: {detail: shipingDetail}}}",
+     r"mapping\.parcels\.entry\.detail: .*'shipPackage\[\]\.statusHistory\[\]\.shippingDetail'"),
+    ("{lists: [{list: orderStatus, kind: order, entry: {event_id: eventId, status: orderState, updated_at: updatedTime}"
+     "}]}", r"mapping\.lists\[0\]\.entry\.status: .*'orderStatus\[\]\.orderState'.*mapping\.members"),
+    ("{members: orderID}", r"mapping\.members must be a list of paths"),
+])  # fmt: skip
+def test_a_name_that_no_record_can_have_is_wrong_setup(tmp_path: Path, mapping: str, said: str) -> None:
+    with pytest.raises(WrongSetup, match=said):
+        reader_of(load(tmp_path, f"mapping: {mapping}"))
+
+
+def test_a_name_that_an_account_has_beside_the_schema_is_declared(tmp_path: Path) -> None:
+    found = reader_of(load(tmp_path, "mapping: {order_id: referenceNo, members: [referenceNo]}"))
+    assert found.shape.order_id == "referenceNo"
+
+
+def test_a_member_that_the_vendor_does_not_send_is_left_out(tmp_path: Path) -> None:
+    assert reader_of(load(tmp_path, "mapping: {parcels: {entry: {location: ''}}}")).shape.parcels.entry.location == ""

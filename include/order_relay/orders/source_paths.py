@@ -21,10 +21,14 @@ IDENTITY_NOT_PATHS = ("suffix_pattern", "lineage_form", "items_need")
 
 @dataclass(frozen=True, slots=True)
 class MappingFiles:
-    """The files that a mapping comes from, as messages name them: the vendor's, and the pipeline's ``own``."""
+    """The files that a mapping comes from, as messages name them: the vendor's, and the pipeline's ``own``.
+
+    ``members``: where the own file declares paths that the schema lacks.
+    """
 
     vendor: str
     own: str
+    members: str = "mapping.source.members"
 
     def of(self, own: bool) -> str:
         """The file of a rule."""
@@ -37,7 +41,7 @@ class SourcePaths:
     def __init__(self, schema: Mapping[str, Any], declared: Any, files: MappingFiles) -> None:
         listed = isinstance(declared, Sequence) and not isinstance(declared, str)
         if not listed or not all(isinstance(path, str) and path for path in declared):
-            raise WrongSetup(f"{files.own}: mapping.source.members must be a list of paths such as 'surcharge' or "
+            raise WrongSetup(f"{files.own}: {files.members} must be a list of paths such as 'surcharge' or "
                              "'items[].colour'")
         self._schema = schema
         self._declared = tuple(declared)
@@ -52,9 +56,10 @@ class SourcePaths:
         """Raises ``WrongSetup`` that names ``place``, the path and near matches."""
         if not self.knows(path):
             near = near_matches(path, [*paths_of(self._schema), *self._declared])
+            own = "the pipeline's file" if self._files.own != self._files.vendor else self._files.own
             raise WrongSetup(
                 f"{place}: the source's schema does not know the path {path!r}{near or '.'} If the source really has "
-                "it, declare it in the pipeline's file under mapping.source.members"
+                f"it, declare it in {own} under {self._files.members}"
             )
 
     def rules(self, rules: Iterable[Rule], before: str = "", overrides: Any = ()) -> None:
