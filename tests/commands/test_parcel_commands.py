@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from archived_orders import Desk, plain_orders
 from typer.testing import CliRunner, Result
 
@@ -17,8 +16,7 @@ from order_relay.commands import app as app_module
 from order_relay.commands import naming
 from order_relay.commands.setup import Setup
 from order_relay.errors import MoveRefused, WrongSetup
-from order_relay.ledger import Ledger, addressing, finding
-from order_relay.ledger.tables import submission
+from order_relay.ledger import Ledger
 from order_relay.orders.exchange import RunContext
 from order_relay.orders.shipping import Shipment
 
@@ -182,16 +180,6 @@ def test_an_order_with_several_kept_parcels_needs_the_id_of_one(desk: Desk, orde
     told = call("drop-parcel", number, "--reason", "x")
     assert isinstance(told.exception, WrongSetup)
     assert all(str(one["shipment_id"]) in str(told.exception) for one in kept[1:])
-
-
-def test_an_order_is_found_by_indexes_only(desk: Desk) -> None:
-    with desk.ledger.database.engine.connect() as conn:
-        for query in (finding._named("X"), *(
-            sa.select(submission.c.id).where(column == "X", addressing.reach(column)) for column in addressing._NAMES
-        ), sa.select(submission.c.id).where(submission.c.reference == "X", sa.text("reference <> ''"))):
-            text = str(query.compile(conn, compile_kwargs={"literal_binds": True}))
-            plan = [row[-1] for row in conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}")]
-            assert not any("SCAN submission" in step and "USING" not in step for step in plan), (text, plan)
 
 
 def test_a_parcel_that_was_asked_about_is_counted_corrected_or_dropped(desk: Desk, order: dict[str, Any]) -> None:

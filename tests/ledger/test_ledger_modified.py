@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 
 from order_relay import crossings
 from order_relay.ledger import Ledger, database
+from order_relay.ledger.feed_ids import feed_id
 from order_relay.ledger.modified import SLACK, keep_stamps_ahead
 from order_relay.ledger.shipping import record
 from order_relay.ledger.states import State
@@ -142,7 +144,7 @@ def _filled(url, rows=20_000):
             "unproven": False})
         conn.execute(metadata.tables["submission"].insert(), [
             {**blank, "id": n, "source_id": str(n), "lineage": f"L{n}", "destination_key": str(n), "changed_at": at,
-             "first_offered_at": at, "last_offered_at": at}
+             "order_number": f"N{n}", "first_offered_at": at, "last_offered_at": at}
             for n, at in enumerate(times, 1)])
         conn.execute(metadata.tables["event"].insert(), [
             {"submission_id": n, "from_state": "sending", "to_state": "imported", "revision": 1, "at": at, "run": "",
@@ -151,21 +153,29 @@ def _filled(url, rows=20_000):
     db.close()
 
 
+@contextmanager
+def planned(ledger, word=""):
+    """The plans of all statements that hold this word, as the database's own planner makes them."""
+    plans = []
+
+    def explain(conn, cursor, statement, parameters, context, executemany):
+        if word in statement and statement.startswith(("SELECT", "WITH")):
+            how = "EXPLAIN QUERY PLAN " if conn.dialect.name == "sqlite" else "EXPLAIN "
+            rows = conn.exec_driver_sql(how + statement, parameters)
+            plans.append("\n".join([statement, *(str(row) for row in rows)]))
+
+    sa.event.listen(ledger.database.engine, "after_cursor_execute", explain)
+    yield plans
+    sa.event.remove(ledger.database.engine, "after_cursor_execute", explain)
+
+
 def test_a_page_costs_what_its_window_holds(ledger_url):
     """Asked of the database's own planner: no table is read from one end to the other."""
     _filled(ledger_url)
     ledger = Ledger.open(ledger_url)
-    plans = []
-
-    def explain(conn, cursor, statement, parameters, context, executemany):
-        if "touched" in statement and not statement.startswith("EXPLAIN"):
-            word = "EXPLAIN QUERY PLAN " if conn.dialect.name == "sqlite" else "EXPLAIN "
-            plans.append("\n".join(str(row) for row in conn.exec_driver_sql(word + statement, parameters)))
-
-    sa.event.listen(ledger.database.engine, "after_cursor_execute", explain)
-    window = ledger.modified_between(
-        START + timedelta(minutes=9_000), START + timedelta(minutes=9_059), entered=State.IMPORTED, limit=50)
-    sa.event.remove(ledger.database.engine, "after_cursor_execute", explain)
+    with planned(ledger, "touched") as plans:
+        window = ledger.modified_between(
+            START + timedelta(minutes=9_000), START + timedelta(minutes=9_059), entered=State.IMPORTED, limit=50)
     ledger.close()
     assert (window.places, len(window.orders)) == (60, 50)
     assert len([plan for plan in plans if "ix_event_at" in plan]) == 2, plans
@@ -173,3 +183,25 @@ def test_a_page_costs_what_its_window_holds(ledger_url):
         for table in ("event", "submission", "shipment"):
             assert f"SCAN {table}" not in plan, plan
             assert f"Seq Scan on {table}" not in plan or table == "shipment", plan
+
+
+def test_an_order_is_found_without_reading_the_others(ledger_url):
+    """An operator's word, the names in a notice, and the parcels that wait: no statement scans the submissions."""
+    _filled(ledger_url, 4_000)
+    with closing(Ledger.open(ledger_url)) as ledger:
+        number = feed_id(ledger.feed_key(), ledger.works([77])[0])
+        with planned(ledger) as plans:
+            assert [life["id"] for life in ledger.find("77")] == [77]
+            assert [life["id"] for life in ledger.find(number)] == [77]
+            assert ledger.find("nobody") == []
+            for pipelines in (None, ["p"]):
+                assert ledger.addressee(["77"], number, pipelines).work.id == 77
+                assert ledger.addressee([], number, pipelines).work.id == 77
+                assert ledger.addressee(["77"], "", pipelines).work.id == 77
+                assert ledger.addressee(["nobody"], "", pipelines).work is None
+                assert ledger.named("nobody", pipelines) == []
+                assert not ledger.has_number("nobody", pipelines)
+            assert ledger.waiting_shipments()[0] == 0
+    assert len(plans) > 20
+    scans = ("SCAN submission", "SCAN other", "Seq Scan on submission")
+    assert [plan for plan in plans if any(words in plan for words in scans)] == []

@@ -103,9 +103,10 @@ def candidates(tx: Transaction, number: str, pipelines: Collection[str] | None =
     for column in _NAMES:
         rows = tx.run(sa.select(*_SEEN).where(
             column == number, reach(column, pipelines), submission.c.state.not_in([State.SUPERSEDED, State.DISCARDED])
-        ).order_by(submission.c.id).limit(_MOST)).all()
+        ).limit(_MOST)).all()
         if rows:
-            return _preferred(rows)
+            # sorted here: for a sorted answer a database might go through all orders by their ids
+            return _preferred(sorted(rows, key=lambda row: row.id))
     return []
 
 

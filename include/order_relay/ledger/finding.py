@@ -41,7 +41,7 @@ def find(tx: Transaction, word: str) -> list[dict[str, Any]]:
     the screen of the operator who asked, not for logs.
     """
     rows = tx.run(
-        sa.select(submission).where(submission.c.id.in_(_named(word)) | (submission.c.id == _of_feed(tx, word)))
+        sa.select(submission).where(submission.c.id.in_(_named(word, _of_feed(tx, word))))
         .order_by(submission.c.pipeline, submission.c.lineage, submission.c.version, submission.c.edition)
         .limit(MOST)
     ).mappings().all()
@@ -64,8 +64,9 @@ def find(tx: Transaction, word: str) -> list[dict[str, Any]]:
     return lives
 
 
-def _named(word: str) -> sa.CompoundSelect[tuple[int]]:
-    """The ids of the submissions that a word names, each kind of name by the index that it has."""
+def _named(word: str, of_feed: int) -> sa.CompoundSelect[tuple[int]]:
+    """The ids of the submissions that a word names, each kind of name by the index that it has; and one that is known
+    by its id in a feed. They are one list, since a database scans the table for a condition with ``OR`` beside it."""
     of_pipelines = submission.c.pipeline.in_(sa.select(pipeline.c.name))
     partial = {name: sa.text(f"submission.{name} <> {other}") for name, other in (
         ("base_number", "submission.order_number"), ("reference", "''"), ("customer_po", "''")
@@ -74,16 +75,16 @@ def _named(word: str) -> sa.CompoundSelect[tuple[int]]:
         *((submission.c[name] == word, of_pipelines) for name in ("order_number", "source_id")),
         (submission.c.lineage.in_([word, word.upper()]), of_pipelines),
         (submission.c.destination_key == word, submission.c.destination.in_(sa.select(pipeline.c.destination_account))),
-        (submission.c.oms_id == word,),
+        (submission.c.oms_id == word,), (submission.c.id == of_feed,),
         *((submission.c[name] == word, differs) for name, differs in partial.items()),
     )))
 
 
-def _of_feed(tx: Transaction, word: str) -> int | None:
-    """The submission that a feed of this ledger gave out under this id."""
+def _of_feed(tx: Transaction, word: str) -> int:
+    """The submission that a feed of this ledger gave out under this id; 0 for none."""
     given = read_feed_id(word)
     found = works(tx, [given.number]) if given is not None and given.check else []
-    return next((work.id for work in found if given is not None and fits(key_of(tx), given, work)), None)
+    return next((work.id for work in found if given is not None and fits(key_of(tx), given, work)), 0)
 
 
 def _parts(tx: Transaction, table: sa.Table, order: str, ids: Iterable[int]) -> dict[int, list[dict[str, Any]]]:
