@@ -123,12 +123,14 @@ class Engine:
 
     def tell(self, run: str) -> dict[str, int]:
         """One run of the source's feedback: what its DAG does."""
+        return give_feedback(RunContext(self.pipeline, run), self.feedback_parts())
+
+    def feedback_parts(self) -> Parts:
         wiring = self.wiring
-        parts = Parts(
+        return Parts(
             wiring.feedback_taker, wiring.ledger, self.archive(), wiring.source_connection.fingerprint(),
             wiring.settings.feedback.parallel, wiring.settings.acknowledge.given_up_s,
         )
-        return give_feedback(RunContext(self.pipeline, run), parts)
 
     def archive(self) -> OrderArchive:
         return OrderArchive(self.wiring.store, lambda _: self.wiring.transformer.reader)

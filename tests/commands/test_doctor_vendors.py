@@ -11,9 +11,11 @@ import pytest
 
 from order_relay.commands import doctor_vendors
 from order_relay.commands.findings import Finding, Level, guarded
+from order_relay.connections import Connection
 from order_relay.errors import SourceRefused, WrongSetup
 from order_relay.ledger.values import Control
 from order_relay.orders.exchange import Found, OfferedOrder, Page, Selection
+from order_relay.vendors.cloudsuite.vendor import source as cloudsuite
 
 KNOWN = Control("7001-1", "55", datetime(2026, 5, 1, tzinfo=UTC))
 NOTHING = Page((), complete=True)
@@ -114,3 +116,17 @@ def test_an_error_becomes_a_finding(error: Exception) -> None:
     findings = list(guarded("shop", "check it", lambda: doctor_vendors.source("shop", port)))
     assert [f.level for f in findings] == [Level.FAIL]
     assert findings[0].found == str(error)
+
+
+@pytest.mark.parametrize(("zone", "level"), [("", Level.WARN), ("Europe/Amsterdam", Level.OK)])
+def test_a_web_shop_without_a_time_zone_is_mentioned_with_an_example(zone: str, level: Level) -> None:
+    fields = {"token_url": "https://id.example/token", **({"time_zone": zone} if zone else {})}
+    shop: Any = cloudsuite(Connection("cloudsuite_default", "https://shop.example", "c", "s", extra=fields))
+    [finding] = doctor_vendors.own_source_probes("connection cloudsuite_default", "cloudsuite", shop)
+    assert finding.level is level
+    assert "Europe/Amsterdam" in f"{finding.found} {finding.advice}"
+
+
+def test_a_source_without_checks_of_its_own_has_none() -> None:
+    port: Any = FakeSource([])
+    assert list(doctor_vendors.own_source_probes("shop", "supercat", port)) == []

@@ -26,6 +26,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 import crash_trials  # noqa: E402
 import lookup_trials  # noqa: E402
 import lost_trials  # noqa: E402
+import shop_trials  # noqa: E402
 import status_trials  # noqa: E402
 import two_trials  # noqa: E402
 from databases import Cluster, postgres_bin  # noqa: E402
@@ -230,6 +231,24 @@ class Prover:
             yield self.row(f"lost answers while telling: {way}", "feedback_trials:lose",
                            [{**trial, "effect": effect} for effect in ("done", "none")], lambda r: r["effect"])
 
+    def web_shop(self, case: Case) -> Iterator[Row]:
+        """Details that cannot be read or vanish, and orders that are cancelled. Of sources that show single orders."""
+        if not case.feedback:
+            return
+        for kind in KINDS:
+            struck = [[n, (n + 3) % 10, (n + 6) % 10] for n in range(0, 10, 3)]
+            unread = [{"case": case.name, "answer": a, "struck": places, "kind": kind}
+                      for a in shop_trials.UNREADABLE for places in struck]
+            yield self.row(f"details unreadable, {kind}", "shop_trials:unread", unread,
+                           lambda r: f"{r['answer']} {r['struck']}")
+            gone = [{"case": case.name, "answer": shop_trials.VANISHING, "struck": places, "kind": kind}
+                    for places in struck]
+            yield self.row(f"details vanish, {kind}", "shop_trials:unread", gone, lambda r: str(r["struck"]))
+            cancelled = [{"case": case.name, "moment": moment, "way": way, "kind": kind}
+                         for moment, way in product(shop_trials.MOMENTS, case.feedback)]
+            yield self.row(f"orders cancelled by the shop, {kind}", "shop_trials:cancelled", cancelled,
+                           lambda r: f"{r['moment']}, {r['way']}")
+
     def statuses(self, case: Case) -> Iterator[Row]:
         """A status account: every crossing of its run, and storage that fails under it. It has one case only."""
         if case.name != status_trials.CASE:
@@ -262,7 +281,7 @@ PARTS: dict[str, Callable[[Prover, Case], Iterator[Row]]] = {
     "crashes": Prover.crashes, "lost_answers": Prover.lost_answers,
     "lying_searches": Prover.lying_searches, "two_at_once": Prover.two_at_once,
     "storage": Prover.storage, "hostile": Prover.hostile,
-    "feedback": Prover.feedback, "statuses": Prover.statuses,
+    "feedback": Prover.feedback, "web_shop": Prover.web_shop, "statuses": Prover.statuses,
 }
 
 

@@ -45,6 +45,16 @@ def test_nothing_is_told_before_the_order_was_taken_over(clerk):
     assert due(clerk, OMS_NUMBER) == []
 
 
+def test_a_firm_without_deliveries_tells_once_the_order_is_imported(clerk):
+    taken_over(clerk, "1")
+    for step in (OMS_NUMBER, LINE_NUMBERS):
+        assert due(clerk, SHIPPED, at_import=True) == [], "the steps before it come first"
+        tell(clerk, step)
+    assert due(clerk, SHIPPED) == [], "nothing was shipped"
+    assert len(tell(clerk, SHIPPED, at_import=True)) == 1
+    assert due(clerk, SHIPPED, at_import=True) == []
+
+
 def test_the_steps_of_an_order_follow_each_other(clerk):
     (number,) = taken_over(clerk, "1")
     parcel(clerk, number, "T1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from order_relay.batches.store import BatchStore
 from order_relay.batches.writer import BatchWriter
 from order_relay.errors import WrongSetup
+from order_relay.ledger.values import Late
 from order_relay.orders.exchange import RunContext
 from order_relay.pipeline.causes import cause_kept
 from order_relay.pipeline.report import ReportResult, write_report
@@ -22,8 +24,10 @@ CTX = RunContext("demo", "manual__1")
 class FakeLedger:
     """Answers as the ledger does, from what a test says."""
 
+    tasks: tuple[Late, ...] = ()
+
     def write_back_tasks(self, _pipeline):
-        return []
+        return self.tasks
 
     def __init__(self, *, breaches: list[str] | None = None, missing: set[str] | None = None) -> None:
         self.whole: dict[str, Any] = {
@@ -90,6 +94,16 @@ def test_it_says_what_waits_and_what_to_do(store: BatchStore) -> None:
     assert "**held: 2.** A person must decide" in result.markdown
     assert "`too_few_common_items`: 2" in result.markdown
     assert "5 order(s) wait for a person" in result.text
+
+
+def test_what_write_back_leaves_to_operators_is_a_section_with_the_commands(store: BatchStore) -> None:
+    ledger = FakeLedger()
+    since = datetime(2026, 5, 1, tzinfo=UTC)
+    ledger.tasks = (Late("cancelled", 2, since, ("1-CS1", "1-CS2")), Late("untold", 3, since, ("1-CS3",)))
+    text = write(ledger, store).text
+    assert "2 cancelled in the shop after the import; `python -m order_relay cancelled` lists them" in text
+    assert "3 refused by the source when told of; `python -m order_relay feedback --failed` lists them" in text
+    assert "Orders to settle with their source" not in write(FakeLedger(), store).text
 
 
 def test_a_quiet_ledger_waits_for_nothing(store: BatchStore) -> None:

@@ -59,6 +59,27 @@ class TestAudit:
             await caller.send_number("1-CS11")
             assert caller.sandbox.report()["imported_forbidden"] == {}
 
+    async def test_what_is_told_after_the_shop_cancelled_an_order(self, shop, order):
+        async with shop({"cancelled_after_take_over": 1}, [order(11), order(12)]) as caller:
+            for order_id in (11, 12):
+                await caller.patch(order_id, state="processing")
+                await caller.patch(order_id, shipment_state="sent")
+            found = caller.sandbox.report()["cloudsuite"]
+            assert found["cancelled"] == ["1-CS11"]
+            assert found["told_after_cancel"] == {"1-CS11": {"shipment_state": 1}}
+            assert found["feedback"]["1-CS11"]["state"] == "cancel"
+            assert found["feedback"]["1-CS12"]["state"] == "processing"
+
+    async def test_an_order_cancelled_once_it_was_read_may_not_be_imported(self, shop, order):
+        async with shop({"cancelled_after_reading": 1}, [order(11), order(12)]) as caller:
+            states = [(await caller.read(f"/api/order/{n}/"))["state"] for n in (11, 12, 11)]
+            assert states == ["confirmed", "confirmed", "cancel"]
+            for number in ("1-CS11", "1-CS12"):
+                await caller.send_number(number)
+            report = caller.sandbox.report()
+            assert report["cloudsuite"]["cancelled"] == ["1-CS11"]
+            assert report["imported_forbidden"] == {"1-CS11": "not confirmed"}
+
     async def test_feedback_and_how_often_it_was_told(self, shop, order):
         async with shop(NUMBERED, [order(11)]) as caller:
             _, stored, _ = await caller.send_number("1-CS11")

@@ -45,7 +45,9 @@ def source_side(setup: Setup, pipeline: str) -> Iterator[Finding]:
     """The source of a pipeline: its connection is there and typed, and what it offers can be read."""
     with setup.wiring(pipeline) as wiring:
         name, port = f"connection {wiring.settings.source.connection}", wiring.source
-    yield ok(name, f"all fields are as {wiring.settings.source.vendor} needs them")
+    vendor = wiring.settings.source.vendor
+    yield ok(name, f"all fields are as {vendor} needs them")
+    yield from own_source_probes(name, vendor, port)
     yield from source(name, port)
 
 
@@ -58,6 +60,13 @@ def destination_side(setup: Setup, pipeline: str) -> Iterator[Finding]:
     yield from destination(name, port, _known_imported(setup, port.account))
     if find_spec(f"order_relay.vendors.{party.vendor}.probes") is not None:
         yield from asyncio.run(_own_probes(name, party.vendor, port))
+
+
+def own_source_probes(name: str, vendor: str, port: Source) -> Iterator[Finding]:
+    """What the vendor's folder says about a source's connection on top; nothing is requested."""
+    if find_spec(f"order_relay.vendors.{vendor}.probes") is not None:
+        for level, found, advice in import_module(f"order_relay.vendors.{vendor}.probes").source_probes(port):
+            yield Finding(Level(level), name, found, advice)
 
 
 def mapping(setup: Setup, pipeline: str) -> Iterator[Finding]:

@@ -41,10 +41,12 @@ _SUBMISSION = (
     "ack_at",
     "shipped",
     "shipped_at",
+    "source_cancelled_at",
     "cancelled_at",
 )
 _TABLES: Mapping[str, tuple[str, ...]] = {
     "events": ("at", "from_state", "to_state", "why", "who", "run", "revision"),
+    "unread": ("problem", "why", "asks", "last_at", "due_at", "missing_since", "gone_at"),
     "refusals": ("code", "pointer", "message", "revision"),
     "notes": ("code", "path", "message"),
     "attempts": ("number", "sent_at", "settled_at", "outcome", "status", "code", "message", "oms_id", "run"),
@@ -72,8 +74,8 @@ def order(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
-    """Show one order's whole life: submissions, events, attempts, refusals, shipments, feedback, what a
-    feed left out, statuses."""
+    """Show one order's whole life: submissions, events, why its source does not show it and when it is asked
+    again, attempts, refusals, shipments, feedback, what a feed left out, statuses."""
     setup = Setup()
     with setup.ledger() as ledger:
         lives = [dict(life) for life in ledger.find(word) if pipeline in {None, life["pipeline"]}]

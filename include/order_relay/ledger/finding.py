@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from order_relay.ledger import unread
 from order_relay.ledger.columns import among
 from order_relay.ledger.database import Transaction
 from order_relay.ledger.feed_ids import fits, key_of, read_feed_id
@@ -58,6 +59,8 @@ def find(tx: Transaction, word: str) -> list[dict[str, Any]]:
     for life in lives:
         life["feedback"] = steps_of(tx, life["id"])
         life["statuses"] = told.get(life["id"], [])
+        asked = unread.of_order(tx, life["pipeline"], life["source_id"])
+        life["unread"] = [] if asked is None else [asked]
         life["shipments"] = [
             {name: value for name, value in parcel.items() if name != "raw"} for parcel in shipments_of(tx, life["id"])
         ]

@@ -6,7 +6,7 @@ The page lists dotted paths and calls the message XML; both readings, XML and JS
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 from order_relay.sandbox.cloudsuite.errors import Refused
-from order_relay.sandbox.cloudsuite.store import Order, OrderStore
+from order_relay.sandbox.cloudsuite.store import CANCEL, Order, OrderStore
 from order_relay.sandbox.money import decimal_of
 
 _HEADER = (("DesadvNumber",), ("DesadvDate",), ("PlannedDeliveryDate",))
@@ -83,6 +83,8 @@ def deliver(store: OrderStore, message: Message) -> None:
     for items in by_order.values():
         order = items[0].order
         order.deliveries.append(message.number)
+        if order.document["state"] == CANCEL:
+            store.heard_after_cancel(order, Counter(["delivery"]))
         for item in items:
             order.delivered[item.line_number] = order.delivered.get(item.line_number, Decimal(0)) + item.quantity
         sent = store.switches.delivery_marks_sent and _complete(order)

@@ -13,6 +13,8 @@ def report(store: OrderStore, audit: Audit) -> dict[str, Any]:
     touched = [order for order in store.all() if order.told or order.deliveries or order.statuses]
     return {
         "put_back": list(store.put_back),
+        "cancelled": list(store.cancelled),
+        "told_after_cancel": {number: dict(steps) for number, steps in store.told_after_cancel.items()},
         "feedback": {order.external_id: _told(order, audit) for order in touched},
     }
 

@@ -18,6 +18,8 @@ from order_relay.sandbox.money import decimal_of, in_cents
 
 NAME = "cloudsuite"
 
+CANCEL = "cancel"
+
 _DIGITS = 19
 
 Document = dict[str, Any]
@@ -75,6 +77,8 @@ class OrderStore:
         self.addresses: dict[int, Document] = {}
         self.delivery_numbers: set[str] = set()
         self.put_back: list[str] = []
+        self.cancelled: dict[str, None] = {}
+        self.told_after_cancel: dict[str, Counter[str]] = {}
         self._ahead = (switches.now - datetime.now(UTC)) if switches.now else timedelta()
 
     def now(self) -> datetime:
@@ -175,6 +179,8 @@ class OrderStore:
 
     def change(self, order: Order, changes: Mapping[str, Any]) -> None:
         """The shop itself changes an order: a buyer pays, somebody cancels, a draft is confirmed."""
+        if changes.get("state") == CANCEL:
+            self.cancelled[order.external_id] = None
         order.document |= changes
         order.raw, order.modified = None, self.now()
         if order.document["state"] == "confirmed" and order.confirmed is None:
@@ -186,12 +192,18 @@ class OrderStore:
         before, after = order.document["state"], document["state"]
         order.document, order.raw, order.modified = document, None, self.now()
         order.told.update(steps)
+        if before == CANCEL:
+            self.heard_after_cancel(order, steps)
         if before == "confirmed" != after and order.offer is not None:
             self._audit.acknowledge(order.offer)
         if before != "confirmed" == after and order.offer is not None:
             self.put_back.append(order.external_id)
             order.offer.acknowledged = False
         self._tell_audit(order)
+
+    def heard_after_cancel(self, order: Order, steps: Counter[str]) -> None:
+        """A client tells something about an order that the shop has cancelled."""
+        self.told_after_cancel.setdefault(order.external_id, Counter()).update(steps or {"nothing": 1})
 
     def _tell_audit(self, order: Order) -> None:
         if order.document["state"] == "confirmed" and not order.offline:

@@ -58,6 +58,8 @@ class CloudSuiteSwitches(BaseModel):
     arriving_while_paging: int = Field(default=0, ge=0)
     unknown_parameters: Literal["ignored", "error"] = "ignored"
     webshop_parameter: str = "webshop"
+    cancelled_after_reading: int = Field(default=0, ge=0, description="orders cancelled once their detail was read")
+    cancelled_after_take_over: int = Field(default=0, ge=0, description="orders cancelled once set to processing")
     without_slash: Literal["redirect", "answer", "not_found"] = "redirect"
 
     addresses_as: Literal["object", "id"] = "object"

@@ -13,7 +13,7 @@ from order_relay.sandbox import answering
 from order_relay.sandbox.audit import Audit
 from order_relay.sandbox.cloudsuite import delivery, errors, feedback, reading, rendering, writing
 from order_relay.sandbox.cloudsuite.errors import Refused
-from order_relay.sandbox.cloudsuite.store import NAME, Order, OrderStore, number_of
+from order_relay.sandbox.cloudsuite.store import CANCEL, NAME, Order, OrderStore, number_of
 from order_relay.sandbox.cloudsuite.switches import LIST_ANSWERS, CloudSuiteSwitches
 from order_relay.sandbox.faults import RuleBook
 from order_relay.sandbox.gate import RateLimit, Tokens, bearer
@@ -47,6 +47,9 @@ class CloudSuiteVendor:
         self.switches = self.store.switches = switches
         self._rules = RuleBook(switches.faults, self._seed)
         self._leaving, self._arriving = switches.leaving_while_paging, switches.arriving_while_paging
+        self._cancelled_read, self._cancelled_taken = (
+            switches.cancelled_after_reading, switches.cancelled_after_take_over
+        )
 
     def generate(self, count: int, seed: int) -> None:
         """So many generated orders stand in the shops, not all of them offered."""
@@ -111,22 +114,35 @@ class CloudSuiteVendor:
         """Between two pages an order leaves the list, or a new one comes, as the switches say."""
         if self._leaving:
             self._leaving -= 1
-            self.store.change(orders[0], {"state": "cancel"})
+            self.store.change(orders[0], {"state": CANCEL})
         if self._arriving:
             self._arriving -= 1
             self.store.arrive()
 
     async def detail(self, request: web.Request) -> web.StreamResponse:
         """GET of one order, by id or by ``ext:<key>``."""
-        return await self._with_order(request, "detail", self._shown)
+
+        def show(order: Order) -> web.Response:
+            answer = self._shown(order)
+            if self._cancelled_read and order.document["state"] == "confirmed":
+                self._cancelled_read -= 1
+                self.store.change(order, {"state": CANCEL})
+            return answer
+
+        return await self._with_order(request, "detail", show)
 
     async def patch(self, request: web.Request) -> web.StreamResponse:
         """PATCH: changed members only."""
         raw = await request.read()
 
         def change(order: Order) -> web.Response:
+            before = order.document["state"]
             writing.patch(self.store, order, writing.parsed(raw))
-            return self._written(order)
+            answer = self._written(order)
+            if self._cancelled_taken and before == "confirmed" and order.document["state"] == "processing":
+                self._cancelled_taken -= 1
+                self.store.change(order, {"state": CANCEL})
+            return answer
 
         return await self._with_order(request, "patch", change)
 

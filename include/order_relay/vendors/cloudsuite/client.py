@@ -39,7 +39,7 @@ class CloudSuite:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:  # fmt: skip
         self._sleep = sleep
-        self._settings = settings
+        self.settings = settings
         self._http = http
         self.account = settings.account
         self.format = vendor_format
@@ -47,7 +47,7 @@ class CloudSuite:
 
     @cached_property
     def _wire(self) -> Wire:
-        return Wire(self._settings, self._http)
+        return Wire(self.settings, self._http)
 
     def close(self) -> None:
         """Close the connections. A later request opens new ones."""
@@ -65,9 +65,9 @@ class CloudSuite:
         listing = selection.listing or Listing()
         wanted: dict[str, dict[str, Any] | None] = {}
         if selection.start is not None or not selection.order_ids:
-            start, end, zone = selection.start, selection.end, self._settings.zone
+            start, end, zone = selection.start, selection.end, self.settings.zone
             bounds = {} if start is None else window(start, end, zone)
-            for state in self._settings.listed_states:
+            for state in self.settings.listed_states:
                 query = {"state": state, "offline": "false", **bounds}
                 wanted.update(self._listed(query, selection.warn))
         for order_id in selection.order_ids:
@@ -75,7 +75,7 @@ class CloudSuite:
         listing.add(wanted)
         now = {order_id: listed for order_id, listed in wanted.items() if order_id not in selection.later}
         details = self._details(tuple(now), selection.known)
-        for order_id, order in zip(now, in_turn(details.offered, now.items(), self._settings.parallel), strict=True):
+        for order_id, order in zip(now, in_turn(details.offered, now.items(), self.settings.parallel), strict=True):
             if self._counts(order.document):
                 yield order
             else:
@@ -88,7 +88,7 @@ class CloudSuite:
         and left alone. Raises ``OutcomeUnknown`` where not one was answered for, and as the port says.
         """
         ids = list(dict.fromkeys(map(self._checked_id, names)))
-        answers = zip(ids, in_turn(self._taken_over, ids, self._settings.parallel), strict=True)
+        answers = zip(ids, in_turn(self._taken_over, ids, self.settings.parallel), strict=True)
         found = {order_id: answer for order_id, answer in answers if answer is not None}
         if ids and not found:
             raise OutcomeUnknown("CloudSuite gave no usable answer for any of these orders")
@@ -106,10 +106,10 @@ class CloudSuite:
 
         Raises ``WrongSetup`` where the shop changed something else over it, and as ``set_erp_number``.
         """
-        if self._settings.line_numbers == "off":
+        if self.settings.line_numbers == "off":
             return _NO_STEP
         return line_numbers.number_lines(
-            self._wire, self._checked_id(order_id), numbers, self._settings.line_numbers
+            self._wire, self._checked_id(order_id), numbers, self.settings.line_numbers
         )
 
     def mark_shipped(self, order_id: str, shipment: Shipment, *, silent: bool = False) -> Acknowledgement:
@@ -118,9 +118,9 @@ class CloudSuite:
         ``silent`` as the port says. Raises as ``set_erp_number``.
         """
         order_id = self._checked_id(order_id)
-        match self._settings.shipped_by:
+        match self.settings.shipped_by:
             case "desadv":
-                return desadv.send(self._wire, self._settings, order_id, shipment, silent=silent)
+                return desadv.send(self._wire, self.settings, order_id, shipment, silent=silent)
             case "done":
                 return telling.mark_done(self._wire, order_id)
             case "shipment_state":
@@ -131,14 +131,14 @@ class CloudSuite:
     @property
     def tells_each_delivery(self) -> bool:
         """A delivery message is about one delivery; the other ways say once that everything left."""
-        return self._settings.shipped_by == "desadv"
+        return self.settings.shipped_by == "desadv"
 
     def cancelled(self, start: datetime) -> Iterator[str]:
         """Ids of the orders confirmed since ``start`` that the shop has cancelled; one list, no details.
 
         Raises as ``offers``.
         """
-        bounds = window(start, None, self._settings.zone)
+        bounds = window(start, None, self.settings.zone)
         yield from self._listed({"state": telling.CANCEL, "offline": "false", **bounds})
 
     def unsent_offline(self, start: datetime, end: datetime | None = None) -> Iterator[str]:
@@ -147,10 +147,10 @@ class CloudSuite:
         One that cannot be read is among them. That the list takes ``offline=true`` is assumed (``false`` is
         documented). Raises as ``offers``.
         """
-        if not self._settings.offline_sent:
+        if not self.settings.offline_sent:
             return
-        found = self._listed({"offline": "true", **window(start, end, self._settings.zone)})
-        for order in in_turn(self._details(tuple(found)).offered, found.items(), self._settings.parallel):
+        found = self._listed({"offline": "true", **window(start, end, self.settings.zone)})
+        for order in in_turn(self._details(tuple(found)).offered, found.items(), self.settings.parallel):
             settled = order.document.get("shipment_state") == telling.SENT or telling.cancelled(order)
             if not settled and self._counts(order.document):
                 yield id_of(order.document)
@@ -167,7 +167,7 @@ class CloudSuite:
         found = self._listed({"reference": reference})
         exact = [order_id for order_id, summary in found.items() if summary.get("reference") == reference]
         if len(exact) > 1 and webshop is not None:
-            orders = in_turn(self._details(exact).offered, [(one, None) for one in exact], self._settings.parallel)
+            orders = in_turn(self._details(exact).offered, [(one, None) for one in exact], self.settings.parallel)
             exact = [
                 str(order.document["id"]) for order in orders
                 if str(order.document.get("webshop")) == webshop
@@ -178,22 +178,22 @@ class CloudSuite:
         return exact[0]
 
     def _listed(self, query: Query, warn: Warn = ignore) -> dict[str, dict[str, Any]]:
-        return read_list(self._wire, query, self._settings.page_size, warn)
+        return read_list(self._wire, query, self.settings.page_size, warn)
 
     def _details(self, ids: Sequence[str], known: Collection[str] = ()) -> Details:
         health = Health(ids, known)
-        settings = self._settings
+        settings = self.settings
         details = Details(self._wire, health, settings.detail_tries, settings.detail_pause_s, self._sleep)
         health.probe = details.probe
         return details
 
     def _counts(self, document: Mapping[str, Any]) -> bool:
-        webshops = self._settings.webshops
+        webshops = self.settings.webshops
         return not webshops or "webshop" not in document or str(document["webshop"]) in webshops
 
     def _taken_over(self, order_id: str) -> Acknowledgement | None:
         try:
-            return telling.take_over(self._wire, order_id, self._settings.listed_states)
+            return telling.take_over(self._wire, order_id, self.settings.listed_states)
         except (Throttled, OutOfReach):
             raise
         except (OutcomeUnknown, RetryLater):  # one that can not be answered for must not stop the others

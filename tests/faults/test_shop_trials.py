@@ -1,0 +1,33 @@
+"""A web shop whose details fail or vanish, and that cancels orders at any moment: none lost, none told afterwards.
+
+``make prove`` tries every answer and moment in every way, on both databases.
+"""
+
+from __future__ import annotations
+
+import pytest
+import shop_trials
+from fault_case import Case
+from fault_cases import CASES
+from forks import Forks
+
+
+@pytest.fixture(params=[case for case in CASES if case.feedback], ids=lambda case: case.name)
+def case(request: pytest.FixtureRequest) -> Case:
+    """A pair whose source shows single orders and wants to know what became of them."""
+    chosen: Case = request.param
+    return chosen
+
+
+def test_orders_that_the_shop_cancels(case: Case, forks: Forks) -> None:
+    ways = [*case.feedback] * len(shop_trials.MOMENTS)
+    trials = [{"case": case.name, "moment": moment, "way": way}
+              for moment, way in zip(shop_trials.MOMENTS, ways, strict=False)]
+    results = forks.run("shop_trials:cancelled", trials)
+    assert [(r["moment"], r["way"], r["faults"]) for r in results if r["faults"]] == []
+
+
+def test_details_that_vanish(case: Case, forks: Forks) -> None:
+    trial = {"case": case.name, "answer": shop_trials.VANISHING, "struck": [0, 4, 9]}
+    results = forks.run("shop_trials:unread", [trial])
+    assert [r["faults"] for r in results if r["faults"]] == []
