@@ -3,7 +3,8 @@
 After an order was imported and set to *processing*, the shop is updated step by step. Each step is recorded in the
 ledger. A refused step is repeated at growing intervals and delays its own order only; after 5 refusals (setting
 `feedback: most_refusals`) it has failed: an alert is raised, and `python -m order_relay feedback --failed` lists it
-(`--retry NUMBER` or `--give-up NUMBER`). Settings without a section are fields of the connection.
+(`--retry NUMBER` or `--give-up NUMBER`). The same limit holds for setting an order to *processing* (**take_over**), a
+task of the order's own pipeline. Settings without a section are fields of the connection.
 
 | step | writes |
 |---|---|
@@ -21,9 +22,9 @@ once, after everything was shipped. For set-ups without deliveries, or with orde
 `feedback: done_after: import`: the shop is then updated at the import.
 
 **Cancelled in the shop.** The order's state is read before every write, and a cancelled order is never written to. Each
-run also lists the orders cancelled within the last 30 days (`feedback: cancelled_days`). An order that was cancelled
-after it was sent is marked, alerted and shown to ShipRush as cancelled. Cancel it in the OMS, then confirm with
-`python -m order_relay cancelled --done NUMBER --reason ...`.
+run also lists the cancelled orders among those confirmed within the last 30 days (`feedback: cancelled_days`). An order
+that was cancelled after it was sent is marked, alerted and shown to ShipRush as cancelled. Cancel it in the OMS, then
+confirm with `python -m order_relay cancelled --done NUMBER --reason ...`.
 
 **Offline orders**, which the ERP loaded into the shop, are set to `sent` if the connection has `offline_sent`. They
 have a watermark of their own, so none is missed after a pause.

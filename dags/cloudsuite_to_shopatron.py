@@ -22,6 +22,10 @@ again by their id, at growing intervals, as long as the shop shows them as confi
 `payment_none` says `go` for that web shop. An order that the shop withdraws before it is sent waits without being
 requested; once listed again, it proceeds.
 
+**Cancelled before it was sent.** Each run first lists the cancelled orders among those confirmed within the last 30
+days (`feedback: cancelled_days`). An order that is still unsent here, in whatever state, is stopped (`gate:cancelled`)
+and read again; it proceeds only if the shop confirms it again.
+
 **Refused orders** are requested again every hour, so that a correction in the shop takes effect.
 
 **Orders that cannot be read.** Every listed order gets a ledger row. One whose detail fails (`detail_unreadable`) or

@@ -182,6 +182,17 @@ def test_cancelled_and_quarantined_orders_alert_in_shadow_mode_too() -> None:
     assert causes(facts, mode="shadow") == ["write_back:cancelled", "quarantine:number"]
 
 
+@pytest.mark.parametrize(("state", "words"), [
+    ("cancelled", ("2 orders are cancelled in the shop after the import", "cancelled --done NUMBER --reason")),
+    ("untold", ("2 orders are refused by the source when told of", "feedback --failed", "--retry NUMBER or --give-up")),
+])  # fmt: skip
+def test_what_write_back_leaves_to_operators_names_orders_and_the_command(state: str, words: tuple[str, ...]) -> None:
+    facts = Facts(NAME, NOW, ALIVE, tasks=[Late(state, 2, NOW, ("1-CS1", "1-CS2"))])
+    (message,) = [message for message in judge(facts, settings()) if message.kind == "write_back"]
+    assert all(part in message.subject for part in words)
+    assert message.lines == ("1-CS1", "1-CS2")
+
+
 def test_orders_imported_beside_an_error_are_alerted_once_for_each_run() -> None:
     (message,) = judge_run(NAME, "run-1", [], [], 3600.0, ["N-1", "N-2"])
     assert message.cause == "imported_with_error:run-1"
