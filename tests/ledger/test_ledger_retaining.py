@@ -15,6 +15,7 @@ from order_relay.ledger.status_reads import Ours, statuses_of
 from order_relay.ledger.status_tables import status_event
 from order_relay.ledger.tables import submission
 from order_relay.orders.exchange import Acknowledgement, Outcome, RunContext
+from order_relay.orders.shipping import Shipment
 from order_relay.orders.status_events import Channel, Kind, StatusEvent, StatusReport
 
 PIPELINE = "shop_to_oms"
@@ -80,6 +81,22 @@ def test_half_told_parcels_keep_what_was_asked_for(ledger: Ledger, clerk: Any, v
     assert bool(ledger.needed(PIPELINE).raw) is (value == "partly")
     ledger.database.write(lambda tx: tx.run(change.values(cancelled_at=tx.now)))
     assert not ledger.needed(PIPELINE).raw
+
+
+def test_a_kept_notice_loses_its_text_after_its_time_and_waits_on(ledger: Ledger) -> None:
+    notice = Shipment("shiprush", "k", ("N-1",), "UPS", tracking_number="1Z9", raw="<a>Jane Doe", asks="it is no XML")
+    kept = ledger.record_shipment(RunContext("", "", "shiprush"), notice, None)
+    ledger.forget(PIPELINE, datetime.now(UTC) - timedelta(days=1), 10)
+    (row,) = ledger.shipments(unmatched=True)
+    assert row["raw"] == "<a>Jane Doe", "too early"
+    ledger.forget(PIPELINE, LATER, 10)
+    (row,) = ledger.shipments(unmatched=True)
+    assert (row["id"], row["raw"], row["words"], row["tracking_number"], row["asks"]) == (
+        kept.shipment_id, REMOVED_BODY, ["N-1"], "1Z9", "it is no XML")  # fmt: skip
+    assert ledger.record_shipment(RunContext("", "", "shiprush"), notice, None).shipment_id == kept.shipment_id
+    assert [row["raw"] for row in ledger.shipments()] == [REMOVED_BODY], "the same notice does not bring it back"
+    ledger.dismiss_shipment(kept.shipment_id, "not ours")
+    assert [row["raw"] for row in ledger.shipments()] == [""]
 
 
 def test_it_forgets_people_and_keeps_the_books(ledger: Ledger, clerk: Any) -> None:

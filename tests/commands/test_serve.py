@@ -1,0 +1,65 @@
+"""``serve``: a wrong setting is refused before anything listens."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from typer.testing import CliRunner, Result
+
+from order_relay.batches import BatchStore
+from order_relay.commands import app as app_module
+from order_relay.commands.setup import Setup
+from order_relay.connections import Connection
+from order_relay.errors import WrongSetup
+
+SOUND = {"login": "feeduser", "password": "long-and-random"}
+
+
+def serve(monkeypatch: pytest.MonkeyPatch, fields: Mapping[str, Any] | None) -> Result:
+    def connection(_self: Setup, conn_id: str) -> Connection:
+        if fields is None or conn_id != "shiprush_feed":
+            raise WrongSetup("not defined")
+        return Connection(conn_id, **fields)
+
+    monkeypatch.setattr(Setup, "connection", connection)
+    return CliRunner().invoke(app_module.app, ["serve", "--port", "0"])
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"login": "u"}, "password"), ({**SOUND, "login": "a:b"}, "login"),
+        ({**SOUND, "extra": {"words": {"cancelled": "annulled"}}}, "words"),
+        ({**SOUND, "extra": {"unmatched_status": 500}}, "unmatched_status"),
+        ({**SOUND, "extra": {"page_size": 0}}, "page_size"), ({**SOUND, "extra": {"entered": "sent"}}, "entered"),
+    ],
+)  # fmt: skip
+def test_a_wrong_setting_of_the_feed_is_refused_before_it_listens(
+    monkeypatch: pytest.MonkeyPatch, fields: Mapping[str, Any], named: str
+) -> None:
+    def listens(*_: Any, **__: Any) -> None:
+        raise AssertionError("it listens")
+
+    monkeypatch.setattr(socket, "create_server", listens)
+    result = serve(monkeypatch, fields)
+    assert isinstance(result.exception, WrongSetup), result.output
+    assert named in str(result.exception)
+    assert SOUND["password"] not in str(result.exception) + result.output
+
+
+@pytest.mark.parametrize("fields", [SOUND, None], ids=["with a feed", "without a feed"])
+def test_a_sound_setting_is_served(
+    monkeypatch: pytest.MonkeyPatch, fields: Mapping[str, Any] | None, sqlite_url: str, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(Setup, "ledger_url", sqlite_url)
+    monkeypatch.setattr(Setup, "store", BatchStore(tmp_path.as_uri()))
+    ran = []
+    monkeypatch.setattr(uvicorn.Server, "run", lambda _self, sockets: ran.append(sockets[0].getsockname()[1]))
+    result = serve(monkeypatch, fields)
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert f"http://127.0.0.1:{ran[0]}/shiprush/orders" in result.output
