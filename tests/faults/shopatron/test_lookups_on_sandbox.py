@@ -16,7 +16,7 @@ from fault_cases import CASES
 
 from order_relay.commands import doctor_vendors
 from order_relay.commands.findings import Level, guarded
-from order_relay.errors import OrderRelayError
+from order_relay.errors import OrderRelayError, WrongSetup
 from order_relay.orders.exchange import RunContext
 from order_relay.pipeline import beginning
 from order_relay.sandbox import ThreadedSandbox, serve_in_thread
@@ -108,6 +108,30 @@ def test_a_lost_ledger_and_a_search_that_lies(firm: Callable[..., Firm], switche
     assert here.sandbox.report()["doubled"] == []
     states = [state for state, _ in rows(second).values()]
     assert states.count("imported") == len(here.stored()) == ORDERS
+
+
+def test_a_new_account_is_not_held_up_by_its_own_orders_that_are_not_searchable_yet(firm: Callable[..., Firm]) -> None:
+    here = firm(visible_after_s=900.0)
+    engine = here.engine(visible_after_s=900.0)
+    assert here.send(engine, "first", 2) == []
+    with engine.ledger.database.engine.begin() as conn:  # as in chunks of the same run
+        conn.execute(sa.text("UPDATE submission SET proven = 0 WHERE state <> 'imported'"))
+        conn.execute(sa.text("UPDATE pipeline SET unproven = 1"))
+    assert here.send(engine, "second") == []
+    assert set(here.stored().values()) == {1}
+    assert len(here.stored()) == ORDERS
+
+
+def test_a_lost_ledger_and_a_search_that_claims_that_nothing_is_there(firm: Callable[..., Firm]) -> None:
+    here = firm()
+    here.send(here.engine(), "first", ORDERS // 2)
+    here.switch(search_snapshot=0)
+    second = here.engine()
+    (failed,) = here.send(second, "second")
+    assert isinstance(failed, WrongSetup)
+    assert "baseline" in str(failed)
+    assert here.sandbox.report()["doubled"] == []
+    assert len(here.stored()) == ORDERS // 2
 
 
 def test_orders_of_another_manufacturer_are_not_ours(firm: Callable[..., Firm]) -> None:
