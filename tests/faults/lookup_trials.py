@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from engine import Engine
+from sqlalchemy import text
 from trial import faults_of, world
 
 from order_relay.errors import OrderRelayError
@@ -56,13 +57,20 @@ def forget(params: dict[str, Any]) -> dict[str, Any]:
             for number in range(3):
                 _send(engine, f"again-{number}")
             verdict = here.verdict(engine, sandbox, {})
-    # what is not sent waits for an operator, or for a search that works: neither lost nor doubled
+            verdict["lost"] = sorted(_imported(engine) - sandbox.report()["orders"].keys())
+    # what is not sent waits for an operator, or for a search that works; what only counts as imported is lost
     verdict["breaches"] = []
     verdict["unacknowledged"] = []
     faults = faults_of(verdict)
     if before != BEFORE:
         faults["nothing was forgotten"] = [before]
     return {**params, "tried": BEFORE, "faults": faults, "verdict": verdict}
+
+
+def _imported(engine: Engine) -> set[str]:
+    """The external ids of what the ledger calls imported."""
+    with engine.ledger.database.engine.connect() as conn:
+        return set(conn.execute(text("SELECT destination_key FROM submission WHERE state = 'imported'")).scalars())
 
 
 def _send(engine: Engine, run: str, limit: int | None = None) -> None:
