@@ -72,7 +72,8 @@ def test_free_text_is_shown_only_where_personal_data_is_asked_for(number: str) -
 def test_lists(number: str) -> None:
     assert {row["order_number"] for row in as_json("statuses")["rows"]} == {number, "ELSEWHERE"}
     assert [row["order_number"] for row in as_json("statuses", "--unmatched")["rows"]] == ["ELSEWHERE"]
-    assert [row["code"] for row in as_json("statuses", "--refused")["rows"]] == ["wrong_type"]
+    [row] = as_json("statuses", "--refused")["rows"]
+    assert (row["code"], row["closed_at"]) == ("wrong_type", None)
     assert "PKG1 IN_TRANSIT" in call("statuses").stdout
 
 
@@ -85,3 +86,14 @@ def test_what_was_dealt_with_is_asked_no_more(number: str) -> None:
     assert [row["order_number"] for row in as_json("statuses", "--asked")["rows"]] == [number]
     assert call("statuses", "--done", number).exit_code == 0
     assert call("statuses", "--asked").stdout == "none\n"
+
+
+def test_refused_records_are_closed_with_who_and_why(number: str) -> None:
+    closed = ("statuses", "--refused", "--close")
+    assert call(*closed, "poll").exit_code != 0, "a reason is needed"
+    assert call(*closed, "elsewhere", "--reason", "seen").exit_code != 0
+    assert "1 refused records are closed" in call(*closed, "poll", "--reason", "told by phone", "--who", "ann").stdout
+    [row] = as_json("statuses", "--refused")["rows"]
+    assert (row["closed_by"], row["closed_why"]) == ("ann", "told by phone")
+    assert call("statuses", "--refused").stdout.strip() == "none"
+    assert call(*closed, "all", "--reason", "again").exit_code != 0, "nothing is open any more"

@@ -532,4 +532,10 @@ BREAKAGES: tuple[Breakage, ...] = (
         '    check_names(shape, form.schema, declared, f"{settings.name}.yaml")\n', "",
         ("tests/pipeline/test_status_settings.py::test_a_name_that_no_record_can_have_is_wrong_setup",),
     ),
+    Breakage(
+        "any good file of a name closes refused rows", "ledger/status_refusals.py",
+        "    return 0 if reused else _close(", "    return _close(",
+        ("tests/ledger/test_ledger_status_refusals.py"
+         "::test_where_a_name_is_used_again_and_again_a_good_file_closes_nothing",),
+    ),
 )

@@ -7,12 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
+from order_relay.commands.decisions import Who, person, said
 from order_relay.commands.screen import print_json, print_line, print_table
 from order_relay.commands.setup import Setup
 
 _ORDERS = ("account", "order_number", "order_status", "detailed_status", "parcels", "changed_at", "submission_id",
            "doubtful", "asks")
 _REFUSED = ("account", "origin", "place", "code", "pointer", "message", "at")
+_CLOSED = ("closed_at", "closed_by", "closed_why")
 
 
 def statuses(  # noqa: PLR0917 - each is an option of the command line
@@ -24,6 +26,11 @@ def statuses(  # noqa: PLR0917 - each is an option of the command line
     done: Annotated[
         str | None, typer.Option(help="This order number was dealt with: nobody is asked any more.")
     ] = None,
+    close: Annotated[
+        str | None, typer.Option(help="With --refused: this file or channel was dealt with ('all': every one of them).")
+    ] = None,
+    reason: Annotated[str | None, typer.Option(help="Why it is closed; kept with your name.")] = None,
+    who: Who = None,
     most: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")] = 1_000,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
@@ -32,8 +39,17 @@ def statuses(  # noqa: PLR0917 - each is an option of the command line
         if done is not None:
             print_line(f"{done}: nobody is asked any more ({', '.join(ledger.answer_status(done))})")
             return
+        if close is not None:
+            if not refused or reason is None:
+                raise typer.BadParameter("--close needs --refused and --reason")
+            number = ledger.close_status_refusals(close, said(reason), person(who))
+            print_line(f"{close}: {number} refused records are closed; their alert ends with the account's next run")
+            return
         if refused:
-            _print("refused records", _REFUSED, ledger.status_refusals(most), as_json=as_json)
+            found = ledger.status_refusals(most)
+            open_ones = [row for row in found if row["closed_at"] is None]
+            columns = (*_REFUSED, *_CLOSED) if as_json else _REFUSED
+            _print("refused records", columns, found if as_json else open_ones, as_json=as_json)
             return
         rows = ledger.statuses(unmatched=unmatched, asked=asked, most=most)
     _print("statuses", _ORDERS, rows, as_json=as_json)

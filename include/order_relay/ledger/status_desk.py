@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from order_relay.ledger import status_reads, statuses
-from order_relay.ledger.database import Database
+from order_relay.ledger import status_reads, status_refusals, statuses
+from order_relay.ledger.database import Database, Transaction
 from order_relay.ledger.status_reads import Follow, Ours
 from order_relay.ledger.statuses import Stored
 from order_relay.orders.exchange import RunContext
@@ -87,16 +87,26 @@ class StatusDesk:
     def status_file_read(self, ctx: RunContext, sha256: str, name: str, rows: int, refused: int) -> None:
         """All rows of a file are stored."""
         values = {"name": name, "rows": rows, "refused": refused, "run": ctx.run}
-        self._db.write(lambda tx: status_reads.file_read(tx, ctx.pipeline, sha256, values))
+
+        def done(tx: Transaction) -> None:
+            if not refused:
+                status_refusals.file_read_well(tx, ctx.pipeline, name)
+            status_reads.file_read(tx, ctx.pipeline, sha256, values)
+
+        self._db.write(done)
 
     def statuses(self, *, unmatched: bool = False, asked: bool = False, most: int = 1_000) -> list[dict[str, Any]]:
         """Orders at fulfilment services (``status_reads.listed``)."""
         return self._db.read(lambda tx: status_reads.listed(tx, unmatched=unmatched, asked=asked, most=most))
 
     def status_refused_since(self, account: str, since: datetime) -> list[dict[str, Any]]:
-        """What could not be used since then, by origin (``status_reads.refused_since``)."""
-        return self._db.read(lambda tx: status_reads.refused_since(tx, account, since))
+        """What could not be used since then, by origin (``status_refusals.refused_since``)."""
+        return self._db.read(lambda tx: status_refusals.refused_since(tx, account, since))
 
     def status_refusals(self, most: int = 1_000) -> list[dict[str, Any]]:
         """Status records that could not be used, the newest first."""
-        return self._db.read(lambda tx: status_reads.refusals(tx, most))
+        return self._db.read(lambda tx: status_refusals.refusals(tx, most))
+
+    def close_status_refusals(self, origin: str, reason: str, who: str) -> int:
+        """An operator dealt with refused records (``status_refusals.close``)."""
+        return self._db.write(lambda tx: status_refusals.close(tx, origin, reason, who))

@@ -20,7 +20,6 @@ from order_relay.ledger.status_tables import (
     status_event,
     status_file,
     status_order,
-    status_refusal,
 )
 from order_relay.ledger.statuses import add_orders, insertion, parcels_of
 from order_relay.ledger.tables import submission
@@ -250,26 +249,6 @@ def listed(tx: Transaction, *, unmatched: bool = False, asked: bool = False, mos
     if asked:
         query = query.where(status_order.c.asks != "")
     return [{**row, "parcels": parcels_of(row["parcels"])} for row in tx.run(query).mappings()]
-
-
-def refusals(tx: Transaction, most: int = MOST) -> list[dict[str, Any]]:
-    """Records that could not be used, the newest first."""
-    return [dict(row) for row in tx.run(sa.select(status_refusal).order_by(sa.desc(status_refusal.c.at)).limit(most)
-                                        ).mappings()]
-
-
-def refused_since(tx: Transaction, account: str, since: datetime) -> list[dict[str, Any]]:
-    """What could not be used since then, by origin (a channel, or a file's name): how much, and why."""
-    found: dict[str, dict[str, Any]] = {}
-    row = status_refusal.c
-    query = sa.select(row.origin, row.code, sa.func.count().label("n"), sa.func.min(row.place).label("place")).where(
-        row.account == account, row.at >= since
-    ).group_by(row.origin, row.code).order_by(row.origin, row.code).limit(MOST)
-    for each in tx.run(query):
-        entry = found.setdefault(each.origin, {"origin": each.origin, "number": 0, "codes": []})
-        entry["number"] += each.n
-        entry["codes"].append((each.code, each.n, each.place))
-    return list(found.values())
 
 
 def statuses_of(tx: Transaction, ids: Iterable[int]) -> dict[int, list[dict[str, Any]]]:

@@ -104,5 +104,10 @@ status_refusal = sa.Table(
     sa.Column("message", sa.Text, nullable=False),
     sa.Column("at", UtcTime, nullable=False),
     sa.Column("run", sa.Text, nullable=False),
+    sa.Column("closed_at", UtcTime),
+    sa.Column("closed_by", sa.Text, nullable=False, server_default=""),  # empty: by a later reading
+    sa.Column("closed_why", sa.Text, nullable=False, server_default=""),
     sa.Index("ix_status_refusal_at", "account", "at"),
+    sa.Index("ix_status_refusal_open", "account", "place",
+             sqlite_where=sa.text("closed_at IS NULL"), postgresql_where=sa.text("closed_at IS NULL")),
 )

@@ -19,6 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from order_relay.errors import WrongSetup
 from order_relay.ledger.columns import among
 from order_relay.ledger.database import Transaction
+from order_relay.ledger.status_refusals import orders_read_whole
 from order_relay.ledger.status_tables import status_account, status_event, status_order, status_refusal
 from order_relay.ledger.texts import clean, dump, load
 from order_relay.orders.exchange import RunContext
@@ -93,6 +94,8 @@ def store(
     tx.many(status_event.insert(), storing.inserts)
     tx.many(_UPDATE, storing.updates)
     tx.many(_UPDATE_ORDER, storing.orders)
+    whole = {number for number, told in by_order.items() if any(report.full for report in told)}
+    orders_read_whole(tx, ctx.pipeline, whole)
     keep_refused(tx, ctx, refused, origin)
     return total
 
@@ -111,7 +114,8 @@ def keep_refused(tx: Transaction, ctx: RunContext, refused: Iterable[Refused], o
     if rows:
         insert = insertion(tx, status_refusal)
         keys = [column.name for column in status_refusal.primary_key]
-        tx.many(insert.on_conflict_do_update(index_elements=keys, set_={"at": insert.excluded.at}), [*rows.values()])
+        again = {"at": insert.excluded.at, "closed_at": None, "closed_by": "", "closed_why": ""}
+        tx.many(insert.on_conflict_do_update(index_elements=keys, set_=again), [*rows.values()])
 
 
 class _Shelf:

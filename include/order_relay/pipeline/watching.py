@@ -224,7 +224,8 @@ def refused_statuses(account: str, found: Sequence[Mapping[str, Any]]) -> list[M
         Message(
             STATUS_REFUSED, f"{STATUS_REFUSED}:{entry['origin'][:200]}",
             f"{account}: {entry['number']} status records or rows of {entry['origin']!r} could not be used; see "
-            f"'{COMMAND} statuses --refused', then fix the file or the settings and drop the file again",
+            f"'{COMMAND} statuses --refused', fix the file or the settings and drop the file again; or close it: "
+            f"{COMMAND} statuses --refused --close {entry['origin'][:200]!r} --reason ...",
             named([f"{code}: {n}, such as {place}" for code, n, place in entry["codes"]], len(entry["codes"])),
             size=entry["number"],
         )
