@@ -86,4 +86,4 @@ mutations: setup ## break the promise on purpose, one breakage at a time, and se
 	@$(BIN)/python tests/mutations/check.py
 
 clean: ## remove what builds and tests leave behind
-	rm -rf .demo .ui build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .demo .ui build .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
