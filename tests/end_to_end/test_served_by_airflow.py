@@ -121,7 +121,8 @@ def test_it_is_served_without_airflow_as_well(home: Path, environment: dict[str,
         status, body = ask(f"{feed}&{PAIR}")
         assert (status, body.count("<OrderNumber>")) == (200, 3), body
         assert ask(f"{feed}&{PAIR}", BASIC)[0] == 200
-        for other in ("/api/v2/version", "/shiprsh/orders", "/shiprush/orders/", "/shiprush/order"):
+        assert ask(feed.replace("/orders?", "/orders/?") + f"&{PAIR}")[0] == 200
+        for other in ("/api/v2/version", "/shiprsh/orders", "/shiprush/order"):
             assert ask(f"http://127.0.0.1:{port}{other}?{PAIR}")[0] in {401, 404}
     told = log.read_text()
     assert f"http://127.0.0.1:{port}/shiprush/orders" in told
