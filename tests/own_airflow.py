@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import secrets
 import shutil
 import sys
 import tempfile
@@ -23,7 +24,8 @@ def settle() -> None:
     if os.environ.get(OWNER) == str(me):
         return
     home = Path(tempfile.mkdtemp(prefix="order-relay-airflow-"))
-    wanted = local.environment(home, {HOME: str(home), OWNER: str(me)})
+    keys = {"AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(64)}  # Airflow's own one is short, and warned of
+    wanted = local.environment(home, {HOME: str(home), OWNER: str(me), **keys})
     for name in [name for name in os.environ if name.startswith("AIRFLOW_")]:
         del os.environ[name]
     os.environ.update({k: v for k, v in wanted.items() if k.startswith(("AIRFLOW_", "ORDER_RELAY_TEST_"))})

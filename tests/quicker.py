@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import ssl
+import tempfile
 from functools import lru_cache
+from pathlib import Path
 
 from sqlalchemy import Engine
 from sqlalchemy.engine import URL
@@ -15,10 +19,20 @@ _first: dict[str, Engine] = {}
 
 
 def settle() -> None:
-    """Once a process: certificates are read once, and a statement is compiled once for each kind of database."""
+    """Once a process: certificates are read once, a statement is compiled once for each kind of database, and files
+    are in memory."""
+    if "TMPDIR" not in os.environ and (folder := memory()):
+        # Each commit waits for the disk otherwise, of ledgers and of Airflow's database; no test cuts the power.
+        os.environ["TMPDIR"] = tempfile.tempdir = folder
     # Each HTTP client reads the certificates anew, which costs as much as forty requests; here all speak plain HTTP.
     ssl.create_default_context = lru_cache(ssl.create_default_context)  # type: ignore[assignment]
     database.make_engine = _engine_with_shared_statements
+
+
+def memory() -> str | None:
+    """A folder in memory, where it has room."""
+    folder = Path("/dev/shm")
+    return str(folder) if folder.is_dir() and shutil.disk_usage(folder).free > 2**31 else None
 
 
 def _engine_with_shared_statements(url: URL) -> Engine:
