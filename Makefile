@@ -66,9 +66,11 @@ integration: ## tests with databases and sockets
 faults: ## fault tests
 	$(BIN)/pytest -n 2 tests/faults
 
-# Three processes, since these tests wait for servers; a file stays in one: the first run of a DAG in a process costs eight seconds, later ones about three.
+# Three processes, since these tests wait for servers; a file stays in one: the first run of a DAG in a process costs
+# eight seconds, later ones about three. The files keep their order, which begins with the longest ones
+# (tests/end_to_end/conftest.py); pytest-xdist would begin with those that have many tests.
 airflow: ## tests on real Airflow
-	$(BIN)/pytest -n 3 --dist loadfile $(AIRFLOW)
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(AIRFLOW)
 
 ifneq ($(wildcard benchmarks/run.py),)
 bench: setup ## the benchmarks, as a table
