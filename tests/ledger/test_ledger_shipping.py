@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -50,6 +51,28 @@ def test_the_same_notice_again_changes_nothing(clerk):
     again = clerk.ledger.record_shipment(WHO, parcel("k1", number, [ShippedLine(3, "1")]), ORDERED)
     assert (again.outcome, again.shipped) == ("known", "partly")
     assert clerk.row("1") == before
+
+
+@pytest.mark.parametrize("matched", [True, False])
+def test_the_same_notice_at_several_servers_at_once_is_one_parcel(clerk, matched):
+    """Several API servers have one ledger: all notices are answered, and one parcel is kept."""
+    number = clerk.imported("1") if matched else None
+    forms = [
+        parcel("k1", number, [ShippedLine(3, "1")], "1Z9"), parcel("k2", number, [ShippedLine(3, "", "MUG")], "1z 9"),
+    ]
+    together = threading.Barrier(6)
+
+    def record(told):
+        together.wait(20)
+        return clerk.ledger.record_shipment(WHO, told, ORDERED).outcome
+
+    with ThreadPoolExecutor(6) as servers:
+        outcomes = sorted(servers.map(record, forms * 3 if matched else forms[:1] * 6))
+    assert outcomes == (["known"] * 5 + ["recorded"] if matched else ["unmatched"] * 6)
+    assert len(clerk.ledger.shipments()) == 1
+    if matched:
+        assert len(counted(clerk, number)) == 1
+        assert clerk.row("1")["shipped"] == "partly"
 
 
 def test_the_same_parcel_in_another_form_is_known_whoever_describes_it(clerk):
