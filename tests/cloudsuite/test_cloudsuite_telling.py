@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 import httpx
 import pytest
 
-from order_relay.errors import OutcomeUnknown, RetryLater, SourceRefused, Throttled, WrongSetup
+from order_relay.errors import OutcomeUnknown, RetryLater, Throttled, WrongSetup
 from order_relay.orders.exchange import Acknowledgement
 from order_relay.orders.shipping import Shipment, ShippedLine
 
@@ -70,13 +70,34 @@ def test_an_answer_that_shows_nothing_proves_nothing(shop, client, answer):
 @pytest.mark.parametrize(("answer", "error"), [
     (httpx.Response(500), OutcomeUnknown), (httpx.Response(200, content=b"<html>"), OutcomeUnknown),
     (httpx.Response(429, headers={"Retry-After": "999"}), Throttled), (httpx.Response(405), WrongSetup),
-    (httpx.Response(403), SourceRefused),
+    (httpx.Response(403, headers={"Retry-After": "999"}), Throttled),
 ])  # fmt: skip
 def test_errors_of_a_write_by_what_must_happen_next(shop, client, answer, error):
     shop.add(1)
     shop.spoil = at("/api/order/1/", answer)
     with pytest.raises(error):
         client().acknowledge(["1"])
+
+
+@pytest.mark.parametrize("method", ["GET", "PATCH"])
+@pytest.mark.parametrize("status", [403, 405, 302])
+def test_one_order_that_the_shop_locks_does_not_stop_the_others(shop, client, method, status):
+    """A 405 or a redirect of a write is about the address, so it ends all of them."""
+    shop.add(1, 2, 3)
+    locked = "/api/order/2/"
+    shop.spoil = lambda r: httpx.Response(status) if (r.method, r.url.path) == (method, locked) else None
+    if method == "PATCH" and status != 403:
+        with pytest.raises(WrongSetup):
+            client().acknowledge(["1", "2", "3"])
+        return
+    answers = client().acknowledge(["1", "2", "3"])
+    assert (answers["1"], answers["3"]) == (YES, YES)
+    if method == "GET":
+        assert "2" not in answers, "nobody can say"
+    else:
+        assert not answers["2"].accepted
+        assert not answers["2"].passing
+        assert "HTTP 403" in answers["2"].message
 
 
 def test_out_of_reach_is_not_unknown(shop, client):

@@ -93,9 +93,12 @@ def mark_done(wire: Wire, order_id: str) -> Acknowledgement:
 
 
 def read(wire: Wire, order_id: str) -> OfferedOrder | None:
-    """The order as it is now; ``None`` where there is none."""
+    """The order as it is now; ``None`` where there is none.
+
+    Whatever else the shop answers concerns this order alone: it must not end the telling of the others.
+    """
     try:
-        return wire.get(f"order/{order_id}")
+        return wire.get_one(f"order/{order_id}")
     except NotThereError:
         return None
 

@@ -178,7 +178,8 @@ class Wire:
             return
         if status in (404, 410):
             raise NotThereError
-        if status in (400, 409, 422) and ask.body is not None:
+        locked = status == 403 and "retry-after" not in response.headers  # this order's: the account was just served
+        if ask.body is not None and (status in (400, 409, 422) or locked):
             raise RefusedError(f"HTTP {status}{self._peer.failure_words(response, 'detail')}")
         error = self._error(response)
         if ask.one_of_many and isinstance(error, WrongSetup) and not isinstance(error, TokenRefused):
