@@ -261,6 +261,8 @@ def _custom_data(body: Mapping[str, Any], switches: ShopatronSwitches) -> list[P
     if not switches.custom_data_limits or not isinstance(data, Mapping):
         return []
     found = []
+    if switches.custom_data_keys == "ignore_case" and len({name.casefold() for name in data}) < len(data):
+        found.append(Problem(INVALID, "customOrderData", "holds one name more than once"))
     for name, value in data.items():
         if not 1 <= len(name) <= 100:
             found.append(Problem(INVALID, "customOrderData", "names must have 1 to 100 characters"))

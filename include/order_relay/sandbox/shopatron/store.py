@@ -13,6 +13,7 @@ from typing import Any
 
 from order_relay.sandbox.audit import Audit
 from order_relay.sandbox.money import decimal_of, in_cents
+from order_relay.sandbox.shopatron.switches import ShopatronSwitches
 
 FIRST_ORDER_ID = 7_000_001
 
@@ -124,22 +125,33 @@ def moment(text: Any) -> datetime | None:
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-def total_of(body: Mapping[str, Any], charges_per: str) -> int | str:
+def total_of(body: Mapping[str, Any], switches: ShopatronSwitches) -> int | str:
     """What the OMS would ask for, in cents: price times quantity, shipping and tax of every line, plus shipping tax.
 
-    The order's ``shippingTax`` counts; only where it is absent do the lines' own. Whether shipping and tax of a line
-    are meant per line or per unit is unknown (``charges_per``).
+    Whether shipping and tax of a line are meant per line or per unit is unknown (``charges_per``), as is whether the
+    lines' own ``shippingTax`` counts beside the order's (``shipping_tax``), and whether listed discounts take something
+    off (``listed_discounts``).
     """
     total, line_shipping_taxes = Decimal(0), Decimal(0)
     for item in body["orderItems"]:
         specifics = item["itemSpecifics"]
         quantity = decimal_of(specifics["quantity"]) or Decimal(0)
-        times = quantity if charges_per == "unit" else Decimal(1)
+        times = quantity if switches.charges_per == "unit" else Decimal(1)
         total += _amount(specifics.get("actualPrice")) * quantity
         total += (_amount(specifics.get("shipping")) + _amount(specifics.get("itemTaxOverride"))) * times
         line_shipping_taxes += _amount(specifics.get("shippingTax")) * times
     top = body.get("shippingTax")
-    return in_cents(total + (line_shipping_taxes if top is None else _amount(top)))
+    total += _amount(top)
+    if top is None or switches.shipping_tax == "both":
+        total += line_shipping_taxes
+    if switches.listed_discounts == "counted":
+        total -= sum(map(_listed, (body.get("discounts"), body.get("promotions"))), Decimal(0))
+    return in_cents(total)
+
+
+def _listed(entries: Any) -> Decimal:
+    """What a list of discounts takes off: the member ``amount`` of each entry (its name is assumed)."""
+    return sum((abs(_amount(entry.get("amount"))) for entry in entries or () if isinstance(entry, Mapping)), Decimal(0))
 
 
 def _amount(value: Any) -> Decimal:

@@ -52,6 +52,15 @@ class ShopatronSwitches(BaseModel):
     success_body: Literal["order", "id_only", "id_and_error"] = "order"
     honour_order_id: bool = False
     charges_per: Literal["line", "unit"] = "line"
+    shipping_tax: Literal["order_first", "both"] = Field(
+        default="order_first", description="whether the lines' shippingTax counts only where the order has none"
+    )
+    listed_discounts: Literal["informative", "counted"] = Field(
+        default="informative", description="whether the total falls by the amounts in discounts and promotions"
+    )
+    custom_data_keys: Literal["exact", "ignore_case"] = Field(
+        default="exact", description="ignore_case: keys that differ in case alone are one key, and refused"
+    )
     keep_bodies: bool = True
 
     unknown_fields: Literal["accept", "reject"] = "accept"

@@ -133,7 +133,7 @@ class ShopatronVendor:
             )
         visible_at = asyncio.get_running_loop().time() + self.switches.visible_after_s
         order = self.book.new(
-            body, raw if self.switches.keep_bodies else b"", total_of(body, self.switches.charges_per), visible_at,
+            body, raw if self.switches.keep_bodies else b"", total_of(body, self.switches), visible_at,
             own_id=self.switches.honour_order_id,
         )
         if later_s is None:
