@@ -323,7 +323,7 @@ def test_throttled_without_end_is_given_up_after_max_wait():
     began = time.monotonic()
     with pytest.raises(Throttled):
         run(ledger, oms, max_wait_s=0.2)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10  # far above the 0.2 seconds, for busy machines; without end otherwise
     assert set(ledger.state.values()) == {"ready"}
 
 
