@@ -44,6 +44,7 @@ from order_relay.serving.parts import Parts  # noqa: E402
 from order_relay.serving.shiprush import FeedDesk  # noqa: E402
 from order_relay.vendors.shiprush.connection import read_settings  # noqa: E402
 from order_relay.vendors.shiprush.dates import write_date  # noqa: E402
+from order_relay.vendors.shiprush.parameters import Parameters  # noqa: E402
 
 LOGIN, PASSWORD = "bench", "bench-password"
 FEED = Connection("shiprush_feed", login=LOGIN, password=PASSWORD)
@@ -107,11 +108,11 @@ def page_ms(ledger_url: str, store: BatchStore, orders: int, rounds: int = 15) -
     query = {"action": "export", "start_date": write_date(start),
              "end_date": write_date(start + timedelta(minutes=WINDOW_ORDERS - 1))}  # fmt: skip
     with closing(parts):
-        assert desk.export(settings, query).count(b"<Order>") == DISTINCT
+        assert desk.export(settings, Parameters(query.items())).count(b"<Order>") == DISTINCT
         taken = []
         for _ in range(rounds):
             begun = time.perf_counter()
-            desk.export(settings, query)
+            desk.export(settings, Parameters(query.items()))
             taken.append((time.perf_counter() - begun) * 1000)
     return taken
 
