@@ -1,38 +1,46 @@
 """### Reviews: orders that need a decision
 
-Some cases no rule may decide: an order changed after its import, two versions share so few items that they may be two
-orders, a number names a further version of an order that was never seen. Such orders are **held**. An order that stays
-**in doubt** for longer than a setting needs someone to check the OMS.
+Some cases no rule can decide. An order was offered with other content after it was imported; two versions under one
+uuid name different customers, or share so few items that they may be two orders; a number names a version of an order
+that was never seen: such orders are **held**. And an order that is **in doubt** for longer than a setting must be
+looked up in the OMS by an operator.
 
-Every five minutes this DAG looks for such orders and opens one run per lineage (an order with all its versions), unless
-one is open. Each of those runs is a review in Airflow's own pages: see **Required Actions** on the home page or on the
-DAG's page. A waiting review occupies no worker slot and does not delay anything else.
+Every five minutes this DAG looks for such orders and opens one run for each **group** of held versions, unless one is
+open. A group is everything held that shares a uuid, an order number or an id; one answer decides about all of it. Each
+run asks one question on Airflow's own pages: see **Required Actions** on the home page or on the DAG's page. Waiting
+takes no worker slot, and an unanswered question does not block the others.
 
 | task | does |
 |---|---|
 | **start** | chooses: look for cases, or ask about the case that this run was opened for |
-| **find** | finds the cases without an open review; skipped if there are none |
-| **open_review** | opens one run per case, under an id that is the same whoever opens it |
-| **review** | asks what to do with a held order: shows what was before, what came now, and each difference |
+| **find** | finds the cases without an open review; skipped where there is none |
+| **open_review** | opens one run for each case, under an id that does not depend on who opens it |
+| **review** | asks what the held versions are: lists all versions, what contradicts, and the differences line by line |
 | **confirm** | asks, before an imported order is replaced, whether the old one is cancelled in the OMS |
 | **decide** | carries out the decision |
 | **settle** | asks what was found in the OMS about an order in doubt |
 | **record** | carries out the finding |
 
-**replacement**: it takes the place of the earlier version. **separate**: it is an order of its own. **discard**: it is
-never sent. The pipeline's next run evaluates and sends what was released. Name, reason and confirmation are part of the
-order's history (`python -m order_relay order NUMBER`).
+* **replacement**: the newest version is sent, and the older ones are superseded. One that is at the OMS must be
+  cancelled there. Not offered where nothing can be replaced, where the version at the OMS is the newer one, or while
+  one is being sent or in doubt.
+* **separate**: each set of versions that agree in customer, customer PO, base number and items is sent as an order of
+  its own, and the newest of a set supersedes its older ones. Not offered where card data was removed.
+* **discard**: none of the held versions is ever sent.
 
-**A decision applies to what was shown.** If another version arrived or another operator decided meanwhile, the answer
-changes nothing and a new review is opened. An answer without a reason is asked for again.
+The review says what each answer does with this group. The pipeline's next run evaluates and sends what was let go.
+Name, reason and confirmation are part of the order's history (`python -m order_relay order NUMBER`).
 
-**Nothing is decided by a timer.** An open review is checked every hour: it ends if its case is closed, and reminders
-are sent after a setting (`review: remind_after_s` in the pipeline file; `doubt: tell_after_s` sets when an order in
-doubt is asked about).
+**A decision is about what was shown.** If the group changes meanwhile, or somebody else decides, the answer changes
+nothing, and a new review is opened. An answer without a reason is asked for again.
 
-Names, addresses and e-mail addresses are not shown, only that they changed.
+**Nothing is decided by time.** An open review checks every hour: it ends where its case is closed, and sends reminders
+after a setting (`review: remind_after_s` in the pipeline's file; `doubt: tell_after_s` for when an order in doubt is
+asked about).
 
-**Commands**: `python -m order_relay held`, `decide NUMBER ...`, `doubt`, `settle NUMBER ...`.
+No names, addresses, customer numbers or e-mails are shown, only that such a field changed or contradicts.
+
+**On the command line**: `python -m order_relay held`, `held NUMBER`, `decide NUMBER ...`, `doubt`, `settle NUMBER ...`.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ class TestHeld:
         assert {run.tasks[name] for name in ("review", "confirm", "decide", "settle", "record")} == {"skipped"}
         return {one["conf"]["review"]["number"]: one["conf"] for one in found(run)}
 
-    def test_one_review_a_lineage(self, world: Any, opened: dict[str, Any]) -> None:
+    def test_one_review_a_group(self, world: Any, opened: dict[str, Any]) -> None:
         held = [row for row in world.rows() if row["state"] == "held"]
         assert len(opened) == len({row["lineage"] for row in held}) == 2
         assert world.plain in opened
@@ -124,13 +124,15 @@ class TestHeld:
         assert len(found(world.run(DAG))) == 1, "a new review is opened"
 
     def test_separate_orders_are_sent(self, world: Any, api: Any) -> None:
-        """The two orders on one form are decided one after the other: the older one's review comes second."""
-        for _ in range(2):
-            world.change("UPDATE submission SET revision = revision + 1 WHERE state = 'held'")
-            (one,) = found(world.run(DAG))
-            with person(api, ("separate", because("two orders"))):
-                run = world.run(DAG, **one["conf"])
-            assert (run.tasks["review"], run.tasks["confirm"], run.tasks["decide"]) == ("success", "skipped", "success")
+        """One answer decides about both orders on one form."""
+        world.change("UPDATE submission SET revision = revision + 1 WHERE state = 'held'")
+        (one,) = found(world.run(DAG))
+        with person(api, ("separate", because("two orders"))) as someone:
+            run = world.run(DAG, **one["conf"])
+        assert (run.tasks["review"], run.tasks["confirm"], run.tasks["decide"]) == ("success", "skipped", "success")
+        assert "and 1 more held with it" in someone.seen[0][0]
+        assert "are sent, each as an order of its own" in someone.seen[0][1]
+        assert world.run(DAG).tasks["find"] == "skipped", "nothing is left to ask"
         assert world.run().state == "success"
         assert world.states() == {"imported": 4}
         assert world.sandbox.report()["doubled"] == []
@@ -175,6 +177,7 @@ def test_an_open_review_reminds_and_ends_where_nothing_is_left_to_ask(
     assert world.run().state == "success"
     with opened_ledger() as ledger:
         (case,) = reviews.open_cases(ledger)
+    assert case.choices == ("separate", "discard"), "there is nothing to replace"
     kept: dict[str, str] = {}
     ti = SimpleNamespace(
         task_id="review", log_url="", xcom_pull=lambda task_ids, key: kept.get(key),

@@ -186,8 +186,8 @@ def test_a_replacement_that_waits_with_nothing_imported_wins_its_lineage(clerk):
     assert clerk.resolve() == []
     assert (clerk.state("1"), clerk.state("2")) == ("held", "held")
     clerk.ledger.decide("N-2", "replacement", "same customer", "ann")
-    clerk.ledger.decide("N-1", "discard", "replaced", "ann")
     assert [w.source_id for w in clerk.resolve()] == ["2"]
+    assert clerk.state("1") == "superseded", "one answer closes the group"
 
 
 def test_nobody_decides_about_what_they_did_not_see(clerk):

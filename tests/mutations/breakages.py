@@ -76,6 +76,25 @@ BREAKAGES: tuple[Breakage, ...] = (
          "test_absence_confirms_an_acknowledgement_that_was_refused_or_not_answered",),
     ),
     Breakage(
+        "an older version may replace an imported newer one", "orders/groups.py",
+        "newer = [one for one in there if one.age > newest.age]", "newer = [one for one in there if one.age < (0, 0)]",
+        ("tests/ledger/test_ledger_groups.py::test_an_older_version_may_not_replace_an_imported_newer_one",),
+    ),
+    Breakage(
+        "separate answers one version of a group only", "orders/groups.py",
+        "            parent[root((one.pipeline, kind, name))] = root(one.id)\n",
+        "            parent[root((one.pipeline, kind, name))] = root(one.id) if kind == \"number\" else object()\n",
+        ("tests/ledger/test_ledger_groups.py::"
+         "test_separate_lets_both_orders_of_a_pair_go_on_whichever_is_named",),
+    ),
+    Breakage(
+        "separate sends an older version beside its newer one", "orders/groups.py",
+        "        side = next((side for side in sides if all(agree(one, other, minimum) for other in side)), None)\n",
+        "        side = None\n",
+        ("tests/ledger/test_ledger_groups.py::"
+         "test_versions_that_agree_stay_one_order_where_another_one_is_separate",),
+    ),
+    Breakage(
         "take a lease for over while it runs", "ledger/doubting.py",
         "limit = tx.now - timedelta(seconds=timeout_s)\n", "limit = tx.now + timedelta(hours=1)\n",
         ("tests/ledger/test_ledger_settling.py::test_a_lease_that_is_over_means_doubt",),

@@ -16,7 +16,8 @@ from order_relay.errors import MoveRefused, StaleRevision
 from order_relay.ledger import Settled
 from order_relay.orders import redelivery, versions
 from order_relay.orders.canonical import Reader
-from order_relay.orders.exchange import Answer, Outcome
+from order_relay.orders.exchange import Answer, Outcome, Policies
+from order_relay.orders.groups import BY_REASON
 from order_relay.orders.mapping import parse_rules
 from order_relay.pipeline import evidence, reviewing
 from order_relay.pipeline.reviewing import Review, review_of
@@ -68,20 +69,48 @@ def test_a_change_after_import_is_shown_against_what_was_imported(desk: Desk) ->
     assert "N1 (id 1, edition 2)" in shown.differences
 
 
-def test_a_lineage_gives_its_newest_held_number(desk: Desk) -> None:
+def pairs(shown: Review) -> list[tuple[int, int]]:
+    return [(detail.before, detail.now) for detail in shown.details]
+
+
+def test_a_group_is_one_review_whichever_number_or_lineage_it_is_asked_for(desk: Desk) -> None:
     imported(desk, order(1, group="G"))
-    desk.run(order(1, group="G"), order(2, group="G"), order(3, group="G"))
+    desk.run(order(1, group="G"), order(2, group="G", no="N1-1"), order(3, group="G", no="N1-2"))
     shown = review(desk, lineage="G")
-    assert (shown.number, shown.other_numbers) == ("N3", ("N2",))
-    assert shown.details[0].before == 1
-    assert review(desk, number="N2").shown_ids == (2,)
+    assert (shown.number, shown.other_numbers, shown.shown_ids) == ("N1-2", ("N1-1",), (2, 3))
+    assert [(v.order_number, v.state, v.shown) for v in shown.versions] == [
+        ("N1", "imported", False), ("N1-1", "held", True), ("N1-2", "held", True),
+    ]
+    assert pairs(shown) == [(1, 2), (1, 3), (2, 3)]
+    assert review(desk, number="N1-1") == review(desk, number="N1-2") == shown
+    assert shown.choices == ("replacement", "separate", "discard")
+    effect = dict(shown.answers)
+    assert effect["separate"].startswith("N1-2 (id 3) is sent as an order of its own. N1-1 (id 2) is superseded by")
+    assert "must be cancelled there" in effect["replacement"]
+
+
+def test_before_is_the_older_one_where_the_newer_one_is_imported(desk: Desk) -> None:
+    newer = order(2, group="G", no="N1-1", customer="C-2")
+    desk.policies = Policies(unknown_base="import")
+    imported(desk, newer)
+    desk.run(order(1, group="G", customer="C-1", items=("A", "B", "OLD")), newer)
+    shown = review(desk, number="N1")
+    assert (shown.reason, shown.choices) == (versions.CONTRADICTING, ("separate", "discard"))
+    assert not shown.needs_confirmation
+    (detail,) = shown.details
+    old, new = (next(v.id for v in shown.versions if v.order_number == number) for number in ("N1", "N1-1"))
+    assert (detail.before, detail.now, detail.contradicting) == (old, new, "customer number")
+    assert detail.comparison is not None
+    assert [(line.kind, line.item) for line in detail.comparison.lines] == [("removed", "OLD")]
+    assert "different customer number" in shown.as_markdown()
+    assert "C-1" not in shown.as_markdown() + json.dumps(shown.as_dict(), default=str)
 
 
 def test_one_number_under_two_ids_shows_both(desk: Desk) -> None:
     desk.run(order(1), order(2, no="N1"))
     shown = review(desk, number="N1")
     assert (shown.shown_ids, shown.reason, shown.needs_confirmation) == ((1, 2), redelivery.TWO_IDS, False)
-    assert [(d.before, d.now) for d in shown.details] == [(2, 1), (1, 2)]
+    assert pairs(shown) == [(1, 2)]
 
 
 def test_a_version_alone_has_nothing_to_compare_with(desk: Desk) -> None:
@@ -89,6 +118,9 @@ def test_a_version_alone_has_nothing_to_compare_with(desk: Desk) -> None:
     shown = review(desk, number="1-2-3-1")
     assert shown.reason == versions.WITHOUT_BASE
     assert "no other version" in shown.as_markdown()
+    assert shown.answers == (
+        ("separate", "1-2-3-1 (id 1) is sent as an order of its own."), ("discard", "1-2-3-1 (id 1) is never sent."),
+    )
 
 
 def test_what_can_not_be_read_is_said(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,4 +156,4 @@ def test_every_reason_has_plain_words() -> None:
              versions.TOO_FEW_ITEMS, versions.NEWER_THAN_IMPORTED, versions.WITHOUT_BASE,
              versions.SUFFIXED, versions.SIBLING_HELD, "destination_key_taken", "card_data_removed",
              *evidence.FOR_AN_OPERATOR}  # fmt: skip
-    assert codes == set(reviewing.REASONS)
+    assert codes == set(reviewing.REASONS) == set(BY_REASON)

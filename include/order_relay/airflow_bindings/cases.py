@@ -26,14 +26,16 @@ _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
 
 @dataclass(frozen=True)
 class Case:
-    """``shown``: the submissions and their revisions, as ``id/revision`` (held) or ``id/attempt`` (in doubt). A case
-    with other ones is another case: nobody's answer about this one counts for it.
+    """``number``: the order, or the newest one of a group. ``shown``: the submissions and their revisions, as
+    ``id/revision`` (held) or ``id/attempt`` (in doubt). ``choices``: the answers that make sense for a held group. A
+    case in which any of these differ is another case: no answer about this one counts for it.
     """
 
     kind: str
     pipeline: str
     number: str
     shown: tuple[str, ...]
+    choices: tuple[str, ...] = ()
 
     @property
     def seen(self) -> dict[int, int]:
@@ -43,12 +45,13 @@ class Case:
     @property
     def stem(self) -> str:
         """What the ids of all runs about this case begin with: the same for each run that finds it."""
-        digest = hashlib.sha256("|".join((self.kind, self.pipeline, self.number, *self.shown)).encode()).hexdigest()
+        parts = (self.kind, self.pipeline, self.number, *self.shown, *self.choices)
+        digest = hashlib.sha256("|".join(parts).encode()).hexdigest()
         return f"{self.kind}__{_NOT_IN_NAMES.sub('-', self.number)[:60]}__{digest[:12]}"
 
     def conf(self) -> dict[str, Any]:
         """As a run's configuration; plain values."""
-        return {CONF: {**asdict(self), "shown": list(self.shown)}}
+        return {CONF: {**asdict(self), "shown": list(self.shown), "choices": list(self.choices)}}
 
     @classmethod
     def of(cls, context: Context | Mapping[str, Any]) -> Case | None:
@@ -61,4 +64,5 @@ class Case:
             pipeline=str(found["pipeline"]),
             number=str(found["number"]),
             shown=tuple(str(part) for part in found["shown"]),
+            choices=tuple(str(part) for part in found.get("choices", ())),
         )

@@ -51,6 +51,7 @@ class Question(HITLOperator):
 
         asked = reviews.question(self.task_id, self._case(context), context)
         self.subject, self.body, self.response_timeout = asked.subject, asked.body, asked.look_again
+        self.options = list(asked.choices or self.choices)
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
@@ -87,7 +88,7 @@ class Question(HITLOperator):
 
 
 class Review(Question):
-    """Asks what a held order is."""
+    """Asks what a group of held orders is; only the answers that make sense for the group are offered."""
 
     choices = (REPLACEMENT, SEPARATE, DISCARD)
     form: ClassVar[dict[str, Any]] = {"reason": _reason()}

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from order_relay.airflow_bindings.cases import CANCELLED, DOUBT, HELD, REPLACEMENT, STORED, Case
+from order_relay.airflow_bindings.cases import CANCELLED, DISCARD, DOUBT, HELD, REPLACEMENT, SEPARATE, STORED, Case
 from order_relay.airflow_bindings.opening import opened_ledger, opened_wiring
 from order_relay.airflow_bindings.telling import tell
 from order_relay.errors import MoveRefused, OrderRelayError, StaleRevision
 from order_relay.ledger import Ledger, Message
+from order_relay.ledger.held_groups import HeldGroup
+from order_relay.orders.comparison import escape
 from order_relay.pipeline.evidence import FOR_AN_OPERATOR
 from order_relay.pipeline.reviewing import IN_DOUBT_BESIDE, Review, review_of
 from order_relay.pipeline.sections import DoubtSettings, ReviewSettings
@@ -41,11 +43,15 @@ _UNFINISHED = ["queued", "running"]
 
 @dataclass(frozen=True)
 class Asked:
-    """One question as a person sees it; ``look_again``: when the task wakes up without an answer."""
+    """One question as an operator sees it; ``look_again``: when the task checks again without an answer.
+
+    ``choices``: the answers that are offered; empty for those of the task itself.
+    """
 
     subject: str
     body: str
     look_again: timedelta
+    choices: tuple[str, ...] = ()
 
 
 def find(context: Context) -> list[dict[str, Any]]:
@@ -78,23 +84,18 @@ def _next_run(ti: Any, dag_id: str, stem: str) -> str:
 
 def open_cases(ledger: Ledger) -> list[Case]:
     """What a person is to be asked now, the longest waiting first."""
-    return [*_held_cases(ledger.held()), *_doubt_cases(ledger.doubt())]
+    return [*_held_cases(ledger.held_groups()), *_doubt_cases(ledger.doubt())]
 
 
-def _held_cases(rows: Sequence[Mapping[str, Any]]) -> list[Case]:
-    """One a lineage, about its newest held order number; older ones of the lineage come after it was decided."""
-    newest = {(row["pipeline"], row["lineage"]): row["order_number"] for row in rows}
-    of_number: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for row in rows:
-        of_number.setdefault((row["pipeline"], row["order_number"]), []).append(row)
-    wanted = dict.fromkeys((pipeline, number) for (pipeline, _), number in newest.items())
-    groups = sorted((of_number[key] for key in wanted), key=lambda group: min(row["changed_at"] for row in group))
+def _held_cases(groups: Sequence[HeldGroup]) -> list[Case]:
+    """One for each group of held submissions."""
     return [
         Case(
             HELD,
-            group[0]["pipeline"],
-            group[0]["order_number"],
-            tuple(f"{row['id']}/{row['revision']}" for row in sorted(group, key=lambda row: int(row["id"]))),
+            group.pipeline,
+            group.number,
+            tuple(f"{number}/{revision}" for number, revision in group.seen.items()),
+            group.choices,
         )
         for group in groups
     ]
@@ -114,7 +115,7 @@ def _doubt_cases(rows: Sequence[Mapping[str, Any]]) -> list[Case]:
 def _still_open(ledger: Ledger, case: Case) -> bool:
     """Whether exactly this case waits. In doubt since the setting or not: it was asked, so it may be answered."""
     if case.kind == HELD:
-        return case in _held_cases(ledger.held())
+        return case in _held_cases(ledger.held_groups(case.pipeline, case.number))
     return any(
         row["pipeline"] == case.pipeline and (f"{row['id']}/{row['attempt']}",) == case.shown for row in ledger.doubt()
     )
@@ -130,22 +131,44 @@ def question(task: str, case: Case, context: Context) -> Asked:
             return Asked(f"{case.pipeline}: is order {case.number} in the OMS?", _doubt_body(ledger, case), again)
         review, body = _review_of(ledger, case)
     if task == "review":
-        return Asked(f"{case.pipeline}: what is order {case.number}?", f"{body}\n\n{_CHOICES}", again)
+        subject = f"{case.pipeline}: what is order {case.number}{_others(review)}?"
+        return Asked(subject, f"{body}\n\n{_answers(case, review)}", again, case.choices)
     return _confirmation(case, review, context, again)
 
 
-_CHOICES = """---
-**replacement**: it takes the place of the earlier version, which must not be shipped. Where that one is at the OMS
-already, you are asked next whether it is cancelled there. **separate**: it is an order of its own and is sent as well.
-**discard**: it is never sent. A *reason* is needed; without one the question is asked again. If another version comes
-before you answer, this review ends and a new one is opened."""
+_MEANINGS = {
+    REPLACEMENT: "the newest version is sent and takes the place of the older ones, which must not be shipped",
+    SEPARATE: "each set of versions that agree is an order of its own and is sent",
+    DISCARD: "none of them is ever sent",
+}
+
+
+def _answers(case: Case, review: Review | None) -> str:
+    """What each answer that is offered does."""
+    known = dict(review.answers) if review else {}
+    lines = [f"**{choice}**: {escape(known.get(choice, _MEANINGS[choice]))}" for choice in case.choices]
+    asked = " Before a replacement you are asked whether the order at the OMS is cancelled there." if (
+        review and review.needs_confirmation
+    ) else ""
+    return (
+        "---\n"
+        + "\n\n".join(lines)
+        + f"\n\nOne answer decides about every version marked *held* above.{asked} A *reason* is required; without one "
+        "the question is asked again. If the group changes before you answer, this review ends and a new one is opened."
+    )
+
+
+def _others(review: Review | None) -> str:
+    count = len(review.shown_ids) - 1 if review else 0
+    return f" (and {count} more held with it)" if count else ""
 
 
 def _review_of(ledger: Ledger, case: Case) -> tuple[Review | None, str]:
     """The review; where it can not be made (a wrong set-up), what the ledger knows, so that nobody waits for it."""
     try:
         with opened_wiring(case.pipeline) as wiring:
-            review = review_of(ledger, wiring.store, wiring, number=case.number)
+            minimum = wiring.settings.policies.min_common_items
+            review = review_of(ledger, wiring.store, wiring, number=case.number, minimum=minimum)
     except OrderRelayError as error:
         log.warning("the review can not be put together (%s); it shows what the ledger knows", error)
         return None, f"## Order {case.number}\n\nThe versions can not be compared now: {type(error).__name__}."
@@ -160,8 +183,8 @@ def _confirmation(case: Case, review: Review | None, context: Context, again: ti
         raise AirflowSkipException("no order is replaced at the OMS")
     ids = ", ".join(review.imported) if review else "see: python -m order_relay order NUMBER"
     body = (
-        f"**{answer['who']}** decided that order {case.number} replaces one that is at the OMS already "
-        f"(**{ids}**). Both would be shipped.\n\nIs the old order cancelled in the OMS? Your word is recorded. "
+        f"**{answer['who']}** decided that order {case.number} replaces one that is already at the OMS "
+        f"(**{ids}**). Both would be shipped.\n\nIs the old order cancelled in the OMS? Your answer is recorded. "
         "If it is not, nothing is decided, and the review is opened again."
     )
     return Asked(f"{case.pipeline}: is the order that {case.number} replaces cancelled?", body, again)
@@ -225,6 +248,7 @@ def decide(context: Context) -> dict[str, Any]:
                 case.seen,
                 cancelled=bool(confirmed),
                 pipeline=case.pipeline,
+                shares=_shares(case.pipeline),
             )
         except (StaleRevision, MoveRefused) as error:
             return _nothing(case, str(error))
@@ -269,6 +293,11 @@ def _settings(pipeline: str) -> PipelineSettings | None:
     except OrderRelayError as error:
         log.warning("%s: its settings can not be read, defaults are used (%s)", pipeline, error)
         return None
+
+
+def _shares(pipeline: str) -> dict[str, float]:
+    """How many items versions of one order have in common, by pipeline. Raises where the settings cannot be read."""
+    return {pipeline: load_pipeline(pipeline).policies.min_common_items}
 
 
 def _doubt(pipeline: str) -> DoubtSettings:

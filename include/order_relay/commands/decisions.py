@@ -28,15 +28,15 @@ class Choice(StrEnum):
 
 
 _NEXT = {
-    Choice.REPLACEMENT: "the newest goes on with the next run, in the place of the others",
-    Choice.SEPARATE: "it goes on with the next run, as an order of its own",
-    Choice.DISCARD: "it is never sent; its number is acknowledged once nothing else is open under it",
+    Choice.REPLACEMENT: "the next run sends the newest and supersedes the others",
+    Choice.SEPARATE: "the next run sends each set of versions that agree as an order of its own",
+    Choice.DISCARD: "never sent; a number is acknowledged once nothing else is open under it",
 }
 
 
 def decide(  # noqa: PLR0917 - each is an option of the command line
-    number: Annotated[str, typer.Argument(help="The order number, or the web shop's reference.")],
-    choice: Annotated[Choice, typer.Argument(help="replacement, separate or discard.")],
+    number: Annotated[str, typer.Argument(help="An order number of the group, or the web shop's reference.")],
+    choice: Annotated[Choice, typer.Argument(help="One of those that `held NUMBER` offers.")],
     reason: Reason,
     confirm_cancelled: Annotated[
         bool, typer.Option("--confirm-cancelled", help="You made sure that the old order is cancelled at the OMS.")
@@ -49,11 +49,15 @@ def decide(  # noqa: PLR0917 - each is an option of the command line
     pipeline: Pipeline = None,
     as_json: AsJson = False,
 ) -> None:
-    """Decide what the held submissions of an order number are."""
-    name, why = person(who), said(reason)
-    with Setup().ledger() as ledger:
+    """Decide what the held submissions of an order number are, with all that are held in the same group."""
+    name, why, setup = person(who), said(reason), Setup()
+    with setup.ledger() as ledger:
         number = the_number(ledger, number, pipeline)
-        ids = ledger.decide(number, choice, why, name, _seen(shown), cancelled=confirm_cancelled, pipeline=pipeline)
+        names = {group.pipeline for group in ledger.held_groups(pipeline, number)}
+        shares = {one: setup.pipelines[one].policies.min_common_items for one in names if one in setup.pipelines}
+        ids = ledger.decide(
+            number, choice, why, name, _seen(shown), cancelled=confirm_cancelled, pipeline=pipeline, shares=shares
+        )
     if as_json:
         print_json({"decided": ids, "number": number, "choice": choice, "who": name, "reason": why})
     else:

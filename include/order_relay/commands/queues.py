@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from order_relay.ledger import Ledger
     from order_relay.pipeline.reviewing import Review
 
-_HELD = ("pipeline", "order_number", "source_id", "edition", "reason", "lineage", "changed_at")
+_HELD = ("group", "pipeline", "order_number", "source_id", "edition", "reason", "lineage", "changed_at")
 _DOUBT = (
     "pipeline",
     "order_number",
@@ -45,12 +45,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 
 def held(
     number: Annotated[
-        str | None, typer.Argument(help="Only this order number (or web shop reference), with its versions compared.")
+        str | None, typer.Argument(help="Only the group of this order number (or web shop reference), compared.")
     ] = None,
     pipeline: Pipeline = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the orders that a person must decide about; with a number, the differences between its versions."""
+    """List the orders that need a decision; with a number, the group that is decided together, version by version."""
     setup = Setup()
     with setup.ledger() as ledger:
         require_pipeline(setup, ledger, pipeline)
@@ -60,6 +60,9 @@ def held(
             names = sorted({row["pipeline"] for row in rows if row["order_number"] == number})
             show_reviews([_review(setup, ledger, name, number) for name in names], number, as_json=as_json)
             return
+        group = {one.id: n for n, found in enumerate(ledger.held_groups(pipeline), 1) for one in found.held}
+        rows = sorted(({"group": group[row["id"]], **row} for row in rows if row["id"] in group),
+                      key=lambda row: row["group"])
     _print("held", _HELD, rows, as_json=as_json)
 
 
@@ -67,7 +70,8 @@ def _review(setup: Setup, ledger: Ledger, pipeline: str, number: str) -> Review:
     from order_relay.pipeline.reviewing import review_of  # noqa: PLC0415 - pulls in the engine
 
     with setup.wiring(pipeline) as wiring:
-        return review_of(ledger, setup.store, wiring, number=number)
+        minimum = wiring.settings.policies.min_common_items
+        return review_of(ledger, setup.store, wiring, number=number, minimum=minimum)
 
 
 def doubt(pipeline: Pipeline = None, as_json: AsJson = False) -> None:

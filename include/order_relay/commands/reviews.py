@@ -36,25 +36,28 @@ def _show(review: Review) -> None:
     for detail in review.details:
         _show_difference(detail, places)
     if review.imported:
-        print_line(f"at the OMS already: {', '.join(review.imported)}")
-    for other in review.other_numbers:
-        print_line(f"held as well, decided on its own: {other}")
-    confirm = " --confirm-cancelled (once the old order is cancelled there)" if review.needs_confirmation else ""
+        print_line(f"already at the OMS: {', '.join(review.imported)}")
+    if review.other_numbers:
+        print_line(f"held in the same group, decided by the same answer: {', '.join(review.other_numbers)}")
+    for choice, effect in review.answers:
+        print_line(f"{choice}: {effect}")
     shown = ",".join(f"{number}/{revision}" for number, revision in review.seen.items())
-    print_line(f"decide {review.number} replacement|separate|discard --reason ... --shown {shown}")
-    if confirm:
-        print_line(f"replacement also needs{confirm}")
+    print_line(f"decide {review.number} {'|'.join(review.choices)} --reason ... --shown {shown}")
+    if review.needs_confirmation:
+        print_line("replacement also needs --confirm-cancelled (once the old order is cancelled at the OMS)")
 
 
 def _cells(version: Version) -> tuple[object, ...]:
     return (
-        "now" if version.shown else "", version.id, version.order_number, version.source_id, version.edition,
+        "held" if version.shown else "", version.id, version.order_number, version.source_id, version.edition,
         version.state, version.first_offered_at, version.imported_at, version.oms_id,
     )
 
 
 def _show_difference(detail: Difference, places: dict[int, Version]) -> None:
-    title = f"submission {detail.now}" + (f" against {detail.before}" if detail.before in places else "")
+    title = f"submission {detail.now} (now)" + (f" against {detail.before} (before)" if detail.before in places else "")
+    if detail.contradicting:
+        print_line(f"{title}: contradicting, different {detail.contradicting}")
     if detail.comparison is None:
         print_line(f"{title}: {detail.problem}")
         return

@@ -300,9 +300,10 @@ class Ledger(SourceDesk, PeopleDesk, AfterwardsDesk, WriteBackDesk, WatchDesk, U
         """The whole lives of the submissions that ``word`` names (``finding.find``)."""
         return self._db.read(lambda tx: finding.find(tx, word))
 
-    def family(self, pipeline: str, *, number: str | None = None, lineage: str | None = None) -> list[dict[str, Any]]:
-        """All submissions that belong together with this number or lineage (``finding.family``)."""
-        return self._db.read(lambda tx: finding.family(tx, pipeline, number=number, lineage=lineage))
+    def family(self, pipeline: str, numbers: Iterable[str], lineages: Iterable[str]) -> list[dict[str, Any]]:
+        """All submissions that belong together with these numbers and lineages (``finding.family``)."""
+        wanted = sorted(numbers), sorted(lineages)
+        return self._db.read(lambda tx: finding.family(tx, pipeline, *wanted))
 
     def held(self) -> list[dict[str, Any]]:
         """What waits for a person's decision."""

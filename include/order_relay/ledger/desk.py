@@ -10,7 +10,8 @@ import pandas as pd
 
 from order_relay.ledger import alerting, bulk, finding, overview, people, running
 from order_relay.ledger.database import Database
-from order_relay.ledger.people import Shown
+from order_relay.ledger.held_groups import HeldGroup, held_groups
+from order_relay.ledger.people import Shares, Shown
 from order_relay.ledger.values import BatchInfo, Late, Message, Note, Pulse
 from order_relay.orders.exchange import RunContext
 
@@ -22,12 +23,16 @@ class PeopleDesk:
 
     def decide(
         self, number: str, choice: str, reason: str, who: str, shown: Shown | None = None, *,
-        cancelled: bool = False, pipeline: str | None = None,
+        cancelled: bool = False, pipeline: str | None = None, shares: Shares | None = None,
     ) -> list[int]:  # fmt: skip
-        """A person's decision about held submissions (``people.decide``)."""
+        """An operator's decision about a group of held submissions (``people.decide``)."""
         return self._db.write(lambda tx: people.decide(
-            tx, number, choice, reason, who, shown=shown, cancelled=cancelled, pipeline=pipeline
+            tx, number, choice, reason, who, shown=shown, cancelled=cancelled, pipeline=pipeline, shares=shares or {}
         ))
+
+    def held_groups(self, pipeline: str | None = None, number: str | None = None) -> list[HeldGroup]:
+        """What waits for decisions, in groups (``held_groups.held_groups``)."""
+        return self._db.read(lambda tx: held_groups(tx, pipeline, number))
 
     def settle_by_person(
         self, number: str, oms_id: str | None, reason: str, who: str, *, pipeline: str | None = None,

@@ -26,7 +26,7 @@ from order_relay.orders.notes import as_plain, from_plain
 
 MOST = 1_000  # submissions in one answer to ``find``
 
-_MOST_LINEAGES = 100  # looked through for one order number
+_MOST_LINEAGES = 100  # looked through for one group
 
 _PARTS: tuple[tuple[str, sa.Table, str], ...] = (
     ("events", event, "id"), ("attempts", attempt, "number"), ("refusals", refusal, "position"),
@@ -116,30 +116,36 @@ def held(tx: Transaction) -> list[dict[str, Any]]:
 
 _OF_FAMILY = (*_LISTED, *(submission.c[name] for name in (
     "part", "row", "problem", "oms_id", "imported_at", "first_offered_at", "last_offered_at", "content_hash",
+    "base_number", "customer_number", "customer_po",
 )))
 
 
 def family(
-    tx: Transaction, name: str, *, number: str | None = None, lineage: str | None = None
+    tx: Transaction, name: str, numbers: Iterable[str], lineages: Iterable[str]
 ) -> list[dict[str, Any]]:
     """All submissions of a pipeline that belong together, the oldest version first.
 
-    Those that carry this order number or this lineage, and every version of their lineages, also of the lineages that
-    were made of those when a person decided about them.
+    Those that carry one of these order numbers or lineages, and every version of their lineages, also of the lineages
+    that were made of those by a decision.
     """
-    keys = [column == word for column, word in (
-        (submission.c.order_number, number), (submission.c.lineage, lineage)
-    ) if word is not None]
-    mine = tx.run(sa.select(submission.c.lineage).where(submission.c.pipeline == name, sa.or_(sa.false(), *keys)))
-    offered = {offered_lineage(text) for text in mine.scalars()}
+    keys = {"numbers": list(numbers), "lineages": list(lineages)}
+    ids: set[int] = set()
+    offered: set[str] = {offered_lineage(text) for text in keys["lineages"]}
+    for column, key in ((submission.c.order_number, "numbers"), (submission.c.lineage, "lineages")):
+        query = sa.select(submission.c.id, submission.c.lineage).where(
+            submission.c.pipeline == name, among(column, key)
+        )
+        for row in tx.run(query.limit(MOST), {key: keys[key]}):
+            ids.add(row.id)
+            offered.add(offered_lineage(row.lineage))
     related = [
         submission.c.lineage.startswith(f"{text}{SEPARATE_MARK}", autoescape=True) | (submission.c.lineage == text)
         for text in sorted(offered)[:_MOST_LINEAGES]
     ]
-    query = sa.select(*_OF_FAMILY).where(submission.c.pipeline == name, sa.or_(sa.false(), *keys, *related)).order_by(
-        submission.c.version, submission.c.edition, submission.c.id
-    ).limit(MOST)
-    return [dict(row) for row in tx.run(query).mappings()]
+    query = sa.select(*_OF_FAMILY).where(
+        submission.c.pipeline == name, sa.or_(among(submission.c.id, "ids"), *related)
+    ).order_by(submission.c.version, submission.c.edition, submission.c.id).limit(MOST)
+    return [dict(row) for row in tx.run(query, {"ids": sorted(ids)}).mappings()]
 
 
 def imported_by(tx: Transaction, run: str, name: str | None = None) -> list[dict[str, Any]]:

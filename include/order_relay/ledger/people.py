@@ -1,12 +1,13 @@
-"""What a person decides about held orders and orders in doubt (in bulk: see ``bulk``).
+"""What an operator decides about held orders and orders in doubt (in bulk: see ``bulk``).
 
-Who and why stand on every event. A decision names the submissions that were shown, and is refused when there are
+Every event carries who and why. A decision names the submissions that were shown, and is refused when there are
 others now: nobody decides about what they did not see.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,126 +16,119 @@ from order_relay.errors import MoveRefused, StaleRevision
 from order_relay.ledger.columns import among
 from order_relay.ledger.database import Transaction
 from order_relay.ledger.editions import compare_offered
-from order_relay.ledger.moving import Cause, lock, move
-from order_relay.ledger.states import AT_DESTINATION, State
+from order_relay.ledger.held_groups import HeldGroup, held_groups
+from order_relay.ledger.moving import Cause, change, lock, move
+from order_relay.ledger.states import State
 from order_relay.ledger.tables import lookup, settlement, submission
 from order_relay.ledger.texts import clean
-from order_relay.orders.exchange import RunContext
-from order_relay.orders.identity import separate_lineage
-from order_relay.orders.versions import BASELINE
+from order_relay.orders.exchange import Policies, RunContext
+from order_relay.orders.groups import CHOICES, DISCARD, REPLACEMENT, SEPARATE, Plan, refusal, replace, separate
 
-CHOICES = ("replacement", "separate", "discard")
 Shown = Mapping[int, int | None]
-"""What a person saw: submissions and their revisions (``None``: whatever it is)."""
+"""What an operator saw: submissions and their revisions (``None``: whatever it is)."""
+
+Shares = Mapping[str, float]
+"""By pipeline, the share of common items that versions of one order have at least (``Policies.min_common_items``)."""
 
 CONFIRMED = "confirmed: the old order is cancelled at the destination"
 _NEEDED = ("pipeline", "source_id", "edition", "lineage", "version", "order_number")
+_ANY: Shares = MappingProxyType({})
+_NONE: Mapping[int, str] = MappingProxyType({})
 
 
 def decide(
     tx: Transaction, number: str, choice: str, reason: str, who: str, *, shown: Shown | None,
-    cancelled: bool = False, pipeline: str | None = None,
+    cancelled: bool = False, pipeline: str | None = None, shares: Shares = _ANY,
 ) -> list[int]:  # fmt: skip
-    """Decide about the held submissions of an order number (in one pipeline, or in all); the ids that were decided.
+    """Decide about the group of held submissions that has this order number; the ids that were decided.
 
-    ``replacement``: the newest goes on in the place of the others, which are superseded by it. Where another one of
-    the lineage or of this number is at the destination, ``cancelled`` must say that the person made sure that it is
-    cancelled there; the newest then goes on in a lineage of its own. ``separate``: each is an order of its own.
-    ``discard``: it is never sent.
-    Raises ``MoveRefused`` where nothing is held under this number, the choice is none, the confirmation is missing, or
-    the one to be replaced is under way (nobody can know that it is cancelled); ``StaleRevision`` where other
-    submissions are held now than were ``shown``, or one of them has changed.
+    One answer closes the group (``orders.groups``), in one pipeline or in all that hold the number. ``replacement``:
+    the newest goes on, the other held ones are superseded by it. Where another one of the lineage or of these numbers
+    is at the destination, ``cancelled`` must confirm that it is cancelled there; the newest then goes on in a lineage
+    of its own. ``separate``: each set of versions that agree goes on as one order. ``discard``: none is ever sent.
+    Raises ``MoveRefused`` where nothing is held under this number, the choice makes no sense for the group, the
+    confirmation is missing, or the one to be replaced is under way (its cancellation cannot be known);
+    ``StaleRevision`` where other submissions are held in the group than were ``shown``, or one of them has changed.
     """
     if choice not in CHOICES:
-        raise MoveRefused(f"{choice!r} is no decision; choose one of {', '.join(CHOICES)}")
-    rows = _held(tx, number, shown, pipeline)
-    for name in sorted({row.pipeline for row in rows}):
-        mine = [row for row in rows if row.pipeline == name]
-        ctx = RunContext(name, "", who)
-        if choice == "discard":
-            move(tx, mine, State.DISCARDED, Cause(ctx, f"discard: {reason}"))
-        elif choice == "separate":
-            _go_on(tx, Cause(ctx, f"separate: {reason}"), mine, {row.id: _own(row) for row in mine})
+        raise MoveRefused(f"{choice!r} is not a decision; choose one of {', '.join(CHOICES)}")
+    groups = _locked(tx, number, shown, pipeline)
+    for group in groups:
+        if problem := refusal(choice, group.held, group.related):
+            raise MoveRefused(problem)
+        ctx = RunContext(group.pipeline, "", who)
+        minimum = shares.get(group.pipeline, Policies().min_common_items)
+        plan = Plan({one.id: one.lineage for one in group.held})
+        if choice == DISCARD:
+            move(tx, group.held, State.DISCARDED, Cause(ctx, f"discard: {reason}"))
+        elif choice == SEPARATE:
+            plan = separate(group.held, group.related, minimum)
+            _carry_out(tx, Cause(ctx, f"separate: {reason}"), group, plan)
         else:
-            _replace(tx, ctx, mine, reason, cancelled=cancelled)
-        note(tx, mine, choice, f"{reason} ({CONFIRMED})" if cancelled and choice == "replacement" else reason, who)
-    return [row.id for row in rows]
+            plan = replace(group.held, group.related, minimum)
+            confirmed = _replaced(tx, group, cancelled=cancelled)
+            _carry_out(tx, Cause(ctx, f"replacement{confirmed}: {reason}"), group, plan)
+        why = f"{reason} ({CONFIRMED})" if cancelled and choice == REPLACEMENT else reason
+        note(tx, group.held, choice, why, who, lineages=plan.lineages)
+    return sorted(one.id for group in groups for one in group.held)
 
 
-def _held(tx: Transaction, number: str, shown: Shown | None, pipeline: str | None) -> list[Any]:
-    where = [submission.c.order_number == number, submission.c.state == State.HELD]
-    if pipeline is not None:
-        where.append(submission.c.pipeline == pipeline)
-    ids = tx.run(sa.select(submission.c.id).where(*where)).scalars().all()
-    rows = [row for row in lock(tx, ids, *_NEEDED) if row.state == State.HELD]
-    if shown is not None and {row.id for row in rows} != shown.keys():
-        raise StaleRevision("other submissions are held under this order number now than were shown; look again")
-    if shown is not None and any(shown[row.id] not in (None, row.revision) for row in rows):
-        raise StaleRevision("a held submission of this order number has changed since it was shown; look again")
-    if not rows:
+def _locked(tx: Transaction, number: str, shown: Shown | None, pipeline: str | None) -> list[HeldGroup]:
+    """The groups with this number, kept from others until the transaction ends, if they are what was shown."""
+    before = held_groups(tx, pipeline, number)
+    lock(tx, [one.id for group in before for one in (*group.held, *group.related)])
+    groups = held_groups(tx, pipeline, number)
+    held = {one.id: one.revision for group in groups for one in group.held}
+    if shown is None and held.keys() != {one.id for group in before for one in group.held}:
+        raise StaleRevision("the held submissions of this order changed at this moment; look again")
+    if shown is not None and held.keys() != shown.keys():
+        raise StaleRevision("other submissions are held in this group now than were shown; look again")
+    if shown is not None and any(shown[number] not in (None, revision) for number, revision in held.items()):
+        raise StaleRevision("a held submission of this group has changed since it was shown; look again")
+    if not held:
         raise MoveRefused("nothing is held under this order number")
-    return rows
+    return groups
 
 
-def _replace(tx: Transaction, ctx: RunContext, rows: list[Any], reason: str, *, cancelled: bool) -> None:
-    """The newest goes on; the other held ones stand below it in its lineage, and are superseded when it is resolved."""
-    newest = max(rows, key=lambda row: (row.version, row.edition, row.id))
-    there = _there(tx, ctx.pipeline, rows)
-    if any(row.state in (State.SENDING, State.IN_DOUBT) for row in there):
-        raise MoveRefused("the order that would be replaced is being sent or in doubt: settle it first")
-    told = ""
-    if there:
-        ids = ", ".join(row.oms_id or "imported elsewhere" for row in there)
-        if not cancelled:
-            raise MoveRefused(
-                f"the order that would be replaced is at the destination ({ids}): cancel it there, and confirm that"
-            )
-        told = f" ({CONFIRMED}: {ids})"
-        _cancelled(tx, there)
-    taken = any(row.lineage == newest.lineage for row in there)
-    lineage = _own(newest) if taken else newest.lineage
-    _go_on(tx, Cause(ctx, f"replacement{told}: {reason}"), rows, {row.id: lineage for row in rows})
-
-
-def _cancelled(tx: Transaction, rows: Sequence[Any]) -> None:
-    """These are cancelled at the destination, by a person's word; their state stays what it is."""
+def _replaced(tx: Transaction, group: HeldGroup, *, cancelled: bool) -> str:
+    """The words about what is replaced at the destination, or nothing. Raises ``MoveRefused`` without confirmation."""
+    if not group.there:
+        return ""
+    ids = ", ".join(one.oms_id or "imported elsewhere" for one in group.there)
+    if not cancelled:
+        raise MoveRefused(
+            f"the order that would be replaced is at the destination ({ids}): cancel it there, and confirm that"
+        )
     tx.run(
         submission.update().where(among(submission.c.id, "ids"), submission.c.state == State.IMPORTED)
         .values(cancelled_at=sa.func.coalesce(submission.c.cancelled_at, tx.now)),
-        {"ids": [row.id for row in rows]},
+        {"ids": [one.id for one in group.there]},
     )
+    return f" ({CONFIRMED}: {ids})"
 
 
-def _there(tx: Transaction, name: str, rows: Sequence[Any]) -> list[Any]:
-    """What of these lineages or under these numbers is, or may be, at the destination."""
-    return list(tx.run(
-        sa.select(submission.c.id, submission.c.state, submission.c.lineage, submission.c.oms_id).where(
-            submission.c.pipeline == name,
-            among(submission.c.lineage, "lineages") | among(submission.c.order_number, "numbers"),
-            submission.c.state.in_(AT_DESTINATION)
-            | ((submission.c.state == State.DISCARDED) & (submission.c.reason == BASELINE)),
-        ).order_by(submission.c.id),
-        {"lineages": [row.lineage for row in rows], "numbers": [row.order_number for row in rows]},
-    ))
+def _carry_out(tx: Transaction, cause: Cause, group: HeldGroup, plan: Plan) -> None:
+    """The held ones go on as decided, each in the lineage of the plan; what follows them moves along undecided."""
+    move(tx, group.held, State.RECEIVED, cause, each={
+        one.id: {"decided": True, "lineage": plan.lineages[one.id]} for one in group.held
+    })  # fmt: skip
+    followers = [one for one in group.related if plan.lineages.get(one.id, one.lineage) != one.lineage]
+    each = {one.id: {"lineage": plan.lineages[one.id]} for one in followers}
+    made = [one for one in followers if one.state == State.READY]  # to be compared again before it is sent
+    move(tx, made, State.RECEIVED, cause, each=each)
+    change(tx, [one for one in followers if one not in made], each)
+    move(tx, [one for one in group.related if one.id in plan.woken], State.RECEIVED, cause)
 
 
-def _go_on(tx: Transaction, cause: Cause, rows: list[Any], lineages: dict[int, str]) -> None:
-    each = {row.id: {"decided": True, "lineage": lineages[row.id]} for row in rows}
-    move(tx, rows, State.RECEIVED, cause, each=each)
-
-
-def _own(row: Any) -> str:
-    """A lineage of its own; editions of one source id are told apart."""
-    name = row.source_id if row.edition == 1 else f"{row.source_id}#{row.edition}"
-    return separate_lineage(row.lineage, name)
-
-
-def note(tx: Transaction, rows: Sequence[Any], decision: str, reason: str, who: str) -> None:
-    """Keep a decision about each of these: by it a lineage counts as settled by a person."""
+def note(
+    tx: Transaction, rows: Sequence[Any], decision: str, reason: str, who: str, *,
+    lineages: Mapping[int, str] = _NONE,
+) -> None:  # fmt: skip
+    """Keep a decision about each of these: by it a lineage (the one it has now) counts as settled by an operator."""
     tx.many(settlement.insert(), [
         {
-            "pipeline": row.pipeline, "lineage": row.lineage, "submission_id": row.id, "decision": decision,
-            "reason": clean(reason, 1_000), "who": who, "at": tx.now,
+            "pipeline": row.pipeline, "lineage": lineages.get(row.id, row.lineage), "submission_id": row.id,
+            "decision": decision, "reason": clean(reason, 1_000), "who": who, "at": tx.now,
         }
         for row in rows
     ])

@@ -1,12 +1,12 @@
-"""What a person needs to see to decide about a held order: what was there before, what came now, the differences.
+"""What an operator needs to see to decide about held orders: all versions of the group, and how they differ.
 
-A review holds no personal data (see ``orders.comparison``), so that it may stand in a task's page or an alert. It names
-the ledger's ids that it shows; a decision hands them back and is refused where other ones are held by then.
+A review holds no personal data (see ``orders.comparison``), so that it may be shown on a task's page or in an alert. It
+names the ledger's ids that it shows; a decision hands them back and is refused where other ones are held by then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -14,10 +14,16 @@ from typing import Any, Protocol
 from order_relay.batches import ArchiveRemoved, BatchReader, BatchStore
 from order_relay.errors import MoveRefused, OrderRelayError
 from order_relay.ledger import Ledger
+from order_relay.ledger.held_groups import HeldGroup
+from order_relay.orders.agreement import contradictions, in_words
 from order_relay.orders.comparison import Comparison, as_text, compare, escape
+from order_relay.orders.exchange import Policies
+from order_relay.orders.groups import REPLACEMENT, Member
+from order_relay.orders.identity import offered_lineage
 from order_relay.orders.json_text import decode
 from order_relay.orders.transforming import Transformer
 from order_relay.pipeline.evidence import FOREIGN, UNIDENTIFIED
+from order_relay.pipeline.review_answers import consequence
 
 REASONS = {
     "changed_after_import": "the source offers an order with other content although it was imported already",
@@ -49,11 +55,14 @@ IN_DOUBT_BESIDE = {
 }
 """Why an operator is asked at once about an order in doubt."""
 
-BEFORE = ("imported", "in_doubt", "sending")
+_ON_ITS_WAY = ("imported", "in_doubt", "sending")
 _SHOWN = (
     "order_number", "source_id", "edition", "state", "reason", "first_offered_at", "imported_at", "oms_id",
     "destination_key",
 )
+
+MOST_DIFFERENCES = 30
+"""Maximum comparisons in one review."""
 
 
 class Reviewed(Protocol):
@@ -70,7 +79,7 @@ class Reviewed(Protocol):
 
 @dataclass(frozen=True)
 class Version:
-    """One submission in a review. ``shown``: the decision is about this one."""
+    """One submission in a review. ``shown``: it is held, and the decision is about it."""
 
     id: int
     order_number: str
@@ -87,26 +96,35 @@ class Version:
 
 @dataclass(frozen=True)
 class Difference:
-    """A held submission against an earlier one. ``problem`` says why there is no comparison, or is empty."""
+    """Two submissions of a group; ``before`` is the older version, ``now`` the newer one.
+
+    ``contradicting``: names of what must not differ within one order, and does. ``problem`` says why there is no
+    comparison, or is empty.
+    """
 
     before: int
     now: int
     comparison: Comparison | None = None
     problem: str = ""
+    contradicting: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         told = self.comparison.as_dict() if self.comparison else {}
-        return {"before": self.before, "now": self.now, "problem": self.problem, **told}
+        return {
+            "before": self.before, "now": self.now, "problem": self.problem, "contradicting": self.contradicting,
+            **told,
+        }
 
 
 @dataclass(frozen=True)
 class Review:
-    """All that is shown about the held submissions of one order number.
+    """All that is shown about a group of held submissions.
 
-    ``shown_ids`` and their ``revisions`` go back with the decision. ``other_numbers`` of the lineages are held as well
-    and need decisions of their own. ``imported``: OMS ids of orders that a ``replacement`` would replace; it needs the
-    confirmation that they are cancelled there.
+    ``shown_ids`` and their ``revisions`` go back with the decision, which closes the group. ``number``: the newest one
+    held; ``other_numbers`` are held in the same group. ``imported``: OMS ids of orders that a ``replacement`` would
+    replace; it needs the confirmation that they are cancelled there. ``answers``: each choice that makes sense, and
+    what it does.
     """
 
     pipeline: str
@@ -119,6 +137,7 @@ class Review:
     details: tuple[Difference, ...]
     imported: tuple[str, ...] = ()
     other_numbers: tuple[str, ...] = ()
+    answers: tuple[tuple[str, str], ...] = ()
 
     @property
     def seen(self) -> dict[int, int | None]:
@@ -126,18 +145,25 @@ class Review:
         return dict(zip(self.shown_ids, self.revisions, strict=True))
 
     @property
+    def choices(self) -> tuple[str, ...]:
+        """The choices that make sense."""
+        return tuple(choice for choice, _ in self.answers)
+
+    @property
     def needs_confirmation(self) -> bool:
         """Whether ``replacement`` asks for the confirmation that the old order is cancelled."""
-        return any(_may_be_there(version) for version in self.versions if not version.shown)
+        return bool(self.imported) and REPLACEMENT in self.choices
 
     @property
     def differences(self) -> str:
-        """The differences as Markdown, one section for each held submission."""
+        """The differences as Markdown, one section for each pair of versions."""
         labels = {version.id: _label(version) for version in self.versions}
         parts = []
         for found in self.details:
             body = found.comparison.as_markdown() if found.comparison else escape(found.problem)
-            before = f" against {escape(labels[found.before])}" if found.before in labels else ""
+            if found.contradicting:
+                body = f"**These two contradict each other: different {found.contradicting}.**\n\n{body}"
+            before = f" (now) against {escape(labels[found.before])} (before)" if found.before in labels else ""
             parts.append(f"### {escape(labels[found.now])}{before}\n\n{body}")
         return "\n\n".join(parts)
 
@@ -145,42 +171,45 @@ class Review:
         """The whole review, without personal data."""
         why = REASONS.get(self.reason, self.reason)
         parts = [f"## Order {escape(self.number)}", f"Held: {escape(why)} (`{self.reason}`)."]
+        if self.other_numbers:
+            others = ", ".join(map(escape, self.other_numbers))
+            parts.append(f"Held in the same group, and decided by the same answer: {others}.")
         parts.append(_table(self.versions))
         parts.append(self.differences)
         if self.imported:
             ids = ", ".join(map(escape, self.imported))
-            parts.append(f"At the OMS already: {ids}. A replacement needs your word that it is cancelled there.")
-        if self.other_numbers:
-            parts.append(f"Held as well, decided one by one: {', '.join(map(escape, self.other_numbers))}.")
+            asks = " A replacement needs your confirmation that it is cancelled there." * self.needs_confirmation
+            parts.append(f"Already at the OMS: {ids}.{asks}")
         return "\n\n".join(part for part in parts if part)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return {
-            **{name: value for name, value in asdict(self).items() if name != "details"},
+            **{name: value for name, value in asdict(self).items() if name not in ("details", "answers")},
             "meaning": REASONS.get(self.reason, ""),
             "needs_confirmation": self.needs_confirmation,
+            "choices": dict(self.answers),
             "details": [detail.as_dict() for detail in self.details],
         }
 
 
 def review_of(
-    ledger: Ledger, store: BatchStore, wiring: Reviewed, *, lineage: str | None = None, number: str | None = None
-) -> Review:
-    """The review of one order number, or of the newest held number of a lineage. Give one of the two.
+    ledger: Ledger, store: BatchStore, wiring: Reviewed, *, lineage: str | None = None, number: str | None = None,
+    minimum: float = Policies().min_common_items,
+) -> Review:  # fmt: skip
+    """The review of the group in which an order number or a lineage is held. Give one of the two.
 
-    Raises ``MoveRefused`` where nothing is held under it. A raw order that can not be read any more is said in the
-    review and does not end it.
+    ``minimum`` is the pipeline's ``min_common_items``. Raises ``MoveRefused`` where nothing is held under it. A raw
+    order that cannot be read any more is named in the review and does not end it.
     """
-    rows = ledger.family(wiring.name, number=number, lineage=lineage)
-    held = [row for row in rows if row["state"] == "held" and lineage in (None, row["lineage"])]
-    if number is None and held:
-        number = held[-1]["order_number"]
-        rows = ledger.family(wiring.name, number=number)
-    shown = [row for row in rows if row["state"] == "held" and row["order_number"] == number]
-    if not shown or number is None:
+    group = next((
+        group for group in ledger.held_groups(wiring.name, number)
+        if number is not None or any(one.lineage == lineage for one in group.held)
+    ), None)  # fmt: skip
+    if group is None:
         raise MoveRefused("nothing is held under this order number or lineage")
-    return _Reviewer(store, wiring).review(number, rows, shown)
+    rows = ledger.family(wiring.name, group.numbers - {""}, {one.lineage for one in group.held})
+    return _Reviewer(store, wiring).review(group, rows, minimum)
 
 
 class _Reviewer:
@@ -190,31 +219,31 @@ class _Reviewer:
         self._store = store
         self._wiring = wiring
 
-    def review(self, number: str, rows: Sequence[Mapping[str, Any]], shown: Sequence[Mapping[str, Any]]) -> Review:
-        ids = [row["id"] for row in shown]
-        lineages = {row["lineage"] for row in shown}
-        near = [row for row in rows if row["lineage"] in lineages or row["order_number"] == number]
+    def review(self, group: HeldGroup, rows: Sequence[Mapping[str, Any]], minimum: float) -> Review:
         versions = tuple(
-            Version(row["id"], shown=row["id"] in ids, **{name: row[name] for name in _SHOWN}) for row in near
+            Version(row["id"], shown=row["id"] in group.seen, **{name: row[name] for name in _SHOWN}) for row in rows
         )
-        there = [v.oms_id or "(unknown)" for v in versions if not v.shown and _may_be_there(v)]
-        others = {row["order_number"] for row in rows if row["state"] == "held" and row["lineage"] in lineages}
         return Review(
-            pipeline=self._wiring.name, number=number, lineage=shown[-1]["lineage"], reason=shown[-1]["reason"],
-            shown_ids=tuple(ids), revisions=tuple(row["revision"] for row in shown), versions=versions,
-            details=tuple(self._difference(row, near) for row in shown),
-            imported=tuple(there), other_numbers=tuple(sorted(others - {number})),
+            pipeline=self._wiring.name, number=group.number, lineage=group.newest.lineage, reason=group.reason,
+            shown_ids=tuple(group.seen), revisions=tuple(one.revision for one in _by_id(group.held)),
+            versions=versions,
+            details=tuple(self._difference(*pair) for pair in _pairs(rows, group.seen)[:MOST_DIFFERENCES]),
+            imported=tuple(one.oms_id or "(unknown)" for one in group.there),
+            other_numbers=tuple(sorted(group.numbers - {group.number})),
+            answers=tuple((choice, consequence(choice, group, minimum)) for choice in group.choices),
         )
 
-    def _difference(self, row: Mapping[str, Any], near: Sequence[Mapping[str, Any]]) -> Difference:
-        before = _before(row, near)
+    def _difference(self, before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> Difference:
         if before is None:
-            return Difference(0, row["id"], problem="There is no other version to compare with.")
+            return Difference(0, now["id"], problem="There is no other version to compare with.")
+        same = offered_lineage(before["lineage"]) == offered_lineage(now["lineage"])
+        contrary = in_words(contradictions((before, now))) if same else ""
         try:
-            told = compare(self._document(before), self._document(row), self._wiring.transformer.reader)
+            told = compare(self._document(before), self._document(now), self._wiring.transformer.reader)
         except OrderRelayError as error:
-            return Difference(before["id"], row["id"], problem=f"The versions can not be compared: {error}")
-        return Difference(before["id"], row["id"], told)
+            problem = f"The versions cannot be compared: {error}"
+            return Difference(before["id"], now["id"], problem=problem, contradicting=contrary)
+        return Difference(before["id"], now["id"], told, contradicting=contrary)
 
     def _document(self, row: Mapping[str, Any]) -> Any:
         reader = BatchReader(self._store, self._wiring.name, row["batch_id"])
@@ -224,17 +253,43 @@ class _Reviewer:
         return decode(text)
 
 
-def _before(row: Mapping[str, Any], near: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """The submission to compare with: the newest at the OMS, else the newest earlier one, else any other."""
-    others = [other for other in near if other["id"] != row["id"]]
-    there = [other for other in others if other["state"] in BEFORE]
-    place = (row["version"], row["edition"])
-    earlier = [other for other in others if (other["version"], other["edition"]) < place]
-    return next((group[-1] for group in (there, earlier, others) if group), None)
+def _by_id(held: Iterable[Member]) -> list[Member]:
+    return sorted(held, key=lambda one: one.id)
 
 
-def _may_be_there(version: Version) -> bool:
-    return version.state in BEFORE or (version.state == "discarded" and version.reason == "baseline")
+_Pair = tuple[Mapping[str, Any] | None, Mapping[str, Any]]
+
+
+def _pairs(rows: Sequence[Mapping[str, Any]], held: Container[int]) -> list[_Pair]:
+    """What is compared, each pair the older version first: ``rows`` has the oldest first.
+
+    Each held submission with the newest one at the OMS, and with the next older held one; where there is neither, with
+    the next older of the others, or the next newer.
+    """
+    place = {row["id"]: number for number, row in enumerate(rows)}
+    mine = [row for row in rows if row["id"] in held]
+    others = [row for row in rows if row["id"] not in held]
+    there = [row for row in others if row["state"] in _ON_ITS_WAY or _is_baseline(row)]
+    pairs: dict[tuple[int, int], _Pair] = {}
+
+    def add(one: Mapping[str, Any], other: Mapping[str, Any]) -> None:
+        before, now = sorted((one, other), key=lambda row: place[row["id"]])
+        pairs.setdefault((before["id"], now["id"]), (before, now))
+
+    for number, row in enumerate(mine):
+        if near := [other for other in there if other["lineage"] == row["lineage"]] or there:
+            add(row, near[-1])
+        if number:
+            add(mine[number - 1], row)
+    if not pairs:
+        (row,) = mine
+        older = [other for other in others if place[other["id"]] < place[row["id"]]]
+        return [(older[-1], row)] if older else [(row, others[0])] if others else [(None, row)]
+    return [pairs[key] for key in sorted(pairs, key=lambda key: (place[key[1]], place[key[0]]))]
+
+
+def _is_baseline(row: Mapping[str, Any]) -> bool:
+    return bool(row["state"] == "discarded" and row["reason"] == "baseline")
 
 
 def _label(version: Version) -> str:
@@ -247,7 +302,7 @@ def _table(versions: Sequence[Version]) -> str:
     lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
     for v in versions:
         cells = (
-            "**now**" if v.shown else "", escape(v.order_number), escape(v.source_id), str(v.edition), escape(v.state),
+            "**held**" if v.shown else "", escape(v.order_number), escape(v.source_id), str(v.edition), escape(v.state),
             escape(as_text(v.first_offered_at)), escape(as_text(v.imported_at)), escape(v.oms_id or ""),
         )
         lines.append(f"| {' | '.join(cells)} |")
