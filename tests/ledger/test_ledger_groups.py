@@ -13,7 +13,7 @@ from ledger_offers import offer
 
 from order_relay.errors import MoveRefused, StaleRevision
 from order_relay.ledger import Ledger
-from order_relay.orders.exchange import Outcome
+from order_relay.orders.exchange import Outcome, Policies
 from order_relay.orders.groups import Member, agree
 from order_relay.orders.identity import offered_lineage
 
@@ -220,7 +220,7 @@ def _walk(clerk, offers, waves, order, data):
     parts = [rows[n::len(waves)] for n in range(len(waves))]
     for wave, part in zip(waves, parts, strict=True):
         clerk.receive(*part)
-        works = clerk.resolve()
+        works = evaluate(clerk)
         if wave == "send":
             send_all(clerk, works)
     for _ in range(4 * len(rows)):
@@ -232,7 +232,7 @@ def _walk(clerk, offers, waves, order, data):
         number = data.draw(st.sampled_from(sorted(group.numbers)))
         clerk.ledger.decide(number, choice, "x", "ann", group.seen, cancelled=True)
         assert not {w.id for w in clerk.ledger.works(group.seen) if w.state == "held"}, "one answer closes the group"
-        works = clerk.resolve()
+        works = evaluate(clerk)
         assert not {w.id for w in clerk.ledger.works(group.seen) if w.state == "held"}, "and it stays closed"
         going = [member(r) for r in everything(clerk) if r["id"] in {w.id for w in works} & group.seen.keys()]
         if choice == "separate":
@@ -249,7 +249,7 @@ def _walk(clerk, offers, waves, order, data):
             assert [one.id for one in going] == [group.newest.id]
         nothing_early(clerk)
         send_all(clerk, works)
-    send_all(clerk, clerk.resolve())
+    send_all(clerk, evaluate(clerk))
     assert clerk.ledger.held_groups() == []
     for row in everything(clerk):
         assert row["state"] in {"imported", "superseded", "discarded"}, row["state"]
@@ -258,6 +258,12 @@ def _walk(clerk, offers, waves, order, data):
                 other["lineage"] == row["lineage"] and other["version"] > row["version"]
                 and other["state"] in {"imported", "discarded"} for other in everything(clerk)
             ), "superseded by nothing"
+
+
+def evaluate(clerk):
+    """The next run, and the one in which what waits is due."""
+    ids = [row["id"] for row in everything(clerk) if row["state"] in {"received", "waiting"}]
+    return clerk.ledger.resolve(clerk.ctx, ids, Policies(), None)
 
 
 def everything(clerk):
