@@ -14,8 +14,9 @@ from multidict import CIMultiDict
 
 from order_relay.errors import Refusal
 from order_relay.ledger import Finding, Settled, attempts
-from order_relay.ledger.values import LookedUp
+from order_relay.ledger.values import Control, LookedUp
 from order_relay.orders.exchange import Answer, Found, Outcome, Page
+from order_relay.orders.traits import Traits
 from order_relay.pipeline.lookup import look_up
 from order_relay.pipeline.settings import PipelineSettings
 from order_relay.pipeline.watching import STUCK, Facts, judge, limits
@@ -161,11 +162,15 @@ class Oms:
     async def find_by_key(self, keys):
         return Page(tuple(Found("OMS-OLD", key) for key in keys if key == "KEY-OLD"), complete=True)
 
+    def expects(self, payload):
+        return Traits()
+
 
 @pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("answer", ENDLESS.values(), ids=ENDLESS)
 def test_two_days_of_an_order_that_never_arrives(clerk, clock, answer, monkeypatch):
-    monkeypatch.setattr(clerk.ledger, "known_imported", lambda *_, **__: ("KEY-OLD", "OMS-OLD", START - 24 * HOUR))
+    old = Control("KEY-OLD", "OMS-OLD", START - 24 * HOUR)
+    monkeypatch.setattr(clerk.ledger, "controls", lambda *_, **__: [old])
     clerk.all_ready("1")
     oms, notes, rejected_at = Oms(answer), [], None
     while clock.now < START + 48 * HOUR:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from order_relay.orders.shipping import (
@@ -101,6 +101,7 @@ def test_different_tracking_numbers_are_different_parcels(one, other):
     assert (doubt_about(told(one, lines), other, lines, ORDER) == SAME) == (one == other)
 
 
+@example([ShippedLine(4, "", "MUG")], [ShippedLine(1, "", "MUG"), ShippedLine(3, "3")], "1Z9")
 @given(st.lists(sent, min_size=1, max_size=4), st.lists(sent, min_size=1, max_size=4), st.sampled_from(["1Z9", "N/A"]))
 def test_what_is_dropped_as_known_had_the_same_units(first, second, tracking):
     doubt = doubt_about(told(tracking, first), tracking, second, ORDER)

@@ -143,7 +143,10 @@ def doubt_about(
 def same_contents(
     first: Sequence[ShippedLine], second: Sequence[ShippedLine], ordered: Sequence[OrderedLine] | None
 ) -> bool:
-    """Whether two parcels of an order hold the same units, whether by line or by item number."""
+    """Whether two parcels of an order hold the same units, whether by line or by item number.
+
+    Where one names lines and the other items, both must also bring the order equally far.
+    """
     if any(not lines for lines in (first, second)) and ordered is None:
         return not first and not second
     one, two = (lines or _whole(ordered or ()) for lines in (first, second))
@@ -151,7 +154,7 @@ def same_contents(
         return False
     if all(line.line for line in (*one, *two)):
         return _by_line(one) == _by_line(two)
-    return True
+    return ordered is None or progress(ordered, [one]) == progress(ordered, [two])
 
 
 def _whole(ordered: Sequence[OrderedLine]) -> list[ShippedLine]:

@@ -51,7 +51,8 @@ def test_refused_credentials_fail(account: Make, examine: Any) -> None:
 
 
 def test_nothing_where_a_firm_has_none(account: Make, examine: Any) -> None:
-    assert examine(account(), defined=False) == []
+    (finding,) = examine(account(), defined=False)
+    assert (finding.level, finding.found) == (Level.OK, "not in use: connection 'acommerce_default' is not defined")
 
 
 def test_a_server_of_files(account: Make, examine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
