@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 from ledger_offers import offer
 
-from order_relay.ledger import BatchInfo, Claim, Ledger, Ready, Settled, Work
+from order_relay.ledger import BatchInfo, Claim, Finding, Ledger, Ready, Settled, Work
+from order_relay.ledger.values import LookedUp
 from order_relay.orders.exchange import Answer, Outcome, Policies, RunContext
 
 PIPELINE = "shop_to_oms"
@@ -94,6 +95,13 @@ class Clerk:
         self.claim(number, lease_s=lease_s)
         self.settle(number, Outcome.IN_DOUBT, **({"status": 503} | fields))
         return number
+
+    def look(
+        self, number: int, attempt: int, finding: Finding, next_at: datetime | None = None, quiet_s: float = 0.0
+    ) -> str:
+        """Record one look-up; the state afterwards."""
+        looked_up = LookedUp(number, attempt, finding, "external_id", "because", next_at)
+        return self.ledger.record_lookups(self.ctx, [looked_up], quiet_s).get(number, "")
 
     def due(self) -> list[str]:
         return [entry.order_number for entry in self.ledger.to_acknowledge(PIPELINE, 100)]

@@ -167,7 +167,7 @@ def machine(template: Path, clerk_class: type) -> type[RuleBasedStateMachine]:
                     finding = Finding.found(stored)
                 elif sees and not under_way:
                     finding = Finding.absent()
-                self.ledger.record_lookup(self.clerk.ctx, doubt.id, doubt.attempt, finding, "search", "")
+                self.clerk.look(doubt.id, doubt.attempt, finding)
 
         @rule(what=st.sampled_from(["replacement", "separate", "discard", "replay", "discard refused"]))
         def a_person_acts(self, what):

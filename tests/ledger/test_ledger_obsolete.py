@@ -37,7 +37,7 @@ def imported_by_load(clerk, number):
 def imported_by_look_up(clerk, number):
     clerk.claim(number, lease_s=-1.0)
     clerk.settle(number, Outcome.IN_DOUBT, status=503)
-    assert clerk.ledger.record_lookup(clerk.ctx, number, 1, Finding.found("OMS2"), "search") == "imported"
+    assert clerk.look(number, 1, Finding.found("OMS2")) == "imported"
 
 
 def settled_by_an_operator(clerk, number):

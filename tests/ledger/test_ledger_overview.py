@@ -37,7 +37,7 @@ def test_late_is_what_lies_longer_than_its_limit(clerk):
 def test_an_order_in_doubt_counts_from_its_first_attempt(clerk):
     number = clerk.in_doubt("1")
     back_date(clerk.ledger, submission, first_sent_at=datetime.now(UTC) - timedelta(hours=2))
-    clerk.ledger.record_lookup(clerk.ctx, number, 1, Finding.unclear(), "key")
+    clerk.look(number, 1, Finding.unclear())
     assert [entry.state for entry in clerk.ledger.late(NAME, {"in_doubt": HOUR_S})] == ["in_doubt"]
 
 

@@ -163,7 +163,7 @@ def test_an_import_told_after_two_absences_keeps_it_from_being_sent_again(clerk)
 
 def look(clerk, number, finding, attempt=1, **more):
     time.sleep(0.002)  # SQLite's clock counts milliseconds, and the second absence must come later than the first
-    return clerk.ledger.record_lookup(clerk.ctx, number, attempt, finding, "external_id", "because", **more)
+    return clerk.look(number, attempt, finding, **more)
 
 
 def test_what_a_look_up_needs_to_know(clerk):

@@ -34,7 +34,6 @@ from order_relay.ledger.values import (
     Claim,
     Control,
     Doubt,
-    Finding,
     LookedUp,
     Ready,
     Sendable,
@@ -225,22 +224,6 @@ class Ledger(SourceDesk, PeopleDesk, AfterwardsDesk, WriteBackDesk, WatchDesk, U
         """Those of ``ids`` that are in doubt."""
         wanted = list(ids)
         return self._db.read(lambda tx: doubting.in_doubt(tx, wanted))
-
-    def record_lookup(  # noqa: PLR0917 - one row of a look-up, in the order of its columns
-        self,
-        ctx: RunContext,
-        id: int,
-        attempt: int,
-        finding: Finding,
-        method: str,
-        why: str = "",
-        next_at: datetime | None = None,
-        *,
-        quiet_s: float = 0.0,
-    ) -> str:
-        """Record one look-up; the state afterwards (``doubting.record_lookups``)."""
-        result = LookedUp(id, attempt, finding, method, why, next_at)
-        return self.record_lookups(ctx, [result], quiet_s).get(id, "")
 
     def record_lookups(
         self, ctx: RunContext, results: Sequence[LookedUp], quiet_s: float = 0.0, max_attempts: int = MAX_ATTEMPTS

@@ -14,10 +14,11 @@ from order_relay.ledger.columns import among
 from order_relay.ledger.database import Transaction
 from order_relay.ledger.feed_ids import fits, key_of, read_feed_id
 from order_relay.ledger.feedback import steps_of
+from order_relay.ledger.shipment_tables import feed_gap
 from order_relay.ledger.shipping import shipments_of
 from order_relay.ledger.states import State
 from order_relay.ledger.status_reads import statuses_of
-from order_relay.ledger.tables import attempt, event, feed_gap, lookup, pipeline, refusal, submission
+from order_relay.ledger.tables import attempt, event, lookup, pipeline, refusal, submission
 from order_relay.ledger.texts import load
 from order_relay.ledger.unidentified import NO_LONGER_OFFERED
 from order_relay.ledger.works import works

@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from order_relay.ledger.columns import among
 from order_relay.ledger.database import Transaction
 from order_relay.ledger.modified import Modified, modified
-from order_relay.ledger.tables import feed_gap, submission
+from order_relay.ledger.shipment_tables import feed_gap
+from order_relay.ledger.tables import submission
 from order_relay.ledger.texts import clean
 
 _OPEN = feed_gap.c.mended_at.is_(None)

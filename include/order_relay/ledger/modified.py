@@ -20,9 +20,9 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 
 from order_relay.ledger.database import Transaction
-from order_relay.ledger.shipment_tables import shipment
+from order_relay.ledger.shipment_tables import feed_gap, shipment
 from order_relay.ledger.states import AT_DESTINATION, State
-from order_relay.ledger.tables import event, feed_gap, submission
+from order_relay.ledger.tables import event, submission
 from order_relay.ledger.values import Work
 from order_relay.ledger.works import WORK
 

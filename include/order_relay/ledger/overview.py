@@ -9,8 +9,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from order_relay.ledger.database import Transaction
+from order_relay.ledger.shipment_tables import feed_gap
 from order_relay.ledger.states import State
-from order_relay.ledger.tables import batch, feed_gap, pipeline, run, submission
+from order_relay.ledger.tables import batch, pipeline, run, submission
 from order_relay.ledger.texts import load
 from order_relay.ledger.values import Late, Pulse
 from order_relay.orders.gate import GATE_MARK

@@ -307,17 +307,3 @@ unread = sa.Table(
     sa.Column("last_at", UtcTime, nullable=False),
     sa.Column("due_at", UtcTime, nullable=False),
 )
-
-# One row a time that a feed has to leave an order out. It is closed when the order can be rendered, and stays.
-feed_gap = sa.Table(
-    "feed_gap", metadata,
-    sa.Column("id", BigKey, primary_key=True, autoincrement=True),
-    sa.Column("submission_id", BigKey, sa.ForeignKey("submission.id"), nullable=False),
-    sa.Column("problem", sa.Text, nullable=False),
-    sa.Column("noted_at", UtcTime, nullable=False),
-    sa.Column("mended_at", UtcTime),
-    sa.Index("uq_feed_gap_open", "submission_id", unique=True, sqlite_where=sa.text("mended_at IS NULL"),
-             postgresql_where=sa.text("mended_at IS NULL")),
-    sa.Index("ix_feed_gap_submission", "submission_id", "id"),
-    sa.Index("ix_feed_gap_mended_at", "mended_at", "submission_id"),
-)
