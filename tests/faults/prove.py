@@ -187,7 +187,7 @@ class Prover:
     def _restarts(self, fault: str, function: str, params: Trial) -> Row:
         row = Row(fault)
         for [number] in self.bound.chosen(list(range(5)), 1):
-            marker = self.folder / f"{function.partition(':')[0]}-{number}"
+            marker = self.folder / f"{function.partition(':')[0]}-{params.get('case', '')}-{number}"
             trial = {**params, "ledger_url": self.ledger("postgres"), "marker": str(marker)}
             self.cluster.admin("CHECKPOINT")  # so that the restart takes moments
             done = threading.Event()

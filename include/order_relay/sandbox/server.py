@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -191,7 +192,8 @@ class _Control:
         ]
 
     async def audit(self, request: web.Request) -> web.Response:
-        return web.json_response(self._sandbox.report())
+        # an offered order may name itself by any number, which the audit shows as it is written
+        return web.json_response(self._sandbox.report(), dumps=partial(json.dumps, default=str))
 
     async def show_scenario(self, request: web.Request) -> web.Response:
         return web.json_response(self._sandbox.scenario.model_dump(mode="json"))

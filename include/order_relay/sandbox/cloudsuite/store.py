@@ -61,7 +61,7 @@ class Order:
     @property
     def external_id(self) -> str:
         """What the order ought to be called at the destination: web shop and reference."""
-        return f"{self.document.get('webshop')}-{self.document.get('reference')}"
+        return f"{_written(self.document.get('webshop'))}-{_written(self.document.get('reference'))}"
 
 
 class OrderStore:
@@ -241,6 +241,11 @@ class OrderStore:
     def named(self, word: str) -> Order | None:
         """By id, by external key, or by web shop and reference (for tests)."""
         return self.find(word) or next((o for o in self._orders.values() if o.external_id == word), None)
+
+
+def _written(value: Any) -> Any:
+    """A whole number without decimals, however it was offered: 1.0 is 1."""
+    return int(value) if isinstance(value, Decimal) and value == value.to_integral_value() else value
 
 
 def number_of(word: str) -> int:
