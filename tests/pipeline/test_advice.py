@@ -12,7 +12,8 @@ import pytest
 import order_relay
 from order_relay.orders import redelivery, unreadable, versions
 from order_relay.orders.judging import CODES as SCHEMA_CODES
-from order_relay.pipeline.advice import CODES, Advice, advice_for, near
+from order_relay.orders.near import near
+from order_relay.pipeline.advice import CODES, Advice, advice_for
 from order_relay.pipeline.evidence import FOREIGN, UNIDENTIFIED
 
 ROOT = Path(order_relay.__file__).parent

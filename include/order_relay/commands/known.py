@@ -33,7 +33,7 @@ def require_code(code: str | None, present: Iterable[str]) -> None:
 
 
 def _require(what: str, name: str, known: Iterable[str]) -> None:
-    from order_relay.pipeline.advice import near  # noqa: PLC0415
+    from order_relay.orders.near import near  # noqa: PLC0415
 
     names = set(known)
     if name not in names:

@@ -126,7 +126,7 @@ class Setup:
         known = self.pipelines
         names = [n for n in known if pipeline in (None, n) and source in (None, n.partition("_to_")[0])]
         if not names:
-            from order_relay.pipeline.advice import near  # noqa: PLC0415
+            from order_relay.orders.near import near  # noqa: PLC0415
 
             what = f"pipeline {pipeline!r}" if pipeline is not None else f"source {source!r}"
             there = known if pipeline is not None else {one.source.vendor for one in known.values()}

@@ -18,3 +18,15 @@ def near_matches(name: str, known: Iterable[str]) -> str:
     found += [full for full in names if full not in found and last[full] == own]
     shown = " or ".join(repr(full) for full in found[:MOST])
     return f"; did you mean {shown}?" if shown else ""
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """What the reader may have meant, as the end of a message: near matches, else the first of what there is."""
+    names = sorted(set(known))
+    close = get_close_matches(word, names, n=3, cutoff=0.5) or [n for n in names if word and word in n][:3]
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    if not names:
+        return "there are none yet"
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return f"available: {', '.join(names[:8])}{more}"

@@ -6,9 +6,8 @@ Texts are for operators without knowledge of the code. None holds an order's dat
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -248,15 +247,3 @@ def advice_for(code: str) -> Advice | None:
     if code in CODES:
         return CODES[code]
     return next((advice for pattern, advice in _FAMILIES if pattern.fullmatch(code)), None)
-
-
-def near(word: str, known: Iterable[str]) -> str:
-    """What the reader may have meant, as the end of a message: near matches, else the first of what there is."""
-    names = sorted(set(known))
-    close = difflib.get_close_matches(word, names, n=3, cutoff=0.5) or [n for n in names if word and word in n][:3]
-    if close:
-        return f"did you mean {' or '.join(close)}?"
-    if not names:
-        return "there are none yet"
-    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
-    return f"available: {', '.join(names[:8])}{more}"
