@@ -25,14 +25,16 @@ ui: setup ## Airflow's web interface with the simulated vendors, until Ctrl-C
 test: setup ## lint, types, import rules and all tests
 	@$(MAKE) --no-print-directory lint types imports compose docs-check unit integration faults airflow
 
-fmt: setup ## apply the safe fixes of the linter
+fmt: setup ## format the code and apply the safe fixes of the linter
 	$(BIN)/ruff check --fix-only --exit-zero
+	$(BIN)/ruff format
 
 check: setup ## style, types, import rules and unit tests, in about 90 seconds
 	@$(MAKE) --no-print-directory lint types imports unit
 
 lint: ## check style, common mistakes and the documentation's vocabulary
 	$(BIN)/ruff check
+	$(BIN)/ruff format --check
 	$(BIN)/python scripts/check_vocabulary.py
 
 types: ## check types

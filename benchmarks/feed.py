@@ -72,13 +72,17 @@ def fill(ledger: Ledger, orders: int) -> None:
     """
     kind = ledger.database.engine.name
     number, at = "{of} + n.n * :step", _AT[kind]
-    own = {name: f"s.{name} || '-' || n.n"
-           for name in ("source_id", "lineage", "order_number", "destination_key", "oms_id")}  # fmt: skip
+    own = {
+        name: f"s.{name} || '-' || n.n"
+        for name in ("source_id", "lineage", "order_number", "destination_key", "oms_id")
+    }
     copies = {
         submission: own | {"id": number.format(of="s.id")},
-        event: {"submission_id": number.format(of="s.submission_id"),
-                "at": at.format(id=number.format(of="s.submission_id"))},
-    }  # fmt: skip
+        event: {
+            "submission_id": number.format(of="s.submission_id"),
+            "at": at.format(id=number.format(of="s.submission_id")),
+        },
+    }
     told = {"step": DISTINCT, "most": orders // DISTINCT - 1, "first": f"{FIRST:%Y-%m-%d %H:%M:%S}"}
     with ledger.database.engine.begin() as conn:
         if kind == "postgresql":
@@ -93,8 +97,13 @@ def fill(ledger: Ledger, orders: int) -> None:
                 index.drop(conn)
             quoted = ", ".join(f'"{name}"' for name in names)
             key = "id" if table is submission else "submission_id"
-            conn.execute(sa.text(f"INSERT INTO {table.name} ({quoted}) SELECT {values} FROM ({_NUMBERS[kind]}) n "
-                                 f"CROSS JOIN {table.name} s WHERE s.{key} <= :step"), told)  # fmt: skip
+            conn.execute(
+                sa.text(
+                    f"INSERT INTO {table.name} ({quoted}) SELECT {values} FROM ({_NUMBERS[kind]}) n "
+                    f"CROSS JOIN {table.name} s WHERE s.{key} <= :step"
+                ),
+                told,
+            )
             for index in indexes:
                 index.create(conn)
         conn.execute(sa.text("ANALYZE"))
@@ -105,8 +114,11 @@ def page_ms(ledger_url: str, store: BatchStore, orders: int, rounds: int = 15) -
     parts = Parts(lambda _: FEED, lambda: ledger_url, lambda: store)
     desk, settings = FeedDesk(parts), read_settings(FEED)
     start = FIRST + timedelta(minutes=orders // 2)
-    query = {"action": "export", "start_date": write_date(start),
-             "end_date": write_date(start + timedelta(minutes=WINDOW_ORDERS - 1))}  # fmt: skip
+    query = {
+        "action": "export",
+        "start_date": write_date(start),
+        "end_date": write_date(start + timedelta(minutes=WINDOW_ORDERS - 1)),
+    }
     with closing(parts):
         assert desk.export(settings, Parameters(query.items())).count(b"<Order>") == DISTINCT
         taken = []
@@ -187,13 +199,16 @@ def load(address: str, told: Told, until: float, number: int) -> None:
     while time.monotonic() < until:
         count += 1
         status, taken = call(
-            f"{address}/shiprush/orders?action=export&start_date={begin}&end_date={end}&page={count % 4 + 1}")
+            f"{address}/shiprush/orders?action=export&start_date={begin}&end_date={end}&page={count % 4 + 1}"
+        )
         told.feed_ms.append(taken)
         told.wrong += status != 200
-        body = (f"<ShipNotice><OrderNumber>{NUMBERS[count % DISTINCT]}</OrderNumber><Carrier>UPS</Carrier>"
-                "<TrackingNumber>"
-                f"{number}-{count}</TrackingNumber><Items><Item><SKU>X</SKU><Quantity>1</Quantity></Item></Items>"
-                "</ShipNotice>")  # fmt: skip
+        body = (
+            f"<ShipNotice><OrderNumber>{NUMBERS[count % DISTINCT]}</OrderNumber><Carrier>UPS</Carrier>"
+            "<TrackingNumber>"
+            f"{number}-{count}</TrackingNumber><Items><Item><SKU>X</SKU><Quantity>1</Quantity></Item></Items>"
+            "</ShipNotice>"
+        )
         status, taken = call(f"{address}/shiprush/orders?action=shipnotify", body.encode())
         told.notice_ms.append(taken)
         told.wrong += status != 200
@@ -209,15 +224,24 @@ def api_server(home: Path, ledger: str) -> Iterator[str]:
     """A real API server with our plugin; ``ledger``: its PostgreSQL URL, or empty for the default in ``home``."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    env = local.environment(home, {
-        "AIRFLOW_CONN_SHIPRUSH_FEED": json.dumps({"conn_type": "shiprush", "login": LOGIN, "password": PASSWORD}),
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
-    })  # fmt: skip
+    env = local.environment(
+        home,
+        {
+            "AIRFLOW_CONN_SHIPRUSH_FEED": json.dumps({"conn_type": "shiprush", "login": LOGIN, "password": PASSWORD}),
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
+        },
+    )
     if ledger:
         url = sa.make_url(ledger)
-        env["AIRFLOW_CONN_ORDER_RELAY_LEDGER"] = json.dumps({
-            "conn_type": "postgres", "host": "localhost", "login": url.username, "schema": url.database,
-            "extra": {"host": url.query["host"]}})
+        env["AIRFLOW_CONN_ORDER_RELAY_LEDGER"] = json.dumps(
+            {
+                "conn_type": "postgres",
+                "host": "localhost",
+                "login": url.username,
+                "schema": url.database,
+                "extra": {"host": url.query["host"]},
+            }
+        )
     local.airflow(["db", "migrate"], env, home / "migrate.log")
     command = [sys.executable, "-m", "airflow", "api-server", "--host", "127.0.0.1", "--port", str(port)]
     with local.running(command, home / "api-server.log", env):
@@ -254,8 +278,12 @@ def main() -> int:
     options.add_argument("--seconds", type=float, default=20)
     options.add_argument("--clients", type=int, default=4)
     chosen = options.parse_args()
-    lines = [f"A page of 50 orders out of a window of {WINDOW_ORDERS}, median of 15:", "",
-             "| ledger | orders in it | ms a page |", "|---|---:|---:|"]  # fmt: skip
+    lines = [
+        f"A page of 50 orders out of a window of {WINDOW_ORDERS}, median of 15:",
+        "",
+        "| ledger | orders in it | ms a page |",
+        "|---|---:|---:|",
+    ]
     failed = False
     with tempfile.TemporaryDirectory(prefix="order-relay-feed-") as name, ledgers(Path(name)) as kinds:
         folder = Path(name)
@@ -266,10 +294,13 @@ def main() -> int:
                 stocked(url, store, orders)
                 lines.append(f"| {kind} | {orders:,} | {statistics.median(page_ms(url, store, orders)):.1f} |")
                 print(lines[-1], flush=True)
-        lines += ["", f"{chosen.clients} clients that poll and send notices without a pause, {chosen.seconds:.0f} s:",
-                  "",
-                  "| ledger | feed pages/s | p95 ms | notices/s | p95 ms | health p95 ms idle | under load | times |",
-                  "|---|---:|---:|---:|---:|---:|---:|---:|"]  # fmt: skip
+        lines += [
+            "",
+            f"{chosen.clients} clients that poll and send notices without a pause, {chosen.seconds:.0f} s:",
+            "",
+            "| ledger | feed pages/s | p95 ms | notices/s | p95 ms | health p95 ms idle | under load | times |",
+            "|---|---:|---:|---:|---:|---:|---:|---:|",
+        ]
         for kind, make in kinds.items():
             home = folder / f"home-{kind}"
             (home / "order_relay").mkdir(parents=True)
@@ -281,7 +312,8 @@ def main() -> int:
             lines.append(
                 f"| {kind} | {len(busy.feed_ms) / chosen.seconds:.0f} | {p95(busy.feed_ms):.0f} | "
                 f"{len(busy.notice_ms) / chosen.seconds:.0f} | {p95(busy.notice_ms):.0f} | {p95(idle.health_ms):.1f} | "
-                f"{p95(busy.health_ms):.1f} | {times:.1f} |")
+                f"{p95(busy.health_ms):.1f} | {times:.1f} |"
+            )
             print(lines[-1], f"({busy.wrong} wrong answers)" if busy.wrong else "", flush=True)
     (ROOT / "benchmarks" / "feed.md").write_text("\n".join(lines) + "\n")
     return int(failed)

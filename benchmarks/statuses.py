@@ -48,8 +48,11 @@ def record(number: int, events: int = EVENTS_AN_ORDER) -> dict[str, Any]:
     """One order's record with so many events."""
     history = [
         {
-            "eventId": f"e-{number}-{event}", "shippingStatus": "IN_TRANSIT", "shippingLocation": "Bangkok",
-            "shippingDetail": "scanned", "updatedTime": f"{START + timedelta(minutes=event):%Y-%m-%dT%H:%M:%SZ}",
+            "eventId": f"e-{number}-{event}",
+            "shippingStatus": "IN_TRANSIT",
+            "shippingLocation": "Bangkok",
+            "shippingDetail": "scanned",
+            "updatedTime": f"{START + timedelta(minutes=event):%Y-%m-%dT%H:%M:%SZ}",
         }
         for event in range(events)
     ]
@@ -81,22 +84,30 @@ def measure_poll(folder: Path, events: int) -> dict[str, Any]:
     seconds = time.perf_counter() - begun
     with ledger.database.engine.connect() as conn:
         kept = conn.exec_driver_sql("SELECT COUNT(*) FROM status_event WHERE kind = 'parcel'").scalar_one()
-    return {"seconds": seconds, "kept": kept, "before_kib": before,
-            "peak_kib": peak_kib()}
+    return {"seconds": seconds, "kept": kept, "before_kib": before, "peak_kib": peak_kib()}
 
 
 def measure_webhook(folder: Path, deliveries: int) -> dict[str, Any]:
     """So many deliveries, eight at a time."""
     ledger = _ledger(folder)
-    connection = Connection("acommerce_default", "https://fulfil.example", "me", "key",
-                            extra={"channel": "demo", "hook_secret": SECRET.decode()})
+    connection = Connection(
+        "acommerce_default",
+        "https://fulfil.example",
+        "me",
+        "key",
+        extra={"channel": "demo", "hook_secret": SECRET.decode()},
+    )
     url = f"sqlite:///{folder}/ledger.sqlite"
     app = whole_app(Parts(lambda _name: connection, lambda: url, lambda: BatchStore(folder.as_uri())))
     seconds, times = asyncio.run(_deliver(app, deliveries))
     with ledger.database.engine.connect() as conn:
         kept = conn.exec_driver_sql("SELECT COUNT(*) FROM status_event WHERE kind = 'parcel'").scalar_one()
-    return {"seconds": seconds, "kept": kept, "median_ms": 1000 * statistics.median(times),
-            "p99_ms": 1000 * statistics.quantiles(times, n=100)[98]}
+    return {
+        "seconds": seconds,
+        "kept": kept,
+        "median_ms": 1000 * statistics.median(times),
+        "p99_ms": 1000 * statistics.quantiles(times, n=100)[98],
+    }
 
 
 async def _deliver(app: Any, deliveries: int) -> tuple[float, list[float]]:
@@ -149,14 +160,18 @@ def main() -> int:
     for events in map(int, options.events.split(",")):
         found = _apart("poll", events)
         missing |= found["kept"] != events
-        print(f"| {events:,} | {found['seconds']:.1f} | {events / found['seconds']:,.0f} | "
-              f"{found['before_kib'] / 1024:.0f} | {found['peak_kib'] / 1024:.0f} |")
+        print(
+            f"| {events:,} | {found['seconds']:.1f} | {events / found['seconds']:,.0f} | "
+            f"{found['before_kib'] / 1024:.0f} | {found['peak_kib'] / 1024:.0f} |"
+        )
     found = _apart("webhook", options.deliveries)
     missing |= found["kept"] != options.deliveries
     print("\n| webhook deliveries, eight at a time | events stored/s | answer, median ms | 99 % ms |")
     print("|---:|---:|---:|---:|")
-    print(f"| {options.deliveries:,} | {options.deliveries / found['seconds']:,.0f} | {found['median_ms']:.1f} | "
-          f"{found['p99_ms']:.1f} |")
+    print(
+        f"| {options.deliveries:,} | {options.deliveries / found['seconds']:,.0f} | {found['median_ms']:.1f} | "
+        f"{found['p99_ms']:.1f} |"
+    )
     return int(missing)
 
 

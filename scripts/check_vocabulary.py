@@ -24,10 +24,14 @@ ALLOWED: dict[str, tuple[str, ...]] = {
 RULES: dict[str, tuple[str, str]] = {
     "tell": (r"(?:tells?|telling|told)(?! (?:\w+ )?apart)|hears?|heard", "notify, report, acknowledge, send"),
     "mend": (r"mend|mends|mended|mending", "fix, correct"),
-    "so many": (r"at most so|so (?:many|long|much) (?:after|before|orders|days|seconds|times)",
-                "maximum, after N days"),
-    "stand": (r"(?:does not |must not |may )?stands? (?:in|on|there|beside|for)\b|stands|stood|lies|goes on|go on",
-              "is in, is set in, continues"),
+    "so many": (
+        r"at most so|so (?:many|long|much) (?:after|before|orders|days|seconds|times)",
+        "maximum, after N days",
+    ),
+    "stand": (
+        r"(?:does not |must not |may )?stands? (?:in|on|there|beside|for)\b|stands|stood|lies|goes on|go on",
+        "is in, is set in, continues",
+    ),
     "rest": (r"(?<!the )rests|resting|wakes?|woken|woke", "is suspended, resumes"),
     "judge": (r"judge|judges|judged|judging", "evaluate"),
     "law": (r"laws?", "accounting check, rule, invariant"),

@@ -133,9 +133,14 @@ def _show(rows: list[Row], audit: Mapping[str, Any]) -> None:
     for row in sorted(rows, key=lambda row: (rank.get(row["state"], len(rank)), row["reason"] or "", row["id"])):
         offer = offers.get(row["source_id"], {})
         table.add_row(
-            row["order_number"], row["source_id"][:24], offer.get("kind", ""), row["state"], row["reason"] or "",
-            row["oms_id"] or "", row["ack"] or "",
-        )  # fmt: skip
+            row["order_number"],
+            row["source_id"][:24],
+            offer.get("kind", ""),
+            row["state"],
+            row["reason"] or "",
+            row["oms_id"] or "",
+            row["ack"] or "",
+        )
     console.print()
     console.print(table)
 

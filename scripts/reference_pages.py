@@ -35,21 +35,35 @@ ACCOUNT = frozenset({"catalog_id"})
 
 STATES: Mapping[State, tuple[str, str]] = {
     State.RECEIVED: ("Stored, not evaluated yet.", "Nothing; the next run takes it."),
-    State.WAITING: ("Blocked by something else: a newer version is quarantined, an earlier one is in doubt, a payment is open.",
-                    "Usually nothing; `order NUMBER` shows the reason."),
+    State.WAITING: (
+        "Blocked by something else: a newer version is quarantined, an earlier one is in doubt, a payment is open.",
+        "Usually nothing; `order NUMBER` shows the reason.",
+    ),
     State.READY: ("The payload is built and valid; the order may be sent.", "Nothing; the next run sends it."),
-    State.SENDING: ("The intent is committed; a request may be in flight.",
-                    "Nothing; after a crash it becomes `in_doubt` by itself."),
-    State.IN_DOUBT: ("Whether the OMS stored it is unknown.", "Nothing at first: it is looked up at growing intervals. "
-                     "If look-ups do not settle it, check the OMS and use `settle`. Never send it again by hand."),
+    State.SENDING: (
+        "The intent is committed; a request may be in flight.",
+        "Nothing; after a crash it becomes `in_doubt` by itself.",
+    ),
+    State.IN_DOUBT: (
+        "Whether the OMS stored it is unknown.",
+        "Nothing at first: it is looked up at growing intervals. "
+        "If look-ups do not settle it, check the OMS and use `settle`. Never send it again by hand.",
+    ),
     State.IMPORTED: ("The OMS has it; its OMS id is known.", "Nothing; done."),
     State.SUPERSEDED: ("A newer version of the order replaces it.", "Nothing; done."),
-    State.QUARANTINED: ("Our own checks refused it.", "Fix the order in the source, or the mapping or code table here. It is "
-                        "evaluated again when the source offers it again, or at once with `replay`. Or `discard` it."),
-    State.REJECTED: ("The OMS refused it, or never stored it in `load.max_attempts` attempts. Nothing is stored there.",
-                     "Read the OMS's answer with `order NUMBER --payload`, fix the cause, then `replay` or `discard` it."),
-    State.HELD: ("An operator must decide.", "`held NUMBER` shows the versions and what differs; then answer the review or "
-                 "use `decide`."),
+    State.QUARANTINED: (
+        "Our own checks refused it.",
+        "Fix the order in the source, or the mapping or code table here. It is "
+        "evaluated again when the source offers it again, or at once with `replay`. Or `discard` it.",
+    ),
+    State.REJECTED: (
+        "The OMS refused it, or never stored it in `load.max_attempts` attempts. Nothing is stored there.",
+        "Read the OMS's answer with `order NUMBER --payload`, fix the cause, then `replay` or `discard` it.",
+    ),
+    State.HELD: (
+        "An operator must decide.",
+        "`held NUMBER` shows the versions and what differs; then answer the review or use `decide`.",
+    ),
     State.DISCARDED: ("Decided that it is never sent.", "Nothing; done."),
 }
 
@@ -96,21 +110,27 @@ def states_page() -> str:
     if missing:
         raise SystemExit(f"scripts/reference_pages.py: STATES has no text for {', '.join(sorted(missing))}")
     states = [(f"`{state}`", *texts) for state, texts in STATES.items()]
-    return "\n".join([
-        "# States and codes\n", NOTE,
-        "Every order version (a *submission*) has exactly one state. A state may carry a reason code, which `order-relay order "
-        "NUMBER`, `quarantine`, `held` and the reports show.\n",
-        "## States\n", table(("state", "meaning", "what to do"), states),
-        "## Transitions\n",
-        "No other transition is possible. Where no direct one exists, an order may pass through `waiting` and `received` on its "
-        "way; each step writes its own event.\n",
-        "```mermaid", *diagram(), "```\n",
-        "Whether the source has been notified, what has been shipped, and what a fulfilment service reports are separate "
-        "columns; they do not change the state.\n",
-        "## Reason codes\n",
-        "`CODE` and `NUMBER` in a command are placeholders for the reason code and the order number.\n",
-        *codes(),
-    ])
+    return "\n".join(
+        [
+            "# States and codes\n",
+            NOTE,
+            "Every order version (a *submission*) has exactly one state. A state may carry a reason code, which `order-relay order "
+            "NUMBER`, `quarantine`, `held` and the reports show.\n",
+            "## States\n",
+            table(("state", "meaning", "what to do"), states),
+            "## Transitions\n",
+            "No other transition is possible. Where no direct one exists, an order may pass through `waiting` and `received` on its "
+            "way; each step writes its own event.\n",
+            "```mermaid",
+            *diagram(),
+            "```\n",
+            "Whether the source has been notified, what has been shipped, and what a fulfilment service reports are separate "
+            "columns; they do not change the state.\n",
+            "## Reason codes\n",
+            "`CODE` and `NUMBER` in a command are placeholders for the reason code and the order number.\n",
+            *codes(),
+        ]
+    )
 
 
 def diagram() -> Iterator[str]:
@@ -143,7 +163,8 @@ def settings_page() -> str:
     texts = Texts(yaml.safe_load(TEXTS.read_text(encoding="utf-8")))
     kept_elsewhere = {*FROM_CONNECTION, "overrides"}
     parts = [
-        "# Settings\n", NOTE,
+        "# Settings\n",
+        NOTE,
         "Accounts and credentials are Airflow connections. Business settings are in one YAML file per pipeline, which is checked "
         "before a run's first task does anything; an error names the file, the key, and what is allowed. An unknown key is an "
         "error.\n",
@@ -151,8 +172,14 @@ def settings_page() -> str:
         "`SOURCE_to_DESTINATION.yaml`, or `SOURCE_to_DESTINATION__NAME.yaml` for a further account. The file's name is the name of "
         "the pipeline and of its DAG. Keys ending in `_s` are seconds, in `_days` days; `null` switches a limit off where it is "
         "allowed.\n",
-        *sections(PipelineSettings, texts, "pipeline", skip={"name"}, replaced={"transform": TransformSettings},
-                  inner_skip={"transform": kept_elsewhere}),
+        *sections(
+            PipelineSettings,
+            texts,
+            "pipeline",
+            skip={"name"},
+            replaced={"transform": TransformSettings},
+            inner_skip={"transform": kept_elsewhere},
+        ),
         "## Status account files\n",
         "`VENDOR_status.yaml` or `VENDOR_status__NAME.yaml`: an account that only reports what becomes of orders.\n",
         *sections(StatusSettings, texts, "status", skip={"name"}),
@@ -200,8 +227,13 @@ class Texts:
 
 
 def sections(
-    model: type[BaseModel], texts: Texts, path: str, *, skip: Iterable[str] = (),
-    replaced: Mapping[str, type[BaseModel]] = {}, inner_skip: Mapping[str, Iterable[str]] = {},
+    model: type[BaseModel],
+    texts: Texts,
+    path: str,
+    *,
+    skip: Iterable[str] = (),
+    replaced: Mapping[str, type[BaseModel]] = {},
+    inner_skip: Mapping[str, Iterable[str]] = {},
 ) -> Iterator[str]:
     """One table for the settings of a file's top level, and one for each of its sections."""
     rows, inner = [], []
@@ -284,7 +316,12 @@ def connection(form: Mapping[str, Any]) -> str:
     """The fields of one vendor's connection form."""
     rows = [(f"`{name}`", label, "", "") for name, label in form.get("relabeling", {}).items()]
     rows += [
-        (f"`{name}`", form_kind(schema), form_default(schema), f"{schema['title']}. {schema.get('description', '')}".rstrip())
+        (
+            f"`{name}`",
+            form_kind(schema),
+            form_default(schema),
+            f"{schema['title']}. {schema.get('description', '')}".rstrip(),
+        )
         for name, schema in form["extra"].items()
     ]
     head = f"### `{form['connection_type']}`\n\nConnection type *{form['name']}*.\n\n"
@@ -318,7 +355,9 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """A Markdown table."""
     head = list(head)
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
-    lines += ["| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in row) + " |" for row in rows]
+    lines += [
+        "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in row) + " |" for row in rows
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -64,10 +64,20 @@ class Desk:
         works = self.ledger.resolve(self.ctx, ids, Policies())
         orders = {number: found.order for number, found in self.archive.read(works).items()}
         rows = [
-            Ready(w.id, w.revision, w.order_number, "p", 0, f"f{w.id}", "t", orders[w.id].get("total") or 0,
-                  orders[w.id].get("currency") or "USD", sent_as=sent_as)
+            Ready(
+                w.id,
+                w.revision,
+                w.order_number,
+                "p",
+                0,
+                f"f{w.id}",
+                "t",
+                orders[w.id].get("total") or 0,
+                orders[w.id].get("currency") or "USD",
+                sent_as=sent_as,
+            )
             for w in works
-        ]  # fmt: skip
+        ]
         return self.ledger.make_ready(self.ctx, rows)[0]
 
     def imported(self, *documents: Mapping[str, Any], sent_as: str = "") -> list[int]:

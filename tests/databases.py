@@ -65,8 +65,12 @@ class Cluster:
         data = self.home / "data"
         self._run("initdb", "-D", str(data), "-U", "relay", "--auth=trust", "-E", "UTF8", "--locale=C", "--no-sync")
         settings = {
-            "listen_addresses": "", "unix_socket_directories": str(self.home), "max_connections": "60",
-            "shared_buffers": "32MB", "autovacuum": "off", "log_min_messages": "fatal",
+            "listen_addresses": "",
+            "unix_socket_directories": str(self.home),
+            "max_connections": "60",
+            "shared_buffers": "32MB",
+            "autovacuum": "off",
+            "log_min_messages": "fatal",
         }
         options = " ".join(f"-c {name}={value or chr(39) * 2}" for name, value in settings.items())
         self._run("pg_ctl", "-D", str(data), "-w", "-t", "60", "-l", str(self.home / "log"), "-o", options, "start")
@@ -107,8 +111,13 @@ class Cluster:
         told = self.home / f"{program}.out"
         with told.open("w") as out:  # not a pipe: pg_ctl hands its streams on to the server, and it would never end
             result = subprocess.run(
-                [str(self._programs / program), *arguments], cwd=self.home, check=False, stdin=subprocess.DEVNULL,
-                stdout=out, stderr=out, env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "HOME": str(self.home)},
+                [str(self._programs / program), *arguments],
+                cwd=self.home,
+                check=False,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "HOME": str(self.home)},
                 **self._as_user,  # type: ignore[call-overload]
             )
         if result.returncode:

@@ -68,8 +68,13 @@ class Engine:
         ctx, wiring = RunContext(self.pipeline, run), self.wiring
         self.failed.clear()
         beginning.begin(ctx, self.ledger, wiring.store, (wiring.source.account, wiring.destination.account))
-        stop_cancelled(ctx, wiring.source, self.ledger, days=wiring.settings.feedback.cancelled_days,
-                       connection_fingerprint=wiring.source_connection.fingerprint())
+        stop_cancelled(
+            ctx,
+            wiring.source,
+            self.ledger,
+            days=wiring.settings.feedback.cancelled_days,
+            connection_fingerprint=wiring.source_connection.fingerprint(),
+        )
         batch = self.extract(ctx, order_ids, reading)
         if has_work(self.ledger, self.pipeline, batch):
             for number, chunk in enumerate(self.prepare(ctx, batch, limit)):
@@ -81,16 +86,19 @@ class Engine:
         self.acknowledge(ctx)
         return self.report(ctx, batch)
 
-    def extract(
-        self, ctx: RunContext, order_ids: tuple[str, ...] = (), reading: Reading | None = None
-    ) -> Manifest:
+    def extract(self, ctx: RunContext, order_ids: tuple[str, ...] = (), reading: Reading | None = None) -> Manifest:
         chosen = reading or self.reading(order_ids)
         return extract(
-            ctx, self.wiring.source, self.ledger, self.wiring.store, chosen, batch_id=ctx.run,
+            ctx,
+            self.wiring.source,
+            self.ledger,
+            self.wiring.store,
+            chosen,
+            batch_id=ctx.run,
             transform_fingerprint=self.wiring.transformer.fingerprint,
             connection_fingerprint=self.wiring.source_connection.fingerprint(),
             contents=self.wiring.transformer.contents,
-        )  # fmt: skip
+        )
 
     def reading(self, order_ids: tuple[str, ...] = ()) -> Reading:
         if order_ids:
@@ -102,8 +110,15 @@ class Engine:
         """Validate, dedupe and transform; the names of the chunks."""
         wiring, ledger, store = self.wiring, self.ledger, self.wiring.store
         transformer, policies = wiring.transformer, wiring.settings.engine_policies
-        valid = validate(ctx, ledger, store, source=wiring.source.format, transformer=transformer, manifest=batch,
-                         ask_again_s=wiring.settings.reading.ask_again_s)
+        valid = validate(
+            ctx,
+            ledger,
+            store,
+            source=wiring.source.format,
+            transformer=transformer,
+            manifest=batch,
+            ask_again_s=wiring.settings.reading.ask_again_s,
+        )
         winners = dedupe(ctx, ledger, store, policies=policies, manifest=valid, limit=limit)
         transform(ctx, ledger, store, transformer=transformer, policies=policies, manifest=winners)
         return plan_chunks(ctx, ledger, store, wiring.settings.chunks, wiring.destination.timeout_s)
@@ -117,8 +132,13 @@ class Engine:
         fingerprint = self.wiring.source_connection.fingerprint()
         silence_s = self.wiring.settings.acknowledge.given_up_s
         return acknowledge(
-            ctx, self.wiring.source, self.ledger, connection_fingerprint=fingerprint, given_up_s=silence_s,
-            most_refusals=self.wiring.settings.feedback.most_refusals, policies=self.wiring.settings.engine_policies,
+            ctx,
+            self.wiring.source,
+            self.ledger,
+            connection_fingerprint=fingerprint,
+            given_up_s=silence_s,
+            most_refusals=self.wiring.settings.feedback.most_refusals,
+            policies=self.wiring.settings.engine_policies,
         )
 
     def tell(self, run: str) -> dict[str, int]:
@@ -128,8 +148,12 @@ class Engine:
     def feedback_parts(self) -> Parts:
         wiring = self.wiring
         return Parts(
-            wiring.feedback_taker, wiring.ledger, self.archive(), wiring.source_connection.fingerprint(),
-            wiring.settings.feedback.parallel, wiring.settings.acknowledge.given_up_s,
+            wiring.feedback_taker,
+            wiring.ledger,
+            self.archive(),
+            wiring.source_connection.fingerprint(),
+            wiring.settings.feedback.parallel,
+            wiring.settings.acknowledge.given_up_s,
         )
 
     def archive(self) -> OrderArchive:
@@ -137,14 +161,24 @@ class Engine:
 
     def report(self, ctx: RunContext, batch: Manifest) -> ReportResult:
         batch_id = batch.batch_id if batch.kind == "batch" and batch.name else None
-        return write_report(ctx, self.ledger, self.wiring.store, stages=[], batch_id=batch_id,
-                            failed_tasks=self.failed)
+        return write_report(ctx, self.ledger, self.wiring.store, stages=[], batch_id=batch_id, failed_tasks=self.failed)
 
     def states(self) -> dict[str, str]:
         """The state of the newest edition of every source id."""
         found: dict[str, str] = {}
-        for state in ("received", "waiting", "ready", "sending", "in_doubt", "imported", "superseded", "quarantined",
-                      "rejected", "held", "discarded"):  # fmt: skip
+        for state in (
+            "received",
+            "waiting",
+            "ready",
+            "sending",
+            "in_doubt",
+            "imported",
+            "superseded",
+            "quarantined",
+            "rejected",
+            "held",
+            "discarded",
+        ):
             found |= dict.fromkeys(self.ids_in(state), state)
         return found
 

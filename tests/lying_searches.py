@@ -33,10 +33,15 @@ class Order:
 
 def payload(key: str) -> bytes:
     """What we send under this external id."""
-    return json.dumps({
-        "externalOrderID": key, "currency": "USD", "customer": {"firstName": "Ada", "email": "buyer@example.com"},
-        "orderItems": [{"product": {"partNumber": "LAMP-9"}}], "customOrderData": {"sourceOrderNumber": key},
-    }).encode()
+    return json.dumps(
+        {
+            "externalOrderID": key,
+            "currency": "USD",
+            "customer": {"firstName": "Ada", "email": "buyer@example.com"},
+            "orderItems": [{"product": {"partNumber": "LAMP-9"}}],
+            "customOrderData": {"sourceOrderNumber": key},
+        }
+    ).encode()
 
 
 Rows = list[Order]
@@ -120,7 +125,7 @@ class Oms:
         found = lie.rows(sorted(found, key=lambda order: -order.number))
         size = min(int(query["perPage"]), lie.per_page)
         start_at = (lie.page(int(query["page"])) - 1) * size
-        shown = found[start_at:start_at + size] if start_at >= 0 else []
+        shown = found[start_at : start_at + size] if start_at >= 0 else []
         body = {"totalCount": lie.total(len(found), len(shown)), "collection": [lie.row(_row(o)) for o in shown]}
         return Reply(200, json.dumps(body).encode())
 
@@ -134,15 +139,20 @@ class Oms:
 
 def _row(order: Order) -> dict[str, Any]:
     return {
-        "orderID": order.number, "externalOrderID": order.key, "manufacturerID": order.manufacturer,
-        "orderStatus": "READY", "orderDate": order.created.strftime("%Y-%m-%dT%H:%M:%S+00:00"),
-        "orderCurrency": "USD", "customerTotal": float(order.total),
+        "orderID": order.number,
+        "externalOrderID": order.key,
+        "manufacturerID": order.manufacturer,
+        "orderStatus": "READY",
+        "orderDate": order.created.strftime("%Y-%m-%dT%H:%M:%S+00:00"),
+        "orderCurrency": "USD",
+        "customerTotal": float(order.total),
     }
 
 
 def _detail(order: Order) -> dict[str, Any]:
     return {
-        **_row(order), "customer": {"email": order.email, "firstName": "Ada"},
+        **_row(order),
+        "customer": {"email": order.email, "firstName": "Ada"},
         "orderItems": [{"product": {"partNumber": "LAMP-9"}}],
     }
 
@@ -206,11 +216,13 @@ LIES: dict[str, Lie] = {
     "nothing carries the external id": Lie(row=without("externalOrderID"), detail=without("externalOrderID")),
     "rows without manufacturer": Lie(filters_manufacturer=False, row=without("manufacturerID")),
     "nothing names a manufacturer": Lie(
-        filters_manufacturer=False, row=without("manufacturerID"), detail=without("manufacturerID")),
+        filters_manufacturer=False, row=without("manufacturerID"), detail=without("manufacturerID")
+    ),
     "rows without order id": Lie(row=without("orderID")),
     "no detail": Lie(filters_manufacturer=False, row=without("manufacturerID"), detail=lambda row: None),
-    "bare rows": Lie(filters_manufacturer=False, row=lambda row: {
-        name: row[name] for name in ("orderID", "externalOrderID")}),
+    "bare rows": Lie(
+        filters_manufacturer=False, row=lambda row: {name: row[name] for name in ("orderID", "externalOrderID")}
+    ),
     # freshness
     "of yesterday": Lie(shows=lambda order: order.created < NOW - timedelta(days=1)),
     "late by two hours": Lie(shows=lambda order: order.created < NOW - timedelta(hours=2)),
@@ -227,9 +239,24 @@ LIES: dict[str, Lie] = {
 """Every kind of lie, by its dimension."""
 
 TRUTHFUL_ENOUGH = {
-    "manufacturer ignored", "only the first id", "only the last id", "only the first three", "only the last three",
-    "only the ends", "every second id", "ends and the middle", "ids up to a length", "ids sorted, the first five",
-    "lists refused", "oldest first", "one order for each id", "pages of two", "rows without external id",
-    "rows without manufacturer", "oldest first, three rows", "newest first, three rows", "one row",
+    "manufacturer ignored",
+    "only the first id",
+    "only the last id",
+    "only the first three",
+    "only the last three",
+    "only the ends",
+    "every second id",
+    "ends and the middle",
+    "ids up to a length",
+    "ids sorted, the first five",
+    "lists refused",
+    "oldest first",
+    "one order for each id",
+    "pages of two",
+    "rows without external id",
+    "rows without manufacturer",
+    "oldest first, three rows",
+    "newest first, three rows",
+    "one row",
 }
 """Lies in spite of which an order that is not there is sent: otherwise the client would be safe by doing nothing."""

@@ -24,7 +24,7 @@ Order = dict[str, Any]
 
 PEOPLE: Mapping[str, str] = {
     "name": "Žofie Quorthingbury",
-    "contact": "Wolfhelm \"Bix\" O'Zanderling",
+    "contact": 'Wolfhelm "Bix" O\'Zanderling',
     "company": "Zwentibold & Töchter Lampenhaus",
     "street": "77 Xyloquartz Crescent",
     "e-mail": "zofie.quorth@markwell.example",
@@ -53,14 +53,25 @@ UNSAYABLE: Mapping[str, str] = {**CARDS, **SECRETS}
 def marked(order: Order) -> Order:
     """The order with marked people and cards in many of its places; identities, items and money stay."""
     new = copy.deepcopy(order)
-    person = {"name": PEOPLE["name"], "company": PEOPLE["company"], "address1": PEOPLE["street"],
-              "address2": f"c/o {PEOPLE['contact']}", "phone": PEOPLE["phone"], "email": PEOPLE["e-mail"]}  # fmt: skip
+    person = {
+        "name": PEOPLE["name"],
+        "company": PEOPLE["company"],
+        "address1": PEOPLE["street"],
+        "address2": f"c/o {PEOPLE['contact']}",
+        "phone": PEOPLE["phone"],
+        "email": PEOPLE["e-mail"],
+    }
     new["bill_to"] = {**order["bill_to"], **person}
     new["ship_to"] = {**order["ship_to"], **person, "address2": f"card {CARDS['card in an address']}"}
     new["sales_rep"] = {"name": PEOPLE["contact"], "email": PEOPLE["e-mail"]}
     new["notes"] = f"{PEOPLE['note']}; pay with {grouped(CARDS['card in notes'])} please"
-    new["payment"] = {"method": "credit_card", "card_last4": "9855", "transaction_id": "tx-1",
-                      "number": CARDS["card in payment"], "cvv": "9471"}  # fmt: skip
+    new["payment"] = {
+        "method": "credit_card",
+        "card_last4": "9855",
+        "transaction_id": "tx-1",
+        "number": CARDS["card in payment"],
+        "cvv": "9471",
+    }
     new["custom_fields"] = {"remark": f"or {CARDS['card in a custom field']}", "buyer": PEOPLE["name"]}
     new["items"][0]["options"] = {"engraving": f"{PEOPLE['name']} {grouped(CARDS['card in a line'], ' ')}"}
     return new
@@ -84,8 +95,17 @@ def grouped(card: str, gap: str = "-") -> str:
 def spellings(mark: str) -> frozenset[bytes]:
     """The byte sequences that stand for a mark."""
     escaped = json.dumps(mark)[1:-1]
-    words = {mark, escaped, json.dumps(mark, ensure_ascii=False)[1:-1], html.escape(mark), repr(mark)[1:-1],
-             ascii(mark)[1:-1], quote(mark), quote_plus(mark), quote(mark, safe="")}  # fmt: skip
+    words = {
+        mark,
+        escaped,
+        json.dumps(mark, ensure_ascii=False)[1:-1],
+        html.escape(mark),
+        repr(mark)[1:-1],
+        ascii(mark)[1:-1],
+        quote(mark),
+        quote_plus(mark),
+        quote(mark, safe=""),
+    }
     words |= {json.dumps(word)[1:-1] for word in words}  # JSON inside JSON
     if mark.isdigit():
         words |= {grouped(mark), grouped(mark, " ")}

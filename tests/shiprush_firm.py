@@ -59,8 +59,13 @@ def refused(answer: httpx.Response, status: int) -> str:
 
 def parcel(number: str, *items: tuple[str, int], tracking: str = "1Z1", order_id: str = "") -> bytes:
     root = etree.Element("ShipNotice")
-    for name, text in (("OrderNumber", number), ("OrderID", order_id), ("Carrier", "UPS"), ("TrackingNumber", tracking),
-                       ("ShipDate", "05/01/2026")):  # fmt: skip
+    for name, text in (
+        ("OrderNumber", number),
+        ("OrderID", order_id),
+        ("Carrier", "UPS"),
+        ("TrackingNumber", tracking),
+        ("ShipDate", "05/01/2026"),
+    ):
         etree.SubElement(root, name).text = text
     lines = etree.SubElement(root, "Items")
     for sku, units in items:

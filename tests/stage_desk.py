@@ -26,9 +26,18 @@ from order_relay.pipeline.validate import validate
 
 PIPELINE = "desk_to_shelf"
 SCHEMA = {"type": "object", "required": ["id", "no", "rows"], "properties": {"id": {"type": "integer"}}}
-MAPPING = {"identity": {"source_id": "id", "version": "id", "order_number": "no", "lineage": "group",
-                        "items": "rows[].sku", "customer_number": "customer", "customer_po": "po",
-                        "suffix_pattern": "(?P<base>[^-]+(?:-[^-]+-[^-]+)?)-(?P<suffix>[0-9]{1,9})"}}
+MAPPING = {
+    "identity": {
+        "source_id": "id",
+        "version": "id",
+        "order_number": "no",
+        "lineage": "group",
+        "items": "rows[].sku",
+        "customer_number": "customer",
+        "customer_po": "po",
+        "suffix_pattern": "(?P<base>[^-]+(?:-[^-]+-[^-]+)?)-(?P<suffix>[0-9]{1,9})",
+    }
+}
 
 
 def order(number: int, *, group: str = "", items: Sequence[str] = ("A", "B"), **more: Any) -> dict[str, Any]:
@@ -39,8 +48,15 @@ def order(number: int, *, group: str = "", items: Sequence[str] = ("A", "B"), **
 EVERYTHING = Reading(complete=True)
 GATE = [
     {"path": "listed", "verdicts": {"": "go", "yes": "go"}, "otherwise": "withdrawn"},
-    {"path": "payment", "verdicts": {"": "go", "paid": "go", "open": "wait",
-                                     "none": {"table": "payment_none", "by": "shop", "default": "wait"}}},
+    {
+        "path": "payment",
+        "verdicts": {
+            "": "go",
+            "paid": "go",
+            "open": "wait",
+            "none": {"table": "payment_none", "by": "shop", "default": "wait"},
+        },
+    },
 ]
 
 
@@ -111,8 +127,15 @@ class Desk:
         self.offered = list(documents)
         self.ledger.begin_run(self.ctx, "manual")
         return extract(
-            self.ctx, self, self.ledger, self.store, reading, batch_id=f"b{self.runs}",  # type: ignore[arg-type]
-            transform_fingerprint=self.transformer.fingerprint, connection_fingerprint="c", contents=self.contents,
+            self.ctx,
+            self,
+            self.ledger,
+            self.store,
+            reading,
+            batch_id=f"b{self.runs}",  # type: ignore[arg-type]
+            transform_fingerprint=self.transformer.fingerprint,
+            connection_fingerprint="c",
+            contents=self.contents,
         )
 
     def read(self, *documents: Any) -> Manifest:
@@ -121,15 +144,17 @@ class Desk:
         return self.extract(*documents, reading=of_news(PIPELINE, self, self.ledger, ReadingSettings(), now))
 
     def validate(self, manifest: Manifest) -> Manifest:
-        return validate(self.ctx, self.ledger, self.store, source=self.format, transformer=self.transformer,
-                        manifest=manifest)
+        return validate(
+            self.ctx, self.ledger, self.store, source=self.format, transformer=self.transformer, manifest=manifest
+        )
 
     def dedupe(self, manifest: Manifest, limit: int | None = None) -> Manifest:
         return dedupe(self.ctx, self.ledger, self.store, policies=self.policies, manifest=manifest, limit=limit)
 
     def transform(self, manifest: Manifest) -> dict[str, int]:
-        return transform(self.ctx, self.ledger, self.store, transformer=self.transformer, policies=self.policies,
-                         manifest=manifest)
+        return transform(
+            self.ctx, self.ledger, self.store, transformer=self.transformer, policies=self.policies, manifest=manifest
+        )
 
     def run(self, *documents: Any) -> dict[str, int]:
         """Extract to transform."""
@@ -139,5 +164,6 @@ class Desk:
         """State (and reason) by source id."""
         return {
             life["source_id"]: f"{life['state']} {life['reason']}".strip()
-            for document in self.offered for life in self.ledger.find(str(document["id"]))
+            for document in self.offered
+            for life in self.ledger.find(str(document["id"]))
         }

@@ -108,5 +108,13 @@ def _announced(event: StatusEvent) -> list[StatusEvent]:
     """The parcel of a parcel's event stands in the record as well."""
     if event.kind is not Kind.PARCEL:
         return []
-    return [replace(event, key=stand_in_key(ORDER, Kind.ANNOUNCED, event.parcel, "", None), kind=Kind.ANNOUNCED,
-                    status="", updated_at=None, happened_at=None)]
+    return [
+        replace(
+            event,
+            key=stand_in_key(ORDER, Kind.ANNOUNCED, event.parcel, "", None),
+            kind=Kind.ANNOUNCED,
+            status="",
+            updated_at=None,
+            happened_at=None,
+        )
+    ]

@@ -56,8 +56,9 @@ def test_a_dead_link_is_found(links: ModuleType, link: str, problem: str) -> Non
 def test_a_page_without_a_place_in_the_menu_is_found(links: ModuleType) -> None:
     (links.ROOT / "mkdocs.yml").write_text("x: 1\nnav:\n  - A: missing.md\n")
     assert [line.partition(": ")[2] for line in links.missing_in_menu()] == [
-        "missing.md does not exist", "there.md is missing from nav",
-    ]  # fmt: skip
+        "missing.md does not exist",
+        "there.md is missing from nav",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -56,8 +56,10 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index", "--no-deps"]
     done = subprocess.run(
         [*pip, "--no-build-isolation", "--no-compile", "--target", str(packages), str(project)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     # A path alone: what is installed there is importable, but no editable installation of this package is.
     (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
@@ -71,9 +73,13 @@ def python(place: Path, *arguments: str) -> Any:
     ours = ("AIRFLOW", "ORDER_RELAY", "PYTHON")
     env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     done = subprocess.run(
-        [str(place / "venv" / "bin" / "python"), *arguments], cwd=place, capture_output=True, text=True, check=False,
+        [str(place / "venv" / "bin" / "python"), *arguments],
+        cwd=place,
+        capture_output=True,
+        text=True,
+        check=False,
         env=env | {"AIRFLOW_HOME": str(place / "home"), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout[done.stdout.index("{") :])
 

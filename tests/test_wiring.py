@@ -27,8 +27,13 @@ DESTINATIONS = [name for name in vendor_names() if hasattr(vendor_part(name, "ve
 
 def connection(conn_id: str) -> Connection:
     """Fits each vendor's form: every text that some form demands is here."""
-    extra = {"org": "acme", "token_url": "https://auth.example/token", "manufacturer_id": "7", "catalog_id": "3",
-             "time_zone": "Europe/Amsterdam"}  # fmt: skip
+    extra = {
+        "org": "acme",
+        "token_url": "https://auth.example/token",
+        "manufacturer_id": "7",
+        "catalog_id": "3",
+        "time_zone": "Europe/Amsterdam",
+    }
     return Connection(conn_id, "https://vendor.example", "user", "secret", extra=extra)
 
 
@@ -122,9 +127,7 @@ def bind(url: str, wiring: Wiring) -> None:
     ledger.close()
 
 
-def test_a_dry_run_changes_a_copy_and_keeps_it_between_tasks(
-    wire: Callable[..., Wiring], ledger_url: str
-) -> None:
+def test_a_dry_run_changes_a_copy_and_keeps_it_between_tasks(wire: Callable[..., Wiring], ledger_url: str) -> None:
     wiring = wire(dry_run=True, ledger_url=ledger_url)
     bind(ledger_url, wiring)
     with pytest.raises(WrongSetup, match="scratch"):

@@ -37,9 +37,13 @@ class StatusWiring:
 
     @classmethod
     def for_account(
-        cls, name: str, connections: Callable[[str], Connection], ledger_url: str, store_url: str,
+        cls,
+        name: str,
+        connections: Callable[[str], Connection],
+        ledger_url: str,
+        store_url: str,
         filesystem: Any = None,
-    ) -> StatusWiring:  # fmt: skip
+    ) -> StatusWiring:
         """Put the account of this name together. Raises ``WrongSetup``."""
         return cls(load_status(name), connections, ledger_url, store_url, filesystem)
 

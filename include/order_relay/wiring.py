@@ -95,8 +95,10 @@ class Wiring:
         if self.ledger_url.startswith("sqlite") and not self.dry_run:
             raise WrongSetup("the ledger is SQLite, but the executor spreads over machines; use PostgreSQL")
         if self.store_url.startswith("file:") and not self.store_shared:
-            raise WrongSetup("the batch store is a local folder, but the executor spreads over machines; use an object "
-                             "store, or state that every machine mounts the same folder")
+            raise WrongSetup(
+                "the batch store is a local folder, but the executor spreads over machines; use an object "
+                "store, or state that every machine mounts the same folder"
+            )
 
     @property
     def name(self) -> str:

@@ -32,10 +32,17 @@ def test_defaults() -> None:
     assert "key" not in repr(settings)
 
 
-@pytest.mark.parametrize(("extra", "field"), [
-    ({"partner": "p"}, "channel"), ({"channel": ""}, "channel"), ({"channel": "a/../b"}, "channel"),
-    ({"auth_url": "ftp://x"}, "auth_url"), ({"signature": "md5"}, "signature"), ({"headers": "[]"}, "headers"),
-])
+@pytest.mark.parametrize(
+    ("extra", "field"),
+    [
+        ({"partner": "p"}, "channel"),
+        ({"channel": ""}, "channel"),
+        ({"channel": "a/../b"}, "channel"),
+        ({"auth_url": "ftp://x"}, "auth_url"),
+        ({"signature": "md5"}, "signature"),
+        ({"headers": "[]"}, "headers"),
+    ],
+)
 def test_wrong_fields_are_named(extra: dict[str, Any], field: str) -> None:
     with pytest.raises(WrongSetup, match=field):
         read_settings(connection(**extra))

@@ -26,9 +26,15 @@ def define(monkeypatch: pytest.MonkeyPatch, conn_id: str, **fields: Any) -> None
 
 def test_fields_and_unknown_extras_come_through(monkeypatch: pytest.MonkeyPatch) -> None:
     define(
-        monkeypatch, "shop_a", conn_type="http", host="https://h/api", login="key", password="pass-word",
-        port=8443, extra={"manufacturer_id": 7, "headers": {"x-tenant": "1"}, "unheard_of": [1]},
-    )  # fmt: skip
+        monkeypatch,
+        "shop_a",
+        conn_type="http",
+        host="https://h/api",
+        login="key",
+        password="pass-word",
+        port=8443,
+        extra={"manufacturer_id": 7, "headers": {"x-tenant": "1"}, "unheard_of": [1]},
+    )
     found = connections.connection("shop_a")
     assert (found.conn_id, found.host, found.login, found.password) == ("shop_a", "https://h/api", "key", "pass-word")
     assert found.port == 8443
@@ -57,9 +63,16 @@ def test_a_postgres_ledger_keeps_odd_passwords(kind: str, monkeypatch: pytest.Mo
     from sqlalchemy.engine import make_url
 
     define(
-        monkeypatch, "order_relay_ledger", conn_type=kind, host="db", port=5433, schema="relay", login="me",
-        password="p@ss/w:rd", extra={"sslmode": "require"},
-    )  # fmt: skip
+        monkeypatch,
+        "order_relay_ledger",
+        conn_type=kind,
+        host="db",
+        port=5433,
+        schema="relay",
+        login="me",
+        password="p@ss/w:rd",
+        extra={"sslmode": "require"},
+    )
     url = make_url(connections.ledger_url())
     assert (url.drivername, url.host, url.port, url.database) == ("postgresql+psycopg", "db", 5433, "relay")
     assert (url.username, url.password, url.query["sslmode"]) == ("me", "p@ss/w:rd", "require")
@@ -79,9 +92,14 @@ def test_a_postgres_ledger_without_database_says_so(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize(
     ("names", "expected"),
-    [(("LocalExecutor",), False), (("SequentialExecutor",), False), (("CeleryExecutor",), True),
-     (("LocalExecutor", "KubernetesExecutor"), True), (("MyOwnExecutor",), True)],
-)  # fmt: skip
+    [
+        (("LocalExecutor",), False),
+        (("SequentialExecutor",), False),
+        (("CeleryExecutor",), True),
+        (("LocalExecutor", "KubernetesExecutor"), True),
+        (("MyOwnExecutor",), True),
+    ],
+)
 def test_which_executors_spread(names: tuple[str, ...], expected: bool) -> None:
     assert connections.spreads(names) is expected
 
@@ -165,9 +183,15 @@ def two_pipelines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("text", "stopped"),
-    [("", set()), ("false", set()), ("true", {"a_to_b", "a_to_b__second"}), ("a_to_b", {"a_to_b"}),
-     ("a_to", {"a_to_b", "a_to_b__second"}), ("a_to_b__secnd", {"a_to_b", "a_to_b__second"})],
-)  # fmt: skip
+    [
+        ("", set()),
+        ("false", set()),
+        ("true", {"a_to_b", "a_to_b__second"}),
+        ("a_to_b", {"a_to_b"}),
+        ("a_to", {"a_to_b", "a_to_b__second"}),
+        ("a_to_b__secnd", {"a_to_b", "a_to_b__second"}),
+    ],
+)
 def test_who_is_stopped(text: str, stopped: set[str], two_pipelines: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(STOP, text)
     switch = stopping.switch()

@@ -21,8 +21,20 @@ ROOT = Path(__file__).resolve().parents[2]
 NAME = "supercat_to_shopatron"
 ORDER = ["extract", "validate", "dedupe", "transform", "load", "acknowledge", "report"]
 
-HEAVY = ("pandas", "aiohttp", "sqlalchemy", "jsonschema", "jsonschema_rs", "alembic", "psycopg", "msgspec", "fsspec",
-         "order_relay.ledger", "order_relay.wiring", "order_relay.batches")  # fmt: skip
+HEAVY = (
+    "pandas",
+    "aiohttp",
+    "sqlalchemy",
+    "jsonschema",
+    "jsonschema_rs",
+    "alembic",
+    "psycopg",
+    "msgspec",
+    "fsspec",
+    "order_relay.ledger",
+    "order_relay.wiring",
+    "order_relay.batches",
+)
 
 
 def bag() -> DagBag:
@@ -121,10 +133,18 @@ def change(params: ParamsDict, values: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"limit": 0}, {"limit": -3}, {"limit": "many"}, {"dry_run": "yes"}, {"order_ids": "7"}, {"order_ids": [""]},
-     {"order_ids": ["7"] * 1001}, {"acknowledge": None}],
+    [
+        {"limit": 0},
+        {"limit": -3},
+        {"limit": "many"},
+        {"dry_run": "yes"},
+        {"order_ids": "7"},
+        {"order_ids": [""]},
+        {"order_ids": ["7"] * 1001},
+        {"acknowledge": None},
+    ],
     ids=str,
-)  # fmt: skip
+)
 def test_the_form_has_bounds(dag: Any, wrong: dict[str, Any]) -> None:
     params = ParamsDict({key: dag.params.get_param(key) for key in dag.params})
     with pytest.raises(ParamValidationError):

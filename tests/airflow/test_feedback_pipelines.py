@@ -21,6 +21,7 @@ NAME = "cloudsuite_to_shopatron"
 @pytest.fixture(autouse=True)
 def used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every pipeline ran at least once."""
+
     @contextmanager
     def ledger() -> Iterator[Any]:
         yield SimpleNamespace(last_sequence=lambda name: 1)

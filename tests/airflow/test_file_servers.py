@@ -48,10 +48,16 @@ class Served:
         if self.kind == "sftp":
             public = HOST_KEY.export_public_key().decode().split()
             extra = {"host_key": " ".join(public[:2]), "look_for_keys": False, **extra}
-        return json.dumps({
-            "conn_type": self.kind, "host": "127.0.0.1", "port": self.port, "login": USER, "password": password,
-            "extra": {name: value for name, value in extra.items() if value is not None},
-        })
+        return json.dumps(
+            {
+                "conn_type": self.kind,
+                "host": "127.0.0.1",
+                "port": self.port,
+                "login": USER,
+                "password": password,
+                "extra": {name: value for name, value in extra.items() if value is not None},
+            }
+        )
 
 
 @contextmanager
@@ -97,7 +103,10 @@ def sftp(home: Path) -> Iterator[int]:
 
     async def serve() -> None:
         server = await asyncssh.listen(
-            "127.0.0.1", 0, server_factory=Door, server_host_keys=[HOST_KEY],
+            "127.0.0.1",
+            0,
+            server_factory=Door,
+            server_host_keys=[HOST_KEY],
             sftp_factory=partial(asyncssh.SFTPServer, chroot=str(home)),
         )
         ports.append(server.get_port())
@@ -123,7 +132,9 @@ def served(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     (home / "out" / "below").mkdir(parents=True)
     kind = request.param.partition(" ")[0]
     servers: dict[str, Callable[[], Any]] = {
-        "ftp": lambda: ftp(home), "ftp without MLSD": lambda: ftp(home, proto_cmds=OLD), "sftp": lambda: sftp(home),
+        "ftp": lambda: ftp(home),
+        "ftp without MLSD": lambda: ftp(home, proto_cmds=OLD),
+        "sftp": lambda: sftp(home),
     }
     with servers[request.param]() as port:
         made = Served(kind, home, port)
@@ -158,8 +169,11 @@ def test_what_is_refused_about_one_file_leaves_the_others(served: Served) -> Non
     (served.out / "one.csv").write_bytes(b"1")
     gone = RemoteFile("gone.csv", 1, "")
     with file_server("files", "/out") as server:
-        for refused in (partial(server.read, gone, 1), partial(server.delete, gone),
-                        partial(server.move, gone, "/out/below", "x")):
+        for refused in (
+            partial(server.read, gone, 1),
+            partial(server.delete, gone),
+            partial(server.move, gone, "/out/below", "x"),
+        ):
             with pytest.raises(FileLeft, match="refuses"):
                 refused()
         assert server.read(RemoteFile("one.csv", 1, ""), 1) == b"1"
@@ -206,9 +220,11 @@ def strangers(tmp_path: Path) -> Iterator[Served]:
 OTHER = "ssh-ed25519 " + asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().split()[1]
 
 
-@pytest.mark.parametrize(("host_key", "said"), [(None, "is not known"), (OTHER, "another host key"),
-                                                ("ssh-ed25519 x", "connection 'files'")],
-                         ids=["unknown", "another", "none"])
+@pytest.mark.parametrize(
+    ("host_key", "said"),
+    [(None, "is not known"), (OTHER, "another host key"), ("ssh-ed25519 x", "connection 'files'")],
+    ids=["unknown", "another", "none"],
+)
 def test_host_keys_are_verified(
     strangers: Served, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host_key: str | None, said: str
 ) -> None:
@@ -241,18 +257,29 @@ def test_the_tasks_fetch_and_read(
     monkeypatch.setenv("ORDER_RELAY_CONFIG", str(tmp_path / "config"))
     monkeypatch.setenv("AIRFLOW_VAR_ORDER_RELAY_BATCHES", (tmp_path / "batches").as_uri())
     monkeypatch.setattr("order_relay.airflow_bindings.connections.ledger_url", lambda: sqlite_url)
-    monkeypatch.setenv("AIRFLOW_CONN_ACOMMERCE_DEFAULT", json.dumps({
-        "conn_type": "http", "host": "http://127.0.0.1:1", "login": "a", "password": "b",
-        "extra": {"channel": "demo-channel", "auth_url": "http://127.0.0.1:1"},
-    }))
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_ACOMMERCE_DEFAULT",
+        json.dumps(
+            {
+                "conn_type": "http",
+                "host": "http://127.0.0.1:1",
+                "login": "a",
+                "password": "b",
+                "extra": {"channel": "demo-channel", "auth_url": "http://127.0.0.1:1"},
+            }
+        ),
+    )
     (served.out / "one.csv").write_text("orderId,status,eventId\nFILED,NEW,f-1\n")
     (served.out / "back\\slash.csv").write_text("x")
     context: Any = {"dag_run": SimpleNamespace(run_id="r", dag_id="acommerce_status", run_type="manual"), "ti": None}
-    assert statuses.fetch("acommerce_status", context) == {
-        "fetched": 1, "growing": 0, "passed_over": 0, "trouble": 1}
+    assert statuses.fetch("acommerce_status", context) == {"fetched": 1, "growing": 0, "passed_over": 0, "trouble": 1}
     assert statuses.files("acommerce_status", context)["new"] == 1
-    backfill = {"dag_run": SimpleNamespace(run_id="b", dag_id="acommerce_status", run_type="backfill",
-                                           data_interval_start=None, data_interval_end=None), "ti": None}
+    backfill = {
+        "dag_run": SimpleNamespace(
+            run_id="b", dag_id="acommerce_status", run_type="backfill", data_interval_start=None, data_interval_end=None
+        ),
+        "ti": None,
+    }
     assert statuses.files("acommerce_status", backfill) == statuses.fetch("acommerce_status", backfill) == {}
     assert [path.name for path in served.out.glob("*.csv")] == ["back\\slash.csv"]
     assert len(list((tmp_path / "batches").glob("acommerce_status/archive/*-one.csv"))) == 1

@@ -68,11 +68,14 @@ def look_up(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Callable[[Oms], dict
     def run(oms: Oms) -> dict[str, Any]:
         oms.account = "shelf:there"
         wiring = SimpleNamespace(
-            ledger=desk.ledger, store=desk.store, destination=oms, source=SimpleNamespace(account="desk:here"),
+            ledger=desk.ledger,
+            store=desk.store,
+            destination=oms,
+            source=SimpleNamespace(account="desk:here"),
             settings=SimpleNamespace(
                 alerts=AlertSettings(), doubt=DoubtSettings(), chunks=ChunkSettings(), load=LoadSettings()
             ),
-        )  # fmt: skip
+        )
 
         @contextmanager
         def opened(pipeline: str) -> Iterator[Any]:
@@ -109,15 +112,28 @@ def test_orders_that_cannot_be_looked_up_are_alerted_once_until_they_can(
     assert [(n.kind, n.over) for n in told] == [(NOT_LOOKED_UP, False), (NOT_LOOKED_UP, True)]
 
 
-@pytest.mark.parametrize(("oms", "reason", "words"), [
-    (Oms([Order(77, "N1", total="99.00")]), FOREIGN, "differs from ours"),
-    (Oms([Order(77, "N1", THEIRS, total="1.00")], Lie(
-        filters_manufacturer=False, row=without("manufacturerID"), detail=without("manufacturerID"))),
-     UNIDENTIFIED, "names no manufacturer"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("oms", "reason", "words"),
+    [
+        (Oms([Order(77, "N1", total="99.00")]), FOREIGN, "differs from ours"),
+        (
+            Oms(
+                [Order(77, "N1", THEIRS, total="1.00")],
+                Lie(filters_manufacturer=False, row=without("manufacturerID"), detail=without("manufacturerID")),
+            ),
+            UNIDENTIFIED,
+            "names no manufacturer",
+        ),
+    ],
+)
 def test_somebody_elses_order_under_our_number_is_asked_about_at_once(
-    desk: Desk, look_up: Callable[[Oms], dict[str, Any]], told: list[Note], monkeypatch: pytest.MonkeyPatch,
-    oms: Oms, reason: str, words: str,
+    desk: Desk,
+    look_up: Callable[[Oms], dict[str, Any]],
+    told: list[Note],
+    monkeypatch: pytest.MonkeyPatch,
+    oms: Oms,
+    reason: str,
+    words: str,
 ) -> None:
     assert reviews.open_cases(desk.ledger) == [], "both are younger than the setting"
     assert look_up(oms)[reason] == 1

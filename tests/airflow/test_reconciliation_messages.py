@@ -23,9 +23,9 @@ def test_nothing_to_tell() -> None:
 
 
 def test_the_same_differences_are_one_cause() -> None:
-    first, second = (messages(compared(*order), alert_unknown=True)[0] for order in (
-        (MISSING, UNKNOWN), (UNKNOWN, MISSING)
-    ))  # fmt: skip
+    first, second = (
+        messages(compared(*order), alert_unknown=True)[0] for order in ((MISSING, UNKNOWN), (UNKNOWN, MISSING))
+    )
     assert first.cause == second.cause
     assert first.cause != messages(compared(MISSING), alert_unknown=True)[0].cause
     assert "2 orders differ" in first.text

@@ -21,9 +21,7 @@ from order_relay.pipeline.trials import begin_trial
 NAME = "supercat_to_shopatron"
 
 
-def test_a_pipeline_that_only_ran_in_shadow_mode_is_looked_at(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_pipeline_that_only_ran_in_shadow_mode_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     @contextmanager
     def ledger() -> Iterator[Any]:
         yield SimpleNamespace(last_sequence=lambda name: 0, status_accounts=list)

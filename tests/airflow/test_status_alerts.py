@@ -24,9 +24,17 @@ BAD = "orderId,status,eventId\nN-1,NEW,e-1\n6.12206E+11,NEW,e-2\n"
 def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
     url = f"sqlite:///{tmp_path}/ledger.sqlite"
     migrate(url)
-    login = Connection("acommerce_default", "http://127.0.0.1:9", "user", "key", extra={
-        "channel": "demo", "auth_url": "http://127.0.0.1:9", "hook_secret": "hush",
-    })  # fmt: skip
+    login = Connection(
+        "acommerce_default",
+        "http://127.0.0.1:9",
+        "user",
+        "key",
+        extra={
+            "channel": "demo",
+            "auth_url": "http://127.0.0.1:9",
+            "hook_secret": "hush",
+        },
+    )
     monkeypatch.setenv("ORDER_RELAY_CONFIG", str(own_airflow.ROOT / "include" / "config"))
     monkeypatch.setattr(connections, "ledger_url", lambda: url)
     monkeypatch.setattr(connections, "store_url", (tmp_path / "batches").as_uri)

@@ -98,9 +98,7 @@ def test_by_default_they_stand_in_the_log(ledger: Ledger, caplog: pytest.LogCapt
     assert "N{{ var.value.secret }}" in caplog.text
 
 
-def test_a_webhook_gets_each_cause_once(
-    ledger: Ledger, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_webhook_gets_each_cause_once(ledger: Ledger, webhook: Webhook, monkeypatch: pytest.MonkeyPatch) -> None:
     connect(monkeypatch, conn_type="http", host=webhook.url, extra={"X-Team": "orders"})
     for _ in range(3):
         telling.tell(ledger, NAME, [HELD])
@@ -108,9 +106,14 @@ def test_a_webhook_gets_each_cause_once(
     assert path == "/hooks/s3cr3t"
     assert headers["X-Team"] == "orders"
     assert body == {
-        "text": "2 orders are held\n  N1\n  N{{ var.value.secret }}", "subject": "2 orders are held", "kind": "stuck",
-        "cause": "stuck:held", "pipeline": NAME, "orders": 2, "over": False,
-    }  # fmt: skip
+        "text": "2 orders are held\n  N1\n  N{{ var.value.secret }}",
+        "subject": "2 orders are held",
+        "kind": "stuck",
+        "cause": "stuck:held",
+        "pipeline": NAME,
+        "orders": 2,
+        "over": False,
+    }
 
 
 @pytest.mark.parametrize("status", [500, 404, 302])
@@ -145,14 +148,17 @@ def test_an_end_says_that_it_is_over() -> None:
     assert targets.body(note)["text"] == "over: 2 orders are held"
 
 
-@pytest.mark.parametrize(("fields", "said"), [
-    ({"conn_type": "ftp", "host": "x"}, "order_relay_alerts.*type must be http .* or smtp"),
-    ({"conn_type": "http", "host": "hooks.example"}, "order_relay_alerts.*'host'"),
-    ({"conn_type": "http"}, "order_relay_alerts.*'host'"),
-    ({"conn_type": "smtp", "host": "mail.example", "extra": {"from_email": "a@b.example"}}, "'to'.*missing"),
-    ({"conn_type": "smtp", "host": "mail.example", "extra": {"to": "a@b.example"}}, "'from_email'.*missing"),
-    ({"conn_type": "smtp", "extra": {"to": "a@b.example", "from_email": "a@b.example"}}, "'host'"),
-])
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"conn_type": "ftp", "host": "x"}, "order_relay_alerts.*type must be http .* or smtp"),
+        ({"conn_type": "http", "host": "hooks.example"}, "order_relay_alerts.*'host'"),
+        ({"conn_type": "http"}, "order_relay_alerts.*'host'"),
+        ({"conn_type": "smtp", "host": "mail.example", "extra": {"from_email": "a@b.example"}}, "'to'.*missing"),
+        ({"conn_type": "smtp", "host": "mail.example", "extra": {"to": "a@b.example"}}, "'from_email'.*missing"),
+        ({"conn_type": "smtp", "extra": {"to": "a@b.example", "from_email": "a@b.example"}}, "'host'"),
+    ],
+)
 def test_a_wrong_target_is_named_and_still_fails_no_run(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fields: dict[str, Any], said: str
 ) -> None:
@@ -208,10 +214,18 @@ class _Mail(socketserver.StreamRequestHandler):
 def test_an_e_mail(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(MailServer()) as server:
         connect(
-            monkeypatch, conn_type="smtp", host="127.0.0.1", port=server.server_address[1],
-            extra={"to": "ops@shop.example", "from_email": "relay@shop.example", "disable_ssl": True,
-                   "disable_tls": True, "retry_limit": 1},
-        )  # fmt: skip
+            monkeypatch,
+            conn_type="smtp",
+            host="127.0.0.1",
+            port=server.server_address[1],
+            extra={
+                "to": "ops@shop.example",
+                "from_email": "relay@shop.example",
+                "disable_ssl": True,
+                "disable_tls": True,
+                "retry_limit": 1,
+            },
+        )
         telling.tell(ledger, NAME, [Message("stuck", "stuck:held", "2 orders <are> held", ("N1",))])
     mail = message_from_string(server.mails[0], policy=policy.default)
     assert (mail["To"], mail["From"]) == ("ops@shop.example", "relay@shop.example")
@@ -227,8 +241,18 @@ def test_a_mail_server_that_is_away(ledger: Ledger, monkeypatch: pytest.MonkeyPa
         raise smtplib.SMTPServerDisconnected("away")
 
     monkeypatch.setattr("smtplib.SMTP.__init__", refuse)
-    connect(monkeypatch, conn_type="smtp", host="127.0.0.1", port=9, extra={
-        "to": "a@b.example", "from_email": "a@b.example", "disable_ssl": True, "disable_tls": True, "retry_limit": 1,
-    })  # fmt: skip
+    connect(
+        monkeypatch,
+        conn_type="smtp",
+        host="127.0.0.1",
+        port=9,
+        extra={
+            "to": "a@b.example",
+            "from_email": "a@b.example",
+            "disable_ssl": True,
+            "disable_tls": True,
+            "retry_limit": 1,
+        },
+    )
     ledger.note_alerts(NAME, [HELD])
     assert telling.deliver(ledger) == {"told": 0, "failed": 1}

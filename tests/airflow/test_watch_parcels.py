@@ -14,9 +14,7 @@ from order_relay.orders.shipping import Shipment
 from order_relay.pipeline.stop_switch import read_switch
 
 
-def test_parcels_that_wait_are_alerted_until_they_are_decided(
-    monkeypatch: pytest.MonkeyPatch, sqlite_url: str
-) -> None:
+def test_parcels_that_wait_are_alerted_until_they_are_decided(monkeypatch: pytest.MonkeyPatch, sqlite_url: str) -> None:
     ledger = Ledger.open(sqlite_url)
 
     @contextmanager

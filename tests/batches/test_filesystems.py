@@ -47,11 +47,16 @@ def test_a_path_that_is_not_absolute_is_refused(url: str) -> None:
 
 @pytest.mark.parametrize(
     ("url", "package", "extra"),
-    [("s3://bucket/x", r"apache-airflow-providers-amazon\[s3fs\]", "s3"), ("s3a://b/x", "amazon", "s3"),
-     ("gs://bucket/x", "apache-airflow-providers-google", "gcs"), ("gcs://bucket/x", "google", "gcs"),
-     ("abfs://container/x", "apache-airflow-providers-microsoft-azure", "azure"),
-     ("abfss://container/x", "azure", "azure"), ("wasb://container/x", "azure", "azure")],
-)  # fmt: skip
+    [
+        ("s3://bucket/x", r"apache-airflow-providers-amazon\[s3fs\]", "s3"),
+        ("s3a://b/x", "amazon", "s3"),
+        ("gs://bucket/x", "apache-airflow-providers-google", "gcs"),
+        ("gcs://bucket/x", "google", "gcs"),
+        ("abfs://container/x", "apache-airflow-providers-microsoft-azure", "azure"),
+        ("abfss://container/x", "azure", "azure"),
+        ("wasb://container/x", "azure", "azure"),
+    ],
+)
 def test_a_service_whose_package_is_missing_names_it(
     url: str, package: str, extra: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

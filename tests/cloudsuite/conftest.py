@@ -40,11 +40,16 @@ class Shop:
     def add(self, *ids: int, **members: Any) -> None:
         for number in ids:
             self.orders[number] = {
-                "id": number, "reference": f"CS{number}", "state": "confirmed", "webshop": 1, "erp_order_number": None,
-                "shipment_address": {"id": 801, "city": "Ede"}, "invoice_address": {"id": 802, "city": "Ede"},
+                "id": number,
+                "reference": f"CS{number}",
+                "state": "confirmed",
+                "webshop": 1,
+                "erp_order_number": None,
+                "shipment_address": {"id": 801, "city": "Ede"},
+                "invoice_address": {"id": 802, "city": "Ede"},
                 "order_lines": [{"id": number * 10 + n, "quantity": 1.5, "erp_line_number": None} for n in (1, 2)],
                 **members,
-            }  # fmt: skip
+            }
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         path = request.url.path

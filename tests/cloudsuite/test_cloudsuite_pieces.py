@@ -24,15 +24,30 @@ def connection(host=LIVE_BASE, login="client", password="s3cret", **extra):
     return Connection("cloudsuite_default", host, login, password, extra={"token_url": LIVE_TOKEN_URL, **extra})
 
 
-@pytest.mark.parametrize(("change", "field"), [
-    ({"host": ""}, "host"), ({"login": ""}, "login"), ({"password": ""}, "password"), ({"token_url": ""}, "token_url"),
-    ({"token_url": "ftp://x"}, "token_url"), ({"auth": "basic"}, "auth"), ({"time_zone": "Mars"}, "time_zone"),
-    ({"time_zone": "../x"}, "time_zone"), ({"webshops": "1;2"}, "webshops"), ({"page_size": 0}, "page_size"),
-    ({"parallel": 99}, "parallel"), ({"line_numbers": "post"}, "line_numbers"), ({"shipped_by": "mail"}, "shipped_by"),
-    ({"shipped_by": "desadv"}, "desadv_user"), ({"shipped_by": "desadv", "desadv_shop": 0}, "desadv_shop"),
-    ({"account": "a b"}, "account"), ({"auth": "token", "password": "a b"}, "password"),
-    ({"no_trailing_slash": "perhaps"}, "no_trailing_slash"), ({"offline_sent": 7}, "offline_sent"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"host": ""}, "host"),
+        ({"login": ""}, "login"),
+        ({"password": ""}, "password"),
+        ({"token_url": ""}, "token_url"),
+        ({"token_url": "ftp://x"}, "token_url"),
+        ({"auth": "basic"}, "auth"),
+        ({"time_zone": "Mars"}, "time_zone"),
+        ({"time_zone": "../x"}, "time_zone"),
+        ({"webshops": "1;2"}, "webshops"),
+        ({"page_size": 0}, "page_size"),
+        ({"parallel": 99}, "parallel"),
+        ({"line_numbers": "post"}, "line_numbers"),
+        ({"shipped_by": "mail"}, "shipped_by"),
+        ({"shipped_by": "desadv"}, "desadv_user"),
+        ({"shipped_by": "desadv", "desadv_shop": 0}, "desadv_shop"),
+        ({"account": "a b"}, "account"),
+        ({"auth": "token", "password": "a b"}, "password"),
+        ({"no_trailing_slash": "perhaps"}, "no_trailing_slash"),
+        ({"offline_sent": 7}, "offline_sent"),
+    ],
+)
 def test_a_wrong_field_is_named_and_not_shown(change, field):
     with pytest.raises(WrongSetup, match=f"'cloudsuite_default', field '{field}'") as caught:
         read_settings(connection(**change))
@@ -72,9 +87,10 @@ def shown(moment, zone):
 
 @given(
     start=st.integers(0, 86_400 * 700).map(lambda s: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=s / 3)),
-    length=st.timedeltas(timedelta(0), timedelta(days=2)), inside=st.floats(0, 1),
+    length=st.timedeltas(timedelta(0), timedelta(days=2)),
+    inside=st.floats(0, 1),
     zone=st.sampled_from([AMSTERDAM, ZoneInfo("UTC"), ZoneInfo("America/St_Johns"), ZoneInfo("Australia/Lord_Howe")]),
-)  # fmt: skip
+)
 @example(datetime(2026, 10, 25, 0, 59, tzinfo=UTC), timedelta(hours=1), 0.1, AMSTERDAM)
 @example(datetime(2026, 10, 25, 0, 0, tzinfo=UTC), timedelta(minutes=61), 0.95, AMSTERDAM)
 @example(datetime(2026, 10, 25, 0, 30, 0, 999, tzinfo=UTC), timedelta(0), 0, AMSTERDAM)
@@ -87,11 +103,20 @@ def test_every_moment_of_an_interval_lies_within_the_asked_window(start, length,
 
 @given(
     moment=st.datetimes(*BOTH_YEARS, timezones=st.just(UTC)),
-    name=st.sampled_from([
-        "Pacific/Kiritimati", "Pacific/Auckland", "Asia/Kathmandu", "Europe/Amsterdam", "UTC", "America/St_Johns",
-        "America/Los_Angeles", "Pacific/Pago_Pago", "Etc/GMT+12",
-    ]),
-)  # fmt: skip
+    name=st.sampled_from(
+        [
+            "Pacific/Kiritimati",
+            "Pacific/Auckland",
+            "Asia/Kathmandu",
+            "Europe/Amsterdam",
+            "UTC",
+            "America/St_Johns",
+            "America/Los_Angeles",
+            "Pacific/Pago_Pago",
+            "Etc/GMT+12",
+        ]
+    ),
+)
 def test_without_a_time_zone_the_bounds_hold_every_zones_reading_of_the_interval(moment, name):
     asked = window(moment - timedelta(hours=1), moment, None)
     reading = pendulum.instance(moment).in_timezone(name).format("YYYY-MM-DDTHH:mm:ss")
@@ -103,13 +128,15 @@ def test_the_window_is_wider_only_where_clocks_change():
     hour = timedelta(hours=1)
     summer = datetime(2026, 7, 1, 10, tzinfo=UTC)
     assert window(summer, summer + hour, AMSTERDAM) == {
-        "confirm_date__gte": "2026-07-01T12:00:00", "confirm_date__lte": "2026-07-01T13:00:00",
-    }  # fmt: skip
+        "confirm_date__gte": "2026-07-01T12:00:00",
+        "confirm_date__lte": "2026-07-01T13:00:00",
+    }
     assert window(summer, None, AMSTERDAM) == {"confirm_date__gte": "2026-07-01T12:00:00"}
     autumn = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
     assert window(autumn, autumn + hour, AMSTERDAM) == {
-        "confirm_date__gte": "2026-10-25T01:30:00", "confirm_date__lte": "2026-10-25T03:30:00",
-    }  # fmt: skip
+        "confirm_date__gte": "2026-10-25T01:30:00",
+        "confirm_date__lte": "2026-10-25T03:30:00",
+    }
 
 
 class Clock:

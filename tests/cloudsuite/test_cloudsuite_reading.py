@@ -34,9 +34,13 @@ def test_all_pages_come_before_the_first_detail_and_orders_in_the_lists_order(sh
     kinds = [path == "/api/order/" for verb, path in shop.calls if verb == "GET"]
     assert kinds == [True] * 6 + [False] * 8, "a list of several pages is read twice, and only then the first detail"
     assert asked[0] == {
-        "state": "confirmed", "offline": "false", "limit": "3", "offset": "0",
-        "confirm_date__gte": "2026-03-03T12:00:00", "confirm_date__lte": "2026-03-04T12:00:00",
-    }  # fmt: skip
+        "state": "confirmed",
+        "offline": "false",
+        "limit": "3",
+        "offset": "0",
+        "confirm_date__gte": "2026-03-03T12:00:00",
+        "confirm_date__lte": "2026-03-04T12:00:00",
+    }
     assert asked[2] == asked[0] | {"offset": "6"}, "our own filters stand on every page"
 
 
@@ -95,15 +99,18 @@ def test_a_list_that_never_holds_still_is_left_to_a_later_try(shop, client):
         list(client(page_size=10).offers(DAY))
 
 
-@pytest.mark.parametrize(("following", "words"), [
-    ("https://shop.example/api/order/?limit=3&offset=0", "leads back"),
-    ("https://shop.example/api/order/?cursor=abc", "no offset"),
-    ("https://elsewhere.example/api/order/?page=2", "no offset"),
-    ("https://shop.example/api/order/?limit=3&offset=three", "no offset"),
-    ("http://[bad/?offset=3", "no offset"),
-    ("offset=3", "no offset"),
-    (7, "no address"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("following", "words"),
+    [
+        ("https://shop.example/api/order/?limit=3&offset=0", "leads back"),
+        ("https://shop.example/api/order/?cursor=abc", "no offset"),
+        ("https://elsewhere.example/api/order/?page=2", "no offset"),
+        ("https://shop.example/api/order/?limit=3&offset=three", "no offset"),
+        ("http://[bad/?offset=3", "no offset"),
+        ("offset=3", "no offset"),
+        (7, "no address"),
+    ],
+)
 def test_a_next_page_without_a_position_is_an_error(shop, client, following, words):
     page = {"count": 4, "next": following, "results": [{"id": n} for n in (1, 2, 3)]}
     hosts = set()
@@ -113,10 +120,19 @@ def test_a_next_page_without_a_position_is_an_error(shop, client, following, wor
     assert hosts == {"shop.example"}
 
 
-@pytest.mark.parametrize("server", [
-    "https://shop.example:443/api/order/", "http://shop.example/api/order/", "https://SHOP.example/api/order/",
-    "https://shop.example:8443/api/order/", "https://internal-7.lan/backend/orders", "/api/order/", "//[::1]/x", "",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "server",
+    [
+        "https://shop.example:443/api/order/",
+        "http://shop.example/api/order/",
+        "https://SHOP.example/api/order/",
+        "https://shop.example:8443/api/order/",
+        "https://internal-7.lan/backend/orders",
+        "/api/order/",
+        "//[::1]/x",
+        "",
+    ],
+)
 def test_only_the_position_of_the_next_page_is_taken_whatever_its_address(shop, client, server):
     shop.add(*range(1, 5))
     asked = []
@@ -135,10 +151,18 @@ def test_only_the_position_of_the_next_page_is_taken_whatever_its_address(shop, 
     assert {httpx.URL(url).host for url, _ in asked if "token" not in url} == {"shop.example"}
 
 
-@pytest.mark.parametrize("answer", [
-    {}, {"count": "2", "results": []}, {"count": 1, "results": {}}, {"count": 1, "results": [{}]},
-    {"count": 1, "results": [{"id": True}]}, {"count": 1, "results": [{"id": -1}]}, {"count": 1, "results": ["1"]},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"count": "2", "results": []},
+        {"count": 1, "results": {}},
+        {"count": 1, "results": [{}]},
+        {"count": 1, "results": [{"id": True}]},
+        {"count": 1, "results": [{"id": -1}]},
+        {"count": 1, "results": ["1"]},
+    ],
+)
 def test_a_list_of_another_shape_is_a_bad_answer(shop, client, answer):
     shop.spoil = lambda _: httpx.Response(200, json={"next": None, **answer})
     with pytest.raises(BadAnswer, match="not what is documented"):
@@ -195,17 +219,20 @@ def test_throttling_is_waited_out_up_to_the_setting(shop, client):
     assert caught.value.wait_s == 500
 
 
-@pytest.mark.parametrize(("answer", "error", "words"), [
-    (httpx.Response(404), WrongSetup, "base URL"),
-    (httpx.Response(301, headers={"Location": "https://elsewhere.example/"}), WrongSetup, "HTTP 301"),
-    (httpx.Response(405), WrongSetup, "HTTP 405"),
-    (httpx.Response(403, json={"detail": "IP not listed"}), SourceRefused, "it says: IP not listed"),
-    (httpx.Response(500, json={"detail": "x" * 999}), RetryLater, "HTTP 500"),
-    (httpx.Response(418), BadAnswer, "HTTP 418"),
-    (httpx.Response(200, content=b"<html>"), BadAnswer, "HTML"),
-    (httpx.Response(200, content=b'{"count":1,"count":2}'), BadAnswer, "'count' or 'results' is missing"),
-    (httpx.Response(204), BadAnswer, "empty"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("answer", "error", "words"),
+    [
+        (httpx.Response(404), WrongSetup, "base URL"),
+        (httpx.Response(301, headers={"Location": "https://elsewhere.example/"}), WrongSetup, "HTTP 301"),
+        (httpx.Response(405), WrongSetup, "HTTP 405"),
+        (httpx.Response(403, json={"detail": "IP not listed"}), SourceRefused, "it says: IP not listed"),
+        (httpx.Response(500, json={"detail": "x" * 999}), RetryLater, "HTTP 500"),
+        (httpx.Response(418), BadAnswer, "HTTP 418"),
+        (httpx.Response(200, content=b"<html>"), BadAnswer, "HTML"),
+        (httpx.Response(200, content=b'{"count":1,"count":2}'), BadAnswer, "'count' or 'results' is missing"),
+        (httpx.Response(204), BadAnswer, "empty"),
+    ],
+)
 def test_what_the_shop_answers_decides_what_happens_next(shop, client, answer, error, words):
     shop.spoil = lambda _: answer
     with pytest.raises(error, match=words) as caught:
@@ -224,17 +251,24 @@ def cut(_):
 
 
 FAILURES = {
-    "500": lambda _: httpx.Response(500), "502 page": lambda _: httpx.Response(502, content=b"<html>bad gateway"),
+    "500": lambda _: httpx.Response(500),
+    "502 page": lambda _: httpx.Response(502, content=b"<html>bad gateway"),
     "408": lambda _: httpx.Response(408),
     "429 for this one": lambda _: httpx.Response(429, headers={"Retry-After": "0"}),
-    "slow": slow, "cut": cut, "html": lambda _: httpx.Response(200, content=b"<html>"),
-    "malformed": lambda _: httpx.Response(200, content=b'{"id": 1'), "empty": lambda _: httpx.Response(204),
-    "another order": lambda _: httpx.Response(200, json={"id": 99}), "401": lambda _: httpx.Response(401),
-    "403": lambda _: httpx.Response(403), "405": lambda _: httpx.Response(405),
+    "slow": slow,
+    "cut": cut,
+    "html": lambda _: httpx.Response(200, content=b"<html>"),
+    "malformed": lambda _: httpx.Response(200, content=b'{"id": 1'),
+    "empty": lambda _: httpx.Response(204),
+    "another order": lambda _: httpx.Response(200, json={"id": 99}),
+    "401": lambda _: httpx.Response(401),
+    "403": lambda _: httpx.Response(403),
+    "405": lambda _: httpx.Response(405),
     "302": lambda _: httpx.Response(302, headers={"Location": "https://elsewhere.example/"}),
-    "418": lambda _: httpx.Response(418), "list": lambda _: httpx.Response(200, json=[]),
+    "418": lambda _: httpx.Response(418),
+    "list": lambda _: httpx.Response(200, json=[]),
     "too large": lambda _: httpx.Response(200, content=b" " * 5000 + b"{}"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("position", [1, 5, 9])
@@ -417,11 +451,14 @@ def test_addresses_of_requests_may_end_without_a_slash(shop, client):
 
 
 POISON = {
-    "duplicate key": (b'"a":1,"a":2', unreadable.DUPLICATE_KEY), "NaN": (b'"a":NaN', unreadable.NOT_A_NUMBER),
-    "bad byte": (b'"a":"Z\xfcrich"', unreadable.BAD_BYTE), "control": (b'"a":"x\ty"', unreadable.CONTROL_CHARACTER),
-    "deep": (b'"a":' + b"[" * 99 + b"]" * 99, unreadable.TOO_DEEP), "comma": (b'"a":1,', unreadable.NOT_JSON),
+    "duplicate key": (b'"a":1,"a":2', unreadable.DUPLICATE_KEY),
+    "NaN": (b'"a":NaN', unreadable.NOT_A_NUMBER),
+    "bad byte": (b'"a":"Z\xfcrich"', unreadable.BAD_BYTE),
+    "control": (b'"a":"x\ty"', unreadable.CONTROL_CHARACTER),
+    "deep": (b'"a":' + b"[" * 99 + b"]" * 99, unreadable.TOO_DEEP),
+    "comma": (b'"a":1,', unreadable.NOT_JSON),
     "two ids": (b'"id":7', unreadable.DUPLICATE_KEY),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("poison", POISON)
@@ -437,8 +474,10 @@ def test_a_detail_with_something_wrong_inside_is_offered_with_it_and_the_others_
 
 def test_a_list_with_further_members_and_something_wrong_in_a_summary_is_read_with_one_warning_each(shop, client):
     shop.add(1, 2)
-    answer = (b'{"count":2,"next":null,"previous":null,"total_pages":1,"results":[{"id":1,"total":NaN},'
-              b'{"id":2,"state":"confirmed","state":"confirmed"}]}')  # fmt: skip
+    answer = (
+        b'{"count":2,"next":null,"previous":null,"total_pages":1,"results":[{"id":1,"total":NaN},'
+        b'{"id":2,"state":"confirmed","state":"confirmed"}]}'
+    )
     shop.spoil = lambda r: httpx.Response(200, content=answer) if r.url.path == "/api/order/" else None
     warnings = []
     found = list(client().offers(Selection(start=DAY.start, end=DAY.end, warn=warnings.append)))

@@ -67,11 +67,16 @@ def test_an_answer_that_shows_nothing_proves_nothing(shop, client, answer):
     assert client().acknowledge(["1"]) == {"1": YES}
 
 
-@pytest.mark.parametrize(("answer", "error"), [
-    (httpx.Response(500), OutcomeUnknown), (httpx.Response(200, content=b"<html>"), OutcomeUnknown),
-    (httpx.Response(429, headers={"Retry-After": "999"}), Throttled), (httpx.Response(405), WrongSetup),
-    (httpx.Response(403, headers={"Retry-After": "999"}), Throttled),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (httpx.Response(500), OutcomeUnknown),
+        (httpx.Response(200, content=b"<html>"), OutcomeUnknown),
+        (httpx.Response(429, headers={"Retry-After": "999"}), Throttled),
+        (httpx.Response(405), WrongSetup),
+        (httpx.Response(403, headers={"Retry-After": "999"}), Throttled),
+    ],
+)
 def test_errors_of_a_write_by_what_must_happen_next(shop, client, answer, error):
     shop.add(1)
     shop.spoil = at("/api/order/1/", answer)
@@ -142,12 +147,18 @@ def test_an_order_that_is_not_taken_over_is_not_sent_back(shop, client):
     assert shop.told("PUT") == []
 
 
-@pytest.mark.parametrize(("change", "named"), [
-    ({"state": "confirmed"}, "state"), ({"paid_amount": None}, "paid_amount"),
-    ({"order_lines": [{"id": 11, "quantity": 1.5, "erp_line_number": 10}]}, "order_lines"),
-    ({"order_lines": [{"id": n, "quantity": n - 10, "erp_line_number": NUMBERS[str(n)]} for n in (11, 12)]},
-     r"order_lines\[0\].quantity, order_lines\[1\].quantity"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"state": "confirmed"}, "state"),
+        ({"paid_amount": None}, "paid_amount"),
+        ({"order_lines": [{"id": 11, "quantity": 1.5, "erp_line_number": 10}]}, "order_lines"),
+        (
+            {"order_lines": [{"id": n, "quantity": n - 10, "erp_line_number": NUMBERS[str(n)]} for n in (11, 12)]},
+            r"order_lines\[0\].quantity, order_lines\[1\].quantity",
+        ),
+    ],
+)
 def test_a_shop_that_loses_something_is_not_asked_again(shop, client, change, named):
     shop.add(1, state="processing", paid_amount=59.90)
 
@@ -169,11 +180,15 @@ def test_nothing_is_written_into_an_order_that_the_shop_has_cancelled(shop, clie
     shop.add(1, state=state, erp_order_number=None)
     one = client()
     answers = [
-        one.acknowledge(["1"])["1"], one.set_erp_number("1", "OMS-5"), one.number_lines("1", NUMBERS),
-        one.mark_shipped("1", parcel), client(shipped_by="done").mark_shipped("1", parcel),
-        client(**DESADV).mark_shipped("1", parcel), one.mark_offline_sent("1"),
+        one.acknowledge(["1"])["1"],
+        one.set_erp_number("1", "OMS-5"),
+        one.number_lines("1", NUMBERS),
+        one.mark_shipped("1", parcel),
+        client(shipped_by="done").mark_shipped("1", parcel),
+        client(**DESADV).mark_shipped("1", parcel),
+        one.mark_offline_sent("1"),
         client(line_numbers="patch").number_lines("1", NUMBERS),
-    ]  # fmt: skip
+    ]
     assert [(answer.accepted, answer.cancelled) for answer in answers] == [(False, True)] * 8
     assert shop.sent == []
 
@@ -218,14 +233,21 @@ def test_shipped_is_told_in_the_way_of_the_connection(shop, client):
 
 DESADV = {"shipped_by": "desadv", "desadv_shop": 4, "desadv_user": 9}
 PARCEL = Shipment(
-    "command", "P1", ("1-CS1",), carrier="PostNL", tracking_number="3S<&\x00>", lines=(ShippedLine(2, line="12"),),
+    "command",
+    "P1",
+    ("1-CS1",),
+    carrier="PostNL",
+    tracking_number="3S<&\x00>",
+    lines=(ShippedLine(2, line="12"),),
     shipped_at=datetime(2026, 3, 4, 23, 30, tzinfo=UTC),
-)  # fmt: skip
+)
 
 
 def deliverable(shop):
-    lines = [{"id": int(line), "quantity": 2.25, "product": {"key": f"K{line}"}, "erp_line_number": number}
-             for line, number in NUMBERS.items()]  # fmt: skip
+    lines = [
+        {"id": int(line), "quantity": 2.25, "product": {"key": f"K{line}"}, "erp_line_number": number}
+        for line, number in NUMBERS.items()
+    ]
     shop.add(1, state="processing", erp_order_number="OMS-5", order_lines=lines, requested_delivery_date="2026-03-09")
     seen = []
     shop.spoil = lambda r: seen.append(r) or httpx.Response(200, text="ok") if r.method == "POST" else None
@@ -240,10 +262,16 @@ def test_a_delivery_message_as_xml(shop, client):
     root = ET.fromstring(request.content)
     told = {element.tag: element.text for element in root.iter() if element.text}
     assert told == {
-        "DesadvNumber": "P1", "DesadvDate": "2026-03-05", "PlannedDeliveryDate": "2026-03-09",
-        "TransportModeCode": "PostNL", "Identification": "3S<&>", "ItemNum": "20", "OrderNum": "OMS-5",
-        "QuantityValue": "2.0000", "SellerItemID": "K12",
-    }  # fmt: skip
+        "DesadvNumber": "P1",
+        "DesadvDate": "2026-03-05",
+        "PlannedDeliveryDate": "2026-03-09",
+        "TransportModeCode": "PostNL",
+        "Identification": "3S<&>",
+        "ItemNum": "20",
+        "OrderNum": "OMS-5",
+        "QuantityValue": "2.0000",
+        "SellerItemID": "K12",
+    }
     assert root.find("./DesadvDetail/Packaging/LineItems/Item/ItemNum").text == "20"
 
 

@@ -38,6 +38,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def ledger(sqlite_url: str, files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
     """One pipeline ran; the other never did."""
+
     def undefined(self: Setup, conn_id: str) -> Any:
         raise WrongSetup(f"connection {conn_id!r} is not defined")
 

@@ -111,32 +111,45 @@ def test_report_of_a_run_that_brought_nothing_is_empty(ledger: Ledger) -> None:
     assert (facts["received"], facts["batches_compared"]) == (0, 0)
 
 
-@pytest.mark.parametrize(("words", "says"), [
-    (("report", "--run", "run-l"), "unknown run 'run-l'; did you mean run-1?"),
-    (("report", "--run", "nosuch"), "unknown run 'nosuch'; available: run-1"),
-    (("report", "--run", "nosuch", "--undo"), "unknown run 'nosuch'"),
-    (("report", "--pipeline", "supercat_to_shopatrn"), "did you mean supercat_to_shopatron"),
-    (("report", "--source", "supercar"), "unknown source 'supercar'; did you mean supercat?"),
-    (("quarantine", "--code", "total_mismach"), "did you mean total_mismatch"),
-    (("quarantine", "--code", "nosuch"), "unknown reason code 'nosuch'"),
-    (("quarantine", "--pipeline", "nosuch"), "unknown pipeline 'nosuch'"),
-    (("held", "--pipeline", "nosuch"), "unknown pipeline"),
-    (("doubt", "--pipeline", "nosuch"), "unknown pipeline"),
-    (("discard", "--code", "nosuch", "--reason", "x"), "unknown reason code"),
-    (("replay", "--all", "--pipeline", "nosuch", "--reason", "x"), "unknown pipeline"),
-    (("reconcile", "--pipeline", "nosuch"), "unknown pipeline"),
-    (("baseline", "nosuch"), "unknown pipeline"),
-])
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("report", "--run", "run-l"), "unknown run 'run-l'; did you mean run-1?"),
+        (("report", "--run", "nosuch"), "unknown run 'nosuch'; available: run-1"),
+        (("report", "--run", "nosuch", "--undo"), "unknown run 'nosuch'"),
+        (("report", "--pipeline", "supercat_to_shopatrn"), "did you mean supercat_to_shopatron"),
+        (("report", "--source", "supercar"), "unknown source 'supercar'; did you mean supercat?"),
+        (("quarantine", "--code", "total_mismach"), "did you mean total_mismatch"),
+        (("quarantine", "--code", "nosuch"), "unknown reason code 'nosuch'"),
+        (("quarantine", "--pipeline", "nosuch"), "unknown pipeline 'nosuch'"),
+        (("held", "--pipeline", "nosuch"), "unknown pipeline"),
+        (("doubt", "--pipeline", "nosuch"), "unknown pipeline"),
+        (("discard", "--code", "nosuch", "--reason", "x"), "unknown reason code"),
+        (("replay", "--all", "--pipeline", "nosuch", "--reason", "x"), "unknown pipeline"),
+        (("reconcile", "--pipeline", "nosuch"), "unknown pipeline"),
+        (("baseline", "nosuch"), "unknown pipeline"),
+    ],
+)
 def test_unknown_names_are_refused_with_near_matches(ledger: Ledger, words: tuple[str, ...], says: str) -> None:
     result = call(*words)
     assert result.exit_code != 0
     assert says in str(result.exception)
 
 
-@pytest.mark.parametrize("words", [
-    ("report",), ("order", "N-1"), ("held",), ("doubt",), ("quarantine",), ("statuses",), ("shipments",),
-    ("ledger", "backup", "copy.sqlite"),
-], ids=" ".join)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("report",),
+        ("order", "N-1"),
+        ("held",),
+        ("doubt",),
+        ("quarantine",),
+        ("statuses",),
+        ("shipments",),
+        ("ledger", "backup", "copy.sqlite"),
+    ],
+    ids=" ".join,
+)
 def test_no_command_makes_a_ledger_by_accident(
     words: tuple[str, ...], store: BatchStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,8 +181,18 @@ def test_the_quarantine_fits_a_terminal_of_80_columns(ledger: Ledger, monkeypatc
 
 def test_a_known_code_is_explained(ledger: Ledger) -> None:
     work = ledger.works([life["id"] for life in ledger.find("2")])[0]
-    ledger.quarantine(CTX, [(work, [Refusal("not_in_table", "/shipping", "has no row"),
-                                    Refusal("total_mismatch", "/total", "does not add up")])])
+    ledger.quarantine(
+        CTX,
+        [
+            (
+                work,
+                [
+                    Refusal("not_in_table", "/shipping", "has no row"),
+                    Refusal("total_mismatch", "/total", "does not add up"),
+                ],
+            )
+        ],
+    )
     text = call("quarantine").stdout
     assert "No row in a code table (+1 more)" in text
     assert "Who: whoever maintains the pipeline's settings." in text
@@ -306,7 +329,13 @@ def test_the_doctor_goes_through_what_is_ours(
     assert answer["ok"] is True
     checks = {f["check"] for f in answer["findings"]} - {f"pipeline {name}" for name in pipeline_files()}
     assert {name for name in checks if not name.startswith("DAG ")} == {
-        "pipelines", "ledger", "counting law", "batch store", "stop switch", "DAGs", "alerts",
+        "pipelines",
+        "ledger",
+        "counting law",
+        "batch store",
+        "stop switch",
+        "DAGs",
+        "alerts",
     }
     assert next(f["found"] for f in answer["findings"] if f["check"] == "DAG watch").startswith("is paused")
     assert list(store.list("doctor")) == []

@@ -67,12 +67,15 @@ def test_a_database_that_cannot_be_read_is_one_clear_line(monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize(
     ("value", "level", "says"),
-    [("", Level.OK, "not set"), ("false", Level.OK, "not set"), ("true", Level.WARN, "all pipelines"),
-     (PIPELINE, Level.WARN, f"stopped for {PIPELINE}"), ("supercat", Level.FAIL, "'supercat'")],
-)  # fmt: skip
-def test_an_active_and_a_mistyped_stop(
-    value: str, level: Level, says: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    [
+        ("", Level.OK, "not set"),
+        ("false", Level.OK, "not set"),
+        ("true", Level.WARN, "all pipelines"),
+        (PIPELINE, Level.WARN, f"stopped for {PIPELINE}"),
+        ("supercat", Level.FAIL, "'supercat'"),
+    ],
+)
+def test_an_active_and_a_mistyped_stop(value: str, level: Level, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Setup, "stop_switch", read_switch(value, [PIPELINE]))
     (finding,) = doctor_airflow.stop_switch(Setup())
     assert finding.level is level

@@ -126,16 +126,23 @@ def named(desk: Desk, reference: str, *states: str) -> list[str]:
     """Give the first orders numbers of several shops with this reference, and these states."""
     with desk.ledger.database.engine.begin() as conn:
         for number, state in enumerate(states, 1):
-            conn.exec_driver_sql("UPDATE submission SET reference = ?, order_number = ?, state = ? WHERE id = ?",
-                                 (reference, f"{number}-{reference}", state, number))  # fmt: skip
+            conn.exec_driver_sql(
+                "UPDATE submission SET reference = ?, order_number = ?, state = ? WHERE id = ?",
+                (reference, f"{number}-{reference}", state, number),
+            )
     return [f"{number}-{reference}" for number, _ in enumerate(states, 1)]
 
 
 COMMANDS = [
-    ("decide", "N", "separate", "--reason", "x"), ("settle", "N", "--absent", "--reason", "x"), ("held", "N"),
-    ("replay", "N", "--reason", "x"), ("discard", "N", "--reason", "x"), ("quarantine", "--number", "N"),
-    ("drop-parcel", "N", "--reason", "x"), ("ship", "N", "--reason", "x"),
-]  # fmt: skip
+    ("decide", "N", "separate", "--reason", "x"),
+    ("settle", "N", "--absent", "--reason", "x"),
+    ("held", "N"),
+    ("replay", "N", "--reason", "x"),
+    ("discard", "N", "--reason", "x"),
+    ("quarantine", "--number", "N"),
+    ("drop-parcel", "N", "--reason", "x"),
+    ("ship", "N", "--reason", "x"),
+]
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=[words[0] for words in COMMANDS])
@@ -161,7 +168,8 @@ def test_commands_take_the_reference_of_one_order(desk: Desk, order: dict[str, A
     """Each refuses by the state of exactly this order, or acts on it."""
     (number,) = named(desk, "CS48086", "imported")
     for words, told in (
-        (("decide", "CS48086", "separate"), "nothing is held"), (("settle", "CS48086", "--absent"), "0 submissions"),
+        (("decide", "CS48086", "separate"), "nothing is held"),
+        (("settle", "CS48086", "--absent"), "0 submissions"),
     ):
         result = call(*words, "--reason", "x")
         assert isinstance(result.exception, MoveRefused)
@@ -191,8 +199,16 @@ def test_a_parcel_that_was_asked_about_is_counted_corrected_or_dropped(desk: Des
     out = call("shipments", "--unmatched").stdout
     assert "drop-parcel" in out
     third = as_json(*told, "--line", f"{item}=3")
-    corrected = as_json("ship", number, "--unmatched", str(second["shipment_id"]), "--instead-of",
-                        str(first["shipment_id"]), "--reason", "two")  # fmt: skip
+    corrected = as_json(
+        "ship",
+        number,
+        "--unmatched",
+        str(second["shipment_id"]),
+        "--instead-of",
+        str(first["shipment_id"]),
+        "--reason",
+        "two",
+    )
     assert corrected["outcome"] == "recorded"
     assert as_json("drop-parcel", str(third["shipment_id"]), "--reason", "a duplicate")["dropped"]
     assert "every parcel has its order" in call("shipments", "--unmatched").stdout

@@ -30,11 +30,16 @@ CTX = RunContext(PIPELINE, "run-1")
 BAD = [Refusal("total_differs", "/total", "the totals do not add up")]
 CONNECTIONS = {
     "supercat_default": Connection(
-        "supercat_default", host="https://shop.example", login="u", password="p", extra={"org": "demo"}),
+        "supercat_default", host="https://shop.example", login="u", password="p", extra={"org": "demo"}
+    ),
     "shopatron_default": Connection(
-        "shopatron_default", host="https://oms.example/api", login="k", password="s",
-        extra={"token_url": "https://oms.example/token", "manufacturer_id": 1, "catalog_id": 0}),
-}  # fmt: skip
+        "shopatron_default",
+        host="https://oms.example/api",
+        login="k",
+        password="s",
+        extra={"token_url": "https://oms.example/token", "manufacturer_id": 1, "catalog_id": 0},
+    ),
+}
 Call = Callable[..., Result]
 
 
@@ -213,12 +218,15 @@ def test_replay_for_people(stopped: list[str]) -> None:
 @pytest.mark.parametrize(
     ("which", "done"),
     [
-        (("--code", "total_differs"), 2), (("--code", "http_400"), 1), (("--code", "total_mismatch"), 0),
+        (("--code", "total_differs"), 2),
+        (("--code", "http_400"), 1),
+        (("--code", "total_mismatch"), 0),
         (("--all",), 3),
-        (("--since", "2020-01-01"), 3), (("--since", "2999-01-01"), 0),
+        (("--since", "2020-01-01"), 3),
+        (("--since", "2999-01-01"), 0),
         (("--all", "--pipeline", "cloudsuite_to_shopatron"), 0),
     ],
-)  # fmt: skip
+)
 def test_discard_is_narrowed(ledger: Ledger, stopped: list[str], which: tuple[str, ...], done: int) -> None:
     assert as_json("discard", *which, "--reason", "x", "--dry-run")["discarded"] == done
     assert "discarded" not in states(ledger, stopped)

@@ -33,12 +33,14 @@ def serve(monkeypatch: pytest.MonkeyPatch, fields: Mapping[str, Any] | None) -> 
 @pytest.mark.parametrize(
     ("fields", "named"),
     [
-        ({"login": "u"}, "password"), ({**SOUND, "login": "a:b"}, "login"),
+        ({"login": "u"}, "password"),
+        ({**SOUND, "login": "a:b"}, "login"),
         ({**SOUND, "extra": {"words": {"cancelled": "annulled"}}}, "words"),
         ({**SOUND, "extra": {"unmatched_status": 500}}, "unmatched_status"),
-        ({**SOUND, "extra": {"page_size": 0}}, "page_size"), ({**SOUND, "extra": {"entered": "sent"}}, "entered"),
+        ({**SOUND, "extra": {"page_size": 0}}, "page_size"),
+        ({**SOUND, "extra": {"entered": "sent"}}, "entered"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_setting_of_the_feed_is_refused_before_it_listens(
     monkeypatch: pytest.MonkeyPatch, fields: Mapping[str, Any], named: str
 ) -> None:

@@ -36,14 +36,16 @@ def number(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     desk.imported(document)
     found: str = document["order_number"]
     ledger.bind_status(CTX.pipeline, "acommerce:x")
-    events = (StatusEvent("e-1", Kind.ORDER, "NEW", detail="Left with Ms Doe"),
-              StatusEvent("e-2", Kind.PARCEL, "IN_TRANSIT", "PKG1", MOMENT))
+    events = (
+        StatusEvent("e-1", Kind.ORDER, "NEW", detail="Left with Ms Doe"),
+        StatusEvent("e-2", Kind.PARCEL, "IN_TRANSIT", "PKG1", MOMENT),
+    )
     told = [StatusReport(number, events, Channel.POLL, MOMENT) for number in (found, "ELSEWHERE")]
     refused = [Refused(1, "B", (Refusal("wrong_type", "/orderStatus", "is no list"),))]
     ledger.store_statuses(CTX, told, refused=refused, origin="poll")
     pipelines = tuple({life["pipeline"] for life in ledger.find(found)})
     ledger.match_statuses(CTX.pipeline, Ours(pipelines, "order_number"), 1e6, 0)
-    due, = ledger.statuses_to_follow(CTX.pipeline)
+    (due,) = ledger.statuses_to_follow(CTX.pipeline)
     ledger.follow_status(CTX.pipeline, due, [], "parcel PKG1 is not shipped any more")
     yield found
     ledger.close()
@@ -58,7 +60,7 @@ def as_json(*words: str) -> Any:
 
 
 def test_in_the_life_of_the_order(number: str) -> None:
-    status, = as_json("order", number)["submissions"][0]["statuses"]
+    (status,) = as_json("order", number)["submissions"][0]["statuses"]
     assert (status["order_status"], status["parcels"][0][:2]) == ("NEW", ["PKG1", "IN_TRANSIT"])
     assert [event["state"] for event in status["events"]] == ["stands", "stands"]
     assert "PKG1 IN_TRANSIT" in call("order", number).stdout

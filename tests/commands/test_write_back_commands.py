@@ -40,10 +40,13 @@ def ledger(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]
     ledger.receive(CTX, info, pd.DataFrame(rows), "t")
     works = {work.source_id: work for work in ledger.to_validate(PIPELINE, "b1")}
     ledger.quarantine(CTX, [(works["3"], [Refusal(NOT_READ, "", "cannot be read")])])
-    ledger.make_ready(CTX, [
-        Ready(works[s].id, works[s].revision, f"N-{s}", "p", place, f"f{s}", "t", 100, "EUR")
-        for place, s in enumerate("12")
-    ])
+    ledger.make_ready(
+        CTX,
+        [
+            Ready(works[s].id, works[s].revision, f"N-{s}", "p", place, f"f{s}", "t", 100, "EUR")
+            for place, s in enumerate("12")
+        ],
+    )
     for s in "12":
         claim = ledger.claim(CTX, [works[s].id], "test", 30)[works[s].id]
         ledger.settle(CTX, [Settled(works[s].id, claim.attempt, Answer(Outcome.IMPORTED, 201, oms_id=f"90{s}"))])
@@ -82,10 +85,15 @@ def test_a_failed_step_is_repeated_or_given_up(ledger: Ledger, option: str, due:
     assert "nothing is failed" in call("feedback").output
 
 
-@pytest.mark.parametrize("words", [
-    ("feedback", "--retry", "N-9", "--reason", "x"), ("feedback", "--retry", "N-1", "--give-up", "N-1"),
-    ("cancelled", "--done", "N-1", "--reason", "x"), ("cancelled", "--done", "N-2", "--reinstated", "N-2"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("feedback", "--retry", "N-9", "--reason", "x"),
+        ("feedback", "--retry", "N-1", "--give-up", "N-1"),
+        ("cancelled", "--done", "N-1", "--reason", "x"),
+        ("cancelled", "--done", "N-2", "--reinstated", "N-2"),
+    ],
+)
 def test_a_wrong_number_or_two_wishes_at_once_change_nothing(ledger: Ledger, words: tuple[str, ...]) -> None:
     assert call(*words).exit_code != 0
     assert len(as_json("feedback")["rows"]) == 1

@@ -23,17 +23,31 @@ class Case:
 
 def address(name: str, **changes: Any) -> dict[str, Any]:
     plain = {
-        "name": name, "company": "Lamp & Co", "address1": "55 Example St", "address2": None, "city": "Phoenix",
-        "state": "AZ", "postal_code": "85001", "country": "US", "phone": "000-111-0000", "email": "buyer@shop.example",
-    }  # fmt: skip
+        "name": name,
+        "company": "Lamp & Co",
+        "address1": "55 Example St",
+        "address2": None,
+        "city": "Phoenix",
+        "state": "AZ",
+        "postal_code": "85001",
+        "country": "US",
+        "phone": "000-111-0000",
+        "email": "buyer@shop.example",
+    }
     return plain | changes
 
 
 def line(number: int, item: str, quantity: Any, unit: str | None, extended: str | None) -> dict[str, Any]:
     return {
-        "line": number, "item_number": item, "description": f"Article {item}", "quantity": quantity,
-        "unit_price": unit, "extended_price": extended, "upc": None, "options": {},
-    }  # fmt: skip
+        "line": number,
+        "item_number": item,
+        "description": f"Article {item}",
+        "quantity": quantity,
+        "unit_price": unit,
+        "extended_price": extended,
+        "upc": None,
+        "options": {},
+    }
 
 
 class Desk:
@@ -43,9 +57,17 @@ class Desk:
         self.next_id = 400100
 
     def order(
-        self, lines: list[dict[str, Any]], *, discount: str = "0.00", freight: str = "0.00", tax: str = "0.00",
-        name: str = "Jörg Müller-Łukasz", number: str | None = None, family: str | None = None, **changes: Any,
-    ) -> dict[str, Any]:  # fmt: skip
+        self,
+        lines: list[dict[str, Any]],
+        *,
+        discount: str = "0.00",
+        freight: str = "0.00",
+        tax: str = "0.00",
+        name: str = "Jörg Müller-Łukasz",
+        number: str | None = None,
+        family: str | None = None,
+        **changes: Any,
+    ) -> dict[str, Any]:
         self.next_id += 7
         subtotal = sum((Decimal(i["extended_price"]) for i in lines if i["extended_price"]), Decimal(0))
         total = subtotal + Decimal(discount) + Decimal(freight) + Decimal(tax)
@@ -53,14 +75,26 @@ class Desk:
             "id": self.next_id,
             "uuid": family or str(uuid.uuid5(uuid.NAMESPACE_OID, str(self.next_id))).upper(),
             "order_number": number or f"{self.next_id % 9000 + 1000}-021524-{self.next_id % 900 + 100}",
-            "submitted_at": "2024-02-15T15:42:10-07:00", "customer_number": "C-1044", "customer_po": "EMAIL",
-            "currency": "USD", "bill_to": address(name), "ship_to": address(name), "ship_via": "UPS Ground",
-            "requested_ship_date": "2024-02-20", "terms": "Net 30",
-            "sales_rep": {"name": "R. Epp", "email": "rep@brand.example"}, "notes": None, "items": lines,
-            "subtotal": f"{subtotal:.2f}", "discount": discount, "freight": freight, "tax": tax,
-            "total": f"{total:.2f}", "payment": {"method": "terms", "transaction_id": None, "card_last4": None},
+            "submitted_at": "2024-02-15T15:42:10-07:00",
+            "customer_number": "C-1044",
+            "customer_po": "EMAIL",
+            "currency": "USD",
+            "bill_to": address(name),
+            "ship_to": address(name),
+            "ship_via": "UPS Ground",
+            "requested_ship_date": "2024-02-20",
+            "terms": "Net 30",
+            "sales_rep": {"name": "R. Epp", "email": "rep@brand.example"},
+            "notes": None,
+            "items": lines,
+            "subtotal": f"{subtotal:.2f}",
+            "discount": discount,
+            "freight": freight,
+            "tax": tax,
+            "total": f"{total:.2f}",
+            "payment": {"method": "terms", "transaction_id": None, "card_last4": None},
             "custom_fields": {},
-        }  # fmt: skip
+        }
         return plain | changes
 
 
@@ -94,10 +128,15 @@ def good(desk: Desk) -> list[Case]:
         sent(desk.order(two, notes="Please call. " * 200)),
         sent(desk.order(two, currency=None)),
         sent(desk.order(two, id=str(desk.next_id + 100_000))),
-        sent(desk.order([line(n, f"ROW-{n}", n % 5 + 1, "1.07", f"{Decimal('1.07') * (n % 5 + 1):.2f}")
-                         for n in range(1, 201)], discount="-11.11", tax="13.37")),
+        sent(
+            desk.order(
+                [line(n, f"ROW-{n}", n % 5 + 1, "1.07", f"{Decimal('1.07') * (n % 5 + 1):.2f}") for n in range(1, 201)],
+                discount="-11.11",
+                tax="13.37",
+            )
+        ),
         sent(desk.order(two, notes="card 4111 1111 1111 1111 on file")),
-    ]  # fmt: skip
+    ]
 
 
 def versions(desk: Desk) -> list[Case]:
@@ -117,11 +156,15 @@ def versions(desk: Desk) -> list[Case]:
 
     orphan = desk.order(lines, number="7777-021524-300-1")
     return [
-        Case(first, "superseded"), Case(newer, "superseded"), sent(newest),
-        Case(form, "held"), Case(reused, "held"),
-        Case(base, "waiting"), Case(broken, "quarantined"),
+        Case(first, "superseded"),
+        Case(newer, "superseded"),
+        sent(newest),
+        Case(form, "held"),
+        Case(reused, "held"),
+        Case(base, "waiting"),
+        Case(broken, "quarantined"),
         Case(orphan, "held"),
-    ]  # fmt: skip
+    ]
 
 
 def refused(desk: Desk) -> list[Case]:

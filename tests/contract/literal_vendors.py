@@ -23,10 +23,20 @@ API_KEY, SECRET, TOKEN = "key-0001", "s3cret-of-shopatron", "token-of-the-hour"
 MANUFACTURER = 1042
 
 REQUIRED = {
-    "externalOrderID": str, "manufacturerID": int, "catalogID": int, "locale": str, "currency": str, "customer": dict,
-    "orderItems": list, "shippingMethod": dict, "shippingAddress": dict, "orderPayments": list, "customerIP": str,
-    "sendEmail": bool, "orderStatus": str,
-}  # fmt: skip
+    "externalOrderID": str,
+    "manufacturerID": int,
+    "catalogID": int,
+    "locale": str,
+    "currency": str,
+    "customer": dict,
+    "orderItems": list,
+    "shippingMethod": dict,
+    "shippingAddress": dict,
+    "orderPayments": list,
+    "customerIP": str,
+    "sendEmail": bool,
+    "orderStatus": str,
+}
 
 
 @dataclass
@@ -65,13 +75,14 @@ def complaints_about(body: dict[str, Any]) -> list[str]:
         or datetime.fromisoformat(body["importedCreationDate"]).tzinfo is not None,
         "orderPayments": all(
             len(payment["paymentMethod"]["billingAddress"].get(f"addressLine{n}") or "") <= 250
-            for payment in body["orderPayments"] for n in (1, 2, 3)
+            for payment in body["orderPayments"]
+            for n in (1, 2, 3)
         ),
         "customOrderData": all(
             isinstance(v, str) and 1 <= len(k) <= 100 and 1 <= len(v) <= 1000
             for k, v in (body.get("customOrderData") or {}).items()
         ),
-    }  # fmt: skip
+    }
     for item in body["orderItems"]:
         product, specifics = item["product"], item["itemSpecifics"]
         checks |= {

@@ -25,9 +25,12 @@ sys.path[:0] = [str(Path(__file__).parent)]
 PIPELINE = "supercat_to_shopatron"
 
 LONGEST = [
-    "test_nothing_by_surprise.py", "test_real_scheduler.py", "test_supercat_to_shopatron.py",
-    "test_killed_while_sending.py", "test_order_review.py",
-]  # fmt: skip
+    "test_nothing_by_surprise.py",
+    "test_real_scheduler.py",
+    "test_supercat_to_shopatron.py",
+    "test_killed_while_sending.py",
+    "test_order_review.py",
+]
 """Files that begin first: each runs in one process, and the last one to end must not be a long one."""
 
 

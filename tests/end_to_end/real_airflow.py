@@ -51,9 +51,12 @@ class RealAirflow:
         """A scheduler with its executor, in a process group of its own."""
         with (self.home / f"scheduler-{len(self._schedulers)}.log").open("wb") as out:
             self._scheduler = Popen(
-                [sys.executable, "-m", "airflow", "scheduler"], stdout=out, stderr=out, env=dict(self.env),
+                [sys.executable, "-m", "airflow", "scheduler"],
+                stdout=out,
+                stderr=out,
+                env=dict(self.env),
                 start_new_session=True,
-            )  # fmt: skip
+            )
         self._schedulers.append(self._scheduler)
 
     def kill_scheduler(self) -> None:
@@ -186,10 +189,18 @@ class Runs:
 
     def clear_task(self, run: str, *tasks: str) -> None:
         """As the UI's "Clear": these tasks and what follows them run again."""
-        self._airflow.call("POST", f"{self._path}/clearTaskInstances", {
-            "dry_run": False, "dag_run_id": run, "task_ids": list(tasks), "include_downstream": True,
-            "only_failed": False, "reset_dag_runs": True,
-        })
+        self._airflow.call(
+            "POST",
+            f"{self._path}/clearTaskInstances",
+            {
+                "dry_run": False,
+                "dag_run_id": run,
+                "task_ids": list(tasks),
+                "include_downstream": True,
+                "only_failed": False,
+                "reset_dag_runs": True,
+            },
+        )
 
     def mark_failed(self, run: str) -> None:
         self._airflow.call("PATCH", f"{self._path}/dagRuns/{run}", {"state": "failed"})

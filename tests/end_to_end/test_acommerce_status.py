@@ -24,8 +24,11 @@ def world(make_world: Callable[..., Any]) -> Any:
 
 def test_what_the_vendor_says_stands_beside_the_orders(world: Any) -> None:
     number = next(row["order_number"] for row in world.rows() if row["state"] == "imported")
-    _, mistake = world.sandbox.happen(add(number, "order", "IN_PROGRESS"), add(number, "parcel", "DELIVERED", "PKG1"),
-                                      add("ELSEWHERE", "order", "NEW"))[:2]
+    _, mistake = world.sandbox.happen(
+        add(number, "order", "IN_PROGRESS"),
+        add(number, "parcel", "DELIVERED", "PKG1"),
+        add("ELSEWHERE", "order", "NEW"),
+    )[:2]
     drops = world.home / "order_relay" / "batches" / STATUS / "drops"
     drops.mkdir(parents=True)
     (drops / "one.csv").write_text("orderId,status,eventId\nFILED,NEW,f-1\n")
@@ -36,7 +39,10 @@ def test_what_the_vendor_says_stands_beside_the_orders(world: Any) -> None:
     assert run.events == [{"account": STATUS, "followed": 1, "shipments": 1, "asked": 0}]
     rows = {row["order_number"]: row for row in world.ask("SELECT * FROM status_order")}
     assert {name: bool(row["submission_id"]) for name, row in rows.items()} == {
-        number: True, "ELSEWHERE": False, "FILED": False}
+        number: True,
+        "ELSEWHERE": False,
+        "FILED": False,
+    }
     assert [row["tracking_number"] for row in world.ask("SELECT * FROM shipment")] == ["PKG1"]
     assert world.objects(f"{STATUS}/archive/*-one.csv") != []
     world.sandbox.happen({"delete": mistake})

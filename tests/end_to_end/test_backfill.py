@@ -73,8 +73,11 @@ def world(make_world: Callable[..., Any]) -> Any:
 
 def reads(report: dict[str, Any]) -> dict[str, Any]:
     """Requests that read or import. A superseded order that was judged again is acknowledged again: harmless."""
-    return {route: seen for route, seen in report["requests"].items() if not route.endswith("/new_orders")
-            or route.startswith("GET")}  # fmt: skip
+    return {
+        route: seen
+        for route, seen in report["requests"].items()
+        if not route.endswith("/new_orders") or route.startswith("GET")
+    }
 
 
 def test_an_imported_interval_is_sent_no_second_time(world: Any) -> None:

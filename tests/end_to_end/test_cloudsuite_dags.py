@@ -34,8 +34,11 @@ class TestOneRun:
         kinds = {offer["id"]: offer["kind"] for offer in world.sandbox.report()["offers"].values()}
         rows = world.rows()
         assert len(rows) == world.sandbox.report()["offered"]
-        wrong = {r["source_id"]: (kinds[r["source_id"]], r["state"], r["reason"]) for r in rows
-                 if r["state"] != FATES.get(kinds[r["source_id"]], "imported")}  # fmt: skip
+        wrong = {
+            r["source_id"]: (kinds[r["source_id"]], r["state"], r["reason"])
+            for r in rows
+            if r["state"] != FATES.get(kinds[r["source_id"]], "imported")
+        }
         assert wrong == {}
 
     def test_the_vendors_have_nothing_to_complain_about(self, moved: tuple[Any, Any, Any]) -> None:

@@ -17,9 +17,7 @@ import own_airflow
 LEASE_S = 1
 
 
-def test_a_run_killed_while_sending_loses_and_doubles_nothing(
-    make_world: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_a_run_killed_while_sending_loses_and_doubles_nothing(make_world: Callable[..., Any], tmp_path: Path) -> None:
     world = make_world(orders=120, scenario={"shopatron": {"latency_ms": 150}})
     # Waits that are minutes in production: what was in flight is looked up, and believed absent, within seconds.
     world.connect(shopatron={"extra": {"connections": 4, "timeout_s": 2, "visible_after_s": 1}})
@@ -58,9 +56,12 @@ def kill_while_sending(world: Any, log: Path) -> None:
     with log.open("wb") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", "airflow", "dags", "test", "supercat_to_shopatron"],
-            stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, env=dict(os.environ),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env=dict(os.environ),
             start_new_session=True,
-        )  # fmt: skip
+        )
     try:
         until = time.monotonic() + 120
         while world.sandbox.report()["imported"] < 15:

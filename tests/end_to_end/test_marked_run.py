@@ -33,9 +33,11 @@ def oms() -> Iterator[EchoingOms]:
 def firm(make_world: Callable[..., Any], oms: EchoingOms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     world = make_world(scenario={"supercat": {"password": SECRETS["source password"]}})
     world.oms = {
-        "host": f"{oms.url}/api/v2", "login": SECRETS["API key"], "password": SECRETS["client secret"],
+        "host": f"{oms.url}/api/v2",
+        "login": SECRETS["API key"],
+        "password": SECRETS["client secret"],
         "extra": {"token_url": f"{oms.url}/oauthserver/oauth2/token", "connections": 2, "timeout_s": 2},
-    }  # fmt: skip
+    }
     world.connect(supercat={"password": SECRETS["source password"]}, shopatron=world.oms)
     plain = (own_airflow.live_files() / "supercat_to_shopatron.yaml").read_text()
     (tmp_path / "supercat_to_shopatron.yaml").write_text(plain + SETTINGS)
@@ -44,9 +46,13 @@ def firm(make_world: Callable[..., Any], oms: EchoingOms, tmp_path: Path, monkey
 
 
 def test_neither_airflow_nor_our_stores_keep_what_they_must_not(
-    firm: Any, oms: EchoingOms, api: Any, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture,
+    firm: Any,
+    oms: EchoingOms,
+    api: Any,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     from order_relay.sandbox.supercat.generator import orders
 
     metrics: list[Any] = []

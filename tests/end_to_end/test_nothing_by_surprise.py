@@ -20,8 +20,15 @@ from order_relay.airflow_bindings.upkeep_tasks import WATCHFUL
 PIPELINE = "supercat_to_shopatron"
 RUNS = f"/api/v2/dags/{PIPELINE}/dagRuns?limit=100"
 OVER = ("success", "failed")
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-             "--disable-component-update", "--disable-sync"]  # fmt: skip
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 def chromium() -> str:

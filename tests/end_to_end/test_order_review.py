@@ -107,8 +107,10 @@ class TestHeld:
 
             def work(self, done: threading.Event) -> None:
                 while not done.wait(0.2):
-                    if any(d["task_instance"]["state"] == "awaiting_input"
-                           for d in self.client.get(OPEN).json()["hitl_details"]):
+                    if any(
+                        d["task_instance"]["state"] == "awaiting_input"
+                        for d in self.client.get(OPEN).json()["hitl_details"]
+                    ):
                         world.change(f"UPDATE submission SET revision = revision + 1 WHERE order_number = '{number}'")
                         break
                 super().work(done)
@@ -180,9 +182,11 @@ def test_an_open_review_reminds_and_ends_where_nothing_is_left_to_ask(
     assert case.choices == ("separate", "discard"), "there is nothing to replace"
     kept: dict[str, str] = {}
     ti = SimpleNamespace(
-        task_id="review", log_url="", xcom_pull=lambda task_ids, key: kept.get(key),
+        task_id="review",
+        log_url="",
+        xcom_pull=lambda task_ids, key: kept.get(key),
         xcom_push=lambda key, value: kept.update({key: value}),
-    )  # fmt: skip
+    )
     run = SimpleNamespace(conf=case.conf(), run_after=datetime.now(UTC) - timedelta(days=2), dag_id=DAG, run_id="x")
     context: Any = {"ti": ti, "dag_run": run}
     with caplog.at_level("WARNING"):

@@ -158,17 +158,33 @@ def test_an_imported_interval_is_backfilled(firm: Firm) -> None:
     firm.world.change(f"UPDATE submission SET first_offered_at = '{stamp}', last_offered_at = '{stamp}'")
     before, posts = firm.world.states(), firm.world.sandbox.report()["posts"]
     span = {"from_date": f"{day - timedelta(days=1):%Y-%m-%dT00:00:00Z}", "to_date": f"{day:%Y-%m-%dT00:00:00Z}"}
-    made = firm.airflow.call("POST", "/backfills", {
-        "dag_id": PIPELINE, **span, "max_active_runs": 2, "run_backwards": False, "reprocess_behavior": "completed",
-        "dag_run_conf": {},
-    })
+    made = firm.airflow.call(
+        "POST",
+        "/backfills",
+        {
+            "dag_id": PIPELINE,
+            **span,
+            "max_active_runs": 2,
+            "run_backwards": False,
+            "reprocess_behavior": "completed",
+            "dag_run_conf": {},
+        },
+    )
     until(lambda: len(firm.runs.all("backfill")) >= 2, "the runs of the backfill")
     firm.runs.quiet()
     until(lambda: firm.airflow.call("GET", f"/backfills/{made['id']}")["completed_at"], "the backfill's end", 1.0)
     firm.airflow.command(
-        "backfill", "create", "--dag-id", PIPELINE, "--from-date", f"{day:%Y-%m-%d}", "--to-date", f"{day:%Y-%m-%d}",
-        "--reprocess-behavior", "completed",
-    )  # fmt: skip
+        "backfill",
+        "create",
+        "--dag-id",
+        PIPELINE,
+        "--from-date",
+        f"{day:%Y-%m-%d}",
+        "--to-date",
+        f"{day:%Y-%m-%d}",
+        "--reprocess-behavior",
+        "completed",
+    )
     firm.runs.quiet()
     assert {run["state"] for run in firm.runs.all("backfill")} == {"success"}
     assert firm.world.sandbox.report()["posts"] == posts

@@ -12,8 +12,10 @@ def test_a_missing_order_is_told(make_world: Callable[..., Any], caplog: pytest.
     world = make_world(orders=8)
     assert set(world.run("reconcile").tasks.values()) == {"skipped"}, "no pipeline ever ran"
     assert world.run().state == "success"
-    world.change("UPDATE submission SET destination_key = 'GONE', imported_at = '2026-01-01 00:00:00.000000' "
-                 "WHERE id = (SELECT min(id) FROM submission WHERE state = 'imported')")
+    world.change(
+        "UPDATE submission SET destination_key = 'GONE', imported_at = '2026-01-01 00:00:00.000000' "
+        "WHERE id = (SELECT min(id) FROM submission WHERE state = 'imported')"
+    )
     hours_ago = "strftime('%Y-%m-%d %H:%M:%S.000000', 'now', '-3 hours')"  # visible at the OMS since then
     world.change(f"UPDATE submission SET imported_at = {hours_ago} WHERE state = 'imported'")
     before = world.states()

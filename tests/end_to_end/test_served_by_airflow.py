@@ -80,9 +80,10 @@ def airflow(home: Path, environment: dict[str, str]) -> Iterator[tuple[str, Path
     port, log = free_port(), home / "api-server.log"
     mine = environment | {
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
-        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}", "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
+        "AIRFLOW__API__WORKERS": "1",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"],
-    }  # fmt: skip
+    }
     command = [sys.executable, "-m", "airflow", "api-server", "--host", "127.0.0.1", "--port", str(port)]
     with local.running(command, log, mine) as process:
         wait_until_it_answers(process, f"http://127.0.0.1:{port}/api/v2/version", log)
@@ -105,9 +106,11 @@ def test_the_feed_stands_beside_airflows_own_login(airflow: tuple[str, Path]) ->
     assert ask(f"{address}/api/v2/version")[0] == 200
     login = json.dumps({"username": LOGIN, "password": PASSWORD}).encode()
     opened: list[Any] = [
-        ask(f"{address}/api/v2/dags", BASIC), ask(f"{address}/api/v2/dags?{PAIR}"), ask(f"{address}/api/v2/dags"),
+        ask(f"{address}/api/v2/dags", BASIC),
+        ask(f"{address}/api/v2/dags?{PAIR}"),
+        ask(f"{address}/api/v2/dags"),
         ask(f"{address}/auth/token", {"Content-Type": "application/json"}, login),
-    ]  # fmt: skip
+    ]
     assert [status for status, _ in opened] == [401, 401, 401, 401]
     assert PASSWORD not in log.read_text()
 

@@ -16,16 +16,28 @@ from order_relay.connections import Connection
 from order_relay.sandbox.cloudsuite import generator
 
 ENDS = {
-    "plain": "imported", "external_key": "imported", "shared_reference": "imported", "zero_price": "imported",
-    "long_description": "imported", "fine_price": "imported", "started": "waiting", "closed_canceled": "waiting",
-    "none": "waiting", "fraction": "quarantined", "unknown_type": "quarantined", "offline": UNSEEN, "draft": UNSEEN,
+    "plain": "imported",
+    "external_key": "imported",
+    "shared_reference": "imported",
+    "zero_price": "imported",
+    "long_description": "imported",
+    "fine_price": "imported",
+    "started": "waiting",
+    "closed_canceled": "waiting",
+    "none": "waiting",
+    "fraction": "quarantined",
+    "unknown_type": "quarantined",
+    "offline": UNSEEN,
+    "draft": UNSEEN,
     "processing": UNSEEN,
 }
 
 
 def _connect(url: str, source: Mapping[str, Any] | None = None, **extra: Any) -> dict[str, Connection]:
     fields = {
-        "token_url": f"{url}/realms/CloudSuite/protocol/openid-connect/token", "page_size": 4, "timeout_s": 3.0,
+        "token_url": f"{url}/realms/CloudSuite/protocol/openid-connect/token",
+        "page_size": 4,
+        "timeout_s": 3.0,
         **(source or {}),
     }
     password = fields.pop("password", "demo-client-secret")
@@ -75,7 +87,14 @@ def _key(order: Order) -> str:
 
 
 CASE = Case(
-    "cloudsuite-shopatron", "cloudsuite_to_shopatron", "cloudsuite", "shopatron", _connect, _book, _plain, _newer,
+    "cloudsuite-shopatron",
+    "cloudsuite_to_shopatron",
+    "cloudsuite",
+    "shopatron",
+    _connect,
+    _book,
+    _plain,
+    _newer,
     _twin,
     key=_key,
     release=lambda sandbox, order: sandbox.change_order(_key(order), payment_status="paid"),
@@ -90,13 +109,28 @@ CASE = Case(
         "shipment state": Told({}, ("patch", "put"), {"shipment_state": "sent"}),
         "done": Told({"shipped_by": "done"}, ("patch", "put"), {"state": "done"}),
         "delivery messages": Told(
-            {"shipped_by": "desadv", "desadv_user": 7}, ("patch", "put", "delivery"), {"shipment_state": "sent"},
+            {"shipped_by": "desadv", "desadv_user": 7},
+            ("patch", "put", "delivery"),
+            {"shipment_state": "sent"},
             deliveries=True,
         ),
     },
     harsh={"duplicates": "accept"},
     envelopes=(
-        "not_json", "truncated", "no_results", "results_object", "entry_without_id", "count_text", "cut", "cut_body",
-        "hang", "empty", "html", "500", "302", "429", "404",
+        "not_json",
+        "truncated",
+        "no_results",
+        "results_object",
+        "entry_without_id",
+        "count_text",
+        "cut",
+        "cut_body",
+        "hang",
+        "empty",
+        "html",
+        "500",
+        "302",
+        "429",
+        "404",
     ),
 )

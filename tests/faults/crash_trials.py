@@ -64,8 +64,11 @@ def _with_doubts(here: World, sandbox: ThreadedSandbox) -> Expected:
     plain = case.plain(7)
     sandbox.offer(plain)
     keys = [case.key(order) for order in plain]
-    faults = [lost("done", 504, orders=[keys[2]], times=1), lost("none", "cut", orders=[keys[3]], times=1),
-              lost("none", 400, orders=[keys[4]], times=1)]
+    faults = [
+        lost("done", 504, orders=[keys[2]], times=1),
+        lost("none", "cut", orders=[keys[3]], times=1),
+        lost("none", 400, orders=[keys[4]], times=1),
+    ]
     sandbox.change(case.at_destination(faults=faults))
     engine = here.engine()
     here.run(engine)
@@ -138,7 +141,8 @@ ACTS = {
     "with doubts": Act(lambda case: {}, _with_doubts),
     "with a past": Act(lambda case: {}, _with_a_past),
     "all refused": Act(
-        lambda case: case.at_destination(faults=[lost("none", 400)]), _refused,
+        lambda case: case.at_destination(faults=[lost("none", 400)]),
+        _refused,
         lambda case: case.at_destination(faults=[]),
     ),
     "locked out": Act(lambda case: {}, _locked_out),
@@ -211,8 +215,12 @@ def killed_at(here: World, params: Mapping[str, Any], work: Callable[[], Any]) -
 def short_profile(found: Mapping[str, Mapping[str, int]]) -> list[tuple[str, str, int]]:
     """Each point at its first and last crossing, in the first act that has it: act, point, number."""
     home = {point: act for act, crossings in reversed(found.items()) for point in crossings}
-    return [(act, point, n) for act, crossings in found.items() for point, n in first_and_last(crossings)
-            if home[point] == act]
+    return [
+        (act, point, n)
+        for act, crossings in found.items()
+        for point, n in first_and_last(crossings)
+        if home[point] == act
+    ]
 
 
 def first_and_last(found: Mapping[str, int]) -> list[tuple[str, int]]:

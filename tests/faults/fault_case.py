@@ -95,7 +95,12 @@ def lost(effect: str, answer: str | int, **which: Any) -> dict[str, Any]:
 def shopatron(url: str, **extra: Any) -> Connection:
     """The destination, with time-outs of a second."""
     settings = {
-        "token_url": f"{url}/oauthserver/oauth2/token", "manufacturer_id": 1042, "catalog_id": 0,
-        "timeout_s": 1.0, "visible_after_s": 0.0, "connections": 4, **extra,
+        "token_url": f"{url}/oauthserver/oauth2/token",
+        "manufacturer_id": 1042,
+        "catalog_id": 0,
+        "timeout_s": 1.0,
+        "visible_after_s": 0.0,
+        "connections": 4,
+        **extra,
     }
     return Connection("shopatron_default", f"{url}/api/v2", "demo-key", "demo-secret", extra=settings)

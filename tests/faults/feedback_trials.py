@@ -63,7 +63,8 @@ def lose(params: dict[str, Any]) -> dict[str, Any]:
         struck = dict(zip(keys, LOST, strict=False))
         rules: list[Mapping[str, Any]] = [
             {"at": place, "effect": params["effect"], "answer": answer, "orders": [key], "times": 1}
-            for place in _way(params, here).places for key, answer in struck.items()
+            for place in _way(params, here).places
+            for key, answer in struck.items()
         ]
         # messages name no single order
         rules += [{"at": "delivery", "effect": params["effect"], "answer": 504, "every": 3}]
@@ -159,6 +160,12 @@ def _judge(
         again |= {f"{key}: {step}": times for step, times in told.items() if times > most}
     open_ = {n: c for n, c in engine.ledger.feedback_counts(engine.pipeline).items() if not n.endswith("_done")}
     verdict = here.verdict(engine, sandbox, {here.case.source_id(one.order): "imported" for one in orders})
-    named = {"wrong": wrong, "told too often": again, "not done": open_, "forbidden": verdict["forbidden"],
-             "doubled": verdict["doubled"], "breaches": verdict["breaches"]}
+    named = {
+        "wrong": wrong,
+        "told too often": again,
+        "not done": open_,
+        "forbidden": verdict["forbidden"],
+        "doubled": verdict["doubled"],
+        "breaches": verdict["breaches"],
+    }
     return {**params, "tried": 1, "faults": {name: what for name, what in named.items() if what}, "verdict": verdict}

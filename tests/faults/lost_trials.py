@@ -10,7 +10,19 @@ from fault_case import lost
 from trial import faults_of, world
 
 ANSWERS: tuple[str | int, ...] = (
-    "cut", "cut_body", "hang", 408, 409, 500, 502, 503, 504, "empty", "no_id", "error_in_200", "html",
+    "cut",
+    "cut_body",
+    "hang",
+    408,
+    409,
+    500,
+    502,
+    503,
+    504,
+    "empty",
+    "no_id",
+    "error_in_200",
+    "html",
 )
 """How an answer to an import gets lost."""
 
@@ -52,7 +64,8 @@ SEARCHES: dict[str, Search] = {
     "window that shifts": Search({**NO_KEY, "shifting_pages": True}, clear=False),
     "rows lack the external id": Search({"rows_carry_external_id": False}),
     "nothing carries the external id": Search(
-        {**IGNORES, "rows_carry_external_id": False, "order_carries_external_id": False}, clear=False),
+        {**IGNORES, "rows_carry_external_id": False, "order_carries_external_id": False}, clear=False
+    ),
     "no match is an empty body": Search({"no_match": "empty_body"}),
     "no match is HTTP 404 with code 5002": Search({"no_match": "not_found"}),
     "only the first id of a list": Search({"search_terms": "first"}),
@@ -64,9 +77,11 @@ SEARCHES: dict[str, Search] = {
     "index is not updated": Search({"search_snapshot": 2}, clear=False),
     "rows name no manufacturer": Search({"rows_carry_manufacturer": False}),
     "nothing names a manufacturer": Search(
-        {"rows_carry_manufacturer": False, "order_carries_manufacturer": False}, clear=False),
+        {"rows_carry_manufacturer": False, "order_carries_manufacturer": False}, clear=False
+    ),
     "none": Search(
-        {**NO_KEY, "date_from_parameters": [], "date_to_parameters": []}, {"search_by": "none"}, clear=False),
+        {**NO_KEY, "date_from_parameters": [], "date_to_parameters": []}, {"search_by": "none"}, clear=False
+    ),
 }
 
 

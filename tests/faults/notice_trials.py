@@ -34,8 +34,10 @@ def _tell(here: World) -> None:
     """A server of its own, and all notices."""
 
     async def tell(firm: Firm) -> list[int]:
-        answers = [await firm.notice(_body(tracking), order_number=number, carrier="UPS")
-                   for tracking, number in NOTICES.items()]  # fmt: skip
+        answers = [
+            await firm.notice(_body(tracking), order_number=number, carrier="UPS")
+            for tracking, number in NOTICES.items()
+        ]
         return [answer.status_code for answer in answers]
 
     firm = Firm(SimpleNamespace(store=_store(here)), here.ledger_url)  # of the desk it takes the store only

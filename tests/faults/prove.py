@@ -41,7 +41,9 @@ T = TypeVar("T")
 Trial = dict[str, Any]
 KINDS = ("sqlite", "postgres")
 DESTINATIONS: tuple[Trial, ...] = (
-    {"duplicates": "accept"}, {"duplicates": "reject"}, {"duplicates": "reject", "duplicate_http": 409},
+    {"duplicates": "accept"},
+    {"duplicates": "reject"},
+    {"duplicates": "reject", "duplicate_http": 409},
     {"duplicates": "return_existing"},
 )
 """How the destination treats an order that it has already."""
@@ -132,7 +134,9 @@ class Prover:
                     for point, number in crash_trials.every(crossings)
                 ]
                 yield self.row(
-                    f"SIGKILL at each crossing: {act}, {kind}", "crash_trials:crash", trials,
+                    f"SIGKILL at each crossing: {act}, {kind}",
+                    "crash_trials:crash",
+                    trials,
                     lambda r: f"{r['point']} {r['number']}",
                 )
 
@@ -141,10 +145,13 @@ class Prover:
         for search in lost_trials.SEARCHES:
             trials = [
                 {"case": case.name, "search": search, "effect": effect, "switches": switches}
-                for effect in lost_trials.EFFECTS for switches in DESTINATIONS
+                for effect in lost_trials.EFFECTS
+                for switches in DESTINATIONS
             ]
             yield self.row(
-                f"lost answers, search: {search}", "lost_trials:lose", trials,
+                f"lost answers, search: {search}",
+                "lost_trials:lose",
+                trials,
                 lambda r: f"{r['effect']} {r['switches']}",
             )
 
@@ -171,17 +178,32 @@ class Prover:
         name = case.name
         found = self.forks.run("crash_trials:discover", [{"case": name, "act": "first run"}])[0]
         points = [p for p in found if p.startswith(("before store", "before ledger"))]
-        yield self.row("writes fail from some point on", "storage_trials:failing",
-                       [{"case": name, "point": p} for p in points], lambda r: r["point"])
+        yield self.row(
+            "writes fail from some point on",
+            "storage_trials:failing",
+            [{"case": name, "point": p} for p in points],
+            lambda r: r["point"],
+        )
         limits = [0, 500, *range(1_000, 500_000, 20_000)]
-        yield self.row("disk full", "storage_trials:full_disk", [{"case": name, "limit": n} for n in limits],
-                       lambda r: str(r["limit"]))
+        yield self.row(
+            "disk full",
+            "storage_trials:full_disk",
+            [{"case": name, "limit": n} for n in limits],
+            lambda r: str(r["limit"]),
+        )
         for kind in KINDS:
-            yield self.row(f"read-only ledger, {kind}", "storage_trials:read_only",
-                           [{"case": name, "kind": kind}], lambda r: r["kind"])
-            yield self.row(f"ledger locked, {kind}", "storage_trials:locked",
-                           [{"case": name, "kind": kind, "seconds": s} for s in (0.5, 1, 2, 3, 5)],
-                           lambda r: str(r["seconds"]))
+            yield self.row(
+                f"read-only ledger, {kind}",
+                "storage_trials:read_only",
+                [{"case": name, "kind": kind}],
+                lambda r: r["kind"],
+            )
+            yield self.row(
+                f"ledger locked, {kind}",
+                "storage_trials:locked",
+                [{"case": name, "kind": kind, "seconds": s} for s in (0.5, 1, 2, 3, 5)],
+                lambda r: str(r["seconds"]),
+            )
         yield self._restarts("PostgreSQL restarted during load", "storage_trials:restarted", {"case": name})
 
     def _restarts(self, fault: str, function: str, params: Trial) -> Row:
@@ -215,7 +237,6 @@ class Prover:
         answers = [{"case": case.name, "answer": answer} for answer in case.envelopes]
         yield self.row("hostile envelopes", "hostile_trials:envelope", answers, lambda r: r["answer"])
 
-
     def feedback(self, case: Case) -> Iterator[Row]:
         """Every crossing while a source is told of its orders in each way, lost answers, and several workers."""
         for way in case.feedback:
@@ -223,13 +244,25 @@ class Prover:
             found = self.forks.run("feedback_trials:discover", [trial])[0]
             for kind in KINDS:
                 trials = [{**trial, "point": p, "number": n, "kind": kind} for p, n in crash_trials.every(found)]
-                yield self.row(f"SIGKILL while telling: {way}, {kind}", "feedback_trials:crash", trials,
-                               lambda r: f"{r['point']} {r['number']}")
+                yield self.row(
+                    f"SIGKILL while telling: {way}, {kind}",
+                    "feedback_trials:crash",
+                    trials,
+                    lambda r: f"{r['point']} {r['number']}",
+                )
                 workers = [{**trial, "workers": 2 + number % 3, "kind": kind} for number in range(10)]
-                yield self.row(f"workers telling at once: {way}, {kind}", "feedback_trials:together", workers,
-                               lambda r: str(r["workers"]))
-            yield self.row(f"lost answers while telling: {way}", "feedback_trials:lose",
-                           [{**trial, "effect": effect} for effect in ("done", "none")], lambda r: r["effect"])
+                yield self.row(
+                    f"workers telling at once: {way}, {kind}",
+                    "feedback_trials:together",
+                    workers,
+                    lambda r: str(r["workers"]),
+                )
+            yield self.row(
+                f"lost answers while telling: {way}",
+                "feedback_trials:lose",
+                [{**trial, "effect": effect} for effect in ("done", "none")],
+                lambda r: r["effect"],
+            )
 
     def web_shop(self, case: Case) -> Iterator[Row]:
         """Details that cannot be read or vanish, and orders that are cancelled. Of sources that show single orders."""
@@ -237,17 +270,29 @@ class Prover:
             return
         for kind in KINDS:
             struck = [[n, (n + 3) % 10, (n + 6) % 10] for n in range(0, 10, 3)]
-            unread = [{"case": case.name, "answer": a, "struck": places, "kind": kind}
-                      for a in shop_trials.UNREADABLE for places in struck]
-            yield self.row(f"details unreadable, {kind}", "shop_trials:unread", unread,
-                           lambda r: f"{r['answer']} {r['struck']}")
-            gone = [{"case": case.name, "answer": shop_trials.VANISHING, "struck": places, "kind": kind}
-                    for places in struck]
+            unread = [
+                {"case": case.name, "answer": a, "struck": places, "kind": kind}
+                for a in shop_trials.UNREADABLE
+                for places in struck
+            ]
+            yield self.row(
+                f"details unreadable, {kind}", "shop_trials:unread", unread, lambda r: f"{r['answer']} {r['struck']}"
+            )
+            gone = [
+                {"case": case.name, "answer": shop_trials.VANISHING, "struck": places, "kind": kind}
+                for places in struck
+            ]
             yield self.row(f"details vanish, {kind}", "shop_trials:unread", gone, lambda r: str(r["struck"]))
-            cancelled = [{"case": case.name, "moment": moment, "way": way, "kind": kind}
-                         for moment, way in product(shop_trials.MOMENTS, case.feedback)]
-            yield self.row(f"orders cancelled by the shop, {kind}", "shop_trials:cancelled", cancelled,
-                           lambda r: f"{r['moment']}, {r['way']}")
+            cancelled = [
+                {"case": case.name, "moment": moment, "way": way, "kind": kind}
+                for moment, way in product(shop_trials.MOMENTS, case.feedback)
+            ]
+            yield self.row(
+                f"orders cancelled by the shop, {kind}",
+                "shop_trials:cancelled",
+                cancelled,
+                lambda r: f"{r['moment']}, {r['way']}",
+            )
 
     def statuses(self, case: Case) -> Iterator[Row]:
         """A status account: every crossing of its run, and storage that fails under it. It has one case only."""
@@ -256,32 +301,61 @@ class Prover:
         found = self.forks.run("status_trials:discover", [{}])[0]
         for kind in KINDS:
             trials = [{"point": p, "number": n, "kind": kind} for p, n in crash_trials.every(found)]
-            yield self.row(f"SIGKILL at each crossing: order status, {kind}", "status_trials:crash", trials,
-                           lambda r: f"{r['point']} {r['number']}")
-            yield self.row(f"order status: read-only ledger, {kind}", "status_storage_trials:read_only",
-                           [{"kind": kind}], lambda r: r["kind"])
-            yield self.row(f"order status: ledger locked, {kind}", "status_storage_trials:locked",
-                           [{"kind": kind, "seconds": s} for s in (0.5, 2, 5)], lambda r: str(r["seconds"]))
+            yield self.row(
+                f"SIGKILL at each crossing: order status, {kind}",
+                "status_trials:crash",
+                trials,
+                lambda r: f"{r['point']} {r['number']}",
+            )
+            yield self.row(
+                f"order status: read-only ledger, {kind}",
+                "status_storage_trials:read_only",
+                [{"kind": kind}],
+                lambda r: r["kind"],
+            )
+            yield self.row(
+                f"order status: ledger locked, {kind}",
+                "status_storage_trials:locked",
+                [{"kind": kind, "seconds": s} for s in (0.5, 2, 5)],
+                lambda r: str(r["seconds"]),
+            )
             limits = [{"kind": kind, "limit": n} for n in (*range(0, 100, 20), *range(1_000, 1_000_000, 50_000))]
-            yield self.row(f"order status: disk full, {kind}", "status_storage_trials:full_disk", limits,
-                           lambda r: str(r["limit"]))
-        yield self.row("order status: events withdrawn, deliveries in any order", "status_trials:withdrawn",
-                       [{"seed": seed} for seed in range(60)], lambda r: f"seed {r['seed']}")
+            yield self.row(
+                f"order status: disk full, {kind}", "status_storage_trials:full_disk", limits, lambda r: str(r["limit"])
+            )
+        yield self.row(
+            "order status: events withdrawn, deliveries in any order",
+            "status_trials:withdrawn",
+            [{"seed": seed} for seed in range(60)],
+            lambda r: f"seed {r['seed']}",
+        )
         writes = [{"point": p} for p in found if p.startswith(("before store", "before ledger"))]
-        yield self.row("order status: writes fail from some point on", "status_storage_trials:failing", writes,
-                       lambda r: r["point"])
-        yield self.row("order status: a file is being written", "status_storage_trials:growing", [{}] * 3,
-                       lambda r: "")
-        yield self.row("order status: a file was cut off", "status_storage_trials:cut_off",
-                       [{"length": n} for n in range(0, len(status_trials.FILE), 5)], lambda r: str(r["length"]))
+        yield self.row(
+            "order status: writes fail from some point on",
+            "status_storage_trials:failing",
+            writes,
+            lambda r: r["point"],
+        )
+        yield self.row("order status: a file is being written", "status_storage_trials:growing", [{}] * 3, lambda r: "")
+        yield self.row(
+            "order status: a file was cut off",
+            "status_storage_trials:cut_off",
+            [{"length": n} for n in range(0, len(status_trials.FILE), 5)],
+            lambda r: str(r["length"]),
+        )
         yield self._restarts("order status: PostgreSQL restarted during a poll", "status_storage_trials:restarted", {})
 
 
 PARTS: dict[str, Callable[[Prover, Case], Iterator[Row]]] = {
-    "crashes": Prover.crashes, "lost_answers": Prover.lost_answers,
-    "lying_searches": Prover.lying_searches, "two_at_once": Prover.two_at_once,
-    "storage": Prover.storage, "hostile": Prover.hostile,
-    "feedback": Prover.feedback, "web_shop": Prover.web_shop, "statuses": Prover.statuses,
+    "crashes": Prover.crashes,
+    "lost_answers": Prover.lost_answers,
+    "lying_searches": Prover.lying_searches,
+    "two_at_once": Prover.two_at_once,
+    "storage": Prover.storage,
+    "hostile": Prover.hostile,
+    "feedback": Prover.feedback,
+    "web_shop": Prover.web_shop,
+    "statuses": Prover.statuses,
 }
 
 

@@ -22,7 +22,11 @@ VANISHING = 404
 QUICK = {"detail_tries": 1, "detail_pause_s": 0.0, "timeout_s": 0.5}
 
 BEFORE_SENDING, UNSTORED, STORED, BEFORE_TAKE_OVER, AFTER_TAKE_OVER = MOMENTS = (
-    "before it is sent", "in doubt, not stored", "in doubt, stored", "before the take-over", "after the take-over",
+    "before it is sent",
+    "in doubt, not stored",
+    "in doubt, stored",
+    "before the take-over",
+    "after the take-over",
 )
 """When the shop cancels an order."""
 
@@ -71,9 +75,7 @@ def cancelled(params: dict[str, Any]) -> dict[str, Any]:
     return {**params, "tried": len(gone), "faults": faults, "verdict": verdict}
 
 
-def _until_cancelled(
-    here: World, engine: Engine, sandbox: ThreadedSandbox, gone: list[Order], moment: str
-) -> None:
+def _until_cancelled(here: World, engine: Engine, sandbox: ThreadedSandbox, gone: list[Order], moment: str) -> None:
     """Run until ``moment``, cancel, and run on until quiet."""
     keys = [here.case.key(order) for order in gone]
     if moment == BEFORE_SENDING:

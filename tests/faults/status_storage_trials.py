@@ -58,9 +58,13 @@ def _trial(params: dict[str, Any], work: Callable[[World], None], *, must_tell: 
 
 
 def _after(
-    here: World, sandbox: ThreadedSandbox, params: dict[str, Any], code: int, allowed: list[int],
+    here: World,
+    sandbox: ThreadedSandbox,
+    params: dict[str, Any],
+    code: int,
+    allowed: list[int],
     pardoned: tuple[str, ...] = (),
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     result = {**judged(here, sandbox, params, pardoned), "code": code}
     if code not in allowed:
         result["faults"]["not told in our words"] = code

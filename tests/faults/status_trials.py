@@ -33,8 +33,10 @@ from order_relay.status_wiring import StatusWiring
 ACCOUNT = "acommerce_status"
 CASE = "supercat-shopatron"
 SCENARIO = {"acommerce": {"page_size": 20}}
-LATE = {"orderId": "PUSHED", "orderStatus": [
-    {"eventId": "p-1", "orderStatus": "NEW", "updatedTime": "2026-01-01T00:00:00Z"}]}
+LATE = {
+    "orderId": "PUSHED",
+    "orderStatus": [{"eventId": "p-1", "orderStatus": "NEW", "updatedTime": "2026-01-01T00:00:00Z"}],
+}
 FILE = b"orderId,status,eventId,updatedTime\nFILED,NEW,f-1,2026-01-01T00:00:00Z\nFILED,NEW,f-2,never\n"
 DROP = f"{ACCOUNT}/drops/one.csv"
 ONCE = {"shipment KEPT", "shipment TAKEN", "file in archive", "refused row 3", "asked about TAKEN"}
@@ -45,11 +47,16 @@ def wiring_of(here: World, settled_s: float = 0.0, *, full: bool = True) -> Stat
     """The account, put together."""
     extra = {"channel": "demo-channel", "auth_url": here.url}
     connection = Connection("acommerce_default", here.url, "demo-user", "demo-api-key", extra=extra)
-    settings = StatusSettings.model_validate({
-        "name": ACCOUNT, "source": {"vendor": "acommerce", "connection": "acommerce_default"}, "poll": {"full": full},
-        "ours": {"pipelines": [here.case.pipeline]}, "by_id": {"first_wait_s": 1, "longest_wait_s": 1},
-        "files": {"settled_s": settled_s},
-    })
+    settings = StatusSettings.model_validate(
+        {
+            "name": ACCOUNT,
+            "source": {"vendor": "acommerce", "connection": "acommerce_default"},
+            "poll": {"full": full},
+            "ours": {"pipelines": [here.case.pipeline]},
+            "by_id": {"first_wait_s": 1, "longest_wait_s": 1},
+            "files": {"settled_s": settled_s},
+        }
+    )
     store = (here.folder / "batches").as_uri()
     return StatusWiring(settings, lambda _name: connection, here.ledger_url, store)
 
@@ -64,7 +71,9 @@ def run(here: World, settled_s: float = 0.0) -> None:
         wiring.ledger.match_statuses(ACCOUNT, Ours((here.case.pipeline,), "order_number"), 1e9, 0.0)
         read_due(intake, wiring.source, settings.by_id)
         follow_up(
-            intake, settings.shipments, "acommerce",
+            intake,
+            settings.shipments,
+            "acommerce",
             lambda told: record_parcel(intake.ledger, wiring.archive, "statuses", told),
         )
 
@@ -81,11 +90,12 @@ def before(here: World, sandbox: ThreadedSandbox) -> None:
     def add(number: str, parcel: str) -> dict[str, Any]:
         return {"add": {"order_id": number, "level": "parcel", "status": "DELIVERED", "parcel": parcel}}
 
-    mistake, = sandbox.happen(add(taken_back, "TAKEN"))
+    (mistake,) = sandbox.happen(add(taken_back, "TAKEN"))
     run(here)
     sandbox.generate_statuses(45, 2)
-    sandbox.happen(add(kept, "KEPT"), {"delete": mistake}, {"add": {"order_id": "DOUBT", "level": "order",
-                                                                    "status": "NEW"}})
+    sandbox.happen(
+        add(kept, "KEPT"), {"delete": mistake}, {"add": {"order_id": "DOUBT", "level": "order", "status": "NEW"}}
+    )
     BatchStore((here.folder / "batches").as_uri()).write_bytes(DROP, FILE)
     ledger = Ledger.open(here.ledger_url)
     wiring = wiring_of(here)
@@ -122,8 +132,16 @@ def withdrawn(params: dict[str, Any]) -> dict[str, Any]:
         mistakes = []
         for number in numbers:
             for level, status in (("order", "NEW"), ("order", "COMPLETED"), ("parcel", "DELIVERED")):
-                made = sandbox.happen({"add": {"order_id": number, "level": level, "status": status,
-                                               "parcel": "P" if level == "parcel" else ""}})
+                made = sandbox.happen(
+                    {
+                        "add": {
+                            "order_id": number,
+                            "level": level,
+                            "status": status,
+                            "parcel": "P" if level == "parcel" else "",
+                        }
+                    }
+                )
                 mistakes += [(number, event) for event in made if status != "NEW"]
         with wiring_of(here, full=False) as wiring:
             intake, settings = Intake(RunContext(ACCOUNT, "run"), wiring.ledger, wiring.reader), wiring.settings
@@ -142,8 +160,11 @@ def withdrawn(params: dict[str, Any]) -> dict[str, Any]:
             states = {row["order_number"]: row["order_status"] for row in wiring.ledger.statuses()}
             shown = {number: state[0] for number, state in _expected(wiring, sandbox).items() if number in numbers}
             due = wiring.ledger.due_reads(ACCOUNT, 1e9, 10)
-        wrong = [f"{number} is {states.get(number)}, not {status}" for number, status in shown.items()
-                 if states.get(number) != status]
+        wrong = [
+            f"{number} is {states.get(number)}, not {status}"
+            for number, status in shown.items()
+            if states.get(number) != status
+        ]
     verdict = {"lost": wrong, "doubled": [], "in_doubt": due}
     return {**params, "tried": len(numbers), "faults": {n: v for n, v in verdict.items() if v}, "verdict": verdict}
 
@@ -174,16 +195,23 @@ def _verdict(here: World, sandbox: ThreadedSandbox, pardoned: tuple[str, ...]) -
     """What became of it all; empty lists are what one hopes for."""
     with wiring_of(here) as wiring:
         ledger = wiring.ledger
-        states = {row["order_number"]: (row["order_status"], row["detailed_status"], tuple(row["parcels"]))
-                  for row in ledger.statuses()}
-        there = Counter([
-            *(f"shipment {row['tracking_number']}" for row in ledger.shipments()),
-            *(f"file in {name.split('/')[1]}" for name in wiring.store.list(ACCOUNT)),
-            *(f"refused {row['place']}" for row in ledger.status_refusals()),
-            *(f"asked about {row['asks'].rpartition(' ')[2]}" for row in ledger.statuses(asked=True)),
-        ])
-        wrong = [f"{number} is {states.get(number)}, not {state}"
-                 for number, state in _expected(wiring, sandbox).items() if states.get(number) != state]
+        states = {
+            row["order_number"]: (row["order_status"], row["detailed_status"], tuple(row["parcels"]))
+            for row in ledger.statuses()
+        }
+        there = Counter(
+            [
+                *(f"shipment {row['tracking_number']}" for row in ledger.shipments()),
+                *(f"file in {name.split('/')[1]}" for name in wiring.store.list(ACCOUNT)),
+                *(f"refused {row['place']}" for row in ledger.status_refusals()),
+                *(f"asked about {row['asks'].rpartition(' ')[2]}" for row in ledger.statuses(asked=True)),
+            ]
+        )
+        wrong = [
+            f"{number} is {states.get(number)}, not {state}"
+            for number, state in _expected(wiring, sandbox).items()
+            if states.get(number) != state
+        ]
         return {
             "lost": [*wrong, *sorted(ONCE - there.keys())],
             "doubled": sorted(name for name, times in there.items() if times > 1 and not name.startswith(pardoned)),
@@ -203,4 +231,3 @@ def _expected(wiring: StatusWiring, sandbox: ThreadedSandbox) -> dict[str, Any]:
         for number, s in states.items()
     }
     return {**shown, "FILED": ("NEW", "", ()), "PUSHED": ("NEW", "", ())}
-

@@ -54,8 +54,11 @@ def fails_from(point: str) -> Callable[[str], None]:
         if name == point:
             hit.set()
         if hit.is_set() and name.startswith(f"before {side}"):
-            raise sqlite3.OperationalError("database or disk is full") if side == "ledger" else OSError(
-                errno.ENOSPC, "No space left on device")
+            raise (
+                sqlite3.OperationalError("database or disk is full")
+                if side == "ledger"
+                else OSError(errno.ENOSPC, "No space left on device")
+            )
 
     return hook
 

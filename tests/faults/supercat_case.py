@@ -14,9 +14,16 @@ from order_relay.connections import Connection
 from order_relay.sandbox.supercat import generator
 
 ENDS = {
-    "plain": "imported", "discount": "imported", "promotion": "imported", "resubmitted:old": "superseded",
-    "resubmitted:new": "imported", "reused_form:old": "held", "reused_form:new": "held",
-    "suffix_without_base": "held", "missing_field": "quarantined", "no_identity": "quarantined",
+    "plain": "imported",
+    "discount": "imported",
+    "promotion": "imported",
+    "resubmitted:old": "superseded",
+    "resubmitted:new": "imported",
+    "reused_form:old": "held",
+    "reused_form:new": "held",
+    "suffix_without_base": "held",
+    "missing_field": "quarantined",
+    "no_identity": "quarantined",
 }
 
 
@@ -53,21 +60,33 @@ def _plain(number: int) -> list[Order]:
 
 def _newer(order: Order) -> Order:
     new = copy.deepcopy(order)
-    base, _, suffix = new["order_number"].rpartition("-") if new["order_number"].count("-") > 2 else (
-        new["order_number"], "", "0")
+    base, _, suffix = (
+        new["order_number"].rpartition("-") if new["order_number"].count("-") > 2 else (new["order_number"], "", "0")
+    )
     new["id"] = order["id"] + 1_000_000
     new["order_number"] = f"{base}-{int(suffix) + 1}"
     return new
 
 
 def _twin(order: Order, number: int) -> Order:
-    names = {"id": 5_000_000 + number, "uuid": f"{number:08X}-0000-4000-A000-{number:012X}",
-             "order_number": f"{9000 + number}-010101-{number}"}
+    names = {
+        "id": 5_000_000 + number,
+        "uuid": f"{number:08X}-0000-4000-A000-{number:012X}",
+        "order_number": f"{9000 + number}-010101-{number}",
+    }
     return {**copy.deepcopy(order), **names}
 
 
 CASE = Case(
-    "supercat-shopatron", "supercat_to_shopatron", "supercat", "shopatron", _connect, _book, _plain, _newer, _twin,
+    "supercat-shopatron",
+    "supercat_to_shopatron",
+    "supercat",
+    "shopatron",
+    _connect,
+    _book,
+    _plain,
+    _newer,
+    _twin,
     key=lambda order: str(order["order_number"]),
     text="notes",
     acknowledged_at="acknowledge",
@@ -75,8 +94,29 @@ CASE = Case(
     crossings=("source GET", "source POST"),
     harsh={"duplicates": "accept"},
     envelopes=(
-        "status_error", "status_failure", "data_object", "data_missing", "status_number", "not_json", "truncated",
-        "trailing_text", "nan", "huge_number", "duplicate_keys", "duplicate_envelope_keys", "deep", "latin1",
-        "drip", "cut", "cut_body", "hang", "empty", "html", "500", "302", "429", "404",
+        "status_error",
+        "status_failure",
+        "data_object",
+        "data_missing",
+        "status_number",
+        "not_json",
+        "truncated",
+        "trailing_text",
+        "nan",
+        "huge_number",
+        "duplicate_keys",
+        "duplicate_envelope_keys",
+        "deep",
+        "latin1",
+        "drip",
+        "cut",
+        "cut_body",
+        "hang",
+        "empty",
+        "html",
+        "500",
+        "302",
+        "429",
+        "404",
     ),
 )

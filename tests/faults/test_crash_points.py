@@ -50,7 +50,8 @@ def tried(case: Case, points: Callable[[Case], list[dict[str, Any]]]) -> list[di
 def test_killed_at_a_crossing(case: Case, points, databases, forks: Forks, part: int) -> None:  # type: ignore[no-untyped-def]
     chosen = [
         {**point, "ledger_url": databases("postgres") if number % 3 == 0 else ""}
-        for number, point in enumerate(tried(case, points)) if number % SLICES == part
+        for number, point in enumerate(tried(case, points))
+        if number % SLICES == part
     ]
     results = forks.run("crash_trials:crash", chosen)
     assert [(r["act"], r["point"], r["number"], r["faults"]) for r in results if r["faults"]] == []
@@ -62,8 +63,24 @@ def test_killed_at_a_crossing(case: Case, points, databases, forks: Forks, part:
 def test_every_kind_of_crossing_comes_up(case: Case, points) -> None:  # type: ignore[no-untyped-def]
     """A guard of the guard: if the hook were lost somewhere, nothing would be killed there."""
     names = {point["point"] for point in points(case)}
-    ledger = ("begin_run", "receive", "quarantine", "resolve", "make_ready", "claim", "settle", "record_lookups",
-              "mark_found", "mark_proven", "put_back", "ack_sent", "ack_answered", "expire_leases", "rest", "wake")
+    ledger = (
+        "begin_run",
+        "receive",
+        "quarantine",
+        "resolve",
+        "make_ready",
+        "claim",
+        "settle",
+        "record_lookups",
+        "mark_found",
+        "mark_proven",
+        "put_back",
+        "ack_sent",
+        "ack_answered",
+        "expire_leases",
+        "rest",
+        "wake",
+    )
     store = ("part", "manifest", "validated", "winners", "payloads", "chunk", "report")
     calls = ("destination token", "destination import", "destination search")
     wanted = [*(f"ledger {n}" for n in ledger), *(f"store write {n}" for n in store), *calls, *case.crossings]

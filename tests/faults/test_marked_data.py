@@ -37,16 +37,30 @@ def shop() -> Iterator[ThreadedSandbox]:
 
 @pytest.fixture
 def engine(shop: ThreadedSandbox, oms: EchoingOms, tmp_path: Path) -> Iterator[Engine]:
-    extra = {"token_url": f"{oms.url}/oauthserver/oauth2/token", "manufacturer_id": 1042, "catalog_id": 0,
-             "timeout_s": 2.0, "connections": 2, "visible_after_s": 0.0}  # fmt: skip
-    made = Engine(tmp_path, {
-        "supercat_default": Connection(
-            "supercat_default", host=shop.url, login="demo", password=SECRETS["source password"], extra={"org": "demo"}
-        ),
-        "shopatron_default": Connection(
-            "shopatron_default", f"{oms.url}/api/v2", SECRETS["API key"], SECRETS["client secret"], extra=extra
-        ),
-    }, load_options={"lookup_before_send": "never", "lease_s": 1.0})  # fmt: skip
+    extra = {
+        "token_url": f"{oms.url}/oauthserver/oauth2/token",
+        "manufacturer_id": 1042,
+        "catalog_id": 0,
+        "timeout_s": 2.0,
+        "connections": 2,
+        "visible_after_s": 0.0,
+    }
+    made = Engine(
+        tmp_path,
+        {
+            "supercat_default": Connection(
+                "supercat_default",
+                host=shop.url,
+                login="demo",
+                password=SECRETS["source password"],
+                extra={"org": "demo"},
+            ),
+            "shopatron_default": Connection(
+                "shopatron_default", f"{oms.url}/api/v2", SECRETS["API key"], SECRETS["client secret"], extra=extra
+            ),
+        },
+        load_options={"lookup_before_send": "never", "lease_s": 1.0},
+    )
     yield made
     made.wiring.close()
 
@@ -58,9 +72,14 @@ def book() -> list[dict[str, Any]]:
 
 
 def test_every_ending_keeps_its_mouth_shut(
-    engine: Engine, shop: ThreadedSandbox, oms: EchoingOms, book: list[dict[str, Any]], tmp_path: Path,
-    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+    engine: Engine,
+    shop: ThreadedSandbox,
+    oms: EchoingOms,
+    book: list[dict[str, Any]],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     caplog.set_level("DEBUG")
     good, refused, lost, cut, bad, crash, late = book
     oms.behaviour = {refused["order_number"]: "refused", lost["order_number"]: "page", cut["order_number"]: "cut"}
@@ -92,8 +111,11 @@ def test_every_ending_keeps_its_mouth_shut(
     reports = [path for path in tmp_path.rglob("*") if path.is_file() and "report" in path.name]
     assert reports
     assert {path.name: found(path.read_bytes(), EVERYTHING) for path in reports} == {p.name: set() for p in reports}
-    of_runs = {place: names for place, names in in_database(tmp_path / "ledger.sqlite", PEOPLE).items()
-               if place.partition(".")[0] not in ("submission", "attempt")}  # fmt: skip
+    of_runs = {
+        place: names
+        for place, names in in_database(tmp_path / "ledger.sqlite", PEOPLE).items()
+        if place.partition(".")[0] not in ("submission", "attempt")
+    }
     assert of_runs == {}, "what the ledger says about runs, moves and refusals names nobody"
 
 

@@ -12,7 +12,7 @@ from forks import Forks
 @pytest.fixture(scope="session")
 def crossings(forks: Forks, databases) -> dict[str, int]:  # type: ignore[no-untyped-def]
     """The crossings of three notices."""
-    found, = forks.run("notice_trials:discover", [{"ledger_url": databases("sqlite")}])
+    (found,) = forks.run("notice_trials:discover", [{"ledger_url": databases("sqlite")}])
     return dict(found)
 
 

@@ -27,9 +27,7 @@ Run = Callable[..., Any]
 
 @pytest.fixture
 def sandbox(case: Case) -> Iterator[ThreadedSandbox]:
-    with serve_in_thread(
-        case.at_destination(**case.harsh), case.plain(3), sources=[case.source_side]
-    ) as vendors:
+    with serve_in_thread(case.at_destination(**case.harsh), case.plain(3), sources=[case.source_side]) as vendors:
         yield vendors
 
 
@@ -171,10 +169,13 @@ def test_the_undo_list_names_what_a_run_imported(
     assert command("report", "--run", "third", "--undo", code=1)["imported"] == 0
 
 
-@pytest.mark.parametrize(("name", "store_knows"), [
-    pytest.param("ledger.backup", True, id="a file"),
-    pytest.param("ledger.jsonl.gz", False, id="a portable dump, and the store's number is lost"),
-])
+@pytest.mark.parametrize(
+    ("name", "store_knows"),
+    [
+        pytest.param("ledger.backup", True, id="a file"),
+        pytest.param("ledger.jsonl.gz", False, id="a portable dump, and the store's number is lost"),
+    ],
+)
 def test_a_restored_ledger_doubles_nothing_of_the_runs_in_between(
     case: Case, engine: Engine, sandbox: ThreadedSandbox, command: Run, tmp_path: Path, name: str, store_knows: bool
 ) -> None:

@@ -21,8 +21,10 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 def test_orders_that_the_shop_cancels(case: Case, forks: Forks) -> None:
     ways = [*case.feedback] * len(shop_trials.MOMENTS)
-    trials = [{"case": case.name, "moment": moment, "way": way}
-              for moment, way in zip(shop_trials.MOMENTS, ways, strict=False)]
+    trials = [
+        {"case": case.name, "moment": moment, "way": way}
+        for moment, way in zip(shop_trials.MOMENTS, ways, strict=False)
+    ]
     results = forks.run("shop_trials:cancelled", trials)
     assert [(r["moment"], r["way"], r["faults"]) for r in results if r["faults"]] == []
 

@@ -17,7 +17,7 @@ SLICES = 3
 @pytest.fixture(scope="session")
 def points(forks: Forks) -> list[dict[str, Any]]:
     """The points of a status run."""
-    crossings, = forks.run("status_trials:discover", [{}])
+    (crossings,) = forks.run("status_trials:discover", [{}])
     return [{"point": point, "number": number} for point, number in first_and_last(crossings)]
 
 
@@ -25,7 +25,8 @@ def points(forks: Forks) -> list[dict[str, Any]]:
 def test_killed_at_a_crossing(points, databases, forks: Forks, part: int) -> None:  # type: ignore[no-untyped-def]
     chosen = [
         {**point, "ledger_url": databases("postgres") if number % 3 == 0 else ""}
-        for number, point in enumerate(points) if number % SLICES == part
+        for number, point in enumerate(points)
+        if number % SLICES == part
     ]
     results = forks.run("status_trials:crash", chosen)
     assert [(r["point"], r["number"], r["faults"]) for r in results if r["faults"]] == []
@@ -39,8 +40,15 @@ def test_withdrawn_events_leave_no_false_status_on_default_settings(forks: Forks
 
 def test_every_kind_of_crossing_comes_up(points) -> None:  # type: ignore[no-untyped-def]
     """A guard of the guard."""
-    ledger = ("store_statuses", "settle_window", "match_statuses", "reads_done", "follow_status", "record_shipment",
-              "status_file_read")
+    ledger = (
+        "store_statuses",
+        "settle_window",
+        "match_statuses",
+        "reads_done",
+        "follow_status",
+        "record_shipment",
+        "status_file_read",
+    )
     wanted = [*(f"ledger {name}" for name in ledger), "source GET", "source token", "store remove one"]
     names = {point["point"] for point in points}
     assert {f"{when} {name}" for when in ("before", "after") for name in wanted} - names == set()

@@ -11,7 +11,9 @@ import pytest
 from forks import Forks
 
 WRITES = [
-    "before ledger store_statuses", "before store write 041786dc1c52f331", "before store remove one",
+    "before ledger store_statuses",
+    "before store write 041786dc1c52f331",
+    "before store remove one",
     "before ledger follow_status",
 ]
 """The long profile has all of them."""
@@ -27,7 +29,8 @@ def test_writes_fail_from_some_point_on(forks: Forks) -> None:
 
 def test_full_disks(databases, forks: Forks) -> None:  # type: ignore[no-untyped-def]
     trials = [
-        {"limit": 0}, {"limit": 500_000},
+        {"limit": 0},
+        {"limit": 500_000},
         {"limit": 60, "ledger_url": databases("postgres")},  # the ledger has room, and the archive ends in the middle
     ]
     results = forks.run("status_storage_trials:full_disk", trials)

@@ -146,8 +146,11 @@ class World:
         stored = {key: entry["count"] for key, entry in seen["orders"].items()}
         imported = engine.ids_in("imported")
         return {
-            "lost": [f"{i}: {states.get(i, UNSEEN)}, not {state}" for i, state in expected.items()
-                     if states.get(i, UNSEEN) not in state.split(" or ") and i not in doubt],
+            "lost": [
+                f"{i}: {states.get(i, UNSEEN)}, not {state}"
+                for i, state in expected.items()
+                if states.get(i, UNSEEN) not in state.split(" or ") and i not in doubt
+            ],
             "doubled": [*seen["doubled"], *_versions_twice(seen["offers"])],
             "in_doubt": doubt,
             "early": seen["acknowledged_early"],
@@ -242,9 +245,10 @@ def warm_up() -> None:
     engine_module.migrate = lambda url: None  # type: ignore[assignment]  # every trial's ledger is made of migrated ones
     for case in CASES:
         case.plain(25)
-        with world({"case": case.name}) as here, serve_in_thread(
-            {}, [order for order, _ in case.book()], sources=[case.source_side]
-        ) as sandbox:
+        with (
+            world({"case": case.name}) as here,
+            serve_in_thread({}, [order for order, _ in case.book()], sources=[case.source_side]) as sandbox,
+        ):
             here.url = sandbox.url
             engine = here.engine()
             engine.run("warm")

@@ -20,9 +20,15 @@ from order_relay import crossings
 def pauses(case: Case) -> list[str]:
     """Where a worker falls asleep. Not inside a transaction: there it would keep the others out, as it may."""
     return [
-        f"before {case.acknowledged_by}", f"after {case.acknowledged_by}", "after ledger receive",
-        "after ledger make_ready", "after store write chunk", "after ledger claim", "before destination import",
-        "after destination import", "after ledger settle",
+        f"before {case.acknowledged_by}",
+        f"after {case.acknowledged_by}",
+        "after ledger receive",
+        "after ledger make_ready",
+        "after store write chunk",
+        "after ledger claim",
+        "before destination import",
+        "after destination import",
+        "after ledger settle",
     ]
 
 

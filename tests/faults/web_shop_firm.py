@@ -23,23 +23,40 @@ Make = Callable[..., Engine]
 
 def order(number: int, *, confirmed: datetime = NOW - timedelta(hours=1), **members: Any) -> dict[str, Any]:
     address = {
-        "id": number * 2, "name": "Fietsen Ede BV", "attention": "Zoë Bakker", "street1": "Dorpsstraat",
-        "house_number": "7", "addition": "a", "zip": "6711 AB", "city": "Ede", "country": "NL",
-        "email": "zoe@fietsen.example", "company_telephone_number": "0318 555 01 23",
+        "id": number * 2,
+        "name": "Fietsen Ede BV",
+        "attention": "Zoë Bakker",
+        "street1": "Dorpsstraat",
+        "house_number": "7",
+        "addition": "a",
+        "zip": "6711 AB",
+        "city": "Ede",
+        "country": "NL",
+        "email": "zoe@fietsen.example",
+        "company_telephone_number": "0318 555 01 23",
     }
     line = {"type": "line", "description": "Bel", "erp_line_number": None}
     return {
-        "id": number, "reference": f"CS{number}", "webshop": 1, "state": "confirmed", "payment_status": "paid",
-        "currency": "EUR", "customer": 310, "user": 412, "confirm_date": confirmed.isoformat(),
-        "customer_order_number": None, "shipment_address": address, "invoice_address": address,
+        "id": number,
+        "reference": f"CS{number}",
+        "webshop": 1,
+        "state": "confirmed",
+        "payment_status": "paid",
+        "currency": "EUR",
+        "customer": 310,
+        "user": 412,
+        "confirm_date": confirmed.isoformat(),
+        "customer_order_number": None,
+        "shipment_address": address,
+        "invoice_address": address,
         "order_lines": [
-            line | {"id": number * 100 + 1, "product": {"key": "BEL", "origin": "erp"}, "quantity": 2,
-                    "unit_price": 4.95},
-            line | {"id": number * 100 + 2, "product": {"key": "LAMP", "origin": "erp"}, "quantity": 1,
-                    "unit_price": 24.5},
+            line
+            | {"id": number * 100 + 1, "product": {"key": "BEL", "origin": "erp"}, "quantity": 2, "unit_price": 4.95},
+            line
+            | {"id": number * 100 + 2, "product": {"key": "LAMP", "origin": "erp"}, "quantity": 1, "unit_price": 24.5},
         ],
         **members,
-    }  # fmt: skip
+    }
 
 
 def archive(engine: Engine) -> OrderArchive:
@@ -49,7 +66,10 @@ def archive(engine: Engine) -> OrderArchive:
 def feedback(engine: Engine, run: str = "feedback", given_up_s: float = 0.0) -> dict[str, int]:
     wiring = engine.wiring
     parts = Parts(
-        wiring.feedback_taker, engine.ledger, archive(engine), wiring.source_connection.fingerprint(),
+        wiring.feedback_taker,
+        engine.ledger,
+        archive(engine),
+        wiring.source_connection.fingerprint(),
         given_up_s=given_up_s,
     )
     return give_feedback(RunContext(PIPELINE, run), parts)

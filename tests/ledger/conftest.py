@@ -29,8 +29,14 @@ class Clerk:
         self.ctx = RunContext(PIPELINE, run)
         self.batches = itertools.count(1)
 
-    def receive(self, *offers: dict[str, Any], complete: bool = True, fingerprint: str = "t1",
-                batch_id: str = "", fetched_at: datetime | None = None) -> dict[str, int]:
+    def receive(
+        self,
+        *offers: dict[str, Any],
+        complete: bool = True,
+        fingerprint: str = "t1",
+        batch_id: str = "",
+        fetched_at: datetime | None = None,
+    ) -> dict[str, int]:
         """A batch with these offers."""
         rows = [row | {"part": 0, "row": n} for n, row in enumerate(offers)]
         columns = [*offer("1"), "part", "row"]
@@ -53,7 +59,8 @@ class Clerk:
     def row(self, source_id: str, edition: int = 1) -> dict[str, Any]:
         """Everything known about one edition."""
         return next(
-            life for life in self.ledger.find(source_id)
+            life
+            for life in self.ledger.find(source_id)
             if life["source_id"] == source_id and life["edition"] == edition
         )
 
@@ -63,8 +70,16 @@ class Clerk:
 
     def ready_of(self, work: Work, **changes: Any) -> Ready:
         payload = Ready(
-            work.id, work.revision, f"KEY-{work.order_number}", "p/payloads-00000.jsonl.gz", 0, f"fp-{work.id}",
-            "t1", 1000, "EUR", (),
+            work.id,
+            work.revision,
+            f"KEY-{work.order_number}",
+            "p/payloads-00000.jsonl.gz",
+            0,
+            f"fp-{work.id}",
+            "t1",
+            1000,
+            "EUR",
+            (),
         )
         return replace(payload, **changes)
 

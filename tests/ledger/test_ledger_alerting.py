@@ -29,10 +29,12 @@ def late(size: int = 1, **changes: float) -> Message:
 
 def pass_time(book: Ledger, **time: float) -> None:
     """As if the alerts had been written so long ago."""
+
     def shift(tx):
         for row in tx.run(sa.select(alert)).all():
             values = {c.name: getattr(row, c.name) - timedelta(**time) for c in TIMES if getattr(row, c.name)}
             tx.run(alert.update().where(alert.c.pipeline == row.pipeline, alert.c.cause == row.cause), values)
+
     book.database.write(shift)
 
 

@@ -26,11 +26,14 @@ NAME = "shop_to_oms"
 HOUR = timedelta(hours=1)
 START = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 NO_ANSWER = Answer(Outcome.IN_DOUBT, 0, code="ServerDisconnectedError", message="no complete answer")
-SETTINGS = PipelineSettings.model_validate({
-    "name": "supercat_to_shopatron", "mode": "live",
-    "source": {"vendor": "supercat", "connection": "supercat_default"},
-    "destination": {"vendor": "shopatron", "connection": "shopatron_default"},
-})
+SETTINGS = PipelineSettings.model_validate(
+    {
+        "name": "supercat_to_shopatron",
+        "mode": "live",
+        "source": {"vendor": "supercat", "connection": "supercat_default"},
+        "destination": {"vendor": "shopatron", "connection": "shopatron_default"},
+    }
+)
 
 
 class Clock:
@@ -283,7 +286,8 @@ ERRORS = [
     b'{"orderID": 7, "success": "false", "description": "item dropped"}',
 ]
 CLEAN = [
-    b'{"orderID": 7}', b'{"orderID": 7, "success": true, "message": "Order imported"}',
+    b'{"orderID": 7}',
+    b'{"orderID": 7, "success": true, "message": "Order imported"}',
     b'{"orderID": 7, "error": null, "errors": [], "warnings": {}, "errorCode": 0, "status": "NEW"}',
     b'{"orderID": 7, "success": null, "error": "", "failed": false, "errorMessage": "None"}',
 ]

@@ -145,10 +145,18 @@ def damage_other_revision(file: Path) -> None:
 
 @pytest.mark.parametrize(
     "damage",
-    [damage_cut, damage_line_gone, damage_no_end, damage_other_revision, lambda file: file.write_bytes(b""),
-     lambda file: file.write_bytes(gzip.compress(b"hello\n")), lambda file: file.write_bytes(gzip.compress(b"")),
-     lambda file: file.write_bytes(b"hello, this is text"), lambda file: file.unlink()],
-)  # fmt: skip
+    [
+        damage_cut,
+        damage_line_gone,
+        damage_no_end,
+        damage_other_revision,
+        lambda file: file.write_bytes(b""),
+        lambda file: file.write_bytes(gzip.compress(b"hello\n")),
+        lambda file: file.write_bytes(gzip.compress(b"")),
+        lambda file: file.write_bytes(b"hello, this is text"),
+        lambda file: file.unlink(),
+    ],
+)
 def test_a_damaged_backup_changes_nothing(full, tmp_path, damage):
     file = tmp_path / "b.jsonl.gz"
     back_up(url_of(full.ledger), file)

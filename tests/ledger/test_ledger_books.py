@@ -27,7 +27,10 @@ def test_only_what_is_settled_is_acknowledged(clerk):
     clerk.ledger.quarantine(clerk.ctx, [(clerk.work("6"), BAD), (clerk.work("9"), BAD)])
     clerk.resolve()
     assert {s: clerk.state(s) for s in "6789"} == {
-        "6": "quarantined", "7": "held", "8": "waiting", "9": "quarantined",
+        "6": "quarantined",
+        "7": "held",
+        "8": "waiting",
+        "9": "quarantined",
     }
     clerk.receive(offer("10"))
     assert clerk.due() == ["N-1"]
@@ -55,18 +58,28 @@ def test_superseded_once_a_person_settled_the_lineage(clerk):
 def test_a_refused_acknowledgement_stays_due_and_a_missing_answer_waits(clerk):
     one, two, three, four = [clerk.imported(s) for s in "1234"]
     assert clerk.ledger.ack_sent(clerk.ctx, [one, two, three, four]) == [one, two, three, four]
-    clerk.ledger.ack_answered(clerk.ctx, {
-        one: Acknowledgement(accepted=True), two: Acknowledgement(accepted=False, message="locked"),
-        four: Acknowledgement(accepted=False, message="locked"),
-    })
+    clerk.ledger.ack_answered(
+        clerk.ctx,
+        {
+            one: Acknowledgement(accepted=True),
+            two: Acknowledgement(accepted=False, message="locked"),
+            four: Acknowledgement(accepted=False, message="locked"),
+        },
+    )
     assert [clerk.row(s)["ack"] for s in "1234"] == ["confirmed", "refused", "sent", "refused"]
     assert clerk.due() == ["N-2", "N-4"]
     assert clerk.ledger.counts(NAME)["acknowledged"] == 1
     assert clerk.row("2")["ack_message"] == "locked"
 
 
-@pytest.mark.parametrize("answer", [Acknowledgement(accepted=False, message="order not found"),
-                                    Acknowledgement(accepted=False, message="the reply has no entry for it"), None])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Acknowledgement(accepted=False, message="order not found"),
+        Acknowledgement(accepted=False, message="the reply has no entry for it"),
+        None,
+    ],
+)
 def test_absence_confirms_an_acknowledgement_that_was_refused_or_not_answered(clerk, answer):
     one, two = clerk.imported("1"), clerk.imported("2")
     clerk.ledger.ack_sent(clerk.ctx, [one, two])

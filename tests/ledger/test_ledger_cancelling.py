@@ -62,10 +62,17 @@ def imported(clerk):
 
 
 WAYS = {
-    "received": received, "waits for a version": waits_for_a_version, "waits for its payment": waits_for_its_payment,
-    "ready": ready, "quarantined": quarantined, "rejected": rejected, "held": held, "sending": sending,
-    "in_doubt": in_doubt, "imported": imported,
-}  # fmt: skip
+    "received": received,
+    "waits for a version": waits_for_a_version,
+    "waits for its payment": waits_for_its_payment,
+    "ready": ready,
+    "quarantined": quarantined,
+    "rejected": rejected,
+    "held": held,
+    "sending": sending,
+    "in_doubt": in_doubt,
+    "imported": imported,
+}
 NOT_SENT = tuple(name for name in WAYS if name not in AT_DESTINATION)
 
 

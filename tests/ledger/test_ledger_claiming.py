@@ -88,9 +88,11 @@ def two_ready_versions(clerk):
     first = clerk.all_ready("1")[0]
     clerk.receive(offer("2"))
     second = clerk.make_ready(clerk.work("2"))[0][0]
-    clerk.ledger.database.write(lambda tx: tx.run(
-        sa.text("UPDATE submission SET lineage = 'L1', base_number = 'N-1' WHERE id = :id"), {"id": second}
-    ))
+    clerk.ledger.database.write(
+        lambda tx: tx.run(
+            sa.text("UPDATE submission SET lineage = 'L1', base_number = 'N-1' WHERE id = :id"), {"id": second}
+        )
+    )
     return first, second
 
 
@@ -98,9 +100,9 @@ def test_the_database_itself_refuses_two_of_a_lineage(clerk):
     first, second = two_ready_versions(clerk)
     clerk.claim(first)
     with pytest.raises(sa.exc.IntegrityError):
-        clerk.ledger.database.write(lambda tx: tx.run(
-            sa.text("UPDATE submission SET state = 'sending' WHERE id = :id"), {"id": second}
-        ))
+        clerk.ledger.database.write(
+            lambda tx: tx.run(sa.text("UPDATE submission SET state = 'sending' WHERE id = :id"), {"id": second})
+        )
 
 
 def test_where_the_index_refuses_one_the_others_are_claimed(clerk, monkeypatch):
@@ -135,7 +137,7 @@ def test_two_workers_share_the_orders_without_overlap(clerk, ledger_url):
         ledger = Ledger.open(ledger_url)
         try:
             for n in range(0, len(ids), 7):
-                won.extend(ledger.claim(clerk.ctx, ids[n:n + 7], name, 30))
+                won.extend(ledger.claim(clerk.ctx, ids[n : n + 7], name, 30))
         except Exception as error:
             errors.append(error)
         finally:
@@ -157,9 +159,12 @@ def test_two_workers_over_two_versions_send_one_of_each_lineage(clerk, ledger_ur
         clerk.receive(offer(str(100 + n)))
         new = clerk.make_ready(clerk.work(str(100 + n)))[0][0]
         pairs.append((old, new))
-    clerk.ledger.database.write(lambda tx: [tx.run(
-        sa.text("UPDATE submission SET lineage = :lineage WHERE id = :id"), {"id": new, "lineage": f"L{n}"}
-    ) for n, (_, new) in enumerate(pairs, 1)])
+    clerk.ledger.database.write(
+        lambda tx: [
+            tx.run(sa.text("UPDATE submission SET lineage = :lineage WHERE id = :id"), {"id": new, "lineage": f"L{n}"})
+            for n, (_, new) in enumerate(pairs, 1)
+        ]
+    )
     won, errors = [], []
 
     def worker(ids):

@@ -17,22 +17,69 @@ ROWS = 8000
 def _filled(url: str, newest: datetime) -> None:
     """Orders at two destinations, each imported a minute after the one before."""
     blank = {
-        "pipeline": "p", "edition": 1, "order_number": "N", "base_number": "N", "version": 1, "customer_po": "",
-        "items": "[]", "content_hash": "", "problem": "", "batch_id": "b", "part": 0, "row": 0, "state": "imported",
-        "reason": "", "revision": 1, "decided": False, "proven": True, "refusals_hash": "",
-        "payload_name": "", "payload_row": 0, "fingerprint": "", "transform_fingerprint": "", "currency": "USD",
-        "notes": "[]", "attempt": 1, "owner": "", "lookups": 0, "ack_message": "", "total_minor": 1000,
-    }  # fmt: skip
+        "pipeline": "p",
+        "edition": 1,
+        "order_number": "N",
+        "base_number": "N",
+        "version": 1,
+        "customer_po": "",
+        "items": "[]",
+        "content_hash": "",
+        "problem": "",
+        "batch_id": "b",
+        "part": 0,
+        "row": 0,
+        "state": "imported",
+        "reason": "",
+        "revision": 1,
+        "decided": False,
+        "proven": True,
+        "refusals_hash": "",
+        "payload_name": "",
+        "payload_row": 0,
+        "fingerprint": "",
+        "transform_fingerprint": "",
+        "currency": "USD",
+        "notes": "[]",
+        "attempt": 1,
+        "owner": "",
+        "lookups": 0,
+        "ack_message": "",
+        "total_minor": 1000,
+    }
     database = Database(url)
     with database.engine.begin() as conn:
-        conn.execute(metadata.tables["pipeline"].insert(), {
-            "name": "p", "source_account": "s", "destination_account": "d0", "bound_at": newest, "last_sequence": 0,
-            "unproven": False})
-        conn.execute(metadata.tables["submission"].insert(), [
-            {**blank, "id": n, "source_id": str(n), "lineage": f"L{n}", "destination_key": str(n), "oms_id": str(n),
-             "destination": f"d{n % 2}", "imported_at": at, "changed_at": at, "first_offered_at": at,
-             "last_offered_at": at}
-            for n in range(ROWS) for at in [newest - timedelta(minutes=n)]])
+        conn.execute(
+            metadata.tables["pipeline"].insert(),
+            {
+                "name": "p",
+                "source_account": "s",
+                "destination_account": "d0",
+                "bound_at": newest,
+                "last_sequence": 0,
+                "unproven": False,
+            },
+        )
+        conn.execute(
+            metadata.tables["submission"].insert(),
+            [
+                {
+                    **blank,
+                    "id": n,
+                    "source_id": str(n),
+                    "lineage": f"L{n}",
+                    "destination_key": str(n),
+                    "oms_id": str(n),
+                    "destination": f"d{n % 2}",
+                    "imported_at": at,
+                    "changed_at": at,
+                    "first_offered_at": at,
+                    "last_offered_at": at,
+                }
+                for n in range(ROWS)
+                for at in [newest - timedelta(minutes=n)]
+            ],
+        )
         conn.execute(sa.text("ANALYZE"))
     database.close()
 

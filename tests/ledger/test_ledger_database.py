@@ -193,9 +193,11 @@ def test_a_damaged_file_is_told(tmp_path):
 
 def test_errors_carry_no_order_data(ledger):
     with pytest.raises(sa.exc.DBAPIError) as caught:
-        ledger.database.write(lambda tx: tx.run(
-            sa.text("INSERT INTO event (submission_id, why) VALUES (:n, :why)"), {"n": 1, "why": "Jane Customer"}
-        ))
+        ledger.database.write(
+            lambda tx: tx.run(
+                sa.text("INSERT INTO event (submission_id, why) VALUES (:n, :why)"), {"n": 1, "why": "Jane Customer"}
+            )
+        )
     assert "Jane" not in str(caught.value).split("DETAIL")[0]
 
 

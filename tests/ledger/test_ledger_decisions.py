@@ -25,7 +25,8 @@ def test_every_reason_is_kept(clerk):
     assert row["reason"] == "missing"
     listed = clerk.ledger.quarantined()
     assert [(r["order_number"], r["code"], r["pointer"]) for r in listed] == [
-        ("N-1", "missing", "/a"), ("N-1", "too_long", "/b/0"),
+        ("N-1", "missing", "/a"),
+        ("N-1", "too_long", "/b/0"),
     ]
     assert len(clerk.ledger.quarantined(code="too_long")) == 1
     assert clerk.ledger.quarantined(numbers=["N-2"]) == []
@@ -153,8 +154,9 @@ def test_resolving_twice_writes_nothing_new(clerk):
 
 def test_making_ready_keeps_what_was_made(clerk):
     clerk.receive(offer("1"))
-    ready = clerk.ready_of(clerk.resolve()[0], payload_name="p/x.gz", payload_row=7, total_minor=12345,
-                           notes=[CUT, CUT_TOO])
+    ready = clerk.ready_of(
+        clerk.resolve()[0], payload_name="p/x.gz", payload_row=7, total_minor=12345, notes=[CUT, CUT_TOO]
+    )
     assert clerk.ledger.make_ready(clerk.ctx, [ready]) == ([ready.id], [])
     sendable = clerk.ledger.to_send([ready.id])[0]
     assert (sendable.payload_name, sendable.payload_row, sendable.fingerprint) == ("p/x.gz", 7, ready.fingerprint)

@@ -40,7 +40,8 @@ def test_mentioned_from_its_limit_on_and_not_for_ever(clerk, monkeypatch):
         monkeypatch.setattr(database, "read_clock", lambda _conn, at=at: at)
         found = ledger.late("shop_to_oms", {"left_out": limit_s})
         assert [(late.state, late.number, late.oldest, late.orders) for late in found] == (
-            [("left_out", 1, noted, ("N-1",))] if mentioned else [])
+            [("left_out", 1, noted, ("N-1",))] if mentioned else []
+        )
 
 
 def test_of_many_each_gets_its_turn(clerk):

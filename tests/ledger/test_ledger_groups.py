@@ -175,24 +175,42 @@ def test_a_replacement_is_not_offered_before_a_doubt_is_settled(clerk):
 
 OFFERS = st.lists(
     st.tuples(
-        st.sampled_from(["L", "L", "M"]), st.sampled_from(["C-1", "C-1", "C-2", ""]), st.sampled_from(["", "7", "8"]),
-        st.sampled_from([("A", "B"), ("A",), ("X", "Y")]), st.sampled_from(["", "", "", "N"]),
+        st.sampled_from(["L", "L", "M"]),
+        st.sampled_from(["C-1", "C-1", "C-2", ""]),
+        st.sampled_from(["", "7", "8"]),
+        st.sampled_from([("A", "B"), ("A",), ("X", "Y")]),
+        st.sampled_from(["", "", "", "N"]),
     ),
-    min_size=2, max_size=5,
+    min_size=2,
+    max_size=5,
 )
 WAVES = st.lists(st.sampled_from(["receive", "send"]), min_size=1, max_size=5)
 ANSWERS = st.sampled_from(["replacement", "separate", "discard"])
 
 
 def member(row):
-    names = ("id", "revision", "pipeline", "state", "reason", "source_id", "edition", "lineage", "version",
-             "order_number", "base_number", "customer_number", "customer_po")
+    names = (
+        "id",
+        "revision",
+        "pipeline",
+        "state",
+        "reason",
+        "source_id",
+        "edition",
+        "lineage",
+        "version",
+        "order_number",
+        "base_number",
+        "customer_number",
+        "customer_po",
+    )
     return Member(**{name: row[name] for name in names}, items=tuple(row["items"]), decided=row["decided"])
 
 
 def test_whatever_is_held_and_answered_the_group_is_closed(sqlite_template, clerk_class):
-    @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck),
-              phases=[Phase.reuse, Phase.generate])
+    @settings(
+        max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.reuse, Phase.generate]
+    )
     @given(offers=OFFERS, waves=WAVES, order=st.randoms(use_true_random=False), data=st.data())
     def closed(offers, waves, order, data):
         with tempfile.TemporaryDirectory() as folder:
@@ -212,12 +230,19 @@ def test_whatever_is_held_and_answered_the_group_is_closed(sqlite_template, cler
 
 def _walk(clerk, offers, waves, order, data):
     rows = [
-        offer(str(n), lineage=lineage, customer_number=customer, customer_po=po, items=items, base_number="B",
-              order_number=number or f"N-{n}")
+        offer(
+            str(n),
+            lineage=lineage,
+            customer_number=customer,
+            customer_po=po,
+            items=items,
+            base_number="B",
+            order_number=number or f"N-{n}",
+        )
         for n, (lineage, customer, po, items, number) in enumerate(offers, 1)
     ]
     order.shuffle(rows)
-    parts = [rows[n::len(waves)] for n in range(len(waves))]
+    parts = [rows[n :: len(waves)] for n in range(len(waves))]
     for wave, part in zip(waves, parts, strict=True):
         clerk.receive(*part)
         works = evaluate(clerk)
@@ -239,11 +264,14 @@ def _walk(clerk, offers, waves, order, data):
             sides = [[member(r) for r in everything(clerk) if r["lineage"] == one.lineage] for one in going]
             assert all(
                 any(
-                    not agree(x, y, 0.5) or x.order_number == y.order_number
+                    not agree(x, y, 0.5)
+                    or x.order_number == y.order_number
                     or offered_lineage(x.lineage) != offered_lineage(y.lineage)
-                    for x in side for y in other
+                    for x in side
+                    for y in other
                 )
-                for n, side in enumerate(sides) for other in sides[:n]
+                for n, side in enumerate(sides)
+                for other in sides[:n]
             ), "versions that agree are not two orders"
         elif choice == "replacement":
             assert [one.id for one in going] == [group.newest.id]
@@ -255,8 +283,10 @@ def _walk(clerk, offers, waves, order, data):
         assert row["state"] in {"imported", "superseded", "discarded"}, row["state"]
         if row["state"] == "superseded":
             assert any(
-                other["lineage"] == row["lineage"] and other["version"] > row["version"]
-                and other["state"] in {"imported", "discarded"} for other in everything(clerk)
+                other["lineage"] == row["lineage"]
+                and other["version"] > row["version"]
+                and other["state"] in {"imported", "discarded"}
+                for other in everything(clerk)
             ), "superseded by nothing"
 
 

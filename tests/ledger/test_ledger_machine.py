@@ -44,9 +44,9 @@ def machine(template: Path, clerk_class: type) -> type[RuleBasedStateMachine]:
             self.clerk = clerk_class(self.ledger)
             self.ledger.begin_run(self.clerk.ctx, "test", 0)
             self.offered: dict[str, dict] = {}
-            self.stored: dict[str, str] = {}   # destination key -> OMS id
-            self.requests: list[tuple] = []    # claims whose POST was not made yet
-            self.answers: list[Settled] = []   # answers on their way
+            self.stored: dict[str, str] = {}  # destination key -> OMS id
+            self.requests: list[tuple] = []  # claims whose POST was not made yet
+            self.answers: list[Settled] = []  # answers on their way
             self.acknowledged: set[str] = set()
 
         def teardown(self):
@@ -78,10 +78,13 @@ def machine(template: Path, clerk_class: type) -> type[RuleBasedStateMachine]:
             works = self.ledger.resolve(self.clerk.ctx, ids, Policies(resubmission=policy), limit)
             if bad and works:
                 self.ledger.quarantine(self.clerk.ctx, [(works.pop(), [Refusal("bad", "/x", "is wrong")])])
-            self.ledger.make_ready(self.clerk.ctx, [
-                Ready(w.id, w.revision, f"{w.order_number}/{w.edition}", "p", 0, f"f{w.id}", "t1", 1, "EUR")
-                for w in works
-            ])
+            self.ledger.make_ready(
+                self.clerk.ctx,
+                [
+                    Ready(w.id, w.revision, f"{w.order_number}/{w.edition}", "p", 0, f"f{w.id}", "t1", 1, "EUR")
+                    for w in works
+                ],
+            )
 
         def claim(self, lease):
             ids = self.ledger.ready("shop_to_oms")
@@ -109,9 +112,21 @@ def machine(template: Path, clerk_class: type) -> type[RuleBasedStateMachine]:
             self.look_up(sees=True)
             self.a_whole_run(data)
 
-        @rule(data=st.data(), step=st.sampled_from([
-            "pull", "judge", "claim", "post", "commit", "commit twice", "die", "leases end",
-        ]))
+        @rule(
+            data=st.data(),
+            step=st.sampled_from(
+                [
+                    "pull",
+                    "judge",
+                    "claim",
+                    "post",
+                    "commit",
+                    "commit twice",
+                    "die",
+                    "leases end",
+                ]
+            ),
+        )
         def part_of_a_run(self, data, step):
             """Single steps, in any order: workers that overlap, stop, or wake up late."""
             place = st.integers(0, 9)
@@ -203,9 +218,11 @@ def machine(template: Path, clerk_class: type) -> type[RuleBasedStateMachine]:
 
         @invariant()
         def nothing_is_stored_twice_and_nothing_stored_is_forgotten(self):
-            rows = self.ledger.database.read(lambda tx: tx.conn.exec_driver_sql(
-                "SELECT lineage, state, destination_key, oms_id FROM submission"
-            ).all())
+            rows = self.ledger.database.read(
+                lambda tx: tx.conn.exec_driver_sql(
+                    "SELECT lineage, state, destination_key, oms_id FROM submission"
+                ).all()
+            )
             there = [r.lineage for r in rows if r.state in ("sending", "in_doubt", "imported")]
             assert len(there) == len(set(there)), "two of a lineage"
             known = {r.destination_key: r for r in rows if r.destination_key}
@@ -219,7 +236,7 @@ def machine(template: Path, clerk_class: type) -> type[RuleBasedStateMachine]:
             if not self.offered or not self.ledger.batches("shop_to_oms"):
                 return
             known = self.ledger.identities("shop_to_oms", list(self.offered))
-            late = list(self.offered)[-len(known):] if known else []
+            late = list(self.offered)[-len(known) :] if known else []
             assert known == set(late), "only those that no batch held yet are unknown"
 
     return Promise
@@ -230,7 +247,9 @@ def test_the_promise_holds_whatever_happens(sqlite_template, clerk_class, size):
     run_state_machine_as_test(
         machine(sqlite_template, clerk_class),
         settings=settings(
-            max_examples=size, stateful_step_count=30, deadline=None,
+            max_examples=size,
+            stateful_step_count=30,
+            deadline=None,
             suppress_health_check=list(HealthCheck),
             # no shrinking: histories are short, and it takes minutes
             phases=[Phase.reuse, Phase.generate],

@@ -97,8 +97,7 @@ def test_only_orders_that_were_in_the_state_and_only_of_the_pipelines(clock, cle
 @pytest.mark.parametrize("held", ["while it writes", "about to commit"])
 def test_what_commits_after_a_poll_is_in_the_next_window(clock, clerk, monkeypatch, held, begun_at_second):
     """Two connections: one has written and not committed, the other polls. The next window begins a minute further."""
-    monkeypatch.setattr(
-        database.Transaction, "seconds_since_begun", lambda tx: (clock.now - tx.begun).total_seconds())
+    monkeypatch.setattr(database.Transaction, "seconds_since_begun", lambda tx: (clock.now - tx.begun).total_seconds())
     number = clerk.imported("1")
     clock.pass_time(180 + begun_at_second)
     told = Shipment("x", "k", (), lines=(ShippedLine(1, "1"),), submission_id=number)
@@ -131,24 +130,82 @@ def _filled(url, rows=20_000):
     """A ledger with many orders, one a minute, written past the package."""
     db = database.Database(url, keep_stamps_ahead)
     blank = {
-        "pipeline": "p", "edition": 1, "order_number": "N", "base_number": "N", "version": 1, "customer_po": "",
-        "items": "[]", "content_hash": "", "problem": "", "batch_id": "b", "part": 0, "row": 0, "state": "imported",
-        "reason": "", "revision": 1, "decided": False, "proven": True, "refusals_hash": "", "destination": "d",
-        "payload_name": "", "payload_row": 0, "fingerprint": "", "transform_fingerprint": "", "currency": "USD",
-        "notes": "[]", "attempt": 1, "owner": "", "lookups": 0, "ack_message": "",
-    }  # fmt: skip
+        "pipeline": "p",
+        "edition": 1,
+        "order_number": "N",
+        "base_number": "N",
+        "version": 1,
+        "customer_po": "",
+        "items": "[]",
+        "content_hash": "",
+        "problem": "",
+        "batch_id": "b",
+        "part": 0,
+        "row": 0,
+        "state": "imported",
+        "reason": "",
+        "revision": 1,
+        "decided": False,
+        "proven": True,
+        "refusals_hash": "",
+        "destination": "d",
+        "payload_name": "",
+        "payload_row": 0,
+        "fingerprint": "",
+        "transform_fingerprint": "",
+        "currency": "USD",
+        "notes": "[]",
+        "attempt": 1,
+        "owner": "",
+        "lookups": 0,
+        "ack_message": "",
+    }
     times = [START + timedelta(minutes=n) for n in range(rows)]
     with db.engine.begin() as conn:
-        conn.execute(metadata.tables["pipeline"].insert(), {
-            "name": "p", "source_account": "s", "destination_account": "d", "bound_at": START, "last_sequence": 0,
-            "unproven": False})
-        conn.execute(metadata.tables["submission"].insert(), [
-            {**blank, "id": n, "source_id": str(n), "lineage": f"L{n}", "destination_key": str(n), "changed_at": at,
-             "order_number": f"N{n}", "first_offered_at": at, "last_offered_at": at}
-            for n, at in enumerate(times, 1)])
-        conn.execute(metadata.tables["event"].insert(), [
-            {"submission_id": n, "from_state": "sending", "to_state": "imported", "revision": 1, "at": at, "run": "",
-             "who": "", "why": ""} for n, at in enumerate(times, 1)])
+        conn.execute(
+            metadata.tables["pipeline"].insert(),
+            {
+                "name": "p",
+                "source_account": "s",
+                "destination_account": "d",
+                "bound_at": START,
+                "last_sequence": 0,
+                "unproven": False,
+            },
+        )
+        conn.execute(
+            metadata.tables["submission"].insert(),
+            [
+                {
+                    **blank,
+                    "id": n,
+                    "source_id": str(n),
+                    "lineage": f"L{n}",
+                    "destination_key": str(n),
+                    "changed_at": at,
+                    "order_number": f"N{n}",
+                    "first_offered_at": at,
+                    "last_offered_at": at,
+                }
+                for n, at in enumerate(times, 1)
+            ],
+        )
+        conn.execute(
+            metadata.tables["event"].insert(),
+            [
+                {
+                    "submission_id": n,
+                    "from_state": "sending",
+                    "to_state": "imported",
+                    "revision": 1,
+                    "at": at,
+                    "run": "",
+                    "who": "",
+                    "why": "",
+                }
+                for n, at in enumerate(times, 1)
+            ],
+        )
         conn.execute(sa.text("ANALYZE"))
     db.close()
 
@@ -175,7 +232,8 @@ def test_a_page_costs_what_its_window_holds(ledger_url):
     ledger = Ledger.open(ledger_url)
     with planned(ledger, "touched") as plans:
         window = ledger.modified_between(
-            START + timedelta(minutes=9_000), START + timedelta(minutes=9_059), entered=State.IMPORTED, limit=50)
+            START + timedelta(minutes=9_000), START + timedelta(minutes=9_059), entered=State.IMPORTED, limit=50
+        )
     ledger.close()
     assert (window.places, len(window.orders)) == (60, 50)
     assert len([plan for plan in plans if "ix_event_at" in plan]) == 2, plans

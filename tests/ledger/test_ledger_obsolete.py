@@ -51,9 +51,15 @@ def found_before_its_first_post(clerk, number):
 
 
 @pytest.mark.parametrize("state", ["quarantined", "rejected"])
-@pytest.mark.parametrize("way", [
-    imported_by_load, imported_by_look_up, settled_by_an_operator, found_before_its_first_post,
-])
+@pytest.mark.parametrize(
+    "way",
+    [
+        imported_by_load,
+        imported_by_look_up,
+        settled_by_an_operator,
+        found_before_its_first_post,
+    ],
+)
 def test_it_is_superseded_and_acknowledged_whichever_way_the_newer_one_was_imported(clerk, way, state):
     number = refused_and_newer(clerk, state)
     way(clerk, number)
@@ -93,8 +99,10 @@ def test_what_cannot_be_read_of_it_is_no_agreement(clerk, unreadable):
 
 
 def test_the_contradiction_is_on_the_event_without_values(clerk):
-    clerk.receive(offer("1", lineage="L", customer_po="11", customer_number="C-1"),
-                  offer("2", lineage="L", customer_po="22", customer_number="C-2"))
+    clerk.receive(
+        offer("1", lineage="L", customer_po="11", customer_number="C-1"),
+        offer("2", lineage="L", customer_po="22", customer_number="C-2"),
+    )
     assert clerk.resolve() == []
     for source_id in "12":
         row = clerk.row(source_id)

@@ -228,9 +228,11 @@ def test_waiting_comes_back_in_its_time_also_without_being_offered(clerk):
     assert clerk.state("1") == "waiting"
     clerk.receive()
     assert clerk.state("1") == "waiting"
-    clerk.ledger.database.write(lambda tx: tx.conn.exec_driver_sql(
-        "UPDATE submission SET due_at = '2020-01-01 00:00:00.000000' WHERE state = 'waiting'"
-    ))
+    clerk.ledger.database.write(
+        lambda tx: tx.conn.exec_driver_sql(
+            "UPDATE submission SET due_at = '2020-01-01 00:00:00.000000' WHERE state = 'waiting'"
+        )
+    )
     clerk.receive()
     assert clerk.state("1") == "received"
 
@@ -245,7 +247,12 @@ def test_a_backfill_brings_back_only_what_is_not_on_its_way(clerk):
     clerk.receive(offer("6"), fetched_at=late)
     states = {s: clerk.state(s) for s in "123456"}
     assert states == {
-        "1": "imported", "2": "quarantined", "3": "superseded", "4": "received", "5": "ready", "6": "received",
+        "1": "imported",
+        "2": "quarantined",
+        "3": "superseded",
+        "4": "received",
+        "5": "ready",
+        "6": "received",
     }
     assert clerk.ledger.replay_interval(clerk.ctx, early, late) == 3
     assert {s: clerk.state(s) for s in "123456"} == {**states, "2": "received", "3": "received"}

@@ -92,7 +92,12 @@ def test_a_kept_notice_loses_its_text_after_its_time_and_waits_on(ledger: Ledger
     ledger.forget(PIPELINE, LATER, 10)
     (row,) = ledger.shipments(unmatched=True)
     assert (row["id"], row["raw"], row["words"], row["tracking_number"], row["asks"]) == (
-        kept.shipment_id, REMOVED_BODY, ["N-1"], "1Z9", "it is no XML")  # fmt: skip
+        kept.shipment_id,
+        REMOVED_BODY,
+        ["N-1"],
+        "1Z9",
+        "it is no XML",
+    )
     assert ledger.record_shipment(RunContext("", "", "shiprush"), notice, None).shipment_id == kept.shipment_id
     assert [row["raw"] for row in ledger.shipments()] == [REMOVED_BODY], "the same notice does not bring it back"
     ledger.dismiss_shipment(kept.shipment_id, "not ours")
@@ -140,7 +145,7 @@ def told(number: str, channel: Channel, *statuses: str, note: str = "to Jane") -
 
 
 def status_of(ledger: Ledger, number: int) -> dict[str, Any]:
-    status, = ledger.database.read(lambda tx: statuses_of(tx, [number]))[number]
+    (status,) = ledger.database.read(lambda tx: statuses_of(tx, [number]))[number]
     return status
 
 
@@ -150,8 +155,9 @@ def described(ledger: Ledger, clerk: Any) -> int:
     number = imported(clerk, "1")
     confirm(ledger, clerk)
     ledger.bind_status("shop_status", "vendor:account")
-    ledger.store_statuses(ACCOUNT, [told("N-1", Channel.BY_ID, "LOADED", "DELIVERED"),
-                                    told("N-2", Channel.BY_ID, "LOADED")])
+    ledger.store_statuses(
+        ACCOUNT, [told("N-1", Channel.BY_ID, "LOADED", "DELIVERED"), told("N-2", Channel.BY_ID, "LOADED")]
+    )
     ledger.match_statuses("shop_status", Ours((PIPELINE,), "order_number"), 1e9, 0.0)
     for order in ledger.statuses_to_follow("shop_status"):
         ledger.follow_status("shop_status", order, [], "")
@@ -186,7 +192,7 @@ def test_texts_of_statuses_that_are_not_at_rest_are_kept(ledger: Ledger, describ
     ledger.forget(PIPELINE, LATER, 10)
     ledger.store_statuses(ACCOUNT, [told("N-1", Channel.BY_ID, "LOADED", "DELIVERED", "RETURNED")])
     assert ledger.with_personal_data(PIPELINE, LATER) == [], "what follows from it is not done"
-    order, = ledger.statuses_to_follow("shop_status")
+    (order,) = ledger.statuses_to_follow("shop_status")
     ledger.follow_status("shop_status", order, [], "somebody has to look")
     assert ledger.with_personal_data(PIPELINE, LATER) == [], "a person is asked"
     ledger.answer_status("N-1")

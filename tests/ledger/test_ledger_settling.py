@@ -13,10 +13,17 @@ from order_relay.orders.exchange import Answer, Outcome
 NAME = "shop_to_oms"
 
 
-@pytest.mark.parametrize(("outcome", "state"), [
-    (Outcome.IMPORTED, "imported"), (Outcome.REJECTED, "rejected"), (Outcome.IN_DOUBT, "in_doubt"),
-    (Outcome.NOT_SENT, "ready"), (Outcome.THROTTLED, "ready"), (Outcome.WRONG_SETUP, "ready"),
-])
+@pytest.mark.parametrize(
+    ("outcome", "state"),
+    [
+        (Outcome.IMPORTED, "imported"),
+        (Outcome.REJECTED, "rejected"),
+        (Outcome.IN_DOUBT, "in_doubt"),
+        (Outcome.NOT_SENT, "ready"),
+        (Outcome.THROTTLED, "ready"),
+        (Outcome.WRONG_SETUP, "ready"),
+    ],
+)
 def test_what_each_outcome_does(clerk, outcome, state):
     number = clerk.all_ready("1")[0]
     clerk.claim(number)
@@ -34,8 +41,10 @@ def test_many_outcomes_in_one_transaction(clerk):
     ids = clerk.all_ready("1", "2", "3", "4")
     clerk.claim(*ids)
     answers = [
-        Answer(Outcome.IMPORTED, 201, "OMS1"), Answer(Outcome.IMPORTED, 200, "OMS2"),
-        Answer(Outcome.REJECTED, 422), Answer(Outcome.IN_DOUBT, 0, code="read_timeout"),
+        Answer(Outcome.IMPORTED, 201, "OMS1"),
+        Answer(Outcome.IMPORTED, 200, "OMS2"),
+        Answer(Outcome.REJECTED, 422),
+        Answer(Outcome.IN_DOUBT, 0, code="read_timeout"),
     ]
     results = [Settled(i, 1, a) for i, a in zip(ids, answers, strict=True)]
     assert clerk.ledger.settle(clerk.ctx, results) == []

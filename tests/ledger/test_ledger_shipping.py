@@ -21,8 +21,20 @@ LEFT = datetime(2026, 5, 1, 15, 12, tzinfo=UTC)
 
 def parcel(key="k1", number=None, lines=(), tracking="", **fields):
     """A parcel with a tracking number of its own, unless one is given."""
-    return Shipment("shiprush", key, ("N-1",), "UPS", "Ground", tracking or f"1Z9{key}", LEFT, 815, "USD", tuple(lines),
-                    number, **fields)
+    return Shipment(
+        "shiprush",
+        key,
+        ("N-1",),
+        "UPS",
+        "Ground",
+        tracking or f"1Z9{key}",
+        LEFT,
+        815,
+        "USD",
+        tuple(lines),
+        number,
+        **fields,
+    )
 
 
 def test_units_are_counted_until_all_are_shipped_and_the_state_stays(clerk):
@@ -36,7 +48,12 @@ def test_units_are_counted_until_all_are_shipped_and_the_state_stays(clerk):
     assert [len(s["lines"]) for s in row["shipments"]] == [1, 2]
     kept = row["shipments"][0]
     assert (kept["tracking_number"], kept["cost_minor"], kept["currency"], kept["who"], kept["why"]) == (
-        "1Z9k1", 815, "USD", "shiprush", "a notice")
+        "1Z9k1",
+        815,
+        "USD",
+        "shiprush",
+        "a notice",
+    )
 
 
 def counted(clerk, number):
@@ -58,7 +75,8 @@ def test_the_same_notice_at_several_servers_at_once_is_one_parcel(clerk, matched
     """Several API servers have one ledger: all notices are answered, and one parcel is kept."""
     number = clerk.imported("1") if matched else None
     forms = [
-        parcel("k1", number, [ShippedLine(3, "1")], "1Z9"), parcel("k2", number, [ShippedLine(3, "", "MUG")], "1z 9"),
+        parcel("k1", number, [ShippedLine(3, "1")], "1Z9"),
+        parcel("k2", number, [ShippedLine(3, "", "MUG")], "1z 9"),
     ]
     together = threading.Barrier(6)
 
@@ -104,8 +122,10 @@ def test_the_same_tracking_number_with_other_lines_is_kept_and_asked(clerk):
 @pytest.mark.parametrize("placeholder", ["N/A", "none", "0", " ", "-", "0000", "TBD", "not available", "6.12E+11"])
 def test_a_placeholder_never_identifies_a_parcel(clerk, placeholder):
     number = clerk.imported("1")
-    assert clerk.ledger.record_shipment(
-        WHO, parcel("k1", number, [ShippedLine(1, "1")], placeholder), ORDERED).outcome == "recorded"
+    assert (
+        clerk.ledger.record_shipment(WHO, parcel("k1", number, [ShippedLine(1, "1")], placeholder), ORDERED).outcome
+        == "recorded"
+    )
     for lines in ([ShippedLine(1, "2")], [ShippedLine(1, "1")]):
         told = parcel(f"k-{lines}", number, lines, placeholder)
         assert clerk.ledger.record_shipment(WHO, told, ORDERED).outcome == "asked"
@@ -124,9 +144,11 @@ def test_an_operator_counts_corrects_or_drops_what_was_asked(clerk):
     assert clerk.ledger.shipments(unmatched=True) == []
     for again in ("k1", "k3"):
         assert clerk.ledger.record_shipment(WHO, parcel(again, number), ORDERED).outcome == "known"
-    for wrong in (lambda: clerk.ledger.dismiss_shipment(third.shipment_id, "x"),
-                  lambda: clerk.ledger.match_shipment(third.shipment_id, number, ORDERED),
-                  lambda: clerk.ledger.match_shipment(second.shipment_id, number, ORDERED, first.shipment_id)):
+    for wrong in (
+        lambda: clerk.ledger.dismiss_shipment(third.shipment_id, "x"),
+        lambda: clerk.ledger.match_shipment(third.shipment_id, number, ORDERED),
+        lambda: clerk.ledger.match_shipment(second.shipment_id, number, ORDERED, first.shipment_id),
+    ):
         with pytest.raises(MoveRefused):
             wrong()
     assert counted(clerk, number) == [second.shipment_id]
@@ -136,8 +158,10 @@ def test_an_unmatched_copy_of_a_recorded_parcel_is_closed_when_its_order_is_foun
     clerk.ledger.record_shipment(WHO, parcel("k1", None, [ShippedLine(1, "1")], "1Z9"), None)
     number = clerk.imported("1")
     clerk.ledger.record_shipment(WHO, parcel("k2", number, [ShippedLine(1, "1")], "1Z9"), ORDERED)
-    assert clerk.ledger.record_shipment(
-        WHO, parcel("k1", number, [ShippedLine(1, "1")], "1Z9"), ORDERED).outcome == "known"
+    assert (
+        clerk.ledger.record_shipment(WHO, parcel("k1", number, [ShippedLine(1, "1")], "1Z9"), ORDERED).outcome
+        == "known"
+    )
     assert clerk.ledger.shipments(unmatched=True) == []
     assert len(counted(clerk, number)) == 1
 

@@ -93,7 +93,6 @@ def test_a_move_needs_state_and_revision_as_they_were_read(clerk, stale):
         clerk.ledger.database.write(lambda tx: change(tx, seen, {w.id: {"customer_po": "x"} for w in seen}))
 
 
-
 def test_events_say_from_to_when_run_who_and_why(clerk):
     number = clerk.all_ready("1")[0]
     clerk.claim(number)

@@ -37,8 +37,9 @@ def parcel(status: str, key: str = "p-1", name: str = "P1") -> StatusEvent:
     return event(status, 1, key, kind=Kind.PARCEL, parcel=name)
 
 
-def report(number: str, *events: StatusEvent, channel: Channel = Channel.WEBHOOK, minutes: float = 60,
-           full: bool = False) -> StatusReport:
+def report(
+    number: str, *events: StatusEvent, channel: Channel = Channel.WEBHOOK, minutes: float = 60, full: bool = False
+) -> StatusReport:
     return StatusReport(number, events, channel, START + timedelta(minutes=minutes), full)
 
 
@@ -63,9 +64,11 @@ class TestStoring:
         found = book.store_statuses(CTX, [read("N-1", event("ERROR"))])
         assert (found.corrected, found.changed) == (1, 1)
         book.match_statuses(ACCOUNT, Ours(("shop_to_oms",), "order_number"), 60, 60)
-        status, = clerk.row("1")["statuses"]
+        (status,) = clerk.row("1")["statuses"]
         assert [(e["status"], e["revision"], e["state"]) for e in status["events"]] == [
-            ("NEW", 1, "corrected"), ("ERROR", 2, "stands")]
+            ("NEW", 1, "corrected"),
+            ("ERROR", 2, "stands"),
+        ]
         assert status["order_status"] == "ERROR"
 
     def test_a_deletion_is_marked_and_undone_in_what_follows(self, book) -> None:
@@ -87,18 +90,22 @@ class TestStoring:
         assert book.store_statuses(CTX, told, late_before=before).late == 0
 
     def test_refused_records_are_kept_once(self, book) -> None:
-        refused = [Refused(3, "A", (Refusal("wrong_type", "/orderStatus", "is no list"),)),
-                   Refused(4, "", (Refusal("no_order_number", "", "names no order"),))]
+        refused = [
+            Refused(3, "A", (Refusal("wrong_type", "/orderStatus", "is no list"),)),
+            Refused(4, "", (Refusal("no_order_number", "", "names no order"),)),
+        ]
         for _ in range(2):
             assert book.store_statuses(CTX, [], refused=refused, origin="poll").refused == 2
         assert {(r["place"], r["code"]) for r in book.status_refusals()} == {
-            ("A", "wrong_type"), ("row 4", "no_order_number")}
+            ("A", "wrong_type"),
+            ("row 4", "no_order_number"),
+        }
 
     def test_refused_records_are_counted_by_origin_and_time(self, book) -> None:
         refused = [Refused(3, "", (Refusal("wrong_type", "", ""),)), Refused(4, "", (Refusal("too_long", "", ""),))]
         book.store_statuses(CTX, [], refused=refused, origin="one.csv")
         now = datetime.now(UTC)
-        found, = book.status_refused_since(ACCOUNT, now - timedelta(hours=1))
+        (found,) = book.status_refused_since(ACCOUNT, now - timedelta(hours=1))
         assert (found["origin"], found["number"]) == ("one.csv", 2)
         assert found["codes"] == [("too_long", 1, "row 4"), ("wrong_type", 1, "row 3")]
         assert book.status_refused_since(ACCOUNT, now + timedelta(hours=1)) == []
@@ -174,8 +181,9 @@ class TestReadingById:
     def test_only_ours_are_overdue_and_final_ones_until_they_are_settled(self, book, clerk) -> None:
         clerk.imported("1", "OMS1")
         clerk.imported("2", "OMS2")
-        book.store_statuses(CTX, [report("N-1", event("NEW")), report("N-2", event("COMPLETED")),
-                                  report("ELSEWHERE", event("NEW"))])
+        book.store_statuses(
+            CTX, [report("N-1", event("NEW")), report("N-2", event("COMPLETED")), report("ELSEWHERE", event("NEW"))]
+        )
         book.match_statuses(ACCOUNT, Ours(("shop_to_oms",), "order_number"), 60, 60)
         assert self.due(book, 0.0) == ["N-1", "N-2"]
         assert self.due(book) == []
@@ -187,8 +195,9 @@ class TestReadingById:
 
     def test_what_is_doubtful_for_a_new_reason_is_due_at_once(self, book) -> None:
         def poll(*events: StatusEvent, minutes: float) -> None:
-            book.store_statuses(CTX, [replace(report("A", *events, channel=Channel.POLL, minutes=minutes),
-                                              history=True)], final=FINAL)
+            book.store_statuses(
+                CTX, [replace(report("A", *events, channel=Channel.POLL, minutes=minutes), history=True)], final=FINAL
+            )
 
         both = event("NEW"), event("COMPLETED", 5, "e-2")
         poll(*both, minutes=10)
@@ -241,22 +250,22 @@ class TestFollowing:
         return book
 
     def test_once_for_each_state(self, followed) -> None:
-        due, = followed.statuses_to_follow(ACCOUNT)
+        (due,) = followed.statuses_to_follow(ACCOUNT)
         assert due.parcels == (("P1", "IN_TRANSIT", START + timedelta(minutes=1)),)
         assert followed.follow_status(ACCOUNT, due, ["P1"], "")
         assert followed.statuses_to_follow(ACCOUNT) == []
         followed.store_statuses(CTX, [read("N-1", parcel("READY_TO_PICK"))])
-        due, = followed.statuses_to_follow(ACCOUNT)
+        (due,) = followed.statuses_to_follow(ACCOUNT)
         assert due.told == ("P1",)
 
     def test_not_for_a_state_that_is_no_more(self, followed) -> None:
-        due, = followed.statuses_to_follow(ACCOUNT)
+        (due,) = followed.statuses_to_follow(ACCOUNT)
         followed.store_statuses(CTX, [read("N-1", parcel("READY_TO_PICK"))])
         assert not followed.follow_status(ACCOUNT, due, ["P1"], "")
         assert len(followed.statuses_to_follow(ACCOUNT)) == 1
 
     def test_what_a_person_is_asked_stands_until_answered(self, followed) -> None:
-        due, = followed.statuses_to_follow(ACCOUNT)
+        (due,) = followed.statuses_to_follow(ACCOUNT)
         followed.follow_status(ACCOUNT, due, [], "parcel P1 is not shipped any more")
         assert [found["order_number"] for found in followed.statuses(asked=True)] == ["N-1"]
         assert followed.answer_status("N-1") == [ACCOUNT]

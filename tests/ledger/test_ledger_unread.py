@@ -39,7 +39,8 @@ def hours_pass(clerk, hours):
         for row in conn.execute(sa.select(unread)).all():
             moved = {
                 name: getattr(row, name) - timedelta(hours=hours)
-                for name in ("since", "missing_since", "gone_at", "last_at", "due_at") if getattr(row, name)
+                for name in ("since", "missing_since", "gone_at", "last_at", "due_at")
+                if getattr(row, name)
             }
             conn.execute(unread.update().where(unread.c.source_id == row.source_id).values(moved))
 

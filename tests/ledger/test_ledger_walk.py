@@ -8,7 +8,10 @@ from order_relay.orders.exchange import Acknowledgement
 def test_an_order_goes_straight_through(clerk):
     number = clerk.imported("1", "OMS1")
     assert clerk.events("1") == [
-        ("", "received"), ("received", "ready"), ("ready", "sending"), ("sending", "imported"),
+        ("", "received"),
+        ("received", "ready"),
+        ("ready", "sending"),
+        ("sending", "imported"),
     ]
     assert clerk.due() == ["N-1"]
     clerk.ledger.ack_sent(clerk.ctx, [number])

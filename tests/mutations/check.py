@@ -105,8 +105,18 @@ def _write(path: Path, text: str) -> None:
 
 def run_tests(tree: Path, names: Iterable[str]) -> tuple[int, str]:
     """Run tests of the copy, on SQLite where they run on both databases; pytest's exit code and its last words."""
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--no-header", "--tb=line",
-               "-k", "not postgres", *dict.fromkeys(names)]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "--no-header",
+        "--tb=line",
+        "-k",
+        "not postgres",
+        *dict.fromkeys(names),
+    ]
     env = {**os.environ, "PYTHONPATH": str(tree / "include")}
     try:
         done = subprocess.run(

@@ -27,17 +27,38 @@ def version(**given: str) -> dict[str, str]:
     return {"base_number": "7001-021524-118", "customer_number": "", "customer_po": "", **given}
 
 
-@pytest.mark.parametrize("spelling", [
-    GOOD, GOOD.lower(), f" {GOOD} ", f"{{{GOOD}}}", GOOD.replace("-", ""), f"urn:uuid:{GOOD.lower()}",
-])
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        GOOD,
+        GOOD.lower(),
+        f" {GOOD} ",
+        f"{{{GOOD}}}",
+        GOOD.replace("-", ""),
+        f"urn:uuid:{GOOD.lower()}",
+    ],
+)
 def test_one_uuid_in_any_spelling_is_one_lineage(spelling: str) -> None:
     assert usable_lineage(spelling, UUID) == GOOD
 
 
-@pytest.mark.parametrize("unusable", [
-    str(uuid.UUID(int=0)), str(uuid.UUID(int=2**128 - 1)), "11111111-1111-1111-1111-111111111111", "", "  ", "-",
-    "null", "None", "n/a", "0", "00000000", "{00000000-0000-0000-0000-000000000000}",
-])
+@pytest.mark.parametrize(
+    "unusable",
+    [
+        str(uuid.UUID(int=0)),
+        str(uuid.UUID(int=2**128 - 1)),
+        "11111111-1111-1111-1111-111111111111",
+        "",
+        "  ",
+        "-",
+        "null",
+        "None",
+        "n/a",
+        "0",
+        "00000000",
+        "{00000000-0000-0000-0000-000000000000}",
+    ],
+)
 @pytest.mark.parametrize("form", ["uuid", "text"])
 def test_a_placeholder_identifies_nothing(unusable: str, form: str) -> None:
     if form == "text" and unusable.startswith("{"):
@@ -51,18 +72,31 @@ def test_a_malformed_uuid_identifies_nothing_where_uuids_are_given(malformed: st
     assert usable_lineage(malformed) == malformed.upper()
 
 
-@pytest.mark.parametrize(("one", "other"), [
-    ("C-1044", " c-1044 "), ("1044", "1044.0"), ("1044.00", "1044"), ("PO  11", "po 11"), ("PO\u200b11", "PO 11"),
-    ("\uff23-1", "C-1"),
-])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("C-1044", " c-1044 "),
+        ("1044", "1044.0"),
+        ("1044.00", "1044"),
+        ("PO  11", "po 11"),
+        ("PO\u200b11", "PO 11"),
+        ("\uff23-1", "C-1"),
+    ],
+)
 def test_spelling_is_no_contradiction(one: str, other: str) -> None:
     assert contradictions([version(customer_number=one), version(customer_number=other)]) == ()
 
 
-@pytest.mark.parametrize(("field", "one", "other"), [
-    ("base_number", "7001-021524-118", "9455-030124-007"), ("customer_number", "C-1", "C-2"),
-    ("customer_po", "11", "22"), ("customer_po", "0011", "11"), ("customer_number", "1044.5", "1044"),
-])
+@pytest.mark.parametrize(
+    ("field", "one", "other"),
+    [
+        ("base_number", "7001-021524-118", "9455-030124-007"),
+        ("customer_number", "C-1", "C-2"),
+        ("customer_po", "11", "22"),
+        ("customer_po", "0011", "11"),
+        ("customer_number", "1044.5", "1044"),
+    ],
+)
 def test_what_differs_is_named(field: str, one: str, other: str) -> None:
     assert contradictions([version(**{field: one}), version(**{field: other})]) == (field,)
 

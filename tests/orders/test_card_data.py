@@ -56,17 +56,20 @@ def test_digits_of_other_scripts_are_digits():
 
 
 @pytest.mark.parametrize("card", CARDS + OLD)
-@pytest.mark.parametrize("document", [
-    {"payment": {"card": "X"}},
-    {"payment": {"transaction_id": "X"}},
-    {"payment": {"details": [{"deep": "ref X."}]}},
-    {"payment": {"numbers": ["X"]}},
-    {"credit_card": "X"},
-    {"creditCardNumber": "X"},
-    {"CC Number": "X"},
-    {"custom_fields": {"Card #": "X"}},
-    {"cardNumbers": ["X"]},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"payment": {"card": "X"}},
+        {"payment": {"transaction_id": "X"}},
+        {"payment": {"details": [{"deep": "ref X."}]}},
+        {"payment": {"numbers": ["X"]}},
+        {"credit_card": "X"},
+        {"creditCardNumber": "X"},
+        {"CC Number": "X"},
+        {"custom_fields": {"Card #": "X"}},
+        {"cardNumbers": ["X"]},
+    ],
+)
 def test_payment_fields_lose_every_card_number(card, document):
     filled = eval(repr(document).replace("X", card))
     mended = full_cut(filled)
@@ -107,10 +110,17 @@ def test_outside_a_payment_a_name_is_a_security_code_only_with_three_or_four_dig
         assert full_cut({key: value, "custom_fields": {key: value}}) == {key: value, "custom_fields": {key: value}}
 
 
-@pytest.mark.parametrize("custom", [
-    {"CardCode": "C20000"}, {"Gift Card Code": "SPRING25"}, {"Gift Card Code": "1234"}, {"Loyalty Card Code": "777"},
-    {"Promotion Security Code": "123"}, {"Backtrack1": "x"},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "custom",
+    [
+        {"CardCode": "C20000"},
+        {"Gift Card Code": "SPRING25"},
+        {"Gift Card Code": "1234"},
+        {"Loyalty Card Code": "777"},
+        {"Promotion Security Code": "123"},
+        {"Backtrack1": "x"},
+    ],
+)
 def test_codes_of_other_things_stay(custom):
     assert full_cut({"custom_fields": custom, **custom}) == {"custom_fields": custom, **custom}
 
@@ -118,7 +128,8 @@ def test_codes_of_other_things_stay(custom):
 def test_a_magnetic_stripe_goes_whole_where_it_holds_a_card():
     stripe = f"%B{VISA}^BYRON/ADA^29121010000000000?"
     assert full_cut({"track1": stripe, "custom_fields": {"Mag Stripe": stripe}}) == {
-        "track1": CUT, "custom_fields": {"Mag Stripe": CUT},
+        "track1": CUT,
+        "custom_fields": {"Mag Stripe": CUT},
     }
     assert full_cut({"track1": "Lane 1"}) == {"track1": "Lane 1"}
 
@@ -134,9 +145,32 @@ def test_an_empty_security_code_stays():
     assert cut(document) == (document, [])
 
 
-IDENTITIES = ["id", "uuid", "order_number", "orderNumber", "item_number", "upc", "customer_number", "line", "quantity",
-              "unit_price", "extended_price", "subtotal", "total", "freight", "tax", "discount", "sku",
-              "externalOrderID", "part_number", "shipmentID", "ean", "gtin", "order_ref", "number"]  # fmt: skip
+IDENTITIES = [
+    "id",
+    "uuid",
+    "order_number",
+    "orderNumber",
+    "item_number",
+    "upc",
+    "customer_number",
+    "line",
+    "quantity",
+    "unit_price",
+    "extended_price",
+    "subtotal",
+    "total",
+    "freight",
+    "tax",
+    "discount",
+    "sku",
+    "externalOrderID",
+    "part_number",
+    "shipmentID",
+    "ean",
+    "gtin",
+    "order_ref",
+    "number",
+]
 
 
 @given(
@@ -169,8 +203,14 @@ def test_generated_cards_never_survive(prefix, data):
 
 
 def test_what_only_looks_like_a_card_stays_in_free_text():
-    texts = ["4111111111111112", "1234567890123452", "41111111111111111", "tracking 9400111899223857268499",
-             "ISBN 9783161484100", "30569309025904"]  # fmt: skip
+    texts = [
+        "4111111111111112",
+        "1234567890123452",
+        "41111111111111111",
+        "tracking 9400111899223857268499",
+        "ISBN 9783161484100",
+        "30569309025904",
+    ]
     document = {"notes": " / ".join(texts)}
     assert cut({"notes": texts}) == ({"notes": texts}, [])
     assert full_cut(document) == document
@@ -205,8 +245,12 @@ def test_an_order_number_of_fifteen_digits_needs_no_close_look():
 
 
 def test_a_clean_order_needs_no_close_look():
-    document = {"order_number": "6385-031318-392", "notes": "ring twice\nthen wait, Zoë", "phone": "+1 775 555 0101",
-                "payment": {"method": "credit_card", "card_last4": "1111", "transaction_id": "ch_1"}}  # fmt: skip
+    document = {
+        "order_number": "6385-031318-392",
+        "notes": "ring twice\nthen wait, Zoë",
+        "phone": "+1 775 555 0101",
+        "payment": {"method": "credit_card", "card_last4": "1111", "transaction_id": "ch_1"},
+    }
     assert looks_clean(document, encode(document))
 
 
@@ -238,10 +282,15 @@ BRANDS = [
     ("Hipercard", ["606282"], [16]),
 ]
 FORMS = [
-    str, int, lambda card: grouped(card, " "), lambda card: grouped(card, "-"), " ".join,
-    lambda card: "".join(chr(0xFF10 + int(char)) for char in card), lambda card: f"card {card}, exp 12/29",
+    str,
+    int,
+    lambda card: grouped(card, " "),
+    lambda card: grouped(card, "-"),
+    " ".join,
+    lambda card: "".join(chr(0xFF10 + int(char)) for char in card),
+    lambda card: f"card {card}, exp 12/29",
     lambda card: f"{grouped(card, ' ')} 12/29",
-]  # fmt: skip
+]
 PLACES = ["card_number", "transaction_id", "reference", "memo"]
 
 
@@ -277,8 +326,17 @@ def test_of_a_hundred_thousand_numeric_references_none_without_an_issuers_prefix
     assert touched < with_prefix / 12, "most of those with a prefix have another length or fail Luhn"
 
 
-@pytest.mark.parametrize("reference", ["82640562241549909", 82640562241549909, "1234567890123452", "4111111111111112",
-                                       "12345678901234567890", "41111111111111111111"])  # fmt: skip
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "82640562241549909",
+        82640562241549909,
+        "1234567890123452",
+        "4111111111111112",
+        "12345678901234567890",
+        "41111111111111111111",
+    ],
+)
 def test_references_that_are_no_card_stay_in_payment(reference):
     document = {"payment": {"transaction_id": reference}}
     assert full_cut(document) == document
@@ -289,11 +347,16 @@ def test_a_card_written_as_a_fraction_or_with_an_exponent_goes():
         assert full_cut({"payment": {"card": value}}) == {"payment": {"card": CUT}}
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    (f'{{"id": 7, "payment": {{"number": "{VISA}", "cvv": "123"}}, "x": NaN}}',
-     f'{{"id": 7, "payment": {{"number": "{CUT}", "cvv": "{CUT}"}}, "x": NaN}}'),
-    ('{"cvv": 123, "order_number": "6385-031318-392",}', f'{{"cvv": "{CUT}", "order_number": "6385-031318-392",}}'),
-    ('{"Security Code": "9", "note": "4222222222222"', f'{{"Security Code": "{CUT}", "note": "{CUT}"'),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            f'{{"id": 7, "payment": {{"number": "{VISA}", "cvv": "123"}}, "x": NaN}}',
+            f'{{"id": 7, "payment": {{"number": "{CUT}", "cvv": "{CUT}"}}, "x": NaN}}',
+        ),
+        ('{"cvv": 123, "order_number": "6385-031318-392",}', f'{{"cvv": "{CUT}", "order_number": "6385-031318-392",}}'),
+        ('{"Security Code": "9", "note": "4222222222222"', f'{{"Security Code": "{CUT}", "note": "{CUT}"'),
+    ],
+)
 def test_a_text_that_is_no_json_loses_cards_and_codes(text, expected):
     assert cut_text(text)[0] == expected

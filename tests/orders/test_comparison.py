@@ -35,7 +35,9 @@ def test_lines_are_paired_by_item_and_told_one_by_one(order_of: Make, reader: Re
     told = compare(old, new, reader)
     assert told.same_lines == 1
     assert {(line.kind, line.item) for line in told.lines} == {
-        ("removed", "ITEM-1"), ("changed", "ITEM-2"), ("added", "ITEM-4"),
+        ("removed", "ITEM-1"),
+        ("changed", "ITEM-2"),
+        ("added", "ITEM-4"),
     }
     changed = next(line for line in told.lines if line.kind == "changed")
     assert changed.changes == (Change("quantity", "1", "4"), Change("extended", "5.00", "20.00"))
@@ -67,7 +69,12 @@ def test_of_personal_fields_only_that_they_changed(order: dict[str, Any], reader
     new["items"][0] |= {"description": "MARK-description", "options": {"engraving": "MARK-engraving"}}
     told = compare(order, new, reader)
     assert set(told.hidden) == {
-        "bill name", "bill email", "ship address1", "notes", "customer po", "custom fields",
+        "bill name",
+        "bill email",
+        "ship address1",
+        "notes",
+        "customer po",
+        "custom fields",
     }
     assert set(told.lines[0].hidden) == {"description", "options"}
     assert "mark" not in told.as_markdown().lower()

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from order_relay.orders.contents import Contents, reading_of, settled_part
 
 CONTENTS = Contents(
-    read=("id", "items.qty", "items.sku", "payment.method", "custom"), eligibility=("state",), volatile=("touched",),
+    read=("id", "items.qty", "items.sku", "payment.method", "custom"),
+    eligibility=("state",),
+    volatile=("touched",),
 )
 
 
@@ -33,18 +35,37 @@ def changed(path: str, value: Any) -> dict[str, Any]:
     return document
 
 
-@pytest.mark.parametrize(("path", "value"), [
-    ("updated_at", "2026-01-01"), ("payment.seen", 4), ("items.0.picked", False), ("touched", 1), ("payment.note", "x"),
-    ("custom.b", ""), ("custom.b", None), ("items.1.qty", Decimal("1.5")), ("id", Decimal("1.0")),
-])
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("updated_at", "2026-01-01"),
+        ("payment.seen", 4),
+        ("items.0.picked", False),
+        ("touched", 1),
+        ("payment.note", "x"),
+        ("custom.b", ""),
+        ("custom.b", None),
+        ("items.1.qty", Decimal("1.5")),
+        ("id", Decimal("1.0")),
+    ],
+)
 def test_what_nobody_reads_and_how_a_value_is_written_is_no_change(path: str, value: Any) -> None:
     assert CONTENTS.fingerprint(changed(path, value)) == CONTENTS.fingerprint(order())
 
 
-@pytest.mark.parametrize(("path", "value"), [
-    ("id", 2), ("items.0.qty", 3), ("items.1.sku", "C"), ("payment.method", "cash"), ("custom.b", "x"),
-    ("items", []), ("payment", None), ("payment", "cash"),
-])
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("id", 2),
+        ("items.0.qty", 3),
+        ("items.1.sku", "C"),
+        ("payment.method", "cash"),
+        ("custom.b", "x"),
+        ("items", []),
+        ("payment", None),
+        ("payment", "cash"),
+    ],
+)
 def test_whatever_is_read_is_a_change(path: str, value: Any) -> None:
     before, now = CONTENTS.fingerprint(order()), CONTENTS.fingerprint(changed(path, value))
     assert settled_part(now) != settled_part(before)

@@ -12,8 +12,10 @@ from order_relay.orders.mapping import tables_of
 
 RULES = [
     {"path": "state", "verdicts": {"confirmed": "go"}, "otherwise": "withdrawn"},
-    {"path": "pay.status", "verdicts": {"paid": "go", "started": "wait",
-                                        "none": {"table": "unpaid", "by": "shop", "default": "wait"}}},
+    {
+        "path": "pay.status",
+        "verdicts": {"paid": "go", "started": "wait", "none": {"table": "unpaid", "by": "shop", "default": "wait"}},
+    },
 ]
 GATE = Gate.from_mapping(RULES, tables_of({"unpaid": {"7": "go"}}))
 
@@ -26,14 +28,17 @@ def test_without_rules_everything_goes_on() -> None:
     assert Gate.from_mapping(None, {}).judge({"any": "thing"}).verdict == GO
 
 
-@pytest.mark.parametrize(("document", "verdict", "reason"), [
-    (order(), GO, ""),
-    (order("started"), WAIT, "gate:pay.status=started"),
-    (order("none"), GO, ""),
-    (order("none", shop=8), WAIT, "gate:pay.status=none"),
-    (order("none", shop=None), WAIT, "gate:pay.status=none"),
-    (order("started", state="cancel"), WITHDRAWN, "gate:state=other"),
-])
+@pytest.mark.parametrize(
+    ("document", "verdict", "reason"),
+    [
+        (order(), GO, ""),
+        (order("started"), WAIT, "gate:pay.status=started"),
+        (order("none"), GO, ""),
+        (order("none", shop=8), WAIT, "gate:pay.status=none"),
+        (order("none", shop=None), WAIT, "gate:pay.status=none"),
+        (order("started", state="cancel"), WITHDRAWN, "gate:state=other"),
+    ],
+)
 def test_the_first_rule_that_is_not_go_decides(document: Any, verdict: str, reason: str) -> None:
     found = GATE.judge(document)
     assert (found.verdict, found.reason) == (verdict, reason)
@@ -49,21 +54,29 @@ def test_a_value_without_a_verdict_is_refused_at_its_place_and_not_repeated(stat
     assert "refunded" not in found.refusal.message
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner)
-                    | st.dictionaries(st.sampled_from(["state", "pay", "status", "shop"]), inner), max_leaves=8))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["state", "pay", "status", "shop"]), inner),
+        max_leaves=8,
+    )
+)
 def test_no_document_breaks_it_or_speaks_through_it(document: Any) -> None:
     found = GATE.judge(document)
     assert found.reason in {"", "gate:state=other", "gate:pay.status=started", "gate:pay.status=none"}
 
 
-@pytest.mark.parametrize(("section", "where"), [
-    ({"path": "state"}, "gate: must be a list"),
-    ([{"path": "state"}], r"gate\[0\].verdicts"),
-    ([{"path": "state", "verdicts": {"a": "stop"}}], "go, wait, withdrawn, refuse"),
-    ([{"path": "state", "verdicts": {"a": "go"}, "otherwise": "perhaps"}], "otherwise"),
-    ([{"path": "state", "verdicts": {"a": {"table": "nowhere", "by": "b", "default": "go"}}}], "table"),
-    ([{"path": "state", "verdicts": {"a": "go"}, "else": "go"}], r"gate\[0\]"),
-])
+@pytest.mark.parametrize(
+    ("section", "where"),
+    [
+        ({"path": "state"}, "gate: must be a list"),
+        ([{"path": "state"}], r"gate\[0\].verdicts"),
+        ([{"path": "state", "verdicts": {"a": "stop"}}], "go, wait, withdrawn, refuse"),
+        ([{"path": "state", "verdicts": {"a": "go"}, "otherwise": "perhaps"}], "otherwise"),
+        ([{"path": "state", "verdicts": {"a": {"table": "nowhere", "by": "b", "default": "go"}}}], "table"),
+        ([{"path": "state", "verdicts": {"a": "go"}, "else": "go"}], r"gate\[0\]"),
+    ],
+)
 def test_wrong_rules_stop_at_once(section: Any, where: str) -> None:
     with pytest.raises(WrongSetup, match=where):
         Gate.from_mapping(section, {})

@@ -17,15 +17,23 @@ from order_relay.orders.identity import (
 )
 
 PATHS = IdentityPaths(
-    source_id="ref.id", order_number=("ref.no",), lineage="ref.group", version="ref.id", items="rows[].sku",
-    customer_po="po", items_need=("price", "sum"),
+    source_id="ref.id",
+    order_number=("ref.no",),
+    lineage="ref.group",
+    version="ref.id",
+    items="rows[].sku",
+    customer_po="po",
+    items_need=("price", "sum"),
     suffix_pattern=r"(?P<base>[^-]+-[^-]+-[^-]+)-(?P<suffix>[0-9]{1,9})",
 )
 
 
 def order(**ref: Any) -> dict[str, Any]:
-    return {"ref": {"id": 41, "no": "7001-021524-118", "group": "0b6e7c1a", **ref}, "po": "PO 7",
-            "rows": [{"sku": "B", "price": "1.00"}, {"sku": "A", "sum": "2.00"}, {"sku": "A", "price": 1}]}
+    return {
+        "ref": {"id": 41, "no": "7001-021524-118", "group": "0b6e7c1a", **ref},
+        "po": "PO 7",
+        "rows": [{"sku": "B", "price": "1.00"}, {"sku": "A", "sum": "2.00"}, {"sku": "A", "price": 1}],
+    }
 
 
 def test_gives_every_column_and_no_other() -> None:
@@ -65,8 +73,26 @@ def test_a_number_with_outer_spaces_or_invisible_characters_is_refused_not_clean
     assert identify(order(id=odd), PATHS)["problem"] == "identity_unusable"
 
 
-@pytest.mark.parametrize("bad", [None, "", "  ", True, [], {}, "abc", -4, Decimal("4.5"), 2**63, "4\x00", "9" * 201,
-                                 Decimal("1E+400"), Decimal("NaN"), "\ud800"])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        None,
+        "",
+        "  ",
+        True,
+        [],
+        {},
+        "abc",
+        -4,
+        Decimal("4.5"),
+        2**63,
+        "4\x00",
+        "9" * 201,
+        Decimal("1E+400"),
+        Decimal("NaN"),
+        "\ud800",
+    ],
+)
 def test_unusable_ids_fall_back_to_the_content_hash(bad: Any) -> None:
     got = identify(order(id=bad), PATHS)
     assert got["source_id"] == got["lineage"] == f"sha256:{got['content_hash']}"
@@ -108,14 +134,17 @@ def test_separate_lineages() -> None:
     assert separate_lineage(own, "9") == own
 
 
-@pytest.mark.parametrize(("section", "said"), [
-    ({"order_number": "no"}, "m.identity.source_id"),
-    ({"source_id": "id", "order_number": "no", "uuid": "u"}, "'uuid'"),
-    ({"source_id": "id", "order_number": 4}, "order_number"),
-    ({"source_id": "id", "order_number": "no", "suffix_pattern": "("}, "suffix_pattern"),
-    ({"source_id": "id", "order_number": "no", "suffix_pattern": "(?P<base>.*)"}, "suffix_pattern"),
-    ({"source_id": "id", "order_number": "no", "items_need": "price"}, "items_need"),
-])
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ({"order_number": "no"}, "m.identity.source_id"),
+        ({"source_id": "id", "order_number": "no", "uuid": "u"}, "'uuid'"),
+        ({"source_id": "id", "order_number": 4}, "order_number"),
+        ({"source_id": "id", "order_number": "no", "suffix_pattern": "("}, "suffix_pattern"),
+        ({"source_id": "id", "order_number": "no", "suffix_pattern": "(?P<base>.*)"}, "suffix_pattern"),
+        ({"source_id": "id", "order_number": "no", "items_need": "price"}, "items_need"),
+    ],
+)
 def test_a_wrong_section_names_the_key(section: dict[str, Any], said: str) -> None:
     with pytest.raises(WrongSetup, match=said):
         IdentityPaths.from_mapping(section, "m.identity")
@@ -128,7 +157,8 @@ def test_a_section_is_read() -> None:
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text() | st.decimals(allow_nan=False, places=2),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3), max_leaves=8,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=8,
 )
 
 

@@ -53,14 +53,19 @@ ROWS = st.lists(st.tuples(GIVEN, st.integers(0, 4), st.integers(0, 500)), min_si
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
 @given(ROWS, st.sampled_from(["per_line", "per_unit"]), st.integers(0, 300), st.integers(0, 300))
 def test_item_ids_are_unique_and_stable(
-    build: Callable[..., Transformer], order_of: Make, rows: list[tuple[Any, int, int]], unit: str, freight: int,
+    build: Callable[..., Transformer],
+    order_of: Make,
+    rows: list[tuple[Any, int, int]],
+    unit: str,
+    freight: int,
     fee: int,
-) -> None:  # fmt: skip
+) -> None:
     rows = [(number, quantity, cents if quantity else 0) for number, quantity, cents in rows]
     made = order_of(
         *((number, quantity, None, f"{cents / 100:.2f}") for number, quantity, cents in rows),
-        freight=f"{freight / 100:.2f}", surcharge=f"{fee / 100:.2f}",
-    )  # fmt: skip
+        freight=f"{freight / 100:.2f}",
+        surcharge=f"{fee / 100:.2f}",
+    )
     made["total"] = f"{(sum(cents for *_, cents in rows) + freight + fee) / 100:.2f}"
     transformer = build(spread_unit=unit, charges={"surcharge": {"send": "item"}})
     result, again = transformer.transform([made, made])

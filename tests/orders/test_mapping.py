@@ -109,8 +109,12 @@ def test_tables_are_merged_row_by_row() -> None:
 
 def test_join_takes_all_that_have_a_value() -> None:
     rule = {"path": ["street", "number", "more"], "join": " "}
-    documents = ({"street": "Dam", "number": 1, "more": "bis"}, {"street": "Dam", "number": "1", "more": None},
-                 {"street": "", "number": None}, {"street": " Dam ", "number": ["1"]})  # fmt: skip
+    documents = (
+        {"street": "Dam", "number": 1, "more": "bis"},
+        {"street": "Dam", "number": "1", "more": None},
+        {"street": "", "number": None},
+        {"street": " Dam ", "number": ["1"]},
+    )
     column, told, _ = read(rule, *documents)
     assert column == ["Dam 1 bis", "Dam 1", None, None]
     assert [(row, why.code) for row, why in told] == [(3, "wrong_type")]
@@ -123,11 +127,19 @@ def test_extract_takes_the_part_that_counts() -> None:
 
 def test_moments_without_offset_are_the_zones() -> None:
     rule = {"path": "at", "converter": "moment", "zone": "Europe/Amsterdam"}
-    column, told, _ = read(rule, {"at": "2026-07-01T12:00:00.5"}, {"at": "2026-01-01"}, {"at": "2026-01-01T12:00:00Z"},
-                           {"at": "2026-02-30T12:00:00"})  # fmt: skip
+    column, told, _ = read(
+        rule,
+        {"at": "2026-07-01T12:00:00.5"},
+        {"at": "2026-01-01"},
+        {"at": "2026-01-01T12:00:00Z"},
+        {"at": "2026-02-30T12:00:00"},
+    )
     assert [at and at.isoformat() for at in column] == [
-        "2026-07-01T10:00:00.500000+00:00", "2025-12-31T23:00:00+00:00", "2026-01-01T12:00:00+00:00", None,
-    ]  # fmt: skip
+        "2026-07-01T10:00:00.500000+00:00",
+        "2025-12-31T23:00:00+00:00",
+        "2026-01-01T12:00:00+00:00",
+        None,
+    ]
     assert [(row, why.code) for row, why in told] == [(3, "bad_format")]
 
 

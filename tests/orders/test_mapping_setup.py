@@ -43,13 +43,20 @@ def test_names_that_differ_in_case_alone_collide(build: Build, order: dict[str, 
     custom = sent(build(), order)["customOrderData"]
     mine = {name: custom[name] for name in custom if "dock" in name.lower() or "terms" in name.lower()}
     assert mine == {
-        "terms": "Net 30", "custom.terms": "y", "custom.TERMS.2": "x",
-        " dock ": "3", "custom.Dock": "2", "custom.dock.2": "1",
-    }  # fmt: skip
+        "terms": "Net 30",
+        "custom.terms": "y",
+        "custom.TERMS.2": "x",
+        " dock ": "3",
+        "custom.Dock": "2",
+        "custom.dock.2": "1",
+    }
     exact = sent(build(custom_keys="exact"), order)["customOrderData"]
     assert {name: exact[name] for name in ("TERMS", "terms", "dock", "Dock")} == {
-        "TERMS": "x", "terms": "Net 30", "dock": "1", "Dock": "2",
-    }  # fmt: skip
+        "TERMS": "x",
+        "terms": "Net 30",
+        "dock": "1",
+        "Dock": "2",
+    }
 
 
 names = st.text(st.sampled_from("aAbB .2"), min_size=1, max_size=4)
@@ -85,16 +92,24 @@ def test_free_members_must_be_an_object(build: Build, order: dict[str, Any]) -> 
 
 
 def test_constants_for_whole_objects_are_merged(build: Build, order: dict[str, Any]) -> None:
-    payload = sent(build(constants={
-        "customOrderData": {"terms": "fixed", "a.b": "dotted"},
-        "customer": {"phone2": "1", "firstName": None},
-        "orderPayments": [{"maxAmount": -1, "paymentMethod": {"billingAddress": {"active": True}}}],
-    }), order)  # fmt: skip
+    payload = sent(
+        build(
+            constants={
+                "customOrderData": {"terms": "fixed", "a.b": "dotted"},
+                "customer": {"phone2": "1", "firstName": None},
+                "orderPayments": [{"maxAmount": -1, "paymentMethod": {"billingAddress": {"active": True}}}],
+            }
+        ),
+        order,
+    )
     custom = payload["customOrderData"]
     assert (custom["terms"], custom["a.b"], custom["sourceID"], custom["Dock"]) == ("fixed", "dotted", "356509", "7")
     assert payload["customer"] == {
-        "lastName": "Lovelace", "email": "ada@e.example", "phone1": "000-111", "phone2": "1",
-    }  # fmt: skip
+        "lastName": "Lovelace",
+        "email": "ada@e.example",
+        "phone1": "000-111",
+        "phone2": "1",
+    }
     (payment,) = payload["orderPayments"]
     assert payment["maxAmount"] == -1
     assert payment["paymentMethod"]["paymentType"] == "NO"
@@ -145,7 +160,8 @@ def test_constants_that_can_not_be_merged_are_refused_at_the_start(
 def test_a_list_that_no_rule_fills_is_taken_whole(build: Build, order: dict[str, Any], destination_format: Any) -> None:
     drop = [
         {"target": rule["target"], "drop": True}
-        for rule in destination_format.mapping["fields"] if rule["target"].startswith("orderPayments")
+        for rule in destination_format.mapping["fields"]
+        if rule["target"].startswith("orderPayments")
     ]
     address = {"addressLine1": "1", "city": "c", "countryCode": "US"}
     payments = [{"paymentMethod": {"billingAddress": address, "paymentType": kind}} for kind in ("NO", "PP")]
@@ -155,8 +171,10 @@ def test_a_list_that_no_rule_fills_is_taken_whole(build: Build, order: dict[str,
 
 # --- rules hold whatever a value comes from ---
 
-IP = {"destination": {"fields": [{"target": "customerIP", "path": "ip"}]},
-      "source": {"order": [{"target": "ip", "path": "shopper_ip", "converter": "text"}], "members": ["shopper_ip"]}}
+IP = {
+    "destination": {"fields": [{"target": "customerIP", "path": "ip"}]},
+    "source": {"order": [{"target": "ip", "path": "shopper_ip", "converter": "text"}], "members": ["shopper_ip"]},
+}
 
 
 @pytest.mark.parametrize("value", ["10.0.0.1", "127.0.0.1", "0.0.0.0", "224.0.0.1", "169.254.0.1", "100.64.0.1"])
@@ -188,8 +206,9 @@ def test_a_status_from_the_order_needs_what_it_needs(build: Build, order: dict[s
     assert sent(transformer, order)["orderStatus"] == "READY"
     found = only(transformer, order | {"state": "SHIPPED"}).refusals
     assert {(why.code, why.pointer) for why in found} == {
-        ("missing_field", "/assignedLocation"), ("missing_field", "/useInventory"),
-    }  # fmt: skip
+        ("missing_field", "/assignedLocation"),
+        ("missing_field", "/useInventory"),
+    }
     assert {code for code, _ in codes(transformer, order | {"state": "CANCELED"})} == {"not_allowed"}
 
 
@@ -204,12 +223,17 @@ def test_what_orders_are_looked_up_by_can_not_be_changed(build: Build, order: di
 
 
 def test_gift_members_can_be_mapped(build: Build, order: dict[str, Any]) -> None:
-    source = {"order": [
-        {"target": "gift_to", "path": "gift.to", "converter": "text"},
-        {"target": "gift_text", "path": "gift.text", "converter": "text"},
-    ], "members": ["gift"]}  # fmt: skip
-    fields = [{"target": f"orderGift.{name}", "path": path} for name, path in
-              (("recipient", "gift_to"), ("message", "gift_text"))]  # fmt: skip
+    source = {
+        "order": [
+            {"target": "gift_to", "path": "gift.to", "converter": "text"},
+            {"target": "gift_text", "path": "gift.text", "converter": "text"},
+        ],
+        "members": ["gift"],
+    }
+    fields = [
+        {"target": f"orderGift.{name}", "path": path}
+        for name, path in (("recipient", "gift_to"), ("message", "gift_text"))
+    ]
     transformer = build(source=source, destination={"fields": fields})
     order["gift"] = {"to": "Ada", "text": "With love"}
     assert sent(transformer, order)["orderGift"] == {"recipient": "Ada", "message": "With love"}
@@ -242,10 +266,22 @@ def test_days_begin_where_clocks_change(day: str, zone: str, text: str) -> None:
 
 
 @settings(max_examples=300)
-@given(st.dates(date(1980, 1, 1), date(2037, 12, 31)), st.sampled_from([
-    "America/Phoenix", "America/Sao_Paulo", "America/Havana", "Asia/Beirut", "Africa/Cairo", "Europe/Amsterdam",
-    "Asia/Kathmandu", "Pacific/Auckland", "Australia/Lord_Howe",
-]))  # fmt: skip
+@given(
+    st.dates(date(1980, 1, 1), date(2037, 12, 31)),
+    st.sampled_from(
+        [
+            "America/Phoenix",
+            "America/Sao_Paulo",
+            "America/Havana",
+            "Asia/Beirut",
+            "Africa/Cairo",
+            "Europe/Amsterdam",
+            "Asia/Kathmandu",
+            "Pacific/Auckland",
+            "Australia/Lord_Howe",
+        ]
+    ),
+)
 def test_days_begin_when_pendulum_says_so(day: date, zone: str) -> None:
     read = datetime.fromisoformat(day_as_datetime(day.isoformat(), ZoneInfo(zone)))
     assert read.date() == day
@@ -264,14 +300,20 @@ def test_what_is_no_day_is_refused(value: Any) -> None:
 
 PAYMENTS = {
     "source": {"order": [{"target": "payments", "path": "payments"}], "members": ["payments"]},
-    "destination": {"fields": [
-        {"target": "orderPayments[].transactionID", "path": ["payments[].reference", "transaction_id"]},
-        {"target": "orderPayments[].authAmount", "path": "payments[].amount", "converter": "number"},
-        {"target": "orderPayments[].paymentMethod.paymentType", "path": ["payments[].method", "payment_method"],
-         "table": "payment_type", "default": {"setting": "payment_type"}},
-    ]},
+    "destination": {
+        "fields": [
+            {"target": "orderPayments[].transactionID", "path": ["payments[].reference", "transaction_id"]},
+            {"target": "orderPayments[].authAmount", "path": "payments[].amount", "converter": "number"},
+            {
+                "target": "orderPayments[].paymentMethod.paymentType",
+                "path": ["payments[].method", "payment_method"],
+                "table": "payment_type",
+                "default": {"setting": "payment_type"},
+            },
+        ]
+    },
     "tables": {"payment_type": {"paypal": "PP"}},
-}  # fmt: skip
+}
 
 
 def test_several_payments_are_sent_as_several(build: Build, order: dict[str, Any]) -> None:
@@ -281,8 +323,9 @@ def test_several_payments_are_sent_as_several(build: Build, order: dict[str, Any
     ]
     first, second = found = sent(build(**PAYMENTS), order)["orderPayments"]
     assert [(p["transactionID"], str(p["authAmount"]), p["paymentMethod"]["paymentType"]) for p in found] == [
-        ("P-1", "200.00", "PP"), ("T-2", "56.5", "NO"),
-    ]  # fmt: skip
+        ("P-1", "200.00", "PP"),
+        ("T-2", "56.5", "NO"),
+    ]
     assert "noOperationType" not in first["paymentMethod"]
     assert second["paymentMethod"]["noOperationType"] == "HI"
     assert first["paymentMethod"]["billingAddress"] == second["paymentMethod"]["billingAddress"]
@@ -313,8 +356,10 @@ def test_orders_of_one_batch_keep_their_own_payments(build: Build, order: dict[s
 # --- typos ---
 
 TYPOS: list[tuple[dict[str, Any], str]] = [
-    ({"source": {"order": [{"target": "terms", "path": "payment_terms"}]}},
-     r"my.yaml, target 'terms': .* path 'payment_terms'"),
+    (
+        {"source": {"order": [{"target": "terms", "path": "payment_terms"}]}},
+        r"my.yaml, target 'terms': .* path 'payment_terms'",
+    ),
     ({"source": {"order": [{"target": "terms", "path": ["terms", "sales_rep.nmae"]}]}}, "mean 'sales_rep.name'"),
     ({"source": {"order": [{"target": "x", "path": "items.item_number"}]}}, "does not know the path"),
     ({"source": {"order": [{"target": "x", "path": "items[].item_number"}]}}, "goes through a list"),
@@ -329,24 +374,34 @@ TYPOS: list[tuple[dict[str, Any], str]] = [
     ({"destination": {"field": []}}, "did you mean 'fields'"),
     ({"tables": {"countri": {"x": "US"}}}, "tables.countri: no rule uses this code table; did you mean 'country'"),
     ({"destination": {"fields": [{"target": "channel", "path": "tems"}]}}, "no column 'tems'; did you mean 'terms'"),
-    ({"destination": {"fields": [{"target": "channel", "path": "terms", "when": {"target": "chanel", "is": 1}}]}},
-     "when names 'chanel'"),
+    (
+        {"destination": {"fields": [{"target": "channel", "path": "terms", "when": {"target": "chanel", "is": 1}}]}},
+        "when names 'chanel'",
+    ),
     ({"destination": {"fields": [{"target": "chanel", "path": "terms"}]}}, "no place 'chanel'; did you mean 'channel'"),
     ({"destination": {"fields": [{"target": "chanel", "drop": True}]}}, "no rule to drop"),
-    ({"destination": {"fields": [{"target": "channel", "path": "terms"}, {"target": "channel", "value": "x"}]}},
-     "has two rules"),
-    ({"destination": {"fields": [{"target": "channel", "path": "terms"}]}, "constants": {"channel": "x"}},
-     "one would be ignored"),
+    (
+        {"destination": {"fields": [{"target": "channel", "path": "terms"}, {"target": "channel", "value": "x"}]}},
+        "has two rules",
+    ),
+    (
+        {"destination": {"fields": [{"target": "channel", "path": "terms"}]}, "constants": {"channel": "x"}},
+        "one would be ignored",
+    ),
     ({"destination": {"fields": [{"target": "orderPayments", "path": "custom_fields"}]}}, "one of both"),
     ({"destination": {"fields": [{"target": "orderPayments[].transactionID", "path": "pay[].x"}]}}, "one column"),
     ({"source": {"order": [{"target": "comment", "path": "notes"}]}}, "'comment' is worked out"),
     ({"source": {"order": [{"target": "terms", "path": "terms", "cut": True}]}}, "cut has no effect"),
-    ({"source": {"order": [{"target": "terms", "path": "terms", "when": {"target": "x", "is": 1}}]}},
-     "when has no effect"),
+    (
+        {"source": {"order": [{"target": "terms", "path": "terms", "when": {"target": "x", "is": 1}}]}},
+        "when has no effect",
+    ),
     ({"source": {"order": [{"target": "terms", "path": "terms", "pick": "x"}]}}, "pick has no effect without table"),
-    ({"source": {"order": [{"target": "x", "path": "settings.localle"}]}},
-     "no setting 'localle'; did you mean 'locale'"),
-]  # fmt: skip
+    (
+        {"source": {"order": [{"target": "x", "path": "settings.localle"}]}},
+        "no setting 'localle'; did you mean 'locale'",
+    ),
+]
 
 
 @pytest.mark.parametrize(("change", "words"), TYPOS, ids=[words for _, words in TYPOS])
@@ -376,9 +431,11 @@ def test_declared_members_and_free_form_ones_stay_possible(build: Build, order: 
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
-@given(st.dictionaries(
-    st.text(min_size=1, max_size=20), st.text("aé 7", max_size=5).map(str.strip).filter(bool), max_size=6
-))  # fmt: skip
+@given(
+    st.dictionaries(
+        st.text(min_size=1, max_size=20), st.text("aé 7", max_size=5).map(str.strip).filter(bool), max_size=6
+    )
+)
 def test_every_custom_field_arrives(plain: Transformer, order: dict[str, Any], fields: dict[str, str]) -> None:
     result = only(plain, order | {"custom_fields": fields})
     if result.refusals:
@@ -387,5 +444,3 @@ def test_every_custom_field_arrives(plain: Transformer, order: dict[str, Any], f
     without = sent(plain, order | {"custom_fields": {}})["customOrderData"]
     assert len(custom) == len(without) + len(fields)
     assert all(custom[name] == value for name, value in without.items())
-
-

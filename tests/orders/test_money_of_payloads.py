@@ -52,8 +52,10 @@ def test_a_surcharge_is_sent_as_an_item(build: Build, surcharged: dict[str, Any]
     payload = sent(build(charges={"surcharge": charge}), surcharged)
     assert lines(payload)[-1] == ("FEE-1", 1, "12.50")
     assert payload["orderItems"][-1]["product"] == {
-        "partNumber": "FEE-1", "name": "Small order surcharge", "retailPrice": Decimal("12.50"),
-    }  # fmt: skip
+        "partNumber": "FEE-1",
+        "name": "Small order surcharge",
+        "retailPrice": Decimal("12.50"),
+    }
     assert oms_total(payload) == Decimal("309.50")
 
 
@@ -85,9 +87,12 @@ cents = st.integers(0, 99_999)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 @given(
     st.lists(st.tuples(st.integers(1, 9), cents), min_size=1, max_size=5),
-    st.integers(-500, 500), cents, cents,
-    st.sampled_from(["freight", "tax", "item"]), st.sampled_from(["per_line", "per_unit"]),
-)  # fmt: skip
+    st.integers(-500, 500),
+    cents,
+    cents,
+    st.sampled_from(["freight", "tax", "item"]),
+    st.sampled_from(["per_line", "per_unit"]),
+)
 def test_charges_add_up_in_every_way(
     build: Build, order_of: Make, items: list[tuple[int, int]], fee: int, freight: int, tax: int, send: str, unit: str
 ) -> None:
@@ -95,9 +100,10 @@ def test_charges_add_up_in_every_way(
     fee = max(fee, -subtotal)
     made = order_of(
         *((n, quantity, None, f"{Decimal(amount).scaleb(-2)}") for n, (quantity, amount) in enumerate(items, 1)),
-        freight=f"{Decimal(freight).scaleb(-2)}", tax=f"{Decimal(tax).scaleb(-2)}",
+        freight=f"{Decimal(freight).scaleb(-2)}",
+        tax=f"{Decimal(tax).scaleb(-2)}",
         surcharge=f"{Decimal(fee).scaleb(-2):f}",
-    )  # fmt: skip
+    )
     made["total"] = f"{Decimal(subtotal + freight + tax + fee).scaleb(-2):f}"
     payload = sent(build(spread_unit=unit, charges={"surcharge": {"send": send}}), made)
     assert oms_total(payload, per_unit=unit == "per_unit") == Decimal(made["total"])
@@ -105,17 +111,26 @@ def test_charges_add_up_in_every_way(
 
 ADDRESS = {"name": "Shop", "street1": "Dam", "city": "Ede", "country": "NL"}
 SHOP_ORDER: dict[str, Any] = {
-    "id": 7, "reference": "CS7", "webshop": 1, "state": "confirmed", "payment_status": "paid",
-    "order_date": "2026-03-04", "surcharge": "1.25",
+    "id": 7,
+    "reference": "CS7",
+    "webshop": 1,
+    "state": "confirmed",
+    "payment_status": "paid",
+    "order_date": "2026-03-04",
+    "surcharge": "1.25",
     "order_lines": [{"id": 70, "type": "line", "product": {"key": "A_STUK"}, "quantity": "2", "unit_price": "5.00"}],
-    "invoice_address": ADDRESS, "shipment_address": ADDRESS,
-}  # fmt: skip
+    "invoice_address": ADDRESS,
+    "shipment_address": ADDRESS,
+}
 
 
 def shop(destination: VendorFormat, **settings: Any) -> Transformer:
-    over = MappingOverrides(source={
-        "order": [{"target": "charges.surcharge", "path": "surcharge", "converter": "money"}], "members": ["surcharge"],
-    })  # fmt: skip
+    over = MappingOverrides(
+        source={
+            "order": [{"target": "charges.surcharge", "path": "surcharge", "converter": "money"}],
+            "members": ["surcharge"],
+        }
+    )
     base = {"customer_ip": "203.0.114.7", "manufacturer_id": 1, "catalog_id": 0, "currency": "EUR", "overrides": over}
     return Transformer(VendorFormat.load(SCHEMA, MAPPING), destination, TransformSettings.load({**base, **settings}))
 
@@ -183,9 +198,11 @@ ADDING: list[dict[str, Any]] = [
     {"constants": {"orderItems[].itemSpecifics": {"shippingTax": 1}}},
     {"constants": {"shippingTaxRate": 10, "orderItems[].itemSpecifics.shipping": 1}},
     {"destination": {"fields": [{"target": "orderItems[].itemSpecifics.actualPrice", "path": "retail_price"}]}},
-    {"destination": {"fields": [{"target": "shippingTax", "path": "total_again"}]},
-     "source": {"order": [{"target": "total_again", "path": "total", "converter": "money"}]}},
-]  # fmt: skip
+    {
+        "destination": {"fields": [{"target": "shippingTax", "path": "total_again"}]},
+        "source": {"order": [{"target": "total_again", "path": "total", "converter": "money"}]},
+    },
+]
 
 
 @pytest.mark.parametrize("change", ADDING, ids=str)

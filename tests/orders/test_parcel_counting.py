@@ -37,9 +37,11 @@ def test_a_parcel_that_names_no_lines_is_the_whole_order():
 
 
 sent = st.builds(
-    ShippedLine, st.integers(1, 9), line=st.sampled_from(["", "1", "2", "3", "9"]),
+    ShippedLine,
+    st.integers(1, 9),
+    line=st.sampled_from(["", "1", "2", "3", "9"]),
     item_number=st.sampled_from(["", "MUG", "CUP", "HAT"]),
-)  # fmt: skip
+)
 
 
 @given(st.lists(st.lists(sent, min_size=1, max_size=4), max_size=6), st.randoms())
@@ -73,12 +75,37 @@ def told(tracking, lines=(), **fields):
 @pytest.mark.parametrize(
     ("text", "form"),
     [
-        ("1Z 999 aa1", "1Z999AA1"), (" 1z\u00a0999\tAA1\u200b", "1Z999AA1"), ("１Ｚ９", "1Z9"),
+        ("1Z 999 aa1", "1Z999AA1"),
+        (" 1z\u00a0999\tAA1\u200b", "1Z999AA1"),
+        ("１Ｚ９", "1Z9"),
         ("9400-1000", "9400-1000"),
-        *((text, "") for text in ("", " ", "N/A", "n.a.", "None", "NULL", "0", "000", "0-0", "TBD", "-", "unknown", "x",
-                                  "Other", "no tracking", "1", "999", "6.12206E+11", "6,1E11", "\u200b")),
+        *(
+            (text, "")
+            for text in (
+                "",
+                " ",
+                "N/A",
+                "n.a.",
+                "None",
+                "NULL",
+                "0",
+                "000",
+                "0-0",
+                "TBD",
+                "-",
+                "unknown",
+                "x",
+                "Other",
+                "no tracking",
+                "1",
+                "999",
+                "6.12206E+11",
+                "6,1E11",
+                "\u200b",
+            )
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_identifies_a_parcel(text, form):
     assert tracking_form(text) == form
 

@@ -22,5 +22,11 @@ def test_without_copies_only_what_it_changes() -> None:
 
 def test_numbers_are_the_text_of_their_value() -> None:
     assert [text_of(value) for value in (7, Decimal("7.0"), "7", True, 7.5, None, "a\x00b")] == [
-        "7", "7", "7", "", "", "", "",
+        "7",
+        "7",
+        "7",
+        "",
+        "",
+        "",
+        "",
     ]

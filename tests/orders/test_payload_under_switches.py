@@ -22,8 +22,11 @@ OWN = "orderItems[].itemSpecifics"
 
 WAYS = [
     ShopatronSwitches(
-        shipping_tax=tax, listed_discounts=listed, custom_data_keys=keys,  # type: ignore[arg-type]
-        manufacturer_ids=(1,), allow_unspecified_ip=True,
+        shipping_tax=tax,
+        listed_discounts=listed,
+        custom_data_keys=keys,  # type: ignore[arg-type]
+        manufacturer_ids=(1,),
+        allow_unspecified_ip=True,
     )
     for tax, listed, keys in product(("order_first", "both"), ("informative", "counted"), ("exact", "ignore_case"))
 ]
@@ -59,9 +62,12 @@ def test_what_passes_keeps_its_total_under_every_switch(
 def test_the_check_refuses_what_only_some_switches_would_change(build: Build, order: dict[str, Any]) -> None:
     refused = [name for name, change in CHANGES.items() if passes(build(**change), order) is None]
     assert refused == [
-        "shipping tax of the order", "shipping tax of the items", "shipping tax of the items, for less", "discounts",
+        "shipping tax of the order",
+        "shipping tax of the items",
+        "shipping tax of the items, for less",
+        "discounts",
         "promotions",
-    ]  # fmt: skip
+    ]
 
 
 def test_discounts_for_information_change_a_total_that_counts_them(build: Build, order: dict[str, Any]) -> None:
@@ -71,10 +77,16 @@ def test_discounts_for_information_change_a_total_that_counts_them(build: Build,
     assert {total_of(payload, switches) for switches in WAYS} == {25650, 25150}
 
 
-@pytest.mark.parametrize("fields", [
-    {"Dock": "7", "dock": "8"}, {"TERMS": "cash"}, {"customerpo": "1", "CustomerPO": "2"},
-    {"Straße": "1", "STRASSE": "2"},
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"Dock": "7", "dock": "8"},
+        {"TERMS": "cash"},
+        {"customerpo": "1", "CustomerPO": "2"},
+        {"Straße": "1", "STRASSE": "2"},
+    ],
+    ids=str,
+)
 def test_no_custom_data_key_is_refused_under_any_switch(
     plain: Transformer, order: dict[str, Any], fields: dict[str, str]
 ) -> None:
@@ -85,11 +97,14 @@ def test_no_custom_data_key_is_refused_under_any_switch(
         assert [why for why in problems(payload, switches) if why.field.startswith("customOrderData")] == []
 
 
-@pytest.mark.parametrize(("scenario", "switch", "value"), [
-    ("shopatron-shipping-tax-added", "shipping_tax", "both"),
-    ("shopatron-discounts-counted", "listed_discounts", "counted"),
-    ("shopatron-custom-keys-ignore-case", "custom_data_keys", "ignore_case"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("scenario", "switch", "value"),
+    [
+        ("shopatron-shipping-tax-added", "shipping_tax", "both"),
+        ("shopatron-discounts-counted", "listed_discounts", "counted"),
+        ("shopatron-custom-keys-ignore-case", "custom_data_keys", "ignore_case"),
+    ],
+)
 def test_each_switch_has_a_scenario(scenario: str, switch: str, value: str) -> None:
     assert getattr(Scenario.load(shipped()[scenario]).shopatron, switch) == value
 

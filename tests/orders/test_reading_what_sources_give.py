@@ -56,13 +56,44 @@ def payload(result: Transformed) -> dict[str, Any]:
 
 EMPTIES = ["", "   ", "\u00a0", "\u200b", [], {}, None]
 OPTIONAL = [
-    "customer_number", "customer_po", "currency", "ship_via", "requested_ship_date", "terms", "sales_rep", "notes",
-    "discount", "freight", "tax", "payment", "custom_fields", "sales_rep.name", "sales_rep.email", "payment.method",
-    "payment.transaction_id", "payment.card_last4", "bill_to.name", "bill_to.company", "bill_to.address2",
-    "bill_to.state", "bill_to.postal_code", "bill_to.phone", "bill_to.email", "ship_to.name", "ship_to.company",
-    "ship_to.address2", "ship_to.state", "ship_to.postal_code", "ship_to.phone", "ship_to.email", "items.0.line",
-    "items.0.description", "items.0.upc", "items.0.options", "items.0.unit_price",
-]  # fmt: skip
+    "customer_number",
+    "customer_po",
+    "currency",
+    "ship_via",
+    "requested_ship_date",
+    "terms",
+    "sales_rep",
+    "notes",
+    "discount",
+    "freight",
+    "tax",
+    "payment",
+    "custom_fields",
+    "sales_rep.name",
+    "sales_rep.email",
+    "payment.method",
+    "payment.transaction_id",
+    "payment.card_last4",
+    "bill_to.name",
+    "bill_to.company",
+    "bill_to.address2",
+    "bill_to.state",
+    "bill_to.postal_code",
+    "bill_to.phone",
+    "bill_to.email",
+    "ship_to.name",
+    "ship_to.company",
+    "ship_to.address2",
+    "ship_to.state",
+    "ship_to.postal_code",
+    "ship_to.phone",
+    "ship_to.email",
+    "items.0.line",
+    "items.0.description",
+    "items.0.upc",
+    "items.0.options",
+    "items.0.unit_price",
+]
 
 
 def put(order: dict[str, Any], place: str, value: Any) -> None:
@@ -100,7 +131,8 @@ def test_an_object_of_informational_values_alone_may_be_something_else(take: Set
     result = take(order)
     assert payload(result)
     assert {note.path for note in result.notes if note.code == "unreadable_value"} == {
-        "/sales_rep/name", "/sales_rep/email",
+        "/sales_rep/name",
+        "/sales_rep/email",
     }
 
 
@@ -127,9 +159,20 @@ def test_what_is_no_number_has_no_text(value: Any) -> None:
 
 
 NO_IDENTITIES = [
-    "   ", " LAMP-9", "LAMP-9 ", "LAMP\u200b-9", "LAMP\u00a09", "\ufeffLAMP", "LAMP\u00ad9", "LAMP\u202e9",
-    "LAMP\u20669", "LA\tMP", "LAMP\u30009", "\u3164", "LAMP\ufffd9",
-]  # fmt: skip
+    "   ",
+    " LAMP-9",
+    "LAMP-9 ",
+    "LAMP\u200b-9",
+    "LAMP\u00a09",
+    "\ufeffLAMP",
+    "LAMP\u00ad9",
+    "LAMP\u202e9",
+    "LAMP\u20669",
+    "LA\tMP",
+    "LAMP\u30009",
+    "\u3164",
+    "LAMP\ufffd9",
+]
 
 
 @pytest.mark.parametrize("value", NO_IDENTITIES)
@@ -180,8 +223,13 @@ def test_a_unit_price_may_have_any_number_of_decimals(take: SetUp, order: dict[s
     assert quantity(Decimal("2.0000000000000004")) == 2
 
 
-@given(st.recursive(st.sampled_from([*EMPTIES, 0, False, "x"]), lambda i: st.lists(i, max_size=3)
-                    | st.dictionaries(st.text(max_size=2), i, max_size=3), max_leaves=8))  # fmt: skip
+@given(
+    st.recursive(
+        st.sampled_from([*EMPTIES, 0, False, "x"]),
+        lambda i: st.lists(i, max_size=3) | st.dictionaries(st.text(max_size=2), i, max_size=3),
+        max_leaves=8,
+    )
+)
 def test_without_empties_nothing_empty_is_left_in_an_object_and_nothing_else_is_lost(value: Any) -> None:
     def members(node: Any) -> list[Any]:
         if isinstance(node, dict):

@@ -11,8 +11,19 @@ from hypothesis import strategies as st
 from order_relay.orders.redelivery import KNOWN_COLUMNS, RESULT_COLUMNS, UNSENT, Action, decide
 
 OFFERED = ("source_id", "lineage", "order_number", "content_hash", "problem", "part", "row")
-STATES = ("received", "waiting", "ready", "sending", "in_doubt", "imported", "superseded", "quarantined", "rejected",
-          "held", "discarded")
+STATES = (
+    "received",
+    "waiting",
+    "ready",
+    "sending",
+    "in_doubt",
+    "imported",
+    "superseded",
+    "quarantined",
+    "rejected",
+    "held",
+    "discarded",
+)
 
 
 def offers(*rows: dict[str, Any]) -> pd.DataFrame:
@@ -22,8 +33,16 @@ def offers(*rows: dict[str, Any]) -> pd.DataFrame:
 
 
 def known(*rows: dict[str, Any]) -> pd.DataFrame:
-    base = {"source_id": "1", "edition": 1, "state": "received", "content_hash": "a", "lineage": "U1",
-            "order_number": "N1", "transform_fingerprint": "m1", "reason": ""}
+    base = {
+        "source_id": "1",
+        "edition": 1,
+        "state": "received",
+        "content_hash": "a",
+        "lineage": "U1",
+        "order_number": "N1",
+        "transform_fingerprint": "m1",
+        "reason": "",
+    }
     return pd.DataFrame([base | row for row in rows], columns=list(KNOWN_COLUMNS))
 
 
@@ -39,30 +58,33 @@ def test_unknown_orders_are_inserted() -> None:
     assert result.to_dict("records") == [{"source_id": "1", "action": "insert", "reason": "", "offer": 0}]
 
 
-@pytest.mark.parametrize(("state", "content", "action", "reason"), [
-    ("received", "a", "refresh", ""),
-    ("received", "b", "replace", ""),
-    ("waiting", "a", "rejudge", ""),
-    ("waiting", "b", "rejudge", ""),
-    ("ready", "a", "refresh", ""),
-    ("ready", "b", "rejudge", ""),
-    ("sending", "a", "nothing", ""),
-    ("sending", "b", "remember", ""),
-    ("in_doubt", "a", "nothing", ""),
-    ("in_doubt", "b", "remember", ""),
-    ("imported", "a", "acknowledge", ""),
-    ("imported", "b", "hold_edition", "changed_after_import"),
-    ("superseded", "a", "acknowledge", ""),
-    ("superseded", "b", "rejudge", ""),
-    ("quarantined", "a", "judge_in_place", ""),
-    ("quarantined", "b", "rejudge", ""),
-    ("rejected", "a", "nothing", ""),
-    ("rejected", "b", "rejudge", ""),
-    ("held", "a", "nothing", ""),
-    ("held", "b", "refresh_review", ""),
-    ("discarded", "a", "acknowledge", ""),
-    ("discarded", "b", "hold_edition", "changed_after_discard"),
-])
+@pytest.mark.parametrize(
+    ("state", "content", "action", "reason"),
+    [
+        ("received", "a", "refresh", ""),
+        ("received", "b", "replace", ""),
+        ("waiting", "a", "rejudge", ""),
+        ("waiting", "b", "rejudge", ""),
+        ("ready", "a", "refresh", ""),
+        ("ready", "b", "rejudge", ""),
+        ("sending", "a", "nothing", ""),
+        ("sending", "b", "remember", ""),
+        ("in_doubt", "a", "nothing", ""),
+        ("in_doubt", "b", "remember", ""),
+        ("imported", "a", "acknowledge", ""),
+        ("imported", "b", "hold_edition", "changed_after_import"),
+        ("superseded", "a", "acknowledge", ""),
+        ("superseded", "b", "rejudge", ""),
+        ("quarantined", "a", "judge_in_place", ""),
+        ("quarantined", "b", "rejudge", ""),
+        ("rejected", "a", "nothing", ""),
+        ("rejected", "b", "rejudge", ""),
+        ("held", "a", "nothing", ""),
+        ("held", "b", "refresh_review", ""),
+        ("discarded", "a", "acknowledge", ""),
+        ("discarded", "b", "hold_edition", "changed_after_discard"),
+    ],
+)
 def test_each_row_of_the_table(state: str, content: str, action: str, reason: str) -> None:
     assert one(offers({"content_hash": content}), known({"state": state})) == (action, reason)
 
@@ -103,7 +125,9 @@ def test_two_contents_of_an_imported_order_hold_the_one_that_differs() -> None:
 def test_one_number_with_two_new_ids_holds_both() -> None:
     result = decide(offers({}, {"source_id": "2", "lineage": "U2"}), known())
     assert set(zip(result["source_id"], result["action"], result["reason"], strict=True)) == {
-        ("1", "hold", "number_with_two_ids"), ("2", "hold", "number_with_two_ids")}
+        ("1", "hold", "number_with_two_ids"),
+        ("2", "hold", "number_with_two_ids"),
+    }
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -158,20 +182,39 @@ def test_twenty_thousand_take_a_moment() -> None:
 
 
 ids = st.sampled_from(list("123456"))
-offered_rows = st.lists(st.fixed_dictionaries({
-    "source_id": ids, "lineage": st.sampled_from(["U1", "U2"]), "order_number": st.sampled_from(["", "N1", "N2", "N3"]),
-    "content_hash": st.sampled_from(["a", "b"])}), max_size=12)
-known_rows = st.lists(st.fixed_dictionaries({
-    "source_id": ids, "edition": st.integers(1, 3), "state": st.sampled_from(STATES),
-    "content_hash": st.sampled_from(["a", "b"]), "lineage": st.sampled_from(["U1", "U2", "U2//2"]),
-    "order_number": st.sampled_from(["N1", "N2", "N3"]), "transform_fingerprint": st.sampled_from(["", "m1"])}),
-    max_size=12, unique_by=lambda row: (row["source_id"], row["edition"]))
+offered_rows = st.lists(
+    st.fixed_dictionaries(
+        {
+            "source_id": ids,
+            "lineage": st.sampled_from(["U1", "U2"]),
+            "order_number": st.sampled_from(["", "N1", "N2", "N3"]),
+            "content_hash": st.sampled_from(["a", "b"]),
+        }
+    ),
+    max_size=12,
+)
+known_rows = st.lists(
+    st.fixed_dictionaries(
+        {
+            "source_id": ids,
+            "edition": st.integers(1, 3),
+            "state": st.sampled_from(STATES),
+            "content_hash": st.sampled_from(["a", "b"]),
+            "lineage": st.sampled_from(["U1", "U2", "U2//2"]),
+            "order_number": st.sampled_from(["N1", "N2", "N3"]),
+            "transform_fingerprint": st.sampled_from(["", "m1"]),
+        }
+    ),
+    max_size=12,
+    unique_by=lambda row: (row["source_id"], row["edition"]),
+)
 
 
 @settings(deadline=None, max_examples=25)
 @given(offered_rows, known_rows)
 def test_every_offer_gets_exactly_one_action_that_suits_its_state(
-    rows: list[dict[str, Any]], there: list[dict[str, Any]],
+    rows: list[dict[str, Any]],
+    there: list[dict[str, Any]],
 ) -> None:
     result = decide(offers(*rows), known(*there), "m1")
     assert result["source_id"].is_unique
@@ -195,10 +238,14 @@ def test_the_order_of_rows_is_irrelevant(rows: list[dict[str, Any]], there: list
     mixed = frame.sample(frac=1, random_state=dice.randrange(2**31))
     again = decide(mixed, base.sample(frac=1, random_state=dice.randrange(2**31)), "m1")
     first = decide(frame, base, "m1")
-    places = [list(f["row"].iloc[r["offer"].where(r["offer"] >= 0, 0)]) if len(f) else []
-              for f, r in ((frame, first), (mixed, again))]
-    left, right = (set(zip(r["source_id"], r["action"], r["reason"], p, r["offer"] < 0, strict=True))
-                   if len(r) and p else set() for r, p in zip((first, again), places, strict=True))
+    places = [
+        list(f["row"].iloc[r["offer"].where(r["offer"] >= 0, 0)]) if len(f) else []
+        for f, r in ((frame, first), (mixed, again))
+    ]
+    left, right = (
+        set(zip(r["source_id"], r["action"], r["reason"], p, r["offer"] < 0, strict=True)) if len(r) and p else set()
+        for r, p in zip((first, again), places, strict=True)
+    )
     assert {row for row in left if not row[4]} == {row for row in right if not row[4]}
     assert {row[:3] for row in left} == {row[:3] for row in right}
 

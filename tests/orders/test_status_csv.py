@@ -35,19 +35,29 @@ def read(*lines: str, header: str = HEADER, **form: str) -> list[Reading]:
 
 
 def events(found: list[Reading]) -> dict[str, StatusEvent]:
-    return {event.key: event for reading in found for report in reading.reports for event in report.events
-            if event.kind is not Kind.ANNOUNCED}
+    return {
+        event.key: event
+        for reading in found
+        for report in reading.reports
+        for event in report.events
+        if event.kind is not Kind.ANNOUNCED
+    }
 
 
 def refusals(found: list[Reading]) -> list[tuple[int, str]]:
-    return [(entry.position, refusal.code) for reading in found for entry in reading.refused
-            for refusal in entry.refusals]
+    return [
+        (entry.position, refusal.code) for reading in found for entry in reading.refused for refusal in entry.refusals
+    ]
 
 
 def test_rows_become_events() -> None:
-    found, = read('A,order,,e-1,NEW,2026-05-01T01:00:00Z,"left, today"', "A,parcel,PKG1,e-2,IN_TRANSIT,,",
-                  "A,,,e-3,CANCELLED,,", "A,,PKG2,e-4,IN_TRANSIT,,")
-    report, = found.reports
+    (found,) = read(
+        'A,order,,e-1,NEW,2026-05-01T01:00:00Z,"left, today"',
+        "A,parcel,PKG1,e-2,IN_TRANSIT,,",
+        "A,,,e-3,CANCELLED,,",
+        "A,,PKG2,e-4,IN_TRANSIT,,",
+    )
+    (report,) = found.reports
     events = {event.key: event for event in report.events}
     assert (events["e-1"].detail, events["e-3"].status) == ("left, today", "CANCELED")
     assert {events[key].kind for key in ("e-2", "e-4")} == {Kind.PARCEL}
@@ -55,24 +65,38 @@ def test_rows_become_events() -> None:
     assert not report.full
 
 
-@pytest.mark.parametrize(("line", "code"), [
-    ("A,order,,e-1", "wrong_width"), (",order,,e-1,NEW,,", "no_order_number"), ("A,order,,e-1,,,", "no_status"),
-    ("A,order,e-1,NEW,2026-05-01T01:00:00Z,", "wrong_width"), ("A,order,,,e-1,NEW,,", "wrong_width"),
-    ("A,order,,e-1,NEW,,text,more", "wrong_width"),
-    ("A,order,,e-1,NEW,yesterday,", "time_unreadable"), ("A,shop,,e-1,NEW,,", "unknown_kind"),
-    (f"A,order,,{'x' * 300},NEW,,", "too_long"), ('"A"x,order,,e-1,NEW,,', "broken_quotes"),
-    ('A,order,,e-1,NEW,,"text', "broken_quotes"), ('"A,order,,e-1,NEW,,', "broken_quotes"),
-])
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("A,order,,e-1", "wrong_width"),
+        (",order,,e-1,NEW,,", "no_order_number"),
+        ("A,order,,e-1,,,", "no_status"),
+        ("A,order,e-1,NEW,2026-05-01T01:00:00Z,", "wrong_width"),
+        ("A,order,,,e-1,NEW,,", "wrong_width"),
+        ("A,order,,e-1,NEW,,text,more", "wrong_width"),
+        ("A,order,,e-1,NEW,yesterday,", "time_unreadable"),
+        ("A,shop,,e-1,NEW,,", "unknown_kind"),
+        (f"A,order,,{'x' * 300},NEW,,", "too_long"),
+        ('"A"x,order,,e-1,NEW,,', "broken_quotes"),
+        ('A,order,,e-1,NEW,,"text', "broken_quotes"),
+        ('"A,order,,e-1,NEW,,', "broken_quotes"),
+    ],
+)
 def test_a_bad_row_is_refused_and_the_others_are_read(line: str, code: str) -> None:
     found = read("A,order,,e-0,NEW,,", line, "", 'B,order,,e-9,NEW,,"well, quoted"')
     assert refusals(found) == [(3, code)]
     assert {report.order_id for reading in found for report in reading.reports} == {"A", "B"}
 
 
-@pytest.mark.parametrize(("data", "code"), [
-    (b"\xff\xfeA", "no_such_column"), (b"a,b\n1,2", "no_such_column"), (b"", "no_such_column"),
-    (b"orderId,status,status\n", "column_twice"),
-])
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"\xff\xfeA", "no_such_column"),
+        (b"a,b\n1,2", "no_such_column"),
+        (b"", "no_such_column"),
+        (b"orderId,status,status\n", "column_twice"),
+    ],
+)
 def test_a_file_that_cannot_be_read(data: bytes, code: str) -> None:
     with pytest.raises(RecordRefused) as error:
         read_bytes(data)
@@ -89,9 +113,16 @@ class TestEmptyCells:
     """What spreadsheets add and leave out at the ends of lines."""
 
     @pytest.mark.parametrize("header", [HEADER, f"{HEADER},,", f"{HEADER}, ,\u00a0"])
-    @pytest.mark.parametrize("row", [
-        "A,order,,e-1,NEW,,", "A,order,,e-1,NEW,", "A,order,,e-1,NEW", "A,order,,e-1,NEW,,,", "A,order,,e-1,NEW,,,,",
-    ])
+    @pytest.mark.parametrize(
+        "row",
+        [
+            "A,order,,e-1,NEW,,",
+            "A,order,,e-1,NEW,",
+            "A,order,,e-1,NEW",
+            "A,order,,e-1,NEW,,,",
+            "A,order,,e-1,NEW,,,,",
+        ],
+    )
     def test_at_the_end_are_no_matter(self, header: str, row: str) -> None:
         assert events(read(row, header=header))["e-1"].status == "NEW"
 
@@ -108,8 +139,13 @@ class TestEmptyCells:
 
 class TestEncodings:
     def test_one_thai_cell_among_utf8_rows(self) -> None:
-        lines = [HEADER.encode(), "A,order,,e-1,NEW,,é".encode(), b"B,order,,e-2,NEW,," + THAI.encode("cp874"),
-                 f"C,order,,e-3,NEW,,{THAI}".encode(), b""]
+        lines = [
+            HEADER.encode(),
+            "A,order,,e-1,NEW,,é".encode(),
+            b"B,order,,e-2,NEW,," + THAI.encode("cp874"),
+            f"C,order,,e-3,NEW,,{THAI}".encode(),
+            b"",
+        ]
         found = events(read_bytes(b"\n".join(lines)))
         assert [found[key].detail for key in ("e-1", "e-2", "e-3")] == ["é", THAI, THAI]
 
@@ -140,7 +176,7 @@ class TestEncodings:
 
     def test_settings_rule(self) -> None:
         text = "orderId;status;eventId;detail\nก1;NEW;e-1;x\n".encode("cp874")
-        report, = read_bytes(text, encoding="cp874", delimiter=";")[0].reports
+        (report,) = read_bytes(text, encoding="cp874", delimiter=";")[0].reports
         assert report.order_id == "ก1"
 
     @pytest.mark.parametrize("name", ["utf-8", "cp874", "tis-620", "utf-16", "cp1252", "shift_jis"])
@@ -153,27 +189,49 @@ class TestEncodings:
 
 
 class TestQuotes:
-    @pytest.mark.parametrize(("cell", "meant"), [
-        ('"Soi "5" Bangkok"', 'Soi "5" Bangkok'), ('12" pipe', '12" pipe'), ('"a ""b"" c"', 'a "b" c'),
-        ('"one\r\ntwo"', "one  two"), ('"one\n\ntwo, three"', "one  two, three"),
-    ])
+    @pytest.mark.parametrize(
+        ("cell", "meant"),
+        [
+            ('"Soi "5" Bangkok"', 'Soi "5" Bangkok'),
+            ('12" pipe', '12" pipe'),
+            ('"a ""b"" c"', 'a "b" c'),
+            ('"one\r\ntwo"', "one  two"),
+            ('"one\n\ntwo, three"', "one  two, three"),
+        ],
+    )
     def test_in_a_text(self, cell: str, meant: str) -> None:
         found = events(read(f"A,order,,e-1,NEW,,{cell}", "B,order,,e-2,NEW,,after"))
         assert found["e-1"].detail.replace(" ", "") == meant.replace(" ", "")
         assert found["e-2"].detail == "after"
 
     def test_one_that_is_not_closed_swallows_no_other_row(self) -> None:
-        found = read('A,order,,e-1,NEW,,"open', "B,order,,e-2,NEW,,x", 'C,order,,e-3,NEW,,"closed"',
-                     'D,order,,e-4,NEW,,y"')
+        found = read(
+            'A,order,,e-1,NEW,,"open', "B,order,,e-2,NEW,,x", 'C,order,,e-3,NEW,,"closed"', 'D,order,,e-4,NEW,,y"'
+        )
         assert refusals(found) == [(2, "broken_quotes")]
         assert list(events(found)) == ["e-2", "e-3", "e-4"]
 
 
 class TestSpreadsheets:
-    @pytest.mark.parametrize("text", [
-        "6.12206E+11", "6.12206e+11", "6.12206E11", '"1,22E+11"', "1E+15", "-1.5E-05", "####", "#N/A", "#REF!",
-        "61220612345678900000", "12345678901234567.0", '"612,206,000,000"', "10-Feb", "Feb-26",
-    ])
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "6.12206E+11",
+            "6.12206e+11",
+            "6.12206E11",
+            '"1,22E+11"',
+            "1E+15",
+            "-1.5E-05",
+            "####",
+            "#N/A",
+            "#REF!",
+            "61220612345678900000",
+            "12345678901234567.0",
+            '"612,206,000,000"',
+            "10-Feb",
+            "Feb-26",
+        ],
+    )
     @pytest.mark.parametrize("column", ["order", "parcel", "event"])
     def test_a_damaged_identity_is_refused(self, text: str, column: str) -> None:
         cells = {"order": "A", "parcel": "P", "event": "e-1", column: text}
@@ -181,14 +239,22 @@ class TestSpreadsheets:
         assert refusals(found) == [(2, "damaged_by_spreadsheet")]
         assert list(events(found)) == ["e-2"]
 
-    @pytest.mark.parametrize(("text", "meant"), [
-        ("612206000000.0", "612206000000"), ("85001.00", "85001"), ('"=""0612206"""', "0612206"),
-        ("'0612206", "0612206"), ("12E3", "12E3"), ("1Z999", "1Z999"), ("\u200b612206\u00a0", "612206"),
-        ("2026-0012", "2026-0012"),
-        ("006141411234567890", "006141411234567890"),
-    ])
+    @pytest.mark.parametrize(
+        ("text", "meant"),
+        [
+            ("612206000000.0", "612206000000"),
+            ("85001.00", "85001"),
+            ('"=""0612206"""', "0612206"),
+            ("'0612206", "0612206"),
+            ("12E3", "12E3"),
+            ("1Z999", "1Z999"),
+            ("\u200b612206\u00a0", "612206"),
+            ("2026-0012", "2026-0012"),
+            ("006141411234567890", "006141411234567890"),
+        ],
+    )
     def test_what_is_only_written_in_another_way_is_read(self, text: str, meant: str) -> None:
-        report, = read(f"{text},order,,e-1,NEW,,")[0].reports
+        (report,) = read(f"{text},order,,e-1,NEW,,")[0].reports
         assert report.order_id == meant
 
     @given(st.integers(10**11, 10**18), st.integers(1, 9))
@@ -202,13 +268,23 @@ class TestTimes:
         found = read(*(f'A,order,,e-{n},NEW,"{each}",' for n, each in enumerate((text, *others))), **form)
         return dict(refusals(found)).get(2) or events(found)["e-0"].updated_at
 
-    @pytest.mark.parametrize(("text", "form"), [
-        ("2026-05-31T14:00:00Z", {}), ("2026-05-31 14:00:00+00:00", {}), ("2026-05-31T21:00:00+0700", {}),
-        ("20260531T140000Z", {}), ("2569-05-31T14:00:00Z", {}), ("31/05/2026 14:00 UTC", {}), ("31.05.2026 14:00Z", {}),
-        ("31/05/2569 21:00", {"time_zone": "Asia/Bangkok"}), ("2026/05/31 21:00", {"time_zone": "Asia/Bangkok"}),
-        ("05/31/2026 2:00 PM", {"time_zone": "UTC"}), ("31/05/2026 14:00", {"time_format": "%d/%m/%Y %H:%M"}),
-        ("31/05/2569 21:00:00", {"time_format": "%d/%m/%Y %H:%M:%S", "time_zone": "Asia/Bangkok"}),
-    ])
+    @pytest.mark.parametrize(
+        ("text", "form"),
+        [
+            ("2026-05-31T14:00:00Z", {}),
+            ("2026-05-31 14:00:00+00:00", {}),
+            ("2026-05-31T21:00:00+0700", {}),
+            ("20260531T140000Z", {}),
+            ("2569-05-31T14:00:00Z", {}),
+            ("31/05/2026 14:00 UTC", {}),
+            ("31.05.2026 14:00Z", {}),
+            ("31/05/2569 21:00", {"time_zone": "Asia/Bangkok"}),
+            ("2026/05/31 21:00", {"time_zone": "Asia/Bangkok"}),
+            ("05/31/2026 2:00 PM", {"time_zone": "UTC"}),
+            ("31/05/2026 14:00", {"time_format": "%d/%m/%Y %H:%M"}),
+            ("31/05/2569 21:00:00", {"time_format": "%d/%m/%Y %H:%M:%S", "time_zone": "Asia/Bangkok"}),
+        ],
+    )
     def test_are_read(self, text: str, form: dict[str, str]) -> None:
         assert self.time(text, **form) == datetime(2026, 5, 31, 14, tzinfo=UTC)
 
@@ -216,12 +292,18 @@ class TestTimes:
         assert self.time("02/05/2026 10:00Z", "31/05/2026 10:00Z") == datetime(2026, 5, 2, 10, tzinfo=UTC)
         assert self.time("02/05/2026 10:00Z", "05/31/2026 10:00Z") == datetime(2026, 2, 5, 10, tzinfo=UTC)
 
-    @pytest.mark.parametrize(("text", "form", "code"), [
-        ("02/05/2026 10:00Z", {}, "time_ambiguous"), ("2026-05-31 14:00:00", {}, "time_without_zone"),
-        ("2026-05-31", {}, "time_unreadable"), ("46173.583", {}, "time_unreadable"),
-        ("2300-01-01T00:00:00Z", {}, "year_out_of_range"), ("31/02/2026 10:00Z", {}, "time_unreadable"),
-        ("2026-05-31T14:00:00Z", {"time_format": "%d/%m/%Y"}, "time_unreadable"),
-    ])
+    @pytest.mark.parametrize(
+        ("text", "form", "code"),
+        [
+            ("02/05/2026 10:00Z", {}, "time_ambiguous"),
+            ("2026-05-31 14:00:00", {}, "time_without_zone"),
+            ("2026-05-31", {}, "time_unreadable"),
+            ("46173.583", {}, "time_unreadable"),
+            ("2300-01-01T00:00:00Z", {}, "year_out_of_range"),
+            ("31/02/2026 10:00Z", {}, "time_unreadable"),
+            ("2026-05-31T14:00:00Z", {"time_format": "%d/%m/%Y"}, "time_unreadable"),
+        ],
+    )
     def test_are_refused_where_they_could_mean_something_else(self, text: str, form: Any, code: str) -> None:
         assert self.time(text, **form) == code
 

@@ -172,8 +172,9 @@ class TestOneSecond:
     """Several events of one second: the order of the list, then a final status; never the id."""
 
     @pytest.mark.parametrize("keys", [("e-1", "e-9"), ("e-9", "e-1"), ("~z", "~a")])
-    @pytest.mark.parametrize("statuses", [("READY_TO_SHIP", "IN_TRANSIT"), ("IN_TRANSIT", "READY_TO_SHIP"),
-                                          ("COMPLETED", "IN_TRANSIT")])
+    @pytest.mark.parametrize(
+        "statuses", [("READY_TO_SHIP", "IN_TRANSIT"), ("IN_TRANSIT", "READY_TO_SHIP"), ("COMPLETED", "IN_TRANSIT")]
+    )
     def test_the_later_in_the_list_wins(self, keys: tuple[str, str], statuses: tuple[str, str]) -> None:
         events = [event(status, 3, key, kind=Kind.DETAILED) for status, key in zip(statuses, keys, strict=True)]
         for report in (read(*events), push(*events)):
@@ -195,8 +196,15 @@ class TestOneSecond:
         assert derive([late, event("COMPLETED", 3, "e-1")], FINAL).order_status == "COMPLETED"
 
     @settings(max_examples=100, deadline=None)
-    @given(st.lists(st.tuples(st.sampled_from(("NEW", "IN_PROGRESS", "COMPLETED")), st.text("ab~1", min_size=1)),
-                    min_size=1, max_size=6, unique_by=lambda pair: pair[1]), st.randoms(use_true_random=False))
+    @given(
+        st.lists(
+            st.tuples(st.sampled_from(("NEW", "IN_PROGRESS", "COMPLETED")), st.text("ab~1", min_size=1)),
+            min_size=1,
+            max_size=6,
+            unique_by=lambda pair: pair[1],
+        ),
+        st.randoms(use_true_random=False),
+    )
     def test_ids_decide_nothing(self, pairs: list[tuple[str, str]], rng: random.Random) -> None:
         """Other ids for the same events, delivered together or one by one, give the same status."""
         others = [f"x{number}" for number in range(len(pairs))]
@@ -295,11 +303,13 @@ class TestDerived:
         assert derive([late, event("COMPLETED", 8, "e-2", kind=Kind.DETAILED)]).detailed_status == "COMPLETED"
 
     def test_each_parcel_has_its_own(self) -> None:
-        found = derive([
-            event("", None, "a", kind=Kind.ANNOUNCED, parcel="P2"),
-            event("", None, "b", kind=Kind.ANNOUNCED, parcel="P1"),
-            event("IN_TRANSIT", 3, "c", kind=Kind.PARCEL, parcel="P1"),
-        ])
+        found = derive(
+            [
+                event("", None, "a", kind=Kind.ANNOUNCED, parcel="P2"),
+                event("", None, "b", kind=Kind.ANNOUNCED, parcel="P1"),
+                event("IN_TRANSIT", 3, "c", kind=Kind.PARCEL, parcel="P1"),
+            ]
+        )
         assert found.parcels == (ParcelState("P1", "IN_TRANSIT", at(3)), ParcelState("P2"))
 
     def test_of_nothing(self) -> None:

@@ -21,18 +21,28 @@ MAPPING = yaml.safe_load((Path(order_relay.vendors.__file__).parent / "acommerce
 SHAPE = StatusShape.from_mapping(MAPPING["record"], "mapping")
 MOMENT = datetime(2026, 5, 2, tzinfo=UTC)
 
-PARCEL_ENTRY = {"eventId": "e-9", "shippingStatus": "IN_TRANSIT", "shippingLocation": "Bangkok",
-                "shippingDetail": "Left the depot", "updatedTime": "2026-05-01T06:10:00.125Z",
-                "shippingUpdatedTime": "2026-05-01T06:02:00Z"}
+PARCEL_ENTRY = {
+    "eventId": "e-9",
+    "shippingStatus": "IN_TRANSIT",
+    "shippingLocation": "Bangkok",
+    "shippingDetail": "Left the depot",
+    "updatedTime": "2026-05-01T06:10:00.125Z",
+    "shippingUpdatedTime": "2026-05-01T06:02:00Z",
+}
 RECORD: dict[str, Any] = {
-    "orderId": "WEB-10731", "partnerId": 4021,
+    "orderId": "WEB-10731",
+    "partnerId": 4021,
     "orderStatus": [
         {"eventId": "e-1", "orderStatus": "NEW", "orderStatusDetail": None, "updatedTime": "2026-05-01T01:00:04Z"},
         {"eventId": 7, "orderStatus": "IN_PROGRESS", "updatedTime": "2026-05-01T06:10:00Z"},
     ],
     "orderDetailedStatus": [
-        {"eventId": "e-2", "orderDetailedStatus": "CANCELLED", "updatedTime": "2026-05-01T01:05:00+07:00",
-         "orderUpdatedTime": "2026-05-01T01:04:51Z"},
+        {
+            "eventId": "e-2",
+            "orderDetailedStatus": "CANCELLED",
+            "updatedTime": "2026-05-01T01:05:00+07:00",
+            "orderUpdatedTime": "2026-05-01T01:04:51Z",
+        },
     ],
     "shipPackage": [{"trackingId": "PKG1", "statusHistory": [PARCEL_ENTRY]}],
 }
@@ -58,15 +68,20 @@ def test_version_3() -> None:
 
 def test_version_2_becomes_the_same_events() -> None:
     """One parcel as an object, its statuses mixed into the order's list."""
-    mixed = {**RECORD, "orderDetailedStatus": [*RECORD["orderDetailedStatus"], PARCEL_ENTRY],
-             "shipPackage": {"trackingId": "PKG1"}}
+    mixed = {
+        **RECORD,
+        "orderDetailedStatus": [*RECORD["orderDetailedStatus"], PARCEL_ENTRY],
+        "shipPackage": {"trackingId": "PKG1"},
+    }
     assert set(reading(mixed).reports[0].events) == set(reading(RECORD).reports[0].events)
 
 
 def test_parcels_without_history_and_none_at_all() -> None:
     parcels = [{"trackingId": "B", "statusHistory": []}, {"trackingId": "A"}]
     assert derive(reading({**RECORD, "shipPackage": parcels}).reports[0].events).parcels == (
-        ParcelState("A"), ParcelState("B"))
+        ParcelState("A"),
+        ParcelState("B"),
+    )
     for none in ([], None):
         assert derive(reading({**RECORD, "shipPackage": none}).reports[0].events).parcels == ()
 
@@ -89,7 +104,7 @@ def test_several_records_of_one_order_are_one_report() -> None:
     """Else the second would seem to delete what the first shows."""
     one = {"orderId": "A", "orderStatus": [{"eventId": "e-1", "orderStatus": "NEW"}]}
     two = {"orderId": "A", "orderStatus": [{"eventId": "e-2", "orderStatus": "COMPLETED"}]}
-    report, = reading(one, two, full=True).reports
+    (report,) = reading(one, two, full=True).reports
     assert [event.key for event in report.events] == ["e-1", "e-2"]
 
 
@@ -104,36 +119,59 @@ def test_an_unknown_order_is_missing_not_empty() -> None:
     assert (found.reports, found.missing) == ((), ("A",))
 
 
-@pytest.mark.parametrize(("record", "code"), [
-    (None, "wrong_type"), ([], "wrong_type"), ({}, "no_order_number"), ({"orderId": ""}, "no_order_number"),
-    ({"orderId": True}, "wrong_type"), ({"orderId": "a\x00b"}, "bad_format"), ({"orderId": "x" * 201}, "too_long"),
-    ({"orderId": "A", "orderStatus": [1]}, "wrong_type"), ({"orderId": "A", "shipPackage": "x"}, "wrong_type"),
-    ({"orderId": "A", "orderStatus": [{"orderStatus": {}}]}, "wrong_type"),
-    ({"orderId": "A", "orderStatus": [{"orderStatus": "N", "updatedTime": "2026-02-31T00:00:00Z"}]}, "time_unreadable"),
-    ({"orderId": "A", "orderStatus": [{"orderStatus": "N", "updatedTime": "2026-02-01T00:00:00"}]}, "time_unreadable"),
-    ({"orderId": "A", "orderStatus": [{"orderStatus": "N", "updatedTime": 12}]}, "time_unreadable"),
-    ({"orderId": "A", "orderStatus": [{"orderStatus": "N", "updatedTime": "2300-02-01T00:00:00Z"}]},
-     "year_out_of_range"),
-    ({"orderId": "A", "orderStatus": [{"orderStatus": "N", "updatedTime": "0026-02-01T00:00:00Z"}]},
-     "year_out_of_range"),
-    ({"orderId": "A", "orderStatus": [{}] * 5001}, "too_many"),
-])
+@pytest.mark.parametrize(
+    ("record", "code"),
+    [
+        (None, "wrong_type"),
+        ([], "wrong_type"),
+        ({}, "no_order_number"),
+        ({"orderId": ""}, "no_order_number"),
+        ({"orderId": True}, "wrong_type"),
+        ({"orderId": "a\x00b"}, "bad_format"),
+        ({"orderId": "x" * 201}, "too_long"),
+        ({"orderId": "A", "orderStatus": [1]}, "wrong_type"),
+        ({"orderId": "A", "shipPackage": "x"}, "wrong_type"),
+        ({"orderId": "A", "orderStatus": [{"orderStatus": {}}]}, "wrong_type"),
+        (
+            {"orderId": "A", "orderStatus": [{"orderStatus": "N", "updatedTime": "2026-02-31T00:00:00Z"}]},
+            "time_unreadable",
+        ),
+        (
+            {"orderId": "A", "orderStatus": [{"orderStatus": "N", "updatedTime": "2026-02-01T00:00:00"}]},
+            "time_unreadable",
+        ),
+        ({"orderId": "A", "orderStatus": [{"orderStatus": "N", "updatedTime": 12}]}, "time_unreadable"),
+        (
+            {"orderId": "A", "orderStatus": [{"orderStatus": "N", "updatedTime": "2300-02-01T00:00:00Z"}]},
+            "year_out_of_range",
+        ),
+        (
+            {"orderId": "A", "orderStatus": [{"orderStatus": "N", "updatedTime": "0026-02-01T00:00:00Z"}]},
+            "year_out_of_range",
+        ),
+        ({"orderId": "A", "orderStatus": [{}] * 5001}, "too_many"),
+    ],
+)
 def test_refused(record: Any, code: str) -> None:
     found = reading(record)
     assert [refusal.code for entry in found.refused for refusal in entry.refusals] == [code]
     assert found.reports == ()
 
 
-@pytest.mark.parametrize(("told", "meant"), [
-    ("2569-05-01T10:00:00Z", "2026-05-01T10:00:00Z"), ("2567-02-29T10:00:00+07:00", "2024-02-29T03:00:00Z"),
-    ("2542-12-31T23:59:59Z", "1999-12-31T23:59:59Z"),
-])
+@pytest.mark.parametrize(
+    ("told", "meant"),
+    [
+        ("2569-05-01T10:00:00Z", "2026-05-01T10:00:00Z"),
+        ("2567-02-29T10:00:00+07:00", "2024-02-29T03:00:00Z"),
+        ("2542-12-31T23:59:59Z", "1999-12-31T23:59:59Z"),
+    ],
+)
 def test_a_buddhist_year_is_recognised(told: str, meant: str) -> None:
     assert moment_of(told, "") == moment_of(meant, "")
 
 
 def test_unknown_statuses_are_kept_and_told() -> None:
-    report, = reading({"orderId": "A", "orderStatus": [{"orderStatus": "ON_THE_MOON"}]}).reports
+    (report,) = reading({"orderId": "A", "orderStatus": [{"orderStatus": "ON_THE_MOON"}]}).reports
     assert derive(report.events).order_status == "ON_THE_MOON"
     assert unknown_statuses(SHAPE, [event.status for event in report.events]) == ["ON_THE_MOON"]
 
@@ -145,9 +183,16 @@ def test_a_wrong_mapping_names_its_key() -> None:
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
-        st.sampled_from(["orderId", "orderStatus", "shipPackage", "statusHistory", "updatedTime", "eventId", "error"]),
-        inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["orderId", "orderStatus", "shipPackage", "statusHistory", "updatedTime", "eventId", "error"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
     max_leaves=12,
 )
 

@@ -524,10 +524,11 @@ def test_the_moment_of_submission_is_told_in_utc(plain: Transformer, order: dict
 @pytest.mark.parametrize(
     ("changes", "status"),
     [
-        ({}, "READY"), ({"constants": {"orderStatus": "CANCELLED"}}, "CANCELLED"),
+        ({}, "READY"),
+        ({"constants": {"orderStatus": "CANCELLED"}}, "CANCELLED"),
         ({"status_field": "status", "status_values": {"READY": "bereit"}}, "READY"),
     ],
-)  # fmt: skip
+)
 def test_it_says_which_status_the_payload_gives_the_order(
     build: Build, order: dict[str, Any], changes: dict[str, Any], status: str
 ) -> None:

@@ -26,9 +26,12 @@ def judged(*lines: tuple[str, str, str], stated: str = "") -> tuple[Canonical, A
     rules = [*ORDER, {"target": "total", "path": "total", "converter": "money"}] if stated else ORDER
     tables = tables_of({"unit": {"KG": 1000, "DOOS": "12", "HALF": 0.5}})
     reader = Reader(parse_rules(rules, tables, {}, "order"), parse_rules(LINES, tables, {}, "lines"), "lines")
-    document: dict[str, Any] = {"no": "1", "lines": [
-        {"key": key, "quantity": Decimal(quantity), "price": Decimal(price)} for key, quantity, price in lines
-    ]}  # fmt: skip
+    document: dict[str, Any] = {
+        "no": "1",
+        "lines": [
+            {"key": key, "quantity": Decimal(quantity), "price": Decimal(price)} for key, quantity, price in lines
+        ],
+    }
     canonical = reader.read([document | ({"total": stated} if stated else {})])
     return canonical, judge(canonical, reader)
 

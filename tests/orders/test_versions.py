@@ -12,17 +12,40 @@ from order_relay.orders.exchange import Policies
 from order_relay.orders.versions import RESULT_COLUMNS, VERSION_COLUMNS, Decision, resolve
 
 DEFAULT = Policies()
-STATES = ("received", "waiting", "ready", "sending", "in_doubt", "imported", "superseded", "quarantined", "rejected",
-          "held", "discarded")
+STATES = (
+    "received",
+    "waiting",
+    "ready",
+    "sending",
+    "in_doubt",
+    "imported",
+    "superseded",
+    "quarantined",
+    "rejected",
+    "held",
+    "discarded",
+)
 UNSENT = ("received", "waiting", "ready", "superseded")
 
 
 def versions(*rows: dict[str, Any]) -> pd.DataFrame:
     made = []
     for place, row in enumerate(rows, start=1):
-        base = {"id": place, "lineage": "U", "source_id": str(place), "version": place, "edition": 1,
-                "suffix": place - 1 or None, "items": ("A", "B"), "base_number": "N", "customer_number": "",
-                "customer_po": "", "state": "received", "reason": "", "decided": False}
+        base = {
+            "id": place,
+            "lineage": "U",
+            "source_id": str(place),
+            "version": place,
+            "edition": 1,
+            "suffix": place - 1 or None,
+            "items": ("A", "B"),
+            "base_number": "N",
+            "customer_number": "",
+            "customer_po": "",
+            "state": "received",
+            "reason": "",
+            "decided": False,
+        }
         made.append(base | row)
     return pd.DataFrame(made, columns=list(VERSION_COLUMNS)).astype({"suffix": object})
 
@@ -43,7 +66,9 @@ def test_a_single_version_is_the_winner() -> None:
 
 def test_row_1_under_a_quarantined_newest_the_older_wait() -> None:
     assert decisions(versions({}, {"state": "ready"}, {"state": "quarantined"})) == {
-        1: "waiting newer_quarantined", 2: "waiting newer_quarantined"}
+        1: "waiting newer_quarantined",
+        2: "waiting newer_quarantined",
+    }
 
 
 def test_row_1_a_winner_that_is_refused_later_lets_the_superseded_wait() -> None:
@@ -59,20 +84,36 @@ def test_row_1_an_older_quarantined_one_stops_nobody() -> None:
 @pytest.mark.parametrize("state", ["sending", "in_doubt"])
 def test_row_2_beside_an_open_question_the_others_wait(state: str) -> None:
     assert decisions(versions({}, {"state": state}, {"state": "ready"})) == {
-        1: "waiting version_in_doubt", 3: "waiting version_in_doubt"}
+        1: "waiting version_in_doubt",
+        3: "waiting version_in_doubt",
+    }
 
 
-@pytest.mark.parametrize(("first", "second"), [
-    (("A", "B", "C"), ("A", "D", "E")), (("A",), ("B",)), ((), ("A",)), (("A",), ()), ((), ()),
-])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (("A", "B", "C"), ("A", "D", "E")),
+        (("A",), ("B",)),
+        ((), ("A",)),
+        (("A",), ()),
+        ((), ()),
+    ],
+)
 def test_row_3_too_few_common_items_hold_all(first: tuple[str, ...], second: tuple[str, ...]) -> None:
     assert decisions(versions({"items": first}, {"items": second})) == {
-        1: "held too_few_common_items", 2: "held too_few_common_items"}
+        1: "held too_few_common_items",
+        2: "held too_few_common_items",
+    }
 
 
-@pytest.mark.parametrize(("first", "second"), [
-    (("A", "B"), ("A", "C")), (("A",), ("A", "C", "D")), (("A", "B", "C", "D"), ("A",)),
-])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (("A", "B"), ("A", "C")),
+        (("A",), ("A", "C", "D")),
+        (("A", "B", "C", "D"), ("A",)),
+    ],
+)
 def test_row_3_half_of_the_smaller_set_is_enough(first: tuple[str, ...], second: tuple[str, ...]) -> None:
     assert decisions(versions({"items": first}, {"items": second})) == {1: "superseded", 2: "winner"}
 
@@ -80,7 +121,9 @@ def test_row_3_half_of_the_smaller_set_is_enough(first: tuple[str, ...], second:
 def test_row_3_the_minimum_is_a_setting() -> None:
     frame = versions({"items": ("A", "B")}, {"items": ("A", "C")})
     assert decisions(frame, Policies(min_common_items=0.6)) == {
-        1: "held too_few_common_items", 2: "held too_few_common_items"}
+        1: "held too_few_common_items",
+        2: "held too_few_common_items",
+    }
     apart = versions({"items": ("A",)}, {"items": ("B",)})
     assert decisions(apart, Policies(min_common_items=0.0)) == {1: "superseded", 2: "winner"}
 
@@ -95,11 +138,15 @@ def test_row_3_discarded_versions_are_not_compared() -> None:
     assert decisions(versions({"items": ("A",)}, {"items": ("Z",), "state": "discarded"})) == {1: "winner"}
 
 
-@pytest.mark.parametrize(("changes", "named"), [
-    ({"customer_number": "C-2", "customer_po": "22"}, "different customer number and customer PO"),
-    ({"customer_number": "C-2"}, "different customer number"), ({"customer_po": "22"}, "different customer PO"),
-    ({"base_number": "9455-030124-007"}, "different base order number"),
-])
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"customer_number": "C-2", "customer_po": "22"}, "different customer number and customer PO"),
+        ({"customer_number": "C-2"}, "different customer number"),
+        ({"customer_po": "22"}, "different customer PO"),
+        ({"base_number": "9455-030124-007"}, "different base order number"),
+    ],
+)
 def test_contradicting_versions_are_held_and_what_contradicts_is_named(changes: dict[str, Any], named: str) -> None:
     first = {"customer_number": "C-1", "customer_po": "11"}
     frame = versions(first, first | changes)
@@ -122,8 +169,9 @@ def test_beside_an_imported_one_a_contradiction_is_held_whatever_the_policy(poli
 def test_a_contradiction_also_holds_what_was_superseded_before_it_came_to_light() -> None:
     frame = versions({"state": "superseded"}, {"state": "ready", "customer_po": "11"}, {"customer_po": "22"})
     assert set(decisions(frame).values()) == {"held contradicting_versions"}
-    done = versions({"state": "superseded", "customer_po": "22"}, {"state": "imported", "customer_po": "11"},
-                    {"customer_po": "11"})
+    done = versions(
+        {"state": "superseded", "customer_po": "22"}, {"state": "imported", "customer_po": "11"}, {"customer_po": "11"}
+    )
     assert decisions(done) == {1: "superseded", 3: "held newer_than_imported"}
 
 
@@ -143,9 +191,16 @@ def test_a_refused_one_older_than_an_imported_one_is_superseded(state: str) -> N
     assert decisions(versions({"state": state}, {"state": "discarded", "reason": "baseline"})) == {1: "superseded"}
 
 
-@pytest.mark.parametrize("older", [
-    {"customer_po": "22"}, {"base_number": "other"}, {"base_number": ""}, {"items": ()}, {"items": ("Z",)},
-])
+@pytest.mark.parametrize(
+    "older",
+    [
+        {"customer_po": "22"},
+        {"base_number": "other"},
+        {"base_number": ""},
+        {"items": ()},
+        {"items": ("Z",)},
+    ],
+)
 def test_a_refused_one_that_does_not_agree_with_the_imported_one_stays(older: dict[str, Any]) -> None:
     assert decisions(versions({"state": "quarantined", **older}, {"state": "imported", "customer_po": "11"})) == {}
 
@@ -167,13 +222,18 @@ def test_row_4_a_ready_one_is_replaced_by_a_newer() -> None:
 
 def test_row_4_waiting_ones_go_on_when_nothing_stops_them() -> None:
     assert decisions(versions({"state": "waiting", "reason": "newer_quarantined"}, {"state": "discarded"})) == {
-        1: "winner"}
+        1: "winner"
+    }
 
 
-@pytest.mark.parametrize(("policy", "decision"), [
-    ("review", "held newer_than_imported"), ("ignore", "discarded newer_than_imported"),
-    ("import_as_new", "new_lineage newer_than_imported"),
-])
+@pytest.mark.parametrize(
+    ("policy", "decision"),
+    [
+        ("review", "held newer_than_imported"),
+        ("ignore", "discarded newer_than_imported"),
+        ("import_as_new", "new_lineage newer_than_imported"),
+    ],
+)
 def test_row_5_newer_than_an_imported_one_follows_the_policy(policy: str, decision: str) -> None:
     assert decisions(versions({"state": "imported"}, {}), Policies(resubmission=policy)) == {2: decision}
 
@@ -181,7 +241,9 @@ def test_row_5_newer_than_an_imported_one_follows_the_policy(policy: str, decisi
 def test_row_5_import_as_new_takes_the_newest_and_its_siblings_along() -> None:
     result = resolve(versions({"state": "imported"}, {}, {}), Policies(resubmission="import_as_new"))
     assert result[["id", "decision", "lineage"]].to_numpy().tolist() == [
-        [2, "superseded", "U//3"], [3, "new_lineage", "U//3"]]
+        [2, "superseded", "U//3"],
+        [3, "new_lineage", "U//3"],
+    ]
 
 
 def test_row_5_a_decided_replacement_beside_an_imported_one_goes_its_own_way() -> None:
@@ -208,7 +270,10 @@ def test_row_7_another_suffixed_version_is_another_version() -> None:
 def test_policy_suffixed_review_holds_every_suffixed_one() -> None:
     frame = versions({}, {}, {})
     assert decisions(frame, Policies(suffixed="review")) == {
-        1: "waiting newer_held", 2: "held suffixed", 3: "held suffixed"}
+        1: "waiting newer_held",
+        2: "held suffixed",
+        3: "held suffixed",
+    }
     after = versions({"state": "imported"}, {})
     assert decisions(after, Policies(suffixed="review", resubmission="ignore")) == {2: "held suffixed"}
 
@@ -258,24 +323,38 @@ def test_twenty_thousand_single_versions_take_a_moment() -> None:
     assert time.process_time() - start < 0.5
 
 
-rows = st.lists(st.fixed_dictionaries({
-    "lineage": st.sampled_from([*"ABCDEFGHIJKL", "L//3"]), "version": st.integers(1, 4), "edition": st.integers(1, 2),
-    "suffix": st.sampled_from([None, 1, 2]), "state": st.sampled_from(STATES), "decided": st.booleans(),
-    "items": st.sampled_from([(), ("A",), ("A", "B"), ("Z",)]),
-    "base_number": st.sampled_from(["N", "N", "n ", "M", ""]),
-    "customer_number": st.sampled_from(["", "", "1", "1.0", "2"]),
-    "customer_po": st.sampled_from(["", "", "7", "8"]), "reason": st.sampled_from(["", "newer_held"]),
-}), max_size=40, unique_by=lambda row: (row["lineage"], row["version"], row["edition"]))
+rows = st.lists(
+    st.fixed_dictionaries(
+        {
+            "lineage": st.sampled_from([*"ABCDEFGHIJKL", "L//3"]),
+            "version": st.integers(1, 4),
+            "edition": st.integers(1, 2),
+            "suffix": st.sampled_from([None, 1, 2]),
+            "state": st.sampled_from(STATES),
+            "decided": st.booleans(),
+            "items": st.sampled_from([(), ("A",), ("A", "B"), ("Z",)]),
+            "base_number": st.sampled_from(["N", "N", "n ", "M", ""]),
+            "customer_number": st.sampled_from(["", "", "1", "1.0", "2"]),
+            "customer_po": st.sampled_from(["", "", "7", "8"]),
+            "reason": st.sampled_from(["", "newer_held"]),
+        }
+    ),
+    max_size=40,
+    unique_by=lambda row: (row["lineage"], row["version"], row["edition"]),
+)
 policies = st.builds(
-    Policies, resubmission=st.sampled_from(["review", "import_as_new", "ignore"]),
-    unknown_base=st.sampled_from(["review", "import"]), suffixed=st.sampled_from(["auto", "review"]),
+    Policies,
+    resubmission=st.sampled_from(["review", "import_as_new", "ignore"]),
+    unknown_base=st.sampled_from(["review", "import"]),
+    suffixed=st.sampled_from(["auto", "review"]),
 )
 
 
 @settings(deadline=None, max_examples=40)
 @given(rows, policies)
 def test_every_unsent_version_gets_one_decision_and_a_lineage_at_most_one_winner(
-    made: list[dict[str, Any]], chosen: Policies,
+    made: list[dict[str, Any]],
+    chosen: Policies,
 ) -> None:
     frame = versions(*made)
     result = resolve(frame, chosen)
@@ -302,7 +381,8 @@ def plainly(value: str) -> str:
 @settings(deadline=None, max_examples=60)
 @given(rows, policies)
 def test_nothing_becomes_superseded_without_a_newer_version_that_agrees(
-    made: list[dict[str, Any]], chosen: Policies,
+    made: list[dict[str, Any]],
+    chosen: Policies,
 ) -> None:
     """Superseded orders are acknowledged: a newer one of the same order must be there, or an operator decided."""
     frame = versions(*made)
@@ -311,11 +391,18 @@ def test_nothing_becomes_superseded_without_a_newer_version_that_agrees(
     after["lineage"] = result["lineage"].reindex(after.index).fillna(after["lineage"])
     became = after[(after["decision"] == "superseded") & (after["state"] != "superseded") & ~after["decided"]]
     for _, row in became.iterrows():
-        newer = after[(after["lineage"] == row["lineage"]) & (
-            (after["version"] > row["version"])
-            | ((after["version"] == row["version"]) & (after["edition"] > row["edition"])))]
-        bound = newer[newer["decision"].isin(["winner", "new_lineage"]) | newer["state"].isin(["imported", "rejected"])
-                      | ((newer["state"] == "discarded") & (newer["reason"] == "baseline"))]
+        newer = after[
+            (after["lineage"] == row["lineage"])
+            & (
+                (after["version"] > row["version"])
+                | ((after["version"] == row["version"]) & (after["edition"] > row["edition"]))
+            )
+        ]
+        bound = newer[
+            newer["decision"].isin(["winner", "new_lineage"])
+            | newer["state"].isin(["imported", "rejected"])
+            | ((newer["state"] == "discarded") & (newer["reason"] == "baseline"))
+        ]
         assert len(bound)
         live = bound[~bound["decided"]]
         for name in SIGNALS:
@@ -324,12 +411,23 @@ def test_nothing_becomes_superseded_without_a_newer_version_that_agrees(
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.lists(st.fixed_dictionaries({
-    "base_number": st.sampled_from(["N", "N", "N", "M"]), "customer_po": st.sampled_from(["", "7", "7", "8"]),
-    "items": st.sampled_from([("A", "B"), ("A", "B", "C"), ("Z",)]),
-}), min_size=2, max_size=4), st.permutations(range(4)))
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {
+                "base_number": st.sampled_from(["N", "N", "N", "M"]),
+                "customer_po": st.sampled_from(["", "7", "7", "8"]),
+                "items": st.sampled_from([("A", "B"), ("A", "B", "C"), ("Z",)]),
+            }
+        ),
+        min_size=2,
+        max_size=4,
+    ),
+    st.permutations(range(4)),
+)
 def test_the_order_of_arrival_does_not_matter(made: list[dict[str, Any]], arrival: list[int]) -> None:
     """Resolved after each arrival or all at once: the same versions are held, superseded, or go on."""
+
     def states(order: list[int], at_once: bool) -> dict[int, str]:
         known: dict[int, dict[str, Any]] = {}
         for count, place in enumerate(order, start=1):
@@ -362,8 +460,13 @@ def test_resolving_again_changes_nothing(made: list[dict[str, Any]], chosen: Pol
     first = resolve(frame, chosen).set_index("id")
     if (first["decision"] == "new_lineage").any():
         return
-    state = {"winner": "received", "discarded": "discarded", "held": "held", "waiting": "waiting",
-             "superseded": "superseded"}
+    state = {
+        "winner": "received",
+        "discarded": "discarded",
+        "held": "held",
+        "waiting": "waiting",
+        "superseded": "superseded",
+    }
     frame["state"] = frame["id"].map(first["decision"]).map(state).fillna(frame["state"])
     frame["reason"] = frame["id"].map(first["reason"]).astype(object).fillna(frame["reason"])
     again = resolve(frame, chosen).set_index("id")

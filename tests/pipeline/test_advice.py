@@ -65,11 +65,17 @@ def test_titles_fit_a_terminal(advice: Advice) -> None:
     assert len(advice.title) <= 40
 
 
-@pytest.mark.parametrize(("code", "title"), [
-    ("http_400", "Refused by the OMS"), ("http_422_5015", "Refused by the OMS"), ("http_500", "Not stored by the OMS"),
-    ("http_200", "Not stored by the OMS"), ("ServerDisconnectedError", "No complete answer"),
-    ("gate:payment=open", "Waiting for the source"),
-])
+@pytest.mark.parametrize(
+    ("code", "title"),
+    [
+        ("http_400", "Refused by the OMS"),
+        ("http_422_5015", "Refused by the OMS"),
+        ("http_500", "Not stored by the OMS"),
+        ("http_200", "Not stored by the OMS"),
+        ("ServerDisconnectedError", "No complete answer"),
+        ("gate:payment=open", "Waiting for the source"),
+    ],
+)
 def test_codes_made_of_an_answer_are_explained_by_family(code: str, title: str) -> None:
     advice = advice_for(code)
     assert advice is not None

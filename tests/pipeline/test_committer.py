@@ -81,9 +81,7 @@ async def test_outcomes_and_claims_that_wait_together_share_one_commit(book):
     book.refuse = {3, 4}
     async with committer(book) as c:
         before = time.monotonic()
-        claims_and_outcomes = await asyncio.gather(
-            c.claim(1), c.settle(settled(2)), c.claim(3), c.settle(settled(4))
-        )
+        claims_and_outcomes = await asyncio.gather(c.claim(1), c.settle(settled(2)), c.claim(3), c.settle(settled(4)))
     (claim, not_after), kept, (none, _), refused = claims_and_outcomes
     assert (claim.id, kept, none, refused) == (1, True, None, False)
     assert before + 30 <= not_after <= book.began + 30

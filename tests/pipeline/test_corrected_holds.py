@@ -57,11 +57,21 @@ def test_offered_again_as_it_was_it_leaves_no_trace(desk: Desk) -> None:
     assert [event["to_state"] for event in life(desk)["events"]] == ["received", "held"]
 
 
-@pytest.mark.parametrize("reason", [
-    "destination_key_taken", "number_with_two_ids", "id_with_two_uuids", "id_with_two_contents",
-    "contradicting_versions", "too_few_common_items", "suffix_without_base", "suffixed", "sibling_held",
-    "foreign_order_with_our_number",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "destination_key_taken",
+        "number_with_two_ids",
+        "id_with_two_uuids",
+        "id_with_two_contents",
+        "contradicting_versions",
+        "too_few_common_items",
+        "suffix_without_base",
+        "suffixed",
+        "sibling_held",
+        "foreign_order_with_our_number",
+    ],
+)
 def test_what_concerns_other_orders_or_versions_stays_held(desk: Desk, reason: str) -> None:
     desk.run(order(2, hold=reason))
     desk.run(order(2))

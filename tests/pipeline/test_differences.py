@@ -51,7 +51,7 @@ def page(*rows: tuple[str, str], complete: bool = True, problem: str = "") -> Pa
         (book(state="discarded", oms_id="", reason="baseline"), {"9"}, None),
         (book(state="discarded", oms_id="", reason="person"), {"9"}, Kind.NOT_IMPORTED),
     ],
-)  # fmt: skip
+)
 def test_what_is_different(known: Booked | None, there: set[str], kind: Kind | None) -> None:
     found = judge("K1", known, there)
     assert (found.kind if found else None) == kind

@@ -66,35 +66,46 @@ def test_rows_of_other_accounts_and_without_ids_are_left_out() -> None:
 
 
 EXPECTED = Traits(
-    totals=(Decimal("103.50"),), currency="USD", dated=((NOW, NOW),), email="Ann@example.com", name=words("Ann Lee"),
-    items=frozenset({"LAMP-9"}), marks={"sourceID": "7"},
-)  # fmt: skip
+    totals=(Decimal("103.50"),),
+    currency="USD",
+    dated=((NOW, NOW),),
+    email="Ann@example.com",
+    name=words("Ann Lee"),
+    items=frozenset({"LAMP-9"}),
+    marks={"sourceID": "7"},
+)
 
 
-@pytest.mark.parametrize(("shown", "member"), [
-    (Traits(totals=(Decimal("103.49"),)), "total"),
-    (Traits(currency="CAD"), "currency"),
-    (Traits(created=NOW.replace(hour=13)), "creation date"),
-    (Traits(email="bob@example.com"), "customer"),
-    (Traits(name=words("Bob Kay")), "customer"),
-    (Traits(items=frozenset({"BULB-1"})), "items"),
-    (Traits(marks={"sourceID": "8"}), "our marks"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("shown", "member"),
+    [
+        (Traits(totals=(Decimal("103.49"),)), "total"),
+        (Traits(currency="CAD"), "currency"),
+        (Traits(created=NOW.replace(hour=13)), "creation date"),
+        (Traits(email="bob@example.com"), "customer"),
+        (Traits(name=words("Bob Kay")), "customer"),
+        (Traits(items=frozenset({"BULB-1"})), "items"),
+        (Traits(marks={"sourceID": "8"}), "our marks"),
+    ],
+)
 def test_what_contradicts(shown: Traits, member: str) -> None:
     assert contradictions(EXPECTED, shown) == (member,)
     detail = Page((Found("1", "A", "", shown),), complete=True)
     assert claim(EXPECTED, Found("1", "A", "", Traits(owner=OURS)), detail).kind == "contradicts"
 
 
-@pytest.mark.parametrize("shown", [
-    Traits(),
-    Traits(totals=(Decimal("90"), Decimal("103.5"))),
-    Traits(totals=(Decimal("103.50000000000001"),), currency="usd", created=NOW),
-    Traits(email=" ann@EXAMPLE.com", name=words("Somebody Else")),
-    Traits(name=words("LEE, ann")),
-    Traits(items=frozenset({"LAMP-9", "GIFT"})),
-    Traits(marks={"another": "9"}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "shown",
+    [
+        Traits(),
+        Traits(totals=(Decimal("90"), Decimal("103.5"))),
+        Traits(totals=(Decimal("103.50000000000001"),), currency="usd", created=NOW),
+        Traits(email=" ann@EXAMPLE.com", name=words("Somebody Else")),
+        Traits(name=words("LEE, ann")),
+        Traits(items=frozenset({"LAMP-9", "GIFT"})),
+        Traits(marks={"another": "9"}),
+    ],
+)
 def test_what_agrees_or_says_nothing(shown: Traits) -> None:
     assert contradictions(EXPECTED, shown) == ()
     assert contradictions(shown, Traits()) == ()
@@ -112,14 +123,17 @@ def test_an_order_of_ours_whose_detail_names_another_account_contradicts() -> No
     assert claim(Traits(), Found("1", "A"), detail).kind == "other"
 
 
-@pytest.mark.parametrize(("kinds", "finding", "reason"), [
-    (["contradicts", "ours"], "found", ""),
-    (["unnamed", "ours"], "found", ""),
-    (["contradicts", "unread"], "unclear", ""),
-    (["unnamed", "unread"], "unclear", ""),
-    (["unnamed", "contradicts"], "unclear", FOREIGN),
-    (["other", "unnamed"], "unclear", UNIDENTIFIED),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kinds", "finding", "reason"),
+    [
+        (["contradicts", "ours"], "found", ""),
+        (["unnamed", "ours"], "found", ""),
+        (["contradicts", "unread"], "unclear", ""),
+        (["unnamed", "unread"], "unclear", ""),
+        (["unnamed", "contradicts"], "unclear", FOREIGN),
+        (["other", "unnamed"], "unclear", UNIDENTIFIED),
+    ],
+)
 def test_several_rows_under_one_external_id(kinds: list[str], finding: str, reason: str) -> None:
     verdict = verdict_of([Claim(kind, str(n)) for n, kind in enumerate(kinds)], "external_id")
     assert verdict is not None

@@ -76,9 +76,16 @@ def store(tmp_path):
 
 def run(shop, book, store, reading=None, connection="c1"):
     return extract(
-        CTX, shop, book, store, reading or Reading(complete=True), batch_id="run-1", transform_fingerprint="t1",
-        connection_fingerprint=connection, clock=lambda: NOW,
-    )  # fmt: skip
+        CTX,
+        shop,
+        book,
+        store,
+        reading or Reading(complete=True),
+        batch_id="run-1",
+        transform_fingerprint="t1",
+        connection_fingerprint=connection,
+        clock=lambda: NOW,
+    )
 
 
 def test_orders_are_archived_and_their_identities_received(store):

@@ -42,8 +42,20 @@ class Ledger:
     def in_doubt(self, ids: Sequence[int]) -> list[Doubt]:
         at = NOW - timedelta(hours=3)
         return [
-            Doubt(i, 1, KEYS[i], 1, at, at, None, at + timedelta(seconds=30), payload_name="payloads", payload_row=i,
-                  total_minor=10350, currency="USD")
+            Doubt(
+                i,
+                1,
+                KEYS[i],
+                1,
+                at,
+                at,
+                None,
+                at + timedelta(seconds=30),
+                payload_name="payloads",
+                payload_row=i,
+                total_minor=10350,
+                currency="USD",
+            )
             for i in ids
         ]
 
@@ -96,9 +108,18 @@ def in_doubt(oms: Oms, ledger: Ledger | None = None) -> dict[int, LookedUp]:
 
 
 def before_sending(oms: Oms, ledger: Ledger, *, past: bool = True) -> Proving:
-    return asyncio.run(lookup_before_send(
-        CTX, ledger, oms, oms, range(NUMBER), payloads=Payloads(), has_past=lambda: past,
-        sent_elsewhere=lambda: past))
+    return asyncio.run(
+        lookup_before_send(
+            CTX,
+            ledger,
+            oms,
+            oms,
+            range(NUMBER),
+            payloads=Payloads(),
+            has_past=lambda: past,
+            sent_elsewhere=lambda: past,
+        )
+    )
 
 
 def world(lie: Lie, stored: Sequence[int], theirs: Sequence[int] = (), search_by: str = "auto") -> Oms:
@@ -198,11 +219,14 @@ class TestWhoseOrder:
         oms.showing = type(oms.showing)(1042, {}, "ours")
         assert in_doubt(oms)[0].finding.kind == "found"
 
-    @pytest.mark.parametrize(("other", "member"), [
-        ({"total": "99.00"}, "total"),
-        ({"email": "somebody@example.org"}, "customer"),
-        ({"created": NOW - timedelta(days=400)}, "creation date"),
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        ("other", "member"),
+        [
+            ({"total": "99.00"}, "total"),
+            ({"email": "somebody@example.org"}, "customer"),
+            ({"created": NOW - timedelta(days=400)}, "creation date"),
+        ],
+    )
     def test_an_order_that_contradicts_is_for_an_operator(self, other: dict[str, Any], member: str) -> None:
         stored = [*PAST, Order(777, KEYS[2], **other)]
         said = in_doubt(Oms(stored))[2]

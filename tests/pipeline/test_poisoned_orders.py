@@ -56,11 +56,18 @@ def spoiled(number: int, member: bytes) -> bytes:
     return text(number)[:-1] + b"," + member + b"}"
 
 
-@pytest.mark.parametrize(("member", "code"), [
-    (b'"a":1,"a":2', "duplicate_key"), (b'"total":NaN', "not_a_json_number"), (b'"notes":"Z\xfcrich"', "bad_byte"),
-    (b'"notes":"a\tb"', "control_character"), (b'"a":' + b"[" * 900 + b"]" * 900, "nested_too_deeply"),
-    (b'"total":1,5', "not_json"), (b'"notes":"' + b"x" * (1 << 20) + b'"', "order_too_large"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("member", "code"),
+    [
+        (b'"a":1,"a":2', "duplicate_key"),
+        (b'"total":NaN', "not_a_json_number"),
+        (b'"notes":"Z\xfcrich"', "bad_byte"),
+        (b'"notes":"a\tb"', "control_character"),
+        (b'"a":' + b"[" * 900 + b"]" * 900, "nested_too_deeply"),
+        (b'"total":1,5', "not_json"),
+        (b'"notes":"' + b"x" * (1 << 20) + b'"', "order_too_large"),
+    ],
+)
 def test_the_one_is_quarantined_with_its_number_and_place_and_the_others_go_on(
     shop: Shop, member: bytes, code: str
 ) -> None:
@@ -89,7 +96,10 @@ def test_repaired_it_goes_on_as_the_same_submission(shop: Shop) -> None:
     shop.answer(spoiled(2, b'"total":NaN'))
     assert shop.answer(text(2)) == {"ready": 1, "held": 0}
     assert [event["to_state"] for event in shop.found("N2")["events"]] == [  # type: ignore[attr-defined]
-        "received", "quarantined", "received", "ready",
+        "received",
+        "quarantined",
+        "received",
+        "ready",
     ]
 
 

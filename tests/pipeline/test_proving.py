@@ -80,10 +80,19 @@ class Payloads:
 
 
 def prove(oms: Oms, ledger: Ledger, *, past: bool = False, sent_elsewhere: bool = False, **more: Any) -> Proving:
-    return asyncio.run(lookup_before_send(
-        CTX, ledger, oms, oms, range(ledger.number), payloads=Payloads(), has_past=lambda: past,
-        sent_elsewhere=lambda: sent_elsewhere, **more,
-    ))  # fmt: skip
+    return asyncio.run(
+        lookup_before_send(
+            CTX,
+            ledger,
+            oms,
+            oms,
+            range(ledger.number),
+            payloads=Payloads(),
+            has_past=lambda: past,
+            sent_elsewhere=lambda: sent_elsewhere,
+            **more,
+        )
+    )
 
 
 def known(order: Order, age: timedelta) -> Control:
@@ -193,14 +202,17 @@ class TestNoSearchByExternalId:
 
 
 class TestPayloadsOfAnotherLedger:
-    @pytest.mark.parametrize(("names", "unknown"), [
-        (["lost/payloads-1-00000.jsonl.gz"], True),
-        (["known/payloads-1-00000.jsonl.gz"], False),
-        (["trial/trial.json", "trial/payloads-1-00000.jsonl.gz"], False),
-        (["lost/winners.jsonl.gz"], False),
-        (["trial/trial.json", "trial/payloads-1-00000.jsonl.gz", "lost/payloads-1-00000.jsonl.gz"], True),
-        ([], False),
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        ("names", "unknown"),
+        [
+            (["lost/payloads-1-00000.jsonl.gz"], True),
+            (["known/payloads-1-00000.jsonl.gz"], False),
+            (["trial/trial.json", "trial/payloads-1-00000.jsonl.gz"], False),
+            (["lost/winners.jsonl.gz"], False),
+            (["trial/trial.json", "trial/payloads-1-00000.jsonl.gz", "lost/payloads-1-00000.jsonl.gz"], True),
+            ([], False),
+        ],
+    )
     def test_a_run_that_the_ledger_does_not_know(self, names: list[str], unknown: bool) -> None:
         class Store:
             def list(self, prefix: str) -> Any:

@@ -30,9 +30,10 @@ def desk(sqlite_url: str, tmp_path: Path) -> Iterator[Desk]:
 def imported(desk: Desk, *documents: dict[str, Any]) -> None:
     desk.run(*documents)
     claims = desk.ledger.claim(desk.ctx, desk.ledger.ready(PIPELINE), "test", 30)
-    desk.ledger.settle(desk.ctx, [
-        Settled(i, claim.attempt, Answer(Outcome.IMPORTED, 201, oms_id=f"OMS{i}")) for i, claim in claims.items()
-    ])
+    desk.ledger.settle(
+        desk.ctx,
+        [Settled(i, claim.attempt, Answer(Outcome.IMPORTED, 201, oms_id=f"OMS{i}")) for i, claim in claims.items()],
+    )
 
 
 def fingerprint(desk: Desk) -> str:
@@ -82,20 +83,23 @@ def test_a_change_is_found_although_the_mapping_changed_with_it(desk: Desk) -> N
     assert [row["reason"] for row in desk.ledger.held()] == ["changed_after_import"]
 
 
-@pytest.mark.parametrize(("again", "archived", "held"), [
-    ({"touched": 1}, False, 0),  # the same document: the old fingerprint says so by itself
-    ({"touched": 2}, True, 0),   # another one, of which only what nobody reads has changed
-    ({"items": ("C",)}, True, 1),
-    ({"touched": 2}, False, 1),  # nobody can know any more: an operator decides
-])
+@pytest.mark.parametrize(
+    ("again", "archived", "held"),
+    [
+        ({"touched": 1}, False, 0),  # the same document: the old fingerprint says so by itself
+        ({"touched": 2}, True, 0),  # another one, of which only what nobody reads has changed
+        ({"items": ("C",)}, True, 1),
+        ({"touched": 2}, False, 1),  # nobody can know any more: an operator decides
+    ],
+)
 def test_a_ledger_of_an_older_program_goes_on(
     desk: Desk, again: dict[str, Any], archived: bool, held: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = order(1, touched=1)
     imported(desk, first)
-    desk.ledger.database.write(lambda tx: tx.run(
-        sa.text("UPDATE submission SET content_hash = :old"), {"old": whole_hash(first, ())}
-    ))
+    desk.ledger.database.write(
+        lambda tx: tx.run(sa.text("UPDATE submission SET content_hash = :old"), {"old": whole_hash(first, ())})
+    )
     if not archived:
         without_archive(monkeypatch, "b1")
     desk.extract(order(1, **again))

@@ -37,9 +37,12 @@ class FakeLedger:
             "acknowledged": 6,
         }
         self.run: dict[str, Any] = {
-            "received": 3, "states": {"imported": 3}, "reasons": {}, "acknowledged": 2,
+            "received": 3,
+            "states": {"imported": 3},
+            "reasons": {},
+            "acknowledged": 2,
             "notes": {"text_cut": 4},
-        }  # fmt: skip
+        }
         self.breaches = breaches or []
         self.missing = missing or set()
         self.asked: list[list[str]] = []

@@ -23,12 +23,19 @@ from order_relay.pipeline import evidence, reviewing
 from order_relay.pipeline.reviewing import Review, review_of
 
 READER = Reader(
-    parse_rules([{"target": "order_number", "path": "no", "converter": "key"},
-                 {"target": "currency", "value": "USD"},
-                 {"target": "bill_name", "path": "person", "converter": "text"}], {}, {}, "test"),
+    parse_rules(
+        [
+            {"target": "order_number", "path": "no", "converter": "key"},
+            {"target": "currency", "value": "USD"},
+            {"target": "bill_name", "path": "person", "converter": "text"},
+        ],
+        {},
+        {},
+        "test",
+    ),
     parse_rules([{"target": "item_number", "path": "sku", "converter": "key"}], {}, {}, "test"),
     "rows",
-)  # fmt: skip
+)
 
 
 @pytest.fixture
@@ -59,7 +66,8 @@ def test_a_change_after_import_is_shown_against_what_was_imported(desk: Desk) ->
     assert shown.reason == redelivery.AFTER_IMPORT
     assert [(v.edition, v.state, v.shown) for v in shown.versions] == [(1, "imported", False), (2, "held", True)]
     assert [(line.kind, line.item) for d in shown.details if d.comparison for line in d.comparison.lines] == [
-        ("removed", "B"), ("added", "C"),
+        ("removed", "B"),
+        ("added", "C"),
     ]
     assert shown.imported == ("OMS1",)
     assert shown.needs_confirmation
@@ -79,7 +87,9 @@ def test_a_group_is_one_review_whichever_number_or_lineage_it_is_asked_for(desk:
     shown = review(desk, lineage="G")
     assert (shown.number, shown.other_numbers, shown.shown_ids) == ("N1-2", ("N1-1",), (2, 3))
     assert [(v.order_number, v.state, v.shown) for v in shown.versions] == [
-        ("N1", "imported", False), ("N1-1", "held", True), ("N1-2", "held", True),
+        ("N1", "imported", False),
+        ("N1-1", "held", True),
+        ("N1-2", "held", True),
     ]
     assert pairs(shown) == [(1, 2), (1, 3), (2, 3)]
     assert review(desk, number="N1-1") == review(desk, number="N1-2") == shown
@@ -119,7 +129,8 @@ def test_a_version_alone_has_nothing_to_compare_with(desk: Desk) -> None:
     assert shown.reason == versions.WITHOUT_BASE
     assert "no other version" in shown.as_markdown()
     assert shown.answers == (
-        ("separate", "1-2-3-1 (id 1) is sent as an order of its own."), ("discard", "1-2-3-1 (id 1) is never sent."),
+        ("separate", "1-2-3-1 (id 1) is sent as an order of its own."),
+        ("discard", "1-2-3-1 (id 1) is never sent."),
     )
 
 
@@ -151,9 +162,20 @@ def test_nothing_held_is_told(desk: Desk) -> None:
 
 
 def test_every_reason_has_plain_words() -> None:
-    codes = {redelivery.TWO_IDS, redelivery.TWO_UUIDS, redelivery.TWO_CONTENTS, redelivery.AFTER_IMPORT,
-             redelivery.AFTER_DISCARD, versions.CONTRADICTING,
-             versions.TOO_FEW_ITEMS, versions.NEWER_THAN_IMPORTED, versions.WITHOUT_BASE,
-             versions.SUFFIXED, versions.SIBLING_HELD, "destination_key_taken", "card_data_removed",
-             *evidence.FOR_AN_OPERATOR}  # fmt: skip
+    codes = {
+        redelivery.TWO_IDS,
+        redelivery.TWO_UUIDS,
+        redelivery.TWO_CONTENTS,
+        redelivery.AFTER_IMPORT,
+        redelivery.AFTER_DISCARD,
+        versions.CONTRADICTING,
+        versions.TOO_FEW_ITEMS,
+        versions.NEWER_THAN_IMPORTED,
+        versions.WITHOUT_BASE,
+        versions.SUFFIXED,
+        versions.SIBLING_HELD,
+        "destination_key_taken",
+        "card_data_removed",
+        *evidence.FOR_AN_OPERATOR,
+    }
     assert codes == set(reviewing.REASONS) == set(BY_REASON)

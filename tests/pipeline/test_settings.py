@@ -71,25 +71,30 @@ def test_a_file_is_a_pipeline_and_its_name_a_suffix(tmp_path: Path) -> None:
         load_pipeline("west", tmp_path)
 
 
-@pytest.mark.parametrize(("text", "said"), [
-    (BASE + "chunks: {at_most: 17}", r"chunks\.at_most: should be less than or equal to 16"),
-    (BASE + "policies: {resubmission: perhaps}", r"policies\.resubmission: should be 'review', 'import_as_new'"),
-    (BASE + "load: {lease: 3}", r"load\.lease: is unknown; allowed here: lookup_before_send, lease_s, max_wait_s"),
-    (BASE + "colour: red", r"colour: is unknown; allowed here: source, destination, schedule"),
-    (BASE + "schedule: hourly", r"schedule: must be a cron expression of five fields"),
-    (BASE + "name: x", "name: is the file's own name"),
-    (BASE + "acknowledge: {enabled: yes}\nacknowledge: {}", r"line 7: key 'acknowledge' stands twice"),
-    (BASE + "chunks: ]", r"supercat_to_shopatron\.yaml, line 6"),
-    (BASE.replace("vendor: supercat", "vendor: other"), r"source\.vendor must be 'supercat'"),
-    (BASE.replace("transform: {customer_ip: 8.8.8.8}", ""), r"transform: customer_ip: Field required"),
-    (BASE.replace("8.8.8.8", "10.0.0.1"), r"customer_ip: must be a public IPv4 address"),
-    (BASE.replace("{customer_ip: 8.8.8.8}", "{customer_ip: 8.8.8.8, manufacturer_id: 3}"),
-     r"transform\.manufacturer_id: does not stand here but in connection 'shopatron_default'"),
-    (BASE.replace("connection: supercat_default", "connection: c, options: {host: x}"), r"source\.options: host"),
-    ("source: {vendor: supercat}", r"source\.connection: is missing.*destination: is missing"),
-    ("- a", "must hold keys and values"),
-    ("", "must hold keys and values"),
-])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (BASE + "chunks: {at_most: 17}", r"chunks\.at_most: should be less than or equal to 16"),
+        (BASE + "policies: {resubmission: perhaps}", r"policies\.resubmission: should be 'review', 'import_as_new'"),
+        (BASE + "load: {lease: 3}", r"load\.lease: is unknown; allowed here: lookup_before_send, lease_s, max_wait_s"),
+        (BASE + "colour: red", r"colour: is unknown; allowed here: source, destination, schedule"),
+        (BASE + "schedule: hourly", r"schedule: must be a cron expression of five fields"),
+        (BASE + "name: x", "name: is the file's own name"),
+        (BASE + "acknowledge: {enabled: yes}\nacknowledge: {}", r"line 7: key 'acknowledge' stands twice"),
+        (BASE + "chunks: ]", r"supercat_to_shopatron\.yaml, line 6"),
+        (BASE.replace("vendor: supercat", "vendor: other"), r"source\.vendor must be 'supercat'"),
+        (BASE.replace("transform: {customer_ip: 8.8.8.8}", ""), r"transform: customer_ip: Field required"),
+        (BASE.replace("8.8.8.8", "10.0.0.1"), r"customer_ip: must be a public IPv4 address"),
+        (
+            BASE.replace("{customer_ip: 8.8.8.8}", "{customer_ip: 8.8.8.8, manufacturer_id: 3}"),
+            r"transform\.manufacturer_id: does not stand here but in connection 'shopatron_default'",
+        ),
+        (BASE.replace("connection: supercat_default", "connection: c, options: {host: x}"), r"source\.options: host"),
+        ("source: {vendor: supercat}", r"source\.connection: is missing.*destination: is missing"),
+        ("- a", "must hold keys and values"),
+        ("", "must hold keys and values"),
+    ],
+)
 def test_what_is_wrong_is_named_with_file_key_and_what_is_allowed(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(WrongSetup, match=said) as error:
         load_file(written(tmp_path, text))

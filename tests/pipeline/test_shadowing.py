@@ -47,9 +47,9 @@ def store(tmp_path: Path) -> BatchStore:
 
 def run(store: BatchStore, destination: Destination, orders: int = 3) -> dict[str, int]:
     store.write_json(CHUNK, {"send": list(range(orders)), "look_up": []})
-    ledger = SimpleNamespace(to_send=lambda ids: [
-        Sendable(i, 1, f"K{i}", "payloads.jsonl.gz", i, "fp", 0, f"L{i}", f"N{i}") for i in ids
-    ])  # fmt: skip
+    ledger = SimpleNamespace(
+        to_send=lambda ids: [Sendable(i, 1, f"K{i}", "payloads.jsonl.gz", i, "fp", 0, f"L{i}", f"N{i}") for i in ids]
+    )
     return rehearse(CTX, ledger, store, destination, CHUNK, 1)  # type: ignore[arg-type]
 
 
@@ -61,9 +61,13 @@ def test_each_order_is_looked_for_and_listed(store: BatchStore) -> None:
     counts = run(store, Destination({"K1": "OMS7", "OTHER": "OMS8"}))
     assert counts == {"would_send": 3, "found_there": 1, "not_found_there": 2, "not_compared": 0}
     assert listed(store)[1] == {
-        "order_number": "N1", "external_id": "K1", "payload": "payloads.jsonl.gz", "row": 1,
-        "comparison": "found_there", "oms_ids": ["OMS7"],
-    }  # fmt: skip
+        "order_number": "N1",
+        "external_id": "K1",
+        "payload": "payloads.jsonl.gz",
+        "row": 1,
+        "comparison": "found_there",
+        "oms_ids": ["OMS7"],
+    }
 
 
 def test_a_search_that_was_not_read_to_its_end_shows_no_absence(store: BatchStore) -> None:

@@ -89,9 +89,18 @@ def test_what_becomes_of_it_at_the_server(store: BatchStore) -> None:
     assert [(name.partition("-")[2], data) for name, data in moved.moved.items()] == [("a.csv", b"2")]
 
 
-@pytest.mark.parametrize("name", [
-    "../up.csv", "..\\up.csv", "/etc/x.csv", "line\nbreak.csv", "\x1b[2J.csv", "\u202e.csv", "x" * 1_001 + ".csv",
-])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../up.csv",
+        "..\\up.csv",
+        "/etc/x.csv",
+        "line\nbreak.csv",
+        "\x1b[2J.csv",
+        "\u202e.csv",
+        "x" * 1_001 + ".csv",
+    ],
+)
 def test_hostile_names_are_refused_and_keep_no_other_waiting(store: BatchStore, name: str) -> None:
     found = run(store, Server({name: b"bad", "good.csv": b"1"}))
     assert (found.fetched, len(found.trouble)) == (1, 1)
@@ -122,8 +131,11 @@ def test_a_file_that_does_not_fit_is_reported_unless_somebody_chose_the_pattern(
 
 
 def test_too_large_refused_or_not_what_was_listed(store: BatchStore) -> None:
-    server = Server({"huge.csv": b"x" * 101, "locked.csv": b"1", "more.csv": b"xx", "less.csv": b"x", "good.csv": b"1"},
-                    locked={"locked.csv"}, sizes={"more.csv": 1, "less.csv": 2})
+    server = Server(
+        {"huge.csv": b"x" * 101, "locked.csv": b"1", "more.csv": b"xx", "less.csv": b"x", "good.csv": b"1"},
+        locked={"locked.csv"},
+        sizes={"more.csv": 1, "less.csv": 2},
+    )
     found = run(store, server, afterwards="delete")
     assert found.fetched == 1
     assert [words.split("'")[1] for words in found.trouble] == ["huge.csv", "less.csv", "locked.csv", "more.csv"]
@@ -183,10 +195,16 @@ def test_a_damaged_memory_costs_one_more_fetch(store: BatchStore) -> None:
     assert drops(store) == {"a.csv": b"1"}
 
 
-@pytest.mark.parametrize("settings", [
-    {"afterwards": "move"}, {"move_to": "done"}, {"afterwards": "move", "folder": "out", "move_to": "out/"},
-    {"folder": "a\r\nDELE b"}, {"afterwards": "forget"},
-])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"afterwards": "move"},
+        {"move_to": "done"},
+        {"afterwards": "move", "folder": "out", "move_to": "out/"},
+        {"folder": "a\r\nDELE b"},
+        {"afterwards": "forget"},
+    ],
+)
 def test_settings_that_can_not_be(settings: dict[str, str]) -> None:
     with pytest.raises(ValidationError):
         FetchSettings(connection="c", **settings)  # type: ignore[arg-type]

@@ -92,22 +92,29 @@ def test_an_order_without_times_is_never_left_out() -> None:
 def test_what_a_form_asks_for() -> None:
     assert asked({}) == (None, None)
     assert asked({"from": "2026-05-01T00:00:00+07:00", "to": "2026-05-01T00:00"}) == (
-        datetime(2026, 4, 30, 17, tzinfo=UTC), START)
+        datetime(2026, 4, 30, 17, tzinfo=UTC),
+        START,
+    )
 
 
-@pytest.mark.parametrize(("form", "said"), [
-    ({"to": "2026-05-01T00:00:00Z"}, "'to' needs 'from'"), ({"from": "soon"}, "'from' must be a time such as"),
-    ({"from": "2026-05-02T00:00:00Z", "to": "2026-05-01T00:00:00Z"}, "'from' must be before 'to'"),
-])
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ({"to": "2026-05-01T00:00:00Z"}, "'to' needs 'from'"),
+        ({"from": "soon"}, "'from' must be a time such as"),
+        ({"from": "2026-05-02T00:00:00Z", "to": "2026-05-01T00:00:00Z"}, "'from' must be before 'to'"),
+    ],
+)
 def test_a_form_that_makes_no_sense(form: dict[str, str], said: str) -> None:
     with pytest.raises(WrongSetup, match=said):
         asked(form)
 
 
 def test_refused_rows_raise_one_alert_a_file() -> None:
-    found = [{"origin": "one.csv", "number": 3, "codes": [("time_unreadable", 2, "row 3"),
-                                                          ("wrong_width", 1, "row 9")]},
-             {"origin": "poll", "number": 1, "codes": [("wrong_type", 1, "WEB-1")]}]
+    found = [
+        {"origin": "one.csv", "number": 3, "codes": [("time_unreadable", 2, "row 3"), ("wrong_width", 1, "row 9")]},
+        {"origin": "poll", "number": 1, "codes": [("wrong_type", 1, "WEB-1")]},
+    ]
     first, second = refused_statuses("acommerce_status", found)
     assert (first.kind, first.cause, first.size) == ("status_refused", "status_refused:one.csv", 3)
     assert "3 status records or rows of 'one.csv'" in first.subject

@@ -29,17 +29,20 @@ def test_a_second_account(tmp_path: Path) -> None:
     assert load(tmp_path, "poll: {full: true}", "acommerce_status__north").poll.full
 
 
-@pytest.mark.parametrize(("text", "said"), [
-    ("polls: {}", r"acommerce_status\.yaml: polls: is unknown; allowed here: source, schedule"),
-    ("poll: {overlap: 1}", r"poll\.overlap: is unknown; allowed here: overlap_s"),
-    ("ours: {number: uuid}", r"ours\.number: should be 'order_number' or 'destination_key'"),
-    ("schedule: hourly", r"schedule: must be a cron expression"),
-    ("files: {encoding: martian}", r"files\.encoding: must be an encoding such as"),
-    ("files: {delimiter: ab}", r"files\.delimiter: must be one character"),
-    ("files: {time_format: '%d/%m/%Y'}", r"files\.time_format: must name year, month, day, hour and minute"),
-    ("files: {time_zone: Mars/Olympus}", r"files\.time_zone: must be a time zone"),
-    ("name: x", "name: is the file's own name"),
-])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("polls: {}", r"acommerce_status\.yaml: polls: is unknown; allowed here: source, schedule"),
+        ("poll: {overlap: 1}", r"poll\.overlap: is unknown; allowed here: overlap_s"),
+        ("ours: {number: uuid}", r"ours\.number: should be 'order_number' or 'destination_key'"),
+        ("schedule: hourly", r"schedule: must be a cron expression"),
+        ("files: {encoding: martian}", r"files\.encoding: must be an encoding such as"),
+        ("files: {delimiter: ab}", r"files\.delimiter: must be one character"),
+        ("files: {time_format: '%d/%m/%Y'}", r"files\.time_format: must name year, month, day, hour and minute"),
+        ("files: {time_zone: Mars/Olympus}", r"files\.time_zone: must be a time zone"),
+        ("name: x", "name: is the file's own name"),
+    ],
+)
 def test_a_wrong_file_names_file_and_key(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(WrongSetup, match=said):
         load(tmp_path, text)
@@ -54,16 +57,24 @@ def test_the_shipped_names_are_in_the_schema() -> None:
     assert reader_of(load_status("acommerce_status", config_folder())).shape.order_id == "orderId"
 
 
-@pytest.mark.parametrize(("mapping", "said"), [
-    ("{order_id: orderID}", r"acommerce_status\.yaml: mapping\.order_id: .*'orderID'.*did you mean 'orderId'"),
-    ("{parcels: {list: shipPackages}}", r"mapping\.parcels\.list: .*'shipPackages'.*did you mean 'shipPackage'"),
-    ("{parcels: {parcel: trackingID}}", r"mapping\.parcels\.parcel: .*did you mean 'shipPackage\[\]\.trackingId'"),
-    ("{parcels: {entry: {detail: shipingDetail}}}",
-     r"mapping\.parcels\.entry\.detail: .*'shipPackage\[\]\.statusHistory\[\]\.shippingDetail'"),
-    ("{lists: [{list: orderStatus, kind: order, entry: {event_id: eventId, status: orderState, updated_at: updatedTime}"
-     "}]}", r"mapping\.lists\[0\]\.entry\.status: .*'orderStatus\[\]\.orderState'.*mapping\.members"),
-    ("{members: orderID}", r"mapping\.members must be a list of paths"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("mapping", "said"),
+    [
+        ("{order_id: orderID}", r"acommerce_status\.yaml: mapping\.order_id: .*'orderID'.*did you mean 'orderId'"),
+        ("{parcels: {list: shipPackages}}", r"mapping\.parcels\.list: .*'shipPackages'.*did you mean 'shipPackage'"),
+        ("{parcels: {parcel: trackingID}}", r"mapping\.parcels\.parcel: .*did you mean 'shipPackage\[\]\.trackingId'"),
+        (
+            "{parcels: {entry: {detail: shipingDetail}}}",
+            r"mapping\.parcels\.entry\.detail: .*'shipPackage\[\]\.statusHistory\[\]\.shippingDetail'",
+        ),
+        (
+            "{lists: [{list: orderStatus, kind: order, entry: {event_id: eventId, status: orderState, "
+            "updated_at: updatedTime}}]}",
+            r"mapping\.lists\[0\]\.entry\.status: .*'orderStatus\[\]\.orderState'.*mapping\.members",
+        ),
+        ("{members: orderID}", r"mapping\.members must be a list of paths"),
+    ],
+)
 def test_a_name_that_no_record_can_have_is_wrong_setup(tmp_path: Path, mapping: str, said: str) -> None:
     with pytest.raises(WrongSetup, match=said):
         reader_of(load(tmp_path, f"mapping: {mapping}"))

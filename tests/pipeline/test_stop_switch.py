@@ -15,9 +15,7 @@ KNOWN = ("supercat_to_shopatron", "supercat_to_shopatron__east", "cloudsuite_to_
 def any_case(words: frozenset[str]) -> st.SearchStrategy[str]:
     pad = st.sampled_from(["", " ", "\n", "\t "])
     change = st.sampled_from([str.lower, str.upper, str.title])
-    return st.builds(
-        lambda a, f, word, b: a + f(word) + b, pad, change, st.sampled_from(sorted(words)), pad
-    )
+    return st.builds(lambda a, f, word, b: a + f(word) + b, pad, change, st.sampled_from(sorted(words)), pad)
 
 
 @given(st.one_of(any_case(GO_ON), st.sampled_from(["", " ", "\n"])))

@@ -21,18 +21,28 @@ def row(state: str, reason: str, n: int, lately: int = 0, oldest: datetime = YES
 
 
 def day(*states: dict[str, Any], late: Late | None = None) -> dict[str, Any]:
-    return {"states": list(states), "received": 31, "imported": 30, "acknowledged": 29, "runs": 96, "runs_failed": 1,
-            "acknowledgement": late}
+    return {
+        "states": list(states),
+        "received": 31,
+        "imported": 30,
+        "acknowledged": 29,
+        "runs": 96,
+        "runs_failed": 1,
+        "acknowledgement": late,
+    }
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    ("06:00", AT),
-    ("06:10", NOW),
-    ("06:11", datetime(2026, 5, 3, 6, 11, tzinfo=UTC)),
-    ("07:30 Europe/Berlin", datetime(2026, 5, 4, 5, 30, tzinfo=UTC)),
-    ("23:00 America/New_York", datetime(2026, 5, 4, 3, tzinfo=UTC)),
-    ("never", None),
-])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("06:00", AT),
+        ("06:10", NOW),
+        ("06:11", datetime(2026, 5, 3, 6, 11, tzinfo=UTC)),
+        ("07:30 Europe/Berlin", datetime(2026, 5, 4, 5, 30, tzinfo=UTC)),
+        ("23:00 America/New_York", datetime(2026, 5, 4, 3, tzinfo=UTC)),
+        ("never", None),
+    ],
+)
 def test_the_newest_moment_that_the_setting_names(text: str, expected: datetime | None) -> None:
     assert latest(text, NOW) == expected
 
@@ -47,9 +57,13 @@ def test_what_is_no_time_is_told_with_the_variables_name(text: str) -> None:
 
 def test_it_counts_the_day_and_says_what_waits_for_whom_with_the_command() -> None:
     late = Late("acknowledgement", 4, YESTERDAY)
-    states = [row("held", "changed_after_import", 2, 1), row("imported", "", 900),
-              row("quarantined", "not_in_table", 3),
-              row("quarantined", "total_differs", 5, 4, YESTERDAY - timedelta(days=3)), row("ready", "", 7, 7)]
+    states = [
+        row("held", "changed_after_import", 2, 1),
+        row("imported", "", 900),
+        row("quarantined", "not_in_table", 3),
+        row("quarantined", "total_differs", 5, 4, YESTERDAY - timedelta(days=3)),
+        row("ready", "", 7, 7),
+    ]
     message = summary(AT, {"a_to_b": day(*states, late=late)}, [])
     assert message.subject == "Order Relay: 30 orders imported in 24 hours, 10 wait for a person (2026-05-04 06:00 UTC)"
     told = message.text

@@ -68,10 +68,18 @@ def test_a_damaged_batch_is_named(desk: Desk, tmp_path: Path) -> None:
     assert desk.states() == {"1": "received"}
 
 
-@pytest.mark.parametrize(("orders", "at_most", "sizes"), [
-    (0, 16, []), (1, 16, [1]), (2, 16, [2]), (5, 16, [2, 2, 1]), (40, 16, [3] * 13 + [1]), (40, 2, [20, 20]),
-    (5, 1, [5]),
-])
+@pytest.mark.parametrize(
+    ("orders", "at_most", "sizes"),
+    [
+        (0, 16, []),
+        (1, 16, [1]),
+        (2, 16, [2]),
+        (5, 16, [2, 2, 1]),
+        (40, 16, [3] * 13 + [1]),
+        (40, 2, [20, 20]),
+        (5, 1, [5]),
+    ],
+)
 def test_chunks_grow_with_the_backlog(desk: Desk, orders: int, at_most: int, sizes: list[int]) -> None:
     desk.run(*(order(n) for n in range(orders)))
     names = plan_chunks(desk.ctx, desk.ledger, desk.store, ChunkSettings(at_most=at_most, min_size=2), 60.0)

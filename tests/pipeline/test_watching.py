@@ -20,10 +20,16 @@ ALIVE = Pulse(bound_at=NOW - timedelta(days=90), read_at=NOW - timedelta(minutes
 
 def settings(**alerts: Any) -> PipelineSettings:
     more = {key: alerts.pop(key) for key in ("schedule", "acknowledge", "doubt", "mode") if key in alerts}
-    return PipelineSettings.model_validate({
-        "name": NAME, "source": {"vendor": "supercat", "connection": "a"},
-        "destination": {"vendor": "shopatron", "connection": "b"}, "mode": "live", "alerts": alerts, **more,
-    })
+    return PipelineSettings.model_validate(
+        {
+            "name": NAME,
+            "source": {"vendor": "supercat", "connection": "a"},
+            "destination": {"vendor": "shopatron", "connection": "b"},
+            "mode": "live",
+            "alerts": alerts,
+            **more,
+        }
+    )
 
 
 def causes(facts: Facts, **alerts: Any) -> list[str]:
@@ -161,9 +167,12 @@ def test_a_live_pipeline_that_falls_back_into_shadow_mode_is_told() -> None:
 
 
 def test_in_shadow_mode_nothing_is_expected_of_the_source_or_of_runs() -> None:
-    facts = Facts(NAME, NOW, pulse(
-        read_at=None, order_at=None, resting="x", last_run={"run_quarantined": 99, "run_received": 99}
-    ), stopped=True)  # fmt: skip
+    facts = Facts(
+        NAME,
+        NOW,
+        pulse(read_at=None, order_at=None, resting="x", last_run={"run_quarantined": 99, "run_received": 99}),
+        stopped=True,
+    )
     assert causes(facts, mode="shadow") == ["resting"]
 
 
@@ -182,10 +191,16 @@ def test_cancelled_and_quarantined_orders_alert_in_shadow_mode_too() -> None:
     assert causes(facts, mode="shadow") == ["write_back:cancelled", "quarantine:number"]
 
 
-@pytest.mark.parametrize(("state", "words"), [
-    ("cancelled", ("2 orders are cancelled in the shop after the import", "cancelled --done NUMBER --reason")),
-    ("untold", ("2 orders are refused by the source when told of", "feedback --failed", "--retry NUMBER or --give-up")),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("cancelled", ("2 orders are cancelled in the shop after the import", "cancelled --done NUMBER --reason")),
+        (
+            "untold",
+            ("2 orders are refused by the source when told of", "feedback --failed", "--retry NUMBER or --give-up"),
+        ),
+    ],
+)
 def test_what_write_back_leaves_to_operators_names_orders_and_the_command(state: str, words: tuple[str, ...]) -> None:
     facts = Facts(NAME, NOW, ALIVE, tasks=[Late(state, 2, NOW, ("1-CS1", "1-CS2"))])
     (message,) = [message for message in judge(facts, settings()) if message.kind == "write_back"]

@@ -89,12 +89,19 @@ def import_body(**changes: Any) -> dict[str, Any]:
     product = {"partNumber": "LAMP-9", "name": "Lamp", "retailPrice": 10}
     specifics = {"actualPrice": 10, "quantity": 2, "shipping": 5, "itemTaxOverride": 2}
     body: dict[str, Any] = {
-        "externalOrderID": "1001-010526-1", "manufacturerID": 1042, "catalogID": 0, "locale": "en-US",
-        "currency": "USD", "customer": {"lastName": "Miller"},
+        "externalOrderID": "1001-010526-1",
+        "manufacturerID": 1042,
+        "catalogID": 0,
+        "locale": "en-US",
+        "currency": "USD",
+        "customer": {"lastName": "Miller"},
         "orderItems": [{"product": product, "itemSpecifics": specifics}],
-        "shippingMethod": {"shippingType": "standard"}, "shippingAddress": dict(address),
+        "shippingMethod": {"shippingType": "standard"},
+        "shippingAddress": dict(address),
         "orderPayments": [{"paymentMethod": {"paymentType": "NO", "billingAddress": dict(address)}}],
-        "customerIP": "8.8.8.8", "sendEmail": False, "orderStatus": "READY",
+        "customerIP": "8.8.8.8",
+        "sendEmail": False,
+        "orderStatus": "READY",
     }
     return copy.deepcopy(body | changes)
 

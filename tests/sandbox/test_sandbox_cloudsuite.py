@@ -7,7 +7,9 @@ import pytest
 
 TOKEN = "/realms/CloudSuite/protocol/openid-connect/token"
 FORM = {
-    "grant_type": "client_credentials", "client_id": "demo-client", "client_secret": "demo-client-secret",
+    "grant_type": "client_credentials",
+    "client_id": "demo-client",
+    "client_secret": "demo-client-secret",
     "scope": "openid",
 }
 
@@ -63,7 +65,13 @@ class TestLists:
             first = await caller.read("/api/order/?state=confirmed")
             assert (first["count"], first["previous"]) == (5, None)
             assert set(first["results"][0]) == {
-                "id", "reference", "customer_order_number", "erp_order_number", "state", "order_date", "create_date",
+                "id",
+                "reference",
+                "customer_order_number",
+                "erp_order_number",
+                "state",
+                "order_date",
+                "create_date",
                 "modified_date",
             }
             assert first["next"] == f"{caller.sandbox.url}/api/order/?state=confirmed&limit=2&offset=2"
@@ -74,8 +82,12 @@ class TestLists:
     async def test_filters(self, shop, order):
         early, late = {"confirm_date": "2026-03-01T10:00:00.000001Z"}, {"confirm_date": "2026-03-01T12:00:00Z"}
         orders = [
-            order(1, **early), order(2, **late), order(3, **early, offline=True), order(4, **early, webshop=2),
-            order(5, state="draft"), order(6, **early, reference="CS1", webshop=3),
+            order(1, **early),
+            order(2, **late),
+            order(3, **early, offline=True),
+            order(4, **early, webshop=2),
+            order(5, state="draft"),
+            order(6, **early, reference="CS1", webshop=3),
         ]
         async with shop({}, orders) as caller:
             assert await caller.ids(state="confirmed", offline="false") == [1, 2, 4, 6]
@@ -90,8 +102,11 @@ class TestLists:
     @pytest.mark.parametrize(
         ("query", "named"),
         [
-            ({"state": "open"}, "state"), ({"offline": "no"}, "offline"), ({"limit": "101"}, "limit"),
-            ({"confirm_date__gte": "2026-03-01T10:00:00Z"}, "confirm_date__gte"), ({"colour": "red"}, "colour"),
+            ({"state": "open"}, "state"),
+            ({"offline": "no"}, "offline"),
+            ({"limit": "101"}, "limit"),
+            ({"confirm_date__gte": "2026-03-01T10:00:00Z"}, "confirm_date__gte"),
+            ({"colour": "red"}, "colour"),
         ],
     )
     async def test_what_makes_no_sense_is_named(self, shop, query, named):
@@ -129,7 +144,8 @@ class TestLists:
             assert second["count"] == 5, "and another came"
 
     @pytest.mark.parametrize(
-        ("way", "status"), [("redirect", 301), ("answer", 200), ("not_found", 404)],
+        ("way", "status"),
+        [("redirect", 301), ("answer", 200), ("not_found", 404)],
     )
     async def test_without_the_final_slash(self, shop, order, way, status):
         async with shop({"without_slash": way}, [order()]) as caller:
@@ -140,9 +156,14 @@ class TestLists:
     async def test_unknown_paths_and_methods_are_told_in_json(self, shop, order):
         async with shop({}, [order()]) as caller:
             for method, path, expected in (
-                ("DELETE", "/api/order/11/", 405), ("GET", "/api/orders/", 404), ("GET", "/api/order/12/", 404),
-                ("GET", "/api/order/%31%31x/", 404), ("GET", "/proxy/nothing/", 404), ("GET", "/api/address/1/", 404),
-                ("GET", f"/api/address/{'9' * 5000}/", 404), ("PUT", "/api/order/%C2%B2/", 404),
+                ("DELETE", "/api/order/11/", 405),
+                ("GET", "/api/orders/", 404),
+                ("GET", "/api/order/12/", 404),
+                ("GET", "/api/order/%31%31x/", 404),
+                ("GET", "/proxy/nothing/", 404),
+                ("GET", "/api/address/1/", 404),
+                ("GET", f"/api/address/{'9' * 5000}/", 404),
+                ("PUT", "/api/order/%C2%B2/", 404),
             ):
                 status, content, _ = await caller.api(method, path)
                 assert (status, list(content)) == (expected, ["detail"])

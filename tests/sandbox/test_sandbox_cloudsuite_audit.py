@@ -18,11 +18,20 @@ class TestAudit:
             report = caller.sandbox.report()
             assert (report["offered"], report["imported"]) == (2, 1)
             assert report["sources"]["cloudsuite"] == {
-                "offered": 1, "imported": 1, "doubled": [], "acknowledged": [], "acknowledged_early": [],
+                "offered": 1,
+                "imported": 1,
+                "doubled": [],
+                "acknowledged": [],
+                "acknowledged_early": [],
             }
             assert report["sources"]["supercat"]["imported"] == 0
             assert report["offers"]["1-CS11"] == {
-                "source": "cloudsuite", "id": "11", "uuid": "", "total": 5100, "kind": "offered", "acknowledged": False,
+                "source": "cloudsuite",
+                "id": "11",
+                "uuid": "",
+                "total": 5100,
+                "kind": "offered",
+                "acknowledged": False,
                 "imported": True,
             }
 
@@ -38,9 +47,12 @@ class TestAudit:
     @pytest.mark.parametrize(
         ("members", "why"),
         [
-            ({"payment_status": "started"}, "not paid"), ({"payment_status": "none"}, "not paid"),
-            ({"payment_status": "none", "webshop": 2}, ""), ({"payment_status": "account"}, ""),
-            ({"offline": True}, "offline"), ({"state": "quotation"}, "not confirmed"),
+            ({"payment_status": "started"}, "not paid"),
+            ({"payment_status": "none"}, "not paid"),
+            ({"payment_status": "none", "webshop": 2}, ""),
+            ({"payment_status": "account"}, ""),
+            ({"offline": True}, "offline"),
+            ({"state": "quotation"}, "not confirmed"),
             ({"state": "cancel"}, "not confirmed"),
         ],
     )
@@ -88,12 +100,20 @@ class TestAudit:
             await caller.patch(11, order_lines=lines)
             await caller.patch(11, shipment_state="sent")
             await caller.patch(11, shipment_state="sent")
-            assert caller.sandbox.report()["cloudsuite"]["feedback"] == {"1-CS11": {
-                "state": "processing", "erp_order_number": str(stored["orderID"]), "is_oms_id": True,
-                "line_numbers": [1, 2], "shipment_state": "sent", "deliveries": [], "delivered": {}, "statuses": 0,
-                "told": {"state": 1, "erp_order_number": 1, "erp_line_number": 1, "shipment_state": 2},
-                "told_again": ["shipment_state"],
-            }}
+            assert caller.sandbox.report()["cloudsuite"]["feedback"] == {
+                "1-CS11": {
+                    "state": "processing",
+                    "erp_order_number": str(stored["orderID"]),
+                    "is_oms_id": True,
+                    "line_numbers": [1, 2],
+                    "shipment_state": "sent",
+                    "deliveries": [],
+                    "delivered": {},
+                    "statuses": 0,
+                    "told": {"state": 1, "erp_order_number": 1, "erp_line_number": 1, "shipment_state": 2},
+                    "told_again": ["shipment_state"],
+                }
+            }
 
 
 class TestClock:
@@ -138,9 +158,12 @@ class TestClock:
 
 
 CALLS = {
-    "list": ("GET", "/api/order/", None), "detail": ("GET", "/api/order/11/", None),
-    "address": ("GET", "/api/address/22/", None), "patch": ("PATCH", "/api/order/11/", {"description": "new"}),
-    "put": ("PUT", "/api/order/11/", {}), "post": ("POST", "/api/order/", {}),
+    "list": ("GET", "/api/order/", None),
+    "detail": ("GET", "/api/order/11/", None),
+    "address": ("GET", "/api/address/22/", None),
+    "patch": ("PATCH", "/api/order/11/", {"description": "new"}),
+    "put": ("PUT", "/api/order/11/", {}),
+    "post": ("POST", "/api/order/", {}),
     "delivery": ("POST", "/proxy/des_adv_xml/delivery/?shop=1&user=1", {}),
     "status": ("POST", "/proxy/v1/orderstatus/?shop=1", {}),
     "token": ("POST", "/realms/CloudSuite/protocol/openid-connect/token", None),
@@ -179,7 +202,8 @@ class TestFaults:
     @pytest.mark.parametrize(
         ("answer", "wrong"),
         [
-            ("not_json", lambda page: isinstance(page, bytes)), ("truncated", lambda page: isinstance(page, bytes)),
+            ("not_json", lambda page: isinstance(page, bytes)),
+            ("truncated", lambda page: isinstance(page, bytes)),
             ("no_results", lambda page: "results" not in page),
             ("results_object", lambda page: isinstance(page["results"], dict)),
             ("entry_without_id", lambda page: "id" not in page["results"][0]),

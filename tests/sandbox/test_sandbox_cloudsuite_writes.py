@@ -17,9 +17,16 @@ class TestPatch:
     @pytest.mark.parametrize(
         "members",
         [
-            {"state": "shipped"}, {"shipment_state": "gone"}, {"erp_order_number": 7}, {"shipment_address": 999},
-            {"shipment_address": {"id": 22}}, {"currency": "EURO"}, {"webshop": "1"}, {"order_lines": "none"},
-            {"paid_amount": "free"}, {"colour": "red"},
+            {"state": "shipped"},
+            {"shipment_state": "gone"},
+            {"erp_order_number": 7},
+            {"shipment_address": 999},
+            {"shipment_address": {"id": 22}},
+            {"currency": "EURO"},
+            {"webshop": "1"},
+            {"order_lines": "none"},
+            {"paid_amount": "free"},
+            {"colour": "red"},
         ],
     )
     async def test_wrong_members_are_named_and_nothing_is_stored(self, shop, order, members):
@@ -44,8 +51,10 @@ class TestPatch:
     @pytest.mark.parametrize(
         ("way", "status", "numbers", "descriptions"),
         [
-            ("refused", 400, [None, None], ["A", "A"]), ("ignored", 200, [None, None], ["A", "A"]),
-            ("merged", 200, [None, 7], ["A", "A"]), ("replaced", 200, [7], [""]),
+            ("refused", 400, [None, None], ["A", "A"]),
+            ("ignored", 200, [None, None], ["A", "A"]),
+            ("merged", 200, [None, 7], ["A", "A"]),
+            ("replaced", 200, [7], [""]),
         ],
     )
     async def test_lines(self, shop, order, way, status, numbers, descriptions):
@@ -128,10 +137,12 @@ def desadv(number="D1", order_number="7000001", line=1, quantity="2"):
     item = {"ItemNum": line, "OrderNum": order_number, "QuantityValue": quantity, "SellerItemID": "A"}
     transport = {"TransportModeCode": "", "MeansOfTransport": {"Identification": ""}}
     dates = {"DesadvDate": "2026-03-04", "PlannedDeliveryDate": "2026-03-05"}
-    return {"Desadv": {
-        "DesadvHeader": {"DesadvNumber": number, **dates, "TransportDetails": transport},
-        "DesadvDetail": {"Packaging": {"LineItems": [{"Item": item}]}},
-    }}
+    return {
+        "Desadv": {
+            "DesadvHeader": {"DesadvNumber": number, **dates, "TransportDetails": transport},
+            "DesadvDetail": {"Packaging": {"LineItems": [{"Item": item}]}},
+        }
+    }
 
 
 def as_xml(value):
@@ -186,8 +197,11 @@ class TestDelivery:
     @pytest.mark.parametrize(
         ("message", "named"),
         [
-            ({"Desadv": {}}, "DesadvNumber"), ([], "Desadv"), (desadv(quantity="1.00001"), "QuantityValue"),
-            (desadv(quantity="-1"), "QuantityValue"), (desadv(order_number="nobody"), "OrderNum"),
+            ({"Desadv": {}}, "DesadvNumber"),
+            ([], "Desadv"),
+            (desadv(quantity="1.00001"), "QuantityValue"),
+            (desadv(quantity="-1"), "QuantityValue"),
+            (desadv(order_number="nobody"), "OrderNum"),
         ],
     )
     async def test_wrong_messages(self, shop, order, message, named):

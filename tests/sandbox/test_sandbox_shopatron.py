@@ -19,7 +19,11 @@ async def test_imports_once_and_adds_up_to_the_cent(calling, good_body):
         assert report["imported"] == 1
         assert report["doubled"] == []
         assert report["orders"]["1001-010526-1"] == {
-            "order_ids": [answer["orderID"]], "total": 2700, "totals": [2700], "count": 1, "posts": 1,
+            "order_ids": [answer["orderID"]],
+            "total": 2700,
+            "totals": [2700],
+            "count": 1,
+            "posts": 1,
         }
         assert oms.sandbox.bodies("1001-010526-1")[0].startswith(b'{"externalOrderID"')
 
@@ -176,9 +180,14 @@ async def test_search_by_every_documented_parameter(calling, good_body):
 @pytest.mark.parametrize(
     ("parameters", "code"),
     [
-        ({}, 5010), ({"page": "1"}, 5017), ({"color": "blue"}, 5016), ({"orderID": "x"}, 5013),
-        ({"manufacturerID": "1042", "perPage": "101"}, 5014), ({"manufacturerID": "1042", "page": "0"}, 5014),
-        ({"startDate": "soon"}, 5014), ({"externalOrderID": ",".join(map(str, range(101)))}, 5014),
+        ({}, 5010),
+        ({"page": "1"}, 5017),
+        ({"color": "blue"}, 5016),
+        ({"orderID": "x"}, 5013),
+        ({"manufacturerID": "1042", "perPage": "101"}, 5014),
+        ({"manufacturerID": "1042", "page": "0"}, 5014),
+        ({"startDate": "soon"}, 5014),
+        ({"externalOrderID": ",".join(map(str, range(101)))}, 5014),
     ],
 )
 async def test_bad_searches(calling, parameters, code):

@@ -22,8 +22,18 @@ from order_relay.serving.apps import whole_app
 from order_relay.serving.parts import Parts
 
 PATH = "/acommerce/events"
-EVENT = {"orderId": "WEB-1", "partnerId": 4021, "shipPackage": [{"trackingId": "PKG1", "statusHistory": [
-    {"eventId": "e-1", "shippingStatus": "IN_TRANSIT", "updatedTime": "2026-05-01T08:31:00Z"}]}]}
+EVENT = {
+    "orderId": "WEB-1",
+    "partnerId": 4021,
+    "shipPackage": [
+        {
+            "trackingId": "PKG1",
+            "statusHistory": [
+                {"eventId": "e-1", "shippingStatus": "IN_TRANSIT", "updatedTime": "2026-05-01T08:31:00Z"}
+            ],
+        }
+    ],
+}
 SECRET = "hush"
 
 
@@ -69,7 +79,7 @@ async def door(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Door]:
 async def test_a_genuine_event_is_durable_before_the_answer(door: Door) -> None:
     answer = await door.post(EVENT)
     assert (answer.status_code, answer.json()) == (200, {"orders": 1, "refused": 0})
-    row, = door.ledger.statuses()
+    (row,) = door.ledger.statuses()
     assert (row["order_number"], row["parcels"][0][:2]) == ("WEB-1", ("PKG1", "IN_TRANSIT"))
 
 
@@ -93,10 +103,19 @@ async def test_what_no_record_can_be_is_kept_aside(door: Door) -> None:
     assert [row["code"] for row in door.ledger.status_refusals()] == ["no_order_number"]
 
 
-@pytest.mark.parametrize(("body", "status"), [
-    (b"", 400), (b"{", 400), (b"<x/>", 400), (b"\xff", 400), (b'{"a":1,"a":2}', 400), (b"[" * 500, 400),
-    (b"x" * (2 << 20), 413), (json.dumps([EVENT] * 101).encode(), 413),
-])
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", 400),
+        (b"{", 400),
+        (b"<x/>", 400),
+        (b"\xff", 400),
+        (b'{"a":1,"a":2}', 400),
+        (b"[" * 500, 400),
+        (b"x" * (2 << 20), 413),
+        (json.dumps([EVENT] * 101).encode(), 413),
+    ],
+)
 async def test_bodies_that_are_no_use(door: Door, body: bytes, status: int) -> None:
     assert (await door.post(body)).status_code == status
     assert door.numbers() == []
@@ -116,9 +135,9 @@ async def test_too_many_at_one_time_are_told_to_wait(door: Door) -> None:
 
 
 async def test_one_that_is_forged_spoils_none_that_is_written_with_it(door: Door) -> None:
-    answers = await asyncio.gather(*[
-        door.post({**EVENT, "orderId": f"WEB-{n}"}, "forged" if n % 3 == 0 else "right") for n in range(12)
-    ])
+    answers = await asyncio.gather(
+        *[door.post({**EVENT, "orderId": f"WEB-{n}"}, "forged" if n % 3 == 0 else "right") for n in range(12)]
+    )
     assert [answer.status_code for answer in answers] == [401 if n % 3 == 0 else 200 for n in range(12)]
     assert sorted(door.numbers()) == sorted(f"WEB-{n}" for n in range(12) if n % 3)
 
@@ -134,9 +153,16 @@ async def test_a_ledger_in_trouble_asks_for_patience(door: Door, monkeypatch: py
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=6),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
-        st.sampled_from(["orderId", "orderStatus", "shipPackage", "statusHistory", "updatedTime", "eventId", "error"]),
-        inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["orderId", "orderStatus", "shipPackage", "statusHistory", "updatedTime", "eventId", "error"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
     max_leaves=10,
 )
 
@@ -150,8 +176,11 @@ def open_door(sqlite_url: str, tmp_path: Path) -> Iterator[Door]:
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(body=st.binary(max_size=200) | json_values.map(lambda value: json.dumps(value).encode()), genuine=st.booleans(),
-       noise=st.binary(max_size=80).filter(lambda text: b"\n" not in text and b"\r" not in text and b"\0" not in text))
+@given(
+    body=st.binary(max_size=200) | json_values.map(lambda value: json.dumps(value).encode()),
+    genuine=st.booleans(),
+    noise=st.binary(max_size=80).filter(lambda text: b"\n" not in text and b"\r" not in text and b"\0" not in text),
+)
 def test_whatever_comes_no_5xx_and_nothing_forged(open_door: Door, body: bytes, genuine: bool, noise: bytes) -> None:
     before = len(open_door.numbers())
     answer = asyncio.run(open_door.post(body, "right" if genuine else noise))

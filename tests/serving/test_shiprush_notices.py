@@ -33,8 +33,11 @@ def outcome(answer: httpx.Response) -> str:
 
 async def feed_id(firm: Firm, number: str) -> str:
     """The OrderID that the feed gives of an order."""
-    orders = {o.findtext("OrderNumber"): o.findtext("OrderID")
-              for page in range(1, 5) for o in checked((await firm.get(page=str(page))).content).iterfind("Order")}
+    orders = {
+        o.findtext("OrderNumber"): o.findtext("OrderID")
+        for page in range(1, 5)
+        for o in checked((await firm.get(page=str(page))).content).iterfind("Order")
+    }
     return orders[number] or ""
 
 
@@ -96,8 +99,6 @@ async def test_notices_that_name_no_order_and_cannot_be_read_are_refused(firm: F
 
     refused(await firm.web.post(PATH, params={"action": "shipnotify"}, content=trickle(), auth=AUTH), 413)
     assert firm.desk.ledger.shipments() == []
-
-
 
 
 async def test_a_number_and_an_id_of_different_orders_are_kept_for_an_operator(firm: Firm, numbers: list[str]) -> None:
@@ -212,7 +213,11 @@ async def test_a_parcel_with_an_odd_line_is_recorded_with_the_others(firm: Firm,
     assert outcome(await firm.notice(body)) == "recorded"
     ((one,), (order,)) = counted(firm, a), firm.desk.ledger.find(a)
     assert [(row["item_number"], row["quantity"], bool(row["odd"])) for row in one["lines"]] == [
-        (item, 1, False), ("", 3, True), (item, 0, True), ("HAT", 2, False)]  # fmt: skip
+        (item, 1, False),
+        ("", 3, True),
+        (item, 0, True),
+        ("HAT", 2, False),
+    ]
     assert order["shipped"] == "partly"
     assert outcome(await firm.notice(parcel(a, ("", 3), (item, 0), tracking="1Z8"))) == "recorded"
     assert firm.desk.ledger.find(a)[0]["shipped"] == "partly", "only odd lines are not the whole order"
@@ -255,12 +260,18 @@ async def test_names_of_parameters_and_actions_in_any_case_and_forms_are_read(fi
     assert [len(counted(firm, number)) for number in numbers] == [1, 1]
 
 
-@pytest.mark.parametrize("body", [
-    b"<ShipNotice><OrderNumber><![CDATA[NUMBER]]></OrderNumber><Broken", b"<ShipNotice><OrderNumber>NUMBER",
-    "<ShipNotice><OrderNumber>NUMBER</OrderNumber><Broken".encode("utf-16"), b'{"orderNumber": "NUMBER", "x": 1}',
-    b"<ShipNotice><Order><OrderNumber>NUMBER</OrderNumber></Order></ShipNotice>",
-    b"<ShipNotices><ShipNotice><OrderNumber>NUMBER</OrderNumber></ShipNotice></ShipNotices>",
-], ids=["cdata", "cut", "utf-16", "json", "nested", "list"])  # fmt: skip
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<ShipNotice><OrderNumber><![CDATA[NUMBER]]></OrderNumber><Broken",
+        b"<ShipNotice><OrderNumber>NUMBER",
+        "<ShipNotice><OrderNumber>NUMBER</OrderNumber><Broken".encode("utf-16"),
+        b'{"orderNumber": "NUMBER", "x": 1}',
+        b"<ShipNotice><Order><OrderNumber>NUMBER</OrderNumber></Order></ShipNotice>",
+        b"<ShipNotices><ShipNotice><OrderNumber>NUMBER</OrderNumber></ShipNotice></ShipNotices>",
+    ],
+    ids=["cdata", "cut", "utf-16", "json", "nested", "list"],
+)
 async def test_a_body_that_names_its_order_in_whatever_form_is_kept(
     firm: Firm, numbers: list[str], body: bytes
 ) -> None:
@@ -280,13 +291,16 @@ async def test_values_that_contradict_each_other_are_kept_for_an_operator(firm: 
 
     action, by_a, tracking = ("action", "shipnotify"), ("order_number", a), ("tracking_number", "1Z9")
     for pairs in (
-        (action, by_a, ("order_number", b), tracking), (action, by_a, tracking, ("tracking_number", "1Z8")),
-        (action, ("action", "export"), by_a, tracking), (("action", "void"), by_a, tracking),
+        (action, by_a, ("order_number", b), tracking),
+        (action, by_a, tracking, ("tracking_number", "1Z8")),
+        (action, ("action", "export"), by_a, tracking),
+        (("action", "void"), by_a, tracking),
     ):
         assert await sent(*pairs) == "unmatched"
     body = parcel(a, ("X", 1))
     for old, new in (
-        (f"{a}<", f"{a}</OrderNumber><OrderNumber>{b}<"), ("1Z1<", "1Z1</TrackingNumber><TrackingNumber>1Z2<"),
+        (f"{a}<", f"{a}</OrderNumber><OrderNumber>{b}<"),
+        ("1Z1<", "1Z1</TrackingNumber><TrackingNumber>1Z2<"),
     ):
         assert await sent(action, body=body.replace(old.encode(), new.encode())) == "unmatched"
     assert (counted(firm, a), counted(firm, b), len(waiting(firm))) == ([], [], 6)
@@ -335,10 +349,14 @@ async def test_the_same_notice_many_times_at_once_is_one_parcel(
 
 SHAPES = st.sampled_from(["1Z9AA", "1z9aa", " 1Z 9AA", "1Z9AB", "N/A", "", "none", "1Z-9AA"])
 NOTICES = st.lists(
-    st.tuples(SHAPES, st.lists(st.tuples(st.sampled_from(["X", "Y"]), st.integers(0, 2)), min_size=1, max_size=2),
-              st.booleans()),
-    min_size=1, max_size=5,
-)  # fmt: skip
+    st.tuples(
+        SHAPES,
+        st.lists(st.tuples(st.sampled_from(["X", "Y"]), st.integers(0, 2)), min_size=1, max_size=2),
+        st.booleans(),
+    ),
+    min_size=1,
+    max_size=5,
+)
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

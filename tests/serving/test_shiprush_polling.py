@@ -66,8 +66,11 @@ class Shop:
         elif what != "new":
             items = "" if what == "last parcel" else "<Items><Item><SKU>none</SKU><Quantity>1</Quantity></Item></Items>"
             answer = await self._firm.notice(
-                f"<ShipNotice>{items}</ShipNotice>".encode(), order_number=number, carrier="UPS",
-                tracking_number=f"1Z{next(self._parcels)}")  # fmt: skip
+                f"<ShipNotice>{items}</ShipNotice>".encode(),
+                order_number=number,
+                carrier="UPS",
+                tracking_number=f"1Z{next(self._parcels)}",
+            )
             assert answer.status_code == 200, answer.text
             shipped = what == "last parcel" or self.changed[number][1] == "shipped"
             self.changed[number] = (self._clock.now, "shipped" if shipped else "paid")
@@ -107,8 +110,14 @@ class Poller:
         self._begin = end + self._distance
 
     async def _page(self, start: datetime, end: datetime, page: int) -> int:
-        query = {"SS-UserName": AUTH[0], "SS-Password": AUTH[1], "action": "export", "start_date": told(start),
-                 "end_date": told(end), "page": str(page)}  # fmt: skip
+        query = {
+            "SS-UserName": AUTH[0],
+            "SS-Password": AUTH[1],
+            "action": "export",
+            "start_date": told(start),
+            "end_date": told(end),
+            "page": str(page),
+        }
         answer = await self._firm.web.get(PATH, params=query)
         assert answer.status_code == 200, answer.text
         root = etree.fromstring(answer.content)
@@ -156,7 +165,10 @@ def fresh_firm(folder: Path) -> Iterator[Firm]:
 @example(schedule=[("wait", 60), ("poll", [(0, ("parcel", 0))])], rhythm=(0, 60))  # what was on a page moves behind it
 @example(schedule=[("wait", 52), ("poll", []), ("wait", 3), ("last parcel", 0)], rhythm=(1, AHEAD))  # ahead of time
 async def test_every_order_and_every_later_state_is_seen(
-    everything_ready: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, schedule: list[tuple[Any, ...]],
+    everything_ready: Path,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    schedule: list[tuple[Any, ...]],
     rhythm: tuple[int, int],
 ) -> None:
     monkeypatch.setattr(answering, "REST", 0.0)

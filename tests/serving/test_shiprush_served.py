@@ -98,13 +98,17 @@ async def test_an_order_that_can_be_read_again_comes_with_a_later_window(firm: F
 
 
 POISON = {
-    "weight": {"weight_unit": "kg", "weight": "1,2 kg"}, "blank weight": {"weight_unit": "kg", "weight": ""},
-    "not a number": {"weight_unit": "kg", "weight": "NaN"}, "list": {"weight_unit": "kg", "weight": [1]},
+    "weight": {"weight_unit": "kg", "weight": "1,2 kg"},
+    "blank weight": {"weight_unit": "kg", "weight": ""},
+    "not a number": {"weight_unit": "kg", "weight": "NaN"},
+    "list": {"weight_unit": "kg", "weight": [1]},
     "endless": {"weight_unit": "kg", "weight": Decimal("1E+99999")},
     "option": {"weight_unit": "kg", "option_weights": 4},
-    "quantity": {"quantity": object()}, "price": {"unit_price": "12 EUR"}, "options": {"options": ["a"]},
+    "quantity": {"quantity": object()},
+    "price": {"unit_price": "12 EUR"},
+    "options": {"options": ["a"]},
     "position": {"line": None, "position": None},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("values", POISON.values(), ids=POISON.keys())
@@ -178,14 +182,18 @@ async def test_slashes_and_credentials_in_the_query_are_served(firm: Firm, path:
 @pytest.mark.parametrize(
     ("query", "orders"),
     [
-        ({"end_date": "12/31/9999 23:59:59"}, 1), ({"end_date": "12/31/9999"}, 1),
+        ({"end_date": "12/31/9999 23:59:59"}, 1),
+        ({"end_date": "12/31/9999"}, 1),
         ({"start_date": "01/01/0001 00:00", "end_date": "12/31/9999 11:59 PM"}, 1),
         ({"start_date": "12/31/9999 23:59", "end_date": "12/31/9999 23:59:59.999999"}, 0),
-        ({"start_date": "1/1/1 00:00"}, None), ({"end_date": "12/31/10000 00:00"}, None),
-        ({"end_date": "12/31/9999 24:00"}, None), ({"start_date": "99/99/9999 99:99"}, None),
-        ({"start_date": "00/00/0000 00:00"}, None), ({"end_date": "9" * 5_000}, None),
+        ({"start_date": "1/1/1 00:00"}, None),
+        ({"end_date": "12/31/10000 00:00"}, None),
+        ({"end_date": "12/31/9999 24:00"}, None),
+        ({"start_date": "99/99/9999 99:99"}, None),
+        ({"start_date": "00/00/0000 00:00"}, None),
+        ({"end_date": "9" * 5_000}, None),
     ],
-)  # fmt: skip
+)
 async def test_extreme_dates_are_served_and_impossible_ones_refused(
     firm: Firm, query: dict[str, str], orders: int | None
 ) -> None:
@@ -208,8 +216,10 @@ async def test_the_total_is_the_one_that_was_sent(firm: Firm, monkeypatch: Any) 
     read = OrderArchive.read
 
     def without_total(archive: OrderArchive, works: Any) -> dict[int, ArchivedOrder]:
-        return {number: replace(found, order={**found.order, "total": None, "scale": None})
-                for number, found in read(archive, works).items()}  # fmt: skip
+        return {
+            number: replace(found, order={**found.order, "total": None, "scale": None})
+            for number, found in read(archive, works).items()
+        }
 
     monkeypatch.setattr(OrderArchive, "read", without_total)
     assert checked((await firm.get()).content).findtext("Order/OrderTotal") == orders[0]["total"]
@@ -264,11 +274,17 @@ async def test_without_configured_credentials_it_stays_closed(firm: Firm, name: 
 @pytest.mark.parametrize(
     ("query", "words"),
     [
-        ({"action": "delete"}, "action"), ({"action": ""}, "action"), ({"start_date": "soon"}, "start_date"),
-        ({"end_date": ""}, "end_date"), ({"end_date": "02/30/2026 00:00"}, "end_date"), ({"page": "0"}, "page"),
-        ({"page": "x"}, "page"), ({"page": "9" * 30}, "page"), ({"start_date": "01/02/2099 00:00"}, "later"),
+        ({"action": "delete"}, "action"),
+        ({"action": ""}, "action"),
+        ({"start_date": "soon"}, "start_date"),
+        ({"end_date": ""}, "end_date"),
+        ({"end_date": "02/30/2026 00:00"}, "end_date"),
+        ({"page": "0"}, "page"),
+        ({"page": "x"}, "page"),
+        ({"page": "9" * 30}, "page"),
+        ({"start_date": "01/02/2099 00:00"}, "later"),
     ],
-)  # fmt: skip
+)
 async def test_a_request_that_can_not_be_read_is_400(firm: Firm, query: dict[str, str], words: str) -> None:
     assert words in refused(await firm.get(**query), 400)
 
@@ -309,24 +325,78 @@ def stocked(firm: Firm) -> Firm:
 
 
 words = st.one_of(
-    st.text(max_size=20), st.sampled_from(["export", "shipnotify", "01/01/2026 00:00", "12/31/2099 23:59", "1", "-1",
-                                           "\x00", "SS-Password", "%", "９", "99999999999999999999"]))  # fmt: skip
+    st.text(max_size=20),
+    st.sampled_from(
+        [
+            "export",
+            "shipnotify",
+            "01/01/2026 00:00",
+            "12/31/2099 23:59",
+            "1",
+            "-1",
+            "\x00",
+            "SS-Password",
+            "%",
+            "９",
+            "99999999999999999999",
+        ]
+    ),
+)
 queries = st.dictionaries(
-    st.one_of(st.sampled_from(["action", "start_date", "end_date", "page", "order_number", "carrier", "service",
-                               "tracking_number", "SS-UserName", "SS-Password"]), st.text(max_size=8)),
-    words, max_size=8)  # fmt: skip
-elements = st.sampled_from(["ShipNotice", "OrderNumber", "OrderID", "Carrier", "TrackingNumber", "ShipDate", "Items",
-                            "Item", "SKU", "Quantity", "LineItemID", "ShippingCost"])  # fmt: skip
+    st.one_of(
+        st.sampled_from(
+            [
+                "action",
+                "start_date",
+                "end_date",
+                "page",
+                "order_number",
+                "carrier",
+                "service",
+                "tracking_number",
+                "SS-UserName",
+                "SS-Password",
+            ]
+        ),
+        st.text(max_size=8),
+    ),
+    words,
+    max_size=8,
+)
+elements = st.sampled_from(
+    [
+        "ShipNotice",
+        "OrderNumber",
+        "OrderID",
+        "Carrier",
+        "TrackingNumber",
+        "ShipDate",
+        "Items",
+        "Item",
+        "SKU",
+        "Quantity",
+        "LineItemID",
+        "ShippingCost",
+    ]
+)
 xml = st.recursive(
     st.builds(lambda name, text: f"<{name}>{quote(text)}</{name}>", elements, words),
-    lambda inner: st.builds(lambda name, parts: f"<{name}>{''.join(parts)}</{name}>", elements,
-                            st.lists(inner, max_size=6)), max_leaves=14)  # fmt: skip
+    lambda inner: st.builds(
+        lambda name, parts: f"<{name}>{''.join(parts)}</{name}>", elements, st.lists(inner, max_size=6)
+    ),
+    max_leaves=14,
+)
 bodies = st.one_of(st.binary(max_size=300), xml.map(lambda text: f"<ShipNotice>{text}</ShipNotice>".encode()))
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(method=st.sampled_from(["GET", "POST", "GET", "POST", "PUT", "HEAD"]), query=queries, body=bodies,
-       known=st.booleans(), header=st.booleans())  # fmt: skip
+@given(
+    method=st.sampled_from(["GET", "POST", "GET", "POST", "PUT", "HEAD"]),
+    query=queries,
+    body=bodies,
+    known=st.booleans(),
+    header=st.booleans(),
+)
 async def test_whatever_is_sent_is_answered(
     stocked: Firm, caplog: Any, method: str, query: dict[str, str], body: bytes, known: bool, header: bool
 ) -> None:
@@ -336,11 +406,15 @@ async def test_whatever_is_sent_is_answered(
         query = {**WINDOW, **query, "SS-UserName": AUTH[0], "SS-Password": AUTH[1]}
         if method == "POST":
             query["action"] = "shipnotify"
-    raw = "&".join(f"{quote_plus(name, errors='replace')}={quote_plus(text, errors='replace')}"
-                   for name, text in query.items())  # fmt: skip
+    raw = "&".join(
+        f"{quote_plus(name, errors='replace')}={quote_plus(text, errors='replace')}" for name, text in query.items()
+    )
     answer = await stocked.web.request(
-        method, httpx.URL(f"http://relay.example{PATH}?").copy_with(query=raw.encode()), content=body,
-        auth=AUTH if header else None)  # fmt: skip
+        method,
+        httpx.URL(f"http://relay.example{PATH}?").copy_with(query=raw.encode()),
+        content=body,
+        auth=AUTH if header else None,
+    )
     assert answer.status_code < 500, answer.text
     assert "Traceback" not in answer.text
     assert AUTH[1] not in answer.text

@@ -28,7 +28,12 @@ BODY = b"""<?xml version="1.0" encoding="utf-8"?>
 def test_a_whole_notice():
     told = read_notice({"order_number": "WEB-1", "carrier": "DHL"}, BODY, "USD")
     assert (told.given_id, told.words, told.carrier, told.service, told.tracking_number) == (
-        "731", ("WEB-10731", "WEB-1"), "UPS", "Ground", "1ZEXAMPLE0001")
+        "731",
+        ("WEB-10731", "WEB-1"),
+        "UPS",
+        "Ground",
+        "1ZEXAMPLE0001",
+    )
     assert (told.shipped_at, told.cost_minor, told.currency) == (datetime(2026, 5, 1, 15, 12, tzinfo=UTC), 815, "USD")
     assert told.lines == (ShippedLine(4, "1", "MUG-BLUE"),)
 
@@ -55,11 +60,15 @@ def test_a_date_or_cost_that_can_not_be_read_loses_no_parcel():
 
 
 UNREADABLE = [
-    b"<ShipNotice>", b"\xff\xfe\x00", b"<Orders/>", b"not xml", b'{"Number": "1"}',
+    b"<ShipNotice>",
+    b"\xff\xfe\x00",
+    b"<Orders/>",
+    b"not xml",
+    b'{"Number": "1"}',
     b'<!DOCTYPE x [<!ENTITY a "b">]><ShipNotice><OrderNumber>&a;</OrderNumber></ShipNotice>',
     b"<ShipNotice><OrderNumber>&nbsp;</OrderNumber></ShipNotice>",
     b'<?xml version="1.0" encoding="no-such"?><ShipNotice/>',
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(
@@ -79,10 +88,16 @@ def test_an_unreadable_body_is_kept_where_the_query_names_the_order(body):
     assert told.key == read_notice({"order_number": "WEB-1", "tracking_number": "1Z9"}, body, "USD").key
 
 
-@pytest.mark.parametrize("body", [
-    BODY[:-20], BODY.replace(b"<Service>", b"<Service>\x00"), BODY + b"<again/>",
-    b'<!DOCTYPE x SYSTEM "http://127.0.0.1:1/x.dtd">' + BODY[39:], b"<ShipNotice><ORDERNUMBER>WEB-10731</ORDERNUMBER",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "body",
+    [
+        BODY[:-20],
+        BODY.replace(b"<Service>", b"<Service>\x00"),
+        BODY + b"<again/>",
+        b'<!DOCTYPE x SYSTEM "http://127.0.0.1:1/x.dtd">' + BODY[39:],
+        b"<ShipNotice><ORDERNUMBER>WEB-10731</ORDERNUMBER",
+    ],
+)
 def test_an_unreadable_body_is_kept_where_it_names_the_order_itself(body):
     told = read_notice({}, body, "USD")
     assert told.words == ("WEB-10731",)
@@ -97,9 +112,21 @@ def test_what_is_kept_of_an_unreadable_body_is_bounded():
 
 @pytest.mark.parametrize(
     ("quantity", "units"),
-    [("0", 0), ("", 0), ("4.5", 0), ("-1", 0), ("four", 0), ("100000", 0), ("9" * 50, 0), ("\u0664", 0), ("4,0", 0),
-     ("4.0", 4), (" 4 ", 4), ("99999", 99_999)],
-)  # fmt: skip
+    [
+        ("0", 0),
+        ("", 0),
+        ("4.5", 0),
+        ("-1", 0),
+        ("four", 0),
+        ("100000", 0),
+        ("9" * 50, 0),
+        ("\u0664", 0),
+        ("4,0", 0),
+        ("4.0", 4),
+        (" 4 ", 4),
+        ("99999", 99_999),
+    ],
+)
 def test_a_line_with_an_odd_quantity_is_kept_beside_the_others(quantity, units):
     body = BODY.replace(b"</Items>", f"<Item><SKU>CUP</SKU><Quantity>{quantity}</Quantity></Item></Items>".encode())
     first, second = read_notice({}, body, "USD").lines
@@ -140,8 +167,11 @@ def test_an_order_id_of_another_form_is_a_number():
 
 
 def test_a_bomb_of_entities_is_never_expanded():
-    bomb = b"<!DOCTYPE a [<!ENTITY a 'aaaaaaaaaa'>" + b"".join(
-        b"<!ENTITY a%d '%s'>" % (n, b"&a;" * 10) for n in range(9)) + b"]><ShipNotice>&a8;</ShipNotice>"
+    bomb = (
+        b"<!DOCTYPE a [<!ENTITY a 'aaaaaaaaaa'>"
+        + b"".join(b"<!ENTITY a%d '%s'>" % (n, b"&a;" * 10) for n in range(9))
+        + b"]><ShipNotice>&a8;</ShipNotice>"
+    )
     with pytest.raises(BadAnswer, match="DOCTYPE"):
         read_notice({}, bomb, "USD")
 
@@ -161,14 +191,25 @@ PAIR = b"SS-UserName=feeduser&SS-Password=p%C3%A4ssword%3Ax"
 @pytest.mark.parametrize(
     ("header", "query", "expected"),
     [
-        (basic("feeduser:pässword:x"), b"", True), (None, PAIR, True), (basic("feeduser:pässword:x"), PAIR, True),
-        (basic("feeduser:pässword:x").replace("Basic", "bAsIc"), b"", True), (None, PAIR.lower(), True),
-        (None, b"", False), (basic("feeduser:wrong"), b"", False), (basic("feeduser:wrong"), PAIR, False),
-        (basic("feeduser:pässword:x"), PAIR + b"1", False), (basic(":"), b"", False), ("Basic !!", b"", False),
-        ("Bearer x", b"", False), (None, b"SS-UserName=feeduser", False), (None, PAIR + b"&SS-Password=2", False),
-        ("", PAIR, False), ("Basic " + "/w==", b"", False), (None, b"SS-UserName=%ff&SS-Password=%ff", False),
+        (basic("feeduser:pässword:x"), b"", True),
+        (None, PAIR, True),
+        (basic("feeduser:pässword:x"), PAIR, True),
+        (basic("feeduser:pässword:x").replace("Basic", "bAsIc"), b"", True),
+        (None, PAIR.lower(), True),
+        (None, b"", False),
+        (basic("feeduser:wrong"), b"", False),
+        (basic("feeduser:wrong"), PAIR, False),
+        (basic("feeduser:pässword:x"), PAIR + b"1", False),
+        (basic(":"), b"", False),
+        ("Basic !!", b"", False),
+        ("Bearer x", b"", False),
+        (None, b"SS-UserName=feeduser", False),
+        (None, PAIR + b"&SS-Password=2", False),
+        ("", PAIR, False),
+        ("Basic " + "/w==", b"", False),
+        (None, b"SS-UserName=%ff&SS-Password=%ff", False),
     ],
-)  # fmt: skip
+)
 def test_credentials(header, query, expected):
     left, found = split_query(b"action=export&" + query)
     assert b"word" not in left.lower()
@@ -176,11 +217,20 @@ def test_credentials(header, query, expected):
     assert allowed(feed(), header, found) is expected
 
 
-@pytest.mark.parametrize("changes", [
-    {"login": "a:b"}, {"login": ""}, {"password": ""}, {"extra": {"entered": "held"}}, {"extra": {"page_size": 0}},
-    {"extra": {"unmatched_status": 302}}, {"extra": {"words": {"lost": "x"}}}, {"extra": {"words": {"shipped": ""}}},
-    {"extra": {"words": {"shipped": "a\x00b"}}},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"login": "a:b"},
+        {"login": ""},
+        {"password": ""},
+        {"extra": {"entered": "held"}},
+        {"extra": {"page_size": 0}},
+        {"extra": {"unmatched_status": 302}},
+        {"extra": {"words": {"lost": "x"}}},
+        {"extra": {"words": {"shipped": ""}}},
+        {"extra": {"words": {"shipped": "a\x00b"}}},
+    ],
+)
 def test_a_wrong_setting_is_named(changes):
     with pytest.raises(WrongSetup, match="shiprush_feed"):
         feed(**changes)
@@ -189,7 +239,11 @@ def test_a_wrong_setting_is_named(changes):
 def test_settings_of_a_store():
     told = feed(extra={"pipelines": "a, b", "words": '{"ready_to_ship": "new"}', "unmatched_status": 200})
     assert (told.pipelines, told.words["ready_to_ship"], told.words["cancelled"], told.unmatched_status) == (
-        {"a", "b"}, "new", "cancelled", 200)
+        {"a", "b"},
+        "new",
+        "cancelled",
+        200,
+    )
 
 
 @pytest.mark.parametrize("word", ["annulled", "canceled", "", "x" * 60, "paid"])
@@ -211,13 +265,19 @@ def test_the_four_words_are_taken_for_cancelled_only(word):
 @pytest.mark.parametrize(
     ("state", "more", "word"),
     [
-        ("imported", {}, "paid"), ("imported", {"shipped": "partly"}, "paid"),
-        ("imported", {"shipped": "shipped"}, "shipped"), ("imported", {"cancelled": True}, "cancelled"),
-        ("imported", {"sent_as": "SHIPPED"}, "shipped"), ("imported", {"sent_as": "CANCELLED"}, "cancelled"),
-        ("superseded", {}, "cancelled"), ("discarded", {}, "cancelled"), ("held", {}, "on-hold"), ("ready", {}, "paid"),
+        ("imported", {}, "paid"),
+        ("imported", {"shipped": "partly"}, "paid"),
+        ("imported", {"shipped": "shipped"}, "shipped"),
+        ("imported", {"cancelled": True}, "cancelled"),
+        ("imported", {"sent_as": "SHIPPED"}, "shipped"),
+        ("imported", {"sent_as": "CANCELLED"}, "cancelled"),
+        ("superseded", {}, "cancelled"),
+        ("discarded", {}, "cancelled"),
+        ("held", {}, "on-hold"),
+        ("ready", {}, "paid"),
         ("imported", {"shipped": "shipped", "cancelled": True}, "shipped"),
     ],
-)  # fmt: skip
+)
 def test_status_words(state, more, word):
     assert WORDS[status_of(state, **more)] == word
 

@@ -23,21 +23,42 @@ def outcome(status, headers=None, body=b"", **more):
 
 
 @pytest.mark.parametrize("status", [200, 201])
-@pytest.mark.parametrize(("body", "oms_id"), [
-    (GOOD, "4711"),
-    (b'{"orderID": "4711"}', "4711"),
-    (b'{"orderItems": [{"orderID": 5}], "orderID": 12345678901234567890}', "12345678901234567890"),
-])
+@pytest.mark.parametrize(
+    ("body", "oms_id"),
+    [
+        (GOOD, "4711"),
+        (b'{"orderID": "4711"}', "4711"),
+        (b'{"orderItems": [{"orderID": 5}], "orderID": 12345678901234567890}', "12345678901234567890"),
+    ],
+)
 def test_success_with_an_order_id_is_imported(status, body, oms_id):
     answer = classify(status, {}, body, destination_key="N-1")
     assert (answer.outcome, answer.oms_id) == (Outcome.IMPORTED, oms_id)
 
 
-@pytest.mark.parametrize("body", [
-    b"", b"{}", b"<html>ok</html>", b"[]", b"null", b'{"orderID": null}', b'{"orderID": true}', b'{"orderID": 0}',
-    b'{"orderID": -4}', b'{"orderID": ""}', b'{"orderID": "A-1"}', b'{"orderID": 1.5}', b'{"order": {"orderID": 1}}',
-    b'{"orderID": 4711', b'{"orderID": "000"}', b"\xff\xfe", b"[" * 100_000, '{"orderID": "٤٧"}'.encode(),
-])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{}",
+        b"<html>ok</html>",
+        b"[]",
+        b"null",
+        b'{"orderID": null}',
+        b'{"orderID": true}',
+        b'{"orderID": 0}',
+        b'{"orderID": -4}',
+        b'{"orderID": ""}',
+        b'{"orderID": "A-1"}',
+        b'{"orderID": 1.5}',
+        b'{"order": {"orderID": 1}}',
+        b'{"orderID": 4711',
+        b'{"orderID": "000"}',
+        b"\xff\xfe",
+        b"[" * 100_000,
+        '{"orderID": "٤٧"}'.encode(),
+    ],
+)
 def test_success_without_a_usable_order_id_is_in_doubt(body):
     assert outcome(200, body=body) is Outcome.IN_DOUBT
     assert outcome(201, body=body) is Outcome.IN_DOUBT
@@ -52,15 +73,18 @@ def test_other_successes_are_unlisted(status):
     assert outcome(status, body=GOOD) is Outcome.IN_DOUBT
 
 
-@pytest.mark.parametrize(("headers", "expected"), [
-    ({}, Outcome.WRONG_SETUP),
-    ({"X-Mashery-Error-Code": "ERR_403_DEVELOPER_INACTIVE"}, Outcome.WRONG_SETUP),
-    ({"X-Mashery-Error-Code": "ERR_403_NOT_AUTHORIZED"}, Outcome.WRONG_SETUP),
-    ({"X-Mashery-Error-Code": "ERR_403_DEVELOPER_OVER_QPS"}, Outcome.THROTTLED),
-    ({"x-mashery-error-code": "ERR_403_DEVELOPER_OVER_RATE"}, Outcome.THROTTLED),
-    ({"X-Mashery-Error-Code": "ERR_403_SERVICE_OVER_QPS"}, Outcome.THROTTLED),
-    ({"Retry-After": "3"}, Outcome.THROTTLED),
-])
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({}, Outcome.WRONG_SETUP),
+        ({"X-Mashery-Error-Code": "ERR_403_DEVELOPER_INACTIVE"}, Outcome.WRONG_SETUP),
+        ({"X-Mashery-Error-Code": "ERR_403_NOT_AUTHORIZED"}, Outcome.WRONG_SETUP),
+        ({"X-Mashery-Error-Code": "ERR_403_DEVELOPER_OVER_QPS"}, Outcome.THROTTLED),
+        ({"x-mashery-error-code": "ERR_403_DEVELOPER_OVER_RATE"}, Outcome.THROTTLED),
+        ({"X-Mashery-Error-Code": "ERR_403_SERVICE_OVER_QPS"}, Outcome.THROTTLED),
+        ({"Retry-After": "3"}, Outcome.THROTTLED),
+    ],
+)
 def test_403_is_told_apart_by_its_headers(headers, expected):
     assert outcome(403, headers, b"<h1>Developer Over Qps</h1>") is expected
 
@@ -93,43 +117,47 @@ def test_a_redirect_may_come_after_the_order_was_stored(status):
     assert outcome(status, {"Location": "https://elsewhere.example"}, GOOD) is Outcome.IN_DOUBT
 
 
-@pytest.mark.parametrize("status", [
-    408, 409, 500, 501, 502, 503, 504, 599, 402, 406, 410, 413, 415, 418, 451, 499, 100, 199
-])
+@pytest.mark.parametrize(
+    "status", [408, 409, 500, 501, 502, 503, 504, 599, 402, 406, 410, 413, 415, 418, 451, 499, 100, 199]
+)
 def test_everything_else_is_in_doubt(status):
     assert outcome(status, {"Retry-After": "3"}, b"<html>") is Outcome.IN_DOUBT
 
 
 def test_the_table_is_total():
-    doubt = {
-        status for status in range(100, 600) if outcome(status) is Outcome.IN_DOUBT
-    }
+    doubt = {status for status in range(100, 600) if outcome(status) is Outcome.IN_DOUBT}
     listed = {401, 403, 429, 400, 422, 404, 405}
     assert doubt == set(range(100, 600)) - listed
 
 
-@pytest.mark.parametrize("text", [
-    '{"message": "Order already exists"}',
-    '{"message": "an order with this externalOrderID exists: 4711"}',
-    '{"additionalInfo": "Existing order 4711"}',
-    '{"message": "DUPLICATE_ORDER"}',
-    '{"message": "externalOrderID must be unique"}',
-    '{"message": "was already imported"}',
-    '{"orderID": 4711, "message": "refused"}',
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"message": "Order already exists"}',
+        '{"message": "an order with this externalOrderID exists: 4711"}',
+        '{"additionalInfo": "Existing order 4711"}',
+        '{"message": "DUPLICATE_ORDER"}',
+        '{"message": "externalOrderID must be unique"}',
+        '{"message": "was already imported"}',
+        '{"orderID": 4711, "message": "refused"}',
+    ],
+)
 def test_words_that_name_an_existing_order(text):
     assert names_existing(text.encode())
 
 
-@pytest.mark.parametrize("text", [
-    '{"message": "catalogID does not exist"}',
-    '{"message": "the location doesn\'t exist"}',
-    '{"message": "non-existing manufacturer"}',
-    '{"message": "no existing catalog"}',
-    '{"message": "postalCode is not valid"}',
-    '{"code": 5011}',
-    "",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"message": "catalogID does not exist"}',
+        '{"message": "the location doesn\'t exist"}',
+        '{"message": "non-existing manufacturer"}',
+        '{"message": "no existing catalog"}',
+        '{"message": "postalCode is not valid"}',
+        '{"code": 5011}',
+        "",
+    ],
+)
 def test_words_that_do_not(text):
     assert not names_existing(text.encode())
 
@@ -139,10 +167,20 @@ def test_a_body_is_kept_bounded_and_may_be_no_utf8():
     assert len(answer.body) == KEPT_BYTES
 
 
-@pytest.mark.parametrize(("value", "seconds"), [
-    ("0", 0), ("12", 12), ("1.5", 1.5), ("999999999", 86_400), ("-3", None), ("soon", None), ("", None),
-    ("Sat, 21 Nov 2026 10:00:30 GMT", 30), ("Sat, 21 Nov 2026 09:00:00 GMT", 0),
-])
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("0", 0),
+        ("12", 12),
+        ("1.5", 1.5),
+        ("999999999", 86_400),
+        ("-3", None),
+        ("soon", None),
+        ("", None),
+        ("Sat, 21 Nov 2026 10:00:30 GMT", 30),
+        ("Sat, 21 Nov 2026 09:00:00 GMT", 0),
+    ],
+)
 def test_retry_after(value, seconds):
     now = datetime(2026, 11, 21, 10, 0, 0, tzinfo=UTC)
     assert retry_after_s(CIMultiDict({"Retry-After": value}), now) == seconds

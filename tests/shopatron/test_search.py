@@ -48,9 +48,7 @@ def by_key(reader, *keys):
 def test_the_question():
     reader = Reader(page(0))
     assert by_key(reader, "A", "B 1").complete
-    assert reader.asked == [
-        {"externalOrderID": "A,B 1", "manufacturerID": "7", "perPage": "100", "page": "1"}
-    ]
+    assert reader.asked == [{"externalOrderID": "A,B 1", "manufacturerID": "7", "perPage": "100", "page": "1"}]
     asyncio.run(find_by_window(reader, SEVEN, ("startDate", "endDate"), "x", "y"))
     assert reader.asked[1]["startDate"] == "x"
     assert reader.asked[1]["endDate"] == "y"
@@ -77,30 +75,33 @@ def test_smaller_pages_than_asked_for_are_read_to_the_end():
     assert asyncio.run(find_by_window(Reader(*pages), SEVEN, ("a", "b"), "x", "y")).complete
 
 
-@pytest.mark.parametrize(("replies", "problem"), [
-    ([Reply(400, b'{"code": 5016}')], "unsupported"),
-    ([Reply(400)], "unsupported"),
-    ([Reply(503)], "http_503"),
-    ([Reply(0)], "unreachable"),
-    ([Reply(204)], "http_204"),
-    ([Reply(404)], "http_404"),
-    ([Reply(200, b"<html>")], "answer_not_understood"),
-    ([Reply(200, b"[]")], "answer_not_understood"),
-    ([Reply(200, b'{"collection": []}')], "answer_not_understood"),
-    ([Reply(200, b'{"totalCount": "1", "collection": []}')], "answer_not_understood"),
-    ([Reply(200, b'{"totalCount": 1}')], "answer_not_understood"),
-    ([page(1, {"externalOrderID": "A"})], "answer_not_understood"),
-    ([page(2, row(5, "A"), row(5, "A"))], "answer_not_understood"),
-    ([page(3)], "page_missing"),
-    ([page(2, row(5, "A")), Reply(200)], "page_missing"),
-    ([page(2, row(5, "A")), page(2)], "page_missing"),
-    ([page(2, row(5, "A")), page(3, row(6, "A"))], "total_changed"),
-    ([page(2, row(5, "A")), page(2, row(5, "A"))], "pages_shifted"),
-    ([page(1, row(5, "A"), row(6, "A"))], "total_wrong"),
-    ([page(2, row(5, "A")), Reply(500)], "http_500"),
-    ([page(900, row(5, "X"), row(6, "A"))], "parameter_ignored"),
-    ([page(1, row(5, "a"))], "parameter_ignored"),
-])
+@pytest.mark.parametrize(
+    ("replies", "problem"),
+    [
+        ([Reply(400, b'{"code": 5016}')], "unsupported"),
+        ([Reply(400)], "unsupported"),
+        ([Reply(503)], "http_503"),
+        ([Reply(0)], "unreachable"),
+        ([Reply(204)], "http_204"),
+        ([Reply(404)], "http_404"),
+        ([Reply(200, b"<html>")], "answer_not_understood"),
+        ([Reply(200, b"[]")], "answer_not_understood"),
+        ([Reply(200, b'{"collection": []}')], "answer_not_understood"),
+        ([Reply(200, b'{"totalCount": "1", "collection": []}')], "answer_not_understood"),
+        ([Reply(200, b'{"totalCount": 1}')], "answer_not_understood"),
+        ([page(1, {"externalOrderID": "A"})], "answer_not_understood"),
+        ([page(2, row(5, "A"), row(5, "A"))], "answer_not_understood"),
+        ([page(3)], "page_missing"),
+        ([page(2, row(5, "A")), Reply(200)], "page_missing"),
+        ([page(2, row(5, "A")), page(2)], "page_missing"),
+        ([page(2, row(5, "A")), page(3, row(6, "A"))], "total_changed"),
+        ([page(2, row(5, "A")), page(2, row(5, "A"))], "pages_shifted"),
+        ([page(1, row(5, "A"), row(6, "A"))], "total_wrong"),
+        ([page(2, row(5, "A")), Reply(500)], "http_500"),
+        ([page(900, row(5, "X"), row(6, "A"))], "parameter_ignored"),
+        ([page(1, row(5, "a"))], "parameter_ignored"),
+    ],
+)
 def test_what_is_not_the_whole_truth(replies, problem):
     result = by_key(Reader(*replies))
     assert not result.complete
@@ -152,9 +153,15 @@ def test_get_one_order_that_is_not_that_order(reply):
     assert (read.rows, read.complete) == ((), False)
 
 
-@pytest.mark.parametrize("body", [
-    {"code": 5002}, {"errorCode": "5002"}, {"error": {"code": 5002}}, {"errors": [{"code": "5002"}]},
-])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"code": 5002},
+        {"errorCode": "5002"},
+        {"error": {"code": 5002}},
+        {"errors": [{"code": "5002"}]},
+    ],
+)
 def test_the_documented_code_of_no_match_wherever_the_body_has_it(body):
     assert by_key(Reader(Reply(404, json.dumps(body).encode()))).complete
 
@@ -164,10 +171,25 @@ def test_another_404_is_no_answer(body):
     assert by_key(Reader(Reply(404, json.dumps(body).encode()))).problem == "http_404"
 
 
-@pytest.mark.parametrize(("value", "owner"), [
-    (7, OURS), ("7", OURS), ("007", OURS), (7.0, OURS), (8, OTHER), ("8", OTHER), (8.0, OTHER),
-    (0, UNNAMED), ("0", UNNAMED), (7.5, UNNAMED), (None, UNNAMED), ("", UNNAMED), ("Acme", UNNAMED), (True, UNNAMED),
-])
+@pytest.mark.parametrize(
+    ("value", "owner"),
+    [
+        (7, OURS),
+        ("7", OURS),
+        ("007", OURS),
+        (7.0, OURS),
+        (8, OTHER),
+        ("8", OTHER),
+        (8.0, OTHER),
+        (0, UNNAMED),
+        ("0", UNNAMED),
+        (7.5, UNNAMED),
+        (None, UNNAMED),
+        ("", UNNAMED),
+        ("Acme", UNNAMED),
+        (True, UNNAMED),
+    ],
+)
 def test_whom_an_order_names(value, owner):
     (found,) = by_key(Reader(page(1, row(5, "A", manufacturerID=value)))).rows
     assert found.traits.owner == owner

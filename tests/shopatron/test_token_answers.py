@@ -11,10 +11,19 @@ def read(status=200, headers=None, **document):
     return read_token(status, CIMultiDict(headers or {}), json.dumps(document).encode())
 
 
-@pytest.mark.parametrize(("stated", "seconds"), [
-    (3600, 3600), ("120", 120), (0.5, 0.5), (None, DEFAULT_LIFETIME_S), (True, DEFAULT_LIFETIME_S),
-    (-1, DEFAULT_LIFETIME_S), ("soon", DEFAULT_LIFETIME_S), (1e300, DEFAULT_LIFETIME_S),
-])
+@pytest.mark.parametrize(
+    ("stated", "seconds"),
+    [
+        (3600, 3600),
+        ("120", 120),
+        (0.5, 0.5),
+        (None, DEFAULT_LIFETIME_S),
+        (True, DEFAULT_LIFETIME_S),
+        (-1, DEFAULT_LIFETIME_S),
+        ("soon", DEFAULT_LIFETIME_S),
+        (1e300, DEFAULT_LIFETIME_S),
+    ],
+)
 def test_lifetimes(stated, seconds):
     assert read(access_token="t", expires_in=stated) == ("t", seconds)
 

@@ -16,22 +16,25 @@ def test_the_addresses_are_those_of_the_page():
     assert settings.account == "supercat:https://supercat.supercatsolutions.com/demo"
 
 
-@pytest.mark.parametrize(("change", "field"), [
-    ({"host": ""}, "host"),
-    ({"host": "https://admin:secret@supercat.example"}, "host"),
-    ({"login": ""}, "login"),
-    ({"login": "a:b"}, "login"),
-    ({"password": ""}, "password"),
-    ({"org": ""}, "org"),
-    ({"org": "x"}, "org"),
-    ({"org": "toolongorg"}, "org"),
-    ({"org": "a/b"}, "org"),
-    ({"timeout_s": "soon"}, "timeout_s"),
-    ({"timeout_s": 0}, "timeout_s"),
-    ({"size_limit_bytes": 5}, "size_limit_bytes"),
-    ({"order_limit_bytes": "big"}, "order_limit_bytes"),
-    ({"trust_env": "perhaps"}, "trust_env"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"host": ""}, "host"),
+        ({"host": "https://admin:secret@supercat.example"}, "host"),
+        ({"login": ""}, "login"),
+        ({"login": "a:b"}, "login"),
+        ({"password": ""}, "password"),
+        ({"org": ""}, "org"),
+        ({"org": "x"}, "org"),
+        ({"org": "toolongorg"}, "org"),
+        ({"org": "a/b"}, "org"),
+        ({"timeout_s": "soon"}, "timeout_s"),
+        ({"timeout_s": 0}, "timeout_s"),
+        ({"size_limit_bytes": 5}, "size_limit_bytes"),
+        ({"order_limit_bytes": "big"}, "order_limit_bytes"),
+        ({"trust_env": "perhaps"}, "trust_env"),
+    ],
+)
 def test_a_wrong_field_is_named_and_not_shown(change, field):
     with pytest.raises(WrongSetup, match=f"'supercat_default', field '{field}'") as caught:
         read_settings(connection(**change))

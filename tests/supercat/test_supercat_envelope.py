@@ -37,9 +37,12 @@ def refused(body, **more):
 
 
 leaves = (
-    st.none() | st.booleans() | st.integers() | st.decimals(allow_nan=False, allow_infinity=False, places=2)
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.decimals(allow_nan=False, allow_infinity=False, places=2)
     | st.text(st.characters(exclude_categories=("Cs",)))
-)  # fmt: skip
+)
 texts = st.text(st.characters(exclude_categories=("Cs",)) | st.sampled_from('{}[]"\\,:'), max_size=6)
 values = st.recursive(leaves | texts, lambda i: st.lists(i, max_size=3) | st.dictionaries(texts, i, max_size=3))
 orders = st.lists(st.dictionaries(texts, values, max_size=4), max_size=5)
@@ -98,44 +101,47 @@ def test_fractions_are_exact_and_integers_are_integers():
     assert (document["c"], document["d"]) == (Decimal("0.1"), Decimal(100))
 
 
-@pytest.mark.parametrize(("body", "words"), [
-    (b"", "is empty"),
-    (b"  \n ", "is empty"),
-    (b"<!DOCTYPE html><html></html>", "HTML"),
-    (b'[{"order_number":"1"}]', "not a JSON object"),
-    (b"null", "not a JSON object"),
-    (b"OK", "not a JSON object"),
-    ('{"status":"success"}'.encode("utf-16"), "not UTF-8"),
-    ('{"status":"success"}'.encode("utf-16-le"), "not UTF-8"),
-    (b'{"status":"success","error":null,"data":[{"a":1},"\xff"]}', "not valid UTF-8"),
-    (b'{"status":"success","error":null,"note":"\xed\xa0\x80","data":[{"a":1}]}', "not valid UTF-8"),
-    (b'{"status":"success","error":null,"data":null}', "'data' is null, not an array"),
-    (b'{"status":"success","error":null,"data":{}}', "'data' is an object, not an array"),
-    (b'{"status":"success","error":null,"data":"x"}', "'data' is text"),
-    (b'{"status":"success","error":null}', "data missing"),
-    (b'{"status":"success","data":[]}', "error missing"),
-    (b'{"error":null,"data":[]}', "status missing"),
-    (b'{}', "status, error, data missing"),
-    (b'{"status":true,"error":null,"data":[]}', "'status' is true or false"),
-    (b'{"status":"success","error":"but","data":[]}', "contradicts itself"),
-    (b'{"status":"success","error":null,"data":[1]}', "are not objects"),
-    (b'{"status":"success","error":null,"data":["7001","7002"]}', "are not objects"),
-    (b'{"status":"success","error":null,"data":[{}{}]}', "not valid JSON"),
-    (b'{"status":"success","error":null,"data":[1{}2]}', "not valid JSON"),
-    (b'{"status":"success","error":null,"data":[{},]}', "not valid JSON"),
-    (b'{"status":"success","error":null,"data":[{}]}x', "not valid JSON"),
-    (b'{"status":"success","error":null,"data":[{}]}]', "never opened"),
-    (b'{"status":"success","error":null,"data":[{}]}{"data":[{}]}', "not valid JSON"),
-    (b'{"status":"success","error":[{}],"data":[]}', "an error"),
-    (b'{"status":"success","error":null,"data":[{}],"data":[{}]}', "has a member twice"),
-    (b'{"status":"success","error":NaN,"data":[{}]}', "holds NaN"),
-    (b'{"status":"success","error":null,"data":[{"a":[1}, {"b":"2}]}', "cut off"),
-    (b"{'status':'success'}", "not valid JSON"),
-    (b'{"status":"success","error":null,"data":[{"a":"x', "cut off"),
-    (b'{"status":"success","error":null,"data":[{"a":1}', "cut off"),
-    (b'{"status":"success","error":null,"data":[{"a":1}]', "cut off"),
-    (b'{"status":"succ', "cut off"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"", "is empty"),
+        (b"  \n ", "is empty"),
+        (b"<!DOCTYPE html><html></html>", "HTML"),
+        (b'[{"order_number":"1"}]', "not a JSON object"),
+        (b"null", "not a JSON object"),
+        (b"OK", "not a JSON object"),
+        ('{"status":"success"}'.encode("utf-16"), "not UTF-8"),
+        ('{"status":"success"}'.encode("utf-16-le"), "not UTF-8"),
+        (b'{"status":"success","error":null,"data":[{"a":1},"\xff"]}', "not valid UTF-8"),
+        (b'{"status":"success","error":null,"note":"\xed\xa0\x80","data":[{"a":1}]}', "not valid UTF-8"),
+        (b'{"status":"success","error":null,"data":null}', "'data' is null, not an array"),
+        (b'{"status":"success","error":null,"data":{}}', "'data' is an object, not an array"),
+        (b'{"status":"success","error":null,"data":"x"}', "'data' is text"),
+        (b'{"status":"success","error":null}', "data missing"),
+        (b'{"status":"success","data":[]}', "error missing"),
+        (b'{"error":null,"data":[]}', "status missing"),
+        (b"{}", "status, error, data missing"),
+        (b'{"status":true,"error":null,"data":[]}', "'status' is true or false"),
+        (b'{"status":"success","error":"but","data":[]}', "contradicts itself"),
+        (b'{"status":"success","error":null,"data":[1]}', "are not objects"),
+        (b'{"status":"success","error":null,"data":["7001","7002"]}', "are not objects"),
+        (b'{"status":"success","error":null,"data":[{}{}]}', "not valid JSON"),
+        (b'{"status":"success","error":null,"data":[1{}2]}', "not valid JSON"),
+        (b'{"status":"success","error":null,"data":[{},]}', "not valid JSON"),
+        (b'{"status":"success","error":null,"data":[{}]}x', "not valid JSON"),
+        (b'{"status":"success","error":null,"data":[{}]}]', "never opened"),
+        (b'{"status":"success","error":null,"data":[{}]}{"data":[{}]}', "not valid JSON"),
+        (b'{"status":"success","error":[{}],"data":[]}', "an error"),
+        (b'{"status":"success","error":null,"data":[{}],"data":[{}]}', "has a member twice"),
+        (b'{"status":"success","error":NaN,"data":[{}]}', "holds NaN"),
+        (b'{"status":"success","error":null,"data":[{"a":[1}, {"b":"2}]}', "cut off"),
+        (b"{'status':'success'}", "not valid JSON"),
+        (b'{"status":"success","error":null,"data":[{"a":"x', "cut off"),
+        (b'{"status":"success","error":null,"data":[{"a":1}', "cut off"),
+        (b'{"status":"success","error":null,"data":[{"a":1}]', "cut off"),
+        (b'{"status":"succ', "cut off"),
+    ],
+)
 def test_each_wrong_answer_has_its_own_clear_message(body, words):
     assert words in refused(body)
 
@@ -183,8 +189,9 @@ def test_half_characters_become_replacement_characters_and_a_problem():
         assert (good.problem, good.document) == ("", {"ok": "\U0001f600"})
 
 
-@pytest.mark.parametrize("number", [b"9" * 5000, b"-" + b"9" * 5000, b"1e999999999", b"1e-99999999999999999999",
-                                    b"0." + b"1" * 2000])  # fmt: skip
+@pytest.mark.parametrize(
+    "number", [b"9" * 5000, b"-" + b"9" * 5000, b"1e999999999", b"1e-99999999999999999999", b"0." + b"1" * 2000]
+)
 def test_absurd_numbers_are_kept_as_text_with_a_problem(number):
     body = b'{"status":"success","error":null,"data":[{"id":7,"x":' + number + b',"y":1.5},{"id":8}]}'
     for size in (1, 100, 1 << 20):
@@ -238,7 +245,7 @@ POISONED = [
     (b'["A-2"]', unreadable.NOT_AN_OBJECT, "", None),
     (b'"A-2"', unreadable.NOT_AN_OBJECT, "", None),
     (b"7", unreadable.NOT_AN_OBJECT, "", None),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("order", "code", "place", "number"), POISONED)
@@ -275,8 +282,10 @@ def test_good_orders_come_through_whatever_stands_between_them(orders, size):
 
 def test_further_members_of_the_envelope_are_accepted_with_one_warning():
     warnings = []
-    body = (b'{"links":[{"next":"x"},{"id":9}],"status":"success","error":null,"page":1,"data":[{"id":1},{"id":2}],'
-            b'"x4111111111111111":[[{"a":1}]]}')  # fmt: skip
+    body = (
+        b'{"links":[{"next":"x"},{"id":9}],"status":"success","error":null,"page":1,"data":[{"id":1},{"id":2}],'
+        b'"x4111111111111111":[[{"a":1}]]}'
+    )
     for size in (1, 9, 1 << 20):
         warnings.clear()
         assert [offer.document for offer in read(body, size, warn=warnings.append)] == [{"id": 1}, {"id": 2}]
@@ -330,35 +339,44 @@ def test_a_huge_frame_is_refused(monkeypatch):
     assert "besides its orders" in refused(b'{"status":"success","error":"' + b"x" * 5000 + b'","data":[]}')
 
 
-@pytest.mark.parametrize("body", [
-    b'{"id":7,"order_number":"1"}',
-    b'{"status":"success","error":null,"data":{"id":7,"order_number":"1"}}',
-    b'{"status":"success","error":null,"data":[{"id":7,"order_number":"1"}]}',
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"id":7,"order_number":"1"}',
+        b'{"status":"success","error":null,"data":{"id":7,"order_number":"1"}}',
+        b'{"status":"success","error":null,"data":[{"id":7,"order_number":"1"}]}',
+    ],
+)
 def test_one_order_bare_or_wrapped(body):
     assert read_single(chunked(body, 3), max_order=LIMIT).document == {"id": 7, "order_number": "1"}
 
 
-@pytest.mark.parametrize("body", [
-    b'{"id":7,"order_number":"1","total":NaN}',
-    b'{"status":"success","error":null,"data":{"id":7,"order_number":"1","total":NaN},"page":1}',
-    b'{"status":"success","error":null,"data":[{"id":7,"order_number":"1","total":NaN}],"page":1}',
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"id":7,"order_number":"1","total":NaN}',
+        b'{"status":"success","error":null,"data":{"id":7,"order_number":"1","total":NaN},"page":1}',
+        b'{"status":"success","error":null,"data":[{"id":7,"order_number":"1","total":NaN}],"page":1}',
+    ],
+)
 def test_one_order_with_something_wrong_inside_is_told_with_what_is_wrong(body):
     order = read_single(chunked(body, 3), max_order=LIMIT)
     assert (order.problem, order.document) == (unreadable.NOT_A_NUMBER, {"id": 7, "order_number": "1"})
 
 
-@pytest.mark.parametrize(("body", "words"), [
-    (b'{"status":"error","error":"no such order","data":null}', "no such order"),
-    (b'{"status":"success","error":null,"data":[]}', "not one order"),
-    (b'{"status":"success","error":null,"data":null}', "'data' is null"),
-    (b'{"id":7', "cut off"),
-    (b'{"id":7} {}', "not valid JSON"),
-    (b"[]", "not a JSON object"),
-    (b'{"id":' + b"[" * 100_000, "cut off|nests deeper"),
-    (b'{"id":"' + b"x" * LIMIT + b'"}', "larger than"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'{"status":"error","error":"no such order","data":null}', "no such order"),
+        (b'{"status":"success","error":null,"data":[]}', "not one order"),
+        (b'{"status":"success","error":null,"data":null}', "'data' is null"),
+        (b'{"id":7', "cut off"),
+        (b'{"id":7} {}', "not valid JSON"),
+        (b"[]", "not a JSON object"),
+        (b'{"id":' + b"[" * 100_000, "cut off|nests deeper"),
+        (b'{"id":"' + b"x" * LIMIT + b'"}', "larger than"),
+    ],
+)
 def test_one_order_that_is_wrong(body, words):
     with pytest.raises(BadAnswer, match=words):
         read_single(chunked(body, 1000), max_order=LIMIT)

@@ -55,9 +55,14 @@ def tell(pipeline: str, context: Context) -> dict[str, Any]:
         # Telling another account than the ledger's would write our numbers into somebody else's orders.
         ledger.bind(pipeline, *accounts(wiring))
         parts = Parts(
-            source, ledger, OrderArchive(wiring.store, lambda _name: wiring.transformer.reader),
-            wiring.source_connection.fingerprint(), settings.feedback.parallel, settings.acknowledge.given_up_s,
-            settings.feedback.most_refusals, settings.feedback.done_after == "import",
+            source,
+            ledger,
+            OrderArchive(wiring.store, lambda _name: wiring.transformer.reader),
+            wiring.source_connection.fingerprint(),
+            settings.feedback.parallel,
+            settings.acknowledge.given_up_s,
+            settings.feedback.most_refusals,
+            settings.feedback.done_after == "import",
         )
         cancelled = note_cancelled(ctx, parts, settings.feedback.cancelled_days)
         counts = {"cancelled": cancelled, **give_feedback(ctx, parts)}

@@ -225,7 +225,8 @@ class _Sftp(_Folder):
             raise _no_folder(self._conn_id, self._folder, type(error).__name__) from None
         return [
             RemoteFile(entry.filename, entry.st_size or 0, str(entry.st_mtime))
-            for entry in entries if entry.st_mode is None or stat.S_ISREG(entry.st_mode)
+            for entry in entries
+            if entry.st_mode is None or stat.S_ISREG(entry.st_mode)
         ]
 
     def read(self, file: RemoteFile, limit: int) -> bytes:
@@ -248,7 +249,9 @@ class _Sftp(_Folder):
 
 
 _KINDS: Mapping[str, Callable[[str, str], AbstractContextManager[FileServer]]] = {
-    "ftp": partial(_ftp, tls=False), "ftps": partial(_ftp, tls=True), "sftp": _sftp,
+    "ftp": partial(_ftp, tls=False),
+    "ftps": partial(_ftp, tls=True),
+    "sftp": _sftp,
 }
 
 

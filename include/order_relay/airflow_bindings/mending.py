@@ -115,9 +115,13 @@ def _judge(ctx: RunContext, wiring: Wiring, ledger: Ledger) -> None:
     """Everything received, from the archive: schema, versions, payload. Nothing is sent here."""
     store, transformer, policies = wiring.store, wiring.transformer, wiring.settings.engine_policies
     valid = validate(
-        ctx, ledger, store, source=wiring.source.format, transformer=transformer,
+        ctx,
+        ledger,
+        store,
+        source=wiring.source.format,
+        transformer=transformer,
         manifest=Manifest("replay", ctx.pipeline),
-    )  # fmt: skip
+    )
     winners = dedupe(ctx, ledger, store, policies=policies, manifest=valid)
     transform(ctx, ledger, store, transformer=transformer, policies=policies, manifest=winners)
 

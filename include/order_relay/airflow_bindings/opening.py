@@ -20,10 +20,18 @@ log = logging.getLogger(__name__)
 def opened_wiring(pipeline: str, *, dry_run: bool = False, shadow: bool = False) -> Iterator[Wiring]:
     """The pipeline put together from Airflow's connections and variables. Raises ``WrongSetup``."""
     url, filesystem = connections.store_filesystem(connections.store_url())
-    with discreet(), Wiring.for_pipeline(
-        pipeline, connections.connection, connections.ledger_url(), url, filesystem=filesystem,
-        dry_run=dry_run or shadow, shadow=shadow,
-    ) as wiring:
+    with (
+        discreet(),
+        Wiring.for_pipeline(
+            pipeline,
+            connections.connection,
+            connections.ledger_url(),
+            url,
+            filesystem=filesystem,
+            dry_run=dry_run or shadow,
+            shadow=shadow,
+        ) as wiring,
+    ):
         yield wiring
 
 

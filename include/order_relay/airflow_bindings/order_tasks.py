@@ -34,7 +34,7 @@ def params() -> dict[str, Param]:
             type="boolean",
             title="Dry run",
             description="Nothing is sent, acknowledged, or written to the ledger. The report and the payloads in the "
-            "batch store show what would have happened. This concerns this run only: with the box \"Unpause\" above "
+            'batch store show what would have happened. This concerns this run only: with the box "Unpause" above '
             "ticked (Airflow's default), scheduled runs follow, and in live mode they send.",
         ),
         "order_ids": Param(

@@ -82,18 +82,21 @@ def _differ(pipeline: str, found: list[Difference]) -> Message:
     same = hashlib.sha256("\n".join(sorted(f"{one.kind} {one.key} {one.there}" for one in found)).encode())
     lines = [f"{escape(one.key)}: {differences.describe(one)}" for one in found]
     return Message(
-        KIND, f"{KIND}:{pipeline}:{same.hexdigest()[:16]}",
+        KIND,
+        f"{KIND}:{pipeline}:{same.hexdigest()[:16]}",
         f"{pipeline}: {len(found)} orders differ between ledger and OMS; see the report of the task, or: "
         f"python -m order_relay reconcile --pipeline {pipeline}",
-        named(lines, len(lines)), size=len(found),
-    )  # fmt: skip
+        named(lines, len(lines)),
+        size=len(found),
+    )
 
 
 def _not_compared(told: Comparison) -> Message:
     reasons = sorted({*told.unsure, *(which.rpartition(": ")[2] for which in told.unread)})
     return Message(
-        KIND, f"{KIND}:{told.pipeline}:not_compared:{','.join(reasons)}",
+        KIND,
+        f"{KIND}:{told.pipeline}:not_compared:{','.join(reasons)}",
         f"{told.pipeline}: {told.unsure.total()} orders and {len(told.unread)} days could not be compared with "
         "the OMS; whether an order is missing there is not known",
         named(reasons, len(reasons)),
-    )  # fmt: skip
+    )

@@ -69,12 +69,14 @@ def lines_of(removed: Removed, *, dry_run: bool) -> list[str]:
     """What was removed, one thing a line."""
     did = "would remove" if dry_run else "removed"
     told = {
-        f"{did} raw orders of batch": removed.batches, f"{did} of a run": removed.run_objects,
-        f"{did} of a dry or shadow run": removed.trials, f"{did}, nothing refers to it": removed.abandoned,
+        f"{did} raw orders of batch": removed.batches,
+        f"{did} of a run": removed.run_objects,
+        f"{did} of a dry or shadow run": removed.trials,
+        f"{did}, nothing refers to it": removed.abandoned,
         "kept for open orders": removed.kept,
         f"{did} CSV file": removed.files,
         "failed": removed.failed,
-    }  # fmt: skip
+    }
     lines = [f"{what}: {name}" for what, names in told.items() for name in names[:MOST_LINES]]
     lines += [f"{what}: and {len(n) - MOST_LINES} more" for what, n in told.items() if len(n) > MOST_LINES]
     return [*lines, f"{did} personal data of {removed.submissions} orders in the ledger"]

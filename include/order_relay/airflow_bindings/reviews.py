@@ -147,9 +147,11 @@ def _answers(case: Case, review: Review | None) -> str:
     """What each answer that is offered does."""
     known = dict(review.answers) if review else {}
     lines = [f"**{choice}**: {escape(known.get(choice, _MEANINGS[choice]))}" for choice in case.choices]
-    asked = " Before a replacement you are asked whether the order at the OMS is cancelled there." if (
-        review and review.needs_confirmation
-    ) else ""
+    asked = (
+        " Before a replacement you are asked whether the order at the OMS is cancelled there."
+        if (review and review.needs_confirmation)
+        else ""
+    )
     return (
         "---\n"
         + "\n\n".join(lines)
@@ -215,13 +217,19 @@ def look_again(case: Case, context: Context) -> timedelta:
         since = ti.xcom_pull(task_ids=ti.task_id, key="reminded_at")
         last = datetime.fromisoformat(since) if since else context["dag_run"].run_after
         if now - last >= timedelta(seconds=settings.remind_after_s):
-            tell(ledger, case.pipeline, [Message(
-                kind="review",
-                cause=f"review:{case.stem}",
-                subject=f"{case.pipeline}: order {case.number} waits for an answer since "
-                f"{context['dag_run'].run_after:%Y-%m-%d %H:%M} UTC: {getattr(ti, 'log_url', '')}",
-                repeat_s=settings.remind_after_s,
-            )])  # fmt: skip
+            tell(
+                ledger,
+                case.pipeline,
+                [
+                    Message(
+                        kind="review",
+                        cause=f"review:{case.stem}",
+                        subject=f"{case.pipeline}: order {case.number} waits for an answer since "
+                        f"{context['dag_run'].run_after:%Y-%m-%d %H:%M} UTC: {getattr(ti, 'log_url', '')}",
+                        repeat_s=settings.remind_after_s,
+                    )
+                ],
+            )
             ti.xcom_push(key="reminded_at", value=now.isoformat())
     return min(LOOK_AGAIN, timedelta(seconds=settings.remind_after_s))
 

@@ -68,8 +68,13 @@ def extract(pipeline: str, context: Context) -> XCom:
             # every order up before its first POST, since the older scripts went on sending meanwhile.
             note = wiring.shadow or not wiring.dry_run
             beginning.begin(ctx, ledger, wiring.store, accounts(wiring), kind, note=note)
-            stop_cancelled(ctx, wiring.source, ledger, days=wiring.settings.feedback.cancelled_days,
-                           connection_fingerprint=wiring.source_connection.fingerprint())
+            stop_cancelled(
+                ctx,
+                wiring.source,
+                ledger,
+                days=wiring.settings.feedback.cancelled_days,
+                connection_fingerprint=wiring.source_connection.fingerprint(),
+            )
             from_archive = request.replay and not wiring.source.windowed
             manifest = _replay(ctx, ledger, wiring, request) if from_archive else _read(ctx, ledger, wiring, request)
             work = validate_stage.has_work(ledger, pipeline, manifest)

@@ -44,14 +44,20 @@ def _params() -> dict[str, Param]:
     what = "Read again what changed in a range of time, in one run; the point up to which polls are complete stays. "
     return {
         "from": Param(
-            None, type=["null", "string"], format="date-time", title="From",
+            None,
+            type=["null", "string"],
+            format="date-time",
+            title="From",
             description=f"{what}Empty: a poll as always.",
         ),
         "to": Param(
-            None, type=["null", "string"], format="date-time", title="To",
+            None,
+            type=["null", "string"],
+            format="date-time",
+            title="To",
             description="The end of the range. Empty: now.",
         ),
-    }  # fmt: skip
+    }
 
 
 def _settings(name: str) -> StatusSettings | None:

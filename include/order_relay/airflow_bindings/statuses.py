@@ -57,8 +57,12 @@ def poll(account: str, context: Context) -> dict[str, Any]:
 def _tell_refused(intake: Intake) -> None:
     """Alert operators to records and files that could not be used, each file or channel by itself."""
     found = intake.ledger.status_refused_since(intake.account, datetime.now(UTC) - watching.REFUSED_FOR)
-    tell(intake.ledger, intake.account, watching.refused_statuses(intake.account, found),
-         settles=[watching.STATUS_REFUSED])  # fmt: skip
+    tell(
+        intake.ledger,
+        intake.account,
+        watching.refused_statuses(intake.account, found),
+        settles=[watching.STATUS_REFUSED],
+    )
 
 
 def fetch(account: str, context: Context) -> dict[str, Any]:
@@ -77,20 +81,26 @@ def fetch(account: str, context: Context) -> dict[str, Any]:
                 account, server, wiring.store, settings.fetch, size_limit=settings.size_limit_bytes
             )
         tell(intake.ledger, account, _left(account, done.trouble), settles=[FILES_LEFT])
-    return {"fetched": done.fetched, "growing": done.growing, "passed_over": done.passed_over,
-            "trouble": len(done.trouble)}  # fmt: skip
+    return {
+        "fetched": done.fetched,
+        "growing": done.growing,
+        "passed_over": done.passed_over,
+        "trouble": len(done.trouble),
+    }
 
 
 def _left(account: str, trouble: list[str]) -> list[Message]:
     if not trouble:
         return []
-    return [Message(
-        kind=FILES_LEFT,
-        cause=FILES_LEFT,
-        subject=f"{account}: {len(trouble)} files at the server are left there; each line says why",
-        lines=tuple(trouble[:100]),
-        size=len(trouble),
-    )]
+    return [
+        Message(
+            kind=FILES_LEFT,
+            cause=FILES_LEFT,
+            subject=f"{account}: {len(trouble)} files at the server are left there; each line says why",
+            lines=tuple(trouble[:100]),
+            size=len(trouble),
+        )
+    ]
 
 
 def files(account: str, context: Context) -> dict[str, Any]:
@@ -126,7 +136,9 @@ def follow(account: str, context: Context) -> dict[str, Any]:
         # Once more: what the webhooks and the reads by id brought since may be about orders of ours.
         intake.ledger.match_statuses(account, wiring.ours, settings.by_id.overdue_after_s, 0.0)
         counts = statuses.follow_up(
-            intake, settings.shipments, settings.source.vendor,
+            intake,
+            settings.shipments,
+            settings.source.vendor,
             lambda told: record_parcel(intake.ledger, wiring.archive, WHO, told, run=intake.ctx.run),
         )
         asked = [row["order_number"] for row in intake.ledger.statuses(asked=True) if row["account"] == account]

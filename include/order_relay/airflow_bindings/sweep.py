@@ -67,9 +67,11 @@ def look_up(pipeline: str, context: Context) -> dict[str, Any]:
             raise
         overdue = ledger.late(pipeline, {State.IN_DOUBT: wiring.settings.doubt.tell_after_s})
         tell(
-            ledger, pipeline, [stuck(entry, pipeline, wiring.settings) for entry in overdue],
+            ledger,
+            pipeline,
+            [stuck(entry, pipeline, wiring.settings) for entry in overdue],
             settles={NOT_LOOKED_UP},
-        )  # fmt: skip
+        )
     log.info("%s: %d looked up, %s", pipeline, len(ids), counts)
     return {"pipeline": pipeline, "looked_up": len(ids), "overdue": sum(entry.number for entry in overdue), **counts}
 
@@ -80,6 +82,11 @@ async def _ask(ctx: RunContext, wiring: Wiring, ids: Sequence[int]) -> dict[str,
         return {}
     async with wiring.destination.session(wiring.settings.chunks.parallel) as session:
         return await look_up_orders(
-            ctx, wiring.ledger, session, wiring.destination, ids, payloads=wiring.store,
+            ctx,
+            wiring.ledger,
+            session,
+            wiring.destination,
+            ids,
+            payloads=wiring.store,
             max_attempts=wiring.settings.load.max_attempts,
         )

@@ -100,9 +100,14 @@ def _webhook(note: Note, known: Connection) -> BaseNotifier:
 def body(note: Note) -> dict[str, Any]:
     """What a webhook gets."""
     return {
-        "text": words(note), "subject": title(note), "kind": note.kind, "cause": note.cause, "pipeline": note.pipeline,
-        "orders": note.size, "over": note.over,
-    }  # fmt: skip
+        "text": words(note),
+        "subject": title(note),
+        "kind": note.kind,
+        "cause": note.cause,
+        "pipeline": note.pipeline,
+        "orders": note.size,
+        "over": note.over,
+    }
 
 
 def _mail(note: Note, known: Connection) -> BaseNotifier:

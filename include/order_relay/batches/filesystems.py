@@ -16,10 +16,16 @@ _AMAZON = ("apache-airflow-providers-amazon[s3fs]", "s3")
 _GOOGLE = ("apache-airflow-providers-google", "gcs")
 _AZURE = ("apache-airflow-providers-microsoft-azure", "azure")
 PACKAGES: Mapping[str, tuple[str, str]] = {
-    "s3": _AMAZON, "s3a": _AMAZON,
-    "gs": _GOOGLE, "gcs": _GOOGLE,
-    "abfs": _AZURE, "abfss": _AZURE, "az": _AZURE, "adl": _AZURE, "wasb": _AZURE,
-}  # fmt: skip
+    "s3": _AMAZON,
+    "s3a": _AMAZON,
+    "gs": _GOOGLE,
+    "gcs": _GOOGLE,
+    "abfs": _AZURE,
+    "abfss": _AZURE,
+    "az": _AZURE,
+    "adl": _AZURE,
+    "wasb": _AZURE,
+}
 """By scheme: the package that brings the file system, and this package's extra that installs it."""
 
 

@@ -92,8 +92,16 @@ def discard(  # noqa: PLR0917 - each is an option of the command line
             done += len(ids) if dry_run else ledger.discard(RunContext(of, "", name), ids, why)
     rows = [row for of in chosen.values() for row in of]
     if as_json:
-        print_json({"chosen": _orders(chosen), "discarded": done, "dry_run": dry_run, "who": name, "reason": why,
-                    "orders": [{key: row.get(key) for key in ("id", *_SHOWN)} for row in rows]})  # fmt: skip
+        print_json(
+            {
+                "chosen": _orders(chosen),
+                "discarded": done,
+                "dry_run": dry_run,
+                "who": name,
+                "reason": why,
+                "orders": [{key: row.get(key) for key in ("id", *_SHOWN)} for row in rows],
+            }
+        )
         return
     if dry_run and rows:
         print_table("would be discarded", _SHOWN, map(_cells, rows))
@@ -101,9 +109,15 @@ def discard(  # noqa: PLR0917 - each is an option of the command line
 
 
 def _chosen(
-    ledger: Ledger, pipeline: str | None, numbers: Sequence[str] | None, code: str | None, since: str | None, *,
-    everything: bool, most: int,
-) -> Rows:  # fmt: skip
+    ledger: Ledger,
+    pipeline: str | None,
+    numbers: Sequence[str] | None,
+    code: str | None,
+    since: str | None,
+    *,
+    everything: bool,
+    most: int,
+) -> Rows:
     """The rows to act on (one for each reason), by pipeline. Raises ``WrongSetup`` for no choice and for too many."""
     if not (numbers or code or since or everything):
         raise WrongSetup("say which: order numbers, --code, --since, or --all")
@@ -137,8 +151,17 @@ def _judged(
     with setup.wiring(pipeline) as wiring:
         judged = judge_again(setup.store, wiring, ledger.works({row["id"] for row in rows}), done)
     still = [
-        {"id": work.id, "pipeline": pipeline, "order_number": work.order_number, "source_id": work.source_id,
-         "state": work.state, "code": why.code, "pointer": why.pointer, "message": why.message}
-        for work, reasons in judged.still for why in reasons
-    ]  # fmt: skip
+        {
+            "id": work.id,
+            "pipeline": pipeline,
+            "order_number": work.order_number,
+            "source_id": work.source_id,
+            "state": work.state,
+            "code": why.code,
+            "pointer": why.pointer,
+            "message": why.message,
+        }
+        for work, reasons in judged.still
+        for why in reasons
+    ]
     return [work.id for work in judged.clean], still

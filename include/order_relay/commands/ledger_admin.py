@@ -80,8 +80,10 @@ def restore(
     if as_json:
         print_json(facts)
     else:
-        print_line(f"restored from {facts['file']}; the next run looks orders up before it sends them. "
-                   "Before it starts, wait until the orders sent last are searchable (visible_after_s)")
+        print_line(
+            f"restored from {facts['file']}; the next run looks orders up before it sends them. "
+            "Before it starts, wait until the orders sent last are searchable (visible_after_s)"
+        )
         print_fields(facts["rows"], indent=2)
         for breach in facts["breaches"]:
             print_line(f"BROKEN: {breach}", "bold red")

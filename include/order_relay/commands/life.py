@@ -55,10 +55,28 @@ _TABLES: Mapping[str, tuple[str, ...]] = {
     "left_out": ("noted_at", "mended_at", "problem"),
     "lookups": ("at", "attempt", "finding", "counted", "method", "oms_id", "why", "who"),
 }
-_STATUS = ("account", "order_number", "order_status", "detailed_status", "parcels", "changed_at", "full_read_at",
-           "asks")
-_STATUS_EVENTS = ("happened_at", "updated_at", "kind", "parcel", "status", "state", "revision", "channel",
-                  "first_seen_at", "event_key")
+_STATUS = (
+    "account",
+    "order_number",
+    "order_status",
+    "detailed_status",
+    "parcels",
+    "changed_at",
+    "full_read_at",
+    "asks",
+)
+_STATUS_EVENTS = (
+    "happened_at",
+    "updated_at",
+    "kind",
+    "parcel",
+    "status",
+    "state",
+    "revision",
+    "channel",
+    "first_seen_at",
+    "event_key",
+)
 # Only with --payload: what the OMS or the source said may quote the order.
 _FREE_TEXT = ("location", "detail")
 _PRIVATE = {"attempts": ("body", "remark"), "": ("customer_po", "ack_message", "offered", "items")}

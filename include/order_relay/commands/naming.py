@@ -41,5 +41,6 @@ def the_number(ledger: Ledger, word: str, pipeline: str | None) -> str:
 
 def _several(word: str, found: Sequence[Work]) -> WrongSetup:
     which = "; ".join(f"{work.order_number} ({work.pipeline}, {work.state})" for work in found)
-    return WrongSetup(f"{len(found)} orders have the number {word!r}: {which}. Give the whole number, the OMS id or "
-                      "--pipeline")  # fmt: skip
+    return WrongSetup(
+        f"{len(found)} orders have the number {word!r}: {which}. Give the whole number, the OMS id or --pipeline"
+    )

@@ -106,8 +106,10 @@ def shipments(
             print_line(f"parcel {row['id']} as it came:", "bold")
             print_line(row["raw"])
     if unmatched:
-        print_line("Count one with 'ship NUMBER --unmatched ID' (with '--instead-of ID' where it corrects another), or "
-                   "drop it with 'drop-parcel ID'.")  # fmt: skip
+        print_line(
+            "Count one with 'ship NUMBER --unmatched ID' (with '--instead-of ID' where it corrects another), or "
+            "drop it with 'drop-parcel ID'."
+        )
 
 
 def drop_parcel(
@@ -145,8 +147,10 @@ def _kept_parcel(ledger: Ledger, word: str, pipeline: str | None) -> int:
     if not ids:
         raise WrongSetup(f"no kept parcel or order {word!r}; list what waits with: shipments --unmatched")
     if len(ids) > 1:
-        raise WrongSetup(f"{len(ids)} kept parcels are for the order {number}: {', '.join(map(str, sorted(ids)))}. "
-                         "Give the id of one")  # fmt: skip
+        raise WrongSetup(
+            f"{len(ids)} kept parcels are for the order {number}: {', '.join(map(str, sorted(ids)))}. "
+            "Give the id of one"
+        )
     return int(ids[0])
 
 
@@ -159,9 +163,7 @@ def archive_of(setup: Setup) -> OrderArchive:
     return OrderArchive(setup.store, cache(lambda name: canonical_reader(load_pipeline(name))))
 
 
-def _told(
-    number: str, carrier: str, tracking: str, lines: tuple[ShippedLine, ...], when: datetime | None
-) -> Shipment:
+def _told(number: str, carrier: str, tracking: str, lines: tuple[ShippedLine, ...], when: datetime | None) -> Shipment:
     key = parcel_key(number, tracking, lines, repr((carrier, when)).encode())
     return Shipment(
         ORIGIN, key, (number,), carrier.strip(), "", tracking.strip(), when or datetime.now(UTC), lines=lines, sure=True
@@ -187,8 +189,10 @@ def _say(number: str, found: Recorded, who: str, why: str, *, as_json: bool) -> 
     state = found.shipped or "not shipped"
     print_line(f"{number}: parcel {found.shipment_id} {_SAID[found.outcome]}; the order is {state}{counted}")
     if found.asks:
-        print_line(f"{found.asks}. Count it with 'ship {number} --unmatched {found.shipment_id}' (with '--instead-of' "
-                   f"where it corrects the other one), or drop it with 'drop-parcel {found.shipment_id}'.")  # fmt: skip
+        print_line(
+            f"{found.asks}. Count it with 'ship {number} --unmatched {found.shipment_id}' (with '--instead-of' "
+            f"where it corrects the other one), or drop it with 'drop-parcel {found.shipment_id}'."
+        )
     if units and units.surplus:
         print_line(f"{units.surplus} units of the parcels were never ordered, or are of unknown items")
 
@@ -198,5 +202,7 @@ def _cell(value: Any) -> Any:
         return value
     return ", ".join(
         f"{row['line'] or row['item_number'] or '?'}={row['quantity']}{' (unreadable)' if row['odd'] else ''}"
-        if isinstance(row, dict) else str(row) for row in value
+        if isinstance(row, dict)
+        else str(row)
+        for row in value
     )

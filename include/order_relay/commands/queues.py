@@ -61,8 +61,9 @@ def held(
             show_reviews([_review(setup, ledger, name, number) for name in names], number, as_json=as_json)
             return
         group = {one.id: n for n, found in enumerate(ledger.held_groups(pipeline), 1) for one in found.held}
-        rows = sorted(({"group": group[row["id"]], **row} for row in rows if row["id"] in group),
-                      key=lambda row: row["group"])
+        rows = sorted(
+            ({"group": group[row["id"]], **row} for row in rows if row["id"] in group), key=lambda row: row["group"]
+        )
     _print("held", _HELD, rows, as_json=as_json)
 
 

@@ -61,9 +61,11 @@ def _show(told: Comparison, name: str) -> None:
 
     print_line(f"{told.pipeline}: {verdict(told)}", "bold")
     if told.differences:
-        print_table("differences", _COLUMNS, (
-            (one.kind, one.number, one.key, ", ".join(one.there), one.ours, one.state) for one in told.differences
-        ))  # fmt: skip
+        print_table(
+            "differences",
+            _COLUMNS,
+            ((one.kind, one.number, one.key, ", ".join(one.there), one.ours, one.state) for one in told.differences),
+        )
     for line in _open(told):
         print_line(f"not compared: {line}")
     print_line(f"{told.imported} imported orders looked for, {told.seen} seen there; report in the batch store: {name}")
@@ -71,8 +73,9 @@ def _show(told: Comparison, name: str) -> None:
 
 def _open(told: Comparison) -> Iterable[str]:
     yield from told.remarks
-    yield from (f"{number} imported orders were not seen, which proves nothing: {why}"
-                for why, number in told.unsure.items())
+    yield from (
+        f"{number} imported orders were not seen, which proves nothing: {why}" for why, number in told.unsure.items()
+    )
     yield from told.unread
     if told.bare:
         yield f"{told.bare} orders there carry no external id"

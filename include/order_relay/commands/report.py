@@ -96,8 +96,11 @@ def _show(facts: dict[str, Any]) -> None:
     for breach in facts["breaches"]:
         print_line(f"BROKEN: {breach}", "bold red")
     if facts["statuses_refused"]:
-        print_line(f"{facts['statuses_refused']} status records or rows were refused in the last days; see "
-                   "'python -m order_relay statuses --refused'", "yellow")  # fmt: skip
+        print_line(
+            f"{facts['statuses_refused']} status records or rows were refused in the last days; see "
+            "'python -m order_relay statuses --refused'",
+            "yellow",
+        )
     verdict = "the books balance" if facts["balanced"] else "the books do NOT balance"
     print_line(
         f"{verdict}; {facts['batches_compared']} archived batches compared; "

@@ -49,8 +49,15 @@ def _show(review: Review) -> None:
 
 def _cells(version: Version) -> tuple[object, ...]:
     return (
-        "held" if version.shown else "", version.id, version.order_number, version.source_id, version.edition,
-        version.state, version.first_offered_at, version.imported_at, version.oms_id,
+        "held" if version.shown else "",
+        version.id,
+        version.order_number,
+        version.source_id,
+        version.edition,
+        version.state,
+        version.first_offered_at,
+        version.imported_at,
+        version.oms_id,
     )
 
 

@@ -11,8 +11,17 @@ from order_relay.commands.decisions import Who, person, said
 from order_relay.commands.screen import print_json, print_line, print_table
 from order_relay.commands.setup import Setup
 
-_ORDERS = ("account", "order_number", "order_status", "detailed_status", "parcels", "changed_at", "submission_id",
-           "doubtful", "asks")
+_ORDERS = (
+    "account",
+    "order_number",
+    "order_status",
+    "detailed_status",
+    "parcels",
+    "changed_at",
+    "submission_id",
+    "doubtful",
+    "asks",
+)
 _REFUSED = ("account", "origin", "place", "code", "pointer", "message", "at")
 _CLOSED = ("closed_at", "closed_by", "closed_why")
 

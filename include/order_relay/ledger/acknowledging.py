@@ -28,7 +28,8 @@ _winner = submission.alias("winner")
 _open = sa.or_(*[_other.c.state == sa.literal_column(f"'{state}'") for state in OPEN])
 
 _has_winner = sa.exists().where(
-    _winner.c.pipeline == submission.c.pipeline, _winner.c.lineage == submission.c.lineage,
+    _winner.c.pipeline == submission.c.pipeline,
+    _winner.c.lineage == submission.c.lineage,
     _winner.c.state == sa.literal_column("'imported'"),
     sa.tuple_(_winner.c.version, _winner.c.edition) > sa.tuple_(submission.c.version, submission.c.edition),
 )
@@ -41,9 +42,7 @@ LINEAGE_IS_OPEN = sa.exists().where(
 _decided = submission.c.state.in_([State.IMPORTED, State.DISCARDED])
 _superseded = submission.c.state == State.SUPERSEDED
 
-SETTLED_FOR_GOOD = sa.or_(
-    _decided, sa.and_(_superseded, sa.or_(_has_winner, sa.and_(_by_person, ~LINEAGE_IS_OPEN)))
-)
+SETTLED_FOR_GOOD = sa.or_(_decided, sa.and_(_superseded, sa.or_(_has_winner, sa.and_(_by_person, ~LINEAGE_IS_OPEN))))
 """A submission about which nothing is to be done any more, so that its number may be given back."""
 
 NUMBER_IS_FREE = ~sa.exists().where(
@@ -53,9 +52,12 @@ NUMBER_IS_FREE = ~sa.exists().where(
 _TO_ACKNOWLEDGE = (
     sa.select(submission.c.id, submission.c.order_number, submission.c.source_id)
     .where(
-        submission.c.pipeline == sa.bindparam("name"), submission.c.id > sa.bindparam("after"),
+        submission.c.pipeline == sa.bindparam("name"),
+        submission.c.id > sa.bindparam("after"),
         sa.text("submission.ack IN ('due', 'sent', 'refused')"),
-        submission.c.order_number != "", SETTLED_FOR_GOOD, NUMBER_IS_FREE,
+        submission.c.order_number != "",
+        SETTLED_FOR_GOOD,
+        NUMBER_IS_FREE,
     )
     .order_by(submission.c.id)
 )
@@ -86,14 +88,19 @@ def _given_up(tx: Transaction, after_s: float | None) -> sa.ColumnElement[bool]:
 def ack_sent(tx: Transaction, ctx: RunContext, ids: Iterable[int], given_up_s: float | None = None) -> list[int]:
     """Note, before the request, that these are being acknowledged; those that nobody else acknowledges meanwhile."""
     rows = lock(tx, ids)
-    mine = list(tx.run(
-        sa.select(submission.c.id).where(
-            among(submission.c.id, "ids"), submission.c.pipeline == ctx.pipeline,
-            sa.or_(submission.c.ack.in_(["due", "refused"]),
-                   sa.and_(submission.c.ack == "sent", _given_up(tx, given_up_s))),
-        ),
-        {"ids": [row.id for row in rows]},
-    ).scalars())
+    mine = list(
+        tx.run(
+            sa.select(submission.c.id).where(
+                among(submission.c.id, "ids"),
+                submission.c.pipeline == ctx.pipeline,
+                sa.or_(
+                    submission.c.ack.in_(["due", "refused"]),
+                    sa.and_(submission.c.ack == "sent", _given_up(tx, given_up_s)),
+                ),
+            ),
+            {"ids": [row.id for row in rows]},
+        ).scalars()
+    )
     tx.run(submission.update().where(among(submission.c.id, "ids")).values(ack="sent", ack_at=tx.now), {"ids": mine})
     return mine
 
@@ -115,10 +122,14 @@ def ack_answered(
         query = sa.select(submission.c.source_id).where(among(submission.c.id, "ids"))
         cancelling.note(tx, ctx, tx.run(query, {"ids": cancelled}).scalars())
     tx.run(_CONFIRM, {"ids": accepted, "b_pipeline": ctx.pipeline, "b_at": tx.now})
-    tx.many(_REFUSE, [
-        {"b_id": number, "message": clean(answer.message, 300), "b_at": tx.now}
-        for number, answer in answers.items() if not answer.accepted and not answer.cancelled
-    ])
+    tx.many(
+        _REFUSE,
+        [
+            {"b_id": number, "message": clean(answer.message, 300), "b_at": tx.now}
+            for number, answer in answers.items()
+            if not answer.accepted and not answer.cancelled
+        ],
+    )
     if most is not None:
         take_over.answered(tx, ctx, answers, most)
 
@@ -127,8 +138,10 @@ _same_number = sa.select(_other.c.order_number).where(among(_other.c.id, "ids"))
 _CONFIRM = (
     submission.update()
     .where(
-        submission.c.pipeline == sa.bindparam("b_pipeline"), submission.c.order_number.in_(_same_number),
-        submission.c.ack.in_(["due", "sent", "refused"]), SETTLED_FOR_GOOD,
+        submission.c.pipeline == sa.bindparam("b_pipeline"),
+        submission.c.order_number.in_(_same_number),
+        submission.c.ack.in_(["due", "sent", "refused"]),
+        SETTLED_FOR_GOOD,
     )
     .values(ack="confirmed", ack_at=sa.bindparam("b_at", type_=submission.c.ack_at.type), ack_message="")
 )
@@ -136,7 +149,8 @@ _REFUSE = (
     submission.update()
     .where(submission.c.id == sa.bindparam("b_id"), sa.or_(submission.c.ack == "due", submission.c.ack == "sent"))
     .values(
-        ack="refused", ack_message=sa.bindparam("message", type_=sa.Text),
+        ack="refused",
+        ack_message=sa.bindparam("message", type_=sa.Text),
         ack_at=sa.bindparam("b_at", type_=submission.c.ack_at.type),
     )
 )

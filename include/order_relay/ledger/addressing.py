@@ -72,8 +72,12 @@ def _with_id(
     if pipelines is not None and ours.pipeline not in pipelines:
         return Addressee(asks=f"its order belongs to the pipeline {ours.pipeline}, which this feed does not carry")
     if not named:
-        return Addressee(ours) if proven else Addressee(
-            asks="it names the order only by an id of an older program, which another ledger may have given out too"
+        return (
+            Addressee(ours)
+            if proven
+            else Addressee(
+                asks="it names the order only by an id of an older program, which another ledger may have given out too"
+            )
         )
     for number, ids in named.items():
         if not _carries(tx, ours.id, number):
@@ -85,14 +89,22 @@ def _with_id(
 def _carries(tx: Transaction, id: int, number: str) -> bool:
     """Whether an order has this number, and no other one has it as its external id."""
     others = sa.exists().where(
-        _OTHER.c.destination.in_(sa.select(pipeline.c.destination_account)), _OTHER.c.destination_key == number,
+        _OTHER.c.destination.in_(sa.select(pipeline.c.destination_account)),
+        _OTHER.c.destination_key == number,
         _OTHER.c.id != id,
     )
-    return tx.run(sa.select(submission.c.id).where(
-        submission.c.id == id, sa.or_(submission.c.destination_key == number, sa.and_(
-            sa.or_(submission.c.order_number == number, submission.c.oms_id == number), ~others
-        ))
-    )).first() is not None
+    return (
+        tx.run(
+            sa.select(submission.c.id).where(
+                submission.c.id == id,
+                sa.or_(
+                    submission.c.destination_key == number,
+                    sa.and_(sa.or_(submission.c.order_number == number, submission.c.oms_id == number), ~others),
+                ),
+            )
+        ).first()
+        is not None
+    )
 
 
 def candidates(tx: Transaction, number: str, pipelines: Collection[str] | None = None) -> list[int]:
@@ -101,9 +113,15 @@ def candidates(tx: Transaction, number: str, pipelines: Collection[str] | None =
     What is or may be at the destination comes first; something else counts only where nothing took its place.
     """
     for column in _NAMES:
-        rows = tx.run(sa.select(*_SEEN).where(
-            column == number, reach(column, pipelines), submission.c.state.not_in([State.SUPERSEDED, State.DISCARDED])
-        ).limit(_MOST)).all()
+        rows = tx.run(
+            sa.select(*_SEEN)
+            .where(
+                column == number,
+                reach(column, pipelines),
+                submission.c.state.not_in([State.SUPERSEDED, State.DISCARDED]),
+            )
+            .limit(_MOST)
+        ).all()
         if rows:
             # sorted here: for a sorted answer a database might go through all orders by their ids
             return _preferred(sorted(rows, key=lambda row: row.id))
@@ -119,10 +137,17 @@ def has_number(tx: Transaction, number: str, pipelines: Collection[str] | None =
 
 def by_reference(tx: Transaction, reference: str, pipelines: Collection[str] | None = None) -> list[int]:
     """The submissions whose number ends in this reference, of whichever webshop; for operators only."""
-    rows = tx.run(sa.select(*_SEEN, submission.c.order_number).where(
-        submission.c.reference == reference, sa.text("reference <> ''"), _of(pipelines),
-        submission.c.state.not_in([State.SUPERSEDED, State.DISCARDED]),
-    ).order_by(submission.c.id).limit(_MOST)).all()
+    rows = tx.run(
+        sa.select(*_SEEN, submission.c.order_number)
+        .where(
+            submission.c.reference == reference,
+            sa.text("reference <> ''"),
+            _of(pipelines),
+            submission.c.state.not_in([State.SUPERSEDED, State.DISCARDED]),
+        )
+        .order_by(submission.c.id)
+        .limit(_MOST)
+    ).all()
     numbers = dict.fromkeys(row.order_number for row in rows)
     return [id for number in numbers for id in _preferred([row for row in rows if row.order_number == number])]
 

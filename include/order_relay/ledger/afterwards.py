@@ -37,9 +37,11 @@ class AfterwardsDesk:
     def named(self, word: str, pipelines: Collection[str] | None = None) -> list[Work]:
         """The submissions that an operator's word names, also by its reference alone: more than one where several
         webshops have it (``addressing.candidates``, ``addressing.by_reference``)."""
-        return self._db.read(lambda tx: works.works(
-            tx, addressing.candidates(tx, word, pipelines) or addressing.by_reference(tx, word, pipelines)
-        ))
+        return self._db.read(
+            lambda tx: works.works(
+                tx, addressing.candidates(tx, word, pipelines) or addressing.by_reference(tx, word, pipelines)
+            )
+        )
 
     def has_number(self, number: str, pipelines: Collection[str] | None = None) -> bool:
         """Whether a submission has exactly this order number (``addressing.has_number``)."""
@@ -52,9 +54,12 @@ class AfterwardsDesk:
         return self._db.write_beside_others(lambda tx: shipping.record(tx, ctx, told, ordered, why))
 
     def match_shipment(
-        self, shipment_id: int, submission_id: int, ordered: Sequence[OrderedLine] | None,
+        self,
+        shipment_id: int,
+        submission_id: int,
+        ordered: Sequence[OrderedLine] | None,
         instead_of: int | None = None,
-    ) -> Recorded:  # fmt: skip
+    ) -> Recorded:
         """Count a kept shipment for its order (``shipping.match``)."""
         return self._db.write(lambda tx: shipping.match(tx, shipment_id, submission_id, ordered, instead_of))
 
@@ -75,14 +80,29 @@ class AfterwardsDesk:
         return self._db.read(lambda tx: shipping.listed(tx, unmatched=unmatched, most=most))
 
     def feedback_due(
-        self, pipeline: str, step: str, limit: int, *, each_delivery: bool = False, after: int = 0,
-        given_up_s: float = 900.0, at_import: bool = False,
-    ) -> list[Step]:  # fmt: skip
+        self,
+        pipeline: str,
+        step: str,
+        limit: int,
+        *,
+        each_delivery: bool = False,
+        after: int = 0,
+        given_up_s: float = 900.0,
+        at_import: bool = False,
+    ) -> list[Step]:
         """What a source is to be told now (``feedback.due``)."""
-        return self._db.read(lambda tx: feedback.due(
-            tx, pipeline, step, limit, each_delivery=each_delivery, after=after, given_up_s=given_up_s,
-            at_import=at_import,
-        ))
+        return self._db.read(
+            lambda tx: feedback.due(
+                tx,
+                pipeline,
+                step,
+                limit,
+                each_delivery=each_delivery,
+                after=after,
+                given_up_s=given_up_s,
+                at_import=at_import,
+            )
+        )
 
     def claim_feedback(self, ctx: RunContext, steps: Sequence[Step], given_up_s: float = 900.0) -> list[Step]:
         """Before the request: these are being told (``feedback.claim``); those that nobody else tells."""
@@ -104,13 +124,21 @@ class AfterwardsDesk:
         return self._db.read(lambda tx: feedback.counts(tx, pipeline))
 
     def modified_between(
-        self, start: datetime, end: datetime, *, entered: State, pipelines: Collection[str] | None = None,
-        limit: int = 50, offset: int = 0,
-    ) -> Window:  # fmt: skip
+        self,
+        start: datetime,
+        end: datetime,
+        *,
+        entered: State,
+        pipelines: Collection[str] | None = None,
+        limit: int = 50,
+        offset: int = 0,
+    ) -> Window:
         """One page of the orders last modified in a window (``modified.modified_between``)."""
-        return self._db.read(lambda tx: modified.modified_between(
-            tx, start, end, entered=entered, pipelines=pipelines, limit=limit, offset=offset
-        ))
+        return self._db.read(
+            lambda tx: modified.modified_between(
+                tx, start, end, entered=entered, pipelines=pipelines, limit=limit, offset=offset
+            )
+        )
 
     def feed_key(self) -> str:
         """The key of the ids that this ledger's feeds give out (``feed_ids``), made when first asked for."""

@@ -48,9 +48,7 @@ def note(tx: Transaction, name: str, messages: Sequence[Message], settles: Colle
     for message in by_cause.values():
         values = {"pipeline": name, "cause": message.cause, **_content(tx, message), **_begun(tx, message)}
         tx.run(_NEW[tx.conn.dialect.name], values)
-    rows = tx.run(
-        sa.select(alert).where(alert.c.pipeline == name).order_by(alert.c.cause).with_for_update()
-    ).all()
+    rows = tx.run(sa.select(alert).where(alert.c.pipeline == name).order_by(alert.c.cause).with_for_update()).all()
     for row in rows:
         if row.cause in by_cause:
             message = by_cause[row.cause]
@@ -64,15 +62,22 @@ def note(tx: Transaction, name: str, messages: Sequence[Message], settles: Colle
 
 def _content(tx: Transaction, message: Message) -> dict[str, Any]:
     return {
-        "kind": message.kind, "subject": clean(message.subject), "text": clean(message.text, MOST_TEXT),
-        "size": message.size, "repeat_s": message.repeat_s, "last_at": tx.now,
+        "kind": message.kind,
+        "subject": clean(message.subject),
+        "text": clean(message.text, MOST_TEXT),
+        "size": message.size,
+        "repeat_s": message.repeat_s,
+        "last_at": tx.now,
     }
 
 
 def _begun(tx: Transaction, message: Message) -> dict[str, Any]:
     """A cause that is new, or whose end was told."""
     return {
-        "first_at": tx.now, "told_at": None, "told_size": 0, "cleared_at": None,
+        "first_at": tx.now,
+        "told_at": None,
+        "told_size": 0,
+        "cleared_at": None,
         "next_at": tx.now + timedelta(seconds=message.after_s),
     }
 
@@ -92,10 +97,16 @@ def take_due(tx: Transaction) -> list[Note]:
 
     What was told before is due again only if it was noted since: nobody is reminded of what nobody sees any more.
     """
-    rows = tx.run(sa.select(alert).where(
-        alert.c.next_at <= tx.now,
-        sa.or_(alert.c.cleared_at.is_not(None), alert.c.told_at.is_(None), alert.c.last_at >= alert.c.next_at),
-    ).order_by(alert.c.first_at, alert.c.pipeline, alert.c.cause).limit(AT_ONCE).with_for_update()).all()
+    rows = tx.run(
+        sa.select(alert)
+        .where(
+            alert.c.next_at <= tx.now,
+            sa.or_(alert.c.cleared_at.is_not(None), alert.c.told_at.is_(None), alert.c.last_at >= alert.c.next_at),
+        )
+        .order_by(alert.c.first_at, alert.c.pipeline, alert.c.cause)
+        .limit(AT_ONCE)
+        .with_for_update()
+    ).all()
     for row in rows:
         _set(tx, row, {"next_at": tx.now + RETRY_AFTER})
     return [
@@ -106,9 +117,11 @@ def take_due(tx: Transaction) -> list[Note]:
 
 def told(tx: Transaction, delivered: Note) -> None:
     """A note has reached its target."""
-    row = tx.run(sa.select(alert).where(
-        alert.c.pipeline == delivered.pipeline, alert.c.cause == delivered.cause
-    ).with_for_update()).one_or_none()
+    row = tx.run(
+        sa.select(alert)
+        .where(alert.c.pipeline == delivered.pipeline, alert.c.cause == delivered.cause)
+        .with_for_update()
+    ).one_or_none()
     if row is None:
         return
     if delivered.over:

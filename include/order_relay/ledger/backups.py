@@ -67,8 +67,11 @@ def back_up(url: str, path: Path, done: Done = _ignore) -> dict[str, Any]:
         except (OSError, sqlite3.Error) as error:
             raise WrongSetup(f"{path} can not be written: {error}") from None
     return {
-        "file": str(path), "format": "portable" if portable else "sqlite", "revision": head(),
-        "bytes": path.stat().st_size, "rows": rows,
+        "file": str(path),
+        "format": "portable" if portable else "sqlite",
+        "revision": head(),
+        "bytes": path.stat().st_size,
+        "rows": rows,
     }
 
 

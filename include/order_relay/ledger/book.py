@@ -131,7 +131,9 @@ class Ledger(SourceDesk, PeopleDesk, AfterwardsDesk, WriteBackDesk, WatchDesk, U
         return self._db.read(lambda tx: works.works(tx, wanted))
 
     def quarantine(
-        self, ctx: RunContext, refused: Sequence[tuple[Work, Sequence[Refusal]]],
+        self,
+        ctx: RunContext,
+        refused: Sequence[tuple[Work, Sequence[Refusal]]],
         notes: Mapping[int, Sequence[Note]] = MappingProxyType({}),
     ) -> int:
         """Quarantine with every reason, and the orders' notes by id (``decisions.quarantine``)."""
@@ -145,9 +147,7 @@ class Ledger(SourceDesk, PeopleDesk, AfterwardsDesk, WriteBackDesk, WatchDesk, U
         """Quarantined, judged again, clean: back to ``received`` (``decisions.recover``)."""
         return self._db.write(lambda tx: decisions.recover(tx, ctx, works))
 
-    def resolve(
-        self, ctx: RunContext, ids: Iterable[int], policies: Policies, limit: int | None = None
-    ) -> list[Work]:
+    def resolve(self, ctx: RunContext, ids: Iterable[int], policies: Policies, limit: int | None = None) -> list[Work]:
         """Resolve versions; the winners to transform (``decisions.resolve``)."""
         wanted = list(ids)
         return self._db.write(lambda tx: decisions.resolve(tx, ctx, wanted, policies, limit))
@@ -201,9 +201,9 @@ class Ledger(SourceDesk, PeopleDesk, AfterwardsDesk, WriteBackDesk, WatchDesk, U
     ) -> tuple[list[int], dict[int, Claim]]:
         """First ``settle``, then ``claim``, both or neither. Raises ``IntegrityError`` as ``claiming.claim`` does."""
         wanted = list(ids)
-        return self._db.write(lambda tx: (
-            settling.settle(tx, ctx, results, wanted), claiming.claim(tx, ctx, wanted, owner, lease_s)
-        ))
+        return self._db.write(
+            lambda tx: (settling.settle(tx, ctx, results, wanted), claiming.claim(tx, ctx, wanted, owner, lease_s))
+        )
 
     def put_back(self, ctx: RunContext, ids: Iterable[int], why: str) -> int:
         """Rejected for a wrong set-up, or ready with a damaged payload: back to ``received``; how many."""
@@ -236,9 +236,7 @@ class Ledger(SourceDesk, PeopleDesk, AfterwardsDesk, WriteBackDesk, WatchDesk, U
         keys = list(exclude)
         return self._db.read(lambda tx: doubting.controls(tx, destination, keys, shown_after_s))
 
-    def hold_foreign(
-        self, ctx: RunContext, found: Mapping[int, tuple[str, str]]
-    ) -> tuple[list[int], list[int]]:
+    def hold_foreign(self, ctx: RunContext, found: Mapping[int, tuple[str, str]]) -> tuple[list[int], list[int]]:
         """Somebody else's order has the external id of these: held, or let go by an operator before
         (``doubting.hold_foreign``)."""
         return self._db.write(lambda tx: doubting.hold_foreign(tx, ctx, found))

@@ -38,9 +38,16 @@ def discard(tx: Transaction, ctx: RunContext, ids: Iterable[int], reason: str) -
 
 
 def take_baseline(
-    tx: Transaction, ctx: RunContext, info: BatchInfo, offers: pd.DataFrame, transform_fingerprint: str,
-    *, reason: str, acknowledge: bool, keep: Iterable[str] = (),
-) -> dict[str, int]:  # fmt: skip
+    tx: Transaction,
+    ctx: RunContext,
+    info: BatchInfo,
+    offers: pd.DataFrame,
+    transform_fingerprint: str,
+    *,
+    reason: str,
+    acknowledge: bool,
+    keep: Iterable[str] = (),
+) -> dict[str, int]:
     """Take in a batch and, in the same transaction, discard all of it: it was handled elsewhere. Counts.
 
     Not the source ids in ``keep``: nobody could handle those yet, and they go the ordinary way.
@@ -50,18 +57,30 @@ def take_baseline(
     to be acknowledged, now or when they are offered again; calling again with it makes them due.
     """
     receive(tx, ctx, info, offers, transform_fingerprint)
-    found = tx.run(sa.select(submission.c.id).where(
-        submission.c.pipeline == ctx.pipeline, among(submission.c.source_id, "source_ids"),
-    ), {"source_ids": sorted(set(offers["source_id"]) - set(keep))}).scalars().all()
+    found = (
+        tx.run(
+            sa.select(submission.c.id).where(
+                submission.c.pipeline == ctx.pipeline,
+                among(submission.c.source_id, "source_ids"),
+            ),
+            {"source_ids": sorted(set(offers["source_id"]) - set(keep))},
+        )
+        .scalars()
+        .all()
+    )
     rows = lock(tx, found, *_NEEDED)
     mine = [row for row in rows if row.state not in (*AT_DESTINATION, State.DISCARDED)]
     move(tx, mine, State.DISCARDED, Cause(ctx, f"baseline: {reason}", BASELINE))
     note(tx, mine, BASELINE, reason, ctx.who)
     tx.run(
-        submission.update().where(
-            among(submission.c.id, "ids"), submission.c.state == State.DISCARDED, submission.c.reason == BASELINE,
+        submission.update()
+        .where(
+            among(submission.c.id, "ids"),
+            submission.c.state == State.DISCARDED,
+            submission.c.reason == BASELINE,
             submission.c.ack.is_(None) if acknowledge else submission.c.ack == "due",
-        ).values(ack="due" if acknowledge else None),
+        )
+        .values(ack="due" if acknowledge else None),
         {"ids": [row.id for row in rows]},
     )
     return {

@@ -37,6 +37,7 @@ NAMED = 20
 UNSENT = (State.RECEIVED, State.WAITING, State.READY, State.QUARANTINED, State.REJECTED, State.HELD)
 """States in which a cancelled order is stopped: nothing of it is at the destination, and it may still be sent."""
 
+
 @dataclass(frozen=True, slots=True)
 class Noted:
     """How many orders were found to be cancelled after they were sent, and how many were stopped before."""
@@ -46,23 +47,29 @@ class Noted:
 
 
 _TASK = sa.and_(
-    sa.text("submission.source_cancelled_at IS NOT NULL"), submission.c.cancelled_at.is_(None),
+    sa.text("submission.source_cancelled_at IS NOT NULL"),
+    submission.c.cancelled_at.is_(None),
     submission.c.state == State.IMPORTED,
 )
 
 
 def note(tx: Transaction, ctx: RunContext, source_ids: Iterable[str]) -> Noted:
     """The source has cancelled these; how many of them are news."""
-    ids = tx.run(
-        sa.select(submission.c.id).where(
-            submission.c.pipeline == ctx.pipeline, among(submission.c.source_id, "keys"),
-            sa.or_(
-                submission.c.state.in_(UNSENT),
-                sa.and_(submission.c.state.in_(AT_DESTINATION), submission.c.source_cancelled_at.is_(None)),
+    ids = (
+        tx.run(
+            sa.select(submission.c.id).where(
+                submission.c.pipeline == ctx.pipeline,
+                among(submission.c.source_id, "keys"),
+                sa.or_(
+                    submission.c.state.in_(UNSENT),
+                    sa.and_(submission.c.state.in_(AT_DESTINATION), submission.c.source_cancelled_at.is_(None)),
+                ),
             ),
-        ),
-        {"keys": sorted(set(source_ids))},
-    ).scalars().all()
+            {"keys": sorted(set(source_ids))},
+        )
+        .scalars()
+        .all()
+    )
     rows: list[Any] = lock(tx, ids, "source_cancelled_at", "reason", "due_at")
     sent = [row for row in rows if row.state in AT_DESTINATION and row.source_cancelled_at is None]
     mark(tx, ctx, sent, "its source cancelled it")
@@ -99,7 +106,8 @@ def mark(tx: Transaction, ctx: RunContext, rows: list[Any], why: str) -> None:
     tx.run(
         feedback.update()
         .where(among(feedback.c.submission_id, "ids"), feedback.c.state.in_(["sent", "refused", "failed"]))
-        .values(state=CANCELLED, due_at=None), keys,
+        .values(state=CANCELLED, due_at=None),
+        keys,
     )
     _events(tx, ctx, rows, why)
 
@@ -142,8 +150,10 @@ def settle(tx: Transaction, ctx: RunContext, number: str, reason: str, *, reinst
         tx.run(submission.update().where(among(submission.c.id, "ids")).values(source_cancelled_at=None), keys)
         tx.run(submission.update().where(among(submission.c.id, "ids"), _NOT_TAKEN_OVER).values(ack="due"), keys)
         tx.run(
-            feedback.update().where(among(feedback.c.submission_id, "ids"), feedback.c.state == CANCELLED)
-            .values(state="refused", due_at=tx.now, tries=0, refusals=0), keys,
+            feedback.update()
+            .where(among(feedback.c.submission_id, "ids"), feedback.c.state == CANCELLED)
+            .values(state="refused", due_at=tx.now, tries=0, refusals=0),
+            keys,
         )
     else:
         tx.run(submission.update().where(among(submission.c.id, "ids")).values(cancelled_at=tx.now), keys)
@@ -153,10 +163,19 @@ def settle(tx: Transaction, ctx: RunContext, number: str, reason: str, *, reinst
 
 
 def _events(tx: Transaction, ctx: RunContext, rows: list[Any], why: str) -> None:
-    tx.many(event.insert(), [
-        {
-            "submission_id": row.id, "from_state": row.state, "to_state": row.state, "revision": row.revision,
-            "at": tx.now, "run": ctx.run, "who": ctx.who, "why": why,
-        }
-        for row in rows
-    ])
+    tx.many(
+        event.insert(),
+        [
+            {
+                "submission_id": row.id,
+                "from_state": row.state,
+                "to_state": row.state,
+                "revision": row.revision,
+                "at": tx.now,
+                "run": ctx.run,
+                "who": ctx.who,
+                "why": why,
+            }
+            for row in rows
+        ],
+    )

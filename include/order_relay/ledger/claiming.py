@@ -28,22 +28,43 @@ from order_relay.orders.versions import IN_DOUBT
 NOT_STORED = (Outcome.NOT_SENT, Outcome.THROTTLED, Outcome.WRONG_SETUP, Outcome.REJECTED)
 """Outcomes that prove that the destination stored nothing."""
 
-_READY = sa.select(submission.c.id).where(
-    submission.c.pipeline == sa.bindparam("name"), submission.c.state == sa.literal_column("'ready'")
-).order_by(submission.c.id)
+_READY = (
+    sa.select(submission.c.id)
+    .where(submission.c.pipeline == sa.bindparam("name"), submission.c.state == sa.literal_column("'ready'"))
+    .order_by(submission.c.id)
+)
 
-_SENDABLE = sa.select(
-    submission.c.id, submission.c.revision, submission.c.destination_key, submission.c.payload_name,
-    submission.c.payload_row, submission.c.fingerprint, submission.c.attempt, submission.c.lineage,
-    submission.c.order_number, sa.func.coalesce(submission.c.total_minor, 0), submission.c.currency,
-    submission.c.submitted_at,
-).where(among(submission.c.id, "ids"), submission.c.state == sa.literal_column("'ready'")).order_by(submission.c.id)
+_SENDABLE = (
+    sa.select(
+        submission.c.id,
+        submission.c.revision,
+        submission.c.destination_key,
+        submission.c.payload_name,
+        submission.c.payload_row,
+        submission.c.fingerprint,
+        submission.c.attempt,
+        submission.c.lineage,
+        submission.c.order_number,
+        sa.func.coalesce(submission.c.total_minor, 0),
+        submission.c.currency,
+        submission.c.submitted_at,
+    )
+    .where(among(submission.c.id, "ids"), submission.c.state == sa.literal_column("'ready'"))
+    .order_by(submission.c.id)
+)
 
 _own = submission.alias("own")
 _FAMILY = (
     sa.select(
-        submission.c.id, submission.c.state, submission.c.revision, submission.c.lineage, submission.c.version,
-        submission.c.edition, submission.c.attempt, submission.c.first_sent_at, submission.c.source_cancelled_at,
+        submission.c.id,
+        submission.c.state,
+        submission.c.revision,
+        submission.c.lineage,
+        submission.c.version,
+        submission.c.edition,
+        submission.c.attempt,
+        submission.c.first_sent_at,
+        submission.c.source_cancelled_at,
     )
     .where(
         submission.c.pipeline == sa.bindparam("name"),
@@ -58,13 +79,37 @@ _EARLIER = sa.select(attempt.c.submission_id).where(
 )
 _blank: sa.ColumnElement[str] = sa.literal_column("''")
 _INSERT_ATTEMPTS = attempt.insert().from_select(
-    ["submission_id", "number", "run", "owner", "fingerprint", "payload_name", "payload_row", "sent_at", "send_before",
-     "outcome", "status", "code", "message", "body"],
+    [
+        "submission_id",
+        "number",
+        "run",
+        "owner",
+        "fingerprint",
+        "payload_name",
+        "payload_row",
+        "sent_at",
+        "send_before",
+        "outcome",
+        "status",
+        "code",
+        "message",
+        "body",
+    ],
     sa.select(
-        submission.c.id, submission.c.attempt, sa.bindparam("b_run", type_=sa.Text), submission.c.owner,
-        submission.c.fingerprint, submission.c.payload_name, submission.c.payload_row,
-        sa.bindparam("b_at", type_=attempt.c.sent_at.type), submission.c.send_before,
-        _blank, sa.literal_column("0"), _blank, _blank, _blank,
+        submission.c.id,
+        submission.c.attempt,
+        sa.bindparam("b_run", type_=sa.Text),
+        submission.c.owner,
+        submission.c.fingerprint,
+        submission.c.payload_name,
+        submission.c.payload_row,
+        sa.bindparam("b_at", type_=attempt.c.sent_at.type),
+        submission.c.send_before,
+        _blank,
+        sa.literal_column("0"),
+        _blank,
+        _blank,
+        _blank,
     ).where(among(submission.c.id, "ids")),
 )
 """Made from the rows that were just moved, so that it says what they said."""
@@ -111,15 +156,10 @@ def claim(
         free = [row for row in free if _take_one(tx, ctx, row, owner, before)]
     else:
         _take(tx, ctx, free, owner, before)
-    return {
-        row.id: Claim(row.id, row.attempt + 1, row.revision + 1, before, row.id in doubtful)
-        for row in free
-    }
+    return {row.id: Claim(row.id, row.attempt + 1, row.revision + 1, before, row.id in doubtful) for row in free}
 
 
-def _sort(
-    family: list[Any], wanted: set[int], free: list[Any], waiting: list[Any], cancelled: list[Any]
-) -> None:
+def _sort(family: list[Any], wanted: set[int], free: list[Any], waiting: list[Any], cancelled: list[Any]) -> None:
     """Who of a lineage may go: the newest wanted one, if nothing of it is at the destination."""
     ready_ones = [row for row in family if row.id in wanted and row.state == State.READY]
     cancelled += [row for row in ready_ones if row.source_cancelled_at is not None]

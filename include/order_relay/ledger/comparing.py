@@ -32,17 +32,32 @@ class Booked:
 
 _KEY = sa.func.coalesce(submission.c.destination_key, submission.c.order_number)
 _BOOKED = sa.select(
-    submission.c.id, submission.c.pipeline, submission.c.order_number, _KEY, sa.func.coalesce(submission.c.oms_id, ""),
-    submission.c.state, submission.c.reason, submission.c.imported_at, submission.c.submitted_at,
+    submission.c.id,
+    submission.c.pipeline,
+    submission.c.order_number,
+    _KEY,
+    sa.func.coalesce(submission.c.oms_id, ""),
+    submission.c.state,
+    submission.c.reason,
+    submission.c.imported_at,
+    submission.c.submitted_at,
 ).order_by(submission.c.id)
 
 
 def imported_between(tx: Transaction, name: str, since: datetime, until: datetime) -> list[int]:
     """The ids of what this pipeline imported in [since, until], in the order of the ledger."""
-    return list(tx.run(sa.select(submission.c.id).where(
-        submission.c.pipeline == name, submission.c.state == State.IMPORTED,
-        submission.c.imported_at >= since, submission.c.imported_at <= until,
-    ).order_by(submission.c.id)).scalars())
+    return list(
+        tx.run(
+            sa.select(submission.c.id)
+            .where(
+                submission.c.pipeline == name,
+                submission.c.state == State.IMPORTED,
+                submission.c.imported_at >= since,
+                submission.c.imported_at <= until,
+            )
+            .order_by(submission.c.id)
+        ).scalars()
+    )
 
 
 def booked(tx: Transaction, ids: Iterable[int]) -> list[Booked]:
@@ -61,7 +76,8 @@ def booked_under(tx: Transaction, destination: str, keys: Iterable[str]) -> dict
     found = {row.key: row for row in _rows(tx, by_key, {"keys": sorted(wanted)})}
     of_destination = sa.select(pipeline.c.name).where(pipeline.c.destination_account == destination)
     by_number = _BOOKED.where(
-        submission.c.pipeline.in_(of_destination), submission.c.destination_key.is_(None),
+        submission.c.pipeline.in_(of_destination),
+        submission.c.destination_key.is_(None),
         among(submission.c.order_number, "keys"),
     )
     return {row.key: row for row in _rows(tx, by_number, {"keys": sorted(wanted - found.keys())})} | found

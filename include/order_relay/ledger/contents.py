@@ -45,14 +45,20 @@ def keep_reading(tx: Transaction, reading: str, paths: str) -> None:
 
 def outdated(tx: Transaction, name: str, source_ids: Iterable[str], reading: str) -> list[Outdated]:
     """Those of these source ids whose fingerprint was taken by another reading."""
-    query = sa.select(*[submission.c[name] for name in Outdated.__dataclass_fields__]).where(
-        submission.c.pipeline == name, among(submission.c.source_id, "keys"),
-        ~submission.c.content_hash.startswith(f"{reading}-"),
-        ~sa.exists().where(
-            _later.c.pipeline == name, _later.c.source_id == submission.c.source_id,
-            _later.c.edition > submission.c.edition,
-        ),
-    ).order_by(submission.c.id)
+    query = (
+        sa.select(*[submission.c[name] for name in Outdated.__dataclass_fields__])
+        .where(
+            submission.c.pipeline == name,
+            among(submission.c.source_id, "keys"),
+            ~submission.c.content_hash.startswith(f"{reading}-"),
+            ~sa.exists().where(
+                _later.c.pipeline == name,
+                _later.c.source_id == submission.c.source_id,
+                _later.c.edition > submission.c.edition,
+            ),
+        )
+        .order_by(submission.c.id)
+    )
     return [Outdated(*tuple(row)) for row in tx.run(query, {"keys": list(source_ids)})]
 
 
@@ -61,6 +67,6 @@ def renew(tx: Transaction, found: Mapping[int, tuple[str, str]]) -> int:
 
     Not a decision about the order, so that neither its revision nor its events change. How many were renewed.
     """
-    return tx.many(_UPDATE, [
-        {"b_id": number, "b_old": old, "content_hash": new} for number, (old, new) in sorted(found.items())
-    ])
+    return tx.many(
+        _UPDATE, [{"b_id": number, "b_old": old, "content_hash": new} for number, (old, new) in sorted(found.items())]
+    )

@@ -24,12 +24,16 @@ def remarked(tx: Transaction, name: str, run: str, limit: int) -> list[tuple[str
 
     The words may hold customers' data: they are for the ledger's and the batch store's readers, not for logs.
     """
-    return [tuple(row) for row in tx.run(
-        sa.select(submission.c.order_number, attempt.c.oms_id, attempt.c.remark)
-        .join(submission, submission.c.id == attempt.c.submission_id)
-        .where(attempt.c.run == run, attempt.c.remark != sa.literal_column("''"), submission.c.pipeline == name)
-        .order_by(attempt.c.submission_id, attempt.c.number).limit(limit)
-    )]
+    return [
+        tuple(row)
+        for row in tx.run(
+            sa.select(submission.c.order_number, attempt.c.oms_id, attempt.c.remark)
+            .join(submission, submission.c.id == attempt.c.submission_id)
+            .where(attempt.c.run == run, attempt.c.remark != sa.literal_column("''"), submission.c.pipeline == name)
+            .order_by(attempt.c.submission_id, attempt.c.number)
+            .limit(limit)
+        )
+    ]
 
 
 def counts(tx: Transaction, name: str | None, run: str | None) -> dict[str, Any]:
@@ -42,7 +46,8 @@ def counts(tx: Transaction, name: str | None, run: str | None) -> dict[str, Any]
         where.append(submission.c.id.in_(sa.select(event.c.submission_id).where(event.c.run == run)))
     rows = tx.run(
         sa.select(submission.c.state, submission.c.reason, sa.func.count().label("n"))
-        .where(*where).group_by(submission.c.state, submission.c.reason)
+        .where(*where)
+        .group_by(submission.c.state, submission.c.reason)
     ).all()
     states: dict[str, int] = {str(state): 0 for state in State}
     for row in rows:
@@ -63,7 +68,8 @@ def _notes(tx: Transaction, where: list[sa.ColumnElement[bool]]) -> dict[str, in
     """How many orders carry a note of each code, such as a text that was cut."""
     rows = tx.run(
         sa.select(submission.c.notes, sa.func.count().label("n"))
-        .where(*where, submission.c.notes != "[]").group_by(submission.c.notes)
+        .where(*where, submission.c.notes != "[]")
+        .group_by(submission.c.notes)
     ).all()
     found: Counter[str] = Counter()
     for row in rows:
@@ -83,7 +89,8 @@ def law(tx: Transaction, name: str | None) -> list[str]:
     return [
         f"{len(ids)} submissions: {what} (ledger ids {', '.join(map(str, ids[:_SHOWN]))}"
         f"{', ...' if len(ids) > _SHOWN else ''})"
-        for what, ids in found if ids
+        for what, ids in found
+        if ids
     ]
 
 
@@ -93,8 +100,11 @@ def _of(name: str | None) -> list[sa.ColumnElement[bool]]:
 
 def _state_without_event(tx: Transaction, name: str | None) -> list[int]:
     last = (
-        sa.select(event.c.to_state).where(event.c.submission_id == submission.c.id)
-        .order_by(event.c.id.desc()).limit(1).scalar_subquery()
+        sa.select(event.c.to_state)
+        .where(event.c.submission_id == submission.c.id)
+        .order_by(event.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
     )
     query = sa.select(submission.c.id).where(*_of(name), submission.c.state != sa.func.coalesce(last, ""))
     return list(tx.run(query).scalars())
@@ -110,21 +120,33 @@ def _imported_without_id(tx: Transaction, name: str | None) -> list[int]:
 def _shared_oms_ids(tx: Transaction, name: str | None) -> list[int]:
     imported = submission.c.state == State.IMPORTED
     twice = (
-        sa.select(submission.c.destination, submission.c.oms_id).where(imported, submission.c.oms_id.is_not(None))
-        .group_by(submission.c.destination, submission.c.oms_id).having(sa.func.count() > 1).subquery()
+        sa.select(submission.c.destination, submission.c.oms_id)
+        .where(imported, submission.c.oms_id.is_not(None))
+        .group_by(submission.c.destination, submission.c.oms_id)
+        .having(sa.func.count() > 1)
+        .subquery()
     )
-    query = sa.select(submission.c.id).join(twice, sa.and_(
-        submission.c.destination == twice.c.destination, submission.c.oms_id == twice.c.oms_id
-    )).where(*_of(name), imported)
+    query = (
+        sa.select(submission.c.id)
+        .join(twice, sa.and_(submission.c.destination == twice.c.destination, submission.c.oms_id == twice.c.oms_id))
+        .where(*_of(name), imported)
+    )
     return list(tx.run(query).scalars())
 
 
 def _doubled(tx: Transaction, name: str | None) -> list[int]:
     """An answer that came for a lost attempt after another one was sent, or another id than the look-up found."""
-    query = sa.select(submission.c.id).join(attempt, attempt.c.submission_id == submission.c.id).where(
-        *_of(name), attempt.c.oms_id.is_not(None), attempt.c.oms_id != "",
-        sa.or_(submission.c.oms_id.is_(None), submission.c.oms_id != attempt.c.oms_id),
-    ).distinct()
+    query = (
+        sa.select(submission.c.id)
+        .join(attempt, attempt.c.submission_id == submission.c.id)
+        .where(
+            *_of(name),
+            attempt.c.oms_id.is_not(None),
+            attempt.c.oms_id != "",
+            sa.or_(submission.c.oms_id.is_(None), submission.c.oms_id != attempt.c.oms_id),
+        )
+        .distinct()
+    )
     return list(tx.run(query).scalars())
 
 
@@ -139,8 +161,17 @@ def identities(tx: Transaction, name: str, source_ids: Iterable[str]) -> set[str
 
 def batches(tx: Transaction, name: str) -> list[dict[str, Any]]:
     """All closed batches of a pipeline, the oldest first."""
-    query = sa.select(
-        batch.c.batch_id, batch.c.manifest_name, batch.c.records, batch.c.complete, batch.c.fetched_at,
-        batch.c.received_at, batch.c.run,
-    ).where(batch.c.pipeline == name).order_by(batch.c.fetched_at, batch.c.batch_id)
+    query = (
+        sa.select(
+            batch.c.batch_id,
+            batch.c.manifest_name,
+            batch.c.records,
+            batch.c.complete,
+            batch.c.fetched_at,
+            batch.c.received_at,
+            batch.c.run,
+        )
+        .where(batch.c.pipeline == name)
+        .order_by(batch.c.fetched_at, batch.c.batch_id)
+    )
     return [dict(row) for row in tx.run(query).mappings()]

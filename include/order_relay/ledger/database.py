@@ -193,7 +193,11 @@ def make_engine(url: URL) -> Engine:
         sa_event.listen(engine, "begin", _begin_sqlite)
         return engine
     return sa.create_engine(
-        url, hide_parameters=True, pool_pre_ping=True, pool_size=4, max_overflow=12,
+        url,
+        hide_parameters=True,
+        pool_pre_ping=True,
+        pool_size=4,
+        max_overflow=12,
         connect_args={"connect_timeout": 15, "application_name": "order_relay"},
     )
 
@@ -254,16 +258,36 @@ def trouble(error: DBAPIError | sqlite3.Error, url: URL) -> Exception:
 _Trouble = tuple[tuple[str, ...], tuple[str, ...], type[OrderRelayError], str]
 _TROUBLES: tuple[_Trouble, ...] = (
     # words in the driver's message, SQLSTATEs (or their beginnings), our error, what to say
-    (("readonly database", "read-only"), ("25006", "42501"), WrongSetup,
-     "can not be written: it is read-only for this user"),
+    (
+        ("readonly database", "read-only"),
+        ("25006", "42501"),
+        WrongSetup,
+        "can not be written: it is read-only for this user",
+    ),
     (("no such table",), ("42P01",), WrongSetup, "has no tables yet: run 'python -m order_relay ledger migrate'"),
-    (("unable to open database file",), ("3D000", "28"), WrongSetup,
-     "can not be opened: check its path or address, its name, and the rights of this user"),
-    (("not a database", "malformed"), ("XX001", "XX002"), WrongSetup,
-     "is damaged or no database; restore it from a backup"),
-    (("database is locked", "table is locked"), ("55P03",), RetryLater,
-     f"was locked by another process for more than {BUSY_TIMEOUT_S:.0f} s"),
-    (("is full", "disk i/o"), ("53", "58"), RetryLater,
-     "can not write: no space or no resources left, or the disk fails"),
+    (
+        ("unable to open database file",),
+        ("3D000", "28"),
+        WrongSetup,
+        "can not be opened: check its path or address, its name, and the rights of this user",
+    ),
+    (
+        ("not a database", "malformed"),
+        ("XX001", "XX002"),
+        WrongSetup,
+        "is damaged or no database; restore it from a backup",
+    ),
+    (
+        ("database is locked", "table is locked"),
+        ("55P03",),
+        RetryLater,
+        f"was locked by another process for more than {BUSY_TIMEOUT_S:.0f} s",
+    ),
+    (
+        ("is full", "disk i/o"),
+        ("53", "58"),
+        RetryLater,
+        "can not write: no space or no resources left, or the disk fails",
+    ),
     ((), ("57P", "08"), RetryLater, "can not be reached, or the connection broke"),
 )

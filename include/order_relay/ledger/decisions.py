@@ -41,7 +41,9 @@ Notes = Mapping[int, Sequence[Note]]
 
 
 def quarantine(
-    tx: Transaction, ctx: RunContext, refused: Sequence[tuple[Work, Sequence[Refusal]]],
+    tx: Transaction,
+    ctx: RunContext,
+    refused: Sequence[tuple[Work, Sequence[Refusal]]],
     notes: Notes = MappingProxyType({}),
 ) -> int:
     """Quarantine submissions with every reason, and their notes; how many were.
@@ -50,7 +52,8 @@ def quarantine(
     """
     wanted = {work.id: (work.revision, list(reasons)) for work, reasons in refused if reasons}
     rows = [
-        row for row in lock(tx, wanted, "refusals_hash", "notes")
+        row
+        for row in lock(tx, wanted, "refusals_hash", "notes")
         if row.state in _QUARANTINABLE and row.revision == wanted[row.id][0]
     ]
     hashes = {row.id: _fingerprint(wanted[row.id][1]) for row in rows}
@@ -58,13 +61,21 @@ def quarantine(
     each = {row.id: {"reason": wanted[row.id][1][0].code, "refusals_hash": hashes[row.id]} for row in news}
     move(tx, news, State.QUARANTINED, Cause(ctx), each=each)
     steps = {State.RECEIVED: 1, State.READY: 1, State.QUARANTINED: 2, State.WAITING: 2}
-    tx.many(refusal.insert(), [
-        {
-            "submission_id": row.id, "revision": row.revision + steps[State(row.state)], "position": n,
-            "code": clean(r.code, 100), "pointer": clean(r.pointer, 500), "message": clean(r.message, 1_000),
-        }
-        for row in news for n, r in enumerate(wanted[row.id][1])
-    ])
+    tx.many(
+        refusal.insert(),
+        [
+            {
+                "submission_id": row.id,
+                "revision": row.revision + steps[State(row.state)],
+                "position": n,
+                "code": clean(r.code, 100),
+                "pointer": clean(r.pointer, 500),
+                "message": clean(r.message, 1_000),
+            }
+            for row in news
+            for n, r in enumerate(wanted[row.id][1])
+        ],
+    )
     texts = {row.id: notes_text(notes.get(row.id, ())) for row in rows}
     tx.many(_NOTES, [{"b_id": row.id, "notes": texts[row.id]} for row in rows if row.notes != texts[row.id]])
     return len(rows)
@@ -93,7 +104,8 @@ def recover(tx: Transaction, ctx: RunContext, given: Sequence[Work]) -> list[Wor
     """What was judged in place and found clean (quarantined, waiting) goes back to ``received``; as it is then."""
     revisions = {work.id: work.revision for work in given}
     rows = [
-        row for row in lock(tx, revisions)
+        row
+        for row in lock(tx, revisions)
         if row.state in (State.QUARANTINED, State.WAITING) and row.revision == revisions[row.id]
     ]
     move(tx, rows, State.RECEIVED, Cause(ctx, "judged again and found clean"))
@@ -106,9 +118,7 @@ _SIBLINGS = sa.select(submission.c.id).where(
 )
 
 
-def resolve(
-    tx: Transaction, ctx: RunContext, ids: Iterable[int], policies: Policies, limit: int | None
-) -> list[Work]:
+def resolve(tx: Transaction, ctx: RunContext, ids: Iterable[int], policies: Policies, limit: int | None) -> list[Work]:
     """Resolve the lineages of these submissions (any states); the winners that are to be transformed now.
 
     All versions that the ledger ever saw of the lineages take part. ``limit`` counts lineages, the longest known
@@ -125,10 +135,13 @@ def resolve(
 
 _newer = submission.alias("newer")
 _OBSOLETE = sa.select(submission.c.id).where(
-    submission.c.pipeline == sa.bindparam("pipeline"), submission.c.state.in_([State.QUARANTINED, State.REJECTED]),
+    submission.c.pipeline == sa.bindparam("pipeline"),
+    submission.c.state.in_([State.QUARANTINED, State.REJECTED]),
     sa.exists().where(
-        _newer.c.pipeline == submission.c.pipeline, _newer.c.lineage == submission.c.lineage,
-        sa.or_(_newer.c.state == State.IMPORTED, _newer.c.reason == BASELINE), _newer.c.version >= submission.c.version,
+        _newer.c.pipeline == submission.c.pipeline,
+        _newer.c.lineage == submission.c.lineage,
+        sa.or_(_newer.c.state == State.IMPORTED, _newer.c.reason == BASELINE),
+        _newer.c.version >= submission.c.version,
     ),
 )
 

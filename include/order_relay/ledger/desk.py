@@ -22,26 +22,50 @@ class PeopleDesk:
     _db: Database
 
     def decide(
-        self, number: str, choice: str, reason: str, who: str, shown: Shown | None = None, *,
-        cancelled: bool = False, pipeline: str | None = None, shares: Shares | None = None,
-    ) -> list[int]:  # fmt: skip
+        self,
+        number: str,
+        choice: str,
+        reason: str,
+        who: str,
+        shown: Shown | None = None,
+        *,
+        cancelled: bool = False,
+        pipeline: str | None = None,
+        shares: Shares | None = None,
+    ) -> list[int]:
         """An operator's decision about a group of held submissions (``people.decide``)."""
-        return self._db.write(lambda tx: people.decide(
-            tx, number, choice, reason, who, shown=shown, cancelled=cancelled, pipeline=pipeline, shares=shares or {}
-        ))
+        return self._db.write(
+            lambda tx: people.decide(
+                tx,
+                number,
+                choice,
+                reason,
+                who,
+                shown=shown,
+                cancelled=cancelled,
+                pipeline=pipeline,
+                shares=shares or {},
+            )
+        )
 
     def held_groups(self, pipeline: str | None = None, number: str | None = None) -> list[HeldGroup]:
         """What waits for decisions, in groups (``held_groups.held_groups``)."""
         return self._db.read(lambda tx: held_groups(tx, pipeline, number))
 
     def settle_by_person(
-        self, number: str, oms_id: str | None, reason: str, who: str, *, pipeline: str | None = None,
+        self,
+        number: str,
+        oms_id: str | None,
+        reason: str,
+        who: str,
+        *,
+        pipeline: str | None = None,
         shown: Shown | None = None,
-    ) -> list[int]:  # fmt: skip
+    ) -> list[int]:
         """A person's finding about an order in doubt (``people.settle_by_person``)."""
-        return self._db.write(lambda tx: people.settle_by_person(
-            tx, number, oms_id, reason, who, pipeline=pipeline, shown=shown
-        ))
+        return self._db.write(
+            lambda tx: people.settle_by_person(tx, number, oms_id, reason, who, pipeline=pipeline, shown=shown)
+        )
 
     def decided(self, ids: Iterable[int], decision: str, reason: str, who: str) -> bool:
         """Whether exactly this was decided about all of these (``people.decided``)."""
@@ -59,13 +83,22 @@ class PeopleDesk:
         return self._db.write(lambda tx: bulk.discard(tx, ctx, wanted, reason))
 
     def take_baseline(
-        self, ctx: RunContext, batch: BatchInfo, offers: pd.DataFrame, transform_fingerprint: str, *, reason: str,
-        acknowledge: bool, keep: Iterable[str] = (),
-    ) -> dict[str, int]:  # fmt: skip
+        self,
+        ctx: RunContext,
+        batch: BatchInfo,
+        offers: pd.DataFrame,
+        transform_fingerprint: str,
+        *,
+        reason: str,
+        acknowledge: bool,
+        keep: Iterable[str] = (),
+    ) -> dict[str, int]:
         """Take in a batch as handled elsewhere (``bulk.take_baseline``)."""
-        return self._db.write(lambda tx: bulk.take_baseline(
-            tx, ctx, batch, offers, transform_fingerprint, reason=reason, acknowledge=acknowledge, keep=keep
-        ))
+        return self._db.write(
+            lambda tx: bulk.take_baseline(
+                tx, ctx, batch, offers, transform_fingerprint, reason=reason, acknowledge=acknowledge, keep=keep
+            )
+        )
 
     def imported_by(self, run: str, pipeline: str | None = None) -> list[dict[str, Any]]:
         """What a run brought to the destination (``finding.imported_by``)."""

@@ -27,8 +27,7 @@ from order_relay.orders.exchange import MAX_ATTEMPTS, RunContext
 FIRST_DISTANCE = timedelta(minutes=2)
 LONGEST_DISTANCE = timedelta(hours=6)
 _REFUSED = (400, 422)
-_NEEDED = ("attempt", "send_before", "absent_once_at", "lookups", "offered", "absences", "first_sent_at",
-           "reason")
+_NEEDED = ("attempt", "send_before", "absent_once_at", "lookups", "offered", "absences", "first_sent_at", "reason")
 _ADOPT = (State.SENDING, State.IMPORTED)
 
 
@@ -45,9 +44,17 @@ def absence_counts(now: datetime, send_before: datetime | None, quiet_s: float) 
 def expire_leases(tx: Transaction, ctx: RunContext, timeout_s: float) -> int:
     """What is ``sending`` although lease and time-out are over (its worker died) becomes in doubt; how many did."""
     limit = tx.now - timedelta(seconds=timeout_s)
-    ids = tx.run(sa.select(submission.c.id).where(
-        submission.c.pipeline == ctx.pipeline, submission.c.state == State.SENDING, submission.c.send_before < limit
-    )).scalars().all()
+    ids = (
+        tx.run(
+            sa.select(submission.c.id).where(
+                submission.c.pipeline == ctx.pipeline,
+                submission.c.state == State.SENDING,
+                submission.c.send_before < limit,
+            )
+        )
+        .scalars()
+        .all()
+    )
     rows = [row for row in lock(tx, ids, "send_before") if row.state == State.SENDING and row.send_before < limit]
     cause = Cause(ctx, "lease and time-out are over without an outcome", LEASE_EXPIRED)
     move(tx, rows, State.IN_DOUBT, cause, {"due_at": tx.now})
@@ -56,21 +63,43 @@ def expire_leases(tx: Transaction, ctx: RunContext, timeout_s: float) -> int:
 
 def due_lookups(tx: Transaction, name: str, now: datetime | None) -> list[int]:
     """What is in doubt and due to be looked up, the longest due first; ``now`` defaults to the database's clock."""
-    return list(tx.run(sa.select(submission.c.id).where(
-        submission.c.pipeline == name, submission.c.state == State.IN_DOUBT, submission.c.due_at <= (now or tx.now)
-    ).order_by(submission.c.due_at, submission.c.id)).scalars())
+    return list(
+        tx.run(
+            sa.select(submission.c.id)
+            .where(
+                submission.c.pipeline == name,
+                submission.c.state == State.IN_DOUBT,
+                submission.c.due_at <= (now or tx.now),
+            )
+            .order_by(submission.c.due_at, submission.c.id)
+        ).scalars()
+    )
 
 
 def in_doubt(tx: Transaction, ids: Iterable[int]) -> list[Doubt]:
     """Those of ``ids`` that are in doubt, with what a look-up needs."""
-    query = sa.select(
-        submission.c.id, submission.c.revision, submission.c.destination_key, submission.c.attempt,
-        attempt.c.sent_at, submission.c.submitted_at, submission.c.absent_once_at, submission.c.send_before,
-        submission.c.order_number, submission.c.lookups, submission.c.reason, submission.c.payload_name,
-        submission.c.payload_row, sa.func.coalesce(submission.c.total_minor, 0), submission.c.currency,
-    ).join(attempt, sa.and_(
-        attempt.c.submission_id == submission.c.id, attempt.c.number == submission.c.attempt
-    )).where(among(submission.c.id, "ids"), submission.c.state == State.IN_DOUBT).order_by(submission.c.id)
+    query = (
+        sa.select(
+            submission.c.id,
+            submission.c.revision,
+            submission.c.destination_key,
+            submission.c.attempt,
+            attempt.c.sent_at,
+            submission.c.submitted_at,
+            submission.c.absent_once_at,
+            submission.c.send_before,
+            submission.c.order_number,
+            submission.c.lookups,
+            submission.c.reason,
+            submission.c.payload_name,
+            submission.c.payload_row,
+            sa.func.coalesce(submission.c.total_minor, 0),
+            submission.c.currency,
+        )
+        .join(attempt, sa.and_(attempt.c.submission_id == submission.c.id, attempt.c.number == submission.c.attempt))
+        .where(among(submission.c.id, "ids"), submission.c.state == State.IN_DOUBT)
+        .order_by(submission.c.id)
+    )
     return [Doubt(*tuple(row)) for row in tx.run(query, {"ids": list(ids)})]
 
 
@@ -113,9 +142,16 @@ def _counts(now: datetime, row: Any, result: LookedUp, quiet_s: float) -> bool:
 
 def _log_row(tx: Transaction, ctx: RunContext, result: LookedUp, counted: bool) -> dict[str, Any]:
     return {
-        "submission_id": result.id, "attempt": result.attempt, "at": tx.now, "finding": result.finding.kind,
-        "counted": counted, "method": clean(result.method, 100), "oms_id": clean(result.finding.oms_id, 200) or None,
-        "run": ctx.run, "who": ctx.who, "why": clean(result.why, 500),
+        "submission_id": result.id,
+        "attempt": result.attempt,
+        "at": tx.now,
+        "finding": result.finding.kind,
+        "counted": counted,
+        "method": clean(result.method, 100),
+        "oms_id": clean(result.finding.oms_id, 200) or None,
+        "run": ctx.run,
+        "who": ctx.who,
+        "why": clean(result.why, 500),
     }
 
 
@@ -128,12 +164,18 @@ def _conclude(  # noqa: PLR0917 - one look-up's row, and what was found
         return State.IMPORTED
     if counted and row.absent_once_at is not None:
         return _absent_twice(tx, ctx, row, max_attempts)
-    change(tx, [row], {row.id: {
-        "lookups": row.lookups + 1,
-        "absent_once_at": tx.now if counted else row.absent_once_at,
-        "reason": result.reason or row.reason,
-        "due_at": result.next_at or tx.now + distance(row.lookups),
-    }})
+    change(
+        tx,
+        [row],
+        {
+            row.id: {
+                "lookups": row.lookups + 1,
+                "absent_once_at": tx.now if counted else row.absent_once_at,
+                "reason": result.reason or row.reason,
+                "due_at": result.next_at or tx.now + distance(row.lookups),
+            }
+        },
+    )
     return State.IN_DOUBT
 
 
@@ -159,12 +201,18 @@ that the search is up to date, the others that it reaches back."""
 
 _CONTROL = (
     sa.select(
-        submission.c.destination_key, submission.c.oms_id, submission.c.imported_at, submission.c.submitted_at,
-        sa.func.coalesce(submission.c.total_minor, 0), submission.c.currency,
+        submission.c.destination_key,
+        submission.c.oms_id,
+        submission.c.imported_at,
+        submission.c.submitted_at,
+        sa.func.coalesce(submission.c.total_minor, 0),
+        submission.c.currency,
     )
     .where(
-        submission.c.destination == sa.bindparam("destination"), submission.c.state == sa.literal_column("'imported'"),
-        submission.c.destination_key.is_not(None), not_among(submission.c.destination_key, "keys"),
+        submission.c.destination == sa.bindparam("destination"),
+        submission.c.state == sa.literal_column("'imported'"),
+        submission.c.destination_key.is_not(None),
+        not_among(submission.c.destination_key, "keys"),
     )
     .limit(1)
 )
@@ -194,35 +242,49 @@ def controls(tx: Transaction, destination: str, exclude: Iterable[str], shown_af
 
 def unproven(tx: Transaction, name: str) -> list[int]:
     """Ready submissions that must be looked up before their first POST: the ledger has a past that it does not know."""
-    return list(tx.run(sa.select(submission.c.id).where(
-        submission.c.pipeline == name, submission.c.state == State.READY, submission.c.proven.is_(False)
-    ).order_by(submission.c.id)).scalars())
+    return list(
+        tx.run(
+            sa.select(submission.c.id)
+            .where(submission.c.pipeline == name, submission.c.state == State.READY, submission.c.proven.is_(False))
+            .order_by(submission.c.id)
+        ).scalars()
+    )
 
 
 def mark_proven(tx: Transaction, ctx: RunContext, ids: Iterable[int]) -> None:
     """These were looked up and are not at the destination: they may be sent."""
     tx.run(
         submission.update()
-        .where(among(submission.c.id, "ids"), submission.c.pipeline == ctx.pipeline).values(proven=True),
+        .where(among(submission.c.id, "ids"), submission.c.pipeline == ctx.pipeline)
+        .values(proven=True),
         {"ids": list(ids)},
     )
 
 
-def hold_foreign(
-    tx: Transaction, ctx: RunContext, found: Mapping[int, tuple[str, str]]
-) -> tuple[list[int], list[int]]:
+def hold_foreign(tx: Transaction, ctx: RunContext, found: Mapping[int, tuple[str, str]]) -> tuple[list[int], list[int]]:
     """Ready submissions whose external id an order of somebody else has are held: (reason, what was seen) by id.
 
     Returns the ids that are held, and those that an operator let go after they were held for it: these may be sent.
     """
     rows = [row for row in lock(tx, found, "decided") if row.state == State.READY]
-    asked = set(tx.run(
-        sa.select(event.c.submission_id).where(
-            among(event.c.submission_id, "ids"), event.c.to_state == State.HELD,
-            sa.or_(*(event.c.why.startswith(reason, autoescape=True) for reason in {r for r, _ in found.values()})),
-        ).distinct(),
-        {"ids": [row.id for row in rows if row.decided]},
-    ).scalars()) if rows else set()
+    asked = (
+        set(
+            tx.run(
+                sa.select(event.c.submission_id)
+                .where(
+                    among(event.c.submission_id, "ids"),
+                    event.c.to_state == State.HELD,
+                    sa.or_(
+                        *(event.c.why.startswith(reason, autoescape=True) for reason in {r for r, _ in found.values()})
+                    ),
+                )
+                .distinct(),
+                {"ids": [row.id for row in rows if row.decided]},
+            ).scalars()
+        )
+        if rows
+        else set()
+    )
     held = [row for row in rows if row.id not in asked]
     for row in held:
         reason, seen = found[row.id]

@@ -21,16 +21,37 @@ from order_relay.orders.contents import settled_part
 from order_relay.orders.redelivery import AFTER_IMPORT
 
 _BLANK: Mapping[str, str] = {
-    "revision": "1", "decided": "false", "refusals_hash": "''", "payload_name": "''", "payload_row": "0",
-    "fingerprint": "''", "transform_fingerprint": "''", "currency": "''", "notes": "'[]'", "attempt": "0",
-    "owner": "''", "lookups": "0", "ack_message": "''",
+    "revision": "1",
+    "decided": "false",
+    "refusals_hash": "''",
+    "payload_name": "''",
+    "payload_row": "0",
+    "fingerprint": "''",
+    "transform_fingerprint": "''",
+    "currency": "''",
+    "notes": "'[]'",
+    "attempt": "0",
+    "owner": "''",
+    "lookups": "0",
+    "ack_message": "''",
 }
 _INSERT = submission.insert().values({name: sa.literal_column(value) for name, value in _BLANK.items()})
 """What every row begins with stands in the statement: values of rows are worked on one by one."""
 
 _CONTENT = (
-    "order_number", "base_number", "reference", "version", "suffix", "customer_number", "customer_po", "items",
-    "content_hash", "problem", "batch_id", "part", "row",
+    "order_number",
+    "base_number",
+    "reference",
+    "version",
+    "suffix",
+    "customer_number",
+    "customer_po",
+    "items",
+    "content_hash",
+    "problem",
+    "batch_id",
+    "part",
+    "row",
 )
 
 
@@ -62,7 +83,13 @@ def new_edition(old: Any, content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def insert_new(
-    tx: Transaction, cause: Cause, bound: Any, rows: Sequence[Mapping[str, Any]], *, state: State, offered_at: datetime,
+    tx: Transaction,
+    cause: Cause,
+    bound: Any,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    state: State,
+    offered_at: datetime,
     from_past: bool = False,
 ) -> None:
     """Insert submissions in ``state`` (one of ``BORN``) with their first event.
@@ -76,23 +103,40 @@ def insert_new(
         return
     newest = tx.run(sa.select(sa.func.max(submission.c.id))).scalar() or 0
     common = {
-        "pipeline": bound.name, "state": state, "reason": cause.reason, "changed_at": tx.now,
-        "first_offered_at": offered_at, "last_offered_at": offered_at, "destination": bound.destination_account,
+        "pipeline": bound.name,
+        "state": state,
+        "reason": cause.reason,
+        "changed_at": tx.now,
+        "first_offered_at": offered_at,
+        "last_offered_at": offered_at,
+        "destination": bound.destination_account,
         "proven": not (bound.unproven or from_past),
     }
     tx.run(_INSERT, [{**common, **row} for row in rows])
-    tx.run(_FIRST_EVENTS, {
-        "b_pipeline": bound.name, "newest": newest, "b_at": tx.now, "b_run": cause.ctx.run,
-        "b_who": cause.ctx.who, "b_why": cause.why or cause.reason,
-    })
+    tx.run(
+        _FIRST_EVENTS,
+        {
+            "b_pipeline": bound.name,
+            "newest": newest,
+            "b_at": tx.now,
+            "b_run": cause.ctx.run,
+            "b_who": cause.ctx.who,
+            "b_why": cause.why or cause.reason,
+        },
+    )
 
 
 _FIRST_EVENTS = event.insert().from_select(
     ["submission_id", "from_state", "to_state", "revision", "at", "run", "who", "why"],
     sa.select(
-        submission.c.id, sa.literal_column("''"), submission.c.state, submission.c.revision,
-        sa.bindparam("b_at", type_=event.c.at.type), sa.bindparam("b_run", type_=sa.Text),
-        sa.bindparam("b_who", type_=sa.Text), sa.bindparam("b_why", type_=sa.Text),
+        submission.c.id,
+        sa.literal_column("''"),
+        submission.c.state,
+        submission.c.revision,
+        sa.bindparam("b_at", type_=event.c.at.type),
+        sa.bindparam("b_run", type_=sa.Text),
+        sa.bindparam("b_who", type_=sa.Text),
+        sa.bindparam("b_why", type_=sa.Text),
     )
     # the pipeline's row is locked, so every newer row of this pipeline is ours
     .where(submission.c.pipeline == sa.bindparam("b_pipeline"), submission.c.id > sa.bindparam("newest"))
@@ -113,7 +157,8 @@ def compare_offered(tx: Transaction, cause: Cause, ids: Sequence[int]) -> None:
     changed = [(row, load(row.offered)) for row in rows]
     changed = [(row, new) for row, new in changed if new["content_hash"] != row.content_hash]
     imported = [
-        (row, new) for row, new in changed
+        (row, new)
+        for row, new in changed
         if row.state == State.IMPORTED and settled_part(new["content_hash"]) != settled_part(row.content_hash)
     ]
     if imported:
@@ -121,13 +166,13 @@ def compare_offered(tx: Transaction, cause: Cause, ids: Sequence[int]) -> None:
         bound = require_pipeline(tx, cause.ctx.pipeline, lock=True)
         editions = [_edition_row(row, new) for row, new in imported]
         insert_new(tx, held, bound, editions, state=State.HELD, offered_at=tx.now)
-    anew = {
-        row.id: _taken(new)
-        for row, new in changed if row.state in (State.REJECTED, State.READY)
-    }
+    anew = {row.id: _taken(new) for row, new in changed if row.state in (State.REJECTED, State.READY)}
     move(
-        tx, [row for row, _ in changed if row.id in anew], State.RECEIVED,
-        Cause(cause.ctx, "changed while it was under way"), each=anew,
+        tx,
+        [row for row, _ in changed if row.id in anew],
+        State.RECEIVED,
+        Cause(cause.ctx, "changed while it was under way"),
+        each=anew,
     )
 
 

@@ -69,8 +69,15 @@ _before = feedback.alias("before")
 
 
 def due(
-    tx: Transaction, name: str, step: str, limit: int, *, each_delivery: bool = False, after: int = 0,
-    given_up_s: float = 900.0, at_import: bool = False,
+    tx: Transaction,
+    name: str,
+    step: str,
+    limit: int,
+    *,
+    each_delivery: bool = False,
+    after: int = 0,
+    given_up_s: float = 900.0,
+    at_import: bool = False,
 ) -> list[Step]:
     """Orders of a pipeline for which ``step`` is due, by ledger id from behind ``after``.
 
@@ -84,19 +91,32 @@ def due(
     source = submission.join(shipment, shipment.c.submission_id == submission.c.id) if deliveries else submission
     query = (
         sa.select(
-            submission.c.id, sa.literal(step), delivery.label("delivery"), submission.c.source_id, submission.c.oms_id,
-            sa.func.coalesce(_mine.c.tries, 0), sa.func.coalesce(_mine.c.state == "sent", sa.false()),
+            submission.c.id,
+            sa.literal(step),
+            delivery.label("delivery"),
+            submission.c.source_id,
+            submission.c.oms_id,
+            sa.func.coalesce(_mine.c.tries, 0),
+            sa.func.coalesce(_mine.c.state == "sent", sa.false()),
             sa.func.coalesce(_mine.c.refusals, 0),
         )
-        .select_from(source.outerjoin(_mine, sa.and_(
-            _mine.c.submission_id == submission.c.id, _mine.c.step == step, _mine.c.delivery == delivery
-        )))
+        .select_from(
+            source.outerjoin(
+                _mine,
+                sa.and_(_mine.c.submission_id == submission.c.id, _mine.c.step == step, _mine.c.delivery == delivery),
+            )
+        )
         .where(
-            submission.c.pipeline == name, submission.c.state == State.IMPORTED, submission.c.ack == "confirmed",
-            submission.c.source_cancelled_at.is_(None), submission.c.id > after, _open(tx.now, given_up_s),
+            submission.c.pipeline == name,
+            submission.c.state == State.IMPORTED,
+            submission.c.ack == "confirmed",
+            submission.c.source_cancelled_at.is_(None),
+            submission.c.id > after,
+            _open(tx.now, given_up_s),
             *_forerunner(step, deliveries=deliveries),
         )
-        .order_by(submission.c.id, delivery).limit(limit)
+        .order_by(submission.c.id, delivery)
+        .limit(limit)
     )
     if deliveries:
         query = query.where(shipment.c.asks == "", shipment.c.closed == "")
@@ -110,10 +130,15 @@ def _open(now: datetime, given_up_s: float) -> sa.ColumnElement[bool]:
     return sa.or_(
         _mine.c.state.is_(None),
         sa.and_(_mine.c.state == "refused", _mine.c.due_at <= now),
-        sa.and_(_mine.c.state == "sent", sa.or_(*(
-            sa.and_(_mine.c.tries < tries, _mine.c.at <= now - timedelta(seconds=given_up_s * times))
-            for tries, times in PATIENCE
-        ))),
+        sa.and_(
+            _mine.c.state == "sent",
+            sa.or_(
+                *(
+                    sa.and_(_mine.c.tries < tries, _mine.c.at <= now - timedelta(seconds=given_up_s * times))
+                    for tries, times in PATIENCE
+                )
+            ),
+        ),
     )
 
 
@@ -160,12 +185,11 @@ def claim(tx: Transaction, ctx: RunContext, steps: Sequence[Step], given_up_s: f
             claimed.append(step)
     tx.many(_EXHAUSTED, [_bound(step) for step in exhausted])
     new = [step for step in claimed if (step.submission_id, step.step, step.delivery) not in known]
-    tx.many(feedback.insert(), [
-        {**_key(step), "state": "sent", "tries": 1, "at": tx.now, "run": ctx.run, "message": ""} for step in new
-    ])
-    tx.many(_AGAIN, [
-        {**_bound(step), "b_at": tx.now, "b_run": ctx.run} for step in claimed if step not in new
-    ])
+    tx.many(
+        feedback.insert(),
+        [{**_key(step), "state": "sent", "tries": 1, "at": tx.now, "run": ctx.run, "message": ""} for step in new],
+    )
+    tx.many(_AGAIN, [{**_bound(step), "b_at": tx.now, "b_run": ctx.run} for step in claimed if step not in new])
     return claimed
 
 
@@ -181,10 +205,17 @@ def told(
         refusals = step.refusals + (not answer.accepted and not answer.passing)
         state = "done" if answer.accepted else FAILED if refusals >= most else "refused"
         delay = min(FIRST_DELAY * 2 ** min(step.tries, 10), LONGEST_DELAY)
-        rows.append({
-            **_bound(step), "b_state": state, "b_at": tx.now, "b_run": ctx.run, "b_refusals": refusals,
-            "b_due": tx.now + delay if state == "refused" else None, "b_message": clean(answer.message, 300),
-        })
+        rows.append(
+            {
+                **_bound(step),
+                "b_state": state,
+                "b_at": tx.now,
+                "b_run": ctx.run,
+                "b_refusals": refusals,
+                "b_due": tx.now + delay if state == "refused" else None,
+                "b_message": clean(answer.message, 300),
+            }
+        )
     tx.many(_ANSWER, rows)
     cancelled = sorted({step.source_id for step, answer in answers if answer.cancelled})
     if cancelled:
@@ -204,11 +235,19 @@ def failed(tx: Transaction, name: str | None) -> list[dict[str, Any]]:
         where.append(submission.c.pipeline == name)
     query = (
         sa.select(
-            submission.c.pipeline, submission.c.order_number, submission.c.source_id, feedback.c.step,
-            feedback.c.delivery, feedback.c.tries, feedback.c.at, feedback.c.message, feedback.c.submission_id,
+            submission.c.pipeline,
+            submission.c.order_number,
+            submission.c.source_id,
+            feedback.c.step,
+            feedback.c.delivery,
+            feedback.c.tries,
+            feedback.c.at,
+            feedback.c.message,
+            feedback.c.submission_id,
         )
         .select_from(feedback.join(submission, submission.c.id == feedback.c.submission_id))
-        .where(*where).order_by(submission.c.pipeline, feedback.c.submission_id, feedback.c.step)
+        .where(*where)
+        .order_by(submission.c.pipeline, feedback.c.submission_id, feedback.c.step)
     )
     return [dict(row) for row in tx.run(query).mappings()]
 
@@ -218,21 +257,28 @@ def decide(tx: Transaction, ctx: RunContext, number: str, reason: str, *, retry:
     chosen = [row for row in failed(tx, ctx.pipeline) if number in {row["order_number"], row["source_id"]}]
     lock(tx, {row["submission_id"] for row in chosen})
     words = f"{'retry' if retry else 'given up'} by {ctx.who}: {clean(reason, 200)}"
-    return tx.many(_DECIDED, [
-        {
-            "b_submission_id": row["submission_id"], "b_step": row["step"], "b_delivery": row["delivery"],
-            "b_state": "refused" if retry else GIVEN_UP, "b_due": tx.now if retry else None,
-            "b_message": clean(f"{words} ({row['message']})", 300),
-        }
-        for row in chosen
-    ])
+    return tx.many(
+        _DECIDED,
+        [
+            {
+                "b_submission_id": row["submission_id"],
+                "b_step": row["step"],
+                "b_delivery": row["delivery"],
+                "b_state": "refused" if retry else GIVEN_UP,
+                "b_due": tx.now if retry else None,
+                "b_message": clean(f"{words} ({row['message']})", 300),
+            }
+            for row in chosen
+        ],
+    )
 
 
 def counts(tx: Transaction, name: str) -> dict[str, int]:
     """How many steps of a pipeline's orders stand how, as ``STEP_STATE``."""
     query = (
         sa.select(feedback.c.step, feedback.c.state, sa.func.count().label("n"))
-        .join(submission, submission.c.id == feedback.c.submission_id).where(submission.c.pipeline == name)
+        .join(submission, submission.c.id == feedback.c.submission_id)
+        .where(submission.c.pipeline == name)
         .group_by(feedback.c.step, feedback.c.state)
     )
     return {f"{row.step}_{row.state}": row.n for row in tx.run(query)}
@@ -247,22 +293,50 @@ def _bound(step: Step) -> dict[str, object]:
 
 
 _THIS = sa.and_(
-    feedback.c.submission_id == sa.bindparam("b_submission_id"), feedback.c.step == sa.bindparam("b_step"),
+    feedback.c.submission_id == sa.bindparam("b_submission_id"),
+    feedback.c.step == sa.bindparam("b_step"),
     feedback.c.delivery == sa.bindparam("b_delivery"),
 )
-_AGAIN = feedback.update().where(_THIS).values(
-    state="sent", tries=feedback.c.tries + 1, at=sa.bindparam("b_at", type_=feedback.c.at.type),
-    run=sa.bindparam("b_run"), due_at=None,
+_AGAIN = (
+    feedback.update()
+    .where(_THIS)
+    .values(
+        state="sent",
+        tries=feedback.c.tries + 1,
+        at=sa.bindparam("b_at", type_=feedback.c.at.type),
+        run=sa.bindparam("b_run"),
+        due_at=None,
+    )
 )
-_EXHAUSTED = feedback.update().where(_THIS).values(
-    state=FAILED, due_at=None, message=sa.func.coalesce(sa.func.nullif(feedback.c.message, ""), "no usable answer"),
+_EXHAUSTED = (
+    feedback.update()
+    .where(_THIS)
+    .values(
+        state=FAILED,
+        due_at=None,
+        message=sa.func.coalesce(sa.func.nullif(feedback.c.message, ""), "no usable answer"),
+    )
 )
-_DECIDED = feedback.update().where(_THIS, feedback.c.state == FAILED).values(
-    state=sa.bindparam("b_state"), tries=0, refusals=0, message=sa.bindparam("b_message"),
-    due_at=sa.bindparam("b_due", type_=feedback.c.due_at.type),
+_DECIDED = (
+    feedback.update()
+    .where(_THIS, feedback.c.state == FAILED)
+    .values(
+        state=sa.bindparam("b_state"),
+        tries=0,
+        refusals=0,
+        message=sa.bindparam("b_message"),
+        due_at=sa.bindparam("b_due", type_=feedback.c.due_at.type),
+    )
 )
-_ANSWER = feedback.update().where(_THIS, feedback.c.state == "sent").values(
-    state=sa.bindparam("b_state"), at=sa.bindparam("b_at", type_=feedback.c.at.type), run=sa.bindparam("b_run"),
-    due_at=sa.bindparam("b_due", type_=feedback.c.due_at.type), message=sa.bindparam("b_message"),
-    refusals=sa.bindparam("b_refusals", type_=feedback.c.refusals.type),
+_ANSWER = (
+    feedback.update()
+    .where(_THIS, feedback.c.state == "sent")
+    .values(
+        state=sa.bindparam("b_state"),
+        at=sa.bindparam("b_at", type_=feedback.c.at.type),
+        run=sa.bindparam("b_run"),
+        due_at=sa.bindparam("b_due", type_=feedback.c.due_at.type),
+        message=sa.bindparam("b_message"),
+        refusals=sa.bindparam("b_refusals", type_=feedback.c.refusals.type),
+    )
 )

@@ -30,8 +30,11 @@ MOST = 1_000  # submissions in one answer to ``find``
 _MOST_LINEAGES = 100  # looked through for one group
 
 _PARTS: tuple[tuple[str, sa.Table, str], ...] = (
-    ("events", event, "id"), ("attempts", attempt, "number"), ("refusals", refusal, "position"),
-    ("lookups", lookup, "id"), ("left_out", feed_gap, "id"),
+    ("events", event, "id"),
+    ("attempts", attempt, "number"),
+    ("refusals", refusal, "position"),
+    ("lookups", lookup, "id"),
+    ("left_out", feed_gap, "id"),
 )
 
 
@@ -42,14 +45,18 @@ def find(tx: Transaction, word: str) -> list[dict[str, Any]]:
     id, uuid, OMS id, external id, customer PO, or the id of a feed. Holds customers' data (answers, customer PO): for
     the screen of the operator who asked, not for logs.
     """
-    rows = tx.run(
-        sa.select(submission).where(submission.c.id.in_(_named(word, _of_feed(tx, word))))
-        .order_by(submission.c.pipeline, submission.c.lineage, submission.c.version, submission.c.edition)
-        .limit(MOST)
-    ).mappings().all()
+    rows = (
+        tx.run(
+            sa.select(submission)
+            .where(submission.c.id.in_(_named(word, _of_feed(tx, word))))
+            .order_by(submission.c.pipeline, submission.c.lineage, submission.c.version, submission.c.edition)
+            .limit(MOST)
+        )
+        .mappings()
+        .all()
+    )
     lives = [
-        {**row, "items": load(row["items"], []), "notes": as_plain(from_plain(load(row["notes"], [])))}
-        for row in rows
+        {**row, "items": load(row["items"], []), "notes": as_plain(from_plain(load(row["notes"], [])))} for row in rows
     ]
     ids = [life["id"] for life in lives]
     for name, table, order in _PARTS:
@@ -72,16 +79,26 @@ def _named(word: str, of_feed: int) -> sa.CompoundSelect[tuple[int]]:
     """The ids of the submissions that a word names, each kind of name by the index that it has; and one that is known
     by its id in a feed. They are one list, since a database scans the table for a condition with ``OR`` beside it."""
     of_pipelines = submission.c.pipeline.in_(sa.select(pipeline.c.name))
-    partial = {name: sa.text(f"submission.{name} <> {other}") for name, other in (
-        ("base_number", "submission.order_number"), ("reference", "''"), ("customer_po", "''")
-    )}
-    return sa.union_all(*(sa.select(submission.c.id).where(*where) for where in (
-        *((submission.c[name] == word, of_pipelines) for name in ("order_number", "source_id")),
-        (submission.c.lineage.in_([word, word.upper()]), of_pipelines),
-        (submission.c.destination_key == word, submission.c.destination.in_(sa.select(pipeline.c.destination_account))),
-        (submission.c.oms_id == word,), (submission.c.id == of_feed,),
-        *((submission.c[name] == word, differs) for name, differs in partial.items()),
-    )))
+    partial = {
+        name: sa.text(f"submission.{name} <> {other}")
+        for name, other in (("base_number", "submission.order_number"), ("reference", "''"), ("customer_po", "''"))
+    }
+    return sa.union_all(
+        *(
+            sa.select(submission.c.id).where(*where)
+            for where in (
+                *((submission.c[name] == word, of_pipelines) for name in ("order_number", "source_id")),
+                (submission.c.lineage.in_([word, word.upper()]), of_pipelines),
+                (
+                    submission.c.destination_key == word,
+                    submission.c.destination.in_(sa.select(pipeline.c.destination_account)),
+                ),
+                (submission.c.oms_id == word,),
+                (submission.c.id == of_feed,),
+                *((submission.c[name] == word, differs) for name, differs in partial.items()),
+            )
+        )
+    )
 
 
 def _of_feed(tx: Transaction, word: str) -> int:
@@ -101,29 +118,62 @@ def _parts(tx: Transaction, table: sa.Table, order: str, ids: Iterable[int]) -> 
     return grouped
 
 
-_LISTED = [submission.c[name] for name in (
-    "id", "revision", "pipeline", "order_number", "source_id", "edition", "version", "lineage", "state", "reason",
-    "changed_at", "due_at", "batch_id", "destination_key", "attempt", "lookups", "absent_once_at",
-)]
+_LISTED = [
+    submission.c[name]
+    for name in (
+        "id",
+        "revision",
+        "pipeline",
+        "order_number",
+        "source_id",
+        "edition",
+        "version",
+        "lineage",
+        "state",
+        "reason",
+        "changed_at",
+        "due_at",
+        "batch_id",
+        "destination_key",
+        "attempt",
+        "lookups",
+        "absent_once_at",
+    )
+]
 
 
 def held(tx: Transaction) -> list[dict[str, Any]]:
     """What waits for a person's decision, lineage by lineage."""
-    query = sa.select(*_LISTED).where(submission.c.state == State.HELD).order_by(
-        submission.c.pipeline, submission.c.lineage, submission.c.version, submission.c.edition
+    query = (
+        sa.select(*_LISTED)
+        .where(submission.c.state == State.HELD)
+        .order_by(submission.c.pipeline, submission.c.lineage, submission.c.version, submission.c.edition)
     )
     return [dict(row) for row in tx.run(query).mappings()]
 
 
-_OF_FAMILY = (*_LISTED, *(submission.c[name] for name in (
-    "part", "row", "problem", "oms_id", "imported_at", "first_offered_at", "last_offered_at", "content_hash",
-    "base_number", "customer_number", "customer_po",
-)))
+_OF_FAMILY = (
+    *_LISTED,
+    *(
+        submission.c[name]
+        for name in (
+            "part",
+            "row",
+            "problem",
+            "oms_id",
+            "imported_at",
+            "first_offered_at",
+            "last_offered_at",
+            "content_hash",
+            "base_number",
+            "customer_number",
+            "customer_po",
+        )
+    ),
+)
 
 
-def family(
-    tx: Transaction, name: str, numbers: Iterable[str], lineages: Iterable[str]
-) -> list[dict[str, Any]]:
+def family(tx: Transaction, name: str, numbers: Iterable[str], lineages: Iterable[str]) -> list[dict[str, Any]]:
     """All submissions of a pipeline that belong together, the oldest version first.
 
     Those that carry one of these order numbers or lineages, and every version of their lineages, also of the lineages
@@ -143,9 +193,12 @@ def family(
         submission.c.lineage.startswith(f"{text}{SEPARATE_MARK}", autoescape=True) | (submission.c.lineage == text)
         for text in sorted(offered)[:_MOST_LINEAGES]
     ]
-    query = sa.select(*_OF_FAMILY).where(
-        submission.c.pipeline == name, sa.or_(among(submission.c.id, "ids"), *related)
-    ).order_by(submission.c.version, submission.c.edition, submission.c.id).limit(MOST)
+    query = (
+        sa.select(*_OF_FAMILY)
+        .where(submission.c.pipeline == name, sa.or_(among(submission.c.id, "ids"), *related))
+        .order_by(submission.c.version, submission.c.edition, submission.c.id)
+        .limit(MOST)
+    )
     return [dict(row) for row in tx.run(query, {"ids": sorted(ids)}).mappings()]
 
 
@@ -154,12 +207,28 @@ def imported_by(tx: Transaction, run: str, name: str | None = None) -> list[dict
 
     Also what it found there by a look-up: ``why`` tells which is which.
     """
-    query = sa.select(*[submission.c[column] for column in (
-        "pipeline", "oms_id", "order_number", "destination_key", "source_id", "edition", "total_minor", "currency",
-        "imported_at",
-    )], event.c.why).join(event, event.c.submission_id == submission.c.id).where(
-        event.c.run == run, event.c.to_state == State.IMPORTED
-    ).order_by(submission.c.pipeline, submission.c.id)
+    query = (
+        sa.select(
+            *[
+                submission.c[column]
+                for column in (
+                    "pipeline",
+                    "oms_id",
+                    "order_number",
+                    "destination_key",
+                    "source_id",
+                    "edition",
+                    "total_minor",
+                    "currency",
+                    "imported_at",
+                )
+            ],
+            event.c.why,
+        )
+        .join(event, event.c.submission_id == submission.c.id)
+        .where(event.c.run == run, event.c.to_state == State.IMPORTED)
+        .order_by(submission.c.pipeline, submission.c.id)
+    )
     if name is not None:
         query = query.where(submission.c.pipeline == name)
     return [dict(row) for row in tx.run(query).mappings()]
@@ -167,9 +236,12 @@ def imported_by(tx: Transaction, run: str, name: str | None = None) -> list[dict
 
 def doubt(tx: Transaction) -> list[dict[str, Any]]:
     """What is in doubt, the longest first, with when it was sent and when it is looked up next."""
-    query = sa.select(*_LISTED, attempt.c.sent_at).join(attempt, sa.and_(
-        attempt.c.submission_id == submission.c.id, attempt.c.number == submission.c.attempt
-    )).where(submission.c.state == State.IN_DOUBT).order_by(attempt.c.sent_at)
+    query = (
+        sa.select(*_LISTED, attempt.c.sent_at)
+        .join(attempt, sa.and_(attempt.c.submission_id == submission.c.id, attempt.c.number == submission.c.attempt))
+        .where(submission.c.state == State.IN_DOUBT)
+        .order_by(attempt.c.sent_at)
+    )
     return [dict(row) for row in tx.run(query).mappings()]
 
 
@@ -182,13 +254,12 @@ def quarantined(
     """
     newest = (
         sa.select(refusal.c.submission_id, sa.func.max(refusal.c.revision).label("revision"))
-        .group_by(refusal.c.submission_id).subquery()
+        .group_by(refusal.c.submission_id)
+        .subquery()
     )
-    source = submission.outerjoin(newest, sa.and_(
-        newest.c.submission_id == submission.c.id, submission.c.state == State.QUARANTINED
-    )).outerjoin(refusal, sa.and_(
-        refusal.c.submission_id == submission.c.id, refusal.c.revision == newest.c.revision
-    ))
+    source = submission.outerjoin(
+        newest, sa.and_(newest.c.submission_id == submission.c.id, submission.c.state == State.QUARANTINED)
+    ).outerjoin(refusal, sa.and_(refusal.c.submission_id == submission.c.id, refusal.c.revision == newest.c.revision))
     shown = sa.func.coalesce(refusal.c.code, submission.c.reason)
     where: list[sa.ColumnElement[bool]] = [submission.c.state.in_([State.QUARANTINED, State.REJECTED])]
     if code is not None:
@@ -199,9 +270,17 @@ def quarantined(
     if numbers is not None:
         where.append(among(submission.c.order_number, "numbers"))
         keys["numbers"] = list(numbers)
-    query = sa.select(
-        *_LISTED, submission.c.last_offered_at, NO_LONGER_OFFERED.label("no_longer_offered"),
-        shown.label("code"), sa.func.coalesce(refusal.c.pointer, "").label("pointer"),
-        sa.func.coalesce(refusal.c.message, "").label("message"),
-    ).select_from(source).where(*where).order_by(submission.c.id, refusal.c.position)
+    query = (
+        sa.select(
+            *_LISTED,
+            submission.c.last_offered_at,
+            NO_LONGER_OFFERED.label("no_longer_offered"),
+            shown.label("code"),
+            sa.func.coalesce(refusal.c.pointer, "").label("pointer"),
+            sa.func.coalesce(refusal.c.message, "").label("message"),
+        )
+        .select_from(source)
+        .where(*where)
+        .order_by(submission.c.id, refusal.c.position)
+    )
     return [dict(row) for row in tx.run(query, keys).mappings()]

@@ -30,9 +30,9 @@ def note(tx: Transaction, problems: Mapping[int, str]) -> list[int]:
     """Note why orders had to be left out, with an empty text for those that could be rendered. The new ones' ids."""
     known, told = _known(tx, problems), _cleaned(problems)
     new = [number for number, problem in told.items() if problem and number not in known]
-    tx.many(feed_gap.insert(), [
-        {"submission_id": number, "problem": told[number], "noted_at": tx.now} for number in new
-    ])
+    tx.many(
+        feed_gap.insert(), [{"submission_id": number, "problem": told[number], "noted_at": tx.now} for number in new]
+    )
     for number, before in known.items():
         if told[number] != before:
             values = {"problem": told[number]} if told[number] else {"mended_at": tx.now}
@@ -42,9 +42,13 @@ def note(tx: Transaction, problems: Mapping[int, str]) -> list[int]:
 
 def left_out(tx: Transaction, pipelines: Collection[str] | None, limit: int) -> list[Modified]:
     """Orders that are left out now; of more than ``limit`` any ones, so that each gets its turn to be tried again."""
-    query = sa.select(submission, feed_gap.c.noted_at.label("modified")).join(
-        feed_gap, feed_gap.c.submission_id == submission.c.id
-    ).where(_OPEN).order_by(sa.func.random()).limit(limit)
+    query = (
+        sa.select(submission, feed_gap.c.noted_at.label("modified"))
+        .join(feed_gap, feed_gap.c.submission_id == submission.c.id)
+        .where(_OPEN)
+        .order_by(sa.func.random())
+        .limit(limit)
+    )
     if pipelines is not None:
         query = query.where(submission.c.pipeline.in_(sorted(pipelines)))
     return [modified(row) for row in tx.run(query)]

@@ -49,8 +49,7 @@ def hold_back(tx: Transaction, ctx: RunContext, waits: Sequence[Wait], shortest_
     """
     wanted = {wait.work.id: wait for wait in waits}
     rows = [
-        row for row in lock(tx, wanted, "reason", "first_offered_at")
-        if row.revision == wanted[row.id].work.revision
+        row for row in lock(tx, wanted, "reason", "first_offered_at") if row.revision == wanted[row.id].work.revision
     ]
     due = {row.id: _due(tx.now, row.first_offered_at, shortest_s) if wanted[row.id].ask_again else None for row in rows}
     there = [row for row in rows if row.state == State.WAITING and row.reason == wanted[row.id].reason]
@@ -78,14 +77,20 @@ def to_ask_again(tx: Transaction, name: str, limit: int) -> list[str]:
     not_read = unread.c.source_id.is_not(None)
     query = (
         sa.select(submission.c.source_id)
-        .select_from(submission.outerjoin(unread, sa.and_(
-            unread.c.pipeline == submission.c.pipeline, unread.c.source_id == submission.c.source_id
-        )))
+        .select_from(
+            submission.outerjoin(
+                unread,
+                sa.and_(unread.c.pipeline == submission.c.pipeline, unread.c.source_id == submission.c.source_id),
+            )
+        )
         .where(
-            submission.c.pipeline == name, sa.or_(_WAITS, _REFUSED), ~submission.c.source_id.startswith(NO_ID),
+            submission.c.pipeline == name,
+            sa.or_(_WAITS, _REFUSED),
+            ~submission.c.source_id.startswith(NO_ID),
             sa.case((not_read, unread.c.due_at <= tx.now), else_=sa.or_(waits, refused)),
         )
-        .order_by(submission.c.id).limit(limit)
+        .order_by(submission.c.id)
+        .limit(limit)
     )
     return list(dict.fromkeys(tx.run(query).scalars()))
 
@@ -96,12 +101,16 @@ def gone(tx: Transaction, ctx: RunContext, source_ids: Iterable[str]) -> int:
     What waited waits under ``GONE``, and all are asked for again after ``LONGEST``: the connection may change, or the
     order. Should the source offer one again, it is evaluated again.
     """
-    ids = tx.run(
-        sa.select(submission.c.id).where(
-            submission.c.pipeline == ctx.pipeline, sa.or_(_WAITS, _REFUSED), among(submission.c.source_id, "keys")
-        ),
-        {"keys": sorted(source_ids)},
-    ).scalars().all()
+    ids = (
+        tx.run(
+            sa.select(submission.c.id).where(
+                submission.c.pipeline == ctx.pipeline, sa.or_(_WAITS, _REFUSED), among(submission.c.source_id, "keys")
+            ),
+            {"keys": sorted(source_ids)},
+        )
+        .scalars()
+        .all()
+    )
     rows: list[Any] = lock(tx, ids, "reason")
     waiting = [row for row in rows if row.state == State.WAITING and row.reason != GONE]
     move(tx, waiting, State.WAITING, Cause(ctx, "its source no longer offers it", GONE))

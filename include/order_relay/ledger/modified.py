@@ -81,36 +81,49 @@ class Window:
 
 
 def modified_between(
-    tx: Transaction, start: datetime, end: datetime, *, entered: State, pipelines: Collection[str] | None = None,
-    limit: int = 50, offset: int = 0,
-) -> Window:  # fmt: skip
+    tx: Transaction,
+    start: datetime,
+    end: datetime,
+    *,
+    entered: State,
+    pipelines: Collection[str] | None = None,
+    limit: int = 50,
+    offset: int = 0,
+) -> Window:
     """The orders last modified from ``start`` to ``end``, both included (``end`` with its whole minute).
 
     ``entered``: only orders that were in this state at some time, whatever they are now. ``pipelines``: only of these.
     The places are numbered from 0; ``limit`` places from ``offset`` are looked at.
     """
     first, behind = _bounds(start, end)
-    touched = sa.union_all(*(
-        sa.select(number.label("id"), time.label("at")).where(time >= first, time < behind) for number, time in _STAMPS
-    )).subquery("touched")
-    times = sa.select(
-        touched.c.id, sa.func.min(touched.c.at).label("first"), sa.func.max(touched.c.at).label("last")
-    ).group_by(touched.c.id).subquery("times")
-    was_there = sa.exists().where(
-        event.c.submission_id == times.c.id, event.c.to_state == entered, event.c.at < behind
+    touched = sa.union_all(
+        *(
+            sa.select(number.label("id"), time.label("at")).where(time >= first, time < behind)
+            for number, time in _STAMPS
+        )
+    ).subquery("touched")
+    times = (
+        sa.select(touched.c.id, sa.func.min(touched.c.at).label("first"), sa.func.max(touched.c.at).label("last"))
+        .group_by(touched.c.id)
+        .subquery("times")
     )
+    was_there = sa.exists().where(event.c.submission_id == times.c.id, event.c.to_state == entered, event.c.at < behind)
     places = sa.select(times).join(submission, submission.c.id == times.c.id).where(was_there)
     if pipelines is not None:
         places = places.where(submission.c.pipeline.in_(sorted(pipelines)))
     total = tx.run(sa.select(sa.func.count()).select_from(places.subquery())).scalar_one()
     page = places.order_by(times.c.first, times.c.id).limit(limit).offset(offset).subquery("page")
-    later = sa.or_(*(
-        sa.exists(sa.select(number).where(number == page.c.id, time >= behind).correlate(page))
-        for number, time in _STAMPS
-    ))
+    later = sa.or_(
+        *(
+            sa.exists(sa.select(number).where(number == page.c.id, time >= behind).correlate(page))
+            for number, time in _STAMPS
+        )
+    )
     rows = tx.run(
-        sa.select(submission, page.c.last.label("modified")).join(page, page.c.id == submission.c.id)
-        .where(sa.not_(later)).order_by(page.c.first, submission.c.id)
+        sa.select(submission, page.c.last.label("modified"))
+        .join(page, page.c.id == submission.c.id)
+        .where(sa.not_(later))
+        .order_by(page.c.first, submission.c.id)
     )
     return Window(total, tuple(modified(row) for row in rows))
 
@@ -120,8 +133,16 @@ def modified(row: sa.Row[tuple[object, ...]]) -> Modified:
     work = Work(row.id, row.revision, row.state, *(getattr(row, name) for name in WORK))
     cancelled_at = row.cancelled_at or row.source_cancelled_at
     return Modified(
-        work, stamp(row.modified), row.destination_key, row.oms_id, row.shipped, cancelled_at,
-        row.first_offered_at, row.total_minor, row.currency, row.sent_as,
+        work,
+        stamp(row.modified),
+        row.destination_key,
+        row.oms_id,
+        row.shipped,
+        cancelled_at,
+        row.first_offered_at,
+        row.total_minor,
+        row.currency,
+        row.sent_as,
     )
 
 

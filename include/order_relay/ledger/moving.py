@@ -78,8 +78,13 @@ def _move_group(  # noqa: PLR0917 - the inner half of ``move``
     each: Mapping[int, Mapping[str, Any]],
 ) -> None:
     common = {
-        "reason": cause.reason, "due_at": None, **_leaving(way[0], way[-1]), **_clocks(way), **values,
-        "state": way[-1], "changed_at": tx.now,
+        "reason": cause.reason,
+        "due_at": None,
+        **_leaving(way[0], way[-1]),
+        **_clocks(way),
+        **values,
+        "state": way[-1],
+        "changed_at": tx.now,
     }
     unsent = way[0] is State.READY and way[1] is not State.SENDING
     if each:
@@ -101,23 +106,38 @@ def _write_alike(
     bound, computed = _bound(common)
     statement = _update(tuple(sorted(("revision", *bound))), unsent, alike=True, computed=computed)
     return sum(
-        tx.run(statement, {
-            **bound, "b_ids": sorted(ids), "b_state": rows[0].state, "b_revision": revision,
-            "revision": revision + steps,
-        }).rowcount
+        tx.run(
+            statement,
+            {
+                **bound,
+                "b_ids": sorted(ids),
+                "b_state": rows[0].state,
+                "b_revision": revision,
+                "revision": revision + steps,
+            },
+        ).rowcount
         for revision, ids in by_revision.items()
     )
 
 
 def _write_each(
-    tx: Transaction, rows: Sequence[Movable], steps: int, common: Mapping[str, Any],
-    each: Mapping[int, Mapping[str, Any]], *, unsent: bool,
+    tx: Transaction,
+    rows: Sequence[Movable],
+    steps: int,
+    common: Mapping[str, Any],
+    each: Mapping[int, Mapping[str, Any]],
+    *,
+    unsent: bool,
 ) -> int:
     """Columns of each row's own; ``common`` for the rest."""
     bound, computed = _bound(common)
     sets = [
         {
-            **bound, **each[row.id], "b_id": row.id, "b_state": row.state, "b_revision": row.revision,
+            **bound,
+            **each[row.id],
+            "b_id": row.id,
+            "b_state": row.state,
+            "b_revision": row.revision,
             "revision": row.revision + steps,
         }
         for row in rows
@@ -173,10 +193,19 @@ def _write_events(tx: Transaction, ids: Sequence[int], way: tuple[State, ...], c
     """One event for each step and row; the rows are at the end of the way already."""
     steps = len(way) - 1
     for n in range(steps):
-        tx.run(_INSERT_EVENTS, {
-            "b_ids": ids, "b_from": way[n], "b_to": way[n + 1], "b_back": steps - n - 1, "b_at": tx.now,
-            "b_run": cause.ctx.run, "b_who": cause.ctx.who, "b_why": cause.why,
-        })
+        tx.run(
+            _INSERT_EVENTS,
+            {
+                "b_ids": ids,
+                "b_from": way[n],
+                "b_to": way[n + 1],
+                "b_back": steps - n - 1,
+                "b_at": tx.now,
+                "b_run": cause.ctx.run,
+                "b_who": cause.ctx.who,
+                "b_why": cause.why,
+            },
+        )
 
 
 def _text(name: str) -> sa.BindParameter[str]:
@@ -186,9 +215,13 @@ def _text(name: str) -> sa.BindParameter[str]:
 _INSERT_EVENTS = event.insert().from_select(
     ["submission_id", "from_state", "to_state", "revision", "at", "run", "who", "why"],
     sa.select(
-        submission.c.id, _text("b_from"), _text("b_to"),
+        submission.c.id,
+        _text("b_from"),
+        _text("b_to"),
         submission.c.revision - sa.bindparam("b_back", type_=sa.Integer),
-        sa.bindparam("b_at", type_=event.c.at.type), _text("b_run"), _text("b_who"),
+        sa.bindparam("b_at", type_=event.c.at.type),
+        _text("b_run"),
+        _text("b_who"),
         sa.func.coalesce(sa.func.nullif(_text("b_why"), sa.literal_column("''")), submission.c.reason),
     ).where(among(submission.c.id, "b_ids")),
 )
@@ -224,7 +257,10 @@ def change(tx: Transaction, rows: Sequence[Movable], each: Mapping[int, Mapping[
     """
     sets = [
         {
-            **each[row.id], "b_id": row.id, "b_state": row.state, "b_revision": row.revision,
+            **each[row.id],
+            "b_id": row.id,
+            "b_state": row.state,
+            "b_revision": row.revision,
             "revision": row.revision + 1,
         }
         for row in rows
@@ -241,7 +277,9 @@ def change(tx: Transaction, rows: Sequence[Movable], each: Mapping[int, Mapping[
 def _select(names: tuple[str, ...]) -> sa.Select[Any]:
     columns = [submission.c[name] for name in ("id", "state", "revision", *names)]
     return (
-        sa.select(*columns).where(among(submission.c.id, "ids")).order_by(submission.c.id)
+        sa.select(*columns)
+        .where(among(submission.c.id, "ids"))
+        .order_by(submission.c.id)
         .with_for_update(of=submission)
     )
 

@@ -44,14 +44,18 @@ def answered(
     rows = {row.source_id: row for row in known}
     for source_id, answer in answers:
         if answer.accepted or answer.cancelled:
-            tx.run(offline_mark.delete().where(
-                offline_mark.c.pipeline == ctx.pipeline, offline_mark.c.source_id == source_id
-            ))
+            tx.run(
+                offline_mark.delete().where(
+                    offline_mark.c.pipeline == ctx.pipeline, offline_mark.c.source_id == source_id
+                )
+            )
             continue
         tries = rows[source_id].tries + 1 if source_id in rows else 1
         over = tries >= (MOST_TRIES if answer.passing else most)
         values: dict[str, Any] = {
-            "state": "failed" if over else "refused", "tries": tries, "at": tx.now,
+            "state": "failed" if over else "refused",
+            "tries": tries,
+            "at": tx.now,
             "message": clean(answer.message, 300),
             "due_at": None if over else tx.now + min(FIRST_DELAY * 2 ** min(tries - 1, 10), LONGEST_DELAY),
         }
@@ -60,10 +64,12 @@ def answered(
         tx.run(statement, {"pipeline": ctx.pipeline, "source_id": source_id, **values})
     if to is not None:
         tx.run(
-            pipeline.update().where(
+            pipeline.update()
+            .where(
                 pipeline.c.name == ctx.pipeline,
                 sa.or_(pipeline.c.offline_to.is_(None), pipeline.c.offline_to < to),
-            ).values(offline_to=to)
+            )
+            .values(offline_to=to)
         )
 
 

@@ -71,9 +71,13 @@ def _late(tx: Transaction, name: str, state: str, before: datetime) -> Late | No
         since = _SINCE_FIRST_ATTEMPT
         which.append(submission.c.absences == 0)
     where = [submission.c.pipeline == name, *which, since <= before]
-    found = tx.run(sa.select(
-        sa.func.count().label("number"), sa.func.min(since, type_=submission.c.changed_at.type).label("oldest")
-    ).select_from(submission).where(*where)).one()
+    found = tx.run(
+        sa.select(
+            sa.func.count().label("number"), sa.func.min(since, type_=submission.c.changed_at.type).label("oldest")
+        )
+        .select_from(submission)
+        .where(*where)
+    ).one()
     if not found.number:
         return None
     orders = tx.run(sa.select(submission.c.order_number).where(*where).order_by(since, submission.c.id).limit(NAMED))
@@ -89,8 +93,10 @@ def pulse(tx: Transaction, name: str) -> Pulse | None:
     by_time = bound.read_to is not None  # such a source never gives a complete answer
     read = sa.select(newest).where(batch.c.pipeline == name, sa.true() if by_time else batch.c.complete)
     last = tx.run(
-        sa.select(run.c.facts).where(run.c.pipeline == name, run.c.ended_at.is_not(None))
-        .order_by(run.c.started_at.desc()).limit(1)
+        sa.select(run.c.facts)
+        .where(run.c.pipeline == name, run.c.ended_at.is_not(None))
+        .order_by(run.c.started_at.desc())
+        .limit(1)
     ).scalar()
     return Pulse(
         bound_at=bound.bound_at,
@@ -106,9 +112,15 @@ def day(tx: Transaction, name: str, since: datetime) -> dict[str, Any]:
     lately = sa.func.sum(sa.case((submission.c.changed_at >= since, 1), else_=0))
     oldest = sa.func.min(submission.c.changed_at, type_=submission.c.changed_at.type)
     states = tx.run(
-        sa.select(submission.c.state, submission.c.reason, sa.func.count().label("n"), oldest.label("oldest"),
-                  lately.label("lately"))
-        .where(submission.c.pipeline == name).group_by(submission.c.state, submission.c.reason)
+        sa.select(
+            submission.c.state,
+            submission.c.reason,
+            sa.func.count().label("n"),
+            oldest.label("oldest"),
+            lately.label("lately"),
+        )
+        .where(submission.c.pipeline == name)
+        .group_by(submission.c.state, submission.c.reason)
         .order_by(submission.c.state, submission.c.reason)
     ).mappings()
     counted = {
@@ -118,8 +130,8 @@ def day(tx: Transaction, name: str, since: datetime) -> dict[str, Any]:
     }
     sums = [sa.func.coalesce(sa.func.sum(sa.case((what, 1), else_=0)), 0).label(key) for key, what in counted.items()]
     facts = [
-        load(text) for text in tx.run(sa.select(run.c.facts).where(run.c.pipeline == name, run.c.started_at >= since))
-        .scalars()
+        load(text)
+        for text in tx.run(sa.select(run.c.facts).where(run.c.pipeline == name, run.c.started_at >= since)).scalars()
     ]
     return {
         "states": [dict(row) for row in states],

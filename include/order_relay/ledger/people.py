@@ -37,9 +37,17 @@ _NONE: Mapping[int, str] = MappingProxyType({})
 
 
 def decide(
-    tx: Transaction, number: str, choice: str, reason: str, who: str, *, shown: Shown | None,
-    cancelled: bool = False, pipeline: str | None = None, shares: Shares = _ANY,
-) -> list[int]:  # fmt: skip
+    tx: Transaction,
+    number: str,
+    choice: str,
+    reason: str,
+    who: str,
+    *,
+    shown: Shown | None,
+    cancelled: bool = False,
+    pipeline: str | None = None,
+    shares: Shares = _ANY,
+) -> list[int]:
     """Decide about the group of held submissions that has this order number; the ids that were decided.
 
     One answer closes the group (``orders.groups``), in one pipeline or in all that hold the number. ``replacement``:
@@ -100,7 +108,8 @@ def _replaced(tx: Transaction, group: HeldGroup, *, cancelled: bool) -> str:
             f"the order that would be replaced is at the destination ({ids}): cancel it there, and confirm that"
         )
     tx.run(
-        submission.update().where(among(submission.c.id, "ids"), submission.c.state == State.IMPORTED)
+        submission.update()
+        .where(among(submission.c.id, "ids"), submission.c.state == State.IMPORTED)
         .values(cancelled_at=sa.func.coalesce(submission.c.cancelled_at, tx.now)),
         {"ids": [one.id for one in group.there]},
     )
@@ -109,9 +118,13 @@ def _replaced(tx: Transaction, group: HeldGroup, *, cancelled: bool) -> str:
 
 def _carry_out(tx: Transaction, cause: Cause, group: HeldGroup, plan: Plan) -> None:
     """The held ones go on as decided, each in the lineage of the plan; what follows them moves along undecided."""
-    move(tx, group.held, State.RECEIVED, cause, each={
-        one.id: {"decided": True, "lineage": plan.lineages[one.id]} for one in group.held
-    })  # fmt: skip
+    move(
+        tx,
+        group.held,
+        State.RECEIVED,
+        cause,
+        each={one.id: {"decided": True, "lineage": plan.lineages[one.id]} for one in group.held},
+    )
     followers = [one for one in group.related if plan.lineages.get(one.id, one.lineage) != one.lineage]
     each = {one.id: {"lineage": plan.lineages[one.id]} for one in followers}
     made = [one for one in followers if one.state == State.READY]  # to be compared again before it is sent
@@ -121,21 +134,40 @@ def _carry_out(tx: Transaction, cause: Cause, group: HeldGroup, plan: Plan) -> N
 
 
 def note(
-    tx: Transaction, rows: Sequence[Any], decision: str, reason: str, who: str, *,
+    tx: Transaction,
+    rows: Sequence[Any],
+    decision: str,
+    reason: str,
+    who: str,
+    *,
     lineages: Mapping[int, str] = _NONE,
-) -> None:  # fmt: skip
+) -> None:
     """Keep a decision about each of these: by it a lineage (the one it has now) counts as settled by an operator."""
-    tx.many(settlement.insert(), [
-        {
-            "pipeline": row.pipeline, "lineage": lineages.get(row.id, row.lineage), "submission_id": row.id,
-            "decision": decision, "reason": clean(reason, 1_000), "who": who, "at": tx.now,
-        }
-        for row in rows
-    ])
+    tx.many(
+        settlement.insert(),
+        [
+            {
+                "pipeline": row.pipeline,
+                "lineage": lineages.get(row.id, row.lineage),
+                "submission_id": row.id,
+                "decision": decision,
+                "reason": clean(reason, 1_000),
+                "who": who,
+                "at": tx.now,
+            }
+            for row in rows
+        ],
+    )
 
 
 def settle_by_person(
-    tx: Transaction, number: str, oms_id: str | None, reason: str, who: str, *, pipeline: str | None = None,
+    tx: Transaction,
+    number: str,
+    oms_id: str | None,
+    reason: str,
+    who: str,
+    *,
+    pipeline: str | None = None,
     shown: Shown | None = None,
 ) -> list[int]:
     """A person's finding about an order in doubt: stored under ``oms_id``, or absent (``None``): ready again.
@@ -160,11 +192,21 @@ def settle_by_person(
         raise MoveRefused("an order that is stored at the destination has an id there; give it")
     if found and _known(tx, row, found):
         raise MoveRefused("the ledger has another order under this id of the destination; look again")
-    tx.run(lookup.insert(), {
-        "submission_id": row.id, "attempt": row.attempt, "at": tx.now, "finding": "found" if found else "absent",
-        "counted": True, "method": "person", "oms_id": found or None, "run": "", "who": who,
-        "why": clean(reason, 500),
-    })
+    tx.run(
+        lookup.insert(),
+        {
+            "submission_id": row.id,
+            "attempt": row.attempt,
+            "at": tx.now,
+            "finding": "found" if found else "absent",
+            "counted": True,
+            "method": "person",
+            "oms_id": found or None,
+            "run": "",
+            "who": who,
+            "why": clean(reason, 500),
+        },
+    )
     if found:
         values = {"oms_id": found, "imported_at": tx.now}
         move(tx, rows, State.IMPORTED, Cause(ctx, f"settled, stored: {reason}"), values)
@@ -176,9 +218,17 @@ def settle_by_person(
 
 
 def _known(tx: Transaction, row: Any, oms_id: str) -> bool:
-    return bool(tx.run(sa.select(sa.exists().where(
-        submission.c.oms_id == oms_id, submission.c.destination == row.destination, submission.c.id != row.id
-    ))).scalar())
+    return bool(
+        tx.run(
+            sa.select(
+                sa.exists().where(
+                    submission.c.oms_id == oms_id,
+                    submission.c.destination == row.destination,
+                    submission.c.id != row.id,
+                )
+            )
+        ).scalar()
+    )
 
 
 def decided(tx: Transaction, ids: Iterable[int], decision: str, reason: str, who: str) -> bool:
@@ -186,7 +236,8 @@ def decided(tx: Transaction, ids: Iterable[int], decision: str, reason: str, who
     wanted = sorted(set(ids))
     found = tx.run(
         sa.select(sa.func.count(settlement.c.submission_id.distinct())).where(
-            among(settlement.c.submission_id, "ids"), settlement.c.decision == decision,
+            among(settlement.c.submission_id, "ids"),
+            settlement.c.decision == decision,
             settlement.c.reason.in_([clean(text, 1_000) for text in (reason, f"{reason} ({CONFIRMED})")]),
             settlement.c.who == who,
         ),

@@ -30,10 +30,14 @@ _first = submission.alias("first")
 _FIRST_OF_NUMBER = (
     sa.select(_first.c.source_id)
     .where(_first.c.pipeline == submission.c.pipeline, _first.c.order_number == submission.c.order_number)
-    .order_by(_first.c.id).limit(1).scalar_subquery()
+    .order_by(_first.c.id)
+    .limit(1)
+    .scalar_subquery()
 )
 _MARKED = sa.select(
-    submission.c.id, submission.c.source_id, submission.c.edition,
+    submission.c.id,
+    submission.c.source_id,
+    submission.c.edition,
     (submission.c.source_id == _FIRST_OF_NUMBER).label("first"),
 ).where(among(submission.c.id, "ids"), sa.or_(submission.c.edition > 1, submission.c.decided))
 
@@ -63,8 +67,7 @@ def make_ready(tx: Transaction, ctx: RunContext, given: Sequence[Ready]) -> tupl
     destination = require_pipeline(tx, ctx.pipeline).destination_account
     offered = {ready.id: ready for ready in given}
     rows = [
-        row for row in lock(tx, offered)
-        if row.state == State.RECEIVED and row.revision == offered[row.id].revision
+        row for row in lock(tx, offered) if row.state == State.RECEIVED and row.revision == offered[row.id].revision
     ]
     conflicts = _conflicts(tx, destination, [offered[row.id] for row in rows])
     cause = Cause(ctx, KEY_TAKEN, KEY_TAKEN)

@@ -35,14 +35,27 @@ Pairs = Sequence[tuple[Any, dict[str, Any] | None]]
 """The newest edition that the ledger has of a source id (or none), and the content offered now (or none)."""
 
 _NEEDED = (
-    "source_id", "edition", "content_hash", "lineage", "order_number", "transform_fingerprint", "reason", "ack",
-    "offered", "decided",
+    "source_id",
+    "edition",
+    "content_hash",
+    "lineage",
+    "order_number",
+    "transform_fingerprint",
+    "reason",
+    "ack",
+    "offered",
+    "decided",
 )
 _HELD_FOR_CONTENT = frozenset({REMOVED})
 """Reasons of ``held`` that lie in the order's own content alone: its source may correct them. All other reasons are
 about versions, identities or other orders, where changed content answers nothing."""
 _MAY_BE_HELD = (
-    State.RECEIVED, State.WAITING, State.READY, State.SUPERSEDED, State.QUARANTINED, State.REJECTED,
+    State.RECEIVED,
+    State.WAITING,
+    State.READY,
+    State.SUPERSEDED,
+    State.QUARANTINED,
+    State.REJECTED,
 )
 
 
@@ -55,9 +68,9 @@ def receive(
     that is complete or was read without a gap.
     """
     bound = require_pipeline(tx, ctx.pipeline, lock=True)
-    before = tx.run(sa.select(batch.c.counts).where(
-        batch.c.pipeline == ctx.pipeline, batch.c.batch_id == info.batch_id
-    )).scalar()
+    before = tx.run(
+        sa.select(batch.c.counts).where(batch.c.pipeline == ctx.pipeline, batch.c.batch_id == info.batch_id)
+    ).scalar()
     if before is not None:
         return dict(load(before))
     wake_waiting(tx, ctx)
@@ -70,11 +83,20 @@ def receive(
         _confirm_absent(tx, ctx.pipeline, info, offers)
     _read_on(tx, bound, info)
     counts = {str(k): int(n) for k, n in Counter(decided["action"]).items()}
-    tx.run(batch.insert(), {
-        "pipeline": ctx.pipeline, "batch_id": info.batch_id, "manifest_name": info.manifest_name,
-        "records": info.records, "complete": info.complete, "fetched_at": info.fetched_at, "received_at": tx.now,
-        "run": ctx.run, "counts": dump(counts),
-    })
+    tx.run(
+        batch.insert(),
+        {
+            "pipeline": ctx.pipeline,
+            "batch_id": info.batch_id,
+            "manifest_name": info.manifest_name,
+            "records": info.records,
+            "complete": info.complete,
+            "fetched_at": info.fetched_at,
+            "received_at": tx.now,
+            "run": ctx.run,
+            "counts": dump(counts),
+        },
+    )
     return counts
 
 
@@ -103,10 +125,18 @@ def wake_waiting(tx: Transaction, ctx: RunContext) -> int:
 
     Not those that wait for their source (``gating``): judging them again without asking it would tell nothing new.
     """
-    ids = tx.run(sa.select(submission.c.id).where(
-        submission.c.pipeline == ctx.pipeline, submission.c.state == State.WAITING, submission.c.due_at <= tx.now,
-        ~submission.c.reason.startswith(GATE_MARK),
-    )).scalars().all()
+    ids = (
+        tx.run(
+            sa.select(submission.c.id).where(
+                submission.c.pipeline == ctx.pipeline,
+                submission.c.state == State.WAITING,
+                submission.c.due_at <= tx.now,
+                ~submission.c.reason.startswith(GATE_MARK),
+            )
+        )
+        .scalars()
+        .all()
+    )
     rows = [row for row in lock(tx, ids) if row.state == State.WAITING]
     move(tx, rows, State.RECEIVED, Cause(ctx, "time to look again"))
     return len(rows)
@@ -117,9 +147,7 @@ def _known(tx: Transaction, name: str, offers: pd.DataFrame) -> list[Any]:
     ids: set[int] = set()
     for column in ("source_id", "order_number"):
         keys = [key for key in offers[column].tolist() if key]
-        query = sa.select(submission.c.id).where(
-            submission.c.pipeline == name, among(submission.c[column], "keys")
-        )
+        query = sa.select(submission.c.id).where(submission.c.pipeline == name, among(submission.c[column], "keys"))
         ids.update(tx.run(query, {"keys": keys}).scalars())
     return lock(tx, ids, *_NEEDED) if ids else []
 
@@ -170,16 +198,25 @@ class _Receiver:
 
     def _new(self, rows: list[dict[str, Any]], cause: Cause, state: State) -> None:
         insert_new(
-            self.tx, cause, self.bound, rows, state=state, offered_at=self.info.fetched_at,
+            self.tx,
+            cause,
+            self.bound,
+            rows,
+            state=state,
+            offered_at=self.info.fetched_at,
             from_past=self.info.from_past,
         )
 
     def _refresh(self, pairs: Pairs, reason: str) -> None:
         """Same content: only its place is newer, which is nobody's decision, so the revision stays."""
-        self.tx.many(_PLACE, [
-            {"b_id": row.id, **{name: content[name] for name in ("batch_id", "part", "row", "customer_number")}}
-            for row, content in pairs if content is not None
-        ])
+        self.tx.many(
+            _PLACE,
+            [
+                {"b_id": row.id, **{name: content[name] for name in ("batch_id", "part", "row", "customer_number")}}
+                for row, content in pairs
+                if content is not None
+            ],
+        )
 
     def _replace(self, pairs: Pairs, reason: str) -> None:
         rows = [row for row, content in pairs if content is not None]
@@ -200,10 +237,9 @@ class _Receiver:
         self.tx.many(_REMEMBER, [{"b_id": row.id, "offered": None} for row, _ in pairs if row and row.offered])
 
     def _remember(self, pairs: Pairs, reason: str) -> None:
-        self.tx.many(_REMEMBER, [
-            {"b_id": row.id, "offered": dump(content)}
-            for row, content in pairs if content is not None
-        ])
+        self.tx.many(
+            _REMEMBER, [{"b_id": row.id, "offered": dump(content)} for row, content in pairs if content is not None]
+        )
 
     def _acknowledge(self, pairs: Pairs, reason: str) -> None:
         """``_touch`` made it due; whether it may be acknowledged is for ``acknowledging`` to say."""
@@ -211,8 +247,11 @@ class _Receiver:
     def _refresh_review(self, pairs: Pairs, reason: str) -> None:
         """Held, and changed: the review shows the new content. Where only the content was the cause and no operator
         has decided about the order's versions, it is evaluated again instead."""
-        corrected = [(row, content) for row, content in pairs
-                     if row.reason in _HELD_FOR_CONTENT and not row.decided and row.edition == 1]
+        corrected = [
+            (row, content)
+            for row, content in pairs
+            if row.reason in _HELD_FOR_CONTENT and not row.decided and row.edition == 1
+        ]
         self._rejudge(corrected, reason)
         kept = {row.id for row, _ in corrected}
         self._replace([(row, content) for row, content in pairs if row.id not in kept], reason)
@@ -229,8 +268,14 @@ class _Receiver:
         move(self.tx, kept, State.HELD, cause)
         changed = [(row, content) for row, content in old if content is not None]
         move(self.tx, [row for row, _ in changed], State.HELD, cause, each=_contents(changed))
-        self._replace([(r, c) for r, c in pairs if r is not None and c and r.state == State.HELD
-                       and c["content_hash"] != r.content_hash], reason)
+        self._replace(
+            [
+                (r, c)
+                for r, c in pairs
+                if r is not None and c and r.state == State.HELD and c["content_hash"] != r.content_hash
+            ],
+            reason,
+        )
 
     _DO = {  # noqa: RUF012 - a table of methods
         Action.INSERT: _insert,
@@ -256,7 +301,8 @@ def _contents(pairs: Pairs) -> dict[int, dict[str, Any]]:
             **{name: value for name, value in content.items() if name != "source_id"},
             "lineage": content["lineage"] if row.lineage == row.source_id else row.lineage,
         }
-        for row, content in pairs if content is not None
+        for row, content in pairs
+        if content is not None
     }
 
 
@@ -265,8 +311,10 @@ def _confirm_absent(tx: Transaction, name: str, info: BatchInfo, offers: pd.Data
     it got no answer, was refused ("order not found"), or was not mentioned in the reply."""
     sent = tx.run(
         sa.select(submission.c.id, submission.c.source_id, submission.c.order_number).where(
-            submission.c.pipeline == name, sa.text("ack IN ('due', 'sent', 'refused')"),
-            submission.c.ack.in_(_ASKED), submission.c.ack_at <= info.fetched_at,
+            submission.c.pipeline == name,
+            sa.text("ack IN ('due', 'sent', 'refused')"),
+            submission.c.ack.in_(_ASKED),
+            submission.c.ack_at <= info.fetched_at,
         )
     ).all()
     ids, numbers = set(offers["source_id"]), set(offers["order_number"])
@@ -278,12 +326,20 @@ _BY_ID = submission.c.id == sa.bindparam("b_id")
 _TOUCH = submission.update().where(_BY_ID).values(last_offered_at=sa.bindparam("last_offered_at"))
 _ACK_AGAIN = submission.update().where(_BY_ID).values(ack="due")
 _REMEMBER = submission.update().where(_BY_ID).values(offered=sa.bindparam("offered"))
-_PLACE = submission.update().where(_BY_ID).values(
-    batch_id=sa.bindparam("batch_id"), part=sa.bindparam("part"), row=sa.bindparam("row"),
-    customer_number=sa.bindparam("customer_number"),  # a row of an older program has none yet
+_PLACE = (
+    submission.update()
+    .where(_BY_ID)
+    .values(
+        batch_id=sa.bindparam("batch_id"),
+        part=sa.bindparam("part"),
+        row=sa.bindparam("row"),
+        customer_number=sa.bindparam("customer_number"),  # a row of an older program has none yet
+    )
 )
 _ASKED = ("sent", "refused")
 # compared one by one: SQLAlchemy executes an IN for one row at a time only
-_CONFIRM = submission.update().where(_BY_ID, sa.or_(*[submission.c.ack == ack for ack in _ASKED])).values(
-    ack="confirmed", ack_at=sa.bindparam("ack_at"), ack_message="absent from the next complete answer"
+_CONFIRM = (
+    submission.update()
+    .where(_BY_ID, sa.or_(*[submission.c.ack == ack for ack in _ASKED]))
+    .values(ack="confirmed", ack_at=sa.bindparam("ack_at"), ack_message="absent from the next complete answer")
 )

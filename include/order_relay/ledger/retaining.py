@@ -32,8 +32,12 @@ _HALF_SHIPPED = sa.and_(sa.func.coalesce(submission.c.shipped, "") == PARTLY, su
 _FEEDBACK_IS_OPEN = sa.exists().where(feedback.c.submission_id == submission.c.id, feedback.c.state.in_(OPEN))
 _SETTLED = sa.or_(
     sa.and_(
-        SETTLED_FOR_GOOD, sa.func.coalesce(submission.c.ack, "confirmed") == "confirmed", NUMBER_IS_FREE,
-        ~LINEAGE_IS_OPEN, ~_HALF_SHIPPED, ~_FEEDBACK_IS_OPEN,
+        SETTLED_FOR_GOOD,
+        sa.func.coalesce(submission.c.ack, "confirmed") == "confirmed",
+        NUMBER_IS_FREE,
+        ~LINEAGE_IS_OPEN,
+        ~_HALF_SHIPPED,
+        ~_FEEDBACK_IS_OPEN,
     ),
     sa.and_(submission.c.state == State.SUPERSEDED, UNNAMED, submission.c.ack.is_(None)),
 )
@@ -58,35 +62,44 @@ def needed(tx: Transaction, name: str) -> Needed:
     """What the open orders of a pipeline need, in one snapshot."""
     found = Needed()
     open_ones = sa.and_(submission.c.pipeline == name, sa.not_(_SETTLED))
-    for row in tx.run(sa.select(
-        submission.c.batch_id, submission.c.part, submission.c.row, submission.c.payload_name,
-        submission.c.payload_row, submission.c.offered,
-    ).where(open_ones)):
+    for row in tx.run(
+        sa.select(
+            submission.c.batch_id,
+            submission.c.part,
+            submission.c.row,
+            submission.c.payload_name,
+            submission.c.payload_row,
+            submission.c.offered,
+        ).where(open_ones)
+    ):
         found.raw[row.batch_id][row.part].add(row.row)
         if row.offered:
             later = load(row.offered)
             found.raw[later["batch_id"]][later["part"]].add(later["row"])
         if row.payload_name:
             found.payloads[row.payload_name].add(row.payload_row)
-    for row in tx.run(sa.select(attempt.c.payload_name, attempt.c.payload_row).join(
-        submission, submission.c.id == attempt.c.submission_id
-    ).where(open_ones)):
+    for row in tx.run(
+        sa.select(attempt.c.payload_name, attempt.c.payload_row)
+        .join(submission, submission.c.id == attempt.c.submission_id)
+        .where(open_ones)
+    ):
         found.payloads[row.payload_name].add(row.payload_row)
     return found
 
 
 def fetched(tx: Transaction, name: str) -> dict[str, datetime]:
     """When each batch that the ledger knows was fetched."""
-    return {row.batch_id: row.fetched_at for row in tx.run(
-        sa.select(batch.c.batch_id, batch.c.fetched_at).where(batch.c.pipeline == name)
-    )}  # fmt: skip
+    return {
+        row.batch_id: row.fetched_at
+        for row in tx.run(sa.select(batch.c.batch_id, batch.c.fetched_at).where(batch.c.pipeline == name))
+    }
 
 
 def started(tx: Transaction, name: str) -> dict[str, datetime]:
     """When each run that the ledger knows was started."""
-    return {row.run: row.started_at for row in tx.run(
-        sa.select(run.c.run, run.c.started_at).where(run.c.pipeline == name)
-    )}  # fmt: skip
+    return {
+        row.run: row.started_at for row in tx.run(sa.select(run.c.run, run.c.started_at).where(run.c.pipeline == name))
+    }
 
 
 def with_personal_data(tx: Transaction, name: str, before: datetime, limit: int | None = None) -> list[int]:
@@ -96,11 +109,20 @@ def with_personal_data(tx: Transaction, name: str, before: datetime, limit: int 
     described = sa.exists().where(
         _quiet(before), status_order.c.followed, status_order.c.submission_id == submission.c.id, _HAS_TEXT
     )
-    return list(tx.run(sa.select(submission.c.id).where(
-        submission.c.pipeline == name, submission.c.changed_at < before,
-        sa.func.coalesce(submission.c.ack_at, submission.c.changed_at) < before,
-        sa.or_(submission.c.customer_po != "", submission.c.ack_message != "", answered, described), _SETTLED,
-    ).order_by(submission.c.id).limit(limit)).scalars())
+    return list(
+        tx.run(
+            sa.select(submission.c.id)
+            .where(
+                submission.c.pipeline == name,
+                submission.c.changed_at < before,
+                sa.func.coalesce(submission.c.ack_at, submission.c.changed_at) < before,
+                sa.or_(submission.c.customer_po != "", submission.c.ack_message != "", answered, described),
+                _SETTLED,
+            )
+            .order_by(submission.c.id)
+            .limit(limit)
+        ).scalars()
+    )
 
 
 def forget(tx: Transaction, name: str, before: datetime, limit: int) -> int:
@@ -111,18 +133,25 @@ def forget(tx: Transaction, name: str, before: datetime, limit: int) -> int:
     tx.run(answers.values(body=REMOVED_BODY, remark=""), keys)
     theirs = sa.exists().where(_quiet(before), status_order.c.followed, among(status_order.c.submission_id, "ids"))
     tx.run(_WITHOUT_TEXT.where(theirs), keys)
-    tx.run(shipment.update().where(
-        sa.text(WAITING_PARCEL), shipment.c.raw.not_in(["", REMOVED_BODY]), shipment.c.recorded_at < before
-    ).values(raw=REMOVED_BODY))
+    tx.run(
+        shipment.update()
+        .where(sa.text(WAITING_PARCEL), shipment.c.raw.not_in(["", REMOVED_BODY]), shipment.c.recorded_at < before)
+        .values(raw=REMOVED_BODY)
+    )
     return len(keys["ids"])
 
 
 def nobodys_texts(tx: Transaction, account: str, before: datetime, limit: int | None = None) -> list[str]:
     """Orders of a status account that are none of ours, did not change since ``before``, and hold places or notes."""
     described = sa.exists().where(_quiet(before), _HAS_TEXT)
-    return list(tx.run(sa.select(status_order.c.order_number).where(
-        status_order.c.account == account, status_order.c.submission_id.is_(None), described
-    ).order_by(status_order.c.order_number).limit(limit)).scalars())
+    return list(
+        tx.run(
+            sa.select(status_order.c.order_number)
+            .where(status_order.c.account == account, status_order.c.submission_id.is_(None), described)
+            .order_by(status_order.c.order_number)
+            .limit(limit)
+        ).scalars()
+    )
 
 
 def forget_texts(tx: Transaction, account: str, before: datetime, limit: int) -> int:
@@ -136,7 +165,9 @@ def forget_texts(tx: Transaction, account: str, before: datetime, limit: int) ->
 def _quiet(before: datetime) -> sa.ColumnElement[bool]:
     """That an event is one of an order whose state did not change since, and about which nothing is open."""
     return sa.and_(
-        status_order.c.account == status_event.c.account, status_order.c.order_number == status_event.c.order_number,
+        status_order.c.account == status_event.c.account,
+        status_order.c.order_number == status_event.c.order_number,
         sa.func.coalesce(status_order.c.changed_at, status_order.c.seen_at) < before,
-        ~status_order.c.doubtful, status_order.c.asks == "",
+        ~status_order.c.doubtful,
+        status_order.c.asks == "",
     )

@@ -22,10 +22,13 @@ def bind(tx: Transaction, name: str, source_account: str, destination_account: s
     pipeline is bound to the same pair (two pipelines would each send every order once).
     """
     wanted = (source_account, destination_account)
-    twin = tx.run(sa.select(pipeline.c.name).where(
-        pipeline.c.source_account == source_account, pipeline.c.destination_account == destination_account,
-        pipeline.c.name != name,
-    )).scalar()
+    twin = tx.run(
+        sa.select(pipeline.c.name).where(
+            pipeline.c.source_account == source_account,
+            pipeline.c.destination_account == destination_account,
+            pipeline.c.name != name,
+        )
+    ).scalar()
     if twin is not None:
         raise WrongSetup(
             f"pipeline {name!r}: pipeline {twin!r} of this ledger already moves orders from {source_account} to "
@@ -33,10 +36,17 @@ def bind(tx: Transaction, name: str, source_account: str, destination_account: s
         )
     found = _pipeline(tx, name)
     if found is None:
-        tx.run(pipeline.insert(), {
-            "name": name, "source_account": source_account, "destination_account": destination_account,
-            "bound_at": tx.now, "last_sequence": 0, "unproven": True,
-        })
+        tx.run(
+            pipeline.insert(),
+            {
+                "name": name,
+                "source_account": source_account,
+                "destination_account": destination_account,
+                "bound_at": tx.now,
+                "last_sequence": 0,
+                "unproven": True,
+            },
+        )
     elif (found.source_account, found.destination_account) != wanted:
         raise WrongSetup(
             f"pipeline {name!r} is bound in this ledger to {found.source_account} and {found.destination_account}, "
@@ -70,7 +80,8 @@ def is_bound(tx: Transaction, name: str, source_account: str, destination_accoun
     """Whether exactly this binding stands already (a read, so that the common case writes nothing)."""
     found = _pipeline(tx, name)
     return found is not None and (found.source_account, found.destination_account) == (
-        source_account, destination_account
+        source_account,
+        destination_account,
     )
 
 
@@ -92,10 +103,17 @@ def begin_run(tx: Transaction, ctx: RunContext, kind: str, store_sequence: int, 
     number = max(int(found.last_sequence), store_sequence) + 1
     tx.run(pipeline.update().where(pipeline.c.name == ctx.pipeline), {"last_sequence": number})
     if mine is None:
-        tx.run(run.insert(), {
-            "pipeline": ctx.pipeline, "run": ctx.run, "sequence": number, "kind": kind, "who": ctx.who,
-            "started_at": tx.now,
-        })
+        tx.run(
+            run.insert(),
+            {
+                "pipeline": ctx.pipeline,
+                "run": ctx.run,
+                "sequence": number,
+                "kind": kind,
+                "who": ctx.who,
+                "started_at": tx.now,
+            },
+        )
     else:
         tx.run(run.update().where(run.c.pipeline == ctx.pipeline, run.c.run == ctx.run), {"sequence": number})
     return number
@@ -154,9 +172,7 @@ def resting(tx: Transaction, name: str) -> str | None:
 
 def wake(tx: Transaction, name: str) -> None:
     """End the rest."""
-    tx.run(
-        pipeline.update().where(pipeline.c.name == name), {"resting_fingerprint": None, "resting_why": None}
-    )
+    tx.run(pipeline.update().where(pipeline.c.name == name), {"resting_fingerprint": None, "resting_why": None})
 
 
 def require_pipeline(tx: Transaction, name: str, lock: bool = False) -> Any:

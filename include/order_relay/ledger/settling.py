@@ -34,25 +34,37 @@ _ADOPT = (State.SENDING, State.IMPORTED)
 _RECORD = (
     attempt.update()
     .where(
-        attempt.c.submission_id == sa.bindparam("b_id"), attempt.c.number == sa.bindparam("b_number"),
+        attempt.c.submission_id == sa.bindparam("b_id"),
+        attempt.c.number == sa.bindparam("b_number"),
         # an import that is told later is the truth, whatever was told before
         sa.or_(
-            attempt.c.settled_at.is_(None), attempt.c.outcome == Outcome.IN_DOUBT,
+            attempt.c.settled_at.is_(None),
+            attempt.c.outcome == Outcome.IN_DOUBT,
             sa.and_(sa.bindparam("b_outcome", type_=sa.Text) == Outcome.IMPORTED, attempt.c.oms_id.is_(None)),
         ),
     )
-    .values({name: sa.bindparam(name) for name in (
-        "settled_at", "outcome", "status", "code", "message", "body", "oms_id", "remark",
-    )})
+    .values(
+        {
+            name: sa.bindparam(name)
+            for name in (
+                "settled_at",
+                "outcome",
+                "status",
+                "code",
+                "message",
+                "body",
+                "oms_id",
+                "remark",
+            )
+        }
+    )
 )
 _EARLIER = sa.select(attempt.c.submission_id, attempt.c.number).where(
     among(attempt.c.submission_id, "ids"), attempt.c.outcome.not_in([str(o) for o in NOT_STORED])
 )
 
 
-def settle(
-    tx: Transaction, ctx: RunContext, results: Sequence[Settled], next_ids: Iterable[int] = ()
-) -> list[int]:
+def settle(tx: Transaction, ctx: RunContext, results: Sequence[Settled], next_ids: Iterable[int] = ()) -> list[int]:
     """Commit outcomes, all in one transaction; the ids whose outcome was refused (stale).
 
     An outcome counts only for the attempt that is under way or in doubt. One that comes late, for an attempt that was
@@ -109,8 +121,7 @@ def _is_settled_so(row: Any, result: Settled) -> bool:
 def _doubtful(tx: Transaction, rows: Iterable[Any], given: dict[int, Settled]) -> set[int]:
     """Refused orders of which an earlier attempt may have been stored: their refusal may mean "exists already"."""
     asked = {
-        row.id: row.attempt for row in rows
-        if row.attempt > 1 and given[row.id].answer.outcome is Outcome.REJECTED
+        row.id: row.attempt for row in rows if row.attempt > 1 and given[row.id].answer.outcome is Outcome.REJECTED
     }
     if not asked:
         return set()
@@ -120,16 +131,25 @@ def _doubtful(tx: Transaction, rows: Iterable[Any], given: dict[int, Settled]) -
 
 def _record(tx: Transaction, results: Sequence[Settled]) -> None:
     """Keep every answer on its attempt, also one that is refused."""
-    tx.many(_RECORD, [
-        {
-            "b_id": r.id, "b_number": r.attempt, "b_outcome": r.answer.outcome, "settled_at": tx.now,
-            "outcome": r.answer.outcome, "status": r.answer.status, "code": clean(r.answer.code, 100),
-            "message": clean(r.answer.message, 1_000),
-            "body": clean(r.answer.body, MAX_BODY), "oms_id": clean(r.answer.oms_id, 200) or None,
-            "remark": clean(r.answer.remark, MAX_REMARK),
-        }
-        for r in results
-    ])
+    tx.many(
+        _RECORD,
+        [
+            {
+                "b_id": r.id,
+                "b_number": r.attempt,
+                "b_outcome": r.answer.outcome,
+                "settled_at": tx.now,
+                "outcome": r.answer.outcome,
+                "status": r.answer.status,
+                "code": clean(r.answer.code, 100),
+                "message": clean(r.answer.message, 1_000),
+                "body": clean(r.answer.body, MAX_BODY),
+                "oms_id": clean(r.answer.oms_id, 200) or None,
+                "remark": clean(r.answer.remark, MAX_REMARK),
+            }
+            for r in results
+        ],
+    )
 
 
 def _move(

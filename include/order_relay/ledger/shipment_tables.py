@@ -11,7 +11,8 @@ WAITING_PARCEL = "closed = '' AND (submission_id IS NULL OR asks <> '')"
 """A parcel that waits for an operator: it fits no order, or it may be one that was counted already."""
 
 shipment = sa.Table(
-    "shipment", metadata,
+    "shipment",
+    metadata,
     sa.Column("id", BigKey, primary_key=True, autoincrement=True),
     sa.Column("origin", sa.Text, nullable=False),  # who told us: a vendor, or "person"
     sa.Column("key", sa.Text, nullable=False),  # the origin's identity of this parcel
@@ -41,7 +42,8 @@ shipment = sa.Table(
 )
 
 shipment_line = sa.Table(
-    "shipment_line", metadata,
+    "shipment_line",
+    metadata,
     sa.Column("shipment_id", BigKey, sa.ForeignKey("shipment.id"), primary_key=True, autoincrement=False),
     sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("line", sa.Text, nullable=False),
@@ -53,21 +55,28 @@ shipment_line = sa.Table(
 
 # Values that belong to this ledger alone, such as the key of the ids that feeds give out.
 ledger_mark = sa.Table(
-    "ledger_mark", metadata,
+    "ledger_mark",
+    metadata,
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("value", sa.Text, nullable=False),
 )
 
 # One row a time that a feed has to leave an order out. It is closed when the order can be rendered, and stays.
 feed_gap = sa.Table(
-    "feed_gap", metadata,
+    "feed_gap",
+    metadata,
     sa.Column("id", BigKey, primary_key=True, autoincrement=True),
     sa.Column("submission_id", BigKey, sa.ForeignKey("submission.id"), nullable=False),
     sa.Column("problem", sa.Text, nullable=False),
     sa.Column("noted_at", UtcTime, nullable=False),
     sa.Column("mended_at", UtcTime),
-    sa.Index("uq_feed_gap_open", "submission_id", unique=True, sqlite_where=sa.text("mended_at IS NULL"),
-             postgresql_where=sa.text("mended_at IS NULL")),
+    sa.Index(
+        "uq_feed_gap_open",
+        "submission_id",
+        unique=True,
+        sqlite_where=sa.text("mended_at IS NULL"),
+        postgresql_where=sa.text("mended_at IS NULL"),
+    ),
     sa.Index("ix_feed_gap_submission", "submission_id", "id"),
     sa.Index("ix_feed_gap_mended_at", "mended_at", "submission_id"),
 )

@@ -63,14 +63,17 @@ def record(
     """
     if told.submission_id is not None and not lock(tx, [told.submission_id]):
         raise MoveRefused(f"no order {told.submission_id}")
-    known = tx.run(sa.select(shipment.c.id, shipment.c.submission_id, shipment.c.asks, shipment.c.closed).where(
-        shipment.c.origin == told.origin, shipment.c.key == told.key
-    )).first()
+    known = tx.run(
+        sa.select(shipment.c.id, shipment.c.submission_id, shipment.c.asks, shipment.c.closed).where(
+            shipment.c.origin == told.origin, shipment.c.key == told.key
+        )
+    ).first()
     if known is not None and (known.submission_id is not None or known.closed or told.submission_id is None):
         waits = not known.closed and (known.asks or known.submission_id is None)
         outcome = "known" if not waits else "unmatched" if known.submission_id is None else "asked"
-        return Recorded(outcome, known.id, known.submission_id, _shipped(tx, known.submission_id),
-                        asks=known.asks if waits else "")  # fmt: skip
+        return Recorded(
+            outcome, known.id, known.submission_id, _shipped(tx, known.submission_id), asks=known.asks if waits else ""
+        )
     if told.submission_id is None:
         return Recorded("unmatched", _insert(tx, ctx, told, why), asks=told.asks)
     twin, doubt = _compared(tx, told, ordered)
@@ -82,9 +85,11 @@ def record(
     number = known.id if known is not None else _insert(tx, ctx, told, why)
     if not asks:
         return _count(tx, number, told.submission_id, ordered)
-    tx.run(shipment.update().where(shipment.c.id == number).values(
-        submission_id=told.submission_id, asks=clean(asks, 1_000)
-    ))
+    tx.run(
+        shipment.update()
+        .where(shipment.c.id == number)
+        .values(submission_id=told.submission_id, asks=clean(asks, 1_000))
+    )
     return Recorded("asked", number, told.submission_id, _shipped(tx, told.submission_id), asks=asks)
 
 
@@ -101,26 +106,42 @@ def _compared(tx: Transaction, told: Shipment, ordered: Sequence[OrderedLine] | 
 
 
 def match(
-    tx: Transaction, number: int, submission_id: int, ordered: Sequence[OrderedLine] | None,
+    tx: Transaction,
+    number: int,
+    submission_id: int,
+    ordered: Sequence[OrderedLine] | None,
     instead_of: int | None = None,
-) -> Recorded:  # fmt: skip
+) -> Recorded:
     """Count a shipment that waits for an operator as a parcel of this order, ``instead_of`` an earlier one of it.
 
     Where the same parcel counts already it stays counted once: the kept one is closed, and the answer is ``known``.
     Raises ``MoveRefused`` where there is no such shipment or order, or where it belongs to another order.
     """
     rows = lock(tx, [submission_id])
-    waiting = tx.run(sa.select(shipment.c.id).where(
-        shipment.c.id == number, shipment.c.closed == "",
-        shipment.c.submission_id.is_(None) | (shipment.c.submission_id == submission_id),
-    )).first() if rows else None
+    waiting = (
+        tx.run(
+            sa.select(shipment.c.id).where(
+                shipment.c.id == number,
+                shipment.c.closed == "",
+                shipment.c.submission_id.is_(None) | (shipment.c.submission_id == submission_id),
+            )
+        ).first()
+        if rows
+        else None
+    )
     if waiting is None:
         raise MoveRefused(f"no parcel {number} or no such order, or the parcel belongs to another order or was closed")
     if instead_of is not None:
-        replaced = tx.run(shipment.update().where(
-            shipment.c.id == instead_of, shipment.c.id != number, shipment.c.submission_id == submission_id,
-            shipment.c.closed == "",
-        ).values(closed=REPLACED, asks="", raw="")).rowcount
+        replaced = tx.run(
+            shipment.update()
+            .where(
+                shipment.c.id == instead_of,
+                shipment.c.id != number,
+                shipment.c.submission_id == submission_id,
+                shipment.c.closed == "",
+            )
+            .values(closed=REPLACED, asks="", raw="")
+        ).rowcount
         if not replaced:
             raise MoveRefused(f"no parcel {instead_of} that counts for this order")
     elif (twin := _counted_twin(tx, number, submission_id, ordered)) is not None:
@@ -144,9 +165,11 @@ def _counted_twin(
 
 def dismiss(tx: Transaction, number: int, why: str) -> None:
     """A shipment that waits for an operator never counts. Raises ``MoveRefused`` where it does not wait."""
-    closed = tx.run(shipment.update().where(
-        shipment.c.id == number, sa.text(WAITING_PARCEL)
-    ).values(closed=DISMISSED, asks="", raw="", why=clean(why, 1_000))).rowcount
+    closed = tx.run(
+        shipment.update()
+        .where(shipment.c.id == number, sa.text(WAITING_PARCEL))
+        .values(closed=DISMISSED, asks="", raw="", why=clean(why, 1_000))
+    ).rowcount
     if not closed:
         raise MoveRefused(f"no parcel {number} waits for an operator")
 
@@ -157,9 +180,13 @@ def _close(tx: Transaction, number: int, how: str) -> None:
 
 def _count(tx: Transaction, number: int, submission_id: int, ordered: Sequence[OrderedLine] | None) -> Recorded:
     """A shipment counts for its order from now on."""
-    tx.run(shipment.update().where(shipment.c.id == number).values(
-        submission_id=submission_id, matched_at=sa.func.coalesce(shipment.c.matched_at, tx.now), asks="", raw=""
-    ))
+    tx.run(
+        shipment.update()
+        .where(shipment.c.id == number)
+        .values(
+            submission_id=submission_id, matched_at=sa.func.coalesce(shipment.c.matched_at, tx.now), asks="", raw=""
+        )
+    )
     parcels = [parcel for parcel in shipments_of(tx, submission_id) if not parcel["asks"] and not parcel["closed"]]
     found = None if ordered is None else progress(ordered, [_lines(parcel) for parcel in parcels])
     shipped = SHIPPED if found is not None and found.complete else PARTLY
@@ -169,22 +196,41 @@ def _count(tx: Transaction, number: int, submission_id: int, ordered: Sequence[O
 
 
 def _insert(tx: Transaction, ctx: RunContext, told: Shipment, why: str) -> int:
-    written = tx.run(shipment.insert(), {
-        "origin": told.origin, "key": told.key,
-        "words": dump([clean(word, _KEPT) for word in (*told.words, told.given_id) if word]),
-        "carrier": clean(told.carrier, _KEPT), "service": clean(told.service, _KEPT),
-        "tracking_number": clean(told.tracking_number, _KEPT), "shipped_at": told.shipped_at,
-        "cost_minor": told.cost_minor, "currency": told.currency, "recorded_at": tx.now, "run": ctx.run,
-        "who": ctx.who, "why": clean(why, 1_000), "asks": clean(told.asks, 1_000), "raw": clean(told.raw, MAX_BODY),
-    })
-    number = int(written.inserted_primary_key[0])  # type: ignore[index]
-    tx.many(shipment_line.insert(), [
+    written = tx.run(
+        shipment.insert(),
         {
-            "shipment_id": number, "position": position, "line": clean(line.line, _KEPT),
-            "item_number": clean(line.item_number, _KEPT), "quantity": line.quantity, "odd": clean(line.odd, _KEPT),
-        }
-        for position, line in enumerate(told.lines)
-    ])
+            "origin": told.origin,
+            "key": told.key,
+            "words": dump([clean(word, _KEPT) for word in (*told.words, told.given_id) if word]),
+            "carrier": clean(told.carrier, _KEPT),
+            "service": clean(told.service, _KEPT),
+            "tracking_number": clean(told.tracking_number, _KEPT),
+            "shipped_at": told.shipped_at,
+            "cost_minor": told.cost_minor,
+            "currency": told.currency,
+            "recorded_at": tx.now,
+            "run": ctx.run,
+            "who": ctx.who,
+            "why": clean(why, 1_000),
+            "asks": clean(told.asks, 1_000),
+            "raw": clean(told.raw, MAX_BODY),
+        },
+    )
+    number = int(written.inserted_primary_key[0])  # type: ignore[index]
+    tx.many(
+        shipment_line.insert(),
+        [
+            {
+                "shipment_id": number,
+                "position": position,
+                "line": clean(line.line, _KEPT),
+                "item_number": clean(line.item_number, _KEPT),
+                "quantity": line.quantity,
+                "odd": clean(line.odd, _KEPT),
+            }
+            for position, line in enumerate(told.lines)
+        ],
+    )
     return number
 
 
@@ -209,10 +255,14 @@ def listed(tx: Transaction, *, unmatched: bool = False, most: int = 1_000) -> li
 def waiting(tx: Transaction, most: int) -> tuple[int, datetime | None, list[dict[str, Any]]]:
     """How many shipments wait for an operator, since when, and the first of them."""
     which = sa.text(WAITING_PARCEL)
-    found = tx.run(sa.select(
-        sa.func.count().label("number"),
-        sa.func.min(shipment.c.recorded_at, type_=shipment.c.recorded_at.type).label("oldest"),
-    ).select_from(shipment).where(which)).one()
+    found = tx.run(
+        sa.select(
+            sa.func.count().label("number"),
+            sa.func.min(shipment.c.recorded_at, type_=shipment.c.recorded_at.type).label("oldest"),
+        )
+        .select_from(shipment)
+        .where(which)
+    ).one()
     first = sa.select(shipment).where(which).order_by(shipment.c.id).limit(most)
     return found.number, found.oldest, _with_lines(tx, first)
 
@@ -222,7 +272,8 @@ def _with_lines(tx: Transaction, query: sa.Select[Any]) -> list[dict[str, Any]]:
     rows = [dict(row) for row in tx.run(query).mappings()]
     lines: dict[int, list[dict[str, Any]]] = defaultdict(list)
     found = tx.run(
-        sa.select(shipment_line).where(among(shipment_line.c.shipment_id, "ids"))
+        sa.select(shipment_line)
+        .where(among(shipment_line.c.shipment_id, "ids"))
         .order_by(shipment_line.c.shipment_id, shipment_line.c.position),
         {"ids": [row["id"] for row in rows]},
     )

@@ -85,9 +85,7 @@ class SourceDesk:
         wanted = list(ids)
         return self._db.write(lambda tx: acknowledging.ack_sent(tx, ctx, wanted, given_up_s))
 
-    def ack_answered(
-        self, ctx: RunContext, answers: Mapping[int, Acknowledgement], most: int | None = None
-    ) -> None:
+    def ack_answered(self, ctx: RunContext, answers: Mapping[int, Acknowledgement], most: int | None = None) -> None:
         """What the source said, by id (``acknowledging.ack_answered``)."""
         self._db.write(lambda tx: acknowledging.ack_answered(tx, ctx, answers, most))
 

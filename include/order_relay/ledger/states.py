@@ -14,17 +14,17 @@ from order_relay.errors import MoveRefused
 class State(StrEnum):
     """What is known about a submission."""
 
-    RECEIVED = "received"        # stored, not judged yet
-    WAITING = "waiting"          # not to be judged before something happens
-    READY = "ready"              # payload made and valid; may be sent
-    SENDING = "sending"          # the intent is committed; a request may be under way
-    IN_DOUBT = "in_doubt"        # nobody knows whether the destination stored it
-    IMPORTED = "imported"        # the destination has it; its id there is known
-    SUPERSEDED = "superseded"    # a newer version of the lineage takes its place
+    RECEIVED = "received"  # stored, not judged yet
+    WAITING = "waiting"  # not to be judged before something happens
+    READY = "ready"  # payload made and valid; may be sent
+    SENDING = "sending"  # the intent is committed; a request may be under way
+    IN_DOUBT = "in_doubt"  # nobody knows whether the destination stored it
+    IMPORTED = "imported"  # the destination has it; its id there is known
+    SUPERSEDED = "superseded"  # a newer version of the lineage takes its place
     QUARANTINED = "quarantined"  # our own checks refused it
-    REJECTED = "rejected"        # the destination refused it, nothing was stored
-    HELD = "held"                # a person must decide
-    DISCARDED = "discarded"      # a person or a policy decided that it is never sent
+    REJECTED = "rejected"  # the destination refused it, nothing was stored
+    HELD = "held"  # a person must decide
+    DISCARDED = "discarded"  # a person or a policy decided that it is never sent
 
 
 S = State
@@ -32,19 +32,21 @@ S = State
 BORN = frozenset({S.RECEIVED, S.HELD})
 """Where a submission may begin: ``held`` is for a second edition and for conflicting identities."""
 
-MOVES: Mapping[State, frozenset[State]] = MappingProxyType({
-    S.RECEIVED: frozenset({S.READY, S.WAITING, S.SUPERSEDED, S.QUARANTINED, S.HELD, S.DISCARDED}),
-    S.WAITING: frozenset({S.RECEIVED}),
-    S.READY: frozenset({S.SENDING, S.SUPERSEDED, S.HELD, S.WAITING, S.QUARANTINED}),
-    S.SENDING: frozenset({S.IMPORTED, S.IN_DOUBT, S.REJECTED, S.READY}),
-    S.IN_DOUBT: frozenset({S.IMPORTED, S.REJECTED, S.READY}),
-    S.IMPORTED: frozenset(),
-    S.SUPERSEDED: frozenset({S.RECEIVED}),
-    S.QUARANTINED: frozenset({S.RECEIVED, S.DISCARDED, S.SUPERSEDED}),
-    S.REJECTED: frozenset({S.RECEIVED, S.DISCARDED, S.SUPERSEDED}),
-    S.HELD: frozenset({S.RECEIVED, S.DISCARDED}),
-    S.DISCARDED: frozenset(),
-})
+MOVES: Mapping[State, frozenset[State]] = MappingProxyType(
+    {
+        S.RECEIVED: frozenset({S.READY, S.WAITING, S.SUPERSEDED, S.QUARANTINED, S.HELD, S.DISCARDED}),
+        S.WAITING: frozenset({S.RECEIVED}),
+        S.READY: frozenset({S.SENDING, S.SUPERSEDED, S.HELD, S.WAITING, S.QUARANTINED}),
+        S.SENDING: frozenset({S.IMPORTED, S.IN_DOUBT, S.REJECTED, S.READY}),
+        S.IN_DOUBT: frozenset({S.IMPORTED, S.REJECTED, S.READY}),
+        S.IMPORTED: frozenset(),
+        S.SUPERSEDED: frozenset({S.RECEIVED}),
+        S.QUARANTINED: frozenset({S.RECEIVED, S.DISCARDED, S.SUPERSEDED}),
+        S.REJECTED: frozenset({S.RECEIVED, S.DISCARDED, S.SUPERSEDED}),
+        S.HELD: frozenset({S.RECEIVED, S.DISCARDED}),
+        S.DISCARDED: frozenset(),
+    }
+)
 
 AT_DESTINATION = (S.SENDING, S.IN_DOUBT, S.IMPORTED)
 """One submission per lineage may be in these: a partial unique index says so."""

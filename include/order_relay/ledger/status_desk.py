@@ -26,13 +26,21 @@ class StatusDesk:
         self._db.write(lambda tx: statuses.bind(tx, name, account))
 
     def store_statuses(
-        self, ctx: RunContext, reports: Sequence[StatusReport], *, refused: Sequence[Refused] = (), origin: str = "",
-        late_before: datetime | None = None, final: Collection[str] = (),
-    ) -> Stored:  # fmt: skip
+        self,
+        ctx: RunContext,
+        reports: Sequence[StatusReport],
+        *,
+        refused: Sequence[Refused] = (),
+        origin: str = "",
+        late_before: datetime | None = None,
+        final: Collection[str] = (),
+    ) -> Stored:
         """Store reports, and derive what follows (``statuses.store``)."""
-        return self._db.write(lambda tx: statuses.store(
-            tx, ctx, reports, refused=refused, origin=origin, late_before=late_before, final=final
-        ))
+        return self._db.write(
+            lambda tx: statuses.store(
+                tx, ctx, reports, refused=refused, origin=origin, late_before=late_before, final=final
+            )
+        )
 
     def status_accounts(self) -> list[str]:
         """The names of the accounts that were ever used."""
@@ -59,9 +67,9 @@ class StatusDesk:
     ) -> None:
         """These were asked for (``status_reads.reads_done``)."""
         asked = list(numbers)
-        self._db.write(lambda tx: status_reads.reads_done(
-            tx, account, asked, first_wait_s, longest_wait_s, answered=answered
-        ))
+        self._db.write(
+            lambda tx: status_reads.reads_done(tx, account, asked, first_wait_s, longest_wait_s, answered=answered)
+        )
 
     def match_statuses(self, account: str, ours: Ours, overdue_after_s: float, horizon_s: float) -> int:
         """Give the service's orders to ours (``status_reads.match``)."""

@@ -63,10 +63,12 @@ def read_to(tx: Transaction, account: str) -> datetime | None:
 def settle_window(tx: Transaction, account: str, until: datetime) -> None:
     """A window was read to its end, and all of it is stored. Never moves back."""
     tx.run(
-        status_account.update().where(
+        status_account.update()
+        .where(
             status_account.c.name == account,
             status_account.c.read_to.is_(None) | (status_account.c.read_to < until),
-        ).values(read_to=until)
+        )
+        .values(read_to=until)
     )
 
 
@@ -77,10 +79,17 @@ def settle(tx: Transaction, account: str, final: Collection[str], after_s: float
     """Orders whose status is final and did not change for so long are not read by id any more, unless something new is
     reported about them. How many these are.
     """
-    return tx.run(status_order.update().where(
-        status_order.c.account == account, NOT_SETTLED, status_order.c.order_status.in_(sorted(final)),
-        status_order.c.changed_at <= tx.now - timedelta(seconds=after_s), status_order.c.doubtful.is_(False),
-    ).values(settled=True)).rowcount
+    return tx.run(
+        status_order.update()
+        .where(
+            status_order.c.account == account,
+            NOT_SETTLED,
+            status_order.c.order_status.in_(sorted(final)),
+            status_order.c.changed_at <= tx.now - timedelta(seconds=after_s),
+            status_order.c.doubtful.is_(False),
+        )
+        .values(settled=True)
+    ).rowcount
 
 
 def due_reads(tx: Transaction, account: str, overdue_after_s: float, limit: int) -> list[str]:
@@ -91,18 +100,29 @@ def due_reads(tx: Transaction, account: str, overdue_after_s: float, limit: int)
         status_order.c.submission_id.is_not(None),
         status_order.c.seen_at <= tx.now - timedelta(seconds=overdue_after_s),
     )
-    query = sa.select(status_order.c.order_number).where(
-        status_order.c.account == account, NOT_SETTLED,
-        status_order.c.doubtful | silent | status_order.c.seen_at.is_(None),
-        status_order.c.read_after.is_(None) | (status_order.c.read_after <= tx.now),
-    ).order_by(sa.desc(status_order.c.doubtful), status_order.c.read_after, status_order.c.order_number).limit(limit)
+    query = (
+        sa.select(status_order.c.order_number)
+        .where(
+            status_order.c.account == account,
+            NOT_SETTLED,
+            status_order.c.doubtful | silent | status_order.c.seen_at.is_(None),
+            status_order.c.read_after.is_(None) | (status_order.c.read_after <= tx.now),
+        )
+        .order_by(sa.desc(status_order.c.doubtful), status_order.c.read_after, status_order.c.order_number)
+        .limit(limit)
+    )
     return list(tx.run(query).scalars())
 
 
 def reads_done(
-    tx: Transaction, account: str, numbers: Iterable[str], first_wait_s: float, longest_wait_s: float, *,
+    tx: Transaction,
+    account: str,
+    numbers: Iterable[str],
+    first_wait_s: float,
+    longest_wait_s: float,
+    *,
     answered: bool,
-) -> None:  # fmt: skip
+) -> None:
     """These were asked for: each waits before it is asked for again, twice as long as before while nothing changes.
 
     ``answered``: the service showed their whole histories, so that nothing is doubtful any more.
@@ -113,13 +133,21 @@ def reads_done(
     rows = []
     for row in tx.run(query, {"numbers": sorted(numbers)}):
         wait_s = min(first_wait_s * 2 ** min(row.reads, _LONGEST_DOUBLING), max(longest_wait_s, first_wait_s))
-        rows.append({
-            "b_account": account, "b_number": row.order_number, "b_reads": row.reads + 1,
-            "b_after": tx.now + timedelta(seconds=wait_s),
-        })
-    update = status_order.update().where(
-        status_order.c.account == sa.bindparam("b_account"), status_order.c.order_number == sa.bindparam("b_number")
-    ).values(reads=sa.bindparam("b_reads"), read_after=sa.bindparam("b_after"))
+        rows.append(
+            {
+                "b_account": account,
+                "b_number": row.order_number,
+                "b_reads": row.reads + 1,
+                "b_after": tx.now + timedelta(seconds=wait_s),
+            }
+        )
+    update = (
+        status_order.update()
+        .where(
+            status_order.c.account == sa.bindparam("b_account"), status_order.c.order_number == sa.bindparam("b_number")
+        )
+        .values(reads=sa.bindparam("b_reads"), read_after=sa.bindparam("b_after"))
+    )
     tx.many(update.values(doubtful=False) if answered else update, rows)
 
 
@@ -134,20 +162,25 @@ def match(tx: Transaction, account: str, ours: Ours, overdue_after_s: float, hor
     """
     column = submission.c[ours.column]
     mine = submission.c.pipeline.in_(ours.pipelines)
-    query = sa.select(
-        status_order.c.order_number, submission.c.id, submission.c.state, submission.c.cancelled_at
-    ).join(submission, column == status_order.c.order_number).where(
-        status_order.c.account == account, status_order.c.submission_id.is_(None), mine,
-        submission.c.state.not_in([State.SUPERSEDED, State.DISCARDED]),
-    ).limit(MOST)
+    query = (
+        sa.select(status_order.c.order_number, submission.c.id, submission.c.state, submission.c.cancelled_at)
+        .join(submission, column == status_order.c.order_number)
+        .where(
+            status_order.c.account == account,
+            status_order.c.submission_id.is_(None),
+            mine,
+            submission.c.state.not_in([State.SUPERSEDED, State.DISCARDED]),
+        )
+        .limit(MOST)
+    )
     candidates: dict[str, list[Any]] = defaultdict(list)
     for row in tx.run(query):
         candidates[row.order_number].append(row)
     chosen = {number: found for number, rows in candidates.items() if (found := _the_one(rows)) is not None}
     tx.many(
-        status_order.update().where(
-            status_order.c.account == account, status_order.c.order_number == sa.bindparam("b_number")
-        ).values(submission_id=sa.bindparam("b_id"), followed=False),
+        status_order.update()
+        .where(status_order.c.account == account, status_order.c.order_number == sa.bindparam("b_number"))
+        .values(submission_id=sa.bindparam("b_id"), followed=False),
         [{"b_number": number, "b_id": found} for number, found in chosen.items()],
     )
     return len(chosen) + _expect(tx, account, ours, overdue_after_s, horizon_s)
@@ -162,14 +195,20 @@ def _the_one(rows: Sequence[Any]) -> int | None:
 
 def _expect(tx: Transaction, account: str, ours: Ours, overdue_after_s: float, horizon_s: float) -> int:
     column = submission.c[ours.column]
-    known = sa.exists().where(
-        status_order.c.account == account, status_order.c.order_number == column
+    known = sa.exists().where(status_order.c.account == account, status_order.c.order_number == column)
+    query = (
+        sa.select(column, submission.c.id)
+        .where(
+            submission.c.pipeline.in_(ours.pipelines),
+            submission.c.state == State.IMPORTED,
+            submission.c.imported_at <= tx.now - timedelta(seconds=overdue_after_s),
+            submission.c.imported_at >= tx.now - timedelta(seconds=horizon_s),
+            ~known,
+            column.is_not(None),
+        )
+        .order_by(submission.c.id)
+        .limit(MOST)
     )
-    query = sa.select(column, submission.c.id).where(
-        submission.c.pipeline.in_(ours.pipelines), submission.c.state == State.IMPORTED,
-        submission.c.imported_at <= tx.now - timedelta(seconds=overdue_after_s),
-        submission.c.imported_at >= tx.now - timedelta(seconds=horizon_s), ~known, column.is_not(None),
-    ).order_by(submission.c.id).limit(MOST)
     silent = {row[0]: row.id for row in tx.run(query)}
     add_orders(tx, account, silent)
     return len(silent)
@@ -180,9 +219,16 @@ def _expect(tx: Transaction, account: str, ours: Ours, overdue_after_s: float, h
 
 def to_follow(tx: Transaction, account: str, limit: int = 500) -> list[Follow]:
     """Orders of ours whose state changed since somebody last did what follows from it."""
-    query = sa.select(status_order).where(
-        status_order.c.account == account, status_order.c.followed.is_(False), status_order.c.submission_id.is_not(None)
-    ).order_by(status_order.c.order_number).limit(limit)
+    query = (
+        sa.select(status_order)
+        .where(
+            status_order.c.account == account,
+            status_order.c.followed.is_(False),
+            status_order.c.submission_id.is_not(None),
+        )
+        .order_by(status_order.c.order_number)
+        .limit(limit)
+    )
     return [
         Follow(row.order_number, row.submission_id, tuple(parcels_of(row.parcels)), tuple(load(row.told, [])), row.asks)
         for row in tx.run(query)
@@ -193,18 +239,24 @@ def follow(tx: Transaction, account: str, done: Follow, told: Iterable[str], ask
     """What follows was done for exactly this state; ``False`` where the state has changed since."""
     row = status_order.c
     changed = tx.run(
-        status_order.update().where(
-            row.account == account, row.order_number == done.order_number, row.parcels == _same(tx, account, done),
-        ).values(followed=True, told=dump(sorted(set(told))), asks=clean(asks, 500))
+        status_order.update()
+        .where(
+            row.account == account,
+            row.order_number == done.order_number,
+            row.parcels == _same(tx, account, done),
+        )
+        .values(followed=True, told=dump(sorted(set(told))), asks=clean(asks, 500))
     ).rowcount
     return bool(changed)
 
 
 def _same(tx: Transaction, account: str, done: Follow) -> str | None:
     """The column's text where it still says what was followed."""
-    text = tx.run(sa.select(status_order.c.parcels).where(
-        status_order.c.account == account, status_order.c.order_number == done.order_number
-    ).with_for_update()).scalar()
+    text = tx.run(
+        sa.select(status_order.c.parcels)
+        .where(status_order.c.account == account, status_order.c.order_number == done.order_number)
+        .with_for_update()
+    ).scalar()
     return text if text is not None and tuple(parcels_of(text)) == done.parcels else None
 
 
@@ -223,9 +275,15 @@ def answer(tx: Transaction, number: str) -> list[str]:
 
 def file_known(tx: Transaction, account: str, sha256: str) -> bool:
     """Whether a file with this content was read before, with the same settings, and no row of it was refused."""
-    return bool(tx.run(sa.select(sa.exists().where(
-        status_file.c.account == account, status_file.c.sha256 == sha256, status_file.c.refused == 0
-    ))).scalar())
+    return bool(
+        tx.run(
+            sa.select(
+                sa.exists().where(
+                    status_file.c.account == account, status_file.c.sha256 == sha256, status_file.c.refused == 0
+                )
+            )
+        ).scalar()
+    )
 
 
 def file_read(tx: Transaction, account: str, sha256: str, values: dict[str, Any]) -> None:
@@ -241,9 +299,13 @@ def file_read(tx: Transaction, account: str, sha256: str, values: dict[str, Any]
 
 def listed(tx: Transaction, *, unmatched: bool = False, asked: bool = False, most: int = MOST) -> list[dict[str, Any]]:
     """Orders with their derived state, what changed last first; only those that are not ours, or that ask a person."""
-    query = sa.select(status_order).order_by(
-        sa.desc(sa.func.coalesce(status_order.c.changed_at, status_order.c.seen_at)), status_order.c.order_number
-    ).limit(most)
+    query = (
+        sa.select(status_order)
+        .order_by(
+            sa.desc(sa.func.coalesce(status_order.c.changed_at, status_order.c.seen_at)), status_order.c.order_number
+        )
+        .limit(most)
+    )
     if unmatched:
         query = query.where(status_order.c.submission_id.is_(None))
     if asked:
@@ -253,22 +315,33 @@ def listed(tx: Transaction, *, unmatched: bool = False, asked: bool = False, mos
 
 def statuses_of(tx: Transaction, ids: Iterable[int]) -> dict[int, list[dict[str, Any]]]:
     """By submission: the service's orders that are matched to it, each with its ``events`` as they came."""
-    orders = tx.run(
-        sa.select(status_order).where(among(status_order.c.submission_id, "ids")).order_by(status_order.c.order_number),
-        {"ids": list(ids)},
-    ).mappings().all()
+    orders = (
+        tx.run(
+            sa.select(status_order)
+            .where(among(status_order.c.submission_id, "ids"))
+            .order_by(status_order.c.order_number),
+            {"ids": list(ids)},
+        )
+        .mappings()
+        .all()
+    )
     found: dict[int, list[dict[str, Any]]] = defaultdict(list)
     for order in orders:
         events = tx.run(
-            sa.select(status_event).where(
-                status_event.c.account == order["account"], status_event.c.order_number == order["order_number"]
-            ).order_by(
-                sa.func.coalesce(status_event.c.happened_at, status_event.c.updated_at), status_event.c.event_key,
+            sa.select(status_event)
+            .where(status_event.c.account == order["account"], status_event.c.order_number == order["order_number"])
+            .order_by(
+                sa.func.coalesce(status_event.c.happened_at, status_event.c.updated_at),
+                status_event.c.event_key,
                 status_event.c.revision,
             )
         ).mappings()
-        found[order["submission_id"]].append({
-            **order, "parcels": parcels_of(order["parcels"]), "told": load(order["told"], []),
-            "events": [dict(event) for event in events],
-        })
+        found[order["submission_id"]].append(
+            {
+                **order,
+                "parcels": parcels_of(order["parcels"]),
+                "told": load(order["told"], []),
+                "events": [dict(event) for event in events],
+            }
+        )
     return found

@@ -37,9 +37,13 @@ def refusals(tx: Transaction, most: int = MOST) -> list[dict[str, Any]]:
 def refused_since(tx: Transaction, account: str, since: datetime) -> list[dict[str, Any]]:
     """What could not be used since then and is open, by origin (a channel, or a file's name): how much, and why."""
     found: dict[str, dict[str, Any]] = {}
-    query = sa.select(_row.origin, _row.code, sa.func.count().label("n"), sa.func.min(_row.place).label("place")).where(
-        _row.account == account, _row.at >= since, _OPEN
-    ).group_by(_row.origin, _row.code).order_by(_row.origin, _row.code).limit(MOST)
+    query = (
+        sa.select(_row.origin, _row.code, sa.func.count().label("n"), sa.func.min(_row.place).label("place"))
+        .where(_row.account == account, _row.at >= since, _OPEN)
+        .group_by(_row.origin, _row.code)
+        .order_by(_row.origin, _row.code)
+        .limit(MOST)
+    )
     for each in tx.run(query):
         entry = found.setdefault(each.origin, {"origin": each.origin, "number": 0, "codes": []})
         entry["number"] += each.n
@@ -69,10 +73,16 @@ def file_read_well(tx: Transaction, account: str, name: str) -> int:
     first = tx.run(sa.select(sa.func.min(_row.at, type_=_row.at.type)).where(mine)).scalar()
     if first is None:
         return 0
-    reused = tx.run(sa.select(sa.exists().where(
-        status_file.c.account == account, status_file.c.name == name, status_file.c.refused == 0,
-        status_file.c.read_at < first,
-    ))).scalar()
+    reused = tx.run(
+        sa.select(
+            sa.exists().where(
+                status_file.c.account == account,
+                status_file.c.name == name,
+                status_file.c.refused == 0,
+                status_file.c.read_at < first,
+            )
+        )
+    ).scalar()
     return 0 if reused else _close(tx, mine, READ_WELL, "")
 
 
@@ -84,9 +94,7 @@ def orders_read_whole(tx: Transaction, account: str, numbers: Collection[str]) -
     return _close(tx, sa.and_(_row.account == account, among(_row.place, "places"), _OPEN), READ_WHOLE, "", places)
 
 
-def _close(
-    tx: Transaction, which: sa.ColumnElement[bool], why: str, who: str, places: Collection[str] = ()
-) -> int:
+def _close(tx: Transaction, which: sa.ColumnElement[bool], why: str, who: str, places: Collection[str] = ()) -> int:
     values = {"closed_at": tx.now, "closed_by": who, "closed_why": why}
     done: int = tx.run(
         status_refusal.update().where(which).values(values), {"places": list(places)} if places else {}

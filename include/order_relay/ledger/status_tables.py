@@ -8,7 +8,8 @@ from order_relay.ledger.columns import BigKey, UtcTime
 from order_relay.ledger.tables import metadata
 
 status_account = sa.Table(
-    "status_account", metadata,
+    "status_account",
+    metadata,
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("account", sa.Text, nullable=False),
     sa.Column("bound_at", UtcTime, nullable=False),
@@ -20,7 +21,8 @@ NOT_SETTLED = sa.text("NOT settled")
 
 # One row an order that the service named, or that we asked it for.
 status_order = sa.Table(
-    "status_order", metadata,
+    "status_order",
+    metadata,
     sa.Column("account", sa.Text, sa.ForeignKey("status_account.name"), primary_key=True),
     sa.Column("order_number", sa.Text, primary_key=True),  # as the service has it
     sa.Column("submission_id", BigKey, sa.ForeignKey("submission.id")),  # null: no order of ours fits
@@ -51,7 +53,8 @@ status_order = sa.Table(
 # One row a content of an event; rows are never removed and their content never changes, but for free text that
 # retention removes: the hash stays that of the content as it was told.
 status_event = sa.Table(
-    "status_event", metadata,
+    "status_event",
+    metadata,
     sa.Column("account", sa.Text, primary_key=True),
     sa.Column("order_number", sa.Text, primary_key=True),
     sa.Column("event_key", sa.Text, primary_key=True),
@@ -77,13 +80,15 @@ status_event = sa.Table(
     sa.Column("first_seen_at", UtcTime, nullable=False),
     sa.Column("run", sa.Text, nullable=False),
     sa.ForeignKeyConstraint(
-        ["account", "order_number"], ["status_order.account", "status_order.order_number"],
+        ["account", "order_number"],
+        ["status_order.account", "status_order.order_number"],
         name="fk_status_event_order",
     ),
 )
 
 status_file = sa.Table(
-    "status_file", metadata,
+    "status_file",
+    metadata,
     sa.Column("account", sa.Text, sa.ForeignKey("status_account.name"), primary_key=True),
     sa.Column("sha256", sa.Text, primary_key=True),  # of its content, and of the settings that it was read with
     sa.Column("name", sa.Text, nullable=False),
@@ -95,7 +100,8 @@ status_file = sa.Table(
 
 # Records that nobody could use: rows of files by number, others by order.
 status_refusal = sa.Table(
-    "status_refusal", metadata,
+    "status_refusal",
+    metadata,
     sa.Column("account", sa.Text, sa.ForeignKey("status_account.name"), primary_key=True),
     sa.Column("origin", sa.Text, primary_key=True),  # a channel, or a file's name
     sa.Column("place", sa.Text, primary_key=True),
@@ -108,6 +114,11 @@ status_refusal = sa.Table(
     sa.Column("closed_by", sa.Text, nullable=False, server_default=""),  # empty: by a later reading
     sa.Column("closed_why", sa.Text, nullable=False, server_default=""),
     sa.Index("ix_status_refusal_at", "account", "at"),
-    sa.Index("ix_status_refusal_open", "account", "place",
-             sqlite_where=sa.text("closed_at IS NULL"), postgresql_where=sa.text("closed_at IS NULL")),
+    sa.Index(
+        "ix_status_refusal_open",
+        "account",
+        "place",
+        sqlite_where=sa.text("closed_at IS NULL"),
+        postgresql_where=sa.text("closed_at IS NULL"),
+    ),
 )

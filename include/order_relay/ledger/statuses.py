@@ -61,9 +61,9 @@ class Stored:
 
 def bind(tx: Transaction, name: str, account: str) -> None:
     """Bind a status account's name, at first use, to the account itself. Raises ``WrongSetup`` for another one."""
-    found = tx.run(sa.select(status_account).where(
-        (status_account.c.name == name) | (status_account.c.account == account)
-    )).first()
+    found = tx.run(
+        sa.select(status_account).where((status_account.c.name == name) | (status_account.c.account == account))
+    ).first()
     if found is None:
         tx.run(status_account.insert(), {"name": name, "account": account, "bound_at": tx.now})
     elif (found.name, found.account) != (name, account):
@@ -74,9 +74,15 @@ def bind(tx: Transaction, name: str, account: str) -> None:
 
 
 def store(
-    tx: Transaction, ctx: RunContext, reports: Sequence[StatusReport], *, refused: Sequence[Refused] = (),
-    origin: str = "", late_before: datetime | None = None, final: Collection[str] = (),
-) -> Stored:  # fmt: skip
+    tx: Transaction,
+    ctx: RunContext,
+    reports: Sequence[StatusReport],
+    *,
+    refused: Sequence[Refused] = (),
+    origin: str = "",
+    late_before: datetime | None = None,
+    final: Collection[str] = (),
+) -> Stored:
     """Put reports into the histories of their orders, and derive what follows. ``ctx.pipeline`` is the account's name.
 
     ``final``: statuses that nothing is expected to follow. ``late`` counts contents never seen before although they
@@ -104,8 +110,14 @@ def keep_refused(tx: Transaction, ctx: RunContext, refused: Iterable[Refused], o
     """Keep why records could not be used; the same again only renews the time."""
     rows = {
         (place, refusal.code): {
-            "account": ctx.pipeline, "origin": clean(origin, 300), "place": place, "code": refusal.code,
-            "pointer": refusal.pointer, "message": refusal.message, "at": tx.now, "run": ctx.run,
+            "account": ctx.pipeline,
+            "origin": clean(origin, 300),
+            "place": place,
+            "code": refusal.code,
+            "pointer": refusal.pointer,
+            "message": refusal.message,
+            "at": tx.now,
+            "run": ctx.run,
         }
         for entry in refused
         for place in (clean(entry.order_id or f"row {entry.position}", 300),)
@@ -127,8 +139,15 @@ class _Shelf:
         revisions: dict[str, dict[str, Revision]] = defaultdict(dict)
         for row in rows:
             event = StatusEvent(
-                row.event_key, Kind(row.kind), row.status, row.parcel, row.updated_at, row.happened_at, row.location,
-                row.detail, row.content_hash,
+                row.event_key,
+                Kind(row.kind),
+                row.status,
+                row.parcel,
+                row.updated_at,
+                row.happened_at,
+                row.location,
+                row.detail,
+                row.content_hash,
             )
             revisions[row.event_key][row.content_hash] = _revision(event, row)
             self.states[row.event_key, row.content_hash] = row.state
@@ -147,9 +166,7 @@ def _revision(event: StatusEvent, row: Any) -> Revision:
 class _Storing:
     """One call of ``store``: what it makes of each order, and the rows that it collects for writing."""
 
-    def __init__(
-        self, tx: Transaction, ctx: RunContext, late_before: datetime | None, final: Collection[str]
-    ) -> None:  # fmt: skip
+    def __init__(self, tx: Transaction, ctx: RunContext, late_before: datetime | None, final: Collection[str]) -> None:
         self._tx, self._ctx, self._late_before, self._final = tx, ctx, late_before, final
         self.inserts: list[dict[str, Any]] = []
         self.updates: list[dict[str, Any]] = []
@@ -167,8 +184,12 @@ class _Storing:
             fresh |= {(r.event.key, r.event.content_hash): report for r in merged.fresh}
         counts = self._collect(order["order_number"], shelf, touched, fresh)
         return Stored(
-            orders=1, new=counts["new"], corrected=counts["corrected"], deleted=counts[DELETED],
-            doubtful=int(bool(doubts)), changed=int(self._note_order(order, shelf.history, doubts)),
+            orders=1,
+            new=counts["new"],
+            corrected=counts["corrected"],
+            deleted=counts[DELETED],
+            doubtful=int(bool(doubts)),
+            changed=int(self._note_order(order, shelf.history, doubts)),
             late=sum(self._is_late(touched[key].event) for key in fresh),
         )
 
@@ -197,21 +218,36 @@ class _Storing:
                     row = self._row(number, revision, fresh[key])
                     self.inserts.append({**row, "revision": shelf.contents[event_key], "state": state})
                 elif key in touched or state != before:
-                    self.updates.append({
-                        "b_account": self._ctx.pipeline, "b_number": number, "b_key": event_key,
-                        "b_hash": content_hash, "b_state": state,
-                        **{f"b_{name}": value for name, value in _sightings(revision).items()},
-                    })
+                    self.updates.append(
+                        {
+                            "b_account": self._ctx.pipeline,
+                            "b_number": number,
+                            "b_key": event_key,
+                            "b_hash": content_hash,
+                            "b_state": state,
+                            **{f"b_{name}": value for name, value in _sightings(revision).items()},
+                        }
+                    )
         return counts
 
     def _row(self, number: str, revision: Revision, report: StatusReport) -> dict[str, Any]:
         event = revision.event
         return {
-            "account": self._ctx.pipeline, "order_number": number, "event_key": event.key,
-            "content_hash": event.content_hash, "kind": str(event.kind), "status": event.status,
-            "parcel": event.parcel, "location": event.location, "detail": event.detail,
-            "updated_at": event.updated_at, "happened_at": event.happened_at, "channel": str(report.channel),
-            "first_seen_at": self._tx.now, "run": self._ctx.run, **_sightings(revision),
+            "account": self._ctx.pipeline,
+            "order_number": number,
+            "event_key": event.key,
+            "content_hash": event.content_hash,
+            "kind": str(event.kind),
+            "status": event.status,
+            "parcel": event.parcel,
+            "location": event.location,
+            "detail": event.detail,
+            "updated_at": event.updated_at,
+            "happened_at": event.happened_at,
+            "channel": str(report.channel),
+            "first_seen_at": self._tx.now,
+            "run": self._ctx.run,
+            **_sightings(revision),
         }
 
     def _note_order(self, order: Mapping[str, Any], history: History, doubts: Collection[str]) -> bool:
@@ -221,13 +257,21 @@ class _Storing:
         """
         state = state_of(history, self._final)
         derived = {
-            "order_status": state.order_status, "detailed_status": state.detailed_status, "parcels": _parcels(state),
+            "order_status": state.order_status,
+            "detailed_status": state.detailed_status,
+            "parcels": _parcels(state),
         }
         changed = any(order[name] != value for name, value in derived.items())
-        values = {name: order[name] for name in _ORDER_COLUMNS} | derived | {
-            "seen_at": self._tx.now, "full_read_at": history.full_at, "shown_at": history.shown_at,
-            "doubtful": order["doubtful"] or bool(doubts),
-        }
+        values = (
+            {name: order[name] for name in _ORDER_COLUMNS}
+            | derived
+            | {
+                "seen_at": self._tx.now,
+                "full_read_at": history.full_at,
+                "shown_at": history.shown_at,
+                "doubtful": order["doubtful"] or bool(doubts),
+            }
+        )
         if changed:
             values |= {"changed_at": self._tx.now, "reads": 0, "followed": False, "settled": False}
         if doubts:
@@ -235,31 +279,59 @@ class _Storing:
             values |= {"doubt": doubt, "settled": False}
             if doubt != order["doubt"]:
                 values |= {"reads": 0, "read_after": None}
-        self.orders.append({
-            "b_account": self._ctx.pipeline, "b_number": order["order_number"],
-            **{f"b_{name}": value for name, value in values.items()},
-        })
+        self.orders.append(
+            {
+                "b_account": self._ctx.pipeline,
+                "b_number": order["order_number"],
+                **{f"b_{name}": value for name, value in values.items()},
+            }
+        )
         return changed
 
 
 _SIGHTINGS = ("known_at", "was_read", "listed_at", "position", "first_at", "last_at")
 _ORDER_COLUMNS = (
-    "order_status", "detailed_status", "parcels", "changed_at", "seen_at", "full_read_at", "shown_at", "doubtful",
-    "doubt", "reads", "read_after", "settled", "followed",
+    "order_status",
+    "detailed_status",
+    "parcels",
+    "changed_at",
+    "seen_at",
+    "full_read_at",
+    "shown_at",
+    "doubtful",
+    "doubt",
+    "reads",
+    "read_after",
+    "settled",
+    "followed",
 )
-_UPDATE_ORDER = status_order.update().where(
-    status_order.c.account == sa.bindparam("b_account"), status_order.c.order_number == sa.bindparam("b_number")
-).values({name: sa.bindparam(f"b_{name}") for name in _ORDER_COLUMNS})
-_UPDATE = status_event.update().where(
-    status_event.c.account == sa.bindparam("b_account"), status_event.c.order_number == sa.bindparam("b_number"),
-    status_event.c.event_key == sa.bindparam("b_key"), status_event.c.content_hash == sa.bindparam("b_hash"),
-).values({name: sa.bindparam(f"b_{name}") for name in ("state", *_SIGHTINGS)})
+_UPDATE_ORDER = (
+    status_order.update()
+    .where(status_order.c.account == sa.bindparam("b_account"), status_order.c.order_number == sa.bindparam("b_number"))
+    .values({name: sa.bindparam(f"b_{name}") for name in _ORDER_COLUMNS})
+)
+_UPDATE = (
+    status_event.update()
+    .where(
+        status_event.c.account == sa.bindparam("b_account"),
+        status_event.c.order_number == sa.bindparam("b_number"),
+        status_event.c.event_key == sa.bindparam("b_key"),
+        status_event.c.content_hash == sa.bindparam("b_hash"),
+    )
+    .values({name: sa.bindparam(f"b_{name}") for name in ("state", *_SIGHTINGS)})
+)
 
 
 def _sightings(revision: Revision) -> dict[str, Any]:
     """The columns about when and where a content was seen."""
-    values = (revision.stamp.at, revision.stamp.read, revision.place.moment, revision.place.position,
-              revision.first_at, revision.last_at)  # fmt: skip
+    values = (
+        revision.stamp.at,
+        revision.stamp.read,
+        revision.place.moment,
+        revision.place.position,
+        revision.first_at,
+        revision.last_at,
+    )
     return dict(zip(_SIGHTINGS, values, strict=True))
 
 
@@ -275,8 +347,17 @@ def parcels_of(text: str) -> list[tuple[str, str, datetime | None]]:
 def add_orders(tx: Transaction, account: str, numbers: Mapping[str, int | None]) -> None:
     """Rows for orders that have none yet, with the submission that each belongs to if that is known."""
     blank = {
-        "account": account, "order_status": "", "detailed_status": "", "parcels": "[]", "doubtful": False, "reads": 0,
-        "followed": True, "told": "[]", "asks": "", "doubt": "", "settled": False,
+        "account": account,
+        "order_status": "",
+        "detailed_status": "",
+        "parcels": "[]",
+        "doubtful": False,
+        "reads": 0,
+        "followed": True,
+        "told": "[]",
+        "asks": "",
+        "doubt": "",
+        "settled": False,
     }
     rows = [{**blank, "order_number": number, "submission_id": found} for number, found in sorted(numbers.items())]
     tx.many(insertion(tx, status_order).on_conflict_do_nothing(), rows)
@@ -285,8 +366,10 @@ def add_orders(tx: Transaction, account: str, numbers: Mapping[str, int | None])
 def _locked(tx: Transaction, account: str, numbers: Sequence[str]) -> dict[str, Mapping[str, Any]]:
     """The orders' rows, made where missing, locked in the order of their keys."""
     query = (
-        sa.select(status_order).where(status_order.c.account == account, among(status_order.c.order_number, "numbers"))
-        .order_by(status_order.c.order_number).with_for_update()
+        sa.select(status_order)
+        .where(status_order.c.account == account, among(status_order.c.order_number, "numbers"))
+        .order_by(status_order.c.order_number)
+        .with_for_update()
     )
     found = tx.run(query, {"numbers": list(numbers)}).mappings().all()
     if len(found) < len(numbers):
@@ -296,9 +379,11 @@ def _locked(tx: Transaction, account: str, numbers: Sequence[str]) -> dict[str, 
 
 
 def _shelves(tx: Transaction, account: str, orders: Mapping[str, Mapping[str, Any]]) -> dict[str, _Shelf]:
-    query = sa.select(status_event).where(
-        status_event.c.account == account, among(status_event.c.order_number, "numbers")
-    ).order_by(status_event.c.order_number, status_event.c.event_key, status_event.c.revision)
+    query = (
+        sa.select(status_event)
+        .where(status_event.c.account == account, among(status_event.c.order_number, "numbers"))
+        .order_by(status_event.c.order_number, status_event.c.event_key, status_event.c.revision)
+    )
     grouped: dict[str, list[Any]] = defaultdict(list)
     for row in tx.run(query, {"numbers": list(orders)}):
         grouped[row.order_number].append(row)

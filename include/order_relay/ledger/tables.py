@@ -6,15 +6,18 @@ import sqlalchemy as sa
 
 from order_relay.ledger.columns import BigKey, UtcTime
 
-metadata = sa.MetaData(naming_convention={
-    "pk": "pk_%(table_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_name)s",
-    "ix": "ix_%(table_name)s_%(column_0_name)s",
-})
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+    }
+)
 
 pipeline = sa.Table(
-    "pipeline", metadata,
+    "pipeline",
+    metadata,
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("source_account", sa.Text, nullable=False),
     sa.Column("destination_account", sa.Text, nullable=False),
@@ -32,7 +35,8 @@ pipeline = sa.Table(
 )
 
 run = sa.Table(
-    "run", metadata,
+    "run",
+    metadata,
     sa.Column("pipeline", sa.Text, sa.ForeignKey("pipeline.name"), primary_key=True),
     sa.Column("run", sa.Text, primary_key=True),
     sa.Column("sequence", sa.BigInteger, nullable=False),
@@ -44,7 +48,8 @@ run = sa.Table(
 )
 
 batch = sa.Table(
-    "batch", metadata,
+    "batch",
+    metadata,
     sa.Column("pipeline", sa.Text, sa.ForeignKey("pipeline.name"), primary_key=True),
     sa.Column("batch_id", sa.Text, primary_key=True),
     sa.Column("manifest_name", sa.Text, nullable=False),
@@ -58,7 +63,8 @@ batch = sa.Table(
 )
 
 submission = sa.Table(
-    "submission", metadata,
+    "submission",
+    metadata,
     sa.Column("id", BigKey, primary_key=True, autoincrement=True),
     # who it is
     sa.Column("pipeline", sa.Text, sa.ForeignKey("pipeline.name"), nullable=False),
@@ -130,7 +136,10 @@ submission = sa.Table(
     sa.UniqueConstraint("pipeline", "source_id", "edition", name="uq_submission_source_id"),
     sa.UniqueConstraint("destination", "destination_key", name="uq_submission_destination_key"),
     sa.Index(
-        "uq_submission_lineage", "pipeline", "lineage", unique=True,
+        "uq_submission_lineage",
+        "pipeline",
+        "lineage",
+        unique=True,
         sqlite_where=sa.text("state IN ('sending', 'in_doubt', 'imported')"),
         postgresql_where=sa.text("state IN ('sending', 'in_doubt', 'imported')"),
     ),
@@ -138,37 +147,70 @@ submission = sa.Table(
     sa.Index("ix_submission_order_number", "pipeline", "order_number"),
     sa.Index("ix_submission_state", "pipeline", "state"),
     sa.Index(
-        "ix_submission_ack", "pipeline", "id",
+        "ix_submission_ack",
+        "pipeline",
+        "id",
         sqlite_where=sa.text("ack IN ('due', 'sent', 'refused')"),
         postgresql_where=sa.text("ack IN ('due', 'sent', 'refused')"),
     ),
-    sa.Index("ix_submission_oms_id", "oms_id", sqlite_where=sa.text("oms_id IS NOT NULL"),
-             postgresql_where=sa.text("oms_id IS NOT NULL")),
-    sa.Index("ix_submission_imported", "destination", "imported_at",
-             sqlite_where=sa.text("state = 'imported'"), postgresql_where=sa.text("state = 'imported'")),
-    sa.Index("ix_submission_source_cancelled", "pipeline", "id",
-             sqlite_where=sa.text("source_cancelled_at IS NOT NULL"),
-             postgresql_where=sa.text("source_cancelled_at IS NOT NULL")),
-    sa.Index("ix_submission_cancelled_at", "cancelled_at", sqlite_where=sa.text("cancelled_at IS NOT NULL"),
-             postgresql_where=sa.text("cancelled_at IS NOT NULL")),
-    sa.Index("ix_submission_reference", "reference", sqlite_where=sa.text("reference <> ''"),
-             postgresql_where=sa.text("reference <> ''")),
-    sa.Index("ix_submission_base_number", "base_number", sqlite_where=sa.text("base_number <> order_number"),
-             postgresql_where=sa.text("base_number <> order_number")),
-    sa.Index("ix_submission_customer_po", "customer_po", sqlite_where=sa.text("customer_po <> ''"),
-             postgresql_where=sa.text("customer_po <> ''")),
+    sa.Index(
+        "ix_submission_oms_id",
+        "oms_id",
+        sqlite_where=sa.text("oms_id IS NOT NULL"),
+        postgresql_where=sa.text("oms_id IS NOT NULL"),
+    ),
+    sa.Index(
+        "ix_submission_imported",
+        "destination",
+        "imported_at",
+        sqlite_where=sa.text("state = 'imported'"),
+        postgresql_where=sa.text("state = 'imported'"),
+    ),
+    sa.Index(
+        "ix_submission_source_cancelled",
+        "pipeline",
+        "id",
+        sqlite_where=sa.text("source_cancelled_at IS NOT NULL"),
+        postgresql_where=sa.text("source_cancelled_at IS NOT NULL"),
+    ),
+    sa.Index(
+        "ix_submission_cancelled_at",
+        "cancelled_at",
+        sqlite_where=sa.text("cancelled_at IS NOT NULL"),
+        postgresql_where=sa.text("cancelled_at IS NOT NULL"),
+    ),
+    sa.Index(
+        "ix_submission_reference",
+        "reference",
+        sqlite_where=sa.text("reference <> ''"),
+        postgresql_where=sa.text("reference <> ''"),
+    ),
+    sa.Index(
+        "ix_submission_base_number",
+        "base_number",
+        sqlite_where=sa.text("base_number <> order_number"),
+        postgresql_where=sa.text("base_number <> order_number"),
+    ),
+    sa.Index(
+        "ix_submission_customer_po",
+        "customer_po",
+        sqlite_where=sa.text("customer_po <> ''"),
+        postgresql_where=sa.text("customer_po <> ''"),
+    ),
     sqlite_autoincrement=True,  # an id is never used twice, not even after a restored backup's rows were removed
 )
 
 # Which members of a source's documents the fingerprints of contents were taken of: settings change, and old ones stay.
 content_reading = sa.Table(
-    "content_reading", metadata,
+    "content_reading",
+    metadata,
     sa.Column("reading", sa.Text, primary_key=True),
     sa.Column("paths", sa.Text, nullable=False),  # JSON, see orders/contents.py
 )
 
 event = sa.Table(
-    "event", metadata,
+    "event",
+    metadata,
     sa.Column("id", BigKey, primary_key=True, autoincrement=True),
     sa.Column("submission_id", BigKey, sa.ForeignKey("submission.id"), nullable=False),
     sa.Column("from_state", sa.Text, nullable=False),
@@ -184,7 +226,8 @@ event = sa.Table(
 )
 
 attempt = sa.Table(
-    "attempt", metadata,
+    "attempt",
+    metadata,
     sa.Column("submission_id", BigKey, sa.ForeignKey("submission.id"), primary_key=True, autoincrement=False),
     sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("run", sa.Text, nullable=False),
@@ -203,12 +246,14 @@ attempt = sa.Table(
     sa.Column("body", sa.Text, nullable=False),
     # what the destination said beside an order id, as it said it: may hold customers' data
     sa.Column("remark", sa.Text, nullable=False, server_default=""),
-    sa.Index("ix_attempt_remark", "run", sqlite_where=sa.text("remark <> ''"),
-             postgresql_where=sa.text("remark <> ''")),
+    sa.Index(
+        "ix_attempt_remark", "run", sqlite_where=sa.text("remark <> ''"), postgresql_where=sa.text("remark <> ''")
+    ),
 )
 
 lookup = sa.Table(
-    "lookup", metadata,
+    "lookup",
+    metadata,
     sa.Column("id", BigKey, primary_key=True, autoincrement=True),
     sa.Column("submission_id", BigKey, sa.ForeignKey("submission.id"), nullable=False),
     sa.Column("attempt", sa.Integer, nullable=False),
@@ -224,7 +269,8 @@ lookup = sa.Table(
 )
 
 refusal = sa.Table(
-    "refusal", metadata,
+    "refusal",
+    metadata,
     sa.Column("submission_id", BigKey, sa.ForeignKey("submission.id"), primary_key=True, autoincrement=False),
     sa.Column("revision", sa.Integer, primary_key=True, autoincrement=False),  # of the move to quarantined
     sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
@@ -235,7 +281,8 @@ refusal = sa.Table(
 )
 
 settlement = sa.Table(
-    "settlement", metadata,
+    "settlement",
+    metadata,
     sa.Column("id", BigKey, primary_key=True, autoincrement=True),
     sa.Column("pipeline", sa.Text, sa.ForeignKey("pipeline.name"), nullable=False),
     sa.Column("lineage", sa.Text, nullable=False),
@@ -248,7 +295,8 @@ settlement = sa.Table(
 )
 
 alert = sa.Table(
-    "alert", metadata,
+    "alert",
+    metadata,
     sa.Column("pipeline", sa.Text, primary_key=True),  # empty: of no pipeline
     sa.Column("cause", sa.Text, primary_key=True),
     sa.Column("kind", sa.Text, nullable=False),
@@ -265,7 +313,8 @@ alert = sa.Table(
 )
 
 feedback = sa.Table(
-    "feedback", metadata,
+    "feedback",
+    metadata,
     sa.Column("submission_id", BigKey, sa.ForeignKey("submission.id"), primary_key=True, autoincrement=False),
     sa.Column("step", sa.Text, primary_key=True),
     sa.Column("delivery", BigKey, primary_key=True, autoincrement=False),  # shipment, where each is a step; else 0
@@ -276,13 +325,18 @@ feedback = sa.Table(
     sa.Column("run", sa.Text, nullable=False),
     sa.Column("message", sa.Text, nullable=False),
     sa.Column("refusals", sa.Integer, nullable=False, server_default="0"),  # by the source itself
-    sa.Index("ix_feedback_failed", "submission_id", sqlite_where=sa.text("state = 'failed'"),
-             postgresql_where=sa.text("state = 'failed'")),
+    sa.Index(
+        "ix_feedback_failed",
+        "submission_id",
+        sqlite_where=sa.text("state = 'failed'"),
+        postgresql_where=sa.text("state = 'failed'"),
+    ),
 )
 
 # Offline orders that could not be marked at their source yet.
 offline_mark = sa.Table(
-    "offline_mark", metadata,
+    "offline_mark",
+    metadata,
     sa.Column("pipeline", sa.Text, sa.ForeignKey("pipeline.name"), primary_key=True),
     sa.Column("source_id", sa.Text, primary_key=True),
     sa.Column("state", sa.Text, nullable=False),  # refused, failed, given_up
@@ -294,7 +348,8 @@ offline_mark = sa.Table(
 
 # Orders whose content their source did not give when it was last asked; the row goes when they were read.
 unread = sa.Table(
-    "unread", metadata,
+    "unread",
+    metadata,
     sa.Column("pipeline", sa.Text, sa.ForeignKey("pipeline.name"), primary_key=True),
     sa.Column("source_id", sa.Text, primary_key=True),
     sa.Column("problem", sa.Text, nullable=False),

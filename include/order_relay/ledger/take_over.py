@@ -29,8 +29,10 @@ _same = submission.alias("same")
 def blocked(now: datetime) -> sa.ColumnElement[bool]:
     """Whether the number of a submission is not to be acknowledged now: it has failed, or is not due again yet."""
     return sa.exists().where(
-        _same.c.pipeline == submission.c.pipeline, _same.c.order_number == submission.c.order_number,
-        feedback.c.submission_id == _same.c.id, feedback.c.step == TAKE_OVER,
+        _same.c.pipeline == submission.c.pipeline,
+        _same.c.order_number == submission.c.order_number,
+        feedback.c.submission_id == _same.c.id,
+        feedback.c.step == TAKE_OVER,
         sa.or_(
             feedback.c.state.in_([steps.FAILED, steps.GIVEN_UP]),
             sa.and_(feedback.c.state == "refused", feedback.c.due_at > now),
@@ -48,7 +50,8 @@ def answered(tx: Transaction, ctx: RunContext, answers: Mapping[int, Acknowledge
     known = {row.submission_id: row for row in rows}
     written = [
         (number in known, _row(tx, ctx, number, answer, before=known.get(number), most=most))
-        for number, answer in answers.items() if number in known or not answer.accepted
+        for number, answer in answers.items()
+        if number in known or not answer.accepted
     ]
     tx.many(feedback.insert(), [row for old, row in written if not old])
     tx.many(_CHANGE, [{f"b_{name}": value for name, value in row.items()} for old, row in written if old])
@@ -59,9 +62,7 @@ def not_answered(tx: Transaction, ctx: RunContext, ids: Iterable[int], most: int
     answered(tx, ctx, dict.fromkeys(ids, Acknowledgement(False, "no usable answer", passing=True)), most)
 
 
-def outcome(
-    state: str, tries: int, refusals: int, answer: Acknowledgement, most: int
-) -> tuple[str, int, int]:  # fmt: skip
+def outcome(state: str, tries: int, refusals: int, answer: Acknowledgement, most: int) -> tuple[str, int, int]:
     """State, tries and refusals after an answer. Those of a former take-over that is done or cancelled do not count."""
     if state in {"done", CANCELLED}:
         tries = refusals = 0
@@ -89,18 +90,30 @@ def _row(
         known = (before.state, before.tries, before.refusals)
     state, tries, refusals = outcome(*known, answer, most)
     return {
-        "submission_id": number, "step": TAKE_OVER, "delivery": 0, "state": state, "tries": tries, "at": tx.now,
-        "due_at": tx.now + distance(tries) if state == "refused" else None, "run": ctx.run,
-        "message": clean(answer.message, 300), "refusals": refusals,
+        "submission_id": number,
+        "step": TAKE_OVER,
+        "delivery": 0,
+        "state": state,
+        "tries": tries,
+        "at": tx.now,
+        "due_at": tx.now + distance(tries) if state == "refused" else None,
+        "run": ctx.run,
+        "message": clean(answer.message, 300),
+        "refusals": refusals,
     }
 
 
 _CHANGE = (
     feedback.update()
-    .where(feedback.c.submission_id == sa.bindparam("b_submission_id"), feedback.c.step == sa.bindparam("b_step"),
-           feedback.c.delivery == sa.bindparam("b_delivery"))
-    .values({
-        name: sa.bindparam(f"b_{name}", type_=feedback.c[name].type)
-        for name in ("state", "tries", "at", "due_at", "run", "message", "refusals")
-    })
+    .where(
+        feedback.c.submission_id == sa.bindparam("b_submission_id"),
+        feedback.c.step == sa.bindparam("b_step"),
+        feedback.c.delivery == sa.bindparam("b_delivery"),
+    )
+    .values(
+        {
+            name: sa.bindparam(f"b_{name}", type_=feedback.c[name].type)
+            for name in ("state", "tries", "at", "due_at", "run", "message", "refusals")
+        }
+    )
 )

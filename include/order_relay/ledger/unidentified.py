@@ -27,8 +27,11 @@ REPAIRED = "repaired_under_its_id"
 UNNAMED = submission.c.source_id.startswith(NO_ID)
 
 LAST_COMPLETE = (
-    sa.select(batch.c.fetched_at).where(batch.c.pipeline == submission.c.pipeline, batch.c.complete)
-    .order_by(batch.c.fetched_at.desc()).limit(1).scalar_subquery()
+    sa.select(batch.c.fetched_at)
+    .where(batch.c.pipeline == submission.c.pipeline, batch.c.complete)
+    .order_by(batch.c.fetched_at.desc())
+    .limit(1)
+    .scalar_subquery()
 )
 """When the newest complete answer of a submission's source was fetched."""
 
@@ -43,27 +46,32 @@ def repaired(tx: Transaction, name: str) -> dict[int, str]:
     carries the number that could be read; it was imported, and came to light after the unreadable one was seen last.
     """
     numbers: dict[int, tuple[str, datetime]] = {}
-    for row in tx.run(sa.select(submission.c.id, submission.c.notes, submission.c.last_offered_at).where(
-        submission.c.pipeline == name, submission.c.state == State.QUARANTINED, UNNAMED, NO_LONGER_OFFERED
-    )):
+    for row in tx.run(
+        sa.select(submission.c.id, submission.c.notes, submission.c.last_offered_at).where(
+            submission.c.pipeline == name, submission.c.state == State.QUARANTINED, UNNAMED, NO_LONGER_OFFERED
+        )
+    ):
         named = {note.message for note in from_plain(load(row.notes, [])) if note.code == READABLE_NUMBER}
         if len(named) == 1:
             numbers[row.id] = (named.pop(), row.last_offered_at)
     if not numbers:
         return {}
-    query = sa.select(
-        submission.c.order_number, sa.func.count().label("number"), sa.func.min(submission.c.state).label("state"),
-        sa.func.min(submission.c.first_offered_at, type_=submission.c.first_offered_at.type).label("since"),
-    ).where(
-        submission.c.pipeline == name, among(submission.c.order_number, "numbers")
-    ).group_by(submission.c.order_number)
+    query = (
+        sa.select(
+            submission.c.order_number,
+            sa.func.count().label("number"),
+            sa.func.min(submission.c.state).label("state"),
+            sa.func.min(submission.c.first_offered_at, type_=submission.c.first_offered_at.type).label("since"),
+        )
+        .where(submission.c.pipeline == name, among(submission.c.order_number, "numbers"))
+        .group_by(submission.c.order_number)
+    )
     found = {
-        row.order_number: row.since for row in tx.run(query, {"numbers": sorted({n for n, _ in numbers.values()})})
+        row.order_number: row.since
+        for row in tx.run(query, {"numbers": sorted({n for n, _ in numbers.values()})})
         if row.number == 1 and row.state == State.IMPORTED
     }
-    return {
-        id_: number for id_, (number, seen) in numbers.items() if number in found and found[number] > seen
-    }
+    return {id_: number for id_, (number, seen) in numbers.items() if number in found and found[number] > seen}
 
 
 def end_repaired(tx: Transaction, ctx: RunContext) -> int:

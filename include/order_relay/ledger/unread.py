@@ -50,7 +50,8 @@ def note(
     ``problems``: what was found while reading, by source id. ``states``: of the orders that were known before.
     """
     now_unread = {
-        source_id: problem for source_id, problem in problems.items()
+        source_id: problem
+        for source_id, problem in problems.items()
         if problem in UNREAD and states.get(source_id, State.RECEIVED) in OPEN
     }
     before = _rows(tx, ctx.pipeline, problems)
@@ -64,10 +65,14 @@ def note(
         for source_id, row in rows.items()
     ]
     tx.many(_CHANGE, [{**row, "b_pipeline": ctx.pipeline} for row in written if row["b_source_id"] in before])
-    tx.many(unread.insert(), [
-        {**row, "pipeline": ctx.pipeline, "source_id": source_id, "since": tx.now}
-        for row in written if (source_id := row.pop("b_source_id")) not in before
-    ])
+    tx.many(
+        unread.insert(),
+        [
+            {**row, "pipeline": ctx.pipeline, "source_id": source_id, "since": tx.now}
+            for row in written
+            if (source_id := row.pop("b_source_id")) not in before
+        ],
+    )
     _withdraw(tx, ctx, [source_id for source_id, row in rows.items() if row["gone_at"] == tx.now])
 
 
@@ -101,8 +106,12 @@ def _again(tx: Transaction, before: Any, problem: str, rules: UnreadRules) -> di
     else:
         distance = min(LONGEST, timedelta(seconds=rules.ask_again_s) * (2 ** min(asks - 1, 20) - 1))
     return {
-        "problem": problem, "asks": asks, "last_at": tx.now, "due_at": tx.now + distance,
-        "missing_since": missing_since if denied else None, "denials": denials if denied else 0,
+        "problem": problem,
+        "asks": asks,
+        "last_at": tx.now,
+        "due_at": tx.now + distance,
+        "missing_since": missing_since if denied else None,
+        "denials": denials if denied else 0,
         "gone_at": ((before and before.gone_at) or tx.now) if withdrawn else None,
     }
 
@@ -115,13 +124,18 @@ def _withdraw(tx: Transaction, ctx: RunContext, source_ids: Collection[str]) -> 
     """
     if not source_ids:
         return
-    ids = tx.run(
-        sa.select(submission.c.id).where(
-            submission.c.pipeline == ctx.pipeline, among(submission.c.source_id, "keys"),
-            submission.c.state.in_([State.WAITING, State.QUARANTINED]),
-        ),
-        {"keys": sorted(source_ids)},
-    ).scalars().all()
+    ids = (
+        tx.run(
+            sa.select(submission.c.id).where(
+                submission.c.pipeline == ctx.pipeline,
+                among(submission.c.source_id, "keys"),
+                submission.c.state.in_([State.WAITING, State.QUARANTINED]),
+            ),
+            {"keys": sorted(source_ids)},
+        )
+        .scalars()
+        .all()
+    )
     rows: list[Any] = lock(tx, ids, "problem")
     waiting = [row for row in rows if row.state == State.WAITING]
     move(tx, waiting, State.WAITING, Cause(ctx, "its source has denied it for a long time", GONE))
@@ -130,7 +144,8 @@ def _withdraw(tx: Transaction, ctx: RunContext, source_ids: Collection[str]) -> 
 
 
 GONE_FOR_GOOD = Refusal(
-    ORDER_GONE, "",
+    ORDER_GONE,
+    "",
     "the web shop listed this order and has answered HTTP 404 for it ever since; look for it in the shop, then discard "
     "it here or correct it there",
 )
@@ -143,7 +158,8 @@ def _forget(tx: Transaction, name: str, source_ids: Collection[str]) -> None:
 
 
 _IS_OPEN = sa.exists().where(
-    submission.c.pipeline == unread.c.pipeline, submission.c.source_id == unread.c.source_id,
+    submission.c.pipeline == unread.c.pipeline,
+    submission.c.source_id == unread.c.source_id,
     submission.c.state.in_(OPEN),
 )
 _CHANGED = ("problem", "why", "asks", "missing_since", "denials", "gone_at", "last_at", "due_at")

@@ -51,15 +51,26 @@ def replay_interval(tx: Transaction, ctx: RunContext, start: datetime, end: date
     from sending twice. So does what is superseded for good: nothing could come of it, and retention may have removed
     its raw order. An order that was offered before and after the interval counts as offered within it.
     """
-    spans = tx.run(sa.select(sa.func.count()).where(
-        batch.c.pipeline == ctx.pipeline, batch.c.fetched_at >= start, batch.c.fetched_at < end
-    )).scalar_one()
+    spans = tx.run(
+        sa.select(sa.func.count()).where(
+            batch.c.pipeline == ctx.pipeline, batch.c.fetched_at >= start, batch.c.fetched_at < end
+        )
+    ).scalar_one()
     if not spans:
         return 0
-    ids = tx.run(sa.select(submission.c.id).where(
-        submission.c.pipeline == ctx.pipeline, submission.c.first_offered_at < end,
-        submission.c.last_offered_at >= start, submission.c.state.in_([State.RECEIVED, *_BACK]), ~SETTLED_FOR_GOOD,
-    )).scalars().all()
+    ids = (
+        tx.run(
+            sa.select(submission.c.id).where(
+                submission.c.pipeline == ctx.pipeline,
+                submission.c.first_offered_at < end,
+                submission.c.last_offered_at >= start,
+                submission.c.state.in_([State.RECEIVED, *_BACK]),
+                ~SETTLED_FOR_GOOD,
+            )
+        )
+        .scalars()
+        .all()
+    )
     rows = lock(tx, ids)
     back = [row for row in rows if row.state in _BACK]
     move(tx, back, State.RECEIVED, Cause(ctx, "replay of an interval"))

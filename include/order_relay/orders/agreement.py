@@ -16,11 +16,13 @@ from typing import Any
 
 import pandas as pd
 
-SIGNALS: Mapping[str, str] = MappingProxyType({
-    "base_number": "base order number",
-    "customer_number": "customer number",
-    "customer_po": "customer PO",
-})
+SIGNALS: Mapping[str, str] = MappingProxyType(
+    {
+        "base_number": "base order number",
+        "customer_number": "customer number",
+        "customer_po": "customer PO",
+    }
+)
 """Columns of a version that must not differ within one order, and their names for operators."""
 
 TEXT, UUID = "text", "uuid"

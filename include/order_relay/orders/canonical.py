@@ -25,15 +25,38 @@ from order_relay.orders.units import in_pieces
 PARTY = ("name", "company", "address1", "address2", "city", "state", "postal_code", "country", "phone", "email")
 ORDER_MONEY = ("subtotal", "discount", "freight", "tax", "total")
 ORDER_COLUMNS = (
-    "source_id", "lineage", "order_number", "submitted_at", "currency", "customer_number", "customer_po", "ship_via",
-    "requested_ship_date", "terms", "rep_name", "rep_email", "notes", *ORDER_MONEY, "payment_method", "transaction_id",
-    "custom_fields", *(f"{side}_{part}" for side in ("bill", "ship") for part in PARTY),
-)  # fmt: skip
+    "source_id",
+    "lineage",
+    "order_number",
+    "submitted_at",
+    "currency",
+    "customer_number",
+    "customer_po",
+    "ship_via",
+    "requested_ship_date",
+    "terms",
+    "rep_name",
+    "rep_email",
+    "notes",
+    *ORDER_MONEY,
+    "payment_method",
+    "transaction_id",
+    "custom_fields",
+    *(f"{side}_{part}" for side in ("bill", "ship") for part in PARTY),
+)
 """Columns of ``orders`` that are always there (``None`` where the source has no such thing)."""
 
 LINE_COLUMNS = (
-    "line", "item_number", "description", "quantity", "pieces_per_unit", "unit_price", "extended", "upc", "options",
-)  # fmt: skip
+    "line",
+    "item_number",
+    "description",
+    "quantity",
+    "pieces_per_unit",
+    "unit_price",
+    "extended",
+    "upc",
+    "options",
+)
 """Columns of ``lines`` that are always there, besides ``order`` (row of its order) and ``position`` (from 0).
 
 ``line`` is never empty: a line without a number of its own gets one that no other line has (line_ids.py)."""
@@ -66,7 +89,9 @@ class Reader:
         self.line_places = {rule.target: rule.paths[0] for rule in lines if rule.paths}
         self._informational = _informational_places(orders, lines, each)
         self.needed_parts = frozenset(
-            pointer(path.split(".")) for rule in orders if rule.required and rule.join is not None
+            pointer(path.split("."))
+            for rule in orders
+            if rule.required and rule.join is not None
             for path in rule.paths
         )
         """Pointers to the parts of required values that are joined."""
@@ -108,9 +133,13 @@ class Reader:
         return Canonical(frame, lines, refusals, notes, priceless)
 
     def _order_minor(
-        self, name: str, column: list[Any], scales: Sequence[int | None], refusals: list[list[Refusal]],
+        self,
+        name: str,
+        column: list[Any],
+        scales: Sequence[int | None],
+        refusals: list[list[Refusal]],
         priceless: set[int],
-    ) -> list[Any]:  # fmt: skip
+    ) -> list[Any]:
         place = self.order_place(name)
 
         def tell(row: int, why: Refusal) -> None:
@@ -120,9 +149,13 @@ class Reader:
         return _minor(column, scales, tell)
 
     def _order_column(
-        self, rule: Rule, documents: columns.Rows, refusals: list[list[Refusal]], notes: list[list[Note]],
+        self,
+        rule: Rule,
+        documents: columns.Rows,
+        refusals: list[list[Refusal]],
+        notes: list[list[Note]],
         priceless: set[int],
-    ) -> list[Any]:  # fmt: skip
+    ) -> list[Any]:
         place = self.order_place(rule.target)
         wrong: set[int] = set()
 
@@ -147,9 +180,13 @@ class Reader:
         return column
 
     def _read_lines(
-        self, documents: columns.Rows, refusals: list[list[Refusal]], notes: list[list[Note]], priceless: set[int],
+        self,
+        documents: columns.Rows,
+        refusals: list[list[Refusal]],
+        notes: list[list[Note]],
+        priceless: set[int],
         scales: Sequence[int | None],
-    ) -> pd.DataFrame:  # fmt: skip
+    ) -> pd.DataFrame:
         rows: list[Any] = []
         order: list[int] = []
         position: list[int] = []

@@ -33,6 +33,8 @@ _GROUPED = re.compile(
 _RUN = re.compile(rf"\d(?:{_GAP}{{0,3}}\d){{12,}}")
 _GROUP = re.compile(r"\d+")
 _THREE_OR_FOUR = re.compile(r"\d{3,4}")
+
+
 def cut(document: Any) -> tuple[Any, list[str]]:
     """``document`` without card data, and where something was removed (JSON pointers). The argument is not changed.
 
@@ -55,7 +57,8 @@ def cut_text(text: str) -> tuple[str, int]:
 _NAMED_CODE = re.compile(
     r"(\"(?:[a-z]*[ _-]?)?(?:cvv2?|cvc2?|cvn2?|csc|cvd|card[ _-]?code|security[ _-]?code"
     r"|verification[ _-]?(?:code|value|number)|track[ _-]?[123]?(?:data)?)\"\s*:\s*)"
-    r"(?:\"(?:[^\"\\]|\\.)*\"|[0-9.eE+-]+)", re.IGNORECASE
+    r"(?:\"(?:[^\"\\]|\\.)*\"|[0-9.eE+-]+)",
+    re.IGNORECASE,
 )
 
 

@@ -41,8 +41,9 @@ class Charges:
         for name in settings:
             if PREFIX + name not in self._ways:
                 near = near_matches(name, [column.removeprefix(PREFIX) for column in mapped])
-                raise WrongSetup(f"{where}.charges.{name}: no rule of the source's mapping has the target "
-                                 f"{PREFIX + name!r}{near}")
+                raise WrongSetup(
+                    f"{where}.charges.{name}: no rule of the source's mapping has the target {PREFIX + name!r}{near}"
+                )
 
     def added(self, way: str, orders: Mapping[str, Sequence[Any]], row: int) -> int:
         """What is spread with the ``freight``, the ``tax`` or the ``discount`` of one order, in minor units."""

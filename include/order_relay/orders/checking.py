@@ -36,8 +36,15 @@ _MASKED = re.compile(r"0{9,15}[0-9]{1,4}", re.ASCII)
 
 _MEMBERS = {"same", "public_address", "no_card_data", "unique", "money"}
 _MONEY = {
-    "item_price", "item_quantity", "item_charges", "order_charges", "either", "rates", "tax_fixed", "undocumented",
-}  # fmt: skip
+    "item_price",
+    "item_quantity",
+    "item_charges",
+    "order_charges",
+    "either",
+    "rates",
+    "tax_fixed",
+    "undocumented",
+}
 
 
 def _path(name: str) -> Path:
@@ -116,25 +123,35 @@ class MoneyCheck:
     def refusals(self, payload: Payload, total: Decimal, currency: str) -> Iterator[tuple[str, str]]:
         """What is wrong, as code and words with the numbers that explain it."""
         if self.tax_fixed and payload.get(self.tax_fixed) is not True:
-            yield "tax_not_fixed", (
-                f"{self.tax_fixed} is not true: the destination would work out a tax of its own, and the order would "
-                "not keep its total. Remove the constant or rule that changes it"
+            yield (
+                "tax_not_fixed",
+                (
+                    f"{self.tax_fixed} is not true: the destination would calculate its own tax, and the order would "
+                    "not keep its total. Remove the constant or rule that changes it"
+                ),
             )
         for reading in self.readings(payload):
             if reading.total != total:
                 parts = ", ".join(f"{name} {amount:f}" for name, amount in reading.parts.items() if amount)
                 off = reading.total - total
-                yield "payload_total_mismatch", (
-                    f"the payload adds up to {_shown(reading.total, total)} {currency}, but the order's total is "
-                    f"{total:f} (difference {_shown(off, total)}). Parts of the payload: {parts or 'none'}. Check the "
-                    "rules and constants of the mapping that fill them"
+                yield (
+                    "payload_total_mismatch",
+                    (
+                        f"the payload adds up to {_shown(reading.total, total)} {currency}, but the order's total is "
+                        f"{total:f} (difference {_shown(off, total)}). Parts of the payload: {parts or 'none'}. Check "
+                        "the "
+                        "rules and constants of the mapping that fill them"
+                    ),
                 )
                 return
         for name in self.undocumented:
             if any(_numbers(payload.get(name))):
-                yield "undocumented_amount", (
-                    f"{name} holds amounts, and whether the destination takes them off the total is not documented. "
-                    "Remove them, or set transform.discounts_listed to informative if they are for information only"
+                yield (
+                    "undocumented_amount",
+                    (
+                        f"{name} holds amounts, and whether the destination subtracts them is not documented. "
+                        "Remove them, or set transform.discounts_listed to informative if they are for information only"
+                    ),
                 )
 
     def readings(self, payload: Payload) -> list[Reading]:
@@ -211,9 +228,15 @@ class PayloadCheck:
     """The checks of a destination, made ready. Raises ``WrongSetup`` where the section does not fit."""
 
     def __init__(
-        self, section: Any, items: str, settings: TransformSettings, *, values: Mapping[str, Any],
-        needs: Mapping[str, Sequence[str]], where: str,
-    ) -> None:  # fmt: skip
+        self,
+        section: Any,
+        items: str,
+        settings: TransformSettings,
+        *,
+        values: Mapping[str, Any],
+        needs: Mapping[str, Sequence[str]],
+        where: str,
+    ) -> None:
         """``values``: what ``settings.x`` gives; ``needs``: members that an order of a status must have, by status."""
         if not isinstance(section, Mapping) or not set(section) <= _MEMBERS or "money" not in section:
             raise WrongSetup(f"{where}: must be an object with money; allowed: {', '.join(sorted(_MEMBERS))}")
@@ -241,8 +264,13 @@ class PayloadCheck:
 
     def refusals(self, payload: Payload, orders: Mapping[str, Sequence[Any]], row: int) -> list[Refusal]:
         """Everything that the rules say against a payload that fits the schema."""
-        found = [*self._changed(payload, orders, row), *self._addresses(payload), *self._repeated(payload),
-                 *self._cards(payload), *self._lacking(payload)]
+        found = [
+            *self._changed(payload, orders, row),
+            *self._addresses(payload),
+            *self._repeated(payload),
+            *self._cards(payload),
+            *self._lacking(payload),
+        ]
         total, currency = from_minor(orders["total"][row], orders["scale"][row]), orders["currency"][row]
         return found + [Refusal(code, "", words) for code, words in self._money.refusals(payload, total, currency)]
 

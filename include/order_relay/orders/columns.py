@@ -36,7 +36,9 @@ class Rows:
         """Rows where something that is neither an object nor empty is on the way to one of the paths."""
         outer = {path.rpartition(".")[0] for path in paths} - {""}
         return [
-            row for name in sorted(outer) for row, value in enumerate(self.column(name))
+            row
+            for name in sorted(outer)
+            for row, value in enumerate(self.column(name))
             if type(value) is not dict and not is_empty(value)
         ]
 

@@ -173,7 +173,8 @@ def _content(row: Mapping[str, Any]) -> dict[str, Any]:
 def _changed(item: str, old: Mapping[str, Any], new: Mapping[str, Any], scales: Sequence[int | None]) -> LineChange:
     changes = [
         Change(_words(name), _line_value(name, old, scales[0]), _line_value(name, new, scales[1]))
-        for name in SHOWN_OF_LINE if old[name] != new[name]
+        for name in SHOWN_OF_LINE
+        if old[name] != new[name]
     ]
     hidden = [_words(name) for name in old if name not in _OF_LINE and old[name] != new[name]]
     return LineChange("changed", item, tuple(changes), tuple(hidden))

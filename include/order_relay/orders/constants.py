@@ -62,12 +62,18 @@ class Constants:
             for name, member in value.items():
                 yield from self._members((*parts, str(name)), member)
         elif whole == self.items:
-            raise self._wrong(whole, "the items come from the order's lines; set members of every item with a constant "
-                                     f"such as '{whole}[].MEMBER'")
+            raise self._wrong(
+                whole,
+                "the items come from the order's lines; set members of every item with a constant "
+                f"such as '{whole}[].MEMBER'",
+            )
         elif whole in self.mapped:
             if not (isinstance(value, list) and len(value) == 1 and isinstance(value[0], Mapping)):
-                raise self._wrong(whole, "rules of the mapping fill this list; give exactly one entry, whose members "
-                                         f"are set in every entry, or remove the rules '{whole}[]...' with drop: true")
+                raise self._wrong(
+                    whole,
+                    "rules of the mapping fill this list; give exactly one entry, whose members "
+                    f"are set in every entry, or remove the rules '{whole}[]...' with drop: true",
+                )
             yield from self._members((*parts[:-1], f"{parts[-1]}[]"), value[0])
         else:
             yield Constant(parts, value)
@@ -80,9 +86,11 @@ class Constants:
         names = (place_in(self.schema, one.parts[:-1]) or {}).get("propertyNames", {}) if len(one.parts) > 1 else {}
         name = one.parts[-1].removesuffix("[]")
         wanted = {
-            "type": "object", "properties": {name: place}, "propertyNames": names,
+            "type": "object",
+            "properties": {name: place},
+            "propertyNames": names,
             "$defs": self.schema.get("$defs", {}),
-        }  # fmt: skip
+        }
         try:
             judge = jsonschema_rs.Draft202012Validator(wanted, formats=FORMATS, validate_formats=True)
             fits = judge.is_valid({name: one.value})

@@ -50,8 +50,11 @@ class Contents:
         """What these rules read."""
         order = {path for rule in reader.orders for path in rule.paths}
         lines = {f"{reader.each}.{path}" for rule in reader.lines for path in rule.paths}
-        return cls(_sorted(order | lines | _of_identity(identity)), _sorted(gate.paths),
-                   _sorted(identity.volatile, plain=False))
+        return cls(
+            _sorted(order | lines | _of_identity(identity)),
+            _sorted(gate.paths),
+            _sorted(identity.volatile, plain=False),
+        )
 
     @classmethod
     def of_mapping(cls, mapping: Mapping[str, Any], identity: IdentityPaths) -> Contents:
@@ -60,11 +63,16 @@ class Contents:
         order = {path for rule in mapping.get("order", ()) for path in _paths(rule)}
         fields = {f"{lines.get('each')}.{path}" for rule in lines.get("fields", ()) for path in _paths(rule)}
         rules = mapping.get("gate") or ()
-        tables = {str(verdict["by"]) for rule in rules for verdict in rule["verdicts"].values()
-                  if isinstance(verdict, Mapping)}
+        tables = {
+            str(verdict["by"])
+            for rule in rules
+            for verdict in rule["verdicts"].values()
+            if isinstance(verdict, Mapping)
+        }
         gate = {str(rule["path"]) for rule in rules} | tables
-        return cls(_sorted(order | fields | _of_identity(identity)), _sorted(gate),
-                   _sorted(identity.volatile, plain=False))
+        return cls(
+            _sorted(order | fields | _of_identity(identity)), _sorted(gate), _sorted(identity.volatile, plain=False)
+        )
 
     @classmethod
     def from_text(cls, text: str) -> Contents:
@@ -113,8 +121,13 @@ def _of_identity(identity: IdentityPaths) -> set[str]:
     items, _, _ = identity.items.rpartition("[].")
     needs = {f"{items}.{path}" for path in identity.items_need} if items else set()
     return needs | {
-        identity.source_id, *identity.order_number, identity.lineage, identity.version, identity.items,
-        identity.customer_number, identity.customer_po,
+        identity.source_id,
+        *identity.order_number,
+        identity.lineage,
+        identity.version,
+        identity.items,
+        identity.customer_number,
+        identity.customer_po,
     }
 
 

@@ -186,10 +186,21 @@ def utc_text(value: datetime) -> str:
 
 
 CONVERTERS: dict[str, Converter] = {
-    "text": text, "key": key, "money": amount, "number": amount, "quantity": quantity, "moment": moment, "day": day,
-    "currency": currency, "country": country, "boolean": boolean, "whole": whole, "text_map": text_map,
-    "utc_text": utc_text, "day_as_datetime": day_as_datetime,
-}  # fmt: skip
+    "text": text,
+    "key": key,
+    "money": amount,
+    "number": amount,
+    "quantity": quantity,
+    "moment": moment,
+    "day": day,
+    "currency": currency,
+    "country": country,
+    "boolean": boolean,
+    "whole": whole,
+    "text_map": text_map,
+    "utc_text": utc_text,
+    "day_as_datetime": day_as_datetime,
+}
 """What a mapping file can name."""
 
 

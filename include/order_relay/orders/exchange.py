@@ -116,8 +116,8 @@ class Outcome(StrEnum):
     IMPORTED = "imported"
     REJECTED = "rejected"
     IN_DOUBT = "in_doubt"
-    NOT_SENT = "not_sent"      # provably not stored: back to ready
-    THROTTLED = "throttled"    # back to ready, and everybody slows down
+    NOT_SENT = "not_sent"  # provably not stored: back to ready
+    THROTTLED = "throttled"  # back to ready, and everybody slows down
     WRONG_SETUP = "wrong_setup"  # back to ready, and the pipeline stops
 
 
@@ -179,9 +179,9 @@ class RunContext:
 class Policies:
     """The business policies of a pipeline that decide about versions."""
 
-    resubmission: str = "review"     # review | import_as_new | ignore
-    unknown_base: str = "review"     # review | import
-    suffixed: str = "auto"           # auto | review
+    resubmission: str = "review"  # review | import_as_new | ignore
+    unknown_base: str = "review"  # review | import
+    suffixed: str = "auto"  # auto | review
     min_common_items: float = 0.5
 
 

@@ -17,10 +17,10 @@ from order_relay.orders.judging import pointer
 from order_relay.orders.mapping import Tables, words
 from order_relay.orders.paths import first, text_of
 
-GO = "go"                # the next rule is asked; after the last one the order goes on
-WAIT = "wait"            # it is looked at again, by its id
+GO = "go"  # the next rule is asked; after the last one the order goes on
+WAIT = "wait"  # it is looked at again, by its id
 WITHDRAWN = "withdrawn"  # the source takes it back: nothing is done unless the source lists it again
-REFUSE = "refuse"        # a value that nobody has a verdict on: quarantined
+REFUSE = "refuse"  # a value that nobody has a verdict on: quarantined
 VERDICTS = (GO, WAIT, WITHDRAWN, REFUSE)
 
 GATE_MARK = "gate:"
@@ -72,8 +72,9 @@ class Gate:
     @property
     def paths(self) -> frozenset[str]:
         """Everything that the rules read of a document."""
-        tables = (verdict.by for rule in self._rules for verdict in rule.verdicts.values()
-                  if isinstance(verdict, _ByTable))
+        tables = (
+            verdict.by for rule in self._rules for verdict in rule.verdicts.values() if isinstance(verdict, _ByTable)
+        )
         return frozenset((*(rule.path for rule in self._rules), *tables))
 
     @classmethod

@@ -30,25 +30,27 @@ REPLACEMENT, SEPARATE, DISCARD = "replacement", "separate", "discard"
 CHOICES = (REPLACEMENT, SEPARATE, DISCARD)
 
 _SEND = (SEPARATE, DISCARD)
-BY_REASON: Mapping[str, tuple[str, ...]] = MappingProxyType({
-    CONTRADICTING: CHOICES,
-    TOO_FEW_ITEMS: CHOICES,
-    NEWER_THAN_IMPORTED: CHOICES,
-    WITHOUT_BASE: CHOICES,
-    SUFFIXED: CHOICES,
-    SIBLING_HELD: CHOICES,
-    "changed_after_import": CHOICES,
-    "changed_after_discard": CHOICES,
-    "number_with_two_ids": CHOICES,
-    "id_with_two_uuids": CHOICES,
-    "id_with_two_contents": CHOICES,
-    "destination_key_taken": CHOICES,
-    # the other order at the destination is another channel's: ours cannot replace it
-    "foreign_order_with_our_number": _SEND,
-    "unidentified_order_with_our_number": _SEND,
-    # let go as it is, it would be held again: its source must correct it
-    "card_data_removed": (DISCARD,),
-})
+BY_REASON: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        CONTRADICTING: CHOICES,
+        TOO_FEW_ITEMS: CHOICES,
+        NEWER_THAN_IMPORTED: CHOICES,
+        WITHOUT_BASE: CHOICES,
+        SUFFIXED: CHOICES,
+        SIBLING_HELD: CHOICES,
+        "changed_after_import": CHOICES,
+        "changed_after_discard": CHOICES,
+        "number_with_two_ids": CHOICES,
+        "id_with_two_uuids": CHOICES,
+        "id_with_two_contents": CHOICES,
+        "destination_key_taken": CHOICES,
+        # the other order at the destination is another channel's: ours cannot replace it
+        "foreign_order_with_our_number": _SEND,
+        "unidentified_order_with_our_number": _SEND,
+        # let go as it is, it would be held again: its source must correct it
+        "card_data_removed": (DISCARD,),
+    }
+)
 """The answers that the reason of a group's newest submission admits. Reasons not listed admit all."""
 
 OF_VERSIONS = frozenset({CONTRADICTING, TOO_FEW_ITEMS, NEWER_THAN_IMPORTED, WITHOUT_BASE, SUFFIXED, SIBLING_HELD})
@@ -217,8 +219,10 @@ def separate(held: Sequence[Member], related: Sequence[Member], minimum: float) 
 def _separate_lineage(plan: Plan, lineage: str, rows: Sequence[Member], minimum: float) -> None:
     there = [one for one in rows if one.there]
     behind = [
-        one for one in rows
-        if one.state == "held" and one.reason in OF_VERSIONS
+        one
+        for one in rows
+        if one.state == "held"
+        and one.reason in OF_VERSIONS
         and any(other.age > one.age and agree(one, other, minimum) for other in there)
     ]
     plan.lineages |= {one.id: lineage for one in behind}
@@ -279,7 +283,4 @@ def _by_lineage(held: Sequence[Member], related: Sequence[Member]) -> dict[str, 
 def _movable(rows: Sequence[Member]) -> list[Member]:
     """Held and open ones, and those superseded by something that is neither at the destination nor discarded."""
     last = max((one.place for one in rows if one.there or one.state == "discarded"), default=(-1, -1, -1))
-    return [
-        one for one in rows
-        if one.state in ("held", *_OPEN) or (one.state == "superseded" and one.place > last)
-    ]
+    return [one for one in rows if one.state in ("held", *_OPEN) or (one.state == "superseded" and one.place > last)]

@@ -18,18 +18,18 @@ from order_relay.orders.json_text import canonical_hash
 from order_relay.orders.paths import each, first, identity_of, text_of, values, whole_of, without
 
 OFFER_COLUMNS: tuple[str, ...] = (
-    "source_id",      # str: the source's id of this submission; "sha256:<hash>" where there is none to use
-    "lineage",        # str: the uuid in upper case, or the source id where there is none that identifies anything
-    "order_number",   # str: exactly as received, never cut or normalised; "" where there is none
-    "version",        # int: orders the versions of a lineage, the highest is the newest
-    "suffix",         # int | None: the version suffix of the order number
-    "base_number",    # str: the order number without that suffix
-    "reference",      # str: the last part of a number that is joined of several, else ""
-    "items",          # tuple[str, ...]: item numbers, sorted, each once
+    "source_id",  # str: the source's id of this submission; "sha256:<hash>" where there is none to use
+    "lineage",  # str: the uuid in upper case, or the source id where there is none that identifies anything
+    "order_number",  # str: exactly as received, never cut or normalised; "" where there is none
+    "version",  # int: orders the versions of a lineage, the highest is the newest
+    "suffix",  # int | None: the version suffix of the order number
+    "base_number",  # str: the order number without that suffix
+    "reference",  # str: the last part of a number that is joined of several, else ""
+    "items",  # tuple[str, ...]: item numbers, sorted, each once
     "customer_number",  # str
-    "customer_po",    # str
-    "content_hash",   # str: the fingerprint of its content
-    "problem",        # str: a refusal code found while reading or identifying, or ""
+    "customer_po",  # str
+    "content_hash",  # str: the fingerprint of its content
+    "problem",  # str: a refusal code found while reading or identifying, or ""
 )
 """What ``identify`` gives for each offered order. The offers frame of a batch has these, ``part`` and ``row``."""
 
@@ -127,9 +127,12 @@ def text_hash(content: str) -> str:
 
 
 def identify(
-    document: Any, paths: IdentityPaths, problem: str = "", content: str = "",
+    document: Any,
+    paths: IdentityPaths,
+    problem: str = "",
+    content: str = "",
     fingerprint: Callable[[Any], str] | None = None,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """The ``OFFER_COLUMNS`` of one document. Raises nothing: what can not be identified gets its content hash as id.
 
     ``problem`` is what was found while reading (``OfferedOrder.problem``); it stays, and is kept before ours.
@@ -175,8 +178,7 @@ def identify(
 
 
 def readable_number(document: Any, paths: IdentityPaths) -> str:
-    """The order number of a document that cannot be identified: it names the order to operators and decides nothing.
-    """
+    """The order number of a document that cannot be identified: it names the order to operators and decides nothing."""
     return _number([first(document, path) for path in paths.order_number]).strip()
 
 

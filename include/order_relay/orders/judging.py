@@ -216,5 +216,3 @@ def _object(path: Path, parse: Any) -> dict[str, Any]:
     if not isinstance(loaded, dict):
         raise WrongSetup(f"{path.parent.name}/{path.name} is not an object")
     return loaded
-
-

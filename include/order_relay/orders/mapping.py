@@ -39,9 +39,23 @@ from order_relay.orders.near import near_matches
 Tables = Mapping[str, Mapping[str, Any]]
 
 _MEMBERS = {
-    "target", "path", "value", "join", "extract", "converter", "zone", "table", "pick", "unknown", "default",
-    "required", "cut", "when", "drop", "informational",
-}  # fmt: skip
+    "target",
+    "path",
+    "value",
+    "join",
+    "extract",
+    "converter",
+    "zone",
+    "table",
+    "pick",
+    "unknown",
+    "default",
+    "required",
+    "cut",
+    "when",
+    "drop",
+    "informational",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +123,12 @@ def _by_target(rules: Any, where: str) -> dict[str, Mapping[str, Any]]:
 
 
 def parse_rules(
-    rules: Sequence[Mapping[str, Any]], tables: Tables, settings: Mapping[str, Any], where: str,
+    rules: Sequence[Mapping[str, Any]],
+    tables: Tables,
+    settings: Mapping[str, Any],
+    where: str,
     without: Sequence[str] = (),
-) -> list[Rule]:  # fmt: skip
+) -> list[Rule]:
     """Check and prepare rules. ``without``: members that have no meaning here, such as ``cut`` in a source's rules.
 
     Raises ``WrongSetup`` naming ``where``, the target and what is wrong.
@@ -207,8 +224,10 @@ def _converter(raw: Mapping[str, Any], settings: Mapping[str, Any], place: str) 
     zone = _constant(raw.get("zone"), settings, place)
     if zone is None:
         if name in _NEED_A_ZONE:
-            raise WrongSetup(f"{place}: the converter {name} needs a zone, such as zone: America/Phoenix, or "
-                             "zone: {setting: time_zone}")
+            raise WrongSetup(
+                f"{place}: the converter {name} needs a zone, such as zone: America/Phoenix, or "
+                "zone: {setting: time_zone}"
+            )
         return named(name, place) if name else None
     if name not in _ZONED:
         raise WrongSetup(f"{place}: zone belongs to the converters {' and '.join(_ZONED)}")

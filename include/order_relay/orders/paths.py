@@ -10,7 +10,7 @@ from typing import Any
 
 from order_relay.orders.identity_values import wrong_with
 
-MAX_TEXT = 200        # characters of an id or number; longer ones are taken for damage, not for an identity
+MAX_TEXT = 200  # characters of an id or number; longer ones are taken for damage, not for an identity
 MAX_WHOLE = 2**63 - 1  # what a database's largest whole number holds
 
 _DIGITS = re.compile(r"[0-9]+", re.ASCII)

@@ -17,14 +17,28 @@ from order_relay.orders.totals import shown_price
 from order_relay.orders.transform_settings import TransformSettings
 
 ORDER_DERIVED = (
-    "destination_key", "comment", "bill_first", "bill_last", "ship_first", "ship_last", "ship_custom_name",
-    "ship_line1", "ship_line2", "ship_line3",
-)  # fmt: skip
+    "destination_key",
+    "comment",
+    "bill_first",
+    "bill_last",
+    "ship_first",
+    "ship_last",
+    "ship_custom_name",
+    "ship_line1",
+    "ship_line2",
+    "ship_line3",
+)
 """What ``derive`` adds to the canonical columns of an order."""
 
 ITEM_DERIVED = (
-    "external_item_id", "item_name", "item_quantity", "actual_price", "retail_price", "item_freight", "item_tax",
-)  # fmt: skip
+    "external_item_id",
+    "item_name",
+    "item_quantity",
+    "actual_price",
+    "retail_price",
+    "item_freight",
+    "item_tax",
+)
 """What ``pieces`` adds to the canonical columns of a line."""
 
 
@@ -37,9 +51,12 @@ def derive(canonical: Canonical, settings: TransformSettings) -> dict[str, list[
     for side, other in (("bill", "ship"), ("ship", "bill")):
         first, last = orders[f"{side}_first"], orders[f"{side}_last"] = [], []
         for name, company, other_name, other_company in zip(
-            orders[f"{side}_name"], orders[f"{side}_company"], orders[f"{other}_name"], orders[f"{other}_company"],
+            orders[f"{side}_name"],
+            orders[f"{side}_company"],
+            orders[f"{other}_name"],
+            orders[f"{other}_company"],
             strict=True,
-        ):  # fmt: skip
+        ):
             given, family = split_name(name)
             if family is None:
                 given, family = None, company
@@ -82,9 +99,15 @@ def _place_ship_name(orders: dict[str, list[Any]], place: str) -> None:
 
 
 def pieces(
-    items: pd.DataFrame, canonical: Canonical, orders: Mapping[str, list[Any]], good: Sequence[int], *,
-    settings: TransformSettings, charges: Charges, needed: Collection[str],
-) -> tuple[dict[str, list[Any]], dict[int, range]]:  # fmt: skip
+    items: pd.DataFrame,
+    canonical: Canonical,
+    orders: Mapping[str, list[Any]],
+    good: Sequence[int],
+    *,
+    settings: TransformSettings,
+    charges: Charges,
+    needed: Collection[str],
+) -> tuple[dict[str, list[Any]], dict[int, range]]:
     """The items to send, as columns, and which of them belong to which order. Only for orders that add up.
 
     Of the columns of lines, those ``needed`` are repeated for the items. An item that is a charge and no line has the
@@ -116,9 +139,14 @@ def pieces(
             for item_id, piece in zip(ids.of_line(lines["line"][line], len(found)), found, strict=True):
                 kept.append(line)
                 values = (
-                    item_id, name, piece.quantity, from_minor(piece.price, scale), shown,
-                    from_minor(piece.freight, scale), from_minor(piece.tax, scale),
-                )  # fmt: skip
+                    item_id,
+                    name,
+                    piece.quantity,
+                    from_minor(piece.price, scale),
+                    shown,
+                    from_minor(piece.freight, scale),
+                    from_minor(piece.tax, scale),
+                )
                 for append, value in zip(add, values, strict=True):
                     append(value)
         for charge in charges.items(orders, row):

@@ -19,7 +19,14 @@ from order_relay.orders.gate import is_gate_reason
 from order_relay.orders.identity import NO_ID, PLACE_COLUMNS, offered_lineage
 
 KNOWN_COLUMNS: tuple[str, ...] = (
-    "source_id", "edition", "state", "content_hash", "lineage", "order_number", "transform_fingerprint", "reason",
+    "source_id",
+    "edition",
+    "state",
+    "content_hash",
+    "lineage",
+    "order_number",
+    "transform_fingerprint",
+    "reason",
 )
 """What the ledger tells of the submissions that share a source id **or an order number** with an offer.
 
@@ -41,17 +48,17 @@ AFTER_DISCARD = "changed_after_discard"
 class Action(StrEnum):
     """What the ledger does with an offer."""
 
-    INSERT = "insert"                  # unknown: a new submission, received
-    REFRESH = "refresh"                # points to the newest batch, no move, no event
-    REPLACE = "replace"                # received: the new content replaces the old, no move
-    REJUDGE = "rejudge"                # new content and place, then to received (from ready via waiting)
+    INSERT = "insert"  # unknown: a new submission, received
+    REFRESH = "refresh"  # points to the newest batch, no move, no event
+    REPLACE = "replace"  # received: the new content replaces the old, no move
+    REJUDGE = "rejudge"  # new content and place, then to received (from ready via waiting)
     JUDGE_IN_PLACE = "judge_in_place"  # points to the newest batch; validate judges it where it is
     NOTHING = "nothing"
-    REMEMBER = "remember"              # sending, in_doubt: the changed content is compared once settled
-    ACKNOWLEDGE = "acknowledge"        # due (again) where the ledger's rules of acknowledging allow it
-    HOLD_EDITION = "hold_edition"      # a second edition of the same source id, held
+    REMEMBER = "remember"  # sending, in_doubt: the changed content is compared once settled
+    ACKNOWLEDGE = "acknowledge"  # due (again) where the ledger's rules of acknowledging allow it
+    HOLD_EDITION = "hold_edition"  # a second edition of the same source id, held
     REFRESH_REVIEW = "refresh_review"  # held: the new content replaces the old, the review is refreshed
-    HOLD = "hold"                      # insert or keep, and to held with the reason (offer -1: keep content and place)
+    HOLD = "hold"  # insert or keep, and to held with the reason (offer -1: keep content and place)
 
 
 UNSENT = ("received", "waiting", "ready", "superseded", "quarantined", "rejected")
@@ -94,21 +101,24 @@ def decide(offers: pd.DataFrame, known: pd.DataFrame, transform_fingerprint: str
     joined["state"] = joined["state"].astype(object).where(joined["state"].notna(), "")
     decided = _by_table(joined, transform_fingerprint)
     unread = set(joined.loc[_unread(joined), "source_id"])  # nothing is known about them, so no contradiction either
-    conflicts = _conflicts(
-        offers[~offers["source_id"].isin(unread)], joined[~joined["source_id"].isin(unread)], newest
-    )
+    conflicts = _conflicts(offers[~offers["source_id"].isin(unread)], joined[~joined["source_id"].isin(unread)], newest)
     held = decided["state"].isin(("", *UNSENT)) & decided["source_id"].isin(conflicts.index)
     decided.loc[held, "action"] = Action.HOLD.value
     apart = held | ((decided["action"] == Action.HOLD_EDITION.value) & decided["source_id"].isin(conflicts.index))
     decided.loc[apart, "reason"] = decided.loc[apart, "source_id"].map(conflicts)
     drawn_in = newest[
-        newest["source_id"].isin(conflicts.index) & ~newest["source_id"].isin(once["source_id"])
+        newest["source_id"].isin(conflicts.index)
+        & ~newest["source_id"].isin(once["source_id"])
         & newest["state"].isin(UNSENT)
     ]
-    extra = pd.DataFrame({
-        "source_id": drawn_in["source_id"], "action": Action.HOLD.value,
-        "reason": drawn_in["source_id"].map(conflicts), "offer": -1,
-    })
+    extra = pd.DataFrame(
+        {
+            "source_id": drawn_in["source_id"],
+            "action": Action.HOLD.value,
+            "reason": drawn_in["source_id"].map(conflicts),
+            "offer": -1,
+        }
+    )
     result = pd.concat([decided[list(RESULT_COLUMNS)], extra], ignore_index=True) if len(extra) else decided
     return result[list(RESULT_COLUMNS)].reset_index(drop=True)
 

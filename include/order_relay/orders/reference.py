@@ -32,5 +32,6 @@ def reference_validator(schema: Mapping[str, Any]) -> Any:
     for name, accepts in FORMATS.items():
         checker.checks(name)(accepts)
     exact: Any = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
-        base, {"pattern": _pattern}, type_checker=types)
+        base, {"pattern": _pattern}, type_checker=types
+    )
     return exact(schema, format_checker=checker)

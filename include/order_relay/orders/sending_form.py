@@ -50,9 +50,13 @@ class SendingForm:
     """
 
     def __init__(
-        self, destination: VendorFormat, settings: TransformSettings, tables: Tables,
-        order_columns: Iterable[str], line_columns: Iterable[str],
-    ) -> None:  # fmt: skip
+        self,
+        destination: VendorFormat,
+        settings: TransformSettings,
+        tables: Tables,
+        order_columns: Iterable[str],
+        line_columns: Iterable[str],
+    ) -> None:
         over = settings.overrides
         mapping = destination.mapping
         self._where = where = settings.named(f"mapping of {destination.name}")
@@ -98,8 +102,10 @@ class SendingForm:
         ruled = {rule["target"] for rule in own if not rule.get("drop")}
         for one in found:
             if one.target in ruled:
-                raise WrongSetup(f"{self._where}: {one.target!r} is set under mapping.constants and by a rule under "
-                                 "mapping.destination.fields; one would be ignored")
+                raise WrongSetup(
+                    f"{self._where}: {one.target!r} is set under mapping.constants and by a rule under "
+                    "mapping.destination.fields; one would be ignored"
+                )
         return found
 
     def _lay_out(self, rules: Sequence[tuple[Rule, tuple[str, ...]]], known: set[str], of_items: set[str]) -> None:
@@ -123,8 +129,10 @@ class SendingForm:
             group.append(aim)
         for aim in self.order_targets:
             if aim.rule.target in (self.items, *self.lists):
-                raise WrongSetup(f"{self._where}, target {aim.rule.target!r}: other rules fill the entries of this "
-                                 "list; one of both would be ignored")
+                raise WrongSetup(
+                    f"{self._where}, target {aim.rule.target!r}: other rules fill the entries of this "
+                    "list; one of both would be ignored"
+                )
 
     def _entry_paths(self, form: ListForm, rule: Rule, known: set[str]) -> set[str]:
         """Paths that go through a list of the order; all of one list of the payload go through the same."""
@@ -132,24 +140,30 @@ class SendingForm:
         for path in paths:
             column = path.partition("[].")[0]
             if column not in known or form.column not in ("", column) or "[]" in path.partition("[].")[2]:
-                raise WrongSetup(f"{self._where}, target {rule.target!r}: the path {path!r} must go through one column "
-                                 f"of the order, the same for all rules of '{form.name}[]'")
+                raise WrongSetup(
+                    f"{self._where}, target {rule.target!r}: the path {path!r} must go through one column "
+                    f"of the order, the same for all rules of '{form.name}[]'"
+                )
             form.column = column
         return paths
 
     def _columns_exist(self, rule: Rule, known: set[str]) -> None:
         for path in rule.paths:
             if path not in known:
-                raise WrongSetup(f"{self._where}, target {rule.target!r}: there is no column {path!r}"
-                                 f"{near_matches(path, sorted(known))}")
+                raise WrongSetup(
+                    f"{self._where}, target {rule.target!r}: there is no column {path!r}"
+                    f"{near_matches(path, sorted(known))}"
+                )
 
     def _condition_exists(self, rule: Rule, group: Sequence[Target]) -> None:
         if rule.when is None:
             return
         earlier = [aim.rule.target for aim in group]
         if rule.when[0] not in earlier:
-            raise WrongSetup(f"{self._where}, target {rule.target!r}: when names {rule.when[0]!r}, which is not the "
-                             f"target of an earlier rule of the same part{near_matches(rule.when[0], earlier)}")
+            raise WrongSetup(
+                f"{self._where}, target {rule.target!r}: when names {rule.when[0]!r}, which is not the "
+                f"target of an earlier rule of the same part{near_matches(rule.when[0], earlier)}"
+            )
 
 
 def _no_cards(rules: Sequence[Rule], where: str) -> None:
@@ -167,11 +181,14 @@ def _fixed_members(rules: Sequence[Rule], check: PayloadCheck, values: Mapping[s
         setting = origin.removeprefix("settings.")
         wanted = values[setting] if setting != origin else None
         if constant and (origin == "destination_key" or (wanted is not None and rule.value != wanted)):
-            raise WrongSetup(f"{where}, target {rule.target!r}: must be {origin.replace('_', ' ')}, by which orders "
-                             "are sent and looked up; a constant can not take its place")
+            raise WrongSetup(
+                f"{where}, target {rule.target!r}: must be {origin.replace('_', ' ')}, by which orders "
+                "are sent and looked up; a constant can not take its place"
+            )
         if rule.target in check.public and constant and rule.value is not None and not is_public_ipv4(str(rule.value)):
-            raise WrongSetup(f"{where}, target {rule.target!r}: must be a public IPv4 address, not an internal or "
-                             "reserved one")
+            raise WrongSetup(
+                f"{where}, target {rule.target!r}: must be a public IPv4 address, not an internal or reserved one"
+            )
 
 
 def _respelled(destination: VendorFormat, status: str, settings: TransformSettings) -> VendorFormat:

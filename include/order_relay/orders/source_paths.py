@@ -41,8 +41,9 @@ class SourcePaths:
     def __init__(self, schema: Mapping[str, Any], declared: Any, files: MappingFiles) -> None:
         listed = isinstance(declared, Sequence) and not isinstance(declared, str)
         if not listed or not all(isinstance(path, str) and path for path in declared):
-            raise WrongSetup(f"{files.own}: {files.members} must be a list of paths such as 'surcharge' or "
-                             "'items[].colour'")
+            raise WrongSetup(
+                f"{files.own}: {files.members} must be a list of paths such as 'surcharge' or 'items[].colour'"
+            )
         self._schema = schema
         self._declared = tuple(declared)
         self._files = files
@@ -69,8 +70,7 @@ class SourcePaths:
             place = f"{self._files.of(rule.target in own)}, target {rule.target!r}"
             for path in rule.paths:
                 if "[]" in path:
-                    raise WrongSetup(f"{place}: the path {path!r} goes through a list; a "
-                                     "rule reads a single value")
+                    raise WrongSetup(f"{place}: the path {path!r} goes through a list; a rule reads a single value")
                 self.require(f"{before}{path}", place)
 
     def identity(self, section: Any) -> None:

@@ -75,9 +75,11 @@ def identity(cell: str, column: str) -> str:
     cut = text.isdigit() and len(text) >= _SURELY_CUT and not text[_EXACT_DIGITS:].strip("0")
     if whole or cut or _DAMAGED.fullmatch(text):
         raise _refused(
-            "damaged_by_spreadsheet", column, "was turned into a number or date by a spreadsheet, and digits may be "
+            "damaged_by_spreadsheet",
+            column,
+            "was turned into a number or date by a spreadsheet, and digits may be "
             "lost; export the file again with this column as text",
-        )  # fmt: skip
+        )
     return text
 
 
@@ -122,9 +124,10 @@ def _found(text: str, form: TimeForm, column: str) -> datetime:
         day_first = True if parts["sign"] == "." else form.day_first
         if day_first is None:
             raise _refused(
-                "time_ambiguous", column, "may begin with the day or with the month; set files.time_format, such as "
-                "%d/%m/%Y %H:%M",
-            )  # fmt: skip
+                "time_ambiguous",
+                column,
+                "may begin with the day or with the month; set files.time_format, such as %d/%m/%Y %H:%M",
+            )
         parts["day"], parts["month"] = (parts["one"], parts["two"])[:: 1 if day_first else -1]
     zone = (parts["zone"] or "").upper().replace("UTC", "Z").replace("GMT", "Z")
     hour = int(parts["hour"])
@@ -143,9 +146,10 @@ def _found(text: str, form: TimeForm, column: str) -> datetime:
 
 def _unreadable(column: str) -> RecordRefused:
     return _refused(
-        "time_unreadable", column, "must be a date with a time of day such as 2026-05-31T14:00:00Z, or as "
-        "files.time_format says",
-    )  # fmt: skip
+        "time_unreadable",
+        column,
+        "must be a date with a time of day such as 2026-05-31T14:00:00Z, or as files.time_format says",
+    )
 
 
 def _refused(code: str, column: str, message: str) -> RecordRefused:

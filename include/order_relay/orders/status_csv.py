@@ -72,11 +72,19 @@ def read_drop(
 
 
 def _reading(
-    records: list[tuple[int, Any]], refused: list[Refused], shape: StatusShape, moment: datetime, *,
+    records: list[tuple[int, Any]],
+    refused: list[Refused],
+    shape: StatusShape,
+    moment: datetime,
+    *,
     arrival_counts: bool,
-) -> Reading:  # fmt: skip
+) -> Reading:
     found = read_records(
-        shape, [record for _, record in records], Channel.CSV, moment, arrival_counts=arrival_counts,
+        shape,
+        [record for _, record in records],
+        Channel.CSV,
+        moment,
+        arrival_counts=arrival_counts,
         first=2 * records[0][0] if records else 0,  # a row has two events at most: parcel and status
     )
     lines = [replace(entry, position=records[entry.position][0], order_id="") for entry in found.refused]
@@ -132,9 +140,15 @@ class _Drop:
     def _value(self, cell: str, name: str, kind: str) -> str | None:
         if unreadable(cell):
             if kind != "words":
-                raise RecordRefused([Refusal(
-                    "wrong_encoding", f"/{name}", f"holds bytes that are not {self.table.encoding}; set files.encoding",
-                )])  # fmt: skip
+                raise RecordRefused(
+                    [
+                        Refusal(
+                            "wrong_encoding",
+                            f"/{name}",
+                            f"holds bytes that are not {self.table.encoding}; set files.encoding",
+                        )
+                    ]
+                )
             cell = recovered(cell, self.table.encoding)
         if kind == "time":
             return iso_time(cell, self._times, name)
@@ -145,11 +159,21 @@ class _Drop:
         """Of each column that the file has: its name, its index, and how its cells are read."""
         c = self._columns
         kinds = {
-            c.order_id: "identity", c.parcel: "identity", c.event_id: "identity", c.status: "word", c.kind: "word",
-            c.updated_at: "time", c.happened_at: "time", c.location: "words", c.detail: "words",
-        }  # fmt: skip
-        return [(name, self._header.index(_plain(name)), kind) for name, kind in kinds.items()
-                if name and _plain(name) in self._header]  # fmt: skip
+            c.order_id: "identity",
+            c.parcel: "identity",
+            c.event_id: "identity",
+            c.status: "word",
+            c.kind: "word",
+            c.updated_at: "time",
+            c.happened_at: "time",
+            c.location: "words",
+            c.detail: "words",
+        }
+        return [
+            (name, self._header.index(_plain(name)), kind)
+            for name, kind in kinds.items()
+            if name and _plain(name) in self._header
+        ]
 
     @cached_property
     def _times(self) -> TimeForm:
@@ -189,10 +213,13 @@ def _record(row: Mapping[str, str | None], columns: CsvColumns, shape: StatusSha
 
     def entry(names: EntryNames) -> dict[str, Any]:
         told = {
-            names.event_id: cell(columns.event_id), names.status: cell(columns.status),
-            names.updated_at: cell(columns.updated_at), names.happened_at: cell(columns.happened_at),
-            names.location: cell(columns.location), names.detail: cell(columns.detail),
-        }  # fmt: skip
+            names.event_id: cell(columns.event_id),
+            names.status: cell(columns.status),
+            names.updated_at: cell(columns.updated_at),
+            names.happened_at: cell(columns.happened_at),
+            names.location: cell(columns.location),
+            names.detail: cell(columns.detail),
+        }
         return {name: value for name, value in told.items() if name and value is not None}
 
     record: dict[str, Any] = {shape.order_id: cell(columns.order_id)}

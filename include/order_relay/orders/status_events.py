@@ -34,9 +34,9 @@ NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 class Kind(StrEnum):
     """What an event is about."""
 
-    ORDER = "order"          # the order's status
-    DETAILED = "detailed"    # the order's finer status
-    PARCEL = "parcel"        # one parcel's status
+    ORDER = "order"  # the order's status
+    DETAILED = "detailed"  # the order's finer status
+    PARCEL = "parcel"  # one parcel's status
     ANNOUNCED = "announced"  # that there is a parcel; not an event of the service, so it has no status
 
 
@@ -78,8 +78,15 @@ class StatusEvent:
         """The same content gives the same hash; another hash under the same key is a correction."""
         if self.told_hash:
             return self.told_hash
-        parts = [self.kind, self.status, self.parcel, self.location, self.detail, _text(self.updated_at),
-                 _text(self.happened_at)]
+        parts = [
+            self.kind,
+            self.status,
+            self.parcel,
+            self.location,
+            self.detail,
+            _text(self.updated_at),
+            _text(self.happened_at),
+        ]
         return hashlib.sha256(encode(parts)).hexdigest()[:32]
 
     @property
@@ -283,7 +290,8 @@ def _unsettled(before: History, after: History, report: StatusReport, fresh: Ite
             begin[revision.subject] = min(revision.at, begin.get(revision.subject, revision.at))
     skipped = {other.event.key for other in others if other.subject in begin and other.at >= begin[other.subject]}
     late = {
-        new.event.key for new in fresh
+        new.event.key
+        for new in fresh
         if any(other.subject == new.subject and other.last_at > new.published_at for other in others)
     }
     return frozenset(contradicted | skipped | late)

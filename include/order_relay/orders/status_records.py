@@ -127,9 +127,16 @@ class Reading:
 
 
 def read_records(
-    shape: StatusShape, records: Sequence[Any], channel: Channel, moment: datetime, *,
-    full: bool = False, arrival_counts: bool = False, history: bool = False, first: int = 0,
-) -> Reading:  # fmt: skip
+    shape: StatusShape,
+    records: Sequence[Any],
+    channel: Channel,
+    moment: datetime,
+    *,
+    full: bool = False,
+    arrival_counts: bool = False,
+    history: bool = False,
+    first: int = 0,
+) -> Reading:
     """All records of one answer. Those about one order are one report: together they are what the answer shows.
 
     ``history``, ``first``: as a ``StatusReport`` has them.
@@ -152,8 +159,14 @@ def read_records(
     spoiled = {entry.order_id for entry in refused}
     reports = (
         StatusReport(
-            order_id, tuple(found.values()), channel, moment, full and order_id not in spoiled, arrival_counts,
-            history and order_id not in spoiled, first,
+            order_id,
+            tuple(found.values()),
+            channel,
+            moment,
+            full and order_id not in spoiled,
+            arrival_counts,
+            history and order_id not in spoiled,
+            first,
         )
         for order_id, found in events.items()
     )
@@ -218,15 +231,15 @@ def moment_of(value: Any, pointer: str) -> datetime | None:
 
 
 def common_year(year: int, pointer: str) -> int:
-    """The year of the common era; one of the Buddhist calendar (2569 for 2026) is converted. Raises ``RecordRefused``.
-    """
+    """The year of the common era; a Buddhist year (2569 for 2026) is converted. Raises ``RecordRefused``."""
     for found in (year, year - _BUDDHIST):
         if found in _YEARS:
             return found
     raise _refused(
-        "year_out_of_range", pointer, f"has the year {year}: neither from {_YEARS[0]} to {_YEARS[-1]}, nor such a year "
-        "in the Buddhist calendar",
-    )  # fmt: skip
+        "year_out_of_range",
+        pointer,
+        f"has the year {year}: neither from {_YEARS[0]} to {_YEARS[-1]}, nor such a year in the Buddhist calendar",
+    )
 
 
 def _event(  # noqa: PLR0917 - all of an entry's whereabouts

@@ -47,8 +47,10 @@ def state_of(history: History, final: Collection[str] = ()) -> OrderState:
 def derive(events: Sequence[StatusEvent], final: Collection[str] = ()) -> OrderState:
     """The state that follows from one record, its events in the order of the record."""
     return _state(
-        (Revision(event, Stamp(NEVER, True), Place(NEVER, position), _UNBOUNDED, _UNBOUNDED)
-         for position, event in enumerate(events)),
+        (
+            Revision(event, Stamp(NEVER, True), Place(NEVER, position), _UNBOUNDED, _UNBOUNDED)
+            for position, event in enumerate(events)
+        ),
         final,
     )
 
@@ -85,7 +87,9 @@ def _last(revisions: Sequence[Revision], final: Collection[str]) -> Revision:
     return max(
         (last_listed, *elsewhere),
         key=lambda revision: (
-            revision.published_at.replace(microsecond=0), revision.event.status in final, revision.event.status,
+            revision.published_at.replace(microsecond=0),
+            revision.event.status in final,
+            revision.event.status,
             revision.event.content_hash,
         ),
     )

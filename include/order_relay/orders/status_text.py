@@ -22,9 +22,12 @@ ENCODINGS = ("utf-8", "cp874", "cp1252")
 
 _WIDE = {"utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"}
 _BOMS = (
-    (codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"),
-)  # fmt: skip
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
 _BREAK = re.compile("\r\n|\n|\r")
 _BREAK_BYTES = re.compile(b"\r\n|\n|\r")
 _SEP = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
@@ -59,8 +62,7 @@ class Table:
     """A file's header and rows. Bytes that are not of the encoding are kept as surrogates (see ``unreadable``)."""
 
     def __init__(self, data: bytes, wanted: Wanted, encoding: str = "", delimiter: str = "") -> None:
-        """Find out how the file is written; what is given is not looked for. Raises ``RecordRefused`` without a header.
-        """
+        """Detect how the file is written, where it is not given. Raises ``RecordRefused`` without a header."""
         self._wanted = wanted
         mark, found = next(((mark, name) for mark, name in _BOMS if data.startswith(mark)), (b"", ""))
         data = data[len(mark) :]
@@ -91,10 +93,16 @@ class Table:
                     if cells is not None and self._wanted.header(cells):
                         return encoding, choice, cells, index + 1
                 break
-        raise RecordRefused([Refusal(
-            "no_such_column", "", "the first line does not hold the columns of the order number and the status; see "
-            "files.columns, and if the file is written in an unusual way files.delimiter and files.encoding",
-        )])  # fmt: skip
+        raise RecordRefused(
+            [
+                Refusal(
+                    "no_such_column",
+                    "",
+                    "the first line does not hold the columns of the order number and the status; see "
+                    "files.columns, and if the file is written in an unusual way files.delimiter and files.encoding",
+                )
+            ]
+        )
 
     def rows(self) -> Iterator[Row]:
         """All rows after the header, without empty lines and repeated headers. May be called several times."""

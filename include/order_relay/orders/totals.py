@@ -69,13 +69,21 @@ def _lines(
         if amount is None:
             amount = extension(unit, quantity, scale)  # noqa: PLW2901
         elif quantity == 0:
-            refuse(row, "quantity_not_positive", reader.line_place("quantity", position), "is zero, but the line has "
-                   f"an amount of {from_minor(amount, scale)}")
+            refuse(
+                row,
+                "quantity_not_positive",
+                reader.line_place("quantity", position),
+                f"is zero, but the line has an amount of {from_minor(amount, scale)}",
+            )
         elif unit is not None and _apart(amount, unit, quantity, scale):
             times = EXACT.multiply(unit, Decimal(quantity))
-            refuse(row, "price_mismatch", reader.line_place("extended", position),
-                   f"is {from_minor(amount, scale)}, but {quantity} times the unit price of {unit} is "
-                   f"{times.normalize(EXACT):f}: more than half of the smallest unit apart for each piece")
+            refuse(
+                row,
+                "price_mismatch",
+                reader.line_place("extended", position),
+                f"is {from_minor(amount, scale)}, but {quantity} times the unit price of {unit} is "
+                f"{times.normalize(EXACT):f}: more than half of the smallest unit apart for each piece",
+            )
         for column, value in (("extended", amount), ("unit_price", unit)):
             if value is not None and value < 0:
                 refuse(row, "negative_amount", reader.line_place(column, position), "is negative")
@@ -171,9 +179,13 @@ def _totals(items: pd.DataFrame, canonical: Canonical, reader: Reader, refuse: R
     money["together"] = money[["subtotal", "discount", "freight", "tax", *charges]].sum(axis=1)
     money["taken_off"] = -money["discount"] - money[charges].clip(upper=0).sum(axis=1)
     off = (
-        (money["subtotal"] != money["lines"]) | (money["total"] != money["together"]) | (money["discount"] > 0)
-        | (money["taken_off"] > money["subtotal"]) | (money["freight"] < 0) | (money["tax"] < 0)
-    )  # fmt: skip
+        (money["subtotal"] != money["lines"])
+        | (money["total"] != money["together"])
+        | (money["discount"] > 0)
+        | (money["taken_off"] > money["subtotal"])
+        | (money["freight"] < 0)
+        | (money["tax"] < 0)
+    )
     for row in money.index[off].tolist():
         amounts = {str(name): int(value) for name, value in money.loc[row].items()}
         for code, column, why in _mismatches(amounts, canonical.orders["scale"][row], charges):

@@ -42,11 +42,16 @@ class Traits:
     def beside(self, other: Traits) -> Traits:
         """These traits, with what only ``other`` shows."""
         return Traits(
-            owner=self.owner or other.owner, totals=self.totals or other.totals,
-            currency=self.currency or other.currency, created=self.created or other.created,
-            dated=self.dated or other.dated, email=self.email or other.email, name=self.name or other.name,
-            items=self.items or other.items, marks={**other.marks, **self.marks},
-        )  # fmt: skip
+            owner=self.owner or other.owner,
+            totals=self.totals or other.totals,
+            currency=self.currency or other.currency,
+            created=self.created or other.created,
+            dated=self.dated or other.dated,
+            email=self.email or other.email,
+            name=self.name or other.name,
+            items=self.items or other.items,
+            marks={**other.marks, **self.marks},
+        )
 
 
 NOTHING = Traits()

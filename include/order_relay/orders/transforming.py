@@ -80,9 +80,12 @@ class Transformer:
         self._charges = Charges(targets, settings.charges, settings.named("transform"))
         self._keys = FreeKeys(exact=settings.custom_keys == "exact")
         self._form = SendingForm(
-            destination, settings, tables,
-            {*ORDER_COLUMNS, *targets}, {*LINE_COLUMNS, *(rule.target for rule in self._reader.lines)},
-        )  # fmt: skip
+            destination,
+            settings,
+            tables,
+            {*ORDER_COLUMNS, *targets},
+            {*LINE_COLUMNS, *(rule.target for rule in self._reader.lines)},
+        )
         parts = [VERSION, source.fingerprint, destination.fingerprint, settings.model_dump(mode="json")]
         text = json.dumps(parts, sort_keys=True, default=str)
         self.fingerprint = hashlib.sha256(text.encode()).hexdigest()[:32]
@@ -121,8 +124,13 @@ class Transformer:
                 self._refuse(canonical, row, "order_number", "missing_field", "is required and missing")
         good = [row for row, refusals in enumerate(canonical.refusals) if not refusals]
         whole, of_order = pieces(
-            items, canonical, orders, good,
-            settings=self.settings, charges=self._charges, needed=self._form.item_columns,
+            items,
+            canonical,
+            orders,
+            good,
+            settings=self.settings,
+            charges=self._charges,
+            needed=self._form.item_columns,
         )
         built = self._build(canonical, orders, whole, of_order, good)
         return [self._result(row, canonical, orders, built.get(row), places[row]) for row in range(len(documents))]
@@ -134,14 +142,21 @@ class Transformer:
             canonical.refusals[row].append(Refusal(removed_data.REMOVED, place, f"{place} held card data"))
 
     def _build(
-        self, canonical: Canonical, orders: dict[str, list[Any]], whole: dict[str, list[Any]],
-        of_order: Mapping[int, range], good: Sequence[int],
-    ) -> dict[int, tuple[bytes, str]]:  # fmt: skip
+        self,
+        canonical: Canonical,
+        orders: dict[str, list[Any]],
+        whole: dict[str, list[Any]],
+        of_order: Mapping[int, range],
+        good: Sequence[int],
+    ) -> dict[int, tuple[bytes, str]]:
         """Payload and status of the orders that the destination's schema accepts; the others are refused."""
         heads = Columns(self._form.order_targets, orders, len(canonical.orders), self._keys)
         owner = whole["order"]
-        lifted = {name: [column[row] for row in owner] for name, column in orders.items()
-                  if name in self._form.item_columns and name not in whole}
+        lifted = {
+            name: [column[row] for row in owner]
+            for name, column in orders.items()
+            if name in self._form.item_columns and name not in whole
+        }
         bodies = Columns(self._form.item_targets, {**lifted, **whole}, len(owner), self._keys)
         lists = {name: self._entries(form, canonical, orders, good) for name, form in self._form.lists.items()}
         for row, why in heads.wrong:
@@ -237,9 +252,13 @@ class Transformer:
             canonical.refusals[row].append(Refusal(code, place, f"{place} {why}"))
 
     def _result(
-        self, row: int, canonical: Canonical, orders: Mapping[str, list[Any]], built: tuple[bytes, str] | None,
+        self,
+        row: int,
+        canonical: Canonical,
+        orders: Mapping[str, list[Any]],
+        built: tuple[bytes, str] | None,
         removed: Sequence[str],
-    ) -> Transformed:  # fmt: skip
+    ) -> Transformed:
         payload, status = built or (None, "")
         result = Transformed(row, payload, sent_as=status, notes=bounded(canonical.notes[row]))
         marked = payload is not None and CUT.encode() in payload
@@ -272,8 +291,15 @@ def source_reader(source: VendorFormat, destination: VendorFormat, settings: Tra
 
 
 ORIGIN = {
-    "destination_key": "order_number", "comment": "notes", "bill_first": "bill_name", "bill_last": "bill_name",
-    "ship_first": "ship_name", "ship_last": "ship_name", "ship_custom_name": "ship_name",
-    "ship_line1": "ship_address1", "ship_line2": "ship_address2", "ship_line3": "ship_address2",
-}  # fmt: skip
+    "destination_key": "order_number",
+    "comment": "notes",
+    "bill_first": "bill_name",
+    "bill_last": "bill_name",
+    "ship_first": "ship_name",
+    "ship_last": "ship_name",
+    "ship_custom_name": "ship_name",
+    "ship_line1": "ship_address1",
+    "ship_line2": "ship_address2",
+    "ship_line3": "ship_address2",
+}
 """Which canonical column a derived one comes from, for saying where a refused value stood."""

@@ -36,19 +36,19 @@ from order_relay.orders.exchange import Policies
 from order_relay.orders.identity import SEPARATE_MARK, separate_lineage
 
 VERSION_COLUMNS: tuple[str, ...] = (
-    "id",         # int: the submission
-    "lineage",    # str
+    "id",  # int: the submission
+    "lineage",  # str
     "source_id",  # str
-    "version",    # int
-    "edition",    # int
-    "suffix",     # int | None
-    "items",      # tuple[str, ...]
-    "base_number",      # str
+    "version",  # int
+    "edition",  # int
+    "suffix",  # int | None
+    "items",  # tuple[str, ...]
+    "base_number",  # str
     "customer_number",  # str
-    "customer_po",      # str
-    "state",      # str
-    "reason",     # str: why it is in that state
-    "decided",    # bool: a person let it go; the rows of the table that ask a person pass it over
+    "customer_po",  # str
+    "state",  # str
+    "reason",  # str: why it is in that state
+    "decided",  # bool: a person let it go; the rows of the table that ask a person pass it over
 )
 """All submissions that the ledger ever saw of the lineages to resolve, whatever their state."""
 
@@ -82,7 +82,7 @@ _STOPPED = ("quarantined", "rejected")
 class Decision(StrEnum):
     """What becomes of a version."""
 
-    WINNER = "winner"            # goes on: received, or stays ready
+    WINNER = "winner"  # goes on: received, or stays ready
     SUPERSEDED = "superseded"
     HELD = "held"
     WAITING = "waiting"
@@ -136,11 +136,17 @@ def _obsolete(f: pd.DataFrame, contrary: Mapping[str, object], policies: Policie
     pairs = f[asked].merge(there, on="lineage", suffixes=("", "_there"))
     minimum = max(policies.min_common_items, 0.0)  # a version without readable items agrees with none
     agreeing = [
-        number for number, old_base, new_base, old_items, new_items in zip(
-            pairs["id"], pairs["base_number"], pairs["base_number_there"], pairs["items"], pairs["items_there"],
+        number
+        for number, old_base, new_base, old_items, new_items in zip(
+            pairs["id"],
+            pairs["base_number"],
+            pairs["base_number_there"],
+            pairs["items"],
+            pairs["items_there"],
             strict=True,
         )
-        if plain(str(old_base or "")) and plain(str(old_base)) == plain(str(new_base or ""))
+        if plain(str(old_base or ""))
+        and plain(str(old_base)) == plain(str(new_base or ""))
         and share(old_items, new_items) >= minimum
     ]
     return f["id"].isin(agreeing)
@@ -164,9 +170,13 @@ class _Verdict:
         return self._decision == Decision.HELD.value
 
     def put(
-        self, mask: pd.Series, decision: Decision, reason: str = "", details: Mapping[str, str] = _NONE,
+        self,
+        mask: pd.Series,
+        decision: Decision,
+        reason: str = "",
+        details: Mapping[str, str] = _NONE,
         lineage: pd.Series | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Decide the open rows of ``mask``; ``details`` by lineage."""
         mask = mask & self.open()
         if not mask.any():
@@ -183,10 +193,15 @@ class _Verdict:
         left = int(self.open().sum())
         if left:
             raise AssertionError(f"the version table left {left} versions undecided")
-        return pd.DataFrame({
-            "id": self._facts["id"], "decision": self._decision, "reason": self._reason, "lineage": self._lineage,
-            "detail": self._detail,
-        })[self._facts["movable"]]
+        return pd.DataFrame(
+            {
+                "id": self._facts["id"],
+                "decision": self._decision,
+                "reason": self._reason,
+                "lineage": self._lineage,
+                "detail": self._detail,
+            }
+        )[self._facts["movable"]]
 
 
 def _facts(versions: pd.DataFrame) -> pd.DataFrame:

@@ -52,9 +52,15 @@ class Parts(Protocol):
 
 
 def take_baseline(
-    ledger: Ledger, store: BatchStore, parts: Parts, *, who: str, reason: str, acknowledge: bool,
+    ledger: Ledger,
+    store: BatchStore,
+    parts: Parts,
+    *,
+    who: str,
+    reason: str,
+    acknowledge: bool,
     run: str = "",
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """Read, archive and discard everything that the source offers now, in one transaction. Counts, and the run's name.
 
     Orders that wait for their source (an open payment) are kept: older scripts could not handle them either, and they
@@ -67,17 +73,24 @@ def take_baseline(
 
     def take_in(ctx: RunContext, info: BatchInfo, offers: pd.DataFrame, fingerprint: str) -> dict[str, int]:
         keep = _waiting(store, parts, info, offers)
-        counts.update(ledger.take_baseline(
-            ctx, info, offers, fingerprint, reason=reason, acknowledge=acknowledge, keep=keep
-        ))
+        counts.update(
+            ledger.take_baseline(ctx, info, offers, fingerprint, reason=reason, acknowledge=acknowledge, keep=keep)
+        )
         return counts
 
     fingerprint = parts.source_connection.fingerprint()
     extract(
-        ctx, parts.source, ledger, store, _news(ledger, parts), batch_id=ctx.run, take_in=take_in,
-        transform_fingerprint=parts.transformer.fingerprint, connection_fingerprint=fingerprint,
+        ctx,
+        parts.source,
+        ledger,
+        store,
+        _news(ledger, parts),
+        batch_id=ctx.run,
+        take_in=take_in,
+        transform_fingerprint=parts.transformer.fingerprint,
+        connection_fingerprint=fingerprint,
         contents=parts.transformer.contents,
-    )  # fmt: skip
+    )
     told = acknowledge_all(ctx, parts.source, ledger, connection_fingerprint=fingerprint) if acknowledge else {}
     facts = {**counts, **{f"acknowledged_{name}": number for name, number in told.items()}}
     ledger.end_run(ctx, facts)
@@ -101,5 +114,9 @@ def _waiting(store: BatchStore, parts: Parts, info: BatchInfo, offers: pd.DataFr
     columns = (offers[name].tolist() for name in ("source_id", "part", "row"))
     works = [Work(0, 0, "", name, info.batch_id, part, row) for name, part, row in zip(*columns, strict=True)]
     judge = parts.transformer.gate.judge
-    return [work.source_id for slice_ in documents(store, parts.name, works) for work, document in slice_
-            if judge(document).verdict in (WAIT, WITHDRAWN)]
+    return [
+        work.source_id
+        for slice_ in documents(store, parts.name, works)
+        for work, document in slice_
+        if judge(document).verdict in (WAIT, WITHDRAWN)
+    ]

@@ -225,9 +225,7 @@ class Committer:
 class _Committed:
     """What became of one batch."""
 
-    def __init__(
-        self, claim_error: BaseException | None = None, settle_error: BaseException | None = None
-    ) -> None:
+    def __init__(self, claim_error: BaseException | None = None, settle_error: BaseException | None = None) -> None:
         self.claims: dict[int, Claim] = {}
         self.not_after = 0.0
         self.refused: set[int] = set()

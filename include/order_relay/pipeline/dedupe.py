@@ -13,7 +13,12 @@ log = logging.getLogger(__name__)
 
 
 def dedupe(
-    ctx: RunContext, ledger: Ledger, store: BatchStore, *, policies: Policies, manifest: Manifest,
+    ctx: RunContext,
+    ledger: Ledger,
+    store: BatchStore,
+    *,
+    policies: Policies,
+    manifest: Manifest,
     limit: int | None = None,
 ) -> Manifest:
     """Resolve the lineages of the valid orders; returns the list of the winners.

@@ -29,11 +29,11 @@ LEFT_TO_OTHERS = frozenset({"sending", "in_doubt"})
 class Kind(StrEnum):
     """In which way ledger and destination differ."""
 
-    MISSING = "missing"            # imported here, surely absent there
-    DOUBLED = "doubled"            # several orders there carry one external id
-    OTHER_ID = "other_id"          # there under another OMS id than ours
+    MISSING = "missing"  # imported here, surely absent there
+    DOUBLED = "doubled"  # several orders there carry one external id
+    OTHER_ID = "other_id"  # there under another OMS id than ours
     NOT_IMPORTED = "not_imported"  # there, but the ledger does not say imported
-    UNKNOWN = "unknown"            # there, but the ledger does not have it
+    UNKNOWN = "unknown"  # there, but the ledger does not have it
 
 
 WHAT_TO_DO: Mapping[Kind, str] = {
@@ -94,17 +94,25 @@ class Comparison:
     def counts(self) -> dict[str, int]:
         """Flat counts, for XCom and programs."""
         return {
-            "imported": self.imported, "seen": self.seen, "without_external_id": self.bare,
-            "unsure": self.unsure.total(), "unread": len(self.unread),
+            "imported": self.imported,
+            "seen": self.seen,
+            "without_external_id": self.bare,
+            "unsure": self.unsure.total(),
+            "unread": len(self.unread),
             **{kind.value: len(self.of(kind)) for kind in Kind},
         }
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return {
-            "pipeline": self.pipeline, "since": self.since.isoformat(), "until": self.until.isoformat(),
-            "counts": self.counts, "differences": [asdict(found) for found in self.differences],
-            "unsure": dict(self.unsure), "unread": self.unread, "remarks": self.remarks,
+            "pipeline": self.pipeline,
+            "since": self.since.isoformat(),
+            "until": self.until.isoformat(),
+            "counts": self.counts,
+            "differences": [asdict(found) for found in self.differences],
+            "unsure": dict(self.unsure),
+            "unread": self.unread,
+            "remarks": self.remarks,
         }
 
 

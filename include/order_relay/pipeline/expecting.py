@@ -43,7 +43,10 @@ class Expected:
     """Traits of our orders by external id, read for those that are asked for. ``dated``: when they may be dated."""
 
     def __init__(
-        self, destination: Destination, payloads: Payloads | None, orders: Sequence[Sent],
+        self,
+        destination: Destination,
+        payloads: Payloads | None,
+        orders: Sequence[Sent],
         dated: Mapping[str, tuple[Span, ...]],
     ) -> None:
         self._destination, self._payloads, self._dated = destination, payloads, dated
@@ -74,6 +77,8 @@ class Expected:
     def _traits(self, order: Sent, payload: bytes | None) -> Traits:
         said = self._destination.expects(payload) if payload is not None else Traits()
         return replace(
-            said, totals=whole_total(order.total_minor, order.currency), currency=said.currency or order.currency,
+            said,
+            totals=whole_total(order.total_minor, order.currency),
+            currency=said.currency or order.currency,
             dated=self._dated.get(order.destination_key, ()),
         )

@@ -82,7 +82,10 @@ def extract(
             selection = replace(reading.selection, listing=listing, warn=warnings)
             _archive(source, selection, writer, offers, paths=paths, contents=contents)
         facts = {
-            "fetched_at": fetched_at.isoformat(), "source": source.account, "run": ctx.run, **reading.facts(),
+            "fetched_at": fetched_at.isoformat(),
+            "source": source.account,
+            "run": ctx.run,
+            **reading.facts(),
             "warnings": warnings.words,
         }
         # with what was listed, so that the accounting check misses an order that was listed and never offered
@@ -91,8 +94,15 @@ def extract(
         _abandon(writer)
         raise
     batch = BatchInfo(
-        unique_id, manifest.name, manifest.records, fetched_at, reading.complete, reading.read_to, reading.from_past,
-        offers.unread, reading.unread_rules,
+        unique_id,
+        manifest.name,
+        manifest.records,
+        fetched_at,
+        reading.complete,
+        reading.read_to,
+        reading.from_past,
+        offers.unread,
+        reading.unread_rules,
     )
     frame = offers.frame()
     if contents is not None and not frame.empty:
@@ -158,9 +168,14 @@ class _Offers:
 
 
 def _archive(
-    source: Source, selection: Selection, writer: BatchWriter, offers: _Offers,
-    *, paths: IdentityPaths, contents: Contents | None,
-) -> None:  # fmt: skip
+    source: Source,
+    selection: Selection,
+    writer: BatchWriter,
+    offers: _Offers,
+    *,
+    paths: IdentityPaths,
+    contents: Contents | None,
+) -> None:
     fingerprint = contents.fingerprint if contents else None
     for offered in source.offers(selection):
         if offered.text:
@@ -189,8 +204,9 @@ def _unreadable(offered: OfferedOrder, paths: IdentityPaths, offers: _Offers) ->
     number = readable_number(document, paths)
     named = f"number {number}" if number else "its number is not readable"
     log.warning("%s (%s) cannot be read: %s", offered.where, named, offered.problem)
-    refusals = [replace(why, pointer=cut_text(why.pointer)[0], message=cut_text(why.message)[0])
-                for why in offered.refusals]  # fmt: skip
+    refusals = [
+        replace(why, pointer=cut_text(why.pointer)[0], message=cut_text(why.message)[0]) for why in offered.refusals
+    ]
     unnamed = number if identity["source_id"].startswith(NO_ID) else ""
     return identity, encode(kept(text, refusals, offered.where, unnamed))
 

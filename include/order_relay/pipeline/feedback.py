@@ -78,8 +78,13 @@ def _tell_step(ctx: RunContext, parts: Parts, step: str, counts: Counter[str]) -
     last = silent = 0
     while silent < MAX_UNKNOWN:
         due = parts.ledger.feedback_due(
-            ctx.pipeline, step, SLICE, each_delivery=parts.source.tells_each_delivery, after=last,
-            given_up_s=parts.given_up_s, at_import=parts.at_import,
+            ctx.pipeline,
+            step,
+            SLICE,
+            each_delivery=parts.source.tells_each_delivery,
+            after=last,
+            given_up_s=parts.given_up_s,
+            at_import=parts.at_import,
         )
         if not due:
             return
@@ -176,17 +181,24 @@ def told_as(shipment: Mapping[str, Any], order: ArchivedOrder | None) -> Shipmen
     readable = [one for one in shipment["lines"] if not one["odd"]]
     parts = tuple(
         ShippedLine(
-            one["quantity"], one["line"], one["item_number"],
+            one["quantity"],
+            one["line"],
+            one["item_number"],
             _units(one["quantity"], per_unit.get(one["line"] or one["item_number"])),
         )
         for one in readable
-    )  # fmt: skip
+    )
     if shipment["lines"] and not readable:  # no lines at all would mean the whole order
         parts = (ShippedLine(0),)
     return Shipment(
-        origin=shipment["origin"], key=shipment["key"], words=tuple(shipment["words"]), carrier=shipment["carrier"],
-        service=shipment["service"], tracking_number=shipment["tracking_number"],
-        shipped_at=shipment["shipped_at"] or shipment["recorded_at"], lines=parts,
+        origin=shipment["origin"],
+        key=shipment["key"],
+        words=tuple(shipment["words"]),
+        carrier=shipment["carrier"],
+        service=shipment["service"],
+        tracking_number=shipment["tracking_number"],
+        shipped_at=shipment["shipped_at"] or shipment["recorded_at"],
+        lines=parts,
     )
 
 

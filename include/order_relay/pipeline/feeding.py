@@ -57,9 +57,7 @@ async def feed(
                 yield item
 
 
-async def _group(
-    name: str, group: list[Sendable], store: PayloadStore, tally: Tally
-) -> list[tuple[Sendable, bytes]]:
+async def _group(name: str, group: list[Sendable], store: PayloadStore, tally: Tally) -> list[tuple[Sendable, bytes]]:
     rows = {s.payload_row for s in group}
     try:
         payloads = await asyncio.to_thread(store.read_rows, name, rows)

@@ -79,9 +79,11 @@ class Inquiry:
 
     def _open(self, keys: Sequence[str]) -> list[str]:
         """The keys under which no row was shown, and whose absence is not proven."""
-        return [k for k in keys if k not in self._shown and (
-            k not in self.verdicts or self.verdicts[k].finding.kind == "unclear"
-        )]
+        return [
+            k
+            for k in keys
+            if k not in self._shown and (k not in self.verdicts or self.verdicts[k].finding.kind == "unclear")
+        ]
 
     async def _by_key(self, keys: list[str]) -> None:
         pages = [await self.session.find_by_key(terms) for terms in evidence.place(keys, self.controls)]

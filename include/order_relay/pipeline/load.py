@@ -144,7 +144,12 @@ class _Load:
         async with self._destination.session(self._options.share) as session:
             if due:
                 found = await lookup.look_up(
-                    self._ctx, self._ledger, session, self._destination, due, payloads=self._store,
+                    self._ctx,
+                    self._ledger,
+                    session,
+                    self._destination,
+                    due,
+                    payloads=self._store,
                     max_attempts=self._options.max_attempts,
                 )
                 self._counts.update({f"looked_up_{kind}": number for kind, number in found.items()})

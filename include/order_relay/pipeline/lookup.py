@@ -64,9 +64,12 @@ async def look_up(
         controls = await asyncio.to_thread(ledger.controls, destination.account, keys, quiet_s)
         dated = {doubt.destination_key: _dated(doubt, now()) for doubt in group}
         inquiry = Inquiry(
-            session, destination, controls, Expected(destination, payloads, group, dated),
+            session,
+            destination,
+            controls,
+            Expected(destination, payloads, group, dated),
             windows=_windows(group, now()),
-        )  # fmt: skip
+        )
         verdicts = await inquiry.ask(keys)
         results = [_looked_up(d, verdicts[d.destination_key], quiet_s, now()) for d in group]
         await asyncio.to_thread(ledger.record_lookups, ctx, results, quiet_s, max_attempts)

@@ -14,9 +14,15 @@ from order_relay.pipeline.reading_back import OrderArchive
 
 
 def record_parcel(
-    ledger: Ledger, archive: OrderArchive, who: str, told: Shipment, *, pipelines: Collection[str] | None = None,
-    run: str = "", why: str = "",
-) -> Recorded:  # fmt: skip
+    ledger: Ledger,
+    archive: OrderArchive,
+    who: str,
+    told: Shipment,
+    *,
+    pipelines: Collection[str] | None = None,
+    run: str = "",
+    why: str = "",
+) -> Recorded:
     """Record a shipment, matched to its order where there is one (only of ``pipelines``, where given).
 
     One that could not be read (``told.raw``) is kept for an operator. The same parcel again changes nothing.

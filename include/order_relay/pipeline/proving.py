@@ -175,9 +175,10 @@ class _Prover:
         if passing(page.problem):
             return page
         rows = [
-            row for row in page.rows
+            row
+            for row in page.rows
             if row.destination_key and row.oms_id and "," not in row.destination_key and row.traits.owner != OTHER
-        ]  # fmt: skip
+        ]
         booked = await asyncio.to_thread(
             self.ledger.booked_under, self.destination.account, [row.destination_key for row in rows]
         )
@@ -200,10 +201,13 @@ class _Prover:
         until = datetime.now(UTC) + WINDOW_MARGIN
         dated = {s.destination_key: ((s.submitted_at - WINDOW_MARGIN, until),) for s in group if s.submitted_at}
         inquiry = Inquiry(
-            self.session, self.destination, self.controls,
+            self.session,
+            self.destination,
+            self.controls,
             Expected(self.destination, self.payloads, group, dated),
-            alone=self.past, uncontrolled=not self.past,
-        )  # fmt: skip
+            alone=self.past,
+            uncontrolled=not self.past,
+        )
         said = await inquiry.ask_by_key([s.destination_key for s in group])
         verdicts = {s.id: said[s.destination_key] for s in group}
         released = await self._adopt_or_hold(verdicts)
@@ -264,7 +268,7 @@ def _witnesses(rows: Sequence[Found], asked: set[str]) -> list[Control]:
     """The first, the last and the middle one of the orders that the account shows, as positive controls; those that are
     not asked about are better ones."""
     rows = [row for row in rows if row.destination_key not in asked] or rows
-    some = {row.destination_key: row for row in (*rows[:1], *rows[-1:], *rows[len(rows) // 2:][:1])}
+    some = {row.destination_key: row for row in (*rows[:1], *rows[-1:], *rows[len(rows) // 2 :][:1])}
     return [Control(row.destination_key, row.oms_id, datetime.now(UTC)) for row in some.values()]
 
 

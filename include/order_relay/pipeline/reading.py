@@ -66,7 +66,9 @@ def of_news(pipeline: str, source: Source, ledger: Ledger, settings: ReadingSett
     unread = ledger.pending_reads(pipeline)
     start = since - timedelta(seconds=settings.overlap_s)
     selection = Selection(
-        asked, start, known=frozenset(asked) | unread.keys(),
+        asked,
+        start,
+        known=frozenset(asked) | unread.keys(),
         later=frozenset(source_id for source_id, due in unread.items() if not due),
     )
     return Reading(selection, read_to=now, asked_again=asked, unread_rules=_rules(settings))

@@ -74,9 +74,7 @@ class _Reconciler:
     async def run(self) -> None:
         visible = timedelta(seconds=self._destination.visible_after_s + self._destination.timeout_s)
         told = self._told
-        ids = await asyncio.to_thread(
-            self._ledger.imported_between, told.pipeline, told.since, told.until - visible
-        )
+        ids = await asyncio.to_thread(self._ledger.imported_between, told.pipeline, told.since, told.until - visible)
         for some in batched(ids, KEYS_AT_ONCE):
             await self._look_for(await asyncio.to_thread(self._ledger.booked, some))
         if self._by_window:

@@ -68,8 +68,11 @@ def renew(
         if today in open_ones[row.source_id]:
             same[row.id] = (row.content_hash, today)
     count = ledger.renew(same)
-    log.info("the settings read other members of orders than before: %d of %d orders offered again are unchanged",
-             count, len(rows))
+    log.info(
+        "the settings read other members of orders than before: %d of %d orders offered again are unchanged",
+        count,
+        len(rows),
+    )
     return count
 
 

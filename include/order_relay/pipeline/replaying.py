@@ -50,9 +50,7 @@ def judge_again(
             if document is REMOVED:
                 judged.still.append((work, [ARCHIVE_REMOVED]))
                 continue
-            refusals = refusals_at_source(
-                work, document, wiring.transformer.source, wiring.transformer.reader
-            )
+            refusals = refusals_at_source(work, document, wiring.transformer.source, wiring.transformer.reader)
             if refusals:
                 judged.still.append((work, refusals))
             else:

@@ -53,11 +53,13 @@ def _shadow(report: Report) -> list[str]:
         return []
     n, place = report.shadow, f"{report.pipeline}/runs/{report.run}"
     return [
-        "**SHADOW MODE: NOTHING WAS SENT AND NOTHING WAS ACKNOWLEDGED.**", "",
+        "**SHADOW MODE: NOTHING WAS SENT AND NOTHING WAS ACKNOWLEDGED.**",
+        "",
         f"A live run would have sent {n['would_send']} orders. Of these the OMS has {n['found_there']} already, by "
         f"other hands; {n['not_found_there']} were not found there; {n['not_compared']} could not be looked for. In "
-        f"the batch store: order by order `{place}/shadow-*.jsonl.gz`, the payloads `{place}/payloads-*.jsonl.gz`.", "",
-    ]  # fmt: skip
+        f"the batch store: order by order `{place}/shadow-*.jsonl.gz`, the payloads `{place}/payloads-*.jsonl.gz`.",
+        "",
+    ]
 
 
 def _states(report: Report) -> list[str]:
@@ -115,10 +117,13 @@ def as_markdown(report: Report) -> str:
     lines = [f"# {report.pipeline}: report", "", f"Run `{report.run}`. **{_verdict(report)}**", ""]
     lines += _shadow(report)
     lines += _listed("What is wrong with the books", report.breaches)
-    lines += _listed("Imported, but the OMS also named an error", (
-        f"`{remark.order_number}` (OMS id {remark.oms_id}): `{remark.text.replace('`', chr(39))}`"
-        for remark in report.remarks
-    ))
+    lines += _listed(
+        "Imported, but the OMS also named an error",
+        (
+            f"`{remark.order_number}` (OMS id {remark.oms_id}): `{remark.text.replace('`', chr(39))}`"
+            for remark in report.remarks
+        ),
+    )
     lines += _listed("Tasks that failed", (f"`{task}`{_cause(report, task)}" for task in report.failed_tasks))
     lines += _states(report)
     lines += _waiting(report.whole)

@@ -74,9 +74,14 @@ class Removed:
 
 
 def retain(
-    pipeline: str, ledger: Books, store: BatchStore, settings: RetentionSettings, *, now: datetime,
+    pipeline: str,
+    ledger: Books,
+    store: BatchStore,
+    settings: RetentionSettings,
+    *,
+    now: datetime,
     dry_run: bool = False,
-) -> Removed:  # fmt: skip
+) -> Removed:
     """Remove what is due of one pipeline; ``dry_run`` only tells. ``now``: aware UTC.
 
     A damaged batch is named in ``failed`` and left as it is. Raises ``StoreUnavailable`` and the ledger's errors.

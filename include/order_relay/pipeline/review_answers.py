@@ -32,7 +32,8 @@ def consequence(choice: str, group: HeldGroup, minimum: float) -> str:
     parts += [
         f"{_and(side[1:])} {_is(side[1:])} superseded by {_name(side[0])}: they agree in customer, customer PO, base "
         "number and items."
-        for side in plan.sides if len(side) > 1
+        for side in plan.sides
+        if len(side) > 1
     ]
     parts += [f"{_and(behind)} {_is(behind)} superseded by a newer version at the OMS."] if behind else []
     parts += [f"{_and(woken)} {_is(woken)} evaluated again."] if woken else []

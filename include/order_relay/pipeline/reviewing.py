@@ -57,7 +57,14 @@ IN_DOUBT_BESIDE = {
 
 _ON_ITS_WAY = ("imported", "in_doubt", "sending")
 _SHOWN = (
-    "order_number", "source_id", "edition", "state", "reason", "first_offered_at", "imported_at", "oms_id",
+    "order_number",
+    "source_id",
+    "edition",
+    "state",
+    "reason",
+    "first_offered_at",
+    "imported_at",
+    "oms_id",
     "destination_key",
 )
 
@@ -112,7 +119,10 @@ class Difference:
         """Plain values, for JSON."""
         told = self.comparison.as_dict() if self.comparison else {}
         return {
-            "before": self.before, "now": self.now, "problem": self.problem, "contradicting": self.contradicting,
+            "before": self.before,
+            "now": self.now,
+            "problem": self.problem,
+            "contradicting": self.contradicting,
             **told,
         }
 
@@ -194,18 +204,27 @@ class Review:
 
 
 def review_of(
-    ledger: Ledger, store: BatchStore, wiring: Reviewed, *, lineage: str | None = None, number: str | None = None,
+    ledger: Ledger,
+    store: BatchStore,
+    wiring: Reviewed,
+    *,
+    lineage: str | None = None,
+    number: str | None = None,
     minimum: float = Policies().min_common_items,
-) -> Review:  # fmt: skip
+) -> Review:
     """The review of the group in which an order number or a lineage is held. Give one of the two.
 
     ``minimum`` is the pipeline's ``min_common_items``. Raises ``MoveRefused`` where nothing is held under it. A raw
     order that cannot be read any more is named in the review and does not end it.
     """
-    group = next((
-        group for group in ledger.held_groups(wiring.name, number)
-        if number is not None or any(one.lineage == lineage for one in group.held)
-    ), None)  # fmt: skip
+    group = next(
+        (
+            group
+            for group in ledger.held_groups(wiring.name, number)
+            if number is not None or any(one.lineage == lineage for one in group.held)
+        ),
+        None,
+    )
     if group is None:
         raise MoveRefused("nothing is held under this order number or lineage")
     rows = ledger.family(wiring.name, group.numbers - {""}, {one.lineage for one in group.held})
@@ -224,8 +243,12 @@ class _Reviewer:
             Version(row["id"], shown=row["id"] in group.seen, **{name: row[name] for name in _SHOWN}) for row in rows
         )
         return Review(
-            pipeline=self._wiring.name, number=group.number, lineage=group.newest.lineage, reason=group.reason,
-            shown_ids=tuple(group.seen), revisions=tuple(one.revision for one in _by_id(group.held)),
+            pipeline=self._wiring.name,
+            number=group.number,
+            lineage=group.newest.lineage,
+            reason=group.reason,
+            shown_ids=tuple(group.seen),
+            revisions=tuple(one.revision for one in _by_id(group.held)),
             versions=versions,
             details=tuple(self._difference(*pair) for pair in _pairs(rows, group.seen)[:MOST_DIFFERENCES]),
             imported=tuple(one.oms_id or "(unknown)" for one in group.there),
@@ -302,8 +325,14 @@ def _table(versions: Sequence[Version]) -> str:
     lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
     for v in versions:
         cells = (
-            "**held**" if v.shown else "", escape(v.order_number), escape(v.source_id), str(v.edition), escape(v.state),
-            escape(as_text(v.first_offered_at)), escape(as_text(v.imported_at)), escape(v.oms_id or ""),
+            "**held**" if v.shown else "",
+            escape(v.order_number),
+            escape(v.source_id),
+            str(v.edition),
+            escape(v.state),
+            escape(as_text(v.first_offered_at)),
+            escape(as_text(v.imported_at)),
+            escape(v.oms_id or ""),
         )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -28,9 +28,7 @@ class Sender:
     """Sends what a feed hands out. After ``run``: ``error`` (why it stopped), ``unsent``, ``put_back``,
     ``to_remake`` (ids whose payload is damaged)."""
 
-    def __init__(
-        self, session: OmsSession, committer: Committer, limits: SendingLimits, counts: Counter[str]
-    ) -> None:
+    def __init__(self, session: OmsSession, committer: Committer, limits: SendingLimits, counts: Counter[str]) -> None:
         self._session = session
         self._committer = committer
         self._counts = counts

@@ -49,9 +49,13 @@ def rehearse(  # noqa: PLR0917 - the shape that all stages have
 def _row(order: Sendable, oms_ids: Sequence[str] | None) -> dict[str, Any]:
     comparison = "not_compared" if oms_ids is None else "found_there" if oms_ids else "not_found_there"
     return {
-        "order_number": order.order_number, "external_id": order.destination_key, "payload": order.payload_name,
-        "row": order.payload_row, "comparison": comparison, "oms_ids": list(oms_ids or ()),
-    }  # fmt: skip
+        "order_number": order.order_number,
+        "external_id": order.destination_key,
+        "payload": order.payload_name,
+        "row": order.payload_row,
+        "comparison": comparison,
+        "oms_ids": list(oms_ids or ()),
+    }
 
 
 async def _ask(destination: Destination, share: int, keys: Sequence[str]) -> dict[str, list[str]]:

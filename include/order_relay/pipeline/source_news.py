@@ -50,14 +50,12 @@ def stop_cancelled(
     states = ledger.counts(ctx.pipeline, None)["states"]
     if not any(states.get(state) for state in (*UNSENT, State.SENDING, State.IN_DOUBT)):
         return 0
-    return _note(
-        ctx, source, ledger, connection_fingerprint=connection_fingerprint, days=days, clock=clock
-    ).stopped
+    return _note(ctx, source, ledger, connection_fingerprint=connection_fingerprint, days=days, clock=clock).stopped
 
 
 def _note(
     ctx: RunContext, source: FeedbackTaker, ledger: Ledger, *, connection_fingerprint: str, days: int, clock: Clock
-) -> Noted:  # fmt: skip
+) -> Noted:
     try:
         with careful_login(ctx, ledger, connection_fingerprint):
             found = list(source.cancelled(clock() - timedelta(days=days)))

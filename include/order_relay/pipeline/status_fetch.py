@@ -56,8 +56,7 @@ class FileLeft(RetryLater):
 
 
 class FileServer(Protocol):
-    """One folder at a server. All raise ``RetryLater`` where it can not be reached, ``WrongSetup`` where it refuses us.
-    """
+    """One folder at a server. Raises ``RetryLater`` if it is unreachable, ``WrongSetup`` if it refuses us."""
 
     def files(self) -> Sequence[RemoteFile]:
         """The files in the folder, without those in folders below."""
@@ -85,9 +84,14 @@ class Fetched:
 
 
 def fetch(
-    account: str, server: FileServer, store: BatchStore, settings: FetchSettings, *, size_limit: int,
+    account: str,
+    server: FileServer,
+    store: BatchStore,
+    settings: FetchSettings,
+    *,
+    size_limit: int,
     pause: Callable[[float], None] = time.sleep,
-) -> Fetched:  # fmt: skip
+) -> Fetched:
     """Bring every new file that nobody is writing any more; one that makes trouble keeps no other waiting.
 
     Raises as ``FileServer``, and ``StoreUnavailable``.

@@ -104,8 +104,11 @@ def _one(  # noqa: PLR0917 - a step of read_drops
 def _reading_key(intake: Intake, drops: Drops, digest: str) -> str:
     """Which reading of which content this is: other settings read another thing from the same file."""
     reader = intake.reader
-    settings = [reader.shape.model_dump(mode="json"), reader.arrival_counts,
-                {**asdict(drops.form), "columns": drops.form.columns.model_dump()}]  # fmt: skip
+    settings = [
+        reader.shape.model_dump(mode="json"),
+        reader.arrival_counts,
+        {**asdict(drops.form), "columns": drops.form.columns.model_dump()},
+    ]
     return hashlib.sha256(digest.encode() + encode(settings)).hexdigest()
 
 

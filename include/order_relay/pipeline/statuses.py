@@ -56,7 +56,12 @@ class StatusReader:
         full = channel is Channel.BY_ID or (channel is Channel.POLL and self.full_polls)
         history = channel is Channel.POLL and self.polls_show_histories
         return read_records(
-            self.shape, page.records, channel, page.asked_at, full=full, history=history,
+            self.shape,
+            page.records,
+            channel,
+            page.asked_at,
+            full=full,
+            history=history,
             arrival_counts=self.arrival_counts,
         )
 
@@ -81,15 +86,23 @@ class Intake:
     def keep(self, found: Reading, origin: str, late_before: datetime | None = None) -> Stored:
         """Store what was read, and why the rest could not be."""
         return self.ledger.store_statuses(
-            self.ctx, found.reports, refused=found.refused, origin=origin, late_before=late_before,
+            self.ctx,
+            found.reports,
+            refused=found.refused,
+            origin=origin,
+            late_before=late_before,
             final=self.reader.shape.statuses.final,
         )
 
 
 def poll(  # noqa: PLR0917 - one run of it
-    intake: Intake, source: StatusSource, settings: PollSettings, now: datetime, since: datetime | None = None,
+    intake: Intake,
+    source: StatusSource,
+    settings: PollSettings,
+    now: datetime,
+    since: datetime | None = None,
     until: datetime | None = None,
-) -> Stored:  # fmt: skip
+) -> Stored:
     """Store everything that changed since the last settled point; then the point moves.
 
     Each page is stored as it comes, so that a poll that fails loses nothing. A list of several pages shifts while
@@ -179,7 +192,11 @@ def follow_up(
 
 
 def _follow(  # noqa: PLR0917 - one step of the above
-    intake: Intake, settings: ShipmentSettings, origin: str, record: Callable[[Shipment], object], order: Follow,
+    intake: Intake,
+    settings: ShipmentSettings,
+    origin: str,
+    record: Callable[[Shipment], object],
+    order: Follow,
     counts: dict[str, int],
 ) -> bool:
     left = {parcel: at for parcel, status, at in order.parcels if status in intake.reader.shape.statuses.shipped}
@@ -199,6 +216,11 @@ def _follow(  # noqa: PLR0917 - one step of the above
 
 def _shipment(order: Follow, parcel: str, at: datetime | None, origin: str) -> Shipment:
     return Shipment(
-        origin, parcel_key(order.order_number, parcel, otherwise=parcel.encode()), (order.order_number,),
-        tracking_number=parcel, shipped_at=at, submission_id=order.submission_id, sure=True,
+        origin,
+        parcel_key(order.order_number, parcel, otherwise=parcel.encode()),
+        (order.order_number,),
+        tracking_number=parcel,
+        shipped_at=at,
+        submission_id=order.submission_id,
+        sure=True,
     )

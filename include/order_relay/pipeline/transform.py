@@ -26,7 +26,12 @@ log = logging.getLogger(__name__)
 
 
 def transform(
-    ctx: RunContext, ledger: Ledger, store: BatchStore, *, transformer: Transformer, policies: Policies,
+    ctx: RunContext,
+    ledger: Ledger,
+    store: BatchStore,
+    *,
+    transformer: Transformer,
+    policies: Policies,
     manifest: Manifest,
 ) -> dict[str, int]:
     """Make the payloads of the winners and the orders ``ready``; counts of ``ready``, ``held`` and ``refused``.

@@ -57,8 +57,14 @@ def has_work(ledger: Ledger, pipeline: str, manifest: Manifest) -> bool:
 
 
 def validate(
-    ctx: RunContext, ledger: Ledger, store: BatchStore, *, source: VendorFormat, transformer: Transformer,
-    manifest: Manifest, ask_again_s: float = 0.0,
+    ctx: RunContext,
+    ledger: Ledger,
+    store: BatchStore,
+    *,
+    source: VendorFormat,
+    transformer: Transformer,
+    manifest: Manifest,
+    ask_again_s: float = 0.0,
 ) -> Manifest:
     """Judge everything that stands ``received``, and what was offered again in this batch and is judged in place.
 
@@ -163,9 +169,7 @@ def refusals_at_source(work: Work, document: Any, source: VendorFormat, reader: 
         return problems
     removed = places_of(document)
     found = source.check(without_empties(document))
-    return problems + [
-        why for why in found if why.pointer not in removed and not reader.is_informational(why.pointer)
-    ]
+    return problems + [why for why in found if why.pointer not in removed and not reader.is_informational(why.pointer)]
 
 
 def problem_of(work: Work) -> Iterable[Refusal]:

@@ -18,7 +18,13 @@ from order_relay.pipeline.stop_switch import StopSwitch
 from order_relay.pipeline.watching_words import COMMAND, IN_SHADOW, NAMES, NEED_RUNS, WHAT_TO_DO
 
 STUCK, QUARANTINE, SILENT, RESTING, STOPPED, SHADOW, WRONG_FILE = (
-    "stuck", "quarantine", "silent", "resting", "stopped", "shadow", "wrong_file"
+    "stuck",
+    "quarantine",
+    "silent",
+    "resting",
+    "stopped",
+    "shadow",
+    "wrong_file",
 )
 WRITE_BACK = "write_back"
 """The kind of what the source cancelled after the import, or refuses to be told."""
@@ -88,9 +94,11 @@ def judge(facts: Facts, settings: PipelineSettings) -> list[Message]:
     if settings.shadow:
         rests = [resting(facts.pipeline, settings.alerts.repeat_s)] if facts.pulse.resting else []
         return [
-            *left, *_quarantine(facts, {}, settings), *rests,
+            *left,
+            *_quarantine(facts, {}, settings),
+            *rests,
             *_back_in_shadow(facts.pipeline, facts.pulse, settings),
-        ]  # fmt: skip
+        ]
     return [
         *left,
         *_quarantine(facts, facts.pulse.last_run, settings),
@@ -111,49 +119,67 @@ def stuck(entry: Late, pipeline: str, settings: PipelineSettings, cause: str = "
     if settings.shadow and entry.state in NEED_RUNS:
         todo = f"shadow runs do not process them: {IN_SHADOW.format(pipeline=pipeline)}"
     return Message(
-        STUCK, f"{STUCK}:{entry.state}",
+        STUCK,
+        f"{STUCK}:{entry.state}",
         f"{pipeline}: {_orders(entry.number)} {name} for too long, the oldest since {moment(entry.oldest)}; "
         f"{todo}" + (f" The newest run failed: {cause}" if cause else ""),
-        named(entry.orders, entry.number), size=entry.number, repeat_s=settings.alerts.repeat_s,
-    )  # fmt: skip
+        named(entry.orders, entry.number),
+        size=entry.number,
+        repeat_s=settings.alerts.repeat_s,
+    )
 
 
 def _write_back(entry: Late, pipeline: str, settings: PipelineSettings) -> Message:
     """Orders that the source cancelled after the import, or of which it refuses to be told."""
     return Message(
-        WRITE_BACK, f"{WRITE_BACK}:{entry.state}",
+        WRITE_BACK,
+        f"{WRITE_BACK}:{entry.state}",
         f"{pipeline}: {_orders(entry.number)} {NAMES[entry.state]}, the oldest since {moment(entry.oldest)}; "
         f"{WHAT_TO_DO[entry.state]}",
-        named(entry.orders, entry.number), size=entry.number, repeat_s=settings.alerts.repeat_s,
-    )  # fmt: skip
+        named(entry.orders, entry.number),
+        size=entry.number,
+        repeat_s=settings.alerts.repeat_s,
+    )
 
 
 def _quarantine(facts: Facts, run: Mapping[str, Any], settings: PipelineSettings) -> Iterator[Message]:
     alerts, todo = settings.alerts, WHAT_TO_DO["quarantined"]
     if alerts.quarantined_more_than is not None and facts.quarantined > alerts.quarantined_more_than:
         yield Message(
-            QUARANTINE, f"{QUARANTINE}:number",
+            QUARANTINE,
+            f"{QUARANTINE}:number",
             f"{facts.pipeline}: {_orders(facts.quarantined)} in quarantine; {todo}",
-            size=facts.quarantined, repeat_s=alerts.repeat_s,
-        )  # fmt: skip
+            size=facts.quarantined,
+            repeat_s=alerts.repeat_s,
+        )
     bad, all_ = int(run.get("run_quarantined", 0)), int(run.get("run_received", 0))
     if alerts.quarantined_share is not None and all_ >= ENOUGH_FOR_A_SHARE and bad >= alerts.quarantined_share * all_:
         yield Message(
-            QUARANTINE, f"{QUARANTINE}:share",
+            QUARANTINE,
+            f"{QUARANTINE}:share",
             f"{facts.pipeline}: the newest run quarantined {bad} of its {all_} orders; did a format change? {todo}",
-            size=bad, repeat_s=alerts.repeat_s,
-        )  # fmt: skip
+            size=bad,
+            repeat_s=alerts.repeat_s,
+        )
 
 
 def _silent(facts: Facts, pulse: Pulse, settings: PipelineSettings) -> Iterator[Message]:
     """Nothing was read, or nothing was offered, for too long. Without a schedule nobody expects a reading."""
     alerts = settings.alerts
     for after_s, last, cause, what in (
-        (alerts.unread_after_s if settings.schedule else None, pulse.read_at, "unread",
-         "the source was not read to its end; does the pipeline's DAG run, and what do its runs say?"),
-        (alerts.no_orders_after_s, pulse.order_at, "no_orders",
-         "the source offered no order; is that right at this time of the year?"),
-    ):  # fmt: skip
+        (
+            alerts.unread_after_s if settings.schedule else None,
+            pulse.read_at,
+            "unread",
+            "the source was not read to its end; does the pipeline's DAG run, and what do its runs say?",
+        ),
+        (
+            alerts.no_orders_after_s,
+            pulse.order_at,
+            "no_orders",
+            "the source offered no order; is that right at this time of the year?",
+        ),
+    ):
         since = last or pulse.bound_at
         if after_s is not None and (facts.now - since).total_seconds() >= after_s:
             subject = f"{facts.pipeline}: since {moment(since)} {what}"
@@ -166,10 +192,12 @@ def _standing_still(facts: Facts, pulse: Pulse, settings: PipelineSettings) -> I
         yield resting(facts.pipeline, alerts.repeat_s)
     if facts.stopped and alerts.stopped_after_s is not None:
         yield Message(
-            STOPPED, STOPPED,
+            STOPPED,
+            STOPPED,
             f"{facts.pipeline}: sending is stopped by the Variable order_relay_stop for a long time; clear it to go on",
-            after_s=alerts.stopped_after_s, repeat_s=alerts.repeat_s,
-        )  # fmt: skip
+            after_s=alerts.stopped_after_s,
+            repeat_s=alerts.repeat_s,
+        )
 
 
 def _back_in_shadow(pipeline: str, pulse: Pulse, settings: PipelineSettings) -> Iterator[Message]:
@@ -177,11 +205,13 @@ def _back_in_shadow(pipeline: str, pulse: Pulse, settings: PipelineSettings) -> 
     after_s = settings.alerts.stopped_after_s
     if pulse.order_at is not None and after_s is not None:
         yield Message(
-            SHADOW, SHADOW,
+            SHADOW,
+            SHADOW,
             f"{pipeline}: was live and is in shadow mode now: nothing is sent or acknowledged. Set 'mode: live' in "
             f"{pipeline}.yaml to resume",
-            after_s=after_s, repeat_s=settings.alerts.repeat_s,
-        )  # fmt: skip
+            after_s=after_s,
+            repeat_s=settings.alerts.repeat_s,
+        )
 
 
 def parcels(number: int, oldest: datetime | None, some: Sequence[Mapping[str, Any]]) -> list[Message]:
@@ -192,22 +222,27 @@ def parcels(number: int, oldest: datetime | None, some: Sequence[Mapping[str, An
         f"parcel {row['id']} for {', '.join(row['words'])}: {row['asks'] or 'no order has this number'}" for row in some
     ]
     which = "1 parcel waits" if number == 1 else f"{number} parcels wait"
-    return [Message(
-        PARCELS, PARCELS,
-        f"{which} for an operator, the oldest since {moment(oldest)}, and does not count yet: "
-        f"{COMMAND} shipments --unmatched",
-        named(lines, number), size=number,
-    )]  # fmt: skip
+    return [
+        Message(
+            PARCELS,
+            PARCELS,
+            f"{which} for an operator, the oldest since {moment(oldest)}, and does not count yet: "
+            f"{COMMAND} shipments --unmatched",
+            named(lines, number),
+            size=number,
+        )
+    ]
 
 
 def resting(pipeline: str, repeat_s: float) -> Message:
     """The source refused our credentials: nothing moves until somebody mends the connection."""
     return Message(
-        RESTING, RESTING,
+        RESTING,
+        RESTING,
         f"{pipeline} rests: the source refused the login, and more tries would lock the account; mend the source's "
         "connection (any changed field wakes the pipeline)",
         repeat_s=repeat_s,
-    )  # fmt: skip
+    )
 
 
 def stop_value(switch: StopSwitch) -> list[Message]:
@@ -222,7 +257,8 @@ def refused_statuses(account: str, found: Sequence[Mapping[str, Any]]) -> list[M
     """Status records and files that could not be used, as ``Ledger.status_refused_since`` counts them."""
     return [
         Message(
-            STATUS_REFUSED, f"{STATUS_REFUSED}:{entry['origin'][:200]}",
+            STATUS_REFUSED,
+            f"{STATUS_REFUSED}:{entry['origin'][:200]}",
             f"{account}: {entry['number']} status records or rows of {entry['origin']!r} could not be used; see "
             f"'{COMMAND} statuses --refused', fix the file or the settings and drop the file again; or close it: "
             f"{COMMAND} statuses --refused --close {entry['origin'][:200]!r} --reason ...",
@@ -230,16 +266,18 @@ def refused_statuses(account: str, found: Sequence[Mapping[str, Any]]) -> list[M
             size=entry["number"],
         )
         for entry in found[:MOST_LINES]
-    ]  # fmt: skip
+    ]
 
 
 def not_looked_up(pipeline: str, number: int, cause: str, repeat_s: float) -> Message:
     """The sweep could not look up the orders in doubt."""
     return Message(
-        NOT_LOOKED_UP, NOT_LOOKED_UP,
+        NOT_LOOKED_UP,
+        NOT_LOOKED_UP,
         f"{pipeline}: {_orders(number)} in doubt and cannot be looked up: {cause}. Check: {COMMAND} doctor",
-        size=number, repeat_s=repeat_s,
-    )  # fmt: skip
+        size=number,
+        repeat_s=repeat_s,
+    )
 
 
 def wrong_file(pipeline: str, problem: str) -> Message:
@@ -248,9 +286,15 @@ def wrong_file(pipeline: str, problem: str) -> Message:
 
 
 def judge_run(  # noqa: PLR0917 - what a run ended with
-    pipeline: str, run: str, failed_tasks: Sequence[str], breaches: Sequence[str], repeat_s: float,
-    remarked: Sequence[str] = (), *, causes: Mapping[str, str] = _NO_CAUSES,
-) -> list[Message]:  # fmt: skip
+    pipeline: str,
+    run: str,
+    failed_tasks: Sequence[str],
+    breaches: Sequence[str],
+    repeat_s: float,
+    remarked: Sequence[str] = (),
+    *,
+    causes: Mapping[str, str] = _NO_CAUSES,
+) -> list[Message]:
     """What to tell at a run's end, of the kinds ``OF_A_RUN``. The same tasks failing again are the same cause.
 
     ``causes``: why tasks failed, by task, where that is known.
@@ -259,24 +303,40 @@ def judge_run(  # noqa: PLR0917 - what a run ended with
     if failed_tasks:
         tasks = sorted({_MAPPED.sub("", task) for task in failed_tasks})
         lines = [f"{task}: {causes[task]}" if task in causes else task for task in failed_tasks]
-        messages.append(Message(
-            RUN_FAILED, f"{RUN_FAILED}:{','.join(tasks)}",
-            f"{pipeline}: run {run} failed; what is unsent stays ready for the next run; see the logs of its tasks",
-            named(lines, len(lines)), size=len(lines), repeat_s=repeat_s,
-        ))  # fmt: skip
+        messages.append(
+            Message(
+                RUN_FAILED,
+                f"{RUN_FAILED}:{','.join(tasks)}",
+                f"{pipeline}: run {run} failed; what is unsent stays ready for the next run; see the logs of its tasks",
+                named(lines, len(lines)),
+                size=len(lines),
+                repeat_s=repeat_s,
+            )
+        )
     if remarked:
         what = "1 order was" if len(remarked) == 1 else f"{len(remarked)} orders were"
-        messages.append(Message(
-            REMARK, f"{REMARK}:{run}",
-            f"{pipeline}: {what} imported, but the OMS also named an error; read its words with "
-            f"{COMMAND} order NUMBER --payload and check the order in the OMS",
-            named(remarked, len(remarked)), size=len(remarked), repeat_s=repeat_s,
-        ))  # fmt: skip
+        messages.append(
+            Message(
+                REMARK,
+                f"{REMARK}:{run}",
+                f"{pipeline}: {what} imported, but the OMS also named an error; read its words with "
+                f"{COMMAND} order NUMBER --payload and check the order in the OMS",
+                named(remarked, len(remarked)),
+                size=len(remarked),
+                repeat_s=repeat_s,
+            )
+        )
     if breaches:
-        messages.append(Message(
-            LAW, LAW, f"{pipeline}: the books do not balance after run {run}; {COMMAND} report",
-            named(breaches, len(breaches)), size=len(breaches), repeat_s=repeat_s,
-        ))  # fmt: skip
+        messages.append(
+            Message(
+                LAW,
+                LAW,
+                f"{pipeline}: the books do not balance after run {run}; {COMMAND} report",
+                named(breaches, len(breaches)),
+                size=len(breaches),
+                repeat_s=repeat_s,
+            )
+        )
     return messages
 
 

@@ -32,7 +32,9 @@ IN_SHADOW = (
     f"look each one up in the OMS: {COMMAND} order NUMBER"
 )
 NAMES: Mapping[str, str] = {
-    "in_doubt": "sent but not known to be imported", "acknowledgement": "not acknowledged",
+    "in_doubt": "sent but not known to be imported",
+    "acknowledgement": "not acknowledged",
     "left_out": "left out of the order feed",
-    "cancelled": "cancelled in the shop after the import", "untold": "refused by the source when told of",
+    "cancelled": "cancelled in the shop after the import",
+    "untold": "refused by the source when told of",
 }

@@ -53,7 +53,9 @@ def _scenario(options: argparse.Namespace) -> Scenario:
     supercat = {"org": options.org, "login": options.login, "password": options.password}
     cloudsuite = {"client_id": options.client_id, "client_secret": options.client_secret}
     shopatron = {
-        "api_key": options.api_key, "secret": options.secret, "manufacturer_ids": options.manufacturer_id or None,
+        "api_key": options.api_key,
+        "secret": options.secret,
+        "manufacturer_ids": options.manufacturer_id or None,
     }
     given = {"supercat": supercat, "cloudsuite": cloudsuite, "shopatron": shopatron}
     return scenario.changed(

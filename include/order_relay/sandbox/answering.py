@@ -79,9 +79,7 @@ def _page() -> web.Response:
     return web.Response(text=HTML_PAGE, content_type="text/html")
 
 
-def _status(
-    request: web.Request, status: int, rule: Rule, bare: Callable[[int, Rule], web.Response]
-) -> web.Response:
+def _status(request: web.Request, status: int, rule: Rule, bare: Callable[[int, Rule], web.Response]) -> web.Response:
     response = bare(status, rule)
     if 300 <= status < 400:
         # To the same place: a client that follows a 307 posts the order a second time.

@@ -139,15 +139,18 @@ class Audit:
             seen[name] += 1
             key = name if seen[name] == 1 else f"{name}#{seen[name]}"
             table[key] = {
-                "source": offer.source, "id": offer.source_id, "uuid": offer.lineage, "total": offer.total,
-                "kind": offer.kind, "acknowledged": offer.acknowledged, "imported": self._at_oms(offer),
+                "source": offer.source,
+                "id": offer.source_id,
+                "uuid": offer.lineage,
+                "total": offer.total,
+                "kind": offer.kind,
+                "acknowledged": offer.acknowledged,
+                "imported": self._at_oms(offer),
             }
         return table
 
 
-def _counts(
-    offers: Sequence[Offer], early: Sequence[Offer], stored: Mapping[str, ImportRecord]
-) -> dict[str, Any]:
+def _counts(offers: Sequence[Offer], early: Sequence[Offer], stored: Mapping[str, ImportRecord]) -> dict[str, Any]:
     return {
         "offered": len({(o.source, o.source_id or f"?{n}") for n, o in enumerate(offers)}),
         "imported": len(stored),
@@ -159,6 +162,9 @@ def _counts(
 
 def _order(record: ImportRecord) -> dict[str, Any]:
     return {
-        "order_ids": record.order_ids, "total": record.totals[0], "totals": record.totals,
-        "count": len(record.order_ids), "posts": record.posts,
+        "order_ids": record.order_ids,
+        "total": record.totals[0],
+        "totals": record.totals,
+        "count": len(record.order_ids),
+        "posts": record.posts,
     }

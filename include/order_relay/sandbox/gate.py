@@ -18,7 +18,10 @@ class Tokens:
         token = secrets.token_urlsafe(24)
         self._live[token] = [time.monotonic() + lifetime_s, float(calls or "inf")]
         return {
-            "access_token": token, "token_type": "Bearer", "expires_in": max(int(lifetime_s), 1), "scope": scope,
+            "access_token": token,
+            "token_type": "Bearer",
+            "expires_in": max(int(lifetime_s), 1),
+            "scope": scope,
         }
 
     def use(self, token: str) -> bool:

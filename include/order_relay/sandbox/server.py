@@ -170,7 +170,9 @@ def _cloudsuite_refusal(refusal: web.HTTPException) -> web.Response:
 
 
 _REFUSALS: tuple[tuple[str, Callable[[web.HTTPException], web.Response]], ...] = (
-    ("/api/v2/", _oms_refusal), ("/api/", _cloudsuite_refusal), ("/proxy/", _cloudsuite_refusal),
+    ("/api/v2/", _oms_refusal),
+    ("/api/", _cloudsuite_refusal),
+    ("/proxy/", _cloudsuite_refusal),
 )
 
 
@@ -210,9 +212,7 @@ class _Control:
         try:
             lines = "lines" in request.query
             orders = body.split(b"\n") if lines else list(split_array(body.decode("utf-8")))
-            count = self._sandbox.offer(
-                orders, request.query.get("kind", "offered"), request.query.get("source", "")
-            )
+            count = self._sandbox.offer(orders, request.query.get("kind", "offered"), request.query.get("source", ""))
         except ValueError as wrong:
             return web.json_response({"error": str(wrong)}, status=400)
         return web.json_response({"offered": count})

@@ -147,8 +147,10 @@ class EventDesk:
 
     def _store(self, account: str, readings: Sequence[Reading], final: Sequence[str]) -> None:
         self._parts.ledger.store_statuses(
-            RunContext(account, WHO, WHO), [report for reading in readings for report in reading.reports],
-            refused=[refused for reading in readings for refused in reading.refused], origin=str(Channel.WEBHOOK),
+            RunContext(account, WHO, WHO),
+            [report for reading in readings for report in reading.reports],
+            refused=[refused for reading in readings for refused in reading.refused],
+            origin=str(Channel.WEBHOOK),
             final=final,
         )
 

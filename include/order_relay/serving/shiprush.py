@@ -136,8 +136,12 @@ class FeedDesk:
         if number == 1:
             self._rendered(settings, self._parts.ledger.feed_gaps(settings.pipelines or None))  # perhaps mended by now
         window = self._parts.ledger.modified_between(
-            start, end, entered=State(settings.entered), pipelines=settings.pipelines or None,
-            limit=settings.page_size, offset=(number - 1) * settings.page_size,
+            start,
+            end,
+            entered=State(settings.entered),
+            pipelines=settings.pipelines or None,
+            limit=settings.page_size,
+            offset=(number - 1) * settings.page_size,
         )
         return self._page(self._rendered(settings, window.orders), -(-window.places // settings.page_size))
 
@@ -177,8 +181,14 @@ class FeedDesk:
     def _head(self, settings: ShipRushSettings, found: Modified, key: str) -> feed.Head:
         work = found.work
         return feed.Head(
-            feed_id(key, work), found.destination_key or work.order_number, settings.words[self.status(found)],
-            found.modified_at, found.first_offered_at, work.pipeline, found.sent_total, self._taxes(work.pipeline),
+            feed_id(key, work),
+            found.destination_key or work.order_number,
+            settings.words[self.status(found)],
+            found.modified_at,
+            found.first_offered_at,
+            work.pipeline,
+            found.sent_total,
+            self._taxes(work.pipeline),
         )
 
     def _taxes(self, pipeline: str) -> frozenset[str]:
@@ -216,12 +226,17 @@ class FeedDesk:
 
     def _record(self, settings: ShipRushSettings, told: Shipment) -> Recorded:
         done = record_parcel(
-            self._parts.ledger, self._parts.archive, ORIGIN, told, pipelines=settings.pipelines or None,
+            self._parts.ledger,
+            self._parts.archive,
+            ORIGIN,
+            told,
+            pipelines=settings.pipelines or None,
             why="shipment notice",
         )
         if done.outcome in {"unmatched", "asked"}:
-            log.warning("parcel %s waits for an operator (%s); see 'shipments --unmatched'", done.shipment_id,
-                        done.outcome)  # fmt: skip
+            log.warning(
+                "parcel %s waits for an operator (%s); see 'shipments --unmatched'", done.shipment_id, done.outcome
+            )
         return done
 
 

@@ -145,9 +145,12 @@ def _equal(one: Any, other: Any) -> bool:
 
 _STRICT_TEXTS = json.JSONDecoder()
 _LENIENT = json.JSONDecoder(
-    object_pairs_hook=_pairs, parse_float=fraction_or_text, parse_int=whole_or_text,
-    parse_constant=lambda _: _NoNumber(), strict=False,
-)  # fmt: skip
+    object_pairs_hook=_pairs,
+    parse_float=fraction_or_text,
+    parse_int=whole_or_text,
+    parse_constant=lambda _: _NoNumber(),
+    strict=False,
+)
 
 
 def _members(text: str, refusals: list[Refusal]) -> dict[str, Any]:

@@ -79,9 +79,13 @@ def account(sqlite_url: str, tmp_path: Path) -> Iterator[Callable[..., Account]]
         served = serve_in_thread({"acommerce": switches})
         sandbox = served.__enter__()
         open_ones.append(lambda: served.__exit__(None, None, None))
-        settings = StatusSettings.model_validate({
-            "name": ACCOUNT, "source": {"vendor": "acommerce", "connection": "acommerce_default"}, **(config or {}),
-        })
+        settings = StatusSettings.model_validate(
+            {
+                "name": ACCOUNT,
+                "source": {"vendor": "acommerce", "connection": "acommerce_default"},
+                **(config or {}),
+            }
+        )
         found = connection(sandbox.url, **(connect or {}))
         wiring = StatusWiring(settings, lambda _name: found, sqlite_url, tmp_path.as_uri())
         open_ones.append(wiring.close)

@@ -157,8 +157,7 @@ class TestLimits:
         assert len(here.states()) == 12
 
     def test_but_not_longer_than_the_setting(self, account: Make) -> None:
-        here = account(connect={"max_wait_s": 1.0},
-                       faults=[{"at": "poll", "answer": "429", "retry_after_s": 60}])
+        here = account(connect={"max_wait_s": 1.0}, faults=[{"at": "poll", "answer": "429", "retry_after_s": 60}])
         with pytest.raises(Throttled) as error:
             here.poll()
         assert error.value.wait_s == 60

@@ -47,6 +47,7 @@ def served(here: Any) -> Iterator[str]:
 @pytest.fixture
 def hook(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Callable[..., Result]]:
     """``python -m order_relay hook`` for an account."""
+
     def of(here: Any) -> Callable[..., Result]:
         monkeypatch.setattr(Setup, "connection", lambda _self, conn_id: here.wiring.connections(conn_id))
         return lambda *words: CliRunner().invoke(app_module.app, ["hook", *words])
@@ -59,7 +60,7 @@ def test_registered_delivered_deleted(account: Make, hook: Any) -> None:
     call = hook(here)
     with served(here) as url:
         made = json.loads(call("register", url, "--json").stdout)
-        shown, = json.loads(call("list", "--json").stdout)["hooks"]
+        (shown,) = json.loads(call("list", "--json").stdout)["hooks"]
         assert shown == made
         assert "hush" not in call("list").stdout
         here.sandbox.happen(add("A"), add("A", "IN_TRANSIT"), add("B"))

@@ -35,7 +35,7 @@ def examine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Finding]]:
 
 
 def test_an_account_that_works(account: Make, examine: Any) -> None:
-    found, = examine(account())
+    (found,) = examine(account())
     assert found.level is Level.OK
     assert "by order_number" in found.found
 
@@ -45,7 +45,7 @@ def test_without_a_secret_webhooks_are_refused(account: Make, examine: Any) -> N
 
 
 def test_refused_credentials_fail(account: Make, examine: Any) -> None:
-    found, = examine(account(api_key="another"))
+    (found,) = examine(account(api_key="another"))
     assert found.level is Level.FAIL
     assert "user name and API key" in found.found
 

@@ -93,21 +93,36 @@ class TestFiles:
         assert self.read(here, size_limit_bytes=90).refused == 2
         assert [name.split("/")[0] for name in self.names(here)] == ["refused", "refused"]
 
-    @pytest.mark.parametrize("name", [
-        "Order Status 2026-05-01.csv", "report (1).csv", "[ok]!.csv", "สถานะ.csv", "ÄÖ.CSV", "no-ending", ".hidden.csv",
-        "line\nbreak.csv", "\x1b[2J.csv", "..csv", "a/b c/deep.csv", "%2e%2e%2fup.csv", "x" * 240 + ".csv", "~.csv",
-        b"\xca\xb6\xd2\xb9\xd0.csv",
-    ])
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "Order Status 2026-05-01.csv",
+            "report (1).csv",
+            "[ok]!.csv",
+            "สถานะ.csv",
+            "ÄÖ.CSV",
+            "no-ending",
+            ".hidden.csv",
+            "line\nbreak.csv",
+            "\x1b[2J.csv",
+            "..csv",
+            "a/b c/deep.csv",
+            "%2e%2e%2fup.csv",
+            "x" * 240 + ".csv",
+            "~.csv",
+            b"\xca\xb6\xd2\xb9\xd0.csv",
+        ],
+    )
     def test_any_file_name_is_read(self, account: Make, tmp_path: Path, name: str | bytes) -> None:
         here = account()
         path = tmp_path / "acommerce_status" / "drops" / os.fsdecode(name)
         path.parent.mkdir(parents=True)
         path.write_text(HEADER + "A,order,,e-1,NEW,2026-05-01T01:00:00Z\nB,order,,e-2,NEW,never\n")
         assert self.read(here).new == 1
-        kept, = self.names(here)
+        (kept,) = self.names(here)
         assert kept.startswith("archive/")
         assert not path.exists()
-        refused, = here.ledger.status_refusals()
+        (refused,) = here.ledger.status_refusals()
         assert refused["origin"].isprintable()
 
     def test_a_file_beside_the_folder_is_left_alone(self, account: Make, tmp_path: Path) -> None:
@@ -152,7 +167,7 @@ class TestFiles:
         here = account()
         self.drop(here, "huge.csv", HEADER + "x" * 5_000)
         self.read(here, size_limit_bytes=90)
-        kept, = (tmp_path / "acommerce_status" / "refused").iterdir()
+        (kept,) = (tmp_path / "acommerce_status" / "refused").iterdir()
         assert kept.stat().st_size == len(HEADER) + 5_000
 
     def test_events_of_one_second_keep_the_order_of_the_file(self, account: Make) -> None:
@@ -170,8 +185,10 @@ class TestFiles:
 
     def test_one_whose_writer_goes_on_meanwhile_is_read_again(self, account: Make, monkeypatch: Any) -> None:
         here = account()
-        first, second = (HEADER + "".join(f"{name},order,,e-{name},NEW,2026-05-01T01:00:00Z\n" for name in names)
-                         for names in ("A", "AB"))
+        first, second = (
+            HEADER + "".join(f"{name},order,,e-{name},NEW,2026-05-01T01:00:00Z\n" for name in names)
+            for names in ("A", "AB")
+        )
         self.drop(here, "one.csv", first)
         noted = Ledger.status_file_read
 
@@ -191,9 +208,7 @@ class TestRetention:
     def keep(self, here: Any, days: int, *, dry_run: bool = False) -> Removed:
         settings = StatusRetention(archive_days=30, ledger_days=30)
         now = datetime.now(UTC) + timedelta(days=days)
-        return retain_statuses(
-            "acommerce_status", here.ledger, here.wiring.store, settings, now=now, dry_run=dry_run
-        )
+        return retain_statuses("acommerce_status", here.ledger, here.wiring.store, settings, now=now, dry_run=dry_run)
 
     def test_files_and_texts_go_after_their_days(self, account: Make) -> None:
         here, files = account(), TestFiles()
@@ -257,7 +272,7 @@ class TestStorageInTrouble:
 
 class TestWhatFollows:
     def ours(self, here: Any) -> str:
-        document, = plain_orders(1)
+        (document,) = plain_orders(1)
         desk = Desk(here.ledger, here.wiring.store)
         desk.imported(document)
         number: str = document["order_number"]
@@ -267,7 +282,9 @@ class TestWhatFollows:
         pipelines = ("supercat_to_shopatron",)
         here.ledger.match_statuses("acommerce_status", Ours(pipelines, "order_number"), 1e9, 0.0)
         return follow_up(
-            here.intake, ShipmentSettings(**settings), "acommerce",
+            here.intake,
+            ShipmentSettings(**settings),
+            "acommerce",
             lambda told: record_parcel(here.ledger, here.wiring.archive, "statuses", told),
         )
 
@@ -280,15 +297,16 @@ class TestWhatFollows:
         here.sandbox.happen(add(number, "parcel", "DELIVERED", "PKG1"))
         here.poll()
         assert self.follow(here) == {"followed": 1, "shipments": 0, "asked": 0}
-        life, = here.ledger.find(number)
+        (life,) = here.ledger.find(number)
         assert life["shipped"] == "shipped"
         assert [(s["origin"], s["tracking_number"]) for s in life["shipments"]] == [("acommerce", "PKG1")]
 
     def test_of_several_parcels_only_when_all_left(self, account: Make) -> None:
         here = account()
         number = self.ours(here)
-        here.sandbox.happen(add(number, "parcel", "IN_TRANSIT", "PKG1"), {"announce": {"order_id": number,
-                                                                                     "parcel": "PKG2"}})
+        here.sandbox.happen(
+            add(number, "parcel", "IN_TRANSIT", "PKG1"), {"announce": {"order_id": number, "parcel": "PKG2"}}
+        )
         here.poll()
         assert self.follow(here)["shipments"] == 0
         here.sandbox.happen(add(number, "parcel", "IN_TRANSIT", "PKG2"))
@@ -305,13 +323,13 @@ class TestWhatFollows:
     def test_a_shipment_that_is_taken_back_asks_a_person_and_undoes_nothing(self, account: Make) -> None:
         here = account(config={"poll": {"full": True}})
         number = self.ours(here)
-        event, = here.sandbox.happen(add(number, "parcel", "DELIVERED", "PKG1"))
+        (event,) = here.sandbox.happen(add(number, "parcel", "DELIVERED", "PKG1"))
         here.poll()
         self.follow(here)
         here.sandbox.happen({"delete": event})
         here.poll()
         assert self.follow(here)["asked"] == 1
-        row, = here.ledger.statuses(asked=True)
+        (row,) = here.ledger.statuses(asked=True)
         assert "PKG1" in row["asks"]
         assert here.ledger.find(number)[0]["shipped"] == "shipped"
 

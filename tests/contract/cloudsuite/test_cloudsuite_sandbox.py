@@ -58,8 +58,14 @@ def about(sandbox, order_id):
 
 def transformer(**tables):
     forms = (client("http://shop.example").format, VendorFormat.load(shopatron.SCHEMA, shopatron.MAPPING))
-    values = {"customer_ip": "203.0.114.7", "manufacturer_id": 1, "catalog_id": 0, "currency": "EUR",
-              "time_zone": "Europe/Amsterdam", "overrides": MappingOverrides(tables=tables)}  # fmt: skip
+    values = {
+        "customer_ip": "203.0.114.7",
+        "manufacturer_id": 1,
+        "catalog_id": 0,
+        "currency": "EUR",
+        "time_zone": "Europe/Amsterdam",
+        "overrides": MappingOverrides(tables=tables),
+    }
     return Transformer(*forms, TransformSettings.load(values))
 
 
@@ -79,8 +85,11 @@ def test_every_kind_of_order_meets_its_fate(sandbox):
     assert set(kinds.values()) <= GOING | WAITING | REFUSED
     fate = fates(documents, transformer())
     odd = {(kinds[number], what) for number, what in fate.items()}
-    assert odd <= {*((kind, "go") for kind in GOING), *((kind, "wait") for kind in WAITING),
-                   *((kind, "refused") for kind in REFUSED)}, Counter(odd)  # fmt: skip
+    assert odd <= {
+        *((kind, "go") for kind in GOING),
+        *((kind, "wait") for kind in WAITING),
+        *((kind, "refused") for kind in REFUSED),
+    }, Counter(odd)
     assert {"go", "wait", "refused"} == set(fate.values())
 
 
@@ -93,16 +102,35 @@ def test_the_unknown_shapes_of_a_detail_mean_the_same(sandbox, shape):
 
 
 def test_an_order_becomes_a_payload(sandbox):
-    address = {"name": "Zuivel B.V.", "attention": "Jan de Vries", "street1": "Dorpsstraat", "house_number": "12",
-               "addition": "bis", "street2": None, "zip": "1234 AB", "city": "Ede", "country": "nl"}  # fmt: skip
+    address = {
+        "name": "Zuivel B.V.",
+        "attention": "Jan de Vries",
+        "street1": "Dorpsstraat",
+        "house_number": "12",
+        "addition": "bis",
+        "street2": None,
+        "zip": "1234 AB",
+        "city": "Ede",
+        "country": "nl",
+    }
     lines = [
         {"id": 1, "type": "line", "product": {"key": "A_STUK", "origin": "erp"}, "quantity": 2.0, "unit_price": 24.75},
         {"id": 2, "type": "line", "product": {"key": "B_KG", "origin": "erp"}, "quantity": 1.5, "unit_price": 3.15},
     ]
-    sandbox.offer([{
-        "id": 7, "reference": "CS7", "webshop": 3, "currency": "CHF", "order_date": "2026-03-04", "order_lines": lines,
-        "shipment_address": address, "invoice_address": address,
-    }])  # fmt: skip
+    sandbox.offer(
+        [
+            {
+                "id": 7,
+                "reference": "CS7",
+                "webshop": 3,
+                "currency": "CHF",
+                "order_date": "2026-03-04",
+                "order_lines": lines,
+                "shipment_address": address,
+                "invoice_address": address,
+            }
+        ]
+    )
     (order,) = client(sandbox.url).offers(Selection(("7",)))
     (plain,) = transformer().transform([order.document])
     assert [(why.code, why.pointer) for why in plain.refusals] == [("fractional_quantity", "/order_lines/1/quantity")]
@@ -138,10 +166,17 @@ def test_no_write_of_ours_makes_an_order_another_one(sandbox):
     assert sandbox.report()["cloudsuite"]["put_back"] == []
 
 
-@pytest.mark.parametrize("switches", [
-    {"leaving_while_paging": 3}, {"arriving_while_paging": 2}, {"leaving_while_paging": 1, "arriving_while_paging": 1},
-    {"order_of_list": "newest_first", "arriving_while_paging": 2}, {"max_page_size": 7}, {"next_host": ""},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "switches",
+    [
+        {"leaving_while_paging": 3},
+        {"arriving_while_paging": 2},
+        {"leaving_while_paging": 1, "arriving_while_paging": 1},
+        {"order_of_list": "newest_first", "arriving_while_paging": 2},
+        {"max_page_size": 7},
+        {"next_host": ""},
+    ],
+)
 def test_paging_that_shifts_loses_nothing(sandbox, switches):
     expected = {document["id"] for document in offered(sandbox)}
     sandbox.change({"cloudsuite": {"page_size": 10, **switches}})

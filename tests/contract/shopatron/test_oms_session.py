@@ -79,8 +79,13 @@ async def session_with(oms, *, share=1, host=None, scheme="http", **settings):
     settings = {"timeout_s": 2.0, "connections": 4, **settings}
     port_of_oms = Shopatron(
         OmsSettings(
-            f"{scheme}://{host or f'127.0.0.1:{port}'}/api/v2", f"http://127.0.0.1:{port}/token",
-            12, 3, "key", "secret", **settings,
+            f"{scheme}://{host or f'127.0.0.1:{port}'}/api/v2",
+            f"http://127.0.0.1:{port}/token",
+            12,
+            3,
+            "key",
+            "secret",
+            **settings,
         ),
         None,
     )
@@ -171,7 +176,8 @@ async def test_no_connection_gets_free_in_time():
     async with session_with(oms, connections=1, timeout_s=1.0) as session:
         answers = await asyncio.gather(send(session), send(session))
     assert sorted((a.outcome, a.code) for a in answers) == [
-        (Outcome.IMPORTED, ""), (Outcome.NOT_SENT, "ConnectionTimeoutError")
+        (Outcome.IMPORTED, ""),
+        (Outcome.NOT_SENT, "ConnectionTimeoutError"),
     ]
 
 
@@ -182,15 +188,19 @@ async def never(request):
     await asyncio.sleep(30)
 
 
-@pytest.mark.parametrize("script", [
-    lambda r: None,
-    lambda r: b"",
-    lambda r: b"garbage\r\n\r\n",
-    lambda r: b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{",
-    lambda r: b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n{\"or\r\n",
-    lambda r: response(200, b"\x1f\x8bnonsense", Content_Encoding="gzip"),
-    never,
-], ids=["cut", "silence", "garbage", "cut body", "cut chunk", "bad gzip", "time-out"])
+@pytest.mark.parametrize(
+    "script",
+    [
+        lambda r: None,
+        lambda r: b"",
+        lambda r: b"garbage\r\n\r\n",
+        lambda r: b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{",
+        lambda r: b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n{"or\r\n',
+        lambda r: response(200, b"\x1f\x8bnonsense", Content_Encoding="gzip"),
+        never,
+    ],
+    ids=["cut", "silence", "garbage", "cut body", "cut chunk", "bad gzip", "time-out"],
+)
 async def test_no_whole_answer(script):
     def cut(request):
         answer = script(request)
@@ -293,7 +303,9 @@ async def test_a_token_that_can_not_be_renewed_leaves_the_order_unsent():
     async with session_with(oms) as session:
         await asyncio.sleep(0.02)
         for token, outcome in (
-            (response(503), Outcome.NOT_SENT), (response(400), Outcome.WRONG_SETUP), (response(429), Outcome.THROTTLED)
+            (response(503), Outcome.NOT_SENT),
+            (response(400), Outcome.WRONG_SETUP),
+            (response(429), Outcome.THROTTLED),
         ):
             oms.token = lambda token=token: token
             assert (await send(session)).outcome is outcome

@@ -117,42 +117,53 @@ def test_a_chunked_answer_is_read():
     assert pull(http(body, Content_Length=None, Transfer_Encoding="chunked"))[0] == ORDERS
 
 
-@pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", 'application/json; charset="UTF-8"',
-                                          "application/vnd.x+json", "text/plain", None])  # fmt: skip
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/json; charset=utf-8",
+        'application/json; charset="UTF-8"',
+        "application/vnd.x+json",
+        "text/plain",
+        None,
+    ],
+)
 def test_content_types_that_can_be_json(content_type):
     assert pull(http(Content_Type=content_type))[0] == ORDERS
 
 
-@pytest.mark.parametrize(("answer", "error", "words"), [
-    (http(b"HTTP Basic: Access denied.", 401, Content_Type="text/plain"), SourceRefused, "HTTP 401"),
-    (http(b"{}", 403), SourceRefused, "HTTP 403"),
-    (http(b"", 404), WrongSetup, "HTTP 404"),
-    (http(b"", 405), WrongSetup, "HTTP 405"),
-    (http(b"", 301, Location="https://elsewhere.example/?token=abc"), WrongSetup, "HTTP 301"),
-    (http(b"", 302, Location="/login"), WrongSetup, "HTTP 302"),
-    (http(b"", 429, Retry_After="17"), Throttled, "HTTP 429"),
-    (http(b"<html>", 500, Content_Type="text/html"), RetryLater, "HTTP 500"),
-    (http(b'{"status":"error","error":"maintenance","data":null}', 503), RetryLater, "it says: maintenance"),
-    (http(b"", 504), RetryLater, "HTTP 504"),
-    (http(b"", 408), RetryLater, "HTTP 408"),
-    (http(b"{}", 400), BadAnswer, "HTTP 400"),
-    (http(ENVELOPE, 206), BadAnswer, "HTTP 206"),
-    (http(b"", 204, Content_Length=None), BadAnswer, "HTTP 204"),
-    (http(b"<html>login</html>", Content_Type="text/html; charset=utf-8"), BadAnswer, "HTML"),
-    (http(b"<html>login</html>"), BadAnswer, "HTML"),
-    (http(b"\x89PNG", Content_Type="image/png"), BadAnswer, "image/png"),
-    (http(Content_Type="application/json; charset=ISO-8859-1"), BadAnswer, "ISO-8859-1"),
-    (http(Content_Encoding="br"), BadAnswer, "'br'"),
-    (http(b""), BadAnswer, "is empty"),
-    (http(length=len(ENVELOPE) + 10), BadAnswer, "cut off"),
-    (http(ENVELOPE[:-20], Content_Length=None), BadAnswer, "cut off"),
-    (http(gzip.compress(ENVELOPE)[:-9], Content_Encoding="gzip"), BadAnswer, "cut off"),
-    (http(gzip.compress(ENVELOPE) + b"x", Content_Encoding="gzip"), BadAnswer, "gzip"),
-    (http(ENVELOPE, Content_Encoding="gzip"), BadAnswer, "not valid gzip"),
-    (http(b'{"status":"failure","error":"org is locked","data":[]}'), BadAnswer, "failure: org is locked"),
-    (b"SSH-2.0-OpenSSH_9.0\r\n", BadAnswer, "not HTTP"),
-    (b"", BadAnswer, "cut off"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("answer", "error", "words"),
+    [
+        (http(b"HTTP Basic: Access denied.", 401, Content_Type="text/plain"), SourceRefused, "HTTP 401"),
+        (http(b"{}", 403), SourceRefused, "HTTP 403"),
+        (http(b"", 404), WrongSetup, "HTTP 404"),
+        (http(b"", 405), WrongSetup, "HTTP 405"),
+        (http(b"", 301, Location="https://elsewhere.example/?token=abc"), WrongSetup, "HTTP 301"),
+        (http(b"", 302, Location="/login"), WrongSetup, "HTTP 302"),
+        (http(b"", 429, Retry_After="17"), Throttled, "HTTP 429"),
+        (http(b"<html>", 500, Content_Type="text/html"), RetryLater, "HTTP 500"),
+        (http(b'{"status":"error","error":"maintenance","data":null}', 503), RetryLater, "it says: maintenance"),
+        (http(b"", 504), RetryLater, "HTTP 504"),
+        (http(b"", 408), RetryLater, "HTTP 408"),
+        (http(b"{}", 400), BadAnswer, "HTTP 400"),
+        (http(ENVELOPE, 206), BadAnswer, "HTTP 206"),
+        (http(b"", 204, Content_Length=None), BadAnswer, "HTTP 204"),
+        (http(b"<html>login</html>", Content_Type="text/html; charset=utf-8"), BadAnswer, "HTML"),
+        (http(b"<html>login</html>"), BadAnswer, "HTML"),
+        (http(b"\x89PNG", Content_Type="image/png"), BadAnswer, "image/png"),
+        (http(Content_Type="application/json; charset=ISO-8859-1"), BadAnswer, "ISO-8859-1"),
+        (http(Content_Encoding="br"), BadAnswer, "'br'"),
+        (http(b""), BadAnswer, "is empty"),
+        (http(length=len(ENVELOPE) + 10), BadAnswer, "cut off"),
+        (http(ENVELOPE[:-20], Content_Length=None), BadAnswer, "cut off"),
+        (http(gzip.compress(ENVELOPE)[:-9], Content_Encoding="gzip"), BadAnswer, "cut off"),
+        (http(gzip.compress(ENVELOPE) + b"x", Content_Encoding="gzip"), BadAnswer, "gzip"),
+        (http(ENVELOPE, Content_Encoding="gzip"), BadAnswer, "not valid gzip"),
+        (http(b'{"status":"failure","error":"org is locked","data":[]}'), BadAnswer, "failure: org is locked"),
+        (b"SSH-2.0-OpenSSH_9.0\r\n", BadAnswer, "not HTTP"),
+        (b"", BadAnswer, "cut off"),
+    ],
+)
 def test_what_the_source_answers_decides_what_happens_next(answer, error, words):
     with serving(answer, answer) as server, pytest.raises(error, match=words) as caught:
         list(client(server.port).offers(Selection()))
@@ -233,8 +244,9 @@ def test_single_orders_have_their_own_route():
     )
     assert found == ORDERS[:2]
     assert [line for line, _, _ in requests] == [
-        "GET /demo/ext/v2/orders/356509.json HTTP/1.1", "GET /demo/ext/v2/orders/7.json HTTP/1.1",
-    ]  # fmt: skip
+        "GET /demo/ext/v2/orders/356509.json HTTP/1.1",
+        "GET /demo/ext/v2/orders/7.json HTTP/1.1",
+    ]
 
 
 @pytest.mark.parametrize("order_id", ["new_orders", "../x", "7/", "", "1 2", "٣"])
@@ -248,8 +260,13 @@ def reply(data, status="success", error=None, http_status=200):
 
 
 def test_every_entry_of_the_reply_counts_by_itself():
-    data = {"A": {"success": True}, "B": {"success": False, "error": "no\x00such"}, "C": {"success": "yes"}, "D": None,
-            "F": {"success": True}}  # fmt: skip
+    data = {
+        "A": {"success": True},
+        "B": {"success": False, "error": "no\x00such"},
+        "C": {"success": "yes"},
+        "D": None,
+        "F": {"success": True},
+    }
     for status, http_status in (("success", 200), ("failure", 200), ("error", 422), ("error", 500)):
         with serving(reply(data, status, "some failed", http_status)) as server:
             answers = client(server.port).acknowledge(["A", "B", "C", "D", "E", "A"])
@@ -268,8 +285,10 @@ def test_the_exact_string_is_sent():
 
 
 def test_something_wrong_inside_one_entry_leaves_the_others():
-    body = (b'{"status":"success","error":null,"data":{"A":{"success":true},"B":{"success":true},"B":{"success":false},'
-            b'"C":{"success":true,"error":NaN},"D":{"success":false,"error":"Z\xfcrich"}}}')  # fmt: skip
+    body = (
+        b'{"status":"success","error":null,"data":{"A":{"success":true},"B":{"success":true},"B":{"success":false},'
+        b'"C":{"success":true,"error":NaN},"D":{"success":false,"error":"Z\xfcrich"}}}'
+    )
     with serving(http(body)) as server:
         answers = client(server.port).acknowledge(["A", "B", "C", "D"])
     assert {number: answer.accepted for number, answer in answers.items()} == {"A": True, "C": True, "D": False}
@@ -279,24 +298,27 @@ def test_nothing_to_acknowledge_makes_no_request():
     assert client(1).acknowledge([]) == {}
 
 
-@pytest.mark.parametrize(("answer", "error"), [
-    (http(b"no", 401, Content_Type="text/plain"), SourceRefused),
-    (http(b"", 403), SourceRefused),
-    (http(b"", 404), WrongSetup),
-    (http(b"", 307, Location="/x"), WrongSetup),
-    (http(b"", 429, Retry_After="3"), Throttled),
-    (http(b"", 500), OutcomeUnknown),
-    (http(b"", 408), OutcomeUnknown),
-    (http(b"", 200), OutcomeUnknown),
-    (http(b"<html>", 200, Content_Type="text/html"), OutcomeUnknown),
-    (http(b"{}", 200), OutcomeUnknown),
-    (reply(None), OutcomeUnknown),
-    (reply([], "error", "nothing done"), OutcomeUnknown),
-    (http(b'{"data":{"A":{"success":true}},"data":{"A":{"success":false}}}'), OutcomeUnknown),
-    (http(b'{"data":{"A":{"success":true}}', Content_Length=None), OutcomeUnknown),
-    (http(length=5000), OutcomeUnknown),
-    (b"", OutcomeUnknown),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (http(b"no", 401, Content_Type="text/plain"), SourceRefused),
+        (http(b"", 403), SourceRefused),
+        (http(b"", 404), WrongSetup),
+        (http(b"", 307, Location="/x"), WrongSetup),
+        (http(b"", 429, Retry_After="3"), Throttled),
+        (http(b"", 500), OutcomeUnknown),
+        (http(b"", 408), OutcomeUnknown),
+        (http(b"", 200), OutcomeUnknown),
+        (http(b"<html>", 200, Content_Type="text/html"), OutcomeUnknown),
+        (http(b"{}", 200), OutcomeUnknown),
+        (reply(None), OutcomeUnknown),
+        (reply([], "error", "nothing done"), OutcomeUnknown),
+        (http(b'{"data":{"A":{"success":true}},"data":{"A":{"success":false}}}'), OutcomeUnknown),
+        (http(b'{"data":{"A":{"success":true}}', Content_Length=None), OutcomeUnknown),
+        (http(length=5000), OutcomeUnknown),
+        (b"", OutcomeUnknown),
+    ],
+)
 def test_an_acknowledgement_without_usable_answer(answer, error):
     with serving(answer, answer) as server, pytest.raises(error) as caught:
         client(server.port).acknowledge(["A"])

@@ -11,18 +11,29 @@ from order_relay.sandbox.supercat.switches import ENVELOPE_FAULTS
 from order_relay.vendors.supercat.vendor import source
 
 OF_ONE_ORDER = {
-    "nan": unreadable.NOT_A_NUMBER, "duplicate_keys": unreadable.DUPLICATE_KEY, "deep": unreadable.TOO_DEEP,
+    "nan": unreadable.NOT_A_NUMBER,
+    "duplicate_keys": unreadable.DUPLICATE_KEY,
+    "deep": unreadable.TOO_DEEP,
     "latin1": unreadable.BAD_BYTE,
-}  # fmt: skip
+}
 HARMLESS = {"huge_number", "drip"}
 """What is legal, if odd: the orders are taken (or quarantined one by one)."""
 
 
 def client(url, **change):
     fields = {"org": "demo", "login": "demo", "password": "demo-password", **change}
-    return source(Connection("supercat_default", url, fields["login"], fields["password"], extra={
-        "org": fields["org"], "timeout_s": 5,
-    }))  # fmt: skip
+    return source(
+        Connection(
+            "supercat_default",
+            url,
+            fields["login"],
+            fields["password"],
+            extra={
+                "org": fields["org"],
+                "timeout_s": 5,
+            },
+        )
+    )
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,10 @@ def make(shop: ThreadedSandbox, tmp_path: Path, sqlite_url: str) -> Iterator[Mak
 
     def worker(*, alone: bool = True, **extra: Any) -> Engine:
         source = Connection(
-            "cloudsuite_default", shop.url, "demo-client", "demo-client-secret",
+            "cloudsuite_default",
+            shop.url,
+            "demo-client",
+            "demo-client-secret",
             extra={"token_url": f"{shop.url}/realms/CloudSuite/protocol/openid-connect/token", **extra},
         )
         settings = {"token_url": f"{shop.url}/oauthserver/oauth2/token", "manufacturer_id": 1042, "catalog_id": 0}

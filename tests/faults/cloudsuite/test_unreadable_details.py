@@ -12,10 +12,17 @@ from order_relay.sandbox import ThreadedSandbox
 
 ORDERS = 8
 FAULTS = {
-    "500": {"answer": 500}, "503": {"answer": 503}, "cut": {"answer": "cut"}, "cut body": {"answer": "cut_body"},
-    "slow": {"answer": "hang", "seconds": 1.0}, "html": {"answer": "html"}, "empty": {"answer": "empty"},
-    "404": {"answer": 404}, "403": {"answer": 403}, "302": {"answer": 302},
-}  # fmt: skip
+    "500": {"answer": 500},
+    "503": {"answer": 503},
+    "cut": {"answer": "cut"},
+    "cut body": {"answer": "cut_body"},
+    "slow": {"answer": "hang", "seconds": 1.0},
+    "html": {"answer": "html"},
+    "empty": {"answer": "empty"},
+    "404": {"answer": 404},
+    "403": {"answer": 403},
+    "302": {"answer": 302},
+}
 QUICK = {"detail_pause_s": 0.0, "timeout_s": 0.1, "detail_tries": 2}
 UNREAD = ("detail_unreadable", "detail_missing")
 
@@ -33,9 +40,9 @@ def test_one_unreadable_order_in_any_position_is_set_aside_and_imported_once_it_
     old = NOW.replace(year=NOW.year - 1)  # it leaves every window at once
     shop.offer([order(n, confirmed=old if n == 4 else NOW) for n in range(1, ORDERS + 1)])
     engine = make(**QUICK)
-    engine.wiring.settings = engine.wiring.settings.model_copy(update={
-        "reading": engine.wiring.settings.reading.model_copy(update={"first_days": 800.0, "overlap_s": 0.0})
-    })
+    engine.wiring.settings = engine.wiring.settings.model_copy(
+        update={"reading": engine.wiring.settings.reading.model_copy(update={"first_days": 800.0, "overlap_s": 0.0})}
+    )
     struck = {1, 4, ORDERS} if fault != "slow" else {4}
     strike(shop, fault, *struck)
     result = engine.run("first")
@@ -55,9 +62,7 @@ def test_one_unreadable_order_in_any_position_is_set_aside_and_imported_once_it_
     assert clean(shop) == NOTHING
 
 
-def test_an_order_that_waits_for_its_payment_survives_a_passing_404(
-    shop: ThreadedSandbox, make: Make
-) -> None:
+def test_an_order_that_waits_for_its_payment_survives_a_passing_404(shop: ThreadedSandbox, make: Make) -> None:
     shop.offer([order(1, payment_status="started"), order(2)])
     engine = make(**QUICK)
     engine.run("first")
@@ -83,9 +88,7 @@ def test_five_of_a_hundred_failing_answers_stop_nothing(shop: ThreadedSandbox, m
     assert clean(shop) == NOTHING
 
 
-def test_a_shop_that_fails_as_a_whole_stops_the_run_and_loses_nothing(
-    shop: ThreadedSandbox, make: Make
-) -> None:
+def test_a_shop_that_fails_as_a_whole_stops_the_run_and_loses_nothing(shop: ThreadedSandbox, make: Make) -> None:
     shop.offer([order(n) for n in range(1, ORDERS + 1)])
     engine = make(**QUICK)
     shop.change({"cloudsuite": {"faults": [{"at": "detail", "answer": 500}]}})
@@ -98,18 +101,24 @@ def test_a_shop_that_fails_as_a_whole_stops_the_run_and_loses_nothing(
     assert len(engine.states()) == ORDERS
 
 
-@pytest.mark.parametrize(("zone", "setting"), [
-    ("Pacific/Kiritimati", {}), ("Pacific/Pago_Pago", {}), ("Europe/Amsterdam", {}),
-    ("Europe/Amsterdam", {"time_zone": "Europe/Amsterdam"}), ("Pacific/Kiritimati", {"time_zone": "UTC"}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("zone", "setting"),
+    [
+        ("Pacific/Kiritimati", {}),
+        ("Pacific/Pago_Pago", {}),
+        ("Europe/Amsterdam", {}),
+        ("Europe/Amsterdam", {"time_zone": "Europe/Amsterdam"}),
+        ("Pacific/Kiritimati", {"time_zone": "UTC"}),
+    ],
+)
 def test_a_new_order_is_seen_by_the_next_run_whatever_the_shops_clock_shows(
     shop: ThreadedSandbox, make: Make, zone: str, setting: dict[str, str]
 ) -> None:
     shop.change({"cloudsuite": {"time_zone": zone}})
     engine = make(**setting)
-    engine.wiring.settings = engine.wiring.settings.model_copy(update={
-        "reading": engine.wiring.settings.reading.model_copy(update={"overlap_s": 60.0})
-    })
+    engine.wiring.settings = engine.wiring.settings.model_copy(
+        update={"reading": engine.wiring.settings.reading.model_copy(update={"overlap_s": 60.0})}
+    )
     engine.run("before")
     shop.offer([order(1, confirmed=datetime.now(UTC))])
     engine.run("after")

@@ -24,8 +24,14 @@ CTX = RunContext(PIPELINE, "feedback", "tester")
 
 def parts(engine: Engine, **more: Any) -> Parts:
     wiring = engine.wiring
-    return Parts(wiring.feedback_taker, engine.ledger, archive(engine), wiring.source_connection.fingerprint(),
-                 given_up_s=0.0, **more)  # fmt: skip
+    return Parts(
+        wiring.feedback_taker,
+        engine.ledger,
+        archive(engine),
+        wiring.source_connection.fingerprint(),
+        given_up_s=0.0,
+        **more,
+    )
 
 
 def waits_pass(engine: Engine) -> None:
@@ -67,7 +73,10 @@ def test_a_cancellation_is_noticed_before_anything_is_shipped_and_reaches_the_fe
     assert note_cancelled(CTX, parts(engine), 30) == 1
     assert note_cancelled(CTX, parts(engine), 30) == 0, "once"
     window = engine.ledger.modified_between(
-        NOW - timedelta(days=1), NOW + timedelta(days=1), entered="imported", pipelines=[PIPELINE]  # type: ignore[arg-type]
+        NOW - timedelta(days=1),
+        NOW + timedelta(days=1),
+        entered="imported",
+        pipelines=[PIPELINE],  # type: ignore[arg-type]
     )
     shown = {found.work.source_id: found.cancelled_at is not None for found in window.orders}
     assert shown == {"1": True, "2": False}

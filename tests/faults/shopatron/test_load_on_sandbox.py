@@ -28,21 +28,37 @@ PATIENT_S, HASTY_S = 20.0, 0.6
 
 def payload(key):
     address = {
-        "addressLine1": "1 Elm Lane", "city": "San Luis Obispo", "postalCode": "93405", "state": "CA",
-        "countryCode": "US", "phone": "8055550100",
+        "addressLine1": "1 Elm Lane",
+        "city": "San Luis Obispo",
+        "postalCode": "93405",
+        "state": "CA",
+        "countryCode": "US",
+        "phone": "8055550100",
     }
     product = {"partNumber": "A-1", "name": "Thing", "retailPrice": 10.0}
-    return json.dumps({
-        "externalOrderID": key, "manufacturerID": 1042, "catalogID": 0, "locale": "en-US", "currency": "USD",
-        "customer": {"firstName": "A", "lastName": "B", "email": "a@b.example", "phone1": "8055550100"},
-        "orderItems": [{"product": product, "itemSpecifics": {"actualPrice": 10.0, "quantity": 1}}],
-        "shippingMethod": {"shippingType": "standard", "shippingClass": "Standard"}, "shippingAddress": address,
-        "orderPayments": [{
-            "paymentMethod": {"paymentType": "NO", "noOperationType": "HI", "billingAddress": address}, "maxAmount": -1,
-        }],
-        "customerIP": "8.8.8.8", "sendEmail": False, "orderStatus": "READY",
-        "importedCreationDate": "2026-01-05T10:00:00+00:00",
-    }).encode()
+    return json.dumps(
+        {
+            "externalOrderID": key,
+            "manufacturerID": 1042,
+            "catalogID": 0,
+            "locale": "en-US",
+            "currency": "USD",
+            "customer": {"firstName": "A", "lastName": "B", "email": "a@b.example", "phone1": "8055550100"},
+            "orderItems": [{"product": product, "itemSpecifics": {"actualPrice": 10.0, "quantity": 1}}],
+            "shippingMethod": {"shippingType": "standard", "shippingClass": "Standard"},
+            "shippingAddress": address,
+            "orderPayments": [
+                {
+                    "paymentMethod": {"paymentType": "NO", "noOperationType": "HI", "billingAddress": address},
+                    "maxAmount": -1,
+                }
+            ],
+            "customerIP": "8.8.8.8",
+            "sendEmail": False,
+            "orderStatus": "READY",
+            "importedCreationDate": "2026-01-05T10:00:00+00:00",
+        }
+    ).encode()
 
 
 class Desk:
@@ -59,10 +75,18 @@ class Desk:
 
     def oms(self, **changes):
         base = {**self.settings, **changes}
-        return Shopatron(OmsSettings(
-            f"{self.sandbox.url}/api/v2", f"{self.sandbox.url}/oauthserver/oauth2/token", 1042, 0,
-            base.pop("api_key", "demo-key"), "demo-secret", **base,
-        ), None)
+        return Shopatron(
+            OmsSettings(
+                f"{self.sandbox.url}/api/v2",
+                f"{self.sandbox.url}/oauthserver/oauth2/token",
+                1042,
+                0,
+                base.pop("api_key", "demo-key"),
+                "demo-secret",
+                **base,
+            ),
+            None,
+        )
 
     def begin(self):
         self.runs += 1
@@ -70,27 +94,53 @@ class Desk:
         self.ledger.begin_run(self.ctx, "run", 0)
 
     def offer(self, first, number):
-        rows = [{
-            "source_id": str(n), "lineage": f"L{n}", "order_number": f"K-{n}", "base_number": f"K-{n}", "version": n,
-            "reference": "", "suffix": None, "items": ("A",),
-            "customer_po": "", "customer_number": "", "content_hash": "h", "problem": "", "part": 0, "row": n,
-        } for n in range(first, first + number)]
+        rows = [
+            {
+                "source_id": str(n),
+                "lineage": f"L{n}",
+                "order_number": f"K-{n}",
+                "base_number": f"K-{n}",
+                "version": n,
+                "reference": "",
+                "suffix": None,
+                "items": ("A",),
+                "customer_po": "",
+                "customer_number": "",
+                "content_hash": "h",
+                "problem": "",
+                "part": 0,
+                "row": n,
+            }
+            for n in range(first, first + number)
+        ]
         frame = pd.DataFrame(rows)
         for name in ("suffix", "items"):
             frame[name] = pd.Series([row[name] for row in rows], dtype=object)
         info = BatchInfo(f"b{self.runs}", "m", number, datetime.now(UTC), False)
         self.ledger.receive(self.ctx, info, frame, "t")
-        works = self.ledger.resolve(
-            self.ctx, [w.id for w in self.ledger.to_validate(PIPELINE, None)], Policies(), None
-        )
+        works = self.ledger.resolve(self.ctx, [w.id for w in self.ledger.to_validate(PIPELINE, None)], Policies(), None)
         name = f"p/runs/run-{self.runs}/payloads.jsonl.gz"
         bodies = [payload(w.order_number) for w in works]
         self.store.write_jsonl(name, bodies)
-        self.ledger.make_ready(self.ctx, [
-            Ready(w.id, w.revision, w.order_number, name, n, hashlib.sha256(b).hexdigest(), "t", 1000, "USD", (),
-                  datetime(2026, 1, 5, 10, tzinfo=UTC))
-            for n, (w, b) in enumerate(zip(works, bodies, strict=True))
-        ])
+        self.ledger.make_ready(
+            self.ctx,
+            [
+                Ready(
+                    w.id,
+                    w.revision,
+                    w.order_number,
+                    name,
+                    n,
+                    hashlib.sha256(b).hexdigest(),
+                    "t",
+                    1000,
+                    "USD",
+                    (),
+                    datetime(2026, 1, 5, 10, tzinfo=UTC),
+                )
+                for n, (w, b) in enumerate(zip(works, bodies, strict=True))
+            ],
+        )
 
     def load(self, oms=None, **options):
         chunk = {"send": self.ledger.ready(PIPELINE), "look_up": self.ledger.due_lookups(PIPELINE, FAR)}
@@ -109,9 +159,11 @@ class Desk:
             time.sleep(max(0.0, left.total_seconds()))
             return
         with self.ledger.database.engine.begin() as conn:
-            conn.execute(submission.update().where(submission.c.state == "in_doubt").values(
-                send_before=datetime.now(UTC) - quiet - timedelta(seconds=1)
-            ))
+            conn.execute(
+                submission.update()
+                .where(submission.c.state == "in_doubt")
+                .values(send_before=datetime.now(UTC) - quiet - timedelta(seconds=1))
+            )
 
     def states(self):
         return {k: v for k, v in self.ledger.counts(PIPELINE)["states"].items() if v}
@@ -153,9 +205,10 @@ def test_every_order_once(desk_with):
     assert desk.load() == {}, "nothing is left to do"
 
 
-STORED = [("done", answer) for answer in (
-    "cut", "cut_body", "hang", "empty", "html", "no_id", 408, 409, 500, 502, 503, 504, 307
-)]
+STORED = [
+    ("done", answer)
+    for answer in ("cut", "cut_body", "hang", "empty", "html", "no_id", 408, 409, 500, 502, 503, 504, 307)
+]
 NOT_STORED = [("none", answer) for answer in ("cut", 502, "no_id", 307)]
 
 
@@ -205,15 +258,18 @@ def test_without_a_search_what_is_in_doubt_stays_in_doubt(desk_with):
 IGNORED = {"search_external_id": "ignored", "unknown_parameters": "ignored"}
 
 
-@pytest.mark.parametrize(("switches", "clueless"), [
-    ({"search_external_id": "error"}, False),
-    (IGNORED, False),
-    ({"search_external_id": "error", "date_means": "imported"}, False),
-    ({"rows_carry_external_id": False}, False),
-    ({"no_match": "empty_body"}, False),
-    ({"shifting_pages": True}, True),
-    ({**IGNORED, "rows_carry_external_id": False, "order_carries_external_id": False}, True),
-])
+@pytest.mark.parametrize(
+    ("switches", "clueless"),
+    [
+        ({"search_external_id": "error"}, False),
+        (IGNORED, False),
+        ({"search_external_id": "error", "date_means": "imported"}, False),
+        ({"rows_carry_external_id": False}, False),
+        ({"no_match": "empty_body"}, False),
+        ({"shifting_pages": True}, True),
+        ({**IGNORED, "rows_carry_external_id": False, "order_carries_external_id": False}, True),
+    ],
+)
 @pytest.mark.parametrize("effect", ["done", "none"])
 def test_odd_searches_never_double(desk_with, switches, clueless, effect):
     desk = desk_with(20, faults=[lost(effect, 504)], **switches)

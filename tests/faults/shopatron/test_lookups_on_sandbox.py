@@ -90,9 +90,16 @@ def rows(engine: Engine) -> dict[str, tuple[str, str]]:
 
 
 LYING = [
-    {"search_terms": "first"}, {"search_terms": "last"}, {"search_terms": "ends"}, {"search_terms": "every_second"},
-    {"search_terms": "short"}, {"search_most_rows": 2, "search_order": "oldest"}, {"search_total": "of_page"},
-    {"rows_carry_manufacturer": False}, {"search_one_per_id": True}, {"no_match": "not_found"},
+    {"search_terms": "first"},
+    {"search_terms": "last"},
+    {"search_terms": "ends"},
+    {"search_terms": "every_second"},
+    {"search_terms": "short"},
+    {"search_most_rows": 2, "search_order": "oldest"},
+    {"search_total": "of_page"},
+    {"rows_carry_manufacturer": False},
+    {"search_one_per_id": True},
+    {"no_match": "not_found"},
 ]
 
 
@@ -179,13 +186,16 @@ def test_a_search_without_match_that_is_answered_with_404(firm: Callable[..., Fi
     assert {state for state, _ in rows(engine).values()} == {"imported"}
 
 
-@pytest.mark.parametrize(("path", "answer", "cause"), [
-    ("/nowhere", None, "/nowhere/order/ was answered with HTTP 404"),
-    ("/api/v2", 405, "/api/v2/order/ was answered with HTTP 405"),
-    ("/api/v2", 401, "HTTP 401"),
-    ("/api/v2", 503, "/api/v2/order/: HTTP 503"),
-    ("/api/v2", "html", "/api/v2/order/: the answer is not the documented JSON"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("path", "answer", "cause"),
+    [
+        ("/nowhere", None, "/nowhere/order/ was answered with HTTP 404"),
+        ("/api/v2", 405, "/api/v2/order/ was answered with HTTP 405"),
+        ("/api/v2", 401, "HTTP 401"),
+        ("/api/v2", 503, "/api/v2/order/: HTTP 503"),
+        ("/api/v2", "html", "/api/v2/order/: the answer is not the documented JSON"),
+    ],
+)
 def test_nothing_is_sent_never_goes_without_its_cause(
     firm: Callable[..., Firm], path: str, answer: str | int | None, cause: str
 ) -> None:

@@ -61,9 +61,7 @@ class Firm:
         async def ask() -> Comparison:
             async with wiring.destination.session(1) as session:
                 soon = datetime.now(UTC) + timedelta(seconds=30)  # everything is visible by then
-                return await reconcile(
-                    wiring.name, self.engine.ledger, session, wiring.destination, days=7, now=soon
-                )
+                return await reconcile(wiring.name, self.engine.ledger, session, wiring.destination, days=7, now=soon)
 
         return asyncio.run(ask())
 
@@ -120,8 +118,11 @@ def test_each_difference(firm: Call, extra: dict[str, Any], switches: dict[str, 
     before = here.rows()
     told = here.compare()
     assert found(told) == {
-        Kind.DOUBLED: [keys[0]], Kind.UNKNOWN: sorted([keys[2], "SOMEBODY-1"]), Kind.MISSING: ["GONE-2"],
-        Kind.OTHER_ID: [keys[3]], Kind.NOT_IMPORTED: [keys[4]],
+        Kind.DOUBLED: [keys[0]],
+        Kind.UNKNOWN: sorted([keys[2], "SOMEBODY-1"]),
+        Kind.MISSING: ["GONE-2"],
+        Kind.OTHER_ID: [keys[3]],
+        Kind.NOT_IMPORTED: [keys[4]],
     }
     assert here.rows() == before, "nothing is repaired"
 

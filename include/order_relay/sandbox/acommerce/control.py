@@ -13,8 +13,10 @@ from order_relay.sandbox.keys import VENDORS
 def routes() -> list[web.RouteDef]:
     """All under ``/_acommerce/``."""
     return [
-        web.post("/_acommerce/happen", happen), web.post("/_acommerce/generate", generate),
-        web.post("/_acommerce/deliver", deliver), web.get("/_acommerce/orders", orders),
+        web.post("/_acommerce/happen", happen),
+        web.post("/_acommerce/generate", generate),
+        web.post("/_acommerce/deliver", deliver),
+        web.get("/_acommerce/orders", orders),
     ]
 
 

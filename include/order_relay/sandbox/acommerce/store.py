@@ -19,9 +19,16 @@ _LEVELS = {
 }
 _PLACES = ("Bangkok", "Nonthaburi", "เชียงใหม่", "Jakarta")
 _WAY: tuple[tuple[str, str], ...] = (
-    ("order", "NEW"), ("detailed", "NEW"), ("detailed", "READY_TO_PICK"), ("detailed", "READY_TO_SHIP"),
-    ("parcel", "IN_TRANSIT"), ("order", "IN_PROGRESS"), ("detailed", "IN_TRANSIT"), ("parcel", "DELIVERED"),
-    ("order", "COMPLETED"), ("detailed", "COMPLETED"),
+    ("order", "NEW"),
+    ("detailed", "NEW"),
+    ("detailed", "READY_TO_PICK"),
+    ("detailed", "READY_TO_SHIP"),
+    ("parcel", "IN_TRANSIT"),
+    ("order", "IN_PROGRESS"),
+    ("detailed", "IN_TRANSIT"),
+    ("parcel", "DELIVERED"),
+    ("order", "COMPLETED"),
+    ("detailed", "COMPLETED"),
 )
 
 
@@ -132,7 +139,8 @@ class StatusStore:
         """The orders in the order of lists."""
         inclusive = self.switches.since_inclusive
         found = [
-            order for order in self.orders.values()
+            order
+            for order in self.orders.values()
             if since is None or order.changed > since or (inclusive and order.changed == since)
         ]
         if self.switches.order_of_list == "by_id":

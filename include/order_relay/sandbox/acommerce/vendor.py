@@ -64,7 +64,8 @@ class AcommerceVendor:
         return {
             "orders": len(self.store.orders),
             "events": sum(len(order.events) for order in self.store.orders.values()),
-            "hooks": len(self.hooks.hooks), "waiting": len(self.hooks.waiting),
+            "hooks": len(self.hooks.hooks),
+            "waiting": len(self.hooks.waiting),
             "deliveries": dict(self.hooks.answers),
         }
 
@@ -89,7 +90,8 @@ class AcommerceVendor:
         issued = self._tokens.issue(lifetime_s, self.switches.token_calls, "")
         expires = datetime.now(UTC) + timedelta(seconds=lifetime_s)
         fields = {
-            "username": self.switches.username, "token_id": issued["access_token"],
+            "username": self.switches.username,
+            "token_id": issued["access_token"],
             "expires_at": expires.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         }
         return await self._give(request, "token", {"token": fields} if self.switches.token_wrapped else fields)
@@ -141,7 +143,9 @@ class AcommerceVendor:
             url = "http://other.example/" if answer == "other_host" else str(request.url)
             return web.Response(text=text, content_type="application/json", headers={"Link": f'<{url}>; rel="next"'})
         texts = {
-            "not_json": "busy", "truncated": text[: len(text) * 2 // 3], "object": json.dumps({"orders": records}),
+            "not_json": "busy",
+            "truncated": text[: len(text) * 2 // 3],
+            "object": json.dumps({"orders": records}),
         }
         return web.Response(text=texts[answer], content_type="application/json")
 

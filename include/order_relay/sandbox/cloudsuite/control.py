@@ -15,7 +15,8 @@ from order_relay.sandbox.keys import VENDORS
 def routes() -> list[web.RouteDef]:
     """All under ``/_cloudsuite/``."""
     return [
-        web.post("/_cloudsuite/change", change), web.post("/_cloudsuite/clock", clock),
+        web.post("/_cloudsuite/change", change),
+        web.post("/_cloudsuite/clock", clock),
         web.get("/_cloudsuite/order", order),
     ]
 
@@ -44,7 +45,9 @@ async def order(request: web.Request) -> web.Response:
     if found is None:
         return web.json_response({"error": "no such order"}, status=404)
     about: dict[str, Any] = {
-        "kind": found.kind, "offline": found.offline, "created": found.created.isoformat(),
+        "kind": found.kind,
+        "offline": found.offline,
+        "created": found.created.isoformat(),
         "modified": found.modified.isoformat(),
         "confirmed": None if found.confirmed is None else found.confirmed.isoformat(),
         "detail": rendering.detail(store, found),

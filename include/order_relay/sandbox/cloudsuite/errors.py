@@ -9,8 +9,11 @@ from aiohttp import web
 from order_relay.sandbox.faults import Rule
 
 _DETAILS = {
-    401: "Authentication credentials were not provided or are wrong.", 403: "You do not have permission to do this.",
-    404: "Not found.", 405: "Method not allowed.", 429: "Request was throttled.",
+    401: "Authentication credentials were not provided or are wrong.",
+    403: "You do not have permission to do this.",
+    404: "Not found.",
+    405: "Method not allowed.",
+    429: "Request was throttled.",
 }
 _HTML = "<!DOCTYPE html><html><head><title>Error</title></head><body><h1>{status}</h1></body></html>"
 

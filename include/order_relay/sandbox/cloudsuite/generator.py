@@ -93,12 +93,21 @@ def _document(rng: random.Random, number: int) -> Document:
     order_id = FIRST_ID + 3 * number
     webshop = pick(rng, (1, 1, 1, 2, 2, 3))
     return {
-        "id": order_id, "reference": f"CS{order_id}", "key": None,
+        "id": order_id,
+        "reference": f"CS{order_id}",
+        "key": None,
         "customer_order_number": pick(rng, (None, None, f"PO-{rng.randrange(10**4)}", "telefonisch", "7/½")),
-        "erp_order_number": None, "description": pick(rng, goods.REMARKS),
-        "state": "confirmed", "payment_status": pick(rng, _PAID), "shipment_state": None,
-        "requested_delivery_date": None, "currency": pick(rng, goods.CURRENCIES[webshop]), "paid_amount": None,
-        "customer": rng.randrange(1000, 1999), "user": rng.randrange(2000, 2999), "webshop": webshop,
+        "erp_order_number": None,
+        "description": pick(rng, goods.REMARKS),
+        "state": "confirmed",
+        "payment_status": pick(rng, _PAID),
+        "shipment_state": None,
+        "requested_delivery_date": None,
+        "currency": pick(rng, goods.CURRENCIES[webshop]),
+        "paid_amount": None,
+        "customer": rng.randrange(1000, 1999),
+        "user": rng.randrange(2000, 2999),
+        "webshop": webshop,
         "order_lines": [_line(rng, order_id, n) for n in range(1, pick(rng, _LINE_COUNTS) + 1)],
     }
 
@@ -106,9 +115,13 @@ def _document(rng: random.Random, number: int) -> Document:
 def _line(rng: random.Random, order_id: int, position: int) -> Document:
     key, description, price = pick(rng, goods.GOODS)
     return {
-        "id": order_id * 100 + position, "type": "line", "product": {"key": key, "origin": "erp"},
-        "description": description, "quantity": Decimal(pick(rng, _QUANTITIES)),
-        "unit_price": Decimal(price).scaleb(-2), "erp_line_number": None,
+        "id": order_id * 100 + position,
+        "type": "line",
+        "product": {"key": key, "origin": "erp"},
+        "description": description,
+        "quantity": Decimal(pick(rng, _QUANTITIES)),
+        "unit_price": Decimal(price).scaleb(-2),
+        "erp_line_number": None,
     }
 
 
@@ -126,10 +139,17 @@ def _address(rng: random.Random, address_id: int) -> Document:
     zip_code, city, country, subdivision = pick(rng, goods.PLACES)
     person = pick(rng, goods.NAMES)
     return {
-        "id": address_id, "name": pick(rng, goods.COMPANIES) or person, "attention": person,
-        "street1": pick(rng, goods.STREETS), "house_number": str(rng.randrange(1, 400)),
-        "addition": pick(rng, goods.ADDITIONS), "street2": pick(rng, (None, None, None, "Gebouw C")), "zip": zip_code,
-        "city": city, "country": country, "subdivision": subdivision,
+        "id": address_id,
+        "name": pick(rng, goods.COMPANIES) or person,
+        "attention": person,
+        "street1": pick(rng, goods.STREETS),
+        "house_number": str(rng.randrange(1, 400)),
+        "addition": pick(rng, goods.ADDITIONS),
+        "street2": pick(rng, (None, None, None, "Gebouw C")),
+        "zip": zip_code,
+        "city": city,
+        "country": country,
+        "subdivision": subdivision,
         "company_telephone_number": pick(rng, (None, "+31 20 555 01 23", "020-5550123")),
         "email": f"koper{rng.randrange(10**6)}@winkel.example",
     }
@@ -176,8 +196,10 @@ def _fine_price(rng: random.Random, made: Made) -> None:
 def _fraction(rng: random.Random, made: Made) -> None:
     key, description, price = pick(rng, goods.BY_WEIGHT)
     made.document["order_lines"][0] |= {
-        "product": {"key": key, "origin": "erp"}, "description": description,
-        "quantity": Decimal(pick(rng, ("0.5", "2.25", "12.3750"))), "unit_price": Decimal(price).scaleb(-2),
+        "product": {"key": key, "origin": "erp"},
+        "description": description,
+        "quantity": Decimal(pick(rng, ("0.5", "2.25", "12.3750"))),
+        "unit_price": Decimal(price).scaleb(-2),
     }
 
 
@@ -193,7 +215,9 @@ def _offline(rng: random.Random, made: Made) -> None:
     made.offline = True
     state = pick(rng, ("confirmed", "confirmed", "processing", "done"))
     made.document |= {
-        "state": state, "payment_status": "account", "erp_order_number": f"ERP-{made.document['id']}",
+        "state": state,
+        "payment_status": "account",
+        "erp_order_number": f"ERP-{made.document['id']}",
     }
 
 
@@ -206,9 +230,14 @@ def _state(state: str) -> Callable[[random.Random, Made], None]:
 
 
 _CHANGES: dict[str, Callable[[random.Random, Made], None]] = {
-    "external_key": _external_key, "shared_reference": _shared_reference, "zero_price": _zero_price,
-    "long_description": _long_description, "fine_price": _fine_price, "fraction": _fraction,
-    "unknown_type": _unknown_type, "offline": _offline,
+    "external_key": _external_key,
+    "shared_reference": _shared_reference,
+    "zero_price": _zero_price,
+    "long_description": _long_description,
+    "fine_price": _fine_price,
+    "fraction": _fraction,
+    "unknown_type": _unknown_type,
+    "offline": _offline,
     **{status: _payment(status) for status in ("started", "closed_canceled", "none")},
     **{state: _state(state) for state in ("draft", "quotation", "processing", "done", "cancel")},
 }

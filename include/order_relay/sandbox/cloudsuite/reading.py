@@ -57,7 +57,9 @@ def spoiled(envelope: dict[str, Any], answer: str) -> web.Response:
 
 def _tests(query: Mapping[str, str], store: OrderStore) -> list[Test]:
     parsers: dict[str, Callable[[str], Test]] = {
-        "state": _state, "offline": _offline, "reference": lambda text: lambda o: o.document["reference"] == text,
+        "state": _state,
+        "offline": _offline,
+        "reference": lambda text: lambda o: o.document["reference"] == text,
         store.switches.webshop_parameter: lambda text: lambda o: str(o.document["webshop"]) == text,
         "confirm_date__gte": lambda text: _confirmed(text, store, lambda at, bound: at >= bound),
         "confirm_date__lte": lambda text: _confirmed(text, store, lambda at, bound: at <= bound),

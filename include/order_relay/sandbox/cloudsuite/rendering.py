@@ -36,8 +36,11 @@ def detail(store: OrderStore, order: Order) -> Document:
             shown[side] = known
     if store.switches.extra_members:
         shown |= {
-            "confirm_date": moment(store, order.confirmed), "create_date": moment(store, order.created),
-            "modified_date": moment(store, order.modified), "offline": order.offline, "loyalty": {"points": 12},
+            "confirm_date": moment(store, order.confirmed),
+            "create_date": moment(store, order.created),
+            "modified_date": moment(store, order.modified),
+            "offline": order.offline,
+            "loyalty": {"points": 12},
         }
     written: Document = _written(shown, store.switches.numbers_as)
     return written

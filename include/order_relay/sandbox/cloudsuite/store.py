@@ -138,10 +138,23 @@ class OrderStore:
         if not isinstance(order_id, int):
             order_id = max(self._orders, default=generator.FIRST_ID) + 1
         blank: Document = {
-            "id": order_id, "reference": f"CS{order_id}", "key": None, "customer_order_number": None,
-            "erp_order_number": None, "description": None, "state": "confirmed", "payment_status": "paid",
-            "shipment_state": None, "requested_delivery_date": None, "currency": "EUR", "paid_amount": None,
-            "customer": 1000, "user": 2000, "webshop": 1, "order_lines": [], "shipment_address": None,
+            "id": order_id,
+            "reference": f"CS{order_id}",
+            "key": None,
+            "customer_order_number": None,
+            "erp_order_number": None,
+            "description": None,
+            "state": "confirmed",
+            "payment_status": "paid",
+            "shipment_state": None,
+            "requested_delivery_date": None,
+            "currency": "EUR",
+            "paid_amount": None,
+            "customer": 1000,
+            "user": 2000,
+            "webshop": 1,
+            "order_lines": [],
+            "shipment_address": None,
             "invoice_address": None,
         }
         return blank | document | {"id": order_id}
@@ -255,8 +268,14 @@ def number_of(word: str) -> int:
 
 def _offer(order: Order) -> Offer:
     return Offer(
-        source=NAME, number=order.external_id, source_id=str(order.id), lineage="", rank=None,
-        external_id=order.external_id, total=None, kind=order.kind,
+        source=NAME,
+        number=order.external_id,
+        source_id=str(order.id),
+        lineage="",
+        rank=None,
+        external_id=order.external_id,
+        total=None,
+        kind=order.kind,
     )
 
 

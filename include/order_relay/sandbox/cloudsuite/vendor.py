@@ -48,7 +48,8 @@ class CloudSuiteVendor:
         self._rules = RuleBook(switches.faults, self._seed)
         self._leaving, self._arriving = switches.leaving_while_paging, switches.arriving_while_paging
         self._cancelled_read, self._cancelled_taken = (
-            switches.cancelled_after_reading, switches.cancelled_after_take_over
+            switches.cancelled_after_reading,
+            switches.cancelled_after_take_over,
         )
 
     def generate(self, count: int, seed: int) -> None:
@@ -64,7 +65,8 @@ class CloudSuiteVendor:
         token = "/realms/{realm}/protocol/openid-connect/token"  # noqa: S105 (a path)
         both = [
             web.route(method, path, handler(NAME, name))
-            for method, whole, name in _ROUTES for path in (whole, whole.removesuffix("/"))
+            for method, whole, name in _ROUTES
+            for path in (whole, whole.removesuffix("/"))
         ]
         return [web.post(token, handler(NAME, "token")), *both]
 

@@ -18,7 +18,14 @@ _SIDES = ("shipment_address", "invoice_address")
 _IDS = ("customer", "user", "webshop")
 _WRITABLE = (*_TEXTS, *_SIDES, *_IDS, "state", "shipment_state", "currency", "paid_amount", "order_lines")
 _READ_ONLY = (
-    "id", "reference", "payment_status", "offline", "create_date", "modified_date", "confirm_date", "loyalty",
+    "id",
+    "reference",
+    "payment_status",
+    "offline",
+    "create_date",
+    "modified_date",
+    "confirm_date",
+    "loyalty",
 )
 _REQUIRED = ("state", "currency", "order_lines", "shipment_address", "webshop")
 _LINE_REQUIRED = ("product", "type", "quantity")
@@ -107,7 +114,10 @@ def _member(store: OrderStore, name: str, value: Any, order: Order | None) -> An
     if name == "order_lines":
         return _lines(value)
     checks: dict[str, Callable[[Any], Any]] = {
-        "currency": _currency, "paid_amount": _amount, **dict.fromkeys(_TEXTS, _text), **dict.fromkeys(_IDS, _id),
+        "currency": _currency,
+        "paid_amount": _amount,
+        **dict.fromkeys(_TEXTS, _text),
+        **dict.fromkeys(_IDS, _id),
     }
     return checks[name](value)
 

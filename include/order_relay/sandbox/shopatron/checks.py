@@ -248,7 +248,8 @@ def _billing(address: Any, path: str) -> list[Problem]:
     # assumed: a "valid" billing address has at least a street, a city and a country
     found = [
         Problem(MISSING, f"{path}.{name}", "is required")
-        for name in ("addressLine1", "city", "countryCode") if not address.get(name)
+        for name in ("addressLine1", "city", "countryCode")
+        if not address.get(name)
     ]
     for name in ("addressLine1", "addressLine2", "addressLine3"):
         if address.get(name) is not None and (wrong := _text(0, 250)(address[name])):

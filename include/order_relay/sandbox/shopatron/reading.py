@@ -139,7 +139,11 @@ def _honoured(terms: list[str], switches: ShopatronSwitches) -> list[str]:
         short = ",".join(terms)[:60]
         return short.split(",") if len(short) == len(",".join(terms)) else short.split(",")[:-1]
     return {
-        "all": terms, "first": terms[:1], "last": terms[-1:], "first_two": terms[:2], "every_second": terms[::2],
+        "all": terms,
+        "first": terms[:1],
+        "last": terms[-1:],
+        "first_two": terms[:2],
+        "every_second": terms[::2],
         "ends": [*terms[:1], *terms[-1:]],
     }[switches.search_terms]
 

@@ -55,10 +55,18 @@ class OrderBook:
             order_id, self._next_id = self._next_id, self._next_id + 1
         now = datetime.now(UTC)
         return Order(
-            order_id=order_id, external_id=body["externalOrderID"], manufacturer_id=int(body["manufacturerID"]),
-            status=body["orderStatus"], currency=body["currency"], total=total,
-            created=moment(body.get("importedCreationDate")) or now, imported=now, visible_at=visible_at,
-            is_test=bool(body.get("isTestOrder")), items=len(body["orderItems"]), body=raw,
+            order_id=order_id,
+            external_id=body["externalOrderID"],
+            manufacturer_id=int(body["manufacturerID"]),
+            status=body["orderStatus"],
+            currency=body["currency"],
+            total=total,
+            created=moment(body.get("importedCreationDate")) or now,
+            imported=now,
+            visible_at=visible_at,
+            is_test=bool(body.get("isTestOrder")),
+            items=len(body["orderItems"]),
+            body=raw,
         )
 
     def store(self, order: Order) -> Order:

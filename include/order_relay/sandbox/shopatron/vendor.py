@@ -114,9 +114,9 @@ class ShopatronVendor:
         found = problems(body, self.switches)
         if found:
             code = MISSING if any(p.code == MISSING for p in found) else found[0].code
-            return gateway.oms_error(code, _words(found), errors=[
-                {"code": p.code, "field": p.field, "message": p.text} for p in found
-            ])
+            return gateway.oms_error(
+                code, _words(found), errors=[{"code": p.code, "field": p.field, "message": p.text} for p in found]
+            )
         if self.switches.check_manufacturer and body["manufacturerID"] not in self.switches.manufacturer_ids:
             return gateway.oms_error(5004, "the token is not allowed to act for this manufacturer")
         return None
@@ -128,12 +128,17 @@ class ShopatronVendor:
             return self._success(known[0])
         if known and self.switches.duplicates == "reject":
             return gateway.oms_error(
-                5015, "externalOrderID is in use", http=self.switches.duplicate_http,
+                5015,
+                "externalOrderID is in use",
+                http=self.switches.duplicate_http,
                 additionalInfo=f"An order with this externalOrderID exists: {known[0].order_id}",
             )
         visible_at = asyncio.get_running_loop().time() + self.switches.visible_after_s
         order = self.book.new(
-            body, raw if self.switches.keep_bodies else b"", total_of(body, self.switches), visible_at,
+            body,
+            raw if self.switches.keep_bodies else b"",
+            total_of(body, self.switches),
+            visible_at,
             own_id=self.switches.honour_order_id,
         )
         if later_s is None:

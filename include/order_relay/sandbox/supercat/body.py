@@ -79,8 +79,12 @@ def lines(rng: random.Random, count: int, avoid: frozenset[str] = frozenset()) -
 def _line(rng: random.Random, position: int, item: str, description: str, price: int) -> Line:
     quantity = pick(rng, _QUANTITIES)
     return {
-        "line": position, "item_number": item, "description": description, "quantity": quantity,
-        "unit_price": text(price), "extended_price": text(price * quantity),
+        "line": position,
+        "item_number": item,
+        "description": description,
+        "quantity": quantity,
+        "unit_price": text(price),
+        "extended_price": text(price * quantity),
         "upc": f"{rng.randrange(10**11, 10**12)}" if rng.random() < 0.4 else None,
         "options": {"finish": pick(rng, ("brass", "nickel", "weiß"))} if rng.random() < 0.3 else {},
     }
@@ -90,10 +94,15 @@ def address(rng: random.Random, name: str, place: tuple[str, str | None, str, st
     """An address; one dict may serve as both billing and shipping address."""
     city, state, postal_code, country = place
     return {
-        "name": name, "company": pick(rng, (None, *people.SHOPS)),
+        "name": name,
+        "company": pick(rng, (None, *people.SHOPS)),
         "address1": f"{rng.randrange(1, 9900)} {pick(rng, people.STREETS)}",
-        "address2": pick(rng, (None, None, "Suite 4", "2nd floor")), "city": city, "state": state,
-        "postal_code": postal_code, "country": country, "phone": f"555-01{rng.randrange(100):02d}",
+        "address2": pick(rng, (None, None, "Suite 4", "2nd floor")),
+        "city": city,
+        "state": state,
+        "postal_code": postal_code,
+        "country": country,
+        "phone": f"555-01{rng.randrange(100):02d}",
         "email": f"buyer{rng.randrange(10**6)}@shop.example",
     }
 
@@ -109,7 +118,8 @@ def payment(rng: random.Random) -> dict[str, Any]:
     method = pick(rng, _METHODS)
     card = method == "credit_card"
     return {
-        "method": method, "transaction_id": f"tx-{rng.randrange(10**9):09d}" if card else None,
+        "method": method,
+        "transaction_id": f"tx-{rng.randrange(10**9):09d}" if card else None,
         "card_last4": f"{rng.randrange(10**4):04d}" if card else None,
     }
 
@@ -159,10 +169,18 @@ def _freight_tax(rng: random.Random, made: Order) -> Charges:
 
 
 def _promotion(rng: random.Random, made: Order) -> Charges:
-    made["items"].append({
-        "line": len(made["items"]) + 1, "item_number": "PROMO", "description": "Spring show: free freight over $500",
-        "quantity": pick(rng, (0, 1, None)), "unit_price": None, "extended_price": None, "upc": None, "options": {},
-    })
+    made["items"].append(
+        {
+            "line": len(made["items"]) + 1,
+            "item_number": "PROMO",
+            "description": "Spring show: free freight over $500",
+            "quantity": pick(rng, (0, 1, None)),
+            "unit_price": None,
+            "extended_price": None,
+            "upc": None,
+            "options": {},
+        }
+    )
     return 0, 0, 0
 
 
@@ -217,9 +235,16 @@ def _card_in_payment(rng: random.Random, made: Order) -> Charges:
 
 
 _MAKERS: dict[str, Callable[[random.Random, Order], Charges]] = {
-    "discount": _discount, "freight_tax": _freight_tax, "promotion": _promotion, "zero_price": _zero_price,
-    "half_cent": _half_cent, "custom_fields": _custom_fields, "long_notes": _long_notes, "no_currency": _no_currency,
-    "card_in_notes": _card_in_notes, "card_in_payment": _card_in_payment,
+    "discount": _discount,
+    "freight_tax": _freight_tax,
+    "promotion": _promotion,
+    "zero_price": _zero_price,
+    "half_cent": _half_cent,
+    "custom_fields": _custom_fields,
+    "long_notes": _long_notes,
+    "no_currency": _no_currency,
+    "card_in_notes": _card_in_notes,
+    "card_in_payment": _card_in_payment,
     "one_word_name": lambda rng, made: _named(pick(rng, people.ONE_WORD), None, made),
     "company_only": lambda rng, made: _named("", pick(rng, people.SHOPS), made),
 }

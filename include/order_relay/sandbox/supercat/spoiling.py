@@ -44,6 +44,10 @@ def _suffix_without_base(rng: random.Random, order: Order) -> Order:
 
 
 SPOILERS: dict[str, Callable[[random.Random, Order], Order]] = {
-    "missing_field": _missing_field, "totals_off": _totals_off, "fractional_quantity": _fractional_quantity,
-    "wrong_type": _wrong_type, "no_identity": _no_identity, "suffix_without_base": _suffix_without_base,
+    "missing_field": _missing_field,
+    "totals_off": _totals_off,
+    "fractional_quantity": _fractional_quantity,
+    "wrong_type": _wrong_type,
+    "no_identity": _no_identity,
+    "suffix_without_base": _suffix_without_base,
 }

@@ -10,8 +10,21 @@ from order_relay.sandbox.answering import require_answer
 from order_relay.sandbox.faults import Rule
 
 ENVELOPE_FAULTS = (
-    "status_error", "status_failure", "data_object", "data_missing", "status_number", "not_json", "truncated",
-    "trailing_text", "nan", "huge_number", "duplicate_keys", "duplicate_envelope_keys", "deep", "latin1", "drip",
+    "status_error",
+    "status_failure",
+    "data_object",
+    "data_missing",
+    "status_number",
+    "not_json",
+    "truncated",
+    "trailing_text",
+    "nan",
+    "huge_number",
+    "duplicate_keys",
+    "duplicate_envelope_keys",
+    "deep",
+    "latin1",
+    "drip",
 )
 """Answers of the order list that are wrong inside: see the README."""
 

@@ -24,7 +24,9 @@ from order_relay.sandbox.supercat.switches import ENVELOPE_FAULTS, SuperCatSwitc
 NAME = "supercat"
 
 _UNKNOWN_ENTRY: dict[str, dict[str, Any] | None] = {
-    "error": {"success": False, "error": "order not found"}, "success": {"success": True}, "missing": None,
+    "error": {"success": False, "error": "order not found"},
+    "success": {"success": True},
+    "missing": None,
 }
 
 

@@ -44,8 +44,12 @@ class Hooks:
     def register(self, name: str, url: str) -> dict[str, Any]:
         """Ask for deliveries to ``url``, signed with the connection's secret. Raises as ``Wire.get``."""
         hook = {
-            "name": name, "url": url, "requestMethod": "POST", "secret": self._settings.hook_secret,
-            "eventType": [STREAM], "active": True,
+            "name": name,
+            "url": url,
+            "requestMethod": "POST",
+            "secret": self._settings.hook_secret,
+            "eventType": [STREAM],
+            "active": True,
         }
         return _shown(self._wire.ask("POST", self._url, document=hook).value)
 

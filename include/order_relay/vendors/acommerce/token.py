@@ -32,9 +32,12 @@ class Token:
     """One token for a client, used by one thread."""
 
     def __init__(
-        self, settings: AcommerceSettings, peer: Peer, client: httpx.Client,
+        self,
+        settings: AcommerceSettings,
+        peer: Peer,
+        client: httpx.Client,
         clock: Callable[[], float] = time.monotonic,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._settings, self._peer, self._client, self._clock = settings, peer, client, clock
         self._token = ""
         self._renew_at = 0.0
@@ -56,11 +59,12 @@ class Token:
         body = {"auth": {"apiKeyCredentials": {"username": self._settings.login, "apiKey": self._settings.api_key}}}
         url = f"{self._settings.auth_url}/identity/token"
         with (
-            crossing("source token"), self._peer.reading(),
+            crossing("source token"),
+            self._peer.reading(),
             self._client.stream(
                 "POST", url, content=encode(body), headers={"Content-Type": "application/json"}
             ) as response,
-        ):  # fmt: skip
+        ):
             status = response.status_code
             if status == 429:
                 raise Throttled("aCommerce's token address asked to slow down", retry_after_s(response.headers))

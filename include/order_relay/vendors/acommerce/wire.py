@@ -48,14 +48,21 @@ class Wire:
     """The requests of one client, used by one thread."""
 
     def __init__(
-        self, settings: AcommerceSettings, client: httpx.Client | None = None,
+        self,
+        settings: AcommerceSettings,
+        client: httpx.Client | None = None,
         sleep: Callable[[float], None] = time.sleep,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._settings = settings
         self._peer = Peer(
-            "aCommerce", settings.base_url, settings.timeout_s, settings.download_s, settings.size_limit_bytes,
-            settings.trust_env, tuple(filter(None, (settings.api_key, settings.login, settings.hook_secret))),
-        )  # fmt: skip
+            "aCommerce",
+            settings.base_url,
+            settings.timeout_s,
+            settings.download_s,
+            settings.size_limit_bytes,
+            settings.trust_env,
+            tuple(filter(None, (settings.api_key, settings.login, settings.hook_secret))),
+        )
         self._client = client or self._peer.open_client(connections=2)
         self._token = Token(settings, self._peer, self._client)
         self._sleep = sleep
@@ -64,8 +71,14 @@ class Wire:
         """Give up the connections."""
         self._client.close()
 
-    def get(self, url: str, query: list[tuple[str, str]] | None = None, headers: Mapping[str, str] | None = None,
-            *, patient: bool = True) -> Answer:  # fmt: skip
+    def get(
+        self,
+        url: str,
+        query: list[tuple[str, str]] | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        patient: bool = True,
+    ) -> Answer:
         """A JSON value. A pause that the vendor asks for is waited out, as long as ``max_wait_s`` allows, if
         ``patient``. Raises ``SourceRefused``, ``WrongSetup``, ``Throttled``, ``BadAnswer``, ``RetryLater``.
         """
@@ -82,9 +95,13 @@ class Wire:
         raise AssertionError("unreachable")
 
     def ask(
-        self, method: str, url: str, query: list[tuple[str, str]] | None = None,
-        headers: Mapping[str, str] | None = None, document: Any = None,
-    ) -> Answer:  # fmt: skip
+        self,
+        method: str,
+        url: str,
+        query: list[tuple[str, str]] | None = None,
+        headers: Mapping[str, str] | None = None,
+        document: Any = None,
+    ) -> Answer:
         """One request, once more with a new token where the first is refused. Raises as ``get``."""
         answer = self._once(method, url, query, headers or {}, document, self._token.get())
         if answer is None:
@@ -94,7 +111,12 @@ class Wire:
         return answer
 
     def _once(  # noqa: PLR0917 - all that a request has
-        self, method: str, url: str, query: list[tuple[str, str]] | None, headers: Mapping[str, str], document: Any,
+        self,
+        method: str,
+        url: str,
+        query: list[tuple[str, str]] | None,
+        headers: Mapping[str, str],
+        document: Any,
         token: str,
     ) -> Answer | None:
         """``None`` where the token was refused."""
@@ -104,11 +126,12 @@ class Wire:
         content = None if document is None else encode(document)
         asked = datetime.now(UTC)
         with (
-            crossing(f"source {method}"), self._peer.reading(),
+            crossing(f"source {method}"),
+            self._peer.reading(),
             self._client.stream(
                 method, url, params=httpx.QueryParams([*query]) if query else None, content=content, headers=sent
             ) as response,
-        ):  # fmt: skip
+        ):
             answered = datetime.now(UTC)
             if response.status_code == 401:
                 return None

@@ -35,9 +35,12 @@ class CloudSuite:
     acknowledges: Literal["source_id"] = "source_id"
 
     def __init__(
-        self, settings: CloudSuiteSettings, vendor_format: VendorFormat, http: httpx.Client | None = None,
+        self,
+        settings: CloudSuiteSettings,
+        vendor_format: VendorFormat,
+        http: httpx.Client | None = None,
         sleep: Callable[[float], None] = time.sleep,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._sleep = sleep
         self.settings = settings
         self._http = http
@@ -108,9 +111,7 @@ class CloudSuite:
         """
         if self.settings.line_numbers == "off":
             return _NO_STEP
-        return line_numbers.number_lines(
-            self._wire, self._checked_id(order_id), numbers, self.settings.line_numbers
-        )
+        return line_numbers.number_lines(self._wire, self._checked_id(order_id), numbers, self.settings.line_numbers)
 
     def mark_shipped(self, order_id: str, shipment: Shipment, *, silent: bool = False) -> Acknowledgement:
         """Tell that a delivery left, in the way of the connection. May be repeated: the shop takes a delivery once.
@@ -168,10 +169,7 @@ class CloudSuite:
         exact = [order_id for order_id, summary in found.items() if summary.get("reference") == reference]
         if len(exact) > 1 and webshop is not None:
             orders = in_turn(self._details(exact).offered, [(one, None) for one in exact], self.settings.parallel)
-            exact = [
-                str(order.document["id"]) for order in orders
-                if str(order.document.get("webshop")) == webshop
-            ]  # fmt: skip
+            exact = [str(order.document["id"]) for order in orders if str(order.document.get("webshop")) == webshop]
         if len(exact) != 1:
             several = "several web shops have an order with" if exact else "no order has"
             raise WrongSetup(f"CloudSuite: {several} this number; give the id, or web shop and number such as 1-CS9101")

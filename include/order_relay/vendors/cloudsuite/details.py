@@ -64,9 +64,13 @@ class Details:
     """
 
     def __init__(
-        self, wire: Wire, health: Health, tries: int = 3, pause_s: float = 0.5,
+        self,
+        wire: Wire,
+        health: Health,
+        tries: int = 3,
+        pause_s: float = 0.5,
         sleep: Callable[[float], None] = time.sleep,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._wire = wire
         self._health = health
         self._tries = tries

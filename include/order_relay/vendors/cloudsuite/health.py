@@ -44,10 +44,15 @@ class Health:
 
     def missing(self, order_id: str) -> None:
         """The shop denied this order. Raises ``BadAnswer`` where it denies most of those that it has just listed."""
-        self._note(order_id, self._missing, order_id, BadAnswer(
-            "CloudSuite lists orders and answers HTTP 404 when asked for them: is no_trailing_slash right, and may the "
-            "account read orders?"
-        ))
+        self._note(
+            order_id,
+            self._missing,
+            order_id,
+            BadAnswer(
+                "CloudSuite lists orders and answers HTTP 404 when asked for them: is no_trailing_slash right, may the "
+                "account read orders?"
+            ),
+        )
 
     def failed(self, order_id: str, what: str, error: RetryLater) -> None:
         """This order could not be read, because of ``what``. Raises an error like ``error`` where most cannot."""

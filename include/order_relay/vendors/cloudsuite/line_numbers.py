@@ -115,8 +115,9 @@ def _unnumbered(document: dict[str, Any]) -> dict[str, Any]:
     kept = {name: _as_written(name, value) for name, value in document.items() if name not in MAY_DIFFER}
     lines = document.get(LINES)
     if isinstance(lines, list):
-        kept[LINES] = [{k: v for k, v in line.items() if k != NUMBER} if isinstance(line, dict) else line
-                       for line in lines]  # fmt: skip
+        kept[LINES] = [
+            {k: v for k, v in line.items() if k != NUMBER} if isinstance(line, dict) else line for line in lines
+        ]
     return kept
 
 

@@ -23,9 +23,12 @@ class Pace:
     """Hands out turns to any number of threads. ``rate`` is requests a second (0: no limit)."""
 
     def __init__(
-        self, rate: float, max_wait_s: float, clock: Callable[[], float] = time.monotonic,
+        self,
+        rate: float,
+        max_wait_s: float,
+        clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._rate = rate
         self._max_wait_s = max_wait_s
         self._clock = clock

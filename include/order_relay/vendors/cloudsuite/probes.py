@@ -12,8 +12,10 @@ def source_probes(port: CloudSuite) -> list[Row]:
     zone = port.settings.zone
     if zone is not None:
         return [("ok", f"the shop's clock is read as {zone.key}", "")]
-    return [(
-        "warn",
-        "time_zone is not set: the times of orders are read as UTC, and each list is read 12 hours further back",
-        "set time_zone in the connection to the shop's zone, such as Europe/Amsterdam",
-    )]
+    return [
+        (
+            "warn",
+            "time_zone is not set: the times of orders are read as UTC, and each list is read 12 hours further back",
+            "set time_zone in the connection to the shop's zone, such as Europe/Amsterdam",
+        )
+    ]

@@ -27,9 +27,7 @@ DEFAULT_LIFETIME_S = 300.0
 class Authorization:
     """One token for all threads of a client. Only one renewal is under way at a time."""
 
-    def __init__(
-        self, settings: CloudSuiteSettings, peer: Peer, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, settings: CloudSuiteSettings, peer: Peer, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
         self._peer = peer
         self._clock = clock
@@ -62,18 +60,24 @@ class Authorization:
 
     def _fetch(self, client: httpx.Client) -> tuple[str, float]:
         form = {
-            "grant_type": "client_credentials", "scope": "openid",
-            "client_id": self._settings.login, "client_secret": self._settings.password,
-        }  # fmt: skip
+            "grant_type": "client_credentials",
+            "scope": "openid",
+            "client_id": self._settings.login,
+            "client_secret": self._settings.password,
+        }
         with (
-            crossing("source token"), self._peer.reading(),
+            crossing("source token"),
+            self._peer.reading(),
             client.stream("POST", self._settings.token_url, data=form) as response,
-        ):  # fmt: skip
+        ):
             status = response.status_code
             if status == 429:
                 raise Throttled("the token address asked to slow down", retry_after_s(response.headers))
-            body = read_whole(self._peer.body(response, token_answer.MAX_ANSWER), token_answer.MAX_ANSWER) \
-                if status in (200, 201) else b""
+            body = (
+                read_whole(self._peer.body(response, token_answer.MAX_ANSWER), token_answer.MAX_ANSWER)
+                if status in (200, 201)
+                else b""
+            )
         try:
             return token_answer.read_token(
                 status, body, lifetime_s=DEFAULT_LIFETIME_S, check="token_url, client id and client secret"

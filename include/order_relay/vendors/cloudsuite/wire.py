@@ -73,9 +73,14 @@ class Wire:
         self._slash = "/" if settings.trailing_slash else ""
         hide = tuple(filter(None, (settings.password, settings.login)))
         self._peer = Peer(
-            "CloudSuite", settings.base_url, settings.timeout_s, settings.download_s, settings.size_limit_bytes,
-            settings.trust_env, hide,
-        )  # fmt: skip
+            "CloudSuite",
+            settings.base_url,
+            settings.timeout_s,
+            settings.download_s,
+            settings.size_limit_bytes,
+            settings.trust_env,
+            hide,
+        )
         self._client = client or self._peer.open_client(connections=settings.parallel + 1)
         self._authorization = Authorization(settings, self._peer)
         self._pace = Pace(settings.requests_per_s, settings.max_wait_s)

@@ -68,12 +68,18 @@ def _words(connection: Connection) -> dict[str, str]:
         raise connection.wrong("words", "holds a word that is empty, longer than 50 characters, or not plain text")
     words["cancelled"] = words["cancelled"].lower()
     if words["cancelled"] not in CANCELLED_WORDS:
-        raise connection.wrong("words", f"cancelled must be one of {', '.join(CANCELLED_WORDS)}: ShipRush takes no "
-                               "other word for cancelled and would ship the order")  # fmt: skip
-    if wrong := sorted(status for status, word in words.items()
-                       if status != "cancelled" and word.lower() in CANCELLED_WORDS):  # fmt: skip
-        raise connection.wrong("words", f"{', '.join(wrong)} must not be one of {', '.join(CANCELLED_WORDS)}: ShipRush "
-                               "would cancel the order")  # fmt: skip
+        raise connection.wrong(
+            "words",
+            f"cancelled must be one of {', '.join(CANCELLED_WORDS)}: ShipRush takes no "
+            "other word for cancelled and would ship the order",
+        )
+    if wrong := sorted(
+        status for status, word in words.items() if status != "cancelled" and word.lower() in CANCELLED_WORDS
+    ):
+        raise connection.wrong(
+            "words",
+            f"{', '.join(wrong)} must not be one of {', '.join(CANCELLED_WORDS)}: ShipRush would cancel the order",
+        )
     return words
 
 

@@ -32,10 +32,16 @@ _WEIGHTS = {
 
 _BILL = (("Name", "name", 100), ("Company", "company", 100), ("Phone", "phone", 50), ("Email", "email", 100))
 _SHIP = (
-    ("Name", "name", 100), ("Company", "company", 100), ("Address1", "address1", 200), ("Address2", "address2", 200),
-    ("City", "city", 100), ("State", "state", 100), ("PostalCode", "postal_code", 50), ("Country", "country", 2),
+    ("Name", "name", 100),
+    ("Company", "company", 100),
+    ("Address1", "address1", 200),
+    ("Address2", "address2", 200),
+    ("City", "city", 100),
+    ("State", "state", 100),
+    ("PostalCode", "postal_code", 50),
+    ("Country", "country", 2),
     ("Phone", "phone", 50),
-)  # fmt: skip
+)
 _SHIP_REQUIRED = ("Name", "Address1", "City", "Country")
 
 
@@ -177,9 +183,11 @@ def _item(line: Row, price: Decimal) -> ET.Element:
     _add(made, "Quantity", str(line["quantity"]))
     _add(made, "UnitPrice", _amount(price, "Item/UnitPrice"))
     _add(made, "Location", line_text(line.get("location"), 100))
-    _options(made, line["options"] or {}, {
-        str(name): _weight(weight, factor, "Option/Weight") for name, weight in weights.items() if weight is not None
-    })
+    _options(
+        made,
+        line["options"] or {},
+        {str(name): _weight(weight, factor, "Option/Weight") for name, weight in weights.items() if weight is not None},
+    )
     return made
 
 

@@ -80,11 +80,18 @@ def read_notice(
     carrier, tracking = said("Carrier", "carrier"), said("TrackingNumber", "tracking_number")
     lines, whole = _lines(root), body or repr(sorted(query.items())).encode()
     return Shipment(
-        origin=ORIGIN, key=parcel_key(_name(numbers, given_id), tracking, lines, whole),
-        words=numbers, given_id=given_id, carrier=carrier, service=said("Service", "service"), tracking_number=tracking,
+        origin=ORIGIN,
+        key=parcel_key(_name(numbers, given_id), tracking, lines, whole),
+        words=numbers,
+        given_id=given_id,
+        carrier=carrier,
+        service=said("Service", "service"),
+        tracking_number=tracking,
         shipped_at=_first_date(said("LabelCreateDate"), said("ShipDate")),
-        cost_minor=_cost(said("ShippingCost"), currency), currency=currency, lines=lines,
-    )  # fmt: skip
+        cost_minor=_cost(said("ShippingCost"), currency),
+        currency=currency,
+        lines=lines,
+    )
 
 
 def unreadable(
@@ -95,9 +102,10 @@ def unreadable(
     Raises ``BadAnswer`` that says ``why`` where neither the query nor the body names an order.
     """
     plain = body.replace(b"\0", b"")  # of UTF-16, enough to find names
-    inside = [(name.lower().replace(b"_", b""), value.decode("utf-8", "replace")) for name, value in islice(
-        (found.groups() for found in _NAMED.finditer(plain)), _MOST_NAMES
-    )]
+    inside = [
+        (name.lower().replace(b"_", b""), value.decode("utf-8", "replace"))
+        for name, value in islice((found.groups() for found in _NAMED.finditer(plain)), _MOST_NAMES)
+    ]
     numbers, given_ids = _names(
         [*(value for name, value in inside if name == b"ordernumber"), *_parameter(query, several, "order_number")],
         [value for name, value in inside if name == b"orderid"],
@@ -108,11 +116,17 @@ def unreadable(
     named = ("carrier", "service", "tracking_number")
     carrier, service, tracking = (line_text(query.get(name), _WORD) for name in named)
     return Shipment(
-        origin=ORIGIN, key=parcel_key(_name(numbers, given_id), "", (), body + f"{tracking}\n{why}".encode()),
-        words=numbers, given_id=given_id, carrier=carrier, service=service, tracking_number=tracking,
-        currency=currency, raw=block_text(plain[:_RAW].decode("utf-8", "replace"), _RAW) or "(empty)",
+        origin=ORIGIN,
+        key=parcel_key(_name(numbers, given_id), "", (), body + f"{tracking}\n{why}".encode()),
+        words=numbers,
+        given_id=given_id,
+        carrier=carrier,
+        service=service,
+        tracking_number=tracking,
+        currency=currency,
+        raw=block_text(plain[:_RAW].decode("utf-8", "replace"), _RAW) or "(empty)",
         asks=f"{why}; the notice was kept as it came",
-    )  # fmt: skip
+    )
 
 
 def _names(numbers: Iterable[str], order_ids: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -168,8 +182,10 @@ def _root(body: bytes) -> ET.Element:
 
 def _lines(root: ET.Element) -> tuple[ShippedLine, ...]:
     items = root.findall("items/*") or list(root.iter("item"))
-    lines = [_line(item) if item.tag == "item" else ShippedLine(0, odd=f"{line_text(item.tag, 50)!r} is not an Item")
-             for item in items[:MOST_LINES]]  # fmt: skip
+    lines = [
+        _line(item) if item.tag == "item" else ShippedLine(0, odd=f"{line_text(item.tag, 50)!r} is not an Item")
+        for item in items[:MOST_LINES]
+    ]
     if len(items) > MOST_LINES:
         lines.append(ShippedLine(0, odd=f"{len(items) - MOST_LINES} further lines"))
     return tuple(lines)

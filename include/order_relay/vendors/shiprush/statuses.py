@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-WORDS: Mapping[str, str] = MappingProxyType({
-    "ready_to_ship": "paid",     # an example of ShipRush's own for "Paid Status" (page-shiprush.txt)
-    "partly_shipped": "paid",    # the rest is still to be shipped
-    "shipped": "shipped",        # assumed: ShipRush names no word for it
-    "cancelled": "cancelled",    # ShipRush: not to be shipped (page-shiprush.txt)
-    "on_hold": "on-hold",        # assumed: any word that is not among the store's paid words
-})
+WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "ready_to_ship": "paid",  # an example of ShipRush's own for "Paid Status" (page-shiprush.txt)
+        "partly_shipped": "paid",  # the rest is still to be shipped
+        "shipped": "shipped",  # assumed: ShipRush names no word for it
+        "cancelled": "cancelled",  # ShipRush: not to be shipped (page-shiprush.txt)
+        "on_hold": "on-hold",  # assumed: any word that is not among the store's paid words
+    }
+)
 """Our statuses and ShipRush's words, in lower case: whether ShipRush minds the case is unknown."""
 
 CANCELLED_WORDS = ("cancelled", "deleted", "voided", "refunded")

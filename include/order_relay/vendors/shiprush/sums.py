@@ -41,9 +41,13 @@ class Sums:
 
 
 def sums(  # noqa: PLR0917 - each is a part of one order
-    order: Mapping[str, Any], total: int, scale: int, lines: Sequence[tuple[int, Decimal]], taxes: Collection[str],
+    order: Mapping[str, Any],
+    total: int,
+    scale: int,
+    lines: Sequence[tuple[int, Decimal]],
+    taxes: Collection[str],
     taken: Collection[str],
-) -> Sums:  # fmt: skip
+) -> Sums:
     """The amounts of an order of this ``total``. ``lines``: the quantity and the unit price of each line. ``taxes``:
     the charges that are sent as tax. ``taken``: what the lines are called."""
     ids = ItemIds(taken)
@@ -77,16 +81,17 @@ def _charges(order: Mapping[str, Any]) -> dict[str, Decimal]:
     return {name: amount for name, amount in amounts.items() if amount}
 
 
-def _prices(
-    lines: Sequence[tuple[int, Decimal]], left: Decimal, unit: Decimal
-) -> tuple[list[Decimal], Decimal]:  # fmt: skip
+def _prices(lines: Sequence[tuple[int, Decimal]], left: Decimal, unit: Decimal) -> tuple[list[Decimal], Decimal]:
     """The price of each line, and how much all of them are more than what is ``left`` for them. ``unit``: the
     smallest one of the currency."""
     for rounding, step in ((ROUND_HALF_UP, CENT), (ROUND_CEILING, CENT), (ROUND_CEILING, max(CENT, unit))):
-        prices = [cents((price if price >= 0 else price * quantity).quantize(step, rounding, EXACT))
-                  for quantity, price in lines]  # fmt: skip
-        amounts = [price * quantity if price >= 0 else price
-                   for (quantity, _), price in zip(lines, prices, strict=True)]  # fmt: skip
+        prices = [
+            cents((price if price >= 0 else price * quantity).quantize(step, rounding, EXACT))
+            for quantity, price in lines
+        ]
+        amounts = [
+            price * quantity if price >= 0 else price for (quantity, _), price in zip(lines, prices, strict=True)
+        ]
         over = sum(amounts, -left)
         if over >= 0:
             break

@@ -129,9 +129,12 @@ class ShopatronSession:
         mark = _flight.set(flight)
         status = 0
         try:
-            async with crossing("destination import"), self._http.post(
-                self._import_url, data=payload, headers=self._headers(token), allow_redirects=False
-            ) as response:
+            async with (
+                crossing("destination import"),
+                self._http.post(
+                    self._import_url, data=payload, headers=self._headers(token), allow_redirects=False
+                ) as response,
+            ):
                 status = response.status
                 body = await bounded(response, READ_BYTES)
                 answer = classify(status, response.headers, body, attempt=attempt, destination_key=key)
@@ -148,15 +151,18 @@ class ShopatronSession:
     def _headers(self, token: str) -> CIMultiDict[str]:
         """The headers of a call, built once for each token (source: public client code)."""
         if self._headers_of[0] != token:
-            self._headers_of = (token, CIMultiDict(
-                {
-                    **self._settings.headers,
-                    "API-Key": self._settings.api_key,
-                    "Authorization": f"Bearer {token}",
-                    "Content-Type": "application/json",
-                    "Accept": "application/json",
-                }
-            ))
+            self._headers_of = (
+                token,
+                CIMultiDict(
+                    {
+                        **self._settings.headers,
+                        "API-Key": self._settings.api_key,
+                        "Authorization": f"Bearer {token}",
+                        "Content-Type": "application/json",
+                        "Accept": "application/json",
+                    }
+                ),
+            )
         return self._headers_of[1]
 
     async def find_by_key(self, destination_keys: Sequence[str]) -> Page:

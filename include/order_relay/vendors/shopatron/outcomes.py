@@ -131,7 +131,8 @@ def remark_of(document: Mapping[str, Any]) -> str:
     """
     said = {name: value for name, value in document.items() if _SAYS_TROUBLE.search(name) and _says_something(value)}
     failed = {
-        name: document[name] for name, bad in (("success", _FALSE.fullmatch), ("status", _BAD_STATUS.search))
+        name: document[name]
+        for name, bad in (("success", _FALSE.fullmatch), ("status", _BAD_STATUS.search))
         if bad(str(document.get(name, "")))
     }
     if not said and not failed:

@@ -72,9 +72,7 @@ async def find_by_key(reader: Reader, showing: Showing, keys: Sequence[str]) -> 
     return await _read_all(reader, showing, query, frozenset(keys))
 
 
-async def find_by_window(
-    reader: Reader, showing: Showing, names: tuple[str, str], start: str, end: str
-) -> Page:
+async def find_by_window(reader: Reader, showing: Showing, names: tuple[str, str], start: str, end: str) -> Page:
     """All orders of the account dated in [start, end]; ``names`` are the two date parameters."""
     query = {"manufacturerID": str(showing.manufacturer_id), names[0]: start, names[1]: end}
     return await _read_all(reader, showing, query, None)
@@ -92,9 +90,7 @@ async def find_some(reader: Reader, showing: Showing) -> Page:
     return reading.page()
 
 
-async def _read_all(
-    reader: Reader, showing: Showing, query: Mapping[str, str], wanted: frozenset[str] | None
-) -> Page:
+async def _read_all(reader: Reader, showing: Showing, query: Mapping[str, str], wanted: frozenset[str] | None) -> Page:
     reading = _Reading()
     for number in range(1, MOST_PAGES + 1):
         reply = await reader.get("order/", {**query, "perPage": str(PER_PAGE), "page": str(number)})

@@ -21,18 +21,20 @@ from order_relay.errors import RecordRefused
 from order_relay.orders.money import amount
 from order_relay.orders.traits import OTHER, OURS, UNNAMED, Traits, words
 
-MEMBERS: Mapping[str, str] = MappingProxyType({
-    "manufacturer": "manufacturerID",
-    "total": "customerTotal,total",
-    "currency": "orderCurrency,currency",
-    "created": "orderDate",
-    "email": "customer.email",
-    "first_name": "customer.firstName",
-    "last_name": "customer.lastName",
-    "items": "orderItems",
-    "part_number": "product.partNumber,partNumber",
-    "marks": "customOrderData,customData",
-})
+MEMBERS: Mapping[str, str] = MappingProxyType(
+    {
+        "manufacturer": "manufacturerID",
+        "total": "customerTotal,total",
+        "currency": "orderCurrency,currency",
+        "created": "orderDate",
+        "email": "customer.email",
+        "first_name": "customer.firstName",
+        "last_name": "customer.lastName",
+        "items": "orderItems",
+        "part_number": "product.partNumber,partNumber",
+        "marks": "customOrderData,customData",
+    }
+)
 """Where an order shows what is compared: paths joined by commas, the first that is there counts (every total does)."""
 
 MARKS = ("sourceID", "sourceOrderNumber")
@@ -95,7 +97,8 @@ def sent(payload: bytes) -> Traits:
         name=words(_plain(customer.get("firstName")), _plain(customer.get("lastName"))),
         items=frozenset(
             _plain(_mapping(item.get("product")).get("partNumber")) for item in _items([document.get("orderItems")])
-        ) - {""},
+        )
+        - {""},
         marks={name: _plain(data[name]) for name in MARKS if _plain(data.get(name))},
     )
 

@@ -71,9 +71,10 @@ class TokenStore:
     async def _fetch(self) -> tuple[str, float]:
         form = {"grant_type": "client_credentials"}
         try:
-            async with crossing("destination token"), self._http.post(
-                self._url, data=form, headers=self._headers, allow_redirects=False
-            ) as response:
+            async with (
+                crossing("destination token"),
+                self._http.post(self._url, data=form, headers=self._headers, allow_redirects=False) as response,
+            ):
                 return read_token(response.status, response.headers, await bounded(response, token_answer.MAX_ANSWER))
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
             raise RetryLater(f"the token address could not be reached ({type(exc).__name__})") from exc

@@ -36,9 +36,14 @@ class SuperCat:
         self.fingerprint = settings.fingerprint
         self._hide = (settings.password, settings.login)
         self._peer = Peer(
-            "SuperCat", settings.base_url, settings.timeout_s, settings.download_s, settings.size_limit_bytes,
-            settings.trust_env, self._hide,
-        )  # fmt: skip
+            "SuperCat",
+            settings.base_url,
+            settings.timeout_s,
+            settings.download_s,
+            settings.size_limit_bytes,
+            settings.trust_env,
+            self._hide,
+        )
 
     @cached_property
     def _client(self) -> httpx.Client:
@@ -64,9 +69,7 @@ class SuperCat:
         settings = self._settings
         with get(self._peer, self._client, settings.orders_url) as response:
             chunks = self._peer.body(response)
-            yield from read_envelope(
-                chunks, max_order=settings.order_limit_bytes, hide=self._hide, warn=selection.warn
-            )
+            yield from read_envelope(chunks, max_order=settings.order_limit_bytes, hide=self._hide, warn=selection.warn)
 
     def acknowledge(self, names: Sequence[str]) -> dict[str, Acknowledgement]:
         """Mark orders as received. Every entry of the reply counts by itself, whatever status stands above them.

@@ -178,8 +178,11 @@ class Framer:
         text = self._text[self._at : self._seen]
         too_large = bool(self._begin) or len(text) > self._max_element
         if ended:
-            order = salvage((self._begin or text)[: self._kept if too_large else None], self._where,
-                            too_large=self._max_element if too_large else 0)  # fmt: skip
+            order = salvage(
+                (self._begin or text)[: self._kept if too_large else None],
+                self._where,
+                too_large=self._max_element if too_large else 0,
+            )
             return order, self._seen
         if last:
             raise cut_off("the answer")

@@ -42,9 +42,7 @@ def get(peer: Peer, client: httpx.Client, url: str) -> Iterator[httpx.Response]:
 
 
 @crossing("source POST")
-def post(
-    peer: Peer, client: httpx.Client, url: str, body: bytes
-) -> tuple[int, bytes | OrderRelayError]:
+def post(peer: Peer, client: httpx.Client, url: str, body: bytes) -> tuple[int, bytes | OrderRelayError]:
     """POST once: the status, and the answer's body or the error that says why it can not be used.
 
     Raises ``RetryLater`` where the request provably was not sent, ``OutcomeUnknown`` where it was sent and no complete

@@ -81,7 +81,8 @@ def upgrade() -> None:
         _time("first_seen_at", nullable=False),
         _text("run"),
         sa.ForeignKeyConstraint(
-            ["account", "order_number"], ["status_order.account", "status_order.order_number"],
+            ["account", "order_number"],
+            ["status_order.account", "status_order.order_number"],
             name="fk_status_event_order",
         ),
         sa.PrimaryKeyConstraint("account", "order_number", "event_key", "content_hash", name="pk_status_event"),

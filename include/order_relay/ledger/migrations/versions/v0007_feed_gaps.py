@@ -29,8 +29,14 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["submission_id"], ["submission.id"], name="fk_feed_gap_submission_id"),
         sa.PrimaryKeyConstraint("id", name="pk_feed_gap"),
     )
-    op.create_index("uq_feed_gap_open", "feed_gap", ["submission_id"], unique=True, sqlite_where=sa.text(OPEN),
-                    postgresql_where=sa.text(OPEN))
+    op.create_index(
+        "uq_feed_gap_open",
+        "feed_gap",
+        ["submission_id"],
+        unique=True,
+        sqlite_where=sa.text(OPEN),
+        postgresql_where=sa.text(OPEN),
+    )
     op.create_index("ix_feed_gap_submission", "feed_gap", ["submission_id", "id"])
     op.create_index("ix_feed_gap_mended_at", "feed_gap", ["mended_at", "submission_id"])
 

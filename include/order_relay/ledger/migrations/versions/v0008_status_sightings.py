@@ -24,8 +24,13 @@ def upgrade() -> None:
     op.add_column("status_order", sa.Column("shown_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("status_order", sa.Column("doubt", sa.Text(), nullable=False, server_default=""))
     op.add_column("status_order", sa.Column("settled", sa.Boolean(), nullable=False, server_default=sa.false()))
-    op.create_index("ix_status_order_open", "status_order", ["account", "read_after"], sqlite_where=NOT_SETTLED,
-                    postgresql_where=NOT_SETTLED)
+    op.create_index(
+        "ix_status_order_open",
+        "status_order",
+        ["account", "read_after"],
+        sqlite_where=NOT_SETTLED,
+        postgresql_where=NOT_SETTLED,
+    )
 
 
 def downgrade() -> None:

@@ -22,8 +22,9 @@ def upgrade() -> None:
     op.add_column("submission", sa.Column("waiting_since", sa.DateTime(timezone=True), nullable=True))
     op.add_column("submission", sa.Column("absences", sa.Integer(), nullable=False, server_default="0"))
     op.add_column("attempt", sa.Column("remark", sa.Text(), nullable=False, server_default=""))
-    op.create_index("ix_attempt_remark", "attempt", ["run"], sqlite_where=sa.text(REMARKED),
-                    postgresql_where=sa.text(REMARKED))
+    op.create_index(
+        "ix_attempt_remark", "attempt", ["run"], sqlite_where=sa.text(REMARKED), postgresql_where=sa.text(REMARKED)
+    )
     # Only what may still be sent or looked up needs its clock; settled orders, the large part, are left alone.
     op.execute(
         "UPDATE submission SET first_sent_at = (SELECT min(attempt.sent_at) FROM attempt "

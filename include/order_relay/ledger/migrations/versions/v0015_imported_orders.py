@@ -18,8 +18,13 @@ IMPORTED = "state = 'imported'"
 
 
 def upgrade() -> None:
-    op.create_index("ix_submission_imported", "submission", ["destination", "imported_at"],
-                    sqlite_where=sa.text(IMPORTED), postgresql_where=sa.text(IMPORTED))
+    op.create_index(
+        "ix_submission_imported",
+        "submission",
+        ["destination", "imported_at"],
+        sqlite_where=sa.text(IMPORTED),
+        postgresql_where=sa.text(IMPORTED),
+    )
 
 
 def downgrade() -> None:

@@ -20,11 +20,21 @@ FAILED = "state = 'failed'"
 
 def upgrade() -> None:
     op.add_column("submission", sa.Column("source_cancelled_at", sa.DateTime(timezone=True), nullable=True))
-    op.create_index("ix_submission_source_cancelled", "submission", ["pipeline", "id"],
-                    sqlite_where=sa.text(CANCELLED), postgresql_where=sa.text(CANCELLED))
+    op.create_index(
+        "ix_submission_source_cancelled",
+        "submission",
+        ["pipeline", "id"],
+        sqlite_where=sa.text(CANCELLED),
+        postgresql_where=sa.text(CANCELLED),
+    )
     op.add_column("feedback", sa.Column("refusals", sa.Integer(), nullable=False, server_default="0"))
-    op.create_index("ix_feedback_failed", "feedback", ["submission_id"],
-                    sqlite_where=sa.text(FAILED), postgresql_where=sa.text(FAILED))
+    op.create_index(
+        "ix_feedback_failed",
+        "feedback",
+        ["submission_id"],
+        sqlite_where=sa.text(FAILED),
+        postgresql_where=sa.text(FAILED),
+    )
     op.add_column("pipeline", sa.Column("offline_to", sa.DateTime(timezone=True), nullable=True))
     op.create_table(
         "offline_mark",

@@ -21,8 +21,13 @@ def upgrade() -> None:
     op.add_column("status_refusal", sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("status_refusal", sa.Column("closed_by", sa.Text(), nullable=False, server_default=""))
     op.add_column("status_refusal", sa.Column("closed_why", sa.Text(), nullable=False, server_default=""))
-    op.create_index("ix_status_refusal_open", "status_refusal", ["account", "place"],
-                    sqlite_where=sa.text(OPEN), postgresql_where=sa.text(OPEN))
+    op.create_index(
+        "ix_status_refusal_open",
+        "status_refusal",
+        ["account", "place"],
+        sqlite_where=sa.text(OPEN),
+        postgresql_where=sa.text(OPEN),
+    )
 
 
 def downgrade() -> None:
