@@ -57,22 +57,20 @@ docs: setup ## generate the reference pages and build the documentation site in 
 	$(BIN)/zensical build --clean
 
 # What needs a database server, sockets on loopback, processes that get killed, or Airflow is not a unit test.
-INTEGRATION := tests/ledger tests/sandbox tests/contract
-AIRFLOW := tests/airflow tests/end_to_end
 unit: ## unit tests
-	$(BIN)/pytest -n 2 $(addprefix --ignore=,$(INTEGRATION) $(AIRFLOW) tests/faults)
+	$(BIN)/pytest -n 2 -m unit tests/unit tests/vendors
 
 integration: ## tests with databases and sockets
-	$(BIN)/pytest -n 2 $(INTEGRATION)
+	$(BIN)/pytest -n 2 -m "not unit" --ignore=tests/integration/airflow tests/integration tests/vendors
 
 faults: ## fault tests
 	$(BIN)/pytest -n 2 tests/faults
 
 # Three processes, since these tests wait for servers; a file stays in one: the first run of a DAG in a process costs
 # eight seconds, later ones about three. The files keep their order, which begins with the longest ones
-# (tests/end_to_end/conftest.py); pytest-xdist would begin with those that have many tests.
+# (tests/e2e/conftest.py); pytest-xdist would begin with those that have many tests.
 airflow: ## tests on real Airflow
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(AIRFLOW)
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder tests/integration/airflow tests/e2e
 
 ifneq ($(wildcard benchmarks/run.py),)
 bench: setup ## the benchmarks, as a table
@@ -82,12 +80,12 @@ endif
 
 ifneq ($(wildcard tests/faults/prove.py),)
 prove: setup ## the long profile of the fault suite, as a table (PROVE='--minutes 30' bounds it)
-	@$(BIN)/python tests/faults/prove.py $(PROVE)
-	@ORDER_RELAY_LONG=1 $(BIN)/pytest tests/end_to_end/test_real_scheduler.py
+	@$(BIN)/python -m tests.faults.prove $(PROVE)
+	@ORDER_RELAY_LONG=1 $(BIN)/pytest tests/e2e/test_real_scheduler.py
 endif
 
 mutations: setup ## break the promise on purpose, one breakage at a time, and see which test notices
-	@$(BIN)/python tests/mutations/check.py
+	@$(BIN)/python -m tests.mutations.check
 
 clean: ## remove what builds and tests leave behind
 	rm -rf .demo .ui build .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -23,10 +23,10 @@ from pathlib import Path
 import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests" / "end_to_end")]
+sys.path[:0] = [str(ROOT / "scripts"), str(ROOT)]
 
 from local import running  # noqa: E402
-from real_airflow import RealAirflow, Runs, real_airflow, until  # noqa: E402
+from tests.support.airflow_processes import RealAirflow, Runs, real_airflow, until  # noqa: E402
 
 DAGS = ROOT / "benchmarks" / "deferring"
 SAMPLE_S = 0.1

@@ -30,11 +30,11 @@ from pathlib import Path
 import sqlalchemy as sa
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT / "scripts"), str(ROOT)]
 
 import local  # noqa: E402
-from archived_orders import Desk, plain_orders  # noqa: E402
-from databases import Cluster, postgres_bin  # noqa: E402
+from tests.support.archived_orders import Desk, plain_orders  # noqa: E402
+from tests.support.databases import Cluster, postgres_bin  # noqa: E402
 
 from order_relay.batches import BatchStore  # noqa: E402
 from order_relay.connections import Connection  # noqa: E402

@@ -1,15 +1,33 @@
-"""Fixtures for all tests."""
+"""Fixtures and markers of all tests."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+import pytest
 
-# Plain helper modules stand beside this file (databases.py); importmode=importlib puts nothing on the path.
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "contract")]
+from tests.support import speedups
 
-pytest_plugins = ["databases"]
+pytest_plugins = ["tests.support.databases"]
 
-import quicker  # noqa: E402
+speedups.settle()
 
-quicker.settle()
+FOLDERS = {
+    "tests/unit": "unit",
+    "tests/vendors": "unit",
+    "tests/integration/airflow": "airflow",
+    "tests/e2e": "airflow",
+    "tests/faults": "faults",
+}
+"""Marker of all tests below a folder. A vendor's tests in ``contract/`` need sockets and are no unit tests."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark each test by its folder, and by the database that it needs."""
+    for item in items:
+        path = item.path.relative_to(config.rootpath).as_posix()
+        for folder, marker in FOLDERS.items():
+            if path.startswith(f"{folder}/") and not (marker == "unit" and "/contract/" in path):
+                item.add_marker(marker)
+        call = getattr(item, "callspec", None)
+        names = getattr(item, "fixturenames", ())
+        if "postgres_cluster" in names or (call and call.params.get("ledger_url") == "postgres"):
+            item.add_marker("postgres")

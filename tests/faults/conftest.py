@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import itertools
 import logging
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-sys.path[:0] = [str(Path(__file__).parent)]
-
-from fault_case import Case  # noqa: E402
-from fault_cases import CASES  # noqa: E402
-from forks import Forks  # noqa: E402
+from tests.support.faults.case import Case
+from tests.support.faults.cases import CASES
+from tests.support.faults.forks import Forks
 
 
 @pytest.fixture(params=CASES, ids=lambda case: case.name)

@@ -21,21 +21,18 @@ from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
-
-import crash_trials  # noqa: E402
-import lookup_trials  # noqa: E402
-import lost_trials  # noqa: E402
-import shop_trials  # noqa: E402
-import status_trials  # noqa: E402
-import two_trials  # noqa: E402
-from databases import Cluster, postgres_bin  # noqa: E402
-from fault_case import Case  # noqa: E402
-from fault_cases import CASES  # noqa: E402
-from forks import Forks  # noqa: E402
-
-from order_relay.commands.screen import progress  # noqa: E402
-from order_relay.ledger import migrate  # noqa: E402
+from order_relay.commands.screen import progress
+from order_relay.ledger import migrate
+from tests.support.databases import Cluster, postgres_bin
+from tests.support.faults.case import Case
+from tests.support.faults.cases import CASES
+from tests.support.faults.forks import Forks
+from tests.support.trials import concurrency as two_trials
+from tests.support.trials import crashes as crash_trials
+from tests.support.trials import lookups as lookup_trials
+from tests.support.trials import lost_answers as lost_trials
+from tests.support.trials import statuses as status_trials
+from tests.support.trials import web_shop as shop_trials
 
 T = TypeVar("T")
 Trial = dict[str, Any]
@@ -126,7 +123,7 @@ class Prover:
     def crashes(self, case: Case) -> Iterator[Row]:
         """Every crossing of every act, on both databases."""
         acts = crash_trials.acts(case)
-        found = self.forks.run("crash_trials:discover", [{"case": case.name, "act": act} for act in acts])
+        found = self.forks.run("crashes:discover", [{"case": case.name, "act": act} for act in acts])
         for act, crossings in zip(acts, found, strict=True):
             for kind in KINDS:
                 trials = [
@@ -135,7 +132,7 @@ class Prover:
                 ]
                 yield self.row(
                     f"SIGKILL at each crossing: {act}, {kind}",
-                    "crash_trials:crash",
+                    "crashes:crash",
                     trials,
                     lambda r: f"{r['point']} {r['number']}",
                 )
@@ -150,7 +147,7 @@ class Prover:
             ]
             yield self.row(
                 f"lost answers, search: {search}",
-                "lost_trials:lose",
+                "lost_answers:lose",
                 trials,
                 lambda r: f"{r['effect']} {r['switches']}",
             )
@@ -158,7 +155,7 @@ class Prover:
     def lying_searches(self, case: Case) -> Iterator[Row]:
         """A ledger that was lost, at a destination whose search lies about what it has."""
         trials = [{"case": case.name, **trial} for trial in lookup_trials.product()]
-        yield self.row("lost ledger, search that lies", "lookup_trials:forget", trials, lambda r: str(r["lie"]))
+        yield self.row("lost ledger, search that lies", "lookups:forget", trials, lambda r: str(r["lie"]))
 
     def two_at_once(self, case: Case) -> Iterator[Row]:
         """Several workers at once, again and again; and each place of falling asleep."""
@@ -167,44 +164,44 @@ class Prover:
                 {"case": case.name, "workers": 2 + number % 3, "lead_s": (number % 7) / 10, "kind": kind}
                 for number in range(30)
             ]
-            yield self.row(f"workers at once, {kind}", "two_trials:together", trials, lambda r: f"{r['lead_s']}")
+            yield self.row(f"workers at once, {kind}", "concurrency:together", trials, lambda r: f"{r['lead_s']}")
             asleep = [{"case": case.name, "point": point, "kind": kind} for point in two_trials.pauses(case)] * 3
             yield self.row(
-                f"a worker sleeps through its lease, {kind}", "two_trials:pause", asleep, lambda r: r["point"]
+                f"a worker sleeps through its lease, {kind}", "concurrency:pause", asleep, lambda r: r["point"]
             )
 
     def storage(self, case: Case) -> Iterator[Row]:
         """Failing writes, full disks, locks, spoiled objects, and restarts of the database."""
         name = case.name
-        found = self.forks.run("crash_trials:discover", [{"case": name, "act": "first run"}])[0]
+        found = self.forks.run("crashes:discover", [{"case": name, "act": "first run"}])[0]
         points = [p for p in found if p.startswith(("before store", "before ledger"))]
         yield self.row(
             "writes fail from some point on",
-            "storage_trials:failing",
+            "storage:failing",
             [{"case": name, "point": p} for p in points],
             lambda r: r["point"],
         )
         limits = [0, 500, *range(1_000, 500_000, 20_000)]
         yield self.row(
             "disk full",
-            "storage_trials:full_disk",
+            "storage:full_disk",
             [{"case": name, "limit": n} for n in limits],
             lambda r: str(r["limit"]),
         )
         for kind in KINDS:
             yield self.row(
                 f"read-only ledger, {kind}",
-                "storage_trials:read_only",
+                "storage:read_only",
                 [{"case": name, "kind": kind}],
                 lambda r: r["kind"],
             )
             yield self.row(
                 f"ledger locked, {kind}",
-                "storage_trials:locked",
+                "storage:locked",
                 [{"case": name, "kind": kind, "seconds": s} for s in (0.5, 1, 2, 3, 5)],
                 lambda r: str(r["seconds"]),
             )
-        yield self._restarts("PostgreSQL restarted during load", "storage_trials:restarted", {"case": name})
+        yield self._restarts("PostgreSQL restarted during load", "storage:restarted", {"case": name})
 
     def _restarts(self, fault: str, function: str, params: Trial) -> Row:
         row = Row(fault)
@@ -233,33 +230,33 @@ class Prover:
     def hostile(self, case: Case) -> Iterator[Row]:
         """Hostile orders and envelopes."""
         trials = [{"case": case.name, "seed": seed, "number": 60} for seed in range(40)]
-        yield self.row("hostile orders", "hostile_trials:orders", trials, lambda r: f"seed {r['seed']}")
+        yield self.row("hostile orders", "hostile_input:orders", trials, lambda r: f"seed {r['seed']}")
         answers = [{"case": case.name, "answer": answer} for answer in case.envelopes]
-        yield self.row("hostile envelopes", "hostile_trials:envelope", answers, lambda r: r["answer"])
+        yield self.row("hostile envelopes", "hostile_input:envelope", answers, lambda r: r["answer"])
 
     def feedback(self, case: Case) -> Iterator[Row]:
         """Every crossing while a source is told of its orders in each way, lost answers, and several workers."""
         for way in case.feedback:
             trial = {"case": case.name, "way": way}
-            found = self.forks.run("feedback_trials:discover", [trial])[0]
+            found = self.forks.run("feedback:discover", [trial])[0]
             for kind in KINDS:
                 trials = [{**trial, "point": p, "number": n, "kind": kind} for p, n in crash_trials.every(found)]
                 yield self.row(
                     f"SIGKILL while telling: {way}, {kind}",
-                    "feedback_trials:crash",
+                    "feedback:crash",
                     trials,
                     lambda r: f"{r['point']} {r['number']}",
                 )
                 workers = [{**trial, "workers": 2 + number % 3, "kind": kind} for number in range(10)]
                 yield self.row(
                     f"workers telling at once: {way}, {kind}",
-                    "feedback_trials:together",
+                    "feedback:together",
                     workers,
                     lambda r: str(r["workers"]),
                 )
             yield self.row(
                 f"lost answers while telling: {way}",
-                "feedback_trials:lose",
+                "feedback:lose",
                 [{**trial, "effect": effect} for effect in ("done", "none")],
                 lambda r: r["effect"],
             )
@@ -276,20 +273,20 @@ class Prover:
                 for places in struck
             ]
             yield self.row(
-                f"details unreadable, {kind}", "shop_trials:unread", unread, lambda r: f"{r['answer']} {r['struck']}"
+                f"details unreadable, {kind}", "web_shop:unread", unread, lambda r: f"{r['answer']} {r['struck']}"
             )
             gone = [
                 {"case": case.name, "answer": shop_trials.VANISHING, "struck": places, "kind": kind}
                 for places in struck
             ]
-            yield self.row(f"details vanish, {kind}", "shop_trials:unread", gone, lambda r: str(r["struck"]))
+            yield self.row(f"details vanish, {kind}", "web_shop:unread", gone, lambda r: str(r["struck"]))
             cancelled = [
                 {"case": case.name, "moment": moment, "way": way, "kind": kind}
                 for moment, way in product(shop_trials.MOMENTS, case.feedback)
             ]
             yield self.row(
                 f"orders cancelled by the shop, {kind}",
-                "shop_trials:cancelled",
+                "web_shop:cancelled",
                 cancelled,
                 lambda r: f"{r['moment']}, {r['way']}",
             )
@@ -298,52 +295,52 @@ class Prover:
         """A status account: every crossing of its run, and storage that fails under it. It has one case only."""
         if case.name != status_trials.CASE:
             return
-        found = self.forks.run("status_trials:discover", [{}])[0]
+        found = self.forks.run("statuses:discover", [{}])[0]
         for kind in KINDS:
             trials = [{"point": p, "number": n, "kind": kind} for p, n in crash_trials.every(found)]
             yield self.row(
                 f"SIGKILL at each crossing: order status, {kind}",
-                "status_trials:crash",
+                "statuses:crash",
                 trials,
                 lambda r: f"{r['point']} {r['number']}",
             )
             yield self.row(
                 f"order status: read-only ledger, {kind}",
-                "status_storage_trials:read_only",
+                "status_storage:read_only",
                 [{"kind": kind}],
                 lambda r: r["kind"],
             )
             yield self.row(
                 f"order status: ledger locked, {kind}",
-                "status_storage_trials:locked",
+                "status_storage:locked",
                 [{"kind": kind, "seconds": s} for s in (0.5, 2, 5)],
                 lambda r: str(r["seconds"]),
             )
             limits = [{"kind": kind, "limit": n} for n in (*range(0, 100, 20), *range(1_000, 1_000_000, 50_000))]
             yield self.row(
-                f"order status: disk full, {kind}", "status_storage_trials:full_disk", limits, lambda r: str(r["limit"])
+                f"order status: disk full, {kind}", "status_storage:full_disk", limits, lambda r: str(r["limit"])
             )
         yield self.row(
             "order status: events withdrawn, deliveries in any order",
-            "status_trials:withdrawn",
+            "statuses:withdrawn",
             [{"seed": seed} for seed in range(60)],
             lambda r: f"seed {r['seed']}",
         )
         writes = [{"point": p} for p in found if p.startswith(("before store", "before ledger"))]
         yield self.row(
             "order status: writes fail from some point on",
-            "status_storage_trials:failing",
+            "status_storage:failing",
             writes,
             lambda r: r["point"],
         )
-        yield self.row("order status: a file is being written", "status_storage_trials:growing", [{}] * 3, lambda r: "")
+        yield self.row("order status: a file is being written", "status_storage:growing", [{}] * 3, lambda r: "")
         yield self.row(
             "order status: a file was cut off",
-            "status_storage_trials:cut_off",
+            "status_storage:cut_off",
             [{"length": n} for n in range(0, len(status_trials.FILE), 5)],
             lambda r: str(r["length"]),
         )
-        yield self._restarts("order status: PostgreSQL restarted during a poll", "status_storage_trials:restarted", {})
+        yield self._restarts("order status: PostgreSQL restarted during a poll", "status_storage:restarted", {})
 
 
 PARTS: dict[str, Callable[[Prover, Case], Iterator[Row]]] = {

@@ -36,49 +36,51 @@ BREAKAGES: tuple[Breakage, ...] = (
         "            claim, not_after = await self._committer.claim(order.id)\n",
         "            answer = await self._session.send(payload, order.destination_key, not_after=began + 30)\n"
         "            claim, not_after = await self._committer.claim(order.id)\n",
-        ("tests/pipeline/test_load.py::test_no_request_leaves_before_its_claim_is_committed",),
+        ("tests/unit/pipeline/load/test_stage.py::test_no_request_leaves_before_its_claim_is_committed",),
     ),
     Breakage(
         "drop the lineage index",
         "ledger/migrations/versions/v0001_first_tables.py",
         '"uq_submission_lineage",\n        "submission",\n        ["pipeline", "lineage"],\n        unique=True,',
         '"uq_submission_lineage",\n        "submission",\n        ["pipeline", "lineage"],\n        unique=False,',
-        ("tests/ledger/test_ledger_claiming.py::test_the_database_itself_refuses_two_of_a_lineage",),
+        ("tests/integration/ledger/delivery/test_claims.py::test_the_database_itself_refuses_two_of_a_lineage",),
     ),
     Breakage(
         "move without comparing the revision",
         "ledger/moving.py",
         'submission.c.state == sa.bindparam("b_state"), submission.c.revision == sa.bindparam("b_revision")\n',
         'submission.c.state == sa.bindparam("b_state"), submission.c.revision <= sa.bindparam("b_revision") + 9\n',
-        ("tests/ledger/test_ledger_states.py::test_a_move_needs_state_and_revision_as_they_were_read",),
+        (
+            "tests/integration/ledger/submissions/test_transitions.py::test_a_move_needs_state_and_revision_as_they_were_read",
+        ),
     ),
     Breakage(
         "no lease check before the first byte",
         "vendors/shopatron/client.py",
         "if time.monotonic() > flight.not_after:",
         "if flight.written:",
-        ("tests/contract/shopatron/test_oms_session.py::test_after_the_lease_nothing_is_sent",),
+        ("tests/vendors/shopatron/contract/test_session.py::test_after_the_lease_nothing_is_sent",),
     ),
     Breakage(
         "no limit to attempts",
         "ledger/attempts.py",
         "    if last != LEASE_EXPIRED and alike >= max_attempts:\n",
         "    if alike >= max_attempts > 20:\n",
-        ("tests/ledger/test_ledger_attempt_limits.py::test_two_days_of_an_order_that_never_arrives",),
+        ("tests/integration/ledger/delivery/test_attempt_limits.py::test_two_days_of_an_order_that_never_arrives",),
     ),
     Breakage(
         "the clock starts again with each attempt",
         "ledger/claiming.py",
         'began = {"first_sent_at": tx.now} if first else {}',
         'began = {"first_sent_at": tx.now}',
-        ("tests/ledger/test_ledger_attempt_limits.py::test_an_alert_counts_from_the_first_attempt",),
+        ("tests/integration/ledger/delivery/test_attempt_limits.py::test_an_alert_counts_from_the_first_attempt",),
     ),
     Breakage(
         "an error beside an order id is dropped",
         "vendors/shopatron/outcomes.py",
         "    if not said and not failed:\n",
         "    if said or failed or document:\n",
-        ("tests/ledger/test_ledger_attempt_limits.py::test_an_error_beside_an_order_id_is_kept",),
+        ("tests/integration/ledger/delivery/test_attempt_limits.py::test_an_error_beside_an_order_id_is_kept",),
     ),
     Breakage(
         "a refused acknowledgement is repeated for ever",
@@ -86,7 +88,7 @@ BREAKAGES: tuple[Breakage, ...] = (
         '_ASKED = ("sent", "refused")',
         '_ASKED = ("sent",)',
         (
-            "tests/ledger/test_ledger_books.py::"
+            "tests/integration/ledger/reporting/test_accounting.py::"
             "test_absence_confirms_an_acknowledgement_that_was_refused_or_not_answered",
         ),
     ),
@@ -95,42 +97,48 @@ BREAKAGES: tuple[Breakage, ...] = (
         "orders/groups.py",
         "newer = [one for one in there if one.age > newest.age]",
         "newer = [one for one in there if one.age < (0, 0)]",
-        ("tests/ledger/test_ledger_groups.py::test_an_older_version_may_not_replace_an_imported_newer_one",),
+        (
+            "tests/integration/ledger/operators/test_held_groups.py::test_an_older_version_may_not_replace_an_imported_newer_one",
+        ),
     ),
     Breakage(
         "separate answers one version of a group only",
         "orders/groups.py",
         "            parent[root((one.pipeline, kind, name))] = root(one.id)\n",
         '            parent[root((one.pipeline, kind, name))] = root(one.id) if kind == "number" else object()\n',
-        ("tests/ledger/test_ledger_groups.py::test_separate_lets_both_orders_of_a_pair_go_on_whichever_is_named",),
+        (
+            "tests/integration/ledger/operators/test_held_groups.py::test_separate_lets_both_orders_of_a_pair_go_on_whichever_is_named",
+        ),
     ),
     Breakage(
         "separate sends an older version beside its newer one",
         "orders/groups.py",
         "        side = next((side for side in sides if all(agree(one, other, minimum) for other in side)), None)\n",
         "        side = None\n",
-        ("tests/ledger/test_ledger_groups.py::test_versions_that_agree_stay_one_order_where_another_one_is_separate",),
+        (
+            "tests/integration/ledger/operators/test_held_groups.py::test_versions_that_agree_stay_one_order_where_another_one_is_separate",
+        ),
     ),
     Breakage(
         "take a lease for over while it runs",
         "ledger/doubting.py",
         "limit = tx.now - timedelta(seconds=timeout_s)\n",
         "limit = tx.now + timedelta(hours=1)\n",
-        ("tests/ledger/test_ledger_settling.py::test_a_lease_that_is_over_means_doubt",),
+        ("tests/integration/ledger/delivery/test_outcomes.py::test_a_lease_that_is_over_means_doubt",),
     ),
     Breakage(
         "take a lost answer for not sent",
         "ledger/settling.py",
         "Outcome.IN_DOUBT: State.IN_DOUBT,",
         "Outcome.IN_DOUBT: State.READY,",
-        ("tests/ledger/test_ledger_settling.py::test_what_each_outcome_does",),
+        ("tests/integration/ledger/delivery/test_outcomes.py::test_what_each_outcome_does",),
     ),
     Breakage(
         "take a gateway's 504 for a refusal",
         "vendors/shopatron/outcomes.py",
         'return Outcome.IN_DOUBT, f"HTTP {status}: does not',
         'return Outcome.REJECTED, f"HTTP {status}: does not',
-        ("tests/shopatron/test_outcomes.py::test_everything_else_is_in_doubt",),
+        ("tests/vendors/shopatron/test_outcomes.py::test_everything_else_is_in_doubt",),
     ),
     Breakage(
         "ignore one outcome",
@@ -138,21 +146,21 @@ BREAKAGES: tuple[Breakage, ...] = (
         "        kept = await self._committer.settle(Settled(order.id, claim.attempt, answer))\n",
         "        if answer.outcome is Outcome.IN_DOUBT:\n            return answer\n"
         "        kept = await self._committer.settle(Settled(order.id, claim.attempt, answer))\n",
-        ("tests/pipeline/test_load.py::test_what_one_order_does_never_stops_the_others",),
+        ("tests/unit/pipeline/load/test_stage.py::test_what_one_order_does_never_stops_the_others",),
     ),
     Breakage(
         "give up an answer while the ledger is busy",
         "pipeline/committer.py",
         "if time.monotonic() + pause > give_up_at:",
         "if time.monotonic() < give_up_at:",
-        ("tests/pipeline/test_committer.py::test_an_outcome_is_tried_again_while_the_ledger_is_busy",),
+        ("tests/unit/pipeline/load/test_group_commit.py::test_an_outcome_is_tried_again_while_the_ledger_is_busy",),
     ),
     Breakage(
         "accept the outcome of another attempt",
         "ledger/settling.py",
         "    if result.attempt != row.attempt:\n        return None\n    target = _TARGET",
         "    target = _TARGET",
-        ("tests/ledger/test_ledger_settling.py::test_an_outcome_for_another_attempt_is_refused",),
+        ("tests/integration/ledger/delivery/test_outcomes.py::test_an_outcome_for_another_attempt_is_refused",),
     ),
     Breakage(
         "believe a refusal after a doubtful attempt",
@@ -160,7 +168,7 @@ BREAKAGES: tuple[Breakage, ...] = (
         "    if target is State.REJECTED and doubtful:\n        target = State.IN_DOUBT\n",
         "",
         (
-            "tests/ledger/test_ledger_settling.py::"
+            "tests/integration/ledger/delivery/test_outcomes.py::"
             "test_a_refusal_after_a_doubtful_attempt_is_in_doubt_and_rejected_once_absent_twice",
         ),
     ),
@@ -169,21 +177,21 @@ BREAKAGES: tuple[Breakage, ...] = (
         "pipeline/evidence.py",
         '    return "" if all(control in shown for control in wanted) else CONTROL_NOT_FOUND\n',
         '    return ""\n',
-        ("tests/pipeline/test_lookup.py::test_absent_needs_the_control_in_the_same_search",),
+        ("tests/unit/pipeline/lookup/test_in_doubt.py::test_absent_needs_the_control_in_the_same_search",),
     ),
     Breakage(
         "trust an incomplete search",
         "pipeline/evidence.py",
         '    if not page.complete:\n        return page.problem or "incomplete"\n    if any',
         '    if not page.complete:\n        return ""\n    if any',
-        ("tests/pipeline/test_lookup.py::test_an_incomplete_search_is_no_absence",),
+        ("tests/unit/pipeline/lookup/test_in_doubt.py::test_an_incomplete_search_is_no_absence",),
     ),
     Breakage(
         "a row of another manufacturer counts as a hit",
         "vendors/shopatron/showing.py",
         "return OURS if int(text) == self.manufacturer_id else OTHER",
         "return OURS",
-        ("tests/pipeline/test_lying_searches.py::TestWhoseOrder::test_another_manufacturer_is_no_hit",),
+        ("tests/unit/pipeline/lookup/test_faulty_search.py::TestWhoseOrder::test_another_manufacturer_is_no_hit",),
     ),
     Breakage(
         "control only at the end of the list",
@@ -191,8 +199,8 @@ BREAKAGES: tuple[Breakage, ...] = (
         "        return [[*known, *keys], [*keys, *known]]\n",
         "        return [[*keys, *known]]\n",
         (
-            "tests/pipeline/test_lookup.py::test_a_single_control_is_asked_for_at_both_ends_and_alone",
-            "tests/pipeline/test_evidence.py::test_a_list_with_controls_at_both_ends_notices_that_only_one_end_counts",
+            "tests/unit/pipeline/lookup/test_in_doubt.py::test_a_single_control_is_asked_for_at_both_ends_and_alone",
+            "tests/unit/pipeline/lookup/test_evidence.py::test_a_list_with_controls_at_both_ends_notices_that_only_one_end_counts",
         ),
     ),
     Breakage(
@@ -201,8 +209,8 @@ BREAKAGES: tuple[Breakage, ...] = (
         "        if self.alone and self._open(keys):\n",
         "        if False:\n",
         (
-            "tests/pipeline/test_lying_searches.py::test_a_lie_about_orders_in_doubt",
-            "tests/pipeline/test_lying_searches.py::test_a_lie_before_the_first_post",
+            "tests/unit/pipeline/lookup/test_faulty_search.py::test_a_lie_about_orders_in_doubt",
+            "tests/unit/pipeline/lookup/test_faulty_search.py::test_a_lie_before_the_first_post",
         ),
     ),
     Breakage(
@@ -210,7 +218,9 @@ BREAKAGES: tuple[Breakage, ...] = (
         "pipeline/evidence.py",
         "    if found := contradictions(expected, shown):\n",
         "    if found := ():\n",
-        ("tests/pipeline/test_lying_searches.py::TestWhoseOrder::test_an_order_that_contradicts_is_for_an_operator",),
+        (
+            "tests/unit/pipeline/lookup/test_faulty_search.py::TestWhoseOrder::test_an_order_that_contradicts_is_for_an_operator",
+        ),
     ),
     Breakage(
         "an empty answer is believed after a ledger was lost",
@@ -218,9 +228,9 @@ BREAKAGES: tuple[Breakage, ...] = (
         "self.past = self.stated_past = self.past and await asyncio.to_thread(self.sent_elsewhere)",
         "self.past = self.stated_past = False",
         (
-            "tests/pipeline/test_proving.py::TestAnEmptyAccount::"
+            "tests/unit/pipeline/lookup/test_preflight.py::TestAnEmptyAccount::"
             "test_is_not_believed_where_another_ledger_may_have_sent",
-            "tests/pipeline/test_lying_searches.py::test_a_lie_to_a_ledger_that_was_lost",
+            "tests/unit/pipeline/lookup/test_faulty_search.py::test_a_lie_to_a_ledger_that_was_lost",
         ),
     ),
     Breakage(
@@ -228,56 +238,64 @@ BREAKAGES: tuple[Breakage, ...] = (
         "pipeline/proving.py",
         "        if passing(page.problem):\n            return page\n",
         "",
-        ("tests/pipeline/test_proving.py::TestWithoutAPast::test_an_account_that_cannot_be_read_now_says_nothing",),
+        (
+            "tests/unit/pipeline/lookup/test_preflight.py::TestWithoutAPast::test_an_account_that_cannot_be_read_now_says_nothing",
+        ),
     ),
     Breakage(
         "a refused list speaks for single searches",
         "pipeline/proving.py",
         "        if page is not None and (not why or page.problem == why):\n",
         "        if page is not None:\n",
-        ("tests/pipeline/test_proving.py::TestNoSearchByExternalId::test_one_search_that_fails_is_no_missing_method",),
+        (
+            "tests/unit/pipeline/lookup/test_preflight.py::TestNoSearchByExternalId::test_one_search_that_fails_is_no_missing_method",
+        ),
     ),
     Breakage(
         "an order that names another manufacturer than its row is absent",
         "pipeline/evidence.py",
         '    return "manufacturer" if row.traits.owner == OURS and detail.traits.owner == OTHER else ""\n',
         '    return ""\n',
-        ("tests/pipeline/test_evidence.py::test_an_order_of_ours_whose_detail_names_another_account_contradicts",),
+        (
+            "tests/unit/pipeline/lookup/test_evidence.py::test_an_order_of_ours_whose_detail_names_another_account_contradicts",
+        ),
     ),
     Breakage(
         "a search at a wrong address is an empty answer",
         "vendors/shopatron/search.py",
         "    none_found = reply.status == 404 and _says_none_found(reply.body)\n",
         "    none_found = reply.status == 404\n",
-        ("tests/shopatron/test_search.py::test_what_is_not_the_whole_truth",),
+        ("tests/vendors/shopatron/test_search.py::test_what_is_not_the_whole_truth",),
     ),
     Breakage(
         "one absence enough",
         "ledger/doubting.py",
         "    if counted and row.absent_once_at is not None:\n",
         "    if counted:\n",
-        ("tests/ledger/test_ledger_settling.py::test_absent_needs_two_valid_ones",),
+        ("tests/integration/ledger/delivery/test_outcomes.py::test_absent_needs_two_valid_ones",),
     ),
     Breakage(
         "count an absence before it can be visible",
         "ledger/doubting.py",
         "return send_before is not None and now > send_before + timedelta(seconds=quiet_s)",
         "return send_before is not None",
-        ("tests/ledger/test_ledger_settling.py::test_an_absence_that_comes_too_early_does_not_count",),
+        ("tests/integration/ledger/delivery/test_outcomes.py::test_an_absence_that_comes_too_early_does_not_count",),
     ),
     Breakage(
         "restored ledger not looked up",
         "ledger/running.py",
         "past = behind or found.last_sequence < store_sequence or found.last_sequence == 0 or empty",
         "past = False",
-        ("tests/ledger/test_ledger_running.py::test_a_ledger_behind_the_store_proves_everything_not_imported",),
+        (
+            "tests/integration/ledger/submissions/test_runs.py::test_a_ledger_behind_the_store_proves_everything_not_imported",
+        ),
     ),
     Breakage(
         "restored ledger believed",
         "ledger/backups.py",
         "        running.mark_unproven(tx, name)\n",
         "        pass\n",
-        ("tests/faults/test_second_thoughts.py::test_a_restored_ledger_doubles_nothing_of_the_runs_in_between",),
+        ("tests/faults/cli/test_operator_changes.py::test_a_restored_ledger_doubles_nothing_of_the_runs_in_between",),
     ),
     Breakage(
         "take half an answer of the source",
@@ -286,42 +304,44 @@ BREAKAGES: tuple[Breakage, ...] = (
         "    except BaseException:\n"
         '        complete, facts = False, {"fetched_at": fetched_at.isoformat(), "complete": False}\n'
         '        manifest = writer.close(offers.columns["source_id"], facts)\n',
-        ("tests/pipeline/test_extract.py::test_nothing_is_taken_of_an_answer_that_ends_badly",),
+        ("tests/unit/pipeline/stages/test_extract.py::test_nothing_is_taken_of_an_answer_that_ends_badly",),
     ),
     Breakage(
         "compare by number only",
         "orders/redelivery.py",
         'same = joined["content_hash"] == joined["content_hash_known"]',
         'same = joined["order_number"] == joined["order_number_known"]',
-        ("tests/orders/test_redelivery.py::test_each_row_of_the_table",),
+        ("tests/unit/orders/decisions/test_redelivery.py::test_each_row_of_the_table",),
     ),
     Breakage(
         "changed content after import ignored",
         "orders/redelivery.py",
         '"imported": (Action.ACKNOWLEDGE, Action.HOLD_EDITION)',
         '"imported": (Action.ACKNOWLEDGE, Action.ACKNOWLEDGE)',
-        ("tests/ledger/test_ledger_receiving.py::test_imported_and_changed_is_held_as_a_second_edition",),
+        ("tests/integration/ledger/submissions/test_intake.py::test_imported_and_changed_is_held_as_a_second_edition",),
     ),
     Breakage(
         "one number with two ids goes on",
         "orders/redelivery.py",
         "reasons = dict.fromkeys(two_ids, TWO_IDS) | ",
         "reasons = ",
-        ("tests/ledger/test_ledger_receiving.py::test_one_number_with_two_ids_holds_both_whatever_their_state",),
+        (
+            "tests/integration/ledger/submissions/test_intake.py::test_one_number_with_two_ids_holds_both_whatever_their_state",
+        ),
     ),
     Breakage(
         "send a newer version beside the imported one",
         "orders/versions.py",
         'verdict.put(newer & ~f["decided"], Decision.HELD, NEWER_THAN_IMPORTED)',
         'verdict.put(newer & ~f["decided"], Decision.WINNER, NEWER_THAN_IMPORTED)',
-        ("tests/ledger/test_ledger_decisions.py::test_newer_than_an_imported_one",),
+        ("tests/integration/ledger/submissions/test_resolution.py::test_newer_than_an_imported_one",),
     ),
     Breakage(
         "limit counts versions",
         "ledger/decisions.py",
         "list(dict.fromkeys(row.lineage for row in works(tx, ids)))[:limit]",
         "list(dict.fromkeys(row.lineage for row in works(tx, ids)[:limit]))",
-        ("tests/pipeline/test_dedupe.py::test_a_limit_counts_lineages_and_leaves_the_rest_received",),
+        ("tests/unit/pipeline/stages/test_dedupe.py::test_a_limit_counts_lineages_and_leaves_the_rest_received",),
     ),
     Breakage(
         "acknowledge all",
@@ -331,42 +351,44 @@ BREAKAGES: tuple[Breakage, ...] = (
         "    )\n    .order_by(submission.c.id)\n)\n"
         '_ANSWERED = submission.c.ack != "sent"\n',
         '        submission.c.order_number != "",\n    )\n    .order_by(submission.c.id)\n)\n_ANSWERED = sa.true()\n',
-        ("tests/ledger/test_ledger_books.py::test_only_what_is_settled_is_acknowledged",),
+        ("tests/integration/ledger/reporting/test_accounting.py::test_only_what_is_settled_is_acknowledged",),
     ),
     Breakage(
         "early acknowledgement of superseded",
         "ledger/acknowledging.py",
         "_decided, sa.and_(_superseded, sa.or_(_has_winner, sa.and_(_by_person, ~LINEAGE_IS_OPEN)))\n",
         "_decided, _superseded\n",
-        ("tests/ledger/test_ledger_books.py::test_superseded_only_once_its_winner_is_imported",),
+        ("tests/integration/ledger/reporting/test_accounting.py::test_superseded_only_once_its_winner_is_imported",),
     ),
     Breakage(
         "acknowledge a number that an open order carries",
         "ledger/acknowledging.py",
         "SETTLED_FOR_GOOD, NUMBER_IS_FREE,",
         "SETTLED_FOR_GOOD,",
-        ("tests/ledger/test_ledger_books.py::test_discarding_a_held_edition_frees_the_number",),
+        ("tests/integration/ledger/reporting/test_accounting.py::test_discarding_a_held_edition_frees_the_number",),
     ),
     Breakage(
         "acknowledge without noting it first",
         "pipeline/acknowledge.py",
         "                mine = set(ledger.ack_sent(ctx, [entry.id for entry in due], silence_s))\n",
         "                mine = {entry.id for entry in due}\n",
-        ("tests/pipeline/test_acknowledge.py::test_without_an_answer_they_stay_sent_and_the_others_go_on",),
+        ("tests/unit/pipeline/stages/test_acknowledge.py::test_without_an_answer_they_stay_sent_and_the_others_go_on",),
     ),
     Breakage(
         "take a missing entry of the reply for a yes",
         "pipeline/acknowledge.py",
         '_MISSING = Acknowledgement(False, "the reply has no entry for it", passing=True)',
         '_MISSING = Acknowledgement(True, "the reply has no entry for it", passing=True)',
-        ("tests/pipeline/test_acknowledge.py::test_each_entry_counts_by_itself",),
+        ("tests/unit/pipeline/stages/test_acknowledge.py::test_each_entry_counts_by_itself",),
     ),
     Breakage(
         "repeat a refused take-over without end",
         "ledger/acknowledging.py",
         "        query = query.where(~take_over.blocked(tx.now))\n",
         "        pass\n",
-        ("tests/ledger/test_ledger_take_over.py::test_a_take_over_that_is_always_refused_ends_as_a_task",),
+        (
+            "tests/integration/ledger/write_back/test_ack_retries.py::test_a_take_over_that_is_always_refused_ends_as_a_task",
+        ),
     ),
     Breakage(
         "send an order that its source cancelled before it was sent",
@@ -374,7 +396,7 @@ BREAKAGES: tuple[Breakage, ...] = (
         "    stop(tx, ctx, unsent)\n",
         "",
         (
-            "tests/ledger/test_ledger_cancelling.py::"
+            "tests/integration/ledger/write_back/test_cancellations.py::"
             "test_an_order_cancelled_before_it_was_sent_is_stopped_once_and_read_again",
         ),
     ),
@@ -384,7 +406,7 @@ BREAKAGES: tuple[Breakage, ...] = (
         "        (row for row in ready_ones if row.source_cancelled_at is None),\n",
         "        ready_ones,\n",
         (
-            "tests/ledger/test_ledger_cancelling.py::"
+            "tests/integration/ledger/write_back/test_cancellations.py::"
             "test_an_attempt_that_stored_nothing_is_not_repeated_for_a_cancelled_order",
         ),
     ),
@@ -393,21 +415,21 @@ BREAKAGES: tuple[Breakage, ...] = (
         "pipeline/sending.py",
         'log.error("order %s failed on its way: %s", item[0].order_number, trace_of(exc))',
         'log.exception("order %s failed on its way", item[0].order_number)',
-        ("tests/faults/test_marked_data.py::test_every_ending_keeps_its_mouth_shut",),
+        ("tests/faults/pipeline/test_data_leaks.py::test_every_ending_keeps_its_mouth_shut",),
     ),
     Breakage(
         "keep what an error page repeats of our login",
         "vendors/shopatron/client.py",
         "return without(answer, token, self._settings.api_key, self._settings.secret)",
         "return answer",
-        ("tests/faults/test_marked_data.py::test_every_ending_keeps_its_mouth_shut",),
+        ("tests/faults/pipeline/test_data_leaks.py::test_every_ending_keeps_its_mouth_shut",),
     ),
     Breakage(
         "commits that a power cut takes back",
         "ledger/database.py",
         'raw.execute("PRAGMA synchronous=FULL")',
         'raw.execute("PRAGMA synchronous=OFF")',
-        ("tests/ledger/test_ledger_database.py::test_commits_survive_a_power_cut",),
+        ("tests/integration/ledger/store/test_database.py::test_commits_survive_a_power_cut",),
     ),
     Breakage(
         "settle a window before it was read",
@@ -415,7 +437,7 @@ BREAKAGES: tuple[Breakage, ...] = (
         "    for _ in range(settings.most_passes):\n",
         "    intake.ledger.settle_window(intake.account, now)\n    for _ in range(settings.most_passes):\n",
         (
-            "tests/contract/acommerce/test_acommerce_sandbox.py::TestWindows::test_a_poll_that_fails_on_page_two_loses_nothing",
+            "tests/vendors/acommerce/contract/test_sandbox.py::TestWindows::test_a_poll_that_fails_on_page_two_loses_nothing",
         ),
     ),
     Breakage(
@@ -424,7 +446,7 @@ BREAKAGES: tuple[Breakage, ...] = (
         "return Stamp(min(published, self.moment), False)",
         "return Stamp(self.moment, False)",
         (
-            "tests/orders/test_status_events.py::TestCorrections::test_a_stale_webhook_does_not_undo_a_correction_that_was_read",
+            "tests/unit/orders/fulfilment/test_status_events.py::TestCorrections::test_a_stale_webhook_does_not_undo_a_correction_that_was_read",
         ),
     ),
     Breakage(
@@ -432,14 +454,16 @@ BREAKAGES: tuple[Breakage, ...] = (
         "orders/status_events.py",
         "report.moment if report.full else None",
         "report.moment if report.channel.reads else None",
-        ("tests/orders/test_status_events.py::TestDeletions::test_a_read_that_is_not_full_deletes_nothing",),
+        (
+            "tests/unit/orders/fulfilment/test_status_events.py::TestDeletions::test_a_read_that_is_not_full_deletes_nothing",
+        ),
     ),
     Breakage(
         "ties by id",
         "orders/status_state.py",
         "key=lambda revision: (revision.place.position, revision.event.content_hash)",
         "key=lambda revision: revision.event.key",
-        ("tests/orders/test_status_events.py::TestOneSecond::test_the_later_in_the_list_wins",),
+        ("tests/unit/orders/fulfilment/test_status_events.py::TestOneSecond::test_the_later_in_the_list_wins",),
     ),
     Breakage(
         "a final status is never read again",
@@ -447,7 +471,7 @@ BREAKAGES: tuple[Breakage, ...] = (
         "status_order.c.changed_at <= tx.now - timedelta(seconds=after_s), status",
         "status",
         (
-            "tests/ledger/test_ledger_statuses.py::TestReadingById::"
+            "tests/integration/ledger/fulfilment/test_status_history.py::TestReadingById::"
             "test_only_ours_are_overdue_and_final_ones_until_they_are_settled",
         ),
     ),
@@ -457,7 +481,7 @@ BREAKAGES: tuple[Breakage, ...] = (
         "        if self.shown_at is None:\n",
         "        if True:\n",
         (
-            "tests/orders/test_status_events.py::TestWithdrawnWithoutAWholeHistory::"
+            "tests/unit/orders/fulfilment/test_status_events.py::TestWithdrawnWithoutAWholeHistory::"
             "test_a_poll_without_it_makes_the_order_doubtful_whatever_comes_first",
         ),
     ),
@@ -466,7 +490,7 @@ BREAKAGES: tuple[Breakage, ...] = (
         "vendors/acommerce/hooks.py",
         'hmac.compare_digest(expected.encode(), said.encode("utf-8", "replace"))',
         "bool(expected and said)",
-        ("tests/serving/test_acommerce_served.py::test_forged_signatures_are_refused",),
+        ("tests/unit/endpoints/test_acommerce.py::test_forged_signatures_are_refused",),
     ),
     Breakage(
         "archive a file that is still being written",
@@ -474,7 +498,7 @@ BREAKAGES: tuple[Breakage, ...] = (
         "    if _written(incoming, [file]).get(file) == written:",
         "    if written:",
         (
-            "tests/contract/acommerce/test_status_runs.py::TestFiles::test_one_whose_writer_goes_on_meanwhile_is_read_again",
+            "tests/vendors/acommerce/contract/test_status_runs.py::TestFiles::test_one_whose_writer_goes_on_meanwhile_is_read_again",
         ),
     ),
     Breakage(
@@ -482,42 +506,46 @@ BREAKAGES: tuple[Breakage, ...] = (
         "pipeline/status_fetch.py",
         '    store.write_bytes(f"{account}/{DROPS}/{file.stamp}-{safe}", data)\n',
         '    server.delete(file)\n    store.write_bytes(f"{account}/{DROPS}/{file.stamp}-{safe}", data)\n',
-        ("tests/pipeline/test_status_fetch.py::test_a_full_store_gives_nothing_up",),
+        ("tests/unit/pipeline/fulfilment/test_status_fetch.py::test_a_full_store_gives_nothing_up",),
     ),
     Breakage(
         "stop fails open",
         "pipeline/stop_switch.py",
         '    return _all_stopped(f"its value {_quoted(text)} is {_wrong_with(names, known)}", known)\n',
         "    return StopSwitch(pipelines=names)\n",
-        ("tests/pipeline/test_stop_switch.py::test_no_other_text_lets_an_order_out",),
+        ("tests/unit/pipeline/runs/test_stop_switch.py::test_no_other_text_lets_an_order_out",),
     ),
     Breakage(
         "a stop that cannot be read fails open",
         "pipeline/load.py",
         "if failures < self._options.stop_tries:",
         "if failures:",
-        ("tests/pipeline/test_load.py::test_a_switch_that_cannot_be_read_while_sending_stops_after_some_tries",),
+        (
+            "tests/unit/pipeline/load/test_stage.py::test_a_switch_that_cannot_be_read_while_sending_stops_after_some_tries",
+        ),
     ),
     Breakage(
         "shipped pipeline files are live",
         "../config/supercat_to_shopatron.yaml",
         "\nmode: shadow\n",
         "\nmode: live\n",
-        ("tests/pipeline/test_settings.py::test_nothing_leaves_before_a_file_says_live",),
+        ("tests/unit/pipeline/settings/test_pipeline.py::test_nothing_leaves_before_a_file_says_live",),
     ),
     Breakage(
         "a file that says no mode is live",
         "pipeline/settings.py",
         'mode: Literal["live", "shadow"] = "shadow"',
         'mode: Literal["live", "shadow"] = "live"',
-        ("tests/pipeline/test_settings.py::test_nothing_leaves_before_a_file_says_live",),
+        ("tests/unit/pipeline/settings/test_pipeline.py::test_nothing_leaves_before_a_file_says_live",),
     ),
     Breakage(
         "sent is written on a cancelled order",
         "vendors/cloudsuite/telling.py",
         '        return SHOP_CANCELLED\n    if order.document.get("shipment_state") == SENT:\n',
         '        pass\n    if order.document.get("shipment_state") == SENT:\n',
-        ("tests/faults/cloudsuite/test_write_back.py::test_sent_is_never_written_on_an_order_that_the_shop_cancelled",),
+        (
+            "tests/faults/vendors/cloudsuite/test_write_back.py::test_sent_is_never_written_on_an_order_that_the_shop_cancelled",
+        ),
     ),
     Breakage(
         "a 404 drops a listed order",
@@ -525,9 +553,9 @@ BREAKAGES: tuple[Breakage, ...] = (
         "            if self._counts(order.document):\n",
         '            if order.why != "HTTP 404" and self._counts(order.document):\n',
         (
-            "tests/faults/cloudsuite/test_unreadable_details.py::"
+            "tests/faults/vendors/cloudsuite/test_unreadable_details.py::"
             "test_one_unreadable_order_in_any_position_is_set_aside_and_imported_once_it_can_be_read",
-            "tests/faults/cloudsuite/test_unreadable_details.py::"
+            "tests/faults/vendors/cloudsuite/test_unreadable_details.py::"
             "test_an_order_that_waits_for_its_payment_survives_a_passing_404",
         ),
     ),
@@ -537,7 +565,7 @@ BREAKAGES: tuple[Breakage, ...] = (
         "    return 13 <= len(digits) <= 19 and len(digits) in _LENGTHS.get(int(digits[:4]), ()) and luhn(digits)\n",
         "    return 13 <= len(digits) <= 19 and luhn(digits)\n",
         (
-            "tests/orders/test_card_data.py::"
+            "tests/unit/orders/privacy/test_card_data.py::"
             "test_of_a_hundred_thousand_numeric_references_none_without_an_issuers_prefix_is_touched",
         ),
     ),
@@ -546,49 +574,57 @@ BREAKAGES: tuple[Breakage, ...] = (
         "orders/removed_data.py",
         "    return _without({name: value for name, value in document.items() if name != PLACES})\n",
         "    return {name: value for name, value in document.items() if name != PLACES}\n",
-        ("tests/orders/test_reading_what_sources_give.py::test_removed_card_data_is_a_note_and_never_sent",),
+        ("tests/unit/orders/mapping/test_source_values.py::test_removed_card_data_is_a_note_and_never_sent",),
     ),
     Breakage(
         "one poisoned order stops all",
         "vendors/supercat/framing.py",
         "        except BadAnswer:\n            found, self._extent = None, Extent()\n",
         "        except BadAnswer:\n            raise\n",
-        ("tests/supercat/test_supercat_envelope.py::test_what_is_wrong_inside_one_order_concerns_that_order_alone",),
+        ("tests/vendors/supercat/test_envelope.py::test_what_is_wrong_inside_one_order_concerns_that_order_alone",),
     ),
     Breakage(
         "supersede on uuid alone",
         "orders/versions.py",
         '    contrary = contradicting(f[~f["settled"]])\n',
         "    contrary: dict[str, tuple[str, ...]] = {}\n",
-        ("tests/orders/test_versions.py::test_contradicting_versions_are_held_and_what_contradicts_is_named",),
+        (
+            "tests/unit/orders/decisions/test_versions.py::test_contradicting_versions_are_held_and_what_contradicts_is_named",
+        ),
     ),
     Breakage(
         "a placeholder uuid joins orders",
         "orders/agreement.py",
         '    return "" if not characters or repeated or word in _PLACEHOLDERS else word\n',
         "    return word\n",
-        ("tests/orders/test_agreement.py::test_a_placeholder_identifies_nothing",),
+        ("tests/unit/orders/identity/test_lineage.py::test_a_placeholder_identifies_nothing",),
     ),
     Breakage(
         "an obsolete version is superseded without agreement",
         "orders/versions.py",
         '    return f["id"].isin(agreeing)\n',
         "    return asked\n",
-        ("tests/ledger/test_ledger_obsolete.py::test_what_cannot_be_read_of_it_is_no_agreement",),
+        (
+            "tests/integration/ledger/submissions/test_obsolete_versions.py::test_what_cannot_be_read_of_it_is_no_agreement",
+        ),
     ),
     Breakage(
         "every member counts as content",
         "orders/contents.py",
         "    if kind is dict:\n",
         "    if kind is dict:\n        tree = _WHOLE\n",
-        ("tests/orders/test_contents.py::test_what_nobody_reads_and_how_a_value_is_written_is_no_change",),
+        (
+            "tests/unit/orders/mapping/test_content_hash.py::test_what_nobody_reads_and_how_a_value_is_written_is_no_change",
+        ),
     ),
     Breakage(
         "another reading is taken for a change",
         "pipeline/renewing.py",
         "    count = ledger.renew(same)\n",
         "    count = len(same)\n",
-        ("tests/pipeline/test_renewing.py::test_a_mapping_that_reads_more_holds_no_imported_order",),
+        (
+            "tests/unit/pipeline/stages/test_content_fingerprints.py::test_a_mapping_that_reads_more_holds_no_imported_order",
+        ),
     ),
     Breakage(
         "no last check on the finished payload",
@@ -596,8 +632,8 @@ BREAKAGES: tuple[Breakage, ...] = (
         "self._form.format.check(payload) or self._form.check.refusals(payload, orders, row)",
         "self._form.format.check(payload)",
         (
-            "tests/orders/test_money_of_payloads.py::test_a_constant_shipping_tax_is_refused_with_the_numbers",
-            "tests/orders/test_mapping_setup.py::test_an_address_from_the_order_must_be_public",
+            "tests/unit/orders/money/test_payload_totals.py::test_a_constant_shipping_tax_is_refused_with_the_numbers",
+            "tests/unit/orders/payload/test_transform_settings.py::test_an_address_from_the_order_must_be_public",
         ),
     ),
     Breakage(
@@ -605,56 +641,58 @@ BREAKAGES: tuple[Breakage, ...] = (
         "orders/checking.py",
         "_number(_at(payload, path)) for path in self.order_charges}\n",
         "_number(_at(payload, path)) for path in ()}\n",
-        ("tests/orders/test_money_of_payloads.py::test_a_constant_shipping_tax_is_refused_with_the_numbers",),
+        ("tests/unit/orders/money/test_payload_totals.py::test_a_constant_shipping_tax_is_refused_with_the_numbers",),
     ),
     Breakage(
         "generated ids may equal given ones",
         "orders/line_ids.py",
         "        known = comparable(name) in self._taken\n",
         "        known = False\n",
-        ("tests/orders/test_line_ids.py::test_a_split_line_beside_a_line_of_the_split_name",),
+        ("tests/unit/orders/mapping/test_line_ids.py::test_a_split_line_beside_a_line_of_the_split_name",),
     ),
     Breakage(
         "a missing line number is its place, taken or not",
         "orders/line_ids.py",
         "if not name and chosen in used:",
         "if not name and not chosen:",
-        ("tests/orders/test_line_ids.py::test_numbers_two_and_null",),
+        ("tests/unit/orders/mapping/test_line_ids.py::test_numbers_two_and_null",),
     ),
     Breakage(
         "of two values with one key the second is dropped",
         "orders/free_keys.py",
         "            own[chosen] = value\n            yield",
         "            yield",
-        ("tests/orders/test_mapping_setup.py::test_a_custom_field_of_a_name_that_is_taken_arrives_too",),
+        (
+            "tests/unit/orders/payload/test_transform_settings.py::test_a_custom_field_of_a_name_that_is_taken_arrives_too",
+        ),
     ),
     Breakage(
         "a mistyped source path is no error",
         "orders/source_paths.py",
         "        if not self.knows(path):",
         "        if not path:",
-        ("tests/orders/test_mapping_setup.py::test_what_would_be_ignored_is_wrong_setup",),
+        ("tests/unit/orders/payload/test_transform_settings.py::test_what_would_be_ignored_is_wrong_setup",),
     ),
     Breakage(
         "key parcels by the notice's words",
         "orders/shipping.py",
         "    new, old = tracking_form(told.tracking_number), tracking_form(tracking_number)\n",
         "    new, old = told.tracking_number, tracking_number\n",
-        ("tests/serving/test_shiprush_notices.py::test_one_parcel_in_two_forms_is_counted_once",),
+        ("tests/unit/endpoints/test_shiprush_notices.py::test_one_parcel_in_two_forms_is_counted_once",),
     ),
     Breakage(
         "feed word from the setting",
         "serving/shiprush.py",
         "        sent_as = found.sent_as or str(",
         "        sent_as = str(",
-        ("tests/serving/test_shiprush_served.py::test_the_status_is_the_one_that_was_sent",),
+        ("tests/unit/endpoints/test_shiprush.py::test_the_status_is_the_one_that_was_sent",),
     ),
     Breakage(
         "one unrenderable order takes the page down",
         "serving/shiprush.py",
         "                except Exception as error:\n                    problems[number]",
         "                except KeyError as error:\n                    problems[number]",
-        ("tests/serving/test_shiprush_served.py::test_whatever_one_order_holds_the_others_are_served",),
+        ("tests/unit/endpoints/test_shiprush.py::test_whatever_one_order_holds_the_others_are_served",),
     ),
     Breakage(
         "an id decides against the number",
@@ -662,7 +700,7 @@ BREAKAGES: tuple[Breakage, ...] = (
         "        if not _carries(tx, ours.id, number):\n",
         "        if not proven and not _carries(tx, ours.id, number):\n",
         (
-            "tests/serving/test_shiprush_notices.py"
+            "tests/unit/endpoints/test_shiprush_notices.py"
             "::test_a_number_and_an_id_of_different_orders_are_kept_for_an_operator",
         ),
     ),
@@ -671,56 +709,58 @@ BREAKAGES: tuple[Breakage, ...] = (
         "pipeline/sections.py",
         "    trial_days: int | None = Field(default=7,",
         "    trial_days: int | None = Field(default=None,",
-        ("tests/pipeline/test_retention_of_trials.py::test_a_trial_is_gone_after_a_week_without_any_setting",),
+        ("tests/unit/pipeline/runs/test_trials.py::test_a_trial_is_gone_after_a_week_without_any_setting",),
     ),
     Breakage(
         "every run counts as a trial",
         "pipeline/trials.py",
         "    return any(_short(name) in {MARK, SCRATCH} for name in names)\n",
         "    return bool(list(names))\n",
-        ("tests/pipeline/test_retention_of_trials.py::test_nothing_of_a_real_run_is_removed_with_the_trials",),
+        ("tests/unit/pipeline/runs/test_trials.py::test_nothing_of_a_real_run_is_removed_with_the_trials",),
     ),
     Breakage(
         "orders left from live mode are silent in shadow mode",
         "pipeline/watching.py",
         "            *left, *_quarantine(facts, {}, settings), *rests,\n",
         "            *rests,\n",
-        ("tests/pipeline/test_watching.py::test_orders_left_open_from_live_mode_alert_in_shadow_mode_too",),
+        ("tests/unit/pipeline/alerts/test_rules.py::test_orders_left_open_from_live_mode_alert_in_shadow_mode_too",),
     ),
     Breakage(
         "an unreadable order ends although its source still offers it",
         "ledger/unidentified.py",
         "UNNAMED, NO_LONGER_OFFERED\n",
         "UNNAMED\n",
-        ("tests/pipeline/test_poisoned_orders.py::test_it_stays_until_a_complete_answer_of_its_source_lacks_it",),
+        (
+            "tests/unit/pipeline/stages/test_unreadable_orders.py::test_it_stays_until_a_complete_answer_of_its_source_lacks_it",
+        ),
     ),
     Breakage(
         "an unreadable order ends by an order that was there before",
         "ledger/unidentified.py",
         " if number in found and found[number] > seen\n",
         " if number in found\n",
-        ("tests/pipeline/test_poisoned_orders.py::test_it_stays_while_anything_speaks_against_its_end",),
+        ("tests/unit/pipeline/stages/test_unreadable_orders.py::test_it_stays_while_anything_speaks_against_its_end",),
     ),
     Breakage(
         "changed content lets every held order go on",
         "ledger/receiving.py",
         "if row.reason in _HELD_FOR_CONTENT and not row.decided",
         "if not row.decided",
-        ("tests/pipeline/test_corrected_holds.py::test_what_concerns_other_orders_or_versions_stays_held",),
+        ("tests/unit/pipeline/stages/test_corrected_holds.py::test_what_concerns_other_orders_or_versions_stays_held",),
     ),
     Breakage(
         "a corrected order stays held for its card data",
         "ledger/receiving.py",
         "_HELD_FOR_CONTENT = frozenset({REMOVED})\n",
         "_HELD_FOR_CONTENT: frozenset[str] = frozenset()\n",
-        ("tests/pipeline/test_corrected_holds.py::test_corrected_at_its_source_it_goes_on",),
+        ("tests/unit/pipeline/stages/test_corrected_holds.py::test_corrected_at_its_source_it_goes_on",),
     ),
     Breakage(
         "a mistyped name of a status record is no error",
         "status_wiring.py",
         '    check_names(shape, form.schema, declared, f"{settings.name}.yaml")\n',
         "",
-        ("tests/pipeline/test_status_settings.py::test_a_name_that_no_record_can_have_is_wrong_setup",),
+        ("tests/unit/pipeline/settings/test_status_account.py::test_a_name_that_no_record_can_have_is_wrong_setup",),
     ),
     Breakage(
         "any good file of a name closes refused rows",
@@ -728,7 +768,7 @@ BREAKAGES: tuple[Breakage, ...] = (
         "    return 0 if reused else _close(",
         "    return _close(",
         (
-            "tests/ledger/test_ledger_status_refusals.py"
+            "tests/integration/ledger/fulfilment/test_status_refusals.py"
             "::test_where_a_name_is_used_again_and_again_a_good_file_closes_nothing",
         ),
     ),
@@ -737,14 +777,16 @@ BREAKAGES: tuple[Breakage, ...] = (
         "vendors/shiprush/sums.py",
         "    for name, charge in _charges(order).items():\n",
         "    for name, charge in {}.items():\n",
-        ("tests/shiprush/test_shiprush_feed.py::test_items_tax_and_shipping_are_together_the_order_total",),
+        ("tests/vendors/shiprush/test_feed.py::test_items_tax_and_shipping_are_together_the_order_total",),
     ),
     Breakage(
         "a repeated order number counts by its first value",
         "vendors/shiprush/notice.py",
         '    return several.get(name) or [query.get(name, "")]\n',
         '    return [query.get(name, "")]\n',
-        ("tests/serving/test_shiprush_notices.py::test_values_that_contradict_each_other_are_kept_for_an_operator",),
+        (
+            "tests/unit/endpoints/test_shiprush_notices.py::test_values_that_contradict_each_other_are_kept_for_an_operator",
+        ),
     ),
     Breakage(
         "a kept parcel counts beside the same one",
@@ -752,7 +794,7 @@ BREAKAGES: tuple[Breakage, ...] = (
         "        if counts and doubt_about(",
         "        if not counts and doubt_about(",
         (
-            "tests/serving/test_shiprush_notices.py"
+            "tests/unit/endpoints/test_shiprush_notices.py"
             "::test_a_kept_notice_whose_parcel_counts_already_is_not_counted_again",
         ),
     ),
@@ -761,13 +803,15 @@ BREAKAGES: tuple[Breakage, ...] = (
         "vendors/shiprush/notice.py",
         '    items = root.findall("items/*") or',
         '    items = root.findall("items/item") or',
-        ("tests/serving/test_shiprush_notices.py::test_items_of_an_unknown_form_are_not_the_whole_order",),
+        ("tests/unit/endpoints/test_shiprush_notices.py::test_items_of_an_unknown_form_are_not_the_whole_order",),
     ),
     Breakage(
         "a reference names any order that has it",
         "commands/naming.py",
         "    if len({work.order_number for work in found}) > 1:\n",
         "    if len(found) > 99:\n",
-        ("tests/commands/test_parcel_commands.py::test_a_reference_that_several_orders_have_is_refused_with_a_list",),
+        (
+            "tests/unit/cli/fulfilment/test_shipment_entry.py::test_a_reference_that_several_orders_have_is_refused_with_a_list",
+        ),
     ),
 )

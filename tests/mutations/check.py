@@ -20,9 +20,7 @@ from dataclasses import dataclass
 from importlib.util import cache_from_source
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent)]
-
-from breakages import BREAKAGES, PACKAGE, Breakage  # noqa: E402
+from tests.mutations.breakages import BREAKAGES, PACKAGE, Breakage
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("include", "tests", "dags", "scripts", "pyproject.toml", "setup.py")

@@ -1,0 +1,56 @@
+"""A status run killed at any step: the next one ends as the vendor shows, each shipment there once, each file archived.
+
+The points are found by one run that writes down its crossings; each is tried at its first and last one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.faults.forks import Forks
+from tests.support.trials.crashes import first_and_last
+
+SLICES = 3
+
+
+@pytest.fixture(scope="session")
+def points(forks: Forks) -> list[dict[str, Any]]:
+    """The points of a status run."""
+    (crossings,) = forks.run("statuses:discover", [{}])
+    return [{"point": point, "number": number} for point, number in first_and_last(crossings)]
+
+
+@pytest.mark.parametrize("part", range(SLICES))
+def test_killed_at_a_crossing(points, databases, forks: Forks, part: int) -> None:  # type: ignore[no-untyped-def]
+    chosen = [
+        {**point, "ledger_url": databases("postgres") if number % 3 == 0 else ""}
+        for number, point in enumerate(points)
+        if number % SLICES == part
+    ]
+    results = forks.run("statuses:crash", chosen)
+    assert [(r["point"], r["number"], r["faults"]) for r in results if r["faults"]] == []
+    assert [r["point"] for r in results if not r["killed"]] == []
+
+
+def test_withdrawn_events_leave_no_false_status_on_default_settings(forks: Forks) -> None:
+    results = forks.run("statuses:withdrawn", [{"seed": seed, "orders": 5} for seed in range(4)])
+    assert [(r["seed"], r["faults"]) for r in results if r["faults"]] == []
+
+
+def test_every_kind_of_crossing_comes_up(points) -> None:  # type: ignore[no-untyped-def]
+    """A guard of the guard."""
+    ledger = (
+        "store_statuses",
+        "settle_window",
+        "match_statuses",
+        "reads_done",
+        "follow_status",
+        "record_shipment",
+        "status_file_read",
+    )
+    wanted = [*(f"ledger {name}" for name in ledger), "source GET", "source token", "store remove one"]
+    names = {point["point"] for point in points}
+    assert {f"{when} {name}" for when in ("before", "after") for name in wanted} - names == set()
+    assert any(name.startswith("before store write") for name in names)

@@ -1,0 +1,88 @@
+"""Killed at any step, run again until quiet: each order is there once, none acknowledged early, the books balanced.
+
+The points are found by one run of each act that writes down its crossings; a new commit, object or request is covered
+on the day it is written. Here each point is tried at its first and last crossing, in the first act that has it, and on
+one of the databases, of a further pair only what the first has not; ``make prove`` tries every crossing of every act on
+both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import pytest
+
+from tests.support.faults.case import Case
+from tests.support.faults.cases import CASES, named
+from tests.support.faults.forks import Forks
+from tests.support.trials.crashes import acts, short_profile
+
+SLICES = 4
+
+
+AT_THE_SOURCE = ("source", "receive", "ack_")
+
+
+@pytest.fixture(scope="session")
+def points(forks: Forks) -> Callable[[Case], list[dict[str, Any]]]:
+    """The short profile's points of a case."""
+
+    @cache
+    def points_of(name: str) -> list[dict[str, Any]]:
+        here = acts(named(name))
+        found = forks.run("crashes:discover", [{"case": name, "act": act} for act in here])
+        chosen = short_profile(dict(zip(here, found, strict=True)))
+        return [{"case": name, "act": act, "point": point, "number": number} for act, point, number in chosen]
+
+    return lambda case: points_of(case.name)
+
+
+def tried(case: Case, points: Callable[[Case], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """All points of the first case; of another one those that it alone has, and those that its source is in."""
+    if case is CASES[0]:
+        return points(case)
+    common = {point["point"] for point in points(CASES[0])}
+    return [p for p in points(case) if p["point"] not in common or any(word in p["point"] for word in AT_THE_SOURCE)]
+
+
+@pytest.mark.parametrize("part", range(SLICES))
+def test_killed_at_a_crossing(case: Case, points, databases, forks: Forks, part: int) -> None:  # type: ignore[no-untyped-def]
+    chosen = [
+        {**point, "ledger_url": databases("postgres") if number % 3 == 0 else ""}
+        for number, point in enumerate(tried(case, points))
+        if number % SLICES == part
+    ]
+    results = forks.run("crashes:crash", chosen)
+    assert [(r["act"], r["point"], r["number"], r["faults"]) for r in results if r["faults"]] == []
+    # how many commits a run takes depends on timing, so that the last one of another run may not come
+    missed = [r["point"] for r in results if not r["killed"] and r["number"] == 1]
+    assert missed == []
+
+
+def test_every_kind_of_crossing_comes_up(case: Case, points) -> None:  # type: ignore[no-untyped-def]
+    """A guard of the guard: if the hook were lost somewhere, nothing would be killed there."""
+    names = {point["point"] for point in points(case)}
+    ledger = (
+        "begin_run",
+        "receive",
+        "quarantine",
+        "resolve",
+        "make_ready",
+        "claim",
+        "settle",
+        "record_lookups",
+        "mark_found",
+        "mark_proven",
+        "put_back",
+        "ack_sent",
+        "ack_answered",
+        "expire_leases",
+        "rest",
+        "wake",
+    )
+    store = ("part", "manifest", "validated", "winners", "payloads", "chunk", "report")
+    calls = ("destination token", "destination import", "destination search")
+    wanted = [*(f"ledger {n}" for n in ledger), *(f"store write {n}" for n in store), *calls, *case.crossings]
+    assert {f"{when} {name}" for when in ("before", "after") for name in wanted} - names == set()

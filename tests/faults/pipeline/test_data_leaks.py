@@ -1,0 +1,151 @@
+"""Marked people, cards and credentials go through the engine in good and in bad ways; then everything is searched.
+
+People may stand in the archive and the ledger alone, cards and credentials nowhere at all.
+"""
+
+from __future__ import annotations
+
+import copy
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from order_relay.connections import Connection
+from order_relay.errors import WrongSetup
+from order_relay.orders.exchange import RunContext
+from order_relay.sandbox import ThreadedSandbox, serve_in_thread
+from order_relay.sandbox.supercat.generator import orders
+from tests.support.canaries import (
+    CARDS,
+    EVERYTHING,
+    PEOPLE,
+    SECRETS,
+    UNSAYABLE,
+    found,
+    in_database,
+    in_files,
+    marked,
+    spoiled,
+)
+from tests.support.echoing_oms import EchoingOms, echoing_oms
+from tests.support.engine import PIPELINE, Engine
+
+
+@pytest.fixture
+def oms() -> Iterator[EchoingOms]:
+    with echoing_oms(SECRETS["token"]) as server:
+        yield server
+
+
+@pytest.fixture
+def shop() -> Iterator[ThreadedSandbox]:
+    with serve_in_thread({"supercat": {"password": SECRETS["source password"]}}) as vendors:
+        yield vendors
+
+
+@pytest.fixture
+def engine(shop: ThreadedSandbox, oms: EchoingOms, tmp_path: Path) -> Iterator[Engine]:
+    extra = {
+        "token_url": f"{oms.url}/oauthserver/oauth2/token",
+        "manufacturer_id": 1042,
+        "catalog_id": 0,
+        "timeout_s": 2.0,
+        "connections": 2,
+        "visible_after_s": 0.0,
+    }
+    made = Engine(
+        tmp_path,
+        {
+            "supercat_default": Connection(
+                "supercat_default",
+                host=shop.url,
+                login="demo",
+                password=SECRETS["source password"],
+                extra={"org": "demo"},
+            ),
+            "shopatron_default": Connection(
+                "shopatron_default", f"{oms.url}/api/v2", SECRETS["API key"], SECRETS["client secret"], extra=extra
+            ),
+        },
+        load_options={"lookup_before_send": "never", "lease_s": 1.0},
+    )
+    yield made
+    made.wiring.close()
+
+
+@pytest.fixture
+def book() -> list[dict[str, Any]]:
+    plain = [made.order for made in orders(60, 11) if made.kind == "plain"]
+    return [marked(order) for order in plain[:7]]
+
+
+def test_every_ending_keeps_its_mouth_shut(
+    engine: Engine,
+    shop: ThreadedSandbox,
+    oms: EchoingOms,
+    book: list[dict[str, Any]],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    caplog.set_level("DEBUG")
+    good, refused, lost, cut, bad, crash, late = book
+    oms.behaviour = {refused["order_number"]: "refused", lost["order_number"]: "page", cut["order_number"]: "cut"}
+    shop.offer([good, refused, lost, cut, spoiled(bad)])
+    said = [engine.run("first").text]
+    changed = copy.deepcopy(good)
+    changed["notes"] = f"{good['notes']}, or call {PEOPLE['contact']}"
+    shop.offer([changed])
+    said.append(engine.run("second").text)
+    assert engine.states()[str(good["id"])] == "held"
+    assert engine.states()[str(refused["id"])] == "rejected"
+    assert {engine.states()[str(order["id"])] for order in (lost, cut)} == {"in_doubt"}
+    assert engine.states()[str(bad["id"])] == "quarantined"
+
+    shop.offer([crash])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("order_relay.vendors.shopatron.client.classify", _explode)
+        said.append(engine.run("third").text)
+    oms.refuse_login = True
+    shop.offer([late])
+    with pytest.raises(WrongSetup) as refusal:
+        _load(engine, "fourth")
+    said += traceback.format_exception(refusal.value)
+
+    said += [caplog.text, *capfd.readouterr()]
+    assert found("\n".join(said).encode(), EVERYTHING) == set()
+    assert in_files(tmp_path, UNSAYABLE) == {}
+    assert in_database(tmp_path / "ledger.sqlite", UNSAYABLE) == {}
+    reports = [path for path in tmp_path.rglob("*") if path.is_file() and "report" in path.name]
+    assert reports
+    assert {path.name: found(path.read_bytes(), EVERYTHING) for path in reports} == {p.name: set() for p in reports}
+    of_runs = {
+        place: names
+        for place, names in in_database(tmp_path / "ledger.sqlite", PEOPLE).items()
+        if place.partition(".")[0] not in ("submission", "attempt")
+    }
+    assert of_runs == {}, "what the ledger says about runs, moves and refusals names nobody"
+
+
+def test_the_archive_has_the_people_and_so_the_search_finds_them(
+    engine: Engine, shop: ThreadedSandbox, book: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    """A search that could find nothing at all would be satisfied with everything."""
+    shop.offer(book[:1])
+    engine.run("first")
+    assert engine.states() == {str(book[0]["id"]): "imported"}
+    assert set.union(*in_files(tmp_path / "batches", PEOPLE).values()) == set(PEOPLE)
+
+
+def _explode(status: int, headers: object, body: bytes, **more: object) -> Any:
+    """A defect whose words quote what it choked on, as those of ``int()`` and of dictionaries do."""
+    raise ValueError(f"can not read {body.decode()} of {PEOPLE['name']}, paid with {CARDS['card in notes']}")
+
+
+def _load(engine: Engine, run: str) -> None:
+    ctx = RunContext(PIPELINE, run)
+    for chunk in engine.prepare(ctx, engine.extract(ctx)):
+        engine.load(ctx, chunk)

@@ -1,0 +1,255 @@
+"""What the shop is told: never of an order that it has cancelled, never without end, and of offline orders after any
+pause."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from order_relay.errors import WrongSetup
+from order_relay.ledger.tables import feedback as table
+from order_relay.ledger.tables import offline_mark
+from order_relay.orders.exchange import RunContext
+from order_relay.pipeline.beginning import begin
+from order_relay.pipeline.feedback import Parts, give_feedback
+from order_relay.pipeline.source_news import mark_offline, note_cancelled
+from order_relay.sandbox import ThreadedSandbox
+from tests.support.engine import Engine
+from tests.support.faults.web_shop import NOW, PIPELINE, Make, archive, feedback, heard, order, ship
+
+CTX = RunContext(PIPELINE, "feedback", "tester")
+
+
+def parts(engine: Engine, **more: Any) -> Parts:
+    wiring = engine.wiring
+    return Parts(
+        wiring.feedback_taker,
+        engine.ledger,
+        archive(engine),
+        wiring.source_connection.fingerprint(),
+        given_up_s=0.0,
+        **more,
+    )
+
+
+def waits_pass(engine: Engine) -> None:
+    with engine.ledger.database.engine.begin() as conn:
+        conn.execute(table.update().where(table.c.state == "refused").values(due_at=table.c.at))
+        conn.execute(offline_mark.update().where(offline_mark.c.state == "refused").values(due_at=offline_mark.c.at))
+
+
+def failing(shop: ThreadedSandbox, answer: int, *keys: str) -> None:
+    rules = [{"at": "patch", "effect": "none", "answer": answer, "orders": [key]} for key in keys]
+    shop.change({"cloudsuite": {"faults": rules}})
+
+
+def test_sent_is_never_written_on_an_order_that_the_shop_cancelled(shop: ThreadedSandbox, make: Make) -> None:
+    shop.offer([order(1), order(2)])
+    engine = make()
+    engine.run("first")
+    feedback(engine)
+    shop.change_order("1-CS1", state="cancel")
+    for number in ("1", "2"):
+        ship(engine, f"1-CS{number}", f"T{number}")
+    assert feedback(engine) == {"shipped_cancelled": 1, "shipped_told": 1}
+    assert heard(shop, "1-CS1")["shipment_state"] is None
+    assert heard(shop, "1-CS2")["shipment_state"] == "sent"
+    waits_pass(engine)
+    assert feedback(engine) == {}, "it is not told again"
+    [task] = engine.ledger.cancelled_by_source(PIPELINE)
+    assert task["order_number"] == "1-CS1"
+    assert [late.state for late in engine.ledger.write_back_tasks(PIPELINE)] == ["cancelled"]
+
+
+def test_a_cancellation_is_noticed_before_anything_is_shipped_and_reaches_the_feed(
+    shop: ThreadedSandbox, make: Make
+) -> None:
+    shop.offer([order(1), order(2)])
+    engine = make()
+    engine.run("first")
+    shop.change_order("1-CS1", state="cancel")
+    assert note_cancelled(CTX, parts(engine), 30) == 1
+    assert note_cancelled(CTX, parts(engine), 30) == 0, "once"
+    window = engine.ledger.modified_between(
+        NOW - timedelta(days=1),
+        NOW + timedelta(days=1),
+        entered="imported",
+        pipelines=[PIPELINE],  # type: ignore[arg-type]
+    )
+    shown = {found.work.source_id: found.cancelled_at is not None for found in window.orders}
+    assert shown == {"1": True, "2": False}
+    result = engine.run("second")
+    assert "1 cancelled in the shop after the import" in result.text
+    assert result.breaches == []
+    assert feedback(engine) == {"oms_number_told": 1, "line_numbers_told": 1}, "of the other one only"
+
+
+def test_an_order_cancelled_between_import_and_take_over_is_a_task_and_not_repeated(
+    shop: ThreadedSandbox, make: Make
+) -> None:
+    shop.offer([order(1)])
+    engine = make()
+    failing(shop, 400, "1-CS1")
+    engine.run("first")
+    shop.change({"cloudsuite": {"faults": []}})
+    shop.change_order("1-CS1", state="cancel")
+    engine.run("second")
+    assert [task["source_id"] for task in engine.ledger.cancelled_by_source(PIPELINE)] == ["1"]
+    assert engine.ledger.to_acknowledge(PIPELINE) == []
+
+
+def made_ready(engine: Engine, run: str = "first") -> None:
+    """A run that ends before anything is sent."""
+    ctx, wiring = RunContext(PIPELINE, run), engine.wiring
+    begin(ctx, engine.ledger, wiring.store, (wiring.source.account, wiring.destination.account))
+    engine.prepare(ctx, engine.extract(ctx))
+
+
+def test_a_ready_order_that_the_shop_cancels_before_it_is_sent_is_not_sent(shop: ThreadedSandbox, make: Make) -> None:
+    shop.offer([order(1), order(2)])
+    engine = make()
+    made_ready(engine)
+    assert engine.states() == {"1": "ready", "2": "ready"}
+    shop.change_order("1-CS1", state="cancel")
+    for number in range(3):
+        engine.run(f"run-{number}")
+    [row] = engine.ledger.find("1")
+    assert (row["state"], row["reason"]) == ("waiting", "gate:state=cancel")
+    assert engine.states()["2"] == "imported"
+    assert set(shop.report()["orders"]) == {"1-CS2"}
+    events = len(row["events"])
+    engine.run("another")
+    assert len(engine.ledger.find("1")[0]["events"]) == events, "nothing new, no event"
+    shop.change_order("1-CS1", state="confirmed")
+    engine.run("confirmed-again")
+    assert engine.states() == {"1": "imported", "2": "imported"}
+
+
+def test_a_take_over_that_the_shop_always_refuses_ends_as_a_task(shop: ThreadedSandbox, make: Make) -> None:
+    shop.offer([order(1), order(2)])
+    engine = make()
+    failing(shop, 400, "1-CS1")
+    for number in range(10):
+        engine.run(f"run-{number}")
+        waits_pass(engine)
+    [row] = engine.ledger.feedback_failed(PIPELINE)
+    assert (row["order_number"], row["step"], row["tries"]) == ("1-CS1", "take_over", 5)
+    assert "refused by the source" in engine.run("another").text
+    shop.change({"cloudsuite": {"faults": []}})
+    engine.run("not-again")
+    assert "1-CS1" not in shop.report()["cloudsuite"]["feedback"], "it is not told again"
+    engine.ledger.decide_feedback(CTX, "1-CS1", "corrected in the shop", retry=True)
+    engine.run("again")
+    assert engine.ledger.feedback_failed(PIPELINE) == []
+    assert heard(shop, "1-CS1")["state"] == "processing"
+
+
+def test_an_operator_settles_a_cancellation_or_takes_it_back(shop: ThreadedSandbox, make: Make) -> None:
+    shop.offer([order(1), order(2)])
+    engine = make()
+    engine.run("first")
+    for key in ("1-CS1", "1-CS2"):
+        shop.change_order(key, state="cancel")
+    note_cancelled(CTX, parts(engine), 30)
+    engine.ledger.settle_cancelled(CTX, "1-CS1", "cancelled by phone")
+    shop.change_order("1-CS2", state="processing")
+    engine.ledger.settle_cancelled(CTX, "1-CS2", "a mistake of the shop", reinstated=True)
+    assert engine.ledger.cancelled_by_source(PIPELINE) == []
+    assert feedback(engine) == {"oms_number_told": 1, "line_numbers_told": 1}
+
+
+def test_a_step_that_the_shop_always_refuses_ends_and_an_operator_may_retry_it(
+    shop: ThreadedSandbox, make: Make
+) -> None:
+    shop.offer([order(1)])
+    engine = make()
+    engine.run("first")
+    failing(shop, 400, "1-CS1")
+    told = []
+    for _ in range(12):
+        told.append(give_feedback(CTX, parts(engine, most_refusals=3)))
+        waits_pass(engine)
+    assert told == [{"oms_number_refused": 1}] * 3 + [{}] * 9
+    [row] = engine.ledger.feedback_failed(PIPELINE)
+    assert (row["order_number"], row["step"], row["tries"]) == ("1-CS1", "oms_number", 3)
+    assert [late.state for late in engine.ledger.write_back_tasks(PIPELINE)] == ["untold"]
+    shop.change({"cloudsuite": {"faults": []}})
+    assert engine.ledger.decide_feedback(CTX, "1-CS1", "corrected in the shop", retry=True) == 1
+    assert feedback(engine) == {"oms_number_told": 1, "line_numbers_told": 1}
+    assert engine.ledger.write_back_tasks(PIPELINE) == []
+
+
+def test_a_shop_that_never_answers_is_not_asked_without_end_and_an_outage_uses_up_no_refusals(
+    shop: ThreadedSandbox, make: Make
+) -> None:
+    shop.offer([order(1)])
+    engine = make()
+    engine.run("first")
+    failing(shop, 500, "1-CS1")
+    unknown = 0
+    for _ in range(60):
+        unknown += give_feedback(CTX, parts(engine, most_refusals=3)).get("oms_number_unknown", 0)
+        waits_pass(engine)
+    assert 10 < unknown <= 60
+    [row] = engine.ledger.feedback_failed(PIPELINE)
+    assert row["tries"] == 20
+    assert engine.ledger.decide_feedback(CTX, "1", "nobody needs it", retry=False) == 1
+    assert engine.ledger.write_back_tasks(PIPELINE) == []
+
+
+@pytest.mark.parametrize("way", ["shipment_state", "done"])
+def test_a_firm_without_deliveries_tells_at_the_import(shop: ThreadedSandbox, make: Make, way: str) -> None:
+    shop.offer([order(1)])
+    engine = make(shipped_by=way)
+    engine.run("first")
+    told = give_feedback(CTX, parts(engine, at_import=True))
+    assert told == {"oms_number_told": 1, "line_numbers_told": 1, "shipped_told": 1}
+    seen = heard(shop, "1-CS1")
+    assert "sent" in (seen["shipment_state"], "sent" if seen["state"] == "done" else "")
+    assert give_feedback(CTX, parts(engine, at_import=True)) == {}
+
+
+def test_telling_at_the_import_goes_with_no_delivery_messages(shop: ThreadedSandbox, make: Make) -> None:
+    engine = make(shipped_by="desadv", desadv_shop=1, desadv_user=1)
+    with pytest.raises(WrongSetup, match="done_after: import"):
+        give_feedback(CTX, parts(engine, at_import=True))
+
+
+def test_offline_orders_are_marked_after_any_pause_and_one_that_fails_is_tried_again(
+    shop: ThreadedSandbox, make: Make
+) -> None:
+    engine = make(offline_sent=True)
+    engine.run("first")
+    clock = [NOW - timedelta(days=4)]
+
+    def mark() -> dict[str, int]:
+        return mark_offline(CTX, parts(engine), first_days=1.0, overlap_s=3600.0, clock=lambda: clock[0])
+
+    assert mark() == {}
+    shop.offer([order(n, offline=True, confirmed=NOW - timedelta(days=4 - n)) for n in (1, 2, 3)])
+    failing(shop, 400, "1-CS2")
+    clock[0] = NOW
+    assert mark() == {"offline_sent": 2, "offline_refused": 1}, "the whole pause, whatever the overlap"
+    shop.change({"cloudsuite": {"faults": []}})
+    assert mark() == {}, "not yet due, and the watermark has passed it"
+    waits_pass(engine)
+    assert mark() == {"offline_sent": 1}
+    assert engine.ledger.feedback_failed(PIPELINE) == []
+
+
+def test_a_cancelled_offline_order_is_left_alone_and_one_always_refused_becomes_a_task(
+    shop: ThreadedSandbox, make: Make
+) -> None:
+    shop.offer([order(1, offline=True), order(2, offline=True, state="cancel")])
+    engine = make(offline_sent=True)
+    engine.run("first")
+    failing(shop, 400, "1-CS1", "1-CS2")
+    told = []
+    for _ in range(8):
+        told.append(mark_offline(CTX, parts(engine, most_refusals=3), first_days=1.0, overlap_s=0.0))
+        waits_pass(engine)
+    assert told == [{"offline_refused": 1}] * 3 + [{}] * 5
+    [row] = engine.ledger.feedback_failed(PIPELINE)
+    assert (row["source_id"], row["step"]) == ("1", "offline_sent")

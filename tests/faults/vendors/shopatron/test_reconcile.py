@@ -1,0 +1,174 @@
+"""Ledger and sandbox compared, after somebody meddled with one of them, and by searches that lie."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from typer.testing import CliRunner
+
+from order_relay.commands import app as app_module
+from order_relay.commands.setup import Setup
+from order_relay.pipeline.differences import Comparison, Kind
+from order_relay.pipeline.reconciling import reconcile
+from order_relay.sandbox import ThreadedSandbox, serve_in_thread
+from tests.support.engine import Engine
+from tests.support.faults.cases import Case
+
+ORDERS = 6
+Call = Callable[..., Any]
+
+
+@dataclass
+class Firm:
+    """A pipeline that imported a few orders."""
+
+    engine: Engine
+    sandbox: ThreadedSandbox
+    case: Case
+
+    def meddle(self, statement: str) -> None:
+        """Change the ledger past the package's own code."""
+        with self.engine.ledger.database.engine.begin() as conn:
+            conn.execute(sa.text(statement))
+
+    def rows(self) -> list[Any]:
+        with self.engine.ledger.database.engine.connect() as conn:
+            query = "SELECT destination_key, oms_id FROM submission WHERE state = 'imported' ORDER BY id"
+            return list(conn.execute(sa.text(query)))
+
+    def post(self, like: str, key: str) -> None:
+        """Somebody imports an order like this one under ``key``."""
+        body = self.sandbox.bodies(like)[0] | {"externalOrderID": key}
+
+        async def send() -> None:
+            async with self.engine.wiring.destination.session(1) as session:
+                answer = await session.send(json.dumps(body).encode(), key, not_after=1e12)
+                assert answer.oms_id
+
+        asyncio.run(send())
+
+    def compare(self) -> Comparison:
+        wiring = self.engine.fresh_wiring()
+
+        async def ask() -> Comparison:
+            async with wiring.destination.session(1) as session:
+                soon = datetime.now(UTC) + timedelta(seconds=30)  # everything is visible by then
+                return await reconcile(wiring.name, self.engine.ledger, session, wiring.destination, days=7, now=soon)
+
+        return asyncio.run(ask())
+
+
+@pytest.fixture
+def firm(case: Case, tmp_path: Path) -> Iterator[Callable[..., Firm]]:
+    made: list[Any] = []
+
+    def make(extra: dict[str, Any] | None = None, **switches: Any) -> Firm:
+        switches = {**case.harsh, "date_means": "imported", **switches}
+        vendors = case.at_destination(**switches)
+        context = serve_in_thread(vendors, case.plain(ORDERS), sources=[case.source_side])
+        sandbox = context.__enter__()
+        options = {"visible_after_s": 0.0, "timeout_s": 10.0, **(extra or {})}
+        engine = Engine(tmp_path, case.connect(sandbox.url, **options), pipeline=case.pipeline)
+        made.append((context, engine))
+        engine.run("first")
+        return Firm(engine, sandbox, case)
+
+    yield make
+    for context, engine in made:
+        engine.wiring.close()
+        context.__exit__(None, None, None)
+
+
+SEARCHES = [
+    pytest.param({}, {}, id="by external id"),
+    pytest.param({"search_by": "window"}, {}, id="by window"),
+    pytest.param({}, {"search_external_id": "error"}, id="window after a refusal"),
+    pytest.param({}, {"search_external_id": "ignored"}, id="window after an ignored parameter"),
+]
+
+
+def found(told: Comparison) -> dict[Kind, list[str]]:
+    return {kind: [one.key for one in told.of(kind)] for kind in Kind if told.of(kind)}
+
+
+@pytest.mark.parametrize(("extra", "switches"), SEARCHES)
+def test_all_is_well(firm: Call, extra: dict[str, Any], switches: dict[str, Any]) -> None:
+    told = firm(extra, **switches).compare()
+    assert (told.differences, told.imported, told.seen) == ([], ORDERS, ORDERS)
+    assert (told.unsure, told.unread, told.remarks) == ({}, [], [])
+
+
+@pytest.mark.parametrize(("extra", "switches"), SEARCHES)
+def test_each_difference(firm: Call, extra: dict[str, Any], switches: dict[str, Any]) -> None:
+    here = firm(extra, **switches)
+    keys = [key for key, _ in here.rows()]
+    here.post(keys[0], keys[0])
+    here.post(keys[1], "SOMEBODY-1")
+    here.meddle(f"UPDATE submission SET destination_key = 'GONE-2' WHERE destination_key = '{keys[2]}'")
+    here.meddle(f"UPDATE submission SET oms_id = '5' WHERE destination_key = '{keys[3]}'")
+    here.meddle(f"UPDATE submission SET state = 'rejected', oms_id = NULL WHERE destination_key = '{keys[4]}'")
+    before = here.rows()
+    told = here.compare()
+    assert found(told) == {
+        Kind.DOUBLED: [keys[0]],
+        Kind.UNKNOWN: sorted([keys[2], "SOMEBODY-1"]),
+        Kind.MISSING: ["GONE-2"],
+        Kind.OTHER_ID: [keys[3]],
+        Kind.NOT_IMPORTED: [keys[4]],
+    }
+    assert here.rows() == before, "nothing is repaired"
+
+
+def test_the_newest_order_missing_hides_no_other_one(firm: Call) -> None:
+    """It would be the positive control of every search."""
+    here = firm()
+    keys = [key for key, _ in here.rows()]
+    ends = f"('{keys[0]}', '{keys[-1]}')"
+    here.meddle(f"UPDATE submission SET destination_key = 'GONE-' || id WHERE destination_key IN {ends}")
+    assert len(here.compare().of(Kind.MISSING)) == 2
+
+
+@pytest.mark.parametrize(
+    ("extra", "switches"),
+    [
+        pytest.param({}, {"rows_carry_external_id": False, "order_carries_external_id": False}, id="no external ids"),
+        pytest.param({}, {"faults": [{"at": "search", "effect": "none", "answer": 503}]}, id="fails"),
+        pytest.param({}, {"visible_after_s": 600.0}, id="shows nothing yet"),
+        pytest.param({"search_by": "external_id"}, {"search_external_id": "error"}, id="no such search"),
+    ],
+)
+def test_a_search_that_can_not_be_trusted(firm: Call, extra: dict[str, Any], switches: dict[str, Any]) -> None:
+    here = firm(extra, **switches)
+    here.meddle("UPDATE submission SET destination_key = 'GONE' WHERE id = (SELECT min(id) FROM submission)")
+    told = here.compare()
+    assert told.of(Kind.MISSING) == []
+    assert told.unsure.total() + len(told.unread) >= 1, told.counts
+
+
+def test_no_search_at_all(firm: Call) -> None:
+    told = firm({"search_by": "none"}).compare()
+    assert told.differences == []
+    assert "nothing can be compared" in told.remarks[0]
+
+
+def test_by_command(firm: Call, command_line: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = firm()
+    monkeypatch.setattr(Setup, "ledger_url", here.engine.ledger_url)
+    monkeypatch.setattr(Setup, "store_url", here.engine.wiring.store_url)
+    monkeypatch.setattr(Setup, "connection", lambda self, conn_id: here.engine.connections[conn_id])
+    words = ["reconcile", "--pipeline", here.engine.pipeline]
+    assert command_line.invoke(app_module.app, words).exit_code == 0
+    here.post(here.rows()[0][0], "SOMEBODY-1")
+    result = command_line.invoke(app_module.app, [*words, "--json"])
+    assert result.exit_code == 1
+    told = json.loads(result.stdout)["pipelines"][0]
+    assert [one["key"] for one in told["differences"]] == ["SOMEBODY-1"]
+    assert "SOMEBODY-1" in here.engine.wiring.store.read_text(told["report"])

@@ -1,0 +1,39 @@
+"""Which pipelines retention looks at."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowSkipException
+
+from order_relay.airflow_bindings import connections, removal
+from order_relay.batches import BatchStore
+from order_relay.orders.exchange import RunContext
+from order_relay.pipeline.trials import begin_trial
+from tests.support import airflow_home as own_airflow
+
+NAME = "supercat_to_shopatron"
+
+
+def test_a_pipeline_that_only_ran_in_shadow_mode_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def ledger() -> Iterator[Any]:
+        yield SimpleNamespace(last_sequence=lambda name: 0, status_accounts=list)
+
+    config, store = tmp_path / "config", BatchStore((tmp_path / "batches").as_uri())
+    config.mkdir()
+    for name in (NAME, f"{NAME}__unused"):
+        shutil.copy(own_airflow.ROOT / "include" / "config" / f"{NAME}.yaml", config / f"{name}.yaml")
+    monkeypatch.setattr(removal, "opened_ledger", ledger)
+    monkeypatch.setattr(connections, "store_url", lambda: store.url)
+    monkeypatch.setenv("ORDER_RELAY_CONFIG", str(config))
+    with pytest.raises(AirflowSkipException, match="no pipeline"):
+        removal.active()
+    begin_trial(RunContext(NAME, "scheduled__1"), store, shadow=True)
+    assert removal.active() == [NAME]

@@ -1,0 +1,155 @@
+"""A bound ledger, and a clerk who walks orders through it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from order_relay.ledger import BatchInfo, Claim, Finding, Ledger, Ready, Settled, Work
+from order_relay.ledger.values import LookedUp
+from order_relay.orders.exchange import Answer, Outcome, Policies, RunContext
+from tests.support.offers import offer
+
+PIPELINE = "shop_to_oms"
+SOURCE, DESTINATION = "source:https://shop.example/a", "oms:https://oms.example/1"
+_ids = itertools.count(100)
+
+
+class Clerk:
+    """Does with a ledger what the stages do, in few words."""
+
+    def __init__(self, ledger: Ledger, run: str = "run-1") -> None:
+        self.ledger = ledger
+        self.ctx = RunContext(PIPELINE, run)
+        self.batches = itertools.count(1)
+
+    def receive(
+        self,
+        *offers: dict[str, Any],
+        complete: bool = True,
+        fingerprint: str = "t1",
+        batch_id: str = "",
+        fetched_at: datetime | None = None,
+    ) -> dict[str, int]:
+        """A batch with these offers."""
+        rows = [row | {"part": 0, "row": n} for n, row in enumerate(offers)]
+        columns = [*offer("1"), "part", "row"]
+        frame = pd.DataFrame(rows, columns=columns)
+        for name in ("suffix", "items"):
+            frame[name] = pd.Series([row[name] for row in rows], dtype=object)
+        name = batch_id or f"batch-{next(self.batches)}"
+        info = BatchInfo(name, f"{name}/manifest.json", len(rows), fetched_at or datetime.now(UTC), complete)
+        self.last_batch = name
+        return self.ledger.receive(self.ctx, info, frame, fingerprint)
+
+    def work(self, source_id: str) -> Work:
+        """The newest edition of a source id."""
+        lives = [life for life in self.ledger.find(source_id) if life["source_id"] == source_id]
+        return self.ledger.works([max(lives, key=lambda life: life["edition"])["id"]])[0]
+
+    def state(self, source_id: str) -> str:
+        return self.work(source_id).state
+
+    def row(self, source_id: str, edition: int = 1) -> dict[str, Any]:
+        """Everything known about one edition."""
+        return next(
+            life
+            for life in self.ledger.find(source_id)
+            if life["source_id"] == source_id and life["edition"] == edition
+        )
+
+    def resolve(self, policies: Policies | None = None, limit: int | None = None) -> list[Work]:
+        received = [w.id for w in self.ledger.to_validate(PIPELINE, None)]
+        return self.ledger.resolve(self.ctx, received, policies or Policies(), limit)
+
+    def ready_of(self, work: Work, **changes: Any) -> Ready:
+        payload = Ready(
+            work.id,
+            work.revision,
+            f"KEY-{work.order_number}",
+            "p/payloads-00000.jsonl.gz",
+            0,
+            f"fp-{work.id}",
+            "t1",
+            1000,
+            "EUR",
+            (),
+        )
+        return replace(payload, **changes)
+
+    def make_ready(self, *works: Work) -> tuple[list[int], list[int]]:
+        return self.ledger.make_ready(self.ctx, [self.ready_of(w) for w in works])
+
+    def all_ready(self, *source_ids: str) -> list[int]:
+        """Offered, resolved and made ready; their ids."""
+        self.receive(*[offer(s) for s in source_ids])
+        return self.make_ready(*self.resolve())[0]
+
+    def claim(self, *ids: int, lease_s: float = 30.0) -> dict[int, Claim]:
+        return self.ledger.claim(self.ctx, ids, "worker-1", lease_s)
+
+    def settle(self, number: int, outcome: Outcome, attempt: int = 1, **fields: Any) -> list[int]:
+        return self.ledger.settle(self.ctx, [Settled(number, attempt, Answer(outcome, **fields))])
+
+    def imported(self, source_id: str, oms_id: str = "") -> int:
+        """Walk one order all the way."""
+        number = self.all_ready(source_id)[0]
+        self.claim(number)
+        assert self.settle(number, Outcome.IMPORTED, status=201, oms_id=oms_id or f"OMS{next(_ids)}") == []
+        return number
+
+    def in_doubt(self, source_id: str, lease_s: float = -1.0, **fields: Any) -> int:
+        """An order whose answer got lost; its lease is over at once, so that absences count."""
+        number = self.all_ready(source_id)[0]
+        self.claim(number, lease_s=lease_s)
+        self.settle(number, Outcome.IN_DOUBT, **({"status": 503} | fields))
+        return number
+
+    def look(
+        self, number: int, attempt: int, finding: Finding, next_at: datetime | None = None, quiet_s: float = 0.0
+    ) -> str:
+        """Record one look-up; the state afterwards."""
+        looked_up = LookedUp(number, attempt, finding, "external_id", "because", next_at)
+        return self.ledger.record_lookups(self.ctx, [looked_up], quiet_s).get(number, "")
+
+    def due(self) -> list[str]:
+        return [entry.order_number for entry in self.ledger.to_acknowledge(PIPELINE, 100)]
+
+    def events(self, source_id: str, edition: int = 1) -> list[tuple[str, str]]:
+        return [(e["from_state"], e["to_state"]) for e in self.row(source_id, edition)["events"]]
+
+
+@pytest.fixture
+def ledger(ledger_url: str) -> Iterator[Ledger]:
+    """An open ledger with one bound pipeline, on each kind of database; its books must balance after every test."""
+    opened = Ledger.open(ledger_url)
+    opened.bind(PIPELINE, SOURCE, DESTINATION)
+    yield opened
+    assert opened.law() == []
+    opened.close()
+
+
+@pytest.fixture
+def clerk(ledger: Ledger) -> Clerk:
+    """The clerk, in a run that has begun."""
+    clerk = Clerk(ledger)
+    ledger.begin_run(clerk.ctx, "scheduled", 0)
+    return clerk
+
+
+@pytest.fixture
+def later() -> datetime:
+    """A time after every lease and look-up of a test."""
+    return datetime.now(UTC) + timedelta(days=1)
+
+
+@pytest.fixture
+def clerk_class() -> type[Clerk]:
+    """The clerk's class, for tests that open their own ledgers."""
+    return Clerk

@@ -1,0 +1,320 @@
+"""No order is sent without end, and no clock of an alert starts again because an order was tried again."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from multidict import CIMultiDict
+
+from order_relay.errors import Refusal
+from order_relay.ledger import Finding, Settled, attempts
+from order_relay.ledger.values import Control, LookedUp
+from order_relay.orders.exchange import Answer, Found, Outcome, Page
+from order_relay.orders.traits import Traits
+from order_relay.pipeline.lookup import look_up
+from order_relay.pipeline.settings import PipelineSettings
+from order_relay.pipeline.watching import STUCK, Facts, judge, limits
+from order_relay.vendors.shopatron.outcomes import classify
+from tests.support.offers import offer
+
+NAME = "shop_to_oms"
+HOUR = timedelta(hours=1)
+START = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
+NO_ANSWER = Answer(Outcome.IN_DOUBT, 0, code="ServerDisconnectedError", message="no complete answer")
+SETTINGS = PipelineSettings.model_validate(
+    {
+        "name": "supercat_to_shopatron",
+        "mode": "live",
+        "source": {"vendor": "supercat", "connection": "supercat_default"},
+        "destination": {"vendor": "shopatron", "connection": "shopatron_default"},
+    }
+)
+
+
+class Clock:
+    """The database's clock, set by the test."""
+
+    def __init__(self):
+        self.now = START
+
+    def forward(self, **by):
+        self.now += timedelta(**by)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr("order_relay.ledger.database.read_clock", lambda conn: clock.now)
+    return clock
+
+
+def answered(status, body=b""):
+    return classify(status, CIMultiDict(), body)
+
+
+def attempt(clerk, clock, number, answer):
+    """Send once, lose the answer or get this one, and find the order absent as often as it takes."""
+    claim = clerk.claim(number)[number]
+    clerk.ledger.settle(clerk.ctx, [Settled(number, claim.attempt, answer)])
+    for _ in range(2):
+        clock.forward(minutes=40)
+        found = LookedUp(number, claim.attempt, Finding.absent(), "external_id")
+        clerk.ledger.record_lookups(clerk.ctx, [found], 960.0, 3)
+
+
+ENDLESS = {
+    "409": answered(409, b'{"code": 5011, "message": "order is locked"}'),
+    "413": answered(413),
+    "500": answered(500, b"<html>Internal error</html>"),
+    "503": answered(503),
+    "200 with an error": answered(200, b'{"status": "error", "message": "catalog is closed"}'),
+    "no answer": NO_ANSWER,
+}
+
+
+@pytest.mark.parametrize("answer", ENDLESS.values(), ids=ENDLESS)
+def test_an_order_that_never_arrives_is_rejected_after_three_attempts(clerk, clock, answer):
+    number = clerk.all_ready("1")[0]
+    for _ in range(3):
+        attempt(clerk, clock, number, answer)
+    row = clerk.row("1")
+    assert (row["state"], len(row["attempts"])) == ("rejected", 3)
+    assert row["reason"] == attempts.reason_of(answer)
+    assert "3 attempts" in row["events"][-1]["why"]
+    assert row["attempts"][-1]["body"] == answer.body
+    (listed,) = clerk.ledger.quarantined()
+    assert (listed["order_number"], listed["code"]) == (row["order_number"], row["reason"])
+
+
+def test_answers_that_differ_end_as_well(clerk, clock):
+    number = clerk.all_ready("1")[0]
+    for _ in range(3):
+        for answer in (ENDLESS["500"], ENDLESS["409"]):
+            assert clerk.state("1") == "ready"
+            attempt(clerk, clock, number, answer)
+    assert (clerk.state("1"), len(clerk.row("1")["attempts"])) == ("rejected", 6)
+
+
+def test_a_worker_that_dies_says_nothing_about_the_order(clerk, clock):
+    number = clerk.all_ready("1")[0]
+    for _ in range(5):
+        clerk.claim(number)
+        clock.forward(minutes=5)
+        clerk.ledger.expire_leases(clerk.ctx, 60.0)
+        for _ in range(2):
+            clock.forward(minutes=40)
+            found = LookedUp(number, clerk.row("1")["attempt"], Finding.absent(), "external_id")
+            clerk.ledger.record_lookups(clerk.ctx, [found], 960.0, 3)
+        assert clerk.state("1") == "ready"
+
+
+def test_throttled_and_unsent_attempts_do_not_count(clerk, clock):
+    number = clerk.all_ready("1")[0]
+    for outcome in (Outcome.THROTTLED, Outcome.NOT_SENT, Outcome.WRONG_SETUP) * 3:
+        claim = clerk.claim(number)[number]
+        clerk.settle(number, outcome, attempt=claim.attempt)
+        clock.forward(minutes=15)
+    assert clerk.state("1") == "ready"
+    assert clerk.row("1")["absences"] == 0
+
+
+@pytest.mark.parametrize("how", ["replay", "changed content"])
+def test_what_begins_anew_gets_new_attempts(clerk, clock, how):
+    number = clerk.all_ready("1")[0]
+    for _ in range(3):
+        attempt(clerk, clock, number, ENDLESS["500"])
+    if how == "replay":
+        assert clerk.ledger.replay(clerk.ctx, [number], "the OMS was repaired") == 1
+    else:
+        clerk.receive(offer("1", content_hash="other"))
+    clerk.make_ready(*clerk.resolve())
+    assert clerk.row("1")["first_sent_at"] is None
+    attempt(clerk, clock, number, ENDLESS["500"])
+    assert clerk.state("1") == "ready"
+
+
+def test_the_setting_decides_how_often(clerk, clock):
+    number = clerk.all_ready("1")[0]
+    claim = clerk.claim(number)[number]
+    clerk.settle(number, Outcome.IN_DOUBT, attempt=claim.attempt, status=500)
+    for _ in range(2):
+        clock.forward(hours=1)
+        clerk.ledger.record_lookups(clerk.ctx, [LookedUp(number, 1, Finding.absent(), "key")], 960.0, 1)
+    assert clerk.state("1") == "rejected"
+
+
+class Oms:
+    """Stores nothing, answers every POST alike, and shows in each search the one order that it had before."""
+
+    account, search_by = "oms:https://oms.example/1", "external_id"
+    timeout_s, visible_after_s = 60.0, 900.0
+
+    def __init__(self, answer):
+        self.answer = answer
+        self.posts = 0
+
+    def post(self):
+        self.posts += 1
+        return self.answer
+
+    async def find_by_key(self, keys):
+        return Page(tuple(Found("OMS-OLD", key) for key in keys if key == "KEY-OLD"), complete=True)
+
+    def expects(self, payload):
+        return Traits()
+
+
+@pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("answer", ENDLESS.values(), ids=ENDLESS)
+def test_two_days_of_an_order_that_never_arrives(clerk, clock, answer, monkeypatch):
+    old = Control("KEY-OLD", "OMS-OLD", START - 24 * HOUR)
+    monkeypatch.setattr(clerk.ledger, "controls", lambda *_, **__: [old])
+    clerk.all_ready("1")
+    oms, notes, rejected_at = Oms(answer), [], None
+    while clock.now < START + 48 * HOUR:
+        one_run(clerk, clock, oms)
+        notes += [(clock.now - START, note) for note in one_watch(clerk, clock)]
+        if rejected_at is None and clerk.state("1") == "rejected":
+            rejected_at = clock.now - START
+        clock.forward(minutes=240 if rejected_at else 15)
+    assert oms.posts <= 3
+    assert rejected_at is not None
+    assert rejected_at < 6 * HOUR
+    assert [row["order_number"] for row in clerk.ledger.quarantined()] == [clerk.row("1")["order_number"]]
+    assert len({note.cause for _, note in notes}) == 1, "one alert for one order"
+    assert HOUR <= notes[0][0] <= 3 * HOUR
+    assert all(at - notes[0][0] >= 23 * HOUR for at, _ in notes[1:]), "repeated at most once a day"
+    assert not any(note.over for _, note in notes)
+
+
+def one_run(clerk, clock, oms):
+    """What a scheduled run does: take in what is offered, look up what is due, send what is ready."""
+    clerk.receive(offer("1"), fetched_at=clock.now)
+    if due := clerk.ledger.due_lookups(NAME):
+        asyncio.run(look_up(clerk.ctx, clerk.ledger, oms, oms, due, now=lambda: clock.now))
+    for number in clerk.ledger.ready(NAME):
+        claim = clerk.claim(number)[number]
+        clerk.ledger.settle(clerk.ctx, [Settled(number, claim.attempt, oms.post())])
+
+
+def one_watch(clerk, clock):
+    """What the DAG ``watch`` does: note what takes too long, and deliver what is due."""
+    facts = Facts(NAME, clock.now, clerk.ledger.pulse(NAME), clerk.ledger.late(NAME, limits(SETTINGS)))
+    clerk.ledger.note_alerts(NAME, [m for m in judge(facts, SETTINGS) if m.kind == STUCK], {STUCK})
+    notes = clerk.ledger.take_alerts()
+    for note in notes:
+        clerk.ledger.alert_told(note)
+    return notes
+
+
+def test_an_alert_counts_from_the_first_attempt(clerk, clock):
+    number = clerk.all_ready("1")[0]
+    attempt(clerk, clock, number, ENDLESS["500"])
+    began = clerk.row("1")["first_sent_at"]
+    assert began == START
+    clerk.claim(number)
+    clerk.settle(number, Outcome.IN_DOUBT, attempt=2, status=500)
+    (late,) = clerk.ledger.late(NAME, {"in_doubt": 3600.0, "ready": 60.0, "sending": 60.0, "rejected": 60.0})
+    assert (late.state, late.oldest) == ("in_doubt", START)
+
+
+def test_throttling_starts_no_clock_anew(clerk, clock):
+    number = clerk.all_ready("1")[0]
+    for n in range(1, 10):
+        clerk.claim(number)
+        clerk.settle(number, Outcome.THROTTLED, attempt=n, status=429)
+        clock.forward(minutes=15)
+    (late,) = clerk.ledger.late(NAME, {"ready": 7200.0})
+    assert (late.state, late.oldest) == ("ready", START)
+
+
+def test_an_order_that_waits_and_is_offered_again_never_stopped_waiting(clerk, clock):
+    versions = [offer("1", lineage="L"), offer("2", lineage="L", problem="", base_number="N-1")]
+    clerk.receive(*versions)
+    clerk.ledger.quarantine(clerk.ctx, [(clerk.work("2"), [Refusal("bad", "/x", "is bad")])])
+    clerk.resolve()
+    for _ in range(4):
+        assert clerk.state("1") == "waiting"
+        clock.forward(hours=12)
+        clerk.receive(*versions, fetched_at=clock.now)
+        clerk.resolve()
+    (late,) = clerk.ledger.late(NAME, {"waiting": 47 * 3600.0})
+    assert (late.state, late.oldest) == ("waiting", START)
+    clerk.ledger.discard(clerk.ctx, [clerk.work("2").id], "given up")
+    clerk.receive(versions[0], fetched_at=clock.now)
+    clerk.make_ready(*clerk.resolve())
+    assert (clerk.state("1"), clerk.row("1")["waiting_since"]) == ("ready", None)
+
+
+class Ended:
+    """How one attempt ended."""
+
+    def __init__(self, status, code="", died=False):
+        self.status, self.code, self.outcome = status, code, "in_doubt"
+        self.settled_at = None if died else START
+
+
+ENDINGS = st.builds(Ended, st.sampled_from([0, 200, 409, 413, 500, 503]), st.sampled_from(["", "5011"]), st.booleans())
+
+
+@given(st.lists(ENDINGS, max_size=14), st.integers(1, 5))
+def test_every_series_of_attempts_ends(endings, most):
+    ended = [n for n in range(len(endings) + 1) if attempts.exhausted(endings[:n], most)]
+    if len(endings) >= attempts.OF_ANY_KIND * most:
+        assert ended
+    if ended:
+        assert most <= ended[0] <= attempts.OF_ANY_KIND * most
+
+
+@given(st.integers(1, 5), st.sampled_from([0, 200, 409, 413, 500]))
+def test_the_same_answer_ends_at_the_limit_exactly(most, status):
+    alike = [Ended(status, "TimeoutError" if not status else "") for _ in range(most)]
+    assert attempts.exhausted(alike, most)
+    assert not attempts.exhausted(alike[:-1], most)
+
+
+ERRORS = [
+    b'{"orderID": 7, "success": false, "error": "item dropped"}',
+    b'{"orderID": "7", "errors": [{"code": 5012, "message": "item dropped"}]}',
+    b'{"orderID": 7, "status": "PARTIAL", "message": "item dropped"}',
+    b'{"orderID": 7, "warnings": {"line 2": "item dropped"}}',
+    b'{"orderID": 7, "success": "false", "description": "item dropped"}',
+]
+CLEAN = [
+    b'{"orderID": 7}',
+    b'{"orderID": 7, "success": true, "message": "Order imported"}',
+    b'{"orderID": 7, "error": null, "errors": [], "warnings": {}, "errorCode": 0, "status": "NEW"}',
+    b'{"orderID": 7, "success": null, "error": "", "failed": false, "errorMessage": "None"}',
+]
+
+
+@pytest.mark.parametrize(("status", "body"), list(product((200, 201), ERRORS)))
+def test_an_error_beside_an_order_id_is_kept(status, body):
+    answer = answered(status, body)
+    assert (answer.outcome, answer.oms_id) == (Outcome.IMPORTED, "7")
+    assert "item dropped" in answer.remark
+    assert "item dropped" not in answer.message
+
+
+@pytest.mark.parametrize("body", CLEAN)
+def test_a_plain_success_has_no_remark(body):
+    answer = answered(200, body)
+    assert (answer.outcome, answer.remark, answer.message) == (Outcome.IMPORTED, "", "")
+
+
+def test_an_order_imported_beside_an_error_is_flagged(clerk):
+    one, two = clerk.all_ready("1", "2")
+    clerk.claim(one, two)
+    plain = answered(200, b'{"orderID": 8}')
+    clerk.ledger.settle(clerk.ctx, [Settled(one, 1, answered(200, ERRORS[0])), Settled(two, 1, plain)])
+    assert [clerk.state(s) for s in "12"] == ["imported", "imported"]
+    ((number, oms_id, words),) = clerk.ledger.remarked(NAME, clerk.ctx.run, 10)
+    assert (number, oms_id) == (clerk.row("1")["order_number"], "7")
+    assert "item dropped" in words
+    assert clerk.ledger.remarked(NAME, "another run", 10) == []
+    assert "names an error" in clerk.row("1")["attempts"][0]["message"]

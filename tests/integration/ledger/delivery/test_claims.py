@@ -1,0 +1,189 @@
+"""The intent to send, and one per lineage."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from order_relay.ledger import Ledger
+from order_relay.orders.exchange import Outcome
+from tests.support.offers import offer
+
+NAME = "shop_to_oms"
+
+
+def test_a_claim_is_committed_with_attempt_owner_payload_and_time(clerk):
+    number = clerk.all_ready("1")[0]
+    claim = clerk.claim(number, lease_s=30)[number]
+    assert (claim.attempt, claim.may_be_stored) == (1, False)
+    left = claim.send_before - datetime.now(UTC)
+    assert timedelta(seconds=20) < left <= timedelta(seconds=31)
+    row = clerk.row("1")
+    assert (row["state"], row["owner"], row["revision"]) == ("sending", "worker-1", claim.revision)
+    attempt = row["attempts"][0]
+    assert (attempt["number"], attempt["owner"], attempt["run"]) == (1, "worker-1", "run-1")
+    assert attempt["fingerprint"] == row["fingerprint"]
+    assert attempt["send_before"] == claim.send_before == row["send_before"]
+    assert attempt["settled_at"] is None
+
+
+def test_what_is_not_ready_can_not_be_claimed(clerk):
+    number = clerk.all_ready("1")[0]
+    clerk.receive(offer("2"))
+    assert set(clerk.claim(number, clerk.work("2").id, 999_999)) == {number}
+    assert clerk.claim(number) == {}, "claimed already"
+    assert clerk.ledger.to_send([number]) == []
+
+
+def test_another_pipeline_s_orders_can_not_be_claimed(clerk):
+    number = clerk.all_ready("1")[0]
+    clerk.ledger.bind("other", "source:x", "oms:y")
+    clerk.ctx = type(clerk.ctx)("other", "run-9")
+    assert clerk.claim(number) == {}
+
+
+@pytest.mark.parametrize("outcome", [None, Outcome.IN_DOUBT])
+def test_a_version_waits_while_another_is_under_way(clerk, outcome):
+    first, second = two_ready_versions(clerk)
+    clerk.claim(first)
+    if outcome:
+        clerk.settle(first, outcome, status=503)
+    assert clerk.claim(second) == {}
+    assert clerk.state("2") == "waiting"
+    clerk.receive()
+    assert clerk.state("2") == "received", "to be resolved anew at once"
+
+
+def test_an_older_version_than_the_imported_one_is_resolved_anew_and_superseded(clerk):
+    """Not at once: whether the two agree on the order is for the version table to say."""
+    first, second = two_ready_versions(clerk)
+    clerk.claim(second)
+    clerk.settle(second, Outcome.IMPORTED, status=201, oms_id="OMS2")
+    assert clerk.claim(first) == {}
+    assert clerk.state("1") == "waiting"
+    clerk.receive()
+    assert clerk.resolve() == []
+    assert clerk.state("1") == "superseded"
+
+
+def test_a_newer_version_than_the_imported_one_is_not_sent(clerk):
+    first, second = two_ready_versions(clerk)
+    clerk.claim(first)
+    clerk.settle(first, Outcome.IMPORTED, status=201, oms_id="OMS1")
+    assert clerk.claim(second) == {}
+    assert clerk.state("2") == "waiting"
+
+
+def test_of_two_versions_at_once_the_newest_goes(clerk):
+    first, second = two_ready_versions(clerk)
+    assert set(clerk.claim(first, second)) == {second}
+    assert clerk.state("1") == "waiting"
+
+
+def two_ready_versions(clerk):
+    """Ready side by side, as two runs that resolved at the same moment could leave them."""
+    first = clerk.all_ready("1")[0]
+    clerk.receive(offer("2"))
+    second = clerk.make_ready(clerk.work("2"))[0][0]
+    clerk.ledger.database.write(
+        lambda tx: tx.run(
+            sa.text("UPDATE submission SET lineage = 'L1', base_number = 'N-1' WHERE id = :id"), {"id": second}
+        )
+    )
+    return first, second
+
+
+def test_the_database_itself_refuses_two_of_a_lineage(clerk):
+    first, second = two_ready_versions(clerk)
+    clerk.claim(first)
+    with pytest.raises(sa.exc.IntegrityError):
+        clerk.ledger.database.write(
+            lambda tx: tx.run(sa.text("UPDATE submission SET state = 'sending' WHERE id = :id"), {"id": second})
+        )
+
+
+def test_where_the_index_refuses_one_the_others_are_claimed(clerk, monkeypatch):
+    """As if the other version came up between reading and writing: the family is not seen."""
+    from order_relay.ledger import claiming
+
+    first, second = two_ready_versions(clerk)
+    third = clerk.all_ready("3")[0]
+    clerk.claim(first)
+    blind = claiming._FAMILY.where(claiming.submission.c.id != first)
+    monkeypatch.setattr(claiming, "_FAMILY", blind)
+    assert set(clerk.claim(second, third)) == {third}
+    assert clerk.state("2") == "ready"
+
+
+def test_a_later_claim_says_whether_an_earlier_attempt_may_be_stored(clerk):
+    number = clerk.all_ready("1")[0]
+    clerk.claim(number)
+    clerk.settle(number, Outcome.THROTTLED, status=429)
+    assert clerk.claim(number)[number].may_be_stored is False
+    clerk.settle(number, Outcome.IN_DOUBT, attempt=2, status=503)
+    clerk.ledger.settle_by_person("N-1", None, "looked at it", "ann")
+    claim = clerk.claim(number)[number]
+    assert (claim.attempt, claim.may_be_stored) == (3, True)
+
+
+def test_two_workers_share_the_orders_without_overlap(clerk, ledger_url):
+    ids = clerk.all_ready(*[str(n) for n in range(1, 61)])
+    won, errors = [], []
+
+    def worker(name):
+        ledger = Ledger.open(ledger_url)
+        try:
+            for n in range(0, len(ids), 7):
+                won.extend(ledger.claim(clerk.ctx, ids[n : n + 7], name, 30))
+        except Exception as error:
+            errors.append(error)
+        finally:
+            ledger.close()
+
+    threads = [threading.Thread(target=worker, args=(f"w{n}",)) for n in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert sorted(won) == ids
+
+
+def test_two_workers_over_two_versions_send_one_of_each_lineage(clerk, ledger_url):
+    pairs = []
+    for n in range(1, 9):
+        old = clerk.all_ready(str(n))[0]
+        clerk.receive(offer(str(100 + n)))
+        new = clerk.make_ready(clerk.work(str(100 + n)))[0][0]
+        pairs.append((old, new))
+    clerk.ledger.database.write(
+        lambda tx: [
+            tx.run(sa.text("UPDATE submission SET lineage = :lineage WHERE id = :id"), {"id": new, "lineage": f"L{n}"})
+            for n, (_, new) in enumerate(pairs, 1)
+        ]
+    )
+    won, errors = [], []
+
+    def worker(ids):
+        ledger = Ledger.open(ledger_url)
+        try:
+            won.extend(ledger.claim(clerk.ctx, ids, "w", 30))
+        except Exception as error:
+            errors.append(error)
+        finally:
+            ledger.close()
+
+    threads = [
+        threading.Thread(target=worker, args=([old for old, _ in pairs],)),
+        threading.Thread(target=worker, args=([new for _, new in reversed(pairs)],)),
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert len(won) == len(pairs)
+    assert all((old in won) != (new in won) for old, new in pairs)

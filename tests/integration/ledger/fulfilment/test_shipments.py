@@ -1,0 +1,253 @@
+"""Shipments in the ledger, on both kinds of database."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from order_relay.errors import MoveRefused
+from order_relay.orders.exchange import Outcome, RunContext
+from order_relay.orders.shipping import OrderedLine, Shipment, ShippedLine
+from tests.support.offers import offer
+
+WHO = RunContext("", "", "shiprush")
+ORDERED = [OrderedLine("1", "MUG", 4), OrderedLine("2", "CUP", 2)]
+LEFT = datetime(2026, 5, 1, 15, 12, tzinfo=UTC)
+
+
+def parcel(key="k1", number=None, lines=(), tracking="", **fields):
+    """A parcel with a tracking number of its own, unless one is given."""
+    return Shipment(
+        "shiprush",
+        key,
+        ("N-1",),
+        "UPS",
+        "Ground",
+        tracking or f"1Z9{key}",
+        LEFT,
+        815,
+        "USD",
+        tuple(lines),
+        number,
+        **fields,
+    )
+
+
+def test_units_are_counted_until_all_are_shipped_and_the_state_stays(clerk):
+    number = clerk.imported("1")
+    first = clerk.ledger.record_shipment(WHO, parcel("k1", number, [ShippedLine(3, "1")]), ORDERED, "a notice")
+    assert (first.outcome, first.shipped, first.progress.shipped) == ("recorded", "partly", 3)
+    last = clerk.ledger.record_shipment(WHO, parcel("k2", number, [ShippedLine(1, "1"), ShippedLine(2, "2")]), ORDERED)
+    assert (last.shipped, last.progress.complete) == ("shipped", True)
+    row = clerk.row("1")
+    assert (row["state"], row["shipped"], row["shipped_at"]) == ("imported", "shipped", LEFT)
+    assert [len(s["lines"]) for s in row["shipments"]] == [1, 2]
+    kept = row["shipments"][0]
+    assert (kept["tracking_number"], kept["cost_minor"], kept["currency"], kept["who"], kept["why"]) == (
+        "1Z9k1",
+        815,
+        "USD",
+        "shiprush",
+        "a notice",
+    )
+
+
+def counted(clerk, number):
+    """The parcels of an order that count, by their ids."""
+    return [p["id"] for p in clerk.ledger.shipments_of(number) if not p["asks"] and not p["closed"]]
+
+
+def test_the_same_notice_again_changes_nothing(clerk):
+    number = clerk.imported("1")
+    clerk.ledger.record_shipment(WHO, parcel("k1", number, [ShippedLine(3, "1")]), ORDERED)
+    before = clerk.row("1")
+    again = clerk.ledger.record_shipment(WHO, parcel("k1", number, [ShippedLine(3, "1")]), ORDERED)
+    assert (again.outcome, again.shipped) == ("known", "partly")
+    assert clerk.row("1") == before
+
+
+@pytest.mark.parametrize("matched", [True, False])
+def test_the_same_notice_at_several_servers_at_once_is_one_parcel(clerk, matched):
+    """Several API servers have one ledger: all notices are answered, and one parcel is kept."""
+    number = clerk.imported("1") if matched else None
+    forms = [
+        parcel("k1", number, [ShippedLine(3, "1")], "1Z9"),
+        parcel("k2", number, [ShippedLine(3, "", "MUG")], "1z 9"),
+    ]
+    together = threading.Barrier(6)
+
+    def record(told):
+        together.wait(20)
+        return clerk.ledger.record_shipment(WHO, told, ORDERED).outcome
+
+    with ThreadPoolExecutor(6) as servers:
+        outcomes = sorted(servers.map(record, forms * 3 if matched else forms[:1] * 6))
+    assert outcomes == (["known"] * 5 + ["recorded"] if matched else ["unmatched"] * 6)
+    assert len(clerk.ledger.shipments()) == 1
+    if matched:
+        assert len(counted(clerk, number)) == 1
+        assert clerk.row("1")["shipped"] == "partly"
+
+
+def test_the_same_parcel_in_another_form_is_known_whoever_describes_it(clerk):
+    number = clerk.imported("1")
+    clerk.ledger.record_shipment(WHO, parcel("k1", number, [ShippedLine(1, "1")], "1Z 9"), ORDERED)
+    forms = [
+        parcel("k2", number, [ShippedLine(1, "1")], "1z9"),
+        parcel("k3", number, [ShippedLine(1, "", "MUG")], "1Z9"),
+        replace(parcel("k4", number, [ShippedLine(1, "1")], " 1Z9 "), origin="person", carrier="DHL"),
+    ]
+    assert {clerk.ledger.record_shipment(WHO, form, ORDERED).outcome for form in forms} == {"known"}
+    assert len(clerk.ledger.shipments_of(number)) == 1
+
+
+def test_the_same_tracking_number_with_other_lines_is_kept_and_asked(clerk):
+    number = clerk.imported("1")
+    first = clerk.ledger.record_shipment(WHO, parcel("k1", number, [ShippedLine(1, "1")], "1Z9"), ORDERED)
+    for _ in range(2):
+        second = clerk.ledger.record_shipment(WHO, parcel("k2", number, [ShippedLine(2, "1")], "1Z9"), ORDERED)
+        assert (second.outcome, second.shipped) == ("asked", "partly")
+        assert str(first.shipment_id) in second.asks
+    assert len(clerk.ledger.shipments_of(number)) == 2
+    assert counted(clerk, number) == [first.shipment_id]
+    assert [row["id"] for row in clerk.ledger.shipments(unmatched=True)] == [second.shipment_id]
+    waiting, oldest, (row,) = clerk.ledger.waiting_shipments()
+    assert (waiting, oldest, row["id"]) == (1, row["recorded_at"], second.shipment_id)
+
+
+@pytest.mark.parametrize("placeholder", ["N/A", "none", "0", " ", "-", "0000", "TBD", "not available", "6.12E+11"])
+def test_a_placeholder_never_identifies_a_parcel(clerk, placeholder):
+    number = clerk.imported("1")
+    assert (
+        clerk.ledger.record_shipment(WHO, parcel("k1", number, [ShippedLine(1, "1")], placeholder), ORDERED).outcome
+        == "recorded"
+    )
+    for lines in ([ShippedLine(1, "2")], [ShippedLine(1, "1")]):
+        told = parcel(f"k-{lines}", number, lines, placeholder)
+        assert clerk.ledger.record_shipment(WHO, told, ORDERED).outcome == "asked"
+    assert len(clerk.ledger.shipments_of(number)) == 3
+    assert len(counted(clerk, number)) == 1
+
+
+def test_an_operator_counts_corrects_or_drops_what_was_asked(clerk):
+    number = clerk.imported("1")
+    first = clerk.ledger.record_shipment(WHO, parcel("k1", number, [ShippedLine(1, "1")], "1Z9"), ORDERED)
+    second = clerk.ledger.record_shipment(WHO, parcel("k2", number, [ShippedLine(2, "1")], "1Z9"), ORDERED)
+    third = clerk.ledger.record_shipment(WHO, parcel("k3", number, [ShippedLine(4, "1")], "1Z9"), ORDERED)
+    done = clerk.ledger.match_shipment(second.shipment_id, number, ORDERED, instead_of=first.shipment_id)
+    assert (done.progress.shipped, counted(clerk, number)) == (2, [second.shipment_id])
+    clerk.ledger.dismiss_shipment(third.shipment_id, "a duplicate")
+    assert clerk.ledger.shipments(unmatched=True) == []
+    for again in ("k1", "k3"):
+        assert clerk.ledger.record_shipment(WHO, parcel(again, number), ORDERED).outcome == "known"
+    for wrong in (
+        lambda: clerk.ledger.dismiss_shipment(third.shipment_id, "x"),
+        lambda: clerk.ledger.match_shipment(third.shipment_id, number, ORDERED),
+        lambda: clerk.ledger.match_shipment(second.shipment_id, number, ORDERED, first.shipment_id),
+    ):
+        with pytest.raises(MoveRefused):
+            wrong()
+    assert counted(clerk, number) == [second.shipment_id]
+
+
+def test_an_unmatched_copy_of_a_recorded_parcel_is_closed_when_its_order_is_found(clerk):
+    clerk.ledger.record_shipment(WHO, parcel("k1", None, [ShippedLine(1, "1")], "1Z9"), None)
+    number = clerk.imported("1")
+    clerk.ledger.record_shipment(WHO, parcel("k2", number, [ShippedLine(1, "1")], "1Z9"), ORDERED)
+    assert (
+        clerk.ledger.record_shipment(WHO, parcel("k1", number, [ShippedLine(1, "1")], "1Z9"), ORDERED).outcome
+        == "known"
+    )
+    assert clerk.ledger.shipments(unmatched=True) == []
+    assert len(counted(clerk, number)) == 1
+
+
+def test_two_forms_of_a_parcel_at_the_same_time_are_recorded_once(clerk):
+    number = clerk.imported("1")
+    outcomes: list[str] = []
+
+    def tell(form):
+        told = parcel(f"k{form}", number, [ShippedLine(1, "1")], "1Z 9" if form % 2 else "1z9")
+        outcomes.append(clerk.ledger.record_shipment(WHO, told, ORDERED).outcome)
+
+    threads = [threading.Thread(target=tell, args=(form,)) for form in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["known", "known", "known", "recorded"]
+    assert len(clerk.ledger.shipments_of(number)) == 1
+
+
+def test_told_twice_at_the_same_time_it_is_recorded_once(clerk):
+    number = clerk.imported("1")
+    told: list[str] = []
+
+    def tell():
+        told.append(clerk.ledger.record_shipment(WHO, parcel("k1", number, [ShippedLine(1, "1")]), ORDERED).outcome)
+
+    threads = [threading.Thread(target=tell) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(told) == ["known", "known", "known", "recorded"]
+    assert len(clerk.ledger.shipments_of(number)) == 1
+
+
+def test_without_the_order_lines_nobody_says_that_it_is_complete(clerk):
+    number = clerk.imported("1")
+    assert clerk.ledger.record_shipment(WHO, parcel("k1", number), None).shipped == "partly"
+
+
+def test_what_fits_no_order_is_kept_and_can_be_given_to_one(clerk):
+    kept = clerk.ledger.record_shipment(WHO, parcel("k1"), None)
+    assert (kept.outcome, kept.submission_id) == ("unmatched", None)
+    assert clerk.ledger.record_shipment(WHO, parcel("k1"), None).outcome == "unmatched"
+    (row,) = clerk.ledger.shipments(unmatched=True)
+    assert (row["id"], row["words"]) == (kept.shipment_id, ["N-1"])
+    number, other = clerk.imported("1"), clerk.imported("2")
+    assert clerk.ledger.match_shipment(kept.shipment_id, number, ORDERED).shipped == "shipped"
+    assert clerk.ledger.shipments(unmatched=True) == []
+    for wrong in ((kept.shipment_id, other), (999, number), (kept.shipment_id, 999)):
+        with pytest.raises(MoveRefused):
+            clerk.ledger.match_shipment(*wrong, ORDERED)
+
+
+def test_an_unmatched_one_that_is_told_again_finds_its_order(clerk):
+    clerk.ledger.record_shipment(WHO, parcel("k1"), None)
+    number = clerk.imported("1")
+    again = clerk.ledger.record_shipment(WHO, parcel("k1", number), ORDERED)
+    assert (again.outcome, again.shipped) == ("recorded", "shipped")
+    assert len(clerk.ledger.shipments()) == 1
+
+
+def test_an_order_is_found_by_what_names_only_it(clerk):
+    number = clerk.imported("1", "OMS1")
+    clerk.receive(offer("7"))
+    for word in ("N-1", "KEY-N-1", "OMS1"):
+        assert clerk.ledger.shipment_target(["", "nobody", word]).id == number
+    assert clerk.ledger.shipment_target(["N-7"]).state == "received"
+    assert clerk.ledger.shipment_target(["N-1"], ["another"]) is None
+    clerk.receive(offer("1", content_hash="changed"))
+    assert clerk.ledger.shipment_target(["N-1"]).id == number, "what is at the destination comes first"
+    clerk.ledger.decide("N-1", "replacement", "new quantities", "ann", cancelled=True)
+    assert clerk.row("1")["cancelled_at"] is not None
+    assert clerk.ledger.shipment_target(["N-1"]).id != number, "a cancelled order is not shipped"
+
+
+def test_two_orders_of_one_number_are_told_apart_by_their_keys_only(clerk):
+    first = clerk.imported("1")
+    clerk.receive(offer("1", content_hash="changed"))
+    clerk.ledger.decide("N-1", "separate", "a second order", "ann")
+    (work,) = clerk.resolve()
+    clerk.ledger.make_ready(clerk.ctx, [clerk.ready_of(work, destination_key="KEY-N-1/2")])
+    clerk.claim(work.id)
+    assert clerk.ledger.shipment_target(["N-1"]) is None
+    assert clerk.ledger.shipment_target(["KEY-N-1"]).id == first
+    assert clerk.ledger.shipment_target(["KEY-N-1/2"]).id == work.id
+    clerk.settle(work.id, Outcome.IMPORTED, status=201, oms_id="OMS-B")

@@ -1,0 +1,229 @@
+"""What open orders need, and what the ledger forgets of settled ones."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from order_relay.ledger import Ledger
+from order_relay.ledger.retaining import REMOVED_BODY
+from order_relay.ledger.status_reads import Ours, statuses_of
+from order_relay.ledger.status_tables import status_event
+from order_relay.ledger.tables import submission
+from order_relay.orders.exchange import Acknowledgement, Outcome, RunContext
+from order_relay.orders.shipping import Shipment
+from order_relay.orders.status_events import Channel, Kind, StatusEvent, StatusReport
+from tests.support.offers import offer
+
+PIPELINE = "shop_to_oms"
+LATER = datetime.now(UTC) + timedelta(days=1)
+
+
+def confirm(ledger: Ledger, clerk: Any) -> None:
+    due = [entry.id for entry in ledger.to_acknowledge(PIPELINE, 100)]
+    ledger.ack_sent(clerk.ctx, due)
+    ledger.ack_answered(clerk.ctx, dict.fromkeys(due, Acknowledgement(accepted=True)))
+
+
+def imported(clerk: Any, source_id: str, **changes: Any) -> int:
+    clerk.receive(offer(source_id, **changes))
+    number: int = clerk.make_ready(*clerk.resolve())[0][0]
+    clerk.claim(number)
+    clerk.settle(number, Outcome.IMPORTED, status=201, oms_id=f"OMS{source_id}", body="Jane Doe")
+    return number
+
+
+def test_open_orders_keep_raw_order_and_payloads(ledger: Ledger, clerk: Any) -> None:
+    clerk.all_ready("1", "2")
+    number = clerk.work("1").id
+    clerk.claim(number)
+    clerk.settle(number, Outcome.THROTTLED)
+    needed = ledger.needed(PIPELINE)
+    assert {batch: dict(parts) for batch, parts in needed.raw.items()} == {clerk.last_batch: {0: {0, 1}}}
+    assert dict(needed.payloads) == {"p/payloads-00000.jsonl.gz": {0}}
+
+
+def test_settled_is_only_what_its_source_knows_of(ledger: Ledger, clerk: Any) -> None:
+    imported(clerk, "1")
+    assert ledger.needed(PIPELINE).raw
+    assert ledger.with_personal_data(PIPELINE, LATER) == []
+    confirm(ledger, clerk)
+    assert (ledger.needed(PIPELINE).raw, ledger.needed(PIPELINE).payloads) == ({}, {})
+
+
+def test_what_a_review_shows_for_comparison_is_kept(ledger: Ledger, clerk: Any) -> None:
+    imported(clerk, "1", lineage="L")
+    confirm(ledger, clerk)
+    first = clerk.last_batch
+    clerk.receive(offer("2", lineage="L"))
+    clerk.resolve()
+    assert clerk.state("2") == "held"
+    assert set(ledger.needed(PIPELINE).raw) == {first, clerk.last_batch}
+    assert ledger.with_personal_data(PIPELINE, LATER) == []
+
+
+def test_changed_content_that_came_while_in_doubt_is_kept(ledger: Ledger, clerk: Any) -> None:
+    clerk.in_doubt("1")
+    first = clerk.last_batch
+    clerk.receive(offer("1", content_hash="other"))
+    assert set(ledger.needed(PIPELINE).raw) == {first, clerk.last_batch}
+
+
+@pytest.mark.parametrize("value", ["partly", "shipped"])
+def test_half_told_parcels_keep_what_was_asked_for(ledger: Ledger, clerk: Any, value: str) -> None:
+    number = imported(clerk, "1")
+    confirm(ledger, clerk)
+    change = submission.update().where(submission.c.id == number)
+    ledger.database.write(lambda tx: tx.run(change.values(shipped=value)))
+    assert bool(ledger.needed(PIPELINE).raw) is (value == "partly")
+    ledger.database.write(lambda tx: tx.run(change.values(cancelled_at=tx.now)))
+    assert not ledger.needed(PIPELINE).raw
+
+
+def test_a_kept_notice_loses_its_text_after_its_time_and_waits_on(ledger: Ledger) -> None:
+    notice = Shipment("shiprush", "k", ("N-1",), "UPS", tracking_number="1Z9", raw="<a>Jane Doe", asks="it is no XML")
+    kept = ledger.record_shipment(RunContext("", "", "shiprush"), notice, None)
+    ledger.forget(PIPELINE, datetime.now(UTC) - timedelta(days=1), 10)
+    (row,) = ledger.shipments(unmatched=True)
+    assert row["raw"] == "<a>Jane Doe", "too early"
+    ledger.forget(PIPELINE, LATER, 10)
+    (row,) = ledger.shipments(unmatched=True)
+    assert (row["id"], row["raw"], row["words"], row["tracking_number"], row["asks"]) == (
+        kept.shipment_id,
+        REMOVED_BODY,
+        ["N-1"],
+        "1Z9",
+        "it is no XML",
+    )
+    assert ledger.record_shipment(RunContext("", "", "shiprush"), notice, None).shipment_id == kept.shipment_id
+    assert [row["raw"] for row in ledger.shipments()] == [REMOVED_BODY], "the same notice does not bring it back"
+    ledger.dismiss_shipment(kept.shipment_id, "not ours")
+    assert [row["raw"] for row in ledger.shipments()] == [""]
+
+
+def test_it_forgets_people_and_keeps_the_books(ledger: Ledger, clerk: Any) -> None:
+    number = imported(clerk, "1", customer_po="PO of Jane Doe")
+    clerk.receive(offer("2", customer_po="PO of John Doe"))
+    confirm(ledger, clerk)
+    before = clerk.row("1")
+    assert ledger.forget(PIPELINE, datetime.now(UTC) - timedelta(days=1), 10) == 0, "too early"
+    assert ledger.with_personal_data(PIPELINE, LATER) == [number]
+    assert ledger.forget(PIPELINE, LATER, 10) == 1
+    assert ledger.forget(PIPELINE, LATER, 10) == 0, "nothing is left to do"
+    after = clerk.row("1")
+    assert (after["customer_po"], after["attempts"][0]["body"]) == ("", REMOVED_BODY)
+    changed = {"customer_po", "attempts"}
+    assert {k: v for k, v in after.items() if k not in changed} == {k: v for k, v in before.items() if k not in changed}
+    assert clerk.row("2")["customer_po"] == "PO of John Doe", "it is open"
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_a_portion_at_a_time(ledger: Ledger, clerk: Any, limit: int) -> None:
+    for source_id in ("1", "2", "3"):
+        imported(clerk, source_id)
+    confirm(ledger, clerk)
+    done = []
+    while portion := ledger.forget(PIPELINE, LATER, limit):
+        done.append(portion)
+    assert (sum(done), max(done)) == (3, limit)
+
+
+ACCOUNT = RunContext("shop_status", "poll-1")
+
+
+def told(number: str, channel: Channel, *statuses: str, note: str = "to Jane") -> StatusReport:
+    """Events of an order with texts about people; a read shows the whole history."""
+    at = datetime(2026, 5, 1, tzinfo=UTC)
+    events = tuple(
+        StatusEvent(f"e-{status}", Kind.PARCEL, status, "P1", at + timedelta(minutes=n), None, "Jane's street", note)
+        for n, status in enumerate(statuses)
+    )
+    return StatusReport(number, events, channel, at + timedelta(hours=1), full=channel.reads)
+
+
+def status_of(ledger: Ledger, number: int) -> dict[str, Any]:
+    (status,) = ledger.database.read(lambda tx: statuses_of(tx, [number]))[number]
+    return status
+
+
+@pytest.fixture
+def described(ledger: Ledger, clerk: Any) -> int:
+    """A settled order with statuses; what follows from them was done."""
+    number = imported(clerk, "1")
+    confirm(ledger, clerk)
+    ledger.bind_status("shop_status", "vendor:account")
+    ledger.store_statuses(
+        ACCOUNT, [told("N-1", Channel.BY_ID, "LOADED", "DELIVERED"), told("N-2", Channel.BY_ID, "LOADED")]
+    )
+    ledger.match_statuses("shop_status", Ours((PIPELINE,), "order_number"), 1e9, 0.0)
+    for order in ledger.statuses_to_follow("shop_status"):
+        ledger.follow_status("shop_status", order, [], "")
+    return number
+
+
+def test_it_forgets_what_statuses_say_of_people_and_keeps_the_statuses(ledger: Ledger, described: int) -> None:
+    before = status_of(ledger, described)
+    ledger.forget(PIPELINE, LATER, 10)
+    after = status_of(ledger, described)
+    assert [(e["location"], e["detail"]) for e in after["events"]] == [("", REMOVED_BODY)] * 2
+    texts = {"location": "", "detail": ""}
+    assert [{**e, **texts} for e in after["events"]] == [{**e, **texts} for e in before["events"]]
+    assert {**after, "events": []} == {**before, "events": []}
+    assert ledger.with_personal_data(PIPELINE, LATER) == []
+    with ledger.database.engine.connect() as conn:
+        left = set(conn.execute(sa.select(status_event.c.order_number).where(status_event.c.location != "")).scalars())
+    assert left == {"N-2"}, "an order that is nobody's belongs to no pipeline"
+
+
+@pytest.mark.parametrize("channel", [Channel.BY_ID, Channel.POLL, Channel.WEBHOOK])
+def test_the_same_event_again_is_no_correction(ledger: Ledger, described: int, channel: Channel) -> None:
+    ledger.forget(PIPELINE, LATER, 10)
+    again = ledger.store_statuses(ACCOUNT, [told("N-1", channel, "LOADED", "DELIVERED")])
+    assert (again.new, again.corrected, again.deleted, again.doubtful, again.changed) == (0, 0, 0, 0, 0)
+    assert {e["detail"] for e in status_of(ledger, described)["events"]} == {REMOVED_BODY}
+    corrected = ledger.store_statuses(ACCOUNT, [told("N-1", channel, "LOADED", "DELIVERED", note="to Joe")])
+    assert (corrected.new, corrected.corrected) == (0, 2)
+
+
+def test_texts_of_statuses_that_are_not_at_rest_are_kept(ledger: Ledger, described: int) -> None:
+    ledger.forget(PIPELINE, LATER, 10)
+    ledger.store_statuses(ACCOUNT, [told("N-1", Channel.BY_ID, "LOADED", "DELIVERED", "RETURNED")])
+    assert ledger.with_personal_data(PIPELINE, LATER) == [], "what follows from it is not done"
+    (order,) = ledger.statuses_to_follow("shop_status")
+    ledger.follow_status("shop_status", order, [], "somebody has to look")
+    assert ledger.with_personal_data(PIPELINE, LATER) == [], "a person is asked"
+    ledger.answer_status("N-1")
+    assert ledger.with_personal_data(PIPELINE, LATER) == [described]
+    assert ledger.with_personal_data(PIPELINE, datetime.now(UTC) - timedelta(days=1)) == [], "too early"
+
+
+def test_texts_about_orders_that_are_nobodys(ledger: Ledger, described: int) -> None:
+    early = datetime.now(UTC) - timedelta(days=1)
+    assert ledger.forget_texts("shop_status", early, 10) == 0, "too early"
+    assert ledger.forget_texts("another", LATER, 10) == 0
+    assert ledger.nobodys_texts("shop_status", LATER) == ["N-2"]
+    assert ledger.forget_texts("shop_status", LATER, 10) == 1
+    assert ledger.nobodys_texts("shop_status", LATER) == []
+    assert {e["detail"] for e in status_of(ledger, described)["events"]} == {"to Jane"}, "its pipeline decides"
+    assert ledger.store_statuses(ACCOUNT, [told("N-2", Channel.BY_ID, "LOADED")]).corrected == 0
+
+
+def test_when_batches_and_runs_were(ledger: Ledger, clerk: Any) -> None:
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    clerk.receive(offer("1"), fetched_at=moment)
+    assert ledger.fetched(PIPELINE) == {clerk.last_batch: moment}
+    assert list(ledger.started(PIPELINE)) == ["run-1"]
+
+
+def test_a_backfill_leaves_what_is_superseded_for_good(ledger: Ledger, clerk: Any) -> None:
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    clerk.receive(offer("1", lineage="L"), offer("2", lineage="L"), fetched_at=moment)
+    number = clerk.make_ready(*clerk.resolve())[0][0]
+    clerk.claim(number)
+    clerk.settle(number, Outcome.IMPORTED, status=201, oms_id="7")
+    assert clerk.state("1") == "superseded"
+    assert ledger.replay_interval(clerk.ctx, moment, moment + timedelta(days=1)) == 0
+    assert clerk.state("1") == "superseded"

@@ -1,0 +1,179 @@
+"""Backups: whole or not at all, from each kind of database into each, and what a restored ledger then distrusts."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sqlite3
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from order_relay.errors import WrongSetup
+from order_relay.ledger import Ledger, Message
+from order_relay.ledger.backups import back_up, restore
+from order_relay.ledger.feedback import OMS_NUMBER, Step
+from order_relay.ledger.tables import metadata
+from order_relay.orders.exchange import NOT_READ, Acknowledgement, RunContext
+from order_relay.orders.shipping import OrderedLine, Shipment, ShippedLine
+from order_relay.orders.status_events import Channel, Kind, StatusEvent, StatusReport
+from order_relay.orders.status_records import Refused
+from tests.support.offers import offer
+
+NAME = "shop_to_oms"
+
+
+def content(ledger):
+    """Every row of every table, but for what a restore changes on purpose."""
+    with ledger.database.engine.connect() as conn:
+        return {
+            table.name: [
+                {name: value for name, value in row.items() if name not in ("proven", "unproven")}
+                for row in conn.execute(sa.select(table).order_by(*table.primary_key)).mappings()
+            ]
+            for table in metadata.sorted_tables
+        }
+
+
+@pytest.fixture
+def full(clerk):
+    """A ledger with something in every table."""
+    clerk.imported("1", "OMS1")
+    clerk.in_doubt("2")
+    clerk.receive(offer("1", content_hash="changed"), offer("3", customer_po="Zoë \u2603 PO"))
+    clerk.ledger.decide("N-1", "separate", "x", "ann")
+    clerk.ledger.settle_by_person("N-2", None, "called", "ann")
+    from order_relay.errors import Refusal
+
+    clerk.ledger.quarantine(clerk.ctx, [(clerk.work("3"), [Refusal("bad", "/x", "is bad")])])
+    parcel = Shipment("shiprush", "k", ("N-1",), lines=(ShippedLine(1, "1"),), submission_id=clerk.row("1")["id"])
+    clerk.ledger.record_shipment(clerk.ctx, parcel, [OrderedLine("1", "A", 2)])
+    clerk.ledger.feed_key()
+    status = RunContext("acommerce_status", "poll")
+    clerk.ledger.bind_status("acommerce_status", "acommerce:https://vendor.example")
+    told = StatusReport("N-1", (StatusEvent("e-1", Kind.ORDER, "NEW"),), Channel.POLL, datetime.now(UTC))
+    unusable = [Refused(1, "", (Refusal("bad", "", "is bad"),))]
+    clerk.ledger.store_statuses(status, [told], refused=unusable, origin="poll")
+    clerk.ledger.status_file_read(status, "ab", "drop.csv", 1, 0)
+    clerk.ledger.claim_feedback(clerk.ctx, [Step(clerk.row("1")["id"], OMS_NUMBER)])
+    clerk.ledger.note_feed_gaps({clerk.row("1")["id"]: "no_price"})
+    clerk.receive(offer("4", problem=NOT_READ), complete=False)
+    clerk.ledger.keep_reading("reading", "{}")
+    clerk.ledger.offline_answered(clerk.ctx, [("9", Acknowledgement(False, "no"))], 5)
+    clerk.ledger.end_run(clerk.ctx, {"n": 1})
+    clerk.ledger.note_alerts(NAME, [Message("stuck", "stuck:held", "1 order is held")])
+    return clerk
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def empty_url(request, tmp_path):
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/new/ledger.sqlite"
+    return request.getfixturevalue("postgres_url")
+
+
+@pytest.mark.parametrize("name", ["ledger.backup", "ledger.jsonl.gz"])
+def test_a_backup_brings_everything_back(full, clerk_class, empty_url, tmp_path, name):
+    facts = back_up(str(full.ledger.database.url.render_as_string(hide_password=False)), tmp_path / name)
+    assert all(facts["rows"].values())
+    assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+    told = restore(empty_url, tmp_path / name, replace=empty_url.startswith("postgres"))
+    assert (told["rows"], told["pipelines"]) == (facts["rows"], [NAME])
+    other = Ledger.open(empty_url)
+    try:
+        assert content(other) == content(full.ledger)
+        assert other.law() == []
+        ready = [work.id for work in other.works(range(10)) if work.state == "ready"]
+        assert other.unproven(NAME) == ready != []
+        again = clerk_class(other, "run-1")
+        again.batches = iter(range(50, 60))
+        again.imported("7")  # new rows get new numbers
+        assert other.law() == []
+    finally:
+        other.close()
+
+
+def url_of(ledger):
+    return ledger.database.url.render_as_string(hide_password=False)
+
+
+def test_a_ledger_that_is_not_empty_is_kept_unless_one_says_so(full, tmp_path):
+    file = tmp_path / "b.jsonl.gz"
+    back_up(url_of(full.ledger), file)
+    before = content(full.ledger)
+    full.receive(offer("9"))
+    with pytest.raises(WrongSetup, match="--replace"):
+        restore(url_of(full.ledger), file)
+    assert full.state("9") == "received"
+    restore(url_of(full.ledger), file, replace=True)
+    assert content(full.ledger) == before
+
+
+def test_a_backup_is_never_written_over_a_file(full, tmp_path):
+    file = tmp_path / "b"
+    file.write_text("precious")
+    with pytest.raises(WrongSetup, match="exists already"):
+        back_up(url_of(full.ledger), file)
+    with pytest.raises(WrongSetup, match="can not be written"):
+        back_up(url_of(full.ledger), tmp_path / "no folder" / "b")
+    assert file.read_text() == "precious"
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def damage_cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-30])
+
+
+def damage_line_gone(file: Path) -> None:
+    lines = gzip.decompress(file.read_bytes()).splitlines(keepends=True)
+    file.write_bytes(gzip.compress(b"".join(lines[:3] + lines[4:])))
+
+
+def damage_no_end(file: Path) -> None:
+    lines = gzip.decompress(file.read_bytes()).splitlines(keepends=True)
+    file.write_bytes(gzip.compress(b"".join(lines[:-1])))
+
+
+def damage_other_revision(file: Path) -> None:
+    lines = gzip.decompress(file.read_bytes()).splitlines(keepends=True)
+    head = json.loads(lines[0]) | {"revision": "9999"}
+    file.write_bytes(gzip.compress(json.dumps(head).encode() + b"\n" + b"".join(lines[1:])))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        damage_cut,
+        damage_line_gone,
+        damage_no_end,
+        damage_other_revision,
+        lambda file: file.write_bytes(b""),
+        lambda file: file.write_bytes(gzip.compress(b"hello\n")),
+        lambda file: file.write_bytes(gzip.compress(b"")),
+        lambda file: file.write_bytes(b"hello, this is text"),
+        lambda file: file.unlink(),
+    ],
+)
+def test_a_damaged_backup_changes_nothing(full, tmp_path, damage):
+    file = tmp_path / "b.jsonl.gz"
+    back_up(url_of(full.ledger), file)
+    damage(file)
+    before = content(full.ledger)
+    with pytest.raises(WrongSetup):
+        restore(url_of(full.ledger), file, replace=True)
+    assert content(full.ledger) == before
+
+
+def test_a_sqlite_file_that_is_no_ledger_is_refused(full, tmp_path):
+    file = tmp_path / "other.sqlite"
+    other = sqlite3.connect(file)
+    other.execute("CREATE TABLE order_relay_revision (version_num TEXT)")
+    other.execute("INSERT INTO order_relay_revision VALUES ('9999')")
+    other.commit()
+    other.close()
+    with pytest.raises(WrongSetup):
+        restore(url_of(full.ledger), file, replace=True)
+    assert full.state("3") == "quarantined"

@@ -1,0 +1,257 @@
+"""The promise, against a model: whatever happens in whatever order, no lineage is stored twice and none is forgotten.
+
+The model is what the destination has stored. Workers die, answers get lost, attempts are given up and wake up late,
+content changes, versions come, people decide; the ledger is the real one (SQLite).
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from order_relay.errors import MoveRefused, Refusal
+from order_relay.ledger import Finding, Ledger, Ready, Settled
+from order_relay.orders.exchange import Acknowledgement, Answer, Outcome, Policies
+from tests.support.offers import offer
+
+LINEAGES = ("A", "B", "", "", "")  # "": an order of its own
+LEASES = st.sampled_from([-1.0, 30.0])
+KINDS = st.sampled_from(["answered", "lost_after", "lost_before", "refused", "throttled"])
+
+
+def machine(template: Path, clerk_class: type) -> type[RuleBasedStateMachine]:
+    class Promise(RuleBasedStateMachine):
+        def __init__(self):
+            super().__init__()
+            self.folder = Path(tempfile.mkdtemp())
+            shutil.copy(template, self.folder / "l.sqlite")
+            self.ledger = Ledger.open(f"sqlite:///{self.folder / 'l.sqlite'}")
+            self.ledger.bind("shop_to_oms", "source", "oms")
+            self.clerk = clerk_class(self.ledger)
+            self.ledger.begin_run(self.clerk.ctx, "test", 0)
+            self.offered: dict[str, dict] = {}
+            self.stored: dict[str, str] = {}  # destination key -> OMS id
+            self.requests: list[tuple] = []  # claims whose POST was not made yet
+            self.answers: list[Settled] = []  # answers on their way
+            self.acknowledged: set[str] = set()
+
+        def teardown(self):
+            self.ledger.close()
+            shutil.rmtree(self.folder)
+
+        @initialize()
+        def an_order_is_there(self):
+            for number, lineage in (("1", "A"), ("2", "B"), ("3", "C"), ("4", "D")):
+                self.offered[number] = offer(number, lineage=lineage)
+
+        @rule(lineage=st.sampled_from(LINEAGES), suffixed=st.sampled_from([False, False, True]))
+        def a_version_comes(self, lineage, suffixed):
+            number = str(len(self.offered) + 1)
+            self.offered[number] = offer(number, lineage=lineage or f"own-{number}", suffix=2 if suffixed else None)
+
+        @precondition(lambda self: self.offered)
+        @rule(data=st.data())
+        def content_changes(self, data):
+            number = data.draw(st.sampled_from(sorted(self.offered)))
+            old = self.offered[number]
+            self.offered[number] = old | {"content_hash": old["content_hash"] + "'"}
+
+        def pull(self):
+            self.clerk.receive(*[o for o in self.offered.values() if o["order_number"] not in self.acknowledged])
+
+        def judge(self, bad, policy, limit):
+            ids = [w.id for w in self.ledger.to_validate("shop_to_oms", None)]
+            works = self.ledger.resolve(self.clerk.ctx, ids, Policies(resubmission=policy), limit)
+            if bad and works:
+                self.ledger.quarantine(self.clerk.ctx, [(works.pop(), [Refusal("bad", "/x", "is wrong")])])
+            self.ledger.make_ready(
+                self.clerk.ctx,
+                [
+                    Ready(w.id, w.revision, f"{w.order_number}/{w.edition}", "p", 0, f"f{w.id}", "t1", 1, "EUR")
+                    for w in works
+                ],
+            )
+
+        def claim(self, lease):
+            ids = self.ledger.ready("shop_to_oms")
+            sendables = {s.id: s for s in self.ledger.to_send(ids)}
+            for number, claim in self.ledger.claim(self.clerk.ctx, ids, "w", lease).items():
+                self.requests.append((sendables[number], claim, lease))
+
+        def a_whole_run(self, data):
+            """The usual case, so that histories get far: every step once, and every order is answered somehow."""
+            self.pull()
+            self.judge(bad=False, policy=data.draw(st.sampled_from(["review", "import_as_new"])), limit=None)
+            self.claim(data.draw(LEASES))
+            while self.requests:
+                self._post(self.requests.pop(), data.draw(KINDS))
+            while self.answers:
+                self.ledger.settle(self.clerk.ctx, [self.answers.pop()])
+
+        @rule(data=st.data())
+        def run(self, data):
+            self.a_whole_run(data)
+
+        @rule(data=st.data())
+        def run_and_look_up(self, data):
+            self.leases_end()
+            self.look_up(sees=True)
+            self.a_whole_run(data)
+
+        @rule(
+            data=st.data(),
+            step=st.sampled_from(
+                [
+                    "pull",
+                    "judge",
+                    "claim",
+                    "post",
+                    "commit",
+                    "commit twice",
+                    "die",
+                    "leases end",
+                ]
+            ),
+        )
+        def part_of_a_run(self, data, step):
+            """Single steps, in any order: workers that overlap, stop, or wake up late."""
+            place = st.integers(0, 9)
+            if step == "pull":
+                self.pull()
+            elif step == "judge":
+                policy = data.draw(st.sampled_from(["review", "import_as_new", "ignore"]))
+                self.judge(data.draw(st.booleans()), policy, data.draw(st.sampled_from([None, 1])))
+            elif step == "claim":
+                self.claim(data.draw(LEASES))
+            elif step == "post" and self.requests:
+                self._post(self.requests.pop(data.draw(place) % len(self.requests)), data.draw(KINDS))
+            elif step.startswith("commit") and self.answers:
+                at = data.draw(place) % len(self.answers)
+                settled = self.answers[at] if step == "commit twice" else self.answers.pop(at)
+                self.ledger.settle(self.clerk.ctx, [settled])
+            elif step == "die":
+                self.answers.clear()
+                self.requests.clear()
+            elif step == "leases end":
+                self.leases_end()
+
+        def _post(self, request, kind):
+            sendable, claim, _ = request
+            row = self.ledger.works([sendable.id])[0]
+            if row.state != "sending":  # given up meanwhile: it may not start any more
+                return
+            key = sendable.destination_key
+            answer = Answer(Outcome.IN_DOUBT, 503)
+            if kind in ("answered", "lost_after"):
+                assert key not in self.stored, "sent twice"
+                self.stored[key] = f"OMS{len(self.stored)}"
+            if kind == "answered":
+                answer = Answer(Outcome.IMPORTED, 201, self.stored[key])
+            elif kind == "refused":
+                answer = Answer(Outcome.REJECTED, 400)
+            elif kind == "throttled":
+                answer = Answer(Outcome.THROTTLED, 429)
+            self.answers.append(Settled(sendable.id, claim.attempt, answer))
+
+        def leases_end(self):
+            self.ledger.expire_leases(self.clerk.ctx, 0)
+
+        @rule(sees=st.booleans())
+        def look_up(self, sees):
+            """An honest search: what is stored is found, or the search fails; absence is only told once it is sure."""
+            ids = [row["id"] for row in self.ledger.doubt()]
+            for doubt in self.ledger.in_doubt(ids):
+                under_way = any(s.id == doubt.id for s, _, _ in self.requests)
+                stored = self.stored.get(doubt.destination_key)
+                finding = Finding.unclear()
+                if sees and stored:
+                    finding = Finding.found(stored)
+                elif sees and not under_way:
+                    finding = Finding.absent()
+                self.clerk.look(doubt.id, doubt.attempt, finding)
+
+        @rule(what=st.sampled_from(["replacement", "separate", "discard", "replay", "discard refused"]))
+        def a_person_acts(self, what):
+            refused = [row["id"] for row in self.ledger.quarantined()][:1]
+            if what == "replay":
+                self.ledger.replay(self.clerk.ctx, refused, "because")
+            elif what == "discard refused":
+                self.ledger.discard(self.clerk.ctx, refused, "because")
+            else:
+                for row in self.ledger.held()[:1]:
+                    # refused where the one to be replaced is at the destination and nobody cancelled it there
+                    with suppress(MoveRefused):
+                        self.ledger.decide(row["order_number"], what, "because", "ann")
+
+        @rule(accepted=st.sampled_from([True, False, None]))
+        def acknowledge(self, accepted):
+            due = self.ledger.to_acknowledge("shop_to_oms", 10)
+            self.ledger.ack_sent(self.clerk.ctx, [d.id for d in due])
+            lives = {d.order_number: self.ledger.find(d.order_number) for d in due}
+            for number, rows in lives.items():
+                states = {r["state"] for r in rows if r["order_number"] == number}
+                assert states <= {"imported", "discarded", "superseded"}, "acknowledged early"
+            if accepted is False:
+                self.acknowledged.clear()  # as if the source forgot all that it was told
+            else:
+                self.acknowledged.update(d.order_number for d in due)
+            if accepted is not None:
+                self.ledger.ack_answered(self.clerk.ctx, {d.id: Acknowledgement(accepted) for d in due})
+
+        @invariant()
+        def the_books_balance(self):
+            assert self.ledger.law() == []
+
+        @invariant()
+        def nothing_is_stored_twice_and_nothing_stored_is_forgotten(self):
+            rows = self.ledger.database.read(
+                lambda tx: tx.conn.exec_driver_sql(
+                    "SELECT lineage, state, destination_key, oms_id FROM submission"
+                ).all()
+            )
+            there = [r.lineage for r in rows if r.state in ("sending", "in_doubt", "imported")]
+            assert len(there) == len(set(there)), "two of a lineage"
+            known = {r.destination_key: r for r in rows if r.destination_key}
+            for key, oms_id in self.stored.items():
+                assert key in known, "a key that was stored was given away"
+                assert known[key].state in ("sending", "in_doubt", "imported"), (key, known[key].state)
+                assert known[key].oms_id in (None, oms_id)
+
+        @invariant()
+        def nothing_offered_is_lost(self):
+            if not self.offered or not self.ledger.batches("shop_to_oms"):
+                return
+            known = self.ledger.identities("shop_to_oms", list(self.offered))
+            late = list(self.offered)[-len(known) :] if known else []
+            assert known == set(late), "only those that no batch held yet are unknown"
+
+    return Promise
+
+
+@pytest.mark.parametrize("size", [20])
+def test_the_promise_holds_whatever_happens(sqlite_template, clerk_class, size):
+    run_state_machine_as_test(
+        machine(sqlite_template, clerk_class),
+        settings=settings(
+            max_examples=size,
+            stateful_step_count=30,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            # no shrinking: histories are short, and it takes minutes
+            phases=[Phase.reuse, Phase.generate],
+        ),
+    )

@@ -1,0 +1,183 @@
+"""Orders that their source cancelled: never sent from then on, whatever state they are in; a task where they were."""
+
+from __future__ import annotations
+
+import pytest
+
+from order_relay.errors import Refusal
+from order_relay.ledger import Wait
+from order_relay.ledger.cancelling import UNSENT, Noted
+from order_relay.ledger.states import AT_DESTINATION, SETTLED, State
+from order_relay.ledger.tables import submission
+from order_relay.orders.exchange import Outcome
+from order_relay.orders.gate import CANCELLED, GATE_MARK, GONE
+from tests.support.offers import offer
+
+NAME = "shop_to_oms"
+
+
+def received(clerk):
+    clerk.receive(offer("1"), complete=False)
+
+
+def waits_for_a_version(clerk):
+    received(clerk)
+    force(clerk, state="waiting", reason="newest_quarantined")
+
+
+def waits_for_its_payment(clerk):
+    received(clerk)
+    clerk.ledger.hold_back(clerk.ctx, [Wait(clerk.work("1"), f"{GATE_MARK}payment=open", ask_again=True)], 3600.0)
+
+
+def ready(clerk):
+    clerk.all_ready("1")
+
+
+def quarantined(clerk):
+    received(clerk)
+    clerk.ledger.quarantine(clerk.ctx, [(clerk.work("1"), [Refusal("required", "/x", "is missing")])])
+
+
+def rejected(clerk):
+    clerk.claim(*clerk.all_ready("1"))
+    clerk.settle(clerk.work("1").id, Outcome.REJECTED, status=400)
+
+
+def held(clerk):
+    received(clerk)
+    clerk.ledger.hold(clerk.ctx, [(clerk.work("1"), "unsure")], {})
+
+
+def sending(clerk):
+    clerk.claim(*clerk.all_ready("1"))
+
+
+def in_doubt(clerk):
+    clerk.in_doubt("1")
+
+
+def imported(clerk):
+    clerk.imported("1", "OMS1")
+
+
+WAYS = {
+    "received": received,
+    "waits for a version": waits_for_a_version,
+    "waits for its payment": waits_for_its_payment,
+    "ready": ready,
+    "quarantined": quarantined,
+    "rejected": rejected,
+    "held": held,
+    "sending": sending,
+    "in_doubt": in_doubt,
+    "imported": imported,
+}
+NOT_SENT = tuple(name for name in WAYS if name not in AT_DESTINATION)
+
+
+def force(clerk, **values):
+    with clerk.ledger.database.engine.begin() as conn:
+        conn.execute(submission.update().values(values))
+
+
+def cancel(clerk):
+    return clerk.ledger.note_cancelled(clerk.ctx, ["1", "of another shop"])
+
+
+def tasks(clerk):
+    return [task["order_number"] for task in clerk.ledger.cancelled_by_source(NAME)]
+
+
+def events(clerk):
+    return len(clerk.row("1")["events"])
+
+
+def test_every_state_that_may_still_be_sent_or_was_sent_is_tried_here():
+    assert {*UNSENT, *AT_DESTINATION} == {State(name) for name in WAYS if name in set(State)} | {State.WAITING}
+    assert {*UNSENT, *AT_DESTINATION, *SETTLED} == set(State)
+
+
+@pytest.mark.parametrize("way", NOT_SENT)
+def test_an_order_cancelled_before_it_was_sent_is_stopped_once_and_read_again(clerk, way):
+    WAYS[way](clerk)
+    assert cancel(clerk) == Noted(sent=0, stopped=1)
+    row = clerk.row("1")
+    assert (row["state"], row["reason"]) == ("waiting", CANCELLED)
+    assert clerk.ledger.to_ask_again(NAME, 10) == ["1"], "its source is asked for it before anything else happens"
+    assert clerk.claim(row["id"]) == {}
+    assert tasks(clerk) == []
+    before = events(clerk)
+    assert cancel(clerk) == Noted()
+    assert events(clerk) == before, "noted once"
+
+
+@pytest.mark.parametrize("reason", [CANCELLED, GONE])
+def test_one_that_waits_to_be_read_again_anyway_is_left_alone(clerk, reason):
+    waits_for_its_payment(clerk)
+    force(clerk, reason=reason)
+    assert cancel(clerk) == Noted()
+
+
+def test_one_that_was_read_and_withdrawn_is_left_alone(clerk):
+    received(clerk)
+    clerk.ledger.hold_back(clerk.ctx, [Wait(clerk.work("1"), f"{GATE_MARK}state=cancel", ask_again=False)], 0.0)
+    assert cancel(clerk) == Noted()
+    assert clerk.ledger.to_ask_again(NAME, 10) == []
+
+
+@pytest.mark.parametrize("way", AT_DESTINATION)
+def test_an_order_cancelled_while_it_is_sent_becomes_a_task_once_it_is_imported(clerk, way):
+    WAYS[way](clerk)
+    assert cancel(clerk) == Noted(sent=1, stopped=0)
+    assert clerk.state("1") == way, "the destination may have it"
+    if way == "sending":
+        clerk.settle(clerk.work("1").id, Outcome.IMPORTED, status=201, oms_id="OMS1")
+    elif way == "in_doubt":
+        clerk.ledger.settle_by_person("N-1", "OMS1", "found in the OMS", "tester")
+    assert tasks(clerk) == ["N-1"]
+
+
+@pytest.mark.parametrize("outcome", [Outcome.NOT_SENT, Outcome.THROTTLED])
+def test_an_attempt_that_stored_nothing_is_not_repeated_for_a_cancelled_order(clerk, outcome):
+    sending(clerk)
+    assert cancel(clerk).sent == 1
+    number = clerk.work("1").id
+    clerk.settle(number, outcome)
+    assert clerk.state("1") == "ready"
+    assert clerk.claim(number) == {}
+    row = clerk.row("1")
+    assert (row["state"], row["reason"], row["source_cancelled_at"]) == ("waiting", CANCELLED, None)
+
+
+@pytest.mark.parametrize("way", NOT_SENT)
+def test_a_cancellation_that_the_shop_takes_back_lets_the_order_proceed(clerk, way):
+    WAYS[way](clerk)
+    cancel(clerk)
+    clerk.receive(offer("1", content_hash="confirmed again"), complete=False)
+    assert clerk.state("1") == "received"
+    clerk.make_ready(*clerk.resolve())
+    assert len(clerk.claim(clerk.work("1").id)) == 1
+
+
+@pytest.mark.parametrize("state", [State.SUPERSEDED, State.DISCARDED])
+def test_a_settled_order_stays_as_it_is(clerk, state):
+    received(clerk)
+    force(clerk, state=state)
+    try:
+        assert cancel(clerk) == Noted()
+        assert clerk.state("1") == state
+    finally:
+        force(clerk, state="received")
+
+
+@pytest.mark.parametrize("way", NOT_SENT)
+def test_what_an_operator_brings_back_is_stopped_again_by_the_next_run(clerk, way):
+    WAYS[way](clerk)
+    cancel(clerk)
+    force(clerk, state="received", reason="")
+    try:
+        assert cancel(clerk) == Noted(sent=0, stopped=1)
+        assert clerk.state("1") == "waiting"
+    finally:
+        assert clerk.row("1")["reason"] == CANCELLED

@@ -1,0 +1,1 @@
+"""Helpers of the tests: fixtures, fakes and builders that several test modules use."""

@@ -1,0 +1,45 @@
+"""An Airflow of the tests' own, one a process. Its settings have to stand before anything imports Airflow."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import secrets
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "scripts")]
+
+import local  # noqa: E402
+
+HOME, OWNER = "ORDER_RELAY_TEST_HOME", "ORDER_RELAY_TEST_OWNER"
+
+
+def settle() -> None:
+    """Point this process at an empty Airflow; the second call changes nothing."""
+    me = os.getpid()
+    if os.environ.get(OWNER) == str(me):
+        return
+    home = Path(tempfile.mkdtemp(prefix="order-relay-airflow-"))
+    keys = {"AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(64)}  # Airflow's own one is short, and warned of
+    wanted = local.environment(home, {HOME: str(home), OWNER: str(me), **keys})
+    for name in [name for name in os.environ if name.startswith("AIRFLOW_")]:
+        del os.environ[name]
+    os.environ.update({k: v for k, v in wanted.items() if k.startswith(("AIRFLOW_", "ORDER_RELAY_TEST_"))})
+    atexit.register(_remove, home, me)
+
+
+def live_files() -> Path:
+    """The shipped pipeline files, going live: what runs here reaches simulated vendors only. Once a process."""
+    folder = Path(os.environ[HOME]) / "live-files"
+    if not folder.exists():
+        local.live_files(folder)
+    return folder
+
+
+def _remove(home: Path, owner: int) -> None:
+    if os.getpid() == owner:  # and not a child that was forked while a task ran
+        shutil.rmtree(home, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""Source and destination pairs, workers and storage faults for the fault tests."""

@@ -1,0 +1,121 @@
+"""SuperCat to Shopatron: a source that offers everything until it is told, and further versions of an order."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from order_relay.connections import Connection
+from order_relay.sandbox.supercat import generator
+from tests.support.faults.case import Case, Order, shopatron
+
+ENDS = {
+    "plain": "imported",
+    "discount": "imported",
+    "promotion": "imported",
+    "resubmitted:old": "superseded",
+    "resubmitted:new": "imported",
+    "reused_form:old": "held",
+    "reused_form:new": "held",
+    "suffix_without_base": "held",
+    "missing_field": "quarantined",
+    "no_identity": "quarantined",
+}
+
+
+def _connect(url: str, source: Mapping[str, Any] | None = None, **extra: Any) -> dict[str, Connection]:
+    fields = {"org": "demo", **(source or {})}
+    password = fields.pop("password", "demo-password")
+    supercat = Connection("supercat_default", host=url, login="demo", password=password, extra=fields)
+    return {c.conn_id: c for c in (supercat, shopatron(url, **extra))}
+
+
+@lru_cache
+def _generated() -> tuple[generator.Generated, ...]:
+    return tuple(generator.orders(1_500, 7))
+
+
+@lru_cache
+def _book() -> list[tuple[Order, str]]:
+    """One of each sort; of a family both versions."""
+    families: dict[str, dict[str, Order]] = {}
+    for made in _generated():
+        if made.kind in ENDS:
+            family = families.setdefault(made.kind.partition(":")[0], {})
+            if not family or (":" in made.kind and made.order["uuid"] in [o["uuid"] for o in family.values()]):
+                family[made.kind] = made.order
+    return [(order, ENDS[kind]) for family in families.values() for kind, order in family.items()]
+
+
+@lru_cache
+def _plain(number: int) -> list[Order]:
+    """The last ones generated, so that the book's are others."""
+    good = (made.order for made in reversed(_generated()) if made.kind == "plain")
+    return list(itertools.islice(good, number))
+
+
+def _newer(order: Order) -> Order:
+    new = copy.deepcopy(order)
+    base, _, suffix = (
+        new["order_number"].rpartition("-") if new["order_number"].count("-") > 2 else (new["order_number"], "", "0")
+    )
+    new["id"] = order["id"] + 1_000_000
+    new["order_number"] = f"{base}-{int(suffix) + 1}"
+    return new
+
+
+def _twin(order: Order, number: int) -> Order:
+    names = {
+        "id": 5_000_000 + number,
+        "uuid": f"{number:08X}-0000-4000-A000-{number:012X}",
+        "order_number": f"{9000 + number}-010101-{number}",
+    }
+    return {**copy.deepcopy(order), **names}
+
+
+CASE = Case(
+    "supercat-shopatron",
+    "supercat_to_shopatron",
+    "supercat",
+    "shopatron",
+    _connect,
+    _book,
+    _plain,
+    _newer,
+    _twin,
+    key=lambda order: str(order["order_number"]),
+    text="notes",
+    acknowledged_at="acknowledge",
+    acknowledged_by="source POST",
+    crossings=("source GET", "source POST"),
+    harsh={"duplicates": "accept"},
+    envelopes=(
+        "status_error",
+        "status_failure",
+        "data_object",
+        "data_missing",
+        "status_number",
+        "not_json",
+        "truncated",
+        "trailing_text",
+        "nan",
+        "huge_number",
+        "duplicate_keys",
+        "duplicate_envelope_keys",
+        "deep",
+        "latin1",
+        "drip",
+        "cut",
+        "cut_body",
+        "hang",
+        "empty",
+        "html",
+        "500",
+        "302",
+        "429",
+        "404",
+    ),
+)

@@ -1,0 +1,102 @@
+"""Trials with several workers on one ledger: at the same time, and one that sleeps while the others go on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from contextlib import suppress
+from typing import Any
+
+from order_relay import crossings
+from tests.support.faults.case import Case
+from tests.support.faults.world import World, faults_of, finish, start, world
+from tests.support.trials.crashes import shape
+
+
+def pauses(case: Case) -> list[str]:
+    """Where a worker falls asleep. Not inside a transaction: there it would keep the others out, as it may."""
+    return [
+        f"before {case.acknowledged_by}",
+        f"after {case.acknowledged_by}",
+        "after ledger receive",
+        "after ledger make_ready",
+        "after store write chunk",
+        "after ledger claim",
+        "before destination import",
+        "after destination import",
+        "after ledger settle",
+    ]
+
+
+def together(params: dict[str, Any]) -> dict[str, Any]:
+    """``workers`` processes run the pipeline at once, over the same orders, while further versions come in."""
+    with world(params) as here:
+        case = here.case
+        plain = case.plain(14)
+        first, later = plain[:10], [case.newer(order) for order in plain[:4]] + plain[10:]
+        expected = dict.fromkeys(map(case.source_id, plain), "imported")
+        expected |= {case.source_id(order): "imported or superseded" for order in plain[:4]}
+        expected |= {case.source_id(order): "imported or held" for order in later[:4]}
+        with here.sandbox(case.at_destination(latency_ms=5), first) as sandbox:
+            here.engine().wiring.close()  # the first to come makes the ledger
+            pids = []
+            for number in range(params["workers"]):
+                pids.append(start(lambda number=number: _runs(here, number)))
+                if not number:
+                    time.sleep(params.get("lead_s", 0.0))
+                    sandbox.offer(later)
+            codes = [finish(pid) for pid in pids]
+            engine = here.engine()
+            here.until_quiet(engine)
+            verdict = here.verdict(engine, sandbox, expected)
+            posts = sandbox.report()["posts"]
+    faults = faults_of(verdict, unacknowledged=True)
+    if any(codes):
+        faults["workers"] = codes
+    again = [key for key, number in posts.items() if number > 1]
+    if again:
+        faults["sent twice"] = again
+    return {**params, "tried": len(expected), "faults": faults, "verdict": verdict}
+
+
+def _runs(here: World, worker: int) -> None:
+    engine = here.engine()
+    for number in range(2):
+        with suppress(OSError):
+            here.run(engine, f"worker-{worker}-{number}")
+
+
+def pause(params: dict[str, Any]) -> dict[str, Any]:
+    """A worker stops at ``point``, the others finish without it, then it wakes up and goes on as if nothing were."""
+    with world(params) as here, here.sandbox({}, here.case.plain(5)) as sandbox:
+        expected = dict.fromkeys(map(here.case.source_id, here.case.plain(5)), "imported")
+        here.engine().wiring.close()
+        pid = start(lambda: _sleep_at(here, params["point"]))
+        _, status = os.waitpid(pid, os.WUNTRACED)
+        slept = os.WIFSTOPPED(status)
+        sandbox.offer(here.case.plain(25)[24:])
+        engine = here.engine()
+        here.until_quiet(engine)
+        if slept:
+            os.kill(pid, signal.SIGCONT)
+            finish(pid)
+        here.until_quiet(engine)
+        verdict = here.verdict(engine, sandbox, expected)
+    return {**params, "slept": slept, "faults": faults_of(verdict), "verdict": verdict}
+
+
+def _sleep_at(here: World, point: str) -> None:
+    seen = Counter[str]()
+
+    def hook(crossing: str) -> None:
+        name = shape(crossing)
+        seen[name] += 1
+        if name == point and seen[name] == 1:
+            # to this very thread: sent to the process, another one may take it, and this one would go on for a while
+            signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
+
+    crossings.hook = hook
+    here.run(here.engine(), "sleeper")

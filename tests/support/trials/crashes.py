@@ -1,0 +1,232 @@
+"""Trials of crashes: a run is killed with SIGKILL at one crossing, the job runs again until quiet, then the audit.
+
+An **act** is a situation in which the run that dies begins, so that every kind of crossing comes up: a first run, one
+with look-ups to do, one on a new ledger although orders are at the destination already, one whose orders are refused.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from order_relay import crossings
+from order_relay.sandbox import ThreadedSandbox
+from tests.support.faults.case import Case, lost
+from tests.support.faults.world import World, faults_of, world
+
+Expected = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Act:
+    """``before``: what happened until the run that dies; its expected ends. ``healed``: switches set after it.
+
+    ``fits``: whether it can happen to this pair.
+    """
+
+    scenario: Callable[[Case], Mapping[str, Any]]
+    before: Callable[[World, ThreadedSandbox], Expected]
+    healed: Callable[[Case], Mapping[str, Any]] = lambda case: {}
+    fits: Callable[[Case], bool] = lambda case: True
+
+
+def shape(crossing: str) -> str:
+    """What a crossing is called whichever run, batch and number it belongs to: ``before ledger settle``."""
+    when, where, what = crossing.split(" ", 2)
+    if where == "ledger":
+        return f"{when} ledger {what.split('.')[1]}"
+    if where == "store":
+        verb, _, name = what.partition(" ")
+        return f"{when} store {verb} {re.split(r'[-.]', name.rpartition('/')[2])[0]}"
+    return f"{when} {where} {what}"
+
+
+def _ends(case: Case) -> Expected:
+    return {case.source_id(order): state for order, state in case.book() if case.source_id(order)}
+
+
+def _first(here: World, sandbox: ThreadedSandbox) -> Expected:
+    sandbox.offer([order for order, _ in here.case.book()])
+    return _ends(here.case)
+
+
+def _with_doubts(here: World, sandbox: ThreadedSandbox) -> Expected:
+    """Some orders are in doubt, one of them stored; one was changed, one is offered in a further version."""
+    case = here.case
+    plain = case.plain(7)
+    sandbox.offer(plain)
+    keys = [case.key(order) for order in plain]
+    faults = [
+        lost("done", 504, orders=[keys[2]], times=1),
+        lost("none", "cut", orders=[keys[3]], times=1),
+        lost("none", 400, orders=[keys[4]], times=1),
+    ]
+    sandbox.change(case.at_destination(faults=faults))
+    engine = here.engine()
+    here.run(engine)
+    time.sleep(here.waiting_s(engine))
+    here.run(engine)  # one absence is on record: the run that dies finds the second
+    sandbox.change(case.at_destination(faults=[]))
+    engine.wiring.close()
+    newer, changed, fresh = case.newer(plain[0]), case.changed(plain[1]), case.book()[0][0]
+    sandbox.offer([newer, changed, fresh])
+    ends = dict.fromkeys(map(case.source_id, plain), "imported")
+    ends |= {case.source_id(newer): "held", case.source_id(fresh): "imported"}
+    ends |= {case.source_id(plain[4]): "rejected", case.source_id(changed): "held"}
+    return ends
+
+
+def _with_a_past(here: World, sandbox: ThreadedSandbox) -> Expected:
+    """Orders are at the destination, the ledger that knew of it is gone, and acknowledgements got lost."""
+    case = here.case
+    plain = case.plain(6)
+    sandbox.offer(plain[:4])
+    sandbox.change(case.at_source(faults=[{"at": case.acknowledged_at, "effect": "none", "answer": 503}]))
+    old = here.engine(ledger_url=here.another_ledger())
+    here.run(old, "of-the-old-ledger")
+    old.wiring.close()
+    sandbox.change(case.at_source(faults=[]))
+    sandbox.offer(plain[4:])
+    return dict.fromkeys(map(case.source_id, plain), "imported")
+
+
+def _refused(here: World, sandbox: ThreadedSandbox) -> Expected:
+    """All first answers are 400."""
+    plain = here.case.plain(22)
+    sandbox.offer(plain)
+    # Where the run dies after the refusals and before it puts the orders back, they are left to a person.
+    return dict.fromkeys(map(here.case.source_id, plain), "imported or rejected")
+
+
+def _locked_out(here: World, sandbox: ThreadedSandbox) -> Expected:
+    """The source's password was changed; the run that dies still has the old one."""
+    here.extra["source"] = {"password": "old"}
+    return _first(here, sandbox)
+
+
+def _let_in(here: World, sandbox: ThreadedSandbox) -> Expected:
+    """The pipeline rests, since it was locked out; now the connection is mended."""
+    expected = _locked_out(here, sandbox)
+    engine = here.engine()
+    here.run(engine)
+    engine.wiring.close()
+    del here.extra["source"]
+    return expected
+
+
+def _released(here: World, sandbox: ThreadedSandbox) -> Expected:
+    """Orders waited for something to happen at their source; now it has happened."""
+    case = here.case
+    assert case.release is not None
+    waited = [order for order, state in case.book() if state == "waiting"]
+    sandbox.offer([*waited, *case.plain(2)])
+    engine = here.engine()
+    here.run(engine)
+    engine.wiring.close()
+    for order in waited:
+        case.release(sandbox, order)
+    return dict.fromkeys(map(case.source_id, [*waited, *case.plain(2)]), "imported")
+
+
+ACTS = {
+    "first run": Act(lambda case: {}, _first),
+    "with doubts": Act(lambda case: {}, _with_doubts),
+    "with a past": Act(lambda case: {}, _with_a_past),
+    "all refused": Act(
+        lambda case: case.at_destination(faults=[lost("none", 400)]),
+        _refused,
+        lambda case: case.at_destination(faults=[]),
+    ),
+    "locked out": Act(lambda case: {}, _locked_out),
+    "let in": Act(lambda case: {}, _let_in),
+    "released": Act(lambda case: {}, _released, fits=lambda case: case.release is not None),
+}
+
+
+def acts(case: Case) -> list[str]:
+    """The acts of a pair."""
+    return [name for name, act in ACTS.items() if act.fits(case)]
+
+
+def discover(params: dict[str, Any]) -> dict[str, int]:
+    """One run of the act to its end: how often each crossing comes, ``before`` and ``after`` apart."""
+    act = ACTS[params["act"]]
+    with world(params) as here, here.sandbox(act.scenario(here.case), []) as sandbox:
+        act.before(here, sandbox)
+        return recorded(here, lambda: here.run(here.engine(), "victim"))
+
+
+def recorded(here: World, work: Callable[[], Any]) -> dict[str, int]:
+    """How often each crossing comes while ``work`` is done in a process of its own."""
+    told = here.folder / "crossings"
+
+    def record() -> None:
+        with told.open("a", buffering=1) as file:
+            crossings.hook = lambda crossing: print(shape(crossing), file=file)
+            work()
+
+    here.in_child(record)
+    return dict(Counter(told.read_text().split("\n")[:-1]))
+
+
+def crash(params: dict[str, Any]) -> dict[str, Any]:
+    """Kill the run at the ``number``-th crossing called ``point``; go on; what was found."""
+    act = ACTS[params["act"]]
+    with world(params) as here, here.sandbox(act.scenario(here.case), []) as sandbox:
+        expected = act.before(here, sandbox)
+        code = killed_at(here, params, lambda: here.run(here.engine(), "victim"))
+        sandbox.change(act.healed(here.case))
+        here.extra.pop("source", None)
+        if code:  # business goes on: only where something is known to be imported can a look-up trust its search
+            sandbox.offer(here.case.plain(25)[24:])
+        engine = here.engine()
+        here.until_quiet(engine)
+        verdict = here.verdict(engine, sandbox, expected)
+    return {**params, "killed": code == -signal.SIGKILL, "faults": faults_of(verdict), "verdict": verdict}
+
+
+def killed_at(here: World, params: Mapping[str, Any], work: Callable[[], Any]) -> int:
+    """Do ``work`` in a process that is killed at the ``number``-th crossing called ``point``; its exit code."""
+    lock, seen = threading.Lock(), Counter[str]()
+
+    def hook(crossing: str) -> None:
+        name = shape(crossing)
+        with lock:
+            seen[name] += 1
+            if (name, seen[name]) == (params["point"], params["number"]):
+                os.kill(os.getpid(), signal.SIGKILL)
+                time.sleep(10)  # never gets here, nor does anybody behind the lock
+
+    def die() -> None:
+        crossings.hook = hook
+        work()
+
+    return here.in_child(die)
+
+
+def short_profile(found: Mapping[str, Mapping[str, int]]) -> list[tuple[str, str, int]]:
+    """Each point at its first and last crossing, in the first act that has it: act, point, number."""
+    home = {point: act for act, crossings in reversed(found.items()) for point in crossings}
+    return [
+        (act, point, n)
+        for act, crossings in found.items()
+        for point, n in first_and_last(crossings)
+        if home[point] == act
+    ]
+
+
+def first_and_last(found: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Each point at its first and last crossing."""
+    return [(point, number) for point, most in sorted(found.items()) for number in sorted({1, most})]
+
+
+def every(found: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Each point at each crossing."""
+    return [(point, number) for point, most in sorted(found.items()) for number in range(1, most + 1)]

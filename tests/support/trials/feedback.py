@@ -1,0 +1,170 @@
+"""Trials of feedback: a source is told what became of its orders; workers are killed and answers get lost over it.
+
+Afterwards the audit says what the source heard: each step of each order, and none again without need.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from order_relay.errors import OrderRelayError
+from order_relay.ledger import feedback as steps
+from order_relay.orders.shipping import Shipment, ShippedLine
+from order_relay.pipeline import feedback
+from order_relay.pipeline.parcels import record_parcel
+from order_relay.sandbox import ThreadedSandbox
+from tests.support.engine import Engine
+from tests.support.faults.case import Order, Told
+from tests.support.faults.world import World, finish, start, world
+from tests.support.trials.crashes import killed_at, recorded
+
+LOST: tuple[str | int, ...] = ("cut", "cut_body", 500, 504, "empty", "html")
+RUNS = 15
+
+
+@dataclass(frozen=True)
+class Imported:
+    """An order that was taken over: so many ``parcels`` have left, ``left`` says whether that was everything.
+
+    ``heard``: how often the source heard each step by then.
+    """
+
+    order: Order
+    parcels: int
+    left: bool
+    heard: Mapping[str, int] = field(default_factory=dict)
+
+
+def discover(params: dict[str, Any]) -> dict[str, int]:
+    """How often each crossing comes while a source is told of everything in the ``way``."""
+    with _taken_over(params) as (here, _, _):
+        return recorded(here, lambda: _tell(here, "victim"))
+
+
+def crash(params: dict[str, Any]) -> dict[str, Any]:
+    """Killed at the ``number``-th crossing called ``point``."""
+    with _taken_over(params) as (here, sandbox, orders):
+        code = killed_at(here, params, lambda: _tell(here, "victim"))
+        _until_told(here)
+        result = _judge(here, sandbox, orders, params, most=2 if code else 1)
+    return {**result, "killed": bool(code)}
+
+
+def lose(params: dict[str, Any]) -> dict[str, Any]:
+    """Answers are lost at every place, each kind once; the step had its effect or not."""
+    with _taken_over(params) as (here, sandbox, orders):
+        keys = [here.case.key(one.order) for one in orders]
+        struck = dict(zip(keys, LOST, strict=False))
+        rules: list[Mapping[str, Any]] = [
+            {"at": place, "effect": params["effect"], "answer": answer, "orders": [key], "times": 1}
+            for place in _way(params, here).places
+            for key, answer in struck.items()
+        ]
+        # messages name no single order
+        rules += [{"at": "delivery", "effect": params["effect"], "answer": 504, "every": 3}]
+        sandbox.change(here.case.at_source(faults=rules))
+        _until_told(here)
+        return {**_judge(here, sandbox, orders, params, most=2), "tried": len(rules)}
+
+
+def together(params: dict[str, Any]) -> dict[str, Any]:
+    """Several workers tell at once."""
+    with _taken_over(params) as (here, sandbox, orders):
+        usual, here.settings = here.settings, {**here.settings, "acknowledge": {"given_up_s": 60.0}}
+        pids = [start(lambda n=n: _tell(here, f"worker-{n}")) for n in range(params["workers"])]
+        codes = [finish(pid) for pid in pids]
+        here.settings = usual
+        _until_told(here)
+        result = _judge(here, sandbox, orders, params, most=1)
+    if any(codes):
+        result["faults"]["workers"] = codes
+    return result
+
+
+@contextmanager
+def _taken_over(params: Mapping[str, Any]) -> Iterator[tuple[World, ThreadedSandbox, list[Imported]]]:
+    """Six orders were imported and acknowledged; some left whole, some in two parcels, some are still there."""
+    steps.FIRST_DELAY = steps.LONGEST_DELAY = timedelta(milliseconds=10)
+    feedback.SLICE = 4
+    with world(params) as here:
+        plain = here.case.plain(6)
+        here.extra["source"] = _way(params, here).source
+        with here.sandbox({}, plain) as sandbox:
+            engine = here.engine()
+            here.until_quiet(engine)
+            parts = ("nothing", "all", "bit by bit")
+            orders = [_ship(engine, here.case.key(order), order, parts[n % 3]) for n, order in enumerate(plain)]
+            engine.wiring.close()
+            heard = sandbox.report()[here.case.source_side]["feedback"]
+            yield here, sandbox, [replace(one, heard=heard[here.case.key(one.order)]["told"]) for one in orders]
+
+
+def _way(params: Mapping[str, Any], here: World) -> Told:
+    return here.case.feedback[params["way"]]
+
+
+def _ship(engine: Engine, key: str, order: Order, what: str) -> Imported:
+    """Somebody records what left of an order; one of a single line leaves in a single parcel."""
+    if what == "nothing":
+        return Imported(order, 0, left=False)
+    work = engine.ledger.shipment_target([key])
+    assert work is not None
+    ordered = engine.archive().read([work])[work.id].ordered() or []
+    lines = [ShippedLine(line.quantity, line.line, line.item_number) for line in ordered]
+    parcels = [()] if what == "all" else [tuple(lines[:1]), tuple(lines[1:])][: len(lines)]
+    for number, parcel in enumerate(parcels):
+        told = Shipment("trial", f"{key}-{number}", (key,), "UPS", "", f"1Z{number}", datetime.now(UTC), lines=parcel)
+        record_parcel(engine.ledger, engine.archive(), "trial", told)
+    return Imported(order, len(parcels), left=True)
+
+
+def _tell(here: World, run: str) -> dict[str, int]:
+    engine = here.engine()
+    with suppress(OrderRelayError):
+        return engine.tell(run)
+    return {}
+
+
+def _until_told(here: World) -> None:
+    """Tell again, late enough each time, until nothing is due any more."""
+    engine = here.engine()
+    for number in range(RUNS):
+        time.sleep(engine.wiring.settings.acknowledge.given_up_s + 0.05)
+        told = _tell(here, f"again-{number}")
+        if not told and all(name.endswith("_done") for name in engine.ledger.feedback_counts(engine.pipeline)):
+            return
+
+
+def _judge(
+    here: World, sandbox: ThreadedSandbox, orders: list[Imported], params: Mapping[str, Any], most: int
+) -> dict[str, Any]:
+    """What the source shows and heard of each order, against what it should; no step heard more than ``most`` times."""
+    seen, way, engine = sandbox.report(), _way(params, here), here.engine()
+    heard = seen[here.case.source_side]["feedback"]
+    wrong, again = {}, {}
+    for one in orders:
+        key = here.case.key(one.order)
+        there = heard.get(key, {})
+        want = {"state": "processing", "is_oms_id": True, **(way.shipped if one.left else {})}
+        want["line_numbers"] = list(range(1, len(there.get("line_numbers", ())) + 1))
+        shown = {**there, "deliveries": len(there.get("deliveries", ()))}
+        want["deliveries"] = one.parcels if way.deliveries else 0
+        wrong |= {f"{key}: {name}": shown.get(name) for name, value in want.items() if shown.get(name) != value}
+        told = {step: times - one.heard.get(step, 0) for step, times in there.get("told", {}).items()}
+        again |= {f"{key}: {step}": times for step, times in told.items() if times > most}
+    open_ = {n: c for n, c in engine.ledger.feedback_counts(engine.pipeline).items() if not n.endswith("_done")}
+    verdict = here.verdict(engine, sandbox, {here.case.source_id(one.order): "imported" for one in orders})
+    named = {
+        "wrong": wrong,
+        "told too often": again,
+        "not done": open_,
+        "forbidden": verdict["forbidden"],
+        "doubled": verdict["doubled"],
+        "breaches": verdict["breaches"],
+    }
+    return {**params, "tried": 1, "faults": {name: what for name, what in named.items() if what}, "verdict": verdict}

@@ -1,0 +1,87 @@
+"""Trials of a lost ledger: orders that are at the destination already, and a search that lies about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from sqlalchemy import text
+
+from order_relay.errors import OrderRelayError
+from order_relay.orders.exchange import RunContext
+from order_relay.pipeline import beginning
+from tests.support.engine import Engine
+from tests.support.faults.world import faults_of, world
+
+LIES: Mapping[str, Mapping[str, Any]] = {
+    "none": {},
+    "first id only": {"search_terms": "first"},
+    "last id only": {"search_terms": "last"},
+    "ends only": {"search_terms": "ends"},
+    "first two ids": {"search_terms": "first_two"},
+    "every second id": {"search_terms": "every_second"},
+    "list cut": {"search_terms": "short"},
+    "at most two rows, the oldest": {"search_most_rows": 2, "search_order": "oldest"},
+    "at most two rows, the newest": {"search_most_rows": 2},
+    "one row for each id": {"search_one_per_id": True},
+    "shuffled": {"search_order": "shuffled"},
+    "pages ignored": {"search_pages": "ignored"},
+    "total of the page": {"search_total": "of_page"},
+    "total too high": {"search_total": "too_high"},
+    "any manufacturer": {"search_manufacturer": "ignored"},
+    "rows name no manufacturer": {"rows_carry_manufacturer": False},
+    "nothing names a manufacturer": {"rows_carry_manufacturer": False, "order_carries_manufacturer": False},
+    "rows without external id": {"rows_carry_external_id": False},
+    "little is shown": {"rows_carry_total": False, "order_shows": "little"},
+    "ids ignored": {"search_external_id": "ignored"},
+    "ids refused": {"search_external_id": "error"},
+    "404 with code 5002": {"no_match": "not_found"},
+    "empty body": {"no_match": "empty_body"},
+    "shifts while it is paged": {"shifting_pages": True},
+}
+ORDERS, BEFORE = 12, 7
+
+
+def forget(params: dict[str, Any]) -> dict[str, Any]:
+    """Some orders are imported, the ledger is lost, and the search lies; none may be imported a second time."""
+    with world(params) as here:
+        case = here.case
+        orders = case.plain(ORDERS)
+        with here.sandbox(case.at_destination(), orders) as sandbox:
+            _send(here.engine(), "first", BEFORE)
+            before = len(sandbox.report()["orders"])
+            sandbox.change(case.at_destination(**{**case.harsh, **LIES[params["lie"]]}))
+            here.ledger_url = ""
+            engine = here.engine(here.another_ledger("second"))
+            for number in range(3):
+                _send(engine, f"again-{number}")
+            verdict = here.verdict(engine, sandbox, {})
+            verdict["lost"] = sorted(_imported(engine) - sandbox.report()["orders"].keys())
+    # what is not sent waits for an operator, or for a search that works; what only counts as imported is lost
+    verdict["breaches"] = []
+    verdict["unacknowledged"] = []
+    faults = faults_of(verdict)
+    if before != BEFORE:
+        faults["nothing was forgotten"] = [before]
+    return {**params, "tried": BEFORE, "faults": faults, "verdict": verdict}
+
+
+def _imported(engine: Engine) -> set[str]:
+    """The external ids of what the ledger calls imported."""
+    with engine.ledger.database.engine.connect() as conn:
+        return set(conn.execute(text("SELECT destination_key FROM submission WHERE state = 'imported'")).scalars())
+
+
+def _send(engine: Engine, run: str, limit: int | None = None) -> None:
+    """A run without acknowledging, so that the source offers everything again."""
+    ctx, wiring = RunContext(engine.pipeline, run), engine.wiring
+    beginning.begin(ctx, engine.ledger, wiring.store, (wiring.source.account, wiring.destination.account))
+    for chunk in engine.prepare(ctx, engine.extract(ctx), limit):
+        with suppress(OrderRelayError):
+            engine.load(ctx, chunk)
+
+
+def product() -> list[dict[str, Any]]:
+    """Every lie."""
+    return [{"lie": lie} for lie in LIES]

@@ -1,0 +1,138 @@
+"""Trials of failing storage under a status account: told in our own words, and the next run ends as if nothing was."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from order_relay import crossings
+from order_relay.sandbox import ThreadedSandbox
+from tests.support.faults.storage import TOLD, fails_from, hold, no_file_beyond, reachable, reader, told, wait
+from tests.support.faults.world import World, finish, start, world
+from tests.support.trials.statuses import CASE, DROP, FILE, SCENARIO, before, judged, run
+
+FIRST_PAGE = "before source GET"
+HALF = len(FILE) // 2
+Trouble = Callable[[World, Callable[[], None]], None]
+
+
+def full_disk(params: dict[str, Any]) -> dict[str, Any]:
+    """No file may grow beyond ``limit`` bytes: neither the ledger, where it is one, nor the archive."""
+
+    def work(here: World) -> None:
+        no_file_beyond(params["limit"])
+        run(here)
+
+    return _trial(params, work)
+
+
+def failing(params: dict[str, Any]) -> dict[str, Any]:
+    """From the first crossing called ``point`` on, every write to the ledger, or to the store, fails."""
+
+    def work(here: World) -> None:
+        crossings.hook = fails_from(params["point"])
+        run(here)
+
+    return _trial(params, work, must_tell=True)
+
+
+def read_only(params: dict[str, Any]) -> dict[str, Any]:
+    """The ledger can be read but not written."""
+
+    def work(here: World) -> None:
+        here.ledger_url = reader(here.ledger_url)
+        run(here)
+
+    return _trial(params, work, must_tell=True)
+
+
+def _trial(params: dict[str, Any], work: Callable[[World], None], *, must_tell: bool = False) -> dict[str, Any]:
+    with world({"case": CASE, **params}) as here, here.sandbox(SCENARIO, []) as sandbox:
+        before(here, sandbox)
+        code = here.in_child(told(lambda: work(here)))
+        return _after(here, sandbox, params, code, [TOLD] if must_tell else [0, TOLD])
+
+
+def _after(
+    here: World,
+    sandbox: ThreadedSandbox,
+    params: dict[str, Any],
+    code: int,
+    allowed: list[int],
+    pardoned: tuple[str, ...] = (),
+) -> dict[str, Any]:
+    result = {**judged(here, sandbox, params, pardoned), "code": code}
+    if code not in allowed:
+        result["faults"]["not told in our words"] = code
+    return result
+
+
+def locked(params: dict[str, Any]) -> dict[str, Any]:
+    """Somebody locks the ledger for ``seconds`` once the first page was asked for: the run waits, and goes on."""
+    return _interrupted(params, lambda here, go: hold(here.ledger_url, params["seconds"], "status_event", go), [0])
+
+
+def restarted(params: dict[str, Any]) -> dict[str, Any]:
+    """The database is restarted once the file ``marker`` exists; whoever does it makes the file ``marker``.done."""
+    marker = Path(params["marker"])
+
+    def away(here: World, go: Callable[[], None]) -> None:
+        marker.touch()
+        wait(marker.with_suffix(".done").exists)
+        wait(lambda: reachable(here.ledger_url))
+        go()
+
+    return _interrupted(params, away, [0, TOLD])
+
+
+def _interrupted(params: dict[str, Any], trouble: Trouble, allowed: list[int]) -> dict[str, Any]:
+    """A run that stops at its first page until the trouble, which is called with a way to let it go on, began."""
+    with world({"case": CASE, **params}) as here, here.sandbox(SCENARIO, []) as sandbox:
+        before(here, sandbox)
+        there, goes_on = here.folder / "there", here.folder / "goes-on"
+
+        def pause(crossing: str) -> None:
+            if crossing == FIRST_PAGE and not there.exists():
+                there.touch()
+                wait(goes_on.exists)
+
+        def work() -> None:
+            crossings.hook = pause
+            run(here)
+
+        pid = start(told(work))
+        wait(there.exists)
+        trouble(here, goes_on.touch)
+        return _after(here, sandbox, params, finish(pid), allowed)
+
+
+def growing(params: dict[str, Any]) -> dict[str, Any]:
+    """Somebody is at work on the file as long as the run lasts, and completes it later: the run leaves it alone."""
+    with world({"case": CASE, **params}) as here, here.sandbox(SCENARIO, []) as sandbox:
+        before(here, sandbox)
+        drop = here.folder / "batches" / DROP
+        drop.write_bytes(FILE[:HALF])
+        pid = start(told(lambda: run(here, settled_s=0.6)))
+        while (ended := os.waitpid(pid, os.WNOHANG)) == (0, 0):
+            drop.write_bytes(FILE[:HALF])
+            time.sleep(0.05)
+        left = drop.exists() and not (drop.parents[1] / "archive").exists()
+        drop.write_bytes(FILE)
+        result = _after(here, sandbox, params, os.waitstatus_to_exitcode(ended[1]), [0])
+    if not left:
+        result["faults"]["read too early"] = DROP
+    return result
+
+
+def cut_off(params: dict[str, Any]) -> dict[str, Any]:
+    """The file ends after ``length`` bytes, since its writer died; after the run the whole one comes."""
+    with world({"case": CASE, **params}) as here, here.sandbox(SCENARIO, []) as sandbox:
+        before(here, sandbox)
+        drop = here.folder / "batches" / DROP
+        drop.write_bytes(FILE[: params["length"]])
+        code = here.in_child(told(lambda: run(here)))
+        drop.write_bytes(FILE)
+        return _after(here, sandbox, params, code, [0], pardoned=("file in", "refused row"))  # those of the half

@@ -1,0 +1,232 @@
+"""Trials of crashes of a status account: one run is killed at a crossing, the next one ends as if nothing had happened.
+
+The run that dies polls three pages, reads a file, takes a webhook, reads a doubtful order by its id, records a shipped
+parcel as a shipment, and finds one that was taken back.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from order_relay.batches import BatchStore
+from order_relay.connections import Connection
+from order_relay.ledger import Ledger
+from order_relay.ledger.status_reads import Ours
+from order_relay.orders.exchange import RunContext
+from order_relay.orders.status_events import Channel
+from order_relay.orders.status_records import StatusPage, read_records
+from order_relay.orders.status_state import derive
+from order_relay.pipeline.parcels import record_parcel
+from order_relay.pipeline.status_files import Drops, read_drops
+from order_relay.pipeline.status_settings import StatusSettings
+from order_relay.pipeline.statuses import Intake, follow_up, poll, read_due
+from order_relay.sandbox import ThreadedSandbox
+from order_relay.status_wiring import StatusWiring
+from tests.support.faults.world import World, world
+from tests.support.trials.crashes import killed_at, recorded
+
+ACCOUNT = "acommerce_status"
+CASE = "supercat-shopatron"
+SCENARIO = {"acommerce": {"page_size": 20}}
+LATE = {
+    "orderId": "PUSHED",
+    "orderStatus": [{"eventId": "p-1", "orderStatus": "NEW", "updatedTime": "2026-01-01T00:00:00Z"}],
+}
+FILE = b"orderId,status,eventId,updatedTime\nFILED,NEW,f-1,2026-01-01T00:00:00Z\nFILED,NEW,f-2,never\n"
+DROP = f"{ACCOUNT}/drops/one.csv"
+ONCE = {"shipment KEPT", "shipment TAKEN", "file in archive", "refused row 3", "asked about TAKEN"}
+"""What must be there once in the end."""
+
+
+def wiring_of(here: World, settled_s: float = 0.0, *, full: bool = True) -> StatusWiring:
+    """The account, put together."""
+    extra = {"channel": "demo-channel", "auth_url": here.url}
+    connection = Connection("acommerce_default", here.url, "demo-user", "demo-api-key", extra=extra)
+    settings = StatusSettings.model_validate(
+        {
+            "name": ACCOUNT,
+            "source": {"vendor": "acommerce", "connection": "acommerce_default"},
+            "poll": {"full": full},
+            "ours": {"pipelines": [here.case.pipeline]},
+            "by_id": {"first_wait_s": 1, "longest_wait_s": 1},
+            "files": {"settled_s": settled_s},
+        }
+    )
+    store = (here.folder / "batches").as_uri()
+    return StatusWiring(settings, lambda _name: connection, here.ledger_url, store)
+
+
+def run(here: World, settled_s: float = 0.0) -> None:
+    """What the DAG's tasks do, and a webhook."""
+    with wiring_of(here, settled_s) as wiring:
+        intake, settings = Intake(RunContext(ACCOUNT, "run"), wiring.ledger, wiring.reader), wiring.settings
+        intake.take(StatusPage((LATE,), datetime.now(UTC)), Channel.WEBHOOK)
+        poll(intake, wiring.source, settings.poll, datetime.now(UTC))
+        read_drops(intake, Drops(wiring.store, wiring.form, settings.files, datetime.now(UTC)))
+        wiring.ledger.match_statuses(ACCOUNT, Ours((here.case.pipeline,), "order_number"), 1e9, 0.0)
+        read_due(intake, wiring.source, settings.by_id)
+        follow_up(
+            intake,
+            settings.shipments,
+            "acommerce",
+            lambda told: record_parcel(intake.ledger, wiring.archive, "statuses", told),
+        )
+
+
+def before(here: World, sandbox: ThreadedSandbox) -> None:
+    """Two orders of ours, one told as shipped; then much changes, a file waits, and one order is doubtful."""
+    ours = here.case.plain(2)
+    sandbox.offer(ours)
+    engine = here.engine()
+    here.run(engine)
+    engine.wiring.close()
+    kept, taken_back = (order["order_number"] for order in ours)
+
+    def add(number: str, parcel: str) -> dict[str, Any]:
+        return {"add": {"order_id": number, "level": "parcel", "status": "DELIVERED", "parcel": parcel}}
+
+    (mistake,) = sandbox.happen(add(taken_back, "TAKEN"))
+    run(here)
+    sandbox.generate_statuses(45, 2)
+    sandbox.happen(
+        add(kept, "KEPT"), {"delete": mistake}, {"add": {"order_id": "DOUBT", "level": "order", "status": "NEW"}}
+    )
+    BatchStore((here.folder / "batches").as_uri()).write_bytes(DROP, FILE)
+    ledger = Ledger.open(here.ledger_url)
+    wiring = wiring_of(here)
+    intake = Intake(RunContext(ACCOUNT, "before"), ledger, wiring.reader)
+    for status in ("NEW", "ERROR"):  # two contents without any time: nobody can tell which is newer
+        told = {"orderId": "DOUBT", "orderStatus": [{"eventId": "x-1", "orderStatus": status}]}
+        intake.take(StatusPage((told,), datetime.now(UTC)), Channel.WEBHOOK)
+    ledger.close()
+
+
+def discover(params: dict[str, Any]) -> dict[str, int]:
+    """One run to its end: how often each crossing comes."""
+    with world({"case": CASE, **params}) as here, here.sandbox(SCENARIO, []) as sandbox:
+        before(here, sandbox)
+        return recorded(here, lambda: run(here))
+
+
+def crash(params: dict[str, Any]) -> dict[str, Any]:
+    """Kill a run at the ``number``-th crossing called ``point``; run again; what is wrong then."""
+    with world({"case": CASE, **params}) as here, here.sandbox(SCENARIO, []) as sandbox:
+        before(here, sandbox)
+        code = killed_at(here, params, lambda: run(here))
+        return {**judged(here, sandbox, params), "killed": code == -signal.SIGKILL}
+
+
+def withdrawn(params: dict[str, Any]) -> dict[str, Any]:
+    """Events that are withdrawn, on default settings: what polls, webhooks and files showed before and after arrives in
+    an order that ``seed`` chooses, and repeatedly; then the usual polls and reads by id follow.
+    """
+    rng = random.Random(params["seed"])
+    numbers = [f"W{number}" for number in range(params.get("orders", 8))]
+    with world({"case": CASE, **params}) as here, here.sandbox({"acommerce": {}}, []) as sandbox:
+        here.engine().wiring.close()  # makes the ledger
+        mistakes = []
+        for number in numbers:
+            for level, status in (("order", "NEW"), ("order", "COMPLETED"), ("parcel", "DELIVERED")):
+                made = sandbox.happen(
+                    {
+                        "add": {
+                            "order_id": number,
+                            "level": level,
+                            "status": status,
+                            "parcel": "P" if level == "parcel" else "",
+                        }
+                    }
+                )
+                mistakes += [(number, event) for event in made if status != "NEW"]
+        with wiring_of(here, full=False) as wiring:
+            intake, settings = Intake(RunContext(ACCOUNT, "run"), wiring.ledger, wiring.reader), wiring.settings
+            before = _deliveries(sandbox)
+            sandbox.happen(*({"delete": event} for _, event in mistakes if rng.random() < 0.8))
+            told = [*before, *_deliveries(sandbox)]
+            rng.shuffle(told)
+            polls = sorted(rng.choices(range(len(told)), k=3))
+            for number, (channel, record) in enumerate([*told, *rng.choices(told, k=4)]):
+                intake.take(StatusPage((record,), datetime.now(UTC)), channel)
+                if number in polls:
+                    poll(intake, wiring.source, settings.poll, datetime.now(UTC))
+            for _ in range(3):
+                poll(intake, wiring.source, settings.poll, datetime.now(UTC))
+                read_due(intake, wiring.source, settings.by_id)
+            states = {row["order_number"]: row["order_status"] for row in wiring.ledger.statuses()}
+            shown = {number: state[0] for number, state in _expected(wiring, sandbox).items() if number in numbers}
+            due = wiring.ledger.due_reads(ACCOUNT, 1e9, 10)
+        wrong = [
+            f"{number} is {states.get(number)}, not {status}"
+            for number, status in shown.items()
+            if states.get(number) != status
+        ]
+    verdict = {"lost": wrong, "doubled": [], "in_doubt": due}
+    return {**params, "tried": len(numbers), "faults": {n: v for n, v in verdict.items() if v}, "verdict": verdict}
+
+
+def _deliveries(sandbox: ThreadedSandbox) -> list[tuple[Channel, dict[str, Any]]]:
+    """What webhooks (an event each) and files (all that is shown) tell of every order now."""
+    found: list[tuple[Channel, dict[str, Any]]] = []
+    for record in sandbox.status_records():
+        found.append((Channel.CSV, record))
+        found += [
+            (Channel.WEBHOOK, {"orderId": record["orderId"], "orderStatus": [entry]}) for entry in record["orderStatus"]
+        ]
+    return found
+
+
+def judged(
+    here: World, sandbox: ThreadedSandbox, params: dict[str, Any], pardoned: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """Run again, and say what is wrong then. ``pardoned``: beginnings of what may be there more often."""
+    with Ledger.open(here.ledger_url).database.engine.begin() as conn:  # nobody waits for the back-off here
+        conn.exec_driver_sql("UPDATE status_order SET read_after = NULL")
+    run(here)
+    verdict = _verdict(here, sandbox, pardoned)
+    return {**params, "faults": {name: found for name, found in verdict.items() if found}, "verdict": verdict}
+
+
+def _verdict(here: World, sandbox: ThreadedSandbox, pardoned: tuple[str, ...]) -> dict[str, list[str]]:
+    """What became of it all; empty lists are what one hopes for."""
+    with wiring_of(here) as wiring:
+        ledger = wiring.ledger
+        states = {
+            row["order_number"]: (row["order_status"], row["detailed_status"], tuple(row["parcels"]))
+            for row in ledger.statuses()
+        }
+        there = Counter(
+            [
+                *(f"shipment {row['tracking_number']}" for row in ledger.shipments()),
+                *(f"file in {name.split('/')[1]}" for name in wiring.store.list(ACCOUNT)),
+                *(f"refused {row['place']}" for row in ledger.status_refusals()),
+                *(f"asked about {row['asks'].rpartition(' ')[2]}" for row in ledger.statuses(asked=True)),
+            ]
+        )
+        wrong = [
+            f"{number} is {states.get(number)}, not {state}"
+            for number, state in _expected(wiring, sandbox).items()
+            if states.get(number) != state
+        ]
+        return {
+            "lost": [*wrong, *sorted(ONCE - there.keys())],
+            "doubled": sorted(name for name, times in there.items() if times > 1 and not name.startswith(pardoned)),
+            "in_doubt": ledger.due_reads(ACCOUNT, 1e9, 10),
+            "strange": sorted(name for name in there.keys() - ONCE if not name.startswith(pardoned)),
+            "breaches": ledger.law(),
+        }
+
+
+def _expected(wiring: StatusWiring, sandbox: ThreadedSandbox) -> dict[str, Any]:
+    """What reading every history once says, and what only a file and a webhook told."""
+    later = datetime.now(UTC) + timedelta(days=1)
+    told = read_records(wiring.reader.shape, sandbox.status_records(), Channel.BY_ID, later, full=True).reports
+    states = {report.order_id: derive(report.events) for report in told}
+    shown = {
+        number: (s.order_status, s.detailed_status, tuple((p.parcel, p.status, p.at) for p in s.parcels))
+        for number, s in states.items()
+    }
+    return {**shown, "FILED": ("NEW", "", ()), "PUSHED": ("NEW", "", ())}

@@ -1,0 +1,126 @@
+"""Trials of a web shop: details that cannot be read or vanish, and orders that the shop cancels at any moment."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from order_relay.orders.exchange import RunContext
+from order_relay.pipeline.beginning import begin
+from order_relay.pipeline.source_news import note_cancelled
+from order_relay.sandbox import ThreadedSandbox
+from tests.support.engine import Engine
+from tests.support.faults.case import Order, lost
+from tests.support.faults.world import World, faults_of, world
+from tests.support.trials.feedback import _ship
+
+ORDERS = 10
+UNREADABLE: tuple[str | int, ...] = (500, 503, "cut", "cut_body", "hang", "html", "empty", 403, 302)
+VANISHING = 404
+QUICK = {"detail_tries": 1, "detail_pause_s": 0.0, "timeout_s": 0.5}
+
+BEFORE_SENDING, UNSTORED, STORED, BEFORE_TAKE_OVER, AFTER_TAKE_OVER = MOMENTS = (
+    "before it is sent",
+    "in doubt, not stored",
+    "in doubt, stored",
+    "before the take-over",
+    "after the take-over",
+)
+"""When the shop cancels an order."""
+
+ROUNDS = 12
+
+
+def unread(params: dict[str, Any]) -> dict[str, Any]:
+    """Three of ten details, at the places ``struck``, answer wrongly for some runs, then well again."""
+    with world(params) as here:
+        here.extra["source"] = QUICK
+        orders = here.case.plain(ORDERS)
+        with here.sandbox({}, orders) as sandbox:
+            struck = [here.case.key(orders[place]) for place in params["struck"]]
+            rules = [{"at": "detail", "answer": params["answer"], "orders": [key], "seconds": 1.0} for key in struck]
+            sandbox.change(here.case.at_source(faults=rules))
+            engine = here.engine()
+            complaints = here.until_quiet(engine, 3)
+            well = sandbox.report()["imported"]
+            sandbox.change(here.case.at_source(faults=[]))
+            here.until_quiet(engine)
+            verdict = here.verdict(engine, sandbox, dict.fromkeys(map(here.case.source_id, orders), "imported"))
+    faults = faults_of(verdict)
+    if complaints or well != ORDERS - len(struck):
+        faults["others held up"] = [well, *complaints]
+    return {**params, "tried": len(struck), "faults": faults, "verdict": verdict}
+
+
+def cancelled(params: dict[str, Any]) -> dict[str, Any]:
+    """The shop cancels three of six orders at the ``moment``; then everything leaves and is told in the ``way``."""
+    with world(params) as here:
+        here.extra["source"] = here.case.feedback[params["way"]].source
+        orders = here.case.plain(6)
+        gone, kept = orders[::2], orders[1::2]
+        with here.sandbox({}, orders) as sandbox:
+            engine = here.engine()
+            _until_cancelled(here, engine, sandbox, gone, params["moment"])
+            unsent = params["moment"] in (BEFORE_SENDING, UNSTORED)
+            expected = dict.fromkeys(map(here.case.source_id, gone), "waiting" if unsent else "imported")
+            expected |= dict.fromkeys(map(here.case.source_id, kept), "imported")
+            for order in kept if unsent else orders:
+                _ship(engine, here.case.key(order), order, "all")
+            _tell_everything(here, engine)
+            here.until_quiet(engine)
+            verdict = here.verdict(engine, sandbox, expected)
+            faults = faults_of(verdict) | _heard(here, engine, sandbox, gone, kept, tasks=0 if unsent else len(gone))
+    return {**params, "tried": len(gone), "faults": faults, "verdict": verdict}
+
+
+def _until_cancelled(here: World, engine: Engine, sandbox: ThreadedSandbox, gone: list[Order], moment: str) -> None:
+    """Run until ``moment``, cancel, and run on until quiet."""
+    keys = [here.case.key(order) for order in gone]
+    if moment == BEFORE_SENDING:
+        ctx, wiring = RunContext(engine.pipeline, "prepared"), engine.wiring
+        begin(ctx, engine.ledger, wiring.store, (wiring.source.account, wiring.destination.account))
+        engine.prepare(ctx, engine.extract(ctx))
+    elif moment in (UNSTORED, STORED):
+        effect = "done" if moment == STORED else "none"
+        sandbox.change(here.case.at_destination(faults=[lost(effect, 504, orders=keys)]))
+        here.run(engine)
+    elif moment == BEFORE_TAKE_OVER:
+        refused = [{"at": here.case.acknowledged_at, "effect": "none", "answer": 400, "orders": keys}]
+        sandbox.change(here.case.at_source(faults=refused))
+        here.run(engine)
+    else:
+        here.until_quiet(engine)
+    for key in keys:
+        sandbox.change_order(key, state="cancel")
+    sandbox.change({**here.case.at_source(faults=[]), **here.case.at_destination(faults=[])})
+    here.until_quiet(engine)
+
+
+def _tell_everything(here: World, engine: Engine) -> None:
+    """What the feedback's DAG does, until nothing is told any more."""
+    for number in range(ROUNDS):
+        time.sleep(engine.wiring.settings.acknowledge.given_up_s + 0.05)
+        ctx = RunContext(engine.pipeline, f"cancelled-{number}")
+        news = note_cancelled(ctx, engine.feedback_parts(), 30)
+        if not engine.tell(f"told-{number}") and not news:
+            return
+
+
+def _heard(
+    here: World, engine: Engine, sandbox: ThreadedSandbox, gone: list[Order], kept: list[Order], *, tasks: int
+) -> dict[str, Any]:
+    """What the shop heard of cancelled orders, of the others, and which operators know of."""
+    side: Mapping[str, Any] = sandbox.report()[here.case.source_side]
+    found: dict[str, Any] = {}
+    if side["told_after_cancel"]:
+        found["told after the cancellation"] = side["told_after_cancel"]
+    if sorted(side["cancelled"]) != sorted(map(here.case.key, gone)):
+        found["cancelled"] = side["cancelled"]
+    untold = [key for key in map(here.case.key, kept) if not side["feedback"].get(key, {}).get("is_oms_id")]
+    if untold:
+        found["not told of the others"] = untold
+    known = engine.ledger.cancelled_by_source(engine.pipeline)
+    if len(known) != tasks:
+        found["tasks"] = [row["order_number"] for row in known]
+    return found

@@ -1,0 +1,214 @@
+"""Telling of parcels by command, on a real ledger and archive."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from order_relay.batches import BatchStore
+from order_relay.commands import app as app_module
+from order_relay.commands import naming
+from order_relay.commands.setup import Setup
+from order_relay.errors import MoveRefused, WrongSetup
+from order_relay.ledger import Ledger
+from order_relay.orders.exchange import RunContext
+from order_relay.orders.shipping import Shipment
+from tests.support.archived_orders import Desk, plain_orders
+
+
+@pytest.fixture
+def desk(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    monkeypatch.setattr(Setup, "ledger_url", sqlite_url)
+    monkeypatch.setattr(Setup, "store", BatchStore(tmp_path.as_uri()))
+    ledger = Ledger.open(sqlite_url)
+    yield Desk(ledger, BatchStore(tmp_path.as_uri()))
+    assert ledger.law() == []
+    ledger.close()
+
+
+@pytest.fixture
+def order(desk: Desk) -> dict[str, Any]:
+    (document,) = plain_orders(1)
+    desk.imported(document)
+    return document
+
+
+def call(*words: str) -> Result:
+    return CliRunner().invoke(app_module.app, list(words))
+
+
+def as_json(*words: str) -> Any:
+    result = call(*words, "--json")
+    assert result.exit_code == 0, (result.output, result.exception)
+    return json.loads(result.stdout)
+
+
+def units(order: dict[str, Any]) -> dict[str, int]:
+    counted: dict[str, int] = {}
+    for item in order["items"]:
+        counted[item["item_number"]] = counted.get(item["item_number"], 0) + item["quantity"]
+    return counted
+
+
+def test_an_order_is_shipped_in_parts(order: dict[str, Any]) -> None:
+    number, asked = order["order_number"], units(order)
+    first, *rest = [f"--line={item}={count}" for item, count in asked.items()]
+    told = ("ship", number, "--carrier", "UPS", "--reason", "phoned", "--who", "ann")
+    partly = as_json(*told, "--tracking", "1Z1", first)
+    assert (partly["shipped"], partly["progress"]["ordered"]) == ("partly" if rest else "shipped", sum(asked.values()))
+    assert as_json(*told, "--tracking", "1Z1", first)["outcome"] == "known"
+    assert as_json(*told, "--tracking", "1Z2", *rest)["shipped"] == "shipped"
+    (life,) = as_json("order", number)["submissions"]
+    assert (life["state"], life["shipped"]) == ("imported", "shipped")
+    assert [(s["tracking_number"], s["who"]) for s in life["shipments"]] == [("1Z1", "ann"), ("1Z2", "ann")]
+    assert "1Z2" in call("order", number).stdout
+
+
+def test_a_parcel_without_lines_is_the_whole_order(order: dict[str, Any]) -> None:
+    out = call("ship", order["order_number"], "--tracking", "1Z", "--reason", "x").stdout
+    asked = sum(units(order).values())
+    assert f"the order is shipped, {asked} of {asked} units" in out
+
+
+def test_units_nobody_ordered_are_told(order: dict[str, Any]) -> None:
+    assert "1 units of the parcels" in call("ship", order["order_number"], "--line", "HAT=1", "--reason", "x").stdout
+
+
+def test_a_kept_parcel_is_given_to_its_order(desk: Desk, order: dict[str, Any]) -> None:
+    kept = desk.ledger.record_shipment(RunContext("", "", "x"), Shipment("shiprush", "k", ("typo",), "UPS"), None)
+    (row,) = as_json("shipments", "--unmatched")["rows"]
+    assert row["id"] == kept.shipment_id
+    assert "typo" in call("shipments").stdout
+    found = as_json("ship", order["order_number"], "--unmatched", str(row["id"]), "--reason", "a typo")
+    assert found["shipped"] == "shipped"
+    assert "every parcel has its order" in call("shipments", "--unmatched").stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("nobody",), ("N", "--line", "MUG"), ("N", "--line", "MUG=0"), ("N", "--line", "=3"), ("N", "--pipeline", "none")],
+)
+def test_wrong_use_records_nothing(desk: Desk, order: dict[str, Any], words: tuple[str, ...]) -> None:
+    number = [order["order_number"] if word == "N" else word for word in words]
+    result = call("ship", *number, "--reason", "x")
+    assert isinstance(result.exception, WrongSetup), result.output
+    assert desk.ledger.shipments() == []
+
+
+def test_an_order_says_why_a_feed_leaves_it_out(desk: Desk, order: dict[str, Any]) -> None:
+    number = order["order_number"]
+    assert "left_out" not in call("order", number).stdout
+    desk.ledger.note_feed_gaps({1: "missing_field at /ShipTo/City"})
+    assert "missing_field at /ShipTo/City" in call("order", number).stdout
+    assert as_json("order", number)["submissions"][0]["left_out"][0]["mended_at"] is None
+
+
+def test_an_order_is_found_by_its_reference_and_several_are_listed(desk: Desk) -> None:
+    desk.imported(*plain_orders(2))
+    with desk.ledger.database.engine.begin() as conn:
+        conn.exec_driver_sql("UPDATE submission SET reference = 'CS48086', order_number = id || '-CS48086'")
+    found = {life["order_number"] for life in as_json("order", "CS48086")["submissions"]}
+    assert found == {"1-CS48086", "2-CS48086"}
+    told = call("ship", "CS48086", "--tracking", "1Z9", "--reason", "x")
+    assert isinstance(told.exception, WrongSetup)
+    assert "1-CS48086" in str(told.exception)
+    assert "2-CS48086" in str(told.exception)
+    assert desk.ledger.shipments() == []
+    assert as_json("ship", "2-CS48086", "--tracking", "1Z9", "--reason", "x")["shipped"] == "shipped"
+
+
+def named(desk: Desk, reference: str, *states: str) -> list[str]:
+    """Give the first orders numbers of several shops with this reference, and these states."""
+    with desk.ledger.database.engine.begin() as conn:
+        for number, state in enumerate(states, 1):
+            conn.exec_driver_sql(
+                "UPDATE submission SET reference = ?, order_number = ?, state = ? WHERE id = ?",
+                (reference, f"{number}-{reference}", state, number),
+            )
+    return [f"{number}-{reference}" for number, _ in enumerate(states, 1)]
+
+
+COMMANDS = [
+    ("decide", "N", "separate", "--reason", "x"),
+    ("settle", "N", "--absent", "--reason", "x"),
+    ("held", "N"),
+    ("replay", "N", "--reason", "x"),
+    ("discard", "N", "--reason", "x"),
+    ("quarantine", "--number", "N"),
+    ("drop-parcel", "N", "--reason", "x"),
+    ("ship", "N", "--reason", "x"),
+]
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=[words[0] for words in COMMANDS])
+def test_a_reference_that_several_orders_have_is_refused_with_a_list(desk: Desk, words: tuple[str, ...]) -> None:
+    desk.imported(*plain_orders(2))
+    numbers = named(desk, "CS48086", "imported", "imported")
+    told = call(*("CS48086" if word == "N" else word for word in words))
+    assert isinstance(told.exception, WrongSetup), told.output
+    assert all(number in str(told.exception) for number in numbers)
+
+
+def test_a_number_that_is_another_orders_reference_stays_the_number(desk: Desk) -> None:
+    desk.imported(*plain_orders(2))
+    with desk.ledger.database.engine.begin() as conn:
+        conn.exec_driver_sql("UPDATE submission SET order_number = 'CS1' WHERE id = 1")
+        conn.exec_driver_sql("UPDATE submission SET order_number = '1-CS1', reference = 'CS1' WHERE id = 2")
+    assert naming.the_number(desk.ledger, "CS1", None) == "CS1"
+    assert naming.the_number(desk.ledger, "1-CS1", None) == "1-CS1"
+    assert naming.the_number(desk.ledger, "nobody", None) == "nobody"
+
+
+def test_commands_take_the_reference_of_one_order(desk: Desk, order: dict[str, Any]) -> None:
+    """Each refuses by the state of exactly this order, or acts on it."""
+    (number,) = named(desk, "CS48086", "imported")
+    for words, told in (
+        (("decide", "CS48086", "separate"), "nothing is held"),
+        (("settle", "CS48086", "--absent"), "0 submissions"),
+    ):
+        result = call(*words, "--reason", "x")
+        assert isinstance(result.exception, MoveRefused)
+        assert told in str(result.exception)
+    item = order["items"][0]["item_number"]
+    told = ("ship", "CS48086", "--tracking", "1Z9", "--reason", "x", "--line")
+    assert as_json(*told, f"{item}=1")["number"] == number
+    asked = as_json(*told, f"{item}=2")["shipment_id"]
+    assert as_json("drop-parcel", "CS48086", "--reason", "a duplicate")["dropped"] == asked
+    assert isinstance(call("drop-parcel", "CS48086", "--reason", "x").exception, WrongSetup), "nothing waits any more"
+
+
+def test_an_order_with_several_kept_parcels_needs_the_id_of_one(desk: Desk, order: dict[str, Any]) -> None:
+    item, number = order["items"][0]["item_number"], order["order_number"]
+    kept = [as_json("ship", number, "--tracking", "1Z9", "--reason", "x", "--line", f"{item}={n}") for n in (1, 2, 3)]
+    told = call("drop-parcel", number, "--reason", "x")
+    assert isinstance(told.exception, WrongSetup)
+    assert all(str(one["shipment_id"]) in str(told.exception) for one in kept[1:])
+
+
+def test_a_parcel_that_was_asked_about_is_counted_corrected_or_dropped(desk: Desk, order: dict[str, Any]) -> None:
+    number, item = order["order_number"], order["items"][0]["item_number"]
+    told = ("ship", number, "--tracking", "1Z9", "--reason", "x")
+    first = as_json(*told, "--line", f"{item}=1")
+    second = as_json(*told, "--line", f"{item}=2")
+    assert (first["outcome"], second["outcome"]) == ("recorded", "asked")
+    out = call("shipments", "--unmatched").stdout
+    assert "drop-parcel" in out
+    third = as_json(*told, "--line", f"{item}=3")
+    corrected = as_json(
+        "ship",
+        number,
+        "--unmatched",
+        str(second["shipment_id"]),
+        "--instead-of",
+        str(first["shipment_id"]),
+        "--reason",
+        "two",
+    )
+    assert corrected["outcome"] == "recorded"
+    assert as_json("drop-parcel", str(third["shipment_id"]), "--reason", "a duplicate")["dropped"]
+    assert "every parcel has its order" in call("shipments", "--unmatched").stdout

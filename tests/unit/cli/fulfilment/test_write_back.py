@@ -1,0 +1,123 @@
+"""``feedback``, ``cancelled`` and what ``order`` shows of an unread order, on a real ledger."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner, Result
+
+from order_relay.commands import app as app_module
+from order_relay.commands.setup import Setup
+from order_relay.errors import Refusal
+from order_relay.ledger import BatchInfo, Ledger, Ready, Settled
+from order_relay.ledger.values import UnreadRules
+from order_relay.orders.exchange import NOT_READ, Acknowledgement, Answer, Outcome, RunContext
+from tests.support.offers import offer
+
+PIPELINE = "cloudsuite_to_shopatron"
+CTX = RunContext(PIPELINE, "run-1")
+NO = Acknowledgement(False, "HTTP 400: state cannot be changed")
+WHY = "it answered HTTP 500"
+
+
+@pytest.fixture
+def ledger(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
+    """The take-over of order 1 has failed, order 2 was cancelled after its import, order 3 could not be read."""
+    monkeypatch.setattr(Setup, "ledger_url", sqlite_url)
+    ledger = Ledger.open(sqlite_url)
+    ledger.bind(PIPELINE, "cloudsuite:https://shop.example/a", "shopatron:https://oms.example/1")
+    ledger.begin_run(CTX, "run", 0)
+    rows = [{**offer(number), "part": 0, "row": place} for place, number in enumerate("123")]
+    rows[2] |= {"problem": NOT_READ, "order_number": ""}
+    info = BatchInfo(
+        "b1", "b1/manifest.json", 3, datetime.now(UTC), unread={"3": WHY}, unread_rules=UnreadRules(ask_again_s=900.0)
+    )
+    ledger.receive(CTX, info, pd.DataFrame(rows), "t")
+    works = {work.source_id: work for work in ledger.to_validate(PIPELINE, "b1")}
+    ledger.quarantine(CTX, [(works["3"], [Refusal(NOT_READ, "", "cannot be read")])])
+    ledger.make_ready(
+        CTX,
+        [
+            Ready(works[s].id, works[s].revision, f"N-{s}", "p", place, f"f{s}", "t", 100, "EUR")
+            for place, s in enumerate("12")
+        ],
+    )
+    for s in "12":
+        claim = ledger.claim(CTX, [works[s].id], "test", 30)[works[s].id]
+        ledger.settle(CTX, [Settled(works[s].id, claim.attempt, Answer(Outcome.IMPORTED, 201, oms_id=f"90{s}"))])
+    ledger.ack_sent(CTX, [works["1"].id])
+    ledger.ack_answered(CTX, {works["1"].id: NO}, 1)
+    ledger.note_cancelled(CTX, ["2"])
+    yield ledger
+    ledger.close()
+
+
+def call(*words: str) -> Result:
+    return CliRunner().invoke(app_module.app, list(words))
+
+
+def as_json(*words: str) -> Any:
+    result = call(*words, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_failed_steps_are_listed_with_what_the_source_said(ledger: Ledger) -> None:
+    [row] = as_json("feedback", "--failed")["rows"]
+    assert (row["order_number"], row["step"], row["message"]) == ("N-1", "take_over", NO.message)
+    text = call("feedback").output
+    assert "N-1" in text
+    assert "take_over" in text
+
+
+@pytest.mark.parametrize(("option", "due"), [("--retry", 1), ("--give-up", 0)])
+def test_a_failed_step_is_repeated_or_given_up(ledger: Ledger, option: str, due: int) -> None:
+    said = as_json("feedback", option, "N-1", "--reason", "corrected in the shop", "--who", "tester")
+    assert said["number"] == "N-1"
+    assert as_json("feedback")["rows"] == []
+    waiting = [one.order_number for one in ledger.to_acknowledge(PIPELINE, given_up_s=900.0)]
+    assert waiting.count("N-1") == due
+    assert "nothing is failed" in call("feedback").output
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("feedback", "--retry", "N-9", "--reason", "x"),
+        ("feedback", "--retry", "N-1", "--give-up", "N-1"),
+        ("cancelled", "--done", "N-1", "--reason", "x"),
+        ("cancelled", "--done", "N-2", "--reinstated", "N-2"),
+    ],
+)
+def test_a_wrong_number_or_two_wishes_at_once_change_nothing(ledger: Ledger, words: tuple[str, ...]) -> None:
+    assert call(*words).exit_code != 0
+    assert len(as_json("feedback")["rows"]) == 1
+    assert len(as_json("cancelled")["rows"]) == 1
+
+
+@pytest.mark.parametrize(("option", "marked"), [("--done", True), ("--reinstated", False)])
+def test_a_cancellation_is_listed_and_settled(ledger: Ledger, option: str, marked: bool) -> None:
+    [row] = as_json("cancelled")["rows"]
+    assert (row["order_number"], row["oms_id"]) == ("N-2", "902")
+    assert "N-2" in call("cancelled").output
+    as_json("cancelled", option, "2", "--reason", "by phone", "--who", "tester")
+    assert as_json("cancelled")["rows"] == []
+    life = ledger.find("N-2")[0]
+    assert (life["source_cancelled_at"] is not None) is marked
+    assert any("by phone" in event["why"] and event["who"] == "tester" for event in life["events"])
+
+
+def test_an_orders_life_says_why_it_is_not_read_and_when_it_is_asked_for_again(ledger: Ledger) -> None:
+    [life] = as_json("order", "3")["submissions"]
+    [asked] = life["unread"]
+    assert (asked["problem"], asked["why"], asked["asks"]) == (NOT_READ, WHY, 1)
+    assert asked["due_at"]
+    text = call("order", "3").output
+    assert "HTTP 500" in " ".join(text.split())
+    assert "due_at" in text
+    assert as_json("order", "N-1")["submissions"][0]["unread"] == []

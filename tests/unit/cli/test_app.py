@@ -1,0 +1,382 @@
+"""The commands on a real ledger and batch store, without Airflow."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner, Result
+
+from order_relay import __version__
+from order_relay.batches.store import BatchStore
+from order_relay.batches.writer import BatchWriter
+from order_relay.commands import app as app_module
+from order_relay.commands.setup import Setup
+from order_relay.connections import Connection
+from order_relay.errors import Refusal, WrongSetup
+from order_relay.ledger import BatchInfo, Ledger, Ready, Settled
+from order_relay.orders.exchange import Acknowledgement, Answer, Outcome, RunContext
+from order_relay.pipeline.settings import pipeline_files
+from order_relay.pipeline.stop_switch import StopSwitch
+from tests.support.offers import offer
+
+PIPELINE = "supercat_to_shopatron"
+CTX = RunContext(PIPELINE, "run-1")
+PAYLOAD = b'{"externalOrderID":"N-1","customer":{"lastName":"Marked"}}'
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> BatchStore:
+    return BatchStore(tmp_path.as_uri())
+
+
+@pytest.fixture
+def url(sqlite_url: str, store: BatchStore, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(Setup, "ledger_url", sqlite_url)
+    monkeypatch.setattr(Setup, "store", store)
+    return sqlite_url
+
+
+@pytest.fixture
+def ledger(url: str, store: BatchStore) -> Ledger:
+    """Order 1 is imported and acknowledged, 2 is quarantined, 3 is in doubt."""
+    ledger = Ledger.open(url)
+    ledger.bind(PIPELINE, "supercat:https://shop.example/org", "shopatron:https://oms.example/1")
+    ledger.begin_run(CTX, "run", 0)
+    writer = BatchWriter(store, PIPELINE, "b1")
+    places = [writer.add(b"{}") for _ in range(3)]
+    manifest = writer.close(["1", "2", "3"])
+    rows = [
+        {**offer(number, customer_po="PO Marked"), "part": part, "row": row}
+        for number, (part, row) in zip("123", places, strict=True)
+    ]
+    info = BatchInfo("b1", manifest.name, 3, datetime(2026, 5, 1, tzinfo=UTC))
+    ledger.receive(CTX, info, pd.DataFrame(rows), "t")
+    works = {work.source_id: work for work in ledger.to_validate(PIPELINE, "b1")}
+    ledger.quarantine(CTX, [(works["2"], [Refusal("total_differs", "/total", "the totals do not add up")])])
+    name = f"{PIPELINE}/runs/run-1/payloads-00000.jsonl.gz"
+    store.write_jsonl(name, [PAYLOAD, b"{}"])
+    ready = [
+        Ready(works[s].id, works[s].revision, f"N-{s}", name, place, f"f{s}", "t", 100, "USD")
+        for place, s in enumerate("13")
+    ]
+    ledger.make_ready(CTX, ready)
+    _send(ledger, works["1"].id, Answer(Outcome.IMPORTED, 200, oms_id="901", body='{"orderID": 901, "said": "Marked"}'))
+    _send(ledger, works["3"].id, Answer(Outcome.IN_DOUBT, 504, code="http_504", message="no clear answer"))
+    due = ledger.to_acknowledge(PIPELINE, 10)
+    ledger.ack_sent(CTX, [entry.id for entry in due])
+    ledger.ack_answered(CTX, {entry.id: Acknowledgement(True) for entry in due})
+    yield ledger
+    ledger.close()
+
+
+def _send(ledger: Ledger, number: int, answer: Answer) -> None:
+    claim = ledger.claim(CTX, [number], "test", 30)[number]
+    assert ledger.settle(CTX, [Settled(number, claim.attempt, answer)]) == []
+
+
+def call(*words: str) -> Result:
+    return CliRunner().invoke(app_module.app, list(words))
+
+
+def as_json(*words: str, code: int = 0) -> Any:
+    result = call(*words, "--json")
+    assert result.exit_code == code, result.output
+    return json.loads(result.stdout)
+
+
+def test_report_counts_and_balances(ledger: Ledger) -> None:
+    facts = as_json("report", "--pipeline", PIPELINE)
+    assert facts["received"] == 3
+    assert {s: n for s, n in facts["states"].items() if n} == {"imported": 1, "quarantined": 1, "in_doubt": 1}
+    assert facts["acknowledged"] == 1
+    assert facts["balanced"] is True
+    assert facts["batches_compared"] == 1
+
+
+@pytest.mark.parametrize("option", [("--source", "supercat"), ("--run", "run-1"), ()])
+def test_report_can_be_narrowed(ledger: Ledger, option: tuple[str, ...]) -> None:
+    assert as_json("report", *option)["received"] == 3
+
+
+def test_report_of_a_run_that_brought_nothing_is_empty(ledger: Ledger) -> None:
+    ledger.begin_run(RunContext(PIPELINE, "run-9"), "run", 1)
+    facts = as_json("report", "--run", "run-9")
+    assert (facts["received"], facts["batches_compared"]) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("report", "--run", "run-l"), "unknown run 'run-l'; did you mean run-1?"),
+        (("report", "--run", "nosuch"), "unknown run 'nosuch'; available: run-1"),
+        (("report", "--run", "nosuch", "--undo"), "unknown run 'nosuch'"),
+        (("report", "--pipeline", "supercat_to_shopatrn"), "did you mean supercat_to_shopatron"),
+        (("report", "--source", "supercar"), "unknown source 'supercar'; did you mean supercat?"),
+        (("quarantine", "--code", "total_mismach"), "did you mean total_mismatch"),
+        (("quarantine", "--code", "nosuch"), "unknown reason code 'nosuch'"),
+        (("quarantine", "--pipeline", "nosuch"), "unknown pipeline 'nosuch'"),
+        (("held", "--pipeline", "nosuch"), "unknown pipeline"),
+        (("doubt", "--pipeline", "nosuch"), "unknown pipeline"),
+        (("discard", "--code", "nosuch", "--reason", "x"), "unknown reason code"),
+        (("replay", "--all", "--pipeline", "nosuch", "--reason", "x"), "unknown pipeline"),
+        (("reconcile", "--pipeline", "nosuch"), "unknown pipeline"),
+        (("baseline", "nosuch"), "unknown pipeline"),
+    ],
+)
+def test_unknown_names_are_refused_with_near_matches(ledger: Ledger, words: tuple[str, ...], says: str) -> None:
+    result = call(*words)
+    assert result.exit_code != 0
+    assert says in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("report",),
+        ("order", "N-1"),
+        ("held",),
+        ("doubt",),
+        ("quarantine",),
+        ("statuses",),
+        ("shipments",),
+        ("ledger", "backup", "copy.sqlite"),
+    ],
+    ids=" ".join,
+)
+def test_no_command_makes_a_ledger_by_accident(
+    words: tuple[str, ...], store: BatchStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing = tmp_path / "elsewhere" / "ledger.sqlite"
+    monkeypatch.setattr(Setup, "ledger_url", f"sqlite:///{missing}")
+    monkeypatch.setattr(Setup, "store", store)
+    monkeypatch.chdir(tmp_path)
+    result = call(*words)
+    assert result.exit_code != 0
+    assert f"there is no ledger at {missing}" in str(result.exception)
+    assert not missing.parent.exists()
+
+
+def test_only_migrate_makes_a_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "elsewhere" / "ledger.sqlite"
+    monkeypatch.setattr(Setup, "ledger_url", f"sqlite:///{file}")
+    assert call("ledger", "migrate").exit_code == 0
+    assert file.exists()
+
+
+def test_the_quarantine_fits_a_terminal_of_80_columns(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("order_relay.commands.screen._PIPED_WIDTH", 80)
+    text = call("quarantine").stdout
+    (line,) = [line for line in text.splitlines() if line.startswith("N-2")]
+    assert len(line) <= 80
+    assert line.split() == ["N-2", "total", "differs", "0", "min"]
+    assert "/total" in call("quarantine", "--wide").stdout
+
+
+def test_a_known_code_is_explained(ledger: Ledger) -> None:
+    work = ledger.works([life["id"] for life in ledger.find("2")])[0]
+    ledger.quarantine(
+        CTX,
+        [
+            (
+                work,
+                [
+                    Refusal("not_in_table", "/shipping", "has no row"),
+                    Refusal("total_mismatch", "/total", "does not add up"),
+                ],
+            )
+        ],
+    )
+    text = call("quarantine").stdout
+    assert "No row in a code table (+1 more)" in text
+    assert "Who: whoever maintains the pipeline's settings." in text
+    assert "Example: shipping: {UPS GROUND: standard}" in text
+    advice = as_json("quarantine")["advice"]
+    assert advice["total_mismatch"]["title"] == "Total does not add up"
+
+
+def test_the_version(ledger: Ledger) -> None:
+    assert call("--version").stdout.strip() == f"order-relay {__version__}"
+    assert "--install-completion" in call("--help").stdout
+
+
+def test_report_finds_what_the_ledger_lost(ledger: Ledger, store: BatchStore) -> None:
+    store.remove(f"{PIPELINE}/batches/b1/manifest.json")
+    BatchWriter(store, PIPELINE, "b1").close(["1", "2", "3", "4"])
+    facts = as_json("report", "--pipeline", PIPELINE, code=1)
+    assert facts["balanced"] is False
+    assert "1 listed or archived identities" in facts["breaches"][0]
+
+
+def test_report_for_people(ledger: Ledger) -> None:
+    out = call("report").stdout
+    assert "the books balance" in out
+    assert "in_doubt" in out
+
+
+@pytest.mark.parametrize("word", ["N-1", "1", "L1", "901", "PO Marked"])
+def test_an_order_is_found_by_each_of_its_names(ledger: Ledger, word: str) -> None:
+    lives = as_json("order", word)["submissions"]
+    life = next(life for life in lives if life["source_id"] == "1")
+    assert [event["to_state"] for event in life["events"]] == ["received", "ready", "sending", "imported"]
+    assert life["attempts"][0]["oms_id"] == "901"
+    assert life["ack"] == "confirmed"
+
+
+def test_without_payload_no_personal_data_is_shown(ledger: Ledger) -> None:
+    for output in (call("order", "N-1").stdout, call("order", "N-1", "--json").stdout):
+        assert "Marked" not in output
+
+
+def test_with_payload_the_very_bytes_are_shown(ledger: Ledger) -> None:
+    life = as_json("order", "N-1", "--payload")["submissions"][0]
+    assert life["attempts"][0]["payload"].encode() == PAYLOAD
+    assert life["attempts"][0]["body"] == '{"orderID": 901, "said": "Marked"}'
+    out = call("order", "N-1", "--payload").stdout
+    assert PAYLOAD.decode() in out
+    assert '"said": "Marked"' in out
+
+
+def test_reasons_stand_in_an_orders_life(ledger: Ledger) -> None:
+    out = call("order", "N-2").stdout
+    assert "the totals do not add up" in out
+
+
+def test_an_unknown_order_is_a_problem(ledger: Ledger) -> None:
+    assert as_json("order", "nobody", code=1) == {"found": 0, "submissions": []}
+    assert call("order", "nobody").exit_code == 1
+
+
+def test_doubt_and_held(ledger: Ledger) -> None:
+    assert [row["order_number"] for row in as_json("doubt")["rows"]] == ["N-3"]
+    assert as_json("doubt", "--pipeline", "cloudsuite_to_shopatron")["orders"] == 0
+    assert as_json("held") == {"orders": 0, "rows": [], "advice": {}}
+    assert "nothing is held" in call("held").stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ((), 1),
+        (("--code", "total_differs"), 1),
+        (("--code", "total_mismatch"), 0),
+        (("--number", "N-2"), 1),
+        (("--number", "N-1"), 0),
+        (("--since", "2020-01-01"), 1),
+        (("--since", "2999-01-01T00:00:00+02:00"), 0),
+    ],
+)
+def test_quarantine_is_narrowed(ledger: Ledger, options: tuple[str, ...], found: int) -> None:
+    assert as_json("quarantine", *options)["orders"] == found
+
+
+def test_quarantine_as_csv(ledger: Ledger, tmp_path: Path) -> None:
+    rows = list(csv.DictReader(io.StringIO(call("quarantine", "--csv", "-").stdout)))
+    assert [(row["order_number"], row["code"]) for row in rows] == [("N-2", "total_differs")]
+    call("quarantine", "--csv", str(tmp_path / "q.csv"))
+    assert (tmp_path / "q.csv").read_text("utf-8-sig").startswith("pipeline,order_number")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("quarantine", "--since", "yesterday"), "--since is no time"),
+        (("report", "--pipeline", "nope"), "unknown pipeline"),
+        (("quarantine", "--csv", "/nowhere/q.csv"), "can not be written"),
+    ],
+)
+def test_wrong_use_is_told_in_one_line(
+    ledger: Ledger,
+    words: tuple[str, ...],
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("sys.argv", ["order_relay", *words])
+    monkeypatch.setattr(app_module, "keep_stdout_for_answers", lambda: None)  # it would take pytest's own away
+    monkeypatch.setattr(Setup, "before", [])  # put back afterwards
+    with pytest.raises(SystemExit) as end:
+        app_module.main()
+    error = capsys.readouterr().err
+    assert end.value.code == 2
+    assert says in error
+    assert error.count("\n") == 1
+
+
+def test_a_ledger_without_tables_is_told_and_migrated(
+    tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Setup, "ledger_url", f"sqlite:///{tmp_path}/new.sqlite")
+    result = call("held")
+    assert isinstance(result.exception, WrongSetup)
+    assert as_json("ledger", "migrate")["migrated"] is True
+    assert as_json("held")["orders"] == 0
+
+
+def test_the_doctor_goes_through_what_is_ours(
+    ledger: Ledger, store: BatchStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Setup, "store_url", store.url)
+    monkeypatch.setattr(Setup, "paused_dags", lambda self: {"watch": True})
+    monkeypatch.setattr(Setup, "stop_switch", StopSwitch())
+    answer = as_json("doctor", "--no-vendors")
+    assert answer["ok"] is True
+    checks = {f["check"] for f in answer["findings"]} - {f"pipeline {name}" for name in pipeline_files()}
+    assert {name for name in checks if not name.startswith("DAG ")} == {
+        "pipelines",
+        "ledger",
+        "counting law",
+        "batch store",
+        "stop switch",
+        "DAGs",
+        "alerts",
+    }
+    assert next(f["found"] for f in answer["findings"] if f["check"] == "DAG watch").startswith("is paused")
+    assert list(store.list("doctor")) == []
+
+
+def test_the_doctor_tells_of_a_store_that_can_not_be_written(
+    ledger: Ledger, store: BatchStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(Setup, "store", BatchStore((tmp_path / "file").as_uri()))
+    answer = as_json("doctor", "--no-vendors", code=1)
+    assert [f["check"] for f in answer["findings"] if f["level"] == "fail"] == ["batch store"]
+
+
+def test_the_doctor_tells_of_missing_connections(
+    ledger: Ledger, store: BatchStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(self: Setup, conn_id: str) -> Any:
+        raise WrongSetup(f"connection {conn_id!r} is not defined")
+
+    monkeypatch.setattr(Setup, "store_url", store.url)
+    monkeypatch.setattr(Setup, "connection", missing)
+    answer = as_json("doctor", "--pipeline", PIPELINE, code=1)
+    failed = [f["check"] for f in answer["findings"] if f["level"] == "fail"]
+    assert failed == ["connection supercat_default", "connection shopatron_default"]
+    skipped = {f["check"]: f["found"] for f in answer["findings"] if f["level"] == "skip"}
+    assert "same reason as 'connection supercat_default'" in skipped[f"pipeline {PIPELINE}"]
+    assert call("doctor", "--pipeline", PIPELINE).stdout.splitlines()[-1].startswith("2 errors, ")
+
+
+def test_the_doctor_passes_over_pipelines_that_nobody_uses(
+    ledger: Ledger, store: BatchStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_but_supercat(self: Setup, conn_id: str) -> Any:
+        if conn_id == "supercat_default":
+            return Connection(conn_id, host="https://supercat.example")
+        raise WrongSetup(f"connection {conn_id!r} is not defined")
+
+    monkeypatch.setattr(Setup, "store_url", store.url)
+    monkeypatch.setattr(Setup, "connection", none_but_supercat)
+    findings = as_json("doctor", code=1)["findings"]
+    assert "connection supercat_default" in {f["check"] for f in findings if f["level"] == "fail"}
+    found = [f["found"] for f in findings if f["check"] == "pipeline cloudsuite_to_shopatron"]
+    assert any("not in use" in words and "cloudsuite_default" in words for words in found)

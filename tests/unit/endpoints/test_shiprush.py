@@ -1,0 +1,446 @@
+"""The served feed and notices, called in this process: answers, credentials, windows, and whatever else may be sent."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from lxml import etree
+
+from order_relay.errors import RecordRefused, Refusal, WrongSetup
+from order_relay.ledger import Ledger, database
+from order_relay.ledger.modified import Window
+from order_relay.orders.canonical import Reader
+from order_relay.pipeline.reading_back import ArchivedOrder, OrderArchive
+from order_relay.serving import answering
+from order_relay.vendors.shiprush import feed
+from order_relay.vendors.shiprush.dates import read_date
+from tests.support.archived_orders import PIPELINE, Desk, plain_orders
+from tests.support.shiprush_client import AUTH, PATH, WINDOW, Firm, numbers, refused
+from tests.support.shiprush_schema import checked
+
+
+async def test_pages_hold_every_order_once(firm: Firm) -> None:
+    orders = plain_orders(7)
+    firm.desk.imported(*orders)
+    firm.desk.receive(plain_orders(1, seed=9)[0])
+    pages = [await firm.get(page=str(n)) for n in (1, 2, 3, 4)]
+    assert [len(numbers(page)) for page in pages] == [3, 3, 1, 0]
+    assert {etree.fromstring(page.content).get("pages") for page in pages} == {"3"}
+    assert sorted(n for page in pages for n in numbers(page)) == sorted(o["order_number"] for o in orders)
+    assert pages[0].headers["content-type"].startswith("application/xml")
+    assert pages[0].headers["cache-control"] == "no-store"
+
+
+async def test_an_order_says_what_the_archive_holds(firm: Firm) -> None:
+    (document,) = plain_orders(1)
+    (number,) = firm.desk.imported(document)
+    order = checked((await firm.get()).content).find("Order")
+    assert (order.findtext("OrderID") or "").split("-")[0] == str(number)
+    assert order.findtext("OrderTotal") == document["total"]
+    assert order.findtext("Customer/ShipTo/Address1") == document["ship_to"]["address1"]
+    told = [(i.findtext("SKU"), i.findtext("Quantity")) for i in order.iterfind("Items/Item")]
+    assert told[: len(document["items"])] == [(i["item_number"], str(i["quantity"])) for i in document["items"]]
+
+
+async def test_nothing_to_send(firm: Firm) -> None:
+    answer = await firm.get()
+    assert (numbers(answer), etree.fromstring(answer.content).get("pages")) == ([], "0")
+
+
+def spoil(desk: Desk, batch: str) -> None:
+    """Remove the orders of a batch from the archive."""
+    for path in Path(desk.store.url.removeprefix("file://")).rglob(f"{batch}/*.jsonl.gz"):
+        path.unlink()
+
+
+async def test_an_order_that_can_not_be_rendered_or_read_is_left_out_and_told_once(firm: Firm, caplog: Any) -> None:
+    orders = plain_orders(3)
+    orders[1]["ship_to"]["country"] = orders[1]["bill_to"]["country"] = "Nowhere Marked"
+    firm.desk.imported(*orders[:2])
+    firm.desk.imported(orders[2])
+    spoil(firm.desk, "b2")
+    for _ in range(3):
+        assert numbers(await firm.get()) == [orders[0]["order_number"]]
+    told = [r.getMessage() for r in caplog.records if "leaves out" in r.getMessage()]
+    assert len(told) == 2
+    (late,) = firm.desk.ledger.late(PIPELINE, {"left_out": 0.0})
+    assert (late.number, set(late.orders)) == (2, {order["order_number"] for order in orders[1:]})
+    (gap,) = firm.desk.ledger.find(orders[1]["order_number"])[0]["left_out"]
+    assert (gap["problem"], gap["mended_at"]) == ("missing_field at /ShipTo/Country", None)
+    assert firm.desk.ledger.find(orders[0]["order_number"])[0]["left_out"] == []
+    assert "Marked" not in caplog.text
+
+
+async def test_an_order_that_can_be_read_again_comes_with_a_later_window(firm: Firm, monkeypatch: Any) -> None:
+    firm.desk.imported(*(orders := plain_orders(2)))
+    with monkeypatch.context() as away:
+        away.setattr(feed, "order_element", refusing)
+        assert numbers(await firm.get()) == []
+    at = read_date("01/01/2090 00:00")
+    monkeypatch.setattr(database, "read_clock", lambda _conn: at)
+    assert numbers(await firm.get(end_date="01/01/2020 00:00")) == [], "the window in which they were modified is over"
+    found = numbers(await firm.get(start_date="12/31/2089 00:00", end_date="01/02/2090 00:00"))
+    assert sorted(found) == sorted(order["order_number"] for order in orders)
+    assert firm.desk.ledger.late(PIPELINE, {"left_out": 0.0}) == []
+    assert firm.desk.ledger.feed_gaps() == []
+
+
+POISON = {
+    "weight": {"weight_unit": "kg", "weight": "1,2 kg"},
+    "blank weight": {"weight_unit": "kg", "weight": ""},
+    "not a number": {"weight_unit": "kg", "weight": "NaN"},
+    "list": {"weight_unit": "kg", "weight": [1]},
+    "endless": {"weight_unit": "kg", "weight": Decimal("1E+99999")},
+    "option": {"weight_unit": "kg", "option_weights": 4},
+    "quantity": {"quantity": object()},
+    "price": {"unit_price": "12 EUR"},
+    "options": {"options": ["a"]},
+    "position": {"line": None, "position": None},
+}
+
+
+@pytest.mark.parametrize("values", POISON.values(), ids=POISON.keys())
+async def test_whatever_one_order_holds_the_others_are_served(
+    firm: Firm, monkeypatch: Any, values: dict[str, Any], caplog: Any
+) -> None:
+    orders = plain_orders(3)
+    ids = firm.desk.imported(*orders)
+    read = OrderArchive.read
+
+    def poisoned(archive: OrderArchive, works: Any) -> dict[int, ArchivedOrder]:
+        found = read(archive, works)
+        if ids[1] in found:
+            lines = [{**line, **values} for line in found[ids[1]].lines]
+            found[ids[1]] = replace(found[ids[1]], lines=lines)
+        return found
+
+    monkeypatch.setattr(OrderArchive, "read", poisoned)
+    for _ in range(2):
+        assert sorted(numbers(await firm.get())) == sorted(orders[n]["order_number"] for n in (0, 2))
+    (late,) = firm.desk.ledger.late(PIPELINE, {"left_out": 0.0})
+    assert late.orders == (orders[1]["order_number"],)
+    (gap,) = firm.desk.ledger.find(orders[1]["order_number"])[0]["left_out"]
+    assert gap["problem"]
+    assert sum("leaves out" in record.getMessage() for record in caplog.records) == 1
+
+
+@pytest.mark.parametrize("broken", ["rendering", "writing", "reading"])
+async def test_whatever_exception_one_order_causes_the_others_are_served(
+    firm: Firm, monkeypatch: Any, broken: str, caplog: Any
+) -> None:
+    orders = plain_orders(3)
+    ids = firm.desk.imported(*orders)
+    render, read = feed.order_element, Reader.read
+
+    def rendered(head: Any, *rest: Any) -> Any:
+        ours = head.order_id.split("-")[0] == str(ids[1])
+        if ours and broken == "rendering":
+            raise RuntimeError("Marked Person")
+        element = render(head, *rest)
+        if ours:
+            element.set("written", object())
+        return element
+
+    def reading(reader: Reader, documents: Any) -> Any:
+        if any(document["order_number"] == orders[1]["order_number"] for document in documents):
+            raise ZeroDivisionError("Marked Person")
+        return read(reader, documents)
+
+    if broken == "reading":
+        monkeypatch.setattr(Reader, "read", reading)
+    else:
+        monkeypatch.setattr(feed, "order_element", rendered)
+    assert sorted(numbers(await firm.get())) == sorted(orders[n]["order_number"] for n in (0, 2))
+    (gap,) = firm.desk.ledger.find(orders[1]["order_number"])[0]["left_out"]
+    assert "Error (details redacted)" in gap["problem"]
+    assert "Marked" not in caplog.text
+
+
+@pytest.mark.parametrize("path", ["/shiprush/orders/", "/shiprush/orders//", "/shiprush//orders", "//shiprush/orders/"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_slashes_and_credentials_in_the_query_are_served(firm: Firm, path: str, method: str) -> None:
+    firm.desk.imported(*plain_orders(1))
+    query = {**WINDOW, "ss-username": AUTH[0], "SS-PASSWORD": AUTH[1], "Action": "Export"}
+    del query["action"]
+    answer = await firm.web.request(method, httpx.URL(f"http://relay.example{path}", params=query))
+    assert answer.status_code == 200, answer.text
+    assert len(answer.content) == 0 if method == "HEAD" else len(numbers(answer)) == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "orders"),
+    [
+        ({"end_date": "12/31/9999 23:59:59"}, 1),
+        ({"end_date": "12/31/9999"}, 1),
+        ({"start_date": "01/01/0001 00:00", "end_date": "12/31/9999 11:59 PM"}, 1),
+        ({"start_date": "12/31/9999 23:59", "end_date": "12/31/9999 23:59:59.999999"}, 0),
+        ({"start_date": "1/1/1 00:00"}, None),
+        ({"end_date": "12/31/10000 00:00"}, None),
+        ({"end_date": "12/31/9999 24:00"}, None),
+        ({"start_date": "99/99/9999 99:99"}, None),
+        ({"start_date": "00/00/0000 00:00"}, None),
+        ({"end_date": "9" * 5_000}, None),
+    ],
+)
+async def test_extreme_dates_are_served_and_impossible_ones_refused(
+    firm: Firm, query: dict[str, str], orders: int | None
+) -> None:
+    firm.desk.imported(*plain_orders(1))
+    answer = await firm.get(**query)
+    if orders is None:
+        refused(answer, 400)
+    else:
+        assert len(numbers(answer)) == orders
+
+
+@pytest.mark.parametrize(("sent_as", "word"), [("CANCELLED", "cancelled"), ("SHIPPED", "shipped"), ("READY", "paid")])
+async def test_the_status_is_the_one_that_was_sent(firm: Firm, sent_as: str, word: str) -> None:
+    firm.desk.imported(*plain_orders(1), sent_as=sent_as)
+    assert [e.text for e in checked((await firm.get()).content).iterfind("Order/OrderStatus")] == [word]
+
+
+async def test_the_total_is_the_one_that_was_sent(firm: Firm, monkeypatch: Any) -> None:
+    firm.desk.imported(*(orders := plain_orders(1)))
+    read = OrderArchive.read
+
+    def without_total(archive: OrderArchive, works: Any) -> dict[int, ArchivedOrder]:
+        return {
+            number: replace(found, order={**found.order, "total": None, "scale": None})
+            for number, found in read(archive, works).items()
+        }
+
+    monkeypatch.setattr(OrderArchive, "read", without_total)
+    assert checked((await firm.get()).content).findtext("Order/OrderTotal") == orders[0]["total"]
+
+
+def refusing(*_: Any) -> None:
+    raise RecordRefused([Refusal("no_price", "/Item/UnitPrice", "")])
+
+
+async def test_only_the_pipelines_of_the_store(firm: Firm) -> None:
+    firm.desk.imported(*plain_orders(1))
+    firm.extra["pipelines"] = "another"
+    assert numbers(await firm.get()) == []
+
+
+async def test_a_store_that_takes_orders_from_ready_on(firm: Firm) -> None:
+    orders = plain_orders(2)
+    firm.extra["entered"] = "ready"
+    ids = firm.desk.make_ready(firm.desk.receive(*orders))
+    root = checked((await firm.get()).content)
+    assert [e.text for e in root.iterfind("Order/OrderStatus")] == ["paid", "paid"]
+    newer = {**orders[0], "id": orders[0]["id"] + 10**6, "order_number": f"{orders[0]['order_number']}-1"}
+    (winner,) = firm.desk.make_ready(firm.desk.receive(newer))
+    told = checked((await firm.get()).content).iterfind("Order")
+    words = {(order.findtext("OrderID") or "").split("-")[0]: order.findtext("OrderStatus") for order in told}
+    assert words == {str(ids[0]): "cancelled", str(ids[1]): "paid", str(winner): "paid"}
+
+
+@pytest.mark.parametrize("auth", [None, ("feeduser", "wrong"), ("", ""), ("feeduser", ""), ("x", AUTH[1])])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_without_the_right_credentials_nobody_gets_in(firm: Firm, auth: Any, method: str) -> None:
+    answer = await firm.web.request(method, PATH, params=WINDOW, auth=auth)
+    refused(answer, 401)
+    assert answer.headers["www-authenticate"].startswith("Basic")
+
+
+async def test_the_pair_in_the_query_lets_in_and_both_must_be_right(firm: Firm) -> None:
+    pair = {"SS-UserName": AUTH[0], "SS-Password": AUTH[1]}
+    assert numbers(await firm.get(None, **pair)) == []
+    assert numbers(await firm.get(AUTH, **pair)) == []
+    refused(await firm.get(AUTH, **{**pair, "SS-Password": "wrong"}), 401)
+    refused(await firm.get(None, **{"SS-UserName": AUTH[0]}), 401)
+
+
+@pytest.mark.parametrize(("name", "value"), [("login", ""), ("password", ""), ("defined", False)])
+async def test_without_configured_credentials_it_stays_closed(firm: Firm, name: str, value: Any) -> None:
+    setattr(firm, name, value)
+    for auth in (None, ("", ""), AUTH, (AUTH[0], "")):
+        refused(await firm.get(auth), 401)
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ({"action": "delete"}, "action"),
+        ({"action": ""}, "action"),
+        ({"start_date": "soon"}, "start_date"),
+        ({"end_date": ""}, "end_date"),
+        ({"end_date": "02/30/2026 00:00"}, "end_date"),
+        ({"page": "0"}, "page"),
+        ({"page": "x"}, "page"),
+        ({"page": "9" * 30}, "page"),
+        ({"start_date": "01/02/2099 00:00"}, "later"),
+    ],
+)
+async def test_a_request_that_can_not_be_read_is_400(firm: Firm, query: dict[str, str], words: str) -> None:
+    assert words in refused(await firm.get(**query), 400)
+
+
+async def test_other_methods_and_paths(firm: Firm) -> None:
+    for method in ("PUT", "DELETE", "PATCH", "OPTIONS"):
+        answer = await firm.web.request(method, PATH, auth=AUTH)
+        refused(answer, 405)
+        assert answer.headers["allow"] == "GET, HEAD, POST"
+    refused(await firm.web.get("/shiprush/elsewhere", auth=AUTH), 404)
+    for path in ("/shiprush/docs", "/shiprush/openapi.json"):
+        refused(await firm.web.get(path), 404)
+
+
+async def test_a_ledger_that_is_away_is_told_without_details(firm: Firm, caplog: Any) -> None:
+    def away() -> str:
+        raise WrongSetup("postgresql://user:hidden@db/x is wrong")
+
+    firm.parts._ledger_url = away
+    answer = await firm.get()
+    assert "hidden" not in refused(answer, 503)
+    assert answer.headers["retry-after"] == "60"
+
+
+async def test_a_defect_of_ours_shows_nothing(firm: Firm, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise KeyError("Marked Person")
+
+    monkeypatch.setattr(Ledger, "modified_between", broken)
+    assert "Marked" not in refused(await firm.get(), 500) + caplog.text
+    assert "KeyError" in caplog.text
+
+
+@pytest.fixture
+def stocked(firm: Firm) -> Firm:
+    firm.desk.imported(*plain_orders(4))
+    return firm
+
+
+words = st.one_of(
+    st.text(max_size=20),
+    st.sampled_from(
+        [
+            "export",
+            "shipnotify",
+            "01/01/2026 00:00",
+            "12/31/2099 23:59",
+            "1",
+            "-1",
+            "\x00",
+            "SS-Password",
+            "%",
+            "９",
+            "99999999999999999999",
+        ]
+    ),
+)
+queries = st.dictionaries(
+    st.one_of(
+        st.sampled_from(
+            [
+                "action",
+                "start_date",
+                "end_date",
+                "page",
+                "order_number",
+                "carrier",
+                "service",
+                "tracking_number",
+                "SS-UserName",
+                "SS-Password",
+            ]
+        ),
+        st.text(max_size=8),
+    ),
+    words,
+    max_size=8,
+)
+elements = st.sampled_from(
+    [
+        "ShipNotice",
+        "OrderNumber",
+        "OrderID",
+        "Carrier",
+        "TrackingNumber",
+        "ShipDate",
+        "Items",
+        "Item",
+        "SKU",
+        "Quantity",
+        "LineItemID",
+        "ShippingCost",
+    ]
+)
+xml = st.recursive(
+    st.builds(lambda name, text: f"<{name}>{quote(text)}</{name}>", elements, words),
+    lambda inner: st.builds(
+        lambda name, parts: f"<{name}>{''.join(parts)}</{name}>", elements, st.lists(inner, max_size=6)
+    ),
+    max_leaves=14,
+)
+bodies = st.one_of(st.binary(max_size=300), xml.map(lambda text: f"<ShipNotice>{text}</ShipNotice>".encode()))
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    method=st.sampled_from(["GET", "POST", "GET", "POST", "PUT", "HEAD"]),
+    query=queries,
+    body=bodies,
+    known=st.booleans(),
+    header=st.booleans(),
+)
+async def test_whatever_is_sent_is_answered(
+    stocked: Firm, caplog: Any, method: str, query: dict[str, str], body: bytes, known: bool, header: bool
+) -> None:
+    """No 5xx, no stack trace, no credential in a log line, and nothing without credentials but 401 and 405."""
+    caplog.set_level(logging.DEBUG)
+    if known:
+        query = {**WINDOW, **query, "SS-UserName": AUTH[0], "SS-Password": AUTH[1]}
+        if method == "POST":
+            query["action"] = "shipnotify"
+    raw = "&".join(
+        f"{quote_plus(name, errors='replace')}={quote_plus(text, errors='replace')}" for name, text in query.items()
+    )
+    answer = await stocked.web.request(
+        method,
+        httpx.URL(f"http://relay.example{PATH}?").copy_with(query=raw.encode()),
+        content=body,
+        auth=AUTH if header else None,
+    )
+    assert answer.status_code < 500, answer.text
+    assert "Traceback" not in answer.text
+    assert AUTH[1] not in answer.text
+    if answer.content:
+        etree.fromstring(answer.content)
+    if not (known or header):
+        assert answer.status_code in {401, 405}
+    ours = [r.getMessage() for r in caplog.records if not r.name.startswith(("httpx", "httpcore"))]
+    assert not any(AUTH[0] in told or AUTH[1] in told or quote_plus(AUTH[1]) in told for told in ours)
+    caplog.clear()
+
+
+async def test_one_works_at_a_time_and_too_many_are_told_to_come_again(firm: Firm, monkeypatch: Any) -> None:
+    monkeypatch.setattr(answering, "MOST_WAITING", 3)
+    working: list[int] = []
+
+    def slow(*_: Any, **__: Any) -> Any:
+        working.append(1)
+        assert len(working) == 1
+        time.sleep(0.02)
+        working.pop()
+        return Window(0, ())
+
+    monkeypatch.setattr(Ledger, "modified_between", slow)
+    answers = await asyncio.gather(*(firm.get() for _ in range(12)))
+    counted = Counter(answer.status_code for answer in answers)
+    assert counted[200] >= 3
+    assert counted[429] == 12 - counted[200] > 0
+    assert all(answer.headers["retry-after"] for answer in answers if answer.status_code == 429)

@@ -1,0 +1,181 @@
+"""Reviews on a real ledger and archive: which versions are shown, against what, and that a decision is about them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from order_relay.batches import BatchDamaged
+from order_relay.errors import MoveRefused, StaleRevision
+from order_relay.ledger import Settled
+from order_relay.orders import redelivery, versions
+from order_relay.orders.canonical import Reader
+from order_relay.orders.exchange import Answer, Outcome, Policies
+from order_relay.orders.groups import BY_REASON
+from order_relay.orders.mapping import parse_rules
+from order_relay.pipeline import evidence, reviewing
+from order_relay.pipeline.reviewing import Review, review_of
+from tests.support.stages import PIPELINE, Desk, order
+
+READER = Reader(
+    parse_rules(
+        [
+            {"target": "order_number", "path": "no", "converter": "key"},
+            {"target": "currency", "value": "USD"},
+            {"target": "bill_name", "path": "person", "converter": "text"},
+        ],
+        {},
+        {},
+        "test",
+    ),
+    parse_rules([{"target": "item_number", "path": "sku", "converter": "key"}], {}, {}, "test"),
+    "rows",
+)
+
+
+@pytest.fixture
+def desk(sqlite_url: str, tmp_path: Path) -> Iterator[Desk]:
+    made = Desk.open(sqlite_url, tmp_path / "store")
+    yield made
+    made.ledger.close()
+
+
+def imported(desk: Desk, *documents: dict[str, Any]) -> None:
+    """Extract to load: everything that is ready gets an OMS id."""
+    desk.run(*documents)
+    ids = desk.ledger.ready(PIPELINE)
+    claims = desk.ledger.claim(desk.ctx, ids, "test", 30)
+    answers = {i: Answer(Outcome.IMPORTED, 201, oms_id=f"OMS{i}") for i in claims}
+    assert desk.ledger.settle(desk.ctx, [Settled(i, claims[i].attempt, answers[i]) for i in claims]) == []
+
+
+def review(desk: Desk, **which: str) -> Review:
+    wiring = SimpleNamespace(name=PIPELINE, transformer=SimpleNamespace(reader=READER))
+    return review_of(desk.ledger, desk.store, wiring, **which)
+
+
+def test_a_change_after_import_is_shown_against_what_was_imported(desk: Desk) -> None:
+    imported(desk, order(1, person="MARK old"))
+    desk.run(order(1, items=("A", "C"), person="MARK new"))
+    shown = review(desk, number="N1")
+    assert shown.reason == redelivery.AFTER_IMPORT
+    assert [(v.edition, v.state, v.shown) for v in shown.versions] == [(1, "imported", False), (2, "held", True)]
+    assert [(line.kind, line.item) for d in shown.details if d.comparison for line in d.comparison.lines] == [
+        ("removed", "B"),
+        ("added", "C"),
+    ]
+    assert shown.imported == ("OMS1",)
+    assert shown.needs_confirmation
+    text = shown.as_markdown() + json.dumps(shown.as_dict(), default=str)
+    assert "MARK" not in text
+    assert "bill name" in text
+    assert "N1 (id 1, edition 2)" in shown.differences
+
+
+def pairs(shown: Review) -> list[tuple[int, int]]:
+    return [(detail.before, detail.now) for detail in shown.details]
+
+
+def test_a_group_is_one_review_whichever_number_or_lineage_it_is_asked_for(desk: Desk) -> None:
+    imported(desk, order(1, group="G"))
+    desk.run(order(1, group="G"), order(2, group="G", no="N1-1"), order(3, group="G", no="N1-2"))
+    shown = review(desk, lineage="G")
+    assert (shown.number, shown.other_numbers, shown.shown_ids) == ("N1-2", ("N1-1",), (2, 3))
+    assert [(v.order_number, v.state, v.shown) for v in shown.versions] == [
+        ("N1", "imported", False),
+        ("N1-1", "held", True),
+        ("N1-2", "held", True),
+    ]
+    assert pairs(shown) == [(1, 2), (1, 3), (2, 3)]
+    assert review(desk, number="N1-1") == review(desk, number="N1-2") == shown
+    assert shown.choices == ("replacement", "separate", "discard")
+    effect = dict(shown.answers)
+    assert effect["separate"].startswith("N1-2 (id 3) is sent as an order of its own. N1-1 (id 2) is superseded by")
+    assert "must be cancelled there" in effect["replacement"]
+
+
+def test_before_is_the_older_one_where_the_newer_one_is_imported(desk: Desk) -> None:
+    newer = order(2, group="G", no="N1-1", customer="C-2")
+    desk.policies = Policies(unknown_base="import")
+    imported(desk, newer)
+    desk.run(order(1, group="G", customer="C-1", items=("A", "B", "OLD")), newer)
+    shown = review(desk, number="N1")
+    assert (shown.reason, shown.choices) == (versions.CONTRADICTING, ("separate", "discard"))
+    assert not shown.needs_confirmation
+    (detail,) = shown.details
+    old, new = (next(v.id for v in shown.versions if v.order_number == number) for number in ("N1", "N1-1"))
+    assert (detail.before, detail.now, detail.contradicting) == (old, new, "customer number")
+    assert detail.comparison is not None
+    assert [(line.kind, line.item) for line in detail.comparison.lines] == [("removed", "OLD")]
+    assert "different customer number" in shown.as_markdown()
+    assert "C-1" not in shown.as_markdown() + json.dumps(shown.as_dict(), default=str)
+
+
+def test_one_number_under_two_ids_shows_both(desk: Desk) -> None:
+    desk.run(order(1), order(2, no="N1"))
+    shown = review(desk, number="N1")
+    assert (shown.shown_ids, shown.reason, shown.needs_confirmation) == ((1, 2), redelivery.TWO_IDS, False)
+    assert pairs(shown) == [(1, 2)]
+
+
+def test_a_version_alone_has_nothing_to_compare_with(desk: Desk) -> None:
+    desk.run(order(1, no="1-2-3-1"))
+    shown = review(desk, number="1-2-3-1")
+    assert shown.reason == versions.WITHOUT_BASE
+    assert "no other version" in shown.as_markdown()
+    assert shown.answers == (
+        ("separate", "1-2-3-1 (id 1) is sent as an order of its own."),
+        ("discard", "1-2-3-1 (id 1) is never sent."),
+    )
+
+
+def test_what_can_not_be_read_is_said(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    imported(desk, order(1))
+    desk.run(order(1, items=("C",)))
+
+    def damaged(*_: Any) -> Any:
+        raise BatchDamaged("part-00000: is truncated")
+
+    monkeypatch.setattr(reviewing.BatchReader, "rows", damaged)
+    assert "is truncated" in review(desk, number="N1").as_markdown()
+
+
+def test_a_decision_is_about_what_was_shown(desk: Desk) -> None:
+    desk.run(order(1), order(2, no="N1"))
+    shown = review(desk, number="N1")
+    desk.run(order(3, no="N1"))
+    with pytest.raises(StaleRevision):
+        desk.ledger.decide("N1", "discard", "both wrong", "ann", shown.seen)
+    assert desk.ledger.decide("N1", "discard", "all wrong", "ann", review(desk, number="N1").seen) == [1, 2, 3]
+
+
+def test_nothing_held_is_told(desk: Desk) -> None:
+    desk.run(order(1))
+    for which in ({"number": "N1"}, {"lineage": "G1"}, {"number": "none"}, {}):
+        with pytest.raises(MoveRefused):
+            review(desk, **which)
+
+
+def test_every_reason_has_plain_words() -> None:
+    codes = {
+        redelivery.TWO_IDS,
+        redelivery.TWO_UUIDS,
+        redelivery.TWO_CONTENTS,
+        redelivery.AFTER_IMPORT,
+        redelivery.AFTER_DISCARD,
+        versions.CONTRADICTING,
+        versions.TOO_FEW_ITEMS,
+        versions.NEWER_THAN_IMPORTED,
+        versions.WITHOUT_BASE,
+        versions.SUFFIXED,
+        versions.SIBLING_HELD,
+        "destination_key_taken",
+        "card_data_removed",
+        *evidence.FOR_AN_OPERATOR,
+    }
+    assert codes == set(reviewing.REASONS) == set(BY_REASON)

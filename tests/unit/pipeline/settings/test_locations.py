@@ -1,0 +1,49 @@
+"""Where the pipeline files are looked for, and in which order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from order_relay.errors import WrongSetup
+from order_relay.pipeline import config_place
+from order_relay.pipeline.config_place import config_folder
+from order_relay.pipeline.settings import pipeline_files
+
+CHECKOUT = Path(__file__).resolve().parents[4] / "include" / "config"
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("ORDER_RELAY_CONFIG", raising=False)
+    return tmp_path / "home"
+
+
+def test_a_checkout_has_its_own_files(home: Path) -> None:
+    assert config_folder() == CHECKOUT
+
+
+def test_files_in_airflow_home_come_first_once_there_are_any(home: Path) -> None:
+    mine = home / "order_relay" / "config"
+    mine.mkdir(parents=True)
+    assert config_folder() == CHECKOUT, "an empty folder takes no pipeline away"
+    (mine / "a_to_b.yaml").write_text("")
+    assert config_folder() == mine
+
+
+def test_the_named_folder_comes_before_all_others(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = home / "order_relay" / "config"
+    mine.mkdir(parents=True)
+    (mine / "a_to_b.yaml").write_text("")
+    monkeypatch.setenv("ORDER_RELAY_CONFIG", str(tmp_path / "named"))
+    assert config_folder() == tmp_path / "named"
+    with pytest.raises(WrongSetup, match=r"named' does not exist; set the environment variable ORDER_RELAY_CONFIG"):
+        pipeline_files()
+
+
+def test_without_a_checkout_the_packaged_files_are_taken(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config_place, "__file__", "/usr/lib/python3/site-packages/order_relay/pipeline/config_place.py")
+    assert config_folder() == config_place.packaged_folder()
+    assert config_folder().name == "default_config"

@@ -1,0 +1,106 @@
+"""Imported orders that come again after the mapping, or the program, has changed what is read of an order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from order_relay.batches import ArchiveRemoved, BatchReader
+from order_relay.ledger import Settled
+from order_relay.orders.contents import Contents, whole_hash
+from order_relay.orders.exchange import Answer, Outcome
+from tests.support.stages import PIPELINE, Desk, order
+
+PATHS = ("id", "no", "group", "rows.sku")
+NARROW, WIDE = Contents(PATHS), Contents((*PATHS, "colour"))
+
+
+@pytest.fixture
+def desk(sqlite_url: str, tmp_path: Path) -> Iterator[Desk]:
+    made = Desk.open(sqlite_url, tmp_path / "store")
+    made.contents = NARROW
+    yield made
+    made.ledger.close()
+
+
+def imported(desk: Desk, *documents: dict[str, Any]) -> None:
+    desk.run(*documents)
+    claims = desk.ledger.claim(desk.ctx, desk.ledger.ready(PIPELINE), "test", 30)
+    desk.ledger.settle(
+        desk.ctx,
+        [Settled(i, claim.attempt, Answer(Outcome.IMPORTED, 201, oms_id=f"OMS{i}")) for i, claim in claims.items()],
+    )
+
+
+def fingerprint(desk: Desk) -> str:
+    (life,) = desk.ledger.find("N1")
+    return str(life["content_hash"])
+
+
+def without_archive(monkeypatch: pytest.MonkeyPatch, batch: str) -> None:
+    """Retention removed the raw orders of this batch."""
+    read = BatchReader.rows
+
+    def rows(self: BatchReader, part: int, wanted: Any) -> dict[int, bytes]:
+        if f"/{batch}-" in self.prefix:
+            raise ArchiveRemoved("removed by retention")
+        return read(self, part, wanted)
+
+    monkeypatch.setattr(BatchReader, "rows", rows)
+
+
+@pytest.mark.parametrize("archived", [True, False])
+def test_a_mapping_that_reads_more_holds_no_imported_order(
+    desk: Desk, archived: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imported(desk, order(1, colour="red", touched=1))
+    if not archived:
+        without_archive(monkeypatch, "b1")
+    desk.contents = WIDE
+    desk.extract(order(1, colour="red", touched=2))
+    assert desk.states() == {"1": "imported"}
+    assert fingerprint(desk) == WIDE.fingerprint(order(1, colour="red"))
+    desk.extract(order(1, colour="blue"))
+    assert [row["reason"] for row in desk.ledger.held()] == ["changed_after_import"]
+
+
+def test_a_mapping_that_reads_less_forgets_what_it_no_longer_reads(desk: Desk) -> None:
+    desk.contents = WIDE
+    imported(desk, order(1, colour="red"))
+    desk.contents = NARROW
+    desk.extract(order(1, colour="blue"))
+    assert desk.states() == {"1": "imported"}
+
+
+def test_a_change_is_found_although_the_mapping_changed_with_it(desk: Desk) -> None:
+    imported(desk, order(1, colour="red"))
+    desk.contents = WIDE
+    desk.extract(order(1, items=("A", "C"), colour="red"))
+    assert [row["reason"] for row in desk.ledger.held()] == ["changed_after_import"]
+
+
+@pytest.mark.parametrize(
+    ("again", "archived", "held"),
+    [
+        ({"touched": 1}, False, 0),  # the same document: the old fingerprint says so by itself
+        ({"touched": 2}, True, 0),  # another one, of which only what nobody reads has changed
+        ({"items": ("C",)}, True, 1),
+        ({"touched": 2}, False, 1),  # nobody can know any more: an operator decides
+    ],
+)
+def test_a_ledger_of_an_older_program_goes_on(
+    desk: Desk, again: dict[str, Any], archived: bool, held: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = order(1, touched=1)
+    imported(desk, first)
+    desk.ledger.database.write(
+        lambda tx: tx.run(sa.text("UPDATE submission SET content_hash = :old"), {"old": whole_hash(first, ())})
+    )
+    if not archived:
+        without_archive(monkeypatch, "b1")
+    desk.extract(order(1, **again))
+    assert len(desk.ledger.held()) == held

@@ -1,0 +1,90 @@
+"""An order that is held for what is in it alone goes on once its source has corrected it; every other hold stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from order_relay.orders.removed_data import REMOVED
+from order_relay.orders.transforming import Transformed
+from tests.support.stages import Desk, PlainTransformer, order
+
+
+class Holding(PlainTransformer):
+    """Holds orders that say why."""
+
+    def transform(self, documents: Sequence[dict[str, Any]], key_marks: Sequence[str] = ()) -> list[Transformed]:
+        results = super().transform(documents, key_marks)
+        for document, result in zip(documents, results, strict=True):
+            if document.get("hold"):
+                result.payload, result.hold = None, document["hold"]
+        return results
+
+
+@pytest.fixture
+def desk(sqlite_url: str, tmp_path: Path) -> Iterator[Desk]:
+    made = Desk.open(sqlite_url, tmp_path / "store")
+    made.transformer = Holding()
+    yield made
+    made.ledger.close()
+
+
+def life(desk: Desk) -> dict[str, Any]:
+    return desk.ledger.find("N2")[-1]
+
+
+def test_corrected_at_its_source_it_goes_on(desk: Desk) -> None:
+    desk.run(order(2, hold=REMOVED))
+    assert (life(desk)["state"], life(desk)["reason"]) == ("held", REMOVED)
+    assert desk.run(order(2))["ready"] == 1
+    assert [event["to_state"] for event in life(desk)["events"]] == ["received", "held", "received", "ready"]
+
+
+def test_changed_elsewhere_it_is_held_again_and_the_old_review_is_void(desk: Desk) -> None:
+    desk.run(order(2, hold=REMOVED))
+    before = life(desk)["revision"]
+    desk.run(order(2, hold=REMOVED, notes="another"))
+    assert (life(desk)["state"], life(desk)["reason"]) == ("held", REMOVED)
+    assert life(desk)["revision"] > before
+
+
+def test_offered_again_as_it_was_it_leaves_no_trace(desk: Desk) -> None:
+    for _ in range(3):
+        desk.run(order(2, hold=REMOVED))
+    assert [event["to_state"] for event in life(desk)["events"]] == ["received", "held"]
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "destination_key_taken",
+        "number_with_two_ids",
+        "id_with_two_uuids",
+        "id_with_two_contents",
+        "contradicting_versions",
+        "too_few_common_items",
+        "suffix_without_base",
+        "suffixed",
+        "sibling_held",
+        "foreign_order_with_our_number",
+    ],
+)
+def test_what_concerns_other_orders_or_versions_stays_held(desk: Desk, reason: str) -> None:
+    desk.run(order(2, hold=reason))
+    desk.run(order(2))
+    assert (life(desk)["state"], life(desk)["reason"]) == ("held", reason)
+
+
+def test_what_an_operator_has_decided_about_is_not_sent_with_other_content(desk: Desk) -> None:
+    """The decision about its versions was made on what the operator saw."""
+    desk.run(order(2, hold="suffixed"))
+    desk.ledger.decide("N2", "separate", "two orders", "ann", shown=None)
+    desk.transform(desk.dedupe(desk.validate(desk.extract(order(2, hold="suffixed")))))
+    desk.ledger.decide("N2", "separate", "two orders", "ann", shown=None)
+    desk.run(order(2, hold=REMOVED))
+    assert (life(desk)["state"], life(desk)["reason"]) == ("held", REMOVED)
+    desk.run(order(2, notes="other content"))
+    assert (life(desk)["state"], life(desk)["reason"]) == ("held", REMOVED)

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from order_relay.orders.exchange import Policies
+from tests.support.stages import Desk, order
+
+
+@pytest.fixture
+def desk(sqlite_url: str, tmp_path: Path) -> Iterator[Desk]:
+    made = Desk.open(sqlite_url, tmp_path / "store")
+    yield made
+    made.ledger.close()
+
+
+def test_the_newest_version_goes_on(desk: Desk) -> None:
+    winners = desk.dedupe(desk.validate(desk.extract(order(1, group="g"), order(2, group="G", no="N1-1"), order(3))))
+    assert (winners.kind, winners.records) == ("winners", 2)
+    assert desk.states() == {"1": "superseded", "2": "received", "3": "received"}
+
+
+def test_a_limit_counts_lineages_and_leaves_the_rest_received(desk: Desk) -> None:
+    orders = [order(1, group="G"), order(2, group="G", no="N1-1"), order(3), order(4)]
+    winners = desk.dedupe(desk.validate(desk.extract(*orders)), limit=2)
+    assert winners.records == 2
+    assert desk.states() == {"1": "superseded", "2": "received", "3": "received", "4": "received"}
+    desk.transform(winners)
+    desk.run(*orders)
+    assert desk.states() == {"1": "superseded", "2": "ready", "3": "ready", "4": "ready"}
+
+
+def test_unlike_versions_are_held(desk: Desk) -> None:
+    desk.run(order(1, group="G"), order(2, group="G", no="N1-1", items=["Z"]))
+    assert desk.states() == {"1": "held too_few_common_items", "2": "held too_few_common_items"}
+
+
+def test_a_ready_version_waits_when_a_newer_one_is_refused(desk: Desk) -> None:
+    desk.run(order(1, group="G"))
+    assert desk.states() == {"1": "ready"}
+    bad = order(2, group="G", no="N1-1")
+    del bad["no"]
+    desk.run(order(1, group="G"), bad)
+    assert desk.states() == {"1": "waiting newer_quarantined", "2": "quarantined missing_field"}
+
+
+def test_policies_reach_the_rules(desk: Desk) -> None:
+    desk.policies = Policies(min_common_items=0.0)
+    desk.run(order(1, group="G"), order(2, group="G", no="N1-1", items=["Z"]))
+    assert desk.states() == {"1": "superseded", "2": "ready"}

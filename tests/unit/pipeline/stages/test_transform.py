@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from order_relay.batches import BatchDamaged
+from order_relay.ledger import Settled
+from order_relay.orders.exchange import Answer, Outcome
+from order_relay.pipeline.sections import ChunkSettings
+from order_relay.pipeline.transform import chunk_object, plan_chunks
+from tests.support.stages import PIPELINE, Desk, order
+
+
+@pytest.fixture
+def desk(sqlite_url: str, tmp_path: Path) -> Iterator[Desk]:
+    made = Desk.open(sqlite_url, tmp_path / "store")
+    yield made
+    made.ledger.close()
+
+
+def test_ready_orders_point_to_their_exact_payloads(desk: Desk) -> None:
+    assert desk.run(order(1), order(2, broken=True), order(3)) == {"ready": 2, "held": 0, "refused": 1}
+    sendable = desk.ledger.to_send(desk.ledger.ready(PIPELINE))
+    for each in sendable:
+        text = desk.store.read_rows(each.payload_name, [each.payload_row])[each.payload_row]
+        assert hashlib.sha256(text).hexdigest() == each.fingerprint
+        assert each.destination_key.encode() in text
+    assert {each.destination_key for each in sendable} == {"N1", "N3"}
+
+
+def test_when_the_winner_is_refused_the_older_ones_wait(desk: Desk) -> None:
+    desk.run(order(1, group="G"), order(2, group="G", no="N1-1", broken=True))
+    assert desk.states() == {"1": "waiting newer_quarantined", "2": "quarantined broken"}
+    desk.run(order(1, group="G"), order(2, group="G", no="N1-1"))
+    assert desk.states() == {"1": "superseded", "2": "ready"}
+
+
+def test_a_second_try_writes_no_payload_object_again(desk: Desk) -> None:
+    winners = desk.dedupe(desk.validate(desk.extract(order(1))))
+    assert desk.transform(winners) == {"ready": 1, "held": 0}
+    before = [name for name in desk.store.list(PIPELINE) if "payloads-" in name]
+    assert desk.transform(winners) == {}
+    assert [name for name in desk.store.list(PIPELINE) if "payloads-" in name] == before
+
+
+def test_an_order_that_was_replaced_since_is_left_to_its_own_run(desk: Desk) -> None:
+    winners = desk.dedupe(desk.validate(desk.extract(order(1))))
+    desk.extract(order(1, colour="red"))
+    assert desk.transform(winners) == {}
+    assert desk.run(order(1, colour="red")) == {"ready": 1, "held": 0}
+
+
+def test_a_destination_key_that_two_want_holds_both(desk: Desk) -> None:
+    desk.run(order(1))
+    desk.run(order(1), order(2, no="N1"))
+    assert set(desk.states().values()) == {"held number_with_two_ids"}
+
+
+def test_a_damaged_batch_is_named(desk: Desk, tmp_path: Path) -> None:
+    winners = desk.dedupe(desk.validate(desk.extract(order(1))))
+    part = next((tmp_path / "store").rglob("part-00000.jsonl.gz"))
+    part.write_bytes(part.read_bytes()[:-9])
+    with pytest.raises(BatchDamaged, match="part-00000"):
+        desk.transform(winners)
+    assert desk.states() == {"1": "received"}
+
+
+@pytest.mark.parametrize(
+    ("orders", "at_most", "sizes"),
+    [
+        (0, 16, []),
+        (1, 16, [1]),
+        (2, 16, [2]),
+        (5, 16, [2, 2, 1]),
+        (40, 16, [3] * 13 + [1]),
+        (40, 2, [20, 20]),
+        (5, 1, [5]),
+    ],
+)
+def test_chunks_grow_with_the_backlog(desk: Desk, orders: int, at_most: int, sizes: list[int]) -> None:
+    desk.run(*(order(n) for n in range(orders)))
+    names = plan_chunks(desk.ctx, desk.ledger, desk.store, ChunkSettings(at_most=at_most, min_size=2), 60.0)
+    assert names == [f"chunk-{n:02d}" for n in range(len(sizes))]
+    chunks = [desk.store.read_json(chunk_object(desk.ctx, name)) for name in names]
+    assert [len(chunk["send"]) for chunk in chunks] == sizes
+    assert all(chunk["look_up"] == [] for chunk in chunks)
+    assert sorted(i for chunk in chunks for i in chunk["send"]) == desk.ledger.ready(PIPELINE)
+
+
+def test_what_a_dead_worker_left_is_not_sent_but_looked_up_when_due(desk: Desk) -> None:
+    desk.run(order(1), order(2))
+    first, second = desk.ledger.ready(PIPELINE)
+    desk.ledger.claim(desk.ctx, [first], "a worker that dies", -120.0)
+    names = plan_chunks(desk.ctx, desk.ledger, desk.store, ChunkSettings(), 60.0)
+    [chunk] = [desk.store.read_json(chunk_object(desk.ctx, name)) for name in names]
+    assert chunk == {"look_up": [first], "send": [second]}
+
+
+def test_an_edition_that_a_person_let_go_is_made_under_a_key_of_its_own(desk: Desk) -> None:
+    desk.run(order(1))
+    number = desk.ledger.ready(PIPELINE)[0]
+    claim = desk.ledger.claim(desk.ctx, [number], "test", 30)[number]
+    answer = Answer(Outcome.IMPORTED, 201, oms_id="OMS1")
+    desk.ledger.settle(desk.ctx, [Settled(number, claim.attempt, answer)])
+    desk.run(order(1, items=("A", "C")), order(2))
+    desk.ledger.decide("N1", "separate", "another order", "ann")
+    desk.run(order(1, items=("A", "C")), order(2))
+    sendable = {row.destination_key: row.order_number for row in desk.ledger.to_send(desk.ledger.ready(PIPELINE))}
+    assert sendable == {"N1/2": "N1", "N2": "N2"}

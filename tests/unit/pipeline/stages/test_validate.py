@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from order_relay.batches import Manifest
+from order_relay.pipeline.archive import SLICE, read_list
+from order_relay.pipeline.validate import has_work
+from tests.support.stages import PIPELINE, Desk, order
+
+
+@pytest.fixture
+def desk(sqlite_url: str, tmp_path: Path) -> Iterator[Desk]:
+    made = Desk.open(sqlite_url, tmp_path / "store")
+    yield made
+    made.ledger.close()
+
+
+def test_good_orders_are_listed_and_refused_ones_quarantined_with_every_error(desk: Desk) -> None:
+    bad = {"id": 2, "group": "G", "rows": 7}
+    manifest = desk.validate(desk.extract(order(1), bad))
+    assert (manifest.kind, manifest.records) == ("validated", 1)
+    assert manifest.name == f"{PIPELINE}/runs/run-1/validated.jsonl.gz"
+    assert len(read_list(desk.store, manifest)) == 1
+    assert desk.states() == {"1": "received", "2": "quarantined missing_field"}
+
+
+def test_what_was_found_while_reading_is_an_error_of_its_own(desk: Desk) -> None:
+    desk.validate(desk.extract(order(1, problem="lone_surrogate") | {"id": "x"}, order(2)))
+    [life] = [life for life in desk.ledger.quarantined() if life["code"] == "lone_surrogate"]
+    assert "half a character" in life["message"]
+
+
+def test_an_order_without_identity_is_kept_under_its_hash(desk: Desk) -> None:
+    desk.validate(desk.extract({"no": "N1"}, 7, None))
+    assert desk.ledger.counts(PIPELINE, None)["states"]["quarantined"] == 3
+
+
+def test_offered_again_and_still_bad_writes_no_event(desk: Desk) -> None:
+    for _ in range(3):
+        desk.run(order(1, broken=True))
+    [life] = desk.ledger.find("1")
+    assert [event["to_state"] for event in life["events"]] == ["received", "quarantined"]
+    assert life["batch_id"].startswith("b3")
+
+
+def test_offered_again_with_other_errors_is_told(desk: Desk) -> None:
+    desk.run(order(1, broken=True))
+    desk.run({"id": 1, "group": "G1", "rows": []})
+    assert desk.states() == {"1": "quarantined missing_field"}
+
+
+def test_offered_again_after_the_mapping_was_mended_goes_on(desk: Desk) -> None:
+    desk.run(order(1, broken=True))
+    desk.transformer._one = staticmethod(lambda i, d: type(desk.transformer)._one(i, d | {"broken": False}))
+    assert desk.run(order(1, broken=True)) == {"ready": 1, "held": 0}
+    [life] = desk.ledger.find("1")
+    assert [event["to_state"] for event in life["events"]] == ["received", "quarantined", "received", "ready"]
+
+
+def test_what_an_earlier_run_left_received_is_judged_from_its_own_batch(desk: Desk) -> None:
+    desk.extract(order(1))
+    assert desk.validate(desk.extract()).records == 1
+
+
+def test_at_most_a_slice_is_in_memory(desk: Desk) -> None:
+    desk.run(*(order(n) for n in range(SLICE + 1)))
+    assert desk.transformer.sizes == [SLICE, 1]
+
+
+def test_has_work(desk: Desk) -> None:
+    nothing = Manifest("batch", PIPELINE)
+    assert not has_work(desk.ledger, PIPELINE, nothing)
+    manifest = desk.extract(order(1))
+    assert has_work(desk.ledger, PIPELINE, manifest)
+    assert has_work(desk.ledger, PIPELINE, nothing)
+    desk.transform(desk.dedupe(desk.validate(manifest)))
+    assert desk.states() == {"1": "ready"}
+    assert has_work(desk.ledger, PIPELINE, nothing)
+
+
+def test_a_quarantined_order_alone_is_no_work(desk: Desk) -> None:
+    desk.run(order(1, broken=True))
+    assert not has_work(desk.ledger, PIPELINE, Manifest("batch", PIPELINE))
