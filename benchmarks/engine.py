@@ -23,18 +23,18 @@ from measuring import cpu_seconds, peak_kib
 from order_relay.batches import BatchStore
 from order_relay.connections import Connection
 from order_relay.ledger import Ledger, migrate
-from order_relay.orders.exchange import RunContext
-from order_relay.pipeline.acknowledge import acknowledge
-from order_relay.pipeline.dedupe import dedupe
-from order_relay.pipeline.extract import extract
-from order_relay.pipeline.load import LoadOptions, load
-from order_relay.pipeline.reading import Reading
-from order_relay.pipeline.report import write_report
-from order_relay.pipeline.report_facts import StageTime
-from order_relay.pipeline.sections import ChunkSettings
-from order_relay.pipeline.transform import chunk_object, plan_chunks, transform
-from order_relay.pipeline.validate import validate
-from order_relay.wiring import Wiring
+from order_relay.orders.messages import RunContext
+from order_relay.pipeline.load.stage import LoadOptions, load
+from order_relay.pipeline.report.model import StageTime
+from order_relay.pipeline.report.report import write_report
+from order_relay.pipeline.runs.fetch_plan import FetchPlan
+from order_relay.pipeline.settings.sections import ChunkSettings
+from order_relay.pipeline.stages.acknowledge import acknowledge
+from order_relay.pipeline.stages.dedupe import dedupe
+from order_relay.pipeline.stages.extract import extract
+from order_relay.pipeline.stages.transform import chunk_name, plan_chunks, transform
+from order_relay.pipeline.stages.validate import validate
+from order_relay.wiring.pipeline import Wiring
 
 PIPELINE = "supercat_to_shopatron"
 
@@ -96,7 +96,7 @@ class Engine:
             self.source,
             self.ledger,
             self.store,
-            Reading(complete=True),
+            FetchPlan(complete=True),
             batch_id="bench",
             transform_fingerprint=self.transformer.fingerprint,
             connection_fingerprint="bench",
@@ -118,7 +118,7 @@ class Engine:
         # A ledger that has run before does not look its orders up before their first POST.
         options = LoadOptions(share=1, lookup_before_send="never")
         for chunk in chunks:
-            load(self.ctx, self.ledger, self.store, self.destination, chunk_object(self.ctx, chunk), options)
+            load(self.ctx, self.ledger, self.store, self.destination, chunk_name(self.ctx, chunk), options)
 
     def report(self, watch: Watch) -> None:
         """Count and check the law; raises ``SystemExit`` where it is broken. Not part of the measured time."""

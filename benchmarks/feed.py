@@ -38,10 +38,10 @@ from tests.support.databases import Cluster, postgres_bin  # noqa: E402
 
 from order_relay.batches import BatchStore  # noqa: E402
 from order_relay.connections import Connection  # noqa: E402
+from order_relay.endpoints.dependencies import Deployment  # noqa: E402
+from order_relay.endpoints.shiprush import FeedService  # noqa: E402
 from order_relay.ledger import Ledger, migrate  # noqa: E402
-from order_relay.ledger.tables import event, submission  # noqa: E402
-from order_relay.serving.parts import Parts  # noqa: E402
-from order_relay.serving.shiprush import FeedDesk  # noqa: E402
+from order_relay.ledger.schema.tables import event, submission  # noqa: E402
 from order_relay.vendors.shiprush.connection import read_settings  # noqa: E402
 from order_relay.vendors.shiprush.dates import write_date  # noqa: E402
 from order_relay.vendors.shiprush.parameters import Parameters  # noqa: E402
@@ -111,8 +111,8 @@ def fill(ledger: Ledger, orders: int) -> None:
 
 def page_ms(ledger_url: str, store: BatchStore, orders: int, rounds: int = 15) -> list[float]:
     """Milliseconds of a page of the same window in the middle of the table, each time anew."""
-    parts = Parts(lambda _: FEED, lambda: ledger_url, lambda: store)
-    desk, settings = FeedDesk(parts), read_settings(FEED)
+    parts = Deployment(lambda _: FEED, lambda: ledger_url, lambda: store)
+    desk, settings = FeedService(parts), read_settings(FEED)
     start = FIRST + timedelta(minutes=orders // 2)
     query = {
         "action": "export",

@@ -29,14 +29,14 @@ from measuring import peak_kib
 
 from order_relay.batches import BatchStore
 from order_relay.connections import Connection
+from order_relay.endpoints.app import create_app
+from order_relay.endpoints.dependencies import Deployment
 from order_relay.ledger import Ledger, migrate
-from order_relay.orders.exchange import RunContext
-from order_relay.orders.status_records import StatusPage
-from order_relay.pipeline.status_settings import load_status
-from order_relay.pipeline.statuses import Intake, poll
-from order_relay.serving.apps import whole_app
-from order_relay.serving.parts import Parts
-from order_relay.status_wiring import reader_of
+from order_relay.orders.fulfilment.status_records import StatusPage
+from order_relay.orders.messages import RunContext
+from order_relay.pipeline.fulfilment.status_poll import StatusIntake, poll_changes
+from order_relay.pipeline.settings.status_account import load_status
+from order_relay.wiring.statuses import status_reader
 
 ACCOUNT = "acommerce_status"
 START = datetime(2026, 5, 1, tzinfo=UTC)
@@ -63,7 +63,7 @@ class Pages:
     """A status source whose list has so many orders."""
 
     account = "acommerce:benchmark"
-    ids_a_call = 10
+    max_ids_per_call = 10
 
     def __init__(self, orders: int) -> None:
         self._orders = orders
@@ -77,10 +77,10 @@ class Pages:
 def measure_poll(folder: Path, events: int) -> dict[str, Any]:
     """Two passes over a window of so many events."""
     ledger = _ledger(folder)
-    intake = Intake(RunContext(ACCOUNT, "run"), ledger, reader_of(load_status(ACCOUNT)))
+    intake = StatusIntake(RunContext(ACCOUNT, "run"), ledger, status_reader(load_status(ACCOUNT)))
     ledger.bind_status(ACCOUNT, Pages.account)
     before, begun = peak_kib(), time.perf_counter()
-    poll(intake, Pages(events // EVENTS_AN_ORDER), load_status(ACCOUNT).poll, datetime.now(UTC))  # type: ignore[arg-type]
+    poll_changes(intake, Pages(events // EVENTS_AN_ORDER), load_status(ACCOUNT).poll, datetime.now(UTC))  # type: ignore[arg-type]
     seconds = time.perf_counter() - begun
     with ledger.database.engine.connect() as conn:
         kept = conn.exec_driver_sql("SELECT COUNT(*) FROM status_event WHERE kind = 'parcel'").scalar_one()
@@ -98,7 +98,7 @@ def measure_webhook(folder: Path, deliveries: int) -> dict[str, Any]:
         extra={"channel": "demo", "hook_secret": SECRET.decode()},
     )
     url = f"sqlite:///{folder}/ledger.sqlite"
-    app = whole_app(Parts(lambda _name: connection, lambda: url, lambda: BatchStore(folder.as_uri())))
+    app = create_app(Deployment(lambda _name: connection, lambda: url, lambda: BatchStore(folder.as_uri())))
     seconds, times = asyncio.run(_deliver(app, deliveries))
     with ledger.database.engine.connect() as conn:
         kept = conn.exec_driver_sql("SELECT COUNT(*) FROM status_event WHERE kind = 'parcel'").scalar_one()

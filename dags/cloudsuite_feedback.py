@@ -39,8 +39,10 @@ from __future__ import annotations
 
 from airflow.sdk import DAG
 
-from order_relay.airflow_bindings import feedback_tasks
-from order_relay.airflow_bindings import upkeep_tasks as tasks
+from order_relay.airflow.tasks import feedback
+from order_relay.airflow.tasks import maintenance as tasks
 
-with DAG(schedule=tasks.every("*/10 * * * *"), **tasks.dag_arguments("cloudsuite_feedback", __doc__ or "")) as dag:
-    feedback_tasks.tell.expand(pipeline=feedback_tasks.taking_feedback("cloudsuite_to_"))
+with DAG(
+    schedule=tasks.utc_schedule("*/10 * * * *"), **tasks.dag_arguments("cloudsuite_feedback", __doc__ or "")
+) as dag:
+    feedback.tell.expand(pipeline=feedback.taking_feedback("cloudsuite_to_"))

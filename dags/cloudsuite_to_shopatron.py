@@ -58,6 +58,6 @@ and raises an alert.
 
 from __future__ import annotations
 
-from order_relay.airflow_bindings.order_dag import order_dags
+from order_relay.airflow.dags import order_dags
 
 globals().update(order_dags("cloudsuite_to_shopatron", __doc__ or "", ("cloudsuite", "shopatron")))

@@ -33,7 +33,7 @@ from __future__ import annotations
 
 from airflow.sdk import DAG
 
-from order_relay.airflow_bindings import upkeep_tasks as tasks
+from order_relay.airflow.tasks import maintenance as tasks
 
-with DAG(schedule=tasks.every("*/5 * * * *"), **tasks.dag_arguments("in_doubt_sweep", __doc__ or "")) as dag:
+with DAG(schedule=tasks.utc_schedule("*/5 * * * *"), **tasks.dag_arguments("in_doubt_sweep", __doc__ or "")) as dag:
     tasks.look_up.expand(pipeline=tasks.due())

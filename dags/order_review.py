@@ -48,19 +48,19 @@ from __future__ import annotations
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG
 
-from order_relay.airflow_bindings import questions
-from order_relay.airflow_bindings import upkeep_tasks as tasks
+from order_relay.airflow import hitl
+from order_relay.airflow.tasks import maintenance as tasks
 
 NAME = "order_review"
 
 # Every open review is an active run. The limit lies above the number of reviews that are opened.
 arguments = tasks.dag_arguments(NAME, __doc__ or "") | {"max_active_runs": 1000}
 
-with DAG(schedule=tasks.every("*/5 * * * *"), **arguments) as dag:
+with DAG(schedule=tasks.utc_schedule("*/5 * * * *"), **arguments) as dag:
     found = tasks.find()
-    review = questions.Review(task_id="review")
-    settle = questions.Settle(task_id="settle")
-    confirm = questions.Confirm(task_id="confirm")
+    review = hitl.ReviewOperator(task_id="review")
+    settle = hitl.SettleOperator(task_id="settle")
+    confirm = hitl.ConfirmOperator(task_id="confirm")
     tasks.start() >> [found, review, settle]
     TriggerDagRunOperator.partial(
         task_id="open_review",

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from airflow.sdk import DAG
 
-from order_relay.airflow_bindings import upkeep_tasks as tasks
+from order_relay.airflow.tasks import maintenance as tasks
 
 with DAG(
     schedule=None,

@@ -34,7 +34,7 @@ from __future__ import annotations
 
 from airflow.sdk import DAG
 
-from order_relay.airflow_bindings import upkeep_tasks as tasks
+from order_relay.airflow.tasks import maintenance as tasks
 
-with DAG(schedule=tasks.every("40 4 * * *"), **tasks.dag_arguments("reconcile", __doc__ or "")) as dag:
+with DAG(schedule=tasks.utc_schedule("40 4 * * *"), **tasks.dag_arguments("reconcile", __doc__ or "")) as dag:
     tasks.compare.expand(pipeline=tasks.active())

@@ -37,10 +37,10 @@ from __future__ import annotations
 
 from airflow.sdk import DAG
 
-from order_relay.airflow_bindings import upkeep_tasks as tasks
+from order_relay.airflow.tasks import maintenance as tasks
 
 with DAG(
-    schedule=tasks.every("10 3 * * *"),
+    schedule=tasks.utc_schedule("10 3 * * *"),
     params=tasks.retention_params(),
     **tasks.dag_arguments("retention", __doc__ or ""),
 ) as dag:

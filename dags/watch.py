@@ -40,8 +40,8 @@ from __future__ import annotations
 
 from airflow.sdk import DAG
 
-from order_relay.airflow_bindings import upkeep_tasks as tasks
+from order_relay.airflow.tasks import maintenance as tasks
 
-with DAG(schedule=tasks.every("*/10 * * * *"), **tasks.dag_arguments("watch", __doc__ or "")) as dag:
+with DAG(schedule=tasks.utc_schedule("*/10 * * * *"), **tasks.dag_arguments("watch", __doc__ or "")) as dag:
     tasks.look()
     tasks.summarize()  # on its own: a look that failed must turn the run red, and must not keep the summary back

@@ -5,7 +5,7 @@ Airflow's own pages and their login stay as they are.
 
 from airflow.plugins_manager import AirflowPlugin
 
-from order_relay.airflow_bindings.served import fastapi_apps
+from order_relay.airflow.api_server import fastapi_apps
 
 
 class OrderRelayPlugin(AirflowPlugin):

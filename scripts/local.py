@@ -107,7 +107,7 @@ def vendor_connections(address: str) -> dict[str, str]:
 def sandbox(home: Path, orders: int, seed: int, *more: str) -> Iterator[str]:
     """Start the simulated vendors on a free port, yield their address, and stop them."""
     log = home / "sandbox.log"
-    command = [sys.executable, "-m", "order_relay.sandbox", "--port", "0", "--orders", str(orders), "--seed", str(seed)]
+    command = [sys.executable, "-m", "order_relay_sandbox", "--port", "0", "--orders", str(orders), "--seed", str(seed)]
     with running([*command, *more], log, environment(home)) as process:
         yield _address(process, log)
 

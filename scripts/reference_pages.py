@@ -19,12 +19,12 @@ from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from order_relay.airflow_bindings.provider_info import vendor_forms
-from order_relay.ledger.states import BORN, MOVES, State
-from order_relay.orders.transform_settings import TransformSettings
-from order_relay.pipeline import advice
-from order_relay.pipeline.settings import FROM_CONNECTION, PipelineSettings
-from order_relay.pipeline.status_settings import StatusSettings
+from order_relay.airflow.provider import connection_forms
+from order_relay.ledger.schema.states import INITIAL, TRANSITIONS, State
+from order_relay.orders.payload.transform_settings import TransformSettings
+from order_relay.pipeline.report import advice
+from order_relay.pipeline.settings.pipeline import CONNECTION_SETTINGS, PipelineSettings
+from order_relay.pipeline.settings.status_account import StatusSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXTS = Path(__file__).with_name("setting_texts.yaml")
@@ -127,7 +127,7 @@ def states_page() -> str:
             "Whether the source has been notified, what has been shipped, and what a fulfilment service reports are separate "
             "columns; they do not change the state.\n",
             "## Reason codes\n",
-            "`CODE` and `NUMBER` in a command are placeholders for the reason code and the order number.\n",
+            "`CODE` and `NUMBER_KEY` in a command are placeholders for the reason code and the order number.\n",
             *codes(),
         ]
     )
@@ -136,14 +136,14 @@ def states_page() -> str:
 def diagram() -> Iterator[str]:
     """The table of transitions as a Mermaid state diagram."""
     yield "stateDiagram-v2"
-    yield from (f"    [*] --> {state}" for state in State if state in BORN)
-    yield from (f"    {origin} --> {target}" for origin in State for target in State if target in MOVES[origin])
-    yield from (f"    {state} --> [*]" for state in State if not MOVES[state])
+    yield from (f"    [*] --> {state}" for state in State if state in INITIAL)
+    yield from (f"    {origin} --> {target}" for origin in State for target in State if target in TRANSITIONS[origin])
+    yield from (f"    {state} --> [*]" for state in State if not TRANSITIONS[state])
 
 
 def codes() -> Iterator[str]:
     """The reason codes, grouped by who can fix them."""
-    groups: dict[advice.Who, list[tuple[str, ...]]] = {who: [] for who in advice.Who}
+    groups: dict[advice.Responsible, list[tuple[str, ...]]] = {who: [] for who in advice.Responsible}
     named = [(f"`{code}`", entry) for code, entry in advice.CODES.items()]
     named += [(f"`{pattern.pattern}`", entry) for pattern, entry in advice._FAMILIES]
     for code, entry in named:
@@ -161,7 +161,7 @@ def codes() -> Iterator[str]:
 def settings_page() -> str:
     """Every setting of the files, every field of the connections, and the Variables."""
     texts = Texts(yaml.safe_load(TEXTS.read_text(encoding="utf-8")))
-    kept_elsewhere = {*FROM_CONNECTION, "overrides"}
+    kept_elsewhere = {*CONNECTION_SETTINGS, "overrides"}
     parts = [
         "# Settings\n",
         NOTE,
@@ -188,7 +188,7 @@ def settings_page() -> str:
         "Each vendor has a connection type with a form in Airflow's UI. A connection of type `http` with the same fields works as "
         "well. Every extra field may be overridden in a file under `source.options` or `destination.options`. The pages of the "
         "vendors explain the choices.\n",
-        *(connection(form) for form in vendor_forms()),
+        *(connection(form) for form in connection_forms()),
         "### Ledger\n",
         "`order_relay_ledger`, type `postgres` (or *Order Relay ledger*) or `sqlite`; for SQLite the host is the file. Default: "
         "a SQLite file under `$AIRFLOW_HOME/order_relay/`.\n",

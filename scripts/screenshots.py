@@ -99,8 +99,8 @@ def until(done: Callable[[], bool], what: str) -> None:
 
 def held_orders(airflow: Api, vendors: str) -> list[dict[str, Any]]:
     """Import orders, offer one of them again with other content and a used form, and have the reviews opened."""
-    from order_relay.sandbox.supercat.body import cents, text, total_up  # noqa: PLC0415 - slow to import
-    from order_relay.sandbox.supercat.generator import orders  # noqa: PLC0415
+    from order_relay_sandbox.supercat.body import cents, text, total_up  # noqa: PLC0415 - slow to import
+    from order_relay_sandbox.supercat.generator import orders  # noqa: PLC0415
 
     made = list(orders(400, seed=5))
     plain = next(m.order for m in made if m.kind == "plain" and len(m.order["items"]) > 1)

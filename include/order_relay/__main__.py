@@ -1,6 +1,6 @@
 """``python -m order_relay``: the command line."""
 
-from order_relay.commands.app import main
+from order_relay.cli.app import main
 
 __all__ = ["main"]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from order_relay.errors import WrongSetup
+from order_relay.errors import ConfigurationError
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,14 @@ class Connection:
     port: int | None = field(default=None, repr=False)
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
-    def wrong(self, name: str, problem: str) -> WrongSetup:
+    def wrong(self, name: str, problem: str) -> ConfigurationError:
         """The error to raise for a field of this connection."""
-        return WrongSetup(f"connection {self.conn_id!r}, field {name!r}: {problem}")
+        return ConfigurationError(f"connection {self.conn_id!r}, field {name!r}: {problem}")
 
     def base_url(self) -> str:
         """``scheme://host[:port][/path]`` without a trailing slash.
 
-        Raises ``WrongSetup`` where the host is missing, carries credentials, or is neither http nor https.
+        Raises ``ConfigurationError`` where the host is missing, carries credentials, or is neither http nor https.
         """
         if not self.host:
             raise self.wrong("host", "is empty; give the base URL, such as https://vendor.example")

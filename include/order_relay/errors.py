@@ -17,11 +17,11 @@ class OrderRelayError(Exception):
     """Base of all errors that the package raises on purpose."""
 
 
-class RetryLater(OrderRelayError):
+class TransientError(OrderRelayError):
     """A passing trouble: nothing was done, and the same step may be tried again after a while."""
 
 
-class Throttled(RetryLater):
+class ThrottledError(TransientError):
     """The far side asked us to slow down.
 
     ``wait_s`` is the number of seconds it named (``Retry-After``), or ``None`` where it named none.
@@ -32,36 +32,36 @@ class Throttled(RetryLater):
         self.wait_s = wait_s
 
 
-class WrongSetup(OrderRelayError):
+class ConfigurationError(OrderRelayError):
     """The set-up is wrong (setting, credential, address, ledger): trying again can not help, a person must mend it."""
 
 
-class SourceRefused(WrongSetup):
+class SourceAuthError(ConfigurationError):
     """The source refused our credentials. The pipeline rests until the connection has changed (accounts get locked)."""
 
 
-class BadAnswer(RetryLater):
+class MalformedResponseError(TransientError):
     """A source answered with something that is not what its documentation says; nothing of that answer was taken."""
 
 
-class OutcomeUnknown(OrderRelayError):
+class OutcomeUnknownError(OrderRelayError):
     """A write was sent and nobody knows whether it took effect: look it up, never repeat it blindly."""
 
 
-class StaleRevision(OrderRelayError):
+class ConcurrentUpdateError(OrderRelayError):
     """Somebody else moved this row since it was read; read it again and decide anew."""
 
 
-class MoveRefused(OrderRelayError):
+class IllegalTransitionError(OrderRelayError):
     """A move that the state table does not allow: a defect of the caller, or a decision made on an outdated view."""
 
 
-class RunFailed(OrderRelayError):
+class RunFailedError(OrderRelayError):
     """Raised by the report when a task of the run failed or the counting law is broken, so that the run is red."""
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class ValidationIssue:
     """One reason why a record was refused.
 
     ``code`` is stable (snake_case, for filters and statistics), ``pointer`` a JSON pointer into the record (RFC 6901),
@@ -73,10 +73,10 @@ class Refusal:
     message: str
 
 
-class RecordRefused(OrderRelayError):
-    """One record can not be processed: it is quarantined with every ``Refusal``, and the run goes on."""
+class RecordRejectedError(OrderRelayError):
+    """One record can not be processed: it is quarantined with every ``ValidationIssue``, and the run goes on."""
 
-    def __init__(self, refusals: list[Refusal]) -> None:
+    def __init__(self, refusals: list[ValidationIssue]) -> None:
         super().__init__("; ".join(f"{r.code} at {r.pointer or '/'}" for r in refusals))
         self.refusals = refusals
 
@@ -90,12 +90,12 @@ class HoldForPerson(OrderRelayError):
         self.until = until
 
 
-def trace_of(error: BaseException) -> str:
+def redacted_trace(error: BaseException) -> str:
     """Which kinds of error, and where in the code, causes last; for logs.
 
     Their words are left out: those of an error that nobody raised on purpose may quote the order that it failed on.
     """
-    return ", caused by ".join(f"{type(one).__name__} at {_places(one)}" for one in _chain(error))
+    return ", caused by ".join(f"{type(one).__name__} at {_code_locations(one)}" for one in _chain(error))
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -104,6 +104,6 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
-def _places(error: BaseException) -> str:
+def _code_locations(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     return " > ".join(f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in frames) or "an unknown place"

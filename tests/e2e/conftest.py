@@ -156,7 +156,7 @@ def read_run(run_id: str, state: str) -> Run:
 @pytest.fixture(scope="module")
 def make_world() -> Iterator[Callable[..., World]]:
     """Worlds that live as long as a module's tests; each has its own AIRFLOW_HOME for ledger and batches."""
-    from order_relay.sandbox.serving import serve_in_thread
+    from order_relay_sandbox.serving import serve_in_thread
 
     with ExitStack() as stack:
         env = stack.enter_context(pytest.MonkeyPatch.context())

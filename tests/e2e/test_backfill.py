@@ -39,7 +39,7 @@ def backfill(run_id: str, start: datetime, end: datetime) -> dict[str, Any]:
     """All tasks of one backfill run; what the report's task returned."""
     from airflow.sdk.exceptions import AirflowSkipException
 
-    from order_relay.airflow_bindings import stages
+    from order_relay.airflow.jobs import orders
 
     ti = Instance()
     run = SimpleNamespace(
@@ -50,13 +50,13 @@ def backfill(run_id: str, start: datetime, end: datetime) -> dict[str, Any]:
 
     def task(name: str, *inputs: Any) -> Any:
         ti.task_id = name
-        ti.kept[name, "return_value"] = value = getattr(stages, name)(PIPELINE, context, *inputs)
+        ti.kept[name, "return_value"] = value = getattr(orders, name)(PIPELINE, context, *inputs)
         return value
 
     batch = task("extract")
     try:
         chunks = task("transform", task("dedupe", task("validate", batch)))
-        ti.kept["load", "return_value"] = [stages.load(PIPELINE, context, chunk) for chunk in chunks]
+        ti.kept["load", "return_value"] = [orders.load(PIPELINE, context, chunk) for chunk in chunks]
     except AirflowSkipException:
         ti.kept["load", "return_value"] = []
     task("acknowledge")

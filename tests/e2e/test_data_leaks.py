@@ -54,10 +54,10 @@ def test_neither_airflow_nor_our_stores_keep_what_they_must_not(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from order_relay.sandbox.supercat.generator import orders
+    from order_relay_sandbox.supercat.generator import orders
 
     metrics: list[Any] = []
-    monkeypatch.setattr("order_relay.airflow_bindings.telling.stats.incr", lambda *a, **kw: metrics.append((a, kw)))
+    monkeypatch.setattr("order_relay.airflow.notify.notifications.stats.incr", lambda *a, **kw: metrics.append((a, kw)))
     plain = [marked(made.order) for made in orders(60, 11) if made.kind == "plain"]
     runs = [*_business(firm, oms, plain[:5], api), *_breakdowns(firm, oms, plain[5:], monkeypatch)]
 
@@ -106,7 +106,7 @@ def _breakdowns(firm: Any, oms: EchoingOms, rest: list[dict[str, Any]], patch: p
     runs = []
     firm.sandbox.offer(rest[:1])
     with patch.context() as for_now:
-        for_now.setattr("order_relay.orders.transforming.Transformer.transform", _explode)
+        for_now.setattr("order_relay.orders.payload.transformer.Transformer.transform", _explode)
         runs.append(firm.run())
     oms.refuse_login = True
     runs.append(firm.run())

@@ -15,7 +15,7 @@ import pytest
 from screenshots import Api, until
 from ui import Interface, interface
 
-from order_relay.airflow_bindings.upkeep_tasks import WATCHFUL
+from order_relay.airflow.tasks.maintenance import ACTIVE_FROM_START
 
 PIPELINE = "supercat_to_shopatron"
 RUNS = f"/api/v2/dags/{PIPELINE}/dagRuns?limit=100"
@@ -66,7 +66,7 @@ def test_a_dry_run_from_the_form_lets_nothing_out(fresh: Interface, page: Any) -
     until(lambda: bool(airflow.call("GET", f"/api/v2/dags/{PIPELINE}")), PIPELINE)
     paused = {dag["dag_id"]: dag["is_paused"] for dag in airflow.call("GET", "/api/v2/dags?limit=100")["dags"]}
     assert paused[PIPELINE] is True
-    assert {name: paused[name] for name in WATCHFUL} == dict.fromkeys(WATCHFUL, False)
+    assert {name: paused[name] for name in ACTIVE_FROM_START} == dict.fromkeys(ACTIVE_FROM_START, False)
 
     log_in(page, fresh)
     trigger_a_dry_run(page, fresh)

@@ -19,8 +19,8 @@ class TestHeld:
     @classmethod
     def world(cls, make_world: Callable[..., Any]) -> Any:
         """A plain order that is offered again with other content, and a form that was used for a second order."""
-        from order_relay.sandbox.supercat.body import cents, text, total_up
-        from order_relay.sandbox.supercat.generator import orders as generate
+        from order_relay_sandbox.supercat.body import cents, text, total_up
+        from order_relay_sandbox.supercat.generator import orders as generate
 
         made = list(generate(400, seed=5))
         reused = [m.order for m in made if m.kind.startswith("reused_form")][:2]
@@ -171,15 +171,15 @@ def test_an_open_review_reminds_and_ends_where_nothing_is_left_to_ask(
 
     from airflow.sdk.exceptions import AirflowSkipException
 
-    from order_relay.airflow_bindings import reviews
-    from order_relay.airflow_bindings.opening import opened_ledger
-    from order_relay.sandbox.supercat.generator import orders as generate
+    from order_relay.airflow.jobs import reviews
+    from order_relay.airflow.session import open_ledger
+    from order_relay_sandbox.supercat.generator import orders as generate
 
     made = [m.order for m in generate(400, seed=5) if m.kind == "suffix_without_base"][:1]
     world = make_world(orders=made)
     assert world.run().state == "success"
-    with opened_ledger() as ledger:
-        (case,) = reviews.open_cases(ledger)
+    with open_ledger() as ledger:
+        (case,) = reviews.pending_reviews(ledger)
     assert case.choices == ("separate", "discard"), "there is nothing to replace"
     kept: dict[str, str] = {}
     ti = SimpleNamespace(
@@ -191,9 +191,9 @@ def test_an_open_review_reminds_and_ends_where_nothing_is_left_to_ask(
     run = SimpleNamespace(conf=case.conf(), run_after=datetime.now(UTC) - timedelta(days=2), dag_id=DAG, run_id="x")
     context: Any = {"ti": ti, "dag_run": run}
     with caplog.at_level("WARNING"):
-        assert reviews.look_again(case, context) == timedelta(hours=1)
-        assert reviews.look_again(case, context) == timedelta(hours=1)
+        assert reviews.recheck(case, context) == timedelta(hours=1)
+        assert reviews.recheck(case, context) == timedelta(hours=1)
     assert len([r for r in caplog.records if "waits for an answer" in r.getMessage()]) == 1
     world.change("UPDATE submission SET state = 'discarded'")
     with pytest.raises(AirflowSkipException):
-        reviews.look_again(case, context)
+        reviews.recheck(case, context)

@@ -16,7 +16,7 @@ REPLAY = "quarantine_replay"
 @pytest.fixture(scope="module")
 def world(make_world: Callable[..., Any]) -> Any:
     """Orders for a country that no table knows: quarantined until a table is added. The tests go on from each other."""
-    from order_relay.sandbox.supercat.generator import orders as generate
+    from order_relay_sandbox.supercat.generator import orders as generate
 
     made = [m.order for m in generate(60, seed=5) if m.kind == "plain"][:6]
     for order in made[:4]:

@@ -84,7 +84,7 @@ class Firm:
 
 @pytest.fixture(scope="module")
 def firm(make_world: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firm]:
-    from order_relay.sandbox.supercat.generator import orders
+    from order_relay_sandbox.supercat.generator import orders
 
     world = make_world(scenario={"shopatron": {"latency_ms": LATENCY_MS, "duplicates": "accept"}})
     world.connect(shopatron={"extra": {"connections": 4, "timeout_s": 3, "visible_after_s": 1}})

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from order_relay.pipeline import settings as settings_module
+from order_relay.pipeline.settings import pipeline as settings_module
 
 
 def test_one_run(make_world: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

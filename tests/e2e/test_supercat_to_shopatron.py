@@ -113,7 +113,7 @@ class TestOneRun:
 
 def test_airflow_holds_no_customers_data(make_world: Callable[..., Any], capfd: pytest.CaptureFixture[str]) -> None:
     """Marked names, e-mails and streets are looked for in Airflow's database and in all that the tasks said."""
-    from order_relay.sandbox.supercat.generator import orders as generate
+    from order_relay_sandbox.supercat.generator import orders as generate
 
     orders: list[Any] = []
     marks: list[str] = []

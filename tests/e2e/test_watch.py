@@ -13,7 +13,7 @@ NO_SENDING = {"shopatron": {"faults": [{"at": "import", "effect": "none", "answe
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records if record.name.endswith("airflow_bindings.targets")]
+    return [record.getMessage() for record in caplog.records if record.name.endswith("airflow.notify.notifiers")]
 
 
 def test_with_nothing_wrong_and_nothing_run_nobody_is_told(

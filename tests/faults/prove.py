@@ -21,7 +21,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
 
-from order_relay.commands.screen import progress
+from order_relay.cli.output import progress
 from order_relay.ledger import migrate
 from tests.support.databases import Cluster, postgres_bin
 from tests.support.faults.case import Case

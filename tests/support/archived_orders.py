@@ -11,16 +11,16 @@ from typing import Any
 import pandas as pd
 
 from order_relay.batches import BatchStore, BatchWriter
-from order_relay.ledger import BatchInfo, Ledger, Ready, Settled
-from order_relay.orders.exchange import Answer, Outcome, Policies, RunContext
-from order_relay.orders.identity import IdentityPaths, identify
+from order_relay.ledger import AttemptResult, BatchInfo, Ledger, ReadyPayload
+from order_relay.orders.identity.source_identity import IdentityPaths, identify
 from order_relay.orders.json_text import encode
-from order_relay.orders.judging import VendorFormat
-from order_relay.pipeline.reading_back import OrderArchive
-from order_relay.pipeline.settings import load_pipeline
-from order_relay.sandbox.supercat import generator
+from order_relay.orders.messages import RunContext, SendOutcome, SendResult, VersionPolicies
+from order_relay.orders.schema.validator import VendorFormat
+from order_relay.pipeline.order_archive import OrderArchive
+from order_relay.pipeline.settings.pipeline import load_pipeline
 from order_relay.vendors.supercat.vendor import MAPPING, SCHEMA
-from order_relay.wiring import canonical_reader
+from order_relay.wiring.pipeline import canonical_reader
+from order_relay_sandbox.supercat import generator
 
 PIPELINE = "supercat_to_shopatron"
 FORMAT = VendorFormat.load(SCHEMA, MAPPING)
@@ -61,10 +61,10 @@ class Desk:
 
     def make_ready(self, ids: Sequence[int], sent_as: str = "") -> list[int]:
         """Resolved and made ready, with the totals of the archived orders."""
-        works = self.ledger.resolve(self.ctx, ids, Policies())
+        works = self.ledger.resolve(self.ctx, ids, VersionPolicies())
         orders = {number: found.order for number, found in self.archive.read(works).items()}
         rows = [
-            Ready(
+            ReadyPayload(
                 w.id,
                 w.revision,
                 w.order_number,
@@ -87,6 +87,9 @@ class Desk:
     def send(self, ids: Sequence[int]) -> list[int]:
         """What is ready becomes imported."""
         claims = self.ledger.claim(self.ctx, ids, "test", 30)
-        results = [Settled(i, c.attempt, Answer(Outcome.IMPORTED, 201, oms_id=f"OMS{i}")) for i, c in claims.items()]
+        results = [
+            AttemptResult(i, c.attempt, SendResult(SendOutcome.IMPORTED, 201, oms_id=f"OMS{i}"))
+            for i, c in claims.items()
+        ]
         assert self.ledger.settle(self.ctx, results) == []
         return sorted(ids)

@@ -13,21 +13,21 @@ from order_relay.batches import Manifest
 from order_relay.connections import Connection
 from order_relay.errors import OrderRelayError
 from order_relay.ledger import Ledger, migrate
-from order_relay.orders.exchange import RunContext
-from order_relay.pipeline import beginning
-from order_relay.pipeline.acknowledge import acknowledge
-from order_relay.pipeline.causes import cause_kept
-from order_relay.pipeline.dedupe import dedupe
-from order_relay.pipeline.extract import extract
-from order_relay.pipeline.feedback import Parts, give_feedback
-from order_relay.pipeline.load import LoadOptions, load
-from order_relay.pipeline.reading import Reading, of_ids, of_news
-from order_relay.pipeline.reading_back import OrderArchive
-from order_relay.pipeline.report import ReportResult, write_report
-from order_relay.pipeline.source_news import stop_cancelled
-from order_relay.pipeline.transform import chunk_object, plan_chunks, transform
-from order_relay.pipeline.validate import has_work, validate
-from order_relay.wiring import Wiring
+from order_relay.orders.messages import RunContext
+from order_relay.pipeline.fulfilment.cancelled_orders import hold_cancelled
+from order_relay.pipeline.fulfilment.write_back import WriteBackContext, send_write_back
+from order_relay.pipeline.load.stage import LoadOptions, load
+from order_relay.pipeline.order_archive import OrderArchive
+from order_relay.pipeline.report.report import RenderedReport, write_report
+from order_relay.pipeline.runs import start
+from order_relay.pipeline.runs.failures import recorded_cause
+from order_relay.pipeline.runs.fetch_plan import FetchPlan, plan_ids, plan_new_orders
+from order_relay.pipeline.stages.acknowledge import acknowledge
+from order_relay.pipeline.stages.dedupe import dedupe
+from order_relay.pipeline.stages.extract import extract
+from order_relay.pipeline.stages.transform import chunk_name, plan_chunks, transform
+from order_relay.pipeline.stages.validate import has_work, validate
+from order_relay.wiring.pipeline import Wiring
 
 PIPELINE = "supercat_to_shopatron"
 
@@ -62,13 +62,13 @@ class Engine:
         return self.wiring.ledger
 
     def run(
-        self, run: str, *, limit: int | None = None, order_ids: tuple[str, ...] = (), reading: Reading | None = None
-    ) -> ReportResult:
+        self, run: str, *, limit: int | None = None, order_ids: tuple[str, ...] = (), reading: FetchPlan | None = None
+    ) -> RenderedReport:
         """One run: what the DAG's tasks do. Acknowledge and report also come after a failed load."""
         ctx, wiring = RunContext(self.pipeline, run), self.wiring
         self.failed.clear()
-        beginning.begin(ctx, self.ledger, wiring.store, (wiring.source.account, wiring.destination.account))
-        stop_cancelled(
+        start.start_run(ctx, self.ledger, wiring.store, (wiring.source.account, wiring.destination.account))
+        hold_cancelled(
             ctx,
             wiring.source,
             self.ledger,
@@ -80,13 +80,13 @@ class Engine:
             for number, chunk in enumerate(self.prepare(ctx, batch, limit)):
                 self.failed.append(f"load_{number}")
                 with suppress(OrderRelayError):  # a failed chunk leaves its orders; the report tells
-                    with cause_kept(ctx, self.wiring.store, f"load_{number}"):
+                    with recorded_cause(ctx, self.wiring.store, f"load_{number}"):
                         self.load(ctx, chunk)
                     self.failed.pop()
         self.acknowledge(ctx)
         return self.report(ctx, batch)
 
-    def extract(self, ctx: RunContext, order_ids: tuple[str, ...] = (), reading: Reading | None = None) -> Manifest:
+    def extract(self, ctx: RunContext, order_ids: tuple[str, ...] = (), reading: FetchPlan | None = None) -> Manifest:
         chosen = reading or self.reading(order_ids)
         return extract(
             ctx,
@@ -100,11 +100,11 @@ class Engine:
             contents=self.wiring.transformer.contents,
         )
 
-    def reading(self, order_ids: tuple[str, ...] = ()) -> Reading:
+    def reading(self, order_ids: tuple[str, ...] = ()) -> FetchPlan:
         if order_ids:
-            return of_ids(order_ids)
+            return plan_ids(order_ids)
         wiring = self.wiring
-        return of_news(self.pipeline, wiring.source, self.ledger, wiring.settings.reading, datetime.now(UTC))
+        return plan_new_orders(self.pipeline, wiring.source, self.ledger, wiring.settings.reading, datetime.now(UTC))
 
     def prepare(self, ctx: RunContext, batch: Manifest, limit: int | None = None) -> list[str]:
         """Validate, dedupe and transform; the names of the chunks."""
@@ -126,7 +126,7 @@ class Engine:
     def load(self, ctx: RunContext, chunk: str) -> dict[str, int]:
         options = LoadOptions(**{**self.wiring.settings.load.model_dump(), **self.load_options})
         wiring = self.wiring
-        return load(ctx, self.ledger, wiring.store, wiring.destination, chunk_object(ctx, chunk), options)
+        return load(ctx, self.ledger, wiring.store, wiring.destination, chunk_name(ctx, chunk), options)
 
     def acknowledge(self, ctx: RunContext) -> dict[str, int]:
         fingerprint = self.wiring.source_connection.fingerprint()
@@ -143,12 +143,12 @@ class Engine:
 
     def tell(self, run: str) -> dict[str, int]:
         """One run of the source's feedback: what its DAG does."""
-        return give_feedback(RunContext(self.pipeline, run), self.feedback_parts())
+        return send_write_back(RunContext(self.pipeline, run), self.feedback_parts())
 
-    def feedback_parts(self) -> Parts:
+    def feedback_parts(self) -> WriteBackContext:
         wiring = self.wiring
-        return Parts(
-            wiring.feedback_taker,
+        return WriteBackContext(
+            wiring.write_back_source,
             wiring.ledger,
             self.archive(),
             wiring.source_connection.fingerprint(),
@@ -159,7 +159,7 @@ class Engine:
     def archive(self) -> OrderArchive:
         return OrderArchive(self.wiring.store, lambda _: self.wiring.transformer.reader)
 
-    def report(self, ctx: RunContext, batch: Manifest) -> ReportResult:
+    def report(self, ctx: RunContext, batch: Manifest) -> RenderedReport:
         batch_id = batch.batch_id if batch.kind == "batch" and batch.name else None
         return write_report(ctx, self.ledger, self.wiring.store, stages=[], batch_id=batch_id, failed_tasks=self.failed)
 

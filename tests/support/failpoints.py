@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from order_relay import crossings
+from order_relay import failpoints
 
 
 class Killed(BaseException):
@@ -23,7 +23,7 @@ def killed_at(place: int, work: Callable[[], object]) -> bool:
             raise Killed
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(crossings, "hook", kill)
+        patch.setattr(failpoints, "hook", kill)
         try:
             work()
         except Killed:

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from order_relay.orders.exchange import Page
+from order_relay.orders.messages import SearchResult
 from order_relay.vendors.shopatron import search
-from order_relay.vendors.shopatron.search import Reply
-from order_relay.vendors.shopatron.showing import Showing, sent
+from order_relay.vendors.shopatron.order_view import OrderView, payload_traits
+from order_relay.vendors.shopatron.search import SearchReply
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 OURS, THEIRS = 1042, 2099
@@ -64,7 +64,7 @@ class Lie:
     shows: Callable[[Order], bool] = lambda order: True
     row: Callable[[dict[str, Any]], dict[str, Any]] = lambda row: row
     detail: Callable[[dict[str, Any]], dict[str, Any] | None] = lambda row: row
-    reply: Callable[[Reply, int], Reply] = lambda reply, number: reply
+    reply: Callable[[SearchReply, int], SearchReply] = lambda reply, number: reply
     per_page: int = 100
 
 
@@ -82,42 +82,42 @@ class Oms:
     asked: int = 0
 
     def __post_init__(self) -> None:
-        self.showing = Showing(OURS)
+        self.showing = OrderView(OURS)
 
-    expects = staticmethod(sent)
+    expected_traits = staticmethod(payload_traits)
 
     @asynccontextmanager
     async def session(self, share: int) -> Any:
         yield self
 
-    async def find_by_key(self, keys: Sequence[str]) -> Page:
+    async def find_by_key(self, keys: Sequence[str]) -> SearchResult:
         return await search.find_by_key(self, self.showing, keys)
 
-    async def find_by_window(self, start: str, end: str) -> Page:
+    async def find_by_window(self, start: str, end: str) -> SearchResult:
         return await search.find_by_window(self, self.showing, ("startDate", "endDate"), start, end)
 
-    async def find_some(self) -> Page:
-        return await search.find_some(self, self.showing)
+    async def find_any(self) -> SearchResult:
+        return await search.find_any(self, self.showing)
 
-    async def read_order(self, oms_id: str) -> Page:
+    async def read_order(self, oms_id: str) -> SearchResult:
         return await search.get_order(self, self.showing, oms_id)
 
-    async def get(self, path: str, query: Mapping[str, str]) -> Reply:
+    async def get(self, path: str, query: Mapping[str, str]) -> SearchReply:
         self.asked += 1
         if path == "order/":
             return self.lie.reply(self._search(dict(query)), self.asked)
         return self._one(int(path.removeprefix("order/")))
 
-    def _search(self, query: dict[str, str]) -> Reply:
+    def _search(self, query: dict[str, str]) -> SearchReply:
         lie, found = self.lie, [order for order in self.stored if self.lie.shows(order)]
         if "externalOrderID" in query:
             if not lie.knows_keys:
-                return Reply(400, b'{"code": 5016}')
+                return SearchReply(400, b'{"code": 5016}')
             terms = lie.terms(query["externalOrderID"].split(","))
             found = [o for o in found if any(lie.matches(o.key, t) for t in terms)] if lie.filters_keys else found
         if "startDate" in query:
             if not lie.knows_dates:
-                return Reply(400, b'{"code": 5016}')
+                return SearchReply(400, b'{"code": 5016}')
             start, end = (datetime.fromisoformat(query[name]) for name in ("startDate", "endDate"))
             found = [o for o in found if start <= o.created <= end] if lie.filters_dates else found
         if lie.filters_manufacturer:
@@ -127,14 +127,14 @@ class Oms:
         start_at = (lie.page(int(query["page"])) - 1) * size
         shown = found[start_at : start_at + size] if start_at >= 0 else []
         body = {"totalCount": lie.total(len(found), len(shown)), "collection": [lie.row(_row(o)) for o in shown]}
-        return Reply(200, json.dumps(body).encode())
+        return SearchReply(200, json.dumps(body).encode())
 
-    def _one(self, number: int) -> Reply:
+    def _one(self, number: int) -> SearchReply:
         for order in self.stored:
             shown = self.lie.detail(_detail(order)) if order.number == number else None
             if shown is not None:
-                return Reply(200, json.dumps(shown).encode())
-        return Reply(404, b'{"code": 5002}')
+                return SearchReply(200, json.dumps(shown).encode())
+        return SearchReply(404, b'{"code": 5002}')
 
 
 def _row(order: Order) -> dict[str, Any]:
@@ -166,11 +166,11 @@ def _deduplicated(rows: Rows) -> Rows:
     return list({order.key: order for order in rows}.values())
 
 
-def _flapping(reply: Reply, number: int) -> Reply:
-    return Reply(200, b'{"totalCount": 0, "collection": []}') if number % 2 == 0 else reply
+def _flapping(reply: SearchReply, number: int) -> SearchReply:
+    return SearchReply(200, b'{"totalCount": 0, "collection": []}') if number % 2 == 0 else reply
 
 
-EMPTY = Reply(200, b'{"totalCount": 0, "collection": []}')
+EMPTY = SearchReply(200, b'{"totalCount": 0, "collection": []}')
 NEWEST_CONTROL = NOW - timedelta(hours=1)
 
 LIES: dict[str, Lie] = {
@@ -229,12 +229,12 @@ LIES: dict[str, Lie] = {
     "new orders only": Lie(shows=lambda order: order.created > NOW - timedelta(days=2)),
     "every second answer empty": Lie(reply=_flapping),
     "always empty": Lie(reply=lambda reply, number: EMPTY),
-    "empty with 5002": Lie(reply=lambda reply, number: Reply(404, b'{"code": 5002}')),
+    "empty with 5002": Lie(reply=lambda reply, number: SearchReply(404, b'{"code": 5002}')),
     # statuses
-    "503": Lie(reply=lambda reply, number: Reply(503)),
-    "HTML": Lie(reply=lambda reply, number: Reply(200, b"<html>")),
-    "no body": Lie(reply=lambda reply, number: Reply(200)),
-    "400": Lie(reply=lambda reply, number: Reply(400, b'{"code": 5014}')),
+    "503": Lie(reply=lambda reply, number: SearchReply(503)),
+    "HTML": Lie(reply=lambda reply, number: SearchReply(200, b"<html>")),
+    "no body": Lie(reply=lambda reply, number: SearchReply(200)),
+    "400": Lie(reply=lambda reply, number: SearchReply(400, b'{"code": 5014}')),
 }
 """Every kind of lie, by its dimension."""
 

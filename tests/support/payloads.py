@@ -6,10 +6,10 @@ import json
 from decimal import Decimal
 from typing import Any
 
-from order_relay.orders.transforming import Transformed, Transformer
+from order_relay.orders.payload.transformer import Transformer, TransformResult
 
 
-def only(transformer: Transformer, document: dict[str, Any]) -> Transformed:
+def only(transformer: Transformer, document: dict[str, Any]) -> TransformResult:
     """The result for one document."""
     (result,) = transformer.transform([document])
     return result

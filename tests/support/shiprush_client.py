@@ -8,9 +8,9 @@ import httpx
 from lxml import etree
 
 from order_relay.connections import Connection
-from order_relay.errors import WrongSetup
-from order_relay.serving.apps import whole_app
-from order_relay.serving.parts import Parts
+from order_relay.endpoints.app import create_app
+from order_relay.endpoints.dependencies import Deployment
+from order_relay.errors import ConfigurationError
 from tests.support.archived_orders import Desk
 from tests.support.shiprush_schema import checked
 
@@ -27,13 +27,13 @@ class Firm:
         self.extra: dict[str, Any] = {"page_size": 3}
         self.login, self.password = AUTH
         self.defined = True
-        self.parts = Parts(self._connection, lambda: url, lambda: desk.store)
-        transport = httpx.ASGITransport(whole_app(self.parts), raise_app_exceptions=True)
+        self.parts = Deployment(self._connection, lambda: url, lambda: desk.store)
+        transport = httpx.ASGITransport(create_app(self.parts), raise_app_exceptions=True)
         self.web = httpx.AsyncClient(transport=transport, base_url="http://relay.example")
 
     def _connection(self, conn_id: str) -> Connection:
         if not self.defined:
-            raise WrongSetup("not defined")
+            raise ConfigurationError("not defined")
         return Connection(conn_id, login=self.login, password=self.password, extra=self.extra)
 
     async def get(self, auth: Any = AUTH, **query: str) -> httpx.Response:

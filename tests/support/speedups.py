@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 from sqlalchemy.engine import URL
 
-from order_relay.ledger import database
+from order_relay.ledger.store import database
 
 _make_engine = database.make_engine
 _first: dict[str, Engine] = {}

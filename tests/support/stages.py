@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from order_relay.batches import BatchStore, Manifest
-from order_relay.errors import Refusal
+from order_relay.errors import ValidationIssue
 from order_relay.ledger import Ledger
-from order_relay.orders.contents import Contents
-from order_relay.orders.exchange import OfferedOrder, Policies, RunContext, Selection
-from order_relay.orders.gate import Gate
 from order_relay.orders.json_text import encode
-from order_relay.orders.judging import VendorFormat
-from order_relay.orders.transforming import Transformed
-from order_relay.pipeline.dedupe import dedupe
-from order_relay.pipeline.extract import extract
-from order_relay.pipeline.reading import Reading, of_news
-from order_relay.pipeline.sections import ReadingSettings
-from order_relay.pipeline.transform import transform
-from order_relay.pipeline.validate import validate
+from order_relay.orders.mapping.content_hash import ContentPaths
+from order_relay.orders.mapping.eligibility import EligibilityRules
+from order_relay.orders.messages import RunContext, Selection, SourceOrder, VersionPolicies
+from order_relay.orders.payload.transformer import TransformResult
+from order_relay.orders.schema.validator import VendorFormat
+from order_relay.pipeline.runs.fetch_plan import FetchPlan, plan_new_orders
+from order_relay.pipeline.settings.sections import ReadingSettings
+from order_relay.pipeline.stages.dedupe import dedupe
+from order_relay.pipeline.stages.extract import extract
+from order_relay.pipeline.stages.transform import transform
+from order_relay.pipeline.stages.validate import validate
 
 PIPELINE = "desk_to_shelf"
 SCHEMA = {"type": "object", "required": ["id", "no", "rows"], "properties": {"id": {"type": "integer"}}}
@@ -45,7 +45,7 @@ def order(number: int, *, group: str = "", items: Sequence[str] = ("A", "B"), **
     return {"id": number, "no": f"N{number}", "group": group or f"G{number}", "rows": rows} | more
 
 
-EVERYTHING = Reading(complete=True)
+EVERYTHING = FetchPlan(complete=True)
 GATE = [
     {"path": "listed", "verdicts": {"": "go", "yes": "go"}, "otherwise": "withdrawn"},
     {
@@ -73,11 +73,11 @@ class PlainTransformer:
 
     def __init__(self, fingerprint: str = "m1") -> None:
         self.fingerprint = fingerprint
-        self.gate = Gate.from_mapping(GATE, {"payment_none": {"7": "go"}})
+        self.gate = EligibilityRules.from_mapping(GATE, {"payment_none": {"7": "go"}})
         self.sizes: list[int] = []
         self.reader = NothingInformational()
 
-    def transform(self, documents: Sequence[dict[str, Any]], key_marks: Sequence[str] = ()) -> list[Transformed]:
+    def transform(self, documents: Sequence[dict[str, Any]], key_marks: Sequence[str] = ()) -> list[TransformResult]:
         self.sizes.append(len(documents))
         results = [self._one(index, document) for index, document in enumerate(documents)]
         for result, mark in zip(results, key_marks, strict=False):
@@ -85,10 +85,10 @@ class PlainTransformer:
         return results
 
     @staticmethod
-    def _one(index: int, document: dict[str, Any]) -> Transformed:
+    def _one(index: int, document: dict[str, Any]) -> TransformResult:
         if document.get("broken"):
-            return Transformed(index, refusals=[Refusal("broken", "/broken", "is broken")])
-        return Transformed(index, encode(document), document["no"], 100, "USD")
+            return TransformResult(index, refusals=[ValidationIssue("broken", "/broken", "is broken")])
+        return TransformResult(index, encode(document), document["no"], 100, "USD")
 
 
 @dataclass
@@ -99,11 +99,11 @@ class Desk:
     store: BatchStore
     offered: list[dict[str, Any]] = field(default_factory=list)
     transformer: Any = field(default_factory=PlainTransformer)
-    policies: Policies = field(default_factory=Policies)
+    policies: VersionPolicies = field(default_factory=VersionPolicies)
     account: str = "desk:here"
     format: VendorFormat = field(default_factory=lambda: VendorFormat("desk", SCHEMA, MAPPING))
     runs: int = 0
-    contents: Contents | None = None
+    contents: ContentPaths | None = None
 
     @classmethod
     def open(cls, url: str, folder: Path) -> Desk:
@@ -115,14 +115,14 @@ class Desk:
     def ctx(self) -> RunContext:
         return RunContext(PIPELINE, f"run-{self.runs}")
 
-    def offers(self, _selection: Selection) -> Iterator[OfferedOrder]:
+    def offers(self, _selection: Selection) -> Iterator[SourceOrder]:
         for document in self.offered:
-            yield OfferedOrder(document, str(document.get("problem", "")) if isinstance(document, dict) else "")
+            yield SourceOrder(document, str(document.get("problem", "")) if isinstance(document, dict) else "")
 
     windowed = False
     acknowledges = "order_number"
 
-    def extract(self, *documents: Any, reading: Reading = EVERYTHING) -> Manifest:
+    def extract(self, *documents: Any, reading: FetchPlan = EVERYTHING) -> Manifest:
         self.runs += 1
         self.offered = list(documents)
         self.ledger.begin_run(self.ctx, "manual")
@@ -141,7 +141,7 @@ class Desk:
     def read(self, *documents: Any) -> Manifest:
         """Extract as an ordinary run does."""
         now = datetime.now(UTC)
-        return self.extract(*documents, reading=of_news(PIPELINE, self, self.ledger, ReadingSettings(), now))
+        return self.extract(*documents, reading=plan_new_orders(PIPELINE, self, self.ledger, ReadingSettings(), now))
 
     def validate(self, manifest: Manifest) -> Manifest:
         return validate(

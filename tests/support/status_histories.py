@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from order_relay.orders.status_events import Channel, Kind, StatusEvent, StatusReport, stand_in_key
+from order_relay.orders.fulfilment.status_events import Channel, EventKind, StatusEvent, StatusReport, fallback_key
 
 START = datetime(2026, 5, 1, 8, tzinfo=UTC)
 ORDER = "WEB-1"
@@ -67,11 +67,11 @@ def shops(draw: st.DrawFn, *, deletions: bool = True, republished: bool = True) 
         moment = START + timedelta(minutes=minute)
         former = shown.get(key)
         updated = moment if republished or former is None else former.updated_at
-        kind = draw(st.sampled_from((Kind.ORDER, Kind.DETAILED, Kind.PARCEL)))
-        parcel = f"P{draw(st.integers(1, 2))}" if kind is Kind.PARCEL else ""
+        kind = draw(st.sampled_from((EventKind.ORDER, EventKind.DETAILED, EventKind.PARCEL)))
+        parcel = f"P{draw(st.integers(1, 2))}" if kind is EventKind.PARCEL else ""
         if former is not None and not deletions:  # an event that leaves its parcel would take the parcel with it
             kind, parcel = former.kind, former.parcel
-        happened = None if kind is Kind.ORDER else moment - timedelta(minutes=draw(st.integers(0, 30)))
+        happened = None if kind is EventKind.ORDER else moment - timedelta(minutes=draw(st.integers(0, 30)))
         shown[key] = StatusEvent(key, kind, draw(st.sampled_from(_STATUSES)), parcel, updated, happened)
         changes.append(Change(minute, key, shown[key]))
     return Shop(tuple(changes))
@@ -106,13 +106,13 @@ def file_report(shop: Shop, moment: datetime, arrives: datetime) -> StatusReport
 
 def _announced(event: StatusEvent) -> list[StatusEvent]:
     """The parcel of a parcel's event stands in the record as well."""
-    if event.kind is not Kind.PARCEL:
+    if event.kind is not EventKind.PARCEL:
         return []
     return [
         replace(
             event,
-            key=stand_in_key(ORDER, Kind.ANNOUNCED, event.parcel, "", None),
-            kind=Kind.ANNOUNCED,
+            key=fallback_key(ORDER, EventKind.ANNOUNCED, event.parcel, "", None),
+            kind=EventKind.ANNOUNCED,
             status="",
             updated_at=None,
             happened_at=None,

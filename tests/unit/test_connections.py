@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from order_relay.connections import Connection
-from order_relay.errors import WrongSetup
+from order_relay.errors import ConfigurationError
 
 
 def make(**fields: Any) -> Connection:
@@ -30,7 +30,7 @@ def test_base_url(fields: dict[str, Any], expected: str) -> None:
 
 @pytest.mark.parametrize("host", ["", "ftp://vendor.example", "https://rep:secret@vendor.example", "https://"])
 def test_a_wrong_host_is_refused_by_name(host: str) -> None:
-    with pytest.raises(WrongSetup, match="'vendor_default', field 'host'") as caught:
+    with pytest.raises(ConfigurationError, match="'vendor_default', field 'host'") as caught:
         make(host=host).base_url()
     assert "secret" not in str(caught.value)
 
@@ -54,7 +54,7 @@ WRONG: list[tuple[str, Any, Callable[[Connection], Any]]] = [
 
 @pytest.mark.parametrize(("name", "value", "read"), WRONG)
 def test_a_wrong_extra_is_refused_by_name(name: str, value: Any, read: Callable[[Connection], Any]) -> None:
-    with pytest.raises(WrongSetup, match=f"field '{name}'"):
+    with pytest.raises(ConfigurationError, match=f"field '{name}'"):
         read(make(extra={name: value}))
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from order_relay.errors import RetryLater, trace_of
+from order_relay.errors import TransientError, redacted_trace
 
 
 def _choke(text: str) -> int:
@@ -13,21 +13,21 @@ def _fails(*, told: bool) -> None:
     try:
         _choke("Ann Miller")
     except ValueError as cause:
-        raise RetryLater("no number for Ann Miller") from (cause if told else None)
+        raise TransientError("no number for Ann Miller") from (cause if told else None)
 
 
 def test_a_trace_tells_kinds_and_places_and_no_words() -> None:
-    with pytest.raises(RetryLater) as caught:
+    with pytest.raises(TransientError) as caught:
         _fails(told=True)
-    told = trace_of(caught.value)
-    assert told.startswith("RetryLater at test_errors.py:")
+    told = redacted_trace(caught.value)
+    assert told.startswith("TransientError at test_errors.py:")
     assert "caused by ValueError at test_errors.py:" in told
     assert told.endswith(" _choke")
     assert "Miller" not in told
-    assert trace_of(KeyError("Ann Miller")) == "KeyError at an unknown place"
+    assert redacted_trace(KeyError("Ann Miller")) == "KeyError at an unknown place"
 
 
 def test_a_suppressed_cause_is_left_out() -> None:
-    with pytest.raises(RetryLater) as caught:
+    with pytest.raises(TransientError) as caught:
         _fails(told=False)
-    assert "ValueError" not in trace_of(caught.value)
+    assert "ValueError" not in redacted_trace(caught.value)

@@ -14,9 +14,9 @@ import pytest
 import yaml
 
 import order_relay.vendors
-from order_relay.orders.converters import CONVERTERS
-from order_relay.orders.judging import VendorFormat
-from order_relay.orders.places import place_in
+from order_relay.orders.mapping.converters import CONVERTERS
+from order_relay.orders.schema.schema_paths import subschema_at
+from order_relay.orders.schema.validator import VendorFormat
 
 ROOT = Path(order_relay.vendors.__file__).parent
 FOLDERS = sorted(path.parent for path in ROOT.glob("*/mapping.yaml"))
@@ -75,7 +75,7 @@ def assert_paths(schema: dict[str, Any], rule: dict[str, Any], prefix: str) -> N
     paths = rule.get("path", [])
     for path in [paths] if isinstance(paths, str) else paths:
         if not path.startswith("settings."):
-            assert place_in(schema, prefix + path) is not None, path
+            assert subschema_at(schema, prefix + path) is not None, path
 
 
 @pytest.mark.parametrize("path", [p for p in SCHEMAS if "import" in p.name], ids=name)
@@ -83,7 +83,7 @@ def test_every_destination_target_exists_in_the_schema(path: Path) -> None:
     mapping = yaml.safe_load((path.parent / "mapping.yaml").read_text())
     schema = json.loads(path.read_text())
     for rule in mapping["fields"]:
-        place = place_in(schema, rule["target"].removesuffix(".*"))
+        place = subschema_at(schema, rule["target"].removesuffix(".*"))
         assert place is not None, rule["target"]
         if rule.get("cut") and not rule["target"].endswith(".*"):
             assert "maxLength" in place, rule["target"]
@@ -169,7 +169,7 @@ PAGE = """
 
 
 def test_the_schema_knows_every_member_of_the_page(imports: VendorFormat) -> None:
-    assert [member for member in PAGE.split() if place_in(imports.schema, member) is None] == []
+    assert [member for member in PAGE.split() if subschema_at(imports.schema, member) is None] == []
 
 
 def members(node: Any, before: str = "") -> Iterator[str]:

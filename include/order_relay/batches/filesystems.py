@@ -8,14 +8,14 @@ from urllib.parse import unquote
 
 import fsspec.core
 
-from order_relay.errors import WrongSetup
+from order_relay.errors import ConfigurationError
 
-LOCAL = frozenset({"file", "local"})
+LOCAL_SCHEMES = frozenset({"file", "local"})
 
 _AMAZON = ("apache-airflow-providers-amazon[s3fs]", "s3")
 _GOOGLE = ("apache-airflow-providers-google", "gcs")
 _AZURE = ("apache-airflow-providers-microsoft-azure", "azure")
-PACKAGES: Mapping[str, tuple[str, str]] = {
+PROVIDER_PACKAGES: Mapping[str, tuple[str, str]] = {
     "s3": _AMAZON,
     "s3a": _AMAZON,
     "gs": _GOOGLE,
@@ -29,17 +29,17 @@ PACKAGES: Mapping[str, tuple[str, str]] = {
 """By scheme: the package that brings the file system, and this package's extra that installs it."""
 
 
-def opened(url: str, filesystem: Any = None) -> tuple[Any, str]:
-    """The fsspec file system of a URL (or the given one), and the root in it. Raises ``WrongSetup``."""
+def open_filesystem(url: str, filesystem: Any = None) -> tuple[Any, str]:
+    """The fsspec file system of a URL (or the given one), and the root in it. Raises ``ConfigurationError``."""
     if filesystem is not None:
         return filesystem, str(filesystem._strip_protocol(url))  # fsspec has no public spelling of this
     scheme = scheme_of(url)
-    if scheme in LOCAL:
+    if scheme in LOCAL_SCHEMES:
         return fsspec.filesystem("file"), local_path(url)
     try:
         found, root = fsspec.core.url_to_fs(url)
     except (ImportError, ValueError) as error:
-        raise unavailable(scheme, error) from None
+        raise missing_package(scheme, error) from None
     return found, str(root)
 
 
@@ -50,23 +50,26 @@ def scheme_of(url: str) -> str:
 
 def local_path(url: str) -> str:
     """The path that a ``file://`` URL names. Percent-encoded characters are decoded; spaces, ``#`` and ``?`` may also
-    be written as they are. Raises ``WrongSetup`` for a path that is not absolute: tasks have no folder of their own.
+    be written as they are. Raises ``ConfigurationError`` for a path that is not absolute: tasks have no folder of their
+    own.
     """
     host, slash, path = url.partition("://")[2].partition("/")
     if host.lower() not in ("", "localhost") or not slash:
-        raise WrongSetup(f"the batch store {url!r} names no absolute path; write it with three slashes: file:///path")
+        raise ConfigurationError(
+            f"the batch store {url!r} names no absolute path; write it with three slashes: file:///path"
+        )
     return unquote(f"/{path}", errors="surrogateescape")
 
 
-def unavailable(scheme: str, error: Exception) -> WrongSetup:
+def missing_package(scheme: str, error: Exception) -> ConfigurationError:
     """The error for a scheme that cannot be used here; names the package to install, where it is known."""
-    if scheme in PACKAGES:
-        package, extra = PACKAGES[scheme]
-        return WrongSetup(
+    if scheme in PROVIDER_PACKAGES:
+        package, extra = PROVIDER_PACKAGES[scheme]
+        return ConfigurationError(
             f"the batch store is at {scheme}://..., but the package for it is not installed. Install {package} (with "
             f"this package's extra: pip install 'order-relay[{extra}]') in every Airflow process"
         )
-    return WrongSetup(
+    return ConfigurationError(
         f"the batch store is at {scheme}://..., which cannot be used here ({error}). Use file://, s3://, gs:// or "
         "abfs://, or install the file system that fsspec needs for it"
     )

@@ -13,25 +13,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from order_relay.errors import OrderRelayError, RetryLater
+from order_relay.errors import OrderRelayError, TransientError
 
 GZIP_LEVEL = 1
 """Fast: orders compress to about a tenth already, and the time of a run counts for more than the last per cent."""
 _CLOUDS = frozenset({"botocore", "aiobotocore", "s3fs", "google", "gcsfs", "azure", "adlfs", "aiohttp"})
 """Whose errors are none of the operating system's kind."""
-TEMPORARY = ".part-of-"
+TEMPORARY_PREFIX = ".part-of-"
 """Names that begin so are unfinished; listings leave them out."""
 
 
-class StoreUnavailable(RetryLater):
+class StoreUnavailableError(TransientError):
     """The batch store could not be written or read (disk full, network, rights). Nothing half-written is visible."""
 
 
-class BatchDamaged(RetryLater):
+class DamagedBatchError(TransientError):
     """An object is missing, cut off, or not what was written. The message names it."""
 
 
-class ArchiveRemoved(OrderRelayError):
+class ArchiveRemovedError(OrderRelayError):
     """What was asked for was removed by retention, on purpose: it is not damaged, and it does not come back."""
 
 
@@ -72,7 +72,7 @@ class GzipSink:
             self.bytes += len(packed)
 
 
-class Place:
+class ObjectTarget:
     """Where one object goes: ``open`` gives a private file, ``commit`` makes it appear, ``abandon`` forgets it.
 
     Local: a temporary neighbour, synced, renamed over the target, and the folder synced. Elsewhere: one single put.
@@ -87,7 +87,7 @@ class Place:
         if self._local:
             target = Path(self._path)
             _make_folders(target.parent)
-            self._temporary = target.parent / f"{TEMPORARY}{target.name}.{secrets.token_hex(6)}"
+            self._temporary = target.parent / f"{TEMPORARY_PREFIX}{target.name}.{secrets.token_hex(6)}"
             return self._temporary.open("xb")
         handle, name = tempfile.mkstemp(prefix="order-relay-")
         self._temporary = Path(name)
@@ -115,31 +115,33 @@ class Place:
 
 
 @contextmanager
-def telling(name: str, doing: str) -> Iterator[None]:
+def translate_errors(name: str, doing: str) -> Iterator[None]:
     """Turn what the file system says into our own errors, naming the object."""
     try:
         yield
     except FileNotFoundError:
-        raise BatchDamaged(f"batch store: object {name!r} is missing") from None
+        raise DamagedBatchError(f"batch store: object {name!r} is missing") from None
     except OSError as error:
         what = error.strerror or type(error).__name__
-        raise StoreUnavailable(f"batch store: {doing} {name!r} failed: {what}") from error
+        raise StoreUnavailableError(f"batch store: {doing} {name!r} failed: {what}") from error
     except Exception as error:
         if type(error).__module__.partition(".")[0] not in _CLOUDS:
             raise
         # As without credentials, or without a way to the service; their texts may show addresses and keys.
         what = type(error).__name__
-        raise StoreUnavailable(f"batch store: {doing} {name!r} failed: {what}; check its connection") from error
+        raise StoreUnavailableError(f"batch store: {doing} {name!r} failed: {what}; check its connection") from error
 
 
-def lines_of(file: IO[bytes], name: str) -> Iterator[bytes]:
-    """The lines of a compressed object, without line breaks. Raises ``BatchDamaged`` at the first sign of damage."""
+def iterate_lines(file: IO[bytes], name: str) -> Iterator[bytes]:
+    """The lines of a compressed object, without line breaks. Raises ``DamagedBatchError`` at the first sign of
+    damage.
+    """
     rest = b""
     for block in _inflate(file, name):
         *whole, rest = (rest + block).split(b"\n")
         yield from whole
     if rest:
-        raise BatchDamaged(f"batch store: object {name!r} ends in the middle of a line")
+        raise DamagedBatchError(f"batch store: object {name!r} ends in the middle of a line")
 
 
 def _inflate(file: IO[bytes], name: str) -> Iterator[bytes]:
@@ -150,11 +152,11 @@ def _inflate(file: IO[bytes], name: str) -> Iterator[bytes]:
                 yield unzip.decompress(packed, 1 << 20)
                 packed = unzip.unconsumed_tail
             if unzip.unused_data:
-                raise BatchDamaged(f"batch store: object {name!r} holds more than was written")
+                raise DamagedBatchError(f"batch store: object {name!r} holds more than was written")
     except zlib.error:
-        raise BatchDamaged(f"batch store: object {name!r} can not be decompressed") from None
+        raise DamagedBatchError(f"batch store: object {name!r} can not be decompressed") from None
     if not unzip.eof:
-        raise BatchDamaged(f"batch store: object {name!r} is cut off")
+        raise DamagedBatchError(f"batch store: object {name!r} is cut off")
 
 
 def _make_folders(folder: Path) -> None:

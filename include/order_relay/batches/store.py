@@ -12,37 +12,36 @@ from typing import IO, Any
 
 from order_relay.batches import filesystems
 from order_relay.batches.objects import (
-    TEMPORARY,
-    BatchDamaged,
+    TEMPORARY_PREFIX,
+    DamagedBatchError,
     GzipSink,
     ObjectInfo,
-    Place,
-    StoreUnavailable,
-    lines_of,
-    telling,
+    ObjectTarget,
+    iterate_lines,
+    translate_errors,
 )
-from order_relay.crossings import crossing
+from order_relay.failpoints import failpoint
 
-__all__ = ["BatchDamaged", "BatchStore", "ObjectInfo", "StoreUnavailable"]
+__all__ = ["BatchStore", "DamagedBatchError", "ObjectInfo"]
 
 _NAME = re.compile(r"[A-Za-z0-9_=+@.~-]+(/[A-Za-z0-9_=+@.~-]+)*")
 
 
 def is_unfinished(name: str) -> bool:
     """Whether an object was never finished: its writer is at work, or died."""
-    return name.rpartition("/")[2].startswith(TEMPORARY)
+    return name.rpartition("/")[2].startswith(TEMPORARY_PREFIX)
 
 
 class BatchStore:
     """Objects under ``url``. ``filesystem`` is an fsspec file system, where the caller has one with credentials.
 
-    Raises ``WrongSetup`` where the URL is wrong, or what its scheme needs is not installed.
+    Raises ``ConfigurationError`` where the URL is wrong, or what its scheme needs is not installed.
 
-    Every method may raise ``StoreUnavailable``; readers raise ``BatchDamaged``, which names the object.
+    Every method may raise ``StoreUnavailableError``; readers raise ``DamagedBatchError``, which names the object.
     """
 
     def __init__(self, url: str, filesystem: Any = None) -> None:
-        filesystem, root = filesystems.opened(url, filesystem)
+        filesystem, root = filesystems.open_filesystem(url, filesystem)
         self.url = url
         self._fs = filesystem
         self._root = root.rstrip("/")
@@ -70,16 +69,18 @@ class BatchStore:
         """The lines of an object. With ``sha256`` the whole object is checked before the first line comes out."""
         if sha256 is not None:
             self._check_sum(name, sha256)
-        with telling(name, "reading"), self._fs.open(self._path(name), "rb") as file:
-            yield from lines_of(file, name)
+        with translate_errors(name, "reading"), self._fs.open(self._path(name), "rb") as file:
+            yield from iterate_lines(file, name)
 
     def read_rows(self, name: str, rows: Collection[int], sha256: str | None = None) -> dict[int, bytes]:
-        """The given lines (counted from 0) of an object. Raises ``BatchDamaged`` where the object has not that many."""
+        """The given lines (counted from 0) of an object. Raises ``DamagedBatchError`` where the object has not that
+        many.
+        """
         wanted = set(rows)
         found = {row: text for row, text in enumerate(self.read_jsonl(name, sha256)) if row in wanted}
         if len(found) != len(wanted):
             missing = min(wanted - found.keys())
-            raise BatchDamaged(f"batch store: object {name!r} has no line {missing}")
+            raise DamagedBatchError(f"batch store: object {name!r} has no line {missing}")
         return found
 
     def write_json(self, name: str, value: Any) -> ObjectInfo:
@@ -94,7 +95,7 @@ class BatchStore:
         try:
             return json.loads(self.read_text(name))
         except ValueError:
-            raise BatchDamaged(f"batch store: object {name!r} is not JSON") from None
+            raise DamagedBatchError(f"batch store: object {name!r} is not JSON") from None
 
     def write_text(self, name: str, text: str) -> ObjectInfo:
         """Write a text as UTF-8, uncompressed, for people to read."""
@@ -116,28 +117,28 @@ class BatchStore:
 
     def read_bytes(self, name: str, limit: int) -> bytes:
         """The bytes of an object, at most one more than ``limit`` of them: longer than ``limit`` is too large."""
-        with telling(name, "reading"), self._fs.open(self._path(name), "rb") as file:
+        with translate_errors(name, "reading"), self._fs.open(self._path(name), "rb") as file:
             data: bytes = file.read(limit + 1)
         return data
 
     def read_text(self, name: str) -> str:
         """A text that ``write_text`` wrote."""
-        with telling(name, "reading"), self._fs.open(self._path(name), "rb") as file:
+        with translate_errors(name, "reading"), self._fs.open(self._path(name), "rb") as file:
             data: bytes = file.read()
         try:
             return data.decode()
         except UnicodeDecodeError:
-            raise BatchDamaged(f"batch store: object {name!r} is not UTF-8 text") from None
+            raise DamagedBatchError(f"batch store: object {name!r} is not UTF-8 text") from None
 
     def exists(self, name: str) -> bool:
         """Whether an object stands under this name."""
-        with telling(name, "looking for"):
+        with translate_errors(name, "looking for"):
             return bool(self._fs.exists(self._path(name)))
 
     def list(self, prefix: str = "", *, unfinished: bool = False) -> Iterator[str]:
         """The names under ``prefix`` (a folder), sorted; unfinished objects only where they are asked for."""
         folder = self._path(prefix) if prefix else self._root
-        with telling(prefix, "listing"):
+        with translate_errors(prefix, "listing"):
             if not self._fs.exists(folder):
                 return
             self._fs.invalidate_cache(folder)
@@ -148,14 +149,16 @@ class BatchStore:
                 yield name
 
     def modified(self, name: str) -> datetime:
-        """When an object was written (aware UTC), as its file system says. Raises ``BatchDamaged`` where it is gone."""
-        with telling(name, "looking at"):
+        """When an object was written (aware UTC), as its file system says. Raises ``DamagedBatchError`` where it is
+        gone.
+        """
+        with translate_errors(name, "looking at"):
             moment: datetime = self._fs.modified(self._path(name))
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
     def remove(self, name: str) -> None:
         """Remove one object; one that is not there is no error."""
-        with telling(name, "removing"), crossing(f"store remove {name}"):
+        with translate_errors(name, "removing"), failpoint(f"store remove {name}"):
             if self._fs.exists(self._path(name)):
                 self._fs.rm_file(self._path(name))
 
@@ -167,12 +170,12 @@ class BatchStore:
     @contextmanager
     def _new_object(self, name: str) -> Iterator[IO[bytes]]:
         """The one door through which objects come into being."""
-        with telling(name, "writing"):
-            place = Place(self._fs, self._path(name), local=self.local)
+        with translate_errors(name, "writing"):
+            place = ObjectTarget(self._fs, self._path(name), local=self.local)
             file = place.open()
             try:
                 yield file
-                with crossing(f"store write {name}"):
+                with failpoint(f"store write {name}"):
                     place.commit(file)
             except BaseException:
                 place.abandon(file)
@@ -180,8 +183,8 @@ class BatchStore:
 
     def _check_sum(self, name: str, sha256: str) -> None:
         found = hashlib.sha256()
-        with telling(name, "reading"), self._fs.open(self._path(name), "rb") as file:
+        with translate_errors(name, "reading"), self._fs.open(self._path(name), "rb") as file:
             while block := file.read(1 << 20):
                 found.update(block)
         if found.hexdigest() != sha256:
-            raise BatchDamaged(f"batch store: object {name!r} is not what was written (checksum differs)")
+            raise DamagedBatchError(f"batch store: object {name!r} is not what was written (checksum differs)")

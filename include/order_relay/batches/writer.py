@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from order_relay.batches.manifest import Manifest
-from order_relay.batches.objects import BatchDamaged, ObjectInfo
+from order_relay.batches.objects import DamagedBatchError, ObjectInfo
 from order_relay.batches.store import BatchStore
 
 PART_RECORDS = 500
@@ -43,7 +43,7 @@ class BatchWriter:
         """Write the last part, the identities (one line each) and, last of all, ``manifest.json`` with ``facts``."""
         if self._lines:
             self._flush()
-        listed = self._store.write_jsonl(f"{self.prefix}/identities.txt.gz", _one_line_each(identities))
+        listed = self._store.write_jsonl(f"{self.prefix}/identities.txt.gz", _to_lines(identities))
         records = sum(part.records for part in self._parts)
         head = self._store.write_json(
             f"{self.prefix}/manifest.json",
@@ -79,7 +79,9 @@ class BatchReader:
         self.facts: dict[str, Any] = store.read_json(f"{self.prefix}/manifest.json", sha256)
 
     def rows(self, part: int, rows: Collection[int]) -> dict[int, bytes]:
-        """The orders that stand in these rows of a part; empty where retention removed one. Raises ``BatchDamaged``."""
+        """The orders that stand in these rows of a part; empty where retention removed one. Raises
+        ``DamagedBatchError``.
+        """
         info = self._part(part)
         there = set(rows) & set(info.get("kept", rows))
         found = self._store.read_rows(info["name"], there, info["sha256"]) if there else {}
@@ -104,10 +106,10 @@ class BatchReader:
     def _part(self, part: int) -> dict[str, Any]:
         parts: list[dict[str, Any]] = self.facts["parts"]
         if not 0 <= part < len(parts):
-            raise BatchDamaged(f"batch store: {self.prefix!r} has no part {part}")
+            raise DamagedBatchError(f"batch store: {self.prefix!r} has no part {part}")
         return parts[part]
 
 
-def _one_line_each(identities: Iterable[str]) -> Iterator[bytes]:
+def _to_lines(identities: Iterable[str]) -> Iterator[bytes]:
     for identity in identities:
         yield identity.replace("\n", " ").encode()

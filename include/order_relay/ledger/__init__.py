@@ -4,46 +4,46 @@
 request, acknowledgement from the ledger only) stand in the modules that carry them out.
 """
 
-from order_relay.ledger.book import Ledger
-from order_relay.ledger.contents import Outdated
-from order_relay.ledger.gating import Wait
-from order_relay.ledger.migrating import migrate
-from order_relay.ledger.shipping import Recorded
-from order_relay.ledger.values import (
+from order_relay.ledger.facade.book import Ledger
+from order_relay.ledger.fulfilment.shipments import ShipmentResult
+from order_relay.ledger.schema.records import (
+    Alert,
+    AttemptResult,
     BatchInfo,
     Claim,
-    Control,
-    Doubt,
-    Due,
-    Finding,
-    Late,
-    Message,
-    Note,
-    Pulse,
-    Ready,
+    Delivery,
+    DueAcknowledgement,
+    Heartbeat,
+    InDoubtOrder,
+    LookupFinding,
+    OverdueOrders,
+    PositiveControl,
+    ReadyPayload,
     Sendable,
-    Settled,
-    Work,
+    WorkItem,
 )
+from order_relay.ledger.store.migrate import migrate
+from order_relay.ledger.submissions.fingerprints import OutdatedFingerprint
+from order_relay.ledger.submissions.source_holds import SourceHold
 
 __all__ = [
+    "Alert",
+    "AttemptResult",
     "BatchInfo",
     "Claim",
-    "Control",
-    "Doubt",
-    "Due",
-    "Finding",
-    "Late",
+    "Delivery",
+    "DueAcknowledgement",
+    "Heartbeat",
+    "InDoubtOrder",
     "Ledger",
-    "Message",
-    "Note",
-    "Outdated",
-    "Pulse",
-    "Ready",
-    "Recorded",
+    "LookupFinding",
+    "OutdatedFingerprint",
+    "OverdueOrders",
+    "PositiveControl",
+    "ReadyPayload",
     "Sendable",
-    "Settled",
-    "Wait",
-    "Work",
+    "ShipmentResult",
+    "SourceHold",
+    "WorkItem",
     "migrate",
 ]

@@ -27,45 +27,45 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from order_relay.errors import WrongSetup
-from order_relay.ledger import running
-from order_relay.ledger.columns import UtcTime
-from order_relay.ledger.database import Database, Transaction, sqlite_url
-from order_relay.ledger.migrating import check_revision, head, migrate
-from order_relay.ledger.tables import metadata, pipeline
+from order_relay.errors import ConfigurationError
+from order_relay.ledger.schema.tables import metadata, pipeline
+from order_relay.ledger.store.column_types import UtcTime
+from order_relay.ledger.store.database import Database, Transaction, sqlite_url
+from order_relay.ledger.store.migrate import check_revision, head, migrate
+from order_relay.ledger.submissions import runs
 
 FORMAT = "order-relay-ledger"
-PORTABLE = ".jsonl.gz"
+DUMP_SUFFIX = ".jsonl.gz"
 _ROWS = 500
 _SQLITE, _GZIP = b"SQLite format 3\x00", b"\x1f\x8b"
 
 Rows = Iterable[tuple[str, Mapping[str, Any]]]
 
 
-Done = Callable[[int], None]
+ProgressCallback = Callable[[int], None]
 """Called now and then with how many rows were handled since the last call."""
 
 
-def _ignore(_: int) -> None:
+def _no_progress(_: int) -> None:
     """Nobody watches the progress."""
 
 
-def back_up(url: str, path: Path, done: Done = _ignore) -> dict[str, Any]:
+def back_up(url: str, path: Path, done: ProgressCallback = _no_progress) -> dict[str, Any]:
     """Write a backup of the ledger at ``url`` to a new file; facts about it.
 
     A SQLite ledger becomes a SQLite file, or a portable dump where the name ends with ``.jsonl.gz``; a PostgreSQL one
-    becomes a portable dump. Raises ``WrongSetup`` where the file exists or can not be written.
+    becomes a portable dump. Raises ``ConfigurationError`` where the file exists or can not be written.
     """
     if path.exists():
-        raise WrongSetup(f"{path} exists already; a backup is never written over another file")
+        raise ConfigurationError(f"{path} exists already; a backup is never written over another file")
     with closing(Database(url)) as database:
         check_revision(database)
-        portable = database.url.get_backend_name() != "sqlite" or path.name.endswith(PORTABLE)
+        portable = database.url.get_backend_name() != "sqlite" or path.name.endswith(DUMP_SUFFIX)
         try:
             with _new_file(path) as place:
                 rows = _dump(database, place, done) if portable else _copy_sqlite(database, place, done)
         except (OSError, sqlite3.Error) as error:
-            raise WrongSetup(f"{path} can not be written: {error}") from None
+            raise ConfigurationError(f"{path} can not be written: {error}") from None
     return {
         "file": str(path),
         "format": "portable" if portable else "sqlite",
@@ -75,18 +75,18 @@ def back_up(url: str, path: Path, done: Done = _ignore) -> dict[str, Any]:
     }
 
 
-def restore(url: str, path: Path, *, replace: bool = False, done: Done = _ignore) -> dict[str, Any]:
+def restore(url: str, path: Path, *, replace: bool = False, done: ProgressCallback = _no_progress) -> dict[str, Any]:
     """Bring a backup into the ledger at ``url``, in one transaction; facts about it.
 
     The ledger is made where there is none; one that is not empty is refused unless ``replace`` says that its content
     may go. Afterwards every pipeline starts as with a past: what is not imported is looked up before its first POST.
-    Raises ``WrongSetup`` where the file is no backup, is damaged, or is of a revision that can not be read.
+    Raises ``ConfigurationError`` where the file is no backup, is damaged, or is of a revision that can not be read.
     """
     with _opened(path) as rows:
         migrate(url)
         with closing(Database(url)) as database:
             counts, pipelines = database.write(
-                lambda tx: (_bring_back(tx, rows(), done, replace=replace), _distrust(tx))
+                lambda tx: (_insert_rows(tx, rows(), done, replace=replace), _require_preflight(tx))
             )
     return {"file": str(path), "revision": head(), "rows": counts, "pipelines": pipelines}
 
@@ -114,14 +114,14 @@ def _new_file(path: Path) -> Iterator[Path]:
 # SQLite's own
 
 
-def _copy_sqlite(database: Database, place: Path, done: Done) -> dict[str, int]:
+def _copy_sqlite(database: Database, place: Path, done: ProgressCallback) -> dict[str, int]:
     there = Path(database.url.database or "").resolve().as_uri()
     with closing(sqlite3.connect(f"{there}?mode=ro", uri=True)) as source, closing(sqlite3.connect(place)) as target:
         source.backup(target)
         target.execute("PRAGMA journal_mode=DELETE")  # one file, without a write-ahead log beside it
         (verdict,) = target.execute("PRAGMA integrity_check").fetchone()
         if verdict != "ok":
-            raise WrongSetup("the copy of the ledger is damaged; check the ledger's disk")
+            raise ConfigurationError("the copy of the ledger is damaged; check the ledger's disk")
         counts = {
             table.name: target.execute(f"SELECT COUNT(*) FROM {table.name}").fetchone()[0]  # noqa: S608 - our names
             for table in metadata.sorted_tables
@@ -145,7 +145,7 @@ def _sqlite_rows(path: Path) -> Iterator[Callable[[], Rows]]:
 # the portable dump
 
 
-def _dump(database: Database, place: Path, done: Done) -> dict[str, int]:
+def _dump(database: Database, place: Path, done: ProgressCallback) -> dict[str, int]:
     digest, counts = hashlib.sha256(), Counter(dict.fromkeys(metadata.tables, 0))
     with gzip.open(place, "wb", compresslevel=6) as out:
 
@@ -174,8 +174,8 @@ def _all_rows(tx: Transaction) -> Rows:
 
 
 def _lines(path: Path) -> Iterator[bytes]:
-    """The lines of a dump, the last one (its checksum) checked and left out. Raises ``WrongSetup``."""
-    damaged = WrongSetup(f"{path.name} is damaged or cut short: its checksum does not fit")
+    """The lines of a dump, the last one (its checksum) checked and left out. Raises ``ConfigurationError``."""
+    damaged = ConfigurationError(f"{path.name} is damaged or cut short: its checksum does not fit")
     digest, before = hashlib.sha256(), b""
     try:
         with gzip.open(path, "rb") as file:
@@ -195,12 +195,12 @@ def _portable_rows(path: Path) -> Iterator[Callable[[], Rows]]:
     """The rows of a dump that was read to its end, and found whole, before the first of them is given."""
     lines = _lines(path)
     first = next(lines, b"null")
-    told = json.loads(first)
-    if not isinstance(told, dict) or told.get("format") != FORMAT:
-        raise WrongSetup(f"{path.name} is no backup of a ledger")
-    if told.get("revision") != head():
-        raise WrongSetup(
-            f"{path.name} is of revision {told.get('revision')}, this program reads {head()}: restore it with the "
+    header = json.loads(first)
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise ConfigurationError(f"{path.name} is no backup of a ledger")
+    if header.get("revision") != head():
+        raise ConfigurationError(
+            f"{path.name} is of revision {header.get('revision')}, this program reads {head()}: restore it with the "
             "version of the program that wrote it, then update and migrate"
         )
     for _ in lines:
@@ -226,20 +226,22 @@ def _opened(path: Path) -> Iterator[Callable[[], Rows]]:
         with path.open("rb") as file:
             start = file.read(len(_SQLITE))
     except OSError as error:
-        raise WrongSetup(f"{path} can not be read: {error.strerror}") from None
+        raise ConfigurationError(f"{path} can not be read: {error.strerror}") from None
     if start == _SQLITE:
         opener = _sqlite_rows
     elif start.startswith(_GZIP):
         opener = _portable_rows
     else:
-        raise WrongSetup(f"{path.name} is no backup of a ledger")
+        raise ConfigurationError(f"{path.name} is no backup of a ledger")
     with opener(path) as rows:
         yield rows
 
 
-def _bring_back(tx: Transaction, rows: Rows, done: Done, *, replace: bool) -> dict[str, int]:
+def _insert_rows(tx: Transaction, rows: Rows, done: ProgressCallback, *, replace: bool) -> dict[str, int]:
     if tx.run(sa.select(sa.exists(sa.select(pipeline)))).scalar() and not replace:
-        raise WrongSetup("the ledger is not empty; --replace removes what it holds and puts the backup in its place")
+        raise ConfigurationError(
+            "the ledger is not empty; --replace removes what it holds and puts the backup in its place"
+        )
     for table in reversed(metadata.sorted_tables):
         tx.run(table.delete())
     counts: Counter[str] = Counter(dict.fromkeys(metadata.tables, 0))
@@ -277,9 +279,9 @@ def _advance_numbers(tx: Transaction) -> None:
         tx.run(sa.select(sa.func.setval(sequence, sa.func.greatest(highest, sa.func.nextval(sequence)))))
 
 
-def _distrust(tx: Transaction) -> list[str]:
+def _require_preflight(tx: Transaction) -> list[str]:
     """Each pipeline starts as with a past; their names."""
     names = list(tx.run(sa.select(pipeline.c.name).order_by(pipeline.c.name)).scalars())
     for name in names:
-        running.mark_unproven(tx, name)
+        runs.mark_unverified(tx, name)
     return names

@@ -16,7 +16,7 @@ MAX_NOTES = 100
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Note:
+class OrderNote:
     """One note. No part of it holds a value of the order, but for its number where nothing else names it."""
 
     code: str
@@ -27,7 +27,7 @@ class Note:
 READABLE_NUMBER = "readable_number"
 """Code of the note whose message is the order number of an order without a usable identity."""
 
-TITLES: Mapping[str, str] = {
+NOTE_TITLES: Mapping[str, str] = {
     READABLE_NUMBER: "the order number of an order that is kept without an identity of its own",
     "card_data_removed": "card data was removed from a member, which is not sent",
     "unreadable_value": "an informational value could not be read and was left out",
@@ -42,24 +42,26 @@ TITLES: Mapping[str, str] = {
 """What each code means, for the report."""
 
 
-def bounded(notes: Iterable[Note]) -> list[Note]:
+def limit_notes(notes: Iterable[OrderNote]) -> list[OrderNote]:
     """The notes, each once, in their order, at most ``MAX_NOTES`` of them."""
     found = list(dict.fromkeys(notes))
     if len(found) <= MAX_NOTES:
         return found
     left = len(found) - (MAX_NOTES - 1)
-    return [*found[: MAX_NOTES - 1], Note("more_notes", "", f"{left} more notes are not listed")]
+    return [*found[: MAX_NOTES - 1], OrderNote("more_notes", "", f"{left} more notes are not listed")]
 
 
-def as_plain(notes: Iterable[Note]) -> list[dict[str, str]]:
+def notes_to_json(notes: Iterable[OrderNote]) -> list[dict[str, str]]:
     """Notes as plain values, for JSON."""
     return [{"code": note.code, "path": note.path, "message": note.message} for note in notes]
 
 
-def from_plain(values: Iterable[Any]) -> list[Note]:
+def notes_from_json(values: Iterable[Any]) -> list[OrderNote]:
     """Notes from plain values. A bare text, as older ledgers hold it, is a message without code and path."""
     return [
-        Note("note", "", value) if isinstance(value, str) else Note(*(str(value.get(n, "")) for n in _MEMBERS))
+        OrderNote("note", "", value)
+        if isinstance(value, str)
+        else OrderNote(*(str(value.get(n, "")) for n in _MEMBERS))
         for value in values
     ]
 

@@ -7,11 +7,11 @@ from itertools import groupby
 from typing import Any, Final
 
 from order_relay.batches import BatchReader, BatchStore, Manifest
-from order_relay.ledger import Work
-from order_relay.orders.exchange import RunContext
+from order_relay.ledger import WorkItem
 from order_relay.orders.json_text import decode, encode
+from order_relay.orders.messages import RunContext
 
-SLICE = 500
+SLICE_SIZE = 500
 """So many orders are in memory at once."""
 
 
@@ -24,16 +24,17 @@ def run_prefix(ctx: RunContext) -> str:
     return f"{ctx.pipeline}/runs/{ctx.run}"
 
 
-def documents(
-    store: BatchStore, pipeline: str, works: Iterable[Work], size: int = SLICE
-) -> Iterator[list[tuple[Work, Any]]]:
+def read_documents(
+    store: BatchStore, pipeline: str, works: Iterable[WorkItem], size: int = SLICE_SIZE
+) -> Iterator[list[tuple[WorkItem, Any]]]:
     """The raw orders of ``works`` in slices of at most ``size``, in the order of the archive; each part is read once.
 
-    A document is ``REMOVED`` where retention removed it. Raises ``BatchDamaged`` that names the object where one is
+    A document is ``CARD_DATA_REMOVED`` where retention removed it. Raises ``DamagedBatchError`` that names the object
+    where one is
     missing or not what was written.
     """
     ordered = sorted(works, key=lambda work: (work.batch_id, work.part, work.row))
-    gathered: list[tuple[Work, Any]] = []
+    gathered: list[tuple[WorkItem, Any]] = []
     for batch_id, of_batch in groupby(ordered, key=lambda work: work.batch_id):
         reader = BatchReader(store, pipeline, batch_id)
         for part, of_part in groupby(of_batch, key=lambda work: work.part):
@@ -49,8 +50,8 @@ def documents(
         yield gathered
 
 
-def write_list(
-    store: BatchStore, ctx: RunContext, kind: str, works: Sequence[Work], refused: Iterable[Work] = ()
+def write_worklist(
+    store: BatchStore, ctx: RunContext, kind: str, works: Sequence[WorkItem], refused: Iterable[WorkItem] = ()
 ) -> Manifest:
     """Write a work list (``kind`` names it) and give the manifest that points to it; it counts ``works`` only.
 
@@ -62,8 +63,8 @@ def write_list(
     return Manifest(kind, ctx.pipeline, info.name, len(works), 1, info.sha256, info.bytes)
 
 
-def read_list(store: BatchStore, manifest: Manifest, *, refused: bool = False) -> dict[int, int]:
-    """A work list: revision by id; the refused ones with ``refused``. Raises ``BatchDamaged``."""
+def read_worklist(store: BatchStore, manifest: Manifest, *, refused: bool = False) -> dict[int, int]:
+    """A work list: revision by id; the refused ones with ``refused``. Raises ``DamagedBatchError``."""
     rows = (decode(text) for text in store.read_jsonl(manifest.name, manifest.sha256))
     return {int(row["id"]): int(row["revision"]) for row in rows if bool(row.get("refused")) is refused}
 

@@ -7,16 +7,10 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Literal, Protocol, runtime_checkable
 
-from order_relay.orders.exchange import (
-    Acknowledgement,
-    Answer,
-    OfferedOrder,
-    Page,
-    Selection,
-)
-from order_relay.orders.judging import VendorFormat
-from order_relay.orders.shipping import Shipment
-from order_relay.orders.traits import Traits
+from order_relay.orders.fulfilment.shipment_progress import Shipment
+from order_relay.orders.identity.traits import Traits
+from order_relay.orders.messages import Acknowledgement, SearchResult, Selection, SendResult, SourceOrder
+from order_relay.orders.schema.validator import VendorFormat
 
 
 class Source(Protocol):
@@ -35,16 +29,17 @@ class Source(Protocol):
     acknowledges: Literal["order_number", "source_id"]
     """By which name of an order ``acknowledge`` is told of it."""
 
-    def offers(self, selection: Selection) -> Iterator[OfferedOrder]:
+    def offers(self, selection: Selection) -> Iterator[SourceOrder]:
         """Stream what the source offers. Nothing may be used before the iterator has ended without an error.
 
-        Raises ``SourceRefused``, ``WrongSetup``, ``Throttled``, ``BadAnswer``, ``RetryLater``.
+        Raises ``SourceAuthError``, ``ConfigurationError``, ``ThrottledError``, ``MalformedResponseError``,
+        ``TransientError``.
         """
 
     def acknowledge(self, names: Sequence[str]) -> dict[str, Acknowledgement]:
         """Tell the source that these orders were taken over; the exact strings received. Missing keys: not answered.
 
-        Raises ``OutcomeUnknown`` where the request was sent and no usable answer came.
+        Raises ``OutcomeUnknownError`` where the request was sent and no usable answer came.
         """
 
     def close(self) -> None:
@@ -55,11 +50,12 @@ class Source(Protocol):
 class FeedbackTaker(Protocol):
     """A source that wants to know what became of its orders. Every call may be repeated.
 
-    All raise ``OutcomeUnknown`` where the request was sent and no usable answer came, ``RetryLater`` and ``Throttled``
-    where it was not done, ``WrongSetup`` and ``SourceRefused`` where no further call has a point.
+    All raise ``OutcomeUnknownError`` where the request was sent and no usable answer came, ``TransientError`` and
+    ``ThrottledError``
+    where it was not done, ``ConfigurationError`` and ``SourceAuthError`` where no further call has a point.
     """
 
-    tells_each_delivery: bool
+    reports_each_delivery: bool
     """Whether each delivery is told by itself, or once that everything left."""
 
     def set_erp_number(self, order_id: str, oms_id: str) -> Acknowledgement:
@@ -77,7 +73,7 @@ class FeedbackTaker(Protocol):
     def cancelled(self, start: datetime) -> Iterator[str]:
         """Ids of the orders of the time since ``start`` that the source has cancelled."""
 
-    def unsent_offline(self, start: datetime) -> Iterator[str]:
+    def unmarked_offline_orders(self, start: datetime) -> Iterator[str]:
         """Orders of the time since ``start`` that were loaded into the source afterwards and are to be marked as sent,
         those that cannot be read among them."""
 
@@ -85,17 +81,18 @@ class FeedbackTaker(Protocol):
         """Mark such an order as sent."""
 
 
-class OmsSession(Protocol):
+class DestinationSession(Protocol):
     """An open, authenticated connection to the destination."""
 
     async def turn(self, max_wait_s: float) -> None:
         """Wait until the limits of this session (rate, a pause that the far side asked for) allow one more order.
 
-        Called before an order is claimed, so that no order waits under a lease. Raises ``Throttled`` with the seconds
+        Called before an order is claimed, so that no order waits under a lease. Raises ``ThrottledError`` with the
+        seconds
         still to wait where they are more than ``max_wait_s``.
         """
 
-    async def send(self, payload: bytes, destination_key: str, *, not_after: float, attempt: int = 1) -> Answer:
+    async def send(self, payload: bytes, destination_key: str, *, not_after: float, attempt: int = 1) -> SendResult:
         """POST one order, once, redirects off; start no request after ``not_after`` (``time.monotonic()`` seconds).
 
         ``attempt`` counts the attempts that may have been stored, this one included: a refusal on a later one does not
@@ -103,16 +100,16 @@ class OmsSession(Protocol):
         ``Answer``.
         """
 
-    async def find_by_key(self, destination_keys: Sequence[str]) -> Page:
+    async def find_by_key(self, destination_keys: Sequence[str]) -> SearchResult:
         """All orders whose external id is among ``destination_keys`` (at most 100)."""
 
-    async def find_by_window(self, start: str, end: str) -> Page:
+    async def find_by_window(self, start: str, end: str) -> SearchResult:
         """All orders of the account created in [start, end], ISO 8601 UTC; every page is read."""
 
-    async def find_some(self) -> Page:
+    async def find_any(self) -> SearchResult:
         """One page of the account's orders, whichever come first; for a search that must find what is there."""
 
-    async def read_order(self, oms_id: str) -> Page:
+    async def read_order(self, oms_id: str) -> SearchResult:
         """One order by its OMS id, with what it shows of itself; no row where it could not be read."""
 
 
@@ -128,7 +125,7 @@ class Destination(Protocol):
     search_by: str
     """``auto``, ``external_id``, ``window`` or ``none``."""
 
-    def expects(self, payload: bytes) -> Traits:
+    def expected_traits(self, payload: bytes) -> Traits:
         """What a payload says of its order, for comparing it with one that a search shows."""
 
     timeout_s: float
@@ -136,5 +133,5 @@ class Destination(Protocol):
     connections: int
     requests_per_s: float
 
-    def session(self, share: int) -> AbstractAsyncContextManager[OmsSession]:
+    def session(self, share: int) -> AbstractAsyncContextManager[DestinationSession]:
         """Open a session that uses one ``share``-th of the run's limits (``share`` >= 1)."""

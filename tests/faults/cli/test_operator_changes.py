@@ -14,11 +14,11 @@ import pytest
 from typer.testing import CliRunner
 
 from order_relay.batches import BatchStore
-from order_relay.commands import app as app_module
-from order_relay.commands.setup import Setup
-from order_relay.orders.exchange import RunContext
-from order_relay.pipeline import beginning
-from order_relay.sandbox import ThreadedSandbox, serve_in_thread
+from order_relay.cli import app as app_module
+from order_relay.cli.deployment import Installation
+from order_relay.orders.messages import RunContext
+from order_relay.pipeline.runs import start
+from order_relay_sandbox import ThreadedSandbox, serve_in_thread
 from tests.support.engine import Engine
 from tests.support.faults.case import Case, lost
 
@@ -41,10 +41,10 @@ def engine(case: Case, sandbox: ThreadedSandbox, tmp_path: Path) -> Iterator[Eng
 @pytest.fixture
 def command(engine: Engine, command_line: CliRunner, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs a command with ``--json`` on the engine's ledger, store and connections; its answer."""
-    monkeypatch.setattr(Setup, "ledger_url", engine.ledger_url)
-    monkeypatch.setattr(Setup, "store_url", engine.wiring.store_url)
-    monkeypatch.setattr(Setup, "store", BatchStore(engine.wiring.store_url))
-    monkeypatch.setattr(Setup, "connection", lambda self, conn_id: engine.connections[conn_id])
+    monkeypatch.setattr(Installation, "ledger_url", engine.ledger_url)
+    monkeypatch.setattr(Installation, "store_url", engine.wiring.store_url)
+    monkeypatch.setattr(Installation, "store", BatchStore(engine.wiring.store_url))
+    monkeypatch.setattr(Installation, "connection", lambda self, conn_id: engine.connections[conn_id])
 
     def run(*words: str, code: int = 0) -> Any:
         result = command_line.invoke(app_module.app, [*words, "--json"])
@@ -196,7 +196,7 @@ def test_a_restored_ledger_doubles_nothing_of_the_runs_in_between(
     assert set(sandbox.report()["orders"]) == stored
     engine.wiring.close()
     if not store_knows:
-        engine.wiring.store.remove(beginning.sequence_name(case.pipeline))
+        engine.wiring.store.remove(start.sequence_name(case.pipeline))
     command("ledger", "restore", str(tmp_path / name), code=2)
     assert command("ledger", "restore", str(tmp_path / name), "--replace")["breaches"] == []
     sandbox.offer([case.changed(one), four, three])  # the source was restored, too: all of this comes again

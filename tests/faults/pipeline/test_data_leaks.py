@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from order_relay.connections import Connection
-from order_relay.errors import WrongSetup
-from order_relay.orders.exchange import RunContext
-from order_relay.sandbox import ThreadedSandbox, serve_in_thread
-from order_relay.sandbox.supercat.generator import orders
+from order_relay.errors import ConfigurationError
+from order_relay.orders.messages import RunContext
+from order_relay_sandbox import ThreadedSandbox, serve_in_thread
+from order_relay_sandbox.supercat.generator import orders
 from tests.support.canaries import (
     CARDS,
     EVERYTHING,
@@ -111,7 +111,7 @@ def test_every_ending_keeps_its_mouth_shut(
         said.append(engine.run("third").text)
     oms.refuse_login = True
     shop.offer([late])
-    with pytest.raises(WrongSetup) as refusal:
+    with pytest.raises(ConfigurationError) as refusal:
         _load(engine, "fourth")
     said += traceback.format_exception(refusal.value)
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from order_relay.airflow_bindings import asking, connections, stopping
-from order_relay.errors import RetryLater, WrongSetup
+from order_relay.airflow import connections
+from order_relay.airflow.metadata import stop_variable, stored_values
+from order_relay.errors import ConfigurationError, TransientError
 
 LEDGER = "AIRFLOW_CONN_ORDER_RELAY_LEDGER"
 
@@ -43,7 +44,7 @@ def test_fields_and_unknown_extras_come_through(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_missing_connection_names_itself_and_the_way_to_define_it() -> None:
-    with pytest.raises(WrongSetup, match=r"'nowhere_default' is not defined.*AIRFLOW_CONN_NOWHERE_DEFAULT"):
+    with pytest.raises(ConfigurationError, match=r"'nowhere_default' is not defined.*AIRFLOW_CONN_NOWHERE_DEFAULT"):
         connections.connection("nowhere_default")
 
 
@@ -80,13 +81,13 @@ def test_a_postgres_ledger_keeps_odd_passwords(kind: str, monkeypatch: pytest.Mo
 
 def test_a_ledger_of_another_type_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     define(monkeypatch, "order_relay_ledger", conn_type="mysql", host="db")
-    with pytest.raises(WrongSetup, match="postgres or sqlite"):
+    with pytest.raises(ConfigurationError, match="postgres or sqlite"):
         connections.ledger_url()
 
 
 def test_a_postgres_ledger_without_database_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     define(monkeypatch, "order_relay_ledger", conn_type="postgres", host="db")
-    with pytest.raises(WrongSetup, match="'schema'"):
+    with pytest.raises(ConfigurationError, match="'schema'"):
         connections.ledger_url()
 
 
@@ -101,14 +102,14 @@ def test_a_postgres_ledger_without_database_says_so(monkeypatch: pytest.MonkeyPa
     ],
 )
 def test_which_executors_spread(names: tuple[str, ...], expected: bool) -> None:
-    assert connections.spreads(names) is expected
+    assert connections.may_use_several_machines(names) is expected
 
 
 def test_sqlite_and_local_files_are_refused_where_tasks_spread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "executors", lambda: ("CeleryExecutor",))
-    with pytest.raises(WrongSetup, match=r"CeleryExecutor.*postgres"):
+    with pytest.raises(ConfigurationError, match=r"CeleryExecutor.*postgres"):
         connections.ledger_url()
-    with pytest.raises(WrongSetup, match="order_relay_batches_shared"):
+    with pytest.raises(ConfigurationError, match="order_relay_batches_shared"):
         connections.store_url()
     monkeypatch.setenv("AIRFLOW_VAR_ORDER_RELAY_BATCHES_SHARED", "true")
     assert connections.store_url().startswith("file:///")
@@ -118,7 +119,7 @@ def test_sqlite_and_local_files_are_refused_where_tasks_spread(monkeypatch: pyte
 
 def test_the_store_must_be_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_VAR_ORDER_RELAY_BATCHES", "/var/relay")
-    with pytest.raises(WrongSetup, match="not a URL"):
+    with pytest.raises(ConfigurationError, match="not a URL"):
         connections.store_url()
 
 
@@ -149,7 +150,9 @@ def test_an_archive_that_earlier_versions_misplaced_is_named(tmp_path: Path, mon
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "my airflow"))
     misplaced = tmp_path / "my%20airflow" / "order_relay" / "batches"
     misplaced.mkdir(parents=True)
-    with pytest.raises(WrongSetup, match=r"my%20airflow/order_relay/batches.*move it.*my airflow/order_relay/batches"):
+    with pytest.raises(
+        ConfigurationError, match=r"my%20airflow/order_relay/batches.*move it.*my airflow/order_relay/batches"
+    ):
         connections.store_url()
     moved = tmp_path / "my airflow" / "order_relay" / "batches"
     moved.parent.mkdir(parents=True)
@@ -165,7 +168,7 @@ def test_a_store_whose_provider_is_missing_names_the_package(
     from airflow.sdk.io import fs
 
     monkeypatch.setattr(fs, "_register_filesystems", dict)
-    with pytest.raises(WrongSetup, match=f"apache-airflow-providers-{package}"):
+    with pytest.raises(ConfigurationError, match=f"apache-airflow-providers-{package}"):
         connections.store_filesystem(f"{scheme}://cloud@bucket/orders")
 
 
@@ -194,12 +197,12 @@ def two_pipelines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_who_is_stopped(text: str, stopped: set[str], two_pipelines: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(STOP, text)
-    switch = stopping.switch()
+    switch = stop_variable.read_stop_switch()
     assert {name for name in ("a_to_b", "a_to_b__second") if switch.stops(name)} == stopped
 
 
 def test_a_switch_that_is_not_defined_stops_nothing(two_pipelines: None) -> None:
-    assert not stopping.switch().pulled
+    assert not stop_variable.read_stop_switch().pulled
 
 
 class Answers:
@@ -250,20 +253,20 @@ def test_a_switch_that_cannot_be_read_is_not_taken_for_an_absent_one(
     backend: Backend, answers: dict[str, Any], two_pipelines: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Airflow's own accessor answers "not defined" in all of these cases."""
-    monkeypatch.setattr(asking, "_comms", lambda: Answers(**answers))
+    monkeypatch.setattr(stored_values, "_supervisor", lambda: Answers(**answers))
     monkeypatch.setattr("airflow.sdk.execution_time.supervisor.ensure_secrets_backend_loaded", lambda: [backend])
-    with pytest.raises(RetryLater):
-        stopping.switch()
-    seen = stopping.switch_or_all()
+    with pytest.raises(TransientError):
+        stop_variable.read_stop_switch()
+    seen = stop_variable.read_or_stop_all()
     assert seen.everything
     assert "a_to_b, a_to_b__second" in seen.problem
 
 
 def test_a_switch_that_is_surely_absent_stops_nothing(two_pipelines: None, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = Answers(GetVariable=NOT_FOUND, GetVariableKeys=keys("order_relay_stop_notes"))
-    monkeypatch.setattr(asking, "_comms", lambda: answers)
+    monkeypatch.setattr(stored_values, "_supervisor", lambda: answers)
     monkeypatch.setattr("airflow.sdk.execution_time.supervisor.ensure_secrets_backend_loaded", lambda: [Backend()])
-    assert not stopping.switch().pulled
+    assert not stop_variable.read_stop_switch().pulled
 
 
 class Line:
@@ -287,13 +290,13 @@ def test_an_api_server_that_can_not_answer_is_no_missing_connection(
     answer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise a moment's trouble would start an empty default ledger beside the real one."""
-    monkeypatch.setattr(asking, "_comms", lambda: Line(answer))
-    with pytest.raises(RetryLater):
+    monkeypatch.setattr(stored_values, "_supervisor", lambda: Line(answer))
+    with pytest.raises(TransientError):
         connections.ledger_url()
-    with pytest.raises(RetryLater):
+    with pytest.raises(TransientError):
         connections.store_url()
 
 
 def test_not_found_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking, "_comms", lambda: Line(error_answer("CONNECTION_NOT_FOUND")))
+    monkeypatch.setattr(stored_values, "_supervisor", lambda: Line(error_answer("CONNECTION_NOT_FOUND")))
     assert connections.ledger_url().startswith("sqlite:///")

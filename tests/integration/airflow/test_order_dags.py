@@ -32,7 +32,7 @@ HEAVY = (
     "msgspec",
     "fsspec",
     "order_relay.ledger",
-    "order_relay.wiring",
+    "order_relay.wiring.pipeline",
     "order_relay.batches",
 )
 

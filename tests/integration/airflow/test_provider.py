@@ -7,14 +7,14 @@ import sys
 
 import pytest
 
-from order_relay.airflow_bindings.provider_info import get_provider_info, vendor_forms
+from order_relay.airflow.provider import connection_forms, get_provider_info
 
 TYPES = {entry["connection-type"]: entry for entry in get_provider_info()["connection-types"]}
 
 
 def test_each_vendor_and_the_ledger_have_a_type() -> None:
     assert {"supercat", "shopatron", "order_relay_ledger"} <= TYPES.keys()
-    assert len(TYPES) == len(vendor_forms()) + 1
+    assert len(TYPES) == len(connection_forms()) + 1
 
 
 @pytest.mark.parametrize("name", sorted(TYPES))
@@ -42,7 +42,7 @@ from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
 meta = {m.connection_type: m.model_dump(mode="json") for m in HookMetaService.hook_meta_data()}
 print(json.dumps({
     "types": {name: meta.get(name) for name in ("supercat", "shopatron", "order_relay_ledger")},
-    "hook": "order_relay.airflow_bindings.hook" in sys.modules,
+    "hook": "order_relay.airflow.hooks" in sys.modules,
     "heavy": [m for m in ("aiohttp", "pandas", "order_relay.ledger") if m in sys.modules],
 }))
 """

@@ -20,11 +20,11 @@ from pyftpdlib.authorizers import DummyAuthorizer
 from pyftpdlib.handlers import FTPHandler
 from pyftpdlib.servers import FTPServer
 
-from order_relay.airflow_bindings import statuses
-from order_relay.airflow_bindings.file_servers import file_server
-from order_relay.errors import RetryLater, WrongSetup
+from order_relay.airflow.jobs import statuses
+from order_relay.airflow.remote_files import open_file_server
+from order_relay.errors import ConfigurationError, TransientError
 from order_relay.ledger import Ledger
-from order_relay.pipeline.status_fetch import FileLeft, RemoteFile
+from order_relay.pipeline.fulfilment.status_fetch import FileSkipped, RemoteFile
 
 OLD = {name: command for name, command in FTPHandler.proto_cmds.items() if name != "MLSD"}
 USER, PASSWORD = "partner", "a-password-that-is-long"
@@ -145,7 +145,7 @@ def served(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
 def test_what_is_there_is_listed_read_moved_and_deleted(served: Served) -> None:
     (served.out / "one.csv").write_bytes(b"a,b\r\n\xff\x00")
     (served.out / "empty.csv").write_bytes(b"")
-    with file_server("files", "/out") as server:
+    with open_file_server("files", "/out") as server:
         found = {file.name: file for file in server.files()}
         assert {name: file.size for name, file in found.items()} == {"one.csv": 7, "empty.csv": 0}
         assert list(server.files()) == list(found.values())
@@ -160,7 +160,7 @@ def test_what_is_there_is_listed_read_moved_and_deleted(served: Served) -> None:
 def test_more_than_was_listed_is_not_read_on_and_the_next_one_is(served: Served) -> None:
     (served.out / "long.csv").write_bytes(b"x" * 300_000)
     (served.out / "next.csv").write_bytes(b"next")
-    with file_server("files", "/out") as server:
+    with open_file_server("files", "/out") as server:
         assert 5 < len(server.read(RemoteFile("long.csv", 5, ""), 5)) < 100_000
         assert server.read(RemoteFile("next.csv", 4, ""), 4) == b"next"
 
@@ -168,20 +168,20 @@ def test_more_than_was_listed_is_not_read_on_and_the_next_one_is(served: Served)
 def test_what_is_refused_about_one_file_leaves_the_others(served: Served) -> None:
     (served.out / "one.csv").write_bytes(b"1")
     gone = RemoteFile("gone.csv", 1, "")
-    with file_server("files", "/out") as server:
+    with open_file_server("files", "/out") as server:
         for refused in (
             partial(server.read, gone, 1),
             partial(server.delete, gone),
             partial(server.move, gone, "/out/below", "x"),
         ):
-            with pytest.raises(FileLeft, match="refuses"):
+            with pytest.raises(FileSkipped, match="refuses"):
                 refused()
         assert server.read(RemoteFile("one.csv", 1, ""), 1) == b"1"
 
 
 def test_a_folder_that_is_not_there(served: Served) -> None:
     said = r"'/nowhere' \(files.fetch.folder\)"
-    with pytest.raises(WrongSetup, match=said), file_server("files", "/nowhere") as server:
+    with pytest.raises(ConfigurationError, match=said), open_file_server("files", "/nowhere") as server:
         server.files()
 
 
@@ -190,15 +190,18 @@ def test_an_empty_folder_that_an_old_server_refuses_to_list(tmp_path: Path, monk
     changes = {"proto_cmds": OLD, "ftp_NLST": lambda self, path: self.respond("550 No files found.")}
     with ftp(tmp_path, **changes) as port:
         monkeypatch.setenv("AIRFLOW_CONN_FILES", Served("ftp", tmp_path, port).connection())
-        with file_server("files", "out") as server:
+        with open_file_server("files", "out") as server:
             assert server.files() == []
-        with pytest.raises(WrongSetup, match=r"files\.fetch\.folder"), file_server("files", "nowhere") as server:
+        with (
+            pytest.raises(ConfigurationError, match=r"files\.fetch\.folder"),
+            open_file_server("files", "nowhere") as server,
+        ):
             server.files()
 
 
 def test_a_refused_login(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_FILES", served.connection(password="wrong-password"))
-    with pytest.raises(WrongSetup, match="refuses the login") as refused, file_server("files", "/out"):
+    with pytest.raises(ConfigurationError, match="refuses the login") as refused, open_file_server("files", "/out"):
         pass
     assert "wrong-password" not in str(refused.value)
 
@@ -206,7 +209,7 @@ def test_a_refused_login(served: Served, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_server_that_is_away(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     served.port = 1  # nobody listens there
     monkeypatch.setenv("AIRFLOW_CONN_FILES", served.connection())
-    with pytest.raises(RetryLater, match="can not be reached"), file_server("files", "/out"):
+    with pytest.raises(TransientError, match="can not be reached"), open_file_server("files", "/out"):
         pass
 
 
@@ -230,15 +233,15 @@ def test_host_keys_are_verified(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))  # without known_hosts
     monkeypatch.setenv("AIRFLOW_CONN_FILES", strangers.connection(host_key=host_key))
-    with pytest.raises(WrongSetup, match=said), file_server("files", "/out"):
+    with pytest.raises(ConfigurationError, match=said), open_file_server("files", "/out"):
         pass
 
 
 def test_connections_of_another_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_FILES", json.dumps({"conn_type": "http", "host": "127.0.0.1"}))
-    with pytest.raises(WrongSetup, match="type must be ftp, ftps or sftp"), file_server("files", "."):
+    with pytest.raises(ConfigurationError, match="type must be ftp, ftps or sftp"), open_file_server("files", "."):
         pass
-    with pytest.raises(WrongSetup, match=r"'nothing'.*is not defined"), file_server("nothing", "."):
+    with pytest.raises(ConfigurationError, match=r"'nothing'.*is not defined"), open_file_server("nothing", "."):
         pass
 
 
@@ -256,7 +259,7 @@ def test_the_tasks_fetch_and_read(
     (tmp_path / "config" / "acommerce_status.yaml").write_text(CONFIG)
     monkeypatch.setenv("ORDER_RELAY_CONFIG", str(tmp_path / "config"))
     monkeypatch.setenv("AIRFLOW_VAR_ORDER_RELAY_BATCHES", (tmp_path / "batches").as_uri())
-    monkeypatch.setattr("order_relay.airflow_bindings.connections.ledger_url", lambda: sqlite_url)
+    monkeypatch.setattr("order_relay.airflow.connections.ledger_url", lambda: sqlite_url)
     monkeypatch.setenv(
         "AIRFLOW_CONN_ACOMMERCE_DEFAULT",
         json.dumps(

@@ -7,7 +7,7 @@ import pytest
 from airflow.sdk import RetryAction
 
 from order_relay import errors
-from order_relay.airflow_bindings.retry import LONGEST_DELAY_S, RecoveryPolicy, back_off_s
+from order_relay.airflow.retry import MAX_DELAY_S, RecoveryPolicy, backoff_s
 
 VARIABLE = "AIRFLOW_VAR_ORDER_RELAY_RETRY_DELAY_S"
 
@@ -18,7 +18,7 @@ def decide(error: BaseException, try_number: int = 1) -> Any:
 
 @pytest.mark.parametrize(
     "error",
-    [errors.WrongSetup("w"), errors.SourceRefused("s"), errors.MoveRefused("m")],
+    [errors.ConfigurationError("w"), errors.SourceAuthError("s"), errors.IllegalTransitionError("m")],
     ids=lambda error: type(error).__name__,
 )
 def test_what_only_a_person_can_mend_fails_at_once(error: Exception) -> None:
@@ -27,7 +27,13 @@ def test_what_only_a_person_can_mend_fails_at_once(error: Exception) -> None:
 
 @pytest.mark.parametrize(
     "error",
-    [errors.RetryLater("r"), errors.BadAnswer("b"), errors.StaleRevision("s"), OSError("disk"), ValueError("v")],
+    [
+        errors.TransientError("r"),
+        errors.MalformedResponseError("b"),
+        errors.ConcurrentUpdateError("s"),
+        OSError("disk"),
+        ValueError("v"),
+    ],
     ids=lambda error: type(error).__name__,
 )
 def test_everything_else_backs_off_from_thirty_seconds(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,38 +44,42 @@ def test_everything_else_backs_off_from_thirty_seconds(error: Exception, monkeyp
 
 def test_the_variable_is_read_when_a_retry_is_decided(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "2")
-    assert decide(errors.RetryLater("r")).retry_delay == timedelta(seconds=2)
+    assert decide(errors.TransientError("r")).retry_delay == timedelta(seconds=2)
     monkeypatch.setenv(VARIABLE, "7.5")
-    assert decide(errors.RetryLater("r"), 2).retry_delay == timedelta(seconds=15)
+    assert decide(errors.TransientError("r"), 2).retry_delay == timedelta(seconds=15)
 
 
 @pytest.mark.parametrize("value", ["soon", "nan", "inf", ""])
 def test_an_unusable_variable_does_not_hide_the_error(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, value)
-    assert decide(errors.RetryLater("r")).retry_delay == timedelta(seconds=30)
+    assert decide(errors.TransientError("r")).retry_delay == timedelta(seconds=30)
 
 
 def test_a_negative_delay_is_none_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "-5")
-    assert decide(errors.RetryLater("r")).retry_delay == timedelta(0)
+    assert decide(errors.TransientError("r")).retry_delay == timedelta(0)
 
 
 @pytest.mark.parametrize(
-    ("wait_s", "expected"), [(None, 30), (5.0, 30), (77.0, 77), (10_000.0, LONGEST_DELAY_S), (-3.0, 30)]
+    ("wait_s", "expected"), [(None, 30), (5.0, 30), (77.0, 77), (10_000.0, MAX_DELAY_S), (-3.0, 30)]
 )
 def test_throttling_waits_as_told_within_bounds(
     wait_s: float | None, expected: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
-    assert decide(errors.Throttled("t", wait_s)).retry_delay == timedelta(seconds=expected)
+    assert decide(errors.ThrottledError("t", wait_s)).retry_delay == timedelta(seconds=expected)
 
 
 def test_the_delay_never_passes_its_cap() -> None:
-    assert back_off_s(30, 1_000) == LONGEST_DELAY_S
+    assert backoff_s(30, 1_000) == MAX_DELAY_S
 
 
 def test_reasons_carry_no_text_of_the_error() -> None:
-    for error in (errors.WrongSetup("secret"), errors.RetryLater("secret"), errors.Throttled("secret", 1)):
+    for error in (
+        errors.ConfigurationError("secret"),
+        errors.TransientError("secret"),
+        errors.ThrottledError("secret", 1),
+    ):
         assert "secret" not in (decide(error).reason or "")
 
 

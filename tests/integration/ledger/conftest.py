@@ -11,9 +11,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from order_relay.ledger import BatchInfo, Claim, Finding, Ledger, Ready, Settled, Work
-from order_relay.ledger.values import LookedUp
-from order_relay.orders.exchange import Answer, Outcome, Policies, RunContext
+from order_relay.ledger import AttemptResult, BatchInfo, Claim, Ledger, LookupFinding, ReadyPayload, WorkItem
+from order_relay.ledger.schema.records import LookupResult
+from order_relay.orders.messages import RunContext, SendOutcome, SendResult, VersionPolicies
 from tests.support.offers import offer
 
 PIPELINE = "shop_to_oms"
@@ -48,7 +48,7 @@ class Clerk:
         self.last_batch = name
         return self.ledger.receive(self.ctx, info, frame, fingerprint)
 
-    def work(self, source_id: str) -> Work:
+    def work(self, source_id: str) -> WorkItem:
         """The newest edition of a source id."""
         lives = [life for life in self.ledger.find(source_id) if life["source_id"] == source_id]
         return self.ledger.works([max(lives, key=lambda life: life["edition"])["id"]])[0]
@@ -64,12 +64,12 @@ class Clerk:
             if life["source_id"] == source_id and life["edition"] == edition
         )
 
-    def resolve(self, policies: Policies | None = None, limit: int | None = None) -> list[Work]:
+    def resolve(self, policies: VersionPolicies | None = None, limit: int | None = None) -> list[WorkItem]:
         received = [w.id for w in self.ledger.to_validate(PIPELINE, None)]
-        return self.ledger.resolve(self.ctx, received, policies or Policies(), limit)
+        return self.ledger.resolve(self.ctx, received, policies or VersionPolicies(), limit)
 
-    def ready_of(self, work: Work, **changes: Any) -> Ready:
-        payload = Ready(
+    def ready_of(self, work: WorkItem, **changes: Any) -> ReadyPayload:
+        payload = ReadyPayload(
             work.id,
             work.revision,
             f"KEY-{work.order_number}",
@@ -83,7 +83,7 @@ class Clerk:
         )
         return replace(payload, **changes)
 
-    def make_ready(self, *works: Work) -> tuple[list[int], list[int]]:
+    def make_ready(self, *works: WorkItem) -> tuple[list[int], list[int]]:
         return self.ledger.make_ready(self.ctx, [self.ready_of(w) for w in works])
 
     def all_ready(self, *source_ids: str) -> list[int]:
@@ -94,28 +94,28 @@ class Clerk:
     def claim(self, *ids: int, lease_s: float = 30.0) -> dict[int, Claim]:
         return self.ledger.claim(self.ctx, ids, "worker-1", lease_s)
 
-    def settle(self, number: int, outcome: Outcome, attempt: int = 1, **fields: Any) -> list[int]:
-        return self.ledger.settle(self.ctx, [Settled(number, attempt, Answer(outcome, **fields))])
+    def settle(self, number: int, outcome: SendOutcome, attempt: int = 1, **fields: Any) -> list[int]:
+        return self.ledger.settle(self.ctx, [AttemptResult(number, attempt, SendResult(outcome, **fields))])
 
     def imported(self, source_id: str, oms_id: str = "") -> int:
         """Walk one order all the way."""
         number = self.all_ready(source_id)[0]
         self.claim(number)
-        assert self.settle(number, Outcome.IMPORTED, status=201, oms_id=oms_id or f"OMS{next(_ids)}") == []
+        assert self.settle(number, SendOutcome.IMPORTED, status=201, oms_id=oms_id or f"OMS{next(_ids)}") == []
         return number
 
     def in_doubt(self, source_id: str, lease_s: float = -1.0, **fields: Any) -> int:
         """An order whose answer got lost; its lease is over at once, so that absences count."""
         number = self.all_ready(source_id)[0]
         self.claim(number, lease_s=lease_s)
-        self.settle(number, Outcome.IN_DOUBT, **({"status": 503} | fields))
+        self.settle(number, SendOutcome.IN_DOUBT, **({"status": 503} | fields))
         return number
 
     def look(
-        self, number: int, attempt: int, finding: Finding, next_at: datetime | None = None, quiet_s: float = 0.0
+        self, number: int, attempt: int, finding: LookupFinding, next_at: datetime | None = None, quiet_s: float = 0.0
     ) -> str:
         """Record one look-up; the state afterwards."""
-        looked_up = LookedUp(number, attempt, finding, "external_id", "because", next_at)
+        looked_up = LookupResult(number, attempt, finding, "external_id", "because", next_at)
         return self.ledger.record_lookups(self.ctx, [looked_up], quiet_s).get(number, "")
 
     def due(self) -> list[str]:

@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from order_relay.ledger import Ledger, Message, Note
-from order_relay.ledger.tables import alert
+from order_relay.ledger import Alert, Delivery, Ledger
+from order_relay.ledger.schema.tables import alert
 
 NAME = "shop_to_oms"
 TIMES = [column for column in alert.columns if column.name.endswith("_at")]
@@ -23,8 +23,8 @@ def book(ledger_url: str) -> Iterator[Ledger]:
     opened.close()
 
 
-def late(size: int = 1, **changes: float) -> Message:
-    return Message("stuck", "stuck:held", f"{size} orders are held", ("N1",), size=size, **changes)
+def late(size: int = 1, **changes: float) -> Alert:
+    return Alert("stuck", "stuck:held", f"{size} orders are held", ("N1",), size=size, **changes)
 
 
 def pass_time(book: Ledger, **time: float) -> None:
@@ -46,7 +46,7 @@ def deliver(book: Ledger) -> list[tuple[str, bool]]:
     return [(note.subject, note.over) for note in notes]
 
 
-def look(book: Ledger, *messages: Message) -> list[tuple[str, bool]]:
+def look(book: Ledger, *messages: Alert) -> list[tuple[str, bool]]:
     book.note_alerts(NAME, messages, {"stuck"})
     return deliver(book)
 
@@ -134,7 +134,7 @@ def test_a_look_closes_only_its_own_kinds_and_its_own_pipeline(book):
 
 
 def test_what_nobody_notes_any_more_is_closed_without_a_word(book):
-    book.note_alerts(NAME, [Message("review", "review:1", "order N1 waits", repeat_s=DAY_S)])
+    book.note_alerts(NAME, [Alert("review", "review:1", "order N1 waits", repeat_s=DAY_S)])
     deliver(book)
     pass_time(book, hours=47)
     assert look(book) == [], "it is not noted any more, so nobody is reminded"
@@ -162,9 +162,9 @@ def test_closed_ones_leave_the_ledger_after_a_while(book):
 
 
 def test_a_note_of_a_row_that_is_gone_changes_nothing(book):
-    book.alert_told(Note(NAME, "stuck:held", "stuck", "gone", "gone"))
+    book.alert_told(Delivery(NAME, "stuck:held", "stuck", "gone", "gone"))
     assert book.open_alerts() == []
 
 
 def test_texts_that_no_database_can_hold_are_cleaned(book):
-    assert look(book, Message("stuck", "stuck:held", "a\x00b\ud800")) == [("a\ufffdb?", False)]
+    assert look(book, Alert("stuck", "stuck:held", "a\x00b\ud800")) == [("a\ufffdb?", False)]

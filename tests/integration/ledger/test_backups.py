@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from order_relay.errors import WrongSetup
-from order_relay.ledger import Ledger, Message
+from order_relay.errors import ConfigurationError
+from order_relay.ledger import Alert, Ledger
 from order_relay.ledger.backups import back_up, restore
-from order_relay.ledger.feedback import OMS_NUMBER, Step
-from order_relay.ledger.tables import metadata
-from order_relay.orders.exchange import NOT_READ, Acknowledgement, RunContext
-from order_relay.orders.shipping import OrderedLine, Shipment, ShippedLine
-from order_relay.orders.status_events import Channel, Kind, StatusEvent, StatusReport
-from order_relay.orders.status_records import Refused
+from order_relay.ledger.schema.tables import metadata
+from order_relay.ledger.write_back.feedback import OMS_NUMBER, FeedbackStep
+from order_relay.orders.fulfilment.shipment_progress import OrderedLine, Shipment, ShippedLine
+from order_relay.orders.fulfilment.status_events import Channel, EventKind, StatusEvent, StatusReport
+from order_relay.orders.fulfilment.status_records import RejectedRecord
+from order_relay.orders.messages import DETAIL_UNREADABLE, Acknowledgement, RunContext
 from tests.support.offers import offer
 
 NAME = "shop_to_oms"
@@ -46,25 +46,25 @@ def full(clerk):
     clerk.receive(offer("1", content_hash="changed"), offer("3", customer_po="Zoë \u2603 PO"))
     clerk.ledger.decide("N-1", "separate", "x", "ann")
     clerk.ledger.settle_by_person("N-2", None, "called", "ann")
-    from order_relay.errors import Refusal
+    from order_relay.errors import ValidationIssue
 
-    clerk.ledger.quarantine(clerk.ctx, [(clerk.work("3"), [Refusal("bad", "/x", "is bad")])])
+    clerk.ledger.quarantine(clerk.ctx, [(clerk.work("3"), [ValidationIssue("bad", "/x", "is bad")])])
     parcel = Shipment("shiprush", "k", ("N-1",), lines=(ShippedLine(1, "1"),), submission_id=clerk.row("1")["id"])
     clerk.ledger.record_shipment(clerk.ctx, parcel, [OrderedLine("1", "A", 2)])
     clerk.ledger.feed_key()
     status = RunContext("acommerce_status", "poll")
     clerk.ledger.bind_status("acommerce_status", "acommerce:https://vendor.example")
-    told = StatusReport("N-1", (StatusEvent("e-1", Kind.ORDER, "NEW"),), Channel.POLL, datetime.now(UTC))
-    unusable = [Refused(1, "", (Refusal("bad", "", "is bad"),))]
+    told = StatusReport("N-1", (StatusEvent("e-1", EventKind.ORDER, "NEW"),), Channel.POLL, datetime.now(UTC))
+    unusable = [RejectedRecord(1, "", (ValidationIssue("bad", "", "is bad"),))]
     clerk.ledger.store_statuses(status, [told], refused=unusable, origin="poll")
     clerk.ledger.status_file_read(status, "ab", "drop.csv", 1, 0)
-    clerk.ledger.claim_feedback(clerk.ctx, [Step(clerk.row("1")["id"], OMS_NUMBER)])
+    clerk.ledger.claim_feedback(clerk.ctx, [FeedbackStep(clerk.row("1")["id"], OMS_NUMBER)])
     clerk.ledger.note_feed_gaps({clerk.row("1")["id"]: "no_price"})
-    clerk.receive(offer("4", problem=NOT_READ), complete=False)
+    clerk.receive(offer("4", problem=DETAIL_UNREADABLE), complete=False)
     clerk.ledger.keep_reading("reading", "{}")
     clerk.ledger.offline_answered(clerk.ctx, [("9", Acknowledgement(False, "no"))], 5)
     clerk.ledger.end_run(clerk.ctx, {"n": 1})
-    clerk.ledger.note_alerts(NAME, [Message("stuck", "stuck:held", "1 order is held")])
+    clerk.ledger.note_alerts(NAME, [Alert("stuck", "stuck:held", "1 order is held")])
     return clerk
 
 
@@ -105,7 +105,7 @@ def test_a_ledger_that_is_not_empty_is_kept_unless_one_says_so(full, tmp_path):
     back_up(url_of(full.ledger), file)
     before = content(full.ledger)
     full.receive(offer("9"))
-    with pytest.raises(WrongSetup, match="--replace"):
+    with pytest.raises(ConfigurationError, match="--replace"):
         restore(url_of(full.ledger), file)
     assert full.state("9") == "received"
     restore(url_of(full.ledger), file, replace=True)
@@ -115,9 +115,9 @@ def test_a_ledger_that_is_not_empty_is_kept_unless_one_says_so(full, tmp_path):
 def test_a_backup_is_never_written_over_a_file(full, tmp_path):
     file = tmp_path / "b"
     file.write_text("precious")
-    with pytest.raises(WrongSetup, match="exists already"):
+    with pytest.raises(ConfigurationError, match="exists already"):
         back_up(url_of(full.ledger), file)
-    with pytest.raises(WrongSetup, match="can not be written"):
+    with pytest.raises(ConfigurationError, match="can not be written"):
         back_up(url_of(full.ledger), tmp_path / "no folder" / "b")
     assert file.read_text() == "precious"
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
@@ -162,7 +162,7 @@ def test_a_damaged_backup_changes_nothing(full, tmp_path, damage):
     back_up(url_of(full.ledger), file)
     damage(file)
     before = content(full.ledger)
-    with pytest.raises(WrongSetup):
+    with pytest.raises(ConfigurationError):
         restore(url_of(full.ledger), file, replace=True)
     assert content(full.ledger) == before
 
@@ -174,6 +174,6 @@ def test_a_sqlite_file_that_is_no_ledger_is_refused(full, tmp_path):
     other.execute("INSERT INTO order_relay_revision VALUES ('9999')")
     other.commit()
     other.close()
-    with pytest.raises(WrongSetup):
+    with pytest.raises(ConfigurationError):
         restore(url_of(full.ledger), file, replace=True)
     assert full.state("3") == "quarantined"

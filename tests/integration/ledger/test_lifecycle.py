@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from order_relay.orders.exchange import Acknowledgement
+from order_relay.orders.messages import Acknowledgement
 
 
 def test_an_order_goes_straight_through(clerk):

@@ -23,9 +23,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from order_relay.errors import MoveRefused, Refusal
-from order_relay.ledger import Finding, Ledger, Ready, Settled
-from order_relay.orders.exchange import Acknowledgement, Answer, Outcome, Policies
+from order_relay.errors import IllegalTransitionError, ValidationIssue
+from order_relay.ledger import AttemptResult, Ledger, LookupFinding, ReadyPayload
+from order_relay.orders.messages import Acknowledgement, SendOutcome, SendResult, VersionPolicies
 from tests.support.offers import offer
 
 LINEAGES = ("A", "B", "", "", "")  # "": an order of its own
@@ -46,7 +46,7 @@ def machine(template: Path, clerk_class: type) -> type[RuleBasedStateMachine]:
             self.offered: dict[str, dict] = {}
             self.stored: dict[str, str] = {}  # destination key -> OMS id
             self.requests: list[tuple] = []  # claims whose POST was not made yet
-            self.answers: list[Settled] = []  # answers on their way
+            self.answers: list[AttemptResult] = []  # answers on their way
             self.acknowledged: set[str] = set()
 
         def teardown(self):
@@ -75,13 +75,13 @@ def machine(template: Path, clerk_class: type) -> type[RuleBasedStateMachine]:
 
         def judge(self, bad, policy, limit):
             ids = [w.id for w in self.ledger.to_validate("shop_to_oms", None)]
-            works = self.ledger.resolve(self.clerk.ctx, ids, Policies(resubmission=policy), limit)
+            works = self.ledger.resolve(self.clerk.ctx, ids, VersionPolicies(resubmission=policy), limit)
             if bad and works:
-                self.ledger.quarantine(self.clerk.ctx, [(works.pop(), [Refusal("bad", "/x", "is wrong")])])
+                self.ledger.quarantine(self.clerk.ctx, [(works.pop(), [ValidationIssue("bad", "/x", "is wrong")])])
             self.ledger.make_ready(
                 self.clerk.ctx,
                 [
-                    Ready(w.id, w.revision, f"{w.order_number}/{w.edition}", "p", 0, f"f{w.id}", "t1", 1, "EUR")
+                    ReadyPayload(w.id, w.revision, f"{w.order_number}/{w.edition}", "p", 0, f"f{w.id}", "t1", 1, "EUR")
                     for w in works
                 ],
             )
@@ -155,17 +155,17 @@ def machine(template: Path, clerk_class: type) -> type[RuleBasedStateMachine]:
             if row.state != "sending":  # given up meanwhile: it may not start any more
                 return
             key = sendable.destination_key
-            answer = Answer(Outcome.IN_DOUBT, 503)
+            answer = SendResult(SendOutcome.IN_DOUBT, 503)
             if kind in ("answered", "lost_after"):
                 assert key not in self.stored, "sent twice"
                 self.stored[key] = f"OMS{len(self.stored)}"
             if kind == "answered":
-                answer = Answer(Outcome.IMPORTED, 201, self.stored[key])
+                answer = SendResult(SendOutcome.IMPORTED, 201, self.stored[key])
             elif kind == "refused":
-                answer = Answer(Outcome.REJECTED, 400)
+                answer = SendResult(SendOutcome.REJECTED, 400)
             elif kind == "throttled":
-                answer = Answer(Outcome.THROTTLED, 429)
-            self.answers.append(Settled(sendable.id, claim.attempt, answer))
+                answer = SendResult(SendOutcome.THROTTLED, 429)
+            self.answers.append(AttemptResult(sendable.id, claim.attempt, answer))
 
         def leases_end(self):
             self.ledger.expire_leases(self.clerk.ctx, 0)
@@ -177,11 +177,11 @@ def machine(template: Path, clerk_class: type) -> type[RuleBasedStateMachine]:
             for doubt in self.ledger.in_doubt(ids):
                 under_way = any(s.id == doubt.id for s, _, _ in self.requests)
                 stored = self.stored.get(doubt.destination_key)
-                finding = Finding.unclear()
+                finding = LookupFinding.unclear()
                 if sees and stored:
-                    finding = Finding.found(stored)
+                    finding = LookupFinding.found(stored)
                 elif sees and not under_way:
-                    finding = Finding.absent()
+                    finding = LookupFinding.absent()
                 self.clerk.look(doubt.id, doubt.attempt, finding)
 
         @rule(what=st.sampled_from(["replacement", "separate", "discard", "replay", "discard refused"]))
@@ -194,7 +194,7 @@ def machine(template: Path, clerk_class: type) -> type[RuleBasedStateMachine]:
             else:
                 for row in self.ledger.held()[:1]:
                     # refused where the one to be replaced is at the destination and nobody cancelled it there
-                    with suppress(MoveRefused):
+                    with suppress(IllegalTransitionError):
                         self.ledger.decide(row["order_number"], what, "because", "ann")
 
         @rule(accepted=st.sampled_from([True, False, None]))

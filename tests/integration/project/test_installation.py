@@ -26,9 +26,9 @@ import json, logging, sys
 logging.disable(logging.WARNING)
 from airflow.dag_processing.dagbag import DagBag
 import order_relay
-from order_relay.pipeline.config_place import config_folder
-from order_relay.pipeline.settings import load_all
-from order_relay.wiring import canonical_reader
+from order_relay.pipeline.settings.locations import config_folder
+from order_relay.pipeline.settings.pipeline import load_all
+from order_relay.wiring.pipeline import canonical_reader
 bag = DagBag(dag_folder=sys.argv[1], bundle_path=sys.argv[1], bundle_name="installed")
 pipelines = load_all()
 print(json.dumps({

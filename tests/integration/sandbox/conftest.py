@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from order_relay.sandbox import Sandbox, running
+from order_relay_sandbox import Sandbox, running
 
 BASIC = {"Authorization": aiohttp.encode_basic_auth("demo", "demo-password")}
 KEY = {"Authorization": aiohttp.encode_basic_auth("demo-key", "demo-secret")}

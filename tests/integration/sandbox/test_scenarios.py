@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from order_relay.sandbox import Scenario, shipped
-from order_relay.sandbox.faults import Rule, RuleBook
+from order_relay_sandbox import Scenario, shipped
+from order_relay_sandbox.faults import Rule, RuleBook
 
 
 @pytest.mark.parametrize("name", shipped())

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-import order_relay.sandbox
-from order_relay.sandbox import Sandbox, serve_in_thread
-from order_relay.sandbox.__main__ import main
+import order_relay_sandbox
+from order_relay_sandbox import Sandbox, serve_in_thread
+from order_relay_sandbox.__main__ import main
 
-FOLDER = Path(order_relay.sandbox.__file__).parent
+FOLDER = Path(order_relay_sandbox.__file__).parent
 
 
 def test_in_a_thread(offered):
@@ -42,7 +42,7 @@ def test_a_taken_port_is_an_error():
 
 
 def test_by_command():
-    command = [sys.executable, "-m", "order_relay.sandbox", "--port", "0", "--orders", "5", "--org", "acme"]
+    command = [sys.executable, "-m", "order_relay_sandbox", "--port", "0", "--orders", "5", "--org", "acme"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         line = process.stdout.readline()
         try:
@@ -56,7 +56,7 @@ def test_by_command():
 
 
 def test_by_command_with_the_orders_elsewhere():
-    command = [sys.executable, "-m", "order_relay.sandbox", "--port", "0", "--orders", "5", "--source", "cloudsuite"]
+    command = [sys.executable, "-m", "order_relay_sandbox", "--port", "0", "--orders", "5", "--source", "cloudsuite"]
     with subprocess.Popen([*command, "--client-secret", "s"], stdout=subprocess.PIPE, text=True) as process:
         url = process.stdout.readline().split()[-1]
         try:
@@ -83,13 +83,13 @@ def test_imports_nothing_of_the_package_but_itself():
     pattern = re.compile(r"^\s*(?:from|import) (order_relay[\w.]*)", re.MULTILINE)
     imports = {name for path in FOLDER.rglob("*.py") for name in pattern.findall(path.read_text(encoding="utf-8"))}
     assert imports
-    assert all(name.startswith("order_relay.sandbox") for name in imports)
+    assert all(name.startswith("order_relay_sandbox") for name in imports)
 
 
 def test_the_readme_names_every_switch():
-    from order_relay.sandbox.cloudsuite.switches import CloudSuiteSwitches
-    from order_relay.sandbox.shopatron.switches import ShopatronSwitches
-    from order_relay.sandbox.supercat.switches import SuperCatSwitches
+    from order_relay_sandbox.cloudsuite.switches import CloudSuiteSwitches
+    from order_relay_sandbox.shopatron.switches import ShopatronSwitches
+    from order_relay_sandbox.supercat.switches import SuperCatSwitches
 
     readme = (FOLDER / "README.md").read_text(encoding="utf-8")
     names = [

@@ -8,21 +8,21 @@ from typing import Any
 import pytest
 
 from order_relay.connections import Connection
-from order_relay.errors import WrongSetup
+from order_relay.errors import ConfigurationError
 from order_relay.ledger import Ledger
-from order_relay.orders.exchange import RunContext
-from order_relay.pipeline.settings import PipelineSettings, load_file
-from order_relay.wiring import (
+from order_relay.orders.messages import RunContext
+from order_relay.pipeline.settings.pipeline import PipelineSettings, load_file
+from order_relay.wiring.pipeline import (
     ACCOUNT_FACTS,
     SearchOnlyDestination,
     SearchOnlySession,
     Wiring,
+    vendor_module,
     vendor_names,
-    vendor_part,
 )
 
-SOURCES = [name for name in vendor_names() if hasattr(vendor_part(name, "vendor"), "SOURCE")]
-DESTINATIONS = [name for name in vendor_names() if hasattr(vendor_part(name, "vendor"), "DESTINATION")]
+SOURCES = [name for name in vendor_names() if hasattr(vendor_module(name, "vendor"), "SOURCE")]
+DESTINATIONS = [name for name in vendor_names() if hasattr(vendor_module(name, "vendor"), "DESTINATION")]
 
 
 def connection(conn_id: str) -> Connection:
@@ -72,14 +72,14 @@ def test_everything_is_put_together(wire: Callable[..., Wiring]) -> None:
 
 
 def test_the_account_facts_are_settings_of_the_transformation() -> None:
-    from order_relay.orders.transform_settings import TransformSettings
+    from order_relay.orders.payload.transform_settings import TransformSettings
 
     assert set(ACCOUNT_FACTS) <= set(TransformSettings.model_fields)
 
 
 def test_the_sources_zone_reaches_the_transformation(wire: Callable[..., Wiring]) -> None:
     wiring = wire()
-    told = vendor_part(wiring.settings.source.vendor, "connection").read_settings(wiring.source_connection)
+    told = vendor_module(wiring.settings.source.vendor, "connection").read_settings(wiring.source_connection)
     assert wiring.transformer.settings.time_zone == getattr(told, "time_zone", "UTC")
 
 
@@ -91,26 +91,26 @@ def test_options_of_the_file_take_precedence(wire: Callable[..., Wiring]) -> Non
 
 
 def test_a_wrong_connection_is_named(wire: Callable[..., Wiring]) -> None:
-    with pytest.raises(WrongSetup, match="'from'"):
+    with pytest.raises(ConfigurationError, match="'from'"):
         wire(connections=Connection).check()
 
 
 def test_an_unknown_vendor_and_an_impossible_role_are_named(wire: Callable[..., Wiring]) -> None:
-    with pytest.raises(WrongSetup, match=r"no vendor 'nobody'.*there are: .*" + SOURCES[0]):
-        vendor_part("nobody", "vendor")
+    with pytest.raises(ConfigurationError, match=r"no vendor 'nobody'.*there are: .*" + SOURCES[0]):
+        vendor_module("nobody", "vendor")
     wiring = wire()
     turned = wiring.settings.model_copy(update={"source": wiring.settings.destination})
-    with pytest.raises(WrongSetup, match="can be no source"):
+    with pytest.raises(ConfigurationError, match="can be no source"):
         replace(wiring, settings=turned).check()
 
 
 def test_what_one_machine_alone_can_reach_is_refused_where_tasks_spread(
     wire: Callable[..., Wiring], sqlite_url: str
 ) -> None:
-    with pytest.raises(WrongSetup, match="SQLite"):
+    with pytest.raises(ConfigurationError, match="SQLite"):
         wire(executor_spreads=True, store_shared=True)
     server = "postgresql://relay@db/ledger"
-    with pytest.raises(WrongSetup, match="local folder"):
+    with pytest.raises(ConfigurationError, match="local folder"):
         wire(executor_spreads=True, ledger_url=server)
     wire(executor_spreads=True, ledger_url=server, store_shared=True)
     wire(executor_spreads=True, ledger_url=server, store_url="s3://bucket/prefix")
@@ -130,7 +130,7 @@ def bind(url: str, wiring: Wiring) -> None:
 def test_a_dry_run_changes_a_copy_and_keeps_it_between_tasks(wire: Callable[..., Wiring], ledger_url: str) -> None:
     wiring = wire(dry_run=True, ledger_url=ledger_url)
     bind(ledger_url, wiring)
-    with pytest.raises(WrongSetup, match="scratch"):
+    with pytest.raises(ConfigurationError, match="scratch"):
         wiring.ledger  # noqa: B018
     with wiring.ledger_for("run-1") as ledger:
         assert ledger.last_sequence(wiring.name) == 1
@@ -156,7 +156,7 @@ def test_a_dry_run_can_reach_neither_side(wire: Callable[..., Wiring]) -> None:
     wiring = wire(dry_run=True)
     assert wiring.source.acknowledge(["N1"]) == {}
     assert wiring.source.account == wire().source.account
-    with pytest.raises(WrongSetup, match="dry run"):
+    with pytest.raises(ConfigurationError, match="dry run"):
         wiring.destination.session(1)
 
 
@@ -173,9 +173,9 @@ async def test_a_shadow_run_can_search_the_destination_but_not_send(wire: Callab
     class Open:
         """A session that would do everything."""
 
-        find_by_key = find_by_window = find_some = read_order = send = turn = staticmethod(lambda *_, **__: "done")
+        find_by_key = find_by_window = find_any = read_order = send = turn = staticmethod(lambda *_, **__: "done")
 
     session: Any = SearchOnlySession(Open())  # type: ignore[arg-type]
     assert session.find_by_key(["K1"]) == session.find_by_window("a", "b") == "done"
-    with pytest.raises(WrongSetup, match="shadow mode"):
+    with pytest.raises(ConfigurationError, match="shadow mode"):
         await session.send(b"{}", "K1", not_after=1e12)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from order_relay.connections import Connection
-from order_relay.sandbox import ThreadedSandbox
+from order_relay_sandbox import ThreadedSandbox
 
 Order = dict[str, Any]
 

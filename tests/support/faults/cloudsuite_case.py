@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from order_relay.connections import Connection
-from order_relay.sandbox.cloudsuite import generator
+from order_relay_sandbox.cloudsuite import generator
 from tests.support.faults.case import UNSEEN, Case, Order, Told, shopatron
 
 ENDS = {

@@ -17,7 +17,7 @@ from sqlalchemy import create_engine, make_url
 
 from order_relay.errors import OrderRelayError
 from order_relay.ledger import Ledger
-from order_relay.ledger.database import database_url
+from order_relay.ledger.store.database import database_url
 from tests.support.trials.crashes import shape
 
 TOLD = 7

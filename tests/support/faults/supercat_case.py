@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from order_relay.connections import Connection
-from order_relay.sandbox.supercat import generator
+from order_relay_sandbox.supercat import generator
 from tests.support.faults.case import Case, Order, shopatron
 
 ENDS = {

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from order_relay.orders.exchange import RunContext
-from order_relay.orders.shipping import Shipment, ShippedLine
-from order_relay.pipeline.feedback import Parts, give_feedback
-from order_relay.pipeline.parcels import record_parcel
-from order_relay.pipeline.reading_back import OrderArchive
-from order_relay.sandbox import ThreadedSandbox
+from order_relay.orders.fulfilment.shipment_progress import Shipment, ShippedLine
+from order_relay.orders.messages import RunContext
+from order_relay.pipeline.fulfilment.shipments import record_shipment
+from order_relay.pipeline.fulfilment.write_back import WriteBackContext, send_write_back
+from order_relay.pipeline.order_archive import OrderArchive
+from order_relay_sandbox import ThreadedSandbox
 from tests.support.engine import Engine
 
 PIPELINE = "cloudsuite_to_shopatron"
@@ -64,19 +64,19 @@ def archive(engine: Engine) -> OrderArchive:
 
 def feedback(engine: Engine, run: str = "feedback", given_up_s: float = 0.0) -> dict[str, int]:
     wiring = engine.wiring
-    parts = Parts(
-        wiring.feedback_taker,
+    parts = WriteBackContext(
+        wiring.write_back_source,
         engine.ledger,
         archive(engine),
         wiring.source_connection.fingerprint(),
         given_up_s=given_up_s,
     )
-    return give_feedback(RunContext(PIPELINE, run), parts)
+    return send_write_back(RunContext(PIPELINE, run), parts)
 
 
 def ship(engine: Engine, number: str, key: str, *lines: ShippedLine) -> None:
     told = Shipment("test", key, (number,), "PostNL", "", key, NOW, lines=lines)
-    assert record_parcel(engine.ledger, archive(engine), "tester", told).outcome == "recorded"
+    assert record_shipment(engine.ledger, archive(engine), "tester", told).outcome == "recorded"
 
 
 def heard(shop: ThreadedSandbox, number: str) -> dict[str, Any]:

@@ -23,11 +23,13 @@ from typing import Any
 from sqlalchemy import text
 
 from order_relay.errors import OrderRelayError
-from order_relay.ledger import doubting, feedback, migrate
-from order_relay.orders.exchange import RunContext
-from order_relay.orders.judging import VendorFormat
-from order_relay.pipeline.report import write_report
-from order_relay.sandbox import ThreadedSandbox, running, serve_in_thread
+from order_relay.ledger import migrate
+from order_relay.ledger.delivery import lookups
+from order_relay.ledger.write_back import feedback
+from order_relay.orders.messages import RunContext
+from order_relay.orders.schema.validator import VendorFormat
+from order_relay.pipeline.report.report import write_report
+from order_relay_sandbox import ThreadedSandbox, running, serve_in_thread
 from tests.support import engine as engine_module
 from tests.support import speedups as quicker
 from tests.support.engine import Engine
@@ -49,8 +51,8 @@ class World:
         self.settings = dict(case.settings)
         self.url = ""
         self.runs = 0
-        doubting.FIRST_DISTANCE = timedelta(milliseconds=10)
-        doubting.LONGEST_DISTANCE = timedelta(milliseconds=10)
+        lookups.FIRST_DELAY = timedelta(milliseconds=10)
+        lookups.LONGEST_DELAY = timedelta(milliseconds=10)
         feedback.FIRST_DELAY = feedback.LONGEST_DELAY = timedelta(milliseconds=10)
 
     @contextmanager

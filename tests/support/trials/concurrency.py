@@ -10,7 +10,7 @@ from collections import Counter
 from contextlib import suppress
 from typing import Any
 
-from order_relay import crossings
+from order_relay import failpoints
 from tests.support.faults.case import Case
 from tests.support.faults.world import World, faults_of, finish, start, world
 from tests.support.trials.crashes import shape
@@ -98,5 +98,5 @@ def _sleep_at(here: World, point: str) -> None:
             # to this very thread: sent to the process, another one may take it, and this one would go on for a while
             signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
 
-    crossings.hook = hook
+    failpoints.hook = hook
     here.run(here.engine(), "sleeper")

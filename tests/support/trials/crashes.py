@@ -16,8 +16,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from order_relay import crossings
-from order_relay.sandbox import ThreadedSandbox
+from order_relay import failpoints
+from order_relay_sandbox import ThreadedSandbox
 from tests.support.faults.case import Case, lost
 from tests.support.faults.world import World, faults_of, world
 
@@ -169,7 +169,7 @@ def recorded(here: World, work: Callable[[], Any]) -> dict[str, int]:
 
     def record() -> None:
         with told.open("a", buffering=1) as file:
-            crossings.hook = lambda crossing: print(shape(crossing), file=file)
+            failpoints.hook = lambda crossing: print(shape(crossing), file=file)
             work()
 
     here.in_child(record)
@@ -205,7 +205,7 @@ def killed_at(here: World, params: Mapping[str, Any], work: Callable[[], Any]) -
                 time.sleep(10)  # never gets here, nor does anybody behind the lock
 
     def die() -> None:
-        crossings.hook = hook
+        failpoints.hook = hook
         work()
 
     return here.in_child(die)

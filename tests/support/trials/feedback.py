@@ -13,11 +13,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from order_relay.errors import OrderRelayError
-from order_relay.ledger import feedback as steps
-from order_relay.orders.shipping import Shipment, ShippedLine
-from order_relay.pipeline import feedback
-from order_relay.pipeline.parcels import record_parcel
-from order_relay.sandbox import ThreadedSandbox
+from order_relay.ledger.write_back import feedback as steps
+from order_relay.orders.fulfilment.shipment_progress import Shipment, ShippedLine
+from order_relay.pipeline.fulfilment import write_back
+from order_relay.pipeline.fulfilment.shipments import record_shipment
+from order_relay_sandbox import ThreadedSandbox
 from tests.support.engine import Engine
 from tests.support.faults.case import Order, Told
 from tests.support.faults.world import World, finish, start, world
@@ -90,7 +90,7 @@ def together(params: dict[str, Any]) -> dict[str, Any]:
 def _taken_over(params: Mapping[str, Any]) -> Iterator[tuple[World, ThreadedSandbox, list[Imported]]]:
     """Six orders were imported and acknowledged; some left whole, some in two parcels, some are still there."""
     steps.FIRST_DELAY = steps.LONGEST_DELAY = timedelta(milliseconds=10)
-    feedback.SLICE = 4
+    write_back.SLICE_SIZE = 4
     with world(params) as here:
         plain = here.case.plain(6)
         here.extra["source"] = _way(params, here).source
@@ -119,7 +119,7 @@ def _ship(engine: Engine, key: str, order: Order, what: str) -> Imported:
     parcels = [()] if what == "all" else [tuple(lines[:1]), tuple(lines[1:])][: len(lines)]
     for number, parcel in enumerate(parcels):
         told = Shipment("trial", f"{key}-{number}", (key,), "UPS", "", f"1Z{number}", datetime.now(UTC), lines=parcel)
-        record_parcel(engine.ledger, engine.archive(), "trial", told)
+        record_shipment(engine.ledger, engine.archive(), "trial", told)
     return Imported(order, len(parcels), left=True)
 
 

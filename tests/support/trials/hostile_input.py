@@ -92,14 +92,14 @@ def orders(params: dict[str, Any]) -> dict[str, Any]:
         result["faults"]["runs failed"] = complaints[:3]
     if before < len(good[:3]):
         result["faults"]["good orders held up"] = before
-    if said and not said.startswith("BadAnswer"):
+    if said and not said.startswith("MalformedResponseError"):
         result["faults"]["a broken envelope is told as"] = said
     return {**result, "tried": params["number"]}
 
 
 def _ours(words: str) -> bool:
     """What a run may end with where the source's whole answer is no use."""
-    return words.startswith(("BadAnswer", "RetryLater", "Throttled"))
+    return words.startswith(("MalformedResponseError", "TransientError", "ThrottledError"))
 
 
 def _judge(here: World, engine: Any, sandbox: Any, good: list[Order], params: dict[str, Any]) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def envelope(params: dict[str, Any]) -> dict[str, Any]:
         expected = dict.fromkeys(map(here.case.source_id, here.case.plain(4)), "imported")
         verdict = here.verdict(engine, sandbox, expected)
     faults = faults_of(verdict, unacknowledged=True)
-    if first and not _ours(first) and "WrongSetup" not in first and "SourceRefused" not in first:
+    if first and not _ours(first) and "ConfigurationError" not in first and "SourceAuthError" not in first:
         faults["told as"] = first
     return {**params, "said": first, "faults": faults, "verdict": verdict}
 

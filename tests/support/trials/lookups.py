@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import text
 
 from order_relay.errors import OrderRelayError
-from order_relay.orders.exchange import RunContext
-from order_relay.pipeline import beginning
+from order_relay.orders.messages import RunContext
+from order_relay.pipeline.runs import start
 from tests.support.engine import Engine
 from tests.support.faults.world import faults_of, world
 
@@ -76,7 +76,7 @@ def _imported(engine: Engine) -> set[str]:
 def _send(engine: Engine, run: str, limit: int | None = None) -> None:
     """A run without acknowledging, so that the source offers everything again."""
     ctx, wiring = RunContext(engine.pipeline, run), engine.wiring
-    beginning.begin(ctx, engine.ledger, wiring.store, (wiring.source.account, wiring.destination.account))
+    start.start_run(ctx, engine.ledger, wiring.store, (wiring.source.account, wiring.destination.account))
     for chunk in engine.prepare(ctx, engine.extract(ctx), limit):
         with suppress(OrderRelayError):
             engine.load(ctx, chunk)

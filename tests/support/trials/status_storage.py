@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from order_relay import crossings
-from order_relay.sandbox import ThreadedSandbox
+from order_relay import failpoints
+from order_relay_sandbox import ThreadedSandbox
 from tests.support.faults.storage import TOLD, fails_from, hold, no_file_beyond, reachable, reader, told, wait
 from tests.support.faults.world import World, finish, start, world
 from tests.support.trials.statuses import CASE, DROP, FILE, SCENARIO, before, judged, run
@@ -33,7 +33,7 @@ def failing(params: dict[str, Any]) -> dict[str, Any]:
     """From the first crossing called ``point`` on, every write to the ledger, or to the store, fails."""
 
     def work(here: World) -> None:
-        crossings.hook = fails_from(params["point"])
+        failpoints.hook = fails_from(params["point"])
         run(here)
 
     return _trial(params, work, must_tell=True)
@@ -100,7 +100,7 @@ def _interrupted(params: dict[str, Any], trouble: Trouble, allowed: list[int]) -
                 wait(goes_on.exists)
 
         def work() -> None:
-            crossings.hook = pause
+            failpoints.hook = pause
             run(here)
 
         pid = start(told(work))

@@ -15,17 +15,17 @@ from typing import Any
 from order_relay.batches import BatchStore
 from order_relay.connections import Connection
 from order_relay.ledger import Ledger
-from order_relay.ledger.status_reads import Ours
-from order_relay.orders.exchange import RunContext
-from order_relay.orders.status_events import Channel
-from order_relay.orders.status_records import StatusPage, read_records
-from order_relay.orders.status_state import derive
-from order_relay.pipeline.parcels import record_parcel
-from order_relay.pipeline.status_files import Drops, read_drops
-from order_relay.pipeline.status_settings import StatusSettings
-from order_relay.pipeline.statuses import Intake, follow_up, poll, read_due
-from order_relay.sandbox import ThreadedSandbox
-from order_relay.status_wiring import StatusWiring
+from order_relay.ledger.fulfilment.status_queries import OwnOrders
+from order_relay.orders.fulfilment.status_events import Channel
+from order_relay.orders.fulfilment.status_records import StatusPage, parse_records
+from order_relay.orders.fulfilment.status_state import derive_state
+from order_relay.orders.messages import RunContext
+from order_relay.pipeline.fulfilment.shipments import record_shipment
+from order_relay.pipeline.fulfilment.status_files import DropFolder, read_drops
+from order_relay.pipeline.fulfilment.status_poll import StatusIntake, poll_changes, read_due, record_shipments
+from order_relay.pipeline.settings.status_account import StatusSettings
+from order_relay.wiring.statuses import StatusWiring
+from order_relay_sandbox import ThreadedSandbox
 from tests.support.faults.world import World, world
 from tests.support.trials.crashes import killed_at, recorded
 
@@ -63,17 +63,17 @@ def wiring_of(here: World, settled_s: float = 0.0, *, full: bool = True) -> Stat
 def run(here: World, settled_s: float = 0.0) -> None:
     """What the DAG's tasks do, and a webhook."""
     with wiring_of(here, settled_s) as wiring:
-        intake, settings = Intake(RunContext(ACCOUNT, "run"), wiring.ledger, wiring.reader), wiring.settings
+        intake, settings = StatusIntake(RunContext(ACCOUNT, "run"), wiring.ledger, wiring.reader), wiring.settings
         intake.take(StatusPage((LATE,), datetime.now(UTC)), Channel.WEBHOOK)
-        poll(intake, wiring.source, settings.poll, datetime.now(UTC))
-        read_drops(intake, Drops(wiring.store, wiring.form, settings.files, datetime.now(UTC)))
-        wiring.ledger.match_statuses(ACCOUNT, Ours((here.case.pipeline,), "order_number"), 1e9, 0.0)
+        poll_changes(intake, wiring.source, settings.poll, datetime.now(UTC))
+        read_drops(intake, DropFolder(wiring.store, wiring.form, settings.files, datetime.now(UTC)))
+        wiring.ledger.match_statuses(ACCOUNT, OwnOrders((here.case.pipeline,), "order_number"), 1e9, 0.0)
         read_due(intake, wiring.source, settings.by_id)
-        follow_up(
+        record_shipments(
             intake,
             settings.shipments,
             "acommerce",
-            lambda told: record_parcel(intake.ledger, wiring.archive, "statuses", told),
+            lambda told: record_shipment(intake.ledger, wiring.archive, "statuses", told),
         )
 
 
@@ -98,7 +98,7 @@ def before(here: World, sandbox: ThreadedSandbox) -> None:
     BatchStore((here.folder / "batches").as_uri()).write_bytes(DROP, FILE)
     ledger = Ledger.open(here.ledger_url)
     wiring = wiring_of(here)
-    intake = Intake(RunContext(ACCOUNT, "before"), ledger, wiring.reader)
+    intake = StatusIntake(RunContext(ACCOUNT, "before"), ledger, wiring.reader)
     for status in ("NEW", "ERROR"):  # two contents without any time: nobody can tell which is newer
         told = {"orderId": "DOUBT", "orderStatus": [{"eventId": "x-1", "orderStatus": status}]}
         intake.take(StatusPage((told,), datetime.now(UTC)), Channel.WEBHOOK)
@@ -143,7 +143,7 @@ def withdrawn(params: dict[str, Any]) -> dict[str, Any]:
                 )
                 mistakes += [(number, event) for event in made if status != "NEW"]
         with wiring_of(here, full=False) as wiring:
-            intake, settings = Intake(RunContext(ACCOUNT, "run"), wiring.ledger, wiring.reader), wiring.settings
+            intake, settings = StatusIntake(RunContext(ACCOUNT, "run"), wiring.ledger, wiring.reader), wiring.settings
             before = _deliveries(sandbox)
             sandbox.happen(*({"delete": event} for _, event in mistakes if rng.random() < 0.8))
             told = [*before, *_deliveries(sandbox)]
@@ -152,9 +152,9 @@ def withdrawn(params: dict[str, Any]) -> dict[str, Any]:
             for number, (channel, record) in enumerate([*told, *rng.choices(told, k=4)]):
                 intake.take(StatusPage((record,), datetime.now(UTC)), channel)
                 if number in polls:
-                    poll(intake, wiring.source, settings.poll, datetime.now(UTC))
+                    poll_changes(intake, wiring.source, settings.poll, datetime.now(UTC))
             for _ in range(3):
-                poll(intake, wiring.source, settings.poll, datetime.now(UTC))
+                poll_changes(intake, wiring.source, settings.poll, datetime.now(UTC))
                 read_due(intake, wiring.source, settings.by_id)
             states = {row["order_number"]: row["order_status"] for row in wiring.ledger.statuses()}
             shown = {number: state[0] for number, state in _expected(wiring, sandbox).items() if number in numbers}
@@ -223,8 +223,8 @@ def _verdict(here: World, sandbox: ThreadedSandbox, pardoned: tuple[str, ...]) -
 def _expected(wiring: StatusWiring, sandbox: ThreadedSandbox) -> dict[str, Any]:
     """What reading every history once says, and what only a file and a webhook told."""
     later = datetime.now(UTC) + timedelta(days=1)
-    told = read_records(wiring.reader.shape, sandbox.status_records(), Channel.BY_ID, later, full=True).reports
-    states = {report.order_id: derive(report.events) for report in told}
+    told = parse_records(wiring.reader.shape, sandbox.status_records(), Channel.BY_ID, later, full=True).reports
+    states = {report.order_id: derive_state(report.events) for report in told}
     shown = {
         number: (s.order_status, s.detailed_status, tuple((p.parcel, p.status, p.at) for p in s.parcels))
         for number, s in states.items()

@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from order_relay import crossings
+from order_relay import failpoints
 from tests.support.faults.storage import TOLD, fails_from, hold, no_file_beyond, reachable, reader, told, wait
 from tests.support.faults.world import World, faults_of, finish, start, world
 from tests.support.trials.crashes import ACTS, shape
@@ -40,7 +40,7 @@ def failing(params: dict[str, Any]) -> dict[str, Any]:
     """From the first crossing called ``point`` on, every write to the ledger, or to the store, fails."""
 
     def work() -> None:
-        crossings.hook = fails_from(params["point"])
+        failpoints.hook = fails_from(params["point"])
         here.engine().run("failing")
 
     with world(params) as here, here.sandbox({}, []) as sandbox:
@@ -88,7 +88,7 @@ def _stop_at(here: World, point: str) -> None:
         if shape(crossing) == point:
             signal.raise_signal(signal.SIGKILL)
 
-    crossings.hook = hook
+    failpoints.hook = hook
     here.engine().run("victim")
 
 

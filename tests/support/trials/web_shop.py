@@ -6,10 +6,10 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from order_relay.orders.exchange import RunContext
-from order_relay.pipeline.beginning import begin
-from order_relay.pipeline.source_news import note_cancelled
-from order_relay.sandbox import ThreadedSandbox
+from order_relay.orders.messages import RunContext
+from order_relay.pipeline.fulfilment.cancelled_orders import record_cancellations
+from order_relay.pipeline.runs.start import start_run
+from order_relay_sandbox import ThreadedSandbox
 from tests.support.engine import Engine
 from tests.support.faults.case import Order, lost
 from tests.support.faults.world import World, faults_of, world
@@ -79,7 +79,7 @@ def _until_cancelled(here: World, engine: Engine, sandbox: ThreadedSandbox, gone
     keys = [here.case.key(order) for order in gone]
     if moment == BEFORE_SENDING:
         ctx, wiring = RunContext(engine.pipeline, "prepared"), engine.wiring
-        begin(ctx, engine.ledger, wiring.store, (wiring.source.account, wiring.destination.account))
+        start_run(ctx, engine.ledger, wiring.store, (wiring.source.account, wiring.destination.account))
         engine.prepare(ctx, engine.extract(ctx))
     elif moment in (UNSTORED, STORED):
         effect = "done" if moment == STORED else "none"
@@ -102,7 +102,7 @@ def _tell_everything(here: World, engine: Engine) -> None:
     for number in range(ROUNDS):
         time.sleep(engine.wiring.settings.acknowledge.given_up_s + 0.05)
         ctx = RunContext(engine.pipeline, f"cancelled-{number}")
-        news = note_cancelled(ctx, engine.feedback_parts(), 30)
+        news = record_cancellations(ctx, engine.feedback_parts(), 30)
         if not engine.tell(f"told-{number}") and not news:
             return
 

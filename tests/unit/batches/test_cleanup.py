@@ -11,7 +11,7 @@ import pytest
 
 from order_relay.batches import BatchReader, BatchStore, BatchWriter
 from order_relay.batches import writer as writer_module
-from order_relay.batches.trimming import trim_batch, trim_rows
+from order_relay.batches.cleanup import trim_batch, trim_rows
 from tests.support.failpoints import killed_at
 
 NOW = datetime(2026, 5, 2, tzinfo=UTC)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from order_relay.batches import BatchStore, StoreUnavailable
-from order_relay.batches.filesystems import local_path, opened
-from order_relay.batches.objects import telling
-from order_relay.errors import WrongSetup
+from order_relay.batches import BatchStore, StoreUnavailableError
+from order_relay.batches.filesystems import local_path, open_filesystem
+from order_relay.batches.objects import translate_errors
+from order_relay.errors import ConfigurationError
 
 ODD = ["my airflow", "a%20b", "100%", "a#b", "a?b=c", "a::b", "Grüße", "日本", "a+b&c", "%", "s3:"]
 
@@ -41,7 +41,7 @@ def test_characters_may_be_written_as_they_are(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("url", ["file://data/batches", "file://data", "file://", "local://~/batches"])
 def test_a_path_that_is_not_absolute_is_refused(url: str) -> None:
-    with pytest.raises(WrongSetup, match="three slashes"):
+    with pytest.raises(ConfigurationError, match="three slashes"):
         BatchStore(url)
 
 
@@ -62,7 +62,7 @@ def test_a_service_whose_package_is_missing_names_it(
 ) -> None:
     for module in ("s3fs", "gcsfs", "adlfs"):  # also where they are installed
         monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(WrongSetup, match=package) as error:
+    with pytest.raises(ConfigurationError, match=package) as error:
         BatchStore(url)
     assert f"order-relay[{extra}]" in str(error.value)
 
@@ -70,15 +70,15 @@ def test_a_service_whose_package_is_missing_names_it(
 @pytest.mark.parametrize("url", ["foo://bucket/x", "hdfs://host/x"])
 def test_an_unknown_scheme_is_no_traceback(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(WrongSetup, match=url.partition(":")[0]):
-        opened(url)
+    with pytest.raises(ConfigurationError, match=url.partition(":")[0]):
+        open_filesystem(url)
 
 
 def test_what_a_cloud_s_library_raises_is_the_stores_trouble() -> None:
     no_credentials = type("NoCredentialsError", (Exception,), {"__module__": "botocore.exceptions"})
     said = r"writing 'a' failed: NoCredentialsError"
-    with pytest.raises(StoreUnavailable, match=said) as error, telling("a", "writing"):
+    with pytest.raises(StoreUnavailableError, match=said) as error, translate_errors("a", "writing"):
         raise no_credentials("key AKIA...")
     assert "AKIA" not in str(error.value)
-    with pytest.raises(KeyError), telling("a", "writing"):
+    with pytest.raises(KeyError), translate_errors("a", "writing"):
         raise KeyError("ours")

@@ -3,7 +3,7 @@ import pathlib
 import fsspec
 import pytest
 
-from order_relay.batches import BatchDamaged, BatchReader, BatchStore, BatchWriter, Manifest, StoreUnavailable
+from order_relay.batches import BatchReader, BatchStore, BatchWriter, DamagedBatchError, Manifest, StoreUnavailableError
 from order_relay.batches import writer as writer_module
 
 
@@ -79,7 +79,7 @@ def test_a_cut_object_is_named(store, keep, checked):
     info = store.write_jsonl("cut.gz", [b"%d" % n for n in range(1000)])
     with pathlib.Path(path_of(store, "cut.gz")).open("r+b") as file:
         file.truncate(keep if keep >= 0 else info.bytes + keep)
-    with pytest.raises(BatchDamaged, match=r"cut\.gz"):
+    with pytest.raises(DamagedBatchError, match=r"cut\.gz"):
         list(store.read_jsonl("cut.gz", info.sha256 if checked else None))
 
 
@@ -87,22 +87,22 @@ def test_a_changed_object_gives_no_line_at_all(store):
     info = store.write_jsonl("x.gz", [b"%d" % n for n in range(100_000)])
     with pathlib.Path(path_of(store, "x.gz")).open("ab") as file:
         file.write(b"more")
-    with pytest.raises(BatchDamaged, match="checksum"):
+    with pytest.raises(DamagedBatchError, match="checksum"):
         next(store.read_jsonl("x.gz", info.sha256))
-    with pytest.raises(BatchDamaged, match="more than was written"):
+    with pytest.raises(DamagedBatchError, match="more than was written"):
         list(store.read_jsonl("x.gz"))
 
 
 def test_a_missing_object_is_named(any_store):
-    with pytest.raises(BatchDamaged, match="gone"):
+    with pytest.raises(DamagedBatchError, match="gone"):
         list(any_store.read_jsonl("gone"))
-    with pytest.raises(BatchDamaged, match="gone"):
+    with pytest.raises(DamagedBatchError, match="gone"):
         any_store.read_json("gone")
 
 
 def test_what_is_not_json_is_damage(store):
     store.write_text("m.json", "{")
-    with pytest.raises(BatchDamaged, match=r"m\.json"):
+    with pytest.raises(DamagedBatchError, match=r"m\.json"):
         store.read_json("m.json")
 
 
@@ -118,7 +118,7 @@ def test_a_disk_that_refuses_is_a_passing_trouble(store, monkeypatch):
 
     monkeypatch.setattr("order_relay.batches.objects.os.fsync", full)
     store_folder = path_of(store, "")
-    with pytest.raises(StoreUnavailable, match=r"'a'.*No space left"):
+    with pytest.raises(StoreUnavailableError, match=r"'a'.*No space left"):
         store.write_text("a", "x")
     assert not store.exists("a")
     assert store_folder
@@ -136,9 +136,9 @@ def test_a_batch_rolls_its_parts_and_is_read_row_by_row(any_store, monkeypatch):
     assert [text for _, _, text in reader.orders()] == [b'{"n":%d}' % n for n in range(7)]
     assert list(reader.identities()) == [str(n) for n in range(7)]
     assert reader.facts["fetched_at"] == "now"
-    with pytest.raises(BatchDamaged, match="no line 3"):
+    with pytest.raises(DamagedBatchError, match="no line 3"):
         reader.rows(1, [3])
-    with pytest.raises(BatchDamaged, match="no part 3"):
+    with pytest.raises(DamagedBatchError, match="no part 3"):
         reader.rows(3, [0])
 
 

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from order_relay.airflow_bindings import reconciliation
-from order_relay.commands.app import app
-from order_relay.commands.setup import Setup
-from order_relay.errors import WrongSetup
+from order_relay.airflow.jobs import reconcile
+from order_relay.cli.app import app
+from order_relay.cli.deployment import Installation
+from order_relay.errors import ConfigurationError
 from order_relay.ledger import Ledger
-from order_relay.orders.exchange import RunContext
-from order_relay.pipeline.differences import Comparison
-from order_relay.wiring import Wiring
+from order_relay.orders.messages import RunContext
+from order_relay.pipeline.lookup.diff import ReconciliationReport
+from order_relay.wiring.pipeline import Wiring
 
 ROOT = Path(__file__).resolve().parents[3]
 USED, OTHER = "supercat_to_shopatron", "cloudsuite_to_shopatron"
@@ -39,12 +39,12 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def ledger(sqlite_url: str, files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
     """One pipeline ran; the other never did."""
 
-    def undefined(self: Setup, conn_id: str) -> Any:
-        raise WrongSetup(f"connection {conn_id!r} is not defined")
+    def undefined(self: Installation, conn_id: str) -> Any:
+        raise ConfigurationError(f"connection {conn_id!r} is not defined")
 
-    monkeypatch.setattr(Setup, "connection", undefined)
-    monkeypatch.setattr(Setup, "ledger_url", sqlite_url)
-    monkeypatch.setattr(Setup, "store_url", (tmp_path / "store").as_uri())
+    monkeypatch.setattr(Installation, "connection", undefined)
+    monkeypatch.setattr(Installation, "ledger_url", sqlite_url)
+    monkeypatch.setattr(Installation, "store_url", (tmp_path / "store").as_uri())
     opened = Ledger.open(sqlite_url)
     opened.bind(USED, "s", "d")
     opened.begin_run(RunContext(USED, "r1"), "run", 0)
@@ -57,11 +57,11 @@ def oms(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """An OMS with which everything agrees; which pipelines were compared."""
     asked: list[str] = []
 
-    def compared(wiring: Wiring, run: str) -> tuple[Comparison, str]:
+    def compared(wiring: Wiring, run: str) -> tuple[ReconciliationReport, str]:
         asked.append(wiring.name)
-        return Comparison(wiring.name, NOW, NOW), f"{wiring.name}/runs/{run}/reconcile.md"
+        return ReconciliationReport(wiring.name, NOW, NOW), f"{wiring.name}/runs/{run}/reconcile.md"
 
-    monkeypatch.setattr(reconciliation, "compared", compared)
+    monkeypatch.setattr(reconcile, "write_comparison", compared)
     return asked
 
 
@@ -109,7 +109,7 @@ def test_the_doctor_checks_the_others_beside_a_wrong_file(
     ledger: Ledger, files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (files / f"{OTHER}.yaml").write_text("source: [\n")
-    monkeypatch.setattr(Setup, "paused_dags", lambda self: {})
+    monkeypatch.setattr(Installation, "paused_dags", lambda self: {})
     monkeypatch.setenv("AIRFLOW_VAR_ORDER_RELAY_STOP", "false")
     failed = {f["check"] for f in call("doctor", code=1)["findings"] if f["level"] == "fail"}
     assert f"pipeline {OTHER}" in failed

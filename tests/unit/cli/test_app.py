@@ -16,14 +16,14 @@ from typer.testing import CliRunner, Result
 from order_relay import __version__
 from order_relay.batches.store import BatchStore
 from order_relay.batches.writer import BatchWriter
-from order_relay.commands import app as app_module
-from order_relay.commands.setup import Setup
+from order_relay.cli import app as app_module
+from order_relay.cli.deployment import Installation
 from order_relay.connections import Connection
-from order_relay.errors import Refusal, WrongSetup
-from order_relay.ledger import BatchInfo, Ledger, Ready, Settled
-from order_relay.orders.exchange import Acknowledgement, Answer, Outcome, RunContext
-from order_relay.pipeline.settings import pipeline_files
-from order_relay.pipeline.stop_switch import StopSwitch
+from order_relay.errors import ConfigurationError, ValidationIssue
+from order_relay.ledger import AttemptResult, BatchInfo, Ledger, ReadyPayload
+from order_relay.orders.messages import Acknowledgement, RunContext, SendOutcome, SendResult
+from order_relay.pipeline.runs.stop_switch import StopSwitch
+from order_relay.pipeline.settings.pipeline import pipeline_files
 from tests.support.offers import offer
 
 PIPELINE = "supercat_to_shopatron"
@@ -38,8 +38,8 @@ def store(tmp_path: Path) -> BatchStore:
 
 @pytest.fixture
 def url(sqlite_url: str, store: BatchStore, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(Setup, "ledger_url", sqlite_url)
-    monkeypatch.setattr(Setup, "store", store)
+    monkeypatch.setattr(Installation, "ledger_url", sqlite_url)
+    monkeypatch.setattr(Installation, "store", store)
     return sqlite_url
 
 
@@ -59,16 +59,20 @@ def ledger(url: str, store: BatchStore) -> Ledger:
     info = BatchInfo("b1", manifest.name, 3, datetime(2026, 5, 1, tzinfo=UTC))
     ledger.receive(CTX, info, pd.DataFrame(rows), "t")
     works = {work.source_id: work for work in ledger.to_validate(PIPELINE, "b1")}
-    ledger.quarantine(CTX, [(works["2"], [Refusal("total_differs", "/total", "the totals do not add up")])])
+    ledger.quarantine(CTX, [(works["2"], [ValidationIssue("total_differs", "/total", "the totals do not add up")])])
     name = f"{PIPELINE}/runs/run-1/payloads-00000.jsonl.gz"
     store.write_jsonl(name, [PAYLOAD, b"{}"])
     ready = [
-        Ready(works[s].id, works[s].revision, f"N-{s}", name, place, f"f{s}", "t", 100, "USD")
+        ReadyPayload(works[s].id, works[s].revision, f"N-{s}", name, place, f"f{s}", "t", 100, "USD")
         for place, s in enumerate("13")
     ]
     ledger.make_ready(CTX, ready)
-    _send(ledger, works["1"].id, Answer(Outcome.IMPORTED, 200, oms_id="901", body='{"orderID": 901, "said": "Marked"}'))
-    _send(ledger, works["3"].id, Answer(Outcome.IN_DOUBT, 504, code="http_504", message="no clear answer"))
+    _send(
+        ledger,
+        works["1"].id,
+        SendResult(SendOutcome.IMPORTED, 200, oms_id="901", body='{"orderID": 901, "said": "Marked"}'),
+    )
+    _send(ledger, works["3"].id, SendResult(SendOutcome.IN_DOUBT, 504, code="http_504", message="no clear answer"))
     due = ledger.to_acknowledge(PIPELINE, 10)
     ledger.ack_sent(CTX, [entry.id for entry in due])
     ledger.ack_answered(CTX, {entry.id: Acknowledgement(True) for entry in due})
@@ -76,9 +80,9 @@ def ledger(url: str, store: BatchStore) -> Ledger:
     ledger.close()
 
 
-def _send(ledger: Ledger, number: int, answer: Answer) -> None:
+def _send(ledger: Ledger, number: int, answer: SendResult) -> None:
     claim = ledger.claim(CTX, [number], "test", 30)[number]
-    assert ledger.settle(CTX, [Settled(number, claim.attempt, answer)]) == []
+    assert ledger.settle(CTX, [AttemptResult(number, claim.attempt, answer)]) == []
 
 
 def call(*words: str) -> Result:
@@ -154,8 +158,8 @@ def test_no_command_makes_a_ledger_by_accident(
     words: tuple[str, ...], store: BatchStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     missing = tmp_path / "elsewhere" / "ledger.sqlite"
-    monkeypatch.setattr(Setup, "ledger_url", f"sqlite:///{missing}")
-    monkeypatch.setattr(Setup, "store", store)
+    monkeypatch.setattr(Installation, "ledger_url", f"sqlite:///{missing}")
+    monkeypatch.setattr(Installation, "store", store)
     monkeypatch.chdir(tmp_path)
     result = call(*words)
     assert result.exit_code != 0
@@ -165,13 +169,13 @@ def test_no_command_makes_a_ledger_by_accident(
 
 def test_only_migrate_makes_a_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "elsewhere" / "ledger.sqlite"
-    monkeypatch.setattr(Setup, "ledger_url", f"sqlite:///{file}")
+    monkeypatch.setattr(Installation, "ledger_url", f"sqlite:///{file}")
     assert call("ledger", "migrate").exit_code == 0
     assert file.exists()
 
 
 def test_the_quarantine_fits_a_terminal_of_80_columns(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("order_relay.commands.screen._PIPED_WIDTH", 80)
+    monkeypatch.setattr("order_relay.cli.output._PIPED_WIDTH", 80)
     text = call("quarantine").stdout
     (line,) = [line for line in text.splitlines() if line.startswith("N-2")]
     assert len(line) <= 80
@@ -187,8 +191,8 @@ def test_a_known_code_is_explained(ledger: Ledger) -> None:
             (
                 work,
                 [
-                    Refusal("not_in_table", "/shipping", "has no row"),
-                    Refusal("total_mismatch", "/total", "does not add up"),
+                    ValidationIssue("not_in_table", "/shipping", "has no row"),
+                    ValidationIssue("total_mismatch", "/total", "does not add up"),
                 ],
             )
         ],
@@ -299,8 +303,8 @@ def test_wrong_use_is_told_in_one_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("sys.argv", ["order_relay", *words])
-    monkeypatch.setattr(app_module, "keep_stdout_for_answers", lambda: None)  # it would take pytest's own away
-    monkeypatch.setattr(Setup, "before", [])  # put back afterwards
+    monkeypatch.setattr(app_module, "reserve_stdout", lambda: None)  # it would take pytest's own away
+    monkeypatch.setattr(Installation, "before", [])  # put back afterwards
     with pytest.raises(SystemExit) as end:
         app_module.main()
     error = capsys.readouterr().err
@@ -312,9 +316,9 @@ def test_wrong_use_is_told_in_one_line(
 def test_a_ledger_without_tables_is_told_and_migrated(
     tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Setup, "ledger_url", f"sqlite:///{tmp_path}/new.sqlite")
+    monkeypatch.setattr(Installation, "ledger_url", f"sqlite:///{tmp_path}/new.sqlite")
     result = call("held")
-    assert isinstance(result.exception, WrongSetup)
+    assert isinstance(result.exception, ConfigurationError)
     assert as_json("ledger", "migrate")["migrated"] is True
     assert as_json("held")["orders"] == 0
 
@@ -322,9 +326,9 @@ def test_a_ledger_without_tables_is_told_and_migrated(
 def test_the_doctor_goes_through_what_is_ours(
     ledger: Ledger, store: BatchStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Setup, "store_url", store.url)
-    monkeypatch.setattr(Setup, "paused_dags", lambda self: {"watch": True})
-    monkeypatch.setattr(Setup, "stop_switch", StopSwitch())
+    monkeypatch.setattr(Installation, "store_url", store.url)
+    monkeypatch.setattr(Installation, "paused_dags", lambda self: {"watch": True})
+    monkeypatch.setattr(Installation, "stop_switch", StopSwitch())
     answer = as_json("doctor", "--no-vendors")
     assert answer["ok"] is True
     checks = {f["check"] for f in answer["findings"]} - {f"pipeline {name}" for name in pipeline_files()}
@@ -345,7 +349,7 @@ def test_the_doctor_tells_of_a_store_that_can_not_be_written(
     ledger: Ledger, store: BatchStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr(Setup, "store", BatchStore((tmp_path / "file").as_uri()))
+    monkeypatch.setattr(Installation, "store", BatchStore((tmp_path / "file").as_uri()))
     answer = as_json("doctor", "--no-vendors", code=1)
     assert [f["check"] for f in answer["findings"] if f["level"] == "fail"] == ["batch store"]
 
@@ -353,11 +357,11 @@ def test_the_doctor_tells_of_a_store_that_can_not_be_written(
 def test_the_doctor_tells_of_missing_connections(
     ledger: Ledger, store: BatchStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def missing(self: Setup, conn_id: str) -> Any:
-        raise WrongSetup(f"connection {conn_id!r} is not defined")
+    def missing(self: Installation, conn_id: str) -> Any:
+        raise ConfigurationError(f"connection {conn_id!r} is not defined")
 
-    monkeypatch.setattr(Setup, "store_url", store.url)
-    monkeypatch.setattr(Setup, "connection", missing)
+    monkeypatch.setattr(Installation, "store_url", store.url)
+    monkeypatch.setattr(Installation, "connection", missing)
     answer = as_json("doctor", "--pipeline", PIPELINE, code=1)
     failed = [f["check"] for f in answer["findings"] if f["level"] == "fail"]
     assert failed == ["connection supercat_default", "connection shopatron_default"]
@@ -369,13 +373,13 @@ def test_the_doctor_tells_of_missing_connections(
 def test_the_doctor_passes_over_pipelines_that_nobody_uses(
     ledger: Ledger, store: BatchStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def none_but_supercat(self: Setup, conn_id: str) -> Any:
+    def none_but_supercat(self: Installation, conn_id: str) -> Any:
         if conn_id == "supercat_default":
             return Connection(conn_id, host="https://supercat.example")
-        raise WrongSetup(f"connection {conn_id!r} is not defined")
+        raise ConfigurationError(f"connection {conn_id!r} is not defined")
 
-    monkeypatch.setattr(Setup, "store_url", store.url)
-    monkeypatch.setattr(Setup, "connection", none_but_supercat)
+    monkeypatch.setattr(Installation, "store_url", store.url)
+    monkeypatch.setattr(Installation, "connection", none_but_supercat)
     findings = as_json("doctor", code=1)["findings"]
     assert "connection supercat_default" in {f["check"] for f in findings if f["level"] == "fail"}
     found = [f["found"] for f in findings if f["check"] == "pipeline cloudsuite_to_shopatron"]

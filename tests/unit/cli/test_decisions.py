@@ -13,21 +13,21 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from order_relay.batches import BatchStore, BatchWriter
-from order_relay.commands import app as app_module
-from order_relay.commands import decisions
-from order_relay.commands.setup import Setup
+from order_relay.cli import app as app_module
+from order_relay.cli import decisions
+from order_relay.cli.deployment import Installation
 from order_relay.connections import Connection
-from order_relay.errors import MoveRefused, Refusal, StaleRevision, WrongSetup
-from order_relay.ledger import BatchInfo, Ledger, Ready, Settled
-from order_relay.orders.exchange import Answer, Outcome, RunContext
-from order_relay.orders.identity import IdentityPaths, identify
+from order_relay.errors import ConcurrentUpdateError, ConfigurationError, IllegalTransitionError, ValidationIssue
+from order_relay.ledger import AttemptResult, BatchInfo, Ledger, ReadyPayload
+from order_relay.orders.identity.source_identity import IdentityPaths, identify
 from order_relay.orders.json_text import encode
-from order_relay.sandbox.supercat import generator
+from order_relay.orders.messages import RunContext, SendOutcome, SendResult
 from order_relay.vendors.supercat.vendor import SOURCE
+from order_relay_sandbox.supercat import generator
 
 PIPELINE = "supercat_to_shopatron"
 CTX = RunContext(PIPELINE, "run-1")
-BAD = [Refusal("total_differs", "/total", "the totals do not add up")]
+BAD = [ValidationIssue("total_differs", "/total", "the totals do not add up")]
 CONNECTIONS = {
     "supercat_default": Connection(
         "supercat_default", host="https://shop.example", login="u", password="p", extra={"org": "demo"}
@@ -50,10 +50,10 @@ def store(tmp_path: Path) -> BatchStore:
 
 @pytest.fixture
 def ledger(sqlite_url: str, store: BatchStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
-    monkeypatch.setattr(Setup, "ledger_url", sqlite_url)
-    monkeypatch.setattr(Setup, "store", store)
-    monkeypatch.setattr(Setup, "store_url", store.url)
-    monkeypatch.setattr(Setup, "connection", lambda self, conn_id: CONNECTIONS[conn_id])
+    monkeypatch.setattr(Installation, "ledger_url", sqlite_url)
+    monkeypatch.setattr(Installation, "store", store)
+    monkeypatch.setattr(Installation, "store_url", store.url)
+    monkeypatch.setattr(Installation, "connection", lambda self, conn_id: CONNECTIONS[conn_id])
     opened = Ledger.open(sqlite_url)
     opened.bind(PIPELINE, "supercat:https://shop.example/demo", "shopatron:https://oms.example/1")
     opened.begin_run(CTX, "run", 0)
@@ -84,11 +84,13 @@ def good(number: int) -> list[dict[str, Any]]:
     return [made.order for made in generator.orders(60, 3) if made.kind == "plain"][:number]
 
 
-def send(ledger: Ledger, number: int, key: str, answer: Answer) -> None:
+def send(ledger: Ledger, number: int, key: str, answer: SendResult) -> None:
     work = ledger.works([number])[0]
-    assert ledger.make_ready(CTX, [Ready(number, work.revision, key, "p", 0, "f", "t", 100, "USD")])[0] == [number]
+    assert ledger.make_ready(CTX, [ReadyPayload(number, work.revision, key, "p", 0, "f", "t", 100, "USD")])[0] == [
+        number
+    ]
     claim = ledger.claim(CTX, [number], "test", 30)[number]
-    assert ledger.settle(CTX, [Settled(number, claim.attempt, answer)]) == []
+    assert ledger.settle(CTX, [AttemptResult(number, claim.attempt, answer)]) == []
 
 
 def call(*words: str) -> Result:
@@ -106,7 +108,7 @@ def changed(ledger: Ledger, store: BatchStore) -> str:
     """An order number: imported, then offered with another quantity, another name and another note."""
     (order,) = good(1)
     number = order["order_number"]
-    send(ledger, receive(ledger, store, order)[0], number, Answer(Outcome.IMPORTED, 201, oms_id="901"))
+    send(ledger, receive(ledger, store, order)[0], number, SendResult(SendOutcome.IMPORTED, 201, oms_id="901"))
     new = json.loads(json.dumps(order, default=str))
     new["items"][0]["quantity"] = 777
     new["bill_to"]["name"] = new["notes"] = "Marked Person"
@@ -146,17 +148,17 @@ def test_who_is_the_users_name_where_it_is_not_given(ledger: Ledger, changed: st
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        (("decide", "N", "replacement", "--reason", "x"), MoveRefused),
-        (("decide", "N", "discard", "--reason", " "), WrongSetup),
-        (("decide", "N", "discard", "--reason", "x", "--who", " "), WrongSetup),
-        (("decide", "N", "discard", "--reason", "x", "--shown", "12,x"), WrongSetup),
-        (("decide", "N", "discard", "--reason", "x", "--shown", "1"), StaleRevision),
-        (("decide", "other", "discard", "--reason", "x"), MoveRefused),
-        (("settle", "N", "--reason", "x"), WrongSetup),
-        (("settle", "N", "--reason", "x", "--absent", "--stored", "1"), WrongSetup),
-        (("settle", "N", "--reason", "x", "--absent"), MoveRefused),
-        (("replay", "--reason", "x"), WrongSetup),
-        (("discard", "--reason", "x", "--since", "yesterday"), WrongSetup),
+        (("decide", "N", "replacement", "--reason", "x"), IllegalTransitionError),
+        (("decide", "N", "discard", "--reason", " "), ConfigurationError),
+        (("decide", "N", "discard", "--reason", "x", "--who", " "), ConfigurationError),
+        (("decide", "N", "discard", "--reason", "x", "--shown", "12,x"), ConfigurationError),
+        (("decide", "N", "discard", "--reason", "x", "--shown", "1"), ConcurrentUpdateError),
+        (("decide", "other", "discard", "--reason", "x"), IllegalTransitionError),
+        (("settle", "N", "--reason", "x"), ConfigurationError),
+        (("settle", "N", "--reason", "x", "--absent", "--stored", "1"), ConfigurationError),
+        (("settle", "N", "--reason", "x", "--absent"), IllegalTransitionError),
+        (("replay", "--reason", "x"), ConfigurationError),
+        (("discard", "--reason", "x", "--since", "yesterday"), ConfigurationError),
     ],
 )
 def test_wrong_use_changes_nothing(ledger: Ledger, changed: str, words: tuple[str, ...], error: type) -> None:
@@ -174,7 +176,7 @@ def test_a_replacement_is_confirmed(ledger: Ledger, changed: str) -> None:
 @pytest.mark.parametrize(("option", "state"), [(("--stored", "902"), "imported"), (("--absent",), "ready")])
 def test_settle(ledger: Ledger, store: BatchStore, option: tuple[str, ...], state: str) -> None:
     (order,) = good(1)
-    send(ledger, receive(ledger, store, order)[0], "K", Answer(Outcome.IN_DOUBT, 504))
+    send(ledger, receive(ledger, store, order)[0], "K", SendResult(SendOutcome.IN_DOUBT, 504))
     answer = as_json("settle", order["order_number"], *option, "--reason", "called", "--who", "ann")
     assert answer["state"] == state
     life = ledger.find(order["order_number"])[0]
@@ -189,7 +191,7 @@ def stopped(ledger: Ledger, store: BatchStore) -> list[str]:
     ids = receive(ledger, store, *orders)
     works = ledger.works(ids)
     ledger.quarantine(CTX, [(work, BAD) for work in works[:2]])
-    send(ledger, ids[2], "K", Answer(Outcome.REJECTED, 400))
+    send(ledger, ids[2], "K", SendResult(SendOutcome.REJECTED, 400))
     return [order["order_number"] for order in orders]
 
 

@@ -8,15 +8,15 @@ from decimal import Decimal
 
 import pytest
 
-from order_relay.commands.screen import clean, print_fields, print_json, print_line, print_table
+from order_relay.cli.output import print_fields, print_json, print_line, print_table, printable
 
 
 def test_control_characters_do_not_reach_the_terminal() -> None:
-    assert clean("a\x1b[31mb\nc\u202e") == "a?[31mb?c?"
+    assert printable("a\x1b[31mb\nc\u202e") == "a?[31mb?c?"
 
 
 def test_times_are_utc_to_the_second() -> None:
-    assert clean(datetime(2026, 5, 1, 12, 0, 3, 5, tzinfo=UTC)) == "2026-05-01 12:00:03Z"
+    assert printable(datetime(2026, 5, 1, 12, 0, 3, 5, tzinfo=UTC)) == "2026-05-01 12:00:03Z"
 
 
 def test_a_piped_table_cuts_and_wraps_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from order_relay.batches import BatchStore
 from order_relay.connections import Connection
-from order_relay.errors import RetryLater
+from order_relay.endpoints.app import create_app
+from order_relay.endpoints.dependencies import Deployment
+from order_relay.errors import TransientError
 from order_relay.ledger import Ledger
-from order_relay.serving.apps import whole_app
-from order_relay.serving.parts import Parts
 
 PATH = "/acommerce/events"
 EVENT = {
@@ -46,8 +46,8 @@ class Door:
 
     def __init__(self, url: str, root: Path) -> None:
         self.ledger = Ledger.open(url)
-        self.parts = Parts(self._connection, lambda: url, lambda: BatchStore(root.as_uri()))
-        transport = httpx.ASGITransport(whole_app(self.parts), raise_app_exceptions=True)
+        self.parts = Deployment(self._connection, lambda: url, lambda: BatchStore(root.as_uri()))
+        transport = httpx.ASGITransport(create_app(self.parts), raise_app_exceptions=True)
         self.web = httpx.AsyncClient(transport=transport, base_url="http://relay.example")
 
     def _connection(self, conn_id: str) -> Connection:
@@ -144,7 +144,7 @@ async def test_one_that_is_forged_spoils_none_that_is_written_with_it(door: Door
 
 async def test_a_ledger_in_trouble_asks_for_patience(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     def locked(*_: Any, **__: Any) -> None:
-        raise RetryLater("locked")
+        raise TransientError("locked")
 
     monkeypatch.setattr(Ledger, "store_statuses", locked)
     answer = await door.post(EVENT)

@@ -18,12 +18,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from order_relay.errors import RecordRefused, Refusal, WrongSetup
-from order_relay.ledger import Ledger, database
-from order_relay.ledger.modified import Window
-from order_relay.orders.canonical import Reader
-from order_relay.pipeline.reading_back import ArchivedOrder, OrderArchive
-from order_relay.serving import answering
+from order_relay.endpoints import requests
+from order_relay.errors import ConfigurationError, RecordRejectedError, ValidationIssue
+from order_relay.ledger import Ledger
+from order_relay.ledger.fulfilment.feed_index import FeedPage
+from order_relay.ledger.store import database
+from order_relay.orders.mapping.canonical import CanonicalReader
+from order_relay.pipeline.order_archive import ArchivedOrder, OrderArchive
 from order_relay.vendors.shiprush import feed
 from order_relay.vendors.shiprush.dates import read_date
 from tests.support.archived_orders import PIPELINE, Desk, plain_orders
@@ -142,7 +143,7 @@ async def test_whatever_exception_one_order_causes_the_others_are_served(
 ) -> None:
     orders = plain_orders(3)
     ids = firm.desk.imported(*orders)
-    render, read = feed.order_element, Reader.read
+    render, read = feed.order_element, CanonicalReader.read
 
     def rendered(head: Any, *rest: Any) -> Any:
         ours = head.order_id.split("-")[0] == str(ids[1])
@@ -153,13 +154,13 @@ async def test_whatever_exception_one_order_causes_the_others_are_served(
             element.set("written", object())
         return element
 
-    def reading(reader: Reader, documents: Any) -> Any:
+    def reading(reader: CanonicalReader, documents: Any) -> Any:
         if any(document["order_number"] == orders[1]["order_number"] for document in documents):
             raise ZeroDivisionError("Marked Person")
         return read(reader, documents)
 
     if broken == "reading":
-        monkeypatch.setattr(Reader, "read", reading)
+        monkeypatch.setattr(CanonicalReader, "read", reading)
     else:
         monkeypatch.setattr(feed, "order_element", rendered)
     assert sorted(numbers(await firm.get())) == sorted(orders[n]["order_number"] for n in (0, 2))
@@ -226,7 +227,7 @@ async def test_the_total_is_the_one_that_was_sent(firm: Firm, monkeypatch: Any) 
 
 
 def refusing(*_: Any) -> None:
-    raise RecordRefused([Refusal("no_price", "/Item/UnitPrice", "")])
+    raise RecordRejectedError([ValidationIssue("no_price", "/Item/UnitPrice", "")])
 
 
 async def test_only_the_pipelines_of_the_store(firm: Firm) -> None:
@@ -301,7 +302,7 @@ async def test_other_methods_and_paths(firm: Firm) -> None:
 
 async def test_a_ledger_that_is_away_is_told_without_details(firm: Firm, caplog: Any) -> None:
     def away() -> str:
-        raise WrongSetup("postgresql://user:hidden@db/x is wrong")
+        raise ConfigurationError("postgresql://user:hidden@db/x is wrong")
 
     firm.parts._ledger_url = away
     answer = await firm.get()
@@ -428,7 +429,7 @@ async def test_whatever_is_sent_is_answered(
 
 
 async def test_one_works_at_a_time_and_too_many_are_told_to_come_again(firm: Firm, monkeypatch: Any) -> None:
-    monkeypatch.setattr(answering, "MOST_WAITING", 3)
+    monkeypatch.setattr(requests, "MAX_WAITING", 3)
     working: list[int] = []
 
     def slow(*_: Any, **__: Any) -> Any:
@@ -436,7 +437,7 @@ async def test_one_works_at_a_time_and_too_many_are_told_to_come_again(firm: Fir
         assert len(working) == 1
         time.sleep(0.02)
         working.pop()
-        return Window(0, ())
+        return FeedPage(0, ())
 
     monkeypatch.setattr(Ledger, "modified_between", slow)
     answers = await asyncio.gather(*(firm.get() for _ in range(12)))

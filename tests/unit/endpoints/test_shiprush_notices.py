@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from order_relay.batches import BatchStore
+from order_relay.endpoints import requests
 from order_relay.ledger import Ledger, migrate
 from order_relay.ledger.backups import back_up, restore
-from order_relay.serving import answering
 from tests.support.archived_orders import Desk, plain_orders
 from tests.support.shiprush_client import AUTH, PATH, Firm, parcel, refused
 from tests.support.shiprush_schema import checked
@@ -338,7 +338,7 @@ async def test_a_kept_notice_whose_parcel_counts_already_is_not_counted_again(fi
 async def test_the_same_notice_many_times_at_once_is_one_parcel(
     firm: Firm, numbers: list[str], monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(answering, "REST", 0.0)
+    monkeypatch.setattr(requests, "IDLE_RATIO", 0.0)
     a, _ = numbers
     for number in (a, "nobody"):
         body = parcel(number, ("X", 1), tracking="1Z9")
@@ -365,7 +365,7 @@ async def test_whatever_comes_in_whatever_order_no_notice_is_lost_and_none_count
     firm: Firm, notices: list[Any], monkeypatch: Any
 ) -> None:
     """Every notice is a row, or the same as one; of one tracking number one parcel counts at most."""
-    monkeypatch.setattr(answering, "REST", 0.0)
+    monkeypatch.setattr(requests, "IDLE_RATIO", 0.0)
     if not firm.desk.ledger.find(ORDERS[0]["order_number"]):
         firm.desk.imported(ORDERS[0])
     with firm.desk.ledger.database.engine.begin() as conn:

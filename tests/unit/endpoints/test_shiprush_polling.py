@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from order_relay.batches import BatchStore
-from order_relay.ledger import Ledger, database
-from order_relay.ledger.modified import SLACK, stamp
-from order_relay.serving import answering
+from order_relay.endpoints import requests
+from order_relay.ledger import Ledger
+from order_relay.ledger.fulfilment.feed_index import COMMIT_SLACK, modified_stamp
+from order_relay.ledger.store import database
 from tests.support.archived_orders import Desk, plain_orders
 from tests.support.shiprush_client import AUTH, PATH, Firm
 
-AHEAD = int(SLACK.total_seconds())
+AHEAD = int(COMMIT_SLACK.total_seconds())
 BEGIN = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 DOCUMENTS = plain_orders(6)
 NUMBERS = [document["order_number"] for document in DOCUMENTS]
@@ -105,8 +106,8 @@ class Poller:
                 self._clock.pass_time(seconds)
                 await self._shop.happen(*change)
         for number, (at, status) in before.items():
-            if stamp(at) <= end and self._shop.changed[number] == (at, status):
-                assert self.seen[number] == (told(stamp(at)), status), "a window left something out"
+            if modified_stamp(at) <= end and self._shop.changed[number] == (at, status):
+                assert self.seen[number] == (told(modified_stamp(at)), status), "a window left something out"
         self._begin = end + self._distance
 
     async def _page(self, start: datetime, end: datetime, page: int) -> int:
@@ -171,7 +172,7 @@ async def test_every_order_and_every_later_state_is_seen(
     schedule: list[tuple[Any, ...]],
     rhythm: tuple[int, int],
 ) -> None:
-    monkeypatch.setattr(answering, "REST", 0.0)
+    monkeypatch.setattr(requests, "IDLE_RATIO", 0.0)
     clock.now = BEGIN  # the fixture is the same for all examples
     with fresh_firm(everything_ready) as firm:
         shop = Shop(firm, clock)
@@ -187,4 +188,6 @@ async def test_every_order_and_every_later_state_is_seen(
                 await shop.happen(what, *how)
         clock.pass_time(240)
         await poller.poll([])
-        assert poller.seen == {number: (told(stamp(at)), status) for number, (at, status) in shop.changed.items()}
+        assert poller.seen == {
+            number: (told(modified_stamp(at)), status) for number, (at, status) in shop.changed.items()
+        }

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 import order_relay.vendors
-from order_relay.orders.exchange import MappingOverrides
-from order_relay.orders.judging import VendorFormat
-from order_relay.orders.transforming import Transformer, TransformSettings
+from order_relay.orders.messages import MappingOverrides
+from order_relay.orders.payload.transformer import Transformer, TransformSettings
+from order_relay.orders.schema.validator import VendorFormat
 
 VENDORS = Path(order_relay.vendors.__file__).parent
 

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from order_relay.orders.notes import MAX_NOTES, Note, as_plain, bounded, from_plain
+from order_relay.orders.notes import MAX_NOTES, OrderNote, limit_notes, notes_from_json, notes_to_json
 
 
 def test_notes_survive_their_plain_form() -> None:
-    notes = [Note("text_cut", "orderComment", "shortened to 1000 characters"), Note("x")]
-    assert from_plain(as_plain(notes)) == notes
+    notes = [OrderNote("text_cut", "orderComment", "shortened to 1000 characters"), OrderNote("x")]
+    assert notes_from_json(notes_to_json(notes)) == notes
 
 
 def test_a_text_from_an_older_ledger_is_a_note_without_code_and_path() -> None:
-    assert from_plain(["orderComment cut at 1000"]) == [Note("note", "", "orderComment cut at 1000")]
+    assert notes_from_json(["orderComment cut at 1000"]) == [OrderNote("note", "", "orderComment cut at 1000")]
 
 
 def test_equal_notes_count_once_and_the_number_of_notes_is_bounded() -> None:
-    many = [Note("text_cut", f"/items/{n % 150}") for n in range(300)]
-    kept = bounded(many)
+    many = [OrderNote("text_cut", f"/items/{n % 150}") for n in range(300)]
+    kept = limit_notes(many)
     assert len(kept) == MAX_NOTES
     assert kept[:-1] == many[: MAX_NOTES - 1]
-    assert kept[-1] == Note("more_notes", "", "51 more notes are not listed")
-    assert bounded(many[:3] + many[:3]) == many[:3]
+    assert kept[-1] == OrderNote("more_notes", "", "51 more notes are not listed")
+    assert limit_notes(many[:3] + many[:3]) == many[:3]

@@ -9,8 +9,8 @@ from types import ModuleType
 
 import pytest
 
-from order_relay.ledger.states import MOVES, State
-from order_relay.pipeline.advice import CODES
+from order_relay.ledger.schema.states import TRANSITIONS, State
+from order_relay.pipeline.report.advice import CODES
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -80,7 +80,7 @@ def test_words_to_avoid_are_found(text: str, noticed: int, tmp_path: Path, monke
 def test_the_reference_names_every_state_transition_and_code(monkeypatch: pytest.MonkeyPatch) -> None:
     page = script("reference_pages", monkeypatch).states_page()
     assert [state for state in State if f"| `{state}` |" not in page] == []
-    assert page.count(" --> ") == sum(map(len, MOVES.values())) + 4, "two initial and two final states besides"
+    assert page.count(" --> ") == sum(map(len, TRANSITIONS.values())) + 4, "two initial and two final states besides"
     assert [code for code in CODES if f"| `{code}` |" not in page] == []
 
 

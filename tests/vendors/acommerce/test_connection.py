@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from order_relay.connections import Connection
-from order_relay.errors import RetryLater, WrongSetup
+from order_relay.errors import ConfigurationError, TransientError
 from order_relay.vendors.acommerce.connection import LIVE_COMMON, read_settings
-from order_relay.vendors.acommerce.hooks import genuine
 from order_relay.vendors.acommerce.token import DEFAULT_LIFETIME_S, read_token
-from order_relay.vendors.acommerce.wire import asked_at
+from order_relay.vendors.acommerce.transport import asked_at
+from order_relay.vendors.acommerce.webhooks import is_genuine
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -44,7 +44,7 @@ def test_defaults() -> None:
     ],
 )
 def test_wrong_fields_are_named(extra: dict[str, Any], field: str) -> None:
-    with pytest.raises(WrongSetup, match=field):
+    with pytest.raises(ConfigurationError, match=field):
         read_settings(connection(**extra))
 
 
@@ -58,18 +58,18 @@ class TestSignatures:
     def test_genuine(self, algorithm: str) -> None:
         settings = read_settings(connection(hook_secret="hush", signature=algorithm))
         for said in (self.sign(algorithm), self.sign(algorithm).upper(), f"{algorithm}={self.sign(algorithm)}"):
-            assert genuine(self.BODY, said, settings)
+            assert is_genuine(self.BODY, said, settings)
 
     def test_forged(self) -> None:
         settings = read_settings(connection(hook_secret="hush"))
         plain = hashlib.sha256(self.BODY).hexdigest()
         for said in ("", "x", "é", "\udcff", plain, self.sign("sha1"), self.sign(secret=b"")):
-            assert not genuine(self.BODY, said, settings)
-        assert not genuine(self.BODY + b" ", self.sign(), settings)
+            assert not is_genuine(self.BODY, said, settings)
+        assert not is_genuine(self.BODY + b" ", self.sign(), settings)
 
     def test_without_a_secret_nothing_is_genuine(self) -> None:
         settings = replace(read_settings(connection()), hook_secret="")
-        assert not genuine(self.BODY, self.sign(secret=b""), settings)
+        assert not is_genuine(self.BODY, self.sign(secret=b""), settings)
 
 
 class TestTokens:
@@ -85,7 +85,7 @@ class TestTokens:
 
     @pytest.mark.parametrize("document", [{}, {"token": {}}, {"token_id": ""}, {"token_id": "a\nb"}])
     def test_no_token(self, document: dict[str, Any]) -> None:
-        with pytest.raises(RetryLater):
+        with pytest.raises(TransientError):
             read_token(document, NOW)
 
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from order_relay.connections import Connection
-from order_relay.vendors.cloudsuite.client import CloudSuite
+from order_relay.vendors.cloudsuite.client import CloudSuiteClient
 from order_relay.vendors.cloudsuite.connection import read_settings
 
 BASE = "https://shop.example"
@@ -104,14 +104,14 @@ def shop() -> Shop:
 
 
 @pytest.fixture
-def client(shop: Shop) -> Iterator[Callable[..., CloudSuite]]:
-    made: list[CloudSuite] = []
+def client(shop: Shop) -> Iterator[Callable[..., CloudSuiteClient]]:
+    made: list[CloudSuiteClient] = []
 
-    def make(**extra: Any) -> CloudSuite:
+    def make(**extra: Any) -> CloudSuiteClient:
         fields = {"token_url": TOKEN_URL, "time_zone": "UTC", "page_size": 3, "parallel": 2, **extra}
         connection = Connection("cloudsuite_default", BASE, "client", "s3cret", extra=fields)
         http = httpx.Client(transport=httpx.MockTransport(lambda request: streamed(shop(request))))
-        made.append(CloudSuite(read_settings(connection), NoFormat(), http, shop.pauses.append))  # type: ignore[arg-type]
+        made.append(CloudSuiteClient(read_settings(connection), NoFormat(), http, shop.pauses.append))  # type: ignore[arg-type]
         return made[-1]
 
     yield make

@@ -11,10 +11,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from order_relay.connections import Connection
-from order_relay.errors import Throttled, WrongSetup
+from order_relay.errors import ConfigurationError, ThrottledError
 from order_relay.vendors.cloudsuite.connection import FORM, LIVE_BASE, LIVE_TOKEN_URL, read_settings
-from order_relay.vendors.cloudsuite.listing import window
-from order_relay.vendors.cloudsuite.pace import Pace
+from order_relay.vendors.cloudsuite.order_list import query_window
+from order_relay.vendors.cloudsuite.throttle import CloudSuiteThrottle
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 BOTH_YEARS = datetime.fromisoformat("2026-01-01"), datetime.fromisoformat("2027-12-31")
@@ -49,7 +49,7 @@ def connection(host=LIVE_BASE, login="client", password="s3cret", **extra):
     ],
 )
 def test_a_wrong_field_is_named_and_not_shown(change, field):
-    with pytest.raises(WrongSetup, match=f"'cloudsuite_default', field '{field}'") as caught:
+    with pytest.raises(ConfigurationError, match=f"'cloudsuite_default', field '{field}'") as caught:
         read_settings(connection(**change))
     assert "s3cret" not in str(caught.value)
 
@@ -95,7 +95,7 @@ def shown(moment, zone):
 @example(datetime(2026, 10, 25, 0, 0, tzinfo=UTC), timedelta(minutes=61), 0.95, AMSTERDAM)
 @example(datetime(2026, 10, 25, 0, 30, 0, 999, tzinfo=UTC), timedelta(0), 0, AMSTERDAM)
 def test_every_moment_of_an_interval_lies_within_the_asked_window(start, length, inside, zone):
-    asked = window(start, start + length, zone)
+    asked = query_window(start, start + length, zone)
     moment = shown(start + length * inside, zone)
     assert asked["confirm_date__gte"] <= moment
     assert moment <= asked["confirm_date__lte"] + ".000000"
@@ -118,22 +118,22 @@ def test_every_moment_of_an_interval_lies_within_the_asked_window(start, length,
     ),
 )
 def test_without_a_time_zone_the_bounds_hold_every_zones_reading_of_the_interval(moment, name):
-    asked = window(moment - timedelta(hours=1), moment, None)
+    asked = query_window(moment - timedelta(hours=1), moment, None)
     reading = pendulum.instance(moment).in_timezone(name).format("YYYY-MM-DDTHH:mm:ss")
     assert asked["confirm_date__gte"] <= reading <= asked["confirm_date__lte"]
-    assert "confirm_date__lte" not in window(moment, None, None)
+    assert "confirm_date__lte" not in query_window(moment, None, None)
 
 
 def test_the_window_is_wider_only_where_clocks_change():
     hour = timedelta(hours=1)
     summer = datetime(2026, 7, 1, 10, tzinfo=UTC)
-    assert window(summer, summer + hour, AMSTERDAM) == {
+    assert query_window(summer, summer + hour, AMSTERDAM) == {
         "confirm_date__gte": "2026-07-01T12:00:00",
         "confirm_date__lte": "2026-07-01T13:00:00",
     }
-    assert window(summer, None, AMSTERDAM) == {"confirm_date__gte": "2026-07-01T12:00:00"}
+    assert query_window(summer, None, AMSTERDAM) == {"confirm_date__gte": "2026-07-01T12:00:00"}
     autumn = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
-    assert window(autumn, autumn + hour, AMSTERDAM) == {
+    assert query_window(autumn, autumn + hour, AMSTERDAM) == {
         "confirm_date__gte": "2026-10-25T01:30:00",
         "confirm_date__lte": "2026-10-25T03:30:00",
     }
@@ -154,7 +154,7 @@ class Clock:
 
 def test_turns_keep_the_rate():
     clock = Clock()
-    pace = Pace(4.0, 60.0, clock, clock.sleep)
+    pace = CloudSuiteThrottle(4.0, 60.0, clock, clock.sleep)
     for _ in range(5):
         pace.turn()
     assert clock.now == 101.0
@@ -162,22 +162,22 @@ def test_turns_keep_the_rate():
 
 def test_a_throttle_stops_everybody_and_one_of_many_counts_once():
     clock = Clock()
-    pace = Pace(0.0, 60.0, clock, clock.sleep)
+    pace = CloudSuiteThrottle(0.0, 60.0, clock, clock.sleep)
     for _ in range(20):
-        pace.throttled(Throttled("", 7.0))
+        pace.throttled(ThrottledError("", 7.0))
     pace.turn()
     assert clock.now == 107.0
-    with pytest.raises(Throttled):
-        pace.throttled(Throttled("", 61.0))
+    with pytest.raises(ThrottledError):
+        pace.throttled(ThrottledError("", 61.0))
 
 
 def test_a_shop_that_only_throttles_is_left_alone_in_the_end():
     clock = Clock()
-    pace = Pace(0.0, 1000.0, clock, clock.sleep)
+    pace = CloudSuiteThrottle(0.0, 1000.0, clock, clock.sleep)
     for _ in range(8):
-        pace.throttled(Throttled("", None))
+        pace.throttled(ThrottledError("", None))
         pace.turn()
     assert clock.slept == [1, 2, 4, 8, 16, 32, 64, 128]
-    with pytest.raises(Throttled):
-        pace.throttled(Throttled("", None))
-    pace.went_well()
+    with pytest.raises(ThrottledError):
+        pace.throttled(ThrottledError("", None))
+    pace.succeeded()

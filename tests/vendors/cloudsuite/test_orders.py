@@ -10,9 +10,15 @@ import httpx
 import pytest
 
 from order_relay.connections import Connection
-from order_relay.errors import BadAnswer, RetryLater, SourceRefused, Throttled, WrongSetup
-from order_relay.orders import unreadable
-from order_relay.orders.exchange import MISSING, NOT_READ, Listing, Selection
+from order_relay.errors import (
+    ConfigurationError,
+    MalformedResponseError,
+    SourceAuthError,
+    ThrottledError,
+    TransientError,
+)
+from order_relay.orders.messages import DETAIL_MISSING, DETAIL_UNREADABLE, Selection, SourceListing
+from order_relay.orders.schema import malformed
 from order_relay.vendors.cloudsuite.vendor import source
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -61,7 +67,7 @@ def test_an_order_that_the_shop_denies_is_offered_as_missing_with_its_id_only(sh
     shop.spoil = lambda r: httpx.Response(status) if r.url.path == "/api/order/2/" else None
     with caplog.at_level(logging.WARNING):
         found = list(client().offers(DAY))
-    assert [(order.document["id"], order.problem) for order in found] == [(1, ""), (2, MISSING), (3, "")]
+    assert [(order.document["id"], order.problem) for order in found] == [(1, ""), (2, DETAIL_MISSING), (3, "")]
     assert found[1].document == {"id": 2, "_listed": {"id": 2, "reference": "CS2", "state": "confirmed"}}
     assert [r.message for r in caplog.records] == ["CloudSuite answered HTTP 404 for order 2; it is asked for again"]
 
@@ -95,7 +101,7 @@ def test_a_list_that_never_holds_still_is_left_to_a_later_try(shop, client):
         next(o for o in shop.orders.values() if o["state"] == "confirmed")["state"] = "processing"
 
     shop.between_pages = leave
-    with pytest.raises(RetryLater, match="changed during each of 6 readings"):
+    with pytest.raises(TransientError, match="changed during each of 6 readings"):
         list(client(page_size=10).offers(DAY))
 
 
@@ -115,7 +121,7 @@ def test_a_next_page_without_a_position_is_an_error(shop, client, following, wor
     page = {"count": 4, "next": following, "results": [{"id": n} for n in (1, 2, 3)]}
     hosts = set()
     shop.spoil = lambda r: hosts.add(r.url.host) or httpx.Response(200, json=page)
-    with pytest.raises(BadAnswer, match=words):
+    with pytest.raises(MalformedResponseError, match=words):
         list(client().offers(DAY))
     assert hosts == {"shop.example"}
 
@@ -165,7 +171,7 @@ def test_only_the_position_of_the_next_page_is_taken_whatever_its_address(shop, 
 )
 def test_a_list_of_another_shape_is_a_bad_answer(shop, client, answer):
     shop.spoil = lambda _: httpx.Response(200, json={"next": None, **answer})
-    with pytest.raises(BadAnswer, match="not what is documented"):
+    with pytest.raises(MalformedResponseError, match="not what is documented"):
         list(client().offers(DAY))
 
 
@@ -191,7 +197,7 @@ def test_a_token_is_renewed_once_when_it_is_refused(shop, client):
     assert ids(client().offers(DAY)) == [1]
     assert shop.tokens == 2
     shop.spoil = lambda _: httpx.Response(401)
-    with pytest.raises(SourceRefused):
+    with pytest.raises(SourceAuthError):
         list(client().offers(DAY))
     assert shop.tokens == 4
 
@@ -203,7 +209,7 @@ def test_the_static_token_is_not_asked_for(shop, client):
     assert ids(client(auth="token").offers(DAY)) == [1]
     assert headers == {"Token s3cret"}
     shop.spoil = lambda _: httpx.Response(401)
-    with pytest.raises(SourceRefused, match="static token"):
+    with pytest.raises(SourceAuthError, match="static token"):
         list(client(auth="token").offers(DAY))
     assert shop.tokens == 0
 
@@ -214,7 +220,7 @@ def test_throttling_is_waited_out_up_to_the_setting(shop, client):
     shop.spoil = lambda r: left.pop() if left else None
     assert ids(client().offers(DAY)) == [1, 2]
     shop.spoil = lambda _: httpx.Response(429, headers={"Retry-After": "500"})
-    with pytest.raises(Throttled) as caught:
+    with pytest.raises(ThrottledError) as caught:
         list(client().offers(DAY))
     assert caught.value.wait_s == 500
 
@@ -222,15 +228,19 @@ def test_throttling_is_waited_out_up_to_the_setting(shop, client):
 @pytest.mark.parametrize(
     ("answer", "error", "words"),
     [
-        (httpx.Response(404), WrongSetup, "base URL"),
-        (httpx.Response(301, headers={"Location": "https://elsewhere.example/"}), WrongSetup, "HTTP 301"),
-        (httpx.Response(405), WrongSetup, "HTTP 405"),
-        (httpx.Response(403, json={"detail": "IP not listed"}), SourceRefused, "it says: IP not listed"),
-        (httpx.Response(500, json={"detail": "x" * 999}), RetryLater, "HTTP 500"),
-        (httpx.Response(418), BadAnswer, "HTTP 418"),
-        (httpx.Response(200, content=b"<html>"), BadAnswer, "HTML"),
-        (httpx.Response(200, content=b'{"count":1,"count":2}'), BadAnswer, "'count' or 'results' is missing"),
-        (httpx.Response(204), BadAnswer, "empty"),
+        (httpx.Response(404), ConfigurationError, "base URL"),
+        (httpx.Response(301, headers={"Location": "https://elsewhere.example/"}), ConfigurationError, "HTTP 301"),
+        (httpx.Response(405), ConfigurationError, "HTTP 405"),
+        (httpx.Response(403, json={"detail": "IP not listed"}), SourceAuthError, "it says: IP not listed"),
+        (httpx.Response(500, json={"detail": "x" * 999}), TransientError, "HTTP 500"),
+        (httpx.Response(418), MalformedResponseError, "HTTP 418"),
+        (httpx.Response(200, content=b"<html>"), MalformedResponseError, "HTML"),
+        (
+            httpx.Response(200, content=b'{"count":1,"count":2}'),
+            MalformedResponseError,
+            "'count' or 'results' is missing",
+        ),
+        (httpx.Response(204), MalformedResponseError, "empty"),
     ],
 )
 def test_what_the_shop_answers_decides_what_happens_next(shop, client, answer, error, words):
@@ -281,7 +291,7 @@ def test_one_failing_detail_is_set_aside_wherever_it_is_and_the_others_proceed(s
     found = {order.document["id"]: order for order in one.offers(DAY)}
     assert [n for n, order in found.items() if order.problem] == [position]
     assert list(found) == list(range(1, 10))
-    assert found[position].problem == NOT_READ
+    assert found[position].problem == DETAIL_UNREADABLE
     assert found[position].why, "a reason for people"
     shop.spoil = lambda _: None
     assert [order.problem for order in one.offers(DAY)] == [""] * 9, "with recovery all are read"
@@ -321,16 +331,16 @@ def test_a_failing_majority_stops_the_run_and_a_failing_half_does_not(shop, clie
         return lambda r: httpx.Response(500) if r.url.path in bad else None
 
     shop.spoil = failing(5)
-    assert [order.problem for order in client().offers(DAY)].count(NOT_READ) == 5
+    assert [order.problem for order in client().offers(DAY)].count(DETAIL_UNREADABLE) == 5
     shop.spoil = failing(6)
-    with pytest.raises(RetryLater, match=r"6 of 10 orders cannot be read\. The last error: .*HTTP 500"):
+    with pytest.raises(TransientError, match=r"6 of 10 orders cannot be read\. The last error: .*HTTP 500"):
         list(client().offers(DAY))
 
 
 def test_a_shop_that_denies_most_of_what_it_lists_stops_the_run(shop, client):
     shop.add(*range(1, 8))
     shop.spoil = lambda r: httpx.Response(404) if r.url.path.startswith("/api/order/") and r.url.path[11:] else None
-    with pytest.raises(BadAnswer, match=r"[4-7] of 7 .* no_trailing_slash"):
+    with pytest.raises(MalformedResponseError, match=r"[4-7] of 7 .* no_trailing_slash"):
         list(client().offers(DAY))
 
 
@@ -339,20 +349,20 @@ def test_orders_that_failed_before_do_not_stop_the_others(shop, client):
     shop.spoil = lambda r: httpx.Response(500) if r.url.path[11:-1] in ("1", "2", "3", "4", "5") else None
     known = frozenset("12345")
     found = list(client().offers(Selection(("5",), DAY.start, known=known)))
-    assert [order.problem for order in found] == [NOT_READ] * 5 + [""]
+    assert [order.problem for order in found] == [DETAIL_UNREADABLE] * 5 + [""]
 
 
 def test_a_long_row_of_failures_at_the_start_is_no_reason_to_stop_while_the_rest_can_be_read(shop, client):
     shop.add(*range(1, 101))
     shop.spoil = lambda r: httpx.Response(500) if r.url.path[11:-1] in set(map(str, range(1, 31))) else None
     found = list(client(page_size=100).offers(DAY))
-    assert [order.problem for order in found] == [NOT_READ] * 30 + [""] * 70
+    assert [order.problem for order in found] == [DETAIL_UNREADABLE] * 30 + [""] * 70
 
 
 def test_a_shop_that_is_down_is_noticed_early(shop, client):
     shop.add(*range(1, 1001))
     shop.spoil = lambda r: httpx.Response(500) if r.url.path != "/api/order/" and "order" in r.url.path else None
-    with pytest.raises(RetryLater, match="of 1000 orders cannot be read"):
+    with pytest.raises(TransientError, match="of 1000 orders cannot be read"):
         list(client(page_size=1000).offers(DAY))
     assert shop.count("GET", "/api/order/") < 120
 
@@ -363,7 +373,7 @@ def test_an_address_that_cannot_be_read_concerns_its_orders_only_and_counts_once
     shop.addresses[801] = {"id": 801, "street1": "Dam"}
     shop.spoil = lambda r: httpx.Response(500) if r.url.path == "/api/address/801/" else None
     found = list(client().offers(DAY))
-    assert [order.problem for order in found] == [NOT_READ] * 9 + [""]
+    assert [order.problem for order in found] == [DETAIL_UNREADABLE] * 9 + [""]
     assert "address 801" in found[0].why
     shop.spoil = lambda _: None
     assert [order.problem for order in client().offers(DAY)] == [""] * 10
@@ -373,7 +383,7 @@ def test_every_listed_id_is_told_and_those_of_other_webshops_are_named(shop, cli
     shop.add(1, 2)
     shop.add(3, webshop=4)
     shop.spoil = lambda r: httpx.Response(404) if r.url.path == "/api/order/2/" else None
-    listing = Listing()
+    listing = SourceListing()
     later = Selection(("7",), DAY.start, later=frozenset("1"), listing=listing)
     shop.add(7, state="processing")
     assert ids(client(webshops="1").offers(later)) == [2, 7]
@@ -386,19 +396,19 @@ def test_an_order_that_can_not_be_read_does_not_stop_the_others(shop, client):
     odd = {"1": httpx.Response(200, json={"id": 2}), "3": httpx.Response(200, content=b"<html>")}
     shop.spoil = lambda r: odd.get(r.url.path.strip("/").rpartition("/")[2])
     found = {offered.document["id"]: offered.problem for offered in client().offers(Selection(("1", "2", "3")))}
-    assert found == {1: NOT_READ, 2: "", 3: NOT_READ}
+    assert found == {1: DETAIL_UNREADABLE, 2: "", 3: DETAIL_UNREADABLE}
 
 
 def test_where_no_order_at_all_can_be_read_the_reading_ends(shop, client):
     shop.add(1, 2, 3, 4)
     shop.spoil = lambda r: httpx.Response(200, content=b"<html>") if "/api/order/" in r.url.path else None
-    with pytest.raises(BadAnswer, match="HTML"):
+    with pytest.raises(MalformedResponseError, match="HTML"):
         list(client().offers(Selection(("1", "2", "3", "4"))))
 
 
 @pytest.mark.parametrize("order_id", ["", "ext:7", "1/../2", "٣", "1-", "CS 1", "CS1\n", "-CS1"])
 def test_an_id_that_is_none_makes_no_request(shop, client, order_id):
-    with pytest.raises(WrongSetup, match="digits"):
+    with pytest.raises(ConfigurationError, match="digits"):
         list(client().offers(Selection((order_id,))))
     assert shop.calls == []
 
@@ -414,7 +424,7 @@ def test_a_number_that_several_webshops_have_is_refused_with_the_form_that_helps
     shop.add(1)
     shop.add(3, reference="CS1", webshop=4)
     for word, words in (("CS1", "several web shops"), ("CS9", "no order")):
-        with pytest.raises(WrongSetup, match=f"{words}.*1-CS9101"):
+        with pytest.raises(ConfigurationError, match=f"{words}.*1-CS9101"):
             list(client().offers(Selection((word,))))
 
 
@@ -440,7 +450,7 @@ def test_an_order_is_found_by_its_number_and_webshop(shop, client):
     assert client().order_id_of("CS2") == "2"
     assert client().order_id_of("CS1", "4") == "3"
     for wrong in (("CS1", None), ("CS1", "9"), ("CS9", None)):
-        with pytest.raises(WrongSetup, match="this number"):
+        with pytest.raises(ConfigurationError, match="this number"):
             client().order_id_of(*wrong)
 
 
@@ -451,13 +461,13 @@ def test_addresses_of_requests_may_end_without_a_slash(shop, client):
 
 
 POISON = {
-    "duplicate key": (b'"a":1,"a":2', unreadable.DUPLICATE_KEY),
-    "NaN": (b'"a":NaN', unreadable.NOT_A_NUMBER),
-    "bad byte": (b'"a":"Z\xfcrich"', unreadable.BAD_BYTE),
-    "control": (b'"a":"x\ty"', unreadable.CONTROL_CHARACTER),
-    "deep": (b'"a":' + b"[" * 99 + b"]" * 99, unreadable.TOO_DEEP),
-    "comma": (b'"a":1,', unreadable.NOT_JSON),
-    "two ids": (b'"id":7', unreadable.DUPLICATE_KEY),
+    "duplicate key": (b'"a":1,"a":2', malformed.DUPLICATE_KEY),
+    "NaN": (b'"a":NaN', malformed.NOT_A_NUMBER),
+    "bad byte": (b'"a":"Z\xfcrich"', malformed.BAD_BYTE),
+    "control": (b'"a":"x\ty"', malformed.CONTROL_CHARACTER),
+    "deep": (b'"a":' + b"[" * 99 + b"]" * 99, malformed.TOO_DEEP),
+    "comma": (b'"a":1,', malformed.NOT_JSON),
+    "two ids": (b'"id":7', malformed.DUPLICATE_KEY),
 }
 
 

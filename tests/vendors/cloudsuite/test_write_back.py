@@ -10,9 +10,9 @@ from xml.etree import ElementTree as ET
 import httpx
 import pytest
 
-from order_relay.errors import OutcomeUnknown, RetryLater, Throttled, WrongSetup
-from order_relay.orders.exchange import Acknowledgement
-from order_relay.orders.shipping import Shipment, ShippedLine
+from order_relay.errors import ConfigurationError, OutcomeUnknownError, ThrottledError, TransientError
+from order_relay.orders.fulfilment.shipment_progress import Shipment, ShippedLine
+from order_relay.orders.messages import Acknowledgement
 
 YES = Acknowledgement(True)
 NUMBERS = {"11": 10, "12": 20}
@@ -70,11 +70,11 @@ def test_an_answer_that_shows_nothing_proves_nothing(shop, client, answer):
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (httpx.Response(500), OutcomeUnknown),
-        (httpx.Response(200, content=b"<html>"), OutcomeUnknown),
-        (httpx.Response(429, headers={"Retry-After": "999"}), Throttled),
-        (httpx.Response(405), WrongSetup),
-        (httpx.Response(403, headers={"Retry-After": "999"}), Throttled),
+        (httpx.Response(500), OutcomeUnknownError),
+        (httpx.Response(200, content=b"<html>"), OutcomeUnknownError),
+        (httpx.Response(429, headers={"Retry-After": "999"}), ThrottledError),
+        (httpx.Response(405), ConfigurationError),
+        (httpx.Response(403, headers={"Retry-After": "999"}), ThrottledError),
     ],
 )
 def test_errors_of_a_write_by_what_must_happen_next(shop, client, answer, error):
@@ -92,7 +92,7 @@ def test_one_order_that_the_shop_locks_does_not_stop_the_others(shop, client, me
     locked = "/api/order/2/"
     shop.spoil = lambda r: httpx.Response(status) if (r.method, r.url.path) == (method, locked) else None
     if method == "PATCH" and status != 403:
-        with pytest.raises(WrongSetup):
+        with pytest.raises(ConfigurationError):
             client().acknowledge(["1", "2", "3"])
         return
     answers = client().acknowledge(["1", "2", "3"])
@@ -110,7 +110,7 @@ def test_out_of_reach_is_not_unknown(shop, client):
         raise httpx.ConnectError("no route")
 
     shop.spoil = down
-    with pytest.raises(RetryLater, match="can not be reached"):
+    with pytest.raises(TransientError, match="can not be reached"):
         client().acknowledge(["1"])
 
 
@@ -169,7 +169,7 @@ def test_a_shop_that_loses_something_is_not_asked_again(shop, client, change, na
         return None
 
     shop.spoil = lose
-    with pytest.raises(WrongSetup, match=f"sent back: {named}; look at .* and set line_numbers") as caught:
+    with pytest.raises(ConfigurationError, match=f"sent back: {named}; look at .* and set line_numbers") as caught:
         client().number_lines("1", NUMBERS)
     assert "59.9" not in str(caught.value)
 
@@ -297,7 +297,7 @@ def test_no_delivery_is_told_before_its_time_or_of_foreign_things(shop, client):
 
 def test_a_delivery_is_posted_once_whatever_the_answer(shop, client):
     deliverable(shop)
-    for answer, error in ((httpx.Response(500), OutcomeUnknown), (httpx.Response(429), Throttled)):
+    for answer, error in ((httpx.Response(500), OutcomeUnknownError), (httpx.Response(429), ThrottledError)):
         posts = []
         shop.spoil = lambda r, a=answer, p=posts: (p.append(r) or a) if r.method == "POST" else None
         with pytest.raises(error):
@@ -322,9 +322,9 @@ def test_offline_orders_are_marked_only_where_the_connection_says_so(shop, clien
     shop.add(1, 2)
     shop.add(3, shipment_state="sent")
     day = datetime(2026, 3, 4, tzinfo=UTC), datetime(2026, 3, 5, tzinfo=UTC)
-    assert list(client().unsent_offline(*day)) == []
+    assert list(client().unmarked_offline_orders(*day)) == []
     assert shop.calls == []
     one = client(offline_sent=True)
-    assert list(one.unsent_offline(*day)) == ["1", "2"]
+    assert list(one.unmarked_offline_orders(*day)) == ["1", "2"]
     assert one.mark_offline_sent("1") == YES
-    assert list(one.unsent_offline(*day)) == ["2"]
+    assert list(one.unmarked_offline_orders(*day)) == ["2"]

@@ -11,17 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from order_relay.errors import RecordRefused
-from order_relay.orders.canonical import ORDER_COLUMNS
-from order_relay.orders.line_ids import numbered
-from order_relay.orders.shipping import OrderedLine, progress
+from order_relay.errors import RecordRejectedError
+from order_relay.orders.fulfilment.shipment_progress import OrderedLine, compute_progress
+from order_relay.orders.mapping.canonical import ORDER_COLUMNS
+from order_relay.orders.mapping.line_ids import assign_line_ids
 from order_relay.vendors.shiprush.dates import read_date, write_date
-from order_relay.vendors.shiprush.feed import Head, order_element, page
+from order_relay.vendors.shiprush.feed import FeedHeader, order_element, render_page
 from order_relay.vendors.shiprush.notice import read_notice
 from tests.support.shiprush_schema import SAMPLE, checked, paths
 
 AT = datetime(2026, 5, 1, 5, 58, tzinfo=UTC)
-HEAD = Head("731", "WEB-10731", "paid", AT, AT, "supercat_to_shopatron")
+HEAD = FeedHeader("731", "WEB-10731", "paid", AT, AT, "supercat_to_shopatron")
 
 
 def order(**changes):
@@ -72,7 +72,7 @@ def line(**changes):
 
 
 def rendered(the_order, *lines, head=HEAD):
-    return checked(page([order_element(head, the_order, lines)], 1))
+    return checked(render_page([order_element(head, the_order, lines)], 1))
 
 
 def test_the_vendors_sample_is_valid_and_a_wrong_one_is_not():
@@ -91,7 +91,7 @@ def test_we_give_every_element_of_the_vendors_sample():
         option_weights={"Size": "0.012"},
     )
     full = order(gift=True, gift_message="For you", internal_notes="afternoon")
-    document = page([order_element(HEAD, full, [weighed])], 1)
+    document = render_page([order_element(HEAD, full, [weighed])], 1)
     assert paths(SAMPLE) - paths(document) == set()
     assert checked(document).findtext("Order/Items/Item/Options/Option/Weight") == "12.00"
 
@@ -148,7 +148,7 @@ def test_an_address_counts_as_a_whole():
     ],
 )
 def test_what_shiprush_could_not_take_is_refused(changes, code):
-    with pytest.raises(RecordRefused) as told:
+    with pytest.raises(RecordRejectedError) as told:
         order_element(HEAD, order(**changes), [line()])
     assert told.value.refusals[0].code == code
 
@@ -164,13 +164,13 @@ def test_what_shiprush_could_not_take_is_refused(changes, code):
     ],
 )
 def test_so_is_a_line_like_that(changes):
-    with pytest.raises(RecordRefused):
+    with pytest.raises(RecordRejectedError):
         order_element(HEAD, order(), [line(**changes)])
 
 
 def test_an_identity_is_never_cut():
-    with pytest.raises(RecordRefused, match="bad_identity"):
-        order_element(Head("1", "N" * 51, "paid", AT, AT), order(), [line()])
+    with pytest.raises(RecordRejectedError, match="bad_identity"):
+        order_element(FeedHeader("1", "N" * 51, "paid", AT, AT), order(), [line()])
 
 
 long = st.builds(str.__mul__, st.text(min_size=1, max_size=4), st.integers(90, 600))
@@ -220,7 +220,7 @@ def element(changes, many):
     """The order's element; ``None`` where the feed leaves it out."""
     try:
         return order_element(HEAD, order(**changes), [line(**one, position=n) for n, one in enumerate(many)])
-    except RecordRefused:
+    except RecordRejectedError:
         return None
 
 
@@ -291,7 +291,7 @@ ID = (
 )
 def test_a_notice_with_the_ids_of_the_feed_counts_for_the_right_lines(given_lines, data):
     """Also where several lines have the same item, and where ids differ in blanks or capitals only."""
-    names = numbered([name for name, *_ in given_lines], [0] * len(given_lines), range(len(given_lines)))
+    names = assign_line_ids([name for name, *_ in given_lines], [0] * len(given_lines), range(len(given_lines)))
     many = [
         line(line=name, position=n, item_number=sku, quantity=quantity)
         for n, (name, (_, sku, quantity)) in enumerate(zip(names, given_lines, strict=True))
@@ -313,7 +313,7 @@ def test_a_notice_with_the_ids_of_the_feed_counts_for_the_right_lines(given_line
     parcel = read_notice({}, etree.tostring(root), "USD")
     ordered = [OrderedLine(one["line"], one["item_number"], one["quantity"]) for one in many]
     if any(sent):
-        done = progress(ordered, [parcel.lines])
+        done = compute_progress(ordered, [parcel.lines])
         assert (done.shipped, done.surplus) == (sum(sent), 0)
     assert {one.line: one.quantity for one in parcel.lines} == {
         name: units for name, units in zip(names, sent, strict=True) if units
@@ -336,12 +336,12 @@ def test_whatever_orders_hold_their_page_is_valid(told):
             roundings = sum(1 for item in told_items if item.findtext("Name") == "Rounding")
             assert (len(told_items) - roundings, roundings <= 1) == (wanted, True)
             assert added_up(rendered_order) == Decimal(rendered_order.findtext("OrderTotal"))
-    checked(page(made, 1))
+    checked(render_page(made, 1))
 
 
 def test_two_hundred_lines_are_rendered_and_in_their_order():
     many = [{"line": str(n)} for n in range(200)]
-    root = checked(page([element({}, many)], 1))
+    root = checked(render_page([element({}, many)], 1))
     assert [item.text for item in root.iterfind("Order/Items/Item/LineItemID")] == [one["line"] for one in many]
 
 

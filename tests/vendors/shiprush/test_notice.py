@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 import pytest
 
 from order_relay.connections import Connection
-from order_relay.errors import BadAnswer, WrongSetup
-from order_relay.ledger.states import State
-from order_relay.orders.shipping import ShippedLine
+from order_relay.errors import ConfigurationError, MalformedResponseError
+from order_relay.ledger.schema.states import State
+from order_relay.orders.fulfilment.shipment_progress import ShippedLine
 from order_relay.vendors.shiprush.connection import read_settings
-from order_relay.vendors.shiprush.credentials import allowed, split_query
+from order_relay.vendors.shiprush.credentials import is_authorized, split_query
 from order_relay.vendors.shiprush.notice import read_notice
 from order_relay.vendors.shiprush.statuses import WORDS, status_of
 
@@ -75,7 +75,7 @@ UNREADABLE = [
     "body", [*UNREADABLE, b"<ShipNotice/>", b"<ShipNotice><OrderNumber> </OrderNumber></ShipNotice>"]
 )
 def test_what_names_no_order_is_refused(body):
-    with pytest.raises(BadAnswer):
+    with pytest.raises(MalformedResponseError):
         read_notice({}, body, "USD")
 
 
@@ -172,7 +172,7 @@ def test_a_bomb_of_entities_is_never_expanded():
         + b"".join(b"<!ENTITY a%d '%s'>" % (n, b"&a;" * 10) for n in range(9))
         + b"]><ShipNotice>&a8;</ShipNotice>"
     )
-    with pytest.raises(BadAnswer, match="DOCTYPE"):
+    with pytest.raises(MalformedResponseError, match="DOCTYPE"):
         read_notice({}, bomb, "USD")
 
 
@@ -214,7 +214,7 @@ def test_credentials(header, query, expected):
     left, found = split_query(b"action=export&" + query)
     assert b"word" not in left.lower()
     assert b"feeduser" not in left
-    assert allowed(feed(), header, found) is expected
+    assert is_authorized(feed(), header, found) is expected
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_credentials(header, query, expected):
     ],
 )
 def test_a_wrong_setting_is_named(changes):
-    with pytest.raises(WrongSetup, match="shiprush_feed"):
+    with pytest.raises(ConfigurationError, match="shiprush_feed"):
         feed(**changes)
 
 
@@ -248,7 +248,7 @@ def test_settings_of_a_store():
 
 @pytest.mark.parametrize("word", ["annulled", "canceled", "", "x" * 60, "paid"])
 def test_a_word_that_shiprush_does_not_take_for_cancelled_is_refused(word):
-    with pytest.raises(WrongSetup, match="words") as told:
+    with pytest.raises(ConfigurationError, match="words") as told:
         feed(extra={"words": {"cancelled": word}})
     if word == "annulled":
         assert all(allowed in str(told.value) for allowed in ("cancelled", "deleted", "voided", "refunded"))
@@ -258,7 +258,7 @@ def test_a_word_that_shiprush_does_not_take_for_cancelled_is_refused(word):
 def test_the_four_words_are_taken_for_cancelled_only(word):
     assert feed(extra={"words": {"cancelled": word}}).words["cancelled"] == word.strip().lower()
     for status in WORDS.keys() - {"cancelled"}:
-        with pytest.raises(WrongSetup, match=status):
+        with pytest.raises(ConfigurationError, match=status):
             feed(extra={"words": {status: word}})
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from order_relay.connections import Connection
-from order_relay.errors import WrongSetup
+from order_relay.errors import ConfigurationError
 from order_relay.vendors.shopatron.connection import FORM, OmsSettings, read_settings
 
 EXTRA = {"token_url": "https://auth.example/token", "manufacturer_id": "12", "catalog_id": 0}
@@ -75,7 +75,7 @@ def test_everything_as_texts_from_a_form():
     ],
 )
 def test_complaints_name_connection_and_field_and_show_no_value(changes, field):
-    with pytest.raises(WrongSetup) as caught:
+    with pytest.raises(ConfigurationError) as caught:
         read_settings(connection(**changes))
     assert f"'shopatron_default', field '{field}'" in str(caught.value)
     assert "s3cret" not in str(caught.value)

@@ -5,15 +5,9 @@ from datetime import UTC, datetime
 import pytest
 from multidict import CIMultiDict
 
-from order_relay.orders.exchange import Outcome
-from order_relay.vendors.shopatron.outcomes import (
-    KEPT_BYTES,
-    classify,
-    names_existing,
-    oms_code,
-    order_id,
-)
-from order_relay.web.retry_after import retry_after_s
+from order_relay.http.retry_after import retry_after_s
+from order_relay.orders.messages import SendOutcome
+from order_relay.vendors.shopatron.outcomes import KEPT_BYTES, classify, names_existing, oms_code, order_id
 
 GOOD = b'{"orderID": 4711, "externalOrderID": "N-1"}'
 
@@ -33,7 +27,7 @@ def outcome(status, headers=None, body=b"", **more):
 )
 def test_success_with_an_order_id_is_imported(status, body, oms_id):
     answer = classify(status, {}, body, destination_key="N-1")
-    assert (answer.outcome, answer.oms_id) == (Outcome.IMPORTED, oms_id)
+    assert (answer.outcome, answer.oms_id) == (SendOutcome.IMPORTED, oms_id)
 
 
 @pytest.mark.parametrize(
@@ -60,29 +54,29 @@ def test_success_with_an_order_id_is_imported(status, body, oms_id):
     ],
 )
 def test_success_without_a_usable_order_id_is_in_doubt(body):
-    assert outcome(200, body=body) is Outcome.IN_DOUBT
-    assert outcome(201, body=body) is Outcome.IN_DOUBT
+    assert outcome(200, body=body) is SendOutcome.IN_DOUBT
+    assert outcome(201, body=body) is SendOutcome.IN_DOUBT
 
 
 def test_success_that_speaks_of_another_order_is_in_doubt():
-    assert outcome(200, body=GOOD, destination_key="N-2") is Outcome.IN_DOUBT
+    assert outcome(200, body=GOOD, destination_key="N-2") is SendOutcome.IN_DOUBT
 
 
 @pytest.mark.parametrize("status", [202, 203, 204, 206, 226, 299])
 def test_other_successes_are_unlisted(status):
-    assert outcome(status, body=GOOD) is Outcome.IN_DOUBT
+    assert outcome(status, body=GOOD) is SendOutcome.IN_DOUBT
 
 
 @pytest.mark.parametrize(
     ("headers", "expected"),
     [
-        ({}, Outcome.WRONG_SETUP),
-        ({"X-Mashery-Error-Code": "ERR_403_DEVELOPER_INACTIVE"}, Outcome.WRONG_SETUP),
-        ({"X-Mashery-Error-Code": "ERR_403_NOT_AUTHORIZED"}, Outcome.WRONG_SETUP),
-        ({"X-Mashery-Error-Code": "ERR_403_DEVELOPER_OVER_QPS"}, Outcome.THROTTLED),
-        ({"x-mashery-error-code": "ERR_403_DEVELOPER_OVER_RATE"}, Outcome.THROTTLED),
-        ({"X-Mashery-Error-Code": "ERR_403_SERVICE_OVER_QPS"}, Outcome.THROTTLED),
-        ({"Retry-After": "3"}, Outcome.THROTTLED),
+        ({}, SendOutcome.CONFIGURATION_ERROR),
+        ({"X-Mashery-Error-Code": "ERR_403_DEVELOPER_INACTIVE"}, SendOutcome.CONFIGURATION_ERROR),
+        ({"X-Mashery-Error-Code": "ERR_403_NOT_AUTHORIZED"}, SendOutcome.CONFIGURATION_ERROR),
+        ({"X-Mashery-Error-Code": "ERR_403_DEVELOPER_OVER_QPS"}, SendOutcome.THROTTLED),
+        ({"x-mashery-error-code": "ERR_403_DEVELOPER_OVER_RATE"}, SendOutcome.THROTTLED),
+        ({"X-Mashery-Error-Code": "ERR_403_SERVICE_OVER_QPS"}, SendOutcome.THROTTLED),
+        ({"Retry-After": "3"}, SendOutcome.THROTTLED),
     ],
 )
 def test_403_is_told_apart_by_its_headers(headers, expected):
@@ -90,42 +84,42 @@ def test_403_is_told_apart_by_its_headers(headers, expected):
 
 
 def test_401_and_429():
-    assert outcome(401) is Outcome.WRONG_SETUP
-    assert outcome(401, {"Retry-After": "3"}) is Outcome.WRONG_SETUP
-    assert outcome(429) is Outcome.THROTTLED
+    assert outcome(401) is SendOutcome.CONFIGURATION_ERROR
+    assert outcome(401, {"Retry-After": "3"}) is SendOutcome.CONFIGURATION_ERROR
+    assert outcome(429) is SendOutcome.THROTTLED
     assert classify(429, CIMultiDict({"retry-after": "7"}), b"").wait_s == 7
 
 
 @pytest.mark.parametrize("status", [400, 422])
 def test_refusals(status):
     answer = classify(status, {}, b'{"code": 5015, "message": "shippingAddress.postalCode is not valid"}')
-    assert (answer.outcome, answer.code) == (Outcome.REJECTED, "5015")
+    assert (answer.outcome, answer.code) == (SendOutcome.REJECTED, "5015")
     assert "postalCode" in answer.body
     assert "postalCode" not in answer.message, "no text of the vendor in a message"
-    assert outcome(status, body=b"") is Outcome.REJECTED
-    assert outcome(status, body=b"", attempt=2) is Outcome.IN_DOUBT
-    assert outcome(status, body=b'{"message": "duplicate externalOrderID"}') is Outcome.IN_DOUBT
+    assert outcome(status, body=b"") is SendOutcome.REJECTED
+    assert outcome(status, body=b"", attempt=2) is SendOutcome.IN_DOUBT
+    assert outcome(status, body=b'{"message": "duplicate externalOrderID"}') is SendOutcome.IN_DOUBT
 
 
 @pytest.mark.parametrize("status", [404, 405])
 def test_wrong_addresses(status):
-    assert outcome(status, body=GOOD) is Outcome.WRONG_SETUP
+    assert outcome(status, body=GOOD) is SendOutcome.CONFIGURATION_ERROR
 
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308, 399])
 def test_a_redirect_may_come_after_the_order_was_stored(status):
-    assert outcome(status, {"Location": "https://elsewhere.example"}, GOOD) is Outcome.IN_DOUBT
+    assert outcome(status, {"Location": "https://elsewhere.example"}, GOOD) is SendOutcome.IN_DOUBT
 
 
 @pytest.mark.parametrize(
     "status", [408, 409, 500, 501, 502, 503, 504, 599, 402, 406, 410, 413, 415, 418, 451, 499, 100, 199]
 )
 def test_everything_else_is_in_doubt(status):
-    assert outcome(status, {"Retry-After": "3"}, b"<html>") is Outcome.IN_DOUBT
+    assert outcome(status, {"Retry-After": "3"}, b"<html>") is SendOutcome.IN_DOUBT
 
 
 def test_the_table_is_total():
-    doubt = {status for status in range(100, 600) if outcome(status) is Outcome.IN_DOUBT}
+    doubt = {status for status in range(100, 600) if outcome(status) is SendOutcome.IN_DOUBT}
     listed = {401, 403, 429, 400, 422, 404, 405}
     assert doubt == set(range(100, 600)) - listed
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from order_relay.vendors.shopatron.probes import probes
-from order_relay.vendors.shopatron.search import Reply
+from order_relay.vendors.shopatron.search import SearchReply
 
 
 class FakePort:
@@ -19,23 +19,23 @@ class FakePort:
 
     settings = SimpleNamespace(manufacturer_id=7)
 
-    def __init__(self, answers: Mapping[str, Reply]) -> None:
+    def __init__(self, answers: Mapping[str, SearchReply]) -> None:
         self.answers = answers
 
     @asynccontextmanager
     async def session(self, share: int) -> AsyncIterator[FakePort]:
         yield self
 
-    async def get(self, path: str, query: Mapping[str, str]) -> Reply:
+    async def get(self, path: str, query: Mapping[str, str]) -> SearchReply:
         assert query["manufacturerID"] == "7"
         return self.answers[path + query.get("page", "")]
 
 
-def page(*ids: int) -> Reply:
-    return Reply(200, json.dumps({"totalCount": 9, "collection": [{"orderID": i} for i in ids]}).encode())
+def page(*ids: int) -> SearchReply:
+    return SearchReply(200, json.dumps({"totalCount": 9, "collection": [{"orderID": i} for i in ids]}).encode())
 
 
-async def told(catalog: Reply, zero: Reply, one: Reply) -> list[str]:
+async def told(catalog: SearchReply, zero: SearchReply, one: SearchReply) -> list[str]:
     port: Any = FakePort({"catalog/": catalog, "order/0": zero, "order/1": one})
     return [level for level, _, _ in await probes(port)]
 
@@ -43,19 +43,19 @@ async def told(catalog: Reply, zero: Reply, one: Reply) -> list[str]:
 @pytest.mark.parametrize(
     ("zero", "one", "level"),
     [
-        (Reply(400, b"{}"), page(1), "ok"),  # pages begin with 1
+        (SearchReply(400, b"{}"), page(1), "ok"),  # pages begin with 1
         (page(1), page(1), "ok"),  # page 0 is taken for the first
         (page(1), page(2), "fail"),  # pages begin with 0
         (page(1), page(), "fail"),
         (page(), page(), "ok"),  # nothing to see
-        (Reply(200, b""), Reply(200, b""), "ok"),
-        (page(1), Reply(503), "warn"),
+        (SearchReply(200, b""), SearchReply(200, b""), "ok"),
+        (page(1), SearchReply(503), "warn"),
     ],
 )
-async def test_the_first_page(zero: Reply, one: Reply, level: str) -> None:
+async def test_the_first_page(zero: SearchReply, one: SearchReply, level: str) -> None:
     assert (await told(page(), zero, one))[1] == level
 
 
 @pytest.mark.parametrize(("status", "level"), [(200, "ok"), (400, "warn"), (404, "warn"), (500, "warn"), (0, "warn")])
 async def test_the_catalogue(status: int, level: str) -> None:
-    assert (await told(Reply(status), page(), page()))[0] == level
+    assert (await told(SearchReply(status), page(), page()))[0] == level

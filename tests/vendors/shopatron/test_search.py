@@ -5,19 +5,19 @@ import json
 
 import pytest
 
-from order_relay.orders.traits import OTHER, OURS, UNNAMED
+from order_relay.orders.identity.traits import OTHER, OURS, UNNAMED
+from order_relay.vendors.shopatron.order_view import OrderView
 from order_relay.vendors.shopatron.search import (
-    MOST_PAGES,
-    Reply,
+    MAX_PAGES,
+    SearchReply,
     as_written,
+    find_any,
     find_by_key,
     find_by_window,
-    find_some,
     get_order,
 )
-from order_relay.vendors.shopatron.showing import Showing
 
-SEVEN = Showing(7)
+SEVEN = OrderView(7)
 
 
 def row(number, key="", **more):
@@ -25,7 +25,7 @@ def row(number, key="", **more):
 
 
 def page(total, *rows):
-    return Reply(200, json.dumps({"totalCount": total, "collection": list(rows)}).encode())
+    return SearchReply(200, json.dumps({"totalCount": total, "collection": list(rows)}).encode())
 
 
 class Reader:
@@ -36,7 +36,7 @@ class Reader:
 
     async def get(self, path, query):
         if path.startswith("order/") and path != "order/":
-            return self.orders.get(path, Reply(404))
+            return self.orders.get(path, SearchReply(404))
         self.asked.append(dict(query))
         return self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
 
@@ -78,26 +78,26 @@ def test_smaller_pages_than_asked_for_are_read_to_the_end():
 @pytest.mark.parametrize(
     ("replies", "problem"),
     [
-        ([Reply(400, b'{"code": 5016}')], "unsupported"),
-        ([Reply(400)], "unsupported"),
-        ([Reply(503)], "http_503"),
-        ([Reply(0)], "unreachable"),
-        ([Reply(204)], "http_204"),
-        ([Reply(404)], "http_404"),
-        ([Reply(200, b"<html>")], "answer_not_understood"),
-        ([Reply(200, b"[]")], "answer_not_understood"),
-        ([Reply(200, b'{"collection": []}')], "answer_not_understood"),
-        ([Reply(200, b'{"totalCount": "1", "collection": []}')], "answer_not_understood"),
-        ([Reply(200, b'{"totalCount": 1}')], "answer_not_understood"),
+        ([SearchReply(400, b'{"code": 5016}')], "unsupported"),
+        ([SearchReply(400)], "unsupported"),
+        ([SearchReply(503)], "http_503"),
+        ([SearchReply(0)], "unreachable"),
+        ([SearchReply(204)], "http_204"),
+        ([SearchReply(404)], "http_404"),
+        ([SearchReply(200, b"<html>")], "answer_not_understood"),
+        ([SearchReply(200, b"[]")], "answer_not_understood"),
+        ([SearchReply(200, b'{"collection": []}')], "answer_not_understood"),
+        ([SearchReply(200, b'{"totalCount": "1", "collection": []}')], "answer_not_understood"),
+        ([SearchReply(200, b'{"totalCount": 1}')], "answer_not_understood"),
         ([page(1, {"externalOrderID": "A"})], "answer_not_understood"),
         ([page(2, row(5, "A"), row(5, "A"))], "answer_not_understood"),
         ([page(3)], "page_missing"),
-        ([page(2, row(5, "A")), Reply(200)], "page_missing"),
+        ([page(2, row(5, "A")), SearchReply(200)], "page_missing"),
         ([page(2, row(5, "A")), page(2)], "page_missing"),
         ([page(2, row(5, "A")), page(3, row(6, "A"))], "total_changed"),
         ([page(2, row(5, "A")), page(2, row(5, "A"))], "pages_shifted"),
         ([page(1, row(5, "A"), row(6, "A"))], "total_wrong"),
-        ([page(2, row(5, "A")), Reply(500)], "http_500"),
+        ([page(2, row(5, "A")), SearchReply(500)], "http_500"),
         ([page(900, row(5, "X"), row(6, "A"))], "parameter_ignored"),
         ([page(1, row(5, "a"))], "parameter_ignored"),
     ],
@@ -113,7 +113,9 @@ def test_hits_stand_even_where_the_rest_can_not_be_trusted():
     assert ("6", "A") in [(r.oms_id, r.destination_key) for r in result.rows]
 
 
-@pytest.mark.parametrize("reply", [Reply(200), Reply(200, b" \n"), page(0), Reply(200, b'{"totalCount": 0}')])
+@pytest.mark.parametrize(
+    "reply", [SearchReply(200), SearchReply(200, b" \n"), page(0), SearchReply(200, b'{"totalCount": 0}')]
+)
 def test_nothing_there(reply):
     result = by_key(Reader(reply))
     assert result.complete
@@ -121,7 +123,7 @@ def test_nothing_there(reply):
 
 
 def test_rows_without_external_id_are_read_one_by_one():
-    one = Reply(200, json.dumps(row(5, "A")).encode())
+    one = SearchReply(200, json.dumps(row(5, "A")).encode())
     result = by_key(Reader(page(1, row(5)), orders={"order/5": one}))
     assert result.complete
     assert result.rows[0].destination_key == "A"
@@ -138,7 +140,7 @@ def test_an_endless_search_ends():
 
     reader = Endless()
     result = asyncio.run(find_by_window(reader, SEVEN, ("a", "b"), "x", "y"))
-    assert (result.problem, len(reader.asked)) == ("too_many_pages", MOST_PAGES)
+    assert (result.problem, len(reader.asked)) == ("too_many_pages", MAX_PAGES)
 
 
 def test_keys_that_can_not_be_asked_for():
@@ -147,7 +149,7 @@ def test_keys_that_can_not_be_asked_for():
         asyncio.run(find_by_key(Reader(page(0)), SEVEN, []))
 
 
-@pytest.mark.parametrize("reply", [Reply(404), Reply(200, b"<"), Reply(200, b'{"orderID": 6}')])
+@pytest.mark.parametrize("reply", [SearchReply(404), SearchReply(200, b"<"), SearchReply(200, b'{"orderID": 6}')])
 def test_get_one_order_that_is_not_that_order(reply):
     read = asyncio.run(get_order(Reader(page(0), orders={"order/5": reply}), SEVEN, "5"))
     assert (read.rows, read.complete) == ((), False)
@@ -163,12 +165,12 @@ def test_get_one_order_that_is_not_that_order(reply):
     ],
 )
 def test_the_documented_code_of_no_match_wherever_the_body_has_it(body):
-    assert by_key(Reader(Reply(404, json.dumps(body).encode()))).complete
+    assert by_key(Reader(SearchReply(404, json.dumps(body).encode()))).complete
 
 
 @pytest.mark.parametrize("body", [{"code": 404}, {"message": "5002"}, [], {"errors": []}, "5002"])
 def test_another_404_is_no_answer(body):
-    assert by_key(Reader(Reply(404, json.dumps(body).encode()))).problem == "http_404"
+    assert by_key(Reader(SearchReply(404, json.dumps(body).encode()))).problem == "http_404"
 
 
 @pytest.mark.parametrize(
@@ -197,6 +199,6 @@ def test_whom_an_order_names(value, owner):
 
 def test_some_orders_name_their_external_ids_themselves_where_rows_do_not():
     rows = [row(number) for number in range(1, 10)]
-    orders = {f"order/{n}": Reply(200, json.dumps(row(n, f"K{n}")).encode()) for n in range(1, 10)}
-    some = asyncio.run(find_some(Reader(page(9, *rows), orders=orders), SEVEN))
+    orders = {f"order/{n}": SearchReply(200, json.dumps(row(n, f"K{n}")).encode()) for n in range(1, 10)}
+    some = asyncio.run(find_any(Reader(page(9, *rows), orders=orders), SEVEN))
     assert sorted(found.destination_key for found in some.rows if found.destination_key) == ["K1", "K5", "K9"]

@@ -3,7 +3,7 @@ import json
 import pytest
 from multidict import CIMultiDict
 
-from order_relay.errors import RetryLater, Throttled, WrongSetup
+from order_relay.errors import ConfigurationError, ThrottledError, TransientError
 from order_relay.vendors.shopatron.token import DEFAULT_LIFETIME_S, read_token
 
 
@@ -30,29 +30,29 @@ def test_lifetimes(stated, seconds):
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 302])
 def test_refused_credentials_and_wrong_addresses(status):
-    with pytest.raises(WrongSetup, match=f"HTTP {status}"):
+    with pytest.raises(ConfigurationError, match=f"HTTP {status}"):
         read(status, error="invalid_client")
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 408])
 def test_failures_pass(status):
-    with pytest.raises(RetryLater):
+    with pytest.raises(TransientError):
         read(status)
 
 
 def test_throttled():
-    with pytest.raises(Throttled) as caught:
+    with pytest.raises(ThrottledError) as caught:
         read(429, {"Retry-After": "9"})
     assert caught.value.wait_s == 9
 
 
 @pytest.mark.parametrize("token", [None, "", 5, "a\r\nb", "ü"])
 def test_a_token_that_can_not_be_used(token):
-    with pytest.raises(RetryLater):
+    with pytest.raises(TransientError):
         read(access_token=token)
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"null", b"[" * 100_000])
 def test_bodies_that_are_none(body):
-    with pytest.raises(RetryLater):
+    with pytest.raises(TransientError):
         read_token(200, {}, body)

@@ -1,7 +1,7 @@
 import pytest
 
 from order_relay.connections import Connection
-from order_relay.errors import WrongSetup
+from order_relay.errors import ConfigurationError
 from order_relay.vendors.supercat.connection import FORM, LIVE_BASE, read_settings
 
 
@@ -36,7 +36,7 @@ def test_the_addresses_are_those_of_the_page():
     ],
 )
 def test_a_wrong_field_is_named_and_not_shown(change, field):
-    with pytest.raises(WrongSetup, match=f"'supercat_default', field '{field}'") as caught:
+    with pytest.raises(ConfigurationError, match=f"'supercat_default', field '{field}'") as caught:
         read_settings(connection(**change))
     assert "secret" not in str(caught.value)
 

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from order_relay.errors import BadAnswer
-from order_relay.orders import unreadable
-from order_relay.vendors.supercat import framing
+from order_relay.errors import MalformedResponseError
+from order_relay.http.bodies import excerpt
+from order_relay.http.strict_json import LONE_SURROGATE, NUMBER_OUT_OF_RANGE, read_object
+from order_relay.orders.schema import malformed
+from order_relay.vendors.supercat import framer
 from order_relay.vendors.supercat.envelope import read_envelope, read_single
-from order_relay.web.bodies import excerpt
-from order_relay.web.strict_json import LONE_SURROGATE, NUMBER_UNUSABLE, read_object
 
 LIMIT = 1 << 20
 
@@ -29,7 +29,7 @@ def refused(body, **more):
     """The one message, however the body is cut."""
     messages = set()
     for size in (1, 7, 64, 1 << 20):
-        with pytest.raises(BadAnswer) as caught:
+        with pytest.raises(MalformedResponseError) as caught:
             read(body, size, **more)
         messages.add(str(caught.value))
     assert len(messages) == 1, messages
@@ -70,19 +70,19 @@ def test_rubbish_is_refused_or_right(body, size):
     for text in (body, tail, tail + b"}]}"):
         try:
             found = read(text, size)
-        except BadAnswer:
+        except MalformedResponseError:
             continue
         if not any(offer.refusals for offer in found):
             assert [offer.document for offer in found] == json.loads(text, parse_float=Decimal)["data"]
         for offer in found:
-            assert bool(offer.refusals) == bool(offer.text) == (offer.problem in unreadable.CODES)
+            assert bool(offer.refusals) == bool(offer.text) == (offer.problem in malformed.MALFORMED_CODES)
 
 
 @given(orders.filter(len), st.data())
 def test_a_cut_body_is_never_taken(data, draw):
     body = json.dumps({"status": "success", "error": None, "data": data}, cls=Exact).encode()
     at = draw.draw(st.integers(0, len(body) - 1))
-    with pytest.raises(BadAnswer):
+    with pytest.raises(MalformedResponseError):
         read(body[:at], 16)
 
 
@@ -165,7 +165,7 @@ def test_a_failure_message_never_shows_the_login():
 @pytest.mark.parametrize("inside", [b"", b'{"order_number":"1","items":'])
 def test_deep_nesting_is_refused_quickly(nest, inside):
     body = b'{"status":"success","error":null,"data":[' + inside + nest * 1_000_000
-    with pytest.raises(BadAnswer, match=r"cut off|nests deeper"):
+    with pytest.raises(MalformedResponseError, match=r"cut off|nests deeper"):
         read(body, 1 << 16, 32 << 20)
 
 
@@ -175,7 +175,7 @@ def test_nesting_up_to_the_limit_is_fine_and_counted_exactly():
 
     assert len(read(nested(64))) == 1
     (deep,) = read(nested(65))
-    assert deep.problem == unreadable.TOO_DEEP
+    assert deep.problem == malformed.TOO_DEEP
     wide = b'{"status":"success","error":null,"data":[{"a":[' + b"[]," * 200 + b"[]]}]}"
     assert len(read(wide)) == 1
 
@@ -196,7 +196,10 @@ def test_absurd_numbers_are_kept_as_text_with_a_problem(number):
     body = b'{"status":"success","error":null,"data":[{"id":7,"x":' + number + b',"y":1.5},{"id":8}]}'
     for size in (1, 100, 1 << 20):
         odd, good = read(body, size)
-        assert (odd.problem, odd.document) == (NUMBER_UNUSABLE, {"id": 7, "x": number.decode(), "y": Decimal("1.5")})
+        assert (odd.problem, odd.document) == (
+            NUMBER_OUT_OF_RANGE,
+            {"id": 7, "x": number.decode(), "y": Decimal("1.5")},
+        )
         assert (good.problem, good.document) == ("", {"id": 8})
 
 
@@ -212,39 +215,39 @@ def test_an_order_that_is_too_large_is_refused_alone_with_the_setting_to_change(
     for size in (1, 64, 1 << 20):
         first, large, last = read(body, size, 4096)
         assert (first.document, last.document) == ({"id": 1}, {"id": 3})
-        assert (large.problem, large.document) == (unreadable.TOO_LARGE, {"id": 2})
+        assert (large.problem, large.document) == (malformed.TOO_LARGE, {"id": 2})
         assert re.search(r"larger than 4096 .*order_limit_bytes", large.refusals[0].message)
 
 
 def test_of_an_order_that_is_too_large_only_the_beginning_is_kept_in_memory():
     body = b'{"status":"success","error":null,"data":[{"id":2,"notes":"' + b"x" * 3_000_000 + b'"},{"id":3}]}'
     large, last = read(body, 1 << 14, 1 << 17)
-    assert len(large.text) == framing.KEPT
+    assert len(large.text) == framer.MAX_KEPT
     assert (large.document, last.document) == ({"id": 2}, {"id": 3})
 
 
 GOOD, TOO = b'{"id":1,"order_number":"A-1"}', b'{"id":3,"order_number":"A-3"}'
 POISONED = [
-    (b'{"id":2,"order_number":"A-2","notes":"a","notes":"b"}', unreadable.DUPLICATE_KEY, "/notes", "A-2"),
-    (b'{"id":2,"order_number":"A-2","items":[{"sku":"x","sku":"x"}]}', unreadable.DUPLICATE_KEY, "/items/0/sku", "A-2"),
-    (b'{"id":2,"order_number":"A-2","order_number":"A-9"}', unreadable.DUPLICATE_KEY, "/order_number", None),
-    (b'{"id":2,"order_number":"A-2","total":NaN}', unreadable.NOT_A_NUMBER, "/total", "A-2"),
-    (b'{"id":2,"total":-Infinity,"order_number":"A-2"}', unreadable.NOT_A_NUMBER, "/total", "A-2"),
-    (b'{"id":2,"order_number":"A-2","notes":"Z\xfcrich"}', unreadable.BAD_BYTE, "/notes", "A-2"),
-    (b'{"id":2,"order_number":"A-2","notes":"\xed\xa0\x80"}', unreadable.BAD_BYTE, "/notes", "A-2"),
-    (b'{"id":2,"order_number":"A-2","notes":"a\tb"}', unreadable.CONTROL_CHARACTER, "", "A-2"),
-    (b'{"id":2,"order_number":"A-2","notes":"a\x00b\nc"}', unreadable.CONTROL_CHARACTER, "", "A-2"),
-    (b'{"id":2,"order_number":"A-2","x":' + b"[" * 5000 + b"]" * 5000 + b"}", unreadable.TOO_DEEP, "", "A-2"),
-    (b'{"id":2,"order_number":"A-2","x":' + b'{"a":' * 80 + b"1" + b"}" * 80 + b"}", unreadable.TOO_DEEP, "", "A-2"),
-    (b'{"id":2,"order_number":"A-2","total":12,5}', unreadable.NOT_JSON, "", "A-2"),
-    (b'{"id":2,"order_number":"A-2",}', unreadable.NOT_JSON, "", "A-2"),
-    (b'{"id":2,"order_number":"A-2","total":01}', unreadable.NOT_JSON, "", "A-2"),
-    (b"{'id':2}", unreadable.NOT_JSON, "", None),
-    (b'{"id":2,"order_number":"A-2","items":[{"a":1}}', unreadable.NOT_JSON, "", "A-2"),
-    (b"null", unreadable.NOT_AN_OBJECT, "", None),
-    (b'["A-2"]', unreadable.NOT_AN_OBJECT, "", None),
-    (b'"A-2"', unreadable.NOT_AN_OBJECT, "", None),
-    (b"7", unreadable.NOT_AN_OBJECT, "", None),
+    (b'{"id":2,"order_number":"A-2","notes":"a","notes":"b"}', malformed.DUPLICATE_KEY, "/notes", "A-2"),
+    (b'{"id":2,"order_number":"A-2","items":[{"sku":"x","sku":"x"}]}', malformed.DUPLICATE_KEY, "/items/0/sku", "A-2"),
+    (b'{"id":2,"order_number":"A-2","order_number":"A-9"}', malformed.DUPLICATE_KEY, "/order_number", None),
+    (b'{"id":2,"order_number":"A-2","total":NaN}', malformed.NOT_A_NUMBER, "/total", "A-2"),
+    (b'{"id":2,"total":-Infinity,"order_number":"A-2"}', malformed.NOT_A_NUMBER, "/total", "A-2"),
+    (b'{"id":2,"order_number":"A-2","notes":"Z\xfcrich"}', malformed.BAD_BYTE, "/notes", "A-2"),
+    (b'{"id":2,"order_number":"A-2","notes":"\xed\xa0\x80"}', malformed.BAD_BYTE, "/notes", "A-2"),
+    (b'{"id":2,"order_number":"A-2","notes":"a\tb"}', malformed.CONTROL_CHARACTER, "", "A-2"),
+    (b'{"id":2,"order_number":"A-2","notes":"a\x00b\nc"}', malformed.CONTROL_CHARACTER, "", "A-2"),
+    (b'{"id":2,"order_number":"A-2","x":' + b"[" * 5000 + b"]" * 5000 + b"}", malformed.TOO_DEEP, "", "A-2"),
+    (b'{"id":2,"order_number":"A-2","x":' + b'{"a":' * 80 + b"1" + b"}" * 80 + b"}", malformed.TOO_DEEP, "", "A-2"),
+    (b'{"id":2,"order_number":"A-2","total":12,5}', malformed.NOT_JSON, "", "A-2"),
+    (b'{"id":2,"order_number":"A-2",}', malformed.NOT_JSON, "", "A-2"),
+    (b'{"id":2,"order_number":"A-2","total":01}', malformed.NOT_JSON, "", "A-2"),
+    (b"{'id':2}", malformed.NOT_JSON, "", None),
+    (b'{"id":2,"order_number":"A-2","items":[{"a":1}}', malformed.NOT_JSON, "", "A-2"),
+    (b"null", malformed.NOT_AN_OBJECT, "", None),
+    (b'["A-2"]', malformed.NOT_AN_OBJECT, "", None),
+    (b'"A-2"', malformed.NOT_AN_OBJECT, "", None),
+    (b"7", malformed.NOT_AN_OBJECT, "", None),
 ]
 
 
@@ -291,7 +294,7 @@ def test_further_members_of_the_envelope_are_accepted_with_one_warning():
         assert [offer.document for offer in read(body, size, warn=warnings.append)] == [{"id": 1}, {"id": 2}]
         assert len(warnings) == 1
         assert "links, page, x???" in warnings[0]
-    with pytest.raises(BadAnswer, match="the source reports a failure"):
+    with pytest.raises(MalformedResponseError, match="the source reports a failure"):
         read(body.replace(b'"success"', b'"error"'), warn=warnings.append)
 
 
@@ -335,7 +338,7 @@ def test_memory_does_not_grow_with_the_number_of_orders():
 
 
 def test_a_huge_frame_is_refused(monkeypatch):
-    monkeypatch.setattr(framing, "MAX_SKELETON", 1000)
+    monkeypatch.setattr(framer, "MAX_SKELETON", 1000)
     assert "besides its orders" in refused(b'{"status":"success","error":"' + b"x" * 5000 + b'","data":[]}')
 
 
@@ -361,7 +364,7 @@ def test_one_order_bare_or_wrapped(body):
 )
 def test_one_order_with_something_wrong_inside_is_told_with_what_is_wrong(body):
     order = read_single(chunked(body, 3), max_order=LIMIT)
-    assert (order.problem, order.document) == (unreadable.NOT_A_NUMBER, {"id": 7, "order_number": "1"})
+    assert (order.problem, order.document) == (malformed.NOT_A_NUMBER, {"id": 7, "order_number": "1"})
 
 
 @pytest.mark.parametrize(
@@ -378,12 +381,12 @@ def test_one_order_with_something_wrong_inside_is_told_with_what_is_wrong(body):
     ],
 )
 def test_one_order_that_is_wrong(body, words):
-    with pytest.raises(BadAnswer, match=words):
+    with pytest.raises(MalformedResponseError, match=words):
         read_single(chunked(body, 1000), max_order=LIMIT)
 
 
 def test_a_reply_is_strict_too():
-    with pytest.raises(BadAnswer, match="too long or too large"):
+    with pytest.raises(MalformedResponseError, match="too long or too large"):
         read_object(b'{"a":' + b"9" * 5000 + b"}", "the reply")
 
 

@@ -9,44 +9,47 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import httpx
 
-from order_relay.errors import BadAnswer, WrongSetup
-from order_relay.orders.judging import VendorFormat
-from order_relay.orders.status_records import StatusPage
+from order_relay.errors import ConfigurationError, MalformedResponseError
+from order_relay.orders.fulfilment.status_records import StatusPage
+from order_relay.orders.schema.validator import VendorFormat
 from order_relay.vendors.acommerce.connection import AcommerceSettings
-from order_relay.vendors.acommerce.wire import Wire
+from order_relay.vendors.acommerce.transport import AcommerceTransport
 
-IDS_A_CALL = 10
+IDS_PER_CALL = 10
 """At most so many ids in one read (checked by the vendor's own public client)."""
-MOST_PAGES = 100_000
+MAX_PAGES = 100_000
 
 
-class Acommerce:
+class AcommerceClient:
     """One channel or partner. Used by one thread; connections are kept until ``close``."""
 
-    ids_a_call = IDS_A_CALL
+    max_ids_per_call = IDS_PER_CALL
 
-    def __init__(self, settings: AcommerceSettings, vendor_format: VendorFormat, wire: Wire | None = None) -> None:
+    def __init__(
+        self, settings: AcommerceSettings, vendor_format: VendorFormat, transport: AcommerceTransport | None = None
+    ) -> None:
         self._settings = settings
-        self._wire = wire or Wire(settings)
+        self._transport = transport or AcommerceTransport(settings)
         self.account = settings.account
         self.format = vendor_format
 
     def close(self) -> None:
         """Give up the connections."""
-        self._wire.close()
+        self._transport.close()
 
     def changed(self, since: datetime) -> Iterator[StatusPage]:
         """All orders whose status changed since then, page by page as the header ``Link`` leads. After a full page
         without that header the next one is asked for by its number, until a page is not full.
 
-        Raises ``SourceRefused``, ``WrongSetup``, ``Throttled``, ``BadAnswer`` (also for a next page on another host,
-        one that was read already, or where it stays unknown whether a full page was the last), ``RetryLater``.
+        Raises ``SourceAuthError``, ``ConfigurationError``, ``ThrottledError``, ``MalformedResponseError`` (also for a
+        next page on another host,
+        one that was read already, or where it stays unknown whether a full page was the last), ``TransientError``.
         """
         query = [("since", f"{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"), *self._settings.query.items()]
         url = f"{self._url()}?{urlencode(query)}"
-        answer, linked, guessed = self._wire.get(url, None, self._settings.headers), False, False
+        answer, linked, guessed = self._transport.get(url, None, self._settings.headers), False, False
         seen, orders = {url}, set[str]()
-        for number in range(1, MOST_PAGES + 1):
+        for number in range(1, MAX_PAGES + 1):
             page = _page(answer.value, answer.asked_at)
             named = {_identity(record) for record in page.records}
             if guessed and page.records and named <= orders:
@@ -59,18 +62,18 @@ class Acommerce:
                 return
             guessed, linked = not answer.next_url, linked or bool(answer.next_url)
             if following in seen:
-                raise BadAnswer("aCommerce's pages lead in a circle")
+                raise MalformedResponseError("aCommerce's pages lead in a circle")
             seen.add(following)
             self._check_host(following)
             try:
-                answer, url = self._wire.get(following, None, self._settings.headers), following
-            except WrongSetup as error:
+                answer, url = self._transport.get(following, None, self._settings.headers), following
+            except ConfigurationError as error:
                 if not guessed:
                     raise
                 if linked:
                     return  # pages are linked, and there was no link: a further page does not exist
                 raise self._incomplete(str(error)) from None
-        raise BadAnswer(f"aCommerce has more than {MOST_PAGES} pages")
+        raise MalformedResponseError(f"aCommerce has more than {MAX_PAGES} pages")
 
     def _following(self, url: str, number: int, *, linked: bool) -> str:
         """The address of the page after a full one without a link; empty where its place is not known."""
@@ -87,20 +90,20 @@ class Acommerce:
         query = [(key, text) for key, text in query if key != name]
         return urlunsplit(parts._replace(query=urlencode([*query, (name, str(value))])))
 
-    def _incomplete(self, why: str) -> BadAnswer:
+    def _incomplete(self, why: str) -> MalformedResponseError:
         settings = self._settings
-        return BadAnswer(
+        return MalformedResponseError(
             f"aCommerce gave a full page of {settings.page_size} orders without a Link header, and it is unknown "
             f"whether more changed ({why}). What was read is stored; the next poll begins where this one did. Ask "
             "aCommerce how pages are asked for, and set paging, page_parameter and page_size in the connection"
         )
 
     def by_ids(self, ids: Sequence[str]) -> StatusPage:
-        """The whole histories of at most ten orders. Raises as ``changed``, ``Throttled`` at once."""
-        if not 1 <= len(ids) <= IDS_A_CALL:
-            raise ValueError(f"from 1 to {IDS_A_CALL} ids a call")
+        """The whole histories of at most ten orders. Raises as ``changed``, ``ThrottledError`` at once."""
+        if not 1 <= len(ids) <= IDS_PER_CALL:
+            raise ValueError(f"from 1 to {IDS_PER_CALL} ids a call")
         query = [*(("id", order_id) for order_id in ids), *self._settings.query.items()]
-        answer = self._wire.get(f"{self._url()}/id", query, self._settings.headers, patient=False)
+        answer = self._transport.get(f"{self._url()}/id", query, self._settings.headers, patient=False)
         return _page(answer.value, answer.asked_at)
 
     def _url(self) -> str:
@@ -109,7 +112,9 @@ class Acommerce:
     def _check_host(self, url: str) -> None:
         """The token goes with every request, so only to the host that it is for."""
         if _origin(url) != _origin(self._settings.base_url):
-            raise BadAnswer("aCommerce's next page is on another host than the connection's; it was not asked for")
+            raise MalformedResponseError(
+                "aCommerce's next page is on another host than the connection's; it was not asked for"
+            )
 
 
 def _identity(record: Any) -> str:
@@ -121,7 +126,7 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
         parts = urlsplit(url)
         return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
     except (ValueError, httpx.InvalidURL):
-        raise BadAnswer("aCommerce's next page has no usable address") from None
+        raise MalformedResponseError("aCommerce's next page has no usable address") from None
 
 
 def _page(value: Any, asked_at: datetime) -> StatusPage:
@@ -129,5 +134,5 @@ def _page(value: Any, asked_at: datetime) -> StatusPage:
     if not value:
         return StatusPage((), asked_at)
     if not isinstance(value, list):
-        raise BadAnswer("the answer is no list of orders")
+        raise MalformedResponseError("the answer is no list of orders")
     return StatusPage(tuple(value), asked_at)

@@ -58,7 +58,7 @@ class AcommerceSettings:
 
 
 def read_settings(connection: Connection) -> AcommerceSettings:
-    """The settings of a connection. Raises ``WrongSetup`` that names the field and never shows its value."""
+    """The settings of a connection. Raises ``ConfigurationError`` that names the field and never shows its value."""
     return AcommerceSettings(
         base_url=connection.base_url(),
         auth_url=(connection.address("auth_url") if connection.text("auth_url", "") else LIVE_COMMON).rstrip("/"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from order_relay.connections import Connection
-from order_relay.orders.judging import VendorFormat
-from order_relay.vendors.acommerce.client import Acommerce
+from order_relay.orders.schema.validator import VendorFormat
+from order_relay.vendors.acommerce.client import AcommerceClient
 from order_relay.vendors.acommerce.connection import FORM, read_settings
 
 FOLDER = Path(__file__).parent
@@ -17,9 +17,11 @@ def status_format() -> VendorFormat:
     return VendorFormat.load(FOLDER / "status.schema.json", FOLDER / "mapping.yaml")
 
 
-def status_source(connection: Connection) -> Acommerce:
-    """The account of a connection. Raises ``WrongSetup`` that names the connection and the field that is wrong."""
-    return Acommerce(read_settings(connection), status_format())
+def status_source(connection: Connection) -> AcommerceClient:
+    """The account of a connection. Raises ``ConfigurationError`` that names the connection and the field that is
+    wrong.
+    """
+    return AcommerceClient(read_settings(connection), status_format())
 
 
 STATUS_SOURCE = status_source

@@ -73,7 +73,7 @@ class CloudSuiteSettings:
 
 
 def read_settings(connection: Connection) -> CloudSuiteSettings:
-    """The settings of a connection. Raises ``WrongSetup`` that names the field and never shows its value."""
+    """The settings of a connection. Raises ``ConfigurationError`` that names the field and never shows its value."""
     auth = connection.choice("auth", AUTH, "oauth")
     oauth = auth == "oauth"
     base_url = connection.base_url()

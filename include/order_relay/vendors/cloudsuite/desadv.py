@@ -14,15 +14,15 @@ from typing import Any
 from xml.etree import ElementTree as ET
 from zoneinfo import ZoneInfo
 
-from order_relay.errors import RecordRefused
-from order_relay.orders.exchange import Acknowledgement
+from order_relay.errors import RecordRejectedError
+from order_relay.orders.fulfilment.shipment_progress import Shipment, ShippedLine
 from order_relay.orders.json_text import encode
-from order_relay.orders.money import amount
-from order_relay.orders.shipping import Shipment, ShippedLine
+from order_relay.orders.messages import Acknowledgement
+from order_relay.orders.money.amounts import amount
 from order_relay.vendors.cloudsuite.connection import CloudSuiteSettings
 from order_relay.vendors.cloudsuite.line_numbers import LINE_ID, LINES, NUMBER
-from order_relay.vendors.cloudsuite.telling import ACCEPTED, NOT_THERE, SHOP_CANCELLED, cancelled, read
-from order_relay.vendors.cloudsuite.wire import NotThereError, RefusedError, Wire
+from order_relay.vendors.cloudsuite.transport import CloudSuiteTransport, OrderNotFoundError, WriteRefusedError
+from order_relay.vendors.cloudsuite.write_back import ACCEPTED, NOT_FOUND, SHOP_CANCELLED, cancelled, read_order
 
 PATH = "proxy/des_adv_xml/delivery/"
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -31,18 +31,24 @@ _FOUR_DECIMALS = Decimal("0.0001")
 Line = dict[str, Any]
 
 
-def send(
-    wire: Wire, settings: CloudSuiteSettings, order_id: str, shipment: Shipment, *, silent: bool = False
+def send_desadv(
+    transport: CloudSuiteTransport,
+    settings: CloudSuiteSettings,
+    order_id: str,
+    shipment: Shipment,
+    *,
+    silent: bool = False,
 ) -> Acknowledgement:
     """Send the message of one parcel. The shop takes each number once: a repeated one is refused there.
 
     So the shop's refusal counts as taken where the message was sent before and had no answer (``silent``). Refused here
-    where the order has no ERP number, or a shipped line is none of its own or has no number. Raises ``OutcomeUnknown``
+    where the order has no ERP number, or a shipped line is none of its own or has no number. Raises
+    ``OutcomeUnknownError``
     where no usable answer came, and as ``Wire.post``.
     """
-    order = read(wire, order_id)
+    order = read_order(transport, order_id)
     if order is None or cancelled(order):
-        return NOT_THERE if order is None else SHOP_CANCELLED
+        return NOT_FOUND if order is None else SHOP_CANCELLED
     lines = shipped_lines(order.document, shipment.lines)
     if order.document.get("erp_order_number") in (None, "") or any(line.get(NUMBER) is None for line, _ in lines or ()):
         return Acknowledgement(False, "ERP order number and line numbers must be set before a delivery is told")
@@ -53,10 +59,10 @@ def send(
     body, media = (encode(message), "application/json") if as_json else (to_xml(message), "application/xml")
     try:
         shop = settings.desadv_shop or str(order.document.get("webshop"))
-        wire.post(PATH, {"shop": shop, "user": settings.desadv_user}, body, media)
-    except NotThereError:
+        transport.post(PATH, {"shop": shop, "user": settings.desadv_user}, body, media)
+    except OrderNotFoundError:
         return Acknowledgement(False, "the shop has no address for delivery messages (HTTP 404)")
-    except RefusedError as error:
+    except WriteRefusedError as error:
         return Acknowledgement(silent, f"delivery message{', sent again' if silent else ''}: {error}")
     return ACCEPTED
 
@@ -72,7 +78,7 @@ def shipped_lines(order: dict[str, Any], shipped: Sequence[ShippedLine]) -> list
         if not shipped:
             return [(line, amount(line.get("quantity"))) for line in lines]
         return [(by_name[part.line or part.item_number], _sold(part)) for part in shipped]
-    except (KeyError, RecordRefused):
+    except (KeyError, RecordRejectedError):
         return None
 
 
@@ -120,7 +126,7 @@ def to_xml(message: dict[str, Any]) -> bytes:
 
 
 def _fill(parent: ET.Element, content: dict[str, Any]) -> None:
-    for name, one in _each(content):
+    for name, one in _members_of(content):
         child = ET.SubElement(parent, name)
         if isinstance(one, dict):
             _fill(child, one)
@@ -128,7 +134,7 @@ def _fill(parent: ET.Element, content: dict[str, Any]) -> None:
             child.text = _NOT_XML.sub("", str(one))
 
 
-def _each(content: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+def _members_of(content: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, value in content.items():
         for one in value if isinstance(value, list) else [value]:
             yield name, one

@@ -11,53 +11,56 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from order_relay.errors import OutcomeUnknown, WrongSetup
-from order_relay.orders.exchange import Acknowledgement, OfferedOrder
-from order_relay.vendors.cloudsuite.details import ADDRESSES
-from order_relay.vendors.cloudsuite.telling import (
+from order_relay.errors import ConfigurationError, OutcomeUnknownError
+from order_relay.orders.messages import Acknowledgement, SourceOrder
+from order_relay.vendors.cloudsuite.order_details import ADDRESSES
+from order_relay.vendors.cloudsuite.transport import CloudSuiteTransport, OrderNotFoundError, WriteRefusedError
+from order_relay.vendors.cloudsuite.write_back import (
     ACCEPTED,
-    NOT_THERE,
+    NOT_FOUND,
     SHOP_CANCELLED,
-    TAKEN_OVER,
+    TAKEN_OVER_STATES,
     cancelled,
-    change,
-    read,
-    words,
+    patch_order,
+    quote_value,
+    read_order,
 )
-from order_relay.vendors.cloudsuite.wire import NotThereError, RefusedError, Wire
 
 LINES, LINE_ID, NUMBER = "order_lines", "id", "erp_line_number"
-MAY_DIFFER = frozenset({"modified_date"})
+VOLATILE_MEMBERS = frozenset({"modified_date"})
 """Members that a write changes by itself."""
 
 
-def number_lines(wire: Wire, order_id: str, numbers: Mapping[str, int], way: str) -> Acknowledgement:
+def number_lines(
+    transport: CloudSuiteTransport, order_id: str, numbers: Mapping[str, int], way: str
+) -> Acknowledgement:
     """Give the lines (by their CloudSuite ids) their ERP numbers, by ``way``: ``put`` or ``patch``.
 
-    An order whose lines have these numbers already is left alone. Raises ``WrongSetup`` where a PUT changed anything
+    An order whose lines have these numbers already is left alone. Raises ``ConfigurationError`` where a PUT changed
+    anything
     else, or set the order back; it names the members.
     """
-    order = read(wire, order_id)
+    order = read_order(transport, order_id)
     if order is None:
-        return NOT_THERE
+        return NOT_FOUND
     if cancelled(order):
         return SHOP_CANCELLED
-    if unfit := _unfit(order, numbers):
-        return _refused(unfit)
+    if unfit := _numbering_problem(order, numbers):
+        return _refusal(unfit)
     document = order.document
-    if _are(document[LINES], numbers):
+    if _has_numbers(document[LINES], numbers):
         return ACCEPTED
     numbered = [_numbered(line, numbers) for line in document[LINES]]
     if way == "put":
-        return _replace(wire, order_id, document, {**document, LINES: numbered}, numbers)
-    return change(wire, order_id, {LINES: numbered})
+        return _replace(transport, order_id, document, {**document, LINES: numbered}, numbers)
+    return patch_order(transport, order_id, {LINES: numbered})
 
 
-def _unfit(order: OfferedOrder, numbers: Mapping[str, int]) -> str:
+def _numbering_problem(order: SourceOrder, numbers: Mapping[str, int]) -> str:
     """Why an order can not be sent back, or nothing."""
     state, lines = order.document.get("state"), order.document.get(LINES)
-    if state not in TAKEN_OVER:
-        return f"its state is {words(state)}; lines are numbered after it was taken over"
+    if state not in TAKEN_OVER_STATES:
+        return f"its state is {quote_value(state)}; lines are numbered after it was taken over"
     if order.problem:
         return f"it can not be sent back as it is ({order.problem})"
     if not isinstance(lines, list) or set(numbers) - {_line_id(line) for line in lines}:
@@ -66,28 +69,32 @@ def _unfit(order: OfferedOrder, numbers: Mapping[str, int]) -> str:
 
 
 def _replace(
-    wire: Wire, order_id: str, before: dict[str, Any], after: dict[str, Any], numbers: Mapping[str, int]
+    transport: CloudSuiteTransport,
+    order_id: str,
+    before: dict[str, Any],
+    after: dict[str, Any],
+    numbers: Mapping[str, int],
 ) -> Acknowledgement:
     try:
-        wire.write("PUT", f"order/{order_id}", {name: _as_written(name, value) for name, value in after.items()})
-    except NotThereError:
-        return NOT_THERE
-    except RefusedError as error:
-        return _refused(str(error))
-    now = read(wire, order_id)
+        transport.write("PUT", f"order/{order_id}", {name: _as_written(name, value) for name, value in after.items()})
+    except OrderNotFoundError:
+        return NOT_FOUND
+    except WriteRefusedError as error:
+        return _refusal(str(error))
+    now = read_order(transport, order_id)
     if now is None:
-        raise OutcomeUnknown(f"CloudSuite has no order {order_id} after its lines were numbered")
+        raise OutcomeUnknownError(f"CloudSuite has no order {order_id} after its lines were numbered")
     if changed := sorted(set(_differences(_unnumbered(before), _unnumbered(now.document), ""))):
-        raise WrongSetup(
+        raise ConfigurationError(
             f"CloudSuite changed more than line numbers as order {order_id} was sent back: {', '.join(changed[:10])}; "
             "look at the order there, and set line_numbers of the connection to patch or off"
         )
-    if not _are(now.document[LINES], numbers):
-        return _refused("it was sent back, but the numbers are not there")
+    if not _has_numbers(now.document[LINES], numbers):
+        return _refusal("it was sent back, but the numbers are not there")
     return ACCEPTED
 
 
-def _refused(message: str) -> Acknowledgement:
+def _refusal(message: str) -> Acknowledgement:
     return Acknowledgement(False, f"line numbers: {message}")
 
 
@@ -105,14 +112,14 @@ def _numbered(line: dict[str, Any], numbers: Mapping[str, int]) -> dict[str, Any
     return line if number is None else {**line, NUMBER: number}
 
 
-def _are(lines: Any, numbers: Mapping[str, int]) -> bool:
+def _has_numbers(lines: Any, numbers: Mapping[str, int]) -> bool:
     found = {_line_id(line): str(line.get(NUMBER)) for line in lines if isinstance(line, dict)}
     return all(found.get(line) == str(number) for line, number in numbers.items())
 
 
 def _unnumbered(document: dict[str, Any]) -> dict[str, Any]:
     """What a write of line numbers must leave as it is."""
-    kept = {name: _as_written(name, value) for name, value in document.items() if name not in MAY_DIFFER}
+    kept = {name: _as_written(name, value) for name, value in document.items() if name not in VOLATILE_MEMBERS}
     lines = document.get(LINES)
     if isinstance(lines, list):
         kept[LINES] = [

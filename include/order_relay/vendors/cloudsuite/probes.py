@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from order_relay.vendors.cloudsuite.client import CloudSuite
+from order_relay.vendors.cloudsuite.client import CloudSuiteClient
 
 Row = tuple[str, str, str]
 
 
-def source_probes(port: CloudSuite) -> list[Row]:
+def source_probes(port: CloudSuiteClient) -> list[Row]:
     """Rows of level (``ok``, ``warn``, ``fail``), what was found, and advice."""
     zone = port.settings.zone
     if zone is not None:

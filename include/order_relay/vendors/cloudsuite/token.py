@@ -1,7 +1,7 @@
-"""What stands in the ``Authorization`` header: an OAuth token (client credentials), or the old static token.
+"""What stands in the ``CloudSuiteAuthorization`` header: an OAuth token (client credentials), or the old static token.
 
 Source: page "Usage Info": client id and secret in the form body, scope ``openid``, header word ``Bearer``; the
-deprecated scheme has the header word ``Token``. The token's lifetime is not stated there; the answer tells it.
+deprecated scheme has the header word ``AcommerceToken``. The token's lifetime is not stated there; the answer tells it.
 """
 
 from __future__ import annotations
@@ -12,22 +12,24 @@ from collections.abc import Callable
 
 import httpx
 
-from order_relay.crossings import crossing
-from order_relay.errors import SourceRefused, Throttled, WrongSetup
+from order_relay.errors import ConfigurationError, SourceAuthError, ThrottledError
+from order_relay.failpoints import failpoint
+from order_relay.http import oauth
+from order_relay.http.bodies import read_whole
+from order_relay.http.client import VendorClient
+from order_relay.http.retry_after import retry_after_s
 from order_relay.vendors.cloudsuite.connection import CloudSuiteSettings
-from order_relay.web import token_answer
-from order_relay.web.bodies import read_whole
-from order_relay.web.peer import Peer
-from order_relay.web.retry_after import retry_after_s
 
 DEFAULT_LIFETIME_S = 300.0
 """Assumed where the answer states no lifetime (the usual default of the server software that the path looks like)."""
 
 
-class Authorization:
+class CloudSuiteAuthorization:
     """One token for all threads of a client. Only one renewal is under way at a time."""
 
-    def __init__(self, settings: CloudSuiteSettings, peer: Peer, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, settings: CloudSuiteSettings, peer: VendorClient, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._settings = settings
         self._peer = peer
         self._clock = clock
@@ -38,14 +40,14 @@ class Authorization:
     def header(self, client: httpx.Client) -> str:
         """The header's value, its token renewed where it is about to expire.
 
-        Raises ``SourceRefused``, ``WrongSetup``, ``Throttled``, ``RetryLater``.
+        Raises ``SourceAuthError``, ``ConfigurationError``, ``ThrottledError``, ``TransientError``.
         """
         return self._header if self._clock() < self._renew_at else self._renew(client, "")
 
     def replace(self, client: httpx.Client, refused: str) -> str:
-        """Another header than ``refused``. Raises ``SourceRefused`` where there can be no other, and as ``header``."""
+        """Another header than ``refused``. Raises ``SourceAuthError`` if there is none, and as ``header``."""
         if self._settings.auth == "token":
-            raise SourceRefused("CloudSuite refused the static token (HTTP 401): mend the connection")
+            raise SourceAuthError("CloudSuite refused the static token (HTTP 401): mend the connection")
         return self._renew(client, refused)
 
     def _renew(self, client: httpx.Client, refused: str) -> str:
@@ -55,7 +57,7 @@ class Authorization:
             asked_at = self._clock()
             token, lifetime = self._fetch(client)
             self._header = f"Bearer {token}"
-            self._renew_at = asked_at + token_answer.renewed_after(lifetime)
+            self._renew_at = asked_at + oauth.renewal_delay_s(lifetime)
             return self._header
 
     def _fetch(self, client: httpx.Client) -> tuple[str, float]:
@@ -66,21 +68,21 @@ class Authorization:
             "client_secret": self._settings.password,
         }
         with (
-            crossing("source token"),
+            failpoint("source token"),
             self._peer.reading(),
             client.stream("POST", self._settings.token_url, data=form) as response,
         ):
             status = response.status_code
             if status == 429:
-                raise Throttled("the token address asked to slow down", retry_after_s(response.headers))
+                raise ThrottledError("the token address asked to slow down", retry_after_s(response.headers))
             body = (
-                read_whole(self._peer.body(response, token_answer.MAX_ANSWER), token_answer.MAX_ANSWER)
+                read_whole(self._peer.body(response, oauth.MAX_TOKEN_RESPONSE_BYTES), oauth.MAX_TOKEN_RESPONSE_BYTES)
                 if status in (200, 201)
                 else b""
             )
         try:
-            return token_answer.read_token(
+            return oauth.parse_token_response(
                 status, body, lifetime_s=DEFAULT_LIFETIME_S, check="token_url, client id and client secret"
             )
-        except WrongSetup as error:
-            raise SourceRefused(str(error)) from None
+        except ConfigurationError as error:
+            raise SourceAuthError(str(error)) from None

@@ -8,26 +8,26 @@ from pathlib import Path
 from typing import Any
 
 from order_relay.connections import Connection
-from order_relay.orders.gate import GO, WITHDRAWN
-from order_relay.orders.judging import VendorFormat
-from order_relay.vendors.cloudsuite.client import CloudSuite
+from order_relay.orders.mapping.eligibility import GO, WITHDRAWN
+from order_relay.orders.schema.validator import VendorFormat
+from order_relay.vendors.cloudsuite.client import CloudSuiteClient
 from order_relay.vendors.cloudsuite.connection import FORM, read_settings
-from order_relay.vendors.cloudsuite.telling import CANCEL, CONFIRMED
+from order_relay.vendors.cloudsuite.write_back import CANCEL, CONFIRMED
 
 FOLDER = Path(__file__).parent
 SCHEMA = FOLDER / "order.schema.json"
 MAPPING = FOLDER / "mapping.yaml"
 
 
-def source(connection: Connection, options: Mapping[str, Any] | None = None) -> CloudSuite:
+def source(connection: Connection, options: Mapping[str, Any] | None = None) -> CloudSuiteClient:
     """The CloudSuite account of a connection. ``options`` take precedence over the connection's extra fields.
 
-    Raises ``WrongSetup`` that names the connection and the field that is wrong.
+    Raises ``ConfigurationError`` that names the connection and the field that is wrong.
     """
     if options:
         connection = replace(connection, extra={**connection.extra, **options})
     settings = read_settings(connection)
-    return CloudSuite(settings, _format(settings.listed_states))
+    return CloudSuiteClient(settings, _format(settings.listed_states))
 
 
 def _format(states: Sequence[str]) -> VendorFormat:

@@ -36,7 +36,7 @@ class ShipRushSettings:
 
 
 def read_settings(connection: Connection) -> ShipRushSettings:
-    """The settings of a connection. Raises ``WrongSetup`` that names the field and never shows its value."""
+    """The settings of a connection. Raises ``ConfigurationError`` that names the field and never shows its value."""
     login = connection.text("login")
     if ":" in login:
         raise connection.wrong("login", "holds a colon, which Basic authentication does not allow")

@@ -15,7 +15,7 @@ from order_relay.vendors.shiprush.connection import ShipRushSettings
 
 _USER, _PASSWORD = "ss-username", "ss-password"
 
-Pair = tuple[str, str]
+CredentialPair = tuple[str, str]
 
 
 def split_query(query: bytes) -> tuple[bytes, dict[str, list[str]]]:
@@ -32,18 +32,18 @@ def split_query(query: bytes) -> tuple[bytes, dict[str, list[str]]]:
     return b"&".join(left), found
 
 
-def allowed(settings: ShipRushSettings, authorization: str | None, query: dict[str, list[str]]) -> bool:
+def is_authorized(settings: ShipRushSettings, authorization: str | None, query: dict[str, list[str]]) -> bool:
     """Whether every form of credentials that is there is right, and at least one is there. Never raises."""
-    given: list[Pair | None] = []
+    given: list[CredentialPair | None] = []
     if authorization is not None:
         given.append(_basic(authorization))
     if query:
         users, passwords = query.get(_USER, []), query.get(_PASSWORD, [])
         given.append((users[0], passwords[0]) if len(users) == len(passwords) == 1 else None)
-    return bool(given) and all(_right(settings, pair) for pair in given)
+    return bool(given) and all(_matches(settings, pair) for pair in given)
 
 
-def _basic(header: str) -> Pair | None:
+def _basic(header: str) -> CredentialPair | None:
     scheme, _, encoded = header.strip().partition(" ")
     if scheme.lower() != "basic":
         return None
@@ -54,7 +54,7 @@ def _basic(header: str) -> Pair | None:
     return (user, password) if colon else None
 
 
-def _right(settings: ShipRushSettings, pair: Pair | None) -> bool:
+def _matches(settings: ShipRushSettings, pair: CredentialPair | None) -> bool:
     """Compared in constant time, both halves always; an empty setting matches nothing."""
     user, password = pair or ("", "")
     same_user = hmac.compare_digest(user.encode("utf-8", "replace"), settings.login.encode())

@@ -9,10 +9,10 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from order_relay.errors import RecordRefused, Refusal
-from order_relay.orders.money import CURRENCIES, from_minor
+from order_relay.errors import RecordRejectedError, ValidationIssue
+from order_relay.orders.money.amounts import CURRENCIES, from_minor
+from order_relay.vendors.shiprush.amounts import order_amounts, to_cents
 from order_relay.vendors.shiprush.dates import write_date
-from order_relay.vendors.shiprush.sums import cents, sums
 from order_relay.vendors.shiprush.xml_text import block_text, carried, line_text
 
 Row = Mapping[str, Any]
@@ -20,8 +20,8 @@ Row = Mapping[str, Any]
 NUMBER = 50  # characters of an identity; a longer one is never cut
 SKU = 100
 QUANTITY = range(1, 100_000)
-MOST_OPTIONS = 10
-_LARGEST = Decimal(10) ** 7  # decimal 9,2
+MAX_OPTIONS = 10
+_MAX_AMOUNT = Decimal(10) ** 7  # decimal 9,2
 
 _WEIGHTS = {
     **dict.fromkeys(("lb", "lbs", "pound", "pounds"), ("Pounds", Decimal(1))),
@@ -46,7 +46,7 @@ _SHIP_REQUIRED = ("Name", "Address1", "City", "Country")
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class FeedHeader:
     """What the ledger adds to an order: its ids, ShipRush's word for its status, its times (UTC).
 
     ``total``: minor units and currency of the payload that was sent; without it the total that the source states.
@@ -63,7 +63,7 @@ class Head:
     taxes: frozenset[str] = frozenset()
 
 
-def page(orders: Sequence[ET.Element], pages: int) -> bytes:
+def render_page(orders: Sequence[ET.Element], pages: int) -> bytes:
     """A whole answer: UTF-8 with its declaration. Every element must be ``writable``."""
     root = ET.Element("Orders", pages=str(pages))
     root.extend(orders)
@@ -71,23 +71,23 @@ def page(orders: Sequence[ET.Element], pages: int) -> bytes:
     return b'<?xml version="1.0" encoding="utf-8"?>\n' + text.encode()
 
 
-def writable(order: ET.Element) -> None:
+def is_writable(order: ET.Element) -> None:
     """Raise whatever writing this element alone raises."""
     ET.tostring(order, encoding="unicode").encode()
 
 
-def order_element(head: Head, order: Row, lines: Sequence[Row]) -> ET.Element:
+def order_element(head: FeedHeader, order: Row, lines: Sequence[Row]) -> ET.Element:
     """One order (columns of ``orders.canonical``; see the README for further ones that a mapping may fill).
 
-    Raises ``RecordRefused`` where ShipRush could not take it: the order is then left out of the feed.
+    Raises ``RecordRejectedError`` where ShipRush could not take it: the order is then left out of the feed.
     """
     total, scale = (order["total"], order["scale"]) if head.total is None else _sent(head.total)
     if scale is None or total is None:
-        raise _refused("no_total", "OrderTotal", "is unknown: currency or total could not be read")
+        raise _rejection("no_total", "OrderTotal", "is unknown: currency or total could not be read")
     wanted = [line for line in lines if line["quantity"] != 0]
     priced = [(_quantity(line), _price(line, scale)) for line in wanted]
     names = [str(line[name]) for line in wanted for name in ("line", "item_number") if line[name]]
-    money = sums(order, total, scale, priced, head.taxes, names)
+    money = order_amounts(order, total, scale, priced, head.taxes, names)
     made = ET.Element("Order")
     _add(made, "OrderID", _identity(head.order_id, NUMBER, "OrderID"))
     _add(made, "OrderNumber", _identity(head.order_number, NUMBER, "OrderNumber"))
@@ -120,7 +120,7 @@ def _sent(total: tuple[int, str]) -> tuple[int | None, int | None]:
     return minor, CURRENCIES.get(currency)
 
 
-def _customer(order: Row, head: Head) -> ET.Element:
+def _customer(order: Row, head: FeedHeader) -> ET.Element:
     made = ET.Element("Customer")
     code = order["customer_number"] or order["bill_email"] or order["ship_email"] or head.order_number
     _add(made, "CustomerCode", line_text(code, 50))
@@ -133,9 +133,9 @@ def _customer(order: Row, head: Head) -> ET.Element:
         text = line_text(order[f"{side}_{column}"], limit if element != "Country" else 200)
         text = text or (known if element == "Name" else "")
         if element in _SHIP_REQUIRED and not text:
-            raise _refused("missing_field", f"ShipTo/{element}", "is missing")
+            raise _rejection("missing_field", f"ShipTo/{element}", "is missing")
         if element == "Country" and len(text) != 2:
-            raise _refused("bad_country", "ShipTo/Country", "is not a code of two letters")
+            raise _rejection("bad_country", "ShipTo/Country", "is not a code of two letters")
         _add(ship, element, text)
     for element, column, limit in _BILL:
         _add(bill, element, line_text(order[f"bill_{column}"], limit) or (known if element == "Name" else ""))
@@ -145,7 +145,7 @@ def _customer(order: Row, head: Head) -> ET.Element:
 def _quantity(line: Row) -> int:
     quantity = line["quantity"]
     if not isinstance(quantity, int) or quantity not in QUANTITY:
-        raise _refused("bad_quantity", "Item/Quantity", "is not a whole number from 1 to 99999")
+        raise _rejection("bad_quantity", "Item/Quantity", "is not a whole number from 1 to 99999")
     return quantity
 
 
@@ -155,7 +155,7 @@ def _price(line: Row, scale: int) -> Decimal:
     if price is None and line["extended"] is not None:
         price = from_minor(line["extended"], scale) / line["quantity"]
     if price is None:
-        raise _refused("no_price", "Item/UnitPrice", "could not be read")
+        raise _rejection("no_price", "Item/UnitPrice", "could not be read")
     return Decimal(price)
 
 
@@ -166,7 +166,7 @@ def _item(line: Row, price: Decimal) -> ET.Element:
     if price < 0:  # a coupon or a return of money: ShipRush takes it as an adjustment only
         return _adjustment(number or "adjustment", name or "Adjustment", price)
     if not name:
-        raise _refused("missing_field", "Item/SKU", "is missing, and so is the name")
+        raise _rejection("missing_field", "Item/SKU", "is missing, and so is the name")
     made = ET.Element("Item")
     _add(made, "LineItemID", _identity(line["line"] or str(line["position"] + 1), NUMBER, "Item/LineItemID"))
     _add(made, "SKU", _identity(number, SKU, "Item/SKU"))
@@ -197,8 +197,8 @@ def _weight(value: Any, factor: Decimal, element: str) -> str:
         weight = Decimal("NaN" if isinstance(value, bool) else str(value).strip())
     except InvalidOperation:
         weight = Decimal("NaN")
-    if not weight.is_finite() or not 0 <= weight < _LARGEST:
-        raise _refused("bad_weight", element, "is not a plain number such as 1.2")
+    if not weight.is_finite() or not 0 <= weight < _MAX_AMOUNT:
+        raise _rejection("bad_weight", element, "is not a plain number such as 1.2")
     return _amount(weight * factor, element)
 
 
@@ -207,7 +207,7 @@ def _options(item: ET.Element, options: Mapping[str, Any], weights: Mapping[str,
     if not any(name and value for _, name, value in given):
         return
     made = ET.SubElement(item, "Options")
-    for key, name, value in [one for one in given if all(one[1:])][:MOST_OPTIONS]:
+    for key, name, value in [one for one in given if all(one[1:])][:MAX_OPTIONS]:
         option = ET.SubElement(made, "Option")
         _add(option, "Name", name)
         _add(option, "Value", value)
@@ -237,14 +237,14 @@ def _identity(text: Any, limit: int, element: str) -> str:
     """An identity as it is: cut or cleaned it would name something else."""
     whole = str(text)
     if carried(whole) != whole or len(whole) > limit:
-        raise _refused("bad_identity", element, f"is longer than {limit} characters or not for XML")
+        raise _rejection("bad_identity", element, f"is longer than {limit} characters or not for XML")
     return whole
 
 
 def _amount(value: Decimal, element: str) -> str:
-    amount = cents(value)
-    if not -_LARGEST < amount < _LARGEST:
-        raise _refused("amount_too_large", element, "has more than seven digits before the point")
+    amount = to_cents(value)
+    if not -_MAX_AMOUNT < amount < _MAX_AMOUNT:
+        raise _rejection("amount_too_large", element, "has more than seven digits before the point")
     return f"{amount:f}"
 
 
@@ -252,5 +252,5 @@ def _add(parent: ET.Element, name: str, text: str) -> None:
     ET.SubElement(parent, name).text = text or None
 
 
-def _refused(code: str, element: str, message: str) -> RecordRefused:
-    return RecordRefused([Refusal(code, f"/{element}", f"{element} {message}")])
+def _rejection(code: str, element: str, message: str) -> RecordRejectedError:
+    return RecordRejectedError([ValidationIssue(code, f"/{element}", f"{element} {message}")])

@@ -24,7 +24,7 @@ _TO_BE_SHIPPED = frozenset({"ready", "sending", "in_doubt", "imported"})
 
 
 def status_of(state: str, *, shipped: str | None = None, cancelled: bool = False, sent_as: str = "READY") -> str:
-    """One of the keys of ``WORDS``.
+    """One of the keys of ``CODE_MESSAGES``.
 
     ``shipped`` is empty, ``partly`` or ``shipped``; ``cancelled``: the order was cancelled since it was sent;
     ``sent_as``: the status that its payload gave it at the destination (READY, SHIPPED or CANCELLED). What has left

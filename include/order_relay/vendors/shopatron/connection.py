@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from order_relay.connections import Connection
-from order_relay.vendors.shopatron.showing import ASK, MEMBERS, UNNAMED_ORDERS, Showing
+from order_relay.vendors.shopatron.order_view import ASK, MEMBERS, UNNAMED_ORDERS, OrderView
 
 SEARCH_METHODS = ("auto", "external_id", "window", "none")
 
@@ -49,9 +49,9 @@ class OmsSettings:
     unnamed_orders: str = ASK
 
     @property
-    def showing(self) -> Showing:
+    def order_view(self) -> OrderView:
         """How orders of this account show themselves."""
-        return Showing(self.manufacturer_id, self.shown_members, self.unnamed_orders)
+        return OrderView(self.manufacturer_id, self.shown_members, self.unnamed_orders)
 
     @property
     def account(self) -> str:
@@ -61,7 +61,7 @@ class OmsSettings:
 
 
 def read_settings(connection: Connection) -> OmsSettings:
-    """The settings of a connection. Raises ``WrongSetup`` that names the field and never shows its value."""
+    """The settings of a connection. Raises ``ConfigurationError`` that names the field and never shows its value."""
     return OmsSettings(
         base_url=connection.base_url(),
         token_url=connection.address("token_url"),

@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 
-from order_relay.orders.exchange import Answer, Outcome
-from order_relay.web.retry_after import retry_after_s
+from order_relay.http.retry_after import retry_after_s
+from order_relay.orders.messages import SendOutcome, SendResult
 
 KEPT_BYTES = 16_384
 """So much of an answer's body goes into the archive."""
@@ -32,16 +32,16 @@ CREDENTIAL_STATUSES = frozenset({401, 403})
 
 _THROTTLE_CODE = re.compile(r"OVER_(QPS|RATE|LIMIT)", re.IGNORECASE)
 _OMS_CODE = re.compile(rb'"(?:code|errorCode|statusCode)"\s*:\s*"?(5\d{3})\b')
-_SAYS_TROUBLE = re.compile(r"error|warn|fault|exception|fail|reject|dropped|problem|issue|invalid", re.IGNORECASE)
+_PROBLEM_MEMBER = re.compile(r"error|warn|fault|exception|fail|reject|dropped|problem|issue|invalid", re.IGNORECASE)
 _IS_TEXT = re.compile(r"messages?|reasons?|details?|description|code", re.IGNORECASE)
 _FALSE = re.compile(r"\s*(?:false|0|no)\s*", re.IGNORECASE)
 _BAD_STATUS = re.compile(r"error|warn|fail|reject|refus|denied|invalid|partial|drop|exception", re.IGNORECASE)
-_NOT_THERE = re.compile(r"(?:\bnot|n't|\bno|\bnon)[\s-]*(?:yet\s+)?(?:exist|already)\w*", re.IGNORECASE)
+_NOT_FOUND = re.compile(r"(?:\bnot|n't|\bno|\bnon)[\s-]*(?:yet\s+)?(?:exist|already)\w*", re.IGNORECASE)
 _NAMES_EXISTING = re.compile(r"duplicat|\balready\b|\bexist(?:s|ing|ed)\b|\bunique", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ImportReply:
     """What could be read from a success's body: the OMS's order id, the external id that it repeats (or empty), and
     what it says of an error beside them."""
 
@@ -52,52 +52,52 @@ class Reading:
 
 def classify(
     status: int, headers: Mapping[str, str], body: bytes, *, attempt: int = 1, destination_key: str = ""
-) -> Answer:
+) -> SendResult:
     """The meaning of one complete answer. ``headers`` must be case-insensitive; ``body`` is what was read of it."""
     if status in IMPORTED_STATUSES:
         reading = read_success(body)
         outcome, message = _decide_success(status, reading, destination_key)
     else:
-        reading = Reading()
+        reading = ImportReply()
         outcome, message = _decide(status, headers, body, attempt)
     kept = body[:KEPT_BYTES].decode("utf-8", "replace")
-    if outcome is Outcome.IMPORTED:
+    if outcome is SendOutcome.IMPORTED:
         code, message = (oms_code(body), BESIDE_AN_ERROR) if reading.remark else ("", "")
-        return Answer(outcome, status, reading.oms_id, code, message, kept, remark=reading.remark)
-    wait_s = retry_after_s(headers) if outcome is Outcome.THROTTLED else None
-    return Answer(outcome, status, "", oms_code(body), message, kept, wait_s)
+        return SendResult(outcome, status, reading.oms_id, code, message, kept, remark=reading.remark)
+    wait_s = retry_after_s(headers) if outcome is SendOutcome.THROTTLED else None
+    return SendResult(outcome, status, "", oms_code(body), message, kept, wait_s)
 
 
-def _decide(status: int, headers: Mapping[str, str], body: bytes, attempt: int) -> tuple[Outcome, str]:
+def _decide(status: int, headers: Mapping[str, str], body: bytes, attempt: int) -> tuple[SendOutcome, str]:
     if is_throttle(status, headers):
-        return Outcome.THROTTLED, f"HTTP {status}: asked to slow down"
+        return SendOutcome.THROTTLED, f"HTTP {status}: asked to slow down"
     if status in CREDENTIAL_STATUSES:
-        return Outcome.WRONG_SETUP, f"HTTP {status}: the API key or the token was refused"
+        return SendOutcome.CONFIGURATION_ERROR, f"HTTP {status}: the API key or the token was refused"
     if status in REFUSED_STATUSES:
         return _decide_refusal(status, body, attempt)
     if status in SETUP_STATUSES:
-        return Outcome.WRONG_SETUP, f"HTTP {status}: importOrder is not at this base URL"
+        return SendOutcome.CONFIGURATION_ERROR, f"HTTP {status}: importOrder is not at this base URL"
     if 300 <= status <= 399:
         # Redirects are not followed, and the load stops at one. What answered it may have carried the order out first
         # (302 and 303 after a POST often mean just that), so this one order is looked up.
-        return Outcome.IN_DOUBT, f"HTTP {status}: a redirect, check the base URL; redirects are not followed"
-    return Outcome.IN_DOUBT, f"HTTP {status}: does not tell whether the order was stored"
+        return SendOutcome.IN_DOUBT, f"HTTP {status}: a redirect, check the base URL; redirects are not followed"
+    return SendOutcome.IN_DOUBT, f"HTTP {status}: does not tell whether the order was stored"
 
 
-def _decide_success(status: int, reading: Reading, destination_key: str) -> tuple[Outcome, str]:
+def _decide_success(status: int, reading: ImportReply, destination_key: str) -> tuple[SendOutcome, str]:
     if not reading.oms_id:
-        return Outcome.IN_DOUBT, f"HTTP {status} without an order id"
+        return SendOutcome.IN_DOUBT, f"HTTP {status} without an order id"
     if destination_key and reading.destination_key and reading.destination_key != destination_key:
-        return Outcome.IN_DOUBT, f"HTTP {status} that speaks of another order"
-    return Outcome.IMPORTED, ""
+        return SendOutcome.IN_DOUBT, f"HTTP {status} that speaks of another order"
+    return SendOutcome.IMPORTED, ""
 
 
-def _decide_refusal(status: int, body: bytes, attempt: int) -> tuple[Outcome, str]:
+def _decide_refusal(status: int, body: bytes, attempt: int) -> tuple[SendOutcome, str]:
     if attempt > 1:
-        return Outcome.IN_DOUBT, f"HTTP {status} on attempt {attempt}: an earlier one may have been stored"
+        return SendOutcome.IN_DOUBT, f"HTTP {status} on attempt {attempt}: an earlier one may have been stored"
     if names_existing(body):
-        return Outcome.IN_DOUBT, f"HTTP {status} that names an existing order"
-    return Outcome.REJECTED, f"HTTP {status}: the OMS refused the order"
+        return SendOutcome.IN_DOUBT, f"HTTP {status} that names an existing order"
+    return SendOutcome.REJECTED, f"HTTP {status}: the OMS refused the order"
 
 
 def is_throttle(status: int, headers: Mapping[str, str]) -> bool:
@@ -109,16 +109,16 @@ def is_throttle(status: int, headers: Mapping[str, str]) -> bool:
     return bool(_THROTTLE_CODE.search(headers.get("X-Mashery-Error-Code", ""))) or "Retry-After" in headers
 
 
-def read_success(body: bytes) -> Reading:
+def read_success(body: bytes) -> ImportReply:
     """The ids of a success's body: ``orderID``, a positive integer or its digits as a string. Anything else: empty."""
     try:
         document: Any = msgspec.json.decode(body)
     except (ValueError, RecursionError):
-        return Reading()
+        return ImportReply()
     if not isinstance(document, dict):
-        return Reading()
+        return ImportReply()
     key = document.get("externalOrderID")
-    return Reading(order_id(document.get("orderID")), key if isinstance(key, str) else "", remark_of(document))
+    return ImportReply(order_id(document.get("orderID")), key if isinstance(key, str) else "", remark_of(document))
 
 
 def remark_of(document: Mapping[str, Any]) -> str:
@@ -129,7 +129,7 @@ def remark_of(document: Mapping[str, Any]) -> str:
     value that says something, ``success: false``, and a ``status`` that speaks of a failure, each with the text beside
     it.
     """
-    said = {name: value for name, value in document.items() if _SAYS_TROUBLE.search(name) and _says_something(value)}
+    said = {name: value for name, value in document.items() if _PROBLEM_MEMBER.search(name) and _says_something(value)}
     failed = {
         name: document[name]
         for name, bad in (("success", _FALSE.fullmatch), ("status", _BAD_STATUS.search))
@@ -171,4 +171,4 @@ def names_existing(body: bytes) -> bool:
     if read_success(body).oms_id:
         return True
     text = body[:KEPT_BYTES].decode("utf-8", "replace")
-    return bool(_NAMES_EXISTING.search(_NOT_THERE.sub(" ", text)))
+    return bool(_NAMES_EXISTING.search(_NOT_FOUND.sub(" ", text)))

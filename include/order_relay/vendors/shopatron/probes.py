@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from order_relay.vendors.shopatron.client import Shopatron
-from order_relay.vendors.shopatron.search import Reply
+from order_relay.vendors.shopatron.client import ShopatronClient
+from order_relay.vendors.shopatron.search import SearchReply
 
 CATALOG = "catalog/"
 ORDERS = "order/"
@@ -16,12 +16,12 @@ ORDERS = "order/"
 Row = tuple[str, str, str]
 
 
-async def probes(port: Shopatron) -> list[Row]:
+async def probes(port: ShopatronClient) -> list[Row]:
     """Rows of level (``ok``, ``warn``, ``fail``), what was found, and advice.
 
     Reads the catalogue (page "Catalog Search"): a cheap call that shows whether API key and manufacturer id belong
     together. And two pages of orders with one row each: they show whether pages count from 0 or 1, which is documented
-    nowhere. Raises ``WrongSetup``, ``Throttled`` or ``RetryLater`` where not even a token is given.
+    nowhere. Raises ``ConfigurationError``, ``ThrottledError`` or ``TransientError`` where not even a token is given.
     """
     settings = port.settings
     async with port.session(1) as session:
@@ -31,7 +31,7 @@ async def probes(port: Shopatron) -> list[Row]:
     return [_catalog(catalog), _first_page(*pages)]
 
 
-def _catalog(reply: Reply) -> Row:
+def _catalog(reply: SearchReply) -> Row:
     if reply.status == 200:
         return "ok", "the catalogue of this manufacturer id can be read", ""
     if reply.status in (400, 404):
@@ -41,7 +41,7 @@ def _catalog(reply: Reply) -> Row:
     return "warn", found, "try again later; orders may meet the same"
 
 
-def _first_page(zero: Reply, one: Reply) -> Row:
+def _first_page(zero: SearchReply, one: SearchReply) -> Row:
     """The client counts pages from 1; where they count from 0, a search of more than one page misses orders."""
     if one.status != 200:
         return (
@@ -57,7 +57,7 @@ def _first_page(zero: Reply, one: Reply) -> Row:
     return "fail", "pages of orders count from 0 here, the client counts from 1", "set search_by to none, and report it"
 
 
-def _first_id(reply: Reply) -> Any:
+def _first_id(reply: SearchReply) -> Any:
     """The id of the page's first order; ``None`` where it has none or is no page."""
     try:
         rows = msgspec.json.decode(reply.body)["collection"] if reply.status == 200 else []

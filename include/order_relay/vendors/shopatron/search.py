@@ -4,7 +4,7 @@ Sources: page "Search for Order" for ``manufacturerID``, ``perPage`` (at most 10
 page "Status Codes" for 5016; public client code for the envelope ``totalCount``/``collection`` and for an empty body
 where nothing matches. **Assumed**: ``externalOrderID`` as a parameter, pages counted from 1, the names of the date
 parameters, and that a 404 with the documented code 5002 means "no match". An absence may be believed only on
-``Page.complete``, so whatever is odd makes a page incomplete.
+``SearchResult.complete``, so whatever is odd makes a page incomplete.
 """
 
 from __future__ import annotations
@@ -15,101 +15,105 @@ from typing import Any, Protocol
 
 import msgspec
 
-from order_relay.orders.exchange import Found, Page
+from order_relay.orders.messages import SearchHit, SearchResult
+from order_relay.vendors.shopatron.order_view import OrderView
 from order_relay.vendors.shopatron.outcomes import order_id
-from order_relay.vendors.shopatron.showing import Showing
 
 PER_PAGE = 100
-MOST_PAGES = 1000
-MOST_SINGLE_READS = 50
-MOST_KEYS = 100
+MAX_PAGES = 1000
+MAX_SINGLE_READS = 50
+MAX_KEYS = 100
 NONE_FOUND = "5002"
 CODE_KEYS = ("code", "errorCode", "statusCode")
-DEEPEST = 4
+MAX_DEPTH = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class SearchReply:
     """One answer to a GET. ``status`` is 0 where no answer came."""
 
     status: int
     body: bytes = b""
 
 
-class Reader(Protocol):
+class SearchReader(Protocol):
     """What a search needs of a session."""
 
-    async def get(self, path: str, query: Mapping[str, str]) -> Reply:
-        """GET below the base URL; raises ``WrongSetup`` or ``Throttled``, never for a failed answer."""
+    async def get(self, path: str, query: Mapping[str, str]) -> SearchReply:
+        """GET below the base URL; raises ``ConfigurationError`` or ``ThrottledError``, never for a failed answer."""
 
 
 @dataclass
-class _Reading:
+class _SearchProgress:
     """The pages read so far, and the first thing that was odd about them."""
 
     total: int | None = None
-    rows: dict[str, Found] = field(default_factory=dict)
+    rows: dict[str, SearchHit] = field(default_factory=dict)
     problem: str = ""
 
     @property
     def finished(self) -> bool:
         return bool(self.problem) or (self.total is not None and len(self.rows) >= self.total)
 
-    def page(self) -> Page:
-        return Page(tuple(self.rows.values()), complete=not self.problem, problem=self.problem)
+    def page(self) -> SearchResult:
+        return SearchResult(tuple(self.rows.values()), complete=not self.problem, problem=self.problem)
 
 
-async def find_by_key(reader: Reader, showing: Showing, keys: Sequence[str]) -> Page:
+async def find_by_key(reader: SearchReader, order_view: OrderView, keys: Sequence[str]) -> SearchResult:
     """All orders with one of these external ids (at most 100). Rows of other orders mean an ignored parameter.
 
     Rows of another manufacturer are kept: they say that the external id is used, and whose it is.
     """
-    if not keys or len(keys) > MOST_KEYS:
-        raise ValueError(f"1 to {MOST_KEYS} keys can be searched at once")
+    if not keys or len(keys) > MAX_KEYS:
+        raise ValueError(f"1 to {MAX_KEYS} keys can be searched at once")
     if any("," in key for key in keys):
-        return Page((), complete=False, problem="key_not_searchable")
-    query = {"externalOrderID": ",".join(keys), "manufacturerID": str(showing.manufacturer_id)}
-    return await _read_all(reader, showing, query, frozenset(keys))
+        return SearchResult((), complete=False, problem="key_not_searchable")
+    query = {"externalOrderID": ",".join(keys), "manufacturerID": str(order_view.manufacturer_id)}
+    return await _read_all(reader, order_view, query, frozenset(keys))
 
 
-async def find_by_window(reader: Reader, showing: Showing, names: tuple[str, str], start: str, end: str) -> Page:
+async def find_by_window(
+    reader: SearchReader, order_view: OrderView, names: tuple[str, str], start: str, end: str
+) -> SearchResult:
     """All orders of the account dated in [start, end]; ``names`` are the two date parameters."""
-    query = {"manufacturerID": str(showing.manufacturer_id), names[0]: start, names[1]: end}
-    return await _read_all(reader, showing, query, None)
+    query = {"manufacturerID": str(order_view.manufacturer_id), names[0]: start, names[1]: end}
+    return await _read_all(reader, order_view, query, None)
 
 
-async def find_some(reader: Reader, showing: Showing) -> Page:
+async def find_any(reader: SearchReader, order_view: OrderView) -> SearchResult:
     """One page of the account's orders, whichever the OMS shows first."""
-    reading = _Reading()
-    query = {"manufacturerID": str(showing.manufacturer_id), "perPage": str(PER_PAGE), "page": "1"}
-    _take(reading, showing, await reader.get("order/", query))
+    reading = _SearchProgress()
+    query = {"manufacturerID": str(order_view.manufacturer_id), "perPage": str(PER_PAGE), "page": "1"}
+    _add_page(reading, order_view, await reader.get("order/", query))
     rows = list(reading.rows.values())
     if rows and not any(row.destination_key for row in rows):
         for row in {one.oms_id: one for one in (rows[0], rows[len(rows) // 2], rows[-1])}.values():
-            await _complete_key(reader, showing, reading, row)
+            await _complete_key(reader, order_view, reading, row)
     return reading.page()
 
 
-async def _read_all(reader: Reader, showing: Showing, query: Mapping[str, str], wanted: frozenset[str] | None) -> Page:
-    reading = _Reading()
-    for number in range(1, MOST_PAGES + 1):
+async def _read_all(
+    reader: SearchReader, order_view: OrderView, query: Mapping[str, str], wanted: frozenset[str] | None
+) -> SearchResult:
+    reading = _SearchProgress()
+    for number in range(1, MAX_PAGES + 1):
         reply = await reader.get("order/", {**query, "perPage": str(PER_PAGE), "page": str(number)})
-        rows = _take(reading, showing, reply)
-        if wanted is not None and not reading.problem and _foreign(rows, wanted):
+        rows = _add_page(reading, order_view, reply)
+        if wanted is not None and not reading.problem and _has_other_orders(rows, wanted):
             reading.problem = "parameter_ignored"
         if reading.finished:
             break
     else:
         reading.problem = "too_many_pages"
-    await _complete_keys(reader, showing, reading)
+    await _complete_keys(reader, order_view, reading)
     return reading.page()
 
 
-def _foreign(rows: list[Found], wanted: frozenset[str]) -> bool:
+def _has_other_orders(rows: list[SearchHit], wanted: frozenset[str]) -> bool:
     return any(row.destination_key and row.destination_key not in wanted for row in rows)
 
 
-def _take(reading: _Reading, showing: Showing, reply: Reply) -> list[Found]:
+def _add_page(reading: _SearchProgress, order_view: OrderView, reply: SearchReply) -> list[SearchHit]:
     """Add one page to the reading, or note why it can not be trusted. Returns the page's rows."""
     none_found = reply.status == 404 and _says_none_found(reply.body)
     if reply.status == 404 and reading.total is not None and not none_found:
@@ -125,7 +129,7 @@ def _take(reading: _Reading, showing: Showing, reply: Reply) -> list[Found]:
         else:
             reading.total = 0
         return []
-    envelope = _envelope(reply.body, showing)
+    envelope = _envelope(reply.body, order_view)
     if envelope is None:
         reading.problem = "answer_not_understood"
         return []
@@ -161,7 +165,7 @@ def _says_none_found(body: bytes) -> bool:
         document: Any = msgspec.json.decode(body)
     except (ValueError, RecursionError):
         return False
-    return _carries_code(document, DEEPEST)
+    return _carries_code(document, MAX_DEPTH)
 
 
 def _carries_code(value: Any, depth: int) -> bool:
@@ -173,7 +177,7 @@ def _carries_code(value: Any, depth: int) -> bool:
     return isinstance(value, list) and depth > 0 and any(_carries_code(one, depth - 1) for one in value)
 
 
-def _envelope(body: bytes, showing: Showing) -> tuple[int, list[Found]] | None:
+def _envelope(body: bytes, order_view: OrderView) -> tuple[int, list[SearchHit]] | None:
     """``totalCount`` and the rows of one page; ``None`` where the body is anything else or two rows are one order."""
     try:
         document: Any = msgspec.json.decode(body)
@@ -188,22 +192,22 @@ def _envelope(body: bytes, showing: Showing) -> tuple[int, list[Found]] | None:
         collection = []
     if not isinstance(collection, list):
         return None
-    rows = [found(row, showing) for row in collection]
+    rows = [search_hit(row, order_view) for row in collection]
     if not all(row.oms_id for row in rows) or len({row.oms_id for row in rows}) != len(rows):
         return None
     return total, rows
 
 
-def found(row: object, showing: Showing) -> Found:
+def search_hit(row: object, order_view: OrderView) -> SearchHit:
     """One order of a search or of Get Order. Empty texts where it does not tell."""
     if not isinstance(row, dict):
-        return Found("", "")
+        return SearchHit("", "")
     status = row.get("orderStatus", row.get("status"))
-    return Found(
+    return SearchHit(
         order_id(row.get("orderID")),
         _key(row.get("externalOrderID")),
         as_written(status) if isinstance(status, str) else "",
-        showing.traits(row),
+        order_view.traits(row),
     )
 
 
@@ -218,30 +222,30 @@ def as_written(status: str) -> str:
     return "CANCELLED" if status.upper() == "CANCELED" else status.upper()
 
 
-async def _complete_keys(reader: Reader, showing: Showing, reading: _Reading) -> None:
+async def _complete_keys(reader: SearchReader, order_view: OrderView, reading: _SearchProgress) -> None:
     """Rows without an external id are read one by one; one that stays without makes the result incomplete."""
     bare = [row for row in reading.rows.values() if not row.destination_key]
-    for row in bare[:MOST_SINGLE_READS]:
-        await _complete_key(reader, showing, reading, row)
+    for row in bare[:MAX_SINGLE_READS]:
+        await _complete_key(reader, order_view, reading, row)
     if not reading.problem and not all(row.destination_key for row in reading.rows.values()):
         reading.problem = "rows_without_key"
 
 
-async def _complete_key(reader: Reader, showing: Showing, reading: _Reading, row: Found) -> None:
-    one = next(iter((await get_order(reader, showing, row.oms_id)).rows), None)
+async def _complete_key(reader: SearchReader, order_view: OrderView, reading: _SearchProgress, row: SearchHit) -> None:
+    one = next(iter((await get_order(reader, order_view, row.oms_id)).rows), None)
     if one is not None and one.destination_key:
         reading.rows[row.oms_id] = replace(one, traits=one.traits.beside(row.traits))
 
 
-async def get_order(reader: Reader, showing: Showing, oms_id: str) -> Page:
+async def get_order(reader: SearchReader, order_view: OrderView, oms_id: str) -> SearchResult:
     """One order by its OMS id (page "Get Order"); a page without rows says why it could not be read."""
     reply = await reader.get(f"order/{oms_id}", {})
     if reply.status != 200:
-        return Page((), complete=False, problem=status_problem(reply.status))
+        return SearchResult((), complete=False, problem=status_problem(reply.status))
     try:
-        row = found(msgspec.json.decode(reply.body), showing)
+        row = search_hit(msgspec.json.decode(reply.body), order_view)
     except (ValueError, RecursionError):
-        return Page((), complete=False, problem="answer_not_understood")
+        return SearchResult((), complete=False, problem="answer_not_understood")
     if row.oms_id != oms_id:
-        return Page((), complete=False, problem="another_order")
-    return Page((row,), complete=True)
+        return SearchResult((), complete=False, problem="another_order")
+    return SearchResult((row,), complete=True)

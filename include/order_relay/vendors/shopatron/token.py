@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping
 
 import aiohttp
 
-from order_relay.crossings import crossing
-from order_relay.errors import RetryLater, Throttled
+from order_relay.errors import ThrottledError, TransientError
+from order_relay.failpoints import failpoint
+from order_relay.http import oauth
+from order_relay.http.retry_after import retry_after_s
 from order_relay.vendors.shopatron.outcomes import is_throttle
-from order_relay.web import token_answer
-from order_relay.web.retry_after import retry_after_s
 
 DEFAULT_LIFETIME_S = 3600.0
 """Assumed where the answer states no lifetime ("normally one hour")."""
@@ -51,7 +51,9 @@ class TokenStore:
         return self._token if self._clock() < self._renew_at else ""
 
     async def get(self) -> str:
-        """The token, renewed if it is about to expire. Raises ``WrongSetup``, ``Throttled`` or ``RetryLater``."""
+        """The token, renewed if it is about to expire. Raises ``ConfigurationError``, ``ThrottledError`` or
+        ``TransientError``.
+        """
         return self.fresh() or await self._renew(stale="")
 
     async def replace(self, refused: str) -> str:
@@ -65,30 +67,33 @@ class TokenStore:
             asked_at = self._clock()
             token, lifetime = await self._fetch()
             self._token = token
-            self._renew_at = asked_at + token_answer.renewed_after(lifetime)
+            self._renew_at = asked_at + oauth.renewal_delay_s(lifetime)
             return token
 
     async def _fetch(self) -> tuple[str, float]:
         form = {"grant_type": "client_credentials"}
         try:
             async with (
-                crossing("destination token"),
+                failpoint("destination token"),
                 self._http.post(self._url, data=form, headers=self._headers, allow_redirects=False) as response,
             ):
-                return read_token(response.status, response.headers, await bounded(response, token_answer.MAX_ANSWER))
+                return read_token(
+                    response.status, response.headers, await bounded(response, oauth.MAX_TOKEN_RESPONSE_BYTES)
+                )
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
-            raise RetryLater(f"the token address could not be reached ({type(exc).__name__})") from exc
+            raise TransientError(f"the token address could not be reached ({type(exc).__name__})") from exc
 
 
 def read_token(status: int, headers: Mapping[str, str], body: bytes) -> tuple[str, float]:
     """Token and lifetime in seconds from an answer of the token address.
 
-    Raises ``WrongSetup`` where our credentials or the address are refused, ``Throttled``, or ``RetryLater``.
+    Raises ``ConfigurationError`` where our credentials or the address are refused, ``ThrottledError``, or
+    ``TransientError``.
     """
     if is_throttle(status, headers):
-        raise Throttled("the token address asked to slow down", retry_after_s(headers))
+        raise ThrottledError("the token address asked to slow down", retry_after_s(headers))
     check = "token_url, API key and client secret"
-    return token_answer.read_token(status, body, lifetime_s=DEFAULT_LIFETIME_S, check=check)
+    return oauth.parse_token_response(status, body, lifetime_s=DEFAULT_LIFETIME_S, check=check)
 
 
 async def bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from order_relay.connections import Connection
-from order_relay.orders.judging import VendorFormat
-from order_relay.vendors.shopatron.client import Shopatron
+from order_relay.orders.schema.validator import VendorFormat
+from order_relay.vendors.shopatron.client import ShopatronClient
 from order_relay.vendors.shopatron.connection import FORM, read_settings
 
 FOLDER = Path(__file__).parent
@@ -17,14 +17,14 @@ SCHEMA = FOLDER / "import_order.schema.json"
 MAPPING = FOLDER / "mapping.yaml"
 
 
-def destination(connection: Connection, options: Mapping[str, Any] | None = None) -> Shopatron:
+def destination(connection: Connection, options: Mapping[str, Any] | None = None) -> ShopatronClient:
     """The OMS account of a connection. ``options`` take precedence over the connection's extra fields.
 
-    Raises ``WrongSetup`` that names the connection and the field that is wrong.
+    Raises ``ConfigurationError`` that names the connection and the field that is wrong.
     """
     if options:
         connection = replace(connection, extra={**connection.extra, **options})
-    return Shopatron(read_settings(connection), VendorFormat.load(SCHEMA, MAPPING))
+    return ShopatronClient(read_settings(connection), VendorFormat.load(SCHEMA, MAPPING))
 
 
 DESTINATION = destination

@@ -9,21 +9,27 @@ from typing import Any, Literal
 
 import httpx
 
-from order_relay.errors import BadAnswer, OrderRelayError, OutcomeUnknown, RetryLater, WrongSetup
-from order_relay.orders.exchange import Acknowledgement, OfferedOrder, Selection, Warn
+from order_relay.errors import (
+    ConfigurationError,
+    MalformedResponseError,
+    OrderRelayError,
+    OutcomeUnknownError,
+    TransientError,
+)
+from order_relay.http.bodies import excerpt
+from order_relay.http.client import VendorClient
+from order_relay.http.json_recovery import recover_body
 from order_relay.orders.json_text import encode
-from order_relay.orders.judging import VendorFormat
+from order_relay.orders.messages import Acknowledgement, Selection, SourceOrder, Warn
+from order_relay.orders.schema.validator import VendorFormat
 from order_relay.vendors.supercat.connection import SuperCatSettings
 from order_relay.vendors.supercat.envelope import read_envelope, read_single
-from order_relay.vendors.supercat.wire import get, post
-from order_relay.web.bodies import excerpt
-from order_relay.web.peer import Peer
-from order_relay.web.salvage import readable_order
+from order_relay.vendors.supercat.transport import get, post
 
 _ORDER_ID = re.compile(r"[0-9]{1,20}", re.ASCII)
 
 
-class SuperCat:
+class SuperCatClient:
     """One organisation's account. Fulfils the port ``Source``. Connections are kept until ``close``."""
 
     windowed = False
@@ -35,7 +41,7 @@ class SuperCat:
         self.format = vendor_format
         self.fingerprint = settings.fingerprint
         self._hide = (settings.password, settings.login)
-        self._peer = Peer(
+        self._peer = VendorClient(
             "SuperCat",
             settings.base_url,
             settings.timeout_s,
@@ -56,11 +62,12 @@ class SuperCat:
         if client is not None:
             client.close()
 
-    def offers(self, selection: Selection) -> Iterator[OfferedOrder]:
+    def offers(self, selection: Selection) -> Iterator[SourceOrder]:
         """Stream all orders not yet marked received, or just ``selection.order_ids`` (one request each).
 
         SuperCat knows no dates: ``selection.start`` and ``end`` are ignored. Nothing may be used before the iterator
-        has ended. Raises ``SourceRefused``, ``WrongSetup``, ``Throttled``, ``BadAnswer``, ``RetryLater``.
+        has ended. Raises ``SourceAuthError``, ``ConfigurationError``, ``ThrottledError``, ``MalformedResponseError``,
+        ``TransientError``.
         """
         if selection.order_ids:
             urls = [self._settings.order_url(self._checked_id(order_id)) for order_id in selection.order_ids]
@@ -74,8 +81,9 @@ class SuperCat:
     def acknowledge(self, names: Sequence[str]) -> dict[str, Acknowledgement]:
         """Mark orders as received. Every entry of the reply counts by itself, whatever status stands above them.
 
-        A number without a usable entry is absent from the result. Raises ``OutcomeUnknown`` where the request was sent
-        and the reply has no entries at all, ``RetryLater`` where it was not sent; also as ``offers`` does.
+        A number without a usable entry is absent from the result. Raises ``OutcomeUnknownError`` where the request was
+        sent
+        and the reply has no entries at all, ``TransientError`` where it was not sent; also as ``offers`` does.
         """
         if not names:
             return {}
@@ -83,12 +91,14 @@ class SuperCat:
         status, reply = post(self._peer, self._client, self._settings.orders_url, encode(numbers))
         entries = self._entries(reply)
         if isinstance(entries, OrderRelayError):
-            if isinstance(entries, WrongSetup):
+            if isinstance(entries, ConfigurationError):
                 raise entries
-            raise OutcomeUnknown(f"acknowledgement sent, HTTP {status}, but the reply is no use: {entries}") from None
+            raise OutcomeUnknownError(
+                f"acknowledgement sent, HTTP {status}, but the reply is no use: {entries}"
+            ) from None
         return {number: answer for number in numbers if (answer := self._answer(entries.get(number))) is not None}
 
-    def _one(self, url: str, warn: Warn) -> OfferedOrder:
+    def _one(self, url: str, warn: Warn) -> SourceOrder:
         settings = self._settings
         with get(self._peer, self._client, url) as response:
             chunks = self._peer.body(response)
@@ -97,7 +107,9 @@ class SuperCat:
     @staticmethod
     def _checked_id(order_id: str) -> str:
         if not _ORDER_ID.fullmatch(order_id):
-            raise WrongSetup("order_ids: SuperCat's order ids are digits (the admin portal shows them in the URL)")
+            raise ConfigurationError(
+                "order_ids: SuperCat's order ids are digits (the admin portal shows them in the URL)"
+            )
         return order_id
 
     def _entries(self, reply: bytes | OrderRelayError) -> dict[str, Any] | OrderRelayError:
@@ -108,14 +120,14 @@ class SuperCat:
         if isinstance(reply, OrderRelayError):
             return reply
         try:
-            envelope = readable_order(reply, "the reply").document
-        except BadAnswer as error:
+            envelope = recover_body(reply, "the reply").document
+        except MalformedResponseError as error:
             return error
         data = envelope.get("data")
         if isinstance(data, dict):
             return data
         words = excerpt(envelope.get("error"), self._hide)
-        return RetryLater(f"it has no entries{'; it says: ' + words if words else ''}")
+        return TransientError(f"it has no entries{'; it says: ' + words if words else ''}")
 
     def _answer(self, entry: Any) -> Acknowledgement | None:
         if not isinstance(entry, dict) or not isinstance(entry.get("success"), bool):

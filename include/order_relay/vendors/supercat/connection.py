@@ -52,7 +52,7 @@ class SuperCatSettings:
 
 
 def read_settings(connection: Connection) -> SuperCatSettings:
-    """The settings of a connection. Raises ``WrongSetup`` that names the field and never shows its value."""
+    """The settings of a connection. Raises ``ConfigurationError`` that names the field and never shows its value."""
     org = connection.text("org")
     if not _ORG.fullmatch(org):
         raise connection.wrong("org", "is not an organisation's short name (2 to 9 letters and digits)")

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from order_relay.connections import Connection
-from order_relay.orders.judging import VendorFormat
-from order_relay.vendors.supercat.client import SuperCat
+from order_relay.orders.schema.validator import VendorFormat
+from order_relay.vendors.supercat.client import SuperCatClient
 from order_relay.vendors.supercat.connection import FORM, read_settings
 
 FOLDER = Path(__file__).parent
@@ -17,14 +17,14 @@ SCHEMA = FOLDER / "order.schema.json"
 MAPPING = FOLDER / "mapping.yaml"
 
 
-def source(connection: Connection, options: Mapping[str, Any] | None = None) -> SuperCat:
+def source(connection: Connection, options: Mapping[str, Any] | None = None) -> SuperCatClient:
     """The SuperCat organisation of a connection. ``options`` take precedence over the connection's extra fields.
 
-    Raises ``WrongSetup`` that names the connection and the field that is wrong.
+    Raises ``ConfigurationError`` that names the connection and the field that is wrong.
     """
     if options:
         connection = replace(connection, extra={**connection.extra, **options})
-    return SuperCat(read_settings(connection), VendorFormat.load(SCHEMA, MAPPING))
+    return SuperCatClient(read_settings(connection), VendorFormat.load(SCHEMA, MAPPING))
 
 
 SOURCE = source

@@ -16,19 +16,19 @@ import sqlalchemy as sa
 from typer.testing import CliRunner
 
 from order_relay.batches import BatchStore
-from order_relay.commands import app as app_module
-from order_relay.commands.setup import Setup
-from order_relay.errors import Refusal
-from order_relay.ledger.retaining import REMOVED_BODY
-from order_relay.orders.exchange import RunContext
-from order_relay.pipeline.archive import REMOVED, documents
-from order_relay.pipeline.extract import replay
-from order_relay.pipeline.reading_back import OrderArchive
-from order_relay.pipeline.replaying import judge_again
-from order_relay.pipeline.report import write_report
-from order_relay.pipeline.retention import Removed, retain
-from order_relay.pipeline.sections import RetentionSettings
-from order_relay.sandbox import serve_in_thread
+from order_relay.cli import app as app_module
+from order_relay.cli.deployment import Installation
+from order_relay.errors import ValidationIssue
+from order_relay.ledger.reporting.retention import REMOVED_BODY
+from order_relay.orders.messages import RunContext
+from order_relay.pipeline.archive import REMOVED, read_documents
+from order_relay.pipeline.operators.reevaluation import reevaluate
+from order_relay.pipeline.order_archive import OrderArchive
+from order_relay.pipeline.report.report import write_report
+from order_relay.pipeline.retention.order_data import RetentionReport, apply_retention
+from order_relay.pipeline.settings.sections import RetentionSettings
+from order_relay.pipeline.stages.extract import replay_archived
+from order_relay_sandbox import serve_in_thread
 from tests.support.engine import Engine
 from tests.support.failpoints import killed_at
 from tests.support.faults.case import Case
@@ -77,13 +77,13 @@ OPEN = "state NOT IN ('imported', 'superseded', 'discarded')"
 DONE = "state = 'imported' AND ack = 'confirmed'"
 
 
-def keep(engine: Engine, settings: RetentionSettings = ALL, *, dry_run: bool = False) -> Removed:
-    return retain(engine.pipeline, engine.ledger, engine.wiring.store, settings, now=LATER, dry_run=dry_run)
+def keep(engine: Engine, settings: RetentionSettings = ALL, *, dry_run: bool = False) -> RetentionReport:
+    return apply_retention(engine.pipeline, engine.ledger, engine.wiring.store, settings, now=LATER, dry_run=dry_run)
 
 
 def raw(engine: Engine, wanted: list[int]) -> dict[int, Any]:
     works = engine.ledger.works(wanted)
-    found = documents(engine.wiring.store, engine.pipeline, works)
+    found = read_documents(engine.wiring.store, engine.pipeline, works)
     return {work.id: document for slice_ in found for work, document in slice_}
 
 
@@ -148,17 +148,17 @@ def test_an_order_without_its_raw_text_is_quarantined_and_says_so(engine: Engine
     """As after a restored ledger that is older than what was removed; a run is not stopped by it."""
     number = ids(engine, DONE)[0]
     keep(engine)
-    judged = judge_again(engine.wiring.store, engine.wiring, engine.ledger.works([number]))
+    judged = reevaluate(engine.wiring.store, engine.wiring, engine.ledger.works([number]))
     archive = OrderArchive(engine.wiring.store, lambda _: engine.wiring.transformer.reader)
     assert "removed by retention" in archive.read(engine.ledger.works([number]))[number].problem
     assert [(work.id, [r.code for r in why]) for work, why in judged.still] == [(number, ["archive_removed"])]
-    assert isinstance(judged.still[0][1][0], Refusal)
+    assert isinstance(judged.still[0][1][0], ValidationIssue)
 
 
 def test_a_backfill_says_what_was_removed(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
     keep(engine)
     ctx = RunContext(engine.pipeline, "first")
-    replay(ctx, engine.ledger, engine.wiring.store, LATER - timedelta(days=101), LATER - timedelta(days=99))
+    replay_archived(ctx, engine.ledger, engine.wiring.store, LATER - timedelta(days=101), LATER - timedelta(days=99))
     assert "retention removed raw orders" in caplog.text
 
 
@@ -169,7 +169,7 @@ def test_batches_that_were_never_closed(engine: Engine) -> None:
     unfinished = engine.folder / "batches" / engine.pipeline / "batches" / "cut-off" / ".part-of-part-00001.ab"
     unfinished.write_bytes(b"half")
     now = datetime.now(UTC)
-    young = retain(engine.pipeline, engine.ledger, store, NOTHING, now=now)
+    young = apply_retention(engine.pipeline, engine.ledger, store, NOTHING, now=now)
     assert (young.abandoned, store.exists(left)) == ([], True), "somebody may be at work on it"
     assert len(keep(engine, NOTHING).abandoned) == 2
     assert not store.exists(left)
@@ -178,9 +178,9 @@ def test_batches_that_were_never_closed(engine: Engine) -> None:
 
 @pytest.fixture
 def command(engine: Engine, command_line: CliRunner, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    monkeypatch.setattr(Setup, "ledger_url", engine.ledger_url)
-    monkeypatch.setattr(Setup, "store_url", engine.wiring.store_url)
-    monkeypatch.setattr(Setup, "store", BatchStore(engine.wiring.store_url))
+    monkeypatch.setattr(Installation, "ledger_url", engine.ledger_url)
+    monkeypatch.setattr(Installation, "store_url", engine.wiring.store_url)
+    monkeypatch.setattr(Installation, "store", BatchStore(engine.wiring.store_url))
     return lambda *words: json.loads(command_line.invoke(app_module.app, [*words, "--json"]).stdout)
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from order_relay.orders.exchange import RunContext
-from order_relay.pipeline import beginning
-from order_relay.pipeline.report import write_report
-from order_relay.sandbox import ThreadedSandbox, serve_in_thread
+from order_relay.orders.messages import RunContext
+from order_relay.pipeline.report.report import write_report
+from order_relay.pipeline.runs import start
+from order_relay_sandbox import ThreadedSandbox, serve_in_thread
 from tests.support.engine import Engine
 from tests.support.failpoints import killed_at
 from tests.support.faults.cases import named
@@ -56,7 +56,7 @@ def engine_in(sandbox: ThreadedSandbox, tmp_path_factory: pytest.TempPathFactory
 def begin(engine: Engine, run: str) -> RunContext:
     ctx = RunContext(engine.pipeline, run)
     accounts = (engine.wiring.source.account, engine.wiring.destination.account)
-    beginning.begin(ctx, engine.ledger, engine.wiring.store, accounts)
+    start.start_run(ctx, engine.ledger, engine.wiring.store, accounts)
     return ctx
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from order_relay.orders.exchange import RunContext
-from order_relay.pipeline import beginning
-from order_relay.sandbox import ThreadedSandbox, serve_in_thread
+from order_relay.orders.messages import RunContext
+from order_relay.pipeline.runs import start
+from order_relay_sandbox import ThreadedSandbox, serve_in_thread
 from tests.support.engine import Engine
 from tests.support.faults.supercat_case import CASE
 
@@ -107,7 +107,7 @@ def test_what_nobody_reads_is_no_change_of_an_imported_order(engine: Engine, san
     order = CASE.plain(1)[0]
     sandbox.offer([order | {"updated_at": "2026-05-01T10:00:00Z"}])
     ctx, wiring = RunContext(engine.pipeline, "first"), engine.wiring
-    beginning.begin(ctx, engine.ledger, wiring.store, (wiring.source.account, wiring.destination.account))
+    start.start_run(ctx, engine.ledger, wiring.store, (wiring.source.account, wiring.destination.account))
     for chunk in engine.prepare(ctx, engine.extract(ctx)):
         engine.load(ctx, chunk)  # the run ends before it acknowledges
     sandbox.offer([order | {"updated_at": "2026-05-02T10:00:00Z", "view_count": 7}])

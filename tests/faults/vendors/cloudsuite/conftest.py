@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from order_relay.connections import Connection
-from order_relay.sandbox import ThreadedSandbox, serve_in_thread
+from order_relay_sandbox import ThreadedSandbox, serve_in_thread
 from tests.support.engine import Engine
 from tests.support.faults.web_shop import PIPELINE, Make
 

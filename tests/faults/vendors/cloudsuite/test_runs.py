@@ -12,10 +12,10 @@ import pytest
 
 from order_relay.errors import OrderRelayError
 from order_relay.ledger import Ledger
-from order_relay.ledger.tables import submission
-from order_relay.orders.shipping import ShippedLine
-from order_relay.pipeline.reading import of_interval
-from order_relay.sandbox import ThreadedSandbox
+from order_relay.ledger.schema.tables import submission
+from order_relay.orders.fulfilment.shipment_progress import ShippedLine
+from order_relay.pipeline.runs.fetch_plan import plan_interval
+from order_relay_sandbox import ThreadedSandbox
 from tests.support.engine import Engine
 from tests.support.faults.web_shop import NOTHING, NOW, Make, clean, feedback, heard, order, ship
 
@@ -86,7 +86,7 @@ def test_hourly_backfills_run_twice_beside_each_other(shop: ThreadedSandbox, mak
         for number, hour in enumerate(hours[worker % 2 :: 2]):
             name = f"backfill-{worker}-{number}"
             try:
-                engine.run(name, reading=of_interval(hour, hour + timedelta(hours=1)))
+                engine.run(name, reading=plan_interval(hour, hour + timedelta(hours=1)))
             except OrderRelayError as error:
                 said.append(f"{name}: {error}")
         with suppress(OrderRelayError):
@@ -179,7 +179,7 @@ def test_a_lost_answer_is_told_again_and_changes_nothing(shop: ThreadedSandbox, 
 
 
 def _let_the_wait_pass(ledger: Ledger) -> None:
-    from order_relay.ledger.tables import feedback as table
+    from order_relay.ledger.schema.tables import feedback as table
 
     with ledger.database.engine.begin() as conn:
         conn.execute(table.update().values(due_at=table.c.at))

@@ -12,7 +12,7 @@ from typing import Any
 from lxml import etree
 
 from order_relay.batches import BatchStore
-from order_relay.sandbox import ThreadedSandbox
+from order_relay_sandbox import ThreadedSandbox
 from tests.support.faults.web_shop import Make, order
 from tests.support.shiprush_client import Firm, parcel
 from tests.support.shiprush_schema import checked

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from order_relay.errors import RetryLater
-from order_relay.sandbox import ThreadedSandbox
+from order_relay.errors import TransientError
+from order_relay_sandbox import ThreadedSandbox
 from tests.support.faults.web_shop import NOTHING, NOW, Make, clean, order
 
 ORDERS = 8
@@ -92,7 +92,7 @@ def test_a_shop_that_fails_as_a_whole_stops_the_run_and_loses_nothing(shop: Thre
     shop.offer([order(n) for n in range(1, ORDERS + 1)])
     engine = make(**QUICK)
     shop.change({"cloudsuite": {"faults": [{"at": "detail", "answer": 500}]}})
-    with pytest.raises(RetryLater, match="of 8 orders cannot be read"):
+    with pytest.raises(TransientError, match="of 8 orders cannot be read"):
         engine.run("down")
     assert engine.ledger.read_to("cloudsuite_to_shopatron") is None, "the watermark stays"
     shop.change({"cloudsuite": {"faults": []}})

@@ -8,24 +8,24 @@ from typing import Any
 
 import pytest
 
-from order_relay.errors import WrongSetup
-from order_relay.ledger.tables import feedback as table
-from order_relay.ledger.tables import offline_mark
-from order_relay.orders.exchange import RunContext
-from order_relay.pipeline.beginning import begin
-from order_relay.pipeline.feedback import Parts, give_feedback
-from order_relay.pipeline.source_news import mark_offline, note_cancelled
-from order_relay.sandbox import ThreadedSandbox
+from order_relay.errors import ConfigurationError
+from order_relay.ledger.schema.tables import feedback as table
+from order_relay.ledger.schema.tables import offline_mark
+from order_relay.orders.messages import RunContext
+from order_relay.pipeline.fulfilment.cancelled_orders import mark_offline_orders, record_cancellations
+from order_relay.pipeline.fulfilment.write_back import WriteBackContext, send_write_back
+from order_relay.pipeline.runs.start import start_run
+from order_relay_sandbox import ThreadedSandbox
 from tests.support.engine import Engine
 from tests.support.faults.web_shop import NOW, PIPELINE, Make, archive, feedback, heard, order, ship
 
 CTX = RunContext(PIPELINE, "feedback", "tester")
 
 
-def parts(engine: Engine, **more: Any) -> Parts:
+def parts(engine: Engine, **more: Any) -> WriteBackContext:
     wiring = engine.wiring
-    return Parts(
-        wiring.feedback_taker,
+    return WriteBackContext(
+        wiring.write_back_source,
         engine.ledger,
         archive(engine),
         wiring.source_connection.fingerprint(),
@@ -70,8 +70,8 @@ def test_a_cancellation_is_noticed_before_anything_is_shipped_and_reaches_the_fe
     engine = make()
     engine.run("first")
     shop.change_order("1-CS1", state="cancel")
-    assert note_cancelled(CTX, parts(engine), 30) == 1
-    assert note_cancelled(CTX, parts(engine), 30) == 0, "once"
+    assert record_cancellations(CTX, parts(engine), 30) == 1
+    assert record_cancellations(CTX, parts(engine), 30) == 0, "once"
     window = engine.ledger.modified_between(
         NOW - timedelta(days=1),
         NOW + timedelta(days=1),
@@ -103,7 +103,7 @@ def test_an_order_cancelled_between_import_and_take_over_is_a_task_and_not_repea
 def made_ready(engine: Engine, run: str = "first") -> None:
     """A run that ends before anything is sent."""
     ctx, wiring = RunContext(PIPELINE, run), engine.wiring
-    begin(ctx, engine.ledger, wiring.store, (wiring.source.account, wiring.destination.account))
+    start_run(ctx, engine.ledger, wiring.store, (wiring.source.account, wiring.destination.account))
     engine.prepare(ctx, engine.extract(ctx))
 
 
@@ -152,7 +152,7 @@ def test_an_operator_settles_a_cancellation_or_takes_it_back(shop: ThreadedSandb
     engine.run("first")
     for key in ("1-CS1", "1-CS2"):
         shop.change_order(key, state="cancel")
-    note_cancelled(CTX, parts(engine), 30)
+    record_cancellations(CTX, parts(engine), 30)
     engine.ledger.settle_cancelled(CTX, "1-CS1", "cancelled by phone")
     shop.change_order("1-CS2", state="processing")
     engine.ledger.settle_cancelled(CTX, "1-CS2", "a mistake of the shop", reinstated=True)
@@ -169,7 +169,7 @@ def test_a_step_that_the_shop_always_refuses_ends_and_an_operator_may_retry_it(
     failing(shop, 400, "1-CS1")
     told = []
     for _ in range(12):
-        told.append(give_feedback(CTX, parts(engine, most_refusals=3)))
+        told.append(send_write_back(CTX, parts(engine, most_refusals=3)))
         waits_pass(engine)
     assert told == [{"oms_number_refused": 1}] * 3 + [{}] * 9
     [row] = engine.ledger.feedback_failed(PIPELINE)
@@ -190,7 +190,7 @@ def test_a_shop_that_never_answers_is_not_asked_without_end_and_an_outage_uses_u
     failing(shop, 500, "1-CS1")
     unknown = 0
     for _ in range(60):
-        unknown += give_feedback(CTX, parts(engine, most_refusals=3)).get("oms_number_unknown", 0)
+        unknown += send_write_back(CTX, parts(engine, most_refusals=3)).get("oms_number_unknown", 0)
         waits_pass(engine)
     assert 10 < unknown <= 60
     [row] = engine.ledger.feedback_failed(PIPELINE)
@@ -204,17 +204,17 @@ def test_a_firm_without_deliveries_tells_at_the_import(shop: ThreadedSandbox, ma
     shop.offer([order(1)])
     engine = make(shipped_by=way)
     engine.run("first")
-    told = give_feedback(CTX, parts(engine, at_import=True))
+    told = send_write_back(CTX, parts(engine, at_import=True))
     assert told == {"oms_number_told": 1, "line_numbers_told": 1, "shipped_told": 1}
     seen = heard(shop, "1-CS1")
     assert "sent" in (seen["shipment_state"], "sent" if seen["state"] == "done" else "")
-    assert give_feedback(CTX, parts(engine, at_import=True)) == {}
+    assert send_write_back(CTX, parts(engine, at_import=True)) == {}
 
 
 def test_telling_at_the_import_goes_with_no_delivery_messages(shop: ThreadedSandbox, make: Make) -> None:
     engine = make(shipped_by="desadv", desadv_shop=1, desadv_user=1)
-    with pytest.raises(WrongSetup, match="done_after: import"):
-        give_feedback(CTX, parts(engine, at_import=True))
+    with pytest.raises(ConfigurationError, match="done_after: import"):
+        send_write_back(CTX, parts(engine, at_import=True))
 
 
 def test_offline_orders_are_marked_after_any_pause_and_one_that_fails_is_tried_again(
@@ -225,7 +225,7 @@ def test_offline_orders_are_marked_after_any_pause_and_one_that_fails_is_tried_a
     clock = [NOW - timedelta(days=4)]
 
     def mark() -> dict[str, int]:
-        return mark_offline(CTX, parts(engine), first_days=1.0, overlap_s=3600.0, clock=lambda: clock[0])
+        return mark_offline_orders(CTX, parts(engine), first_days=1.0, overlap_s=3600.0, clock=lambda: clock[0])
 
     assert mark() == {}
     shop.offer([order(n, offline=True, confirmed=NOW - timedelta(days=4 - n)) for n in (1, 2, 3)])
@@ -248,7 +248,7 @@ def test_a_cancelled_offline_order_is_left_alone_and_one_always_refused_becomes_
     failing(shop, 400, "1-CS1", "1-CS2")
     told = []
     for _ in range(8):
-        told.append(mark_offline(CTX, parts(engine, most_refusals=3), first_days=1.0, overlap_s=0.0))
+        told.append(mark_offline_orders(CTX, parts(engine, most_refusals=3), first_days=1.0, overlap_s=0.0))
         waits_pass(engine)
     assert told == [{"offline_refused": 1}] * 3 + [{}] * 5
     [row] = engine.ledger.feedback_failed(PIPELINE)

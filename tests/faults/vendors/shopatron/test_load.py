@@ -11,14 +11,14 @@ import pandas as pd
 import pytest
 
 from order_relay.batches import BatchStore
-from order_relay.errors import RetryLater, WrongSetup
-from order_relay.ledger import BatchInfo, Ledger, Ready
-from order_relay.ledger.tables import submission
-from order_relay.orders.exchange import Policies, RunContext
-from order_relay.pipeline.load import LoadOptions, load
-from order_relay.sandbox.serving import serve_in_thread
-from order_relay.vendors.shopatron.client import Shopatron
+from order_relay.errors import ConfigurationError, TransientError
+from order_relay.ledger import BatchInfo, Ledger, ReadyPayload
+from order_relay.ledger.schema.tables import submission
+from order_relay.orders.messages import RunContext, VersionPolicies
+from order_relay.pipeline.load.stage import LoadOptions, load
+from order_relay.vendors.shopatron.client import ShopatronClient
 from order_relay.vendors.shopatron.connection import OmsSettings
+from order_relay_sandbox.serving import serve_in_thread
 
 PIPELINE = "p"
 NUMBER = 60
@@ -75,7 +75,7 @@ class Desk:
 
     def oms(self, **changes):
         base = {**self.settings, **changes}
-        return Shopatron(
+        return ShopatronClient(
             OmsSettings(
                 f"{self.sandbox.url}/api/v2",
                 f"{self.sandbox.url}/oauthserver/oauth2/token",
@@ -118,14 +118,16 @@ class Desk:
             frame[name] = pd.Series([row[name] for row in rows], dtype=object)
         info = BatchInfo(f"b{self.runs}", "m", number, datetime.now(UTC), False)
         self.ledger.receive(self.ctx, info, frame, "t")
-        works = self.ledger.resolve(self.ctx, [w.id for w in self.ledger.to_validate(PIPELINE, None)], Policies(), None)
+        works = self.ledger.resolve(
+            self.ctx, [w.id for w in self.ledger.to_validate(PIPELINE, None)], VersionPolicies(), None
+        )
         name = f"p/runs/run-{self.runs}/payloads.jsonl.gz"
         bodies = [payload(w.order_number) for w in works]
         self.store.write_jsonl(name, bodies)
         self.ledger.make_ready(
             self.ctx,
             [
-                Ready(
+                ReadyPayload(
                     w.id,
                     w.revision,
                     w.order_number,
@@ -220,7 +222,7 @@ def test_lost_answers_are_looked_up_and_end_as_imported_once(desk_with, answer, 
         desk.settings["timeout_s"] = HASTY_S
     try:
         desk.load()
-    except WrongSetup:
+    except ConfigurationError:
         assert answer == 307, "only a redirect stops the chunk"
     assert 1 <= desk.states()["in_doubt"] <= (20 if answer == "hang" else 3)
     until_quiet(desk)
@@ -242,7 +244,7 @@ def until_quiet(desk, most=10):
         try:
             if not desk.load():
                 return
-        except WrongSetup:
+        except ConfigurationError:
             continue
 
 
@@ -293,14 +295,14 @@ def test_throttling_is_waited_out(desk_with, answer):
 
 def test_wrong_credentials_stop_before_anything(desk_with):
     desk = desk_with()
-    with pytest.raises(WrongSetup):
+    with pytest.raises(ConfigurationError):
         desk.load(desk.oms(api_key="other"))
     assert desk.states() == {"ready": NUMBER}
 
 
 def test_refused_by_all_means_put_back(desk_with):
     desk = desk_with(faults=[{"at": "import", "effect": "none", "answer": 400, "every": 1}])
-    with pytest.raises(WrongSetup, match="HTTP 400"):
+    with pytest.raises(ConfigurationError, match="HTTP 400"):
         desk.load()
     assert set(desk.states()) == {"ready", "received"}
     assert sum(desk.stored().values()) == 0
@@ -314,7 +316,7 @@ def test_short_tokens_do_not_disturb(desk_with, status):
 
 def test_an_oms_that_is_down_stops_early(desk_with):
     desk = desk_with(faults=[{"at": "import", "effect": "none", "answer": 503, "every": 1}])
-    with pytest.raises(RetryLater, match="in a row"):
+    with pytest.raises(TransientError, match="in a row"):
         desk.load()
     states = desk.states()
     assert states["in_doubt"] < 20
@@ -324,7 +326,7 @@ def test_an_oms_that_is_down_stops_early(desk_with):
 def test_a_ledger_with_a_past_finds_what_is_there(desk_with):
     desk = desk_with()
     desk.load()
-    desk.ledger.mark_unproven(PIPELINE)
+    desk.ledger.mark_unverified(PIPELINE)
     desk.begin()
     desk.offer(NUMBER + 1, 5)
 
@@ -333,7 +335,7 @@ def test_a_ledger_with_a_past_finds_what_is_there(desk_with):
             await session.send(payload(f"K-{NUMBER + 2}"), f"K-{NUMBER + 2}", not_after=time.monotonic() + 5)
 
     asyncio.run(import_by_hand())
-    desk.ledger.mark_unproven(PIPELINE)
+    desk.ledger.mark_unverified(PIPELINE)
     counts = desk.load()
     assert counts["found_before_send"] == 1
     assert counts["imported"] == 4

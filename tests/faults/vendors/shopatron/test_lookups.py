@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from order_relay.commands import doctor_vendors
-from order_relay.commands.findings import Level, guarded
-from order_relay.errors import OrderRelayError, WrongSetup
-from order_relay.orders.exchange import RunContext
-from order_relay.pipeline import beginning
-from order_relay.sandbox import ThreadedSandbox, serve_in_thread
+from order_relay.cli.doctor import vendor_probes
+from order_relay.cli.doctor.checks import Severity, run_guarded
+from order_relay.errors import ConfigurationError, OrderRelayError
+from order_relay.orders.messages import RunContext
+from order_relay.pipeline.runs import start
+from order_relay_sandbox import ThreadedSandbox, serve_in_thread
 from tests.support.engine import Engine
 from tests.support.faults.cases import CASES
 
@@ -46,7 +46,7 @@ class Firm:
     def send(self, engine: Engine, run: str, limit: int | None = None) -> list[OrderRelayError]:
         """A run without acknowledging, so that the source offers everything again."""
         ctx, wiring = RunContext(engine.pipeline, run), engine.wiring
-        beginning.begin(ctx, engine.ledger, wiring.store, (wiring.source.account, wiring.destination.account))
+        start.start_run(ctx, engine.ledger, wiring.store, (wiring.source.account, wiring.destination.account))
         failed: list[OrderRelayError] = []
         for chunk in engine.prepare(ctx, engine.extract(ctx), limit):
             try:
@@ -135,7 +135,7 @@ def test_a_lost_ledger_and_a_search_that_claims_that_nothing_is_there(firm: Call
     here.switch(search_snapshot=0)
     second = here.engine()
     (failed,) = here.send(second, "second")
-    assert isinstance(failed, WrongSetup)
+    assert isinstance(failed, ConfigurationError)
     assert "baseline" in str(failed)
     assert here.sandbox.report()["doubled"] == []
     assert len(here.stored()) == ORDERS // 2
@@ -208,8 +208,8 @@ def test_nothing_is_sent_never_goes_without_its_cause(
         assert cause in text
         assert host in text
     port = engine.wiring.destination
-    findings = list(guarded("oms", "", lambda: doctor_vendors.destination("oms", port, ())))
-    worst = [finding for finding in findings if finding.level is Level.FAIL]
+    findings = list(run_guarded("oms", "", lambda: vendor_probes.destination("oms", port, ())))
+    worst = [finding for finding in findings if finding.level is Severity.FAIL]
     assert len(worst) == 1
     assert cause in worst[0].found
     assert host in worst[0].found

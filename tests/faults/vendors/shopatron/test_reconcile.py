@@ -14,11 +14,11 @@ import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner
 
-from order_relay.commands import app as app_module
-from order_relay.commands.setup import Setup
-from order_relay.pipeline.differences import Comparison, Kind
-from order_relay.pipeline.reconciling import reconcile
-from order_relay.sandbox import ThreadedSandbox, serve_in_thread
+from order_relay.cli import app as app_module
+from order_relay.cli.deployment import Installation
+from order_relay.pipeline.lookup.diff import DiscrepancyKind, ReconciliationReport
+from order_relay.pipeline.lookup.reconcile import reconcile
+from order_relay_sandbox import ThreadedSandbox, serve_in_thread
 from tests.support.engine import Engine
 from tests.support.faults.cases import Case
 
@@ -55,10 +55,10 @@ class Firm:
 
         asyncio.run(send())
 
-    def compare(self) -> Comparison:
+    def compare(self) -> ReconciliationReport:
         wiring = self.engine.fresh_wiring()
 
-        async def ask() -> Comparison:
+        async def ask() -> ReconciliationReport:
             async with wiring.destination.session(1) as session:
                 soon = datetime.now(UTC) + timedelta(seconds=30)  # everything is visible by then
                 return await reconcile(wiring.name, self.engine.ledger, session, wiring.destination, days=7, now=soon)
@@ -95,8 +95,8 @@ SEARCHES = [
 ]
 
 
-def found(told: Comparison) -> dict[Kind, list[str]]:
-    return {kind: [one.key for one in told.of(kind)] for kind in Kind if told.of(kind)}
+def found(told: ReconciliationReport) -> dict[DiscrepancyKind, list[str]]:
+    return {kind: [one.key for one in told.of(kind)] for kind in DiscrepancyKind if told.of(kind)}
 
 
 @pytest.mark.parametrize(("extra", "switches"), SEARCHES)
@@ -118,11 +118,11 @@ def test_each_difference(firm: Call, extra: dict[str, Any], switches: dict[str, 
     before = here.rows()
     told = here.compare()
     assert found(told) == {
-        Kind.DOUBLED: [keys[0]],
-        Kind.UNKNOWN: sorted([keys[2], "SOMEBODY-1"]),
-        Kind.MISSING: ["GONE-2"],
-        Kind.OTHER_ID: [keys[3]],
-        Kind.NOT_IMPORTED: [keys[4]],
+        DiscrepancyKind.DOUBLED: [keys[0]],
+        DiscrepancyKind.UNKNOWN: sorted([keys[2], "SOMEBODY-1"]),
+        DiscrepancyKind.MISSING: ["GONE-2"],
+        DiscrepancyKind.OTHER_ID: [keys[3]],
+        DiscrepancyKind.NOT_IMPORTED: [keys[4]],
     }
     assert here.rows() == before, "nothing is repaired"
 
@@ -133,7 +133,7 @@ def test_the_newest_order_missing_hides_no_other_one(firm: Call) -> None:
     keys = [key for key, _ in here.rows()]
     ends = f"('{keys[0]}', '{keys[-1]}')"
     here.meddle(f"UPDATE submission SET destination_key = 'GONE-' || id WHERE destination_key IN {ends}")
-    assert len(here.compare().of(Kind.MISSING)) == 2
+    assert len(here.compare().of(DiscrepancyKind.MISSING)) == 2
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_a_search_that_can_not_be_trusted(firm: Call, extra: dict[str, Any], swi
     here = firm(extra, **switches)
     here.meddle("UPDATE submission SET destination_key = 'GONE' WHERE id = (SELECT min(id) FROM submission)")
     told = here.compare()
-    assert told.of(Kind.MISSING) == []
+    assert told.of(DiscrepancyKind.MISSING) == []
     assert told.unsure.total() + len(told.unread) >= 1, told.counts
 
 
@@ -161,9 +161,9 @@ def test_no_search_at_all(firm: Call) -> None:
 
 def test_by_command(firm: Call, command_line: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     here = firm()
-    monkeypatch.setattr(Setup, "ledger_url", here.engine.ledger_url)
-    monkeypatch.setattr(Setup, "store_url", here.engine.wiring.store_url)
-    monkeypatch.setattr(Setup, "connection", lambda self, conn_id: here.engine.connections[conn_id])
+    monkeypatch.setattr(Installation, "ledger_url", here.engine.ledger_url)
+    monkeypatch.setattr(Installation, "store_url", here.engine.wiring.store_url)
+    monkeypatch.setattr(Installation, "connection", lambda self, conn_id: here.engine.connections[conn_id])
     words = ["reconcile", "--pipeline", here.engine.pipeline]
     assert command_line.invoke(app_module.app, words).exit_code == 0
     here.post(here.rows()[0][0], "SOMEBODY-1")

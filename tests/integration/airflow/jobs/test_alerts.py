@@ -7,11 +7,13 @@ from contextlib import contextmanager
 
 import pytest
 
-from order_relay.airflow_bindings import stopping, telling, watch
+from order_relay.airflow.jobs import alerts
+from order_relay.airflow.metadata import stop_variable
+from order_relay.airflow.notify import notifications
 from order_relay.ledger import Ledger
-from order_relay.orders.exchange import RunContext
-from order_relay.orders.shipping import Shipment
-from order_relay.pipeline.stop_switch import read_switch
+from order_relay.orders.fulfilment.shipment_progress import Shipment
+from order_relay.orders.messages import RunContext
+from order_relay.pipeline.runs.stop_switch import read_switch
 
 
 def test_parcels_that_wait_are_alerted_until_they_are_decided(monkeypatch: pytest.MonkeyPatch, sqlite_url: str) -> None:
@@ -21,18 +23,18 @@ def test_parcels_that_wait_are_alerted_until_they_are_decided(monkeypatch: pytes
     def opened() -> Iterator[Ledger]:
         yield ledger
 
-    monkeypatch.setattr(watch, "opened_ledger", opened)
-    monkeypatch.setattr(watch, "pipeline_files", dict)
-    monkeypatch.setattr(stopping, "switch_or_all", lambda: read_switch("", ()))
-    monkeypatch.setattr(telling, "deliver", lambda _ledger: {})
-    assert watch.look() == {"causes": 0}
+    monkeypatch.setattr(alerts, "open_ledger", opened)
+    monkeypatch.setattr(alerts, "pipeline_files", dict)
+    monkeypatch.setattr(stop_variable, "read_or_stop_all", lambda: read_switch("", ()))
+    monkeypatch.setattr(notifications, "deliver", lambda _ledger: {})
+    assert alerts.look() == {"causes": 0}
     notice = Shipment("shiprush", "k", ("N-1",), "UPS", tracking_number="1Z9")
     kept = ledger.record_shipment(RunContext("", "", "shiprush"), notice, None)
     for _ in range(2):
-        assert watch.look() == {"causes": 1}
+        assert alerts.look() == {"causes": 1}
     (alert,) = ledger.open_alerts()
     assert "1 parcel waits" in str(alert)
     ledger.dismiss_shipment(kept.shipment_id, "not ours")
-    assert watch.look() == {"causes": 0}
+    assert alerts.look() == {"causes": 0}
     assert ledger.open_alerts() == []
     ledger.close()

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
-from order_relay.airflow_bindings import feedback
+from order_relay.airflow.jobs import feedback
 from tests.support import airflow_home as own_airflow
 
 NAME = "cloudsuite_to_shopatron"
@@ -26,7 +26,7 @@ def used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def ledger() -> Iterator[Any]:
         yield SimpleNamespace(last_sequence=lambda name: 1)
 
-    monkeypatch.setattr(feedback, "opened_ledger", ledger)
+    monkeypatch.setattr(feedback, "open_ledger", ledger)
     monkeypatch.setenv("ORDER_RELAY_CONFIG", str(tmp_path))
     shutil.copy(own_airflow.live_files() / f"{NAME}.yaml", tmp_path / f"{NAME}__live.yaml")
     shutil.copy(own_airflow.ROOT / "include" / "config" / f"{NAME}.yaml", tmp_path)

@@ -10,15 +10,16 @@ from typing import Any
 
 import pytest
 
-from order_relay.airflow_bindings import reviews, sweep, telling
-from order_relay.airflow_bindings.cases import DOUBT, Case
-from order_relay.errors import WrongSetup
-from order_relay.ledger import Note, Settled
-from order_relay.orders.exchange import Answer, Outcome
-from order_relay.pipeline.alert_settings import AlertSettings
-from order_relay.pipeline.evidence import FOREIGN, UNIDENTIFIED
-from order_relay.pipeline.sections import ChunkSettings, DoubtSettings, LoadSettings
-from order_relay.pipeline.watching import NOT_LOOKED_UP
+from order_relay.airflow.context.review_task import DOUBT, ReviewTask
+from order_relay.airflow.jobs import lookups, reviews
+from order_relay.airflow.notify import notifications
+from order_relay.errors import ConfigurationError
+from order_relay.ledger import AttemptResult, Delivery
+from order_relay.orders.messages import SendOutcome, SendResult
+from order_relay.pipeline.alerts.rules import NOT_LOOKED_UP
+from order_relay.pipeline.lookup.evidence import FOREIGN_ORDER, UNIDENTIFIED_ORDER
+from order_relay.pipeline.settings.sections import ChunkSettings, DoubtSettings, LoadSettings
+from order_relay.pipeline.settings.thresholds import AlertSettings
 from tests.support.faulty_search import THEIRS, Lie, Oms, Order, without
 from tests.support.stages import PIPELINE, Desk, order
 
@@ -35,7 +36,7 @@ class WrongAddress(Oms):
 
 class _Refused:
     async def __aenter__(self) -> Any:
-        raise WrongSetup(CAUSE)
+        raise ConfigurationError(CAUSE)
 
     async def __aexit__(self, *_: object) -> None:
         """Never entered."""
@@ -47,17 +48,17 @@ def desk(sqlite_url: str, tmp_path: Path) -> Iterator[Desk]:
     made = Desk.open(sqlite_url, tmp_path / "store")
     made.run(order(1), order(2))
     claims = made.ledger.claim(made.ctx, made.ledger.ready(PIPELINE), "test", 30)
-    lost = Answer(Outcome.IN_DOUBT, 504, message="HTTP 504")
-    assert made.ledger.settle(made.ctx, [Settled(i, claim.attempt, lost) for i, claim in claims.items()]) == []
+    lost = SendResult(SendOutcome.IN_DOUBT, 504, message="HTTP 504")
+    assert made.ledger.settle(made.ctx, [AttemptResult(i, claim.attempt, lost) for i, claim in claims.items()]) == []
     yield made
     made.ledger.close()
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[Note]:
+def told(monkeypatch: pytest.MonkeyPatch) -> list[Delivery]:
     """Every message that reaches its target."""
-    notes: list[Note] = []
-    monkeypatch.setattr(telling.targets, "deliver", notes.append)
+    notes: list[Delivery] = []
+    monkeypatch.setattr(notifications.notifiers, "deliver", notes.append)
     return notes
 
 
@@ -81,9 +82,9 @@ def look_up(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Callable[[Oms], dict
         def opened(pipeline: str) -> Iterator[Any]:
             yield wiring
 
-        monkeypatch.setattr(sweep, "opened_wiring", opened)
+        monkeypatch.setattr(lookups, "open_wiring", opened)
         again(desk)
-        return sweep.look_up(PIPELINE, CONTEXT)
+        return lookups.look_up(PIPELINE, CONTEXT)
 
     return run
 
@@ -95,10 +96,10 @@ def again(desk: Desk) -> None:
 
 
 def test_orders_that_cannot_be_looked_up_are_alerted_once_until_they_can(
-    desk: Desk, look_up: Callable[[Oms], dict[str, Any]], told: list[Note]
+    desk: Desk, look_up: Callable[[Oms], dict[str, Any]], told: list[Delivery]
 ) -> None:
     for _ in range(2):
-        with pytest.raises(WrongSetup, match="HTTP 404"):
+        with pytest.raises(ConfigurationError, match="HTTP 404"):
             look_up(WrongAddress([]))
     (note,) = told
     assert (note.kind, note.pipeline) == (NOT_LOOKED_UP, PIPELINE)
@@ -108,20 +109,20 @@ def test_orders_that_cannot_be_looked_up_are_alerted_once_until_they_can(
     assert look_up(Oms([]))["looked_up"] == 2
     with desk.ledger.database.engine.begin() as conn:
         conn.exec_driver_sql("UPDATE alert SET next_at = first_at WHERE cleared_at IS NOT NULL")  # an hour later
-    telling.deliver(desk.ledger)
+    notifications.deliver(desk.ledger)
     assert [(n.kind, n.over) for n in told] == [(NOT_LOOKED_UP, False), (NOT_LOOKED_UP, True)]
 
 
 @pytest.mark.parametrize(
     ("oms", "reason", "words"),
     [
-        (Oms([Order(77, "N1", total="99.00")]), FOREIGN, "differs from ours"),
+        (Oms([Order(77, "N1", total="99.00")]), FOREIGN_ORDER, "differs from ours"),
         (
             Oms(
                 [Order(77, "N1", THEIRS, total="1.00")],
                 Lie(filters_manufacturer=False, row=without("manufacturerID"), detail=without("manufacturerID")),
             ),
-            UNIDENTIFIED,
+            UNIDENTIFIED_ORDER,
             "names no manufacturer",
         ),
     ],
@@ -129,23 +130,25 @@ def test_orders_that_cannot_be_looked_up_are_alerted_once_until_they_can(
 def test_somebody_elses_order_under_our_number_is_asked_about_at_once(
     desk: Desk,
     look_up: Callable[[Oms], dict[str, Any]],
-    told: list[Note],
+    told: list[Delivery],
     monkeypatch: pytest.MonkeyPatch,
     oms: Oms,
     reason: str,
     words: str,
 ) -> None:
-    assert reviews.open_cases(desk.ledger) == [], "both are younger than the setting"
+    assert reviews.pending_reviews(desk.ledger) == [], "both are younger than the setting"
     assert look_up(oms)[reason] == 1
-    (case,) = reviews.open_cases(desk.ledger)
+    (case,) = reviews.pending_reviews(desk.ledger)
     assert (case.kind, case.number) == (DOUBT, "N1")
 
     @contextmanager
     def opened() -> Iterator[Any]:
         yield desk.ledger
 
-    monkeypatch.setattr(reviews, "opened_ledger", opened)
-    asked = reviews.question("settle", Case.of({"dag_run": SimpleNamespace(conf=case.conf())}) or case, CONTEXT)
+    monkeypatch.setattr(reviews, "open_ledger", opened)
+    asked = reviews.build_prompt(
+        "settle", ReviewTask.of({"dag_run": SimpleNamespace(conf=case.conf())}) or case, CONTEXT
+    )
     assert "is order N1 in the OMS?" in asked.subject
     assert words in asked.body
     assert told == []

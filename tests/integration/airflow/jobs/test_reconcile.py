@@ -4,42 +4,42 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from order_relay.airflow_bindings.reconciliation import messages
-from order_relay.pipeline.differences import Comparison, Difference, Kind
+from order_relay.airflow.jobs.reconcile import alerts_for
+from order_relay.pipeline.lookup.diff import Discrepancy, DiscrepancyKind, ReconciliationReport
 
 NOW = datetime(2026, 5, 2, tzinfo=UTC)
 
 
-def compared(*found: Difference) -> Comparison:
-    return Comparison("p", NOW, NOW, differences=list(found))
+def compared(*found: Discrepancy) -> ReconciliationReport:
+    return ReconciliationReport("p", NOW, NOW, differences=list(found))
 
 
-MISSING = Difference(Kind.MISSING, "K1", "K1", "imported", "7")
-UNKNOWN = Difference(Kind.UNKNOWN, "K2", there=("9",))
+MISSING = Discrepancy(DiscrepancyKind.MISSING, "K1", "K1", "imported", "7")
+UNKNOWN = Discrepancy(DiscrepancyKind.UNKNOWN, "K2", there=("9",))
 
 
 def test_nothing_to_tell() -> None:
-    assert messages(compared(), alert_unknown=True) == []
+    assert alerts_for(compared(), alert_unknown=True) == []
 
 
 def test_the_same_differences_are_one_cause() -> None:
     first, second = (
-        messages(compared(*order), alert_unknown=True)[0] for order in ((MISSING, UNKNOWN), (UNKNOWN, MISSING))
+        alerts_for(compared(*order), alert_unknown=True)[0] for order in ((MISSING, UNKNOWN), (UNKNOWN, MISSING))
     )
     assert first.cause == second.cause
-    assert first.cause != messages(compared(MISSING), alert_unknown=True)[0].cause
+    assert first.cause != alerts_for(compared(MISSING), alert_unknown=True)[0].cause
     assert "2 orders differ" in first.text
 
 
 def test_unknown_orders_are_told_where_the_setting_says_so() -> None:
-    assert "K2" in messages(compared(UNKNOWN), alert_unknown=True)[0].text
-    assert messages(compared(UNKNOWN), alert_unknown=False) == []
+    assert "K2" in alerts_for(compared(UNKNOWN), alert_unknown=True)[0].text
+    assert alerts_for(compared(UNKNOWN), alert_unknown=False) == []
 
 
 def test_a_search_that_can_not_be_trusted_is_told_as_such() -> None:
     told = compared()
     told.unsure["total_changed"] = 3
     told.unread.append("2026-05-01T00:00:00Z to 2026-05-02T00:00:00Z: http_503")
-    message = messages(told, alert_unknown=True)[0]
+    message = alerts_for(told, alert_unknown=True)[0]
     assert message.cause == "reconcile:p:not_compared:http_503,total_changed"
     assert "3 orders" in message.subject

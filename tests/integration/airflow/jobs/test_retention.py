@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
-from order_relay.airflow_bindings import connections, removal
+from order_relay.airflow import connections
+from order_relay.airflow.jobs import retention
 from order_relay.batches import BatchStore
-from order_relay.orders.exchange import RunContext
-from order_relay.pipeline.trials import begin_trial
+from order_relay.orders.messages import RunContext
+from order_relay.pipeline.runs.trials import mark_trial
 from tests.support import airflow_home as own_airflow
 
 NAME = "supercat_to_shopatron"
@@ -30,10 +31,10 @@ def test_a_pipeline_that_only_ran_in_shadow_mode_is_looked_at(tmp_path: Path, mo
     config.mkdir()
     for name in (NAME, f"{NAME}__unused"):
         shutil.copy(own_airflow.ROOT / "include" / "config" / f"{NAME}.yaml", config / f"{name}.yaml")
-    monkeypatch.setattr(removal, "opened_ledger", ledger)
+    monkeypatch.setattr(retention, "open_ledger", ledger)
     monkeypatch.setattr(connections, "store_url", lambda: store.url)
     monkeypatch.setenv("ORDER_RELAY_CONFIG", str(config))
     with pytest.raises(AirflowSkipException, match="no pipeline"):
-        removal.active()
-    begin_trial(RunContext(NAME, "scheduled__1"), store, shadow=True)
-    assert removal.active() == [NAME]
+        retention.active_names()
+    mark_trial(RunContext(NAME, "scheduled__1"), store, shadow=True)
+    assert retention.active_names() == [NAME]

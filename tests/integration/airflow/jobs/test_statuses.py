@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
-from order_relay.airflow_bindings import connections, statuses, targets
+from order_relay.airflow import connections
+from order_relay.airflow.jobs import statuses
+from order_relay.airflow.notify import notifiers
 from order_relay.connections import Connection
-from order_relay.ledger import Ledger, Note, migrate
+from order_relay.ledger import Delivery, Ledger, migrate
 from tests.support import airflow_home as own_airflow
 
 ACCOUNT = "acommerce_status"
@@ -44,9 +46,9 @@ def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
 
 
 @pytest.fixture
-def delivered(monkeypatch: pytest.MonkeyPatch) -> list[Note]:
-    notes: list[Note] = []
-    monkeypatch.setattr(targets, "deliver", notes.append)
+def delivered(monkeypatch: pytest.MonkeyPatch) -> list[Delivery]:
+    notes: list[Delivery] = []
+    monkeypatch.setattr(notifiers, "deliver", notes.append)
     return notes
 
 
@@ -66,7 +68,7 @@ def task(tmp_path: Path) -> Callable[[str, str], dict[str, Any]]:
 
 
 def test_a_refused_row_is_alerted_with_its_file_and_ends_with_the_corrected_file(
-    ledger: Ledger, delivered: list[Note], task: Callable[[str, str], dict[str, Any]]
+    ledger: Ledger, delivered: list[Delivery], task: Callable[[str, str], dict[str, Any]]
 ) -> None:
     counts = task("monday.csv", BAD)
     assert (counts["orders"], counts["refused"]) == (1, 1)
@@ -83,7 +85,7 @@ def test_a_refused_row_is_alerted_with_its_file_and_ends_with_the_corrected_file
 
 
 def test_a_file_that_cannot_be_read_at_all_is_alerted_and_closed_by_an_operator(
-    ledger: Ledger, delivered: list[Note], task: Callable[[str, str], dict[str, Any]]
+    ledger: Ledger, delivered: list[Delivery], task: Callable[[str, str], dict[str, Any]]
 ) -> None:
     assert task("monday.csv", "what is this\n")["refused"] == 1
     [note] = delivered

@@ -17,14 +17,14 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from order_relay.airflow_bindings import targets, telling
-from order_relay.errors import WrongSetup
-from order_relay.ledger import Ledger, Message, Note, migrate
-from order_relay.ledger.tables import alert
+from order_relay.airflow.notify import notifications, notifiers
+from order_relay.errors import ConfigurationError
+from order_relay.ledger import Alert, Delivery, Ledger, migrate
+from order_relay.ledger.schema.tables import alert
 
 NAME = "supercat_to_shopatron"
 VARIABLE = "AIRFLOW_CONN_ORDER_RELAY_ALERTS"
-HELD = Message("stuck", "stuck:held", "2 orders are held", ("N1", "N{{ var.value.secret }}"), size=2)
+HELD = Alert("stuck", "stuck:held", "2 orders are held", ("N1", "N{{ var.value.secret }}"), size=2)
 
 
 @pytest.fixture
@@ -92,8 +92,8 @@ def webhook() -> Iterator[Webhook]:
 
 def test_by_default_they_stand_in_the_log(ledger: Ledger, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        telling.tell(ledger, NAME, [HELD])
-        telling.tell(ledger, NAME, [HELD])
+        notifications.notify(ledger, NAME, [HELD])
+        notifications.notify(ledger, NAME, [HELD])
     assert caplog.text.count("2 orders are held") == 1
     assert "N{{ var.value.secret }}" in caplog.text
 
@@ -101,7 +101,7 @@ def test_by_default_they_stand_in_the_log(ledger: Ledger, caplog: pytest.LogCapt
 def test_a_webhook_gets_each_cause_once(ledger: Ledger, webhook: Webhook, monkeypatch: pytest.MonkeyPatch) -> None:
     connect(monkeypatch, conn_type="http", host=webhook.url, extra={"X-Team": "orders"})
     for _ in range(3):
-        telling.tell(ledger, NAME, [HELD])
+        notifications.notify(ledger, NAME, [HELD])
     ((path, headers, body),) = webhook.got
     assert path == "/hooks/s3cr3t"
     assert headers["X-Team"] == "orders"
@@ -122,13 +122,13 @@ def test_a_target_that_fails_is_tried_again_and_fails_nothing(
 ) -> None:
     connect(monkeypatch, conn_type="http", host=webhook.url)
     webhook.status = status
-    telling.tell(ledger, NAME, [HELD])
+    notifications.notify(ledger, NAME, [HELD])
     assert len(webhook.got) == 1
     assert "could not be delivered" in caplog.text
     webhook.status = 200
-    assert telling.deliver(ledger) == {"told": 0, "failed": 0}, "not at once"
+    assert notifications.deliver(ledger) == {"told": 0, "failed": 0}, "not at once"
     try_again(ledger)
-    assert telling.deliver(ledger) == {"told": 1, "failed": 0}
+    assert notifications.deliver(ledger) == {"told": 1, "failed": 0}
     assert [row["told_at"] is not None for row in ledger.open_alerts()] == [True]
 
 
@@ -136,16 +136,16 @@ def test_nobody_there(ledger: Ledger, monkeypatch: pytest.MonkeyPatch, caplog: p
     with serving(Webhook()) as gone:
         url = gone.url
     connect(monkeypatch, conn_type="http", host=url)
-    ledger.note_alerts(NAME, [HELD, Message("stuck", "stuck:ready", "1 order is ready")])
-    assert telling.deliver(ledger) == {"told": 0, "failed": 1}, "the second would wait for the same target"
-    ours = [record for record in caplog.records if record.name == telling.log.name]
+    ledger.note_alerts(NAME, [HELD, Alert("stuck", "stuck:ready", "1 order is ready")])
+    assert notifications.deliver(ledger) == {"told": 0, "failed": 1}, "the second would wait for the same target"
+    ours = [record for record in caplog.records if record.name == notifications.log.name]
     assert ours
     assert not any("s3cr3t" in record.getMessage() for record in ours)
 
 
 def test_an_end_says_that_it_is_over() -> None:
-    note = Note(NAME, "stuck:held", "stuck", "2 orders are held", "2 orders are held\n  N1", 2, over=True)
-    assert targets.body(note)["text"] == "over: 2 orders are held"
+    note = Delivery(NAME, "stuck:held", "stuck", "2 orders are held", "2 orders are held\n  N1", 2, over=True)
+    assert notifiers.webhook_body(note)["text"] == "over: 2 orders are held"
 
 
 @pytest.mark.parametrize(
@@ -163,25 +163,25 @@ def test_a_wrong_target_is_named_and_still_fails_no_run(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fields: dict[str, Any], said: str
 ) -> None:
     connect(monkeypatch, **fields)
-    telling.tell(ledger, NAME, [HELD])
+    notifications.notify(ledger, NAME, [HELD])
     assert "people could not be told now" in caplog.text
     assert "2 orders are held" in caplog.text
     try_again(ledger)
-    with pytest.raises(WrongSetup, match=said):
-        telling.deliver(ledger)
+    with pytest.raises(ConfigurationError, match=said):
+        notifications.deliver(ledger)
 
 
 def test_the_doctor_can_ask_where_they_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert targets.check() == "the logs of the tasks"
+    assert notifiers.describe_target() == "the logs of the tasks"
     connect(monkeypatch, conn_type="http", host="https://hooks.example/x")
-    assert targets.check() == "a webhook"
+    assert notifiers.describe_target() == "a webhook"
     connect(monkeypatch, conn_type="smtp", host="mail", extra={"to": "a@b.example", "from_email": "a@b.example"})
-    assert targets.check() == "e-mail"
+    assert notifiers.describe_target() == "e-mail"
 
 
 def test_a_ledger_that_can_not_keep_it_fails_no_run(ledger: Ledger, caplog: pytest.LogCaptureFixture) -> None:
     ledger.database.write(lambda tx: tx.run(sa.text("DROP TABLE alert")))
-    telling.tell(ledger, NAME, [HELD])
+    notifications.notify(ledger, NAME, [HELD])
     assert "2 orders are held" in caplog.text
 
 
@@ -226,7 +226,7 @@ def test_an_e_mail(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
                 "retry_limit": 1,
             },
         )
-        telling.tell(ledger, NAME, [Message("stuck", "stuck:held", "2 orders <are> held", ("N1",))])
+        notifications.notify(ledger, NAME, [Alert("stuck", "stuck:held", "2 orders <are> held", ("N1",))])
     mail = message_from_string(server.mails[0], policy=policy.default)
     assert (mail["To"], mail["From"]) == ("ops@shop.example", "relay@shop.example")
     assert mail["Subject"] == "Order Relay: 2 orders <are> held"
@@ -255,4 +255,4 @@ def test_a_mail_server_that_is_away(ledger: Ledger, monkeypatch: pytest.MonkeyPa
         },
     )
     ledger.note_alerts(NAME, [HELD])
-    assert telling.deliver(ledger) == {"told": 0, "failed": 1}
+    assert notifications.deliver(ledger) == {"told": 0, "failed": 1}

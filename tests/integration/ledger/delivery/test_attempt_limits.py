@@ -11,21 +11,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from order_relay.errors import Refusal
-from order_relay.ledger import Finding, Settled, attempts
-from order_relay.ledger.values import Control, LookedUp
-from order_relay.orders.exchange import Answer, Found, Outcome, Page
-from order_relay.orders.traits import Traits
-from order_relay.pipeline.lookup import look_up
-from order_relay.pipeline.settings import PipelineSettings
-from order_relay.pipeline.watching import STUCK, Facts, judge, limits
+from order_relay.errors import ValidationIssue
+from order_relay.ledger import AttemptResult, LookupFinding
+from order_relay.ledger.delivery import attempts
+from order_relay.ledger.schema.records import LookupResult, PositiveControl
+from order_relay.orders.identity.traits import Traits
+from order_relay.orders.messages import SearchHit, SearchResult, SendOutcome, SendResult
+from order_relay.pipeline.alerts.rules import STUCK, PipelineFacts, check_pipeline, state_limits
+from order_relay.pipeline.lookup.in_doubt import look_up
+from order_relay.pipeline.settings.pipeline import PipelineSettings
 from order_relay.vendors.shopatron.outcomes import classify
 from tests.support.offers import offer
 
 NAME = "shop_to_oms"
 HOUR = timedelta(hours=1)
 START = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
-NO_ANSWER = Answer(Outcome.IN_DOUBT, 0, code="ServerDisconnectedError", message="no complete answer")
+NO_ANSWER = SendResult(SendOutcome.IN_DOUBT, 0, code="ServerDisconnectedError", message="no complete answer")
 SETTINGS = PipelineSettings.model_validate(
     {
         "name": "supercat_to_shopatron",
@@ -49,7 +50,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr("order_relay.ledger.database.read_clock", lambda conn: clock.now)
+    monkeypatch.setattr("order_relay.ledger.store.database.read_clock", lambda conn: clock.now)
     return clock
 
 
@@ -60,10 +61,10 @@ def answered(status, body=b""):
 def attempt(clerk, clock, number, answer):
     """Send once, lose the answer or get this one, and find the order absent as often as it takes."""
     claim = clerk.claim(number)[number]
-    clerk.ledger.settle(clerk.ctx, [Settled(number, claim.attempt, answer)])
+    clerk.ledger.settle(clerk.ctx, [AttemptResult(number, claim.attempt, answer)])
     for _ in range(2):
         clock.forward(minutes=40)
-        found = LookedUp(number, claim.attempt, Finding.absent(), "external_id")
+        found = LookupResult(number, claim.attempt, LookupFinding.absent(), "external_id")
         clerk.ledger.record_lookups(clerk.ctx, [found], 960.0, 3)
 
 
@@ -84,7 +85,7 @@ def test_an_order_that_never_arrives_is_rejected_after_three_attempts(clerk, clo
         attempt(clerk, clock, number, answer)
     row = clerk.row("1")
     assert (row["state"], len(row["attempts"])) == ("rejected", 3)
-    assert row["reason"] == attempts.reason_of(answer)
+    assert row["reason"] == attempts.answer_code(answer)
     assert "3 attempts" in row["events"][-1]["why"]
     assert row["attempts"][-1]["body"] == answer.body
     (listed,) = clerk.ledger.quarantined()
@@ -108,14 +109,14 @@ def test_a_worker_that_dies_says_nothing_about_the_order(clerk, clock):
         clerk.ledger.expire_leases(clerk.ctx, 60.0)
         for _ in range(2):
             clock.forward(minutes=40)
-            found = LookedUp(number, clerk.row("1")["attempt"], Finding.absent(), "external_id")
+            found = LookupResult(number, clerk.row("1")["attempt"], LookupFinding.absent(), "external_id")
             clerk.ledger.record_lookups(clerk.ctx, [found], 960.0, 3)
         assert clerk.state("1") == "ready"
 
 
 def test_throttled_and_unsent_attempts_do_not_count(clerk, clock):
     number = clerk.all_ready("1")[0]
-    for outcome in (Outcome.THROTTLED, Outcome.NOT_SENT, Outcome.WRONG_SETUP) * 3:
+    for outcome in (SendOutcome.THROTTLED, SendOutcome.NOT_SENT, SendOutcome.CONFIGURATION_ERROR) * 3:
         claim = clerk.claim(number)[number]
         clerk.settle(number, outcome, attempt=claim.attempt)
         clock.forward(minutes=15)
@@ -141,10 +142,10 @@ def test_what_begins_anew_gets_new_attempts(clerk, clock, how):
 def test_the_setting_decides_how_often(clerk, clock):
     number = clerk.all_ready("1")[0]
     claim = clerk.claim(number)[number]
-    clerk.settle(number, Outcome.IN_DOUBT, attempt=claim.attempt, status=500)
+    clerk.settle(number, SendOutcome.IN_DOUBT, attempt=claim.attempt, status=500)
     for _ in range(2):
         clock.forward(hours=1)
-        clerk.ledger.record_lookups(clerk.ctx, [LookedUp(number, 1, Finding.absent(), "key")], 960.0, 1)
+        clerk.ledger.record_lookups(clerk.ctx, [LookupResult(number, 1, LookupFinding.absent(), "key")], 960.0, 1)
     assert clerk.state("1") == "rejected"
 
 
@@ -163,16 +164,16 @@ class Oms:
         return self.answer
 
     async def find_by_key(self, keys):
-        return Page(tuple(Found("OMS-OLD", key) for key in keys if key == "KEY-OLD"), complete=True)
+        return SearchResult(tuple(SearchHit("OMS-OLD", key) for key in keys if key == "KEY-OLD"), complete=True)
 
-    def expects(self, payload):
+    def expected_traits(self, payload):
         return Traits()
 
 
 @pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("answer", ENDLESS.values(), ids=ENDLESS)
 def test_two_days_of_an_order_that_never_arrives(clerk, clock, answer, monkeypatch):
-    old = Control("KEY-OLD", "OMS-OLD", START - 24 * HOUR)
+    old = PositiveControl("KEY-OLD", "OMS-OLD", START - 24 * HOUR)
     monkeypatch.setattr(clerk.ledger, "controls", lambda *_, **__: [old])
     clerk.all_ready("1")
     oms, notes, rejected_at = Oms(answer), [], None
@@ -199,13 +200,13 @@ def one_run(clerk, clock, oms):
         asyncio.run(look_up(clerk.ctx, clerk.ledger, oms, oms, due, now=lambda: clock.now))
     for number in clerk.ledger.ready(NAME):
         claim = clerk.claim(number)[number]
-        clerk.ledger.settle(clerk.ctx, [Settled(number, claim.attempt, oms.post())])
+        clerk.ledger.settle(clerk.ctx, [AttemptResult(number, claim.attempt, oms.post())])
 
 
 def one_watch(clerk, clock):
     """What the DAG ``watch`` does: note what takes too long, and deliver what is due."""
-    facts = Facts(NAME, clock.now, clerk.ledger.pulse(NAME), clerk.ledger.late(NAME, limits(SETTINGS)))
-    clerk.ledger.note_alerts(NAME, [m for m in judge(facts, SETTINGS) if m.kind == STUCK], {STUCK})
+    facts = PipelineFacts(NAME, clock.now, clerk.ledger.pulse(NAME), clerk.ledger.late(NAME, state_limits(SETTINGS)))
+    clerk.ledger.note_alerts(NAME, [m for m in check_pipeline(facts, SETTINGS) if m.kind == STUCK], {STUCK})
     notes = clerk.ledger.take_alerts()
     for note in notes:
         clerk.ledger.alert_told(note)
@@ -218,7 +219,7 @@ def test_an_alert_counts_from_the_first_attempt(clerk, clock):
     began = clerk.row("1")["first_sent_at"]
     assert began == START
     clerk.claim(number)
-    clerk.settle(number, Outcome.IN_DOUBT, attempt=2, status=500)
+    clerk.settle(number, SendOutcome.IN_DOUBT, attempt=2, status=500)
     (late,) = clerk.ledger.late(NAME, {"in_doubt": 3600.0, "ready": 60.0, "sending": 60.0, "rejected": 60.0})
     assert (late.state, late.oldest) == ("in_doubt", START)
 
@@ -227,7 +228,7 @@ def test_throttling_starts_no_clock_anew(clerk, clock):
     number = clerk.all_ready("1")[0]
     for n in range(1, 10):
         clerk.claim(number)
-        clerk.settle(number, Outcome.THROTTLED, attempt=n, status=429)
+        clerk.settle(number, SendOutcome.THROTTLED, attempt=n, status=429)
         clock.forward(minutes=15)
     (late,) = clerk.ledger.late(NAME, {"ready": 7200.0})
     assert (late.state, late.oldest) == ("ready", START)
@@ -236,7 +237,7 @@ def test_throttling_starts_no_clock_anew(clerk, clock):
 def test_an_order_that_waits_and_is_offered_again_never_stopped_waiting(clerk, clock):
     versions = [offer("1", lineage="L"), offer("2", lineage="L", problem="", base_number="N-1")]
     clerk.receive(*versions)
-    clerk.ledger.quarantine(clerk.ctx, [(clerk.work("2"), [Refusal("bad", "/x", "is bad")])])
+    clerk.ledger.quarantine(clerk.ctx, [(clerk.work("2"), [ValidationIssue("bad", "/x", "is bad")])])
     clerk.resolve()
     for _ in range(4):
         assert clerk.state("1") == "waiting"
@@ -296,7 +297,7 @@ CLEAN = [
 @pytest.mark.parametrize(("status", "body"), list(product((200, 201), ERRORS)))
 def test_an_error_beside_an_order_id_is_kept(status, body):
     answer = answered(status, body)
-    assert (answer.outcome, answer.oms_id) == (Outcome.IMPORTED, "7")
+    assert (answer.outcome, answer.oms_id) == (SendOutcome.IMPORTED, "7")
     assert "item dropped" in answer.remark
     assert "item dropped" not in answer.message
 
@@ -304,14 +305,14 @@ def test_an_error_beside_an_order_id_is_kept(status, body):
 @pytest.mark.parametrize("body", CLEAN)
 def test_a_plain_success_has_no_remark(body):
     answer = answered(200, body)
-    assert (answer.outcome, answer.remark, answer.message) == (Outcome.IMPORTED, "", "")
+    assert (answer.outcome, answer.remark, answer.message) == (SendOutcome.IMPORTED, "", "")
 
 
 def test_an_order_imported_beside_an_error_is_flagged(clerk):
     one, two = clerk.all_ready("1", "2")
     clerk.claim(one, two)
     plain = answered(200, b'{"orderID": 8}')
-    clerk.ledger.settle(clerk.ctx, [Settled(one, 1, answered(200, ERRORS[0])), Settled(two, 1, plain)])
+    clerk.ledger.settle(clerk.ctx, [AttemptResult(one, 1, answered(200, ERRORS[0])), AttemptResult(two, 1, plain)])
     assert [clerk.state(s) for s in "12"] == ["imported", "imported"]
     ((number, oms_id, words),) = clerk.ledger.remarked(NAME, clerk.ctx.run, 10)
     assert (number, oms_id) == (clerk.row("1")["order_number"], "7")

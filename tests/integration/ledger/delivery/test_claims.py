@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from order_relay.ledger import Ledger
-from order_relay.orders.exchange import Outcome
+from order_relay.orders.messages import SendOutcome
 from tests.support.offers import offer
 
 NAME = "shop_to_oms"
@@ -45,7 +45,7 @@ def test_another_pipeline_s_orders_can_not_be_claimed(clerk):
     assert clerk.claim(number) == {}
 
 
-@pytest.mark.parametrize("outcome", [None, Outcome.IN_DOUBT])
+@pytest.mark.parametrize("outcome", [None, SendOutcome.IN_DOUBT])
 def test_a_version_waits_while_another_is_under_way(clerk, outcome):
     first, second = two_ready_versions(clerk)
     clerk.claim(first)
@@ -61,7 +61,7 @@ def test_an_older_version_than_the_imported_one_is_resolved_anew_and_superseded(
     """Not at once: whether the two agree on the order is for the version table to say."""
     first, second = two_ready_versions(clerk)
     clerk.claim(second)
-    clerk.settle(second, Outcome.IMPORTED, status=201, oms_id="OMS2")
+    clerk.settle(second, SendOutcome.IMPORTED, status=201, oms_id="OMS2")
     assert clerk.claim(first) == {}
     assert clerk.state("1") == "waiting"
     clerk.receive()
@@ -72,7 +72,7 @@ def test_an_older_version_than_the_imported_one_is_resolved_anew_and_superseded(
 def test_a_newer_version_than_the_imported_one_is_not_sent(clerk):
     first, second = two_ready_versions(clerk)
     clerk.claim(first)
-    clerk.settle(first, Outcome.IMPORTED, status=201, oms_id="OMS1")
+    clerk.settle(first, SendOutcome.IMPORTED, status=201, oms_id="OMS1")
     assert clerk.claim(second) == {}
     assert clerk.state("2") == "waiting"
 
@@ -107,13 +107,13 @@ def test_the_database_itself_refuses_two_of_a_lineage(clerk):
 
 def test_where_the_index_refuses_one_the_others_are_claimed(clerk, monkeypatch):
     """As if the other version came up between reading and writing: the family is not seen."""
-    from order_relay.ledger import claiming
+    from order_relay.ledger.delivery import claims
 
     first, second = two_ready_versions(clerk)
     third = clerk.all_ready("3")[0]
     clerk.claim(first)
-    blind = claiming._FAMILY.where(claiming.submission.c.id != first)
-    monkeypatch.setattr(claiming, "_FAMILY", blind)
+    blind = claims._FAMILY.where(claims.submission.c.id != first)
+    monkeypatch.setattr(claims, "_FAMILY", blind)
     assert set(clerk.claim(second, third)) == {third}
     assert clerk.state("2") == "ready"
 
@@ -121,9 +121,9 @@ def test_where_the_index_refuses_one_the_others_are_claimed(clerk, monkeypatch):
 def test_a_later_claim_says_whether_an_earlier_attempt_may_be_stored(clerk):
     number = clerk.all_ready("1")[0]
     clerk.claim(number)
-    clerk.settle(number, Outcome.THROTTLED, status=429)
+    clerk.settle(number, SendOutcome.THROTTLED, status=429)
     assert clerk.claim(number)[number].may_be_stored is False
-    clerk.settle(number, Outcome.IN_DOUBT, attempt=2, status=503)
+    clerk.settle(number, SendOutcome.IN_DOUBT, attempt=2, status=503)
     clerk.ledger.settle_by_person("N-1", None, "looked at it", "ann")
     claim = clerk.claim(number)[number]
     assert (claim.attempt, claim.may_be_stored) == (3, True)

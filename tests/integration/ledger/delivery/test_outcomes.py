@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from order_relay.ledger import Finding, Settled, claiming, doubting
-from order_relay.orders.exchange import Answer, Outcome
+from order_relay.ledger import AttemptResult, LookupFinding
+from order_relay.ledger.delivery import claims, lookups
+from order_relay.orders.messages import SendOutcome, SendResult
 
 NAME = "shop_to_oms"
 
@@ -16,19 +17,19 @@ NAME = "shop_to_oms"
 @pytest.mark.parametrize(
     ("outcome", "state"),
     [
-        (Outcome.IMPORTED, "imported"),
-        (Outcome.REJECTED, "rejected"),
-        (Outcome.IN_DOUBT, "in_doubt"),
-        (Outcome.NOT_SENT, "ready"),
-        (Outcome.THROTTLED, "ready"),
-        (Outcome.WRONG_SETUP, "ready"),
+        (SendOutcome.IMPORTED, "imported"),
+        (SendOutcome.REJECTED, "rejected"),
+        (SendOutcome.IN_DOUBT, "in_doubt"),
+        (SendOutcome.NOT_SENT, "ready"),
+        (SendOutcome.THROTTLED, "ready"),
+        (SendOutcome.CONFIGURATION_ERROR, "ready"),
     ],
 )
 def test_what_each_outcome_does(clerk, outcome, state):
     number = clerk.all_ready("1")[0]
     clerk.claim(number)
     answer = {"status": 400, "code": "5007", "message": "ours", "body": '{"error": 5007}'}
-    assert clerk.settle(number, outcome, oms_id="OMS1" if outcome is Outcome.IMPORTED else "", **answer) == []
+    assert clerk.settle(number, outcome, oms_id="OMS1" if outcome is SendOutcome.IMPORTED else "", **answer) == []
     row = clerk.row("1")
     assert row["state"] == state
     attempt = row["attempts"][0]
@@ -41,12 +42,12 @@ def test_many_outcomes_in_one_transaction(clerk):
     ids = clerk.all_ready("1", "2", "3", "4")
     clerk.claim(*ids)
     answers = [
-        Answer(Outcome.IMPORTED, 201, "OMS1"),
-        Answer(Outcome.IMPORTED, 200, "OMS2"),
-        Answer(Outcome.REJECTED, 422),
-        Answer(Outcome.IN_DOUBT, 0, code="read_timeout"),
+        SendResult(SendOutcome.IMPORTED, 201, "OMS1"),
+        SendResult(SendOutcome.IMPORTED, 200, "OMS2"),
+        SendResult(SendOutcome.REJECTED, 422),
+        SendResult(SendOutcome.IN_DOUBT, 0, code="read_timeout"),
     ]
-    results = [Settled(i, 1, a) for i, a in zip(ids, answers, strict=True)]
+    results = [AttemptResult(i, 1, a) for i, a in zip(ids, answers, strict=True)]
     assert clerk.ledger.settle(clerk.ctx, results) == []
     assert [clerk.row(s)["oms_id"] for s in "12"] == ["OMS1", "OMS2"]
     assert [clerk.row(s)["reason"] for s in "34"] == ["http_422", "read_timeout"]
@@ -55,7 +56,10 @@ def test_many_outcomes_in_one_transaction(clerk):
 def test_outcomes_and_claims_in_one_transaction(clerk):
     one, two, three = clerk.all_ready("1", "2", "3")
     clerk.claim(one)
-    told = [Settled(one, 1, Answer(Outcome.IMPORTED, 200, "OMS1")), Settled(three, 1, Answer(Outcome.REJECTED, 400))]
+    told = [
+        AttemptResult(one, 1, SendResult(SendOutcome.IMPORTED, 200, "OMS1")),
+        AttemptResult(three, 1, SendResult(SendOutcome.REJECTED, 400)),
+    ]
     refused, claims = clerk.ledger.settle_and_claim(clerk.ctx, told, [one, two], "worker-1", 30.0)
     assert (refused, list(claims), claims[two].attempt) == ([three], [two], 1)
     assert [clerk.state(s) for s in "123"] == ["imported", "sending", "ready"]
@@ -64,8 +68,8 @@ def test_outcomes_and_claims_in_one_transaction(clerk):
 def test_where_a_claim_fails_no_outcome_of_that_transaction_stays(clerk, monkeypatch):
     one, two = clerk.all_ready("1", "2")
     clerk.claim(one)
-    monkeypatch.setattr(claiming, "_may_be_stored", lambda tx, ids: 1 / 0)
-    told = [Settled(one, 1, Answer(Outcome.IMPORTED, 200, "OMS1"))]
+    monkeypatch.setattr(claims, "_may_be_stored", lambda tx, ids: 1 / 0)
+    told = [AttemptResult(one, 1, SendResult(SendOutcome.IMPORTED, 200, "OMS1"))]
     with pytest.raises(ZeroDivisionError):
         clerk.ledger.settle_and_claim(clerk.ctx, told, [two], "worker-1", 30.0)
     assert [clerk.state(s) for s in "12"] == ["sending", "ready"]
@@ -74,14 +78,14 @@ def test_where_a_claim_fails_no_outcome_of_that_transaction_stays(clerk, monkeyp
 def test_imported_without_an_id_is_in_doubt(clerk):
     number = clerk.all_ready("1")[0]
     clerk.claim(number)
-    clerk.settle(number, Outcome.IMPORTED, status=200)
+    clerk.settle(number, SendOutcome.IMPORTED, status=200)
     assert clerk.state("1") == "in_doubt"
 
 
 def test_an_answer_is_kept_within_bounds_and_without_what_no_column_holds(clerk):
     number = clerk.all_ready("1")[0]
     clerk.claim(number)
-    clerk.settle(number, Outcome.REJECTED, status=400, body="\x00\ud800" + "ü" * 20_000)
+    clerk.settle(number, SendOutcome.REJECTED, status=400, body="\x00\ud800" + "ü" * 20_000)
     body = clerk.row("1")["attempts"][0]["body"]
     assert len(body.encode()) <= 16_000
     assert "\x00" not in body
@@ -90,18 +94,18 @@ def test_an_answer_is_kept_within_bounds_and_without_what_no_column_holds(clerk)
 def test_an_outcome_for_another_attempt_is_refused(clerk):
     number = clerk.all_ready("1")[0]
     clerk.claim(number)
-    assert clerk.settle(number, Outcome.REJECTED, attempt=2) == [number]
-    assert clerk.settle(999_999, Outcome.REJECTED) == [999_999]
-    clerk.settle(number, Outcome.THROTTLED, status=429)
+    assert clerk.settle(number, SendOutcome.REJECTED, attempt=2) == [number]
+    assert clerk.settle(999_999, SendOutcome.REJECTED) == [999_999]
+    clerk.settle(number, SendOutcome.THROTTLED, status=429)
     clerk.claim(number)
-    assert clerk.settle(number, Outcome.REJECTED, attempt=1, status=400) == [number]
+    assert clerk.settle(number, SendOutcome.REJECTED, attempt=1, status=400) == [number]
     assert clerk.state("1") == "sending"
 
 
 def test_settling_the_same_again_is_harmless(clerk):
     number = clerk.imported("1", "OMS1")
-    assert clerk.settle(number, Outcome.IMPORTED, status=201, oms_id="OMS1") == []
-    assert clerk.settle(number, Outcome.REJECTED, status=400) == [number]
+    assert clerk.settle(number, SendOutcome.IMPORTED, status=201, oms_id="OMS1") == []
+    assert clerk.settle(number, SendOutcome.REJECTED, status=400) == [number]
     assert len(clerk.events("1")) == 4
 
 
@@ -109,9 +113,9 @@ def test_a_doubt_told_again_or_late_is_harmless(clerk):
     one, two = clerk.all_ready("1", "2")
     clerk.claim(one, two, lease_s=-10)
     for _ in range(2):
-        assert clerk.settle(one, Outcome.IN_DOUBT, status=503) == []
+        assert clerk.settle(one, SendOutcome.IN_DOUBT, status=503) == []
     clerk.ledger.expire_leases(clerk.ctx, 5)
-    assert clerk.settle(two, Outcome.IN_DOUBT, status=504) == []
+    assert clerk.settle(two, SendOutcome.IN_DOUBT, status=504) == []
     assert [len(clerk.events(s)) for s in "12"] == [4, 4]
     assert clerk.row("2")["attempts"][0]["status"] == 504
 
@@ -119,9 +123,9 @@ def test_a_doubt_told_again_or_late_is_harmless(clerk):
 def test_a_refusal_counts_while_no_earlier_attempt_may_be_stored(clerk):
     number = clerk.all_ready("1")[0]
     clerk.claim(number)
-    clerk.settle(number, Outcome.THROTTLED, status=429)
+    clerk.settle(number, SendOutcome.THROTTLED, status=429)
     clerk.claim(number)
-    clerk.settle(number, Outcome.REJECTED, attempt=2, status=400)
+    clerk.settle(number, SendOutcome.REJECTED, attempt=2, status=400)
     assert clerk.state("1") == "rejected"
 
 
@@ -129,16 +133,16 @@ def test_a_refusal_after_a_doubtful_attempt_is_in_doubt_and_rejected_once_absent
     number = clerk.in_doubt("1")
     clerk.ledger.settle_by_person("N-1", None, "absent", "ann")
     clerk.claim(number, lease_s=-1)
-    clerk.settle(number, Outcome.REJECTED, attempt=2, status=400)
+    clerk.settle(number, SendOutcome.REJECTED, attempt=2, status=400)
     assert clerk.state("1") == "in_doubt"
-    look(clerk, number, Finding.absent(), attempt=2)
-    assert look(clerk, number, Finding.absent(), attempt=2) == "rejected", "it would only be refused again"
+    look(clerk, number, LookupFinding.absent(), attempt=2)
+    assert look(clerk, number, LookupFinding.absent(), attempt=2) == "rejected", "it would only be refused again"
 
 
 def test_put_back(clerk):
     number = clerk.all_ready("1")[0]
     clerk.claim(number)
-    clerk.settle(number, Outcome.REJECTED, status=400)
+    clerk.settle(number, SendOutcome.REJECTED, status=400)
     assert clerk.ledger.put_back(clerk.ctx, [number, 999_999], "all 400") == 1
     assert clerk.state("1") == "received"
 
@@ -157,16 +161,16 @@ def test_a_worker_that_wakes_up_late_still_tells_the_truth(clerk):
     number = clerk.all_ready("1")[0]
     clerk.claim(number, lease_s=-10)
     clerk.ledger.expire_leases(clerk.ctx, 5)
-    assert clerk.settle(number, Outcome.IMPORTED, status=201, oms_id="OMS1") == []
+    assert clerk.settle(number, SendOutcome.IMPORTED, status=201, oms_id="OMS1") == []
     assert clerk.row("1")["oms_id"] == "OMS1"
 
 
 def test_an_import_told_after_two_absences_keeps_it_from_being_sent_again(clerk):
     number = clerk.in_doubt("1")
-    look(clerk, number, Finding.absent())
-    assert look(clerk, number, Finding.absent()) == "ready"
-    assert clerk.settle(number, Outcome.IN_DOUBT, status=503) == [number]
-    assert clerk.settle(number, Outcome.IMPORTED, status=201, oms_id="OMS1") == []
+    look(clerk, number, LookupFinding.absent())
+    assert look(clerk, number, LookupFinding.absent()) == "ready"
+    assert clerk.settle(number, SendOutcome.IN_DOUBT, status=503) == [number]
+    assert clerk.settle(number, SendOutcome.IMPORTED, status=201, oms_id="OMS1") == []
     assert (clerk.state("1"), clerk.row("1")["oms_id"]) == ("imported", "OMS1")
 
 
@@ -187,18 +191,18 @@ def test_what_a_look_up_needs_to_know(clerk):
 
 def test_found_means_imported(clerk):
     number = clerk.in_doubt("1")
-    assert look(clerk, number, Finding.found("OMS9")) == "imported"
+    assert look(clerk, number, LookupFinding.found("OMS9")) == "imported"
     assert clerk.row("1")["oms_id"] == "OMS9"
     assert clerk.due() == ["N-1"]
-    assert look(clerk, number, Finding.absent()) == "imported", "nothing undoes it"
+    assert look(clerk, number, LookupFinding.absent()) == "imported", "nothing undoes it"
 
 
 def test_absent_needs_two_valid_ones(clerk):
     number = clerk.in_doubt("1")
-    assert look(clerk, number, Finding.absent()) == "in_doubt"
+    assert look(clerk, number, LookupFinding.absent()) == "in_doubt"
     assert clerk.ledger.in_doubt([number])[0].absent_once_at is not None
-    assert look(clerk, number, Finding.unclear()) == "in_doubt"
-    assert look(clerk, number, Finding.absent()) == "ready"
+    assert look(clerk, number, LookupFinding.unclear()) == "in_doubt"
+    assert look(clerk, number, LookupFinding.absent()) == "ready"
     assert [r["counted"] for r in clerk.row("1")["lookups"]] == [True, False, True]
     claim = clerk.claim(number)[number]
     assert claim.attempt == 2, "under a new attempt"
@@ -208,17 +212,17 @@ def test_absent_needs_two_valid_ones(clerk):
 def test_an_absence_that_comes_too_early_does_not_count(clerk):
     number = clerk.in_doubt("1", lease_s=30)
     for _ in range(3):
-        assert look(clerk, number, Finding.absent()) == "in_doubt"
+        assert look(clerk, number, LookupFinding.absent()) == "in_doubt"
     late = clerk.in_doubt("2", lease_s=-10)
     for _ in range(3):
-        assert look(clerk, late, Finding.absent(), quiet_s=900) == "in_doubt"
-    assert look(clerk, late, Finding.absent(), quiet_s=5) == "in_doubt"
-    assert look(clerk, late, Finding.absent(), quiet_s=5) == "ready"
+        assert look(clerk, late, LookupFinding.absent(), quiet_s=900) == "in_doubt"
+    assert look(clerk, late, LookupFinding.absent(), quiet_s=5) == "in_doubt"
+    assert look(clerk, late, LookupFinding.absent(), quiet_s=5) == "ready"
 
 
 def test_a_look_up_about_another_attempt_changes_nothing(clerk):
     number = clerk.in_doubt("1")
-    assert look(clerk, number, Finding.found("OMS9"), attempt=7) == "in_doubt"
+    assert look(clerk, number, LookupFinding.found("OMS9"), attempt=7) == "in_doubt"
     assert len(clerk.row("1")["lookups"]) == 1
 
 
@@ -227,15 +231,15 @@ def test_look_ups_come_at_growing_distance(clerk):
     assert clerk.ledger.due_lookups(NAME) == [number], "the first one at once"
     distances = []
     for _ in range(5):
-        look(clerk, number, Finding.unclear())
+        look(clerk, number, LookupFinding.unclear())
         row = clerk.row("1")
         distances.append(row["due_at"] - row["lookups"][-1]["at"])
     assert distances == sorted(set(distances))
     assert clerk.ledger.due_lookups(NAME) == []
     assert clerk.ledger.due_lookups(NAME, row["due_at"] + timedelta(seconds=1)) == [number]
-    assert doubting.distance(40) == doubting.LONGEST_DISTANCE
+    assert lookups.lookup_delay(40) == lookups.LONGEST_DELAY
     when = row["due_at"] + timedelta(days=1)
-    look(clerk, number, Finding.unclear(), next_at=when)
+    look(clerk, number, LookupFinding.unclear(), next_at=when)
     assert clerk.row("1")["due_at"] == when
 
 

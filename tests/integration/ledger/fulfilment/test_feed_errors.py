@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from order_relay.ledger import database
-from order_relay.ledger.modified import stamp
+from order_relay.ledger.fulfilment.feed_index import modified_stamp
+from order_relay.ledger.store import database
 
 MENTIONED_S = 30 * 24 * 3600
 
@@ -24,7 +24,7 @@ def test_noted_once_and_closed_when_it_can_be_rendered(clerk, monkeypatch):
     assert ledger.feed_gaps() == []
     (gap,) = clerk.row("1")["left_out"]
     assert (gap["problem"], gap["mended_at"]) == ("no_total", later)
-    (modified,) = ledger.modified_between(stamp(later), stamp(later), entered="imported").orders
+    (modified,) = ledger.modified_between(modified_stamp(later), modified_stamp(later), entered="imported").orders
     assert modified.work.id == first
     assert ledger.note_feed_gaps({first: "no_price"}) == [first], "a further time"
     assert len(clerk.row("1")["left_out"]) == 2

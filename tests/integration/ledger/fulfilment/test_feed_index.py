@@ -10,15 +10,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from order_relay import crossings
-from order_relay.ledger import Ledger, database
-from order_relay.ledger.feed_ids import feed_id
-from order_relay.ledger.modified import SLACK, keep_stamps_ahead
-from order_relay.ledger.shipping import record
-from order_relay.ledger.states import State
-from order_relay.ledger.tables import metadata
-from order_relay.orders.exchange import Outcome, RunContext
-from order_relay.orders.shipping import OrderedLine, Shipment, ShippedLine
+from order_relay import failpoints
+from order_relay.ledger import Ledger
+from order_relay.ledger.fulfilment.feed_ids import feed_id
+from order_relay.ledger.fulfilment.feed_index import COMMIT_SLACK, restamp_long_transactions
+from order_relay.ledger.fulfilment.shipments import record_shipment
+from order_relay.ledger.schema.states import State
+from order_relay.ledger.schema.tables import metadata
+from order_relay.ledger.store import database
+from order_relay.orders.fulfilment.shipment_progress import OrderedLine, Shipment, ShippedLine
+from order_relay.orders.messages import RunContext, SendOutcome
 
 START = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 WHO = RunContext("", "", "shiprush")
@@ -77,7 +78,7 @@ def test_parcels_and_cancellations_are_modifications(clock, clerk):
             clock.pass_time(600)
             clerk.ledger.decide("N-1", "replacement", "x", "ann", cancelled=True)
         (order,) = clerk.ledger.modified_between(*EVER, entered=State.IMPORTED).orders
-        assert SLACK <= order.modified_at - clock.now <= SLACK + timedelta(minutes=1)
+        assert COMMIT_SLACK <= order.modified_at - clock.now <= COMMIT_SLACK + timedelta(minutes=1)
         assert ids(clerk.ledger, EVER[0], clock.now - timedelta(minutes=5)) == [], "it left the older windows"
     assert (order.shipped, bool(order.cancelled_at)) == ("shipped", True)
 
@@ -88,7 +89,7 @@ def test_only_orders_that_were_in_the_state_and_only_of_the_pipelines(clock, cle
     assert ids(clerk.ledger, *EVER) == [number]
     assert sorted(ids(clerk.ledger, *EVER, entered=State.READY)) == sorted([number, waiting])
     clerk.claim(waiting)
-    clerk.settle(waiting, Outcome.REJECTED, status=400)
+    clerk.settle(waiting, SendOutcome.REJECTED, status=400)
     assert waiting in ids(clerk.ledger, *EVER, entered=State.READY), "also what became of it later"
     assert ids(clerk.ledger, *EVER, pipelines=["another"]) == []
 
@@ -108,11 +109,11 @@ def test_what_commits_after_a_poll_is_in_the_next_window(clock, clerk, monkeypat
         assert go.wait(20)
 
     def work(tx):
-        record(tx, WHO, told, [OrderedLine("1", "A", 2)])
+        record_shipment(tx, WHO, told, [OrderedLine("1", "A", 2)])
         if held == "while it writes":
             hold()
         else:
-            monkeypatch.setattr(crossings, "hook", lambda name: hold() if name.startswith("before ledger") else None)
+            monkeypatch.setattr(failpoints, "hook", lambda name: hold() if name.startswith("before ledger") else None)
 
     with ThreadPoolExecutor(1) as another:
         writing = another.submit(clerk.ledger.database.write, work)
@@ -128,7 +129,7 @@ def test_what_commits_after_a_poll_is_in_the_next_window(clock, clerk, monkeypat
 
 def _filled(url, rows=20_000):
     """A ledger with many orders, one a minute, written past the package."""
-    db = database.Database(url, keep_stamps_ahead)
+    db = database.Database(url, restamp_long_transactions)
     blank = {
         "pipeline": "p",
         "edition": 1,

@@ -12,13 +12,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from order_relay.errors import MoveRefused, Refusal, WrongSetup
+from order_relay.errors import ConfigurationError, IllegalTransitionError, ValidationIssue
 from order_relay.ledger import Ledger
-from order_relay.ledger.status_reads import Ours
-from order_relay.orders.exchange import RunContext
-from order_relay.orders.status_events import Channel, History, Kind, StatusEvent, StatusReport, merge_all
-from order_relay.orders.status_records import Refused
-from order_relay.orders.status_state import state_of
+from order_relay.ledger.fulfilment.status_queries import OwnOrders
+from order_relay.orders.fulfilment.status_events import (
+    Channel,
+    EventHistory,
+    EventKind,
+    StatusEvent,
+    StatusReport,
+    merge_all,
+)
+from order_relay.orders.fulfilment.status_records import RejectedRecord
+from order_relay.orders.fulfilment.status_state import state_of
+from order_relay.orders.messages import RunContext
 from tests.support.offers import offer
 from tests.support.status_histories import ORDER, START, Shop, push_reports, read_report, shops
 
@@ -30,11 +37,11 @@ FINAL = ("COMPLETED", "CANCELED")
 
 def event(status: str, minutes: float = 0, key: str = "e-1", **fields: Any) -> StatusEvent:
     when = START + timedelta(minutes=minutes)
-    return StatusEvent(key, fields.pop("kind", Kind.ORDER), status, updated_at=when, **fields)
+    return StatusEvent(key, fields.pop("kind", EventKind.ORDER), status, updated_at=when, **fields)
 
 
 def parcel(status: str, key: str = "p-1", name: str = "P1") -> StatusEvent:
-    return event(status, 1, key, kind=Kind.PARCEL, parcel=name)
+    return event(status, 1, key, kind=EventKind.PARCEL, parcel=name)
 
 
 def report(
@@ -63,7 +70,7 @@ class TestStoring:
         assert book.store_statuses(CTX, [report("N-1", event("NEW"))]).new == 1
         found = book.store_statuses(CTX, [read("N-1", event("ERROR"))])
         assert (found.corrected, found.changed) == (1, 1)
-        book.match_statuses(ACCOUNT, Ours(("shop_to_oms",), "order_number"), 60, 60)
+        book.match_statuses(ACCOUNT, OwnOrders(("shop_to_oms",), "order_number"), 60, 60)
         (status,) = clerk.row("1")["statuses"]
         assert [(e["status"], e["revision"], e["state"]) for e in status["events"]] == [
             ("NEW", 1, "corrected"),
@@ -91,8 +98,8 @@ class TestStoring:
 
     def test_refused_records_are_kept_once(self, book) -> None:
         refused = [
-            Refused(3, "A", (Refusal("wrong_type", "/orderStatus", "is no list"),)),
-            Refused(4, "", (Refusal("no_order_number", "", "names no order"),)),
+            RejectedRecord(3, "A", (ValidationIssue("wrong_type", "/orderStatus", "is no list"),)),
+            RejectedRecord(4, "", (ValidationIssue("no_order_number", "", "names no order"),)),
         ]
         for _ in range(2):
             assert book.store_statuses(CTX, [], refused=refused, origin="poll").refused == 2
@@ -102,7 +109,10 @@ class TestStoring:
         }
 
     def test_refused_records_are_counted_by_origin_and_time(self, book) -> None:
-        refused = [Refused(3, "", (Refusal("wrong_type", "", ""),)), Refused(4, "", (Refusal("too_long", "", ""),))]
+        refused = [
+            RejectedRecord(3, "", (ValidationIssue("wrong_type", "", ""),)),
+            RejectedRecord(4, "", (ValidationIssue("too_long", "", ""),)),
+        ]
         book.store_statuses(CTX, [], refused=refused, origin="one.csv")
         now = datetime.now(UTC)
         (found,) = book.status_refused_since(ACCOUNT, now - timedelta(hours=1))
@@ -113,7 +123,7 @@ class TestStoring:
 
     def test_bound_to_one_account(self, book) -> None:
         book.bind_status(ACCOUNT, "acommerce:https://vendor.example/channel/demo")
-        with pytest.raises(WrongSetup, match="is bound in this ledger"):
+        with pytest.raises(ConfigurationError, match="is bound in this ledger"):
             book.bind_status(ACCOUNT, "acommerce:https://vendor.example/channel/other")
 
 
@@ -135,7 +145,7 @@ def test_any_delivery_ends_as_the_final_history_read_once(sqlite_url: str, shop:
         found = next(found for found in ledger.statuses(most=10_000) if found["account"] == account)
     finally:
         ledger.close()
-    wanted = state_of(merge_all(History(), [final]))
+    wanted = state_of(merge_all(EventHistory(), [final]))
     assert found["order_number"] == ORDER
     assert (found["order_status"], found["detailed_status"]) == (wanted.order_status, wanted.detailed_status)
     assert found["parcels"] == [(p.parcel, p.status, p.at) for p in wanted.parcels]
@@ -184,7 +194,7 @@ class TestReadingById:
         book.store_statuses(
             CTX, [report("N-1", event("NEW")), report("N-2", event("COMPLETED")), report("ELSEWHERE", event("NEW"))]
         )
-        book.match_statuses(ACCOUNT, Ours(("shop_to_oms",), "order_number"), 60, 60)
+        book.match_statuses(ACCOUNT, OwnOrders(("shop_to_oms",), "order_number"), 60, 60)
         assert self.due(book, 0.0) == ["N-1", "N-2"]
         assert self.due(book) == []
         assert book.settle_statuses(ACCOUNT, FINAL, 60.0) == 0
@@ -212,14 +222,14 @@ class TestReadingById:
 
     def test_an_order_that_the_service_never_named_is_asked_for(self, book, clerk) -> None:
         clerk.imported("1", "OMS1")
-        ours = Ours(("shop_to_oms",), "order_number")
+        ours = OwnOrders(("shop_to_oms",), "order_number")
         assert book.match_statuses(ACCOUNT, ours, 3600.0, 7200.0) == 0
         assert book.match_statuses(ACCOUNT, ours, -1.0, 7200.0) == 1
         assert self.due(book) == ["N-1"]
 
 
 class TestMatching:
-    OURS = Ours(("shop_to_oms",), "destination_key")
+    OURS = OwnOrders(("shop_to_oms",), "destination_key")
 
     def test_by_the_key_at_the_destination(self, book, clerk) -> None:
         number = clerk.imported("1", "OMS1")
@@ -231,13 +241,13 @@ class TestMatching:
     def test_only_of_the_pipelines_that_it_fulfils(self, book, clerk) -> None:
         clerk.imported("1", "OMS1")
         book.store_statuses(CTX, [report("KEY-N-1", event("NEW"))])
-        assert book.match_statuses(ACCOUNT, Ours(("another",), "destination_key"), 1e6, 0) == 0
+        assert book.match_statuses(ACCOUNT, OwnOrders(("another",), "destination_key"), 1e6, 0) == 0
 
     def test_what_is_at_the_destination_goes_before_what_is_not(self, book, clerk) -> None:
         number = clerk.imported("1", "OMS1")
         clerk.receive(offer("9", order_number="N-1", lineage="OTHER"))
         book.store_statuses(CTX, [report("N-1", event("NEW"))])
-        book.match_statuses(ACCOUNT, Ours(("shop_to_oms",), "order_number"), 1e6, 0)
+        book.match_statuses(ACCOUNT, OwnOrders(("shop_to_oms",), "order_number"), 1e6, 0)
         assert row(book, "N-1")["submission_id"] == number
 
 
@@ -246,7 +256,7 @@ class TestFollowing:
     def followed(self, book, clerk) -> Ledger:
         clerk.imported("1", "OMS1")
         book.store_statuses(CTX, [report("N-1", parcel("IN_TRANSIT"))])
-        book.match_statuses(ACCOUNT, Ours(("shop_to_oms",), "order_number"), 1e6, 0)
+        book.match_statuses(ACCOUNT, OwnOrders(("shop_to_oms",), "order_number"), 1e6, 0)
         return book
 
     def test_once_for_each_state(self, followed) -> None:
@@ -269,5 +279,5 @@ class TestFollowing:
         followed.follow_status(ACCOUNT, due, [], "parcel P1 is not shipped any more")
         assert [found["order_number"] for found in followed.statuses(asked=True)] == ["N-1"]
         assert followed.answer_status("N-1") == [ACCOUNT]
-        with pytest.raises(MoveRefused, match="nobody is asked"):
+        with pytest.raises(IllegalTransitionError, match="nobody is asked"):
             followed.answer_status("N-1")

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from order_relay.errors import Refusal
+from order_relay.errors import ValidationIssue
 from order_relay.ledger import Ledger
-from order_relay.orders.exchange import RunContext
-from order_relay.orders.status_events import Channel, Kind, StatusEvent, StatusReport
-from order_relay.orders.status_records import Refused
+from order_relay.orders.fulfilment.status_events import Channel, EventKind, StatusEvent, StatusReport
+from order_relay.orders.fulfilment.status_records import RejectedRecord
+from order_relay.orders.messages import RunContext
 
 ACCOUNT = "acommerce_status"
 CTX = RunContext(ACCOUNT, "run-1")
@@ -29,7 +29,7 @@ def ledger(sqlite_url: str) -> Iterator[Ledger]:
 
 
 def refuse(ledger: Ledger, origin: str = FILE, order: str = "", row: int = 3) -> None:
-    refused = Refused(row, order, (Refusal("no_status", "/status", "names no status"),))
+    refused = RejectedRecord(row, order, (ValidationIssue("no_status", "/status", "names no status"),))
     ledger.store_statuses(CTX, [], refused=[refused], origin=origin)
 
 
@@ -39,7 +39,7 @@ def read(ledger: Ledger, name: str = FILE, sha256: str = "b", refused: int = 0) 
 
 def report(order: str, *, full: bool) -> StatusReport:
     channel = Channel.BY_ID if full else Channel.POLL
-    return StatusReport(order, (StatusEvent("e-1", Kind.ORDER, "NEW", updated_at=NOW),), channel, NOW, full=full)
+    return StatusReport(order, (StatusEvent("e-1", EventKind.ORDER, "NEW", updated_at=NOW),), channel, NOW, full=full)
 
 
 def is_open(ledger: Ledger) -> bool:

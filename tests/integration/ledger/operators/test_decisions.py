@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from order_relay.errors import MoveRefused, StaleRevision
+from order_relay.errors import ConcurrentUpdateError, IllegalTransitionError
 from order_relay.ledger import BatchInfo
-from order_relay.orders.exchange import Outcome, Policies
+from order_relay.orders.messages import SendOutcome, VersionPolicies
 from tests.support.offers import offer
 
 NAME = "shop_to_oms"
@@ -21,7 +21,7 @@ def held_edition(clerk, hash_="changed"):
 
 def test_a_replacement_needs_the_word_that_the_old_one_is_cancelled(clerk):
     number = held_edition(clerk)
-    with pytest.raises(MoveRefused, match="OMS1"):
+    with pytest.raises(IllegalTransitionError, match="OMS1"):
         clerk.ledger.decide("N-1", "replacement", "new quantities", "ann")
     assert clerk.ledger.decide("N-1", "replacement", "new quantities", "ann", cancelled=True) == [number]
     why = clerk.row("1", 2)["events"][-1]["why"]
@@ -32,7 +32,7 @@ def test_a_replacement_needs_the_word_that_the_old_one_is_cancelled(clerk):
 def test_what_is_in_doubt_can_not_be_replaced(clerk):
     clerk.in_doubt("1")
     clerk.receive(offer("2", order_number="N-1", lineage="other"))
-    with pytest.raises(MoveRefused, match="settle it first"):
+    with pytest.raises(IllegalTransitionError, match="settle it first"):
         clerk.ledger.decide("N-1", "replacement", "x", "ann", cancelled=True)
     assert clerk.state("2") == "held"
 
@@ -47,7 +47,7 @@ def test_a_replacement_takes_the_place_of_all_that_were_held_with_it(clerk):
     clerk.make_ready(*works)
     clerk.claim(works[0].id)
     assert clerk.due() == []
-    clerk.settle(works[0].id, Outcome.IMPORTED, status=201, oms_id="OMS2")
+    clerk.settle(works[0].id, SendOutcome.IMPORTED, status=201, oms_id="OMS2")
     assert clerk.due() == ["N-1"]
 
 
@@ -78,7 +78,7 @@ def test_a_version_with_a_number_of_its_own_keeps_it(clerk):
 
 def test_a_decision_can_be_about_one_pipeline(clerk):
     held_edition(clerk)
-    with pytest.raises(MoveRefused):
+    with pytest.raises(IllegalTransitionError):
         clerk.ledger.decide("N-1", "discard", "x", "ann", pipeline="other")
     assert clerk.ledger.decide("N-1", "discard", "x", "ann", pipeline=NAME)
 
@@ -87,7 +87,7 @@ def test_a_finding_can_not_give_one_id_to_two_orders(clerk):
     clerk.imported("1", "OMS1")
     clerk.in_doubt("2")
     for wrong in ("OMS1", "", " "):
-        with pytest.raises(MoveRefused):
+        with pytest.raises(IllegalTransitionError):
             clerk.ledger.settle_by_person("N-2", wrong, "x", "ann")
     assert clerk.ledger.settle_by_person("N-2", "OMS2", "x", "ann", pipeline=NAME)
 
@@ -150,7 +150,7 @@ def test_after_a_baseline_changes_and_newer_versions_ask_a_person(clerk):
     )
     assert clerk.resolve() == []
     assert (clerk.row("1", 2)["state"], clerk.row("3")["reason"]) == ("held", "newer_than_imported")
-    with pytest.raises(MoveRefused, match="imported elsewhere"):
+    with pytest.raises(IllegalTransitionError, match="imported elsewhere"):
         clerk.ledger.decide("N-1", "replacement", "x", "ann")
     clerk.ledger.decide("N-1", "replacement", "x", "ann", cancelled=True)
     (work,) = clerk.resolve()
@@ -160,7 +160,7 @@ def test_after_a_baseline_changes_and_newer_versions_ask_a_person(clerk):
 def test_an_older_version_of_a_baseline_is_superseded(clerk):
     baseline(clerk, offer("5", lineage="L"))
     clerk.receive(offer("4", lineage="L"))
-    assert clerk.resolve(Policies()) == []
+    assert clerk.resolve(VersionPolicies()) == []
     assert clerk.state("4") == "superseded"
 
 
@@ -169,7 +169,7 @@ def test_a_decision_about_what_changed_since_it_was_shown_is_refused(clerk):
     clerk.receive(offer("1", content_hash="second"))
     seen = clerk.row("1", 2)
     clerk.receive(offer("1", content_hash="third"))
-    with pytest.raises(StaleRevision, match="has changed"):
+    with pytest.raises(ConcurrentUpdateError, match="has changed"):
         clerk.ledger.decide("N-1", "discard", "seen", "ann", {seen["id"]: seen["revision"]})
     now = clerk.row("1", 2)
     assert clerk.ledger.decide("N-1", "discard", "seen", "ann", {now["id"]: now["revision"]}) == [now["id"]]
@@ -180,7 +180,7 @@ def test_a_decision_about_what_changed_since_it_was_shown_is_refused(clerk):
 
 def test_a_finding_about_another_attempt_than_was_shown_is_refused(clerk):
     number = clerk.in_doubt("1")
-    with pytest.raises(StaleRevision, match="another attempt"):
+    with pytest.raises(ConcurrentUpdateError, match="another attempt"):
         clerk.ledger.settle_by_person("N-1", None, "looked", "ann", shown={number: 2})
     assert clerk.ledger.settle_by_person("N-1", None, "looked", "ann", shown={number: 1}) == [number]
     assert clerk.ledger.decided([number], "absent", "looked", "ann")

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from order_relay.errors import MoveRefused, StaleRevision
+from order_relay.errors import ConcurrentUpdateError, IllegalTransitionError
 from order_relay.ledger import Ledger
-from order_relay.orders.exchange import Outcome, Policies
-from order_relay.orders.groups import Member, agree
-from order_relay.orders.identity import offered_lineage
+from order_relay.orders.identity.source_identity import source_lineage
+from order_relay.orders.messages import SendOutcome, VersionPolicies
+from order_relay.orders.review.submission_groups import GroupMember, same_order
 from tests.support.offers import offer
 
 NAME = "shop_to_oms"
@@ -25,7 +25,7 @@ def send(clerk, *works):
     for work in works:
         (ready,), _ = clerk.make_ready(work)
         clerk.claim(ready)
-        assert clerk.settle(ready, Outcome.IMPORTED, status=201, oms_id=f"OMS-{work.source_id}") == []
+        assert clerk.settle(ready, SendOutcome.IMPORTED, status=201, oms_id=f"OMS-{work.source_id}") == []
 
 
 def one_order(clerk, *source_ids, customer="C-1", lineage="L", **more):
@@ -93,7 +93,7 @@ def test_an_older_version_may_not_replace_an_imported_newer_one(clerk):
     assert clerk.resolve() == []
     (group,) = clerk.ledger.held_groups(NAME)
     assert group.choices == ("separate", "discard")
-    with pytest.raises(MoveRefused, match="an older version cannot replace a newer one"):
+    with pytest.raises(IllegalTransitionError, match="an older version cannot replace a newer one"):
         clerk.ledger.decide("N-1", "replacement", "x", "ann", cancelled=True)
     assert clerk.row("2")["cancelled_at"] is None
     clerk.ledger.decide("N-1", "separate", "another customer", "ann")
@@ -106,7 +106,7 @@ def test_a_replacement_supersedes_the_whole_group_and_names_what_is_cancelled(cl
     send(clerk, *clerk.resolve())
     clerk.receive(*one_order(clerk, "2", "3"))
     assert clerk.resolve() == []
-    with pytest.raises(MoveRefused, match="OMS-1"):
+    with pytest.raises(IllegalTransitionError, match="OMS-1"):
         clerk.ledger.decide("N-2", "replacement", "x", "ann")
     clerk.ledger.decide("N-2", "replacement", "x", "ann", cancelled=True)
     (work,) = clerk.resolve()
@@ -138,7 +138,7 @@ def test_an_answer_about_a_group_that_has_grown_is_refused(clerk):
     clerk.receive(*one_order(clerk, "3"))
     clerk.resolve()
     for number in ("N-1", "N-2"):
-        with pytest.raises(StaleRevision, match="other submissions are held"):
+        with pytest.raises(ConcurrentUpdateError, match="other submissions are held"):
             clerk.ledger.decide(number, "separate", "x", "ann", group.seen)
 
 
@@ -147,7 +147,7 @@ def test_a_version_alone_is_sent_or_discarded_and_later_ones_are_compared_with_i
     assert clerk.resolve() == []
     (group,) = clerk.ledger.held_groups()
     assert group.choices == ("separate", "discard")
-    with pytest.raises(MoveRefused, match="no other version that N-1-1 could replace"):
+    with pytest.raises(IllegalTransitionError, match="no other version that N-1-1 could replace"):
         clerk.ledger.decide("N-1-1", "replacement", "x", "ann")
     clerk.ledger.decide("N-1-1", "separate", "send it", "ann")
     send(clerk, *clerk.resolve())
@@ -162,7 +162,7 @@ def test_what_the_machine_holds_is_only_discarded(clerk):
     clerk.ledger.hold(clerk.ctx, [(work, "card_data_removed")], {})
     (group,) = clerk.ledger.held_groups()
     assert group.choices == ("discard",)
-    with pytest.raises(MoveRefused, match="separate does not apply to an order held as card_data_removed"):
+    with pytest.raises(IllegalTransitionError, match="separate does not apply to an order held as card_data_removed"):
         clerk.ledger.decide("N-1", "separate", "x", "ann")
 
 
@@ -204,7 +204,7 @@ def member(row):
         "customer_number",
         "customer_po",
     )
-    return Member(**{name: row[name] for name in names}, items=tuple(row["items"]), decided=row["decided"])
+    return GroupMember(**{name: row[name] for name in names}, items=tuple(row["items"]), decided=row["decided"])
 
 
 def test_whatever_is_held_and_answered_the_group_is_closed(sqlite_template, clerk_class):
@@ -264,9 +264,9 @@ def _walk(clerk, offers, waves, order, data):
             sides = [[member(r) for r in everything(clerk) if r["lineage"] == one.lineage] for one in going]
             assert all(
                 any(
-                    not agree(x, y, 0.5)
+                    not same_order(x, y, 0.5)
                     or x.order_number == y.order_number
-                    or offered_lineage(x.lineage) != offered_lineage(y.lineage)
+                    or source_lineage(x.lineage) != source_lineage(y.lineage)
                     for x in side
                     for y in other
                 )
@@ -293,7 +293,7 @@ def _walk(clerk, offers, waves, order, data):
 def evaluate(clerk):
     """The next run, and the one in which what waits is due."""
     ids = [row["id"] for row in everything(clerk) if row["state"] in {"received", "waiting"}]
-    return clerk.ledger.resolve(clerk.ctx, ids, Policies(), None)
+    return clerk.ledger.resolve(clerk.ctx, ids, VersionPolicies(), None)
 
 
 def everything(clerk):
@@ -307,7 +307,7 @@ def send_all(clerk, works):
         made, _ = clerk.ledger.make_ready(clerk.ctx, [ready])
         for number in made:
             clerk.claim(number)
-            clerk.settle(number, Outcome.IMPORTED, status=201, oms_id=f"OMS-{number}")
+            clerk.settle(number, SendOutcome.IMPORTED, status=201, oms_id=f"OMS-{number}")
 
 
 def nothing_early(clerk):

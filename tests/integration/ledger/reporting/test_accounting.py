@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from order_relay.errors import MoveRefused, Refusal, StaleRevision
-from order_relay.orders.exchange import Acknowledgement, Outcome, Policies
+from order_relay.errors import ConcurrentUpdateError, IllegalTransitionError, ValidationIssue
+from order_relay.orders.messages import Acknowledgement, SendOutcome, VersionPolicies
 from tests.support.offers import offer
 
 NAME = "shop_to_oms"
-BAD = [Refusal("bad", "/x", "is wrong")]
+BAD = [ValidationIssue("bad", "/x", "is wrong")]
 
 
 def test_only_what_is_settled_is_acknowledged(clerk):
@@ -22,7 +22,7 @@ def test_only_what_is_settled_is_acknowledged(clerk):
     clerk.in_doubt("4")
     rejected = clerk.all_ready("5")[0]
     clerk.claim(rejected)
-    clerk.settle(rejected, Outcome.REJECTED, status=400)
+    clerk.settle(rejected, SendOutcome.REJECTED, status=400)
     clerk.receive(offer("6"), offer("7", suffix=1), offer("8", lineage="L"), offer("9", lineage="L"))
     clerk.ledger.quarantine(clerk.ctx, [(clerk.work("6"), BAD), (clerk.work("9"), BAD)])
     clerk.resolve()
@@ -42,7 +42,7 @@ def test_superseded_only_once_its_winner_is_imported(clerk):
     assert clerk.due() == []
     clerk.claim(number)
     assert clerk.due() == []
-    clerk.settle(number, Outcome.IMPORTED, status=201, oms_id="OMS2")
+    clerk.settle(number, SendOutcome.IMPORTED, status=201, oms_id="OMS2")
     assert set(clerk.due()) == {"N-1", "N-2"}
 
 
@@ -100,7 +100,7 @@ def test_the_exact_string_is_acknowledged_in_slices(clerk):
     ids = clerk.make_ready(*clerk.resolve())[0]
     clerk.claim(*ids)
     for number in ids:
-        clerk.settle(number, Outcome.IMPORTED, status=201, oms_id=f"OMS{number}")
+        clerk.settle(number, SendOutcome.IMPORTED, status=201, oms_id=f"OMS{number}")
     assert [d.order_number for d in clerk.ledger.to_acknowledge(NAME, 2)] == [" N/1 é ", "N-2"]
     assert len(clerk.ledger.to_acknowledge(NAME)) == 3
 
@@ -123,10 +123,10 @@ def test_the_law_finds_every_breach(clerk, words):
     with clerk.ledger.database.engine.connect() as conn:
         transaction = conn.begin()
         conn.execute(sa.text(BREACHES[words]))
-        from order_relay.ledger import counting
-        from order_relay.ledger.database import Transaction
+        from order_relay.ledger.reporting import accounting
+        from order_relay.ledger.store.database import Transaction
 
-        found = counting.law(Transaction(conn), NAME)
+        found = accounting.invariant_violations(Transaction(conn), NAME)
         transaction.rollback()
     assert any(words in breach for breach in found), found
 
@@ -135,8 +135,8 @@ def test_a_double_is_found_though_its_answer_came_too_late(clerk):
     number = clerk.in_doubt("1")
     clerk.ledger.settle_by_person("N-1", None, "absent", "ann")
     clerk.claim(number)
-    assert clerk.settle(number, Outcome.IMPORTED, attempt=1, status=201, oms_id="OMS1") == [number]
-    clerk.settle(number, Outcome.IMPORTED, attempt=2, status=201, oms_id="OMS2")
+    assert clerk.settle(number, SendOutcome.IMPORTED, attempt=1, status=201, oms_id="OMS1") == [number]
+    clerk.settle(number, SendOutcome.IMPORTED, attempt=2, status=201, oms_id="OMS2")
     assert any("more than one OMS id" in breach for breach in clerk.ledger.law(NAME))
     clerk.ledger.database.write(lambda tx: tx.run(sa.text("UPDATE attempt SET oms_id = NULL WHERE number = 1")))
 
@@ -159,7 +159,7 @@ def test_an_order_is_found_by_whatever_one_has(clerk, word):
     clerk.receive(offer("1", lineage="UUID-1", customer_po="PO77"), offer("2"))
     number = clerk.make_ready(*[w for w in clerk.resolve() if w.source_id == "1"])[0][0]
     clerk.claim(number)
-    clerk.settle(number, Outcome.IMPORTED, status=201, oms_id="OMS1")
+    clerk.settle(number, SendOutcome.IMPORTED, status=201, oms_id="OMS1")
     lives = clerk.ledger.find(word)
     assert [life["source_id"] for life in lives] == ["1"]
     assert len(lives[0]["events"]) == 4
@@ -205,11 +205,11 @@ def test_a_replacement_that_waits_with_nothing_imported_wins_its_lineage(clerk):
 
 def test_nobody_decides_about_what_they_did_not_see(clerk):
     number = hold(clerk)
-    with pytest.raises(StaleRevision):
+    with pytest.raises(ConcurrentUpdateError):
         clerk.ledger.decide("N-1", "discard", "x", "ann", dict.fromkeys((number, number + 1)))
-    with pytest.raises(MoveRefused):
+    with pytest.raises(IllegalTransitionError):
         clerk.ledger.decide("N-1", "nonsense", "x", "ann")
-    with pytest.raises(MoveRefused):
+    with pytest.raises(IllegalTransitionError):
         clerk.ledger.decide("N-99", "discard", "x", "ann")
     assert clerk.row("1", 2)["state"] == "held"
 
@@ -221,7 +221,7 @@ def test_a_person_settles_a_doubt(clerk, oms_id, state):
     row = clerk.row("1")
     assert (row["state"], row["oms_id"], row["events"][-1]["who"]) == (state, oms_id, "ann")
     assert row["lookups"][-1]["method"] == "person"
-    with pytest.raises(MoveRefused):
+    with pytest.raises(IllegalTransitionError):
         clerk.ledger.settle_by_person("N-1", oms_id, "again", "ann")
 
 
@@ -232,4 +232,4 @@ def test_replay_and_discard_in_bulk(clerk):
     assert clerk.ledger.replay(clerk.ctx, ids[:2], "mapping mended") == 2
     assert clerk.ledger.discard(clerk.ctx, ids[2:], "tests") == 1
     assert [clerk.state(s) for s in "1234"] == ["received", "received", "discarded", "received"]
-    assert len(clerk.ledger.resolve(clerk.ctx, ids, Policies())) == 3
+    assert len(clerk.ledger.resolve(clerk.ctx, ids, VersionPolicies())) == 3

@@ -8,8 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from order_relay.ledger import Ledger
-from order_relay.ledger.database import Database
-from order_relay.ledger.tables import metadata
+from order_relay.ledger.schema.tables import metadata
+from order_relay.ledger.store.database import Database
 
 ROWS = 8000
 

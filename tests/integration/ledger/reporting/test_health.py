@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import sqlalchemy as sa
 
-from order_relay.ledger import BatchInfo, Wait
-from order_relay.ledger.tables import submission
-from order_relay.ledger.values import Finding
+from order_relay.ledger import BatchInfo, SourceHold
+from order_relay.ledger.schema.records import LookupFinding
+from order_relay.ledger.schema.tables import submission
 from tests.support.offers import offer
 
 NAME = "shop_to_oms"
@@ -37,7 +37,7 @@ def test_late_is_what_lies_longer_than_its_limit(clerk):
 def test_an_order_in_doubt_counts_from_its_first_attempt(clerk):
     number = clerk.in_doubt("1")
     back_date(clerk.ledger, submission, first_sent_at=datetime.now(UTC) - timedelta(hours=2))
-    clerk.look(number, 1, Finding.unclear())
+    clerk.look(number, 1, LookupFinding.unclear())
     assert [entry.state for entry in clerk.ledger.late(NAME, {"in_doubt": HOUR_S})] == ["in_doubt"]
 
 
@@ -94,5 +94,5 @@ def test_a_source_that_is_asked_by_time_lives_by_its_point(clerk):
 
 def test_an_open_payment_is_not_late(clerk):
     clerk.receive(offer("1"))
-    clerk.ledger.hold_back(clerk.ctx, [Wait(clerk.work("1"), "gate:payment=open", ask_again=True)], 0.0)
+    clerk.ledger.hold_back(clerk.ctx, [SourceHold(clerk.work("1"), "gate:payment=open", ask_again=True)], 0.0)
     assert clerk.ledger.late(NAME, {"waiting": 0.0}) == []

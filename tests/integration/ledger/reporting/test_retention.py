@@ -9,13 +9,13 @@ import pytest
 import sqlalchemy as sa
 
 from order_relay.ledger import Ledger
-from order_relay.ledger.retaining import REMOVED_BODY
-from order_relay.ledger.status_reads import Ours, statuses_of
-from order_relay.ledger.status_tables import status_event
-from order_relay.ledger.tables import submission
-from order_relay.orders.exchange import Acknowledgement, Outcome, RunContext
-from order_relay.orders.shipping import Shipment
-from order_relay.orders.status_events import Channel, Kind, StatusEvent, StatusReport
+from order_relay.ledger.fulfilment.status_queries import OwnOrders, statuses_of
+from order_relay.ledger.reporting.retention import REMOVED_BODY
+from order_relay.ledger.schema.status_tables import status_event
+from order_relay.ledger.schema.tables import submission
+from order_relay.orders.fulfilment.shipment_progress import Shipment
+from order_relay.orders.fulfilment.status_events import Channel, EventKind, StatusEvent, StatusReport
+from order_relay.orders.messages import Acknowledgement, RunContext, SendOutcome
 from tests.support.offers import offer
 
 PIPELINE = "shop_to_oms"
@@ -32,7 +32,7 @@ def imported(clerk: Any, source_id: str, **changes: Any) -> int:
     clerk.receive(offer(source_id, **changes))
     number: int = clerk.make_ready(*clerk.resolve())[0][0]
     clerk.claim(number)
-    clerk.settle(number, Outcome.IMPORTED, status=201, oms_id=f"OMS{source_id}", body="Jane Doe")
+    clerk.settle(number, SendOutcome.IMPORTED, status=201, oms_id=f"OMS{source_id}", body="Jane Doe")
     return number
 
 
@@ -40,7 +40,7 @@ def test_open_orders_keep_raw_order_and_payloads(ledger: Ledger, clerk: Any) -> 
     clerk.all_ready("1", "2")
     number = clerk.work("1").id
     clerk.claim(number)
-    clerk.settle(number, Outcome.THROTTLED)
+    clerk.settle(number, SendOutcome.THROTTLED)
     needed = ledger.needed(PIPELINE)
     assert {batch: dict(parts) for batch, parts in needed.raw.items()} == {clerk.last_batch: {0: {0, 1}}}
     assert dict(needed.payloads) == {"p/payloads-00000.jsonl.gz": {0}}
@@ -138,7 +138,9 @@ def told(number: str, channel: Channel, *statuses: str, note: str = "to Jane") -
     """Events of an order with texts about people; a read shows the whole history."""
     at = datetime(2026, 5, 1, tzinfo=UTC)
     events = tuple(
-        StatusEvent(f"e-{status}", Kind.PARCEL, status, "P1", at + timedelta(minutes=n), None, "Jane's street", note)
+        StatusEvent(
+            f"e-{status}", EventKind.PARCEL, status, "P1", at + timedelta(minutes=n), None, "Jane's street", note
+        )
         for n, status in enumerate(statuses)
     )
     return StatusReport(number, events, channel, at + timedelta(hours=1), full=channel.reads)
@@ -158,7 +160,7 @@ def described(ledger: Ledger, clerk: Any) -> int:
     ledger.store_statuses(
         ACCOUNT, [told("N-1", Channel.BY_ID, "LOADED", "DELIVERED"), told("N-2", Channel.BY_ID, "LOADED")]
     )
-    ledger.match_statuses("shop_status", Ours((PIPELINE,), "order_number"), 1e9, 0.0)
+    ledger.match_statuses("shop_status", OwnOrders((PIPELINE,), "order_number"), 1e9, 0.0)
     for order in ledger.statuses_to_follow("shop_status"):
         ledger.follow_status("shop_status", order, [], "")
     return number
@@ -223,7 +225,7 @@ def test_a_backfill_leaves_what_is_superseded_for_good(ledger: Ledger, clerk: An
     clerk.receive(offer("1", lineage="L"), offer("2", lineage="L"), fetched_at=moment)
     number = clerk.make_ready(*clerk.resolve())[0][0]
     clerk.claim(number)
-    clerk.settle(number, Outcome.IMPORTED, status=201, oms_id="7")
+    clerk.settle(number, SendOutcome.IMPORTED, status=201, oms_id="7")
     assert clerk.state("1") == "superseded"
     assert ledger.replay_interval(clerk.ctx, moment, moment + timedelta(days=1)) == 0
     assert clerk.state("1") == "superseded"

@@ -13,11 +13,12 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from order_relay.errors import RetryLater, WrongSetup
-from order_relay.ledger import Ledger, database, migrate
-from order_relay.ledger.database import Database
-from order_relay.ledger.migrating import VERSION_TABLE
-from order_relay.ledger.tables import metadata
+from order_relay.errors import ConfigurationError, TransientError
+from order_relay.ledger import Ledger, migrate
+from order_relay.ledger.schema.tables import metadata
+from order_relay.ledger.store import database
+from order_relay.ledger.store.database import Database
+from order_relay.ledger.store.migrate import VERSION_TABLE
 
 
 def test_migrations_make_exactly_the_tables_of_the_code(ledger_url):
@@ -69,7 +70,7 @@ def _migrate_at_once(url):
 
 
 def test_a_ledger_without_tables_says_what_to_do(tmp_path):
-    with pytest.raises(WrongSetup, match="ledger migrate"):
+    with pytest.raises(ConfigurationError, match="ledger migrate"):
         Ledger.open(f"sqlite:///{tmp_path / 'empty.sqlite'}")
 
 
@@ -78,9 +79,9 @@ def test_a_ledger_of_a_newer_program_is_refused(ledger_url):
     with db.engine.begin() as conn:
         conn.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
     db.close()
-    with pytest.raises(WrongSetup, match="update the program"):
+    with pytest.raises(ConfigurationError, match="update the program"):
         Ledger.open(ledger_url)
-    with pytest.raises(WrongSetup, match="update the program"):
+    with pytest.raises(ConfigurationError, match="update the program"):
         migrate(ledger_url)
 
 
@@ -98,7 +99,7 @@ def test_commits_survive_a_power_cut(ledger_url):
 
 
 def test_postgres_without_synchronous_commit_is_refused(postgres_url):
-    with pytest.raises(WrongSetup, match="synchronous_commit=off"):
+    with pytest.raises(ConfigurationError, match="synchronous_commit=off"):
         Ledger.open(f"{postgres_url}&options=-csynchronous_commit%3Doff")
 
 
@@ -109,13 +110,13 @@ def test_sqlite_without_full_sync_is_refused(sqlite_url, monkeypatch):
         raw.execute("PRAGMA synchronous=NORMAL")
 
     monkeypatch.setattr(database, "_set_up_sqlite", lazy)
-    with pytest.raises(WrongSetup, match="FULL"):
+    with pytest.raises(ConfigurationError, match="FULL"):
         Ledger.open(sqlite_url)
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "mysql://h/d", "nonsense"])
 def test_other_databases_are_refused(url):
-    with pytest.raises(WrongSetup):
+    with pytest.raises(ConfigurationError):
         Ledger.open(url)
 
 
@@ -144,7 +145,7 @@ def test_a_locked_sqlite_ledger_is_tried_later(sqlite_url, monkeypatch):
     ledger = Ledger.open(sqlite_url)
     other = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(RetryLater, match="locked"):
+    with pytest.raises(TransientError, match="locked"):
         ledger.bind("p", "a", "b")
     other.execute("ROLLBACK")
     other.close()
@@ -158,7 +159,7 @@ def test_a_user_who_may_only_read_is_a_wrong_setup(postgres_cluster, postgres_ur
         conn.exec_driver_sql("CREATE ROLE reader LOGIN")
         conn.exec_driver_sql("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader")
     ledger = Ledger.open(postgres_url.replace("//relay@", "//reader@"))
-    with pytest.raises(WrongSetup, match="read-only"):
+    with pytest.raises(ConfigurationError, match="read-only"):
         ledger.bind("p", "a", "b")
     ledger.close()
     with db.engine.begin() as conn:
@@ -174,20 +175,20 @@ def test_a_sqlite_ledger_that_may_only_be_read_is_a_wrong_setup(sqlite_url):
         tx.conn.exec_driver_sql("PRAGMA query_only=ON")
         tx.conn.exec_driver_sql("UPDATE pipeline SET last_sequence = 0")
 
-    with pytest.raises(WrongSetup, match="read-only"):
+    with pytest.raises(ConfigurationError, match="read-only"):
         ledger.database.write(write)
     ledger.close()
 
 
 def test_an_unreachable_server_is_tried_later(tmp_path):
-    with pytest.raises(RetryLater):
+    with pytest.raises(TransientError):
         Ledger.open(f"postgresql://nobody@/nothing?host={tmp_path}")
 
 
 def test_a_damaged_file_is_told(tmp_path):
     path = tmp_path / "damaged.sqlite"
     path.write_bytes(b"this is no database" * 400)
-    with pytest.raises(WrongSetup, match="damaged"):
+    with pytest.raises(ConfigurationError, match="damaged"):
         Ledger.open(f"sqlite:///{path}")
 
 

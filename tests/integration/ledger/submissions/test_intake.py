@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from order_relay.errors import Refusal
-from order_relay.orders.exchange import Acknowledgement, Outcome
+from order_relay.errors import ValidationIssue
+from order_relay.orders.messages import Acknowledgement, SendOutcome
 from tests.support.offers import offer
 
 NAME = "shop_to_oms"
@@ -15,7 +15,7 @@ NEW = {"content_hash": "changed"}
 
 
 def refuse(clerk, source_id, code="bad"):
-    return clerk.ledger.quarantine(clerk.ctx, [(clerk.work(source_id), [Refusal(code, "/x", "is wrong")])])
+    return clerk.ledger.quarantine(clerk.ctx, [(clerk.work(source_id), [ValidationIssue(code, "/x", "is wrong")])])
 
 
 def test_a_new_order_is_received_with_its_place(clerk):
@@ -68,7 +68,7 @@ def test_ready_is_made_again_under_a_changed_mapping(clerk):
     assert clerk.state("1") == "received"
 
 
-@pytest.mark.parametrize("outcome", [None, Outcome.IN_DOUBT])
+@pytest.mark.parametrize("outcome", [None, SendOutcome.IN_DOUBT])
 def test_under_way_changed_content_is_compared_once_settled(clerk, outcome):
     number = clerk.all_ready("1")[0]
     clerk.claim(number)
@@ -77,7 +77,7 @@ def test_under_way_changed_content_is_compared_once_settled(clerk, outcome):
     before = clerk.work("1")
     clerk.receive(offer("1", **NEW))
     assert clerk.work("1") == before
-    clerk.settle(number, Outcome.IMPORTED, status=201, oms_id="OMS1")
+    clerk.settle(number, SendOutcome.IMPORTED, status=201, oms_id="OMS1")
     assert clerk.row("1", 1)["state"] == "imported"
     second = clerk.row("1", 2)
     assert (second["state"], second["reason"]) == ("held", "changed_after_import")
@@ -91,12 +91,12 @@ def test_under_way_changed_content_that_was_taken_back_is_forgotten(clerk):
     clerk.claim(number)
     clerk.receive(offer("1", **NEW))
     clerk.receive(offer("1"))
-    clerk.settle(number, Outcome.IMPORTED, status=201, oms_id="OMS1")
+    clerk.settle(number, SendOutcome.IMPORTED, status=201, oms_id="OMS1")
     assert clerk.work("1").edition == 1
     assert clerk.due() == ["N-1"]
 
 
-@pytest.mark.parametrize("outcome", [Outcome.REJECTED, Outcome.THROTTLED])
+@pytest.mark.parametrize("outcome", [SendOutcome.REJECTED, SendOutcome.THROTTLED])
 def test_not_stored_and_changed_meanwhile_is_judged_anew(clerk, outcome):
     number = clerk.all_ready("1")[0]
     clerk.claim(number)
@@ -168,7 +168,7 @@ def test_quarantined_and_changed_is_judged_anew(clerk):
 def test_rejected_needs_a_change_or_a_replay(clerk):
     number = clerk.all_ready("1")[0]
     clerk.claim(number)
-    clerk.settle(number, Outcome.REJECTED, status=400)
+    clerk.settle(number, SendOutcome.REJECTED, status=400)
     clerk.receive(offer("1"))
     assert clerk.state("1") == "rejected"
     clerk.receive(offer("1"), fingerprint="t2")

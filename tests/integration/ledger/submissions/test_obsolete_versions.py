@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from order_relay.errors import Refusal
-from order_relay.ledger import Finding
-from order_relay.orders.exchange import Outcome, Policies
+from order_relay.errors import ValidationIssue
+from order_relay.ledger import LookupFinding
+from order_relay.orders.messages import SendOutcome, VersionPolicies
 from tests.support.offers import offer
 
-BAD = [Refusal("total_mismatch", "/total", "is wrong")]
+BAD = [ValidationIssue("total_mismatch", "/total", "is wrong")]
 OLD = {"lineage": "L", "customer_number": "C-1"}
 
 
@@ -21,7 +21,7 @@ def refused_and_newer(clerk, state="quarantined", **newer):
     else:
         (number,) = clerk.make_ready(*clerk.resolve())[0]
         clerk.claim(number)
-        clerk.settle(number, Outcome.REJECTED, status=400)
+        clerk.settle(number, SendOutcome.REJECTED, status=400)
     assert clerk.state("1") == state
     clerk.receive(offer("2", **(OLD | newer)))
     works = clerk.resolve()
@@ -31,23 +31,23 @@ def refused_and_newer(clerk, state="quarantined", **newer):
 
 def imported_by_load(clerk, number):
     clerk.claim(number)
-    clerk.settle(number, Outcome.IMPORTED, status=201, oms_id="OMS2")
+    clerk.settle(number, SendOutcome.IMPORTED, status=201, oms_id="OMS2")
 
 
 def imported_by_look_up(clerk, number):
     clerk.claim(number, lease_s=-1.0)
-    clerk.settle(number, Outcome.IN_DOUBT, status=503)
-    assert clerk.look(number, 1, Finding.found("OMS2")) == "imported"
+    clerk.settle(number, SendOutcome.IN_DOUBT, status=503)
+    assert clerk.look(number, 1, LookupFinding.found("OMS2")) == "imported"
 
 
 def settled_by_an_operator(clerk, number):
     clerk.claim(number, lease_s=-1.0)
-    clerk.settle(number, Outcome.IN_DOUBT, status=503)
+    clerk.settle(number, SendOutcome.IN_DOUBT, status=503)
     clerk.ledger.settle_by_person("N-2", "OMS2", "looked", "ann")
 
 
 def found_before_its_first_post(clerk, number):
-    assert clerk.ledger.mark_found(clerk.ctx, {number: "OMS2"}) == [number]
+    assert clerk.ledger.mark_already_imported(clerk.ctx, {number: "OMS2"}) == [number]
 
 
 @pytest.mark.parametrize("state", ["quarantined", "rejected"])
@@ -64,15 +64,15 @@ def test_it_is_superseded_and_acknowledged_whichever_way_the_newer_one_was_impor
     number = refused_and_newer(clerk, state)
     way(clerk, number)
     assert clerk.due() == ["N-2"]
-    assert clerk.ledger.end_obsolete(clerk.ctx, Policies()) == 1
+    assert clerk.ledger.end_obsolete(clerk.ctx, VersionPolicies()) == 1
     assert (clerk.state("1"), sorted(clerk.due())) == ("superseded", ["N-1", "N-2"])
     assert clerk.events("1")[-1] == (state, "superseded")
-    assert clerk.ledger.end_obsolete(clerk.ctx, Policies()) == 0
+    assert clerk.ledger.end_obsolete(clerk.ctx, VersionPolicies()) == 0
 
 
 def test_it_is_superseded_when_it_is_evaluated_again(clerk):
     imported_by_load(clerk, refused_and_newer(clerk))
-    clerk.ledger.resolve(clerk.ctx, [clerk.work("1").id], Policies())
+    clerk.ledger.resolve(clerk.ctx, [clerk.work("1").id], VersionPolicies())
     assert clerk.state("1") == "superseded"
 
 
@@ -82,7 +82,7 @@ def test_what_contradicts_the_imported_one_stays_refused(clerk):
     assert clerk.row("2")["reason"] == "contradicting_versions"
     clerk.ledger.decide("N-2", "replacement", "they are one order", "ann")
     imported_by_load(clerk, clerk.make_ready(*clerk.resolve())[0][0])
-    assert clerk.ledger.end_obsolete(clerk.ctx, Policies()) == 0
+    assert clerk.ledger.end_obsolete(clerk.ctx, VersionPolicies()) == 0
     assert (clerk.state("1"), clerk.due()) == ("quarantined", ["N-2"])
 
 
@@ -94,7 +94,7 @@ def test_what_cannot_be_read_of_it_is_no_agreement(clerk, unreadable):
     works = clerk.resolve()
     if works:
         imported_by_load(clerk, clerk.make_ready(*works)[0][0])
-    assert clerk.ledger.end_obsolete(clerk.ctx, Policies()) == 0
+    assert clerk.ledger.end_obsolete(clerk.ctx, VersionPolicies()) == 0
     assert clerk.state("1") == "quarantined"
 
 

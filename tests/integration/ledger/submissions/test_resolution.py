@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from order_relay.errors import Refusal
-from order_relay.orders.exchange import Outcome, Policies
-from order_relay.orders.notes import Note, as_plain
+from order_relay.errors import ValidationIssue
+from order_relay.orders.messages import SendOutcome, VersionPolicies
+from order_relay.orders.notes import OrderNote, notes_to_json
 from tests.support.offers import offer
 
 NAME = "shop_to_oms"
-CUT = Note("text_cut", "orderComment", "shortened to 1000 characters")
-CUT_TOO = Note("text_cut", "customOrderData.*", "shortened to 1000 characters")
-BAD = [Refusal("missing", "/a", "is missing"), Refusal("too_long", "/b/0", "is too long")]
+CUT = OrderNote("text_cut", "orderComment", "shortened to 1000 characters")
+CUT_TOO = OrderNote("text_cut", "customOrderData.*", "shortened to 1000 characters")
+BAD = [ValidationIssue("missing", "/a", "is missing"), ValidationIssue("too_long", "/b/0", "is too long")]
 
 
 def test_every_reason_is_kept(clerk):
@@ -36,14 +36,14 @@ def test_every_reason_is_kept(clerk):
 def test_only_the_newest_reasons_are_listed(clerk):
     clerk.receive(offer("1"))
     clerk.ledger.quarantine(clerk.ctx, [(clerk.work("1"), BAD)])
-    clerk.ledger.quarantine(clerk.ctx, [(clerk.work("1"), [Refusal("other", "", "is other")])])
+    clerk.ledger.quarantine(clerk.ctx, [(clerk.work("1"), [ValidationIssue("other", "", "is other")])])
     assert [r["code"] for r in clerk.ledger.quarantined()] == ["other"]
     assert len(clerk.row("1")["refusals"]) == 3, "the life shows all of them"
 
 
 def test_texts_that_no_column_holds_are_kept_readable(clerk):
     clerk.receive(offer("1"))
-    odd = Refusal("bad_text", "/a\x00b\ud800", "x" * 5_000)
+    odd = ValidationIssue("bad_text", "/a\x00b\ud800", "x" * 5_000)
     clerk.ledger.quarantine(clerk.ctx, [(clerk.work("1"), [odd])])
     assert clerk.row("1")["refusals"][0]["code"] == "bad_text"
 
@@ -85,10 +85,10 @@ def test_older_versions_wait_for_a_quarantined_one_and_win_when_it_is_discarded(
     winners = clerk.resolve()
     clerk.ledger.quarantine(clerk.ctx, [(winners[0], BAD)])
     ids = [winners[0].id]
-    assert clerk.ledger.resolve(clerk.ctx, ids, Policies()) == [], "resolved again after the refusal"
+    assert clerk.ledger.resolve(clerk.ctx, ids, VersionPolicies()) == [], "resolved again after the refusal"
     assert (clerk.state("1"), clerk.state("2")) == ("waiting", "quarantined")
     clerk.ledger.discard(clerk.ctx, ids, "not wanted")
-    assert [w.source_id for w in clerk.ledger.resolve(clerk.ctx, ids, Policies())] == ["1"]
+    assert [w.source_id for w in clerk.ledger.resolve(clerk.ctx, ids, VersionPolicies())] == ["1"]
 
 
 def test_versions_wait_while_one_is_under_way(clerk):
@@ -98,7 +98,7 @@ def test_versions_wait_while_one_is_under_way(clerk):
     clerk.receive(offer("1", lineage="L"), offer("2", lineage="L"))
     assert clerk.resolve() == []
     assert clerk.state("2") == "waiting"
-    clerk.settle(number, Outcome.REJECTED, status=400)
+    clerk.settle(number, SendOutcome.REJECTED, status=400)
     clerk.receive(offer("2", lineage="L"))
     assert [w.source_id for w in clerk.resolve()] == ["2"]
 
@@ -107,14 +107,14 @@ def test_versions_wait_while_one_is_under_way(clerk):
 def test_newer_than_an_imported_one(clerk, policy, state):
     clerk.imported("1")
     clerk.receive(offer("2", lineage="L1"))
-    assert clerk.resolve(Policies(resubmission=policy)) == []
+    assert clerk.resolve(VersionPolicies(resubmission=policy)) == []
     assert clerk.state("2") == state
 
 
 def test_newer_than_an_imported_one_as_a_new_order(clerk):
     clerk.imported("1")
     clerk.receive(offer("2", lineage="L1"))
-    works = clerk.resolve(Policies(resubmission="import_as_new"))
+    works = clerk.resolve(VersionPolicies(resubmission="import_as_new"))
     assert [w.source_id for w in works] == ["2"]
     assert works[0].lineage != "L1"
     number = clerk.make_ready(*works)[0][0]
@@ -162,7 +162,7 @@ def test_making_ready_keeps_what_was_made(clerk):
     assert (sendable.payload_name, sendable.payload_row, sendable.fingerprint) == ("p/x.gz", 7, ready.fingerprint)
     assert (sendable.destination_key, sendable.attempts) == ("KEY-N-1", 0)
     row = clerk.row("1")
-    assert (row["total_minor"], row["currency"], row["notes"]) == (12345, "EUR", as_plain([CUT, CUT_TOO]))
+    assert (row["total_minor"], row["currency"], row["notes"]) == (12345, "EUR", notes_to_json([CUT, CUT_TOO]))
     assert clerk.ledger.counts(NAME)["notes"] == {"text_cut": 1}, "orders are counted, not notes"
     assert clerk.ledger.ready(NAME) == [ready.id]
 
@@ -171,9 +171,9 @@ def test_a_quarantined_order_keeps_its_notes(clerk):
     clerk.receive(offer("1"))
     work = clerk.work("1")
     clerk.ledger.quarantine(clerk.ctx, [(work, BAD)], {work.id: [CUT]})
-    assert clerk.row("1")["notes"] == as_plain([CUT])
+    assert clerk.row("1")["notes"] == notes_to_json([CUT])
     clerk.ledger.quarantine(clerk.ctx, [(clerk.work("1"), BAD)], {work.id: [CUT_TOO]})
-    assert clerk.row("1")["notes"] == as_plain([CUT_TOO]), "also where the reasons did not change"
+    assert clerk.row("1")["notes"] == notes_to_json([CUT_TOO]), "also where the reasons did not change"
 
 
 def test_one_destination_key_wanted_twice_holds_both(clerk):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from order_relay.errors import WrongSetup
-from order_relay.ledger import Ledger, running
-from order_relay.orders.exchange import RunContext
+from order_relay.errors import ConfigurationError
+from order_relay.ledger import Ledger
+from order_relay.ledger.submissions import runs
+from order_relay.orders.messages import RunContext
 from tests.support.offers import offer
 
 SOURCE, DESTINATION = "source:https://shop.example/a", "oms:https://oms.example/1"
@@ -14,33 +15,33 @@ NAME = "shop_to_oms"
 
 
 def test_two_processes_bind_at_the_same_moment(ledger, monkeypatch):
-    seen, look = [], running._pipeline
+    seen, look = [], runs._pipeline
 
     def nobody_yet(tx, name, **more):
         seen.append(name)
         return None if len(seen) <= 2 else look(tx, name, **more)
 
-    monkeypatch.setattr(running, "_pipeline", nobody_yet)
+    monkeypatch.setattr(runs, "_pipeline", nobody_yet)
     ledger.bind(NAME, SOURCE, DESTINATION)
     assert seen == [NAME] * 3
 
 
 def test_binding_again_is_harmless_and_another_pair_is_refused(ledger):
     ledger.bind(NAME, SOURCE, DESTINATION)
-    with pytest.raises(WrongSetup, match="start a new pipeline"):
+    with pytest.raises(ConfigurationError, match="start a new pipeline"):
         ledger.bind(NAME, SOURCE, "oms:https://oms.example/2")
-    with pytest.raises(WrongSetup):
+    with pytest.raises(ConfigurationError):
         ledger.bind(NAME, "source:https://shop.example/b", DESTINATION)
 
 
 def test_two_pipelines_over_the_same_accounts_are_refused(ledger):
-    with pytest.raises(WrongSetup, match="twice"):
+    with pytest.raises(ConfigurationError, match="twice"):
         ledger.bind("another", SOURCE, DESTINATION)
     ledger.bind("another", "source:https://shop.example/b", DESTINATION)
 
 
 def test_an_unbound_pipeline_can_not_run(ledger):
-    with pytest.raises(WrongSetup, match="bind"):
+    with pytest.raises(ConfigurationError, match="bind"):
         ledger.begin_run(RunContext("unknown", "r"), "scheduled", 0)
 
 
@@ -74,7 +75,7 @@ def test_a_selection_does_not_end_the_start_with_a_past(clerk):
 def test_a_ledger_behind_the_store_proves_everything_not_imported(clerk):
     clerk.imported("1")
     ready = clerk.all_ready("2")
-    clerk.ledger.mark_proven(clerk.ctx, ready)
+    clerk.ledger.mark_verified(clerk.ctx, ready)
     assert clerk.ledger.unproven(NAME) == []
     number = clerk.ledger.begin_run(RunContext(NAME, "run-2"), "scheduled", store_sequence=7)
     assert number == 8, "past what the store has seen"
@@ -87,7 +88,7 @@ def test_a_ledger_behind_the_store_proves_everything_not_imported(clerk):
 
 def test_a_run_in_step_with_the_store_proves_nothing_again(clerk):
     ready = clerk.all_ready("1")
-    clerk.ledger.mark_proven(clerk.ctx, ready)
+    clerk.ledger.mark_verified(clerk.ctx, ready)
     clerk.ledger.begin_run(RunContext(NAME, "run-2"), "scheduled", store_sequence=1)
     assert clerk.ledger.unproven(NAME) == []
     clerk.ledger.begin_run(RunContext(NAME, "run-3"), "scheduled", store_sequence=2, behind=True)
@@ -96,15 +97,15 @@ def test_a_run_in_step_with_the_store_proves_nothing_again(clerk):
 
 def test_found_before_its_first_post_means_imported(clerk):
     one, two = clerk.all_ready("1", "2")
-    assert clerk.ledger.mark_found(clerk.ctx, {one: "OMS77"}, "external_id") == [one]
-    clerk.ledger.mark_proven(clerk.ctx, [two])
+    assert clerk.ledger.mark_already_imported(clerk.ctx, {one: "OMS77"}, "external_id") == [one]
+    clerk.ledger.mark_verified(clerk.ctx, [two])
     assert clerk.ledger.unproven(NAME) == []
     assert clerk.row("1")["state"] == "imported"
     assert clerk.row("1")["oms_id"] == "OMS77"
     assert clerk.events("1")[-2:] == [("ready", "sending"), ("sending", "imported")]
     assert clerk.row("1")["attempts"] == [], "nothing was sent"
     assert clerk.due() == ["N-1"]
-    assert clerk.ledger.mark_found(clerk.ctx, {one: "OMS78"}, "external_id") == []
+    assert clerk.ledger.mark_already_imported(clerk.ctx, {one: "OMS78"}, "external_id") == []
 
 
 def test_a_pipeline_rests_until_it_is_woken(ledger):

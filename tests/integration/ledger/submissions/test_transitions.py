@@ -7,10 +7,10 @@ from itertools import pairwise, product
 
 import pytest
 
-from order_relay.errors import MoveRefused, StaleRevision
-from order_relay.ledger.moving import Cause, change, lock, move
-from order_relay.ledger.states import MOVES, State, check_way, route
-from order_relay.orders.exchange import Outcome
+from order_relay.errors import ConcurrentUpdateError, IllegalTransitionError
+from order_relay.ledger.schema.states import TRANSITIONS, State, path, validate_path
+from order_relay.ledger.submissions.transitions import TransitionCause, lock, transition, update
+from order_relay.orders.messages import SendOutcome
 from tests.support.offers import offer
 
 S = State
@@ -30,36 +30,36 @@ STRAIGHT = (S.RECEIVED, S.READY, S.SENDING, S.IMPORTED)
 def test_table_is_the_stated_one():
     for origin, targets in STATED.items():
         straight = {b for a, b in pairwise(STRAIGHT) if a is origin}
-        assert MOVES[origin] == targets | straight, origin
+        assert TRANSITIONS[origin] == targets | straight, origin
     judged = {S.READY, S.WAITING, S.SUPERSEDED, S.QUARANTINED, S.HELD, S.DISCARDED}
-    assert MOVES[S.RECEIVED] == judged
-    assert not MOVES[S.IMPORTED]
-    assert not MOVES[S.DISCARDED]
-    assert set(MOVES) == set(State)
+    assert TRANSITIONS[S.RECEIVED] == judged
+    assert not TRANSITIONS[S.IMPORTED]
+    assert not TRANSITIONS[S.DISCARDED]
+    assert set(TRANSITIONS) == set(State)
 
 
 @pytest.mark.parametrize(("origin", "target"), list(product(State, State)))
 def test_every_route_consists_of_moves(origin, target):
     try:
-        way = (origin, *route(origin, target))
-    except MoveRefused:
+        way = (origin, *path(origin, target))
+    except IllegalTransitionError:
         return
-    assert all(b in MOVES[a] for a, b in pairwise(way))
+    assert all(b in TRANSITIONS[a] for a, b in pairwise(way))
     assert set(way[1:-1]) <= {S.WAITING, S.RECEIVED}, "nothing is sent, held or settled on the way to something else"
 
 
 def test_nothing_leads_out_of_imported_or_to_sending_but_from_ready():
     for state in State:
-        with pytest.raises(MoveRefused):
-            route(S.IMPORTED, state)
+        with pytest.raises(IllegalTransitionError):
+            path(S.IMPORTED, state)
     for origin in set(State) - {S.READY}:
-        with pytest.raises(MoveRefused):
-            route(origin, S.SENDING)
+        with pytest.raises(IllegalTransitionError):
+            path(origin, S.SENDING)
 
 
 def test_a_way_outside_the_table_is_refused():
-    with pytest.raises(MoveRefused):
-        check_way((S.READY, S.IMPORTED))
+    with pytest.raises(IllegalTransitionError):
+        validate_path((S.READY, S.IMPORTED))
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,9 @@ class Seen:
 def test_a_move_outside_the_table_changes_nothing(clerk):
     number = clerk.imported("1")
     before = clerk.row("1")
-    with pytest.raises(MoveRefused):
+    with pytest.raises(IllegalTransitionError):
         clerk.ledger.database.write(
-            lambda tx: move(tx, lock(tx, [number]), State.RECEIVED, Cause(clerk.ctx, "because"))
+            lambda tx: transition(tx, lock(tx, [number]), State.RECEIVED, TransitionCause(clerk.ctx, "because"))
         )
     assert clerk.row("1") == before
 
@@ -86,17 +86,19 @@ def test_a_move_needs_state_and_revision_as_they_were_read(clerk, stale):
     seen = [Seen(w.id, w.state, w.revision) for w in works]
     seen[1] = replace(seen[1], **stale)
     events = clerk.events("1"), clerk.events("2")
-    with pytest.raises(StaleRevision):
-        clerk.ledger.database.write(lambda tx: move(tx, seen, State.HELD, Cause(clerk.ctx, "because", "because")))
+    with pytest.raises(ConcurrentUpdateError):
+        clerk.ledger.database.write(
+            lambda tx: transition(tx, seen, State.HELD, TransitionCause(clerk.ctx, "because", "because"))
+        )
     assert (clerk.events("1"), clerk.events("2")) == events, "not even the rows that were not stale"
-    with pytest.raises(StaleRevision):
-        clerk.ledger.database.write(lambda tx: change(tx, seen, {w.id: {"customer_po": "x"} for w in seen}))
+    with pytest.raises(ConcurrentUpdateError):
+        clerk.ledger.database.write(lambda tx: update(tx, seen, {w.id: {"customer_po": "x"} for w in seen}))
 
 
 def test_events_say_from_to_when_run_who_and_why(clerk):
     number = clerk.all_ready("1")[0]
     clerk.claim(number)
-    clerk.settle(number, Outcome.REJECTED, status=400, code="5007")
+    clerk.settle(number, SendOutcome.REJECTED, status=400, code="5007")
     last = clerk.row("1")["events"][-1]
     assert (last["from_state"], last["to_state"], last["run"], last["who"]) == ("sending", "rejected", "run-1", "run")
     assert last["why"] == "http_400_5007"

@@ -7,11 +7,11 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from order_relay.errors import Refusal
-from order_relay.ledger.tables import unread
-from order_relay.ledger.unread import DENIALS, LONGEST, ORDER_GONE
-from order_relay.orders.exchange import MISSING, NOT_READ
-from order_relay.orders.gate import GATE_MARK, GONE
+from order_relay.errors import ValidationIssue
+from order_relay.ledger.schema.tables import unread
+from order_relay.ledger.submissions.unread_orders import DENIALS, LONGEST_DELAY, ORDER_GONE
+from order_relay.orders.mapping.eligibility import NOT_RETURNED, REASON_PREFIX
+from order_relay.orders.messages import DETAIL_MISSING, DETAIL_UNREADABLE
 from tests.support.offers import offer
 
 NAME = "shop_to_oms"
@@ -23,14 +23,14 @@ def set_aside(clerk, source_id, problem, times=1):
         clerk.receive(offer(source_id, problem=problem, content_hash="id only", order_number=""), complete=False)
         work = clerk.work(source_id)
         if work.state == "received":
-            clerk.ledger.quarantine(clerk.ctx, [(work, [Refusal(problem, "", "cannot be read")])])
+            clerk.ledger.quarantine(clerk.ctx, [(work, [ValidationIssue(problem, "", "cannot be read")])])
 
 
 def waits(clerk, source_id, ask_again_s=0.0):
-    from order_relay.ledger import Wait
+    from order_relay.ledger import SourceHold
 
     clerk.receive(offer(source_id), complete=False)
-    wait = Wait(clerk.work(source_id), f"{GATE_MARK}payment=open", ask_again=True)
+    wait = SourceHold(clerk.work(source_id), f"{REASON_PREFIX}payment=open", ask_again=True)
     clerk.ledger.hold_back(clerk.ctx, [wait], ask_again_s)
 
 
@@ -45,7 +45,7 @@ def hours_pass(clerk, hours):
             conn.execute(unread.update().where(unread.c.source_id == row.source_id).values(moved))
 
 
-@pytest.mark.parametrize("problem", [NOT_READ, MISSING])
+@pytest.mark.parametrize("problem", [DETAIL_UNREADABLE, DETAIL_MISSING])
 def test_an_unread_order_has_a_row_at_once_and_is_asked_for_in_the_next_run(clerk, problem):
     set_aside(clerk, "1", problem)
     assert clerk.row("1")["state"] == "quarantined"
@@ -53,7 +53,7 @@ def test_an_unread_order_has_a_row_at_once_and_is_asked_for_in_the_next_run(cler
     assert clerk.ledger.pending_reads(NAME) == {"1": True}
 
 
-@pytest.mark.parametrize("problem", [NOT_READ, MISSING])
+@pytest.mark.parametrize("problem", [DETAIL_UNREADABLE, DETAIL_MISSING])
 def test_the_distance_grows_and_never_ends(clerk, problem):
     distances = []
     for _ in range(12):
@@ -66,12 +66,12 @@ def test_the_distance_grows_and_never_ends(clerk, problem):
         assert clerk.ledger.to_ask_again(NAME, 10) == ["1"]
     assert distances[:4] == [timedelta(0), timedelta(minutes=15), timedelta(minutes=45), timedelta(minutes=105)]
     assert distances == sorted(distances)
-    if problem == NOT_READ:
-        assert distances[-1] == LONGEST
+    if problem == DETAIL_UNREADABLE:
+        assert distances[-1] == LONGEST_DELAY
 
 
 def test_once_it_is_read_it_is_an_order_like_any_other(clerk):
-    set_aside(clerk, "1", NOT_READ, times=5)
+    set_aside(clerk, "1", DETAIL_UNREADABLE, times=5)
     clerk.receive(offer("1"), complete=False)
     assert clerk.state("1") == "received"
     assert clerk.ledger.pending_reads(NAME) == {}
@@ -80,8 +80,8 @@ def test_once_it_is_read_it_is_an_order_like_any_other(clerk):
 
 def test_an_order_that_waits_for_its_payment_is_asked_for_after_a_passing_404(clerk):
     waits(clerk, "1")
-    set_aside(clerk, "1", MISSING)
-    assert clerk.row("1")["reason"] == f"{GATE_MARK}payment=open"
+    set_aside(clerk, "1", DETAIL_MISSING)
+    assert clerk.row("1")["reason"] == f"{REASON_PREFIX}payment=open"
     assert clerk.ledger.to_ask_again(NAME, 10) == ["1"]
     clerk.receive(offer("1", content_hash="paid"), complete=False)
     assert clerk.state("1") == "received"
@@ -89,16 +89,16 @@ def test_an_order_that_waits_for_its_payment_is_asked_for_after_a_passing_404(cl
 
 def test_a_404_counts_as_withdrawn_only_after_several_asks_over_a_day(clerk):
     waits(clerk, "1")
-    set_aside(clerk, "1", MISSING, times=DENIALS + 5)
-    assert clerk.row("1")["reason"] != GONE, "many asks within a moment prove nothing"
+    set_aside(clerk, "1", DETAIL_MISSING, times=DENIALS + 5)
+    assert clerk.row("1")["reason"] != NOT_RETURNED, "many asks within a moment prove nothing"
     hours_pass(clerk, 25)
     waits(clerk, "2")
-    set_aside(clerk, "2", MISSING)
+    set_aside(clerk, "2", DETAIL_MISSING)
     hours_pass(clerk, 25)
-    set_aside(clerk, "2", MISSING)
-    assert clerk.row("2")["reason"] != GONE, "two asks prove nothing either"
-    set_aside(clerk, "1", MISSING)
-    assert (clerk.row("1")["state"], clerk.row("1")["reason"]) == ("waiting", GONE)
+    set_aside(clerk, "2", DETAIL_MISSING)
+    assert clerk.row("2")["reason"] != NOT_RETURNED, "two asks prove nothing either"
+    set_aside(clerk, "1", DETAIL_MISSING)
+    assert (clerk.row("1")["state"], clerk.row("1")["reason"]) == ("waiting", NOT_RETURNED)
     assert clerk.ledger.to_ask_again(NAME, 10) == []
     hours_pass(clerk, 23)
     assert clerk.ledger.to_ask_again(NAME, 10) == ["2"]
@@ -109,46 +109,46 @@ def test_a_404_counts_as_withdrawn_only_after_several_asks_over_a_day(clerk):
 
 
 def test_another_failure_between_interrupts_the_row_of_denials(clerk):
-    set_aside(clerk, "1", MISSING, times=DENIALS)
+    set_aside(clerk, "1", DETAIL_MISSING, times=DENIALS)
     hours_pass(clerk, 25)
-    set_aside(clerk, "1", NOT_READ)
-    set_aside(clerk, "1", MISSING)
+    set_aside(clerk, "1", DETAIL_UNREADABLE)
+    set_aside(clerk, "1", DETAIL_MISSING)
     assert clerk.ledger.unread(NAME, "1")["gone_at"] is None
 
 
 def test_one_that_was_never_read_and_is_withdrawn_stays_visible_under_a_code_of_its_own(clerk):
-    set_aside(clerk, "1", MISSING, times=DENIALS)
+    set_aside(clerk, "1", DETAIL_MISSING, times=DENIALS)
     hours_pass(clerk, 25)
-    set_aside(clerk, "1", MISSING)
+    set_aside(clerk, "1", DETAIL_MISSING)
     [shown] = clerk.ledger.quarantined(ORDER_GONE)
     assert (shown["source_id"], shown["state"]) == ("1", "quarantined")
     assert "discard" in shown["message"]
     moves = len(clerk.row("1")["events"])
     hours_pass(clerk, 25)
-    set_aside(clerk, "1", MISSING)
+    set_aside(clerk, "1", DETAIL_MISSING)
     assert len(clerk.row("1")["events"]) == moves, "no event while nothing changes"
 
 
 def test_an_order_refused_for_its_content_keeps_that_reason(clerk):
     clerk.receive(offer("1"), complete=False)
-    clerk.ledger.quarantine(clerk.ctx, [(clerk.work("1"), [Refusal("bad", "/x", "is bad")])])
-    set_aside(clerk, "1", MISSING, times=DENIALS)
+    clerk.ledger.quarantine(clerk.ctx, [(clerk.work("1"), [ValidationIssue("bad", "/x", "is bad")])])
+    set_aside(clerk, "1", DETAIL_MISSING, times=DENIALS)
     hours_pass(clerk, 25)
-    set_aside(clerk, "1", MISSING)
+    set_aside(clerk, "1", DETAIL_MISSING)
     assert clerk.row("1")["reason"] == "bad"
 
 
 def test_what_is_settled_or_on_its_way_is_not_asked_for(clerk):
     clerk.imported("1")
-    set_aside(clerk, "1", MISSING)
+    set_aside(clerk, "1", DETAIL_MISSING)
     assert clerk.state("1") == "imported"
     assert clerk.ledger.pending_reads(NAME) == {}
-    set_aside(clerk, "2", NOT_READ)
+    set_aside(clerk, "2", DETAIL_UNREADABLE)
     clerk.ledger.discard(clerk.ctx, [clerk.row("2")["id"]], "not ours")
     assert clerk.ledger.to_ask_again(NAME, 10) == []
     assert clerk.ledger.pending_reads(NAME) == {}
 
 
 def test_an_order_that_came_twice_counts_as_read_if_it_was_read_once(clerk):
-    clerk.receive(offer("1"), offer("1", problem=NOT_READ, content_hash="id only"), complete=False)
+    clerk.receive(offer("1"), offer("1", problem=DETAIL_UNREADABLE, content_hash="id only"), complete=False)
     assert clerk.ledger.pending_reads(NAME) == {}

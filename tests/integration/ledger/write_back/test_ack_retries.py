@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from order_relay.ledger import take_over
-from order_relay.ledger.feedback import FIRST_DELAY, LONGEST_DELAY, MOST_TRIES, OMS_NUMBER
-from order_relay.ledger.tables import feedback
-from order_relay.orders.exchange import Acknowledgement
+from order_relay.ledger.schema.tables import feedback
+from order_relay.ledger.write_back import ack_retries
+from order_relay.ledger.write_back.feedback import FIRST_DELAY, LONGEST_DELAY, MAX_TRIES, OMS_NUMBER
+from order_relay.orders.messages import Acknowledgement
 
 NAME = "shop_to_oms"
 YES, NO = Acknowledgement(True), Acknowledgement(False, "its state is quotation, and stays so")
@@ -58,11 +58,11 @@ def test_a_take_over_that_is_always_refused_ends_as_a_task(clerk):
 def test_silence_uses_up_no_refusals_and_yet_has_an_end(clerk, answer):
     clerk.imported("1")
     asked = 0
-    for _ in range(MOST_TRIES + 5):
+    for _ in range(MAX_TRIES + 5):
         asked += attempt(clerk, answer, most=1)
         time_passes(clerk)
-    assert asked == MOST_TRIES
-    assert failed(clerk) == [("N-1", "take_over", MOST_TRIES)]
+    assert asked == MAX_TRIES
+    assert failed(clerk) == [("N-1", "take_over", MAX_TRIES)]
 
 
 def test_the_first_repetition_is_left_to_the_next_run_and_the_distance_grows(clerk):
@@ -138,10 +138,10 @@ def test_no_sequence_of_answers_repeats_it_without_end(answers, most):
         if state != "refused":
             break
         said = {"yes": YES, "no": NO}.get(answer, PASSING)
-        state, tries, refusals = take_over.outcome(state, tries, refusals, said, most)
-        assert take_over.distance(tries) <= LONGEST_DELAY
-    assert tries <= MOST_TRIES
+        state, tries, refusals = ack_retries.next_state(state, tries, refusals, said, most)
+        assert ack_retries.retry_delay(tries) <= LONGEST_DELAY
+    assert tries <= MAX_TRIES
     assert refusals <= most
     if state == "refused":
         assert refusals < most
-        assert tries < MOST_TRIES
+        assert tries < MAX_TRIES

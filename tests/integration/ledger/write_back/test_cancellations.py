@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from order_relay.errors import Refusal
-from order_relay.ledger import Wait
-from order_relay.ledger.cancelling import UNSENT, Noted
-from order_relay.ledger.states import AT_DESTINATION, SETTLED, State
-from order_relay.ledger.tables import submission
-from order_relay.orders.exchange import Outcome
-from order_relay.orders.gate import CANCELLED, GATE_MARK, GONE
+from order_relay.errors import ValidationIssue
+from order_relay.ledger import SourceHold
+from order_relay.ledger.schema.states import AT_DESTINATION, SETTLED, State
+from order_relay.ledger.schema.tables import submission
+from order_relay.ledger.write_back.cancellations import UNSENT, RecordedCancellations
+from order_relay.orders.mapping.eligibility import CANCELLED, NOT_RETURNED, REASON_PREFIX
+from order_relay.orders.messages import SendOutcome
 from tests.support.offers import offer
 
 NAME = "shop_to_oms"
@@ -27,7 +27,9 @@ def waits_for_a_version(clerk):
 
 def waits_for_its_payment(clerk):
     received(clerk)
-    clerk.ledger.hold_back(clerk.ctx, [Wait(clerk.work("1"), f"{GATE_MARK}payment=open", ask_again=True)], 3600.0)
+    clerk.ledger.hold_back(
+        clerk.ctx, [SourceHold(clerk.work("1"), f"{REASON_PREFIX}payment=open", ask_again=True)], 3600.0
+    )
 
 
 def ready(clerk):
@@ -36,12 +38,12 @@ def ready(clerk):
 
 def quarantined(clerk):
     received(clerk)
-    clerk.ledger.quarantine(clerk.ctx, [(clerk.work("1"), [Refusal("required", "/x", "is missing")])])
+    clerk.ledger.quarantine(clerk.ctx, [(clerk.work("1"), [ValidationIssue("required", "/x", "is missing")])])
 
 
 def rejected(clerk):
     clerk.claim(*clerk.all_ready("1"))
-    clerk.settle(clerk.work("1").id, Outcome.REJECTED, status=400)
+    clerk.settle(clerk.work("1").id, SendOutcome.REJECTED, status=400)
 
 
 def held(clerk):
@@ -101,44 +103,46 @@ def test_every_state_that_may_still_be_sent_or_was_sent_is_tried_here():
 @pytest.mark.parametrize("way", NOT_SENT)
 def test_an_order_cancelled_before_it_was_sent_is_stopped_once_and_read_again(clerk, way):
     WAYS[way](clerk)
-    assert cancel(clerk) == Noted(sent=0, stopped=1)
+    assert cancel(clerk) == RecordedCancellations(sent=0, stopped=1)
     row = clerk.row("1")
     assert (row["state"], row["reason"]) == ("waiting", CANCELLED)
     assert clerk.ledger.to_ask_again(NAME, 10) == ["1"], "its source is asked for it before anything else happens"
     assert clerk.claim(row["id"]) == {}
     assert tasks(clerk) == []
     before = events(clerk)
-    assert cancel(clerk) == Noted()
+    assert cancel(clerk) == RecordedCancellations()
     assert events(clerk) == before, "noted once"
 
 
-@pytest.mark.parametrize("reason", [CANCELLED, GONE])
+@pytest.mark.parametrize("reason", [CANCELLED, NOT_RETURNED])
 def test_one_that_waits_to_be_read_again_anyway_is_left_alone(clerk, reason):
     waits_for_its_payment(clerk)
     force(clerk, reason=reason)
-    assert cancel(clerk) == Noted()
+    assert cancel(clerk) == RecordedCancellations()
 
 
 def test_one_that_was_read_and_withdrawn_is_left_alone(clerk):
     received(clerk)
-    clerk.ledger.hold_back(clerk.ctx, [Wait(clerk.work("1"), f"{GATE_MARK}state=cancel", ask_again=False)], 0.0)
-    assert cancel(clerk) == Noted()
+    clerk.ledger.hold_back(
+        clerk.ctx, [SourceHold(clerk.work("1"), f"{REASON_PREFIX}state=cancel", ask_again=False)], 0.0
+    )
+    assert cancel(clerk) == RecordedCancellations()
     assert clerk.ledger.to_ask_again(NAME, 10) == []
 
 
 @pytest.mark.parametrize("way", AT_DESTINATION)
 def test_an_order_cancelled_while_it_is_sent_becomes_a_task_once_it_is_imported(clerk, way):
     WAYS[way](clerk)
-    assert cancel(clerk) == Noted(sent=1, stopped=0)
+    assert cancel(clerk) == RecordedCancellations(sent=1, stopped=0)
     assert clerk.state("1") == way, "the destination may have it"
     if way == "sending":
-        clerk.settle(clerk.work("1").id, Outcome.IMPORTED, status=201, oms_id="OMS1")
+        clerk.settle(clerk.work("1").id, SendOutcome.IMPORTED, status=201, oms_id="OMS1")
     elif way == "in_doubt":
         clerk.ledger.settle_by_person("N-1", "OMS1", "found in the OMS", "tester")
     assert tasks(clerk) == ["N-1"]
 
 
-@pytest.mark.parametrize("outcome", [Outcome.NOT_SENT, Outcome.THROTTLED])
+@pytest.mark.parametrize("outcome", [SendOutcome.NOT_SENT, SendOutcome.THROTTLED])
 def test_an_attempt_that_stored_nothing_is_not_repeated_for_a_cancelled_order(clerk, outcome):
     sending(clerk)
     assert cancel(clerk).sent == 1
@@ -165,7 +169,7 @@ def test_a_settled_order_stays_as_it_is(clerk, state):
     received(clerk)
     force(clerk, state=state)
     try:
-        assert cancel(clerk) == Noted()
+        assert cancel(clerk) == RecordedCancellations()
         assert clerk.state("1") == state
     finally:
         force(clerk, state="received")
@@ -177,7 +181,7 @@ def test_what_an_operator_brings_back_is_stopped_again_by_the_next_run(clerk, wa
     cancel(clerk)
     force(clerk, state="received", reason="")
     try:
-        assert cancel(clerk) == Noted(sent=0, stopped=1)
+        assert cancel(clerk) == RecordedCancellations(sent=0, stopped=1)
         assert clerk.state("1") == "waiting"
     finally:
         assert clerk.row("1")["reason"] == CANCELLED

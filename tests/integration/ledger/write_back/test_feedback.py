@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from order_relay.ledger.feedback import LINE_NUMBERS, OMS_NUMBER, SHIPPED, Step
-from order_relay.ledger.tables import feedback
-from order_relay.orders.exchange import Acknowledgement
-from order_relay.orders.shipping import OrderedLine, Shipment
+from order_relay.ledger.schema.tables import feedback
+from order_relay.ledger.write_back.feedback import LINE_NUMBERS, OMS_NUMBER, SHIPPED, FeedbackStep
+from order_relay.orders.fulfilment.shipment_progress import OrderedLine, Shipment
+from order_relay.orders.messages import Acknowledgement
 
 NAME = "shop_to_oms"
 YES, NO = Acknowledgement(True), Acknowledgement(False, "not now")
@@ -171,4 +171,4 @@ def test_one_orders_steps_are_shown(clerk):
     tell(clerk, OMS_NUMBER, NO)
     (shown,) = clerk.ledger.feedback_of(number)
     assert (shown["step"], shown["state"], shown["tries"], shown["message"]) == (OMS_NUMBER, "refused", 1, "not now")
-    assert Step(number, OMS_NUMBER).delivery == 0
+    assert FeedbackStep(number, OMS_NUMBER).delivery == 0

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from order_relay.ledger.offline import MOST_TRIES
-from order_relay.ledger.tables import offline_mark
-from order_relay.orders.exchange import Acknowledgement
+from order_relay.ledger.schema.tables import offline_mark
+from order_relay.ledger.write_back.offline_orders import MAX_TRIES
+from order_relay.orders.messages import Acknowledgement
 
 NAME = "shop_to_oms"
 YES, NO = Acknowledgement(True), Acknowledgement(False, "refused")
@@ -45,7 +45,7 @@ def test_what_is_refused_is_tried_again_later_and_ends_as_a_task(clerk):
 
 
 def test_an_outage_takes_longer_to_end_it(clerk):
-    for _ in range(MOST_TRIES - 1):
+    for _ in range(MAX_TRIES - 1):
         answered(clerk, ("1", PASSING), most=1)
     assert clerk.ledger.feedback_failed(NAME) == []
     answered(clerk, ("1", PASSING), most=1)

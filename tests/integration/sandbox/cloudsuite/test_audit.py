@@ -5,7 +5,7 @@ from __future__ import annotations
 import aiohttp
 import pytest
 
-from order_relay.sandbox import serve_in_thread
+from order_relay_sandbox import serve_in_thread
 
 NUMBERED = {"patch_lines": "merged"}
 

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from order_relay.sandbox import Sandbox
-from order_relay.sandbox.cloudsuite.generator import KINDS, orders
+from order_relay_sandbox import Sandbox
+from order_relay_sandbox.cloudsuite.generator import KINDS, orders
 
 
 @pytest.fixture(scope="module")

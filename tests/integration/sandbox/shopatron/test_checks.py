@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from order_relay.sandbox.shopatron.checks import REQUIRED, problems
-from order_relay.sandbox.shopatron.switches import ShopatronSwitches
+from order_relay_sandbox.shopatron.checks import REQUIRED, problems
+from order_relay_sandbox.shopatron.switches import ShopatronSwitches
 
 
 def found(body, **switches):

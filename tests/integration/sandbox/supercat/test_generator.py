@@ -10,8 +10,8 @@ from decimal import Decimal
 
 import pytest
 
-from order_relay.sandbox.supercat import generator
-from order_relay.sandbox.supercat.generator import KINDS, orders
+from order_relay_sandbox.supercat import generator
+from order_relay_sandbox.supercat.generator import KINDS, orders
 
 SPOILED = {"missing_field", "totals_off", "fractional_quantity", "wrong_type", "no_identity"}
 

@@ -12,21 +12,21 @@ import uvicorn
 from typer.testing import CliRunner, Result
 
 from order_relay.batches import BatchStore
-from order_relay.commands import app as app_module
-from order_relay.commands.setup import Setup
+from order_relay.cli import app as app_module
+from order_relay.cli.deployment import Installation
 from order_relay.connections import Connection
-from order_relay.errors import WrongSetup
+from order_relay.errors import ConfigurationError
 
 SOUND = {"login": "feeduser", "password": "long-and-random"}
 
 
 def serve(monkeypatch: pytest.MonkeyPatch, fields: Mapping[str, Any] | None) -> Result:
-    def connection(_self: Setup, conn_id: str) -> Connection:
+    def connection(_self: Installation, conn_id: str) -> Connection:
         if fields is None or conn_id != "shiprush_feed":
-            raise WrongSetup("not defined")
+            raise ConfigurationError("not defined")
         return Connection(conn_id, **fields)
 
-    monkeypatch.setattr(Setup, "connection", connection)
+    monkeypatch.setattr(Installation, "connection", connection)
     return CliRunner().invoke(app_module.app, ["serve", "--port", "0"])
 
 
@@ -49,7 +49,7 @@ def test_a_wrong_setting_of_the_feed_is_refused_before_it_listens(
 
     monkeypatch.setattr(socket, "create_server", listens)
     result = serve(monkeypatch, fields)
-    assert isinstance(result.exception, WrongSetup), result.output
+    assert isinstance(result.exception, ConfigurationError), result.output
     assert named in str(result.exception)
     assert SOUND["password"] not in str(result.exception) + result.output
 
@@ -58,8 +58,8 @@ def test_a_wrong_setting_of_the_feed_is_refused_before_it_listens(
 def test_a_sound_setting_is_served(
     monkeypatch: pytest.MonkeyPatch, fields: Mapping[str, Any] | None, sqlite_url: str, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(Setup, "ledger_url", sqlite_url)
-    monkeypatch.setattr(Setup, "store", BatchStore(tmp_path.as_uri()))
+    monkeypatch.setattr(Installation, "ledger_url", sqlite_url)
+    monkeypatch.setattr(Installation, "store", BatchStore(tmp_path.as_uri()))
     ran = []
     monkeypatch.setattr(uvicorn.Server, "run", lambda _self, sockets: ran.append(sockets[0].getsockname()[1]))
     result = serve(monkeypatch, fields)

@@ -8,88 +8,88 @@ from typing import Any
 
 import pytest
 
-from order_relay.airflow_bindings import asking, own_database
-from order_relay.airflow_bindings.upkeep_tasks import WATCHFUL
-from order_relay.commands import doctor_airflow, doctor_places
-from order_relay.commands.findings import Level
-from order_relay.commands.setup import Setup
-from order_relay.errors import RetryLater
-from order_relay.pipeline.stop_switch import StopSwitch, read_switch
+from order_relay.airflow.metadata import database, stored_values
+from order_relay.airflow.tasks.maintenance import ACTIVE_FROM_START
+from order_relay.cli.deployment import Installation
+from order_relay.cli.doctor import airflow_state, storage
+from order_relay.cli.doctor.checks import Severity
+from order_relay.errors import TransientError
+from order_relay.pipeline.runs.stop_switch import StopSwitch, read_switch
 
 ROOT = Path(__file__).resolve().parents[4]
 PIPELINE = "supercat_to_shopatron"
-ACTIVE = dict.fromkeys((*WATCHFUL, PIPELINE), False)
+ACTIVE = dict.fromkeys((*ACTIVE_FROM_START, PIPELINE), False)
 
 
-def told(monkeypatch: pytest.MonkeyPatch, states: dict[str, bool]) -> list[tuple[Level, str, str]]:
-    monkeypatch.setattr(Setup, "paused_dags", lambda self: states)
-    found = doctor_airflow.dags(Setup(), [PIPELINE])
+def told(monkeypatch: pytest.MonkeyPatch, states: dict[str, bool]) -> list[tuple[Severity, str, str]]:
+    monkeypatch.setattr(Installation, "paused_dags", lambda self: states)
+    found = airflow_state.dags(Installation(), [PIPELINE])
     return [(finding.level, finding.check, finding.found) for finding in found]
 
 
 def test_every_dag_that_sends_nothing_has_a_line_of_its_own() -> None:
-    assert set(doctor_airflow.WITHOUT) == set(WATCHFUL)
+    assert set(airflow_state.WITHOUT) == set(ACTIVE_FROM_START)
 
 
 def test_all_active(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert told(monkeypatch, ACTIVE) == [(Level.OK, "DAGs", "6 of 6 are active")]
+    assert told(monkeypatch, ACTIVE) == [(Severity.OK, "DAGs", "6 of 6 are active")]
 
 
 @pytest.mark.parametrize("name", ACTIVE)
 def test_a_paused_dag_is_named_with_what_is_missing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (_, warned) = told(monkeypatch, {**ACTIVE, name: True})
-    assert warned[:2] == (Level.WARN, f"DAG {name}")
+    assert warned[:2] == (Severity.WARN, f"DAG {name}")
     assert warned[2].startswith("is paused: ")
 
 
 def test_a_dag_that_airflow_does_not_know_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     (_, warned) = told(monkeypatch, {name: paused for name, paused in ACTIVE.items() if name != "watch"})
-    assert (warned[0], warned[1]) == (Level.WARN, "DAG watch")
+    assert (warned[0], warned[1]) == (Severity.WARN, "DAG watch")
     ((level, check, _),) = told(monkeypatch, {"somebody_elses": False})
-    assert (level, check) == (Level.WARN, "DAGs")
+    assert (level, check) == (Severity.WARN, "DAGs")
 
 
 def test_a_database_that_cannot_be_read_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(own_database, "has_database", lambda: True)
+    monkeypatch.setattr(database, "has_database", lambda: True)
 
     def broken() -> Any:
         raise OSError("no route to host")
 
     monkeypatch.setattr("airflow.utils.session.create_session", broken)
-    (finding,) = doctor_airflow.dags(Setup(), [])
-    assert (finding.level, finding.check) == (Level.WARN, "DAGs")
+    (finding,) = airflow_state.dags(Installation(), [])
+    assert (finding.level, finding.check) == (Severity.WARN, "DAGs")
     assert "cannot tell which DAGs are paused" in finding.found
     assert "OSError" in finding.found
-    monkeypatch.setattr(own_database, "has_database", lambda: False)
-    with pytest.raises(RetryLater, match="not made yet"):
-        own_database.paused_dags()
+    monkeypatch.setattr(database, "has_database", lambda: False)
+    with pytest.raises(TransientError, match="not made yet"):
+        database.paused_dags()
 
 
 @pytest.mark.parametrize(
     ("value", "level", "says"),
     [
-        ("", Level.OK, "not set"),
-        ("false", Level.OK, "not set"),
-        ("true", Level.WARN, "all pipelines"),
-        (PIPELINE, Level.WARN, f"stopped for {PIPELINE}"),
-        ("supercat", Level.FAIL, "'supercat'"),
+        ("", Severity.OK, "not set"),
+        ("false", Severity.OK, "not set"),
+        ("true", Severity.WARN, "all pipelines"),
+        (PIPELINE, Severity.WARN, f"stopped for {PIPELINE}"),
+        ("supercat", Severity.FAIL, "'supercat'"),
     ],
 )
-def test_an_active_and_a_mistyped_stop(value: str, level: Level, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Setup, "stop_switch", read_switch(value, [PIPELINE]))
-    (finding,) = doctor_airflow.stop_switch(Setup())
+def test_an_active_and_a_mistyped_stop(value: str, level: Severity, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Installation, "stop_switch", read_switch(value, [PIPELINE]))
+    (finding,) = airflow_state.stop_switch(Installation())
     assert finding.level is level
     assert says in finding.found
 
 
 def test_a_stop_that_cannot_be_read_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     def away(*_: Any) -> Any:
-        raise RetryLater("Variable order_relay_stop: Airflow's API server did not answer")
+        raise TransientError("Variable order_relay_stop: Airflow's API server did not answer")
 
-    monkeypatch.setattr("order_relay.airflow_bindings.stopping.ask_variable_strictly", away)
-    assert isinstance(Setup().stop_switch, StopSwitch)
-    (finding,) = doctor_airflow.stop_switch(Setup())
-    assert finding.level is Level.FAIL
+    monkeypatch.setattr("order_relay.airflow.metadata.stop_variable.read_variable_strictly", away)
+    assert isinstance(Installation().stop_switch, StopSwitch)
+    (finding,) = airflow_state.stop_switch(Installation())
+    assert finding.level is Severity.FAIL
     assert "did not answer" in finding.found
 
 
@@ -97,12 +97,12 @@ def test_shadow_mode_and_a_wrong_file_beside_it(tmp_path: Path, monkeypatch: pyt
     shutil.copy(ROOT / "include" / "config" / f"{PIPELINE}.yaml", tmp_path)
     (tmp_path / f"{PIPELINE}__broken.yaml").write_text("source: {vendor: supercat}\n")
     monkeypatch.setenv("ORDER_RELAY_CONFIG", str(tmp_path))
-    findings = list(doctor_places.pipelines(Setup()))
-    assert any(f.level is Level.WARN and "mode is shadow" in f.found for f in findings)
-    (failed,) = (f for f in findings if f.level is Level.FAIL)
+    findings = list(storage.pipelines(Installation()))
+    assert any(f.level is Severity.WARN and "mode is shadow" in f.found for f in findings)
+    (failed,) = (f for f in findings if f.level is Severity.FAIL)
     assert failed.check == f"pipeline {PIPELINE}__broken"
     assert "connection: is missing" in failed.found
-    assert any(f.level is Level.OK and str(tmp_path) in f.found for f in findings)
+    assert any(f.level is Severity.OK and str(tmp_path) in f.found for f in findings)
 
 
 def test_airflow_s_database_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,6 +111,6 @@ def test_airflow_s_database_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyP
     from airflow.sdk.configuration import conf
 
     monkeypatch.setattr(conf, "get", lambda *_, **__: f"sqlite:///{str(file).replace(' ', '%20')}")
-    assert asking.has_database()
+    assert stored_values.has_database()
     file.unlink()
-    assert not asking.has_database()
+    assert not stored_values.has_database()

@@ -7,21 +7,21 @@ from typing import Any
 
 import pytest
 
-from order_relay.commands.doctor_feed import feed
-from order_relay.commands.findings import Level
-from order_relay.commands.setup import Setup
+from order_relay.cli.deployment import Installation
+from order_relay.cli.doctor.checks import Severity
+from order_relay.cli.doctor.feed import feed
 from order_relay.connections import Connection
-from order_relay.errors import WrongSetup
+from order_relay.errors import ConfigurationError
 
 
-def told(monkeypatch: pytest.MonkeyPatch, fields: Mapping[str, Any] | None) -> list[tuple[Level, str]]:
-    def connection(_self: Setup, conn_id: str) -> Connection:
+def told(monkeypatch: pytest.MonkeyPatch, fields: Mapping[str, Any] | None) -> list[tuple[Severity, str]]:
+    def connection(_self: Installation, conn_id: str) -> Connection:
         if fields is None:
-            raise WrongSetup("not defined")
+            raise ConfigurationError("not defined")
         return Connection(conn_id, **fields)
 
-    monkeypatch.setattr(Setup, "connection", connection)
-    return [(finding.level, finding.found) for finding in feed(Setup())]
+    monkeypatch.setattr(Installation, "connection", connection)
+    return [(finding.level, finding.found) for finding in feed(Installation())]
 
 
 def test_a_firm_without_a_feed_hears_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,16 +30,16 @@ def test_a_firm_without_a_feed_hears_nothing(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_sound_feed(monkeypatch: pytest.MonkeyPatch) -> None:
     ((level, found),) = told(monkeypatch, {"login": "feeduser", "password": "long-and-random"})
-    assert (level, found) == (Level.OK, "orders of all pipelines, from imported on, 50 a page")
+    assert (level, found) == (Severity.OK, "orders of all pipelines, from imported on, 50 a page")
 
 
 def test_unknown_pipelines_and_weak_passwords_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     found = told(monkeypatch, {"login": "u", "password": "short", "extra": {"pipelines": "nobodys_to_shopatron"}})
-    assert [level for level, _ in found] == [Level.OK, Level.WARN, Level.WARN]
+    assert [level for level, _ in found] == [Severity.OK, Severity.WARN, Severity.WARN]
     assert "nobodys_to_shopatron" in found[1][1]
     assert "short" not in found[2][1].replace("shorter", "")
 
 
 def test_a_missing_password_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(WrongSetup, match="password"):
+    with pytest.raises(ConfigurationError, match="password"):
         told(monkeypatch, {"login": "u"})

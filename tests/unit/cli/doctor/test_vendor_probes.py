@@ -9,30 +9,30 @@ from typing import Any
 
 import pytest
 
-from order_relay.commands import doctor_vendors
-from order_relay.commands.findings import Finding, Level, guarded
+from order_relay.cli.doctor import vendor_probes
+from order_relay.cli.doctor.checks import CheckResult, Severity, run_guarded
 from order_relay.connections import Connection
-from order_relay.errors import SourceRefused, WrongSetup
-from order_relay.ledger.values import Control
-from order_relay.orders.exchange import Found, OfferedOrder, Page, Selection
+from order_relay.errors import ConfigurationError, SourceAuthError
+from order_relay.ledger.schema.records import PositiveControl
+from order_relay.orders.messages import SearchHit, SearchResult, Selection, SourceOrder
 from order_relay.vendors.cloudsuite.vendor import source as cloudsuite
 
-KNOWN = Control("7001-1", "55", datetime(2026, 5, 1, tzinfo=UTC))
-NOTHING = Page((), complete=True)
-BROKEN = Page((), complete=False, problem="unsupported")
-DOWN = Page((), complete=False, problem="http_503", where="GET https://oms.example/api/v2/order/")
+KNOWN = PositiveControl("7001-1", "55", datetime(2026, 5, 1, tzinfo=UTC))
+NOTHING = SearchResult((), complete=True)
+BROKEN = SearchResult((), complete=False, problem="unsupported")
+DOWN = SearchResult((), complete=False, problem="http_503", where="GET https://oms.example/api/v2/order/")
 
 
 class FakeSession:
     """Answers a search for an unknown key, one for a known key, and one by window."""
 
-    def __init__(self, unknown: Page, known: Page, window: Page) -> None:
+    def __init__(self, unknown: SearchResult, known: SearchResult, window: SearchResult) -> None:
         self.unknown, self.known, self.window = unknown, known, window
 
-    async def find_by_key(self, keys: Sequence[str]) -> Page:
+    async def find_by_key(self, keys: Sequence[str]) -> SearchResult:
         return self.known if KNOWN.key in keys else self.unknown
 
-    async def find_by_window(self, start: str, end: str) -> Page:
+    async def find_by_window(self, start: str, end: str) -> SearchResult:
         return self.window
 
 
@@ -47,36 +47,38 @@ class FakeDestination:
         yield self.fake
 
 
-def hit(key: str = KNOWN.key, oms_id: str = KNOWN.oms_id) -> Page:
-    return Page((Found(oms_id, key),), complete=True)
+def hit(key: str = KNOWN.key, oms_id: str = KNOWN.oms_id) -> SearchResult:
+    return SearchResult((SearchHit(oms_id, key),), complete=True)
 
 
-def look(session: FakeSession, search_by: str = "auto", known: doctor_vendors.Known = (KNOWN,)) -> list[Finding]:
+def look(
+    session: FakeSession, search_by: str = "auto", known: vendor_probes.KnownOrders = (KNOWN,)
+) -> list[CheckResult]:
     port: Any = FakeDestination(session, search_by)
-    return list(doctor_vendors.destination("oms", port, known))
+    return list(vendor_probes.destination("oms", port, known))
 
 
 @pytest.mark.parametrize(
     ("unknown", "known", "window", "search_by", "level", "says"),
     [
-        (NOTHING, hit(), NOTHING, "auto", Level.OK, "'external_id' would do"),
-        (NOTHING, hit(), NOTHING, "external_id", Level.OK, "fits"),
-        (BROKEN, hit(), NOTHING, "auto", Level.OK, "'window' would do"),
-        (BROKEN, hit(), NOTHING, "external_id", Level.FAIL, "does not work here"),
-        (hit("other"), hit(), NOTHING, "external_id", Level.FAIL, "does not work here"),
-        (NOTHING, NOTHING, NOTHING, "external_id", Level.FAIL, "does not work here"),
-        (NOTHING, hit(key=""), NOTHING, "auto", Level.OK, "'window' would do"),
-        (BROKEN, BROKEN, BROKEN, "auto", Level.WARN, "no search works"),
-        (BROKEN, BROKEN, BROKEN, "none", Level.WARN, "no search works"),
-        (DOWN, DOWN, DOWN, "auto", Level.FAIL, "GET https://oms.example/api/v2/order/: HTTP 503"),
-        (DOWN, DOWN, DOWN, "none", Level.WARN, "no search works"),
-        (DOWN, DOWN, NOTHING, "auto", Level.OK, "'window' would do"),
-        (NOTHING, hit(), NOTHING, "none", Level.WARN, "although a search works"),
-        (NOTHING, hit(), BROKEN, "window", Level.FAIL, "does not work here"),
+        (NOTHING, hit(), NOTHING, "auto", Severity.OK, "'external_id' would do"),
+        (NOTHING, hit(), NOTHING, "external_id", Severity.OK, "fits"),
+        (BROKEN, hit(), NOTHING, "auto", Severity.OK, "'window' would do"),
+        (BROKEN, hit(), NOTHING, "external_id", Severity.FAIL, "does not work here"),
+        (hit("other"), hit(), NOTHING, "external_id", Severity.FAIL, "does not work here"),
+        (NOTHING, NOTHING, NOTHING, "external_id", Severity.FAIL, "does not work here"),
+        (NOTHING, hit(key=""), NOTHING, "auto", Severity.OK, "'window' would do"),
+        (BROKEN, BROKEN, BROKEN, "auto", Severity.WARN, "no search works"),
+        (BROKEN, BROKEN, BROKEN, "none", Severity.WARN, "no search works"),
+        (DOWN, DOWN, DOWN, "auto", Severity.FAIL, "GET https://oms.example/api/v2/order/: HTTP 503"),
+        (DOWN, DOWN, DOWN, "none", Severity.WARN, "no search works"),
+        (DOWN, DOWN, NOTHING, "auto", Severity.OK, "'window' would do"),
+        (NOTHING, hit(), NOTHING, "none", Severity.WARN, "although a search works"),
+        (NOTHING, hit(), BROKEN, "window", Severity.FAIL, "does not work here"),
     ],
 )
 def test_the_setting_that_follows(
-    unknown: Page, known: Page, window: Page, search_by: str, level: Level, says: str
+    unknown: SearchResult, known: SearchResult, window: SearchResult, search_by: str, level: Severity, says: str
 ) -> None:
     last = look(FakeSession(unknown, known, window), search_by)[-1]
     assert last.level is level
@@ -85,7 +87,7 @@ def test_the_setting_that_follows(
 
 def test_without_a_known_order_it_does_not_promise() -> None:
     last = look(FakeSession(NOTHING, NOTHING, NOTHING), known=())[-1]
-    assert last.level is Level.OK
+    assert last.level is Severity.OK
     assert "only a hit proves a search" in last.found
 
 
@@ -94,39 +96,39 @@ class FakeSource:
 
     windowed = False
 
-    def __init__(self, offers: list[OfferedOrder], error: Exception | None = None) -> None:
+    def __init__(self, offers: list[SourceOrder], error: Exception | None = None) -> None:
         self._offers, self._error = offers, error
 
-    def offers(self, selection: Selection) -> Iterator[OfferedOrder]:
+    def offers(self, selection: Selection) -> Iterator[SourceOrder]:
         if self._error:
             raise self._error
         yield from self._offers
 
 
 def test_a_source_is_read_once_and_counted() -> None:
-    port: Any = FakeSource([OfferedOrder({}), OfferedOrder({}, "lone_surrogate")])
-    findings = list(doctor_vendors.source("shop", port))
-    assert [f.level for f in findings] == [Level.OK, Level.WARN]
+    port: Any = FakeSource([SourceOrder({}), SourceOrder({}, "lone_surrogate")])
+    findings = list(vendor_probes.source("shop", port))
+    assert [f.level for f in findings] == [Severity.OK, Severity.WARN]
     assert "2 orders on offer" in findings[0].found
 
 
-@pytest.mark.parametrize("error", [SourceRefused("refused our credentials"), WrongSetup("host is empty")])
+@pytest.mark.parametrize("error", [SourceAuthError("refused our credentials"), ConfigurationError("host is empty")])
 def test_an_error_becomes_a_finding(error: Exception) -> None:
     port: Any = FakeSource([], error)
-    findings = list(guarded("shop", "check it", lambda: doctor_vendors.source("shop", port)))
-    assert [f.level for f in findings] == [Level.FAIL]
+    findings = list(run_guarded("shop", "check it", lambda: vendor_probes.source("shop", port)))
+    assert [f.level for f in findings] == [Severity.FAIL]
     assert findings[0].found == str(error)
 
 
-@pytest.mark.parametrize(("zone", "level"), [("", Level.WARN), ("Europe/Amsterdam", Level.OK)])
-def test_a_web_shop_without_a_time_zone_is_mentioned_with_an_example(zone: str, level: Level) -> None:
+@pytest.mark.parametrize(("zone", "level"), [("", Severity.WARN), ("Europe/Amsterdam", Severity.OK)])
+def test_a_web_shop_without_a_time_zone_is_mentioned_with_an_example(zone: str, level: Severity) -> None:
     fields = {"token_url": "https://id.example/token", **({"time_zone": zone} if zone else {})}
     shop: Any = cloudsuite(Connection("cloudsuite_default", "https://shop.example", "c", "s", extra=fields))
-    [finding] = doctor_vendors.own_source_probes("connection cloudsuite_default", "cloudsuite", shop)
+    [finding] = vendor_probes.vendor_source_probes("connection cloudsuite_default", "cloudsuite", shop)
     assert finding.level is level
     assert "Europe/Amsterdam" in f"{finding.found} {finding.advice}"
 
 
 def test_a_source_without_checks_of_its_own_has_none() -> None:
     port: Any = FakeSource([])
-    assert list(doctor_vendors.own_source_probes("shop", "supercat", port)) == []
+    assert list(vendor_probes.vendor_source_probes("shop", "supercat", port)) == []

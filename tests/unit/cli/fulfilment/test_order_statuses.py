@@ -12,14 +12,14 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from order_relay.batches import BatchStore
-from order_relay.commands import app as app_module
-from order_relay.commands.setup import Setup
-from order_relay.errors import Refusal
+from order_relay.cli import app as app_module
+from order_relay.cli.deployment import Installation
+from order_relay.errors import ValidationIssue
 from order_relay.ledger import Ledger
-from order_relay.ledger.status_reads import Ours
-from order_relay.orders.exchange import RunContext
-from order_relay.orders.status_events import Channel, Kind, StatusEvent, StatusReport
-from order_relay.orders.status_records import Refused
+from order_relay.ledger.fulfilment.status_queries import OwnOrders
+from order_relay.orders.fulfilment.status_events import Channel, EventKind, StatusEvent, StatusReport
+from order_relay.orders.fulfilment.status_records import RejectedRecord
+from order_relay.orders.messages import RunContext
 from tests.support.archived_orders import Desk, plain_orders
 
 MOMENT = datetime(2026, 5, 1, tzinfo=UTC)
@@ -29,22 +29,22 @@ CTX = RunContext("acommerce_status", "poll-1")
 @pytest.fixture
 def number(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """An imported order with statuses, beside one that is not ours and a record that could not be used."""
-    monkeypatch.setattr(Setup, "ledger_url", sqlite_url)
-    monkeypatch.setattr(Setup, "store", BatchStore(tmp_path.as_uri()))
+    monkeypatch.setattr(Installation, "ledger_url", sqlite_url)
+    monkeypatch.setattr(Installation, "store", BatchStore(tmp_path.as_uri()))
     ledger = Ledger.open(sqlite_url)
     desk, (document,) = Desk(ledger, BatchStore(tmp_path.as_uri())), plain_orders(1)
     desk.imported(document)
     found: str = document["order_number"]
     ledger.bind_status(CTX.pipeline, "acommerce:x")
     events = (
-        StatusEvent("e-1", Kind.ORDER, "NEW", detail="Left with Ms Doe"),
-        StatusEvent("e-2", Kind.PARCEL, "IN_TRANSIT", "PKG1", MOMENT),
+        StatusEvent("e-1", EventKind.ORDER, "NEW", detail="Left with Ms Doe"),
+        StatusEvent("e-2", EventKind.PARCEL, "IN_TRANSIT", "PKG1", MOMENT),
     )
     told = [StatusReport(number, events, Channel.POLL, MOMENT) for number in (found, "ELSEWHERE")]
-    refused = [Refused(1, "B", (Refusal("wrong_type", "/orderStatus", "is no list"),))]
+    refused = [RejectedRecord(1, "B", (ValidationIssue("wrong_type", "/orderStatus", "is no list"),))]
     ledger.store_statuses(CTX, told, refused=refused, origin="poll")
     pipelines = tuple({life["pipeline"] for life in ledger.find(found)})
-    ledger.match_statuses(CTX.pipeline, Ours(pipelines, "order_number"), 1e6, 0)
+    ledger.match_statuses(CTX.pipeline, OwnOrders(pipelines, "order_number"), 1e6, 0)
     (due,) = ledger.statuses_to_follow(CTX.pipeline)
     ledger.follow_status(CTX.pipeline, due, [], "parcel PKG1 is not shipped any more")
     yield found

@@ -11,20 +11,20 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from order_relay.batches import BatchStore
-from order_relay.commands import app as app_module
-from order_relay.commands import naming
-from order_relay.commands.setup import Setup
-from order_relay.errors import MoveRefused, WrongSetup
+from order_relay.cli import app as app_module
+from order_relay.cli import order_numbers
+from order_relay.cli.deployment import Installation
+from order_relay.errors import ConfigurationError, IllegalTransitionError
 from order_relay.ledger import Ledger
-from order_relay.orders.exchange import RunContext
-from order_relay.orders.shipping import Shipment
+from order_relay.orders.fulfilment.shipment_progress import Shipment
+from order_relay.orders.messages import RunContext
 from tests.support.archived_orders import Desk, plain_orders
 
 
 @pytest.fixture
 def desk(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    monkeypatch.setattr(Setup, "ledger_url", sqlite_url)
-    monkeypatch.setattr(Setup, "store", BatchStore(tmp_path.as_uri()))
+    monkeypatch.setattr(Installation, "ledger_url", sqlite_url)
+    monkeypatch.setattr(Installation, "store", BatchStore(tmp_path.as_uri()))
     ledger = Ledger.open(sqlite_url)
     yield Desk(ledger, BatchStore(tmp_path.as_uri()))
     assert ledger.law() == []
@@ -96,7 +96,7 @@ def test_a_kept_parcel_is_given_to_its_order(desk: Desk, order: dict[str, Any]) 
 def test_wrong_use_records_nothing(desk: Desk, order: dict[str, Any], words: tuple[str, ...]) -> None:
     number = [order["order_number"] if word == "N" else word for word in words]
     result = call("ship", *number, "--reason", "x")
-    assert isinstance(result.exception, WrongSetup), result.output
+    assert isinstance(result.exception, ConfigurationError), result.output
     assert desk.ledger.shipments() == []
 
 
@@ -115,7 +115,7 @@ def test_an_order_is_found_by_its_reference_and_several_are_listed(desk: Desk) -
     found = {life["order_number"] for life in as_json("order", "CS48086")["submissions"]}
     assert found == {"1-CS48086", "2-CS48086"}
     told = call("ship", "CS48086", "--tracking", "1Z9", "--reason", "x")
-    assert isinstance(told.exception, WrongSetup)
+    assert isinstance(told.exception, ConfigurationError)
     assert "1-CS48086" in str(told.exception)
     assert "2-CS48086" in str(told.exception)
     assert desk.ledger.shipments() == []
@@ -150,7 +150,7 @@ def test_a_reference_that_several_orders_have_is_refused_with_a_list(desk: Desk,
     desk.imported(*plain_orders(2))
     numbers = named(desk, "CS48086", "imported", "imported")
     told = call(*("CS48086" if word == "N" else word for word in words))
-    assert isinstance(told.exception, WrongSetup), told.output
+    assert isinstance(told.exception, ConfigurationError), told.output
     assert all(number in str(told.exception) for number in numbers)
 
 
@@ -159,9 +159,9 @@ def test_a_number_that_is_another_orders_reference_stays_the_number(desk: Desk) 
     with desk.ledger.database.engine.begin() as conn:
         conn.exec_driver_sql("UPDATE submission SET order_number = 'CS1' WHERE id = 1")
         conn.exec_driver_sql("UPDATE submission SET order_number = '1-CS1', reference = 'CS1' WHERE id = 2")
-    assert naming.the_number(desk.ledger, "CS1", None) == "CS1"
-    assert naming.the_number(desk.ledger, "1-CS1", None) == "1-CS1"
-    assert naming.the_number(desk.ledger, "nobody", None) == "nobody"
+    assert order_numbers.resolve_number(desk.ledger, "CS1", None) == "CS1"
+    assert order_numbers.resolve_number(desk.ledger, "1-CS1", None) == "1-CS1"
+    assert order_numbers.resolve_number(desk.ledger, "nobody", None) == "nobody"
 
 
 def test_commands_take_the_reference_of_one_order(desk: Desk, order: dict[str, Any]) -> None:
@@ -172,21 +172,23 @@ def test_commands_take_the_reference_of_one_order(desk: Desk, order: dict[str, A
         (("settle", "CS48086", "--absent"), "0 submissions"),
     ):
         result = call(*words, "--reason", "x")
-        assert isinstance(result.exception, MoveRefused)
+        assert isinstance(result.exception, IllegalTransitionError)
         assert told in str(result.exception)
     item = order["items"][0]["item_number"]
     told = ("ship", "CS48086", "--tracking", "1Z9", "--reason", "x", "--line")
     assert as_json(*told, f"{item}=1")["number"] == number
     asked = as_json(*told, f"{item}=2")["shipment_id"]
     assert as_json("drop-parcel", "CS48086", "--reason", "a duplicate")["dropped"] == asked
-    assert isinstance(call("drop-parcel", "CS48086", "--reason", "x").exception, WrongSetup), "nothing waits any more"
+    assert isinstance(call("drop-parcel", "CS48086", "--reason", "x").exception, ConfigurationError), (
+        "nothing waits any more"
+    )
 
 
 def test_an_order_with_several_kept_parcels_needs_the_id_of_one(desk: Desk, order: dict[str, Any]) -> None:
     item, number = order["items"][0]["item_number"], order["order_number"]
     kept = [as_json("ship", number, "--tracking", "1Z9", "--reason", "x", "--line", f"{item}={n}") for n in (1, 2, 3)]
     told = call("drop-parcel", number, "--reason", "x")
-    assert isinstance(told.exception, WrongSetup)
+    assert isinstance(told.exception, ConfigurationError)
     assert all(str(one["shipment_id"]) in str(told.exception) for one in kept[1:])
 
 

@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
-from order_relay.commands import app as app_module
-from order_relay.commands.setup import Setup
-from order_relay.errors import Refusal
-from order_relay.ledger import BatchInfo, Ledger, Ready, Settled
-from order_relay.ledger.values import UnreadRules
-from order_relay.orders.exchange import NOT_READ, Acknowledgement, Answer, Outcome, RunContext
+from order_relay.cli import app as app_module
+from order_relay.cli.deployment import Installation
+from order_relay.errors import ValidationIssue
+from order_relay.ledger import AttemptResult, BatchInfo, Ledger, ReadyPayload
+from order_relay.ledger.schema.records import UnreadRules
+from order_relay.orders.messages import DETAIL_UNREADABLE, Acknowledgement, RunContext, SendOutcome, SendResult
 from tests.support.offers import offer
 
 PIPELINE = "cloudsuite_to_shopatron"
@@ -28,28 +28,30 @@ WHY = "it answered HTTP 500"
 @pytest.fixture
 def ledger(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
     """The take-over of order 1 has failed, order 2 was cancelled after its import, order 3 could not be read."""
-    monkeypatch.setattr(Setup, "ledger_url", sqlite_url)
+    monkeypatch.setattr(Installation, "ledger_url", sqlite_url)
     ledger = Ledger.open(sqlite_url)
     ledger.bind(PIPELINE, "cloudsuite:https://shop.example/a", "shopatron:https://oms.example/1")
     ledger.begin_run(CTX, "run", 0)
     rows = [{**offer(number), "part": 0, "row": place} for place, number in enumerate("123")]
-    rows[2] |= {"problem": NOT_READ, "order_number": ""}
+    rows[2] |= {"problem": DETAIL_UNREADABLE, "order_number": ""}
     info = BatchInfo(
         "b1", "b1/manifest.json", 3, datetime.now(UTC), unread={"3": WHY}, unread_rules=UnreadRules(ask_again_s=900.0)
     )
     ledger.receive(CTX, info, pd.DataFrame(rows), "t")
     works = {work.source_id: work for work in ledger.to_validate(PIPELINE, "b1")}
-    ledger.quarantine(CTX, [(works["3"], [Refusal(NOT_READ, "", "cannot be read")])])
+    ledger.quarantine(CTX, [(works["3"], [ValidationIssue(DETAIL_UNREADABLE, "", "cannot be read")])])
     ledger.make_ready(
         CTX,
         [
-            Ready(works[s].id, works[s].revision, f"N-{s}", "p", place, f"f{s}", "t", 100, "EUR")
+            ReadyPayload(works[s].id, works[s].revision, f"N-{s}", "p", place, f"f{s}", "t", 100, "EUR")
             for place, s in enumerate("12")
         ],
     )
     for s in "12":
         claim = ledger.claim(CTX, [works[s].id], "test", 30)[works[s].id]
-        ledger.settle(CTX, [Settled(works[s].id, claim.attempt, Answer(Outcome.IMPORTED, 201, oms_id=f"90{s}"))])
+        ledger.settle(
+            CTX, [AttemptResult(works[s].id, claim.attempt, SendResult(SendOutcome.IMPORTED, 201, oms_id=f"90{s}"))]
+        )
     ledger.ack_sent(CTX, [works["1"].id])
     ledger.ack_answered(CTX, {works["1"].id: NO}, 1)
     ledger.note_cancelled(CTX, ["2"])
@@ -115,7 +117,7 @@ def test_a_cancellation_is_listed_and_settled(ledger: Ledger, option: str, marke
 def test_an_orders_life_says_why_it_is_not_read_and_when_it_is_asked_for_again(ledger: Ledger) -> None:
     [life] = as_json("order", "3")["submissions"]
     [asked] = life["unread"]
-    assert (asked["problem"], asked["why"], asked["asks"]) == (NOT_READ, WHY, 1)
+    assert (asked["problem"], asked["why"], asked["asks"]) == (DETAIL_UNREADABLE, WHY, 1)
     assert asked["due_at"]
     text = call("order", "3").output
     assert "HTTP 500" in " ".join(text.split())

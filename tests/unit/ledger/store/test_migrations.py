@@ -9,11 +9,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from order_relay.ledger import migrating
-from order_relay.ledger.database import Database
-from order_relay.ledger.tables import metadata
+from order_relay.ledger.schema.tables import metadata
+from order_relay.ledger.store import migrate
+from order_relay.ledger.store.database import Database
 
-FOLDER = Path(migrating.__file__).parent / "migrations"
+FOLDER = Path(migrate.__file__).parent / "migrations"
 
 
 def test_the_migrations_are_one_chain_that_ends_in_one_head() -> None:
@@ -26,5 +26,5 @@ def test_the_migrations_are_one_chain_that_ends_in_one_head() -> None:
 
 def test_migrations_make_exactly_the_tables_of_the_code(sqlite_url: str) -> None:
     with closing(Database(sqlite_url)) as database, database.engine.connect() as conn:
-        options = {"version_table": migrating.VERSION_TABLE, "compare_type": True}
+        options = {"version_table": migrate.VERSION_TABLE, "compare_type": True}
         assert compare_metadata(MigrationContext.configure(conn, opts=options), metadata) == []

@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from order_relay.orders.redelivery import KNOWN_COLUMNS, RESULT_COLUMNS, UNSENT, Action, decide
+from order_relay.orders.decisions.redelivery import (
+    KNOWN_COLUMNS,
+    RESULT_COLUMNS,
+    UNSENT_STATES,
+    RedeliveryAction,
+    decide_redeliveries,
+)
 
 OFFERED = ("source_id", "lineage", "order_number", "content_hash", "problem", "part", "row")
 STATES = (
@@ -47,13 +53,13 @@ def known(*rows: dict[str, Any]) -> pd.DataFrame:
 
 
 def one(offered: pd.DataFrame, there: pd.DataFrame, fingerprint: str = "m1") -> tuple[str, str]:
-    result = decide(offered, there, fingerprint)
+    result = decide_redeliveries(offered, there, fingerprint)
     assert len(result) == 1
     return result.at[0, "action"], result.at[0, "reason"]
 
 
 def test_unknown_orders_are_inserted() -> None:
-    result = decide(offers({}), known())
+    result = decide_redeliveries(offers({}), known())
     assert tuple(result.columns) == RESULT_COLUMNS
     assert result.to_dict("records") == [{"source_id": "1", "action": "insert", "reason": "", "offer": 0}]
 
@@ -102,11 +108,11 @@ def test_the_newest_edition_counts(content: str, action: str) -> None:
 
 def test_a_state_that_the_table_does_not_have_is_a_defect() -> None:
     with pytest.raises(ValueError, match="lost"):
-        decide(offers({}), known({"state": "lost"}))
+        decide_redeliveries(offers({}), known({"state": "lost"}))
 
 
 def test_twice_the_same_counts_once_by_the_last() -> None:
-    result = decide(offers({"row": 5}, {"row": 2}), known())
+    result = decide_redeliveries(offers({"row": 5}, {"row": 2}), known())
     assert result[["action", "offer"]].to_numpy().tolist() == [["insert", 0]]
 
 
@@ -116,14 +122,16 @@ def test_one_id_twice_with_two_contents_is_held() -> None:
 
 def test_two_contents_of_an_imported_order_hold_the_one_that_differs() -> None:
     for first, second in (("a", "b"), ("b", "a")):
-        result = decide(offers({"content_hash": first}, {"content_hash": second}), known({"state": "imported"}))
+        result = decide_redeliveries(
+            offers({"content_hash": first}, {"content_hash": second}), known({"state": "imported"})
+        )
         assert result.at[0, "action"] == "hold_edition"
         assert result.at[0, "reason"] == "id_with_two_contents"
         assert result.at[0, "offer"] == (first, second).index("b")
 
 
 def test_one_number_with_two_new_ids_holds_both() -> None:
-    result = decide(offers({}, {"source_id": "2", "lineage": "U2"}), known())
+    result = decide_redeliveries(offers({}, {"source_id": "2", "lineage": "U2"}), known())
     assert set(zip(result["source_id"], result["action"], result["reason"], strict=True)) == {
         ("1", "hold", "number_with_two_ids"),
         ("2", "hold", "number_with_two_ids"),
@@ -132,9 +140,11 @@ def test_one_number_with_two_new_ids_holds_both() -> None:
 
 @pytest.mark.parametrize("state", STATES)
 def test_one_number_with_a_known_id_holds_the_new_one_and_what_is_unsent(state: str) -> None:
-    result = decide(offers({"source_id": "2", "lineage": "U2"}), known({"state": state})).set_index("source_id")
+    result = decide_redeliveries(offers({"source_id": "2", "lineage": "U2"}), known({"state": state})).set_index(
+        "source_id"
+    )
     assert result.loc["2", ["action", "reason"]].tolist() == ["hold", "number_with_two_ids"]
-    if state in UNSENT:
+    if state in UNSENT_STATES:
         assert result.loc["1", ["action", "reason", "offer"]].tolist() == ["hold", "number_with_two_ids", -1]
     else:
         assert list(result.index) == ["2"]
@@ -142,18 +152,18 @@ def test_one_number_with_a_known_id_holds_the_new_one_and_what_is_unsent(state: 
 
 def test_a_conflict_that_was_raised_is_not_raised_again() -> None:
     there = known({"state": "received"}, {"source_id": "2", "lineage": "U2", "state": "discarded"})
-    result = decide(offers({}, {"source_id": "2", "lineage": "U2"}), there)
+    result = decide_redeliveries(offers({}, {"source_id": "2", "lineage": "U2"}), there)
     assert dict(zip(result["source_id"], result["action"], strict=True)) == {"1": "refresh", "2": "acknowledge"}
 
 
 def test_a_changed_order_number_raises_it() -> None:
     there = known({"state": "received", "order_number": "N0"}, {"source_id": "2", "lineage": "U2", "state": "ready"})
-    result = decide(offers({"content_hash": "b"}), there)
+    result = decide_redeliveries(offers({"content_hash": "b"}), there)
     assert dict(zip(result["source_id"], result["action"], strict=True)) == {"1": "hold", "2": "hold"}
 
 
 def test_orders_without_a_number_are_no_conflict() -> None:
-    result = decide(offers({"order_number": ""}, {"order_number": "", "source_id": "2"}), known())
+    result = decide_redeliveries(offers({"order_number": ""}, {"order_number": "", "source_id": "2"}), known())
     assert result["action"].tolist() == ["insert", "insert"]
 
 
@@ -169,15 +179,15 @@ def test_a_lineage_of_its_own_is_no_other_uuid() -> None:
 
 
 def test_nothing_offered() -> None:
-    assert decide(offers(), known({})).empty
-    assert decide(offers(), known()).empty
-    assert decide(pd.DataFrame({name: pd.Series(dtype="float64") for name in OFFERED}), known({})).empty
+    assert decide_redeliveries(offers(), known({})).empty
+    assert decide_redeliveries(offers(), known()).empty
+    assert decide_redeliveries(pd.DataFrame({name: pd.Series(dtype="float64") for name in OFFERED}), known({})).empty
 
 
 def test_twenty_thousand_take_a_moment() -> None:
     many = offers(*({"source_id": str(i), "lineage": f"U{i}", "order_number": f"N{i}"} for i in range(20_000)))
     start = time.process_time()
-    assert (decide(many, known())["action"] == "insert").all()
+    assert (decide_redeliveries(many, known())["action"] == "insert").all()
     assert time.process_time() - start < 2
 
 
@@ -216,15 +226,15 @@ def test_every_offer_gets_exactly_one_action_that_suits_its_state(
     rows: list[dict[str, Any]],
     there: list[dict[str, Any]],
 ) -> None:
-    result = decide(offers(*rows), known(*there), "m1")
+    result = decide_redeliveries(offers(*rows), known(*there), "m1")
     assert result["source_id"].is_unique
     assert set(result.loc[result["offer"] >= 0, "source_id"]) == {row["source_id"] for row in rows}
-    assert set(result["action"]) <= {action.value for action in Action}
+    assert set(result["action"]) <= {action.value for action in RedeliveryAction}
     newest = {row["source_id"]: row["state"] for row in sorted(there, key=lambda row: row["edition"])}
     for row in result.itertuples():
         state = newest.get(row.source_id)
         assert (row.action == "insert") <= (state is None)
-        assert (row.action == "hold") <= (state is None or state in UNSENT)
+        assert (row.action == "hold") <= (state is None or state in UNSENT_STATES)
         assert (row.action == "hold_edition") <= (state in ("imported", "discarded"))
         assert (row.reason != "") == (row.action in ("hold", "hold_edition"))
         if row.offer == -1:
@@ -236,8 +246,8 @@ def test_every_offer_gets_exactly_one_action_that_suits_its_state(
 def test_the_order_of_rows_is_irrelevant(rows: list[dict[str, Any]], there: list[dict[str, Any]], dice: Any) -> None:
     frame, base = offers(*rows), known(*there)
     mixed = frame.sample(frac=1, random_state=dice.randrange(2**31))
-    again = decide(mixed, base.sample(frac=1, random_state=dice.randrange(2**31)), "m1")
-    first = decide(frame, base, "m1")
+    again = decide_redeliveries(mixed, base.sample(frac=1, random_state=dice.randrange(2**31)), "m1")
+    first = decide_redeliveries(frame, base, "m1")
     places = [
         list(f["row"].iloc[r["offer"].where(r["offer"] >= 0, 0)]) if len(f) else []
         for f, r in ((frame, first), (mixed, again))

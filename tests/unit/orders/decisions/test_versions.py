@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from order_relay.orders.exchange import Policies
-from order_relay.orders.versions import RESULT_COLUMNS, VERSION_COLUMNS, Decision, resolve
+from order_relay.orders.decisions.versions import RESULT_COLUMNS, VERSION_COLUMNS, VersionDecision, resolve_versions
+from order_relay.orders.messages import VersionPolicies
 
-DEFAULT = Policies()
+DEFAULT = VersionPolicies()
 STATES = (
     "received",
     "waiting",
@@ -50,13 +50,13 @@ def versions(*rows: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(made, columns=list(VERSION_COLUMNS)).astype({"suffix": object})
 
 
-def decisions(frame: pd.DataFrame, policies: Policies = DEFAULT) -> dict[int, str]:
-    result = resolve(frame, policies)
+def decisions(frame: pd.DataFrame, policies: VersionPolicies = DEFAULT) -> dict[int, str]:
+    result = resolve_versions(frame, policies)
     return {row.id: f"{row.decision} {row.reason}".strip() for row in result.itertuples()}
 
 
 def test_a_single_version_is_the_winner() -> None:
-    result = resolve(versions({}), DEFAULT)
+    result = resolve_versions(versions({}), DEFAULT)
     assert tuple(result.columns) == RESULT_COLUMNS
     assert result.to_dict("records") == [{"id": 1, "decision": "winner", "reason": "", "lineage": "U", "detail": ""}]
 
@@ -120,18 +120,18 @@ def test_row_3_half_of_the_smaller_set_is_enough(first: tuple[str, ...], second:
 
 def test_row_3_the_minimum_is_a_setting() -> None:
     frame = versions({"items": ("A", "B")}, {"items": ("A", "C")})
-    assert decisions(frame, Policies(min_common_items=0.6)) == {
+    assert decisions(frame, VersionPolicies(min_common_items=0.6)) == {
         1: "held too_few_common_items",
         2: "held too_few_common_items",
     }
     apart = versions({"items": ("A",)}, {"items": ("B",)})
-    assert decisions(apart, Policies(min_common_items=0.0)) == {1: "superseded", 2: "winner"}
+    assert decisions(apart, VersionPolicies(min_common_items=0.0)) == {1: "superseded", 2: "winner"}
 
 
 def test_row_3_an_emptied_form_after_an_import_is_not_ignored_but_held() -> None:
     frame = versions({"state": "imported"}, {"items": ("Z",)})
     for policy in ("review", "ignore", "import_as_new"):
-        assert decisions(frame, Policies(resubmission=policy)) == {2: "held too_few_common_items"}
+        assert decisions(frame, VersionPolicies(resubmission=policy)) == {2: "held too_few_common_items"}
 
 
 def test_row_3_discarded_versions_are_not_compared() -> None:
@@ -151,7 +151,7 @@ def test_contradicting_versions_are_held_and_what_contradicts_is_named(changes: 
     first = {"customer_number": "C-1", "customer_po": "11"}
     frame = versions(first, first | changes)
     assert decisions(frame) == {1: "held contradicting_versions", 2: "held contradicting_versions"}
-    assert set(resolve(frame, DEFAULT)["detail"]) == {named}
+    assert set(resolve_versions(frame, DEFAULT)["detail"]) == {named}
 
 
 def test_what_only_one_version_gives_or_spells_otherwise_is_no_contradiction() -> None:
@@ -162,8 +162,8 @@ def test_what_only_one_version_gives_or_spells_otherwise_is_no_contradiction() -
 @pytest.mark.parametrize("policy", ["review", "ignore", "import_as_new"])
 def test_beside_an_imported_one_a_contradiction_is_held_whatever_the_policy(policy: str) -> None:
     other, there = {"customer_po": "22"}, {"customer_po": "11", "state": "imported"}
-    assert decisions(versions(other, there), Policies(resubmission=policy)) == {1: "held contradicting_versions"}
-    assert decisions(versions(there, other), Policies(resubmission=policy)) == {2: "held contradicting_versions"}
+    assert decisions(versions(other, there), VersionPolicies(resubmission=policy)) == {1: "held contradicting_versions"}
+    assert decisions(versions(there, other), VersionPolicies(resubmission=policy)) == {2: "held contradicting_versions"}
 
 
 def test_a_contradiction_also_holds_what_was_superseded_before_it_came_to_light() -> None:
@@ -235,11 +235,11 @@ def test_row_4_waiting_ones_go_on_when_nothing_stops_them() -> None:
     ],
 )
 def test_row_5_newer_than_an_imported_one_follows_the_policy(policy: str, decision: str) -> None:
-    assert decisions(versions({"state": "imported"}, {}), Policies(resubmission=policy)) == {2: decision}
+    assert decisions(versions({"state": "imported"}, {}), VersionPolicies(resubmission=policy)) == {2: decision}
 
 
 def test_row_5_import_as_new_takes_the_newest_and_its_siblings_along() -> None:
-    result = resolve(versions({"state": "imported"}, {}, {}), Policies(resubmission="import_as_new"))
+    result = resolve_versions(versions({"state": "imported"}, {}, {}), VersionPolicies(resubmission="import_as_new"))
     assert result[["id", "decision", "lineage"]].to_numpy().tolist() == [
         [2, "superseded", "U//3"],
         [3, "new_lineage", "U//3"],
@@ -247,7 +247,7 @@ def test_row_5_import_as_new_takes_the_newest_and_its_siblings_along() -> None:
 
 
 def test_row_5_a_decided_replacement_beside_an_imported_one_goes_its_own_way() -> None:
-    result = resolve(versions({"state": "imported"}, {"decided": True, "items": ("Z",)}), DEFAULT)
+    result = resolve_versions(versions({"state": "imported"}, {"decided": True, "items": ("Z",)}), DEFAULT)
     assert result[["decision", "lineage"]].to_numpy().tolist() == [["new_lineage", "U//2"]]
 
 
@@ -258,7 +258,7 @@ def test_row_6_older_than_an_imported_one_is_superseded() -> None:
 def test_row_7_a_suffix_without_a_base() -> None:
     frame = versions({"suffix": 1})
     assert decisions(frame) == {1: "held suffix_without_base"}
-    assert decisions(frame, Policies(unknown_base="import")) == {1: "winner"}
+    assert decisions(frame, VersionPolicies(unknown_base="import")) == {1: "winner"}
     assert decisions(versions({"suffix": 1, "decided": True})) == {1: "winner"}
     assert decisions(versions({"suffix": 1, "lineage": "U//1"})) == {1: "winner"}
 
@@ -269,13 +269,13 @@ def test_row_7_another_suffixed_version_is_another_version() -> None:
 
 def test_policy_suffixed_review_holds_every_suffixed_one() -> None:
     frame = versions({}, {}, {})
-    assert decisions(frame, Policies(suffixed="review")) == {
+    assert decisions(frame, VersionPolicies(suffixed="review")) == {
         1: "waiting newer_held",
         2: "held suffixed",
         3: "held suffixed",
     }
     after = versions({"state": "imported"}, {})
-    assert decisions(after, Policies(suffixed="review", resubmission="ignore")) == {2: "held suffixed"}
+    assert decisions(after, VersionPolicies(suffixed="review", resubmission="ignore")) == {2: "held suffixed"}
 
 
 # What the table leaves open
@@ -313,13 +313,13 @@ def test_editions_of_one_id_are_ordered_by_edition() -> None:
 
 
 def test_nothing_to_resolve() -> None:
-    assert resolve(versions(), DEFAULT).empty
+    assert resolve_versions(versions(), DEFAULT).empty
 
 
 def test_twenty_thousand_single_versions_take_a_moment() -> None:
     many = versions(*({"lineage": f"U{i}", "suffix": None} for i in range(20_000)))
     start = time.process_time()
-    assert (resolve(many, DEFAULT)["decision"] == "winner").all()
+    assert (resolve_versions(many, DEFAULT)["decision"] == "winner").all()
     assert time.process_time() - start < 0.5
 
 
@@ -343,7 +343,7 @@ rows = st.lists(
     unique_by=lambda row: (row["lineage"], row["version"], row["edition"]),
 )
 policies = st.builds(
-    Policies,
+    VersionPolicies,
     resubmission=st.sampled_from(["review", "import_as_new", "ignore"]),
     unknown_base=st.sampled_from(["review", "import"]),
     suffixed=st.sampled_from(["auto", "review"]),
@@ -354,15 +354,15 @@ policies = st.builds(
 @given(rows, policies)
 def test_every_unsent_version_gets_one_decision_and_a_lineage_at_most_one_winner(
     made: list[dict[str, Any]],
-    chosen: Policies,
+    chosen: VersionPolicies,
 ) -> None:
     frame = versions(*made)
-    result = resolve(frame, chosen)
+    result = resolve_versions(frame, chosen)
     refused = frame["state"].isin(["quarantined", "rejected"])
     obsolete = result["id"].isin(frame.loc[refused, "id"])
     assert sorted(result.loc[~obsolete, "id"]) == sorted(frame.loc[frame["state"].isin(UNSENT), "id"])
     assert (result.loc[obsolete, "decision"] == "superseded").all()
-    assert set(result["decision"]) <= {decision.value for decision in Decision}
+    assert set(result["decision"]) <= {decision.value for decision in VersionDecision}
     going = result[result["decision"].isin(["winner", "new_lineage"])]
     assert going["lineage"].is_unique
     busy = set(frame.loc[frame["state"].isin(["sending", "in_doubt", "imported"]), "lineage"])
@@ -382,11 +382,11 @@ def plainly(value: str) -> str:
 @given(rows, policies)
 def test_nothing_becomes_superseded_without_a_newer_version_that_agrees(
     made: list[dict[str, Any]],
-    chosen: Policies,
+    chosen: VersionPolicies,
 ) -> None:
     """Superseded orders are acknowledged: a newer one of the same order must be there, or an operator decided."""
     frame = versions(*made)
-    result = resolve(frame, chosen).set_index("id")
+    result = resolve_versions(frame, chosen).set_index("id")
     after = frame.set_index("id").join(result[["decision"]])
     after["lineage"] = result["lineage"].reindex(after.index).fillna(after["lineage"])
     became = after[(after["decision"] == "superseded") & (after["state"] != "superseded") & ~after["decided"]]
@@ -434,7 +434,7 @@ def test_the_order_of_arrival_does_not_matter(made: list[dict[str, Any]], arriva
             known[place] = made[place] | {"id": place, "version": place + 1, "suffix": None, "state": "received"}
             if at_once and count < len(order):
                 continue
-            result = resolve(versions(*known.values()), DEFAULT)
+            result = resolve_versions(versions(*known.values()), DEFAULT)
             for row in result.itertuples():
                 known[row.id] |= {"state": {"winner": "ready"}.get(row.decision, row.decision), "reason": row.reason}
         return {place: row["state"] for place, row in known.items()}
@@ -446,18 +446,18 @@ def test_the_order_of_arrival_does_not_matter(made: list[dict[str, Any]], arriva
 
 @settings(deadline=None, max_examples=15)
 @given(rows, policies, st.randoms())
-def test_the_order_of_rows_is_irrelevant(made: list[dict[str, Any]], chosen: Policies, dice: Any) -> None:
+def test_the_order_of_rows_is_irrelevant(made: list[dict[str, Any]], chosen: VersionPolicies, dice: Any) -> None:
     frame = versions(*made)
     mixed = frame.sample(frac=1, random_state=dice.randrange(2**31))
-    pd.testing.assert_frame_equal(resolve(frame, chosen), resolve(mixed, chosen))
+    pd.testing.assert_frame_equal(resolve_versions(frame, chosen), resolve_versions(mixed, chosen))
 
 
 @settings(deadline=None, max_examples=15)
 @given(rows, policies)
-def test_resolving_again_changes_nothing(made: list[dict[str, Any]], chosen: Policies) -> None:
+def test_resolving_again_changes_nothing(made: list[dict[str, Any]], chosen: VersionPolicies) -> None:
     """After the ledger has followed the decisions, the same question gets the same answers."""
     frame = versions(*made)
-    first = resolve(frame, chosen).set_index("id")
+    first = resolve_versions(frame, chosen).set_index("id")
     if (first["decision"] == "new_lineage").any():
         return
     state = {
@@ -469,6 +469,6 @@ def test_resolving_again_changes_nothing(made: list[dict[str, Any]], chosen: Pol
     }
     frame["state"] = frame["id"].map(first["decision"]).map(state).fillna(frame["state"])
     frame["reason"] = frame["id"].map(first["reason"]).astype(object).fillna(frame["reason"])
-    again = resolve(frame, chosen).set_index("id")
+    again = resolve_versions(frame, chosen).set_index("id")
     winners = [set(r.index[r["decision"] == "winner"]) for r in (first, again)]
     assert winners[1] <= winners[0]

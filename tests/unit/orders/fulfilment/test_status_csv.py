@@ -13,38 +13,38 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import order_relay.vendors
-from order_relay.errors import RecordRefused
-from order_relay.orders.status_csv import ROWS, CsvColumns, CsvForm, read_drop
-from order_relay.orders.status_events import Kind, StatusEvent
-from order_relay.orders.status_records import Reading, StatusShape
-from order_relay.orders.status_text import usable_encoding
+from order_relay.errors import RecordRejectedError
+from order_relay.orders.fulfilment.csv_text import usable_encoding
+from order_relay.orders.fulfilment.status_csv import ROWS, CsvColumns, CsvFormat, read_status_csv
+from order_relay.orders.fulfilment.status_events import EventKind, StatusEvent
+from order_relay.orders.fulfilment.status_records import ParsedRecords, StatusMapping
 
 MAPPING = yaml.safe_load((Path(order_relay.vendors.__file__).parent / "acommerce/mapping.yaml").read_text())
-SHAPE, COLUMNS = StatusShape.from_mapping(MAPPING["record"], "mapping"), CsvColumns(**MAPPING["csv"])
+SHAPE, COLUMNS = StatusMapping.from_mapping(MAPPING["record"], "mapping"), CsvColumns(**MAPPING["csv"])
 HEADER = "orderId,kind,trackingId,eventId,status,updatedTime,detail"
 ARRIVED = datetime(2026, 5, 2, tzinfo=UTC)
 THAI = "ซอย 5"
 
 
-def read_bytes(data: bytes, **form: str) -> list[Reading]:
-    return list(read_drop(data, CsvForm(COLUMNS, **form), SHAPE, ARRIVED))
+def read_bytes(data: bytes, **form: str) -> list[ParsedRecords]:
+    return list(read_status_csv(data, CsvFormat(COLUMNS, **form), SHAPE, ARRIVED))
 
 
-def read(*lines: str, header: str = HEADER, **form: str) -> list[Reading]:
+def read(*lines: str, header: str = HEADER, **form: str) -> list[ParsedRecords]:
     return read_bytes("\r\n".join([header, *lines, ""]).encode(), **form)
 
 
-def events(found: list[Reading]) -> dict[str, StatusEvent]:
+def events(found: list[ParsedRecords]) -> dict[str, StatusEvent]:
     return {
         event.key: event
         for reading in found
         for report in reading.reports
         for event in report.events
-        if event.kind is not Kind.ANNOUNCED
+        if event.kind is not EventKind.ANNOUNCED
     }
 
 
-def refusals(found: list[Reading]) -> list[tuple[int, str]]:
+def refusals(found: list[ParsedRecords]) -> list[tuple[int, str]]:
     return [
         (entry.position, refusal.code) for reading in found for entry in reading.refused for refusal in entry.refusals
     ]
@@ -60,7 +60,7 @@ def test_rows_become_events() -> None:
     (report,) = found.reports
     events = {event.key: event for event in report.events}
     assert (events["e-1"].detail, events["e-3"].status) == ("left, today", "CANCELED")
-    assert {events[key].kind for key in ("e-2", "e-4")} == {Kind.PARCEL}
+    assert {events[key].kind for key in ("e-2", "e-4")} == {EventKind.PARCEL}
     assert events["e-2"].parcel == "PKG1"
     assert not report.full
 
@@ -98,7 +98,7 @@ def test_a_bad_row_is_refused_and_the_others_are_read(line: str, code: str) -> N
     ],
 )
 def test_a_file_that_cannot_be_read(data: bytes, code: str) -> None:
-    with pytest.raises(RecordRefused) as error:
+    with pytest.raises(RecordRejectedError) as error:
         read_bytes(data)
     assert error.value.refusals[0].code == code
 
@@ -171,7 +171,7 @@ class TestEncodings:
     def test_a_thai_header(self) -> None:
         columns = CsvColumns(order_id="เลขที่", status="สถานะ", detail="ที่อยู่", event_id="id")
         data = f"เลขที่,สถานะ,id,ที่อยู่\nA,NEW,e-1,{THAI}\n".encode("cp874")
-        found = list(read_drop(data, CsvForm(columns), SHAPE, ARRIVED))
+        found = list(read_status_csv(data, CsvFormat(columns), SHAPE, ARRIVED))
         assert events(found)["e-1"].detail == THAI
 
     def test_settings_rule(self) -> None:
@@ -310,13 +310,13 @@ class TestTimes:
 
 @given(st.lists(st.text(alphabet=st.characters(codec="utf-8"), max_size=60), max_size=5))
 def test_nothing_else_makes_it_fail(lines: list[str]) -> None:
-    with contextlib.suppress(RecordRefused):
+    with contextlib.suppress(RecordRejectedError):
         assert all(reading.reports or reading.refused or len(lines) < ROWS for reading in read(*lines))
 
 
 @given(st.binary(max_size=80), st.sampled_from(["", "utf-16", "cp874"]), st.booleans())
 def test_no_bytes_make_it_fail_or_cost_another_row(data: bytes, encoding: str, after_header: bool) -> None:
     head = f"{HEADER}\nA,order,,e-1,NEW,,x\n".encode() if after_header and not encoding else b""
-    with contextlib.suppress(RecordRefused):
+    with contextlib.suppress(RecordRejectedError):
         found = read_bytes(head + data, encoding=encoding)
         assert not head or "e-1" in events(found)

@@ -12,16 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from order_relay.orders.status_events import (
+from order_relay.orders.fulfilment.status_events import (
     Channel,
-    History,
-    Kind,
+    EventHistory,
+    EventKind,
     StatusEvent,
     StatusReport,
-    merge,
     merge_all,
+    merge_report,
 )
-from order_relay.orders.status_state import OrderState, ParcelState, derive, state_of
+from order_relay.orders.fulfilment.status_state import OrderState, ParcelState, derive_state, state_of
 from tests.support.status_histories import START, Shop, file_report, push_reports, read_report, shops
 
 FINAL = frozenset({"COMPLETED", "CANCELED"})
@@ -33,7 +33,7 @@ def at(minutes: float) -> datetime:
 
 def event(status: str, minutes: float | None = 0, key: str = "e-1", **fields: Any) -> StatusEvent:
     updated = None if minutes is None else at(minutes)
-    return StatusEvent(key, fields.pop("kind", Kind.ORDER), status, updated_at=updated, **fields)
+    return StatusEvent(key, fields.pop("kind", EventKind.ORDER), status, updated_at=updated, **fields)
 
 
 def push(*events: StatusEvent, arrives: float = 60, **fields: Any) -> StatusReport:
@@ -44,7 +44,7 @@ def read(*events: StatusEvent, asked: float = 30, full: bool = True) -> StatusRe
     return StatusReport("A", events, Channel.BY_ID, at(asked), full)
 
 
-def state(history: History) -> OrderState:
+def state(history: EventHistory) -> OrderState:
     return state_of(history, FINAL)
 
 
@@ -56,7 +56,7 @@ def test_any_delivery_ends_as_the_final_history_read_once(shop: Shop, rng: rando
     kept = [report for report in told if rng.random() < 0.7]  # gaps: what never arrives
     sequence = [*kept, *rng.choices(kept, k=len(kept) // 2), final] if kept else [final]
     rng.shuffle(sequence)
-    assert state(merge_all(History(), sequence)) == state(merge_all(History(), [final]))
+    assert state(merge_all(EventHistory(), sequence)) == state(merge_all(EventHistory(), [final]))
 
 
 @settings(max_examples=200, deadline=None)
@@ -66,11 +66,11 @@ def test_webhooks_alone_suffice_where_nothing_is_deleted_and_none_is_lost(shop: 
     ordered by the vendor's lists alone, so such an order is read by its id."""
     told = push_reports(shop, rng)
     rng.shuffle(told)
-    history, doubtful = History(), False
+    history, doubtful = EventHistory(), False
     for report in told:
-        merged = merge(history, report)
+        merged = merge_report(history, report)
         history, doubtful = merged.history, doubtful or merged.doubtful
-    assert doubtful or state(history) == state(merge_all(History(), [read_report(shop, shop.end)]))
+    assert doubtful or state(history) == state(merge_all(EventHistory(), [read_report(shop, shop.end)]))
 
 
 @settings(max_examples=200, deadline=None)
@@ -79,9 +79,9 @@ def test_where_corrections_keep_their_time_what_is_not_settled_is_doubtful(shop:
     """The vendor may not touch the time of what it corrects: then a push can not be judged, and is not silently so."""
     told = push_reports(shop, rng)
     rng.shuffle(told)
-    history, doubtful = History(), False
+    history, doubtful = EventHistory(), False
     for report in told:
-        merged = merge(history, report)
+        merged = merge_report(history, report)
         history, doubtful = merged.history, doubtful or merged.doubtful
     now = {key: found.event for key in history.revisions if (found := history.newest(key)) is not None}
     wrong = [key for key, event in shop.at(shop.end).items() if key in now and now[key] != event]
@@ -94,7 +94,7 @@ def test_reports_commute_and_repeat_freely(shop: Shop, rng: random.Random) -> No
     told = [*push_reports(shop, rng), read_report(shop, shop.end)]
     other = [*told, *told]
     rng.shuffle(other)
-    one, two = merge_all(History(), told), merge_all(History(), other)
+    one, two = merge_all(EventHistory(), told), merge_all(EventHistory(), other)
     assert (one.full_at, one.shown_at) == (two.full_at, two.shown_at)
     assert {k: dict(v) for k, v in one.revisions.items()} == {k: dict(v) for k, v in two.revisions.items()}
 
@@ -110,15 +110,15 @@ def test_withdrawn_events_leave_no_false_status_in_any_order_of_deliveries(shop:
     sequence = [*(report for report in told if not report.channel.reads), *polls, *files, last]
     sequence += rng.choices(sequence, k=len(sequence) // 3)
     rng.shuffle(sequence)
-    history, doubtful, now = History(), False, shop.end + timedelta(days=1)
+    history, doubtful, now = EventHistory(), False, shop.end + timedelta(days=1)
     for report in sequence:
-        merged = merge(history, report)
+        merged = merge_report(history, report)
         history, doubtful, now = merged.history, doubtful or merged.doubtful, now + timedelta(minutes=5)
         if doubtful and rng.random() < 0.3:
-            history, doubtful = merge(history, replace(read_report(shop, shop.end), moment=now)).history, False
+            history, doubtful = merge_report(history, replace(read_report(shop, shop.end), moment=now)).history, False
     if doubtful:
-        history = merge(history, replace(read_report(shop, shop.end), moment=now)).history
-    shown, expected = state(history), state(merge_all(History(), [read_report(shop, shop.end)]))
+        history = merge_report(history, replace(read_report(shop, shop.end), moment=now)).history
+    shown, expected = state(history), state(merge_all(EventHistory(), [read_report(shop, shop.end)]))
     assert (shown.order_status, shown.detailed_status) == (expected.order_status, expected.detailed_status)
     assert [(p.parcel, p.status) for p in shown.parcels] == [(p.parcel, p.status) for p in expected.parcels]
 
@@ -132,9 +132,9 @@ class TestWithdrawnWithoutAWholeHistory:
         return StatusReport("A", events, Channel.POLL, at(asked), **{"history": True, **fields})
 
     def doubtful(self, *reports: StatusReport) -> bool:
-        history, doubtful = History(), False
+        history, doubtful = EventHistory(), False
         for report in reports:
-            merged = merge(history, report)
+            merged = merge_report(history, report)
             history, doubtful = merged.history, doubtful or merged.doubtful
         return doubtful
 
@@ -161,9 +161,9 @@ class TestWithdrawnWithoutAWholeHistory:
         assert not self.doubtful(first, second)
 
     def test_a_whole_history_settles_it(self) -> None:
-        history = merge_all(History(), [self.poll(*self.EVENTS, asked=10), self.poll(*self.EVENTS[:2], asked=20)])
+        history = merge_all(EventHistory(), [self.poll(*self.EVENTS, asked=10), self.poll(*self.EVENTS[:2], asked=20)])
         assert history.missing() == {"e-3"}
-        merged = merge(history, read(*self.EVENTS[:2], asked=30))
+        merged = merge_report(history, read(*self.EVENTS[:2], asked=30))
         assert not merged.doubtful
         assert state(merged.history).order_status == "IN_PROGRESS"
 
@@ -176,24 +176,24 @@ class TestOneSecond:
         "statuses", [("READY_TO_SHIP", "IN_TRANSIT"), ("IN_TRANSIT", "READY_TO_SHIP"), ("COMPLETED", "IN_TRANSIT")]
     )
     def test_the_later_in_the_list_wins(self, keys: tuple[str, str], statuses: tuple[str, str]) -> None:
-        events = [event(status, 3, key, kind=Kind.DETAILED) for status, key in zip(statuses, keys, strict=True)]
+        events = [event(status, 3, key, kind=EventKind.DETAILED) for status, key in zip(statuses, keys, strict=True)]
         for report in (read(*events), push(*events)):
-            assert state(merge_all(History(), [report])).detailed_status == statuses[1]
-        assert derive(events, FINAL).detailed_status == statuses[1]
+            assert state(merge_all(EventHistory(), [report])).detailed_status == statuses[1]
+        assert derive_state(events, FINAL).detailed_status == statuses[1]
 
     @pytest.mark.parametrize("keys", [("e-1", "e-9"), ("e-9", "e-1")])
     def test_where_the_order_is_unknown_a_final_status_wins_and_the_order_is_read(self, keys: tuple[str, str]) -> None:
         one, other = event("COMPLETED", 3, keys[0]), event("IN_PROGRESS", 3, keys[1])
         for first, second in ((one, other), (other, one)):
-            history = merge_all(History(), [push(first, arrives=4)])
-            merged = merge(history, push(second, arrives=5))
+            history = merge_all(EventHistory(), [push(first, arrives=4)])
+            merged = merge_report(history, push(second, arrives=5))
             assert state(merged.history).order_status == "COMPLETED"
             assert merged.doubtful
 
     def test_fractions_count_where_all_have_them(self) -> None:
         early, late = event("COMPLETED", 3.001, "e-1"), event("IN_PROGRESS", 3.002, "e-2")
-        assert derive([late, early], FINAL).order_status == "IN_PROGRESS"
-        assert derive([late, event("COMPLETED", 3, "e-1")], FINAL).order_status == "COMPLETED"
+        assert derive_state([late, early], FINAL).order_status == "IN_PROGRESS"
+        assert derive_state([late, event("COMPLETED", 3, "e-1")], FINAL).order_status == "COMPLETED"
 
     @settings(max_examples=100, deadline=None)
     @given(
@@ -212,8 +212,8 @@ class TestOneSecond:
         found = []
         for keys in ([key for _, key in pairs], others):
             events = [event(status, 3, key) for (status, _), key in zip(pairs, keys, strict=True)]
-            apart = merge_all(History(), [push(each, arrives=4 + number) for number, each in enumerate(events)])
-            found.append((derive(events, FINAL), state(apart)))
+            apart = merge_all(EventHistory(), [push(each, arrives=4 + number) for number, each in enumerate(events)])
+            found.append((derive_state(events, FINAL), state(apart)))
         assert found[0] == found[1]
         assert found[0][0].order_status == pairs[-1][0]
 
@@ -221,96 +221,102 @@ class TestOneSecond:
 class TestTheFuture:
     def test_an_event_in_the_future_counts_as_of_its_arrival(self) -> None:
         future = event("COMPLETED", 120, "e-1")
-        history = merge_all(History(), [push(future, arrives=0)])
+        history = merge_all(EventHistory(), [push(future, arrives=0)])
         assert state(history).order_status == "COMPLETED"
-        assert state(merge(history, push(event("ERROR", 10, "e-2"), arrives=11)).history).order_status == "ERROR"
+        assert state(merge_report(history, push(event("ERROR", 10, "e-2"), arrives=11)).history).order_status == "ERROR"
 
     def test_however_often_it_is_shown_again(self) -> None:
         future, true = event("COMPLETED", 120, "e-1"), event("ERROR", 10, "e-2")
         reports = [read(future, asked=0), read(future, true, asked=11), read(true, future, asked=60)]
         for sequence in permutations(reports):
-            assert state(merge_all(History(), sequence)).order_status == "ERROR"
+            assert state(merge_all(EventHistory(), sequence)).order_status == "ERROR"
 
     def test_a_parcel_left_at_its_arrival_at_the_latest(self) -> None:
-        shipped = event("IN_TRANSIT", 120, "e-1", kind=Kind.PARCEL, parcel="P1")
-        found = state(merge_all(History(), [read(shipped, asked=5)]))
+        shipped = event("IN_TRANSIT", 120, "e-1", kind=EventKind.PARCEL, parcel="P1")
+        found = state(merge_all(EventHistory(), [read(shipped, asked=5)]))
         assert found.parcels == (ParcelState("P1", "IN_TRANSIT", at(5)),)
 
 
 class TestCorrections:
     def test_a_stale_webhook_does_not_undo_a_correction_that_was_read(self) -> None:
-        history = merge_all(History(), [read(event("COMPLETED"))])
-        merged = merge(history, push(event("ERROR", -5), arrives=90))
+        history = merge_all(EventHistory(), [read(event("COMPLETED"))])
+        merged = merge_report(history, push(event("ERROR", -5), arrives=90))
         assert state(merged.history).order_status == "COMPLETED"
         assert merged.doubtful
         assert [revision.event.status for revision in merged.fresh] == ["ERROR"]  # kept all the same
 
     def test_a_webhook_published_after_the_read_wins(self) -> None:
-        merged = merge(merge_all(History(), [read(event("COMPLETED"), asked=30)]), push(event("ERROR", 31)))
+        merged = merge_report(merge_all(EventHistory(), [read(event("COMPLETED"), asked=30)]), push(event("ERROR", 31)))
         assert state(merged.history).order_status == "ERROR"
         assert not merged.doubtful
 
     def test_a_published_time_in_the_future_counts_as_arrival(self) -> None:
-        history = merge_all(History(), [push(event("ERROR", 600), arrives=20), read(event("COMPLETED"), asked=30)])
+        history = merge_all(EventHistory(), [push(event("ERROR", 600), arrives=20), read(event("COMPLETED"), asked=30)])
         assert state(history).order_status == "COMPLETED"
 
     def test_a_push_without_a_time_never_displaces_and_is_doubtful(self) -> None:
-        history = merge_all(History(), [push(event("COMPLETED"))])
-        merged = merge(history, push(event("ERROR", None)))
+        history = merge_all(EventHistory(), [push(event("COMPLETED"))])
+        merged = merge_report(history, push(event("ERROR", None)))
         assert state(merged.history).order_status == "COMPLETED"
         assert merged.doubtful
 
     def test_unless_a_setting_lets_its_arrival_count(self) -> None:
-        history = merge_all(History(), [push(event("COMPLETED", None), arrives=5, arrival_counts=True)])
-        merged = merge(history, push(event("ERROR", None), arrives=6, arrival_counts=True))
+        history = merge_all(EventHistory(), [push(event("COMPLETED", None), arrives=5, arrival_counts=True)])
+        merged = merge_report(history, push(event("ERROR", None), arrives=6, arrival_counts=True))
         assert state(merged.history).order_status == "ERROR"
         assert not merged.doubtful
 
     def test_two_contents_of_one_moment_are_doubtful_whichever_comes_first(self) -> None:
         reports = [push(event("COMPLETED")), push(event("ERROR"))]
         for first, second in (reports, reports[::-1]):
-            assert merge(merge(History(), first).history, second).doubtful
+            assert merge_report(merge_report(EventHistory(), first).history, second).doubtful
 
     def test_back_to_an_earlier_content(self) -> None:
-        history = merge_all(History(), [read(event("NEW"), asked=1), read(event("ERROR"), asked=2)])
-        assert state(merge(history, read(event("NEW"), asked=3)).history).order_status == "NEW"
+        history = merge_all(EventHistory(), [read(event("NEW"), asked=1), read(event("ERROR"), asked=2)])
+        assert state(merge_report(history, read(event("NEW"), asked=3)).history).order_status == "NEW"
 
 
 class TestDeletions:
     def test_gone_from_a_full_read(self) -> None:
-        history = merge_all(History(), [push(event("NEW")), push(event("COMPLETED", 5, "e-2")), read(event("NEW"))])
+        history = merge_all(
+            EventHistory(), [push(event("NEW")), push(event("COMPLETED", 5, "e-2")), read(event("NEW"))]
+        )
         assert state(history).order_status == "NEW"
         assert set(history.revisions) == {"e-1", "e-2"}  # kept
 
     def test_a_read_that_is_not_full_deletes_nothing(self) -> None:
         told = push(event("NEW"), event("COMPLETED", 5, "e-2"))
-        history = merge_all(History(), [told, read(event("NEW"), full=False)])
+        history = merge_all(EventHistory(), [told, read(event("NEW"), full=False)])
         assert state(history).order_status == "COMPLETED"
 
     def test_a_late_webhook_of_a_deleted_event_does_not_bring_it_back(self) -> None:
-        merged = merge(merge_all(History(), [read(event("NEW"))]), push(event("COMPLETED", 5, "e-2"), arrives=90))
+        merged = merge_report(
+            merge_all(EventHistory(), [read(event("NEW"))]), push(event("COMPLETED", 5, "e-2"), arrives=90)
+        )
         assert state(merged.history).order_status == "NEW"
         assert merged.doubtful
 
     def test_but_an_event_published_since_stands(self) -> None:
-        merged = merge(merge_all(History(), [read(event("NEW"))]), push(event("COMPLETED", 40, "e-2")))
+        merged = merge_report(merge_all(EventHistory(), [read(event("NEW"))]), push(event("COMPLETED", 40, "e-2")))
         assert state(merged.history).order_status == "COMPLETED"
 
 
 class TestDerived:
     def test_the_last_to_happen_counts_not_the_last_published(self) -> None:
-        late = event("IN_TRANSIT", 9, "e-1", kind=Kind.DETAILED, happened_at=at(1))
-        assert derive([late, event("COMPLETED", 8, "e-2", kind=Kind.DETAILED)]).detailed_status == "COMPLETED"
+        late = event("IN_TRANSIT", 9, "e-1", kind=EventKind.DETAILED, happened_at=at(1))
+        assert (
+            derive_state([late, event("COMPLETED", 8, "e-2", kind=EventKind.DETAILED)]).detailed_status == "COMPLETED"
+        )
 
     def test_each_parcel_has_its_own(self) -> None:
-        found = derive(
+        found = derive_state(
             [
-                event("", None, "a", kind=Kind.ANNOUNCED, parcel="P2"),
-                event("", None, "b", kind=Kind.ANNOUNCED, parcel="P1"),
-                event("IN_TRANSIT", 3, "c", kind=Kind.PARCEL, parcel="P1"),
+                event("", None, "a", kind=EventKind.ANNOUNCED, parcel="P2"),
+                event("", None, "b", kind=EventKind.ANNOUNCED, parcel="P1"),
+                event("IN_TRANSIT", 3, "c", kind=EventKind.PARCEL, parcel="P1"),
             ]
         )
         assert found.parcels == (ParcelState("P1", "IN_TRANSIT", at(3)), ParcelState("P2"))
 
     def test_of_nothing(self) -> None:
-        assert derive([]) == OrderState()
+        assert derive_state([]) == OrderState()

@@ -12,13 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import order_relay.vendors
-from order_relay.errors import WrongSetup
-from order_relay.orders.status_events import Channel, Kind
-from order_relay.orders.status_records import Reading, StatusShape, moment_of, read_records, unknown_statuses
-from order_relay.orders.status_state import ParcelState, derive
+from order_relay.errors import ConfigurationError
+from order_relay.orders.fulfilment.status_events import Channel, EventKind
+from order_relay.orders.fulfilment.status_records import (
+    ParsedRecords,
+    StatusMapping,
+    parse_records,
+    parse_timestamp,
+    unknown_statuses,
+)
+from order_relay.orders.fulfilment.status_state import ParcelState, derive_state
 
 MAPPING = yaml.safe_load((Path(order_relay.vendors.__file__).parent / "acommerce/mapping.yaml").read_text())
-SHAPE = StatusShape.from_mapping(MAPPING["record"], "mapping")
+SHAPE = StatusMapping.from_mapping(MAPPING["record"], "mapping")
 MOMENT = datetime(2026, 5, 2, tzinfo=UTC)
 
 PARCEL_ENTRY = {
@@ -48,8 +54,8 @@ RECORD: dict[str, Any] = {
 }
 
 
-def reading(*records: Any, full: bool = False) -> Reading:
-    return read_records(SHAPE, records, Channel.BY_ID, MOMENT, full=full)
+def reading(*records: Any, full: bool = False) -> ParsedRecords:
+    return parse_records(SHAPE, records, Channel.BY_ID, MOMENT, full=full)
 
 
 def test_version_3() -> None:
@@ -60,8 +66,8 @@ def test_version_3() -> None:
     assert {"e-1", "7", "e-2", "e-9"} < set(events)
     assert events["e-2"].status == "CANCELED"
     assert events["e-2"].updated_at == datetime(2026, 4, 30, 18, 5, tzinfo=UTC)
-    assert (events["e-9"].kind, events["e-9"].parcel, events["e-9"].location) == (Kind.PARCEL, "PKG1", "Bangkok")
-    state = derive(report.events)
+    assert (events["e-9"].kind, events["e-9"].parcel, events["e-9"].location) == (EventKind.PARCEL, "PKG1", "Bangkok")
+    state = derive_state(report.events)
     assert (state.order_status, state.detailed_status) == ("IN_PROGRESS", "CANCELED")
     assert state.parcels == (ParcelState("PKG1", "IN_TRANSIT", datetime(2026, 5, 1, 6, 2, tzinfo=UTC)),)
 
@@ -78,12 +84,12 @@ def test_version_2_becomes_the_same_events() -> None:
 
 def test_parcels_without_history_and_none_at_all() -> None:
     parcels = [{"trackingId": "B", "statusHistory": []}, {"trackingId": "A"}]
-    assert derive(reading({**RECORD, "shipPackage": parcels}).reports[0].events).parcels == (
+    assert derive_state(reading({**RECORD, "shipPackage": parcels}).reports[0].events).parcels == (
         ParcelState("A"),
         ParcelState("B"),
     )
     for none in ([], None):
-        assert derive(reading({**RECORD, "shipPackage": none}).reports[0].events).parcels == ()
+        assert derive_state(reading({**RECORD, "shipPackage": none}).reports[0].events).parcels == ()
 
 
 def test_without_event_ids_the_same_entry_is_the_same_event_on_every_channel() -> None:
@@ -167,18 +173,18 @@ def test_refused(record: Any, code: str) -> None:
     ],
 )
 def test_a_buddhist_year_is_recognised(told: str, meant: str) -> None:
-    assert moment_of(told, "") == moment_of(meant, "")
+    assert parse_timestamp(told, "") == parse_timestamp(meant, "")
 
 
 def test_unknown_statuses_are_kept_and_told() -> None:
     (report,) = reading({"orderId": "A", "orderStatus": [{"orderStatus": "ON_THE_MOON"}]}).reports
-    assert derive(report.events).order_status == "ON_THE_MOON"
+    assert derive_state(report.events).order_status == "ON_THE_MOON"
     assert unknown_statuses(SHAPE, [event.status for event in report.events]) == ["ON_THE_MOON"]
 
 
 def test_a_wrong_mapping_names_its_key() -> None:
-    with pytest.raises(WrongSetup, match=r"mapping\.yaml: parcels\.list"):
-        StatusShape.from_mapping({**MAPPING["record"], "parcels": {}}, "mapping.yaml")
+    with pytest.raises(ConfigurationError, match=r"mapping\.yaml: parcels\.list"):
+        StatusMapping.from_mapping({**MAPPING["record"], "parcels": {}}, "mapping.yaml")
 
 
 json_values = st.recursive(

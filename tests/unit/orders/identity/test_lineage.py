@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from order_relay.orders.agreement import (
-    SIGNALS,
+from order_relay.orders.identity.lineage import (
+    IDENTITY_SIGNALS,
     UUID,
-    contradicting,
-    contradictions,
-    in_words,
-    plain,
+    conflicting_columns,
+    conflicts_by_lineage,
+    describe_columns,
+    normalize_text,
     usable_lineage,
 )
 
@@ -84,7 +84,7 @@ def test_a_malformed_uuid_identifies_nothing_where_uuids_are_given(malformed: st
     ],
 )
 def test_spelling_is_no_contradiction(one: str, other: str) -> None:
-    assert contradictions([version(customer_number=one), version(customer_number=other)]) == ()
+    assert conflicting_columns([version(customer_number=one), version(customer_number=other)]) == ()
 
 
 @pytest.mark.parametrize(
@@ -98,36 +98,36 @@ def test_spelling_is_no_contradiction(one: str, other: str) -> None:
     ],
 )
 def test_what_differs_is_named(field: str, one: str, other: str) -> None:
-    assert contradictions([version(**{field: one}), version(**{field: other})]) == (field,)
+    assert conflicting_columns([version(**{field: one}), version(**{field: other})]) == (field,)
 
 
 def test_what_only_one_gives_is_no_contradiction() -> None:
-    assert contradictions([version(customer_po="11"), version(), version(customer_number="C-1")]) == ()
+    assert conflicting_columns([version(customer_po="11"), version(), version(customer_number="C-1")]) == ()
 
 
 def test_words_for_operators() -> None:
-    assert in_words(["customer_number", "customer_po"]) == "customer number and customer PO"
-    assert in_words(list(SIGNALS)) == "base order number, customer number and customer PO"
-    assert in_words(["base_number"]) == "base order number"
+    assert describe_columns(["customer_number", "customer_po"]) == "customer number and customer PO"
+    assert describe_columns(list(IDENTITY_SIGNALS)) == "base order number, customer number and customer PO"
+    assert describe_columns(["base_number"]) == "base order number"
 
 
 words = st.sampled_from(["", "C-1", "c-1 ", "C-2", "1044", "1044.0", "PO 11", "po11"]) | st.text(max_size=4)
-rows = st.fixed_dictionaries({"lineage": st.sampled_from("UV"), **dict.fromkeys(SIGNALS, words)})
+rows = st.fixed_dictionaries({"lineage": st.sampled_from("UV"), **dict.fromkeys(IDENTITY_SIGNALS, words)})
 
 
 @given(st.lists(rows, min_size=1, max_size=5), st.randoms())
 def test_agreement_is_symmetric_and_both_forms_say_the_same(made: list[dict[str, Any]], dice: Any) -> None:
     frame = pd.DataFrame(made)
-    found = contradicting(frame)
+    found = conflicts_by_lineage(frame)
     for lineage in set(frame["lineage"]):
         of_lineage = [row for row in made if row["lineage"] == lineage]
-        assert found.get(lineage, ()) == contradictions(of_lineage)
+        assert found.get(lineage, ()) == conflicting_columns(of_lineage)
         dice.shuffle(of_lineage)
-        assert found.get(lineage, ()) == contradictions(of_lineage)
-        of_pairs = {c for a in of_lineage for b in of_lineage for c in contradictions([a, b])}
+        assert found.get(lineage, ()) == conflicting_columns(of_lineage)
+        of_pairs = {c for a in of_lineage for b in of_lineage for c in conflicting_columns([a, b])}
         assert of_pairs == set(found.get(lineage, ()))
 
 
 @given(words)
 def test_a_plain_spelling_stays(text: str) -> None:
-    assert plain(plain(text)) == plain(text)
+    assert normalize_text(normalize_text(text)) == normalize_text(text)

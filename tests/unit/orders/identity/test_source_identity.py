@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from order_relay.errors import WrongSetup
-from order_relay.orders.identity import (
-    OFFER_COLUMNS,
+from order_relay.errors import ConfigurationError
+from order_relay.orders.identity.source_identity import (
+    IDENTITY_COLUMNS,
     IdentityPaths,
     identify,
-    offered_lineage,
     separate_lineage,
+    source_lineage,
 )
 
 PATHS = IdentityPaths(
@@ -37,7 +37,7 @@ def order(**ref: Any) -> dict[str, Any]:
 
 
 def test_gives_every_column_and_no_other() -> None:
-    assert tuple(identify(order(), PATHS)) == OFFER_COLUMNS
+    assert tuple(identify(order(), PATHS)) == IDENTITY_COLUMNS
 
 
 def test_reads_what_the_paths_name() -> None:
@@ -130,7 +130,7 @@ def test_lines_without_a_price_are_no_items() -> None:
 def test_separate_lineages() -> None:
     own = separate_lineage("U", "9")
     assert own != "U"
-    assert offered_lineage(own) == offered_lineage("U") == "U"
+    assert source_lineage(own) == source_lineage("U") == "U"
     assert separate_lineage(own, "9") == own
 
 
@@ -146,7 +146,7 @@ def test_separate_lineages() -> None:
     ],
 )
 def test_a_wrong_section_names_the_key(section: dict[str, Any], said: str) -> None:
-    with pytest.raises(WrongSetup, match=said):
+    with pytest.raises(ConfigurationError, match=said):
         IdentityPaths.from_mapping(section, "m.identity")
 
 

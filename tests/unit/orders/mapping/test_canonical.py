@@ -8,37 +8,37 @@ from typing import Any
 
 import pytest
 
-from order_relay.errors import WrongSetup
-from order_relay.orders.canonical import Canonical, Reader
-from order_relay.orders.judging import VendorFormat
-from order_relay.orders.mapping import parse_rules, tables_of
-from order_relay.orders.totals import judge, shown_price
+from order_relay.errors import ConfigurationError
+from order_relay.orders.mapping.canonical import CanonicalOrders, CanonicalReader
+from order_relay.orders.mapping.mapping_rules import merge_tables, parse_rules
+from order_relay.orders.payload.totals import check_totals, rounded_price
+from order_relay.orders.schema.validator import VendorFormat
 
 Make = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="session")
-def reader(source_format: VendorFormat) -> Reader:
+def reader(source_format: VendorFormat) -> CanonicalReader:
     mapping, settings = source_format.mapping, {"currency": "USD"}
-    tables = tables_of(mapping["tables"])
-    return Reader(
+    tables = merge_tables(mapping["tables"])
+    return CanonicalReader(
         parse_rules(mapping["order"], tables, settings, "order"),
         parse_rules(mapping["lines"]["fields"], tables, settings, "lines"),
         mapping["lines"]["each"],
     )
 
 
-def judged(reader: Reader, *documents: dict[str, Any]) -> tuple[Canonical, Any]:
+def judged(reader: CanonicalReader, *documents: dict[str, Any]) -> tuple[CanonicalOrders, Any]:
     canonical = reader.read(documents)
-    return canonical, judge(canonical, reader)
+    return canonical, check_totals(canonical, reader)
 
 
-def codes(reader: Reader, document: dict[str, Any]) -> set[tuple[str, str]]:
+def codes(reader: CanonicalReader, document: dict[str, Any]) -> set[tuple[str, str]]:
     canonical, _ = judged(reader, document)
     return {(why.code, why.pointer) for why in canonical.refusals[0]}
 
 
-def test_frames_hold_money_in_minor_units(reader: Reader, order: dict[str, Any]) -> None:
+def test_frames_hold_money_in_minor_units(reader: CanonicalReader, order: dict[str, Any]) -> None:
     canonical, items = judged(reader, order, order | {"currency": "KWD"}, order | {"currency": None})
     assert canonical.refusals == [[], [], []]
     assert canonical.orders["total"].tolist() == [25650, 256500, 25650]
@@ -49,13 +49,13 @@ def test_frames_hold_money_in_minor_units(reader: Reader, order: dict[str, Any])
     assert str(items["extended"].dtype) == str(items["quantity"].dtype) == "int64"
 
 
-def test_numbers_may_be_json_numbers(reader: Reader, order: dict[str, Any]) -> None:
+def test_numbers_may_be_json_numbers(reader: CanonicalReader, order: dict[str, Any]) -> None:
     order |= {name: Decimal(order[name]) for name in ("subtotal", "discount", "freight", "tax", "total")}
     order["items"][0] |= {"unit_price": Decimal("142.5"), "extended_price": 285, "quantity": Decimal("2.0")}
     assert codes(reader, order) == set()
 
 
-def test_absent_discount_freight_and_tax_are_zero(reader: Reader, order_of: Make) -> None:
+def test_absent_discount_freight_and_tax_are_zero(reader: CanonicalReader, order_of: Make) -> None:
     made = order_of((1, 1, "5.00", "5.00"))
     for name in ("discount", "tax"):
         made[name] = None
@@ -83,7 +83,7 @@ WRONG: list[tuple[dict[str, Any], set[tuple[str, str]]]] = [
 
 @pytest.mark.parametrize(("change", "expected"), WRONG, ids=[",".join(change) for change, _ in WRONG])
 def test_orders_that_do_not_add_up(
-    reader: Reader, order: dict[str, Any], change: dict[str, Any], expected: set[tuple[str, str]]
+    reader: CanonicalReader, order: dict[str, Any], change: dict[str, Any], expected: set[tuple[str, str]]
 ) -> None:
     assert codes(reader, order | change) == expected
 
@@ -110,7 +110,7 @@ WRONG_LINES: list[tuple[dict[str, Any], set[tuple[str, str]]]] = [
 
 @pytest.mark.parametrize(("change", "expected"), WRONG_LINES, ids=[",".join(change) for change, _ in WRONG_LINES])
 def test_lines_that_are_refused(
-    reader: Reader, order: dict[str, Any], change: dict[str, Any], expected: set[tuple[str, str]]
+    reader: CanonicalReader, order: dict[str, Any], change: dict[str, Any], expected: set[tuple[str, str]]
 ) -> None:
     order["items"][0] |= change
     assert codes(reader, order) == expected
@@ -130,13 +130,13 @@ def test_lines_that_are_refused(
     ],
 )
 def test_extended_price_rules_within_half_a_cent_a_unit(
-    reader: Reader, order_of: Make, unit: str, quantity: int, extended: str, fine: bool
+    reader: CanonicalReader, order_of: Make, unit: str, quantity: int, extended: str, fine: bool
 ) -> None:
     found = codes(reader, order_of((1, quantity, unit, extended)))
     assert found == (set() if fine else {("price_mismatch", "/items/0/extended_price")})
 
 
-def test_a_price_may_be_known_by_one_of_its_two_forms(reader: Reader, order_of: Make) -> None:
+def test_a_price_may_be_known_by_one_of_its_two_forms(reader: CanonicalReader, order_of: Make) -> None:
     only_extended = order_of((1, 2, None, "3.00"))
     only_unit = order_of((1, 2, "1.50", "3.00"))
     only_unit["items"][0]["extended_price"] = None
@@ -145,7 +145,7 @@ def test_a_price_may_be_known_by_one_of_its_two_forms(reader: Reader, order_of: 
     assert items["extended"].tolist() == [300, 300]
 
 
-def test_zero_is_an_item_and_a_promotion_is_not(reader: Reader, order_of: Make) -> None:
+def test_zero_is_an_item_and_a_promotion_is_not(reader: CanonicalReader, order_of: Make) -> None:
     made = order_of((1, 2, "0.00", "0.00"), (2, "no matter", None, None), (3, 1, "1.00", "1.00"))
     canonical, items = judged(reader, made)
     assert canonical.refusals == [[]]
@@ -153,20 +153,20 @@ def test_zero_is_an_item_and_a_promotion_is_not(reader: Reader, order_of: Make) 
     assert canonical.lines["promotion"].tolist() == [False, True, False]
 
 
-def test_an_unreadable_price_makes_no_promotion(reader: Reader, order_of: Make) -> None:
+def test_an_unreadable_price_makes_no_promotion(reader: CanonicalReader, order_of: Make) -> None:
     made = order_of((1, 1, "1.00", "1.00"))
     made["items"][0] |= {"unit_price": None, "extended_price": "free"}
     assert codes(reader, made) == {("bad_amount", "/items/0/extended_price")}
 
 
-def test_line_numbers_name_one_item_each(reader: Reader, order_of: Make) -> None:
+def test_line_numbers_name_one_item_each(reader: CanonicalReader, order_of: Make) -> None:
     made = order_of((4, 1, "1.00", "1.00"), (4, 1, "1.00", "1.00"))
     assert codes(reader, made) == {("repeated_line", "/items/1/line")}
     made["items"][0]["line"] = made["items"][1]["line"] = None
     assert judged(reader, made)[1]["line"].tolist() == ["1", "2"]
 
 
-def test_every_error_is_told(reader: Reader, order: dict[str, Any]) -> None:
+def test_every_error_is_told(reader: CanonicalReader, order: dict[str, Any]) -> None:
     order |= {"total": "x", "submitted_at": "yesterday"}
     order["ship_to"]["country"] = "Atlantis"
     order["items"][0]["quantity"] = "0.5"
@@ -178,7 +178,7 @@ def test_every_error_is_told(reader: Reader, order: dict[str, Any]) -> None:
     }
 
 
-def test_messages_carry_no_value(reader: Reader, order: dict[str, Any]) -> None:
+def test_messages_carry_no_value(reader: CanonicalReader, order: dict[str, Any]) -> None:
     order["ship_to"]["country"] = "Secretland"
     order["items"][0]["item_number"] = {"SECRET": "SECRET"}
     canonical, _ = judged(reader, order)
@@ -187,12 +187,12 @@ def test_messages_carry_no_value(reader: Reader, order: dict[str, Any]) -> None:
 
 
 def test_a_mapping_without_identity_is_wrong_setup() -> None:
-    with pytest.raises(WrongSetup, match="'order_number'"):
-        Reader([], [], "items")
+    with pytest.raises(ConfigurationError, match="'order_number'"):
+        CanonicalReader([], [], "items")
 
 
 @pytest.mark.parametrize(
     ("unit", "scale", "shown"), [("142.5", 2, "142.50"), ("0.125", 2, "0.125"), ("1E+2", 0, "100"), ("5", 3, "5.000")]
 )
 def test_shown_prices_have_the_currencys_decimals(unit: str, scale: int, shown: str) -> None:
-    assert str(shown_price(Decimal(unit), scale)) == shown
+    assert str(rounded_price(Decimal(unit), scale)) == shown

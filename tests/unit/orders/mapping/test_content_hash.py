@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from order_relay.orders.contents import Contents, reading_of, settled_part
+from order_relay.orders.mapping.content_hash import ContentPaths, paths_version, settled_hash
 
-CONTENTS = Contents(
+CONTENTS = ContentPaths(
     read=("id", "items.qty", "items.sku", "payment.method", "custom"),
     eligibility=("state",),
     volatile=("touched",),
@@ -68,20 +68,20 @@ def test_what_nobody_reads_and_how_a_value_is_written_is_no_change(path: str, va
 )
 def test_whatever_is_read_is_a_change(path: str, value: Any) -> None:
     before, now = CONTENTS.fingerprint(order()), CONTENTS.fingerprint(changed(path, value))
-    assert settled_part(now) != settled_part(before)
+    assert settled_hash(now) != settled_hash(before)
 
 
 def test_eligibility_counts_until_an_order_is_settled() -> None:
     before, now = CONTENTS.fingerprint(order()), CONTENTS.fingerprint(order(state="paid"))
     assert now != before
-    assert settled_part(now) == settled_part(before)
+    assert settled_hash(now) == settled_hash(before)
 
 
 def test_a_fingerprint_names_its_reading_and_a_reading_can_be_kept() -> None:
-    other = Contents(("id",))
-    assert reading_of(CONTENTS.fingerprint(order())) == CONTENTS.reading != other.reading
-    assert Contents.from_text(CONTENTS.as_text()).fingerprint(order()) == CONTENTS.fingerprint(order())
-    assert reading_of("0" * 64) == ""
+    other = ContentPaths(("id",))
+    assert paths_version(CONTENTS.fingerprint(order())) == CONTENTS.reading != other.reading
+    assert ContentPaths.from_text(CONTENTS.as_text()).fingerprint(order()) == CONTENTS.fingerprint(order())
+    assert paths_version("0" * 64) == ""
 
 
 json_values = st.recursive(
@@ -93,6 +93,6 @@ json_values = st.recursive(
 
 @given(st.dictionaries(st.sampled_from("abcd"), json_values), json_values)
 def test_any_document_has_a_fingerprint_and_unread_members_do_not_matter(document: dict[str, Any], value: Any) -> None:
-    contents = Contents(("a.b", "b", "c.a"))
+    contents = ContentPaths(("a.b", "b", "c.a"))
     assert contents.fingerprint(document | {"d": value}) == contents.fingerprint(document)
     assert contents.fingerprint(value).startswith(contents.reading)

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from order_relay.errors import RecordRefused, WrongSetup
-from order_relay.orders import converters
+from order_relay.errors import ConfigurationError, RecordRejectedError
+from order_relay.orders.mapping import converters
 
 
 def code_of(convert: Any, value: Any) -> str:
-    with pytest.raises(RecordRefused) as caught:
+    with pytest.raises(RecordRejectedError) as caught:
         convert(value)
     return caught.value.refusals[0].code
 
@@ -86,7 +86,7 @@ def test_other_quantities_are_refused(value: Any, code: str) -> None:
 def test_moments_become_utc() -> None:
     read = converters.moment("2018-03-13T15:42:10.5-07:00")
     assert read == datetime(2018, 3, 13, 22, 42, 10, 500_000, tzinfo=UTC)
-    assert converters.utc_text(read) == "2018-03-13T22:42:10.500Z"
+    assert converters.format_utc(read) == "2018-03-13T22:42:10.500Z"
     for wrong in ("2018-03-13T15:42:10", "2018-02-30T00:00:00Z", "0001-01-01T00:00:00+14:00", 5):
         assert code_of(converters.moment, wrong) == "bad_format"
 
@@ -123,18 +123,18 @@ def test_names(name: str | None, parts: tuple[str | None, str | None]) -> None:
 
 
 def test_cutting_keeps_characters_whole() -> None:
-    assert converters.cut_text("abcdef", 3) == "abc"
-    assert converters.cut_text("abe\u0301x", 3) == "ab"
-    assert converters.cut_text("ab👩\u200d🔧x", 4) == "ab"
-    assert converters.cut_text("a👍\U0001f3fdx", 2) == "a"
-    assert converters.cut_text("a🇩🇪", 2) == "a"
-    assert converters.cut_text("🇩🇪🇫🇷", 2) == "🇩🇪"
-    assert converters.cut_text("a" + "\u0301" * 500, 100)
+    assert converters.truncate_text("abcdef", 3) == "abc"
+    assert converters.truncate_text("abe\u0301x", 3) == "ab"
+    assert converters.truncate_text("ab👩\u200d🔧x", 4) == "ab"
+    assert converters.truncate_text("a👍\U0001f3fdx", 2) == "a"
+    assert converters.truncate_text("a🇩🇪", 2) == "a"
+    assert converters.truncate_text("🇩🇪🇫🇷", 2) == "🇩🇪"
+    assert converters.truncate_text("a" + "\u0301" * 500, 100)
 
 
 @given(st.text(max_size=60), st.integers(1, 50))
 def test_a_cut_text_is_a_prefix_within_the_limit(value: str, limit: int) -> None:
-    cut = converters.cut_text(value, limit)
+    cut = converters.truncate_text(value, limit)
     assert len(cut) <= limit
     assert value.startswith(cut)
     assert bool(cut) or not value
@@ -143,5 +143,5 @@ def test_a_cut_text_is_a_prefix_within_the_limit(value: str, limit: int) -> None
 
 
 def test_unknown_converter_is_wrong_setup() -> None:
-    with pytest.raises(WrongSetup, match="no converter 'magic'; there are"):
-        converters.named("magic", "here")
+    with pytest.raises(ConfigurationError, match="no converter 'magic'; there are"):
+        converters.find_converter("magic", "here")

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from order_relay.errors import WrongSetup
-from order_relay.orders.gate import GO, REFUSE, WAIT, WITHDRAWN, Gate, is_gate_reason
-from order_relay.orders.mapping import tables_of
+from order_relay.errors import ConfigurationError
+from order_relay.orders.mapping.eligibility import GO, REFUSE, WAIT, WITHDRAWN, EligibilityRules, is_eligibility_reason
+from order_relay.orders.mapping.mapping_rules import merge_tables
 
 RULES = [
     {"path": "state", "verdicts": {"confirmed": "go"}, "otherwise": "withdrawn"},
@@ -17,7 +17,7 @@ RULES = [
         "verdicts": {"paid": "go", "started": "wait", "none": {"table": "unpaid", "by": "shop", "default": "wait"}},
     },
 ]
-GATE = Gate.from_mapping(RULES, tables_of({"unpaid": {"7": "go"}}))
+GATE = EligibilityRules.from_mapping(RULES, merge_tables({"unpaid": {"7": "go"}}))
 
 
 def order(status: Any = "paid", state: Any = "confirmed", shop: Any = 7) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def order(status: Any = "paid", state: Any = "confirmed", shop: Any = 7) -> dict
 
 
 def test_without_rules_everything_goes_on() -> None:
-    assert Gate.from_mapping(None, {}).judge({"any": "thing"}).verdict == GO
+    assert EligibilityRules.from_mapping(None, {}).judge({"any": "thing"}).verdict == GO
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_without_rules_everything_goes_on() -> None:
 def test_the_first_rule_that_is_not_go_decides(document: Any, verdict: str, reason: str) -> None:
     found = GATE.judge(document)
     assert (found.verdict, found.reason) == (verdict, reason)
-    assert is_gate_reason(found.reason) is bool(reason)
+    assert is_eligibility_reason(found.reason) is bool(reason)
 
 
 @pytest.mark.parametrize("status", ["refunded", "", None, 7, ["paid"], {"paid": 1}])
@@ -78,10 +78,10 @@ def test_no_document_breaks_it_or_speaks_through_it(document: Any) -> None:
     ],
 )
 def test_wrong_rules_stop_at_once(section: Any, where: str) -> None:
-    with pytest.raises(WrongSetup, match=where):
-        Gate.from_mapping(section, {})
+    with pytest.raises(ConfigurationError, match=where):
+        EligibilityRules.from_mapping(section, {})
 
 
 def test_a_wrong_row_of_a_firms_table_is_named() -> None:
-    with pytest.raises(WrongSetup, match="'unpaid', row '7'"):
-        Gate.from_mapping(RULES, tables_of({"unpaid": {"7": "yes"}}))
+    with pytest.raises(ConfigurationError, match="'unpaid', row '7'"):
+        EligibilityRules.from_mapping(RULES, merge_tables({"unpaid": {"7": "yes"}}))

@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from order_relay.orders.line_ids import ItemIds, numbered
-from order_relay.orders.transforming import Transformer
+from order_relay.orders.mapping.line_ids import ItemIds, assign_line_ids
+from order_relay.orders.payload.transformer import Transformer
 from tests.support.payloads import codes, lines, only, sent
 
 Make = Callable[..., dict[str, Any]]
@@ -19,17 +19,17 @@ GIVEN = st.none() | ODD | st.integers(0, 9)
 
 
 def test_a_missing_number_is_the_place_unless_that_is_taken() -> None:
-    assert numbered([None, None, None], [0, 0, 0], [0, 1, 2]) == ["1", "2", "3"]
-    assert numbered(["2", None], [0, 0], [0, 1]) == ["2", "3"]
-    assert numbered([None, "1", None, "4"], [0, 0, 0, 0], [0, 1, 2, 3]) == ["5", "1", "3", "4"]
-    assert numbered(["2", None, "2", None], [0, 0, 1, 1], [0, 1, 0, 1]) == ["2", "3", "2", "3"]
+    assert assign_line_ids([None, None, None], [0, 0, 0], [0, 1, 2]) == ["1", "2", "3"]
+    assert assign_line_ids(["2", None], [0, 0], [0, 1]) == ["2", "3"]
+    assert assign_line_ids([None, "1", None, "4"], [0, 0, 0, 0], [0, 1, 2, 3]) == ["5", "1", "3", "4"]
+    assert assign_line_ids(["2", None, "2", None], [0, 0, 1, 1], [0, 1, 0, 1]) == ["2", "3", "2", "3"]
 
 
 def test_split_ids_skip_those_of_other_lines() -> None:
     ids = ItemIds(["1", "1/1", "1/3"])
-    assert ids.of_line("1/1", 1) == ["1/1"]
-    assert ids.of_line("1", 3) == ["1/2", "1/4", "1/5"]
-    assert ids.of_charge("1/2") == "1/2/2"
+    assert ids.ids_for_line("1/1", 1) == ["1/1"]
+    assert ids.ids_for_line("1", 3) == ["1/2", "1/4", "1/5"]
+    assert ids.id_for_charge("1/2") == "1/2/2"
 
 
 def test_numbers_two_and_null(plain: Transformer, order_of: Make) -> None:

@@ -4,20 +4,23 @@ from typing import Any
 
 import pytest
 
-from order_relay.errors import Refusal, WrongSetup
-from order_relay.orders import columns
-from order_relay.orders.mapping import merged_rules, parse_rules, tables_of
+from order_relay.errors import ConfigurationError, ValidationIssue
+from order_relay.orders.mapping import columns
+from order_relay.orders.mapping.mapping_rules import merge_rules, merge_tables, parse_rules
 
 SETTINGS = {"locale": "en-US"}
-TABLES = tables_of({"way": {"UPS  Ground": {"type": "standard"}}, "pay": {"card": "CC"}})
+TABLES = merge_tables({"way": {"UPS  Ground": {"type": "standard"}}, "pay": {"card": "CC"}})
 
 
-def read(rule: dict[str, Any], *documents: Any) -> tuple[list[Any], list[tuple[int, Refusal]], list[int]]:
-    told: list[tuple[int, Refusal]] = []
+def read(rule: dict[str, Any], *documents: Any) -> tuple[list[Any], list[tuple[int, ValidationIssue]], list[int]]:
+    told: list[tuple[int, ValidationIssue]] = []
     noted: list[int] = []
     (parsed,) = parse_rules([{"target": "t", **rule}], TABLES, SETTINGS, "here")
-    column = columns.read(
-        parsed, columns.Rows(documents), lambda row, why: told.append((row, why)), lambda row, _: noted.append(row)
+    column = columns.read_column(
+        parsed,
+        columns.DocumentRows(documents),
+        lambda row, why: told.append((row, why)),
+        lambda row, _: noted.append(row),
     )
     return column, told, noted
 
@@ -91,20 +94,20 @@ def test_a_wrong_value_does_not_stop_the_others() -> None:
     ],
 )
 def test_wrong_rules_are_wrong_setup(rule: Any, words: str) -> None:
-    with pytest.raises(WrongSetup, match=words):
+    with pytest.raises(ConfigurationError, match=words):
         parse_rules([rule], TABLES, SETTINGS, "here")
 
 
 def test_overrides_replace_add_and_drop() -> None:
     base = [{"target": "a", "path": "x"}, {"target": "b", "path": "y"}, {"target": "c", "path": "z"}]
     over = [{"target": "a", "value": 1}, {"target": "b", "drop": True}, {"target": "d", "value": 2}]
-    assert merged_rules(base, over) == [over[0], base[2], over[2]]
+    assert merge_rules(base, over) == [over[0], base[2], over[2]]
 
 
 def test_tables_are_merged_row_by_row() -> None:
-    assert tables_of({"t": {"A": 1, "B": 2}}, {"t": {"b": 3}, "u": {}}) == {"t": {"a": 1, "b": 3}, "u": {}}
-    with pytest.raises(WrongSetup, match="'t' is not an object"):
-        tables_of({"t": ["a"]})
+    assert merge_tables({"t": {"A": 1, "B": 2}}, {"t": {"b": 3}, "u": {}}) == {"t": {"a": 1, "b": 3}, "u": {}}
+    with pytest.raises(ConfigurationError, match="'t' is not an object"):
+        merge_tables({"t": ["a"]})
 
 
 def test_join_takes_all_that_have_a_value() -> None:
@@ -156,5 +159,5 @@ def test_moments_without_offset_are_the_zones() -> None:
     ],
 )
 def test_wrong_members_are_named(rule: dict[str, Any], words: str) -> None:
-    with pytest.raises(WrongSetup, match=words):
+    with pytest.raises(ConfigurationError, match=words):
         parse_rules([{"target": "t", **rule}], TABLES, SETTINGS, "here")

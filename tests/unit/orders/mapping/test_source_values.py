@@ -12,43 +12,43 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from order_relay.errors import RecordRefused
-from order_relay.ledger import Work
-from order_relay.orders.card_data import CUT, cut
-from order_relay.orders.converters import key, number_as_text, quantity
-from order_relay.orders.emptiness import is_empty, without_empties
-from order_relay.orders.identity_values import is_identity
-from order_relay.orders.judging import VendorFormat
-from order_relay.orders.money import CURRENCIES, amount, from_minor, to_minor
-from order_relay.orders.notes import Note
-from order_relay.orders.removed_data import PLACES, REMOVED, with_places
-from order_relay.orders.transforming import Transformed, Transformer
-from order_relay.pipeline.validate import refusals_at_source
+from order_relay.errors import RecordRejectedError
+from order_relay.ledger import WorkItem
+from order_relay.orders.empty_values import drop_empty, is_empty
+from order_relay.orders.identity.identifiers import is_identifier
+from order_relay.orders.mapping.converters import key, number_as_text, quantity
+from order_relay.orders.money.amounts import CURRENCIES, amount, from_minor, to_minor
+from order_relay.orders.notes import OrderNote
+from order_relay.orders.payload.transformer import Transformer, TransformResult
+from order_relay.orders.privacy.card_data import REDACTED, redact
+from order_relay.orders.privacy.redaction_marks import CARD_DATA_REMOVED, MARK_KEY, mark_redactions
+from order_relay.orders.schema.validator import VendorFormat
+from order_relay.pipeline.stages.validate import source_issues
 
 VISA = "4111111111111111"
 SHARED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
 
-WORK = Work(1, 0, "received", "b", 0, 0, "1")
-SetUp = Callable[[dict[str, Any]], Transformed]
+WORK = WorkItem(1, 0, "received", "b", 0, 0, "1")
+SetUp = Callable[[dict[str, Any]], TransformResult]
 
 
 @pytest.fixture
 def take(plain: Transformer, source_format: VendorFormat) -> SetUp:
     """As the stages do it: card data is removed, the source's schema looked at, a payload made."""
 
-    def done(order: dict[str, Any]) -> Transformed:
-        document, places = cut(order)
-        document = with_places(document, places) if places else document
-        refusals = refusals_at_source(WORK, document, source_format, plain.reader)
+    def done(order: dict[str, Any]) -> TransformResult:
+        document, places = redact(order)
+        document = mark_redactions(document, places) if places else document
+        refusals = source_issues(WORK, document, source_format, plain.reader)
         if refusals:
-            return Transformed(0, refusals=refusals)
+            return TransformResult(0, refusals=refusals)
         [result] = plain.transform([document])
         return result
 
     return done
 
 
-def payload(result: Transformed) -> dict[str, Any]:
+def payload(result: TransformResult) -> dict[str, Any]:
     assert result.payload is not None, result
     found: dict[str, Any] = json.loads(result.payload)
     return found
@@ -185,11 +185,11 @@ def test_a_part_number_that_is_no_identity_is_quarantined(take: SetUp, order: di
 
 @given(st.text(min_size=1))
 def test_an_identity_is_taken_exactly_or_refused(text: str) -> None:
-    if is_identity(text):
+    if is_identifier(text):
         assert key(text) == text == text.strip()
         assert text.isprintable()
     else:
-        with pytest.raises(RecordRefused, match="bad_identity"):
+        with pytest.raises(RecordRejectedError, match="bad_identity"):
             key(text)
 
 
@@ -210,7 +210,7 @@ def test_a_sum_of_binary_fractions_of_cents_is_the_sum_of_the_cents(one: float, 
 
 @pytest.mark.parametrize("value", ["19.999", Decimal("0.301"), "0.30000001", Decimal("0.305")])
 def test_more_than_noise_is_refused(value: Any) -> None:
-    with pytest.raises(RecordRefused):
+    with pytest.raises(RecordRejectedError):
         to_minor(amount(value), 2)
 
 
@@ -236,9 +236,9 @@ def test_without_empties_nothing_empty_is_left_in_an_object_and_nothing_else_is_
             return [*node.values(), *(found for item in node.values() for found in members(item))]
         return [found for item in node for found in members(item)] if isinstance(node, list) else []
 
-    clean = without_empties(value)
+    clean = drop_empty(value)
     assert not any(map(is_empty, members(clean)))
-    assert without_empties(clean) is clean
+    assert drop_empty(clean) is clean
     full = [item for item in members(value) if item in (0, "x") and not is_empty(item)]
     assert len([item for item in members(clean) if item in (0, "x")]) == len(full)
 
@@ -252,13 +252,13 @@ def test_removed_card_data_is_a_note_and_never_sent(take: SetUp, order: dict[str
     order["custom_fields"] |= {"Memo": [f"x {VISA}", "kept"], "CardCode": "C20000", "Gift Card Code": "SPRING25"}
     result = take(order)
     sent = payload(result)
-    assert CUT.encode() not in (result.payload or b"")
-    assert PLACES.encode() not in (result.payload or b"")
+    assert REDACTED.encode() not in (result.payload or b"")
+    assert MARK_KEY.encode() not in (result.payload or b"")
     assert "ring twice" not in sent.get("orderComment", "")
     assert (sent["customOrderData"]["CardCode"], sent["customOrderData"]["Gift Card Code"]) == ("C20000", "SPRING25")
     assert sent["customOrderData"]["Memo"] == "kept"
-    assert {note for note in result.notes if note.code == REMOVED} == {
-        Note(REMOVED, place, "held card data, which was removed; the member is not sent")
+    assert {note for note in result.notes if note.code == CARD_DATA_REMOVED} == {
+        OrderNote(CARD_DATA_REMOVED, place, "held card data, which was removed; the member is not sent")
         for place in ("/notes", "/payment/transaction_id", "/payment/cvv", "/custom_fields/Memo/0")
     }
 
@@ -267,18 +267,18 @@ def test_a_reference_that_is_no_card_is_sent_unchanged(take: SetUp, order: dict[
     order["payment"]["transaction_id"] = "82640562241549909"
     result = take(order)
     assert "82640562241549909" in (result.payload or b"").decode()
-    assert not [note for note in result.notes if note.code == REMOVED]
+    assert not [note for note in result.notes if note.code == CARD_DATA_REMOVED]
 
 
 @pytest.mark.parametrize("place", ["ship_to.address1", "bill_to.city"])
 def test_an_order_whose_needed_member_held_card_data_is_held(take: SetUp, order: dict[str, Any], place: str) -> None:
     put(order, place, f"{VISA[:4]} {VISA[4:8]} {VISA[8:12]} {VISA[12:]}")
     result = take(order)
-    assert (result.hold, result.payload, result.refusals) == (REMOVED, None, [])
-    assert [note.path for note in result.notes if note.code == REMOVED] == [f"/{place.replace('.', '/')}"]
+    assert (result.hold, result.payload, result.refusals) == (CARD_DATA_REMOVED, None, [])
+    assert [note.path for note in result.notes if note.code == CARD_DATA_REMOVED] == [f"/{place.replace('.', '/')}"]
 
 
 def test_a_mark_without_its_place_holds_the_order_too(plain: Transformer, order: dict[str, Any]) -> None:
-    order["notes"] = f"card {CUT}"
+    order["notes"] = f"card {REDACTED}"
     [result] = plain.transform([order])
-    assert (result.hold, result.payload) == (REMOVED, None)
+    assert (result.hold, result.payload) == (CARD_DATA_REMOVED, None)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from order_relay.orders.spreading import split_line, spread
+from order_relay.orders.money.allocation import allocate, split_line
 
 amounts = st.integers(0, 10**13)
 weights = st.lists(st.one_of(st.integers(0, 20), st.integers(0, 10**13)), min_size=1, max_size=60)
@@ -14,7 +14,7 @@ weights = st.lists(st.one_of(st.integers(0, 20), st.integers(0, 10**13)), min_si
 
 @given(amounts, weights)
 def test_shares_add_up_and_are_the_proportion_rounded(amount: int, weighing: list[int]) -> None:
-    shares = spread(amount, weighing)
+    shares = allocate(amount, weighing)
     assert sum(shares) == amount
     total = sum(weighing) or len(weighing)
     for share, weight in zip(shares, weighing if sum(weighing) else [1] * len(weighing), strict=True):
@@ -23,26 +23,26 @@ def test_shares_add_up_and_are_the_proportion_rounded(amount: int, weighing: lis
 
 @given(weights.filter(any), st.data())
 def test_a_discount_makes_no_line_negative(weighing: list[int], data: st.DataObject) -> None:
-    shares = spread(data.draw(st.integers(0, sum(weighing))), weighing)
+    shares = allocate(data.draw(st.integers(0, sum(weighing))), weighing)
     assert all(0 <= share <= weight for share, weight in zip(shares, weighing, strict=True))
 
 
 def test_largest_remainders_get_the_rest_and_ties_go_to_the_first() -> None:
-    assert spread(10, [1, 1, 1]) == [4, 3, 3]
-    assert spread(100, [1, 2, 4]) == [14, 29, 57]  # remainders 2/7, 4/7, 1/7
-    assert spread(2, [5, 0, 5]) == [1, 0, 1]
+    assert allocate(10, [1, 1, 1]) == [4, 3, 3]
+    assert allocate(100, [1, 2, 4]) == [14, 29, 57]  # remainders 2/7, 4/7, 1/7
+    assert allocate(2, [5, 0, 5]) == [1, 0, 1]
 
 
 def test_all_zero_weights_count_as_equal() -> None:
-    assert spread(5, [0, 0]) == [3, 2]
+    assert allocate(5, [0, 0]) == [3, 2]
 
 
 def test_nothing_to_spread_over() -> None:
-    assert spread(0, []) == []
+    assert allocate(0, []) == []
     with pytest.raises(ValueError, match="nothing"):
-        spread(1, [])
+        allocate(1, [])
     with pytest.raises(ValueError, match="negative"):
-        spread(-1, [1])
+        allocate(-1, [1])
 
 
 def test_a_line_that_divides_stays_whole() -> None:

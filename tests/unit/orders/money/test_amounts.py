@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from order_relay.errors import RecordRefused
-from order_relay.orders.money import CURRENCIES, MAX_MINOR, amount, from_minor, per_unit, to_minor
+from order_relay.errors import RecordRejectedError
+from order_relay.orders.money.amounts import CURRENCIES, MAX_MINOR, amount, from_minor, per_unit, to_minor
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_amounts_are_read_exactly(value: Any, expected: str) -> None:
     ],
 )
 def test_what_is_no_amount_is_refused(value: Any) -> None:
-    with pytest.raises(RecordRefused) as caught:
+    with pytest.raises(RecordRejectedError) as caught:
         amount(value)
     assert caught.value.refusals[0].code == "bad_amount"
 
@@ -59,13 +59,13 @@ def test_minor_units_follow_the_currency(currency: str, minor: int) -> None:
 def test_more_decimals_than_the_currency_are_refused() -> None:
     assert to_minor(Decimal("142.00"), CURRENCIES["JPY"]) == 142
     for value, currency in (("142.50", "JPY"), ("0.001", "USD"), ("0.0001", "BHD")):
-        with pytest.raises(RecordRefused) as caught:
+        with pytest.raises(RecordRejectedError) as caught:
             to_minor(Decimal(value), CURRENCIES[currency])
         assert caught.value.refusals[0].code == "too_many_decimals"
 
 
 def test_amounts_have_a_bound() -> None:
-    with pytest.raises(RecordRefused) as caught:
+    with pytest.raises(RecordRejectedError) as caught:
         to_minor(Decimal(MAX_MINOR), 2)
     assert caught.value.refusals[0].code == "amount_too_large"
 

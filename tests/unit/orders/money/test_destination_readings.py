@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from order_relay.orders.transforming import Transformer
-from order_relay.sandbox import Scenario, shipped
-from order_relay.sandbox.shopatron.checks import problems
-from order_relay.sandbox.shopatron.store import total_of
-from order_relay.sandbox.shopatron.switches import ShopatronSwitches
+from order_relay.orders.payload.transformer import Transformer
+from order_relay_sandbox import Scenario, shipped
+from order_relay_sandbox.shopatron.checks import problems
+from order_relay_sandbox.shopatron.store import total_of
+from order_relay_sandbox.shopatron.switches import ShopatronSwitches
 from tests.support.payloads import only
 
 Build = Callable[..., Transformer]

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from order_relay.errors import WrongSetup
-from order_relay.orders.exchange import MappingOverrides
-from order_relay.orders.judging import VendorFormat
-from order_relay.orders.transforming import Transformer, TransformSettings
+from order_relay.errors import ConfigurationError
+from order_relay.orders.messages import MappingOverrides
+from order_relay.orders.payload.transformer import Transformer, TransformSettings
+from order_relay.orders.schema.validator import VendorFormat
 from order_relay.vendors.cloudsuite.vendor import MAPPING, SCHEMA
 from tests.support.payloads import codes, lines, oms_total, only, sent
 
@@ -77,7 +77,9 @@ def test_charges_are_judged_like_other_amounts(build: Build, order_of: Make) -> 
     assert codes(transformer, made | {"surcharge": "much"}) == {("bad_amount", "/surcharge")}
     assert codes(transformer, made | {"surcharge": "1.005"}) == {("too_many_decimals", "/surcharge")}
     assert codes(transformer, made | {"surcharge": "-10.01", "total": "-0.01"}) == {("discount_too_large", "/discount")}
-    with pytest.raises(WrongSetup, match=r"charges.surcharg: .* 'charges.surcharg'; did you mean 'surcharge'\?"):
+    with pytest.raises(
+        ConfigurationError, match=r"charges.surcharg: .* 'charges.surcharg'; did you mean 'surcharge'\?"
+    ):
         build(charges={"surcharg": {"send": "item"}})
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from order_relay.orders.canonical import Canonical, Reader
-from order_relay.orders.mapping import parse_rules, tables_of
-from order_relay.orders.totals import judge
+from order_relay.orders.mapping.canonical import CanonicalOrders, CanonicalReader
+from order_relay.orders.mapping.mapping_rules import merge_tables, parse_rules
+from order_relay.orders.payload.totals import check_totals
 
 ORDER = [
     {"target": "order_number", "path": "no"},
@@ -22,10 +22,10 @@ LINES = [
 ]
 
 
-def judged(*lines: tuple[str, str, str], stated: str = "") -> tuple[Canonical, Any]:
+def judged(*lines: tuple[str, str, str], stated: str = "") -> tuple[CanonicalOrders, Any]:
     rules = [*ORDER, {"target": "total", "path": "total", "converter": "money"}] if stated else ORDER
-    tables = tables_of({"unit": {"KG": 1000, "DOOS": "12", "HALF": 0.5}})
-    reader = Reader(parse_rules(rules, tables, {}, "order"), parse_rules(LINES, tables, {}, "lines"), "lines")
+    tables = merge_tables({"unit": {"KG": 1000, "DOOS": "12", "HALF": 0.5}})
+    reader = CanonicalReader(parse_rules(rules, tables, {}, "order"), parse_rules(LINES, tables, {}, "lines"), "lines")
     document: dict[str, Any] = {
         "no": "1",
         "lines": [
@@ -33,7 +33,7 @@ def judged(*lines: tuple[str, str, str], stated: str = "") -> tuple[Canonical, A
         ],
     }
     canonical = reader.read([document | ({"total": stated} if stated else {})])
-    return canonical, judge(canonical, reader)
+    return canonical, check_totals(canonical, reader)
 
 
 def test_units_become_pieces_and_keep_their_amount() -> None:

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from order_relay.errors import RecordRefused, WrongSetup
-from order_relay.orders.converters import day_as_datetime
-from order_relay.orders.free_keys import FreeKeys
-from order_relay.orders.transforming import Transformer
+from order_relay.errors import ConfigurationError, RecordRejectedError
+from order_relay.orders.mapping.converters import day_as_datetime
+from order_relay.orders.payload.custom_fields import CustomFields
+from order_relay.orders.payload.transformer import Transformer
 from tests.support.payloads import codes, only, sent
 
 Build = Callable[..., Transformer]
@@ -67,8 +67,8 @@ def test_no_member_is_lost_whatever_the_names(own: dict[str, int], more: dict[st
     mixed = list(more.items())
     random.shuffle(mixed)
     first, second = dict(own), dict(own)
-    renamed = list(FreeKeys().add(first, more, 12))
-    list(FreeKeys().add(second, dict(mixed), 12))
+    renamed = list(CustomFields().add(first, more, 12))
+    list(CustomFields().add(second, dict(mixed), 12))
     assert first == second
     assert {name: first[name] for name in own} == own
     assert len(first) == len(own) + len(more)
@@ -78,7 +78,7 @@ def test_no_member_is_lost_whatever_the_names(own: dict[str, int], more: dict[st
 
 def test_renamed_members_keep_within_the_limit_of_names() -> None:
     own = {"n" * 100: 1}
-    list(FreeKeys().add(own, {"N" * 100: 2, "N" * 99 + "n": 3}, 100))
+    list(CustomFields().add(own, {"N" * 100: 2, "N" * 99 + "n": 3}, 100))
     assert sorted(own.values()) == [1, 2, 3]
     assert max(map(len, own)) == 100
 
@@ -153,7 +153,7 @@ REFUSED_CONSTANTS: list[tuple[dict[str, Any], str]] = [
 def test_constants_that_can_not_be_merged_are_refused_at_the_start(
     build: Build, constants: dict[str, Any], words: str
 ) -> None:
-    with pytest.raises(WrongSetup, match=words):
+    with pytest.raises(ConfigurationError, match=words):
         build(constants=constants)
 
 
@@ -195,7 +195,7 @@ def test_card_data_inside_an_object_is_never_sent(build: Build, order: dict[str,
     found = only(transformer, order | {"method": cards}).refusals
     assert [why.code for why in found] == ["card_data"] * 2
     assert "4111" not in repr(found)
-    with pytest.raises(WrongSetup, match="card data is never sent"):
+    with pytest.raises(ConfigurationError, match="card data is never sent"):
         build(constants={"orderPayments": [{"paymentMethod": {"cardNumber": "4111111111111111"}}]})
 
 
@@ -248,7 +248,7 @@ def test_a_day_becomes_the_moment_at_which_it_begins(build: Build, order: dict[s
     by_setting = build(destination={"fields": [{**rule, "zone": {"setting": "time_zone"}}]}, time_zone="Asia/Tokyo")
     assert sent(by_setting, order)["expectedDeliveryDate"] == "2018-03-20T00:00:00+09:00"
     for zone, words in ((None, "needs a zone"), ("Mars/North", "name of a time zone")):
-        with pytest.raises(WrongSetup, match=words):
+        with pytest.raises(ConfigurationError, match=words):
             build(destination={"fields": [{**rule, "zone": zone}]})
 
 
@@ -294,7 +294,7 @@ def test_days_begin_when_pendulum_says_so(day: date, zone: str) -> None:
 
 @pytest.mark.parametrize("value", ["2018-02-30", "20.3.2018", "2018-03-20T00:00:00Z", 5, None, "2011-12-30"])
 def test_what_is_no_day_is_refused(value: Any) -> None:
-    with pytest.raises(RecordRefused):
+    with pytest.raises(RecordRejectedError):
         day_as_datetime(value, ZoneInfo("Pacific/Apia"))
 
 
@@ -406,19 +406,19 @@ TYPOS: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("change", "words"), TYPOS, ids=[words for _, words in TYPOS])
 def test_what_would_be_ignored_is_wrong_setup(build: Build, change: dict[str, Any], words: str) -> None:
-    with pytest.raises(WrongSetup, match=words):
+    with pytest.raises(ConfigurationError, match=words):
         build(**change)
 
 
 def test_paths_of_the_vendors_own_mapping_name_its_file(source_format: Any, destination_format: Any) -> None:
-    from order_relay.orders.judging import VendorFormat
-    from order_relay.orders.transform_settings import TransformSettings
+    from order_relay.orders.payload.transform_settings import TransformSettings
+    from order_relay.orders.schema.validator import VendorFormat
 
     base = TransformSettings.load({"customer_ip": "203.0.114.7", "manufacturer_id": 1, "catalog_id": 0})
     wrong = (({"items": "items[].sku"}, "identity.items"), ({"items_need": ["prize"]}, "identity.items_need"))
     for section, place in wrong:
         mapping = {**source_format.mapping, "identity": {**source_format.mapping["identity"], **section}}
-        with pytest.raises(WrongSetup, match=f"vendors/supercat/mapping.yaml: {place}: "):
+        with pytest.raises(ConfigurationError, match=f"vendors/supercat/mapping.yaml: {place}: "):
             Transformer(VendorFormat("supercat", source_format.schema, mapping), destination_format, base)
 
 

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from order_relay.errors import WrongSetup
-from order_relay.orders.judging import VendorFormat
-from order_relay.orders.notes import Note
-from order_relay.orders.transforming import Transformer, TransformSettings
+from order_relay.errors import ConfigurationError
+from order_relay.orders.notes import OrderNote
+from order_relay.orders.payload.transformer import Transformer, TransformSettings
+from order_relay.orders.schema.validator import VendorFormat
 from tests.support.payloads import codes, lines, oms_total, only, sent
 
 Make = Callable[..., dict[str, Any]]
@@ -282,9 +282,9 @@ def test_long_texts_are_cut_and_noted(plain: Transformer, order: dict[str, Any])
     assert len(payload["shippingAddress"]["addressLine1"]) == 250
     assert len(payload["customOrderData"]["Story"]) == 1000
     assert only(plain, order).notes == [
-        Note("text_cut", "orderComment", "shortened to 1000 characters"),
-        Note("text_cut", "shippingAddress.addressLine1", "shortened to 250 characters"),
-        Note("text_cut", "customOrderData.*", "shortened to 1000 characters"),
+        OrderNote("text_cut", "orderComment", "shortened to 1000 characters"),
+        OrderNote("text_cut", "shippingAddress.addressLine1", "shortened to 250 characters"),
+        OrderNote("text_cut", "customOrderData.*", "shortened to 1000 characters"),
     ]
 
 
@@ -320,7 +320,7 @@ def test_ways_of_shipping_by_code_table(build: Build, order: dict[str, Any]) -> 
     order["ship_via"] = "Pigeon"
     assert sent(transformer, order)["shippingMethod"] == {"shippingType": "other", "shippingClass": "Other"}
     assert only(transformer, order).notes == [
-        Note("not_in_code_table", "shippingMethod.shippingType", "has no row in its code table; default used")
+        OrderNote("not_in_code_table", "shippingMethod.shippingType", "has no row in its code table; default used")
     ]
 
 
@@ -344,9 +344,9 @@ def test_other_payment_types_with_their_ids(build: Build, order: dict[str, Any])
     "target", ["orderPayments[].paymentMethod.cardNumber", "orderPayments[].paymentMethod.cardSecurityCode"]
 )
 def test_card_data_is_never_mapped(build: Build, target: str) -> None:
-    with pytest.raises(WrongSetup, match="card data is never sent"):
+    with pytest.raises(ConfigurationError, match="card data is never sent"):
         build(destination={"fields": [{"target": target, "path": "transaction_id"}]})
-    with pytest.raises(WrongSetup, match="card data is never sent"):
+    with pytest.raises(ConfigurationError, match="card data is never sent"):
         build(constants={target: "4111111111111111"})
 
 
@@ -399,14 +399,14 @@ def test_optional_fields_of_the_page_are_all_tried(destination_format: VendorFor
 
 
 def test_status_shipped_needs_location_and_inventory(build: Build, order: dict[str, Any]) -> None:
-    with pytest.raises(WrongSetup, match="SHIPPED needs assignedLocation"):
+    with pytest.raises(ConfigurationError, match="SHIPPED needs assignedLocation"):
         build(order_status="SHIPPED")
-    with pytest.raises(WrongSetup, match="SHIPPED needs useInventory"):
+    with pytest.raises(ConfigurationError, match="SHIPPED needs useInventory"):
         build(order_status="SHIPPED", assigned_location="0055")
     payload = sent(build(order_status="SHIPPED", assigned_location="0055", use_inventory=False), order)
     assert (payload["orderStatus"], payload["assignedLocation"], payload["useInventory"]) == ("SHIPPED", "0055", False)
     assert sent(build(order_status="CANCELLED"), order)["orderStatus"] == "CANCELLED"
-    with pytest.raises(WrongSetup, match="order_status: must be one of SHIPPED, READY, CANCELLED"):
+    with pytest.raises(ConfigurationError, match="order_status: must be one of SHIPPED, READY, CANCELLED"):
         build(order_status="CANCELED")
 
 
@@ -415,7 +415,7 @@ def test_the_translated_platform_spells_the_status_otherwise(build: Build, order
     payload = sent(build(order_status="CANCELLED", **spelling), order)
     assert payload["status"] == "CANCELED"
     assert "orderStatus" not in payload
-    with pytest.raises(WrongSetup, match="no entry for order_status"):
+    with pytest.raises(ConfigurationError, match="no entry for order_status"):
         build(**spelling)
 
 
@@ -431,7 +431,7 @@ def test_the_translated_platform_spells_the_status_otherwise(build: Build, order
     ],
 )
 def test_what_does_not_fit_is_wrong_setup(build: Build, change: dict[str, Any], words: str) -> None:
-    with pytest.raises(WrongSetup, match=words):
+    with pytest.raises(ConfigurationError, match=words):
         build(**change)
 
 
@@ -454,12 +454,12 @@ def test_what_does_not_fit_is_wrong_setup(build: Build, change: dict[str, Any], 
     ],
 )
 def test_settings_are_checked_and_named(change: dict[str, Any], words: str) -> None:
-    with pytest.raises(WrongSetup, match=f"file.yaml: {words}"):
+    with pytest.raises(ConfigurationError, match=f"file.yaml: {words}"):
         TransformSettings.load({**BASE, **change}, "file.yaml")
 
 
 def test_missing_settings_are_named() -> None:
-    with pytest.raises(WrongSetup, match=r"customer_ip.*manufacturer_id.*catalog_id"):
+    with pytest.raises(ConfigurationError, match=r"customer_ip.*manufacturer_id.*catalog_id"):
         TransformSettings.load({})
 
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from order_relay.orders.card_data import CUT, cut, cut_text, looks_clean
-from order_relay.orders.card_names import Kind, kind_of
 from order_relay.orders.json_text import encode
+from order_relay.orders.privacy.card_data import REDACTED, is_clean, redact, redact_text
+from order_relay.orders.privacy.field_names import FieldKind, classify_field
 
 VISA = "4111111111111111"
 AMEX = "378282246310005"
@@ -27,9 +27,9 @@ def luhn_check_digit(body):
 
 def full_cut(document):
     """As extract does it: the quick look first, and it must never let pass what the close look would cut."""
-    mended, found = cut(document)
+    mended, found = redact(document)
     if found:
-        assert not looks_clean(document, encode(document))
+        assert not is_clean(document, encode(document))
     return mended
 
 
@@ -47,12 +47,12 @@ def test_cards_in_free_text_go(card, gap, frame):
     document = {"notes": text, "custom_fields": {"Wish": text}, "items": [{"description": text}]}
     mended = full_cut(document)
     for found in (mended["notes"], mended["custom_fields"]["Wish"], mended["items"][0]["description"]):
-        assert found == frame.format(CUT)
+        assert found == frame.format(REDACTED)
 
 
 def test_digits_of_other_scripts_are_digits():
     wide = "".join(chr(0xFF10 + int(char)) for char in VISA)
-    assert full_cut({"notes": f"card {wide}"}) == {"notes": f"card {CUT}"}
+    assert full_cut({"notes": f"card {wide}"}) == {"notes": f"card {REDACTED}"}
 
 
 @pytest.mark.parametrize("card", CARDS + OLD)
@@ -74,14 +74,14 @@ def test_payment_fields_lose_every_card_number(card, document):
     filled = eval(repr(document).replace("X", card))
     mended = full_cut(filled)
     assert card not in repr(mended)
-    assert CUT in repr(mended)
+    assert REDACTED in repr(mended)
     spaced = eval(repr(document).replace("X", " ".join(card)))
     assert "".join(re.findall(r"\d", repr(full_cut(spaced)))) == ""
 
 
 def test_cards_as_numbers_go():
     document = {"payment": {"card_number": int(VISA)}, "custom_fields": {"x": int(VISA)}}
-    assert full_cut(document) == {"payment": {"card_number": CUT}, "custom_fields": {"x": CUT}}
+    assert full_cut(document) == {"payment": {"card_number": REDACTED}, "custom_fields": {"x": REDACTED}}
 
 
 def test_a_card_run_together_with_more_digits_goes_from_payment():
@@ -89,7 +89,7 @@ def test_a_card_run_together_with_more_digits_goes_from_payment():
 
 
 def test_cards_as_names_go():
-    assert full_cut({"custom_fields": {grouped(VISA, " "): "x"}}) == {"custom_fields": {CUT: "x"}}
+    assert full_cut({"custom_fields": {grouped(VISA, " "): "x"}}) == {"custom_fields": {REDACTED: "x"}}
 
 
 SECRET_KEYS = ["cvv", "CVV2", "card_cvc", "securityCode", "security code", "cardCode", "card_verification_value", "CVN"]
@@ -98,14 +98,17 @@ SECRET_KEYS = ["cvv", "CVV2", "card_cvc", "securityCode", "security code", "card
 @pytest.mark.parametrize("key", [*SECRET_KEYS, "track1", "trackData"])
 def test_security_codes_inside_a_payment_go_whatever_they_hold(key):
     for value in ("123", ["1", "2"], {"a": "b"}, "987654", 5):
-        assert full_cut({"payment": [{key: value}]}) == {"payment": [{key: CUT}]}
-        assert cut({"payment": [{key: value}]})[1] == [f"/payment/0/{key}"]
+        assert full_cut({"payment": [{key: value}]}) == {"payment": [{key: REDACTED}]}
+        assert redact({"payment": [{key: value}]})[1] == [f"/payment/0/{key}"]
 
 
 @pytest.mark.parametrize("key", SECRET_KEYS)
 def test_outside_a_payment_a_name_is_a_security_code_only_with_three_or_four_digits(key):
     for value in ("123", "1234", 123, " 123 "):
-        assert full_cut({key: value, "custom_fields": {key: value}}) == {key: CUT, "custom_fields": {key: CUT}}
+        assert full_cut({key: value, "custom_fields": {key: value}}) == {
+            key: REDACTED,
+            "custom_fields": {key: REDACTED},
+        }
     for value in ("C20000", "12", "12345", "SPRING25", "12a", True, None, ["C20000"]):
         assert full_cut({key: value, "custom_fields": {key: value}}) == {key: value, "custom_fields": {key: value}}
 
@@ -128,21 +131,21 @@ def test_codes_of_other_things_stay(custom):
 def test_a_magnetic_stripe_goes_whole_where_it_holds_a_card():
     stripe = f"%B{VISA}^BYRON/ADA^29121010000000000?"
     assert full_cut({"track1": stripe, "custom_fields": {"Mag Stripe": stripe}}) == {
-        "track1": CUT,
-        "custom_fields": {"Mag Stripe": CUT},
+        "track1": REDACTED,
+        "custom_fields": {"Mag Stripe": REDACTED},
     }
     assert full_cut({"track1": "Lane 1"}) == {"track1": "Lane 1"}
 
 
 @pytest.mark.parametrize("key", ["csc", "cid", "pin"])
 def test_short_names_are_security_codes_in_payment_only(key):
-    assert full_cut({"payment": {key: "123"}}) == {"payment": {key: CUT}}
+    assert full_cut({"payment": {key: "123"}}) == {"payment": {key: REDACTED}}
     assert full_cut({"options": {key: "123"}}) == {"options": {key: "123"}}
 
 
 def test_an_empty_security_code_stays():
     document = {"payment": {"cvv": None, "security_code": ""}}
-    assert cut(document) == (document, [])
+    assert redact(document) == (document, [])
 
 
 IDENTITIES = [
@@ -180,7 +183,7 @@ IDENTITIES = [
 def test_no_identity_ever_changes(members, inside):
     document = {inside: [members, members]} if inside else members
     before = copy.deepcopy(document)
-    mended, found = cut(document)
+    mended, found = redact(document)
     assert (mended, found, document) == (before, [], before)
     assert mended is document
 
@@ -199,7 +202,7 @@ def test_generated_cards_never_survive(prefix, data):
     text = f"{data.draw(words)} {grouped(card, data.draw(st.sampled_from(['', ' ', '-'])))} {data.draw(words)}"
     mended = full_cut({"notes": text, "payment": {"memo": text}})
     assert not re.search(r"\d", mended["notes"])
-    assert CUT in mended["payment"]["memo"]
+    assert REDACTED in mended["payment"]["memo"]
 
 
 def test_what_only_looks_like_a_card_stays_in_free_text():
@@ -212,17 +215,17 @@ def test_what_only_looks_like_a_card_stays_in_free_text():
         "30569309025904",
     ]
     document = {"notes": " / ".join(texts)}
-    assert cut({"notes": texts}) == ({"notes": texts}, [])
+    assert redact({"notes": texts}) == ({"notes": texts}, [])
     assert full_cut(document) == document
 
 
 def test_the_argument_is_not_changed_and_untouched_parts_are_shared():
     document = {"notes": VISA, "items": [{"id": 1}]}
-    mended, found = cut(document)
+    mended, found = redact(document)
     assert found == ["/notes"]
     assert document["notes"] == VISA
     assert mended["items"] is document["items"]
-    assert cut(mended) == (mended, [])
+    assert redact(mended) == (mended, [])
 
 
 @given(st.recursive(st.none() | st.integers() | st.text(), lambda i: st.lists(i) | st.dictionaries(st.text(), i)))
@@ -241,7 +244,7 @@ def test_the_quick_look_sees_cards_behind_whatever_json_escapes(before, card, ga
 
 def test_an_order_number_of_fifteen_digits_needs_no_close_look():
     document = {"order_number": "6385-031318-39221", "notes": "none"}
-    assert looks_clean(document, encode(document))
+    assert is_clean(document, encode(document))
 
 
 def test_a_clean_order_needs_no_close_look():
@@ -251,13 +254,13 @@ def test_a_clean_order_needs_no_close_look():
         "phone": "+1 775 555 0101",
         "payment": {"method": "credit_card", "card_last4": "1111", "transaction_id": "ch_1"},
     }
-    assert looks_clean(document, encode(document))
+    assert is_clean(document, encode(document))
 
 
 def test_kinds():
-    assert kind_of("discardedAt", in_payment=False) is Kind.TEXT
-    assert kind_of("payment_total", in_payment=False) is Kind.IDENTITY
-    assert kind_of("customer_po", in_payment=False) is Kind.TEXT
+    assert classify_field("discardedAt", in_payment=False) is FieldKind.TEXT
+    assert classify_field("payment_total", in_payment=False) is FieldKind.IDENTITY
+    assert classify_field("customer_po", in_payment=False) is FieldKind.TEXT
 
 
 def check_digit(body):
@@ -301,9 +304,9 @@ def test_a_thousand_cards_of_every_brand_are_removed_from_payment_fields():
         card = number(rng, rng.choice(prefixes), rng.choice(lengths))
         form = FORMS[turn // len(BRANDS) % len(FORMS)](card)
         place = rng.choice(PLACES)
-        mended, found = cut({"payment": {place: form}})
+        mended, found = redact({"payment": {place: form}})
         assert found == [f"/payment/{place}"], (name, card, form)
-        assert CUT in mended["payment"][place]
+        assert REDACTED in mended["payment"][place]
         assert not re.search(r"\d{5}", str(mended)), (name, card, form)
 
 
@@ -318,7 +321,7 @@ def test_of_a_hundred_thousand_numeric_references_none_without_an_issuers_prefix
         lengths = rng.choices(range(13, 21), k=1_000)
         references = [str(rng.randrange(10**20))[-length:].zfill(length) for length in lengths]
         forms = [(r, int(r), f"{r[:4]} {r[4:8]}-{r[8:]}")[at % 3] for at, r in enumerate(references)]
-        for place in cut({"payment": {"references": forms}})[1]:
+        for place in redact({"payment": {"references": forms}})[1]:
             touched += 1
             form = forms[int(place.rpartition("/")[2])]
             assert ISSUERS.match(str(form)), form
@@ -344,7 +347,7 @@ def test_references_that_are_no_card_stay_in_payment(reference):
 
 def test_a_card_written_as_a_fraction_or_with_an_exponent_goes():
     for value in (Decimal("4111111111111111.0"), Decimal("4.111111111111111E+15")):
-        assert full_cut({"payment": {"card": value}}) == {"payment": {"card": CUT}}
+        assert full_cut({"payment": {"card": value}}) == {"payment": {"card": REDACTED}}
 
 
 @pytest.mark.parametrize(
@@ -352,11 +355,14 @@ def test_a_card_written_as_a_fraction_or_with_an_exponent_goes():
     [
         (
             f'{{"id": 7, "payment": {{"number": "{VISA}", "cvv": "123"}}, "x": NaN}}',
-            f'{{"id": 7, "payment": {{"number": "{CUT}", "cvv": "{CUT}"}}, "x": NaN}}',
+            f'{{"id": 7, "payment": {{"number": "{REDACTED}", "cvv": "{REDACTED}"}}, "x": NaN}}',
         ),
-        ('{"cvv": 123, "order_number": "6385-031318-392",}', f'{{"cvv": "{CUT}", "order_number": "6385-031318-392",}}'),
-        ('{"Security Code": "9", "note": "4222222222222"', f'{{"Security Code": "{CUT}", "note": "{CUT}"'),
+        (
+            '{"cvv": 123, "order_number": "6385-031318-392",}',
+            f'{{"cvv": "{REDACTED}", "order_number": "6385-031318-392",}}',
+        ),
+        ('{"Security Code": "9", "note": "4222222222222"', f'{{"Security Code": "{REDACTED}", "note": "{REDACTED}"'),
     ],
 )
 def test_a_text_that_is_no_json_loses_cards_and_codes(text, expected):
-    assert cut_text(text)[0] == expected
+    assert redact_text(text)[0] == expected

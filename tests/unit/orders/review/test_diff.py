@@ -9,30 +9,30 @@ from typing import Any
 
 import pytest
 
-from order_relay.orders.canonical import Reader
-from order_relay.orders.comparison import NOTHING_SEEN, Change, compare, escape
-from order_relay.orders.judging import VendorFormat
-from order_relay.orders.transforming import Transformer, TransformSettings
+from order_relay.orders.mapping.canonical import CanonicalReader
+from order_relay.orders.payload.transformer import Transformer, TransformSettings
+from order_relay.orders.review.diff import NO_VISIBLE_CHANGE, FieldChange, diff_versions, escape_markdown
+from order_relay.orders.schema.validator import VendorFormat
 
 Make = Callable[..., dict[str, Any]]
 SETTINGS = {"customer_ip": "203.0.114.7", "manufacturer_id": 1010, "catalog_id": 0}
 
 
 @pytest.fixture(scope="session")
-def reader(source_format: VendorFormat, destination_format: VendorFormat) -> Reader:
+def reader(source_format: VendorFormat, destination_format: VendorFormat) -> CanonicalReader:
     return Transformer(source_format, destination_format, TransformSettings.load(SETTINGS)).reader
 
 
-def test_equal_orders_are_equal(order: dict[str, Any], reader: Reader) -> None:
-    told = compare(order, copy.deepcopy(order), reader)
+def test_equal_orders_are_equal(order: dict[str, Any], reader: CanonicalReader) -> None:
+    told = diff_versions(order, copy.deepcopy(order), reader)
     assert (told.equal, told.order, told.lines, told.hidden) == (True, (), (), ())
     assert told.as_markdown() == "Both are equal."
 
 
-def test_lines_are_paired_by_item_and_told_one_by_one(order_of: Make, reader: Reader) -> None:
+def test_lines_are_paired_by_item_and_told_one_by_one(order_of: Make, reader: CanonicalReader) -> None:
     old = order_of((1, 2, "10.00", "20.00"), (2, 1, "5.00", "5.00"), (3, 1, "7.00", "7.00"))
     new = order_of((3, 1, "7.00", "7.00"), (2, 4, "5.00", "20.00"), (4, 1, "9.00", "9.00"))
-    told = compare(old, new, reader)
+    told = diff_versions(old, new, reader)
     assert told.same_lines == 1
     assert {(line.kind, line.item) for line in told.lines} == {
         ("removed", "ITEM-1"),
@@ -40,34 +40,34 @@ def test_lines_are_paired_by_item_and_told_one_by_one(order_of: Make, reader: Re
         ("added", "ITEM-4"),
     }
     changed = next(line for line in told.lines if line.kind == "changed")
-    assert changed.changes == (Change("quantity", "1", "4"), Change("extended", "5.00", "20.00"))
-    assert Change("total", "32.00", "36.00") in told.order
+    assert changed.changes == (FieldChange("quantity", "1", "4"), FieldChange("extended", "5.00", "20.00"))
+    assert FieldChange("total", "32.00", "36.00") in told.order
     assert "| changed | ITEM-2 | quantity | 1 | 4 |" in told.as_markdown()
 
 
-def test_one_item_on_two_lines(order_of: Make, reader: Reader) -> None:
+def test_one_item_on_two_lines(order_of: Make, reader: CanonicalReader) -> None:
     old = order_of((1, 2, "10.00", "20.00"), (2, 1, "5.00", "5.00"))
     for line in old["items"]:
         line["item_number"] = "SAME"
     new = copy.deepcopy(old)
     new["items"].reverse()
-    assert compare(old, new, reader).lines == ()
+    assert diff_versions(old, new, reader).lines == ()
     new["items"].pop()
-    assert [line.kind for line in compare(old, new, reader).lines] == ["removed"]
+    assert [line.kind for line in diff_versions(old, new, reader).lines] == ["removed"]
 
 
-def test_dates_are_shown(order: dict[str, Any], reader: Reader) -> None:
+def test_dates_are_shown(order: dict[str, Any], reader: CanonicalReader) -> None:
     new = order | {"requested_ship_date": "2018-04-01"}
-    assert compare(order, new, reader).order == (Change("requested ship date", "2018-03-20", "2018-04-01"),)
+    assert diff_versions(order, new, reader).order == (FieldChange("requested ship date", "2018-03-20", "2018-04-01"),)
 
 
-def test_of_personal_fields_only_that_they_changed(order: dict[str, Any], reader: Reader) -> None:
+def test_of_personal_fields_only_that_they_changed(order: dict[str, Any], reader: CanonicalReader) -> None:
     new = copy.deepcopy(order)
     new["bill_to"] |= {"name": "MARK-name", "email": "mark@e.example"}
     new["ship_to"]["address1"] = "MARK-street"
     new |= {"notes": "MARK-notes", "customer_po": "MARK-po", "custom_fields": {"MARK-key": "MARK-value"}}
     new["items"][0] |= {"description": "MARK-description", "options": {"engraving": "MARK-engraving"}}
-    told = compare(order, new, reader)
+    told = diff_versions(order, new, reader)
     assert set(told.hidden) == {
         "bill name",
         "bill email",
@@ -81,24 +81,26 @@ def test_of_personal_fields_only_that_they_changed(order: dict[str, Any], reader
     assert "mark" not in json.dumps(told.as_dict()).lower()
 
 
-def test_a_difference_that_no_mapping_reads_is_said(order: dict[str, Any], reader: Reader) -> None:
-    told = compare(order, order | {"unheard_of": "MARK"}, reader)
+def test_a_difference_that_no_mapping_reads_is_said(order: dict[str, Any], reader: CanonicalReader) -> None:
+    told = diff_versions(order, order | {"unheard_of": "MARK"}, reader)
     assert told.nothing_seen
-    assert told.as_markdown().startswith(NOTHING_SEEN)
+    assert told.as_markdown().startswith(NO_VISIBLE_CHANGE)
 
 
-def test_what_can_not_be_read_is_counted(order: dict[str, Any], reader: Reader) -> None:
-    told = compare(order, order | {"total": "much", "items": "MARK"}, reader)
+def test_what_can_not_be_read_is_counted(order: dict[str, Any], reader: CanonicalReader) -> None:
+    told = diff_versions(order, order | {"total": "much", "items": "MARK"}, reader)
     assert told.unreadable >= 2
     assert "can not be read" in told.as_markdown()
     assert "MARK" not in told.as_markdown()
 
 
 @pytest.mark.parametrize("document", [None, [], "text", 7, {}, {"items": [None, 3, {"quantity": []}]}])
-def test_nothing_is_raised_whatever_a_document_holds(document: Any, order: dict[str, Any], reader: Reader) -> None:
-    assert compare(document, order, reader).as_markdown()
-    assert compare(order, document, reader).as_markdown()
+def test_nothing_is_raised_whatever_a_document_holds(
+    document: Any, order: dict[str, Any], reader: CanonicalReader
+) -> None:
+    assert diff_versions(document, order, reader).as_markdown()
+    assert diff_versions(order, document, reader).as_markdown()
 
 
 def test_values_can_not_become_markup() -> None:
-    assert escape("![x](javascript:1)|<b>\n`") == "!\\[x\\](javascript\\:1)\\|\\<b\\>?\\`"
+    assert escape_markdown("![x](javascript:1)|<b>\n`") == "!\\[x\\](javascript\\:1)\\|\\<b\\>?\\`"

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from order_relay.errors import WrongSetup
-from order_relay.ledger.values import Late
-from order_relay.pipeline.summary import cause, latest, summary
+from order_relay.errors import ConfigurationError
+from order_relay.ledger.schema.records import OverdueOrders
+from order_relay.pipeline.alerts.digest import build_digest, digest_cause, latest_due
 
 NOW = datetime(2026, 5, 4, 6, 10, tzinfo=UTC)
 AT = datetime(2026, 5, 4, 6, tzinfo=UTC)
@@ -20,7 +20,7 @@ def row(state: str, reason: str, n: int, lately: int = 0, oldest: datetime = YES
     return {"state": state, "reason": reason, "n": n, "lately": lately, "oldest": oldest}
 
 
-def day(*states: dict[str, Any], late: Late | None = None) -> dict[str, Any]:
+def day(*states: dict[str, Any], late: OverdueOrders | None = None) -> dict[str, Any]:
     return {
         "states": list(states),
         "received": 31,
@@ -44,19 +44,19 @@ def day(*states: dict[str, Any], late: Late | None = None) -> dict[str, Any]:
     ],
 )
 def test_the_newest_moment_that_the_setting_names(text: str, expected: datetime | None) -> None:
-    assert latest(text, NOW) == expected
+    assert latest_due(text, NOW) == expected
 
 
 @pytest.mark.parametrize(
     "text", ["", "6", "25:00", "06:00:00", "06:00+02:00", "06:00 Middle/Earth", "06:00 ../etc", "at six"]
 )
 def test_what_is_no_time_is_told_with_the_variables_name(text: str) -> None:
-    with pytest.raises(WrongSetup, match="order_relay_summary_at"):
-        latest(text, NOW)
+    with pytest.raises(ConfigurationError, match="order_relay_summary_at"):
+        latest_due(text, NOW)
 
 
 def test_it_counts_the_day_and_says_what_waits_for_whom_with_the_command() -> None:
-    late = Late("acknowledgement", 4, YESTERDAY)
+    late = OverdueOrders("acknowledgement", 4, YESTERDAY)
     states = [
         row("held", "changed_after_import", 2, 1),
         row("imported", "", 900),
@@ -64,21 +64,21 @@ def test_it_counts_the_day_and_says_what_waits_for_whom_with_the_command() -> No
         row("quarantined", "total_differs", 5, 4, YESTERDAY - timedelta(days=3)),
         row("ready", "", 7, 7),
     ]
-    message = summary(AT, {"a_to_b": day(*states, late=late)}, [])
+    message = build_digest(AT, {"a_to_b": day(*states, late=late)}, [])
     assert message.subject == "Order Relay: 30 orders imported in 24 hours, 10 wait for a person (2026-05-04 06:00 UTC)"
     told = message.text
     assert "**a_to_b**: in 24 hours received 31, imported 30, acknowledged 29; 96 runs, 1 failed" in told
-    assert "- held: 2 (1 of them since yesterday), the oldest since 2026-05-03 06:00 UTC; a person must decide" in told
+    assert "- held: 2 (1 new since yesterday), the oldest since 2026-05-03 06:00 UTC; a person must decide" in told
     assert "decide NUMBER" in told
-    assert "- quarantined: 8 (4 of them since yesterday), the oldest since 2026-04-30 06:00 UTC" in told
+    assert "- quarantined: 8 (4 new since yesterday), the oldest since 2026-04-30 06:00 UTC" in told
     assert told.index("`total_differs`: 5") < told.index("`not_in_table`: 3"), "the most frequent reason first"
-    assert "- ready: 7 (7 of them since yesterday)" in told
+    assert "- ready: 7 (7 new since yesterday)" in told
     assert "- not acknowledged: 4, the oldest since 2026-05-03 06:00 UTC" in told
     assert "900" not in told
 
 
 def test_a_quiet_pipeline_says_so() -> None:
-    assert "- nothing waits" in summary(AT, {"a_to_b": day(row("imported", "", 900))}, []).text
+    assert "- nothing waits" in build_digest(AT, {"a_to_b": day(row("imported", "", 900))}, []).text
 
 
 def test_all_pipelines_and_the_alerts_that_people_were_told() -> None:
@@ -86,7 +86,7 @@ def test_all_pipelines_and_the_alerts_that_people_were_told() -> None:
         return {"kind": kind, "subject": subject, "first_at": YESTERDAY, "told_at": told_at}
 
     alerts = [alert("resting", "a_to_b rests", AT), alert("stopped", "not yet told", None), alert("summary", "old", AT)]
-    told = summary(AT, {"a_to_b": day(), "c_to_d": day()}, alerts).text
+    told = build_digest(AT, {"a_to_b": day(), "c_to_d": day()}, alerts).text
     assert "60 orders imported" in told
     assert "**a_to_b**" in told
     assert "**c_to_d**" in told
@@ -96,5 +96,5 @@ def test_all_pipelines_and_the_alerts_that_people_were_told() -> None:
 
 
 def test_each_day_is_a_cause_of_its_own() -> None:
-    assert cause(AT) != cause(YESTERDAY)
-    assert summary(AT, {}, []).cause == cause(AT)
+    assert digest_cause(AT) != digest_cause(YESTERDAY)
+    assert build_digest(AT, {}, []).cause == digest_cause(AT)

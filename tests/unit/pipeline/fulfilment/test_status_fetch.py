@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from order_relay.batches import BatchStore, StoreUnavailable
-from order_relay.errors import RetryLater
-from order_relay.pipeline.status_fetch import Fetched, FileLeft, RemoteFile, fetch
-from order_relay.pipeline.status_settings import FetchSettings
+from order_relay.batches import BatchStore, StoreUnavailableError
+from order_relay.errors import TransientError
+from order_relay.pipeline.fulfilment.status_fetch import FetchReport, FileSkipped, RemoteFile, fetch_files
+from order_relay.pipeline.settings.status_account import FetchSettings
 from tests.support.failpoints import killed_at
 
 ACCOUNT = "acommerce_status"
@@ -36,7 +36,7 @@ class Server:
 
     def read(self, file: RemoteFile, limit: int) -> bytes:
         if file.name in self.locked:
-            raise FileLeft("the server refuses it")
+            raise FileSkipped("the server refuses it")
         self.read_names.append(file.name)
         return self.there[file.name][: limit + 1]
 
@@ -52,8 +52,10 @@ def store(tmp_path: Path) -> BatchStore:
     return BatchStore(tmp_path.as_uri())
 
 
-def run(store: BatchStore, server: Server, pause: Callable[[float], None] = lambda _: None, **settings: Any) -> Fetched:
-    return fetch(ACCOUNT, server, store, FetchSettings(connection="c", **settings), size_limit=100, pause=pause)
+def run(
+    store: BatchStore, server: Server, pause: Callable[[float], None] = lambda _: None, **settings: Any
+) -> FetchReport:
+    return fetch_files(ACCOUNT, server, store, FetchSettings(connection="c", **settings), size_limit=100, pause=pause)
 
 
 def drops(store: BatchStore) -> dict[str, bytes]:
@@ -177,11 +179,11 @@ def test_a_full_store_gives_nothing_up(store: BatchStore, monkeypatch: pytest.Mo
     server = Server({"a.csv": b"1"})
 
     def full(*_: Any) -> None:
-        raise StoreUnavailable("no space left")
+        raise StoreUnavailableError("no space left")
 
     with monkeypatch.context() as broken:
         broken.setattr(BatchStore, "write_bytes", full)
-        with pytest.raises(RetryLater):
+        with pytest.raises(TransientError):
             run(store, server, afterwards="delete")
     assert server.there == {"a.csv": b"1"}
     assert run(store, server, afterwards="delete").fetched == 1

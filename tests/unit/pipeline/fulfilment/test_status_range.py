@@ -9,21 +9,21 @@ from typing import Any
 
 import pytest
 
-from order_relay.errors import WrongSetup
-from order_relay.ledger.statuses import Stored
-from order_relay.orders.status_events import Channel, Kind, StatusEvent, StatusReport
-from order_relay.orders.status_records import Reading
-from order_relay.pipeline.status_range import asked
-from order_relay.pipeline.status_settings import PollSettings
-from order_relay.pipeline.statuses import poll
-from order_relay.pipeline.watching import refused_statuses
+from order_relay.errors import ConfigurationError
+from order_relay.ledger.fulfilment.status_history import StoredStatuses
+from order_relay.orders.fulfilment.status_events import Channel, EventKind, StatusEvent, StatusReport
+from order_relay.orders.fulfilment.status_records import ParsedRecords
+from order_relay.pipeline.alerts.rules import refused_statuses
+from order_relay.pipeline.fulfilment.status_poll import poll_changes
+from order_relay.pipeline.fulfilment.status_range import requested_range
+from order_relay.pipeline.settings.status_account import PollSettings
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 
 
 def order(minute: int, *earlier: int) -> StatusReport:
-    events = (StatusEvent(f"e-{n}", Kind.ORDER, "NEW", updated_at=START + n * MINUTE) for n in (*earlier, minute))
+    events = (StatusEvent(f"e-{n}", EventKind.ORDER, "NEW", updated_at=START + n * MINUTE) for n in (*earlier, minute))
     return StatusReport(f"A{minute}", tuple(events), Channel.POLL, START)
 
 
@@ -41,19 +41,19 @@ class Vendor:
             self.pages += 1
             yield SimpleNamespace(asked_at=START, reports=tuple(listed[begin : begin + self.size]))
 
-    def read(self, page: Any, _channel: Channel) -> Reading:
-        return Reading(page.reports)
+    def read(self, page: Any, _channel: Channel) -> ParsedRecords:
+        return ParsedRecords(page.reports)
 
-    def keep(self, found: Reading, *_: Any) -> Stored:
+    def keep(self, found: ParsedRecords, *_: Any) -> StoredStatuses:
         self.stored += [report.order_id for report in found.reports]
-        return Stored()
+        return StoredStatuses()
 
     def poll(self, begin: int, end: int | None) -> list[str]:
         ledger = SimpleNamespace(settle_window=lambda _, moment: self.settled.append(moment))
         intake: Any = SimpleNamespace(account="a", ledger=ledger, reader=self, keep=self.keep)
         until = None if end is None else START + end * MINUTE
         self.stored = []
-        poll(intake, self, PollSettings(most_passes=1), START, START + begin * MINUTE, until)  # type: ignore[arg-type]
+        poll_changes(intake, self, PollSettings(most_passes=1), START, START + begin * MINUTE, until)  # type: ignore[arg-type]
         return self.stored
 
 
@@ -84,14 +84,14 @@ def test_a_list_in_another_order_is_read_to_its_end() -> None:
 
 def test_an_order_without_times_is_never_left_out() -> None:
     vendor = Vendor([order(50)])
-    bare = StatusReport("B", (StatusEvent("b", Kind.ORDER, "NEW"),), Channel.POLL, START)
+    bare = StatusReport("B", (StatusEvent("b", EventKind.ORDER, "NEW"),), Channel.POLL, START)
     vendor.changed = lambda _: iter([SimpleNamespace(asked_at=START, reports=(bare, order(50)))])  # type: ignore[method-assign]
     assert vendor.poll(0, 5) == ["B"]
 
 
 def test_what_a_form_asks_for() -> None:
-    assert asked({}) == (None, None)
-    assert asked({"from": "2026-05-01T00:00:00+07:00", "to": "2026-05-01T00:00"}) == (
+    assert requested_range({}) == (None, None)
+    assert requested_range({"from": "2026-05-01T00:00:00+07:00", "to": "2026-05-01T00:00"}) == (
         datetime(2026, 4, 30, 17, tzinfo=UTC),
         START,
     )
@@ -106,8 +106,8 @@ def test_what_a_form_asks_for() -> None:
     ],
 )
 def test_a_form_that_makes_no_sense(form: dict[str, str], said: str) -> None:
-    with pytest.raises(WrongSetup, match=said):
-        asked(form)
+    with pytest.raises(ConfigurationError, match=said):
+        requested_range(form)
 
 
 def test_refused_rows_raise_one_alert_a_file() -> None:

@@ -1,13 +1,18 @@
 import asyncio
 
-from order_relay.errors import RetryLater, Throttled, WrongSetup
-from order_relay.orders.exchange import Answer, Outcome
-from order_relay.pipeline.pacing import AT_FIRST, Judge, Room, SendingLimits
+from order_relay.errors import ConfigurationError, ThrottledError, TransientError
+from order_relay.orders.messages import SendOutcome, SendResult
+from order_relay.pipeline.load.circuit_breaker import (
+    INITIAL_CONCURRENCY,
+    CircuitBreaker,
+    ConcurrencyLimiter,
+    SendingLimits,
+)
 
 
 async def test_places_grow_with_a_quick_destination_and_shrink_with_a_slow_one():
-    room = Room(10)
-    assert room.places == AT_FIRST
+    room = ConcurrencyLimiter(10)
+    assert room.places == INITIAL_CONCURRENCY
     await room.enter()
     room.leave(0.02)
     assert room.places == 30
@@ -18,7 +23,7 @@ async def test_places_grow_with_a_quick_destination_and_shrink_with_a_slow_one()
 
 
 async def test_nobody_enters_a_full_room_and_a_cancelled_wait_takes_no_place():
-    room = Room(1)
+    room = ConcurrencyLimiter(1)
     await room.enter()
     waiting = [asyncio.create_task(room.enter()) for _ in range(3)]
     await asyncio.sleep(0)
@@ -31,7 +36,7 @@ async def test_nobody_enters_a_full_room_and_a_cancelled_wait_takes_no_place():
 
 
 async def test_a_wake_up_that_meets_a_cancelled_waiter_goes_to_the_next():
-    room = Room(1)
+    room = ConcurrencyLimiter(1)
     await room.enter()
     first, second = (asyncio.create_task(room.enter()) for _ in range(2))
     await asyncio.sleep(0)
@@ -42,44 +47,44 @@ async def test_a_wake_up_that_meets_a_cancelled_waiter_goes_to_the_next():
 
 def judge(**limits):
     now = [0.0]
-    return Judge(SendingLimits(4, **limits), clock=lambda: now[0]), now
+    return CircuitBreaker(SendingLimits(4, **limits), clock=lambda: now[0]), now
 
 
 def test_patience_with_throttling_starts_again_after_any_other_answer():
     judge_, now = judge(max_wait_s=10)
-    throttled = Answer(Outcome.THROTTLED, 429)
+    throttled = SendResult(SendOutcome.THROTTLED, 429)
     assert judge_.read(1, throttled) is None
     now[0] = 9.0
     assert judge_.read(1, throttled) is None
-    assert judge_.patience_left() == 1
-    judge_.read(1, Answer(Outcome.IMPORTED, 200, "1"))
-    assert judge_.patience_left() == 10
+    assert judge_.remaining_wait_s() == 1
+    judge_.read(1, SendResult(SendOutcome.IMPORTED, 200, "1"))
+    assert judge_.remaining_wait_s() == 10
     judge_.read(1, throttled)
     now[0] = 20.0
-    assert isinstance(judge_.read(1, throttled), Throttled)
+    assert isinstance(judge_.read(1, throttled), ThrottledError)
 
 
 def test_a_late_lease_says_nothing_about_the_destination():
     judge_, _ = judge(failures_in_a_row=2)
     for _ in range(5):
-        assert judge_.read(1, Answer(Outcome.NOT_SENT, code="lease_over")) is None
-    assert judge_.read(1, Answer(Outcome.IN_DOUBT, 0)) is None
-    assert isinstance(judge_.read(1, Answer(Outcome.NOT_SENT, 0)), RetryLater)
+        assert judge_.read(1, SendResult(SendOutcome.NOT_SENT, code="lease_over")) is None
+    assert judge_.read(1, SendResult(SendOutcome.IN_DOUBT, 0)) is None
+    assert isinstance(judge_.read(1, SendResult(SendOutcome.NOT_SENT, 0)), TransientError)
 
 
 def test_orders_in_flight_when_all_400_was_found_out_are_put_back_too():
     judge_, _ = judge(refused_at_first=2)
-    refused = Answer(Outcome.REJECTED, 400)
+    refused = SendResult(SendOutcome.REJECTED, 400)
     assert judge_.read(1, refused) is None
-    assert isinstance(judge_.read(2, refused), WrongSetup)
+    assert isinstance(judge_.read(2, refused), ConfigurationError)
     assert judge_.read(3, refused) is None
-    assert judge_.read(4, Answer(Outcome.IMPORTED, 200, "1")) is None
+    assert judge_.read(4, SendResult(SendOutcome.IMPORTED, 200, "1")) is None
     assert judge_.refused == [1, 2, 3]
 
 
 def test_422_and_doubtful_400_are_told_apart():
     judge_, _ = judge(refused_at_first=2)
-    assert judge_.read(1, Answer(Outcome.REJECTED, 422)) is None
-    assert judge_.read(2, Answer(Outcome.REJECTED, 400)) is None
-    assert judge_.read(3, Answer(Outcome.REJECTED, 400)) is None
+    assert judge_.read(1, SendResult(SendOutcome.REJECTED, 422)) is None
+    assert judge_.read(2, SendResult(SendOutcome.REJECTED, 400)) is None
+    assert judge_.read(3, SendResult(SendOutcome.REJECTED, 400)) is None
     assert not judge_.all_refused

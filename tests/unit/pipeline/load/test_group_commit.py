@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from order_relay.errors import RetryLater, WrongSetup
-from order_relay.ledger.values import Claim, Settled
-from order_relay.orders.exchange import Answer, Outcome, RunContext
-from order_relay.pipeline.committer import Committer
+from order_relay.errors import ConfigurationError, TransientError
+from order_relay.ledger.schema.records import AttemptResult, Claim
+from order_relay.orders.messages import RunContext, SendOutcome, SendResult
+from order_relay.pipeline.load.group_commit import GroupCommit
 
 CTX = RunContext("p", "r")
 
@@ -49,7 +49,7 @@ class Book:
 
 
 def settled(i):
-    return Settled(i, 1, Answer(Outcome.IMPORTED, 200, "1"))
+    return AttemptResult(i, 1, SendResult(SendOutcome.IMPORTED, 200, "1"))
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def book():
 
 
 def committer(book, **more):
-    return Committer(book, CTX, "me", 30.0, **more)
+    return GroupCommit(book, CTX, "me", 30.0, **more)
 
 
 async def test_many_share_few_commits_in_one_thread(book):
@@ -88,7 +88,7 @@ async def test_outcomes_and_claims_that_wait_together_share_one_commit(book):
     assert book.calls == [("both", [2, 4, 1, 3])]
 
 
-@pytest.mark.parametrize("error", [RetryLater("locked"), ValueError("one row")])
+@pytest.mark.parametrize("error", [TransientError("locked"), ValueError("one row")])
 async def test_where_one_commit_for_both_fails_outcomes_go_first_and_each_kind_has_its_own_error(book, error):
     book.bad = {1: error}
     async with committer(book) as c:
@@ -114,31 +114,31 @@ async def test_what_can_not_be_had_and_what_is_refused(book):
 
 
 async def test_an_outcome_is_tried_again_while_the_ledger_is_busy(book):
-    book.errors = [RetryLater("locked"), RetryLater("locked")]
+    book.errors = [TransientError("locked"), TransientError("locked")]
     async with committer(book) as c:
         assert await c.settle(settled(1))
     assert len(book.calls) == 3
 
 
 async def test_a_ledger_that_stays_away_is_told_to_everybody(book):
-    book.errors = [RetryLater("locked")] * 1000
+    book.errors = [TransientError("locked")] * 1000
     async with committer(book, patience_s=0.1) as c:
         results = await asyncio.gather(*(c.settle(settled(i)) for i in range(3)), return_exceptions=True)
-        assert [type(r) for r in results] == [RetryLater] * 3
+        assert [type(r) for r in results] == [TransientError] * 3
         claims = await asyncio.gather(c.claim(7), c.claim(8), return_exceptions=True)
-        assert [type(r) for r in claims] == [RetryLater] * 2
+        assert [type(r) for r in claims] == [TransientError] * 2
     assert ("claim", [7, 8]) in book.calls
 
 
 async def test_a_claim_is_not_tried_again(book):
-    book.errors = [RetryLater("locked")]
+    book.errors = [TransientError("locked")]
     async with committer(book) as c:
-        with pytest.raises(RetryLater):
+        with pytest.raises(TransientError):
             await c.claim(1)
     assert len(book.calls) == 1
 
 
-@pytest.mark.parametrize("error", [ValueError("one row"), WrongSetup("one row")])
+@pytest.mark.parametrize("error", [ValueError("one row"), ConfigurationError("one row")])
 async def test_one_bad_row_does_not_take_the_others_with_it(book, error):
     book.bad = {3: error}
     async with committer(book) as c:

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from order_relay.batches import BatchStore
-from order_relay.errors import RetryLater
+from order_relay.errors import TransientError
 from order_relay.ledger import Sendable
-from order_relay.orders.exchange import Found, Page, RunContext
 from order_relay.orders.json_text import decode
-from order_relay.pipeline.shadowing import rehearse
+from order_relay.orders.messages import RunContext, SearchHit, SearchResult
+from order_relay.pipeline.load.shadow import run_shadow
 
 CTX = RunContext("demo", "run-1")
 CHUNK = "demo/runs/run-1/chunk-00.json"
@@ -33,11 +33,11 @@ class Destination:
     async def session(self, share: int) -> AsyncIterator[Any]:
         yield SimpleNamespace(find_by_key=self.find)
 
-    async def find(self, keys: Sequence[str]) -> Page:
+    async def find(self, keys: Sequence[str]) -> SearchResult:
         self.asked.append(list(keys))
         if len(self.asked) >= self.fails_at:
-            raise RetryLater("away")
-        return Page(tuple(Found(oms_id, key) for key, oms_id in self.has.items()), self.complete)
+            raise TransientError("away")
+        return SearchResult(tuple(SearchHit(oms_id, key) for key, oms_id in self.has.items()), self.complete)
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def run(store: BatchStore, destination: Destination, orders: int = 3) -> dict[st
     ledger = SimpleNamespace(
         to_send=lambda ids: [Sendable(i, 1, f"K{i}", "payloads.jsonl.gz", i, "fp", 0, f"L{i}", f"N{i}") for i in ids]
     )
-    return rehearse(CTX, ledger, store, destination, CHUNK, 1)  # type: ignore[arg-type]
+    return run_shadow(CTX, ledger, store, destination, CHUNK, 1)  # type: ignore[arg-type]
 
 
 def listed(store: BatchStore) -> list[dict[str, Any]]:

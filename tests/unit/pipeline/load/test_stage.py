@@ -9,21 +9,21 @@ from types import SimpleNamespace
 
 import pytest
 
-from order_relay.batches import BatchDamaged
-from order_relay.errors import RetryLater, Throttled, WrongSetup
-from order_relay.ledger.values import Claim, Control, Doubt, Sendable
-from order_relay.orders.exchange import Answer, Outcome, Page, RunContext
-from order_relay.orders.exchange import Found as Row
-from order_relay.orders.traits import OURS, Traits
-from order_relay.pipeline.load import LoadOptions, load
+from order_relay.batches import DamagedBatchError
+from order_relay.errors import ConfigurationError, ThrottledError, TransientError
+from order_relay.ledger.schema.records import Claim, InDoubtOrder, PositiveControl, Sendable
+from order_relay.orders.identity.traits import OURS, Traits
+from order_relay.orders.messages import RunContext, SearchResult, SendOutcome, SendResult
+from order_relay.orders.messages import SearchHit as Row
+from order_relay.pipeline.load.stage import LoadOptions, load
 
 CTX = RunContext("p", "run-1")
-IMPORTED = Answer(Outcome.IMPORTED, 200, "77")
-REJECTED = Answer(Outcome.REJECTED, 400, message="HTTP 400")
-DOUBT = Answer(Outcome.IN_DOUBT, 504, message="HTTP 504")
-NO_CONNECTION = Answer(Outcome.NOT_SENT, 0, code="ClientConnectorError", message="no connection")
-WRONG = Answer(Outcome.WRONG_SETUP, 404, message="HTTP 404")
-LATE = Answer(Outcome.NOT_SENT, code="lease_over")
+IMPORTED = SendResult(SendOutcome.IMPORTED, 200, "77")
+REJECTED = SendResult(SendOutcome.REJECTED, 400, message="HTTP 400")
+DOUBT = SendResult(SendOutcome.IN_DOUBT, 504, message="HTTP 504")
+NO_CONNECTION = SendResult(SendOutcome.NOT_SENT, 0, code="ClientConnectorError", message="no connection")
+WRONG = SendResult(SendOutcome.CONFIGURATION_ERROR, 404, message="HTTP 404")
+LATE = SendResult(SendOutcome.NOT_SENT, code="lease_over")
 
 
 def Found(oms_id, key, **traits):
@@ -32,7 +32,7 @@ def Found(oms_id, key, **traits):
 
 
 def throttle(wait_s=None):
-    return Answer(Outcome.THROTTLED, 429, wait_s=wait_s)
+    return SendResult(SendOutcome.THROTTLED, 429, wait_s=wait_s)
 
 
 def payload_of(i):
@@ -79,7 +79,7 @@ class Ledger:
         self.commits.append(("settle", len(results)))
         if self.fail_settle:
             self.fail_settle -= 1
-            raise RetryLater("locked")
+            raise TransientError("locked")
         refused = []
         for r in results:
             if self.state[r.id] != "sending" or self.attempt[r.id] != r.attempt:
@@ -120,13 +120,13 @@ class Ledger:
             self.state[i] = "held"
         return list(found), []
 
-    def mark_found(self, ctx, found, method):
+    def mark_already_imported(self, ctx, found, method):
         self.found.update(found)
         for i in found:
             self.state[i] = "imported"
         return list(found)
 
-    def mark_proven(self, ctx, ids):
+    def mark_verified(self, ctx, ids):
         self.unproven_ids = [i for i in self.unproven_ids if i not in ids]
 
     def batches(self, pipeline):
@@ -134,7 +134,7 @@ class Ledger:
 
     def in_doubt(self, ids):
         sent = datetime.now(UTC) - timedelta(hours=3)
-        return [Doubt(i, 1, f"N-{i}", 1, sent, None, None) for i in ids if self.state[i] == "in_doubt"]
+        return [InDoubtOrder(i, 1, f"N-{i}", 1, sent, None, None) for i in ids if self.state[i] == "in_doubt"]
 
     def record_lookups(self, ctx, results, quiet_s, max_attempts):
         for result in results:
@@ -157,7 +157,7 @@ class Store:
 
     def read_rows(self, name, rows):
         if name in self.damaged:
-            raise BatchDamaged(name)
+            raise DamagedBatchError(name)
         return {row: payload_of(row + 1) for row in rows}
 
 
@@ -176,7 +176,7 @@ class Oms:
         self.connections = connections
         self.posts = []
         self.pause_until = 0.0
-        self.page = page or (lambda keys: Page((), complete=True))
+        self.page = page or (lambda keys: SearchResult((), complete=True))
         self.searched = []
 
     @asynccontextmanager
@@ -186,13 +186,13 @@ class Oms:
     async def turn(self, max_wait_s):
         left = self.pause_until - time.monotonic()
         if left > max_wait_s:
-            raise Throttled("paused", left)
+            raise ThrottledError("paused", left)
 
     async def send(self, payload, destination_key, *, not_after, attempt=1):
         self.posts.append((destination_key, attempt))
         times = sum(key == destination_key for key, _ in self.posts)
         answer = self.script(destination_key, times, len(self.posts))
-        if answer.outcome is Outcome.THROTTLED and answer.wait_s:
+        if answer.outcome is SendOutcome.THROTTLED and answer.wait_s:
             self.pause_until = time.monotonic() + answer.wait_s
         return answer
 
@@ -200,17 +200,17 @@ class Oms:
         self.searched.append(list(keys))
         return self.page(keys)
 
-    async def find_some(self):
+    async def find_any(self):
         return self.page([])
 
     async def read_order(self, oms_id):
-        return Page((), complete=False, problem="http_404")
+        return SearchResult((), complete=False, problem="http_404")
 
-    def expects(self, payload):
+    def expected_traits(self, payload):
         return Traits()
 
     async def find_by_window(self, start, end):
-        return Page((), complete=False, problem="unsupported")
+        return SearchResult((), complete=False, problem="unsupported")
 
 
 def run(ledger, oms, *, store=None, **options):
@@ -238,7 +238,7 @@ def test_no_request_leaves_before_its_claim_is_committed():
 def test_what_one_order_does_never_stops_the_others():
     answers = {"N-3": REJECTED, "N-5": DOUBT, "N-7": NO_CONNECTION}
     ledger, oms = Ledger(40), Oms(lambda key, *_: answers.get(key, IMPORTED))
-    with pytest.raises(RetryLater, match="1 orders could not be sent"):
+    with pytest.raises(TransientError, match="1 orders could not be sent"):
         run(ledger, oms)
     assert (ledger.state[3], ledger.state[5], ledger.state[7]) == ("rejected", "in_doubt", "ready")
     assert Counter(ledger.state.values())["imported"] == 37
@@ -247,7 +247,7 @@ def test_what_one_order_does_never_stops_the_others():
 
 def test_a_retry_sends_only_what_is_still_ready():
     ledger = Ledger(10)
-    with pytest.raises(RetryLater):
+    with pytest.raises(TransientError):
         run(ledger, Oms(lambda key, *_: NO_CONNECTION if key == "N-4" else IMPORTED))
     again = Oms(lambda *_: IMPORTED)
     ledger.doubtful = {4}
@@ -258,7 +258,7 @@ def test_a_retry_sends_only_what_is_still_ready():
 
 def test_wrong_set_up_stops_the_chunk_with_everything_else_ready():
     ledger, oms = Ledger(500), Oms(lambda _k, _a, n: IMPORTED if n < 10 else WRONG)
-    with pytest.raises(WrongSetup, match="refuses every order"):
+    with pytest.raises(ConfigurationError, match="refuses every order"):
         run(ledger, oms)
     assert "sending" not in ledger.state.values()
     assert len(oms.posts) < 100
@@ -266,15 +266,15 @@ def test_wrong_set_up_stops_the_chunk_with_everything_else_ready():
 
 
 def test_a_redirect_stops_the_chunk_and_leaves_few_in_doubt():
-    ledger, oms = Ledger(500), Oms(lambda *_: Answer(Outcome.IN_DOUBT, 307, message="HTTP 307"))
-    with pytest.raises(WrongSetup, match="elsewhere"):
+    ledger, oms = Ledger(500), Oms(lambda *_: SendResult(SendOutcome.IN_DOUBT, 307, message="HTTP 307"))
+    with pytest.raises(ConfigurationError, match="elsewhere"):
         run(ledger, oms, store=Store(ledger.state))
     assert Counter(ledger.state.values())["in_doubt"] <= 4, "few are in flight before the first answer came"
 
 
 def test_failures_in_a_row_stop_the_chunk():
     ledger, oms = Ledger(500), Oms(lambda _k, _a, n: IMPORTED if n < 10 else DOUBT)
-    with pytest.raises(RetryLater, match="in a row"):
+    with pytest.raises(TransientError, match="in a row"):
         run(ledger, oms)
     states = Counter(ledger.state.values())
     assert states["imported"] == 9
@@ -289,7 +289,7 @@ def test_failures_that_are_not_in_a_row_do_not_stop():
 
 def test_the_first_answers_all_400_put_those_orders_back():
     ledger, oms = Ledger(500), Oms(lambda *_: REJECTED)
-    with pytest.raises(WrongSetup, match="HTTP 400"):
+    with pytest.raises(ConfigurationError, match="HTTP 400"):
         run(ledger, oms)
     assert len(ledger.put) == len(oms.posts) >= 20
     assert set(ledger.state.values()) == {"ready", "received"}
@@ -312,7 +312,7 @@ def test_throttling_is_waited_out_and_the_order_sent_under_a_new_attempt():
 
 def test_a_throttle_beyond_patience_is_left_to_the_retry():
     ledger, oms = Ledger(50), Oms(lambda _k, _a, n: throttle(500.0) if n == 3 else IMPORTED)
-    with pytest.raises(Throttled) as caught:
+    with pytest.raises(ThrottledError) as caught:
         run(ledger, oms, max_wait_s=1)
     assert caught.value.wait_s == 500
     assert set(ledger.state.values()) == {"imported", "ready"}
@@ -321,7 +321,7 @@ def test_a_throttle_beyond_patience_is_left_to_the_retry():
 def test_throttled_without_end_is_given_up_after_max_wait():
     ledger, oms = Ledger(5), Oms(lambda *_: throttle())
     began = time.monotonic()
-    with pytest.raises(Throttled):
+    with pytest.raises(ThrottledError):
         run(ledger, oms, max_wait_s=0.2)
     assert time.monotonic() - began < 10  # far above the 0.2 seconds, for busy machines; without end otherwise
     assert set(ledger.state.values()) == {"ready"}
@@ -373,7 +373,7 @@ def test_a_switch_that_cannot_be_read_before_sending_lets_nothing_out(tries):
 
 def test_a_switch_that_cannot_be_read_while_sending_stops_after_some_tries():
     ledger, oms = Ledger(6_000), Oms(lambda *_: IMPORTED)
-    with pytest.raises(RetryLater, match="3 times in a row"):
+    with pytest.raises(TransientError, match="3 times in a row"):
         run(ledger, oms, stop=fails_after(2), stop_every_s=0.005)
     assert len(oms.posts) < 6_000
     assert set(ledger.state.values()) == {"imported", "ready"}
@@ -386,7 +386,7 @@ def test_a_switch_that_cannot_be_read_for_a_moment_stops_nothing():
 
 def test_a_switch_that_never_answers_lets_nothing_out():
     ledger, oms = Ledger(5), Oms(lambda *_: IMPORTED)
-    with pytest.raises(RetryLater, match="could not be read within"):
+    with pytest.raises(TransientError, match="could not be read within"):
         run(ledger, oms, stop=lambda: time.sleep(0.2), stop_answer_s=0.01)
     assert oms.posts == []
 
@@ -398,7 +398,7 @@ def test_an_order_whose_lease_was_over_is_tried_again_here():
 
 def test_leases_that_are_always_over_do_not_turn_for_ever():
     ledger, oms = Ledger(1), Oms(lambda *_: LATE)
-    with pytest.raises(RetryLater):
+    with pytest.raises(TransientError):
         run(ledger, oms)
     assert len(oms.posts) == 5
 
@@ -419,7 +419,7 @@ def test_a_ledger_that_is_busy_for_a_while_loses_no_answer():
 def test_a_ledger_that_stays_away_leaves_the_orders_sending_and_stops():
     ledger, oms = Ledger(200), Oms(lambda *_: IMPORTED)
     ledger.fail_settle = 10**6
-    with pytest.raises(RetryLater, match="locked"):
+    with pytest.raises(TransientError, match="locked"):
         run(ledger, oms, settle_patience_s=0.1)
     assert set(ledger.state.values()) == {"sending", "ready"}
     assert len(oms.posts) < 100
@@ -431,12 +431,12 @@ def test_a_damaged_payload_is_not_sent_and_the_others_are():
     ledger.to_send = lambda ids: [
         s if s.id != 4 else Sendable(4, 1, "N-4", "p/other", 3, "f" * 64, 0, "L") for s in to_send(ids)
     ]
-    with pytest.raises(RetryLater):
+    with pytest.raises(TransientError):
         run(ledger, oms)
     assert ledger.state[4] == "received", "its payload is made anew"
     assert Counter(ledger.state.values())["imported"] == 5
     ledger.state[4] = "ready"
-    with pytest.raises(RetryLater):
+    with pytest.raises(TransientError):
         run(ledger, oms, store=Store([4], damaged={"p/other"}))
 
 
@@ -447,7 +447,7 @@ def test_a_defect_of_the_destination_s_code_costs_one_order_only():
         return IMPORTED
 
     ledger, oms = Ledger(10), Oms(script)
-    with pytest.raises(RetryLater):
+    with pytest.raises(TransientError):
         run(ledger, oms)
     assert ledger.state[2] == "sending", "its fate is unknown: the lease will make it in doubt"
     assert Counter(ledger.state.values())["imported"] == 9
@@ -457,7 +457,10 @@ def test_look_ups_come_first():
     ledger = Ledger(4)
     ledger.state[1] = "in_doubt"
     seen = []
-    oms = Oms(lambda key, *_: seen.append(key) or IMPORTED, page=lambda keys: Page((Found("9", "N-1"),), complete=True))
+    oms = Oms(
+        lambda key, *_: seen.append(key) or IMPORTED,
+        page=lambda keys: SearchResult((Found("9", "N-1"),), complete=True),
+    )
     counts = run(ledger, oms, store=Store([2, 3, 4], [1]))
     assert counts == {"looked_up_found": 1, "imported": 3}
     assert ledger.state[1] == "imported"
@@ -473,51 +476,51 @@ class TestWithAPast:
     def test_found_means_imported_and_the_rest_is_sent(self):
         ledger = Ledger(150, unproven=range(1, 151))
         hit = (Found("9", "N-1"),)
-        oms = Oms(lambda *_: IMPORTED, page=lambda keys: Page(hit if "N-1" in keys else (), complete=True))
+        oms = Oms(lambda *_: IMPORTED, page=lambda keys: SearchResult(hit if "N-1" in keys else (), complete=True))
         assert run(ledger, oms) == {"found_before_send": 1, "imported": 149}
         assert ledger.found == {1: "9"}
         assert [len(keys) for keys in oms.searched] == [97, 53]
 
     def test_a_search_that_fails_keeps_them(self):
         ledger, oms = Ledger(5, unproven=[1, 2]), Oms(lambda *_: IMPORTED)
-        oms.page = lambda keys: Page((), complete=False, problem="http_503")
-        with pytest.raises(RetryLater, match="2 orders"):
+        oms.page = lambda keys: SearchResult((), complete=False, problem="http_503")
+        with pytest.raises(TransientError, match="2 orders"):
             run(ledger, oms)
         assert [ledger.state[i] for i in range(1, 6)] == ["ready", "ready", "imported", "imported", "imported"]
 
     def test_a_known_order_must_be_seen(self):
         ledger, oms = Ledger(2, unproven=[1, 2]), Oms(lambda *_: IMPORTED)
-        ledger.control = Control("OLD", "5", datetime.now(UTC) - timedelta(hours=1))
-        with pytest.raises(RetryLater, match="known to be imported is not found"):
+        ledger.control = PositiveControl("OLD", "5", datetime.now(UTC) - timedelta(hours=1))
+        with pytest.raises(TransientError, match="known to be imported is not found"):
             run(ledger, oms)
-        oms.page = lambda keys: Page((Found("5", "OLD"),), complete=True)
+        oms.page = lambda keys: SearchResult((Found("5", "OLD"),), complete=True)
         assert run(ledger, oms) == {"imported": 2}
         assert oms.searched[-1] == ["N-1", "N-2", "OLD"]
 
     @pytest.mark.parametrize("problem", ["unsupported", "parameter_ignored"])
     def test_without_a_search_only_a_ledger_without_past_sends(self, problem):
-        page = Page((), complete=False, problem=problem)
+        page = SearchResult((), complete=False, problem=problem)
         ledger, oms = Ledger(2, unproven=[1, 2]), Oms(lambda *_: IMPORTED, page=lambda keys: page)
-        with pytest.raises(WrongSetup, match="baseline"):
+        with pytest.raises(ConfigurationError, match="baseline"):
             run(ledger, oms, past_known=True)
-        ledger.control = Control("OLD", "5", datetime.now(UTC))
-        with pytest.raises(WrongSetup, match="baseline"):
+        ledger.control = PositiveControl("OLD", "5", datetime.now(UTC))
+        with pytest.raises(ConfigurationError, match="baseline"):
             run(ledger, oms)
         assert oms.posts == []
         ledger.control = None
         store = Store([1, 2])
         store.names.append("p/batches/b0/manifest.json")
-        with pytest.raises(WrongSetup, match="baseline"):
+        with pytest.raises(ConfigurationError, match="baseline"):
             run(ledger, oms, store=store)
         assert run(ledger, oms)["sent_without_lookup"] == 2
 
     def test_that_there_is_no_past_is_decided_once_for_all(self):
         """What is imported in a moment is no past for the orders of the next chunk."""
-        page = Page((), complete=False, problem="unsupported")
+        page = SearchResult((), complete=False, problem="unsupported")
         ledger, oms = Ledger(300, unproven=range(1, 301)), Oms(lambda *_: IMPORTED, page=lambda keys: page)
         assert run(ledger, oms, store=Store(range(1, 201)))["sent_without_lookup"] == 200
         assert len(oms.searched) == 1
-        ledger.control = Control("N-1", "77", datetime.now(UTC))
+        ledger.control = PositiveControl("N-1", "77", datetime.now(UTC))
         assert run(ledger, oms, store=Store(range(201, 301))) == {"imported": 100}
 
     def test_never_and_always(self):

@@ -9,34 +9,34 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from order_relay.ledger.values import Control
-from order_relay.orders.exchange import Found, Page
-from order_relay.orders.traits import OTHER, OURS, Traits, contradictions, words
-from order_relay.pipeline.evidence import (
-    FOREIGN,
-    KEYS_AT_ONCE,
-    SEARCH_AT_ONCE,
-    UNIDENTIFIED,
-    Claim,
-    claim,
-    place,
-    under,
-    verdict_of,
+from order_relay.ledger.schema.records import PositiveControl
+from order_relay.orders.identity.traits import OTHER, OURS, Traits, conflicting_traits, word_set
+from order_relay.orders.messages import SearchHit, SearchResult
+from order_relay.pipeline.lookup.evidence import (
+    FOREIGN_ORDER,
+    MAX_KEYS_PER_SEARCH,
+    MAX_SEARCH_KEYS,
+    UNIDENTIFIED_ORDER,
+    Ownership,
+    combine_ownership,
+    determine_ownership,
+    hits_by_key,
+    place_controls,
     why_not_absent,
 )
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-CONTROLS = [Control(f"C{n}", str(n), NOW) for n in range(3)]
-KEYS = [f"K{n}" for n in range(KEYS_AT_ONCE)]
+CONTROLS = [PositiveControl(f"C{n}", str(n), NOW) for n in range(3)]
+KEYS = [f"K{n}" for n in range(MAX_KEYS_PER_SEARCH)]
 
 
-def answer(terms: list[str]) -> Page:
+def answer(terms: list[str]) -> SearchResult:
     """What a server shows that honours these terms: the controls are there, nothing else is."""
-    return Page(tuple(Found(c.oms_id, c.key) for c in CONTROLS if c.key in terms), complete=True)
+    return SearchResult(tuple(SearchHit(c.oms_id, c.key) for c in CONTROLS if c.key in terms), complete=True)
 
 
-def proves(controls: list[Control], honoured: slice) -> bool:
-    lists = place(KEYS, controls)
+def proves(controls: list[PositiveControl], honoured: slice) -> bool:
+    lists = place_controls(KEYS, controls)
     return not any(why_not_absent(answer(terms[honoured]), controls) for terms in lists)
 
 
@@ -52,17 +52,17 @@ def test_without_a_known_order_a_list_proves_nothing() -> None:
     assert not proves([], slice(None))
 
 
-@given(st.integers(0, 3), st.integers(1, KEYS_AT_ONCE))
+@given(st.integers(0, 3), st.integers(1, MAX_KEYS_PER_SEARCH))
 def test_lists_hold_every_key_once_and_fit_one_search(known: int, number: int) -> None:
-    for terms in place(KEYS[:number], CONTROLS[:known]):
+    for terms in place_controls(KEYS[:number], CONTROLS[:known]):
         assert [key for key in terms if key.startswith("K")] == KEYS[:number]
-        assert len(terms) <= SEARCH_AT_ONCE
+        assert len(terms) <= MAX_SEARCH_KEYS
         assert len(terms) == len(set(terms))
 
 
 def test_rows_of_other_accounts_and_without_ids_are_left_out() -> None:
-    rows = [Found("1", "A", "", Traits(owner=OTHER)), Found("", "A"), Found("3", ""), Found("4", "A")]
-    assert under(rows) == {"A": [rows[3]]}
+    rows = [SearchHit("1", "A", "", Traits(owner=OTHER)), SearchHit("", "A"), SearchHit("3", ""), SearchHit("4", "A")]
+    assert hits_by_key(rows) == {"A": [rows[3]]}
 
 
 EXPECTED = Traits(
@@ -70,7 +70,7 @@ EXPECTED = Traits(
     currency="USD",
     dated=((NOW, NOW),),
     email="Ann@example.com",
-    name=words("Ann Lee"),
+    name=word_set("Ann Lee"),
     items=frozenset({"LAMP-9"}),
     marks={"sourceID": "7"},
 )
@@ -83,15 +83,15 @@ EXPECTED = Traits(
         (Traits(currency="CAD"), "currency"),
         (Traits(created=NOW.replace(hour=13)), "creation date"),
         (Traits(email="bob@example.com"), "customer"),
-        (Traits(name=words("Bob Kay")), "customer"),
+        (Traits(name=word_set("Bob Kay")), "customer"),
         (Traits(items=frozenset({"BULB-1"})), "items"),
         (Traits(marks={"sourceID": "8"}), "our marks"),
     ],
 )
 def test_what_contradicts(shown: Traits, member: str) -> None:
-    assert contradictions(EXPECTED, shown) == (member,)
-    detail = Page((Found("1", "A", "", shown),), complete=True)
-    assert claim(EXPECTED, Found("1", "A", "", Traits(owner=OURS)), detail).kind == "contradicts"
+    assert conflicting_traits(EXPECTED, shown) == (member,)
+    detail = SearchResult((SearchHit("1", "A", "", shown),), complete=True)
+    assert determine_ownership(EXPECTED, SearchHit("1", "A", "", Traits(owner=OURS)), detail).kind == "contradicts"
 
 
 @pytest.mark.parametrize(
@@ -100,27 +100,27 @@ def test_what_contradicts(shown: Traits, member: str) -> None:
         Traits(),
         Traits(totals=(Decimal("90"), Decimal("103.5"))),
         Traits(totals=(Decimal("103.50000000000001"),), currency="usd", created=NOW),
-        Traits(email=" ann@EXAMPLE.com", name=words("Somebody Else")),
-        Traits(name=words("LEE, ann")),
+        Traits(email=" ann@EXAMPLE.com", name=word_set("Somebody Else")),
+        Traits(name=word_set("LEE, ann")),
         Traits(items=frozenset({"LAMP-9", "GIFT"})),
         Traits(marks={"another": "9"}),
     ],
 )
 def test_what_agrees_or_says_nothing(shown: Traits) -> None:
-    assert contradictions(EXPECTED, shown) == ()
-    assert contradictions(shown, Traits()) == ()
+    assert conflicting_traits(EXPECTED, shown) == ()
+    assert conflicting_traits(shown, Traits()) == ()
 
 
 def test_an_order_whose_detail_names_another_external_id_contradicts() -> None:
-    detail = Page((Found("1", "B", "", Traits(owner=OURS)),), complete=True)
-    assert claim(Traits(), Found("1", "A", "", Traits(owner=OURS)), detail).kind == "contradicts"
+    detail = SearchResult((SearchHit("1", "B", "", Traits(owner=OURS)),), complete=True)
+    assert determine_ownership(Traits(), SearchHit("1", "A", "", Traits(owner=OURS)), detail).kind == "contradicts"
 
 
 def test_an_order_of_ours_whose_detail_names_another_account_contradicts() -> None:
     """Neither word can be trusted: counted as absent, the order would be sent again."""
-    detail = Page((Found("1", "A", "", Traits(owner=OTHER)),), complete=True)
-    assert claim(Traits(), Found("1", "A", "", Traits(owner=OURS)), detail).kind == "contradicts"
-    assert claim(Traits(), Found("1", "A"), detail).kind == "other"
+    detail = SearchResult((SearchHit("1", "A", "", Traits(owner=OTHER)),), complete=True)
+    assert determine_ownership(Traits(), SearchHit("1", "A", "", Traits(owner=OURS)), detail).kind == "contradicts"
+    assert determine_ownership(Traits(), SearchHit("1", "A"), detail).kind == "other"
 
 
 @pytest.mark.parametrize(
@@ -130,15 +130,15 @@ def test_an_order_of_ours_whose_detail_names_another_account_contradicts() -> No
         (["unnamed", "ours"], "found", ""),
         (["contradicts", "unread"], "unclear", ""),
         (["unnamed", "unread"], "unclear", ""),
-        (["unnamed", "contradicts"], "unclear", FOREIGN),
-        (["other", "unnamed"], "unclear", UNIDENTIFIED),
+        (["unnamed", "contradicts"], "unclear", FOREIGN_ORDER),
+        (["other", "unnamed"], "unclear", UNIDENTIFIED_ORDER),
     ],
 )
 def test_several_rows_under_one_external_id(kinds: list[str], finding: str, reason: str) -> None:
-    verdict = verdict_of([Claim(kind, str(n)) for n, kind in enumerate(kinds)], "external_id")
+    verdict = combine_ownership([Ownership(kind, str(n)) for n, kind in enumerate(kinds)], "external_id")
     assert verdict is not None
     assert (verdict.finding.kind, verdict.reason) == (finding, reason)
 
 
 def test_rows_of_other_accounts_alone_say_nothing() -> None:
-    assert verdict_of([Claim("other", "1"), Claim("other", "2")], "external_id") is None
+    assert combine_ownership([Ownership("other", "1"), Ownership("other", "2")], "external_id") is None

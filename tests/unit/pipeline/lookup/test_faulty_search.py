@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from order_relay.ledger.comparing import Booked
-from order_relay.ledger.values import Control, Doubt, LookedUp, Sendable
-from order_relay.orders.exchange import RunContext
-from order_relay.pipeline.evidence import FOREIGN, UNIDENTIFIED
-from order_relay.pipeline.lookup import look_up
-from order_relay.pipeline.proving import Proving, lookup_before_send
+from order_relay.ledger.reporting.reconciliation import LedgerOrder
+from order_relay.ledger.schema.records import InDoubtOrder, LookupResult, PositiveControl, Sendable
+from order_relay.orders.messages import RunContext
+from order_relay.pipeline.lookup.evidence import FOREIGN_ORDER, UNIDENTIFIED_ORDER
+from order_relay.pipeline.lookup.in_doubt import look_up
+from order_relay.pipeline.lookup.preflight import PreflightResult, run_preflight
 from tests.support.faulty_search import LIES, NOW, THEIRS, TRUTHFUL_ENOUGH, Lie, Oms, Order, payload, without
 
 CTX = RunContext("p", "r")
@@ -33,16 +33,16 @@ class Ledger:
     """What both uses need, in memory."""
 
     def __init__(self, known: Sequence[Order] = PAST) -> None:
-        self.known = [Control(o.key, str(o.number), o.created, None, 10350, "USD") for o in reversed(known)]
-        self.results: list[LookedUp] = []
+        self.known = [PositiveControl(o.key, str(o.number), o.created, None, 10350, "USD") for o in reversed(known)]
+        self.results: list[LookupResult] = []
         self.found: dict[int, str] = {}
         self.held: dict[int, tuple[str, str]] = {}
         self.proven: set[int] = set()
 
-    def in_doubt(self, ids: Sequence[int]) -> list[Doubt]:
+    def in_doubt(self, ids: Sequence[int]) -> list[InDoubtOrder]:
         at = NOW - timedelta(hours=3)
         return [
-            Doubt(
+            InDoubtOrder(
                 i,
                 1,
                 KEYS[i],
@@ -59,11 +59,11 @@ class Ledger:
             for i in ids
         ]
 
-    def controls(self, destination: str, exclude: Sequence[str], shown_after_s: float) -> list[Control]:
+    def controls(self, destination: str, exclude: Sequence[str], shown_after_s: float) -> list[PositiveControl]:
         return self.known
 
     def record_lookups(
-        self, ctx: RunContext, results: Sequence[LookedUp], quiet_s: float, max_attempts: int = 3
+        self, ctx: RunContext, results: Sequence[LookupResult], quiet_s: float, max_attempts: int = 3
     ) -> dict[int, str]:
         self.results += results
         return {}
@@ -78,13 +78,13 @@ class Ledger:
     def batches(self, pipeline: str) -> list[dict[str, Any]]:
         return []
 
-    def booked_under(self, destination: str, keys: Sequence[str]) -> Mapping[str, Booked]:
+    def booked_under(self, destination: str, keys: Sequence[str]) -> Mapping[str, LedgerOrder]:
         return {}
 
     def started(self, pipeline: str) -> Mapping[str, datetime]:
         return {}
 
-    def mark_found(self, ctx: RunContext, found: Mapping[int, str], method: str) -> list[int]:
+    def mark_already_imported(self, ctx: RunContext, found: Mapping[int, str], method: str) -> list[int]:
         self.found.update(found)
         return list(found)
 
@@ -92,7 +92,7 @@ class Ledger:
         self.held.update(found)
         return list(found), []
 
-    def mark_proven(self, ctx: RunContext, ids: Sequence[int]) -> None:
+    def mark_verified(self, ctx: RunContext, ids: Sequence[int]) -> None:
         self.proven.update(ids)
 
 
@@ -101,15 +101,15 @@ class Payloads:
         return {row: payload(KEYS[row]) for row in rows}
 
 
-def in_doubt(oms: Oms, ledger: Ledger | None = None) -> dict[int, LookedUp]:
+def in_doubt(oms: Oms, ledger: Ledger | None = None) -> dict[int, LookupResult]:
     ledger = ledger or Ledger()
     asyncio.run(look_up(CTX, ledger, oms, oms, range(NUMBER), payloads=Payloads(), now=lambda: NOW))
     return {result.id: result for result in ledger.results}
 
 
-def before_sending(oms: Oms, ledger: Ledger, *, past: bool = True) -> Proving:
+def before_sending(oms: Oms, ledger: Ledger, *, past: bool = True) -> PreflightResult:
     return asyncio.run(
-        lookup_before_send(
+        run_preflight(
             CTX,
             ledger,
             oms,
@@ -208,10 +208,10 @@ class TestWhoseOrder:
     @pytest.mark.parametrize("kind", ["nothing names a manufacturer", "no detail"])
     def test_or_by_an_operator(self, kind: str) -> None:
         said = in_doubt(world(LIES[kind], [0], [1]))
-        assert [(said[i].finding.kind, said[i].reason) for i in (0, 1)] == [("unclear", UNIDENTIFIED)] * 2
+        assert [(said[i].finding.kind, said[i].reason) for i in (0, 1)] == [("unclear", UNIDENTIFIED_ORDER)] * 2
         ledger = Ledger()
         before_sending(world(LIES[kind], [0], [1]), ledger)
-        assert {i: reason for i, (reason, _) in ledger.held.items()} == dict.fromkeys((0, 1), UNIDENTIFIED)
+        assert {i: reason for i, (reason, _) in ledger.held.items()} == dict.fromkeys((0, 1), UNIDENTIFIED_ORDER)
         assert ledger.found == {}
 
     def test_unless_the_connection_says_that_they_are_ours(self) -> None:
@@ -230,13 +230,13 @@ class TestWhoseOrder:
     def test_an_order_that_contradicts_is_for_an_operator(self, other: dict[str, Any], member: str) -> None:
         stored = [*PAST, Order(777, KEYS[2], **other)]
         said = in_doubt(Oms(stored))[2]
-        assert (said.finding.kind, said.reason) == ("unclear", FOREIGN)
+        assert (said.finding.kind, said.reason) == ("unclear", FOREIGN_ORDER)
         assert member in said.why
         assert "777" in said.why
         for known in (PAST, ()):
             ledger = Ledger(known)
             proving = before_sending(Oms(stored), ledger, past=False)
-            assert ledger.held[2][0] == FOREIGN
+            assert ledger.held[2][0] == FOREIGN_ORDER
             assert ledger.found == {}
             assert proving.may_be_sent == [i for i in range(NUMBER) if i != 2]
 
@@ -250,15 +250,15 @@ class TestWhoseOrder:
 
     def test_a_row_that_shows_little_is_compared_by_the_order(self) -> None:
         lie = Lie(row=without("customerTotal", "orderDate", "orderCurrency"))
-        assert in_doubt(Oms([*PAST, Order(777, KEYS[2], total="99.00")], lie))[2].reason == FOREIGN
+        assert in_doubt(Oms([*PAST, Order(777, KEYS[2], total="99.00")], lie))[2].reason == FOREIGN_ORDER
 
 
 def test_an_order_whose_detail_fails_stays_in_doubt() -> None:
     class Failing(Oms):
         async def read_order(self, oms_id: str) -> Any:
-            from order_relay.orders.exchange import Page
+            from order_relay.orders.messages import SearchResult
 
-            return Page((), complete=False, problem="http_503")
+            return SearchResult((), complete=False, problem="http_503")
 
     lie = Lie(row=without("manufacturerID", "customerTotal"))
     said = in_doubt(Failing([*PAST, Order(502, KEYS[2])], lie))[2]

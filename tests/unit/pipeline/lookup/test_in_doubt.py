@@ -6,16 +6,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from order_relay.ledger.values import Control, Doubt
-from order_relay.orders.exchange import Found as Row
-from order_relay.orders.exchange import Page, RunContext
-from order_relay.orders.traits import OURS, Traits
-from order_relay.pipeline.inquiry import WINDOW_MARGIN, merged
-from order_relay.pipeline.lookup import look_up
+from order_relay.ledger.schema.records import InDoubtOrder, PositiveControl
+from order_relay.orders.identity.traits import OURS, Traits
+from order_relay.orders.messages import RunContext, SearchResult
+from order_relay.orders.messages import SearchHit as Row
+from order_relay.pipeline.lookup.in_doubt import look_up
+from order_relay.pipeline.lookup.search import WINDOW_MARGIN, merge_windows
 
 CTX = RunContext("p", "r")
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-CONTROL = Control("OLD", "1", NOW - timedelta(days=1))
+CONTROL = PositiveControl("OLD", "1", NOW - timedelta(days=1))
 
 
 def Found(oms_id, key, **traits):
@@ -27,12 +27,12 @@ OLD = Found("1", "OLD")
 
 
 def page(*rows, problem=""):
-    return Page(tuple(rows), complete=not problem, problem=problem)
+    return SearchResult(tuple(rows), complete=not problem, problem=problem)
 
 
 def doubt(i=1, sent=timedelta(hours=3), **more):
     fields = {"submitted_at": None, "absent_once_at": None, "send_before": NOW - sent + timedelta(seconds=30)}
-    return Doubt(i, 1, f"K{i}", 2, NOW - sent, **(fields | more))
+    return InDoubtOrder(i, 1, f"K{i}", 2, NOW - sent, **(fields | more))
 
 
 class Ledger:
@@ -73,9 +73,9 @@ class Oms:
         return replace(page, rows=tuple(asked) if page.complete else page.rows)
 
     async def read_order(self, oms_id):
-        return Page((), complete=False, problem="http_404")
+        return SearchResult((), complete=False, problem="http_404")
 
-    def expects(self, payload):
+    def expected_traits(self, payload):
         return Traits()
 
     async def find_by_window(self, start, end):
@@ -197,6 +197,6 @@ def test_only_what_is_in_doubt_is_looked_up():
 def test_merged_spans():
     hour = timedelta(hours=1)
     a, b = (NOW, NOW + hour), (NOW + hour, NOW + 2 * hour)
-    assert merged([b, a]) == [(NOW, NOW + 2 * hour)]
-    assert merged([(NOW, NOW + 3 * hour), a]) == [(NOW, NOW + 3 * hour)]
-    assert merged([]) == []
+    assert merge_windows([b, a]) == [(NOW, NOW + 2 * hour)]
+    assert merge_windows([(NOW, NOW + 3 * hour), a]) == [(NOW, NOW + 3 * hour)]
+    assert merge_windows([]) == []

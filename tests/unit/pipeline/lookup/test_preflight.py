@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from order_relay.ledger.comparing import Booked
-from order_relay.ledger.values import Control, LookedUp, Sendable
-from order_relay.orders.exchange import RunContext
-from order_relay.pipeline.proving import Proving, lookup_before_send, unknown_payloads
-from order_relay.vendors.shopatron.search import Reply
+from order_relay.ledger.reporting.reconciliation import LedgerOrder
+from order_relay.ledger.schema.records import LookupResult, PositiveControl, Sendable
+from order_relay.orders.messages import RunContext
+from order_relay.pipeline.lookup.preflight import PreflightResult, run_preflight, unknown_payloads
+from order_relay.vendors.shopatron.search import SearchReply
 from tests.support.faulty_search import NOW, Lie, Oms, Order, payload, without
 
 CTX = RunContext("p", "r")
@@ -27,7 +27,7 @@ class Ledger:
     """What proving needs of a ledger, in memory."""
 
     number: int
-    imported: Sequence[Control] = ()
+    imported: Sequence[PositiveControl] = ()
     unproven_ids: list[int] | None = None
     found: dict[int, str] = field(default_factory=dict)
     held: dict[int, tuple[str, str]] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Ledger:
     def to_send(self, ids: Sequence[int]) -> list[Sendable]:
         return [Sendable(i, 1, self.key(i), "payloads", i, "", 0, "", "", 10350, "USD", NOW) for i in ids]
 
-    def controls(self, destination: str, exclude: Sequence[str], shown_after_s: float) -> list[Control]:
+    def controls(self, destination: str, exclude: Sequence[str], shown_after_s: float) -> list[PositiveControl]:
         return list(self.imported)
 
     def unproven(self, pipeline: str) -> list[int]:
@@ -50,11 +50,11 @@ class Ledger:
     def started(self, pipeline: str) -> Mapping[str, datetime]:
         return {"known": NOW}
 
-    def booked_under(self, destination: str, keys: Sequence[str]) -> Mapping[str, Booked]:
+    def booked_under(self, destination: str, keys: Sequence[str]) -> Mapping[str, LedgerOrder]:
         known = {control.key for control in self.imported}
-        return {key: Booked(0, "p", key, key, "", "imported", "", NOW, NOW) for key in keys if key in known}
+        return {key: LedgerOrder(0, "p", key, key, "", "imported", "", NOW, NOW) for key in keys if key in known}
 
-    def mark_found(self, ctx: RunContext, found: Mapping[int, str], method: str) -> list[int]:
+    def mark_already_imported(self, ctx: RunContext, found: Mapping[int, str], method: str) -> list[int]:
         self.found.update(found)
         return list(found)
 
@@ -62,14 +62,14 @@ class Ledger:
         self.held.update(found)
         return list(found), []
 
-    def mark_proven(self, ctx: RunContext, ids: Sequence[int]) -> None:
+    def mark_verified(self, ctx: RunContext, ids: Sequence[int]) -> None:
         self.unproven_ids = [i for i in self.unproven("p") if i not in ids]
 
     def in_doubt(self, ids: Sequence[int]) -> list[Any]:
         raise NotImplementedError
 
     def record_lookups(
-        self, ctx: RunContext, results: Sequence[LookedUp], quiet_s: float, max_attempts: int = 3
+        self, ctx: RunContext, results: Sequence[LookupResult], quiet_s: float, max_attempts: int = 3
     ) -> dict[int, str]:
         raise NotImplementedError
 
@@ -79,9 +79,11 @@ class Payloads:
         return {row: payload(f"N-{row:03d}") for row in rows}
 
 
-def prove(oms: Oms, ledger: Ledger, *, past: bool = False, sent_elsewhere: bool = False, **more: Any) -> Proving:
+def prove(
+    oms: Oms, ledger: Ledger, *, past: bool = False, sent_elsewhere: bool = False, **more: Any
+) -> PreflightResult:
     return asyncio.run(
-        lookup_before_send(
+        run_preflight(
             CTX,
             ledger,
             oms,
@@ -95,8 +97,8 @@ def prove(oms: Oms, ledger: Ledger, *, past: bool = False, sent_elsewhere: bool 
     )
 
 
-def known(order: Order, age: timedelta) -> Control:
-    return Control(order.key, str(order.number), datetime.now(UTC) - age, None, 10350, "USD")
+def known(order: Order, age: timedelta) -> PositiveControl:
+    return PositiveControl(order.key, str(order.number), datetime.now(UTC) - age, None, 10350, "USD")
 
 
 class TestCost:
@@ -137,7 +139,7 @@ class TestWithoutAPast:
         assert "known to be imported is not found" in told.cause
 
     def test_an_account_that_cannot_be_read_now_says_nothing(self) -> None:
-        oms = Oms([], Lie(reply=lambda reply, number: Reply(503) if number == 1 else reply))
+        oms = Oms([], Lie(reply=lambda reply, number: SearchReply(503) if number == 1 else reply))
         told = prove(oms, Ledger(3))
         assert (told.may_be_sent, told.kept, told.unsearchable) == ([], [0, 1, 2], [])
         assert "HTTP 503" in told.cause
@@ -190,11 +192,11 @@ class TestNoSearchByExternalId:
         """Lists are refused and single searches work: whoever could not be asked waits."""
 
         class Busy(Oms):
-            def _search(self, query: dict[str, str]) -> Reply:
+            def _search(self, query: dict[str, str]) -> SearchReply:
                 keys = query.get("externalOrderID", "").split(",")
                 if len(keys) > 1:
-                    return Reply(400, b'{"code": 5014}')
-                return Reply(503) if keys == ["N-001"] else super()._search(query)
+                    return SearchReply(400, b'{"code": 5014}')
+                return SearchReply(503) if keys == ["N-001"] else super()._search(query)
 
         told = prove(Busy([*OTHERS, Order(1, "N-001")]), Ledger(3))
         assert (told.may_be_sent, told.kept) == ([0, 2], [1])

@@ -10,19 +10,20 @@ from typing import Any
 
 import pytest
 
-from order_relay.batches import BatchDamaged
-from order_relay.errors import MoveRefused, StaleRevision
-from order_relay.ledger import Settled
-from order_relay.orders import redelivery, versions
-from order_relay.orders.canonical import Reader
-from order_relay.orders.exchange import Answer, Outcome, Policies
-from order_relay.orders.groups import BY_REASON
-from order_relay.orders.mapping import parse_rules
-from order_relay.pipeline import evidence, reviewing
-from order_relay.pipeline.reviewing import Review, review_of
+from order_relay.batches import DamagedBatchError
+from order_relay.errors import ConcurrentUpdateError, IllegalTransitionError
+from order_relay.ledger import AttemptResult
+from order_relay.orders.decisions import redelivery, versions
+from order_relay.orders.mapping.canonical import CanonicalReader
+from order_relay.orders.mapping.mapping_rules import parse_rules
+from order_relay.orders.messages import SendOutcome, SendResult, VersionPolicies
+from order_relay.orders.review.submission_groups import CHOICES_BY_REASON
+from order_relay.pipeline.lookup import evidence
+from order_relay.pipeline.operators import review as review_module
+from order_relay.pipeline.operators.review import OrderReview, build_review
 from tests.support.stages import PIPELINE, Desk, order
 
-READER = Reader(
+READER = CanonicalReader(
     parse_rules(
         [
             {"target": "order_number", "path": "no", "converter": "key"},
@@ -50,13 +51,13 @@ def imported(desk: Desk, *documents: dict[str, Any]) -> None:
     desk.run(*documents)
     ids = desk.ledger.ready(PIPELINE)
     claims = desk.ledger.claim(desk.ctx, ids, "test", 30)
-    answers = {i: Answer(Outcome.IMPORTED, 201, oms_id=f"OMS{i}") for i in claims}
-    assert desk.ledger.settle(desk.ctx, [Settled(i, claims[i].attempt, answers[i]) for i in claims]) == []
+    answers = {i: SendResult(SendOutcome.IMPORTED, 201, oms_id=f"OMS{i}") for i in claims}
+    assert desk.ledger.settle(desk.ctx, [AttemptResult(i, claims[i].attempt, answers[i]) for i in claims]) == []
 
 
-def review(desk: Desk, **which: str) -> Review:
+def review(desk: Desk, **which: str) -> OrderReview:
     wiring = SimpleNamespace(name=PIPELINE, transformer=SimpleNamespace(reader=READER))
-    return review_of(desk.ledger, desk.store, wiring, **which)
+    return build_review(desk.ledger, desk.store, wiring, **which)
 
 
 def test_a_change_after_import_is_shown_against_what_was_imported(desk: Desk) -> None:
@@ -77,7 +78,7 @@ def test_a_change_after_import_is_shown_against_what_was_imported(desk: Desk) ->
     assert "N1 (id 1, edition 2)" in shown.differences
 
 
-def pairs(shown: Review) -> list[tuple[int, int]]:
+def pairs(shown: OrderReview) -> list[tuple[int, int]]:
     return [(detail.before, detail.now) for detail in shown.details]
 
 
@@ -101,7 +102,7 @@ def test_a_group_is_one_review_whichever_number_or_lineage_it_is_asked_for(desk:
 
 def test_before_is_the_older_one_where_the_newer_one_is_imported(desk: Desk) -> None:
     newer = order(2, group="G", no="N1-1", customer="C-2")
-    desk.policies = Policies(unknown_base="import")
+    desk.policies = VersionPolicies(unknown_base="import")
     imported(desk, newer)
     desk.run(order(1, group="G", customer="C-1", items=("A", "B", "OLD")), newer)
     shown = review(desk, number="N1")
@@ -139,9 +140,9 @@ def test_what_can_not_be_read_is_said(desk: Desk, monkeypatch: pytest.MonkeyPatc
     desk.run(order(1, items=("C",)))
 
     def damaged(*_: Any) -> Any:
-        raise BatchDamaged("part-00000: is truncated")
+        raise DamagedBatchError("part-00000: is truncated")
 
-    monkeypatch.setattr(reviewing.BatchReader, "rows", damaged)
+    monkeypatch.setattr(review_module.BatchReader, "rows", damaged)
     assert "is truncated" in review(desk, number="N1").as_markdown()
 
 
@@ -149,7 +150,7 @@ def test_a_decision_is_about_what_was_shown(desk: Desk) -> None:
     desk.run(order(1), order(2, no="N1"))
     shown = review(desk, number="N1")
     desk.run(order(3, no="N1"))
-    with pytest.raises(StaleRevision):
+    with pytest.raises(ConcurrentUpdateError):
         desk.ledger.decide("N1", "discard", "both wrong", "ann", shown.seen)
     assert desk.ledger.decide("N1", "discard", "all wrong", "ann", review(desk, number="N1").seen) == [1, 2, 3]
 
@@ -157,7 +158,7 @@ def test_a_decision_is_about_what_was_shown(desk: Desk) -> None:
 def test_nothing_held_is_told(desk: Desk) -> None:
     desk.run(order(1))
     for which in ({"number": "N1"}, {"lineage": "G1"}, {"number": "none"}, {}):
-        with pytest.raises(MoveRefused):
+        with pytest.raises(IllegalTransitionError):
             review(desk, **which)
 
 
@@ -176,6 +177,6 @@ def test_every_reason_has_plain_words() -> None:
         versions.SIBLING_HELD,
         "destination_key_taken",
         "card_data_removed",
-        *evidence.FOR_AN_OPERATOR,
+        *evidence.OPERATOR_REASONS,
     }
-    assert codes == set(reviewing.REASONS) == set(BY_REASON)
+    assert codes == set(review_module.HELD_REASONS) == set(CHOICES_BY_REASON)

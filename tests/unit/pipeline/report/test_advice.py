@@ -10,14 +10,24 @@ from pathlib import Path
 import pytest
 
 import order_relay
-from order_relay.orders import redelivery, unreadable, versions
-from order_relay.orders.judging import CODES as SCHEMA_CODES
-from order_relay.orders.near import near
-from order_relay.pipeline.advice import CODES, Advice, advice_for
-from order_relay.pipeline.evidence import FOREIGN, UNIDENTIFIED
+from order_relay.orders.decisions import redelivery, versions
+from order_relay.orders.schema import malformed
+from order_relay.orders.schema.validator import KEYWORD_CODES as SCHEMA_CODES
+from order_relay.orders.suggestions import suggest
+from order_relay.pipeline.lookup.evidence import FOREIGN_ORDER, UNIDENTIFIED_ORDER
+from order_relay.pipeline.report.advice import CODES, Advice, advice_for
 
 ROOT = Path(order_relay.__file__).parent
-REFUSING = {"Refusal", "refused", "_refused", "_row_refused", "refuse"}
+REFUSING = {
+    "ValidationIssue",
+    "amount_rejected",
+    "_cell_rejected",
+    "_row_rejected",
+    "_entry_rejected",
+    "reject",
+    "_refusal",
+    "_rejection",
+}
 A_CODE = re.compile(r"[a-z0-9]+(_[a-z0-9]+)+")
 NO_REASONS = {"new_lineage"}
 """Constants beside the reasons that are none."""
@@ -40,11 +50,11 @@ def constants(module: object) -> Iterator[str]:
 
 
 def all_codes() -> set[str]:
-    found = {code for module in (redelivery, unreadable, versions) for code in constants(module)}
+    found = {code for module in (redelivery, malformed, versions) for code in constants(module)}
     for path in ROOT.rglob("*.py"):
         if "sandbox" not in path.parts:
             found.update(refused_with(ast.parse(path.read_text(encoding="utf-8"))))
-    return (found | set(SCHEMA_CODES.values()) | {FOREIGN, UNIDENTIFIED}) - NO_REASONS
+    return (found | set(SCHEMA_CODES.values()) | {FOREIGN_ORDER, UNIDENTIFIED_ORDER}) - NO_REASONS
 
 
 @pytest.mark.parametrize("code", sorted(all_codes()))
@@ -83,6 +93,6 @@ def test_codes_made_of_an_answer_are_explained_by_family(code: str, title: str) 
 
 
 def test_near_matches() -> None:
-    assert near("suplercat", ["supercat", "cloudsuite"]) == "did you mean supercat?"
-    assert near("x", []) == "there are none yet"
-    assert near("zzz", ["a", "b"]) == "available: a, b"
+    assert suggest("suplercat", ["supercat", "cloudsuite"]) == "did you mean supercat?"
+    assert suggest("x", []) == "there are none yet"
+    assert suggest("zzz", ["a", "b"]) == "available: a, b"

@@ -11,12 +11,12 @@ import pytest
 
 from order_relay.batches.store import BatchStore
 from order_relay.batches.writer import BatchWriter
-from order_relay.errors import WrongSetup
-from order_relay.ledger.values import Late
-from order_relay.orders.exchange import RunContext
-from order_relay.pipeline.causes import cause_kept
-from order_relay.pipeline.report import ReportResult, write_report
-from order_relay.pipeline.report_facts import StageTime
+from order_relay.errors import ConfigurationError
+from order_relay.ledger.schema.records import OverdueOrders
+from order_relay.orders.messages import RunContext
+from order_relay.pipeline.report.model import StageTime
+from order_relay.pipeline.report.report import RenderedReport, write_report
+from order_relay.pipeline.runs.failures import recorded_cause
 
 CTX = RunContext("demo", "manual__1")
 
@@ -24,7 +24,7 @@ CTX = RunContext("demo", "manual__1")
 class FakeLedger:
     """Answers as the ledger does, from what a test says."""
 
-    tasks: tuple[Late, ...] = ()
+    tasks: tuple[OverdueOrders, ...] = ()
 
     def write_back_tasks(self, _pipeline):
         return self.tasks
@@ -75,7 +75,7 @@ def store(tmp_path: Path) -> BatchStore:
     return store
 
 
-def write(ledger: FakeLedger, store: BatchStore, **options: Any) -> ReportResult:
+def write(ledger: FakeLedger, store: BatchStore, **options: Any) -> RenderedReport:
     return write_report(CTX, ledger, store, **options)  # type: ignore[arg-type]
 
 
@@ -102,7 +102,10 @@ def test_it_says_what_waits_and_what_to_do(store: BatchStore) -> None:
 def test_what_write_back_leaves_to_operators_is_a_section_with_the_commands(store: BatchStore) -> None:
     ledger = FakeLedger()
     since = datetime(2026, 5, 1, tzinfo=UTC)
-    ledger.tasks = (Late("cancelled", 2, since, ("1-CS1", "1-CS2")), Late("untold", 3, since, ("1-CS3",)))
+    ledger.tasks = (
+        OverdueOrders("cancelled", 2, since, ("1-CS1", "1-CS2")),
+        OverdueOrders("untold", 3, since, ("1-CS3",)),
+    )
     text = write(ledger, store).text
     assert "2 cancelled in the shop after the import; `python -m order_relay cancelled` lists them" in text
     assert "3 refused by the source when told of; `python -m order_relay feedback --failed` lists them" in text
@@ -171,8 +174,8 @@ def test_notes_by_code_and_failed_tasks_are_in_the_report(store: BatchStore) -> 
 
 def test_why_a_task_failed_is_in_every_form_of_the_report(store: BatchStore) -> None:
     ctx = CTX
-    with pytest.raises(WrongSetup), cause_kept(ctx, store, "load_0"):
-        raise WrongSetup("GET https://oms.example/order/ was answered with HTTP 404")
+    with pytest.raises(ConfigurationError), recorded_cause(ctx, store, "load_0"):
+        raise ConfigurationError("GET https://oms.example/order/ was answered with HTTP 404")
     result = write(FakeLedger(), store, failed_tasks=["load_0", "load_1"])
     assert "- `load_0`: GET https://oms.example/order/ was answered with HTTP 404\n- `load_1`\n" in result.markdown
     assert "failed task: load_0: GET https://oms.example/order/" in result.text

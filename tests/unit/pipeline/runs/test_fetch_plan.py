@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from order_relay.orders.exchange import Selection
-from order_relay.pipeline.reading import MOST_ASKED_AGAIN, of_ids, of_interval, of_news
-from order_relay.pipeline.sections import ReadingSettings
+from order_relay.orders.messages import Selection
+from order_relay.pipeline.runs.fetch_plan import MAX_REREAD, plan_ids, plan_interval, plan_new_orders
+from order_relay.pipeline.settings.sections import ReadingSettings
 
 NOW = datetime(2026, 5, 10, 12, tzinfo=UTC)
 SETTINGS = ReadingSettings(overlap_s=3600, first_days=5)
@@ -22,7 +22,7 @@ class Book:
         return self.point
 
     def to_ask_again(self, _pipeline: str, limit: int) -> list[str]:
-        assert limit == MOST_ASKED_AGAIN
+        assert limit == MAX_REREAD
         return self.waiting
 
     def pending_reads(self, _pipeline: str) -> dict[str, bool]:
@@ -35,7 +35,7 @@ class Shop:
 
 
 def news(book: Book, *, windowed: bool = True) -> Any:
-    return of_news("shop_to_oms", Shop(windowed=windowed), book, SETTINGS, NOW)  # type: ignore[arg-type]
+    return plan_new_orders("shop_to_oms", Shop(windowed=windowed), book, SETTINGS, NOW)  # type: ignore[arg-type]
 
 
 def test_a_source_that_offers_everything_is_read_whole() -> None:
@@ -78,8 +78,8 @@ def test_orders_that_could_not_be_read_are_left_alone_until_they_are_due() -> No
 
 
 def test_a_selection_and_a_backfill_move_no_point_and_prove_nothing() -> None:
-    ids = of_ids(("7",))
-    past = of_interval(NOW - timedelta(hours=1), NOW)
+    ids = plan_ids(("7",))
+    past = plan_interval(NOW - timedelta(hours=1), NOW)
     assert [(r.complete, r.read_to, r.asked_again) for r in (ids, past)] == [(False, None, ())] * 2
     assert past.from_past
     assert past.selection == Selection(start=NOW - timedelta(hours=1), end=NOW)

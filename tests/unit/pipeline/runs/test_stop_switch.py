@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from order_relay.pipeline.stop_switch import GO_ON, STOP_ALL, read_switch, unread_switch
-from order_relay.pipeline.watching import stop_value
+from order_relay.pipeline.alerts.rules import invalid_stop_value
+from order_relay.pipeline.runs.stop_switch import RESUME_WORDS, STOP_WORDS, read_switch, unreadable_switch
 
 KNOWN = ("supercat_to_shopatron", "supercat_to_shopatron__east", "cloudsuite_to_shopatron")
 
@@ -18,19 +18,19 @@ def any_case(words: frozenset[str]) -> st.SearchStrategy[str]:
     return st.builds(lambda a, f, word, b: a + f(word) + b, pad, change, st.sampled_from(sorted(words)), pad)
 
 
-@given(st.one_of(any_case(GO_ON), st.sampled_from(["", " ", "\n"])))
+@given(st.one_of(any_case(RESUME_WORDS), st.sampled_from(["", " ", "\n"])))
 def test_nothing_and_false_words_stop_nothing(text: str) -> None:
     switch = read_switch(text, KNOWN)
     assert not switch.pulled
     assert switch.problem == ""
 
 
-@given(any_case(STOP_ALL))
+@given(any_case(STOP_WORDS))
 def test_true_words_stop_everything(text: str) -> None:
     switch = read_switch(text, KNOWN)
     assert switch.everything
     assert switch.problem == ""
-    assert stop_value(switch) == []
+    assert invalid_stop_value(switch) == []
 
 
 @given(st.lists(st.sampled_from(KNOWN), min_size=1), st.sampled_from([",", " ", ", ", ";", "\n"]))
@@ -63,7 +63,7 @@ def test_words_in_which_people_say_everything(text: str) -> None:
 def test_a_mistake_stops_everything_and_is_quoted_with_the_known_names(text: str, named: str) -> None:
     switch = read_switch(text, KNOWN)
     assert all(switch.stops(name) for name in (*KNOWN, "one_that_comes_later"))
-    (message,) = stop_value(switch)
+    (message,) = invalid_stop_value(switch)
     assert named in message.subject
     assert all(name in message.subject for name in KNOWN)
     assert message.after_s == 0
@@ -77,7 +77,7 @@ def test_no_other_text_lets_an_order_out(text: str, known: list[str]) -> None:
     """Whatever is neither empty, false, nor names of pipelines stops everything."""
     switch = read_switch(text, known)
     words = {word for word in text.replace(",", " ").replace(";", " ").split() if word}
-    if not text.strip() or (words and {word.lower() for word in words} <= GO_ON):
+    if not text.strip() or (words and {word.lower() for word in words} <= RESUME_WORDS):
         assert not switch.pulled
     elif words and words <= set(known):
         assert switch.pipelines == words
@@ -86,13 +86,13 @@ def test_no_other_text_lets_an_order_out(text: str, known: list[str]) -> None:
 
 
 def test_a_long_value_is_quoted_in_part() -> None:
-    (message,) = stop_value(read_switch("x" * 10_000, KNOWN))
+    (message,) = invalid_stop_value(read_switch("x" * 10_000, KNOWN))
     assert len(message.subject) < 600
 
 
 def test_a_value_that_cannot_be_read_stops_everything_and_is_told_if_it_lasts() -> None:
-    switch = unread_switch("Variable order_relay_stop: the API server did not answer", KNOWN)
+    switch = unreadable_switch("Variable order_relay_stop: the API server did not answer", KNOWN)
     assert switch.everything
-    (message,) = stop_value(switch)
+    (message,) = invalid_stop_value(switch)
     assert "did not answer" in message.subject
     assert 0 < message.after_s < 600, "two looks of the DAG watch"

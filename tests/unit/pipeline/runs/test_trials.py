@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from order_relay.batches import BatchStore, BatchWriter
-from order_relay.ledger.retaining import Needed
-from order_relay.orders.exchange import RunContext
-from order_relay.pipeline.retention import Removed, retain
-from order_relay.pipeline.scratch import scratch_name
-from order_relay.pipeline.sections import RetentionSettings
-from order_relay.pipeline.trials import begin_real, begin_trial
+from order_relay.ledger.reporting.retention import RequiredRows
+from order_relay.orders.messages import RunContext
+from order_relay.pipeline.retention.order_data import RetentionReport, apply_retention
+from order_relay.pipeline.runs.dry_run import scratch_object
+from order_relay.pipeline.runs.trials import clear_trial, mark_trial
+from order_relay.pipeline.settings.sections import RetentionSettings
 from tests.support.failpoints import killed_at
 
 NAME = "demo_to_oms"
@@ -30,9 +30,9 @@ class Books:
 
     batches: dict[str, datetime] = field(default_factory=dict)
     runs: dict[str, datetime] = field(default_factory=dict)
-    wanted: Needed = field(default_factory=Needed)
+    wanted: RequiredRows = field(default_factory=RequiredRows)
 
-    def needed(self, pipeline: str) -> Needed:
+    def needed(self, pipeline: str) -> RequiredRows:
         return self.wanted
 
     def fetched(self, pipeline: str) -> dict[str, datetime]:
@@ -77,16 +77,16 @@ def batch(store: BatchStore, batch_id: str) -> str:
 def trial(store: BatchStore, run: str, *, shadow: bool = True) -> None:
     """As a run in shadow mode leaves it."""
     ctx = RunContext(NAME, run)
-    begin_trial(ctx, store, shadow=shadow)
+    mark_trial(ctx, store, shadow=shadow)
     batch(store, f"{run}-0123abcd")
-    store.write_jsonl(scratch_name(NAME, run), [b"x"])
+    store.write_jsonl(scratch_object(NAME, run), [b"x"])
     store.write_jsonl(f"{NAME}/runs/{run}/payloads-00.jsonl.gz", [b"{}"])
     store.write_jsonl(f"{NAME}/runs/{run}/shadow-chunk-00.jsonl.gz", [b"{}"])
     store.write_text(f"{NAME}/runs/{run}/report.md", "report")
 
 
 def live(store: BatchStore, books: Books, run: str, *, when: datetime = NOW) -> None:
-    begin_real(RunContext(NAME, run), store)
+    clear_trial(RunContext(NAME, run), store)
     books.batches[batch(store, f"{run}-4567cdef")] = when
     books.runs[run] = when
     store.write_jsonl(f"{NAME}/runs/{run}/payloads-00.jsonl.gz", [b"{}", b"{}"])
@@ -94,8 +94,8 @@ def live(store: BatchStore, books: Books, run: str, *, when: datetime = NOW) -> 
 
 def keep(
     store: BatchStore, books: Books, now: datetime = IN_A_WEEK, *, dry_run: bool = False, **settings: int | None
-) -> Removed:
-    return retain(NAME, books, store, RetentionSettings(**settings), now=now, dry_run=dry_run)
+) -> RetentionReport:
+    return apply_retention(NAME, books, store, RetentionSettings(**settings), now=now, dry_run=dry_run)
 
 
 def names(store: BatchStore) -> set[str]:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from order_relay.errors import WrongSetup
-from order_relay.pipeline import config_place
-from order_relay.pipeline.config_place import config_folder
-from order_relay.pipeline.settings import pipeline_files
+from order_relay.errors import ConfigurationError
+from order_relay.pipeline.settings import locations
+from order_relay.pipeline.settings.locations import config_folder
+from order_relay.pipeline.settings.pipeline import pipeline_files
 
 CHECKOUT = Path(__file__).resolve().parents[4] / "include" / "config"
 
@@ -39,11 +39,15 @@ def test_the_named_folder_comes_before_all_others(home: Path, tmp_path: Path, mo
     (mine / "a_to_b.yaml").write_text("")
     monkeypatch.setenv("ORDER_RELAY_CONFIG", str(tmp_path / "named"))
     assert config_folder() == tmp_path / "named"
-    with pytest.raises(WrongSetup, match=r"named' does not exist; set the environment variable ORDER_RELAY_CONFIG"):
+    with pytest.raises(
+        ConfigurationError, match=r"named' does not exist; set the environment variable ORDER_RELAY_CONFIG"
+    ):
         pipeline_files()
 
 
 def test_without_a_checkout_the_packaged_files_are_taken(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(config_place, "__file__", "/usr/lib/python3/site-packages/order_relay/pipeline/config_place.py")
-    assert config_folder() == config_place.packaged_folder()
+    monkeypatch.setattr(
+        locations, "__file__", "/usr/lib/python3/site-packages/order_relay/pipeline/settings/locations.py"
+    )
+    assert config_folder() == locations.packaged_folder()
     assert config_folder().name == "default_config"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from order_relay.errors import WrongSetup
-from order_relay.orders.exchange import Policies
-from order_relay.pipeline.settings import (
+from order_relay.errors import ConfigurationError
+from order_relay.orders.messages import VersionPolicies
+from order_relay.pipeline.settings.pipeline import (
     PLACEHOLDER_IP,
     config_folder,
     load_all,
@@ -39,7 +39,7 @@ def test_the_shipped_files_are_valid_and_say_what_to_change() -> None:
     assert ours.transform_settings(ACCOUNT).customer_ip == PLACEHOLDER_IP
     assert "customer_ip" in ours.remarks()[0]
     assert "to go live, set 'mode: live'" in ours.remarks()[1]
-    assert ours.engine_policies == Policies()
+    assert ours.engine_policies == VersionPolicies()
 
 
 def test_defaults(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_a_file_is_a_pipeline_and_its_name_a_suffix(tmp_path: Path) -> None:
     written(tmp_path, "nonsense", "_draft")
     assert [p.name for p in load_pipelines(tmp_path)] == ["supercat_to_shopatron", "supercat_to_shopatron__EAST"]
     assert load_pipeline("supercat_to_shopatron__EAST", tmp_path).source.connection == "supercat_default"
-    with pytest.raises(WrongSetup, match=r"'west'.*supercat_to_shopatron, supercat_to_shopatron__EAST"):
+    with pytest.raises(ConfigurationError, match=r"'west'.*supercat_to_shopatron, supercat_to_shopatron__EAST"):
         load_pipeline("west", tmp_path)
 
 
@@ -96,7 +96,7 @@ def test_a_file_is_a_pipeline_and_its_name_a_suffix(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_wrong_is_named_with_file_key_and_what_is_allowed(tmp_path: Path, text: str, said: str) -> None:
-    with pytest.raises(WrongSetup, match=said) as error:
+    with pytest.raises(ConfigurationError, match=said) as error:
         load_file(written(tmp_path, text))
     assert "supercat_to_shopatron.yaml" in str(error.value)
 
@@ -109,7 +109,7 @@ def test_plain_words_stay_text(tmp_path: Path) -> None:
 
 
 def test_a_missing_folder_says_how_to_name_another(tmp_path: Path) -> None:
-    with pytest.raises(WrongSetup, match="ORDER_RELAY_CONFIG"):
+    with pytest.raises(ConfigurationError, match="ORDER_RELAY_CONFIG"):
         load_all(tmp_path / "none")
 
 
@@ -121,6 +121,8 @@ def test_the_folder_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_importing_the_settings_is_light() -> None:
     heavy = "pandas numpy sqlalchemy aiohttp jsonschema jsonschema_rs fsspec"
-    code = f"import sys, order_relay.pipeline.settings; print([m for m in '{heavy}'.split() if m in sys.modules])"
+    code = (
+        f"import sys, order_relay.pipeline.settings.pipeline; print([m for m in '{heavy}'.split() if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from order_relay.errors import WrongSetup
-from order_relay.pipeline.settings import config_folder, pipeline_files, status_files
-from order_relay.pipeline.status_settings import load_status
-from order_relay.status_wiring import reader_of
+from order_relay.errors import ConfigurationError
+from order_relay.pipeline.settings.pipeline import config_folder, pipeline_files, status_files
+from order_relay.pipeline.settings.status_account import load_status
+from order_relay.wiring.statuses import status_reader
 
 SOURCE = "source: {vendor: acommerce, connection: acommerce_default}\n"
 
@@ -44,17 +44,17 @@ def test_a_second_account(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_file_names_file_and_key(tmp_path: Path, text: str, said: str) -> None:
-    with pytest.raises(WrongSetup, match=said):
+    with pytest.raises(ConfigurationError, match=said):
         load(tmp_path, text)
 
 
 def test_named_after_its_vendor(tmp_path: Path) -> None:
-    with pytest.raises(WrongSetup, match=r"source\.vendor must be 'other'"):
+    with pytest.raises(ConfigurationError, match=r"source\.vendor must be 'other'"):
         load(tmp_path, "", "other_status")
 
 
 def test_the_shipped_names_are_in_the_schema() -> None:
-    assert reader_of(load_status("acommerce_status", config_folder())).shape.order_id == "orderId"
+    assert status_reader(load_status("acommerce_status", config_folder())).shape.order_id == "orderId"
 
 
 @pytest.mark.parametrize(
@@ -76,14 +76,16 @@ def test_the_shipped_names_are_in_the_schema() -> None:
     ],
 )
 def test_a_name_that_no_record_can_have_is_wrong_setup(tmp_path: Path, mapping: str, said: str) -> None:
-    with pytest.raises(WrongSetup, match=said):
-        reader_of(load(tmp_path, f"mapping: {mapping}"))
+    with pytest.raises(ConfigurationError, match=said):
+        status_reader(load(tmp_path, f"mapping: {mapping}"))
 
 
 def test_a_name_that_an_account_has_beside_the_schema_is_declared(tmp_path: Path) -> None:
-    found = reader_of(load(tmp_path, "mapping: {order_id: referenceNo, members: [referenceNo]}"))
+    found = status_reader(load(tmp_path, "mapping: {order_id: referenceNo, members: [referenceNo]}"))
     assert found.shape.order_id == "referenceNo"
 
 
 def test_a_member_that_the_vendor_does_not_send_is_left_out(tmp_path: Path) -> None:
-    assert reader_of(load(tmp_path, "mapping: {parcels: {entry: {location: ''}}}")).shape.parcels.entry.location == ""
+    assert (
+        status_reader(load(tmp_path, "mapping: {parcels: {entry: {location: ''}}}")).shape.parcels.entry.location == ""
+    )

@@ -2,10 +2,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from order_relay.errors import OutcomeUnknown, RetryLater, SourceRefused
-from order_relay.ledger import Due
-from order_relay.orders.exchange import Acknowledgement, RunContext
-from order_relay.pipeline.acknowledge import MAX_UNKNOWN, acknowledge
+from order_relay.errors import OutcomeUnknownError, SourceAuthError, TransientError
+from order_relay.ledger import DueAcknowledgement
+from order_relay.orders.messages import Acknowledgement, RunContext
+from order_relay.pipeline.stages.acknowledge import MAX_UNANSWERED_SLICES, acknowledge
 
 CTX = RunContext("shop_to_oms", "run-1")
 YES, NO = Acknowledgement(True), Acknowledgement(False, "no such order")
@@ -28,7 +28,7 @@ class Book:
     def to_acknowledge(self, pipeline, limit, after, given_up_s):
         wanted = ("due", "refused", "sent") if given_up_s is not None else ("due", "refused")
         due = [n for n, state in self.states.items() if state in wanted and n > after]
-        return [Due(n, f"N{n}", f"id-{n}") for n in due[:limit]]
+        return [DueAcknowledgement(n, f"N{n}", f"id-{n}") for n in due[:limit]]
 
     def ack_sent(self, ctx, ids, given_up_s):
         self.states.update(dict.fromkeys(ids, "sent"))
@@ -109,28 +109,28 @@ def test_each_entry_counts_by_itself():
 
 
 def test_without_an_answer_they_stay_sent_and_the_others_go_on():
-    shop = Shop(lambda call: OutcomeUnknown("cut") if call == 1 else YES)
+    shop = Shop(lambda call: OutcomeUnknownError("cut") if call == 1 else YES)
     book = Book(dict.fromkeys(range(1, 16), "due"))
     assert run(shop, book) == {"accepted": 5, "refused": 0, "missing": 0, "unknown": 10}
     assert sorted(book.states.values()) == ["confirmed"] * 5 + ["sent"] * 10
 
 
 def test_a_source_that_never_answers_is_left_alone_after_a_few_slices():
-    shop, book = Shop(OutcomeUnknown("cut")), Book(dict.fromkeys(range(1, 101), "due"))
-    assert run(shop, book)["unknown"] == 10 * MAX_UNKNOWN
-    assert len(shop.asked) == MAX_UNKNOWN
+    shop, book = Shop(OutcomeUnknownError("cut")), Book(dict.fromkeys(range(1, 101), "due"))
+    assert run(shop, book)["unknown"] == 10 * MAX_UNANSWERED_SLICES
+    assert len(shop.asked) == MAX_UNANSWERED_SLICES
 
 
 def test_a_passing_trouble_is_the_callers():
-    with pytest.raises(RetryLater):
-        run(Shop(RetryLater("closed")), Book({1: "due"}))
+    with pytest.raises(TransientError):
+        run(Shop(TransientError("closed")), Book({1: "due"}))
 
 
 def test_a_refused_login_rests_and_marks_nothing_as_sent_afterwards():
-    shop, book = Shop(SourceRefused("HTTP 401")), Book({1: "due"})
-    with pytest.raises(SourceRefused):
+    shop, book = Shop(SourceAuthError("HTTP 401")), Book({1: "due"})
+    with pytest.raises(SourceAuthError):
         run(shop, book)
     book.states = {1: "due"}
-    with pytest.raises(SourceRefused, match="rests"):
+    with pytest.raises(SourceAuthError, match="rests"):
         run(shop, book)
     assert (len(shop.asked), book.states) == (1, {1: "due"})

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from order_relay.batches import ArchiveRemoved, BatchReader
-from order_relay.ledger import Settled
-from order_relay.orders.contents import Contents, whole_hash
-from order_relay.orders.exchange import Answer, Outcome
+from order_relay.batches import ArchiveRemovedError, BatchReader
+from order_relay.ledger import AttemptResult
+from order_relay.orders.mapping.content_hash import ContentPaths, document_hash
+from order_relay.orders.messages import SendOutcome, SendResult
 from tests.support.stages import PIPELINE, Desk, order
 
 PATHS = ("id", "no", "group", "rows.sku")
-NARROW, WIDE = Contents(PATHS), Contents((*PATHS, "colour"))
+NARROW, WIDE = ContentPaths(PATHS), ContentPaths((*PATHS, "colour"))
 
 
 @pytest.fixture
@@ -32,7 +32,10 @@ def imported(desk: Desk, *documents: dict[str, Any]) -> None:
     claims = desk.ledger.claim(desk.ctx, desk.ledger.ready(PIPELINE), "test", 30)
     desk.ledger.settle(
         desk.ctx,
-        [Settled(i, claim.attempt, Answer(Outcome.IMPORTED, 201, oms_id=f"OMS{i}")) for i, claim in claims.items()],
+        [
+            AttemptResult(i, claim.attempt, SendResult(SendOutcome.IMPORTED, 201, oms_id=f"OMS{i}"))
+            for i, claim in claims.items()
+        ],
     )
 
 
@@ -47,7 +50,7 @@ def without_archive(monkeypatch: pytest.MonkeyPatch, batch: str) -> None:
 
     def rows(self: BatchReader, part: int, wanted: Any) -> dict[int, bytes]:
         if f"/{batch}-" in self.prefix:
-            raise ArchiveRemoved("removed by retention")
+            raise ArchiveRemovedError("removed by retention")
         return read(self, part, wanted)
 
     monkeypatch.setattr(BatchReader, "rows", rows)
@@ -98,7 +101,7 @@ def test_a_ledger_of_an_older_program_goes_on(
     first = order(1, touched=1)
     imported(desk, first)
     desk.ledger.database.write(
-        lambda tx: tx.run(sa.text("UPDATE submission SET content_hash = :old"), {"old": whole_hash(first, ())})
+        lambda tx: tx.run(sa.text("UPDATE submission SET content_hash = :old"), {"old": document_hash(first, ())})
     )
     if not archived:
         without_archive(monkeypatch, "b1")

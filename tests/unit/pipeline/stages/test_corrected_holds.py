@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from order_relay.orders.removed_data import REMOVED
-from order_relay.orders.transforming import Transformed
+from order_relay.orders.payload.transformer import TransformResult
+from order_relay.orders.privacy.redaction_marks import CARD_DATA_REMOVED
 from tests.support.stages import Desk, PlainTransformer, order
 
 
 class Holding(PlainTransformer):
     """Holds orders that say why."""
 
-    def transform(self, documents: Sequence[dict[str, Any]], key_marks: Sequence[str] = ()) -> list[Transformed]:
+    def transform(self, documents: Sequence[dict[str, Any]], key_marks: Sequence[str] = ()) -> list[TransformResult]:
         results = super().transform(documents, key_marks)
         for document, result in zip(documents, results, strict=True):
             if document.get("hold"):
@@ -37,23 +37,23 @@ def life(desk: Desk) -> dict[str, Any]:
 
 
 def test_corrected_at_its_source_it_goes_on(desk: Desk) -> None:
-    desk.run(order(2, hold=REMOVED))
-    assert (life(desk)["state"], life(desk)["reason"]) == ("held", REMOVED)
+    desk.run(order(2, hold=CARD_DATA_REMOVED))
+    assert (life(desk)["state"], life(desk)["reason"]) == ("held", CARD_DATA_REMOVED)
     assert desk.run(order(2))["ready"] == 1
     assert [event["to_state"] for event in life(desk)["events"]] == ["received", "held", "received", "ready"]
 
 
 def test_changed_elsewhere_it_is_held_again_and_the_old_review_is_void(desk: Desk) -> None:
-    desk.run(order(2, hold=REMOVED))
+    desk.run(order(2, hold=CARD_DATA_REMOVED))
     before = life(desk)["revision"]
-    desk.run(order(2, hold=REMOVED, notes="another"))
-    assert (life(desk)["state"], life(desk)["reason"]) == ("held", REMOVED)
+    desk.run(order(2, hold=CARD_DATA_REMOVED, notes="another"))
+    assert (life(desk)["state"], life(desk)["reason"]) == ("held", CARD_DATA_REMOVED)
     assert life(desk)["revision"] > before
 
 
 def test_offered_again_as_it_was_it_leaves_no_trace(desk: Desk) -> None:
     for _ in range(3):
-        desk.run(order(2, hold=REMOVED))
+        desk.run(order(2, hold=CARD_DATA_REMOVED))
     assert [event["to_state"] for event in life(desk)["events"]] == ["received", "held"]
 
 
@@ -84,7 +84,7 @@ def test_what_an_operator_has_decided_about_is_not_sent_with_other_content(desk:
     desk.ledger.decide("N2", "separate", "two orders", "ann", shown=None)
     desk.transform(desk.dedupe(desk.validate(desk.extract(order(2, hold="suffixed")))))
     desk.ledger.decide("N2", "separate", "two orders", "ann", shown=None)
-    desk.run(order(2, hold=REMOVED))
-    assert (life(desk)["state"], life(desk)["reason"]) == ("held", REMOVED)
+    desk.run(order(2, hold=CARD_DATA_REMOVED))
+    assert (life(desk)["state"], life(desk)["reason"]) == ("held", CARD_DATA_REMOVED)
     desk.run(order(2, notes="other content"))
-    assert (life(desk)["state"], life(desk)["reason"]) == ("held", REMOVED)
+    assert (life(desk)["state"], life(desk)["reason"]) == ("held", CARD_DATA_REMOVED)

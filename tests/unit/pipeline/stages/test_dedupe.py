@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from order_relay.orders.exchange import Policies
+from order_relay.orders.messages import VersionPolicies
 from tests.support.stages import Desk, order
 
 
@@ -47,6 +47,6 @@ def test_a_ready_version_waits_when_a_newer_one_is_refused(desk: Desk) -> None:
 
 
 def test_policies_reach_the_rules(desk: Desk) -> None:
-    desk.policies = Policies(min_common_items=0.0)
+    desk.policies = VersionPolicies(min_common_items=0.0)
     desk.run(order(1, group="G"), order(2, group="G", no="N1-1", items=["Z"]))
     assert desk.states() == {"1": "superseded", "2": "ready"}

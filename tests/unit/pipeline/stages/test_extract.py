@@ -6,14 +6,14 @@ from types import SimpleNamespace
 import pytest
 
 from order_relay.batches import BatchReader, BatchStore
-from order_relay.errors import BadAnswer, SourceRefused
+from order_relay.errors import MalformedResponseError, SourceAuthError
 from order_relay.ledger import Ledger, migrate
-from order_relay.orders.exchange import NOT_READ, OfferedOrder, RunContext, Selection
-from order_relay.orders.identity import OFFER_COLUMNS
-from order_relay.pipeline.extract import extract, replay
-from order_relay.pipeline.reading import Reading, of_ids
-from order_relay.pipeline.report import write_report
-from order_relay.pipeline.retention import mark_name
+from order_relay.orders.identity.source_identity import IDENTITY_COLUMNS
+from order_relay.orders.messages import DETAIL_UNREADABLE, RunContext, Selection, SourceOrder
+from order_relay.pipeline.report.report import write_report
+from order_relay.pipeline.retention.order_data import marker_name
+from order_relay.pipeline.runs.fetch_plan import FetchPlan, plan_ids
+from order_relay.pipeline.stages.extract import extract, replay_archived
 
 CTX = RunContext("shop_to_oms", "run-1")
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -33,7 +33,7 @@ class Shop:
     def offers(self, selection):
         self.asked.append(selection)
         for document in self.documents:
-            yield document if isinstance(document, OfferedOrder) else OfferedOrder(document)
+            yield document if isinstance(document, SourceOrder) else SourceOrder(document)
         if self.error:
             raise self.error
 
@@ -80,7 +80,7 @@ def run(shop, book, store, reading=None, connection="c1"):
         shop,
         book,
         store,
-        reading or Reading(complete=True),
+        reading or FetchPlan(complete=True),
         batch_id="run-1",
         transform_fingerprint="t1",
         connection_fingerprint=connection,
@@ -89,10 +89,10 @@ def run(shop, book, store, reading=None, connection="c1"):
 
 
 def test_orders_are_archived_and_their_identities_received(store):
-    shop, book = Shop([order(1, notes="Zoë"), OfferedOrder(order(2), "lone_surrogate")]), Book()
+    shop, book = Shop([order(1, notes="Zoë"), SourceOrder(order(2), "lone_surrogate")]), Book()
     manifest = run(shop, book, store)
     ((info, offers, fingerprint),) = book.received
-    assert list(offers.columns) == [*OFFER_COLUMNS, "part", "row"]
+    assert list(offers.columns) == [*IDENTITY_COLUMNS, "part", "row"]
     assert offers["source_id"].tolist() == ["1", "2"]
     assert offers["problem"].tolist() == ["", "lone_surrogate"]
     assert offers["suffix"].tolist() == [None, None]
@@ -119,8 +119,8 @@ def test_card_data_reaches_neither_archive_nor_hash(store, tmp_path):
 @pytest.mark.parametrize("documents", [[], [order(n) for n in range(1200)]])
 def test_nothing_is_taken_of_an_answer_that_ends_badly(store, documents):
     book = Book()
-    with pytest.raises(BadAnswer):
-        run(Shop(documents, BadAnswer("cut off")), book, store)
+    with pytest.raises(MalformedResponseError):
+        run(Shop(documents, MalformedResponseError("cut off")), book, store)
     assert book.received == []
     assert list(store.list(CTX.pipeline)) == []
 
@@ -132,7 +132,7 @@ def test_what_is_listed_is_among_the_batchs_identities_whether_or_not_it_is_offe
         def offers(self, selection):
             selection.listing.add(["1", "2", "3"])
             selection.listing.leave_out("3")
-            yield OfferedOrder(order(1))
+            yield SourceOrder(order(1))
 
     manifest = run(Forgetful(), Book(), store)
     assert list(BatchReader(store, CTX.pipeline, manifest.batch_id).identities()) == ["1", "2"]
@@ -142,7 +142,7 @@ def test_a_listed_order_without_a_ledger_row_fails_the_accounting_check(store, t
     class Forgetful(Shop):
         def offers(self, selection):
             selection.listing.add(["1", "2"])
-            yield OfferedOrder(order(1))
+            yield SourceOrder(order(1))
 
     url = f"sqlite:///{tmp_path}/ledger.sqlite"
     migrate(url)
@@ -153,7 +153,7 @@ def test_a_listed_order_without_a_ledger_row_fails_the_accounting_check(store, t
         manifest = run(Forgetful(), ledger, store)
         [breach] = write_report(CTX, ledger, store, batch_id=manifest.batch_id).breaches
         assert "1 listed or archived identities are not in the ledger" in breach
-        offered = run(Shop([order(1), OfferedOrder({"id": 2}, NOT_READ, "HTTP 500")]), ledger, store)
+        offered = run(Shop([order(1), SourceOrder({"id": 2}, DETAIL_UNREADABLE, "HTTP 500")]), ledger, store)
         assert write_report(CTX, ledger, store, batch_id=offered.batch_id).breaches == []
         assert ledger.unread(CTX.pipeline, "2")["why"] == "HTTP 500"
     finally:
@@ -165,7 +165,7 @@ def test_an_empty_answer_is_a_batch_too(store):
     manifest = run(Shop(), book, store)
     assert manifest.records == 0
     assert len(book.received[0][1]) == 0
-    assert list(book.received[0][1].columns) == [*OFFER_COLUMNS, "part", "row"]
+    assert list(book.received[0][1].columns) == [*IDENTITY_COLUMNS, "part", "row"]
 
 
 def test_a_second_try_never_writes_over_the_first(store):
@@ -177,17 +177,17 @@ def test_a_second_try_never_writes_over_the_first(store):
 
 def test_selected_orders_are_no_complete_answer(store):
     shop, book = Shop([order(1)]), Book()
-    run(shop, book, store, of_ids(("1",)))
+    run(shop, book, store, plan_ids(("1",)))
     assert book.received[0][0].complete is False
     assert shop.asked == [Selection(order_ids=("1",))]
 
 
 def test_after_a_refusal_no_request_is_made_until_the_connection_changed(store):
-    shop, book = Shop(error=SourceRefused("HTTP 401")), Book()
-    with pytest.raises(SourceRefused, match="HTTP 401"):
+    shop, book = Shop(error=SourceAuthError("HTTP 401")), Book()
+    with pytest.raises(SourceAuthError, match="HTTP 401"):
         run(shop, book, store)
     assert book.refused == "c1"
-    with pytest.raises(SourceRefused, match="mend the source's connection"):
+    with pytest.raises(SourceAuthError, match="mend the source's connection"):
         run(shop, book, store)
     assert len(shop.asked) == 1
     shop.error = None
@@ -198,21 +198,21 @@ def test_after_a_refusal_no_request_is_made_until_the_connection_changed(store):
 
 def test_a_store_that_fails_to_clean_up_hides_no_error(store, monkeypatch):
     monkeypatch.setattr("order_relay.batches.writer.BatchWriter.abort", lambda _: 1 / 0)
-    with pytest.raises(BadAnswer):
-        run(Shop([], BadAnswer("cut off")), Book(), store)
+    with pytest.raises(MalformedResponseError):
+        run(Shop([], MalformedResponseError("cut off")), Book(), store)
 
 
 def test_a_replay_asks_the_ledger_only(store):
     book = Book()
-    manifest = replay(CTX, book, store, NOW, NOW)
+    manifest = replay_archived(CTX, book, store, NOW, NOW)
     assert (manifest.kind, manifest.records, book.told) == ("replay", 3, [(NOW, NOW)])
 
 
 def test_a_replay_says_what_retention_removed(store, caplog):
-    store.write_json(mark_name(CTX.pipeline), {"archive": NOW.isoformat()})
-    replay(CTX, Book(), store, NOW, NOW)
+    store.write_json(marker_name(CTX.pipeline), {"archive": NOW.isoformat()})
+    replay_archived(CTX, Book(), store, NOW, NOW)
     assert "retention removed" not in caplog.text
-    replay(CTX, Book(), store, NOW - timedelta(days=1), NOW)
+    replay_archived(CTX, Book(), store, NOW - timedelta(days=1), NOW)
     assert "retention removed" in caplog.text
 
 

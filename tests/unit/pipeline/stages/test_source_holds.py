@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from order_relay.ledger.tables import submission
-from order_relay.orders.exchange import NOT_READ
+from order_relay.ledger.schema.tables import submission
+from order_relay.orders.messages import DETAIL_UNREADABLE
 from tests.support.stages import PIPELINE, Desk, order
 
 
@@ -54,7 +54,7 @@ def test_it_is_asked_for_by_its_id_when_its_time_has_come(desk: Desk) -> None:
 
 
 def test_the_distance_grows_with_the_age(desk: Desk) -> None:
-    from order_relay.ledger.gating import LONGEST, _due
+    from order_relay.ledger.submissions.source_holds import LONGEST_DELAY, _due
 
     [life] = (judge(desk, order(1, payment="open")), desk.ledger.find("1"))[1]
     known = life["first_offered_at"]
@@ -62,7 +62,7 @@ def test_the_distance_grows_with_the_age(desk: Desk) -> None:
     day = known + timedelta(days=1)
     assert _due(day, known, 900.0) == day + timedelta(days=1) / 20
     year = known + timedelta(days=365)
-    assert _due(year, known, 900.0) == year + LONGEST
+    assert _due(year, known, 900.0) == year + LONGEST_DELAY
 
 
 def test_a_shop_that_takes_it_back_and_lists_it_again_gets_it_sent(desk: Desk) -> None:
@@ -122,12 +122,12 @@ def test_the_point_moves_with_ordinary_runs_only(desk: Desk) -> None:
 
 
 def test_what_a_backfill_brings_to_a_ledger_is_looked_up_before_it_is_sent(desk: Desk) -> None:
-    from order_relay.pipeline.reading import of_interval
+    from order_relay.pipeline.runs.fetch_plan import plan_interval
 
     judge(desk, order(1))
     now = desk.ledger.read_to(PIPELINE)
     assert now is not None
-    manifest = desk.extract(order(2), reading=of_interval(now - timedelta(days=3), now))
+    manifest = desk.extract(order(2), reading=plan_interval(now - timedelta(days=3), now))
     desk.transform(desk.dedupe(desk.validate(manifest)))
     [life] = desk.ledger.find("2")
     assert life["id"] in desk.ledger.unproven(PIPELINE)
@@ -144,7 +144,7 @@ def test_a_refused_order_is_asked_for_again_so_that_it_may_be_mended_at_its_sour
 
 def test_a_known_order_that_can_not_be_read_this_time_stays_as_it_is(desk: Desk) -> None:
     judge(desk, order(1), order(2, payment="open"))
-    judge(desk, *({"id": number, "problem": NOT_READ} for number in (1, 2, 3)))
+    judge(desk, *({"id": number, "problem": DETAIL_UNREADABLE} for number in (1, 2, 3)))
     assert [desk.ledger.find(word)[0]["state"] for word in "123"] == ["ready", "waiting", "quarantined"]
     assert events(desk, "2") == ["received", "waiting"]
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from order_relay.batches import BatchDamaged
-from order_relay.ledger import Settled
-from order_relay.orders.exchange import Answer, Outcome
-from order_relay.pipeline.sections import ChunkSettings
-from order_relay.pipeline.transform import chunk_object, plan_chunks
+from order_relay.batches import DamagedBatchError
+from order_relay.ledger import AttemptResult
+from order_relay.orders.messages import SendOutcome, SendResult
+from order_relay.pipeline.settings.sections import ChunkSettings
+from order_relay.pipeline.stages.transform import chunk_name, plan_chunks
 from tests.support.stages import PIPELINE, Desk, order
 
 
@@ -63,7 +63,7 @@ def test_a_damaged_batch_is_named(desk: Desk, tmp_path: Path) -> None:
     winners = desk.dedupe(desk.validate(desk.extract(order(1))))
     part = next((tmp_path / "store").rglob("part-00000.jsonl.gz"))
     part.write_bytes(part.read_bytes()[:-9])
-    with pytest.raises(BatchDamaged, match="part-00000"):
+    with pytest.raises(DamagedBatchError, match="part-00000"):
         desk.transform(winners)
     assert desk.states() == {"1": "received"}
 
@@ -84,7 +84,7 @@ def test_chunks_grow_with_the_backlog(desk: Desk, orders: int, at_most: int, siz
     desk.run(*(order(n) for n in range(orders)))
     names = plan_chunks(desk.ctx, desk.ledger, desk.store, ChunkSettings(at_most=at_most, min_size=2), 60.0)
     assert names == [f"chunk-{n:02d}" for n in range(len(sizes))]
-    chunks = [desk.store.read_json(chunk_object(desk.ctx, name)) for name in names]
+    chunks = [desk.store.read_json(chunk_name(desk.ctx, name)) for name in names]
     assert [len(chunk["send"]) for chunk in chunks] == sizes
     assert all(chunk["look_up"] == [] for chunk in chunks)
     assert sorted(i for chunk in chunks for i in chunk["send"]) == desk.ledger.ready(PIPELINE)
@@ -95,7 +95,7 @@ def test_what_a_dead_worker_left_is_not_sent_but_looked_up_when_due(desk: Desk) 
     first, second = desk.ledger.ready(PIPELINE)
     desk.ledger.claim(desk.ctx, [first], "a worker that dies", -120.0)
     names = plan_chunks(desk.ctx, desk.ledger, desk.store, ChunkSettings(), 60.0)
-    [chunk] = [desk.store.read_json(chunk_object(desk.ctx, name)) for name in names]
+    [chunk] = [desk.store.read_json(chunk_name(desk.ctx, name)) for name in names]
     assert chunk == {"look_up": [first], "send": [second]}
 
 
@@ -103,8 +103,8 @@ def test_an_edition_that_a_person_let_go_is_made_under_a_key_of_its_own(desk: De
     desk.run(order(1))
     number = desk.ledger.ready(PIPELINE)[0]
     claim = desk.ledger.claim(desk.ctx, [number], "test", 30)[number]
-    answer = Answer(Outcome.IMPORTED, 201, oms_id="OMS1")
-    desk.ledger.settle(desk.ctx, [Settled(number, claim.attempt, answer)])
+    answer = SendResult(SendOutcome.IMPORTED, 201, oms_id="OMS1")
+    desk.ledger.settle(desk.ctx, [AttemptResult(number, claim.attempt, answer)])
     desk.run(order(1, items=("A", "C")), order(2))
     desk.ledger.decide("N1", "separate", "another order", "ann")
     desk.run(order(1, items=("A", "C")), order(2))

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from order_relay.batches import BatchReader
-from order_relay.errors import BadAnswer
-from order_relay.ledger import Settled
-from order_relay.orders.exchange import Answer, OfferedOrder, Outcome, Selection
-from order_relay.orders.unreadable import CODES
-from order_relay.pipeline.reading import Reading
-from order_relay.pipeline.report import check_archive, write_report
+from order_relay.errors import MalformedResponseError
+from order_relay.ledger import AttemptResult
+from order_relay.orders.messages import Selection, SendOutcome, SendResult, SourceOrder
+from order_relay.orders.schema.malformed import MALFORMED_CODES
+from order_relay.pipeline.report.report import check_archive, write_report
+from order_relay.pipeline.runs.fetch_plan import FetchPlan
 from order_relay.vendors.supercat.envelope import read_envelope
 from tests.support.stages import PIPELINE, Desk, order
 
@@ -24,7 +24,7 @@ class Shop(Desk):
 
     body = b""
 
-    def offers(self, selection: Selection) -> Iterator[OfferedOrder]:
+    def offers(self, selection: Selection) -> Iterator[SourceOrder]:
         yield from read_envelope([self.body], max_order=1 << 20, warn=selection.warn)
 
     def answer(self, *orders: bytes, more: bytes = b"") -> dict[str, int]:
@@ -77,7 +77,7 @@ def test_the_one_is_quarantined_with_its_number_and_place_and_the_others_go_on(
     assert life["notes"] == [
         {"code": "position", "path": "", "message": "order 2 of the answer, when it was read last"}
     ]
-    assert {row["code"] for row in life["refusals"]} <= set(CODES)  # type: ignore[attr-defined]
+    assert {row["code"] for row in life["refusals"]} <= set(MALFORMED_CODES)  # type: ignore[attr-defined]
     assert (shop.state("N1"), shop.state("N3")) == ("ready", "ready")
 
 
@@ -126,8 +126,8 @@ def imported(shop: Shop, word: str) -> None:
     """Send the order that the word names, successfully."""
     number = int(str(shop.found(word)["id"]))
     claim = shop.ledger.claim(shop.ctx, [number], "test", 30)[number]
-    answer = Answer(Outcome.IMPORTED, status=201, oms_id=f"OMS-{number}")
-    assert shop.ledger.settle(shop.ctx, [Settled(number, claim.attempt, answer)]) == []
+    answer = SendResult(SendOutcome.IMPORTED, status=201, oms_id=f"OMS-{number}")
+    assert shop.ledger.settle(shop.ctx, [AttemptResult(number, claim.attempt, answer)]) == []
 
 
 NO_ID = spoiled(2, b'"id":7')
@@ -174,7 +174,7 @@ def test_it_stays_while_anything_speaks_against_its_end(shop: Shop) -> None:
 def test_it_stays_until_a_complete_answer_of_its_source_lacks_it(shop: Shop) -> None:
     shop.answer(NO_ID, text(1))
     shop.body = b'{"status":"success","error":null,"data":[' + text(2) + b"]}"
-    asked_by_id = shop.extract(reading=Reading(complete=False))
+    asked_by_id = shop.extract(reading=FetchPlan(complete=False))
     shop.transform(shop.dedupe(shop.validate(asked_by_id)))
     imported(shop, "N2")
     assert shop.ledger.end_repaired(shop.ctx) == 0
@@ -219,7 +219,7 @@ def test_a_version_that_cannot_be_read_keeps_older_ones_waiting(shop: Shop) -> N
 def test_an_answer_that_is_cut_is_refused_whole(shop: Shop) -> None:
     shop.answer(text(1))
     shop.body = b'{"status":"success","error":null,"data":[' + text(2) + b"," + spoiled(3, b'"a":NaN')[:-9]
-    with pytest.raises(BadAnswer, match="cut off"):
+    with pytest.raises(MalformedResponseError, match="cut off"):
         shop.run()
     assert shop.ledger.find("N2") == []
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from order_relay.batches import Manifest
-from order_relay.pipeline.archive import SLICE, read_list
-from order_relay.pipeline.validate import has_work
+from order_relay.pipeline.archive import SLICE_SIZE, read_worklist
+from order_relay.pipeline.stages.validate import has_work
 from tests.support.stages import PIPELINE, Desk, order
 
 
@@ -23,7 +23,7 @@ def test_good_orders_are_listed_and_refused_ones_quarantined_with_every_error(de
     manifest = desk.validate(desk.extract(order(1), bad))
     assert (manifest.kind, manifest.records) == ("validated", 1)
     assert manifest.name == f"{PIPELINE}/runs/run-1/validated.jsonl.gz"
-    assert len(read_list(desk.store, manifest)) == 1
+    assert len(read_worklist(desk.store, manifest)) == 1
     assert desk.states() == {"1": "received", "2": "quarantined missing_field"}
 
 
@@ -66,8 +66,8 @@ def test_what_an_earlier_run_left_received_is_judged_from_its_own_batch(desk: De
 
 
 def test_at_most_a_slice_is_in_memory(desk: Desk) -> None:
-    desk.run(*(order(n) for n in range(SLICE + 1)))
-    assert desk.transformer.sizes == [SLICE, 1]
+    desk.run(*(order(n) for n in range(SLICE_SIZE + 1)))
+    assert desk.transformer.sizes == [SLICE_SIZE, 1]
 
 
 def test_has_work(desk: Desk) -> None:

@@ -12,15 +12,15 @@ import pytest
 
 from order_relay.connections import Connection
 from order_relay.ledger import Ledger
-from order_relay.ledger.statuses import Stored
-from order_relay.orders.exchange import RunContext
-from order_relay.orders.status_events import Channel
-from order_relay.orders.status_records import StatusPage, read_records
-from order_relay.orders.status_state import derive
-from order_relay.pipeline.status_settings import ByIdSettings, PollSettings, StatusSettings
-from order_relay.pipeline.statuses import Intake, poll, read_due
-from order_relay.sandbox import ThreadedSandbox, serve_in_thread
-from order_relay.status_wiring import StatusWiring
+from order_relay.ledger.fulfilment.status_history import StoredStatuses
+from order_relay.orders.fulfilment.status_events import Channel
+from order_relay.orders.fulfilment.status_records import StatusPage, parse_records
+from order_relay.orders.fulfilment.status_state import derive_state
+from order_relay.orders.messages import RunContext
+from order_relay.pipeline.fulfilment.status_poll import StatusIntake, poll_changes, read_due
+from order_relay.pipeline.settings.status_account import ByIdSettings, PollSettings, StatusSettings
+from order_relay.wiring.statuses import StatusWiring
+from order_relay_sandbox import ThreadedSandbox, serve_in_thread
 
 ACCOUNT = "acommerce_status"
 
@@ -44,14 +44,14 @@ class Account:
         return self.wiring.ledger
 
     @property
-    def intake(self) -> Intake:
-        return Intake(RunContext(ACCOUNT, "run-1"), self.ledger, self.wiring.reader)
+    def intake(self) -> StatusIntake:
+        return StatusIntake(RunContext(ACCOUNT, "run-1"), self.ledger, self.wiring.reader)
 
-    def poll(self, **changes: Any) -> Stored:
+    def poll(self, **changes: Any) -> StoredStatuses:
         settings = self.poll_settings.model_copy(update=changes)
-        return poll(self.intake, self.wiring.source, settings, datetime.now(UTC))
+        return poll_changes(self.intake, self.wiring.source, settings, datetime.now(UTC))
 
-    def read_due(self, **changes: Any) -> Stored:
+    def read_due(self, **changes: Any) -> StoredStatuses:
         return read_due(self.intake, self.wiring.source, ByIdSettings(**changes))
 
     def states(self) -> dict[str, tuple[Any, ...]]:
@@ -62,8 +62,8 @@ class Account:
     def expected(self) -> dict[str, tuple[Any, ...]]:
         """What reading every history once says, now."""
         page = StatusPage(tuple(self.sandbox.status_records()), datetime.now(UTC) + timedelta(days=1))
-        found = read_records(self.wiring.reader.shape, page.records, Channel.BY_ID, page.asked_at, full=True)
-        states = {report.order_id: derive(report.events) for report in found.reports}
+        found = parse_records(self.wiring.reader.shape, page.records, Channel.BY_ID, page.asked_at, full=True)
+        states = {report.order_id: derive_state(report.events) for report in found.reports}
         return {
             number: (s.order_status, s.detailed_status, tuple((p.parcel, p.status, p.at) for p in s.parcels))
             for number, s in states.items()

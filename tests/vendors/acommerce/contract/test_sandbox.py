@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from order_relay.errors import BadAnswer, RetryLater, SourceRefused, Throttled
-from order_relay.orders.judging import VendorFormat
-from order_relay.orders.status_events import Channel
-from order_relay.orders.status_records import StatusPage
+from order_relay.errors import MalformedResponseError, SourceAuthError, ThrottledError, TransientError
+from order_relay.orders.fulfilment.status_events import Channel
+from order_relay.orders.fulfilment.status_records import StatusPage
+from order_relay.orders.schema.validator import VendorFormat
 
 Make = Callable[..., Any]
 
@@ -44,7 +44,7 @@ class TestWindows:
     def test_a_poll_that_fails_on_page_two_loses_nothing(self, account: Make) -> None:
         here = account(faults=[{"at": "poll", "after": 1, "first": 1, "answer": "cut_body"}])
         here.sandbox.generate_statuses(250, 3)
-        with pytest.raises(BadAnswer):
+        with pytest.raises(MalformedResponseError):
             here.poll()
         assert len(here.states()) == 100  # page one is kept
         assert here.ledger.status_read_to("acommerce_status") is None
@@ -93,7 +93,7 @@ class TestPagesWithoutLinks:
         here = account(links="never", page_parameter=how)
         here.sandbox.generate_statuses(100, 3)
         for _ in range(2):
-            with pytest.raises(BadAnswer, match="full page of 100 orders without a Link header"):
+            with pytest.raises(MalformedResponseError, match="full page of 100 orders without a Link header"):
                 here.poll()
         assert len(here.states()) == 100, "what was read is kept"
         assert here.ledger.status_read_to("acommerce_status") is None
@@ -116,13 +116,13 @@ class TestWrongPages:
     def test_are_told_and_settle_nothing(self, account: Make, answer: str) -> None:
         here = account(faults=[{"at": "poll", "answer": answer}])
         here.sandbox.happen(add("A"))
-        with pytest.raises(BadAnswer):
+        with pytest.raises(MalformedResponseError):
             here.poll()
         assert here.ledger.status_read_to("acommerce_status") is None
 
     def test_the_token_never_goes_to_another_host(self, account: Make) -> None:
         here = account(faults=[{"at": "poll", "answer": "other_host"}])
-        with pytest.raises(BadAnswer, match="another host"):
+        with pytest.raises(MalformedResponseError, match="another host"):
             here.poll()
 
 
@@ -145,7 +145,7 @@ class TestTokens:
         account(token_wrapped=False).poll()
 
     def test_refused_credentials_stop(self, account: Make) -> None:
-        with pytest.raises(SourceRefused, match="user name and API key"):
+        with pytest.raises(SourceAuthError, match="user name and API key"):
             account(api_key="another").poll()
 
 
@@ -158,7 +158,7 @@ class TestLimits:
 
     def test_but_not_longer_than_the_setting(self, account: Make) -> None:
         here = account(connect={"max_wait_s": 1.0}, faults=[{"at": "poll", "answer": "429", "retry_after_s": 60}])
-        with pytest.raises(Throttled) as error:
+        with pytest.raises(ThrottledError) as error:
             here.poll()
         assert error.value.wait_s == 60
 
@@ -258,5 +258,5 @@ def test_what_the_vendor_shows_fits_the_schema(account: Make) -> None:
 
 def test_a_vendor_that_is_away(account: Make) -> None:
     here = account(faults=[{"at": "poll", "answer": "503"}])
-    with pytest.raises(RetryLater, match="503"):
+    with pytest.raises(TransientError, match="503"):
         here.poll()

@@ -11,19 +11,18 @@ from typing import Any
 
 import pytest
 
-from order_relay.batches import BatchStore
-from order_relay.batches.store import StoreUnavailable
-from order_relay.errors import RetryLater
+from order_relay.batches import BatchStore, StoreUnavailableError
+from order_relay.errors import TransientError
 from order_relay.ledger import Ledger
-from order_relay.ledger.status_reads import Ours
-from order_relay.orders.status_events import Channel
-from order_relay.orders.status_records import StatusPage
-from order_relay.pipeline.parcels import record_parcel
-from order_relay.pipeline.retention import Removed
-from order_relay.pipeline.status_files import Drops, read_drops
-from order_relay.pipeline.status_retention import retain_statuses
-from order_relay.pipeline.status_settings import FileSettings, ShipmentSettings, StatusRetention
-from order_relay.pipeline.statuses import follow_up
+from order_relay.ledger.fulfilment.status_queries import OwnOrders
+from order_relay.orders.fulfilment.status_events import Channel
+from order_relay.orders.fulfilment.status_records import StatusPage
+from order_relay.pipeline.fulfilment.shipments import record_shipment
+from order_relay.pipeline.fulfilment.status_files import DropFolder, read_drops
+from order_relay.pipeline.fulfilment.status_poll import record_shipments
+from order_relay.pipeline.retention.order_data import RetentionReport
+from order_relay.pipeline.retention.status_data import apply_status_retention
+from order_relay.pipeline.settings.status_account import FileSettings, ShipmentSettings, StatusRetention
 from tests.support.archived_orders import Desk, plain_orders
 
 Make = Callable[..., Any]
@@ -68,7 +67,7 @@ class TestFiles:
 
     def read(self, here: Any, **changes: Any) -> Any:
         settings = FileSettings(**{"settled_s": 0.0, **changes})
-        drops = Drops(here.wiring.store, here.wiring.form, settings, datetime.now(UTC))
+        drops = DropFolder(here.wiring.store, here.wiring.form, settings, datetime.now(UTC))
         return read_drops(here.intake, drops)
 
     def names(self, here: Any) -> list[str]:
@@ -205,10 +204,12 @@ class TestFiles:
 
 
 class TestRetention:
-    def keep(self, here: Any, days: int, *, dry_run: bool = False) -> Removed:
+    def keep(self, here: Any, days: int, *, dry_run: bool = False) -> RetentionReport:
         settings = StatusRetention(archive_days=30, ledger_days=30)
         now = datetime.now(UTC) + timedelta(days=days)
-        return retain_statuses("acommerce_status", here.ledger, here.wiring.store, settings, now=now, dry_run=dry_run)
+        return apply_status_retention(
+            "acommerce_status", here.ledger, here.wiring.store, settings, now=now, dry_run=dry_run
+        )
 
     def test_files_and_texts_go_after_their_days(self, account: Make) -> None:
         here, files = account(), TestFiles()
@@ -240,12 +241,12 @@ class TestStorageInTrouble:
         def failing(self: Ledger, *args: Any, **kwargs: Any) -> Any:
             calls.append(1)
             if len(calls) == 2:
-                raise RetryLater("no space left")
+                raise TransientError("no space left")
             return store(self, *args, **kwargs)
 
         with monkeypatch.context() as broken:
             broken.setattr(Ledger, "store_statuses", failing)
-            with pytest.raises(RetryLater):
+            with pytest.raises(TransientError):
                 here.poll()
         assert here.ledger.status_read_to("acommerce_status") is None
         here.poll()
@@ -259,11 +260,11 @@ class TestStorageInTrouble:
         files.drop(here, "one.csv", HEADER + "A,order,,e-1,NEW,2026-05-01T01:00:00Z\n")
 
         def full(*_: Any) -> None:
-            raise StoreUnavailable("no space left")
+            raise StoreUnavailableError("no space left")
 
         with monkeypatch.context() as broken:
             broken.setattr(BatchStore, "write_bytes", full)
-            with pytest.raises(StoreUnavailable):
+            with pytest.raises(StoreUnavailableError):
                 files.read(here)
         assert files.names(here) == ["drops/one.csv"]
         assert files.read(here).new == 0
@@ -280,12 +281,12 @@ class TestWhatFollows:
 
     def follow(self, here: Any, **settings: Any) -> dict[str, int]:
         pipelines = ("supercat_to_shopatron",)
-        here.ledger.match_statuses("acommerce_status", Ours(pipelines, "order_number"), 1e9, 0.0)
-        return follow_up(
+        here.ledger.match_statuses("acommerce_status", OwnOrders(pipelines, "order_number"), 1e9, 0.0)
+        return record_shipments(
             here.intake,
             ShipmentSettings(**settings),
             "acommerce",
-            lambda told: record_parcel(here.ledger, here.wiring.archive, "statuses", told),
+            lambda told: record_shipment(here.ledger, here.wiring.archive, "statuses", told),
         )
 
     def test_a_shipped_parcel_is_a_shipment_once(self, account: Make) -> None:

@@ -14,10 +14,10 @@ import pytest
 import uvicorn
 from typer.testing import CliRunner, Result
 
-from order_relay.commands import app as app_module
-from order_relay.commands.setup import Setup
-from order_relay.serving.apps import whole_app
-from order_relay.serving.parts import Parts
+from order_relay.cli import app as app_module
+from order_relay.cli.deployment import Installation
+from order_relay.endpoints.app import create_app
+from order_relay.endpoints.dependencies import Deployment
 
 Make = Callable[..., Any]
 
@@ -30,9 +30,9 @@ def add(order: str, status: str = "NEW") -> dict[str, Any]:
 def served(here: Any) -> Iterator[str]:
     """Our endpoints on a free port; the webhook's address."""
     wiring = here.wiring
-    parts = Parts(wiring.connections, lambda: wiring.ledger_url, lambda: wiring.store)
+    parts = Deployment(wiring.connections, lambda: wiring.ledger_url, lambda: wiring.store)
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(uvicorn.Config(whole_app(parts), access_log=False, log_config=None))
+        server = uvicorn.Server(uvicorn.Config(create_app(parts), access_log=False, log_config=None))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
         deadline = time.monotonic() + 10
@@ -49,7 +49,7 @@ def hook(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Callable[..., Result]
     """``python -m order_relay hook`` for an account."""
 
     def of(here: Any) -> Callable[..., Result]:
-        monkeypatch.setattr(Setup, "connection", lambda _self, conn_id: here.wiring.connections(conn_id))
+        monkeypatch.setattr(Installation, "connection", lambda _self, conn_id: here.wiring.connections(conn_id))
         return lambda *words: CliRunner().invoke(app_module.app, ["hook", *words])
 
     return of

@@ -10,17 +10,23 @@ from decimal import Decimal
 import pytest
 
 from order_relay.connections import Connection
-from order_relay.errors import BadAnswer, OutcomeUnknown, RetryLater, SourceRefused, WrongSetup
-from order_relay.orders.exchange import MappingOverrides, Selection
-from order_relay.orders.identity import IdentityPaths, identify
-from order_relay.orders.judging import VendorFormat
-from order_relay.orders.shipping import Shipment, ShippedLine
-from order_relay.orders.transform_settings import TransformSettings
-from order_relay.orders.transforming import Transformer
-from order_relay.sandbox.cloudsuite.switches import LIST_ANSWERS
-from order_relay.sandbox.serving import serve_in_thread
+from order_relay.errors import (
+    ConfigurationError,
+    MalformedResponseError,
+    OutcomeUnknownError,
+    SourceAuthError,
+    TransientError,
+)
+from order_relay.orders.fulfilment.shipment_progress import Shipment, ShippedLine
+from order_relay.orders.identity.source_identity import IdentityPaths, identify
+from order_relay.orders.messages import MappingOverrides, Selection
+from order_relay.orders.payload.transform_settings import TransformSettings
+from order_relay.orders.payload.transformer import Transformer
+from order_relay.orders.schema.validator import VendorFormat
 from order_relay.vendors.cloudsuite.vendor import source
 from order_relay.vendors.shopatron import vendor as shopatron
+from order_relay_sandbox.cloudsuite.switches import LIST_ANSWERS
+from order_relay_sandbox.serving import serve_in_thread
 
 GOING = {"plain", "external_key", "shared_reference", "zero_price", "long_description", "fine_price"}
 WAITING = {"started", "closed_canceled", "none"}
@@ -193,7 +199,7 @@ def test_a_list_that_goes_on_at_another_host_is_read_at_our_own(sandbox, host):
 @pytest.mark.parametrize("answer", LIST_ANSWERS)
 def test_every_spoiled_list_is_refused_clearly(sandbox, answer):
     sandbox.change({"cloudsuite": {"faults": [{"at": "list", "answer": answer, "times": 1}]}})
-    with pytest.raises(BadAnswer) as caught:
+    with pytest.raises(MalformedResponseError) as caught:
         offered(sandbox)
     assert len(str(caught.value)) < 300
     assert offered(sandbox), "the next answer is good again"
@@ -212,18 +218,18 @@ def test_the_shops_zone_is_a_setting(sandbox, zone):
 
 
 def test_logins(sandbox):
-    with pytest.raises(SourceRefused, match="client secret"):
+    with pytest.raises(SourceAuthError, match="client secret"):
         offered(sandbox, password="wrong")
     sandbox.change({"cloudsuite": {"static_token": "old-token"}})
     assert offered(sandbox, auth="token", password="old-token")
-    with pytest.raises(SourceRefused):
+    with pytest.raises(SourceAuthError):
         offered(sandbox, auth="token", password="no-token")
     sandbox.change({"cloudsuite": {"token_calls": 5}})
     assert offered(sandbox, parallel=1), "a token that does not last is replaced"
 
 
 def test_without_a_slash_where_the_shop_wants_one(sandbox):
-    with pytest.raises(WrongSetup, match="no_trailing_slash"):
+    with pytest.raises(ConfigurationError, match="no_trailing_slash"):
         offered(sandbox, no_trailing_slash=True)
     sandbox.change({"cloudsuite": {"without_slash": "answer"}})
     assert offered(sandbox, no_trailing_slash=True)
@@ -239,7 +245,7 @@ def test_a_lost_acknowledgement_is_simply_asked_again(sandbox, effect, state):
     shop = client(sandbox.url)
     number = str(offered(sandbox)[0]["id"])
     sandbox.change({"cloudsuite": {"faults": [{"at": "patch", "answer": 503, "effect": effect, "times": 1}]}})
-    with pytest.raises(OutcomeUnknown):
+    with pytest.raises(OutcomeUnknownError):
         shop.acknowledge([number])
     assert about(sandbox, number)["detail"]["state"] == state
     assert shop.acknowledge([number])[number].accepted
@@ -252,7 +258,7 @@ def test_a_put_that_renews_line_ids_stops_the_feedback(sandbox):
     number, numbers = str(document["id"]), {str(line["id"]): 1 for line in document["order_lines"][:1]}
     shop.acknowledge([number])
     sandbox.change({"cloudsuite": {"put_line_ids": "renewed"}})
-    with pytest.raises(WrongSetup, match=r"order_lines\[0\].id"):
+    with pytest.raises(ConfigurationError, match=r"order_lines\[0\].id"):
         shop.number_lines(number, numbers)
 
 
@@ -280,12 +286,12 @@ def test_an_order_is_found_by_its_number(sandbox):
     shop = client(sandbox.url)
     assert shop.order_id_of(single["reference"], str(single["webshop"])) == str(single["id"])
     sandbox.offer([{"id": 9, "reference": "CS8", "webshop": 1}, {"id": 8, "reference": "CS8", "webshop": 2}])
-    with pytest.raises(WrongSetup, match="several"):
+    with pytest.raises(ConfigurationError, match="several"):
         shop.order_id_of("CS8")
     assert shop.order_id_of("CS8", "2") == "8"
 
 
 def test_details_that_fail_in_their_majority_end_the_reading(sandbox):
     sandbox.change({"cloudsuite": {"faults": [{"at": "detail", "answer": 502, "after": 4}]}})
-    with pytest.raises(RetryLater, match="orders cannot be read"):
+    with pytest.raises(TransientError, match="orders cannot be read"):
         offered(sandbox, detail_pause_s=0.0)

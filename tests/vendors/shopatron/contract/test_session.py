@@ -10,10 +10,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from order_relay.errors import RetryLater, Throttled, WrongSetup
-from order_relay.orders.exchange import Outcome
+from order_relay.errors import ConfigurationError, ThrottledError, TransientError
+from order_relay.orders.messages import SendOutcome
 from order_relay.vendors.shopatron import client, probes
-from order_relay.vendors.shopatron.client import Shopatron
+from order_relay.vendors.shopatron.client import ShopatronClient
 from order_relay.vendors.shopatron.connection import OmsSettings
 
 GOOD = b'{"orderID": 4711}'
@@ -77,7 +77,7 @@ async def session_with(oms, *, share=1, host=None, scheme="http", **settings):
     server = await asyncio.start_server(oms.serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     settings = {"timeout_s": 2.0, "connections": 4, **settings}
-    port_of_oms = Shopatron(
+    port_of_oms = ShopatronClient(
         OmsSettings(
             f"{scheme}://{host or f'127.0.0.1:{port}'}/api/v2",
             f"http://127.0.0.1:{port}/token",
@@ -111,7 +111,7 @@ async def test_the_request_as_documented():
     oms = Oms(lambda r: response(200, GOOD))
     async with session_with(oms, headers={"x-vol-tenant": "9"}) as session:
         answer = await send(session)
-    assert (answer.outcome, answer.oms_id, answer.status) == (Outcome.IMPORTED, "4711", 200)
+    assert (answer.outcome, answer.oms_id, answer.status) == (SendOutcome.IMPORTED, "4711", 200)
     (post,) = oms.posts
     assert post["path"] == "/api/v2/importOrder/"
     assert post["body"] == b'{"externalOrderID": "N-1"}'
@@ -134,24 +134,24 @@ async def test_a_refused_connection():
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
     answer, _ = await one(lambda r: response(200, GOOD), host=address)
-    assert (answer.outcome, answer.status, answer.code) == (Outcome.NOT_SENT, 0, "ClientConnectorError")
+    assert (answer.outcome, answer.status, answer.code) == (SendOutcome.NOT_SENT, 0, "ClientConnectorError")
     assert address not in answer.message
 
 
 async def test_an_unknown_host():
     answer, _ = await one(lambda r: response(200, GOOD), host="no-such-host.invalid")
-    assert (answer.outcome, answer.code) == (Outcome.NOT_SENT, "ClientConnectorDNSError")
+    assert (answer.outcome, answer.code) == (SendOutcome.NOT_SENT, "ClientConnectorDNSError")
 
 
 async def test_no_tls_there():
     answer, oms = await one(lambda r: response(200, GOOD), scheme="https")
-    assert answer.outcome is Outcome.NOT_SENT
+    assert answer.outcome is SendOutcome.NOT_SENT
     assert oms.posts == []
 
 
 async def test_after_the_lease_nothing_is_sent():
     answer, oms = await one(lambda r: response(200, GOOD), lease=-0.01)
-    assert (answer.outcome, answer.code) == (Outcome.NOT_SENT, "lease_over")
+    assert (answer.outcome, answer.code) == (SendOutcome.NOT_SENT, "lease_over")
     assert oms.posts == []
 
 
@@ -163,7 +163,7 @@ async def test_a_lease_that_ends_in_the_line_for_a_connection():
     oms = Oms(slow)
     async with session_with(oms, connections=1) as session:
         answers = await asyncio.gather(send(session), send(session, lease=0.1))
-    assert sorted(a.outcome for a in answers) == [Outcome.IMPORTED, Outcome.NOT_SENT]
+    assert sorted(a.outcome for a in answers) == [SendOutcome.IMPORTED, SendOutcome.NOT_SENT]
     assert len(oms.posts) == 1
 
 
@@ -176,8 +176,8 @@ async def test_no_connection_gets_free_in_time():
     async with session_with(oms, connections=1, timeout_s=1.0) as session:
         answers = await asyncio.gather(send(session), send(session))
     assert sorted((a.outcome, a.code) for a in answers) == [
-        (Outcome.IMPORTED, ""),
-        (Outcome.NOT_SENT, "ConnectionTimeoutError"),
+        (SendOutcome.IMPORTED, ""),
+        (SendOutcome.NOT_SENT, "ConnectionTimeoutError"),
     ]
 
 
@@ -211,7 +211,7 @@ async def test_no_whole_answer(script):
         return answer
 
     answer, oms = await one(cut, timeout_s=1.0)
-    assert answer.outcome is Outcome.IN_DOUBT
+    assert answer.outcome is SendOutcome.IN_DOUBT
     assert len(oms.posts) == 1, "posted once, whatever came back"
     assert "garbage" not in answer.message
 
@@ -220,9 +220,9 @@ async def test_a_kept_connection_that_the_server_has_closed_is_never_posted_on_a
     """aiohttp repeats a request on a stale connection for idempotent methods only; this holds it to that."""
     oms = Oms(lambda r: response(200, GOOD) if len(oms.posts) == 1 else None)
     async with session_with(oms) as session:
-        assert (await send(session)).outcome is Outcome.IMPORTED
+        assert (await send(session)).outcome is SendOutcome.IMPORTED
         answer = await send(session)
-    assert answer.outcome is Outcome.IN_DOUBT
+    assert answer.outcome is SendOutcome.IN_DOUBT
     assert len(oms.posts) == 2
 
 
@@ -230,16 +230,16 @@ async def test_the_mark_before_the_first_byte_is_set():
     """If aiohttp stopped calling ``_Request.send``, leases would not be kept: then this fails."""
     seen = []
 
-    class Spy(client._Flight):
+    class Spy(client._SendGuard):
         def __init__(self, not_after):
             super().__init__(not_after)
             seen.append(self)
 
-    original, client._Flight = client._Flight, Spy
+    original, client._SendGuard = client._SendGuard, Spy
     try:
         await one(lambda r: response(200, GOOD))
     finally:
-        client._Flight = original
+        client._SendGuard = original
     assert [flight.written for flight in seen] == [True]
 
 
@@ -250,14 +250,14 @@ async def test_one_new_token_after_a_refused_one_and_the_same_order_again():
     oms = Oms(lambda r: response(200, GOOD) if r["headers"]["authorization"] == "Bearer t2" else response(401))
     async with session_with(oms) as session:
         answer = await send(session)
-    assert answer.outcome is Outcome.IMPORTED
+    assert answer.outcome is SendOutcome.IMPORTED
     assert (oms.tokens, len(oms.posts)) == (2, 2)
 
 
 @pytest.mark.parametrize("status", [401, 403])
 async def test_a_second_refusal_is_wrong_set_up(status):
     answer, oms = await one(lambda r: response(status))
-    assert (answer.outcome, answer.status) == (Outcome.WRONG_SETUP, status)
+    assert (answer.outcome, answer.status) == (SendOutcome.CONFIGURATION_ERROR, status)
     assert (oms.tokens, len(oms.posts)) == (2, 2)
 
 
@@ -267,7 +267,7 @@ async def test_the_second_post_keeps_the_lease_too():
         return response(401)
 
     answer, oms = await one(slow, lease=0.1)
-    assert (answer.outcome, answer.code) == (Outcome.NOT_SENT, "lease_over")
+    assert (answer.outcome, answer.code) == (SendOutcome.NOT_SENT, "lease_over")
     assert len(oms.posts) == 1
 
 
@@ -275,7 +275,7 @@ async def test_many_workers_renew_once():
     oms = Oms(lambda r: response(200, GOOD) if r["headers"]["authorization"] == "Bearer t2" else response(401))
     async with session_with(oms, connections=20) as session:
         answers = await asyncio.gather(*(send(session) for _ in range(20)))
-    assert {a.outcome for a in answers} == {Outcome.IMPORTED}
+    assert {a.outcome for a in answers} == {SendOutcome.IMPORTED}
     assert oms.tokens == 2
 
 
@@ -291,7 +291,11 @@ async def test_a_token_is_renewed_before_it_ends():
 
 
 async def test_without_a_first_token_no_session_is_handed_out():
-    for token, error in ((response(401), WrongSetup), (response(503), RetryLater), (response(429), Throttled)):
+    for token, error in (
+        (response(401), ConfigurationError),
+        (response(503), TransientError),
+        (response(429), ThrottledError),
+    ):
         oms = Oms(None, token=lambda token=token: token)
         with pytest.raises(error):
             async with session_with(oms):
@@ -303,9 +307,9 @@ async def test_a_token_that_can_not_be_renewed_leaves_the_order_unsent():
     async with session_with(oms) as session:
         await asyncio.sleep(0.02)
         for token, outcome in (
-            (response(503), Outcome.NOT_SENT),
-            (response(400), Outcome.WRONG_SETUP),
-            (response(429), Outcome.THROTTLED),
+            (response(503), SendOutcome.NOT_SENT),
+            (response(400), SendOutcome.CONFIGURATION_ERROR),
+            (response(429), SendOutcome.THROTTLED),
         ):
             oms.token = lambda token=token: token
             assert (await send(session)).outcome is outcome
@@ -317,7 +321,7 @@ async def test_a_token_that_can_not_be_renewed_leaves_the_order_unsent():
 
 async def test_redirects_are_not_followed():
     answer, oms = await one(lambda r: response(307, Location="/elsewhere"))
-    assert (answer.outcome, answer.status) == (Outcome.IN_DOUBT, 307)
+    assert (answer.outcome, answer.status) == (SendOutcome.IN_DOUBT, 307)
     assert [r["path"] for r in oms.requests] == ["/api/v2/importOrder/"]
 
 
@@ -325,8 +329,8 @@ async def test_a_throttle_pauses_the_whole_session():
     oms = Oms(lambda r: response(403, Retry_After="1", X_Mashery_Error_Code="ERR_403_DEVELOPER_OVER_QPS"))
     async with session_with(oms) as session:
         answer = await send(session)
-        assert (answer.outcome, answer.wait_s) == (Outcome.THROTTLED, 1)
-        with pytest.raises(Throttled):
+        assert (answer.outcome, answer.wait_s) == (SendOutcome.THROTTLED, 1)
+        with pytest.raises(ThrottledError):
             await session.turn(0.5)
 
 
@@ -340,13 +344,13 @@ async def test_compressed_and_huge_answers():
     assert len(answer.body) == 16_384
     bomb = gzip.compress(b"{" + b" " * 50_000_000 + b'"orderID": 1}')
     answer, _ = await one(lambda r: response(200, bomb, Content_Encoding="gzip"))
-    assert answer.outcome is Outcome.IN_DOUBT
+    assert answer.outcome is SendOutcome.IN_DOUBT
 
 
 async def test_proxies_of_the_environment_are_ignored(monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     answer, _ = await one(lambda r: response(200, GOOD))
-    assert answer.outcome is Outcome.IMPORTED
+    assert answer.outcome is SendOutcome.IMPORTED
 
 
 async def test_a_share_of_the_limits():
@@ -379,12 +383,12 @@ async def test_a_search_that_is_throttled_refused_once_or_cut():
         assert (await session.find_by_key(["A"])).complete
         assert oms.tokens == 2
         oms.script = lambda r: response(403)
-        with pytest.raises(WrongSetup):
+        with pytest.raises(ConfigurationError):
             await session.find_by_key(["A"])
         oms.script = lambda r: None
         assert (await session.find_by_window("x", "y")).problem == "unreachable"
         oms.script = lambda r: response(429, Retry_After="600")
-        with pytest.raises(Throttled):
+        with pytest.raises(ThrottledError):
             await session.find_by_key(["A"])
 
 

@@ -11,9 +11,16 @@ from contextlib import contextmanager
 import pytest
 
 from order_relay.connections import Connection
-from order_relay.errors import BadAnswer, OutcomeUnknown, RetryLater, SourceRefused, Throttled, WrongSetup
-from order_relay.orders.exchange import Acknowledgement, Selection
-from order_relay.vendors.supercat.client import SuperCat
+from order_relay.errors import (
+    ConfigurationError,
+    MalformedResponseError,
+    OutcomeUnknownError,
+    SourceAuthError,
+    ThrottledError,
+    TransientError,
+)
+from order_relay.orders.messages import Acknowledgement, Selection
+from order_relay.vendors.supercat.client import SuperCatClient
 from order_relay.vendors.supercat.connection import read_settings
 
 ORDERS = [{"id": n, "uuid": f"U{n}", "order_number": f"7001-021524-{n}"} for n in range(3)]
@@ -87,7 +94,7 @@ def client(port, **extra):
     connection = Connection(
         "supercat_default", f"http://127.0.0.1:{port}", "admin", "pass:wörd", extra={"org": "demo", **extra}
     )
-    return SuperCat(read_settings(connection), NoFormat())
+    return SuperCatClient(read_settings(connection), NoFormat())
 
 
 def pull(*answers, selection=None, **extra):
@@ -134,34 +141,38 @@ def test_content_types_that_can_be_json(content_type):
 @pytest.mark.parametrize(
     ("answer", "error", "words"),
     [
-        (http(b"HTTP Basic: Access denied.", 401, Content_Type="text/plain"), SourceRefused, "HTTP 401"),
-        (http(b"{}", 403), SourceRefused, "HTTP 403"),
-        (http(b"", 404), WrongSetup, "HTTP 404"),
-        (http(b"", 405), WrongSetup, "HTTP 405"),
-        (http(b"", 301, Location="https://elsewhere.example/?token=abc"), WrongSetup, "HTTP 301"),
-        (http(b"", 302, Location="/login"), WrongSetup, "HTTP 302"),
-        (http(b"", 429, Retry_After="17"), Throttled, "HTTP 429"),
-        (http(b"<html>", 500, Content_Type="text/html"), RetryLater, "HTTP 500"),
-        (http(b'{"status":"error","error":"maintenance","data":null}', 503), RetryLater, "it says: maintenance"),
-        (http(b"", 504), RetryLater, "HTTP 504"),
-        (http(b"", 408), RetryLater, "HTTP 408"),
-        (http(b"{}", 400), BadAnswer, "HTTP 400"),
-        (http(ENVELOPE, 206), BadAnswer, "HTTP 206"),
-        (http(b"", 204, Content_Length=None), BadAnswer, "HTTP 204"),
-        (http(b"<html>login</html>", Content_Type="text/html; charset=utf-8"), BadAnswer, "HTML"),
-        (http(b"<html>login</html>"), BadAnswer, "HTML"),
-        (http(b"\x89PNG", Content_Type="image/png"), BadAnswer, "image/png"),
-        (http(Content_Type="application/json; charset=ISO-8859-1"), BadAnswer, "ISO-8859-1"),
-        (http(Content_Encoding="br"), BadAnswer, "'br'"),
-        (http(b""), BadAnswer, "is empty"),
-        (http(length=len(ENVELOPE) + 10), BadAnswer, "cut off"),
-        (http(ENVELOPE[:-20], Content_Length=None), BadAnswer, "cut off"),
-        (http(gzip.compress(ENVELOPE)[:-9], Content_Encoding="gzip"), BadAnswer, "cut off"),
-        (http(gzip.compress(ENVELOPE) + b"x", Content_Encoding="gzip"), BadAnswer, "gzip"),
-        (http(ENVELOPE, Content_Encoding="gzip"), BadAnswer, "not valid gzip"),
-        (http(b'{"status":"failure","error":"org is locked","data":[]}'), BadAnswer, "failure: org is locked"),
-        (b"SSH-2.0-OpenSSH_9.0\r\n", BadAnswer, "not HTTP"),
-        (b"", BadAnswer, "cut off"),
+        (http(b"HTTP Basic: Access denied.", 401, Content_Type="text/plain"), SourceAuthError, "HTTP 401"),
+        (http(b"{}", 403), SourceAuthError, "HTTP 403"),
+        (http(b"", 404), ConfigurationError, "HTTP 404"),
+        (http(b"", 405), ConfigurationError, "HTTP 405"),
+        (http(b"", 301, Location="https://elsewhere.example/?token=abc"), ConfigurationError, "HTTP 301"),
+        (http(b"", 302, Location="/login"), ConfigurationError, "HTTP 302"),
+        (http(b"", 429, Retry_After="17"), ThrottledError, "HTTP 429"),
+        (http(b"<html>", 500, Content_Type="text/html"), TransientError, "HTTP 500"),
+        (http(b'{"status":"error","error":"maintenance","data":null}', 503), TransientError, "it says: maintenance"),
+        (http(b"", 504), TransientError, "HTTP 504"),
+        (http(b"", 408), TransientError, "HTTP 408"),
+        (http(b"{}", 400), MalformedResponseError, "HTTP 400"),
+        (http(ENVELOPE, 206), MalformedResponseError, "HTTP 206"),
+        (http(b"", 204, Content_Length=None), MalformedResponseError, "HTTP 204"),
+        (http(b"<html>login</html>", Content_Type="text/html; charset=utf-8"), MalformedResponseError, "HTML"),
+        (http(b"<html>login</html>"), MalformedResponseError, "HTML"),
+        (http(b"\x89PNG", Content_Type="image/png"), MalformedResponseError, "image/png"),
+        (http(Content_Type="application/json; charset=ISO-8859-1"), MalformedResponseError, "ISO-8859-1"),
+        (http(Content_Encoding="br"), MalformedResponseError, "'br'"),
+        (http(b""), MalformedResponseError, "is empty"),
+        (http(length=len(ENVELOPE) + 10), MalformedResponseError, "cut off"),
+        (http(ENVELOPE[:-20], Content_Length=None), MalformedResponseError, "cut off"),
+        (http(gzip.compress(ENVELOPE)[:-9], Content_Encoding="gzip"), MalformedResponseError, "cut off"),
+        (http(gzip.compress(ENVELOPE) + b"x", Content_Encoding="gzip"), MalformedResponseError, "gzip"),
+        (http(ENVELOPE, Content_Encoding="gzip"), MalformedResponseError, "not valid gzip"),
+        (
+            http(b'{"status":"failure","error":"org is locked","data":[]}'),
+            MalformedResponseError,
+            "failure: org is locked",
+        ),
+        (b"SSH-2.0-OpenSSH_9.0\r\n", MalformedResponseError, "not HTTP"),
+        (b"", MalformedResponseError, "cut off"),
     ],
 )
 def test_what_the_source_answers_decides_what_happens_next(answer, error, words):
@@ -171,7 +182,7 @@ def test_what_the_source_answers_decides_what_happens_next(answer, error, words)
     assert len(server.requests) == 1, "nothing is ever asked twice"
     assert "wörd" not in str(caught.value)
     assert "token" not in str(caught.value)
-    if error is Throttled:
+    if error is ThrottledError:
         assert caught.value.wait_s == 17
 
 
@@ -180,7 +191,7 @@ def test_nothing_of_a_cut_body_is_complete():
     with serving(cut) as server:
         offers = client(server.port).offers(Selection())
         assert next(offers).document == ORDERS[0]
-        with pytest.raises(BadAnswer):
+        with pytest.raises(MalformedResponseError):
             list(offers)
 
 
@@ -198,7 +209,10 @@ def test_an_endless_body_is_left_at_the_limit(encoding):
             sent += len(block)
 
     started = time.process_time()
-    with serving(endless) as server, pytest.raises(BadAnswer, match=r"larger than 100000 bytes.*size_limit_bytes"):
+    with (
+        serving(endless) as server,
+        pytest.raises(MalformedResponseError, match=r"larger than 100000 bytes.*size_limit_bytes"),
+    ):
         list(client(server.port, size_limit_bytes=100_000).offers(Selection()))
     assert time.process_time() - started < 5
     assert sent < 30_000_000
@@ -206,7 +220,7 @@ def test_an_endless_body_is_left_at_the_limit(encoding):
 
 def test_silence_is_a_time_out():
     for silent in (lambda _: time.sleep(0.6), lambda p: (p.sendall(http()[:200]), time.sleep(0.6))):
-        with serving(silent) as server, pytest.raises(RetryLater, match=r"silent for 0\.2 s"):
+        with serving(silent) as server, pytest.raises(TransientError, match=r"silent for 0\.2 s"):
             list(client(server.port, timeout_s=0.2).offers(Selection()))
 
 
@@ -217,22 +231,22 @@ def test_a_trickle_is_given_up():
             peer.sendall(b" ")
             time.sleep(0.02)
 
-    with serving(trickle) as server, pytest.raises(RetryLater, match=r"not complete after 0\.2 s"):
+    with serving(trickle) as server, pytest.raises(TransientError, match=r"not complete after 0\.2 s"):
         list(client(server.port, download_s=0.2).offers(Selection()))
 
 
 def test_a_closed_door_is_retried_later():
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    with pytest.raises(RetryLater, match="can not be reached"):
+    with pytest.raises(TransientError, match="can not be reached"):
         list(client(port).offers(Selection()))
-    with pytest.raises(RetryLater, match="can not be reached"):
+    with pytest.raises(TransientError, match="can not be reached"):
         client(port).acknowledge(["1"])
 
 
 def test_retry_after_may_be_a_date_or_nonsense():
     for value, expected in (("Wed, 21 Oct 2015 07:28:00 GMT", 0.0), ("soon", None), (None, None)):
-        with serving(http(b"", 429, Retry_After=value)) as server, pytest.raises(Throttled) as caught:
+        with serving(http(b"", 429, Retry_After=value)) as server, pytest.raises(ThrottledError) as caught:
             list(client(server.port).offers(Selection()))
         assert caught.value.wait_s == expected
 
@@ -251,7 +265,7 @@ def test_single_orders_have_their_own_route():
 
 @pytest.mark.parametrize("order_id", ["new_orders", "../x", "7/", "", "1 2", "٣"])
 def test_an_id_that_is_none_makes_no_request(order_id):
-    with pytest.raises(WrongSetup, match="digits"):
+    with pytest.raises(ConfigurationError, match="digits"):
         list(client(1).offers(Selection(order_ids=("7", order_id))))
 
 
@@ -301,22 +315,22 @@ def test_nothing_to_acknowledge_makes_no_request():
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (http(b"no", 401, Content_Type="text/plain"), SourceRefused),
-        (http(b"", 403), SourceRefused),
-        (http(b"", 404), WrongSetup),
-        (http(b"", 307, Location="/x"), WrongSetup),
-        (http(b"", 429, Retry_After="3"), Throttled),
-        (http(b"", 500), OutcomeUnknown),
-        (http(b"", 408), OutcomeUnknown),
-        (http(b"", 200), OutcomeUnknown),
-        (http(b"<html>", 200, Content_Type="text/html"), OutcomeUnknown),
-        (http(b"{}", 200), OutcomeUnknown),
-        (reply(None), OutcomeUnknown),
-        (reply([], "error", "nothing done"), OutcomeUnknown),
-        (http(b'{"data":{"A":{"success":true}},"data":{"A":{"success":false}}}'), OutcomeUnknown),
-        (http(b'{"data":{"A":{"success":true}}', Content_Length=None), OutcomeUnknown),
-        (http(length=5000), OutcomeUnknown),
-        (b"", OutcomeUnknown),
+        (http(b"no", 401, Content_Type="text/plain"), SourceAuthError),
+        (http(b"", 403), SourceAuthError),
+        (http(b"", 404), ConfigurationError),
+        (http(b"", 307, Location="/x"), ConfigurationError),
+        (http(b"", 429, Retry_After="3"), ThrottledError),
+        (http(b"", 500), OutcomeUnknownError),
+        (http(b"", 408), OutcomeUnknownError),
+        (http(b"", 200), OutcomeUnknownError),
+        (http(b"<html>", 200, Content_Type="text/html"), OutcomeUnknownError),
+        (http(b"{}", 200), OutcomeUnknownError),
+        (reply(None), OutcomeUnknownError),
+        (reply([], "error", "nothing done"), OutcomeUnknownError),
+        (http(b'{"data":{"A":{"success":true}},"data":{"A":{"success":false}}}'), OutcomeUnknownError),
+        (http(b'{"data":{"A":{"success":true}}', Content_Length=None), OutcomeUnknownError),
+        (http(length=5000), OutcomeUnknownError),
+        (b"", OutcomeUnknownError),
     ],
 )
 def test_an_acknowledgement_without_usable_answer(answer, error):
@@ -327,7 +341,7 @@ def test_an_acknowledgement_without_usable_answer(answer, error):
 
 
 def test_a_silent_acknowledgement_is_unknown():
-    with serving(lambda _: time.sleep(0.6)) as server, pytest.raises(OutcomeUnknown):
+    with serving(lambda _: time.sleep(0.6)) as server, pytest.raises(OutcomeUnknownError):
         client(server.port, timeout_s=0.2).acknowledge(["A"])
 
 

@@ -3,18 +3,24 @@
 import pytest
 
 from order_relay.connections import Connection
-from order_relay.errors import BadAnswer, OrderRelayError, OutcomeUnknown, SourceRefused, WrongSetup
-from order_relay.orders import unreadable
-from order_relay.orders.exchange import Selection
-from order_relay.sandbox.serving import serve_in_thread
-from order_relay.sandbox.supercat.switches import ENVELOPE_FAULTS
+from order_relay.errors import (
+    ConfigurationError,
+    MalformedResponseError,
+    OrderRelayError,
+    OutcomeUnknownError,
+    SourceAuthError,
+)
+from order_relay.orders.messages import Selection
+from order_relay.orders.schema import malformed
 from order_relay.vendors.supercat.vendor import source
+from order_relay_sandbox.serving import serve_in_thread
+from order_relay_sandbox.supercat.switches import ENVELOPE_FAULTS
 
 OF_ONE_ORDER = {
-    "nan": unreadable.NOT_A_NUMBER,
-    "duplicate_keys": unreadable.DUPLICATE_KEY,
-    "deep": unreadable.TOO_DEEP,
-    "latin1": unreadable.BAD_BYTE,
+    "nan": malformed.NOT_A_NUMBER,
+    "duplicate_keys": malformed.DUPLICATE_KEY,
+    "deep": malformed.TOO_DEEP,
+    "latin1": malformed.BAD_BYTE,
 }
 HARMLESS = {"huge_number", "drip"}
 """What is legal, if odd: the orders are taken (or quarantined one by one)."""
@@ -81,7 +87,7 @@ def test_single_orders(sandbox, shape):
     sandbox.change({"supercat": {"single_order": shape}})
     (again,) = shop.offers(Selection(order_ids=(str(first["id"]),)))
     assert again.document == first
-    with pytest.raises(WrongSetup, match="404"):
+    with pytest.raises(ConfigurationError, match="404"):
         list(shop.offers(Selection(order_ids=("1",))))
 
 
@@ -89,9 +95,9 @@ def test_single_orders(sandbox, shape):
 def test_a_wrong_login_or_organisation_is_refused(sandbox, body):
     sandbox.change({"supercat": {"unauthorized_body": body}})
     for shop in (client(sandbox.url, password="wrong"), client(sandbox.url, org="other")):
-        with pytest.raises(SourceRefused):
+        with pytest.raises(SourceAuthError):
             list(shop.offers(Selection()))
-        with pytest.raises(SourceRefused):
+        with pytest.raises(SourceAuthError):
             shop.acknowledge(["1"])
 
 
@@ -106,7 +112,7 @@ def test_every_spoiled_answer_is_refused_clearly(sandbox, fault):
         assert [order.problem for order in offered if order.refusals] == [OF_ONE_ORDER[fault]]
         assert sum(not order.refusals for order in offered) >= 40, "the others come through"
     else:
-        with pytest.raises(BadAnswer) as caught:
+        with pytest.raises(MalformedResponseError) as caught:
             list(shop.offers(Selection()))
         assert len(str(caught.value)) < 300
     assert list(shop.offers(Selection())), "the next answer is good again"
@@ -114,6 +120,6 @@ def test_every_spoiled_answer_is_refused_clearly(sandbox, fault):
 
 def test_a_failure_of_the_whole_acknowledgement_is_unknown(sandbox):
     sandbox.change({"supercat": {"faults": [{"at": "acknowledge", "answer": 503, "times": 1}]}})
-    with pytest.raises(OutcomeUnknown) as caught:
+    with pytest.raises(OutcomeUnknownError) as caught:
         client(sandbox.url).acknowledge(["1"])
     assert isinstance(caught.value, OrderRelayError)

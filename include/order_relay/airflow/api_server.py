@@ -1,0 +1,54 @@
+"""What Airflow's API server serves for us.
+
+Airflow loads plugins in each of its processes; the apps and all they need are therefore made at their first request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from functools import cache
+from typing import Any
+
+import anyio
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+
+PREFIXES = ("/acommerce", "/shiprush")
+
+
+class LazyApp:
+    """The app of ``serving.apps`` at one prefix, made when it is first called."""
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        app = await anyio.to_thread.run_sync(_app_for, self.prefix)
+        await app(scope, receive, send)
+
+
+def fastapi_apps() -> list[dict[str, Any]]:
+    """The apps in the shape that ``AirflowPlugin.fastapi_apps`` takes."""
+    return [{"app": LazyApp(prefix), "url_prefix": prefix, "name": f"Order Relay {prefix}"} for prefix in PREFIXES]
+
+
+@cache
+def _app_for(prefix: str) -> Any:
+    from order_relay.endpoints.app import APPS  # noqa: PLC0415 - pulls in the engine
+
+    return APPS[prefix](_deployment())
+
+
+@cache
+def _deployment() -> Any:
+    from order_relay.airflow import connections  # noqa: PLC0415
+    from order_relay.batches import BatchStore  # noqa: PLC0415
+    from order_relay.endpoints.dependencies import Deployment  # noqa: PLC0415
+
+    def store() -> BatchStore:
+        return BatchStore(*connections.store_filesystem(connections.store_url()))
+
+    return Deployment(connections.connection, connections.ledger_url, store)

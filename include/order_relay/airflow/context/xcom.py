@@ -1,0 +1,65 @@
+"""What the tasks of a run leave for the later ones, in XCom: manifests, names of chunks, counts and times."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from order_relay.batches import Manifest
+from order_relay.pipeline.load import shadow
+from order_relay.pipeline.report.model import StageTime
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+UNMAPPED_STAGES = ("extract", "validate", "dedupe", "transform")
+RECORD_COUNTS = {"load": "imported", "acknowledge": "accepted"}
+"""Which count of a stage is the number of its records, where it is not ``records``."""
+
+
+def batch_manifest(context: Context) -> Manifest | None:
+    """The manifest that extract left, where it got so far."""
+    found = context["ti"].xcom_pull(task_ids="extract")
+    return Manifest.from_xcom(found) if isinstance(found, Mapping) else None
+
+
+def chunk_names(context: Context) -> list[str]:
+    """The names of the chunks that transform made."""
+    found = context["ti"].xcom_pull(task_ids="transform")
+    return list(found) if isinstance(found, list) else []
+
+
+def shadow_counts(context: Context) -> dict[str, int]:
+    """What the chunks of a shadow run counted, added up."""
+    found = context["ti"].xcom_pull(task_ids="load") or []
+    counts = dict.fromkeys(shadow.SHADOW_COUNTS, 0)
+    for part in found if isinstance(found, list) else [found]:
+        for name in counts:
+            counts[name] += int(part.get(name, 0))
+    return counts
+
+
+def stage_times(context: Context) -> list[StageTime]:
+    """How long each stage took, as far as the run got. Chunks run beside each other: from first start to last end."""
+    ti = context["ti"]
+    found_times = []
+    for name in (*UNMAPPED_STAGES, "load", "acknowledge"):
+        found = ti.xcom_pull(task_ids=name, key="manifest" if name == "transform" else "return_value")
+        parts = [part for part in (found if isinstance(found, list) else [found]) if isinstance(part, Mapping)]
+        if parts:
+            seconds = max(part["ended"] for part in parts) - min(part["started"] for part in parts)
+            records = sum(int(part.get(RECORD_COUNTS.get(name, "records"), 0)) for part in parts)
+            found_times.append(StageTime(name, round(seconds, 2), records))
+    return found_times
+
+
+class StageTimer:
+    """When a stage began and ended, for the report: seconds since 1970, comparable across machines well enough."""
+
+    def __init__(self) -> None:
+        self._started = time.time()
+
+    def seconds(self) -> dict[str, float]:
+        """For the stage's XCom."""
+        return {"started": round(self._started, 2), "ended": round(time.time(), 2)}

@@ -1,0 +1,92 @@
+"""What the tasks of ``in_doubt_sweep`` do. Imports the engine; the DAG file does not."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+from order_relay.airflow.context.run_request import run_slug
+from order_relay.airflow.notify.notifications import notify
+from order_relay.airflow.session import account_names, open_ledger, open_wiring
+from order_relay.errors import OrderRelayError
+from order_relay.ledger import Ledger
+from order_relay.ledger.schema.states import State
+from order_relay.orders.messages import RunContext
+from order_relay.pipeline.alerts.rules import NOT_LOOKED_UP, failed_lookups, stuck_orders
+from order_relay.pipeline.lookup.in_doubt import look_up as look_up_orders
+from order_relay.pipeline.settings.pipeline import pipeline_files
+from order_relay.wiring.pipeline import Wiring
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+log = logging.getLogger(__name__)
+
+ACTOR = "in_doubt_sweep"
+
+
+def due(context: Context) -> list[str]:
+    """The pipelines with an order to look up now. Skipped where there is none, and all after it."""
+    run = run_slug(context["dag_run"].run_id)
+    with open_ledger() as ledger:
+        found = [name for name in pipeline_files() if _has_due(ledger, RunContext(name, run, ACTOR))]
+    if not found:
+        raise AirflowSkipException("no order is due to be looked up")
+    return found
+
+
+def _has_due(ledger: Ledger, ctx: RunContext) -> bool:
+    """Also what a dead worker left ``sending``, once nobody can send it any more, becomes in doubt here."""
+    if ledger.last_sequence(ctx.pipeline) == 0:
+        return False
+    try:
+        with open_wiring(ctx.pipeline) as wiring:
+            ledger.expire_leases(ctx, wiring.destination.timeout_s)
+    except OrderRelayError as error:
+        # One pipeline's set-up must not keep the others waiting; its own task says it again, and turns red.
+        log.warning("%s: %s", ctx.pipeline, error)
+    return bool(ledger.due_lookups(ctx.pipeline))
+
+
+def look_up(pipeline: str, context: Context) -> dict[str, Any]:
+    """Look up what is due; tell a person about what is in doubt for too long. Counts by finding."""
+    ctx = RunContext(pipeline, run_slug(context["dag_run"].run_id), ACTOR)
+    with open_wiring(pipeline) as wiring:
+        ledger = wiring.ledger
+        # Asking another account than the one that the orders were sent to would find them absent.
+        ledger.bind(pipeline, *account_names(wiring))
+        ids = ledger.due_lookups(pipeline)
+        try:
+            counts = asyncio.run(_look_up(ctx, wiring, ids))
+        except OrderRelayError as error:
+            notify(ledger, pipeline, [failed_lookups(pipeline, len(ids), str(error), wiring.settings.alerts.repeat_s)])
+            raise
+        overdue = ledger.late(pipeline, {State.IN_DOUBT: wiring.settings.doubt.tell_after_s})
+        notify(
+            ledger,
+            pipeline,
+            [stuck_orders(entry, pipeline, wiring.settings) for entry in overdue],
+            settles={NOT_LOOKED_UP},
+        )
+    log.info("%s: %d looked up, %s", pipeline, len(ids), counts)
+    return {"pipeline": pipeline, "looked_up": len(ids), "overdue": sum(entry.number for entry in overdue), **counts}
+
+
+async def _look_up(ctx: RunContext, wiring: Wiring, ids: Sequence[int]) -> dict[str, int]:
+    """With one chunk's share of the destination's limits: a load may be running."""
+    if not ids:
+        return {}
+    async with wiring.destination.session(wiring.settings.chunks.parallel) as session:
+        return await look_up_orders(
+            ctx,
+            wiring.ledger,
+            session,
+            wiring.destination,
+            ids,
+            payloads=wiring.store,
+            max_attempts=wiring.settings.load.max_attempts,
+        )

@@ -1,0 +1,102 @@
+"""What the tasks of ``reconcile`` do, for the command line as well. Imports the engine; the DAG file does not."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+from order_relay.airflow.context.run_request import run_slug
+from order_relay.airflow.notify.notifications import notify
+from order_relay.airflow.session import account_names, open_ledger, open_wiring
+from order_relay.ledger import Alert
+from order_relay.orders.review.diff import escape_markdown
+from order_relay.pipeline.alerts.rules import list_lines
+from order_relay.pipeline.lookup import diff
+from order_relay.pipeline.lookup.diff import Discrepancy, DiscrepancyKind, ReconciliationReport
+from order_relay.pipeline.lookup.reconcile import reconcile
+from order_relay.pipeline.settings.pipeline import pipeline_files
+from order_relay.wiring.pipeline import Wiring
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+log = logging.getLogger(__name__)
+
+ALERT_KIND = "reconcile"
+
+
+def active_pipelines() -> list[str]:
+    """The pipelines that ever ran. Skipped where none did, and all after it."""
+    with open_ledger() as ledger:
+        found = [name for name in pipeline_files() if ledger.last_sequence(name)]
+    if not found:
+        raise AirflowSkipException("no pipeline ever ran")
+    return found
+
+
+def compare(pipeline: str, context: Context) -> dict[str, Any]:
+    """Compare one pipeline's ledger with its destination, leave the report, tell a person. Flat counts."""
+    run = run_slug(context["dag_run"].run_id)
+    with open_wiring(pipeline) as wiring:
+        result, name = write_comparison(wiring, run)
+        found = alerts_for(result, alert_unknown=wiring.settings.reconcile.alert_unknown)
+        notify(wiring.ledger, pipeline, found)
+    log.info("%s", diff.as_markdown(result))
+    return {"pipeline": pipeline, "report": name, **result.counts}
+
+
+def write_comparison(wiring: Wiring, run: str) -> tuple[ReconciliationReport, str]:
+    """The comparison, and the name of its report in the batch store."""
+    # Asking another account than the one that the orders were sent to would find them missing.
+    wiring.ledger.bind(wiring.name, *account_names(wiring))
+    result = asyncio.run(_reconcile(wiring))
+    name = f"{wiring.name}/runs/{run}/reconcile.md"
+    wiring.store.write_text(name, diff.as_markdown(result))
+    return result, name
+
+
+async def _reconcile(wiring: Wiring) -> ReconciliationReport:
+    """With one chunk's share of the destination's limits: a load may be running."""
+    days = wiring.settings.reconcile.days
+    async with wiring.destination.session(wiring.settings.chunks.parallel) as session:
+        return await reconcile(
+            wiring.name, wiring.ledger, session, wiring.destination, days=days, now=datetime.now(UTC)
+        )
+
+
+def alerts_for(result: ReconciliationReport, *, alert_unknown: bool) -> list[Alert]:
+    """What a person is told: the differences, and apart from them that a search can not be trusted."""
+    alerted = [found for found in result.differences if alert_unknown or found.kind is not DiscrepancyKind.UNKNOWN]
+    made = [_difference_alert(result.pipeline, alerted)] if alerted else []
+    if result.unsure or result.unread:
+        made.append(_not_compared_alert(result))
+    return made
+
+
+def _difference_alert(pipeline: str, found: list[Discrepancy]) -> Alert:
+    same = hashlib.sha256("\n".join(sorted(f"{one.kind} {one.key} {one.there}" for one in found)).encode())
+    lines = [f"{escape_markdown(one.key)}: {diff.describe(one)}" for one in found]
+    return Alert(
+        ALERT_KIND,
+        f"{ALERT_KIND}:{pipeline}:{same.hexdigest()[:16]}",
+        f"{pipeline}: {len(found)} orders differ between ledger and OMS; see the report of the task, or: "
+        f"python -m order_relay reconcile --pipeline {pipeline}",
+        list_lines(lines, len(lines)),
+        size=len(found),
+    )
+
+
+def _not_compared_alert(result: ReconciliationReport) -> Alert:
+    reasons = sorted({*result.unsure, *(which.rpartition(": ")[2] for which in result.unread)})
+    return Alert(
+        ALERT_KIND,
+        f"{ALERT_KIND}:{result.pipeline}:not_compared:{','.join(reasons)}",
+        f"{result.pipeline}: {result.unsure.total()} orders and {len(result.unread)} days could not be compared with "
+        "the OMS; whether an order is missing there is not known",
+        list_lines(reasons, len(reasons)),
+    )

@@ -1,0 +1,166 @@
+"""What the tasks of ``quarantine_replay`` do. Imports the engine; the DAG file does not."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+from order_relay.airflow.context.run_request import run_slug, triggered_by
+from order_relay.airflow.session import account_names, open_ledger, open_wiring
+from order_relay.batches import Manifest
+from order_relay.errors import ConfigurationError
+from order_relay.ledger import Ledger
+from order_relay.orders.messages import RunContext
+from order_relay.pipeline.archive import run_prefix
+from order_relay.pipeline.stages.dedupe import dedupe
+from order_relay.pipeline.stages.transform import transform
+from order_relay.pipeline.stages.validate import validate
+from order_relay.wiring.pipeline import Wiring
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+log = logging.getLogger(__name__)
+
+STOPPED_STATES = ("quarantined", "rejected")
+MAX_REASONS_SHOWN = 200
+"""So many lines of reasons stand in a report; the rest is counted."""
+
+
+@dataclass(frozen=True)
+class ReplayRequest:
+    """What a person ordered in the trigger form. ``since`` is aware UTC."""
+
+    action: str
+    reason: str
+    numbers: tuple[str, ...] = ()
+    code: str | None = None
+    since: datetime | None = None
+    pipeline: str | None = None
+    everything: bool = False
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any]) -> ReplayRequest:
+        """From the form. Raises ``ConfigurationError`` where it chooses nothing or gives no reason."""
+        given = cls(
+            action=str(params["action"]),
+            reason=str(params["reason"]).strip(),
+            numbers=tuple(dict.fromkeys(str(n).strip() for n in params.get("numbers") or () if str(n).strip())),
+            code=str(params.get("code") or "").strip() or None,
+            since=_parse_time(params.get("since")),
+            pipeline=params.get("pipeline") or None,
+            everything=bool(params.get("everything")),
+        )
+        if not given.reason:
+            raise ConfigurationError("a reason is needed: it stands in the life of each of these orders")
+        if not (given.numbers or given.code or given.since or given.everything):
+            raise ConfigurationError(
+                "nothing is chosen: give order numbers, a reason code, a time, or switch on 'everything'"
+            )
+        return given
+
+
+def _parse_time(given: Any) -> datetime | None:
+    if not given:
+        return None
+    moment = datetime.fromisoformat(str(given))
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def choose(context: Context) -> list[str]:
+    """Find the orders that the form means and write down which; the pipelines that they belong to.
+
+    Written down before anything is done: a second try of the next task then means the same orders.
+    """
+    request = ReplayRequest.of(context["params"])
+    with open_ledger() as ledger:
+        rows = ledger.quarantined(request.code, request.numbers or None, request.since)
+    chosen: dict[str, set[int]] = {}
+    for row in rows:
+        if request.pipeline in {None, row["pipeline"]}:
+            chosen.setdefault(row["pipeline"], set()).add(row["id"])
+    if not chosen:
+        raise AirflowSkipException("no quarantined or rejected order matches")
+    for pipeline, ids in chosen.items():
+        with open_wiring(pipeline) as wiring:
+            wiring.store.write_json(_selection_object(_run_context(pipeline, context)), {"ids": sorted(ids)})
+    log.info("chosen: %s", {name: len(ids) for name, ids in chosen.items()})
+    return sorted(chosen)
+
+
+def carry_out(pipeline: str, context: Context) -> dict[str, Any]:
+    """Discard one pipeline's chosen orders, or bring them back and judge them; write what became of them."""
+    request, ctx = ReplayRequest.of(context["params"]), _run_context(pipeline, context)
+    with open_wiring(pipeline) as wiring:
+        ledger = wiring.ledger
+        ids = [int(i) for i in wiring.store.read_json(_selection_object(ctx))["ids"]]
+        if request.action == "discard":
+            ledger.discard(ctx, ids, request.reason)
+        else:
+            ledger.bind(pipeline, *account_names(wiring))
+            ledger.replay(ctx, ids, request.reason)
+            _reevaluate(ctx, wiring, ledger)
+        states = Counter(str(work.state) for work in ledger.works(ids))
+        text = _render_report(ctx, request, states, _still_failing(ledger, ids))
+        wiring.store.write_text(f"{run_prefix(ctx)}/report.md", text)
+    log.info("\n%s", text)
+    return {"pipeline": pipeline, "action": request.action, "chosen": len(ids), **states}
+
+
+def _reevaluate(ctx: RunContext, wiring: Wiring, ledger: Ledger) -> None:
+    """Everything received, from the archive: schema, versions, payload. Nothing is sent here."""
+    store, transformer, policies = wiring.store, wiring.transformer, wiring.settings.engine_policies
+    valid = validate(
+        ctx,
+        ledger,
+        store,
+        source=wiring.source.format,
+        transformer=transformer,
+        manifest=Manifest("replay", ctx.pipeline),
+    )
+    winners = dedupe(ctx, ledger, store, policies=policies, manifest=valid)
+    transform(ctx, ledger, store, transformer=transformer, policies=policies, manifest=winners)
+
+
+def _still_failing(ledger: Ledger, ids: Sequence[int]) -> list[dict[str, Any]]:
+    numbers = [work.order_number for work in ledger.works(ids) if work.state in STOPPED_STATES]
+    wanted = set(ids)
+    return [row for row in ledger.quarantined(None, numbers) if row["id"] in wanted] if numbers else []
+
+
+def _render_report(
+    ctx: RunContext, request: ReplayRequest, states: Mapping[str, int], stopped: Sequence[Mapping[str, Any]]
+) -> str:
+    """Counts, then each order that still fails with every reason. Holds order numbers and codes, no customers' data."""
+    lines = [
+        f"# {ctx.pipeline}: {request.action} of {sum(states.values())} orders",
+        "",
+        f"By {ctx.who}: {request.reason}",
+        "",
+        *(f"- {state}: {number}" for state, number in sorted(states.items())),
+    ]
+    if stopped:
+        lines += ["", "## Still stopped", "", "| order | code | where | why |", "|---|---|---|---|"]
+        lines += [
+            f"| {row['order_number']} | `{row['code']}` | `{row['pointer'] or '/'}` | {row['message']} |"
+            for row in stopped[:MAX_REASONS_SHOWN]
+        ]
+        if len(stopped) > MAX_REASONS_SHOWN:
+            lines.append(f"\nand {len(stopped) - MAX_REASONS_SHOWN} more reasons: python -m order_relay quarantine")
+    if states.get("ready"):
+        lines += ["", "What is ready is sent by the pipeline's next run."]
+    return "\n".join([*lines, ""])
+
+
+def _selection_object(ctx: RunContext) -> str:
+    return f"{run_prefix(ctx)}/chosen.json"
+
+
+def _run_context(pipeline: str, context: Context) -> RunContext:
+    return RunContext(pipeline, run_slug(context["dag_run"].run_id), triggered_by(context))

@@ -1,0 +1,170 @@
+"""What the tasks of a status account's DAG do. Imports the engine; the DAG file does not."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from order_relay.airflow import connections
+from order_relay.airflow.assets import statuses_asset
+from order_relay.airflow.context.run_request import read_request
+from order_relay.airflow.notify.notifications import notify
+from order_relay.airflow.remote_files import open_file_server
+from order_relay.airflow.session import redacted_errors
+from order_relay.ledger import Alert, migrate
+from order_relay.ledger.fulfilment.status_history import StoredStatuses
+from order_relay.orders.messages import RunContext
+from order_relay.pipeline.alerts import rules
+from order_relay.pipeline.fulfilment import status_fetch, status_poll, status_range
+from order_relay.pipeline.fulfilment.shipments import record_shipment
+from order_relay.pipeline.fulfilment.status_files import DropFolder, read_drops
+from order_relay.pipeline.fulfilment.status_poll import StatusIntake
+from order_relay.wiring.statuses import StatusWiring
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+log = logging.getLogger(__name__)
+
+ACTOR = "statuses"
+TAKEN_BACK = "status_taken_back"
+FILES_LEFT = "status_files_left"
+
+
+@contextmanager
+def _open_account(account: str, context: Context) -> Iterator[tuple[StatusWiring, StatusIntake]]:
+    url, filesystem = connections.store_filesystem(connections.store_url())
+    ledger_url = connections.ledger_url()
+    migrate(ledger_url)
+    with (
+        redacted_errors(),
+        StatusWiring.for_account(account, connections.connection, ledger_url, url, filesystem) as wiring,
+    ):
+        ctx = RunContext(account, read_request(context).run, ACTOR)
+        yield wiring, StatusIntake(ctx, wiring.ledger, wiring.reader)
+
+
+def poll(account: str, context: Context) -> dict[str, Any]:
+    """Poll what changed; in a backfill within the interval, else where the form says it within that range."""
+    request = read_request(context)
+    begin, end = (
+        (request.start, request.end) if request.replay else status_range.requested_range(context.get("params") or {})
+    )
+    with _open_account(account, context) as (wiring, intake):
+        stored = status_poll.poll_changes(intake, wiring.source, wiring.settings.poll, datetime.now(UTC), begin, end)
+        _alert_refused(intake)
+    return _xcom_counts(account, stored)
+
+
+def _alert_refused(intake: StatusIntake) -> None:
+    """Alert operators to records and files that could not be used, each file or channel by itself."""
+    found = intake.ledger.status_refused_since(intake.account, datetime.now(UTC) - rules.REFUSED_PERIOD)
+    notify(
+        intake.ledger,
+        intake.account,
+        rules.refused_statuses(intake.account, found),
+        settles=[rules.STATUS_REFUSED],
+    )
+
+
+def fetch(account: str, context: Context) -> dict[str, Any]:
+    """Bring CSV files from a server into the batch store; operators are alerted to those that make trouble.
+
+    A backfill reads its interval of the vendor's list, and nothing else: so it brings and reads no files.
+    """
+    if read_request(context).replay:
+        return {}
+    with _open_account(account, context) as (wiring, intake):
+        settings = wiring.settings.files
+        if not settings.enabled or settings.fetch is None:
+            return {}
+        with open_file_server(settings.fetch.connection, settings.fetch.folder) as server:
+            done = status_fetch.fetch_files(
+                account, server, wiring.store, settings.fetch, size_limit=settings.size_limit_bytes
+            )
+        notify(intake.ledger, account, _on_files_left(account, done.trouble), settles=[FILES_LEFT])
+    return {
+        "fetched": done.fetched,
+        "growing": done.growing,
+        "passed_over": done.passed_over,
+        "trouble": len(done.trouble),
+    }
+
+
+def _on_files_left(account: str, trouble: list[str]) -> list[Alert]:
+    if not trouble:
+        return []
+    return [
+        Alert(
+            kind=FILES_LEFT,
+            cause=FILES_LEFT,
+            subject=f"{account}: {len(trouble)} files at the server are left there; each line says why",
+            lines=tuple(trouble[:100]),
+            size=len(trouble),
+        )
+    ]
+
+
+def files(account: str, context: Context) -> dict[str, Any]:
+    """Read the CSV files that wait; not in a backfill."""
+    if read_request(context).replay:
+        return {}
+    with _open_account(account, context) as (wiring, intake):
+        settings = wiring.settings.files
+        if not settings.enabled:
+            return {}
+        stored = read_drops(intake, DropFolder(wiring.store, wiring.form, settings, datetime.now(UTC)))
+        _alert_refused(intake)
+    return _xcom_counts(account, stored)
+
+
+def by_id(account: str, context: Context) -> dict[str, Any]:
+    """Match the vendor's orders to ours, then read by id what is doubtful or overdue; not in a backfill."""
+    if read_request(context).replay:
+        return {}
+    with _open_account(account, context) as (wiring, intake):
+        settings = wiring.settings.by_id
+        horizon_s = settings.horizon_days * 86400.0 if settings.enabled else 0.0
+        matched = intake.ledger.match_statuses(account, wiring.ours, settings.overdue_after_s, horizon_s)
+        stored = status_poll.read_due(intake, wiring.source, settings) if settings.enabled else StoredStatuses()
+        _alert_refused(intake)
+    return {"matched": matched, **_xcom_counts(account, stored)}
+
+
+def follow(account: str, context: Context) -> dict[str, Any]:
+    """Record shipped parcels, ask a person where one was taken back, and announce what changed as an asset event."""
+    with _open_account(account, context) as (wiring, intake):
+        settings = wiring.settings
+        # Once more: what the webhooks and the reads by id brought since may be about orders of ours.
+        intake.ledger.match_statuses(account, wiring.ours, settings.by_id.overdue_after_s, 0.0)
+        counts = status_poll.record_shipments(
+            intake,
+            settings.shipments,
+            settings.source.vendor,
+            lambda told: record_shipment(intake.ledger, wiring.archive, ACTOR, told, run=intake.ctx.run),
+        )
+        asked = [row["order_number"] for row in intake.ledger.statuses(asked=True) if row["account"] == account]
+        notify(intake.ledger, account, [_status_alert(account, asked)] if asked else [], settles=[TAKEN_BACK])
+    context["outlet_events"][statuses_asset(account)].extra = {"account": account, **counts}
+    return {**counts, "asked_about": len(asked)}
+
+
+def _status_alert(account: str, numbers: list[str]) -> Alert:
+    return Alert(
+        kind=TAKEN_BACK,
+        cause=TAKEN_BACK,
+        subject=f"{account}: {len(numbers)} orders were told as shipped, and the vendor took that back; look with "
+        "'python -m order_relay statuses --asked', then end it with --done NUMBER",
+        lines=tuple(sorted(numbers)),
+        size=len(numbers),
+    )
+
+
+def _xcom_counts(account: str, stored: StoredStatuses) -> dict[str, Any]:
+    counts = asdict(stored)
+    log.info("%s: %s", account, counts)
+    return counts

@@ -1,0 +1,1 @@
+"""What Airflow stores outside a run: connections, Variables, the stop switch and paused DAGs."""

@@ -1,0 +1,86 @@
+"""The command line put together, and what happens with errors: one clear line, never a traceback for a known cause."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from order_relay import __version__
+from order_relay.cli import bulk, decisions, order, queues, report
+from order_relay.cli.admin import baseline, ledger, reconciliation, retention, serve
+from order_relay.cli.deployment import Installation
+from order_relay.cli.doctor import command
+from order_relay.cli.fulfilment import order_statuses, shipment_entry, webhooks, write_back
+from order_relay.cli.output import EXIT_USAGE, output_stream, print_line, printable, reserve_stdout
+from order_relay.errors import OrderRelayError
+from order_relay.pipeline.report.advice import COMMAND
+
+app = typer.Typer(
+    name=COMMAND,
+    help="Order Relay: the state of every order, what waits for whom, and whether the installation is sound.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print_line(f"{COMMAND} {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
+    """Order Relay: the state of every order, what waits for whom, and whether the installation is sound."""
+
+
+app.command("report")(report.report)
+app.command("order")(order.order)
+app.command("held")(queues.held)
+app.command("decide")(decisions.decide)
+app.command("doubt")(queues.doubt)
+app.command("settle")(decisions.settle)
+app.command("quarantine")(queues.quarantine)
+app.command("ship")(shipment_entry.ship)
+app.command("shipments")(shipment_entry.shipments)
+app.command("drop-parcel")(shipment_entry.drop_parcel)
+app.command("feedback")(write_back.feedback)
+app.command("cancelled")(write_back.cancelled)
+app.command("statuses")(order_statuses.statuses)
+app.command("replay")(bulk.replay)
+app.command("discard")(bulk.discard)
+app.command("baseline")(baseline.baseline)
+app.command("reconcile")(reconciliation.reconcile)
+app.command("retention")(retention.retention)
+app.command("doctor")(command.doctor)
+app.command("serve")(serve.serve)
+app.add_typer(ledger.app, name="ledger")
+app.add_typer(webhooks.app, name="hook")
+
+
+def main() -> None:
+    """Run one command and end the process with its exit code."""
+    logging.disable(logging.INFO)  # libraries (Alembic, Airflow) tell their progress; people asked for an answer
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    Installation.before.append(reserve_stdout)
+    try:
+        try:
+            app()
+        finally:
+            output_stream().flush()
+    except OrderRelayError as error:
+        sys.stderr.write(f"{COMMAND}: {printable(str(error))}\n")
+        sys.exit(EXIT_USAGE)
+    except BrokenPipeError:
+        # The reader of our output went away (``| head``): nobody is left to tell, at the interpreter's end neither.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output_stream().fileno())
+        sys.exit(0)

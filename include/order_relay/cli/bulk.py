@@ -1,0 +1,175 @@
+"""``replay`` and ``discard``: quarantined and rejected orders, many at once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from order_relay.cli.decisions import AsJson, Pipeline, Reason, Who, actor_name, require_reason
+from order_relay.cli.deployment import Installation
+from order_relay.cli.known_names import require_code, require_pipeline
+from order_relay.cli.order_numbers import resolve_number
+from order_relay.cli.output import print_json, print_line, print_table, progress
+from order_relay.cli.queues import parse_time
+from order_relay.errors import ConfigurationError
+from order_relay.orders.messages import RunContext
+
+if TYPE_CHECKING:
+    from order_relay.ledger import Ledger
+
+_COLUMNS = ("pipeline", "order_number", "source_id", "state", "code", "pointer", "message")
+
+Numbers = Annotated[list[str] | None, typer.Argument(help="Only these order numbers or web shop references.")]
+Code = Annotated[str | None, typer.Option(help="Only orders with this reason code.")]
+Since = Annotated[str | None, typer.Option(help="Only since this time, ISO 8601, UTC where it names no zone.")]
+All = Annotated[bool, typer.Option("--all", help="All of them, where nothing else narrows the choice.")]
+MaxOrders = Annotated[int, typer.Option(min=1, max=100_000, help="Refuse to act on more orders than this.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; change nothing.")]
+
+Rows = dict[str, list[dict[str, Any]]]
+
+
+def replay(  # noqa: PLR0917 - each is an option of the command line
+    reason: Reason,
+    numbers: Numbers = None,
+    code: Code = None,
+    since: Since = None,
+    everything: All = False,
+    most: MaxOrders = 1_000,
+    dry_run: DryRun = False,
+    who: Who = None,
+    pipeline: Pipeline = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge quarantined and rejected orders again from the archive; those that pass go on with the next run.
+
+    The others stay as they are, and it is said why.
+    """
+    installation, name, why = Installation(), actor_name(who), require_reason(reason)
+    done, still = 0, []
+    with installation.ledger() as ledger:
+        require_pipeline(installation, ledger, pipeline)
+        chosen = _select(ledger, pipeline, numbers, code, since, everything=everything, most=most)
+        with progress("orders evaluated", _orders(chosen)) as advance:
+            for of, rows in chosen.items():
+                clean, refused = _reevaluate(installation, ledger, of, rows, advance)
+                still += refused
+                done += len(clean) if dry_run else ledger.replay(RunContext(of, "", name), clean, why)
+    facts = {"chosen": _orders(chosen), "replayed": done, "dry_run": dry_run, "still": still}
+    if as_json:
+        print_json({**facts, "who": name, "reason": why})
+        return
+    if still:
+        print_table("refused again, and left as they are", _COLUMNS, map(_cells, still))
+    verb = "would be judged again" if dry_run else "go on with the next run"
+    print_line(f"{_orders(chosen)} chosen, {done} {verb}, {len({row['id'] for row in still})} still refused")
+
+
+def discard(  # noqa: PLR0917 - each is an option of the command line
+    reason: Reason,
+    numbers: Numbers = None,
+    code: Code = None,
+    since: Since = None,
+    everything: All = False,
+    most: MaxOrders = 1_000,
+    dry_run: DryRun = False,
+    who: Who = None,
+    pipeline: Pipeline = None,
+    as_json: AsJson = False,
+) -> None:
+    """Decide that quarantined and rejected orders are never sent. Their numbers are acknowledged by the next run."""
+    name, why = actor_name(who), require_reason(reason)
+    done = 0
+    installation = Installation()
+    with installation.ledger() as ledger:
+        require_pipeline(installation, ledger, pipeline)
+        chosen = _select(ledger, pipeline, numbers, code, since, everything=everything, most=most)
+        for of, rows in chosen.items():
+            ids = {row["id"] for row in rows}
+            done += len(ids) if dry_run else ledger.discard(RunContext(of, "", name), ids, why)
+    rows = [row for of in chosen.values() for row in of]
+    if as_json:
+        print_json(
+            {
+                "chosen": _orders(chosen),
+                "discarded": done,
+                "dry_run": dry_run,
+                "who": name,
+                "reason": why,
+                "orders": [{key: row.get(key) for key in ("id", *_COLUMNS)} for row in rows],
+            }
+        )
+        return
+    if dry_run and rows:
+        print_table("would be discarded", _COLUMNS, map(_cells, rows))
+    print_line(f"{done} {'would be discarded' if dry_run else f'discarded by {name}'}")
+
+
+def _select(
+    ledger: Ledger,
+    pipeline: str | None,
+    numbers: Sequence[str] | None,
+    code: str | None,
+    since: str | None,
+    *,
+    everything: bool,
+    most: int,
+) -> Rows:
+    """The rows to act on (one for each reason), by pipeline. Raises ``ConfigurationError`` for no choice and for too
+    many.
+    """
+    if not (numbers or code or since or everything):
+        raise ConfigurationError("say which: order numbers, --code, --since, or --all")
+    rows: Rows = defaultdict(list)
+    numbers = [resolve_number(ledger, number, pipeline) for number in numbers or []]
+    found = ledger.quarantined(code, numbers or None, parse_time(since))
+    if code is not None and not found:
+        require_code(code, (row["code"] for row in ledger.quarantined()))
+    for row in found:
+        if pipeline in {None, row["pipeline"]}:
+            rows[row["pipeline"]].append(row)
+    if _orders(rows) > most:
+        raise ConfigurationError(
+            f"{_orders(rows)} orders are chosen, more than --most {most}; narrow the choice or raise it"
+        )
+    return dict(rows)
+
+
+def _cells(row: Mapping[str, Any]) -> list[Any]:
+    return [row.get(column) for column in _COLUMNS]
+
+
+def _orders(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> int:
+    return len({row["id"] for of in rows.values() for row in of})
+
+
+def _reevaluate(
+    installation: Installation,
+    ledger: Ledger,
+    pipeline: str,
+    rows: Sequence[Mapping[str, Any]],
+    done: Callable[[int], None],
+) -> tuple[list[int], list[dict[str, Any]]]:
+    """The ids that pass now, and one row for each reason why others do not."""
+    from order_relay.pipeline.operators.reevaluation import reevaluate  # noqa: PLC0415 - pulls in the engine
+
+    with installation.wiring(pipeline) as wiring:
+        judged = reevaluate(installation.store, wiring, ledger.works({row["id"] for row in rows}), done)
+    still = [
+        {
+            "id": work.id,
+            "pipeline": pipeline,
+            "order_number": work.order_number,
+            "source_id": work.source_id,
+            "state": work.state,
+            "code": why.code,
+            "pointer": why.pointer,
+            "message": why.message,
+        }
+        for work, reasons in judged.still
+        for why in reasons
+    ]
+    return [work.id for work in judged.clean], still

@@ -1,0 +1,159 @@
+"""What a command works on. Every part is opened when first asked for, so that a command needs only what it uses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from order_relay.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from order_relay.batches.store import BatchStore
+    from order_relay.connections import Connection
+    from order_relay.ledger import Ledger
+    from order_relay.pipeline.runs.stop_switch import StopSwitch
+    from order_relay.pipeline.settings.pipeline import PipelineSettings
+    from order_relay.wiring.pipeline import Wiring
+
+
+class Installation:
+    """The deployment as the command line sees it: connections, ledger, batch store and pipeline files.
+
+    All of it comes from the same place as in a task: ``airflow_bindings.connections`` (environment first, Airflow's
+    own store after), without a running task.
+    """
+
+    before: ClassVar[list[Callable[[], None]]] = []
+    """Called before anything is opened; the command line's entry adds to it."""
+
+    def __init__(self) -> None:
+        for prepare in self.before:
+            prepare()
+
+    def connection(self, conn_id: str) -> Connection:
+        """A connection by its id; raises ``ConfigurationError`` where it is not known."""
+        from order_relay.airflow import connections  # noqa: PLC0415 - slow where Airflow has to be asked
+
+        return connections.connection(conn_id)
+
+    @cached_property
+    def ledger_url(self) -> str:
+        """The ledger's database URL (a secret where it names a server)."""
+        from order_relay.airflow import connections  # noqa: PLC0415
+
+        return connections.ledger_url()
+
+    @cached_property
+    def store_url(self) -> str:
+        """The root of the batch store."""
+        from order_relay.airflow import connections  # noqa: PLC0415
+
+        return connections.store_url()
+
+    @contextmanager
+    def ledger(self) -> Iterator[Ledger]:
+        """The ledger, open for this command; raises ``ConfigurationError`` where it is missing or of another
+        revision.
+        """
+        from order_relay.ledger import Ledger  # noqa: PLC0415 - pulls in SQLAlchemy
+
+        ledger = Ledger.open(self.ledger_url)
+        try:
+            yield ledger
+        finally:
+            ledger.close()
+
+    @cached_property
+    def store(self) -> BatchStore:
+        """The batch store."""
+        from order_relay.batches.store import BatchStore  # noqa: PLC0415 - pulls in fsspec
+
+        return BatchStore(*self.store_location)
+
+    @cached_property
+    def store_location(self) -> tuple[str, Any]:
+        """The batch store's URL without a connection, and the file system that Airflow makes for that connection."""
+        from order_relay.airflow import connections  # noqa: PLC0415
+
+        return connections.store_filesystem(self.store_url)
+
+    @property
+    def alert_target(self) -> str:
+        """Where messages for people go; raises ``ConfigurationError`` where their connection is wrong."""
+        from order_relay.airflow.notify import notifiers  # noqa: PLC0415 - pulls in Airflow
+
+        return notifiers.describe_target()
+
+    @property
+    def stop_switch(self) -> StopSwitch:
+        """What the Variable ``order_relay_stop`` says now; everything is stopped where it cannot be read."""
+        from order_relay.airflow.metadata import stop_variable  # noqa: PLC0415 - slow where Airflow has to be asked
+
+        return stop_variable.read_or_stop_all()
+
+    def paused_dags(self) -> dict[str, bool]:
+        """Airflow's DAGs, and whether they are paused; raises ``TransientError`` where its database cannot be read."""
+        from order_relay.airflow.metadata import database  # noqa: PLC0415 - pulls in Airflow
+
+        return database.paused_dags()
+
+    @cached_property
+    def pipelines(self) -> Mapping[str, PipelineSettings]:
+        """All pipelines by name. Each file is read when it is asked for, so that a wrong one concerns its own pipeline:
+        ``ConfigurationError`` then names file and key.
+        """
+        from order_relay.pipeline.settings import pipeline  # noqa: PLC0415 - pulls in pydantic
+
+        return _PipelineFiles(pipeline.pipeline_files(), pipeline.load_file)
+
+    def ran(self) -> list[str]:
+        """The pipelines that have a file and ran in live mode at least once."""
+        with self.ledger() as ledger:
+            return [name for name in sorted(self.pipelines) if ledger.last_sequence(name)]
+
+    def wiring(self, pipeline: str) -> Wiring:
+        """A pipeline put together; its parts are made (and complain) when first used. The caller closes it."""
+        from order_relay.wiring.pipeline import Wiring  # noqa: PLC0415 - pulls in the engine
+
+        url, filesystem = self.store_location
+        return Wiring(self.pipelines[pipeline], self.connection, self.ledger_url, url, filesystem)
+
+    def chosen(self, pipeline: str | None, source: str | None = None) -> list[str] | None:
+        """The pipelines that the options name; ``None`` for all. Raises ``ConfigurationError`` where they name none."""
+        if pipeline is None and source is None:
+            return None
+        known = self.pipelines
+        names = [n for n in known if pipeline in (None, n) and source in (None, n.partition("_to_")[0])]
+        if not names:
+            from order_relay.orders.suggestions import suggest  # noqa: PLC0415
+
+            what = f"pipeline {pipeline!r}" if pipeline is not None else f"source {source!r}"
+            there = known if pipeline is not None else {one.source.vendor for one in known.values()}
+            raise ConfigurationError(f"unknown {what}; {suggest(pipeline or source or '', there)}")
+        return names
+
+
+class _PipelineFiles(Mapping[str, "PipelineSettings"]):
+    """Pipelines by name, each read from its file when it is first asked for."""
+
+    def __init__(self, files: Mapping[str, Path], load: Callable[[Path], PipelineSettings]) -> None:
+        self._files, self._load = files, cache(load)
+
+    def __getitem__(self, name: str) -> PipelineSettings:
+        return self._load(self._files[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+
+def without_password(url: str) -> str:
+    """A database URL that may be shown."""
+    from sqlalchemy.engine import make_url  # noqa: PLC0415
+
+    return make_url(url).render_as_string(hide_password=True)

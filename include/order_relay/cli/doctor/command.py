@@ -1,0 +1,111 @@
+"""``doctor``: every connection and setting, one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from order_relay.cli.deployment import Installation
+from order_relay.cli.doctor import airflow_state, feed, status_accounts, storage, vendor_probes
+from order_relay.cli.doctor.checks import CheckResult, Severity, ok, run_guarded
+from order_relay.cli.output import print_json, print_line, problem_exit
+
+_FIX_CONNECTION = "mend this connection (Admin, Connections, or AIRFLOW_CONN_...)"
+_STYLES = {Severity.OK: "green", Severity.SKIP: "dim", Severity.WARN: "yellow", Severity.FAIL: "bold red"}
+
+
+def doctor(
+    pipeline: Annotated[str | None, typer.Option(help="Only the vendors of this pipeline.")] = None,
+    vendors: Annotated[
+        bool, typer.Option("--vendors/--no-vendors", help="Ask the vendors too: reads, and marks nothing as received.")
+    ] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Check every connection and setting; exit code 1 on anything that would fail a run."""
+    findings: list[CheckResult] = []
+    for finding in skip_repeated_causes(run_checks(Installation(), pipeline, vendors=vendors)):
+        findings.append(finding)
+        if not as_json:
+            _show(finding)
+    failed = sum(finding.level is Severity.FAIL for finding in findings)
+    warned = sum(finding.level is Severity.WARN for finding in findings)
+    if as_json:
+        print_json({"ok": not failed, "errors": failed, "warnings": warned, "findings": findings})
+    else:
+        print_line(f"{_count(failed, 'error')}, {_count(warned, 'warning').lower()}", "bold red" if failed else "")
+    if failed:
+        raise problem_exit()
+
+
+def skip_repeated_causes(findings: Iterable[CheckResult]) -> Iterator[CheckResult]:
+    """Each cause once: a check that failed only since an earlier one did is shown as skipped, and names that one."""
+    causes: dict[str, str] = {}
+    for finding in findings:
+        earlier = causes.get(finding.found) if finding.level is Severity.FAIL else None
+        if earlier is not None and earlier != finding.check:
+            yield CheckResult(Severity.SKIP, finding.check, f"not checked, for the same reason as {earlier!r}")
+            continue
+        if finding.level is Severity.FAIL:
+            causes.setdefault(finding.found, finding.check)
+        yield finding
+
+
+def _count(of: int, what: str) -> str:
+    return f"{of or 'No'} {what}{'' if of == 1 else 's'}"
+
+
+def _show(finding: CheckResult) -> None:
+    advice = f" -> {finding.advice}" if finding.advice else ""
+    print_line(f"{finding.level.value:<4}  {finding.check}: {finding.found}{advice}", _STYLES[finding.level])
+
+
+def run_checks(installation: Installation, pipeline: str | None, *, vendors: bool) -> Iterator[CheckResult]:
+    """All findings, each as soon as it is known."""
+    advice = "set ORDER_RELAY_CONFIG to the folder of your pipeline files"
+    yield from run_guarded("pipelines", advice, partial(storage.pipelines, installation))
+    yield from run_guarded(
+        "ledger", "run `ledger migrate`, or mend connection order_relay_ledger", partial(storage.ledger, installation)
+    )
+    yield from run_guarded(
+        "batch store", "mend Variable order_relay_batches or its connection", partial(storage.store, installation)
+    )
+    yield from run_guarded("stop switch", "set it to 'false'", partial(airflow_state.stop_switch, installation))
+    yield from run_guarded("DAGs", "see above", partial(_dags, installation))
+    yield from run_guarded("alerts", "mend connection order_relay_alerts", partial(storage.alerts, installation))
+    yield from run_guarded(f"connection {feed.CONNECTION}", _FIX_CONNECTION, partial(feed.feed, installation))
+    if vendors:
+        yield from run_guarded("pipelines", "see above", partial(_vendor_checks, installation, pipeline))
+        yield from run_guarded("status accounts", "see above", partial(status_accounts.status_accounts, installation))
+
+
+def _dags(installation: Installation) -> Iterator[CheckResult]:
+    """The DAGs of the pipelines and status accounts that are in use, and those that are active from the start."""
+    used = [name for name in sorted(installation.pipelines) if vendor_probes.in_use(installation, name)]
+    yield from airflow_state.dags(installation, [*used, *status_accounts.in_use(installation)])
+
+
+def _vendor_checks(installation: Installation, pipeline: str | None) -> Iterator[CheckResult]:
+    """Every account that the pipelines name, each once, and how each pipeline fits together."""
+    seen: set[str] = set()
+    named = installation.chosen(pipeline)
+    valid = [name for name in sorted(installation.pipelines) if storage.is_valid(installation, name)]
+    used = named or [name for name in valid if vendor_probes.in_use(installation, name)]
+    for name in used or valid:
+        settings = installation.pipelines[name]
+        sides = (
+            (settings.source, vendor_probes.source_checks),
+            (settings.destination, vendor_probes.destination_checks),
+        )
+        for party, check in sides:
+            if repr(party) not in seen:
+                seen.add(repr(party))
+                yield from run_guarded(
+                    f"connection {party.connection}", _FIX_CONNECTION, partial(check, installation, name)
+                )
+        yield from run_guarded(f"pipeline {name}", "mend its file", partial(vendor_probes.mapping, installation, name))
+    for name in sorted(set(valid) - set(used)) if used and not named else ():
+        connection = installation.pipelines[name].source.connection
+        yield ok(f"pipeline {name}", f"not in use: it never ran, and connection {connection!r} is not defined")

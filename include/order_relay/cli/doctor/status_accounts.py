@@ -1,0 +1,75 @@
+"""Doctor's checks of status accounts: file, connection, credentials, and whether statuses can be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+from order_relay.cli.doctor.checks import CheckResult, ok, run_guarded, warn
+from order_relay.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from order_relay.cli.deployment import Installation
+    from order_relay.pipeline.settings.status_account import FetchSettings
+
+
+def status_accounts(installation: Installation) -> Iterator[CheckResult]:
+    """Every account that has a file, but for those whose connection a firm has not defined."""
+    from order_relay.pipeline.settings.pipeline import status_files  # noqa: PLC0415 - pulls in pydantic
+
+    for name in status_files():
+        yield from run_guarded(
+            f"status account {name}", "mend its file or its connection", partial(_account, installation, name)
+        )
+
+
+def in_use(installation: Installation) -> list[str]:
+    """The status accounts whose connection is defined."""
+    from order_relay.pipeline.settings.pipeline import status_files  # noqa: PLC0415 - pulls in pydantic
+    from order_relay.pipeline.settings.status_account import load_status  # noqa: PLC0415
+
+    found = []
+    for name in status_files():
+        with suppress(ConfigurationError):  # its own line of the doctor says so
+            installation.connection(load_status(name).source.connection)
+            found.append(name)
+    return found
+
+
+def _account(installation: Installation, name: str) -> Iterator[CheckResult]:
+    from order_relay.orders.fulfilment.status_events import Channel  # noqa: PLC0415
+    from order_relay.pipeline.settings.status_account import load_status  # noqa: PLC0415
+    from order_relay.wiring.statuses import StatusWiring  # noqa: PLC0415 - pulls in the engine
+
+    check, settings = f"status account {name}", load_status(name)
+    try:
+        connection = installation.connection(settings.source.connection)
+    except ConfigurationError:
+        yield ok(check, f"not in use: connection {settings.source.connection!r} is not defined")
+        return
+    with StatusWiring(
+        settings, installation.connection, installation.ledger_url, *installation.store_location
+    ) as wiring:
+        ours = wiring.ours
+        page = next(wiring.source.changed(datetime.now(UTC) - timedelta(minutes=1)), None)
+        found = wiring.reader.read(page, Channel.POLL) if page else None
+    refused = len(found.refused) if found else 0
+    yield ok(check, f"statuses can be read; they are matched to {len(ours.pipelines)} pipelines by {ours.column}")
+    if refused:
+        yield warn(check, f"{refused} of the newest records can not be used", "compare their names with `mapping`")
+    if not connection.text("hook_secret", ""):
+        yield warn(check, "webhooks are refused: there is no hook_secret", "set it, then `hook register URL`")
+    if settings.files.fetch:
+        examine = partial(_files, check, settings.files.fetch)
+        yield from run_guarded(check, "mend files.fetch or its connection", examine)
+
+
+def _files(check: str, fetch: FetchSettings) -> Iterator[CheckResult]:
+    from order_relay.airflow.remote_files import open_file_server  # noqa: PLC0415 - pulls in Airflow
+
+    with open_file_server(fetch.connection, fetch.folder) as server:
+        found = len(server.files())
+    yield ok(check, f"files can be fetched: {fetch.connection} lists {found} of them")

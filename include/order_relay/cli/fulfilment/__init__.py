@@ -1,0 +1,1 @@
+"""Commands about shipments, statuses, webhooks and write-back to the source."""

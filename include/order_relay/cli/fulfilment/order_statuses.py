@@ -1,0 +1,77 @@
+"""``statuses``: what fulfilment services say of orders, which of them are not ours, and what asks for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from order_relay.cli.decisions import Who, actor_name, require_reason
+from order_relay.cli.deployment import Installation
+from order_relay.cli.output import print_json, print_line, print_table
+
+_ORDERS = (
+    "account",
+    "order_number",
+    "order_status",
+    "detailed_status",
+    "parcels",
+    "changed_at",
+    "submission_id",
+    "doubtful",
+    "asks",
+)
+_REFUSED = ("account", "origin", "place", "code", "pointer", "message", "at")
+_CLOSED = ("closed_at", "closed_by", "closed_why")
+
+
+def statuses(  # noqa: PLR0917 - each is an option of the command line
+    unmatched: Annotated[bool, typer.Option("--unmatched", help="Only those that no order of ours fits.")] = False,
+    asked: Annotated[bool, typer.Option("--asked", help="Only those about which a person is asked.")] = False,
+    refused: Annotated[
+        bool, typer.Option("--refused", help="Instead: records and rows that could not be used, and why.")
+    ] = False,
+    done: Annotated[
+        str | None, typer.Option(help="This order number was dealt with: nobody is asked any more.")
+    ] = None,
+    close: Annotated[
+        str | None, typer.Option(help="With --refused: this file or channel was dealt with ('all': every one of them).")
+    ] = None,
+    reason: Annotated[str | None, typer.Option(help="Why it is closed; kept with your name.")] = None,
+    who: Who = None,
+    most: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")] = 1_000,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """List what fulfilment services say of orders, what changed last first; ``order`` shows one with every event."""
+    with Installation().ledger() as ledger:
+        if done is not None:
+            print_line(f"{done}: nobody is asked any more ({', '.join(ledger.answer_status(done))})")
+            return
+        if close is not None:
+            if not refused or reason is None:
+                raise typer.BadParameter("--close needs --refused and --reason")
+            number = ledger.close_status_refusals(close, require_reason(reason), actor_name(who))
+            print_line(f"{close}: {number} refused records are closed; their alert ends with the account's next run")
+            return
+        if refused:
+            found = ledger.status_refusals(most)
+            open_ones = [row for row in found if row["closed_at"] is None]
+            columns = (*_REFUSED, *_CLOSED) if as_json else _REFUSED
+            _print("refused records", columns, found if as_json else open_ones, as_json=as_json)
+            return
+        rows = ledger.statuses(unmatched=unmatched, asked=asked, most=most)
+    _print("statuses", _ORDERS, rows, as_json=as_json)
+
+
+def _print(title: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        print_json({"rows": [{name: row[name] for name in columns} for row in rows]})
+    elif not rows:
+        print_line("none")
+    else:
+        print_table(title, columns, ([_cell(row[name]) for name in columns] for row in rows))
+
+
+def _cell(value: Any) -> Any:
+    return ", ".join(f"{name} {status}".strip() for name, status, _ in value) if isinstance(value, list) else value

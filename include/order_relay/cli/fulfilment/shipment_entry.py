@@ -1,0 +1,210 @@
+"""``ship``, ``shipments`` and ``drop-parcel``: what left the warehouse, and the parcels that wait for an operator."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from order_relay.cli.decisions import AsJson, Pipeline, Reason, Who, actor_name, require_reason
+from order_relay.cli.deployment import Installation
+from order_relay.cli.order_numbers import find_order, resolve_number
+from order_relay.cli.output import print_json, print_line, print_table
+from order_relay.cli.queues import parse_time
+from order_relay.errors import ConfigurationError
+from order_relay.orders.fulfilment.shipment_progress import Shipment, ShippedLine, shipment_key
+
+if TYPE_CHECKING:
+    from order_relay.ledger import Ledger, ShipmentResult
+    from order_relay.pipeline.order_archive import OrderArchive
+
+ORIGIN = "person"
+_COLUMNS = (
+    "id",
+    "origin",
+    "words",
+    "carrier",
+    "tracking_number",
+    "shipped_at",
+    "lines",
+    "submission_id",
+    "recorded_at",
+    "asks",
+)
+_RESULT_TEXTS = {
+    "recorded": "recorded",
+    "known": "was recorded before; nothing changed",
+    "asked": "is kept and does not count yet",
+}
+
+Line = Annotated[
+    list[str] | None, typer.Option(help="ITEM=UNITS in this parcel; may be given again. None: the whole order.")
+]
+
+
+def ship(  # noqa: PLR0917 - each is an option of the command line
+    number: Annotated[str, typer.Argument(help="The order number, external id, OMS id or web shop reference.")],
+    reason: Reason,
+    carrier: Annotated[str, typer.Option(help="Who carries it, such as UPS.")] = "",
+    tracking: Annotated[str, typer.Option(help="The parcel's tracking number.")] = "",
+    line: Line = None,
+    shipped_at: Annotated[
+        str | None, typer.Option(help="When it left, ISO 8601, UTC where it names no zone; now where not given.")
+    ] = None,
+    unmatched: Annotated[
+        int | None, typer.Option(help="Instead: the id of a kept parcel (see 'shipments --unmatched') of this order.")
+    ] = None,
+    instead_of: Annotated[
+        int | None, typer.Option(help="With --unmatched: the id of the parcel that the kept one corrects.")
+    ] = None,
+    who: Who = None,
+    pipeline: Pipeline = None,
+    as_json: AsJson = False,
+) -> None:
+    """Record that a parcel of an order left, or count a kept parcel for its order."""
+    from order_relay.pipeline.fulfilment.shipments import assign_shipment, record_shipment  # noqa: PLC0415 - the engine
+
+    if instead_of is not None and unmatched is None:
+        raise ConfigurationError("--instead-of needs --unmatched: which kept parcel corrects it")
+    name, why, installation = actor_name(who), require_reason(reason), Installation()
+    told = _shipment(number, carrier, tracking, _parse_lines(line or []), parse_time(shipped_at))
+    pipelines = installation.chosen(pipeline)
+    with installation.ledger() as ledger:
+        work = find_order(ledger, number, pipelines)
+        archive = order_archive(installation)
+        if unmatched is not None:
+            found = assign_shipment(ledger, archive, unmatched, work, instead_of)
+        else:
+            found = record_shipment(ledger, archive, name, replace(told, submission_id=work.id), why=why)
+    _print_result(work.order_number, found, name, why, as_json=as_json)
+
+
+def shipments(
+    unmatched: Annotated[bool, typer.Option("--unmatched", help="Only parcels that wait for an operator.")] = False,
+    most: Annotated[int, typer.Option(min=1, max=100_000, help="The newest so many.")] = 1_000,
+    payload: Annotated[
+        bool, typer.Option("--payload", help="Also unreadable notices as they came (personal data).")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List parcels, the newest first."""
+    with Installation().ledger() as ledger:
+        rows = ledger.shipments(unmatched=unmatched, most=most)
+    rows = [{name: value for name, value in row.items() if payload or name != "raw"} for row in rows]
+    if as_json:
+        print_json({"shipments": len(rows), "rows": rows})
+        return
+    if not rows:
+        print_line("every parcel has its order" if unmatched else "no parcels recorded")
+        return
+    print_table("parcels", _COLUMNS, ([_cell(row[name]) for name in _COLUMNS] for row in rows))
+    for row in rows:
+        if row.get("raw"):
+            print_line(f"parcel {row['id']} as it came:", "bold")
+            print_line(row["raw"])
+    if unmatched:
+        print_line(
+            "Count one with 'ship NUMBER --unmatched ID' (with '--instead-of ID' where it corrects another), or "
+            "drop it with 'drop-parcel ID'."
+        )
+
+
+def drop_parcel(
+    word: Annotated[
+        str,
+        typer.Argument(
+            metavar="PARCEL",
+            help="The id of a kept parcel (see 'shipments --unmatched'), or the number of its order.",
+        ),
+    ],
+    reason: Reason,
+    who: Who = None,
+    pipeline: Pipeline = None,
+    as_json: AsJson = False,
+) -> None:
+    """Decide that a kept parcel never counts: it is a duplicate, or not one of ours."""
+    name, why = actor_name(who), require_reason(reason)
+    with Installation().ledger() as ledger:
+        parcel = _find_unmatched(ledger, word, pipeline)
+        ledger.dismiss_shipment(parcel, f"{name}: {why}")
+    if as_json:
+        print_json({"dropped": parcel, "who": name, "reason": why})
+    else:
+        print_line(f"parcel {parcel} is dropped by {name}; it never counts")
+
+
+def _find_unmatched(ledger: Ledger, word: str, pipeline: str | None) -> int:
+    """The one parcel that waits for an operator under this id, or for the order that the word names."""
+    kept = ledger.shipments(unmatched=True, most=100_000)
+    if word.isdecimal() and any(parcel["id"] == int(word) for parcel in kept):
+        return int(word)
+    number = resolve_number(ledger, word, pipeline)
+    orders = {work.id for work in ledger.named(number, None if pipeline is None else [pipeline])}
+    ids = [parcel["id"] for parcel in kept if parcel["submission_id"] in orders or {word, number} & {*parcel["words"]}]
+    if not ids:
+        raise ConfigurationError(f"no kept parcel or order {word!r}; list what waits with: shipments --unmatched")
+    if len(ids) > 1:
+        raise ConfigurationError(
+            f"{len(ids)} kept parcels are for the order {number}: {', '.join(map(str, sorted(ids)))}. "
+            "Give the id of one"
+        )
+    return int(ids[0])
+
+
+def order_archive(installation: Installation) -> OrderArchive:
+    """The archive of this deployment's orders."""
+    from order_relay.pipeline.order_archive import OrderArchive  # noqa: PLC0415 - pulls in the engine
+    from order_relay.pipeline.settings.pipeline import load_pipeline  # noqa: PLC0415
+    from order_relay.wiring.pipeline import canonical_reader  # noqa: PLC0415
+
+    return OrderArchive(installation.store, cache(lambda name: canonical_reader(load_pipeline(name))))
+
+
+def _shipment(
+    number: str, carrier: str, tracking: str, lines: tuple[ShippedLine, ...], when: datetime | None
+) -> Shipment:
+    key = shipment_key(number, tracking, lines, repr((carrier, when)).encode())
+    return Shipment(
+        ORIGIN, key, (number,), carrier.strip(), "", tracking.strip(), when or datetime.now(UTC), lines=lines, sure=True
+    )
+
+
+def _parse_lines(texts: list[str]) -> tuple[ShippedLine, ...]:
+    lines = []
+    for text in texts:
+        item, _, units = text.rpartition("=")
+        if not item or not units.isdecimal() or not 0 < int(units) < 10**9:
+            raise ConfigurationError("--line is not ITEM=UNITS; write it like MUG-BLUE=4")
+        lines.append(ShippedLine(int(units), item_number=item))
+    return tuple(lines)
+
+
+def _print_result(number: str, found: ShipmentResult, who: str, why: str, *, as_json: bool) -> None:
+    units = found.progress
+    if as_json:
+        print_json({"number": number, **asdict(found), "who": who, "reason": why})
+        return
+    counted = f", {units.shipped} of {units.ordered} units" if units else ""
+    state = found.shipped or "not shipped"
+    print_line(f"{number}: parcel {found.shipment_id} {_RESULT_TEXTS[found.outcome]}; the order is {state}{counted}")
+    if found.asks:
+        print_line(
+            f"{found.asks}. Count it with 'ship {number} --unmatched {found.shipment_id}' (with '--instead-of' "
+            f"where it corrects the other one), or drop it with 'drop-parcel {found.shipment_id}'."
+        )
+    if units and units.surplus:
+        print_line(f"{units.surplus} units of the parcels were never ordered, or are of unknown items")
+
+
+def _cell(value: Any) -> Any:
+    if not isinstance(value, list):
+        return value
+    return ", ".join(
+        f"{row['line'] or row['item_number'] or '?'}={row['quantity']}{' (unreadable)' if row['odd'] else ''}"
+        if isinstance(row, dict)
+        else str(row)
+        for row in value
+    )

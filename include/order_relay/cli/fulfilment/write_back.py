@@ -1,0 +1,92 @@
+"""``feedback`` and ``cancelled``: what a source refuses to be told, and what it cancelled after the import."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from order_relay.cli.decisions import AsJson, Who, actor_name, require_reason
+from order_relay.cli.deployment import Installation
+from order_relay.cli.output import print_json, print_line, print_table
+from order_relay.errors import ConfigurationError
+from order_relay.orders.messages import RunContext
+
+_FAILED = ("pipeline", "order_number", "step", "tries", "at", "message")
+_CANCELLED = ("pipeline", "order_number", "oms_id", "source_cancelled_at", "shipped")
+
+Pipeline = Annotated[str | None, typer.Option(help="Only this pipeline.")]
+OptionalReason = Annotated[str, typer.Option("--reason", help="Why, for the record. No personal data.")]
+
+
+def feedback(  # noqa: PLR0917 - each is an option of the command line
+    failed: Annotated[bool, typer.Option("--failed", help="List failed steps (the default).")] = False,
+    retry: Annotated[str | None, typer.Option(help="Tell the failed steps of this order again.")] = None,
+    give_up: Annotated[str | None, typer.Option(help="Give up the failed steps of this order.")] = None,
+    reason: OptionalReason = "",
+    who: Who = None,
+    pipeline: Pipeline = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the write-back steps that a source refuses for good; retry them or give them up."""
+    if sum((failed, retry is not None, give_up is not None)) > 1:
+        raise ConfigurationError("give one of --failed, --retry and --give-up")
+    number = retry if retry is not None else give_up
+    with Installation().ledger() as ledger:
+        rows = ledger.feedback_failed(pipeline)
+        if number is None:
+            _print_rows("failed", _FAILED, rows, as_json=as_json)
+            return
+        ctx = _context(rows, number, actor_name(who))
+        done = ledger.decide_feedback(ctx, number, require_reason(reason), retry=retry is not None)
+    _print_result(number, f"{done} steps {'are told again' if retry is not None else 'given up'}", as_json=as_json)
+
+
+def cancelled(  # noqa: PLR0917 - each is an option of the command line
+    done: Annotated[str | None, typer.Option(help="This order is cancelled in the OMS now.")] = None,
+    reinstated: Annotated[str | None, typer.Option(help="The shop took back the cancellation of this order.")] = None,
+    reason: OptionalReason = "",
+    who: Who = None,
+    pipeline: Pipeline = None,
+    as_json: AsJson = False,
+) -> None:
+    """List imported orders that their shop cancelled afterwards; confirm that they are cancelled in the OMS."""
+    if done is not None and reinstated is not None:
+        raise ConfigurationError("give one of --done and --reinstated")
+    number = done if done is not None else reinstated
+    with Installation().ledger() as ledger:
+        rows = ledger.cancelled_by_source(pipeline)
+        if number is None:
+            _print_rows("cancelled by its shop after the import", _CANCELLED, rows, as_json=as_json)
+            return
+        ctx = _context(rows, number, actor_name(who))
+        ledger.settle_cancelled(ctx, number, require_reason(reason), reinstated=reinstated is not None)
+    _print_result(
+        number, "reinstated" if reinstated is not None else "recorded as cancelled in the OMS", as_json=as_json
+    )
+
+
+def _context(rows: Sequence[Mapping[str, Any]], number: str, who: str) -> RunContext:
+    """The one pipeline in which this number is listed. Raises ``ConfigurationError`` where none or several have it."""
+    names = sorted({row["pipeline"] for row in rows if number in {row["order_number"], row["source_id"]}})
+    if len(names) != 1:
+        where = f"several pipelines have it: {', '.join(names)}; give --pipeline" if names else "it is not listed"
+        raise ConfigurationError(f"order {number!r}: {where}")
+    return RunContext(names[0], "", who)
+
+
+def _print_rows(what: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        print_json({"rows": list(rows)})
+    elif not rows:
+        print_line(f"nothing is {what}")
+    else:
+        print_table(what, columns, ([row[column] for column in columns] for row in rows))
+
+
+def _print_result(number: str, words: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"number": number, "done": words})
+    else:
+        print_line(f"{number}: {words}")

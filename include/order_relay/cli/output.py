@@ -1,0 +1,130 @@
+"""What commands print: tables for people, JSON for programs. Nothing printed can steer the reader's terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Any, TextIO
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+EXIT_PROBLEM = 1
+EXIT_USAGE = 2
+
+# Wide enough that no cell is ever wrapped or cut where the output goes to a file or another program.
+_PIPED_WIDTH = 100_000
+
+
+_output: TextIO | None = None
+
+
+def output_stream() -> TextIO:
+    """Where answers go: standard output."""
+    return _output or sys.stdout
+
+
+def reserve_stdout() -> None:
+    """From now on only this module writes to standard output; what else is printed goes to standard error.
+
+    Airflow logs to standard output, and would spoil JSON that another program reads from there.
+    """
+    global _output  # noqa: PLW0603 - one per process
+    if _output is None:
+        sys.stdout.flush()
+        _output = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="backslashreplace")
+        os.dup2(2, 1)
+
+
+def printable(value: Any) -> str:
+    """One cell as text on one line: times in UTC to the second, control characters shown as ``?``."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%SZ")
+    return "".join(c if c.isprintable() else "?" for c in str(value))
+
+
+def _plain(value: Any) -> Any:
+    """The JSON form of the few types that JSON does not know."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    raise TypeError(f"no JSON form for {type(value).__name__}")
+
+
+def print_json(data: Any) -> None:
+    """Print one JSON document and a newline; ASCII only, so that any terminal and any pipe takes it."""
+    output_stream().write(json.dumps(data, indent=2, default=_plain) + "\n")
+
+
+def _console() -> Console:
+    console = Console(file=output_stream())
+    return console if console.is_terminal else Console(file=output_stream(), width=_PIPED_WIDTH)
+
+
+def print_line(text: str = "", style: str = "") -> None:
+    """Print one line, without reading markup into it."""
+    _console().print(Text(text, style=style), soft_wrap=True)
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], styles: Sequence[str] = ()) -> None:
+    """Print a table: as wide as the terminal, and as wide as needed where there is none.
+
+    ``styles`` gives one rich style per column, empty for none.
+    """
+    console = _console()
+    table = Table(title=title or None, title_justify="left", box=box.SIMPLE, show_edge=False, pad_edge=False)
+    for number, column in enumerate(columns):
+        table.add_column(column, style=styles[number] if number < len(styles) else "", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    console.print(table)
+
+
+def print_fields(fields: Mapping[str, Any], indent: int = 0) -> None:
+    """Print names and values, one a line, leaving out what is empty."""
+    shown = {name: printable(value) for name, value in fields.items() if value not in (None, "", [], {})}
+    width = max((len(name) for name in shown), default=0)
+    for name, text in shown.items():
+        print_line(f"{' ' * indent}{name:<{width}}  {text}")
+
+
+@contextmanager
+def progress(what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """A progress bar on standard error while the block runs; call what it yields with how much was done.
+
+    Shown on a terminal only, so that neither files nor programs read it. ``total`` is unknown where it is missing.
+    """
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.advance(task, done)
+
+
+def problem_exit() -> typer.Exit:
+    """Raise this to end with exit code 1."""
+    return typer.Exit(EXIT_PROBLEM)

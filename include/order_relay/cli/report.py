@@ -1,0 +1,110 @@
+"""``report``: the counting law."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from order_relay.airflow.context.run_request import run_slug
+from order_relay.cli.deployment import Installation
+from order_relay.cli.known_names import require_run
+from order_relay.cli.output import print_json, print_line, print_table, problem_exit
+from order_relay.cli.undo_list import print_undo_list
+
+
+def report(  # noqa: PLR0917 - each is an option of the command line
+    pipeline: Annotated[str | None, typer.Option(help="Only this pipeline.")] = None,
+    source: Annotated[str | None, typer.Option(help="Only pipelines of this source vendor, such as supercat.")] = None,
+    run: Annotated[
+        str | None, typer.Option(help="Only what this run (Airflow's run id) moved; the books are checked whole.")
+    ] = None,
+    archive: Annotated[
+        bool, typer.Option("--archive/--no-archive", help="Compare the archived batches with the ledger as well.")
+    ] = True,
+    undo: Annotated[
+        bool, typer.Option("--undo", help="List the OMS ids that --run RUN imported, for taking them back by hand.")
+    ] = False,
+    csv: Annotated[str | None, typer.Option(help="With --undo: write CSV to this file; - for standard output.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Count every order by its state and check that the books balance; exit code 1 where they do not."""
+    if undo or csv is not None:
+        print_undo_list(pipeline, run if undo else None, csv, as_json=as_json)
+        return
+    facts = gather(Installation(), pipeline, source, run, archive=archive)
+    if as_json:
+        print_json(facts)
+    else:
+        _show(facts)
+    if not facts["balanced"]:
+        raise problem_exit()
+
+
+def gather(
+    installation: Installation, pipeline: str | None, source: str | None, run: str | None, *, archive: bool
+) -> dict[str, Any]:
+    """The report as data; the keys are stable."""
+    from order_relay.pipeline.alerts.rules import REFUSED_PERIOD  # noqa: PLC0415
+    from order_relay.pipeline.report.render import OPERATOR_STATES  # noqa: PLC0415
+    from order_relay.pipeline.report.report import check_archive, closed_batches  # noqa: PLC0415 - pulls in fsspec
+
+    chosen = installation.chosen(pipeline, source)
+    run = run_slug(run) if run else None
+    total: Counter[str] = Counter()
+    states: Counter[str] = Counter()
+    reasons: Counter[tuple[str, str]] = Counter()
+    breaches: list[str] = []
+    compared = 0
+    with installation.ledger() as ledger:
+        if run:
+            require_run(ledger, run)
+        for name in chosen if chosen is not None else [None]:
+            counts = ledger.counts(name, run)
+            total.update({"received": counts["received"], "acknowledged": counts["acknowledged"]})
+            states.update({str(state): number for state, number in counts["states"].items()})
+            reasons.update({(str(state), str(why)): number for (state, why), number in counts["reasons"].items()})
+            breaches += ledger.law(name)
+        for name in (chosen if chosen is not None else sorted(installation.pipelines)) if archive else ():
+            batches = closed_batches(ledger, name, run)
+            compared += len(batches)
+            breaches += check_archive(ledger, installation.store, name, batches)
+        since = datetime.now(UTC) - REFUSED_PERIOD
+        names = ledger.status_accounts() if chosen is None and run is None else []
+        refused = sum(entry["number"] for name in names for entry in ledger.status_refused_since(name, since))
+    return {
+        "received": total["received"],
+        "states": dict(sorted(states.items())),
+        "acknowledged": total["acknowledged"],
+        "balanced": not breaches,
+        "breaches": breaches,
+        "reasons": [{"state": s, "reason": w, "orders": n} for (s, w), n in sorted(reasons.items())],
+        "for_a_person": sum(states[state] for state in OPERATOR_STATES),
+        "batches_compared": compared,
+        "statuses_refused": refused,
+        "pipelines": chosen,
+        "run": run,
+    }
+
+
+def _show(facts: dict[str, Any]) -> None:
+    rows = [*facts["states"].items(), ("received", facts["received"]), ("acknowledged", facts["acknowledged"])]
+    print_table("orders by state", ("state", "orders"), rows)
+    reasons = [(row["state"], row["reason"], row["orders"]) for row in facts["reasons"] if row["reason"]]
+    if reasons:
+        print_table("reasons", ("state", "reason", "orders"), reasons)
+    for breach in facts["breaches"]:
+        print_line(f"BROKEN: {breach}", "bold red")
+    if facts["statuses_refused"]:
+        print_line(
+            f"{facts['statuses_refused']} status records or rows were refused in the last days; see "
+            "'python -m order_relay statuses --refused'",
+            "yellow",
+        )
+    verdict = "the books balance" if facts["balanced"] else "the books do NOT balance"
+    print_line(
+        f"{verdict}; {facts['batches_compared']} archived batches compared; "
+        f"{facts['for_a_person']} orders wait for a person"
+    )

@@ -1,0 +1,218 @@
+"""``/acommerce/events``: what aCommerce sends when an order's status changes.
+
+Answered after the events are durable. Whatever keeps us from storing them is answered with 429 and ``Retry-After``: the
+vendor's page says that it sends more slowly then, and a gap is filled by the next poll in any case.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cache
+
+import anyio
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from order_relay.endpoints.dependencies import Deployment
+from order_relay.endpoints.requests import RequestRejectedError, WorkThrottle, read_body, to_rejection
+from order_relay.errors import ConfigurationError, OrderRelayError, TransientError
+from order_relay.http.strict_json import read_value
+from order_relay.orders.fulfilment.status_events import Channel
+from order_relay.orders.fulfilment.status_records import ParsedRecords, StatusPage
+from order_relay.orders.messages import RunContext
+from order_relay.pipeline.fulfilment.status_poll import StatusReader
+from order_relay.pipeline.settings.pipeline import status_files
+from order_relay.pipeline.settings.status_account import StatusSettings, WebhookSettings, load_status
+from order_relay.vendors.acommerce.connection import read_settings
+from order_relay.vendors.acommerce.webhooks import SIGNATURE_HEADER, is_genuine
+from order_relay.wiring.statuses import status_reader
+
+VENDOR = "acommerce"
+ACTOR = "webhook"
+MAX_RECORDS = 100
+"""Records in one delivery; the vendor sends one."""
+
+log = logging.getLogger(__name__)
+
+
+def create_acommerce_app(deployment: Deployment) -> FastAPI:
+    """The app to be mounted at ``/acommerce``."""
+    app = FastAPI(openapi_url=None)
+    intake, throttle = EventIntake(deployment), WorkThrottle()
+    one = anyio.Lock()
+    in_flight = 0
+
+    async def events(request: Request) -> JSONResponse:
+        nonlocal in_flight
+        limits = intake.limits
+        if in_flight >= limits.at_once:
+            return _error_response(_rate_limited(limits))
+        in_flight += 1
+        try:
+            body = await read_body(request, limits.size_limit_bytes)
+            delivery = intake.enqueue(body, request.headers.get(SIGNATURE_HEADER))
+            async with one:
+                if not delivery.done:  # else whoever was before us took it along
+                    await throttle.run(intake.process_pending)
+            found = delivery.outcome()
+            return JSONResponse({"orders": len(found.reports), "refused": len(found.refused)})
+        except Exception as error:
+            refusal = to_rejection(error)
+            return _error_response(refusal if refusal.status < 500 else _rate_limited(limits))
+        finally:
+            in_flight -= 1
+
+    async def unknown(_request: Request, error: Exception) -> JSONResponse:
+        status = error.status_code if isinstance(error, HTTPException) else 400
+        return _error_response(
+            RequestRejectedError(status, {404: "there is nothing here", 405: "only POST"}.get(status, "refused"))
+        )
+
+    app.add_api_route("/events", events, methods=["POST"], response_model=None)
+    app.add_exception_handler(HTTPException, unknown)
+    return app
+
+
+@dataclass(frozen=True)
+class _Account:
+    settings: StatusSettings
+    reader: StatusReader
+
+
+@dataclass
+class _Delivery:
+    """One delivery and what became of it."""
+
+    body: bytes
+    signature: str | None
+    account: str = ""
+    reading: ParsedRecords | None = None
+    final: Sequence[str] = ()
+    error: Exception | None = None
+    done: bool = False
+
+    def outcome(self) -> ParsedRecords:
+        """What it said, once that is durable; else raises why it is not."""
+        if self.error is not None:
+            raise self.error
+        if self.reading is None or not self.done:
+            raise TransientError("the delivery was not stored")
+        return self.reading
+
+
+class EventIntake:
+    """Judges and stores deliveries. What came while others were being written is written in one transaction."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
+        self._accounts = cache(_accounts)
+        self._bound: set[tuple[str, str]] = set()
+        self._waiting: deque[_Delivery] = deque()
+
+    @property
+    def limits(self) -> WebhookSettings:
+        """The limits of the first account: a delivery says whose it is only when it was read."""
+        try:
+            return next((found.settings.webhook for found in self._accounts()), WebhookSettings())
+        except OrderRelayError:
+            return WebhookSettings()
+
+    def enqueue(self, body: bytes, signature: str | None) -> _Delivery:
+        """A delivery waits for ``take_all``, whoever calls that."""
+        self._waiting.append(delivery := _Delivery(body, signature))
+        return delivery
+
+    def process_pending(self) -> None:
+        """Judge and store all that waits, in a thread; what became of each is its ``outcome``."""
+        by_account: dict[str, list[_Delivery]] = defaultdict(list)
+        taken = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        for delivery in taken:
+            try:
+                self._parse(delivery)
+                by_account[delivery.account].append(delivery)
+            except Exception as error:
+                delivery.error = error
+        for account, deliveries in by_account.items():
+            try:
+                readings = [found.reading for found in deliveries if found.reading is not None]
+                self._store(account, readings, deliveries[0].final)
+            except Exception as error:
+                for delivery in deliveries:
+                    delivery.error = error
+        for delivery in taken:
+            delivery.done = True
+
+    def _store(self, account: str, readings: Sequence[ParsedRecords], final: Sequence[str]) -> None:
+        self._deployment.ledger.store_statuses(
+            RunContext(account, ACTOR, ACTOR),
+            [report for reading in readings for report in reading.reports],
+            refused=[refused for reading in readings for refused in reading.refused],
+            origin=str(Channel.WEBHOOK),
+            final=final,
+        )
+
+    def _parse(self, delivery: _Delivery) -> None:
+        """Note account and content. Raises ``Refused``: 400 without a signature, 401 where nobody's secret signed it;
+        ``MalformedResponseError``.
+        """
+        if not delivery.signature:
+            raise RequestRejectedError(400, f"the header {SIGNATURE_HEADER} is missing")
+        account, bound_to = self._owner(delivery.body, delivery.signature)
+        document = read_value(delivery.body, "the body").document
+        records = document if isinstance(document, list) else [document]
+        if len(records) > MAX_RECORDS:
+            raise RequestRejectedError(413, f"more than {MAX_RECORDS} records in one delivery")
+        self._bind(account.settings.name, bound_to)
+        page = StatusPage(tuple(records), datetime.now(UTC))
+        delivery.account, delivery.final = account.settings.name, account.reader.shape.statuses.final
+        delivery.reading = account.reader.read(page, Channel.WEBHOOK)
+
+    def _owner(self, body: bytes, signature: str) -> tuple[_Account, str]:
+        """Whose secret signed it: account and its identity. Every account is tried, whichever fits."""
+        found = None
+        for account in self._accounts():
+            party = account.settings.source
+            connection = self._deployment.connection(party.connection)
+            if connection is None:
+                continue
+            settings = read_settings(replace(connection, extra={**connection.extra, **party.options}))
+            if is_genuine(body, signature, settings):
+                found = found or (account, settings.account)
+        if found is None:
+            raise RequestRejectedError(401, "the signature is wrong")
+        return found
+
+    def _bind(self, name: str, account: str) -> None:
+        if (name, account) not in self._bound:
+            self._deployment.ledger.bind_status(name, account)
+            self._bound.add((name, account))
+
+
+def _accounts() -> tuple[_Account, ...]:
+    """The accounts that can be served. One with a wrong file must not close the others' door."""
+
+    def valid() -> Iterator[_Account]:
+        for name in status_files():
+            if name.startswith(f"{VENDOR}_"):
+                try:
+                    settings = load_status(name)
+                    yield _Account(settings, status_reader(settings))
+                except ConfigurationError as error:
+                    log.error("not served: %s", error)  # noqa: TRY400 - the message says it all
+
+    return tuple(valid())
+
+
+def _rate_limited(limits: WebhookSettings) -> RequestRejectedError:
+    return RequestRejectedError(
+        429, "too fast, or not available now; try again later", {"Retry-After": str(limits.retry_after_s)}
+    )
+
+
+def _error_response(error: RequestRejectedError) -> JSONResponse:
+    return JSONResponse({"error": error.message}, error.status, headers=error.headers)

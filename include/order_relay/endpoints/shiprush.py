@@ -1,0 +1,299 @@
+"""``/shiprush/orders``: the order feed that ShipRush polls, and the shipment notices that it sends."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any
+from urllib.parse import parse_qsl
+from xml.etree import ElementTree as ET
+
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from order_relay.endpoints.dependencies import Deployment
+from order_relay.endpoints.requests import (
+    NormalizePathMiddleware,
+    RequestRejectedError,
+    WorkThrottle,
+    read_body,
+    to_rejection,
+)
+from order_relay.errors import MalformedResponseError
+from order_relay.ledger import ShipmentResult
+from order_relay.ledger.fulfilment.feed_ids import feed_id
+from order_relay.ledger.fulfilment.feed_index import FeedOrder
+from order_relay.ledger.schema.states import State
+from order_relay.orders.fulfilment.shipment_progress import Shipment
+from order_relay.pipeline.fulfilment.shipments import record_shipment
+from order_relay.pipeline.order_archive import describe_error
+from order_relay.vendors.shiprush import feed
+from order_relay.vendors.shiprush.connection import ShipRushSettings, read_settings
+from order_relay.vendors.shiprush.credentials import is_authorized, split_query
+from order_relay.vendors.shiprush.dates import read_date
+from order_relay.vendors.shiprush.notice import ORIGIN, read_notice, unreadable_notice
+from order_relay.vendors.shiprush.parameters import Parameters
+from order_relay.vendors.shiprush.statuses import status_of
+from order_relay.vendors.shiprush.xml_text import line_text
+
+CONNECTION = "shiprush_feed"
+_CREDENTIALS = "order_relay.credentials"
+_LAST_PAGE = 10**9
+_XML = "application/xml; charset=utf-8"
+_NOTICE = "shipnotify"
+_FORM = "application/x-www-form-urlencoded"
+
+log = logging.getLogger(__name__)
+
+
+def create_shiprush_app(parts: Deployment) -> FastAPI:
+    """The app to be mounted at ``/shiprush``."""
+    app = FastAPI(openapi_url=None, redirect_slashes=False)
+    service, throttle = FeedService(parts), WorkThrottle()
+
+    async def answer(request: Request, work: Callable[[ShipRushSettings], Awaitable[bytes]]) -> Response:
+        try:
+            settings = await throttle.run(partial(service.authenticate, request))
+            return Response(await work(settings), media_type=_XML, headers={"Cache-Control": "no-store"})
+        except Exception as error:
+            return _error_response(to_rejection(error))
+
+    async def export(request: Request) -> Response:
+        async def work(settings: ShipRushSettings) -> bytes:
+            query = Parameters(request.query_params.multi_items())
+            if request.method == "GET" and query.get("action", "").lower() == _NOTICE:  # some senders use GET
+                return await throttle.run(lambda: service.notice(settings, query, b""))
+            return await throttle.run(lambda: service.export(settings, query))
+
+        return await answer(request, work)
+
+    async def notice(request: Request) -> Response:
+        async def work(settings: ShipRushSettings) -> bytes:
+            query = Parameters(request.query_params.multi_items())
+            try:
+                body = await read_body(request, settings.size_limit_bytes)
+            except RequestRejectedError as refusal:
+                why = refusal.message
+                if not await throttle.run(lambda: service.keep(settings, query, why)):
+                    raise
+                return _document("Received", {"Outcome": "unmatched"})
+            if request.headers.get("content-type", "").lower().startswith(_FORM) and not body.lstrip().startswith(b"<"):
+                query, body = Parameters([*request.query_params.multi_items(), *_form(body)]), b""
+            return await throttle.run(lambda: service.notice(settings, query, body))
+
+        return await answer(request, work)
+
+    async def unknown(_request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        words = {404: "nothing is served at this path", 405: "only GET, HEAD and POST are served at this path"}
+        headers = {"Allow": "GET, HEAD, POST"} if status == 405 else {}
+        return _error_response(RequestRejectedError(status, words.get(status, "refused"), headers))
+
+    app.add_api_route("/orders", export, methods=["GET", "HEAD"])
+    app.add_api_route("/orders", notice, methods=["POST"])
+    app.add_exception_handler(HTTPException, unknown)
+    app.add_middleware(NormalizePathMiddleware)
+    app.add_middleware(StripCredentialsMiddleware)
+    return app
+
+
+class StripCredentialsMiddleware:
+    """Takes user name and password out of the query string before anything can log it, the server included."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        if scope["type"] == "http":
+            scope["query_string"], scope[_CREDENTIALS] = split_query(scope["query_string"])
+        await self._app(scope, receive, send)
+
+
+class FeedService:
+    """Does what a request asks for, in a thread of its own."""
+
+    def __init__(self, parts: Deployment) -> None:
+        self._deployment = parts
+
+    def authenticate(self, request: Request) -> ShipRushSettings:
+        """The feed's settings, for a request with the right credentials. Raises ``Refused`` (401) for any other."""
+        connection = self._deployment.connection(CONNECTION)
+        settings = read_settings(connection) if connection and connection.login and connection.password else None
+        header = request.headers.get("authorization")
+        if settings is None or not is_authorized(settings, header, request.scope.get(_CREDENTIALS, {})):
+            asks = {"WWW-Authenticate": 'Basic realm="orders"'}
+            raise RequestRejectedError(401, "user name or password is missing or wrong", asks)
+        return settings
+
+    def export(self, settings: ShipRushSettings, query: Parameters) -> bytes:
+        """One page of the feed. Raises ``Refused`` (400) where the request cannot be read."""
+        if wrong := _wrong_action(query, "export"):
+            raise RequestRejectedError(400, wrong)
+        if unclear := sorted(query.several.keys() & {"start_date", "end_date", "page"}):
+            raise RequestRejectedError(400, f"{unclear[0]} is given more than once, with different values")
+        start, end = _parse_date(query, "start_date"), _parse_date(query, "end_date")
+        if start > end:
+            raise RequestRejectedError(400, "start_date is later than end_date")
+        number = _parse_page(query)
+        if number == 1:
+            self._rendered(
+                settings, self._deployment.ledger.feed_gaps(settings.pipelines or None)
+            )  # perhaps mended by now
+        window = self._deployment.ledger.modified_between(
+            start,
+            end,
+            entered=State(settings.entered),
+            pipelines=settings.pipelines or None,
+            limit=settings.page_size,
+            offset=(number - 1) * settings.page_size,
+        )
+        return self._page(self._rendered(settings, window.orders), -(-window.places // settings.page_size))
+
+    def _rendered(self, settings: ShipRushSettings, orders: Sequence[FeedOrder]) -> dict[int, ET.Element]:
+        """These orders by their id. What cannot be rendered, for whatever reason, is left out and noted in the ledger
+        until it can be."""
+        archived = self._deployment.archive.read([found.work for found in orders])
+        key = self._deployment.ledger.feed_key() if orders else ""
+        elements: dict[int, ET.Element] = {}
+        problems: dict[int, str] = {}
+        for found in orders:
+            number, order = found.work.id, archived[found.work.id]
+            problems[number] = order.problem
+            if not order.problem:
+                try:
+                    elements[number] = feed.order_element(self._head(settings, found, key), order.order, order.lines)
+                except Exception as error:
+                    problems[number] = describe_error(error)
+        self._note(problems)
+        return elements
+
+    def _page(self, orders: Mapping[int, ET.Element], pages: int) -> bytes:
+        """The whole page; without an order that cannot be written."""
+        try:
+            return feed.render_page(list(orders.values()), pages)
+        except Exception:
+            unwritable = {number: problem for number, element in orders.items() if (problem := _unwritable(element))}
+            if not unwritable:
+                raise
+            self._note(unwritable)
+            return feed.render_page([element for number, element in orders.items() if number not in unwritable], pages)
+
+    def _note(self, problems: Mapping[int, str]) -> None:
+        for number in self._deployment.ledger.note_feed_gaps(problems):
+            log.warning("ShipRush's feed leaves out submission %s: %s", number, problems[number])
+
+    def _head(self, settings: ShipRushSettings, found: FeedOrder, key: str) -> feed.FeedHeader:
+        work = found.work
+        return feed.FeedHeader(
+            feed_id(key, work),
+            found.destination_key or work.order_number,
+            settings.words[self.status(found)],
+            found.modified_at,
+            found.first_offered_at,
+            work.pipeline,
+            found.sent_total,
+            self._taxes(work.pipeline),
+        )
+
+    def _taxes(self, pipeline: str) -> frozenset[str]:
+        """The charges of a pipeline that are sent as tax."""
+        charges = self._deployment.pipeline(pipeline).transform.get("charges") or {}
+        return frozenset(name for name, way in charges.items() if way.get("send") == "tax")
+
+    def status(self, found: FeedOrder) -> str:
+        """The status of an order, one of the keys of ``CODE_MESSAGES``: from what was sent and what became of it
+        since.
+        """
+        work = found.work
+        sent_as = found.sent_as or str(self._deployment.pipeline(work.pipeline).transform.get("order_status", "READY"))
+        return status_of(work.state, shipped=found.shipped, cancelled=found.cancelled, sent_as=sent_as)
+
+    def notice(self, settings: ShipRushSettings, query: Parameters, body: bytes) -> bytes:
+        """Record a shipment notice. Raises ``MalformedResponseError`` where it names no order, ``Refused`` (404) where
+        no order of
+        ours fits and the settings say so. One that is kept for an operator is answered with 200: sending it again would
+        not help."""
+        if wrong := _wrong_action(query, _NOTICE, ""):
+            notice_data = unreadable_notice(query, body, wrong, settings.currency, query.several)
+        else:
+            notice_data = read_notice(query, body, settings.currency, query.several)
+        done = self._record(settings, notice_data)
+        if done.outcome == "unmatched" and not notice_data.raw and settings.unmatched_status != 200:
+            raise RequestRejectedError(settings.unmatched_status, "the order is not known here; the notice was kept")
+        return _document("Received", {"Outcome": done.outcome})
+
+    def keep(self, settings: ShipRushSettings, query: Parameters, why: str) -> bool:
+        """Keep what the query says of a notice whose body was not read; whether it names an order."""
+        try:
+            notice_data = unreadable_notice(query, b"", why, settings.currency, query.several)
+        except MalformedResponseError:
+            return False
+        self._record(settings, notice_data)
+        return True
+
+    def _record(self, settings: ShipRushSettings, notice_data: Shipment) -> ShipmentResult:
+        done = record_shipment(
+            self._deployment.ledger,
+            self._deployment.archive,
+            ORIGIN,
+            notice_data,
+            pipelines=settings.pipelines or None,
+            why="shipment notice",
+        )
+        if done.outcome in {"unmatched", "asked"}:
+            log.warning(
+                "parcel %s waits for an operator (%s); see 'shipments --unmatched'", done.shipment_id, done.outcome
+            )
+        return done
+
+
+def _unwritable(element: ET.Element) -> str:
+    try:
+        feed.is_writable(element)
+    except Exception as error:
+        return describe_error(error)
+    return ""
+
+
+def _form(body: bytes) -> list[tuple[str, str]]:
+    """The fields of a form, for a sender that puts them there instead of the query."""
+    return parse_qsl(body.decode("utf-8", "replace"))
+
+
+def _wrong_action(query: Parameters, *actions: str) -> str:
+    """What is wrong with the parameter ``action``; empty where it is one of these."""
+    given = set(map(str.lower, query.several.get("action", (query.get("action", ""),))))
+    if len(given) == 1 and given <= set(actions):
+        return ""
+    return f"action must be {actions[0]}, not {', '.join(repr(line_text(one, 30)) for one in sorted(given)[:3])}"
+
+
+def _parse_date(query: Mapping[str, str], name: str) -> datetime:
+    try:
+        return read_date(query.get(name, ""))
+    except ValueError:
+        raise RequestRejectedError(400, f"{name} must be a date that exists, as MM/dd/yyyy HH:mm") from None
+
+
+def _parse_page(query: Mapping[str, str]) -> int:
+    text = query.get("page", "1").strip()
+    if not (text.isascii() and text.isdecimal() and len(text) < 10 and 1 <= int(text) < _LAST_PAGE):
+        raise RequestRejectedError(400, "page must be a whole number from 1")
+    return int(text)
+
+
+def _error_response(error: RequestRejectedError) -> Response:
+    body = _document("Error", {"Code": str(error.status), "Message": error.message})
+    return Response(body, error.status, headers=error.headers, media_type=_XML)
+
+
+def _document(name: str, parts: Mapping[str, Any]) -> bytes:
+    root = ET.Element(name)
+    for part, text in parts.items():
+        ET.SubElement(root, part).text = text
+    made: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return made

@@ -1,0 +1,1 @@
+"""Sending: claims, attempts, outcomes, and lookups of orders in doubt."""

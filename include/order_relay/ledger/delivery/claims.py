@@ -1,0 +1,213 @@
+"""The intent to send, committed before the first byte; and the one rule that no lineage is sent twice.
+
+Guarantees: a claim is durable before its caller may send; at most one submission of a lineage is ever in ``sending``,
+``in_doubt`` or ``imported`` (a partial unique index, not this code, makes sure of it); the rows of a lineage are
+locked in key order, so that two runs over versions of one order wait for each other instead of racing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from order_relay.ledger.schema.records import Claim, Sendable
+from order_relay.ledger.schema.states import AT_DESTINATION, State
+from order_relay.ledger.schema.tables import attempt, submission
+from order_relay.ledger.store.column_types import among
+from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.submissions.transitions import TransitionCause, transition
+from order_relay.ledger.write_back import cancellations
+from order_relay.orders.decisions.versions import IN_DOUBT
+from order_relay.orders.messages import RunContext, SendOutcome
+
+NOT_STORED = (SendOutcome.NOT_SENT, SendOutcome.THROTTLED, SendOutcome.CONFIGURATION_ERROR, SendOutcome.REJECTED)
+"""Outcomes that prove that the destination stored nothing."""
+
+_READY = (
+    sa.select(submission.c.id)
+    .where(submission.c.pipeline == sa.bindparam("name"), submission.c.state == sa.literal_column("'ready'"))
+    .order_by(submission.c.id)
+)
+
+_SENDABLE = (
+    sa.select(
+        submission.c.id,
+        submission.c.revision,
+        submission.c.destination_key,
+        submission.c.payload_name,
+        submission.c.payload_row,
+        submission.c.fingerprint,
+        submission.c.attempt,
+        submission.c.lineage,
+        submission.c.order_number,
+        sa.func.coalesce(submission.c.total_minor, 0),
+        submission.c.currency,
+        submission.c.submitted_at,
+    )
+    .where(among(submission.c.id, "ids"), submission.c.state == sa.literal_column("'ready'"))
+    .order_by(submission.c.id)
+)
+
+_own = submission.alias("own")
+_FAMILY = (
+    sa.select(
+        submission.c.id,
+        submission.c.state,
+        submission.c.revision,
+        submission.c.lineage,
+        submission.c.version,
+        submission.c.edition,
+        submission.c.attempt,
+        submission.c.first_sent_at,
+        submission.c.source_cancelled_at,
+    )
+    .where(
+        submission.c.pipeline == sa.bindparam("name"),
+        # not narrowed by the pipeline once more: SQLite would then read all of its rows instead of these few
+        submission.c.lineage.in_(sa.select(_own.c.lineage).where(among(_own.c.id, "ids"))),
+    )
+    .order_by(submission.c.id)
+    .with_for_update(of=submission)
+)
+_EARLIER = sa.select(attempt.c.submission_id).where(
+    among(attempt.c.submission_id, "ids"), attempt.c.outcome.not_in([str(o) for o in NOT_STORED])
+)
+_blank: sa.ColumnElement[str] = sa.literal_column("''")
+_INSERT_ATTEMPTS = attempt.insert().from_select(
+    [
+        "submission_id",
+        "number",
+        "run",
+        "owner",
+        "fingerprint",
+        "payload_name",
+        "payload_row",
+        "sent_at",
+        "send_before",
+        "outcome",
+        "status",
+        "code",
+        "message",
+        "body",
+    ],
+    sa.select(
+        submission.c.id,
+        submission.c.attempt,
+        sa.bindparam("b_run", type_=sa.Text),
+        submission.c.owner,
+        submission.c.fingerprint,
+        submission.c.payload_name,
+        submission.c.payload_row,
+        sa.bindparam("b_at", type_=attempt.c.sent_at.type),
+        submission.c.send_before,
+        _blank,
+        sa.literal_column("0"),
+        _blank,
+        _blank,
+        _blank,
+    ).where(among(submission.c.id, "ids")),
+)
+"""Made from the rows that were just moved, so that it says what they said."""
+
+
+def ready(tx: Transaction, name: str) -> list[int]:
+    """All that may be sent, the longest known first."""
+    return list(tx.run(_READY, {"name": name}).scalars())
+
+
+def load_sendable(tx: Transaction, ids: Iterable[int]) -> list[Sendable]:
+    """Those of ``ids`` that may be sent now, with their payloads."""
+    return [Sendable(*tuple(row)) for row in tx.run(_SENDABLE, {"ids": list(ids)})]
+
+
+def claim(
+    tx: Transaction, ctx: RunContext, ids: Iterable[int], owner: str, lease_s: float, *, one_by_one: bool = False
+) -> dict[int, Claim]:
+    """Commit the intent to send these; by id. What can not be claimed is absent from the answer.
+
+    No request may start after ``send_before``: the database's clock plus ``lease_s``. A submission whose lineage is
+    under way, in doubt or imported does not stay ``ready``: it waits to be resolved anew, which also decides whether
+    an older version agrees with the imported one and may be superseded by it. One that its source has cancelled
+    meanwhile (an earlier attempt proved to have stored nothing) is stopped.
+
+    Raises ``IntegrityError`` where the lineage index refused one of them: a version came up between reading and
+    writing. Then nothing was claimed, and the call is made again ``one_by_one``, which leaves out just that one.
+    """
+    wanted = set(ids)
+    families: dict[str, list[Any]] = defaultdict(list)
+    for row in tx.run(_FAMILY, {"ids": list(wanted), "name": ctx.pipeline}):
+        families[row.lineage].append(row)
+    free: list[Any] = []
+    waiting: list[Any] = []
+    cancelled: list[Any] = []
+    for family in families.values():
+        _select_versions(family, wanted, free, waiting, cancelled)
+    moment = tx.now
+    cancellations.hold_unsent(tx, ctx, cancelled)
+    transition(
+        tx,
+        waiting,
+        State.WAITING,
+        TransitionCause(ctx, "its lineage is under way or imported", IN_DOUBT),
+        {"due_at": moment},
+    )
+    before = moment + timedelta(seconds=lease_s)
+    doubtful = _may_be_stored(tx, [row.id for row in free if row.attempt])
+    if one_by_one:
+        free = [row for row in free if _claim_row(tx, ctx, row, owner, before)]
+    else:
+        _claim_rows(tx, ctx, free, owner, before)
+    return {row.id: Claim(row.id, row.attempt + 1, row.revision + 1, before, row.id in doubtful) for row in free}
+
+
+def _select_versions(
+    family: list[Any], wanted: set[int], free: list[Any], waiting: list[Any], cancelled: list[Any]
+) -> None:
+    """Who of a lineage may go: the newest wanted one, if nothing of it is at the destination."""
+    ready_ones = [row for row in family if row.id in wanted and row.state == State.READY]
+    cancelled += [row for row in ready_ones if row.source_cancelled_at is not None]
+    asking = sorted(
+        (row for row in ready_ones if row.source_cancelled_at is None),
+        key=lambda row: (row.version, row.edition, row.id),
+    )
+    if asking and not any(row.state in AT_DESTINATION for row in family):
+        free.append(asking.pop())
+    waiting += asking
+
+
+def _claim_row(tx: Transaction, ctx: RunContext, row: Any, owner: str, before: datetime) -> bool:
+    """Take one row; false where the lineage index refuses it."""
+    try:
+        with tx.conn.begin_nested():
+            _claim_rows(tx, ctx, [row], owner, before)
+    except IntegrityError:
+        return False
+    return True
+
+
+def _claim_rows(tx: Transaction, ctx: RunContext, rows: Sequence[Any], owner: str, before: datetime) -> None:
+    by_attempt: dict[tuple[int, bool], list[Any]] = defaultdict(list)
+    for row in rows:
+        by_attempt[row.attempt + 1, row.first_sent_at is None].append(row)
+    common = {"owner": owner, "send_before": before, "absent_once_at": None, "lookups": 0}
+    for (number, first), group in by_attempt.items():
+        began = {"first_sent_at": tx.now} if first else {}
+        transition(
+            tx,
+            group,
+            State.SENDING,
+            TransitionCause(ctx, f"claimed by {owner}"),
+            {**common, **began, "attempt": number},
+        )
+    if rows:
+        tx.run(_INSERT_ATTEMPTS, {"ids": [row.id for row in rows], "b_run": ctx.run, "b_at": tx.now})
+
+
+def _may_be_stored(tx: Transaction, ids: list[int]) -> set[int]:
+    """Those with an earlier attempt that did not provably leave nothing at the destination."""
+    return set(tx.run(_EARLIER, {"ids": ids}).scalars()) if ids else set()

@@ -1,0 +1,183 @@
+"""Outcomes: what became of an attempt, committed under the attempt's number."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from order_relay.ledger.delivery.attempts import answer_code
+from order_relay.ledger.delivery.claims import NOT_STORED
+from order_relay.ledger.schema.records import AttemptResult
+from order_relay.ledger.schema.states import State
+from order_relay.ledger.schema.tables import attempt
+from order_relay.ledger.store.column_types import among
+from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.store.text import MAX_BODY, MAX_REMARK, clean_text
+from order_relay.ledger.submissions.revisions import apply_pending_offers
+from order_relay.ledger.submissions.transitions import COMPUTED, TransitionCause, lock, transition
+from order_relay.orders.messages import RunContext, SendOutcome, SendResult
+
+_TARGET = {
+    SendOutcome.IMPORTED: State.IMPORTED,
+    SendOutcome.REJECTED: State.REJECTED,
+    SendOutcome.IN_DOUBT: State.IN_DOUBT,
+    SendOutcome.NOT_SENT: State.READY,
+    SendOutcome.THROTTLED: State.READY,
+    SendOutcome.CONFIGURATION_ERROR: State.READY,
+}
+_UNDER_WAY = (State.SENDING, State.IN_DOUBT)
+_ADOPT = (State.SENDING, State.IMPORTED)
+
+_RECORD = (
+    attempt.update()
+    .where(
+        attempt.c.submission_id == sa.bindparam("b_id"),
+        attempt.c.number == sa.bindparam("b_number"),
+        # an import that is told later is the truth, whatever was told before
+        sa.or_(
+            attempt.c.settled_at.is_(None),
+            attempt.c.outcome == SendOutcome.IN_DOUBT,
+            sa.and_(sa.bindparam("b_outcome", type_=sa.Text) == SendOutcome.IMPORTED, attempt.c.oms_id.is_(None)),
+        ),
+    )
+    .values(
+        {
+            name: sa.bindparam(name)
+            for name in (
+                "settled_at",
+                "outcome",
+                "status",
+                "code",
+                "message",
+                "body",
+                "oms_id",
+                "remark",
+            )
+        }
+    )
+)
+_EARLIER = sa.select(attempt.c.submission_id, attempt.c.number).where(
+    among(attempt.c.submission_id, "ids"), attempt.c.outcome.not_in([str(o) for o in NOT_STORED])
+)
+
+
+def record_outcomes(
+    tx: Transaction, ctx: RunContext, results: Sequence[AttemptResult], next_ids: Iterable[int] = ()
+) -> list[int]:
+    """Commit outcomes, all in one transaction; the ids whose outcome was refused (stale).
+
+    An outcome counts only for the attempt that is under way or in doubt. One that comes late, for an attempt that was
+    given up as in doubt, still counts: it is the truth about it. An import that is told after the order was taken for
+    absent makes it imported, unless a new attempt began; whatever is refused still stands on its attempt, so that the
+    law finds a double. Settling the same outcome again changes nothing.
+
+    ``next_ids`` are claimed next in this transaction: locked with the others, in key order, so that two workers over
+    the same orders wait for each other and not in a ring.
+    """
+    given = {result.id: result for result in results}
+    rows = [row for row in lock(tx, {*given, *next_ids}, "attempt", "oms_id", "offered") if row.id in given]
+    doubtful = _possibly_stored(tx, rows, given)
+    _record(tx, results)
+    groups: dict[tuple[State, bool], list[Any]] = defaultdict(list)
+    known = {row.id for row in rows}
+    refused = [number for number in given if number not in known]
+    for row in rows:
+        target = _target(row, given[row.id], row.id in doubtful)
+        if target is None:
+            if not _is_recorded(row, given[row.id]):
+                refused.append(row.id)
+        elif target != row.state:  # text from the database, not a member
+            groups[target, row.state == State.READY].append(row)
+    for (target, late), group in groups.items():
+        _transition(tx, ctx, target, group, given, late=late)
+    changed = [row.id for row in rows if row.offered]
+    if changed:
+        apply_pending_offers(tx, TransitionCause(ctx), changed)
+    return refused
+
+
+def _target(row: Any, result: AttemptResult, doubtful: bool) -> State | None:
+    """Where an outcome takes a row; ``None`` where it is not its business any more."""
+    if result.attempt != row.attempt:
+        return None
+    target = _TARGET[result.answer.outcome]
+    if target is State.IMPORTED and not result.answer.oms_id:
+        target = State.IN_DOUBT
+    if target is State.REJECTED and doubtful:
+        target = State.IN_DOUBT
+    if row.state in _UNDER_WAY:
+        return target
+    return target if row.state == State.READY and target is State.IMPORTED else None
+
+
+def _is_recorded(row: Any, result: AttemptResult) -> bool:
+    """Whether exactly this was settled before: a commit whose answer got lost, tried again."""
+    if result.attempt != row.attempt or row.state != _TARGET[result.answer.outcome]:
+        return False
+    return bool(row.state != State.IMPORTED or row.oms_id == result.answer.oms_id)
+
+
+def _possibly_stored(tx: Transaction, rows: Iterable[Any], given: dict[int, AttemptResult]) -> set[int]:
+    """Refused orders of which an earlier attempt may have been stored: their refusal may mean "exists already"."""
+    asked = {
+        row.id: row.attempt for row in rows if row.attempt > 1 and given[row.id].answer.outcome is SendOutcome.REJECTED
+    }
+    if not asked:
+        return set()
+    earlier = tx.run(_EARLIER, {"ids": list(asked)})
+    return {row.submission_id for row in earlier if row.number < asked[row.submission_id]}
+
+
+def _record(tx: Transaction, results: Sequence[AttemptResult]) -> None:
+    """Keep every answer on its attempt, also one that is refused."""
+    tx.many(
+        _RECORD,
+        [
+            {
+                "b_id": r.id,
+                "b_number": r.attempt,
+                "b_outcome": r.answer.outcome,
+                "settled_at": tx.now,
+                "outcome": r.answer.outcome,
+                "status": r.answer.status,
+                "code": clean_text(r.answer.code, 100),
+                "message": clean_text(r.answer.message, 1_000),
+                "body": clean_text(r.answer.body, MAX_BODY),
+                "oms_id": clean_text(r.answer.oms_id, 200) or None,
+                "remark": clean_text(r.answer.remark, MAX_REMARK),
+            }
+            for r in results
+        ],
+    )
+
+
+def _transition(
+    tx: Transaction, ctx: RunContext, target: State, rows: list[Any], given: dict[int, AttemptResult], *, late: bool
+) -> None:
+    answers = {row.id: given[row.id].answer for row in rows}
+    if target is State.IMPORTED:
+        values = {"imported_at": tx.now, "oms_id": COMPUTED}
+        why = "told late: the answer of an attempt that was taken for lost" if late else "the destination has it"
+        transition(tx, rows, target, TransitionCause(ctx, why), values, via=_ADOPT if late else None)
+        return
+    due = {"due_at": tx.now} if target is State.IN_DOUBT else {}
+    for reason, group in _by_reason(rows, answers).items():
+        transition(tx, group, target, TransitionCause(ctx, reason, reason), due)
+
+
+def _by_reason(rows: list[Any], answers: dict[int, SendResult]) -> dict[str, list[Any]]:
+    groups: dict[str, list[Any]] = defaultdict(list)
+    for row in rows:
+        groups[answer_code(answers[row.id])].append(row)
+    return groups
+
+
+def return_to_received(tx: Transaction, ctx: RunContext, ids: Iterable[int], why: str) -> int:
+    """Back to ``received``: rejected ones, since the set-up was wrong and not they, and ready ones whose payload is
+    damaged and must be made anew. How many did."""
+    rows = [row for row in lock(tx, ids) if row.state in (State.REJECTED, State.READY)]
+    transition(tx, rows, State.RECEIVED, TransitionCause(ctx, why))
+    return len(rows)

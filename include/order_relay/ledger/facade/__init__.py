@@ -1,0 +1,1 @@
+"""The methods of ``Ledger``, one transaction each; to be replaced by repositories."""

@@ -1,0 +1,1 @@
+"""What happens after the import: shipments, status events, and the order feed."""

@@ -1,0 +1,63 @@
+"""Gaps of the order feed: orders that it leaves out because they can not be rendered.
+
+A gap is open until the order can be rendered. People are told of open gaps once, not at every poll. Its end is a
+modification of the order: a reader that asks by windows would not come back for it otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import sqlalchemy as sa
+
+from order_relay.ledger.fulfilment.feed_index import FeedOrder, feed_order
+from order_relay.ledger.schema.shipment_tables import feed_gap
+from order_relay.ledger.schema.tables import submission
+from order_relay.ledger.store.column_types import among
+from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.store.text import clean_text
+
+_OPEN = feed_gap.c.mended_at.is_(None)
+
+
+def has_changes(tx: Transaction, problems: Mapping[int, str]) -> bool:
+    """Whether ``note`` would change anything."""
+    known = _known(tx, problems)
+    return any(known.get(number, "") != problem for number, problem in _cleaned(problems).items())
+
+
+def record(tx: Transaction, problems: Mapping[int, str]) -> list[int]:
+    """Note why orders had to be left out, with an empty text for those that could be rendered. The new ones' ids."""
+    known, cleaned = _known(tx, problems), _cleaned(problems)
+    new = [number for number, problem in cleaned.items() if problem and number not in known]
+    tx.many(
+        feed_gap.insert(), [{"submission_id": number, "problem": cleaned[number], "noted_at": tx.now} for number in new]
+    )
+    for number, before in known.items():
+        if cleaned[number] != before:
+            values = {"problem": cleaned[number]} if cleaned[number] else {"mended_at": tx.now}
+            tx.run(feed_gap.update().where(feed_gap.c.submission_id == number, _OPEN).values(values))
+    return new
+
+
+def omitted_orders(tx: Transaction, pipelines: Collection[str] | None, limit: int) -> list[FeedOrder]:
+    """Orders that are left out now; of more than ``limit`` any ones, so that each gets its turn to be tried again."""
+    query = (
+        sa.select(submission, feed_gap.c.noted_at.label("modified"))
+        .join(feed_gap, feed_gap.c.submission_id == submission.c.id)
+        .where(_OPEN)
+        .order_by(sa.func.random())
+        .limit(limit)
+    )
+    if pipelines is not None:
+        query = query.where(submission.c.pipeline.in_(sorted(pipelines)))
+    return [feed_order(row) for row in tx.run(query)]
+
+
+def _known(tx: Transaction, problems: Mapping[int, str]) -> dict[int, str]:
+    query = sa.select(feed_gap.c.submission_id, feed_gap.c.problem).where(among(feed_gap.c.submission_id, "ids"), _OPEN)
+    return {row.submission_id: row.problem for row in tx.run(query, {"ids": list(problems)})}
+
+
+def _cleaned(problems: Mapping[int, str]) -> dict[int, str]:
+    return {number: clean_text(problem) for number, problem in problems.items()}

@@ -1,0 +1,172 @@
+"""Which order a parcel is for. The order's own number decides; an id only where the number agrees or is missing.
+
+Numbers are looked for by indexed columns: as external id, as order number, and as id at the destination.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from order_relay.ledger.fulfilment.feed_ids import FeedId, feed_key, matches, parse_feed_id
+from order_relay.ledger.schema.records import WorkItem
+from order_relay.ledger.schema.states import AT_DESTINATION, State
+from order_relay.ledger.schema.tables import pipeline, submission
+from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.submissions.worklist import work_items
+
+_MOST = 50  # submissions looked at for one number
+_NAMES = (submission.c.destination_key, submission.c.order_number, submission.c.oms_id)
+_SEEN = (submission.c.id, submission.c.state, submission.c.cancelled_at)
+_OTHER = submission.alias("other")
+
+
+@dataclass(frozen=True, slots=True)
+class OrderMatch:
+    """The order that a parcel is for. ``work`` is ``None`` where there is none, or where ``asks`` says what an operator
+    has to decide."""
+
+    work: WorkItem | None = None
+    asks: str = ""
+
+
+def match_order(
+    tx: Transaction, numbers: Iterable[str], given_id: str = "", pipelines: Collection[str] | None = None
+) -> OrderMatch:
+    """The order that a notice names, only of ``pipelines`` where given.
+
+    ``given_id``: the id of a feed of ours that the notice gives. One that does not prove itself (another ledger's, or
+    one of an older program) is believed only together with the number.
+    """
+    given_numbers = list(dict.fromkeys(filter(None, numbers)))
+    named = {number: candidates(tx, number, pipelines) for number in given_numbers}
+    given = parse_feed_id(given_id)
+    ours, proven = _of_id(tx, given) if given else (None, False)
+    if ours is not None:
+        return _with_id(tx, ours, proven=proven, named=named, pipelines=pipelines)
+    if given_id and not given_numbers:
+        return OrderMatch(asks="it names the order only by an id that this ledger did not give out")
+    found = {number for ids in named.values() for number in ids}
+    several = [number for number, ids in named.items() if len(ids) > 1]
+    if several:
+        return OrderMatch(asks=f"{len(named[several[0]])} orders have the number {several[0]}")
+    if len(found) > 1:
+        return OrderMatch(asks=f"its numbers are those of different orders: {', '.join(given_numbers)}")
+    return OrderMatch(work_items(tx, found)[0] if found else None)
+
+
+def _of_id(tx: Transaction, given: FeedId) -> tuple[WorkItem | None, bool]:
+    """The order that an id claims to name, and whether this ledger gave it out for that order."""
+    claimed = next(iter(work_items(tx, [given.number])), None)
+    if claimed is None or not given.check:
+        return claimed, False
+    return (claimed, True) if matches(feed_key(tx), given, claimed) else (None, False)
+
+
+def _with_id(
+    tx: Transaction, ours: WorkItem, *, proven: bool, named: dict[str, list[int]], pipelines: Collection[str] | None
+) -> OrderMatch:
+    if pipelines is not None and ours.pipeline not in pipelines:
+        return OrderMatch(asks=f"its order belongs to the pipeline {ours.pipeline}, which this feed does not carry")
+    if not named:
+        return (
+            OrderMatch(ours)
+            if proven
+            else OrderMatch(
+                asks="it names the order only by an id of an older program, which another ledger may have given out too"
+            )
+        )
+    for number, ids in named.items():
+        if not _carries(tx, ours.id, number):
+            whose = "another order's" if ids else "unknown"
+            return OrderMatch(asks=f"its number {number} is {whose}, its OrderID is that of order {ours.order_number}")
+    return OrderMatch(ours)
+
+
+def _carries(tx: Transaction, id: int, number: str) -> bool:
+    """Whether an order has this number, and no other one has it as its external id."""
+    others = sa.exists().where(
+        _OTHER.c.destination.in_(sa.select(pipeline.c.destination_account)),
+        _OTHER.c.destination_key == number,
+        _OTHER.c.id != id,
+    )
+    return (
+        tx.run(
+            sa.select(submission.c.id).where(
+                submission.c.id == id,
+                sa.or_(
+                    submission.c.destination_key == number,
+                    sa.and_(sa.or_(submission.c.order_number == number, submission.c.oms_id == number), ~others),
+                ),
+            )
+        ).first()
+        is not None
+    )
+
+
+def candidates(tx: Transaction, number: str, pipelines: Collection[str] | None = None) -> list[int]:
+    """The submissions that a number names: more than one only where nothing tells them apart.
+
+    What is or may be at the destination comes first; something else counts only where nothing took its place.
+    """
+    for column in _NAMES:
+        rows = tx.run(
+            sa.select(*_SEEN)
+            .where(
+                column == number,
+                indexed(column, pipelines),
+                submission.c.state.not_in([State.SUPERSEDED, State.DISCARDED]),
+            )
+            .limit(_MOST)
+        ).all()
+        if rows:
+            # sorted here: for a sorted answer a database might go through all orders by their ids
+            return _preferred(sorted(rows, key=lambda row: row.id))
+    return []
+
+
+def has_number(tx: Transaction, number: str, pipelines: Collection[str] | None = None) -> bool:
+    """Whether a submission has exactly this order number, whatever became of it."""
+    column = submission.c.order_number
+    found = tx.run(sa.select(submission.c.id).where(column == number, indexed(column, pipelines)).limit(1))
+    return found.first() is not None
+
+
+def by_reference(tx: Transaction, reference: str, pipelines: Collection[str] | None = None) -> list[int]:
+    """The submissions whose number ends in this reference, of whichever webshop; for operators only."""
+    rows = tx.run(
+        sa.select(*_SEEN, submission.c.order_number)
+        .where(
+            submission.c.reference == reference,
+            sa.text("reference <> ''"),
+            _of(pipelines),
+            submission.c.state.not_in([State.SUPERSEDED, State.DISCARDED]),
+        )
+        .order_by(submission.c.id)
+        .limit(_MOST)
+    ).all()
+    numbers = dict.fromkeys(row.order_number for row in rows)
+    return [id for number in numbers for id in _preferred([row for row in rows if row.order_number == number])]
+
+
+def indexed(column: sa.ColumnElement[Any], pipelines: Collection[str] | None = None) -> sa.ColumnElement[bool]:
+    """A condition that is true of every submission (of ``pipelines``) and lets the column's index be used."""
+    if column is submission.c.destination_key:
+        return sa.and_(submission.c.destination.in_(sa.select(pipeline.c.destination_account)), _of(pipelines))
+    if column is submission.c.oms_id:
+        return _of(pipelines)
+    names = sa.select(pipeline.c.name)
+    return submission.c.pipeline.in_(names) if pipelines is None else _of(pipelines)
+
+
+def _of(pipelines: Collection[str] | None) -> sa.ColumnElement[bool]:
+    return sa.true() if pipelines is None else submission.c.pipeline.in_(sorted(pipelines))
+
+
+def _preferred(rows: Sequence[Any]) -> list[int]:
+    standing = [row for row in rows if row.cancelled_at is None]
+    there = [row for row in standing if row.state in AT_DESTINATION]
+    return [row.id for row in there or standing or rows]

@@ -1,0 +1,296 @@
+"""Shipments: what left the warehouse, for which order, and how much of it is still open.
+
+A shipment is recorded once and never changed. It is kept where no order of ours fits it, and where only an operator
+can tell whether it is another parcel: until then it does not count. What it means for an order is written to columns of
+its own beside the order's state: a parcel never moves an order.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from order_relay.errors import IllegalTransitionError
+from order_relay.ledger.schema.shipment_tables import WAITING_PARCEL, shipment, shipment_line
+from order_relay.ledger.schema.tables import submission
+from order_relay.ledger.store.column_types import among
+from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.store.text import MAX_BODY, clean_text, dump_json, load_json
+from order_relay.ledger.submissions.transitions import lock
+from order_relay.orders.fulfilment.shipment_progress import (
+    SAME_SHIPMENT,
+    OrderedLine,
+    Shipment,
+    ShipmentProgress,
+    ShippedLine,
+    compute_progress,
+    shipment_conflict,
+)
+from order_relay.orders.messages import RunContext
+
+PARTLY, SHIPPED = "partly", "shipped"
+
+_KEPT = 200  # bytes of a carrier, service, tracking number or order word
+
+
+REPEATED, REPLACED, DISMISSED = "repeated", "replaced", "dismissed"
+"""Why a shipment never counts (again): it was recorded before, another one corrects it, an operator said so."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShipmentResult:
+    """What happened to a shipment: ``recorded``, ``known`` (recorded before, nothing changed), ``asked`` (kept, and an
+    operator decides whether it counts) or ``unmatched`` (kept).
+
+    ``shipped`` is how far its order is now: empty, ``partly`` or ``shipped``. ``progress`` where units were counted.
+    ``asks``: what an operator has to decide.
+    """
+
+    outcome: str
+    shipment_id: int
+    submission_id: int | None = None
+    shipped: str = ""
+    progress: ShipmentProgress | None = None
+    asks: str = ""
+
+
+def record_shipment(
+    tx: Transaction, ctx: RunContext, notice: Shipment, ordered: Sequence[OrderedLine] | None, why: str = ""
+) -> ShipmentResult:
+    """Record a shipment for ``told.submission_id``, or as unmatched where that is ``None``.
+
+    ``ordered`` is what the order asks for, ``None`` where it can not be read: then the order counts as partly shipped.
+    The same notice again changes nothing, unless it was unmatched and its order is known now. The same parcel in
+    another form is known by its order and its tracking number, where its lines are the same; where only an operator can
+    tell, both are kept.
+    """
+    if notice.submission_id is not None and not lock(tx, [notice.submission_id]):
+        raise IllegalTransitionError(f"no order {notice.submission_id}")
+    known = tx.run(
+        sa.select(shipment.c.id, shipment.c.submission_id, shipment.c.asks, shipment.c.closed).where(
+            shipment.c.origin == notice.origin, shipment.c.key == notice.key
+        )
+    ).first()
+    if known is not None and (known.submission_id is not None or known.closed or notice.submission_id is None):
+        waits = not known.closed and (known.asks or known.submission_id is None)
+        outcome = "known" if not waits else "unmatched" if known.submission_id is None else "asked"
+        return ShipmentResult(
+            outcome, known.id, known.submission_id, _shipped(tx, known.submission_id), asks=known.asks if waits else ""
+        )
+    if notice.submission_id is None:
+        return ShipmentResult("unmatched", _insert(tx, ctx, notice, why), asks=notice.asks)
+    twin, doubt = _compared(tx, notice, ordered)
+    if doubt == SAME_SHIPMENT:
+        if known is not None:
+            _close(tx, known.id, REPEATED)
+        return ShipmentResult("known", twin, notice.submission_id, _shipped(tx, notice.submission_id))
+    asks = notice.asks or (f"{doubt}, as parcel {twin}" if doubt else "")
+    number = known.id if known is not None else _insert(tx, ctx, notice, why)
+    if not asks:
+        return _count(tx, number, notice.submission_id, ordered)
+    tx.run(
+        shipment.update()
+        .where(shipment.c.id == number)
+        .values(submission_id=notice.submission_id, asks=clean_text(asks, 1_000))
+    )
+    return ShipmentResult("asked", number, notice.submission_id, _shipped(tx, notice.submission_id), asks=asks)
+
+
+def _compared(tx: Transaction, notice: Shipment, ordered: Sequence[OrderedLine] | None) -> tuple[int, str]:
+    """The earlier parcel that this one repeats or may repeat, and ``SAME_SHIPMENT`` or what is doubtful."""
+    doubtful = (0, "")
+    for parcel in shipments_of(tx, notice.submission_id or 0):
+        doubt = shipment_conflict(notice, parcel["tracking_number"], _lines(parcel), ordered)
+        if doubt == SAME_SHIPMENT:
+            return parcel["id"], SAME_SHIPMENT
+        if doubt and not doubtful[1]:
+            doubtful = (parcel["id"], doubt)
+    return doubtful
+
+
+def match_shipment(
+    tx: Transaction,
+    number: int,
+    submission_id: int,
+    ordered: Sequence[OrderedLine] | None,
+    instead_of: int | None = None,
+) -> ShipmentResult:
+    """Count a shipment that waits for an operator as a parcel of this order, ``instead_of`` an earlier one of it.
+
+    Where the same parcel counts already it stays counted once: the kept one is closed, and the answer is ``known``.
+    Raises ``IllegalTransitionError`` where there is no such shipment or order, or where it belongs to another order.
+    """
+    rows = lock(tx, [submission_id])
+    waiting = (
+        tx.run(
+            sa.select(shipment.c.id).where(
+                shipment.c.id == number,
+                shipment.c.closed == "",
+                shipment.c.submission_id.is_(None) | (shipment.c.submission_id == submission_id),
+            )
+        ).first()
+        if rows
+        else None
+    )
+    if waiting is None:
+        raise IllegalTransitionError(
+            f"no parcel {number} or no such order, or the parcel belongs to another order or was closed"
+        )
+    if instead_of is not None:
+        replaced = tx.run(
+            shipment.update()
+            .where(
+                shipment.c.id == instead_of,
+                shipment.c.id != number,
+                shipment.c.submission_id == submission_id,
+                shipment.c.closed == "",
+            )
+            .values(closed=REPLACED, asks="", raw="")
+        ).rowcount
+        if not replaced:
+            raise IllegalTransitionError(f"no parcel {instead_of} that counts for this order")
+    elif (twin := _counted_twin(tx, number, submission_id, ordered)) is not None:
+        _close(tx, number, REPEATED)
+        return ShipmentResult("known", twin, submission_id, _shipped(tx, submission_id))
+    return _count(tx, number, submission_id, ordered)
+
+
+def _counted_twin(
+    tx: Transaction, number: int, submission_id: int, ordered: Sequence[OrderedLine] | None
+) -> int | None:
+    """The parcel of the order that counts already and is the same as this one, by tracking number and lines."""
+    (mine,) = _with_lines(tx, sa.select(shipment).where(shipment.c.id == number))
+    notice = Shipment("", "", (), tracking_number=mine["tracking_number"], lines=tuple(_lines(mine)), sure=True)
+    for parcel in () if mine["raw"] else shipments_of(tx, submission_id):
+        counts = parcel["id"] != number and not parcel["asks"] and not parcel["closed"]
+        if counts and shipment_conflict(notice, parcel["tracking_number"], _lines(parcel), ordered) == SAME_SHIPMENT:
+            return int(parcel["id"])
+    return None
+
+
+def dismiss_shipment(tx: Transaction, number: int, why: str) -> None:
+    """A shipment that waits for an operator never counts. Raises ``IllegalTransitionError`` where it does not wait."""
+    closed = tx.run(
+        shipment.update()
+        .where(shipment.c.id == number, sa.text(WAITING_PARCEL))
+        .values(closed=DISMISSED, asks="", raw="", why=clean_text(why, 1_000))
+    ).rowcount
+    if not closed:
+        raise IllegalTransitionError(f"no parcel {number} waits for an operator")
+
+
+def _close(tx: Transaction, number: int, how: str) -> None:
+    tx.run(shipment.update().where(shipment.c.id == number).values(closed=how, asks="", raw=""))
+
+
+def _count(tx: Transaction, number: int, submission_id: int, ordered: Sequence[OrderedLine] | None) -> ShipmentResult:
+    """A shipment counts for its order from now on."""
+    tx.run(
+        shipment.update()
+        .where(shipment.c.id == number)
+        .values(
+            submission_id=submission_id, matched_at=sa.func.coalesce(shipment.c.matched_at, tx.now), asks="", raw=""
+        )
+    )
+    parcels = [parcel for parcel in shipments_of(tx, submission_id) if not parcel["asks"] and not parcel["closed"]]
+    found = None if ordered is None else compute_progress(ordered, [_lines(parcel) for parcel in parcels])
+    shipped = SHIPPED if found is not None and found.complete else PARTLY
+    newest = max(filter(None, (parcel["shipped_at"] for parcel in parcels)), default=tx.now)
+    tx.run(submission.update().where(submission.c.id == submission_id).values(shipped=shipped, shipped_at=newest))
+    return ShipmentResult("recorded", number, submission_id, shipped, found)
+
+
+def _insert(tx: Transaction, ctx: RunContext, notice: Shipment, why: str) -> int:
+    written = tx.run(
+        shipment.insert(),
+        {
+            "origin": notice.origin,
+            "key": notice.key,
+            "words": dump_json([clean_text(word, _KEPT) for word in (*notice.words, notice.given_id) if word]),
+            "carrier": clean_text(notice.carrier, _KEPT),
+            "service": clean_text(notice.service, _KEPT),
+            "tracking_number": clean_text(notice.tracking_number, _KEPT),
+            "shipped_at": notice.shipped_at,
+            "cost_minor": notice.cost_minor,
+            "currency": notice.currency,
+            "recorded_at": tx.now,
+            "run": ctx.run,
+            "who": ctx.who,
+            "why": clean_text(why, 1_000),
+            "asks": clean_text(notice.asks, 1_000),
+            "raw": clean_text(notice.raw, MAX_BODY),
+        },
+    )
+    number = int(written.inserted_primary_key[0])  # type: ignore[index]
+    tx.many(
+        shipment_line.insert(),
+        [
+            {
+                "shipment_id": number,
+                "position": position,
+                "line": clean_text(line.line, _KEPT),
+                "item_number": clean_text(line.item_number, _KEPT),
+                "quantity": line.quantity,
+                "odd": clean_text(line.odd, _KEPT),
+            }
+            for position, line in enumerate(notice.lines)
+        ],
+    )
+    return number
+
+
+def _shipped(tx: Transaction, number: int | None) -> str:
+    if number is None:
+        return ""
+    return tx.run(sa.select(submission.c.shipped).where(submission.c.id == number)).scalar() or ""
+
+
+def shipments_of(tx: Transaction, number: int) -> list[dict[str, Any]]:
+    """The shipments of one submission with their ``lines``, the first recorded first."""
+    query = sa.select(shipment).where(shipment.c.submission_id == number)
+    return _with_lines(tx, query.order_by(shipment.c.id))
+
+
+def list_shipments(tx: Transaction, *, unmatched: bool = False, most: int = 1_000) -> list[dict[str, Any]]:
+    """The newest shipments with their ``lines``, the newest first; only those that wait for an operator, or all."""
+    query = sa.select(shipment).order_by(shipment.c.id.desc()).limit(most)
+    return _with_lines(tx, query.where(sa.text(WAITING_PARCEL)) if unmatched else query)
+
+
+def waiting_shipments(tx: Transaction, most: int) -> tuple[int, datetime | None, list[dict[str, Any]]]:
+    """How many shipments wait for an operator, since when, and the first of them."""
+    which = sa.text(WAITING_PARCEL)
+    found = tx.run(
+        sa.select(
+            sa.func.count().label("number"),
+            sa.func.min(shipment.c.recorded_at, type_=shipment.c.recorded_at.type).label("oldest"),
+        )
+        .select_from(shipment)
+        .where(which)
+    ).one()
+    first = sa.select(shipment).where(which).order_by(shipment.c.id).limit(most)
+    return found.number, found.oldest, _with_lines(tx, first)
+
+
+def _with_lines(tx: Transaction, query: sa.Select[Any]) -> list[dict[str, Any]]:
+    """Rows of shipments, each with its ``lines`` and its ``words`` as a list."""
+    rows = [dict(row) for row in tx.run(query).mappings()]
+    lines: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    found = tx.run(
+        sa.select(shipment_line)
+        .where(among(shipment_line.c.shipment_id, "ids"))
+        .order_by(shipment_line.c.shipment_id, shipment_line.c.position),
+        {"ids": [row["id"] for row in rows]},
+    )
+    for line in found.mappings():
+        lines[line["shipment_id"]].append({name: line[name] for name in ("line", "item_number", "quantity", "odd")})
+    return [{**row, "words": load_json(row["words"], []), "lines": lines[row["id"]]} for row in rows]
+
+
+def _lines(parcel: dict[str, Any]) -> list[ShippedLine]:
+    return [ShippedLine(**line) for line in parcel["lines"]]

@@ -1,0 +1,351 @@
+"""Orders at a fulfilment service: which to read by id, which are ours, what follows from their state, and lists."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from order_relay.errors import IllegalTransitionError
+from order_relay.ledger.fulfilment.status_history import add_orders, insertion, parcels_of
+from order_relay.ledger.schema.states import AT_DESTINATION, State
+from order_relay.ledger.schema.status_tables import NOT_SETTLED, status_account, status_event, status_file, status_order
+from order_relay.ledger.schema.tables import submission
+from order_relay.ledger.store.column_types import among
+from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.store.text import clean_text, dump_json, load_json
+
+MAX_ROWS = 10_000
+"""Orders in one list, and orders looked at in one call."""
+
+_LONGEST_DOUBLING = 10  # 2 ** 10 first waits: beyond that the bound of the setting holds anyway
+
+
+@dataclass(frozen=True)
+class OwnOrders:
+    """Which orders of ours a service fulfils: of these pipelines, known to it by this column of the ledger."""
+
+    pipelines: tuple[str, ...]
+    column: str
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """An order of ours whose state changed: its parcels, and those that were recorded as shipped before."""
+
+    order_number: str
+    submission_id: int
+    parcels: tuple[tuple[str, str, datetime | None], ...]
+    told: tuple[str, ...]
+    asks: str
+
+
+def accounts(tx: Transaction) -> list[str]:
+    """The names of the accounts that this ledger is bound to, sorted."""
+    return list(tx.run(sa.select(status_account.c.name).order_by(status_account.c.name)).scalars())
+
+
+def watermark(tx: Transaction, account: str) -> datetime | None:
+    """Up to when the service was polled without a gap (UTC)."""
+    return tx.run(sa.select(status_account.c.read_to).where(status_account.c.name == account)).scalar()
+
+
+def advance_watermark(tx: Transaction, account: str, until: datetime) -> None:
+    """A window was read to its end, and all of it is stored. Never moves back."""
+    tx.run(
+        status_account.update()
+        .where(
+            status_account.c.name == account,
+            status_account.c.read_to.is_(None) | (status_account.c.read_to < until),
+        )
+        .values(read_to=until)
+    )
+
+
+# reading by id
+
+
+def settle_final(tx: Transaction, account: str, final: Collection[str], after_s: float) -> int:
+    """Orders whose status is final and did not change for so long are not read by id any more, unless something new is
+    reported about them. How many these are.
+    """
+    return tx.run(
+        status_order.update()
+        .where(
+            status_order.c.account == account,
+            NOT_SETTLED,
+            status_order.c.order_status.in_(sorted(final)),
+            status_order.c.changed_at <= tx.now - timedelta(seconds=after_s),
+            status_order.c.doubtful.is_(False),
+        )
+        .values(settled=True)
+    ).rowcount
+
+
+def due_reads(tx: Transaction, account: str, overdue_after_s: float, limit: int) -> list[str]:
+    """Orders to read by id now: doubtful ones, and those of ours that nothing was heard of for too long. Orders with a
+    final status are among them until they are settled: the service takes statuses back.
+    """
+    silent = sa.and_(
+        status_order.c.submission_id.is_not(None),
+        status_order.c.seen_at <= tx.now - timedelta(seconds=overdue_after_s),
+    )
+    query = (
+        sa.select(status_order.c.order_number)
+        .where(
+            status_order.c.account == account,
+            NOT_SETTLED,
+            status_order.c.doubtful | silent | status_order.c.seen_at.is_(None),
+            status_order.c.read_after.is_(None) | (status_order.c.read_after <= tx.now),
+        )
+        .order_by(sa.desc(status_order.c.doubtful), status_order.c.read_after, status_order.c.order_number)
+        .limit(limit)
+    )
+    return list(tx.run(query).scalars())
+
+
+def record_reads(
+    tx: Transaction,
+    account: str,
+    numbers: Iterable[str],
+    first_wait_s: float,
+    longest_wait_s: float,
+    *,
+    answered: bool,
+) -> None:
+    """These were asked for: each waits before it is asked for again, twice as long as before while nothing changes.
+
+    ``answered``: the service showed their whole histories, so that nothing is doubtful any more.
+    """
+    query = sa.select(status_order.c.order_number, status_order.c.reads).where(
+        status_order.c.account == account, among(status_order.c.order_number, "numbers")
+    )
+    rows = []
+    for row in tx.run(query, {"numbers": sorted(numbers)}):
+        wait_s = min(first_wait_s * 2 ** min(row.reads, _LONGEST_DOUBLING), max(longest_wait_s, first_wait_s))
+        rows.append(
+            {
+                "b_account": account,
+                "b_number": row.order_number,
+                "b_reads": row.reads + 1,
+                "b_after": tx.now + timedelta(seconds=wait_s),
+            }
+        )
+    update = (
+        status_order.update()
+        .where(
+            status_order.c.account == sa.bindparam("b_account"), status_order.c.order_number == sa.bindparam("b_number")
+        )
+        .values(reads=sa.bindparam("b_reads"), read_after=sa.bindparam("b_after"))
+    )
+    tx.many(update.values(doubtful=False) if answered else update, rows)
+
+
+# which are ours
+
+
+def match(tx: Transaction, account: str, ours: OwnOrders, overdue_after_s: float, horizon_s: float) -> int:
+    """Give the service's orders to ours by their number; how many found theirs.
+
+    An order of ours that was imported longer than ``overdue_after_s`` ago (and not longer than ``horizon_s``), and that
+    the service never named, is entered to be asked for.
+    """
+    column = submission.c[ours.column]
+    mine = submission.c.pipeline.in_(ours.pipelines)
+    query = (
+        sa.select(status_order.c.order_number, submission.c.id, submission.c.state, submission.c.cancelled_at)
+        .join(submission, column == status_order.c.order_number)
+        .where(
+            status_order.c.account == account,
+            status_order.c.submission_id.is_(None),
+            mine,
+            submission.c.state.not_in([State.SUPERSEDED, State.DISCARDED]),
+        )
+        .limit(MAX_ROWS)
+    )
+    candidates: dict[str, list[Any]] = defaultdict(list)
+    for row in tx.run(query):
+        candidates[row.order_number].append(row)
+    chosen = {number: found for number, rows in candidates.items() if (found := _the_one(rows)) is not None}
+    tx.many(
+        status_order.update()
+        .where(status_order.c.account == account, status_order.c.order_number == sa.bindparam("b_number"))
+        .values(submission_id=sa.bindparam("b_id"), followed=False),
+        [{"b_number": number, "b_id": found} for number, found in chosen.items()],
+    )
+    return len(chosen) + _expect(tx, account, ours, overdue_after_s, horizon_s)
+
+
+def _the_one(rows: Sequence[Any]) -> int | None:
+    """What is or may be at the destination goes first; several of a kind are nobody's to choose from."""
+    standing = [row for row in rows if row.cancelled_at is None]
+    found = [row for row in standing if row.state in AT_DESTINATION] or standing or rows
+    return int(found[0].id) if len(found) == 1 else None
+
+
+def _expect(tx: Transaction, account: str, ours: OwnOrders, overdue_after_s: float, horizon_s: float) -> int:
+    column = submission.c[ours.column]
+    known = sa.exists().where(status_order.c.account == account, status_order.c.order_number == column)
+    query = (
+        sa.select(column, submission.c.id)
+        .where(
+            submission.c.pipeline.in_(ours.pipelines),
+            submission.c.state == State.IMPORTED,
+            submission.c.imported_at <= tx.now - timedelta(seconds=overdue_after_s),
+            submission.c.imported_at >= tx.now - timedelta(seconds=horizon_s),
+            ~known,
+            column.is_not(None),
+        )
+        .order_by(submission.c.id)
+        .limit(MAX_ROWS)
+    )
+    silent = {row[0]: row.id for row in tx.run(query)}
+    add_orders(tx, account, silent)
+    return len(silent)
+
+
+# what follows
+
+
+def due_follow_ups(tx: Transaction, account: str, limit: int = 500) -> list[FollowUp]:
+    """Orders of ours whose state changed since somebody last did what follows from it."""
+    query = (
+        sa.select(status_order)
+        .where(
+            status_order.c.account == account,
+            status_order.c.followed.is_(False),
+            status_order.c.submission_id.is_not(None),
+        )
+        .order_by(status_order.c.order_number)
+        .limit(limit)
+    )
+    return [
+        FollowUp(
+            row.order_number,
+            row.submission_id,
+            tuple(parcels_of(row.parcels)),
+            tuple(load_json(row.told, [])),
+            row.asks,
+        )
+        for row in tx.run(query)
+    ]
+
+
+def record_follow_up(tx: Transaction, account: str, done: FollowUp, told: Iterable[str], asks: str) -> bool:
+    """What follows was done for exactly this state; ``False`` where the state has changed since."""
+    row = status_order.c
+    changed = tx.run(
+        status_order.update()
+        .where(
+            row.account == account,
+            row.order_number == done.order_number,
+            row.parcels == _same(tx, account, done),
+        )
+        .values(followed=True, told=dump_json(sorted(set(told))), asks=clean_text(asks, 500))
+    ).rowcount
+    return bool(changed)
+
+
+def _same(tx: Transaction, account: str, done: FollowUp) -> str | None:
+    """The column's text where it still says what was followed."""
+    text = tx.run(
+        sa.select(status_order.c.parcels)
+        .where(status_order.c.account == account, status_order.c.order_number == done.order_number)
+        .with_for_update()
+    ).scalar()
+    return text if text is not None and tuple(parcels_of(text)) == done.parcels else None
+
+
+def resolve_question(tx: Transaction, number: str) -> list[str]:
+    """A person dealt with what was asked about this order; the accounts. Raises ``IllegalTransitionError`` where
+    nothing was.
+    """
+    asked = (status_order.c.order_number == number) & (status_order.c.asks != "")
+    accounts = list(tx.run(sa.select(status_order.c.account).where(asked)).scalars())
+    if not accounts:
+        raise IllegalTransitionError(f"nobody is asked about the status of order {number!r}")
+    tx.run(status_order.update().where(asked).values(asks=""))
+    return accounts
+
+
+# files
+
+
+def is_file_known(tx: Transaction, account: str, sha256: str) -> bool:
+    """Whether a file with this content was read before, with the same settings, and no row of it was refused."""
+    return bool(
+        tx.run(
+            sa.select(
+                sa.exists().where(
+                    status_file.c.account == account, status_file.c.sha256 == sha256, status_file.c.refused == 0
+                )
+            )
+        ).scalar()
+    )
+
+
+def record_file(tx: Transaction, account: str, sha256: str, values: dict[str, Any]) -> None:
+    """This file was read; its rows were stored in the same transaction or before. The latest reading counts."""
+    row = {"account": account, "sha256": sha256, "read_at": tx.now, **values}
+    insert = insertion(tx, status_file)
+    changed = {name: insert.excluded[name] for name in ("read_at", *values)}
+    tx.run(insert.on_conflict_do_update(index_elements=["account", "sha256"], set_=changed), row)
+
+
+# lists
+
+
+def list_orders(
+    tx: Transaction, *, unmatched: bool = False, asked: bool = False, most: int = MAX_ROWS
+) -> list[dict[str, Any]]:
+    """Orders with their derived state, what changed last first; only those that are not ours, or that ask a person."""
+    query = (
+        sa.select(status_order)
+        .order_by(
+            sa.desc(sa.func.coalesce(status_order.c.changed_at, status_order.c.seen_at)), status_order.c.order_number
+        )
+        .limit(most)
+    )
+    if unmatched:
+        query = query.where(status_order.c.submission_id.is_(None))
+    if asked:
+        query = query.where(status_order.c.asks != "")
+    return [{**row, "parcels": parcels_of(row["parcels"])} for row in tx.run(query).mappings()]
+
+
+def statuses_of(tx: Transaction, ids: Iterable[int]) -> dict[int, list[dict[str, Any]]]:
+    """By submission: the service's orders that are matched to it, each with its ``events`` as they came."""
+    orders = (
+        tx.run(
+            sa.select(status_order)
+            .where(among(status_order.c.submission_id, "ids"))
+            .order_by(status_order.c.order_number),
+            {"ids": list(ids)},
+        )
+        .mappings()
+        .all()
+    )
+    found: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for order in orders:
+        events = tx.run(
+            sa.select(status_event)
+            .where(status_event.c.account == order["account"], status_event.c.order_number == order["order_number"])
+            .order_by(
+                sa.func.coalesce(status_event.c.happened_at, status_event.c.updated_at),
+                status_event.c.event_key,
+                status_event.c.revision,
+            )
+        ).mappings()
+        found[order["submission_id"]].append(
+            {
+                **order,
+                "parcels": parcels_of(order["parcels"]),
+                "told": load_json(order["told"], []),
+                "events": [dict(event) for event in events],
+            }
+        )
+    return found

@@ -1,0 +1,265 @@
+"""What an operator decides about held orders and orders in doubt (in bulk: see ``bulk``).
+
+Every event carries who and why. A decision names the submissions that were shown, and is refused when there are
+others now: nobody decides about what they did not see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import sqlalchemy as sa
+
+from order_relay.errors import ConcurrentUpdateError, IllegalTransitionError
+from order_relay.ledger.operators.held_groups import HeldGroup, held_groups
+from order_relay.ledger.schema.states import State
+from order_relay.ledger.schema.tables import lookup, settlement, submission
+from order_relay.ledger.store.column_types import among
+from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.store.text import clean_text
+from order_relay.ledger.submissions.revisions import apply_pending_offers
+from order_relay.ledger.submissions.transitions import TransitionCause, lock, transition, update
+from order_relay.orders.messages import RunContext, VersionPolicies
+from order_relay.orders.review.submission_groups import (
+    CHOICES,
+    DISCARD,
+    REPLACEMENT,
+    SEPARATE,
+    RegroupingPlan,
+    choice_problem,
+    plan_replacement,
+    plan_separation,
+)
+
+ShownRevisions = Mapping[int, int | None]
+"""What an operator saw: submissions and their revisions (``None``: whatever it is)."""
+
+Shares = Mapping[str, float]
+"""By pipeline, the share of common items that versions of one order have at least
+(``VersionPolicies.min_common_items``).
+"""
+
+CONFIRMED = "confirmed: the old order is cancelled at the destination"
+_NEEDED = ("pipeline", "source_id", "edition", "lineage", "version", "order_number")
+_ANY: Shares = MappingProxyType({})
+_NONE: Mapping[int, str] = MappingProxyType({})
+
+
+def decide(
+    tx: Transaction,
+    number: str,
+    choice: str,
+    reason: str,
+    who: str,
+    *,
+    shown: ShownRevisions | None,
+    cancelled: bool = False,
+    pipeline: str | None = None,
+    shares: Shares = _ANY,
+) -> list[int]:
+    """Decide about the group of held submissions that has this order number; the ids that were decided.
+
+    One answer closes the group (``orders.groups``), in one pipeline or in all that hold the number. ``replacement``:
+    the newest goes on, the other held ones are superseded by it. Where another one of the lineage or of these numbers
+    is at the destination, ``cancelled`` must confirm that it is cancelled there; the newest then goes on in a lineage
+    of its own. ``separate``: each set of versions that agree goes on as one order. ``discard``: none is ever sent.
+    Raises ``IllegalTransitionError`` where nothing is held under this number, the choice makes no sense for the group,
+    the
+    confirmation is missing, or the one to be replaced is under way (its cancellation cannot be known);
+    ``ConcurrentUpdateError`` where other submissions are held in the group than were ``shown``, or one of them has
+    changed.
+    """
+    if choice not in CHOICES:
+        raise IllegalTransitionError(f"{choice!r} is not a decision; choose one of {', '.join(CHOICES)}")
+    groups = _locked(tx, number, shown, pipeline)
+    for group in groups:
+        if problem := choice_problem(choice, group.held, group.related):
+            raise IllegalTransitionError(problem)
+        ctx = RunContext(group.pipeline, "", who)
+        minimum = shares.get(group.pipeline, VersionPolicies().min_common_items)
+        plan = RegroupingPlan({one.id: one.lineage for one in group.held})
+        if choice == DISCARD:
+            transition(tx, group.held, State.DISCARDED, TransitionCause(ctx, f"discard: {reason}"))
+        elif choice == SEPARATE:
+            plan = plan_separation(group.held, group.related, minimum)
+            _carry_out(tx, TransitionCause(ctx, f"separate: {reason}"), group, plan)
+        else:
+            plan = plan_replacement(group.held, group.related, minimum)
+            confirmed = _replaced(tx, group, cancelled=cancelled)
+            _carry_out(tx, TransitionCause(ctx, f"replacement{confirmed}: {reason}"), group, plan)
+        why = f"{reason} ({CONFIRMED})" if cancelled and choice == REPLACEMENT else reason
+        record_decision(tx, group.held, choice, why, who, lineages=plan.lineages)
+    return sorted(one.id for group in groups for one in group.held)
+
+
+def _locked(tx: Transaction, number: str, shown: ShownRevisions | None, pipeline: str | None) -> list[HeldGroup]:
+    """The groups with this number, kept from others until the transaction ends, if they are what was shown."""
+    before = held_groups(tx, pipeline, number)
+    lock(tx, [one.id for group in before for one in (*group.held, *group.related)])
+    groups = held_groups(tx, pipeline, number)
+    held = {one.id: one.revision for group in groups for one in group.held}
+    if shown is None and held.keys() != {one.id for group in before for one in group.held}:
+        raise ConcurrentUpdateError("the held submissions of this order changed at this moment; look again")
+    if shown is not None and held.keys() != shown.keys():
+        raise ConcurrentUpdateError("other submissions are held in this group now than were shown; look again")
+    if shown is not None and any(shown[number] not in (None, revision) for number, revision in held.items()):
+        raise ConcurrentUpdateError("a held submission of this group has changed since it was shown; look again")
+    if not held:
+        raise IllegalTransitionError("nothing is held under this order number")
+    return groups
+
+
+def _replaced(tx: Transaction, group: HeldGroup, *, cancelled: bool) -> str:
+    """The words about what is replaced at the destination, or nothing. Raises ``IllegalTransitionError`` without
+    confirmation.
+    """
+    if not group.there:
+        return ""
+    ids = ", ".join(one.oms_id or "imported elsewhere" for one in group.there)
+    if not cancelled:
+        raise IllegalTransitionError(
+            f"the order that would be replaced is at the destination ({ids}): cancel it there, and confirm that"
+        )
+    tx.run(
+        submission.update()
+        .where(among(submission.c.id, "ids"), submission.c.state == State.IMPORTED)
+        .values(cancelled_at=sa.func.coalesce(submission.c.cancelled_at, tx.now)),
+        {"ids": [one.id for one in group.there]},
+    )
+    return f" ({CONFIRMED}: {ids})"
+
+
+def _carry_out(tx: Transaction, cause: TransitionCause, group: HeldGroup, plan: RegroupingPlan) -> None:
+    """The held ones go on as decided, each in the lineage of the plan; what follows them moves along undecided."""
+    transition(
+        tx,
+        group.held,
+        State.RECEIVED,
+        cause,
+        each={one.id: {"decided": True, "lineage": plan.lineages[one.id]} for one in group.held},
+    )
+    followers = [one for one in group.related if plan.lineages.get(one.id, one.lineage) != one.lineage]
+    each = {one.id: {"lineage": plan.lineages[one.id]} for one in followers}
+    made = [one for one in followers if one.state == State.READY]  # to be compared again before it is sent
+    transition(tx, made, State.RECEIVED, cause, each=each)
+    update(tx, [one for one in followers if one not in made], each)
+    transition(tx, [one for one in group.related if one.id in plan.reopened], State.RECEIVED, cause)
+
+
+def record_decision(
+    tx: Transaction,
+    rows: Sequence[Any],
+    decision: str,
+    reason: str,
+    who: str,
+    *,
+    lineages: Mapping[int, str] = _NONE,
+) -> None:
+    """Keep a decision about each of these: by it a lineage (the one it has now) counts as settled by an operator."""
+    tx.many(
+        settlement.insert(),
+        [
+            {
+                "pipeline": row.pipeline,
+                "lineage": lineages.get(row.id, row.lineage),
+                "submission_id": row.id,
+                "decision": decision,
+                "reason": clean_text(reason, 1_000),
+                "who": who,
+                "at": tx.now,
+            }
+            for row in rows
+        ],
+    )
+
+
+def settle_in_doubt(
+    tx: Transaction,
+    number: str,
+    oms_id: str | None,
+    reason: str,
+    who: str,
+    *,
+    pipeline: str | None = None,
+    shown: ShownRevisions | None = None,
+) -> list[int]:
+    """A person's finding about an order in doubt: stored under ``oms_id``, or absent (``None``): ready again.
+
+    ``shown`` is the attempt that the person looked for, by submission. Raises ``IllegalTransitionError`` where not
+    exactly one
+    submission of this number is in doubt, and where another order is known under ``oms_id``; ``ConcurrentUpdateError``
+    where it
+    is in doubt about another attempt than was shown.
+    """
+    where = [submission.c.order_number == number, submission.c.state == State.IN_DOUBT]
+    if pipeline is not None:
+        where.append(submission.c.pipeline == pipeline)
+    ids = tx.run(sa.select(submission.c.id).where(*where)).scalars().all()
+    rows = [row for row in lock(tx, ids, *_NEEDED, "attempt", "destination", "absences") if row.state == State.IN_DOUBT]
+    if len(rows) != 1:
+        raise IllegalTransitionError(f"{len(rows)} submissions of this order number are in doubt; one is needed")
+    row = rows[0]
+    if shown is not None and shown.get(row.id) != row.attempt:
+        raise ConcurrentUpdateError("this order is in doubt about another attempt than was shown; look again")
+    ctx = RunContext(row.pipeline, "", who)
+    found = clean_text(oms_id or "", 200)
+    if oms_id is not None and not found.strip():
+        raise IllegalTransitionError("an order that is stored at the destination has an id there; give it")
+    if found and _known(tx, row, found):
+        raise IllegalTransitionError("the ledger has another order under this id of the destination; look again")
+    tx.run(
+        lookup.insert(),
+        {
+            "submission_id": row.id,
+            "attempt": row.attempt,
+            "at": tx.now,
+            "finding": "found" if found else "absent",
+            "counted": True,
+            "method": "person",
+            "oms_id": found or None,
+            "run": "",
+            "who": who,
+            "why": clean_text(reason, 500),
+        },
+    )
+    if found:
+        values = {"oms_id": found, "imported_at": tx.now}
+        transition(tx, rows, State.IMPORTED, TransitionCause(ctx, f"settled, stored: {reason}"), values)
+    else:
+        transition(
+            tx, rows, State.READY, TransitionCause(ctx, f"settled, absent: {reason}"), {"absences": row.absences + 1}
+        )
+    record_decision(tx, rows, "stored" if found else "absent", reason, who)
+    apply_pending_offers(tx, TransitionCause(ctx), [row.id])
+    return [row.id]
+
+
+def _known(tx: Transaction, row: Any, oms_id: str) -> bool:
+    return bool(
+        tx.run(
+            sa.select(
+                sa.exists().where(
+                    submission.c.oms_id == oms_id,
+                    submission.c.destination == row.destination,
+                    submission.c.id != row.id,
+                )
+            )
+        ).scalar()
+    )
+
+
+def already_decided(tx: Transaction, ids: Iterable[int], decision: str, reason: str, who: str) -> bool:
+    """Whether exactly this was decided about all of these already (by a try whose end nobody saw)."""
+    wanted = sorted(set(ids))
+    found = tx.run(
+        sa.select(sa.func.count(settlement.c.submission_id.distinct())).where(
+            among(settlement.c.submission_id, "ids"),
+            settlement.c.decision == decision,
+            settlement.c.reason.in_([clean_text(text, 1_000) for text in (reason, f"{reason} ({CONFIRMED})")]),
+            settlement.c.who == who,
+        ),
+        {"ids": wanted},
+    ).scalar_one()
+    return bool(wanted) and found == len(wanted)

@@ -1,0 +1,1 @@
+"""Reading the ledger as a whole: accounting, queries, health, reconciliation, and retention."""

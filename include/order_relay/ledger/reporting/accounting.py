@@ -1,0 +1,177 @@
+"""The counting law: what the ledger holds, and whether its books balance; each answer is of one snapshot."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import sqlalchemy as sa
+
+from order_relay.ledger.schema.states import State
+from order_relay.ledger.schema.tables import attempt, batch, event, submission
+from order_relay.ledger.store.column_types import among
+from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.store.text import load_json
+from order_relay.ledger.write_back.acknowledgements import premature
+from order_relay.orders.notes import notes_from_json
+
+_SHOWN = 5  # ids named in a breach
+
+
+def imported_with_remarks(tx: Transaction, name: str, run: str, limit: int) -> list[tuple[str, str, str]]:
+    """Orders that this run imported although the destination said something of an error: number, OMS id, its words.
+
+    The words may hold customers' data: they are for the ledger's and the batch store's readers, not for logs.
+    """
+    return [
+        tuple(row)
+        for row in tx.run(
+            sa.select(submission.c.order_number, attempt.c.oms_id, attempt.c.remark)
+            .join(submission, submission.c.id == attempt.c.submission_id)
+            .where(attempt.c.run == run, attempt.c.remark != sa.literal_column("''"), submission.c.pipeline == name)
+            .order_by(attempt.c.submission_id, attempt.c.number)
+            .limit(limit)
+        )
+    ]
+
+
+def counts(tx: Transaction, name: str | None, run: str | None) -> dict[str, Any]:
+    """Submissions by state and by (state, reason), how many acknowledgements are confirmed, and the notes.
+
+    With ``run``: of those submissions that this run moved (received, judged, sent, settled), as they are now.
+    """
+    where = _of(name)
+    if run is not None:
+        where.append(submission.c.id.in_(sa.select(event.c.submission_id).where(event.c.run == run)))
+    rows = tx.run(
+        sa.select(submission.c.state, submission.c.reason, sa.func.count().label("n"))
+        .where(*where)
+        .group_by(submission.c.state, submission.c.reason)
+    ).all()
+    states: dict[str, int] = {str(state): 0 for state in State}
+    for row in rows:
+        states[row.state] += row.n
+    acknowledged = tx.run(
+        sa.select(sa.func.count()).select_from(submission).where(*where, submission.c.ack == "confirmed")
+    ).scalar_one()
+    return {
+        "received": sum(states.values()),
+        "states": states,
+        "reasons": {(row.state, row.reason): row.n for row in rows if row.reason},
+        "acknowledged": acknowledged,
+        "notes": _notes(tx, where),
+    }
+
+
+def _notes(tx: Transaction, where: list[sa.ColumnElement[bool]]) -> dict[str, int]:
+    """How many orders carry a note of each code, such as a text that was cut."""
+    rows = tx.run(
+        sa.select(submission.c.notes, sa.func.count().label("n"))
+        .where(*where, submission.c.notes != "[]")
+        .group_by(submission.c.notes)
+    ).all()
+    found: Counter[str] = Counter()
+    for row in rows:
+        found.update(dict.fromkeys((note.code for note in notes_from_json(load_json(row.notes, []))), row.n))
+    return dict(found)
+
+
+def invariant_violations(tx: Transaction, name: str | None) -> list[str]:
+    """Every breach of the counting law that the ledger itself can show, in words; empty where the books balance."""
+    found = [
+        ("their state is not that of their last event", _state_without_event(tx, name)),
+        ("they are imported without an OMS id", _imported_without_id(tx, name)),
+        ("their OMS id stands on another order as well", _shared_oms_ids(tx, name)),
+        ("the destination gave more than one OMS id for them", _contradicting_answers(tx, name)),
+        ("they were acknowledged although they may not be", [row.id for row in premature(tx, name)]),
+    ]
+    return [
+        f"{len(ids)} submissions: {what} (ledger ids {', '.join(map(str, ids[:_SHOWN]))}"
+        f"{', ...' if len(ids) > _SHOWN else ''})"
+        for what, ids in found
+        if ids
+    ]
+
+
+def _of(name: str | None) -> list[sa.ColumnElement[bool]]:
+    return [] if name is None else [submission.c.pipeline == name]
+
+
+def _state_without_event(tx: Transaction, name: str | None) -> list[int]:
+    last = (
+        sa.select(event.c.to_state)
+        .where(event.c.submission_id == submission.c.id)
+        .order_by(event.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    query = sa.select(submission.c.id).where(*_of(name), submission.c.state != sa.func.coalesce(last, ""))
+    return list(tx.run(query).scalars())
+
+
+def _imported_without_id(tx: Transaction, name: str | None) -> list[int]:
+    query = sa.select(submission.c.id).where(
+        *_of(name), submission.c.state == State.IMPORTED, sa.func.coalesce(submission.c.oms_id, "") == ""
+    )
+    return list(tx.run(query).scalars())
+
+
+def _shared_oms_ids(tx: Transaction, name: str | None) -> list[int]:
+    imported = submission.c.state == State.IMPORTED
+    twice = (
+        sa.select(submission.c.destination, submission.c.oms_id)
+        .where(imported, submission.c.oms_id.is_not(None))
+        .group_by(submission.c.destination, submission.c.oms_id)
+        .having(sa.func.count() > 1)
+        .subquery()
+    )
+    query = (
+        sa.select(submission.c.id)
+        .join(twice, sa.and_(submission.c.destination == twice.c.destination, submission.c.oms_id == twice.c.oms_id))
+        .where(*_of(name), imported)
+    )
+    return list(tx.run(query).scalars())
+
+
+def _contradicting_answers(tx: Transaction, name: str | None) -> list[int]:
+    """An answer that came for a lost attempt after another one was sent, or another id than the look-up found."""
+    query = (
+        sa.select(submission.c.id)
+        .join(attempt, attempt.c.submission_id == submission.c.id)
+        .where(
+            *_of(name),
+            attempt.c.oms_id.is_not(None),
+            attempt.c.oms_id != "",
+            sa.or_(submission.c.oms_id.is_(None), submission.c.oms_id != attempt.c.oms_id),
+        )
+        .distinct()
+    )
+    return list(tx.run(query).scalars())
+
+
+def unknown_source_ids(tx: Transaction, name: str, source_ids: Iterable[str]) -> set[str]:
+    """Those of ``source_ids`` (from an archived batch) that the ledger does not have: lost ones."""
+    wanted = set(source_ids)
+    query = sa.select(submission.c.source_id).where(
+        submission.c.pipeline == name, among(submission.c.source_id, "keys")
+    )
+    return wanted - set(tx.run(query, {"keys": sorted(wanted)}).scalars())
+
+
+def batches(tx: Transaction, name: str) -> list[dict[str, Any]]:
+    """All closed batches of a pipeline, the oldest first."""
+    query = (
+        sa.select(
+            batch.c.batch_id,
+            batch.c.manifest_name,
+            batch.c.records,
+            batch.c.complete,
+            batch.c.fetched_at,
+            batch.c.received_at,
+            batch.c.run,
+        )
+        .where(batch.c.pipeline == name)
+        .order_by(batch.c.fetched_at, batch.c.batch_id)
+    )
+    return [dict(row) for row in tx.run(query).mappings()]

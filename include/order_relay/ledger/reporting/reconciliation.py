@@ -1,0 +1,87 @@
+"""What the ledger says about orders at the destination, for comparing the two."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from order_relay.ledger.schema.states import State
+from order_relay.ledger.schema.tables import pipeline, submission
+from order_relay.ledger.store.column_types import among
+from order_relay.ledger.store.database import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerOrder:
+    """One submission as the books have it. ``key`` is its external id, or its order number before it has one."""
+
+    id: int
+    pipeline: str
+    number: str
+    key: str
+    oms_id: str
+    state: str
+    reason: str
+    imported_at: datetime | None
+    submitted_at: datetime | None
+
+
+_KEY = sa.func.coalesce(submission.c.destination_key, submission.c.order_number)
+_LEDGER_ORDER = sa.select(
+    submission.c.id,
+    submission.c.pipeline,
+    submission.c.order_number,
+    _KEY,
+    sa.func.coalesce(submission.c.oms_id, ""),
+    submission.c.state,
+    submission.c.reason,
+    submission.c.imported_at,
+    submission.c.submitted_at,
+).order_by(submission.c.id)
+
+
+def imported_between(tx: Transaction, name: str, since: datetime, until: datetime) -> list[int]:
+    """The ids of what this pipeline imported in [since, until], in the order of the ledger."""
+    return list(
+        tx.run(
+            sa.select(submission.c.id)
+            .where(
+                submission.c.pipeline == name,
+                submission.c.state == State.IMPORTED,
+                submission.c.imported_at >= since,
+                submission.c.imported_at <= until,
+            )
+            .order_by(submission.c.id)
+        ).scalars()
+    )
+
+
+def imported_orders(tx: Transaction, ids: Iterable[int]) -> list[LedgerOrder]:
+    """These submissions, as far as they are imported still."""
+    query = _LEDGER_ORDER.where(among(submission.c.id, "ids"), submission.c.state == State.IMPORTED)
+    return _rows(tx, query, {"ids": list(ids)})
+
+
+def orders_by_destination_key(tx: Transaction, destination: str, keys: Iterable[str]) -> dict[str, LedgerOrder]:
+    """By external id, what any pipeline to this destination account has under it; unknown ids are absent.
+
+    Submissions that have no external id yet are found by their order number, which most external ids are made of.
+    """
+    wanted = {key for key in keys if "\x00" not in key}  # no column holds such a text; PostgreSQL refuses to be asked
+    by_key = _LEDGER_ORDER.where(submission.c.destination == destination, among(submission.c.destination_key, "keys"))
+    found = {row.key: row for row in _rows(tx, by_key, {"keys": sorted(wanted)})}
+    of_destination = sa.select(pipeline.c.name).where(pipeline.c.destination_account == destination)
+    by_number = _LEDGER_ORDER.where(
+        submission.c.pipeline.in_(of_destination),
+        submission.c.destination_key.is_(None),
+        among(submission.c.order_number, "keys"),
+    )
+    return {row.key: row for row in _rows(tx, by_number, {"keys": sorted(wanted - found.keys())})} | found
+
+
+def _rows(tx: Transaction, query: Any, keys: dict[str, Any]) -> list[LedgerOrder]:
+    return [LedgerOrder(*tuple(row)) for row in tx.run(query, keys)]

@@ -1,0 +1,173 @@
+"""What may be removed of settled orders, and what open ones need. Identities, states, events and hashes always stay.
+
+An order is settled for retention when nothing is to be done about it any more, its source knows so (or is never told),
+and nothing is open under its number or in its lineage: a review of that would show it for comparison. Nor may its
+parcels be half told, or its source be about to be told of them: what it asked for is counted against them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from order_relay.ledger.fulfilment.shipments import PARTLY
+from order_relay.ledger.schema.shipment_tables import WAITING_PARCEL, shipment
+from order_relay.ledger.schema.states import State
+from order_relay.ledger.schema.status_tables import status_event, status_order
+from order_relay.ledger.schema.tables import attempt, batch, feedback, run, submission
+from order_relay.ledger.store.column_types import among
+from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.store.text import load_json
+from order_relay.ledger.submissions.unidentified_orders import UNNAMED
+from order_relay.ledger.write_back.acknowledgements import LINEAGE_IS_OPEN, NUMBER_IS_FREE, SETTLED_FOR_GOOD
+from order_relay.ledger.write_back.feedback import OPEN
+
+REMOVED_BODY = "(removed by retention)"
+"""Stands in the place of an answer that was removed."""
+
+_HALF_SHIPPED = sa.and_(sa.func.coalesce(submission.c.shipped, "") == PARTLY, submission.c.cancelled_at.is_(None))
+_FEEDBACK_IS_OPEN = sa.exists().where(feedback.c.submission_id == submission.c.id, feedback.c.state.in_(OPEN))
+_SETTLED = sa.or_(
+    sa.and_(
+        SETTLED_FOR_GOOD,
+        sa.func.coalesce(submission.c.ack, "confirmed") == "confirmed",
+        NUMBER_IS_FREE,
+        ~LINEAGE_IS_OPEN,
+        ~_HALF_SHIPPED,
+        ~_FEEDBACK_IS_OPEN,
+    ),
+    sa.and_(submission.c.state == State.SUPERSEDED, UNNAMED, submission.c.ack.is_(None)),
+)
+_HAS_BODY = attempt.c.body.not_in(["", REMOVED_BODY])
+_HAS_TEXT = sa.or_(status_event.c.location != "", status_event.c.detail.not_in(["", REMOVED_BODY]))
+
+_WITHOUT_TEXT = status_event.update().where(_HAS_TEXT).values(location="", detail=REMOVED_BODY)
+
+
+@dataclass(frozen=True)
+class RequiredRows:
+    """What open orders of a pipeline need: rows of raw orders by batch and part, rows of payloads by object.
+
+    It only ever points to objects that exist: what becomes open later points to newer ones.
+    """
+
+    raw: dict[str, dict[int, set[int]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(set)))
+    payloads: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+
+
+def required_rows(tx: Transaction, name: str) -> RequiredRows:
+    """What the open orders of a pipeline need, in one snapshot."""
+    found = RequiredRows()
+    open_ones = sa.and_(submission.c.pipeline == name, sa.not_(_SETTLED))
+    for row in tx.run(
+        sa.select(
+            submission.c.batch_id,
+            submission.c.part,
+            submission.c.row,
+            submission.c.payload_name,
+            submission.c.payload_row,
+            submission.c.offered,
+        ).where(open_ones)
+    ):
+        found.raw[row.batch_id][row.part].add(row.row)
+        if row.offered:
+            later = load_json(row.offered)
+            found.raw[later["batch_id"]][later["part"]].add(later["row"])
+        if row.payload_name:
+            found.payloads[row.payload_name].add(row.payload_row)
+    for row in tx.run(
+        sa.select(attempt.c.payload_name, attempt.c.payload_row)
+        .join(submission, submission.c.id == attempt.c.submission_id)
+        .where(open_ones)
+    ):
+        found.payloads[row.payload_name].add(row.payload_row)
+    return found
+
+
+def batch_fetch_times(tx: Transaction, name: str) -> dict[str, datetime]:
+    """When each batch that the ledger knows was fetched."""
+    return {
+        row.batch_id: row.fetched_at
+        for row in tx.run(sa.select(batch.c.batch_id, batch.c.fetched_at).where(batch.c.pipeline == name))
+    }
+
+
+def run_start_times(tx: Transaction, name: str) -> dict[str, datetime]:
+    """When each run that the ledger knows was started."""
+    return {
+        row.run: row.started_at for row in tx.run(sa.select(run.c.run, run.c.started_at).where(run.c.pipeline == name))
+    }
+
+
+def with_personal_data(tx: Transaction, name: str, before: datetime, limit: int | None = None) -> list[int]:
+    """Settled submissions that did not change since ``before`` and hold personal data: the destination's answers, the
+    customer's PO number, words of the source about an acknowledgement, places and notes of their status events."""
+    answered = sa.exists().where(attempt.c.submission_id == submission.c.id, _HAS_BODY)
+    described = sa.exists().where(
+        _quiet(before), status_order.c.followed, status_order.c.submission_id == submission.c.id, _HAS_TEXT
+    )
+    return list(
+        tx.run(
+            sa.select(submission.c.id)
+            .where(
+                submission.c.pipeline == name,
+                submission.c.changed_at < before,
+                sa.func.coalesce(submission.c.ack_at, submission.c.changed_at) < before,
+                sa.or_(submission.c.customer_po != "", submission.c.ack_message != "", answered, described),
+                _SETTLED,
+            )
+            .order_by(submission.c.id)
+            .limit(limit)
+        ).scalars()
+    )
+
+
+def remove_personal_data(tx: Transaction, name: str, before: datetime, limit: int) -> int:
+    """Remove the personal data of ``with_personal_data``, of at most ``limit`` submissions; of how many."""
+    keys = {"ids": with_personal_data(tx, name, before, limit)}
+    tx.run(submission.update().where(among(submission.c.id, "ids")).values(customer_po="", ack_message=""), keys)
+    answers = attempt.update().where(among(attempt.c.submission_id, "ids"), _HAS_BODY)
+    tx.run(answers.values(body=REMOVED_BODY, remark=""), keys)
+    theirs = sa.exists().where(_quiet(before), status_order.c.followed, among(status_order.c.submission_id, "ids"))
+    tx.run(_WITHOUT_TEXT.where(theirs), keys)
+    tx.run(
+        shipment.update()
+        .where(sa.text(WAITING_PARCEL), shipment.c.raw.not_in(["", REMOVED_BODY]), shipment.c.recorded_at < before)
+        .values(raw=REMOVED_BODY)
+    )
+    return len(keys["ids"])
+
+
+def unmatched_status_texts(tx: Transaction, account: str, before: datetime, limit: int | None = None) -> list[str]:
+    """Orders of a status account that are none of ours, did not change since ``before``, and hold places or notes."""
+    described = sa.exists().where(_quiet(before), _HAS_TEXT)
+    return list(
+        tx.run(
+            sa.select(status_order.c.order_number)
+            .where(status_order.c.account == account, status_order.c.submission_id.is_(None), described)
+            .order_by(status_order.c.order_number)
+            .limit(limit)
+        ).scalars()
+    )
+
+
+def remove_status_texts(tx: Transaction, account: str, before: datetime, limit: int) -> int:
+    """Remove the texts of ``nobodys_texts``, of at most ``limit`` orders; of how many."""
+    keys = {"numbers": unmatched_status_texts(tx, account, before, limit)}
+    theirs = sa.and_(status_event.c.account == account, among(status_event.c.order_number, "numbers"))
+    tx.run(_WITHOUT_TEXT.where(theirs), keys)
+    return len(keys["numbers"])
+
+
+def _quiet(before: datetime) -> sa.ColumnElement[bool]:
+    """That an event is one of an order whose state did not change since, and about which nothing is open."""
+    return sa.and_(
+        status_order.c.account == status_event.c.account,
+        status_order.c.order_number == status_event.c.order_number,
+        sa.func.coalesce(status_order.c.changed_at, status_order.c.seen_at) < before,
+        ~status_order.c.doubtful,
+        status_order.c.asks == "",
+    )

@@ -1,0 +1,1 @@
+"""The tables, the states with their table of transitions, and the records that the ledger takes and returns."""

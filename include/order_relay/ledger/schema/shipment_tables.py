@@ -1,0 +1,82 @@
+"""The tables of parcels, and of what feeds give out and leave out; of the same ``metadata`` as ``tables``."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from order_relay.ledger.schema.tables import metadata
+from order_relay.ledger.store.column_types import BigKey, UtcTime
+
+WAITING_PARCEL = "closed = '' AND (submission_id IS NULL OR asks <> '')"
+"""A parcel that waits for an operator: it fits no order, or it may be one that was counted already."""
+
+shipment = sa.Table(
+    "shipment",
+    metadata,
+    sa.Column("id", BigKey, primary_key=True, autoincrement=True),
+    sa.Column("origin", sa.Text, nullable=False),  # who told us: a vendor, or "person"
+    sa.Column("key", sa.Text, nullable=False),  # the origin's identity of this parcel
+    sa.Column("submission_id", BigKey, sa.ForeignKey("submission.id")),  # null: no order of ours was found
+    sa.Column("matched_at", UtcTime),
+    sa.Column("words", sa.Text, nullable=False),  # JSON list: how the origin names the order
+    sa.Column("carrier", sa.Text, nullable=False),
+    sa.Column("service", sa.Text, nullable=False),
+    sa.Column("tracking_number", sa.Text, nullable=False),
+    sa.Column("shipped_at", UtcTime),
+    sa.Column("cost_minor", sa.BigInteger),
+    sa.Column("currency", sa.Text, nullable=False),
+    sa.Column("recorded_at", UtcTime, nullable=False),
+    sa.Column("run", sa.Text, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+    # what an operator has to decide before it counts; empty: nothing
+    sa.Column("asks", sa.Text, nullable=False, server_default=sa.text("''")),
+    # why it never counts (again): repeated, replaced, dismissed; empty: it counts, or waits
+    sa.Column("closed", sa.Text, nullable=False, server_default=sa.text("''")),
+    # an unreadable notice as it came, while it waits for an operator: may hold personal data
+    sa.Column("raw", sa.Text, nullable=False, server_default=sa.text("''")),
+    sa.UniqueConstraint("origin", "key", name="uq_shipment_key"),
+    sa.Index("ix_shipment_open", "id", sqlite_where=sa.text(WAITING_PARCEL), postgresql_where=sa.text(WAITING_PARCEL)),
+    sa.Index("ix_shipment_submission", "submission_id", "id"),
+    sa.Index("ix_shipment_matched_at", "matched_at", "submission_id"),
+)
+
+shipment_line = sa.Table(
+    "shipment_line",
+    metadata,
+    sa.Column("shipment_id", BigKey, sa.ForeignKey("shipment.id"), primary_key=True, autoincrement=False),
+    sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("line", sa.Text, nullable=False),
+    sa.Column("item_number", sa.Text, nullable=False),
+    sa.Column("quantity", sa.BigInteger, nullable=False),
+    # what could not be read of the line: it counts as surplus only; empty: all could
+    sa.Column("odd", sa.Text, nullable=False, server_default=sa.text("''")),
+)
+
+# Values that belong to this ledger alone, such as the key of the ids that feeds give out.
+ledger_mark = sa.Table(
+    "ledger_mark",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+
+# One row a time that a feed has to leave an order out. It is closed when the order can be rendered, and stays.
+feed_gap = sa.Table(
+    "feed_gap",
+    metadata,
+    sa.Column("id", BigKey, primary_key=True, autoincrement=True),
+    sa.Column("submission_id", BigKey, sa.ForeignKey("submission.id"), nullable=False),
+    sa.Column("problem", sa.Text, nullable=False),
+    sa.Column("noted_at", UtcTime, nullable=False),
+    sa.Column("mended_at", UtcTime),
+    sa.Index(
+        "uq_feed_gap_open",
+        "submission_id",
+        unique=True,
+        sqlite_where=sa.text("mended_at IS NULL"),
+        postgresql_where=sa.text("mended_at IS NULL"),
+    ),
+    sa.Index("ix_feed_gap_submission", "submission_id", "id"),
+    sa.Index("ix_feed_gap_mended_at", "mended_at", "submission_id"),
+)

@@ -1,0 +1,364 @@
+"""The tables, as the code sees them. The migrations make them; a test holds the two together."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from order_relay.ledger.store.column_types import BigKey, UtcTime
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+pipeline = sa.Table(
+    "pipeline",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("source_account", sa.Text, nullable=False),
+    sa.Column("destination_account", sa.Text, nullable=False),
+    sa.Column("bound_at", UtcTime, nullable=False),
+    sa.Column("last_sequence", sa.BigInteger, nullable=False),
+    # true from a start with a past until the first complete answer of the source was received
+    sa.Column("unproven", sa.Boolean, nullable=False),
+    sa.Column("resting_fingerprint", sa.Text),
+    sa.Column("resting_why", sa.Text),
+    # up to here a source that is asked by time was read without a gap
+    sa.Column("read_to", UtcTime),
+    # up to here it was searched for offline orders, which are only marked
+    sa.Column("offline_to", UtcTime),
+    sa.UniqueConstraint("source_account", "destination_account", name="uq_pipeline_accounts"),
+)
+
+run = sa.Table(
+    "run",
+    metadata,
+    sa.Column("pipeline", sa.Text, sa.ForeignKey("pipeline.name"), primary_key=True),
+    sa.Column("run", sa.Text, primary_key=True),
+    sa.Column("sequence", sa.BigInteger, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("started_at", UtcTime, nullable=False),
+    sa.Column("ended_at", UtcTime),
+    sa.Column("facts", sa.Text),
+)
+
+batch = sa.Table(
+    "batch",
+    metadata,
+    sa.Column("pipeline", sa.Text, sa.ForeignKey("pipeline.name"), primary_key=True),
+    sa.Column("batch_id", sa.Text, primary_key=True),
+    sa.Column("manifest_name", sa.Text, nullable=False),
+    sa.Column("records", sa.BigInteger, nullable=False),
+    sa.Column("complete", sa.Boolean, nullable=False),
+    sa.Column("fetched_at", UtcTime, nullable=False),
+    sa.Column("received_at", UtcTime, nullable=False),
+    sa.Column("run", sa.Text, nullable=False),
+    sa.Column("counts", sa.Text, nullable=False),
+    sa.Index("ix_batch_fetched", "pipeline", "fetched_at"),
+)
+
+submission = sa.Table(
+    "submission",
+    metadata,
+    sa.Column("id", BigKey, primary_key=True, autoincrement=True),
+    # who it is
+    sa.Column("pipeline", sa.Text, sa.ForeignKey("pipeline.name"), nullable=False),
+    sa.Column("source_id", sa.Text, nullable=False),
+    sa.Column("edition", sa.Integer, nullable=False),
+    sa.Column("lineage", sa.Text, nullable=False),
+    sa.Column("order_number", sa.Text, nullable=False),
+    sa.Column("base_number", sa.Text, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("suffix", sa.BigInteger),
+    sa.Column("customer_number", sa.Text, nullable=False, server_default=""),
+    sa.Column("customer_po", sa.Text, nullable=False),
+    sa.Column("items", sa.Text, nullable=False),  # JSON list of item numbers
+    # its content, and where that lies
+    sa.Column("content_hash", sa.Text, nullable=False),
+    sa.Column("problem", sa.Text, nullable=False),
+    sa.Column("batch_id", sa.Text, nullable=False),
+    sa.Column("part", sa.Integer, nullable=False),
+    sa.Column("row", sa.Integer, nullable=False),
+    sa.Column("first_offered_at", UtcTime, nullable=False),
+    sa.Column("last_offered_at", UtcTime, nullable=False),
+    sa.Column("offered", sa.Text),  # JSON: changed content that came while it was sending or in doubt
+    # its state
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("changed_at", UtcTime, nullable=False),
+    sa.Column("due_at", UtcTime),  # when to look again: waiting, in doubt
+    sa.Column("waiting_since", UtcTime),  # evaluating the same order again does not start it anew
+    sa.Column("decided", sa.Boolean, nullable=False),  # a person let it go
+    sa.Column("proven", sa.Boolean, nullable=False),  # needs no look-up before its first POST
+    sa.Column("refusals_hash", sa.Text, nullable=False),
+    # its payload
+    sa.Column("destination", sa.Text, nullable=False),
+    sa.Column("destination_key", sa.Text),
+    sa.Column("payload_name", sa.Text, nullable=False),
+    sa.Column("payload_row", sa.Integer, nullable=False),
+    sa.Column("fingerprint", sa.Text, nullable=False),
+    sa.Column("transform_fingerprint", sa.Text, nullable=False),
+    sa.Column("total_minor", sa.BigInteger),
+    sa.Column("currency", sa.Text, nullable=False),
+    sa.Column("notes", sa.Text, nullable=False),  # JSON list
+    sa.Column("submitted_at", UtcTime),
+    # its way to the destination
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("send_before", UtcTime),
+    sa.Column("absent_once_at", UtcTime),
+    sa.Column("lookups", sa.Integer, nullable=False),
+    # the first attempt to send this content, and how many attempts since then left nothing at the destination: proven
+    # by two absences each. A new content, a replay or an operator's decision starts both anew; a further attempt never
+    sa.Column("first_sent_at", UtcTime),
+    sa.Column("absences", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("oms_id", sa.Text),
+    sa.Column("imported_at", UtcTime),
+    # its acknowledgement: null, due, sent, confirmed, refused
+    sa.Column("ack", sa.Text),
+    sa.Column("ack_at", UtcTime),
+    sa.Column("ack_message", sa.Text, nullable=False),
+    # what came of it after the import; none of this is a move
+    sa.Column("shipped", sa.Text),  # null, partly, shipped
+    sa.Column("shipped_at", UtcTime),  # when the newest parcel left
+    sa.Column("source_cancelled_at", UtcTime),  # when its source cancelled it after it was sent
+    sa.Column("cancelled_at", UtcTime),  # when a person confirmed that the destination's order is cancelled
+    # the order number without what only tells webshops apart; empty where the number has no such part
+    sa.Column("reference", sa.Text, nullable=False, server_default=sa.text("''")),
+    # the status that its payload gives it at the destination (READY, SHIPPED, CANCELLED); empty where unknown
+    sa.Column("sent_as", sa.Text, nullable=False, server_default=sa.text("''")),
+    sa.UniqueConstraint("pipeline", "source_id", "edition", name="uq_submission_source_id"),
+    sa.UniqueConstraint("destination", "destination_key", name="uq_submission_destination_key"),
+    sa.Index(
+        "uq_submission_lineage",
+        "pipeline",
+        "lineage",
+        unique=True,
+        sqlite_where=sa.text("state IN ('sending', 'in_doubt', 'imported')"),
+        postgresql_where=sa.text("state IN ('sending', 'in_doubt', 'imported')"),
+    ),
+    sa.Index("ix_submission_lineage", "pipeline", "lineage"),
+    sa.Index("ix_submission_order_number", "pipeline", "order_number"),
+    sa.Index("ix_submission_state", "pipeline", "state"),
+    sa.Index(
+        "ix_submission_ack",
+        "pipeline",
+        "id",
+        sqlite_where=sa.text("ack IN ('due', 'sent', 'refused')"),
+        postgresql_where=sa.text("ack IN ('due', 'sent', 'refused')"),
+    ),
+    sa.Index(
+        "ix_submission_oms_id",
+        "oms_id",
+        sqlite_where=sa.text("oms_id IS NOT NULL"),
+        postgresql_where=sa.text("oms_id IS NOT NULL"),
+    ),
+    sa.Index(
+        "ix_submission_imported",
+        "destination",
+        "imported_at",
+        sqlite_where=sa.text("state = 'imported'"),
+        postgresql_where=sa.text("state = 'imported'"),
+    ),
+    sa.Index(
+        "ix_submission_source_cancelled",
+        "pipeline",
+        "id",
+        sqlite_where=sa.text("source_cancelled_at IS NOT NULL"),
+        postgresql_where=sa.text("source_cancelled_at IS NOT NULL"),
+    ),
+    sa.Index(
+        "ix_submission_cancelled_at",
+        "cancelled_at",
+        sqlite_where=sa.text("cancelled_at IS NOT NULL"),
+        postgresql_where=sa.text("cancelled_at IS NOT NULL"),
+    ),
+    sa.Index(
+        "ix_submission_reference",
+        "reference",
+        sqlite_where=sa.text("reference <> ''"),
+        postgresql_where=sa.text("reference <> ''"),
+    ),
+    sa.Index(
+        "ix_submission_base_number",
+        "base_number",
+        sqlite_where=sa.text("base_number <> order_number"),
+        postgresql_where=sa.text("base_number <> order_number"),
+    ),
+    sa.Index(
+        "ix_submission_customer_po",
+        "customer_po",
+        sqlite_where=sa.text("customer_po <> ''"),
+        postgresql_where=sa.text("customer_po <> ''"),
+    ),
+    sqlite_autoincrement=True,  # an id is never used twice, not even after a restored backup's rows were removed
+)
+
+# Which members of a source's documents the fingerprints of contents were taken of: settings change, and old ones stay.
+content_reading = sa.Table(
+    "content_reading",
+    metadata,
+    sa.Column("reading", sa.Text, primary_key=True),
+    sa.Column("paths", sa.Text, nullable=False),  # JSON, see orders/contents.py
+)
+
+event = sa.Table(
+    "event",
+    metadata,
+    sa.Column("id", BigKey, primary_key=True, autoincrement=True),
+    sa.Column("submission_id", BigKey, sa.ForeignKey("submission.id"), nullable=False),
+    sa.Column("from_state", sa.Text, nullable=False),
+    sa.Column("to_state", sa.Text, nullable=False),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("run", sa.Text, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Index("ix_event_submission", "submission_id", "id"),
+    sa.Index("ix_event_run", "run"),
+    sa.Index("ix_event_at", "at", "submission_id"),
+)
+
+attempt = sa.Table(
+    "attempt",
+    metadata,
+    sa.Column("submission_id", BigKey, sa.ForeignKey("submission.id"), primary_key=True, autoincrement=False),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("run", sa.Text, nullable=False),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("fingerprint", sa.Text, nullable=False),
+    sa.Column("payload_name", sa.Text, nullable=False),
+    sa.Column("payload_row", sa.Integer, nullable=False),
+    sa.Column("sent_at", UtcTime, nullable=False),
+    sa.Column("send_before", UtcTime, nullable=False),
+    sa.Column("settled_at", UtcTime),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("status", sa.Integer, nullable=False),
+    sa.Column("code", sa.Text, nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("oms_id", sa.Text),
+    sa.Column("body", sa.Text, nullable=False),
+    # what the destination said beside an order id, as it said it: may hold customers' data
+    sa.Column("remark", sa.Text, nullable=False, server_default=""),
+    sa.Index(
+        "ix_attempt_remark", "run", sqlite_where=sa.text("remark <> ''"), postgresql_where=sa.text("remark <> ''")
+    ),
+)
+
+lookup = sa.Table(
+    "lookup",
+    metadata,
+    sa.Column("id", BigKey, primary_key=True, autoincrement=True),
+    sa.Column("submission_id", BigKey, sa.ForeignKey("submission.id"), nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("finding", sa.Text, nullable=False),
+    sa.Column("counted", sa.Boolean, nullable=False),
+    sa.Column("method", sa.Text, nullable=False),
+    sa.Column("oms_id", sa.Text),
+    sa.Column("run", sa.Text, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Index("ix_lookup_submission", "submission_id"),
+)
+
+refusal = sa.Table(
+    "refusal",
+    metadata,
+    sa.Column("submission_id", BigKey, sa.ForeignKey("submission.id"), primary_key=True, autoincrement=False),
+    sa.Column("revision", sa.Integer, primary_key=True, autoincrement=False),  # of the move to quarantined
+    sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("code", sa.Text, nullable=False),
+    sa.Column("pointer", sa.Text, nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Index("ix_refusal_code", "code"),
+)
+
+settlement = sa.Table(
+    "settlement",
+    metadata,
+    sa.Column("id", BigKey, primary_key=True, autoincrement=True),
+    sa.Column("pipeline", sa.Text, sa.ForeignKey("pipeline.name"), nullable=False),
+    sa.Column("lineage", sa.Text, nullable=False),
+    sa.Column("submission_id", BigKey, sa.ForeignKey("submission.id"), nullable=False),
+    sa.Column("decision", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Index("ix_settlement_lineage", "pipeline", "lineage"),
+)
+
+alert = sa.Table(
+    "alert",
+    metadata,
+    sa.Column("pipeline", sa.Text, primary_key=True),  # empty: of no pipeline
+    sa.Column("cause", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("told_size", sa.BigInteger, nullable=False),
+    sa.Column("repeat_s", sa.Float, nullable=False),
+    sa.Column("first_at", UtcTime, nullable=False),
+    sa.Column("last_at", UtcTime, nullable=False),
+    sa.Column("told_at", UtcTime),
+    sa.Column("next_at", UtcTime),  # when to tell next; null: nothing to tell
+    sa.Column("cleared_at", UtcTime),
+)
+
+feedback = sa.Table(
+    "feedback",
+    metadata,
+    sa.Column("submission_id", BigKey, sa.ForeignKey("submission.id"), primary_key=True, autoincrement=False),
+    sa.Column("step", sa.Text, primary_key=True),
+    sa.Column("delivery", BigKey, primary_key=True, autoincrement=False),  # shipment, where each is a step; else 0
+    sa.Column("state", sa.Text, nullable=False),  # sent, done, refused, failed, given_up, cancelled
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("due_at", UtcTime),
+    sa.Column("run", sa.Text, nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("refusals", sa.Integer, nullable=False, server_default="0"),  # by the source itself
+    sa.Index(
+        "ix_feedback_failed",
+        "submission_id",
+        sqlite_where=sa.text("state = 'failed'"),
+        postgresql_where=sa.text("state = 'failed'"),
+    ),
+)
+
+# Offline orders that could not be marked at their source yet.
+offline_mark = sa.Table(
+    "offline_mark",
+    metadata,
+    sa.Column("pipeline", sa.Text, sa.ForeignKey("pipeline.name"), primary_key=True),
+    sa.Column("source_id", sa.Text, primary_key=True),
+    sa.Column("state", sa.Text, nullable=False),  # refused, failed, given_up
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("due_at", UtcTime),
+    sa.Column("message", sa.Text, nullable=False),
+)
+
+# Orders whose content their source did not give when it was last asked; the row goes when they were read.
+unread = sa.Table(
+    "unread",
+    metadata,
+    sa.Column("pipeline", sa.Text, sa.ForeignKey("pipeline.name"), primary_key=True),
+    sa.Column("source_id", sa.Text, primary_key=True),
+    sa.Column("problem", sa.Text, nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("since", UtcTime, nullable=False),
+    sa.Column("asks", sa.Integer, nullable=False),  # in vain, one after the other
+    sa.Column("missing_since", UtcTime),  # its source has denied it since then
+    sa.Column("denials", sa.Integer, nullable=False),
+    sa.Column("gone_at", UtcTime),  # when that counted as withdrawn
+    sa.Column("last_at", UtcTime, nullable=False),
+    sa.Column("due_at", UtcTime, nullable=False),
+)

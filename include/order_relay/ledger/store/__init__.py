@@ -1,0 +1,1 @@
+"""The database: durable transactions, column types, and migrations."""

@@ -1,0 +1,37 @@
+"""Texts that a database column can hold, and small JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from order_relay.orders.notes import OrderNote, notes_to_json
+
+MAX_BODY = 16_000  # bytes of an answer that an attempt keeps
+MAX_REMARK = 1_000  # bytes of what the destination said beside an order id
+
+
+def clean_text(text: str, limit: int = 2_000) -> str:
+    """``text`` without what a text column refuses (NUL, lone surrogates), at most ``limit`` bytes of UTF-8."""
+    data = text.replace("\x00", "\ufffd").encode("utf-8", "replace")
+    return data[:limit].decode("utf-8", "ignore")
+
+
+def dump_json(value: Any) -> str:
+    """Compact JSON text of plain values."""
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":"), default=str)
+
+
+def load_json(text: str | None, default: Any = None) -> Any:
+    """The value of JSON text; ``default`` where there is none."""
+    return json.loads(text) if text else default
+
+
+def notes_text(notes: Iterable[OrderNote]) -> str:
+    """An order's notes as its row keeps them."""
+    return dump_json(
+        notes_to_json(
+            OrderNote(clean_text(n.code, 60), clean_text(n.path, 300), clean_text(n.message, 300)) for n in notes
+        )
+    )

@@ -1,0 +1,72 @@
+"""Fingerprints of contents that were taken by other settings than today's (``orders.contents``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from order_relay.ledger.schema.tables import content_reading, submission
+from order_relay.ledger.store.column_types import among
+from order_relay.ledger.store.database import Transaction
+
+_later = submission.alias("later")
+_UPDATE = (
+    submission.update()
+    .where(submission.c.id == sa.bindparam("b_id"), submission.c.content_hash == sa.bindparam("b_old"))
+    .values(content_hash=sa.bindparam("content_hash"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OutdatedFingerprint:
+    """The newest edition of a source id, where its raw order lies, and its fingerprint by another reading."""
+
+    id: int
+    source_id: str
+    batch_id: str
+    part: int
+    row: int
+    content_hash: str
+
+
+def readings(tx: Transaction) -> dict[str, str]:
+    """The paths of every reading by which fingerprints were taken."""
+    return {row.reading: row.paths for row in tx.run(sa.select(content_reading))}
+
+
+def save_reading(tx: Transaction, reading: str, paths: str) -> None:
+    """Keep the paths of a reading, so that its fingerprints can be taken of other documents later."""
+    known = sa.exists().where(content_reading.c.reading == reading)
+    if not tx.run(sa.select(known)).scalar():
+        tx.run(content_reading.insert(), {"reading": reading, "paths": paths})
+
+
+def outdated(tx: Transaction, name: str, source_ids: Iterable[str], reading: str) -> list[OutdatedFingerprint]:
+    """Those of these source ids whose fingerprint was taken by another reading."""
+    query = (
+        sa.select(*[submission.c[name] for name in OutdatedFingerprint.__dataclass_fields__])
+        .where(
+            submission.c.pipeline == name,
+            among(submission.c.source_id, "keys"),
+            ~submission.c.content_hash.startswith(f"{reading}-"),
+            ~sa.exists().where(
+                _later.c.pipeline == name,
+                _later.c.source_id == submission.c.source_id,
+                _later.c.edition > submission.c.edition,
+            ),
+        )
+        .order_by(submission.c.id)
+    )
+    return [OutdatedFingerprint(*tuple(row)) for row in tx.run(query, {"keys": list(source_ids)})]
+
+
+def replace_outdated(tx: Transaction, found: Mapping[int, tuple[str, str]]) -> int:
+    """Put today's fingerprint in the place of an outdated one of the same content: (old, new) by submission.
+
+    Not a decision about the order, so that neither its revision nor its events change. How many were renewed.
+    """
+    return tx.many(
+        _UPDATE, [{"b_id": number, "b_old": old, "content_hash": new} for number, (old, new) in sorted(found.items())]
+    )

@@ -1,0 +1,348 @@
+"""Taking in a closed batch: the redelivery table, in one transaction.
+
+What each offer means is decided by ``orders.redelivery.decide`` (pure); this module reads what the ledger knows, and
+writes what was decided. The pipeline's row is locked meanwhile, so that two batches of one pipeline follow each other.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import sqlalchemy as sa
+
+from order_relay.ledger.schema.records import BatchInfo
+from order_relay.ledger.schema.states import State
+from order_relay.ledger.schema.tables import batch, pipeline, submission
+from order_relay.ledger.store.column_types import among
+from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.store.text import dump_json, load_json
+from order_relay.ledger.submissions.revisions import content_columns, insert_submissions, new_edition
+from order_relay.ledger.submissions.runs import require_pipeline
+from order_relay.ledger.submissions.transitions import TransitionCause, lock, transition, update
+from order_relay.ledger.submissions.unread_orders import record_reads as note_unread
+from order_relay.orders.decisions.redelivery import KNOWN_COLUMNS, RESULT_COLUMNS, RedeliveryAction, decide_redeliveries
+from order_relay.orders.mapping.eligibility import REASON_PREFIX
+from order_relay.orders.messages import UNREAD_PROBLEMS, RunContext
+from order_relay.orders.privacy.redaction_marks import CARD_DATA_REMOVED
+
+SLICE = 1_000
+"""So many rows of a batch are written at a time: all in one transaction, but not all in memory at once."""
+
+Pairs = Sequence[tuple[Any, dict[str, Any] | None]]
+"""The newest edition that the ledger has of a source id (or none), and the content offered now (or none)."""
+
+_NEEDED = (
+    "source_id",
+    "edition",
+    "content_hash",
+    "lineage",
+    "order_number",
+    "transform_fingerprint",
+    "reason",
+    "ack",
+    "offered",
+    "decided",
+)
+_HELD_FOR_CONTENT = frozenset({CARD_DATA_REMOVED})
+"""Reasons of ``held`` that lie in the order's own content alone: its source may correct them. All other reasons are
+about versions, identities or other orders, where changed content answers nothing."""
+_MAY_BE_HELD = (
+    State.RECEIVED,
+    State.WAITING,
+    State.READY,
+    State.SUPERSEDED,
+    State.QUARANTINED,
+    State.REJECTED,
+)
+
+
+def receive(
+    tx: Transaction, ctx: RunContext, info: BatchInfo, offers: pd.DataFrame, transform_fingerprint: str
+) -> dict[str, int]:
+    """Take in one batch; counts by action. A batch that was taken in before (a retry) changes nothing.
+
+    Only a ``complete`` batch may confirm acknowledgements by absence. A start with a past ends with the first batch
+    that is complete or was read without a gap.
+    """
+    bound = require_pipeline(tx, ctx.pipeline, lock=True)
+    before = tx.run(
+        sa.select(batch.c.counts).where(batch.c.pipeline == ctx.pipeline, batch.c.batch_id == info.batch_id)
+    ).scalar()
+    if before is not None:
+        return dict(load_json(before))
+    resume_waiting(tx, ctx)
+    known = _known(tx, ctx.pipeline, offers)
+    decided = decide_redeliveries(offers, _known_frame(known), transform_fingerprint)
+    receiver = _Intake(tx, ctx, info, bound)
+    receiver.apply(offers, known, decided)
+    note_unread(tx, ctx, info, _problems(offers), {name: row.state for name, row in receiver.latest.items()})
+    if info.complete:
+        _confirm_absent(tx, ctx.pipeline, info, offers)
+    _advance_watermark(tx, bound, info)
+    counts = {str(k): int(n) for k, n in Counter(decided["action"]).items()}
+    tx.run(
+        batch.insert(),
+        {
+            "pipeline": ctx.pipeline,
+            "batch_id": info.batch_id,
+            "manifest_name": info.manifest_name,
+            "records": info.records,
+            "complete": info.complete,
+            "fetched_at": info.fetched_at,
+            "received_at": tx.now,
+            "run": ctx.run,
+            "counts": dump_json(counts),
+        },
+    )
+    return counts
+
+
+def _problems(offers: pd.DataFrame) -> dict[str, str]:
+    """What was found while reading, by source id; an order that came twice counts as read if one of them was."""
+    found: dict[str, str] = {}
+    for source_id, problem in zip(offers["source_id"].tolist(), offers["problem"].tolist(), strict=True):
+        if problem not in UNREAD_PROBLEMS or source_id not in found:
+            found[source_id] = problem
+    return found
+
+
+def _advance_watermark(tx: Transaction, bound: Any, info: BatchInfo) -> None:
+    """How far the source was read, and that the past of the ledger is behind us."""
+    changed: dict[str, Any] = {}
+    if info.complete or info.read_to is not None:
+        changed["unproven"] = False
+    if info.read_to is not None and (bound.read_to is None or info.read_to > bound.read_to):
+        changed["read_to"] = info.read_to
+    if changed:
+        tx.run(pipeline.update().where(pipeline.c.name == bound.name), changed)
+
+
+def resume_waiting(tx: Transaction, ctx: RunContext) -> int:
+    """Waiting submissions whose time to look again has come go back to ``received``.
+
+    Not those that wait for their source (``gating``): judging them again without asking it would tell nothing new.
+    """
+    ids = (
+        tx.run(
+            sa.select(submission.c.id).where(
+                submission.c.pipeline == ctx.pipeline,
+                submission.c.state == State.WAITING,
+                submission.c.due_at <= tx.now,
+                ~submission.c.reason.startswith(REASON_PREFIX),
+            )
+        )
+        .scalars()
+        .all()
+    )
+    rows = [row for row in lock(tx, ids) if row.state == State.WAITING]
+    transition(tx, rows, State.RECEIVED, TransitionCause(ctx, "time to look again"))
+    return len(rows)
+
+
+def _known(tx: Transaction, name: str, offers: pd.DataFrame) -> list[Any]:
+    """All submissions that share a source id or an order number with an offer, locked."""
+    ids: set[int] = set()
+    for column in ("source_id", "order_number"):
+        keys = [key for key in offers[column].tolist() if key]
+        query = sa.select(submission.c.id).where(submission.c.pipeline == name, among(submission.c[column], "keys"))
+        ids.update(tx.run(query, {"keys": keys}).scalars())
+    return lock(tx, ids, *_NEEDED) if ids else []
+
+
+def _known_frame(known: Sequence[Any]) -> pd.DataFrame:
+    return pd.DataFrame([[getattr(row, name) for name in KNOWN_COLUMNS] for row in known], columns=list(KNOWN_COLUMNS))
+
+
+class _Intake:
+    """Writes the decisions about one batch."""
+
+    def __init__(self, tx: Transaction, ctx: RunContext, info: BatchInfo, bound: Any) -> None:
+        self.tx, self.ctx, self.info, self.bound = tx, ctx, info, bound
+        self.offers: dict[str, list[Any]] = {}
+        self.latest: dict[str, Any] = {}
+
+    def apply(self, offers: pd.DataFrame, known: Sequence[Any], decided: pd.DataFrame) -> None:
+        """Carry out every decision, in sets of the same action and reason."""
+        self.offers = {str(name): column.tolist() for name, column in offers.items()}
+        self.latest = {row.source_id: row for row in sorted(known, key=lambda r: r.edition)}
+        groups: dict[tuple[str, str], list[tuple[Any, int]]] = defaultdict(list)
+        for source_id, action, reason, offer in zip(*(decided[name].tolist() for name in RESULT_COLUMNS), strict=True):
+            groups[action, reason].append((self.latest.get(source_id), offer))
+        self._touch()
+        for (action, reason), places in groups.items():
+            for start in range(0, len(places), SLICE):
+                pairs = [(row, self._content(offer)) for row, offer in places[start : start + SLICE]]
+                self._DO[RedeliveryAction(action)](self, pairs, reason)
+
+    def _content(self, offer: int) -> dict[str, Any] | None:
+        if offer < 0:
+            return None
+        return content_columns({name: column[offer] for name, column in self.offers.items()}, self.info.batch_id)
+
+    def _touch(self) -> None:
+        """Every known order that is offered again: note it, and an acknowledgement that did not take is due again."""
+        offered = set(self.offers["source_id"])
+        rows = [row for row in self.latest.values() if row.source_id in offered]
+        self.tx.many(_TOUCH, [{"b_id": row.id, "last_offered_at": self.info.fetched_at} for row in rows])
+        self.tx.many(_ACK_AGAIN, [{"b_id": row.id} for row in rows if row.ack in ("sent", "confirmed")])
+
+    def _insert(self, pairs: Pairs, reason: str) -> None:
+        self._insert_as(pairs, State.RECEIVED, "")
+
+    def _insert_as(self, pairs: Pairs, state: State, reason: str) -> None:
+        rows = [{**content, "edition": 1} for _, content in pairs if content is not None]
+        self._new(rows, TransitionCause(self.ctx, reason or "offered", reason), state)
+
+    def _new(self, rows: list[dict[str, Any]], cause: TransitionCause, state: State) -> None:
+        insert_submissions(
+            self.tx,
+            cause,
+            self.bound,
+            rows,
+            state=state,
+            offered_at=self.info.fetched_at,
+            from_past=self.info.from_past,
+        )
+
+    def _refresh(self, pairs: Pairs, reason: str) -> None:
+        """Same content: only its place is newer, which is nobody's decision, so the revision stays."""
+        self.tx.many(
+            _PLACE,
+            [
+                {"b_id": row.id, **{name: content[name] for name in ("batch_id", "part", "row", "customer_number")}}
+                for row, content in pairs
+                if content is not None
+            ],
+        )
+
+    def _replace(self, pairs: Pairs, reason: str) -> None:
+        rows = [row for row, content in pairs if content is not None]
+        update(self.tx, rows, _contents(pairs))
+
+    def _judge_in_place(self, pairs: Pairs, reason: str) -> None:
+        same = [(row, c) for row, c in pairs if c is not None and c["content_hash"] == row.content_hash]
+        changed = [(row, c) for row, c in pairs if c is not None and c["content_hash"] != row.content_hash]
+        self._refresh(same, reason)
+        self._replace(changed, reason)
+
+    def _rejudge(self, pairs: Pairs, reason: str) -> None:
+        rows = [row for row, _ in pairs]
+        transition(
+            self.tx, rows, State.RECEIVED, TransitionCause(self.ctx, reason or "offered again"), each=_contents(pairs)
+        )
+
+    def _nothing(self, pairs: Pairs, reason: str) -> None:
+        """Nothing, but to forget a changed content that the source has taken back."""
+        self.tx.many(_REMEMBER, [{"b_id": row.id, "offered": None} for row, _ in pairs if row and row.offered])
+
+    def _remember(self, pairs: Pairs, reason: str) -> None:
+        self.tx.many(
+            _REMEMBER,
+            [{"b_id": row.id, "offered": dump_json(content)} for row, content in pairs if content is not None],
+        )
+
+    def _acknowledge(self, pairs: Pairs, reason: str) -> None:
+        """``_touch`` made it due; whether it may be acknowledged is for ``acknowledging`` to say."""
+
+    def _refresh_review(self, pairs: Pairs, reason: str) -> None:
+        """Held, and changed: the review shows the new content. Where only the content was the cause and no operator
+        has decided about the order's versions, it is evaluated again instead."""
+        corrected = [
+            (row, content)
+            for row, content in pairs
+            if row.reason in _HELD_FOR_CONTENT and not row.decided and row.edition == 1
+        ]
+        self._rejudge(corrected, reason)
+        kept = {row.id for row, _ in corrected}
+        self._replace([(row, content) for row, content in pairs if row.id not in kept], reason)
+
+    def _hold_edition(self, pairs: Pairs, reason: str) -> None:
+        rows = [new_edition(row, content) for row, content in pairs if content is not None]
+        self._new(rows, TransitionCause(self.ctx, reason, reason), State.HELD)
+
+    def _hold(self, pairs: Pairs, reason: str) -> None:
+        cause = TransitionCause(self.ctx, reason, reason)
+        self._insert_as([(row, content) for row, content in pairs if row is None], State.HELD, reason)
+        old = [(row, content) for row, content in pairs if row is not None and row.state in _MAY_BE_HELD]
+        kept = [row for row, content in old if content is None]
+        transition(self.tx, kept, State.HELD, cause)
+        changed = [(row, content) for row, content in old if content is not None]
+        transition(self.tx, [row for row, _ in changed], State.HELD, cause, each=_contents(changed))
+        self._replace(
+            [
+                (r, c)
+                for r, c in pairs
+                if r is not None and c and r.state == State.HELD and c["content_hash"] != r.content_hash
+            ],
+            reason,
+        )
+
+    _DO = {  # noqa: RUF012 - a table of methods
+        RedeliveryAction.INSERT: _insert,
+        RedeliveryAction.REFRESH: _refresh,
+        RedeliveryAction.REPLACE: _replace,
+        RedeliveryAction.REJUDGE: _rejudge,
+        RedeliveryAction.JUDGE_IN_PLACE: _judge_in_place,
+        RedeliveryAction.NOTHING: _nothing,
+        RedeliveryAction.REMEMBER: _remember,
+        RedeliveryAction.ACKNOWLEDGE: _acknowledge,
+        RedeliveryAction.HOLD_EDITION: _hold_edition,
+        RedeliveryAction.REFRESH_REVIEW: _refresh_review,
+        RedeliveryAction.HOLD: _hold,
+    }
+
+
+def _contents(pairs: Pairs) -> dict[int, dict[str, Any]]:
+    """New content by id. The lineage stays as the ledger has it, since an operator may have decided it; one that had
+    no usable uuid (its lineage is its own id) takes the lineage that it is offered with now.
+    """
+    return {
+        row.id: {
+            **{name: value for name, value in content.items() if name != "source_id"},
+            "lineage": content["lineage"] if row.lineage == row.source_id else row.lineage,
+        }
+        for row, content in pairs
+        if content is not None
+    }
+
+
+def _confirm_absent(tx: Transaction, name: str, info: BatchInfo, offers: pd.DataFrame) -> None:
+    """An acknowledgement that was sent counts as confirmed once the order is absent from a later, whole answer: whether
+    it got no answer, was refused ("order not found"), or was not mentioned in the reply."""
+    sent = tx.run(
+        sa.select(submission.c.id, submission.c.source_id, submission.c.order_number).where(
+            submission.c.pipeline == name,
+            sa.text("ack IN ('due', 'sent', 'refused')"),
+            submission.c.ack.in_(_UNCONFIRMED),
+            submission.c.ack_at <= info.fetched_at,
+        )
+    ).all()
+    ids, numbers = set(offers["source_id"]), set(offers["order_number"])
+    gone = [row.id for row in sent if row.source_id not in ids and row.order_number not in numbers]
+    tx.many(_CONFIRM, [{"b_id": number, "ack_at": tx.now} for number in gone])
+
+
+_BY_ID = submission.c.id == sa.bindparam("b_id")
+_TOUCH = submission.update().where(_BY_ID).values(last_offered_at=sa.bindparam("last_offered_at"))
+_ACK_AGAIN = submission.update().where(_BY_ID).values(ack="due")
+_REMEMBER = submission.update().where(_BY_ID).values(offered=sa.bindparam("offered"))
+_PLACE = (
+    submission.update()
+    .where(_BY_ID)
+    .values(
+        batch_id=sa.bindparam("batch_id"),
+        part=sa.bindparam("part"),
+        row=sa.bindparam("row"),
+        customer_number=sa.bindparam("customer_number"),  # a row of an older program has none yet
+    )
+)
+_UNCONFIRMED = ("sent", "refused")
+# compared one by one: SQLAlchemy executes an IN for one row at a time only
+_CONFIRM = (
+    submission.update()
+    .where(_BY_ID, sa.or_(*[submission.c.ack == ack for ack in _UNCONFIRMED]))
+    .values(ack="confirmed", ack_at=sa.bindparam("ack_at"), ack_message="absent from the next complete answer")
+)

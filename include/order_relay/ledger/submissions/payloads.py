@@ -1,0 +1,129 @@
+"""From a valid payload to ``ready``: one destination key per destination, whoever else wants it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from order_relay.ledger.schema.records import ReadyPayload
+from order_relay.ledger.schema.states import State
+from order_relay.ledger.schema.tables import submission
+from order_relay.ledger.store.column_types import among
+from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.store.text import notes_text
+from order_relay.ledger.submissions.runs import require_pipeline
+from order_relay.ledger.submissions.transitions import TransitionCause, lock, transition
+from order_relay.orders.messages import RunContext
+
+KEY_TAKEN = "destination_key_taken"
+
+_HOLDERS = sa.select(submission.c.id, submission.c.destination_key).where(
+    submission.c.destination == sa.bindparam("destination"), among(submission.c.destination_key, "keys")
+)
+
+
+_first = submission.alias("first")
+_FIRST_OF_NUMBER = (
+    sa.select(_first.c.source_id)
+    .where(_first.c.pipeline == submission.c.pipeline, _first.c.order_number == submission.c.order_number)
+    .order_by(_first.c.id)
+    .limit(1)
+    .scalar_subquery()
+)
+_MARKED = sa.select(
+    submission.c.id,
+    submission.c.source_id,
+    submission.c.edition,
+    (submission.c.source_id == _FIRST_OF_NUMBER).label("first"),
+).where(among(submission.c.id, "ids"), sa.or_(submission.c.edition > 1, submission.c.decided))
+
+
+def key_suffixes(tx: Transaction, ids: Iterable[int]) -> dict[int, str]:
+    """What is put behind the order number in the destination key of those that need a key of their own.
+
+    A person let them go beside another submission of the same number: a further edition of a source id gets
+    ``/EDITION``; another source id than the one that first came under this number gets ``/id-SOURCE_ID``. Depends on
+    nothing that a lost ledger would not show again, so that a restored one finds them at the destination.
+    """
+    marks = {}
+    for row in tx.run(_MARKED, {"ids": list(ids)}):
+        mark = ("" if row.first else f"/id-{row.source_id}") + (f"/{row.edition}" if row.edition > 1 else "")
+        if mark:
+            marks[row.id] = mark
+    return marks
+
+
+def make_ready(tx: Transaction, ctx: RunContext, given: Sequence[ReadyPayload]) -> tuple[list[int], list[int]]:
+    """Store what was made of received submissions and make them ``ready``; the ids that are, and those held.
+
+    A destination key that another submission has, or that two of ``given`` want, holds all claimants that were not
+    sent yet: one of them may be the other's double. Submissions that were moved since are skipped: another run has
+    them.
+    """
+    destination = require_pipeline(tx, ctx.pipeline).destination_account
+    offered = {ready.id: ready for ready in given}
+    rows = [
+        row for row in lock(tx, offered) if row.state == State.RECEIVED and row.revision == offered[row.id].revision
+    ]
+    conflicts = _conflicts(tx, destination, [offered[row.id] for row in rows])
+    cause = TransitionCause(ctx, KEY_TAKEN, KEY_TAKEN)
+    held = [row for row in rows if offered[row.id].destination_key in conflicts]
+    transition(tx, held, State.HELD, cause)
+    good = [row for row in rows if offered[row.id].destination_key not in conflicts]
+    late = _store(tx, ctx, good, {row.id: _columns(offered[row.id], destination) for row in good})
+    transition(tx, late, State.HELD, cause)
+    refused = {row.id for row in (*held, *late)}
+    _hold_holders(tx, cause, [number for numbers in conflicts.values() for number in numbers if number not in offered])
+    return [row.id for row in rows if row.id not in refused], [row.id for row in rows if row.id in refused]
+
+
+def _conflicts(tx: Transaction, destination: str, given: Sequence[ReadyPayload]) -> dict[str, list[int]]:
+    """Keys wanted twice or held by another submission, with the ids that hold them."""
+    own = {ready.id: ready.destination_key for ready in given}
+    conflicts: dict[str, list[int]] = {key: [] for key, n in Counter(own.values()).items() if n > 1}
+    for row in tx.run(_HOLDERS, {"destination": destination, "keys": sorted(set(own.values()))}):
+        if own.get(row.id) != row.destination_key:
+            conflicts.setdefault(row.destination_key, []).append(row.id)
+    return conflicts
+
+
+def _hold_holders(tx: Transaction, cause: TransitionCause, ids: Sequence[int]) -> None:
+    """Holders of a wanted key that were never sent are held as well."""
+    if ids:
+        rows = [row for row in lock(tx, ids, "attempt") if row.state == State.READY and row.attempt == 0]
+        transition(tx, rows, State.HELD, cause)
+
+
+def _columns(ready: ReadyPayload, destination: str) -> dict[str, Any]:
+    return {
+        "destination": destination,
+        "destination_key": ready.destination_key,
+        "payload_name": ready.payload_name,
+        "payload_row": ready.payload_row,
+        "fingerprint": ready.fingerprint,
+        "transform_fingerprint": ready.transform_fingerprint,
+        "total_minor": ready.total_minor,
+        "currency": ready.currency,
+        "notes": notes_text(ready.notes),
+        "submitted_at": ready.submitted_at,
+        "sent_as": ready.sent_as,
+    }
+
+
+def _store(tx: Transaction, ctx: RunContext, rows: list[Any], each: dict[int, dict[str, Any]]) -> list[Any]:
+    """Make rows ready; gives back those whose key somebody took at the same moment (the unique index refused)."""
+    if not rows:
+        return []
+    cause = TransitionCause(ctx, "payload made and valid")
+    try:
+        with tx.conn.begin_nested():
+            transition(tx, rows, State.READY, cause, each=each)
+    except IntegrityError:
+        if len(rows) == 1:
+            return rows
+        return [late for row in rows for late in _store(tx, ctx, [row], each)]
+    return []

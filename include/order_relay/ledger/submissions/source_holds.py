@@ -1,0 +1,126 @@
+"""Orders that wait for something to change at their source: for a payment, or to be mended there.
+
+A source that is asked by time shows them only once, so they are asked for again by their id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from order_relay.ledger.schema.records import WorkItem
+from order_relay.ledger.schema.states import State
+from order_relay.ledger.schema.tables import submission, unread
+from order_relay.ledger.store.column_types import among
+from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.submissions.transitions import TransitionCause, lock, transition
+from order_relay.orders.identity.source_identity import HASHED_ID_PREFIX
+from order_relay.orders.mapping.eligibility import NOT_RETURNED, REASON_PREFIX
+from order_relay.orders.messages import RunContext
+
+LONGEST_DELAY = timedelta(hours=6)
+"""An order is asked for again after a twentieth of its age here, but at least this often."""
+
+QUIET_PERIOD = timedelta(hours=1)
+"""A refused order is asked for again when it was not offered for so long."""
+
+_REFUSED = submission.c.state.in_([State.QUARANTINED, State.REJECTED])
+_WAITS = sa.and_(submission.c.state == State.WAITING, submission.c.reason.startswith(REASON_PREFIX))
+
+
+@dataclass(frozen=True, slots=True)
+class SourceHold:
+    """A submission that the gate did not let go on: why, and whether it is asked for again by its id."""
+
+    work: WorkItem
+    reason: str
+    ask_again: bool
+
+
+def wait_for_source(tx: Transaction, ctx: RunContext, waits: Sequence[SourceHold], shortest_s: float) -> int:
+    """Let these wait; how many do. One that waits for the same reason already gets no event.
+
+    The next question comes after a twentieth of the time that the order is known here, between ``shortest_s`` and
+    ``LONGEST``. Submissions that were moved since are skipped.
+    """
+    wanted = {wait.work.id: wait for wait in waits}
+    rows = [
+        row for row in lock(tx, wanted, "reason", "first_offered_at") if row.revision == wanted[row.id].work.revision
+    ]
+    due = {row.id: _due(tx.now, row.first_offered_at, shortest_s) if wanted[row.id].ask_again else None for row in rows}
+    there = [row for row in rows if row.state == State.WAITING and row.reason == wanted[row.id].reason]
+    tx.many(_DUE, [{"b_id": row.id, "b_due": due[row.id]} for row in there])
+    moving = [row for row in rows if row not in there]
+    each = {row.id: {"reason": wanted[row.id].reason, "due_at": due[row.id]} for row in moving}
+    transition(tx, moving, State.WAITING, TransitionCause(ctx), each=each)
+    return len(rows)
+
+
+def _due(now: datetime, known_since: datetime, shortest_s: float) -> datetime:
+    distance = (now - known_since) / 20
+    return now + max(timedelta(seconds=shortest_s), min(LONGEST_DELAY, distance))
+
+
+def due_for_recheck(tx: Transaction, name: str, limit: int) -> list[str]:
+    """Source ids of the orders that are to be asked for now, the longest known first.
+
+    Those that wait, when they are due; the refused ones, which somebody may correct at the source; and what could not
+    be read the last time (``ledger.unread`` says when).
+    """
+    not_gone = sa.or_(submission.c.due_at.is_(None), submission.c.due_at <= tx.now)
+    refused = sa.and_(_REFUSED, submission.c.last_offered_at <= tx.now - QUIET_PERIOD, not_gone)
+    waits = sa.and_(_WAITS, submission.c.due_at <= tx.now)
+    not_read = unread.c.source_id.is_not(None)
+    query = (
+        sa.select(submission.c.source_id)
+        .select_from(
+            submission.outerjoin(
+                unread,
+                sa.and_(unread.c.pipeline == submission.c.pipeline, unread.c.source_id == submission.c.source_id),
+            )
+        )
+        .where(
+            submission.c.pipeline == name,
+            sa.or_(_WAITS, _REFUSED),
+            ~submission.c.source_id.startswith(HASHED_ID_PREFIX),
+            sa.case((not_read, unread.c.due_at <= tx.now), else_=sa.or_(waits, refused)),
+        )
+        .order_by(submission.c.id)
+        .limit(limit)
+    )
+    return list(dict.fromkeys(tx.run(query).scalars()))
+
+
+def mark_withdrawn(tx: Transaction, ctx: RunContext, source_ids: Iterable[str]) -> int:
+    """These were asked for, and their source no longer offers them to this connection; how many.
+
+    What waited waits under ``NOT_RETURNED``, and all are asked for again after ``LONGEST``: the connection may change,
+    or the
+    order. Should the source offer one again, it is evaluated again.
+    """
+    ids = (
+        tx.run(
+            sa.select(submission.c.id).where(
+                submission.c.pipeline == ctx.pipeline, sa.or_(_WAITS, _REFUSED), among(submission.c.source_id, "keys")
+            ),
+            {"keys": sorted(source_ids)},
+        )
+        .scalars()
+        .all()
+    )
+    rows: list[Any] = lock(tx, ids, "reason")
+    waiting = [row for row in rows if row.state == State.WAITING and row.reason != NOT_RETURNED]
+    transition(tx, waiting, State.WAITING, TransitionCause(ctx, "its source no longer offers it", NOT_RETURNED))
+    tx.many(_DUE, [{"b_id": row.id, "b_due": tx.now + LONGEST_DELAY} for row in rows])
+    return len(rows)
+
+
+_DUE = (
+    submission.update()
+    .where(submission.c.id == sa.bindparam("b_id"))
+    .values(due_at=sa.bindparam("b_due", type_=submission.c.due_at.type))
+)

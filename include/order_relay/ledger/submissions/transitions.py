@@ -1,0 +1,293 @@
+"""The only place where a submission changes its state.
+
+Every move is a compare-and-set on state **and** revision, and writes its event rows in the same transaction. A move
+that ``states.MOVES`` does not hold raises ``IllegalTransitionError``; a row that somebody else moved raises
+``ConcurrentUpdateError`` and
+nothing of the transaction stays.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+
+from order_relay.errors import ConcurrentUpdateError
+from order_relay.ledger.schema.states import SETTLED, State, path, validate_path
+from order_relay.ledger.schema.tables import attempt, event, submission
+from order_relay.ledger.store.column_types import among
+from order_relay.ledger.store.database import Transaction
+from order_relay.orders.messages import RunContext
+
+_NONE: Mapping[int, Mapping[str, Any]] = {}
+
+
+class SubmissionRow(Protocol):
+    """What a move needs to know of a row: what it was when the decision was taken."""
+
+    @property
+    def id(self) -> int: ...  # noqa: D102
+    @property
+    def state(self) -> str: ...  # noqa: D102
+    @property
+    def revision(self) -> int: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class TransitionCause:
+    """Who moves, in which run, and why: stands on the event. ``reason`` is the code that the row keeps."""
+
+    ctx: RunContext
+    why: str = ""
+    reason: str = ""
+
+
+def transition(
+    tx: Transaction,
+    rows: Iterable[SubmissionRow],
+    target: State,
+    cause: TransitionCause,
+    values: Mapping[str, Any] | None = None,
+    *,
+    each: Mapping[int, Mapping[str, Any]] = _NONE,
+    via: tuple[State, ...] | None = None,
+) -> None:
+    """Move rows (any states) to ``target``, each along ``route`` or along ``way``.
+
+    ``values`` are set on every row, ``each`` by id (the same columns for all rows, or none at all). ``reason`` on the
+    row becomes ``cause.reason`` unless ``each`` says otherwise; ``cause.why`` (or the row's reason) is on the events.
+    """
+    by_state: dict[str, list[SubmissionRow]] = defaultdict(list)
+    for row in rows:
+        by_state[row.state].append(row)
+    for origin, group in by_state.items():
+        steps = path(State(origin), target) if via is None else via
+        validate_path((State(origin), *steps))
+        _transition_group(tx, group, (State(origin), *steps), cause, values or {}, each)
+
+
+def _transition_group(  # noqa: PLR0917 - the inner half of ``move``
+    tx: Transaction,
+    rows: Sequence[SubmissionRow],
+    via: tuple[State, ...],
+    cause: TransitionCause,
+    values: Mapping[str, Any],
+    each: Mapping[int, Mapping[str, Any]],
+) -> None:
+    common = {
+        "reason": cause.reason,
+        "due_at": None,
+        **_acknowledgement_columns(via[0], via[-1]),
+        **_time_columns(via),
+        **values,
+        "state": via[-1],
+        "changed_at": tx.now,
+    }
+    unsent = via[0] is State.READY and via[1] is not State.SENDING
+    if each:
+        touched = _write_each(tx, rows, len(via) - 1, common, each, unsent=unsent)
+    else:
+        touched = _write_alike(tx, rows, len(via) - 1, common, unsent=unsent)
+    if touched != len(rows):
+        raise ConcurrentUpdateError(f"{len(rows) - touched} of {len(rows)} submissions were moved by somebody else")
+    _write_events(tx, [row.id for row in rows], via, cause)
+
+
+def _write_alike(
+    tx: Transaction, rows: Sequence[SubmissionRow], steps: int, common: Mapping[str, Any], *, unsent: bool
+) -> int:
+    """The same columns for all rows: one statement for each revision among them, however many rows."""
+    by_revision: dict[int, list[int]] = defaultdict(list)
+    for row in rows:
+        by_revision[row.revision].append(row.id)
+    bound, computed = _bound(common)
+    statement = _update_statement(tuple(sorted(("revision", *bound))), unsent, alike=True, computed=computed)
+    return sum(
+        tx.run(
+            statement,
+            {
+                **bound,
+                "b_ids": sorted(ids),
+                "b_state": rows[0].state,
+                "b_revision": revision,
+                "revision": revision + steps,
+            },
+        ).rowcount
+        for revision, ids in by_revision.items()
+    )
+
+
+def _write_each(
+    tx: Transaction,
+    rows: Sequence[SubmissionRow],
+    steps: int,
+    common: Mapping[str, Any],
+    each: Mapping[int, Mapping[str, Any]],
+    *,
+    unsent: bool,
+) -> int:
+    """Columns of each row's own; ``common`` for the rest."""
+    bound, computed = _bound(common)
+    sets = [
+        {
+            **bound,
+            **each[row.id],
+            "b_id": row.id,
+            "b_state": row.state,
+            "b_revision": row.revision,
+            "revision": row.revision + steps,
+        }
+        for row in rows
+    ]
+    names = tuple(sorted(sets[0].keys() - {"b_id", "b_state", "b_revision"}))
+    return tx.many(_update_statement(names, unsent, computed=computed), sets)
+
+
+def _bound(common: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The columns with a value of their own, and the names of those that the database computes."""
+    computed = tuple(sorted(name for name, value in common.items() if value is COMPUTED))
+    return {name: value for name, value in common.items() if name not in computed}, computed
+
+
+COMPUTED = object()
+"""As a value of one of the columns in ``_EXPRESSIONS``: the database computes it."""
+
+_EXPRESSIONS: Mapping[str, Any] = {
+    # the id that the attempt received which is being settled
+    "oms_id": sa.select(attempt.c.oms_id)
+    .where(attempt.c.submission_id == submission.c.id, attempt.c.number == submission.c.attempt)
+    .scalar_subquery(),
+    "waiting_since": sa.func.coalesce(submission.c.waiting_since, sa.bindparam("changed_at")),
+}
+_STARTS = (State.RECEIVED, State.WAITING)
+
+
+def _acknowledgement_columns(origin: State, target: State) -> dict[str, Any]:
+    """What a move says about the acknowledgement: due once settled, forgotten when it is open again."""
+    if target in SETTLED:
+        return {"ack": "due"}
+    return {"ack": None, "ack_at": None} if origin in SETTLED else {}
+
+
+def _time_columns(via: tuple[State, ...]) -> dict[str, Any]:
+    """What a move does to the times that alerts and limits count from.
+
+    They belong to the order, not to one attempt or one evaluation: what goes back to the start gets new attempts, and
+    what was waiting and waits again never stopped waiting.
+    """
+    origin, target = via[0], via[-1]
+    clocks: dict[str, Any] = {}
+    if target is State.WAITING:
+        clocks["waiting_since"] = COMPUTED
+    elif origin in _STARTS and target not in _STARTS:
+        clocks["waiting_since"] = None
+    if target is State.RECEIVED and origin is not State.WAITING:
+        clocks |= {"first_sent_at": None, "absences": 0, "waiting_since": None}
+    return clocks
+
+
+def _write_events(tx: Transaction, ids: Sequence[int], via: tuple[State, ...], cause: TransitionCause) -> None:
+    """One event for each step and row; the rows are at the end of the way already."""
+    steps = len(via) - 1
+    for n in range(steps):
+        tx.run(
+            _INSERT_EVENTS,
+            {
+                "b_ids": ids,
+                "b_from": via[n],
+                "b_to": via[n + 1],
+                "b_back": steps - n - 1,
+                "b_at": tx.now,
+                "b_run": cause.ctx.run,
+                "b_who": cause.ctx.who,
+                "b_why": cause.why,
+            },
+        )
+
+
+def _text(name: str) -> sa.BindParameter[str]:
+    return sa.bindparam(name, type_=sa.Text)
+
+
+_INSERT_EVENTS = event.insert().from_select(
+    ["submission_id", "from_state", "to_state", "revision", "at", "run", "who", "why"],
+    sa.select(
+        submission.c.id,
+        _text("b_from"),
+        _text("b_to"),
+        submission.c.revision - sa.bindparam("b_back", type_=sa.Integer),
+        sa.bindparam("b_at", type_=event.c.at.type),
+        _text("b_run"),
+        _text("b_who"),
+        sa.func.coalesce(sa.func.nullif(_text("b_why"), sa.literal_column("''")), submission.c.reason),
+    ).where(among(submission.c.id, "b_ids")),
+)
+
+
+@lru_cache(maxsize=256)
+def _update_statement(
+    names: tuple[str, ...], unsent: bool = False, *, alike: bool = False, computed: tuple[str, ...] = ()
+) -> sa.Update:
+    """``unsent``: the row leaves ``ready`` without being sent; a destination key that was never used is free again.
+
+    ``alike``: for a set of rows of one state and revision; else for one row.
+    """
+    sets: dict[str, Any] = {name: sa.bindparam(name) for name in names} | {
+        name: _EXPRESSIONS[name] for name in computed
+    }
+    if unsent:
+        sets["destination_key"] = sa.case((submission.c.attempt > 0, submission.c.destination_key), else_=sa.null())
+    which = among(submission.c.id, "b_ids") if alike else submission.c.id == sa.bindparam("b_id")
+    return (
+        submission.update()
+        .where(
+            which, submission.c.state == sa.bindparam("b_state"), submission.c.revision == sa.bindparam("b_revision")
+        )
+        .values(sets)
+    )
+
+
+def update(tx: Transaction, rows: Sequence[SubmissionRow], each: Mapping[int, Mapping[str, Any]]) -> None:
+    """Change columns without a move: no event, but a new revision, so that decisions on the old content fail.
+
+    ``each`` holds the same columns for every row. Raises ``ConcurrentUpdateError`` as ``move`` does.
+    """
+    sets = [
+        {
+            **each[row.id],
+            "b_id": row.id,
+            "b_state": row.state,
+            "b_revision": row.revision,
+            "revision": row.revision + 1,
+        }
+        for row in rows
+    ]
+    if not sets:
+        return
+    names = tuple(sorted(sets[0].keys() - {"b_id", "b_state", "b_revision"}))
+    touched = tx.many(_update_statement(names), sets)
+    if touched != len(sets):
+        raise ConcurrentUpdateError(f"{len(sets) - touched} of {len(sets)} submissions were changed by somebody else")
+
+
+@lru_cache(maxsize=64)
+def _select(names: tuple[str, ...]) -> sa.Select[Any]:
+    columns = [submission.c[name] for name in ("id", "state", "revision", *names)]
+    return (
+        sa.select(*columns)
+        .where(among(submission.c.id, "ids"))
+        .order_by(submission.c.id)
+        .with_for_update(of=submission)
+    )
+
+
+def lock(tx: Transaction, ids: Iterable[int], *names: str) -> list[Any]:
+    """Read submissions (id, state, revision and ``names``) and keep them from others until the transaction ends.
+
+    Locks are taken in key order, so that two transactions over the same rows never wait for each other in a ring.
+    """
+    return list(tx.run(_select(names), {"ids": sorted(set(ids))}))

@@ -1,0 +1,85 @@
+"""Orders without a usable identity, kept under the hash of their text: their end once the repaired order was imported.
+
+The repaired order arrives under its own id, so nothing links the two but the order number that could be read. It ends
+the unreadable one only where nothing speaks against it; in any other case the order stays quarantined for an operator.
+Nothing is ever acknowledged for such an order, because its source knows no such id.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from order_relay.ledger.schema.states import State
+from order_relay.ledger.schema.tables import batch, submission
+from order_relay.ledger.store.column_types import among
+from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.store.text import load_json
+from order_relay.ledger.submissions.transitions import TransitionCause, lock, transition
+from order_relay.orders.identity.source_identity import HASHED_ID_PREFIX
+from order_relay.orders.messages import RunContext
+from order_relay.orders.notes import READABLE_NUMBER, notes_from_json
+
+REPAIRED = "repaired_under_its_id"
+"""Why such an order is superseded."""
+
+UNNAMED = submission.c.source_id.startswith(HASHED_ID_PREFIX)
+
+LAST_COMPLETE = (
+    sa.select(batch.c.fetched_at)
+    .where(batch.c.pipeline == submission.c.pipeline, batch.c.complete)
+    .order_by(batch.c.fetched_at.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+"""When the newest complete answer of a submission's source was fetched."""
+
+NO_LONGER_OFFERED = sa.func.coalesce(submission.c.last_offered_at < LAST_COMPLETE, sa.false())
+"""The source gave a complete answer since, and this order was not in it."""
+
+
+def repaired(tx: Transaction, name: str) -> dict[int, str]:
+    """The quarantined orders without an identity whose repaired order was imported, and its order number.
+
+    All of it must hold: the source no longer offers the unreadable text in a complete answer; one single submission
+    carries the number that could be read; it was imported, and came to light after the unreadable one was seen last.
+    """
+    numbers: dict[int, tuple[str, datetime]] = {}
+    for row in tx.run(
+        sa.select(submission.c.id, submission.c.notes, submission.c.last_offered_at).where(
+            submission.c.pipeline == name, submission.c.state == State.QUARANTINED, UNNAMED, NO_LONGER_OFFERED
+        )
+    ):
+        named = {note.message for note in notes_from_json(load_json(row.notes, [])) if note.code == READABLE_NUMBER}
+        if len(named) == 1:
+            numbers[row.id] = (named.pop(), row.last_offered_at)
+    if not numbers:
+        return {}
+    query = (
+        sa.select(
+            submission.c.order_number,
+            sa.func.count().label("number"),
+            sa.func.min(submission.c.state).label("state"),
+            sa.func.min(submission.c.first_offered_at, type_=submission.c.first_offered_at.type).label("since"),
+        )
+        .where(submission.c.pipeline == name, among(submission.c.order_number, "numbers"))
+        .group_by(submission.c.order_number)
+    )
+    found = {
+        row.order_number: row.since
+        for row in tx.run(query, {"numbers": sorted({n for n, _ in numbers.values()})})
+        if row.number == 1 and row.state == State.IMPORTED
+    }
+    return {id_: number for id_, (number, seen) in numbers.items() if number in found and found[number] > seen}
+
+
+def supersede_repaired(tx: Transaction, ctx: RunContext) -> int:
+    """Supersede what ``repaired`` finds; how many."""
+    ends = repaired(tx, ctx.pipeline)
+    rows = [row for row in lock(tx, ends) if row.state == State.QUARANTINED]
+    cause = TransitionCause(
+        ctx, "repaired at its source: the order with this number was imported under its own id", REPAIRED
+    )
+    transition(tx, rows, State.SUPERSEDED, cause, {"ack": None})
+    return len(rows)

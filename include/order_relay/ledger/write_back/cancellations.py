@@ -1,0 +1,183 @@
+"""Orders that their source cancelled.
+
+One that was sent is marked once, and is a task for operators from its import until they have settled it. It keeps its
+state: the destination has it. From the mark on its source is told nothing more about it, and a feed shows it as
+cancelled. One that was not sent yet is stopped: it waits, and is read again from its source before anything else
+happens to it. A marked order that proves not to be at the destination is stopped before its next attempt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from order_relay.errors import IllegalTransitionError
+from order_relay.ledger.schema.records import OverdueOrders
+from order_relay.ledger.schema.states import AT_DESTINATION, State
+from order_relay.ledger.schema.tables import event, feedback, submission
+from order_relay.ledger.store.column_types import among
+from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.store.text import clean_text
+from order_relay.ledger.submissions.transitions import TransitionCause, lock, transition
+from order_relay.orders.mapping.eligibility import CANCELLED as STOPPED
+from order_relay.orders.mapping.eligibility import NOT_RETURNED, is_eligibility_reason
+from order_relay.orders.messages import RunContext
+
+CANCELLED = "cancelled"
+"""State of a write-back step that is not told any more because the source cancelled its order."""
+
+TAKE_OVER = "take_over"
+"""The write-back step that is the acknowledgement (``take_over``)."""
+
+MAX_NAMED = 20
+
+UNSENT = (State.RECEIVED, State.WAITING, State.READY, State.QUARANTINED, State.REJECTED, State.HELD)
+"""States in which a cancelled order is stopped: nothing of it is at the destination, and it may still be sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedCancellations:
+    """How many orders were found to be cancelled after they were sent, and how many were stopped before."""
+
+    sent: int = 0
+    stopped: int = 0
+
+
+_TASK = sa.and_(
+    sa.text("submission.source_cancelled_at IS NOT NULL"),
+    submission.c.cancelled_at.is_(None),
+    submission.c.state == State.IMPORTED,
+)
+
+
+def record(tx: Transaction, ctx: RunContext, source_ids: Iterable[str]) -> RecordedCancellations:
+    """The source has cancelled these; how many of them are news."""
+    ids = (
+        tx.run(
+            sa.select(submission.c.id).where(
+                submission.c.pipeline == ctx.pipeline,
+                among(submission.c.source_id, "keys"),
+                sa.or_(
+                    submission.c.state.in_(UNSENT),
+                    sa.and_(submission.c.state.in_(AT_DESTINATION), submission.c.source_cancelled_at.is_(None)),
+                ),
+            ),
+            {"keys": sorted(set(source_ids))},
+        )
+        .scalars()
+        .all()
+    )
+    rows: list[Any] = lock(tx, ids, "source_cancelled_at", "reason", "due_at")
+    sent = [row for row in rows if row.state in AT_DESTINATION and row.source_cancelled_at is None]
+    mark_cancelled(tx, ctx, sent, "its source cancelled it")
+    unsent = [row for row in rows if row.state in UNSENT and not _waits_for_its_source(row)]
+    hold_unsent(tx, ctx, unsent)
+    return RecordedCancellations(len(sent), len(unsent))
+
+
+def hold_unsent(tx: Transaction, ctx: RunContext, rows: Iterable[Any]) -> None:
+    """These locked rows, none of them at the destination, wait until they were read again from their source.
+
+    Should their source have taken the cancellation back by then, they proceed; so the mark goes.
+    """
+    values = {"due_at": tx.now, "source_cancelled_at": None}
+    transition(tx, rows, State.WAITING, TransitionCause(ctx, "its source cancelled it", STOPPED), values)
+
+
+def _waits_for_its_source(row: Any) -> bool:
+    """Whether it cannot proceed before it is read again, and shows already why it waits.
+
+    One without ``due_at`` was read and withdrawn.
+    """
+    if row.state != State.WAITING or not is_eligibility_reason(row.reason):
+        return False
+    return row.reason in {STOPPED, NOT_RETURNED} or row.due_at is None
+
+
+def mark_cancelled(tx: Transaction, ctx: RunContext, rows: list[Any], why: str) -> None:
+    """Mark these locked rows, close their open steps, and write an event: it is no move, but part of their life."""
+    if not rows:
+        return
+    keys = {"ids": [row.id for row in rows]}
+    tx.run(submission.update().where(among(submission.c.id, "ids")).values(source_cancelled_at=tx.now), keys)
+    tx.run(
+        feedback.update()
+        .where(among(feedback.c.submission_id, "ids"), feedback.c.state.in_(["sent", "refused", "failed"]))
+        .values(state=CANCELLED, due_at=None),
+        keys,
+    )
+    _events(tx, ctx, rows, why)
+
+
+_NOT_TAKEN_OVER = sa.exists().where(
+    feedback.c.submission_id == submission.c.id, feedback.c.step == TAKE_OVER, feedback.c.state == CANCELLED
+)
+
+
+def pending(tx: Transaction, name: str | None) -> list[dict[str, Any]]:
+    """Imported orders that their source cancelled, and about which no operator has said anything yet."""
+    where = [_TASK] if name is None else [_TASK, submission.c.pipeline == name]
+    columns = ("id", "pipeline", "order_number", "source_id", "oms_id", "source_cancelled_at", "shipped")
+    query = sa.select(*(submission.c[column] for column in columns)).where(*where).order_by(submission.c.id)
+    return [dict(row) for row in tx.run(query).mappings()]
+
+
+def overdue(tx: Transaction, name: str) -> OverdueOrders | None:
+    """The same, as a cause for an alert."""
+    found = pending(tx, name)
+    if not found:
+        return None
+    oldest = min(row["source_cancelled_at"] for row in found)
+    return OverdueOrders(CANCELLED, len(found), oldest, tuple(row["order_number"] for row in found[:MAX_NAMED]))
+
+
+def settle(tx: Transaction, ctx: RunContext, number: str, reason: str, *, reinstated: bool) -> int:
+    """An operator has cancelled these orders at the destination; or the source took its cancellation back.
+
+    Reinstated orders lose their mark and their source is told of them again, first of all that they were taken over,
+    where it refused that since it had cancelled them. Raises ``IllegalTransitionError`` where no order of
+    this number is a task.
+    """
+    ids = [row["id"] for row in pending(tx, ctx.pipeline) if number in {row["order_number"], row["source_id"]}]
+    rows = lock(tx, ids)
+    if not rows:
+        raise IllegalTransitionError(
+            f"no order {number!r} of {ctx.pipeline} was cancelled by its source after the import"
+        )
+    keys = {"ids": [row.id for row in rows]}
+    if reinstated:
+        tx.run(submission.update().where(among(submission.c.id, "ids")).values(source_cancelled_at=None), keys)
+        tx.run(submission.update().where(among(submission.c.id, "ids"), _NOT_TAKEN_OVER).values(ack="due"), keys)
+        tx.run(
+            feedback.update()
+            .where(among(feedback.c.submission_id, "ids"), feedback.c.state == CANCELLED)
+            .values(state="refused", due_at=tx.now, tries=0, refusals=0),
+            keys,
+        )
+    else:
+        tx.run(submission.update().where(among(submission.c.id, "ids")).values(cancelled_at=tx.now), keys)
+    words = "reinstated at its source" if reinstated else "cancelled at the destination"
+    _events(tx, ctx, rows, f"{words}: {clean_text(reason, 300)}")
+    return len(rows)
+
+
+def _events(tx: Transaction, ctx: RunContext, rows: list[Any], why: str) -> None:
+    tx.many(
+        event.insert(),
+        [
+            {
+                "submission_id": row.id,
+                "from_state": row.state,
+                "to_state": row.state,
+                "revision": row.revision,
+                "at": tx.now,
+                "run": ctx.run,
+                "who": ctx.who,
+                "why": why,
+            }
+            for row in rows
+        ],
+    )

@@ -1,0 +1,344 @@
+"""What a source is told about an order after it was taken over: small steps, each recorded on its own until it is done.
+
+The steps of one order follow each other: its number at the destination, the numbers of its lines, and that it left (a
+delivery that is told by itself names the numbered lines). Never are two told at a time: one that writes the whole order
+back would take away what the other has just written. A step is claimed before the request (``sent``), and what became
+of it is recorded after it. One whose worker died is free again after some time; so steps are such that telling one
+again changes nothing.
+
+No step is repeated without end: after some refusals by the source, or many tries without an answer, it is ``failed``
+and an operator decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from order_relay.ledger.schema.shipment_tables import shipment
+from order_relay.ledger.schema.states import State
+from order_relay.ledger.schema.tables import feedback, submission
+from order_relay.ledger.store.column_types import among
+from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.store.text import clean_text
+from order_relay.ledger.submissions.transitions import lock
+from order_relay.ledger.write_back import cancellations
+from order_relay.orders.messages import Acknowledgement, RunContext
+
+OMS_NUMBER, LINE_NUMBERS, SHIPPED = "oms_number", "line_numbers", "shipped"
+
+FIRST_DELAY, LONGEST_DELAY = timedelta(minutes=5), timedelta(hours=6)
+"""A step that the source refused is tried again after this, then after twice as long, and so on."""
+
+MAX_REFUSALS = 5
+"""After this many refusals by the source a step has failed (default of the setting ``feedback: most_refusals``)."""
+
+MAX_TRIES = 20
+"""After this many tries altogether, however they ended, a step has failed: some days with the growing distances."""
+
+RETRY_PATIENCE = ((4, 1), (8, 4), (12, 16), (MAX_TRIES + 1, 64))
+"""Up to how many tries without an answer a step is free again after how many times ``given_up_s``."""
+
+OPEN, FAILED, GIVEN_UP = ("sent", "refused", "failed"), "failed", "given_up"
+_OVER = ("done", FAILED, GIVEN_UP)
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackStep:
+    """One step to tell. ``delivery`` is the shipment's ledger id where each delivery is a step, else 0.
+
+    ``silent``: it was told before, and nobody knows whether the source took it.
+    """
+
+    submission_id: int
+    step: str
+    delivery: int = 0
+    source_id: str = ""
+    oms_id: str = ""
+    tries: int = 0
+    silent: bool = False
+    refusals: int = 0
+
+
+_mine = feedback.alias("mine")
+_before = feedback.alias("before")
+
+
+def due_steps(
+    tx: Transaction,
+    name: str,
+    step: str,
+    limit: int,
+    *,
+    each_delivery: bool = False,
+    after: int = 0,
+    given_up_s: float = 900.0,
+    at_import: bool = False,
+) -> list[FeedbackStep]:
+    """Orders of a pipeline for which ``step`` is due, by ledger id from behind ``after``.
+
+    Also those that were claimed ``given_up_s`` seconds ago and have no answer.
+
+    ``each_delivery``: ``shipped`` is due for every shipment of an order; else once, when everything was shipped, or
+    with ``at_import`` once the order is imported. Nothing is due for an order that its source has cancelled.
+    """
+    deliveries = each_delivery and step == SHIPPED
+    delivery = shipment.c.id if deliveries else sa.literal(0)
+    source = submission.join(shipment, shipment.c.submission_id == submission.c.id) if deliveries else submission
+    query = (
+        sa.select(
+            submission.c.id,
+            sa.literal(step),
+            delivery.label("delivery"),
+            submission.c.source_id,
+            submission.c.oms_id,
+            sa.func.coalesce(_mine.c.tries, 0),
+            sa.func.coalesce(_mine.c.state == "sent", sa.false()),
+            sa.func.coalesce(_mine.c.refusals, 0),
+        )
+        .select_from(
+            source.outerjoin(
+                _mine,
+                sa.and_(_mine.c.submission_id == submission.c.id, _mine.c.step == step, _mine.c.delivery == delivery),
+            )
+        )
+        .where(
+            submission.c.pipeline == name,
+            submission.c.state == State.IMPORTED,
+            submission.c.ack == "confirmed",
+            submission.c.source_cancelled_at.is_(None),
+            submission.c.id > after,
+            _open(tx.now, given_up_s),
+            *_forerunner(step, deliveries=deliveries),
+        )
+        .order_by(submission.c.id, delivery)
+        .limit(limit)
+    )
+    if deliveries:
+        query = query.where(shipment.c.asks == "", shipment.c.closed == "")
+    if step == SHIPPED and not deliveries and not at_import:
+        query = query.where(submission.c.shipped == "shipped")
+    return [FeedbackStep(*tuple(row)) for row in tx.run(query)]
+
+
+def _open(now: datetime, given_up_s: float) -> sa.ColumnElement[bool]:
+    """Never told, refused and due again, or claimed by a worker that died."""
+    return sa.or_(
+        _mine.c.state.is_(None),
+        sa.and_(_mine.c.state == "refused", _mine.c.due_at <= now),
+        sa.and_(
+            _mine.c.state == "sent",
+            sa.or_(
+                *(
+                    sa.and_(_mine.c.tries < tries, _mine.c.at <= now - timedelta(seconds=given_up_s * times))
+                    for tries, times in RETRY_PATIENCE
+                )
+            ),
+        ),
+    )
+
+
+def _forerunner(step: str, *, deliveries: bool) -> list[sa.ColumnElement[bool]]:
+    """That the step before this one is over.
+
+    A delivery names numbered lines, so those must be done. That an order left is told also where the source refused its
+    line numbers, or its number for good.
+    """
+    if step == OMS_NUMBER:
+        return []
+    if step == LINE_NUMBERS:
+        return [_has_state(OMS_NUMBER, "done")]
+    if deliveries:
+        return [_has_state(LINE_NUMBERS, "done")]
+    return [sa.or_(_has_state(LINE_NUMBERS, "refused", *_OVER), _has_state(OMS_NUMBER, FAILED, GIVEN_UP))]
+
+
+def _has_state(step: str, *states: str) -> sa.ColumnElement[bool]:
+    return sa.exists().where(
+        _before.c.submission_id == submission.c.id, _before.c.step == step, _before.c.state.in_(states)
+    )
+
+
+def claim_steps(
+    tx: Transaction, ctx: RunContext, steps: Sequence[FeedbackStep], given_up_s: float = 900.0
+) -> list[FeedbackStep]:
+    """Note, before the request, that these are being told; those whose orders nobody else tells of meanwhile.
+
+    One that was tried ``MAX_TRIES`` times has failed instead.
+    """
+    ids = {step.submission_id for step in steps}
+    lock(tx, ids)
+    rows = tx.run(sa.select(feedback).where(among(feedback.c.submission_id, "ids")), {"ids": sorted(ids)}).all()
+    known = {(row.submission_id, row.step, row.delivery): row for row in rows}
+    stale = tx.now - timedelta(seconds=given_up_s)
+    busy = {row.submission_id for row in rows if row.state == "sent" and row.at > stale}
+    claimed, exhausted = [], []
+    for step in steps:
+        row = known.get((step.submission_id, step.step, step.delivery))
+        if step.submission_id in busy or (row is not None and row.state not in ("sent", "refused")):
+            continue
+        if row is not None and row.tries >= MAX_TRIES:
+            exhausted.append(step)
+        else:
+            claimed.append(step)
+    tx.many(_EXHAUSTED, [_bound(step) for step in exhausted])
+    new = [step for step in claimed if (step.submission_id, step.step, step.delivery) not in known]
+    tx.many(
+        feedback.insert(),
+        [{**_key(step), "state": "sent", "tries": 1, "at": tx.now, "run": ctx.run, "message": ""} for step in new],
+    )
+    tx.many(_AGAIN, [{**_bound(step), "b_at": tx.now, "b_run": ctx.run} for step in claimed if step not in new])
+    return claimed
+
+
+def record_answers(
+    tx: Transaction, ctx: RunContext, answers: Sequence[tuple[FeedbackStep, Acknowledgement]], most: int = MAX_REFUSALS
+) -> None:
+    """What the source said. A refused step is due again after a growing time, and has failed after ``most`` refusals.
+
+    An order that its source has cancelled is marked (``cancelling``), and nothing more is told of it.
+    """
+    rows = []
+    for step, answer in answers:
+        refusals = step.refusals + (not answer.accepted and not answer.passing)
+        state = "done" if answer.accepted else FAILED if refusals >= most else "refused"
+        delay = min(FIRST_DELAY * 2 ** min(step.tries, 10), LONGEST_DELAY)
+        rows.append(
+            {
+                **_bound(step),
+                "b_state": state,
+                "b_at": tx.now,
+                "b_run": ctx.run,
+                "b_refusals": refusals,
+                "b_due": tx.now + delay if state == "refused" else None,
+                "b_message": clean_text(answer.message, 300),
+            }
+        )
+    tx.many(_ANSWER, rows)
+    cancelled = sorted({step.source_id for step, answer in answers if answer.cancelled})
+    if cancelled:
+        cancellations.record(tx, ctx, cancelled)
+
+
+def steps_of(tx: Transaction, number: int) -> list[dict[str, Any]]:
+    """What the source was told about one submission, for people."""
+    query = sa.select(feedback).where(feedback.c.submission_id == number).order_by(feedback.c.at, feedback.c.step)
+    return [dict(row) for row in tx.run(query).mappings()]
+
+
+def failed_steps(tx: Transaction, name: str | None) -> list[dict[str, Any]]:
+    """The steps that will not be told again unless an operator says so."""
+    where = [feedback.c.state == sa.literal_column("'failed'")]
+    if name is not None:
+        where.append(submission.c.pipeline == name)
+    query = (
+        sa.select(
+            submission.c.pipeline,
+            submission.c.order_number,
+            submission.c.source_id,
+            feedback.c.step,
+            feedback.c.delivery,
+            feedback.c.tries,
+            feedback.c.at,
+            feedback.c.message,
+            feedback.c.submission_id,
+        )
+        .select_from(feedback.join(submission, submission.c.id == feedback.c.submission_id))
+        .where(*where)
+        .order_by(submission.c.pipeline, feedback.c.submission_id, feedback.c.step)
+    )
+    return [dict(row) for row in tx.run(query).mappings()]
+
+
+def decide_failed(tx: Transaction, ctx: RunContext, number: str, reason: str, *, retry: bool) -> int:
+    """An operator has the failed steps of an order told again, or gives them up; how many."""
+    chosen = [row for row in failed_steps(tx, ctx.pipeline) if number in {row["order_number"], row["source_id"]}]
+    lock(tx, {row["submission_id"] for row in chosen})
+    words = f"{'retry' if retry else 'given up'} by {ctx.who}: {clean_text(reason, 200)}"
+    return tx.many(
+        _DECIDED,
+        [
+            {
+                "b_submission_id": row["submission_id"],
+                "b_step": row["step"],
+                "b_delivery": row["delivery"],
+                "b_state": "refused" if retry else GIVEN_UP,
+                "b_due": tx.now if retry else None,
+                "b_message": clean_text(f"{words} ({row['message']})", 300),
+            }
+            for row in chosen
+        ],
+    )
+
+
+def step_counts(tx: Transaction, name: str) -> dict[str, int]:
+    """How many steps of a pipeline's orders stand how, as ``STEP_STATE``."""
+    query = (
+        sa.select(feedback.c.step, feedback.c.state, sa.func.count().label("n"))
+        .join(submission, submission.c.id == feedback.c.submission_id)
+        .where(submission.c.pipeline == name)
+        .group_by(feedback.c.step, feedback.c.state)
+    )
+    return {f"{row.step}_{row.state}": row.n for row in tx.run(query)}
+
+
+def _key(step: FeedbackStep) -> dict[str, object]:
+    return {"submission_id": step.submission_id, "step": step.step, "delivery": step.delivery}
+
+
+def _bound(step: FeedbackStep) -> dict[str, object]:
+    return {f"b_{name}": value for name, value in _key(step).items()}
+
+
+_THIS = sa.and_(
+    feedback.c.submission_id == sa.bindparam("b_submission_id"),
+    feedback.c.step == sa.bindparam("b_step"),
+    feedback.c.delivery == sa.bindparam("b_delivery"),
+)
+_AGAIN = (
+    feedback.update()
+    .where(_THIS)
+    .values(
+        state="sent",
+        tries=feedback.c.tries + 1,
+        at=sa.bindparam("b_at", type_=feedback.c.at.type),
+        run=sa.bindparam("b_run"),
+        due_at=None,
+    )
+)
+_EXHAUSTED = (
+    feedback.update()
+    .where(_THIS)
+    .values(
+        state=FAILED,
+        due_at=None,
+        message=sa.func.coalesce(sa.func.nullif(feedback.c.message, ""), "no usable answer"),
+    )
+)
+_DECIDED = (
+    feedback.update()
+    .where(_THIS, feedback.c.state == FAILED)
+    .values(
+        state=sa.bindparam("b_state"),
+        tries=0,
+        refusals=0,
+        message=sa.bindparam("b_message"),
+        due_at=sa.bindparam("b_due", type_=feedback.c.due_at.type),
+    )
+)
+_ANSWER = (
+    feedback.update()
+    .where(_THIS, feedback.c.state == "sent")
+    .values(
+        state=sa.bindparam("b_state"),
+        at=sa.bindparam("b_at", type_=feedback.c.at.type),
+        run=sa.bindparam("b_run"),
+        due_at=sa.bindparam("b_due", type_=feedback.c.due_at.type),
+        message=sa.bindparam("b_message"),
+        refusals=sa.bindparam("b_refusals", type_=feedback.c.refusals.type),
+    )
+)

@@ -1,0 +1,92 @@
+"""Offline orders, which an ERP loaded into its source: up to when they were looked for, and which are not marked yet.
+
+The watermark is their own. It moves in the transaction that records what could not be marked, so that no order is
+missed however long the pause was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from order_relay.ledger.schema.tables import offline_mark, pipeline
+from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.store.text import clean_text
+from order_relay.orders.messages import Acknowledgement, RunContext
+
+FIRST_DELAY, LONGEST_DELAY = timedelta(minutes=5), timedelta(hours=6)
+MAX_TRIES = 20
+
+_INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
+
+def watermark(tx: Transaction, name: str) -> datetime | None:
+    """Up to when offline orders were looked for (UTC)."""
+    found: datetime | None = tx.run(sa.select(pipeline.c.offline_to).where(pipeline.c.name == name)).scalar()
+    return found
+
+
+def pending(tx: Transaction, name: str) -> dict[str, bool]:
+    """The offline orders that could not be marked before, and whether each is due to be tried again."""
+    query = sa.select(offline_mark).where(offline_mark.c.pipeline == name).order_by(offline_mark.c.at)
+    return {row.source_id: row.state == "refused" and row.due_at <= tx.now for row in tx.run(query)}
+
+
+def record_answers(
+    tx: Transaction, ctx: RunContext, answers: Iterable[tuple[str, Acknowledgement]], most: int, to: datetime | None
+) -> None:
+    """What became of marking these; ``most`` refusals end the tries. The watermark moves to ``to``, never back."""
+    known = tx.run(sa.select(offline_mark).where(offline_mark.c.pipeline == ctx.pipeline))
+    rows = {row.source_id: row for row in known}
+    for source_id, answer in answers:
+        if answer.accepted or answer.cancelled:
+            tx.run(
+                offline_mark.delete().where(
+                    offline_mark.c.pipeline == ctx.pipeline, offline_mark.c.source_id == source_id
+                )
+            )
+            continue
+        tries = rows[source_id].tries + 1 if source_id in rows else 1
+        over = tries >= (MAX_TRIES if answer.passing else most)
+        values: dict[str, Any] = {
+            "state": "failed" if over else "refused",
+            "tries": tries,
+            "at": tx.now,
+            "message": clean_text(answer.message, 300),
+            "due_at": None if over else tx.now + min(FIRST_DELAY * 2 ** min(tries - 1, 10), LONGEST_DELAY),
+        }
+        insert: Any = _INSERT[tx.conn.dialect.name](offline_mark)
+        statement = insert.on_conflict_do_update(index_elements=["pipeline", "source_id"], set_=values)
+        tx.run(statement, {"pipeline": ctx.pipeline, "source_id": source_id, **values})
+    if to is not None:
+        tx.run(
+            pipeline.update()
+            .where(
+                pipeline.c.name == ctx.pipeline,
+                sa.or_(pipeline.c.offline_to.is_(None), pipeline.c.offline_to < to),
+            )
+            .values(offline_to=to)
+        )
+
+
+def failed(tx: Transaction, name: str | None) -> list[dict[str, Any]]:
+    """The offline orders that will not be tried again."""
+    where = [offline_mark.c.state == "failed"]
+    if name is not None:
+        where.append(offline_mark.c.pipeline == name)
+    query = sa.select(offline_mark).where(*where).order_by(offline_mark.c.pipeline, offline_mark.c.at)
+    return [dict(row) for row in tx.run(query).mappings()]
+
+
+def decide_failed(tx: Transaction, name: str, source_id: str, *, retry: bool) -> int:
+    """An operator has one that failed tried again, or lets it be."""
+    where = sa.and_(
+        offline_mark.c.pipeline == name, offline_mark.c.source_id == source_id, offline_mark.c.state == "failed"
+    )
+    if retry:
+        return tx.run(offline_mark.update().where(where).values(state="refused", tries=0, due_at=tx.now)).rowcount
+    return tx.run(offline_mark.update().where(where).values(state="given_up")).rowcount

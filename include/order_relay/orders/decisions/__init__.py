@@ -1,0 +1,1 @@
+"""What happens to redelivered orders and to several versions of one order."""

@@ -1,0 +1,319 @@
+"""From a vendor's status records to status events, by names that stand as data in its mapping file.
+
+A record of version 3 has a list of parcels, one of version 2 a single parcel as an object and parcel statuses mixed
+into the order's lists; both become the same events. A record is taken whole or refused whole: leaving out one entry of
+a full history would look like a deletion.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from order_relay.errors import ConfigurationError, RecordRejectedError, ValidationIssue
+from order_relay.orders.fulfilment.status_events import Channel, EventKind, StatusEvent, StatusReport, fallback_key
+from order_relay.orders.identity.identifiers import identifier_problem
+from order_relay.orders.mapping.converters import number_as_text
+from order_relay.orders.schema.formats import is_integer
+
+MAX_ENTRIES = 5_000
+"""Entries of one record; an order has dozens."""
+MAX_NAME_LENGTH = 200
+"""Characters of an id or a status."""
+MAX_TEXT_LENGTH = 2_000
+"""Characters of a free text that are kept."""
+
+_TIME = re.compile(r"(\d{4})-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)", re.ASCII)
+_YEARS = range(1970, 2100)
+_BUDDHIST = 543  # years by which the Buddhist calendar, usual in Thailand, is ahead
+
+
+class _MappingSection(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class EntryFields(_MappingSection):
+    """Member names of one entry of a status history; an empty name: the vendor has no such member."""
+
+    event_id: str
+    status: str
+    updated_at: str
+    happened_at: str = ""
+    location: str = ""
+    detail: str = ""
+
+
+class ListFields(_MappingSection):
+    """A list of entries in a record, and what they are about."""
+
+    list: str
+    kind: EventKind
+    entry: EntryFields
+
+
+class ParcelFields(_MappingSection):
+    """Where the parcels stand (a list or one object), and the history of each."""
+
+    list: str
+    parcel: str
+    history: str
+    entry: EntryFields
+
+
+class StatusValues(_MappingSection):
+    """What is known of the vendor's words. ``same``: other spellings of one status. ``known``: not marked as unknown.
+
+    ``final``: an order with this status is not asked for again. ``shipped``: a parcel with this status left.
+    """
+
+    same: dict[str, str]
+    known: list[str]
+    final: list[str]
+    shipped: list[str]
+
+
+class StatusMapping(_MappingSection):
+    """A vendor's status record, as its mapping file describes it."""
+
+    order_id: str
+    error: str
+    lists: list[ListFields]
+    parcels: ParcelFields
+    statuses: StatusValues
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any], where: str) -> StatusMapping:
+        """Read the mapping file's section. Raises ``ConfigurationError`` naming ``where`` and the first wrong key."""
+        try:
+            return cls.model_validate(mapping)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            raise ConfigurationError(f"{where}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+    def normalize_status(self, status: str) -> str:
+        """The status in its one spelling; an unknown one as it was sent."""
+        return self.statuses.same.get(status, status)
+
+
+@dataclass(frozen=True)
+class StatusPage:
+    """The records of one answer, as they came, and when it was asked for (UTC)."""
+
+    records: tuple[Any, ...]
+    asked_at: datetime
+
+
+@dataclass(frozen=True)
+class RejectedRecord:
+    """A record that nobody could use: its position in the answer, its order number where it has one, and why."""
+
+    position: int
+    order_id: str
+    refusals: tuple[ValidationIssue, ...]
+
+
+@dataclass(frozen=True)
+class ParsedRecords:
+    """What an answer says. ``missing``: order numbers that the vendor says it does not know."""
+
+    reports: tuple[StatusReport, ...]
+    refused: tuple[RejectedRecord, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+def parse_records(
+    shape: StatusMapping,
+    records: Sequence[Any],
+    channel: Channel,
+    moment: datetime,
+    *,
+    full: bool = False,
+    arrival_counts: bool = False,
+    history: bool = False,
+    first: int = 0,
+) -> ParsedRecords:
+    """All records of one answer. Those about one order are one report: together they are what the answer shows.
+
+    ``history``, ``first``: as a ``StatusReport`` has them.
+    """
+    events: dict[str, dict[str, StatusEvent]] = {}
+    refused: list[RejectedRecord] = []
+    missing = []
+    for position, record in enumerate(records):
+        order_id = ""
+        try:
+            order_id = order_id_of(shape, record)
+            if record.get(shape.error) is not None:
+                missing.append(order_id)
+                continue
+            found = parse_events(shape, record, order_id)
+        except RecordRejectedError as error:
+            refused.append(RejectedRecord(position, order_id, tuple(error.refusals)))
+            continue
+        events[order_id] = _in_order((*events.get(order_id, {}).values(), *found.values()))
+    spoiled = {entry.order_id for entry in refused}
+    reports = (
+        StatusReport(
+            order_id,
+            tuple(found.values()),
+            channel,
+            moment,
+            full and order_id not in spoiled,
+            arrival_counts,
+            history and order_id not in spoiled,
+            first,
+        )
+        for order_id, found in events.items()
+    )
+    return ParsedRecords(tuple(reports), tuple(refused), tuple(missing))
+
+
+def order_id_of(shape: StatusMapping, record: Any) -> str:
+    """The record's order number. Raises ``RecordRejectedError``."""
+    if not isinstance(record, dict):
+        raise _entry_rejected("wrong_type", "", "the record is no object")
+    order_id = _name(record.get(shape.order_id), shape.order_id)
+    if not order_id:
+        raise _entry_rejected("no_order_number", f"/{shape.order_id}", "the record names no order")
+    if wrong := identifier_problem(order_id):
+        raise _entry_rejected("bad_identity", f"/{shape.order_id}", f"the order number {wrong}")
+    return order_id
+
+
+def parse_events(shape: StatusMapping, record: Mapping[str, Any], order_id: str) -> dict[str, StatusEvent]:
+    """The events of one record by key, in the record's order; of a repeated key the later entry. Raises
+    ``RecordRejectedError``.
+    """
+    parcels = _parcels(record.get(shape.parcels.list), shape.parcels.list)
+    names = [_name(parcel.get(shape.parcels.parcel), shape.parcels.parcel) for parcel in parcels]
+    found = [_announced(order_id, name) for name in names]
+    only = names[0] if len(names) == 1 else ""
+    for names_of_list in shape.lists:
+        for entry in _entries(record.get(names_of_list.list), names_of_list.list):
+            mixed = shape.parcels.entry.status in entry and names_of_list.entry.status not in entry
+            entry_names = shape.parcels.entry if mixed else names_of_list.entry
+            kind = EventKind.PARCEL if mixed else names_of_list.kind
+            parcel = (_name(entry.get(shape.parcels.parcel), shape.parcels.parcel) or only) if mixed else ""
+            found.append(_event(shape, entry, entry_names, kind, order_id, parcel))
+    for name, parcel_record in zip(names, parcels, strict=True):
+        for entry in _entries(parcel_record.get(shape.parcels.history), shape.parcels.history):
+            found.append(_event(shape, entry, shape.parcels.entry, EventKind.PARCEL, order_id, name))
+    if len(found) > MAX_ENTRIES:
+        raise _entry_rejected("too_many", "", f"the record has more than {MAX_ENTRIES} entries")
+    return _in_order(found)
+
+
+def _in_order(events: Iterable[StatusEvent]) -> dict[str, StatusEvent]:
+    """Events by key; a repeated key has the last one's place."""
+    found: dict[str, StatusEvent] = {}
+    for event in events:
+        found.pop(event.key, None)
+        found[event.key] = event
+    return found
+
+
+def parse_timestamp(value: Any, pointer: str) -> datetime | None:
+    """A time with a zone, as UTC; ``None`` where there is none. Raises ``RecordRejectedError``."""
+    if value in (None, ""):
+        return None
+    if isinstance(value, str) and (shaped := _TIME.fullmatch(value)):
+        year = gregorian_year(int(shaped[1]), pointer)
+        try:
+            return datetime.fromisoformat(f"{year}{value[4:]}").astimezone(UTC)
+        except (ValueError, OverflowError):
+            pass  # such as the 31st of February: refused below
+    raise _entry_rejected("time_unreadable", pointer, "must be a time with a zone such as 2026-05-31T14:00:00Z")
+
+
+def gregorian_year(year: int, pointer: str) -> int:
+    """The year of the common era; a Buddhist year (2569 for 2026) is converted. Raises ``RecordRejectedError``."""
+    for found in (year, year - _BUDDHIST):
+        if found in _YEARS:
+            return found
+    raise _entry_rejected(
+        "year_out_of_range",
+        pointer,
+        f"has the year {year}: neither from {_YEARS[0]} to {_YEARS[-1]}, nor such a year in the Buddhist calendar",
+    )
+
+
+def _event(  # noqa: PLR0917 - all of an entry's whereabouts
+    shape: StatusMapping, entry: Mapping[str, Any], names: EntryFields, kind: EventKind, order_id: str, parcel: str
+) -> StatusEvent:
+    status = shape.normalize_status(_name(entry.get(names.status), names.status))
+    updated_at = parse_timestamp(entry.get(names.updated_at), f"/{names.updated_at}")
+    happened_at = parse_timestamp(entry.get(names.happened_at), f"/{names.happened_at}") if names.happened_at else None
+    return StatusEvent(
+        key=_key(entry.get(names.event_id), names.event_id)
+        or fallback_key(order_id, kind, parcel, status, happened_at or updated_at),
+        kind=kind,
+        status=status,
+        parcel=parcel,
+        updated_at=updated_at,
+        happened_at=happened_at,
+        location=_words(entry.get(names.location), names.location) if names.location else "",
+        detail=_words(entry.get(names.detail), names.detail) if names.detail else "",
+    )
+
+
+def _announced(order_id: str, parcel: str) -> StatusEvent:
+    return StatusEvent(fallback_key(order_id, EventKind.ANNOUNCED, parcel, "", None), EventKind.ANNOUNCED, "", parcel)
+
+
+def _parcels(value: Any, name: str) -> list[Mapping[str, Any]]:
+    """The parcels, whether they come as a list (version 3) or as the one object (version 2)."""
+    return list(_entries([value] if isinstance(value, dict) else value, name))
+
+
+def _entries(value: Any, name: str) -> Iterator[Mapping[str, Any]]:
+    if value is None:
+        return
+    if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
+        raise _entry_rejected("wrong_type", f"/{name}", "is no list of objects")
+    if len(value) > MAX_ENTRIES:
+        raise _entry_rejected("too_many", f"/{name}", f"has more than {MAX_ENTRIES} entries")
+    yield from value
+
+
+def _key(value: Any, name: str) -> str:
+    """An event id as a key. Stand-in keys begin with one tilde, so an id that does is set apart."""
+    key = _name(value, name)
+    return f"~{key}" if key.startswith("~") else key
+
+
+def _name(value: Any, name: str) -> str:
+    """An id or a status: text or a whole number, exactly as it was sent but for spaces around it."""
+    if value is None:
+        return ""
+    written = value if isinstance(value, str) else number_as_text(value) if is_integer(value) else None
+    if written is None:
+        raise _entry_rejected("wrong_type", f"/{name}", "is neither text nor a whole number")
+    text = written.strip()
+    if len(text) > MAX_NAME_LENGTH:
+        raise _entry_rejected("too_long", f"/{name}", f"is longer than {MAX_NAME_LENGTH} characters")
+    if not text.isprintable():
+        raise _entry_rejected("bad_format", f"/{name}", "holds control characters")
+    return text
+
+
+def _words(value: Any, name: str) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise _entry_rejected("wrong_type", f"/{name}", "is no text")
+    kept = value[:MAX_TEXT_LENGTH]
+    return (kept if kept.isprintable() else "".join(char if char.isprintable() else " " for char in kept)).strip()
+
+
+def _entry_rejected(code: str, pointer: str, message: str) -> RecordRejectedError:
+    return RecordRejectedError([ValidationIssue(code, pointer, message)])
+
+
+def unknown_statuses(shape: StatusMapping, statuses: Iterable[str]) -> list[str]:
+    """Those statuses that the mapping file does not list: kept and shown, and perhaps worth adding there."""
+    return sorted({status for status in statuses if status} - set(shape.statuses.known))

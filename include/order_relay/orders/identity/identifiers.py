@@ -1,0 +1,39 @@
+"""What a text must be to identify something: one definition for ids, order, item and part numbers, wherever they are.
+
+An identity is compared, sent and acknowledged exactly as it was received. So one that looks like another, or like
+nothing, is refused instead of being cleaned: two systems would clean it in two ways.
+"""
+
+from __future__ import annotations
+
+import re
+
+_INVISIBLE_CHARACTERS = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\ufffd\U000e0100-\U000e01ef]"
+)
+"""Characters that count as printable and show nothing; and the one that replaces what was damaged."""
+
+BLANK = "is blank"
+OUTER_SPACE = "begins or ends with a space"
+INVISIBLE = "holds a control or invisible character, or a space that is no plain space"
+
+IDENTIFIER_RULE = (
+    "must not be blank, begin or end with a space, or hold control or invisible characters (example: LAMP-9)"
+)
+
+
+def identifier_problem(value: str) -> str:
+    """Why a text cannot identify anything, in words; empty where it can."""
+    if value.isascii() and value.isprintable():
+        inner = value.strip()
+        return "" if inner == value and inner else (OUTER_SPACE if inner else BLANK)
+    if not value.strip():
+        return BLANK
+    if not value.isprintable() or _INVISIBLE_CHARACTERS.search(value):
+        return INVISIBLE
+    return "" if value.strip() == value else OUTER_SPACE
+
+
+def is_identifier(value: str) -> bool:
+    """Whether a text can identify something."""
+    return not identifier_problem(value)

@@ -1,0 +1,221 @@
+"""Who an order is: the few columns by which offers are told apart, without their content.
+
+Where a vendor keeps them stands in the section ``identity`` of its ``mapping.yaml``; this module knows no field name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from order_relay.errors import ConfigurationError
+from order_relay.orders.empty_values import is_empty
+from order_relay.orders.identity.lineage import LINEAGE_FORMATS, TEXT, usable_lineage
+from order_relay.orders.identity.paths import (
+    first_value,
+    identifier_of,
+    integer_of,
+    iterate_values,
+    list_values,
+    remove_paths,
+    text_of,
+)
+from order_relay.orders.json_text import canonical_hash
+
+IDENTITY_COLUMNS: tuple[str, ...] = (
+    "source_id",  # str: the source's id of this submission; "sha256:<hash>" where there is none to use
+    "lineage",  # str: the uuid in upper case, or the source id where there is none that identifies anything
+    "order_number",  # str: exactly as received, never cut or normalised; "" where there is none
+    "version",  # int: orders the versions of a lineage, the highest is the newest
+    "suffix",  # int | None: the version suffix of the order number
+    "base_number",  # str: the order number without that suffix
+    "reference",  # str: the last part of a number that is joined of several, else ""
+    "items",  # tuple[str, ...]: item numbers, sorted, each once
+    "customer_number",  # str
+    "customer_po",  # str
+    "content_hash",  # str: the fingerprint of its content
+    "problem",  # str: a refusal code found while reading or identifying, or ""
+)
+"""What ``identify`` gives for each offered order. The offers frame of a batch has these, ``part`` and ``row``."""
+
+POSITION_COLUMNS: tuple[str, ...] = ("part", "row")
+"""Where the raw order lies in its batch: number of the part, line within the part; both from 0."""
+
+IDENTITY_UNUSABLE = "identity_unusable"
+"""Refusal code: no id, no number that orders its versions, or one that no ledger can keep (see ``paths.text_of``)."""
+
+ORDER_NUMBER_UNUSABLE = "order_number_unusable"
+"""Refusal code: the order number is there, but too long, not text, or not an identity (``identity_values``)."""
+
+UNREADABLE_VALUE = "unreadable_value"
+"""Refusal code: the document holds a value that has no JSON form."""
+
+HASHED_ID_PREFIX = "sha256:"
+"""How the source id of a submission begins that has none of its own: the hash of its content follows."""
+
+SEPARATE_LINEAGE_MARK = "//"
+
+
+@dataclass(frozen=True)
+class IdentityPaths:
+    """Where a vendor's document holds its identity. Paths are dotted names; ``name[]`` goes through a list.
+
+    ``order_number`` may be several paths: their values, all of them needed, are joined by dashes.
+    ``lineage_form``: ``uuid`` where ``lineage`` must hold one; anything else identifies nothing there. ``text`` accepts
+    any text that is not a placeholder.
+    ``suffix_pattern``: empty, which is the default, where order numbers carry no version.
+    ``items_need``: a line counts as an item only if one of these paths (seen from the line) is not null. Without it a
+    promotion text that stands on every order would make unlike orders look alike.
+    ``volatile``: members that change without the order changing, such as when it was last touched. They do not count
+    when a known order is offered again.
+    """
+
+    source_id: str
+    order_number: tuple[str, ...]
+    lineage: str = ""
+    version: str = ""
+    items: str = ""
+    customer_number: str = ""
+    customer_po: str = ""
+    lineage_form: str = TEXT
+    suffix_pattern: str = ""
+    items_need: tuple[str, ...] = ()
+    volatile: tuple[str, ...] = ()
+
+    @classmethod
+    def from_mapping(cls, section: Mapping[str, Any], where: str = "identity") -> IdentityPaths:
+        """Read the section of a mapping file. Raises ``ConfigurationError`` naming ``where``, the key and what is
+        allowed.
+        """
+        allowed = tuple(cls.__dataclass_fields__)
+        section = dict(section)
+        if isinstance(section.get("order_number"), str):
+            section["order_number"] = [section["order_number"]] if section["order_number"] else []
+        for key, value in section.items():
+            if key not in allowed:
+                raise ConfigurationError(f"{where}: unknown key {key!r}; allowed: {', '.join(allowed)}")
+            if key in _LISTS:
+                if not isinstance(value, list | tuple) or not all(isinstance(path, str) and path for path in value):
+                    raise ConfigurationError(f"{where}.{key}: must be a list of paths")
+                section[key] = tuple(value)
+            elif not isinstance(value, str):
+                raise ConfigurationError(f"{where}.{key}: must be a path such as 'customer.number'")
+        for key in ("source_id", "order_number"):
+            if not section.get(key):
+                raise ConfigurationError(f"{where}.{key}: is missing")
+        paths = cls(**section)
+        if paths.lineage_form not in LINEAGE_FORMATS:
+            raise ConfigurationError(f"{where}.lineage_form: must be one of {', '.join(LINEAGE_FORMATS)}")
+        try:
+            groups = re.compile(paths.suffix_pattern).groupindex
+        except re.error:
+            groups = {}
+        if paths.suffix_pattern and not {"base", "suffix"} <= set(groups):
+            raise ConfigurationError(
+                f"{where}.suffix_pattern: must be a pattern with the groups 'base' and 'suffix', or empty"
+            )
+        return paths
+
+
+_LISTS = ("order_number", "items_need", "volatile")
+
+
+def separate_lineage(lineage: str, source_id: str) -> str:
+    """The lineage of a submission that is an order of its own although it came under another order's uuid."""
+    return f"{source_lineage(lineage)}{SEPARATE_LINEAGE_MARK}{source_id}"
+
+
+def source_lineage(lineage: str) -> str:
+    """The lineage under which the source offered it, whatever was decided since."""
+    return lineage.partition(SEPARATE_LINEAGE_MARK)[0]
+
+
+def text_hash(content: str) -> str:
+    """The content hash of an order that is known as text alone."""
+    return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def identify(
+    document: Any,
+    paths: IdentityPaths,
+    problem: str = "",
+    content: str = "",
+    fingerprint: Callable[[Any], str] | None = None,
+) -> dict[str, Any]:
+    """The ``IDENTITY_COLUMNS`` of one document. Raises nothing: what can not be identified gets its content hash as id.
+
+    ``problem`` is what was found while reading (``SourceOrder.problem``); it stays, and is kept before ours.
+    ``content`` is the text of an order that cannot be used as it is: its hash counts, and ``document`` only names it.
+    ``fingerprint`` tells the contents of two documents apart (``orders.contents``); without it every member that is
+    not volatile counts. A document that cannot be identified is told apart by all of it.
+    """
+    try:
+        content_hash = text_hash(content) if content else canonical_hash(remove_paths(document, paths.volatile))
+    except (TypeError, ValueError, OverflowError):  # a value without a JSON form, such as half a character
+        content_hash = hashlib.sha256(repr(document).encode("utf-8", "surrogatepass")).hexdigest()
+        problem = problem or UNREADABLE_VALUE
+    source_id = identifier_of(first_value(document, paths.source_id))
+    raw_numbers = [first_value(document, path) for path in paths.order_number]
+    order_number = _number(raw_numbers)
+    version = integer_of(first_value(document, paths.version)) if paths.version else 0
+    usable = bool(source_id) and version is not None
+    if content and paths.lineage and not text_of(first_value(document, paths.lineage)).strip():
+        usable = False  # once repaired it would come with a lineage, and contradict this one
+    if not usable:
+        source_id, order_number, version = f"{HASHED_ID_PREFIX}{content_hash}", "", 0
+        problem = problem or IDENTITY_UNUSABLE
+    elif any(raw not in (None, "") for raw in raw_numbers) and not order_number.strip():
+        problem, order_number = problem or ORDER_NUMBER_UNUSABLE, ""
+    if usable and fingerprint is not None and not content and problem != UNREADABLE_VALUE:
+        content_hash = fingerprint(document)
+    base, suffix = _split(order_number, paths.suffix_pattern)
+    lineage = usable_lineage(text_of(first_value(document, paths.lineage)), paths.lineage_form) if usable else ""
+    return {
+        "source_id": source_id,
+        "lineage": lineage.replace(SEPARATE_LINEAGE_MARK, "/") or source_id,
+        "order_number": order_number,
+        "version": version,
+        "suffix": suffix,
+        "base_number": base,
+        "reference": text_of(raw_numbers[-1]) if order_number and len(raw_numbers) > 1 else "",
+        "items": _items(document, paths),
+        "customer_number": text_of(first_value(document, paths.customer_number)).strip(),
+        "customer_po": text_of(first_value(document, paths.customer_po)),
+        "content_hash": content_hash,
+        "problem": problem,
+    }
+
+
+def read_order_number(document: Any, paths: IdentityPaths) -> str:
+    """The order number of a document that cannot be identified: it names the order to operators and decides nothing."""
+    return _number([first_value(document, path) for path in paths.order_number]).strip()
+
+
+def _number(raw: Sequence[Any]) -> str:
+    """The parts joined by dashes; "" unless each is usable."""
+    parts = [identifier_of(part) for part in raw]
+    return "-".join(parts) if all(part.strip() for part in parts) or len(parts) == 1 else ""
+
+
+def _split(order_number: str, pattern: str) -> tuple[str, int | None]:
+    match = re.fullmatch(pattern, order_number) if pattern else None
+    return (match["base"], int(match["suffix"])) if match else (order_number, None)
+
+
+def _items(document: Any, paths: IdentityPaths) -> tuple[str, ...]:
+    if not paths.items:
+        return ()
+    lines, _, name = paths.items.rpartition("[].")
+    if not paths.items_need or not lines:
+        found = iterate_values(document, paths.items)
+    else:
+        found = (
+            value
+            for line in iterate_values(document, f"{lines}[]")
+            if not all(is_empty(first_value(line, need)) for need in paths.items_need)
+            for value in list_values(line, name)
+        )
+    return tuple(sorted({text for text in map(identifier_of, found) if text}))

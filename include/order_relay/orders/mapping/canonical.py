@@ -1,0 +1,270 @@
+"""The canonical order: what every source's order becomes before it becomes any destination's payload.
+
+Two frames for a slice of orders. ``orders`` has one row for each document, in their order; ``lines`` one for each line,
+with the row number of its order. Money columns are whole minor units of the order's currency, unit prices ``Decimal``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+
+from order_relay.errors import ConfigurationError, RecordRejectedError, ValidationIssue
+from order_relay.orders.mapping import columns
+from order_relay.orders.mapping.line_ids import assign_line_ids
+from order_relay.orders.mapping.mapping_rules import MappingRule
+from order_relay.orders.mapping.units import convert_to_pieces
+from order_relay.orders.money.amounts import CURRENCIES, to_minor
+from order_relay.orders.notes import OrderNote
+from order_relay.orders.schema.validator import pointer
+
+PARTY_FIELDS = ("name", "company", "address1", "address2", "city", "state", "postal_code", "country", "phone", "email")
+ORDER_MONEY = ("subtotal", "discount", "freight", "tax", "total")
+ORDER_COLUMNS = (
+    "source_id",
+    "lineage",
+    "order_number",
+    "submitted_at",
+    "currency",
+    "customer_number",
+    "customer_po",
+    "ship_via",
+    "requested_ship_date",
+    "terms",
+    "rep_name",
+    "rep_email",
+    "notes",
+    *ORDER_MONEY,
+    "payment_method",
+    "transaction_id",
+    "custom_fields",
+    *(f"{side}_{part}" for side in ("bill", "ship") for part in PARTY_FIELDS),
+)
+"""Columns of ``orders`` that are always there (``None`` where the source has no such thing)."""
+
+LINE_COLUMNS = (
+    "line",
+    "item_number",
+    "description",
+    "quantity",
+    "pieces_per_unit",
+    "unit_price",
+    "extended",
+    "upc",
+    "options",
+)
+"""Columns of ``lines`` that are always there, besides ``order`` (row of its order) and ``position`` (from 0).
+
+``line`` is never empty: a line without a number of its own gets one that no other line has (line_ids.py)."""
+
+
+@dataclass
+class CanonicalOrders:
+    """Frames, and for each row of ``orders`` what was refused and what a person should know."""
+
+    orders: pd.DataFrame
+    lines: pd.DataFrame
+    refusals: list[list[ValidationIssue]]
+    notes: list[list[OrderNote]]
+    unpriced: set[int] = field(default_factory=set)
+    """Orders whose money could not be read: nothing more can be said about their sums."""
+
+
+class CanonicalReader:
+    """Reads documents into canonical frames by a source's rules."""
+
+    def __init__(self, orders: Sequence[MappingRule], lines: Sequence[MappingRule], each: str) -> None:
+        self.orders = orders
+        self.lines = lines
+        self.each = each
+        for needed, rules, where in (("order_number", orders, "order"), ("item_number", lines, "lines")):
+            if needed not in {rule.target for rule in rules}:
+                raise ConfigurationError(f"the source's mapping has no target {needed!r} in its section {where!r}")
+        self.targets = frozenset(rule.target for rule in orders)
+        self.places = {rule.target: rule.paths[0] for rule in orders if rule.paths}
+        self.line_paths = {rule.target: rule.paths[0] for rule in lines if rule.paths}
+        self._informational = _informational_pointers(orders, lines, each)
+        self.required_parts = frozenset(
+            pointer(path.split("."))
+            for rule in orders
+            if rule.required and rule.join is not None
+            for path in rule.paths
+        )
+        """Pointers to the parts of required values that are joined."""
+
+    def order_pointer(self, column: str) -> str:
+        """JSON pointer of an order's column in the source's document; empty where it is not read from there."""
+        path = self.places.get(column)
+        return pointer(path.split(".")) if path else ""
+
+    def is_informational(self, place: str) -> bool:
+        """Whether a JSON pointer leads to a value that may be left out where it cannot be read."""
+        return "/".join("" if part.isdigit() else part for part in place.split("/")) in self._informational
+
+    def line_pointer(self, column: str, position: int) -> str:
+        """JSON pointer of a line's column; of the line where the column is not read from the document."""
+        path = self.line_paths.get(column)
+        return pointer([*self.each.split("."), position, *(path.split(".") if path else ())])
+
+    def read(self, documents: Sequence[Mapping[str, Any]]) -> CanonicalOrders:
+        """Frames of these documents. Refused values are ``None`` in them."""
+        refusals: list[list[ValidationIssue]] = [[] for _ in documents]
+        notes: list[list[OrderNote]] = [[] for _ in documents]
+        unpriced: set[int] = set()
+        orders: dict[str, list[Any]] = {name: [None] * len(documents) for name in ORDER_COLUMNS}
+        whole = columns.DocumentRows(documents)
+        for rule in self.orders:
+            orders[rule.target] = self._order_column(rule, whole, refusals, notes, unpriced)
+        scales = [CURRENCIES.get(code) if isinstance(code, str) else None for code in orders["currency"]]
+        for name in ORDER_MONEY:
+            orders[name] = self._order_minor(name, orders[name], scales, refusals, unpriced)
+        lines = self._read_lines(whole, refusals, notes, unpriced, scales)
+        for row, scale in enumerate(scales):
+            if scale is None:
+                unpriced.add(row)
+                place = self.order_pointer("currency")
+                if not any(known.pointer == place for known in refusals[row]):
+                    refusals[row].append(ValidationIssue("missing_field", place, f"{place} is required and missing"))
+        frame = pd.DataFrame({**orders, "scale": scales}, dtype=object)
+        return CanonicalOrders(frame, lines, refusals, notes, unpriced)
+
+    def _order_minor(
+        self,
+        name: str,
+        column: list[Any],
+        scales: Sequence[int | None],
+        refusals: list[list[ValidationIssue]],
+        unpriced: set[int],
+    ) -> list[Any]:
+        place = self.order_pointer(name)
+
+        def report(row: int, why: ValidationIssue) -> None:
+            unpriced.add(row)
+            refusals[row].append(ValidationIssue(why.code, place, f"{place} {why.message}"))
+
+        return _to_minor_units(column, scales, report)
+
+    def _order_column(
+        self,
+        rule: MappingRule,
+        documents: columns.DocumentRows,
+        refusals: list[list[ValidationIssue]],
+        notes: list[list[OrderNote]],
+        unpriced: set[int],
+    ) -> list[Any]:
+        place = self.order_pointer(rule.target)
+        wrong: set[int] = set()
+
+        def report(row: int, why: ValidationIssue) -> None:
+            wrong.add(row)
+            if rule.informational:
+                notes[row].append(_omission_note(place, why))
+            else:
+                refusals[row].append(ValidationIssue(why.code, place, f"{place or rule.target} {why.message}"))
+
+        missing = OrderNote("not_in_code_table", place, "has no row in its code table; left out")
+        column = columns.read_column(rule, documents, report, lambda row, _: notes[row].append(missing))
+        if rule.informational:
+            for row in documents.blocked(rule.paths):
+                report(row, ValidationIssue("wrong_type", "", "is inside a value that is not an object"))
+        if rule.required:
+            for row, value in enumerate(column):
+                if value is None and row not in wrong:
+                    report(row, ValidationIssue("missing_field", "", "is required and missing"))
+        if rule.target in ORDER_MONEY:
+            unpriced |= wrong
+        return column
+
+    def _read_lines(
+        self,
+        documents: columns.DocumentRows,
+        refusals: list[list[ValidationIssue]],
+        notes: list[list[OrderNote]],
+        unpriced: set[int],
+        scales: Sequence[int | None],
+    ) -> pd.DataFrame:
+        rows: list[Any] = []
+        order: list[int] = []
+        position: list[int] = []
+        for index, found in enumerate(documents.column(self.each)):
+            if not isinstance(found, list) or not found:
+                place = pointer(self.each.split("."))
+                refusals[index].append(ValidationIssue("no_items", place, f"{place} holds no line"))
+                unpriced.add(index)
+                continue
+            rows += found
+            order += [index] * len(found)
+            position += range(len(found))
+
+        def note(line: int, rule: MappingRule) -> None:
+            place = self.line_pointer(rule.target, position[line])
+            notes[order[line]].append(OrderNote("not_in_code_table", place, "has no row in its code table; left out"))
+
+        lines: dict[str, list[Any]] = {name: [None] * len(rows) for name in LINE_COLUMNS}
+        wrong: dict[str, dict[int, ValidationIssue]] = {}
+        line_rows = columns.DocumentRows(rows)
+        for rule in self.lines:
+            issues_by_row = wrong.setdefault(rule.target, {})
+            lines[rule.target] = columns.read_column(rule, line_rows, issues_by_row.__setitem__, note)
+        given = [None if name is None else str(name) for name in lines["line"]]
+        lines["line"] = assign_line_ids(given, order, position)
+        issues_by_row = wrong.setdefault("extended", {})
+        own_scales = [scales[row] for row in order]
+        lines["extended"] = _to_minor_units(lines["extended"], own_scales, issues_by_row.__setitem__)
+        convert_to_pieces(lines, own_scales, wrong.setdefault("quantity", {}))
+        unread = wrong["extended"].keys() | wrong.get("unit_price", {}).keys()
+        promotion = [
+            unit is None and extended is None and index not in unread
+            for index, (unit, extended) in enumerate(zip(lines["unit_price"], lines["extended"], strict=True))
+        ]
+        informational = {rule.target for rule in self.lines if rule.informational}
+        for column, issues_by_row in wrong.items():
+            for index, why in issues_by_row.items():
+                if column == "quantity" and promotion[index]:
+                    continue  # the quantity of a promotion does not count
+                place = self.line_pointer(column, position[index])
+                if column in informational:
+                    notes[order[index]].append(_omission_note(place, why))
+                    continue
+                refusals[order[index]].append(ValidationIssue(why.code, place, f"{place} {why.message}"))
+                if column in ("quantity", "unit_price", "extended"):
+                    unpriced.add(order[index])
+        frame = pd.DataFrame({**lines, "promotion": promotion}, dtype=object)
+        frame["order"] = pd.Series(order, dtype="int64")
+        frame["position"] = pd.Series(position, dtype="int64")
+        frame["promotion"] = frame["promotion"].astype(bool)
+        return frame
+
+
+def _omission_note(place: str, why: ValidationIssue) -> OrderNote:
+    return OrderNote("unreadable_value", place, f"{why.message}; left out")
+
+
+def _informational_pointers(orders: Sequence[MappingRule], lines: Sequence[MappingRule], each: str) -> frozenset[str]:
+    """Pointers, without the numbers of lines, that lead to informational values alone: to them, and to objects whose
+    members that are read are all informational."""
+    read = {path: rule.informational for rule in orders for path in rule.paths}
+    read |= {f"{each}..{path}": rule.informational for rule in lines for path in rule.paths}
+    inner: dict[str, bool] = {}
+    for path, informational in read.items():
+        steps = path.split(".")
+        for size in range(1, len(steps) + 1):
+            place = pointer(steps[:size])
+            inner[place] = inner.get(place, True) and informational
+    return frozenset(place for place, informational in inner.items() if informational)
+
+
+def _to_minor_units(column: Sequence[Any], scales: Sequence[int | None], report: columns.ReportIssue) -> list[Any]:
+    """A column of decimals as minor units, each in its own currency."""
+    minor: list[Any] = []
+    for row, (value, scale) in enumerate(zip(column, scales, strict=True)):
+        try:
+            minor.append(None if value is None or scale is None else to_minor(Decimal(value), scale))
+        except RecordRejectedError as error:
+            minor.append(None)
+            report(row, error.refusals[0])
+    return minor

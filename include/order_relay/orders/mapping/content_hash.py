@@ -1,0 +1,173 @@
+"""What counts as an order's content: the values that the mapping, the identity and the eligibility rules read.
+
+A source may change members that nobody reads, such as a counter or the time of the last change. An order that differs
+only there is unchanged. The paths are derived from the settings, never from a list of names to ignore; ``volatile`` of
+the identity still excludes members that are read and change by themselves.
+
+A fingerprint is ``READING-CONTENT`` or ``READING-CONTENT.ELIGIBILITY``: which paths were read, the hash of what they
+hold, and the hash of what the eligibility rules read. The last part does not matter once an order is settled. A
+fingerprint without a reading is of an older program: the hash of the whole document.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import cached_property
+from typing import Any
+
+from order_relay.orders.identity.paths import remove_paths
+from order_relay.orders.identity.source_identity import IdentityPaths
+from order_relay.orders.json_text import canonical_hash
+from order_relay.orders.mapping.canonical import CanonicalReader
+from order_relay.orders.mapping.eligibility import EligibilityRules
+
+_HASH_VERSION = 1  # part of a reading: raise it when the same paths begin to give other hashes
+_EVERYTHING: Mapping[str, Any] = {}  # a leaf of the tree of paths: everything below counts
+
+PathTree = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ContentPaths:
+    """Takes the fingerprints of one source's documents. Paths are dotted names; lists are gone through."""
+
+    read: tuple[str, ...]
+    eligibility: tuple[str, ...] = ()
+    volatile: tuple[str, ...] = ()
+    _tree: PathTree = field(init=False, repr=False, compare=False)
+    _gate_tree: PathTree = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_tree", _tree(self.read))
+        object.__setattr__(self, "_gate_tree", _tree(self.eligibility))
+
+    @classmethod
+    def of(cls, reader: CanonicalReader, gate: EligibilityRules, identity: IdentityPaths) -> ContentPaths:
+        """What these rules read."""
+        order = {path for rule in reader.orders for path in rule.paths}
+        lines = {f"{reader.each}.{path}" for rule in reader.lines for path in rule.paths}
+        return cls(
+            _sorted(order | lines | _of_identity(identity)),
+            _sorted(gate.paths),
+            _sorted(identity.volatile, plain=False),
+        )
+
+    @classmethod
+    def of_mapping(cls, mapping: Mapping[str, Any], identity: IdentityPaths) -> ContentPaths:
+        """What a source's mapping file reads by itself, without what a pipeline's settings change of it."""
+        lines = mapping.get("lines") or {}
+        order = {path for rule in mapping.get("order", ()) for path in _paths(rule)}
+        fields = {f"{lines.get('each')}.{path}" for rule in lines.get("fields", ()) for path in _paths(rule)}
+        rules = mapping.get("gate") or ()
+        tables = {
+            str(verdict["by"])
+            for rule in rules
+            for verdict in rule["verdicts"].values()
+            if isinstance(verdict, Mapping)
+        }
+        gate = {str(rule["path"]) for rule in rules} | tables
+        return cls(
+            _sorted(order | fields | _of_identity(identity)), _sorted(gate), _sorted(identity.volatile, plain=False)
+        )
+
+    @classmethod
+    def from_text(cls, text: str) -> ContentPaths:
+        """The opposite of ``as_text``."""
+        read = json.loads(text)
+        return cls(tuple(read["read"]), tuple(read["eligibility"]), tuple(read["volatile"]))
+
+    def as_text(self) -> str:
+        """The paths, for keeping them."""
+        return json.dumps({"read": self.read, "eligibility": self.eligibility, "volatile": self.volatile})
+
+    @cached_property
+    def reading(self) -> str:
+        """Names this set of paths; every fingerprint begins with it."""
+        return hashlib.sha256(f"{_HASH_VERSION}{self.as_text()}".encode()).hexdigest()[:12]
+
+    def fingerprint(self, document: Any) -> str:
+        """The fingerprint of one document. Raises ``TypeError``, ``ValueError`` or ``OverflowError`` as JSON does."""
+        content = _hash(remove_paths(document, self.volatile), self._tree)
+        gate = f".{_hash(document, self._gate_tree)[:16]}" if self.eligibility else ""
+        return f"{self.reading}-{content}{gate}"
+
+
+def paths_version(fingerprint: str) -> str:
+    """The reading that a fingerprint was taken by; empty for one of an older program."""
+    return fingerprint.rpartition("-")[0]
+
+
+def settled_hash(fingerprint: str) -> str:
+    """What of a fingerprint counts once the order is settled: everything but the eligibility."""
+    return fingerprint.partition(".")[0]
+
+
+def document_hash(document: Any, volatile: Sequence[str]) -> str:
+    """The fingerprint that an older program took: of all members but the volatile ones."""
+    return canonical_hash(remove_paths(document, volatile))
+
+
+def _paths(rule: Mapping[str, Any]) -> list[str]:
+    path = rule.get("path", ())
+    paths = [path] if isinstance(path, str) else list(path)
+    return [path for path in paths if not path.startswith("settings.")]
+
+
+def _of_identity(identity: IdentityPaths) -> set[str]:
+    items, _, _ = identity.items.rpartition("[].")
+    needs = {f"{items}.{path}" for path in identity.items_need} if items else set()
+    return needs | {
+        identity.source_id,
+        *identity.order_number,
+        identity.lineage,
+        identity.version,
+        identity.items,
+        identity.customer_number,
+        identity.customer_po,
+    }
+
+
+def _sorted(paths: Iterable[str], *, plain: bool = True) -> tuple[str, ...]:
+    return tuple(sorted({path.replace("[]", "") if plain else path for path in paths if path}))
+
+
+def _tree(paths: Iterable[str]) -> PathTree:
+    tree: dict[str, Any] = {}
+    for path in sorted(paths, key=len):  # a shorter path takes in everything below it
+        node, names = tree, path.split(".")
+        for place, name in enumerate(names):
+            if name in node and not node[name]:
+                break
+            node = node.setdefault(name, {}) if place < len(names) - 1 else node.setdefault(name, _EVERYTHING)
+    return tree
+
+
+def _hash(document: Any, tree: PathTree) -> str:
+    return canonical_hash(_read(document, tree))
+
+
+def _read(node: Any, tree: PathTree) -> Any:
+    """What a tree of paths reads of a document; empty members are missing ones, numbers have one form."""
+    kind = type(node)  # every order passes here: documents hold the plain types of JSON
+    if kind is str:
+        return node if node.strip() else None
+    if kind is dict:
+        return _read_members(node, tree) or None
+    if kind is list:
+        return [_read(child, tree) for child in node] or None
+    if kind is Decimal and node.is_finite() and -60 < node.adjusted() < 60:
+        return int(node) if node == node.to_integral_value() else node.normalize()
+    return node
+
+
+def _read_members(node: dict[str, Any], tree: PathTree) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in tree or node:
+        value = node.get(name)
+        if value is not None and (read := _read(value, tree[name] if tree else _EVERYTHING)) is not None:
+            found[name] = read
+    return found

@@ -1,0 +1,135 @@
+"""The gate: whether an order may go on yet, as data in the section ``gate`` of a source's mapping file.
+
+A source may list orders that are not to be fulfilled yet: a payment is open, or was cancelled and may be tried again.
+Each rule reads one value and has a verdict on it; the first that is not ``go`` decides. A rule is
+``{path, verdicts, otherwise}``; a verdict is one of ``VERDICTS``, or ``{table, by, default}``: the verdict stands in a
+code table under the value at the path ``by`` (a webshop, say), or else it is ``default``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from order_relay.errors import ConfigurationError, ValidationIssue
+from order_relay.orders.identity.paths import first_value, text_of
+from order_relay.orders.mapping.mapping_rules import CodeTables, normalize_words
+from order_relay.orders.schema.validator import pointer
+
+GO = "go"  # the next rule is asked; after the last one the order goes on
+WAIT = "wait"  # it is looked at again, by its id
+WITHDRAWN = "withdrawn"  # the source takes it back: nothing is done unless the source lists it again
+REFUSE = "refuse"  # a value that nobody has a verdict on: quarantined
+VERDICTS = (GO, WAIT, WITHDRAWN, REFUSE)
+
+REASON_PREFIX = "gate:"
+"""How the reasons of orders begin that wait for something to change at their source."""
+
+NOT_RETURNED = f"{REASON_PREFIX}gone"
+"""Reason of a waiting order whose id the source no longer knows."""
+
+CANCELLED = f"{REASON_PREFIX}cancelled"
+"""Reason of a waiting order that its source lists as cancelled; it is read again before anything else happens."""
+
+_MEMBERS = {"path", "verdicts", "otherwise"}
+
+
+def is_eligibility_reason(reason: str | None) -> bool:
+    """Whether an order waits for something to change at its source (and not for another version)."""
+    return bool(reason) and str(reason).startswith(REASON_PREFIX)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the gate says: ``verdict``, and the ``reason`` code under which the order waits (safe for logs)."""
+
+    verdict: str
+    reason: str = ""
+    refusal: ValidationIssue | None = None
+
+
+@dataclass(frozen=True)
+class _TableVerdict:
+    rows: Mapping[str, str]
+    by: str
+    default: str
+
+
+@dataclass(frozen=True)
+class _EligibilityRule:
+    path: str
+    verdicts: Mapping[str, str | _TableVerdict]
+    otherwise: str
+
+
+class EligibilityRules:
+    """The rules of one source, checked. ``judge`` is cheap; a source without rules lets everything go on."""
+
+    def __init__(self, rules: Sequence[_EligibilityRule] = ()) -> None:
+        self._rules = tuple(rules)
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """Everything that the rules read of a document."""
+        tables = (
+            verdict.by
+            for rule in self._rules
+            for verdict in rule.verdicts.values()
+            if isinstance(verdict, _TableVerdict)
+        )
+        return frozenset((*(rule.path for rule in self._rules), *tables))
+
+    @classmethod
+    def from_mapping(cls, section: Any, tables: CodeTables, where: str = "gate") -> EligibilityRules:
+        """Read the section of a mapping file. Raises ``ConfigurationError`` naming ``where``, the rule and what is
+        allowed.
+        """
+        if not isinstance(section or (), Sequence) or isinstance(section, str):
+            raise ConfigurationError(f"{where}: must be a list of rules")
+        return cls([_rule(raw, tables, f"{where}[{number}]") for number, raw in enumerate(section or ())])
+
+    def judge(self, document: Any) -> Verdict:
+        """The verdict on one document. Raises nothing, whatever the document holds."""
+        for rule in self._rules:
+            value = text_of(first_value(document, rule.path))
+            verdict = rule.verdicts.get(value, rule.otherwise)
+            if isinstance(verdict, _TableVerdict):
+                verdict = verdict.rows.get(normalize_words(text_of(first_value(document, verdict.by))), verdict.default)
+            if verdict == GO:
+                continue
+            if verdict == REFUSE:
+                place = pointer(rule.path.split("."))
+                return Verdict(
+                    REFUSE, refusal=ValidationIssue("not_allowed", place, f"{place} has a value without a verdict")
+                )
+            # only values that the rule names are repeated: others come from outside
+            said = value if value in rule.verdicts else "other"
+            return Verdict(verdict, f"{REASON_PREFIX}{rule.path}={said}")
+        return Verdict(GO)
+
+
+def _rule(raw: Any, tables: CodeTables, where: str) -> _EligibilityRule:
+    if not isinstance(raw, Mapping) or not isinstance(raw.get("path"), str) or set(raw) - _MEMBERS:
+        raise ConfigurationError(f"{where}: must be an object with path, verdicts and otherwise")
+    verdicts = raw.get("verdicts")
+    if not isinstance(verdicts, Mapping) or not verdicts:
+        raise ConfigurationError(f"{where}.verdicts: must give a verdict for each value")
+    read = {str(value): _verdict(verdict, tables, f"{where}.verdicts.{value}") for value, verdict in verdicts.items()}
+    return _EligibilityRule(raw["path"], read, _word(raw.get("otherwise", REFUSE), f"{where}.otherwise"))
+
+
+def _verdict(raw: Any, tables: CodeTables, where: str) -> str | _TableVerdict:
+    if not isinstance(raw, Mapping):
+        return _word(raw, where)
+    if set(raw) != {"table", "by", "default"} or raw["table"] not in tables:
+        raise ConfigurationError(f"{where}: needs table (one that there is), by and default")
+    table = str(raw["table"])
+    rows = {key: _word(word, f"code table {table!r}, row {key!r}") for key, word in tables[table].items()}
+    return _TableVerdict(rows, str(raw["by"]), _word(raw["default"], f"{where}.default"))
+
+
+def _word(value: Any, where: str) -> str:
+    if value not in VERDICTS:
+        raise ConfigurationError(f"{where}: must be one of {', '.join(VERDICTS)}")
+    return str(value)

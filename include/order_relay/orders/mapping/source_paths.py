@@ -1,0 +1,101 @@
+"""Whether a source's documents can have what its mapping reads: a mistyped path is an error at the start, not a gap.
+
+What a schema does not name, but an account's documents have, is declared in the pipeline's file under
+``mapping.source.members``. Free-form objects, such as custom fields, take any name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from order_relay.errors import ConfigurationError
+from order_relay.orders.mapping.mapping_rules import MappingRule
+from order_relay.orders.schema.schema_paths import list_schema_paths, subschema_at
+from order_relay.orders.suggestions import did_you_mean
+
+NON_PATH_IDENTITY_KEYS = ("suffix_pattern", "lineage_form", "items_need")
+"""Members of the section ``identity`` that are no paths of the document (``items_need`` is seen from a line)."""
+
+
+@dataclass(frozen=True, slots=True)
+class MappingFiles:
+    """The files that a mapping comes from, as messages name them: the vendor's, and the pipeline's ``own``.
+
+    ``members``: where the own file declares paths that the schema lacks.
+    """
+
+    vendor: str
+    own: str
+    members: str = "mapping.source.members"
+
+    def of(self, own: bool) -> str:
+        """The file of a rule."""
+        return self.own if own else self.vendor
+
+
+class SourcePaths:
+    """The paths of one source: those of its schema and those that are declared. Raises ``ConfigurationError`` for
+    others.
+    """
+
+    def __init__(self, schema: Mapping[str, Any], declared: Any, files: MappingFiles) -> None:
+        listed = isinstance(declared, Sequence) and not isinstance(declared, str)
+        if not listed or not all(isinstance(path, str) and path for path in declared):
+            raise ConfigurationError(
+                f"{files.own}: {files.members} must be a list of paths such as 'surcharge' or 'items[].colour'"
+            )
+        self._schema = schema
+        self._declared = tuple(declared)
+        self._files = files
+
+    def has_path(self, path: str) -> bool:
+        """Whether documents can have this path; below a declared one everything is possible."""
+        declared = any(path == one or path.startswith((f"{one}.", f"{one}[]")) for one in self._declared)
+        return declared or subschema_at(self._schema, path) is not None
+
+    def require(self, path: str, place: str) -> None:
+        """Raises ``ConfigurationError`` that names ``place``, the path and near matches."""
+        if not self.has_path(path):
+            near = did_you_mean(path, [*list_schema_paths(self._schema), *self._declared])
+            own = "the pipeline's file" if self._files.own != self._files.vendor else self._files.own
+            raise ConfigurationError(
+                f"{place}: the source's schema does not know the path {path!r}{near or '.'} If the source really has "
+                f"it, declare it in {own} under {self._files.members}"
+            )
+
+    def rules(self, rules: Iterable[MappingRule], before: str = "", overrides: Any = ()) -> None:
+        """Check the paths of rules, seen from ``before`` (such as ``items[].``). ``overrides``: the rules of a firm."""
+        own = {rule.get("target") for rule in overrides or () if isinstance(rule, Mapping)}
+        for rule in rules:
+            place = f"{self._files.of(rule.target in own)}, target {rule.target!r}"
+            for path in rule.paths:
+                if "[]" in path:
+                    raise ConfigurationError(
+                        f"{place}: the path {path!r} goes through a list; a rule reads a single value"
+                    )
+                self.require(f"{before}{path}", place)
+
+    def identity(self, section: Any) -> None:
+        """Check the paths of the section ``identity``."""
+        if not isinstance(section, Mapping):
+            return  # told where identities are read
+        for key, value in section.items():
+            paths = [value] if isinstance(value, str) else value
+            if key in NON_PATH_IDENTITY_KEYS or not isinstance(paths, list | tuple):
+                continue
+            for path in filter(lambda one: isinstance(one, str) and one, paths):
+                self.require(path, f"{self._files.vendor}: identity.{key}")
+        lines, _, _ = str(section.get("items", "")).rpartition("[].")
+        for path in section.get("items_need") or ():
+            self.require(f"{lines}[].{path}", f"{self._files.vendor}: identity.items_need")
+
+    def gate(self, section: Any, *, own: bool) -> None:
+        """Check the paths of eligibility rules; ``own``: those of the pipeline's file."""
+        file = self._files.of(own)
+        for number, rule in enumerate(section or ()):
+            self.require(rule["path"], f"{file}: gate[{number}].path")
+            for value, verdict in rule["verdicts"].items():
+                if isinstance(verdict, Mapping):
+                    self.require(str(verdict["by"]), f"{file}: gate[{number}].verdicts.{value}.by")

@@ -1,0 +1,1 @@
+"""Exact amounts in minor units, and their allocation to lines and units."""

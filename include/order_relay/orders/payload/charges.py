@@ -1,0 +1,65 @@
+"""Charges of a whole order besides freight and tax, such as a surcharge: how mappings name them, and how they are sent.
+
+A rule of a source's mapping with the target ``charges.NAME`` reads one charge; there may be any number. The setting
+``charges`` says for each name how it is sent. A negative charge is a deduction and is spread like the discount.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from order_relay.errors import ConfigurationError
+from order_relay.orders.payload.transform_settings import ChargeSettings
+from order_relay.orders.suggestions import did_you_mean
+
+CHARGE_PREFIX = "charges."
+
+
+def charge_columns(columns: Iterable[Any]) -> list[str]:
+    """The columns that hold charges."""
+    return [name for name in map(str, columns) if name.startswith(CHARGE_PREFIX)]
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeItem:
+    """A charge that is sent as an item of its own; ``amount`` in minor units."""
+
+    column: str
+    part_number: str
+    name: str
+    amount: int
+
+
+class Charges:
+    """How the charges of a pipeline are sent. Raises ``ConfigurationError`` where a setting names a charge that none
+    maps.
+    """
+
+    def __init__(self, columns: Iterable[Any], settings: Mapping[str, ChargeSettings], where: str) -> None:
+        mapped = charge_columns(columns)
+        self._ways = {name: settings.get(name.removeprefix(CHARGE_PREFIX), ChargeSettings()) for name in mapped}
+        for name in settings:
+            if CHARGE_PREFIX + name not in self._ways:
+                near = did_you_mean(name, [column.removeprefix(CHARGE_PREFIX) for column in mapped])
+                raise ConfigurationError(
+                    f"{where}.charges.{name}: no rule of the source's mapping has the target "
+                    f"{CHARGE_PREFIX + name!r}{near}"
+                )
+
+    def added(self, way: str, orders: Mapping[str, Sequence[Any]], row: int) -> int:
+        """What is spread with the ``freight``, the ``tax`` or the ``discount`` of one order, in minor units."""
+        amounts = [(self._ways[name].send, int(orders[name][row])) for name in self._ways]
+        if way == "discount":
+            return -sum(amount for _, amount in amounts if amount < 0)
+        return sum(amount for send, amount in amounts if send == way and amount > 0)
+
+    def items(self, orders: Mapping[str, Sequence[Any]], row: int) -> list[ChargeItem]:
+        """The charges of one order that are sent as items."""
+        found = []
+        for column, way in self._ways.items():
+            name = column.removeprefix(CHARGE_PREFIX)
+            if way.send == "item" and (amount := orders[column][row]) > 0:
+                found.append(ChargeItem(column, way.part_number or name, way.name or name, amount))
+        return found

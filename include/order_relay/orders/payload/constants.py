@@ -1,0 +1,115 @@
+"""Constants of a pipeline's file: single values, and whole objects and lists that go beside what the mapping makes.
+
+``customer: {phone2: "1"}`` sets one member of the customer and leaves the others to the mapping. Nothing is dropped: a
+constant that can not be merged is refused with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass
+from typing import Any
+
+import jsonschema_rs
+
+from order_relay.errors import ConfigurationError
+from order_relay.orders.schema.formats import FORMATS
+from order_relay.orders.schema.schema_paths import subschema_at
+
+PathParts = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """One member of the payload that is the same in every order. ``parts``: the names along it; they may hold dots."""
+
+    parts: PathParts
+    value: Any
+
+    @property
+    def target(self) -> str:
+        """The target as a rule names it."""
+        return ".".join(self.parts)
+
+
+@dataclass(frozen=True)
+class Constants:
+    """Reads constants for payloads of a schema. ``items``: the list of items; ``mapped``: other lists of the rules."""
+
+    schema: Mapping[str, Any]
+    items: str
+    mapped: Set[str]
+    where: str
+
+    def expand_constants(self, constants: Mapping[str, Any]) -> list[Constant]:
+        """Single constants, those of whole objects member by member.
+
+        Raises ``ConfigurationError`` where one can not be merged, is given by two, or is not what the schema allows.
+        """
+        found: dict[str, Constant] = {}
+        for path, value in constants.items():
+            for one in self._members(tuple(str(path).split(".")), value):
+                if one.target in found:
+                    raise self._wrong(one.target, "is given by two constants; one would be ignored")
+                found[one.target] = one
+                self._check(one)
+        return list(found.values())
+
+    def _members(self, parts: PathParts, value: Any) -> Iterator[Constant]:
+        place = subschema_at(self.schema, parts)
+        whole = ".".join(parts)
+        if isinstance(value, Mapping) and value and place is not None and _has_members(place):
+            for name, member in value.items():
+                yield from self._members((*parts, str(name)), member)
+        elif whole == self.items:
+            raise self._wrong(
+                whole,
+                "the items come from the order's lines; set members of every item with a constant "
+                f"such as '{whole}[].MEMBER'",
+            )
+        elif whole in self.mapped:
+            if not (isinstance(value, list) and len(value) == 1 and isinstance(value[0], Mapping)):
+                raise self._wrong(
+                    whole,
+                    "rules of the mapping fill this list; give exactly one entry, whose members "
+                    f"are set in every entry, or remove the rules '{whole}[]...' with drop: true",
+                )
+            yield from self._members((*parts[:-1], f"{parts[-1]}[]"), value[0])
+        else:
+            yield Constant(parts, value)
+
+    def _check(self, one: Constant) -> None:
+        """The value against its place. A target without a place is told where targets are checked; null removes."""
+        place = subschema_at(self.schema, one.parts)
+        if place is None or one.value is None:
+            return
+        names = (subschema_at(self.schema, one.parts[:-1]) or {}).get("propertyNames", {}) if len(one.parts) > 1 else {}
+        name = one.parts[-1].removesuffix("[]")
+        wanted = {
+            "type": "object",
+            "properties": {name: place},
+            "propertyNames": names,
+            "$defs": self.schema.get("$defs", {}),
+        }
+        try:
+            validator = jsonschema_rs.Draft202012Validator(wanted, formats=FORMATS, validate_formats=True)
+            fits = validator.is_valid({name: one.value})
+        except (ValueError, TypeError, RecursionError, OverflowError):
+            fits = False
+        if not fits:
+            raise self._wrong(one.target, f"the value is not what the destination's schema allows{_allowed(place)}")
+
+    def _wrong(self, target: str, why: str) -> ConfigurationError:
+        return ConfigurationError(f"{self.where}, constant {target!r}: {why}")
+
+
+def _has_members(place: Mapping[str, Any]) -> bool:
+    return bool(place.get("properties")) or isinstance(place.get("additionalProperties"), Mapping)
+
+
+def _allowed(place: Mapping[str, Any]) -> str:
+    words = []
+    for keyword in ("type", "enum", "format", "pattern", "minLength", "maxLength", "minimum", "maximum"):
+        if keyword in place and len(str(place[keyword])) < 120:
+            words.append(f"{keyword} {place[keyword]}")
+    return f" ({', '.join(words)})" if words else ""

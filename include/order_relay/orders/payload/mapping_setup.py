@@ -1,0 +1,107 @@
+"""A source's rules made ready, and the whole set-up of a mapping checked: nothing that is written in it is ignored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from order_relay.errors import ConfigurationError
+from order_relay.orders.mapping.canonical import CanonicalReader
+from order_relay.orders.mapping.mapping_rules import (
+    DESTINATION_ONLY_KEYS,
+    CodeTables,
+    merge_rules,
+    merge_tables,
+    parse_rules,
+)
+from order_relay.orders.mapping.source_paths import MappingFiles, SourcePaths
+from order_relay.orders.payload.derivation import ITEM_DERIVED, ORDER_DERIVED
+from order_relay.orders.payload.payload_spec import setting_values
+from order_relay.orders.payload.transform_settings import TransformSettings
+from order_relay.orders.schema.validator import VendorFormat
+from order_relay.orders.suggestions import did_you_mean
+
+_SECTIONS = {
+    "source": ("order", "lines", "gate", "members"),
+    "source.lines": ("each", "fields"),
+    "destination": ("fields",),
+}
+"""What a pipeline's file can say under ``mapping``."""
+
+_CANONICAL_COLUMNS = {"scale", "order", "position", "promotion", *ORDER_DERIVED, *ITEM_DERIVED} - {"destination_key"}
+"""Columns that are worked out; a rule for one of them would be ignored or would break the sums."""
+
+
+def build_tables(source: VendorFormat, destination: VendorFormat, settings: TransformSettings) -> CodeTables:
+    """All code tables: those of both mapping files, with the rows of the pipeline's file over them."""
+    own = (source.mapping.get("tables", {}), destination.mapping.get("tables", {}))
+    return merge_tables(*own, settings.overrides.tables)
+
+
+def build_reader(source: VendorFormat, settings: TransformSettings, tables: CodeTables) -> CanonicalReader:
+    """Reads documents by the source's rules with a firm's own. Raises ``ConfigurationError`` where they do not fit."""
+    over = settings.overrides.source
+    where = settings.named(f"mapping of {source.name}")
+    lines = source.mapping.get("lines") or {}
+    more = over.get("lines") or {}
+    each = more.get("each") or lines.get("each")
+    if not isinstance(each, str):
+        raise ConfigurationError(f"{where}: lines.each must name the list of lines")
+    values = setting_values(settings)
+    orders = merge_rules(source.mapping.get("order", ()), over.get("order", ()), where)
+    fields = merge_rules(lines.get("fields", ()), more.get("fields", ()), f"{where}, lines")
+    for rule in (*orders, *fields):
+        if rule["target"] in _CANONICAL_COLUMNS:
+            raise ConfigurationError(f"{where}: target {rule['target']!r} is worked out, not mapped; use another name")
+    return CanonicalReader(
+        parse_rules(orders, tables, values, where, DESTINATION_ONLY_KEYS),
+        parse_rules(fields, tables, values, f"{where}, lines", DESTINATION_ONLY_KEYS),
+        each,
+    )
+
+
+def check_setup(
+    source: VendorFormat, destination: VendorFormat, settings: TransformSettings, reader: CanonicalReader
+) -> None:
+    """What a mapping reads must exist, and what a file says must be read. Raises ``ConfigurationError`` with near
+    matches.
+    """
+    over = settings.overrides
+    lines = over.source.get("lines") or {}
+    for name, section in (("source", over.source), ("source.lines", lines), ("destination", over.destination)):
+        if not isinstance(section, Mapping):
+            raise ConfigurationError(f"{settings.named(f'mapping.{name}')}: must be an object")
+        for key in section:
+            if key not in _SECTIONS[name]:
+                near, allowed = did_you_mean(str(key), _SECTIONS[name]), ", ".join(_SECTIONS[name])
+                place = settings.named(f"mapping.{name}.{key}")
+                raise ConfigurationError(f"{place}: is unknown{near}; allowed: {allowed}")
+    _tables_are_used(source, destination, settings)
+    files = MappingFiles(f"vendors/{source.name}/mapping.yaml", settings.file or "the pipeline's file")
+    paths = SourcePaths(source.schema, over.source.get("members", ()), files)
+    paths.require(reader.each, f"{files.of('each' in lines)}: lines.each")
+    paths.rules(reader.orders, "", over.source.get("order"))
+    paths.rules(reader.lines, f"{reader.each}[].", lines.get("fields"))
+    paths.identity(source.mapping.get("identity"))
+    paths.gate(over.source.get("gate", source.mapping.get("gate")), own="gate" in over.source)
+
+
+def _tables_are_used(source: VendorFormat, destination: VendorFormat, settings: TransformSettings) -> None:
+    over = settings.overrides
+    own = {*source.mapping.get("tables", {}), *destination.mapping.get("tables", {})}
+    named = set(_named_tables([over.source, over.destination]))
+    for name in over.tables:
+        if name not in own | named:
+            near = did_you_mean(name, sorted(own | named))
+            raise ConfigurationError(f"{settings.named(f'tables.{name}')}: no rule uses this code table{near}")
+
+
+def _named_tables(node: Any) -> Iterable[str]:
+    if isinstance(node, Mapping):
+        if isinstance(node.get("table"), str):
+            yield node["table"]
+        for member in node.values():
+            yield from _named_tables(member)
+    elif isinstance(node, list | tuple):
+        for member in node:
+            yield from _named_tables(member)

@@ -1,0 +1,252 @@
+"""Whether an order's own numbers add up. What does not is refused, never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
+
+import pandas as pd
+
+from order_relay.errors import RecordRejectedError, ValidationIssue
+from order_relay.orders.mapping.canonical import CanonicalOrders, CanonicalReader
+from order_relay.orders.mapping.units import extended_amount
+from order_relay.orders.money.amounts import EXACT_CONTEXT, from_minor, to_minor
+from order_relay.orders.notes import OrderNote
+from order_relay.orders.payload.charges import CHARGE_PREFIX, charge_columns
+
+MAX_DECIMALS = 6
+"""Decimals of a unit price that somebody set; more come out of a division."""
+
+RejectOrder = Callable[[int, str, str, str], None]
+
+
+def check_totals(canonical: CanonicalOrders, reader: CanonicalReader) -> pd.DataFrame:
+    """Add what is wrong with lines and totals to the refusals; gives the lines that are items, with their amounts.
+
+    In the result ``quantity`` and ``extended`` are ``int64``, ``unit_price`` is ``Decimal`` or ``None``. Lines of
+    quantity 0 without an amount are not in it: they were cancelled, and a note says so. Charges of the orders become
+    minor units.
+    """
+
+    def reject(row: int, code: str, place: str, why: str) -> None:
+        canonical.refusals[row].append(ValidationIssue(code, place, f"{place} {why}"))
+
+    items = canonical.lines.loc[~canonical.lines["promotion"]].copy()
+    items["extended"], items["quantity"], sent = _lines(items, canonical, reader, reject)
+    items = items.astype({"extended": "int64", "quantity": "int64"}).loc[sent]
+    _repeated(items, reader, reject)
+    _nothing_to_send(items, canonical, reader, reject)
+    _promotions_with_quantity(canonical, reader)
+    _charges(canonical, reader)
+    _totals(items, canonical, reader, reject)
+    return items
+
+
+def _lines(
+    items: pd.DataFrame, canonical: CanonicalOrders, reader: CanonicalReader, reject: RejectOrder
+) -> tuple[list[int], list[int], list[bool]]:
+    """Extended amounts and quantities of all items (0 where unknown: the order is refused), and which are sent."""
+    scales = canonical.orders["scale"].tolist()
+    extended: list[int] = []
+    quantities: list[int] = []
+    sent: list[bool] = []
+    names = ("order", "position", "item_number", "quantity", "unit_price", "extended")
+    for row, position, number, quantity, unit, amount in zip(*(items[name].tolist() for name in names), strict=True):
+        cancelled = quantity == 0 and not amount and not _has_issue_at(canonical, row, reader, "extended", position)
+        sent.append(not cancelled)
+        if cancelled:
+            canonical.notes[row].append(_cancelled(reader.line_pointer("", position)))
+        for column, value in (("item_number", number), ("quantity", quantity)):
+            if value is None and not cancelled:
+                _missing(row, reader.line_pointer(column, position), canonical, reject)
+        scale = scales[row]
+        if cancelled or quantity is None or scale is None or (unit is None and amount is None):
+            if not cancelled:
+                canonical.unpriced.add(row)
+            extended.append(0)
+            quantities.append(0)
+            continue
+        if amount is None:
+            amount = extended_amount(unit, quantity, scale)  # noqa: PLW2901
+        elif quantity == 0:
+            reject(
+                row,
+                "quantity_not_positive",
+                reader.line_pointer("quantity", position),
+                f"is zero, but the line has an amount of {from_minor(amount, scale)}",
+            )
+        elif unit is not None and _amounts_differ(amount, unit, quantity, scale):
+            times = EXACT_CONTEXT.multiply(unit, Decimal(quantity))
+            reject(
+                row,
+                "price_mismatch",
+                reader.line_pointer("extended", position),
+                f"is {from_minor(amount, scale)}, but {quantity} times the unit price of {unit} is "
+                f"{times.normalize(EXACT_CONTEXT):f}: more than half of the smallest unit apart for each piece",
+            )
+        for column, value in (("extended", amount), ("unit_price", unit)):
+            if value is not None and value < 0:
+                reject(row, "negative_amount", reader.line_pointer(column, position), "is negative")
+        extended.append(amount)
+        quantities.append(quantity)
+    return extended, quantities, sent
+
+
+def _cancelled(place: str) -> OrderNote:
+    return OrderNote("cancelled_line", place, "has quantity 0 and no amount; not sent as an item, named in the comment")
+
+
+def _has_issue_at(canonical: CanonicalOrders, row: int, reader: CanonicalReader, column: str, position: int) -> bool:
+    place = reader.line_pointer(column, position)
+    return any(known.pointer == place for known in canonical.refusals[row])
+
+
+def _amounts_differ(amount: int, unit: Decimal, quantity: int, scale: int) -> bool:
+    """Whether an amount is more than half a minor unit a piece off unit price times quantity."""
+    times = EXACT_CONTEXT.multiply(unit, Decimal(quantity)).scaleb(scale, EXACT_CONTEXT)
+    return 2 * abs(EXACT_CONTEXT.subtract(Decimal(amount), times)) > quantity
+
+
+def _missing(row: int, place: str, canonical: CanonicalOrders, reject: RejectOrder) -> None:
+    """A missing value, unless it is missing because it was refused already."""
+    if not any(known.pointer == place for known in canonical.refusals[row]):
+        reject(row, "missing_field", place, "is required and missing")
+
+
+def _repeated(items: pd.DataFrame, reader: CanonicalReader, reject: RejectOrder) -> None:
+    """Two items under one line number: what the OMS reports by it could not be told apart."""
+    twice = items.loc[items.duplicated(["order", "line"]), ["order", "position"]]
+    for row, position in zip(twice["order"].tolist(), twice["position"].tolist(), strict=True):
+        reject(row, "repeated_line", reader.line_pointer("line", position), "is the number of an earlier line too")
+
+
+def _nothing_to_send(
+    items: pd.DataFrame, canonical: CanonicalOrders, reader: CanonicalReader, reject: RejectOrder
+) -> None:
+    lines = canonical.lines
+    for row in sorted(set(lines["order"].tolist()) - set(items["order"].tolist())):
+        place = reader.line_pointer("", 0).rsplit("/", 1)[0]
+        if lines.loc[lines["order"] == row, "promotion"].all():
+            reject(row, "only_promotions", place, "holds promotion texts and no item")
+        else:
+            reject(row, "only_cancelled_lines", place, "holds no item to send: every line has quantity 0")
+        canonical.unpriced.add(row)
+
+
+def _promotions_with_quantity(canonical: CanonicalOrders, reader: CanonicalReader) -> None:
+    """A line without any price goes into the comment; where it has a quantity, somebody may have meant an item."""
+    lines = canonical.lines
+    ignored_quantities = lines.loc[lines["promotion"] & lines["quantity"].notna(), ["order", "position", "quantity"]]
+    for row, position, quantity in zip(
+        *(ignored_quantities[name].tolist() for name in ignored_quantities.columns), strict=True
+    ):
+        if quantity:
+            place = reader.line_pointer("", position)
+            words = "has a quantity but no price; sent as a comment, not as an item"
+            canonical.notes[row].append(OrderNote("promotion_with_quantity", place, words))
+
+
+def _charges(canonical: CanonicalOrders, reader: CanonicalReader) -> None:
+    """Charges in minor units; zero where there is none."""
+    orders = canonical.orders
+    scales = orders["scale"].tolist()
+    for name in charge_columns(orders.columns):
+        place = reader.order_pointer(name)
+        amounts: list[int] = []
+        for row, (value, scale) in enumerate(zip(orders[name].tolist(), scales, strict=True)):
+            amounts.append(0)
+            if any(why.pointer == place for why in canonical.refusals[row]):
+                canonical.unpriced.add(row)
+            elif value is not None and scale is not None:
+                try:
+                    amounts[row] = to_minor(Decimal(value), scale)
+                except RecordRejectedError as error:
+                    (why,) = error.refusals
+                    canonical.refusals[row].append(ValidationIssue(why.code, place, f"{place} {why.message}"))
+                    canonical.unpriced.add(row)
+        orders[name] = pd.Series(amounts, index=orders.index, dtype=object)
+
+
+def _totals(items: pd.DataFrame, canonical: CanonicalOrders, reader: CanonicalReader, reject: RejectOrder) -> None:
+    """Subtotal, discount, freight, tax and total against each other, for all orders whose money could be read."""
+    charges = charge_columns(canonical.orders.columns)
+    known = [row for row in range(len(canonical.orders)) if row not in canonical.unpriced]
+    _compute_totals(items, canonical, reader, known)
+    money = canonical.orders.loc[known, ["subtotal", "discount", "freight", "tax", "total", *charges]]
+    incomplete = money.isna()
+    for column in money.columns:
+        for row in money.index[incomplete[column]].tolist():
+            _missing(row, reader.order_pointer(column), canonical, reject)
+            canonical.unpriced.add(row)
+    money = money.loc[~incomplete.any(axis=1)].astype("int64")
+    money["lines"] = items.groupby("order")["extended"].sum().reindex(money.index, fill_value=0)
+    money["together"] = money[["subtotal", "discount", "freight", "tax", *charges]].sum(axis=1)
+    money["taken_off"] = -money["discount"] - money[charges].clip(upper=0).sum(axis=1)
+    off = (
+        (money["subtotal"] != money["lines"])
+        | (money["total"] != money["together"])
+        | (money["discount"] > 0)
+        | (money["taken_off"] > money["subtotal"])
+        | (money["freight"] < 0)
+        | (money["tax"] < 0)
+    )
+    for row in money.index[off].tolist():
+        amounts = {str(name): int(value) for name, value in money.loc[row].items()}
+        for code, column, why in _mismatches(amounts, canonical.orders["scale"][row], charges):
+            reject(row, code, reader.order_pointer(column), why)
+
+
+def _mismatches(minor: Mapping[str, int], scale: int, charges: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    """What is wrong with one order's sums: code, column, and words with the numbers."""
+    shown = {name: from_minor(amount, scale) for name, amount in minor.items()}
+    parts = [
+        "subtotal",
+        "discount",
+        "freight",
+        "tax",
+        *(name.removeprefix(CHARGE_PREFIX) for name in charges if minor[name]),
+    ]
+    if minor["subtotal"] != minor["lines"]:
+        yield "subtotal_mismatch", "subtotal", _differs(shown, "subtotal", "the lines", "lines")
+    if minor["total"] != minor["together"]:
+        words = f"{', '.join(parts[:-1])} and {parts[-1]}"
+        yield "total_mismatch", "total", _differs(shown, "total", words, "together")
+    if minor["discount"] > 0:
+        yield "discount_positive", "discount", f"is {shown['discount']}: a discount must be negative or zero"
+    if minor["taken_off"] > minor["subtotal"]:
+        words = f"takes {shown['taken_off']} off a subtotal of {shown['subtotal']}"
+        yield "discount_too_large", "discount", words
+    for name in ("freight", "tax"):
+        if minor[name] < 0:
+            yield "negative_amount", name, f"is {shown[name]}: it must not be negative"
+
+
+def _differs(shown: Mapping[str, Decimal], stated: str, words: str, added: str) -> str:
+    off = shown[stated] - shown[added]
+    return f"is {shown[stated]}, but {words} add up to {shown[added]} (difference {off})"
+
+
+def _compute_totals(items: pd.DataFrame, canonical: CanonicalOrders, reader: CanonicalReader, known: list[int]) -> None:
+    """Sums for which the source's mapping has no rule, since the source states none. What it states is only judged."""
+    orders = canonical.orders
+    if "subtotal" not in reader.targets:
+        sums = items.groupby("order")["extended"].sum()
+        _fill(orders, "subtotal", {row: int(sums.get(row, 0)) for row in known})
+    if "total" not in reader.targets:
+        parts = orders.loc[known, ["subtotal", "discount", "freight", "tax", *charge_columns(orders.columns)]].dropna()
+        _fill(orders, "total", {row: sum(parts.loc[row].tolist()) for row in parts.index})
+
+
+def _fill(frame: pd.DataFrame, name: str, values: dict[int, int]) -> None:
+    column = [values.get(row, old) for row, old in enumerate(frame[name].tolist())]
+    frame[name] = pd.Series(column, index=frame.index, dtype=object)
+
+
+def rounded_price(unit: Decimal | None, scale: int) -> Decimal | None:
+    """A unit price with at least the decimals of its currency (142.5 is written 142.50), and without those of a price
+    that was worked out (19.991735537190085)."""
+    if unit is None:
+        return None
+    exponent = unit.as_tuple().exponent
+    fine = isinstance(exponent, int) and -MAX_DECIMALS <= exponent <= -scale
+    return unit if fine else unit.quantize(Decimal(1).scaleb(-scale), context=EXACT_CONTEXT)

@@ -1,0 +1,312 @@
+"""From a source's documents to the destination's payloads, by mapping files and settings; a slice at a time.
+
+documents -> canonical frames (canonical.py) -> do its numbers add up (totals.py) -> items to send (payloads.py,
+spreading.py) -> payload objects -> the destination's schema -> bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from order_relay.errors import ValidationIssue
+from order_relay.orders.identity.source_identity import IdentityPaths
+from order_relay.orders.json_text import encode
+from order_relay.orders.mapping import columns
+from order_relay.orders.mapping.canonical import LINE_COLUMNS, ORDER_COLUMNS, CanonicalOrders, CanonicalReader
+from order_relay.orders.mapping.content_hash import ContentPaths
+from order_relay.orders.mapping.eligibility import EligibilityRules
+from order_relay.orders.notes import OrderNote, limit_notes
+from order_relay.orders.payload.builder import PayloadBuilder
+from order_relay.orders.payload.charges import Charges
+from order_relay.orders.payload.custom_fields import CustomFields
+from order_relay.orders.payload.derivation import allocate_items, derive_columns
+from order_relay.orders.payload.mapping_setup import build_reader, build_tables, check_setup
+from order_relay.orders.payload.payload_spec import ListSpec, PayloadSpec
+from order_relay.orders.payload.totals import check_totals
+from order_relay.orders.payload.transform_settings import TransformSettings
+from order_relay.orders.privacy import redaction_marks
+from order_relay.orders.privacy.card_data import REDACTED
+from order_relay.orders.schema.validator import VendorFormat
+
+TRANSFORM_VERSION = 2
+"""Part of the fingerprint: raise it when this code starts to give other payloads for the same input."""
+
+
+@dataclass(slots=True)
+class TransformResult:
+    """What became of one document.
+
+    ``index`` is its place in the input. Either ``payload`` holds the bytes to send, or ``refusals`` says why not.
+    ``total_minor`` is in minor units of ``currency``. ``submitted_at`` (UTC) is when the customer submitted the order,
+    which is where a search by date may find it. ``sent_as`` is the status that the payload gives the order, as the
+    setting ``order_status`` spells it, whichever rule or constant put it there. ``notes`` say what was changed, left
+    out or defaulted. ``hold``: not sent for this reason, until an operator decides; there are no refusals then.
+    """
+
+    index: int
+    payload: bytes | None = field(default=None, repr=False)
+    destination_key: str = ""
+    total_minor: int = 0
+    currency: str = ""
+    submitted_at: datetime | None = None
+    sent_as: str = ""
+    notes: list[OrderNote] = field(default_factory=list)
+    refusals: list[ValidationIssue] = field(default_factory=list)
+    hold: str = ""
+
+
+class Transformer:
+    """Turns documents of ``source`` into payloads of ``destination``.
+
+    ``gate`` says which of the source's orders may go on. ``fingerprint`` changes when a mapping, a schema, a code table
+    or a setting changes. Raises ``ConfigurationError`` where
+    mappings, overrides, constants or settings do not fit each other.
+    """
+
+    def __init__(self, source: VendorFormat, destination: VendorFormat, settings: TransformSettings) -> None:
+        self.source = source
+        self.destination = destination
+        self.settings = settings
+        tables = build_tables(source, destination, settings)
+        section = settings.overrides.source.get("gate", source.mapping.get("gate"))
+        self.gate = EligibilityRules.from_mapping(section, tables, settings.named(f"mapping of {source.name}: gate"))
+        self._reader = build_reader(source, settings, tables)
+        check_setup(source, destination, settings, self._reader)
+        targets = [rule.target for rule in self._reader.orders]
+        self._charges = Charges(targets, settings.charges, settings.named("transform"))
+        self._keys = CustomFields(exact=settings.custom_keys == "exact")
+        self._form = PayloadSpec(
+            destination,
+            settings,
+            tables,
+            {*ORDER_COLUMNS, *targets},
+            {*LINE_COLUMNS, *(rule.target for rule in self._reader.lines)},
+        )
+        parts = [TRANSFORM_VERSION, source.fingerprint, destination.fingerprint, settings.model_dump(mode="json")]
+        text = json.dumps(parts, sort_keys=True, default=str)
+        self.fingerprint = hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    @property
+    def reader(self) -> CanonicalReader:
+        """Reads the source's documents into canonical frames, by the rules of this pipeline."""
+        return self._reader
+
+    @property
+    def contents(self) -> ContentPaths:
+        """Takes the fingerprints of the source's documents: of what this pipeline reads of them."""
+        section = self.source.mapping.get("identity", {})
+        identity = IdentityPaths.from_mapping(section, f"{self.source.name}: identity")
+        return ContentPaths.of(self._reader, self.gate, identity)
+
+    def transform(self, documents: Sequence[dict[str, Any]], key_marks: Sequence[str] = ()) -> list[TransformResult]:
+        """One result for each document, in their order. No document can make another one fail.
+
+        ``key_marks`` (one for each document, or none at all) go behind the order numbers in the destination keys.
+        """
+        if not documents:
+            return []
+        places = [redaction_marks.redacted_pointers(document) for document in documents]
+        canonical = self._reader.read([redaction_marks.remove_marks(document) for document in documents])
+        for row, removed in enumerate(places):
+            if removed:
+                self._removed(canonical, row, removed)
+        items = check_totals(canonical, self._reader)
+        orders = derive_columns(canonical, self.settings)
+        self._nameless(canonical, orders)
+        for row, key in enumerate(orders["destination_key"]):
+            if key is not None and key_marks:
+                orders["destination_key"][row] = f"{key}{key_marks[row]}"
+            elif key is None:
+                self._refuse(canonical, row, "order_number", "missing_field", "is required and missing")
+        good = [row for row, refusals in enumerate(canonical.refusals) if not refusals]
+        whole, of_order = allocate_items(
+            items,
+            canonical,
+            orders,
+            good,
+            settings=self.settings,
+            charges=self._charges,
+            needed=self._form.item_columns,
+        )
+        built = self._build(canonical, orders, whole, of_order, good)
+        return [self._result(row, canonical, orders, built.get(row), places[row]) for row in range(len(documents))]
+
+    def _removed(self, canonical: CanonicalOrders, row: int, places: Sequence[str]) -> None:
+        """Notes on what was removed from an order; a required value lacks something where it is joined of several."""
+        canonical.notes[row] += redaction_marks.redaction_notes(places)
+        for place in self._reader.required_parts.intersection(places):
+            canonical.refusals[row].append(
+                ValidationIssue(redaction_marks.CARD_DATA_REMOVED, place, f"{place} held card data")
+            )
+
+    def _build(
+        self,
+        canonical: CanonicalOrders,
+        orders: dict[str, list[Any]],
+        whole: dict[str, list[Any]],
+        of_order: Mapping[int, range],
+        good: Sequence[int],
+    ) -> dict[int, tuple[bytes, str]]:
+        """Payload and status of the orders that the destination's schema accepts; the others are refused."""
+        heads = PayloadBuilder(self._form.order_targets, orders, len(canonical.orders), self._keys)
+        owner = whole["order"]
+        lifted = {
+            name: [column[row] for row in owner]
+            for name, column in orders.items()
+            if name in self._form.item_columns and name not in whole
+        }
+        bodies = PayloadBuilder(self._form.item_targets, {**lifted, **whole}, len(owner), self._keys)
+        lists = {name: self._entries(form, canonical, orders, good) for name, form in self._form.lists.items()}
+        for row, why in heads.wrong:
+            if row in of_order:
+                canonical.refusals[row].append(self._at_source(why, {}, range(0)))
+        for of_row, part in ((owner, bodies), *lists.values()):
+            for index, why in part.wrong:
+                canonical.refusals[of_row[index]].append(why)
+        still = [row for row in good if not canonical.refusals[row]]
+        items = bodies.build(range(len(owner)))
+        entries = {name: _by_order(of_row, part.build(range(len(of_row)))) for name, (of_row, part) in lists.items()}
+        payloads = {}
+        for row, head in zip(still, heads.build(still), strict=True):
+            span = of_order[row]
+            payload = {**head, self._form.items: items[span.start : span.stop]}
+            for name, of_orders in entries.items():
+                if given := [entry for entry in of_orders.get(row, ()) if entry]:
+                    payload[name] = given
+            refusals = self._form.format.check(payload) or self._form.check.refusals(payload, orders, row)
+            if refusals:
+                canonical.refusals[row] += [self._at_source(why, whole, span) for why in refusals]
+            else:
+                payloads[row] = self._encoded(canonical, row, payload), self._form.payload_status(payload)
+        self._note(canonical, heads, (owner, bodies), *lists.values())
+        return {row: (payload, status) for row, (payload, status) in payloads.items() if payload is not None}
+
+    def _entries(
+        self, form: ListSpec, canonical: CanonicalOrders, orders: Mapping[str, list[Any]], good: Sequence[int]
+    ) -> tuple[list[int], PayloadBuilder]:
+        """The entries of one list of the payload: one for each that the order has, or a single one; whose they are."""
+        owner: list[int] = []
+        documents: list[Any] = []
+        for row in good:
+            given = orders[form.column][row] if form.column else None
+            if given is not None and not (isinstance(given, list) and all(isinstance(one, dict) for one in given)):
+                self._refuse(canonical, row, form.column, "wrong_type", "is not a list of objects")
+                given = None
+            documents += given or [{}]
+            owner += [row] * len(given or [{}])
+        paths = {path for aim in form.targets for path in aim.rule.paths}
+        rows = columns.DocumentRows(documents)
+        found = {
+            path: rows.column(member) if (member := form.member(path)) else [orders[path][row] for row in owner]
+            for path in paths
+        }
+        return owner, PayloadBuilder(form.targets, found, len(owner), self._keys)
+
+    def _encoded(self, canonical: CanonicalOrders, row: int, payload: dict[str, Any]) -> bytes | None:
+        try:
+            return encode(payload)
+        except (UnicodeEncodeError, TypeError, RecursionError):
+            canonical.refusals[row].append(
+                ValidationIssue("not_encodable", "", "holds a value that JSON can not carry")
+            )
+            return None
+
+    def _note(
+        self, canonical: CanonicalOrders, heads: PayloadBuilder, *parts: tuple[Sequence[int], PayloadBuilder]
+    ) -> None:
+        """What was changed while filling, onto the orders; each note once."""
+        found: list[tuple[int, OrderNote]] = list(heads.notes)
+        for owner, part in parts:
+            found += [(owner[index], note) for index, note in part.notes]
+        for row, note in found:
+            if note not in canonical.notes[row]:
+                canonical.notes[row].append(note)
+
+    def _at_source(self, why: ValidationIssue, whole: Mapping[str, list[Any]], span: range) -> ValidationIssue:
+        """A refusal of the payload, told at the place in the source's document that the value came from."""
+        parts = why.pointer.split("/")[1:]
+        of_item = len(parts) > 1 and parts[0] == self._form.items and parts[1].isdigit()
+        names = [part for part in parts if not part.isdigit()]
+        for shape in (names, [f"{names[0]}[]", *names[1:]] if names else []):
+            origin = next(iter(self._form.sources.get(".".join(shape), ())), "")
+            if not origin:
+                continue
+            if of_item and span:
+                place = self._line_place(origin, whole, span.start + int(parts[1]))
+            else:
+                place = self._reader.order_pointer(COLUMN_ORIGINS.get(origin, origin))
+            if place:
+                return ValidationIssue(why.code, place, f"{place}, sent as {why.message.removeprefix('/')}")
+        return why
+
+    def _line_place(self, column: str, whole: Mapping[str, list[Any]], index: int) -> str:
+        position = whole["position"][index]
+        return self._reader.line_pointer(column, position) if position >= 0 else ""
+
+    def _nameless(self, canonical: CanonicalOrders, orders: Mapping[str, list[Any]]) -> None:
+        for row in range(len(canonical.orders)):
+            if not any(orders[name][row] for name in ("bill_name", "bill_company", "ship_name", "ship_company")):
+                self._refuse(canonical, row, "bill_name", "missing_field", "and the company are missing: no name")
+
+    def _refuse(self, canonical: CanonicalOrders, row: int, column: str, code: str, why: str) -> None:
+        place = self._reader.order_pointer(column)
+        if not any(known.pointer == place for known in canonical.refusals[row]):
+            canonical.refusals[row].append(ValidationIssue(code, place, f"{place} {why}"))
+
+    def _result(
+        self,
+        row: int,
+        canonical: CanonicalOrders,
+        orders: Mapping[str, list[Any]],
+        built: tuple[bytes, str] | None,
+        removed: Sequence[str],
+    ) -> TransformResult:
+        payload, status = built or (None, "")
+        result = TransformResult(row, payload, sent_as=status, notes=limit_notes(canonical.notes[row]))
+        marked = payload is not None and REDACTED.encode() in payload
+        if marked or (payload is None and redaction_marks.caused_by_redaction(canonical.refusals[row], removed)):
+            result.payload, result.hold = None, redaction_marks.CARD_DATA_REMOVED
+            return result
+        if payload is None:
+            result.refusals = sorted(set(canonical.refusals[row]), key=lambda why: (why.pointer, why.code))
+            return result
+        result.destination_key = orders["destination_key"][row]
+        result.total_minor = orders["total"][row]
+        result.currency = orders["currency"][row]
+        result.submitted_at = orders["submitted_at"][row]
+        return result
+
+
+def _by_order(owner: Sequence[int], entries: Sequence[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
+    found: dict[int, list[dict[str, Any]]] = {}
+    for row, entry in zip(owner, entries, strict=True):
+        found.setdefault(row, []).append(entry)
+    return found
+
+
+def source_reader(source: VendorFormat, destination: VendorFormat, settings: TransformSettings) -> CanonicalReader:
+    """Reads documents of ``source`` as a pipeline with these settings does; needs nothing of its accounts.
+
+    Raises ``ConfigurationError`` where mappings and overrides do not fit each other.
+    """
+    return build_reader(source, settings, build_tables(source, destination, settings))
+
+
+COLUMN_ORIGINS = {
+    "destination_key": "order_number",
+    "comment": "notes",
+    "bill_first": "bill_name",
+    "bill_last": "bill_name",
+    "ship_first": "ship_name",
+    "ship_last": "ship_name",
+    "ship_custom_name": "ship_name",
+    "ship_line1": "ship_address1",
+    "ship_line2": "ship_address2",
+    "ship_line3": "ship_address2",
+}
+"""Which canonical column a derived one comes from, for saying where a refused value stood."""

@@ -1,0 +1,100 @@
+"""The morning summary: what the last day brought, and what waits for whom. Pure; counts, codes and times only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, time, timedelta
+from itertools import groupby
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from order_relay.errors import ConfigurationError
+from order_relay.ledger.schema.records import Alert, OverdueOrders
+from order_relay.pipeline.alerts.rules import format_time
+from order_relay.pipeline.alerts.wording import ALERT_ADVICE, STATE_NAMES
+from order_relay.pipeline.report.render import OPERATOR_STATES
+
+DIGEST = "summary"
+DIGEST_PERIOD = timedelta(days=1)
+MAX_DELAY = timedelta(hours=6)
+"""A summary that could not be made by then is left out: nobody wants the morning's in the evening."""
+
+_AT = re.compile(r"(?P<clock>([01]\d|2[0-3]):[0-5]\d)( +(?P<zone>\S+))?")
+_SETTLED = frozenset({"imported", "superseded", "discarded"})
+
+
+def latest_due(text: str, now: datetime) -> datetime | None:
+    """The newest moment that the setting names, not after ``now``; ``None`` for ``never``.
+
+    ``text``: ``HH:MM`` (UTC), or with a time zone: ``07:30 Europe/Berlin``. Raises ``ConfigurationError``.
+    """
+    if text.lower() == "never":
+        return None
+    match = _AT.fullmatch(text)
+    zone = _zone(match["zone"] or "UTC") if match else None
+    if match is None or zone is None:
+        raise ConfigurationError(
+            "Variable order_relay_summary_at: must be a time such as 06:00 (UTC), or 07:30 Europe/Berlin, or never"
+        )
+    at, there = time.fromisoformat(match["clock"]), now.astimezone(zone)
+    today = datetime.combine(there.date(), at, zone)
+    found = today if today <= there else datetime.combine(there.date() - timedelta(days=1), at, zone)
+    return found.astimezone(now.tzinfo)
+
+
+def _zone(name: str) -> ZoneInfo | None:
+    """The time zone of this name, where there is one; anything may stand in a Variable."""
+    try:
+        return ZoneInfo(name)
+    except (ValueError, ZoneInfoNotFoundError, OSError):
+        return None
+
+
+def digest_cause(at: datetime) -> str:
+    """The summary's name in the ledger, by which it is sent once."""
+    return f"{DIGEST}:{format_time(at)}"
+
+
+def build_digest(at: datetime, days: Mapping[str, Mapping[str, Any]], alerts: Sequence[Mapping[str, Any]]) -> Alert:
+    """The summary of all pipelines. ``days``: ``Ledger.day`` by pipeline; ``alerts``: ``Ledger.open_alerts``."""
+    imported = sum(day["imported"] for day in days.values())
+    waiting = sum(row["n"] for day in days.values() for row in day["states"] if row["state"] in OPERATOR_STATES)
+    lines = [line for name, day in days.items() for line in _pipeline(name, day)] + list(_open(alerts))
+    subject = f"Order Relay: {imported} orders imported in 24 hours, {waiting} wait for a person ({format_time(at)})"
+    return Alert(DIGEST, digest_cause(at), subject, tuple(lines), size=0)
+
+
+def _open(alerts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    delivered = [alert for alert in alerts if alert["told_at"] is not None and alert["kind"] != DIGEST]
+    if delivered:
+        yield ""
+        yield "**Open alerts**"
+    for alert in delivered:
+        yield f"- since {format_time(alert['first_at'])}: {alert['subject']}"
+
+
+def _pipeline(name: str, day: Mapping[str, Any]) -> Iterator[str]:
+    yield ""
+    yield (
+        f"**{name}**: in 24 hours received {day['received']}, imported {day['imported']}, "
+        f"acknowledged {day['acknowledged']}; {day['runs']} runs, {day['runs_failed']} failed"
+    )
+    open_rows = [row for row in day["states"] if row["state"] not in _SETTLED]
+    for state, rows in groupby(open_rows, key=lambda row: str(row["state"])):
+        yield from _state(state, list(rows))
+    late: OverdueOrders | None = day["acknowledgement"]
+    if late is not None:
+        yield f"- {STATE_NAMES['acknowledgement']}: {late.number}, the oldest since {format_time(late.oldest)}"
+    if not open_rows and late is None:
+        yield "- nothing waits"
+
+
+def _state(state: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    number, new = sum(row["n"] for row in rows), sum(row["lately"] for row in rows)
+    advice = f"; {ALERT_ADVICE[state]}" if state in OPERATOR_STATES else ""
+    oldest = format_time(min(row["oldest"] for row in rows))
+    yield f"- {STATE_NAMES.get(state, state)}: {number} ({new} new since yesterday), the oldest since {oldest}{advice}"
+    for row in sorted(rows, key=lambda row: -int(row["n"])):
+        if row["reason"]:
+            yield f"  - `{row['reason']}`: {row['n']}"

@@ -1,0 +1,101 @@
+"""What a source is asked besides: which orders it has cancelled, and which offline orders are to be marked as sent."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+from order_relay.errors import OutcomeUnknownError, ThrottledError, TransientError
+from order_relay.ledger import Ledger
+from order_relay.ledger.schema.states import State
+from order_relay.ledger.write_back.cancellations import UNSENT, RecordedCancellations
+from order_relay.orders.messages import Acknowledgement, RunContext
+from order_relay.pipeline.fulfilment.write_back import WriteBackContext
+from order_relay.pipeline.ports import FeedbackTaker, Source
+from order_relay.pipeline.runs.login_guard import guarded_login
+
+log = logging.getLogger(__name__)
+
+Clock = Callable[[], datetime]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def record_cancellations(ctx: RunContext, parts: WriteBackContext, days: int, clock: Clock = _now) -> int:
+    """Mark the orders that the source has cancelled after they were sent; how many are news.
+
+    Those not sent yet are stopped. A source that cannot be read now is asked again by the next run: before anything is
+    told of an order its state is read anyway. Raises ``ConfigurationError`` and ``SourceAuthError``.
+    """
+    if not days:
+        return 0
+    return _record(
+        ctx, parts.source, parts.ledger, connection_fingerprint=parts.connection_fingerprint, days=days, clock=clock
+    ).sent
+
+
+def hold_cancelled(
+    ctx: RunContext, source: Source, ledger: Ledger, *, connection_fingerprint: str, days: int, clock: Clock = _now
+) -> int:
+    """Before a run reads and sends: stop the unsent orders that the source lists as cancelled; how many.
+
+    One request a run, where anything is unsent. Raises as ``note_cancelled``.
+    """
+    if not days or not isinstance(source, FeedbackTaker):
+        return 0
+    states = ledger.counts(ctx.pipeline, None)["states"]
+    if not any(states.get(state) for state in (*UNSENT, State.SENDING, State.IN_DOUBT)):
+        return 0
+    return _record(ctx, source, ledger, connection_fingerprint=connection_fingerprint, days=days, clock=clock).stopped
+
+
+def _record(
+    ctx: RunContext, source: FeedbackTaker, ledger: Ledger, *, connection_fingerprint: str, days: int, clock: Clock
+) -> RecordedCancellations:
+    try:
+        with guarded_login(ctx, ledger, connection_fingerprint):
+            found = list(source.cancelled(clock() - timedelta(days=days)))
+    except TransientError as error:
+        log.warning("the source's cancelled orders cannot be read now: %s", error)
+        return RecordedCancellations()
+    noted = ledger.note_cancelled(ctx, found)
+    if noted.sent:
+        log.warning("%d orders were cancelled by the source after they were sent", noted.sent)
+    if noted.stopped:
+        log.warning("%d orders were cancelled by the source before they were sent; they wait", noted.stopped)
+    return noted
+
+
+def mark_offline_orders(
+    ctx: RunContext, parts: WriteBackContext, *, first_days: float, overlap_s: float, clock: Clock = _now
+) -> dict[str, int]:
+    """Mark offline orders as sent, from their own watermark minus the overlap; counts by outcome.
+
+    One that cannot be marked is recorded and tried again later, so the watermark never waits for it. Raises as
+    ``Source.offers`` where their list cannot be read; then the watermark stays.
+    """
+    begun = clock()
+    since = parts.ledger.offline_to(ctx.pipeline)
+    start = (begun - timedelta(days=first_days) if since is None else min(since, begun)) - timedelta(seconds=overlap_s)
+    with guarded_login(ctx, parts.ledger, parts.connection_fingerprint):
+        pending = parts.ledger.offline_pending(ctx.pipeline)
+        again = [source_id for source_id, due in pending.items() if due]
+        found = [*again, *(one for one in parts.source.unmarked_offline_orders(start) if one not in pending)]
+        with ThreadPoolExecutor(parts.parallel) as pool:
+            answers = list(zip(found, pool.map(lambda one: _mark(parts, one), found), strict=True))
+    parts.ledger.offline_answered(ctx, answers, parts.most_refusals, to=begun)
+    done = sum(answer.accepted for _, answer in answers)
+    refused = len(answers) - done
+    return {name: n for name, n in (("offline_sent", done), ("offline_refused", refused)) if n}
+
+
+def _mark(parts: WriteBackContext, order_id: str) -> Acknowledgement:
+    """Mark one; an order that cannot be marked now concerns no other."""
+    try:
+        return parts.source.mark_offline_sent(order_id)
+    except (OutcomeUnknownError, TransientError, ThrottledError) as error:
+        return Acknowledgement(False, str(error), passing=True)

@@ -1,0 +1,50 @@
+"""From a parcel that somebody describes to the ledger: which order it is for, and what that order asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from order_relay.ledger import Ledger, ShipmentResult
+from order_relay.ledger.fulfilment.order_references import OrderMatch
+from order_relay.ledger.schema.records import WorkItem
+from order_relay.orders.fulfilment.shipment_progress import Shipment
+from order_relay.orders.messages import RunContext
+from order_relay.pipeline.order_archive import OrderArchive
+
+
+def record_shipment(
+    ledger: Ledger,
+    archive: OrderArchive,
+    who: str,
+    shipment: Shipment,
+    *,
+    pipelines: Collection[str] | None = None,
+    run: str = "",
+    why: str = "",
+) -> ShipmentResult:
+    """Record a shipment, matched to its order where there is one (only of ``pipelines``, where given).
+
+    One that could not be read (``told.raw``) is kept for an operator. The same parcel again changes nothing.
+    """
+    found = OrderMatch(None, shipment.asks) if shipment.raw else find_order(ledger, shipment, pipelines)
+    work = found.work
+    ordered = archive.read([work])[work.id].ordered() if work else None
+    matched = replace(shipment, submission_id=work.id if work else None, asks=found.asks or shipment.asks)
+    return ledger.record_shipment(RunContext(work.pipeline if work else "", run, who), matched, ordered, why)
+
+
+def assign_shipment(
+    ledger: Ledger, archive: OrderArchive, shipment_id: int, work: WorkItem, instead_of: int | None = None
+) -> ShipmentResult:
+    """Count a shipment that waits for an operator for an order. Raises ``IllegalTransitionError`` where it has
+    another one.
+    """
+    return ledger.match_shipment(shipment_id, work.id, archive.read([work])[work.id].ordered(), instead_of)
+
+
+def find_order(ledger: Ledger, shipment: Shipment, pipelines: Collection[str] | None = None) -> OrderMatch:
+    """The order that a shipment is for: the one that is known beforehand, else the one that its notice names."""
+    if shipment.submission_id is not None:
+        return OrderMatch(next(iter(ledger.works([shipment.submission_id])), None))
+    return ledger.addressee(shipment.words, shipment.given_id, pipelines)

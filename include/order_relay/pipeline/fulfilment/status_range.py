@@ -1,0 +1,67 @@
+"""A range of time of a status account's list: what is asked for, and which records of the list belong to it.
+
+The vendor's list has a beginning and no end, so what changed after the range is left out here. The list is read no
+further than to the first page that is wholly after the range, as long as it is in the order of changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from order_relay.errors import ConfigurationError
+from order_relay.orders.fulfilment.status_events import NEVER, StatusReport
+from order_relay.orders.fulfilment.status_records import ParsedRecords
+
+
+def requested_range(params: Mapping[str, Any]) -> tuple[datetime | None, datetime | None]:
+    """The range that a run's form asks for (UTC); nothing where it asks for none. Raises ``ConfigurationError``."""
+    begin, end = (_moment(name, params.get(name)) for name in ("from", "to"))
+    if end is not None and begin is None:
+        raise ConfigurationError("the run's form: 'to' needs 'from'")
+    if begin is not None and end is not None and begin >= end:
+        raise ConfigurationError("the run's form: 'from' must be before 'to'")
+    return begin, end
+
+
+def _moment(name: str, value: Any) -> datetime | None:
+    if not value:
+        return None
+    try:
+        found = datetime.fromisoformat(str(value))
+    except ValueError:
+        raise ConfigurationError(f"the run's form: {name!r} must be a time such as 2026-05-31T14:00:00Z") from None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+@dataclass
+class ChangeRange:
+    """From ``begin`` (included) to ``end`` (not included). Fed with the pages of one pass in their order."""
+
+    begin: datetime
+    end: datetime
+    _ordered: bool = field(default=True, init=False)
+    _last: datetime = field(default=NEVER, init=False)
+
+    def within(self, reading: ParsedRecords) -> ParsedRecords:
+        """Only the orders with a change in the range, and those of which no time says that they have none."""
+        for report in reading.reports:
+            newest = _change_times(report)[-1:] or [self._last]
+            self._ordered = self._ordered and newest[0] >= self._last
+            self._last = newest[0]
+        return replace(reading, reports=tuple(report for report in reading.reports if self._has(report)))
+
+    def is_past(self, reading: ParsedRecords) -> bool:
+        """Whether nothing of the range can follow a page, as it was before ``within``."""
+        times = [_change_times(report) for report in reading.reports]
+        return self._ordered and bool(times) and all(found and found[-1] >= self.end for found in times)
+
+    def _has(self, report: StatusReport) -> bool:
+        times = _change_times(report)
+        return not times or times[-1] < self.begin or any(self.begin <= time < self.end for time in times)
+
+
+def _change_times(report: StatusReport) -> list[datetime]:
+    return sorted(event.updated_at for event in report.events if event.updated_at is not None)

@@ -1,0 +1,1 @@
+"""The load stage: send ready orders with bounded concurrency, group commit and a circuit breaker."""

@@ -1,0 +1,253 @@
+"""Group commit: the claims and outcomes of many orders in flight share one durable transaction.
+
+A sync of the disk costs far more than a row. Orders hand in what they need committed and wait; one thread commits
+whatever has gathered while it was busy with the last batch, outcomes and claims in one transaction. Where that fails,
+each kind is committed by itself, outcomes first: an answer must be safe before anything new is begun.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, Protocol, TypeVar
+
+from order_relay.errors import TransientError
+from order_relay.ledger.schema.records import AttemptResult, Claim
+from order_relay.orders.messages import RunContext
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+MAX_LINGER_S = 0.006
+"""So long a batch waits for company, unless ``FULL_BATCH`` have gathered: a commit of few costs as much as one of
+many.
+"""
+
+FULL_BATCH = 24
+
+FIRST_RETRY_S = 0.05
+MAX_RETRY_S = 2.0
+
+
+class CommitLedger(Protocol):
+    """What the committer uses of the ledger."""
+
+    def claim(self, ctx: RunContext, ids: Sequence[int], owner: str, lease_s: float) -> dict[int, Claim]:
+        """See ``Ledger.claim``."""
+
+    def settle(self, ctx: RunContext, results: Sequence[AttemptResult]) -> list[int]:
+        """See ``Ledger.settle``: the ids whose outcome was refused."""
+
+    def settle_and_claim(
+        self, ctx: RunContext, results: Sequence[AttemptResult], ids: Sequence[int], owner: str, lease_s: float
+    ) -> tuple[list[int], dict[int, Claim]]:
+        """See ``Ledger.settle_and_claim``: what ``settle`` and ``claim`` return, of one transaction."""
+
+
+class _Batch:
+    """What one transaction will carry, and who waits for it."""
+
+    def __init__(self) -> None:
+        self.claims: dict[int, asyncio.Future[tuple[Claim | None, float]]] = {}
+        self.results: list[tuple[AttemptResult, asyncio.Future[bool]]] = []
+
+    def __len__(self) -> int:
+        return len(self.claims) + len(self.results)
+
+
+class GroupCommit:
+    """Commits for the orders of one event loop, in one thread. Use as an asynchronous context manager.
+
+    ``most``: claims and outcomes in one batch. ``patience_s``: so long the commit of an outcome is tried again.
+    """
+
+    def __init__(
+        self,
+        book: CommitLedger,
+        ctx: RunContext,
+        owner: str,
+        lease_s: float,
+        *,
+        most: int = 256,
+        patience_s: float = 60.0,
+    ) -> None:
+        self._ledger = book
+        self._ctx = ctx
+        self._owner = owner
+        self._lease_s = lease_s
+        self._most = most
+        self._patience_s = patience_s
+        self._next = _Batch()
+        self._waiting: list[_Batch] = []
+        self._busy = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+        self._loop = asyncio.get_running_loop()
+
+    async def __aenter__(self) -> GroupCommit:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._loop.run_in_executor(None, self._thread.shutdown)
+
+    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call the ledger in the committing thread, between two commits."""
+        return await self._loop.run_in_executor(self._thread, lambda: function(*args, **kwargs))
+
+    async def claim(self, submission_id: int) -> tuple[Claim | None, float]:
+        """Commit the intent to send. Returns the claim, or ``None`` where the order can not be had, and the
+        ``time.monotonic()`` after which no request may start (counted from before the commit began)."""
+        future: asyncio.Future[tuple[Claim | None, float]] = self._loop.create_future()
+        self._next.claims[submission_id] = future
+        self._submit()
+        return await future
+
+    async def settle(self, result: AttemptResult) -> bool:
+        """Commit an outcome. False where the ledger refused it: somebody else settled or took over this attempt."""
+        future: asyncio.Future[bool] = self._loop.create_future()
+        self._next.results.append((result, future))
+        self._submit()
+        return await future
+
+    def _submit(self) -> None:
+        if len(self._next) >= self._most:
+            self._waiting.append(self._next)
+            self._next = _Batch()
+        self._schedule()
+
+    def _schedule(self) -> None:
+        """Begin the next commit now, or soon, if there is anything to commit."""
+        if self._busy:
+            return
+        if self._waiting or len(self._next) >= FULL_BATCH:
+            self._start_commit()
+        elif len(self._next) and self._timer is None:
+            self._timer = self._loop.call_later(MAX_LINGER_S, self._start_commit)
+
+    def _start_commit(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._waiting:
+            batch = self._waiting.pop(0)
+        elif len(self._next):
+            batch, self._next = self._next, _Batch()
+        else:
+            return
+        self._busy = True
+        done = self._loop.run_in_executor(self._thread, self._commit, batch)
+        done.add_done_callback(lambda future: self._finish(batch, future))
+
+    def _finish(self, batch: _Batch, future: asyncio.Future[_BatchResult]) -> None:
+        self._busy = False
+        self._schedule()  # the next batch commits while this one's callers go on
+        error = future.exception()
+        committed = _BatchResult(claim_error=error, settle_error=error) if error else future.result()
+        for settled, waiter in batch.results:
+            wrong = committed.settle_errors.get(id(settled), committed.settle_error)
+            _resolve(waiter, wrong, settled.id not in committed.refused)
+        for submission_id, claimer in batch.claims.items():
+            claim = committed.claims.get(submission_id)
+            wrong = committed.claim_errors.get(submission_id, committed.claim_error)
+            _resolve(claimer, wrong, (claim, committed.not_after))
+
+    def _commit(self, batch: _Batch) -> _BatchResult:
+        """In the thread: outcomes first, then claims. Each kind keeps its own error."""
+        committed = _BatchResult()
+        results, ids = [settled for settled, _ in batch.results], list(batch.claims)
+        if results and ids and self._commit_together(results, ids, committed):
+            return committed
+        if results:
+            self._commit_results(results, committed)
+        if ids:
+            self._commit_claims(ids, committed)
+        return committed
+
+    def _commit_together(self, results: list[AttemptResult], ids: list[int], committed: _BatchResult) -> bool:
+        """Both kinds in one transaction; false where nothing of it stayed, or nobody can tell."""
+        committed.not_after = time.monotonic() + self._lease_s
+        try:
+            refused, claims = self._ledger.settle_and_claim(self._ctx, results, ids, self._owner, self._lease_s)
+        except Exception as exc:  # whatever it was, it comes again where it belongs when each kind is tried by itself
+            log.info("outcomes and claims are committed one after the other (%s)", type(exc).__name__)
+            return False
+        committed.refused, committed.claims = set(refused), claims
+        return True
+
+    def _commit_results(self, results: list[AttemptResult], committed: _BatchResult) -> None:
+        try:
+            committed.refused = set(self._settle_with_retry(results))
+        except TransientError as exc:
+            committed.settle_error = exc
+            log.error("%d outcomes could not be committed; these orders will be looked up (%s)", len(results), exc)  # noqa: TRY400 - the kind is told, and a trace may hold data
+        except Exception as exc:
+            if len(results) == 1:
+                committed.settle_errors[id(results[0])] = exc
+                return
+            for one in results:  # one row must not take the others with it
+                self._commit_one_result(one, committed)
+
+    def _commit_one_result(self, result: AttemptResult, committed: _BatchResult) -> None:
+        try:
+            committed.refused.update(self._settle_with_retry([result]))
+        except Exception as exc:
+            committed.settle_errors[id(result)] = exc
+
+    def _settle_with_retry(self, results: list[AttemptResult]) -> Sequence[int]:
+        """Settle, and try again while the database is busy or away: these answers exist nowhere else."""
+        give_up_at = time.monotonic() + self._patience_s
+        pause = FIRST_RETRY_S
+        while True:
+            try:
+                return self._ledger.settle(self._ctx, results) or ()
+            except TransientError:
+                if time.monotonic() + pause > give_up_at:
+                    raise
+            time.sleep(pause)
+            pause = min(pause * 2, MAX_RETRY_S)
+
+    def _commit_claims(self, ids: list[int], committed: _BatchResult) -> None:
+        committed.not_after = time.monotonic() + self._lease_s
+        try:
+            committed.claims = self._ledger.claim(self._ctx, ids, self._owner, self._lease_s)
+        except TransientError as exc:
+            committed.claim_error = exc
+        except Exception as exc:
+            if len(ids) == 1:
+                committed.claim_errors[ids[0]] = exc
+                return
+            for one in ids:
+                self._commit_one_claim(one, committed)
+
+    def _commit_one_claim(self, submission_id: int, committed: _BatchResult) -> None:
+        try:
+            committed.claims.update(self._ledger.claim(self._ctx, [submission_id], self._owner, self._lease_s))
+        except Exception as exc:
+            committed.claim_errors[submission_id] = exc
+
+
+class _BatchResult:
+    """What became of one batch."""
+
+    def __init__(self, claim_error: BaseException | None = None, settle_error: BaseException | None = None) -> None:
+        self.claims: dict[int, Claim] = {}
+        self.not_after = 0.0
+        self.refused: set[int] = set()
+        self.claim_error = claim_error
+        self.settle_error = settle_error
+        self.claim_errors: dict[int, BaseException] = {}
+        self.settle_errors: dict[int, BaseException] = {}
+
+
+def _resolve(waiter: asyncio.Future[T], error: BaseException | None, value: T) -> None:
+    if waiter.done():  # the one who asked was cancelled
+        return
+    if error is None:
+        waiter.set_result(value)
+    else:
+        waiter.set_exception(error)

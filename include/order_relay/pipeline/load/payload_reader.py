@@ -1,0 +1,83 @@
+"""From ids to orders with their payloads, a few at a time, so that memory does not grow with the backlog."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from itertools import groupby
+from typing import Protocol
+
+from order_relay.batches import DamagedBatchError
+from order_relay.ledger.schema.records import Sendable
+from order_relay.pipeline.lookup.search import batched
+
+log = logging.getLogger(__name__)
+
+SLICE_SIZE = 500
+"""So many ids are read from the ledger at once."""
+
+
+class PayloadStore(Protocol):
+    """What feeding uses of the batch store."""
+
+    def read_rows(self, name: str, rows: Collection[int]) -> dict[int, bytes]:
+        """See ``BatchStore.read_rows``."""
+
+
+class UnsentCounter(Protocol):
+    """Where feeding counts what it could not hand out."""
+
+    def left_out(self, why: str, number: int, *, retry: bool) -> None:
+        """``number`` orders were not handed out; ``retry`` if a later try may send them."""
+
+    def damaged(self, ids: Sequence[int]) -> None:
+        """The payloads of these can not be used; they have to be made anew."""
+
+
+async def read_payloads(
+    ids: Sequence[int],
+    to_send: Callable[[list[int]], Awaitable[list[Sendable]]],
+    store: PayloadStore,
+    tally: UnsentCounter,
+) -> AsyncIterator[tuple[Sendable, bytes]]:
+    """The orders of ``ids`` that are ready, each with the bytes to POST, read grouped by object.
+
+    A payload that can not be read, or is not the one that was judged, is left out and counted; the others go on.
+    Raises the ledger's errors, and ``StoreUnavailableError``.
+    """
+    for some in batched(ids, SLICE_SIZE):
+        sendables = await to_send(some)
+        if len(sendables) < len(some):
+            tally.left_out("not_ready", len(some) - len(sendables), retry=False)
+        ordered = sorted(sendables, key=lambda s: (s.payload_name, s.payload_row))
+        for name, group in groupby(ordered, key=lambda s: s.payload_name):
+            for item in await _read_group(name, list(group), store, tally):
+                yield item
+
+
+async def _read_group(
+    name: str, group: list[Sendable], store: PayloadStore, tally: UnsentCounter
+) -> list[tuple[Sendable, bytes]]:
+    rows = {s.payload_row for s in group}
+    try:
+        payloads = await asyncio.to_thread(store.read_rows, name, rows)
+    except (DamagedBatchError, ValueError) as exc:
+        log.error("payloads of %d orders can not be used: %s", len(group), exc)  # noqa: TRY400 - no trace needed
+        tally.damaged([s.id for s in group])
+        return []
+    good = [(s, payloads[s.payload_row]) for s in group if _is_unchanged(s, payloads[s.payload_row])]
+    if len(good) < len(group):
+        log.error("object %r holds other payloads than were judged", name)
+        tally.damaged([s.id for s in group if not _is_unchanged(s, payloads[s.payload_row])])
+    return good
+
+
+def payload_fingerprint(payload: bytes) -> str:
+    """What the ledger remembers of a payload: the SHA-256 of its bytes, in hex."""
+    return hashlib.sha256(payload).hexdigest()
+
+
+def _is_unchanged(sendable: Sendable, payload: bytes) -> bool:
+    return payload_fingerprint(payload) == sendable.fingerprint

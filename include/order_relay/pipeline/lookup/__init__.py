@@ -1,0 +1,1 @@
+"""Searches at the destination: orders in doubt, the preflight check and reconciliation."""

@@ -1,0 +1,217 @@
+"""Ledger against destination, the pure part: what differs, how surely, and the report about it.
+
+That something is there is a fact, however incomplete the search was. When a missing row means that an order is missing
+is said in ``evidence``; it must be so twice, the second time in a search for that order alone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from order_relay.ledger.reporting.reconciliation import LedgerOrder
+from order_relay.ledger.schema.records import PositiveControl
+from order_relay.orders.messages import SearchHit, SearchResult
+from order_relay.orders.review.diff import escape_markdown
+from order_relay.pipeline.lookup.evidence import hits_by_key, why_not_absent
+
+MAX_LISTED = 500
+"""So many differences of one kind stand in the report; of further ones only how many there are."""
+
+UNCONFIRMED_STATES = frozenset({"sending", "in_doubt"})
+"""States in which nobody knows yet whether the destination has the order: the sweep looks these up."""
+
+
+class DiscrepancyKind(StrEnum):
+    """In which way ledger and destination differ."""
+
+    MISSING = "missing"  # imported here, surely absent there
+    DOUBLED = "doubled"  # several orders there carry one external id
+    OTHER_ID = "other_id"  # there under another OMS id than ours
+    NOT_IMPORTED = "not_imported"  # there, but the ledger does not say imported
+    UNKNOWN = "unknown"  # there, but the ledger does not have it
+
+
+DISCREPANCY_ADVICE: Mapping[DiscrepancyKind, str] = {
+    DiscrepancyKind.MISSING: "Imported by us, and surely not there: two complete searches did not show them. Look "
+    "for them in the "
+    "OMS by their OMS id; somebody may have deleted them, or given them another external id.",
+    DiscrepancyKind.DOUBLED: "Several orders there carry one external id. Cancel all but one in the OMS before they "
+    "are shipped.",
+    DiscrepancyKind.OTHER_ID: "There under another OMS id than the ledger has. Look whether ours was cancelled and "
+    "entered anew.",
+    DiscrepancyKind.NOT_IMPORTED: "There, although the ledger does not say imported. Do not replay or send these "
+    "before somebody "
+    "has looked: `python -m order_relay order NUMBER`.",
+    DiscrepancyKind.UNKNOWN: "There, and not in the ledger: imported by somebody else, by an older script, or by a "
+    "ledger that "
+    "was lost. In an account that others use as well this is usual; `reconcile: alert_unknown: false` says so.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Discrepancy:
+    """One external id about which ledger and destination differ. ``ours`` is the OMS id that the ledger has."""
+
+    kind: DiscrepancyKind
+    key: str
+    number: str = ""
+    state: str = ""
+    ours: str = ""
+    there: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceCheck:
+    """Imported orders beside one search: those surely absent from it, and why the absence of others proves nothing."""
+
+    there: Mapping[str, frozenset[str]]
+    absent: tuple[LedgerOrder, ...] = ()
+    unsure: tuple[LedgerOrder, ...] = ()
+    why: str = ""
+
+
+@dataclass
+class ReconciliationReport:
+    """Everything that was compared. ``unsure``: how many orders could not be judged, by reason. ``unread``: times that
+    could not be read whole. ``bare``: orders there without an external id, which can not be compared."""
+
+    pipeline: str
+    since: datetime
+    until: datetime
+    imported: int = 0
+    seen: int = 0
+    bare: int = 0
+    differences: list[Discrepancy] = field(default_factory=list)
+    unsure: Counter[str] = field(default_factory=Counter)
+    unread: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    def of(self, kind: DiscrepancyKind) -> list[Discrepancy]:
+        """The differences of one kind."""
+        return [found for found in self.differences if found.kind == kind]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Flat counts, for XCom and programs."""
+        return {
+            "imported": self.imported,
+            "seen": self.seen,
+            "without_external_id": self.bare,
+            "unsure": self.unsure.total(),
+            "unread": len(self.unread),
+            **{kind.value: len(self.of(kind)) for kind in DiscrepancyKind},
+        }
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {
+            "pipeline": self.pipeline,
+            "since": self.since.isoformat(),
+            "until": self.until.isoformat(),
+            "counts": self.counts,
+            "differences": [asdict(found) for found in self.differences],
+            "unsure": dict(self.unsure),
+            "unread": self.unread,
+            "remarks": self.remarks,
+        }
+
+
+def oms_ids_by_key(rows: Iterable[SearchHit]) -> dict[str, set[str]]:
+    """The OMS ids there by external id; rows that lack either are left out."""
+    return {key: {row.oms_id for row in some} for key, some in hits_by_key(rows).items()}
+
+
+def check_presence(
+    ours: Sequence[LedgerOrder], page: SearchResult, controls: Sequence[PositiveControl]
+) -> PresenceCheck:
+    """Imported orders of ours in one search for them. ``controls``: other imported ones.
+
+    The controls are those of either that show under their own OMS id: others may be differences themselves. What seems
+    to be absent is looked for again by itself.
+    """
+    there = oms_ids_by_key(page.rows)
+    known = [*controls, *(PositiveControl(one.key, one.oms_id, one.imported_at) for one in ours if one.imported_at)]
+    why = why_not_absent(page, [control for control in known if control.oms_id in there.get(control.key, ())])
+    missing = tuple(order for order in ours if order.key not in there)
+    ids = {key: frozenset(some) for key, some in there.items()}
+    return PresenceCheck(ids, unsure=missing, why=why) if why else PresenceCheck(ids, absent=missing)
+
+
+def classify(key: str, book: LedgerOrder | None, there: Collection[str]) -> Discrepancy | None:
+    """What is different about an external id under which ``there`` are the OMS ids; ``None`` where all is well."""
+    ids = tuple(sorted(there, key=lambda text: (len(text), text)))
+    if book is None:
+        return (
+            Discrepancy(DiscrepancyKind.DOUBLED if len(ids) > 1 else DiscrepancyKind.UNKNOWN, key, there=ids)
+            if ids
+            else None
+        )
+    if book.state in UNCONFIRMED_STATES:
+        return None
+    ours = book.oms_id if book.state == "imported" else ""
+    if len(ids) > 1:
+        kind = DiscrepancyKind.DOUBLED
+    elif not ids:
+        kind = DiscrepancyKind.MISSING
+    elif book.state == "imported":
+        if ids == (ours,):
+            return None
+        kind = DiscrepancyKind.OTHER_ID
+    elif book.reason == "baseline":
+        return None
+    else:
+        kind = DiscrepancyKind.NOT_IMPORTED
+    return Discrepancy(kind, key, book.number, book.state, ours, ids)
+
+
+def as_markdown(report: ReconciliationReport) -> str:
+    """The report. External ids and OMS ids, states and counts; no personal data."""
+    span = f"{report.since:%Y-%m-%d %H:%M} to {report.until:%Y-%m-%d %H:%M} UTC"
+    lines = [f"# {report.pipeline}: ledger and OMS compared", "", f"{span}. **{verdict(report)}**", ""]
+    lines += ["| what | orders |", "|---|---|", *(f"| {name} | {n} |" for name, n in report.counts.items()), ""]
+    for kind in DiscrepancyKind:
+        lines += _section(kind, report.of(kind))
+    lines += _uncertain(report)
+    return "\n".join(lines)
+
+
+def verdict(report: ReconciliationReport) -> str:
+    """One sentence."""
+    found = [f"{len(report.of(kind))} {kind.value.replace('_', ' ')}" for kind in DiscrepancyKind if report.of(kind)]
+    open_ = " Not everything could be compared." if report.unsure or report.unread or report.remarks else ""
+    return ("They differ: " + ", ".join(found) + "." if found else "No difference was found.") + open_
+
+
+def describe(found: Discrepancy) -> str:
+    """A difference on one line, without its external id."""
+    there = f"OMS ids there: {', '.join(found.there)}" if found.there else "not there"
+    ours = f"; ours: {found.ours}" if found.ours else f"; here: {found.state or 'unknown'}"
+    return f"{found.kind.value.replace('_', ' ')}; {there}{ours}"
+
+
+def _section(kind: DiscrepancyKind, found: Sequence[Discrepancy]) -> list[str]:
+    if not found:
+        return []
+    head = [f"## {kind.value.replace('_', ' ').capitalize()}: {len(found)}", "", DISCREPANCY_ADVICE[kind], ""]
+    head += ["| external id | OMS ids there | OMS id here | state here |", "|---|---|---|---|"]
+    rows = [
+        f"| {escape_markdown(one.key)} | {escape_markdown(', '.join(one.there))} | {escape_markdown(one.ours)} | "
+        f"{one.state} |"
+        for one in found[:MAX_LISTED]
+    ]
+    more = [f"\nand {len(found) - MAX_LISTED} more"] if len(found) > MAX_LISTED else []
+    return [*head, *rows, *more, ""]
+
+
+def _uncertain(report: ReconciliationReport) -> list[str]:
+    lines = [f"- {remark}" for remark in report.remarks]
+    lines += [f"- {n} imported orders were not seen, which proves nothing: `{why}`" for why, n in report.unsure.items()]
+    lines += [f"- orders there could not be read whole: {which}" for which in report.unread]
+    if report.bare:
+        lines.append(f"- {report.bare} orders there carry no external id and can not be compared")
+    return ["## What could not be compared", "", *lines, ""] if lines else []

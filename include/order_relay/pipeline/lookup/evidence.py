@@ -1,0 +1,201 @@
+"""What a search proves: when a row is our order, and when a missing row means that the order is not there.
+
+The one home of both rules, used before the first POST, for orders in doubt, by `reconcile` and by `doctor`.
+
+**Presence.** A row counts as ours if its external id is exactly ours, it belongs to our account, and nothing that it
+shows contradicts what we sent. A row of another account is no hit. One that names no account is settled by the order
+itself, or by an operator. One that contradicts is somebody else's: an operator decides.
+
+**Absence.** A missing row means something only if the same request demonstrably finds orders that are there. A list
+of external ids needs positive controls at both ends (a server may honour only the first or the last one) and, where
+enough orders are known, one in the middle. A list proves little even then (a server may shorten lists or cap rows), so
+where orders may have been stored before, each absence is confirmed by a search for that one external id, in a form of
+request that finds a control before and after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from order_relay.ledger.schema.records import LookupFinding, PositiveControl
+from order_relay.orders.identity.traits import OTHER, OURS, Traits, conflicting_traits
+from order_relay.orders.messages import SearchHit, SearchResult
+
+MAX_CONTROLS = 3
+MAX_SEARCH_KEYS = 100
+MAX_KEYS_PER_SEARCH = MAX_SEARCH_KEYS - MAX_CONTROLS
+"""Maximum external ids in one search, beside the positive controls."""
+
+NO_KNOWN_ORDER, CONTROL_NOT_FOUND = "no_known_order", "control_not_found"
+ROWS_WITHOUT_KEY = "rows_without_key"
+
+UNSUPPORTED_SEARCH = frozenset({"unsupported", "parameter_ignored"})
+"""Problems of a search that will not go away by trying again."""
+
+FOREIGN_ORDER = "foreign_order_with_our_number"
+UNIDENTIFIED_ORDER = "unidentified_order_with_our_number"
+OPERATOR_REASONS = frozenset({FOREIGN_ORDER, UNIDENTIFIED_ORDER})
+"""Reason codes of orders whose external id is used at the destination by an order that is not, or may not be, ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchVerdict:
+    """What a look-up says about one external id. ``why`` is for operators and holds no data of the order.
+
+    ``reason``: a code of ``OPERATOR_REASONS``, or empty.
+    """
+
+    finding: LookupFinding
+    method: str
+    why: str
+    reason: str = ""
+
+
+def place_controls(keys: Sequence[str], controls: Sequence[PositiveControl]) -> list[list[str]]:
+    """The lists of external ids to search for, with positive controls at both ends and in the middle.
+
+    A single control would be found at one end by a server that honours only that end, so it takes two requests.
+    """
+    known = [control.key for control in controls[:MAX_CONTROLS]]
+    if not known:
+        return [list(keys)]
+    if len(known) == 1:
+        return [[*known, *keys], [*keys, *known]]
+    first, last, *middle = known
+    half = len(keys) // 2
+    return [[first, *keys[:half], *middle, *keys[half:], last]]
+
+
+def why_not_absent(page: SearchResult, controls: Iterable[PositiveControl]) -> str:
+    """Why an order that the page does not show may be there all the same; empty if the page proves its absence."""
+    if not page.complete:
+        return page.problem or "incomplete"
+    if any(not row.destination_key for row in page.rows):
+        return ROWS_WITHOUT_KEY
+    wanted = [(control.key, control.oms_id) for control in controls]
+    if not wanted:
+        return NO_KNOWN_ORDER
+    shown = {(row.destination_key, row.oms_id) for row in page.rows}
+    return "" if all(control in shown for control in wanted) else CONTROL_NOT_FOUND
+
+
+def hits_by_key(rows: Iterable[SearchHit]) -> dict[str, list[SearchHit]]:
+    """The rows that may be ours, by external id: those of another account, and those without an id, are left out."""
+    found: dict[str, list[SearchHit]] = {}
+    for row in rows:
+        if row.destination_key and row.oms_id and row.traits.owner != OTHER:
+            found.setdefault(row.destination_key, []).append(row)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """Whose order one row is. ``kind``: ``ours``, ``other``, ``contradicts``, ``unnamed`` or ``unread``."""
+
+    kind: str
+    oms_id: str
+    why: str = ""
+
+
+def determine_ownership(expected: Traits, row: SearchHit, detail: SearchResult) -> Ownership:
+    """Whose order a row is, by what it shows and by the order's detail (a page without rows: it could not be read)."""
+    shown = row.traits
+    for one in detail.rows:
+        shown = one.traits.beside(shown)
+        if member := _conflicting_identity(row, one):
+            return Ownership("contradicts", row.oms_id, f"{member} in the order's detail")
+    if shown.owner == OTHER:
+        return Ownership("other", row.oms_id)
+    if found := conflicting_traits(expected, shown):
+        return Ownership("contradicts", row.oms_id, ", ".join(found))
+    if (
+        not detail.rows
+        and is_transient(detail.problem)
+        and not (shown.owner == OURS and expected.totals and shown.totals)
+    ):
+        return Ownership("unread", row.oms_id, f"the order's detail could not be read ({detail.problem})")
+    if shown.owner != OURS:
+        return Ownership("unnamed", row.oms_id)
+    return Ownership("ours", row.oms_id)
+
+
+def _conflicting_identity(row: SearchHit, detail: SearchHit) -> str:
+    """The identity in which a search and the order itself disagree, if there is one: neither can then be trusted."""
+    if detail.destination_key and detail.destination_key != row.destination_key:
+        return "external id"
+    return "manufacturer" if row.traits.owner == OURS and detail.traits.owner == OTHER else ""
+
+
+def combine_ownership(claims: Sequence[Ownership], method: str) -> SearchVerdict | None:
+    """What the rows of one external id say together; ``None`` where all belong to other accounts."""
+    of: dict[str, list[Ownership]] = {}
+    for one in claims:
+        of.setdefault(one.kind, []).append(one)
+    if mine := sorted((one.oms_id for one in of.get("ours", ())), key=lambda text: (len(text), text)):
+        more = f"; {len(mine)} orders there carry this id" if len(mine) > 1 else ""
+        return SearchVerdict(LookupFinding.found(mine[0]), method, f"found{more}")
+    if unread := of.get("unread"):
+        return SearchVerdict(LookupFinding.unclear(), method, unread[0].why)
+    if foreign := of.get("contradicts"):
+        ids = ", ".join(one.oms_id for one in foreign[:3])
+        members = ", ".join(sorted({one.why for one in foreign}))
+        why = f"order {ids} at the destination carries our external id and differs from ours in: {members}"
+        return SearchVerdict(LookupFinding.unclear(), method, why, FOREIGN_ORDER)
+    if unnamed := of.get("unnamed"):
+        ids = ", ".join(one.oms_id for one in unnamed[:3])
+        why = f"order {ids} at the destination carries our external id and does not name its manufacturer"
+        return SearchVerdict(LookupFinding.unclear(), method, why, UNIDENTIFIED_ORDER)
+    return None
+
+
+def totals_agree(page: SearchResult, controls: Iterable[PositiveControl]) -> bool:
+    """Whether totals can be compared at this account: not if every known order shows another one than it should.
+
+    What the OMS adds up (shipping per line or per unit) is not documented.
+    """
+    rows = {(row.destination_key, row.oms_id): row.traits for row in page.rows}
+    shown = [
+        not conflicting_traits(Traits(totals=control.totals), traits)
+        for control in controls
+        if control.totals and (traits := rows.get((control.key, control.oms_id))) and traits.totals
+    ]
+    return not shown or any(shown)
+
+
+def is_transient(problem: str) -> bool:
+    """Whether a problem may go away by itself."""
+    return problem in {"unreachable", "http_408", "http_429"} or problem.startswith("http_5")
+
+
+def describe_failure(page: SearchResult) -> str:
+    """A failed search in words: what was asked, and what came back."""
+    said = page.problem or "incomplete"
+    text = f"HTTP {said.removeprefix('http_')}" if said.startswith("http_") else PROBLEM_TEXTS.get(said, said)
+    return f"{page.where or 'the search'}: {text}"
+
+
+PROBLEM_TEXTS: Mapping[str, str] = {
+    "unreachable": "no answer",
+    "unsupported": "HTTP 400, this search is not supported",
+    "parameter_ignored": "the search shows orders that were not asked for, so it ignores a parameter",
+    "answer_not_understood": "the answer is not the documented JSON (a page of HTML?)",
+    "page_missing": "a page of the result is missing",
+    "total_changed": "the total changed between two pages",
+    "total_wrong": "more orders are shown than the total says",
+    "pages_shifted": "an order is shown on two pages",
+    "too_many_pages": "the result does not end",
+    ROWS_WITHOUT_KEY: "orders are shown without their external id",
+    NO_KNOWN_ORDER: "no imported order is known that would prove that the search finds anything",
+    CONTROL_NOT_FOUND: "an order that is known to be imported is not found",
+    "window_not_whole": "a date window shows fewer orders than its two halves",
+}
+"""Problems of a search in words."""
+
+
+def split_window(start: datetime, end: datetime, rows: Iterable[SearchHit]) -> datetime:
+    """Where to halve a window: among the orders that it shows, so that either half holds some of them."""
+    dates = sorted(row.traits.created for row in rows if row.traits.created and start < row.traits.created < end)
+    middle = dates[len(dates) // 2] if dates else start + (end - start) / 2
+    return min(max(middle.replace(microsecond=0), start + timedelta(seconds=1)), end)

@@ -1,0 +1,84 @@
+"""What is known of our own orders, for comparing them with those that the destination shows under their keys."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from order_relay.errors import OrderRelayError
+from order_relay.ledger.schema.records import decimal_total
+from order_relay.orders.identity.traits import TimeSpan, Traits
+from order_relay.pipeline.ports import Destination
+
+log = logging.getLogger(__name__)
+
+
+class PayloadRows(Protocol):
+    """What this module uses of the batch store."""
+
+    def read_rows(self, name: str, rows: Collection[int]) -> dict[int, bytes]:
+        """See ``BatchStore.read_rows``."""
+
+
+class SentOrder(Protocol):
+    """What is used of an order that was, or will be, sent."""
+
+    @property
+    def destination_key(self) -> str: ...  # noqa: D102
+    @property
+    def payload_name(self) -> str: ...  # noqa: D102
+    @property
+    def payload_row(self) -> int: ...  # noqa: D102
+    @property
+    def total_minor(self) -> int: ...  # noqa: D102
+    @property
+    def currency(self) -> str: ...  # noqa: D102
+
+
+class ExpectedOrders:
+    """Traits of our orders by external id, read for those that are asked for. ``dated``: when they may be dated."""
+
+    def __init__(
+        self,
+        destination: Destination,
+        payloads: PayloadRows | None,
+        orders: Sequence[SentOrder],
+        dated: Mapping[str, tuple[TimeSpan, ...]],
+    ) -> None:
+        self._destination, self._payloads, self._dated = destination, payloads, dated
+        self._orders = {order.destination_key: order for order in orders}
+
+    async def __call__(self, keys: Sequence[str]) -> dict[str, Traits]:
+        """By external id. A payload that was removed or cannot be read leaves what the ledger knows."""
+        by_object: dict[str, list[SentOrder]] = defaultdict(list)
+        for key in keys:
+            if order := self._orders.get(key):
+                by_object[order.payload_name].append(order)
+        found: dict[str, Traits] = {}
+        for name, orders in by_object.items():
+            payloads = await asyncio.to_thread(self._read, name, {order.payload_row for order in orders})
+            for order in orders:
+                found[order.destination_key] = self._traits(order, payloads.get(order.payload_row))
+        return found
+
+    def _read(self, name: str, rows: set[int]) -> dict[int, bytes]:
+        if self._payloads is None or not name:
+            return {}
+        try:
+            return self._payloads.read_rows(name, rows)
+        except (OrderRelayError, ValueError) as error:
+            log.warning("payloads in %s cannot be compared with the destination's orders: %s", name, error)
+            return {}
+
+    def _traits(self, order: SentOrder, payload: bytes | None) -> Traits:
+        said = self._destination.expected_traits(payload) if payload is not None else Traits()
+        return replace(
+            said,
+            totals=decimal_total(order.total_minor, order.currency),
+            currency=said.currency or order.currency,
+            dated=self._dated.get(order.destination_key, ()),
+        )

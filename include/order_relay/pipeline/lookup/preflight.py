@@ -1,0 +1,295 @@
+"""Starting with a past: orders that may already be at the destination are looked up before their first POST."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+from order_relay.ledger.reporting.reconciliation import LedgerOrder
+from order_relay.ledger.schema.records import PositiveControl, Sendable
+from order_relay.orders.identity.traits import OTHER
+from order_relay.orders.messages import RunContext, SearchHit, SearchResult
+from order_relay.pipeline.lookup import in_doubt
+from order_relay.pipeline.lookup.evidence import (
+    MAX_KEYS_PER_SEARCH,
+    NO_KNOWN_ORDER,
+    UNSUPPORTED_SEARCH,
+    SearchVerdict,
+    describe_failure,
+    is_transient,
+)
+from order_relay.pipeline.lookup.expectations import ExpectedOrders, PayloadRows
+from order_relay.pipeline.lookup.search import WINDOW_MARGIN, Search, batched
+from order_relay.pipeline.ports import Destination, DestinationSession
+from order_relay.pipeline.runs import trials
+
+log = logging.getLogger(__name__)
+
+SENT_STATES = frozenset({"sending", "in_doubt", "imported"})
+"""States of an order that this ledger sent: at the destination it is no sign of another past."""
+
+
+class PreflightLedger(in_doubt.LookupLedger, Protocol):
+    """What proving uses of the ledger."""
+
+    def to_send(self, ids: Sequence[int]) -> list[Sendable]:
+        """See ``Ledger.to_send``."""
+
+    def unproven(self, pipeline: str) -> list[int]:
+        """See ``Ledger.unproven``."""
+
+    def batches(self, pipeline: str) -> list[dict[str, Any]]:
+        """See ``Ledger.batches``."""
+
+    def started(self, pipeline: str) -> Mapping[str, datetime]:
+        """See ``Ledger.started``."""
+
+    def booked_under(self, destination: str, keys: Iterable[str]) -> Mapping[str, LedgerOrder]:
+        """See ``Ledger.booked_under``."""
+
+    def mark_already_imported(self, ctx: RunContext, found: Mapping[int, str], method: str) -> list[int]:
+        """See ``Ledger.mark_found``."""
+
+    def hold_foreign(self, ctx: RunContext, found: Mapping[int, tuple[str, str]]) -> tuple[list[int], list[int]]:
+        """See ``Ledger.hold_foreign``."""
+
+    def mark_verified(self, ctx: RunContext, ids: Sequence[int]) -> None:
+        """See ``Ledger.mark_proven``."""
+
+
+class ObjectLister(Protocol):
+    """What proving uses of the batch store."""
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """See ``BatchStore.list``."""
+
+
+@dataclass
+class PreflightResult:
+    """What the look-ups before the first POST gave.
+
+    ``may_be_sent``: ids in their old order. ``kept``: ids that stay ready, since the search failed.
+    ``unsearchable``: ids that stay ready, since this account cannot be searched although there is a past.
+    ``cause``: what was wrong with the search, for ``kept`` and ``unsearchable``.
+    """
+
+    may_be_sent: list[int] = field(default_factory=list)
+    kept: list[int] = field(default_factory=list)
+    unsearchable: list[int] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    cause: str = ""
+
+
+async def run_preflight(
+    ctx: RunContext,
+    ledger: PreflightLedger,
+    session: DestinationSession,
+    destination: Destination,
+    ids: Sequence[int],
+    *,
+    payloads: PayloadRows | None = None,
+    always: bool = False,
+    past_known: bool = False,
+    has_past: Callable[[], bool] = lambda: False,
+    sent_elsewhere: Callable[[], bool] = lambda: False,
+) -> PreflightResult:
+    """Look up those of ``ids`` that the ledger calls unproven (or all: ``always``), by external id.
+
+    Found means imported; an order of somebody else under our external id holds ours for an operator. What a missing row
+    proves is said in ``evidence``. Where there is a past, each absence is confirmed by a search of its own; there is
+    one where ``past_known`` or ``has_past`` says so, or where the account shows an order that the ledger does not know.
+    Without a past a complete search is believed without a positive control. An account that shows no order at all
+    holds none of ours, unless another ledger may have sent some (``sent_elsewhere``): then its search must find
+    something before it is believed. Where the account has no search by external id, orders are sent without one only
+    if nothing is imported, neither settings nor batch store know of a past, and the account shows none of the orders in
+    question. That is decided once, for all unproven orders of the pipeline.
+    Raises ``ConfigurationError`` or ``ThrottledError`` from the session, and the ledger's errors.
+    """
+    asked = set(ids) if always else set(await asyncio.to_thread(ledger.unproven, ctx.pipeline)) & set(ids)
+    prover = _Preflight(ctx, ledger, session, destination, has_past, sent_elsewhere, payloads, always, past_known)
+    passed = await prover.prove([i for i in ids if i in asked]) if asked else []
+    open_to_send = (set(ids) - asked) | set(passed)
+    prover.result.may_be_sent = [i for i in ids if i in open_to_send]
+    return prover.result
+
+
+@dataclass
+class _Preflight:
+    """One look-up before the first POST."""
+
+    ctx: RunContext
+    ledger: PreflightLedger
+    session: DestinationSession
+    destination: Destination
+    has_past: Callable[[], bool]
+    sent_elsewhere: Callable[[], bool]
+    payloads: PayloadRows | None = None
+    always: bool = False
+    past_known: bool = False
+    result: PreflightResult = field(default_factory=PreflightResult)
+    controls: list[PositiveControl] = field(default_factory=list)
+    imported: bool = False  # the ledger knows imported orders
+    stated_past: bool = False  # said by settings, the batch store or one of these orders, not only suspected
+    past: bool = False
+    no_past: bool = False
+    works: bool = False  # the search by external id settled some order
+
+    async def prove(self, ids: list[int]) -> list[int]:
+        """Those of ``ids`` that may be sent."""
+        sendables = await asyncio.to_thread(self.ledger.to_send, ids)
+        self.past = self.always or self.past_known or await asyncio.to_thread(self.has_past)
+        self.stated_past = self.past
+        if self._searchable and (failed := await self._find_controls({s.destination_key for s in sendables})):
+            return self._postpone(failed, [s.id for s in sendables])
+        passed: list[int] = []
+        for group in batched(sendables, MAX_KEYS_PER_SEARCH):
+            if self.no_past:
+                passed += [s.id for s in group]
+            else:
+                passed += await self._one_search(group)
+        self.result.counts += Counter({"sent_without_lookup": len(passed) if self.no_past else 0})
+        return passed
+
+    @property
+    def _searchable(self) -> bool:
+        return self.destination.search_by in ("auto", "external_id")
+
+    async def _find_controls(self, asked: set[str]) -> SearchResult | None:
+        """Orders known to be imported; where none of them must be shown yet, orders that the account shows.
+
+        Orders there that the ledger does not know are a past of their own. Returns the page with them if it could not
+        be read at the moment: then nothing is known.
+        """
+        shown_after_s = self.destination.timeout_s + self.destination.visible_after_s
+        known = await asyncio.to_thread(self.ledger.controls, self.destination.account, [], shown_after_s)
+        self.imported = bool(known)
+        shown_since = datetime.now(UTC) - timedelta(seconds=shown_after_s)
+        self.controls = [control for control in known if control.imported_at <= shown_since]
+        if self.controls and self.past:
+            return None
+        page = await self.session.find_any()
+        if is_transient(page.problem):
+            return page
+        rows = [
+            row
+            for row in page.rows
+            if row.destination_key and row.oms_id and "," not in row.destination_key and row.traits.owner != OTHER
+        ]
+        booked = await asyncio.to_thread(
+            self.ledger.booked_under, self.destination.account, [row.destination_key for row in rows]
+        )
+        ours = {key for key, book in booked.items() if book.state in SENT_STATES}
+        unknown = [row for row in rows if row.destination_key not in ours]
+        self.stated_past = self.stated_past or any(row.destination_key in asked for row in unknown)
+        self.past = self.past or bool(unknown)
+        if page.complete and not page.rows and not known and not self.past_known:
+            # without a single order the account holds none of ours, if there is no reason to doubt its search
+            self.past = self.stated_past = self.past and await asyncio.to_thread(self.sent_elsewhere)
+        if not self.controls:
+            self.controls = _controls_among(rows, asked) or (known if self.past else [])
+        return None
+
+    async def _one_search(self, group: list[Sendable]) -> list[int]:
+        """Records what was found or proven, and returns the ids that may be sent."""
+        if not self._searchable:
+            self.imported = bool(await asyncio.to_thread(self.ledger.controls, self.destination.account, [], 0.0))
+            return await self._without_proof(
+                SearchResult((), complete=False, problem="unsupported"), [s.id for s in group]
+            )
+        until = datetime.now(UTC) + WINDOW_MARGIN
+        dated = {s.destination_key: ((s.submitted_at - WINDOW_MARGIN, until),) for s in group if s.submitted_at}
+        inquiry = Search(
+            self.session,
+            self.destination,
+            self.controls,
+            ExpectedOrders(self.destination, self.payloads, group, dated),
+            alone=self.past,
+            trust_without_controls=not self.past,
+        )
+        said = await inquiry.search_by_key([s.destination_key for s in group])
+        verdicts = {s.id: said[s.destination_key] for s in group}
+        released = await self._adopt_or_hold(verdicts)
+        absent = [i for i, verdict in verdicts.items() if verdict.finding.kind == "absent" or i in released]
+        if absent:
+            await asyncio.to_thread(self.ledger.mark_verified, self.ctx, absent)
+        unclear = [i for i, v in verdicts.items() if v.finding.kind == "unclear" and not v.reason]
+        self.works = self.works or len(unclear) < len(group)
+        if not unclear:
+            return absent
+        return absent + await self._without_proof(self._failure(inquiry), unclear)
+
+    @staticmethod
+    def _failure(inquiry: Search) -> SearchResult:
+        """Why orders are not proven, as a page: what may pass goes before what will not."""
+        absence_problems = list(inquiry.absence_problems.values())
+        why = next((why for why in absence_problems if why not in UNSUPPORTED_SEARCH), next(iter(absence_problems), ""))
+        page = inquiry.problem
+        if page is not None and (not why or page.problem == why):
+            return page
+        return SearchResult((), complete=False, problem=why or NO_KNOWN_ORDER, where=page.where if page else "")
+
+    async def _adopt_or_hold(self, verdicts: Mapping[int, SearchVerdict]) -> set[int]:
+        """Carry out what was found; the ids that an operator let go in spite of somebody else's order."""
+        found = {i: verdict.finding.oms_id for i, verdict in verdicts.items() if verdict.finding.kind == "found"}
+        if found:
+            done = await asyncio.to_thread(self.ledger.mark_already_imported, self.ctx, found, "external_id")
+            self.result.counts["found_before_send"] += len(done)
+        foreign = {i: (verdict.reason, verdict.why) for i, verdict in verdicts.items() if verdict.reason}
+        if not foreign:
+            return set()
+        held, released = await asyncio.to_thread(self.ledger.hold_foreign, self.ctx, foreign)
+        if held:
+            self.result.counts["held_before_send"] += len(held)
+        return set(released)
+
+    async def _without_proof(self, page: SearchResult, rest: list[int]) -> list[int]:
+        """A search that proves nothing: only where there is no past may orders go without."""
+        unusable = page.problem in UNSUPPORTED_SEARCH
+        if unusable and not (self.imported or self.stated_past or self.works):
+            every = await asyncio.to_thread(self.ledger.unproven, self.ctx.pipeline)
+            log.warning("%d orders are not looked up before sending: no search at this account, no past", len(every))
+            await asyncio.to_thread(self.ledger.mark_verified, self.ctx, every)
+            self.no_past = True
+            return rest
+        return self._postpone(page, rest, permanent=unusable or page.problem == NO_KNOWN_ORDER)
+
+    def _postpone(self, page: SearchResult, ids: list[int], *, permanent: bool = False) -> list[int]:
+        """These stay ready; ``hopeless``: trying again will not help."""
+        self.result.cause = self.result.cause or describe_failure(page)
+        log.warning("%d orders are not sent, the look-up before sending failed: %s", len(ids), describe_failure(page))
+        (self.result.unsearchable if permanent else self.result.kept).extend(ids)
+        self.result.counts["not_proven"] += len(ids)
+        return []
+
+
+def _controls_among(rows: Sequence[SearchHit], asked: set[str]) -> list[PositiveControl]:
+    """The first, the last and the middle one of the orders that the account shows, as positive controls; those that are
+    not asked about are better ones."""
+    rows = [row for row in rows if row.destination_key not in asked] or rows
+    some = {row.destination_key: row for row in (*rows[:1], *rows[-1:], *rows[len(rows) // 2 :][:1])}
+    return [PositiveControl(row.destination_key, row.oms_id, datetime.now(UTC)) for row in some.values()]
+
+
+def unknown_batches(store: ObjectLister, ledger: PreflightLedger, pipeline: str) -> bool:
+    """Whether the batch store holds batches that the ledger does not know: then another ledger was before this one."""
+    known = {str(batch["batch_id"]) for batch in ledger.batches(pipeline)}
+    manifests = (name for name in store.list(f"{pipeline}/batches") if name.endswith("/manifest.json"))
+    return any(name.split("/")[-2] not in known for name in manifests)
+
+
+def unknown_payloads(store: ObjectLister, ledger: PreflightLedger, pipeline: str) -> bool:
+    """Whether the batch store holds payloads of a run that this ledger does not know: another ledger may have sent
+    them. Trial runs send nothing."""
+    folders: dict[str, list[str]] = defaultdict(list)
+    for name in store.list(f"{pipeline}/runs"):
+        folders[name.removeprefix(f"{pipeline}/runs/").partition("/")[0]].append(name)
+    known = ledger.started(pipeline)
+    return any(
+        run not in known and not trials.is_trial(names) and any("/payloads-" in name for name in names)
+        for run, names in folders.items()
+    )

@@ -1,0 +1,201 @@
+"""Reconciling: ledger and destination compared through the destination's search. It repairs nothing and moves nothing.
+
+Three steps: our imported orders are looked for; what the destination shows, day by day, is looked up in the ledger; and
+what seemed to be missing is looked for once more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from order_relay.ledger.reporting.reconciliation import LedgerOrder
+from order_relay.ledger.schema.records import PositiveControl
+from order_relay.orders.messages import SearchResult
+from order_relay.pipeline.lookup.diff import (
+    PresenceCheck,
+    ReconciliationReport,
+    check_presence,
+    classify,
+    oms_ids_by_key,
+)
+from order_relay.pipeline.lookup.evidence import MAX_CONTROLS, MAX_KEYS_PER_SEARCH, UNSUPPORTED_SEARCH, place_controls
+from order_relay.pipeline.lookup.search import WINDOW_MARGIN, Search, batched, search_windows, utc_text
+from order_relay.pipeline.ports import Destination, DestinationSession
+
+DAY = timedelta(days=1)
+"""So much of the destination's time is read at once."""
+
+MAX_LEDGER_KEYS = 1000
+"""Maximum external ids that are looked up in the ledger at once."""
+
+
+class ReconciliationLedger(Protocol):
+    """What reconciling uses of the ledger."""
+
+    def imported_between(self, pipeline: str, since: datetime, until: datetime) -> list[int]:
+        """See ``Ledger.imported_between``."""
+
+    def booked(self, ids: Iterable[int]) -> list[LedgerOrder]:
+        """See ``Ledger.booked``."""
+
+    def booked_under(self, destination: str, keys: Iterable[str]) -> Mapping[str, LedgerOrder]:
+        """See ``Ledger.booked_under``."""
+
+    def controls(self, destination: str, exclude: Iterable[str], shown_after_s: float) -> list[PositiveControl]:
+        """See ``Ledger.controls``."""
+
+
+async def reconcile(
+    pipeline: str,
+    ledger: ReconciliationLedger,
+    session: DestinationSession,
+    destination: Destination,
+    *,
+    days: int,
+    now: datetime,
+) -> ReconciliationReport:
+    """Compare what was imported, and what the destination dates, within ``days`` before ``now`` (aware UTC).
+
+    Orders that the destination may not show yet are left for the next time. Raises ``ConfigurationError`` or
+    ``ThrottledError`` from
+    the session, and the ledger's errors.
+    """
+    report = ReconciliationReport(pipeline, now - timedelta(days=days), now)
+    if destination.search_by == "none":
+        report.remarks.append("the connection says `search_by: none`: nothing can be compared, and nothing was")
+        return report
+    await _Reconciliation(report, ledger, session, destination).run()
+    return report
+
+
+class _Reconciliation:
+    """One comparison under way."""
+
+    def __init__(
+        self,
+        report: ReconciliationReport,
+        ledger: ReconciliationLedger,
+        session: DestinationSession,
+        destination: Destination,
+    ) -> None:
+        self._report, self._ledger, self._session, self._destination = report, ledger, session, destination
+        self._by_key = destination.search_by in ("auto", "external_id")
+        self._by_window = destination.search_by in ("auto", "window")
+        self._no_method = ""
+        self._there: dict[str, set[str]] = {}  # of external ids about which something may differ
+        self._absent: dict[str, LedgerOrder] = {}
+        self._confirmed: list[PositiveControl] = []  # orders of ours that this search showed under their own OMS ids
+
+    async def run(self) -> None:
+        visible = timedelta(seconds=self._destination.visible_after_s + self._destination.timeout_s)
+        report = self._report
+        ids = await asyncio.to_thread(
+            self._ledger.imported_between, report.pipeline, report.since, report.until - visible
+        )
+        for some in batched(ids, MAX_KEYS_PER_SEARCH):
+            await self._check_presence(await asyncio.to_thread(self._ledger.booked, some))
+        if self._by_window:
+            for start, end in days_between(report.since, report.until + WINDOW_MARGIN):
+                await self._read(start, end)
+        else:
+            report.remarks.append(
+                "the connection searches by external id only: orders unknown here were not looked for"
+            )
+        await self._classify_found()
+        await self._confirm_absence()
+        report.differences.sort(key=lambda found: (found.kind, found.key))
+
+    async def _check_presence(self, ours: Sequence[LedgerOrder]) -> None:
+        """The first look for orders of ours."""
+        self._report.imported += len(ours)
+        found = await self._search(ours)
+        for order in ours:
+            ids = found.there.get(order.key, frozenset())
+            if order.oms_id in ids and order.imported_at is not None and len(self._confirmed) < MAX_CONTROLS:
+                self._confirmed.append(PositiveControl(order.key, order.oms_id, order.imported_at, order.submitted_at))
+            if ids and ids != {order.oms_id}:
+                self._there.setdefault(order.key, set()).update(ids)
+        self._absent.update((order.key, order) for order in found.absent)
+        if found.unsure:
+            self._report.unsure[found.why] += len(found.unsure)
+
+    async def _search(self, ours: Sequence[LedgerOrder]) -> PresenceCheck:
+        keys = [order.key for order in ours]
+        controls = await self._controls(keys)
+        return check_presence(ours, await self._page(ours, controls), controls)
+
+    async def _search_alone(self, ours: Sequence[LedgerOrder]) -> PresenceCheck:
+        """Each by itself where external ids can be searched: a list may have been honoured in part."""
+        if not self._by_key or self._no_method:
+            return await self._search(ours)
+        keys = [order.key for order in ours]
+        inquiry = Search(self._session, self._destination, await self._controls(keys))
+        said = await inquiry.search_by_key(keys)
+        absent = tuple(order for order in ours if said[order.key].finding.kind == "absent")
+        unsure = tuple(order for order in ours if said[order.key].finding.kind == "unclear")
+        return PresenceCheck({}, absent, unsure, inquiry.why or "shown by the second search")
+
+    async def _controls(self, keys: Sequence[str]) -> list[PositiveControl]:
+        """Orders that this search showed already; others of the ledger may be differences themselves."""
+        if seen := [witness for witness in self._confirmed if witness.key not in keys]:
+            return seen
+        shown_after_s = self._destination.visible_after_s + self._destination.timeout_s
+        return await asyncio.to_thread(self._ledger.controls, self._destination.account, keys, shown_after_s)
+
+    async def _page(self, ours: Sequence[LedgerOrder], controls: Sequence[PositiveControl]) -> SearchResult:
+        """By external id; where the account has no such search, by the times in which these orders may be dated."""
+        if self._by_key and not self._no_method:
+            keys = [order.key for order in ours]
+            pages = [await self._session.find_by_key(terms) for terms in place_controls(keys, controls)]
+            page = next((one for one in pages if not one.complete), pages[-1])
+            if page.problem not in UNSUPPORTED_SEARCH:
+                return page
+            self._no_method = page.problem
+        if not self._by_window:
+            return SearchResult((), complete=False, problem=self._no_method)
+        moments = [m for order in ours for m in (order.imported_at, order.submitted_at) if m is not None]
+        moments += [m for c in controls for m in (c.imported_at, c.submitted_at) if m is not None]
+        return await search_windows(self._session, [(m - WINDOW_MARGIN, m + WINDOW_MARGIN) for m in moments])
+
+    async def _read(self, start: datetime, end: datetime) -> None:
+        """What the destination dates in [start, end]."""
+        page = await self._session.find_by_window(utc_text(start), utc_text(end))
+        self._report.seen += len(page.rows)
+        self._report.bare += sum(not row.destination_key for row in page.rows)
+        if not page.complete:
+            self._report.unread.append(f"{utc_text(start)} to {utc_text(end)}: {page.problem or 'incomplete'}")
+        there = oms_ids_by_key(page.rows)
+        for keys in batched(there, MAX_LEDGER_KEYS):
+            books = await asyncio.to_thread(self._ledger.booked_under, self._destination.account, keys)
+            for key in keys:
+                if key in self._absent or classify(key, books.get(key), there[key]) is not None:
+                    self._there.setdefault(key, set()).update(there[key])
+
+    async def _classify_found(self) -> None:
+        """With what the books say now: an order may have been imported while the destination was read."""
+        for key in self._absent.keys() & self._there.keys():
+            del self._absent[key]
+        for keys in batched(self._there, MAX_LEDGER_KEYS):
+            books = await asyncio.to_thread(self._ledger.booked_under, self._destination.account, keys)
+            found = (classify(key, books.get(key), self._there[key]) for key in keys)
+            self._report.differences += [difference for difference in found if difference is not None]
+
+    async def _confirm_absence(self) -> None:
+        """Missing is only what is absent from a second search as well."""
+        for some in batched(list(self._absent.values()), MAX_KEYS_PER_SEARCH):
+            found = await self._search_alone(some)
+            lost = (classify(order.key, order, ()) for order in found.absent)
+            self._report.differences += [difference for difference in lost if difference is not None]
+            if found.unsure:
+                self._report.unsure += Counter({found.why: len(found.unsure)})
+
+
+def days_between(since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """[since, until] in slices of a day, the last one shorter."""
+    while since < until:
+        yield since, min(since + DAY, until)
+        since += DAY

@@ -1,0 +1,258 @@
+"""Asking the destination about external ids, by the rules of ``evidence``: lists, single searches, date windows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import islice
+from typing import TypeVar
+
+from order_relay.ledger.schema.records import LookupFinding, PositiveControl
+from order_relay.orders.identity.traits import NO_TRAITS, Traits
+from order_relay.orders.messages import SearchHit, SearchResult
+from order_relay.pipeline.lookup import evidence
+from order_relay.pipeline.lookup.evidence import SearchVerdict
+from order_relay.pipeline.ports import Destination, DestinationSession
+
+T = TypeVar("T")
+
+WINDOW_MARGIN = timedelta(hours=14)
+"""A date may be read in any time zone: the widest offset from UTC is 14 hours."""
+
+MAX_CONCURRENT_READS = 8
+
+Window = tuple[datetime, datetime]
+Expectations = Callable[[Sequence[str]], Awaitable[Mapping[str, Traits]]]
+
+
+async def no_expectations(keys: Sequence[str]) -> Mapping[str, Traits]:
+    """Describes no order: only external id and account are compared."""
+    return {}
+
+
+@dataclass
+class Search:
+    """One look-up at a destination.
+
+    ``controls``: orders known to be there. ``alone``: confirm each absence by a search for that one external id;
+    without it a list with controls is enough. ``uncontrolled``: an account without a past, whose complete answer is
+    believed without a control where none is known. ``describe``: what is expected of our orders, asked for those that
+    are found. ``windows``: when the orders may be dated; without any no date window is searched.
+    """
+
+    session: DestinationSession
+    destination: Destination
+    controls: Sequence[PositiveControl]
+    describe: Expectations = no_expectations
+    alone: bool = True
+    trust_without_controls: bool = False
+    windows: Sequence[Window] = ()
+    verdicts: dict[str, SearchVerdict] = field(default_factory=dict)
+    problem: SearchResult | None = None  # the first page that failed
+    absence_problems: dict[str, str] = field(
+        default_factory=dict
+    )  # why an absence could not be believed, at first, by key
+    _totals: bool = True
+    _shown: set[str] = field(default_factory=set)  # keys under which a row is shown that is, or may be, ours
+
+    @property
+    def why(self) -> str:
+        """Why an absence could not be believed: of the first such key, or empty."""
+        return next(iter(self.absence_problems.values()), "")
+
+    async def search_by_key(self, keys: Sequence[str]) -> dict[str, SearchVerdict]:
+        """A verdict on each of these (at most ``MAX_KEYS_PER_SEARCH``), by external id only."""
+        await self._by_key(list(keys))
+        return {key: self.verdicts[key] for key in keys}
+
+    async def ask(self, keys: Sequence[str]) -> dict[str, SearchVerdict]:
+        """A verdict on each of these (at most ``MAX_KEYS_PER_SEARCH``), by the methods that the connection allows."""
+        allowed = self.destination.search_by
+        if allowed in ("auto", "external_id"):
+            await self._by_key(list(keys))
+        if allowed in ("auto", "window") and self.windows and self._open(keys):
+            await self._by_window(self._open(keys))
+        for key in keys:
+            self.verdicts.setdefault(
+                key, SearchVerdict(LookupFinding.unclear(), "none", "the account allows no search")
+            )
+        return {key: self.verdicts[key] for key in keys}
+
+    def _open(self, keys: Sequence[str]) -> list[str]:
+        """The keys under which no row was shown, and whose absence is not proven."""
+        return [
+            k
+            for k in keys
+            if k not in self._shown and (k not in self.verdicts or self.verdicts[k].finding.kind == "unclear")
+        ]
+
+    async def _by_key(self, keys: list[str]) -> None:
+        pages = [await self.session.find_by_key(terms) for terms in evidence.place_controls(keys, self.controls)]
+        self._note(*pages)
+        rows = {(row.destination_key, row.oms_id): row for page in pages for row in page.rows}
+        self._totals = self._totals and all(evidence.totals_agree(page, self.controls) for page in pages)
+        await self._identify(keys, rows.values(), "external_id")
+        why = next(filter(None, (evidence.why_not_absent(page, self.controls) for page in pages)), "")
+        if self.trust_without_controls and why == evidence.NO_KNOWN_ORDER:
+            why = ""
+        if self.alone and self._open(keys):
+            await self._search_one_by_one(self._open(keys), pages[0], why)
+        else:
+            self._record_absence(self._open(keys), "external_id", why)
+
+    async def _search_one_by_one(self, keys: list[str], listed: SearchResult, why: str) -> None:
+        """A single search for each key, between two that must find a control."""
+        if not self.controls or evidence.is_transient(listed.problem):
+            self._record_absence(keys, "external_id", why or evidence.NO_KNOWN_ORDER)
+            return
+        if wrong := await self._single_search_problem(self.controls[0]):
+            self._record_absence(keys, "external_id", wrong)
+            return
+        pages = dict(zip(keys, await _gather(partial(self.session.find_by_key, [key]) for key in keys), strict=True))
+        self._note(*pages.values())
+        await self._identify(keys, [row for page in pages.values() for row in page.rows], "external_id")
+        wrong = await self._single_search_problem(self.controls[-1])
+        for key in self._open(keys):
+            self._record_absence([key], "external_id", wrong or _why_single_search_fails(pages[key]))
+
+    async def _single_search_problem(self, control: PositiveControl) -> str:
+        """Why a search for one external id cannot be trusted; empty if it finds an order that is there."""
+        page = await self.session.find_by_key([control.key])
+        self._note(page)
+        return evidence.why_not_absent(page, [control])
+
+    async def _by_window(self, keys: list[str]) -> None:
+        spans, controls = self._spans()
+        page = await search_windows(self.session, spans)
+        self._note(page)
+        self._totals = self._totals and evidence.totals_agree(page, controls)
+        await self._identify(keys, page.rows, "window")
+        why = evidence.why_not_absent(page, controls)
+        if not why and self._open(keys):
+            extra, why = await self._halves(spans, page)
+            await self._identify(keys, extra, "window")
+        self._record_absence(self._open(keys), "window", why)
+
+    def _spans(self) -> tuple[list[Window], list[PositiveControl]]:
+        """The windows to search, the newest control's among them, and the controls that must show in them."""
+        spans = list(self.windows)
+        for control in self.controls[:1]:
+            spans += [(at - WINDOW_MARGIN, at + WINDOW_MARGIN) for at in _dates(control)]
+        spans = merge_windows(spans)
+        inside = [c for c in self.controls if all(any(a <= at <= b for a, b in spans) for at in _dates(c))]
+        return spans, inside
+
+    async def _halves(self, spans: Sequence[Window], page: SearchResult) -> tuple[list[SearchHit], str]:
+        """Rows that the halves of the windows show and the whole does not, and why the whole cannot be trusted.
+
+        Orders that arrived meanwhile are in the whole when it is read again; rows that were cut off are not.
+        """
+        halves: list[Window] = []
+        for start, end in spans:
+            middle = evidence.split_window(start, end, page.rows)
+            halves += [(start, middle), (middle, end)]
+        parts = await search_windows(self.session, halves, join=False)
+        known = {row.oms_id for row in page.rows}
+        extra = [row for row in parts.rows if row.oms_id not in known]
+        if not parts.complete:
+            return extra, parts.problem or "incomplete"
+        if not known <= {row.oms_id for row in parts.rows}:
+            return extra, "window_not_whole"
+        if extra:
+            again = await search_windows(self.session, spans)
+            if not again.complete or not {row.oms_id for row in extra} <= {row.oms_id for row in again.rows}:
+                return extra, "window_not_whole"
+        return extra, ""
+
+    async def _identify(self, keys: Sequence[str], rows: Iterable[SearchHit], method: str) -> None:
+        """Verdicts on the keys under which rows that may be ours are shown."""
+        wanted = set(self._open(keys))
+        found = {key: some for key, some in evidence.hits_by_key(rows).items() if key in wanted}
+        if not found:
+            return
+        expected = await self.describe(list(found))
+        shown = [row for some in found.values() for row in some]
+        details = iter(await _gather(partial(self.session.read_order, row.oms_id) for row in shown))
+        for key, some in found.items():
+            ours = expected.get(key, NO_TRAITS)
+            ours = ours if self._totals else replace(ours, totals=())
+            claims = [evidence.determine_ownership(ours, row, next(details)) for row in some]
+            if verdict := evidence.combine_ownership(claims, method):
+                self.verdicts[key] = verdict
+                self._shown.add(key)
+
+    def _record_absence(self, keys: Iterable[str], method: str, why: str) -> None:
+        for key in keys:
+            if not why:
+                self.absence_problems.pop(key, None)
+                self.verdicts[key] = SearchVerdict(
+                    LookupFinding.absent(), method, "complete search, positive controls seen"
+                )
+                continue
+            self.absence_problems.setdefault(key, why)
+            earlier = self.verdicts.get(key)
+            text = f"{earlier.why}; {method}: {why}" if earlier else f"{method}: {why}"
+            self.verdicts[key] = SearchVerdict(LookupFinding.unclear(), method, text)
+
+    def _note(self, *pages: SearchResult) -> None:
+        self.problem = self.problem or next((page for page in pages if not page.complete), None)
+
+
+async def _gather(questions: Iterable[Callable[[], Awaitable[SearchResult]]]) -> list[SearchResult]:
+    """The answers in order, a few questions at a time."""
+    room = asyncio.Semaphore(MAX_CONCURRENT_READS)
+
+    async def one(ask: Callable[[], Awaitable[SearchResult]]) -> SearchResult:
+        async with room:
+            return await ask()
+
+    return list(await asyncio.gather(*map(one, questions)))
+
+
+def _why_single_search_fails(page: SearchResult) -> str:
+    """A single search has no control in it: the same form of request showed one before and after."""
+    why = evidence.why_not_absent(page, ())
+    return "" if why == evidence.NO_KNOWN_ORDER else why
+
+
+def _dates(control: PositiveControl) -> list[datetime]:
+    return [at for at in (control.imported_at, control.submitted_at) if at is not None]
+
+
+async def search_windows(session: DestinationSession, spans: Iterable[Window], *, join: bool = True) -> SearchResult:
+    """The rows of all these times together; complete only if each search is."""
+    rows: list[SearchHit] = []
+    failed: SearchResult | None = None
+    for start, end in merge_windows(spans) if join else spans:
+        page = await session.find_by_window(utc_text(start), utc_text(end))
+        rows.extend(page.rows)
+        failed = failed or (None if page.complete else page)
+    if failed is None:
+        return SearchResult(tuple(rows), complete=True)
+    return SearchResult(tuple(rows), complete=False, problem=failed.problem or "incomplete", where=failed.where)
+
+
+def merge_windows(spans: Iterable[Window]) -> list[Window]:
+    """The same times in as few spans as possible, in order."""
+    out: list[Window] = []
+    for start, end in sorted(spans):
+        if out and start <= out[-1][1]:
+            out[-1] = (out[-1][0], max(out[-1][1], end))
+        else:
+            out.append((start, end))
+    return out
+
+
+def utc_text(moment: datetime) -> str:
+    """ISO 8601 in UTC with whole seconds."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def batched(items: Iterable[T], size: int) -> Iterable[list[T]]:
+    """Lists of at most ``size`` items."""
+    iterator = iter(items)
+    while block := list(islice(iterator, size)):
+        yield block

@@ -1,0 +1,122 @@
+"""The cut-over from older scripts: what a source offers now was handled elsewhere, and is never sent from here."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import pandas as pd
+
+from order_relay.batches import BatchStore
+from order_relay.connections import Connection
+from order_relay.ledger import BatchInfo, Ledger, WorkItem
+from order_relay.orders.mapping.eligibility import WAIT, WITHDRAWN
+from order_relay.orders.messages import RunContext
+from order_relay.orders.payload.transformer import Transformer
+from order_relay.pipeline.archive import read_documents
+from order_relay.pipeline.ports import Destination, Source
+from order_relay.pipeline.runs import start
+from order_relay.pipeline.runs.fetch_plan import FetchPlan, plan_new_orders
+from order_relay.pipeline.runs.login_guard import guarded_login
+from order_relay.pipeline.settings.pipeline import PipelineSettings
+from order_relay.pipeline.stages.acknowledge import acknowledge as acknowledge_all
+from order_relay.pipeline.stages.extract import extract
+
+
+class BaselineContext(Protocol):
+    """What a baseline uses of a pipeline's wiring."""
+
+    @property
+    def name(self) -> str:
+        """The pipeline's name."""
+
+    @property
+    def source(self) -> Source:
+        """The source account."""
+
+    @property
+    def destination(self) -> Destination:
+        """The destination account, for binding the ledger; nothing is asked of it."""
+
+    @property
+    def transformer(self) -> Transformer:
+        """For its fingerprint."""
+
+    @property
+    def settings(self) -> PipelineSettings:
+        """For how the source is read."""
+
+    @property
+    def source_connection(self) -> Connection:
+        """For its fingerprint."""
+
+
+def take_baseline(
+    ledger: Ledger,
+    store: BatchStore,
+    parts: BaselineContext,
+    *,
+    who: str,
+    reason: str,
+    acknowledge: bool,
+    run: str = "",
+) -> dict[str, Any]:
+    """Read, archive and discard everything that the source offers now, in one transaction. Counts, and the run's name.
+
+    Orders that wait for their source (an open payment) are kept: older scripts could not handle them either, and they
+    go the ordinary way once they may. With ``acknowledge`` the source is told (of the discarded and of whatever else is
+    due), else never. Raises what ``Source.offers`` and ``Source.acknowledge`` raise.
+    """
+    ctx = RunContext(parts.name, run or f"baseline-{datetime.now(UTC):%Y%m%dT%H%M%S}", who)
+    start.start_run(ctx, ledger, store, (parts.source.account, parts.destination.account), "baseline")
+    counts: dict[str, int] = {}
+
+    def take_in(ctx: RunContext, info: BatchInfo, offers: pd.DataFrame, fingerprint: str) -> dict[str, int]:
+        keep = _waiting(store, parts, info, offers)
+        counts.update(
+            ledger.take_baseline(ctx, info, offers, fingerprint, reason=reason, acknowledge=acknowledge, keep=keep)
+        )
+        return counts
+
+    fingerprint = parts.source_connection.fingerprint()
+    extract(
+        ctx,
+        parts.source,
+        ledger,
+        store,
+        _fetch_plan(ledger, parts),
+        batch_id=ctx.run,
+        take_in=take_in,
+        transform_fingerprint=parts.transformer.fingerprint,
+        connection_fingerprint=fingerprint,
+        contents=parts.transformer.contents,
+    )
+    acknowledged = acknowledge_all(ctx, parts.source, ledger, connection_fingerprint=fingerprint) if acknowledge else {}
+    facts = {**counts, **{f"acknowledged_{name}": number for name, number in acknowledged.items()}}
+    ledger.end_run(ctx, facts)
+    return {"run": ctx.run, **facts}
+
+
+def count_offers(ledger: Ledger, parts: BaselineContext) -> int:
+    """How many orders the source offers now; nothing is written but the binding and a refused login."""
+    ledger.bind(parts.name, parts.source.account, parts.destination.account)
+    ctx = RunContext(parts.name, "baseline-dry")
+    with guarded_login(ctx, ledger, parts.source_connection.fingerprint()):
+        return sum(1 for _ in parts.source.offers(_fetch_plan(ledger, parts).selection))
+
+
+def _fetch_plan(ledger: Ledger, parts: BaselineContext) -> FetchPlan:
+    return plan_new_orders(parts.name, parts.source, ledger, parts.settings.reading, datetime.now(UTC))
+
+
+def _waiting(store: BatchStore, parts: BaselineContext, info: BatchInfo, offers: pd.DataFrame) -> list[str]:
+    """Source ids of the batch that the gate does not let go on."""
+    columns = (offers[name].tolist() for name in ("source_id", "part", "row"))
+    works = [WorkItem(0, 0, "", name, info.batch_id, part, row) for name, part, row in zip(*columns, strict=True)]
+    judge = parts.transformer.gate.judge
+    return [
+        work.source_id
+        for slice_ in read_documents(store, parts.name, works)
+        for work, document in slice_
+        if judge(document).verdict in (WAIT, WITHDRAWN)
+    ]

@@ -1,0 +1,157 @@
+"""The last stage: what the run did, what waits for a person, and whether the books balance.
+
+The report holds counts, stable codes and names of objects, never a customer's data: it goes into the task's log, into
+Airflow's asset events, and into the batch store as Markdown. One section is in the Markdown only, since it may quote an
+order: what the OMS said about orders that it imported beside an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from order_relay.batches.store import DamagedBatchError
+from order_relay.batches.writer import BatchReader
+from order_relay.pipeline.report.model import ImportRemark, LedgerCounts, RunReport, StageTime
+from order_relay.pipeline.report.render import as_markdown, as_text
+from order_relay.pipeline.runs.failures import read_causes
+
+if TYPE_CHECKING:
+    from order_relay.batches.store import BatchStore
+    from order_relay.ledger import Ledger
+    from order_relay.orders.messages import RunContext
+
+_IDENTITIES_AT_ONCE = 2_000
+_FACTS_LIMIT = 1_900
+_CAUSE_LIMIT = 300
+
+MAX_REMARKS = 200
+"""At most so many orders that were imported beside an error are listed in one report."""
+
+
+@dataclass(frozen=True)
+class RenderedReport:
+    """The report in its forms. ``facts`` is flat, under 2 kB and free of customer data: for XCom and asset events.
+    ``remarked``: numbers of orders that the OMS imported while it also named an error."""
+
+    markdown: str
+    text: str
+    facts: dict[str, int | float | str]
+    breaches: list[str]
+    name: str = ""
+    remarked: tuple[str, ...] = ()
+    causes: Mapping[str, str] = field(default_factory=dict)
+
+
+def write_report(
+    ctx: RunContext,
+    ledger: Ledger,
+    store: BatchStore,
+    *,
+    stages: Sequence[StageTime] = (),
+    batch_id: str | None = None,
+    failed_tasks: Sequence[str] = (),
+    full: bool = False,
+    shadow: Mapping[str, int] | None = None,
+) -> RenderedReport:
+    """Count, check the law, and leave ``{pipeline}/runs/{run}/report.md`` in the batch store.
+
+    ``batch_id`` is the batch that this run archived, if any: its identities are compared with the ledger. ``full``
+    compares those of every batch of the pipeline. ``shadow``: counts of a shadow run. Raises nothing for a broken law:
+    ``breaches`` tells, and the caller makes the run red.
+    """
+    whole, this_run = ledger.counts(ctx.pipeline), ledger.counts(ctx.pipeline, ctx.run)
+    batches = closed_batches(ledger, ctx.pipeline) if full else [batch_id] if batch_id else []
+    report = RunReport(
+        pipeline=ctx.pipeline,
+        run=ctx.run,
+        whole=LedgerCounts.of(whole),
+        this_run=LedgerCounts.of(this_run),
+        stages=tuple(stages),
+        notes=dict(this_run["notes"]),
+        breaches=(*ledger.law(ctx.pipeline), *check_archive(ledger, store, ctx.pipeline, batches)),
+        failed_tasks=tuple(failed_tasks),
+        causes=read_causes(ctx, store, failed_tasks),
+        checked_batches=len(batches),
+        shadow=shadow,
+        tasks=tuple(ledger.write_back_tasks(ctx.pipeline)),
+        remarks=tuple(ImportRemark(*row) for row in ledger.remarked(ctx.pipeline, ctx.run, MAX_REMARKS)),
+        warnings=_warnings(store, ctx.pipeline, batch_id) if batch_id else (),
+    )
+    markdown = as_markdown(report)
+    name = f"{ctx.pipeline}/runs/{ctx.run}/report.md"
+    store.write_text(name, markdown)
+    remarked = tuple(remark.order_number for remark in report.remarks)
+    breaches = list(report.breaches)
+    return RenderedReport(markdown, as_text(report), facts_of(report), breaches, name, remarked, report.causes)
+
+
+def _warnings(store: BatchStore, pipeline: str, batch: str) -> tuple[str, ...]:
+    """What was odd about the source's answers as this batch was read. A batch that is damaged is a breach already."""
+    try:
+        return tuple(map(str, BatchReader(store, pipeline, batch).facts.get("warnings", ())))
+    except DamagedBatchError:
+        return ()
+
+
+def closed_batches(ledger: Ledger, pipeline: str, run: str | None = None) -> list[str]:
+    """The ids of the closed batches of a pipeline, of one run or of all."""
+    return [str(row["batch_id"]) for row in ledger.batches(pipeline) if run in {None, row["run"]}]
+
+
+def check_archive(ledger: Ledger, store: BatchStore, pipeline: str, batches: Iterable[str]) -> list[str]:
+    """The archive's side of the counting law: each identity of these batches is a submission of the ledger."""
+    return [breach for batch in batches for breach in _archive_breaches(ledger, store, pipeline, batch)]
+
+
+def _archive_breaches(ledger: Ledger, store: BatchStore, pipeline: str, batch: str) -> list[str]:
+    """Identities of one archived batch that the ledger does not have; a list that can not be read is a breach too."""
+    try:
+        identities = BatchReader(store, pipeline, batch).identities()
+        missing = sum(len(ledger.identities(pipeline, ids)) for ids in _slices(identities))
+    except DamagedBatchError as damage:
+        return [f"batch {batch}: {damage}"]
+    return [f"batch {batch}: {missing} listed or archived identities are not in the ledger"] if missing else []
+
+
+def _slices(identities: Iterable[str]) -> Iterator[list[str]]:
+    """So many at a time as the ledger takes in one question."""
+    rest = iter(identities)
+    while part := list(islice(rest, _IDENTITIES_AT_ONCE)):
+        yield part
+
+
+def facts_of(report: RunReport) -> dict[str, int | float | str]:
+    """The report as a flat dict of counts, under 2 kB."""
+    facts: dict[str, int | float | str] = {
+        "pipeline": report.pipeline,
+        "run": report.run[:200],
+        "received": report.whole.received,
+        "acknowledged": report.whole.acknowledged,
+        "breaches": len(report.breaches),
+        "balanced": "no" if report.breaches else "yes",
+        "failed_tasks": len(report.failed_tasks),
+        **({"cause": next(iter(report.causes.values()))[:_CAUSE_LIMIT]} if report.causes else {}),
+        "run_received": report.this_run.received,
+        "run_acknowledged": report.this_run.acknowledged,
+        "seconds": round(report.seconds, 1),
+        "orders_per_s": round(report.orders_per_s, 1),
+    }
+    if report.remarks:
+        facts["run_imported_with_error"] = len(report.remarks)
+    if report.shadow is not None:
+        facts |= {"mode": "shadow", **report.shadow}
+    facts |= {f"state_{state}": number for state, number in sorted(report.whole.states.items())}
+    facts |= {f"run_{state}": number for state, number in sorted(report.this_run.states.items())}
+    facts |= {f"write_back_{task.state}": task.number for task in report.tasks}
+    # Reasons are added while they fit: the most frequent say the most.
+    size = sum(len(str(k)) + len(str(v)) + 8 for k, v in facts.items())
+    for (state, why), number in sorted(report.whole.reasons.items(), key=lambda item: -item[1]):
+        name = f"{state}.{why}"
+        size += len(name) + len(str(number)) + 8
+        if size > _FACTS_LIMIT:
+            break
+        facts[name] = number
+    return facts

@@ -1,0 +1,1 @@
+"""Retention: removal of settled orders' data and of status accounts' files and texts."""

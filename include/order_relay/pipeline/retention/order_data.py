@@ -1,0 +1,263 @@
+"""Retention: what is settled is removed after the pipeline's settings say so. What open orders need stays.
+
+Removing is repeatable: what a crash left undone is done by the next time, and nothing is removed before the objects and
+the manifest that take its place are durable.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from order_relay.batches import BatchReader, BatchStore, DamagedBatchError
+from order_relay.batches.cleanup import trim_batch, trim_rows
+from order_relay.batches.store import is_unfinished
+from order_relay.ledger.reporting.retention import RequiredRows
+from order_relay.pipeline.runs import trials
+from order_relay.pipeline.settings.sections import RetentionSettings
+
+log = logging.getLogger(__name__)
+
+ABANDONED_AFTER = timedelta(days=1)
+"""What nothing refers to is removed when it is older: no task works on it any more."""
+
+ERASE_BATCH_SIZE = 1000
+
+
+class RetentionLedger(Protocol):
+    """What retention uses of the ledger."""
+
+    def needed(self, pipeline: str) -> RequiredRows:
+        """See ``Ledger.needed``."""
+
+    def fetched(self, pipeline: str) -> dict[str, datetime]:
+        """See ``Ledger.fetched``."""
+
+    def started(self, pipeline: str) -> dict[str, datetime]:
+        """See ``Ledger.started``."""
+
+    def with_personal_data(self, pipeline: str, before: datetime) -> list[int]:
+        """See ``Ledger.with_personal_data``."""
+
+    def forget(self, pipeline: str, before: datetime, limit: int) -> int:
+        """See ``Ledger.forget``."""
+
+
+@dataclass
+class RetentionReport:
+    """What was removed, or would be: names of batches and objects, ``kept`` those that open orders need a part of,
+    ``failed`` with why. ``trials``: objects of dry and shadow runs. ``files``: of a status account. ``submissions``:
+    of how many orders the ledger forgot personal data."""
+
+    batches: list[str] = field(default_factory=list)
+    run_objects: list[str] = field(default_factory=list)
+    trials: list[str] = field(default_factory=list)
+    abandoned: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
+    submissions: int = 0
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Flat counts, for XCom and programs."""
+        lists = ("batches", "run_objects", "trials", "abandoned", "kept", "failed", "files")
+        return {**{name: len(getattr(self, name)) for name in lists}, "submissions": self.submissions}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {"counts": self.counts, **asdict(self)}
+
+
+def apply_retention(
+    pipeline: str,
+    ledger: RetentionLedger,
+    store: BatchStore,
+    settings: RetentionSettings,
+    *,
+    now: datetime,
+    dry_run: bool = False,
+) -> RetentionReport:
+    """Remove what is due of one pipeline; ``dry_run`` only tells. ``now``: aware UTC.
+
+    A damaged batch is named in ``failed`` and left as it is. Raises ``StoreUnavailableError`` and the ledger's errors.
+    """
+    work = _Retention(pipeline, ledger, store, now, dry_run)
+    work.mark(settings)
+    days = [days for days in (settings.trial_days, settings.runs_days) if days is not None]
+    if days:
+        work.trials(now - timedelta(days=min(days)))
+    if settings.archive_days is not None:
+        work.archive(now - timedelta(days=settings.archive_days))
+    if settings.runs_days is not None:
+        work.runs(now - timedelta(days=settings.runs_days))
+    work.abandoned()
+    if settings.ledger_days is not None:
+        work.ledger(now - timedelta(days=settings.ledger_days))
+    log.info("retention of %s%s: %s", pipeline, " (dry run)" if dry_run else "", work.removed.counts)
+    return work.removed
+
+
+def marker_name(pipeline: str) -> str:
+    """The object that says until when things were removed, so that what is missing is not taken for lost."""
+    return f"{pipeline}/retention.json"
+
+
+def removed_before(store: BatchStore, pipeline: str, what: str) -> datetime | None:
+    """Until when ``archive`` or ``runs`` were removed; ``None`` where retention never was at it."""
+    name = marker_name(pipeline)
+    moment = store.read_json(name).get(what) if store.exists(name) else None
+    return datetime.fromisoformat(moment) if moment else None
+
+
+class _Retention:
+    """The work on one pipeline."""
+
+    def __init__(self, pipeline: str, ledger: RetentionLedger, store: BatchStore, now: datetime, dry_run: bool) -> None:
+        self._pipeline, self._ledger, self._store, self._now, self._dry = pipeline, ledger, store, now, dry_run
+        self._needed = ledger.needed(pipeline)
+        self._batches = _folders(store.list(f"{pipeline}/batches", unfinished=True))
+        self._runs = _folders(store.list(f"{pipeline}/runs", unfinished=True))
+        self._fetched = ledger.fetched(pipeline)
+        self._started = ledger.started(pipeline)
+        self.removed = RetentionReport()
+
+    def mark(self, settings: RetentionSettings) -> None:
+        """Say what will be gone, before it is. A mark never goes back."""
+        marks: dict[str, Any] = {}
+        for what, days in (("archive", settings.archive_days), ("runs", settings.runs_days)):
+            earlier = removed_before(self._store, self._pipeline, what)
+            later = self._now - timedelta(days=days) if days is not None else None
+            moments = [moment for moment in (earlier, later) if moment is not None]
+            if moments:
+                marks[what] = max(moments).isoformat()
+        if marks and not self._dry:
+            self._store.write_json(marker_name(self._pipeline), marks)
+
+    def trials(self, before: datetime) -> None:
+        """Runs on scratch ledgers, each with its batches. Only what carries their mark is looked at: the cost depends
+        on the trials that are left, not on the history of a live pipeline."""
+        batches: dict[str, list[str]] = defaultdict(list)
+        for batch_id in self._batches:
+            if batch_id not in self._fetched and batch_id not in self._needed.raw:
+                batches[trials.run_of_batch(batch_id)].append(batch_id)
+        for run, names in list(self._runs.items()):
+            if not trials.is_trial(names):
+                continue
+            if run in self._started or not self._needed.payloads.keys().isdisjoint(names):
+                self._remove_trial(trials.trial_objects(names), before)
+                continue
+            of_batches = [name for batch_id in batches[run] for name in self._batches[batch_id]]
+            if self._remove_trial([*of_batches, *names], before):
+                for batch_id in batches[run]:
+                    del self._batches[batch_id]
+                del self._runs[run]
+
+    def _remove_trial(self, names: Sequence[str], before: datetime) -> bool:
+        """Remove these objects if none of them is newer; whether they were old enough."""
+        ordered = trials.removal_order(names)
+        # Marks are looked at first: they are the oldest and the newest object of most trials.
+        if any(self._newest([name]) >= before for name in reversed(ordered)):
+            return False
+        for name in ordered:
+            self._remove(name)
+            self.removed.trials.append(name)
+        return True
+
+    def archive(self, before: datetime) -> None:
+        """Raw orders of closed batches, also of those that another ledger made."""
+        for batch_id, names in self._batches.items():
+            manifest = f"{self._pipeline}/batches/{batch_id}/manifest.json"
+            if manifest not in names or not any(_is_part(name) for name in names):
+                continue
+            if (self._fetched.get(batch_id) or self._store.modified(manifest)) >= before:
+                continue
+            try:
+                self._batch(batch_id, names)
+            except DamagedBatchError as damage:
+                self.removed.failed.append(f"{batch_id}: {damage}")
+
+    def _batch(self, batch_id: str, names: Sequence[str]) -> None:
+        keep = self._needed.raw.get(batch_id, {})
+        if trim_batch(self._store, self._pipeline, batch_id, keep, now=self._now, dry_run=self._dry):
+            self.removed.batches.append(batch_id)
+        if keep:
+            self.removed.kept.append(f"{self._pipeline}/batches/{batch_id}")
+        # Parts that the manifest does not name were left by a removal that was cut off.
+        named = set(BatchReader(self._store, self._pipeline, batch_id).parts())
+        self._give_up([name for name in names if _is_part(name) and name not in named])
+
+    def runs(self, before: datetime) -> None:
+        """Objects of runs: payloads that open orders need are kept line by line, everything else goes."""
+        for run, names in self._runs.items():
+            if run in self._started and self._started[run] >= before:
+                continue
+            if self._newest(names) >= before:
+                continue
+            for name in names:
+                self._run_object(name)
+
+    def _run_object(self, name: str) -> None:
+        keep = self._needed.payloads.get(name)
+        try:
+            if keep is None:
+                self._remove(name)
+                self.removed.run_objects.append(name)
+            else:
+                self.removed.kept.append(name)
+                if trim_rows(self._store, name, keep, dry_run=self._dry):
+                    self.removed.run_objects.append(name)
+        except DamagedBatchError as damage:
+            self.removed.failed.append(f"{name}: {damage}")
+
+    def abandoned(self) -> None:
+        """Batches that were never closed, and objects that were never finished."""
+        for batch_id, names in self._batches.items():
+            closed = f"{self._pipeline}/batches/{batch_id}/manifest.json" in names or batch_id in self._fetched
+            self._give_up([name for name in names if is_unfinished(name)] if closed else names)
+        for names in self._runs.values():
+            self._give_up([name for name in names if is_unfinished(name)])
+
+    def _give_up(self, names: Sequence[str]) -> None:
+        """Remove what nothing refers to, once nobody can be at work on it."""
+        if not names or self._newest(names) >= self._now - ABANDONED_AFTER:
+            return
+        for name in names:
+            if self._store.exists(name):
+                self._remove(name)
+                self.removed.abandoned.append(name)
+
+    def ledger(self, before: datetime) -> None:
+        """Personal data in the ledger, a portion a transaction."""
+        if self._dry:
+            self.removed.submissions = len(self._ledger.with_personal_data(self._pipeline, before))
+            return
+        while done := self._ledger.forget(self._pipeline, before, ERASE_BATCH_SIZE):
+            self.removed.submissions += done
+
+    def _newest(self, names: Iterable[str]) -> datetime:
+        """When the newest of these was written; one that went away meanwhile counts as being worked on."""
+        try:
+            return max(map(self._store.modified, names))
+        except DamagedBatchError:
+            return self._now
+
+    def _remove(self, name: str) -> None:
+        if not self._dry:
+            self._store.remove(name)
+
+
+def _folders(names: Iterable[str]) -> dict[str, list[str]]:
+    """Objects by the folder below ``batches`` or ``runs`` in which they lie."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        found[name.split("/")[2]].append(name)
+    return found
+
+
+def _is_part(name: str) -> bool:
+    return name.rpartition("/")[2].startswith("part-")

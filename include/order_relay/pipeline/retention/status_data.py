@@ -1,0 +1,67 @@
+"""Retention of a status account: CSV files that were read, and texts about orders that are nobody's."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from order_relay.batches import BatchStore
+from order_relay.pipeline.fulfilment.status_files import ARCHIVE, REFUSED
+from order_relay.pipeline.retention.order_data import ERASE_BATCH_SIZE, RetentionReport
+from order_relay.pipeline.settings.status_account import StatusRetention
+
+log = logging.getLogger(__name__)
+
+
+class StatusTextLedger(Protocol):
+    """What it uses of the ledger."""
+
+    def nobodys_texts(self, account: str, before: datetime) -> list[str]:
+        """See ``Ledger.nobodys_texts``."""
+
+    def forget_texts(self, account: str, before: datetime, limit: int) -> int:
+        """See ``Ledger.forget_texts``."""
+
+
+def apply_status_retention(
+    account: str,
+    ledger: StatusTextLedger,
+    store: BatchStore,
+    settings: StatusRetention,
+    *,
+    now: datetime,
+    dry_run: bool = False,
+) -> RetentionReport:
+    """Remove what is due of one account; ``dry_run`` only tells. ``now``: aware UTC. Files that wait stay.
+
+    Raises ``StoreUnavailableError`` and the ledger's errors.
+    """
+    removed = RetentionReport()
+    if settings.archive_days is not None:
+        _remove_files(account, store, now - timedelta(days=settings.archive_days), removed, dry_run=dry_run)
+    if settings.ledger_days is not None:
+        _erase_texts(account, ledger, now - timedelta(days=settings.ledger_days), removed, dry_run=dry_run)
+    log.info("retention of %s%s: %s", account, " (dry run)" if dry_run else "", removed.counts)
+    return removed
+
+
+def _remove_files(
+    account: str, store: BatchStore, before: datetime, removed: RetentionReport, *, dry_run: bool
+) -> None:
+    for folder in (ARCHIVE, REFUSED):
+        for name in store.list(f"{account}/{folder}"):
+            if store.modified(name) < before:
+                removed.files.append(name)
+                if not dry_run:
+                    store.remove(name)
+
+
+def _erase_texts(
+    account: str, ledger: StatusTextLedger, before: datetime, removed: RetentionReport, *, dry_run: bool
+) -> None:
+    if dry_run:
+        removed.submissions = len(ledger.nobodys_texts(account, before))
+        return
+    while done := ledger.forget_texts(account, before, ERASE_BATCH_SIZE):
+        removed.submissions += done

@@ -1,0 +1,52 @@
+"""Why a task of a run failed, kept in the batch store, so that report and alert can name it and not only the log."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+from order_relay.errors import OrderRelayError
+from order_relay.orders.messages import RunContext
+from order_relay.pipeline.archive import run_prefix
+
+log = logging.getLogger(__name__)
+
+MAX_CAUSE_LENGTH = 600
+"""Maximum characters of a cause in a report or a message."""
+
+
+class CauseStore(Protocol):
+    """What this module uses of the batch store."""
+
+    def write_text(self, name: str, text: str) -> object:
+        """See ``BatchStore.write_text``."""
+
+    def exists(self, name: str) -> bool:
+        """See ``BatchStore.exists``."""
+
+    def read_text(self, name: str) -> str:
+        """See ``BatchStore.read_text``."""
+
+
+@contextmanager
+def recorded_cause(ctx: RunContext, store: CauseStore, task: str) -> Iterator[None]:
+    """Keeps the words of an error that the package raises on purpose; they never hold an order's data."""
+    try:
+        yield
+    except OrderRelayError as error:
+        try:
+            store.write_text(_object_name(ctx, task), str(error)[:MAX_CAUSE_LENGTH])
+        except OrderRelayError as failed:
+            log.warning("the cause of the failed task could not be kept: %s", failed)
+        raise
+
+
+def read_causes(ctx: RunContext, store: CauseStore, tasks: Sequence[str]) -> dict[str, str]:
+    """The causes of failed tasks, by task; tasks that failed otherwise (a killed process) are missing."""
+    return {task: store.read_text(_object_name(ctx, task)) for task in tasks if store.exists(_object_name(ctx, task))}
+
+
+def _object_name(ctx: RunContext, task: str) -> str:
+    return f"{run_prefix(ctx)}/failed-{task}.txt"

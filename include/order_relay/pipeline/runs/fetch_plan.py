@@ -1,0 +1,80 @@
+"""What a run reads of its source: everything, some ids, an interval of the past, or what is new since the last time.
+
+A source that is asked by time is read from the last point up to which it was read without a gap, minus an overlap: so
+hours of downtime lose nothing, and an order that the shop shows late is still seen. No interval of a scheduled run is
+ever trusted for that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from order_relay.ledger import Ledger
+from order_relay.ledger.schema.records import UnreadRules
+from order_relay.orders.messages import Selection
+from order_relay.pipeline.ports import Source
+from order_relay.pipeline.settings.sections import ReadingSettings
+
+MAX_REREAD = 1_000
+"""So many orders are asked for again by their id in one run; the others have their turn in the next."""
+
+
+@dataclass(frozen=True)
+class FetchPlan:
+    """One reading of a source, and what may be concluded from it (meanings: ``BatchInfo``).
+
+    ``asked_again`` are those of ``selection.order_ids`` that wait for their source, or to be mended there.
+    """
+
+    selection: Selection = field(default_factory=Selection)
+    complete: bool = False
+    read_to: datetime | None = None
+    from_past: bool = False
+    asked_again: tuple[str, ...] = ()
+    unread_rules: UnreadRules = field(default_factory=UnreadRules)
+
+    def facts(self) -> dict[str, Any]:
+        """For the batch's manifest."""
+        window = (self.selection.start, self.selection.end)
+        times = {name: when.isoformat() for name, when in zip(("from", "to"), window, strict=True) if when}
+        return {"complete": self.complete, **times}
+
+
+def plan_ids(order_ids: tuple[str, ...], settings: ReadingSettings | None = None) -> FetchPlan:
+    """Just these orders."""
+    return FetchPlan(Selection(order_ids=order_ids), unread_rules=_unread_rules(settings))
+
+
+def plan_interval(start: datetime, end: datetime, settings: ReadingSettings | None = None) -> FetchPlan:
+    """A backfill of a source that is asked by time."""
+    return FetchPlan(Selection(start=start, end=end), from_past=True, unread_rules=_unread_rules(settings))
+
+
+def plan_new_orders(
+    pipeline: str, source: Source, ledger: Ledger, settings: ReadingSettings, now: datetime
+) -> FetchPlan:
+    """What an ordinary run reads.
+
+    The selection has no end: a source whose clock is ahead of ours, or whose time zone is set wrongly, would hide its
+    newest orders behind one. What is read that way counts as read up to ``now``.
+    """
+    if not source.windowed:
+        return FetchPlan(complete=True)
+    read_to = ledger.read_to(pipeline)
+    since = now - timedelta(days=settings.first_days) if read_to is None else min(read_to, now)
+    asked = tuple(ledger.to_ask_again(pipeline, MAX_REREAD))
+    unread = ledger.pending_reads(pipeline)
+    start = since - timedelta(seconds=settings.overlap_s)
+    selection = Selection(
+        asked,
+        start,
+        known=frozenset(asked) | unread.keys(),
+        later=frozenset(source_id for source_id, due in unread.items() if not due),
+    )
+    return FetchPlan(selection, read_to=now, asked_again=asked, unread_rules=_unread_rules(settings))
+
+
+def _unread_rules(settings: ReadingSettings | None) -> UnreadRules:
+    return UnreadRules() if settings is None else UnreadRules(settings.ask_again_s, settings.gone_after_s)

@@ -1,0 +1,59 @@
+"""The beginning of a run: the ledger is bound to its accounts, and ledger and batch store agree on how far they are.
+
+Each run has a number that stands in the ledger and in the batch store. Where the store knows a higher one, the ledger
+was restored from a backup and has forgotten something: then orders are looked up before their first POST.
+"""
+
+from __future__ import annotations
+
+from order_relay.batches import BatchStore
+from order_relay.ledger import Ledger
+from order_relay.orders.messages import RunContext
+
+
+def sequence_name(pipeline: str) -> str:
+    """The object that holds the number in the batch store."""
+    return f"{pipeline}/sequence.json"
+
+
+def start_run(
+    ctx: RunContext,
+    ledger: Ledger,
+    store: BatchStore,
+    accounts: tuple[str, str],
+    kind: str = "run",
+    *,
+    note: bool = True,
+) -> int:
+    """Bind the pipeline to ``accounts`` (source, destination) and register the run; its number.
+
+    ``note=False``: the store's number is read but not raised (a dry run leaves nothing there). Raises
+    ``ConfigurationError``
+    where the pipeline is bound to other accounts.
+    """
+    ledger.bind(ctx.pipeline, *accounts)
+    number = ledger.begin_run(ctx, kind, stored_sequence(store, ctx.pipeline))
+    if note:
+        _raise_sequence(store, ctx.pipeline, number)
+    return number
+
+
+def advance_sequence(ctx: RunContext, ledger: Ledger, store: BatchStore) -> None:
+    """Raise the number within a run, before and after orders are sent.
+
+    A backup of the ledger that was taken in the middle of a run, and lacks what was sent after it, is thereby seen to
+    be behind.
+    """
+    _raise_sequence(store, ctx.pipeline, ledger.advance_sequence(ctx.pipeline))
+
+
+def stored_sequence(store: BatchStore, pipeline: str) -> int:
+    """The number in the batch store; 0 where there is none."""
+    name = sequence_name(pipeline)
+    return int(store.read_json(name)["sequence"]) if store.exists(name) else 0
+
+
+def _raise_sequence(store: BatchStore, pipeline: str, number: int) -> None:
+    """Keep the higher number: two runs may overlap."""
+    if number > stored_sequence(store, pipeline):
+        store.write_json(sequence_name(pipeline), {"sequence": number})

@@ -1,0 +1,106 @@
+"""Orders whose content was last looked at under other settings: whether what is offered now is the same.
+
+When the mapping begins to read more, the fingerprints in the ledger are of fewer members than those of today. Compared
+as they are, every known order would look changed, and every imported one would be held. So the offered document is
+read once more in the way in which the known one was read; where that shows a difference, the archived document is read
+in today's way. Only what differs both times has changed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from itertools import groupby
+from typing import Any, Protocol
+
+import pandas as pd
+
+from order_relay.batches import BatchStore
+from order_relay.errors import OrderRelayError
+from order_relay.ledger import OutdatedFingerprint, WorkItem
+from order_relay.orders.mapping.content_hash import ContentPaths, document_hash, paths_version
+from order_relay.orders.messages import RunContext
+from order_relay.pipeline.archive import REMOVED, read_documents
+
+log = logging.getLogger(__name__)
+
+
+class FingerprintLedger(Protocol):
+    """What renewing uses of the ledger."""
+
+    def keep_reading(self, reading: str, paths: str) -> None:
+        """See ``ledger.contents.keep_reading``."""
+
+    def readings(self) -> dict[str, str]:
+        """See ``ledger.contents.readings``."""
+
+    def outdated(self, pipeline: str, source_ids: Iterable[str], reading: str) -> list[OutdatedFingerprint]:
+        """See ``ledger.contents.outdated``."""
+
+    def renew(self, found: Mapping[int, tuple[str, str]]) -> int:
+        """See ``ledger.contents.renew``."""
+
+
+def renew_fingerprints(
+    ctx: RunContext,
+    ledger: FingerprintLedger,
+    store: BatchStore,
+    offers: pd.DataFrame,
+    batch_id: str,
+    *,
+    contents: ContentPaths,
+) -> int:
+    """Renew the fingerprints of known orders whose content is the same as in this batch; how many."""
+    ledger.keep_reading(contents.reading, contents.as_text())
+    offered = offers[offers["content_hash"].str.startswith(f"{contents.reading}-")]
+    rows = {row.source_id: row for row in ledger.outdated(ctx.pipeline, offered["source_id"], contents.reading)}
+    if not rows:
+        return 0
+    same: dict[int, tuple[str, str]] = {}
+    open_ones: dict[str, set[str]] = {}
+    readings = ledger.readings()
+    columns = offered.loc[offered["source_id"].isin(rows), ["source_id", "part", "row", "content_hash"]]
+    now = {(part, row): (rows[name], new) for name, part, row, new in columns.itertuples(index=False, name=None)}
+    works = [WorkItem(row.id, 0, "", row.source_id, batch_id, part, line) for (part, line), (row, _) in now.items()]
+    for slice_ in read_documents(store, ctx.pipeline, works):
+        for work, document in slice_:
+            row, new = now[work.part, work.row]
+            if _earlier_fingerprint(document, row.content_hash, readings, contents) == row.content_hash:
+                same[row.id] = (row.content_hash, new)
+            else:
+                open_ones.setdefault(row.source_id, set()).add(new)
+    for row, document in _archived(ctx, store, [rows[name] for name in open_ones if rows[name].id not in same]):
+        today = contents.fingerprint(document)
+        if today in open_ones[row.source_id]:
+            same[row.id] = (row.content_hash, today)
+    count = ledger.renew(same)
+    log.info(
+        "the settings read other members of orders than before: %d of %d orders offered again are unchanged",
+        count,
+        len(rows),
+    )
+    return count
+
+
+def _earlier_fingerprint(document: Any, known: str, readings: Mapping[str, str], contents: ContentPaths) -> str:
+    """The fingerprint of a document as the known one was taken; empty where nobody knows how that was."""
+    reading = paths_version(known)
+    if not reading:
+        return document_hash(document, contents.volatile)
+    paths = readings.get(reading)
+    return ContentPaths.from_text(paths).fingerprint(document) if paths else ""
+
+
+def _archived(
+    ctx: RunContext, store: BatchStore, rows: Iterable[OutdatedFingerprint]
+) -> Iterable[tuple[OutdatedFingerprint, Any]]:
+    """The raw orders as they were last taken in, where they can be read."""
+    ordered = sorted(rows, key=lambda row: (row.batch_id, row.part, row.row))
+    for batch_id, of_batch in groupby(ordered, key=lambda row: row.batch_id):
+        found = {row.id: row for row in of_batch}
+        works = [WorkItem(row.id, 0, "", row.source_id, batch_id, row.part, row.row) for row in found.values()]
+        try:
+            for slice_ in read_documents(store, ctx.pipeline, works):
+                yield from ((found[work.id], document) for work, document in slice_ if document is not REMOVED)
+        except OrderRelayError as error:
+            log.warning("%d archived orders cannot be compared with what is offered now: %s", len(found), error)

@@ -1,0 +1,220 @@
+"""Extract: what the source offers goes into the archive as one batch, and its identities into the ledger.
+
+The orders stream through: card data is cut, the text is archived, and only the identity columns stay in memory. Nothing
+counts before the source's answer has ended well; then the batch is closed and received in one transaction.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+
+from order_relay.batches import BatchStore, BatchWriter, Manifest
+from order_relay.errors import redacted_trace
+from order_relay.ledger import BatchInfo, Ledger
+from order_relay.orders.identity.source_identity import (
+    HASHED_ID_PREFIX,
+    IDENTITY_COLUMNS,
+    POSITION_COLUMNS,
+    IdentityPaths,
+    identify,
+    read_order_number,
+)
+from order_relay.orders.json_text import encode
+from order_relay.orders.mapping.content_hash import ContentPaths
+from order_relay.orders.messages import UNREAD_PROBLEMS, RunContext, Selection, SourceListing, SourceOrder
+from order_relay.orders.privacy.card_data import is_clean, redact, redact_text
+from order_relay.orders.privacy.redaction_marks import mark_redactions
+from order_relay.orders.schema.malformed import wrap_malformed
+from order_relay.pipeline.ports import Source
+from order_relay.pipeline.retention.order_data import removed_before
+from order_relay.pipeline.runs.fetch_plan import FetchPlan
+from order_relay.pipeline.runs.login_guard import guarded_login
+from order_relay.pipeline.stages.content_fingerprints import renew_fingerprints
+
+log = logging.getLogger(__name__)
+
+MAX_WARNINGS = 50
+"""Kinds of warnings kept of one reading."""
+
+ReceiveBatch = Callable[[RunContext, BatchInfo, pd.DataFrame, str], dict[str, int]]
+"""What happens to a closed batch: as ``Ledger.receive``."""
+
+
+def extract(
+    ctx: RunContext,
+    source: Source,
+    ledger: Ledger,
+    store: BatchStore,
+    reading: FetchPlan,
+    *,
+    batch_id: str,
+    transform_fingerprint: str,
+    connection_fingerprint: str,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    take_in: ReceiveBatch | None = None,
+    contents: ContentPaths | None = None,
+) -> Manifest:
+    """Read the source once as ``reading`` says, archive what it offers, and receive it in the ledger.
+
+    The batch gets ``batch_id`` and a random ending, so that a second try (or a second worker with the same run) never
+    writes over a batch that the ledger already points into; ``Manifest.batch_id`` is the whole of it.
+    ``take_in`` takes the place of ``ledger.receive``. ``contents`` says what counts as a change of an order; without it
+    that is read from the source's own mapping, and where that has no rules every member counts.
+    Raises what ``Source.offers`` raises; then the open batch is removed and nothing was taken.
+    """
+    paths = IdentityPaths.from_mapping(source.format.mapping.get("identity", {}), f"{source.format.name}: identity")
+    mapping = source.format.mapping
+    contents = contents or (ContentPaths.of_mapping(mapping, paths) if "order" in mapping else None)
+    unique_id = f"{batch_id}-{secrets.token_hex(4)}"
+    writer = BatchWriter(store, ctx.pipeline, unique_id)
+    offers, listing = _IdentityColumns(), SourceListing()
+    fetched_at = clock()  # before the request: what the source hands out later is not part of this answer
+    warnings = SourceWarnings()
+    try:
+        with guarded_login(ctx, ledger, connection_fingerprint):
+            selection = replace(reading.selection, listing=listing, warn=warnings)
+            _archive(source, selection, writer, offers, paths=paths, contents=contents)
+        facts = {
+            "fetched_at": fetched_at.isoformat(),
+            "source": source.account,
+            "run": ctx.run,
+            **reading.facts(),
+            "warnings": warnings.words,
+        }
+        # with what was listed, so that the accounting check misses an order that was listed and never offered
+        manifest = writer.close(dict.fromkeys([*offers.columns["source_id"], *listing.expected]), facts)
+    except BaseException:
+        _discard(writer)
+        raise
+    batch = BatchInfo(
+        unique_id,
+        manifest.name,
+        manifest.records,
+        fetched_at,
+        reading.complete,
+        reading.read_to,
+        reading.from_past,
+        offers.unread,
+        reading.unread_rules,
+    )
+    frame = offers.frame()
+    if contents is not None and not frame.empty:
+        renew_fingerprints(ctx, ledger, store, frame, unique_id, contents=contents)
+    actions = (take_in or ledger.receive)(ctx, batch, frame, transform_fingerprint)
+    if missing := set(reading.asked_again) - set(offers.columns["source_id"]):
+        log.info("%d orders were asked for by id and are no longer offered by the source", ledger.gone(ctx, missing))
+    if offers.unread:
+        log.warning("%d orders could not be read; they are asked for again", len(offers.unread))
+    log.info("batch %s: %d orders, card data cut in %d; %s", unique_id, manifest.records, offers.cuts, actions)
+    return manifest
+
+
+def replay_archived(ctx: RunContext, ledger: Ledger, store: BatchStore, start: datetime, end: datetime) -> Manifest:
+    """Bring archived orders fetched in [start, end) back to ``received``: the backfill of a source without dates.
+
+    No request is made. ``Manifest.records`` is how many came back; what was sent before stays sent. Where retention
+    removed raw orders of this time, that is said.
+    """
+    count = ledger.replay_interval(ctx, start, end)
+    if not count:
+        log.info("no archived order was fetched between %s and %s that may be judged again", start, end)
+    gone = removed_before(store, ctx.pipeline, "archive")
+    if gone is not None and start < gone:
+        log.warning("retention removed raw orders fetched before %s (not of open ones): they are not read again", gone)
+    return Manifest("replay", ctx.pipeline, records=count)
+
+
+class SourceWarnings:
+    """What was odd about a source's answers, each kind once: logged, and kept with the batch for the report."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+
+    def __call__(self, words: str) -> None:
+        """Take one warning."""
+        if words not in self.words and len(self.words) < MAX_WARNINGS:
+            self.words.append(words)
+            log.warning("%s", words)
+
+
+class _IdentityColumns:
+    """The identity columns of a batch, kept column by column (a dict per order would take three times the memory)."""
+
+    def __init__(self) -> None:
+        self.columns: dict[str, list[Any]] = {name: [] for name in (*IDENTITY_COLUMNS, *POSITION_COLUMNS)}
+        self.cuts = 0
+        self.unread: dict[str, str] = {}
+
+    def add(self, identity: dict[str, Any], place: tuple[int, int]) -> None:
+        columns = self.columns
+        for name, value in identity.items():
+            columns[name].append(value)
+        columns["part"].append(place[0])
+        columns["row"].append(place[1])
+
+    def frame(self) -> pd.DataFrame:
+        """The frame that the ledger receives; missing suffixes stay ``None``."""
+        columns: dict[str, Any] = dict(self.columns)
+        for name in ("suffix", "items"):
+            columns[name] = pd.Series(columns[name], dtype=object)
+        return pd.DataFrame(columns)
+
+
+def _archive(
+    source: Source,
+    selection: Selection,
+    writer: BatchWriter,
+    offers: _IdentityColumns,
+    *,
+    paths: IdentityPaths,
+    contents: ContentPaths | None,
+) -> None:
+    fingerprint = contents.fingerprint if contents else None
+    for offered in source.offers(selection):
+        if offered.text:
+            identity, text = _unreadable(offered, paths, offers)
+            offers.add(identity, writer.add(text))
+            continue
+        document = offered.document
+        text = encode(document)
+        if not is_clean(document, text):
+            document, places = redact(document)
+            if places:
+                text = encode(mark_redactions(document, places))
+                offers.cuts += 1
+        identity = identify(document, paths, offered.problem, fingerprint=fingerprint)
+        if offered.problem in UNREAD_PROBLEMS:
+            offers.unread[identity["source_id"]] = offered.why
+        offers.add(identity, writer.add(text))
+
+
+def _unreadable(offered: SourceOrder, paths: IdentityPaths, offers: _IdentityColumns) -> tuple[dict[str, Any], bytes]:
+    """An order whose text cannot be used as it is: named by its clear members, its text kept without card data."""
+    text, text_cuts = redact_text(offered.text)
+    document, places = redact(offered.document)
+    offers.cuts += bool(text_cuts or places)
+    identity = identify(document, paths, offered.problem, text)
+    number = read_order_number(document, paths)
+    named = f"number {number}" if number else "its number is not readable"
+    log.warning("%s (%s) cannot be read: %s", offered.where, named, offered.problem)
+    refusals = [
+        replace(why, pointer=redact_text(why.pointer)[0], message=redact_text(why.message)[0])
+        for why in offered.refusals
+    ]
+    unnamed = number if identity["source_id"].startswith(HASHED_ID_PREFIX) else ""
+    return identity, encode(wrap_malformed(text, refusals, offered.where, unnamed))
+
+
+def _discard(writer: BatchWriter) -> None:
+    """Remove the open batch; where even that fails, its unreferenced objects are left to retention."""
+    try:
+        writer.abort()
+    except Exception as exc:
+        log.warning("batch %s could not be removed; nothing refers to it: %s", writer.prefix, redacted_trace(exc))

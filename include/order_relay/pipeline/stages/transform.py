@@ -1,0 +1,150 @@
+"""Transform: the winners' payloads, made and checked; and the chunks that load takes.
+
+A payload object is never written twice under one name: a second try of this task finds some orders ``ready`` already,
+whose rows point into the objects of the first try.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import secrets
+from collections import Counter
+from collections.abc import Sequence
+from math import ceil
+from typing import Any
+
+from order_relay.batches import BatchStore, Manifest
+from order_relay.errors import ValidationIssue
+from order_relay.ledger import Ledger, ReadyPayload, WorkItem
+from order_relay.orders.messages import RunContext, VersionPolicies
+from order_relay.orders.payload.transformer import Transformer, TransformResult
+from order_relay.pipeline.archive import read_documents, read_worklist, run_prefix, slices
+from order_relay.pipeline.settings.sections import ChunkSettings
+
+log = logging.getLogger(__name__)
+
+
+def transform(
+    ctx: RunContext,
+    ledger: Ledger,
+    store: BatchStore,
+    *,
+    transformer: Transformer,
+    policies: VersionPolicies,
+    manifest: Manifest,
+) -> dict[str, int]:
+    """Make the payloads of the winners and the orders ``ready``; counts of ``ready``, ``held`` and ``refused``.
+
+    Where a winner is refused, its lineage is resolved again: the older versions wait, or another one wins and is
+    transformed in turn. Raises ``DamagedBatchError``, ``StoreUnavailableError``.
+    """
+    counts: Counter[str] = Counter()
+    maker = _PayloadWriter(ctx, ledger, store, transformer, counts)
+    wanted = read_worklist(store, manifest)
+    works = [work for work in ledger.works(list(wanted)) if work.revision == wanted[work.id]]
+    seen: set[int] = set()
+    while works := [work for work in works if work.state == "received" and work.id not in seen]:
+        seen.update(work.id for work in works)
+        refused = maker.make(works)
+        works = ledger.resolve(ctx, refused, policies, None) if refused else []
+    log.info("transform: %s", dict(counts))
+    return dict(counts)
+
+
+class _PayloadWriter:
+    """Makes payloads slice by slice, one payload object each."""
+
+    def __init__(
+        self, ctx: RunContext, ledger: Ledger, store: BatchStore, transformer: Transformer, counts: Counter[str]
+    ) -> None:
+        self._ctx, self._ledger, self._store = ctx, ledger, store
+        self._transformer, self._counts = transformer, counts
+        self._try = secrets.token_hex(4)
+        self._objects = 0
+
+    def make(self, works: Sequence[WorkItem]) -> list[int]:
+        """The ids that were refused."""
+        refused: list[int] = []
+        for slice_ in read_documents(self._store, self._ctx.pipeline, works):
+            refused += self._slice(slice_)
+        return refused
+
+    def _slice(self, slice_: Sequence[tuple[WorkItem, Any]]) -> list[int]:
+        marks = self._ledger.key_marks([work.id for work, _ in slice_])
+        each = [marks.get(work.id, "") for work, _ in slice_] if marks else []
+        results = self._transformer.transform([document for _, document in slice_], each)
+        good: list[tuple[WorkItem, TransformResult, bytes]] = []
+        bad: list[tuple[WorkItem, list[ValidationIssue]]] = []
+        held: list[tuple[WorkItem, str]] = []
+        notes = {work.id: result.notes for (work, _), result in zip(slice_, results, strict=True)}
+        for (work, _), result in zip(slice_, results, strict=True):
+            if result.hold:
+                held.append((work, result.hold))
+            elif result.payload is None or result.refusals:
+                bad.append((work, result.refusals))
+            else:
+                good.append((work, result, result.payload))
+        if good:
+            self._make_ready(good)
+        if held:
+            self._counts["held"] += self._ledger.hold(self._ctx, held, notes)
+        if bad:
+            self._counts["refused"] += self._ledger.quarantine(self._ctx, bad, notes)
+        return [work.id for work, _ in bad]
+
+    def _make_ready(self, good: Sequence[tuple[WorkItem, TransformResult, bytes]]) -> None:
+        """First the payload object, durably; then the rows that point into it."""
+        name = f"{run_prefix(self._ctx)}/payloads-{self._try}-{self._objects:05d}.jsonl.gz"
+        self._objects += 1
+        self._store.write_jsonl(name, (payload for _, _, payload in good))
+        rows = [
+            ReadyPayload(
+                id=work.id,
+                revision=work.revision,
+                destination_key=result.destination_key,
+                payload_name=name,
+                payload_row=place,
+                fingerprint=hashlib.sha256(payload).hexdigest(),
+                transform_fingerprint=self._transformer.fingerprint,
+                total_minor=result.total_minor,
+                currency=result.currency,
+                notes=result.notes,
+                submitted_at=result.submitted_at,
+                sent_as=result.sent_as,
+            )
+            for place, (work, result, payload) in enumerate(good)
+        ]
+        ready, held = self._ledger.make_ready(self._ctx, rows)
+        self._counts["ready"] += len(ready)
+        self._counts["held"] += len(held)
+
+
+def plan_chunks(
+    ctx: RunContext, ledger: Ledger, store: BatchStore, settings: ChunkSettings, timeout_s: float
+) -> list[str]:
+    """Divide all that is ready and all due look-ups of the pipeline, of whichever run, into chunks for load.
+
+    ``timeout_s`` is the destination's: what was being sent when a worker died becomes in doubt first. Returns the
+    short names (``chunk-00``) of at most ``settings.at_most`` chunks; none where there is nothing to do.
+    """
+    expired = ledger.expire_leases(ctx, timeout_s)
+    if expired:
+        log.warning("%d orders were being sent when their worker died; they are looked up", expired)
+    due, ready = ledger.due_lookups(ctx.pipeline, None), ledger.ready(ctx.pipeline)
+    everything = [*due, *ready]
+    size = max(settings.min_size, ceil(len(everything) / settings.at_most))
+    names = []
+    to_look_up = set(due)
+    for number, ids in enumerate(slices(everything, size)):
+        name = f"chunk-{number:02d}"
+        look_up = [i for i in ids if i in to_look_up]
+        store.write_json(chunk_name(ctx, name), {"look_up": look_up, "send": [i for i in ids if i not in to_look_up]})
+        names.append(name)
+    log.info("transform: %d ready and %d to look up, in %d chunks", len(ready), len(due), len(names))
+    return names
+
+
+def chunk_name(ctx: RunContext, name: str) -> str:
+    """The object in the batch store that a chunk's short name stands for."""
+    return f"{run_prefix(ctx)}/{name}.json"

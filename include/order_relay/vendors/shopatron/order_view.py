@@ -1,0 +1,148 @@
+"""What an order shows of itself, in a search row, in Get Order, or in a payload of ours.
+
+Sources: page "Get Order" (``orderDate``, ``orderCurrency``, ``total``, ``customerTotal``, and blocks for customer and
+items whose members are not public). **Assumed**: that rows or orders name ``manufacturerID``, and every member of the
+customer, the items and the custom data, hence the setting ``shown_members``. A member that is missing says nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+from order_relay.errors import RecordRejectedError
+from order_relay.orders.identity.traits import OTHER, OURS, UNNAMED, Traits, word_set
+from order_relay.orders.money.amounts import amount
+
+MEMBERS: Mapping[str, str] = MappingProxyType(
+    {
+        "manufacturer": "manufacturerID",
+        "total": "customerTotal,total",
+        "currency": "orderCurrency,currency",
+        "created": "orderDate",
+        "email": "customer.email",
+        "first_name": "customer.firstName",
+        "last_name": "customer.lastName",
+        "items": "orderItems",
+        "part_number": "product.partNumber,partNumber",
+        "marks": "customOrderData,customData",
+    }
+)
+"""Where an order shows what is compared: paths joined by commas, the first that is there counts (every total does)."""
+
+IDENTITY_MARKS = ("sourceID", "sourceOrderNumber")
+"""Entries of ``customOrderData`` that identify an order whatever was decided or mapped since."""
+
+ASK, COUNT_AS_OURS = "ask", "ours"
+UNNAMED_ORDERS = (ASK, COUNT_AS_OURS)
+
+
+@dataclass(frozen=True)
+class OrderView:
+    """How the orders of this account show themselves."""
+
+    manufacturer_id: int
+    members: Mapping[str, str] = field(default_factory=dict)
+    unnamed: str = ASK
+
+    def traits(self, order: Mapping[str, Any]) -> Traits:
+        """What a row or an order shows."""
+        return Traits(
+            owner=self._owner(order),
+            totals=tuple(total for value in self._all(order, "total") if (total := _amount(value)) is not None),
+            currency=self._text(order, "currency"),
+            created=parse_time(self._text(order, "created")),
+            email=self._text(order, "email"),
+            name=word_set(self._text(order, "first_name"), self._text(order, "last_name")),
+            items=frozenset(self._text(item, "part_number") for item in _items(self._all(order, "items"))) - {""},
+            marks=_marks(self._all(order, "marks")),
+        )
+
+    def _owner(self, order: Mapping[str, Any]) -> str:
+        for value in self._all(order, "manufacturer"):
+            number = int(value) if isinstance(value, float) and value.is_integer() else value
+            if re.fullmatch(r"[0-9]{1,18}", text := _plain(number)) and int(text):  # ids begin at 1: a 0 names none
+                return OURS if int(text) == self.manufacturer_id else OTHER
+        return OURS if self.unnamed == COUNT_AS_OURS else UNNAMED
+
+    def _all(self, document: Mapping[str, Any], name: str) -> list[Any]:
+        paths = self.members.get(name, MEMBERS[name])
+        found = (_value_at(document, path.strip()) for path in paths.split(",") if path.strip())
+        return [value for value in found if value is not None]
+
+    def _text(self, document: Mapping[str, Any], name: str) -> str:
+        return next((value.strip() for value in self._all(document, name) if isinstance(value, str)), "")
+
+
+def payload_traits(payload: bytes) -> Traits:
+    """What a payload of ours says, for comparing it with what the OMS shows. Unreadable: nothing."""
+    try:
+        document: Any = msgspec.json.decode(payload)
+    except (ValueError, RecursionError):
+        return Traits()
+    if not isinstance(document, dict):
+        return Traits()
+    customer = _mapping(document.get("customer"))
+    data = _mapping(document.get("customOrderData"))
+    return Traits(
+        currency=_plain(document.get("currency")),
+        email=_plain(customer.get("email")),
+        name=word_set(_plain(customer.get("firstName")), _plain(customer.get("lastName"))),
+        items=frozenset(
+            _plain(_mapping(item.get("product")).get("partNumber")) for item in _items([document.get("orderItems")])
+        )
+        - {""},
+        marks={name: _plain(data[name]) for name in IDENTITY_MARKS if _plain(data.get(name))},
+    )
+
+
+def parse_time(text: str) -> datetime | None:
+    """A date-time in any form that the vendor's pages show; one without a zone is read as UTC."""
+    try:
+        value = datetime.fromisoformat(text)
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _value_at(document: Any, path: str) -> Any:
+    for step in path.split("."):
+        if not isinstance(document, Mapping):
+            return None
+        document = document.get(step)
+    return document
+
+
+def _amount(value: Any) -> Decimal | None:
+    try:
+        return amount(round(value, 6) if isinstance(value, float) else value)
+    except (RecordRejectedError, OverflowError, ValueError):
+        return None
+
+
+def _items(found: list[Any]) -> list[Mapping[str, Any]]:
+    return [item for value in found if isinstance(value, list) for item in value if isinstance(item, Mapping)]
+
+
+def _marks(found: list[Any]) -> dict[str, str]:
+    shown: dict[str, str] = {}
+    for value in reversed(found):
+        shown.update((name, _plain(text)) for name, text in _mapping(value).items() if _plain(text))
+    return shown
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, str):
+        return value.strip()
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""

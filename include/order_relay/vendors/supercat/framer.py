@@ -1,0 +1,237 @@
+"""Takes the elements of a streamed JSON array one at a time, as soon as each has arrived.
+
+Outside the elements this looks at brackets, quotes and backslashes only, to see where an element begins; each element
+is parsed by the JSON library in place, which also finds its end. An element that the library refuses is handed out with
+what is wrong with it, and its end is found by brackets and quotes, so that it does not cost the others. What stands
+around the elements is left over as the skeleton, with a placeholder for each element, and is parsed strictly at the
+end: so a wrong cut can never pass as a right one. Work is linear in the length, memory is bounded by the largest
+element.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from collections.abc import Iterator
+
+from order_relay.errors import MalformedResponseError
+from order_relay.http.json_recovery import ObjectScanner, recover_order
+from order_relay.http.strict_json import MAX_DEPTH, next_order, too_deep, truncated
+from order_relay.orders.messages import SourceOrder
+
+MAX_SKELETON = 16 << 20
+PLACEHOLDER = " {} "
+"""Stands in the skeleton for an element: every object that is an element of the array is one of these."""
+
+MAX_NAME_LENGTH = 200
+"""Characters looked at to find the name of a member of the top object, quotes and blanks included."""
+
+MAX_KEPT = 1 << 16
+"""Characters that are kept of an element that is too large."""
+
+_PLAIN = re.compile(r'[^"{}\[\]]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"{}\[\]]*+)*+', re.DOTALL)
+_STRING = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
+_LAST_NAME = re.compile(r'("[^"\\]*+(?:\\.[^"\\]*+)*+")[ \t\r\n]*+:[ \t\r\n]*+\[\Z', re.DOTALL)
+_BAD_BYTES = re.compile("[\udc80-\udcff]")
+
+
+class ArrayFramer:
+    """Feed it chunks; it gives the elements: objects in the array that is the top object's member ``member``.
+
+    ``max_element`` bounds one element (characters). ``skeleton`` is whole once ``feed`` was called with ``last``.
+    Raises ``MalformedResponseError``.
+    """
+
+    def __init__(self, max_element: int, member: str = "data") -> None:
+        self._max_element = max_element
+        self._kept = min(MAX_KEPT, max_element)  # the same however the text arrives: its hash identifies it
+        self._member = member
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._odd_bytes = False  # something was not valid UTF-8
+        self._text = ""
+        self._at = 0  # how far the text was looked at
+        self._arriving: list[str] = []  # text that is not looked at before there is enough of it
+        self._missing = 0
+        self._in_element = False  # an element begins at self._at
+        self._extent: ObjectScanner | None = None  # finds the end of an element that the library refuses
+        self._seen = 0  # how far the extent has looked
+        self._begin = ""  # of an element that is too large
+        self._in_member = False
+        self._in_string = False
+        self._depth = 0
+        self._kinds = ["", ""]  # brackets that opened depth 1 and 2
+        self._skeleton: list[str] = []
+        self._skeleton_size = 0
+        self.elements = 0
+
+    @property
+    def skeleton(self) -> bytes:
+        """All text outside the elements, with placeholders where they were."""
+        return "".join(self._skeleton).encode("utf-8", "surrogatepass")
+
+    def feed(self, chunk: bytes, *, last: bool = False) -> Iterator[SourceOrder]:
+        """Take the next bytes; the elements that they complete. The iterator must be run to its end."""
+        if not self._enough(chunk, last=last):
+            return
+        taken = 0  # up to here the text went into the skeleton or an element
+        while self._in_element or self._find_element(taken):
+            order = self._take_element(last=last)
+            taken = self._at
+            if order is None:
+                break
+            yield order
+        self._drop_consumed(taken, last=last)
+        if last and (self._depth or self._in_string):
+            raise truncated("the answer")
+
+    def _enough(self, chunk: bytes, *, last: bool) -> bool:
+        """Whether there is enough new text to look at. Looking again only at double the length keeps work linear."""
+        new = self._decoded(chunk, last=last)
+        self._arriving.append(new)
+        self._missing -= len(new)
+        if self._missing > 0 and not last:
+            return False
+        self._text += "".join(self._arriving)
+        self._arriving.clear()
+        self._missing = 0
+        return True
+
+    def _decoded(self, chunk: bytes, *, last: bool) -> str:
+        """Text of the bytes. Those that are not valid UTF-8 become surrogates: they may concern one element only."""
+        before = self._decoder.getstate()
+        try:
+            return self._decoder.decode(chunk, last)
+        except UnicodeDecodeError:
+            self._odd_bytes = True
+            self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+            self._decoder.setstate(before)
+            return self._decoder.decode(chunk, last)
+
+    def _find_element(self, taken: int) -> bool:
+        """Go on to where the next element begins; whether there is one in the text."""
+        while char := self._next_bracket():
+            if char in "]}":
+                self._depth -= 1
+                if self._depth < 0:
+                    raise MalformedResponseError("the answer is not valid JSON: a bracket closes that was never opened")
+                continue
+            if self._depth == 2 and char == "{" and self._in_member:
+                self._at -= 1
+                self._keep(self._text[taken : self._at])
+                self._in_element = True
+                return True
+            self._depth += 1
+            if self._depth > MAX_DEPTH:
+                raise too_deep("the answer")
+            if self._depth <= 2:
+                self._kinds[self._depth - 1] = char
+                self._in_member = self._kinds == ["{", "["] and self._depth == 2 and self._name(taken) == self._member
+        return False
+
+    def _name(self, taken: int) -> str:
+        """The name of the member whose array was opened just now."""
+        parts = [self._text[taken : self._at]]
+        for kept in reversed(self._skeleton):
+            if sum(map(len, parts)) > MAX_NAME_LENGTH:
+                break
+            parts.append(kept)
+        found = _LAST_NAME.search("".join(reversed(parts))[-MAX_NAME_LENGTH:])
+        try:
+            return str(json.loads(found[1])) if found else ""
+        except ValueError:
+            return ""
+
+    def _take_element(self, *, last: bool) -> SourceOrder | None:
+        """The element that begins here, once all of it has arrived."""
+        found = None if self._extent else self._acceptable(last=last)
+        if self._extent:
+            found = self._refused(self._extent, last=last)
+        if found is None:
+            return None
+        self._at = found[1]
+        self._in_element, self._extent, self._seen, self._begin = False, None, 0, ""
+        self._keep(PLACEHOLDER)
+        self.elements += 1
+        return found[0]
+
+    def _acceptable(self, *, last: bool) -> tuple[SourceOrder, int] | None:
+        """An element that the library accepts, and its end. Where it does not, ``self._extent`` takes over."""
+        start = self._at
+        try:
+            found = next_order(self._text, start, self._where, last=last)
+        except MalformedResponseError:
+            found, self._extent = None, ObjectScanner()
+        size = len(self._text) - start if found is None else found[1] - start
+        odd = self._odd_bytes and found is not None and _BAD_BYTES.search(self._text, start, found[1])
+        if odd or size > self._max_element:
+            self._extent = self._extent or ObjectScanner()
+        if self._extent:
+            self._seen = start
+        elif found is None:
+            self._missing = size
+        return found
+
+    def _refused(self, extent: ObjectScanner, *, last: bool) -> tuple[SourceOrder, int] | None:
+        """An element that cannot be accepted, with all that is wrong with it; of one too large only the beginning."""
+        self._seen, ended = extent.find(self._text, self._seen)
+        text = self._text[self._at : self._seen]
+        too_large = bool(self._begin) or len(text) > self._max_element
+        if ended:
+            order = recover_order(
+                (self._begin or text)[: self._kept if too_large else None],
+                self._where,
+                too_large=self._max_element if too_large else 0,
+            )
+            return order, self._seen
+        if last:
+            raise truncated("the answer")
+        if too_large:
+            self._begin = self._begin or text[: self._kept]
+            self._at = self._seen
+        else:
+            self._missing = len(text)
+        return None
+
+    @property
+    def _where(self) -> str:
+        return f"order {self.elements + 1} of the answer"
+
+    def _next_bracket(self) -> str:
+        """The next bracket outside strings, or nothing where the text has no more."""
+        text = self._text
+        while True:
+            if self._in_string:
+                end = _end(_STRING, text, self._at)
+                if end == len(text) or text[end] != '"':  # a backslash whose partner is yet to come
+                    self._at = end
+                    return ""
+                self._at, self._in_string = end + 1, False
+            end = _end(_PLAIN, text, self._at)
+            if end == len(text):
+                self._at = end
+                return ""
+            self._at = end + 1
+            if text[end] != '"':
+                return text[end]
+            self._in_string = True
+
+    def _drop_consumed(self, taken: int, *, last: bool) -> None:
+        """Keep only what is still needed of the text."""
+        end = len(self._text) if last else self._at
+        if not self._in_element:
+            self._keep(self._text[taken:end])
+        self._text = self._text[end:]
+        self._at = 0
+        self._seen = max(self._seen - end, 0)
+
+    def _keep(self, text: str) -> None:
+        self._skeleton.append(text)
+        self._skeleton_size += len(text)
+        if self._skeleton_size > MAX_SKELETON:
+            raise MalformedResponseError(f"the answer holds more than {MAX_SKELETON} characters besides its orders")
+
+
+def _end(pattern: re.Pattern[str], text: str, start: int) -> int:
+    match = pattern.match(text, start)
+    return match.end() if match else start

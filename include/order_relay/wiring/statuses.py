@@ -1,0 +1,151 @@
+"""A status account put together: from its name to its vendor, ledger, store and settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
+from typing import Any
+
+from pydantic import ValidationError
+
+from order_relay.batches import BatchStore
+from order_relay.connections import Connection
+from order_relay.errors import ConfigurationError
+from order_relay.ledger import Ledger
+from order_relay.ledger.fulfilment.status_queries import OwnOrders
+from order_relay.orders.fulfilment.status_csv import CsvColumns, CsvFormat
+from order_relay.orders.fulfilment.status_paths import MEMBERS_KEY, check_field_names
+from order_relay.orders.fulfilment.status_records import StatusMapping
+from order_relay.orders.schema.validator import VendorFormat
+from order_relay.pipeline.fulfilment.status_poll import StatusReader, StatusSource
+from order_relay.pipeline.order_archive import OrderArchive
+from order_relay.pipeline.settings.pipeline import load_pipeline, pipeline_files
+from order_relay.pipeline.settings.status_account import NAMED_DELIMITERS, StatusSettings, load_status
+from order_relay.wiring.pipeline import canonical_reader, vendor_module
+
+
+@dataclass
+class StatusWiring:
+    """One status account. Close it, or use it in a ``with`` block; every part is made when first asked for."""
+
+    settings: StatusSettings
+    connections: Callable[[str], Connection]
+    ledger_url: str = field(repr=False)
+    store_url: str
+    filesystem: Any = None
+
+    @classmethod
+    def for_account(
+        cls,
+        name: str,
+        connections: Callable[[str], Connection],
+        ledger_url: str,
+        store_url: str,
+        filesystem: Any = None,
+    ) -> StatusWiring:
+        """Put the account of this name together. Raises ``ConfigurationError``."""
+        return cls(load_status(name), connections, ledger_url, store_url, filesystem)
+
+    @property
+    def connection(self) -> Connection:
+        """Its connection, with the file's options."""
+        party = self.settings.source
+        found = self.connections(party.connection)
+        return replace(found, extra={**found.extra, **party.options})
+
+    @cached_property
+    def source(self) -> StatusSource:
+        """The vendor's account. Raises ``ConfigurationError`` that names connection and field."""
+        factory = getattr(vendor_module(self.settings.source.vendor, "vendor"), "STATUS_SOURCE", None)
+        if factory is None:
+            raise ConfigurationError(f"{self.settings.name}: {self.settings.source.vendor} tells no statuses")
+        made: StatusSource = factory(self.connection)
+        return made
+
+    @cached_property
+    def reader(self) -> StatusReader:
+        """How its records are read. Raises ``ConfigurationError`` for a wrong mapping."""
+        return status_reader(self.settings)
+
+    @cached_property
+    def form(self) -> CsvFormat:
+        """How its CSV drops are written. Raises ``ConfigurationError``."""
+        files = self.settings.files
+        delimiter = NAMED_DELIMITERS.get(files.delimiter, files.delimiter)
+        return CsvFormat(self._columns(), files.encoding, delimiter, files.time_format, files.time_zone)
+
+    def _columns(self) -> CsvColumns:
+        try:
+            return CsvColumns(**{**_vendor_format(self.settings).mapping["csv"], **self.settings.files.columns})
+        except ValidationError as error:
+            place = ".".join(map(str, error.errors()[0]["loc"]))
+            raise ConfigurationError(f"{self.settings.name}: files.columns.{place}: is unknown or no text") from None
+
+    @property
+    def ours(self) -> OwnOrders:
+        """Which orders of ours it is about."""
+        chosen = self.settings.ours.pipelines
+        unknown = sorted(set(chosen) - set(pipeline_files()))
+        if unknown:
+            raise ConfigurationError(f"{self.settings.name}: ours.pipelines: there is no pipeline {unknown[0]!r}")
+        return OwnOrders(tuple(chosen or pipeline_files()), self.settings.ours.number)
+
+    @cached_property
+    def store(self) -> BatchStore:
+        """The batch store."""
+        return BatchStore(self.store_url, self.filesystem)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The ledger, bound to this account. Raises ``ConfigurationError`` where it belongs to another."""
+        ledger = Ledger.open(self.ledger_url)
+        try:
+            ledger.bind_status(self.settings.name, self.source.account)
+        except BaseException:
+            ledger.close()
+            raise
+        return ledger
+
+    @cached_property
+    def archive(self) -> OrderArchive:
+        """The archived orders of every pipeline."""
+        return OrderArchive(self.store, cache(lambda name: canonical_reader(load_pipeline(name))))
+
+    def close(self) -> None:
+        """Close source and ledger, where they were made."""
+        for name in ("ledger", "source"):
+            made = self.__dict__.pop(name, None)
+            if made is not None:
+                made.close()
+
+    def __enter__(self) -> StatusWiring:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def status_reader(settings: StatusSettings) -> StatusReader:
+    """How an account's records are read; needs no connection. Raises ``ConfigurationError`` for a wrong mapping."""
+    changes = dict(settings.mapping)
+    declared = changes.pop(MEMBERS_KEY, ())
+    form = _vendor_format(settings)
+    shape = StatusMapping.from_mapping(_merged(form.mapping["record"], changes), f"{settings.name}: mapping")
+    check_field_names(shape, form.schema, declared, f"{settings.name}.yaml")
+    poll = settings.poll
+    return StatusReader(shape, poll.full, poll.pushes_without_time == "arrival", poll.missing_events == "ask")
+
+
+def _vendor_format(settings: StatusSettings) -> VendorFormat:
+    found: VendorFormat = vendor_module(settings.source.vendor, "vendor").status_format()
+    return found
+
+
+def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Objects are merged, lists and single values replaced."""
+    merged = dict(base)
+    for key, value in changes.items():
+        old = merged.get(key)
+        merged[key] = _merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged

@@ -1,0 +1,60 @@
+"""aCommerce's switches. Each stands for something the vendor's pages leave open, or for a fault."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from order_relay_sandbox.answering import require_answer
+from order_relay_sandbox.faults import Rule
+
+LIST_ANSWERS = ("not_json", "truncated", "object", "other_host", "circle")
+"""Pages that are wrong inside: see the README."""
+
+Place = Literal["token", "poll", "by_id", "hooks"]
+
+
+class AcommerceRule(Rule):
+    """``at``: the routes by name."""
+
+    at: Place = "poll"
+
+    @model_validator(mode="after")
+    def _fits(self) -> AcommerceRule:
+        require_answer(self.answer, LIST_ANSWERS if self.at == "poll" else ())
+        if self.effect == "later":
+            raise ValueError("nothing takes effect later at aCommerce")
+        return self
+
+
+class AcommerceSwitches(BaseModel):
+    """Defaults follow the vendor's pages; where they are silent, the working assumptions of the README."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    username: str = "demo-user"
+    api_key: str = "demo-api-key"
+    channel: str = "demo-channel"
+    token_wrapped: bool = True
+    token_lifetime_s: float = Field(default=3600.0, gt=0)
+    token_calls: int = Field(default=0, ge=0, description="calls that a token lasts; 0 = no limit")
+    latency_ms: float = Field(default=0.0, ge=0)
+    requests_per_s: float = Field(default=0.0, ge=0, description="over it: 429; 0 = none")
+    retry_after: bool = True
+    by_id_every_s: float = Field(default=0.0, ge=0, description="the same order asked for sooner: 429; 0 = no limit")
+
+    version: Literal[2, 3] = 3
+    event_ids: bool = True
+    since_inclusive: bool = True
+    page_size: int = Field(default=100, ge=1, le=100)
+    links: Literal["always", "never"] = Field(default="always", description="the Link header to the next page")
+    page_parameter: Literal["page", "offset", "ignored", "refused"] = "page"
+    order_of_list: Literal["oldest_change", "newest_change", "by_id"] = "oldest_change"
+    changes_while_paging: int = Field(default=0, ge=0, description="orders that change between two pages")
+    corrections_republished: bool = True
+    corrections_listed: bool = True
+    polls_show: Literal["history", "new"] = Field(default="history", description="new: entries published since then")
+
+    signature: Literal["sha256", "sha1", "sha512"] = "sha256"
+    faults: tuple[AcommerceRule, ...] = ()

@@ -1,0 +1,233 @@
+"""aCommerce's routes: token, statuses by time and by id, webhooks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from aiohttp import web
+
+from order_relay_sandbox import answering
+from order_relay_sandbox.acommerce.hooks import HookBook
+from order_relay_sandbox.acommerce.store import Event, StatusOrder, StatusStore
+from order_relay_sandbox.acommerce.switches import LIST_ANSWERS, AcommerceSwitches
+from order_relay_sandbox.audit import Audit
+from order_relay_sandbox.faults import Rule, RuleBook
+from order_relay_sandbox.gate import RateLimit, Tokens
+from order_relay_sandbox.keys import handler
+
+NAME = "acommerce"
+MOST_IDS = 10
+
+
+class AcommerceVendor:
+    """One channel at aCommerce."""
+
+    def __init__(self, switches: AcommerceSwitches, audit: Audit, seed: int) -> None:
+        self._audit = audit
+        self._seed = seed
+        self.hooks = HookBook()
+        self.store = StatusStore(switches, self._tell)
+        self._tokens = Tokens()
+        self._rate = RateLimit()
+        self._asked: dict[str, float] = {}
+        self.switch(switches)
+
+    def switch(self, switches: AcommerceSwitches) -> None:
+        """Takes other switches; counters of fault rules begin anew."""
+        self.switches = self.store.switches = switches
+        self._rules = RuleBook(switches.faults, self._seed)
+        self._changing = switches.changes_while_paging
+
+    def generate(self, count: int, seed: int) -> None:
+        """So many orders with histories."""
+        self.store.generate(count, seed)
+
+    def routes(self) -> list[web.RouteDef]:
+        """Where this vendor listens."""
+        scope = "/channel/{channel}"
+        return [
+            web.post("/identity/token", handler(NAME, "token")),
+            web.get(f"{scope}/sales-order-status", handler(NAME, "poll")),
+            web.get(f"{scope}/sales-order-status/id", handler(NAME, "by_id")),
+            web.post(f"{scope}/hooks", handler(NAME, "register")),
+            web.get(f"{scope}/hooks", handler(NAME, "list_hooks")),
+            web.delete(f"{scope}/hooks/{{id}}", handler(NAME, "delete_hook")),
+        ]
+
+    def report(self) -> dict[str, Any]:
+        """What the audit says of aCommerce alone."""
+        return {
+            "orders": len(self.store.orders),
+            "events": sum(len(order.events) for order in self.store.orders.values()),
+            "hooks": len(self.hooks.hooks),
+            "waiting": len(self.hooks.waiting),
+            "deliveries": dict(self.hooks.answers),
+        }
+
+    def _tell(self, order: StatusOrder, event: Event) -> None:
+        if self.hooks.hooks:
+            self.hooks.queue(self.store.record(order, [event]))
+
+    async def token(self, request: web.Request) -> web.StreamResponse:
+        """A token for user name and API key."""
+        await asyncio.sleep(self.switches.latency_ms / 1000)
+        try:
+            given = (await request.json())["auth"]["apiKeyCredentials"]
+            right = secrets.compare_digest(
+                f"{given['username']}\n{given['apiKey']}", f"{self.switches.username}\n{self.switches.api_key}"
+            )
+        except (ValueError, KeyError, TypeError):
+            return _error(400, "auth.apiKeyCredentials is missing")
+        if not right:
+            self._audit.login_failures[NAME] += 1
+            return _error(401, "Unauthorized")
+        lifetime_s = self.switches.token_lifetime_s
+        issued = self._tokens.issue(lifetime_s, self.switches.token_calls, "")
+        expires = datetime.now(UTC) + timedelta(seconds=lifetime_s)
+        fields = {
+            "username": self.switches.username,
+            "token_id": issued["access_token"],
+            "expires_at": expires.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        }
+        return await self._give(request, "token", {"token": fields} if self.switches.token_wrapped else fields)
+
+    async def poll(self, request: web.Request) -> web.StreamResponse:
+        """Orders whose status changed since a moment, page by page. The list lives: pages shift when orders change."""
+        refused = await self._refusal(request)
+        if refused is not None:
+            return refused
+        try:
+            since = _moment(request.query.get("since"))
+            page = self._page(request)
+        except ValueError:
+            return _error(400, "since or page can not be read")
+        orders = self.store.changed_since(since)
+        size = self.switches.page_size
+        shown = orders[(page - 1) * size : page * size]
+        headers = {}
+        if page * size < len(orders) and self.switches.links == "always":
+            headers["Link"] = f'<{request.url.update_query(page=page + 1)}>; rel="next"'
+            if self._changing:
+                self._changing -= 1
+                self.store.change_some(1)
+        records = [self._shown(order, since) for order in shown]
+        rule = self._rules.pick("poll")
+        if rule is not None and rule.answer in LIST_ANSWERS:
+            return self._spoiled(request, rule.answer, records)
+        normal = web.json_response(records, headers=headers)
+        return normal if rule is None else await answering.give(request, rule, normal, _bare)
+
+    def _page(self, request: web.Request) -> int:
+        """The page that is asked for. Raises ``ValueError``."""
+        how, size = self.switches.page_parameter, self.switches.page_size
+        if how == "refused" and ("page" in request.query or "offset" in request.query):
+            raise ValueError(how)
+        if how == "offset":
+            return int(request.query.get("offset", "0")) // size + 1
+        return int(request.query.get("page", "1")) if how == "page" else 1
+
+    def _shown(self, order: StatusOrder, since: datetime | None) -> dict[str, Any]:
+        if self.switches.polls_show == "history" or since is None:
+            return self.store.record(order)
+        return self.store.record(order, [event for event in order.events if event.updated >= since])
+
+    @staticmethod
+    def _spoiled(request: web.Request, answer: str, records: list[Any]) -> web.Response:
+        text = json.dumps(records)
+        if answer in ("other_host", "circle"):
+            url = "http://other.example/" if answer == "other_host" else str(request.url)
+            return web.Response(text=text, content_type="application/json", headers={"Link": f'<{url}>; rel="next"'})
+        texts = {
+            "not_json": "busy",
+            "truncated": text[: len(text) * 2 // 3],
+            "object": json.dumps({"orders": records}),
+        }
+        return web.Response(text=texts[answer], content_type="application/json")
+
+    async def by_id(self, request: web.Request) -> web.StreamResponse:
+        """The whole history of at most ten orders; an unknown one is an entry with an error."""
+        refused = await self._refusal(request)
+        if refused is not None:
+            return refused
+        ids = request.query.getall("id", [])
+        if not 1 <= len(ids) <= MOST_IDS:
+            return _error(400, "from 1 to 10 ids")
+        if self._too_often(ids):
+            return self._throttled(self.switches.by_id_every_s)
+        unknown = {"code": 404, "message": "Not Found"}
+        records: list[Any] = [
+            self.store.record(order) if (order := self.store.orders.get(name)) else {"orderId": name, "error": unknown}
+            for name in ids
+        ]
+        return await self._give(request, "by_id", records)
+
+    def _too_often(self, ids: list[str]) -> bool:
+        now, every_s = time.monotonic(), self.switches.by_id_every_s
+        often = any(now - self._asked.get(name, -every_s) < every_s for name in ids)
+        self._asked.update(dict.fromkeys(ids, now))
+        return bool(every_s) and often
+
+    async def register(self, request: web.Request) -> web.StreamResponse:
+        """A new webhook."""
+        refused = await self._refusal(request)
+        if refused is not None:
+            return refused
+        hook = await request.json()
+        if not all(hook.get(name) for name in ("name", "url", "secret", "eventType")):
+            return _error(422, "name, url, secret and eventType are required")
+        return await self._give(request, "hooks", self.hooks.register(hook), status=201)
+
+    async def list_hooks(self, request: web.Request) -> web.StreamResponse:
+        """All webhooks; the secret is shown as well, as careless servers do."""
+        refused = await self._refusal(request)
+        return refused or await self._give(request, "hooks", list(self.hooks.hooks.values()))
+
+    async def delete_hook(self, request: web.Request) -> web.StreamResponse:
+        """One webhook less."""
+        refused = await self._refusal(request)
+        if refused is not None:
+            return refused
+        if self.hooks.hooks.pop(request.match_info["id"], None) is None:
+            return _error(404, "Not Found")
+        return web.Response(status=204)
+
+    async def _refusal(self, request: web.Request) -> web.Response | None:
+        await asyncio.sleep(self.switches.latency_ms / 1000)
+        if not self._tokens.use(request.headers.get("X-Subject-Token", "")):
+            return _error(401, "Unauthorized")
+        if request.match_info["channel"] != self.switches.channel:
+            return _error(404, "unknown channel")
+        if not self._rate.admits(self.switches.requests_per_s):
+            return self._throttled(1 / self.switches.requests_per_s)
+        return None
+
+    def _throttled(self, seconds: float) -> web.Response:
+        response = _error(429, "Too Many Requests")
+        if self.switches.retry_after:
+            response.headers["Retry-After"] = f"{seconds:g}"
+        return response
+
+    async def _give(self, request: web.Request, at: str, value: Any, status: int = 200) -> web.StreamResponse:
+        normal = web.json_response(value, status=status)
+        rule = self._rules.pick(at)
+        return normal if rule is None else await answering.give(request, rule, normal, _bare)
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _error(status: int, message: str) -> web.Response:
+    return web.json_response({"code": status, "message": message}, status=status)
+
+
+def _bare(status: int, rule: Rule) -> web.Response:
+    return _error(status, "refused by the scenario")

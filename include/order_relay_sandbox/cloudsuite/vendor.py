@@ -1,0 +1,284 @@
+"""CloudSuite's routes: token, orders, addresses, delivery messages, status texts."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from aiohttp import web
+
+from order_relay_sandbox import answering
+from order_relay_sandbox.audit import Audit
+from order_relay_sandbox.cloudsuite import delivery, errors, feedback, reading, rendering, writing
+from order_relay_sandbox.cloudsuite.errors import Refused
+from order_relay_sandbox.cloudsuite.store import CANCEL, NAME, Order, OrderStore, number_of
+from order_relay_sandbox.cloudsuite.switches import LIST_ANSWERS, CloudSuiteSwitches
+from order_relay_sandbox.faults import RuleBook
+from order_relay_sandbox.gate import RateLimit, Tokens, bearer
+from order_relay_sandbox.keys import handler
+
+_ROUTES = (
+    ("GET", "/api/order/", "list_orders"),
+    ("POST", "/api/order/", "post"),
+    ("GET", "/api/order/{id}/", "detail"),
+    ("PATCH", "/api/order/{id}/", "patch"),
+    ("PUT", "/api/order/{id}/", "put"),
+    ("GET", "/api/address/{id}/", "address"),
+    ("POST", "/proxy/des_adv_xml/delivery/", "delivery"),
+    ("POST", "/proxy/v1/orderstatus/", "status"),
+)
+
+
+class CloudSuiteVendor:
+    """One account at CloudSuite, with several web shops."""
+
+    def __init__(self, switches: CloudSuiteSwitches, audit: Audit, seed: int) -> None:
+        self._audit = audit
+        self._seed = seed
+        self.store = OrderStore(switches, audit, seed)
+        self._tokens = Tokens()
+        self._rate = RateLimit()
+        self.switch(switches)
+
+    def switch(self, switches: CloudSuiteSwitches) -> None:
+        """Takes other switches; counters of fault rules begin anew. The shops' clock stays as it is."""
+        self.switches = self.store.switches = switches
+        self._rules = RuleBook(switches.faults, self._seed)
+        self._leaving, self._arriving = switches.leaving_while_paging, switches.arriving_while_paging
+        self._cancelled_read, self._cancelled_taken = (
+            switches.cancelled_after_reading,
+            switches.cancelled_after_take_over,
+        )
+
+    def generate(self, count: int, seed: int) -> None:
+        """So many generated orders stand in the shops, not all of them offered."""
+        self.store.generate(count, seed)
+
+    def offer(self, orders: Iterable[Mapping[str, Any] | bytes], kind: str) -> int:
+        """Orders stand in the shops, confirmed now unless they say otherwise; the same id again replaces one."""
+        return len([self.store.offer(order, kind) for order in orders])
+
+    def routes(self) -> list[web.RouteDef]:
+        """Where this vendor listens; each path of the API also without its final slash."""
+        token = "/realms/{realm}/protocol/openid-connect/token"  # noqa: S105 (a path)
+        both = [
+            web.route(method, path, handler(NAME, name))
+            for method, whole, name in _ROUTES
+            for path in (whole, whole.removesuffix("/"))
+        ]
+        return [web.post(token, handler(NAME, "token")), *both]
+
+    def report(self) -> dict[str, Any]:
+        """What the audit says of CloudSuite alone."""
+        return feedback.report(self.store, self._audit)
+
+    async def token(self, request: web.Request) -> web.StreamResponse:
+        """A bearer token for the client id and secret, which stand in the form."""
+        await self._latency()
+        form = await request.post()
+
+        def issue() -> web.Response:
+            if request.match_info["realm"] != self.switches.realm:
+                return web.json_response({"error": "Realm does not exist"}, status=404)
+            if not self._known_client(str(form.get("client_id", "")), str(form.get("client_secret", ""))):
+                self._audit.login_failures[NAME] += 1
+                return _oauth_error(401, "invalid_client", "Invalid client or Invalid client credentials")
+            if form.get("grant_type") != "client_credentials":
+                return _oauth_error(400, "unsupported_grant_type", "Unsupported grant_type")
+            if self.switches.scope_required and "openid" not in str(form.get("scope", "")).split():
+                return _oauth_error(400, "invalid_scope", "Invalid scopes")
+            issued = self._tokens.issue(self.switches.token_lifetime_s, self.switches.token_calls, "openid")
+            return web.json_response(issued)
+
+        return await self._serve(request, "token", issue)
+
+    async def list_orders(self, request: web.Request) -> web.StreamResponse:
+        """GET: summaries, page by page."""
+        return self._refusal(request) or await self._list(request)
+
+    async def _list(self, request: web.Request) -> web.StreamResponse:
+        await self._latency()
+        rule = self._rules.pick("list")
+        try:
+            envelope, orders = reading.page(request, self.store)
+        except Refused as refused:
+            return refused.answer()
+        if envelope["next"] is not None:
+            self._shift(orders)
+        if rule is not None and rule.answer in LIST_ANSWERS:
+            return reading.spoiled(envelope, rule.answer)
+        normal = web.json_response(envelope)
+        return normal if rule is None else await answering.give(request, rule, normal, errors.bare)
+
+    def _shift(self, orders: list[Order]) -> None:
+        """Between two pages an order leaves the list, or a new one comes, as the switches say."""
+        if self._leaving:
+            self._leaving -= 1
+            self.store.change(orders[0], {"state": CANCEL})
+        if self._arriving:
+            self._arriving -= 1
+            self.store.arrive()
+
+    async def detail(self, request: web.Request) -> web.StreamResponse:
+        """GET of one order, by id or by ``ext:<key>``."""
+
+        def show(order: Order) -> web.Response:
+            answer = self._shown(order)
+            if self._cancelled_read and order.document["state"] == "confirmed":
+                self._cancelled_read -= 1
+                self.store.change(order, {"state": CANCEL})
+            return answer
+
+        return await self._with_order(request, "detail", show)
+
+    async def patch(self, request: web.Request) -> web.StreamResponse:
+        """PATCH: changed members only."""
+        raw = await request.read()
+
+        def change(order: Order) -> web.Response:
+            before = order.document["state"]
+            writing.patch(self.store, order, writing.parsed(raw))
+            answer = self._written(order)
+            if self._cancelled_taken and before == "confirmed" and order.document["state"] == "processing":
+                self._cancelled_taken -= 1
+                self.store.change(order, {"state": CANCEL})
+            return answer
+
+        return await self._with_order(request, "patch", change)
+
+    async def put(self, request: web.Request) -> web.StreamResponse:
+        """PUT: the whole order, which is made where it does not exist."""
+        raw = await request.read()
+        word = request.match_info["id"]
+
+        def replace(order: Order) -> web.Response:
+            writing.put(self.store, order, writing.parsed(raw))
+            return self._written(order)
+
+        def create() -> web.Response:
+            body = writing.parsed(raw)
+            if word.startswith("ext:"):
+                return self._written(writing.post(self.store, body | {"key": word[4:]}), 201)
+            return self._written(writing.post(self.store, body, number_of(word)), 201)
+
+        new = self.store.find(word) is None and (word.startswith("ext:") or number_of(word) >= 0)
+        return await self._serve_api(request, "put", create) if new else await self._with_order(request, "put", replace)
+
+    async def post(self, request: web.Request) -> web.StreamResponse:
+        """POST: a new offline order; one that exists is an error."""
+        raw = await request.read()
+        return await self._serve_api(
+            request, "post", lambda: self._written(writing.post(self.store, writing.parsed(raw)), 201)
+        )
+
+    async def address(self, request: web.Request) -> web.StreamResponse:
+        """GET of one address by its id (assumed: no page shows this route)."""
+
+        def show() -> web.Response:
+            known = self.store.addresses.get(number_of(request.match_info["id"]))
+            return errors.detail(404) if known is None else web.json_response(known)
+
+        return await self._serve_api(request, "address", show)
+
+    async def delivery(self, request: web.Request) -> web.StreamResponse:
+        """POST of a delivery message (DESADV); one number is taken once."""
+        raw = await request.read()
+
+        def take() -> web.Response:
+            delivery.required(request.query, ("shop", "user"))
+            content = delivery.parsed(raw, request.content_type, self.switches.desadv)
+            message = delivery.checked(self.store, content, request.query["shop"])
+            delivery.deliver(self.store, message)
+            return web.json_response({"DesadvNumber": message.number, "status": "accepted"})
+
+        return await self._serve_api(request, "delivery", take)
+
+    async def status(self, request: web.Request) -> web.StreamResponse:
+        """POST of a text for the buyer's timeline; it does not touch the order's state."""
+        raw = await request.read()
+
+        def note() -> web.Response:
+            delivery.required(request.query, ("shop",))
+            delivery.order_of_status(self.store, writing.parsed(raw), request.query["shop"]).statuses += 1
+            return web.json_response({"status": "accepted"})
+
+        return await self._serve_api(request, "status", note)
+
+    def _shown(self, order: Order) -> web.Response:
+        if order.raw is not None:
+            return web.Response(body=order.raw, content_type="application/json")
+        return web.json_response(rendering.detail(self.store, order))
+
+    def _written(self, order: Order, status: int = 200) -> web.Response:
+        if self.switches.write_reply == "empty":
+            return web.Response(status=status, content_type="application/json")
+        return web.json_response(rendering.detail(self.store, order), status=status)
+
+    async def _with_order(
+        self, request: web.Request, at: str, work: Callable[[Order], web.Response]
+    ) -> web.StreamResponse:
+        self.store.catch_up()
+        order = self.store.find(request.match_info["id"])
+        if order is None:
+            return await self._serve_api(request, at, lambda: errors.detail(404))
+        return await self._serve_api(request, at, lambda: work(order), order.external_id)
+
+    async def _serve_api(
+        self, request: web.Request, at: str, work: Callable[[], web.Response], key: str = ""
+    ) -> web.StreamResponse:
+        refused = self._refusal(request)
+        if refused is not None:
+            return refused
+        await self._latency()
+        return await self._serve(request, at, work, key)
+
+    async def _serve(
+        self, request: web.Request, at: str, work: Callable[[], web.Response], key: str = ""
+    ) -> web.StreamResponse:
+        """Does the work, unless a rule prevents it, and answers as the rule says."""
+        rule = self._rules.pick(at, key)
+        if rule is not None and rule.effect == "none" and rule.answer not in ("ok", "slow"):
+            return await answering.give(request, rule, web.json_response({}), errors.bare)
+        try:
+            normal = work()
+        except Refused as refused:
+            return refused.answer()
+        return normal if rule is None else await answering.give(request, rule, normal, errors.bare)
+
+    def _refusal(self, request: web.Request) -> web.Response | None:
+        """The final slash, the rate and the token; an answer means: refused."""
+        self.store.catch_up()
+        if not request.path.endswith("/") and self.switches.without_slash != "answer":
+            return self._slashless(request)
+        if not self._rate.admits(self.switches.requests_per_s):
+            return errors.throttled(1.0)
+        if not self._authorized(request.headers.get("Authorization", "")):
+            self._audit.login_failures[NAME] += 1
+            return errors.detail(401)
+        return None
+
+    def _slashless(self, request: web.Request) -> web.Response:
+        if self.switches.without_slash == "not_found":
+            return errors.detail(404)
+        there = request.rel_url.with_path(request.path + "/", keep_query=True)
+        return web.Response(status=301, headers={"Location": str(there)})
+
+    def _authorized(self, header: str) -> bool:
+        kind, _, token = header.partition(" ")
+        if kind.lower() == "token" and self.switches.static_token:
+            return hmac.compare_digest(token.strip().encode(), self.switches.static_token.encode())
+        return self._tokens.use(bearer(header))
+
+    def _known_client(self, client_id: str, secret: str) -> bool:
+        given, known = f"{client_id}:{secret}", f"{self.switches.client_id}:{self.switches.client_secret}"
+        return hmac.compare_digest(given.encode(), known.encode())
+
+    async def _latency(self) -> None:
+        if self.switches.latency_ms:
+            await asyncio.sleep(self.switches.latency_ms / 1000)
+
+
+def _oauth_error(status: int, error: str, description: str) -> web.Response:
+    return web.json_response({"error": error, "error_description": description}, status=status)

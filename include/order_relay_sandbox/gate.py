@@ -1,0 +1,62 @@
+"""What stands before more than one vendor: tokens that run out, and a limit on calls a second."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import Any
+
+
+class Tokens:
+    """Tokens given out, with what is left of each."""
+
+    def __init__(self) -> None:
+        self._live: dict[str, list[float]] = {}
+
+    def issue(self, lifetime_s: float, calls: int, scope: str) -> dict[str, Any]:
+        """A new token, as an OAuth server's answer has it; good for so many calls (0 = no limit)."""
+        token = secrets.token_urlsafe(24)
+        self._live[token] = [time.monotonic() + lifetime_s, float(calls or "inf")]
+        return {
+            "access_token": token,
+            "token_type": "Bearer",
+            "expires_in": max(int(lifetime_s), 1),
+            "scope": scope,
+        }
+
+    def use(self, token: str) -> bool:
+        """Whether the token is good for one more call; counts the call."""
+        left = self._live.get(token)
+        if left is None or left[0] <= time.monotonic() or left[1] < 1:
+            return False
+        left[1] -= 1
+        return True
+
+    def revoke_all(self) -> None:
+        """Every token given out so far ends here."""
+        self._live.clear()
+
+
+class RateLimit:
+    """A bucket of one second's calls."""
+
+    def __init__(self) -> None:
+        self._left, self._at = 0.0, 0.0
+
+    def admits(self, per_second: float) -> bool:
+        """Whether one more call fits; ``per_second`` 0 means that everything does."""
+        if not per_second:
+            return True
+        now = time.monotonic()
+        self._left = min(per_second, self._left + (now - self._at) * per_second)
+        self._at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
+def bearer(header: str) -> str:
+    """The token of an ``CloudSuiteAuthorization`` header; public clients write the scheme in either case."""
+    kind, _, token = header.partition(" ")
+    return token.strip() if kind.lower() == "bearer" else ""

@@ -1,0 +1,155 @@
+"""Running the sandbox: inside an event loop, or in a thread of its own for synchronous tests."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+from urllib.parse import quote
+from urllib.request import Request, urlopen
+
+from aiohttp import web
+
+from order_relay_sandbox.scenario import Scenario
+from order_relay_sandbox.server import SOURCES, RawOrder, Sandbox
+from order_relay_sandbox.supercat.store import encode
+
+HOST = "127.0.0.1"
+
+
+@asynccontextmanager
+async def running(
+    scenario: Scenario | Mapping[str, Any] | None = None,
+    orders: int | Iterable[RawOrder] = 0,
+    *,
+    seed: int = 0,
+    port: int = 0,
+    host: str = HOST,
+    sources: Sequence[str] = SOURCES[:1],
+) -> AsyncIterator[Sandbox]:
+    """The sandbox in the running event loop; ``sandbox.url`` says where. Port 0 picks a free one."""
+    sandbox = Sandbox(scenario, orders, seed, sources)
+    # Handlers that hang on purpose must not delay the end.
+    runner = web.AppRunner(sandbox.app(), access_log=None, shutdown_timeout=0.05)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port, backlog=512)
+        await site.start()
+        sandbox.url = f"http://{host}:{runner.addresses[0][1]}"
+        yield sandbox
+    finally:
+        sandbox.shopatron.book.forget_under_way()
+        await runner.cleanup()
+
+
+class ThreadedSandbox:
+    """A handle on a sandbox in another thread or process: everything goes through its control endpoints."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def report(self) -> dict[str, Any]:
+        """The audit."""
+        report: dict[str, Any] = self._call("/_audit")
+        return report
+
+    def change(self, switches: Mapping[str, Any]) -> None:
+        """Changes switches."""
+        self._call("/_scenario", json.dumps(switches).encode())
+
+    def offer(self, orders: Iterable[RawOrder], kind: str = "offered", source: str = "") -> int:
+        """Offers orders at a source (by default the sandbox's first)."""
+        texts = [order if isinstance(order, bytes) else encode(order) for order in orders]
+        # One a line, so that texts which are no good JSON arrive untouched as well (but for line breaks).
+        body = b"\n".join(text.replace(b"\n", b" ") for text in texts)
+        answer = self._call(f"/_offer?lines=1&kind={quote(kind)}&source={quote(source)}", body)
+        return int(answer["offered"])
+
+    def reset(self) -> None:
+        """Everything as at the start."""
+        self._call("/_reset", b"")
+
+    def land(self) -> int:
+        """What is under way arrives now."""
+        return int(self._call("/_land", b"")["landed"])
+
+    def change_order(self, order: str, **members: Any) -> dict[str, Any]:
+        """CloudSuite's shop changes an order (``<webshop>-<reference>``): a buyer pays, somebody cancels."""
+        body = json.dumps({"order": order, "set": members}).encode()
+        changed: dict[str, Any] = self._call("/_cloudsuite/change", body)
+        return changed
+
+    def advance(self, seconds: float) -> str:
+        """Puts the clock of CloudSuite's shops forward; answers its time (UTC)."""
+        return str(self._call("/_cloudsuite/clock", json.dumps({"advance_s": seconds}).encode())["now"])
+
+    def happen(self, *changes: dict[str, Any]) -> list[str]:
+        """Things happen to orders at aCommerce (``sandbox.acommerce.control.happen``); the ids of the events."""
+        told: list[str] = self._call("/_acommerce/happen", json.dumps(changes).encode())
+        return told
+
+    def generate_statuses(self, orders: int, seed: int = 0) -> dict[str, Any]:
+        """So many orders with histories at aCommerce."""
+        told: dict[str, Any] = self._call("/_acommerce/generate", json.dumps({"orders": orders, "seed": seed}).encode())
+        return told
+
+    def deliver(self) -> dict[str, Any]:
+        """aCommerce sends what waits to the registered webhooks."""
+        told: dict[str, Any] = self._call("/_acommerce/deliver", b"")
+        return told
+
+    def status_records(self) -> list[dict[str, Any]]:
+        """Every order as aCommerce shows it now."""
+        told: list[dict[str, Any]] = self._call("/_acommerce/orders")
+        return told
+
+    def bodies(self, external_id: str) -> list[Any]:
+        """The import bodies stored under an external id, parsed."""
+        answer: list[Any] = self._call(f"/_bodies?externalOrderID={quote(external_id)}")
+        return answer
+
+    def _call(self, path: str, body: bytes | None = None) -> Any:
+        with urlopen(Request(self.url + path, data=body), timeout=60) as response:  # noqa: S310 (own loopback address)
+            return json.load(response)
+
+
+@contextmanager
+def serve_in_thread(
+    scenario: Scenario | Mapping[str, Any] | None = None,
+    orders: int | Iterable[RawOrder] = 0,
+    *,
+    seed: int = 0,
+    port: int = 0,
+    sources: Sequence[str] = SOURCES[:1],
+) -> Iterator[ThreadedSandbox]:
+    """The sandbox in a thread of its own, for synchronous tests and for child processes of a test."""
+    started = threading.Event()
+    state: dict[str, Any] = {}
+
+    async def serve() -> None:
+        async with running(scenario, orders, seed=seed, port=port, sources=sources) as sandbox:
+            state.update(url=sandbox.url, loop=asyncio.get_running_loop(), stop=asyncio.Event())
+            started.set()
+            await state["stop"].wait()
+
+    def run() -> None:
+        try:
+            asyncio.run(serve())
+        except BaseException as error:  # handed to the caller, who raises it
+            state["error"] = error
+        finally:
+            started.set()
+
+    thread = threading.Thread(target=run, name="sandbox", daemon=True)
+    thread.start()
+    started.wait()
+    if "url" not in state:
+        raise RuntimeError("the sandbox did not start") from state.get("error")
+    try:
+        yield ThreadedSandbox(state["url"])
+    finally:
+        state["loop"].call_soon_threadsafe(state["stop"].set)
+        thread.join(timeout=10)

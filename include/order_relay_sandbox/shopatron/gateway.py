@@ -1,0 +1,75 @@
+"""What stands before the OMS: the check of its credentials, and the shapes of its refusals."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from typing import Any
+
+from aiohttp import web
+
+from order_relay_sandbox.faults import Rule
+
+CODES = {
+    5000: ("GENERIC_OK", 200),
+    5001: ("GENERIC_UNAVAILABLE", 503),
+    5002: ("GENERIC_NOT_FOUND", 404),
+    5003: ("GENERIC_BAD_REQUEST", 400),
+    5004: ("GENERIC_NOT_AUTHORIZED", 403),
+    5005: ("GENERIC_NOT_ALLOWED", 405),
+    5006: ("GENERIC_SERVER_ERROR", 500),
+    5010: ("MISSING_QUERY_PARAM", 400),
+    5011: ("MISSING_REQUEST_DATA", 400),
+    5013: ("INVALID_ID", 400),
+    5014: ("INVALID_QUERY_PARAM", 400),
+    5015: ("INVALID_REQUEST_DATA", 400),
+    5016: ("UNSUPPORTED_QUERY_PARAM", 400),
+    5017: ("NO_VALID_QUERY_PARAMS", 400),
+}
+_BY_HTTP = {404: 5002, 400: 5003, 403: 5004, 405: 5005, 500: 5006, 503: 5001, 422: 5015}
+_GATEWAY = {502: "ERR_502_BAD_GATEWAY", 503: "ERR_503_SERVICE_UNAVAILABLE", 504: "ERR_504_GATEWAY_TIMEOUT"}
+
+
+def oms_error(code: int, message: str, *, http: int | None = None, **more: Any) -> web.Response:
+    """An error of the OMS itself. The numbers are documented; the names of the JSON keys are invented."""
+    name, documented_http = CODES[code]
+    body = {"code": code, "name": name, "message": message, **more}
+    return web.json_response(body, status=http or documented_http)
+
+
+def mashery(http: int, error: str, title: str, retry_after_s: float | None = None) -> web.Response:
+    """A refusal of the gateway: a small HTML heading, and the header that tells the refusals apart."""
+    headers = {"X-Mashery-Error-Code": error}
+    if retry_after_s is not None:
+        headers["Retry-After"] = f"{retry_after_s:g}"
+    return web.Response(status=http, text=f"<h1>{http} {title}</h1>", content_type="text/html", headers=headers)
+
+
+def throttled(answer: str, retry_after_s: float | None) -> web.Response:
+    """Over rate: 403 as Mashery has it by default, or 429 as some operators map it."""
+    http = 429 if answer == "throttle_429" else 403
+    return mashery(http, "ERR_403_DEVELOPER_OVER_QPS", "Developer Over Qps", retry_after_s)
+
+
+def bare(status: int, rule: Rule) -> web.Response:
+    """An HTTP status that a rule asks for, in the likeliest shape."""
+    if status in _GATEWAY:
+        return mashery(status, _GATEWAY[status], "Gateway")
+    if status in _BY_HTTP:
+        return oms_error(_BY_HTTP[status], "refused by the scenario", http=status)
+    if status == 401:
+        return web.json_response({"error": "invalid_token"}, status=401)
+    return web.Response(status=status, text=f"<h1>{status}</h1>", content_type="text/html")
+
+
+def basic_matches(header: str, user: str, password: str) -> bool:
+    """Whether an ``CloudSuiteAuthorization`` header carries these Basic credentials."""
+    kind, _, token = header.partition(" ")
+    if kind.lower() != "basic":
+        return False
+    try:
+        given = base64.b64decode(token, validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return hmac.compare_digest(given, f"{user}:{password}".encode())

@@ -1,0 +1,166 @@
+"""The orders that the OMS holds, and what they come to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import islice
+from typing import Any
+
+from order_relay_sandbox.audit import Audit
+from order_relay_sandbox.money import decimal_of, in_cents
+from order_relay_sandbox.shopatron.switches import ShopatronSwitches
+
+FIRST_ORDER_ID = 7_000_001
+
+
+@dataclass(slots=True)
+class Order:
+    """One stored order. ``visible_at`` is in the event loop's clock: searches find it from then on."""
+
+    order_id: int
+    external_id: str
+    manufacturer_id: int
+    status: str
+    currency: str
+    total: int | str
+    created: datetime
+    imported: datetime
+    visible_at: float
+    is_test: bool
+    items: int
+    body: bytes
+
+
+class OrderBook:
+    """Stored orders by id and by external id; also those whose storing is still under way."""
+
+    def __init__(self, audit: Audit) -> None:
+        self._audit = audit
+        self._by_id: dict[int, Order] = {}
+        self._by_external: dict[str, list[Order]] = defaultdict(list)
+        self._next_id = FIRST_ORDER_ID
+        self._under_way: dict[asyncio.TimerHandle, Order] = {}
+
+    def new(self, body: Mapping[str, Any], raw: bytes, total: int | str, visible_at: float, *, own_id: bool) -> Order:
+        """An order made of an import's body, with an id, not stored yet."""
+        wished = body.get("orderID")
+        if own_id and isinstance(wished, int) and wished not in self._by_id:
+            order_id = wished
+        else:
+            order_id, self._next_id = self._next_id, self._next_id + 1
+        now = datetime.now(UTC)
+        return Order(
+            order_id=order_id,
+            external_id=body["externalOrderID"],
+            manufacturer_id=int(body["manufacturerID"]),
+            status=body["orderStatus"],
+            currency=body["currency"],
+            total=total,
+            created=moment(body.get("importedCreationDate")) or now,
+            imported=now,
+            visible_at=visible_at,
+            is_test=bool(body.get("isTestOrder")),
+            items=len(body["orderItems"]),
+            body=raw,
+        )
+
+    def store(self, order: Order) -> Order:
+        """The order stands in the OMS from now on."""
+        self._by_id[order.order_id] = order
+        self._by_external[order.external_id].append(order)
+        self._audit.stored(order.external_id, order.order_id, order.total)
+        return order
+
+    def store_later(self, order: Order, delay_s: float, visible_after_s: float) -> None:
+        """The order is stored after ``delay_s``, as behind a gateway that gave up waiting."""
+
+        def land() -> None:
+            del self._under_way[handle]
+            order.visible_at = loop.time() + visible_after_s
+            self.store(order)
+
+        loop = asyncio.get_running_loop()
+        handle = loop.call_later(delay_s, land)
+        self._under_way[handle] = order
+
+    def land(self) -> int:
+        """Stores at once whatever is under way, and shows all to searches; answers how many were under way."""
+        waiting = list(self._under_way.items())
+        self._under_way.clear()
+        for handle, order in waiting:
+            handle.cancel()
+            self.store(order)
+        for order in self._by_id.values():
+            order.visible_at = 0.0
+        return len(waiting)
+
+    def forget_under_way(self) -> None:
+        """Drops what is under way (the vendor is being reset)."""
+        for handle in self._under_way:
+            handle.cancel()
+        self._under_way.clear()
+
+    def get(self, order_id: int) -> Order | None:
+        """By the OMS's id."""
+        return self._by_id.get(order_id)
+
+    def with_external(self, external_id: str) -> list[Order]:
+        """All stored under one external id; more than one is a doubled order."""
+        return self._by_external.get(external_id, [])
+
+    def first(self, number: int) -> list[int]:
+        """The ids of the orders that were stored first."""
+        return list(islice(self._by_id, number))
+
+    def newest_first(self) -> Iterable[Order]:
+        """Everything stored, the last stored first."""
+        return reversed(self._by_id.values())
+
+
+def moment(text: Any) -> datetime | None:
+    """A date-time in any form that the vendor's pages show; without a zone it is UTC. ``None`` if it is none."""
+    if not isinstance(text, str):
+        return None
+    try:
+        value = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def total_of(body: Mapping[str, Any], switches: ShopatronSwitches) -> int | str:
+    """What the OMS would ask for, in cents: price times quantity, shipping and tax of every line, plus shipping tax.
+
+    Whether shipping and tax of a line are meant per line or per unit is unknown (``charges_per``), as is whether the
+    lines' own ``shippingTax`` counts beside the order's (``shipping_tax``), and whether listed discounts take something
+    off (``listed_discounts``).
+    """
+    total, line_shipping_taxes = Decimal(0), Decimal(0)
+    for item in body["orderItems"]:
+        specifics = item["itemSpecifics"]
+        quantity = decimal_of(specifics["quantity"]) or Decimal(0)
+        times = quantity if switches.charges_per == "unit" else Decimal(1)
+        total += _amount(specifics.get("actualPrice")) * quantity
+        total += (_amount(specifics.get("shipping")) + _amount(specifics.get("itemTaxOverride"))) * times
+        line_shipping_taxes += _amount(specifics.get("shippingTax")) * times
+    top = body.get("shippingTax")
+    total += _amount(top)
+    if top is None or switches.shipping_tax == "both":
+        total += line_shipping_taxes
+    if switches.listed_discounts == "counted":
+        total -= sum(map(_listed, (body.get("discounts"), body.get("promotions"))), Decimal(0))
+    return in_cents(total)
+
+
+def _listed(entries: Any) -> Decimal:
+    """What a list of discounts takes off: the member ``amount`` of each entry (its name is assumed)."""
+    return sum((abs(_amount(entry.get("amount"))) for entry in entries or () if isinstance(entry, Mapping)), Decimal(0))
+
+
+def _amount(value: Any) -> Decimal:
+    return decimal_of(value) or Decimal(0)

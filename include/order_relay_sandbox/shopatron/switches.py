@@ -1,0 +1,103 @@
+"""The OMS's switches. Each stands for something the vendor's pages leave open, or for a fault."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from order_relay_sandbox.answering import require_answer
+from order_relay_sandbox.faults import Rule
+
+OWN_ANSWERS = ("no_id", "error_in_200", "throttle_403", "throttle_429", "bad_key")
+
+
+class ShopatronRule(Rule):
+    """``at``: ``import``, ``search``, ``order`` (get one), ``token``, ``catalog``.
+
+    ``later`` is known for imports only. ``throttle_403`` is the gateway's answer over rate, ``bad_key`` its answer for
+    an unknown key, ``no_id`` a success that names no order, ``error_in_200`` an error in the body of a 200.
+    """
+
+    at: Literal["import", "search", "order", "token", "catalog"] = "import"
+
+    @model_validator(mode="after")
+    def _fits(self) -> ShopatronRule:
+        require_answer(self.answer, OWN_ANSWERS)
+        if self.effect == "later" and self.at != "import":
+            raise ValueError("only an import can take effect later")
+        return self
+
+
+class ShopatronSwitches(BaseModel):
+    """Defaults follow the vendor's pages; where they are silent, the working assumptions of the README."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    api_key: str = "demo-key"
+    secret: str = "demo-secret"  # noqa: S105 (a sandbox's well-known secret)
+    manufacturer_ids: tuple[int, ...] = (1042,)
+    check_manufacturer: bool = True
+    latency_ms: float = Field(default=0.0, ge=0)
+    requests_per_s: float = Field(default=0.0, ge=0, description="the gateway's limit; 0 = none")
+    over_rate_answer: Literal["throttle_403", "throttle_429"] = "throttle_403"
+
+    token_lifetime_s: float = Field(default=3600.0, gt=0)
+    token_calls: int = Field(default=0, ge=0, description="calls that a token lasts; 0 = no limit")
+    expired_http: Literal[401, 403] = 401
+
+    duplicates: Literal["reject", "accept", "return_existing"] = "reject"
+    duplicate_http: Literal[400, 409, 422] = 400
+    success_http: Literal[200, 201] = 200
+    success_body: Literal["order", "id_only", "id_and_error"] = "order"
+    honour_order_id: bool = False
+    charges_per: Literal["line", "unit"] = "line"
+    shipping_tax: Literal["order_first", "both"] = Field(
+        default="order_first", description="whether the lines' shippingTax counts only where the order has none"
+    )
+    listed_discounts: Literal["informative", "counted"] = Field(
+        default="informative", description="whether the total falls by the amounts in discounts and promotions"
+    )
+    custom_data_keys: Literal["exact", "ignore_case"] = Field(
+        default="exact", description="ignore_case: keys that differ in case alone are one key, and refused"
+    )
+    keep_bodies: bool = True
+
+    unknown_fields: Literal["accept", "reject"] = "accept"
+    defaulted_fields_required: bool = True
+    min_items: int = Field(default=1, ge=0)
+    custom_data_limits: bool = True
+    allow_unspecified_ip: bool = True
+    payment_types: tuple[str, ...] = ("CC", "CS", "LV", "PP", "EB", "PZ", "NO", "TK")
+
+    search_external_id: Literal["supported", "error", "ignored"] = "supported"
+    unknown_parameters: Literal["error", "ignored"] = "error"
+    date_from_parameters: tuple[str, ...] = ("startDate", "dateFrom", "fromDate")
+    date_to_parameters: tuple[str, ...] = ("endDate", "dateTo", "toDate")
+    date_means: Literal["original", "imported"] = "original"
+    no_match: Literal["envelope", "empty_body", "not_found"] = "envelope"
+    visible_after_s: float = Field(default=0.0, ge=0)
+    first_page: Literal[0, 1] = 1
+    over_max_per_page: Literal["error", "clamp"] = "error"
+    max_terms: int = Field(default=100, ge=1)
+    shifting_pages: bool = False
+    search_terms: Literal["all", "first", "last", "first_two", "every_second", "short", "ends"] = Field(
+        default="all", description="which of several external ids are honoured; short: the first 60 characters of them"
+    )
+    search_manufacturer: Literal["filters", "ignored"] = "filters"
+    search_most_rows: int = Field(default=0, ge=0, description="rows that a search shows and counts; 0 = all")
+    search_one_per_id: bool = Field(default=False, description="of several orders with one external id one is shown")
+    search_order: Literal["newest", "oldest", "shuffled"] = "newest"
+    search_total: Literal["exact", "of_page", "too_high"] = "exact"
+    search_pages: Literal["honoured", "ignored"] = "honoured"
+    search_snapshot: int = Field(default=-1, ge=-1, description="only so many orders, the first, are found; -1 = all")
+    rows_carry_manufacturer: bool = True
+    order_carries_manufacturer: bool = True
+    rows_carry_total: bool = True
+    order_shows: Literal["all", "little"] = Field(
+        default="all", description="all: customer, part numbers and custom data as imported (their names are invented)"
+    )
+    rows_carry_external_id: bool = True
+    order_carries_external_id: bool = True
+    cancelled_spelling: str = "CANCELED"
+    faults: tuple[ShopatronRule, ...] = ()

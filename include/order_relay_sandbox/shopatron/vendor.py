@@ -1,0 +1,205 @@
+"""The OMS's routes: token, importOrder, order search, get order, catalogue search."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from aiohttp import web
+
+from order_relay_sandbox import answering
+from order_relay_sandbox.audit import Audit
+from order_relay_sandbox.faults import RuleBook
+from order_relay_sandbox.gate import RateLimit, Tokens, bearer
+from order_relay_sandbox.keys import handler
+from order_relay_sandbox.shopatron import gateway, reading
+from order_relay_sandbox.shopatron.checks import MISSING, Problem, problems
+from order_relay_sandbox.shopatron.store import Order, OrderBook, total_of
+from order_relay_sandbox.shopatron.switches import ShopatronRule, ShopatronSwitches
+
+NAME = "shopatron"
+
+
+class ShopatronVendor:
+    """One account at the OMS."""
+
+    def __init__(self, switches: ShopatronSwitches, audit: Audit, seed: int) -> None:
+        self._audit = audit
+        self._seed = seed
+        self.book = OrderBook(audit)
+        self._tokens = Tokens()
+        self._rate = RateLimit()
+        self.switch(switches)
+
+    def switch(self, switches: ShopatronSwitches) -> None:
+        """Takes other switches; counters of fault rules begin anew."""
+        self.switches = switches
+        self._rules = RuleBook(switches.faults, self._seed)
+
+    def routes(self) -> list[web.RouteDef]:
+        """Where this vendor listens."""
+        return [
+            web.post("/oauthserver/oauth2/token", handler(NAME, "token")),
+            web.post("/api/v2/importOrder/", handler(NAME, "import_order")),
+            web.get("/api/v2/order/", handler(NAME, "search")),
+            web.get("/api/v2/order/{id}", handler(NAME, "get_order")),
+            web.get("/api/v2/catalog/", handler(NAME, "catalog")),
+        ]
+
+    async def token(self, request: web.Request) -> web.StreamResponse:
+        """A bearer token for the API key and the secret."""
+        await self._latency()
+        form = await request.post()
+        rule = self._rule("token")
+        if rule is not None and rule.effect != "done":
+            return await self._give(request, rule, web.Response())
+        if not gateway.basic_matches(
+            request.headers.get("Authorization", ""), self.switches.api_key, self.switches.secret
+        ):
+            self._audit.login_failures[NAME] += 1
+            return web.json_response({"error": "invalid_client"}, status=401)
+        if form.get("grant_type") != "client_credentials":
+            return web.json_response({"error": "unsupported_grant_type"}, status=400)
+        normal = web.json_response(self._tokens.issue(self.switches.token_lifetime_s, self.switches.token_calls, "oms"))
+        return normal if rule is None else await self._give(request, rule, normal)
+
+    async def import_order(self, request: web.Request) -> web.StreamResponse:
+        """POST importOrder: validated, stored, answered; or whatever the scenario says."""
+        raw = await request.read()
+        refused = await self._admit(request)
+        if refused is not None:
+            return refused
+        body = _parsed(raw)
+        key = body.get("externalOrderID") if isinstance(body, Mapping) else None
+        key = key if isinstance(key, str) else ""
+        self._audit.posted(key)
+        rule = self._rule("import", key)
+        if rule is not None and rule.effect == "none" and rule.answer not in ("ok", "slow"):
+            return await self._give(request, rule, self._success(None))
+        wrong = self._refusal(body)
+        if wrong is not None:
+            return wrong
+        later = rule is not None and rule.effect == "later"
+        normal = self._take(body, raw, later_s=rule.later_s if rule is not None and later else None)
+        return normal if rule is None else await self._give(request, rule, normal)
+
+    async def search(self, request: web.Request) -> web.StreamResponse:
+        """GET order/?parameters, page by page."""
+        return await self._read(request, "search", lambda: reading.search(request, self.book, self.switches))
+
+    async def get_order(self, request: web.Request) -> web.StreamResponse:
+        """GET order/{id}."""
+        return await self._read(
+            request, "order", lambda: reading.get_order(request.match_info["id"], self.book, self.switches)
+        )
+
+    async def catalog(self, request: web.Request) -> web.StreamResponse:
+        """GET catalog/: a cheap read that tells whether key and manufacturer are right."""
+        return await self._read(request, "catalog", lambda: reading.catalog(request, self.switches))
+
+    async def _read(self, request: web.Request, at: str, answer: Any) -> web.StreamResponse:
+        refused = await self._admit(request)
+        if refused is not None:
+            return refused
+        rule = self._rule(at)
+        normal: web.Response = answer()
+        return normal if rule is None else await self._give(request, rule, normal)
+
+    def _refusal(self, body: Any) -> web.Response | None:
+        if body is None:
+            return gateway.oms_error(5003, "the body is not JSON")
+        found = problems(body, self.switches)
+        if found:
+            code = MISSING if any(p.code == MISSING for p in found) else found[0].code
+            return gateway.oms_error(
+                code, _words(found), errors=[{"code": p.code, "field": p.field, "message": p.text} for p in found]
+            )
+        if self.switches.check_manufacturer and body["manufacturerID"] not in self.switches.manufacturer_ids:
+            return gateway.oms_error(5004, "the token is not allowed to act for this manufacturer")
+        return None
+
+    def _take(self, body: Mapping[str, Any], raw: bytes, later_s: float | None) -> web.Response:
+        """Stores the order (or an order stored before answers, as the duplicate switch says)."""
+        known = self.book.with_external(body["externalOrderID"])
+        if known and self.switches.duplicates == "return_existing":
+            return self._success(known[0])
+        if known and self.switches.duplicates == "reject":
+            return gateway.oms_error(
+                5015,
+                "externalOrderID is in use",
+                http=self.switches.duplicate_http,
+                additionalInfo=f"An order with this externalOrderID exists: {known[0].order_id}",
+            )
+        visible_at = asyncio.get_running_loop().time() + self.switches.visible_after_s
+        order = self.book.new(
+            body,
+            raw if self.switches.keep_bodies else b"",
+            total_of(body, self.switches),
+            visible_at,
+            own_id=self.switches.honour_order_id,
+        )
+        if later_s is None:
+            self.book.store(order)
+        else:
+            self.book.store_later(order, later_s, self.switches.visible_after_s)
+        return self._success(order)
+
+    def _success(self, order: Order | None) -> web.Response:
+        content: dict[str, Any] = {"orderStatus": "READY"}
+        if order is not None:
+            content = reading.detail(order, self.switches)
+            if self.switches.success_body != "order":
+                content = {"orderID": order.order_id}
+            if self.switches.success_body == "id_and_error":
+                content |= {"success": False, "error": "one item was dropped"}
+        return web.json_response(content, status=self.switches.success_http)
+
+    async def _give(self, request: web.Request, rule: ShopatronRule, normal: web.Response) -> web.StreamResponse:
+        if rule.answer == "no_id":
+            return web.json_response({"orderStatus": "READY", "message": "accepted"}, status=normal.status)
+        if rule.answer == "error_in_200":
+            return web.json_response({"status": "error", "message": "the catalog is closed"}, status=200)
+        if rule.answer.startswith("throttle_"):
+            return gateway.throttled(rule.answer, rule.retry_after_s)
+        if rule.answer == "bad_key":
+            return gateway.mashery(403, "ERR_403_DEVELOPER_INACTIVE", "Developer Inactive")
+        return await answering.give(request, rule, normal, gateway.bare)
+
+    async def _admit(self, request: web.Request) -> web.Response | None:
+        """Latency, rate, API key and token; an answer means: refused."""
+        await self._latency()
+        if request.headers.get("API-Key", "") != self.switches.api_key:
+            self._audit.login_failures[NAME] += 1
+            return gateway.mashery(403, "ERR_403_DEVELOPER_INACTIVE", "Developer Inactive")
+        if not self._rate.admits(self.switches.requests_per_s):
+            return gateway.throttled(self.switches.over_rate_answer, 1.0)
+        if not self._tokens.use(bearer(request.headers.get("Authorization", ""))):
+            return gateway.bare(self.switches.expired_http, ShopatronRule())
+        return None
+
+    async def _latency(self) -> None:
+        if self.switches.latency_ms:
+            await asyncio.sleep(self.switches.latency_ms / 1000)
+
+    def _rule(self, at: str, key: str = "") -> ShopatronRule | None:
+        rule = self._rules.pick(at, key)
+        return rule if isinstance(rule, ShopatronRule) else None
+
+
+def _parsed(raw: bytes) -> Any:
+    """The body, numbers exact; ``None`` where it is not JSON (NaN is not)."""
+    try:
+        return json.loads(raw, parse_float=Decimal, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _words(found: list[Problem]) -> str:
+    return "; ".join(f"{p.field} {p.text}" for p in found[:5])

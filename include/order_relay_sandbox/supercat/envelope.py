@@ -1,0 +1,88 @@
+"""The answer to GET new_orders, streamed; also every way in which such an answer can be wrong inside."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+
+from aiohttp import web
+
+from order_relay_sandbox.keys import OUTCOME
+
+_HEAD, _TAIL = b'{"status":"success","error":null,"data":[', b"]}"
+_PER_WRITE = 32
+
+
+async def stream(
+    request: web.Request, orders: Sequence[bytes], fault: str, *, compress: bool, drip_s: float
+) -> web.StreamResponse:
+    """Writes the envelope in pieces. ``drip_s`` spreads the pieces over so many seconds."""
+    response = web.StreamResponse(headers={"Content-Type": "application/json; charset=utf-8"})
+    if compress:
+        response.enable_compression(web.ContentCoding.gzip)
+    await response.prepare(request)
+    if fault == "cut_body":
+        whole = b"".join(_normal(orders))
+        await response.write(whole[: len(whole) * 2 // 3])
+        request[OUTCOME] = "cut"
+        if request.transport is not None:
+            request.transport.abort()
+        return response
+    pause_s = drip_s / (len(orders) // _PER_WRITE + 2)
+    for piece in _pieces(orders, fault):
+        await response.write(piece)
+        if drip_s:
+            await asyncio.sleep(pause_s)
+    await response.write_eof()
+    return response
+
+
+def _pieces(orders: Sequence[bytes], fault: str) -> Iterator[bytes]:
+    if fault == "truncated":
+        whole = b"".join(_normal(orders))
+        yield whole[: len(whole) * 2 // 3]
+    elif fault in _WHOLE:
+        yield _WHOLE[fault]
+    elif fault in _EXTRA_ORDER:
+        yield from _normal([*orders[:1], _EXTRA_ORDER[fault], *orders[1:]])
+    elif fault == "duplicate_envelope_keys":
+        yield from _normal(orders, tail=b'],"data":[]}')
+    elif fault == "trailing_text":
+        yield from _normal(orders, tail=b"]} <!-- generated -->")
+    elif fault == "data_object":
+        yield b'{"status":"success","error":null,"data":{"orders":['
+        yield b",".join(orders)
+        yield b"]}}"
+    else:
+        yield from _normal(orders)
+
+
+def _normal(orders: Sequence[bytes], tail: bytes = _TAIL) -> Iterator[bytes]:
+    if not orders:
+        yield _HEAD + tail
+        return
+    for start in range(0, len(orders), _PER_WRITE):
+        lead = b"," if start else _HEAD
+        yield lead + b",".join(orders[start : start + _PER_WRITE])
+    yield tail
+
+
+_WHOLE = {
+    "data_missing": b'{"status":"success","error":null}',
+    "status_number": b'{"status":1,"error":null,"data":[]}',
+    "not_json": b"Service temporarily busy, please try again\n",
+}
+
+# A further order, made so that a reader that is not strict would take it.
+_EXTRA_ORDER = {
+    "nan": b'{"id":1,"uuid":"00000000-0000-4000-8000-000000000001","order_number":"1-010126-1","items":[],"total":NaN}',
+    "huge_number": b'{"id":2,"uuid":"00000000-0000-4000-8000-000000000002","order_number":"1-010126-2","total":1e400}',
+    "duplicate_keys": b'{"id":3,"uuid":"00000000-0000-4000-8000-000000000003","order_number":"1-010126-3","id":4}',
+    "deep": b'{"id":5,"uuid":"00000000-0000-4000-8000-000000000005","order_number":"1-010126-5","items":'
+    + b"[" * 5000
+    + b"]" * 5000
+    + b"}",
+    "latin1": '{"id":6,"uuid":"00000000-0000-4000-8000-000000000006","order_number":"1-010126-6","notes":"ü"}'.encode(
+        "latin-1"
+    ),
+}

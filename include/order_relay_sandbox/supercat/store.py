@@ -1,0 +1,157 @@
+"""The orders that SuperCat holds: raw JSON of each, what it is known by, and whether it was received."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from order_relay_sandbox.audit import Audit, Offer
+from order_relay_sandbox.money import decimal_of, in_cents
+from order_relay_sandbox.supercat.switches import SuperCatSwitches
+
+_MONEY = re.compile(rb'"(unit_price|extended_price|subtotal|discount|freight|tax|total)":\s*"(-?\d+(?:\.\d+)?)"')
+_ID = re.compile(rb'^(\{\s*"id":\s*)(\d+)')
+
+
+@dataclass(slots=True)
+class Held:
+    """One order: its exact JSON text, and its entry in the audit."""
+
+    raw: bytes
+    offer: Offer
+
+
+class OrderStore:
+    """What was submitted and not yet flagged as received, in order of submission."""
+
+    def __init__(self, audit: Audit, prefix: str = "") -> None:
+        self._audit = audit
+        self._prefix = prefix
+        self._by_identity: dict[tuple[str, str, str], Held] = {}
+        self._by_number: dict[str, list[Held]] = defaultdict(list)
+        self._by_id: dict[str, Held] = {}
+        self._nameless = 0
+
+    def add(self, order: Mapping[str, Any] | bytes, kind: str = "offered") -> None:
+        """Submits one order (an object, or its exact JSON text). The same identity again replaces the content, and the
+        order is offered anew."""
+        raw = order if isinstance(order, bytes) else encode(order)
+        document = order if isinstance(order, Mapping) else _parsed(raw)
+        offer = describe(document, kind, self._prefix)
+        identity = (offer.source_id, offer.number, offer.lineage)
+        if not any(identity):
+            self._nameless += 1
+            identity = (f"nameless {self._nameless}", "", "")
+        held = self._by_identity.get(identity)
+        if held is not None:
+            held.raw, held.offer.total, held.offer.kind, held.offer.acknowledged = raw, offer.total, kind, False
+            return
+        held = Held(raw, self._audit.offer(offer))
+        self._by_identity[identity] = held
+        if offer.source_id:
+            self._by_id[offer.source_id] = held
+        if offer.number:
+            self._by_number[offer.number].append(held)
+
+    def add_all(self, orders: Iterable[Mapping[str, Any] | bytes], kind: str = "offered") -> int:
+        """Submits many; answers how many."""
+        count = 0
+        for order in orders:
+            self.add(order, kind)
+            count += 1
+        return count
+
+    def pending(self, switches: SuperCatSwitches) -> list[Held]:
+        """Everything not flagged as received, in the sequence that the switches ask for."""
+        held = [h for h in self._by_identity.values() if not h.offer.acknowledged]
+        if switches.order_of_list == "newest_first":
+            held.reverse()
+        elif switches.order_of_list == "shuffled":
+            random.Random(len(held)).shuffle(held)
+        return held[: switches.list_at_most] if switches.list_at_most else held
+
+    def numbered(self, number: str) -> list[Held]:
+        """The orders with this order number (more than one only where a scenario says so)."""
+        return self._by_number.get(number, [])
+
+    def with_id(self, source_id: str) -> Held | None:
+        """The order with this numeric id."""
+        return self._by_id.get(source_id)
+
+
+def _parsed(raw: bytes) -> Any:
+    """The order for the audit; hostile texts that nobody can parse are offered all the same, without an identity."""
+    try:
+        return json.loads(raw, parse_float=Decimal)
+    except (ValueError, RecursionError):
+        return None
+
+
+def describe(document: Any, kind: str, prefix: str) -> Offer:
+    """The audit's entry for an order; whatever is missing or of a wrong type is left empty."""
+    order = document if isinstance(document, Mapping) else {}
+    number, uuid, total = order.get("order_number"), order.get("uuid"), decimal_of(order.get("total"))
+    source_id = order.get("id")
+    usable = isinstance(source_id, int | str) and not isinstance(source_id, bool)
+    id_text = str(source_id) if usable else ""
+    return Offer(
+        source="supercat",
+        number=number if isinstance(number, str) else "",
+        source_id=id_text,
+        lineage=uuid.upper() if isinstance(uuid, str) else "",
+        rank=int(id_text) if id_text.isascii() and id_text.isdigit() else None,
+        external_id=prefix + number if isinstance(number, str) else "",
+        total=None if total is None else in_cents(total),
+        kind=kind,
+    )
+
+
+def encode(order: Mapping[str, Any]) -> bytes:
+    """One order as JSON; ``Decimal`` becomes a decimal string (give JSON text where numbers are wanted)."""
+    text = json.dumps(order, ensure_ascii=False, separators=(",", ":"), default=_plain)
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Decimal):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def split_array(text: str) -> Iterator[bytes]:
+    """The elements of a JSON array as their exact texts, so that numbers and double keys arrive untouched.
+
+    Raises ``ValueError`` where the text is not an array.
+    """
+    decoder = json.JSONDecoder()
+    position = _skip(text, 0)
+    if text[position : position + 1] != "[":
+        raise ValueError("a JSON array is expected")
+    position = _skip(text, position + 1)
+    while text[position : position + 1] != "]":
+        _, end = decoder.raw_decode(text, position)
+        yield text[position:end].encode("utf-8", "surrogatepass")
+        position = _skip(text, end)
+        if text[position : position + 1] == ",":
+            position = _skip(text, position + 1)
+
+
+def _skip(text: str, position: int) -> int:
+    while position < len(text) and text[position] in " \t\r\n":
+        position += 1
+    return position
+
+
+def rendered(raw: bytes, switches: SuperCatSwitches) -> bytes:
+    """The text of an order as the switches want ids and amounts written; digits are never changed."""
+    if switches.money_as == "number":
+        raw = _MONEY.sub(rb'"\1":\2', raw)
+    if switches.id_as == "string":
+        raw = _ID.sub(rb'\1"\2"', raw)
+    return raw

@@ -1,0 +1,78 @@
+"""SuperCat's switches. Each stands for something the vendor's page leaves open, or for a fault."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from order_relay_sandbox.answering import require_answer
+from order_relay_sandbox.faults import Rule
+
+ENVELOPE_FAULTS = (
+    "status_error",
+    "status_failure",
+    "data_object",
+    "data_missing",
+    "status_number",
+    "not_json",
+    "truncated",
+    "trailing_text",
+    "nan",
+    "huge_number",
+    "duplicate_keys",
+    "duplicate_envelope_keys",
+    "deep",
+    "latin1",
+    "drip",
+)
+"""Answers of the order list that are wrong inside: see the README."""
+
+ENTRY_FAULTS = ("refused", "missing")
+
+
+class SuperCatRule(Rule):
+    """``at``: ``list`` (GET), ``acknowledge`` (POST), ``entry`` (one number in a POST), ``single`` (one order)."""
+
+    at: Literal["list", "acknowledge", "entry", "single"] = "list"
+
+    @model_validator(mode="after")
+    def _fits(self) -> SuperCatRule:
+        if self.at == "entry":
+            if self.answer not in ENTRY_FAULTS:
+                raise ValueError(f"answer {self.answer!r} is unknown for an entry; known: {', '.join(ENTRY_FAULTS)}")
+        else:
+            require_answer(self.answer, ENVELOPE_FAULTS if self.at == "list" else ())
+        if self.effect == "later":
+            raise ValueError("nothing takes effect later at SuperCat")
+        return self
+
+
+class SuperCatSwitches(BaseModel):
+    """Defaults follow the vendor's page; where it is silent, the likeliest behaviour."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    org: str = "demo"
+    login: str = "demo"
+    password: str = "demo-password"  # noqa: S105 (a sandbox's well-known password)
+    external_id_prefix: str = ""
+    latency_ms: float = Field(default=0.0, ge=0)
+
+    partial_acknowledgement_status: Literal["success", "error", "failure"] = "success"
+    application_error_http: int = Field(default=200, ge=200, le=599)
+    failure_data: Literal["null", "empty_list", "empty_object"] = "null"
+    acknowledged_again: Literal["success", "error"] = "success"
+    unknown_number: Literal["error", "success", "missing"] = "error"
+    id_as: Literal["number", "string"] = "number"
+    money_as: Literal["string", "number"] = "string"
+    single_order: Literal["bare", "wrapped"] = "bare"
+    unauthorized_body: Literal["text", "json"] = "text"
+    wrong_org_http: int = Field(default=403, ge=400, le=499)
+    lockout_after: int = Field(default=0, ge=0, description="bad logins in a row; 0 = never locks")
+    lockout_s: float = Field(default=300.0, ge=0)
+    lockout_http: int = Field(default=401, ge=400, le=499)
+    gzip: Literal["never", "if_accepted"] = "if_accepted"
+    order_of_list: Literal["by_id", "newest_first", "shuffled"] = "by_id"
+    list_at_most: int = Field(default=0, ge=0, description="orders per answer; 0 = the whole backlog, as documented")
+    faults: tuple[SuperCatRule, ...] = ()

@@ -1,0 +1,193 @@
+"""SuperCat's routes: GET and POST of new_orders, and the download of a single order."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hmac
+import json
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from aiohttp import web
+
+from order_relay_sandbox import answering
+from order_relay_sandbox.audit import Audit
+from order_relay_sandbox.faults import Rule, RuleBook
+from order_relay_sandbox.keys import handler
+from order_relay_sandbox.supercat import envelope, generator
+from order_relay_sandbox.supercat.store import OrderStore, rendered
+from order_relay_sandbox.supercat.switches import ENVELOPE_FAULTS, SuperCatSwitches
+
+NAME = "supercat"
+
+_UNKNOWN_ENTRY: dict[str, dict[str, Any] | None] = {
+    "error": {"success": False, "error": "order not found"},
+    "success": {"success": True},
+    "missing": None,
+}
+
+
+class SuperCatVendor:
+    """One organisation's SuperCat."""
+
+    def __init__(self, switches: SuperCatSwitches, audit: Audit, seed: int) -> None:
+        self._audit = audit
+        self._seed = seed
+        self.store = OrderStore(audit, switches.external_id_prefix)
+        self._bad_logins = 0
+        self._locked_until = 0.0
+        self.switch(switches)
+
+    def switch(self, switches: SuperCatSwitches) -> None:
+        """Takes other switches; counters of fault rules begin anew."""
+        self.switches = switches
+        self._rules = RuleBook(switches.faults, self._seed)
+
+    def generate(self, count: int, seed: int) -> None:
+        """Submits generated orders."""
+        for made in generator.orders(count, seed):
+            self.store.add(made.order, made.kind)
+
+    def offer(self, orders: Iterable[Mapping[str, Any] | bytes], kind: str) -> int:
+        """Submits orders; the same identity again replaces the content and offers it anew."""
+        return self.store.add_all(orders, kind)
+
+    def routes(self) -> list[web.RouteDef]:
+        """Where this vendor listens. Handlers look the vendor up at call time, so that a reset can replace it."""
+        return [
+            web.get("/{org}/ext/v2/orders/new_orders", handler(NAME, "list_orders")),
+            web.post("/{org}/ext/v2/orders/new_orders", handler(NAME, "acknowledge")),
+            web.get(r"/{org}/ext/v2/orders/{id:[0-9]+}.json", handler(NAME, "single")),
+        ]
+
+    async def list_orders(self, request: web.Request) -> web.StreamResponse:
+        """GET: every order not flagged as received, in one envelope."""
+        refused = await self._admit(request)
+        if refused is not None:
+            return refused
+        rule = self._rules.pick("list")
+        if rule is not None and rule.answer not in ("ok", "slow", "cut_body", *ENVELOPE_FAULTS):
+            return await answering.give(request, rule, web.Response(), self._bare)
+        if rule is not None and rule.answer == "slow":
+            await asyncio.sleep(rule.seconds)
+        fault = "" if rule is None else rule.answer
+        if fault in ("status_error", "status_failure"):
+            return self._failure("the orders can not be listed now", fault.removeprefix("status_"))
+        orders = [rendered(held.raw, self.switches) for held in self.store.pending(self.switches)]
+        compress = self.switches.gzip == "if_accepted" and "gzip" in request.headers.get("Accept-Encoding", "")
+        pace_s = rule.seconds if rule is not None and fault == "drip" else 0.0
+        return await envelope.stream(request, orders, fault, compress=compress, drip_s=pace_s)
+
+    async def acknowledge(self, request: web.Request) -> web.StreamResponse:
+        """POST: flags order numbers as received, and answers with an entry for each."""
+        refused = await self._admit(request)
+        if refused is not None:
+            return refused
+        rule = self._rules.pick("acknowledge")
+        numbers = _numbers(await request.read())
+        if rule is not None and rule.effect != "done" and rule.answer not in ("ok", "slow"):
+            return await answering.give(request, rule, self._failure("not processed"), self._bare)
+        if numbers is None:
+            return self._failure("an array of order numbers is expected")
+        entries = {number: entry for number in numbers if (entry := self._received(number)) is not None}
+        failed = any(not entry["success"] for entry in entries.values())
+        status = self.switches.partial_acknowledgement_status if failed else "success"
+        error = None if status == "success" else "some orders could not be marked"
+        normal = web.json_response({"status": status, "error": error, "data": entries})
+        return normal if rule is None else await answering.give(request, rule, normal, self._bare)
+
+    async def single(self, request: web.Request) -> web.StreamResponse:
+        """GET of one order by its numeric id; does not touch the received flag."""
+        refused = await self._admit(request)
+        if refused is not None:
+            return refused
+        held = self.store.with_id(request.match_info["id"])
+        if held is None:
+            response = self._failure("order not found")
+            response.set_status(404)
+            return response
+        body = rendered(held.raw, self.switches)
+        if self.switches.single_order == "wrapped":
+            body = b'{"status":"success","error":null,"data":' + body + b"}"
+        normal = web.Response(body=body, content_type="application/json")
+        rule = self._rules.pick("single", held.offer.number)
+        return normal if rule is None else await answering.give(request, rule, normal, self._bare)
+
+    def _received(self, number: str) -> dict[str, Any] | None:
+        """The reply's entry for one number; ``None`` leaves it out."""
+        rule = self._rules.pick("entry", number)
+        if rule is not None and rule.effect != "done":
+            return _struck(rule)
+        found = self.store.numbered(number)
+        if not found:
+            return _UNKNOWN_ENTRY[self.switches.unknown_number]
+        again = all(held.offer.acknowledged for held in found)
+        for held in found:
+            self._audit.acknowledge(held.offer)
+        if rule is not None:
+            return _struck(rule)
+        if again and self.switches.acknowledged_again == "error":
+            return {"success": False, "error": "order was already marked as received"}
+        return {"success": True}
+
+    async def _admit(self, request: web.Request) -> web.Response | None:
+        """Waits the latency and checks the credentials; an answer means: refused."""
+        if self.switches.latency_ms:
+            await asyncio.sleep(self.switches.latency_ms / 1000)
+        if time.monotonic() < self._locked_until:
+            return self._unauthorized("account locked for some minutes", self.switches.lockout_http)
+        if not _authorized(request.headers.get("Authorization", ""), self.switches):
+            self._audit.login_failures[NAME] += 1
+            self._bad_logins += 1
+            if self.switches.lockout_after and self._bad_logins >= self.switches.lockout_after:
+                self._locked_until = time.monotonic() + self.switches.lockout_s
+                self._bad_logins = 0
+            return self._unauthorized("HTTP Basic: Access denied.", 401)
+        self._bad_logins = 0
+        if request.match_info["org"] != self.switches.org:
+            return self._unauthorized("You are not authorized for that organization", self.switches.wrong_org_http)
+        return None
+
+    def _unauthorized(self, message: str, status: int) -> web.Response:
+        headers = {"WWW-Authenticate": 'Basic realm="Application"'} if status == 401 else {}
+        if self.switches.unauthorized_body == "json":
+            return web.json_response(self._failed("error", message), status=status, headers=headers)
+        return web.Response(text=f"{message}\n", status=status, headers=headers)
+
+    def _failure(self, message: str, status: str = "error") -> web.Response:
+        return web.json_response(self._failed(status, message), status=self.switches.application_error_http)
+
+    def _failed(self, status: str, message: str) -> dict[str, Any]:
+        data: Any = {"null": None, "empty_list": [], "empty_object": {}}[self.switches.failure_data]
+        return {"status": status, "error": message, "data": data}
+
+    def _bare(self, status: int, rule: Rule) -> web.Response:
+        return web.Response(text=answering.HTML_PAGE, content_type="text/html", status=status)
+
+
+def _struck(rule: Rule) -> dict[str, Any] | None:
+    return {"success": False, "error": "can not be marked now"} if rule.answer == "refused" else None
+
+
+def _numbers(body: bytes) -> list[str] | None:
+    try:
+        numbers = json.loads(body)
+    except ValueError:
+        return None
+    if not isinstance(numbers, list) or not all(isinstance(n, str) for n in numbers):
+        return None
+    return numbers
+
+
+def _authorized(header: str, switches: SuperCatSwitches) -> bool:
+    kind, _, token = header.partition(" ")
+    if kind.lower() != "basic":
+        return False
+    try:
+        given = base64.b64decode(token, validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return hmac.compare_digest(given, f"{switches.login}:{switches.password}".encode())
