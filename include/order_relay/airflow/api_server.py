@@ -37,16 +37,16 @@ def fastapi_apps() -> list[dict[str, Any]]:
 
 @cache
 def _app_for(prefix: str) -> Any:
-    from order_relay.endpoints.app import APPS  # noqa: PLC0415 - pulls in the engine
+    from order_relay.endpoints.app import APPS
 
     return APPS[prefix](_deployment())
 
 
 @cache
 def _deployment() -> Any:
-    from order_relay.airflow import connections  # noqa: PLC0415
-    from order_relay.batches import BatchStore  # noqa: PLC0415
-    from order_relay.endpoints.dependencies import Deployment  # noqa: PLC0415
+    from order_relay.airflow import connections
+    from order_relay.batches import BatchStore
+    from order_relay.endpoints.dependencies import Deployment
 
     def store() -> BatchStore:
         return BatchStore(*connections.store_filesystem(connections.store_url()))

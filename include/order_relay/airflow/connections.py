@@ -50,7 +50,7 @@ def variable(name: str, default: str = "") -> str:
 
 def executors() -> tuple[str, ...]:
     """Class names of the configured executors: ``[core] executor`` may hold several, with teams, paths and aliases."""
-    from airflow.sdk.configuration import conf  # noqa: PLC0415
+    from airflow.sdk.configuration import conf
 
     entries = str(conf.get("core", "executor")).replace("=", ",").replace(";", ",").split(",")
     names = (entry.strip().rsplit(":", maxsplit=1)[-1].rsplit(".", maxsplit=1)[-1] for entry in entries)
@@ -81,7 +81,7 @@ def ledger_url() -> str:
             f"define connection {LEDGER_CONNECTION!r} of type postgres"
         )
     path = (raw.host or raw.schema or "") if raw else ""
-    from order_relay.ledger.store.database import sqlite_url  # noqa: PLC0415 - pulls in SQLAlchemy
+    from order_relay.ledger.store.database import sqlite_url
 
     file = airflow_home() / (path or "order_relay/ledger.sqlite")
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +90,7 @@ def ledger_url() -> str:
 
 def _postgres_url(conn: Connection) -> str:
     """``postgresql+psycopg://...``; extras with text values (``sslmode`` and the like) become query parameters."""
-    from sqlalchemy.engine import URL  # noqa: PLC0415
+    from sqlalchemy.engine import URL
 
     if not conn.host or not conn.schema:
         missing = "host" if not conn.host else "schema"
@@ -145,7 +145,7 @@ def _check_abandoned_store(url: str) -> None:
     encoded = url.removeprefix("file://")
     if url == encoded or "%" not in encoded:
         return
-    from order_relay.batches.filesystems import local_path  # noqa: PLC0415 - pulls in fsspec
+    from order_relay.batches.filesystems import local_path
 
     path = Path(local_path(url))
     if Path(encoded) != path and Path(encoded).is_dir() and not (path.is_dir() and any(path.iterdir())):
@@ -162,10 +162,10 @@ def store_filesystem(url: str) -> tuple[str, Any]:
     authority = rest.partition("/")[0]
     if scheme == "file" or "@" not in authority:
         return url, None
-    from airflow.sdk import ObjectStoragePath  # noqa: PLC0415
-    from airflow.sdk.exceptions import AirflowNotFoundException  # noqa: PLC0415
+    from airflow.sdk import ObjectStoragePath
+    from airflow.sdk.exceptions import AirflowNotFoundException
 
-    from order_relay.batches.filesystems import missing_package  # noqa: PLC0415 - pulls in fsspec
+    from order_relay.batches.filesystems import missing_package
 
     try:
         filesystem = ObjectStoragePath(url).fs

@@ -47,7 +47,7 @@ class DecisionOperator(HITLOperator):
 
     def execute(self, context: Context) -> Any:
         """Put the question together and wait. Skipped where nothing is to be asked any more."""
-        from order_relay.airflow.jobs import reviews  # noqa: PLC0415
+        from order_relay.airflow.jobs import reviews
 
         prompt = reviews.build_prompt(self.task_id, self._case(context), context)
         self.subject, self.body, self.response_timeout = prompt.subject, prompt.body, prompt.recheck
@@ -56,7 +56,7 @@ class DecisionOperator(HITLOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Take the answer; without one (the hour is over), or with an unusable one, go on waiting."""
-        from order_relay.airflow.jobs import reviews  # noqa: PLC0415
+        from order_relay.airflow.jobs import reviews
 
         if event.get("error_type") == "timeout":
             again = reviews.recheck(self._case(context), context)

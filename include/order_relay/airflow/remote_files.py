@@ -54,7 +54,7 @@ def open_file_server(conn_id: str, folder: str) -> Iterator[FileServer]:
 
 @contextmanager
 def _open_ftp(conn_id: str, folder: str, *, tls: bool) -> Iterator[FileServer]:
-    from airflow.providers.ftp.hooks.ftp import FTPHook, FTPSHook  # noqa: PLC0415
+    from airflow.providers.ftp.hooks.ftp import FTPHook, FTPSHook
 
     hook = (FTPSHook if tls else FTPHook)(conn_id)
     try:
@@ -183,9 +183,9 @@ class _FileTooLargeError(Exception):
 
 @contextmanager
 def _open_sftp(conn_id: str, folder: str) -> Iterator[FileServer]:
-    import paramiko  # noqa: PLC0415
-    from airflow.providers.sftp.hooks.sftp import SFTPHook  # noqa: PLC0415
-    from airflow.sdk.exceptions import AirflowException  # noqa: PLC0415
+    import paramiko
+    from airflow.providers.sftp.hooks.sftp import SFTPHook
+    from airflow.sdk.exceptions import AirflowException
 
     try:
         # One attempt: Airflow repeats the task, and a refused login must not be repeated at all.

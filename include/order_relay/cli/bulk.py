@@ -32,7 +32,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done
 Rows = dict[str, list[dict[str, Any]]]
 
 
-def replay(  # noqa: PLR0917 - each is an option of the command line
+def replay(
     reason: Reason,
     numbers: Numbers = None,
     code: Code = None,
@@ -68,7 +68,7 @@ def replay(  # noqa: PLR0917 - each is an option of the command line
     print_line(f"{_orders(chosen)} chosen, {done} {verb}, {len({row['id'] for row in still})} still refused")
 
 
-def discard(  # noqa: PLR0917 - each is an option of the command line
+def discard(
     reason: Reason,
     numbers: Numbers = None,
     code: Code = None,
@@ -154,7 +154,7 @@ def _reevaluate(
     done: Callable[[int], None],
 ) -> tuple[list[int], list[dict[str, Any]]]:
     """The ids that pass now, and one row for each reason why others do not."""
-    from order_relay.pipeline.operators.reevaluation import reevaluate  # noqa: PLC0415 - pulls in the engine
+    from order_relay.pipeline.operators.reevaluation import reevaluate
 
     with installation.wiring(pipeline) as wiring:
         judged = reevaluate(installation.store, wiring, ledger.works({row["id"] for row in rows}), done)

@@ -34,7 +34,7 @@ _CONSEQUENCES = {
 }
 
 
-def decide(  # noqa: PLR0917 - each is an option of the command line
+def decide(
     number: Annotated[str, typer.Argument(help="An order number of the group, or the web shop's reference.")],
     choice: Annotated[Choice, typer.Argument(help="One of those that `held NUMBER` offers.")],
     reason: Reason,
@@ -66,7 +66,7 @@ def decide(  # noqa: PLR0917 - each is an option of the command line
         print_line(f"{number}: {len(ids)} decided as {choice.value} by {name}; {_CONSEQUENCES[choice]}")
 
 
-def settle(  # noqa: PLR0917 - each is an option of the command line
+def settle(
     number: Annotated[str, typer.Argument(help="The order number, or the web shop's reference.")],
     reason: Reason,
     stored: Annotated[str | None, typer.Option(help="It is stored at the OMS, under this id.")] = None,

@@ -35,21 +35,21 @@ class Installation:
 
     def connection(self, conn_id: str) -> Connection:
         """A connection by its id; raises ``ConfigurationError`` where it is not known."""
-        from order_relay.airflow import connections  # noqa: PLC0415 - slow where Airflow has to be asked
+        from order_relay.airflow import connections
 
         return connections.connection(conn_id)
 
     @cached_property
     def ledger_url(self) -> str:
         """The ledger's database URL (a secret where it names a server)."""
-        from order_relay.airflow import connections  # noqa: PLC0415
+        from order_relay.airflow import connections
 
         return connections.ledger_url()
 
     @cached_property
     def store_url(self) -> str:
         """The root of the batch store."""
-        from order_relay.airflow import connections  # noqa: PLC0415
+        from order_relay.airflow import connections
 
         return connections.store_url()
 
@@ -58,7 +58,7 @@ class Installation:
         """The ledger, open for this command; raises ``ConfigurationError`` where it is missing or of another
         revision.
         """
-        from order_relay.ledger import Ledger  # noqa: PLC0415 - pulls in SQLAlchemy
+        from order_relay.ledger import Ledger
 
         ledger = Ledger.open(self.ledger_url)
         try:
@@ -69,34 +69,34 @@ class Installation:
     @cached_property
     def store(self) -> BatchStore:
         """The batch store."""
-        from order_relay.batches.store import BatchStore  # noqa: PLC0415 - pulls in fsspec
+        from order_relay.batches.store import BatchStore
 
         return BatchStore(*self.store_location)
 
     @cached_property
     def store_location(self) -> tuple[str, Any]:
         """The batch store's URL without a connection, and the file system that Airflow makes for that connection."""
-        from order_relay.airflow import connections  # noqa: PLC0415
+        from order_relay.airflow import connections
 
         return connections.store_filesystem(self.store_url)
 
     @property
     def alert_target(self) -> str:
         """Where messages for people go; raises ``ConfigurationError`` where their connection is wrong."""
-        from order_relay.airflow.notify import notifiers  # noqa: PLC0415 - pulls in Airflow
+        from order_relay.airflow.notify import notifiers
 
         return notifiers.describe_target()
 
     @property
     def stop_switch(self) -> StopSwitch:
         """What the Variable ``order_relay_stop`` says now; everything is stopped where it cannot be read."""
-        from order_relay.airflow.metadata import stop_variable  # noqa: PLC0415 - slow where Airflow has to be asked
+        from order_relay.airflow.metadata import stop_variable
 
         return stop_variable.read_or_stop_all()
 
     def paused_dags(self) -> dict[str, bool]:
         """Airflow's DAGs, and whether they are paused; raises ``TransientError`` where its database cannot be read."""
-        from order_relay.airflow.metadata import database  # noqa: PLC0415 - pulls in Airflow
+        from order_relay.airflow.metadata import database
 
         return database.paused_dags()
 
@@ -105,7 +105,7 @@ class Installation:
         """All pipelines by name. Each file is read when it is asked for, so that a wrong one concerns its own pipeline:
         ``ConfigurationError`` then names file and key.
         """
-        from order_relay.pipeline.settings import pipeline  # noqa: PLC0415 - pulls in pydantic
+        from order_relay.pipeline.settings import pipeline
 
         return _PipelineFiles(pipeline.pipeline_files(), pipeline.load_file)
 
@@ -116,7 +116,7 @@ class Installation:
 
     def wiring(self, pipeline: str) -> Wiring:
         """A pipeline put together; its parts are made (and complain) when first used. The caller closes it."""
-        from order_relay.wiring.pipeline import Wiring  # noqa: PLC0415 - pulls in the engine
+        from order_relay.wiring.pipeline import Wiring
 
         url, filesystem = self.store_location
         return Wiring(self.pipelines[pipeline], self.connection, self.ledger_url, url, filesystem)
@@ -128,7 +128,7 @@ class Installation:
         known = self.pipelines
         names = [n for n in known if pipeline in (None, n) and source in (None, n.partition("_to_")[0])]
         if not names:
-            from order_relay.orders.suggestions import suggest  # noqa: PLC0415
+            from order_relay.orders.suggestions import suggest
 
             what = f"pipeline {pipeline!r}" if pipeline is not None else f"source {source!r}"
             there = known if pipeline is not None else {one.source.vendor for one in known.values()}
@@ -154,6 +154,6 @@ class _PipelineFiles(Mapping[str, "PipelineSettings"]):
 
 def without_password(url: str) -> str:
     """A database URL that may be shown."""
-    from sqlalchemy.engine import make_url  # noqa: PLC0415
+    from sqlalchemy.engine import make_url
 
     return make_url(url).render_as_string(hide_password=True)

@@ -30,14 +30,14 @@ def require_code(code: str | None, present: Iterable[str]) -> None:
     """Raise ``ConfigurationError`` for a reason code that neither the package nor the ledger knows. ``None`` means
     all.
     """
-    from order_relay.pipeline.report.advice import CODES, advice_for  # noqa: PLC0415 - starts quicker without
+    from order_relay.pipeline.report.advice import CODES, advice_for
 
     if code is not None and advice_for(code) is None and code not in (names := set(present)):
         _require("reason code", code, {*CODES, *names})
 
 
 def _require(what: str, name: str, known: Iterable[str]) -> None:
-    from order_relay.orders.suggestions import suggest  # noqa: PLC0415
+    from order_relay.orders.suggestions import suggest
 
     names = set(known)
     if name not in names:

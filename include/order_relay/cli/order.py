@@ -138,7 +138,7 @@ def _add_payloads(store: BatchStore, life: dict[str, Any]) -> None:
 
 
 def _read_payload(store: BatchStore, place: tuple[Any, Any]) -> str:
-    from order_relay.pipeline.retention.order_data import removed_before  # noqa: PLC0415 - pulls in the engine
+    from order_relay.pipeline.retention.order_data import removed_before
 
     name, row = place
     try:

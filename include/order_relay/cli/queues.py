@@ -68,7 +68,7 @@ def held(
 
 
 def _review(installation: Installation, ledger: Ledger, pipeline: str, number: str) -> OrderReview:
-    from order_relay.pipeline.operators.review import build_review  # noqa: PLC0415 - pulls in the engine
+    from order_relay.pipeline.operators.review import build_review
 
     with installation.wiring(pipeline) as wiring:
         minimum = wiring.settings.policies.min_common_items
@@ -84,7 +84,7 @@ def doubt(pipeline: Pipeline = None, as_json: AsJson = False) -> None:
     _print("in doubt", _DOUBT, rows, as_json=as_json)
 
 
-def quarantine(  # noqa: PLR0917 - each is an option of the command line
+def quarantine(
     pipeline: Pipeline = None,
     code: Annotated[str | None, typer.Option(help="Only orders with this reason code.")] = None,
     number: Annotated[list[str] | None, typer.Option(help="Only this order number; may be given again.")] = None,

@@ -15,7 +15,7 @@ from order_relay.cli.output import print_json, print_line, print_table, problem_
 from order_relay.cli.undo_list import print_undo_list
 
 
-def report(  # noqa: PLR0917 - each is an option of the command line
+def report(
     pipeline: Annotated[str | None, typer.Option(help="Only this pipeline.")] = None,
     source: Annotated[str | None, typer.Option(help="Only pipelines of this source vendor, such as supercat.")] = None,
     run: Annotated[
@@ -47,9 +47,9 @@ def gather(
     installation: Installation, pipeline: str | None, source: str | None, run: str | None, *, archive: bool
 ) -> dict[str, Any]:
     """The report as data; the keys are stable."""
-    from order_relay.pipeline.alerts.rules import REFUSED_PERIOD  # noqa: PLC0415
-    from order_relay.pipeline.report.render import OPERATOR_STATES  # noqa: PLC0415
-    from order_relay.pipeline.report.report import check_archive, closed_batches  # noqa: PLC0415 - pulls in fsspec
+    from order_relay.pipeline.alerts.rules import REFUSED_PERIOD
+    from order_relay.pipeline.report.render import OPERATOR_STATES
+    from order_relay.pipeline.report.report import check_archive, closed_batches
 
     chosen = installation.chosen(pipeline, source)
     run = run_slug(run) if run else None

@@ -27,7 +27,7 @@ def show_reviews(reviews: Sequence[OrderReview], number: str, *, as_json: bool) 
 
 
 def _show(review: OrderReview) -> None:
-    from order_relay.pipeline.operators.review import HELD_REASONS  # noqa: PLC0415 - pulls in the engine
+    from order_relay.pipeline.operators.review import HELD_REASONS
 
     print_line(f"order {review.number}  (held: {review.reason})", "bold")
     print_line(HELD_REASONS.get(review.reason, ""))
@@ -84,7 +84,7 @@ def _rows(told: VersionDiff) -> Iterable[tuple[str, ...]]:
 
 
 def _remarks(told: VersionDiff) -> Iterable[str]:
-    from order_relay.orders.review.diff import NO_VISIBLE_CHANGE  # noqa: PLC0415 - pulls in pandas
+    from order_relay.orders.review.diff import NO_VISIBLE_CHANGE
 
     if told.equal:
         yield "both are equal"

@@ -13,9 +13,9 @@ def paused_dags() -> dict[str, bool]:
     if not has_database():
         raise TransientError("Airflow's database was not made yet")
     try:
-        from airflow.models.dag import DagModel  # noqa: PLC0415
-        from airflow.utils.session import create_session  # noqa: PLC0415
-        from sqlalchemy import select  # noqa: PLC0415
+        from airflow.models.dag import DagModel
+        from airflow.utils.session import create_session
+        from sqlalchemy import select
 
         with create_session() as session:
             rows = session.execute(select(DagModel.dag_id, DagModel.is_paused).where(~DagModel.is_stale))
@@ -28,9 +28,9 @@ def stores_variable(name: str) -> bool:
     """Whether Airflow's database holds a Variable of this name, readable or not."""
     if not has_database():
         return False
-    from airflow.models import Variable  # noqa: PLC0415 - the table, and not the value
-    from airflow.utils.session import create_session  # noqa: PLC0415
-    from sqlalchemy import select  # noqa: PLC0415
+    from airflow.models import Variable
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
 
     with create_session() as session:
         found = session.scalar(select(Variable.key).where(Variable.key == name))  # noqa: AIR311

@@ -33,15 +33,15 @@ class StoredConnection(Protocol):
 
 def read_connection(conn_id: str) -> StoredConnection | None:
     """Airflow's connection, or ``None`` where it is defined nowhere. Raises ``TransientError`` where nobody can say."""
-    from airflow.sdk import BaseHook  # noqa: PLC0415
-    from airflow.sdk.exceptions import AirflowNotFoundException  # noqa: PLC0415
+    from airflow.sdk import BaseHook
+    from airflow.sdk.exceptions import AirflowNotFoundException
 
     comms = _supervisor()
     try:
         found: StoredConnection = BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
         if comms is not None:
-            from airflow.sdk.execution_time.comms import GetConnection  # noqa: PLC0415
+            from airflow.sdk.execution_time.comms import GetConnection
 
             _confirm_undefined(comms, GetConnection(conn_id=conn_id), f"connection {conn_id!r}")
         return None
@@ -50,14 +50,14 @@ def read_connection(conn_id: str) -> StoredConnection | None:
 
 def read_variable(name: str) -> str | None:
     """An Airflow Variable, or ``None`` where it is defined nowhere. Raises ``TransientError`` where nobody can say."""
-    from airflow.sdk import Variable  # noqa: PLC0415
+    from airflow.sdk import Variable
 
     comms = _supervisor()
     value = Variable.get(name, default=_MISSING)
     if value is not _MISSING:
         return None if value is None else str(value)
     if comms is not None:
-        from airflow.sdk.execution_time.comms import GetVariable  # noqa: PLC0415
+        from airflow.sdk.execution_time.comms import GetVariable
 
         _confirm_undefined(comms, GetVariable(key=name), f"Variable {name}")
     return None
@@ -69,7 +69,7 @@ def read_variable_strictly(name: str) -> str | None:
     Raises ``TransientError`` where any place that may hold it fails, denies access, or holds a value that cannot be
     decrypted. Airflow's own accessor passes over all of these as "not defined".
     """
-    from airflow.sdk.execution_time.supervisor import ensure_secrets_backend_loaded  # noqa: PLC0415
+    from airflow.sdk.execution_time.supervisor import ensure_secrets_backend_loaded
 
     comms, what = _supervisor(), f"Variable {name}"
     for backend in ensure_secrets_backend_loaded():
@@ -80,7 +80,7 @@ def read_variable_strictly(name: str) -> str | None:
         if value is not None:
             return str(value)
     if comms is not None:
-        from airflow.sdk.execution_time.comms import GetVariable  # noqa: PLC0415
+        from airflow.sdk.execution_time.comms import GetVariable
 
         _confirm_undefined(comms, GetVariable(key=name), what)
     if _is_stored(comms, name):
@@ -92,10 +92,10 @@ def _is_stored(comms: Any, name: str) -> bool:
     """Whether Airflow's database holds the Variable. Raises ``TransientError`` where it cannot be asked."""
     try:
         if comms is not None:
-            from airflow.sdk.execution_time.comms import GetVariableKeys  # noqa: PLC0415
+            from airflow.sdk.execution_time.comms import GetVariableKeys
 
             return name in comms.send(GetVariableKeys(prefix=name)).keys
-        from order_relay.airflow.metadata.database import stores_variable  # noqa: PLC0415
+        from order_relay.airflow.metadata.database import stores_variable
 
         return stores_variable(name)
     except Exception as error:
@@ -107,7 +107,7 @@ def _supervisor() -> Any:
 
     That is how the command line sees connections that were made in the UI.
     """
-    from airflow.sdk.execution_time import task_runner  # noqa: PLC0415
+    from airflow.sdk.execution_time import task_runner
 
     comms = getattr(task_runner, "SUPERVISOR_COMMS", None)
     if comms is None and has_database():
@@ -117,7 +117,7 @@ def _supervisor() -> Any:
 
 def has_database() -> bool:
     """Whether Airflow's database may hold something; one in SQLite that was never made can only be complained about."""
-    from airflow.sdk.configuration import conf  # noqa: PLC0415
+    from airflow.sdk.configuration import conf
 
     scheme, _, rest = str(conf.get("database", "sql_alchemy_conn", fallback="")).partition(":///")
     path = unquote(rest.partition("?")[0])

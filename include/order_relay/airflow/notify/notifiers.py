@@ -86,7 +86,7 @@ def alert_text(note: Delivery) -> str:
 
 def _webhook_notifier(note: Delivery, known: Connection) -> BaseNotifier:
     """A POST of JSON; ``text`` is what chat services show."""
-    from airflow.providers.http.notifications.http import HttpNotifier  # noqa: PLC0415
+    from airflow.providers.http.notifications.http import HttpNotifier
 
     if "://" not in known.host:
         raise known.wrong("host", "is no whole address; give https://host/path")
@@ -112,7 +112,7 @@ def webhook_body(note: Delivery) -> dict[str, Any]:
 
 
 def _mail_notifier(note: Delivery, known: Connection) -> BaseNotifier:
-    from airflow.providers.smtp.notifications.smtp import SmtpNotifier  # noqa: PLC0415
+    from airflow.providers.smtp.notifications.smtp import SmtpNotifier
 
     if not known.host:
         raise known.wrong("host", "is empty; give the mail server's name")

@@ -12,7 +12,7 @@ from order_relay.airflow.tasks.orders import mapped_context
 @task(multiple_outputs=False)
 def taking_feedback(prefix: str) -> list[str]:
     """Find the pipelines of these names that have taken orders over; skipped where there is none."""
-    from order_relay.airflow.jobs import feedback  # noqa: PLC0415
+    from order_relay.airflow.jobs import feedback
 
     return feedback.pipelines_in_use(prefix)
 
@@ -20,6 +20,6 @@ def taking_feedback(prefix: str) -> list[str]:
 @task(multiple_outputs=False, map_index_template="{{ pipeline_name }}", show_return_value_in_logs=False)
 def tell(pipeline: str) -> dict[str, Any]:
     """Tell one pipeline's source everything that is due."""
-    from order_relay.airflow.jobs import feedback  # noqa: PLC0415
+    from order_relay.airflow.jobs import feedback
 
     return feedback.write_back(pipeline, mapped_context("pipeline_name", pipeline))

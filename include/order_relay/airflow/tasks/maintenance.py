@@ -41,7 +41,7 @@ def utc_schedule(cron: str) -> CronTriggerTimetable:
 @task(multiple_outputs=False)
 def due() -> list[str]:
     """Find the pipelines with orders to look up; skipped where there is none."""
-    from order_relay.airflow.jobs import lookups  # noqa: PLC0415
+    from order_relay.airflow.jobs import lookups
 
     return lookups.due(get_current_context())
 
@@ -49,7 +49,7 @@ def due() -> list[str]:
 @task(multiple_outputs=False, map_index_template="{{ pipeline_name }}", show_return_value_in_logs=False)
 def look_up(pipeline: str) -> dict[str, Any]:
     """Look up one pipeline's orders in doubt."""
-    from order_relay.airflow.jobs import lookups  # noqa: PLC0415
+    from order_relay.airflow.jobs import lookups
 
     return lookups.look_up(pipeline, mapped_context("pipeline_name", pipeline))
 
@@ -113,7 +113,7 @@ def replay_params() -> dict[str, Param]:
 @task(multiple_outputs=False)
 def choose() -> list[str]:
     """Find the orders that the form means."""
-    from order_relay.airflow.jobs import replay  # noqa: PLC0415
+    from order_relay.airflow.jobs import replay
 
     return replay.choose(get_current_context())
 
@@ -121,7 +121,7 @@ def choose() -> list[str]:
 @task(multiple_outputs=False, map_index_template="{{ pipeline_name }}", show_return_value_in_logs=False)
 def carry_out(pipeline: str) -> dict[str, Any]:
     """Replay or discard one pipeline's chosen orders."""
-    from order_relay.airflow.jobs import replay  # noqa: PLC0415
+    from order_relay.airflow.jobs import replay
 
     return replay.carry_out(pipeline, mapped_context("pipeline_name", pipeline))
 
@@ -138,7 +138,7 @@ def start() -> str:
 @task(multiple_outputs=False)
 def find() -> list[dict[str, Any]]:
     """Find orders that wait for a person and that nobody is asked about yet."""
-    from order_relay.airflow.jobs import reviews  # noqa: PLC0415
+    from order_relay.airflow.jobs import reviews
 
     return reviews.find(get_current_context())
 
@@ -147,7 +147,7 @@ def find() -> list[dict[str, Any]]:
 @task(multiple_outputs=False, trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
 def decide() -> dict[str, Any]:
     """Carry out the decision."""
-    from order_relay.airflow.jobs import reviews  # noqa: PLC0415
+    from order_relay.airflow.jobs import reviews
 
     return reviews.decide(get_current_context())
 
@@ -155,7 +155,7 @@ def decide() -> dict[str, Any]:
 @task(multiple_outputs=False)
 def record() -> dict[str, Any]:
     """Carry out what was found about an order in doubt."""
-    from order_relay.airflow.jobs import reviews  # noqa: PLC0415
+    from order_relay.airflow.jobs import reviews
 
     return reviews.record(get_current_context())
 
@@ -163,7 +163,7 @@ def record() -> dict[str, Any]:
 @task(multiple_outputs=False)
 def active() -> list[str]:
     """Find the pipelines that ever ran; skipped where none did."""
-    from order_relay.airflow.jobs import reconcile  # noqa: PLC0415
+    from order_relay.airflow.jobs import reconcile
 
     return reconcile.active_pipelines()
 
@@ -171,7 +171,7 @@ def active() -> list[str]:
 @task(multiple_outputs=False, map_index_template="{{ pipeline_name }}", show_return_value_in_logs=False)
 def compare(pipeline: str) -> dict[str, Any]:
     """Compare one pipeline's ledger with its destination."""
-    from order_relay.airflow.jobs import reconcile  # noqa: PLC0415
+    from order_relay.airflow.jobs import reconcile
 
     return reconcile.compare(pipeline, mapped_context("pipeline_name", pipeline))
 
@@ -179,7 +179,7 @@ def compare(pipeline: str) -> dict[str, Any]:
 @task(multiple_outputs=False)
 def look() -> dict[str, Any]:
     """Look at every pipeline, and tell people what is wrong."""
-    from order_relay.airflow.jobs import alerts  # noqa: PLC0415
+    from order_relay.airflow.jobs import alerts
 
     return alerts.look()
 
@@ -187,7 +187,7 @@ def look() -> dict[str, Any]:
 @task(multiple_outputs=False)
 def summarize() -> dict[str, Any]:
     """Send the morning summary once its time has come."""
-    from order_relay.airflow.jobs import alerts  # noqa: PLC0415
+    from order_relay.airflow.jobs import alerts
 
     return alerts.summarize()
 
@@ -207,7 +207,7 @@ def retention_params() -> dict[str, Param]:
 @task(multiple_outputs=False)
 def removable() -> list[str]:
     """Find the pipelines that ever ran, and the status accounts that were ever used."""
-    from order_relay.airflow.jobs import retention  # noqa: PLC0415
+    from order_relay.airflow.jobs import retention
 
     return retention.active_names()
 
@@ -215,6 +215,6 @@ def removable() -> list[str]:
 @task(multiple_outputs=False, map_index_template="{{ pipeline_name }}", show_return_value_in_logs=False)
 def remove(pipeline: str) -> dict[str, Any]:
     """Remove what is due of one pipeline or status account."""
-    from order_relay.airflow.jobs import retention  # noqa: PLC0415
+    from order_relay.airflow.jobs import retention
 
     return retention.remove(pipeline, mapped_context("pipeline_name", pipeline))

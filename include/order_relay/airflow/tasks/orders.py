@@ -108,7 +108,7 @@ def mapped_context(name: str, value: str) -> Context:
 @task(multiple_outputs=False)
 def extract(pipeline: str) -> dict[str, Any]:
     """Read what the source offers, archive it, and enter it into the ledger."""
-    from order_relay.airflow.jobs import orders  # noqa: PLC0415
+    from order_relay.airflow.jobs import orders
 
     return orders.extract(pipeline, get_current_context())
 
@@ -116,7 +116,7 @@ def extract(pipeline: str) -> dict[str, Any]:
 @task(multiple_outputs=False)
 def validate(pipeline: str, batch: Any) -> dict[str, Any]:
     """Judge each order by the source's schema; quarantine what fails, with every error."""
-    from order_relay.airflow.jobs import orders  # noqa: PLC0415
+    from order_relay.airflow.jobs import orders
 
     return orders.validate(pipeline, get_current_context(), batch)
 
@@ -124,7 +124,7 @@ def validate(pipeline: str, batch: Any) -> dict[str, Any]:
 @task(multiple_outputs=False)
 def dedupe(pipeline: str, validated: Any) -> dict[str, Any]:
     """Choose one version of each order."""
-    from order_relay.airflow.jobs import orders  # noqa: PLC0415
+    from order_relay.airflow.jobs import orders
 
     return orders.dedupe(pipeline, get_current_context(), validated)
 
@@ -132,7 +132,7 @@ def dedupe(pipeline: str, validated: Any) -> dict[str, Any]:
 @task(multiple_outputs=False)
 def transform(pipeline: str, winners: Any) -> list[str]:
     """Make the payloads; hand on the names of the chunks that ``load`` maps over (at most 16)."""
-    from order_relay.airflow.jobs import orders  # noqa: PLC0415
+    from order_relay.airflow.jobs import orders
 
     return orders.transform(pipeline, get_current_context(), winners)
 
@@ -141,7 +141,7 @@ def transform(pipeline: str, winners: Any) -> list[str]:
 @task(multiple_outputs=False, map_index_template="{{ chunk_name }}", show_return_value_in_logs=False)
 def load(pipeline: str, chunk: str) -> dict[str, Any]:
     """Look up what is in doubt, then send what is ready."""
-    from order_relay.airflow.jobs import orders  # noqa: PLC0415
+    from order_relay.airflow.jobs import orders
 
     return orders.load(pipeline, mapped_context("chunk_name", chunk), chunk)
 
@@ -156,7 +156,7 @@ def acknowledge(pipeline: str) -> Any:
         outlets=[orders_asset(pipeline)],
     )
     def run(pipeline: str) -> dict[str, Any]:
-        from order_relay.airflow.jobs import orders  # noqa: PLC0415
+        from order_relay.airflow.jobs import orders
 
         return orders.acknowledge(pipeline, get_current_context())
 
@@ -166,6 +166,6 @@ def acknowledge(pipeline: str) -> Any:
 @task(multiple_outputs=False, trigger_rule=TriggerRule.ALL_DONE, retries=0)
 def report(pipeline: str) -> dict[str, Any]:
     """Count, write the report, and turn the run red where a task failed or the count does not hold."""
-    from order_relay.airflow.jobs import orders  # noqa: PLC0415
+    from order_relay.airflow.jobs import orders
 
     return orders.report(pipeline, get_current_context())

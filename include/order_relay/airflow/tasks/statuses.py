@@ -73,7 +73,7 @@ def _load_settings(name: str) -> StatusSettings | None:
 @task(multiple_outputs=False)
 def poll(account: str) -> dict[str, Any]:
     """Poll what changed."""
-    from order_relay.airflow.jobs import statuses  # noqa: PLC0415
+    from order_relay.airflow.jobs import statuses
 
     return statuses.poll(account, get_current_context())
 
@@ -81,7 +81,7 @@ def poll(account: str) -> dict[str, Any]:
 @task(multiple_outputs=False)
 def fetch(account: str) -> dict[str, Any]:
     """Fetch CSV files from a server."""
-    from order_relay.airflow.jobs import statuses  # noqa: PLC0415
+    from order_relay.airflow.jobs import statuses
 
     return statuses.fetch(account, get_current_context())
 
@@ -90,7 +90,7 @@ def fetch(account: str) -> dict[str, Any]:
 @task(multiple_outputs=False, trigger_rule=TriggerRule.ALL_DONE)
 def files(account: str) -> dict[str, Any]:
     """Read the CSV files that wait."""
-    from order_relay.airflow.jobs import statuses  # noqa: PLC0415
+    from order_relay.airflow.jobs import statuses
 
     return statuses.files(account, get_current_context())
 
@@ -99,7 +99,7 @@ def files(account: str) -> dict[str, Any]:
 @task(multiple_outputs=False, trigger_rule=TriggerRule.ALL_DONE)
 def by_id(account: str) -> dict[str, Any]:
     """Read by id what is doubtful or overdue."""
-    from order_relay.airflow.jobs import statuses  # noqa: PLC0415
+    from order_relay.airflow.jobs import statuses
 
     return statuses.by_id(account, get_current_context())
 
@@ -107,6 +107,6 @@ def by_id(account: str) -> dict[str, Any]:
 @task(multiple_outputs=False)
 def follow(account: str) -> dict[str, Any]:
     """Do what follows from changed statuses."""
-    from order_relay.airflow.jobs import statuses  # noqa: PLC0415
+    from order_relay.airflow.jobs import statuses
 
     return statuses.follow(account, get_current_context())

@@ -11,7 +11,7 @@ from order_relay.cli.deployment import Installation
 from order_relay.cli.output import print_fields, print_json, print_line
 
 
-def baseline(  # noqa: PLR0917 - each is an option of the command line
+def baseline(
     pipeline: Annotated[str, typer.Argument(help="The pipeline whose source is read.")],
     acknowledge: Annotated[
         bool,
@@ -26,7 +26,7 @@ def baseline(  # noqa: PLR0917 - each is an option of the command line
 
     Switch the older scripts and this pipeline's schedule off first.
     """
-    from order_relay.pipeline.operators.baseline import count_offers, take_baseline  # noqa: PLC0415 - pulls in the engine
+    from order_relay.pipeline.operators.baseline import count_offers, take_baseline
 
     installation, name, why = Installation(), actor_name(who), require_reason(reason)
     installation.chosen(pipeline)

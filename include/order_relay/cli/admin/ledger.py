@@ -21,7 +21,7 @@ def ledger() -> None:
 @app.command()
 def migrate(as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False) -> None:
     """Create the ledger's tables, or bring them to the current revision. Safe to call again, and from two places."""
-    from order_relay import ledger as books  # noqa: PLC0415 - pulls in SQLAlchemy and Alembic
+    from order_relay import ledger as books
 
     installation = Installation()
     url = installation.ledger_url
@@ -43,7 +43,7 @@ def backup(
     as_json: AsJson = False,
 ) -> None:
     """Write a backup of the ledger, while runs go on. It holds personal data, as the ledger does."""
-    from order_relay.ledger import backups  # noqa: PLC0415 - pulls in SQLAlchemy and Alembic
+    from order_relay.ledger import backups
 
     url = Installation().ledger_url
     with progress("rows written") as done:
@@ -66,8 +66,8 @@ def restore(
     What happened since the backup is not in it: with the next run each order that it does not show as imported is
     looked up at the OMS before its first POST.
     """
-    from order_relay import ledger as books  # noqa: PLC0415 - pulls in SQLAlchemy and Alembic
-    from order_relay.ledger import backups  # noqa: PLC0415
+    from order_relay import ledger as books
+    from order_relay.ledger import backups
 
     url = Installation().ledger_url
     with progress("rows restored") as done:

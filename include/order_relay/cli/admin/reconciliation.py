@@ -25,7 +25,7 @@ def reconcile(pipeline: Pipeline = None, as_json: AsJson = False) -> None:
     Pipelines that never ran are skipped. Exit code 1 where ledger and OMS differ, 2 where a pipeline could not be
     compared; the others are compared all the same.
     """
-    from order_relay.airflow.jobs.reconcile import write_comparison  # noqa: PLC0415 - pulls in the engine
+    from order_relay.airflow.jobs.reconcile import write_comparison
 
     installation, run = Installation(), f"reconcile-{datetime.now(UTC):%Y%m%dT%H%M%S}"
     chosen = installation.chosen(pipeline)
@@ -57,7 +57,7 @@ def reconcile(pipeline: Pipeline = None, as_json: AsJson = False) -> None:
 
 
 def _show(told: ReconciliationReport, name: str) -> None:
-    from order_relay.pipeline.lookup.diff import verdict  # noqa: PLC0415 - pulls in the engine
+    from order_relay.pipeline.lookup.diff import verdict
 
     print_line(f"{told.pipeline}: {verdict(told)}", "bold")
     if told.differences:

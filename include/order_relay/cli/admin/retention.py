@@ -19,11 +19,11 @@ def retention(
     as_json: AsJson = False,
 ) -> None:
     """Remove archive, run objects and personal data of settled orders, as the settings say; exit code 1 on damage."""
-    from order_relay.airflow.jobs.retention import describe_removed  # noqa: PLC0415 - pulls in the engine
-    from order_relay.pipeline.retention.order_data import apply_retention  # noqa: PLC0415
-    from order_relay.pipeline.retention.status_data import apply_status_retention  # noqa: PLC0415
-    from order_relay.pipeline.settings.pipeline import status_files  # noqa: PLC0415
-    from order_relay.pipeline.settings.status_account import load_status  # noqa: PLC0415
+    from order_relay.airflow.jobs.retention import describe_removed
+    from order_relay.pipeline.retention.order_data import apply_retention
+    from order_relay.pipeline.retention.status_data import apply_status_retention
+    from order_relay.pipeline.settings.pipeline import status_files
+    from order_relay.pipeline.settings.status_account import load_status
 
     installation, now = Installation(), datetime.now(UTC)
     results, failed = {}, {}

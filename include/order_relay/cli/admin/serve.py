@@ -18,10 +18,10 @@ def serve(
     host: Annotated[str, typer.Option(help="The address to listen on; put a proxy with TLS before it.")] = "127.0.0.1",
 ) -> None:
     """Serve ShipRush's feed and notices and aCommerce's webhook, with the same connections and ledger, until Ctrl-C."""
-    import uvicorn  # noqa: PLC0415 - pulls in the server
+    import uvicorn
 
-    from order_relay.endpoints.app import create_app  # noqa: PLC0415 - pulls in the engine
-    from order_relay.endpoints.dependencies import Deployment  # noqa: PLC0415
+    from order_relay.endpoints.app import create_app
+    from order_relay.endpoints.dependencies import Deployment
 
     installation = Installation()
     for _ in feed(installation):  # a wrong setting of the feed is refused here, not at the first poll

@@ -14,7 +14,7 @@ WEAK = 12  # characters of a password that a program presents and nobody has to 
 
 def feed(installation: Installation) -> Iterator[CheckResult]:
     """The connection's fields, and whether its pipelines exist. Raises ``ConfigurationError`` naming a wrong field."""
-    from order_relay.vendors.shiprush.connection import read_settings  # noqa: PLC0415
+    from order_relay.vendors.shiprush.connection import read_settings
 
     try:
         connection = installation.connection(CONNECTION)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def status_accounts(installation: Installation) -> Iterator[CheckResult]:
     """Every account that has a file, but for those whose connection a firm has not defined."""
-    from order_relay.pipeline.settings.pipeline import status_files  # noqa: PLC0415 - pulls in pydantic
+    from order_relay.pipeline.settings.pipeline import status_files
 
     for name in status_files():
         yield from run_guarded(
@@ -28,8 +28,8 @@ def status_accounts(installation: Installation) -> Iterator[CheckResult]:
 
 def in_use(installation: Installation) -> list[str]:
     """The status accounts whose connection is defined."""
-    from order_relay.pipeline.settings.pipeline import status_files  # noqa: PLC0415 - pulls in pydantic
-    from order_relay.pipeline.settings.status_account import load_status  # noqa: PLC0415
+    from order_relay.pipeline.settings.pipeline import status_files
+    from order_relay.pipeline.settings.status_account import load_status
 
     found = []
     for name in status_files():
@@ -40,9 +40,9 @@ def in_use(installation: Installation) -> list[str]:
 
 
 def _account(installation: Installation, name: str) -> Iterator[CheckResult]:
-    from order_relay.orders.fulfilment.status_events import Channel  # noqa: PLC0415
-    from order_relay.pipeline.settings.status_account import load_status  # noqa: PLC0415
-    from order_relay.wiring.statuses import StatusWiring  # noqa: PLC0415 - pulls in the engine
+    from order_relay.orders.fulfilment.status_events import Channel
+    from order_relay.pipeline.settings.status_account import load_status
+    from order_relay.wiring.statuses import StatusWiring
 
     check, settings = f"status account {name}", load_status(name)
     try:
@@ -68,7 +68,7 @@ def _account(installation: Installation, name: str) -> Iterator[CheckResult]:
 
 
 def _files(check: str, fetch: FetchSettings) -> Iterator[CheckResult]:
-    from order_relay.airflow.remote_files import open_file_server  # noqa: PLC0415 - pulls in Airflow
+    from order_relay.airflow.remote_files import open_file_server
 
     with open_file_server(fetch.connection, fetch.folder) as server:
         found = len(server.files())

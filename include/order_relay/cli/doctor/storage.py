@@ -66,7 +66,7 @@ def ledger(installation: Installation) -> Iterator[CheckResult]:
 
 def _revisions(url: str) -> tuple[str | None, str]:
     """The revision of the ledger's tables (``None``: there are none) and the one that this program needs."""
-    from order_relay.ledger.store import database, migrate  # noqa: PLC0415 - pulls in SQLAlchemy and Alembic
+    from order_relay.ledger.store import database, migrate
 
     place = database.Database(url)
     try:
@@ -102,7 +102,7 @@ def alerts(installation: Installation) -> Iterator[CheckResult]:
 
 def _without_credentials(url: str) -> str:
     """A folder's path; of another URL all but what stands before an ``@``: there may be a password."""
-    from order_relay.batches.filesystems import LOCAL_SCHEMES, local_path, scheme_of  # noqa: PLC0415 - pulls in fsspec
+    from order_relay.batches.filesystems import LOCAL_SCHEMES, local_path, scheme_of
 
     if scheme_of(url) in LOCAL_SCHEMES:
         return local_path(url)

@@ -26,7 +26,7 @@ _REFUSED = ("account", "origin", "place", "code", "pointer", "message", "at")
 _CLOSED = ("closed_at", "closed_by", "closed_why")
 
 
-def statuses(  # noqa: PLR0917 - each is an option of the command line
+def statuses(
     unmatched: Annotated[bool, typer.Option("--unmatched", help="Only those that no order of ours fits.")] = False,
     asked: Annotated[bool, typer.Option("--asked", help="Only those about which a person is asked.")] = False,
     refused: Annotated[

@@ -45,7 +45,7 @@ Line = Annotated[
 ]
 
 
-def ship(  # noqa: PLR0917 - each is an option of the command line
+def ship(
     number: Annotated[str, typer.Argument(help="The order number, external id, OMS id or web shop reference.")],
     reason: Reason,
     carrier: Annotated[str, typer.Option(help="Who carries it, such as UPS.")] = "",
@@ -65,7 +65,7 @@ def ship(  # noqa: PLR0917 - each is an option of the command line
     as_json: AsJson = False,
 ) -> None:
     """Record that a parcel of an order left, or count a kept parcel for its order."""
-    from order_relay.pipeline.fulfilment.shipments import assign_shipment, record_shipment  # noqa: PLC0415 - the engine
+    from order_relay.pipeline.fulfilment.shipments import assign_shipment, record_shipment
 
     if instead_of is not None and unmatched is None:
         raise ConfigurationError("--instead-of needs --unmatched: which kept parcel corrects it")
@@ -156,9 +156,9 @@ def _find_unmatched(ledger: Ledger, word: str, pipeline: str | None) -> int:
 
 def order_archive(installation: Installation) -> OrderArchive:
     """The archive of this deployment's orders."""
-    from order_relay.pipeline.order_archive import OrderArchive  # noqa: PLC0415 - pulls in the engine
-    from order_relay.pipeline.settings.pipeline import load_pipeline  # noqa: PLC0415
-    from order_relay.wiring.pipeline import canonical_reader  # noqa: PLC0415
+    from order_relay.pipeline.order_archive import OrderArchive
+    from order_relay.pipeline.settings.pipeline import load_pipeline
+    from order_relay.wiring.pipeline import canonical_reader
 
     return OrderArchive(installation.store, cache(lambda name: canonical_reader(load_pipeline(name))))
 

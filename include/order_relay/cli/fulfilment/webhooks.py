@@ -73,8 +73,8 @@ def delete(
 
 @contextmanager
 def _webhook_client(conn_id: str) -> Iterator[WebhookClient]:
-    from order_relay.vendors.acommerce.connection import read_settings  # noqa: PLC0415 - pulls in the client
-    from order_relay.vendors.acommerce.webhooks import WebhookClient  # noqa: PLC0415
+    from order_relay.vendors.acommerce.connection import read_settings
+    from order_relay.vendors.acommerce.webhooks import WebhookClient
 
     connection = Installation().connection(conn_id)
     settings = read_settings(connection)

@@ -20,7 +20,7 @@ Pipeline = Annotated[str | None, typer.Option(help="Only this pipeline.")]
 OptionalReason = Annotated[str, typer.Option("--reason", help="Why, for the record. No personal data.")]
 
 
-def feedback(  # noqa: PLR0917 - each is an option of the command line
+def feedback(
     failed: Annotated[bool, typer.Option("--failed", help="List failed steps (the default).")] = False,
     retry: Annotated[str | None, typer.Option(help="Tell the failed steps of this order again.")] = None,
     give_up: Annotated[str | None, typer.Option(help="Give up the failed steps of this order.")] = None,
@@ -43,7 +43,7 @@ def feedback(  # noqa: PLR0917 - each is an option of the command line
     _print_result(number, f"{done} steps {'are told again' if retry is not None else 'given up'}", as_json=as_json)
 
 
-def cancelled(  # noqa: PLR0917 - each is an option of the command line
+def cancelled(
     done: Annotated[str | None, typer.Option(help="This order is cancelled in the OMS now.")] = None,
     reinstated: Annotated[str | None, typer.Option(help="The shop took back the cancellation of this order.")] = None,
     reason: OptionalReason = "",
