@@ -35,6 +35,6 @@ Records, rows and files that cannot be used or fetched leave the run green and r
 
 from __future__ import annotations
 
-from order_relay.airflow.tasks.statuses import status_dags
+from order_relay.airflow.dags import status_dags
 
 globals().update(status_dags("acommerce", __doc__ or ""))

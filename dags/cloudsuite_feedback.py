@@ -39,10 +39,8 @@ from __future__ import annotations
 
 from airflow.sdk import DAG
 
+from order_relay.airflow.dags import dag_arguments, utc_schedule
 from order_relay.airflow.tasks import feedback
-from order_relay.airflow.tasks import maintenance as tasks
 
-with DAG(
-    schedule=tasks.utc_schedule("*/10 * * * *"), **tasks.dag_arguments("cloudsuite_feedback", __doc__ or "")
-) as dag:
+with DAG(schedule=utc_schedule("*/10 * * * *"), **dag_arguments("cloudsuite_feedback", __doc__ or "")) as dag:
     feedback.tell.expand(pipeline=feedback.taking_feedback("cloudsuite_to_"))

@@ -33,7 +33,8 @@ from __future__ import annotations
 
 from airflow.sdk import DAG
 
-from order_relay.airflow.tasks import maintenance as tasks
+from order_relay.airflow.dags import dag_arguments, utc_schedule
+from order_relay.airflow.tasks import lookups
 
-with DAG(schedule=tasks.utc_schedule("*/5 * * * *"), **tasks.dag_arguments("in_doubt_sweep", __doc__ or "")) as dag:
-    tasks.look_up.expand(pipeline=tasks.due())
+with DAG(schedule=utc_schedule("*/5 * * * *"), **dag_arguments("in_doubt_sweep", __doc__ or "")) as dag:
+    lookups.look_up.expand(pipeline=lookups.due())

@@ -49,24 +49,25 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 from airflow.sdk import DAG
 
 from order_relay.airflow import hitl
-from order_relay.airflow.tasks import maintenance as tasks
+from order_relay.airflow.dags import dag_arguments, utc_schedule
+from order_relay.airflow.tasks import reviews
 
 NAME = "order_review"
 
-# Every open review is an active run. The limit lies above the number of reviews that are opened.
-arguments = tasks.dag_arguments(NAME, __doc__ or "") | {"max_active_runs": 1000}
+# Every open review is an active run; this limit exceeds the maximum number of open reviews.
+arguments = dag_arguments(NAME, __doc__ or "") | {"max_active_runs": 1000}
 
-with DAG(schedule=tasks.utc_schedule("*/5 * * * *"), **arguments) as dag:
-    found = tasks.find()
+with DAG(schedule=utc_schedule("*/5 * * * *"), **arguments) as dag:
+    found = reviews.find()
     review = hitl.ReviewOperator(task_id="review")
     settle = hitl.SettleOperator(task_id="settle")
     confirm = hitl.ConfirmOperator(task_id="confirm")
-    tasks.start() >> [found, review, settle]
+    reviews.start() >> [found, review, settle]
     TriggerDagRunOperator.partial(
         task_id="open_review",
         trigger_dag_id=NAME,
         logical_date=None,
         skip_when_already_exists=True,
     ).expand_kwargs(found)
-    [review, review >> confirm] >> tasks.decide()
-    settle >> tasks.record()
+    [review, review >> confirm] >> reviews.decide()
+    settle >> reviews.record()

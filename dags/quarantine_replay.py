@@ -27,11 +27,12 @@ from __future__ import annotations
 
 from airflow.sdk import DAG
 
-from order_relay.airflow.tasks import maintenance as tasks
+from order_relay.airflow.dags import dag_arguments
+from order_relay.airflow.tasks import replay
 
 with DAG(
     schedule=None,
-    params=tasks.replay_params(),
-    **tasks.dag_arguments("quarantine_replay", __doc__ or ""),
+    params=replay.replay_params(),
+    **dag_arguments("quarantine_replay", __doc__ or ""),
 ) as dag:
-    tasks.carry_out.expand(pipeline=tasks.choose())
+    replay.carry_out.expand(pipeline=replay.choose())

@@ -34,7 +34,8 @@ from __future__ import annotations
 
 from airflow.sdk import DAG
 
-from order_relay.airflow.tasks import maintenance as tasks
+from order_relay.airflow.dags import dag_arguments, utc_schedule
+from order_relay.airflow.tasks import reconcile
 
-with DAG(schedule=tasks.utc_schedule("40 4 * * *"), **tasks.dag_arguments("reconcile", __doc__ or "")) as dag:
-    tasks.compare.expand(pipeline=tasks.active())
+with DAG(schedule=utc_schedule("40 4 * * *"), **dag_arguments("reconcile", __doc__ or "")) as dag:
+    reconcile.compare.expand(pipeline=reconcile.active())

@@ -37,11 +37,12 @@ from __future__ import annotations
 
 from airflow.sdk import DAG
 
-from order_relay.airflow.tasks import maintenance as tasks
+from order_relay.airflow.dags import dag_arguments, utc_schedule
+from order_relay.airflow.tasks import retention
 
 with DAG(
-    schedule=tasks.utc_schedule("10 3 * * *"),
-    params=tasks.retention_params(),
-    **tasks.dag_arguments("retention", __doc__ or ""),
+    schedule=utc_schedule("10 3 * * *"),
+    params=retention.retention_params(),
+    **dag_arguments("retention", __doc__ or ""),
 ) as dag:
-    tasks.remove.expand(pipeline=tasks.removable())
+    retention.remove.expand(pipeline=retention.removable())

@@ -40,8 +40,9 @@ from __future__ import annotations
 
 from airflow.sdk import DAG
 
-from order_relay.airflow.tasks import maintenance as tasks
+from order_relay.airflow.dags import dag_arguments, utc_schedule
+from order_relay.airflow.tasks import alerts
 
-with DAG(schedule=tasks.utc_schedule("*/10 * * * *"), **tasks.dag_arguments("watch", __doc__ or "")) as dag:
-    tasks.look()
-    tasks.summarize()  # on its own: a look that failed must turn the run red, and must not keep the summary back
+with DAG(schedule=utc_schedule("*/10 * * * *"), **dag_arguments("watch", __doc__ or "")) as dag:
+    alerts.look()
+    alerts.summarize()  # independent: a failed check must turn the run red without delaying the summary

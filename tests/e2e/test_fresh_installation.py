@@ -15,7 +15,7 @@ import pytest
 from screenshots import Api, until
 from ui import Interface, interface
 
-from order_relay.airflow.tasks.maintenance import ACTIVE_FROM_START
+from order_relay.airflow.dags import ACTIVE_FROM_START
 
 PIPELINE = "supercat_to_shopatron"
 RUNS = f"/api/v2/dags/{PIPELINE}/dagRuns?limit=100"

@@ -75,6 +75,15 @@ def read_request(context: Context | Mapping[str, Any]) -> RunRequest:
     )
 
 
+def mapped_context(name: str, value: str) -> Context:
+    """The current task's context, with the variable ``name`` that a mapped task's ``map_index_template`` shows."""
+    from airflow.sdk import get_current_context
+
+    context = get_current_context()
+    context[name] = value  # type: ignore[literal-required]
+    return context
+
+
 def triggered_by(context: Context | Mapping[str, Any]) -> str:
     """Who triggered the run, as Airflow knows them; the DAG's name where nobody did. Stands on events."""
     run = context["dag_run"]

@@ -1,40 +1,24 @@
-"""The tasks of an order pipeline, ready to be named by a DAG file.
-
-Each task is a call into ``stages`` with what Airflow knows about the run. Engine modules are imported inside the tasks:
-a DAG file is parsed again for each task that starts, and pandas, SQLAlchemy and aiohttp would be paid each time.
-XComs carry manifests and counts only.
-"""
+"""The tasks and the trigger form of an order DAG. XComs carry manifests and counts only, never orders."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.sdk import (
-    Context,
-    CronDataIntervalTimetable,
-    Param,
-    TriggerRule,
-    get_current_context,
-    task,
-)
+from airflow.sdk import Param, TriggerRule, get_current_context, task
 
 from order_relay.airflow.assets import orders_asset
-from order_relay.airflow.retry import RecoveryPolicy
-
-RETRIES = 4
-"""With the default first delay of 30 s a task gives up after eight minutes; the next run takes the work up."""
+from order_relay.airflow.context.run_request import mapped_context
 
 
 def order_params() -> dict[str, Param]:
-    """The trigger form of an order DAG."""
+    """The trigger form."""
     return {
         "dry_run": Param(
             False,
             type="boolean",
             title="Dry run",
-            description="Nothing is sent, acknowledged, or written to the ledger. The report and the payloads in the "
-            'batch store show what would have happened. This concerns this run only: with the box "Unpause" above '
+            description="Nothing is sent, acknowledged, or written to the ledger. The report, and the payloads in the "
+            "batch store, show what would have happened. Applies to this run only: if the box *Unpause* above is "
             "ticked (Airflow's default), scheduled runs follow, and in live mode they send.",
         ),
         "order_ids": Param(
@@ -43,71 +27,30 @@ def order_params() -> dict[str, Param]:
             items={"type": "string", "minLength": 1, "maxLength": 64},
             maxItems=1000,
             title="Only these orders",
-            description="The source's ids, or CloudSuite's numbers such as CS9101 or 1-CS9101 (web shop and "
-            "number), one a line (at most 1000). Empty: everything that the source offers.",
+            description="The source's ids, or CloudSuite numbers such as CS9101 or 1-CS9101 (web shop and number), one "
+            "per line (at most 1000). Empty: everything the source offers.",
         ),
         "limit": Param(
             None,
             type=["null", "integer"],
             minimum=1,
             maximum=1_000_000,
-            title="At most so many orders",
-            description="Counts orders with all their versions as one. The others stay for the next run. Empty: all.",
+            title="Maximum orders",
+            description="All versions of an order count as one; the rest wait for the next run. Empty: no limit.",
         ),
         "acknowledge": Param(
             True,
             type="boolean",
             title="Acknowledge at the source",
-            description="Tell the source which orders were taken over. Without it they are offered again: safe.",
+            description="Tell the source which orders were taken over. If switched off, it offers them again, which is "
+            "safe.",
         ),
     }
 
 
-def interval_timetable(cron: str | None) -> CronDataIntervalTimetable | None:
-    """When an order DAG runs, in UTC. The interval matters to backfills only."""
-    return CronDataIntervalTimetable(cron, timezone="UTC") if cron else None
-
-
-def order_dag_arguments(pipeline: str, doc: str, tags: tuple[str, ...] = ()) -> dict[str, Any]:
-    """What all order DAGs have in common, but for the schedule.
-
-    ``max_active_runs`` keeps the UI tidy. That two runs at once do no harm is the ledger's work: a backfill has a limit
-    of its own and does not count here.
-    """
-    return {
-        "dag_id": pipeline,
-        "doc_md": doc,
-        "start_date": datetime(2026, 1, 1, tzinfo=UTC),
-        "catchup": False,
-        "max_active_runs": 1,
-        "params": order_params(),
-        "tags": ["order relay", *tags],
-        "default_args": task_defaults(),
-    }
-
-
-def task_defaults() -> dict[str, Any]:
-    """What all tasks of all DAGs have in common."""
-    return {
-        "owner": "order relay",
-        "retries": RETRIES,
-        # For deaths that no policy sees (a killed process); everything else asks the policy.
-        "retry_delay": timedelta(seconds=30),
-        "retry_policy": RecoveryPolicy(),
-        "show_return_value_in_logs": False,
-    }
-
-
-def mapped_context(name: str, value: str) -> Context:
-    """The context of a mapped task, with what its ``map_index_template`` shows."""
-    context = get_current_context()
-    context[name] = value  # type: ignore[literal-required]
-    return context
-
-
 @task(multiple_outputs=False)
 def extract(pipeline: str) -> dict[str, Any]:
-    """Read what the source offers, archive it, and enter it into the ledger."""
+    """Read the orders that the source offers, archive them and record them in the ledger."""
     from order_relay.airflow.jobs import orders
 
     return orders.extract(pipeline, get_current_context())
@@ -115,7 +58,7 @@ def extract(pipeline: str) -> dict[str, Any]:
 
 @task(multiple_outputs=False)
 def validate(pipeline: str, batch: Any) -> dict[str, Any]:
-    """Judge each order by the source's schema; quarantine what fails, with every error."""
+    """Check each order against its schema; quarantine those that fail, with every error."""
     from order_relay.airflow.jobs import orders
 
     return orders.validate(pipeline, get_current_context(), batch)
@@ -131,23 +74,23 @@ def dedupe(pipeline: str, validated: Any) -> dict[str, Any]:
 
 @task(multiple_outputs=False)
 def transform(pipeline: str, winners: Any) -> list[str]:
-    """Make the payloads; hand on the names of the chunks that ``load`` maps over (at most 16)."""
+    """Build the payloads; return the names of the chunks that ``load`` maps over (at most 16)."""
     from order_relay.airflow.jobs import orders
 
     return orders.transform(pipeline, get_current_context(), winners)
 
 
-# A mapped task does not take this from the DAG's default arguments.
+# Mapped tasks ignore ``show_return_value_in_logs`` in the DAG's default arguments.
 @task(multiple_outputs=False, map_index_template="{{ chunk_name }}", show_return_value_in_logs=False)
 def load(pipeline: str, chunk: str) -> dict[str, Any]:
-    """Look up what is in doubt, then send what is ready."""
+    """Look up one chunk's orders in doubt, then send those that are ready."""
     from order_relay.airflow.jobs import orders
 
     return orders.load(pipeline, mapped_context("chunk_name", chunk), chunk)
 
 
 def acknowledge(pipeline: str) -> Any:
-    """Tell the source what was taken over, and announce the run's orders; also if a chunk failed."""
+    """Acknowledge orders at the source and emit the asset event; also runs if a chunk failed."""
 
     @task(
         task_id="acknowledge",
@@ -165,7 +108,7 @@ def acknowledge(pipeline: str) -> Any:
 
 @task(multiple_outputs=False, trigger_rule=TriggerRule.ALL_DONE, retries=0)
 def report(pipeline: str) -> dict[str, Any]:
-    """Count, write the report, and turn the run red where a task failed or the count does not hold."""
+    """Write the report; fail the run if a task failed or the accounting check failed."""
     from order_relay.airflow.jobs import orders
 
     return orders.report(pipeline, get_current_context())

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from order_relay.airflow.dags import ACTIVE_FROM_START
 from order_relay.airflow.metadata import database, stored_values
-from order_relay.airflow.tasks.maintenance import ACTIVE_FROM_START
 from order_relay.cli.deployment import Installation
 from order_relay.cli.doctor import airflow_state, storage
 from order_relay.cli.doctor.checks import Severity
