@@ -24,6 +24,7 @@ from order_relay.batches import BatchStore
 from order_relay.connections import Connection
 from order_relay.ledger import Ledger, migrate
 from order_relay.orders.messages import RunContext
+from order_relay.pipeline.load.chunks import chunk_name, plan_chunks
 from order_relay.pipeline.load.stage import LoadOptions, load
 from order_relay.pipeline.report.model import StageTime
 from order_relay.pipeline.report.report import write_report
@@ -32,7 +33,7 @@ from order_relay.pipeline.settings.sections import ChunkSettings
 from order_relay.pipeline.stages.acknowledge import acknowledge
 from order_relay.pipeline.stages.dedupe import dedupe
 from order_relay.pipeline.stages.extract import extract
-from order_relay.pipeline.stages.transform import chunk_name, plan_chunks, transform
+from order_relay.pipeline.stages.transform import transform
 from order_relay.pipeline.stages.validate import validate
 from order_relay.wiring.pipeline import Wiring
 

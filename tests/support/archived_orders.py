@@ -16,10 +16,10 @@ from order_relay.orders.identity.source_identity import IdentityPaths, identify
 from order_relay.orders.json_text import encode
 from order_relay.orders.messages import RunContext, SendOutcome, SendResult, VersionPolicies
 from order_relay.orders.schema.validator import VendorFormat
-from order_relay.pipeline.order_archive import OrderArchive
+from order_relay.pipeline.archive import OrderArchive
 from order_relay.pipeline.settings.pipeline import load_pipeline
 from order_relay.vendors.supercat.vendor import MAPPING, SCHEMA
-from order_relay.wiring.pipeline import canonical_reader
+from order_relay.wiring.vendors import canonical_reader
 from order_relay_sandbox.supercat import generator
 
 PIPELINE = "supercat_to_shopatron"

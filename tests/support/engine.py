@@ -14,10 +14,11 @@ from order_relay.connections import Connection
 from order_relay.errors import OrderRelayError
 from order_relay.ledger import Ledger, migrate
 from order_relay.orders.messages import RunContext
+from order_relay.pipeline.archive import OrderArchive
 from order_relay.pipeline.fulfilment.cancelled_orders import hold_cancelled
 from order_relay.pipeline.fulfilment.write_back import WriteBackContext, send_write_back
+from order_relay.pipeline.load.chunks import chunk_name, plan_chunks
 from order_relay.pipeline.load.stage import LoadOptions, load
-from order_relay.pipeline.order_archive import OrderArchive
 from order_relay.pipeline.report.report import RenderedReport, write_report
 from order_relay.pipeline.runs import start
 from order_relay.pipeline.runs.failures import recorded_cause
@@ -25,7 +26,7 @@ from order_relay.pipeline.runs.fetch_plan import FetchPlan, plan_ids, plan_new_o
 from order_relay.pipeline.stages.acknowledge import acknowledge
 from order_relay.pipeline.stages.dedupe import dedupe
 from order_relay.pipeline.stages.extract import extract
-from order_relay.pipeline.stages.transform import chunk_name, plan_chunks, transform
+from order_relay.pipeline.stages.transform import transform
 from order_relay.pipeline.stages.validate import has_work, validate
 from order_relay.wiring.pipeline import Wiring
 

@@ -13,9 +13,9 @@ from order_relay.connections import Connection
 from order_relay.errors import ConfigurationError
 from order_relay.ledger import Ledger
 from order_relay.orders.mapping.canonical import CanonicalReader
-from order_relay.pipeline.order_archive import OrderArchive
+from order_relay.pipeline.archive import OrderArchive
 from order_relay.pipeline.settings.pipeline import PipelineSettings, load_pipeline
-from order_relay.wiring.pipeline import canonical_reader
+from order_relay.wiring.vendors import canonical_reader
 
 T = TypeVar("T")
 

@@ -28,8 +28,8 @@ from order_relay.ledger.fulfilment.feed_ids import feed_id
 from order_relay.ledger.fulfilment.feed_index import FeedOrder
 from order_relay.ledger.schema.states import State
 from order_relay.orders.fulfilment.shipment_progress import Shipment
+from order_relay.pipeline.archive import describe_error
 from order_relay.pipeline.fulfilment.shipments import record_shipment
-from order_relay.pipeline.order_archive import describe_error
 from order_relay.vendors.shiprush import feed
 from order_relay.vendors.shiprush.connection import ShipRushSettings, read_settings
 from order_relay.vendors.shiprush.credentials import is_authorized, split_query

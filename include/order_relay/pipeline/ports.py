@@ -131,7 +131,6 @@ class Destination(Protocol):
     timeout_s: float
     visible_after_s: float
     connections: int
-    requests_per_s: float
 
     def session(self, share: int) -> AbstractAsyncContextManager[DestinationSession]:
         """Open a session that uses one ``share``-th of the run's limits (``share`` >= 1)."""

@@ -6,70 +6,36 @@ Vendors are found by their folder: ``vendors/NAME/vendor.py`` with ``SOURCE`` or
 
 from __future__ import annotations
 
-import pkgutil
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from importlib import import_module
-from importlib.util import find_spec
-from types import ModuleType
 from typing import Any
 
-from order_relay import vendors
 from order_relay.batches import BatchStore
 from order_relay.connections import Connection
 from order_relay.errors import ConfigurationError
 from order_relay.ledger import Ledger
 from order_relay.orders.identity.source_identity import IdentityPaths
-from order_relay.orders.mapping.canonical import CanonicalReader
-from order_relay.orders.messages import Acknowledgement, Selection, SendResult, SourceOrder
-from order_relay.orders.payload.transformer import Transformer, source_reader
-from order_relay.orders.schema.validator import VendorFormat
-from order_relay.pipeline.ports import Destination, DestinationSession, FeedbackTaker, Source
+from order_relay.orders.payload.transformer import Transformer
+from order_relay.pipeline.ports import Destination, FeedbackTaker, Source
 from order_relay.pipeline.runs import dry_run as dry_run_module
-from order_relay.pipeline.settings.pipeline import UNKNOWN_ACCOUNT, PipelineSettings, load_pipeline
+from order_relay.pipeline.settings.pipeline import PipelineSettings, load_pipeline
 from order_relay.pipeline.settings.sections import VendorAccount
+from order_relay.wiring.dry_run import ReadOnlySource, SearchOnlyDestination, UnreachableDestination
+from order_relay.wiring.vendors import vendor_module
 
 ACCOUNT_FACTS = ("manufacturer_id", "catalog_id", "status_field", "status_values", "time_zone")
 """What connections say that the transformation takes, where their settings have it; the destination's comes last."""
-
-
-def vendor_names() -> list[str]:
-    """The folders under ``vendors/`` that wiring can use: the others are only served (a feed that is fetched)."""
-    packages = (found.name for found in pkgutil.iter_modules(vendors.__path__) if found.ispkg)
-    return sorted(name for name in packages if find_spec(f"{vendors.__name__}.{name}.vendor"))
-
-
-def vendor_module(vendor: str, part: str) -> ModuleType:
-    """A module of a vendor's folder. Raises ``ConfigurationError`` that names the vendors there are."""
-    name = f"{vendors.__name__}.{vendor}.{part}"
-    try:
-        return import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise
-        raise ConfigurationError(f"there is no vendor {vendor!r}; there are: {', '.join(vendor_names())}") from None
-
-
-def canonical_reader(settings: PipelineSettings) -> CanonicalReader:
-    """Reads the archived orders of a pipeline; needs none of its connections. Raises ``ConfigurationError``."""
-    source, destination = (
-        VendorFormat.load(part.SCHEMA, part.MAPPING)
-        for part in (vendor_module(party.vendor, "vendor") for party in (settings.source, settings.destination))
-    )
-    return source_reader(source, destination, settings.transform_settings(UNKNOWN_ACCOUNT))
 
 
 @dataclass
 class Wiring:
     """One pipeline, put together. Close it, or use it in a ``with`` block.
 
-    ``connections`` gives a connection by its id. ``filesystem`` is the batch store's, where somebody has one with
-    credentials. ``executor_spreads``: tasks run on several machines; then a SQLite ledger and a local batch store are
-    refused (``store_shared``: a person says that all machines mount the same folder). ``dry_run``: the ledger is a
-    scratch copy kept under the run's name in the batch store, and neither side can be written to. ``shadow``: a dry
-    run that may search the destination.
+    ``connections`` returns a connection by its id. ``filesystem`` is the batch store's, if it needs credentials.
+    ``dry_run``: the ledger is a scratch copy kept under the run's name in the batch store; nothing is written to either
+    vendor. ``shadow``: a dry run that may search the destination.
     """
 
     settings: PipelineSettings
@@ -77,8 +43,6 @@ class Wiring:
     ledger_url: str = field(repr=False)
     store_url: str
     filesystem: Any = None
-    executor_spreads: bool = False
-    store_shared: bool = False
     dry_run: bool = False
     shadow: bool = False
 
@@ -88,17 +52,6 @@ class Wiring:
     ) -> Wiring:
         """Put the pipeline of this name together; ``options`` are the other fields. Raises ``ConfigurationError``."""
         return cls(load_pipeline(name), connections, ledger_url, store_url, **options)
-
-    def __post_init__(self) -> None:
-        if not self.executor_spreads:
-            return
-        if self.ledger_url.startswith("sqlite") and not self.dry_run:
-            raise ConfigurationError("the ledger is SQLite, but the executor spreads over machines; use PostgreSQL")
-        if self.store_url.startswith("file:") and not self.store_shared:
-            raise ConfigurationError(
-                "the batch store is a local folder, but the executor spreads over machines; use an object "
-                "store, or state that every machine mounts the same folder"
-            )
 
     @property
     def name(self) -> str:
@@ -204,73 +157,3 @@ class Wiring:
         if factory is None:
             raise ConfigurationError(f"{self.name}: {party.vendor} can be no {role.lower()}")
         return factory
-
-
-class ReadOnlySource:
-    """A source that is read but never told anything: for dry runs."""
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self.account = source.account
-        self.format: VendorFormat = source.format
-        self.windowed = source.windowed
-        self.acknowledges = source.acknowledges
-
-    def offers(self, selection: Selection) -> Iterator[SourceOrder]:
-        """See ``Source.offers``."""
-        return self._source.offers(selection)
-
-    def acknowledge(self, names: Sequence[str]) -> dict[str, Acknowledgement]:
-        """Tells the source nothing; no order has an answer."""
-        return {}
-
-    def close(self) -> None:
-        """See ``Source.close``."""
-        self._source.close()
-
-
-class UnreachableDestination:
-    """A destination whose form and limits are known, but that can not be reached: for dry runs."""
-
-    def __init__(self, destination: Destination) -> None:
-        self.account = destination.account
-        self.format: VendorFormat = destination.format
-        self.search_by = destination.search_by
-        self.timeout_s = destination.timeout_s
-        self.visible_after_s = destination.visible_after_s
-        self.connections = destination.connections
-        self.requests_per_s = destination.requests_per_s
-        self.expected_traits = destination.expected_traits
-
-    def session(self, share: int) -> AbstractAsyncContextManager[DestinationSession]:
-        """Raises ``ConfigurationError``: nothing leaves in a dry run."""
-        raise ConfigurationError("this is a dry run: nothing is sent and nothing is looked up")
-
-
-class SearchOnlyDestination(UnreachableDestination):
-    """A destination that is asked what it has and given nothing: for shadow runs."""
-
-    def __init__(self, destination: Destination) -> None:
-        super().__init__(destination)
-        self._destination = destination
-
-    @asynccontextmanager
-    async def session(self, share: int) -> AsyncIterator[DestinationSession]:
-        """See ``Destination.session``."""
-        async with self._destination.session(share) as session:
-            yield SearchOnlySession(session)
-
-
-class SearchOnlySession:
-    """A session that refuses to send."""
-
-    def __init__(self, session: DestinationSession) -> None:
-        self.turn = session.turn
-        self.find_by_key = session.find_by_key
-        self.find_by_window = session.find_by_window
-        self.find_any = session.find_any
-        self.read_order = session.read_order
-
-    async def send(self, payload: bytes, destination_key: str, *, not_after: float, attempt: int = 1) -> SendResult:
-        """Raises ``ConfigurationError``: nothing is sent in shadow mode."""
-        raise ConfigurationError("this pipeline runs in shadow mode: nothing is sent")

@@ -18,11 +18,11 @@ from order_relay.orders.fulfilment.status_csv import CsvColumns, CsvFormat
 from order_relay.orders.fulfilment.status_paths import MEMBERS_KEY, check_field_names
 from order_relay.orders.fulfilment.status_records import StatusMapping
 from order_relay.orders.schema.validator import VendorFormat
+from order_relay.pipeline.archive import OrderArchive
 from order_relay.pipeline.fulfilment.status_poll import StatusReader, StatusSource
-from order_relay.pipeline.order_archive import OrderArchive
 from order_relay.pipeline.settings.pipeline import load_pipeline, pipeline_files
 from order_relay.pipeline.settings.status_account import NAMED_DELIMITERS, StatusSettings, load_status
-from order_relay.wiring.pipeline import canonical_reader, vendor_module
+from order_relay.wiring.vendors import canonical_reader, vendor_module
 
 
 @dataclass

@@ -10,6 +10,7 @@ import pytest
 from order_relay.airflow import connections
 from order_relay.airflow.metadata import stop_variable, stored_values
 from order_relay.errors import ConfigurationError, TransientError
+from order_relay.pipeline.runs.stop_switch import StopSwitch
 
 LEDGER = "AIRFLOW_CONN_ORDER_RELAY_LEDGER"
 
@@ -202,7 +203,7 @@ def test_who_is_stopped(text: str, stopped: set[str], two_pipelines: None, monke
 
 
 def test_a_switch_that_is_not_defined_stops_nothing(two_pipelines: None) -> None:
-    assert not stop_variable.read_stop_switch().pulled
+    assert stop_variable.read_stop_switch() == StopSwitch()
 
 
 class Answers:
@@ -266,7 +267,7 @@ def test_a_switch_that_is_surely_absent_stops_nothing(two_pipelines: None, monke
     answers = Answers(GetVariable=NOT_FOUND, GetVariableKeys=keys("order_relay_stop_notes"))
     monkeypatch.setattr(stored_values, "_supervisor", lambda: answers)
     monkeypatch.setattr("airflow.sdk.execution_time.supervisor.ensure_secrets_backend_loaded", lambda: [Backend()])
-    assert not stop_variable.read_stop_switch().pulled
+    assert stop_variable.read_stop_switch() == StopSwitch()
 
 
 class Line:

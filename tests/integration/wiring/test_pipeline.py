@@ -12,14 +12,9 @@ from order_relay.errors import ConfigurationError
 from order_relay.ledger import Ledger
 from order_relay.orders.messages import RunContext
 from order_relay.pipeline.settings.pipeline import PipelineSettings, load_file
-from order_relay.wiring.pipeline import (
-    ACCOUNT_FACTS,
-    SearchOnlyDestination,
-    SearchOnlySession,
-    Wiring,
-    vendor_module,
-    vendor_names,
-)
+from order_relay.wiring.dry_run import SearchOnlyDestination, SearchOnlySession
+from order_relay.wiring.pipeline import ACCOUNT_FACTS, Wiring
+from order_relay.wiring.vendors import vendor_module, vendor_names
 
 SOURCES = [name for name in vendor_names() if hasattr(vendor_module(name, "vendor"), "SOURCE")]
 DESTINATIONS = [name for name in vendor_names() if hasattr(vendor_module(name, "vendor"), "DESTINATION")]
@@ -102,18 +97,6 @@ def test_an_unknown_vendor_and_an_impossible_role_are_named(wire: Callable[..., 
     turned = wiring.settings.model_copy(update={"source": wiring.settings.destination})
     with pytest.raises(ConfigurationError, match="can be no source"):
         replace(wiring, settings=turned).check()
-
-
-def test_what_one_machine_alone_can_reach_is_refused_where_tasks_spread(
-    wire: Callable[..., Wiring], sqlite_url: str
-) -> None:
-    with pytest.raises(ConfigurationError, match="SQLite"):
-        wire(executor_spreads=True, store_shared=True)
-    server = "postgresql://relay@db/ledger"
-    with pytest.raises(ConfigurationError, match="local folder"):
-        wire(executor_spreads=True, ledger_url=server)
-    wire(executor_spreads=True, ledger_url=server, store_shared=True)
-    wire(executor_spreads=True, ledger_url=server, store_url="s3://bucket/prefix")
 
 
 def test_repr_shows_no_ledger_address(wire: Callable[..., Wiring]) -> None:

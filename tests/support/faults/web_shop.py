@@ -8,9 +8,9 @@ from typing import Any
 
 from order_relay.orders.fulfilment.shipment_progress import Shipment, ShippedLine
 from order_relay.orders.messages import RunContext
+from order_relay.pipeline.archive import OrderArchive
 from order_relay.pipeline.fulfilment.shipments import record_shipment
 from order_relay.pipeline.fulfilment.write_back import WriteBackContext, send_write_back
-from order_relay.pipeline.order_archive import OrderArchive
 from order_relay_sandbox import ThreadedSandbox
 from tests.support.engine import Engine
 

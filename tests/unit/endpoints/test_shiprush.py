@@ -24,7 +24,7 @@ from order_relay.ledger import Ledger
 from order_relay.ledger.fulfilment.feed_index import FeedPage
 from order_relay.ledger.store import database
 from order_relay.orders.mapping.canonical import CanonicalReader
-from order_relay.pipeline.order_archive import ArchivedOrder, OrderArchive
+from order_relay.pipeline.archive import ArchivedOrder, OrderArchive
 from order_relay.vendors.shiprush import feed
 from order_relay.vendors.shiprush.dates import read_date
 from tests.support.archived_orders import PIPELINE, Desk, plain_orders

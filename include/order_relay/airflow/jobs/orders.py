@@ -28,6 +28,7 @@ from order_relay.pipeline.alerts import rules
 from order_relay.pipeline.fulfilment.cancelled_orders import hold_cancelled
 from order_relay.pipeline.load import shadow
 from order_relay.pipeline.load import stage as load_stage
+from order_relay.pipeline.load.chunks import chunk_name, plan_chunks
 from order_relay.pipeline.report import report as report_stage
 from order_relay.pipeline.runs import fetch_plan, start
 from order_relay.pipeline.runs.failures import recorded_cause
@@ -203,9 +204,7 @@ def transform(pipeline: str, context: Context, winners: XCom) -> list[str]:
             policies=wiring.settings.engine_policies,
             manifest=Manifest.from_xcom(winners),
         )
-        chunks = transform_stage.plan_chunks(
-            ctx, ledger, wiring.store, wiring.settings.chunks, wiring.destination.timeout_s
-        )
+        chunks = plan_chunks(ctx, ledger, wiring.store, wiring.settings.chunks, wiring.destination.timeout_s)
         if not wiring.dry_run:
             start.advance_sequence(ctx, ledger, wiring.store)
     done = {"kind": "payloads", "records": counts.get("ready", 0), **counts, **clock.seconds()}
@@ -219,7 +218,7 @@ def load(pipeline: str, context: Context, chunk: str) -> XCom:
     ctx = RunContext(pipeline, request.run)
     with _open_run(pipeline, request, context) as wiring, wiring.ledger_for(ctx.run, keep=False) as ledger:
         ledger.bind(pipeline, *account_names(wiring))
-        settings, name = wiring.settings, transform_stage.chunk_name(ctx, chunk)
+        settings, name = wiring.settings, chunk_name(ctx, chunk)
         share = max(1, min(len(chunk_names(context)), settings.chunks.parallel))
         if wiring.shadow:
             counts = shadow.run_shadow(ctx, ledger, wiring.store, wiring.destination, name, share)

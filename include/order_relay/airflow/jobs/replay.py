@@ -17,7 +17,7 @@ from order_relay.batches import Manifest
 from order_relay.errors import ConfigurationError
 from order_relay.ledger import Ledger
 from order_relay.orders.messages import RunContext
-from order_relay.pipeline.archive import run_prefix
+from order_relay.pipeline.runs.objects import run_prefix
 from order_relay.pipeline.stages.dedupe import dedupe
 from order_relay.pipeline.stages.transform import transform
 from order_relay.pipeline.stages.validate import validate

@@ -19,7 +19,7 @@ from order_relay.orders.fulfilment.shipment_progress import Shipment, ShippedLin
 
 if TYPE_CHECKING:
     from order_relay.ledger import Ledger, ShipmentResult
-    from order_relay.pipeline.order_archive import OrderArchive
+    from order_relay.pipeline.archive import OrderArchive
 
 ORIGIN = "person"
 _COLUMNS = (
@@ -156,9 +156,9 @@ def _find_unmatched(ledger: Ledger, word: str, pipeline: str | None) -> int:
 
 def order_archive(installation: Installation) -> OrderArchive:
     """The archive of this deployment's orders."""
-    from order_relay.pipeline.order_archive import OrderArchive
+    from order_relay.pipeline.archive import OrderArchive
     from order_relay.pipeline.settings.pipeline import load_pipeline
-    from order_relay.wiring.pipeline import canonical_reader
+    from order_relay.wiring.vendors import canonical_reader
 
     return OrderArchive(installation.store, cache(lambda name: canonical_reader(load_pipeline(name))))
 

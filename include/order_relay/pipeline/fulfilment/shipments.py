@@ -10,7 +10,7 @@ from order_relay.ledger.fulfilment.order_references import OrderMatch
 from order_relay.ledger.schema.records import WorkItem
 from order_relay.orders.fulfilment.shipment_progress import Shipment
 from order_relay.orders.messages import RunContext
-from order_relay.pipeline.order_archive import OrderArchive
+from order_relay.pipeline.archive import OrderArchive
 
 
 def record_shipment(

@@ -20,7 +20,7 @@ from order_relay.ledger import Ledger
 from order_relay.ledger.write_back.feedback import LINE_NUMBERS, MAX_REFUSALS, OMS_NUMBER, SHIPPED, FeedbackStep
 from order_relay.orders.fulfilment.shipment_progress import Shipment, ShippedLine
 from order_relay.orders.messages import Acknowledgement, RunContext
-from order_relay.pipeline.order_archive import ArchivedOrder, OrderArchive, line_name
+from order_relay.pipeline.archive import ArchivedOrder, OrderArchive, line_name
 from order_relay.pipeline.ports import FeedbackTaker
 from order_relay.pipeline.runs.login_guard import guarded_login
 

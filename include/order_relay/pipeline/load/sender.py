@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator, Sequence
 from order_relay.errors import OrderRelayError, redacted_trace
 from order_relay.ledger.schema.records import AttemptResult, Sendable
 from order_relay.orders.messages import SendOutcome, SendResult
-from order_relay.pipeline.load.circuit_breaker import LEASE_EXPIRED, CircuitBreaker, ConcurrencyLimiter, SendingLimits
+from order_relay.pipeline.load.circuit_breaker import LEASE_EXPIRED, CircuitBreaker, SendingLimits
+from order_relay.pipeline.load.concurrency import ConcurrencyLimiter
 from order_relay.pipeline.load.group_commit import GroupCommit
 from order_relay.pipeline.ports import DestinationSession
 

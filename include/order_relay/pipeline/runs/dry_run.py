@@ -19,7 +19,7 @@ from order_relay.ledger.schema.tables import metadata
 from order_relay.ledger.store.database import Database, Transaction, sqlite_url
 from order_relay.ledger.store.migrate import check_revision
 from order_relay.orders.messages import RunContext
-from order_relay.pipeline.archive import run_prefix
+from order_relay.pipeline.runs.objects import run_prefix
 from order_relay.pipeline.runs.trials import SCRATCH_LEDGER
 
 _ROWS = 1000

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from order_relay.errors import OrderRelayError
 from order_relay.orders.messages import RunContext
-from order_relay.pipeline.archive import run_prefix
+from order_relay.pipeline.runs.objects import run_prefix
 
 log = logging.getLogger(__name__)
 

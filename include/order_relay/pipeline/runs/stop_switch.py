@@ -32,11 +32,6 @@ class StopSwitch:
         """Whether this pipeline may not send now."""
         return self.everything or pipeline in self.pipelines
 
-    @property
-    def pulled(self) -> bool:
-        """Whether anything is stopped."""
-        return self.everything or bool(self.pipelines)
-
 
 def read_switch(text: str, known: Collection[str]) -> StopSwitch:
     """The switch for a value of the Variable; ``known`` are the names of the pipelines.

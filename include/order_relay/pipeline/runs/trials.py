@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 
 from order_relay.batches import BatchStore
 from order_relay.orders.messages import RunContext
-from order_relay.pipeline.archive import run_prefix
+from order_relay.pipeline.runs.objects import run_prefix
 
 TRIAL_MARKER = "trial.json"
 SCRATCH_LEDGER = "scratch-ledger.b64.gz"

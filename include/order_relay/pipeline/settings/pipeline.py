@@ -157,16 +157,6 @@ def _files(folder: Path | None) -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.yaml")) if not path.name.startswith((".", "_"))}
 
 
-def load_all(folder: Path | None = None) -> dict[str, PipelineSettings]:
-    """All pipelines by name. Raises ``ConfigurationError`` at the first file that is not valid."""
-    return {name: load_file(path) for name, path in pipeline_files(folder).items()}
-
-
-def load_pipelines(folder: Path | None = None) -> list[PipelineSettings]:
-    """All pipelines, sorted by name. Raises as ``load_all``."""
-    return list(load_all(folder).values())
-
-
 def load_pipeline(name: str, folder: Path | None = None) -> PipelineSettings:
     """One pipeline by its name. Raises ``ConfigurationError`` where there is none or its file is not valid."""
     files = pipeline_files(folder)

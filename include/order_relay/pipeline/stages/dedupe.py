@@ -7,7 +7,7 @@ import logging
 from order_relay.batches import BatchStore, Manifest
 from order_relay.ledger import Ledger
 from order_relay.orders.messages import RunContext, VersionPolicies
-from order_relay.pipeline.archive import read_worklist, write_worklist
+from order_relay.pipeline.stages.worklists import read_worklist, write_worklist
 
 log = logging.getLogger(__name__)
 

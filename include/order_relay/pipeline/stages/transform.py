@@ -11,7 +11,6 @@ import logging
 import secrets
 from collections import Counter
 from collections.abc import Sequence
-from math import ceil
 from typing import Any
 
 from order_relay.batches import BatchStore, Manifest
@@ -19,8 +18,9 @@ from order_relay.errors import ValidationIssue
 from order_relay.ledger import Ledger, ReadyPayload, WorkItem
 from order_relay.orders.messages import RunContext, VersionPolicies
 from order_relay.orders.payload.transformer import Transformer, TransformResult
-from order_relay.pipeline.archive import read_documents, read_worklist, run_prefix, slices
-from order_relay.pipeline.settings.sections import ChunkSettings
+from order_relay.pipeline.archive import read_documents
+from order_relay.pipeline.runs.objects import run_prefix
+from order_relay.pipeline.stages.worklists import read_worklist
 
 log = logging.getLogger(__name__)
 
@@ -118,33 +118,3 @@ class _PayloadWriter:
         ready, held = self._ledger.make_ready(self._ctx, rows)
         self._counts["ready"] += len(ready)
         self._counts["held"] += len(held)
-
-
-def plan_chunks(
-    ctx: RunContext, ledger: Ledger, store: BatchStore, settings: ChunkSettings, timeout_s: float
-) -> list[str]:
-    """Divide all that is ready and all due look-ups of the pipeline, of whichever run, into chunks for load.
-
-    ``timeout_s`` is the destination's: what was being sent when a worker died becomes in doubt first. Returns the
-    short names (``chunk-00``) of at most ``settings.at_most`` chunks; none where there is nothing to do.
-    """
-    expired = ledger.expire_leases(ctx, timeout_s)
-    if expired:
-        log.warning("%d orders were being sent when their worker died; they are looked up", expired)
-    due, ready = ledger.due_lookups(ctx.pipeline, None), ledger.ready(ctx.pipeline)
-    everything = [*due, *ready]
-    size = max(settings.min_size, ceil(len(everything) / settings.at_most))
-    names = []
-    to_look_up = set(due)
-    for number, ids in enumerate(slices(everything, size)):
-        name = f"chunk-{number:02d}"
-        look_up = [i for i in ids if i in to_look_up]
-        store.write_json(chunk_name(ctx, name), {"look_up": look_up, "send": [i for i in ids if i not in to_look_up]})
-        names.append(name)
-    log.info("transform: %d ready and %d to look up, in %d chunks", len(ready), len(due), len(names))
-    return names
-
-
-def chunk_name(ctx: RunContext, name: str) -> str:
-    """The object in the batch store that a chunk's short name stands for."""
-    return f"{run_prefix(ctx)}/{name}.json"

@@ -28,7 +28,8 @@ from order_relay.orders.schema.malformed import (
     malformed_issues,
 )
 from order_relay.orders.schema.validator import VendorFormat
-from order_relay.pipeline.archive import REMOVED, read_documents, write_worklist
+from order_relay.pipeline.archive import REMOVED, read_documents
+from order_relay.pipeline.stages.worklists import write_worklist
 
 log = logging.getLogger(__name__)
 

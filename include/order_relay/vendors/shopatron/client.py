@@ -275,7 +275,6 @@ class ShopatronClient:
         self.timeout_s = settings.timeout_s
         self.visible_after_s = settings.visible_after_s
         self.connections = settings.connections
-        self.requests_per_s = settings.requests_per_s
 
     def session(self, share: int) -> AbstractAsyncContextManager[ShopatronSession]:
         """A session with one ``share``-th of the limits; its token is fetched before it is handed out.

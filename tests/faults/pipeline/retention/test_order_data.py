@@ -21,9 +21,8 @@ from order_relay.cli.deployment import Installation
 from order_relay.errors import ValidationIssue
 from order_relay.ledger.reporting.retention import REMOVED_BODY
 from order_relay.orders.messages import RunContext
-from order_relay.pipeline.archive import REMOVED, read_documents
+from order_relay.pipeline.archive import REMOVED, OrderArchive, read_documents
 from order_relay.pipeline.operators.reevaluation import reevaluate
-from order_relay.pipeline.order_archive import OrderArchive
 from order_relay.pipeline.report.report import write_report
 from order_relay.pipeline.retention.order_data import RetentionReport, apply_retention
 from order_relay.pipeline.settings.sections import RetentionSettings

@@ -2,12 +2,8 @@ import asyncio
 
 from order_relay.errors import ConfigurationError, ThrottledError, TransientError
 from order_relay.orders.messages import SendOutcome, SendResult
-from order_relay.pipeline.load.circuit_breaker import (
-    INITIAL_CONCURRENCY,
-    CircuitBreaker,
-    ConcurrencyLimiter,
-    SendingLimits,
-)
+from order_relay.pipeline.load.circuit_breaker import CircuitBreaker, SendingLimits
+from order_relay.pipeline.load.concurrency import INITIAL_CONCURRENCY, ConcurrencyLimiter
 
 
 async def test_places_grow_with_a_quick_destination_and_shrink_with_a_slow_one():

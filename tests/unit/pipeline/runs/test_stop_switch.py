@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from order_relay.pipeline.alerts.rules import invalid_stop_value
-from order_relay.pipeline.runs.stop_switch import RESUME_WORDS, STOP_WORDS, read_switch, unreadable_switch
+from order_relay.pipeline.runs.stop_switch import RESUME_WORDS, STOP_WORDS, StopSwitch, read_switch, unreadable_switch
 
 KNOWN = ("supercat_to_shopatron", "supercat_to_shopatron__east", "cloudsuite_to_shopatron")
 
@@ -21,8 +21,7 @@ def any_case(words: frozenset[str]) -> st.SearchStrategy[str]:
 @given(st.one_of(any_case(RESUME_WORDS), st.sampled_from(["", " ", "\n"])))
 def test_nothing_and_false_words_stop_nothing(text: str) -> None:
     switch = read_switch(text, KNOWN)
-    assert not switch.pulled
-    assert switch.problem == ""
+    assert switch == StopSwitch()
 
 
 @given(any_case(STOP_WORDS))
@@ -78,7 +77,7 @@ def test_no_other_text_lets_an_order_out(text: str, known: list[str]) -> None:
     switch = read_switch(text, known)
     words = {word for word in text.replace(",", " ").replace(";", " ").split() if word}
     if not text.strip() or (words and {word.lower() for word in words} <= RESUME_WORDS):
-        assert not switch.pulled
+        assert switch == StopSwitch()
     elif words and words <= set(known):
         assert switch.pipelines == words
     else:

@@ -10,11 +10,11 @@ from order_relay.errors import ConfigurationError
 from order_relay.orders.messages import VersionPolicies
 from order_relay.pipeline.settings.pipeline import (
     PLACEHOLDER_IP,
+    PipelineSettings,
     config_folder,
-    load_all,
     load_file,
     load_pipeline,
-    load_pipelines,
+    pipeline_files,
 )
 
 BASE = """
@@ -30,6 +30,10 @@ def written(folder: Path, text: str, name: str = "supercat_to_shopatron") -> Pat
     path = folder / f"{name}.yaml"
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def load_all(folder: Path) -> dict[str, PipelineSettings]:
+    return {name: load_file(path) for name, path in pipeline_files(folder).items()}
 
 
 def test_the_shipped_files_are_valid_and_say_what_to_change() -> None:
@@ -65,7 +69,7 @@ def test_a_file_is_a_pipeline_and_its_name_a_suffix(tmp_path: Path) -> None:
     written(tmp_path, BASE)
     written(tmp_path, BASE, "supercat_to_shopatron__EAST")
     written(tmp_path, "nonsense", "_draft")
-    assert [p.name for p in load_pipelines(tmp_path)] == ["supercat_to_shopatron", "supercat_to_shopatron__EAST"]
+    assert list(pipeline_files(tmp_path)) == ["supercat_to_shopatron", "supercat_to_shopatron__EAST"]
     assert load_pipeline("supercat_to_shopatron__EAST", tmp_path).source.connection == "supercat_default"
     with pytest.raises(ConfigurationError, match=r"'west'.*supercat_to_shopatron, supercat_to_shopatron__EAST"):
         load_pipeline("west", tmp_path)
@@ -110,13 +114,13 @@ def test_plain_words_stay_text(tmp_path: Path) -> None:
 
 def test_a_missing_folder_says_how_to_name_another(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="ORDER_RELAY_CONFIG"):
-        load_all(tmp_path / "none")
+        pipeline_files(tmp_path / "none")
 
 
 def test_the_folder_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ORDER_RELAY_CONFIG", str(tmp_path))
     written(tmp_path, BASE, "supercat_to_shopatron__ONLY")
-    assert list(load_all()) == ["supercat_to_shopatron__ONLY"]
+    assert list(pipeline_files()) == ["supercat_to_shopatron__ONLY"]
 
 
 def test_importing_the_settings_is_light() -> None:

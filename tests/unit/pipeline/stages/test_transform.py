@@ -9,8 +9,8 @@ import pytest
 from order_relay.batches import DamagedBatchError
 from order_relay.ledger import AttemptResult
 from order_relay.orders.messages import SendOutcome, SendResult
+from order_relay.pipeline.load.chunks import chunk_name, plan_chunks
 from order_relay.pipeline.settings.sections import ChunkSettings
-from order_relay.pipeline.stages.transform import chunk_name, plan_chunks
 from tests.support.stages import PIPELINE, Desk, order
 
 

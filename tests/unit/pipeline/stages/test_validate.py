@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from order_relay.batches import Manifest
-from order_relay.pipeline.archive import SLICE_SIZE, read_worklist
+from order_relay.pipeline.archive import SLICE_SIZE
 from order_relay.pipeline.stages.validate import has_work
+from order_relay.pipeline.stages.worklists import read_worklist
 from tests.support.stages import PIPELINE, Desk, order
 
 
