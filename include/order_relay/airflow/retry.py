@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import RetryDecision, RetryPolicy
 
 from order_relay.airflow.metadata.stored_values import read_variable
+from order_relay.backoff import backoff
 from order_relay.errors import (
     ConfigurationError,
     IllegalTransitionError,
@@ -50,7 +51,7 @@ def first_delay_s() -> float:
 
 def backoff_s(first_s: float, try_number: int) -> float:
     """Seconds before try ``try_number + 1``: doubled with each try, capped at a quarter of an hour."""
-    return float(min(first_s * 2 ** min(max(try_number, 1) - 1, 16), MAX_DELAY_S))
+    return backoff(first_s, try_number - 1, MAX_DELAY_S)
 
 
 class RecoveryPolicy(RetryPolicy):

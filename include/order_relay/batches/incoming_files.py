@@ -7,17 +7,15 @@ a path made from its name.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
-from order_relay.batches.objects import TEMPORARY_PREFIX, translate_errors
+from order_relay.batches.objects import TEMPORARY_PREFIX, safe_name, translate_errors
 from order_relay.batches.store import BatchStore
 from order_relay.failpoints import failpoint
+from order_relay.times import as_utc
 
-_NOT_PLAIN = re.compile(r"[^A-Za-z0-9_=+@.~-]")
-_LONGEST_PLAIN = 120
 _BLOCK = 1 << 20
 
 
@@ -37,8 +35,7 @@ class IncomingFile:
     @property
     def plain(self) -> str:
         """A name for the store that resembles it."""
-        last = self.name.rpartition("/")[2]
-        return _NOT_PLAIN.sub("_", last[-_LONGEST_PLAIN:])
+        return safe_name(self.name.rpartition("/")[2])
 
 
 class IncomingFolder:
@@ -66,7 +63,7 @@ class IncomingFolder:
         """When it was written (aware UTC), as its file system says."""
         with translate_errors(self._folder, "looking at"):
             moment: datetime = self._fs.modified(file.path)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        return as_utc(moment)
 
     def read(self, file: IncomingFile, limit: int) -> bytes:
         """Its bytes, at most one more than ``limit``: longer than ``limit`` is too large."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 import tempfile
 import zlib
@@ -19,6 +20,8 @@ GZIP_LEVEL = 1
 """Fast: orders compress to about a tenth already, and the time of a run counts for more than the last per cent."""
 _CLOUDS = frozenset({"botocore", "aiobotocore", "s3fs", "google", "gcsfs", "azure", "adlfs", "aiohttp"})
 """Whose errors are none of the operating system's kind."""
+MAX_SAFE_NAME_LENGTH = 120
+_UNSAFE_CHARACTERS = re.compile(r"[^A-Za-z0-9_=+@.~-]")
 TEMPORARY_PREFIX = ".part-of-"
 """Names that begin so are unfinished; listings leave them out."""
 
@@ -33,6 +36,11 @@ class DamagedBatchError(TransientError):
 
 class ArchiveRemovedError(OrderRelayError):
     """What was asked for was removed by retention, on purpose: it is not damaged, and it does not come back."""
+
+
+def safe_name(name: str) -> str:
+    """The end of ``name``, with every character that is not allowed in object names replaced by ``_``."""
+    return _UNSAFE_CHARACTERS.sub("_", name[-MAX_SAFE_NAME_LENGTH:])
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import IO, Any
 
 from order_relay.batches import filesystems
@@ -21,6 +21,7 @@ from order_relay.batches.objects import (
     translate_errors,
 )
 from order_relay.failpoints import failpoint
+from order_relay.times import as_utc
 
 __all__ = ["BatchStore", "DamagedBatchError", "ObjectInfo"]
 
@@ -154,7 +155,7 @@ class BatchStore:
         """
         with translate_errors(name, "looking at"):
             moment: datetime = self._fs.modified(self._path(name))
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        return as_utc(moment)
 
     def remove(self, name: str) -> None:
         """Remove one object; one that is not there is no error."""

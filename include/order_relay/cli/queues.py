@@ -18,6 +18,7 @@ from order_relay.cli.review_differences import show_reviews
 from order_relay.cli.spreadsheet import save_csv, write_csv
 from order_relay.errors import ConfigurationError
 from order_relay.pipeline.report.advice import advice_for
+from order_relay.times import as_utc
 
 if TYPE_CHECKING:
     from order_relay.ledger import Ledger
@@ -165,7 +166,7 @@ def parse_time(text: str | None) -> datetime | None:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise ConfigurationError("--since is no time; write it like 2026-05-31 or 2026-05-31T14:00:00Z") from None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return as_utc(moment)
 
 
 def _print(

@@ -21,13 +21,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import datetime
-from itertools import islice
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
 from order_relay.errors import ConfigurationError
+from order_relay.iteration import batched
 from order_relay.ledger.schema.tables import metadata, pipeline
 from order_relay.ledger.store.column_types import UtcTime
 from order_relay.ledger.store.database import Database, Transaction, sqlite_url
@@ -256,16 +258,9 @@ def _insert_rows(tx: Transaction, rows: Rows, done: ProgressCallback, *, replace
 
 def _portions(rows: Rows) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Rows of one table, a portion at a time."""
-    gathered: list[dict[str, Any]] = []
-    table = ""
-    for name, row in rows:
-        if gathered and (name != table or len(gathered) >= _ROWS):
-            yield table, gathered
-            gathered = []
-        table = name
-        gathered.append(dict(row))
-    if gathered:
-        yield table, gathered
+    for name, of_table in groupby(rows, key=itemgetter(0)):
+        for portion in batched((dict(row) for _, row in of_table), _ROWS):
+            yield name, portion
 
 
 def _advance_numbers(tx: Transaction) -> None:

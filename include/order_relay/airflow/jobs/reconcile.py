@@ -14,11 +14,13 @@ from order_relay.airflow.context.run_request import run_slug
 from order_relay.airflow.notify.notifications import notify
 from order_relay.airflow.session import account_names, open_ledger, open_wiring
 from order_relay.ledger import Alert
-from order_relay.orders.review.diff import escape_markdown
+from order_relay.orders.markdown import escape_markdown
+from order_relay.orders.messages import RunContext
 from order_relay.pipeline.alerts.rules import list_lines
 from order_relay.pipeline.lookup import diff
 from order_relay.pipeline.lookup.diff import Discrepancy, DiscrepancyKind, ReconciliationReport
 from order_relay.pipeline.lookup.reconcile import reconcile
+from order_relay.pipeline.runs.objects import run_prefix
 from order_relay.pipeline.settings.pipeline import pipeline_files
 from order_relay.wiring.pipeline import Wiring
 
@@ -55,7 +57,7 @@ def write_comparison(wiring: Wiring, run: str) -> tuple[ReconciliationReport, st
     # Asking another account than the one that the orders were sent to would find them missing.
     wiring.ledger.bind(wiring.name, *account_names(wiring))
     result = asyncio.run(_reconcile(wiring))
-    name = f"{wiring.name}/runs/{run}/reconcile.md"
+    name = f"{run_prefix(RunContext(wiring.name, run))}/reconcile.md"
     wiring.store.write_text(name, diff.as_markdown(result))
     return result, name
 

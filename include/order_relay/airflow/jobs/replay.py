@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
@@ -16,11 +16,13 @@ from order_relay.airflow.session import account_names, open_ledger, open_wiring
 from order_relay.batches import Manifest
 from order_relay.errors import ConfigurationError
 from order_relay.ledger import Ledger
+from order_relay.orders.markdown import markdown_table
 from order_relay.orders.messages import RunContext
 from order_relay.pipeline.runs.objects import run_prefix
 from order_relay.pipeline.stages.dedupe import dedupe
 from order_relay.pipeline.stages.transform import transform
 from order_relay.pipeline.stages.validate import validate
+from order_relay.times import as_utc
 from order_relay.wiring.pipeline import Wiring
 
 if TYPE_CHECKING:
@@ -69,8 +71,7 @@ class ReplayRequest:
 def _parse_time(given: Any) -> datetime | None:
     if not given:
         return None
-    moment = datetime.fromisoformat(str(given))
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return as_utc(datetime.fromisoformat(str(given)))
 
 
 def choose(context: Context) -> list[str]:
@@ -146,11 +147,12 @@ def _render_report(
         *(f"- {state}: {number}" for state, number in sorted(states.items())),
     ]
     if stopped:
-        lines += ["", "## Still stopped", "", "| order | code | where | why |", "|---|---|---|---|"]
-        lines += [
-            f"| {row['order_number']} | `{row['code']}` | `{row['pointer'] or '/'}` | {row['message']} |"
+        lines += ["", "## Still stopped", ""]
+        rows = (
+            (row["order_number"], f"`{row['code']}`", f"`{row['pointer'] or '/'}`", row["message"])
             for row in stopped[:MAX_REASONS_SHOWN]
-        ]
+        )
+        lines.append(markdown_table(("order", "code", "where", "why"), rows))
         if len(stopped) > MAX_REASONS_SHOWN:
             lines.append(f"\nand {len(stopped) - MAX_REASONS_SHOWN} more reasons: python -m order_relay quarantine")
     if states.get("ready"):

@@ -29,7 +29,7 @@ from order_relay.airflow.session import open_ledger, open_wiring
 from order_relay.errors import ConcurrentUpdateError, IllegalTransitionError, OrderRelayError
 from order_relay.ledger import Alert, Ledger
 from order_relay.ledger.operators.held_groups import HeldGroup
-from order_relay.orders.review.diff import escape_markdown
+from order_relay.orders.markdown import escape_markdown
 from order_relay.pipeline.lookup.evidence import OPERATOR_REASONS
 from order_relay.pipeline.operators.review import IN_DOUBT_REASONS, OrderReview, build_review
 from order_relay.pipeline.settings.pipeline import PipelineSettings, load_pipeline

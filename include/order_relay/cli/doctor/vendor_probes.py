@@ -19,6 +19,7 @@ from order_relay.errors import OrderRelayError
 from order_relay.ledger.schema.records import PositiveControl
 from order_relay.orders.messages import SearchResult, Selection
 from order_relay.pipeline.lookup.evidence import UNSUPPORTED_SEARCH, describe_failure, place_controls, why_not_absent
+from order_relay.times import utc_text
 
 if TYPE_CHECKING:
     from order_relay.cli.deployment import Installation
@@ -165,7 +166,7 @@ async def _search_by_key(session: DestinationSession, known: KnownOrders) -> Pro
 async def _search_by_window(session: DestinationSession) -> Probe:
     """Whether a search by creation time is answered at all. The window is one minute, so that little is read."""
     end = datetime.now(UTC)
-    page = await session.find_by_window(_iso(end - timedelta(minutes=1)), _iso(end))
+    page = await session.find_by_window(utc_text(end - timedelta(minutes=1)), utc_text(end))
     if not page.complete:
         return _failed(page)
     if page.rows and not any(row.destination_key for row in page.rows):
@@ -197,7 +198,3 @@ def _search_by_advice(name: str, setting: str, by_key: bool, by_window: bool, *,
 
 def _problem_suffix(page: SearchResult) -> str:
     return f" ({page.problem})" if page.problem else ""
-
-
-def _iso(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from order_relay.backoff import backoff
 from order_relay.errors import IllegalTransitionError
 from order_relay.ledger.fulfilment.status_history import add_orders, insertion, parcels_of
 from order_relay.ledger.schema.states import AT_DESTINATION, State
@@ -21,8 +22,6 @@ from order_relay.ledger.store.text import clean_text, dump_json, load_json
 
 MAX_ROWS = 10_000
 """Orders in one list, and orders looked at in one call."""
-
-_LONGEST_DOUBLING = 10  # 2 ** 10 first waits: beyond that the bound of the setting holds anyway
 
 
 @dataclass(frozen=True)
@@ -126,7 +125,7 @@ def record_reads(
     )
     rows = []
     for row in tx.run(query, {"numbers": sorted(numbers)}):
-        wait_s = min(first_wait_s * 2 ** min(row.reads, _LONGEST_DOUBLING), max(longest_wait_s, first_wait_s))
+        wait_s = backoff(first_wait_s, row.reads, max(longest_wait_s, first_wait_s))
         rows.append(
             {
                 "b_account": account,

@@ -13,6 +13,8 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from order_relay.times import as_utc
+
 
 class UtcTime(sa.TypeDecorator[datetime]):
     """Aware UTC times. SQLite keeps them as text of one width, so that they compare as they sort."""
@@ -43,9 +45,7 @@ class UtcTime(sa.TypeDecorator[datetime]):
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Give back aware UTC."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        return None if value is None else as_utc(value)
 
 
 BigKey = sa.BigInteger().with_variant(sa.Integer(), "sqlite")

@@ -20,6 +20,7 @@ from sqlalchemy import event as sa_event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
+from order_relay.backoff import backoff
 from order_relay.errors import ConfigurationError, OrderRelayError, TransientError
 from order_relay.failpoints import failpoint
 
@@ -114,7 +115,7 @@ class Database:
             except DATABASE_ERRORS as error:
                 if _sqlstate(error) not in _GIVEN_UP or again == _TRIES - 1:
                     raise translate_error(error, self.url) from error
-                time.sleep(0.02 * 2**again)
+                time.sleep(backoff(0.02, again, 1.0))
         raise AssertionError("unreachable")
 
     def write_with_insert_retry(self, work: Callable[[Transaction], T]) -> T:

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 import sqlalchemy as sa
 
+from order_relay.iteration import batched
 from order_relay.ledger.schema.records import BatchInfo
 from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import batch, pipeline, submission
@@ -173,8 +174,8 @@ class _Intake:
             groups[action, reason].append((self.latest.get(source_id), offer))
         self._touch()
         for (action, reason), places in groups.items():
-            for start in range(0, len(places), SLICE):
-                pairs = [(row, self._content(offer)) for row, offer in places[start : start + SLICE]]
+            for some in batched(places, SLICE):
+                pairs = [(row, self._content(offer)) for row, offer in some]
                 self._DO[RedeliveryAction(action)](self, pairs, reason)
 
     def _content(self, offer: int) -> dict[str, Any] | None:

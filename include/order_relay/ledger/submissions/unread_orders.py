@@ -13,6 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from order_relay.backoff import backoff_after_immediate_retry
 from order_relay.errors import ValidationIssue
 from order_relay.ledger.schema.records import BatchInfo, UnreadRules
 from order_relay.ledger.schema.states import State
@@ -104,7 +105,7 @@ def _retry_row(tx: Transaction, before: Any, problem: str, rules: UnreadRules) -
     if withdrawn:
         distance = max(WITHDRAWN_DISTANCE, (tx.now - missing_since) / 4) if rules.ask_again_s else timedelta()
     else:
-        distance = min(LONGEST_DELAY, timedelta(seconds=rules.ask_again_s) * (2 ** min(asks - 1, 20) - 1))
+        distance = backoff_after_immediate_retry(timedelta(seconds=rules.ask_again_s), asks - 1, LONGEST_DELAY)
     return {
         "problem": problem,
         "asks": asks,

@@ -14,6 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from order_relay.backoff import backoff_after_immediate_retry
 from order_relay.ledger.schema.tables import feedback, submission
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
@@ -78,8 +79,7 @@ def next_state(state: str, tries: int, refusals: int, answer: Acknowledgement, m
 
 def retry_delay(tries: int) -> timedelta:
     """The time until the next try after so many. The first repetition is left to the very next run."""
-    times: int = 2 ** min(tries - 1, 10) - 1
-    return min(steps.FIRST_DELAY * times, steps.LONGEST_DELAY)
+    return backoff_after_immediate_retry(steps.FIRST_DELAY, tries - 1, steps.LONGEST_DELAY)
 
 
 def _row(

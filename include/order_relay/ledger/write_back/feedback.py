@@ -19,6 +19,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from order_relay.backoff import backoff
 from order_relay.ledger.schema.shipment_tables import shipment
 from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import feedback, submission
@@ -206,7 +207,7 @@ def record_answers(
     for step, answer in answers:
         refusals = step.refusals + (not answer.accepted and not answer.passing)
         state = "done" if answer.accepted else FAILED if refusals >= most else "refused"
-        delay = min(FIRST_DELAY * 2 ** min(step.tries, 10), LONGEST_DELAY)
+        delay = backoff(FIRST_DELAY, step.tries, LONGEST_DELAY)
         rows.append(
             {
                 **_bound(step),

@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from order_relay.backoff import backoff
 from order_relay.ledger.schema.tables import offline_mark, pipeline
 from order_relay.ledger.store.database import Transaction
 from order_relay.ledger.store.text import clean_text
@@ -57,7 +58,7 @@ def record_answers(
             "tries": tries,
             "at": tx.now,
             "message": clean_text(answer.message, 300),
-            "due_at": None if over else tx.now + min(FIRST_DELAY * 2 ** min(tries - 1, 10), LONGEST_DELAY),
+            "due_at": None if over else tx.now + backoff(FIRST_DELAY, tries - 1, LONGEST_DELAY),
         }
         insert: Any = _INSERT[tx.conn.dialect.name](offline_mark)
         statement = insert.on_conflict_do_update(index_elements=["pipeline", "source_id"], set_=values)

@@ -30,11 +30,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from order_relay.errors import ConfigurationError
 from order_relay.orders.mapping.converters import Converter, day_as_datetime, find_converter, moment
 from order_relay.orders.suggestions import did_you_mean
+from order_relay.times import find_zone
 
 CodeTables = Mapping[str, Mapping[str, Any]]
 
@@ -236,10 +236,10 @@ def _converter(raw: Mapping[str, Any], settings: Mapping[str, Any], place: str) 
         return find_converter(name, place) if name else None
     if name not in _ZONED:
         raise ConfigurationError(f"{place}: zone belongs to the converters {' and '.join(_ZONED)}")
-    try:
-        return partial(_ZONED[name], zone=ZoneInfo(zone))
-    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
-        raise ConfigurationError(f"{place}: zone must be the name of a time zone, such as Europe/Amsterdam") from None
+    found = find_zone(zone)
+    if found is None:
+        raise ConfigurationError(f"{place}: zone must be the name of a time zone, such as Europe/Amsterdam")
+    return partial(_ZONED[name], zone=found)
 
 
 _ZONED = {"moment": moment, "day_as_datetime": day_as_datetime}

@@ -6,7 +6,6 @@ adds) a comparison knows only *that* it changed: it never holds the values, so t
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -15,6 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from order_relay.orders.mapping.canonical import ORDER_MONEY, CanonicalOrders, CanonicalReader
+from order_relay.orders.markdown import escape_markdown, markdown_table
 from order_relay.orders.money.amounts import from_minor
 
 ORDER_FIELDS = ("order_number", "submitted_at", "requested_ship_date", "currency", *ORDER_MONEY)
@@ -24,7 +24,6 @@ LINE_FIELDS = ("quantity", "unit_price", "extended")
 """Columns of a line whose values may be shown, besides its item number."""
 
 NO_VISIBLE_CHANGE = "Nothing that the mapping reads has changed; the source's text of the order differs elsewhere."
-MAX_VALUE_LENGTH = 200  # characters of one value in a table
 _INTERNAL_COLUMNS = ("scale", "source_id", "lineage")  # who the version is stands beside the comparison
 _LINE_COLUMNS = ("order", "position", "line", "item_number", "promotion", *LINE_FIELDS)
 
@@ -108,12 +107,6 @@ def _equal(old: Any, new: Any) -> bool:
         return bool(old == new)
     except RecursionError:
         return False
-
-
-def escape_markdown(text: str) -> str:
-    """``text`` as one line of Markdown that means only itself."""
-    plain = "".join(c if c.isprintable() else "?" for c in str(text)[:MAX_VALUE_LENGTH])
-    return re.sub(r"([\\`*_\[\]<>|~&:@])", r"\\\1", plain)
 
 
 def _shown(read: CanonicalOrders) -> Iterable[FieldChange]:
@@ -229,5 +222,4 @@ def _line_rows(lines: Iterable[LineChange]) -> Iterable[tuple[str, ...]]:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    body = [f"| {' | '.join(escape_markdown(cell) for cell in row)} |" for row in rows]
-    return "\n".join([f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}", *body])
+    return markdown_table(head, ([escape_markdown(cell) for cell in row] for row in rows))

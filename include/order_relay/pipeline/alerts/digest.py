@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, time, timedelta
 from itertools import groupby
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from order_relay.errors import ConfigurationError
 from order_relay.ledger.schema.records import Alert, OverdueOrders
 from order_relay.pipeline.alerts.rules import format_time
 from order_relay.pipeline.alerts.wording import ALERT_ADVICE, STATE_NAMES
 from order_relay.pipeline.report.render import OPERATOR_STATES
+from order_relay.times import find_zone
 
 DIGEST = "summary"
 DIGEST_PERIOD = timedelta(days=1)
@@ -32,7 +32,7 @@ def latest_due(text: str, now: datetime) -> datetime | None:
     if text.lower() == "never":
         return None
     match = _AT.fullmatch(text)
-    zone = _zone(match["zone"] or "UTC") if match else None
+    zone = find_zone(match["zone"] or "UTC") if match else None
     if match is None or zone is None:
         raise ConfigurationError(
             "Variable order_relay_summary_at: must be a time such as 06:00 (UTC), or 07:30 Europe/Berlin, or never"
@@ -41,14 +41,6 @@ def latest_due(text: str, now: datetime) -> datetime | None:
     today = datetime.combine(there.date(), at, zone)
     found = today if today <= there else datetime.combine(there.date() - timedelta(days=1), at, zone)
     return found.astimezone(now.tzinfo)
-
-
-def _zone(name: str) -> ZoneInfo | None:
-    """The time zone of this name, where there is one; anything may stand in a Variable."""
-    try:
-        return ZoneInfo(name)
-    except (ValueError, ZoneInfoNotFoundError, OSError):
-        return None
 
 
 def digest_cause(at: datetime) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import re
 import time
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -18,6 +17,7 @@ from fnmatch import fnmatchcase
 from typing import Protocol
 
 from order_relay.batches import BatchStore, DamagedBatchError
+from order_relay.batches.objects import safe_name
 from order_relay.errors import TransientError
 from order_relay.failpoints import failpoint
 from order_relay.pipeline.fulfilment.status_files import DROPS
@@ -26,8 +26,6 @@ from order_relay.pipeline.settings.status_account import FetchSettings
 log = logging.getLogger(__name__)
 
 MAX_NAME_LENGTH = 1_000
-_UNSAFE_CHARACTERS = re.compile(r"[^A-Za-z0-9_=+@.~-]")
-_MAX_STORED_NAME = 120
 _BIDI_CONTROLS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Characters that make a name look like another one."""
 
@@ -166,8 +164,7 @@ def _fetch_file(account: str, server: FileServer, store: BatchStore, settings: F
         data = server.read(file, file.size)
     if len(data) != file.size:
         raise FileSkipped(f"was listed with {file.size} bytes, and another number came")
-    safe = _UNSAFE_CHARACTERS.sub("_", file.name[-_MAX_STORED_NAME:])
-    store.write_bytes(f"{account}/{DROPS}/{file.stamp}-{safe}", data)
+    store.write_bytes(f"{account}/{DROPS}/{file.stamp}-{safe_name(file.name)}", data)
     if settings.afterwards == "delete":
         with failpoint("files delete"):
             server.delete(file)

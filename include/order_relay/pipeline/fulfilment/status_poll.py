@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from order_relay.errors import ThrottledError, TransientError
+from order_relay.iteration import batched
 from order_relay.ledger import Ledger
 from order_relay.ledger.fulfilment.status_history import StoredStatuses
 from order_relay.ledger.fulfilment.status_queries import FollowUp
@@ -165,8 +166,7 @@ def read_due(intake: StatusIntake, source: StatusSource, settings: ByIdSettings)
     ledger.settle_statuses(account, intake.reader.shape.statuses.final, settings.final_days * 86400.0)
     due = ledger.due_reads(account, settings.overdue_after_s, settings.most)
     total = StoredStatuses()
-    for start in range(0, len(due), source.max_ids_per_call):
-        asked = due[start : start + source.max_ids_per_call]
+    for asked in batched(due, source.max_ids_per_call):
         try:
             page = source.by_ids(asked)
         except ThrottledError as error:

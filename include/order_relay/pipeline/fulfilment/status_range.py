@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from order_relay.errors import ConfigurationError
 from order_relay.orders.fulfilment.status_events import NEVER, StatusReport
 from order_relay.orders.fulfilment.status_records import ParsedRecords
+from order_relay.times import as_utc
 
 
 def requested_range(params: Mapping[str, Any]) -> tuple[datetime | None, datetime | None]:
@@ -33,7 +34,7 @@ def _moment(name: str, value: Any) -> datetime | None:
         found = datetime.fromisoformat(str(value))
     except ValueError:
         raise ConfigurationError(f"the run's form: {name!r} must be a time such as 2026-05-31T14:00:00Z") from None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    return as_utc(found)
 
 
 @dataclass

@@ -6,9 +6,9 @@ import logging
 from math import ceil
 
 from order_relay.batches import BatchStore
+from order_relay.iteration import batched
 from order_relay.ledger import Ledger
 from order_relay.orders.messages import RunContext
-from order_relay.pipeline.lookup.search import batched
 from order_relay.pipeline.runs.objects import run_prefix
 from order_relay.pipeline.settings.sections import ChunkSettings
 

@@ -10,8 +10,8 @@ from itertools import groupby
 from typing import Protocol
 
 from order_relay.batches import DamagedBatchError
+from order_relay.iteration import batched
 from order_relay.ledger.schema.records import Sendable
-from order_relay.pipeline.lookup.search import batched
 
 log = logging.getLogger(__name__)
 

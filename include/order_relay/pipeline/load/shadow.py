@@ -13,11 +13,11 @@ from typing import Any
 
 from order_relay.batches import BatchStore
 from order_relay.errors import OrderRelayError
+from order_relay.iteration import batched
 from order_relay.ledger import Ledger, Sendable
 from order_relay.orders.json_text import encode
 from order_relay.orders.messages import RunContext
 from order_relay.pipeline.lookup.evidence import MAX_SEARCH_KEYS, hits_by_key
-from order_relay.pipeline.lookup.search import batched
 from order_relay.pipeline.ports import Destination, DestinationSession
 from order_relay.pipeline.runs.objects import run_prefix
 from order_relay.pipeline.runs.trials import SHADOW_PREFIX

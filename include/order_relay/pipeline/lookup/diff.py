@@ -15,8 +15,8 @@ from typing import Any
 
 from order_relay.ledger.reporting.reconciliation import LedgerOrder
 from order_relay.ledger.schema.records import PositiveControl
+from order_relay.orders.markdown import escape_markdown, markdown_table
 from order_relay.orders.messages import SearchHit, SearchResult
-from order_relay.orders.review.diff import escape_markdown
 from order_relay.pipeline.lookup.evidence import hits_by_key, why_not_absent
 
 MAX_LISTED = 500
@@ -173,7 +173,7 @@ def as_markdown(report: ReconciliationReport) -> str:
     """The report. External ids and OMS ids, states and counts; no personal data."""
     span = f"{report.since:%Y-%m-%d %H:%M} to {report.until:%Y-%m-%d %H:%M} UTC"
     lines = [f"# {report.pipeline}: ledger and OMS compared", "", f"{span}. **{verdict(report)}**", ""]
-    lines += ["| what | orders |", "|---|---|", *(f"| {name} | {n} |" for name, n in report.counts.items()), ""]
+    lines += [markdown_table(("what", "orders"), report.counts.items()), ""]
     for kind in DiscrepancyKind:
         lines += _section(kind, report.of(kind))
     lines += _uncertain(report)
@@ -198,14 +198,13 @@ def _section(kind: DiscrepancyKind, found: Sequence[Discrepancy]) -> list[str]:
     if not found:
         return []
     head = [f"## {kind.value.replace('_', ' ').capitalize()}: {len(found)}", "", DISCREPANCY_ADVICE[kind], ""]
-    head += ["| external id | OMS ids there | OMS id here | state here |", "|---|---|---|---|"]
-    rows = [
-        f"| {escape_markdown(one.key)} | {escape_markdown(', '.join(one.there))} | {escape_markdown(one.ours)} | "
-        f"{one.state} |"
+    columns = ("external id", "OMS ids there", "OMS id here", "state here")
+    rows = (
+        (escape_markdown(one.key), escape_markdown(", ".join(one.there)), escape_markdown(one.ours), one.state)
         for one in found[:MAX_LISTED]
-    ]
+    )
     more = [f"\nand {len(found) - MAX_LISTED} more"] if len(found) > MAX_LISTED else []
-    return [*head, *rows, *more, ""]
+    return [*head, markdown_table(columns, rows), *more, ""]
 
 
 def _uncertain(report: ReconciliationReport) -> list[str]:

@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from order_relay.iteration import batched
 from order_relay.ledger.schema.records import InDoubtOrder, LookupResult, PositiveControl
 from order_relay.orders.identity.traits import TimeSpan
 from order_relay.orders.messages import MAX_ATTEMPTS, RunContext
 from order_relay.pipeline.lookup.evidence import MAX_KEYS_PER_SEARCH, SearchVerdict
 from order_relay.pipeline.lookup.expectations import ExpectedOrders, PayloadRows
-from order_relay.pipeline.lookup.search import WINDOW_MARGIN, Search, batched, merge_windows
+from order_relay.pipeline.lookup.search import WINDOW_MARGIN, Search, merge_windows
 from order_relay.pipeline.ports import Destination, DestinationSession
 
 SEND_LEASE_S = 60.0

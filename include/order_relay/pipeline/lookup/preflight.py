@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
+from order_relay.iteration import batched
 from order_relay.ledger.reporting.reconciliation import LedgerOrder
 from order_relay.ledger.schema.records import PositiveControl, Sendable
 from order_relay.orders.identity.traits import OTHER
@@ -24,7 +25,7 @@ from order_relay.pipeline.lookup.evidence import (
     is_transient,
 )
 from order_relay.pipeline.lookup.expectations import ExpectedOrders, PayloadRows
-from order_relay.pipeline.lookup.search import WINDOW_MARGIN, Search, batched
+from order_relay.pipeline.lookup.search import WINDOW_MARGIN, Search
 from order_relay.pipeline.ports import Destination, DestinationSession
 from order_relay.pipeline.runs import trials
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from order_relay.iteration import batched
 from order_relay.ledger.reporting.reconciliation import LedgerOrder
 from order_relay.ledger.schema.records import PositiveControl
 from order_relay.orders.messages import SearchResult
@@ -23,8 +24,9 @@ from order_relay.pipeline.lookup.diff import (
     oms_ids_by_key,
 )
 from order_relay.pipeline.lookup.evidence import MAX_CONTROLS, MAX_KEYS_PER_SEARCH, UNSUPPORTED_SEARCH, place_controls
-from order_relay.pipeline.lookup.search import WINDOW_MARGIN, Search, batched, search_windows, utc_text
+from order_relay.pipeline.lookup.search import WINDOW_MARGIN, Search, search_windows
 from order_relay.pipeline.ports import Destination, DestinationSession
+from order_relay.times import utc_text
 
 DAY = timedelta(days=1)
 """So much of the destination's time is read at once."""

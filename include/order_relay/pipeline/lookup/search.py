@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
-from itertools import islice
 from typing import TypeVar
 
 from order_relay.ledger.schema.records import LookupFinding, PositiveControl
@@ -16,6 +15,7 @@ from order_relay.orders.messages import SearchHit, SearchResult
 from order_relay.pipeline.lookup import evidence
 from order_relay.pipeline.lookup.evidence import SearchVerdict
 from order_relay.pipeline.ports import Destination, DestinationSession
+from order_relay.times import utc_text
 
 T = TypeVar("T")
 
@@ -244,15 +244,3 @@ def merge_windows(spans: Iterable[Window]) -> list[Window]:
         else:
             out.append((start, end))
     return out
-
-
-def utc_text(moment: datetime) -> str:
-    """ISO 8601 in UTC with whole seconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def batched(items: Iterable[T], size: int) -> Iterable[list[T]]:
-    """Lists of at most ``size`` items."""
-    iterator = iter(items)
-    while block := list(islice(iterator, size)):
-        yield block

@@ -18,12 +18,13 @@ from order_relay.ledger.operators.held_groups import HeldGroup
 from order_relay.orders.identity.lineage import conflicting_columns, describe_columns
 from order_relay.orders.identity.source_identity import source_lineage
 from order_relay.orders.json_text import decode
+from order_relay.orders.markdown import escape_markdown, markdown_table
 from order_relay.orders.messages import VersionPolicies
 from order_relay.orders.payload.transformer import Transformer
-from order_relay.orders.review.diff import VersionDiff, diff_versions, escape_markdown, format_value
+from order_relay.orders.review.diff import VersionDiff, diff_versions, format_value
 from order_relay.orders.review.submission_groups import REPLACEMENT, GroupMember
 from order_relay.pipeline.lookup.evidence import FOREIGN_ORDER, UNIDENTIFIED_ORDER
-from order_relay.pipeline.operators.review_choices import describe_choice
+from order_relay.pipeline.operators.review_choices import describe_choice, version_label
 
 HELD_REASONS = {
     "changed_after_import": "the source offers an order with other content although it was imported already",
@@ -171,7 +172,7 @@ class OrderReview:
     @property
     def differences(self) -> str:
         """The differences as Markdown, one section for each pair of versions."""
-        labels = {version.id: _label(version) for version in self.versions}
+        labels = {version.id: version_label(version) for version in self.versions}
         parts = []
         for found in self.details:
             body = found.comparison.as_markdown() if found.comparison else escape_markdown(found.problem)
@@ -323,16 +324,10 @@ def _is_baseline(row: Mapping[str, Any]) -> bool:
     return bool(row["state"] == "discarded" and row["reason"] == "baseline")
 
 
-def _label(version: ReviewedVersion) -> str:
-    edition = f", edition {version.edition}" if version.edition > 1 else ""
-    return f"{version.order_number} (id {version.source_id}{edition})"
-
-
 def _table(versions: Sequence[ReviewedVersion]) -> str:
     head = ("", "order", "id", "edition", "state", "first offered", "imported", "OMS id")
-    lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
-    for v in versions:
-        cells = (
+    rows = (
+        (
             "**held**" if v.shown else "",
             escape_markdown(v.order_number),
             escape_markdown(v.source_id),
@@ -342,5 +337,6 @@ def _table(versions: Sequence[ReviewedVersion]) -> str:
             escape_markdown(format_value(v.imported_at)),
             escape_markdown(v.oms_id or ""),
         )
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        for v in versions
+    )
+    return markdown_table(head, rows)

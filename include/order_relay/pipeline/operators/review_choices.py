@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from order_relay.ledger.operators.held_groups import HeldGroup
 from order_relay.orders.review.submission_groups import DISCARD, REPLACEMENT, GroupMember, plan_separation
@@ -14,7 +15,7 @@ def describe_choice(choice: str, group: HeldGroup, minimum: float) -> str:
         return f"{_join(group.held)} {_verb(group.held)} never sent."
     if choice == REPLACEMENT:
         older, there = group.held[:-1], group.there
-        parts = [f"One order: {_name(group.newest)} is sent."]
+        parts = [f"One order: {version_label(group.newest)} is sent."]
         parts += [f"{_join(older)} {_verb(older)} superseded by it."] if older else []
         if there:
             ids = ", ".join(one.oms_id or "handled elsewhere" for one in there)
@@ -28,11 +29,12 @@ def describe_choice(choice: str, group: HeldGroup, minimum: float) -> str:
     reopened = [one for one in group.related if one.id in plan.reopened]
     each = ", each" * (len(sent) > 1)
     parts = [f"{_join(sent)} {_verb(sent)} sent{each} as an order of its own."] if sent else []
-    parts += [f"{_name(one)} is {one.state}: it is sent once that is corrected." for one in heads if one not in sent]
     parts += [
-        f"{_join(side[1:])} {_verb(side[1:])} superseded by {_name(side[0])}: they agree in customer, customer PO, "
-        f"base "
-        "number and items."
+        f"{version_label(one)} is {one.state}: it is sent once that is corrected." for one in heads if one not in sent
+    ]
+    parts += [
+        f"{_join(side[1:])} {_verb(side[1:])} superseded by {version_label(side[0])}: "
+        "they agree in customer, customer PO, base number and items."
         for side in plan.sides
         if len(side) > 1
     ]
@@ -44,13 +46,23 @@ def describe_choice(choice: str, group: HeldGroup, minimum: float) -> str:
 _STOPPED = ("quarantined", "rejected")
 
 
-def _name(one: GroupMember) -> str:
-    edition = f", edition {one.edition}" if one.edition > 1 else ""
-    return f"{one.order_number} (id {one.source_id}{edition})"
+class _Version(Protocol):
+    @property
+    def order_number(self) -> str: ...
+    @property
+    def source_id(self) -> str: ...
+    @property
+    def edition(self) -> int: ...
+
+
+def version_label(version: _Version) -> str:
+    """A version by its order number, source id and, from the second on, edition."""
+    edition = f", edition {version.edition}" if version.edition > 1 else ""
+    return f"{version.order_number} (id {version.source_id}{edition})"
 
 
 def _join(members: Sequence[GroupMember]) -> str:
-    names = [_name(one) for one in members]
+    names = [version_label(one) for one in members]
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 

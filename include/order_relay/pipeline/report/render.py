@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from order_relay.orders.markdown import markdown_table
+from order_relay.orders.messages import RunContext
 from order_relay.orders.notes import NOTE_TITLES
+from order_relay.pipeline.runs.objects import run_prefix
 
 if TYPE_CHECKING:
     from order_relay.pipeline.report.model import LedgerCounts, RunReport
@@ -34,10 +37,7 @@ def count_operator_orders(books: LedgerCounts) -> int:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
-    """A Markdown table; numbers to the right."""
-    lines = ["| " + " | ".join(head) + " |", "|" + "|".join("---" for _ in head) + "|"]
-    lines += ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in rows]
-    return [*lines, ""]
+    return [markdown_table(head, rows), ""]
 
 
 def _verdict(report: RunReport) -> str:
@@ -51,7 +51,7 @@ def _shadow(report: RunReport) -> list[str]:
     """Loud, so that nobody takes a shadow run for a real one."""
     if report.shadow is None:
         return []
-    n, place = report.shadow, f"{report.pipeline}/runs/{report.run}"
+    n, place = report.shadow, run_prefix(RunContext(report.pipeline, report.run))
     return [
         "**SHADOW MODE: NOTHING WAS SENT AND NOTHING WAS ACKNOWLEDGED.**",
         "",

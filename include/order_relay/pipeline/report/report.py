@@ -7,16 +7,17 @@ order: what the OMS said about orders that it imported beside an error.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from order_relay.batches.store import DamagedBatchError
 from order_relay.batches.writer import BatchReader
+from order_relay.iteration import batched
 from order_relay.pipeline.report.model import ImportRemark, LedgerCounts, RunReport, StageTime
 from order_relay.pipeline.report.render import as_markdown, as_text
 from order_relay.pipeline.runs.failures import read_causes
+from order_relay.pipeline.runs.objects import run_prefix
 
 if TYPE_CHECKING:
     from order_relay.batches.store import BatchStore
@@ -81,7 +82,7 @@ def write_report(
         warnings=_warnings(store, ctx.pipeline, batch_id) if batch_id else (),
     )
     markdown = as_markdown(report)
-    name = f"{ctx.pipeline}/runs/{ctx.run}/report.md"
+    name = f"{run_prefix(ctx)}/report.md"
     store.write_text(name, markdown)
     remarked = tuple(remark.order_number for remark in report.remarks)
     breaches = list(report.breaches)
@@ -110,17 +111,10 @@ def _archive_breaches(ledger: Ledger, store: BatchStore, pipeline: str, batch: s
     """Identities of one archived batch that the ledger does not have; a list that can not be read is a breach too."""
     try:
         identities = BatchReader(store, pipeline, batch).identities()
-        missing = sum(len(ledger.identities(pipeline, ids)) for ids in _slices(identities))
+        missing = sum(len(ledger.identities(pipeline, ids)) for ids in batched(identities, _IDENTITIES_AT_ONCE))
     except DamagedBatchError as damage:
         return [f"batch {batch}: {damage}"]
     return [f"batch {batch}: {missing} listed or archived identities are not in the ledger"] if missing else []
-
-
-def _slices(identities: Iterable[str]) -> Iterator[list[str]]:
-    """So many at a time as the ledger takes in one question."""
-    rest = iter(identities)
-    while part := list(islice(rest, _IDENTITIES_AT_ONCE)):
-        yield part
 
 
 def facts_of(report: RunReport) -> dict[str, int | float | str]:

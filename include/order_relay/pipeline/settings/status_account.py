@@ -8,7 +8,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator, model_validator
 
@@ -16,6 +15,7 @@ from order_relay.errors import ConfigurationError
 from order_relay.orders.fulfilment.csv_text import usable_encoding
 from order_relay.pipeline.settings.pipeline import STATUS_FILE, Cron, load_validated, status_files
 from order_relay.pipeline.settings.sections import SettingsSection, VendorAccount
+from order_relay.times import find_zone
 
 NAMED_DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 
@@ -149,11 +149,8 @@ class FileSettings(SettingsSection):
     @field_validator("time_zone")
     @classmethod
     def _is_known(cls, name: str) -> str:
-        if name:
-            try:
-                ZoneInfo(name)
-            except (ZoneInfoNotFoundError, ValueError, OSError):
-                raise ValueError("must be a time zone such as Asia/Bangkok or UTC, or empty") from None
+        if name and find_zone(name) is None:
+            raise ValueError("must be a time zone such as Asia/Bangkok or UTC, or empty")
         return name
 
 

@@ -6,7 +6,6 @@ whose rows point into the objects of the first try.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import secrets
 from collections import Counter
@@ -19,6 +18,7 @@ from order_relay.ledger import Ledger, ReadyPayload, WorkItem
 from order_relay.orders.messages import RunContext, VersionPolicies
 from order_relay.orders.payload.transformer import Transformer, TransformResult
 from order_relay.pipeline.archive import read_documents
+from order_relay.pipeline.load.payload_reader import payload_fingerprint
 from order_relay.pipeline.runs.objects import run_prefix
 from order_relay.pipeline.stages.worklists import read_worklist
 
@@ -105,7 +105,7 @@ class _PayloadWriter:
                 destination_key=result.destination_key,
                 payload_name=name,
                 payload_row=place,
-                fingerprint=hashlib.sha256(payload).hexdigest(),
+                fingerprint=payload_fingerprint(payload),
                 transform_fingerprint=self._transformer.fingerprint,
                 total_minor=result.total_minor,
                 currency=result.currency,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -12,6 +12,7 @@ import httpx
 from order_relay.errors import ConfigurationError, MalformedResponseError
 from order_relay.orders.fulfilment.status_records import StatusPage
 from order_relay.orders.schema.validator import VendorFormat
+from order_relay.times import utc_text
 from order_relay.vendors.acommerce.connection import AcommerceSettings
 from order_relay.vendors.acommerce.transport import AcommerceTransport
 
@@ -45,7 +46,7 @@ class AcommerceClient:
         next page on another host,
         one that was read already, or where it stays unknown whether a full page was the last), ``TransientError``.
         """
-        query = [("since", f"{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"), *self._settings.query.items()]
+        query = [("since", utc_text(since)), *self._settings.query.items()]
         url = f"{self._url()}?{urlencode(query)}"
         answer, linked, guessed = self._transport.get(url, None, self._settings.headers), False, False
         seen, orders = {url}, set[str]()

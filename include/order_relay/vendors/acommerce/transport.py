@@ -5,6 +5,7 @@ What errors look like is not published: statuses are read as HTTP means them. A 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from order_relay.backoff import backoff
 from order_relay.errors import (
     ConfigurationError,
     MalformedResponseError,
@@ -95,7 +97,7 @@ class AcommerceTransport:
             try:
                 return self.ask("GET", url, query, headers)
             except ThrottledError as error:
-                pause_s = error.wait_s if error.wait_s is not None else FIRST_PAUSE_S * 2**again
+                pause_s = error.wait_s if error.wait_s is not None else backoff(FIRST_PAUSE_S, again, math.inf)
                 waited += pause_s
                 if not patient or waited > self._settings.max_wait_s or again == _TRIES - 1:
                     raise

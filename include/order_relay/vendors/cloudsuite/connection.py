@@ -6,9 +6,10 @@ import hashlib
 import re
 from dataclasses import dataclass, field
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from order_relay.connections import Connection
+from order_relay.times import find_zone
 
 LIVE_BASE = "https://api.cloudsuite.io"
 LIVE_TOKEN_URL = "https://id.cloudsuite.io/realms/CloudSuite/protocol/openid-connect/token"  # noqa: S105 - an address
@@ -127,10 +128,10 @@ def _password(connection: Connection, auth: str) -> str:
 
 def _zone(connection: Connection) -> ZoneInfo | None:
     name = connection.text("time_zone", "")
-    try:
-        return ZoneInfo(name) if name else None
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise connection.wrong("time_zone", "is not the name of a time zone, such as Europe/Amsterdam") from None
+    zone = find_zone(name)
+    if name and zone is None:
+        raise connection.wrong("time_zone", "is not the name of a time zone, such as Europe/Amsterdam")
+    return zone
 
 
 def _states(connection: Connection) -> tuple[str, ...]:

@@ -6,10 +6,12 @@ the first such answer would never come to its end.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
 
+from order_relay.backoff import backoff
 from order_relay.errors import ThrottledError
 
 FIRST_PAUSE_S = 1.0
@@ -58,7 +60,7 @@ class CloudSuiteThrottle:
             now = self._clock()
             if now >= self._pause_until:  # many answers under way tell of one throttle
                 self._in_a_row += 1
-            wait = FIRST_PAUSE_S * 2 ** (self._in_a_row - 1) if error.wait_s is None else error.wait_s
+            wait = backoff(FIRST_PAUSE_S, self._in_a_row - 1, math.inf) if error.wait_s is None else error.wait_s
             if wait > self._max_wait_s or self._in_a_row > MAX_CONSECUTIVE_THROTTLES:
                 raise error
             self._pause_until = max(self._pause_until, now + wait)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
@@ -20,6 +20,7 @@ import msgspec
 from order_relay.errors import RecordRejectedError
 from order_relay.orders.identity.traits import OTHER, OURS, UNNAMED, Traits, word_set
 from order_relay.orders.money.amounts import amount
+from order_relay.times import as_utc
 
 MEMBERS: Mapping[str, str] = MappingProxyType(
     {
@@ -106,8 +107,7 @@ def payload_traits(payload: bytes) -> Traits:
 def parse_time(text: str) -> datetime | None:
     """A date-time in any form that the vendor's pages show; one without a zone is read as UTC."""
     try:
-        value = datetime.fromisoformat(text)
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        return as_utc(datetime.fromisoformat(text))
     except (ValueError, OverflowError):
         return None
 
