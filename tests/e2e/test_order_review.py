@@ -19,7 +19,8 @@ class TestHeld:
     @classmethod
     def world(cls, make_world: Callable[..., Any]) -> Any:
         """A plain order that is offered again with other content, and a form that was used for a second order."""
-        from order_relay_sandbox.supercat.body import cents, text, total_up
+        from order_relay_sandbox.money import text
+        from order_relay_sandbox.supercat.body import cents, total_up
         from order_relay_sandbox.supercat.generator import orders as generate
 
         made = list(generate(400, seed=5))

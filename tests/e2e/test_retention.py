@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from order_relay.pipeline.settings import pipeline as settings_module
+from order_relay.pipeline.settings.locations import CONFIG_VARIABLE, config_folder
 
 
 def test_one_run(make_world: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     world = make_world(orders=8)
-    shipped = settings_module.config_folder() / "supercat_to_shopatron.yaml"
+    shipped = config_folder() / "supercat_to_shopatron.yaml"
     (tmp_path / shipped.name).write_text(shipped.read_text() + "\nretention: {ledger_days: 1, archive_days: 1}\n")
-    monkeypatch.setenv(settings_module.CONFIG_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(CONFIG_VARIABLE, str(tmp_path))
     assert world.run().state == "success"
     for column, table in (("changed_at", "submission"), ("ack_at", "submission"), ("fetched_at", "batch")):
         world.change(f"UPDATE {table} SET {column} = '2026-01-01 00:00:00.000000' WHERE {column} IS NOT NULL")

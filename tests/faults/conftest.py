@@ -43,7 +43,7 @@ def forks() -> Iterator[Forks]:
 
 
 @pytest.fixture(scope="session")
-def databases(sqlite_template, postgres_cluster, tmp_path_factory):  # type: ignore[no-untyped-def]
+def databases(sqlite_template, postgres_cluster, tmp_path_factory):
     """A function that makes a fresh, migrated ledger: ``databases("sqlite")`` or ``databases("postgres")``."""
     import os
     import shutil

@@ -51,7 +51,8 @@ def person(api: Any, *answers: tuple[str, dict[str, str]]) -> Iterator[Person]:
 def found(run: Any) -> list[dict[str, Any]]:
     """What a run of the DAG opened reviews for."""
     value = run.xcoms.get(("find", "return_value", -1), [])
-    return json.loads(value) if isinstance(value, str) else value
+    found: list[dict[str, Any]] = json.loads(value) if isinstance(value, str) else value
+    return found
 
 
 def because(text: str) -> dict[str, str]:

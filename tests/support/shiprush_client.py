@@ -11,7 +11,6 @@ from order_relay.connections import Connection
 from order_relay.endpoints.app import create_app
 from order_relay.endpoints.dependencies import Deployment
 from order_relay.errors import ConfigurationError
-from tests.support.archived_orders import Desk
 from tests.support.shiprush_schema import checked
 
 AUTH = ("feeduser", "Secr3t:word")
@@ -22,7 +21,7 @@ PATH = "/shiprush/orders"
 class Firm:
     """A desk with archived orders, and the served app on top of it."""
 
-    def __init__(self, desk: Desk, url: str) -> None:
+    def __init__(self, desk: Any, url: str) -> None:
         self.desk = desk
         self.extra: dict[str, Any] = {"page_size": 3}
         self.login, self.password = AUTH
@@ -72,4 +71,4 @@ def parcel(number: str, *items: tuple[str, int], tracking: str = "1Z1", order_id
         item = etree.SubElement(lines, "Item")
         etree.SubElement(item, "SKU").text = sku
         etree.SubElement(item, "Quantity").text = str(units)
-    return etree.tostring(root)
+    return bytes(etree.tostring(root))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from order_relay.batches import BatchStore, Manifest
 from order_relay.errors import ValidationIssue
@@ -17,6 +17,7 @@ from order_relay.orders.mapping.eligibility import EligibilityRules
 from order_relay.orders.messages import RunContext, Selection, SourceOrder, VersionPolicies
 from order_relay.orders.payload.transformer import TransformResult
 from order_relay.orders.schema.validator import VendorFormat
+from order_relay.pipeline.ports import Source
 from order_relay.pipeline.runs.fetch_plan import FetchPlan, plan_new_orders
 from order_relay.pipeline.settings.sections import ReadingSettings
 from order_relay.pipeline.stages.dedupe import dedupe
@@ -128,11 +129,11 @@ class Desk:
         self.ledger.begin_run(self.ctx, "manual")
         return extract(
             self.ctx,
-            self,
+            cast(Source, self),
             self.ledger,
             self.store,
             reading,
-            batch_id=f"b{self.runs}",  # type: ignore[arg-type]
+            batch_id=f"b{self.runs}",
             transform_fingerprint=self.transformer.fingerprint,
             connection_fingerprint="c",
             contents=self.contents,
@@ -141,7 +142,9 @@ class Desk:
     def read(self, *documents: Any) -> Manifest:
         """Extract as an ordinary run does."""
         now = datetime.now(UTC)
-        return self.extract(*documents, reading=plan_new_orders(PIPELINE, self, self.ledger, ReadingSettings(), now))
+        return self.extract(
+            *documents, reading=plan_new_orders(PIPELINE, cast(Source, self), self.ledger, ReadingSettings(), now)
+        )
 
     def validate(self, manifest: Manifest) -> Manifest:
         return validate(

@@ -83,6 +83,12 @@ def test_neither_repr_nor_fingerprint_shows_a_secret() -> None:
 
 
 def test_the_fingerprint_changes_with_any_field() -> None:
-    base = {"host": "https://vendor.example", "login": "rep", "password": "a", "extra": {"org": "x"}}
-    changes = [{}, {"host": "https://other.example"}, {"login": "b"}, {"password": "b"}, {"extra": {"org": "y"}}]
+    base: dict[str, Any] = {"host": "https://vendor.example", "login": "rep", "password": "a", "extra": {"org": "x"}}
+    changes: list[dict[str, Any]] = [
+        {},
+        {"host": "https://other.example"},
+        {"login": "b"},
+        {"password": "b"},
+        {"extra": {"org": "y"}},
+    ]
     assert len({make(**{**base, **change}).fingerprint() for change in changes}) == len(changes)

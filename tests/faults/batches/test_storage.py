@@ -38,7 +38,7 @@ def test_writes_fail_from_some_point_on(case: Case, forks: Forks) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_ledger_that_can_only_be_read(case: Case, databases, forks: Forks, kind: str) -> None:  # type: ignore[no-untyped-def]
+def test_a_ledger_that_can_only_be_read(case: Case, databases, forks: Forks, kind: str) -> None:
     results = forks.run("storage:read_only", [{"case": case.name, "ledger_url": databases(kind)}])
     assert broken(results) == []
 
@@ -59,12 +59,12 @@ def test_spoiled_objects(case: Case, forks: Forks) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_ledger_that_is_locked_for_seconds(case: Case, databases, forks: Forks, kind: str) -> None:  # type: ignore[no-untyped-def]
+def test_a_ledger_that_is_locked_for_seconds(case: Case, databases, forks: Forks, kind: str) -> None:
     trial = {"case": case.name, "ledger_url": databases(kind), "seconds": 2.0}
     assert broken(forks.run("storage:locked", [trial])) == []
 
 
-def test_postgres_is_restarted_in_the_middle_of_a_load(  # type: ignore[no-untyped-def]
+def test_postgres_is_restarted_in_the_middle_of_a_load(
     case: Case, databases, postgres_cluster, forks: Forks, tmp_path: Path
 ) -> None:
     marker = tmp_path / "sent"

@@ -83,7 +83,7 @@ def test_a_change_after_import_is_decided_and_sent_once(
     (review,) = command("held", number)["reviews"]
     assert (review["reason"], review["needs_confirmation"]) == ("changed_after_import", True)
     shown = ",".join(map(str, review["shown_ids"]))
-    options = ("--reason", "asked them", "--who", "ann", "--shown", shown)
+    options: tuple[str, ...] = ("--reason", "asked them", "--who", "ann", "--shown", shown)
     if choice == "replacement":
         assert "cancel it there" in command("decide", number, choice, *options, code=2)
         options = (*options, "--confirm-cancelled")

@@ -11,13 +11,13 @@ from tests.support.trials.crashes import every
 
 
 @pytest.fixture(scope="session")
-def crossings(forks: Forks, databases) -> dict[str, int]:  # type: ignore[no-untyped-def]
+def crossings(forks: Forks, databases) -> dict[str, int]:
     """The crossings of three notices."""
     (found,) = forks.run("shipment_notices:discover", [{"ledger_url": databases("sqlite")}])
     return dict(found)
 
 
-def test_killed_at_every_crossing(crossings, databases, forks: Forks) -> None:  # type: ignore[no-untyped-def]
+def test_killed_at_every_crossing(crossings, databases, forks: Forks) -> None:
     trials: list[dict[str, Any]] = [
         {"point": point, "number": number, "ledger_url": databases("postgres" if number % 2 else "sqlite")}
         for point, number in every(crossings)
@@ -27,6 +27,6 @@ def test_killed_at_every_crossing(crossings, databases, forks: Forks) -> None:  
     assert [r["point"] for r in results if not r["killed"]] == []
 
 
-def test_every_notice_has_its_crossing(crossings) -> None:  # type: ignore[no-untyped-def]
+def test_every_notice_has_its_crossing(crossings) -> None:
     """A guard of the guard."""
     assert {"before ledger record_shipment": 3, "after ledger record_shipment": 3}.items() <= crossings.items()

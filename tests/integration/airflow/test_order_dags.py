@@ -169,7 +169,7 @@ def test_a_second_file_makes_a_second_dag(config: Callable[..., Path]) -> None:
     found = bag()
     assert found.import_errors == {}
     assert order_dags(found) == [NAME, f"{NAME}__outlet"]
-    outlet = found.dags[f"{NAME}__outlet"]
+    outlet: Any = found.dags[f"{NAME}__outlet"]
     assert outlet.timetable.expression == "5 * * * *"
     assert outlet.get_task("load").partial_kwargs["max_active_tis_per_dagrun"] == 2
     assert outlet.get_task("acknowledge").outlets[0].uri == f"x-order-relay://{NAME}__outlet/orders"

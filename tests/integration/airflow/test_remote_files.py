@@ -107,7 +107,7 @@ def sftp(home: Path) -> Iterator[int]:
             0,
             server_factory=Door,
             server_host_keys=[HOST_KEY],
-            sftp_factory=partial(asyncssh.SFTPServer, chroot=str(home)),
+            sftp_factory=partial(asyncssh.SFTPServer, chroot=bytes(home)),
         )
         ports.append(server.get_port())
         started.set()
@@ -277,7 +277,7 @@ def test_the_tasks_fetch_and_read(
     context: Any = {"dag_run": SimpleNamespace(run_id="r", dag_id="acommerce_status", run_type="manual"), "ti": None}
     assert statuses.fetch("acommerce_status", context) == {"fetched": 1, "growing": 0, "passed_over": 0, "trouble": 1}
     assert statuses.files("acommerce_status", context)["new"] == 1
-    backfill = {
+    backfill: Any = {
         "dag_run": SimpleNamespace(
             run_id="b", dag_id="acommerce_status", run_type="backfill", data_interval_start=None, data_interval_end=None
         ),

@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -43,9 +44,9 @@ def machine(template: Path, clerk_class: type) -> type[RuleBasedStateMachine]:
             self.ledger.bind("shop_to_oms", "source", "oms")
             self.clerk = clerk_class(self.ledger)
             self.ledger.begin_run(self.clerk.ctx, "test", 0)
-            self.offered: dict[str, dict] = {}
+            self.offered: dict[str, dict[str, Any]] = {}
             self.stored: dict[str, str] = {}  # destination key -> OMS id
-            self.requests: list[tuple] = []  # claims whose POST was not made yet
+            self.requests: list[tuple[Any, ...]] = []  # claims whose POST was not made yet
             self.answers: list[AttemptResult] = []  # answers on their way
             self.acknowledged: set[str] = set()
 

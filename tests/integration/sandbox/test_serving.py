@@ -44,6 +44,7 @@ def test_a_taken_port_is_an_error():
 def test_by_command():
     command = [sys.executable, "-m", "order_relay_sandbox", "--port", "0", "--orders", "5", "--org", "acme"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
         line = process.stdout.readline()
         try:
             match = re.fullmatch(r"listening on (http://127\.0\.0\.1:\d+)\n", line)
@@ -58,6 +59,7 @@ def test_by_command():
 def test_by_command_with_the_orders_elsewhere():
     command = [sys.executable, "-m", "order_relay_sandbox", "--port", "0", "--orders", "5", "--source", "cloudsuite"]
     with subprocess.Popen([*command, "--client-secret", "s"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
         url = process.stdout.readline().split()[-1]
         try:
             with urllib.request.urlopen(url + "/_audit") as answer:

@@ -84,7 +84,8 @@ def _child(function: str, params: Params, result: Path, log: Path) -> None:
 def _round(function: str, jobs: list[Params], at_once: int) -> list[Params]:
     with tempfile.TemporaryDirectory(prefix="order-relay-trials-") as place:
         folder = Path(place)
-        waiting, running = list(range(len(jobs))), {}
+        waiting = list(range(len(jobs)))
+        running: dict[int, int] = {}
         codes: dict[int, int] = {}
         while waiting or running:
             while waiting and len(running) < at_once:

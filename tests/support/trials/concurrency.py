@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from order_relay import failpoints
@@ -44,7 +45,7 @@ def together(params: dict[str, Any]) -> dict[str, Any]:
             here.engine().wiring.close()  # the first to come makes the ledger
             pids = []
             for number in range(params["workers"]):
-                pids.append(start(lambda number=number: _runs(here, number)))
+                pids.append(start(partial(_runs, here, number)))
                 if not number:
                     time.sleep(params.get("lead_s", 0.0))
                     sandbox.offer(later)

@@ -213,7 +213,7 @@ def killed_at(here: World, params: Mapping[str, Any], work: Callable[[], Any]) -
 
 def short_profile(found: Mapping[str, Mapping[str, int]]) -> list[tuple[str, str, int]]:
     """Each point at its first and last crossing, in the first act that has it: act, point, number."""
-    home = {point: act for act, crossings in reversed(found.items()) for point in crossings}
+    home = {point: act for act, crossings in reversed([*found.items()]) for point in crossings}
     return [
         (act, point, n)
         for act, crossings in found.items()

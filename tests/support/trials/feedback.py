@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from order_relay.errors import OrderRelayError
@@ -76,7 +77,7 @@ def together(params: dict[str, Any]) -> dict[str, Any]:
     """Several workers tell at once."""
     with _taken_over(params) as (here, sandbox, orders):
         usual, here.settings = here.settings, {**here.settings, "acknowledge": {"given_up_s": 60.0}}
-        pids = [start(lambda n=n: _tell(here, f"worker-{n}")) for n in range(params["workers"])]
+        pids = [start(partial(_tell, here, f"worker-{n}")) for n in range(params["workers"])]
         codes = [finish(pid) for pid in pids]
         here.settings = usual
         _until_told(here)
@@ -146,7 +147,8 @@ def _judge(
     """What the source shows and heard of each order, against what it should; no step heard more than ``most`` times."""
     seen, way, engine = sandbox.report(), _way(params, here), here.engine()
     heard = seen[here.case.source_side]["feedback"]
-    wrong, again = {}, {}
+    wrong: dict[str, Any] = {}
+    again: dict[str, Any] = {}
     for one in orders:
         key = here.case.key(one.order)
         there = heard.get(key, {})

@@ -149,9 +149,9 @@ def withdrawn(params: dict[str, Any]) -> dict[str, Any]:
             told = [*before, *_deliveries(sandbox)]
             rng.shuffle(told)
             polls = sorted(rng.choices(range(len(told)), k=3))
-            for number, (channel, record) in enumerate([*told, *rng.choices(told, k=4)]):
+            for position, (channel, record) in enumerate([*told, *rng.choices(told, k=4)]):
                 intake.take(StatusPage((record,), datetime.now(UTC)), channel)
-                if number in polls:
+                if position in polls:
                     poll_changes(intake, wiring.source, settings.poll, datetime.now(UTC))
             for _ in range(3):
                 poll_changes(intake, wiring.source, settings.poll, datetime.now(UTC))

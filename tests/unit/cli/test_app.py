@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ def url(sqlite_url: str, store: BatchStore, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture
-def ledger(url: str, store: BatchStore) -> Ledger:
+def ledger(url: str, store: BatchStore) -> Iterator[Ledger]:
     """Order 1 is imported and acknowledged, 2 is quarantined, 3 is in doubt."""
     ledger = Ledger.open(url)
     ledger.bind(PIPELINE, "supercat:https://shop.example/org", "shopatron:https://oms.example/1")

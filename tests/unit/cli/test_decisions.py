@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -14,7 +15,6 @@ from typer.testing import CliRunner, Result
 
 from order_relay.batches import BatchStore, BatchWriter
 from order_relay.cli import app as app_module
-from order_relay.cli import decisions
 from order_relay.cli.deployment import Installation
 from order_relay.connections import Connection
 from order_relay.errors import ConcurrentUpdateError, ConfigurationError, IllegalTransitionError, ValidationIssue
@@ -140,7 +140,7 @@ def test_decide_writes_who_and_why(ledger: Ledger, changed: str) -> None:
 
 
 def test_who_is_the_users_name_where_it_is_not_given(ledger: Ledger, changed: str, monkeypatch: Any) -> None:
-    monkeypatch.setattr(decisions.getpass, "getuser", lambda: "bob")
+    monkeypatch.setattr(getpass, "getuser", lambda: "bob")
     assert "by bob" in call("decide", changed, "discard", "--reason", "x").stdout
     assert ledger.find(changed)[-1]["state"] == "discarded"
 
@@ -252,7 +252,7 @@ def test_replay_discard_and_held_take_a_web_shops_reference(ledger: Ledger, stor
         conn.exec_driver_sql("UPDATE submission SET reference = 'CS' || id, order_number = '1-CS' || id")
     shown = json.loads(CliRunner().invoke(app_module.app, ["quarantine", "--number", f"CS{first}", "--json"]).stdout)
     assert {row["id"] for row in shown["rows"]} == {first}
-    told = ("discard", f"CS{second}", "--reason", "x", "--json")
+    told: tuple[str, ...] = ("discard", f"CS{second}", "--reason", "x", "--json")
     assert json.loads(CliRunner().invoke(app_module.app, told).stdout)["discarded"] == 1
     told = ("replay", f"CS{first}", "--reason", "x", "--json", "--dry-run")
     assert json.loads(CliRunner().invoke(app_module.app, told).stdout)["chosen"] == 1

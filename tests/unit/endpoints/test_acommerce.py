@@ -57,7 +57,8 @@ class Door:
     async def post(self, body: Any, signature: str | bytes | None = "right") -> httpx.Response:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         said = sign(data) if signature == "right" else signature
-        return await self.web.post(PATH, content=data, headers={} if said is None else {"X-Acomm-Signature": said})
+        headers: Any = {} if said is None else {"X-Acomm-Signature": said}
+        return await self.web.post(PATH, content=data, headers=headers)
 
     def contents(self) -> int:
         with self.ledger.database.engine.connect() as conn:

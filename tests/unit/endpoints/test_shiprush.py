@@ -151,7 +151,7 @@ async def test_whatever_exception_one_order_causes_the_others_are_served(
             raise RuntimeError("Marked Person")
         element = render(head, *rest)
         if ours:
-            element.set("written", object())
+            element.set("written", object())  # type: ignore[arg-type]
         return element
 
     def reading(reader: CanonicalReader, documents: Any) -> Any:

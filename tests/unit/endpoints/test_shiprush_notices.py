@@ -48,7 +48,8 @@ def counted(firm: Firm, number: str) -> list[dict[str, Any]]:
 
 
 def waiting(firm: Firm) -> list[dict[str, Any]]:
-    return firm.desk.ledger.shipments(unmatched=True)
+    ledger: Ledger = firm.desk.ledger
+    return ledger.shipments(unmatched=True)
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ import pytest
 
 import order_relay.vendors
 from order_relay.orders.messages import MappingOverrides
-from order_relay.orders.payload.transformer import Transformer, TransformSettings
+from order_relay.orders.payload.transform_settings import TransformSettings
+from order_relay.orders.payload.transformer import Transformer
 from order_relay.orders.schema.validator import VendorFormat
 
 VENDORS = Path(order_relay.vendors.__file__).parent

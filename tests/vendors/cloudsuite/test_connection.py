@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pendulum
@@ -71,7 +72,7 @@ def test_the_static_scheme_needs_no_token_url():
 def test_the_form_describes_every_extra_that_is_read():
     read = set()
 
-    class Watching(dict):
+    class Watching(dict[str, Any]):
         def get(self, name, default=None):
             read.add(name)
             return super().get(name, default)

@@ -489,7 +489,7 @@ def test_a_list_with_further_members_and_something_wrong_in_a_summary_is_read_wi
         b'{"id":2,"state":"confirmed","state":"confirmed"}]}'
     )
     shop.spoil = lambda r: httpx.Response(200, content=answer) if r.url.path == "/api/order/" else None
-    warnings = []
+    warnings: list[str] = []
     found = list(client().offers(Selection(start=DAY.start, end=DAY.end, warn=warnings.append)))
     assert ids(found) == [1, 2]
     assert sorted(set(warnings)) == [

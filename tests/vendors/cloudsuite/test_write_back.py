@@ -272,7 +272,7 @@ def test_a_delivery_message_as_xml(shop, client):
         "QuantityValue": "2.0000",
         "SellerItemID": "K12",
     }
-    assert root.find("./DesadvDetail/Packaging/LineItems/Item/ItemNum").text == "20"
+    assert root.findtext("./DesadvDetail/Packaging/LineItems/Item/ItemNum") == "20"
 
 
 def test_a_delivery_message_as_json_with_everything_where_the_parcel_names_nothing(shop, client):
@@ -298,7 +298,7 @@ def test_no_delivery_is_told_before_its_time_or_of_foreign_things(shop, client):
 def test_a_delivery_is_posted_once_whatever_the_answer(shop, client):
     deliverable(shop)
     for answer, error in ((httpx.Response(500), OutcomeUnknownError), (httpx.Response(429), ThrottledError)):
-        posts = []
+        posts: list[httpx.Request] = []
         shop.spoil = lambda r, a=answer, p=posts: (p.append(r) or a) if r.method == "POST" else None
         with pytest.raises(error):
             client(**DESADV).mark_shipped("1", PARCEL)

@@ -3,14 +3,13 @@ import asyncio
 import pytest
 
 from order_relay.errors import ThrottledError
-from order_relay.vendors.shopatron import throttle as module
 from order_relay.vendors.shopatron.throttle import ShopatronThrottle
 
 
 class Clock:
     def __init__(self, monkeypatch):
         self.now = 1000.0
-        monkeypatch.setattr(module.asyncio, "sleep", self.sleep)
+        monkeypatch.setattr(asyncio, "sleep", self.sleep)
 
     def __call__(self):
         return self.now

@@ -41,9 +41,9 @@ leaves = (
     | st.booleans()
     | st.integers()
     | st.decimals(allow_nan=False, allow_infinity=False, places=2)
-    | st.text(st.characters(exclude_categories=("Cs",)))
+    | st.text(st.characters(exclude_categories=["Cs"]))
 )
-texts = st.text(st.characters(exclude_categories=("Cs",)) | st.sampled_from('{}[]"\\,:'), max_size=6)
+texts = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from('{}[]"\\,:'), max_size=6)
 values = st.recursive(leaves | texts, lambda i: st.lists(i, max_size=3) | st.dictionaries(texts, i, max_size=3))
 orders = st.lists(st.dictionaries(texts, values, max_size=4), max_size=5)
 
@@ -284,7 +284,7 @@ def test_good_orders_come_through_whatever_stands_between_them(orders, size):
 
 
 def test_further_members_of_the_envelope_are_accepted_with_one_warning():
-    warnings = []
+    warnings: list[str] = []
     body = (
         b'{"links":[{"next":"x"},{"id":9}],"status":"success","error":null,"page":1,"data":[{"id":1},{"id":2}],'
         b'"x4111111111111111":[[{"a":1}]]}'

@@ -28,7 +28,7 @@ def test_writes_fail_from_some_point_on(forks: Forks) -> None:
     assert broken(forks.run("status_storage:failing", [{"point": point} for point in WRITES])) == []
 
 
-def test_full_disks(databases, forks: Forks) -> None:  # type: ignore[no-untyped-def]
+def test_full_disks(databases, forks: Forks) -> None:
     trials = [
         {"limit": 0},
         {"limit": 500_000},
@@ -40,7 +40,7 @@ def test_full_disks(databases, forks: Forks) -> None:  # type: ignore[no-untyped
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
-def test_ledgers_that_can_only_be_read_or_are_locked(databases, forks: Forks, kind: str) -> None:  # type: ignore[no-untyped-def]
+def test_ledgers_that_can_only_be_read_or_are_locked(databases, forks: Forks, kind: str) -> None:
     assert broken(forks.run("status_storage:read_only", [{"ledger_url": databases(kind)}])) == []
     assert broken(forks.run("status_storage:locked", [{"ledger_url": databases(kind), "seconds": 0.5}])) == []
 
@@ -50,7 +50,7 @@ def test_files_that_are_being_written_or_were_cut_off(forks: Forks) -> None:
     assert broken(forks.run("status_storage:cut_off", [{"length": length} for length in (20, 64)])) == []
 
 
-def test_postgres_is_restarted_in_the_middle_of_a_poll(  # type: ignore[no-untyped-def]
+def test_postgres_is_restarted_in_the_middle_of_a_poll(
     databases, postgres_cluster, forks: Forks, tmp_path: Path
 ) -> None:
     marker = tmp_path / "now"

@@ -33,7 +33,7 @@ def test_lost_answers(case: Case, forks: Forks) -> None:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
-def test_several_workers(case: Case, databases, forks: Forks, kind: str) -> None:  # type: ignore[no-untyped-def]
+def test_several_workers(case: Case, databases, forks: Forks, kind: str) -> None:
     ways = list(case.feedback)[kind == "postgres" :: 2]  # make prove: all of them on both
     trials = [{"case": case.name, "way": way, "workers": 3, "ledger_url": databases(kind)} for way in ways]
     results = forks.run("feedback:together", trials)

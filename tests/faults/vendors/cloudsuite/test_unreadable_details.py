@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from order_relay_sandbox import ThreadedSandbox
 from tests.support.faults.web_shop import NOTHING, NOW, Make, clean, order
 
 ORDERS = 8
-FAULTS = {
+FAULTS: dict[str, dict[str, Any]] = {
     "500": {"answer": 500},
     "503": {"answer": 503},
     "cut": {"answer": "cut"},
@@ -29,7 +30,7 @@ UNREAD = ("detail_unreadable", "detail_missing")
 
 def strike(shop: ThreadedSandbox, fault: str, *numbers: int) -> None:
     keys = [f"1-CS{number}" for number in numbers]
-    rules = [{"at": "detail", "orders": [key], **FAULTS[fault]} for key in keys]
+    rules: list[dict[str, Any]] = [{"at": "detail", "orders": [key], **FAULTS[fault]} for key in keys]
     shop.change({"cloudsuite": {"faults": rules}})
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from order_relay.errors import ConfigurationError
+from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import feedback as table
 from order_relay.ledger.schema.tables import offline_mark
 from order_relay.orders.messages import RunContext
@@ -75,8 +76,8 @@ def test_a_cancellation_is_noticed_before_anything_is_shipped_and_reaches_the_fe
     window = engine.ledger.modified_between(
         NOW - timedelta(days=1),
         NOW + timedelta(days=1),
-        entered="imported",
-        pipelines=[PIPELINE],  # type: ignore[arg-type]
+        entered=State.IMPORTED,
+        pipelines=[PIPELINE],
     )
     shown = {found.work.source_id: found.cancelled_at is not None for found in window.orders}
     assert shown == {"1": True, "2": False}

@@ -6,6 +6,7 @@ import json
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
 import pandas as pd
 import pytest
@@ -85,7 +86,7 @@ class Desk:
                 "demo-secret",
                 **base,
             ),
-            None,
+            cast(Any, None),
         )
 
     def begin(self):
@@ -155,7 +156,7 @@ class Desk:
         in doubt are moved into the past instead."""
         quiet = timedelta(seconds=self.settings["timeout_s"])
         doubts = self.ledger.in_doubt([row["id"] for row in self.ledger.doubt()])
-        over = max((d.send_before for d in doubts), default=datetime.now(UTC) - quiet) + quiet
+        over = max((d.send_before for d in doubts if d.send_before), default=datetime.now(UTC) - quiet) + quiet
         left = over - datetime.now(UTC) + timedelta(seconds=0.05)
         if quiet < timedelta(seconds=PATIENT_S):
             time.sleep(max(0.0, left.total_seconds()))

@@ -20,7 +20,7 @@ from order_relay.pipeline.lookup.diff import DiscrepancyKind, ReconciliationRepo
 from order_relay.pipeline.lookup.reconcile import reconcile
 from order_relay_sandbox import ThreadedSandbox, serve_in_thread
 from tests.support.engine import Engine
-from tests.support.faults.cases import Case
+from tests.support.faults.case import Case
 
 ORDERS = 6
 Call = Callable[..., Any]

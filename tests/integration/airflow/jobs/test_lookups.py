@@ -12,7 +12,7 @@ import pytest
 
 from order_relay.airflow.context.review_task import DOUBT, ReviewTask
 from order_relay.airflow.jobs import lookups, reviews
-from order_relay.airflow.notify import notifications
+from order_relay.airflow.notify import notifications, notifiers
 from order_relay.errors import ConfigurationError
 from order_relay.ledger import AttemptResult, Delivery
 from order_relay.orders.messages import SendOutcome, SendResult
@@ -58,7 +58,7 @@ def desk(sqlite_url: str, tmp_path: Path) -> Iterator[Desk]:
 def told(monkeypatch: pytest.MonkeyPatch) -> list[Delivery]:
     """Every message that reaches its target."""
     notes: list[Delivery] = []
-    monkeypatch.setattr(notifications.notifiers, "deliver", notes.append)
+    monkeypatch.setattr(notifiers, "deliver", notes.append)
     return notes
 
 

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from order_relay.ledger import Ledger
+from order_relay.ledger.schema.tables import submission
 from order_relay.orders.messages import SendOutcome
 from tests.support.offers import offer
 
@@ -112,7 +113,7 @@ def test_where_the_index_refuses_one_the_others_are_claimed(clerk, monkeypatch):
     first, second = two_ready_versions(clerk)
     third = clerk.all_ready("3")[0]
     clerk.claim(first)
-    blind = claims._FAMILY.where(claims.submission.c.id != first)
+    blind = claims._FAMILY.where(submission.c.id != first)
     monkeypatch.setattr(claims, "_FAMILY", blind)
     assert set(clerk.claim(second, third)) == {third}
     assert clerk.state("2") == "ready"
@@ -131,7 +132,8 @@ def test_a_later_claim_says_whether_an_earlier_attempt_may_be_stored(clerk):
 
 def test_two_workers_share_the_orders_without_overlap(clerk, ledger_url):
     ids = clerk.all_ready(*[str(n) for n in range(1, 61)])
-    won, errors = [], []
+    won: list[int] = []
+    errors: list[BaseException] = []
 
     def worker(name):
         ledger = Ledger.open(ledger_url)
@@ -165,7 +167,8 @@ def test_two_workers_over_two_versions_send_one_of_each_lineage(clerk, ledger_ur
             for n, (_, new) in enumerate(pairs, 1)
         ]
     )
-    won, errors = [], []
+    won: list[int] = []
+    errors: list[BaseException] = []
 
     def worker(ids):
         ledger = Ledger.open(ledger_url)

@@ -254,9 +254,10 @@ def test_an_order_is_found_without_reading_the_others(ledger_url):
             assert [life["id"] for life in ledger.find(number)] == [77]
             assert ledger.find("nobody") == []
             for pipelines in (None, ["p"]):
-                assert ledger.addressee(["77"], number, pipelines).work.id == 77
-                assert ledger.addressee([], number, pipelines).work.id == 77
-                assert ledger.addressee(["77"], "", pipelines).work.id == 77
+                for ids, named in ((["77"], number), ([], number), (["77"], "")):
+                    work = ledger.addressee(ids, named, pipelines).work
+                    assert work
+                    assert work.id == 77
                 assert ledger.addressee(["nobody"], "", pipelines).work is None
                 assert ledger.named("nobody", pipelines) == []
                 assert not ledger.has_number("nobody", pipelines)

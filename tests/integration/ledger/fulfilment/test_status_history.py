@@ -253,7 +253,7 @@ class TestMatching:
 
 class TestFollowing:
     @pytest.fixture
-    def followed(self, book, clerk) -> Ledger:
+    def followed(self, book: Ledger, clerk) -> Ledger:
         clerk.imported("1", "OMS1")
         book.store_statuses(CTX, [report("N-1", parcel("IN_TRANSIT"))])
         book.match_statuses(ACCOUNT, OwnOrders(("shop_to_oms",), "order_number"), 1e6, 0)

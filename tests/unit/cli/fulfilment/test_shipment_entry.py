@@ -175,9 +175,9 @@ def test_commands_take_the_reference_of_one_order(desk: Desk, order: dict[str, A
         assert isinstance(result.exception, IllegalTransitionError)
         assert told in str(result.exception)
     item = order["items"][0]["item_number"]
-    told = ("ship", "CS48086", "--tracking", "1Z9", "--reason", "x", "--line")
-    assert as_json(*told, f"{item}=1")["number"] == number
-    asked = as_json(*told, f"{item}=2")["shipment_id"]
+    arguments = ("ship", "CS48086", "--tracking", "1Z9", "--reason", "x", "--line")
+    assert as_json(*arguments, f"{item}=1")["number"] == number
+    asked = as_json(*arguments, f"{item}=2")["shipment_id"]
     assert as_json("drop-parcel", "CS48086", "--reason", "a duplicate")["dropped"] == asked
     assert isinstance(call("drop-parcel", "CS48086", "--reason", "x").exception, ConfigurationError), (
         "nothing waits any more"

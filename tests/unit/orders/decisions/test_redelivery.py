@@ -55,7 +55,7 @@ def known(*rows: dict[str, Any]) -> pd.DataFrame:
 def one(offered: pd.DataFrame, there: pd.DataFrame, fingerprint: str = "m1") -> tuple[str, str]:
     result = decide_redeliveries(offered, there, fingerprint)
     assert len(result) == 1
-    return result.at[0, "action"], result.at[0, "reason"]
+    return str(result.at[0, "action"]), str(result.at[0, "reason"])
 
 
 def test_unknown_orders_are_inserted() -> None:
@@ -143,9 +143,9 @@ def test_one_number_with_a_known_id_holds_the_new_one_and_what_is_unsent(state: 
     result = decide_redeliveries(offers({"source_id": "2", "lineage": "U2"}), known({"state": state})).set_index(
         "source_id"
     )
-    assert result.loc["2", ["action", "reason"]].tolist() == ["hold", "number_with_two_ids"]
+    assert list(result.loc["2", ["action", "reason"]]) == ["hold", "number_with_two_ids"]
     if state in UNSENT_STATES:
-        assert result.loc["1", ["action", "reason", "offer"]].tolist() == ["hold", "number_with_two_ids", -1]
+        assert list(result.loc["1", ["action", "reason", "offer"]]) == ["hold", "number_with_two_ids", -1]
     else:
         assert list(result.index) == ["2"]
 

@@ -52,7 +52,8 @@ def versions(*rows: dict[str, Any]) -> pd.DataFrame:
 
 def decisions(frame: pd.DataFrame, policies: VersionPolicies = DEFAULT) -> dict[int, str]:
     result = resolve_versions(frame, policies)
-    return {row.id: f"{row.decision} {row.reason}".strip() for row in result.itertuples()}
+    rows: list[Any] = list(result.itertuples())
+    return {row.id: f"{row.decision} {row.reason}".strip() for row in rows}
 
 
 def test_a_single_version_is_the_winner() -> None:
@@ -435,6 +436,7 @@ def test_the_order_of_arrival_does_not_matter(made: list[dict[str, Any]], arriva
             if at_once and count < len(order):
                 continue
             result = resolve_versions(versions(*known.values()), DEFAULT)
+            row: Any
             for row in result.itertuples():
                 known[row.id] |= {"state": {"winner": "ready"}.get(row.decision, row.decision), "reason": row.reason}
         return {place: row["state"] for place, row in known.items()}

@@ -88,12 +88,16 @@ def test_parcels_without_history_and_none_at_all() -> None:
         ParcelState("A"),
         ParcelState("B"),
     )
-    for none in ([], None):
+    nothing: tuple[Any, ...] = ([], None)
+    for none in nothing:
         assert derive_state(reading({**RECORD, "shipPackage": none}).reports[0].events).parcels == ()
 
 
 def test_without_event_ids_the_same_entry_is_the_same_event_on_every_channel() -> None:
-    bare = {"orderId": "A", "orderStatus": [{"orderStatus": "NEW", "updatedTime": "2026-05-01T01:00:04Z"}]}
+    bare: dict[str, Any] = {
+        "orderId": "A",
+        "orderStatus": [{"orderStatus": "NEW", "updatedTime": "2026-05-01T01:00:04Z"}],
+    }
     other = {**bare, "orderStatus": [{**bare["orderStatus"][0], "orderStatusDetail": "corrected words"}]}
     first, second = (reading(record).reports[0].events[0] for record in (bare, other))
     assert first.key == second.key

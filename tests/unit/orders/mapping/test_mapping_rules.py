@@ -26,7 +26,16 @@ def read(rule: dict[str, Any], *documents: Any) -> tuple[list[Any], list[tuple[i
 
 
 def test_paths_through_anything() -> None:
-    documents = ({"a": {"b": {"c": 1}}}, {"a": {"b": []}}, {"a": None}, {}, None, [], "x", {"a": {"b": {}}})
+    documents: tuple[Any, ...] = (
+        {"a": {"b": {"c": 1}}},
+        {"a": {"b": []}},
+        {"a": None},
+        {},
+        None,
+        [],
+        "x",
+        {"a": {"b": {}}},
+    )
     assert read({"path": "a.b.c"}, *documents)[0] == [1, *[None] * 7]
     assert read({"path": "a"}, {"a": 0}, {})[0] == [0, None]
 

@@ -28,7 +28,7 @@ from order_relay.pipeline.stages.validate import source_issues
 VISA = "4111111111111111"
 SHARED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
 
-WORK = WorkItem(1, 0, "received", "b", 0, 0, "1")
+WORK = WorkItem(1, 0, "received", "1", "b", 0, 0)
 SetUp = Callable[[dict[str, Any]], TransformResult]
 
 
@@ -54,7 +54,7 @@ def payload(result: TransformResult) -> dict[str, Any]:
     return found
 
 
-EMPTIES = ["", "   ", "\u00a0", "\u200b", [], {}, None]
+EMPTIES: list[Any] = ["", "   ", "\u00a0", "\u200b", [], {}, None]
 OPTIONAL = [
     "customer_number",
     "customer_po",

@@ -24,7 +24,7 @@ WAYS = [
     ShopatronSwitches(
         shipping_tax=tax,
         listed_discounts=listed,
-        custom_data_keys=keys,  # type: ignore[arg-type]
+        custom_data_keys=keys,
         manufacturer_ids=(1,),
         allow_unspecified_ip=True,
     )

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from order_relay.errors import ConfigurationError
 from order_relay.orders.messages import MappingOverrides
-from order_relay.orders.payload.transformer import Transformer, TransformSettings
+from order_relay.orders.payload.transform_settings import TransformSettings
+from order_relay.orders.payload.transformer import Transformer
 from order_relay.orders.schema.validator import VendorFormat
 from order_relay.vendors.cloudsuite.vendor import MAPPING, SCHEMA
 from tests.support.payloads import codes, lines, oms_total, only, sent

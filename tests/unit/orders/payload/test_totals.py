@@ -9,12 +9,12 @@ from order_relay.orders.mapping.canonical import CanonicalOrders, CanonicalReade
 from order_relay.orders.mapping.mapping_rules import merge_tables, parse_rules
 from order_relay.orders.payload.totals import check_totals
 
-ORDER = [
+ORDER: list[dict[str, Any]] = [
     {"target": "order_number", "path": "no"},
     {"target": "currency", "value": "EUR"},
     *({"target": name, "value": 0} for name in ("discount", "freight", "tax")),
 ]
-LINES = [
+LINES: list[dict[str, Any]] = [
     {"target": "item_number", "path": "key"},
     {"target": "quantity", "path": "quantity", "converter": "number"},
     {"target": "pieces_per_unit", "path": "key", "extract": "_(.+)$", "table": "unit", "converter": "number"},
@@ -23,7 +23,9 @@ LINES = [
 
 
 def judged(*lines: tuple[str, str, str], stated: str = "") -> tuple[CanonicalOrders, Any]:
-    rules = [*ORDER, {"target": "total", "path": "total", "converter": "money"}] if stated else ORDER
+    rules: list[dict[str, Any]] = (
+        [*ORDER, {"target": "total", "path": "total", "converter": "money"}] if stated else ORDER
+    )
     tables = merge_tables({"unit": {"KG": 1000, "DOOS": "12", "HALF": 0.5}})
     reader = CanonicalReader(parse_rules(rules, tables, {}, "order"), parse_rules(LINES, tables, {}, "lines"), "lines")
     document: dict[str, Any] = {
@@ -56,7 +58,7 @@ def test_fractions_of_a_piece_are_refused() -> None:
 def test_sums_that_nobody_states_are_worked_out_and_stated_ones_judged() -> None:
     lines = (("A", "2", "1.25"), ("B", "1", "0.0425"))
     canonical, _ = judged(*lines)
-    assert canonical.orders.loc[0, ["subtotal", "total"]].tolist() == [254, 254]
+    assert list(canonical.orders.loc[0, ["subtotal", "total"]]) == [254, 254]
     assert [type(value) for value in canonical.orders.loc[0, ["subtotal", "total"]]] == [int, int]
     assert [why.code for why in judged(*lines, stated="2.54")[0].refusals[0]] == []
     assert [why.code for why in judged(*lines, stated="2.55")[0].refusals[0]] == ["total_mismatch"]

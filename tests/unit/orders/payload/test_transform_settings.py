@@ -333,13 +333,15 @@ def test_several_payments_are_sent_as_several(build: Build, order: dict[str, Any
 
 def test_without_a_list_there_is_one_payment(build: Build, order: dict[str, Any]) -> None:
     order["payment"]["transaction_id"] = "T-1"
-    for none in ({}, {"payments": []}, {"payments": None}):
+    nothing: tuple[dict[str, Any], ...] = ({}, {"payments": []}, {"payments": None})
+    for none in nothing:
         (payment,) = sent(build(**PAYMENTS), order | none)["orderPayments"]
         assert payment["transactionID"] == "T-1"
 
 
 def test_what_is_no_list_of_payments_is_refused(build: Build, order: dict[str, Any]) -> None:
-    for value in ("x", {"a": 1}, [1], [{}, None]):
+    values: tuple[Any, ...] = ("x", {"a": 1}, [1], [{}, None])
+    for value in values:
         assert codes(build(**PAYMENTS), order | {"payments": value}) == {("wrong_type", "/payments")}
 
 

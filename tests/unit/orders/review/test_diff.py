@@ -11,7 +11,8 @@ import pytest
 
 from order_relay.orders.mapping.canonical import CanonicalReader
 from order_relay.orders.markdown import escape_markdown
-from order_relay.orders.payload.transformer import Transformer, TransformSettings
+from order_relay.orders.payload.transform_settings import TransformSettings
+from order_relay.orders.payload.transformer import Transformer
 from order_relay.orders.review.diff import NO_VISIBLE_CHANGE, FieldChange, diff_versions
 from order_relay.orders.schema.validator import VendorFormat
 

@@ -53,7 +53,7 @@ def store(tmp_path: Path) -> BatchStore:
 
 
 def run(
-    store: BatchStore, server: Server, pause: Callable[[float], None] = lambda _: None, **settings: Any
+    store: BatchStore, server: Server, *, pause: Callable[[float], None] = lambda _: None, **settings: Any
 ) -> FetchReport:
     return fetch_files(ACCOUNT, server, store, FetchSettings(connection="c", **settings), size_limit=100, pause=pause)
 
@@ -152,16 +152,16 @@ def test_one_that_still_grows_is_left_for_the_next_time(store: BatchStore) -> No
         waited.append(seconds)
         server.there["a.csv"] += b"2"
 
-    found = run(store, server, grows, settled_s=3)
+    found = run(store, server, pause=grows, settled_s=3)
     assert (found.fetched, found.growing, waited) == (1, 1, [3.0])
     assert drops(store) == {"b.csv": b"1"}
-    assert run(store, server, waited.append, settled_s=3).fetched == 1
-    assert run(store, server, waited.append, settled_s=3).fetched == 0
+    assert run(store, server, pause=waited.append, settled_s=3).fetched == 1
+    assert run(store, server, pause=waited.append, settled_s=3).fetched == 0
     assert waited == [3.0, 3.0], "nothing new, nothing to wait for"
 
 
 @pytest.mark.parametrize("settings", [{"afterwards": "delete"}, {"afterwards": "move", "move_to": "done"}, {}])
-def test_killed_anywhere_nothing_is_lost(store: BatchStore, settings: dict[str, str]) -> None:
+def test_killed_anywhere_nothing_is_lost(store: BatchStore, settings: dict[str, Any]) -> None:
     wanted = {"a.csv": b"1", "b.csv": b"2"}
     for place in itertools.count():
         server = Server(dict(wanted))
@@ -207,6 +207,6 @@ def test_a_damaged_memory_costs_one_more_fetch(store: BatchStore) -> None:
         {"afterwards": "forget"},
     ],
 )
-def test_settings_that_can_not_be(settings: dict[str, str]) -> None:
+def test_settings_that_can_not_be(settings: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        FetchSettings(connection="c", **settings)  # type: ignore[arg-type]
+        FetchSettings(connection="c", **settings)

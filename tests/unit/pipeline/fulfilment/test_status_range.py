@@ -82,10 +82,11 @@ def test_a_list_in_another_order_is_read_to_its_end() -> None:
     assert sorted(vendor.poll(0, 5)) == [f"A{n}" for n in range(5)]
 
 
-def test_an_order_without_times_is_never_left_out() -> None:
+def test_an_order_without_times_is_never_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     vendor = Vendor([order(50)])
     bare = StatusReport("B", (StatusEvent("b", EventKind.ORDER, "NEW"),), Channel.POLL, START)
-    vendor.changed = lambda _: iter([SimpleNamespace(asked_at=START, reports=(bare, order(50)))])  # type: ignore[method-assign]
+    page = SimpleNamespace(asked_at=START, reports=(bare, order(50)))
+    monkeypatch.setattr(vendor, "changed", lambda _: iter([page]))
     assert vendor.poll(0, 5) == ["B"]
 
 

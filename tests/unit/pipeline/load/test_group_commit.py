@@ -2,6 +2,7 @@ import asyncio
 import threading
 import time
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -93,7 +94,7 @@ async def test_where_one_commit_for_both_fails_outcomes_go_first_and_each_kind_h
     book.bad = {1: error}
     async with committer(book) as c:
         results = await asyncio.gather(c.claim(1), c.settle(settled(2)), return_exceptions=True)
-    assert results == [error, True]
+    assert list(results) == [error, True]
     assert [kind for kind, _ in book.calls] == ["both", "settle", "claim"]
 
 
@@ -144,7 +145,7 @@ async def test_one_bad_row_does_not_take_the_others_with_it(book, error):
     async with committer(book) as c:
         results = await asyncio.gather(*(c.settle(settled(i)) for i in range(5)), return_exceptions=True)
         assert results == [True, True, True, error, True]
-        claims = await asyncio.gather(*(c.claim(i) for i in range(5)), return_exceptions=True)
+        claims: list[Any] = await asyncio.gather(*(c.claim(i) for i in range(5)), return_exceptions=True)
         assert [c if isinstance(c, Exception) else c[0].id for c in claims] == [0, 1, 2, error, 4]
 
 

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -44,7 +45,7 @@ class Ledger:
 
     def __init__(self, number, unproven=()):
         self.state = dict.fromkeys(range(1, number + 1), "ready")
-        self.attempt = Counter()
+        self.attempt: Counter[int] = Counter()
         self.settled = []
         self.commits = []
         self.unproven_ids = list(unproven)
@@ -344,7 +345,7 @@ def test_stop_in_the_middle_leaves_the_rest_ready():
 
 
 def test_a_stop_while_orders_were_looked_up_is_seen_before_the_first_one_leaves():
-    asked = []
+    asked: list[Any] = []
     ledger, oms = Ledger(5), Oms(lambda *_: IMPORTED)
     assert run(ledger, oms, stop=lambda: bool(asked) or asked.append(1)) == {"stopped": 5}
     assert oms.posts == []
@@ -404,9 +405,11 @@ def test_leases_that_are_always_over_do_not_turn_for_ever():
 
 
 def test_an_order_that_somebody_else_has_is_left_alone():
-    ledger, oms = Ledger(5), Oms(lambda *_: IMPORTED)
-    claim = ledger.claim
-    ledger.claim = lambda ctx, ids, owner, lease_s: claim(ctx, [i for i in ids if i != 2], owner, lease_s)
+    class Shared(Ledger):
+        def claim(self, ctx, ids, owner, lease_s):
+            return super().claim(ctx, [i for i in ids if i != 2], owner, lease_s)
+
+    ledger, oms = Shared(5), Oms(lambda *_: IMPORTED)
     assert run(ledger, oms) == {"imported": 4, "not_claimed": 1}
 
 
@@ -426,11 +429,13 @@ def test_a_ledger_that_stays_away_leaves_the_orders_sending_and_stops():
 
 
 def test_a_damaged_payload_is_not_sent_and_the_others_are():
-    ledger, oms = Ledger(6), Oms(lambda *_: IMPORTED)
-    to_send = ledger.to_send
-    ledger.to_send = lambda ids: [
-        s if s.id != 4 else Sendable(4, 1, "N-4", "p/other", 3, "f" * 64, 0, "L") for s in to_send(ids)
-    ]
+    damaged = Sendable(4, 1, "N-4", "p/other", 3, "f" * 64, 0, "L")
+
+    class Damaged(Ledger):
+        def to_send(self, ids):
+            return [damaged if sendable.id == 4 else sendable for sendable in super().to_send(ids)]
+
+    ledger, oms = Damaged(6), Oms(lambda *_: IMPORTED)
     with pytest.raises(TransientError):
         run(ledger, oms)
     assert ledger.state[4] == "received", "its payload is made anew"

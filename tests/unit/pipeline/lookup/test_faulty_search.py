@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -59,7 +59,7 @@ class Ledger:
             for i in ids
         ]
 
-    def controls(self, destination: str, exclude: Sequence[str], shown_after_s: float) -> list[PositiveControl]:
+    def controls(self, destination: str, exclude: Iterable[str], shown_after_s: float) -> list[PositiveControl]:
         return self.known
 
     def record_lookups(
@@ -78,7 +78,7 @@ class Ledger:
     def batches(self, pipeline: str) -> list[dict[str, Any]]:
         return []
 
-    def booked_under(self, destination: str, keys: Sequence[str]) -> Mapping[str, LedgerOrder]:
+    def booked_under(self, destination: str, keys: Iterable[str]) -> Mapping[str, LedgerOrder]:
         return {}
 
     def started(self, pipeline: str) -> Mapping[str, datetime]:
@@ -97,17 +97,17 @@ class Ledger:
 
 
 class Payloads:
-    def read_rows(self, name: str, rows: set[int]) -> dict[int, bytes]:
+    def read_rows(self, name: str, rows: Collection[int]) -> dict[int, bytes]:
         return {row: payload(KEYS[row]) for row in rows}
 
 
-def in_doubt(oms: Oms, ledger: Ledger | None = None) -> dict[int, LookupResult]:
+def in_doubt(oms: Any, ledger: Any = None) -> dict[int, LookupResult]:
     ledger = ledger or Ledger()
     asyncio.run(look_up(CTX, ledger, oms, oms, range(NUMBER), payloads=Payloads(), now=lambda: NOW))
     return {result.id: result for result in ledger.results}
 
 
-def before_sending(oms: Oms, ledger: Ledger, *, past: bool = True) -> PreflightResult:
+def before_sending(oms: Any, ledger: Ledger, *, past: bool = True) -> PreflightResult:
     return asyncio.run(
         run_preflight(
             CTX,

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -84,7 +85,7 @@ class Oms:
 
 
 def verdict(oms, *doubts, control=CONTROL):
-    ledger = Ledger(*(doubts or [doubt()]), control=control)
+    ledger: Any = Ledger(*(doubts or [doubt()]), control=control)
     asyncio.run(look_up(CTX, ledger, oms, oms, [d.id for d in ledger.doubts], now=lambda: NOW))
     return ledger.recorded
 
@@ -188,7 +189,8 @@ def test_an_early_absence_is_told_again_as_soon_as_it_can_count():
 
 
 def test_only_what_is_in_doubt_is_looked_up():
-    ledger, oms = Ledger(doubt(1)), Oms(page(OLD))
+    ledger: Any = Ledger(doubt(1))
+    oms: Any = Oms(page(OLD))
     counts = asyncio.run(look_up(CTX, ledger, oms, oms, [1, 2, 3], now=lambda: NOW))
     assert counts == {"absent": 1}
     assert asyncio.run(look_up(CTX, ledger, oms, oms, [2], now=lambda: NOW)) == {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -38,7 +38,7 @@ class Ledger:
     def to_send(self, ids: Sequence[int]) -> list[Sendable]:
         return [Sendable(i, 1, self.key(i), "payloads", i, "", 0, "", "", 10350, "USD", NOW) for i in ids]
 
-    def controls(self, destination: str, exclude: Sequence[str], shown_after_s: float) -> list[PositiveControl]:
+    def controls(self, destination: str, exclude: Iterable[str], shown_after_s: float) -> list[PositiveControl]:
         return list(self.imported)
 
     def unproven(self, pipeline: str) -> list[int]:
@@ -50,7 +50,7 @@ class Ledger:
     def started(self, pipeline: str) -> Mapping[str, datetime]:
         return {"known": NOW}
 
-    def booked_under(self, destination: str, keys: Sequence[str]) -> Mapping[str, LedgerOrder]:
+    def booked_under(self, destination: str, keys: Iterable[str]) -> Mapping[str, LedgerOrder]:
         known = {control.key for control in self.imported}
         return {key: LedgerOrder(0, "p", key, key, "", "imported", "", NOW, NOW) for key in keys if key in known}
 
@@ -75,12 +75,12 @@ class Ledger:
 
 
 class Payloads:
-    def read_rows(self, name: str, rows: set[int]) -> dict[int, bytes]:
+    def read_rows(self, name: str, rows: Collection[int]) -> dict[int, bytes]:
         return {row: payload(f"N-{row:03d}") for row in rows}
 
 
 def prove(
-    oms: Oms, ledger: Ledger, *, past: bool = False, sent_elsewhere: bool = False, **more: Any
+    oms: Any, ledger: Ledger, *, past: bool = False, sent_elsewhere: bool = False, **more: Any
 ) -> PreflightResult:
     return asyncio.run(
         run_preflight(

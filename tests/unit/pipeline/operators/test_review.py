@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from order_relay.batches import DamagedBatchError
+from order_relay.batches.writer import BatchReader
 from order_relay.errors import ConcurrentUpdateError, IllegalTransitionError
 from order_relay.ledger import AttemptResult
 from order_relay.orders.decisions import redelivery, versions
@@ -55,7 +56,7 @@ def imported(desk: Desk, *documents: dict[str, Any]) -> None:
     assert desk.ledger.settle(desk.ctx, [AttemptResult(i, claims[i].attempt, answers[i]) for i in claims]) == []
 
 
-def review(desk: Desk, **which: str) -> OrderReview:
+def review(desk: Desk, **which: Any) -> OrderReview:
     wiring = SimpleNamespace(name=PIPELINE, transformer=SimpleNamespace(reader=READER))
     return build_review(desk.ledger, desk.store, wiring, **which)
 
@@ -142,7 +143,7 @@ def test_what_can_not_be_read_is_said(desk: Desk, monkeypatch: pytest.MonkeyPatc
     def damaged(*_: Any) -> Any:
         raise DamagedBatchError("part-00000: is truncated")
 
-    monkeypatch.setattr(review_module.BatchReader, "rows", damaged)
+    monkeypatch.setattr(BatchReader, "rows", damaged)
     assert "is truncated" in review(desk, number="N1").as_markdown()
 
 

@@ -39,7 +39,7 @@ def refused_with(tree: ast.AST) -> Iterator[str]:
         if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) in REFUSING:
             for argument in node.args[:2]:
                 if isinstance(argument, ast.Constant) and A_CODE.fullmatch(str(argument.value)):
-                    yield argument.value
+                    yield str(argument.value)
 
 
 def constants(module: object) -> Iterator[str]:

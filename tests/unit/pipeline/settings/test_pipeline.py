@@ -8,10 +8,10 @@ import pytest
 
 from order_relay.errors import ConfigurationError
 from order_relay.orders.messages import VersionPolicies
+from order_relay.pipeline.settings.locations import config_folder
 from order_relay.pipeline.settings.pipeline import (
     PLACEHOLDER_IP,
     PipelineSettings,
-    config_folder,
     load_file,
     load_pipeline,
     pipeline_files,

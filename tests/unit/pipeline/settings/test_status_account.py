@@ -7,14 +7,15 @@ from pathlib import Path
 import pytest
 
 from order_relay.errors import ConfigurationError
-from order_relay.pipeline.settings.pipeline import config_folder, pipeline_files, status_files
+from order_relay.pipeline.settings.locations import config_folder
+from order_relay.pipeline.settings.pipeline import pipeline_files, status_files
 from order_relay.pipeline.settings.status_account import load_status
 from order_relay.wiring.statuses import status_reader
 
 SOURCE = "source: {vendor: acommerce, connection: acommerce_default}\n"
 
 
-def load(tmp_path: Path, text: str, name: str = "acommerce_status"):  # type: ignore[no-untyped-def]
+def load(tmp_path: Path, text: str, name: str = "acommerce_status"):
     (tmp_path / f"{name}.yaml").write_text(SOURCE + text)
     return load_status(name, tmp_path)
 

@@ -1,4 +1,5 @@
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -54,7 +55,7 @@ class Book:
 @dataclass
 class Shop:
     answer: object = YES
-    asked: list = field(default_factory=list)
+    asked: list[Any] = field(default_factory=list)
     windowed: bool = False
     acknowledges: str = "order_number"
 

@@ -2,6 +2,7 @@ import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -24,11 +25,11 @@ IDENTITY = {"source_id": "id", "order_number": "number", "lineage": "uuid", "ver
 class Shop:
     """A source that offers what it is told, then fails if it is told so."""
 
-    documents: list = field(default_factory=list)
+    documents: list[Any] = field(default_factory=list)
     error: Exception | None = None
     account = "source:https://shop.example/a"
     format = SimpleNamespace(name="shop", mapping={"identity": IDENTITY})
-    asked: list = field(default_factory=list)
+    asked: list[Any] = field(default_factory=list)
 
     def offers(self, selection):
         self.asked.append(selection)
@@ -42,9 +43,9 @@ class Shop:
 class Book:
     """Remembers what a ledger was told."""
 
-    received: list = field(default_factory=list)
+    received: list[Any] = field(default_factory=list)
     refused: str | None = None
-    told: list = field(default_factory=list)
+    told: list[Any] = field(default_factory=list)
 
     def receive(self, ctx, info, offers, fingerprint):
         self.received.append((info, offers, fingerprint))
@@ -106,7 +107,7 @@ def test_orders_are_archived_and_their_identities_received(store):
 
 def test_card_data_reaches_neither_archive_nor_hash(store, tmp_path):
     card = "4111111111111111"
-    book = Book()
+    book: Any = Book()
     manifest = run(Shop([order(1, notes=f"card {card}", payment={"cvv": "987654"})]), book, store)
     (text,) = BatchReader(store, CTX.pipeline, manifest.batch_id).rows(0, [0]).values()
     assert card.encode() not in text
@@ -118,7 +119,7 @@ def test_card_data_reaches_neither_archive_nor_hash(store, tmp_path):
 
 @pytest.mark.parametrize("documents", [[], [order(n) for n in range(1200)]])
 def test_nothing_is_taken_of_an_answer_that_ends_badly(store, documents):
-    book = Book()
+    book: Any = Book()
     with pytest.raises(MalformedResponseError):
         run(Shop(documents, MalformedResponseError("cut off")), book, store)
     assert book.received == []
@@ -155,13 +156,15 @@ def test_a_listed_order_without_a_ledger_row_fails_the_accounting_check(store, t
         assert "1 listed or archived identities are not in the ledger" in breach
         offered = run(Shop([order(1), SourceOrder({"id": 2}, DETAIL_UNREADABLE, "HTTP 500")]), ledger, store)
         assert write_report(CTX, ledger, store, batch_id=offered.batch_id).breaches == []
-        assert ledger.unread(CTX.pipeline, "2")["why"] == "HTTP 500"
+        unread = ledger.unread(CTX.pipeline, "2")
+        assert unread
+        assert unread["why"] == "HTTP 500"
     finally:
         ledger.close()
 
 
 def test_an_empty_answer_is_a_batch_too(store):
-    book = Book()
+    book: Any = Book()
     manifest = run(Shop(), book, store)
     assert manifest.records == 0
     assert len(book.received[0][1]) == 0
@@ -169,7 +172,7 @@ def test_an_empty_answer_is_a_batch_too(store):
 
 
 def test_a_second_try_never_writes_over_the_first(store):
-    book = Book()
+    book: Any = Book()
     first, second = run(Shop([order(1)]), book, store), run(Shop([order(2)]), book, store)
     assert first.name != second.name
     assert [json.loads(t) for _, _, t in BatchReader(store, CTX.pipeline, first.batch_id).orders()] == [order(1)]
@@ -203,16 +206,17 @@ def test_a_store_that_fails_to_clean_up_hides_no_error(store, monkeypatch):
 
 
 def test_a_replay_asks_the_ledger_only(store):
-    book = Book()
+    book: Any = Book()
     manifest = replay_archived(CTX, book, store, NOW, NOW)
     assert (manifest.kind, manifest.records, book.told) == ("replay", 3, [(NOW, NOW)])
 
 
 def test_a_replay_says_what_retention_removed(store, caplog):
     store.write_json(marker_name(CTX.pipeline), {"archive": NOW.isoformat()})
-    replay_archived(CTX, Book(), store, NOW, NOW)
+    book: Any = Book()
+    replay_archived(CTX, book, store, NOW, NOW)
     assert "retention removed" not in caplog.text
-    replay_archived(CTX, Book(), store, NOW - timedelta(days=1), NOW)
+    replay_archived(CTX, book, store, NOW - timedelta(days=1), NOW)
     assert "retention removed" in caplog.text
 
 

@@ -144,7 +144,8 @@ def test_a_refused_order_is_asked_for_again_so_that_it_may_be_mended_at_its_sour
 
 def test_a_known_order_that_can_not_be_read_this_time_stays_as_it_is(desk: Desk) -> None:
     judge(desk, order(1), order(2, payment="open"))
-    judge(desk, *({"id": number, "problem": DETAIL_UNREADABLE} for number in (1, 2, 3)))
+    unreadable: list[dict[str, object]] = [{"id": number, "problem": DETAIL_UNREADABLE} for number in (1, 2, 3)]
+    judge(desk, *unreadable)
     assert [desk.ledger.find(word)[0]["state"] for word in "123"] == ["ready", "waiting", "quarantined"]
     assert events(desk, "2") == ["received", "waiting"]
 

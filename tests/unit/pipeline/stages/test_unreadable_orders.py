@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,7 +49,7 @@ def shop(sqlite_url: str, tmp_path: Path) -> Iterator[Shop]:
     made.ledger.close()
 
 
-def text(number: int, **more: object) -> bytes:
+def text(number: int, **more: Any) -> bytes:
     return json.dumps(order(number, **more)).encode()
 
 

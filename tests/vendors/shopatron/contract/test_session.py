@@ -7,6 +7,7 @@ import json
 import socket
 import time
 from contextlib import asynccontextmanager
+from typing import Any, cast
 
 import pytest
 
@@ -73,11 +74,11 @@ class Oms:
 
 
 @asynccontextmanager
-async def session_with(oms, *, share=1, host=None, scheme="http", **settings):
+async def client_of(oms, *, host=None, scheme="http", **settings):
     server = await asyncio.start_server(oms.serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     settings = {"timeout_s": 2.0, "connections": 4, **settings}
-    port_of_oms = ShopatronClient(
+    client_of_oms = ShopatronClient(
         OmsSettings(
             f"{scheme}://{host or f'127.0.0.1:{port}'}/api/v2",
             f"http://127.0.0.1:{port}/token",
@@ -87,14 +88,18 @@ async def session_with(oms, *, share=1, host=None, scheme="http", **settings):
             "secret",
             **settings,
         ),
-        None,
+        cast(Any, None),
     )
     try:
-        async with port_of_oms.session(share) as session:
-            session.port = port_of_oms
-            yield session
+        yield client_of_oms
     finally:
         server.close()
+
+
+@asynccontextmanager
+async def session_with(oms, *, share=1, **settings):
+    async with client_of(oms, **settings) as client_of_oms, client_of_oms.session(share) as session:
+        yield session
 
 
 async def send(session, payload=b'{"externalOrderID": "N-1"}', key="N-1", lease=10.0, **more):
@@ -218,7 +223,7 @@ async def test_no_whole_answer(script):
 
 async def test_a_kept_connection_that_the_server_has_closed_is_never_posted_on_again():
     """aiohttp repeats a request on a stale connection for idempotent methods only; this holds it to that."""
-    oms = Oms(lambda r: response(200, GOOD) if len(oms.posts) == 1 else None)
+    oms: Oms = Oms(lambda r: response(200, GOOD) if len(oms.posts) == 1 else None)
     async with session_with(oms) as session:
         assert (await send(session)).outcome is SendOutcome.IMPORTED
         answer = await send(session)
@@ -226,20 +231,17 @@ async def test_a_kept_connection_that_the_server_has_closed_is_never_posted_on_a
     assert len(oms.posts) == 2
 
 
-async def test_the_mark_before_the_first_byte_is_set():
+async def test_the_mark_before_the_first_byte_is_set(monkeypatch):
     """If aiohttp stopped calling ``_Request.send``, leases would not be kept: then this fails."""
-    seen = []
+    seen: list[Any] = []
 
     class Spy(client._SendGuard):
         def __init__(self, not_after):
             super().__init__(not_after)
             seen.append(self)
 
-    original, client._SendGuard = client._SendGuard, Spy
-    try:
-        await one(lambda r: response(200, GOOD))
-    finally:
-        client._SendGuard = original
+    monkeypatch.setattr(client, "_SendGuard", Spy)
+    await one(lambda r: response(200, GOOD))
     assert [flight.written for flight in seen] == [True]
 
 
@@ -395,8 +397,8 @@ async def test_a_search_that_is_throttled_refused_once_or_cut():
 @pytest.mark.parametrize(("status", "level"), [(200, "ok"), (404, "warn"), (500, "warn")])
 async def test_probes_read_the_catalogue(status, level):
     oms = Oms(lambda r: response(status, b"{}"))
-    async with session_with(oms) as session:
-        (found, _, _), *_more = await probes.probes(session.port)
+    async with client_of(oms) as client_of_oms:
+        (found, _, _), *_more = await probes.probes(client_of_oms)
     assert found == level
     assert oms.requests[0]["path"] == "/api/v2/catalog/?manufacturerID=12&perPage=1"
     assert oms.posts == []

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from contextlib import contextmanager
+from typing import Any, cast
 
 import pytest
 
@@ -20,6 +21,7 @@ from order_relay.errors import (
     TransientError,
 )
 from order_relay.orders.messages import Acknowledgement, Selection
+from order_relay.orders.schema.validator import VendorFormat
 from order_relay.vendors.supercat.client import SuperCatClient
 from order_relay.vendors.supercat.connection import read_settings
 
@@ -94,7 +96,7 @@ def client(port, **extra):
     connection = Connection(
         "supercat_default", f"http://127.0.0.1:{port}", "admin", "pass:wörd", extra={"org": "demo", **extra}
     )
-    return SuperCatClient(read_settings(connection), NoFormat())
+    return SuperCatClient(read_settings(connection), cast(VendorFormat, NoFormat()))
 
 
 def pull(*answers, selection=None, **extra):
@@ -354,7 +356,7 @@ def test_connections_are_kept_until_the_client_is_closed_and_cookies_never():
         requests.append(Server.read(peer))
         peer.sendall(kept)
 
-    requests = []
+    requests: list[Any] = []
     with serving(twice, kept) as server:
         source = client(server.port)
         for _ in range(2):
