@@ -836,7 +836,7 @@ BREAKAGES: tuple[Breakage, ...] = (
     ),
     Breakage(
         "a reference names any order that has it",
-        "cli/order_numbers.py",
+        "cli/arguments.py",
         "    if len({work.order_number for work in found}) > 1:\n",
         "    if len(found) > 99:\n",
         (

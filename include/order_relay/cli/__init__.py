@@ -1,5 +1,5 @@
-"""The command line, for people on call: one module per group of commands.
+"""The command line, for operators on call: one module per group of commands.
 
-Exit codes: 0 all is well, 1 a problem was found (books that do not balance, a failed check, nothing found), 2 wrong use
-or wrong set-up, told in one line.
+Exit codes: 0 success, 1 a problem was found (failed accounting check, failed doctor check, no match), 2 wrong usage
+or configuration, reported in one line.
 """

@@ -1,4 +1,4 @@
-"""The command line put together, and what happens with errors: one clear line, never a traceback for a known cause."""
+"""The command-line application. Known errors are reported in one line, without a traceback."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from order_relay.pipeline.report.advice import COMMAND
 
 app = typer.Typer(
     name=COMMAND,
-    help="Order Relay: the state of every order, what waits for whom, and whether the installation is sound.",
+    help="Order Relay: inspect orders, decide what needs an operator, and check the installation.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -40,7 +40,7 @@ def options(
         bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version)
     ] = False,
 ) -> None:
-    """Order Relay: the state of every order, what waits for whom, and whether the installation is sound."""
+    """Order Relay: inspect orders, decide what needs an operator, and check the installation."""
 
 
 app.command("report")(report.report)
@@ -69,7 +69,7 @@ app.add_typer(webhooks.app, name="hook")
 
 def main() -> None:
     """Run one command and end the process with its exit code."""
-    logging.disable(logging.INFO)  # libraries (Alembic, Airflow) tell their progress; people asked for an answer
+    logging.disable(logging.INFO)  # progress messages of Alembic and Airflow
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     Installation.before.append(reserve_stdout)
     try:
@@ -81,6 +81,6 @@ def main() -> None:
         sys.stderr.write(f"{COMMAND}: {printable(str(error))}\n")
         sys.exit(EXIT_USAGE)
     except BrokenPipeError:
-        # The reader of our output went away (``| head``): nobody is left to tell, at the interpreter's end neither.
+        # The reader closed the pipe (``| head``); avoid a second error when the interpreter flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), output_stream().fileno())
         sys.exit(0)

@@ -1,4 +1,4 @@
-"""``replay`` and ``discard``: quarantined and rejected orders, many at once."""
+"""``replay`` and ``discard``: bulk actions on quarantined and rejected orders."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from order_relay.cli.arguments import require_code, require_pipeline, resolve_number
 from order_relay.cli.decisions import AsJson, Pipeline, Reason, Who, actor_name, require_reason
 from order_relay.cli.deployment import Installation
-from order_relay.cli.known_names import require_code, require_pipeline
-from order_relay.cli.order_numbers import resolve_number
 from order_relay.cli.output import print_json, print_line, print_table, progress
 from order_relay.cli.queues import parse_time
 from order_relay.errors import ConfigurationError
@@ -22,12 +21,14 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("pipeline", "order_number", "source_id", "state", "code", "pointer", "message")
 
-Numbers = Annotated[list[str] | None, typer.Argument(help="Only these order numbers or web shop references.")]
+Numbers = Annotated[list[str] | None, typer.Argument(help="Order numbers or web shop references to include.")]
 Code = Annotated[str | None, typer.Option(help="Only orders with this reason code.")]
-Since = Annotated[str | None, typer.Option(help="Only since this time, ISO 8601, UTC where it names no zone.")]
-All = Annotated[bool, typer.Option("--all", help="All of them, where nothing else narrows the choice.")]
+Since = Annotated[
+    str | None, typer.Option(help="Only orders changed since this time (ISO 8601; UTC unless it has an offset).")
+]
+All = Annotated[bool, typer.Option("--all", help="All quarantined and rejected orders.")]
 MaxOrders = Annotated[int, typer.Option(min=1, max=100_000, help="Refuse to act on more orders than this.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; change nothing.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen; change nothing.")]
 
 Rows = dict[str, list[dict[str, Any]]]
 
@@ -44,9 +45,9 @@ def replay(
     pipeline: Pipeline = None,
     as_json: AsJson = False,
 ) -> None:
-    """Judge quarantined and rejected orders again from the archive; those that pass go on with the next run.
+    """Evaluate quarantined and rejected orders again. Orders that pass continue with the next run.
 
-    The others stay as they are, and it is said why.
+    They are read from the archive. Orders that fail are unchanged and listed with their reasons.
     """
     installation, name, why = Installation(), actor_name(who), require_reason(reason)
     done, still = 0, []
@@ -63,8 +64,8 @@ def replay(
         print_json({**facts, "who": name, "reason": why})
         return
     if still:
-        print_table("refused again, and left as they are", _COLUMNS, map(_cells, still))
-    verb = "would be judged again" if dry_run else "go on with the next run"
+        print_table("still refused (unchanged)", _COLUMNS, map(_cells, still))
+    verb = "would be replayed" if dry_run else "continue with the next run"
     print_line(f"{_orders(chosen)} chosen, {done} {verb}, {len({row['id'] for row in still})} still refused")
 
 
@@ -80,7 +81,7 @@ def discard(
     pipeline: Pipeline = None,
     as_json: AsJson = False,
 ) -> None:
-    """Decide that quarantined and rejected orders are never sent. Their numbers are acknowledged by the next run."""
+    """Discard quarantined and rejected orders. They are never sent; the next run acknowledges their numbers."""
     name, why = actor_name(who), require_reason(reason)
     done = 0
     installation = Installation()
@@ -118,11 +119,12 @@ def _select(
     everything: bool,
     most: int,
 ) -> Rows:
-    """The rows to act on (one for each reason), by pipeline. Raises ``ConfigurationError`` for no choice and for too
-    many.
+    """Rows to act on, one per reason, by pipeline.
+
+    Raises ``ConfigurationError`` without any selection and for more than ``most`` orders.
     """
     if not (numbers or code or since or everything):
-        raise ConfigurationError("say which: order numbers, --code, --since, or --all")
+        raise ConfigurationError("no orders selected; give order numbers, --code, --since or --all")
     rows: Rows = defaultdict(list)
     numbers = [resolve_number(ledger, number, pipeline) for number in numbers or []]
     found = ledger.quarantined(code, numbers or None, parse_time(since))
@@ -133,7 +135,7 @@ def _select(
             rows[row["pipeline"]].append(row)
     if _orders(rows) > most:
         raise ConfigurationError(
-            f"{_orders(rows)} orders are chosen, more than --most {most}; narrow the choice or raise it"
+            f"{_orders(rows)} orders are selected, more than --most {most}; narrow the selection or raise --most"
         )
     return dict(rows)
 
@@ -153,11 +155,11 @@ def _reevaluate(
     rows: Sequence[Mapping[str, Any]],
     done: Callable[[int], None],
 ) -> tuple[list[int], list[dict[str, Any]]]:
-    """The ids that pass now, and one row for each reason why others do not."""
+    """Ids that pass, and one row per reason for those that do not."""
     from order_relay.pipeline.operators.reevaluation import reevaluate
 
     with installation.wiring(pipeline) as wiring:
-        judged = reevaluate(installation.store, wiring, ledger.works({row["id"] for row in rows}), done)
+        evaluated = reevaluate(installation.store, wiring, ledger.works({row["id"] for row in rows}), done)
     still = [
         {
             "id": work.id,
@@ -169,7 +171,7 @@ def _reevaluate(
             "pointer": why.pointer,
             "message": why.message,
         }
-        for work, reasons in judged.still
+        for work, reasons in evaluated.still
         for why in reasons
     ]
-    return [work.id for work in judged.clean], still
+    return [work.id for work in evaluated.clean], still

@@ -1,4 +1,4 @@
-"""``decide`` and ``settle``: what only a person can know. Who and why stand on the order's events."""
+"""``decide`` and ``settle``: decisions of an operator. Name and reason are recorded on the order's events."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Annotated
 
 import typer
 
+from order_relay.cli.arguments import resolve_number
 from order_relay.cli.deployment import Installation
-from order_relay.cli.order_numbers import resolve_number
 from order_relay.cli.output import print_json, print_line
 from order_relay.errors import ConfigurationError
 
-Reason = Annotated[str, typer.Option(help="Why, for the record. No personal data.")]
-Who = Annotated[str | None, typer.Option(help="Who decides; the operating system's user where it is not given.")]
+Reason = Annotated[str, typer.Option(help="Reason, recorded with the change. No personal data.")]
+Who = Annotated[str | None, typer.Option(help="Your name; default: the operating system's user.")]
 Pipeline = Annotated[str | None, typer.Option(help="Only in this pipeline.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 
 
 class Choice(StrEnum):
-    """What a held order can be."""
+    """An operator's decision about held versions of an order."""
 
     REPLACEMENT = "replacement"
     SEPARATE = "separate"
@@ -29,27 +29,27 @@ class Choice(StrEnum):
 
 _CONSEQUENCES = {
     Choice.REPLACEMENT: "the next run sends the newest and supersedes the others",
-    Choice.SEPARATE: "the next run sends each set of versions that agree as an order of its own",
-    Choice.DISCARD: "never sent; a number is acknowledged once nothing else is open under it",
+    Choice.SEPARATE: "the next run sends each set of matching versions as a separate order",
+    Choice.DISCARD: "never sent; the order number is acknowledged when no other version of it is open",
 }
 
 
 def decide(
-    number: Annotated[str, typer.Argument(help="An order number of the group, or the web shop's reference.")],
-    choice: Annotated[Choice, typer.Argument(help="One of those that `held NUMBER` offers.")],
+    number: Annotated[str, typer.Argument(help="An order number of the group, or its web shop reference.")],
+    choice: Annotated[Choice, typer.Argument(help="A choice offered by `held NUMBER`.")],
     reason: Reason,
     confirm_cancelled: Annotated[
-        bool, typer.Option("--confirm-cancelled", help="You made sure that the old order is cancelled at the OMS.")
+        bool, typer.Option("--confirm-cancelled", help="Confirm that the old order is cancelled in the OMS.")
     ] = False,
     shown: Annotated[
         str | None,
-        typer.Option(help="The ids that 'held NUMBER' showed, with commas; refused where others are held by now."),
+        typer.Option(help="Ids from 'held NUMBER', comma-separated; refused if other versions are held meanwhile."),
     ] = None,
     who: Who = None,
     pipeline: Pipeline = None,
     as_json: AsJson = False,
 ) -> None:
-    """Decide what the held submissions of an order number are, with all that are held in the same group."""
+    """Decide about held versions of an order. The decision covers all orders held in the same group."""
     name, why, installation = actor_name(who), require_reason(reason), Installation()
     with installation.ledger() as ledger:
         number = resolve_number(ledger, number, pipeline)
@@ -67,19 +67,17 @@ def decide(
 
 
 def settle(
-    number: Annotated[str, typer.Argument(help="The order number, or the web shop's reference.")],
+    number: Annotated[str, typer.Argument(help="The order number or web shop reference.")],
     reason: Reason,
-    stored: Annotated[str | None, typer.Option(help="It is stored at the OMS, under this id.")] = None,
-    absent: Annotated[
-        bool, typer.Option("--absent", help="It is not stored at the OMS: it may be sent again.")
-    ] = False,
+    stored: Annotated[str | None, typer.Option(help="The OMS stored it under this id.")] = None,
+    absent: Annotated[bool, typer.Option("--absent", help="The OMS did not store it; it may be sent again.")] = False,
     who: Who = None,
     pipeline: Pipeline = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what became of an order in doubt, after looking at the OMS."""
+    """Record whether the OMS stored an order in doubt. Check in the OMS first."""
     if (stored is not None) == absent:
-        raise ConfigurationError("say either --stored OMS_ID or --absent")
+        raise ConfigurationError("give either --stored OMS_ID or --absent")
     name, why = actor_name(who), require_reason(reason)
     with Installation().ledger() as ledger:
         number = resolve_number(ledger, number, pipeline)
@@ -92,26 +90,26 @@ def settle(
 
 
 def actor_name(who: str | None) -> str:
-    """Who acts: what was said, else the operating system's user."""
+    """The operator's name: ``--who``, or the operating system's user. Raises ``ConfigurationError`` without any."""
     if who is None:
         try:
             who = getpass.getuser()
         except (OSError, KeyError):  # a container's user without a name
             who = ""
     if not who.strip():
-        raise ConfigurationError("say who you are: --who NAME")
+        raise ConfigurationError("the operator's name is unknown; give it with --who NAME")
     return who.strip()[:100]
 
 
 def require_reason(reason: str) -> str:
-    """The reason; raises ``ConfigurationError`` for an empty one."""
+    """The reason without surrounding space; raises ``ConfigurationError`` if it is empty."""
     if not reason.strip():
-        raise ConfigurationError("--reason is empty; say why, for those who read this order's life later")
+        raise ConfigurationError("--reason is empty; it is shown in the order's history and must explain the change")
     return reason.strip()
 
 
 def _parse_ids(text: str | None) -> dict[int, int | None] | None:
-    """``12/3,13/1`` or ``12,13``: ids, with or without the revision that was shown."""
+    """Parse ``12/3,13/1`` or ``12,13``: ids, with or without the displayed revision."""
     if text is None:
         return None
     try:
@@ -119,5 +117,5 @@ def _parse_ids(text: str | None) -> dict[int, int | None] | None:
         return {int(number): int(revision) if slash else None for number, slash, revision in parts}
     except ValueError:
         raise ConfigurationError(
-            "--shown is no list of what was shown; write it as `held` does, like 12/3,13/1"
+            "--shown must be a comma-separated list as printed by `held NUMBER`, such as 12/3,13/1"
         ) from None

@@ -1,4 +1,4 @@
-"""What a command works on. Every part is opened when first asked for, so that a command needs only what it uses."""
+"""The installation a command works on. Parts are opened on first use, so a command needs only what it uses."""
 
 from __future__ import annotations
 
@@ -20,28 +20,27 @@ if TYPE_CHECKING:
 
 
 class Installation:
-    """The deployment as the command line sees it: connections, ledger, batch store and pipeline files.
+    """Connections, ledger, batch store and pipeline files of this installation.
 
-    All of it comes from the same place as in a task: ``airflow_bindings.connections`` (environment first, Airflow's
-    own store after), without a running task.
+    They are resolved as in a task, by ``order_relay.airflow.connections``: environment first, then Airflow's database.
     """
 
     before: ClassVar[list[Callable[[], None]]] = []
-    """Called before anything is opened; the command line's entry adds to it."""
+    """Callables run before anything is opened; ``cli.app.main`` adds to them."""
 
     def __init__(self) -> None:
         for prepare in self.before:
             prepare()
 
     def connection(self, conn_id: str) -> Connection:
-        """A connection by its id; raises ``ConfigurationError`` where it is not known."""
+        """A connection by its id; raises ``ConfigurationError`` if it is unknown."""
         from order_relay.airflow import connections
 
         return connections.connection(conn_id)
 
     @cached_property
     def ledger_url(self) -> str:
-        """The ledger's database URL (a secret where it names a server)."""
+        """The ledger's database URL; may contain a password."""
         from order_relay.airflow import connections
 
         return connections.ledger_url()
@@ -55,9 +54,7 @@ class Installation:
 
     @contextmanager
     def ledger(self) -> Iterator[Ledger]:
-        """The ledger, open for this command; raises ``ConfigurationError`` where it is missing or of another
-        revision.
-        """
+        """The open ledger; raises ``ConfigurationError`` if it is missing or at another revision."""
         from order_relay.ledger import Ledger
 
         ledger = Ledger.open(self.ledger_url)
@@ -75,54 +72,54 @@ class Installation:
 
     @cached_property
     def store_location(self) -> tuple[str, Any]:
-        """The batch store's URL without a connection, and the file system that Airflow makes for that connection."""
+        """The batch store's URL without connection id, and the file system that Airflow creates for the connection."""
         from order_relay.airflow import connections
 
         return connections.store_filesystem(self.store_url)
 
     @property
     def alert_target(self) -> str:
-        """Where messages for people go; raises ``ConfigurationError`` where their connection is wrong."""
+        """Destination of alerts, as text; raises ``ConfigurationError`` if their connection is invalid."""
         from order_relay.airflow.notify import notifiers
 
         return notifiers.describe_target()
 
     @property
     def stop_switch(self) -> StopSwitch:
-        """What the Variable ``order_relay_stop`` says now; everything is stopped where it cannot be read."""
+        """The Variable ``order_relay_stop``; if it cannot be read, everything counts as stopped."""
         from order_relay.airflow.metadata import stop_variable
 
         return stop_variable.read_or_stop_all()
 
     def paused_dags(self) -> dict[str, bool]:
-        """Airflow's DAGs, and whether they are paused; raises ``TransientError`` where its database cannot be read."""
+        """DAG id -> paused; raises ``TransientError`` if Airflow's database cannot be read."""
         from order_relay.airflow.metadata import database
 
         return database.paused_dags()
 
     @cached_property
     def pipelines(self) -> Mapping[str, PipelineSettings]:
-        """All pipelines by name. Each file is read when it is asked for, so that a wrong one concerns its own pipeline:
-        ``ConfigurationError`` then names file and key.
+        """All pipelines by name. A file is read on first access, so an invalid one affects its own pipeline only; it
+        raises ``ConfigurationError`` naming file and key.
         """
         from order_relay.pipeline.settings import pipeline
 
         return _PipelineFiles(pipeline.pipeline_files(), pipeline.load_file)
 
     def ran(self) -> list[str]:
-        """The pipelines that have a file and ran in live mode at least once."""
+        """Pipelines that have a file and ran in live mode at least once."""
         with self.ledger() as ledger:
             return [name for name in sorted(self.pipelines) if ledger.last_sequence(name)]
 
     def wiring(self, pipeline: str) -> Wiring:
-        """A pipeline put together; its parts are made (and complain) when first used. The caller closes it."""
+        """The wiring of a pipeline, whose parts are created and validated on first use. The caller closes it."""
         from order_relay.wiring.pipeline import Wiring
 
         url, filesystem = self.store_location
         return Wiring(self.pipelines[pipeline], self.connection, self.ledger_url, url, filesystem)
 
     def chosen(self, pipeline: str | None, source: str | None = None) -> list[str] | None:
-        """The pipelines that the options name; ``None`` for all. Raises ``ConfigurationError`` where they name none."""
+        """Pipelines selected by the options, ``None`` for all; raises ``ConfigurationError`` if none matches."""
         if pipeline is None and source is None:
             return None
         known = self.pipelines
@@ -131,13 +128,13 @@ class Installation:
             from order_relay.orders.suggestions import suggest
 
             what = f"pipeline {pipeline!r}" if pipeline is not None else f"source {source!r}"
-            there = known if pipeline is not None else {one.source.vendor for one in known.values()}
-            raise ConfigurationError(f"unknown {what}; {suggest(pipeline or source or '', there)}")
+            available = known if pipeline is not None else {one.source.vendor for one in known.values()}
+            raise ConfigurationError(f"unknown {what}; {suggest(pipeline or source or '', available)}")
         return names
 
 
 class _PipelineFiles(Mapping[str, "PipelineSettings"]):
-    """Pipelines by name, each read from its file when it is first asked for."""
+    """Pipelines by name; a file is read on first access."""
 
     def __init__(self, files: Mapping[str, Path], load: Callable[[Path], PipelineSettings]) -> None:
         self._files, self._load = files, cache(load)
@@ -153,7 +150,7 @@ class _PipelineFiles(Mapping[str, "PipelineSettings"]):
 
 
 def without_password(url: str) -> str:
-    """A database URL that may be shown."""
+    """The database URL with its password masked."""
     from sqlalchemy.engine import make_url
 
     return make_url(url).render_as_string(hide_password=True)

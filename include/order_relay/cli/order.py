@@ -1,4 +1,4 @@
-"""``order WORD``: one order's whole life."""
+"""``order WORD``: the history of one order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from order_relay.errors import OrderRelayError
 if TYPE_CHECKING:
     from order_relay.batches.store import BatchStore
 
-# What of a submission is shown to people, in this order. Free text of customers is not among it.
+# Columns of a submission in display order. Customers' free text is excluded.
 _SUBMISSION = (
     "pipeline",
     "state",
@@ -77,7 +77,7 @@ _STATUS_EVENTS = (
     "first_seen_at",
     "event_key",
 )
-# Only with --payload: what the OMS or the source said may quote the order.
+# Only with --payload: messages of the OMS or the source may quote the order.
 _FREE_TEXT = ("location", "detail")
 _PRIVATE = {"attempts": ("body", "remark"), "": ("customer_po", "ack_message", "offered", "items")}
 
@@ -88,99 +88,102 @@ def order(
     word: Annotated[str, typer.Argument(help="Order number, source id, uuid, OMS id or customer PO.")],
     pipeline: Annotated[str | None, typer.Option(help="Only this pipeline.")] = None,
     payload: Annotated[
-        bool, typer.Option("--payload", help="Also exactly what was sent and answered (personal data).")
+        bool, typer.Option("--payload", help="Include request and response bodies (personal data).")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
-    """Show one order's whole life: submissions, events, why its source does not show it and when it is asked
-    again, attempts, refusals, shipments, feedback, what a feed left out, statuses."""
+    """Show the history of an order.
+
+    Submissions, events, validation issues, attempts, lookups, write-backs, shipments, statuses, records that could not
+    be read from the source, and feed entries that were left out.
+    """
     installation = Installation()
     with installation.ledger() as ledger:
-        lives = [dict(life) for life in ledger.find(word) if pipeline in {None, life["pipeline"]}]
+        histories = [dict(found) for found in ledger.find(word) if pipeline in {None, found["pipeline"]}]
     if payload:
-        for life in lives:
-            _add_payloads(installation.store, life)
+        for history in histories:
+            _add_payloads(installation.store, history)
     else:
-        lives = [_without_private(life) for life in lives]
+        histories = [_without_private(history) for history in histories]
     if as_json:
-        print_json({"found": len(lives), "submissions": lives})
-    for life in () if as_json else lives:
-        _show(life, payload=payload)
-    if not lives:
+        print_json({"found": len(histories), "submissions": histories})
+    for history in () if as_json else histories:
+        _show(history, payload=payload)
+    if not histories:
         if not as_json:
-            print_line("no order with this number, source id, uuid, OMS id or customer PO")
+            print_line(f"no order found with number, source id, uuid, OMS id or customer PO {word!r}")
         raise problem_exit()
 
 
-def _without_private(life: Mapping[str, Any]) -> dict[str, Any]:
-    """The life without what may hold personal data."""
-    shown = {name: value for name, value in life.items() if name not in _PRIVATE[""]}
+def _without_private(history: Mapping[str, Any]) -> dict[str, Any]:
+    """The history without columns that may hold personal data."""
+    shown = {name: value for name, value in history.items() if name not in _PRIVATE[""]}
     for part, private in _PRIVATE.items():
         if part and part in shown:
             shown[part] = [{k: v for k, v in row.items() if k not in private} for row in shown[part]]
     shown["statuses"] = [
-        {**told, "events": [{k: v for k, v in event.items() if k not in _FREE_TEXT} for event in told["events"]]}
-        for told in life.get("statuses", ())
+        {**status, "events": [{k: v for k, v in event.items() if k not in _FREE_TEXT} for event in status["events"]]}
+        for status in history.get("statuses", ())
     ]
     return shown
 
 
-def _add_payloads(store: BatchStore, life: dict[str, Any]) -> None:
-    """Put the body of each attempt beside it, read from the batch store; the one that is ready now as well."""
-    bodies = {(life.get("payload_name"), life.get("payload_row"))}
-    bodies |= {(row.get("payload_name"), row.get("payload_row")) for row in life.get("attempts", ())}
-    texts = {place: _read_payload(store, place) for place in bodies if place[0]}
-    life["payload"] = texts.get((life.get("payload_name"), life.get("payload_row")))
-    life["attempts"] = [
+def _add_payloads(store: BatchStore, history: dict[str, Any]) -> None:
+    """Add the payload of each attempt, and of the order if it is ready, read from the batch store."""
+    bodies = {(history.get("payload_name"), history.get("payload_row"))}
+    bodies |= {(row.get("payload_name"), row.get("payload_row")) for row in history.get("attempts", ())}
+    texts = {location: _read_payload(store, location) for location in bodies if location[0]}
+    history["payload"] = texts.get((history.get("payload_name"), history.get("payload_row")))
+    history["attempts"] = [
         {**row, "payload": texts.get((row.get("payload_name"), row.get("payload_row")))}
-        for row in life.get("attempts", ())
+        for row in history.get("attempts", ())
     ]
 
 
-def _read_payload(store: BatchStore, place: tuple[Any, Any]) -> str:
+def _read_payload(store: BatchStore, location: tuple[Any, Any]) -> str:
     from order_relay.pipeline.retention.order_data import removed_before
 
-    name, row = place
+    name, row = location
     try:
         if not store.exists(name) and removed_before(store, name.split("/")[0], "runs") is not None:
             return REMOVED
         return store.read_rows(name, [row])[row].decode("utf-8", "replace") or REMOVED
     except OrderRelayError as error:
-        return f"not to be read: {error}"
+        return f"cannot be read: {error}"
 
 
-def _show(life: Mapping[str, Any], *, payload: bool) -> None:
-    print_line(f"order {life['order_number']}  ({life['state']})", "bold")
+def _show(history: Mapping[str, Any], *, payload: bool) -> None:
+    print_line(f"order {history['order_number']}  ({history['state']})", "bold")
     private = ("customer_po", "ack_message") if payload else ()
-    print_fields({name: life.get(name) for name in (*_SUBMISSION, *private)}, indent=2)
+    print_fields({name: history.get(name) for name in (*_SUBMISSION, *private)}, indent=2)
     for part, columns in _SECTIONS.items():
-        rows: Sequence[Mapping[str, Any]] = life.get(part, ())
+        rows: Sequence[Mapping[str, Any]] = history.get(part, ())
         if rows:
             print_table(part, columns, ([row.get(column) for column in columns] for row in rows))
-    for told in life.get("statuses", ()):
-        _show_status(told, payload=payload)
+    for status in history.get("statuses", ()):
+        _show_status(status, payload=payload)
     if payload:
-        _show_payloads(life)
+        _show_payloads(history)
     print_line()
 
 
-def _show_status(told: Mapping[str, Any], *, payload: bool) -> None:
-    """What a fulfilment service says of the order: the state that follows, and every event with its corrections."""
-    fields = {name: told[name] for name in _STATUS}
-    fields["parcels"] = ", ".join(f"{name or '?'} {status}".strip() for name, status, _ in told["parcels"])
+def _show_status(found: Mapping[str, Any], *, payload: bool) -> None:
+    """Show the order's status at a fulfilment service, and every event with its corrections."""
+    fields = {name: found[name] for name in _STATUS}
+    fields["parcels"] = ", ".join(f"{name or '?'} {status}".strip() for name, status, _ in found["parcels"])
     print_line("status", "bold")
     print_fields(fields, indent=2)
     columns = (*_STATUS_EVENTS, *(_FREE_TEXT if payload else ()))
-    print_table("status events", columns, ([event[name] for name in columns] for event in told["events"]))
+    print_table("status events", columns, ([event[name] for name in columns] for event in found["events"]))
 
 
-def _show_payloads(life: Mapping[str, Any]) -> None:
-    attempts: Sequence[Mapping[str, Any]] = life.get("attempts", ())
+def _show_payloads(history: Mapping[str, Any]) -> None:
+    attempts: Sequence[Mapping[str, Any]] = history.get("attempts", ())
     for row in attempts:
         print_line(f"sent in attempt {row.get('number')}:", "bold")
         print_line(str(row.get("payload") or "not kept"))
-        print_line(f"answered, HTTP status {row.get('status')}:", "bold")
-        print_line(str(row.get("body") or "(nothing)"))
-    if not attempts and life.get("payload"):
-        print_line("made, not sent yet:", "bold")
-        print_line(str(life["payload"]))
+        print_line(f"response, HTTP status {row.get('status')}:", "bold")
+        print_line(str(row.get("body") or "(empty)"))
+    if not attempts and history.get("payload"):
+        print_line("ready, not sent yet:", "bold")
+        print_line(str(history["payload"]))

@@ -1,4 +1,4 @@
-"""What commands print: tables for people, JSON for programs. Nothing printed can steer the reader's terminal."""
+"""Output of commands: tables, fields and JSON. Control characters are replaced before they reach the terminal."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from rich.text import Text
 EXIT_PROBLEM = 1
 EXIT_USAGE = 2
 
-# Wide enough that no cell is ever wrapped or cut where the output goes to a file or another program.
+# Wide enough that no cell is wrapped or truncated when the output is a file or a pipe.
 _PIPED_WIDTH = 100_000
 
 
@@ -31,14 +31,14 @@ _output: TextIO | None = None
 
 
 def output_stream() -> TextIO:
-    """Where answers go: standard output."""
+    """Standard output, also after ``reserve_stdout``."""
     return _output or sys.stdout
 
 
 def reserve_stdout() -> None:
-    """From now on only this module writes to standard output; what else is printed goes to standard error.
+    """Keep standard output for this module and redirect everything else to standard error.
 
-    Airflow logs to standard output, and would spoil JSON that another program reads from there.
+    Airflow logs to standard output, which would corrupt JSON read by another program.
     """
     global _output  # noqa: PLW0603 - one per process
     if _output is None:
@@ -59,7 +59,7 @@ def printable(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """The JSON form of the few types that JSON does not know."""
+    """Convert types that JSON does not support; raises ``TypeError`` for unknown ones."""
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Decimal):
@@ -76,7 +76,7 @@ def _plain(value: Any) -> Any:
 
 
 def print_json(data: Any) -> None:
-    """Print one JSON document and a newline; ASCII only, so that any terminal and any pipe takes it."""
+    """Print one JSON document and a newline. ASCII only, for terminals and pipes of any encoding."""
     output_stream().write(json.dumps(data, indent=2, default=_plain) + "\n")
 
 
@@ -86,12 +86,12 @@ def _console() -> Console:
 
 
 def print_line(text: str = "", style: str = "") -> None:
-    """Print one line, without reading markup into it."""
+    """Print one line; rich markup in ``text`` is not interpreted."""
     _console().print(Text(text, style=style), soft_wrap=True)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], styles: Sequence[str] = ()) -> None:
-    """Print a table: as wide as the terminal, and as wide as needed where there is none.
+    """Print a table, limited to the terminal's width if there is a terminal.
 
     ``styles`` gives one rich style per column, empty for none.
     """
@@ -105,7 +105,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]
 
 
 def print_fields(fields: Mapping[str, Any], indent: int = 0) -> None:
-    """Print names and values, one a line, leaving out what is empty."""
+    """Print one name and value per line; empty values are omitted."""
     shown = {name: printable(value) for name, value in fields.items() if value not in (None, "", [], {})}
     width = max((len(name) for name in shown), default=0)
     for name, text in shown.items():
@@ -114,9 +114,9 @@ def print_fields(fields: Mapping[str, Any], indent: int = 0) -> None:
 
 @contextmanager
 def progress(what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """A progress bar on standard error while the block runs; call what it yields with how much was done.
+    """Show a progress bar on standard error, on terminals only. Yields a function that advances it.
 
-    Shown on a terminal only, so that neither files nor programs read it. ``total`` is unknown where it is missing.
+    ``total`` is ``None`` if the number is unknown.
     """
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -126,5 +126,5 @@ def progress(what: str, total: int | None = None) -> Iterator[Callable[[int], No
 
 
 def problem_exit() -> typer.Exit:
-    """Raise this to end with exit code 1."""
+    """The exception to raise for exit code 1."""
     return typer.Exit(EXIT_PROBLEM)

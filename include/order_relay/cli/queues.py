@@ -1,4 +1,4 @@
-"""``held``, ``doubt``, ``quarantine``: what waits, and for what."""
+"""``held``, ``doubt`` and ``quarantine``: orders that need an operator or a lookup, with their reasons."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from order_relay.cli.arguments import require_code, require_pipeline, resolve_number
 from order_relay.cli.deployment import Installation
-from order_relay.cli.known_names import require_code, require_pipeline
-from order_relay.cli.order_numbers import resolve_number
 from order_relay.cli.output import output_stream, print_json, print_line, print_table
 from order_relay.cli.review_differences import show_reviews
 from order_relay.cli.spreadsheet import save_csv, write_csv
@@ -46,12 +45,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 
 def held(
     number: Annotated[
-        str | None, typer.Argument(help="Only the group of this order number (or web shop reference), compared.")
+        str | None, typer.Argument(help="Compare the versions in the group of this order number or web shop reference.")
     ] = None,
     pipeline: Pipeline = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the orders that need a decision; with a number, the group that is decided together, version by version."""
+    """List orders that need a decision. With a number: compare the versions that are decided together."""
     installation = Installation()
     with installation.ledger() as ledger:
         require_pipeline(installation, ledger, pipeline)
@@ -77,7 +76,7 @@ def _review(installation: Installation, ledger: Ledger, pipeline: str, number: s
 
 
 def doubt(pipeline: Pipeline = None, as_json: AsJson = False) -> None:
-    """List the orders of which nobody knows whether the OMS stored them, and when they are looked up next."""
+    """List orders whose import is unconfirmed, with their next lookup."""
     installation = Installation()
     with installation.ledger() as ledger:
         require_pipeline(installation, ledger, pipeline)
@@ -88,15 +87,15 @@ def doubt(pipeline: Pipeline = None, as_json: AsJson = False) -> None:
 def quarantine(
     pipeline: Pipeline = None,
     code: Annotated[str | None, typer.Option(help="Only orders with this reason code.")] = None,
-    number: Annotated[list[str] | None, typer.Option(help="Only this order number; may be given again.")] = None,
+    number: Annotated[list[str] | None, typer.Option(help="Only this order number; may be repeated.")] = None,
     since: Annotated[
-        str | None, typer.Option(help="Only since this time, ISO 8601, UTC where it names no zone.")
+        str | None, typer.Option(help="Only orders changed since this time (ISO 8601; UTC unless it has an offset).")
     ] = None,
-    csv: Annotated[str | None, typer.Option(help="Write CSV to this file; - for the standard output.")] = None,
-    wide: Annotated[bool, typer.Option("--wide", help="Every column, one row for each reason.")] = False,
+    csv: Annotated[str | None, typer.Option(help="Write CSV to this file, or to standard output if it is -.")] = None,
+    wide: Annotated[bool, typer.Option("--wide", help="All columns, one row per reason.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List quarantined and rejected orders, and what to do about each reason; --csv exports them for a spreadsheet."""
+    """List quarantined and rejected orders with advice. --csv exports them for a spreadsheet."""
     installation = Installation()
     with installation.ledger() as ledger:
         require_pipeline(installation, ledger, pipeline)
@@ -118,7 +117,7 @@ def quarantine(
 
 
 def _summarize(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, str]]:
-    """One line an order: its number, its first reason and how many more, and since when."""
+    """One row per order: number, first reason with the number of further ones, and age."""
     now = datetime.now(UTC)
     by_order: dict[int, list[Mapping[str, Any]]] = {}
     for row in rows:
@@ -132,7 +131,7 @@ def _summarize(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, st
 
 
 def with_advice(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """What each code among the rows means, who can fix it and how, the most frequent first."""
+    """Meaning of each reason code, who fixes it and how; the most frequent code first."""
     for code, number in Counter(row["code"] for row in rows).most_common():
         advice = advice_for(code)
         yield ""
@@ -147,7 +146,7 @@ def with_advice(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def age(since: timedelta) -> str:
-    """A length of time in its largest unit: 3 d, 5 h, 12 min."""
+    """A duration in its largest unit: 3 d, 5 h, 12 min."""
     minutes = max(0, int(since.total_seconds() // 60))
     if minutes < 60:
         return f"{minutes} min"
@@ -159,13 +158,13 @@ def _only_pipeline(rows: Sequence[Mapping[str, Any]], pipeline: str | None) -> l
 
 
 def parse_time(text: str | None) -> datetime | None:
-    """A time from the command line; without a zone it is UTC."""
+    """Parse ``--since`` or ``--shipped-at``; UTC unless it has an offset. Raises ``ConfigurationError``."""
     if text is None:
         return None
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise ConfigurationError("--since is no time; write it like 2026-05-31 or 2026-05-31T14:00:00Z") from None
+        raise ConfigurationError(f"not a time: {text!r}; write it like 2026-05-31 or 2026-05-31T14:00:00Z") from None
     return as_utc(moment)
 
 

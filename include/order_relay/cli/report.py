@@ -1,4 +1,4 @@
-"""``report``: the counting law."""
+"""``report``: the accounting check, and the list of orders that a run imported."""
 
 from __future__ import annotations
 
@@ -9,30 +9,45 @@ from typing import Annotated, Any
 import typer
 
 from order_relay.airflow.context.run_request import run_slug
+from order_relay.cli.arguments import require_run
 from order_relay.cli.deployment import Installation
-from order_relay.cli.known_names import require_run
-from order_relay.cli.output import print_json, print_line, print_table, problem_exit
-from order_relay.cli.undo_list import print_undo_list
+from order_relay.cli.output import output_stream, print_json, print_line, print_table, problem_exit
+from order_relay.cli.spreadsheet import save_csv, write_csv
+from order_relay.errors import ConfigurationError
+from order_relay.pipeline.report.advice import COMMAND
+
+_UNDO_COLUMNS = (
+    "pipeline",
+    "oms_id",
+    "order_number",
+    "destination_key",
+    "total_minor",
+    "currency",
+    "imported_at",
+    "why",
+)
 
 
 def report(
     pipeline: Annotated[str | None, typer.Option(help="Only this pipeline.")] = None,
     source: Annotated[str | None, typer.Option(help="Only pipelines of this source vendor, such as supercat.")] = None,
     run: Annotated[
-        str | None, typer.Option(help="Only what this run (Airflow's run id) moved; the books are checked whole.")
+        str | None, typer.Option(help="Count only this run (Airflow run id); the accounting check covers all orders.")
     ] = None,
     archive: Annotated[
-        bool, typer.Option("--archive/--no-archive", help="Compare the archived batches with the ledger as well.")
+        bool, typer.Option("--archive/--no-archive", help="Also compare the archived batches with the ledger.")
     ] = True,
     undo: Annotated[
-        bool, typer.Option("--undo", help="List the OMS ids that --run RUN imported, for taking them back by hand.")
+        bool, typer.Option("--undo", help="List the OMS ids that --run RUN imported, to cancel them manually.")
     ] = False,
-    csv: Annotated[str | None, typer.Option(help="With --undo: write CSV to this file; - for standard output.")] = None,
+    csv: Annotated[
+        str | None, typer.Option(help="With --undo: write CSV to this file, or to standard output if it is -.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
-    """Count every order by its state and check that the books balance; exit code 1 where they do not."""
+    """Count orders by state and run the accounting check. Exit code 1 if it fails."""
     if undo or csv is not None:
-        print_undo_list(pipeline, run if undo else None, csv, as_json=as_json)
+        _print_undo_list(pipeline, run if undo else None, csv, as_json=as_json)
         return
     facts = gather(Installation(), pipeline, source, run, archive=archive)
     if as_json:
@@ -46,7 +61,7 @@ def report(
 def gather(
     installation: Installation, pipeline: str | None, source: str | None, run: str | None, *, archive: bool
 ) -> dict[str, Any]:
-    """The report as data; the keys are stable."""
+    """The report as data with stable keys. ``balanced``: the accounting check passed."""
     from order_relay.pipeline.alerts.rules import REFUSED_PERIOD
     from order_relay.pipeline.report.render import OPERATOR_STATES
     from order_relay.pipeline.report.report import check_archive, closed_batches
@@ -96,15 +111,36 @@ def _show(facts: dict[str, Any]) -> None:
     if reasons:
         print_table("reasons", ("state", "reason", "orders"), reasons)
     for breach in facts["breaches"]:
-        print_line(f"BROKEN: {breach}", "bold red")
+        print_line(f"FAILED: {breach}", "bold red")
     if facts["statuses_refused"]:
         print_line(
-            f"{facts['statuses_refused']} status records or rows were refused in the last days; see "
-            "'python -m order_relay statuses --refused'",
+            f"{facts['statuses_refused']} status records or rows were refused in the last days; list them with "
+            f"'{COMMAND} statuses --refused'",
             "yellow",
         )
-    verdict = "the books balance" if facts["balanced"] else "the books do NOT balance"
+    verdict = "Accounting check passed" if facts["balanced"] else "Accounting check FAILED"
     print_line(
         f"{verdict}; {facts['batches_compared']} archived batches compared; "
-        f"{facts['for_a_person']} orders wait for a person"
+        f"{facts['for_a_person']} orders need an operator"
     )
+
+
+def _print_undo_list(pipeline: str | None, run: str | None, csv: str | None, *, as_json: bool) -> None:
+    """Print or save the OMS ids that ``run`` imported; exit code 1 if there are none."""
+    if run is None:
+        raise ConfigurationError("--undo and --csv list the imports of one run; give --run RUN --undo")
+    with Installation().ledger() as ledger:
+        require_run(ledger, run, run_slug(run))
+        rows = ledger.imported_by(run_slug(run), pipeline) or ledger.imported_by(run, pipeline)
+    if csv == "-":
+        write_csv(output_stream(), _UNDO_COLUMNS, rows)
+    elif csv is not None:
+        save_csv(csv, _UNDO_COLUMNS, rows)
+    if as_json:
+        print_json({"run": run, "imported": len(rows), "rows": rows})
+    elif csv != "-":
+        if rows:
+            print_table("imported by this run", _UNDO_COLUMNS, ([row[name] for name in _UNDO_COLUMNS] for row in rows))
+        print_line(f"{len(rows)} orders were imported by this run; they remain imported in the ledger")
+    if not rows:
+        raise problem_exit()

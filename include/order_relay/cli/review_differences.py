@@ -1,4 +1,4 @@
-"""A held order on the screen: its versions, and the differences line by line. No personal data."""
+"""Display of a held order: its versions and their differences line by line, without personal data."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _VERSIONS = ("", "id", "order", "source id", "edition", "state", "first offered"
 
 
 def show_reviews(reviews: Sequence[OrderReview], number: str, *, as_json: bool) -> None:
-    """Print the reviews of one order number (one for each pipeline that holds it); exit code 1 where there is none."""
+    """Print the reviews of an order number, one per pipeline that holds it; exit code 1 if there is none."""
     if as_json:
         print_json({"found": len(reviews), "reviews": [review.as_dict() for review in reviews]})
     for review in () if as_json else reviews:
         _show(review)
     if not reviews:
         if not as_json:
-            print_line("nothing is held under this order number")
+            print_line(f"no order with number {number!r} is held; list held orders with: held")
         raise problem_exit()
 
 
@@ -32,19 +32,19 @@ def _show(review: OrderReview) -> None:
     print_line(f"order {review.number}  (held: {review.reason})", "bold")
     print_line(HELD_REASONS.get(review.reason, ""))
     print_table(review.pipeline, _VERSIONS, (_cells(version) for version in review.versions))
-    places = {version.id: version for version in review.versions}
+    versions = {version.id: version for version in review.versions}
     for detail in review.details:
-        _show_difference(detail, places)
+        _show_difference(detail, versions)
     if review.imported:
-        print_line(f"already at the OMS: {', '.join(review.imported)}")
+        print_line(f"already imported, OMS ids: {', '.join(review.imported)}")
     if review.other_numbers:
-        print_line(f"held in the same group, decided by the same answer: {', '.join(review.other_numbers)}")
+        print_line(f"held in the same group and decided together: {', '.join(review.other_numbers)}")
     for choice, effect in review.answers:
         print_line(f"{choice}: {effect}")
     shown = ",".join(f"{number}/{revision}" for number, revision in review.seen.items())
     print_line(f"decide {review.number} {'|'.join(review.choices)} --reason ... --shown {shown}")
     if review.needs_confirmation:
-        print_line("replacement also needs --confirm-cancelled (once the old order is cancelled at the OMS)")
+        print_line("replacement also needs --confirm-cancelled (after you cancelled the old order in the OMS)")
 
 
 def _cells(version: ReviewedVersion) -> tuple[object, ...]:
@@ -61,10 +61,11 @@ def _cells(version: ReviewedVersion) -> tuple[object, ...]:
     )
 
 
-def _show_difference(detail: VersionDifference, places: dict[int, ReviewedVersion]) -> None:
-    title = f"submission {detail.now} (now)" + (f" against {detail.before} (before)" if detail.before in places else "")
+def _show_difference(detail: VersionDifference, versions: dict[int, ReviewedVersion]) -> None:
+    against = f" against {detail.before} (before)" if detail.before in versions else ""
+    title = f"submission {detail.now} (now){against}"
     if detail.contradicting:
-        print_line(f"{title}: contradicting, different {detail.contradicting}")
+        print_line(f"{title}: contradictory versions, different {detail.contradicting}")
     if detail.comparison is None:
         print_line(f"{title}: {detail.problem}")
         return
@@ -73,26 +74,26 @@ def _show_difference(detail: VersionDifference, places: dict[int, ReviewedVersio
         print_line(remark)
 
 
-def _rows(told: VersionDiff) -> Iterable[tuple[str, ...]]:
-    for change in told.order:
+def _rows(diff: VersionDiff) -> Iterable[tuple[str, ...]]:
+    for change in diff.order:
         yield ("order", "", change.what, change.before, change.now)
-    for line in told.lines:
+    for line in diff.lines:
         for change in line.changes:
             yield (f"line {line.kind}", line.item, change.what, change.before, change.now)
         if line.hidden or not line.changes:
             yield (f"line {line.kind}", line.item, ", ".join(line.hidden), "", "(not shown)" if line.hidden else "")
 
 
-def _remarks(told: VersionDiff) -> Iterable[str]:
+def _remarks(diff: VersionDiff) -> Iterable[str]:
     from order_relay.orders.review.diff import NO_VISIBLE_CHANGE
 
-    if told.equal:
-        yield "both are equal"
-    if told.nothing_seen:
+    if diff.equal:
+        yield "no differences"
+    if diff.nothing_seen:
         yield NO_VISIBLE_CHANGE
-    if told.same_lines:
-        yield f"lines that are the same: {told.same_lines}"
-    if told.hidden:
-        yield f"also changed, not shown here: {', '.join(told.hidden)}"
-    if told.unreadable:
-        yield f"values of the new version that the mapping can not read: {told.unreadable}"
+    if diff.same_lines:
+        yield f"unchanged lines: {diff.same_lines}"
+    if diff.hidden:
+        yield f"also changed, not shown here: {', '.join(diff.hidden)}"
+    if diff.unreadable:
+        yield f"values of the new version that the mapping cannot read: {diff.unreadable}"

@@ -1,4 +1,4 @@
-"""Rows as CSV that a spreadsheet opens without running anything in it."""
+"""CSV export, protected against formula injection in spreadsheets."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any, TextIO
 from order_relay.cli.output import printable
 from order_relay.errors import ConfigurationError
 
-# A cell that starts with one of these is read as a formula by spreadsheets; a leading tab or carriage return is skipped
-# by some of them first. The full-width forms are taken for the plain ones by some input settings.
+# Spreadsheets read a cell that starts with one of these as a formula; some skip a leading tab or carriage return, and
+# some input settings treat the full-width forms like the plain ones.
 _FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def escape_formula(value: Any) -> str:
-    """The cell's text, led by an apostrophe where a spreadsheet would take it for a formula. Numbers stay numbers."""
+    """The cell's text, prefixed with an apostrophe if a spreadsheet would run it as a formula. Numbers are kept."""
     if isinstance(value, int | float | Decimal):
         return printable(value)
     raw = value if isinstance(value, str) else printable(value)
@@ -27,17 +27,17 @@ def escape_formula(value: Any) -> str:
 
 
 def save_csv(path: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write a CSV file. Raises ``ConfigurationError`` where it can not be written."""
+    """Write a CSV file; raises ``ConfigurationError`` if it cannot be written."""
     try:
-        # The mark at the beginning tells spreadsheets that the text is UTF-8.
+        # utf-8-sig: the byte order mark makes spreadsheets read UTF-8.
         with Path(path).open("w", encoding="utf-8-sig", newline="") as file:
             write_csv(file, columns, rows)
     except OSError as error:
-        raise ConfigurationError(f"{path} can not be written: {error.strerror}") from None
+        raise ConfigurationError(f"cannot write {path}: {error.strerror}") from None
 
 
 def write_csv(stream: TextIO, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> int:
-    """Write a header and the rows; every cell guarded. Returns the number of rows."""
+    """Write a header and the rows, with every cell escaped. Returns the number of rows."""
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(columns)
     count = 0

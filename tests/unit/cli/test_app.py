@@ -221,7 +221,7 @@ def test_report_finds_what_the_ledger_lost(ledger: Ledger, store: BatchStore) ->
 
 def test_report_for_people(ledger: Ledger) -> None:
     out = call("report").stdout
-    assert "the books balance" in out
+    assert "Accounting check passed" in out
     assert "in_doubt" in out
 
 
@@ -291,9 +291,9 @@ def test_quarantine_as_csv(ledger: Ledger, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("quarantine", "--since", "yesterday"), "--since is no time"),
+        (("quarantine", "--since", "yesterday"), "not a time: 'yesterday'"),
         (("report", "--pipeline", "nope"), "unknown pipeline"),
-        (("quarantine", "--csv", "/nowhere/q.csv"), "can not be written"),
+        (("quarantine", "--csv", "/nowhere/q.csv"), "cannot write"),
     ],
 )
 def test_wrong_use_is_told_in_one_line(
@@ -336,13 +336,13 @@ def test_the_doctor_goes_through_what_is_ours(
     assert {name for name in checks if not name.startswith("DAG ")} == {
         "pipelines",
         "ledger",
-        "counting law",
+        "accounting check",
         "batch store",
         "stop switch",
         "DAGs",
         "alerts",
     }
-    assert next(f["found"] for f in answer["findings"] if f["check"] == "DAG watch").startswith("is paused")
+    assert next(f["found"] for f in answer["findings"] if f["check"] == "DAG watch").startswith("paused")
     assert list(store.list("doctor")) == []
 
 
@@ -367,7 +367,7 @@ def test_the_doctor_tells_of_missing_connections(
     failed = [f["check"] for f in answer["findings"] if f["level"] == "fail"]
     assert failed == ["connection supercat_default", "connection shopatron_default"]
     skipped = {f["check"]: f["found"] for f in answer["findings"] if f["level"] == "skip"}
-    assert "same reason as 'connection supercat_default'" in skipped[f"pipeline {PIPELINE}"]
+    assert "same cause as 'connection supercat_default'" in skipped[f"pipeline {PIPELINE}"]
     assert call("doctor", "--pipeline", PIPELINE).stdout.splitlines()[-1].startswith("2 errors, ")
 
 

@@ -129,7 +129,7 @@ def test_held_shows_the_differences_without_personal_data(changed: str) -> None:
 
 def test_held_of_an_unknown_number_is_a_problem(changed: str) -> None:
     assert as_json("held", "nobody", code=1) == {"found": 0, "reviews": []}
-    assert "nothing is held" in call("held", "nobody").stdout
+    assert "is held; list held orders" in call("held", "nobody").stdout
 
 
 def test_decide_writes_who_and_why(ledger: Ledger, changed: str) -> None:
@@ -213,7 +213,7 @@ def test_replay_takes_what_passes_and_says_why_the_rest_does_not(ledger: Ledger,
 
 def test_replay_for_people(stopped: list[str]) -> None:
     out = call("replay", *stopped, "--reason", "x").stdout
-    assert "3 chosen, 2 go on with the next run, 1 still refused" in out
+    assert "3 chosen, 2 continue with the next run, 1 still refused" in out
     assert stopped[1] in out
 
 

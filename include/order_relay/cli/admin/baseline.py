@@ -1,4 +1,4 @@
-"""``baseline``: the cut-over from older scripts."""
+"""``baseline``: cut-over from older scripts."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from order_relay.cli.output import print_fields, print_json, print_line
 
 
 def baseline(
-    pipeline: Annotated[str, typer.Argument(help="The pipeline whose source is read.")],
+    pipeline: Annotated[str, typer.Argument(help="Pipeline whose source is read.")],
     acknowledge: Annotated[
         bool,
-        typer.Option("--acknowledge/--no-acknowledge", help="Also tell the source that these orders were taken over."),
+        typer.Option("--acknowledge/--no-acknowledge", help="Also acknowledge these orders at the source."),
     ] = False,
     reason: Reason = "handled by older scripts",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what the source offers now.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count the orders that the source offers.")] = False,
     who: Who = None,
     as_json: AsJson = False,
 ) -> None:
-    """Mark everything that a source offers now as handled elsewhere: archived, counted, and never sent from here.
+    """Mark all orders that a source offers as handled elsewhere. They are archived and counted, but never sent.
 
-    Switch the older scripts and this pipeline's schedule off first.
+    Stop the older scripts and pause this pipeline's DAG first.
     """
     from order_relay.pipeline.operators.baseline import count_offers, take_baseline
 

@@ -1,4 +1,4 @@
-"""``ledger migrate|backup|restore``: the ledger itself."""
+"""``ledger migrate|backup|restore``: the ledger's database."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import typer
 from order_relay.cli.deployment import Installation, without_password
 from order_relay.cli.output import print_fields, print_json, print_line, problem_exit, progress
 
-app = typer.Typer(help="The ledger itself.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Create, migrate, back up and restore the ledger.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.callback()
 def ledger() -> None:
-    """The ledger itself."""
+    """Create, migrate, back up and restore the ledger."""
 
 
 @app.command()
 def migrate(as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False) -> None:
-    """Create the ledger's tables, or bring them to the current revision. Safe to call again, and from two places."""
-    from order_relay import ledger as books
+    """Create the ledger's tables or upgrade them to the current revision. Safe to repeat and to run concurrently."""
+    from order_relay import ledger as ledger_package
 
     installation = Installation()
     url = installation.ledger_url
-    books.migrate(url)
-    books.Ledger.open(url).close()  # proves the revision and the durability settings
+    ledger_package.migrate(url)
+    ledger_package.Ledger.open(url).close()  # checks revision and durability settings
     where = without_password(url)
     if as_json:
         print_json({"migrated": True, "ledger": where})
@@ -39,10 +39,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 
 @app.command()
 def backup(
-    file: Annotated[Path, typer.Argument(help="A new file; a name in .jsonl.gz makes a dump for any database.")],
+    file: Annotated[
+        Path, typer.Argument(help="A new file; a name ending in .jsonl.gz selects a dump for any database.")
+    ],
     as_json: AsJson = False,
 ) -> None:
-    """Write a backup of the ledger, while runs go on. It holds personal data, as the ledger does."""
+    """Write a backup of the ledger; runs may continue. The backup holds personal data, as the ledger does."""
     from order_relay.ledger import backups
 
     url = Installation().ledger_url
@@ -57,22 +59,22 @@ def backup(
 
 @app.command()
 def restore(
-    file: Annotated[Path, typer.Argument(help="What 'ledger backup' wrote.")],
-    replace: Annotated[bool, typer.Option("--replace", help="Remove what the ledger holds now.")] = False,
+    file: Annotated[Path, typer.Argument(help="File written by 'ledger backup'.")],
+    replace: Annotated[bool, typer.Option("--replace", help="Delete the ledger's present contents first.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Bring a backup back into an empty ledger. Pause the DAGs first, and restore the newest backup there is.
+    """Restore a backup into an empty ledger. Pause the DAGs first, and use the newest backup.
 
-    What happened since the backup is not in it: with the next run each order that it does not show as imported is
-    looked up at the OMS before its first POST.
+    Changes made after the backup are missing, so the next run looks up every order that the backup does not show as
+    imported in the OMS before it sends it.
     """
-    from order_relay import ledger as books
+    from order_relay import ledger as ledger_package
     from order_relay.ledger import backups
 
     url = Installation().ledger_url
     with progress("rows restored") as done:
         facts: dict[str, Any] = backups.restore(url, file, replace=replace, done=done)
-    opened = books.Ledger.open(url)
+    opened = ledger_package.Ledger.open(url)
     try:
         facts["breaches"] = opened.law()
     finally:
@@ -81,11 +83,11 @@ def restore(
         print_json(facts)
     else:
         print_line(
-            f"restored from {facts['file']}; the next run looks orders up before it sends them. "
-            "Before it starts, wait until the orders sent last are searchable (visible_after_s)"
+            f"restored from {facts['file']}; the next run looks up orders before it sends them. "
+            "Before you start it, wait until the orders sent last can be searched (visible_after_s)"
         )
         print_fields(facts["rows"], indent=2)
         for breach in facts["breaches"]:
-            print_line(f"BROKEN: {breach}", "bold red")
+            print_line(f"FAILED: {breach}", "bold red")
     if facts["breaches"]:
         raise problem_exit()

@@ -1,4 +1,4 @@
-"""``reconcile``: ledger and destination compared. Nothing is repaired."""
+"""``reconcile``: compare ledger and destination. Nothing is changed."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from order_relay.errors import OrderRelayError
 if TYPE_CHECKING:
     from order_relay.pipeline.lookup.diff import ReconciliationReport
 
-_COLUMNS = ("what", "order", "external id", "OMS ids there", "OMS id here", "state here")
+_COLUMNS = ("difference", "order", "external id", "OMS ids (OMS)", "OMS id (ledger)", "state (ledger)")
 
 
 def reconcile(pipeline: Pipeline = None, as_json: AsJson = False) -> None:
-    """Compare what was imported with what the OMS holds. Nothing is repaired.
+    """Compare imported orders with the OMS. Nothing is changed.
 
-    Pipelines that never ran are skipped. Exit code 1 where ledger and OMS differ, 2 where a pipeline could not be
-    compared; the others are compared all the same.
+    Pipelines that never ran are skipped. Exit code 1 if ledger and OMS differ, 2 if a pipeline could not be compared;
+    the others are compared anyway.
     """
     from order_relay.airflow.jobs.reconcile import write_comparison
 
@@ -41,41 +41,42 @@ def reconcile(pipeline: Pipeline = None, as_json: AsJson = False) -> None:
             done(1)
     skipped = sorted(set(installation.pipelines) - set(names)) if chosen is None else []
     if as_json:
-        compared_ones = [{**told.as_dict(), "report": name} for told, name in results]
-        print_json({"pipelines": compared_ones, "skipped": skipped, "failed": failed})
+        compared = [{**report.as_dict(), "report": name} for report, name in results]
+        print_json({"pipelines": compared, "skipped": skipped, "failed": failed})
     else:
-        for told, name in results:
-            _show(told, name)
+        for report, name in results:
+            _show(report, name)
         for name in skipped:
-            print_line(f"{name}: skipped, since it never ran")
+            print_line(f"{name}: skipped, it never ran")
         for name, problem in failed.items():
             print_line(f"{name}: not compared: {problem}", "bold red")
     if failed:
         raise typer.Exit(EXIT_USAGE)
-    if any(told.differences for told, _ in results):
+    if any(report.differences for report, _ in results):
         raise problem_exit()
 
 
-def _show(told: ReconciliationReport, name: str) -> None:
+def _show(report: ReconciliationReport, name: str) -> None:
     from order_relay.pipeline.lookup.diff import verdict
 
-    print_line(f"{told.pipeline}: {verdict(told)}", "bold")
-    if told.differences:
+    print_line(f"{report.pipeline}: {verdict(report)}", "bold")
+    if report.differences:
         print_table(
             "differences",
             _COLUMNS,
-            ((one.kind, one.number, one.key, ", ".join(one.there), one.ours, one.state) for one in told.differences),
+            ((one.kind, one.number, one.key, ", ".join(one.there), one.ours, one.state) for one in report.differences),
         )
-    for line in _open_items(told):
+    for line in _open_items(report):
         print_line(f"not compared: {line}")
-    print_line(f"{told.imported} imported orders looked for, {told.seen} seen there; report in the batch store: {name}")
+    print_line(f"{report.imported} imported orders searched, {report.seen} found; report in the batch store: {name}")
 
 
-def _open_items(told: ReconciliationReport) -> Iterable[str]:
-    yield from told.remarks
+def _open_items(report: ReconciliationReport) -> Iterable[str]:
+    yield from report.remarks
     yield from (
-        f"{number} imported orders were not seen, which proves nothing: {why}" for why, number in told.unsure.items()
+        f"{number} imported orders were not found, which is inconclusive: {why}"
+        for why, number in report.unsure.items()
     )
-    yield from told.unread
-    if told.bare:
-        yield f"{told.bare} orders there carry no external id"
+    yield from report.unread
+    if report.bare:
+        yield f"{report.bare} orders in the OMS have no external id"

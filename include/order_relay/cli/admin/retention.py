@@ -1,4 +1,4 @@
-"""``retention``: what is settled is removed after the settings of its pipeline say so."""
+"""``retention``: remove data of settled orders after the periods in their pipeline's settings."""
 
 from __future__ import annotations
 
@@ -15,10 +15,15 @@ from order_relay.errors import ConfigurationError
 
 def retention(
     pipeline: Pipeline = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be removed.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List the data that would be removed; change nothing.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Remove archive, run objects and personal data of settled orders, as the settings say; exit code 1 on damage."""
+    """Remove expired archives, run files and personal data. Only data of settled orders is removed.
+
+    Exit code 1 if stored data is damaged, 2 if the settings of a pipeline are invalid.
+    """
     from order_relay.airflow.jobs.retention import describe_removed
     from order_relay.pipeline.retention.order_data import apply_retention
     from order_relay.pipeline.retention.status_data import apply_status_retention
@@ -32,7 +37,7 @@ def retention(
             try:
                 settings = installation.pipelines[name].retention
                 results[name] = apply_retention(name, ledger, installation.store, settings, now=now, dry_run=dry_run)
-            except ConfigurationError as error:  # a wrong file concerns its own pipeline only
+            except ConfigurationError as error:  # an invalid file affects its own pipeline only
                 failed[name] = str(error)
         for name in [] if pipeline else [known for known in ledger.status_accounts() if known in status_files()]:
             try:

@@ -1,4 +1,4 @@
-"""``serve``: the endpoints that vendors call, on a server of our own, without Airflow's."""
+"""``serve``: run the endpoints that vendors call on a separate server instead of Airflow's."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from order_relay.cli.output import output_stream, print_line
 
 
 def serve(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one; it is printed.")] = 8090,
-    host: Annotated[str, typer.Option(help="The address to listen on; put a proxy with TLS before it.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 selects a free one and prints it.")] = 8090,
+    host: Annotated[str, typer.Option(help="Address to listen on; put a TLS proxy in front.")] = "127.0.0.1",
 ) -> None:
-    """Serve ShipRush's feed and notices and aCommerce's webhook, with the same connections and ledger, until Ctrl-C."""
+    """Serve the HTTP endpoints of ShipRush and aCommerce. Runs until Ctrl-C; alternative to Airflow's API server."""
     import uvicorn
 
     from order_relay.endpoints.app import create_app
     from order_relay.endpoints.dependencies import Deployment
 
     installation = Installation()
-    for _ in feed(installation):  # a wrong setting of the feed is refused here, not at the first poll
+    for _ in feed(installation):  # report invalid feed settings here, not at the first poll
         pass
     with (
         closing(
             Deployment(installation.connection, lambda: installation.ledger_url, lambda: installation.store)
-        ) as parts,
+        ) as deployment,
         socket.create_server((host, port)) as listening,
     ):
         for path in ("/shiprush/orders", "/acommerce/events"):
             print_line(f"serving on http://{host}:{listening.getsockname()[1]}{path}")
         output_stream().flush()
-        # no access log: ShipRush's queries carry its password
-        config = uvicorn.Config(create_app(parts), access_log=False, server_header=False, log_config=None)
+        # no access log: ShipRush's query strings contain its password
+        config = uvicorn.Config(create_app(deployment), access_log=False, server_header=False, log_config=None)
         uvicorn.Server(config).run(sockets=[listening])

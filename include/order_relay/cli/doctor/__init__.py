@@ -1,1 +1,1 @@
-"""The `doctor` command and its checks."""
+"""The ``doctor`` command and its checks."""

@@ -1,4 +1,4 @@
-"""What ``doctor`` finds: one line each, and what to do about it."""
+"""Results of doctor's checks: severity, finding and advice."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from order_relay.errors import OrderRelayError
 
 
 class Severity(StrEnum):
-    """How bad it is: only ``fail`` would fail a run. ``skip``: not checked, since something before it failed."""
+    """``fail``: a run would fail. ``skip``: not checked, because an earlier check failed."""
 
     OK = "ok"
     SKIP = "skip"
@@ -20,7 +20,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One line of the doctor. ``advice`` says what to do; no part of it shows a credential or a customer's data."""
+    """One line of output. ``advice`` is the next step. Contains neither credentials nor customer data."""
 
     level: Severity
     check: str
@@ -29,22 +29,22 @@ class CheckResult:
 
 
 def ok(check: str, found: str) -> CheckResult:
-    """All is well."""
+    """A passed check."""
     return CheckResult(Severity.OK, check, found)
 
 
 def warn(check: str, found: str, advice: str) -> CheckResult:
-    """Runs go on, but somebody should know."""
+    """A finding that does not fail runs."""
     return CheckResult(Severity.WARN, check, found, advice)
 
 
 def fail(check: str, found: str, advice: str) -> CheckResult:
-    """A run would fail."""
+    """A finding that would fail a run."""
     return CheckResult(Severity.FAIL, check, found, advice)
 
 
 def run_guarded(check: str, advice: str, examine: Callable[[], Iterable[CheckResult]]) -> Iterator[CheckResult]:
-    """The findings of ``examine``; an error of the package becomes a finding too, and the doctor goes on."""
+    """Results of ``examine``; an ``OrderRelayError`` becomes a failed check."""
     try:
         yield from examine()
     except OrderRelayError as error:

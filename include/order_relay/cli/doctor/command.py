@@ -1,4 +1,4 @@
-"""``doctor``: every connection and setting, one line each."""
+"""``doctor``: check every connection and setting."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from order_relay.cli.doctor import airflow_state, feed, status_accounts, storage
 from order_relay.cli.doctor.checks import CheckResult, Severity, ok, run_guarded
 from order_relay.cli.output import print_json, print_line, problem_exit
 
-_FIX_CONNECTION = "mend this connection (Admin, Connections, or AIRFLOW_CONN_...)"
+_FIX_CONNECTION = "edit this connection (Admin > Connections, or AIRFLOW_CONN_...)"
 _STYLES = {Severity.OK: "green", Severity.SKIP: "dim", Severity.WARN: "yellow", Severity.FAIL: "bold red"}
 
 
 def doctor(
-    pipeline: Annotated[str | None, typer.Option(help="Only the vendors of this pipeline.")] = None,
+    pipeline: Annotated[str | None, typer.Option(help="Check only the vendors of this pipeline.")] = None,
     vendors: Annotated[
-        bool, typer.Option("--vendors/--no-vendors", help="Ask the vendors too: reads, and marks nothing as received.")
+        bool, typer.Option("--vendors/--no-vendors", help="Also query the vendors; read-only, acknowledges nothing.")
     ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
-    """Check every connection and setting; exit code 1 on anything that would fail a run."""
+    """Check every connection and setting. Exit code 1 if a run would fail."""
     findings: list[CheckResult] = []
     for finding in skip_repeated_causes(run_checks(Installation(), pipeline, vendors=vendors)):
         findings.append(finding)
@@ -41,12 +41,12 @@ def doctor(
 
 
 def skip_repeated_causes(findings: Iterable[CheckResult]) -> Iterator[CheckResult]:
-    """Each cause once: a check that failed only since an earlier one did is shown as skipped, and names that one."""
+    """Report each cause once: a check that fails for the same reason as an earlier one becomes ``skip``."""
     causes: dict[str, str] = {}
     for finding in findings:
         earlier = causes.get(finding.found) if finding.level is Severity.FAIL else None
         if earlier is not None and earlier != finding.check:
-            yield CheckResult(Severity.SKIP, finding.check, f"not checked, for the same reason as {earlier!r}")
+            yield CheckResult(Severity.SKIP, finding.check, f"not checked: same cause as {earlier!r}")
             continue
         if finding.level is Severity.FAIL:
             causes.setdefault(finding.found, finding.check)
@@ -63,18 +63,18 @@ def _show(finding: CheckResult) -> None:
 
 
 def run_checks(installation: Installation, pipeline: str | None, *, vendors: bool) -> Iterator[CheckResult]:
-    """All findings, each as soon as it is known."""
-    advice = "set ORDER_RELAY_CONFIG to the folder of your pipeline files"
+    """Run all checks; results are yielded as they become available."""
+    advice = "set ORDER_RELAY_CONFIG to the folder with your pipeline files"
     yield from run_guarded("pipelines", advice, partial(storage.pipelines, installation))
     yield from run_guarded(
-        "ledger", "run `ledger migrate`, or mend connection order_relay_ledger", partial(storage.ledger, installation)
+        "ledger", "run `ledger migrate`, or edit connection order_relay_ledger", partial(storage.ledger, installation)
     )
     yield from run_guarded(
-        "batch store", "mend Variable order_relay_batches or its connection", partial(storage.store, installation)
+        "batch store", "edit Variable order_relay_batches or its connection", partial(storage.store, installation)
     )
     yield from run_guarded("stop switch", "set it to 'false'", partial(airflow_state.stop_switch, installation))
     yield from run_guarded("DAGs", "see above", partial(_dags, installation))
-    yield from run_guarded("alerts", "mend connection order_relay_alerts", partial(storage.alerts, installation))
+    yield from run_guarded("alerts", "edit connection order_relay_alerts", partial(storage.alerts, installation))
     yield from run_guarded(f"connection {feed.CONNECTION}", _FIX_CONNECTION, partial(feed.feed, installation))
     if vendors:
         yield from run_guarded("pipelines", "see above", partial(_vendor_checks, installation, pipeline))
@@ -82,13 +82,13 @@ def run_checks(installation: Installation, pipeline: str | None, *, vendors: boo
 
 
 def _dags(installation: Installation) -> Iterator[CheckResult]:
-    """The DAGs of the pipelines and status accounts that are in use, and those that are active from the start."""
+    """DAGs that send nothing, and those of the pipelines and status accounts in use."""
     used = [name for name in sorted(installation.pipelines) if vendor_probes.in_use(installation, name)]
     yield from airflow_state.dags(installation, [*used, *status_accounts.in_use(installation)])
 
 
 def _vendor_checks(installation: Installation, pipeline: str | None) -> Iterator[CheckResult]:
-    """Every account that the pipelines name, each once, and how each pipeline fits together."""
+    """Each vendor account of the pipelines once, then the consistency of each pipeline's mappings."""
     seen: set[str] = set()
     named = installation.chosen(pipeline)
     valid = [name for name in sorted(installation.pipelines) if storage.is_valid(installation, name)]
@@ -105,7 +105,7 @@ def _vendor_checks(installation: Installation, pipeline: str | None) -> Iterator
                 yield from run_guarded(
                     f"connection {party.connection}", _FIX_CONNECTION, partial(check, installation, name)
                 )
-        yield from run_guarded(f"pipeline {name}", "mend its file", partial(vendor_probes.mapping, installation, name))
+        yield from run_guarded(f"pipeline {name}", "edit its file", partial(vendor_probes.mapping, installation, name))
     for name in sorted(set(valid) - set(used)) if used and not named else ():
         connection = installation.pipelines[name].source.connection
-        yield ok(f"pipeline {name}", f"not in use: it never ran, and connection {connection!r} is not defined")
+        yield ok(f"pipeline {name}", f"not in use: never ran, and connection {connection!r} is not defined")

@@ -1,4 +1,4 @@
-"""Doctor's check of the feed that ShipRush polls; says nothing where a firm has none."""
+"""Doctor's check of ShipRush's order feed. Without the connection there is nothing to check."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from order_relay.cli.doctor.checks import CheckResult, ok, warn
 from order_relay.errors import ConfigurationError
 
 CONNECTION = "shiprush_feed"
-WEAK = 12  # characters of a password that a program presents and nobody has to remember
+MIN_PASSWORD_LENGTH = 12  # a program presents it; nobody has to remember it
 
 
 def feed(installation: Installation) -> Iterator[CheckResult]:
-    """The connection's fields, and whether its pipelines exist. Raises ``ConfigurationError`` naming a wrong field."""
+    """Check the connection's fields and pipelines; raises ``ConfigurationError`` naming an invalid field."""
     from order_relay.vendors.shiprush.connection import read_settings
 
     try:
@@ -22,9 +22,11 @@ def feed(installation: Installation) -> Iterator[CheckResult]:
         return
     settings = read_settings(connection)
     where = f"connection {CONNECTION}"
-    whose = ", ".join(sorted(settings.pipelines)) or "all pipelines"
-    yield ok(where, f"orders of {whose}, from {settings.entered} on, {settings.page_size} a page")
+    names = ", ".join(sorted(settings.pipelines)) or "all pipelines"
+    yield ok(where, f"serves orders of {names} from {settings.entered} on, {settings.page_size} per page")
     if unknown := sorted(settings.pipelines - installation.pipelines.keys()):
-        yield warn(where, f"there is no pipeline {', '.join(unknown)}", "mend the field 'pipelines'")
-    if len(settings.password) < WEAK:
-        yield warn(where, f"the password is shorter than {WEAK} characters", "take a long random one")
+        yield warn(where, f"unknown pipelines: {', '.join(unknown)}", "correct the field 'pipelines'")
+    if len(settings.password) < MIN_PASSWORD_LENGTH:
+        yield warn(
+            where, f"the password is shorter than {MIN_PASSWORD_LENGTH} characters", "use a long random password"
+        )

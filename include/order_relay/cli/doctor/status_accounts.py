@@ -1,4 +1,4 @@
-"""Doctor's checks of status accounts: file, connection, credentials, and whether statuses can be read."""
+"""Doctor's checks of status accounts: file, connection, credentials and reading of statuses."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 def status_accounts(installation: Installation) -> Iterator[CheckResult]:
-    """Every account that has a file, but for those whose connection a firm has not defined."""
+    """Check every account that has a file; those without a defined connection are reported as not in use."""
     from order_relay.pipeline.settings.pipeline import status_files
 
     for name in status_files():
         yield from run_guarded(
-            f"status account {name}", "mend its file or its connection", partial(_account, installation, name)
+            f"status account {name}", "edit its file or its connection", partial(_account, installation, name)
         )
 
 
@@ -33,7 +33,7 @@ def in_use(installation: Installation) -> list[str]:
 
     found = []
     for name in status_files():
-        with suppress(ConfigurationError):  # its own line of the doctor says so
+        with suppress(ConfigurationError):  # reported by its own check
             installation.connection(load_status(name).source.connection)
             found.append(name)
     return found
@@ -57,14 +57,14 @@ def _account(installation: Installation, name: str) -> Iterator[CheckResult]:
         page = next(wiring.source.changed(datetime.now(UTC) - timedelta(minutes=1)), None)
         found = wiring.reader.read(page, Channel.POLL) if page else None
     refused = len(found.refused) if found else 0
-    yield ok(check, f"statuses can be read; they are matched to {len(ours.pipelines)} pipelines by {ours.column}")
+    yield ok(check, f"statuses can be read; matched to orders of {len(ours.pipelines)} pipelines by {ours.column}")
     if refused:
-        yield warn(check, f"{refused} of the newest records can not be used", "compare their names with `mapping`")
+        yield warn(check, f"{refused} of the newest records cannot be used", "compare their field names with `mapping`")
     if not connection.text("hook_secret", ""):
-        yield warn(check, "webhooks are refused: there is no hook_secret", "set it, then `hook register URL`")
+        yield warn(check, "webhooks are refused: hook_secret is not set", "set it and run `hook register URL`")
     if settings.files.fetch:
         examine = partial(_files, check, settings.files.fetch)
-        yield from run_guarded(check, "mend files.fetch or its connection", examine)
+        yield from run_guarded(check, "edit files.fetch or its connection", examine)
 
 
 def _files(check: str, fetch: FetchSettings) -> Iterator[CheckResult]:
@@ -72,4 +72,4 @@ def _files(check: str, fetch: FetchSettings) -> Iterator[CheckResult]:
 
     with open_file_server(fetch.connection, fetch.folder) as server:
         found = len(server.files())
-    yield ok(check, f"files can be fetched: {fetch.connection} lists {found} of them")
+    yield ok(check, f"files can be fetched: {fetch.connection} lists {found}")

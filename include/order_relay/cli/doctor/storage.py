@@ -1,4 +1,4 @@
-"""Doctor's checks of what we own ourselves: pipeline files, ledger, batch store."""
+"""Doctor's checks of pipeline files, ledger, batch store and alert target."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from order_relay.pipeline.settings.locations import IN_AIRFLOW_HOME, airflow_hom
 
 
 def pipelines(installation: Installation) -> Iterator[CheckResult]:
-    """Every pipeline file is read and validated; a wrong one is named with its key, and the others are checked."""
+    """Validate every pipeline file; an invalid one does not keep the others from being checked."""
     folder = config_folder()
     if not installation.pipelines:
-        yield fail("pipelines", f"no pipeline file found in {folder}", "put one file per pipeline into it")
+        yield fail("pipelines", f"no pipeline file found in {folder}", "add one file per pipeline")
         return
     yield ok("pipelines", f"{len(installation.pipelines)} files in {folder}")
     if folder == packaged_folder():
-        mine = airflow_home() / IN_AIRFLOW_HOME
-        yield warn("pipelines", "these are the packaged defaults", f"copy them to {mine} and edit them there")
+        target = airflow_home() / IN_AIRFLOW_HOME
+        yield warn("pipelines", "using the packaged defaults", f"copy them to {target} and edit them there")
     for name in sorted(installation.pipelines):
         yield from run_guarded(f"pipeline {name}", "correct the file", partial(_pipeline_file, installation, name))
 
@@ -36,7 +36,7 @@ def _pipeline_file(installation: Installation, name: str) -> Iterator[CheckResul
 
 
 def is_valid(installation: Installation, name: str) -> bool:
-    """Whether a pipeline's file can be read; where not, its own line of the doctor has said why."""
+    """Whether a pipeline's file is valid; an invalid one is reported by its own check."""
     try:
         return bool(installation.pipelines[name])
     except ConfigurationError:
@@ -44,51 +44,55 @@ def is_valid(installation: Installation, name: str) -> bool:
 
 
 def ledger(installation: Installation) -> Iterator[CheckResult]:
-    """The ledger answers, has the right revision, and writes durably (``Ledger.open`` asserts all three)."""
+    """Check the ledger's revision and durability (``Ledger.open`` does) and run the accounting check."""
     url = installation.ledger_url
     where = unquote(without_password(url)) if url.startswith("sqlite") else without_password(url)
     found, needed = _revisions(url)
     if found != needed:
-        what = f"is at revision {found}, this program needs {needed}" if found else "has no tables yet"
+        what = f"is at revision {found}, this version needs {needed}" if found else "has no tables yet"
         yield warn("ledger", f"{where} {what}", "run `ledger migrate`, or let the next run do it")
         return
-    with installation.ledger() as book:
-        received = book.counts(None, None)["received"]
-        yield from accounting(book)
+    with installation.ledger() as opened:
+        received = opened.counts(None, None)["received"]
+        yield from accounting(opened)
     yield ok("ledger", f"{where}: current revision, durable commits, {received} submissions")
     if url.startswith("sqlite"):
         yield warn(
             "ledger",
-            "is a SQLite file: right for one machine, and only on a local disk",
-            "for several workers define connection order_relay_ledger of type postgres",
+            "is a SQLite file, which suits a single machine with a local disk",
+            "for several workers, define connection order_relay_ledger of type postgres",
         )
 
 
 def _revisions(url: str) -> tuple[str | None, str]:
-    """The revision of the ledger's tables (``None``: there are none) and the one that this program needs."""
+    """Revision of the ledger's tables (``None`` without tables) and the revision this version needs."""
     from order_relay.ledger.store import database, migrate
 
-    place = database.Database(url)
+    opened = database.Database(url)
     try:
-        return place.read(lambda tx: migrate.current_revision(tx.conn)), migrate.head()
+        return opened.read(lambda tx: migrate.current_revision(tx.conn)), migrate.head()
     finally:
-        place.close()
+        opened.close()
 
 
 def store(installation: Installation) -> Iterator[CheckResult]:
-    """A probe object is written, read back and removed."""
-    place = installation.store
+    """Write, read and remove a probe object."""
+    batch_store = installation.store
     name = f"doctor/probe-{secrets.token_hex(6)}.jsonl.gz"
     text = secrets.token_hex(16).encode()
-    written = place.write_jsonl(name, [text])
+    written = batch_store.write_jsonl(name, [text])
     try:
-        found = list(place.read_jsonl(name, written.sha256))
+        found = list(batch_store.read_jsonl(name, written.sha256))
     finally:
-        place.remove(name)
+        batch_store.remove(name)
     if found != [text]:
-        yield fail("batch store", "a probe object came back changed", "check the storage behind the batch store")
-    elif place.exists(name):
-        yield fail("batch store", "a probe object could not be removed", "give this user the right to delete")
+        yield fail(
+            "batch store",
+            "a probe object was read back with different contents",
+            "check the storage behind the batch store",
+        )
+    elif batch_store.exists(name):
+        yield fail("batch store", "a probe object could not be removed", "grant this user permission to delete")
     else:
         yield ok(
             "batch store", f"{_without_credentials(installation.store_url)}: written, read and removed a probe object"
@@ -96,12 +100,12 @@ def store(installation: Installation) -> Iterator[CheckResult]:
 
 
 def alerts(installation: Installation) -> Iterator[CheckResult]:
-    """Where messages for people go; nothing is sent there."""
-    yield ok("alerts", f"go to {installation.alert_target}")
+    """The destination of alerts; nothing is sent."""
+    yield ok("alerts", f"sent to {installation.alert_target}")
 
 
 def _without_credentials(url: str) -> str:
-    """A folder's path; of another URL all but what stands before an ``@``: there may be a password."""
+    """A local path, or the URL without user and password."""
     from order_relay.batches.filesystems import LOCAL_SCHEMES, local_path, scheme_of
 
     if scheme_of(url) in LOCAL_SCHEMES:
@@ -111,10 +115,10 @@ def _without_credentials(url: str) -> str:
     return f"{scheme}{mark}{authority.rpartition('@')[2]}{slash}{path}"
 
 
-def accounting(book: Any) -> Iterator[CheckResult]:
-    """The counting law as far as the ledger alone can tell (``report`` compares the archive as well)."""
-    breaches = book.law(None)
+def accounting(opened: Any) -> Iterator[CheckResult]:
+    """The accounting check within the ledger (``report`` also compares the archive)."""
+    breaches = opened.law(None)
     if not breaches:
-        yield ok("counting law", "the ledger's books balance")
+        yield ok("accounting check", "passed")
     for breach in breaches:
-        yield fail("counting law", breach, "see `report`; restore a backup only after reading its page in the docs")
+        yield fail("accounting check", breach, "run `report`; read docs/operations.md before you restore a backup")

@@ -1,6 +1,6 @@
-"""Doctor's checks of the far sides: connections, credentials, and the vendors' unknowns, probed where that is harmless.
+"""Doctor's checks of vendors: connections, credentials and harmless probes of undocumented behaviour.
 
-Nothing here marks an order as received, and nothing is posted but token requests.
+No order is acknowledged, and nothing is posted except token requests.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from order_relay.pipeline.ports import Destination, DestinationSession, Source
 
 KnownOrders = Sequence[PositiveControl]
-"""Orders known to be imported (see ``Ledger.controls``); perhaps none."""
+"""Positive controls: orders known to be imported. May be empty."""
 
 
 def in_use(installation: Installation, pipeline: str) -> bool:
-    """Whether a pipeline ran, or its source's connection is defined: files of others may lie there unused."""
+    """Whether a pipeline ran or its source connection is defined; packaged pipeline files may be unused."""
     try:
         installation.connection(installation.pipelines[pipeline].source.connection)
     except OrderRelayError:
@@ -38,52 +38,52 @@ def in_use(installation: Installation, pipeline: str) -> bool:
             with installation.ledger() as ledger:
                 return ledger.last_sequence(pipeline) > 0
         except OrderRelayError:
-            return False  # the ledger's own line of the doctor has said what is wrong with it
+            return False  # reported by the ledger's own check
     return True
 
 
 def source_checks(installation: Installation, pipeline: str) -> Iterator[CheckResult]:
-    """The source of a pipeline: its connection is there and typed, and what it offers can be read."""
+    """Check a pipeline's source: its connection is valid and its orders can be read."""
     with installation.wiring(pipeline) as wiring:
         name, port = f"connection {wiring.settings.source.connection}", wiring.source
     vendor = wiring.settings.source.vendor
-    yield ok(name, f"all fields are as {vendor} needs them")
+    yield ok(name, f"all fields are valid for {vendor}")
     yield from vendor_source_probes(name, vendor, port)
     yield from source(name, port)
 
 
 def destination_checks(installation: Installation, pipeline: str) -> Iterator[CheckResult]:
-    """The destination: its connection, credentials and searches, and what the vendor's folder asks on top."""
+    """Check a destination's connection, credentials and searches, and run the vendor's own probes."""
     with installation.wiring(pipeline) as wiring:
         party, port = wiring.settings.destination, wiring.destination
     name = f"connection {party.connection}"
-    yield ok(name, f"all fields are as {party.vendor} needs them")
+    yield ok(name, f"all fields are valid for {party.vendor}")
     yield from destination(name, port, _known_imported(installation, port.account))
     if find_spec(f"order_relay.vendors.{party.vendor}.probes") is not None:
         yield from asyncio.run(_run_vendor_probes(name, party.vendor, port))
 
 
 def vendor_source_probes(name: str, vendor: str, port: Source) -> Iterator[CheckResult]:
-    """What the vendor's folder says about a source's connection on top; nothing is requested."""
+    """The vendor's own checks of a source connection; no request is sent."""
     if find_spec(f"order_relay.vendors.{vendor}.probes") is not None:
         for level, found, advice in import_module(f"order_relay.vendors.{vendor}.probes").source_probes(port):
             yield CheckResult(Severity(level), name, found, advice)
 
 
 def mapping(installation: Installation, pipeline: str) -> Iterator[CheckResult]:
-    """The vendors' mappings, the pipeline's overrides and what the connections say fit together."""
+    """Check that mappings, overrides and connections of a pipeline are consistent."""
     with installation.wiring(pipeline) as wiring:
         wiring.check()
-    yield ok(f"pipeline {pipeline}", "its mappings and tables fit together")
+    yield ok(f"pipeline {pipeline}", "mappings and tables are consistent")
 
 
 def _known_imported(installation: Installation, account: str) -> KnownOrders:
-    """Orders of this account that are known to be imported, for a search that must hit."""
+    """Positive controls of an account, for a search that must find them."""
     try:
         with installation.ledger() as ledger:
             return ledger.controls(account)
     except OrderRelayError:
-        return ()  # the ledger's own line of the doctor has said what is wrong with it
+        return ()  # reported by the ledger's own check
 
 
 async def _run_vendor_probes(name: str, vendor: str, port: Destination) -> list[CheckResult]:
@@ -92,25 +92,27 @@ async def _run_vendor_probes(name: str, vendor: str, port: Destination) -> list[
 
 
 def source(name: str, port: Source) -> Iterator[CheckResult]:
-    """What the source offers now (of the last hour, where it is asked by time). It reads and marks nothing."""
+    """Read the source's current orders (those of the last hour if it is queried by time) without acknowledging any."""
     offered = unreadable = 0
     now = datetime.now(UTC)
     for offer in port.offers(Selection(start=now - timedelta(hours=1), end=now) if port.windowed else Selection()):
         offered += 1
         unreadable += bool(offer.problem)
-    yield ok(name, f"credentials work; {offered} orders on offer (read once, nothing was marked as received)")
+    yield ok(name, f"credentials work; {offered} orders offered (read only, nothing was acknowledged)")
     if unreadable:
-        yield warn(name, f"{unreadable} of them can not be read", "they will be quarantined; see `quarantine` then")
+        yield warn(
+            name, f"{unreadable} of them cannot be read", "the next run quarantines them; list them with `quarantine`"
+        )
 
 
 def destination(name: str, port: Destination, known: KnownOrders) -> Iterator[CheckResult]:
-    """A token, and both kinds of search with a key that can not exist and one that must."""
+    """Request a token and try both kinds of search, with a key that cannot exist and one that must."""
     yield from asyncio.run(_destination(name, port, known))
 
 
 async def _destination(name: str, port: Destination, known: KnownOrders) -> list[CheckResult]:
     async with port.session(1) as session:
-        findings = [ok(name, "a token was given")]
+        findings = [ok(name, "token received")]
         by_key = await _search_by_key(session, known)
         by_window = await _search_by_window(session)
     findings += [
@@ -119,7 +121,7 @@ async def _destination(name: str, port: Destination, known: KnownOrders) -> list
     ]
     broken = by_key.broken or by_window.broken
     if broken and not (by_key.works or by_window.works) and port.search_by != "none":
-        advice = "orders that must be looked up are not sent before this works; check host and path, or ask the vendor"
+        advice = "orders that need a lookup are not sent until a search works; check host and path, or ask the vendor"
         findings.append(fail(name, f"orders cannot be searched: {broken}", advice))
     else:
         findings.append(_search_by_advice(name, port.search_by, by_key.works, by_window.works, sure=bool(known)))
@@ -128,7 +130,7 @@ async def _destination(name: str, port: Destination, known: KnownOrders) -> list
 
 @dataclass(frozen=True)
 class Probe:
-    """Whether a search works, and why. ``broken``: it failed in a way that says nothing about what is supported."""
+    """Whether a search works, and why. ``broken``: it failed without showing whether it is supported."""
 
     works: bool
     why: str
@@ -141,59 +143,59 @@ def _failed(page: SearchResult) -> Probe:
 
 
 async def _search_by_key(session: DestinationSession, known: KnownOrders) -> Probe:
-    """Whether a search by our own key can be trusted, alone and in a list, and why."""
+    """Whether a search by destination key is reliable, for one key and for a list of keys."""
     unknown = f"order-relay-probe-{secrets.token_hex(8)}"
     absent = await session.find_by_key([unknown])
     if not absent.complete:
         return _failed(absent)
     if absent.rows:
-        return Probe(works=False, why="an unknown key was answered with orders: the parameter seems to be ignored")
+        return Probe(works=False, why="an unknown key returned orders; the search parameter seems to be ignored")
     if not known:
-        why = "an unknown key was answered with nothing; no order is known yet to prove that a hit is found"
+        why = "an unknown key returned nothing; not verified with an imported order, as there is none yet"
         return Probe(works=True, why=why)
     hit = await session.find_by_key([known[0].key])
     if not why_not_absent(hit, known[:1]):
         lists = [await session.find_by_key(terms) for terms in place_controls([unknown], known)]
         honoured = not any(why_not_absent(page, known) for page in lists)
-        more = "" if honoured else "; lists of keys are not answered in full, so each order is looked up by itself"
-        return Probe(works=True, why=f"an order known to be imported was found by its key{more}")
+        more = "" if honoured else "; results for lists of keys are incomplete, so orders are looked up one by one"
+        return Probe(works=True, why=f"an imported order was found by its key{more}")
     if any(row.oms_id == known[0].oms_id and not row.destination_key for row in hit.rows):
-        why = "an order known to be imported was found, but rows do not carry the external id"
+        why = "an imported order was found, but the result has no external id"
         return Probe(works=False, why=why)
-    return Probe(works=False, why=f"an order known to be imported was not found by its key{_problem_suffix(hit)}")
+    return Probe(works=False, why=f"an imported order was not found by its key{_problem_suffix(hit)}")
 
 
 async def _search_by_window(session: DestinationSession) -> Probe:
-    """Whether a search by creation time is answered at all. The window is one minute, so that little is read."""
+    """Whether a search by creation time works. The window is one minute, to read little."""
     end = datetime.now(UTC)
     page = await session.find_by_window(utc_text(end - timedelta(minutes=1)), utc_text(end))
     if not page.complete:
         return _failed(page)
     if page.rows and not any(row.destination_key for row in page.rows):
-        return Probe(works=False, why="it is answered, but rows do not carry the external id")
-    return Probe(works=True, why=f"answered completely, {len(page.rows)} orders in the last minute")
+        return Probe(works=False, why="it returns orders, but without external ids")
+    return Probe(works=True, why=f"complete result, {len(page.rows)} orders in the last minute")
 
 
 def _search_result(name: str, search: str, probe: Probe) -> CheckResult:
     if probe.works:
         return ok(name, f"{search}: {probe.why}")
-    advice = "orders in doubt need one search that works, see the next line"
+    advice = "orders in doubt need at least one working search, see the next line"
     return warn(name, f"{search} does not work: {probe.why}", advice)
 
 
 def _search_by_advice(name: str, setting: str, by_key: bool, by_window: bool, *, sure: bool) -> CheckResult:
-    """Which ``search_by`` follows from what was found, and whether the one that is set can work."""
+    """Recommend ``search_by`` from the results, and check the one that is set."""
     best = "external_id" if by_key else "window" if by_window else "none"
     fits = {"external_id": by_key, "window": by_window, "auto": by_key or by_window, "none": True}.get(setting, False)
     if best == "none":
-        found = "no search works: orders in doubt stay so until a person settles them"
+        found = "no search works: orders in doubt need an operator (`settle`)"
         return warn(name, found, "set search_by to none, or ask the vendor which search the account has")
     if not fits:
-        return fail(name, f"search_by is {setting!r}, which does not work here", f"set search_by to {best}")
+        return fail(name, f"search_by is {setting!r}, but that search does not work", f"set search_by to {best}")
     if setting == "none":
-        return warn(name, "search_by is 'none' although a search works", f"set search_by to {best}, or leave it out")
-    certainty = "" if sure else " (ask again when the first order is imported: only a hit proves a search)"
-    return ok(name, f"search_by {setting!r} fits; {best!r} would do{certainty}")
+        return warn(name, "search_by is 'none' although a search works", f"set search_by to {best} or remove it")
+    certainty = "" if sure else " (run doctor again after the first import: only a found order proves a search)"
+    return ok(name, f"search_by {setting!r} works; recommended: {best!r}{certainty}")
 
 
 def _problem_suffix(page: SearchResult) -> str:

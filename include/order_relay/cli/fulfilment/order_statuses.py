@@ -1,4 +1,4 @@
-"""``statuses``: what fulfilment services say of orders, which of them are not ours, and what asks for a person."""
+"""``statuses``: order statuses at fulfilment services, unmatched ones, and those that need an operator."""
 
 from __future__ import annotations
 
@@ -27,32 +27,32 @@ _CLOSED = ("closed_at", "closed_by", "closed_why")
 
 
 def statuses(
-    unmatched: Annotated[bool, typer.Option("--unmatched", help="Only those that no order of ours fits.")] = False,
-    asked: Annotated[bool, typer.Option("--asked", help="Only those about which a person is asked.")] = False,
-    refused: Annotated[
-        bool, typer.Option("--refused", help="Instead: records and rows that could not be used, and why.")
+    unmatched: Annotated[
+        bool, typer.Option("--unmatched", help="Only statuses that match no order in the ledger.")
     ] = False,
-    done: Annotated[
-        str | None, typer.Option(help="This order number was dealt with: nobody is asked any more.")
-    ] = None,
+    asked: Annotated[bool, typer.Option("--asked", help="Only statuses that need an operator.")] = False,
+    refused: Annotated[
+        bool, typer.Option("--refused", help="List refused records and rows with reasons instead.")
+    ] = False,
+    done: Annotated[str | None, typer.Option(help="Mark the questions about this order number as resolved.")] = None,
     close: Annotated[
-        str | None, typer.Option(help="With --refused: this file or channel was dealt with ('all': every one of them).")
+        str | None, typer.Option(help="With --refused: close the records of this file or channel ('all' for all).")
     ] = None,
-    reason: Annotated[str | None, typer.Option(help="Why it is closed; kept with your name.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Reason for closing, recorded with your name.")] = None,
     who: Who = None,
-    most: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")] = 1_000,
+    most: Annotated[int, typer.Option(min=1, max=100_000, help="Maximum number of rows.")] = 1_000,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
-    """List what fulfilment services say of orders, what changed last first; ``order`` shows one with every event."""
+    """List order statuses at fulfilment services. Newest change first; 'order WORD' shows all events of one."""
     with Installation().ledger() as ledger:
         if done is not None:
-            print_line(f"{done}: nobody is asked any more ({', '.join(ledger.answer_status(done))})")
+            print_line(f"{done}: marked as resolved ({', '.join(ledger.answer_status(done))})")
             return
         if close is not None:
             if not refused or reason is None:
                 raise typer.BadParameter("--close needs --refused and --reason")
             number = ledger.close_status_refusals(close, require_reason(reason), actor_name(who))
-            print_line(f"{close}: {number} refused records are closed; their alert ends with the account's next run")
+            print_line(f"{close}: refused records closed: {number}; their alert ends with the account's next run")
             return
         if refused:
             found = ledger.status_refusals(most)

@@ -1,4 +1,4 @@
-"""``ship``, ``shipments`` and ``drop-parcel``: what left the warehouse, and the parcels that wait for an operator."""
+"""``ship``, ``shipments`` and ``drop-parcel``: recorded shipments, and parcels that wait for an operator."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from order_relay.cli.arguments import find_order, resolve_number
 from order_relay.cli.decisions import AsJson, Pipeline, Reason, Who, actor_name, require_reason
 from order_relay.cli.deployment import Installation
-from order_relay.cli.order_numbers import find_order, resolve_number
 from order_relay.cli.output import print_json, print_line, print_table
 from order_relay.cli.queues import parse_time
 from order_relay.errors import ConfigurationError
@@ -36,41 +36,39 @@ _COLUMNS = (
 )
 _RESULT_TEXTS = {
     "recorded": "recorded",
-    "known": "was recorded before; nothing changed",
-    "asked": "is kept and does not count yet",
+    "known": "was already recorded; nothing changed",
+    "asked": "is kept but not counted yet",
 }
 
 Line = Annotated[
-    list[str] | None, typer.Option(help="ITEM=UNITS in this parcel; may be given again. None: the whole order.")
+    list[str] | None, typer.Option(help="ITEM=UNITS in this parcel; may be repeated. Default: the whole order.")
 ]
 
 
 def ship(
     number: Annotated[str, typer.Argument(help="The order number, external id, OMS id or web shop reference.")],
     reason: Reason,
-    carrier: Annotated[str, typer.Option(help="Who carries it, such as UPS.")] = "",
-    tracking: Annotated[str, typer.Option(help="The parcel's tracking number.")] = "",
+    carrier: Annotated[str, typer.Option(help="Carrier, such as UPS.")] = "",
+    tracking: Annotated[str, typer.Option(help="Tracking number.")] = "",
     line: Line = None,
     shipped_at: Annotated[
-        str | None, typer.Option(help="When it left, ISO 8601, UTC where it names no zone; now where not given.")
+        str | None, typer.Option(help="Time of shipment (ISO 8601; UTC unless it has an offset). Default: now.")
     ] = None,
     unmatched: Annotated[
-        int | None, typer.Option(help="Instead: the id of a kept parcel (see 'shipments --unmatched') of this order.")
+        int | None, typer.Option(help="Count this kept parcel (id from 'shipments --unmatched') for the order instead.")
     ] = None,
-    instead_of: Annotated[
-        int | None, typer.Option(help="With --unmatched: the id of the parcel that the kept one corrects.")
-    ] = None,
+    instead_of: Annotated[int | None, typer.Option(help="With --unmatched: id of the parcel it replaces.")] = None,
     who: Who = None,
     pipeline: Pipeline = None,
     as_json: AsJson = False,
 ) -> None:
-    """Record that a parcel of an order left, or count a kept parcel for its order."""
+    """Record a shipped parcel, or count a kept one for its order."""
     from order_relay.pipeline.fulfilment.shipments import assign_shipment, record_shipment
 
     if instead_of is not None and unmatched is None:
-        raise ConfigurationError("--instead-of needs --unmatched: which kept parcel corrects it")
+        raise ConfigurationError("--instead-of needs --unmatched ID, the kept parcel that replaces it")
     name, why, installation = actor_name(who), require_reason(reason), Installation()
-    told = _shipment(number, carrier, tracking, _parse_lines(line or []), parse_time(shipped_at))
+    entered = _shipment(number, carrier, tracking, _parse_lines(line or []), parse_time(shipped_at))
     pipelines = installation.chosen(pipeline)
     with installation.ledger() as ledger:
         work = find_order(ledger, number, pipelines)
@@ -78,19 +76,21 @@ def ship(
         if unmatched is not None:
             found = assign_shipment(ledger, archive, unmatched, work, instead_of)
         else:
-            found = record_shipment(ledger, archive, name, replace(told, submission_id=work.id), why=why)
+            found = record_shipment(ledger, archive, name, replace(entered, submission_id=work.id), why=why)
     _print_result(work.order_number, found, name, why, as_json=as_json)
 
 
 def shipments(
-    unmatched: Annotated[bool, typer.Option("--unmatched", help="Only parcels that wait for an operator.")] = False,
-    most: Annotated[int, typer.Option(min=1, max=100_000, help="The newest so many.")] = 1_000,
+    unmatched: Annotated[
+        bool, typer.Option("--unmatched", help="Only kept parcels that wait for an operator.")
+    ] = False,
+    most: Annotated[int, typer.Option(min=1, max=100_000, help="Maximum number of rows, newest first.")] = 1_000,
     payload: Annotated[
-        bool, typer.Option("--payload", help="Also unreadable notices as they came (personal data).")
+        bool, typer.Option("--payload", help="Include the raw text of unreadable notices (personal data).")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List parcels, the newest first."""
+    """List parcels, newest first."""
     with Installation().ledger() as ledger:
         rows = ledger.shipments(unmatched=unmatched, most=most)
     rows = [{name: value for name, value in row.items() if payload or name != "raw"} for row in rows]
@@ -98,16 +98,16 @@ def shipments(
         print_json({"shipments": len(rows), "rows": rows})
         return
     if not rows:
-        print_line("every parcel has its order" if unmatched else "no parcels recorded")
+        print_line("no unmatched parcels" if unmatched else "no parcels recorded")
         return
     print_table("parcels", _COLUMNS, ([_cell(row[name]) for name in _COLUMNS] for row in rows))
     for row in rows:
         if row.get("raw"):
-            print_line(f"parcel {row['id']} as it came:", "bold")
+            print_line(f"parcel {row['id']}, raw notice:", "bold")
             print_line(row["raw"])
     if unmatched:
         print_line(
-            "Count one with 'ship NUMBER --unmatched ID' (with '--instead-of ID' where it corrects another), or "
+            "Count one with 'ship NUMBER --unmatched ID' (add '--instead-of ID' if it replaces another), or "
             "drop it with 'drop-parcel ID'."
         )
 
@@ -117,7 +117,7 @@ def drop_parcel(
         str,
         typer.Argument(
             metavar="PARCEL",
-            help="The id of a kept parcel (see 'shipments --unmatched'), or the number of its order.",
+            help="Id of a kept parcel (see 'shipments --unmatched') or its order number.",
         ),
     ],
     reason: Reason,
@@ -125,7 +125,7 @@ def drop_parcel(
     pipeline: Pipeline = None,
     as_json: AsJson = False,
 ) -> None:
-    """Decide that a kept parcel never counts: it is a duplicate, or not one of ours."""
+    """Drop a kept parcel that is a duplicate or not one of our orders."""
     name, why = actor_name(who), require_reason(reason)
     with Installation().ledger() as ledger:
         parcel = _find_unmatched(ledger, word, pipeline)
@@ -133,11 +133,11 @@ def drop_parcel(
     if as_json:
         print_json({"dropped": parcel, "who": name, "reason": why})
     else:
-        print_line(f"parcel {parcel} is dropped by {name}; it never counts")
+        print_line(f"parcel {parcel} dropped by {name}")
 
 
 def _find_unmatched(ledger: Ledger, word: str, pipeline: str | None) -> int:
-    """The one parcel that waits for an operator under this id, or for the order that the word names."""
+    """Id of the single kept parcel with this id or for this order; raises ``ConfigurationError`` otherwise."""
     kept = ledger.shipments(unmatched=True, most=100_000)
     if word.isdecimal() and any(parcel["id"] == int(word) for parcel in kept):
         return int(word)
@@ -145,17 +145,18 @@ def _find_unmatched(ledger: Ledger, word: str, pipeline: str | None) -> int:
     orders = {work.id for work in ledger.named(number, None if pipeline is None else [pipeline])}
     ids = [parcel["id"] for parcel in kept if parcel["submission_id"] in orders or {word, number} & {*parcel["words"]}]
     if not ids:
-        raise ConfigurationError(f"no kept parcel or order {word!r}; list what waits with: shipments --unmatched")
+        raise ConfigurationError(
+            f"no kept parcel with id or order {word!r}; list kept parcels with: shipments --unmatched"
+        )
     if len(ids) > 1:
         raise ConfigurationError(
-            f"{len(ids)} kept parcels are for the order {number}: {', '.join(map(str, sorted(ids)))}. "
-            "Give the id of one"
+            f"order {number} has {len(ids)} kept parcels: {', '.join(map(str, sorted(ids)))}. Give one of these ids"
         )
     return int(ids[0])
 
 
 def order_archive(installation: Installation) -> OrderArchive:
-    """The archive of this deployment's orders."""
+    """The archive of all pipelines' orders."""
     from order_relay.pipeline.archive import OrderArchive
     from order_relay.pipeline.settings.pipeline import load_pipeline
     from order_relay.wiring.vendors import canonical_reader
@@ -177,7 +178,7 @@ def _parse_lines(texts: list[str]) -> tuple[ShippedLine, ...]:
     for text in texts:
         item, _, units = text.rpartition("=")
         if not item or not units.isdecimal() or not 0 < int(units) < 10**9:
-            raise ConfigurationError("--line is not ITEM=UNITS; write it like MUG-BLUE=4")
+            raise ConfigurationError("--line must be ITEM=UNITS, such as MUG-BLUE=4")
         lines.append(ShippedLine(int(units), item_number=item))
     return tuple(lines)
 
@@ -192,11 +193,11 @@ def _print_result(number: str, found: ShipmentResult, who: str, why: str, *, as_
     print_line(f"{number}: parcel {found.shipment_id} {_RESULT_TEXTS[found.outcome]}; the order is {state}{counted}")
     if found.asks:
         print_line(
-            f"{found.asks}. Count it with 'ship {number} --unmatched {found.shipment_id}' (with '--instead-of' "
-            f"where it corrects the other one), or drop it with 'drop-parcel {found.shipment_id}'."
+            f"{found.asks}. Count it with 'ship {number} --unmatched {found.shipment_id}' (add '--instead-of ID' "
+            f"if it replaces another one), or drop it with 'drop-parcel {found.shipment_id}'."
         )
     if units and units.surplus:
-        print_line(f"{units.surplus} units of the parcels were never ordered, or are of unknown items")
+        print_line(f"shipped units that were not ordered or belong to unknown items: {units.surplus}")
 
 
 def _cell(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""``hook register|list|delete``: the webhooks by which aCommerce tells of changed statuses."""
+"""``hook register|list|delete``: aCommerce's webhooks for status changes."""
 
 from __future__ import annotations
 
@@ -16,53 +16,55 @@ from order_relay.errors import ConfigurationError
 if TYPE_CHECKING:
     from order_relay.vendors.acommerce.webhooks import WebhookClient
 
-app = typer.Typer(help="aCommerce's webhooks: register, list, delete.", no_args_is_help=True)
+app = typer.Typer(help="Register, list and delete aCommerce's webhooks.", no_args_is_help=True)
 
 _COLUMNS = ("id", "name", "url", "eventType", "active")
 
-Connection = Annotated[str, typer.Option(help="The connection of the account.")]
+Connection = Annotated[str, typer.Option(help="Airflow connection of the account.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 DEFAULT_CONNECTION = "acommerce_default"
 
 
 @app.command("register")
 def register(
-    url: Annotated[str, typer.Argument(help="Where our /acommerce/events is reached from outside, with https.")],
-    name: Annotated[str, typer.Option(help="What the webhook is called at aCommerce.")] = "order-relay",
+    url: Annotated[str, typer.Argument(help="Public https URL of our /acommerce/events.")],
+    name: Annotated[str, typer.Option(help="Name of the webhook at aCommerce.")] = "order-relay",
     connection: Connection = DEFAULT_CONNECTION,
     as_json: AsJson = False,
 ) -> None:
-    """Ask aCommerce to send changed statuses to URL, signed with the connection's hook_secret."""
+    """Register a webhook: aCommerce sends status changes to URL, signed with the connection's hook_secret."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
-        raise ConfigurationError("the webhook's address is no http or https URL without credentials")
+        raise ConfigurationError(
+            "URL must be http or https and contain no user or password, such as https://host/acommerce/events"
+        )
     with _webhook_client(connection) as hooks:
-        made = hooks.register(name, url)
+        registered = hooks.register(name, url)
     if as_json:
-        print_json(made)
+        print_json(registered)
     else:
-        print_line(f"registered {made.get('id', '(no id was told)')}: {url}")
+        print_line(f"registered {registered.get('id', '(no id returned)')}: {url}")
 
 
 @app.command("list")
 def listed(connection: Connection = DEFAULT_CONNECTION, as_json: AsJson = False) -> None:
-    """List the webhooks of the account, without their secrets."""
+    """List the account's webhooks, without their secrets."""
     with _webhook_client(connection) as hooks:
         rows = hooks.listed()
     if as_json:
         print_json({"hooks": rows})
     elif not rows:
-        print_line("no webhook is registered")
+        print_line("no webhooks registered")
     else:
         print_table("webhooks", _COLUMNS, ([row.get(name) for name in _COLUMNS] for row in rows))
 
 
 @app.command("delete")
 def delete(
-    hook_id: Annotated[str, typer.Argument(help="The webhook's id, as 'hook list' shows it.")],
+    hook_id: Annotated[str, typer.Argument(help="Id of the webhook, see 'hook list'.")],
     connection: Connection = DEFAULT_CONNECTION,
 ) -> None:
-    """Delete a webhook; polls go on."""
+    """Delete a webhook. Polling is not affected."""
     with _webhook_client(connection) as hooks:
         try:
             hooks.delete(hook_id)
@@ -79,6 +81,6 @@ def _webhook_client(conn_id: str) -> Iterator[WebhookClient]:
     connection = Installation().connection(conn_id)
     settings = read_settings(connection)
     if not settings.hook_secret:
-        raise connection.wrong("hook_secret", "is empty; webhooks that nobody signs would be refused")
+        raise connection.wrong("hook_secret", "is empty; unsigned webhook deliveries would be refused")
     with closing(WebhookClient(settings)) as hooks:
         yield hooks

@@ -1,4 +1,4 @@
-"""``feedback`` and ``cancelled``: what a source refuses to be told, and what it cancelled after the import."""
+"""``feedback`` and ``cancelled``: failed write-backs, and orders cancelled by their source after the import."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ OptionalReason = Annotated[str, typer.Option("--reason", help="Why, for the reco
 
 
 def feedback(
-    failed: Annotated[bool, typer.Option("--failed", help="List failed steps (the default).")] = False,
-    retry: Annotated[str | None, typer.Option(help="Tell the failed steps of this order again.")] = None,
-    give_up: Annotated[str | None, typer.Option(help="Give up the failed steps of this order.")] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="List failed write-backs (default).")] = False,
+    retry: Annotated[str | None, typer.Option(help="Retry the failed write-backs of this order.")] = None,
+    give_up: Annotated[str | None, typer.Option(help="Give up the failed write-backs of this order.")] = None,
     reason: OptionalReason = "",
     who: Who = None,
     pipeline: Pipeline = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the write-back steps that a source refuses for good; retry them or give them up."""
+    """List, retry or give up write-backs that the source refused."""
     if sum((failed, retry is not None, give_up is not None)) > 1:
-        raise ConfigurationError("give one of --failed, --retry and --give-up")
+        raise ConfigurationError("give only one of --failed, --retry and --give-up")
     number = retry if retry is not None else give_up
     with Installation().ledger() as ledger:
         rows = ledger.feedback_failed(pipeline)
@@ -40,25 +40,27 @@ def feedback(
             return
         ctx = _context(rows, number, actor_name(who))
         done = ledger.decide_feedback(ctx, number, require_reason(reason), retry=retry is not None)
-    _print_result(number, f"{done} steps {'are told again' if retry is not None else 'given up'}", as_json=as_json)
+    _print_result(
+        number, f"{done} write-backs {'will be retried' if retry is not None else 'given up'}", as_json=as_json
+    )
 
 
 def cancelled(
-    done: Annotated[str | None, typer.Option(help="This order is cancelled in the OMS now.")] = None,
-    reinstated: Annotated[str | None, typer.Option(help="The shop took back the cancellation of this order.")] = None,
+    done: Annotated[str | None, typer.Option(help="Record that this order was cancelled in the OMS.")] = None,
+    reinstated: Annotated[str | None, typer.Option(help="Record that the shop reinstated this order.")] = None,
     reason: OptionalReason = "",
     who: Who = None,
     pipeline: Pipeline = None,
     as_json: AsJson = False,
 ) -> None:
-    """List imported orders that their shop cancelled afterwards; confirm that they are cancelled in the OMS."""
+    """List orders that the shop cancelled after the import. Record when they are cancelled in the OMS, too."""
     if done is not None and reinstated is not None:
-        raise ConfigurationError("give one of --done and --reinstated")
+        raise ConfigurationError("give only one of --done and --reinstated")
     number = done if done is not None else reinstated
     with Installation().ledger() as ledger:
         rows = ledger.cancelled_by_source(pipeline)
         if number is None:
-            _print_rows("cancelled by its shop after the import", _CANCELLED, rows, as_json=as_json)
+            _print_rows("cancelled by the shop after the import", _CANCELLED, rows, as_json=as_json)
             return
         ctx = _context(rows, number, actor_name(who))
         ledger.settle_cancelled(ctx, number, require_reason(reason), reinstated=reinstated is not None)
@@ -68,10 +70,10 @@ def cancelled(
 
 
 def _context(rows: Sequence[Mapping[str, Any]], number: str, who: str) -> RunContext:
-    """The one pipeline in which this number is listed. Raises ``ConfigurationError`` where none or several have it."""
+    """Context of the pipeline that lists this number; raises ``ConfigurationError`` if none or several do."""
     names = sorted({row["pipeline"] for row in rows if number in {row["order_number"], row["source_id"]}})
     if len(names) != 1:
-        where = f"several pipelines have it: {', '.join(names)}; give --pipeline" if names else "it is not listed"
+        where = f"listed by several pipelines: {', '.join(names)}; give --pipeline" if names else "not in the list"
         raise ConfigurationError(f"order {number!r}: {where}")
     return RunContext(names[0], "", who)
 
@@ -85,8 +87,8 @@ def _print_rows(what: str, columns: Sequence[str], rows: Sequence[Mapping[str, A
         print_table(what, columns, ([row[column] for column in columns] for row in rows))
 
 
-def _print_result(number: str, words: str, *, as_json: bool) -> None:
+def _print_result(number: str, result: str, *, as_json: bool) -> None:
     if as_json:
-        print_json({"number": number, "done": words})
+        print_json({"number": number, "done": result})
     else:
-        print_line(f"{number}: {words}")
+        print_line(f"{number}: {result}")

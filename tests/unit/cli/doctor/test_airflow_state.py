@@ -39,7 +39,7 @@ def test_all_active(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_paused_dag_is_named_with_what_is_missing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (_, warned) = told(monkeypatch, {**ACTIVE, name: True})
     assert warned[:2] == (Severity.WARN, f"DAG {name}")
-    assert warned[2].startswith("is paused: ")
+    assert warned[2].startswith("paused: ")
 
 
 def test_a_dag_that_airflow_does_not_know_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,7 +58,7 @@ def test_a_database_that_cannot_be_read_is_one_clear_line(monkeypatch: pytest.Mo
     monkeypatch.setattr("airflow.utils.session.create_session", broken)
     (finding,) = airflow_state.dags(Installation(), [])
     assert (finding.level, finding.check) == (Severity.WARN, "DAGs")
-    assert "cannot tell which DAGs are paused" in finding.found
+    assert "cannot read which DAGs are paused" in finding.found
     assert "OSError" in finding.found
     monkeypatch.setattr(database, "has_database", lambda: False)
     with pytest.raises(TransientError, match="not made yet"):

@@ -30,7 +30,7 @@ def test_a_firm_without_a_feed_hears_nothing(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_sound_feed(monkeypatch: pytest.MonkeyPatch) -> None:
     ((level, found),) = told(monkeypatch, {"login": "feeduser", "password": "long-and-random"})
-    assert (level, found) == (Severity.OK, "orders of all pipelines, from imported on, 50 a page")
+    assert (level, found) == (Severity.OK, "serves orders of all pipelines from imported on, 50 per page")
 
 
 def test_unknown_pipelines_and_weak_passwords_are_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,20 +61,20 @@ def look(
 @pytest.mark.parametrize(
     ("unknown", "known", "window", "search_by", "level", "says"),
     [
-        (NOTHING, hit(), NOTHING, "auto", Severity.OK, "'external_id' would do"),
-        (NOTHING, hit(), NOTHING, "external_id", Severity.OK, "fits"),
-        (BROKEN, hit(), NOTHING, "auto", Severity.OK, "'window' would do"),
-        (BROKEN, hit(), NOTHING, "external_id", Severity.FAIL, "does not work here"),
-        (hit("other"), hit(), NOTHING, "external_id", Severity.FAIL, "does not work here"),
-        (NOTHING, NOTHING, NOTHING, "external_id", Severity.FAIL, "does not work here"),
-        (NOTHING, hit(key=""), NOTHING, "auto", Severity.OK, "'window' would do"),
+        (NOTHING, hit(), NOTHING, "auto", Severity.OK, "recommended: 'external_id'"),
+        (NOTHING, hit(), NOTHING, "external_id", Severity.OK, "works"),
+        (BROKEN, hit(), NOTHING, "auto", Severity.OK, "recommended: 'window'"),
+        (BROKEN, hit(), NOTHING, "external_id", Severity.FAIL, "does not work"),
+        (hit("other"), hit(), NOTHING, "external_id", Severity.FAIL, "does not work"),
+        (NOTHING, NOTHING, NOTHING, "external_id", Severity.FAIL, "does not work"),
+        (NOTHING, hit(key=""), NOTHING, "auto", Severity.OK, "recommended: 'window'"),
         (BROKEN, BROKEN, BROKEN, "auto", Severity.WARN, "no search works"),
         (BROKEN, BROKEN, BROKEN, "none", Severity.WARN, "no search works"),
         (DOWN, DOWN, DOWN, "auto", Severity.FAIL, "GET https://oms.example/api/v2/order/: HTTP 503"),
         (DOWN, DOWN, DOWN, "none", Severity.WARN, "no search works"),
-        (DOWN, DOWN, NOTHING, "auto", Severity.OK, "'window' would do"),
+        (DOWN, DOWN, NOTHING, "auto", Severity.OK, "recommended: 'window'"),
         (NOTHING, hit(), NOTHING, "none", Severity.WARN, "although a search works"),
-        (NOTHING, hit(), BROKEN, "window", Severity.FAIL, "does not work here"),
+        (NOTHING, hit(), BROKEN, "window", Severity.FAIL, "does not work"),
     ],
 )
 def test_the_setting_that_follows(
@@ -88,7 +88,7 @@ def test_the_setting_that_follows(
 def test_without_a_known_order_it_does_not_promise() -> None:
     last = look(FakeSession(NOTHING, NOTHING, NOTHING), known=())[-1]
     assert last.level is Severity.OK
-    assert "only a hit proves a search" in last.found
+    assert "only a found order proves a search" in last.found
 
 
 class FakeSource:
@@ -109,7 +109,7 @@ def test_a_source_is_read_once_and_counted() -> None:
     port: Any = FakeSource([SourceOrder({}), SourceOrder({}, "lone_surrogate")])
     findings = list(vendor_probes.source("shop", port))
     assert [f.level for f in findings] == [Severity.OK, Severity.WARN]
-    assert "2 orders on offer" in findings[0].found
+    assert "2 orders offered" in findings[0].found
 
 
 @pytest.mark.parametrize("error", [SourceAuthError("refused our credentials"), ConfigurationError("host is empty")])

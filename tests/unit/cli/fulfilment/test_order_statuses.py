@@ -94,7 +94,7 @@ def test_refused_records_are_closed_with_who_and_why(number: str) -> None:
     closed = ("statuses", "--refused", "--close")
     assert call(*closed, "poll").exit_code != 0, "a reason is needed"
     assert call(*closed, "elsewhere", "--reason", "seen").exit_code != 0
-    assert "1 refused records are closed" in call(*closed, "poll", "--reason", "told by phone", "--who", "ann").stdout
+    assert "refused records closed: 1" in call(*closed, "poll", "--reason", "told by phone", "--who", "ann").stdout
     [row] = as_json("statuses", "--refused")["rows"]
     assert (row["closed_by"], row["closed_why"]) == ("ann", "told by phone")
     assert call("statuses", "--refused").stdout.strip() == "none"

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from order_relay.batches import BatchStore
 from order_relay.cli import app as app_module
-from order_relay.cli import order_numbers
+from order_relay.cli import arguments
 from order_relay.cli.deployment import Installation
 from order_relay.errors import ConfigurationError, IllegalTransitionError
 from order_relay.ledger import Ledger
@@ -76,7 +76,7 @@ def test_a_parcel_without_lines_is_the_whole_order(order: dict[str, Any]) -> Non
 
 
 def test_units_nobody_ordered_are_told(order: dict[str, Any]) -> None:
-    assert "1 units of the parcels" in call("ship", order["order_number"], "--line", "HAT=1", "--reason", "x").stdout
+    assert "unknown items: 1" in call("ship", order["order_number"], "--line", "HAT=1", "--reason", "x").stdout
 
 
 def test_a_kept_parcel_is_given_to_its_order(desk: Desk, order: dict[str, Any]) -> None:
@@ -86,7 +86,7 @@ def test_a_kept_parcel_is_given_to_its_order(desk: Desk, order: dict[str, Any]) 
     assert "typo" in call("shipments").stdout
     found = as_json("ship", order["order_number"], "--unmatched", str(row["id"]), "--reason", "a typo")
     assert found["shipped"] == "shipped"
-    assert "every parcel has its order" in call("shipments", "--unmatched").stdout
+    assert "no unmatched parcels" in call("shipments", "--unmatched").stdout
 
 
 @pytest.mark.parametrize(
@@ -159,9 +159,9 @@ def test_a_number_that_is_another_orders_reference_stays_the_number(desk: Desk) 
     with desk.ledger.database.engine.begin() as conn:
         conn.exec_driver_sql("UPDATE submission SET order_number = 'CS1' WHERE id = 1")
         conn.exec_driver_sql("UPDATE submission SET order_number = '1-CS1', reference = 'CS1' WHERE id = 2")
-    assert order_numbers.resolve_number(desk.ledger, "CS1", None) == "CS1"
-    assert order_numbers.resolve_number(desk.ledger, "1-CS1", None) == "1-CS1"
-    assert order_numbers.resolve_number(desk.ledger, "nobody", None) == "nobody"
+    assert arguments.resolve_number(desk.ledger, "CS1", None) == "CS1"
+    assert arguments.resolve_number(desk.ledger, "1-CS1", None) == "1-CS1"
+    assert arguments.resolve_number(desk.ledger, "nobody", None) == "nobody"
 
 
 def test_commands_take_the_reference_of_one_order(desk: Desk, order: dict[str, Any]) -> None:
@@ -213,4 +213,4 @@ def test_a_parcel_that_was_asked_about_is_counted_corrected_or_dropped(desk: Des
     )
     assert corrected["outcome"] == "recorded"
     assert as_json("drop-parcel", str(third["shipment_id"]), "--reason", "a duplicate")["dropped"]
-    assert "every parcel has its order" in call("shipments", "--unmatched").stdout
+    assert "no unmatched parcels" in call("shipments", "--unmatched").stdout
