@@ -188,7 +188,7 @@ def settings_page() -> str:
         "Each vendor has a connection type with a form in Airflow's UI. A connection of type `http` with the same fields works as "
         "well. Every extra field may be overridden in a file under `source.options` or `destination.options`. The pages of the "
         "vendors explain the choices.\n",
-        *(connection(form) for form in connection_forms()),
+        *(connection(form) for form in connection_forms().values()),
         "### Ledger\n",
         "`order_relay_ledger`, type `postgres` (or *Order Relay ledger*) or `sqlite`; for SQLite the host is the file. Default: "
         "a SQLite file under `$AIRFLOW_HOME/order_relay/`.\n",

@@ -17,6 +17,19 @@ from order_relay.errors import ConfigurationError
 
 
 @dataclass(frozen=True)
+class HttpOptions:
+    """How a vendor's server is reached: the TLS and proxy fields that Airflow's HTTP provider defines.
+
+    ``verify``: whether to verify the server's certificate, or the path of a CA file or folder to verify it with.
+    ``cert``: path of a client certificate, alone or with the path of its key. ``proxy``: URL; empty for none.
+    """
+
+    verify: bool | str = True
+    cert: str | tuple[str, str] | None = None
+    proxy: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
 class Connection:
     """One connection as Airflow knows it. ``repr`` shows the id only: the rest is secret or may be."""
 
@@ -27,6 +40,7 @@ class Connection:
     schema: str = field(default="", repr=False)
     port: int | None = field(default=None, repr=False)
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    http: HttpOptions = field(default_factory=HttpOptions, repr=False)
 
     def wrong(self, name: str, problem: str) -> ConfigurationError:
         """The error to raise for a field of this connection."""

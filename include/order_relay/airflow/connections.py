@@ -32,14 +32,19 @@ def to_connection(conn_id: str, raw: StoredConnection) -> Connection:
 
 
 def connection(conn_id: str) -> Connection:
-    """Read a connection from Airflow. Raises ``ConfigurationError`` where it is not defined."""
+    """A vendor's connection, with its TLS and proxy options.
+
+    Raises ``ConfigurationError`` if it is not defined or one of these options is invalid.
+    """
+    from order_relay.airflow.http_options import with_http_options
+
     raw = read_connection(conn_id)
     if raw is None:
         raise ConfigurationError(
             f"connection {conn_id!r} is not defined; add it in Airflow (Admin, Connections) "
             f"or as AIRFLOW_CONN_{conn_id.upper()}"
         )
-    return to_connection(conn_id, raw)
+    return with_http_options(to_connection(conn_id, raw))
 
 
 def variable(name: str, default: str = "") -> str:
@@ -62,17 +67,17 @@ def may_use_several_machines(names: tuple[str, ...]) -> bool:
     return any(name not in _SINGLE_MACHINE_EXECUTORS for name in names)
 
 
-def ledger_url() -> str:
+def ledger_url(conn_id: str = LEDGER_CONNECTION) -> str:
     """The ledger's database URL (SQLAlchemy), from the optional connection ``order_relay_ledger``.
 
     Default: SQLite under ``$AIRFLOW_HOME/order_relay/``. Raises ``ConfigurationError`` for another type than PostgreSQL
     and
     SQLite, and for SQLite where the executor spreads over machines (a file lock does not reach across them).
     """
-    raw = read_connection(LEDGER_CONNECTION)
+    raw = read_connection(conn_id)
     kind = (raw.conn_type or "").lower() if raw else "sqlite"
     if kind in ("postgres", "postgresql", "order_relay_ledger"):
-        return _postgres_url(to_connection(LEDGER_CONNECTION, raw))  # type: ignore[arg-type]
+        return _postgres_url(to_connection(conn_id, raw))  # type: ignore[arg-type]
     if kind != "sqlite":
         raise ConfigurationError(f"connection {LEDGER_CONNECTION!r}: type must be postgres or sqlite")
     if may_use_several_machines(executors()):

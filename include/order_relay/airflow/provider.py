@@ -1,9 +1,8 @@
-"""What Airflow's UI shows for our connection types.
+"""The package as an Airflow provider: its connection types and their forms.
 
-Airflow calls ``get_provider_info`` through the entry point ``apache_airflow_provider`` of the installed package, in
-each of its processes: hence light imports only. A vendor's form is the ``IDENTIFIER_RULE`` of its ``connection``
-module; a new
-vendor folder appears here by itself.
+Airflow calls ``get_provider_info`` through the entry point ``apache_airflow_provider`` in each of its processes, so
+imports are light. A vendor's form is the ``FORM`` of its ``connection`` module: a new vendor folder needs no change
+here.
 """
 
 from __future__ import annotations
@@ -17,11 +16,10 @@ from typing import Any
 import order_relay
 from order_relay import vendors
 
-_HOOK_CLASS = "order_relay.airflow.hooks.OrderRelayHook"
-
 LEDGER_FORM: dict[str, Any] = {
     "connection_type": "order_relay_ledger",
     "name": "Order Relay ledger (PostgreSQL)",
+    "hook": "LedgerHook",
     "hidden_fields": [],
     "relabeling": {"schema": "Database"},
     "placeholders": {"host": "postgres.example", "schema": "order_relay", "port": "5432"},
@@ -31,38 +29,44 @@ LEDGER_FORM: dict[str, Any] = {
             "title": "SSL mode",
             "enum": ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"],
             "default": "prefer",
-            "description": "As in libpq. Where the postgres provider is installed, its connection type does as well.",
+            "description": "As in libpq. The type postgres of Airflow's PostgreSQL provider works as well.",
         },
     },
 }
 
 
 def get_provider_info() -> dict[str, Any]:
-    """The package as an Airflow provider: name, version, connection types."""
+    """Name, version and connection types, as Airflow reads them."""
     return {
         "package-name": "order-relay",
         "name": "Order Relay",
-        "description": "Moves orders from where they are taken to where they are fulfilled, once each.",
+        "description": "Moves orders from where they are taken to where they are fulfilled, exactly once.",
         "versions": [order_relay.__version__],
-        "connection-types": [connection_type(form) for form in (*connection_forms(), LEDGER_FORM)],
+        "connection-types": [connection_type(form) for form in (*connection_forms().values(), LEDGER_FORM)],
     }
 
 
-def connection_forms() -> list[Mapping[str, Any]]:
-    """The ``IDENTIFIER_RULE`` of every vendor folder that has one, by name."""
-    names = sorted(
-        f"{module.name}.connection" for module in pkgutil.iter_modules(vendors.__path__, vendors.__name__ + ".")
-    )
-    modules = (import_module(name) for name in names if find_spec(name) is not None)
-    return [module.FORM for module in modules if hasattr(module, "FORM")]
+def connection_forms() -> dict[str, Mapping[str, Any]]:
+    """The ``FORM`` of every vendor folder that has one, by folder name."""
+    modules = {
+        name: import_module(f"{vendors.__name__}.{name}.connection")
+        for name in sorted(module.name for module in pkgutil.iter_modules(vendors.__path__))
+        if find_spec(f"{vendors.__name__}.{name}.connection") is not None
+    }
+    return {name: module.FORM for name, module in modules.items() if hasattr(module, "FORM")}
+
+
+def hook_class(form: Mapping[str, Any]) -> str:
+    """The name of a form's hook class in ``airflow.hooks``: ``ShopatronHook`` for type ``shopatron``."""
+    return str(form.get("hook") or f"{form['connection_type'].capitalize()}Hook")
 
 
 def connection_type(form: Mapping[str, Any]) -> dict[str, Any]:
-    """A form in the shape that Airflow reads from a provider."""
+    """A form in the shape that Airflow expects from a provider."""
     return {
         "connection-type": form["connection_type"],
         "hook-name": form["name"],
-        "hook-class-name": _HOOK_CLASS,
+        "hook-class-name": f"order_relay.airflow.hooks.{hook_class(form)}",
         "ui-field-behaviour": {
             "hidden-fields": list(form.get("hidden_fields", ())),
             "relabeling": dict(form.get("relabeling", {})),
@@ -73,7 +77,7 @@ def connection_type(form: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _field(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """One extra field. Optional ones admit null, or Airflow's form would not let them stay empty."""
+    """One extra field. Optional fields must allow null, or Airflow's form would not accept them empty."""
     rest = {key: value for key, value in schema.items() if key not in ("title", "description", "required")}
     if not schema.get("required"):
         kind = rest.get("type", "string")

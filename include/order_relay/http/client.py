@@ -108,3 +108,8 @@ class VendorClient:
         except (TransientError, httpx.HTTPError):
             return ""
         return f"; it says: {words}" if words else ""
+
+    def reach(self) -> int:
+        """Contact the server without credentials; the status that it answered. Raises ``TransientError``."""
+        with self.reading(), self.open_client(connections=1) as client, client.stream("GET", self.base_url) as response:
+            return response.status_code

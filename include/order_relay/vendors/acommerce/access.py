@@ -1,0 +1,29 @@
+"""Access for users' own tasks and for the *Test* button: see ``airflow.hooks``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from order_relay.http.client import VendorClient
+from order_relay.vendors.acommerce.connection import AcommerceSettings
+from order_relay.vendors.acommerce.token import AcommerceToken
+
+
+def authorize(settings: AcommerceSettings) -> Callable[[], Mapping[str, str]]:
+    """Headers that authorize a request. Calling the result raises ``SourceAuthError``, ``TransientError``."""
+    server = VendorClient(
+        "aCommerce",
+        settings.base_url,
+        settings.timeout_s,
+        settings.download_s,
+        settings.size_limit_bytes,
+        settings.trust_env,
+    )
+    token = AcommerceToken(settings, server, server.open_client(connections=1))
+    return lambda: {**settings.headers, "X-Subject-Token": token.get()}
+
+
+def probe(settings: AcommerceSettings) -> str:
+    """Request a token. Raises as ``authorize``."""
+    authorize(settings)()
+    return "aCommerce issued a token. `python -m order_relay doctor` also reads statuses."

@@ -1,0 +1,41 @@
+"""Access for users' own tasks and for the *Test* button: see ``airflow.hooks``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from order_relay.http.client import VendorClient
+from order_relay.vendors.cloudsuite.connection import CloudSuiteSettings
+from order_relay.vendors.cloudsuite.token import CloudSuiteAuthorization
+
+
+def authorize(settings: CloudSuiteSettings) -> Callable[[], Mapping[str, str]]:
+    """Headers that authorize a request. Calling the result raises ``SourceAuthError``, ``TransientError``."""
+    server = _client(settings)
+    authorization = CloudSuiteAuthorization(settings, server)
+
+    def headers() -> Mapping[str, str]:
+        with server.open_client(connections=1) as client:
+            return {"Authorization": authorization.header(client)}
+
+    return headers
+
+
+def probe(settings: CloudSuiteSettings) -> str:
+    """Request a token; with a static token, contact the server without it. Raises as ``authorize``."""
+    if settings.auth == "token":
+        status = _client(settings).reach()
+        return f"The server answered (HTTP {status}). The token was not tested: `python -m order_relay doctor` does."
+    authorize(settings)()
+    return "CloudSuite issued a token. `python -m order_relay doctor` also reads orders."
+
+
+def _client(settings: CloudSuiteSettings) -> VendorClient:
+    return VendorClient(
+        "CloudSuite",
+        settings.base_url,
+        settings.timeout_s,
+        settings.download_s,
+        settings.size_limit_bytes,
+        settings.trust_env,
+    )

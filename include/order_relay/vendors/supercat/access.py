@@ -1,0 +1,35 @@
+"""Access for users' own tasks and for the *Test* button: see ``airflow.hooks``."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+
+from order_relay.http.client import VendorClient
+from order_relay.vendors.supercat.connection import SuperCatSettings
+
+
+def authorize(settings: SuperCatSettings) -> Callable[[], Mapping[str, str]]:
+    """Headers that authorize a request."""
+    headers = {"Authorization": "Basic " + b64encode(f"{settings.login}:{settings.password}".encode()).decode()}
+    return lambda: headers
+
+
+def probe(settings: SuperCatSettings) -> str:
+    """Contact the server without credentials. Raises ``TransientError`` if it does not answer."""
+    status = _client(settings).reach()
+    return (
+        f"The server answered (HTTP {status}). The login was not tested, because SuperCat locks accounts after failed "
+        "logins; `python -m order_relay doctor` tests it once."
+    )
+
+
+def _client(settings: SuperCatSettings) -> VendorClient:
+    return VendorClient(
+        "SuperCat",
+        settings.base_url,
+        settings.timeout_s,
+        settings.download_s,
+        settings.size_limit_bytes,
+        settings.trust_env,
+    )
