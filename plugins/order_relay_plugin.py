@@ -1,15 +1,11 @@
-"""Order Relay on Airflow's API server: the endpoints that vendors call.
+"""Registers Order Relay's plugin if the installed package does not do so by its entry point.
 
-Airflow's own pages and their login stay as they are.
+Airflow reports a plugin that is registered twice as an import error.
 """
 
-from airflow.plugins_manager import AirflowPlugin
+from importlib.metadata import entry_points
 
-from order_relay.airflow.api_server import fastapi_apps
+if not entry_points(group="airflow.plugins", name="order_relay"):
+    from order_relay.airflow import api_server
 
-
-class OrderRelayPlugin(AirflowPlugin):
-    """``/shiprush/orders`` and ``/acommerce/events``; each endpoint asks for credentials of its own."""
-
-    name = "order_relay"
-    fastapi_apps = fastapi_apps()
+    OrderRelayPlugin = api_server.OrderRelayPlugin

@@ -1,6 +1,7 @@
-"""What Airflow's API server serves for us.
+"""The plugin for Airflow's API server: the endpoints that vendors call.
 
-Airflow loads plugins in each of its processes; the apps and all they need are therefore made at their first request.
+Airflow loads plugins in each of its processes. The apps, and the engine that they need, are therefore imported at the
+first request.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from functools import cache
 from typing import Any
 
 import anyio
+from airflow.plugins_manager import AirflowPlugin
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
@@ -19,7 +21,7 @@ PREFIXES = ("/acommerce", "/shiprush")
 
 
 class LazyApp:
-    """The app of ``serving.apps`` at one prefix, made when it is first called."""
+    """The app of ``endpoints.app`` for one URL prefix, created at its first request."""
 
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
@@ -31,8 +33,18 @@ class LazyApp:
 
 
 def fastapi_apps() -> list[dict[str, Any]]:
-    """The apps in the shape that ``AirflowPlugin.fastapi_apps`` takes."""
+    """The apps in the shape that ``AirflowPlugin.fastapi_apps`` expects."""
     return [{"app": LazyApp(prefix), "url_prefix": prefix, "name": f"Order Relay {prefix}"} for prefix in PREFIXES]
+
+
+class OrderRelayPlugin(AirflowPlugin):
+    """``/shiprush/orders`` and ``/acommerce/events``, each with credentials of its own.
+
+    Registered by the package's entry point, or by ``plugins/order_relay_plugin.py`` if the package is not installed.
+    """
+
+    name = "order_relay"
+    fastapi_apps = fastapi_apps()
 
 
 @cache
