@@ -76,9 +76,9 @@ class ValidationIssue:
 class RecordRejectedError(OrderRelayError):
     """One record can not be processed: it is quarantined with every ``ValidationIssue``, and the run goes on."""
 
-    def __init__(self, refusals: list[ValidationIssue]) -> None:
-        super().__init__("; ".join(f"{r.code} at {r.pointer or '/'}" for r in refusals))
-        self.refusals = refusals
+    def __init__(self, issues: list[ValidationIssue]) -> None:
+        super().__init__("; ".join(f"{r.code} at {r.pointer or '/'}" for r in issues))
+        self.issues = issues
 
 
 class HoldForPerson(OrderRelayError):

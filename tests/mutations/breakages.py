@@ -101,8 +101,8 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         "an older version may replace an imported newer one",
         "orders/review/submission_groups.py",
-        "    newer = [one for one in there if one.age > newest.age]\n",
-        "    newer = [one for one in there if one.age < (0, 0)]\n",
+        "    newer = [one for one in there if one.version_rank > newest.version_rank]\n",
+        "    newer = [one for one in there if one.version_rank < (0, 0)]\n",
         (
             "tests/integration/ledger/operators/test_held_groups.py::test_an_older_version_may_not_replace_an_imported_newer_one",
         ),
@@ -575,7 +575,7 @@ BREAKAGES: tuple[Breakage, ...] = (
         "a 404 drops a listed order",
         "vendors/cloudsuite/client.py",
         "            if self._counts(order.document):\n",
-        '            if order.why != "HTTP 404" and self._counts(order.document):\n',
+        '            if order.explanation != "HTTP 404" and self._counts(order.document):\n',
         (
             "tests/faults/vendors/cloudsuite/test_unreadable_details.py::test_one_unreadable_order_in_any_position_is_set_aside_and_imported_once_it_can_be_read",
             "tests/faults/vendors/cloudsuite/test_unreadable_details.py::test_an_order_that_waits_for_its_payment_survives_a_passing_404",
@@ -650,8 +650,8 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         "no last check on the finished payload",
         "orders/payload/transformer.py",
-        "            refusals = self._form.format.check(payload) or self._form.check.refusals(payload, orders, row)\n",
-        "            refusals = self._form.format.check(payload)\n",
+        "            issues = self._form.format.check(payload) or self._form.check.issues(payload, orders, row)\n",
+        "            issues = self._form.format.check(payload)\n",
         (
             "tests/unit/orders/money/test_payload_totals.py::test_a_constant_shipping_tax_is_refused_with_the_numbers",
             "tests/unit/orders/payload/test_transform_settings.py::test_an_address_from_the_order_must_be_public",

@@ -18,7 +18,7 @@ def only(transformer: Transformer, document: dict[str, Any]) -> TransformResult:
 def sent(transformer: Transformer, document: dict[str, Any]) -> dict[str, Any]:
     """The payload of an order that is not refused."""
     result = only(transformer, document)
-    assert result.refusals == []
+    assert result.issues == []
     assert result.payload is not None
     return json.loads(result.payload, parse_float=Decimal)  # type: ignore[no-any-return]
 
@@ -27,7 +27,7 @@ def codes(transformer: Transformer, document: dict[str, Any]) -> set[tuple[str, 
     """Codes and places of an order that is refused."""
     result = only(transformer, document)
     assert result.payload is None
-    return {(why.code, why.pointer) for why in result.refusals}
+    return {(why.code, why.pointer) for why in result.issues}
 
 
 def oms_total(payload: dict[str, Any], *, per_unit: bool = False) -> Decimal:

@@ -74,7 +74,7 @@ class PlainTransformer:
 
     def __init__(self, fingerprint: str = "m1") -> None:
         self.fingerprint = fingerprint
-        self.gate = EligibilityRules.from_mapping(GATE, {"payment_none": {"7": "go"}})
+        self.eligibility = EligibilityRules.from_mapping(GATE, {"payment_none": {"7": "go"}})
         self.sizes: list[int] = []
         self.reader = NothingInformational()
 
@@ -88,7 +88,7 @@ class PlainTransformer:
     @staticmethod
     def _one(index: int, document: dict[str, Any]) -> TransformResult:
         if document.get("broken"):
-            return TransformResult(index, refusals=[ValidationIssue("broken", "/broken", "is broken")])
+            return TransformResult(index, issues=[ValidationIssue("broken", "/broken", "is broken")])
         return TransformResult(index, encode(document), document["no"], 100, "USD")
 
 

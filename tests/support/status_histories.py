@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from order_relay.orders.fulfilment.status_events import Channel, EventKind, StatusEvent, StatusReport, fallback_key
+from order_relay.orders.fulfilment.status_events import (
+    Channel,
+    EventHistory,
+    EventKind,
+    StatusEvent,
+    StatusReport,
+    fallback_key,
+    merge_report,
+)
 
 START = datetime(2026, 5, 1, 8, tzinfo=UTC)
 ORDER = "WEB-1"
 _STATUSES = ("NEW", "IN_PROGRESS", "IN_TRANSIT", "COMPLETED", "CANCELED", "SOMETHING_ELSE")
+
+
+def merge_all(history: EventHistory, reports: Iterable[StatusReport]) -> EventHistory:
+    """Merge several reports into a history."""
+    for report in reports:
+        history = merge_report(history, report).history
+    return history
 
 
 @dataclass(frozen=True)

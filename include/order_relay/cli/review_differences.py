@@ -89,7 +89,7 @@ def _remarks(diff: VersionDiff) -> Iterable[str]:
 
     if diff.equal:
         yield "no differences"
-    if diff.nothing_seen:
+    if diff.no_visible_change:
         yield NO_VISIBLE_CHANGE
     if diff.same_lines:
         yield f"unchanged lines: {diff.same_lines}"

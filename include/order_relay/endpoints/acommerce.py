@@ -60,7 +60,7 @@ def create_acommerce_app(deployment: Deployment) -> FastAPI:
                 if not delivery.done:  # else whoever was before us took it along
                     await throttle.run(intake.process_pending)
             found = delivery.outcome()
-            return JSONResponse({"orders": len(found.reports), "refused": len(found.refused)})
+            return JSONResponse({"orders": len(found.reports), "refused": len(found.rejected)})
         except Exception as error:
             refusal = to_rejection(error)
             return _error_response(refusal if refusal.status < 500 else _rate_limited(limits))
@@ -151,7 +151,7 @@ class EventIntake:
         self._deployment.ledger.store_statuses(
             RunContext(account, ACTOR, ACTOR),
             [report for reading in readings for report in reading.reports],
-            refused=[refused for reading in readings for refused in reading.refused],
+            refused=[refused for reading in readings for refused in reading.rejected],
             origin=str(Channel.WEBHOOK),
             final=final,
         )

@@ -84,17 +84,17 @@ def recover_order(text: str, where: str, *, too_large: int = 0) -> SourceOrder:
     ``where`` names its place in the answer. ``too_large``: the limit that it exceeds; ``text`` is then its beginning.
     Bytes that are not UTF-8 are in ``text`` as surrogates (the error handler ``surrogateescape``).
     """
-    refusals: list[ValidationIssue] = []
+    issues: list[ValidationIssue] = []
     if too_large:
         words = f"the order is larger than {too_large} characters; see order_limit_bytes of the connection"
-        document, refusals = _leading(text), [ValidationIssue(malformed.TOO_LARGE, "", words)]
+        document, issues = _leading(text), [ValidationIssue(malformed.TOO_LARGE, "", words)]
     else:
-        document = _members(text, refusals)
-    document = replace_lone_surrogates(_MemberCheck(refusals, text).members(document))
-    if not refusals:  # clear to this reader, yet refused by the strict one
-        refusals.append(ValidationIssue(malformed.NOT_JSON, "", "the order is not valid JSON"))
-    found = refusals[:MAX_ISSUES]
-    return SourceOrder(document, found[0].code, refusals=tuple(found), text=replace_bad_bytes(text), where=where)
+        document = _members(text, issues)
+    document = replace_lone_surrogates(_MemberCheck(issues, text).members(document))
+    if not issues:  # clear to this reader, yet refused by the strict one
+        issues.append(ValidationIssue(malformed.NOT_JSON, "", "the order is not valid JSON"))
+    found = issues[:MAX_ISSUES]
+    return SourceOrder(document, found[0].code, issues=tuple(found), text=replace_bad_bytes(text), where=where)
 
 
 def recover_body(body: bytes, where: str) -> SourceOrder:
@@ -155,13 +155,13 @@ _LENIENT = json.JSONDecoder(
 )
 
 
-def _members(text: str, refusals: list[ValidationIssue]) -> dict[str, Any]:
+def _members(text: str, issues: list[ValidationIssue]) -> dict[str, Any]:
     start = _skip(text, 0)
     try:
         document, end = _LENIENT.raw_decode(text, start)
-        _find_control_character(text, start, refusals)
+        _find_control_character(text, start, issues)
     except json.JSONDecodeError as error:
-        refusals.append(
+        issues.append(
             ValidationIssue(malformed.NOT_JSON, "", f"the order is not valid JSON at its character {error.pos}")
         )
         return _leading(text)
@@ -169,22 +169,22 @@ def _members(text: str, refusals: list[ValidationIssue]) -> dict[str, Any]:
         document, end = _OMITTED, len(text)
     if document is _OMITTED or depth_of(document) > MAX_DEPTH:
         words = f"the order is nested deeper than {MAX_DEPTH} levels"
-        refusals.append(ValidationIssue(malformed.TOO_DEEP, "", words))
+        issues.append(ValidationIssue(malformed.TOO_DEEP, "", words))
         return _leading(text)
     if not isinstance(document, dict):
-        refusals.append(ValidationIssue(malformed.NOT_AN_OBJECT, "", "the order is not a JSON object"))
+        issues.append(ValidationIssue(malformed.NOT_AN_OBJECT, "", "the order is not a JSON object"))
         return {}
     if text[end:].strip(_SPACE):
-        refusals.append(ValidationIssue(malformed.NOT_JSON, "", f"the order is not valid JSON at its character {end}"))
+        issues.append(ValidationIssue(malformed.NOT_JSON, "", f"the order is not valid JSON at its character {end}"))
     return document
 
 
-def _find_control_character(text: str, start: int, refusals: list[ValidationIssue]) -> None:
+def _find_control_character(text: str, start: int, issues: list[ValidationIssue]) -> None:
     try:
         _STRICT_TEXTS.raw_decode(text, start)
     except json.JSONDecodeError as error:
         words = f"the order holds a control character or line break that is not escaped, at its character {error.pos}"
-        refusals.append(ValidationIssue(malformed.CONTROL_CHARACTER, "", words))
+        issues.append(ValidationIssue(malformed.CONTROL_CHARACTER, "", words))
 
 
 def _leading(text: str) -> dict[str, Any]:
@@ -220,10 +220,10 @@ def _pairs_before_error(text: str) -> Iterator[tuple[str, Any]]:
 
 
 class _MemberCheck:
-    """Leaves out of a document what is not clear, and adds what is wrong to the refusals."""
+    """Leaves out of a document what is not clear, and adds what is wrong to the issues."""
 
-    def __init__(self, refusals: list[ValidationIssue], text: str) -> None:
-        self._refusals = refusals
+    def __init__(self, issues: list[ValidationIssue], text: str) -> None:
+        self._issues = issues
         self._bad_bytes = _BAD_BYTES.search(text) is not None
 
     def members(self, document: dict[str, Any], path: tuple[str | int, ...] = ()) -> dict[str, Any]:
@@ -258,9 +258,9 @@ class _MemberCheck:
             self._add(malformed.BAD_BYTE, path, "holds a byte that is not valid UTF-8")
 
     def _add(self, code: str, path: tuple[str | int, ...], words: str) -> None:
-        if len(self._refusals) < MAX_ISSUES:
+        if len(self._issues) < MAX_ISSUES:
             place = pointer(path)
-            self._refusals.append(ValidationIssue(code, place, f"{place} {words}"))
+            self._issues.append(ValidationIssue(code, place, f"{place} {words}"))
 
 
 _OMITTED = object()

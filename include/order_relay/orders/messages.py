@@ -33,7 +33,7 @@ class SourceListing:
         """These are listed."""
         self.ids.update(dict.fromkeys(source_ids))
 
-    def leave_out(self, source_id: str) -> None:
+    def exclude(self, source_id: str) -> None:
         """This order was read and belongs to somebody else."""
         self.excluded_ids.add(source_id)
 
@@ -78,16 +78,16 @@ UNREAD_PROBLEMS = frozenset({DETAIL_UNREADABLE, DETAIL_MISSING})
 @dataclass(frozen=True, slots=True)
 class SourceOrder:
     """One order as a source offered it: parsed exactly (``Decimal`` for fractions). ``problem`` is a refusal code
-    found while reading (such as ``lone_surrogate``), or empty. ``why`` are our own words about it, safe for logs.
+    found while reading (such as ``lone_surrogate``), or empty. ``explanation`` is our own text about it, safe for logs.
 
-    An order whose text cannot be used as it is has ``refusals`` (the first of them is the problem) and its ``text`` as
+    An order whose text cannot be used as it is has ``issues`` (the first of them is the problem) and its ``text`` as
     it came; ``document`` then holds the members that are clear, enough to name it. ``where`` is its place in the
     answer."""
 
     document: Any
     problem: str = ""
-    why: str = ""
-    refusals: tuple[ValidationIssue, ...] = ()
+    explanation: str = ""
+    issues: tuple[ValidationIssue, ...] = ()
     text: str = field(default="", repr=False)
     where: str = ""
 

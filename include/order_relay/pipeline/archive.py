@@ -53,13 +53,13 @@ class ArchivedOrder:
     """One order as it was archived: columns of ``orders.canonical``, its lines without promotion texts and without
     those whose quantity is zero.
 
-    ``problem`` says why it can not be read at all; then the rest is empty. ``refusals`` are single values that the
+    ``problem`` says why it can not be read at all; then the rest is empty. ``issues`` are single values that the
     mapping could not read (``None`` in the columns). Holds personal data.
     """
 
     order: Mapping[str, Any] = field(default_factory=dict, repr=False)
     lines: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
-    refusals: Sequence[ValidationIssue] = ()
+    issues: Sequence[ValidationIssue] = ()
     problem: str = ""
 
     def ordered(self) -> list[OrderedLine] | None:
@@ -128,5 +128,5 @@ def _orders(canonical: CanonicalOrders) -> Iterator[ArchivedOrder]:
     for line in canonical.lines.to_dict("records"):
         if not line["promotion"] and line["quantity"] != 0:
             lines[line["order"]].append(line)
-    for order, own, refusals in zip(orders, lines, canonical.refusals, strict=True):
-        yield ArchivedOrder({str(name): value for name, value in order.items()}, own, refusals)
+    for order, own, issues in zip(orders, lines, canonical.issues, strict=True):
+        yield ArchivedOrder({str(name): value for name, value in order.items()}, own, issues)

@@ -292,7 +292,7 @@ def test_one_failing_detail_is_set_aside_wherever_it_is_and_the_others_proceed(s
     assert [n for n, order in found.items() if order.problem] == [position]
     assert list(found) == list(range(1, 10))
     assert found[position].problem == DETAIL_UNREADABLE
-    assert found[position].why, "a reason for people"
+    assert found[position].explanation, "a reason for people"
     shop.spoil = lambda _: None
     assert [order.problem for order in one.offers(DAY)] == [""] * 9, "with recovery all are read"
 
@@ -374,7 +374,7 @@ def test_an_address_that_cannot_be_read_concerns_its_orders_only_and_counts_once
     shop.spoil = lambda r: httpx.Response(500) if r.url.path == "/api/address/801/" else None
     found = list(client().offers(DAY))
     assert [order.problem for order in found] == [DETAIL_UNREADABLE] * 9 + [""]
-    assert "address 801" in found[0].why
+    assert "address 801" in found[0].explanation
     shop.spoil = lambda _: None
     assert [order.problem for order in client().offers(DAY)] == [""] * 10
 

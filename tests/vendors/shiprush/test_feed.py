@@ -150,7 +150,7 @@ def test_an_address_counts_as_a_whole():
 def test_what_shiprush_could_not_take_is_refused(changes, code):
     with pytest.raises(RecordRejectedError) as told:
         order_element(HEAD, order(**changes), [line()])
-    assert told.value.refusals[0].code == code
+    assert told.value.issues[0].code == code
 
 
 @pytest.mark.parametrize(

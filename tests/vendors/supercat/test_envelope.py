@@ -72,10 +72,10 @@ def test_rubbish_is_refused_or_right(body, size):
             found = read(text, size)
         except MalformedResponseError:
             continue
-        if not any(offer.refusals for offer in found):
+        if not any(offer.issues for offer in found):
             assert [offer.document for offer in found] == json.loads(text, parse_float=Decimal)["data"]
         for offer in found:
-            assert bool(offer.refusals) == bool(offer.text) == (offer.problem in malformed.MALFORMED_CODES)
+            assert bool(offer.issues) == bool(offer.text) == (offer.problem in malformed.MALFORMED_CODES)
 
 
 @given(orders.filter(len), st.data())
@@ -216,7 +216,7 @@ def test_an_order_that_is_too_large_is_refused_alone_with_the_setting_to_change(
         first, large, last = read(body, size, 4096)
         assert (first.document, last.document) == ({"id": 1}, {"id": 3})
         assert (large.problem, large.document) == (malformed.TOO_LARGE, {"id": 2})
-        assert re.search(r"larger than 4096 .*order_limit_bytes", large.refusals[0].message)
+        assert re.search(r"larger than 4096 .*order_limit_bytes", large.issues[0].message)
 
 
 def test_of_an_order_that_is_too_large_only_the_beginning_is_kept_in_memory():
@@ -259,9 +259,9 @@ def test_what_is_wrong_inside_one_order_concerns_that_order_alone(order, code, p
     body = b'{"status":"success","error":null,"data":[' + b",".join(orders) + b"]}"
     for size in (1, 7, 1 << 20):
         found = read(body, size)
-        (bad,) = [offer for offer in found if offer.refusals]
-        assert [offer.document["order_number"] for offer in found if not offer.refusals] == ["A-1", "A-3"]
-        assert (bad.problem, bad.refusals[0].pointer, bad.document.get("order_number")) == (code, place, number)
+        (bad,) = [offer for offer in found if offer.issues]
+        assert [offer.document["order_number"] for offer in found if not offer.issues] == ["A-1", "A-3"]
+        assert (bad.problem, bad.issues[0].pointer, bad.document.get("order_number")) == (code, place, number)
         assert bad.where.endswith(f"{at + 1} of the answer")
         bad.text.encode()
 
@@ -280,7 +280,7 @@ def test_good_orders_come_through_whatever_stands_between_them(orders, size):
     found = read(body, size)
     assert len(found) == len(orders)
     for text, offer in zip(orders, found, strict=True):
-        assert bool(offer.refusals) == (text != GOOD)
+        assert bool(offer.issues) == (text != GOOD)
 
 
 def test_further_members_of_the_envelope_are_accepted_with_one_warning():

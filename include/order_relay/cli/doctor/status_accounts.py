@@ -56,7 +56,7 @@ def _account(installation: Installation, name: str) -> Iterator[CheckResult]:
         ours = wiring.ours
         page = next(wiring.source.changed(datetime.now(UTC) - timedelta(minutes=1)), None)
         found = wiring.reader.read(page, Channel.POLL) if page else None
-    refused = len(found.refused) if found else 0
+    refused = len(found.rejected) if found else 0
     yield ok(check, f"statuses can be read; matched to orders of {len(ours.pipelines)} pipelines by {ours.column}")
     if refused:
         yield warn(check, f"{refused} of the newest records cannot be used", "compare their field names with `mapping`")

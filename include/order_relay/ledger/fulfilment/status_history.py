@@ -123,7 +123,7 @@ def keep_refused(tx: Transaction, ctx: RunContext, refused: Iterable[RejectedRec
         }
         for entry in refused
         for place in (clean_text(entry.order_id or f"row {entry.position}", 300),)
-        for refusal in entry.refusals
+        for refusal in entry.issues
     }
     if rows:
         insert = insertion(tx, status_refusal)
@@ -183,7 +183,7 @@ class _StatusMerge:
         doubts: frozenset[str] = frozenset()
         for report in order_reports:
             merged = merge_report(stored.history, report)
-            stored.history, doubts = merged.history, doubts | merged.doubts
+            stored.history, doubts = merged.history, doubts | merged.unsettled
             touched |= {(r.event.key, r.event.content_hash): r for r in merged.changed}
             fresh |= {(r.event.key, r.event.content_hash): report for r in merged.fresh}
         counts = self._collect(order["order_number"], stored, touched, fresh)
@@ -217,7 +217,7 @@ class _StatusMerge:
                 key = event_key, content_hash
                 state = CORRECTED
                 if revision is newest:
-                    state = STANDS if stored.history.stands(revision) else DELETED
+                    state = STANDS if stored.history.is_current(revision) else DELETED
                 before = stored.states.get(key)
                 counts[DELETED] += state == DELETED != before
                 if key in fresh:

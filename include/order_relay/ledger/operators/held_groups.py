@@ -57,7 +57,7 @@ class HeldGroup:
     @property
     def there(self) -> tuple[GroupMember, ...]:
         """What of it is, or may be, at the destination."""
-        return tuple(one for one in self.related if one.there)
+        return tuple(one for one in self.related if one.at_destination)
 
     @property
     def seen(self) -> dict[int, int | None]:
@@ -99,7 +99,7 @@ def _with_related(tx: Transaction, name: str, groups: Sequence[Sequence[GroupMem
     for group in groups:
         related = {other.id: other for one in group for other in lineages[one.lineage]}
         related |= {other.id: other for one in group for other in numbers.get(one.order_number, ())}
-        yield HeldGroup(name, tuple(group), tuple(sorted(related.values(), key=lambda member: member.place)))
+        yield HeldGroup(name, tuple(group), tuple(sorted(related.values(), key=lambda member: member.sort_key)))
 
 
 def _members(rows: Iterable[Any]) -> list[GroupMember]:

@@ -1,4 +1,4 @@
-"""CSV files of status events, with a column mapping as data. What cannot be read is refused row by row.
+"""CSV files of status events, with a column mapping as data. What cannot be read is rejected row by row.
 
 A row becomes a record of the vendor's own shape, and so an event by the same rules as everywhere.
 """
@@ -72,21 +72,21 @@ def read_status_csv(
     """
     drop = _StatusFile(data, form, shape)
     records: list[tuple[int, Any]] = []
-    refused: list[RejectedRecord] = []
+    rejected: list[RejectedRecord] = []
     for row in drop.table.rows():
         try:
             records.append((row.line, drop.record(row)))
         except RecordRejectedError as error:
-            refused.append(RejectedRecord(row.line, "", tuple(error.refusals)))
-        if len(records) + len(refused) >= ROWS:
-            yield _reading(records, refused, shape, moment, arrival_counts=arrival_counts)
-            records, refused = [], []
-    yield _reading(records, refused, shape, moment, arrival_counts=arrival_counts)
+            rejected.append(RejectedRecord(row.line, "", tuple(error.issues)))
+        if len(records) + len(rejected) >= ROWS:
+            yield _reading(records, rejected, shape, moment, arrival_counts=arrival_counts)
+            records, rejected = [], []
+    yield _reading(records, rejected, shape, moment, arrival_counts=arrival_counts)
 
 
 def _reading(
     records: list[tuple[int, Any]],
-    refused: list[RejectedRecord],
+    rejected: list[RejectedRecord],
     shape: StatusMapping,
     moment: datetime,
     *,
@@ -100,8 +100,8 @@ def _reading(
         arrival_counts=arrival_counts,
         first=2 * records[0][0] if records else 0,  # a row has two events at most: parcel and status
     )
-    lines = [replace(entry, position=records[entry.position][0], order_id="") for entry in found.refused]
-    return replace(found, refused=(*refused, *lines))
+    lines = [replace(entry, position=records[entry.position][0], order_id="") for entry in found.rejected]
+    return replace(found, rejected=(*rejected, *lines))
 
 
 class _StatusFile:

@@ -214,38 +214,38 @@ class EventHistory:
         """The content that an event has, whether it stands or was deleted."""
         return max(self.revisions.get(key, {}).values(), key=lambda revision: revision.rank, default=None)
 
-    def stands(self, revision: EventRevision) -> bool:
+    def is_current(self, revision: EventRevision) -> bool:
         """Whether the event of this newest content was not gone at the last full read."""
         return self.full_at is None or revision.stamp.at >= self.full_at
 
-    def standing(self) -> list[EventRevision]:
+    def current(self) -> list[EventRevision]:
         """The events that stand, each with its newest content."""
         newest = (self.newest(key) for key in self.revisions)
-        return [revision for revision in newest if revision is not None and self.stands(revision)]
+        return [revision for revision in newest if revision is not None and self.is_current(revision)]
 
     def missing(self) -> frozenset[str]:
         """The keys of events that stand although a later history did not show them: perhaps they were deleted."""
         if self.shown_at is None:
             return frozenset()
-        return frozenset(revision.event.key for revision in self.standing() if revision.stamp.at < self.shown_at)
+        return frozenset(revision.event.key for revision in self.current() if revision.stamp.at < self.shown_at)
 
 
 @dataclass(frozen=True)
 class MergeResult:
     """A history with a report in it. ``changed``: new or newer revisions; ``fresh``: contents never seen before.
 
-    ``doubts``: the events that only a read by id can settle.
+    ``unsettled``: the events that only a read by id can settle.
     """
 
     history: EventHistory
     changed: tuple[EventRevision, ...] = ()
     fresh: tuple[EventRevision, ...] = ()
-    doubts: frozenset[str] = frozenset()
+    unsettled: frozenset[str] = frozenset()
 
     @property
-    def doubtful(self) -> bool:
+    def needs_read(self) -> bool:
         """Whether the order is to be read by its id."""
-        return bool(self.doubts)
+        return bool(self.unsettled)
 
 
 def merge_report(history: EventHistory, report: StatusReport) -> MergeResult:
@@ -268,12 +268,12 @@ def merge_report(history: EventHistory, report: StatusReport) -> MergeResult:
         _latest_of(history.full_at, report.moment if report.full else None),
         _latest_of(history.shown_at, report.moment if report.full or report.history else None),
     )
-    doubts = (
+    unsettled = (
         merged.missing()
         if report.channel.reads
         else merged.missing() | _unsettled_events(history, merged, report, fresh)
     )
-    return MergeResult(merged, tuple(changed), tuple(fresh), doubts)
+    return MergeResult(merged, tuple(changed), tuple(fresh), unsettled)
 
 
 def _latest_of(one: datetime | None, other: datetime | None) -> datetime | None:
@@ -288,7 +288,7 @@ def _unsettled_events(
     """
     contradicted = {event.key for event in report.events if _contradicts(before, after, event)}
     pushed = {event.key for event in report.events}
-    standing = [revision for revision in after.standing() if revision.event.kind is not EventKind.ANNOUNCED]
+    standing = [revision for revision in after.current() if revision.event.kind is not EventKind.ANNOUNCED]
     others = [revision for revision in standing if revision.event.key not in pushed]
     if not others:
         return frozenset(contradicted)
@@ -308,17 +308,10 @@ def _unsettled_events(
 def _contradicts(before: EventHistory, after: EventHistory, event: StatusEvent) -> bool:
     """Whether a push says something else than what stands and is not surely newer."""
     newest = after.newest(event.key)
-    if newest is None or newest.event.content_hash != event.content_hash or not after.stands(newest):
+    if newest is None or newest.event.content_hash != event.content_hash or not after.is_current(newest):
         return True
     former = before.newest(event.key)
     return former is not None and former.event.content_hash != event.content_hash and former.stamp == newest.stamp
-
-
-def merge_all(history: EventHistory, reports: Iterable[StatusReport]) -> EventHistory:
-    """Put several reports into a history."""
-    for report in reports:
-        history = merge_report(history, report).history
-    return history
 
 
 def _text(moment: datetime | None) -> str:

@@ -114,7 +114,7 @@ class RejectedRecord:
 
     position: int
     order_id: str
-    refusals: tuple[ValidationIssue, ...]
+    issues: tuple[ValidationIssue, ...]
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class ParsedRecords:
     """What an answer says. ``missing``: order numbers that the vendor says it does not know."""
 
     reports: tuple[StatusReport, ...]
-    refused: tuple[RejectedRecord, ...] = ()
+    rejected: tuple[RejectedRecord, ...] = ()
     missing: tuple[str, ...] = ()
 
 
@@ -153,7 +153,7 @@ def parse_records(
                 continue
             found = parse_events(shape, record, order_id)
         except RecordRejectedError as error:
-            refused.append(RejectedRecord(position, order_id, tuple(error.refusals)))
+            refused.append(RejectedRecord(position, order_id, tuple(error.issues)))
             continue
         events[order_id] = _in_order((*events.get(order_id, {}).values(), *found.values()))
     spoiled = {entry.order_id for entry in refused}
@@ -312,8 +312,3 @@ def _words(value: Any, name: str) -> str:
 
 def _entry_rejected(code: str, pointer: str, message: str) -> RecordRejectedError:
     return RecordRejectedError([ValidationIssue(code, pointer, message)])
-
-
-def unknown_statuses(shape: StatusMapping, statuses: Iterable[str]) -> list[str]:
-    """Those statuses that the mapping file does not list: kept and shown, and perhaps worth adding there."""
-    return sorted({status for status in statuses if status} - set(shape.statuses.known))

@@ -49,7 +49,7 @@ class OrderState:
 
 def state_of(history: EventHistory, final: Collection[str] = ()) -> OrderState:
     """The state that follows from a history. ``final``: statuses that nothing is expected to follow."""
-    return _state(history.standing(), final)
+    return _state(history.current(), final)
 
 
 def derive_state(events: Sequence[StatusEvent], final: Collection[str] = ()) -> OrderState:

@@ -39,7 +39,7 @@ class Traits:
     items: frozenset[str] = field(default=frozenset(), repr=False)
     marks: Mapping[str, str] = field(default_factory=dict, repr=False)
 
-    def beside(self, other: Traits) -> Traits:
+    def merge_with(self, other: Traits) -> Traits:
         """These traits, with what only ``other`` shows."""
         return Traits(
             owner=self.owner or other.owner,

@@ -68,7 +68,7 @@ class CanonicalOrders:
 
     orders: pd.DataFrame
     lines: pd.DataFrame
-    refusals: list[list[ValidationIssue]]
+    issues: list[list[ValidationIssue]]
     notes: list[list[OrderNote]]
     unpriced: set[int] = field(default_factory=set)
     """Orders whose money could not be read: nothing more can be said about their sums."""
@@ -112,39 +112,39 @@ class CanonicalReader:
 
     def read(self, documents: Sequence[Mapping[str, Any]]) -> CanonicalOrders:
         """Frames of these documents. Refused values are ``None`` in them."""
-        refusals: list[list[ValidationIssue]] = [[] for _ in documents]
+        issues: list[list[ValidationIssue]] = [[] for _ in documents]
         notes: list[list[OrderNote]] = [[] for _ in documents]
         unpriced: set[int] = set()
         orders: dict[str, list[Any]] = {name: [None] * len(documents) for name in ORDER_COLUMNS}
         whole = columns.DocumentRows(documents)
         for rule in self.orders:
-            orders[rule.target] = self._order_column(rule, whole, refusals, notes, unpriced)
+            orders[rule.target] = self._order_column(rule, whole, issues, notes, unpriced)
         scales = [CURRENCIES.get(code) if isinstance(code, str) else None for code in orders["currency"]]
         for name in ORDER_MONEY:
-            orders[name] = self._order_minor(name, orders[name], scales, refusals, unpriced)
-        lines = self._read_lines(whole, refusals, notes, unpriced, scales)
+            orders[name] = self._order_minor(name, orders[name], scales, issues, unpriced)
+        lines = self._read_lines(whole, issues, notes, unpriced, scales)
         for row, scale in enumerate(scales):
             if scale is None:
                 unpriced.add(row)
                 place = self.order_pointer("currency")
-                if not any(known.pointer == place for known in refusals[row]):
-                    refusals[row].append(ValidationIssue("missing_field", place, f"{place} is required and missing"))
+                if not any(known.pointer == place for known in issues[row]):
+                    issues[row].append(ValidationIssue("missing_field", place, f"{place} is required and missing"))
         frame = pd.DataFrame({**orders, "scale": scales}, dtype=object)
-        return CanonicalOrders(frame, lines, refusals, notes, unpriced)
+        return CanonicalOrders(frame, lines, issues, notes, unpriced)
 
     def _order_minor(
         self,
         name: str,
         column: list[Any],
         scales: Sequence[int | None],
-        refusals: list[list[ValidationIssue]],
+        issues: list[list[ValidationIssue]],
         unpriced: set[int],
     ) -> list[Any]:
         place = self.order_pointer(name)
 
         def report(row: int, why: ValidationIssue) -> None:
             unpriced.add(row)
-            refusals[row].append(ValidationIssue(why.code, place, f"{place} {why.message}"))
+            issues[row].append(ValidationIssue(why.code, place, f"{place} {why.message}"))
 
         return _to_minor_units(column, scales, report)
 
@@ -152,7 +152,7 @@ class CanonicalReader:
         self,
         rule: MappingRule,
         documents: columns.DocumentRows,
-        refusals: list[list[ValidationIssue]],
+        issues: list[list[ValidationIssue]],
         notes: list[list[OrderNote]],
         unpriced: set[int],
     ) -> list[Any]:
@@ -164,7 +164,7 @@ class CanonicalReader:
             if rule.informational:
                 notes[row].append(_omission_note(place, why))
             else:
-                refusals[row].append(ValidationIssue(why.code, place, f"{place or rule.target} {why.message}"))
+                issues[row].append(ValidationIssue(why.code, place, f"{place or rule.target} {why.message}"))
 
         missing = OrderNote("not_in_code_table", place, "has no row in its code table; left out")
         column = columns.read_column(rule, documents, report, lambda row, _: notes[row].append(missing))
@@ -182,7 +182,7 @@ class CanonicalReader:
     def _read_lines(
         self,
         documents: columns.DocumentRows,
-        refusals: list[list[ValidationIssue]],
+        issues: list[list[ValidationIssue]],
         notes: list[list[OrderNote]],
         unpriced: set[int],
         scales: Sequence[int | None],
@@ -193,7 +193,7 @@ class CanonicalReader:
         for index, found in enumerate(documents.column(self.each)):
             if not isinstance(found, list) or not found:
                 place = pointer(self.each.split("."))
-                refusals[index].append(ValidationIssue("no_items", place, f"{place} holds no line"))
+                issues[index].append(ValidationIssue("no_items", place, f"{place} holds no line"))
                 unpriced.add(index)
                 continue
             rows += found
@@ -230,7 +230,7 @@ class CanonicalReader:
                 if column in informational:
                     notes[order[index]].append(_omission_note(place, why))
                     continue
-                refusals[order[index]].append(ValidationIssue(why.code, place, f"{place} {why.message}"))
+                issues[order[index]].append(ValidationIssue(why.code, place, f"{place} {why.message}"))
                 if column in ("quantity", "unit_price", "extended"):
                     unpriced.add(order[index])
         frame = pd.DataFrame({**lines, "promotion": promotion}, dtype=object)
@@ -266,5 +266,5 @@ def _to_minor_units(column: Sequence[Any], scales: Sequence[int | None], report:
             minor.append(None if value is None or scale is None else to_minor(Decimal(value), scale))
         except RecordRejectedError as error:
             minor.append(None)
-            report(row, error.refusals[0])
+            report(row, error.issues[0])
     return minor

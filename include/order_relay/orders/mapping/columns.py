@@ -136,7 +136,7 @@ def convert_column(rule: MappingRule, column: list[Any], report: ReportIssue) ->
         except RecordRejectedError as error:
             good.append(None)
             if not is_empty(value):
-                report(index, error.refusals[0])
+                report(index, error.issues[0])
         except CONVERSION_ERRORS:
             good.append(None)
             if not is_empty(value):

@@ -85,7 +85,7 @@ class ContentPaths:
         return json.dumps({"read": self.read, "eligibility": self.eligibility, "volatile": self.volatile})
 
     @cached_property
-    def reading(self) -> str:
+    def paths_version(self) -> str:
         """Names this set of paths; every fingerprint begins with it."""
         return hashlib.sha256(f"{_HASH_VERSION}{self.as_text()}".encode()).hexdigest()[:12]
 
@@ -93,7 +93,7 @@ class ContentPaths:
         """The fingerprint of one document. Raises ``TypeError``, ``ValueError`` or ``OverflowError`` as JSON does."""
         content = _hash(remove_paths(document, self.volatile), self._tree)
         gate = f".{_hash(document, self._gate_tree)[:16]}" if self.eligibility else ""
-        return f"{self.reading}-{content}{gate}"
+        return f"{self.paths_version}-{content}{gate}"
 
 
 def paths_version(fingerprint: str) -> str:

@@ -64,7 +64,7 @@ class _EligibilityRule:
 
 
 class EligibilityRules:
-    """The rules of one source, checked. ``judge`` is cheap; a source without rules lets everything go on."""
+    """The rules of one source, checked. ``evaluate`` is cheap; a source without rules lets everything go on."""
 
     def __init__(self, rules: Sequence[_EligibilityRule] = ()) -> None:
         self._rules = tuple(rules)
@@ -89,7 +89,7 @@ class EligibilityRules:
             raise ConfigurationError(f"{where}: must be a list of rules")
         return cls([_rule(raw, tables, f"{where}[{number}]") for number, raw in enumerate(section or ())])
 
-    def judge(self, document: Any) -> Verdict:
+    def evaluate(self, document: Any) -> Verdict:
         """The verdict on one document. Raises nothing, whatever the document holds."""
         for rule in self._rules:
             value = text_of(first_value(document, rule.path))

@@ -65,7 +65,7 @@ class SourcePaths:
                 f"it, declare it in {own} under {self._files.members}"
             )
 
-    def rules(self, rules: Iterable[MappingRule], before: str = "", overrides: Any = ()) -> None:
+    def check_rules(self, rules: Iterable[MappingRule], before: str = "", overrides: Any = ()) -> None:
         """Check the paths of rules, seen from ``before`` (such as ``items[].``). ``overrides``: the rules of a firm."""
         own = {rule.get("target") for rule in overrides or () if isinstance(rule, Mapping)}
         for rule in rules:
@@ -77,7 +77,7 @@ class SourcePaths:
                     )
                 self.require(f"{before}{path}", place)
 
-    def identity(self, section: Any) -> None:
+    def check_identity(self, section: Any) -> None:
         """Check the paths of the section ``identity``."""
         if not isinstance(section, Mapping):
             return  # told where identities are read
@@ -91,7 +91,7 @@ class SourcePaths:
         for path in section.get("items_need") or ():
             self.require(f"{lines}[].{path}", f"{self._files.vendor}: identity.items_need")
 
-    def gate(self, section: Any, *, own: bool) -> None:
+    def check_eligibility(self, section: Any, *, own: bool) -> None:
         """Check the paths of eligibility rules; ``own``: those of the pipeline's file."""
         file = self._files.of(own)
         for number, rule in enumerate(section or ()):

@@ -29,7 +29,7 @@ def convert_to_pieces(
             lines["quantity"][row] = quantity(Decimal(sold) * Decimal(1 if pieces is None else pieces))
         except RecordRejectedError as error:
             lines["quantity"][row] = None
-            issues_by_row[row] = error.refusals[0]
+            issues_by_row[row] = error.issues[0]
             continue
         if pieces is not None and pieces != 1:
             _keep_amount(lines, row, Decimal(sold), scales[row])

@@ -80,10 +80,10 @@ def check_setup(
     files = MappingFiles(f"vendors/{source.name}/mapping.yaml", settings.file or "the pipeline's file")
     paths = SourcePaths(source.schema, over.source.get("members", ()), files)
     paths.require(reader.each, f"{files.of('each' in lines)}: lines.each")
-    paths.rules(reader.orders, "", over.source.get("order"))
-    paths.rules(reader.lines, f"{reader.each}[].", lines.get("fields"))
-    paths.identity(source.mapping.get("identity"))
-    paths.gate(over.source.get("gate", source.mapping.get("gate")), own="gate" in over.source)
+    paths.check_rules(reader.orders, "", over.source.get("order"))
+    paths.check_rules(reader.lines, f"{reader.each}[].", lines.get("fields"))
+    paths.check_identity(source.mapping.get("identity"))
+    paths.check_eligibility(over.source.get("gate", source.mapping.get("gate")), own="gate" in over.source)
 
 
 def _tables_are_used(source: VendorFormat, destination: VendorFormat, settings: TransformSettings) -> None:

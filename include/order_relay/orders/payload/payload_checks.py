@@ -85,7 +85,8 @@ class MoneyCheck:
     """Every amount that the destination adds up.
 
     ``item_charges`` are meant per line or per unit (setting ``spread_unit``). ``either``: an order's member and the
-    member of its items that it may replace; which of both counts is unknown, so both readings must give the total.
+    member of its items that it may replace. Which of the two counts is unknown, so both interpretations must give the
+    total.
     ``rates``: a rate of the order and the items' member that it may be applied to. ``tax_fixed``: the member that keeps
     the destination from working out a tax of its own. ``undocumented``: lists that may take something off.
     """
@@ -122,7 +123,7 @@ class MoneyCheck:
             settings.spread_unit == "per_unit",
         )
 
-    def refusals(self, payload: Payload, total: Decimal, currency: str) -> Iterator[tuple[str, str]]:
+    def issues(self, payload: Payload, total: Decimal, currency: str) -> Iterator[tuple[str, str]]:
         """What is wrong, as code and words with the numbers that explain it."""
         if self.tax_fixed and payload.get(self.tax_fixed) is not True:
             yield (
@@ -132,19 +133,16 @@ class MoneyCheck:
                     "not keep its total. Remove the constant or rule that changes it"
                 ),
             )
-        for reading in self.readings(payload):
-            if reading.total != total:
-                parts = ", ".join(f"{name} {amount:f}" for name, amount in reading.parts.items() if amount)
-                off = reading.total - total
+        for interpretation in self.interpretations(payload):
+            if interpretation.total != total:
+                parts = ", ".join(f"{name} {amount:f}" for name, amount in interpretation.parts.items() if amount)
+                off = interpretation.total - total
                 yield (
                     "payload_total_mismatch",
                     (
-                        f"the payload adds up to {_format_amount(reading.total, total)} {currency}, but the order's "
-                        f"total is "
-                        f"{total:f} (difference {_format_amount(off, total)}). Parts of the payload: "
-                        f"{parts or 'none'}. Check "
-                        "the "
-                        "rules and constants of the mapping that fill them"
+                        f"the payload adds up to {_format_amount(interpretation.total, total)} {currency}, but the "
+                        f"order's total is {total:f} (difference {_format_amount(off, total)}). Parts of the payload: "
+                        f"{parts or 'none'}. Check the mapping rules and constants that fill them"
                     ),
                 )
                 return
@@ -158,7 +156,7 @@ class MoneyCheck:
                     ),
                 )
 
-    def readings(self, payload: Payload) -> list[TotalInterpretation]:
+    def interpretations(self, payload: Payload) -> list[TotalInterpretation]:
         """The ways in which the destination may read the amounts; one where nothing is ambiguous."""
         with localcontext(_EXACT_CONTEXT):
             items = payload.get(self.items) or ()
@@ -266,7 +264,7 @@ class PayloadCheck:
         """Members that must be sent exactly as a column or ``settings.x`` says."""
         return self._same
 
-    def refusals(self, payload: Payload, orders: Mapping[str, Sequence[Any]], row: int) -> list[ValidationIssue]:
+    def issues(self, payload: Payload, orders: Mapping[str, Sequence[Any]], row: int) -> list[ValidationIssue]:
         """Everything that the rules say against a payload that fits the schema."""
         found = [
             *self._changed(payload, orders, row),
@@ -277,7 +275,7 @@ class PayloadCheck:
         ]
         total, currency = from_minor(orders["total"][row], orders["scale"][row]), orders["currency"][row]
         return found + [
-            ValidationIssue(code, "", words) for code, words in self._money.refusals(payload, total, currency)
+            ValidationIssue(code, "", words) for code, words in self._money.issues(payload, total, currency)
         ]
 
     def _lacking(self, payload: Payload) -> Iterator[ValidationIssue]:

@@ -21,7 +21,7 @@ RejectOrder = Callable[[int, str, str, str], None]
 
 
 def check_totals(canonical: CanonicalOrders, reader: CanonicalReader) -> pd.DataFrame:
-    """Add what is wrong with lines and totals to the refusals; gives the lines that are items, with their amounts.
+    """Add what is wrong with lines and totals to the issues; gives the lines that are items, with their amounts.
 
     In the result ``quantity`` and ``extended`` are ``int64``, ``unit_price`` is ``Decimal`` or ``None``. Lines of
     quantity 0 without an amount are not in it: they were cancelled, and a note says so. Charges of the orders become
@@ -29,7 +29,7 @@ def check_totals(canonical: CanonicalOrders, reader: CanonicalReader) -> pd.Data
     """
 
     def reject(row: int, code: str, place: str, why: str) -> None:
-        canonical.refusals[row].append(ValidationIssue(code, place, f"{place} {why}"))
+        canonical.issues[row].append(ValidationIssue(code, place, f"{place} {why}"))
 
     items = canonical.lines.loc[~canonical.lines["promotion"]].copy()
     items["extended"], items["quantity"], sent = _lines(items, canonical, reader, reject)
@@ -98,7 +98,7 @@ def _cancelled(place: str) -> OrderNote:
 
 def _has_issue_at(canonical: CanonicalOrders, row: int, reader: CanonicalReader, column: str, position: int) -> bool:
     place = reader.line_pointer(column, position)
-    return any(known.pointer == place for known in canonical.refusals[row])
+    return any(known.pointer == place for known in canonical.issues[row])
 
 
 def _amounts_differ(amount: int, unit: Decimal, quantity: int, scale: int) -> bool:
@@ -109,7 +109,7 @@ def _amounts_differ(amount: int, unit: Decimal, quantity: int, scale: int) -> bo
 
 def _missing(row: int, place: str, canonical: CanonicalOrders, reject: RejectOrder) -> None:
     """A missing value, unless it is missing because it was refused already."""
-    if not any(known.pointer == place for known in canonical.refusals[row]):
+    if not any(known.pointer == place for known in canonical.issues[row]):
         reject(row, "missing_field", place, "is required and missing")
 
 
@@ -155,14 +155,14 @@ def _charges(canonical: CanonicalOrders, reader: CanonicalReader) -> None:
         amounts: list[int] = []
         for row, (value, scale) in enumerate(zip(orders[name].tolist(), scales, strict=True)):
             amounts.append(0)
-            if any(why.pointer == place for why in canonical.refusals[row]):
+            if any(why.pointer == place for why in canonical.issues[row]):
                 canonical.unpriced.add(row)
             elif value is not None and scale is not None:
                 try:
                     amounts[row] = to_minor(Decimal(value), scale)
                 except RecordRejectedError as error:
-                    (why,) = error.refusals
-                    canonical.refusals[row].append(ValidationIssue(why.code, place, f"{place} {why.message}"))
+                    (why,) = error.issues
+                    canonical.issues[row].append(ValidationIssue(why.code, place, f"{place} {why.message}"))
                     canonical.unpriced.add(row)
         orders[name] = pd.Series(amounts, index=orders.index, dtype=object)
 

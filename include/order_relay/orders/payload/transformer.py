@@ -41,11 +41,11 @@ TRANSFORM_VERSION = 2
 class TransformResult:
     """What became of one document.
 
-    ``index`` is its place in the input. Either ``payload`` holds the bytes to send, or ``refusals`` says why not.
+    ``index`` is its place in the input. Either ``payload`` holds the bytes to send, or ``issues`` says why not.
     ``total_minor`` is in minor units of ``currency``. ``submitted_at`` (UTC) is when the customer submitted the order,
     which is where a search by date may find it. ``sent_as`` is the status that the payload gives the order, as the
     setting ``order_status`` spells it, whichever rule or constant put it there. ``notes`` say what was changed, left
-    out or defaulted. ``hold``: not sent for this reason, until an operator decides; there are no refusals then.
+    out or defaulted. ``hold``: not sent for this reason, until an operator decides; there are no issues then.
     """
 
     index: int
@@ -56,7 +56,7 @@ class TransformResult:
     submitted_at: datetime | None = None
     sent_as: str = ""
     notes: list[OrderNote] = field(default_factory=list)
-    refusals: list[ValidationIssue] = field(default_factory=list)
+    issues: list[ValidationIssue] = field(default_factory=list)
     hold: str = ""
 
 
@@ -74,7 +74,9 @@ class Transformer:
         self.settings = settings
         tables = build_tables(source, destination, settings)
         section = settings.overrides.source.get("gate", source.mapping.get("gate"))
-        self.gate = EligibilityRules.from_mapping(section, tables, settings.named(f"mapping of {source.name}: gate"))
+        self.eligibility = EligibilityRules.from_mapping(
+            section, tables, settings.named(f"mapping of {source.name}: gate")
+        )
         self._reader = build_reader(source, settings, tables)
         check_setup(source, destination, settings, self._reader)
         targets = [rule.target for rule in self._reader.orders]
@@ -101,7 +103,7 @@ class Transformer:
         """Takes the fingerprints of the source's documents: of what this pipeline reads of them."""
         section = self.source.mapping.get("identity", {})
         identity = IdentityPaths.from_mapping(section, f"{self.source.name}: identity")
-        return ContentPaths.of(self._reader, self.gate, identity)
+        return ContentPaths.of(self._reader, self.eligibility, identity)
 
     def transform(self, documents: Sequence[dict[str, Any]], key_marks: Sequence[str] = ()) -> list[TransformResult]:
         """One result for each document, in their order. No document can make another one fail.
@@ -123,7 +125,7 @@ class Transformer:
                 orders["destination_key"][row] = f"{key}{key_marks[row]}"
             elif key is None:
                 self._refuse(canonical, row, "order_number", "missing_field", "is required and missing")
-        good = [row for row, refusals in enumerate(canonical.refusals) if not refusals]
+        good = [row for row, issues in enumerate(canonical.issues) if not issues]
         whole, of_order = allocate_items(
             items,
             canonical,
@@ -140,7 +142,7 @@ class Transformer:
         """Notes on what was removed from an order; a required value lacks something where it is joined of several."""
         canonical.notes[row] += redaction_marks.redaction_notes(places)
         for place in self._reader.required_parts.intersection(places):
-            canonical.refusals[row].append(
+            canonical.issues[row].append(
                 ValidationIssue(redaction_marks.CARD_DATA_REMOVED, place, f"{place} held card data")
             )
 
@@ -164,11 +166,11 @@ class Transformer:
         lists = {name: self._entries(form, canonical, orders, good) for name, form in self._form.lists.items()}
         for row, why in heads.wrong:
             if row in of_order:
-                canonical.refusals[row].append(self._at_source(why, {}, range(0)))
+                canonical.issues[row].append(self._at_source(why, {}, range(0)))
         for of_row, part in ((owner, bodies), *lists.values()):
             for index, why in part.wrong:
-                canonical.refusals[of_row[index]].append(why)
-        still = [row for row in good if not canonical.refusals[row]]
+                canonical.issues[of_row[index]].append(why)
+        still = [row for row in good if not canonical.issues[row]]
         items = bodies.build(range(len(owner)))
         entries = {name: _by_order(of_row, part.build(range(len(of_row)))) for name, (of_row, part) in lists.items()}
         payloads = {}
@@ -178,9 +180,9 @@ class Transformer:
             for name, of_orders in entries.items():
                 if given := [entry for entry in of_orders.get(row, ()) if entry]:
                     payload[name] = given
-            refusals = self._form.format.check(payload) or self._form.check.refusals(payload, orders, row)
-            if refusals:
-                canonical.refusals[row] += [self._at_source(why, whole, span) for why in refusals]
+            issues = self._form.format.check(payload) or self._form.check.issues(payload, orders, row)
+            if issues:
+                canonical.issues[row] += [self._at_source(why, whole, span) for why in issues]
             else:
                 payloads[row] = self._encoded(canonical, row, payload), self._form.payload_status(payload)
         self._note(canonical, heads, (owner, bodies), *lists.values())
@@ -211,9 +213,7 @@ class Transformer:
         try:
             return encode(payload)
         except (UnicodeEncodeError, TypeError, RecursionError):
-            canonical.refusals[row].append(
-                ValidationIssue("not_encodable", "", "holds a value that JSON can not carry")
-            )
+            canonical.issues[row].append(ValidationIssue("not_encodable", "", "holds a value that JSON can not carry"))
             return None
 
     def _note(
@@ -255,8 +255,8 @@ class Transformer:
 
     def _refuse(self, canonical: CanonicalOrders, row: int, column: str, code: str, why: str) -> None:
         place = self._reader.order_pointer(column)
-        if not any(known.pointer == place for known in canonical.refusals[row]):
-            canonical.refusals[row].append(ValidationIssue(code, place, f"{place} {why}"))
+        if not any(known.pointer == place for known in canonical.issues[row]):
+            canonical.issues[row].append(ValidationIssue(code, place, f"{place} {why}"))
 
     def _result(
         self,
@@ -269,11 +269,11 @@ class Transformer:
         payload, status = built or (None, "")
         result = TransformResult(row, payload, sent_as=status, notes=limit_notes(canonical.notes[row]))
         marked = payload is not None and REDACTED.encode() in payload
-        if marked or (payload is None and redaction_marks.caused_by_redaction(canonical.refusals[row], removed)):
+        if marked or (payload is None and redaction_marks.caused_by_redaction(canonical.issues[row], removed)):
             result.payload, result.hold = None, redaction_marks.CARD_DATA_REMOVED
             return result
         if payload is None:
-            result.refusals = sorted(set(canonical.refusals[row]), key=lambda why: (why.pointer, why.code))
+            result.issues = sorted(set(canonical.issues[row]), key=lambda why: (why.pointer, why.code))
             return result
         result.destination_key = orders["destination_key"][row]
         result.total_minor = orders["total"][row]

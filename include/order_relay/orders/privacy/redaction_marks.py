@@ -59,10 +59,10 @@ def redaction_notes(places: Iterable[str]) -> list[OrderNote]:
     ]
 
 
-def caused_by_redaction(refusals: Iterable[ValidationIssue], places: Iterable[str]) -> bool:
-    """Whether all these refusals are about members from which card data was removed."""
+def caused_by_redaction(issues: Iterable[ValidationIssue], places: Iterable[str]) -> bool:
+    """Whether all these issues are about members from which card data was removed."""
     places = list(places)
-    return bool(places) and all(any(_covers(why.pointer, place) for place in places) for why in refusals)
+    return bool(places) and all(any(_covers(why.pointer, place) for place in places) for why in issues)
 
 
 def _covers(pointer: str, place: str) -> bool:

@@ -62,19 +62,19 @@ class VersionDiff:
     """The documents are equal in everything."""
 
     @property
-    def nothing_seen(self) -> bool:
+    def no_visible_change(self) -> bool:
         """They differ, but in nothing that the mapping reads."""
         return not (self.equal or self.order or self.lines or self.hidden)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        return {**asdict(self), "nothing_seen": self.nothing_seen}
+        return {**asdict(self), "nothing_seen": self.no_visible_change}
 
     def as_markdown(self) -> str:
         """Tables and sentences; every value is escaped, so that an order's text can not become markup."""
         if self.equal:
             return "Both are equal."
-        parts = [NO_VISIBLE_CHANGE] if self.nothing_seen else []
+        parts = [NO_VISIBLE_CHANGE] if self.no_visible_change else []
         if self.order:
             parts.append(_table(("order", "before", "now"), ((c.what, c.before, c.now) for c in self.order)))
         if self.lines:
@@ -96,7 +96,7 @@ def diff_versions(old: Mapping[str, Any], new: Mapping[str, Any], reader: Canoni
         order=tuple(_shown(read)),
         lines=tuple(lines),
         hidden=tuple(_hidden(read)),
-        unreadable=len(read.refusals[1]),
+        unreadable=len(read.issues[1]),
         same_lines=same,
         equal=_equal(old, new),
     )

@@ -85,17 +85,17 @@ class GroupMember:
     changed_at: datetime | None = None
 
     @property
-    def age(self) -> tuple[int, int]:
+    def version_rank(self) -> tuple[int, int]:
         """Orders the versions of an order: the greater is the newer."""
         return self.version, self.edition
 
     @property
-    def place(self) -> tuple[int, int, int]:
-        """As ``age``, without ties."""
+    def sort_key(self) -> tuple[int, int, int]:
+        """As ``version_rank``, without ties."""
         return self.version, self.edition, self.id
 
     @property
-    def there(self) -> bool:
+    def at_destination(self) -> bool:
         """Whether it is, or may be, at the destination."""
         return self.state in (*_ACTIVE, "imported") or (self.state == "discarded" and self.reason == BASELINE)
 
@@ -123,14 +123,14 @@ def group_held(held: Iterable[GroupMember]) -> list[list[GroupMember]]:
         for kind, name in keys:
             parent[root((one.pipeline, kind, name))] = root(one.id)
     groups: dict[object, list[GroupMember]] = defaultdict(list)
-    for one in sorted(members, key=lambda member: member.place):
+    for one in sorted(members, key=lambda member: member.sort_key):
         groups[root(one.id)].append(one)
     return list(groups.values())
 
 
 def main_reason(held: Sequence[GroupMember]) -> str:
     """Why the group is held: the newest one's reason, unless that one only joined the others."""
-    newest_first = sorted(held, key=lambda member: member.place, reverse=True)
+    newest_first = sorted(held, key=lambda member: member.sort_key, reverse=True)
     return next((one.reason for one in newest_first if one.reason != SIBLING_HELD), newest_first[0].reason)
 
 
@@ -139,7 +139,7 @@ def choice_problem(choice: str, held: Sequence[GroupMember], related: Sequence[G
 
     ``related`` are the other submissions of the group's lineages and order numbers.
     """
-    newest = max(held, key=lambda member: member.place)
+    newest = max(held, key=lambda member: member.sort_key)
     admitted = CHOICES_BY_REASON.get(newest.reason, CHOICES)
     if choice not in CHOICES:
         return f"{choice!r} is not a decision; choose one of {', '.join(CHOICES)}"
@@ -149,8 +149,8 @@ def choice_problem(choice: str, held: Sequence[GroupMember], related: Sequence[G
 
 
 def _replacement_problem(newest: GroupMember, held: Sequence[GroupMember], related: Sequence[GroupMember]) -> str:
-    there = [one for one in related if one.there]
-    newer = [one for one in there if one.age > newest.age]
+    there = [one for one in related if one.at_destination]
+    newer = [one for one in there if one.version_rank > newest.version_rank]
     if newer:
         return (
             f"an older version cannot replace a newer one: {newer[-1].order_number} (id {newer[-1].source_id}) is "
@@ -159,7 +159,11 @@ def _replacement_problem(newest: GroupMember, held: Sequence[GroupMember], relat
         )
     if any(one.state in _ACTIVE for one in there):
         return "the order that would be replaced is being sent or in doubt: settle it first"
-    if len(held) == 1 and not there and not any(one.state in _OPEN and one.age < newest.age for one in related):
+    if (
+        len(held) == 1
+        and not there
+        and not any(one.state in _OPEN and one.version_rank < newest.version_rank for one in related)
+    ):
         return (
             f"there is no other version that {newest.order_number} could replace; {SEPARATE} sends it, "
             f"{DISCARD} does not"
@@ -218,19 +222,19 @@ def plan_separation(held: Sequence[GroupMember], related: Sequence[GroupMember],
 
 
 def _separate_lineage(plan: RegroupingPlan, lineage: str, rows: Sequence[GroupMember], minimum: float) -> None:
-    there = [one for one in rows if one.there]
+    there = [one for one in rows if one.at_destination]
     behind = [
         one
         for one in rows
         if one.state == "held"
         and one.reason in LINEAGE_REASONS
-        and any(other.age > one.age and same_order(one, other, minimum) for other in there)
+        and any(other.version_rank > one.version_rank and same_order(one, other, minimum) for other in there)
     ]
     plan.lineages |= {one.id: lineage for one in behind}
     movable = [one for one in _movable(rows) if one not in behind]
     replaced = [one for one in movable if one.state == "superseded" and one.decided]
     sides: list[list[GroupMember]] = []
-    for one in sorted((m for m in movable if m not in replaced), key=lambda member: member.place, reverse=True):
+    for one in sorted((m for m in movable if m not in replaced), key=lambda member: member.sort_key, reverse=True):
         side = next((side for side in sides if all(same_order(one, other, minimum) for other in side)), None)
         if side is None:
             sides.append([one])
@@ -249,7 +253,7 @@ def _separate_lineage(plan: RegroupingPlan, lineage: str, rows: Sequence[GroupMe
 
 def _follow_agreeing(one: GroupMember, sides: Sequence[list[GroupMember]], minimum: float) -> None:
     """An operator had this one replaced: it follows what replaced it, or else the next newer order."""
-    newer = [side for side in sides if side[0].place > one.place]
+    newer = [side for side in sides if side[0].sort_key > one.sort_key]
     agreeing = [side for side in newer if all(same_order(one, other, minimum) for other in side)]
     for side in [*agreeing, *reversed(newer)][:1]:
         side.append(one)
@@ -257,18 +261,18 @@ def _follow_agreeing(one: GroupMember, sides: Sequence[list[GroupMember]], minim
 
 def plan_replacement(held: Sequence[GroupMember], related: Sequence[GroupMember], minimum: float) -> RegroupingPlan:
     """The newest goes on; the other held ones, and what agrees with them, are older versions in its lineage."""
-    newest = max(held, key=lambda member: member.place)
-    taken = any(one.lineage == newest.lineage for one in related if one.there)
+    newest = max(held, key=lambda member: member.sort_key)
+    taken = any(one.lineage == newest.lineage for one in related if one.at_destination)
     target = newest.own_lineage if taken else newest.lineage
     plan = RegroupingPlan(
-        lineages={one.id: target for one in held}, sides=[sorted(held, key=lambda m: m.place, reverse=True)]
+        lineages={one.id: target for one in held}, sides=[sorted(held, key=lambda m: m.sort_key, reverse=True)]
     )
     for lineage, rows in _by_lineage(held, related).items():
         if lineage == target:
             continue
         waiting = [one for one in rows if one.state == "held"]
         for one in _movable(rows):
-            newer = [other for other in waiting if other.place > one.place]
+            newer = [other for other in waiting if other.sort_key > one.sort_key]
             replaced = one.state == "superseded" and one.decided
             if one.state != "held" and newer and (replaced or any(same_order(one, h, minimum) for h in newer)):
                 plan.lineages[one.id] = target
@@ -285,5 +289,5 @@ def _by_lineage(held: Sequence[GroupMember], related: Sequence[GroupMember]) -> 
 
 def _movable(rows: Sequence[GroupMember]) -> list[GroupMember]:
     """Held and open ones, and those superseded by something that is neither at the destination nor discarded."""
-    last = max((one.place for one in rows if one.there or one.state == "discarded"), default=(-1, -1, -1))
-    return [one for one in rows if one.state in ("held", *_OPEN) or (one.state == "superseded" and one.place > last)]
+    last = max((one.sort_key for one in rows if one.at_destination or one.state == "discarded"), default=(-1, -1, -1))
+    return [one for one in rows if one.state in ("held", *_OPEN) or (one.state == "superseded" and one.sort_key > last)]

@@ -1,7 +1,7 @@
 """An order whose text cannot be used as it is: kept whole under its identity, and refused with what is wrong with it.
 
 The archive keeps such an order as a document of its own form, with the text as it came (without card data) and the
-refusals that name what is wrong, so that every later stage finds them where it finds any other order.
+issues that name what is wrong, so that every later stage finds them where it finds any other order.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ MALFORMED_CODES: Mapping[str, str] = {
 """Problems with which nothing of an order's content is used, except for its identity."""
 
 
-def wrap_malformed(text: str, refusals: Iterable[ValidationIssue], where: str, number: str = "") -> dict[str, Any]:
+def wrap_malformed(text: str, issues: Iterable[ValidationIssue], where: str, number: str = "") -> dict[str, Any]:
     """The document that the archive keeps. ``text`` must be free of card data; ``where`` is its place in the answer."""
-    wrong = [{"code": why.code, "pointer": why.pointer, "message": why.message} for why in refusals]
+    wrong = [{"code": why.code, "pointer": why.pointer, "message": why.message} for why in issues]
     return {ISSUES_KEY: wrong, LOCATION_KEY: where, TEXT_KEY: text} | ({NUMBER_KEY: number} if number else {})
 
 

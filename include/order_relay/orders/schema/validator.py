@@ -91,7 +91,7 @@ class _SchemaError:
 
 
 def _to_issues(found: Iterable[_SchemaError]) -> list[ValidationIssue]:
-    refusals = set()
+    issues = set()
     for error in found:
         code = KEYWORD_CODES.get(error.keyword, "not_allowed")
         limit = error.limit
@@ -105,8 +105,8 @@ def _to_issues(found: Iterable[_SchemaError]) -> list[ValidationIssue]:
         else:
             words = CODE_MESSAGES[code].replace(" {limit}", "")
         place = pointer(error.path)
-        refusals.add(ValidationIssue(code, place, f"{place or 'the record'} {words}"))
-    ordered = sorted(refusals, key=lambda r: (r.pointer, r.code))
+        issues.add(ValidationIssue(code, place, f"{place or 'the record'} {words}"))
+    ordered = sorted(issues, key=lambda r: (r.pointer, r.code))
     if len(ordered) > MAX_ISSUES:
         rest = ValidationIssue("too_many_errors", "", "the record has more errors than are listed")
         ordered = [*ordered[:MAX_ISSUES], rest]
@@ -169,10 +169,6 @@ class VendorFormat:
             return _to_issues(self._reference_errors(document)) or _to_issues(self._gate_errors(document)) or unreadable
         except (ValueError, TypeError, RecursionError, OverflowError, ArithmeticError):
             return _text_issues(document) or unreadable
-
-    def reference_refusals(self, document: Any) -> list[ValidationIssue]:
-        """What the reference alone says; for holding the two validators together."""
-        return _to_issues(self._reference_errors(document))
 
     def _reference_errors(self, document: Any) -> Iterator[_SchemaError]:
         for error in self._named.iter_errors(document):

@@ -95,7 +95,7 @@ def _read_file(  # noqa: PLR0917 - a step of read_drops
             intake.ledger.status_file_read(intake.ctx, known, file.shown, rows, total.refused)
         except RecordRejectedError as error:
             folder = REFUSED
-            total = intake.keep(ParsedRecords((), (RejectedRecord(0, "", tuple(error.refusals)),)), file.shown)
+            total = intake.keep(ParsedRecords((), (RejectedRecord(0, "", tuple(error.issues)),)), file.shown)
     kept = f"{intake.account}/{folder}/{digest[:16]}-{file.plain}"
     if len(data) > drops.settings.size_limit_bytes:
         incoming.copy(file, kept)

@@ -89,7 +89,7 @@ class StatusIntake:
         return self.ledger.store_statuses(
             self.ctx,
             found.reports,
-            refused=found.refused,
+            refused=found.rejected,
             origin=origin,
             late_before=late_before,
             final=self.reader.shape.statuses.final,

@@ -103,7 +103,7 @@ def determine_ownership(expected: Traits, row: SearchHit, detail: SearchResult) 
     """Whose order a row is, by what it shows and by the order's detail (a page without rows: it could not be read)."""
     shown = row.traits
     for one in detail.rows:
-        shown = one.traits.beside(shown)
+        shown = one.traits.merge_with(shown)
         if member := _conflicting_identity(row, one):
             return Ownership("contradicts", row.oms_id, f"{member} in the order's detail")
     if shown.owner == OTHER:

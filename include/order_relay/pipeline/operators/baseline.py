@@ -113,7 +113,7 @@ def _waiting(store: BatchStore, parts: BaselineContext, info: BatchInfo, offers:
     """Source ids of the batch that the gate does not let go on."""
     columns = (offers[name].tolist() for name in ("source_id", "part", "row"))
     works = [WorkItem(0, 0, "", name, info.batch_id, part, row) for name, part, row in zip(*columns, strict=True)]
-    judge = parts.transformer.gate.judge
+    judge = parts.transformer.eligibility.evaluate
     return [
         work.source_id
         for slice_ in read_documents(store, parts.name, works)

@@ -53,9 +53,9 @@ def reevaluate(
             if document is REMOVED:
                 judged.still.append((work, [ARCHIVE_REMOVED]))
                 continue
-            refusals = source_issues(work, document, wiring.transformer.source, wiring.transformer.reader)
-            if refusals:
-                judged.still.append((work, refusals))
+            issues = source_issues(work, document, wiring.transformer.source, wiring.transformer.reader)
+            if issues:
+                judged.still.append((work, issues))
             else:
                 candidates.append((work, document))
         results = wiring.transformer.transform([document for _, document in candidates])
@@ -63,8 +63,8 @@ def reevaluate(
             if result.hold:
                 words = "card data was removed from a member that the payload needs"
                 judged.still.append((work, [ValidationIssue(result.hold, "", words)]))
-            elif result.refusals or result.payload is None:
-                judged.still.append((work, result.refusals))
+            elif result.issues or result.payload is None:
+                judged.still.append((work, result.issues))
             else:
                 judged.clean.append(work)
         done(len(slice_))

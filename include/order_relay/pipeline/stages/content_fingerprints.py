@@ -51,9 +51,9 @@ def renew_fingerprints(
     contents: ContentPaths,
 ) -> int:
     """Renew the fingerprints of known orders whose content is the same as in this batch; how many."""
-    ledger.keep_reading(contents.reading, contents.as_text())
-    offered = offers[offers["content_hash"].str.startswith(f"{contents.reading}-")]
-    rows = {row.source_id: row for row in ledger.outdated(ctx.pipeline, offered["source_id"], contents.reading)}
+    ledger.keep_reading(contents.paths_version, contents.as_text())
+    offered = offers[offers["content_hash"].str.startswith(f"{contents.paths_version}-")]
+    rows = {row.source_id: row for row in ledger.outdated(ctx.pipeline, offered["source_id"], contents.paths_version)}
     if not rows:
         return 0
     same: dict[int, tuple[str, str]] = {}

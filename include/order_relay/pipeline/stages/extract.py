@@ -191,7 +191,7 @@ def _archive(
                 offers.cuts += 1
         identity = identify(document, paths, offered.problem, fingerprint=fingerprint)
         if offered.problem in UNREAD_PROBLEMS:
-            offers.unread[identity["source_id"]] = offered.why
+            offers.unread[identity["source_id"]] = offered.explanation
         offers.add(identity, writer.add(text))
 
 
@@ -204,12 +204,11 @@ def _unreadable(offered: SourceOrder, paths: IdentityPaths, offers: _IdentityCol
     number = read_order_number(document, paths)
     named = f"number {number}" if number else "its number is not readable"
     log.warning("%s (%s) cannot be read: %s", offered.where, named, offered.problem)
-    refusals = [
-        replace(why, pointer=redact_text(why.pointer)[0], message=redact_text(why.message)[0])
-        for why in offered.refusals
+    issues = [
+        replace(why, pointer=redact_text(why.pointer)[0], message=redact_text(why.message)[0]) for why in offered.issues
     ]
     unnamed = number if identity["source_id"].startswith(HASHED_ID_PREFIX) else ""
-    return identity, encode(wrap_malformed(text, refusals, offered.where, unnamed))
+    return identity, encode(wrap_malformed(text, issues, offered.where, unnamed))
 
 
 def _discard(writer: BatchWriter) -> None:

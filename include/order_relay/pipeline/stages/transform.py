@@ -81,8 +81,8 @@ class _PayloadWriter:
         for (work, _), result in zip(slice_, results, strict=True):
             if result.hold:
                 held.append((work, result.hold))
-            elif result.payload is None or result.refusals:
-                bad.append((work, result.refusals))
+            elif result.payload is None or result.issues:
+                bad.append((work, result.issues))
             else:
                 good.append((work, result, result.payload))
         if good:

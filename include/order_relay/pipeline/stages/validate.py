@@ -133,12 +133,12 @@ def _validate_slice(
         if is_malformed(document):
             judged.unreadable(work, document)
             continue
-        refusals = source_issues(work, document, source, transformer.reader)
-        verdict = transformer.gate.judge(document)
+        issues = source_issues(work, document, source, transformer.reader)
+        verdict = transformer.eligibility.evaluate(document)
         if verdict.refusal and work.problem not in UNREAD_PROBLEMS:  # of those nothing else is known
-            refusals.append(verdict.refusal)
-        if refusals:
-            judged.refused.append((work, refusals))
+            issues.append(verdict.refusal)
+        if issues:
+            judged.refused.append((work, issues))
             judged.number(work, _unnamed_number(work, document, source))
         elif verdict.verdict != GO:
             judged.waiting.append(SourceHold(work, verdict.reason, ask_again=verdict.verdict == WAIT))
@@ -150,8 +150,8 @@ def _validate_slice(
             judged.passed.append(work)
     results = transformer.transform([document for _, document in again]) if again else ()
     for (work, _), result in zip(again, results, strict=True):
-        if result.refusals:
-            judged.refused.append((work, result.refusals))
+        if result.issues:
+            judged.refused.append((work, result.issues))
         else:
             judged.recoverable.append(work)
     return judged

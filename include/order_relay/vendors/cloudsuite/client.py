@@ -85,7 +85,7 @@ class CloudSuiteClient:
             if self._counts(order.document):
                 yield order
             else:
-                listing.leave_out(order_id)
+                listing.exclude(order_id)
 
     def acknowledge(self, names: Sequence[str]) -> dict[str, Acknowledgement]:
         """Set confirmed orders to ``processing``; one that nobody could answer for is absent from the result.

@@ -122,7 +122,7 @@ class OrderDetails:
         return True
 
     def _with_addresses(self, answer: SourceOrder) -> SourceOrder:
-        if answer.refusals:  # its text is kept as it came
+        if answer.issues:  # its text is kept as it came
             return answer
         inlined, problems = {}, [answer.problem]
         for name in ADDRESSES:
@@ -136,11 +136,11 @@ class OrderDetails:
 
     def _read(self, order_id: str) -> SourceOrder:
         answer = self._transport.get_one(f"order/{order_id}")
-        if answer.refusals and "id" not in answer.document:  # what was asked for names it
+        if answer.issues and "id" not in answer.document:  # what was asked for names it
             answer = replace(answer, document={**answer.document, "id": int(order_id)})
         if id_of(answer.document) != order_id:
             raise MalformedResponseError(f"CloudSuite answered with another order when asked for {order_id}")
-        return replace(answer, where=f"the answer for order {order_id}") if answer.refusals else answer
+        return replace(answer, where=f"the answer for order {order_id}") if answer.issues else answer
 
     def _repeated(self, read: Callable[[], SourceOrder]) -> SourceOrder:
         """Read one object; where that fails in passing, again after growing pauses."""

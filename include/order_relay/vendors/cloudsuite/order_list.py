@@ -97,7 +97,7 @@ def _pages(transport: CloudSuiteTransport, query: Query, page_size: int, warn: W
             ) from None
         count, page, following = _checked(answer.document)
         warn_unknown_fields(answer.document, MEMBERS, "CloudSuite's list", warn)
-        if answer.refusals:
+        if answer.issues:
             warn(f"CloudSuite's list holds something that cannot be read ({answer.problem}); it was left out")
         yield count, page
         if following is None:

@@ -234,7 +234,7 @@ async def _complete_keys(reader: SearchReader, order_view: OrderView, reading: _
 async def _complete_key(reader: SearchReader, order_view: OrderView, reading: _SearchProgress, row: SearchHit) -> None:
     one = next(iter((await get_order(reader, order_view, row.oms_id)).rows), None)
     if one is not None and one.destination_key:
-        reading.rows[row.oms_id] = replace(one, traits=one.traits.beside(row.traits))
+        reading.rows[row.oms_id] = replace(one, traits=one.traits.merge_with(row.traits))
 
 
 async def get_order(reader: SearchReader, order_view: OrderView, oms_id: str) -> SearchResult:

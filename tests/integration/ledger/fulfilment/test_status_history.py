@@ -21,13 +21,12 @@ from order_relay.orders.fulfilment.status_events import (
     EventKind,
     StatusEvent,
     StatusReport,
-    merge_all,
 )
 from order_relay.orders.fulfilment.status_records import RejectedRecord
 from order_relay.orders.fulfilment.status_state import state_of
 from order_relay.orders.messages import RunContext
 from tests.support.offers import offer
-from tests.support.status_histories import ORDER, START, Shop, push_reports, read_report, shops
+from tests.support.status_histories import ORDER, START, Shop, merge_all, push_reports, read_report, shops
 
 ACCOUNT = "acommerce_status"
 CTX = RunContext(ACCOUNT, "poll-1")

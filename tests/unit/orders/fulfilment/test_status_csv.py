@@ -46,7 +46,7 @@ def events(found: list[ParsedRecords]) -> dict[str, StatusEvent]:
 
 def refusals(found: list[ParsedRecords]) -> list[tuple[int, str]]:
     return [
-        (entry.position, refusal.code) for reading in found for entry in reading.refused for refusal in entry.refusals
+        (entry.position, refusal.code) for reading in found for entry in reading.rejected for refusal in entry.issues
     ]
 
 
@@ -100,7 +100,7 @@ def test_a_bad_row_is_refused_and_the_others_are_read(line: str, code: str) -> N
 def test_a_file_that_cannot_be_read(data: bytes, code: str) -> None:
     with pytest.raises(RecordRejectedError) as error:
         read_bytes(data)
-    assert error.value.refusals[0].code == code
+    assert error.value.issues[0].code == code
 
 
 def test_large_files_come_in_portions_and_rows_keep_their_order() -> None:
@@ -311,7 +311,7 @@ class TestTimes:
 @given(st.lists(st.text(alphabet=st.characters(codec="utf-8"), max_size=60), max_size=5))
 def test_nothing_else_makes_it_fail(lines: list[str]) -> None:
     with contextlib.suppress(RecordRejectedError):
-        assert all(reading.reports or reading.refused or len(lines) < ROWS for reading in read(*lines))
+        assert all(reading.reports or reading.rejected or len(lines) < ROWS for reading in read(*lines))
 
 
 @given(st.binary(max_size=80), st.sampled_from(["", "utf-16", "cp874"]), st.booleans())

@@ -35,12 +35,12 @@ def judged(reader: CanonicalReader, *documents: dict[str, Any]) -> tuple[Canonic
 
 def codes(reader: CanonicalReader, document: dict[str, Any]) -> set[tuple[str, str]]:
     canonical, _ = judged(reader, document)
-    return {(why.code, why.pointer) for why in canonical.refusals[0]}
+    return {(why.code, why.pointer) for why in canonical.issues[0]}
 
 
 def test_frames_hold_money_in_minor_units(reader: CanonicalReader, order: dict[str, Any]) -> None:
     canonical, items = judged(reader, order, order | {"currency": "KWD"}, order | {"currency": None})
-    assert canonical.refusals == [[], [], []]
+    assert canonical.issues == [[], [], []]
     assert canonical.orders["total"].tolist() == [25650, 256500, 25650]
     assert canonical.orders["discount"].tolist()[0] == -2850
     assert canonical.orders["ship_country"].tolist()[0] == "GB"
@@ -141,14 +141,14 @@ def test_a_price_may_be_known_by_one_of_its_two_forms(reader: CanonicalReader, o
     only_unit = order_of((1, 2, "1.50", "3.00"))
     only_unit["items"][0]["extended_price"] = None
     canonical, items = judged(reader, only_extended, only_unit)
-    assert canonical.refusals == [[], []]
+    assert canonical.issues == [[], []]
     assert items["extended"].tolist() == [300, 300]
 
 
 def test_zero_is_an_item_and_a_promotion_is_not(reader: CanonicalReader, order_of: Make) -> None:
     made = order_of((1, 2, "0.00", "0.00"), (2, "no matter", None, None), (3, 1, "1.00", "1.00"))
     canonical, items = judged(reader, made)
-    assert canonical.refusals == [[]]
+    assert canonical.issues == [[]]
     assert items["line"].tolist() == ["1", "3"]
     assert canonical.lines["promotion"].tolist() == [False, True, False]
 
@@ -182,8 +182,8 @@ def test_messages_carry_no_value(reader: CanonicalReader, order: dict[str, Any])
     order["ship_to"]["country"] = "Secretland"
     order["items"][0]["item_number"] = {"SECRET": "SECRET"}
     canonical, _ = judged(reader, order)
-    assert len(canonical.refusals[0]) == 2
-    assert "secret" not in repr(canonical.refusals).lower()
+    assert len(canonical.issues[0]) == 2
+    assert "secret" not in repr(canonical.issues).lower()
 
 
 def test_a_mapping_without_identity_is_wrong_setup() -> None:

@@ -79,7 +79,7 @@ def test_eligibility_counts_until_an_order_is_settled() -> None:
 
 def test_a_fingerprint_names_its_reading_and_a_reading_can_be_kept() -> None:
     other = ContentPaths(("id",))
-    assert paths_version(CONTENTS.fingerprint(order())) == CONTENTS.reading != other.reading
+    assert paths_version(CONTENTS.fingerprint(order())) == CONTENTS.paths_version != other.paths_version
     assert ContentPaths.from_text(CONTENTS.as_text()).fingerprint(order()) == CONTENTS.fingerprint(order())
     assert paths_version("0" * 64) == ""
 
@@ -95,4 +95,4 @@ json_values = st.recursive(
 def test_any_document_has_a_fingerprint_and_unread_members_do_not_matter(document: dict[str, Any], value: Any) -> None:
     contents = ContentPaths(("a.b", "b", "c.a"))
     assert contents.fingerprint(document | {"d": value}) == contents.fingerprint(document)
-    assert contents.fingerprint(value).startswith(contents.reading)
+    assert contents.fingerprint(value).startswith(contents.paths_version)

@@ -15,7 +15,7 @@ from order_relay.orders.mapping import converters
 def code_of(convert: Any, value: Any) -> str:
     with pytest.raises(RecordRejectedError) as caught:
         convert(value)
-    return caught.value.refusals[0].code
+    return caught.value.issues[0].code
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def order(status: Any = "paid", state: Any = "confirmed", shop: Any = 7) -> dict
 
 
 def test_without_rules_everything_goes_on() -> None:
-    assert EligibilityRules.from_mapping(None, {}).judge({"any": "thing"}).verdict == GO
+    assert EligibilityRules.from_mapping(None, {}).evaluate({"any": "thing"}).verdict == GO
 
 
 @pytest.mark.parametrize(
@@ -40,14 +40,14 @@ def test_without_rules_everything_goes_on() -> None:
     ],
 )
 def test_the_first_rule_that_is_not_go_decides(document: Any, verdict: str, reason: str) -> None:
-    found = GATE.judge(document)
+    found = GATE.evaluate(document)
     assert (found.verdict, found.reason) == (verdict, reason)
     assert is_eligibility_reason(found.reason) is bool(reason)
 
 
 @pytest.mark.parametrize("status", ["refunded", "", None, 7, ["paid"], {"paid": 1}])
 def test_a_value_without_a_verdict_is_refused_at_its_place_and_not_repeated(status: Any) -> None:
-    found = GATE.judge(order(status))
+    found = GATE.evaluate(order(status))
     assert found.verdict == REFUSE
     assert found.refusal is not None
     assert (found.refusal.code, found.refusal.pointer) == ("not_allowed", "/pay/status")
@@ -62,7 +62,7 @@ def test_a_value_without_a_verdict_is_refused_at_its_place_and_not_repeated(stat
     )
 )
 def test_no_document_breaks_it_or_speaks_through_it(document: Any) -> None:
-    found = GATE.judge(document)
+    found = GATE.evaluate(document)
     assert found.reason in {"", "gate:state=other", "gate:pay.status=started", "gate:pay.status=none"}
 
 

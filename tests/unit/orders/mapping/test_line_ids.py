@@ -75,7 +75,7 @@ def test_item_ids_are_unique_and_stable(
         wanted.add("repeated_line")
     if not any(quantity for _, quantity, _ in rows):
         wanted.add("only_cancelled_lines")
-    assert {why.code for why in result.refusals} == wanted
+    assert {why.code for why in result.issues} == wanted
     assert result.payload == again.payload
     if result.payload:
         ids = [item["itemSpecifics"]["externalItemID"] for item in sent(transformer, made)["orderItems"]]
@@ -86,4 +86,4 @@ def test_a_rule_that_gives_two_items_one_id_is_refused(build: Callable[..., Tran
     rule = {"target": "orderItems[].itemSpecifics.externalItemID", "path": "item_number"}
     made = order_of((1, 3, None, "1.00"))
     result = only(build(destination={"fields": [rule]}), made)
-    assert [why.code for why in result.refusals] == ["repeated_item_id"]
+    assert [why.code for why in result.issues] == ["repeated_item_id"]

@@ -41,7 +41,7 @@ def take(plain: Transformer, source_format: VendorFormat) -> SetUp:
         document = mark_redactions(document, places) if places else document
         refusals = source_issues(WORK, document, source_format, plain.reader)
         if refusals:
-            return TransformResult(0, refusals=refusals)
+            return TransformResult(0, issues=refusals)
         [result] = plain.transform([document])
         return result
 
@@ -179,8 +179,8 @@ NO_IDENTITIES = [
 def test_a_part_number_that_is_no_identity_is_quarantined(take: SetUp, order: dict[str, Any], value: str) -> None:
     order["items"][0]["item_number"] = value
     result = take(order)
-    assert {why.pointer for why in result.refusals} == {"/items/0/item_number"}
-    assert {why.code for why in result.refusals} <= {"bad_identity", "missing_field"}
+    assert {why.pointer for why in result.issues} == {"/items/0/item_number"}
+    assert {why.code for why in result.issues} <= {"bad_identity", "missing_field"}
 
 
 @given(st.text(min_size=1))
@@ -274,7 +274,7 @@ def test_a_reference_that_is_no_card_is_sent_unchanged(take: SetUp, order: dict[
 def test_an_order_whose_needed_member_held_card_data_is_held(take: SetUp, order: dict[str, Any], place: str) -> None:
     put(order, place, f"{VISA[:4]} {VISA[4:8]} {VISA[8:12]} {VISA[12:]}")
     result = take(order)
-    assert (result.hold, result.payload, result.refusals) == (CARD_DATA_REMOVED, None, [])
+    assert (result.hold, result.payload, result.issues) == (CARD_DATA_REMOVED, None, [])
     assert [note.path for note in result.notes if note.code == CARD_DATA_REMOVED] == [f"/{place.replace('.', '/')}"]
 
 

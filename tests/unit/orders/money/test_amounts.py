@@ -48,7 +48,7 @@ def test_amounts_are_read_exactly(value: Any, expected: str) -> None:
 def test_what_is_no_amount_is_refused(value: Any) -> None:
     with pytest.raises(RecordRejectedError) as caught:
         amount(value)
-    assert caught.value.refusals[0].code == "bad_amount"
+    assert caught.value.issues[0].code == "bad_amount"
 
 
 @pytest.mark.parametrize(("currency", "minor"), [("USD", 14250), ("KWD", 142500)])
@@ -61,13 +61,13 @@ def test_more_decimals_than_the_currency_are_refused() -> None:
     for value, currency in (("142.50", "JPY"), ("0.001", "USD"), ("0.0001", "BHD")):
         with pytest.raises(RecordRejectedError) as caught:
             to_minor(Decimal(value), CURRENCIES[currency])
-        assert caught.value.refusals[0].code == "too_many_decimals"
+        assert caught.value.issues[0].code == "too_many_decimals"
 
 
 def test_amounts_have_a_bound() -> None:
     with pytest.raises(RecordRejectedError) as caught:
         to_minor(Decimal(MAX_MINOR), 2)
-    assert caught.value.refusals[0].code == "amount_too_large"
+    assert caught.value.issues[0].code == "amount_too_large"
 
 
 @given(st.integers(-MAX_MINOR + 1, MAX_MINOR - 1), st.sampled_from([0, 2, 3]))

@@ -23,7 +23,7 @@ Build = Callable[..., Transformer]
 
 
 def messages(transformer: Transformer, document: dict[str, Any]) -> dict[str, str]:
-    return {why.code: why.message for why in only(transformer, document).refusals}
+    return {why.code: why.message for why in only(transformer, document).issues}
 
 
 # --- charges ---
@@ -219,7 +219,7 @@ def test_a_shipping_tax_that_may_be_read_in_two_ways_is_refused(build: Build, or
     own = "orderItems[].itemSpecifics"
     constants = {f"{own}.shippingTax": 1, f"{own}.actualPrice": Decimal("127.75")}
     order_level_absent = build(constants=constants, destination={"fields": [rule]})
-    assert only(order_level_absent, order).refusals == []
+    assert only(order_level_absent, order).issues == []
     both = build(constants={**constants, "shippingTax": 0})
     assert "payload_total_mismatch" in messages(both, order)
 

@@ -40,7 +40,7 @@ def judged(*lines: tuple[str, str, str], stated: str = "") -> tuple[CanonicalOrd
 
 def test_units_become_pieces_and_keep_their_amount() -> None:
     canonical, items = judged(("A_KG", "1.5", "24.75"), ("B_DOOS", "2", "10.00"), ("C_STUK", "3", "1.00"))
-    assert canonical.refusals == [[]]
+    assert canonical.issues == [[]]
     assert items["quantity"].tolist() == [1500, 24, 3]
     assert items["extended"].tolist() == [3713, 2000, 300]
     assert items["unit_price"].tolist() == [None, None, Decimal("1.00")]
@@ -50,7 +50,7 @@ def test_units_become_pieces_and_keep_their_amount() -> None:
 def test_fractions_of_a_piece_are_refused() -> None:
     for line in (("A", "1.5", "1.00"), ("A_STUK", "0.5", "1.00"), ("A_KG", "0.0005", "1.00"), ("A_HALF", "3", "1.00")):
         canonical, _ = judged(line)
-        assert [(why.code, why.pointer) for why in canonical.refusals[0]] == [
+        assert [(why.code, why.pointer) for why in canonical.issues[0]] == [
             ("fractional_quantity", "/lines/0/quantity")
         ]
 
@@ -60,5 +60,5 @@ def test_sums_that_nobody_states_are_worked_out_and_stated_ones_judged() -> None
     canonical, _ = judged(*lines)
     assert list(canonical.orders.loc[0, ["subtotal", "total"]]) == [254, 254]
     assert [type(value) for value in canonical.orders.loc[0, ["subtotal", "total"]]] == [int, int]
-    assert [why.code for why in judged(*lines, stated="2.54")[0].refusals[0]] == []
-    assert [why.code for why in judged(*lines, stated="2.55")[0].refusals[0]] == ["total_mismatch"]
+    assert [why.code for why in judged(*lines, stated="2.54")[0].issues[0]] == []
+    assert [why.code for why in judged(*lines, stated="2.55")[0].issues[0]] == ["total_mismatch"]

@@ -181,8 +181,8 @@ IP = {
 def test_an_address_from_the_order_must_be_public(build: Build, order: dict[str, Any], value: str) -> None:
     transformer = build(**IP)
     result = only(transformer, order | {"shopper_ip": value})
-    assert [(why.code, why.pointer) for why in result.refusals] == [("address_not_public", "/shopper_ip")]
-    assert value not in result.refusals[0].message
+    assert [(why.code, why.pointer) for why in result.issues] == [("address_not_public", "/shopper_ip")]
+    assert value not in result.issues[0].message
     assert sent(transformer, order | {"shopper_ip": "8.8.8.8"})["customerIP"] == "8.8.8.8"
 
 
@@ -190,9 +190,9 @@ def test_card_data_inside_an_object_is_never_sent(build: Build, order: dict[str,
     source = {"order": [{"target": "method", "path": "method"}], "members": ["method"]}
     fields = [{"target": "orderPayments[].paymentMethod", "path": "method"}]
     transformer = build(source=source, destination={"fields": fields})
-    assert only(transformer, order | {"method": {"cardNumber": "0000000000000123"}}).refusals == []
+    assert only(transformer, order | {"method": {"cardNumber": "0000000000000123"}}).issues == []
     cards = {"cardSecurityCode": "123", "cardNumber": "4111111111111111"}
-    found = only(transformer, order | {"method": cards}).refusals
+    found = only(transformer, order | {"method": cards}).issues
     assert [why.code for why in found] == ["card_data"] * 2
     assert "4111" not in repr(found)
     with pytest.raises(ConfigurationError, match="card data is never sent"):
@@ -204,7 +204,7 @@ def test_a_status_from_the_order_needs_what_it_needs(build: Build, order: dict[s
     fields = [{"target": "orderStatus", "path": "state", "default": "READY"}]
     transformer = build(source=source, destination={"fields": fields})
     assert sent(transformer, order)["orderStatus"] == "READY"
-    found = only(transformer, order | {"state": "SHIPPED"}).refusals
+    found = only(transformer, order | {"state": "SHIPPED"}).issues
     assert {(why.code, why.pointer) for why in found} == {
         ("missing_field", "/assignedLocation"),
         ("missing_field", "/useInventory"),
@@ -215,7 +215,7 @@ def test_a_status_from_the_order_needs_what_it_needs(build: Build, order: dict[s
 def test_what_orders_are_looked_up_by_can_not_be_changed(build: Build, order: dict[str, Any]) -> None:
     for target, path in (("externalOrderID", "order_number"), ("currency", "terms")):
         rule = {"target": target, "path": path, "extract": "(.{3})"}
-        found = only(build(destination={"fields": [rule]}), order | {"terms": "EUR"}).refusals
+        found = only(build(destination={"fields": [rule]}), order | {"terms": "EUR"}).issues
         assert [why.code for why in found] == ["identity_changed"]
 
 
@@ -348,7 +348,7 @@ def test_what_is_no_list_of_payments_is_refused(build: Build, order: dict[str, A
 def test_orders_of_one_batch_keep_their_own_payments(build: Build, order: dict[str, Any]) -> None:
     made = [order | {"payments": [{"reference": f"{n}-{m}"} for m in range(n)]} for n in range(1, 4)]
     results = build(**PAYMENTS).transform([made[0], order | {"total": "1"}, *made[1:]])
-    assert [len(result.refusals) for result in results] == [0, 1, 0, 0]
+    assert [len(result.issues) for result in results] == [0, 1, 0, 0]
     for number, result in zip((1, 2, 3), (results[0], *results[2:]), strict=True):
         assert [f'"transactionID":"{number}-{m}"'.encode() in (result.payload or b"") for m in range(3)] == [
             m < number for m in range(3)
@@ -440,7 +440,7 @@ def test_declared_members_and_free_form_ones_stay_possible(build: Build, order: 
 )
 def test_every_custom_field_arrives(plain: Transformer, order: dict[str, Any], fields: dict[str, str]) -> None:
     result = only(plain, order | {"custom_fields": fields})
-    if result.refusals:
+    if result.issues:
         return  # characters that no payload can hold are refused, not dropped
     custom = sent(plain, order | {"custom_fields": fields})["customOrderData"]
     without = sent(plain, order | {"custom_fields": {}})["customOrderData"]

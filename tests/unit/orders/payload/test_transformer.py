@@ -513,8 +513,8 @@ def test_hostile_values_never_fail_and_harm_nobody_else(plain: Transformer, orde
     per_value = len(documents) // len(HOSTILE)
     assert [result.payload for result in results[per_value - 1 :: per_value]] == [good] * len(HOSTILE)
     for result in results:
-        assert (result.payload is None) == bool(result.refusals)
-        assert all(why.code and why.message for why in result.refusals)
+        assert (result.payload is None) == bool(result.issues)
+        assert all(why.code and why.message for why in result.issues)
 
 
 def test_the_moment_of_submission_is_told_in_utc(plain: Transformer, order: dict[str, Any]) -> None:
@@ -534,5 +534,5 @@ def test_it_says_which_status_the_payload_gives_the_order(
     build: Build, order: dict[str, Any], changes: dict[str, Any], status: str
 ) -> None:
     result = only(build(**changes), order)
-    assert result.refusals == []
+    assert result.issues == []
     assert result.sent_as == status

@@ -85,7 +85,7 @@ def test_of_personal_fields_only_that_they_changed(order: dict[str, Any], reader
 
 def test_a_difference_that_no_mapping_reads_is_said(order: dict[str, Any], reader: CanonicalReader) -> None:
     told = diff_versions(order, order | {"unheard_of": "MARK"}, reader)
-    assert told.nothing_seen
+    assert told.no_visible_change
     assert told.as_markdown().startswith(NO_VISIBLE_CHANGE)
 
 

@@ -132,7 +132,7 @@ def test_what_is_listed_is_among_the_batchs_identities_whether_or_not_it_is_offe
 
         def offers(self, selection):
             selection.listing.add(["1", "2", "3"])
-            selection.listing.leave_out("3")
+            selection.listing.exclude("3")
             yield SourceOrder(order(1))
 
     manifest = run(Forgetful(), Book(), store)

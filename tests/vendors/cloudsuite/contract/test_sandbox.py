@@ -79,8 +79,8 @@ def fates(documents, turn):
     """What the schema, the gate and the transformation make of each document, by its id."""
     found = {}
     for document, result in zip(documents, turn.transform(documents), strict=True):
-        verdict = turn.gate.judge(document)
-        refused = turn.source.check(document) or result.refusals
+        verdict = turn.eligibility.evaluate(document)
+        refused = turn.source.check(document) or result.issues
         found[document["id"]] = "refused" if refused else verdict.verdict
     return found
 
@@ -139,7 +139,7 @@ def test_an_order_becomes_a_payload(sandbox):
     )
     (order,) = client(sandbox.url).offers(Selection(("7",)))
     (plain,) = transformer().transform([order.document])
-    assert [(why.code, why.pointer) for why in plain.refusals] == [("fractional_quantity", "/order_lines/1/quantity")]
+    assert [(why.code, why.pointer) for why in plain.issues] == [("fractional_quantity", "/order_lines/1/quantity")]
     (made,) = transformer(unit={"KG": 1000}, part_number={"a_stuk": "ART-1"}).transform([order.document])
     payload = json.loads(made.payload, parse_float=Decimal)
     assert (payload["externalOrderID"], payload["currency"], made.total_minor) == ("3-CS7", "CHF", 5423)
