@@ -41,7 +41,6 @@ PENDING: dict[str, int] = {
     "include/order_relay/pipeline": 209,
     "include/order_relay/vendors": 97,
     "include/order_relay/wiring": 8,
-    "include/order_relay_sandbox": 84,
     "scripts": 9,
 }
 """Package -> findings it has at most. Lower the number when you remove some, drop the package when none is left."""
@@ -113,6 +112,7 @@ _CODE_SPAN = re.compile(
 )
 _SPAN = re.compile(r"``[^`]+``|`[^`\n]*`")
 _FIELD = re.compile(r"\{[^{}]*\}")
+_FSTRING_PART = getattr(tokenize, "FSTRING_MIDDLE", None)  # Python 3.12 and later
 _STRING = re.compile(r"(?is)^([rbfu]*)('''|\"\"\"|'|\")(.*)\2$")
 
 
@@ -189,6 +189,8 @@ def texts_of(source: str) -> Iterator[tuple[int, str]]:
                 text = _FIELD.sub(_blank, text)
             if len(text.split()) > 1:
                 yield token.start[0], _SPAN.sub(_blank, text)
+        elif token.type == _FSTRING_PART:
+            yield token.start[0], _SPAN.sub(_blank, token.string)
 
 
 def private_identifiers(source: str) -> Iterator[tuple[int, str]]:

@@ -1,4 +1,4 @@
-"""The vendors, simulated on one port: written from their own pages, sharing nothing with the engine.
+"""The vendors, simulated on one port. Written from their public pages; shares no code with the engine.
 
     async with running({"shopatron": {"latency_ms": 20}}, orders=300, seed=1) as sandbox:
         ...  # sandbox.url, sandbox.report()
@@ -6,7 +6,7 @@
     with serve_in_thread(orders=[{...}, {...}]) as sandbox:
         ...
 
-By command: ``python -m order_relay_sandbox --port 0 --orders 300``. Switches and faults stand in the README.
+Command line: ``python -m order_relay_sandbox --port 0 --orders 300``. The README documents switches and faults.
 """
 
 from __future__ import annotations

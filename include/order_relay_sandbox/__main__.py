@@ -16,7 +16,7 @@ from order_relay_sandbox.serving import HOST, running
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serves until stopped; answers 2 where the scenario is wrong."""
+    """Serve until stopped. Returns the exit code: 2 for an invalid scenario."""
     options = _parser().parse_args(arguments)
     try:
         scenario = _scenario(options)
@@ -29,10 +29,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m order_relay_sandbox", description="The vendors, simulated.")
-    parser.add_argument("--port", type=int, default=8765, help="0 picks a free one (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=8765, help="0 selects a free port (default: %(default)s)")
     parser.add_argument("--host", default=HOST, help="address to listen on (default: %(default)s)")
     parser.add_argument("--orders", type=int, default=300, help="orders to generate (default: %(default)s)")
-    parser.add_argument("--source", action="append", choices=SOURCES, help="where they stand; may be repeated")
+    parser.add_argument(
+        "--source", action="append", choices=SOURCES, help="the vendor that offers the orders; may be repeated"
+    )
     parser.add_argument("--seed", type=int, default=1, help="same seed, same orders (default: %(default)s)")
     parser.add_argument("--scenario", help=f"a YAML or JSON file, or one of: {', '.join(shipped())}")
     parser.add_argument("--org", help="SuperCat's organisation (default: demo)")

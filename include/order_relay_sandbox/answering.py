@@ -1,4 +1,4 @@
-"""Answers that go wrong, the same for every vendor: cut, hanging, slow, empty, HTML, redirects, bare statuses."""
+"""Faulty responses shared by all vendors: cut, hanging, slow, empty, HTML, redirects, bare statuses."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _POLL_S = 0.2
 
 
 def require_answer(name: str, own: tuple[str, ...]) -> None:
-    """Raises ``ValueError`` unless ``name`` is a common answer, one of ``own``, or an HTTP status."""
+    """Raise ``ValueError`` unless ``name`` is a common answer, one of ``own``, or an HTTP status."""
     if name in COMMON_ANSWERS or name in own or (name.isdigit() and 200 <= int(name) <= 599):
         return
-    raise ValueError(f"answer {name!r} is unknown here; known: an HTTP status, {', '.join(COMMON_ANSWERS + own)}")
+    raise ValueError(f"unknown answer {name!r}; available: an HTTP status, {', '.join(COMMON_ANSWERS + own)}")
 
 
 def cut(request: web.Request) -> web.Response:
-    """Cuts the connection without any answer."""
+    """Close the connection without a response."""
     request[OUTCOME] = "cut"
     if request.transport is not None:
         request.transport.abort()
@@ -32,7 +32,7 @@ def cut(request: web.Request) -> web.Response:
 
 
 async def cut_in_body(request: web.Request, normal: web.Response) -> web.StreamResponse:
-    """Sends the head and half of the body, then cuts the connection."""
+    """Send the headers and half of the body, then close the connection."""
     body = normal.body if isinstance(normal.body, bytes) else b"{}"
     response = web.StreamResponse(status=normal.status, headers={"Content-Type": normal.content_type})
     response.content_length = max(len(body), 2)
@@ -45,10 +45,10 @@ async def cut_in_body(request: web.Request, normal: web.Response) -> web.StreamR
 
 
 async def hang(request: web.Request, seconds: float) -> web.Response:
-    """Never answers: waits until the caller gave up, at most ``seconds``, then cuts the connection."""
+    """Wait until the caller disconnects, at most ``seconds``, then close the connection."""
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
-    # aiohttp does not tell a handler that the caller left, so it looks now and then.
+    # aiohttp does not notify handlers of a disconnect, so poll for it.
     while loop.time() < end and request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110
         await asyncio.sleep(min(_POLL_S, max(end - loop.time(), 0.0)))
     return cut(request)
@@ -57,7 +57,7 @@ async def hang(request: web.Request, seconds: float) -> web.Response:
 async def give(
     request: web.Request, rule: Rule, normal: web.Response, bare: Callable[[int, Rule], web.Response]
 ) -> web.StreamResponse:
-    """The answer that ``rule`` asks for; ``bare`` makes the vendor's answer for an HTTP status."""
+    """The response of ``rule``. ``bare`` creates the vendor's response for an HTTP status."""
     name = rule.answer
     if name.isdigit():
         return _status(request, int(name), rule, bare)
@@ -82,7 +82,7 @@ def _page() -> web.Response:
 def _status(request: web.Request, status: int, rule: Rule, bare: Callable[[int, Rule], web.Response]) -> web.Response:
     response = bare(status, rule)
     if 300 <= status < 400:
-        # To the same place: a client that follows a 307 posts the order a second time.
+        # To the same URL: a client that follows a 307 posts the order again.
         response.headers["Location"] = request.path_qs
     if rule.retry_after_s is not None:
         response.headers["Retry-After"] = f"{rule.retry_after_s:g}"

@@ -1,6 +1,6 @@
-"""What the vendors saw: the sandbox's own book of offers, imports, acknowledgements and requests.
+"""The audit: offers, imports, acknowledgements and requests as the vendors saw them.
 
-It is the judge of the package's promise (each order once, nothing acknowledged early) and shares no code with it.
+Tests use it to verify the package's guarantees (each order once, nothing acknowledged early).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass(slots=True)
 class Offer:
-    """One order as a source offers it. ``external_id`` is the key under which the OMS should come to know it;
+    """One order as a source offers it. ``external_id`` is its expected key at the OMS;
     ``rank`` orders the versions of a lineage (the highest is the newest)."""
 
     source: str
@@ -29,7 +29,7 @@ class Offer:
 
 @dataclass(slots=True)
 class ImportRecord:
-    """One external id at the OMS: a second entry in ``order_ids`` is a doubled order."""
+    """One external id at the OMS; more than one of ``order_ids`` means a duplicate order."""
 
     order_ids: list[int] = field(default_factory=list)
     totals: list[int | str] = field(default_factory=list)
@@ -37,7 +37,7 @@ class ImportRecord:
 
 
 class Audit:
-    """Counts and lists; ``report()`` is what ``GET /_audit`` answers."""
+    """Counts and lists; ``report()`` is the response of ``GET /_audit``."""
 
     def __init__(self) -> None:
         self.offers: list[Offer] = []
@@ -52,18 +52,18 @@ class Audit:
         self.in_flight_max: Counter[str] = Counter()
 
     def offer(self, offer: Offer) -> Offer:
-        """A new order stands at a source."""
+        """Record an order offered by a source."""
         self.offers.append(offer)
         if offer.lineage:
             self._lineages[offer.source, offer.lineage].append(offer)
         return offer
 
     def posted(self, external_id: str) -> None:
-        """An import of this external id arrived, whatever became of it."""
+        """Record an import request for this external id, whatever its result."""
         self.imports.setdefault(external_id, ImportRecord()).posts += 1
 
     def stored(self, external_id: str, order_id: int, total: int | str) -> None:
-        """The OMS stored an order under this external id."""
+        """Record that the OMS stored an order under this external id."""
         record = self.imports.setdefault(external_id, ImportRecord())
         record.order_ids.append(order_id)
         record.totals.append(total)
@@ -71,11 +71,11 @@ class Audit:
             self.forbidden_imports[external_id] = self._forbidden[external_id]
 
     def forbid(self, external_id: str, why: str) -> None:
-        """From now on this order may not be imported, and ``why``; an empty text means that it may."""
+        """Set the reason why this order must not be imported; an empty reason allows it."""
         self._forbidden[external_id] = why
 
     def acknowledge(self, offer: Offer) -> None:
-        """The source was told that this order was received; early unless it or a newer version is at the OMS."""
+        """Record an acknowledgement; it is early unless this or a newer version is at the OMS."""
         if not offer.acknowledged and not self._settled(offer):
             self.early.append(offer)
         offer.acknowledged = True
@@ -93,19 +93,19 @@ class Audit:
         return record is not None and bool(record.order_ids)
 
     def enter(self, route: str) -> None:
-        """A request to ``route`` begins."""
+        """Record the start of a request to ``route``."""
         for name in ("", route):
             self.in_flight[name] += 1
             self.in_flight_max[name] = max(self.in_flight_max[name], self.in_flight[name])
 
     def leave(self, route: str, status: str) -> None:
-        """A request ended: ``status`` is the HTTP status, or ``cut`` where the connection was cut on purpose."""
+        """Record the end of a request: its HTTP status, or ``cut`` if a fault closed the connection."""
         self.requests[route][status] += 1
         for name in ("", route):
             self.in_flight[name] -= 1
 
     def report(self) -> dict[str, Any]:
-        """Everything as plain JSON values; amounts in cents (a text where an amount has fractions of a cent)."""
+        """The audit as JSON values. Amounts are in cents; one with fractions of a cent is a string."""
         stored = {key: record for key, record in self.imports.items() if record.order_ids}
         return {
             **_counts(self.offers, self.early, stored),
@@ -121,7 +121,7 @@ class Audit:
         }
 
     def _by_source(self, stored: Mapping[str, ImportRecord]) -> dict[str, dict[str, Any]]:
-        """The same counts for each source alone, of the imports that it is waiting for."""
+        """The same counts per source, for the imports it expects."""
         counts = {}
         for source in sorted({offer.source for offer in self.offers}):
             offers = [offer for offer in self.offers if offer.source == source]
@@ -131,7 +131,7 @@ class Audit:
         return counts
 
     def _offers(self) -> dict[str, dict[str, Any]]:
-        """By order number; a second order under one number appears as ``number#2``, one without a number as ``?n``."""
+        """By order number; further orders with the same number are ``number#2``, those without a number ``?n``."""
         table: dict[str, dict[str, Any]] = {}
         seen: Counter[str] = Counter()
         for position, offer in enumerate(self.offers):

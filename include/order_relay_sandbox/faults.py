@@ -1,7 +1,7 @@
-"""When a fault strikes: rules that pick calls, the same for every vendor.
+"""Fault rules, which select calls; shared by all vendors.
 
-A rule names a place (``at``), what becomes of the request (``effect``) and what is answered (``answer``); its selectors
-say which calls it strikes. Selectors are combined with *and*; a rule without any strikes every call.
+A rule has a place (``at``), the effect of the request (``effect``) and the response (``answer``). Its selectors decide
+which calls it applies to. They are combined with *and*; a rule without selectors applies to every call.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class Rule(BaseModel):
-    """One fault of a scenario. Vendors narrow ``at`` and ``answer`` to the places and answers they know.
+    """One fault of a scenario. Vendors restrict ``at`` and ``answer`` to their places and answers.
 
-    ``effect``: ``done`` = what was asked for takes effect before the answer, ``none`` = it never does,
-    ``later`` = it does after ``later_s``. ``seconds`` belongs to the answers ``hang`` and ``slow``.
+    ``effect``: ``done`` = the request takes effect before the response, ``none`` = it never does,
+    ``later`` = it does after ``later_s``. ``seconds`` applies to the answers ``hang`` and ``slow``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -28,10 +28,10 @@ class Rule(BaseModel):
     answer: str = "ok"
     every: int | None = Field(default=None, ge=1, description="every n-th call at this place")
     first: int | None = Field(default=None, ge=0, description="the first n calls at this place")
-    after: int = Field(default=0, ge=0, description="let this many calls pass before counting starts")
+    after: int = Field(default=0, ge=0, description="number of calls to skip first")
     orders: tuple[str, ...] | None = Field(default=None, description="only calls about these orders")
-    probability: float | None = Field(default=None, ge=0, le=1, description="by chance, repeatable by seed")
-    times: int | None = Field(default=None, ge=0, description="at most so often per order")
+    probability: float | None = Field(default=None, ge=0, le=1, description="random, repeatable by seed")
+    times: int | None = Field(default=None, ge=0, description="maximum number per order")
     seconds: float = Field(default=30.0, ge=0)
     later_s: float = Field(default=60.0, ge=0)
     retry_after_s: float | None = Field(default=None, ge=0)
@@ -43,7 +43,7 @@ class Rule(BaseModel):
 
 
 class RuleBook:
-    """The rules of one vendor with their counters. Not thread-safe: belongs to the server's event loop."""
+    """The rules of one vendor with their counters. Not thread-safe; used in the server's event loop."""
 
     def __init__(self, rules: Sequence[Rule], seed: int = 0) -> None:
         self._rules = tuple(rules)
@@ -53,7 +53,7 @@ class RuleBook:
         self._seen: Counter[tuple[int, str]] = Counter()
 
     def pick(self, at: str, key: str = "") -> Rule | None:
-        """The first rule that strikes this call about order ``key``; every rule of the place counts the call."""
+        """The first rule that applies to this call for order ``key``; every rule of the place counts the call."""
         chosen: Rule | None = None
         for number, rule in enumerate(self._rules):
             if rule.at != at or (rule.orders is not None and key not in rule.orders):
@@ -75,6 +75,6 @@ class RuleBook:
         return rule.probability is None or self._chance(number, key) < rule.probability
 
     def _chance(self, number: int, key: str) -> float:
-        """Depends on the order and on how often it came, not on the order of arrival: repeatable when concurrent."""
+        """A random choice by order key and number of calls, so that it is repeatable with concurrent calls."""
         self._seen[number, key] += 1
         return random.Random(f"{self._seed}:{number}:{key}:{self._seen[number, key]}").random()

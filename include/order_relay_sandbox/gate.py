@@ -1,4 +1,4 @@
-"""What stands before more than one vendor: tokens that run out, and a limit on calls a second."""
+"""Expiring tokens and rate limits, shared by the vendors."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 
 class Tokens:
-    """Tokens given out, with what is left of each."""
+    """Issued tokens with their remaining lifetime and calls."""
 
     def __init__(self) -> None:
         self._live: dict[str, list[float]] = {}
 
     def issue(self, lifetime_s: float, calls: int, scope: str) -> dict[str, Any]:
-        """A new token, as an OAuth server's answer has it; good for so many calls (0 = no limit)."""
+        """Issue a token in the form of an OAuth response, valid for ``calls`` calls (0 = no limit)."""
         token = secrets.token_urlsafe(24)
         self._live[token] = [time.monotonic() + lifetime_s, float(calls or "inf")]
         return {
@@ -25,7 +25,7 @@ class Tokens:
         }
 
     def use(self, token: str) -> bool:
-        """Whether the token is good for one more call; counts the call."""
+        """Whether the token is valid for this call; counts the call."""
         left = self._live.get(token)
         if left is None or left[0] <= time.monotonic() or left[1] < 1:
             return False
@@ -33,18 +33,18 @@ class Tokens:
         return True
 
     def revoke_all(self) -> None:
-        """Every token given out so far ends here."""
+        """Revoke all issued tokens."""
         self._live.clear()
 
 
 class RateLimit:
-    """A bucket of one second's calls."""
+    """A token bucket holding one second's calls."""
 
     def __init__(self) -> None:
         self._left, self._at = 0.0, 0.0
 
     def admits(self, per_second: float) -> bool:
-        """Whether one more call fits; ``per_second`` 0 means that everything does."""
+        """Whether another call is within ``per_second``; 0 = no limit."""
         if not per_second:
             return True
         now = time.monotonic()
@@ -57,6 +57,6 @@ class RateLimit:
 
 
 def bearer(header: str) -> str:
-    """The token of an ``CloudSuiteAuthorization`` header; public clients write the scheme in either case."""
+    """The token of an ``Authorization`` header; the scheme is case-insensitive."""
     kind, _, token = header.partition(" ")
     return token.strip() if kind.lower() == "bearer" else ""

@@ -1,4 +1,4 @@
-"""Exact amounts for the sandbox: cents as integers, never through a binary float."""
+"""Exact amounts: cents as integers, without binary floats."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _DIGITS = 24
 
 
 def decimal_of(value: Any) -> Decimal | None:
-    """The exact value of a JSON number or of a decimal text; ``None`` for anything else (booleans, NaN, words)."""
+    """The exact value of a JSON number or decimal string; ``None`` for anything else (booleans, NaN, text)."""
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         return None
     try:
@@ -20,9 +20,9 @@ def decimal_of(value: Any) -> Decimal | None:
 
 
 def in_cents(amount: Decimal) -> int | str:
-    """Cents as an integer; where the amount has fractions of a cent, their exact text (so that nothing is hidden)."""
+    """Cents as an integer; an amount with fractions of a cent as its exact text, so that they stay visible."""
     if abs(amount.adjusted()) > _DIGITS:
-        return f"{amount}e2"  # absurd sizes stay text: as an integer they would fill the memory
+        return f"{amount}e2"  # keep absurd sizes as text; as an integer they would exhaust memory
     cents = amount * 100
     whole = cents.to_integral_value()
     return int(whole) if cents == whole else str(cents.normalize())

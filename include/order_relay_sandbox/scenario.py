@@ -1,4 +1,4 @@
-"""A scenario: every switch of every vendor, from YAML, JSON or a plain mapping. Unknown names are errors."""
+"""A scenario: all switches of all vendors, from YAML, JSON or a mapping. Unknown names are errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from order_relay_sandbox.supercat.switches import SuperCatSwitches
 
 
 class Scenario(BaseModel):
-    """How the simulated vendors behave. The defaults are the documented behaviour, without any fault."""
+    """Behaviour of the simulated vendors. Defaults: the documented behaviour without faults."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -29,13 +29,13 @@ class Scenario(BaseModel):
 
     @classmethod
     def load(cls, path: str | Path) -> Scenario:
-        """Reads a scenario file (YAML; JSON is YAML too). Raises ``ValueError`` that names each wrong switch."""
+        """Read a scenario file (YAML or JSON); raises ``ValueError`` naming each invalid switch."""
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
         return cls.of(content or {})
 
     @classmethod
     def of(cls, switches: Mapping[str, Any]) -> Scenario:
-        """From a plain mapping; raises ``ValueError`` (pydantic's) for unknown or wrong switches."""
+        """Create from a mapping; raises ``ValueError`` (pydantic's) for unknown or invalid switches."""
         return cls.model_validate(switches)
 
     def changed(self, changes: Mapping[str, Any]) -> Scenario:
@@ -44,7 +44,7 @@ class Scenario(BaseModel):
 
 
 def shipped() -> dict[str, Path]:
-    """The example scenarios that come with the sandbox, by name."""
+    """Names of the packaged scenarios."""
     return {path.stem: path for path in sorted((Path(__file__).parent / "scenarios").glob("*.yaml"))}
 
 

@@ -1,4 +1,4 @@
-"""One server for all simulated vendors: routes, the audit's counting, and the control endpoints of tests."""
+"""One server for all simulated vendors: routes, counting for the audit, and control endpoints for tests."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ MAX_BODY = 256 * 2**20
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 SOURCES = ("supercat", "cloudsuite")
-"""Where orders can stand."""
+"""Vendors that can offer orders."""
 
 RawOrder = Mapping[str, Any] | bytes
 
 
 class Sandbox:
-    """The vendors, their common audit, and what can be done to them while they run.
+    """The vendors with their shared audit, controllable while they run.
 
     ``orders``: a number of orders to generate, or the orders themselves (objects, or exact JSON texts as bytes).
-    ``sources``: where they stand; orders given as such stand at the first.
+    ``sources``: the vendors that offer them; orders given as objects or bytes are offered by the first.
     ``url`` is set once the server listens. Not thread-safe: use ``serve_in_thread`` from synchronous code.
     """
 
@@ -54,7 +54,7 @@ class Sandbox:
         self.reset()
 
     def reset(self) -> None:
-        """Everything as at the start: same scenario, same orders, nothing imported, nothing acknowledged."""
+        """Restore the initial state: same scenario and orders, nothing imported or acknowledged."""
         if self._vendors:
             self.shopatron.book.forget_under_way()
         self.scenario = self._start_scenario
@@ -70,27 +70,27 @@ class Sandbox:
             self.offer(self._start_orders)
 
     def offer(self, orders: Iterable[RawOrder], kind: str = "offered", source: str = "") -> int:
-        """Offers orders at a source (by default the first); the same identity again replaces the content."""
+        """Offer orders at a source (default: the first); a known identity replaces that order."""
         count: int = self._vendors[_known_source(source or self._sources[0])].offer(orders, kind)
         return count
 
     def change(self, switches: Mapping[str, Any]) -> None:
-        """Changes switches while running: ``{"shopatron": {"latency_ms": 20}}``; counters of its faults start anew."""
+        """Change switches, such as ``{"shopatron": {"latency_ms": 20}}``; resets its fault counters."""
         self.scenario = self.scenario.changed(switches)
         for name in switches:
             if name in self._vendors:
                 self._vendors[name].switch(getattr(self.scenario, name))
 
     def land(self) -> int:
-        """What is under way (imports stored later, rows not visible yet) arrives now."""
+        """Complete pending work: store delayed imports and make all rows visible to searches."""
         return self.shopatron.book.land()
 
     def report(self) -> dict[str, Any]:
-        """The audit, as ``GET /_audit`` gives it."""
+        """The audit as returned by ``GET /_audit``."""
         return self.audit.report() | {"cloudsuite": self.cloudsuite.report(), "acommerce": self.acommerce.report()}
 
     def bodies(self, external_id: str) -> list[bytes]:
-        """The import bodies stored under an external id, byte for byte as they came."""
+        """The import bodies stored under an external id, byte for byte."""
         return [order.body for order in self.shopatron.book.with_external(external_id)]
 
     @property
@@ -152,20 +152,20 @@ class Sandbox:
 
 
 def _known_source(name: str) -> str:
-    """Raises ``ValueError`` unless orders can stand there."""
+    """Raise ``ValueError`` unless this vendor can offer orders."""
     if name not in SOURCES:
-        raise ValueError(f"source {name!r} is unknown; there are: {', '.join(SOURCES)}")
+        raise ValueError(f"unknown source {name!r}; available: {', '.join(SOURCES)}")
     return name
 
 
 def _oms_refusal(refusal: web.HTTPException) -> web.Response:
-    """Unknown paths and methods under the OMS's root are answered in the OMS's words."""
+    """Answer unknown paths and methods under the OMS's root with the OMS's own errors."""
     code, name = (5005, "GENERIC_NOT_ALLOWED") if refusal.status == 405 else (5002, "GENERIC_NOT_FOUND")
     return web.json_response({"code": code, "name": name, "message": name}, status=refusal.status)
 
 
 def _cloudsuite_refusal(refusal: web.HTTPException) -> web.Response:
-    """The same under CloudSuite's roots."""
+    """The same for CloudSuite's roots."""
     return cloudsuite_errors.detail(refusal.status)
 
 
@@ -177,7 +177,7 @@ _REFUSALS: tuple[tuple[str, Callable[[web.HTTPException], web.Response]], ...] =
 
 
 class _Control:
-    """Endpoints for tests and demonstrations; no vendor has them."""
+    """Endpoints for tests and demonstrations, which no real vendor has."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
@@ -194,7 +194,7 @@ class _Control:
         ]
 
     async def audit(self, request: web.Request) -> web.Response:
-        # an offered order may name itself by any number, which the audit shows as it is written
+        # an offered order may have any number as its id; the audit shows it unchanged
         return web.json_response(self._sandbox.report(), dumps=partial(json.dumps, default=str))
 
     async def show_scenario(self, request: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""Running the sandbox: inside an event loop, or in a thread of its own for synchronous tests."""
+"""Running the sandbox in an event loop, or in a separate thread for synchronous tests."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ async def running(
     host: str = HOST,
     sources: Sequence[str] = SOURCES[:1],
 ) -> AsyncIterator[Sandbox]:
-    """The sandbox in the running event loop; ``sandbox.url`` says where. Port 0 picks a free one."""
+    """Run the sandbox in the current event loop, at ``sandbox.url``. Port 0 selects a free port."""
     sandbox = Sandbox(scenario, orders, seed, sources)
-    # Handlers that hang on purpose must not delay the end.
+    # Handlers that hang on purpose must not delay the shutdown.
     runner = web.AppRunner(sandbox.app(), access_log=None, shutdown_timeout=0.05)
     await runner.setup()
     try:
@@ -46,7 +46,7 @@ async def running(
 
 
 class ThreadedSandbox:
-    """A handle on a sandbox in another thread or process: everything goes through its control endpoints."""
+    """A client for a sandbox in another thread or process, which uses its control endpoints."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -61,53 +61,55 @@ class ThreadedSandbox:
         self._call("/_scenario", json.dumps(switches).encode())
 
     def offer(self, orders: Iterable[RawOrder], kind: str = "offered", source: str = "") -> int:
-        """Offers orders at a source (by default the sandbox's first)."""
+        """Offer orders at a source (default: the sandbox's first)."""
         texts = [order if isinstance(order, bytes) else encode(order) for order in orders]
-        # One a line, so that texts which are no good JSON arrive untouched as well (but for line breaks).
+        # One per line, so that invalid JSON is passed on unchanged (except for line breaks).
         body = b"\n".join(text.replace(b"\n", b" ") for text in texts)
         answer = self._call(f"/_offer?lines=1&kind={quote(kind)}&source={quote(source)}", body)
         return int(answer["offered"])
 
     def reset(self) -> None:
-        """Everything as at the start."""
+        """Restore the initial state."""
         self._call("/_reset", b"")
 
     def land(self) -> int:
-        """What is under way arrives now."""
+        """Complete pending work."""
         return int(self._call("/_land", b"")["landed"])
 
     def change_order(self, order: str, **members: Any) -> dict[str, Any]:
-        """CloudSuite's shop changes an order (``<webshop>-<reference>``): a buyer pays, somebody cancels."""
+        """Change an order (``<webshop>-<reference>``) as CloudSuite's shop: a payment, a cancellation."""
         body = json.dumps({"order": order, "set": members}).encode()
         changed: dict[str, Any] = self._call("/_cloudsuite/change", body)
         return changed
 
     def advance(self, seconds: float) -> str:
-        """Puts the clock of CloudSuite's shops forward; answers its time (UTC)."""
+        """Advance the clock of CloudSuite's shops; returns its time (UTC)."""
         return str(self._call("/_cloudsuite/clock", json.dumps({"advance_s": seconds}).encode())["now"])
 
     def happen(self, *changes: dict[str, Any]) -> list[str]:
-        """Things happen to orders at aCommerce (``sandbox.acommerce.control.happen``); the ids of the events."""
-        told: list[str] = self._call("/_acommerce/happen", json.dumps(changes).encode())
-        return told
+        """Apply changes to orders at aCommerce (see ``acommerce.control``); returns the ids of the events."""
+        ids: list[str] = self._call("/_acommerce/happen", json.dumps(changes).encode())
+        return ids
 
     def generate_statuses(self, orders: int, seed: int = 0) -> dict[str, Any]:
-        """So many orders with histories at aCommerce."""
-        told: dict[str, Any] = self._call("/_acommerce/generate", json.dumps({"orders": orders, "seed": seed}).encode())
-        return told
+        """Generate orders with histories at aCommerce."""
+        answer: dict[str, Any] = self._call(
+            "/_acommerce/generate", json.dumps({"orders": orders, "seed": seed}).encode()
+        )
+        return answer
 
     def deliver(self) -> dict[str, Any]:
-        """aCommerce sends what waits to the registered webhooks."""
-        told: dict[str, Any] = self._call("/_acommerce/deliver", b"")
-        return told
+        """Deliver aCommerce's queued events to the registered webhooks."""
+        answer: dict[str, Any] = self._call("/_acommerce/deliver", b"")
+        return answer
 
     def status_records(self) -> list[dict[str, Any]]:
-        """Every order as aCommerce shows it now."""
-        told: list[dict[str, Any]] = self._call("/_acommerce/orders")
-        return told
+        """Every order as aCommerce currently shows it."""
+        orders: list[dict[str, Any]] = self._call("/_acommerce/orders")
+        return orders
 
     def bodies(self, external_id: str) -> list[Any]:
-        """The import bodies stored under an external id, parsed."""
+        """The parsed import bodies stored under an external id."""
         answer: list[Any] = self._call(f"/_bodies?externalOrderID={quote(external_id)}")
         return answer
 
@@ -125,7 +127,7 @@ def serve_in_thread(
     port: int = 0,
     sources: Sequence[str] = SOURCES[:1],
 ) -> Iterator[ThreadedSandbox]:
-    """The sandbox in a thread of its own, for synchronous tests and for child processes of a test."""
+    """Run the sandbox in a separate thread, for synchronous tests and child processes."""
     started = threading.Event()
     state: dict[str, Any] = {}
 
@@ -138,7 +140,7 @@ def serve_in_thread(
     def run() -> None:
         try:
             asyncio.run(serve())
-        except BaseException as error:  # handed to the caller, who raises it
+        except BaseException as error:  # re-raised in the caller's thread
             state["error"] = error
         finally:
             started.set()

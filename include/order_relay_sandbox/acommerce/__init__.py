@@ -1,1 +1,1 @@
-"""aCommerce, simulated: the status of orders, with corrections and deletions."""
+"""aCommerce, simulated: order statuses, with corrections and deletions."""

@@ -1,4 +1,4 @@
-"""Endpoints for tests: what happens at the warehouse, and delivering webhooks. aCommerce has none of them."""
+"""Test endpoints, which the real aCommerce does not have: warehouse events and delivery of webhooks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from order_relay_sandbox.keys import VENDORS
 
 
 def routes() -> list[web.RouteDef]:
-    """All under ``/_acommerce/``."""
+    """Routes under ``/_acommerce/``."""
     return [
         web.post("/_acommerce/happen", happen),
         web.post("/_acommerce/generate", generate),
@@ -21,40 +21,40 @@ def routes() -> list[web.RouteDef]:
 
 
 async def happen(request: web.Request) -> web.Response:
-    """A list of changes: ``{"add": {"order_id", "level", "status", "parcel"}}``, ``{"correct": id, "set": {...}}``,
-    ``{"delete": id}``, ``{"announce": {"order_id", "parcel"}}``; answers the ids of the events.
+    """Apply changes: ``{"add": {"order_id", "level", "status", "parcel"}}``, ``{"correct": id, "set": {...}}``,
+    ``{"delete": id}``, ``{"announce": {"order_id", "parcel"}}``. Responds with the ids of the events.
     """
     store = _vendor(request).store
-    told = []
+    changed = []
     for change in await request.json():
         if "add" in change:
-            told.append(store.add(**change["add"]).event_id)
+            changed.append(store.add(**change["add"]).event_id)
         elif "correct" in change:
-            told.append(store.correct(change["correct"], **change["set"]).event_id)
+            changed.append(store.correct(change["correct"], **change["set"]).event_id)
         elif "delete" in change:
             store.delete(change["delete"])
-            told.append(change["delete"])
+            changed.append(change["delete"])
         else:
             store.announce(**change["announce"])
-    return web.json_response(told)
+    return web.json_response(changed)
 
 
 async def generate(request: web.Request) -> web.Response:
-    """``{"orders": n, "seed": n}``: so many orders with histories."""
+    """Generate orders with histories from ``{"orders": n, "seed": n}``."""
     body = await request.json()
     _vendor(request).generate(int(body["orders"]), int(body.get("seed", 0)))
     return web.json_response(_vendor(request).report())
 
 
 async def deliver(request: web.Request) -> web.Response:
-    """Sends what waits to the registered webhooks."""
+    """Deliver queued events to the registered webhooks."""
     vendor = _vendor(request)
-    told: dict[str, Any] = await vendor.hooks.deliver(vendor.switches)
-    return web.json_response(told)
+    statuses: dict[str, Any] = await vendor.hooks.deliver(vendor.switches)
+    return web.json_response(statuses)
 
 
 async def orders(request: web.Request) -> web.Response:
-    """Every order as the vendor shows it now."""
+    """Every order as the vendor currently shows it."""
     store = _vendor(request).store
     return web.json_response([store.record(order) for order in store.orders.values()])
 

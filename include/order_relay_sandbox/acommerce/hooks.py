@@ -1,4 +1,4 @@
-"""Webhooks: who registered, what waits to be delivered, and delivering it, signed."""
+"""Webhooks: registrations and the queue of signed deliveries."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Document = dict[str, Any]
 
 
 class HookBook:
-    """The registered webhooks and the deliveries that wait; ``answers`` counts the receivers' statuses."""
+    """Registered webhooks and queued deliveries. ``answers`` counts the receivers' HTTP statuses."""
 
     def __init__(self) -> None:
         self.hooks: dict[str, Document] = {}
@@ -24,18 +24,18 @@ class HookBook:
         self._number = 0
 
     def register(self, hook: Document) -> Document:
-        """A new webhook; as it is shown, without its secret."""
+        """Register a webhook. Returns it as shown to clients, without its secret."""
         self._number += 1
         made = {**hook, "id": f"hook-{self._number}"}
         self.hooks[made["id"]] = made
         return {name: value for name, value in made.items() if name != "secret"}
 
     def queue(self, record: Document) -> None:
-        """A delivery waits. Compact JSON: its bytes are what is signed."""
+        """Queue a delivery as compact JSON; exactly these bytes are signed."""
         self.waiting.append(json.dumps(record, separators=(",", ":"), ensure_ascii=False).encode())
 
     async def deliver(self, switches: AcommerceSwitches) -> Document:
-        """Send what waits to every active webhook; what is answered with 429 or not at all waits on."""
+        """Send the queue to every active webhook; deliveries answered with 429 or not at all stay queued."""
         left = []
         async with aiohttp.ClientSession() as client:
             for body in self.waiting:
@@ -61,5 +61,5 @@ class HookBook:
 
 
 def sign(body: bytes, secret: str, switches: AcommerceSwitches) -> str:
-    """The hex digest that stands in the header."""
+    """The hex digest for the signature header."""
     return hmac.new(secret.encode(), body, switches.signature).hexdigest()

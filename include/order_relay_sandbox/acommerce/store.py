@@ -1,4 +1,4 @@
-"""The orders at aCommerce and the history of each: what the vendor would show now."""
+"""The orders at aCommerce and their histories."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _WAY: tuple[tuple[str, str], ...] = (
 
 @dataclass(slots=True)
 class Event:
-    """One entry of a history. Times are UTC."""
+    """One status event. Times are UTC."""
 
     event_id: str
     level: str
@@ -47,7 +47,7 @@ class Event:
 
 @dataclass(slots=True)
 class StatusOrder:
-    """One order: its events in the order in which they were published, and its parcels."""
+    """One order: its events in order of publication, and its parcels."""
 
     order_id: str
     changed: datetime
@@ -56,23 +56,23 @@ class StatusOrder:
 
 
 class StatusStore:
-    """All orders of one channel. ``tell`` is called with each event that a webhook would carry."""
+    """All orders of one channel. ``on_event`` is called with each event that a webhook would carry."""
 
-    def __init__(self, switches: AcommerceSwitches, tell: Callable[[StatusOrder, Event], None]) -> None:
+    def __init__(self, switches: AcommerceSwitches, on_event: Callable[[StatusOrder, Event], None]) -> None:
         self.switches = switches
         self.orders: dict[str, StatusOrder] = {}
-        self._tell = tell
+        self._on_event = on_event
         self._by_event: dict[str, StatusOrder] = {}
         self._last = datetime.now(UTC)
         self._number = 1000
 
     def now(self) -> datetime:
-        """The vendor's clock; no two changes are of the same moment."""
+        """The vendor's clock, strictly increasing from change to change."""
         self._last = max(datetime.now(UTC), self._last + timedelta(microseconds=1))
         return self._last
 
     def add(self, order_id: str, level: str, status: str, parcel: str = "", at: datetime | None = None) -> Event:
-        """A new event is published (``at``: in the past, without being told)."""
+        """Publish a new event. An event with a past time ``at`` sends no webhook."""
         moment = at or self.now()
         order = self.orders.setdefault(order_id, StatusOrder(order_id, moment))
         if parcel and parcel not in order.parcels:
@@ -83,11 +83,11 @@ class StatusStore:
         order.changed = max(order.changed, moment)
         self._by_event[made.event_id] = order
         if at is None:
-            self._tell(order, made)
+            self._on_event(order, made)
         return made
 
     def correct(self, event_id: str, **changes: Any) -> Event:
-        """An event's content changes under its id. Raises ``KeyError`` where there is none."""
+        """Change an event under its id; raises ``KeyError`` for an unknown id."""
         order = self._by_event[event_id]
         event = next(entry for entry in order.events if entry.event_id == event_id)
         for name, value in changes.items():
@@ -95,11 +95,11 @@ class StatusStore:
         if self.switches.corrections_republished:
             event.updated = self.now()
         self._touch(order)
-        self._tell(order, event)
+        self._on_event(order, event)
         return event
 
     def delete(self, event_id: str) -> None:
-        """An event disappears. Raises ``KeyError`` where there is none."""
+        """Delete an event; raises ``KeyError`` for an unknown id."""
         order = self._by_event.pop(event_id)
         order.events = [entry for entry in order.events if entry.event_id != event_id]
         self._touch(order)
@@ -109,13 +109,13 @@ class StatusStore:
             order.changed = self.now()
 
     def announce(self, order_id: str, parcel: str) -> None:
-        """A parcel without a history."""
+        """Announce a parcel without a history."""
         order = self.orders.setdefault(order_id, StatusOrder(order_id, self.now()))
         order.parcels.append(parcel)
         self._touch(order)
 
     def generate(self, count: int, seed: int, spread_s: float = 3600.0) -> None:
-        """So many orders with histories of some length; some without parcels, some with two, some cancelled."""
+        """Generate orders with histories: some without parcels, some with two, some cancelled."""
         now = datetime.now(UTC)
         for number in range(count):
             rng = random.Random(f"acommerce:{seed}:{number}")
@@ -131,12 +131,12 @@ class StatusStore:
             self.orders[order_id].parcels = parcels
 
     def change_some(self, count: int) -> None:
-        """So many orders get a further event now: those that changed the longest ago."""
+        """Add an event to the ``number`` orders whose last change is oldest."""
         for order in sorted(self.orders.values(), key=lambda order: order.changed)[:count]:
             self.add(order.order_id, "detailed", "IN_TRANSIT")
 
     def changed_since(self, since: datetime | None) -> list[StatusOrder]:
-        """The orders in the order of lists."""
+        """The orders in list order."""
         inclusive = self.switches.since_inclusive
         found = [
             order
@@ -148,7 +148,7 @@ class StatusStore:
         return sorted(found, key=lambda order: order.changed, reverse=self.switches.order_of_list == "newest_change")
 
     def record(self, order: StatusOrder, events: Iterator[Event] | list[Event] | None = None) -> Document:
-        """The order as the vendor shows it, or only these of its events (as webhooks do)."""
+        """The order as the vendor shows it, or only the given events (as in webhooks)."""
         shown = order.events if events is None else list(events)
         parcels = order.parcels if events is None else sorted({entry.parcel for entry in shown if entry.parcel})
         record: Document = {"orderId": order.order_id, "partnerId": 4021}

@@ -1,4 +1,4 @@
-"""aCommerce's switches. Each stands for something the vendor's pages leave open, or for a fault."""
+"""aCommerce's switches. Each represents undocumented behaviour or a fault."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from order_relay_sandbox.answering import require_answer
 from order_relay_sandbox.faults import Rule
 
 LIST_ANSWERS = ("not_json", "truncated", "object", "other_host", "circle")
-"""Pages that are wrong inside: see the README."""
+"""Malformed pages, see the README."""
 
 Place = Literal["token", "poll", "by_id", "hooks"]
 
 
 class AcommerceRule(Rule):
-    """``at``: the routes by name."""
+    """``at``: name of a route."""
 
     at: Place = "poll"
 
@@ -24,12 +24,12 @@ class AcommerceRule(Rule):
     def _fits(self) -> AcommerceRule:
         require_answer(self.answer, LIST_ANSWERS if self.at == "poll" else ())
         if self.effect == "later":
-            raise ValueError("nothing takes effect later at aCommerce")
+            raise ValueError("effect 'later' is not supported by aCommerce")
         return self
 
 
 class AcommerceSwitches(BaseModel):
-    """Defaults follow the vendor's pages; where they are silent, the working assumptions of the README."""
+    """Defaults follow the vendor's pages, or the assumptions in the README where these are silent."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -38,11 +38,11 @@ class AcommerceSwitches(BaseModel):
     channel: str = "demo-channel"
     token_wrapped: bool = True
     token_lifetime_s: float = Field(default=3600.0, gt=0)
-    token_calls: int = Field(default=0, ge=0, description="calls that a token lasts; 0 = no limit")
+    token_calls: int = Field(default=0, ge=0, description="calls per token; 0 = no limit")
     latency_ms: float = Field(default=0.0, ge=0)
-    requests_per_s: float = Field(default=0.0, ge=0, description="over it: 429; 0 = none")
+    requests_per_s: float = Field(default=0.0, ge=0, description="429 above it; 0 = no limit")
     retry_after: bool = True
-    by_id_every_s: float = Field(default=0.0, ge=0, description="the same order asked for sooner: 429; 0 = no limit")
+    by_id_every_s: float = Field(default=0.0, ge=0, description="minimum interval per order, else 429; 0 = no limit")
 
     version: Literal[2, 3] = 3
     event_ids: bool = True

@@ -31,24 +31,24 @@ class AcommerceVendor:
         self._audit = audit
         self._seed = seed
         self.hooks = HookBook()
-        self.store = StatusStore(switches, self._tell)
+        self.store = StatusStore(switches, self._deliver_event)
         self._tokens = Tokens()
         self._rate = RateLimit()
         self._asked: dict[str, float] = {}
         self.switch(switches)
 
     def switch(self, switches: AcommerceSwitches) -> None:
-        """Takes other switches; counters of fault rules begin anew."""
+        """Apply other switches and reset the counters of fault rules."""
         self.switches = self.store.switches = switches
         self._rules = RuleBook(switches.faults, self._seed)
         self._changing = switches.changes_while_paging
 
     def generate(self, count: int, seed: int) -> None:
-        """So many orders with histories."""
+        """Generate orders with histories."""
         self.store.generate(count, seed)
 
     def routes(self) -> list[web.RouteDef]:
-        """Where this vendor listens."""
+        """The vendor's routes."""
         scope = "/channel/{channel}"
         return [
             web.post("/identity/token", handler(NAME, "token")),
@@ -60,7 +60,7 @@ class AcommerceVendor:
         ]
 
     def report(self) -> dict[str, Any]:
-        """What the audit says of aCommerce alone."""
+        """aCommerce's part of the audit."""
         return {
             "orders": len(self.store.orders),
             "events": sum(len(order.events) for order in self.store.orders.values()),
@@ -69,12 +69,12 @@ class AcommerceVendor:
             "deliveries": dict(self.hooks.answers),
         }
 
-    def _tell(self, order: StatusOrder, event: Event) -> None:
+    def _deliver_event(self, order: StatusOrder, event: Event) -> None:
         if self.hooks.hooks:
             self.hooks.queue(self.store.record(order, [event]))
 
     async def token(self, request: web.Request) -> web.StreamResponse:
-        """A token for user name and API key."""
+        """Issue a token for user name and API key."""
         await asyncio.sleep(self.switches.latency_ms / 1000)
         try:
             given = (await request.json())["auth"]["apiKeyCredentials"]
@@ -97,7 +97,7 @@ class AcommerceVendor:
         return await self._give(request, "token", {"token": fields} if self.switches.token_wrapped else fields)
 
     async def poll(self, request: web.Request) -> web.StreamResponse:
-        """Orders whose status changed since a moment, page by page. The list lives: pages shift when orders change."""
+        """Orders whose status changed since a time, in pages that shift when orders change."""
         refused = await self._refusal(request)
         if refused is not None:
             return refused
@@ -105,7 +105,7 @@ class AcommerceVendor:
             since = _moment(request.query.get("since"))
             page = self._page(request)
         except ValueError:
-            return _error(400, "since or page can not be read")
+            return _error(400, "since or page cannot be read")
         orders = self.store.changed_since(since)
         size = self.switches.page_size
         shown = orders[(page - 1) * size : page * size]
@@ -123,7 +123,7 @@ class AcommerceVendor:
         return normal if rule is None else await answering.give(request, rule, normal, _bare)
 
     def _page(self, request: web.Request) -> int:
-        """The page that is asked for. Raises ``ValueError``."""
+        """The requested page number; raises ``ValueError``."""
         how, size = self.switches.page_parameter, self.switches.page_size
         if how == "refused" and ("page" in request.query or "offset" in request.query):
             raise ValueError(how)
@@ -150,7 +150,7 @@ class AcommerceVendor:
         return web.Response(text=texts[answer], content_type="application/json")
 
     async def by_id(self, request: web.Request) -> web.StreamResponse:
-        """The whole history of at most ten orders; an unknown one is an entry with an error."""
+        """Full histories of at most ten orders; an unknown id becomes an entry with an error."""
         refused = await self._refusal(request)
         if refused is not None:
             return refused
@@ -173,7 +173,7 @@ class AcommerceVendor:
         return bool(every_s) and often
 
     async def register(self, request: web.Request) -> web.StreamResponse:
-        """A new webhook."""
+        """Register a webhook."""
         refused = await self._refusal(request)
         if refused is not None:
             return refused
@@ -183,12 +183,12 @@ class AcommerceVendor:
         return await self._give(request, "hooks", self.hooks.register(hook), status=201)
 
     async def list_hooks(self, request: web.Request) -> web.StreamResponse:
-        """All webhooks; the secret is shown as well, as careless servers do."""
+        """All webhooks including their secrets, as a careless server would return them."""
         refused = await self._refusal(request)
         return refused or await self._give(request, "hooks", list(self.hooks.hooks.values()))
 
     async def delete_hook(self, request: web.Request) -> web.StreamResponse:
-        """One webhook less."""
+        """Delete a webhook."""
         refused = await self._refusal(request)
         if refused is not None:
             return refused

@@ -1,1 +1,1 @@
-"""CloudSuite, simulated: orders of several web shops, their states and feedback, delivery messages, and a generator."""
+"""CloudSuite, simulated: orders of several web shops, write-backs, delivery messages and a generator."""

@@ -1,4 +1,4 @@
-"""Endpoints for tests: the shop's people and buyers at work, and its clock. CloudSuite has none of them."""
+"""Test endpoints, which the real CloudSuite does not have: changes by the shop and its buyers, and its clock."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from order_relay_sandbox.keys import VENDORS
 
 
 def routes() -> list[web.RouteDef]:
-    """All under ``/_cloudsuite/``."""
+    """Routes under ``/_cloudsuite/``."""
     return [
         web.post("/_cloudsuite/change", change),
         web.post("/_cloudsuite/clock", clock),
@@ -22,7 +22,7 @@ def routes() -> list[web.RouteDef]:
 
 
 async def change(request: web.Request) -> web.Response:
-    """``{"order": <id or webshop-reference>, "set": {...}}``: the shop changes an order itself."""
+    """Change an order as the shop would: ``{"order": <id or webshop-reference>, "set": {...}}``."""
     body = await request.json()
     store = _store(request)
     found = store.named(str(body["order"]))
@@ -33,13 +33,13 @@ async def change(request: web.Request) -> web.Response:
 
 
 async def clock(request: web.Request) -> web.Response:
-    """``{"advance_s": n}`` puts the shops' clock forward (0 only asks for it)."""
+    """Advance the shops' clock by ``{"advance_s": n}`` and respond with its time."""
     body = await request.json()
     return web.json_response({"now": _store(request).advance(timedelta(seconds=body["advance_s"])).isoformat()})
 
 
 async def order(request: web.Request) -> web.Response:
-    """``?order=``: everything about one order, dates with their zone."""
+    """One order (``?order=``) in full, with time zones in its dates."""
     store = _store(request)
     found = store.named(request.query.get("order", ""))
     if found is None:

@@ -1,6 +1,6 @@
-"""Delivery messages (DESADV) and status texts: what a message must hold, and which order it is about.
+"""Delivery messages (DESADV) and status texts: validation and assignment to orders.
 
-The page lists dotted paths and calls the message XML; both readings, XML and JSON, end in the same nested members.
+The vendor's page lists dotted paths and calls the message XML; XML and JSON are read into the same nested members.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ class Item(NamedTuple):
 
 
 class Message(NamedTuple):
-    """A delivery message that holds together."""
+    """A valid delivery message."""
 
     number: str
     items: list[Item]
 
 
 def parsed(raw: bytes, content_type: str, accepted: str) -> dict[str, Any]:
-    """The members of a message.
+    """Parse a message into its members.
 
-    Raises ``Refused``: 415 for a form that the scenario does not take, 400 where it is no message.
+    Raises ``Refused``: 415 for a format that the scenario does not accept, 400 for an invalid message.
     """
     form = "xml" if "xml" in content_type or raw.lstrip()[:1] == b"<" else "json"
     if accepted not in (form, "both"):
@@ -57,7 +57,7 @@ def parsed(raw: bytes, content_type: str, accepted: str) -> dict[str, Any]:
 
 
 def checked(store: OrderStore, message: dict[str, Any], shop: str) -> Message:
-    """The message, its orders found. Raises ``Refused`` (400) that names what is missing or wrong."""
+    """Validate a message and find its orders; raises ``Refused`` (400) naming missing and invalid members."""
     header = message.get("DesadvHeader")
     wrong = {".".join(path): ["This field is required."] for path in _HEADER if not _at(header, path)}
     wrong |= {".".join(path): ["This field is required."] for path in _MAY_BE_EMPTY if _at(header, path) is None}
@@ -75,7 +75,7 @@ def checked(store: OrderStore, message: dict[str, Any], shop: str) -> Message:
 
 
 def deliver(store: OrderStore, message: Message) -> None:
-    """Books the delivery; an order whose lines are all delivered counts as sent (assumed)."""
+    """Record the delivery. An order becomes sent when all its lines are delivered (assumed)."""
     store.delivery_numbers.add(message.number)
     by_order: dict[int, list[Item]] = defaultdict(list)
     for item in message.items:
@@ -84,7 +84,7 @@ def deliver(store: OrderStore, message: Message) -> None:
         order = items[0].order
         order.deliveries.append(message.number)
         if order.document["state"] == CANCEL:
-            store.heard_after_cancel(order, Counter(["delivery"]))
+            store.record_write_after_cancel(order, Counter(["delivery"]))
         for item in items:
             order.delivered[item.line_number] = order.delivered.get(item.line_number, Decimal(0)) + item.quantity
         sent = store.switches.delivery_marks_sent and _complete(order)
@@ -92,7 +92,7 @@ def deliver(store: OrderStore, message: Message) -> None:
 
 
 def order_of_status(store: OrderStore, body: dict[str, Any], shop: str) -> Order:
-    """The order that a status text is about. Raises ``Refused`` (400, 404)."""
+    """The order of a status text; raises ``Refused`` (400, 404)."""
     if not body.get("CloudsuiteOrderId") and not body.get("orderId"):
         raise Refused(400, {"CloudsuiteOrderId": ["Either this or orderId is required."]})
     wrong = {name: ["This field is required."] for name in ("dateTime", "state") if not body.get(name)}
@@ -107,7 +107,7 @@ def order_of_status(store: OrderStore, body: dict[str, Any], shop: str) -> Order
 
 
 def required(query: Any, names: tuple[str, ...]) -> None:
-    """Raises ``Refused`` (400) unless the address names all of these."""
+    """Raise ``Refused`` (400) unless the address has all of these members."""
     missing = {name: ["This parameter is required."] for name in names if not query.get(name)}
     if missing:
         raise Refused(400, missing)
@@ -164,7 +164,7 @@ def _is_date(text: Any) -> bool:
 
 
 def _entries(message: dict[str, Any]) -> Iterator[Any]:
-    """Every ``Item``, however lists of one or of several are written."""
+    """Every ``Item``, whether written as a list or as a single element."""
     for packaging in _many(_at(message, ("DesadvDetail", "Packaging"))):
         for line_items in _many(_at(packaging, ("LineItems",))):
             yield from _many(_at(line_items, ("Item",)))
@@ -182,13 +182,13 @@ def _at(value: Any, path: tuple[str, ...]) -> Any:
 
 def _xml(raw: bytes) -> dict[str, Any]:
     if b"<!" in raw:
-        raise ValueError("a document type is not taken")
+        raise ValueError("document type declarations are not allowed")
     root = ElementTree.fromstring(raw)  # noqa: S314 (no document type, so no entities)
     return {root.tag: _members(root)}
 
 
 def _members(element: ElementTree.Element) -> Any:
-    """Children by name, repeated ones as a list; the text of an element without children."""
+    """Children by name, repeated ones as a list; the text for an element without children."""
     if not len(element):
         return element.text or ""
     members: dict[str, Any] = {}

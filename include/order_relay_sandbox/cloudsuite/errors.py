@@ -1,4 +1,4 @@
-"""CloudSuite's refusals. No page shows their bodies: they follow the framework that the rest of the API looks like."""
+"""CloudSuite's error responses. Their bodies are undocumented; they follow the framework the API seems to use."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HTML = "<!DOCTYPE html><html><head><title>Error</title></head><body><h1>{status
 
 
 class Refused(Exception):
-    """A request is answered with ``status`` and ``body``, and nothing is stored."""
+    """The request is answered with ``status`` and ``body``, and nothing is stored."""
 
     def __init__(self, status: int, body: Any) -> None:
         super().__init__(status, body)
@@ -32,20 +32,20 @@ class Refused(Exception):
 
 
 def detail(status: int, text: str = "") -> web.Response:
-    """``{"detail": ...}``, as for everything but wrong members."""
+    """An error with a ``{"detail": ...}`` body, used for everything except invalid members."""
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
     return web.json_response({"detail": text or _DETAILS[status]}, status=status, headers=headers)
 
 
 def throttled(seconds: float) -> web.Response:
-    """429 with the time to wait."""
+    """429 with ``Retry-After``."""
     response = detail(429)
     response.headers["Retry-After"] = f"{seconds:g}"
     return response
 
 
 def bare(status: int, rule: Rule) -> web.Response:
-    """An HTTP status that a rule asks for, in the likeliest shape."""
+    """The most likely response for an HTTP status requested by a rule."""
     if status in _DETAILS:
         return detail(status)
     if status == 400:

@@ -1,7 +1,7 @@
 """Realistic web-shop orders, repeatable by seed.
 
-The members are those of the working assumption for the order's detail. Each order has a ``kind``; ``KINDS`` says how
-often it comes and what ought to become of it.
+The members of an order's detail are assumed (see the README). Each order has a ``kind``; ``KINDS`` holds its frequency
+and expected result.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from itertools import accumulate
 from typing import Any, NamedTuple, TypeVar
 
-from order_relay_sandbox.cloudsuite import goods
+from order_relay_sandbox.cloudsuite import sample_data
 
 Document = dict[str, Any]
 T = TypeVar("T")
@@ -27,7 +27,7 @@ _VAT = Decimal("1.21")
 
 
 class Kind(NamedTuple):
-    """``weight`` per thousand orders; ``fate``: what the documented rules make of it with default policies."""
+    """``weight`` per thousand orders; ``fate``: the expected result with default policies."""
 
     weight: int
     fate: str
@@ -36,19 +36,19 @@ class Kind(NamedTuple):
 KINDS: dict[str, Kind] = {
     "plain": Kind(740, "imported"),
     "external_key": Kind(20, "imported"),
-    "shared_reference": Kind(15, "imported: another web shop has an order of the same reference"),
+    "shared_reference": Kind(15, "imported: another web shop has an order with the same reference"),
     "zero_price": Kind(10, "imported"),
     "long_description": Kind(5, "imported"),
-    "fine_price": Kind(10, "a unit price with four decimals: imported where the destination can say it exactly"),
+    "fine_price": Kind(10, "a unit price with four decimals: imported if the destination can express it exactly"),
     "started": Kind(35, "waits for the payment"),
-    "closed_canceled": Kind(15, "waits for a second try"),
+    "closed_canceled": Kind(15, "waits for another attempt to pay"),
     "none": Kind(15, "waits, unless its web shop sells without payment"),
     "fraction": Kind(15, "quarantined"),
     "unknown_type": Kind(15, "quarantined"),
     "offline": Kind(45, "never listed with offline=false, never imported"),
     "draft": Kind(15, "not offered"),
     "quotation": Kind(10, "not offered"),
-    "processing": Kind(15, "not offered: another system has it"),
+    "processing": Kind(15, "not offered: already taken over by another system"),
     "done": Kind(10, "not offered"),
     "cancel": Kind(10, "not offered"),
 }
@@ -58,7 +58,7 @@ _WEIGHTS = tuple(accumulate(kind.weight for kind in KINDS.values()))
 
 @dataclass(slots=True)
 class Made:
-    """One generated order. ``age`` is the part of the spread by which it was confirmed before now (0 to 1)."""
+    """One generated order. ``age`` (0 to 1): fraction of the spread between its confirmation and now."""
 
     kind: str
     document: Document
@@ -68,7 +68,7 @@ class Made:
 
 
 def orders(count: int, seed: int = 0, first: int = 0) -> Iterator[Made]:
-    """``count`` orders by rising id and mostly by falling age, from the ``first``-th on."""
+    """``count`` orders starting with number ``first``, by rising id and mostly by falling age."""
     for number in range(first, first + count):
         rng = random.Random(f"cloudsuite:{seed}:{number}")
         kind = _KIND_NAMES[bisect(_WEIGHTS, rng.random() * _WEIGHTS[-1])]
@@ -80,12 +80,12 @@ def orders(count: int, seed: int = 0, first: int = 0) -> Iterator[Made]:
 
 
 def pick(rng: random.Random, options: Sequence[T]) -> T:
-    """One of them; a good deal quicker than ``rng.choice``."""
+    """A random element; much faster than ``rng.choice``."""
     return options[int(rng.random() * len(options))]
 
 
 def _age(rng: random.Random, position: int, count: int) -> float:
-    """Later orders are younger, with some disorder: ids and confirm dates do not rise together."""
+    """Later orders are mostly younger; ids and confirm dates are not in the same order."""
     return min(max(1 - (position + rng.uniform(-2, 3)) / count, 0.0), 1.0)
 
 
@@ -98,12 +98,12 @@ def _document(rng: random.Random, number: int) -> Document:
         "key": None,
         "customer_order_number": pick(rng, (None, None, f"PO-{rng.randrange(10**4)}", "telefonisch", "7/½")),
         "erp_order_number": None,
-        "description": pick(rng, goods.REMARKS),
+        "description": pick(rng, sample_data.REMARKS),
         "state": "confirmed",
         "payment_status": pick(rng, _PAID),
         "shipment_state": None,
         "requested_delivery_date": None,
-        "currency": pick(rng, goods.CURRENCIES[webshop]),
+        "currency": pick(rng, sample_data.CURRENCIES[webshop]),
         "paid_amount": None,
         "customer": rng.randrange(1000, 1999),
         "user": rng.randrange(2000, 2999),
@@ -113,7 +113,7 @@ def _document(rng: random.Random, number: int) -> Document:
 
 
 def _line(rng: random.Random, order_id: int, position: int) -> Document:
-    key, description, price = pick(rng, goods.GOODS)
+    key, description, price = pick(rng, sample_data.GOODS)
     return {
         "id": order_id * 100 + position,
         "type": "line",
@@ -126,7 +126,7 @@ def _line(rng: random.Random, order_id: int, position: int) -> Document:
 
 
 def _addresses(rng: random.Random, document: Document) -> list[Document]:
-    """One address for both, or two; the document gets their ids."""
+    """Add one shared address or two, and set their ids in the document."""
     base = document["id"] * 2
     made = [_address(rng, base)]
     if rng.random() < 0.3:
@@ -136,15 +136,15 @@ def _addresses(rng: random.Random, document: Document) -> list[Document]:
 
 
 def _address(rng: random.Random, address_id: int) -> Document:
-    zip_code, city, country, subdivision = pick(rng, goods.PLACES)
-    person = pick(rng, goods.NAMES)
+    zip_code, city, country, subdivision = pick(rng, sample_data.PLACES)
+    person = pick(rng, sample_data.NAMES)
     return {
         "id": address_id,
-        "name": pick(rng, goods.COMPANIES) or person,
+        "name": pick(rng, sample_data.COMPANIES) or person,
         "attention": person,
-        "street1": pick(rng, goods.STREETS),
+        "street1": pick(rng, sample_data.STREETS),
         "house_number": str(rng.randrange(1, 400)),
-        "addition": pick(rng, goods.ADDITIONS),
+        "addition": pick(rng, sample_data.ADDITIONS),
         "street2": pick(rng, (None, None, None, "Gebouw C")),
         "zip": zip_code,
         "city": city,
@@ -162,7 +162,7 @@ def _paid_amount(document: Document) -> Decimal | None:
     return (net * _VAT).quantize(Decimal("0.01"), ROUND_HALF_UP)
 
 
-# What a kind changes in a plain order.
+# Changes of each kind to a plain order.
 
 
 def _as_it_is(rng: random.Random, made: Made) -> None:
@@ -174,7 +174,7 @@ def _external_key(rng: random.Random, made: Made) -> None:
 
 
 def _shared_reference(rng: random.Random, made: Made) -> None:
-    """The reference of the order before, in a web shop of its own."""
+    """The previous order's reference, in another web shop."""
     made.document["reference"] = f"CS{made.document['id'] - 3}"
     made.document["webshop"] = 4
 
@@ -194,7 +194,7 @@ def _fine_price(rng: random.Random, made: Made) -> None:
 
 
 def _fraction(rng: random.Random, made: Made) -> None:
-    key, description, price = pick(rng, goods.BY_WEIGHT)
+    key, description, price = pick(rng, sample_data.BY_WEIGHT)
     made.document["order_lines"][0] |= {
         "product": {"key": key, "origin": "erp"},
         "description": description,
@@ -211,7 +211,7 @@ def _unknown_type(rng: random.Random, made: Made) -> None:
 
 
 def _offline(rng: random.Random, made: Made) -> None:
-    """Loaded by the ERP; some stand as confirmed, which is what a list without ``offline=false`` trips over."""
+    """Loaded by the ERP; some are confirmed, so a list without ``offline=false`` includes them by mistake."""
     made.offline = True
     state = pick(rng, ("confirmed", "confirmed", "processing", "done"))
     made.document |= {

@@ -1,4 +1,4 @@
-"""The list of orders: filters, pages, and what is wrong with a list in a scenario."""
+"""The list of orders: filters, pages and malformed lists."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Test = Callable[[Order], bool]
 
 
 def page(request: web.Request, store: OrderStore) -> tuple[dict[str, Any], list[Order]]:
-    """The envelope of one page, and its orders. Raises ``Refused`` (400) for a filter that makes no sense."""
+    """The envelope of one page and its orders; raises ``Refused`` (400) for an invalid filter."""
     switches = store.switches
     tests = _tests(request.query, store)
     matching = [order for order in store.all() if all(test(order) for test in tests)]
@@ -42,7 +42,7 @@ def page(request: web.Request, store: OrderStore) -> tuple[dict[str, Any], list[
 
 
 def spoiled(envelope: dict[str, Any], answer: str) -> web.Response:
-    """The list, wrong inside in the way that ``answer`` names."""
+    """A list malformed as ``answer`` specifies."""
     whole = json.dumps(envelope)
     texts = {
         "not_json": "Service temporarily busy, please try again\n",
@@ -92,7 +92,7 @@ def _offline(text: str) -> Test:
 
 
 def _confirmed(text: str, store: OrderStore, holds: Callable[[datetime, datetime], bool]) -> Test:
-    """A bound in the shops' local time, as every date of the API is."""
+    """A time bound in the shops' local time, like every date of the API."""
     for form in _DATE_FORMS:
         try:
             bound = datetime.strptime(text, form).replace(tzinfo=store.zone)
@@ -110,7 +110,7 @@ def _limit(text: str | None, switches: CloudSuiteSwitches) -> int:
 
 
 def _natural(text: str | None) -> int | None:
-    """A number of digits only; whatever else stands there is passed over, as the likely framework does."""
+    """A number of digits only; anything else is ignored, as the likely framework does."""
     return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else None
 
 

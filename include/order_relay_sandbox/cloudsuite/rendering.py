@@ -14,7 +14,7 @@ _PLACES = {"quantity": 4, "unit_price": 4, "paid_amount": 2}
 
 
 def moment(store: OrderStore, when: datetime | None) -> str | None:
-    """Local time of the shops' zone with microseconds, without naming the zone."""
+    """Local time of the shops with microseconds, without an offset."""
     if when is None:
         return None
     return when.astimezone(store.zone).replace(tzinfo=None).isoformat(timespec="microseconds")
@@ -22,7 +22,7 @@ def moment(store: OrderStore, when: datetime | None) -> str | None:
 
 def summary(store: OrderStore, order: Order) -> Document:
     """An entry of a list."""
-    # A member of an order that was offered as a text may be anything.
+    # Members of an order offered as exact text may have any type.
     members = {name: _written(order.document.get(name), store.switches.numbers_as) for name in _SUMMARY}
     return members | {"create_date": moment(store, order.created), "modified_date": moment(store, order.modified)}
 
@@ -47,7 +47,7 @@ def detail(store: OrderStore, order: Order) -> Document:
 
 
 def _written(value: Any, numbers_as: str, name: str = "") -> Any:
-    """The same with each ``Decimal`` as a number, or as a text with the decimals of its member."""
+    """The value with each ``Decimal`` as a number, or as a string with the member's number of decimals."""
     if isinstance(value, dict):
         return {key: _written(member, numbers_as, key) for key, member in value.items()}
     if isinstance(value, list):
@@ -56,5 +56,5 @@ def _written(value: Any, numbers_as: str, name: str = "") -> Any:
         return value
     if numbers_as == "string" and abs(value) < 10**15:
         return f"{value:.{_PLACES.get(name, 2)}f}"
-    number = float(value)  # up to 15 digits come out as they went in
+    number = float(value)  # exact up to 15 digits
     return number if isfinite(number) else str(value)

@@ -1,4 +1,4 @@
-"""The orders and addresses of the web shops, the shops' clock, and what the audit is to know of each order."""
+"""Orders and addresses of the web shops and the shops' clock; keeps the audit up to date."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ Document = dict[str, Any]
 
 @dataclass(slots=True)
 class Order:
-    """One order. Moments are aware.
+    """One order. Times are time-zone aware.
 
-    ``document`` holds the members of its detail (amounts as ``Decimal``, addresses as ids); ``raw`` is its exact text,
-    where it was offered as one and nobody wrote to it since.
+    ``document`` holds the members of its detail (amounts as ``Decimal``, addresses as ids). ``raw`` is the exact
+    text in which it was offered, until a client changes it.
     """
 
     document: Document
@@ -41,7 +41,7 @@ class Order:
     confirmed: datetime | None
     raw: bytes | None = None
     offer: Offer | None = None
-    told: Counter[str] = field(default_factory=Counter)
+    write_backs: Counter[str] = field(default_factory=Counter)
     deliveries: list[str] = field(default_factory=list)
     delivered: dict[str, Decimal] = field(default_factory=dict)
     statuses: int = 0
@@ -54,18 +54,18 @@ class Order:
 
     @property
     def lines(self) -> list[Document]:
-        """Its lines; none where an order was offered with something else in their place."""
+        """Its lines; empty if the order was offered with something else in their place."""
         lines = self.document.get("order_lines")
         return [line for line in lines if isinstance(line, dict)] if isinstance(lines, list) else []
 
     @property
     def external_id(self) -> str:
-        """What the order ought to be called at the destination: web shop and reference."""
+        """The order's expected external id at the destination: web shop and reference."""
         return f"{_written(self.document.get('webshop'))}-{_written(self.document.get('reference'))}"
 
 
 class OrderStore:
-    """All orders, by id. Every change goes through here, so that the audit and the modification dates follow."""
+    """All orders by id. All changes are made here, to keep audit and modification dates consistent."""
 
     def __init__(self, switches: CloudSuiteSwitches, audit: Audit, seed: int) -> None:
         self.switches = switches
@@ -78,31 +78,31 @@ class OrderStore:
         self.delivery_numbers: set[str] = set()
         self.put_back: list[str] = []
         self.cancelled: dict[str, None] = {}
-        self.told_after_cancel: dict[str, Counter[str]] = {}
+        self.writes_after_cancel: dict[str, Counter[str]] = {}
         self._ahead = (switches.now - datetime.now(UTC)) if switches.now else timedelta()
 
     def now(self) -> datetime:
-        """The shops' clock (UTC): it runs on, and tests may put it forward."""
+        """The shops' running clock (UTC), which tests may advance."""
         return datetime.now(UTC) + self._ahead
 
     def advance(self, by: timedelta) -> datetime:
-        """Puts the clock forward; orders whose confirmation is due by then are confirmed."""
+        """Advance the clock and confirm the orders that became due."""
         self._ahead += by
         self.catch_up()
         return self.now()
 
     def catch_up(self) -> None:
-        """Confirms the orders whose moment has come."""
+        """Confirm the orders that are due."""
         now = self.now()
         for order_id in [order_id for order_id, moment in self._due.items() if moment <= now]:
             order, moment = self._orders[order_id], self._due.pop(order_id)
             if order.document["state"] == "draft":
                 order.confirmed = order.modified = moment
                 order.document["state"] = "confirmed"
-                self._tell_audit(order)
+                self._update_audit(order)
 
     def generate(self, count: int, seed: int) -> None:
-        """Adds generated orders, confirmed within the spread before now."""
+        """Add generated orders, confirmed within the spread before now."""
         self._seed = seed
         spread, now = timedelta(hours=self.switches.spread_h), self.now()
         for made in generator.orders(count, seed, self._generated):
@@ -110,7 +110,7 @@ class OrderStore:
         self._generated += count
 
     def arrive(self) -> None:
-        """One more generated order is confirmed now."""
+        """Add one generated order, confirmed now."""
         made = next(generator.orders(1, self._seed, self._generated))
         self._generated += 1
         self._add_generated(made, self.now())
@@ -120,10 +120,10 @@ class OrderStore:
         self._add(made.document, made.kind, confirmed, offline=made.offline)
 
     def offer(self, order: Mapping[str, Any] | bytes, kind: str) -> Order:
-        """Adds an order; the same id again replaces it. Members that are left out are filled in.
+        """Add an order, or replace the one with the same id. Missing members are filled in.
 
-        An object may also have ``confirm_date`` (a text with a zone; one that lies ahead confirms the order then) and
-        ``offline``, and addresses as objects. Bytes without the former are the exact text of the detail.
+        An object may also have ``confirm_date`` (with a zone; a future one confirms the order at that time),
+        ``offline``, and addresses as objects. Bytes without these are the exact text of the detail.
         """
         document = _parsed(order) if isinstance(order, bytes) else dict(order)
         wished, offline = document.pop("confirm_date", None), bool(document.pop("offline", False))
@@ -183,42 +183,42 @@ class OrderStore:
             self._due[order.id] = confirmed
         elif document["state"] not in ("draft", "quotation"):
             order.confirmed = order.modified = confirmed
-        self._tell_audit(order)
+        self._update_audit(order)
         return order
 
     def create(self, document: Document) -> Order:
-        """An order that a client posts: offline."""
+        """Add an order posted by a client; it is offline."""
         return self._add(self._completed(document), "posted", self.now(), offline=True)
 
     def change(self, order: Order, changes: Mapping[str, Any]) -> None:
-        """The shop itself changes an order: a buyer pays, somebody cancels, a draft is confirmed."""
+        """Change an order as the shop: a payment, a cancellation, a confirmed draft."""
         if changes.get("state") == CANCEL:
             self.cancelled[order.external_id] = None
         order.document |= changes
         order.raw, order.modified = None, self.now()
         if order.document["state"] == "confirmed" and order.confirmed is None:
             order.confirmed = order.modified
-        self._tell_audit(order)
+        self._update_audit(order)
 
     def write(self, order: Order, document: Document, steps: Counter[str]) -> None:
-        """A client writes an order. Leaving ``confirmed`` acknowledges it; coming back to it is counted."""
+        """Change an order as a client. Leaving ``confirmed`` acknowledges it; returning to it is counted."""
         before, after = order.document["state"], document["state"]
         order.document, order.raw, order.modified = document, None, self.now()
-        order.told.update(steps)
+        order.write_backs.update(steps)
         if before == CANCEL:
-            self.heard_after_cancel(order, steps)
+            self.record_write_after_cancel(order, steps)
         if before == "confirmed" != after and order.offer is not None:
             self._audit.acknowledge(order.offer)
         if before != "confirmed" == after and order.offer is not None:
             self.put_back.append(order.external_id)
             order.offer.acknowledged = False
-        self._tell_audit(order)
+        self._update_audit(order)
 
-    def heard_after_cancel(self, order: Order, steps: Counter[str]) -> None:
-        """A client tells something about an order that the shop has cancelled."""
-        self.told_after_cancel.setdefault(order.external_id, Counter()).update(steps or {"nothing": 1})
+    def record_write_after_cancel(self, order: Order, steps: Counter[str]) -> None:
+        """Record a client's write to an order that the shop has cancelled."""
+        self.writes_after_cancel.setdefault(order.external_id, Counter()).update(steps or {"nothing": 1})
 
-    def _tell_audit(self, order: Order) -> None:
+    def _update_audit(self, order: Order) -> None:
         if order.document["state"] == "confirmed" and not order.offline:
             if order.offer is None:
                 order.offer = self._audit.offer(_offer(order))
@@ -226,7 +226,7 @@ class OrderStore:
         self._audit.forbid(order.external_id, self._forbidden(order))
 
     def _forbidden(self, order: Order) -> str:
-        """Why the order may not be imported now; empty where it may."""
+        """Why the order must not be imported at present; empty if it may."""
         if order.offline:
             return "offline"
         acknowledged = order.offer is not None and order.offer.acknowledged
@@ -242,27 +242,27 @@ class OrderStore:
         return ZoneInfo(self.switches.time_zone)
 
     def all(self) -> Iterator[Order]:
-        """By rising id."""
+        """All orders by rising id."""
         return (self._orders[order_id] for order_id in sorted(self._orders))
 
     def find(self, word: str) -> Order | None:
-        """By id, or by external key as ``ext:<key>``."""
+        """Find by id, or by external key as ``ext:<key>``."""
         if word.startswith("ext:"):
             return next((order for order in self._orders.values() if order.document.get("key") == word[4:]), None)
         return self._orders.get(number_of(word))
 
     def named(self, word: str) -> Order | None:
-        """By id, by external key, or by web shop and reference (for tests)."""
+        """Find by id, external key, or web shop and reference (for tests)."""
         return self.find(word) or next((o for o in self._orders.values() if o.external_id == word), None)
 
 
 def _written(value: Any) -> Any:
-    """A whole number without decimals, however it was offered: 1.0 is 1."""
+    """Whole numbers without decimals, whatever their form in the offer: 1.0 becomes 1."""
     return int(value) if isinstance(value, Decimal) and value == value.to_integral_value() else value
 
 
 def number_of(word: str) -> int:
-    """An id as it stands in a path; -1, which nothing has, where it is none."""
+    """An id from a path; -1, which no order has, if it is not a number."""
     return int(word) if word.isascii() and word.isdigit() and len(word) < _DIGITS else -1
 
 
@@ -280,7 +280,7 @@ def _offer(order: Order) -> Offer:
 
 
 def _total(document: Document) -> int | str | None:
-    """Price times quantity of all lines, in cents; ``None`` where a line makes no sense."""
+    """Price times quantity of all lines in cents; ``None`` if a line is invalid."""
     total = Decimal(0)
     lines = document.get("order_lines")
     for line in lines if isinstance(lines, list) else [None]:
@@ -293,7 +293,7 @@ def _total(document: Document) -> int | str | None:
 
 
 def _parsed(raw: bytes) -> Document:
-    """The order for lists and the audit; a text that nobody can parse is offered all the same."""
+    """The order for lists and the audit; text that cannot be parsed is offered, too."""
     try:
         document = json.loads(raw, parse_float=Decimal)
     except (ValueError, RecursionError):

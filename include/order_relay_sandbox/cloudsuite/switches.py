@@ -1,4 +1,4 @@
-"""CloudSuite's switches. Each stands for something the vendor's pages leave open, or for a fault."""
+"""CloudSuite's switches. Each represents undocumented behaviour or a fault."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from order_relay_sandbox.answering import require_answer
 from order_relay_sandbox.faults import Rule
 
 LIST_ANSWERS = ("not_json", "truncated", "no_results", "results_object", "entry_without_id", "count_text")
-"""Lists that are wrong inside: see the README."""
+"""Malformed lists, see the README."""
 
 Place = Literal["token", "list", "detail", "address", "patch", "put", "post", "delivery", "status"]
 
 
 class CloudSuiteRule(Rule):
-    """``at``: the routes by name. ``done`` and ``none`` tell, at those that write, whether it was stored."""
+    """``at``: name of a route. At routes that write, ``done`` and ``none`` decide whether the change is stored."""
 
     at: Place = "list"
 
@@ -26,12 +26,12 @@ class CloudSuiteRule(Rule):
     def _fits(self) -> CloudSuiteRule:
         require_answer(self.answer, LIST_ANSWERS if self.at == "list" else ())
         if self.effect == "later":
-            raise ValueError("nothing takes effect later at CloudSuite")
+            raise ValueError("effect 'later' is not supported by CloudSuite")
         return self
 
 
 class CloudSuiteSwitches(BaseModel):
-    """Defaults follow the vendor's pages; where they are silent, the working assumptions of the README."""
+    """Defaults follow the vendor's pages, or the assumptions in the README where these are silent."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -41,9 +41,9 @@ class CloudSuiteSwitches(BaseModel):
     static_token: str = ""
     scope_required: bool = True
     token_lifetime_s: float = Field(default=300.0, gt=0)
-    token_calls: int = Field(default=0, ge=0, description="calls that a token lasts; 0 = no limit")
+    token_calls: int = Field(default=0, ge=0, description="calls per token; 0 = no limit")
     latency_ms: float = Field(default=0.0, ge=0)
-    requests_per_s: float = Field(default=0.0, ge=0, description="over it: 429; 0 = none")
+    requests_per_s: float = Field(default=0.0, ge=0, description="429 above it; 0 = no limit")
 
     now: datetime | None = Field(default=None, description="the shop's clock at the start; by default the real one")
     time_zone: str = "UTC"
@@ -89,7 +89,7 @@ class CloudSuiteSwitches(BaseModel):
         try:
             ZoneInfo(name)
         except (KeyError, ValueError) as wrong:
-            raise ValueError(f"time_zone {name!r} is no name of the IANA data base") from wrong
+            raise ValueError(f"unknown time_zone {name!r}; use an IANA name such as Europe/Amsterdam") from wrong
         return name
 
     @field_validator("now")

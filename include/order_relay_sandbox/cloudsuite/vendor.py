@@ -43,7 +43,7 @@ class CloudSuiteVendor:
         self.switch(switches)
 
     def switch(self, switches: CloudSuiteSwitches) -> None:
-        """Takes other switches; counters of fault rules begin anew. The shops' clock stays as it is."""
+        """Apply other switches and reset the counters of fault rules. The shops' clock is kept."""
         self.switches = self.store.switches = switches
         self._rules = RuleBook(switches.faults, self._seed)
         self._leaving, self._arriving = switches.leaving_while_paging, switches.arriving_while_paging
@@ -53,15 +53,15 @@ class CloudSuiteVendor:
         )
 
     def generate(self, count: int, seed: int) -> None:
-        """So many generated orders stand in the shops, not all of them offered."""
+        """Add generated orders to the shops, not all of them offered."""
         self.store.generate(count, seed)
 
     def offer(self, orders: Iterable[Mapping[str, Any] | bytes], kind: str) -> int:
-        """Orders stand in the shops, confirmed now unless they say otherwise; the same id again replaces one."""
+        """Add orders, confirmed now by default; one with a known id replaces that order."""
         return len([self.store.offer(order, kind) for order in orders])
 
     def routes(self) -> list[web.RouteDef]:
-        """Where this vendor listens; each path of the API also without its final slash."""
+        """The vendor's routes, each also without its final slash."""
         token = "/realms/{realm}/protocol/openid-connect/token"  # noqa: S105 (a path)
         both = [
             web.route(method, path, handler(NAME, name))
@@ -71,11 +71,11 @@ class CloudSuiteVendor:
         return [web.post(token, handler(NAME, "token")), *both]
 
     def report(self) -> dict[str, Any]:
-        """What the audit says of CloudSuite alone."""
+        """CloudSuite's part of the audit."""
         return feedback.report(self.store, self._audit)
 
     async def token(self, request: web.Request) -> web.StreamResponse:
-        """A bearer token for the client id and secret, which stand in the form."""
+        """Issue a bearer token for the client id and secret in the form."""
         await self._latency()
         form = await request.post()
 
@@ -113,7 +113,7 @@ class CloudSuiteVendor:
         return normal if rule is None else await answering.give(request, rule, normal, errors.bare)
 
     def _shift(self, orders: list[Order]) -> None:
-        """Between two pages an order leaves the list, or a new one comes, as the switches say."""
+        """Between two pages, remove an order from the list or add one, depending on the switches."""
         if self._leaving:
             self._leaving -= 1
             self.store.change(orders[0], {"state": CANCEL})
@@ -149,7 +149,7 @@ class CloudSuiteVendor:
         return await self._with_order(request, "patch", change)
 
     async def put(self, request: web.Request) -> web.StreamResponse:
-        """PUT: the whole order, which is made where it does not exist."""
+        """PUT: the whole order, which is created if it does not exist."""
         raw = await request.read()
         word = request.match_info["id"]
 
@@ -183,7 +183,7 @@ class CloudSuiteVendor:
         return await self._serve_api(request, "address", show)
 
     async def delivery(self, request: web.Request) -> web.StreamResponse:
-        """POST of a delivery message (DESADV); one number is taken once."""
+        """POST of a delivery message (DESADV); each number is accepted once."""
         raw = await request.read()
 
         def take() -> web.Response:
@@ -196,7 +196,7 @@ class CloudSuiteVendor:
         return await self._serve_api(request, "delivery", take)
 
     async def status(self, request: web.Request) -> web.StreamResponse:
-        """POST of a text for the buyer's timeline; it does not touch the order's state."""
+        """POST of a text for the buyer's timeline; does not change the order's state."""
         raw = await request.read()
 
         def note() -> web.Response:
@@ -237,7 +237,7 @@ class CloudSuiteVendor:
     async def _serve(
         self, request: web.Request, at: str, work: Callable[[], web.Response], key: str = ""
     ) -> web.StreamResponse:
-        """Does the work, unless a rule prevents it, and answers as the rule says."""
+        """Execute the request unless a rule prevents it, and respond as the rule specifies."""
         rule = self._rules.pick(at, key)
         if rule is not None and rule.effect == "none" and rule.answer not in ("ok", "slow"):
             return await answering.give(request, rule, web.json_response({}), errors.bare)
@@ -248,7 +248,7 @@ class CloudSuiteVendor:
         return normal if rule is None else await answering.give(request, rule, normal, errors.bare)
 
     def _refusal(self, request: web.Request) -> web.Response | None:
-        """The final slash, the rate and the token; an answer means: refused."""
+        """Check final slash, rate limit and token. Returns a response if the request is refused."""
         self.store.catch_up()
         if not request.path.endswith("/") and self.switches.without_slash != "answer":
             return self._slashless(request)

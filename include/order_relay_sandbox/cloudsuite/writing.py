@@ -1,4 +1,4 @@
-"""PATCH, PUT and POST of an order: what is checked, and what the order looks like afterwards."""
+"""PATCH, PUT and POST of an order: validation and the resulting order."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Errors = dict[str, Any]
 
 
 def parsed(raw: bytes) -> Document:
-    """The body as an object, numbers exact. Raises ``Refused`` (400)."""
+    """The body as an object with exact numbers; raises ``Refused`` (400)."""
     try:
         body = json.loads(raw, parse_float=Decimal, parse_constant=_no_constant)
     except (ValueError, RecursionError):
@@ -47,7 +47,7 @@ def parsed(raw: bytes) -> Document:
 
 
 def patch(store: OrderStore, order: Order, body: Document) -> None:
-    """Changes what the body names. Raises ``Refused`` (400)."""
+    """Change the members in the body; raises ``Refused`` (400)."""
     changes = _checked(store, body, order)
     if len(changes) > 1 and not store.switches.combined_patch:
         raise Refused(400, {"non_field_errors": ["One member at a time."]})
@@ -59,7 +59,7 @@ def patch(store: OrderStore, order: Order, body: Document) -> None:
 
 
 def put(store: OrderStore, order: Order, body: Document) -> None:
-    """Replaces the order: what the body leaves out is lost (or kept, as the switch says). Raises ``Refused`` (400)."""
+    """Replace the order. Missing members are cleared or kept (``put_omitted``). Raises ``Refused`` (400)."""
     _require(body)
     changes = _checked(store, body, order)
     kept = store.switches.put_omitted == "kept"
@@ -72,7 +72,7 @@ def put(store: OrderStore, order: Order, body: Document) -> None:
 
 
 def post(store: OrderStore, body: Document, order_id: int | None = None) -> Order:
-    """A new (offline) order; one that exists already is an error. Raises ``Refused`` (400)."""
+    """Create an offline order; raises ``Refused`` (400), also if it exists."""
     _require(body)
     document = _checked(store, body, None)
     key = document.get("key")
@@ -87,7 +87,7 @@ def post(store: OrderStore, body: Document, order_id: int | None = None) -> Orde
 
 
 def _checked(store: OrderStore, body: Document, order: Order | None) -> Document:
-    """The writable members of a body, amounts exact. Raises ``Refused`` with every wrong member."""
+    """The writable members of a body with exact amounts; raises ``Refused`` with every invalid member."""
     errors: Errors = {}
     unknown = [name for name in body if name not in _WRITABLE and name not in _READ_ONLY]
     if store.switches.unknown_members == "error":
@@ -128,7 +128,7 @@ def _state(store: OrderStore, value: Any, order: Order | None) -> str:
     if store.switches.transitions == "forward" and before is not None and value != before:
         backwards = STATES.index(value) < STATES.index(before)
         if backwards or before == "done":
-            raise ValueError(f"A {before} order can not become {value}.")
+            raise ValueError(f"A {before} order cannot become {value}.")
     state: str = value
     return state
 
@@ -200,7 +200,7 @@ def _require(body: Document) -> None:
 def _patched_lines(store: OrderStore, order: Order, lines: list[Document]) -> list[Document]:
     way, old = store.switches.patch_lines, order.lines
     if way == "refused":
-        raise Refused(400, {"order_lines": ["Lines can not be changed by PATCH."]})
+        raise Refused(400, {"order_lines": ["Lines cannot be changed by PATCH."]})
     if way == "ignored":
         return list(old)
     if way == "replaced":
@@ -210,7 +210,7 @@ def _patched_lines(store: OrderStore, order: Order, lines: list[Document]) -> li
 
 
 def _put_lines(store: OrderStore, order: Order, lines: list[Document]) -> list[Document]:
-    """The lines of a replaced order. A line that names an id of the order's own keeps it, unless ids are renewed."""
+    """The lines of a replaced order. Lines keep their ids unless ``put_line_ids`` is ``renewed``."""
     old = {line.get("id"): line for line in order.lines}
     fresh = max((line_id for line_id in old if isinstance(line_id, int)), default=_line_id(order.id, 0))
     replaced = []

@@ -1,7 +1,7 @@
-"""The constraints that the vendor's Historic Order Import page states, checked one by one.
+"""The constraints stated by the vendor's Historic Order Import page.
 
-Written by hand from that page, so that it can not share a mistake with the package's own JSON Schema. What the page
-leaves open (marked "assumed") hangs on switches.
+Written by hand from that page, so that it cannot share a mistake with the package's own JSON Schema. What the page
+leaves open (marked "assumed") depends on switches.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _ORDER_STATUSES = ("SHIPPED", "READY", "CANCELLED")
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One broken constraint: an OMS code, a field's path such as ``orderItems[0].product.name``, and words."""
+    """A violated constraint: OMS code, path of the field such as ``orderItems[0].product.name``, and message."""
 
     code: int
     field: str
@@ -35,18 +35,18 @@ class Problem:
 
 
 Check = Callable[[Any], str]
-"""Says what is wrong with a value, or an empty text."""
+"""Describes what is wrong with a value; empty if nothing is."""
 
 
 def is_number(value: Any) -> bool:
-    """A JSON number (booleans are none), of a size that makes sense."""
+    """A JSON number (not a boolean) of reasonable size."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         return False
     return Decimal(value).adjusted() < _MAX_DIGITS
 
 
 def is_integer(value: Any) -> bool:
-    """A JSON number without a fraction: ``1.0`` counts, as JSON Schema has it."""
+    """A JSON number without a fraction; ``1.0`` is one, as in JSON Schema."""
     return is_number(value) and (isinstance(value, int) or value == value.to_integral_value())
 
 
@@ -146,7 +146,7 @@ OPTIONAL: dict[str, Check] = {
 
 
 def problems(body: Any, switches: ShopatronSwitches) -> list[Problem]:
-    """Every broken constraint of an importOrder body, in the order of the documentation."""
+    """Every violated constraint of an importOrder body, in the order of the documentation."""
     if not isinstance(body, Mapping):
         return [Problem(INVALID, "", "must be an object")]
     found = _top_level(body, switches)
@@ -228,7 +228,7 @@ def _payments(body: Mapping[str, Any], switches: ShopatronSwitches) -> list[Prob
     if not isinstance(payments, list):
         return []
     if not payments:
-        return [Problem(MISSING, "orderPayments", "must carry a billing address and a payment method")]
+        return [Problem(MISSING, "orderPayments", "must have a billing address and a payment method")]
     found: list[Problem] = []
     for index, payment in enumerate(payments):
         path = f"orderPayments[{index}].paymentMethod"
@@ -263,7 +263,7 @@ def _custom_data(body: Mapping[str, Any], switches: ShopatronSwitches) -> list[P
         return []
     found = []
     if switches.custom_data_keys == "ignore_case" and len({name.casefold() for name in data}) < len(data):
-        found.append(Problem(INVALID, "customOrderData", "holds one name more than once"))
+        found.append(Problem(INVALID, "customOrderData", "contains a duplicate name"))
     for name, value in data.items():
         if not 1 <= len(name) <= 100:
             found.append(Problem(INVALID, "customOrderData", "names must have 1 to 100 characters"))
@@ -293,7 +293,7 @@ def _fraud(body: Mapping[str, Any], switches: ShopatronSwitches) -> list[Problem
 
 def _ip_problem(value: Any, switches: ShopatronSwitches) -> str:
     if not isinstance(value, str):
-        return ""  # reported as missing or as a wrong type already
+        return ""  # already reported as missing or of a wrong type
     if value == "0.0.0.0" and switches.allow_unspecified_ip:  # noqa: S104 (compared, not bound)
         return ""  # the vendor's own example sends it
     return _not_public(value)

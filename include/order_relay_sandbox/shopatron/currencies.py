@@ -1,4 +1,4 @@
-"""ISO 4217 codes of currencies in use. Which of them the vendor's enum has is unknown."""
+"""ISO 4217 codes of currencies in use. It is unknown which of them the vendor's enum contains."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands before the OMS: the check of its credentials, and the shapes of its refusals."""
+"""The gateway in front of the OMS: credentials and error responses."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ _GATEWAY = {502: "ERR_502_BAD_GATEWAY", 503: "ERR_503_SERVICE_UNAVAILABLE", 504:
 
 
 def oms_error(code: int, message: str, *, http: int | None = None, **more: Any) -> web.Response:
-    """An error of the OMS itself. The numbers are documented; the names of the JSON keys are invented."""
+    """An error of the OMS. The codes are documented, the JSON keys are invented."""
     name, documented_http = CODES[code]
     body = {"code": code, "name": name, "message": message, **more}
     return web.json_response(body, status=http or documented_http)
 
 
 def mashery(http: int, error: str, title: str, retry_after_s: float | None = None) -> web.Response:
-    """A refusal of the gateway: a small HTML heading, and the header that tells the refusals apart."""
+    """A refusal by the gateway: a small HTML heading, and the header that distinguishes the causes."""
     headers = {"X-Mashery-Error-Code": error}
     if retry_after_s is not None:
         headers["Retry-After"] = f"{retry_after_s:g}"
@@ -47,13 +47,13 @@ def mashery(http: int, error: str, title: str, retry_after_s: float | None = Non
 
 
 def throttled(answer: str, retry_after_s: float | None) -> web.Response:
-    """Over rate: 403 as Mashery has it by default, or 429 as some operators map it."""
+    """Rate limit exceeded: 403 as by default in Mashery, or 429 as mapped by some operators."""
     http = 429 if answer == "throttle_429" else 403
     return mashery(http, "ERR_403_DEVELOPER_OVER_QPS", "Developer Over Qps", retry_after_s)
 
 
 def bare(status: int, rule: Rule) -> web.Response:
-    """An HTTP status that a rule asks for, in the likeliest shape."""
+    """The most likely response for an HTTP status requested by a rule."""
     if status in _GATEWAY:
         return mashery(status, _GATEWAY[status], "Gateway")
     if status in _BY_HTTP:
@@ -64,7 +64,7 @@ def bare(status: int, rule: Rule) -> web.Response:
 
 
 def basic_matches(header: str, user: str, password: str) -> bool:
-    """Whether an ``CloudSuiteAuthorization`` header carries these Basic credentials."""
+    """Whether an ``Authorization`` header holds these Basic credentials."""
     kind, _, token = header.partition(" ")
     if kind.lower() != "basic":
         return False

@@ -1,4 +1,4 @@
-"""What the OMS tells about stored orders: search, get order, and the catalogue's cheap read."""
+"""Reading from the OMS: order search, single orders and the catalogue."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Test = Callable[[Order], bool]
 
 
 class BadSearch(ValueError):
-    """A search that is answered with an OMS code."""
+    """A search that fails with an OMS code."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -31,7 +31,7 @@ class BadSearch(ValueError):
 
 
 def search(request: web.Request, book: OrderBook, switches: ShopatronSwitches) -> web.Response:
-    """One page of the orders that match every parameter, the newest first."""
+    """One page of the orders that match every parameter, newest first."""
     try:
         tests, candidates = _criteria(dict(request.query), book, switches)
         page, per_page = _paging(request, switches)
@@ -41,7 +41,7 @@ def search(request: web.Request, book: OrderBook, switches: ShopatronSwitches) -
     found = [o for o in candidates if o.visible_at <= now and all(test(o) for test in tests)]
     rows = [row(order, switches) for order in _arranged(found, book, switches)]
     if switches.shifting_pages:
-        # While a client pages, another order arrives with every page: all that follow move down by one.
+        # With every page that a client reads, another order arrives and moves all others down by one.
         rows = [*_strangers(page - switches.first_page), *rows]
     if not rows and switches.no_match == "empty_body":
         return web.Response(status=200, content_type="application/json")
@@ -54,7 +54,7 @@ def search(request: web.Request, book: OrderBook, switches: ShopatronSwitches) -
 
 
 def _arranged(found: list[Order], book: OrderBook, switches: ShopatronSwitches) -> list[Order]:
-    """What a search shows of the orders that it found, in which order, however wrong that is."""
+    """The rows and order of a search result, including the errors set by switches."""
     if switches.search_snapshot >= 0:
         known = set(book.first(switches.search_snapshot))
         found = [order for order in found if order.order_id in known]
@@ -80,7 +80,7 @@ def _criteria(
             wanted = _honoured(_terms(value, switches), switches)
             narrowed = chain.from_iterable(book.with_external(term) for term in dict.fromkeys(wanted))
         elif name == "externalOrderID" and switches.search_external_id == "ignored":
-            pass  # neither an error nor a filter: the page comes unfiltered
+            pass  # neither an error nor a filter: the page is unfiltered
         elif name == "orderID":
             ids = [_id(term) for term in _terms(value, switches)]
             narrowed = [order for one in dict.fromkeys(ids) if (order := book.get(one)) is not None]
@@ -94,7 +94,7 @@ def _criteria(
     if not query:
         raise BadSearch(5010, "a parameter is required")
     if not supported:
-        raise BadSearch(5017, "no valid parameter was given")
+        raise BadSearch(5017, "no valid parameter")
     return tests, book.newest_first() if narrowed is None else narrowed
 
 
@@ -113,7 +113,7 @@ def _test(name: str, value: str, switches: ShopatronSwitches) -> Test | None:
 
 
 def _date_test(name: str, value: str, switches: ShopatronSwitches) -> Test:
-    # A plus sign that was not escaped arrives as a blank.
+    # A plus sign that was not escaped arrives as a space.
     limit = moment(value.replace(" ", "+"))
     if limit is None:
         raise BadSearch(5014, f"parameter {name} is not a date-time")
@@ -214,7 +214,7 @@ def detail(order: Order, switches: ShopatronSwitches) -> dict[str, Any]:
 
 
 def _as_imported(shown: dict[str, Any], body: dict[str, Any]) -> None:
-    """Who ordered, what, and the custom data, as the import said it."""
+    """Customer, items and custom data as imported."""
     customer = body.get("customer") or {}
     shown["customer"] = {name: customer.get(name) for name in ("firstName", "lastName", "email")}
     shown["customOrderData"] = body.get("customOrderData")
@@ -233,7 +233,7 @@ def get_order(text: str, book: OrderBook, switches: ShopatronSwitches) -> web.Re
 
 
 def catalog(request: web.Request, switches: ShopatronSwitches) -> web.Response:
-    """The catalogue of a manufacturer; only good for telling whether key and manufacturer are right."""
+    """The catalogue of a manufacturer, useful only to check key and manufacturer."""
     manufacturer = request.query.get("manufacturerID", "")
     if not manufacturer:
         return oms_error(5010, "manufacturerID is required")

@@ -1,4 +1,4 @@
-"""The orders that the OMS holds, and what they come to."""
+"""The orders stored at the OMS and their totals."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FIRST_ORDER_ID = 7_000_001
 
 @dataclass(slots=True)
 class Order:
-    """One stored order. ``visible_at`` is in the event loop's clock: searches find it from then on."""
+    """One stored order. Searches find it from ``visible_at`` on (time of the event loop)."""
 
     order_id: int
     external_id: str
@@ -37,7 +37,7 @@ class Order:
 
 
 class OrderBook:
-    """Stored orders by id and by external id; also those whose storing is still under way."""
+    """Stored orders by id and by external id, and those to be stored later."""
 
     def __init__(self, audit: Audit) -> None:
         self._audit = audit
@@ -47,7 +47,7 @@ class OrderBook:
         self._under_way: dict[asyncio.TimerHandle, Order] = {}
 
     def new(self, body: Mapping[str, Any], raw: bytes, total: int | str, visible_at: float, *, own_id: bool) -> Order:
-        """An order made of an import's body, with an id, not stored yet."""
+        """Create an order with an id from an import body, without storing it."""
         wished = body.get("orderID")
         if own_id and isinstance(wished, int) and wished not in self._by_id:
             order_id = wished
@@ -70,14 +70,14 @@ class OrderBook:
         )
 
     def store(self, order: Order) -> Order:
-        """The order stands in the OMS from now on."""
+        """Store the order."""
         self._by_id[order.order_id] = order
         self._by_external[order.external_id].append(order)
         self._audit.stored(order.external_id, order.order_id, order.total)
         return order
 
     def store_later(self, order: Order, delay_s: float, visible_after_s: float) -> None:
-        """The order is stored after ``delay_s``, as behind a gateway that gave up waiting."""
+        """Store the order after ``delay_s``, as behind a gateway that timed out."""
 
         def land() -> None:
             del self._under_way[handle]
@@ -89,7 +89,7 @@ class OrderBook:
         self._under_way[handle] = order
 
     def land(self) -> int:
-        """Stores at once whatever is under way, and shows all to searches; answers how many were under way."""
+        """Store all pending orders and make all visible to searches; returns the number of pending ones."""
         waiting = list(self._under_way.items())
         self._under_way.clear()
         for handle, order in waiting:
@@ -100,30 +100,30 @@ class OrderBook:
         return len(waiting)
 
     def forget_under_way(self) -> None:
-        """Drops what is under way (the vendor is being reset)."""
+        """Drop pending orders (on reset)."""
         for handle in self._under_way:
             handle.cancel()
         self._under_way.clear()
 
     def get(self, order_id: int) -> Order | None:
-        """By the OMS's id."""
+        """Find an order by the OMS's id."""
         return self._by_id.get(order_id)
 
     def with_external(self, external_id: str) -> list[Order]:
-        """All stored under one external id; more than one is a doubled order."""
+        """All orders stored under an external id; more than one is a duplicate."""
         return self._by_external.get(external_id, [])
 
     def first(self, number: int) -> list[int]:
-        """The ids of the orders that were stored first."""
+        """Ids of the orders stored first."""
         return list(islice(self._by_id, number))
 
     def newest_first(self) -> Iterable[Order]:
-        """Everything stored, the last stored first."""
+        """All stored orders, newest first."""
         return reversed(self._by_id.values())
 
 
 def moment(text: Any) -> datetime | None:
-    """A date-time in any form that the vendor's pages show; without a zone it is UTC. ``None`` if it is none."""
+    """Parse a date-time in any form shown on the vendor's pages (default UTC); ``None`` if invalid."""
     if not isinstance(text, str):
         return None
     try:
@@ -134,11 +134,11 @@ def moment(text: Any) -> datetime | None:
 
 
 def total_of(body: Mapping[str, Any], switches: ShopatronSwitches) -> int | str:
-    """What the OMS would ask for, in cents: price times quantity, shipping and tax of every line, plus shipping tax.
+    """The order's total in cents: price times quantity, shipping and tax of every line, plus shipping tax.
 
-    Whether shipping and tax of a line are meant per line or per unit is unknown (``charges_per``), as is whether the
-    lines' own ``shippingTax`` counts beside the order's (``shipping_tax``), and whether listed discounts take something
-    off (``listed_discounts``).
+    It is unknown whether shipping and tax of a line are per line or per unit (``charges_per``), whether the lines'
+    own ``shippingTax`` is added to the order's (``shipping_tax``), and whether listed discounts reduce the total
+    (``listed_discounts``).
     """
     total, line_shipping_taxes = Decimal(0), Decimal(0)
     for item in body["orderItems"]:
@@ -158,7 +158,7 @@ def total_of(body: Mapping[str, Any], switches: ShopatronSwitches) -> int | str:
 
 
 def _listed(entries: Any) -> Decimal:
-    """What a list of discounts takes off: the member ``amount`` of each entry (its name is assumed)."""
+    """The sum of a list of discounts: the member ``amount`` of each entry (assumed name)."""
     return sum((abs(_amount(entry.get("amount"))) for entry in entries or () if isinstance(entry, Mapping)), Decimal(0))
 
 

@@ -1,4 +1,4 @@
-"""The OMS's switches. Each stands for something the vendor's pages leave open, or for a fault."""
+"""The OMS's switches. Each represents undocumented behaviour or a fault."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ OWN_ANSWERS = ("no_id", "error_in_200", "throttle_403", "throttle_429", "bad_key
 class ShopatronRule(Rule):
     """``at``: ``import``, ``search``, ``order`` (get one), ``token``, ``catalog``.
 
-    ``later`` is known for imports only. ``throttle_403`` is the gateway's answer over rate, ``bad_key`` its answer for
-    an unknown key, ``no_id`` a success that names no order, ``error_in_200`` an error in the body of a 200.
+    ``later`` applies to imports only. ``throttle_403`` is the gateway's answer above the rate limit, ``bad_key`` for
+    an unknown key, ``no_id`` a success without an order id, ``error_in_200`` an error in the body of a 200.
     """
 
     at: Literal["import", "search", "order", "token", "catalog"] = "import"
@@ -30,7 +30,7 @@ class ShopatronRule(Rule):
 
 
 class ShopatronSwitches(BaseModel):
-    """Defaults follow the vendor's pages; where they are silent, the working assumptions of the README."""
+    """Defaults follow the vendor's pages, or the assumptions in the README where these are silent."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -39,11 +39,11 @@ class ShopatronSwitches(BaseModel):
     manufacturer_ids: tuple[int, ...] = (1042,)
     check_manufacturer: bool = True
     latency_ms: float = Field(default=0.0, ge=0)
-    requests_per_s: float = Field(default=0.0, ge=0, description="the gateway's limit; 0 = none")
+    requests_per_s: float = Field(default=0.0, ge=0, description="the gateway's limit; 0 = no limit")
     over_rate_answer: Literal["throttle_403", "throttle_429"] = "throttle_403"
 
     token_lifetime_s: float = Field(default=3600.0, gt=0)
-    token_calls: int = Field(default=0, ge=0, description="calls that a token lasts; 0 = no limit")
+    token_calls: int = Field(default=0, ge=0, description="calls per token; 0 = no limit")
     expired_http: Literal[401, 403] = 401
 
     duplicates: Literal["reject", "accept", "return_existing"] = "reject"
@@ -53,13 +53,13 @@ class ShopatronSwitches(BaseModel):
     honour_order_id: bool = False
     charges_per: Literal["line", "unit"] = "line"
     shipping_tax: Literal["order_first", "both"] = Field(
-        default="order_first", description="whether the lines' shippingTax counts only where the order has none"
+        default="order_first", description="whether the lines' shippingTax counts only if the order has none"
     )
     listed_discounts: Literal["informative", "counted"] = Field(
-        default="informative", description="whether the total falls by the amounts in discounts and promotions"
+        default="informative", description="whether amounts in discounts and promotions reduce the total"
     )
     custom_data_keys: Literal["exact", "ignore_case"] = Field(
-        default="exact", description="ignore_case: keys that differ in case alone are one key, and refused"
+        default="exact", description="ignore_case: keys that differ only in case are duplicates and refused"
     )
     keep_bodies: bool = True
 
@@ -85,12 +85,16 @@ class ShopatronSwitches(BaseModel):
         default="all", description="which of several external ids are honoured; short: the first 60 characters of them"
     )
     search_manufacturer: Literal["filters", "ignored"] = "filters"
-    search_most_rows: int = Field(default=0, ge=0, description="rows that a search shows and counts; 0 = all")
-    search_one_per_id: bool = Field(default=False, description="of several orders with one external id one is shown")
+    search_most_rows: int = Field(default=0, ge=0, description="maximum rows that a search returns and counts; 0 = all")
+    search_one_per_id: bool = Field(
+        default=False, description="return only one of several orders with the same external id"
+    )
     search_order: Literal["newest", "oldest", "shuffled"] = "newest"
     search_total: Literal["exact", "of_page", "too_high"] = "exact"
     search_pages: Literal["honoured", "ignored"] = "honoured"
-    search_snapshot: int = Field(default=-1, ge=-1, description="only so many orders, the first, are found; -1 = all")
+    search_snapshot: int = Field(
+        default=-1, ge=-1, description="number of orders that searches find, oldest first; -1 = all"
+    )
     rows_carry_manufacturer: bool = True
     order_carries_manufacturer: bool = True
     rows_carry_total: bool = True

@@ -35,12 +35,12 @@ class ShopatronVendor:
         self.switch(switches)
 
     def switch(self, switches: ShopatronSwitches) -> None:
-        """Takes other switches; counters of fault rules begin anew."""
+        """Apply other switches and reset the counters of fault rules."""
         self.switches = switches
         self._rules = RuleBook(switches.faults, self._seed)
 
     def routes(self) -> list[web.RouteDef]:
-        """Where this vendor listens."""
+        """The vendor's routes."""
         return [
             web.post("/oauthserver/oauth2/token", handler(NAME, "token")),
             web.post("/api/v2/importOrder/", handler(NAME, "import_order")),
@@ -50,7 +50,7 @@ class ShopatronVendor:
         ]
 
     async def token(self, request: web.Request) -> web.StreamResponse:
-        """A bearer token for the API key and the secret."""
+        """Issue a bearer token for API key and secret."""
         await self._latency()
         form = await request.post()
         rule = self._rule("token")
@@ -67,7 +67,7 @@ class ShopatronVendor:
         return normal if rule is None else await self._give(request, rule, normal)
 
     async def import_order(self, request: web.Request) -> web.StreamResponse:
-        """POST importOrder: validated, stored, answered; or whatever the scenario says."""
+        """POST importOrder: validate, store and respond, or fail as the scenario specifies."""
         raw = await request.read()
         refused = await self._admit(request)
         if refused is not None:
@@ -97,7 +97,7 @@ class ShopatronVendor:
         )
 
     async def catalog(self, request: web.Request) -> web.StreamResponse:
-        """GET catalog/: a cheap read that tells whether key and manufacturer are right."""
+        """GET catalog/: a cheap way to check key and manufacturer."""
         return await self._read(request, "catalog", lambda: reading.catalog(request, self.switches))
 
     async def _read(self, request: web.Request, at: str, answer: Any) -> web.StreamResponse:
@@ -122,7 +122,7 @@ class ShopatronVendor:
         return None
 
     def _take(self, body: Mapping[str, Any], raw: bytes, later_s: float | None) -> web.Response:
-        """Stores the order (or an order stored before answers, as the duplicate switch says)."""
+        """Store the order; for a known external id, respond as the ``duplicates`` switch specifies."""
         known = self.book.with_external(body["externalOrderID"])
         if known and self.switches.duplicates == "return_existing":
             return self._success(known[0])
@@ -169,7 +169,7 @@ class ShopatronVendor:
         return await answering.give(request, rule, normal, gateway.bare)
 
     async def _admit(self, request: web.Request) -> web.Response | None:
-        """Latency, rate, API key and token; an answer means: refused."""
+        """Apply latency; check rate limit, API key and token. Returns a response if the request is refused."""
         await self._latency()
         if request.headers.get("API-Key", "") != self.switches.api_key:
             self._audit.login_failures[NAME] += 1
@@ -190,7 +190,7 @@ class ShopatronVendor:
 
 
 def _parsed(raw: bytes) -> Any:
-    """The body, numbers exact; ``None`` where it is not JSON (NaN is not)."""
+    """The body with exact numbers; ``None`` if it is not JSON (such as NaN)."""
     try:
         return json.loads(raw, parse_float=Decimal, parse_constant=_no_constant)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""The body of a good order: people, lines, totals that add up to the cent."""
+"""The body of a valid order: customer, lines, and totals that add up to the cent."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, TypeVar
 
 from order_relay_sandbox.money import text
-from order_relay_sandbox.supercat import people
+from order_relay_sandbox.supercat import sample_data
 
 Order = dict[str, Any]
 Line = dict[str, Any]
 T = TypeVar("T")
 
-# Each value as often as it is likely: quicker to pick from than by weights.
+# Values repeated by probability: faster than a weighted choice.
 _LINE_COUNTS = (1,) * 6 + (2,) * 6 + (3,) * 4 + (5,) * 3 + (8,)
 _QUANTITIES = (1,) * 10 + (2,) * 8 + (3,) * 3 + (4,) * 4 + (6,) * 4 + (12,) * 3 + (48,)
 _METHODS = ("terms",) * 12 + ("credit_card",) * 5 + (None,) * 3
@@ -24,15 +24,15 @@ _START = datetime(2026, 1, 5, 8, 0, tzinfo=timezone(timedelta(hours=-7)))
 
 
 def pick(rng: random.Random, options: Sequence[T]) -> T:
-    """One of them; a good deal quicker than ``rng.choice``."""
+    """A random element; much faster than ``rng.choice``."""
     return options[int(rng.random() * len(options))]
 
 
 def order(rng: random.Random, number: int, kind: str = "plain") -> Order:
-    """A good order of a kind. ``number`` makes the order number unique; the id is given by the caller."""
+    """A valid order of a kind. ``number`` makes the order number unique; the caller assigns the id."""
     submitted = _START + timedelta(seconds=97 * number + rng.randrange(60))
-    name = pick(rng, people.WORLD_NAMES) if rng.random() < 0.15 else pick(rng, people.PLAIN_NAMES)
-    place = pick(rng, people.PLACES_ABROAD) if rng.random() < 0.08 else pick(rng, people.PLACES)
+    name = pick(rng, sample_data.WORLD_NAMES) if rng.random() < 0.15 else pick(rng, sample_data.PLAIN_NAMES)
+    place = pick(rng, sample_data.PLACES_ABROAD) if rng.random() < 0.08 else pick(rng, sample_data.PLACES)
     bill_to = address(rng, name, place)
     made: Order = {
         "uuid": _uuid(rng),
@@ -42,12 +42,12 @@ def order(rng: random.Random, number: int, kind: str = "plain") -> Order:
         "customer_po": pick(rng, (None, "EMAIL", "verbal", f"PO {number % 9973}", f"PO {rng.randrange(10000)}")),
         "currency": "CAD" if place[3] == "CA" else "USD",
         "bill_to": bill_to,
-        "ship_to": bill_to if rng.random() < 0.7 else address(rng, pick(rng, people.PLAIN_NAMES), place),
-        "ship_via": pick(rng, people.SHIP_VIA),
+        "ship_to": bill_to if rng.random() < 0.7 else address(rng, pick(rng, sample_data.PLAIN_NAMES), place),
+        "ship_via": pick(rng, sample_data.SHIP_VIA),
         "requested_ship_date": pick(rng, (None, (submitted + timedelta(days=7)).date().isoformat())),
-        "terms": pick(rng, people.TERMS),
+        "terms": pick(rng, sample_data.TERMS),
         "sales_rep": rep(rng),
-        "notes": pick(rng, people.NOTES),
+        "notes": pick(rng, sample_data.NOTES),
         "items": lines(rng, pick(rng, _LINE_COUNTS)),
         "payment": payment(rng),
         "custom_fields": {},
@@ -57,7 +57,7 @@ def order(rng: random.Random, number: int, kind: str = "plain") -> Order:
 
 
 def total_up(made: Order, discount: int = 0, freight: int = 0, tax: int = 0) -> Order:
-    """Sets the totals, so that subtotal + discount + freight + tax = total (cents in, decimal strings out)."""
+    """Set totals such that subtotal + discount + freight + tax = total (cents in, decimal strings out)."""
     subtotal = sum(cents(line["extended_price"]) for line in made["items"] if line["extended_price"] is not None)
     made["subtotal"], made["discount"] = text(subtotal), text(discount)
     made["freight"], made["tax"] = text(freight), text(tax)
@@ -66,13 +66,13 @@ def total_up(made: Order, discount: int = 0, freight: int = 0, tax: int = 0) -> 
 
 
 def cents(amount: str) -> int:
-    """``"-12.34"`` → ``-1234``; amounts made here always have two decimals."""
+    """``"-12.34"`` → ``-1234``; generated amounts have two decimals."""
     return int(amount.replace(".", ""))
 
 
 def lines(rng: random.Random, count: int, avoid: frozenset[str] = frozenset()) -> list[Line]:
-    """Lines of different items, none of those in ``avoid``."""
-    goods = rng.sample([g for g in people.GOODS if g[0] not in avoid] if avoid else people.GOODS, count)
+    """Lines of distinct items, without those in ``avoid``."""
+    goods = rng.sample([g for g in sample_data.GOODS if g[0] not in avoid] if avoid else sample_data.GOODS, count)
     return [_line(rng, position, *entry) for position, entry in enumerate(goods, start=1)]
 
 
@@ -95,8 +95,8 @@ def address(rng: random.Random, name: str, place: tuple[str, str | None, str, st
     city, state, postal_code, country = place
     return {
         "name": name,
-        "company": pick(rng, (None, *people.SHOPS)),
-        "address1": f"{rng.randrange(1, 9900)} {pick(rng, people.STREETS)}",
+        "company": pick(rng, (None, *sample_data.SHOPS)),
+        "address1": f"{rng.randrange(1, 9900)} {pick(rng, sample_data.STREETS)}",
         "address2": pick(rng, (None, None, "Suite 4", "2nd floor")),
         "city": city,
         "state": state,
@@ -109,12 +109,12 @@ def address(rng: random.Random, name: str, place: tuple[str, str | None, str, st
 
 def rep(rng: random.Random) -> dict[str, Any] | None:
     """The sales representative, or none."""
-    name = pick(rng, (None, *people.REPS))
+    name = pick(rng, (None, *sample_data.REPS))
     return None if name is None else {"name": name, "email": f"rep{len(name)}@reps.example"}
 
 
 def payment(rng: random.Random) -> dict[str, Any]:
-    """How the order is paid; a card shows its last four digits only."""
+    """The payment; a card shows only its last four digits."""
     method = pick(rng, _METHODS)
     card = method == "credit_card"
     return {
@@ -137,11 +137,11 @@ def _uuid(rng: random.Random) -> str:
 
 
 def _order_number(number: int, submitted: datetime) -> str:
-    # 9000 and 997 share no divisor, so the pair repeats only after nine million orders.
+    # 9000 and 997 are coprime, so pairs repeat only after nine million orders.
     return f"{1000 + number * 7919 % 9000}-{submitted:%m%d%y}-{1 + number % 997}"
 
 
-# What a kind adds to a plain order; answers discount, freight and tax in cents.
+# Additions of each kind to a plain order; they return discount, freight and tax in cents.
 
 Charges = tuple[int, int, int]
 
@@ -191,7 +191,7 @@ def _zero_price(rng: random.Random, made: Order) -> Charges:
 
 
 def _half_cent(rng: random.Random, made: Order) -> Charges:
-    """The unit price was rounded up from half a cent: the extension is a little less than price times quantity."""
+    """The unit price is rounded up from half a cent, so the extension is less than price times quantity."""
     line = made["items"][0]
     line["quantity"] = pick(rng, (2, 4, 6, 12))
     line["extended_price"] = text(cents(line["unit_price"]) * line["quantity"] - line["quantity"] // 2)
@@ -245,8 +245,8 @@ _MAKERS: dict[str, Callable[[random.Random, Order], Charges]] = {
     "no_currency": _no_currency,
     "card_in_notes": _card_in_notes,
     "card_in_payment": _card_in_payment,
-    "one_word_name": lambda rng, made: _named(pick(rng, people.ONE_WORD), None, made),
-    "company_only": lambda rng, made: _named("", pick(rng, people.SHOPS), made),
+    "one_word_name": lambda rng, made: _named(pick(rng, sample_data.ONE_WORD), None, made),
+    "company_only": lambda rng, made: _named("", pick(rng, sample_data.SHOPS), made),
 }
 
 
@@ -254,7 +254,7 @@ _MAKERS: dict[str, Callable[[random.Random, Order], Charges]] = {
 
 
 def resubmissions(rng: random.Random, number: int) -> list[Order]:
-    """An order and one or two further versions of it: same uuid, suffixed number, a changed quantity."""
+    """An order and one or two later versions: same uuid, suffixed number, changed quantity."""
     first = order(rng, number)
     versions = [first]
     for suffix in range(1, pick(rng, (2, 2, 3))):
@@ -269,7 +269,7 @@ def resubmissions(rng: random.Random, number: int) -> list[Order]:
 
 
 def reused_form(rng: random.Random, number: int) -> list[Order]:
-    """An order whose form was emptied and filled with other items: a new order under the old uuid."""
+    """A new order under an old uuid: the form was emptied and filled with other items."""
     first = order(rng, number)
     second = copy.deepcopy(first)
     old = frozenset(line["item_number"] for line in first["items"])

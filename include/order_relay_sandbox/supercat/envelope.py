@@ -1,4 +1,4 @@
-"""The answer to GET new_orders, streamed; also every way in which such an answer can be wrong inside."""
+"""The streamed response of GET new_orders, including malformed variants."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PER_WRITE = 32
 async def stream(
     request: web.Request, orders: Sequence[bytes], fault: str, *, compress: bool, drip_s: float
 ) -> web.StreamResponse:
-    """Writes the envelope in pieces. ``drip_s`` spreads the pieces over so many seconds."""
+    """Write the envelope in pieces, spread over ``drip_s`` seconds."""
     response = web.StreamResponse(headers={"Content-Type": "application/json; charset=utf-8"})
     if compress:
         response.enable_compression(web.ContentCoding.gzip)
@@ -73,7 +73,7 @@ _WHOLE = {
     "not_json": b"Service temporarily busy, please try again\n",
 }
 
-# A further order, made so that a reader that is not strict would take it.
+# A further order that a lenient reader would accept.
 _EXTRA_ORDER = {
     "nan": b'{"id":1,"uuid":"00000000-0000-4000-8000-000000000001","order_number":"1-010126-1","items":[],"total":NaN}',
     "huge_number": b'{"id":2,"uuid":"00000000-0000-4000-8000-000000000002","order_number":"1-010126-2","total":1e400}',

@@ -1,7 +1,7 @@
-"""Realistic orders, repeatable by seed, one after another (memory does not grow with their number).
+"""Realistic orders, repeatable by seed, generated lazily (memory does not grow with their number).
 
-The body follows supercat.md, section 11: every name beyond ``id``, ``uuid`` and ``order_number`` is assumed. Each order
-has a ``kind``; ``KINDS`` says how often it comes and what ought to become of it.
+All names except ``id``, ``uuid`` and ``order_number`` are assumed (docs/vendors/supercat.md). Each order
+has a ``kind``; ``KINDS`` holds its frequency and expected result.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Order = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """``weight`` per thousand families; ``fate``: what the documented rules make of it with default policies."""
+    """``weight`` per thousand families; ``fate``: the expected result with default policies."""
 
     weight: int
     fate: str
@@ -41,9 +41,9 @@ KINDS: dict[str, Kind] = {
     "no_currency": Kind(7, "imported"),
     "card_in_notes": Kind(4, "imported"),
     "card_in_payment": Kind(4, "imported"),
-    "resubmitted": Kind(18, "the newest version imported, older ones superseded"),
-    "reused_form": Kind(10, "both held: perhaps a new order on an old form"),
-    "suffix_without_base": Kind(7, "held: the base was never seen"),
+    "resubmitted": Kind(18, "newest version imported, older ones superseded"),
+    "reused_form": Kind(10, "both held: may be a new order on an old form"),
+    "suffix_without_base": Kind(7, "held: its base is unknown"),
     "missing_field": Kind(5, "quarantined"),
     "totals_off": Kind(6, "quarantined"),
     "fractional_quantity": Kind(5, "quarantined"),
@@ -57,14 +57,14 @@ FIRST_ID = 400_101
 
 
 class Generated(NamedTuple):
-    """One generated order. In a family, ``kind`` ends with ``:old`` or ``:new`` for its older and newest version."""
+    """One generated order. In a family, ``kind`` ends with ``:old`` or ``:new`` for older and newest version."""
 
     kind: str
     order: Order
 
 
 def orders(count: int, seed: int = 0) -> Iterator[Generated]:
-    """``count`` orders by rising id. A further version of an order follows some orders after its base."""
+    """``count`` orders by rising id. Later versions follow their base after some other orders."""
     waiting: list[tuple[int, int, str, Order]] = []  # due, tie, kind, order
     source_id, made, family = FIRST_ID, 0, 0
     while made < count:
@@ -73,7 +73,7 @@ def orders(count: int, seed: int = 0) -> Iterator[Generated]:
         else:
             rng = random.Random(f"{seed}:{family}")
             versions = _family(rng, family)
-            # A family whose further versions would no longer fit becomes a plain order.
+            # A family whose later versions would exceed the count becomes a plain order.
             if made + len(waiting) + len(versions) > count:
                 versions = [("plain", body.order(rng, family))]
             kind, order = versions[0]

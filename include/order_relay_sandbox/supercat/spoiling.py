@@ -1,4 +1,4 @@
-"""Orders that are wrong in one way each, and the suffixed order whose base nobody ever saw."""
+"""Invalid orders with one defect each, and suffixed orders whose base is unknown."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _wrong_type(rng: random.Random, order: Order) -> Order:
 
 
 def _no_identity(rng: random.Random, order: Order) -> Order:
-    """The id is left out by the generator."""
+    """An order without id; the generator omits it."""
     order["order_number"] = None
     del order["uuid"]
     return order

@@ -1,4 +1,4 @@
-"""The orders that SuperCat holds: raw JSON of each, what it is known by, and whether it was received."""
+"""The orders at SuperCat: raw JSON, identity and received flag."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _ID = re.compile(rb'^(\{\s*"id":\s*)(\d+)')
 
 @dataclass(slots=True)
 class Held:
-    """One order: its exact JSON text, and its entry in the audit."""
+    """One order: its exact JSON text and its audit entry."""
 
     raw: bytes
     offer: Offer
 
 
 class OrderStore:
-    """What was submitted and not yet flagged as received, in order of submission."""
+    """Submitted orders that are not yet flagged as received, in order of submission."""
 
     def __init__(self, audit: Audit, prefix: str = "") -> None:
         self._audit = audit
@@ -39,8 +39,8 @@ class OrderStore:
         self._nameless = 0
 
     def add(self, order: Mapping[str, Any] | bytes, kind: str = "offered") -> None:
-        """Submits one order (an object, or its exact JSON text). The same identity again replaces the content, and the
-        order is offered anew."""
+        """Submit one order (an object, or its exact JSON text). A known identity replaces the content, and the
+        order is offered again."""
         raw = order if isinstance(order, bytes) else encode(order)
         document = order if isinstance(order, Mapping) else _parsed(raw)
         offer = describe(document, kind, self._prefix)
@@ -60,7 +60,7 @@ class OrderStore:
             self._by_number[offer.number].append(held)
 
     def add_all(self, orders: Iterable[Mapping[str, Any] | bytes], kind: str = "offered") -> int:
-        """Submits many; answers how many."""
+        """Submit several orders; returns their number."""
         count = 0
         for order in orders:
             self.add(order, kind)
@@ -68,7 +68,7 @@ class OrderStore:
         return count
 
     def pending(self, switches: SuperCatSwitches) -> list[Held]:
-        """Everything not flagged as received, in the sequence that the switches ask for."""
+        """Orders not flagged as received, in the sequence set by the switches."""
         held = [h for h in self._by_identity.values() if not h.offer.acknowledged]
         if switches.order_of_list == "newest_first":
             held.reverse()
@@ -77,16 +77,16 @@ class OrderStore:
         return held[: switches.list_at_most] if switches.list_at_most else held
 
     def numbered(self, number: str) -> list[Held]:
-        """The orders with this order number (more than one only where a scenario says so)."""
+        """The orders with this order number; several only in some scenarios."""
         return self._by_number.get(number, [])
 
     def with_id(self, source_id: str) -> Held | None:
-        """The order with this numeric id."""
+        """The order with this numeric id, if any."""
         return self._by_id.get(source_id)
 
 
 def _parsed(raw: bytes) -> Any:
-    """The order for the audit; hostile texts that nobody can parse are offered all the same, without an identity."""
+    """The order for the audit; text that cannot be parsed is offered, too, without an identity."""
     try:
         return json.loads(raw, parse_float=Decimal)
     except (ValueError, RecursionError):
@@ -94,7 +94,7 @@ def _parsed(raw: bytes) -> Any:
 
 
 def describe(document: Any, kind: str, prefix: str) -> Offer:
-    """The audit's entry for an order; whatever is missing or of a wrong type is left empty."""
+    """The audit entry of an order; missing values and those of a wrong type are empty."""
     order = document if isinstance(document, Mapping) else {}
     number, uuid, total = order.get("order_number"), order.get("uuid"), decimal_of(order.get("total"))
     source_id = order.get("id")
@@ -113,7 +113,7 @@ def describe(document: Any, kind: str, prefix: str) -> Offer:
 
 
 def encode(order: Mapping[str, Any]) -> bytes:
-    """One order as JSON; ``Decimal`` becomes a decimal string (give JSON text where numbers are wanted)."""
+    """One order as JSON; ``Decimal`` becomes a decimal string (pass JSON text to get numbers)."""
     text = json.dumps(order, ensure_ascii=False, separators=(",", ":"), default=_plain)
     return text.encode("utf-8", "surrogatepass")
 
@@ -125,9 +125,9 @@ def _plain(value: Any) -> str:
 
 
 def split_array(text: str) -> Iterator[bytes]:
-    """The elements of a JSON array as their exact texts, so that numbers and double keys arrive untouched.
+    """The elements of a JSON array as exact texts, to keep numbers and duplicate keys unchanged.
 
-    Raises ``ValueError`` where the text is not an array.
+    Raises ``ValueError`` if the text is not an array.
     """
     decoder = json.JSONDecoder()
     position = _skip(text, 0)
@@ -149,7 +149,7 @@ def _skip(text: str, position: int) -> int:
 
 
 def rendered(raw: bytes, switches: SuperCatSwitches) -> bytes:
-    """The text of an order as the switches want ids and amounts written; digits are never changed."""
+    """The text of an order with ids and amounts in the form set by the switches; digits are kept."""
     if switches.money_as == "number":
         raw = _MONEY.sub(rb'"\1":\2', raw)
     if switches.id_as == "string":

@@ -1,4 +1,4 @@
-"""SuperCat's switches. Each stands for something the vendor's page leaves open, or for a fault."""
+"""SuperCat's switches. Each represents undocumented behaviour or a fault."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ENVELOPE_FAULTS = (
     "latin1",
     "drip",
 )
-"""Answers of the order list that are wrong inside: see the README."""
+"""Malformed responses of the order list, see the README."""
 
 ENTRY_FAULTS = ("refused", "missing")
 
@@ -40,16 +40,16 @@ class SuperCatRule(Rule):
     def _fits(self) -> SuperCatRule:
         if self.at == "entry":
             if self.answer not in ENTRY_FAULTS:
-                raise ValueError(f"answer {self.answer!r} is unknown for an entry; known: {', '.join(ENTRY_FAULTS)}")
+                raise ValueError(f"unknown answer {self.answer!r} for an entry; available: {', '.join(ENTRY_FAULTS)}")
         else:
             require_answer(self.answer, ENVELOPE_FAULTS if self.at == "list" else ())
         if self.effect == "later":
-            raise ValueError("nothing takes effect later at SuperCat")
+            raise ValueError("effect 'later' is not supported by SuperCat")
         return self
 
 
 class SuperCatSwitches(BaseModel):
-    """Defaults follow the vendor's page; where it is silent, the likeliest behaviour."""
+    """Defaults follow the vendor's page, or the most likely behaviour where it is silent."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

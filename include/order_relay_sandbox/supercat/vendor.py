@@ -31,7 +31,7 @@ _UNKNOWN_ENTRY: dict[str, dict[str, Any] | None] = {
 
 
 class SuperCatVendor:
-    """One organisation's SuperCat."""
+    """SuperCat for one organisation."""
 
     def __init__(self, switches: SuperCatSwitches, audit: Audit, seed: int) -> None:
         self._audit = audit
@@ -42,21 +42,21 @@ class SuperCatVendor:
         self.switch(switches)
 
     def switch(self, switches: SuperCatSwitches) -> None:
-        """Takes other switches; counters of fault rules begin anew."""
+        """Apply other switches and reset the counters of fault rules."""
         self.switches = switches
         self._rules = RuleBook(switches.faults, self._seed)
 
     def generate(self, count: int, seed: int) -> None:
-        """Submits generated orders."""
+        """Submit generated orders."""
         for made in generator.orders(count, seed):
             self.store.add(made.order, made.kind)
 
     def offer(self, orders: Iterable[Mapping[str, Any] | bytes], kind: str) -> int:
-        """Submits orders; the same identity again replaces the content and offers it anew."""
+        """Submit orders; a known identity replaces the content and is offered again."""
         return self.store.add_all(orders, kind)
 
     def routes(self) -> list[web.RouteDef]:
-        """Where this vendor listens. Handlers look the vendor up at call time, so that a reset can replace it."""
+        """The vendor's routes. Handlers look up the vendor at call time, so that a reset can replace it."""
         return [
             web.get("/{org}/ext/v2/orders/new_orders", handler(NAME, "list_orders")),
             web.post("/{org}/ext/v2/orders/new_orders", handler(NAME, "acknowledge")),
@@ -75,14 +75,14 @@ class SuperCatVendor:
             await asyncio.sleep(rule.seconds)
         fault = "" if rule is None else rule.answer
         if fault in ("status_error", "status_failure"):
-            return self._failure("the orders can not be listed now", fault.removeprefix("status_"))
+            return self._failure("the orders cannot be listed at present", fault.removeprefix("status_"))
         orders = [rendered(held.raw, self.switches) for held in self.store.pending(self.switches)]
         compress = self.switches.gzip == "if_accepted" and "gzip" in request.headers.get("Accept-Encoding", "")
         pace_s = rule.seconds if rule is not None and fault == "drip" else 0.0
         return await envelope.stream(request, orders, fault, compress=compress, drip_s=pace_s)
 
     async def acknowledge(self, request: web.Request) -> web.StreamResponse:
-        """POST: flags order numbers as received, and answers with an entry for each."""
+        """POST: flag order numbers as received and return an entry for each."""
         refused = await self._admit(request)
         if refused is not None:
             return refused
@@ -100,7 +100,7 @@ class SuperCatVendor:
         return normal if rule is None else await answering.give(request, rule, normal, self._bare)
 
     async def single(self, request: web.Request) -> web.StreamResponse:
-        """GET of one order by its numeric id; does not touch the received flag."""
+        """GET of one order by its numeric id; does not change the received flag."""
         refused = await self._admit(request)
         if refused is not None:
             return refused
@@ -117,7 +117,7 @@ class SuperCatVendor:
         return normal if rule is None else await answering.give(request, rule, normal, self._bare)
 
     def _received(self, number: str) -> dict[str, Any] | None:
-        """The reply's entry for one number; ``None`` leaves it out."""
+        """The response entry for one number; ``None`` omits it."""
         rule = self._rules.pick("entry", number)
         if rule is not None and rule.effect != "done":
             return _struck(rule)
@@ -134,7 +134,7 @@ class SuperCatVendor:
         return {"success": True}
 
     async def _admit(self, request: web.Request) -> web.Response | None:
-        """Waits the latency and checks the credentials; an answer means: refused."""
+        """Apply latency and check credentials. Returns a response if the request is refused."""
         if self.switches.latency_ms:
             await asyncio.sleep(self.switches.latency_ms / 1000)
         if time.monotonic() < self._locked_until:
@@ -169,7 +169,7 @@ class SuperCatVendor:
 
 
 def _struck(rule: Rule) -> dict[str, Any] | None:
-    return {"success": False, "error": "can not be marked now"} if rule.answer == "refused" else None
+    return {"success": False, "error": "cannot be marked at present"} if rule.answer == "refused" else None
 
 
 def _numbers(body: bytes) -> list[str] | None:

@@ -77,6 +77,38 @@ def test_words_to_avoid_are_found(text: str, noticed: int, tmp_path: Path, monke
     assert len(list(module.check(tmp_path / "page.md"))) == noticed
 
 
+@pytest.mark.parametrize(
+    ("source", "noticed"),
+    [
+        ('"""Orders that stand in the ledger."""', 1),
+        ("x = 1  # a person mends it", 2),
+        ('raise ValueError(f"{count} orders can not be read")', 1),
+        ("told = said_by = gone_at = 1", 2),
+        ('KEYS = {"told": "mended_at", "by": "``told`` is a key"}', 0),
+        ('"""First line.\n\nThe third: books.\n"""', 1),
+    ],
+)
+def test_code_is_checked_as_well(source: str, noticed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = script("check_vocabulary", monkeypatch)
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    (tmp_path / "module.py").write_text(f"{source}\n")
+    found = list(module.check(tmp_path / "module.py"))
+    assert len(found) == noticed
+    assert all(f":{1 + source[: source.find('third')].count(chr(10))}: " in finding for finding in found)
+
+
+def test_a_package_may_not_get_worse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = script("check_vocabulary", monkeypatch)
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    (tmp_path / "include" / "old").mkdir(parents=True)
+    (tmp_path / "include" / "old" / "module.py").write_text("told = 1\nsaid = 2\n")
+    for most, code in ((2, 0), (1, 1)):
+        monkeypatch.setattr(module, "PENDING", {"include/old": most})
+        assert module.main([]) == code
+    monkeypatch.setattr(module, "PENDING", {})
+    assert module.main([]) == 1
+
+
 def test_the_reference_names_every_state_transition_and_code(monkeypatch: pytest.MonkeyPatch) -> None:
     page = script("reference_pages", monkeypatch).states_page()
     assert [state for state in State if f"| `{state}` |" not in page] == []

@@ -1,4 +1,4 @@
-"""Invented people, companies, streets and things for generated orders. Nothing here is anybody's data."""
+"""Invented names, companies, streets and products for generated orders."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ PLACES = (
 """Postal code, city, country, subdivision."""
 
 CURRENCIES = {1: ("EUR",), 2: ("EUR", "EUR", "GBP"), 3: ("EUR", "CHF", "SEK", "PLN", "USD")}
-"""What each web shop sells in."""
+"""Currency of each web shop."""
 
 UNITS = ("STUK", "DOOS", "SET", "ROL")
 GOODS = tuple(

@@ -1,4 +1,4 @@
-"""Invented people, shops and things for generated orders. Nothing here is anybody's data."""
+"""Invented names, shops and products for generated orders."""
 
 from __future__ import annotations
 
