@@ -49,7 +49,7 @@ def test_a_person_is_told_after_the_setting(make_world: Callable[..., Any], capl
         run = world.run(SWEEP)
     assert run.state == "success"
     said = [record.getMessage() for record in caplog.records]
-    told = [text for text in said if "sent but not known to be imported for too long" in text]
+    told = [text for text in said if "sent without a confirmed import for too long" in text]
     assert len(told) == 1
     assert all(number in told[0] for number in doubtful)
     assert world.states()["in_doubt"] == len(doubtful), "nobody decides by time"

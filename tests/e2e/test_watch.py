@@ -40,7 +40,7 @@ def test_a_refused_login_is_told_once_by_the_run_and_once_by_the_watch(
     failed, rests = told(caplog)
     assert "supercat_to_shopatron: run " in failed
     assert "extract" in failed
-    assert "supercat_to_shopatron rests" in rests
+    assert "supercat_to_shopatron: suspended" in rests
 
 
 def test_stuck_orders_are_told_with_their_numbers_and_the_summary_counts_them(

@@ -14,16 +14,8 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Param
 from airflow.sdk.exceptions import AirflowSkipException, TaskAwaitingInput
 
-from order_relay.airflow.context.review_task import (
-    ABSENT,
-    CANCELLED,
-    DISCARD,
-    NOT_CANCELLED,
-    REPLACEMENT,
-    SEPARATE,
-    STORED,
-    ReviewTask,
-)
+from order_relay.airflow.context.review_task import CANCELLED, NOT_CANCELLED, ReviewTask
+from order_relay.orders.review.choices import ABSENT, CHOICES, STORED
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -90,7 +82,7 @@ class DecisionOperator(HITLOperator):
 class ReviewOperator(DecisionOperator):
     """Asks what a group of held orders is; only the answers that make sense for the group are offered."""
 
-    choices = (REPLACEMENT, SEPARATE, DISCARD)
+    choices = CHOICES
     form: ClassVar[dict[str, Any]] = {"reason": _reason_param()}
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from order_relay import __version__
+from order_relay import COMMAND, __version__
 from order_relay.cli import bulk, decisions, order, queues, report
 from order_relay.cli.admin import baseline, ledger, reconciliation, retention, serve
 from order_relay.cli.deployment import Installation
@@ -17,7 +17,6 @@ from order_relay.cli.doctor import command
 from order_relay.cli.fulfilment import order_statuses, shipment_entry, webhooks, write_back
 from order_relay.cli.output import EXIT_USAGE, output_stream, print_line, printable, reserve_stdout
 from order_relay.errors import OrderRelayError
-from order_relay.pipeline.report.advice import COMMAND
 
 app = typer.Typer(
     name=COMMAND,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -12,26 +11,12 @@ from order_relay.cli.arguments import resolve_number
 from order_relay.cli.deployment import Installation
 from order_relay.cli.output import print_json, print_line
 from order_relay.errors import ConfigurationError
+from order_relay.orders.review.choices import EFFECTS, Choice
 
 Reason = Annotated[str, typer.Option(help="Reason, recorded with the change. No personal data.")]
 Who = Annotated[str | None, typer.Option(help="Your name; default: the operating system's user.")]
 Pipeline = Annotated[str | None, typer.Option(help="Only in this pipeline.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document.")]
-
-
-class Choice(StrEnum):
-    """An operator's decision about held versions of an order."""
-
-    REPLACEMENT = "replacement"
-    SEPARATE = "separate"
-    DISCARD = "discard"
-
-
-_CONSEQUENCES = {
-    Choice.REPLACEMENT: "the next run sends the newest and supersedes the others",
-    Choice.SEPARATE: "the next run sends each set of matching versions as a separate order",
-    Choice.DISCARD: "never sent; the order number is acknowledged when no other version of it is open",
-}
 
 
 def decide(
@@ -63,7 +48,7 @@ def decide(
     if as_json:
         print_json({"decided": ids, "number": number, "choice": choice, "who": name, "reason": why})
     else:
-        print_line(f"{number}: {len(ids)} decided as {choice.value} by {name}; {_CONSEQUENCES[choice]}")
+        print_line(f"{number}: {len(ids)} decided as {choice.value} by {name}. {EFFECTS[choice]}")
 
 
 def settle(

@@ -21,7 +21,7 @@ from order_relay.times import as_utc
 
 if TYPE_CHECKING:
     from order_relay.ledger import Ledger
-    from order_relay.pipeline.operators.review import OrderReview
+    from order_relay.pipeline.operators.review_model import OrderReview
 
 _HELD = ("group", "pipeline", "order_number", "source_id", "edition", "reason", "lineage", "changed_at")
 _DOUBT = (

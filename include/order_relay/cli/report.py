@@ -8,13 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
+from order_relay import COMMAND
 from order_relay.airflow.context.run_request import run_slug
 from order_relay.cli.arguments import require_run
 from order_relay.cli.deployment import Installation
 from order_relay.cli.output import output_stream, print_json, print_line, print_table, problem_exit
 from order_relay.cli.spreadsheet import save_csv, write_csv
 from order_relay.errors import ConfigurationError
-from order_relay.pipeline.report.advice import COMMAND
 
 _UNDO_COLUMNS = (
     "pipeline",
@@ -62,9 +62,9 @@ def gather(
     installation: Installation, pipeline: str | None, source: str | None, run: str | None, *, archive: bool
 ) -> dict[str, Any]:
     """The report as data with stable keys. ``balanced``: the accounting check passed."""
-    from order_relay.pipeline.alerts.rules import REFUSED_PERIOD
-    from order_relay.pipeline.report.render import OPERATOR_STATES
+    from order_relay.pipeline.alerts.kinds import REFUSED_PERIOD
     from order_relay.pipeline.report.report import check_archive, closed_batches
+    from order_relay.pipeline.report.state_advice import OPERATOR_STATES
 
     chosen = installation.chosen(pipeline, source)
     run = run_slug(run) if run else None

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from order_relay.cli.output import print_json, print_line, print_table, problem_exit
+from order_relay.pipeline.report.advice import explain
 
 if TYPE_CHECKING:
     from order_relay.orders.review.diff import VersionDiff
-    from order_relay.pipeline.operators.review import OrderReview, ReviewedVersion, VersionDifference
+    from order_relay.pipeline.operators.review_model import OrderReview, ReviewedVersion, VersionDifference
 
 _VERSIONS = ("", "id", "order", "source id", "edition", "state", "first offered", "imported", "OMS id")
 
@@ -27,10 +28,8 @@ def show_reviews(reviews: Sequence[OrderReview], number: str, *, as_json: bool) 
 
 
 def _show(review: OrderReview) -> None:
-    from order_relay.pipeline.operators.review import HELD_REASONS
-
     print_line(f"order {review.number}  (held: {review.reason})", "bold")
-    print_line(HELD_REASONS.get(review.reason, ""))
+    print_line(explain(review.reason))
     print_table(review.pipeline, _VERSIONS, (_cells(version) for version in review.versions))
     versions = {version.id: version for version in review.versions}
     for detail in review.details:

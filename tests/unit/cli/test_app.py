@@ -200,7 +200,7 @@ def test_a_known_code_is_explained(ledger: Ledger) -> None:
     )
     text = call("quarantine").stdout
     assert "No row in a code table (+1 more)" in text
-    assert "Who: whoever maintains the pipeline's settings." in text
+    assert "Who: the maintainer of the pipeline's settings." in text
     assert "Example: shipping: {UPS GROUND: standard}" in text
     advice = as_json("quarantine")["advice"]
     assert advice["total_mismatch"]["title"] == "Total does not add up"
@@ -216,7 +216,7 @@ def test_report_finds_what_the_ledger_lost(ledger: Ledger, store: BatchStore) ->
     BatchWriter(store, PIPELINE, "b1").close(["1", "2", "3", "4"])
     facts = as_json("report", "--pipeline", PIPELINE, code=1)
     assert facts["balanced"] is False
-    assert "1 listed or archived identities" in facts["breaches"][0]
+    assert "1 listed or archived orders" in facts["breaches"][0]
 
 
 def test_report_for_people(ledger: Ledger) -> None:

@@ -16,10 +16,8 @@ CONF_KEY = "review"
 
 HELD, DOUBT = "held", "doubt"
 
-REPLACEMENT, SEPARATE, DISCARD = "replacement", "separate", "discard"
-STORED, ABSENT = "stored", "absent"
 CANCELLED, NOT_CANCELLED = "the old order is cancelled in the OMS", "it is not: decide nothing"
-"""What a person can answer: about a held order, about one in doubt, and to be asked before an order is replaced."""
+"""The answers to the question that is asked before an order is replaced."""
 
 _UNSAFE_CHARACTERS = re.compile(r"[^A-Za-z0-9_.-]+")
 

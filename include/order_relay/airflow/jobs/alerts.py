@@ -16,6 +16,9 @@ from order_relay.errors import ConfigurationError
 from order_relay.ledger import Alert, Ledger
 from order_relay.ledger.schema.states import State
 from order_relay.pipeline.alerts import digest, rules
+from order_relay.pipeline.alerts.fulfilment_rules import unmatched_shipments
+from order_relay.pipeline.alerts.kinds import MAX_LINES, PIPELINE_KINDS, STOP_VALUE, UNMATCHED_SHIPMENTS
+from order_relay.pipeline.alerts.run_rules import invalid_settings
 from order_relay.pipeline.runs.stop_switch import StopSwitch
 from order_relay.pipeline.settings.pipeline import PipelineSettings, load_file, pipeline_files
 
@@ -34,16 +37,16 @@ def look() -> dict[str, Any]:
     switch = stop_variable.read_or_stop_all()
     with open_ledger() as ledger:
         of_the_switch = rules.invalid_stop_value(switch)
-        ledger.note_alerts("", of_the_switch, {rules.STOP_VALUE})
-        of_parcels = rules.unmatched_shipments(*ledger.waiting_shipments(rules.MAX_LINES))
-        ledger.note_alerts("", of_parcels, {rules.UNMATCHED_SHIPMENTS})
+        ledger.note_alerts("", of_the_switch, {STOP_VALUE})
+        of_parcels = unmatched_shipments(*ledger.waiting_shipments(MAX_LINES))
+        ledger.note_alerts("", of_parcels, {UNMATCHED_SHIPMENTS})
         causes = len(of_the_switch) + len(of_parcels)
         for name, file in pipeline_files().items():
             try:
                 messages = _check_pipeline(ledger, load_file(file), switch)
             except ConfigurationError as error:
-                messages = [rules.invalid_settings(name, str(error))]
-            ledger.note_alerts(name, messages, rules.PIPELINE_KINDS)
+                messages = [invalid_settings(name, str(error))]
+            ledger.note_alerts(name, messages, PIPELINE_KINDS)
             causes += len(messages)
         return {"causes": causes, **notifications.deliver(ledger)}
 

@@ -16,7 +16,9 @@ from order_relay.errors import OrderRelayError
 from order_relay.ledger import Ledger
 from order_relay.ledger.schema.states import State
 from order_relay.orders.messages import RunContext
-from order_relay.pipeline.alerts.rules import NOT_LOOKED_UP, failed_lookups, stuck_orders
+from order_relay.pipeline.alerts.kinds import NOT_LOOKED_UP
+from order_relay.pipeline.alerts.rules import stuck_orders
+from order_relay.pipeline.alerts.run_rules import failed_lookups
 from order_relay.pipeline.lookup.in_doubt import look_up as look_up_orders
 from order_relay.pipeline.settings.pipeline import pipeline_files
 from order_relay.wiring.pipeline import Wiring

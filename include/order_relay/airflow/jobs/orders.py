@@ -24,7 +24,9 @@ from order_relay.batches import Manifest
 from order_relay.errors import RunFailedError, SourceAuthError
 from order_relay.ledger import Ledger, migrate
 from order_relay.orders.messages import RunContext
-from order_relay.pipeline.alerts import rules
+from order_relay.pipeline.alerts.kinds import RUN_KINDS
+from order_relay.pipeline.alerts.rules import invalid_stop_value
+from order_relay.pipeline.alerts.run_rules import check_run
 from order_relay.pipeline.fulfilment.cancelled_orders import hold_cancelled
 from order_relay.pipeline.load import shadow
 from order_relay.pipeline.load import stage as load_stage
@@ -233,7 +235,7 @@ def load(pipeline: str, context: Context, chunk: str) -> XCom:
             counts = load_stage.load(ctx, ledger, wiring.store, wiring.destination, name, options)
             if asked and asked[-1].problem:
                 log.error("%s", asked[-1].problem)
-                notify(ledger, "", rules.invalid_stop_value(asked[-1]))
+                notify(ledger, "", invalid_stop_value(asked[-1]))
     return {"kind": "load", "chunk": chunk, **counts, **clock.seconds()}
 
 
@@ -305,14 +307,12 @@ def report(pipeline: str, context: Context) -> XCom:
         )
         ledger.end_run(ctx, result.facts)
         repeat_s = wiring.settings.alerts.repeat_s
-        told = rules.check_run(
-            pipeline, ctx.run, failed, result.breaches, repeat_s, result.remarked, causes=result.causes
-        )
+        told = check_run(pipeline, ctx.run, failed, result.breaches, repeat_s, result.remarked, causes=result.causes)
         if wiring.shadow:
             with open_ledger() as real:
-                notify(real, pipeline, told, settles=rules.RUN_KINDS)
+                notify(real, pipeline, told, settles=RUN_KINDS)
         elif not wiring.dry_run:
-            notify(ledger, pipeline, told, settles=rules.RUN_KINDS)
+            notify(ledger, pipeline, told, settles=RUN_KINDS)
     log.info("\n%s", result.text)
     reasons = [f"failed: {', '.join(failed)}", *dict.fromkeys(result.causes.values())] if failed else []
     reasons += [f"the counting law is broken: {breach}" for breach in result.breaches]

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
+from order_relay import COMMAND
 from order_relay.airflow.context.run_request import run_slug
 from order_relay.airflow.notify.notifications import notify
 from order_relay.airflow.session import account_names, open_ledger, open_wiring
 from order_relay.ledger import Alert
 from order_relay.orders.markdown import escape_markdown
 from order_relay.orders.messages import RunContext
-from order_relay.pipeline.alerts.rules import list_lines
+from order_relay.pipeline.alerts.kinds import list_lines
 from order_relay.pipeline.lookup import diff
 from order_relay.pipeline.lookup.diff import Discrepancy, DiscrepancyKind, ReconciliationReport
 from order_relay.pipeline.lookup.reconcile import reconcile
@@ -87,7 +88,7 @@ def _difference_alert(pipeline: str, found: list[Discrepancy]) -> Alert:
         ALERT_KIND,
         f"{ALERT_KIND}:{pipeline}:{same.hexdigest()[:16]}",
         f"{pipeline}: {len(found)} orders differ between ledger and OMS; see the report of the task, or: "
-        f"python -m order_relay reconcile --pipeline {pipeline}",
+        f"{COMMAND} reconcile --pipeline {pipeline}",
         list_lines(lines, len(lines)),
         size=len(found),
     )

@@ -14,24 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from order_relay.airflow.context.review_task import (
-    CANCELLED,
-    DISCARD,
-    DOUBT,
-    HELD,
-    REPLACEMENT,
-    SEPARATE,
-    STORED,
-    ReviewTask,
-)
+from order_relay import COMMAND
+from order_relay.airflow.context.review_task import CANCELLED, DOUBT, HELD, ReviewTask
 from order_relay.airflow.notify.notifications import notify
 from order_relay.airflow.session import open_ledger, open_wiring
 from order_relay.errors import ConcurrentUpdateError, IllegalTransitionError, OrderRelayError
 from order_relay.ledger import Alert, Ledger
 from order_relay.ledger.operators.held_groups import HeldGroup
 from order_relay.orders.markdown import escape_markdown
+from order_relay.orders.review.choices import EFFECTS, REPLACEMENT, STORED
 from order_relay.pipeline.lookup.evidence import OPERATOR_REASONS
-from order_relay.pipeline.operators.review import IN_DOUBT_REASONS, OrderReview, build_review
+from order_relay.pipeline.operators.review import build_review
+from order_relay.pipeline.operators.review_model import OrderReview
+from order_relay.pipeline.report.advice import explain
 from order_relay.pipeline.settings.pipeline import PipelineSettings, load_pipeline
 from order_relay.pipeline.settings.sections import DoubtSettings, ReviewSettings
 
@@ -150,19 +145,10 @@ def build_prompt(task: str, review_task: ReviewTask, context: Context) -> Review
     return _confirmation_prompt(review_task, review, context, again)
 
 
-_CHOICE_EFFECTS = {
-    REPLACEMENT: "the newest version is sent and takes the place of the older ones, which must not be shipped",
-    SEPARATE: "each set of versions that agree is an order of its own and is sent",
-    DISCARD: "none of them is ever sent",
-}
-
-
 def _describe_choices(review_task: ReviewTask, review: OrderReview | None) -> str:
     """What each answer that is offered does."""
     known = dict(review.answers) if review else {}
-    lines = [
-        f"**{choice}**: {escape_markdown(known.get(choice, _CHOICE_EFFECTS[choice]))}" for choice in review_task.choices
-    ]
+    lines = [f"**{choice}**: {escape_markdown(known.get(choice, EFFECTS[choice]))}" for choice in review_task.choices]
     asked = (
         " Before a replacement you are asked whether the order at the OMS is cancelled there."
         if (review and review.needs_confirmation)
@@ -201,7 +187,7 @@ def _confirmation_prompt(
         raise AirflowSkipException("only a replacement asks for a confirmation")
     if review is not None and not review.needs_confirmation:
         raise AirflowSkipException("no order is replaced at the OMS")
-    ids = ", ".join(review.imported) if review else "see: python -m order_relay order NUMBER"
+    ids = ", ".join(review.imported) if review else f"see: {COMMAND} order NUMBER"
     body = (
         f"**{answer['who']}** decided that order {review_task.number} replaces one that is already at the OMS "
         f"(**{ids}**). Both would be shipped.\n\nIs the old order cancelled in the OMS? Your answer is recorded. "
@@ -214,7 +200,9 @@ def _confirmation_prompt(
 
 def _in_doubt_body(ledger: Ledger, review_task: ReviewTask) -> str:
     (row,) = (row for row in ledger.doubt() if row["id"] in review_task.seen)
-    foreign = f"\n\n**{IN_DOUBT_REASONS[row['reason']]}**" if row["reason"] in IN_DOUBT_REASONS else ""
+    foreign = ""
+    if row["reason"] in OPERATOR_REASONS:
+        foreign = f"\n\n**{explain(row['reason'])} Compare the two orders before you answer.**"
     return f"""## Order {review_task.number}
 
 It was sent at {row["sent_at"]:%Y-%m-%d %H:%M:%S} UTC (attempt {row["attempt"]}), and no usable answer came back

@@ -18,7 +18,8 @@ from order_relay.airflow.session import redacted_errors
 from order_relay.ledger import Alert, migrate
 from order_relay.ledger.fulfilment.status_history import StoredStatuses
 from order_relay.orders.messages import RunContext
-from order_relay.pipeline.alerts import rules
+from order_relay.pipeline.alerts.fulfilment_rules import refused_statuses
+from order_relay.pipeline.alerts.kinds import REFUSED_PERIOD, STATUS_REFUSED
 from order_relay.pipeline.fulfilment import status_fetch, status_poll, status_range
 from order_relay.pipeline.fulfilment.shipments import record_shipment
 from order_relay.pipeline.fulfilment.status_files import DropFolder, read_drops
@@ -62,12 +63,12 @@ def poll(account: str, context: Context) -> dict[str, Any]:
 
 def _alert_refused(intake: StatusIntake) -> None:
     """Alert operators to records and files that could not be used, each file or channel by itself."""
-    found = intake.ledger.status_refused_since(intake.account, datetime.now(UTC) - rules.REFUSED_PERIOD)
+    found = intake.ledger.status_refused_since(intake.account, datetime.now(UTC) - REFUSED_PERIOD)
     notify(
         intake.ledger,
         intake.account,
-        rules.refused_statuses(intake.account, found),
-        settles=[rules.STATUS_REFUSED],
+        refused_statuses(intake.account, found),
+        settles=[STATUS_REFUSED],
     )
 
 

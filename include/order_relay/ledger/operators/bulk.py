@@ -17,6 +17,7 @@ from order_relay.ledger.submissions.intake import receive
 from order_relay.ledger.submissions.transitions import TransitionCause, lock, transition
 from order_relay.orders.decisions.versions import BASELINE
 from order_relay.orders.messages import RunContext
+from order_relay.orders.review.choices import DISCARD
 
 _STOPPED = (State.QUARANTINED, State.REJECTED)
 _NEEDED = ("pipeline", "lineage")
@@ -33,7 +34,7 @@ def discard(tx: Transaction, ctx: RunContext, ids: Iterable[int], reason: str) -
     """Quarantined, rejected and held submissions are never sent; how many."""
     rows = [row for row in lock(tx, ids, *_NEEDED) if row.state in (*_STOPPED, State.HELD)]
     transition(tx, rows, State.DISCARDED, TransitionCause(ctx, f"discard: {reason}"))
-    record_decision(tx, rows, "discard", reason, ctx.who)
+    record_decision(tx, rows, DISCARD, reason, ctx.who)
     return len(rows)
 
 

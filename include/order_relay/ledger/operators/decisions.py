@@ -22,11 +22,8 @@ from order_relay.ledger.store.text import clean_text
 from order_relay.ledger.submissions.revisions import apply_pending_offers
 from order_relay.ledger.submissions.transitions import TransitionCause, lock, transition, update
 from order_relay.orders.messages import RunContext, VersionPolicies
+from order_relay.orders.review.choices import ABSENT, CHOICES, DISCARD, REPLACEMENT, SEPARATE, STORED
 from order_relay.orders.review.submission_groups import (
-    CHOICES,
-    DISCARD,
-    REPLACEMENT,
-    SEPARATE,
     RegroupingPlan,
     choice_problem,
     plan_replacement,
@@ -231,7 +228,7 @@ def settle_in_doubt(
         transition(
             tx, rows, State.READY, TransitionCause(ctx, f"settled, absent: {reason}"), {"absences": row.absences + 1}
         )
-    record_decision(tx, rows, "stored" if found else "absent", reason, who)
+    record_decision(tx, rows, STORED if found else ABSENT, reason, who)
     apply_pending_offers(tx, TransitionCause(ctx), [row.id])
     return [row.id]
 

@@ -26,9 +26,7 @@ from order_relay.orders.decisions.versions import (
 )
 from order_relay.orders.identity.lineage import IDENTITY_SIGNALS, common_share, conflicting_columns
 from order_relay.orders.identity.source_identity import separate_lineage, source_lineage
-
-REPLACEMENT, SEPARATE, DISCARD = "replacement", "separate", "discard"
-CHOICES = (REPLACEMENT, SEPARATE, DISCARD)
+from order_relay.orders.review.choices import CHOICES, DISCARD, REPLACEMENT, SEPARATE
 
 _SEND_OR_DISCARD = (SEPARATE, DISCARD)
 CHOICES_BY_REASON: Mapping[str, tuple[str, ...]] = MappingProxyType(

@@ -26,16 +26,9 @@ TOO_LARGE = "order_too_large"
 NOT_JSON = "not_json"
 NOT_AN_OBJECT = "not_an_object"
 
-MALFORMED_CODES: Mapping[str, str] = {
-    DUPLICATE_KEY: "a member is given more than once",
-    NOT_A_NUMBER: "NaN or Infinity is not a JSON number",
-    BAD_BYTE: "a byte is not valid UTF-8",
-    CONTROL_CHARACTER: "a control character is not escaped",
-    TOO_DEEP: "it is nested too deeply",
-    TOO_LARGE: "it is larger than the limit for one order",
-    NOT_JSON: "it is not valid JSON",
-    NOT_AN_OBJECT: "it is not a JSON object",
-}
+MALFORMED_CODES = frozenset(
+    {DUPLICATE_KEY, NOT_A_NUMBER, BAD_BYTE, CONTROL_CHARACTER, TOO_DEEP, TOO_LARGE, NOT_JSON, NOT_AN_OBJECT}
+)
 """Problems with which nothing of an order's content is used, except for its identity."""
 
 

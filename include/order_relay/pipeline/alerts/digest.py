@@ -1,4 +1,4 @@
-"""The morning summary: what the last day brought, and what waits for whom. Pure; counts, codes and times only."""
+"""The daily summary: activity of the last 24 hours, open orders and open alerts. Pure; counts, codes and times only."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import Any
 
 from order_relay.errors import ConfigurationError
 from order_relay.ledger.schema.records import Alert, OverdueOrders
-from order_relay.pipeline.alerts.rules import format_time
-from order_relay.pipeline.alerts.wording import ALERT_ADVICE, STATE_NAMES
-from order_relay.pipeline.report.render import OPERATOR_STATES
+from order_relay.pipeline.alerts.kinds import format_time
+from order_relay.pipeline.report.render import format_operator_count
+from order_relay.pipeline.report.state_advice import ACKNOWLEDGEMENT, OPERATOR_STATES, state_advice
 from order_relay.times import find_zone
 
 DIGEST = "summary"
 DIGEST_PERIOD = timedelta(days=1)
 MAX_DELAY = timedelta(hours=6)
-"""A summary that could not be made by then is left out: nobody wants the morning's in the evening."""
+"""A summary that is later than this is skipped."""
 
 _AT = re.compile(r"(?P<clock>([01]\d|2[0-3]):[0-5]\d)( +(?P<zone>\S+))?")
 _SETTLED = frozenset({"imported", "superseded", "discarded"})
 
 
 def latest_due(text: str, now: datetime) -> datetime | None:
-    """The newest moment that the setting names, not after ``now``; ``None`` for ``never``.
+    """The newest time of the setting that is not after ``now`` (UTC); ``None`` for ``never``.
 
-    ``text``: ``HH:MM`` (UTC), or with a time zone: ``07:30 Europe/Berlin``. Raises ``ConfigurationError``.
+    ``text``: ``HH:MM`` (UTC), or with a time zone such as ``07:30 Europe/Berlin``. Raises ``ConfigurationError``.
     """
     if text.lower() == "never":
         return None
@@ -37,23 +37,24 @@ def latest_due(text: str, now: datetime) -> datetime | None:
         raise ConfigurationError(
             "Variable order_relay_summary_at: must be a time such as 06:00 (UTC), or 07:30 Europe/Berlin, or never"
         )
-    at, there = time.fromisoformat(match["clock"]), now.astimezone(zone)
-    today = datetime.combine(there.date(), at, zone)
-    found = today if today <= there else datetime.combine(there.date() - timedelta(days=1), at, zone)
-    return found.astimezone(now.tzinfo)
+    clock, local = time.fromisoformat(match["clock"]), now.astimezone(zone)
+    today = datetime.combine(local.date(), clock, zone)
+    newest = today if today <= local else datetime.combine(local.date() - timedelta(days=1), clock, zone)
+    return newest.astimezone(now.tzinfo)
 
 
 def digest_cause(at: datetime) -> str:
-    """The summary's name in the ledger, by which it is sent once."""
+    """The summary's cause in the ledger, which makes it be sent once."""
     return f"{DIGEST}:{format_time(at)}"
 
 
 def build_digest(at: datetime, days: Mapping[str, Mapping[str, Any]], alerts: Sequence[Mapping[str, Any]]) -> Alert:
-    """The summary of all pipelines. ``days``: ``Ledger.day`` by pipeline; ``alerts``: ``Ledger.open_alerts``."""
+    """The summary of all pipelines. ``days``: activity since yesterday by pipeline; ``alerts``: the open alerts."""
     imported = sum(day["imported"] for day in days.values())
     waiting = sum(row["n"] for day in days.values() for row in day["states"] if row["state"] in OPERATOR_STATES)
+    imports = "1 order" if imported == 1 else f"{imported} orders"
     lines = [line for name, day in days.items() for line in _pipeline(name, day)] + list(_open(alerts))
-    subject = f"Order Relay: {imported} orders imported in 24 hours, {waiting} wait for a person ({format_time(at)})"
+    subject = f"Order Relay, {format_time(at)}: {imports} imported in 24 hours. {format_operator_count(waiting)}"
     return Alert(DIGEST, digest_cause(at), subject, tuple(lines), size=0)
 
 
@@ -69,24 +70,24 @@ def _open(alerts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 def _pipeline(name: str, day: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield (
-        f"**{name}**: in 24 hours received {day['received']}, imported {day['imported']}, "
-        f"acknowledged {day['acknowledged']}; {day['runs']} runs, {day['runs_failed']} failed"
+        f"**{name}**, last 24 hours: {day['received']} received, {day['imported']} imported, {day['acknowledged']} "
+        f"acknowledged; {day['runs']} runs, {day['runs_failed']} failed"
     )
     open_rows = [row for row in day["states"] if row["state"] not in _SETTLED]
     for state, rows in groupby(open_rows, key=lambda row: str(row["state"])):
         yield from _state(state, list(rows))
     late: OverdueOrders | None = day["acknowledgement"]
     if late is not None:
-        yield f"- {STATE_NAMES['acknowledgement']}: {late.number}, the oldest since {format_time(late.oldest)}"
+        yield f"- {state_advice(ACKNOWLEDGEMENT).label}: {late.number}, the oldest since {format_time(late.oldest)}"
     if not open_rows and late is None:
-        yield "- nothing waits"
+        yield "- no open orders"
 
 
 def _state(state: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     number, new = sum(row["n"] for row in rows), sum(row["lately"] for row in rows)
-    advice = f"; {ALERT_ADVICE[state]}" if state in OPERATOR_STATES else ""
+    next_step = f". {state_advice(state).action}" if state in OPERATOR_STATES else ""
     oldest = format_time(min(row["oldest"] for row in rows))
-    yield f"- {STATE_NAMES.get(state, state)}: {number} ({new} new since yesterday), the oldest since {oldest}{advice}"
+    yield f"- {state.replace('_', ' ')}: {number} ({new} new since yesterday), the oldest since {oldest}{next_step}"
     for row in sorted(rows, key=lambda row: -int(row["n"])):
         if row["reason"]:
             yield f"  - `{row['reason']}`: {row['n']}"

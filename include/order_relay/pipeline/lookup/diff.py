@@ -18,6 +18,7 @@ from order_relay.ledger.schema.records import PositiveControl
 from order_relay.orders.markdown import escape_markdown, markdown_table
 from order_relay.orders.messages import SearchHit, SearchResult
 from order_relay.pipeline.lookup.evidence import hits_by_key, why_not_absent
+from order_relay.pipeline.report.comparison_advice import DISCREPANCIES
 
 MAX_LISTED = 500
 """So many differences of one kind stand in the report; of further ones only how many there are."""
@@ -34,23 +35,6 @@ class DiscrepancyKind(StrEnum):
     OTHER_ID = "other_id"  # there under another OMS id than ours
     NOT_IMPORTED = "not_imported"  # there, but the ledger does not say imported
     UNKNOWN = "unknown"  # there, but the ledger does not have it
-
-
-DISCREPANCY_ADVICE: Mapping[DiscrepancyKind, str] = {
-    DiscrepancyKind.MISSING: "Imported by us, and surely not there: two complete searches did not show them. Look "
-    "for them in the "
-    "OMS by their OMS id; somebody may have deleted them, or given them another external id.",
-    DiscrepancyKind.DOUBLED: "Several orders there carry one external id. Cancel all but one in the OMS before they "
-    "are shipped.",
-    DiscrepancyKind.OTHER_ID: "There under another OMS id than the ledger has. Look whether ours was cancelled and "
-    "entered anew.",
-    DiscrepancyKind.NOT_IMPORTED: "There, although the ledger does not say imported. Do not replay or send these "
-    "before somebody "
-    "has looked: `python -m order_relay order NUMBER`.",
-    DiscrepancyKind.UNKNOWN: "There, and not in the ledger: imported by somebody else, by an older script, or by a "
-    "ledger that "
-    "was lost. In an account that others use as well this is usual; `reconcile: alert_unknown: false` says so.",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +181,7 @@ def describe(found: Discrepancy) -> str:
 def _section(kind: DiscrepancyKind, found: Sequence[Discrepancy]) -> list[str]:
     if not found:
         return []
-    head = [f"## {kind.value.replace('_', ' ').capitalize()}: {len(found)}", "", DISCREPANCY_ADVICE[kind], ""]
+    head = [f"## {kind.value.replace('_', ' ').capitalize()}: {len(found)}", "", DISCREPANCIES[kind], ""]
     columns = ("external id", "OMS ids there", "OMS id here", "state here")
     rows = (
         (escape_markdown(one.key), escape_markdown(", ".join(one.there)), escape_markdown(one.ours), one.state)

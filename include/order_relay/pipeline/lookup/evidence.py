@@ -15,13 +15,14 @@ request that finds a control before and after.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from order_relay.ledger.schema.records import LookupFinding, PositiveControl
 from order_relay.orders.identity.traits import OTHER, OURS, Traits, conflicting_traits
 from order_relay.orders.messages import SearchHit, SearchResult
+from order_relay.pipeline.report.comparison_advice import describe_search_problem
 
 MAX_CONTROLS = 3
 MAX_SEARCH_KEYS = 100
@@ -171,27 +172,7 @@ def is_transient(problem: str) -> bool:
 
 def describe_failure(page: SearchResult) -> str:
     """A failed search in words: what was asked, and what came back."""
-    said = page.problem or "incomplete"
-    text = f"HTTP {said.removeprefix('http_')}" if said.startswith("http_") else PROBLEM_TEXTS.get(said, said)
-    return f"{page.where or 'the search'}: {text}"
-
-
-PROBLEM_TEXTS: Mapping[str, str] = {
-    "unreachable": "no answer",
-    "unsupported": "HTTP 400, this search is not supported",
-    "parameter_ignored": "the search shows orders that were not asked for, so it ignores a parameter",
-    "answer_not_understood": "the answer is not the documented JSON (a page of HTML?)",
-    "page_missing": "a page of the result is missing",
-    "total_changed": "the total changed between two pages",
-    "total_wrong": "more orders are shown than the total says",
-    "pages_shifted": "an order is shown on two pages",
-    "too_many_pages": "the result does not end",
-    ROWS_WITHOUT_KEY: "orders are shown without their external id",
-    NO_KNOWN_ORDER: "no imported order is known that would prove that the search finds anything",
-    CONTROL_NOT_FOUND: "an order that is known to be imported is not found",
-    "window_not_whole": "a date window shows fewer orders than its two halves",
-}
-"""Problems of a search in words."""
+    return f"{page.where or 'the search'}: {describe_search_problem(page.problem or 'incomplete')}"
 
 
 def split_window(start: datetime, end: datetime, rows: Iterable[SearchHit]) -> datetime:

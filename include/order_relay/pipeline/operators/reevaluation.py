@@ -11,6 +11,7 @@ from order_relay.errors import ValidationIssue
 from order_relay.ledger import WorkItem
 from order_relay.orders.payload.transformer import Transformer
 from order_relay.pipeline.archive import REMOVED, read_documents
+from order_relay.pipeline.report.advice import explain
 from order_relay.pipeline.stages.validate import ARCHIVE_REMOVED, source_issues
 
 
@@ -61,8 +62,7 @@ def reevaluate(
         results = wiring.transformer.transform([document for _, document in candidates])
         for (work, _), result in zip(candidates, results, strict=True):
             if result.hold:
-                words = "card data was removed from a member that the payload needs"
-                judged.still.append((work, [ValidationIssue(result.hold, "", words)]))
+                judged.still.append((work, [ValidationIssue(result.hold, "", explain(result.hold))]))
             elif result.issues or result.payload is None:
                 judged.still.append((work, result.issues))
             else:

@@ -1,70 +1,61 @@
-"""What each answer of a review does, in a sentence for operators."""
+"""What each choice of a review does with the versions of its group."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from order_relay.ledger.operators.held_groups import HeldGroup
-from order_relay.orders.review.submission_groups import DISCARD, REPLACEMENT, GroupMember, plan_separation
-
-
-def describe_choice(choice: str, group: HeldGroup, minimum: float) -> str:
-    """What an answer does with this group, in a sentence for operators."""
-    if choice == DISCARD:
-        return f"{_join(group.held)} {_verb(group.held)} never sent."
-    if choice == REPLACEMENT:
-        older, there = group.held[:-1], group.there
-        parts = [f"One order: {version_label(group.newest)} is sent."]
-        parts += [f"{_join(older)} {_verb(older)} superseded by it."] if older else []
-        if there:
-            ids = ", ".join(one.oms_id or "handled elsewhere" for one in there)
-            parts.append(f"It replaces what is at the OMS ({ids}), which must be cancelled there.")
-        return " ".join(parts)
-    plan = plan_separation(group.held, group.related, minimum)
-    heads = [side[0] for side in plan.sides]
-    sent = [one for one in heads if one.state not in _STOPPED]
-    taken = {one.id for side in plan.sides for one in side}
-    behind = [one for one in group.held if one.id not in taken]
-    reopened = [one for one in group.related if one.id in plan.reopened]
-    each = ", each" * (len(sent) > 1)
-    parts = [f"{_join(sent)} {_verb(sent)} sent{each} as an order of its own."] if sent else []
-    parts += [
-        f"{version_label(one)} is {one.state}: it is sent once that is corrected." for one in heads if one not in sent
-    ]
-    parts += [
-        f"{_join(side[1:])} {_verb(side[1:])} superseded by {version_label(side[0])}: "
-        "they agree in customer, customer PO, base number and items."
-        for side in plan.sides
-        if len(side) > 1
-    ]
-    parts += [f"{_join(behind)} {_verb(behind)} superseded by a newer version at the OMS."] if behind else []
-    parts += [f"{_join(reopened)} {_verb(reopened)} evaluated again."] if reopened else []
-    return " ".join(parts)
-
+from order_relay.orders.review.choices import DISCARD, REPLACEMENT
+from order_relay.orders.review.submission_groups import GroupMember, plan_separation
+from order_relay.pipeline.operators.review_model import version_label
 
 _STOPPED = ("quarantined", "rejected")
 
 
-class _Version(Protocol):
-    @property
-    def order_number(self) -> str: ...
-    @property
-    def source_id(self) -> str: ...
-    @property
-    def edition(self) -> int: ...
+def describe_choice(choice: str, group: HeldGroup, minimum: float) -> str:
+    """The effect of a choice on this group, for operators. ``minimum`` is the pipeline's ``min_common_items``."""
+    if choice == DISCARD:
+        return f"{_join(group.held)} {_be(group.held)} never sent."
+    return _describe_replacement(group) if choice == REPLACEMENT else _describe_separation(group, minimum)
 
 
-def version_label(version: _Version) -> str:
-    """A version by its order number, source id and, from the second on, edition."""
-    edition = f", edition {version.edition}" if version.edition > 1 else ""
-    return f"{version.order_number} (id {version.source_id}{edition})"
+def _describe_replacement(group: HeldGroup) -> str:
+    older = group.held[:-1]
+    parts = [f"One order: {version_label(group.newest)} is sent."]
+    parts += [f"{_join(older)} {_be(older)} superseded by it."] if older else []
+    if group.there:
+        ids = ", ".join(one.oms_id or "imported elsewhere" for one in group.there)
+        parts.append(f"It replaces the order in the OMS ({ids}), which must be cancelled there.")
+    return " ".join(parts)
+
+
+def _describe_separation(group: HeldGroup, minimum: float) -> str:
+    plan = plan_separation(group.held, group.related, minimum)
+    newest = [side[0] for side in plan.sides]
+    sent = [one for one in newest if one.state not in _STOPPED]
+    planned = {one.id for side in plan.sides for one in side}
+    behind = [one for one in group.held if one.id not in planned]
+    reopened = [one for one in group.related if one.id in plan.reopened]
+    each = ", each" * (len(sent) > 1)
+    parts = [f"{_join(sent)} {_be(sent)} sent{each} as an order of its own."] if sent else []
+    parts += [
+        f"{version_label(one)} is {one.state} and is sent once that is resolved." for one in newest if one not in sent
+    ]
+    parts += [
+        f"{_join(side[1:])} {_be(side[1:])} superseded by {version_label(side[0])}: they agree in customer, customer "
+        "PO, base number and items."
+        for side in plan.sides
+        if len(side) > 1
+    ]
+    parts += [f"{_join(behind)} {_be(behind)} superseded by a newer version in the OMS."] if behind else []
+    parts += [f"{_join(reopened)} {_be(reopened)} evaluated again."] if reopened else []
+    return " ".join(parts)
 
 
 def _join(members: Sequence[GroupMember]) -> str:
-    names = [version_label(one) for one in members]
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    labels = [version_label(one) for one in members]
+    return " and ".join([", ".join(labels[:-1]), labels[-1]] if len(labels) > 1 else labels)
 
 
-def _verb(members: Sequence[GroupMember]) -> str:
+def _be(members: Sequence[GroupMember]) -> str:
     return "are" if len(members) > 1 else "is"

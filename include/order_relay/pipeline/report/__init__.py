@@ -1,1 +1,1 @@
-"""The report at the end of a run, and the table of what states and reason codes mean."""
+"""The report at the end of a run, and the advice table: what states and reason codes mean to operators."""

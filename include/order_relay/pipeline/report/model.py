@@ -1,4 +1,4 @@
-"""What a report is made of: counts of the ledger, times of the stages."""
+"""The data of a run report: counts of the ledger, durations of the stages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from order_relay.ledger.schema.records import OverdueOrders
 
 @dataclass(frozen=True)
 class StageTime:
-    """How long one stage took (seconds) and how many records it handed on."""
+    """Duration of one stage in seconds, and how many records it passed on."""
 
     name: str
     seconds: float
@@ -20,7 +20,7 @@ class StageTime:
 
 @dataclass(frozen=True)
 class LedgerCounts:
-    """What the ledger says, of a whole pipeline or of one run."""
+    """Counts of the ledger, for a whole pipeline or for one run. ``reasons`` by state and reason code."""
 
     received: int = 0
     states: Mapping[str, int] = field(default_factory=dict)
@@ -33,14 +33,14 @@ class LedgerCounts:
         return cls(
             received=counts["received"],
             states={str(state): number for state, number in counts["states"].items() if number},
-            reasons={(str(state), str(why)): number for (state, why), number in counts["reasons"].items() if number},
+            reasons={(str(state), str(reason)): n for (state, reason), n in counts["reasons"].items() if n},
             acknowledged=counts["acknowledged"],
         )
 
 
 @dataclass(frozen=True)
 class ImportRemark:
-    """An order that the OMS imported while it also named an error: the order's number, its OMS id, the OMS's words."""
+    """An order that the OMS imported although it reported an error. ``text`` is the OMS's answer."""
 
     order_number: str
     oms_id: str
@@ -49,9 +49,12 @@ class ImportRemark:
 
 @dataclass(frozen=True)
 class RunReport:
-    """Everything that the report shows. ``shadow``: counts of a shadow run, which sends nothing. ``remarks`` holds the
-    OMS's own words, which may quote an order: they go into the batch store, never into a log. ``causes``: why tasks
-    failed, by task, where that is known."""
+    """The contents of a report.
+
+    ``shadow``: counts of a shadow run, which sends nothing. ``remarks`` contain the OMS's answers, which may quote an
+    order: they belong in the batch store, never in a log. ``causes``: why tasks failed, by task, if known. ``tasks``:
+    what write-back leaves to operators.
+    """
 
     pipeline: str
     run: str
@@ -65,15 +68,15 @@ class RunReport:
     checked_batches: int = 0
     warnings: tuple[str, ...] = ()
     shadow: Mapping[str, int] | None = None
-    tasks: tuple[OverdueOrders, ...] = ()  # what write-back leaves to operators
+    tasks: tuple[OverdueOrders, ...] = ()
     remarks: tuple[ImportRemark, ...] = ()
 
     @property
     def seconds(self) -> float:
-        """The sum of the stages' times; stages run one after the other."""
+        """Total duration; the stages run one after the other."""
         return sum(stage.seconds for stage in self.stages)
 
     @property
     def orders_per_s(self) -> float:
-        """Submissions that this run received per second of its stages; 0 where nothing was measured."""
+        """Submissions received per second; 0 if nothing was measured."""
         return self.this_run.received / self.seconds if self.seconds else 0.0

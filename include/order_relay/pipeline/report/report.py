@@ -1,8 +1,8 @@
-"""The last stage: what the run did, what waits for a person, and whether the books balance.
+"""The last stage: reports what the run did, what needs an operator, and the result of the accounting check.
 
-The report holds counts, stable codes and names of objects, never a customer's data: it goes into the task's log, into
-Airflow's asset events, and into the batch store as Markdown. One section is in the Markdown only, since it may quote an
-order: what the OMS said about orders that it imported beside an error.
+The report contains counts, codes and object names, and no customer data: it is written to the task's log, to Airflow's
+asset events, and to the batch store as Markdown. Only the Markdown has the OMS's answers about orders that it imported
+although it reported an error, since these may quote an order.
 """
 
 from __future__ import annotations
@@ -24,18 +24,21 @@ if TYPE_CHECKING:
     from order_relay.ledger import Ledger
     from order_relay.orders.messages import RunContext
 
-_IDENTITIES_AT_ONCE = 2_000
+_IDENTITIES_PER_QUERY = 2_000
 _FACTS_LIMIT = 1_900
 _CAUSE_LIMIT = 300
 
 MAX_REMARKS = 200
-"""At most so many orders that were imported beside an error are listed in one report."""
+"""Maximum orders listed as imported with an error, per report."""
 
 
 @dataclass(frozen=True)
 class RenderedReport:
-    """The report in its forms. ``facts`` is flat, under 2 kB and free of customer data: for XCom and asset events.
-    ``remarked``: numbers of orders that the OMS imported while it also named an error."""
+    """The report in its forms.
+
+    ``facts`` is flat, under 2 kB and free of customer data, for XCom and asset events. ``remarked``: numbers of orders
+    that the OMS imported although it reported an error. ``causes``: why tasks failed, by task.
+    """
 
     markdown: str
     text: str
@@ -57,11 +60,11 @@ def write_report(
     full: bool = False,
     shadow: Mapping[str, int] | None = None,
 ) -> RenderedReport:
-    """Count, check the law, and leave ``{pipeline}/runs/{run}/report.md`` in the batch store.
+    """Count orders, run the accounting check, and write ``{pipeline}/runs/{run}/report.md`` to the batch store.
 
     ``batch_id`` is the batch that this run archived, if any: its identities are compared with the ledger. ``full``
-    compares those of every batch of the pipeline. ``shadow``: counts of a shadow run. Raises nothing for a broken law:
-    ``breaches`` tells, and the caller makes the run red.
+    compares every batch of the pipeline. ``shadow``: counts of a shadow run. A failed check raises nothing: it is in
+    ``breaches``, and the caller fails the run.
     """
     whole, this_run = ledger.counts(ctx.pipeline), ledger.counts(ctx.pipeline, ctx.run)
     batches = closed_batches(ledger, ctx.pipeline) if full else [batch_id] if batch_id else []
@@ -90,7 +93,7 @@ def write_report(
 
 
 def _warnings(store: BatchStore, pipeline: str, batch: str) -> tuple[str, ...]:
-    """What was odd about the source's answers as this batch was read. A batch that is damaged is a breach already."""
+    """Warnings about the source's answers while this batch was read. A damaged batch is already a breach."""
     try:
         return tuple(map(str, BatchReader(store, pipeline, batch).facts.get("warnings", ())))
     except DamagedBatchError:
@@ -98,23 +101,23 @@ def _warnings(store: BatchStore, pipeline: str, batch: str) -> tuple[str, ...]:
 
 
 def closed_batches(ledger: Ledger, pipeline: str, run: str | None = None) -> list[str]:
-    """The ids of the closed batches of a pipeline, of one run or of all."""
+    """Ids of the closed batches of a pipeline, of one run or of all."""
     return [str(row["batch_id"]) for row in ledger.batches(pipeline) if run in {None, row["run"]}]
 
 
 def check_archive(ledger: Ledger, store: BatchStore, pipeline: str, batches: Iterable[str]) -> list[str]:
-    """The archive's side of the counting law: each identity of these batches is a submission of the ledger."""
+    """The archive's part of the accounting check: each identity of these batches is in the ledger. Returns breaches."""
     return [breach for batch in batches for breach in _archive_breaches(ledger, store, pipeline, batch)]
 
 
 def _archive_breaches(ledger: Ledger, store: BatchStore, pipeline: str, batch: str) -> list[str]:
-    """Identities of one archived batch that the ledger does not have; a list that can not be read is a breach too."""
+    """Identities of one archived batch that the ledger lacks; an unreadable list is a breach too."""
     try:
         identities = BatchReader(store, pipeline, batch).identities()
-        missing = sum(len(ledger.identities(pipeline, ids)) for ids in batched(identities, _IDENTITIES_AT_ONCE))
+        missing = sum(len(ledger.identities(pipeline, ids)) for ids in batched(identities, _IDENTITIES_PER_QUERY))
     except DamagedBatchError as damage:
         return [f"batch {batch}: {damage}"]
-    return [f"batch {batch}: {missing} listed or archived identities are not in the ledger"] if missing else []
+    return [f"batch {batch}: {missing} listed or archived orders are missing from the ledger"] if missing else []
 
 
 def facts_of(report: RunReport) -> dict[str, int | float | str]:
@@ -140,10 +143,10 @@ def facts_of(report: RunReport) -> dict[str, int | float | str]:
     facts |= {f"state_{state}": number for state, number in sorted(report.whole.states.items())}
     facts |= {f"run_{state}": number for state, number in sorted(report.this_run.states.items())}
     facts |= {f"write_back_{task.state}": task.number for task in report.tasks}
-    # Reasons are added while they fit: the most frequent say the most.
+    # The most frequent reasons, as many as fit.
     size = sum(len(str(k)) + len(str(v)) + 8 for k, v in facts.items())
-    for (state, why), number in sorted(report.whole.reasons.items(), key=lambda item: -item[1]):
-        name = f"{state}.{why}"
+    for (state, reason), number in sorted(report.whole.reasons.items(), key=lambda item: -item[1]):
+        name = f"{state}.{reason}"
         size += len(name) + len(str(number)) + 8
         if size > _FACTS_LIMIT:
             break

@@ -12,42 +12,27 @@ from order_relay.batches import BatchStore, Manifest
 from order_relay.errors import ValidationIssue
 from order_relay.ledger import Ledger, SourceHold, WorkItem
 from order_relay.orders.empty_values import drop_empty
-from order_relay.orders.identity.identifiers import IDENTIFIER_RULE
 from order_relay.orders.identity.source_identity import HASHED_ID_PREFIX, IdentityPaths, read_order_number
 from order_relay.orders.mapping.canonical import CanonicalReader
 from order_relay.orders.mapping.eligibility import GO, WAIT
-from order_relay.orders.messages import DETAIL_MISSING, DETAIL_UNREADABLE, UNREAD_PROBLEMS, RunContext
+from order_relay.orders.messages import UNREAD_PROBLEMS, RunContext
 from order_relay.orders.notes import READABLE_NUMBER, OrderNote
 from order_relay.orders.payload.transformer import Transformer
 from order_relay.orders.privacy.redaction_marks import redacted_pointers
 from order_relay.orders.schema.malformed import (
     LOCATION_KEY,
-    MALFORMED_CODES,
     NUMBER_KEY,
     is_malformed,
     malformed_issues,
 )
 from order_relay.orders.schema.validator import VendorFormat
 from order_relay.pipeline.archive import REMOVED, read_documents
+from order_relay.pipeline.report.advice import explain
 from order_relay.pipeline.stages.worklists import write_worklist
 
 log = logging.getLogger(__name__)
 
-READ_PROBLEMS = {
-    "identity_unusable": "the order has no usable id; it is kept under the hash of its content",
-    "order_number_unusable": f"the order number cannot be used as it is: an order number {IDENTIFIER_RULE}",
-    "lone_surrogate": "the order holds half a character, which is no Unicode text",
-    DETAIL_UNREADABLE: "the source listed this order and gave no readable answer when asked for it; it is asked for "
-    "again",
-    DETAIL_MISSING: "the source listed this order and answered HTTP 404 when asked for it; it is asked for again",
-    "unreadable_value": "the order holds a value that has no JSON form",
-    **MALFORMED_CODES,
-}
-"""Plain words for what was found while reading and identifying; other codes speak for themselves."""
-
-ARCHIVE_REMOVED = ValidationIssue(
-    "archive_removed", "", "retention removed the raw order; it is judged again once the source offers it again"
-)
+ARCHIVE_REMOVED = ValidationIssue("archive_removed", "", explain("archive_removed"))
 
 _OPEN = ("received", "ready", "sending")
 
@@ -187,4 +172,4 @@ def source_issues(
 def read_issues(work: WorkItem) -> Iterable[ValidationIssue]:
     """What was found while the order was read, as a refusal."""
     if work.problem:
-        yield ValidationIssue(work.problem, "", READ_PROBLEMS.get(work.problem, work.problem.replace("_", " ")))
+        yield ValidationIssue(work.problem, "", explain(work.problem))

@@ -33,7 +33,7 @@ def test_parcels_that_wait_are_alerted_until_they_are_decided(monkeypatch: pytes
     for _ in range(2):
         assert alerts.look() == {"causes": 1}
     (alert,) = ledger.open_alerts()
-    assert "1 parcel waits" in str(alert)
+    assert "1 parcel needs an operator" in str(alert)
     ledger.dismiss_shipment(kept.shipment_id, "not ours")
     assert alerts.look() == {"causes": 0}
     assert ledger.open_alerts() == []

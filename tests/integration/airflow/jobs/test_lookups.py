@@ -16,7 +16,7 @@ from order_relay.airflow.notify import notifications, notifiers
 from order_relay.errors import ConfigurationError
 from order_relay.ledger import AttemptResult, Delivery
 from order_relay.orders.messages import SendOutcome, SendResult
-from order_relay.pipeline.alerts.rules import NOT_LOOKED_UP
+from order_relay.pipeline.alerts.kinds import NOT_LOOKED_UP
 from order_relay.pipeline.lookup.evidence import FOREIGN_ORDER, UNIDENTIFIED_ORDER
 from order_relay.pipeline.settings.sections import ChunkSettings, DoubtSettings, LoadSettings
 from order_relay.pipeline.settings.thresholds import AlertSettings

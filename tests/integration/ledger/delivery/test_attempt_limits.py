@@ -17,7 +17,8 @@ from order_relay.ledger.delivery import attempts
 from order_relay.ledger.schema.records import LookupResult, PositiveControl
 from order_relay.orders.identity.traits import Traits
 from order_relay.orders.messages import SearchHit, SearchResult, SendOutcome, SendResult
-from order_relay.pipeline.alerts.rules import STUCK, PipelineFacts, check_pipeline, state_limits
+from order_relay.pipeline.alerts.kinds import STUCK
+from order_relay.pipeline.alerts.rules import PipelineFacts, check_pipeline, state_limits
 from order_relay.pipeline.lookup.in_doubt import look_up
 from order_relay.pipeline.settings.pipeline import PipelineSettings
 from order_relay.vendors.shopatron.outcomes import classify

@@ -65,20 +65,22 @@ def test_it_counts_the_day_and_says_what_waits_for_whom_with_the_command() -> No
         row("ready", "", 7, 7),
     ]
     message = build_digest(AT, {"a_to_b": day(*states, late=late)}, [])
-    assert message.subject == "Order Relay: 30 orders imported in 24 hours, 10 wait for a person (2026-05-04 06:00 UTC)"
+    assert message.subject == (
+        "Order Relay, 2026-05-04 06:00 UTC: 30 orders imported in 24 hours. 10 orders need an operator."
+    )
     told = message.text
-    assert "**a_to_b**: in 24 hours received 31, imported 30, acknowledged 29; 96 runs, 1 failed" in told
-    assert "- held: 2 (1 new since yesterday), the oldest since 2026-05-03 06:00 UTC; a person must decide" in told
+    assert "**a_to_b**, last 24 hours: 31 received, 30 imported, 29 acknowledged; 96 runs, 1 failed" in told
+    assert "- held: 2 (1 new since yesterday), the oldest since 2026-05-03 06:00 UTC. Compare the versions" in told
     assert "decide NUMBER" in told
     assert "- quarantined: 8 (4 new since yesterday), the oldest since 2026-04-30 06:00 UTC" in told
     assert told.index("`total_differs`: 5") < told.index("`not_in_table`: 3"), "the most frequent reason first"
     assert "- ready: 7 (7 new since yesterday)" in told
-    assert "- not acknowledged: 4, the oldest since 2026-05-03 06:00 UTC" in told
+    assert "- unacknowledged: 4, the oldest since 2026-05-03 06:00 UTC" in told
     assert "900" not in told
 
 
 def test_a_quiet_pipeline_says_so() -> None:
-    assert "- nothing waits" in build_digest(AT, {"a_to_b": day(row("imported", "", 900))}, []).text
+    assert "- no open orders" in build_digest(AT, {"a_to_b": day(row("imported", "", 900))}, []).text
 
 
 def test_all_pipelines_and_the_alerts_that_people_were_told() -> None:
@@ -88,8 +90,8 @@ def test_all_pipelines_and_the_alerts_that_people_were_told() -> None:
     alerts = [alert("resting", "a_to_b rests", AT), alert("stopped", "not yet told", None), alert("summary", "old", AT)]
     told = build_digest(AT, {"a_to_b": day(), "c_to_d": day()}, alerts).text
     assert "60 orders imported" in told
-    assert "**a_to_b**" in told
-    assert "**c_to_d**" in told
+    assert "**a_to_b**, last" in told
+    assert "**c_to_d**, last" in told
     assert "- since 2026-05-03 06:00 UTC: a_to_b rests" in told
     assert "not yet told" not in told
     assert "old\n" not in told

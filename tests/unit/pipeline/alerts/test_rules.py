@@ -10,16 +10,10 @@ import pytest
 
 from order_relay.errors import ConfigurationError
 from order_relay.ledger.schema.records import Heartbeat, OverdueOrders
-from order_relay.pipeline.alerts.rules import (
-    PIPELINE_KINDS,
-    RUN_KINDS,
-    UNMATCHED_SHIPMENTS,
-    PipelineFacts,
-    check_pipeline,
-    check_run,
-    state_limits,
-    unmatched_shipments,
-)
+from order_relay.pipeline.alerts.fulfilment_rules import unmatched_shipments
+from order_relay.pipeline.alerts.kinds import PIPELINE_KINDS, RUN_KINDS, UNMATCHED_SHIPMENTS
+from order_relay.pipeline.alerts.rules import PipelineFacts, check_pipeline, state_limits
+from order_relay.pipeline.alerts.run_rules import check_run
 from order_relay.pipeline.settings.pipeline import PipelineSettings, load_file
 
 NAME = "supercat_to_shopatron"
@@ -63,7 +57,7 @@ def test_stuck_orders_are_one_cause_a_state_with_numbers_and_what_to_do() -> Non
     late = OverdueOrders("held", 23, NOW - timedelta(days=2), tuple(f"N{n}" for n in range(20)))
     (message,) = check_pipeline(PipelineFacts(NAME, NOW, ALIVE, [late]), settings())
     assert (message.cause, message.size) == ("stuck:held", 23)
-    assert "23 orders are held for too long, the oldest since 2026-05-02 06:00 UTC" in message.subject
+    assert "23 orders have been held for too long, the oldest since 2026-05-02 06:00 UTC. Compare" in message.subject
     assert "decide NUMBER" in message.subject
     assert message.text.splitlines()[1] == "  N0"
     assert message.text.splitlines()[-1] == "  and 3 more"
@@ -72,7 +66,7 @@ def test_stuck_orders_are_one_cause_a_state_with_numbers_and_what_to_do() -> Non
 def test_every_watched_state_says_what_to_do() -> None:
     for state in state_limits(settings()):
         (message,) = check_pipeline(PipelineFacts(NAME, NOW, ALIVE, [OverdueOrders(state, 1, NOW)]), settings())
-        assert len(message.subject.partition("UTC; ")[2]) > 20, state
+        assert len(message.subject.partition("UTC. ")[2]) > 20, state
         assert message.kind in PIPELINE_KINDS
 
 
@@ -211,10 +205,10 @@ def test_cancelled_and_quarantined_orders_alert_in_shadow_mode_too() -> None:
 @pytest.mark.parametrize(
     ("state", "words"),
     [
-        ("cancelled", ("2 orders are cancelled in the shop after the import", "cancelled --done NUMBER --reason")),
+        ("cancelled", ("2 orders were cancelled in the shop after the import", "cancelled --done NUMBER --reason")),
         (
             "untold",
-            ("2 orders are refused by the source when told of", "feedback --failed", "--retry NUMBER or --give-up"),
+            ("2 orders were refused by the source in write-back", "feedback --failed", "--retry NUMBER` or `--give-up"),
         ),
     ],
 )

@@ -13,7 +13,7 @@ from order_relay.errors import ConfigurationError
 from order_relay.ledger.fulfilment.status_history import StoredStatuses
 from order_relay.orders.fulfilment.status_events import Channel, EventKind, StatusEvent, StatusReport
 from order_relay.orders.fulfilment.status_records import ParsedRecords
-from order_relay.pipeline.alerts.rules import refused_statuses
+from order_relay.pipeline.alerts.fulfilment_rules import refused_statuses
 from order_relay.pipeline.fulfilment.status_poll import poll_changes
 from order_relay.pipeline.fulfilment.status_range import requested_range
 from order_relay.pipeline.settings.status_account import PollSettings

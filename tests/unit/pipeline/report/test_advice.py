@@ -10,12 +10,17 @@ from pathlib import Path
 import pytest
 
 import order_relay
+from order_relay.ledger.schema.states import State
 from order_relay.orders.decisions import redelivery, versions
 from order_relay.orders.schema import malformed
 from order_relay.orders.schema.validator import KEYWORD_CODES as SCHEMA_CODES
 from order_relay.orders.suggestions import suggest
+from order_relay.pipeline.lookup.diff import DiscrepancyKind
 from order_relay.pipeline.lookup.evidence import FOREIGN_ORDER, UNIDENTIFIED_ORDER
-from order_relay.pipeline.report.advice import CODES, Advice, advice_for
+from order_relay.pipeline.report.advice import CODES, advice_for
+from order_relay.pipeline.report.advice_types import Advice
+from order_relay.pipeline.report.comparison_advice import DISCREPANCIES
+from order_relay.pipeline.report.state_advice import STATES
 
 ROOT = Path(order_relay.__file__).parent
 REFUSING = {
@@ -60,7 +65,7 @@ def all_codes() -> set[str]:
 @pytest.mark.parametrize("code", sorted(all_codes()))
 def test_every_reason_code_is_explained(code: str) -> None:
     advice = advice_for(code)
-    assert advice is not None, f"add {code!r} to pipeline/advice.py"
+    assert advice is not None, f"add {code!r} to a table in pipeline/report"
     assert advice.title
     assert advice.meaning.endswith(".")
     assert advice.fix
@@ -90,6 +95,11 @@ def test_codes_made_of_an_answer_are_explained_by_family(code: str, title: str) 
     advice = advice_for(code)
     assert advice is not None
     assert advice.title == title
+
+
+def test_every_state_and_every_kind_of_difference_is_explained() -> None:
+    assert set(STATES) == set(State)
+    assert set(DISCREPANCIES) == set(DiscrepancyKind)
 
 
 def test_near_matches() -> None:

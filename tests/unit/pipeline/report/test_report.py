@@ -94,9 +94,12 @@ def test_it_counts_the_run_beside_the_whole_ledger(store: BatchStore) -> None:
 
 def test_it_says_what_waits_and_what_to_do(store: BatchStore) -> None:
     result = write(FakeLedger(), store)
-    assert "**held: 2.** A person must decide" in result.markdown
+    assert (
+        "**held: 2.** An operator must decide. Compare the versions with `order-relay held NUMBER`" in result.markdown
+    )
     assert "`too_few_common_items`: 2" in result.markdown
-    assert "5 order(s) wait for a person" in result.text
+    assert "each has exactly one state.** 5 orders need an operator." in result.markdown
+    assert result.text.endswith("5 orders need an operator.")
 
 
 def test_what_write_back_leaves_to_operators_is_a_section_with_the_commands(store: BatchStore) -> None:
@@ -107,17 +110,18 @@ def test_what_write_back_leaves_to_operators_is_a_section_with_the_commands(stor
         OverdueOrders("untold", 3, since, ("1-CS3",)),
     )
     text = write(ledger, store).text
-    assert "2 cancelled in the shop after the import; `python -m order_relay cancelled` lists them" in text
-    assert "3 refused by the source when told of; `python -m order_relay feedback --failed` lists them" in text
-    assert "Orders to settle with their source" not in write(FakeLedger(), store).text
+    assert "2 cancelled in the shop after the import. Cancel the order in the OMS" in text
+    assert "`order-relay cancelled` lists all" in text
+    assert "3 refused by the source in write-back. See the shop's answer with `order-relay feedback --failed`" in text
+    assert "Open tasks with the source" not in write(FakeLedger(), store).markdown
 
 
 def test_a_quiet_ledger_waits_for_nothing(store: BatchStore) -> None:
     ledger = FakeLedger()
     ledger.whole = {"received": 1, "states": {"imported": 1}, "reasons": {}, "acknowledged": 1}
     result = write(ledger, store)
-    assert "Nothing waits." in result.markdown
-    assert result.text.endswith("nothing waits for a person")
+    assert "## Open orders\n\nNone." in result.markdown
+    assert result.text.endswith("No order needs an operator.")
 
 
 def test_the_runs_own_batch_is_compared(store: BatchStore) -> None:
@@ -136,7 +140,7 @@ def test_all_batches_are_compared_when_full(store: BatchStore) -> None:
 
 def test_an_identity_that_the_ledger_lacks_breaks_the_law_and_is_not_named(store: BatchStore) -> None:
     result = write(FakeLedger(missing={"b1-2"}), store, batch_id="b1")
-    assert result.breaches == ["batch b1: 1 listed or archived identities are not in the ledger"]
+    assert result.breaches == ["batch b1: 1 listed or archived orders are missing from the ledger"]
     assert result.facts["balanced"] == "no"
     assert "b1-2" not in result.markdown + result.text
 
@@ -150,9 +154,9 @@ def test_a_batch_that_can_not_be_read_breaks_the_law(store: BatchStore) -> None:
 
 def test_breaches_of_the_ledger_stand_in_every_form(store: BatchStore) -> None:
     result = write(FakeLedger(breaches=["2 submissions differ from their last event"]), store)
-    assert "do NOT balance" in result.markdown
+    assert "**Accounting check FAILED: 1 problem.**" in result.markdown
     assert "- 2 submissions differ from their last event" in result.markdown
-    assert "BROKEN: 2 submissions differ from their last event" in result.text
+    assert "ACCOUNTING: 2 submissions differ from their last event" in result.text
     assert result.facts["breaches"] == 1
 
 
@@ -197,7 +201,7 @@ def test_a_shadow_run_says_so_loudly_in_every_form(store: BatchStore) -> None:
     assert "SHADOW MODE: NOTHING WAS SENT" in result.markdown
     assert result.text.startswith("SHADOW MODE: NOTHING WAS SENT")
     assert "would have sent 9 orders" in result.markdown
-    assert "has 4 already" in result.markdown
+    assert "the OMS already has 4" in result.markdown
     assert (result.facts["mode"], result.facts["found_there"]) == ("shadow", 4)
     assert "SHADOW" not in write(FakeLedger(), store).markdown
 
@@ -207,7 +211,7 @@ def test_orders_imported_beside_an_error_are_reported_with_the_oms_words_outside
     ledger.remarks = [("N-1", "7", '{"error":"item LAMP-9 dropped for J. Smith"}')]
     result = write(ledger, store)
     assert '`N-1` (OMS id 7): `{"error":"item LAMP-9 dropped for J. Smith"}`' in store.read_text(result.name)
-    assert "named an error" in result.text
+    assert "the OMS also reported an error" in result.text
     assert "N-1" in result.text
     assert "Smith" not in result.text + json.dumps(result.facts)
     assert result.facts["run_imported_with_error"] == 1

@@ -153,7 +153,7 @@ def test_a_listed_order_without_a_ledger_row_fails_the_accounting_check(store, t
         ledger.begin_run(CTX, "run")
         manifest = run(Forgetful(), ledger, store)
         [breach] = write_report(CTX, ledger, store, batch_id=manifest.batch_id).breaches
-        assert "1 listed or archived identities are not in the ledger" in breach
+        assert "1 listed or archived orders are missing from the ledger" in breach
         offered = run(Shop([order(1), SourceOrder({"id": 2}, DETAIL_UNREADABLE, "HTTP 500")]), ledger, store)
         assert write_report(CTX, ledger, store, batch_id=offered.batch_id).breaches == []
         unread = ledger.unread(CTX.pipeline, "2")

@@ -31,7 +31,7 @@ def test_good_orders_are_listed_and_refused_ones_quarantined_with_every_error(de
 def test_what_was_found_while_reading_is_an_error_of_its_own(desk: Desk) -> None:
     desk.validate(desk.extract(order(1, problem="lone_surrogate") | {"id": "x"}, order(2)))
     [life] = [life for life in desk.ledger.quarantined() if life["code"] == "lone_surrogate"]
-    assert "half a character" in life["message"]
+    assert "half a Unicode character" in life["message"]
 
 
 def test_an_order_without_identity_is_kept_under_its_hash(desk: Desk) -> None:
