@@ -1,1 +1,1 @@
-"""The only package besides ``dags/`` and ``plugins/`` that imports Airflow: connections and variables in, tasks out."""
+"""All code that imports Airflow, apart from ``dags/`` and ``plugins/``: connections in, DAGs and tasks out."""

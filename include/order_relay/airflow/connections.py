@@ -1,4 +1,4 @@
-"""From Airflow's connections and variables to the plain values that the engine takes."""
+"""Converts Airflow's connections and Variables to the plain values that the engine takes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TRUE_VALUES = {"true", "1", "yes", "on", "t", "y"}
 
 
 def to_connection(conn_id: str, raw: StoredConnection) -> Connection:
-    """Our value for an Airflow connection; extras that we do not know are kept."""
+    """An Airflow connection as the engine's ``Connection``, with all extra fields."""
     return Connection(
         conn_id=conn_id,
         host=raw.host or "",
@@ -48,13 +48,13 @@ def connection(conn_id: str) -> Connection:
 
 
 def variable(name: str, default: str = "") -> str:
-    """An Airflow Variable as stripped text. Raises ``TransientError`` where Airflow can not be asked."""
+    """An Airflow Variable, stripped. Raises ``TransientError`` if Airflow cannot be asked."""
     value = read_variable(name)
     return default if value is None else value.strip()
 
 
 def executors() -> tuple[str, ...]:
-    """Class names of the configured executors: ``[core] executor`` may hold several, with teams, paths and aliases."""
+    """Class names of the configured executors. ``[core] executor`` may list several, with teams, paths and aliases."""
     from airflow.sdk.configuration import conf
 
     entries = str(conf.get("core", "executor")).replace("=", ",").replace(";", ",").split(",")
@@ -63,16 +63,15 @@ def executors() -> tuple[str, ...]:
 
 
 def may_use_several_machines(names: tuple[str, ...]) -> bool:
-    """Whether tasks may run on several machines. An executor that we do not know counts as one that spreads."""
+    """Whether tasks may run on several machines; assumed of unknown executors."""
     return any(name not in _SINGLE_MACHINE_EXECUTORS for name in names)
 
 
 def ledger_url(conn_id: str = LEDGER_CONNECTION) -> str:
-    """The ledger's database URL (SQLAlchemy), from the optional connection ``order_relay_ledger``.
+    """The ledger's database URL for SQLAlchemy, from the optional connection ``order_relay_ledger``.
 
-    Default: SQLite under ``$AIRFLOW_HOME/order_relay/``. Raises ``ConfigurationError`` for another type than PostgreSQL
-    and
-    SQLite, and for SQLite where the executor spreads over machines (a file lock does not reach across them).
+    Default: SQLite under ``$AIRFLOW_HOME/order_relay/``. Raises ``ConfigurationError`` for types other than PostgreSQL
+    and SQLite, and for SQLite with an executor that uses several machines, because file locks do not work across them.
     """
     raw = read_connection(conn_id)
     kind = (raw.conn_type or "").lower() if raw else "sqlite"
@@ -82,8 +81,8 @@ def ledger_url(conn_id: str = LEDGER_CONNECTION) -> str:
         raise ConfigurationError(f"connection {LEDGER_CONNECTION!r}: type must be postgres or sqlite")
     if may_use_several_machines(executors()):
         raise ConfigurationError(
-            f"the ledger is SQLite, but the executor ({', '.join(executors())}) spreads over machines; "
-            f"define connection {LEDGER_CONNECTION!r} of type postgres"
+            f"the ledger is SQLite, but the executor ({', '.join(executors())}) may use several machines; "
+            f"define the connection {LEDGER_CONNECTION!r} of type postgres"
         )
     path = (raw.host or raw.schema or "") if raw else ""
     from order_relay.ledger.store.database import sqlite_url
@@ -94,7 +93,7 @@ def ledger_url(conn_id: str = LEDGER_CONNECTION) -> str:
 
 
 def _postgres_url(conn: Connection) -> str:
-    """``postgresql+psycopg://...``; extras with text values (``sslmode`` and the like) become query parameters."""
+    """``postgresql+psycopg://...``. Extra fields with text values, such as ``sslmode``, become query parameters."""
     from sqlalchemy.engine import URL
 
     if not conn.host or not conn.schema:
@@ -116,8 +115,8 @@ def _postgres_url(conn: Connection) -> str:
 def store_url() -> str:
     """The batch store's root, from the Variable ``order_relay_batches``; default under ``$AIRFLOW_HOME``.
 
-    Raises ``ConfigurationError`` for a ``file://`` root where the executor spreads over machines, unless the Variable
-    ``order_relay_batches_shared`` is true: a person then states that every worker mounts the same volume there.
+    Raises ``ConfigurationError`` for a ``file://`` root with an executor that uses several machines, unless the
+    Variable ``order_relay_batches_shared`` confirms that every worker mounts the same volume there.
     """
     url = variable(BATCHES_VARIABLE)
     if not url:
@@ -127,7 +126,7 @@ def store_url() -> str:
         folder.mkdir(parents=True, exist_ok=True)
     if "://" not in url:
         raise ConfigurationError(
-            f"Variable {BATCHES_VARIABLE} is not a URL; give file:///path or s3://connection@bucket/prefix"
+            f"Variable {BATCHES_VARIABLE} must be a URL such as file:///path or s3://connection@bucket/prefix"
         )
     _check_abandoned_store(url)
     if (
@@ -136,16 +135,16 @@ def store_url() -> str:
         and variable(SHARED_VARIABLE).lower() not in _TRUE_VALUES
     ):
         raise ConfigurationError(
-            f"the batch store is a local folder, but the executor ({', '.join(executors())}) spreads over machines; "
-            f"set Variable {BATCHES_VARIABLE} to an object store, or {SHARED_VARIABLE} to true where every worker "
+            f"the batch store is a local folder, but the executor ({', '.join(executors())}) may use several machines; "
+            f"set the Variable {BATCHES_VARIABLE} to an object store, or {SHARED_VARIABLE} to true if every worker "
             "mounts the same volume"
         )
     return url
 
 
 def _check_abandoned_store(url: str) -> None:
-    """Raises ``ConfigurationError`` where the archive is still in the folder that earlier versions made of an encoded
-    path.
+    """Raise ``ConfigurationError`` if the archive is still in the folder that earlier versions used, which has a
+    percent-encoded name.
     """
     encoded = url.removeprefix("file://")
     if url == encoded or "%" not in encoded:
@@ -155,13 +154,15 @@ def _check_abandoned_store(url: str) -> None:
     path = Path(local_path(url))
     if Path(encoded) != path and Path(encoded).is_dir() and not (path.is_dir() and any(path.iterdir())):
         raise ConfigurationError(
-            f"the archive is in {encoded}, where earlier versions put it; move it to its path: {path}"
+            f"the archive is in {encoded}, the folder that earlier versions used; move it to {path}"
         )
 
 
 def store_filesystem(url: str) -> tuple[str, Any]:
-    """Where a store URL names an Airflow connection (``s3://conn@bucket/prefix``): the URL without it, and the
-    fsspec file system that Airflow makes for that connection. Otherwise the URL as it is, and ``None``.
+    """A store URL without its Airflow connection, and the fsspec file system of that connection.
+
+    ``s3://conn@bucket/prefix`` gives ``s3://bucket/prefix`` and a file system; a URL without a connection is returned
+    unchanged, with ``None``. Raises ``ConfigurationError``.
     """
     scheme, _, rest = url.partition("://")
     authority = rest.partition("/")[0]

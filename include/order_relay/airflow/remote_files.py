@@ -1,6 +1,6 @@
-"""Servers of files, through the hooks of Airflow's own providers for FTP, FTPS and SFTP.
+"""File servers, through the hooks of Airflow's providers for FTP, FTPS and SFTP.
 
-Their hooks wait without end for a server that is silent, so every socket that is made in here has a time-out.
+These hooks wait indefinitely for a server that does not respond, so every socket opened here gets a time-out.
 """
 
 from __future__ import annotations
@@ -24,18 +24,17 @@ if TYPE_CHECKING:
     from airflow.providers.ftp.hooks.ftp import FTPHook
 
 READ_TIMEOUT_S = 60.0
-"""The longest silence of a server."""
+"""Longest wait without receiving data."""
 
-_NOT_BUILT = ("500", "501", "502", "504")  # RFC 959: commands that a server does not know
+_NOT_BUILT = ("500", "501", "502", "504")  # RFC 959: the command is not implemented
 
 
 @contextmanager
 def open_file_server(conn_id: str, folder: str) -> Iterator[FileServer]:
-    """The server of an Airflow connection of type ``ftp``, ``ftps`` or ``sftp``, and a folder of it.
+    """A folder of a file server, from an Airflow connection of type ``ftp``, ``ftps`` or ``sftp``.
 
     Raises ``ConfigurationError`` for an undefined connection, another type, a refused login, an unknown host key, an
-    untrusted
-    certificate, or a folder that can not be listed; ``TransientError`` where the server can not be reached.
+    untrusted certificate, or a folder that cannot be listed; ``TransientError`` if the server cannot be reached.
     """
     raw = read_connection(conn_id)
     if raw is None:
@@ -62,7 +61,7 @@ def _open_ftp(conn_id: str, folder: str, *, tls: bool) -> Iterator[FileServer]:
         yield _FtpServer(hook, conn_id, folder)
     except ftplib.error_perm as error:
         raise ConfigurationError(
-            f"connection {conn_id!r}: the server refuses the login ({_reply_code(error)})"
+            f"connection {conn_id!r}: the server refused the login ({_reply_code(error)})"
         ) from None
     except ssl.SSLCertVerificationError as error:
         raise ConfigurationError(
@@ -76,7 +75,7 @@ def _open_ftp(conn_id: str, folder: str, *, tls: bool) -> Iterator[FileServer]:
 
 
 class _RemoteFolder(ABC):
-    """What both kinds of servers have in common. ``delete``, ``rename``: how a kind does it to a path."""
+    """Common to all protocols. ``delete`` and ``rename`` act on a path."""
 
     def __init__(
         self, conn_id: str, folder: str, delete: Callable[[str], object], rename: Callable[[str, str], object]
@@ -98,11 +97,11 @@ class _RemoteFolder(ABC):
 
     @abstractmethod
     def _one_file(self) -> AbstractContextManager[None]:
-        """Around what is done to one file: turns a refusal of it into ``FileSkipped``."""
+        """Wraps an operation on one file: the server's refusal becomes ``FileSkipped``."""
 
 
 class _FtpServer(_RemoteFolder):
-    """A folder of an FTP server. Fulfils ``FileServer``."""
+    """A folder of an FTP server. Implements ``FileServer``."""
 
     def __init__(self, hook: FTPHook, conn_id: str, folder: str) -> None:
         super().__init__(conn_id, folder, hook.delete_file, hook.rename)
@@ -129,17 +128,17 @@ class _FtpServer(_RemoteFolder):
         ]
 
     def _named(self) -> list[RemoteFile]:
-        """For servers without MLSD: names only, so each is asked for; a folder has no size."""
+        """For servers without MLSD, which list names only. Folders have no size."""
         found = []
         conn = self._hook.get_conn()
         try:
             names = self._hook.list_directory(self._folder)
-        except ftplib.error_perm:  # what some servers say of an empty folder, too: one that is there can be entered
+        except ftplib.error_perm:  # some servers answer this for an empty folder: an existing one can be entered
             home = conn.pwd()
             conn.cwd(self._folder)
             conn.cwd(home)
             return []
-        conn.voidcmd("TYPE I")  # in text mode servers refuse to tell sizes
+        conn.voidcmd("TYPE I")  # in text mode servers refuse SIZE
         for path in names:
             name = path.removeprefix(f"{self._folder.rstrip('/')}/")
             try:
@@ -165,7 +164,7 @@ class _FtpServer(_RemoteFolder):
             with self._one_file():
                 self._hook.retrieve_file(self._path(file.name), None, callback=take)
         except _FileTooLargeError:
-            self._hook.get_conn().close()  # its answer to the broken transfer would be taken for the next one's
+            self._hook.get_conn().close()  # its reply to the aborted transfer would be taken for the next one's
             self._hook.conn = None
         return bytes(data)
 
@@ -174,11 +173,11 @@ class _FtpServer(_RemoteFolder):
         try:
             yield
         except (ftplib.error_perm, ftplib.error_temp) as error:
-            raise FileSkipped(f"the server refuses it ({_reply_code(error)}); check the rights there") from None
+            raise _file_skipped(_reply_code(error)) from None
 
 
 class _FileTooLargeError(Exception):
-    """More came than was listed."""
+    """The file is larger than listed."""
 
 
 @contextmanager
@@ -188,7 +187,7 @@ def _open_sftp(conn_id: str, folder: str) -> Iterator[FileServer]:
     from airflow.sdk.exceptions import AirflowException
 
     try:
-        # One attempt: Airflow repeats the task, and a refused login must not be repeated at all.
+        # One attempt: Airflow retries the task, and a refused login must not be retried at all.
         hook = SFTPHook(conn_id, conn_retry_attempts=1)
     except (AirflowException, ValueError) as error:
         raise ConfigurationError(f"connection {conn_id!r}: {error}") from None
@@ -197,16 +196,16 @@ def _open_sftp(conn_id: str, folder: str) -> Iterator[FileServer]:
             yield _SftpServer(conn, conn_id, folder)
     except paramiko.BadHostKeyException:
         raise ConfigurationError(
-            f"connection {conn_id!r}: the server shows another host key than the known one; ask its operator, then "
-            "change the extra field host_key (or known_hosts)"
+            f"connection {conn_id!r}: the server's host key has changed; verify it with the server's administrator, "
+            "then update the extra field host_key (or known_hosts)"
         ) from None
     except paramiko.AuthenticationException:
-        raise ConfigurationError(f"connection {conn_id!r}: the server refuses the login") from None
+        raise ConfigurationError(f"connection {conn_id!r}: the server refused the login") from None
     except paramiko.SSHException as error:
         if "known_hosts" in str(error):
             raise ConfigurationError(
-                f"connection {conn_id!r}: the server's host key is not known; compare it with its operator, then put "
-                "it into the extra field host_key as 'ssh-ed25519 AAAA...'"
+                f"connection {conn_id!r}: the server's host key is unknown; verify it with the server's administrator, "
+                "then set the extra field host_key to it, such as 'ssh-ed25519 AAAA...'"
             ) from None
         raise _unreachable_error(conn_id, error) from None
     except (OSError, EOFError) as error:
@@ -214,7 +213,7 @@ def _open_sftp(conn_id: str, folder: str) -> Iterator[FileServer]:
 
 
 class _SftpServer(_RemoteFolder):
-    """A folder of an SFTP server. Fulfils ``FileServer``."""
+    """A folder of an SFTP server. Implements ``FileServer``."""
 
     def __init__(self, conn: Any, conn_id: str, folder: str) -> None:
         super().__init__(conn_id, folder, conn.remove, conn.rename)
@@ -247,8 +246,7 @@ class _SftpServer(_RemoteFolder):
             channel = self._conn.get_channel()
             if isinstance(error, TimeoutError) or channel is None or channel.closed:
                 raise
-            what = error.strerror or type(error).__name__
-            raise FileSkipped(f"the server refuses it ({what}); check the rights there") from None
+            raise _file_skipped(error.strerror or type(error).__name__) from None
 
 
 _OPENERS: Mapping[str, Callable[[str, str], AbstractContextManager[FileServer]]] = {
@@ -263,17 +261,21 @@ def _join_path(folder: str, name: str) -> str:
 
 
 def _reply_code(error: Exception) -> str:
-    """The number of an FTP answer; its words may hold names."""
+    """The code of an FTP reply; its text may contain names."""
     return str(error)[:3]
 
 
-def _folder_error(conn_id: str, folder: str, why: Any) -> ConfigurationError:
+def _file_skipped(reason: str) -> FileSkipped:
+    return FileSkipped(f"the server refused access ({reason}); check the permissions on the server")
+
+
+def _folder_error(conn_id: str, folder: str, reason: Any) -> ConfigurationError:
     return ConfigurationError(
-        f"connection {conn_id!r}: folder {folder!r} (files.fetch.folder) can not be listed ({why})"
+        f"connection {conn_id!r}: folder {folder!r} (files.fetch.folder) cannot be listed ({reason})"
     )
 
 
 def _unreachable_error(conn_id: str, error: BaseException) -> TransientError:
     return TransientError(
-        f"connection {conn_id!r}: the server can not be reached, or broke off ({type(error).__name__})"
+        f"connection {conn_id!r}: the server cannot be reached, or closed the connection ({type(error).__name__})"
     )

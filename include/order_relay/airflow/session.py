@@ -1,4 +1,4 @@
-"""Opening what a task works on: a pipeline's wiring, or the ledger alone. Imports the engine; no DAG file does."""
+"""Opens a pipeline's wiring, or the ledger, for a task. Imports the engine, so DAG files must not import this."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def open_wiring(pipeline: str, *, dry_run: bool = False, shadow: bool = False) -> Iterator[Wiring]:
-    """The pipeline put together from Airflow's connections and variables. Raises ``ConfigurationError``."""
+    """A pipeline wired from Airflow's connections and Variables. Raises ``ConfigurationError``."""
     url, filesystem = connections.store_filesystem(connections.store_url())
     with (
         redacted_errors(),
@@ -37,7 +37,7 @@ def open_wiring(pipeline: str, *, dry_run: bool = False, shadow: bool = False) -
 
 @contextmanager
 def open_ledger() -> Iterator[Ledger]:
-    """The ledger of all pipelines, migrated first: these DAGs may run before any pipeline did."""
+    """The ledger of all pipelines. It is migrated first, since these DAGs may run before any pipeline did."""
     url = connections.ledger_url()
     with redacted_errors():
         migrate(url)
@@ -50,10 +50,10 @@ def open_ledger() -> Iterator[Ledger]:
 
 @contextmanager
 def redacted_errors() -> Iterator[None]:
-    """Errors leave a task without words that may quote an order: Airflow logs an error whole, its causes included.
+    """Keep customer data out of Airflow's logs, which show an exception with its message and all its causes.
 
-    Our own errors carry no customer's data and keep their words; of what caused them, and of errors that nobody raised
-    on purpose, only kinds and places are told. Raises ``OrderRelayError`` for the latter.
+    Our own errors carry no customer data and pass with their message. Of their causes, and of unexpected errors, only
+    exception types and code locations are logged. Unexpected errors become ``OrderRelayError``.
     """
     try:
         yield
@@ -64,9 +64,9 @@ def redacted_errors() -> Iterator[None]:
     except AirflowException:
         raise
     except Exception as error:
-        raise OrderRelayError(f"unexpected, without words that may quote an order: {redacted_trace(error)}") from None
+        raise OrderRelayError(f"unexpected error (details redacted): {redacted_trace(error)}") from None
 
 
 def account_names(wiring: Wiring) -> tuple[str, str]:
-    """Source and destination account, as the ledger binds them."""
+    """Source and destination account, as ``bind`` of the ledger takes them."""
     return wiring.source.account, wiring.destination.account

@@ -120,7 +120,7 @@ def test_sqlite_and_local_files_are_refused_where_tasks_spread(monkeypatch: pyte
 
 def test_the_store_must_be_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_VAR_ORDER_RELAY_BATCHES", "/var/relay")
-    with pytest.raises(ConfigurationError, match="not a URL"):
+    with pytest.raises(ConfigurationError, match="must be a URL"):
         connections.store_url()
 
 

@@ -174,7 +174,7 @@ def test_what_is_refused_about_one_file_leaves_the_others(served: Served) -> Non
             partial(server.delete, gone),
             partial(server.move, gone, "/out/below", "x"),
         ):
-            with pytest.raises(FileSkipped, match="refuses"):
+            with pytest.raises(FileSkipped, match="refused access"):
                 refused()
         assert server.read(RemoteFile("one.csv", 1, ""), 1) == b"1"
 
@@ -201,7 +201,7 @@ def test_an_empty_folder_that_an_old_server_refuses_to_list(tmp_path: Path, monk
 
 def test_a_refused_login(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_FILES", served.connection(password="wrong-password"))
-    with pytest.raises(ConfigurationError, match="refuses the login") as refused, open_file_server("files", "/out"):
+    with pytest.raises(ConfigurationError, match="refused the login") as refused, open_file_server("files", "/out"):
         pass
     assert "wrong-password" not in str(refused.value)
 
@@ -209,7 +209,7 @@ def test_a_refused_login(served: Served, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_server_that_is_away(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     served.port = 1  # nobody listens there
     monkeypatch.setenv("AIRFLOW_CONN_FILES", served.connection())
-    with pytest.raises(TransientError, match="can not be reached"), open_file_server("files", "/out"):
+    with pytest.raises(TransientError, match="cannot be reached"), open_file_server("files", "/out"):
         pass
 
 
@@ -225,7 +225,7 @@ OTHER = "ssh-ed25519 " + asyncssh.generate_private_key("ssh-ed25519").export_pub
 
 @pytest.mark.parametrize(
     ("host_key", "said"),
-    [(None, "is not known"), (OTHER, "another host key"), ("ssh-ed25519 x", "connection 'files'")],
+    [(None, "host key is unknown"), (OTHER, "host key has changed"), ("ssh-ed25519 x", "connection 'files'")],
     ids=["unknown", "another", "none"],
 )
 def test_host_keys_are_verified(

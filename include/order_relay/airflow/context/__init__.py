@@ -1,1 +1,1 @@
-"""What a task reads from its run: the request, results of earlier tasks in XCom, and the review it is about."""
+"""What a task reads from its run: the request, XComs of earlier tasks, and the case of a review."""

@@ -1,7 +1,7 @@
-"""What a task needs to know about its run, taken from Airflow's context in one place.
+"""What a task needs to know about its run, read from Airflow's context.
 
-``logical_date``, ``data_interval_*`` and all that follows from them are absent (not ``None``) for runs without a
-logical date, so everything here hangs on the run id, which each run has.
+For runs without a logical date, ``logical_date``, ``data_interval_*`` and everything derived from them are absent from
+the context (not ``None``). Names are therefore derived from the run id, which every run has.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _MAX_SLUG_LENGTH = 120
 
 
 def run_slug(run_id: str) -> str:
-    """A run id as a part of object names, readable and never the same for two run ids.
+    """A run id as part of object names: readable, and different for different run ids.
 
-    In Airflow's own run ids only colons have to go (``manual__2026-11-21T02:00:00+00:00``). Where anything else had to
-    change, or a hyphen could have been a colon, a hash keeps the slug apart.
+    In Airflow's own run ids (``manual__2026-11-21T02:00:00+00:00``) only colons are replaced. If anything else was
+    replaced, or a hyphen could have been a colon, a hash makes the slug unique.
     """
     slug = _UNSAFE_CHARACTERS.sub("-", run_id).strip(".")[:_MAX_SLUG_LENGTH]
     if slug == run_id or _AIRFLOW_RUN_ID.fullmatch(run_id):
@@ -35,8 +35,7 @@ def run_slug(run_id: str) -> str:
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What this run was asked to do. ``start`` and ``end`` (UTC) are set for a backfill only: nothing else may trust
-    its interval."""
+    """The request of a run. ``start`` and ``end`` (UTC) are set for backfills only; other runs have no interval."""
 
     dag_id: str
     run_id: str
@@ -51,7 +50,7 @@ class RunRequest:
 
     @property
     def run(self) -> str:
-        """The run's name in the ledger and in the batch store."""
+        """The run's name in the ledger and the batch store."""
         return run_slug(self.run_id)
 
 
@@ -85,25 +84,25 @@ def mapped_context(name: str, value: str) -> Context:
 
 
 def triggered_by(context: Context | Mapping[str, Any]) -> str:
-    """Who triggered the run, as Airflow knows them; the DAG's name where nobody did. Stands on events."""
+    """The user who triggered the run, for events; the DAG's id if nobody did."""
     run = context["dag_run"]
     return str(getattr(run, "triggering_user_name", None) or run.dag_id)
 
 
 def _utc(when: datetime | None) -> datetime | None:
-    """Airflow's date (pendulum) as a plain one in UTC."""
+    """A pendulum time as a standard one in UTC."""
     return datetime.fromtimestamp(when.timestamp(), UTC) if when is not None else None
 
 
 def task_name(context: Context | Mapping[str, Any]) -> str:
-    """This task as ``failed_tasks`` names it."""
+    """This task's name in the format of ``failed_tasks``."""
     ti = context["ti"]
     index = getattr(ti, "map_index", -1)
     return f"{ti.task_id}_{index}" if isinstance(index, int) and index >= 0 else str(ti.task_id)
 
 
 def failed_tasks(context: Context | Mapping[str, Any]) -> tuple[str, ...]:
-    """Tasks of this run that failed, mapped ones as ``load_3``; where none did, those that could not run."""
+    """Failed tasks of this run, mapped ones as ``load_3``; if there are none, tasks whose upstream failed."""
     ti, run = context["ti"], context["dag_run"]
     found: Mapping[str, Any] = ti.get_task_states(dag_id=run.dag_id, run_ids=[run.run_id]).get(run.run_id, {})
     states = {task: str(getattr(state, "value", state)) for task, state in found.items() if task != ti.task_id}

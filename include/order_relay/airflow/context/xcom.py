@@ -1,4 +1,4 @@
-"""What the tasks of a run leave for the later ones, in XCom: manifests, names of chunks, counts and times."""
+"""XComs of a run's tasks: manifests, chunk names, counts and times."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 
 UNMAPPED_STAGES = ("extract", "validate", "dedupe", "transform")
 RECORD_COUNTS = {"load": "imported", "acknowledge": "accepted"}
-"""Which count of a stage is the number of its records, where it is not ``records``."""
+"""The count that is a stage's number of records, if it is not ``records``."""
 
 
 def batch_manifest(context: Context) -> Manifest | None:
-    """The manifest that extract left, where it got so far."""
+    """The manifest of the task extract; ``None`` if it did not finish."""
     found = context["ti"].xcom_pull(task_ids="extract")
     return Manifest.from_xcom(found) if isinstance(found, Mapping) else None
 
 
 def chunk_names(context: Context) -> list[str]:
-    """The names of the chunks that transform made."""
+    """The chunk names of the task transform."""
     found = context["ti"].xcom_pull(task_ids="transform")
     return list(found) if isinstance(found, list) else []
 
 
 def shadow_counts(context: Context) -> dict[str, int]:
-    """What the chunks of a shadow run counted, added up."""
+    """The counts of a shadow run, summed over its chunks."""
     found = context["ti"].xcom_pull(task_ids="load") or []
     counts = dict.fromkeys(shadow.SHADOW_COUNTS, 0)
     for part in found if isinstance(found, list) else [found]:
@@ -41,7 +41,7 @@ def shadow_counts(context: Context) -> dict[str, int]:
 
 
 def stage_times(context: Context) -> list[StageTime]:
-    """How long each stage took, as far as the run got. Chunks run beside each other: from first start to last end."""
+    """Duration of each stage that ran. Concurrent chunks count from the first start to the last end."""
     ti = context["ti"]
     found_times = []
     for name in (*UNMAPPED_STAGES, "load", "acknowledge"):
@@ -55,11 +55,11 @@ def stage_times(context: Context) -> list[StageTime]:
 
 
 class StageTimer:
-    """When a stage began and ended, for the report: seconds since 1970, comparable across machines well enough."""
+    """Start and end of a stage for the report, in seconds since 1970: comparable across machines."""
 
     def __init__(self) -> None:
         self._started = time.time()
 
     def seconds(self) -> dict[str, float]:
-        """For the stage's XCom."""
+        """The members of the stage's XCom."""
         return {"started": round(self._started, 2), "ended": round(time.time(), 2)}

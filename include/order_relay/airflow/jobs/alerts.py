@@ -48,7 +48,7 @@ def look() -> dict[str, Any]:
                 messages = [invalid_settings(name, str(error))]
             ledger.note_alerts(name, messages, PIPELINE_KINDS)
             causes += len(messages)
-        return {"causes": causes, **notifications.deliver(ledger)}
+        return {"causes": causes, **notifications.deliver_due(ledger)}
 
 
 def _check_pipeline(ledger: Ledger, settings: PipelineSettings, switch: StopSwitch) -> list[Alert]:
@@ -81,4 +81,4 @@ def summarize() -> dict[str, Any]:
         if not days:
             raise AirflowSkipException("no pipeline has run yet")
         ledger.note_alerts("", [digest.build_digest(at, days, ledger.open_alerts())])
-        return {"pipelines": len(days), **notifications.deliver(ledger)}
+        return {"pipelines": len(days), **notifications.deliver_due(ledger)}

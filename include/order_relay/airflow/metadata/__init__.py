@@ -1,1 +1,1 @@
-"""What Airflow stores outside a run: connections, Variables, the stop switch and paused DAGs."""
+"""Reads what Airflow stores: connections, Variables, the stop switch, and which DAGs are paused."""

@@ -1,4 +1,4 @@
-"""What only Airflow's own database says, for the command line. Tasks cannot use it: Airflow closes it to them."""
+"""Queries of Airflow's database, for the command line. Airflow does not let tasks use its database."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from order_relay.errors import TransientError
 
 
 def paused_dags() -> dict[str, bool]:
-    """Every DAG that Airflow knows now, and whether it is paused. Raises ``TransientError`` where that cannot be
-    read.
-    """
+    """Airflow's current DAGs, and whether each is paused. Raises ``TransientError`` if the database cannot be read."""
     if not has_database():
-        raise TransientError("Airflow's database was not made yet")
+        raise TransientError("Airflow's database does not exist yet; run `airflow db migrate`")
     try:
         from airflow.models.dag import DagModel
         from airflow.utils.session import create_session
@@ -25,7 +23,7 @@ def paused_dags() -> dict[str, bool]:
 
 
 def stores_variable(name: str) -> bool:
-    """Whether Airflow's database holds a Variable of this name, readable or not."""
+    """Whether Airflow's database holds a Variable of this name, even if it cannot be decrypted."""
     if not has_database():
         return False
     from airflow.models import Variable

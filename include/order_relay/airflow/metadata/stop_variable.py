@@ -1,4 +1,4 @@
-"""The stop switch as Airflow holds it: the Variable ``order_relay_stop``. Light: no engine is imported."""
+"""Reads the stop switch from the Variable ``order_relay_stop``. Light: does not import the engine."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from order_relay.pipeline.settings.pipeline import pipeline_files
 
 
 def read_stop_switch() -> StopSwitch:
-    """The stop switch now. Raises ``TransientError`` if the Variable cannot be read: nothing may be sent then."""
+    """The stop switch. Raises ``TransientError`` if the Variable cannot be read; nothing may be sent then."""
     return read_switch(read_variable_strictly(VARIABLE) or "", pipeline_files())
 
 
 def read_or_stop_all() -> StopSwitch:
-    """The switch now; everything is stopped, with the problem named, where it cannot be read. For those who report."""
+    """The stop switch for reports and alerts: if it cannot be read, it stops everything and names the problem."""
     try:
         return read_stop_switch()
     except OrderRelayError as error:
@@ -25,4 +25,4 @@ def _pipeline_names() -> list[str]:
     try:
         return list(pipeline_files())
     except OrderRelayError:
-        return []  # where there is no folder of pipeline files, no pipeline runs
+        return []  # without a folder of pipeline files no pipeline runs

@@ -1,7 +1,7 @@
-"""Ask Airflow for connections and variables, and tell "not defined" from "could not be asked".
+"""Reads Airflow's connections and Variables, and distinguishes "not defined" from "cannot be read".
 
-Airflow's own accessors answer "not defined" also when the Execution API did not answer. For us the difference matters:
-taking the default ledger because the defined one could not be read would start an empty one beside it.
+Airflow's accessors also report "not defined" if the Execution API did not answer. Using the default ledger because the
+defined one could not be read would start a second, empty ledger.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _MISSING = object()
 
 
 class StoredConnection(Protocol):
-    """What we read of an Airflow connection, whichever class the Airflow at hand uses for it."""
+    """The members of an Airflow connection that we read; Airflow has several classes for it."""
 
     conn_type: str | None
     host: str | None
@@ -28,11 +28,11 @@ class StoredConnection(Protocol):
 
     @property
     def extra_dejson(self) -> dict[str, Any]:
-        """The extra field as an object."""
+        """The extra fields."""
 
 
 def read_connection(conn_id: str) -> StoredConnection | None:
-    """Airflow's connection, or ``None`` where it is defined nowhere. Raises ``TransientError`` where nobody can say."""
+    """An Airflow connection; ``None`` if it is not defined. Raises ``TransientError`` if that cannot be determined."""
     from airflow.sdk import BaseHook
     from airflow.sdk.exceptions import AirflowNotFoundException
 
@@ -49,7 +49,7 @@ def read_connection(conn_id: str) -> StoredConnection | None:
 
 
 def read_variable(name: str) -> str | None:
-    """An Airflow Variable, or ``None`` where it is defined nowhere. Raises ``TransientError`` where nobody can say."""
+    """An Airflow Variable; ``None`` if it is not defined. Raises ``TransientError`` if that cannot be determined."""
     from airflow.sdk import Variable
 
     comms = _supervisor()
@@ -64,10 +64,10 @@ def read_variable(name: str) -> str | None:
 
 
 def read_variable_strictly(name: str) -> str | None:
-    """As ``ask_variable``, for a Variable whose absence allows something: ``None`` only where that is certain.
+    """As ``read_variable``, for a Variable whose absence permits something: ``None`` only if it is certainly absent.
 
-    Raises ``TransientError`` where any place that may hold it fails, denies access, or holds a value that cannot be
-    decrypted. Airflow's own accessor passes over all of these as "not defined".
+    Raises ``TransientError`` if any secrets backend fails, denies access, or holds a value that cannot be decrypted.
+    Airflow's own accessor treats all of these as "not defined".
     """
     from airflow.sdk.execution_time.supervisor import ensure_secrets_backend_loaded
 
@@ -89,7 +89,7 @@ def read_variable_strictly(name: str) -> str | None:
 
 
 def _is_stored(comms: Any, name: str) -> bool:
-    """Whether Airflow's database holds the Variable. Raises ``TransientError`` where it cannot be asked."""
+    """Whether Airflow's database holds the Variable. Raises ``TransientError`` if it cannot be queried."""
     try:
         if comms is not None:
             from airflow.sdk.execution_time.comms import GetVariableKeys
@@ -103,9 +103,9 @@ def _is_stored(comms: Any, name: str) -> bool:
 
 
 def _supervisor() -> Any:
-    """The task's line to Airflow; ``None`` outside a task, where Airflow's database is asked directly.
+    """The task's channel to Airflow; ``None`` outside a task.
 
-    That is how the command line sees connections that were made in the UI.
+    Outside a task Airflow's database is used directly, so that the command line sees connections defined in the UI.
     """
     from airflow.sdk.execution_time import task_runner
 
@@ -116,7 +116,7 @@ def _supervisor() -> Any:
 
 
 def has_database() -> bool:
-    """Whether Airflow's database may hold something; one in SQLite that was never made can only be complained about."""
+    """Whether Airflow's database exists, as far as known: an SQLite file may not have been created yet."""
     from airflow.sdk.configuration import conf
 
     scheme, _, rest = str(conf.get("database", "sql_alchemy_conn", fallback="")).partition(":///")
@@ -124,14 +124,14 @@ def has_database() -> bool:
     return not scheme.startswith("sqlite") or (Path(path).is_file() and Path(path).stat().st_size > 0)
 
 
-def _confirm_undefined(comms: Any, question: Any, what: str) -> None:
-    """Ask again, without Airflow's swallowing of errors; return only where the answer is "there is none"."""
+def _confirm_undefined(comms: Any, request: Any, what: str) -> None:
+    """Ask the API server directly, since Airflow's accessors hide errors. Raises unless the value is not defined."""
     try:
-        answer = comms.send(question)
+        answer = comms.send(request)
     except Exception as error:
         raise TransientError(f"{what}: Airflow's API server did not answer ({type(error).__name__})") from error
     kind = str(getattr(getattr(answer, "error", None), "value", ""))
     if not kind.endswith("_NOT_FOUND"):
         raise TransientError(
-            f"{what}: Airflow's API server could not say whether it is defined ({kind or 'it is now'})"
+            f"{what}: Airflow's API server did not confirm that it is undefined ({kind or 'it is defined by now'})"
         )

@@ -1,8 +1,8 @@
-"""Telling a person that something waits for them. The one seam: whoever has something to say says it here.
+"""Sends alerts to operators; all alerts of Airflow tasks pass through here.
 
-A message is noted in the ledger first, which decides whether it is told now (``ledger.alerting``), and then delivered
-to the target that configuration names (``targets``). What can not be delivered stays noted: the next one who tells
-something, or the next look of the DAG ``watch``, tries again.
+An alert is recorded in the ledger first, which decides whether it is due (``ledger.alerts``), and then delivered to the
+configured target (``notifiers``). An alert that cannot be delivered stays recorded and is retried with the next alert,
+or by the next run of the DAG ``watch``.
 """
 
 from __future__ import annotations
@@ -22,45 +22,44 @@ log = logging.getLogger(__name__)
 
 
 def notify(ledger: Ledger, pipeline: str, messages: Sequence[Alert], settles: Collection[str] = ()) -> None:
-    """Tell people about a pipeline, each cause once (``settles``: see ``alerting.note``).
+    """Record and deliver alerts about a pipeline, each cause once. ``settles``: see ``note_alerts`` of the ledger.
 
-    Never raises for what it does itself: a message that can not be kept or delivered must not undo what was done.
+    Does not raise our own errors: an alert that cannot be recorded or delivered must not fail the task.
     """
     try:
         ledger.note_alerts(pipeline, messages, settles)
-        deliver(ledger)
+        deliver_due(ledger)
     except OrderRelayError as error:
-        log.warning("people could not be told now (%s); it was: %s", error, [message.subject for message in messages])
+        log.warning("alert delivery failed (%s); alerts: %s", error, [message.subject for message in messages])
 
 
-def deliver(ledger: Ledger) -> dict[str, int]:
-    """Deliver all that is due, of every pipeline; counts of ``told`` and ``failed``.
+def deliver_due(ledger: Ledger) -> dict[str, int]:
+    """Deliver all due alerts of all pipelines. Counts of deliveries: ``told`` and ``failed``.
 
-    Raises ``ConfigurationError`` where the target's configuration is wrong: then nothing can be delivered before it is
-    mended.
+    Raises ``ConfigurationError`` if the target is configured incorrectly: nothing can be delivered then.
     """
     counts: Counter[str] = Counter()
     for note in ledger.take_alerts():
-        reached = _delivered(note)
-        counts["told" if reached else "failed"] += 1
-        if not reached:
-            break  # the others would wait for the same target
+        delivered = _deliver(note)
+        counts["told" if delivered else "failed"] += 1
+        if not delivered:
+            break  # the others would fail at the same target
         ledger.alert_told(note)
         stats.incr("order_relay.told", tags={"kind": note.kind, "pipeline": note.pipeline})
     return {"told": counts["told"], "failed": counts["failed"]}
 
 
-def _delivered(note: Delivery) -> bool:
+def _deliver(note: Delivery) -> bool:
     try:
         with failpoint("alert deliver"):
             notifiers.deliver(note)
     except TransientError as error:
-        log.warning("%s could not be delivered now: %s", note.cause, error)
+        log.warning("alert %s could not be delivered: %s", note.cause, error)
         return False
     except OrderRelayError:
         raise
     except Exception as error:
-        # Whatever a notifier raises; its text may show the target's address, which often is a secret.
-        log.warning("%s could not be delivered (%s); the next look tries again", note.cause, type(error).__name__)
+        # Notifiers raise many types. The message may show the target's URL, which often contains a secret.
+        log.warning("alert %s could not be delivered (%s); the next check retries it", note.cause, type(error).__name__)
         return False
     return True

@@ -1,7 +1,7 @@
-"""Where messages for people go: Airflow's own notifiers, chosen by the connection ``order_relay_alerts``.
+"""Airflow notifiers for alerts, chosen by the connection ``order_relay_alerts``.
 
-Not defined: the task's log. Type ``http``: a webhook, whose address is the host (fields of the extra become headers,
-login and password basic authentication). Type ``smtp``: an e-mail, to the addresses in the extra field ``to``.
+Not defined: the task's log. Type ``http``: a webhook; the host is its URL, extra fields become headers, login and
+password Basic authentication. Type ``smtp``: an e-mail to the addresses in the extra field ``to``.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ log = logging.getLogger(__name__)
 CONNECTION = "order_relay_alerts"
 TIMEOUT_S = 15.0
 
-_TARGET_NAMES = {"LogNotifier": "the logs of the tasks", "HttpNotifier": "a webhook", "SmtpNotifier": "e-mail"}
+_TARGET_NAMES = {"LogNotifier": "task logs", "HttpNotifier": "a webhook", "SmtpNotifier": "e-mail"}
 
 
 class LogNotifier(BaseNotifier):
-    """Writes a message into the log of the task that tells it."""
+    """Writes an alert to the log of the task."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -44,23 +44,22 @@ class LogNotifier(BaseNotifier):
 
 
 def deliver(note: Delivery) -> None:
-    """Deliver one message. Raises ``ConfigurationError`` where the connection is wrong, and what its notifier raises.
+    """Deliver one alert. Raises ``ConfigurationError`` if the connection is invalid, and any error of the notifier.
 
-    The notifier's templates are not rendered: order numbers come from outside, and ``{{`` in one must stay text.
+    The notifier's templates are not rendered, because order numbers are external input that may contain ``{{``.
     """
     notifier_for(note).notify({})
 
 
 def describe_target() -> str:
-    """Where messages go, in words. Raises ``ConfigurationError`` where the connection is wrong; nobody is contacted."""
+    """A description of the target. Raises ``ConfigurationError`` if the connection is invalid; nothing is contacted."""
     return _TARGET_NAMES[type(notifier_for(Delivery("", "", "", "", ""))).__name__]
 
 
 def notifier_for(note: Delivery) -> BaseNotifier:
-    """The notifier that the connection says, made for this message. Raises ``ConfigurationError`` naming connection and
-    field.
+    """The notifier for an alert. Raises ``ConfigurationError`` that names connection and field.
 
-    The notifiers of providers are imported when they are used: each takes a second.
+    Notifiers of providers are imported on use: each import takes a second.
     """
     raw = read_connection(CONNECTION)
     if raw is None:
@@ -75,31 +74,31 @@ def notifier_for(note: Delivery) -> BaseNotifier:
 
 
 def alert_title(note: Delivery) -> str:
-    """One line: what it is about, and whether it is over."""
+    """One line: the subject, and whether the cause has ended."""
     return f"over: {note.subject}" if note.over else note.subject
 
 
 def alert_text(note: Delivery) -> str:
-    """The whole message."""
+    """The complete alert."""
     return alert_title(note) if note.over else note.text
 
 
 def _webhook_notifier(note: Delivery, known: Connection) -> BaseNotifier:
-    """A POST of JSON; ``text`` is what chat services show."""
+    """A POST of JSON; chat services show its member ``text``."""
     from airflow.providers.http.notifications.http import HttpNotifier
 
     if "://" not in known.host:
-        raise known.wrong("host", "is no whole address; give https://host/path")
-    mask_secret(urlsplit(known.base_url()).path)  # many services put the secret there, and errors show it
+        raise known.wrong("host", "must be an absolute URL such as https://host/path")
+    mask_secret(urlsplit(known.base_url()).path)  # often contains the secret, and errors show it
     return HttpNotifier(
         http_conn_id=CONNECTION,
         json=webhook_body(note),
-        extra_options={"timeout": TIMEOUT_S, "max_redirects": 0},  # a redirected POST would arrive as a GET, empty
+        extra_options={"timeout": TIMEOUT_S, "max_redirects": 0},  # a redirected POST would arrive as an empty GET
     )
 
 
 def webhook_body(note: Delivery) -> dict[str, Any]:
-    """What a webhook gets."""
+    """The JSON body of a webhook call."""
     return {
         "text": alert_text(note),
         "subject": alert_title(note),
@@ -115,7 +114,7 @@ def _mail_notifier(note: Delivery, known: Connection) -> BaseNotifier:
     from airflow.providers.smtp.notifications.smtp import SmtpNotifier
 
     if not known.host:
-        raise known.wrong("host", "is empty; give the mail server's name")
+        raise known.wrong("host", "is missing; give the mail server's name")
     return SmtpNotifier(
         to=known.text("to"),
         from_email=known.text("from_email"),

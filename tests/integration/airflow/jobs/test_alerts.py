@@ -26,7 +26,7 @@ def test_parcels_that_wait_are_alerted_until_they_are_decided(monkeypatch: pytes
     monkeypatch.setattr(alerts, "open_ledger", opened)
     monkeypatch.setattr(alerts, "pipeline_files", dict)
     monkeypatch.setattr(stop_variable, "read_or_stop_all", lambda: read_switch("", ()))
-    monkeypatch.setattr(notifications, "deliver", lambda _ledger: {})
+    monkeypatch.setattr(notifications, "deliver_due", lambda _ledger: {})
     assert alerts.look() == {"causes": 0}
     notice = Shipment("shiprush", "k", ("N-1",), "UPS", tracking_number="1Z9")
     kept = ledger.record_shipment(RunContext("", "", "shiprush"), notice, None)

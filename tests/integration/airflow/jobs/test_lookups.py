@@ -109,7 +109,7 @@ def test_orders_that_cannot_be_looked_up_are_alerted_once_until_they_can(
     assert look_up(Oms([]))["looked_up"] == 2
     with desk.ledger.database.engine.begin() as conn:
         conn.exec_driver_sql("UPDATE alert SET next_at = first_at WHERE cleared_at IS NOT NULL")  # an hour later
-    notifications.deliver(desk.ledger)
+    notifications.deliver_due(desk.ledger)
     assert [(n.kind, n.over) for n in told] == [(NOT_LOOKED_UP, False), (NOT_LOOKED_UP, True)]
 
 

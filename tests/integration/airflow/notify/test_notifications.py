@@ -126,9 +126,9 @@ def test_a_target_that_fails_is_tried_again_and_fails_nothing(
     assert len(webhook.got) == 1
     assert "could not be delivered" in caplog.text
     webhook.status = 200
-    assert notifications.deliver(ledger) == {"told": 0, "failed": 0}, "not at once"
+    assert notifications.deliver_due(ledger) == {"told": 0, "failed": 0}, "not at once"
     try_again(ledger)
-    assert notifications.deliver(ledger) == {"told": 1, "failed": 0}
+    assert notifications.deliver_due(ledger) == {"told": 1, "failed": 0}
     assert [row["told_at"] is not None for row in ledger.open_alerts()] == [True]
 
 
@@ -137,7 +137,7 @@ def test_nobody_there(ledger: Ledger, monkeypatch: pytest.MonkeyPatch, caplog: p
         url = gone.url
     connect(monkeypatch, conn_type="http", host=url)
     ledger.note_alerts(NAME, [HELD, Alert("stuck", "stuck:ready", "1 order is ready")])
-    assert notifications.deliver(ledger) == {"told": 0, "failed": 1}, "the second would wait for the same target"
+    assert notifications.deliver_due(ledger) == {"told": 0, "failed": 1}, "the second would wait for the same target"
     ours = [record for record in caplog.records if record.name == notifications.log.name]
     assert ours
     assert not any("s3cr3t" in record.getMessage() for record in ours)
@@ -164,15 +164,15 @@ def test_a_wrong_target_is_named_and_still_fails_no_run(
 ) -> None:
     connect(monkeypatch, **fields)
     notifications.notify(ledger, NAME, [HELD])
-    assert "people could not be told now" in caplog.text
+    assert "alert delivery failed" in caplog.text
     assert "2 orders are held" in caplog.text
     try_again(ledger)
     with pytest.raises(ConfigurationError, match=said):
-        notifications.deliver(ledger)
+        notifications.deliver_due(ledger)
 
 
 def test_the_doctor_can_ask_where_they_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert notifiers.describe_target() == "the logs of the tasks"
+    assert notifiers.describe_target() == "task logs"
     connect(monkeypatch, conn_type="http", host="https://hooks.example/x")
     assert notifiers.describe_target() == "a webhook"
     connect(monkeypatch, conn_type="smtp", host="mail", extra={"to": "a@b.example", "from_email": "a@b.example"})
@@ -255,4 +255,4 @@ def test_a_mail_server_that_is_away(ledger: Ledger, monkeypatch: pytest.MonkeyPa
         },
     )
     ledger.note_alerts(NAME, [HELD])
-    assert notifications.deliver(ledger) == {"told": 0, "failed": 1}
+    assert notifications.deliver_due(ledger) == {"told": 0, "failed": 1}
