@@ -1,4 +1,4 @@
-"""The yardstick: a bare aiohttp loop that posts given bodies with a number of connections, and keeps no books.
+"""The baseline: a bare aiohttp loop that posts given bodies over a number of connections and records nothing.
 
     python benchmarks/bare_loop.py --url http://127.0.0.1:PORT/api/v2/importOrder/ --bodies FILE --connections 16
 
@@ -18,7 +18,7 @@ from pathlib import Path
 import aiohttp
 from measuring import cpu_seconds, peak_kib
 
-# The same headers as the engine sends, so that both requests are the same.
+# The engine's headers, so that both send the same requests.
 _HEADERS = {
     "API-Key": "bench",
     "Authorization": "Bearer bench",
@@ -28,12 +28,12 @@ _HEADERS = {
 
 
 def read_bodies(paths: list[Path]) -> list[bytes]:
-    """The payloads of one run of the engine, in order."""
+    """Payloads of one run of the engine, in order."""
     return [line.rstrip(b"\n") for path in sorted(paths) for line in gzip.decompress(path.read_bytes()).splitlines()]
 
 
 async def post_all(url: str, bodies: list[bytes], connections: int) -> float:
-    """Post every body once; returns the seconds it took. Raises ``RuntimeError`` on an answer without an order id."""
+    """Post every body once; returns the seconds. Raises ``RuntimeError`` for a response without order id."""
     queue: Iterator[bytes] = iter(bodies)
 
     async def worker(session: aiohttp.ClientSession) -> None:
@@ -54,7 +54,7 @@ def main() -> None:
     """Read the command line, post, and print the measurement."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--url", required=True)
-    parser.add_argument("--bodies", type=Path, nargs="+", required=True, help="gzip files with one payload a line")
+    parser.add_argument("--bodies", type=Path, nargs="+", required=True, help="gzip files with one payload per line")
     parser.add_argument("--connections", type=int, default=16)
     options = parser.parse_args()
     bodies = read_bodies(options.bodies)

@@ -1,9 +1,9 @@
-"""What a poll of a slow vendor costs in a worker's slot, and deferred to the triggerer, on real Airflow.
+"""Cost of polling a slow vendor in a worker's slot and deferred to the triggerer, on real Airflow.
 
     python benchmarks/deferring.py [--runs 5] [--pages 3] [--page-s 2]
 
-A server of its own answers each page late; nothing else is done with it, so that the waiting is measured. CPU is
-that of scheduler, workers, API server and triggerer, less what they burn idle in the same time. Prints Markdown.
+A separate server answers each page with a delay and does nothing else, so that only the waiting is measured. CPU is
+that of scheduler, workers, API server and triggerer, minus their idle consumption in the same time. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import psutil
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT)]
 
-from local import running  # noqa: E402
+from local_airflow import running  # noqa: E402
 from tests.support.airflow_processes import RealAirflow, Runs, real_airflow, until  # noqa: E402
 
 DAGS = ROOT / "benchmarks" / "deferring"
@@ -35,7 +35,7 @@ MIB = 1 << 20
 
 @contextmanager
 def slow_server(page_s: float) -> Iterator[str]:
-    """Answers every GET after so many seconds; its URL."""
+    """Answer every GET after ``seconds``; yields the URL."""
 
     class Slow(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -58,7 +58,7 @@ def slow_server(page_s: float) -> Iterator[str]:
 
 @dataclass
 class Watch:
-    """Looks at this process's descendants while work is done. Times in seconds, memory in MiB (PSS)."""
+    """Samples this process's descendants in the background. Times in seconds, memory in MiB (PSS)."""
 
     slot_s: float = 0.0
     task_mib: float = 0.0
@@ -116,7 +116,7 @@ def pss(process: psutil.Process) -> float:
 
 
 def cpu() -> float:
-    """CPU seconds of all descendants so far, with those of their children that ended."""
+    """CPU seconds of all descendants so far, including their finished children."""
     total = 0.0
     for one in descendants():
         try:
@@ -129,7 +129,7 @@ def cpu() -> float:
 
 
 def measured(airflow: RealAirflow, dag: str, runs: int, idle: float) -> str:
-    """A line of the table; the first run of each is not counted: it pays for imports."""
+    """A row of the table. The first run of each DAG is not counted, because it includes imports."""
     one = Runs(airflow, dag)
     one.unpause()
     one.end_of(one.trigger())
@@ -147,14 +147,14 @@ def measured(airflow: RealAirflow, dag: str, runs: int, idle: float) -> str:
 
 
 def idle_cpu(seconds: float) -> float:
-    """CPU seconds a second of everything while nothing runs."""
+    """CPU seconds per second of all processes while nothing runs."""
     with Watch() as watch:
         time.sleep(seconds)
     return watch.cpu_s / watch.wall_s
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Plain or deferred: what waiting for a slow vendor costs.")
+    parser = argparse.ArgumentParser(description="Cost of waiting for a slow vendor, in the slot or deferred.")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--pages", type=int, default=3)
     parser.add_argument("--page-s", type=float, default=2.0)

@@ -1,9 +1,9 @@
-"""One run of the engine, extract to acknowledge, without Airflow: a process of its own.
+"""One run of the engine, extract to acknowledge, without Airflow, in a separate process.
 
     python benchmarks/engine.py --url http://127.0.0.1:PORT --folder DIR --connections 16
 
-prints one JSON object: seconds and CPU seconds of the whole run, seconds per stage, peak memory (KiB) and what the
-process held before the first stage. Full durability: a SQLite ledger in WAL mode with ``synchronous=FULL`` and a
+prints one JSON object: seconds and CPU seconds of the whole run, seconds per stage, peak memory (KiB) and the memory of
+the process before the first stage. Full durability: a SQLite ledger in WAL mode with ``synchronous=FULL`` and a
 ``file://`` batch store, both in DIR. With ``--profile FILE`` the run is profiled (cProfile) and slower.
 """
 
@@ -41,7 +41,7 @@ PIPELINE = "supercat_to_shopatron"
 
 
 class Watch:
-    """Runs stages and notes how long each took, the CPU time used, and the peak memory so far."""
+    """Runs stages and records duration, CPU time and peak memory so far."""
 
     def __init__(self) -> None:
         self.stages: dict[str, float] = {}
@@ -59,7 +59,7 @@ class Watch:
 
 
 class Engine:
-    """The pipeline as wiring would put it together, on a fresh ledger and batch store."""
+    """The pipeline as assembled by wiring, on a new ledger and batch store."""
 
     def __init__(self, url: str, folder: Path, connections: int) -> None:
         ledger_url = f"sqlite:///{folder}/ledger.sqlite"
@@ -79,7 +79,7 @@ class Engine:
         self.ledger.begin_run(self.ctx, "run", 0)
 
     def run(self, watch: Watch) -> None:
-        """All stages, one after the other, each handing on what it leaves."""
+        """Run all stages, each with the result of the one before."""
         ctx, ledger, store = self.ctx, self.ledger, self.store
         form, transformer, policies = self.source.format, self.transformer, self.policies
         batch = watch.run("extract", self._extract)
@@ -112,7 +112,7 @@ class Engine:
             policies=self.policies,
             manifest=winners,
         )
-        # One process, so one chunk: chunks divide a run among processes.
+        # One process, so one chunk: chunks distribute a run over processes.
         return plan_chunks(self.ctx, self.ledger, self.store, ChunkSettings(at_most=1), self.destination.timeout_s)
 
     def _load(self, chunks: list[str]) -> None:
@@ -122,7 +122,7 @@ class Engine:
             load(self.ctx, self.ledger, self.store, self.destination, chunk_name(self.ctx, chunk), options)
 
     def report(self, watch: Watch) -> None:
-        """Count and check the law; raises ``SystemExit`` where it is broken. Not part of the measured time."""
+        """Run the accounting check; raises ``SystemExit`` if it fails. Not part of the measured time."""
         stages = [StageTime(name, seconds) for name, seconds in watch.stages.items()]
         result = write_report(self.ctx, self.ledger, self.store, stages=stages, full=True)
         if result.breaches:
@@ -130,7 +130,7 @@ class Engine:
 
 
 def measure(engine: Engine) -> dict[str, Any]:
-    """One run, measured."""
+    """Measure one run."""
     watch, idle = Watch(), peak_kib()
     started, cpu = time.perf_counter(), cpu_seconds()
     engine.run(watch)

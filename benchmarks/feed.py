@@ -1,11 +1,11 @@
-"""ShipRush's feed: what a page costs beside many orders, and what load on it costs Airflow's own pages.
+"""ShipRush's feed: cost of a page in a large ledger, and effect of load on Airflow's own pages.
 
     python benchmarks/feed.py [--orders 10000,1000000] [--seconds 20] [--clients 4]
 
 First part: the same window of 200 orders (one page of 50, made in this process) in ledgers of each size, on SQLite
-and, where it is installed, on PostgreSQL. Second part: a real Airflow API server that so many clients poll and send
-notices at once; p95 of Airflow's health endpoint before and under that load. Prints Markdown and writes it to
-``benchmarks/feed.md``. Exits with 1 where the health endpoint's p95 under load is more than 3 times the idle one.
+and, if installed, on PostgreSQL. Second part: a real Airflow API server while clients poll it and send
+notices; p95 of Airflow's health endpoint before and under that load. Prints Markdown and writes it to
+``benchmarks/feed.md``. Exits with 1 if the health endpoint's p95 under load is more than 3 times the idle one.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ import sqlalchemy as sa
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT)]
 
-import local  # noqa: E402
+import local_airflow  # noqa: E402
 from tests.support.archived_orders import Desk, plain_orders  # noqa: E402
 from tests.support.databases import Cluster, postgres_bin  # noqa: E402
 
@@ -62,13 +62,13 @@ _AT = {
     "postgresql": "CAST(:first AS timestamptz) + ({id}) * interval '1 minute'",
     "sqlite": "strftime('%Y-%m-%d %H:%M:%f000', :first, '+' || ({id}) || ' minutes')",
 }
-"""The numbers from 1, and the time of an order's events, as each database says it."""
+"""SQL for the numbers from 1 and for the time of an order's events, by database."""
 
 
 def fill(ledger: Ledger, orders: int) -> None:
-    """So many imported orders with their events each, as copies of the ones that are there.
+    """Multiply the imported orders and their events by copying.
 
-    Each row is written once, without its indexes (made at the end) and without looking its order up again.
+    Each row is written once, without indexes (created at the end) and without foreign-key checks.
     """
     kind = ledger.database.engine.name
     number, at = "{of} + n.n * :step", _AT[kind]
@@ -83,12 +83,12 @@ def fill(ledger: Ledger, orders: int) -> None:
             "at": at.format(id=number.format(of="s.submission_id")),
         },
     }
-    told = {"step": DISTINCT, "most": orders // DISTINCT - 1, "first": f"{FIRST:%Y-%m-%d %H:%M:%S}"}
+    parameters = {"step": DISTINCT, "most": orders // DISTINCT - 1, "first": f"{FIRST:%Y-%m-%d %H:%M:%S}"}
     with ledger.database.engine.begin() as conn:
         if kind == "postgresql":
             conn.exec_driver_sql("SET LOCAL session_replication_role = replica")  # no look-up of foreign keys
             conn.exec_driver_sql("SET LOCAL maintenance_work_mem = '256MB'")
-        conn.execute(sa.text(f"UPDATE event SET at = {at.format(id='submission_id')}"), {"first": told["first"]})
+        conn.execute(sa.text(f"UPDATE event SET at = {at.format(id='submission_id')}"), {"first": parameters["first"]})
         for table, changed in copies.items():
             names = [column.name for column in table.c if table is submission or column.name != "id"]
             values = ", ".join(changed.get(name, f's."{name}"') for name in names)
@@ -102,7 +102,7 @@ def fill(ledger: Ledger, orders: int) -> None:
                     f"INSERT INTO {table.name} ({quoted}) SELECT {values} FROM ({_NUMBERS[kind]}) n "
                     f"CROSS JOIN {table.name} s WHERE s.{key} <= :step"
                 ),
-                told,
+                parameters,
             )
             for index in indexes:
                 index.create(conn)
@@ -110,7 +110,7 @@ def fill(ledger: Ledger, orders: int) -> None:
 
 
 def page_ms(ledger_url: str, store: BatchStore, orders: int, rounds: int = 15) -> list[float]:
-    """Milliseconds of a page of the same window in the middle of the table, each time anew."""
+    """Milliseconds per page of a window in the middle of the table, without caching."""
     parts = Deployment(lambda _: FEED, lambda: ledger_url, lambda: store)
     desk, settings = FeedService(parts), read_settings(FEED)
     start = FIRST + timedelta(minutes=orders // 2)
@@ -131,7 +131,7 @@ def page_ms(ledger_url: str, store: BatchStore, orders: int, rounds: int = 15) -
 
 @contextmanager
 def ledgers(folder: Path) -> Iterator[dict[str, Callable[[str], str]]]:
-    """Makers of empty ledgers' URLs by kind of database."""
+    """Functions that create an empty database and return its URL, by kind."""
     with ExitStack() as stack:
         kinds: dict[str, Callable[[str], str]] = {"SQLite": lambda name: f"sqlite:///{folder / name}.sqlite"}
         programs = postgres_bin()
@@ -149,7 +149,7 @@ def ledgers(folder: Path) -> Iterator[dict[str, Callable[[str], str]]]:
 
 
 def stocked(url: str, store: BatchStore, orders: int) -> None:
-    """A migrated ledger at ``url`` with so many orders, all of them readable in the archive."""
+    """A migrated ledger at ``url`` with ``orders`` orders, all readable from the archive."""
     migrate(url)
     with closing(Ledger.open(url)) as ledger:
         Desk(ledger, store).imported(*plain_orders(DISTINCT))
@@ -160,8 +160,8 @@ def stocked(url: str, store: BatchStore, orders: int) -> None:
 
 
 @dataclass
-class Told:
-    """What the health endpoint and the load's clients saw: milliseconds, and answers by status."""
+class Measurements:
+    """Measurements of the health endpoint and of the clients: milliseconds, and responses by status."""
 
     health_ms: list[float] = field(default_factory=list)
     feed_ms: list[float] = field(default_factory=list)
@@ -183,16 +183,16 @@ def call(url: str, data: bytes | None = None) -> tuple[int, float]:
     return status, (time.perf_counter() - begun) * 1000
 
 
-def watch(address: str, told: Told, seconds: float) -> None:
-    """Ask the health endpoint twenty times a second."""
+def watch(address: str, seen: Measurements, seconds: float) -> None:
+    """Request the health endpoint twenty times per second."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        told.health_ms.append(call(f"{address}/api/v2/monitor/health")[1])
+        seen.health_ms.append(call(f"{address}/api/v2/monitor/health")[1])
         time.sleep(0.05)
 
 
-def load(address: str, told: Told, until: float, number: int) -> None:
-    """One client: a page of the feed, then a notice, again and again."""
+def load(address: str, seen: Measurements, until: float, number: int) -> None:
+    """One client: alternately a page of the feed and a notice."""
     begin = (FIRST + timedelta(minutes=1)).strftime("%m%%2F%d%%2F%Y+%H%%3A%M")
     end = (FIRST + timedelta(minutes=WINDOW_ORDERS)).strftime("%m%%2F%d%%2F%Y+%H%%3A%M")
     count = 0
@@ -201,8 +201,8 @@ def load(address: str, told: Told, until: float, number: int) -> None:
         status, taken = call(
             f"{address}/shiprush/orders?action=export&start_date={begin}&end_date={end}&page={count % 4 + 1}"
         )
-        told.feed_ms.append(taken)
-        told.wrong += status != 200
+        seen.feed_ms.append(taken)
+        seen.wrong += status != 200
         body = (
             f"<ShipNotice><OrderNumber>{NUMBERS[count % DISTINCT]}</OrderNumber><Carrier>UPS</Carrier>"
             "<TrackingNumber>"
@@ -210,8 +210,8 @@ def load(address: str, told: Told, until: float, number: int) -> None:
             "</ShipNotice>"
         )
         status, taken = call(f"{address}/shiprush/orders?action=shipnotify", body.encode())
-        told.notice_ms.append(taken)
-        told.wrong += status != 200
+        seen.notice_ms.append(taken)
+        seen.wrong += status != 200
 
 
 def p95(values: list[float]) -> float:
@@ -224,7 +224,7 @@ def api_server(home: Path, ledger: str) -> Iterator[str]:
     """A real API server with our plugin; ``ledger``: its PostgreSQL URL, or empty for the default in ``home``."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    env = local.environment(
+    env = local_airflow.environment(
         home,
         {
             "AIRFLOW_CONN_SHIPRUSH_FEED": json.dumps({"conn_type": "shiprush", "login": LOGIN, "password": PASSWORD}),
@@ -242,9 +242,9 @@ def api_server(home: Path, ledger: str) -> Iterator[str]:
                 "extra": {"host": url.query["host"]},
             }
         )
-    local.airflow(["db", "migrate"], env, home / "migrate.log")
+    local_airflow.airflow(["db", "migrate"], env, home / "migrate.log")
     command = [sys.executable, "-m", "airflow", "api-server", "--host", "127.0.0.1", "--port", str(port)]
-    with local.running(command, home / "api-server.log", env):
+    with local_airflow.running(command, home / "api-server.log", env):
         address = f"http://127.0.0.1:{port}"
         for _ in range(300):
             try:
@@ -255,11 +255,11 @@ def api_server(home: Path, ledger: str) -> Iterator[str]:
         yield address
 
 
-def under_load(home: Path, ledger: str, seconds: float, clients: int) -> tuple[Told, Told]:
-    """What was seen idle, and under load, in one run of one server."""
-    idle, busy = Told(), Told()
+def under_load(home: Path, ledger: str, seconds: float, clients: int) -> tuple[Measurements, Measurements]:
+    """Measurements idle and under load, in one run of one server."""
+    idle, busy = Measurements(), Measurements()
     with api_server(home, ledger) as address:
-        load(address, Told(), time.monotonic() + 3, 999)  # everything is imported and opened
+        load(address, Measurements(), time.monotonic() + 3, 999)  # everything is imported and opened
         watch(address, idle, seconds / 2)
         until = time.monotonic() + seconds
         threads = [threading.Thread(target=load, args=(address, busy, until, n)) for n in range(clients)]
@@ -281,7 +281,7 @@ def main() -> int:
     lines = [
         f"A page of 50 orders out of a window of {WINDOW_ORDERS}, median of 15:",
         "",
-        "| ledger | orders in it | ms a page |",
+        "| ledger | orders | ms per page |",
         "|---|---:|---:|",
     ]
     failed = False
@@ -296,7 +296,7 @@ def main() -> int:
                 print(lines[-1], flush=True)
         lines += [
             "",
-            f"{chosen.clients} clients that poll and send notices without a pause, {chosen.seconds:.0f} s:",
+            f"{chosen.clients} clients that poll and send notices without pause, {chosen.seconds:.0f} s:",
             "",
             "| ledger | feed pages/s | p95 ms | notices/s | p95 ms | health p95 ms idle | under load | times |",
             "|---|---:|---:|---:|---:|---:|---:|---:|",

@@ -1,7 +1,7 @@
-"""Orders for the benchmark: the assumed SuperCat body, plausible, repeatable, and each one importable.
+"""Orders for the benchmark, with the assumed SuperCat body: realistic, repeatable and importable.
 
-None is broken or a resubmission, so that as many bodies are POSTed as orders are offered and the bare loop can post the
-very same ones.
+None is invalid or a resubmission, so the number of POSTs equals the number of orders, and the bare loop can post the
+same bodies.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _items(dice: random.Random) -> tuple[list[dict[str, Any]], int]:
 
 
 def order(number: int, dice: random.Random) -> dict[str, Any]:
-    """One order; its totals add up to the cent."""
+    """One order whose totals add up to the cent."""
     items, subtotal = _items(dice)
     discount = -(subtotal // 10) if dice.random() < 0.25 else 0
     freight = dice.choice((0, 0, 1_250, 4_999))
@@ -100,14 +100,14 @@ def order(number: int, dice: random.Random) -> dict[str, Any]:
 
 
 def generate(count: int, seed: int = 7) -> Iterator[dict[str, Any]]:
-    """``count`` orders, always the same for the same seed."""
+    """``count`` orders, repeatable by seed."""
     dice = random.Random(seed)
     for number in range(1, count + 1):
         yield order(number, dice)
 
 
 def write(path: Path, count: int) -> None:
-    """Write them one a line."""
+    """Write the orders, one per line."""
     with path.open("w", encoding="utf-8") as file:
         for document in generate(count):
             file.write(json.dumps(document, ensure_ascii=False) + "\n")

@@ -1,4 +1,4 @@
-"""CPU time and peak memory of this process and the children it has waited for."""
+"""CPU time and peak memory of this process and its finished children."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ def cpu_seconds() -> float:
 
 
 def peak_kib() -> int:
-    """The highest resident memory of this process so far, in KiB (Linux counts in KiB)."""
+    """Peak resident memory of this process, in KiB (the unit on Linux)."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

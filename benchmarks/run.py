@@ -1,11 +1,11 @@
-"""Order Relay beside a bare aiohttp loop: throughput, CPU and memory, measured in one run on one machine.
+"""Order Relay compared with a bare aiohttp loop: throughput, CPU and memory, measured in one run on one machine.
 
     python benchmarks/run.py [--pairs 5] [--orders 2000,20000] [--latency 0,20] [--connections 16]
 
-For every number of orders and every latency of the OMS: so many interleaved pairs of one engine run (extract to
-acknowledge, without Airflow, full durability) and one run of the bare loop, which posts the very bodies that the engine
-made to the same stand-in with the same number of connections. Engine, loop and stand-in are processes of their own.
-Prints Markdown tables and writes them to ``benchmarks/results.md``. Exits with 1 where a run did not move every order.
+For every number of orders and every latency of the OMS: interleaved pairs of one engine run (extract to
+acknowledge, without Airflow, full durability) and one run of the bare loop, which posts the bodies that the engine
+created to the same stand-in with the same number of connections. Engine, loop and stand-in are separate processes.
+Prints Markdown tables and writes them to ``benchmarks/results.md``. Exits with 1 if a run did not move every order.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _fetch(url: str, method: str = "GET") -> dict[str, Any]:
 
 @contextmanager
 def stand_in(orders: Path, latency_ms: float) -> Iterator[str]:
-    """A running stand-in; gives its address. It ends with its standard input."""
+    """Run a stand-in; yields its address. It ends when its standard input is closed."""
     command = [sys.executable, str(_HERE / "stand_in.py"), "--orders", str(orders), "--latency-ms", str(latency_ms)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -63,7 +63,7 @@ def stand_in(orders: Path, latency_ms: float) -> Iterator[str]:
 
 
 def _measured(script: str, *arguments: str) -> dict[str, Any]:
-    """Run one of our scripts to its end; what it printed last, which is one JSON object."""
+    """Run one of our scripts; returns the JSON object of its last line."""
     done = subprocess.run(
         [sys.executable, str(_HERE / script), *arguments], stdout=subprocess.PIPE, text=True, check=True
     )
@@ -125,8 +125,8 @@ def main() -> None:
     """Read the command line, measure, print and write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--orders", default="2000,20000", help="numbers of orders, commas between")
-    parser.add_argument("--latency", default="0,20", help="milliseconds that the OMS takes, commas between")
+    parser.add_argument("--orders", default="2000,20000", help="numbers of orders, comma-separated")
+    parser.add_argument("--latency", default="0,20", help="latencies of the OMS in milliseconds, comma-separated")
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--out", type=Path, default=_HERE / "results.md")
     options = parser.parse_args()

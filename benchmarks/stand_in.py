@@ -1,11 +1,11 @@
-"""A stand-in for both vendors that costs as little as possible: it counts bodies and answers.
+"""A minimal stand-in for both vendors: it counts bodies and responds.
 
-It is a process of its own, speaks HTTP/1.1 with keep-alive on a bare asyncio protocol, reads bodies by their
-``Content-Length``, and checks nothing, so that the benchmark sees the engine (or the bare loop) and not a server.
+It is a separate process that implements HTTP/1.1 with keep-alive on a bare asyncio protocol, reads bodies by their
+``Content-Length`` and validates nothing, so that the benchmark measures the engine (or the bare loop) and not a server.
 
     python benchmarks/stand_in.py --orders FILE --latency-ms 20     prints {"port": n} and serves until its stdin closes
-    GET  /_counts   what was counted, and the CPU seconds used since the last reset
-    POST /_reset    forget it
+    GET  /_counts   counts and CPU seconds since the last reset
+    POST /_reset    reset the counts
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ def cpu_seconds() -> float:
 
 
 class Counts:
-    """What arrived since the last reset."""
+    """Counts since the last reset."""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Start from nothing; order ids go on from one again."""
+        """Reset the counts; order ids restart from one."""
         self.posted = self.posted_bytes = self.acknowledged = self.offered = self.tokens = 0
         self.cpu_at_reset = cpu_seconds()
 
     def as_json(self) -> bytes:
-        """The answer of ``/_counts``."""
+        """The response of ``/_counts``."""
         return json.dumps(
             {
                 "posted": self.posted,
@@ -54,7 +54,7 @@ class Counts:
 
 
 class StandIn(asyncio.Protocol):
-    """One connection. Requests on it are answered in order; aiohttp does not pipeline, so one is open at a time."""
+    """One connection. Requests are answered in order; aiohttp does not pipeline, so one is open at a time."""
 
     def __init__(self, counts: Counts, orders: Path, latency_s: float) -> None:
         self._counts = counts
@@ -66,26 +66,26 @@ class StandIn(asyncio.Protocol):
         self._streams: set[asyncio.Task[None]] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport to answer on."""
+        """Store the transport."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def pause_writing(self) -> None:
-        """The peer reads slowly: hold the stream of orders."""
+        """The peer reads slowly: pause the stream of orders."""
         self._may_write.clear()
 
     def resume_writing(self) -> None:
-        """Go on streaming."""
+        """Resume streaming."""
         self._may_write.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End a stream that nobody reads any more."""
+        """End a stream that is no longer read."""
         self._may_write.set()
         for stream in self._streams:
             stream.cancel()
 
     def data_received(self, data: bytes) -> None:
-        """Take what came; answer every whole request in it."""
+        """Buffer the data; respond to every complete request in it."""
         self._buffer += data
         while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
             head = bytes(self._buffer[:end])
@@ -132,7 +132,7 @@ class StandIn(asyncio.Protocol):
         self._write(json.dumps({"status": "success", "error": None, "data": data}).encode())
 
     async def _stream_orders(self) -> None:
-        """The whole backlog as one envelope, in chunks, from a file that is one JSON order a line."""
+        """Stream all orders as one envelope, in chunks, from a file with one JSON order per line."""
         start = (
             b"HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n"
         )
@@ -167,7 +167,7 @@ def _content_length(head: bytes) -> int:
 
 
 async def serve(orders: Path, latency_s: float) -> None:
-    """Serve on a free loopback port until standard input closes, so that it never outlives who started it."""
+    """Serve on a free loopback port until standard input closes, so that it never outlives its parent."""
     loop = asyncio.get_running_loop()
     counts = Counts()
     server = await loop.create_server(lambda: StandIn(counts, orders, latency_s), "127.0.0.1", 0)
@@ -179,8 +179,8 @@ async def serve(orders: Path, latency_s: float) -> None:
 def main() -> None:
     """Read the command line and serve."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--orders", type=Path, required=True, help="file with one JSON order a line")
-    parser.add_argument("--latency-ms", type=float, default=0.0, help="wait this long before each order's answer")
+    parser.add_argument("--orders", type=Path, required=True, help="file with one JSON order per line")
+    parser.add_argument("--latency-ms", type=float, default=0.0, help="delay before each response to an order")
     options = parser.parse_args()
     asyncio.run(serve(options.orders, options.latency_ms / 1000))
 

@@ -1,11 +1,11 @@
-"""Statuses: events stored a second by poll and by webhook, and the memory that a large window takes.
+"""Statuses: events stored per second by poll and by webhook, and the memory for a large window.
 
     python benchmarks/statuses.py [--events 10000,100000] [--deliveries 1000]
 
-Each measurement is a process of its own, on a SQLite ledger with full durability. The poll's pages (100 orders of ten
-events) are made in the process, so that what is measured is reading, judging and storing them; a window is read twice,
-as its second pass shows that nothing was missed. A delivery is one event, posted to the served app in process, signed,
-and durable before its answer. Prints Markdown; exits with 1 where an event is missing.
+Each measurement is a separate process, on a SQLite ledger with full durability. The poll's pages (100 orders of ten
+events) are generated in the process, so that reading, evaluating and storing is measured. A window is read in two
+passes, of which the second confirms that nothing was missed. A delivery is one event, posted to the app in process,
+signed, and durable before the response. Prints Markdown; exits with 1 if an event is missing.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ SECRET = b"hush"
 
 
 def record(number: int, events: int = EVENTS_AN_ORDER) -> dict[str, Any]:
-    """One order's record with so many events."""
+    """Record of an order with ``events`` events."""
     history = [
         {
             "eventId": f"e-{number}-{event}",
@@ -60,7 +60,7 @@ def record(number: int, events: int = EVENTS_AN_ORDER) -> dict[str, Any]:
 
 
 class Pages:
-    """A status source whose list has so many orders."""
+    """A status source whose list has ``orders`` orders."""
 
     account = "acommerce:benchmark"
     max_ids_per_call = 10
@@ -75,7 +75,7 @@ class Pages:
 
 
 def measure_poll(folder: Path, events: int) -> dict[str, Any]:
-    """Two passes over a window of so many events."""
+    """Two passes over a window of ``events`` events."""
     ledger = _ledger(folder)
     intake = StatusIntake(RunContext(ACCOUNT, "run"), ledger, status_reader(load_status(ACCOUNT)))
     ledger.bind_status(ACCOUNT, Pages.account)
@@ -88,7 +88,7 @@ def measure_poll(folder: Path, events: int) -> dict[str, Any]:
 
 
 def measure_webhook(folder: Path, deliveries: int) -> dict[str, Any]:
-    """So many deliveries, eight at a time."""
+    """Post deliveries, eight at a time."""
     ledger = _ledger(folder)
     connection = Connection(
         "acommerce_default",
@@ -136,14 +136,14 @@ def _ledger(folder: Path) -> Ledger:
 
 
 def _apart(kind: str, number: int) -> dict[str, Any]:
-    """One measurement in a process of its own."""
+    """Run one measurement in a separate process."""
     command = [sys.executable, __file__, "--one", kind, str(number)]
     answer: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     return answer
 
 
 def main() -> int:
-    """Measure and print; 1 where something is missing."""
+    """Measure and print; 1 if an event is missing."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
     parser.add_argument("--events", default="10000,100000")
     parser.add_argument("--deliveries", type=int, default=1000)

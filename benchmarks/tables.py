@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 
 class Case(Protocol):
-    """What ``run.py`` measured of one number of orders and one latency."""
+    """Measurements of ``run.py`` for one number of orders and one latency."""
 
     orders: int
     latency_ms: float
@@ -60,7 +60,7 @@ def write_results(cases: Sequence[Case], machine: str, pairs: int, connections: 
         "",
         f"{machine}. {connections} connections, median of {pairs} interleaved pairs. The engine runs extract to "
         "acknowledge in one process, with a SQLite ledger (WAL, `synchronous=FULL`) and a `file://` batch store, both "
-        "synced. The bare loop posts the same bodies to the same stand-in and keeps no books. "
+        "synced. The bare loop posts the same bodies to the same stand-in and records nothing. "
         "Made by `make bench`.",
         "",
         *_table(
@@ -72,14 +72,14 @@ def write_results(cases: Sequence[Case], machine: str, pairs: int, connections: 
                 "engine / loop",
                 "CPU ms/order: engine",
                 "bare loop",
-                "stand-in beside the engine",
+                "stand-in",
             ),
             map(_speed, cases),
         ),
         "Seconds per stage of the engine:",
         "",
         *_table(("orders", "OMS answers", *cases[0].engine[0]["stages"]), map(_stages, cases)),
-        "Peak memory of the engine's process (MiB), and what it held before the first stage:",
+        "Peak memory of the engine's process (MiB), and memory before the first stage:",
         "",
         *_table(("orders", "OMS answers", "before", "peak"), map(_memory, cases)),
     ]

@@ -1,4 +1,4 @@
-"""Checks the links of README and docs: files and headings that do not exist, and pages missing from the site's menu."""
+"""Checks links of README and docs for missing files and headings, and the site's menu for missing pages."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def main() -> int:
 
 
 def dead_links(page: Path) -> Iterator[str]:
-    """Every link of a page that leads nowhere."""
+    """Dead links of a page."""
     text = page.read_text(encoding="utf-8")
     prose = _CODE.sub("", _FENCE.sub("", text))
     for link in _LINK.findall(prose):
@@ -44,14 +44,14 @@ def dead_links(page: Path) -> Iterator[str]:
         if not target.exists():
             yield f"{where}: {path} does not exist"
         elif page.is_relative_to(DOCS) and not target.is_relative_to(DOCS):
-            yield f"{where}: leaves docs/, so it would be dead on the site"
+            yield f"{where}: leaves docs/ and would be dead on the site"
         elif anchor and target.suffix == ".md" and anchor not in anchors(target):
             yield f"{where}: {target.name} has no heading #{anchor}"
 
 
 @cache
 def anchors(page: Path) -> frozenset[str]:
-    """The anchors of a page's headings. Where GitHub and the site would differ, neither form is a safe target."""
+    """Anchors of a page's headings, without those that GitHub and the site form differently."""
     seen: Counter[str] = Counter()
     found = set()
     for heading in _HEADING.findall(_FENCE.sub("", page.read_text(encoding="utf-8"))):
@@ -65,7 +65,7 @@ def anchors(page: Path) -> frozenset[str]:
 
 
 def missing_in_menu() -> list[str]:
-    """Pages that the site's menu does not name, and entries of the menu without a page."""
+    """Pages missing from the site's menu, and menu entries without a page."""
     menu = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:")[2]
     named = set(re.findall(r"[\w./-]+\.md", menu))
     there = {str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md")}

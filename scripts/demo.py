@@ -1,7 +1,7 @@
-"""`make demo`: simulated vendors, one run of the DAG on real Airflow, and what became of every order.
+"""`make demo`: simulated vendors, one run of the DAG on real Airflow, and the result for every order.
 
-Exits with 0 only if the run was green, the counting law held, and the vendors' own audit agrees with the ledger:
-nothing doubled, nothing acknowledged early, every amount equal to the cent.
+Exits with 0 only if the run was green, the accounting check passed, and the vendors' own audit agrees with the ledger:
+no duplicates, nothing acknowledged early, every amount equal to the cent.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from local import (
+from local_airflow import (
     PIPELINES,
     ROOT,
-    Trouble,
+    CommandError,
     airflow,
     environment,
     fresh_home,
@@ -35,20 +35,20 @@ from rich.console import Console
 from rich.table import Table
 
 STATES = ("imported", "superseded", "discarded", "quarantined", "rejected", "held", "waiting", "in_doubt", "sending")
-"""In the order in which the table shows them; what is not named comes last."""
+"""Order of the states in the table; others come last."""
 
 AFTERWARDS = {"cloudsuite": ["cloudsuite_feedback"]}
-"""What runs after the order DAG, by source."""
+"""DAG that runs after the order DAG, by source."""
 
 Row = Mapping[str, Any]
-console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)  # nothing is cut in a file
+console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)  # do not truncate output to a file
 
 
 def main() -> int:
     """Run the demonstration; its exit code."""
     options = _options()
     if options.source not in PIPELINES:
-        raise Trouble(f"SOURCE={options.source} is not known; there are: {', '.join(PIPELINES)}")
+        raise CommandError(f"unknown SOURCE={options.source}; available: {', '.join(PIPELINES)}")
     pipeline = PIPELINES[options.source]
     home = fresh_home(".demo")
     console.print(f"Order Relay: {options.orders} simulated orders through [bold]{pipeline}[/] on Airflow")
@@ -58,11 +58,11 @@ def main() -> int:
         with _step(f"Airflow's database (log: {_short(home / 'airflow.log')})"):
             migrated = airflow(["db", "migrate"], env, home / "airflow.log")
         if migrated:
-            raise Trouble(f"Airflow's database could not be made; see {_short(home / 'airflow.log')}")
+            raise CommandError(f"could not create Airflow's database; see {_short(home / 'airflow.log')}")
         with _step(f"the DAG's run (log: {_short(home / 'run.log')})"):
             code = airflow(["dags", "test", pipeline], env, home / "run.log")
         for dag in AFTERWARDS.get(options.source, ()):
-            with _step(f"{dag}, which tells the source what became of its orders"):
+            with _step(f"{dag}, which writes the results back to the source"):
                 code = airflow(["dags", "test", dag], env, home / "run.log") or code
         audit = get_json(f"{address}/_audit")
     book = _report(env)
@@ -74,9 +74,9 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--source", default="supercat", help="which source (default: %(default)s)")
-    parser.add_argument("--orders", type=int, default=300, help="how many orders (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=7, help="the same seed makes the same orders")
+    parser.add_argument("--source", default="supercat", help="the source (default: %(default)s)")
+    parser.add_argument("--orders", type=int, default=300, help="number of orders (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=7, help="same seed, same orders")
     return parser.parse_args()
 
 
@@ -86,7 +86,7 @@ def _short(path: Path) -> str:
 
 @contextmanager
 def _step(what: str) -> Iterator[None]:
-    """Say what is under way, and how long it took. A line every ten seconds shows that it is alive."""
+    """Print a step and its duration, with a sign of life every ten seconds."""
     console.print(f"  {what} ...")
     began, over = time.monotonic(), threading.Event()
 
@@ -103,20 +103,20 @@ def _step(what: str) -> Iterator[None]:
 
 
 def _report(env: Mapping[str, str]) -> dict[str, Any]:
-    """What the command line says about the count."""
+    """The output of `order-relay report --json`."""
     command = [sys.executable, "-m", "order_relay", "report", "--json"]
     done = subprocess.run(command, env=dict(env), capture_output=True, text=True, check=False)  # noqa: S603
     try:
         found: dict[str, Any] = json.loads(done.stdout)
     except ValueError:
-        raise Trouble(f"`python -m order_relay report` failed:\n{done.stderr.strip()}") from None
+        raise CommandError(f"`python -m order_relay report` failed:\n{done.stderr.strip()}") from None
     return found
 
 
 def _rows(ledger: Path, pipeline: str) -> list[Row]:
-    """Every submission, read past the package's own code: the demonstration is to check that code."""
+    """All submissions, read without the package's own code, which the demonstration verifies."""
     if not ledger.exists():
-        raise Trouble("the run left no ledger")
+        raise CommandError("the run created no ledger")
     with sqlite3.connect(f"file:{ledger}?mode=ro", uri=True) as database:
         database.row_factory = sqlite3.Row
         found = database.execute("SELECT * FROM submission WHERE pipeline = ? ORDER BY id", (pipeline,))
@@ -124,7 +124,7 @@ def _rows(ledger: Path, pipeline: str) -> list[Row]:
 
 
 def _show(rows: list[Row], audit: Mapping[str, Any]) -> None:
-    """One line for each order."""
+    """Print one line per order."""
     offers = {offer["id"]: offer for offer in audit["offers"].values()}
     table = Table(title="What happened to every order", title_justify="left", box=None, pad_edge=False)
     for column in ("order", "source id", "simulated kind", "state", "reason", "OMS id", "acknowledged"):
@@ -145,43 +145,45 @@ def _show(rows: list[Row], audit: Mapping[str, Any]) -> None:
     console.print(table)
 
 
-def _problems(rows: list[Row], audit: Mapping[str, Any], book: Mapping[str, Any]) -> list[str]:
-    """Everything in which ledger and vendors differ, or that the package promises not to do."""
+def _problems(rows: list[Row], audit: Mapping[str, Any], report: Mapping[str, Any]) -> list[str]:
+    """Differences between ledger and vendors, and violated guarantees."""
     found = []
-    if not book.get("balanced"):
-        found.append("the counting law does not hold: see `python -m order_relay report`")
+    if not report.get("balanced"):
+        found.append("the accounting check failed; see `order-relay report`")
     if audit["doubled"]:
-        found.append(f"doubled at the OMS: {', '.join(map(str, audit['doubled']))}")
+        found.append(f"duplicates at the OMS: {', '.join(map(str, audit['doubled']))}")
     if audit["acknowledged_early"]:
         found.append(f"acknowledged early: {', '.join(map(str, audit['acknowledged_early']))}")
     if audit["imported_forbidden"]:
-        found.append(f"imported although it may not be: {audit['imported_forbidden']}")
-    found += _untold(rows, audit)
+        found.append(f"imported although not allowed: {audit['imported_forbidden']}")
+    found += _missing_write_backs(rows, audit)
     if len(rows) != audit["offered"]:
         found.append(f"the source offered {audit['offered']} orders, the ledger has {len(rows)}")
-    here = {row["oms_id"] for row in rows if row["state"] == "imported"}
-    there = {str(order_id) for order in audit["orders"].values() for order_id in order["order_ids"]}
-    if here != there:
-        found.append(f"imported in the ledger only: {len(here - there)}; at the OMS only: {len(there - here)}")
+    in_ledger = {row["oms_id"] for row in rows if row["state"] == "imported"}
+    at_oms = {str(order_id) for order in audit["orders"].values() for order_id in order["order_ids"]}
+    if in_ledger != at_oms:
+        found.append(
+            f"imported only in the ledger: {len(in_ledger - at_oms)}; only at the OMS: {len(at_oms - in_ledger)}"
+        )
     return found + _wrong_totals(rows, audit)
 
 
-def _untold(rows: list[Row], audit: Mapping[str, Any]) -> list[str]:
-    """What a source that takes feedback should have heard, and has not."""
-    told = audit.get("cloudsuite", {}).get("feedback", {})
-    if not told:
+def _missing_write_backs(rows: list[Row], audit: Mapping[str, Any]) -> list[str]:
+    """Write-backs that a source with feedback did not receive."""
+    received = audit.get("cloudsuite", {}).get("feedback", {})
+    if not received:
         return []
     found = [f"set back to confirmed: {audit['cloudsuite']['put_back']}"] if audit["cloudsuite"]["put_back"] else []
-    unheard = [
+    missing = [
         row["order_number"]
         for row in rows
-        if row["state"] == "imported" and not told.get(row["order_number"], {}).get("is_oms_id")
+        if row["state"] == "imported" and not received.get(row["order_number"], {}).get("is_oms_id")
     ]
-    return found + ([f"the shop does not know the OMS id of {', '.join(unheard)}"] if unheard else [])
+    return found + ([f"the shop does not know the OMS id of {', '.join(missing)}"] if missing else [])
 
 
 def _wrong_totals(rows: list[Row], audit: Mapping[str, Any]) -> list[str]:
-    """Orders whose total at the OMS is not the source's."""
+    """Orders whose total at the OMS differs from the source's."""
     offered = {offer["id"]: offer["total"] for offer in audit["offers"].values()}
     stored = {str(i): order["total"] for order in audit["orders"].values() for i in order["order_ids"]}
     wrong = [
@@ -189,32 +191,32 @@ def _wrong_totals(rows: list[Row], audit: Mapping[str, Any]) -> list[str]:
         for row in rows
         if row["state"] == "imported" and str(stored.get(row["oms_id"])) != str(offered.get(row["source_id"]))
     ]
-    return [f"another total at the OMS than at the source: {', '.join(wrong)}"] if wrong else []
+    return [f"total at the OMS differs from the source: {', '.join(wrong)}"] if wrong else []
 
 
 def _verdict(problems: list[str], rows: list[Row], audit: Mapping[str, Any], home: Path, pipeline: str) -> int:
-    """The summary, and the exit code."""
+    """Print the summary; returns the exit code."""
     states = Counter(row["state"] for row in rows)
     console.print()
-    console.print("[bold]The count[/]: " + ", ".join(f"{n} {state}" for state, n in states.most_common()))
+    console.print("[bold]Orders[/]: " + ", ".join(f"{n} {state}" for state, n in states.most_common()))
     console.print(
-        f"[bold]The vendors say[/]: {audit['offered']} offered, {audit['imported']} imported, "
-        f"{len(audit['doubled'])} doubled, {len(audit['acknowledged'])} acknowledged, "
+        f"[bold]Vendors[/]: {audit['offered']} offered, {audit['imported']} imported, "
+        f"{len(audit['doubled'])} duplicates, {len(audit['acknowledged'])} acknowledged, "
         f"{len(audit['acknowledged_early'])} of them early"
     )
     for report in sorted((home / "order_relay" / "batches" / pipeline / "runs").glob("*/report.md")):
-        console.print(f"[bold]The report[/]: {_short(report)}")
+        console.print(f"[bold]Report[/]: {_short(report)}")
     for problem in problems:
-        console.print(f"[bold red]WRONG[/]: {problem}")
+        console.print(f"[bold red]FAILED[/]: {problem}")
     if not problems:
-        console.print("[bold green]Every order has exactly one fate; none doubled, none acknowledged early.[/]")
+        console.print("[bold green]Every order is accounted for: no duplicates, none acknowledged early.[/]")
     return 1 if problems else 0
 
 
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except Trouble as trouble:
+    except CommandError as trouble:
         console.print(f"[bold red]{trouble}[/]")
         sys.exit(2)
     except KeyboardInterrupt:

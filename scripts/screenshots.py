@@ -1,6 +1,6 @@
-"""`make screenshots`: the review as a person sees it in Airflow's pages, into docs/images.
+"""`make screenshots`: pictures of reviews in Airflow's pages, into docs/images.
 
-Starts what `make ui` starts, lets simulated orders be held, opens the pages in headless Chromium and takes pictures.
+Starts the same as `make ui`, imports simulated orders of which some are held, and opens the pages in headless Chromium.
 Needs the Python package playwright (in requirements-dev.txt) and a Chromium: the
 system's, or the one that the variable CHROMIUM names.
 """
@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from local import ROOT, Trouble, get_json
+from local_airflow import ROOT, CommandError, get_json
 from ui import Interface, interface
 
 IMAGES = ROOT / "docs" / "images"
@@ -34,7 +34,7 @@ def main() -> int:
     browser_page = _playwright()
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     if not chromium:
-        raise Trouble("no Chromium found; name one in the variable CHROMIUM")
+        raise CommandError("no Chromium found; name one in the variable CHROMIUM")
     with (
         tempfile.TemporaryDirectory(prefix="order-relay-pictures-") as folder,
         interface(Path(folder), orders=0, seed=7) as ui,
@@ -51,7 +51,7 @@ def _playwright() -> Callable[[], Any]:
     try:
         from playwright.sync_api import sync_playwright  # noqa: PLC0415 - optional
     except ImportError:
-        raise Trouble("the Python package playwright is missing: .venv/bin/pip install playwright") from None
+        raise CommandError("the Python package playwright is missing: .venv/bin/pip install playwright") from None
     made: Callable[[], Any] = sync_playwright
     return made
 
@@ -66,7 +66,7 @@ class Api:
         self._token = self.call("POST", "/auth/token", login)["access_token"]
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
-        """One request; its JSON."""
+        """Send one request; returns its JSON."""
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._token}"}
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self._url + path, data, headers, method=method)  # noqa: S310 - loopback
@@ -74,7 +74,7 @@ class Api:
             return json.load(answer)
 
     def vendors(self, page: str) -> Any:
-        """What the simulated vendors say."""
+        """The audit of the simulated vendors."""
         return get_json(f"{self._vendors}/{page}")
 
     def run(self, dag: str) -> None:
@@ -85,7 +85,7 @@ class Api:
 
 
 def until(done: Callable[[], bool], what: str) -> None:
-    """Ask every second. A busy SQLite may refuse a question; it is asked again. Raises ``Trouble``."""
+    """Poll every second, ignoring errors of a busy SQLite database. Raises ``CommandError`` on timeout."""
     end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
         try:
@@ -94,11 +94,11 @@ def until(done: Callable[[], bool], what: str) -> None:
         except (urllib.error.URLError, OSError):
             pass
         time.sleep(1)
-    raise Trouble(f"no sign of {what} within {PATIENCE_S} s")
+    raise CommandError(f"no sign of {what} within {PATIENCE_S} s")
 
 
 def held_orders(airflow: Api, vendors: str) -> list[dict[str, Any]]:
-    """Import orders, offer one of them again with other content and a used form, and have the reviews opened."""
+    """Import orders, offer one of them changed and one on a reused form, and open the reviews."""
     from order_relay_sandbox.supercat.body import cents, text, total_up  # noqa: PLC0415 - slow to import
     from order_relay_sandbox.supercat.generator import orders  # noqa: PLC0415
 
@@ -124,7 +124,7 @@ def held_orders(airflow: Api, vendors: str) -> list[dict[str, Any]]:
 
 
 def questions(airflow: Api, wanted: int, task: str = "review") -> list[dict[str, Any]]:
-    """What a task asks now, once there are so many of these questions."""
+    """Open questions of a task, once there are ``wanted``."""
     path = f"/api/v2/dags/{REVIEW}/dagRuns/~/hitlDetails?response_received=false"
     found: list[dict[str, Any]] = []
 
@@ -145,7 +145,7 @@ def offer(vendors: str, orders: Iterable[dict[str, Any]]) -> None:
 
 
 def take(playwright: Any, chromium: str, airflow: Api, ui: Interface, asked: list[dict[str, Any]]) -> None:
-    """The pictures: the list of what waits, two reviews, and the confirmation that a replacement needs."""
+    """Take the pictures: the list of questions, two reviews, and the confirmation of a replacement."""
     browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
     page = browser.new_page(color_scheme="light")
     page.goto(f"{ui.url}/auth/login")
@@ -172,7 +172,7 @@ def question(ui: Interface, asked: dict[str, Any]) -> str:
 
 
 def picture(page: Any, url: str, shows: str, name: str, height: int) -> None:
-    """One page, once it shows what it should; ``height`` in pixels."""
+    """Take one page when it shows the expected text; ``height`` in pixels."""
     page.set_viewport_size({"width": WIDTH, "height": height})
     page.goto(url)
     page.get_by_text(shows).first.wait_for(timeout=60_000)
@@ -184,6 +184,6 @@ def picture(page: Any, url: str, shows: str, name: str, height: int) -> None:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except Trouble as trouble:
+    except CommandError as trouble:
         sys.stderr.write(f"{trouble}\n")
         sys.exit(2)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs everything into .venv. Does nothing when requirements and project file are those of the last time.
+# Installs everything into .venv. Does nothing if requirements and project file have not changed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 unset PYTHONDONTWRITEBYTECODE
@@ -14,9 +14,9 @@ fi
 
 if [[ ! -x .venv/bin/python ]]; then
     "$python" -c 'import sys; sys.exit("Python 3.11 or later is needed, this is " + sys.version if sys.version_info < (3, 11) else 0)'
-    echo "Making .venv ..."
+    echo "Creating .venv ..."
     "$python" -m venv .venv || {
-        echo "Could not make a virtual environment. On Debian: apt-get install python3-venv" >&2
+        echo "Could not create a virtual environment. On Debian: apt-get install python3-venv" >&2
         exit 1
     }
 fi
@@ -25,7 +25,7 @@ echo "Installing requirements (some minutes the first time) ..."
 .venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 
-# Airflow starts many processes; without compiled modules each of them needs two to three times as long.
+# Airflow starts many processes; without compiled modules each takes two to three times as long to start.
 echo "Compiling ..."
 .venv/bin/python -m compileall -q -j 0 .venv/lib >/dev/null 2>&1 || true
 

@@ -1,4 +1,4 @@
-"""`make ui`: Airflow with its web interface, the simulated vendors, and the DAGs ready to click. Until Ctrl-C."""
+"""`make ui`: Airflow's web interface with the DAGs and the simulated vendors, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local import (
+from local_airflow import (
     PIPELINES,
     ROOT,
-    Trouble,
+    CommandError,
     airflow,
     environment,
     fresh_home,
@@ -36,10 +36,10 @@ PATIENCE_S = 240
 
 
 def main() -> int:
-    """Start everything, say where to look, wait."""
+    """Start everything, print the addresses, and wait."""
     options = _options()
     if options.source not in PIPELINES:
-        raise Trouble(f"SOURCE={options.source} is not known; there are: {', '.join(PIPELINES)}")
+        raise CommandError(f"unknown SOURCE={options.source}; available: {', '.join(PIPELINES)}")
     # A first Ctrl-C or a TERM ends the wait and stops everything in order.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     home = fresh_home(".ui")
@@ -50,7 +50,7 @@ def main() -> int:
 
 @dataclass(frozen=True)
 class Interface:
-    """A running Airflow with simulated vendors: where they are, and how to log in as ``admin``."""
+    """Addresses of a running Airflow and of the simulated vendors, and the password of ``admin``."""
 
     port: int
     password: str
@@ -59,7 +59,7 @@ class Interface:
 
     @property
     def url(self) -> str:
-        """Where Airflow's pages are."""
+        """Address of Airflow's pages."""
         return f"http://127.0.0.1:{self.port}"
 
 
@@ -67,8 +67,9 @@ class Interface:
 def interface(
     home: Path, orders: int, seed: int, port: int = 0, source: str = "supercat", *, live: bool = True
 ) -> Iterator[Interface]:
-    """Start everything, yield it once it is healthy, and stop it. ``live=False``: with the pipeline files as they are
-    shipped, in shadow mode. Raises ``Trouble``.
+    """Start everything, yield it when it is healthy, and stop it. Raises ``CommandError``.
+
+    ``live=False`` uses the packaged pipeline files, which are in shadow mode.
     """
     with ExitStack() as stack:
         address = stack.enter_context(sandbox(home, orders, seed, "--source", source))
@@ -76,15 +77,15 @@ def interface(
         password = secrets.token_urlsafe(9)
         files = live_files(home / "order_relay" / "config") if live else {}
         env = environment(home, vendor_connections(address) | interface_settings(home, port, password) | files)
-        _say("Making Airflow's database ...")
+        _say("Creating Airflow's database ...")
         if airflow(["db", "migrate"], env, home / "migrate.log"):
-            raise Trouble(f"Airflow's database could not be made; see {home / 'migrate.log'}")
+            raise CommandError(f"could not create Airflow's database; see {home / 'migrate.log'}")
         _say("Starting Airflow (20 to 40 seconds) ...")
         started: list[tuple[str, Any]] = []
         for name in COMPONENTS:
             command = [sys.executable, "-m", "airflow", name]
             started.append((name, stack.enter_context(running(command, home / f"{name}.log", env))))
-        stack.callback(_ask_to_stop, started)  # all at once: each takes seconds to end
+        stack.callback(_ask_to_stop, started)  # stop them concurrently: each takes seconds to end
         wait_until_healthy(port, started, home)
         yield Interface(port, password, address, started)
 
@@ -97,15 +98,15 @@ def _ask_to_stop(started: Sequence[tuple[str, Any]]) -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--source", default="supercat", help="whose DAG to point at (default: %(default)s)")
-    parser.add_argument("--orders", type=int, default=300, help="how many simulated orders (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=7, help="the same seed makes the same orders")
-    parser.add_argument("--port", type=int, default=0, help="of the web interface; 0 takes 8080 or a free one")
+    parser.add_argument("--source", default="supercat", help="source whose DAG is shown (default: %(default)s)")
+    parser.add_argument("--orders", type=int, default=300, help="number of simulated orders (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=7, help="same seed, same orders")
+    parser.add_argument("--port", type=int, default=0, help="port of the web interface; 0 selects 8080 or a free one")
     return parser.parse_args()
 
 
 def free_port(*ports: int) -> int:
-    """The first of ``ports`` where nobody listens; 0 stands for any."""
+    """The first free one of ``ports``; 0 means any."""
     for wanted in ports:
         with socket.socket() as probe:
             try:
@@ -113,11 +114,11 @@ def free_port(*ports: int) -> int:
             except OSError:
                 continue
             return int(probe.getsockname()[1])
-    raise Trouble("no free port")
+    raise CommandError("no free port")
 
 
 def interface_settings(home: Path, port: int, password: str) -> dict[str, str]:
-    """Settings of the web interface: on this machine only, one login with a password of its own."""
+    """Settings of the web interface: loopback only, one login with a random password."""
     passwords = home / "passwords.json"
     passwords.touch(mode=0o600)
     passwords.write_text(json.dumps({"admin": password}))
@@ -133,14 +134,14 @@ def interface_settings(home: Path, port: int, password: str) -> dict[str, str]:
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
         "AIRFLOW__CORE__PARALLELISM": "4",
-        # SQLite takes one writer at a time; the schedule stays off until the person switches it on.
+        # SQLite allows one writer at a time; DAGs stay paused until the user unpauses them.
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
     }
 
 
 def wait_until_healthy(port: int, started: Sequence[tuple[str, Any]], home: Path) -> None:
-    """Until API server, scheduler and DAG processor say that they live."""
+    """Wait until API server, scheduler and DAG processor are healthy."""
     until = time.monotonic() + PATIENCE_S
     while time.monotonic() < until:
         _check_alive(started, home)
@@ -152,27 +153,27 @@ def wait_until_healthy(port: int, started: Sequence[tuple[str, Any]], home: Path
         if all(part.get("status") == "healthy" for part in parts):
             return
         time.sleep(0.5)
-    raise Trouble(f"Airflow did not become healthy within {PATIENCE_S} s; see the logs in {home}")
+    raise CommandError(f"Airflow did not become healthy within {PATIENCE_S} s; see the logs in {home}")
 
 
 def _check_alive(started: Sequence[tuple[str, Any]], home: Path) -> None:
     for name, process in started:
         if process.poll() is not None:
-            raise Trouble(f"Airflow's {name} ended by itself; see {home / (name + '.log')}")
+            raise CommandError(f"Airflow's {name} stopped unexpectedly; see {home / (name + '.log')}")
 
 
 def _welcome(ui: Interface, home: Path, pipeline: str) -> str:
     return f"""
 Airflow is ready.
 
-  look at     {ui.url}/dags/{pipeline}
+  open        {ui.url}/dags/{pipeline}
   login       admin
   password    {ui.password}
 
   Press "Trigger" to run the DAG once; the switch beside its name starts the schedule. The form's "Unpause" box is
-  ticked: leave it, and the schedule starts as well. Here the pipelines are live (the shipped files are in shadow mode);
-  they only reach the simulated vendors.
-  The simulated vendors saw:   {ui.vendors}/_audit
+  ticked: leave it to start the schedule as well. Here the pipelines are live (the packaged files are in shadow mode);
+  they only connect to the simulated vendors.
+  Audit of the vendors:        {ui.vendors}/_audit
   Logs, ledger and batches:    {home.relative_to(ROOT)}/
   Pipeline files, live:        {home.relative_to(ROOT)}/order_relay/config/
 
@@ -181,14 +182,14 @@ Ctrl-C stops everything.
 
 
 def _watch(started: Sequence[tuple[str, Any]], home: Path) -> int:
-    """Wait for Ctrl-C; end with an error where a part died by itself."""
+    """Wait for Ctrl-C; fails if a process stopped unexpectedly."""
     try:
         while True:
             _check_alive(started, home)
             time.sleep(1)
     except KeyboardInterrupt:
         _say("\nStopping ...")
-        # A second Ctrl-C must not leave processes behind.
+        # Another Ctrl-C must not leave processes behind.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         return 0
 
@@ -201,7 +202,7 @@ def _say(text: str) -> None:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except Trouble as trouble:
+    except CommandError as trouble:
         sys.stderr.write(f"{trouble}\n")
         sys.exit(2)
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""Two DAGs that ask a slow server for the same pages: in a worker's slot, and deferred to the triggerer."""
+"""Two DAGs that read the same pages from a slow server: one in a worker's slot, one deferred to the triggerer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PAGES = int(os.environ.get("WAITING_PAGES", "3"))
 
 
 class Pages(BaseTrigger):
-    """Asks for all pages in the triggerer; what they hold must not go through Airflow's database, so it counts them."""
+    """Reads all pages in the triggerer. Returns their number only: contents must not go through Airflow's database."""
 
     def __init__(self, url: str, pages: int) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Pages(BaseTrigger):
 
 
 class Deferred(BaseOperator):
-    """Leaves its slot while the triggerer asks."""
+    """Frees its slot while the triggerer reads."""
 
     def execute(self, context: Any) -> None:
         self.defer(trigger=Pages(URL, PAGES), method_name="resume")
@@ -44,7 +44,7 @@ class Deferred(BaseOperator):
 
 @task
 def in_a_slot() -> int:
-    """Asks for the pages itself."""
+    """Reads the pages itself."""
     with httpx.Client(timeout=60) as client:
         for number in range(PAGES):
             client.get(f"{URL}/{number}").raise_for_status()

@@ -18,7 +18,7 @@ from unittest import mock
 import pytest
 
 from tests.support import airflow_home as own_airflow
-from tests.support.airflow_home import ROOT, local
+from tests.support.airflow_home import ROOT, local_airflow
 
 own_airflow.settle()
 
@@ -62,7 +62,7 @@ class World:
 
     def connect(self, **changes: dict[str, Any]) -> None:
         """Define the connections, with changed fields: ``connect(supercat={"password": "wrong"})``."""
-        for key, text in local.vendor_connections(self.sandbox.url).items():
+        for key, text in local_airflow.vendor_connections(self.sandbox.url).items():
             vendor = key.removeprefix("AIRFLOW_CONN_").removesuffix("_DEFAULT").lower()
             value = json.loads(text)
             change = dict(changes.get(vendor, {}))

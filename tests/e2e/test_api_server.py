@@ -16,7 +16,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import local
+import local_airflow
 import pytest
 
 from order_relay.batches import BatchStore
@@ -44,7 +44,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def environment(home: Path) -> dict[str, str]:
     feed = {"conn_type": "shiprush", "login": LOGIN, "password": PASSWORD}
-    return local.environment(home, {"AIRFLOW_CONN_SHIPRUSH_FEED": json.dumps(feed)})
+    return local_airflow.environment(home, {"AIRFLOW_CONN_SHIPRUSH_FEED": json.dumps(feed)})
 
 
 def free_port() -> int:
@@ -85,7 +85,7 @@ def airflow(home: Path, environment: dict[str, str]) -> Iterator[tuple[str, Path
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"],
     }
     command = [sys.executable, "-m", "airflow", "api-server", "--host", "127.0.0.1", "--port", str(port)]
-    with local.running(command, log, mine) as process:
+    with local_airflow.running(command, log, mine) as process:
         wait_until_it_answers(process, f"http://127.0.0.1:{port}/api/v2/version", log)
         yield f"http://127.0.0.1:{port}", log
 
@@ -118,7 +118,7 @@ def test_the_feed_stands_beside_airflows_own_login(airflow: tuple[str, Path]) ->
 def test_it_is_served_without_airflow_as_well(home: Path, environment: dict[str, str]) -> None:
     log, port = home / "serve.log", free_port()
     command = [sys.executable, "-m", "order_relay", "serve", "--port", str(port)]
-    with local.running(command, log, environment) as process:
+    with local_airflow.running(command, log, environment) as process:
         feed = f"http://127.0.0.1:{port}/shiprush/orders?{WINDOW}"
         wait_until_it_answers(process, feed, log)
         assert ask(feed)[0] == 401

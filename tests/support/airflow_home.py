@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "scripts")]
 
-import local as local  # noqa: E402, PLC0414  (for others, which may import it from here alone)
+import local_airflow as local_airflow  # noqa: E402, PLC0414  (for others, which may import it from here alone)
 
 HOME, OWNER = "ORDER_RELAY_TEST_HOME", "ORDER_RELAY_TEST_OWNER"
 
@@ -25,7 +25,7 @@ def settle() -> None:
         return
     home = Path(tempfile.mkdtemp(prefix="order-relay-airflow-"))
     keys = {"AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(64)}  # Airflow's own one is short, and warned of
-    wanted = local.environment(home, {HOME: str(home), OWNER: str(me), **keys})
+    wanted = local_airflow.environment(home, {HOME: str(home), OWNER: str(me), **keys})
     for name in [name for name in os.environ if name.startswith("AIRFLOW_")]:
         del os.environ[name]
     os.environ.update({k: v for k, v in wanted.items() if k.startswith(("AIRFLOW_", "ORDER_RELAY_TEST_"))})
@@ -36,7 +36,7 @@ def live_files() -> Path:
     """The shipped pipeline files, going live: what runs here reaches simulated vendors only. Once a process."""
     folder = Path(os.environ[HOME]) / "live-files"
     if not folder.exists():
-        local.live_files(folder)
+        local_airflow.live_files(folder)
     return folder
 
 

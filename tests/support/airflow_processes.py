@@ -17,8 +17,8 @@ from typing import Any
 
 import httpx
 import psutil
-from local import ROOT, environment, running, stop
-from local import airflow as airflow_command
+from local_airflow import ROOT, environment, running, stop
+from local_airflow import airflow as airflow_command
 from ui import free_port, interface_settings, wait_until_healthy
 
 PATIENCE_S = 240

@@ -1,4 +1,4 @@
-"""What `make demo` and `make ui` share: the simulated vendors, and an Airflow of their own beside the user's."""
+"""Shared by `make demo` and `make ui`: the simulated vendors and an Airflow separate from the user's."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from urllib.parse import quote
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 PIPELINES = {"supercat": "supercat_to_shopatron", "cloudsuite": "cloudsuite_to_shopatron"}
-"""What ``SOURCE=...`` may be, and the pipeline that it stands for."""
+"""Value of ``SOURCE=...`` -> pipeline."""
 
 _ADDRESS = re.compile(r"http://[0-9.]+:\d+|\bport[ :=]+\d+|^\d+$", re.IGNORECASE | re.MULTILINE)
 
 
-class Trouble(Exception):
-    """Something that the person who typed the command should read, without a traceback."""
+class CommandError(Exception):
+    """An error shown to the user without a traceback."""
 
 
 def environment(home: Path, extra: Mapping[str, str] = {}) -> dict[str, str]:
-    """The environment of an Airflow that knows our DAGs only and keeps everything under ``home``."""
+    """Environment of an Airflow that loads only our DAGs and stores everything under ``home``."""
     mine = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW_", "ORDER_RELAY_CONFIG"))}
     mine.pop("PYTHONDONTWRITEBYTECODE", None)
     return mine | {
@@ -48,7 +48,7 @@ def environment(home: Path, extra: Mapping[str, str] = {}) -> dict[str, str]:
 
 
 def fresh_home(name: str) -> Path:
-    """An empty folder for Airflow and ledger. The simulated vendors forget everything, so their ledger must too."""
+    """An empty folder for Airflow and ledger: the simulated vendors start empty, so the ledger must, too."""
     home = ROOT / name
     if home.exists():
         shutil.rmtree(home)
@@ -57,10 +57,10 @@ def fresh_home(name: str) -> Path:
 
 
 def live_files(folder: Path) -> dict[str, str]:
-    """Copies of the shipped pipeline files that say ``mode: live``, and the environment that points to them.
+    """Copy the packaged pipeline files with ``mode: live``; returns the environment that selects them.
 
-    The shipped files themselves say ``mode: shadow``. Only what runs between the simulated vendors uses the copies: no
-    setting of the package turns a shadow pipeline live, so no real deployment can do so by accident.
+    The packaged files are in shadow mode. Only runs against the simulated vendors use the copies: no setting of the
+    package makes a shadow pipeline live, so no deployment can do so by accident.
     """
     folder.mkdir(parents=True)
     for file in sorted((ROOT / "include" / "config").glob("*.yaml")):
@@ -113,7 +113,7 @@ def sandbox(home: Path, orders: int, seed: int, *more: str) -> Iterator[str]:
 
 
 def _address(process: subprocess.Popen[bytes], log: Path, patience_s: float = 20.0) -> str:
-    """The address that the sandbox prints once it listens."""
+    """The address printed by the sandbox when it listens."""
     until = time.monotonic() + patience_s
     while time.monotonic() < until:
         if found := _ADDRESS.search(log.read_text(errors="replace")):
@@ -122,12 +122,12 @@ def _address(process: subprocess.Popen[bytes], log: Path, patience_s: float = 20
         if process.poll() is not None:
             break
         time.sleep(0.05)
-    raise Trouble(f"the simulated vendors did not start; see {log}")
+    raise CommandError(f"the simulated vendors did not start; see {log}")
 
 
 @contextmanager
 def running(command: list[str], log: Path, env: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A background process in a group of its own, its output in ``log``; the group is ended on the way out."""
+    """Run a background process in its own group with its output in ``log``; ends the group on exit."""
     with log.open("wb") as out:
         process = subprocess.Popen(  # noqa: S603 - our own commands
             command,
@@ -144,9 +144,9 @@ def running(command: list[str], log: Path, env: Mapping[str, str]) -> Iterator[s
 
 
 def stop(process: subprocess.Popen[bytes], patience_s: float = 15.0) -> None:
-    """End a process and the children it started (its group): politely, then not."""
+    """End a process group: first SIGTERM, then SIGKILL."""
     for sign, wait_s in ((signal.SIGTERM, patience_s), (signal.SIGKILL, 5.0)):
-        with suppress(ProcessLookupError):  # the group is gone already, which is what was wanted
+        with suppress(ProcessLookupError):  # the group has already ended
             os.killpg(process.pid, sign)
         try:
             process.wait(wait_s)
@@ -156,7 +156,7 @@ def stop(process: subprocess.Popen[bytes], patience_s: float = 15.0) -> None:
 
 
 def airflow(arguments: list[str], env: Mapping[str, str], log: Path) -> int:
-    """Run an Airflow command to its end, its output appended to ``log``; its exit code."""
+    """Run an Airflow command with its output appended to ``log``; returns the exit code."""
     with log.open("ab") as out:
         done = subprocess.run(  # noqa: S603
             [sys.executable, "-m", "airflow", *arguments],
@@ -170,7 +170,7 @@ def airflow(arguments: list[str], env: Mapping[str, str], log: Path) -> int:
 
 
 def get_json(url: str, headers: Mapping[str, str] = {}, timeout_s: float = 10.0) -> Any:
-    """GET a JSON document from one of the processes started here."""
+    """GET a JSON document from a process started here."""
     request = urllib.request.Request(url, headers=dict(headers))  # noqa: S310 - loopback addresses
     with urllib.request.urlopen(request, timeout=timeout_s) as answer:  # noqa: S310
         return json.load(answer)
