@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support import speedups
+from tests.support import network, speedups
 
 pytest_plugins = ["tests.support.databases"]
 
@@ -31,3 +31,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         names = getattr(item, "fixturenames", ())
         if "postgres_cluster" in names or (call and call.params.get("ledger_url") == "postgres"):
             item.add_marker("postgres")
+
+
+@pytest.fixture(autouse=True)
+def _no_network(request: pytest.FixtureRequest) -> None:
+    """Unit tests reach no network."""
+    if request.node.get_closest_marker("unit"):
+        network.block(request.getfixturevalue("monkeypatch"))

@@ -22,7 +22,7 @@ def world(make_world: Callable[..., Any]) -> Any:
     return made
 
 
-def test_what_the_vendor_says_stands_beside_the_orders(world: Any) -> None:
+def test_the_vendors_errors_are_listed_beside_the_orders(world: Any) -> None:
     number = next(row["order_number"] for row in world.rows() if row["state"] == "imported")
     _, mistake = world.sandbox.happen(
         add(number, "order", "IN_PROGRESS"),

@@ -90,7 +90,7 @@ def airflow(home: Path, environment: dict[str, str]) -> Iterator[tuple[str, Path
         yield f"http://127.0.0.1:{port}", log
 
 
-def test_the_feed_stands_beside_airflows_own_login(airflow: tuple[str, Path]) -> None:
+def test_the_feed_coexists_with_airflows_login(airflow: tuple[str, Path]) -> None:
     address, log = airflow
     feed = f"{address}/shiprush/orders?{WINDOW}"
     assert ask(feed)[0] == 401

@@ -92,7 +92,7 @@ def test_an_imported_interval_is_sent_no_second_time(world: Any) -> None:
         assert world.states() == states, "what was quarantined, held and superseded ends where it was"
 
 
-def test_what_was_refused_is_judged_again(world: Any) -> None:
+def test_refused_orders_are_evaluated_again(world: Any) -> None:
     """A quarantined order of the interval goes through the whole way again, and gets its events."""
     (one, *_) = [row for row in world.rows() if row["state"] == "quarantined"]
     events = world.ask(f"SELECT to_state, run FROM event WHERE submission_id = {one['id']} ORDER BY id")
@@ -100,7 +100,7 @@ def test_what_was_refused_is_judged_again(world: Any) -> None:
     assert all(event["run"].startswith("backfill__") for event in events[-2:])
 
 
-def test_an_interval_without_batches_says_so(world: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_interval_without_batches_is_reported(world: Any, caplog: pytest.LogCaptureFixture) -> None:
     long_ago = datetime(2020, 1, 1, tzinfo=UTC)
     states = world.states()
     with caplog.at_level("INFO"):

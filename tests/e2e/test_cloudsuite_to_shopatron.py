@@ -49,7 +49,7 @@ class TestOneRun:
         assert audit["imported"] == world.states()["imported"]
         assert set(audit["posts"].values()) == {1}
 
-    def test_the_shop_heard_of_each_imported_order_once(self, moved: tuple[Any, Any, Any]) -> None:
+    def test_each_imported_order_was_acknowledged_once(self, moved: tuple[Any, Any, Any]) -> None:
         world, _, feedback = moved
         told = world.sandbox.report()["cloudsuite"]["feedback"]
         imported = [row["order_number"] for row in world.rows() if row["state"] == "imported"]
@@ -61,7 +61,7 @@ class TestOneRun:
         counts = feedback.xcoms["tell", "return_value", 0]
         assert f'"oms_number_told": {len(imported)}' in str(counts).replace("'", '"')
 
-    def test_a_second_run_sends_nothing_again_and_says_nothing_again(self, moved: tuple[Any, Any, Any]) -> None:
+    def test_a_second_run_sends_and_alerts_nothing_again(self, moved: tuple[Any, Any, Any]) -> None:
         world, _, _ = moved
         before = world.sandbox.report()
         assert world.run(PIPELINE).state == world.run("cloudsuite_feedback").state == "success"

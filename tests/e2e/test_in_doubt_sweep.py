@@ -38,7 +38,9 @@ def test_stored_orders_are_found(make_world: Callable[..., Any]) -> None:
     assert (audit["doubled"], audit["imported"]) == ([], world.states()["imported"])
 
 
-def test_a_person_is_told_after_the_setting(make_world: Callable[..., Any], caplog: pytest.LogCaptureFixture) -> None:
+def test_an_operator_is_alerted_after_the_configured_time(
+    make_world: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
     world = make_world(orders=12, scenario=LOST)
     world.connect(shopatron={"extra": {"search_by": "none"}})
     assert world.run().state == "success"

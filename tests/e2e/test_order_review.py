@@ -54,7 +54,7 @@ class TestHeld:
         assert len(opened) == len({row["lineage"] for row in held}) == 2
         assert world.plain in opened
 
-    def test_it_is_not_opened_twice(self, world: Any, opened: dict[str, Any]) -> None:
+    def test_it_is_not_opened_again(self, world: Any, opened: dict[str, Any]) -> None:
         again = world.run(DAG)
         assert again.tasks["find"] == "skipped"
         assert again.tasks["open_review"] == "skipped"
@@ -79,7 +79,7 @@ class TestHeld:
         oms_id = next(row["oms_id"] for row in world.rows() if row["state"] == "imported")
         assert oms_id in someone.seen[2][1]
 
-    def test_a_confirmed_replacement_goes_on(self, world: Any, opened: dict[str, Any], api: Any) -> None:
+    def test_a_confirmed_replacement_is_sent(self, world: Any, opened: dict[str, Any], api: Any) -> None:
         answers = [
             ("replacement", because("the customer wants more")),
             ("the old order is cancelled in the OMS", {}),
@@ -143,7 +143,7 @@ class TestHeld:
 
 
 class TestInDoubt:
-    def test_a_person_settles(self, make_world: Callable[..., Any], api: Any) -> None:
+    def test_an_operator_settles(self, make_world: Callable[..., Any], api: Any) -> None:
         fault = {"at": "import", "effect": "done", "answer": "cut", "first": 1}
         world = make_world(orders=3, scenario={"shopatron": {"faults": [fault]}})
         world.connect(shopatron={"extra": {"search_by": "none"}})

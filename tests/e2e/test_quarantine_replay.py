@@ -33,7 +33,7 @@ def test_who_chooses_nothing_does_nothing(world: Any) -> None:
     assert world.states() == {"quarantined": 4, "imported": 2}
 
 
-def test_what_still_fails_says_why(world: Any) -> None:
+def test_remaining_failures_give_reasons(world: Any) -> None:
     run = world.run(REPLAY, reason="trying again", everything=True)
     assert run.state == "success"
     assert world.states() == {"quarantined": 4, "imported": 2}
@@ -51,7 +51,7 @@ def test_discard_by_number(world: Any) -> None:
     assert world.states() == {"quarantined": 3, "imported": 2, "discarded": 1}
 
 
-def test_after_a_table_was_mended_they_are_sent_once(world: Any, tmp_path: Path) -> None:
+def test_after_a_mapping_table_is_fixed_they_are_sent_once(world: Any, tmp_path: Path) -> None:
     shipped = own_airflow.live_files() / "supercat_to_shopatron.yaml"
     mended = f"{shipped.read_text()}\ntables:\n  country: {{Lummerland: DE}}\n"
     (tmp_path / shipped.name).write_text(mended)

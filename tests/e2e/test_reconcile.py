@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 
-def test_a_missing_order_is_told(make_world: Callable[..., Any], caplog: pytest.LogCaptureFixture) -> None:
+def test_a_missing_order_is_reported(make_world: Callable[..., Any], caplog: pytest.LogCaptureFixture) -> None:
     world = make_world(orders=8)
     assert set(world.run("reconcile").tasks.values()) == {"skipped"}, "no pipeline ever ran"
     assert world.run().state == "success"

@@ -48,7 +48,7 @@ class TestOneRun:
         }
         assert wrong == {}
 
-    def test_the_vendors_saw_no_order_twice_and_no_early_word(self, moved: tuple[Any, Any]) -> None:
+    def test_the_vendors_saw_no_duplicate_and_no_early_acknowledgement(self, moved: tuple[Any, Any]) -> None:
         world, _ = moved
         audit = world.sandbox.report()
         assert audit["doubled"] == []
@@ -96,7 +96,7 @@ class TestOneRun:
         assert extra["manifest"].endswith("manifest.json")
         assert len(world.objects(extra["manifest"])) == 1
 
-    def test_the_report_lies_in_the_batch_store(self, moved: tuple[Any, Any]) -> None:
+    def test_the_report_is_in_the_batch_store(self, moved: tuple[Any, Any]) -> None:
         world, _ = moved
         (report,) = world.objects("supercat_to_shopatron/runs/*/report.md")
         assert "imported" in report.read_text()

@@ -16,7 +16,7 @@ def told(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.name.endswith("airflow.notify.notifiers")]
 
 
-def test_with_nothing_wrong_and_nothing_run_nobody_is_told(
+def test_without_problems_or_runs_nothing_is_sent(
     make_world: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     world = make_world(orders=0)
@@ -28,7 +28,7 @@ def test_with_nothing_wrong_and_nothing_run_nobody_is_told(
     assert world.sandbox.report()["requests"] == {}
 
 
-def test_a_refused_login_is_told_once_by_the_run_and_once_by_the_watch(
+def test_a_refused_login_is_reported_once_by_the_run_and_once_by_the_watch(
     make_world: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     world = make_world(orders=3)
@@ -43,7 +43,7 @@ def test_a_refused_login_is_told_once_by_the_run_and_once_by_the_watch(
     assert "supercat_to_shopatron: suspended" in rests
 
 
-def test_stuck_orders_are_told_with_their_numbers_and_the_summary_counts_them(
+def test_stuck_orders_are_reported_with_their_numbers_and_counted_in_the_summary(
     make_world: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     world = make_world(orders=6)

@@ -177,7 +177,7 @@ BREAKAGES: tuple[Breakage, ...] = (
         ("    if target is State.REJECTED and doubtful:\n        target = State.IN_DOUBT\n"),
         "",
         (
-            "tests/integration/ledger/delivery/test_outcomes.py::test_a_refusal_after_a_doubtful_attempt_is_in_doubt_and_rejected_once_absent_twice",
+            "tests/integration/ledger/delivery/test_outcomes.py::test_a_refusal_after_an_unconfirmed_attempt_is_in_doubt_and_rejected_after_two_absences",
         ),
     ),
     Breakage(
@@ -246,7 +246,7 @@ BREAKAGES: tuple[Breakage, ...] = (
         ("        if is_transient(page.problem):\n            return page\n"),
         "",
         (
-            "tests/unit/pipeline/lookup/test_preflight.py::TestWithoutAPast::test_an_account_that_cannot_be_read_now_says_nothing",
+            "tests/unit/pipeline/lookup/test_preflight.py::TestWithoutAPast::test_an_account_that_is_unreadable_proves_nothing",
         ),
     ),
     Breakage(
@@ -333,9 +333,7 @@ BREAKAGES: tuple[Breakage, ...] = (
         "orders/decisions/redelivery.py",
         "    reasons = dict.fromkeys(two_ids, TWO_IDS) | dict.fromkeys(two_uuids, TWO_UUIDS)\n",
         "    reasons = dict.fromkeys(two_uuids, TWO_UUIDS)\n",
-        (
-            "tests/integration/ledger/submissions/test_intake.py::test_one_number_with_two_ids_holds_both_whatever_their_state",
-        ),
+        ("tests/integration/ledger/submissions/test_intake.py::test_one_number_with_two_ids_holds_both_in_any_state",),
     ),
     Breakage(
         "send a newer version beside the imported one",
@@ -349,7 +347,7 @@ BREAKAGES: tuple[Breakage, ...] = (
         "ledger/submissions/validation.py",
         "    lineages = list(dict.fromkeys(row.lineage for row in work_items(tx, ids)))[:limit]\n",
         "    lineages = list(dict.fromkeys(row.lineage for row in work_items(tx, ids)[:limit]))\n",
-        ("tests/unit/pipeline/stages/test_dedupe.py::test_a_limit_counts_lineages_and_leaves_the_rest_received",),
+        ("tests/unit/pipeline/stages/test_dedupe.py::test_a_limit_counts_lineages_and_leaves_the_others_received",),
     ),
     Breakage(
         "acknowledge all",
@@ -492,7 +490,7 @@ BREAKAGES: tuple[Breakage, ...] = (
         "        if self.shown_at is None:\n",
         "        if True:\n",
         (
-            "tests/unit/orders/fulfilment/test_status_events.py::TestWithdrawnWithoutAWholeHistory::test_a_poll_without_it_makes_the_order_doubtful_whatever_comes_first",
+            "tests/unit/orders/fulfilment/test_status_events.py::TestWithdrawnWithoutAWholeHistory::test_a_poll_without_the_order_makes_it_doubtful_in_any_sequence",
         ),
     ),
     Breakage(
@@ -508,7 +506,7 @@ BREAKAGES: tuple[Breakage, ...] = (
         "    if _modified_times(incoming, [file]).get(file) == written:  # else somebody went on writing: it is read again\n",
         "    if written:  # else somebody went on writing: it is read again\n",
         (
-            "tests/vendors/acommerce/contract/test_status_runs.py::TestFiles::test_one_whose_writer_goes_on_meanwhile_is_read_again",
+            "tests/vendors/acommerce/contract/test_status_runs.py::TestFiles::test_one_whose_writer_continues_meanwhile_is_read_again",
         ),
     ),
     Breakage(
@@ -539,14 +537,14 @@ BREAKAGES: tuple[Breakage, ...] = (
         "../config/supercat_to_shopatron.yaml",
         "mode: shadow\n",
         "mode: live\n",
-        ("tests/unit/pipeline/settings/test_pipeline.py::test_nothing_leaves_before_a_file_says_live",),
+        ("tests/unit/pipeline/settings/test_pipeline.py::test_nothing_is_sent_before_a_file_is_live",),
     ),
     Breakage(
         "a file that says no mode is live",
         "pipeline/settings/pipeline.py",
         '    mode: Literal["live", "shadow"] = "shadow"\n',
         '    mode: Literal["live", "shadow"] = "live"\n',
-        ("tests/unit/pipeline/settings/test_pipeline.py::test_nothing_leaves_before_a_file_says_live",),
+        ("tests/unit/pipeline/settings/test_pipeline.py::test_nothing_is_sent_before_a_file_is_live",),
     ),
     Breakage(
         "sent is written on a cancelled order",
@@ -634,9 +632,7 @@ BREAKAGES: tuple[Breakage, ...] = (
         "orders/mapping/content_hash.py",
         "    if kind is dict:\n",
         ("    if kind is dict:\n        tree = _EVERYTHING\n"),
-        (
-            "tests/unit/orders/mapping/test_content_hash.py::test_what_nobody_reads_and_how_a_value_is_written_is_no_change",
-        ),
+        ("tests/unit/orders/mapping/test_content_hash.py::test_unread_fields_and_formatting_are_not_changes",),
     ),
     Breakage(
         "another reading is taken for a change",
@@ -713,7 +709,7 @@ BREAKAGES: tuple[Breakage, ...] = (
         "endpoints/shiprush.py",
         "                except Exception as error:\n",
         "                except KeyError as error:\n",
-        ("tests/unit/endpoints/test_shiprush.py::test_whatever_one_order_holds_the_others_are_served",),
+        ("tests/unit/endpoints/test_shiprush.py::test_the_others_are_served_despite_any_content_of_one_order",),
     ),
     Breakage(
         "an id decides against the number",
@@ -729,7 +725,7 @@ BREAKAGES: tuple[Breakage, ...] = (
         "pipeline/settings/sections.py",
         "    trial_days: int | None = Field(default=7, ge=1, le=36_500)\n",
         "    trial_days: int | None = Field(default=None, ge=1, le=36_500)\n",
-        ("tests/unit/pipeline/runs/test_trials.py::test_a_trial_is_gone_after_a_week_without_any_setting",),
+        ("tests/unit/pipeline/runs/test_trials.py::test_a_dry_run_is_removed_after_a_week_by_default",),
     ),
     Breakage(
         "every run counts as a trial",
@@ -779,7 +775,7 @@ BREAKAGES: tuple[Breakage, ...] = (
         "ledger/submissions/intake.py",
         "_HELD_FOR_CONTENT = frozenset({CARD_DATA_REMOVED})\n",
         "_HELD_FOR_CONTENT: frozenset[str] = frozenset()\n",
-        ("tests/unit/pipeline/stages/test_corrected_holds.py::test_corrected_at_its_source_it_goes_on",),
+        ("tests/unit/pipeline/stages/test_corrected_holds.py::test_corrected_at_its_source_it_continues",),
     ),
     Breakage(
         "a mistyped name of a status record is no error",

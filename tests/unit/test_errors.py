@@ -16,7 +16,7 @@ def _fails(*, told: bool) -> None:
         raise TransientError("no number for Ann Miller") from (cause if told else None)
 
 
-def test_a_trace_tells_kinds_and_places_and_no_words() -> None:
+def test_a_traceback_shows_types_and_lines_but_no_messages() -> None:
     with pytest.raises(TransientError) as caught:
         _fails(told=True)
     told = redacted_trace(caught.value)

@@ -227,7 +227,7 @@ def at(document: Any, path: str) -> tuple[Any, Any]:
         "/orderPayments/0/paymentMethod/billingAddress/addressLine1",
     ],
 )
-def test_what_an_order_can_not_do_without(imports: VendorFormat, example: Any, path: str) -> None:
+def test_required_fields_of_an_order(imports: VendorFormat, example: Any, path: str) -> None:
     inside, last = at(example, path)
     del inside[last]
     assert ("missing_field", path) in {(r.code, r.pointer) for r in imports.check(example)}

@@ -111,7 +111,7 @@ def test_two_decisions_on_one_view_do_not_both_count(
 
 
 @pytest.mark.parametrize("found", [True, False])
-def test_a_person_settles_what_the_search_can_not(
+def test_an_operator_settles_when_the_search_cannot(
     case: Case, engine: Engine, sandbox: ThreadedSandbox, command: Run, found: bool
 ) -> None:
     number = case.key(case.plain(3)[0])

@@ -17,7 +17,7 @@ def crossings(forks: Forks, databases) -> dict[str, int]:
     return dict(found)
 
 
-def test_killed_at_every_crossing(crossings, databases, forks: Forks) -> None:
+def test_killed_at_every_failpoint(crossings, databases, forks: Forks) -> None:
     trials: list[dict[str, Any]] = [
         {"point": point, "number": number, "ledger_url": databases("postgres" if number % 2 else "sqlite")}
         for point, number in every(crossings)
@@ -27,6 +27,6 @@ def test_killed_at_every_crossing(crossings, databases, forks: Forks) -> None:
     assert [r["point"] for r in results if not r["killed"]] == []
 
 
-def test_every_notice_has_its_crossing(crossings) -> None:
+def test_every_notice_has_its_failpoint(crossings) -> None:
     """A guard of the guard."""
     assert {"before ledger record_shipment": 3, "after ledger record_shipment": 3}.items() <= crossings.items()

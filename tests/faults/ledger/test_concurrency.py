@@ -11,7 +11,7 @@ from tests.support.trials.concurrency import pauses
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
-def test_workers_at_once(case: Case, databases, forks: Forks, kind: str) -> None:
+def test_concurrent_workers(case: Case, databases, forks: Forks, kind: str) -> None:
     trials = [
         {"case": case.name, "workers": workers, "lead_s": lead, "ledger_url": databases(kind)}
         for workers, lead in share(case, ((3, 0.2), (2, 0.4), (2, 0.0)))
@@ -21,7 +21,7 @@ def test_workers_at_once(case: Case, databases, forks: Forks, kind: str) -> None
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
-def test_a_worker_that_wakes_up_late(case: Case, databases, forks: Forks, kind: str) -> None:
+def test_a_worker_that_resumes_late(case: Case, databases, forks: Forks, kind: str) -> None:
     points = share(case, pauses(case)[kind == "postgres" :: 2])  # make prove: all of them on both
     trials = [{"case": case.name, "point": point, "ledger_url": databases(kind)} for point in points]
     results = forks.run("concurrency:pause", trials)

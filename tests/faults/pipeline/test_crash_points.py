@@ -48,7 +48,7 @@ def tried(case: Case, points: Callable[[Case], list[dict[str, Any]]]) -> list[di
 
 
 @pytest.mark.parametrize("part", range(SLICES))
-def test_killed_at_a_crossing(case: Case, points, databases, forks: Forks, part: int) -> None:
+def test_killed_at_a_failpoint(case: Case, points, databases, forks: Forks, part: int) -> None:
     chosen = [
         {**point, "ledger_url": databases("postgres") if number % 3 == 0 else ""}
         for number, point in enumerate(tried(case, points))
@@ -61,7 +61,7 @@ def test_killed_at_a_crossing(case: Case, points, databases, forks: Forks, part:
     assert missed == []
 
 
-def test_every_kind_of_crossing_comes_up(case: Case, points) -> None:
+def test_every_kind_of_failpoint_is_reached(case: Case, points) -> None:
     """A guard of the guard: if the hook were lost somewhere, nothing would be killed there."""
     names = {point["point"] for point in points(case)}
     ledger = (

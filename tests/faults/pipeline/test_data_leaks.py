@@ -130,7 +130,7 @@ def test_every_ending_keeps_its_mouth_shut(
     assert of_runs == {}, "what the ledger says about runs, moves and refusals names nobody"
 
 
-def test_the_archive_has_the_people_and_so_the_search_finds_them(
+def test_the_archive_holds_personal_data_and_the_search_finds_it(
     engine: Engine, shop: ThreadedSandbox, book: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     """A search that could find nothing at all would be satisfied with everything."""

@@ -86,7 +86,7 @@ def test_a_ledger_of_another_type_is_refused(monkeypatch: pytest.MonkeyPatch) ->
         connections.ledger_url()
 
 
-def test_a_postgres_ledger_without_database_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_postgres_database_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     define(monkeypatch, "order_relay_ledger", conn_type="postgres", host="db")
     with pytest.raises(ConfigurationError, match="'schema'"):
         connections.ledger_url()
@@ -130,7 +130,7 @@ def test_a_store_without_connection_needs_no_file_system_of_airflow() -> None:
 
 
 @pytest.mark.parametrize("name", ["my airflow", "a%20b", "100%", "a#b?c", "Grüße 日本"])
-def test_ledger_and_archive_are_in_airflow_home_whatever_its_name(
+def test_ledger_and_archive_are_in_airflow_home_with_any_name(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from order_relay.batches import BatchStore
@@ -287,9 +287,7 @@ def error_answer(kind: str) -> Any:
 
 
 @pytest.mark.parametrize("answer", [error_answer("API_SERVER_ERROR"), error_answer("GENERIC_ERROR"), OSError("cut")])
-def test_an_api_server_that_can_not_answer_is_no_missing_connection(
-    answer: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_api_server_error_is_not_a_missing_connection(answer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise a moment's trouble would start an empty default ledger beside the real one."""
     monkeypatch.setattr(stored_values, "_supervisor", lambda: Line(answer))
     with pytest.raises(TransientError):

@@ -67,5 +67,5 @@ def test_two_parses_give_the_same_dag(dags: dict[str, Any], name: str) -> None:
     assert first == second
 
 
-def test_what_people_are_told_and_the_summary_do_not_wait_for_each_other(dags: dict[str, Any]) -> None:
+def test_alerts_and_the_summary_are_independent(dags: dict[str, Any]) -> None:
     assert sorted(task.task_id for task in dags["watch"].leaves) == ["look", "summarize"]

@@ -69,7 +69,7 @@ def dag() -> Any:
     return found.dags[NAME]
 
 
-def test_the_tasks_stand_in_one_line(dag: Any) -> None:
+def test_the_tasks_form_a_chain(dag: Any) -> None:
     assert [task.task_id for task in dag.topological_sort()] == ORDER
     for before, after in pairwise(ORDER):
         assert dag.get_task(after).upstream_task_ids == {before}

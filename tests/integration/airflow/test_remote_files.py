@@ -142,7 +142,7 @@ def served(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
         yield made
 
 
-def test_what_is_there_is_listed_read_moved_and_deleted(served: Served) -> None:
+def test_files_are_listed_read_moved_and_deleted(served: Served) -> None:
     (served.out / "one.csv").write_bytes(b"a,b\r\n\xff\x00")
     (served.out / "empty.csv").write_bytes(b"")
     with open_file_server("files", "/out") as server:
@@ -179,7 +179,7 @@ def test_what_is_refused_about_one_file_leaves_the_others(served: Served) -> Non
         assert server.read(RemoteFile("one.csv", 1, ""), 1) == b"1"
 
 
-def test_a_folder_that_is_not_there(served: Served) -> None:
+def test_a_missing_folder(served: Served) -> None:
     said = r"'/nowhere' \(files.fetch.folder\)"
     with pytest.raises(ConfigurationError, match=said), open_file_server("files", "/nowhere") as server:
         server.files()

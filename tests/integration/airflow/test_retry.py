@@ -21,7 +21,7 @@ def decide(error: BaseException, try_number: int = 1) -> Any:
     [errors.ConfigurationError("w"), errors.SourceAuthError("s"), errors.IllegalTransitionError("m")],
     ids=lambda error: type(error).__name__,
 )
-def test_what_only_a_person_can_mend_fails_at_once(error: Exception) -> None:
+def test_errors_that_need_an_operator_fail_without_retry(error: Exception) -> None:
     assert decide(error).action is RetryAction.FAIL
 
 
@@ -63,7 +63,7 @@ def test_a_negative_delay_is_none_at_all(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize(
     ("wait_s", "expected"), [(None, 30), (5.0, 30), (77.0, 77), (10_000.0, MAX_DELAY_S), (-3.0, 30)]
 )
-def test_throttling_waits_as_told_within_bounds(
+def test_throttling_waits_as_requested_within_bounds(
     wait_s: float | None, expected: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)

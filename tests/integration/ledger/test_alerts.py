@@ -51,14 +51,14 @@ def look(book: Ledger, *messages: Alert) -> list[tuple[str, bool]]:
     return deliver(book)
 
 
-def test_a_cause_is_told_once_and_not_at_each_look(book):
+def test_a_condition_is_alerted_once_and_not_at_each_check(book):
     assert look(book, late()) == [("1 orders are held", False)]
     for _ in range(5):
         pass_time(book, minutes=15)
         assert look(book, late()) == []
 
 
-def test_while_it_lasts_it_is_told_again_after_the_setting(book):
+def test_while_it_lasts_it_is_repeated_after_the_configured_time(book):
     look(book, late(repeat_s=DAY_S))
     pass_time(book, hours=23)
     assert look(book, late(repeat_s=DAY_S)) == []
@@ -67,14 +67,14 @@ def test_while_it_lasts_it_is_told_again_after_the_setting(book):
     assert look(book, late(repeat_s=DAY_S)) == []
 
 
-def test_doubled_it_is_told_at_once_with_the_new_count(book):
+def test_a_doubled_count_is_alerted_immediately(book):
     look(book, late(3))
     assert look(book, late(5)) == []
     assert look(book, late(6)) == [("6 orders are held", False)]
     assert look(book, late(11)) == []
 
 
-def test_people_hear_once_that_it_is_over(book):
+def test_recovery_is_announced_once(book):
     look(book, late())
     assert look(book) == []
     pass_time(book, hours=1)
@@ -84,7 +84,7 @@ def test_people_hear_once_that_it_is_over(book):
     assert book.open_alerts() == []
 
 
-def test_what_comes_and_goes_is_told_as_one(book):
+def test_an_intermittent_condition_is_one_alert(book):
     look(book, late())
     for _ in range(6):
         pass_time(book, minutes=10)
@@ -93,7 +93,7 @@ def test_what_comes_and_goes_is_told_as_one(book):
         assert look(book, late()) == []
 
 
-def test_after_its_end_was_told_the_same_cause_is_new(book):
+def test_after_its_recovery_notice_the_same_condition_is_new(book):
     look(book, late())
     look(book)
     pass_time(book, hours=1)
@@ -101,7 +101,7 @@ def test_after_its_end_was_told_the_same_cause_is_new(book):
     assert look(book, late()) == [("1 orders are held", False)]
 
 
-def test_a_delivery_that_failed_is_tried_again_and_meanwhile_by_nobody_else(book):
+def test_a_failed_delivery_is_retried_by_one_worker(book):
     book.note_alerts(NAME, [late()])
     assert [note.subject for note in book.take_alerts()] == ["1 orders are held"]
     assert book.take_alerts() == []
@@ -111,14 +111,14 @@ def test_a_delivery_that_failed_is_tried_again_and_meanwhile_by_nobody_else(book
     assert look(book, late()) == []
 
 
-def test_a_cause_that_went_before_anybody_was_told_is_dropped(book):
+def test_a_condition_that_cleared_before_its_alert_is_dropped(book):
     book.note_alerts(NAME, [late()], {"stuck"})
     book.note_alerts(NAME, [], {"stuck"})
     pass_time(book, hours=2)
     assert deliver(book) == []
 
 
-def test_a_cause_may_have_to_last_before_it_is_told(book):
+def test_a_condition_may_have_to_persist_before_it_is_alerted(book):
     assert look(book, late(after_s=3600)) == []
     pass_time(book, minutes=59)
     assert look(book, late(after_s=3600)) == []
@@ -133,7 +133,7 @@ def test_a_look_closes_only_its_own_kinds_and_its_own_pipeline(book):
     assert [row["cause"] for row in book.open_alerts()] == ["stuck:held"]
 
 
-def test_what_nobody_notes_any_more_is_closed_without_a_word(book):
+def test_conditions_that_no_longer_occur_are_closed_silently(book):
     book.note_alerts(NAME, [Alert("review", "review:1", "order N1 waits", repeat_s=DAY_S)])
     deliver(book)
     pass_time(book, hours=47)
@@ -144,7 +144,7 @@ def test_what_nobody_notes_any_more_is_closed_without_a_word(book):
     assert book.open_alerts() == []
 
 
-def test_over_before_the_delivery_was_done_is_still_told_to_be_over(book):
+def test_a_recovery_during_delivery_is_still_reported(book):
     book.note_alerts(NAME, [late()], {"stuck"})
     (note,) = book.take_alerts()
     book.note_alerts(NAME, [], {"stuck"})
@@ -161,7 +161,7 @@ def test_closed_ones_leave_the_ledger_after_a_while(book):
     assert book.alert_noted_at(NAME, "stuck:held") is None
 
 
-def test_a_note_of_a_row_that_is_gone_changes_nothing(book):
+def test_a_note_about_a_deleted_row_changes_nothing(book):
     book.alert_told(Delivery(NAME, "stuck:held", "stuck", "gone", "gone"))
     assert book.open_alerts() == []
 

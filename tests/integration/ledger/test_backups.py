@@ -100,7 +100,7 @@ def url_of(ledger):
     return ledger.database.url.render_as_string(hide_password=False)
 
 
-def test_a_ledger_that_is_not_empty_is_kept_unless_one_says_so(full, tmp_path):
+def test_a_ledger_with_data_is_overwritten_only_on_request(full, tmp_path):
     file = tmp_path / "b.jsonl.gz"
     back_up(url_of(full.ledger), file)
     before = content(full.ledger)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from order_relay.orders.messages import Acknowledgement
 
 
-def test_an_order_goes_straight_through(clerk):
+def test_an_order_passes_all_stages(clerk):
     number = clerk.imported("1", "OMS1")
     assert clerk.events("1") == [
         ("", "received"),

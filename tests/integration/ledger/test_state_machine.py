@@ -244,7 +244,7 @@ def machine(template: Path, clerk_class: type) -> type[RuleBasedStateMachine]:
 
 
 @pytest.mark.parametrize("size", [20])
-def test_the_promise_holds_whatever_happens(sqlite_template, clerk_class, size):
+def test_no_order_is_lost_or_duplicated_under_any_faults(sqlite_template, clerk_class, size):
     run_state_machine_as_test(
         machine(sqlite_template, clerk_class),
         settings=settings(

@@ -9,7 +9,7 @@ from order_relay_sandbox.faults import Rule, RuleBook
 
 
 @pytest.mark.parametrize("name", shipped())
-def test_every_shipped_scenario_is_valid_says_what_it_is_and_changes_something(name):
+def test_every_shipped_scenario_is_valid_described_and_effective(name):
     path = shipped()[name]
     assert path.read_text(encoding="utf-8").startswith("# ")
     assert Scenario.load(path) != Scenario()

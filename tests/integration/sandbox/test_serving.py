@@ -74,7 +74,7 @@ def test_an_unknown_source_is_named():
         Sandbox(sources=["shopatron"])
 
 
-def test_a_wrong_scenario_is_told(tmp_path, capsys):
+def test_a_wrong_scenario_is_reported(tmp_path, capsys):
     path = tmp_path / "wrong.yaml"
     path.write_text("shopatron: {duplicate: x}")
     assert main(["--scenario", str(path)]) == 2

@@ -59,7 +59,7 @@ def test_json_and_text(any_store):
     assert not any_store.exists("m.json")
 
 
-def test_a_writer_that_fails_leaves_nothing_and_keeps_what_was_there(any_store, tmp_path):
+def test_a_failed_writer_leaves_no_file_and_keeps_the_existing_one(any_store, tmp_path):
     any_store.write_jsonl("o", [b"old"])
 
     def lines():
@@ -163,7 +163,7 @@ def test_an_empty_batch_is_a_batch(any_store):
     assert list(BatchReader(any_store, "pipe", "b1", manifest.sha256).orders()) == []
 
 
-def test_a_manifest_goes_through_xcom():
+def test_a_manifest_passes_through_xcom():
     manifest = Manifest("batch", "p", "p/batches/b", 3, 1, "ab", 10)
     sent = manifest.as_xcom()
     assert all(isinstance(value, str | int) for value in sent.values())

@@ -92,7 +92,7 @@ def test_reconcile_compares_the_others_where_one_that_ran_cannot_be(
     assert call("reconcile", "--pipeline", USED)["failed"] == {}
 
 
-def test_reconcile_says_so_where_a_connection_is_gone(ledger: Ledger) -> None:
+def test_reconcile_reports_a_missing_connection(ledger: Ledger) -> None:
     answer = call("reconcile", code=2)
     assert "'supercat_default' is not defined" in answer["failed"][USED]
 

@@ -219,7 +219,7 @@ def test_report_finds_what_the_ledger_lost(ledger: Ledger, store: BatchStore) ->
     assert "1 listed or archived orders" in facts["breaches"][0]
 
 
-def test_report_for_people(ledger: Ledger) -> None:
+def test_report_as_text(ledger: Ledger) -> None:
     out = call("report").stdout
     assert "Accounting check passed" in out
     assert "in_doubt" in out
@@ -248,7 +248,7 @@ def test_with_payload_the_very_bytes_are_shown(ledger: Ledger) -> None:
     assert '"said": "Marked"' in out
 
 
-def test_reasons_stand_in_an_orders_life(ledger: Ledger) -> None:
+def test_reasons_are_shown_in_an_orders_history(ledger: Ledger) -> None:
     out = call("order", "N-2").stdout
     assert "the totals do not add up" in out
 
@@ -296,7 +296,7 @@ def test_quarantine_as_csv(ledger: Ledger, tmp_path: Path) -> None:
         (("quarantine", "--csv", "/nowhere/q.csv"), "cannot write"),
     ],
 )
-def test_wrong_use_is_told_in_one_line(
+def test_wrong_usage_is_reported_in_one_line(
     ledger: Ledger,
     words: tuple[str, ...],
     says: str,
@@ -314,7 +314,7 @@ def test_wrong_use_is_told_in_one_line(
     assert error.count("\n") == 1
 
 
-def test_a_ledger_without_tables_is_told_and_migrated(
+def test_a_ledger_without_tables_is_reported_and_migrated(
     tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Installation, "ledger_url", f"sqlite:///{tmp_path}/new.sqlite")
@@ -324,9 +324,7 @@ def test_a_ledger_without_tables_is_told_and_migrated(
     assert as_json("held")["orders"] == 0
 
 
-def test_the_doctor_goes_through_what_is_ours(
-    ledger: Ledger, store: BatchStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_doctor_checks_all_components(ledger: Ledger, store: BatchStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Installation, "store_url", store.url)
     monkeypatch.setattr(Installation, "paused_dags", lambda self: {"watch": True})
     monkeypatch.setattr(Installation, "stop_switch", StopSwitch())
@@ -346,7 +344,7 @@ def test_the_doctor_goes_through_what_is_ours(
     assert list(store.list("doctor")) == []
 
 
-def test_the_doctor_tells_of_a_store_that_can_not_be_written(
+def test_the_doctor_reports_a_read_only_store(
     ledger: Ledger, store: BatchStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
@@ -355,7 +353,7 @@ def test_the_doctor_tells_of_a_store_that_can_not_be_written(
     assert [f["check"] for f in answer["findings"] if f["level"] == "fail"] == ["batch store"]
 
 
-def test_the_doctor_tells_of_missing_connections(
+def test_the_doctor_reports_missing_connections(
     ledger: Ledger, store: BatchStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def missing(self: Installation, conn_id: str) -> Any:
@@ -371,9 +369,7 @@ def test_the_doctor_tells_of_missing_connections(
     assert call("doctor", "--pipeline", PIPELINE).stdout.splitlines()[-1].startswith("2 errors, ")
 
 
-def test_the_doctor_passes_over_pipelines_that_nobody_uses(
-    ledger: Ledger, store: BatchStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_doctor_skips_unused_pipelines(ledger: Ledger, store: BatchStore, monkeypatch: pytest.MonkeyPatch) -> None:
     def none_but_supercat(self: Installation, conn_id: str) -> Any:
         if conn_id == "supercat_default":
             return Connection(conn_id, host="https://supercat.example")

@@ -199,7 +199,7 @@ def states(ledger: Ledger, numbers: list[str]) -> list[str]:
     return [ledger.find(number)[0]["state"] for number in numbers]
 
 
-def test_replay_takes_what_passes_and_says_why_the_rest_does_not(ledger: Ledger, stopped: list[str]) -> None:
+def test_replay_takes_valid_orders_and_explains_the_others(ledger: Ledger, stopped: list[str]) -> None:
     shown = as_json("replay", "--all", "--reason", "mapping mended", "--dry-run")
     assert (shown["chosen"], shown["replayed"]) == (3, 2)
     assert states(ledger, stopped) == ["quarantined", "quarantined", "rejected", "received"]
@@ -211,7 +211,7 @@ def test_replay_takes_what_passes_and_says_why_the_rest_does_not(ledger: Ledger,
     assert ledger.find(stopped[0])[0]["events"][-1]["why"] == "replay: mapping mended"
 
 
-def test_replay_for_people(stopped: list[str]) -> None:
+def test_replay_as_text(stopped: list[str]) -> None:
     out = call("replay", *stopped, "--reason", "x").stdout
     assert "3 chosen, 2 continue with the next run, 1 still refused" in out
     assert stopped[1] in out

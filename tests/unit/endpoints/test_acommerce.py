@@ -127,7 +127,7 @@ async def test_other_methods_and_paths(door: Door) -> None:
     assert (await door.web.post("/acommerce/other")).status_code == 404
 
 
-async def test_too_many_at_one_time_are_told_to_wait(door: Door) -> None:
+async def test_too_many_concurrent_requests_are_throttled(door: Door) -> None:
     answers = await asyncio.gather(*[door.post({**EVENT, "orderId": f"WEB-{n}"}) for n in range(60)])
     statuses = [answer.status_code for answer in answers]
     assert set(statuses) == {200, 429}
@@ -182,7 +182,7 @@ def open_door(sqlite_url: str, tmp_path: Path) -> Iterator[Door]:
     genuine=st.booleans(),
     noise=st.binary(max_size=80).filter(lambda text: b"\n" not in text and b"\r" not in text and b"\0" not in text),
 )
-def test_whatever_comes_no_5xx_and_nothing_forged(open_door: Door, body: bytes, genuine: bool, noise: bytes) -> None:
+def test_no_input_causes_a_5xx_or_a_forged_entry(open_door: Door, body: bytes, genuine: bool, noise: bytes) -> None:
     before = len(open_door.numbers())
     answer = asyncio.run(open_door.post(body, "right" if genuine else noise))
     assert answer.status_code in ({200, 400, 413} if genuine else {400, 401})

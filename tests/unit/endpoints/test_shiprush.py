@@ -44,7 +44,7 @@ async def test_pages_hold_every_order_once(firm: Firm) -> None:
     assert pages[0].headers["cache-control"] == "no-store"
 
 
-async def test_an_order_says_what_the_archive_holds(firm: Firm) -> None:
+async def test_an_order_shows_its_archived_data(firm: Firm) -> None:
     (document,) = plain_orders(1)
     (number,) = firm.desk.imported(document)
     order = checked((await firm.get()).content).find("Order")
@@ -66,7 +66,7 @@ def spoil(desk: Desk, batch: str) -> None:
         path.unlink()
 
 
-async def test_an_order_that_can_not_be_rendered_or_read_is_left_out_and_told_once(firm: Firm, caplog: Any) -> None:
+async def test_an_order_that_cannot_be_rendered_or_read_is_omitted_and_reported_once(firm: Firm, caplog: Any) -> None:
     orders = plain_orders(3)
     orders[1]["ship_to"]["country"] = orders[1]["bill_to"]["country"] = "Nowhere Marked"
     firm.desk.imported(*orders[:2])
@@ -113,7 +113,7 @@ POISON = {
 
 
 @pytest.mark.parametrize("values", POISON.values(), ids=POISON.keys())
-async def test_whatever_one_order_holds_the_others_are_served(
+async def test_the_others_are_served_despite_any_content_of_one_order(
     firm: Firm, monkeypatch: Any, values: dict[str, Any], caplog: Any
 ) -> None:
     orders = plain_orders(3)
@@ -138,7 +138,7 @@ async def test_whatever_one_order_holds_the_others_are_served(
 
 
 @pytest.mark.parametrize("broken", ["rendering", "writing", "reading"])
-async def test_whatever_exception_one_order_causes_the_others_are_served(
+async def test_the_others_are_served_despite_any_exception_of_one_order(
     firm: Firm, monkeypatch: Any, broken: str, caplog: Any
 ) -> None:
     orders = plain_orders(3)
@@ -251,7 +251,7 @@ async def test_a_store_that_takes_orders_from_ready_on(firm: Firm) -> None:
 
 @pytest.mark.parametrize("auth", [None, ("feeduser", "wrong"), ("", ""), ("feeduser", ""), ("x", AUTH[1])])
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_without_the_right_credentials_nobody_gets_in(firm: Firm, auth: Any, method: str) -> None:
+async def test_wrong_credentials_are_refused(firm: Firm, auth: Any, method: str) -> None:
     answer = await firm.web.request(method, PATH, params=WINDOW, auth=auth)
     refused(answer, 401)
     assert answer.headers["www-authenticate"].startswith("Basic")
@@ -286,7 +286,7 @@ async def test_without_configured_credentials_it_stays_closed(firm: Firm, name: 
         ({"start_date": "01/02/2099 00:00"}, "later"),
     ],
 )
-async def test_a_request_that_can_not_be_read_is_400(firm: Firm, query: dict[str, str], words: str) -> None:
+async def test_an_unreadable_request_is_400(firm: Firm, query: dict[str, str], words: str) -> None:
     assert words in refused(await firm.get(**query), 400)
 
 
@@ -300,7 +300,7 @@ async def test_other_methods_and_paths(firm: Firm) -> None:
         refused(await firm.web.get(path), 404)
 
 
-async def test_a_ledger_that_is_away_is_told_without_details(firm: Firm, caplog: Any) -> None:
+async def test_an_unreachable_ledger_is_reported_without_details(firm: Firm, caplog: Any) -> None:
     def away() -> str:
         raise ConfigurationError("postgresql://user:hidden@db/x is wrong")
 
@@ -398,7 +398,7 @@ bodies = st.one_of(st.binary(max_size=300), xml.map(lambda text: f"<ShipNotice>{
     known=st.booleans(),
     header=st.booleans(),
 )
-async def test_whatever_is_sent_is_answered(
+async def test_any_request_is_answered(
     stocked: Firm, caplog: Any, method: str, query: dict[str, str], body: bytes, known: bool, header: bool
 ) -> None:
     """No 5xx, no stack trace, no credential in a log line, and nothing without credentials but 401 and 405."""
@@ -428,7 +428,7 @@ async def test_whatever_is_sent_is_answered(
     caplog.clear()
 
 
-async def test_one_works_at_a_time_and_too_many_are_told_to_come_again(firm: Firm, monkeypatch: Any) -> None:
+async def test_requests_are_serialized_and_too_many_are_throttled(firm: Firm, monkeypatch: Any) -> None:
     monkeypatch.setattr(requests, "MAX_WAITING", 3)
     working: list[int] = []
 

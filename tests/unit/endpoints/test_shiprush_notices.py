@@ -131,7 +131,7 @@ async def test_an_id_of_an_older_program_counts_only_together_with_the_number(fi
     assert (len(counted(firm, a)), len(counted(firm, b)), len(waiting(firm))) == (1, 1, 1)
 
 
-async def test_an_id_that_was_given_out_before_a_restore_never_books_on_another_order(
+async def test_a_feed_id_from_before_a_restore_never_matches_another_order(
     firm: Firm, tmp_path: Path, sqlite_url: str
 ) -> None:
     firm.desk.imported(ORDERS[0])
@@ -273,9 +273,7 @@ async def test_names_of_parameters_and_actions_in_any_case_and_forms_are_read(fi
     ],
     ids=["cdata", "cut", "utf-16", "json", "nested", "list"],
 )
-async def test_a_body_that_names_its_order_in_whatever_form_is_kept(
-    firm: Firm, numbers: list[str], body: bytes
-) -> None:
+async def test_a_body_that_names_its_order_in_any_form_is_kept(firm: Firm, numbers: list[str], body: bytes) -> None:
     a, _ = numbers
     wide = "NUMBER".encode("utf-16-le")
     body = body.replace(wide, a.encode("utf-16-le")) if wide in body else body.replace(b"NUMBER", a.encode())
@@ -336,9 +334,7 @@ async def test_a_kept_notice_whose_parcel_counts_already_is_not_counted_again(fi
     assert (told.outcome, len(counted(firm, a)), waiting(firm)) == ("known", 1, [])
 
 
-async def test_the_same_notice_many_times_at_once_is_one_parcel(
-    firm: Firm, numbers: list[str], monkeypatch: Any
-) -> None:
+async def test_concurrent_identical_notices_are_one_parcel(firm: Firm, numbers: list[str], monkeypatch: Any) -> None:
     monkeypatch.setattr(requests, "IDLE_RATIO", 0.0)
     a, _ = numbers
     for number in (a, "nobody"):
@@ -362,7 +358,7 @@ NOTICES = st.lists(
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(notices=NOTICES)
-async def test_whatever_comes_in_whatever_order_no_notice_is_lost_and_none_counts_twice(
+async def test_in_any_sequence_no_notice_is_lost_or_counted_again(
     firm: Firm, notices: list[Any], monkeypatch: Any
 ) -> None:
     """Every notice is a row, or the same as one; of one tracking number one parcel counts at most."""

@@ -70,7 +70,7 @@ def test_a_page_without_a_place_in_the_menu_is_found(links: ModuleType) -> None:
         ("`told` is code; versions are told apart; there is no other way; the rest waits.", 0),
     ],
 )
-def test_words_to_avoid_are_found(text: str, noticed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_discouraged_terms_are_found(text: str, noticed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = script("check_vocabulary", monkeypatch)
     monkeypatch.setattr(module, "ROOT", tmp_path)
     (tmp_path / "page.md").write_text(f"{text}\n\n```sh\npeople told\n```\n")

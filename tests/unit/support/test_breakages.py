@@ -31,12 +31,12 @@ def test_a_breakage_applies_and_names_tests_that_exist(breakage: Breakage) -> No
             assert re.search(rf"^ *{line}", text, re.MULTILINE), name
 
 
-def test_a_breakage_whose_text_is_gone_or_doubled_fails_loudly() -> None:
+def test_a_breakage_with_a_missing_or_ambiguous_quote_fails() -> None:
     gone = Breakage("gone", "ledger/states.py", "this stands nowhere", "", ())
     for text in ("something else", "this stands nowhere, this stands nowhere"):
         with pytest.raises(ValueError, match="not once"):
             gone.broken(text)
 
 
-def test_names_are_told_apart() -> None:
+def test_names_are_distinguished() -> None:
     assert len({breakage.name for breakage in BREAKAGES}) == len(BREAKAGES) >= 12

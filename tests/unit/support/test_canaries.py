@@ -28,16 +28,16 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_mark_is_found_in_every_spelling(way: str) -> None:
+def test_a_canary_is_found_in_every_encoding(way: str) -> None:
     for name, mark in EVERYTHING.items():
         assert found(WAYS[way](mark), {name: mark}) == {name}, name
 
 
-def test_what_has_no_mark_is_clean() -> None:
+def test_without_canaries_it_is_clean() -> None:
     assert found("Žofie, order 6385-031318-392, 1234567890".encode(), EVERYTHING) == set()
 
 
-def test_a_planted_mark_is_found_in_files_and_tables(tmp_path: Path) -> None:
+def test_a_planted_canary_is_found_in_files_and_tables(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs" / "task.log").write_text(f"could not send to {PEOPLE['e-mail']}")
     (tmp_path / "clean.log").write_text("nothing")

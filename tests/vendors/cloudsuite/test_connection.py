@@ -55,7 +55,7 @@ def test_a_wrong_field_is_named_and_not_shown(change, field):
     assert "s3cret" not in str(caught.value)
 
 
-def test_accounts_on_one_host_are_told_apart_without_their_credentials():
+def test_accounts_on_one_host_are_distinguished_without_credentials():
     one, other = read_settings(connection()), read_settings(connection(login="another"))
     assert one.account != other.account
     assert one.account.startswith("cloudsuite:https://api.cloudsuite.io/")
@@ -95,7 +95,7 @@ def shown(moment, zone):
 @example(datetime(2026, 10, 25, 0, 59, tzinfo=UTC), timedelta(hours=1), 0.1, AMSTERDAM)
 @example(datetime(2026, 10, 25, 0, 0, tzinfo=UTC), timedelta(minutes=61), 0.95, AMSTERDAM)
 @example(datetime(2026, 10, 25, 0, 30, 0, 999, tzinfo=UTC), timedelta(0), 0, AMSTERDAM)
-def test_every_moment_of_an_interval_lies_within_the_asked_window(start, length, inside, zone):
+def test_every_moment_of_an_interval_is_within_the_requested_window(start, length, inside, zone):
     asked = query_window(start, start + length, zone)
     moment = shown(start + length * inside, zone)
     assert asked["confirm_date__gte"] <= moment

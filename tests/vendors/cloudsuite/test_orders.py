@@ -139,7 +139,7 @@ def test_a_next_page_without_a_position_is_an_error(shop, client, following, wor
         "",
     ],
 )
-def test_only_the_position_of_the_next_page_is_taken_whatever_its_address(shop, client, server):
+def test_only_the_position_of_the_next_page_is_used_not_its_host(shop, client, server):
     shop.add(*range(1, 5))
     asked = []
 
@@ -352,7 +352,7 @@ def test_orders_that_failed_before_do_not_stop_the_others(shop, client):
     assert [order.problem for order in found] == [DETAIL_UNREADABLE] * 5 + [""]
 
 
-def test_a_long_row_of_failures_at_the_start_is_no_reason_to_stop_while_the_rest_can_be_read(shop, client):
+def test_many_failures_at_the_start_do_not_stop_the_remaining_orders(shop, client):
     shop.add(*range(1, 101))
     shop.spoil = lambda r: httpx.Response(500) if r.url.path[11:-1] in set(map(str, range(1, 31))) else None
     found = list(client(page_size=100).offers(DAY))
@@ -379,7 +379,7 @@ def test_an_address_that_cannot_be_read_concerns_its_orders_only_and_counts_once
     assert [order.problem for order in client().offers(DAY)] == [""] * 10
 
 
-def test_every_listed_id_is_told_and_those_of_other_webshops_are_named(shop, client):
+def test_every_listed_id_is_acknowledged_and_other_webshops_are_named(shop, client):
     shop.add(1, 2)
     shop.add(3, webshop=4)
     shop.spoil = lambda r: httpx.Response(404) if r.url.path == "/api/order/2/" else None
@@ -391,7 +391,7 @@ def test_every_listed_id_is_told_and_those_of_other_webshops_are_named(shop, cli
     assert listing.expected == ["1", "2", "7"]
 
 
-def test_an_order_that_can_not_be_read_does_not_stop_the_others(shop, client):
+def test_an_unreadable_order_does_not_stop_the_others(shop, client):
     shop.add(1, 2, 3)
     odd = {"1": httpx.Response(200, json={"id": 2}), "3": httpx.Response(200, content=b"<html>")}
     shop.spoil = lambda r: odd.get(r.url.path.strip("/").rpartition("/")[2])

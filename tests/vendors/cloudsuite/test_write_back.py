@@ -46,7 +46,7 @@ def test_one_lost_answer_does_not_stop_the_others(shop, client):
     assert client().acknowledge(["2"]) == {"2": YES}
 
 
-def test_a_refusal_is_told_in_the_shops_words(shop, client):
+def test_a_refusal_quotes_the_shop(shop, client):
     shop.add(1)
     shop.spoil = at("/api/order/1/", httpx.Response(400, json={"detail": "not\nnow"}))
     assert client().acknowledge(["1"]) == {"1": Acknowledgement(False, "HTTP 400; it says: not now")}
@@ -219,7 +219,7 @@ def test_other_ways_of_numbering_lines(shop, client):
     assert [list(body) for body in shop.told("PATCH")] == [["order_lines"]]
 
 
-def test_shipped_is_told_in_the_way_of_the_connection(shop, client):
+def test_shipped_is_reported_as_the_connection_configures(shop, client):
     shop.add(1, 2, state="processing")
     parcel = Shipment("command", "P1", ("1-CS1",))
     assert client().mark_shipped("1", parcel) == YES
@@ -283,7 +283,7 @@ def test_a_delivery_message_as_json_with_everything_where_the_parcel_names_nothi
     assert [item["Item"]["QuantityValue"] for item in items] == [2.25, 2.25]
 
 
-def test_no_delivery_is_told_before_its_time_or_of_foreign_things(shop, client):
+def test_no_delivery_is_reported_early_or_for_foreign_items(shop, client):
     seen = deliverable(shop)
     one = client(**DESADV)
     foreign = Shipment("command", "P3", ("1",), lines=(ShippedLine(1, item_number="Z"),))
@@ -295,7 +295,7 @@ def test_no_delivery_is_told_before_its_time_or_of_foreign_things(shop, client):
     assert seen == []
 
 
-def test_a_delivery_is_posted_once_whatever_the_answer(shop, client):
+def test_a_delivery_is_posted_once_for_any_answer(shop, client):
     deliverable(shop)
     for answer, error in ((httpx.Response(500), OutcomeUnknownError), (httpx.Response(429), ThrottledError)):
         posts: list[httpx.Request] = []
@@ -318,7 +318,7 @@ def test_a_delivery_refused_when_sent_again_after_no_answer_was_taken_before(sho
     assert not client(**DESADV).mark_shipped("1", PARCEL, silent=True).accepted, "nothing was sent"
 
 
-def test_offline_orders_are_marked_only_where_the_connection_says_so(shop, client):
+def test_offline_orders_are_marked_only_if_the_connection_enables_it(shop, client):
     shop.add(1, 2)
     shop.add(3, shipment_state="sent")
     day = datetime(2026, 3, 4, tzinfo=UTC), datetime(2026, 3, 5, tzinfo=UTC)

@@ -322,7 +322,7 @@ def test_a_notice_with_the_ids_of_the_feed_counts_for_the_right_lines(given_line
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(orders, st.lists(lines, max_size=5), st.integers(1, 40)), max_size=3))
-def test_whatever_orders_hold_their_page_is_valid(told):
+def test_any_orders_make_a_valid_page(told):
     """Up to 200 lines an order. What can not be rendered is left out, so each order takes only lines that can be."""
     made = []
     for changes, some, times in told:

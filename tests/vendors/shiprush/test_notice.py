@@ -54,7 +54,7 @@ def test_the_same_parcel_has_the_same_key_and_others_have_not():
     assert read_notice({}, without, "USD").key != read_notice({}, without.replace(b">4<", b">3<"), "USD").key
 
 
-def test_a_date_or_cost_that_can_not_be_read_loses_no_parcel():
+def test_an_unreadable_date_or_cost_loses_no_parcel():
     told = read_notice({}, BODY.replace(b"05/01/2026", b"soon").replace(b"8.15", b"much"), "USD")
     assert (told.shipped_at, told.cost_minor) == (None, None)
 
@@ -247,7 +247,7 @@ def test_settings_of_a_store():
 
 
 @pytest.mark.parametrize("word", ["annulled", "canceled", "", "x" * 60, "paid"])
-def test_a_word_that_shiprush_does_not_take_for_cancelled_is_refused(word):
+def test_a_status_that_shiprush_does_not_read_as_cancelled_is_refused(word):
     with pytest.raises(ConfigurationError, match="words") as told:
         feed(extra={"words": {"cancelled": word}})
     if word == "annulled":
@@ -255,7 +255,7 @@ def test_a_word_that_shiprush_does_not_take_for_cancelled_is_refused(word):
 
 
 @pytest.mark.parametrize("word", ["cancelled", "deleted", "Voided", " refunded "])
-def test_the_four_words_are_taken_for_cancelled_only(word):
+def test_only_the_four_values_mean_cancelled(word):
     assert feed(extra={"words": {"cancelled": word}}).words["cancelled"] == word.strip().lower()
     for status in WORDS.keys() - {"cancelled"}:
         with pytest.raises(ConfigurationError, match=status):
@@ -278,9 +278,9 @@ def test_the_four_words_are_taken_for_cancelled_only(word):
         ("imported", {"shipped": "shipped", "cancelled": True}, "shipped"),
     ],
 )
-def test_status_words(state, more, word):
+def test_status_values(state, more, word):
     assert WORDS[status_of(state, **more)] == word
 
 
-def test_every_state_has_a_word():
+def test_every_state_has_a_label():
     assert {status_of(state) for state in State} <= WORDS.keys()

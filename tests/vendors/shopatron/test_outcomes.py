@@ -79,7 +79,7 @@ def test_other_successes_are_unlisted(status):
         ({"Retry-After": "3"}, SendOutcome.THROTTLED),
     ],
 )
-def test_403_is_told_apart_by_its_headers(headers, expected):
+def test_403_is_classified_by_its_headers(headers, expected):
     assert outcome(403, headers, b"<h1>Developer Over Qps</h1>") is expected
 
 
@@ -136,7 +136,7 @@ def test_the_table_is_total():
         '{"orderID": 4711, "message": "refused"}',
     ],
 )
-def test_words_that_name_an_existing_order(text):
+def test_terms_that_name_an_existing_order(text):
     assert names_existing(text.encode())
 
 
@@ -152,7 +152,7 @@ def test_words_that_name_an_existing_order(text):
         "",
     ],
 )
-def test_words_that_do_not(text):
+def test_texts_that_do_not(text):
     assert not names_existing(text.encode())
 
 

@@ -108,7 +108,7 @@ def test_what_is_not_the_whole_truth(replies, problem):
     assert result.problem == problem
 
 
-def test_hits_stand_even_where_the_rest_can_not_be_trusted():
+def test_hits_count_even_if_the_search_is_unreliable():
     result = by_key(Reader(page(900, row(5, "X"), row(6, "A"))))
     assert ("6", "A") in [(r.oms_id, r.destination_key) for r in result.rows]
 
@@ -116,7 +116,7 @@ def test_hits_stand_even_where_the_rest_can_not_be_trusted():
 @pytest.mark.parametrize(
     "reply", [SearchReply(200), SearchReply(200, b" \n"), page(0), SearchReply(200, b'{"totalCount": 0}')]
 )
-def test_nothing_there(reply):
+def test_not_stored(reply):
     result = by_key(Reader(reply))
     assert result.complete
     assert result.rows == ()
@@ -143,7 +143,7 @@ def test_an_endless_search_ends():
     assert (result.problem, len(reader.asked)) == ("too_many_pages", MAX_PAGES)
 
 
-def test_keys_that_can_not_be_asked_for():
+def test_keys_that_cannot_be_searched():
     assert by_key(Reader(page(0)), "A,B").problem == "key_not_searchable"
     with pytest.raises(ValueError, match="1 to 100"):
         asyncio.run(find_by_key(Reader(page(0)), SEVEN, []))

@@ -47,7 +47,7 @@ def test_throttled():
 
 
 @pytest.mark.parametrize("token", [None, "", 5, "a\r\nb", "ü"])
-def test_a_token_that_can_not_be_used(token):
+def test_an_unusable_token(token):
     with pytest.raises(TransientError):
         read(access_token=token)
 

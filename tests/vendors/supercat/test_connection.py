@@ -41,7 +41,7 @@ def test_a_wrong_field_is_named_and_not_shown(change, field):
     assert "secret" not in str(caught.value)
 
 
-def test_settings_tell_no_secret():
+def test_settings_reveal_no_secret():
     settings = read_settings(connection())
     assert "secret" not in repr(settings)
     assert "admin" not in repr(settings)

@@ -275,7 +275,7 @@ def test_control_characters_that_are_escaped_and_line_breaks_between_members_are
     st.lists(st.sampled_from([GOOD, *(order for order, *_ in POISONED if order[:1] == b"{")]), min_size=1, max_size=6),
     st.integers(1, 200),
 )
-def test_good_orders_come_through_whatever_stands_between_them(orders, size):
+def test_good_orders_are_read_despite_any_garbage_between_them(orders, size):
     body = b'{"status":"success","error":null,"data":[' + b",".join(orders) + b"]}"
     found = read(body, size)
     assert len(found) == len(orders)
@@ -362,7 +362,7 @@ def test_one_order_bare_or_wrapped(body):
         b'{"status":"success","error":null,"data":[{"id":7,"order_number":"1","total":NaN}],"page":1}',
     ],
 )
-def test_one_order_with_something_wrong_inside_is_told_with_what_is_wrong(body):
+def test_one_defective_order_is_reported_with_its_defect(body):
     order = read_single(chunked(body, 3), max_order=LIMIT)
     assert (order.problem, order.document) == (malformed.NOT_A_NUMBER, {"id": 7, "order_number": "1"})
 

@@ -23,7 +23,7 @@ def points(forks: Forks) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("part", range(SLICES))
-def test_killed_at_a_crossing(points, databases, forks: Forks, part: int) -> None:
+def test_killed_at_a_failpoint(points, databases, forks: Forks, part: int) -> None:
     chosen = [
         {**point, "ledger_url": databases("postgres") if number % 3 == 0 else ""}
         for number, point in enumerate(points)
@@ -39,7 +39,7 @@ def test_withdrawn_events_leave_no_false_status_on_default_settings(forks: Forks
     assert [(r["seed"], r["faults"]) for r in results if r["faults"]] == []
 
 
-def test_every_kind_of_crossing_comes_up(points) -> None:
+def test_every_kind_of_failpoint_is_reached(points) -> None:
     """A guard of the guard."""
     ledger = (
         "store_statuses",

@@ -17,7 +17,7 @@ def case(request: pytest.FixtureRequest) -> Case:
     return chosen
 
 
-def test_killed_while_telling(case: Case, forks: Forks) -> None:
+def test_killed_while_reporting(case: Case, forks: Forks) -> None:
     found = forks.run("feedback:discover", [{"case": case.name, "way": way} for way in case.feedback])
     points = short_profile(dict(zip(case.feedback, found, strict=True)))
     assert {"after ledger claim_feedback", "after ledger feedback_told"} <= {point for _, point, _ in points}

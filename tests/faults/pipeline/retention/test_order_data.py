@@ -143,7 +143,7 @@ def test_killed_anywhere_and_done_again(engine: Engine) -> None:
     assert keep(engine).submissions == 0
 
 
-def test_an_order_without_its_raw_text_is_quarantined_and_says_so(engine: Engine) -> None:
+def test_an_order_without_its_raw_text_is_quarantined_with_a_reason(engine: Engine) -> None:
     """As after a restored ledger that is older than what was removed; a run is not stopped by it."""
     number = ids(engine, DONE)[0]
     keep(engine)
@@ -154,7 +154,7 @@ def test_an_order_without_its_raw_text_is_quarantined_and_says_so(engine: Engine
     assert isinstance(judged.still[0][1][0], ValidationIssue)
 
 
-def test_a_backfill_says_what_was_removed(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_backfill_reports_removed_data(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
     keep(engine)
     ctx = RunContext(engine.pipeline, "first")
     replay_archived(ctx, engine.ledger, engine.wiring.store, LATER - timedelta(days=101), LATER - timedelta(days=99))
@@ -183,7 +183,7 @@ def command(engine: Engine, command_line: CliRunner, monkeypatch: pytest.MonkeyP
     return lambda *words: json.loads(command_line.invoke(app_module.app, [*words, "--json"]).stdout)
 
 
-def test_the_life_of_an_order_says_what_was_removed(engine: Engine, command: Callable[..., Any]) -> None:
+def test_the_history_of_an_order_shows_removed_data(engine: Engine, command: Callable[..., Any]) -> None:
     source_id = engine.ids_in("imported")[0]
     before = command("order", source_id, "--payload")["submissions"][0]
     assert before["attempts"][0]["payload"].startswith("{")

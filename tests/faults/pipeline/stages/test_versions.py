@@ -102,7 +102,7 @@ def test_an_obsolete_quarantined_version_ends_superseded_and_acknowledged(
     assert at_oms(sandbox) == {new["order_number"]: 1}
 
 
-def test_what_nobody_reads_is_no_change_of_an_imported_order(engine: Engine, sandbox: ThreadedSandbox) -> None:
+def test_unread_fields_are_not_changes_of_an_imported_order(engine: Engine, sandbox: ThreadedSandbox) -> None:
     """Its acknowledgement failed, and meanwhile the shop counted up a member that no rule reads."""
     order = CASE.plain(1)[0]
     sandbox.offer([order | {"updated_at": "2026-05-01T10:00:00Z"}])

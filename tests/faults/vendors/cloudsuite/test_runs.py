@@ -74,7 +74,7 @@ def test_hours_without_a_run_lose_nothing(shop: ThreadedSandbox, make: Make) -> 
     assert clean(shop) == NOTHING
 
 
-def test_hourly_backfills_run_twice_beside_each_other(shop: ThreadedSandbox, make: Make) -> None:
+def test_hourly_backfills_run_repeatedly_and_concurrently(shop: ThreadedSandbox, make: Make) -> None:
     """Over one day; over three where ``ORDER_RELAY_LONG`` is set."""
     number = 72 if os.environ.get("ORDER_RELAY_LONG") else 24
     start = (NOW - timedelta(hours=number)).replace(minute=0, second=0, microsecond=0)
@@ -136,7 +136,7 @@ def test_each_delivery_is_a_message_of_its_own(shop: ThreadedSandbox, make: Make
     assert clean(shop) == NOTHING
 
 
-def test_a_delivery_whose_answer_got_lost_is_not_told_twice(shop: ThreadedSandbox, make: Make) -> None:
+def test_a_delivery_with_a_lost_answer_is_not_repeated(shop: ThreadedSandbox, make: Make) -> None:
     shop.offer([order(1)])
     engine = make(shipped_by="desadv", desadv_shop=1, desadv_user=1, timeout_s=1)
     engine.run("first")
@@ -150,9 +150,7 @@ def test_a_delivery_whose_answer_got_lost_is_not_told_twice(shop: ThreadedSandbo
     assert feedback(engine) == {}
 
 
-def test_a_step_that_the_shop_refuses_is_told_again_later_and_the_others_go_on(
-    shop: ThreadedSandbox, make: Make
-) -> None:
+def test_a_refused_step_is_retried_later_and_the_others_continue(shop: ThreadedSandbox, make: Make) -> None:
     shop.offer([order(1), order(2)])
     engine = make()
     engine.run("first")
@@ -165,7 +163,7 @@ def test_a_step_that_the_shop_refuses_is_told_again_later_and_the_others_go_on(
     assert clean(shop) == NOTHING
 
 
-def test_a_lost_answer_is_told_again_and_changes_nothing(shop: ThreadedSandbox, make: Make) -> None:
+def test_a_repeat_after_a_lost_answer_changes_nothing(shop: ThreadedSandbox, make: Make) -> None:
     shop.offer([order(1)])
     engine = make(timeout_s=1)
     engine.run("first")

@@ -112,7 +112,7 @@ def test_a_shop_that_fails_as_a_whole_stops_the_run_and_loses_nothing(shop: Thre
         ("Pacific/Kiritimati", {"time_zone": "UTC"}),
     ],
 )
-def test_a_new_order_is_seen_by_the_next_run_whatever_the_shops_clock_shows(
+def test_a_new_order_is_seen_by_the_next_run_despite_clock_skew(
     shop: ThreadedSandbox, make: Make, zone: str, setting: dict[str, str]
 ) -> None:
     shop.change({"cloudsuite": {"time_zone": zone}})

@@ -201,7 +201,7 @@ def test_a_shop_that_never_answers_is_not_asked_without_end_and_an_outage_uses_u
 
 
 @pytest.mark.parametrize("way", ["shipment_state", "done"])
-def test_a_firm_without_deliveries_tells_at_the_import(shop: ThreadedSandbox, make: Make, way: str) -> None:
+def test_without_deliveries_the_import_is_reported_immediately(shop: ThreadedSandbox, make: Make, way: str) -> None:
     shop.offer([order(1)])
     engine = make(shipped_by=way)
     engine.run("first")
@@ -212,7 +212,7 @@ def test_a_firm_without_deliveries_tells_at_the_import(shop: ThreadedSandbox, ma
     assert send_write_back(CTX, parts(engine, at_import=True)) == {}
 
 
-def test_telling_at_the_import_goes_with_no_delivery_messages(shop: ThreadedSandbox, make: Make) -> None:
+def test_reporting_at_import_excludes_delivery_messages(shop: ThreadedSandbox, make: Make) -> None:
     engine = make(shipped_by="desadv", desadv_shop=1, desadv_user=1)
     with pytest.raises(ConfigurationError, match="done_after: import"):
         send_write_back(CTX, parts(engine, at_import=True))

@@ -324,7 +324,7 @@ def test_an_oms_that_is_down_stops_early(desk_with):
     assert states["ready"] == NUMBER - states["in_doubt"]
 
 
-def test_a_ledger_with_a_past_finds_what_is_there(desk_with):
+def test_a_ledger_with_history_finds_stored_orders(desk_with):
     desk = desk_with()
     desk.load()
     desk.ledger.mark_unverified(PIPELINE)

@@ -104,7 +104,7 @@ LYING = [
 
 
 @pytest.mark.parametrize("switches", LYING, ids=lambda switches: ",".join(f"{k}={v}" for k, v in switches.items()))
-def test_a_lost_ledger_and_a_search_that_lies(firm: Callable[..., Firm], switches: dict[str, Any]) -> None:
+def test_a_lost_ledger_and_a_faulty_search(firm: Callable[..., Firm], switches: dict[str, Any]) -> None:
     here = firm()
     here.send(here.engine(), "first", ORDERS // 2)
     assert len(here.stored()) == ORDERS // 2
@@ -129,7 +129,7 @@ def test_a_new_account_is_not_held_up_by_its_own_orders_that_are_not_searchable_
     assert len(here.stored()) == ORDERS
 
 
-def test_a_lost_ledger_and_a_search_that_claims_that_nothing_is_there(firm: Callable[..., Firm]) -> None:
+def test_a_lost_ledger_and_a_search_that_returns_nothing(firm: Callable[..., Firm]) -> None:
     here = firm()
     here.send(here.engine(), "first", ORDERS // 2)
     here.switch(search_snapshot=0)
@@ -196,7 +196,7 @@ def test_a_search_without_match_that_is_answered_with_404(firm: Callable[..., Fi
         ("/api/v2", "html", "/api/v2/order/: the answer is not the documented JSON"),
     ],
 )
-def test_nothing_is_sent_never_goes_without_its_cause(
+def test_nothing_sent_is_always_reported_with_its_cause(
     firm: Callable[..., Firm], path: str, answer: str | int | None, cause: str
 ) -> None:
     here = firm(faults=[{"at": "search", "answer": answer}] if answer else [])

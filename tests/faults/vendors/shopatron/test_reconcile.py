@@ -145,7 +145,7 @@ def test_the_newest_order_missing_hides_no_other_one(firm: Call) -> None:
         pytest.param({"search_by": "external_id"}, {"search_external_id": "error"}, id="no such search"),
     ],
 )
-def test_a_search_that_can_not_be_trusted(firm: Call, extra: dict[str, Any], switches: dict[str, Any]) -> None:
+def test_an_unreliable_search(firm: Call, extra: dict[str, Any], switches: dict[str, Any]) -> None:
     here = firm(extra, **switches)
     here.meddle("UPDATE submission SET destination_key = 'GONE' WHERE id = (SELECT min(id) FROM submission)")
     told = here.compare()

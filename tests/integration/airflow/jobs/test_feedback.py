@@ -32,7 +32,7 @@ def used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copy(own_airflow.ROOT / "include" / "config" / f"{NAME}.yaml", tmp_path)
 
 
-def test_a_source_in_shadow_mode_is_told_nothing(tmp_path: Path) -> None:
+def test_a_source_in_shadow_mode_receives_no_acknowledgement(tmp_path: Path) -> None:
     assert feedback.pipelines_in_use("cloudsuite_to_") == [f"{NAME}__live"]
     (tmp_path / f"{NAME}__live.yaml").unlink()
     with pytest.raises(AirflowSkipException, match="live mode"):

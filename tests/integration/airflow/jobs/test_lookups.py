@@ -127,7 +127,7 @@ def test_orders_that_cannot_be_looked_up_are_alerted_once_until_they_can(
         ),
     ],
 )
-def test_somebody_elses_order_under_our_number_is_asked_about_at_once(
+def test_a_foreign_order_under_our_number_opens_a_review_immediately(
     desk: Desk,
     look_up: Callable[[Oms], dict[str, Any]],
     told: list[Delivery],

@@ -18,7 +18,7 @@ MISSING = Discrepancy(DiscrepancyKind.MISSING, "K1", "K1", "imported", "7")
 UNKNOWN = Discrepancy(DiscrepancyKind.UNKNOWN, "K2", there=("9",))
 
 
-def test_nothing_to_tell() -> None:
+def test_nothing_to_report() -> None:
     assert alerts_for(compared(), alert_unknown=True) == []
 
 
@@ -31,12 +31,12 @@ def test_the_same_differences_are_one_cause() -> None:
     assert "2 orders differ" in first.text
 
 
-def test_unknown_orders_are_told_where_the_setting_says_so() -> None:
+def test_unknown_orders_are_reported_if_configured() -> None:
     assert "K2" in alerts_for(compared(UNKNOWN), alert_unknown=True)[0].text
     assert alerts_for(compared(UNKNOWN), alert_unknown=False) == []
 
 
-def test_a_search_that_can_not_be_trusted_is_told_as_such() -> None:
+def test_an_unreliable_search_is_reported() -> None:
     told = compared()
     told.unsure["total_changed"] = 3
     told.unread.append("2026-05-01T00:00:00Z to 2026-05-02T00:00:00Z: http_503")

@@ -90,7 +90,7 @@ def webhook() -> Iterator[Webhook]:
         yield server
 
 
-def test_by_default_they_stand_in_the_log(ledger: Ledger, caplog: pytest.LogCaptureFixture) -> None:
+def test_by_default_they_are_logged(ledger: Ledger, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         notifications.notify(ledger, NAME, [HELD])
         notifications.notify(ledger, NAME, [HELD])
@@ -132,7 +132,7 @@ def test_a_target_that_fails_is_tried_again_and_fails_nothing(
     assert [row["told_at"] is not None for row in ledger.open_alerts()] == [True]
 
 
-def test_nobody_there(ledger: Ledger, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_server(ledger: Ledger, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     with serving(Webhook()) as gone:
         url = gone.url
     connect(monkeypatch, conn_type="http", host=url)
@@ -143,7 +143,7 @@ def test_nobody_there(ledger: Ledger, monkeypatch: pytest.MonkeyPatch, caplog: p
     assert not any("s3cr3t" in record.getMessage() for record in ours)
 
 
-def test_an_end_says_that_it_is_over() -> None:
+def test_a_recovery_notice_states_the_end() -> None:
     note = Delivery(NAME, "stuck:held", "stuck", "2 orders are held", "2 orders are held\n  N1", 2, over=True)
     assert notifiers.webhook_body(note)["text"] == "over: 2 orders are held"
 
@@ -179,7 +179,7 @@ def test_the_doctor_can_ask_where_they_go(monkeypatch: pytest.MonkeyPatch) -> No
     assert notifiers.describe_target() == "e-mail"
 
 
-def test_a_ledger_that_can_not_keep_it_fails_no_run(ledger: Ledger, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_ledger_error_while_recording_fails_no_run(ledger: Ledger, caplog: pytest.LogCaptureFixture) -> None:
     ledger.database.write(lambda tx: tx.run(sa.text("DROP TABLE alert")))
     notifications.notify(ledger, NAME, [HELD])
     assert "2 orders are held" in caplog.text

@@ -102,7 +102,7 @@ def test_answers_that_differ_end_as_well(clerk, clock):
     assert (clerk.state("1"), len(clerk.row("1")["attempts"])) == ("rejected", 6)
 
 
-def test_a_worker_that_dies_says_nothing_about_the_order(clerk, clock):
+def test_a_worker_that_dies_proves_nothing_about_the_order(clerk, clock):
     number = clerk.all_ready("1")[0]
     for _ in range(5):
         clerk.claim(number)

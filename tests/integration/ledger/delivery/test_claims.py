@@ -31,7 +31,7 @@ def test_a_claim_is_committed_with_attempt_owner_payload_and_time(clerk):
     assert attempt["settled_at"] is None
 
 
-def test_what_is_not_ready_can_not_be_claimed(clerk):
+def test_an_order_that_is_not_ready_cannot_be_claimed(clerk):
     number = clerk.all_ready("1")[0]
     clerk.receive(offer("2"))
     assert set(clerk.claim(number, clerk.work("2").id, 999_999)) == {number}
@@ -39,7 +39,7 @@ def test_what_is_not_ready_can_not_be_claimed(clerk):
     assert clerk.ledger.to_send([number]) == []
 
 
-def test_another_pipeline_s_orders_can_not_be_claimed(clerk):
+def test_orders_of_another_pipeline_cannot_be_claimed(clerk):
     number = clerk.all_ready("1")[0]
     clerk.ledger.bind("other", "source:x", "oms:y")
     clerk.ctx = type(clerk.ctx)("other", "run-9")
@@ -78,7 +78,7 @@ def test_a_newer_version_than_the_imported_one_is_not_sent(clerk):
     assert clerk.state("2") == "waiting"
 
 
-def test_of_two_versions_at_once_the_newest_goes(clerk):
+def test_of_two_concurrent_versions_the_newest_is_sent(clerk):
     first, second = two_ready_versions(clerk)
     assert set(clerk.claim(first, second)) == {second}
     assert clerk.state("1") == "waiting"
@@ -119,7 +119,7 @@ def test_where_the_index_refuses_one_the_others_are_claimed(clerk, monkeypatch):
     assert clerk.state("2") == "ready"
 
 
-def test_a_later_claim_says_whether_an_earlier_attempt_may_be_stored(clerk):
+def test_a_later_claim_tells_whether_an_earlier_attempt_may_be_stored(clerk):
     number = clerk.all_ready("1")[0]
     clerk.claim(number)
     clerk.settle(number, SendOutcome.THROTTLED, status=429)

@@ -109,7 +109,7 @@ def test_settling_the_same_again_is_harmless(clerk):
     assert len(clerk.events("1")) == 4
 
 
-def test_a_doubt_told_again_or_late_is_harmless(clerk):
+def test_a_repeated_or_late_in_doubt_result_is_harmless(clerk):
     one, two = clerk.all_ready("1", "2")
     clerk.claim(one, two, lease_s=-10)
     for _ in range(2):
@@ -129,7 +129,7 @@ def test_a_refusal_counts_while_no_earlier_attempt_may_be_stored(clerk):
     assert clerk.state("1") == "rejected"
 
 
-def test_a_refusal_after_a_doubtful_attempt_is_in_doubt_and_rejected_once_absent_twice(clerk):
+def test_a_refusal_after_an_unconfirmed_attempt_is_in_doubt_and_rejected_after_two_absences(clerk):
     number = clerk.in_doubt("1")
     clerk.ledger.settle_by_person("N-1", None, "absent", "ann")
     clerk.claim(number, lease_s=-1)
@@ -157,7 +157,7 @@ def test_a_lease_that_is_over_means_doubt(clerk):
     assert clerk.ledger.due_lookups(NAME) == [ids[0]]
 
 
-def test_a_worker_that_wakes_up_late_still_tells_the_truth(clerk):
+def test_a_worker_that_resumes_late_still_records_the_truth(clerk):
     number = clerk.all_ready("1")[0]
     clerk.claim(number, lease_s=-10)
     clerk.ledger.expire_leases(clerk.ctx, 5)
@@ -165,7 +165,7 @@ def test_a_worker_that_wakes_up_late_still_tells_the_truth(clerk):
     assert clerk.row("1")["oms_id"] == "OMS1"
 
 
-def test_an_import_told_after_two_absences_keeps_it_from_being_sent_again(clerk):
+def test_an_import_reported_after_two_absences_prevents_a_resend(clerk):
     number = clerk.in_doubt("1")
     look(clerk, number, LookupFinding.absent())
     assert look(clerk, number, LookupFinding.absent()) == "ready"

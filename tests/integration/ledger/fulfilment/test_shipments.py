@@ -71,7 +71,7 @@ def test_the_same_notice_again_changes_nothing(clerk):
 
 
 @pytest.mark.parametrize("matched", [True, False])
-def test_the_same_notice_at_several_servers_at_once_is_one_parcel(clerk, matched):
+def test_concurrent_notices_at_several_servers_are_one_parcel(clerk, matched):
     """Several API servers have one ledger: all notices are answered, and one parcel is kept."""
     number = clerk.imported("1") if matched else None
     forms = [
@@ -93,7 +93,7 @@ def test_the_same_notice_at_several_servers_at_once_is_one_parcel(clerk, matched
         assert clerk.row("1")["shipped"] == "partly"
 
 
-def test_the_same_parcel_in_another_form_is_known_whoever_describes_it(clerk):
+def test_the_same_parcel_in_another_format_is_recognized(clerk):
     number = clerk.imported("1")
     clerk.ledger.record_shipment(WHO, parcel("k1", number, [ShippedLine(1, "1")], "1Z 9"), ORDERED)
     forms = [
@@ -183,7 +183,7 @@ def test_two_forms_of_a_parcel_at_the_same_time_are_recorded_once(clerk):
     assert len(clerk.ledger.shipments_of(number)) == 1
 
 
-def test_told_twice_at_the_same_time_it_is_recorded_once(clerk):
+def test_concurrent_reports_are_recorded_once(clerk):
     number = clerk.imported("1")
     told: list[str] = []
 
@@ -199,7 +199,7 @@ def test_told_twice_at_the_same_time_it_is_recorded_once(clerk):
     assert len(clerk.ledger.shipments_of(number)) == 1
 
 
-def test_without_the_order_lines_nobody_says_that_it_is_complete(clerk):
+def test_without_order_lines_completeness_is_unknown(clerk):
     number = clerk.imported("1")
     assert clerk.ledger.record_shipment(WHO, parcel("k1", number), None).shipped == "partly"
 
@@ -218,7 +218,7 @@ def test_what_fits_no_order_is_kept_and_can_be_given_to_one(clerk):
             clerk.ledger.match_shipment(*wrong, ORDERED)
 
 
-def test_an_unmatched_one_that_is_told_again_finds_its_order(clerk):
+def test_a_repeated_unmatched_notice_finds_its_order(clerk):
     clerk.ledger.record_shipment(WHO, parcel("k1"), None)
     number = clerk.imported("1")
     again = clerk.ledger.record_shipment(WHO, parcel("k1", number), ORDERED)
@@ -240,7 +240,7 @@ def test_an_order_is_found_by_what_names_only_it(clerk):
     assert clerk.ledger.shipment_target(["N-1"]).id != number, "a cancelled order is not shipped"
 
 
-def test_two_orders_of_one_number_are_told_apart_by_their_keys_only(clerk):
+def test_two_orders_of_one_number_are_distinguished_by_their_keys_only(clerk):
     first = clerk.imported("1")
     clerk.receive(offer("1", content_hash="changed"))
     clerk.ledger.decide("N-1", "separate", "a second order", "ann")

@@ -64,7 +64,7 @@ def row(ledger: Ledger, number: str) -> dict[str, Any]:
 
 
 class TestStoring:
-    def test_every_content_is_kept_and_the_newest_stands(self, book, clerk) -> None:
+    def test_every_content_is_kept_and_the_newest_counts(self, book, clerk) -> None:
         clerk.imported("1", "OMS1")
         assert book.store_statuses(CTX, [report("N-1", event("NEW"))]).new == 1
         found = book.store_statuses(CTX, [read("N-1", event("ERROR"))])
@@ -202,7 +202,7 @@ class TestReadingById:
         book.store_statuses(CTX, [report("N-2", event("ERROR", 90, "e-2"), minutes=91)])
         assert self.due(book, 0.0) == ["N-1", "N-2"], "something new was reported"
 
-    def test_what_is_doubtful_for_a_new_reason_is_due_at_once(self, book) -> None:
+    def test_a_new_reason_for_doubt_is_due_immediately(self, book) -> None:
         def poll(*events: StatusEvent, minutes: float) -> None:
             book.store_statuses(
                 CTX, [replace(report("A", *events, channel=Channel.POLL, minutes=minutes), history=True)], final=FINAL
@@ -242,7 +242,7 @@ class TestMatching:
         book.store_statuses(CTX, [report("KEY-N-1", event("NEW"))])
         assert book.match_statuses(ACCOUNT, OwnOrders(("another",), "destination_key"), 1e6, 0) == 0
 
-    def test_what_is_at_the_destination_goes_before_what_is_not(self, book, clerk) -> None:
+    def test_imported_orders_take_precedence_over_others(self, book, clerk) -> None:
         number = clerk.imported("1", "OMS1")
         clerk.receive(offer("9", order_number="N-1", lineage="OTHER"))
         book.store_statuses(CTX, [report("N-1", event("NEW"))])
@@ -273,7 +273,7 @@ class TestFollowing:
         assert not followed.follow_status(ACCOUNT, due, ["P1"], "")
         assert len(followed.statuses_to_follow(ACCOUNT)) == 1
 
-    def test_what_a_person_is_asked_stands_until_answered(self, followed) -> None:
+    def test_a_review_stays_open_until_answered(self, followed) -> None:
         (due,) = followed.statuses_to_follow(ACCOUNT)
         followed.follow_status(ACCOUNT, due, [], "parcel P1 is not shipped any more")
         assert [found["order_number"] for found in followed.statuses(asked=True)] == ["N-1"]

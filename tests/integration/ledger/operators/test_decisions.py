@@ -19,7 +19,7 @@ def held_edition(clerk, hash_="changed"):
     return clerk.work("1").id
 
 
-def test_a_replacement_needs_the_word_that_the_old_one_is_cancelled(clerk):
+def test_a_replacement_needs_confirmation_that_the_old_order_is_cancelled(clerk):
     number = held_edition(clerk)
     with pytest.raises(IllegalTransitionError, match="OMS1"):
         clerk.ledger.decide("N-1", "replacement", "new quantities", "ann")
@@ -29,7 +29,7 @@ def test_a_replacement_needs_the_word_that_the_old_one_is_cancelled(clerk):
     assert clerk.row("1", 2)["events"][-1]["who"] == "ann"
 
 
-def test_what_is_in_doubt_can_not_be_replaced(clerk):
+def test_an_order_in_doubt_cannot_be_replaced(clerk):
     clerk.in_doubt("1")
     clerk.receive(offer("2", order_number="N-1", lineage="other"))
     with pytest.raises(IllegalTransitionError, match="settle it first"):
@@ -83,7 +83,7 @@ def test_a_decision_can_be_about_one_pipeline(clerk):
     assert clerk.ledger.decide("N-1", "discard", "x", "ann", pipeline=NAME)
 
 
-def test_a_finding_can_not_give_one_id_to_two_orders(clerk):
+def test_a_lookup_result_cannot_assign_one_id_to_two_orders(clerk):
     clerk.imported("1", "OMS1")
     clerk.in_doubt("2")
     for wrong in ("OMS1", "", " "):
@@ -114,7 +114,7 @@ def baseline(clerk, *offers, acknowledge=False, name="base", keep=()):
     )
 
 
-def test_a_baseline_discards_what_is_offered_and_keeps_what_is_there(clerk):
+def test_a_baseline_discards_offered_orders_and_keeps_imported_ones(clerk):
     clerk.imported("1")
     clerk.all_ready("2")
     counts = baseline(clerk, offer("1"), offer("2"), offer("3"))
@@ -126,13 +126,13 @@ def test_a_baseline_discards_what_is_offered_and_keeps_what_is_there(clerk):
     assert clerk.due() == ["N-1"]
 
 
-def test_a_baseline_keeps_what_nobody_could_handle_yet(clerk):
+def test_a_baseline_keeps_unreadable_orders(clerk):
     counts = baseline(clerk, offer("1"), offer("2"), keep=["2"])
     assert (counts["discarded"], counts["waiting"]) == (1, 1)
     assert [clerk.state(s) for s in "12"] == ["discarded", "received"]
 
 
-def test_a_baseline_can_be_acknowledged_at_once_or_later(clerk):
+def test_a_baseline_can_be_acknowledged_immediately_or_later(clerk):
     baseline(clerk, offer("1"))
     assert clerk.due() == []
     assert baseline(clerk, offer("1"), acknowledge=True, name="again")["discarded_before"] == 1
@@ -141,7 +141,7 @@ def test_a_baseline_can_be_acknowledged_at_once_or_later(clerk):
     assert clerk.due() == []
 
 
-def test_after_a_baseline_changes_and_newer_versions_ask_a_person(clerk):
+def test_after_a_baseline_changes_and_newer_versions_need_a_decision(clerk):
     """Older scripts brought it to the destination: what comes later may be the same order."""
     baseline(clerk, offer("1", lineage="L"), offer("2"))
     clerk.receive(

@@ -207,7 +207,7 @@ def member(row):
     return GroupMember(**{name: row[name] for name in names}, items=tuple(row["items"]), decided=row["decided"])
 
 
-def test_whatever_is_held_and_answered_the_group_is_closed(sqlite_template, clerk_class):
+def test_any_answer_closes_any_held_group(sqlite_template, clerk_class):
     @settings(
         max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.reuse, Phase.generate]
     )

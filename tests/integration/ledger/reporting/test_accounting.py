@@ -46,7 +46,7 @@ def test_superseded_only_once_its_winner_is_imported(clerk):
     assert set(clerk.due()) == {"N-1", "N-2"}
 
 
-def test_superseded_once_a_person_settled_the_lineage(clerk):
+def test_superseded_once_an_operator_settled_the_lineage(clerk):
     clerk.receive(offer("1", lineage="L"), offer("2", lineage="L"))
     winner = clerk.resolve()[0]
     clerk.ledger.quarantine(clerk.ctx, [(winner, BAD)])
@@ -115,7 +115,7 @@ BREACHES = {
 
 
 @pytest.mark.parametrize("words", BREACHES)
-def test_the_law_finds_every_breach(clerk, words):
+def test_the_accounting_check_finds_every_violation(clerk, words):
     clerk.imported("1", "OMS1")
     clerk.imported("3", "OMS3")
     clerk.receive(offer("2"))
@@ -155,7 +155,7 @@ def test_counts_by_state_and_reason(clerk):
 
 
 @pytest.mark.parametrize("word", ["N-1", "1", "UUID-1", "uuid-1", "OMS1", "PO77", "KEY-N-1"])
-def test_an_order_is_found_by_whatever_one_has(clerk, word):
+def test_an_order_is_found_by_any_identifier(clerk, word):
     clerk.receive(offer("1", lineage="UUID-1", customer_po="PO77"), offer("2"))
     number = clerk.make_ready(*[w for w in clerk.resolve() if w.source_id == "1"])[0][0]
     clerk.claim(number)
@@ -183,7 +183,7 @@ def test_discarding_a_held_edition_frees_the_number(clerk):
 
 
 @pytest.mark.parametrize("choice", ["replacement", "separate"])
-def test_a_held_edition_goes_on_in_a_lineage_of_its_own(clerk, choice):
+def test_a_held_edition_continues_in_its_own_lineage(clerk, choice):
     number = hold(clerk)
     clerk.ledger.decide("N-1", choice, "cancelled there", "ann", {number: None}, cancelled=True)
     works = clerk.resolve()
@@ -203,7 +203,7 @@ def test_a_replacement_that_waits_with_nothing_imported_wins_its_lineage(clerk):
     assert clerk.state("1") == "superseded", "one answer closes the group"
 
 
-def test_nobody_decides_about_what_they_did_not_see(clerk):
+def test_a_decision_needs_the_versions_that_were_shown(clerk):
     number = hold(clerk)
     with pytest.raises(ConcurrentUpdateError):
         clerk.ledger.decide("N-1", "discard", "x", "ann", dict.fromkeys((number, number + 1)))
@@ -215,7 +215,7 @@ def test_nobody_decides_about_what_they_did_not_see(clerk):
 
 
 @pytest.mark.parametrize(("oms_id", "state"), [("OMS5", "imported"), (None, "ready")])
-def test_a_person_settles_a_doubt(clerk, oms_id, state):
+def test_an_operator_settles_an_order_in_doubt(clerk, oms_id, state):
     number = clerk.in_doubt("1")
     assert clerk.ledger.settle_by_person("N-1", oms_id, "called them", "ann") == [number]
     row = clerk.row("1")

@@ -20,7 +20,7 @@ def back_date(ledger, table, **columns):
     ledger.database.write(lambda tx: tx.run(sa.update(table).values(**columns)))
 
 
-def test_late_is_what_lies_longer_than_its_limit(clerk):
+def test_late_means_longer_than_its_limit(clerk):
     clerk.all_ready("1", "2")
     limits = {"ready": HOUR_S, "held": HOUR_S}
     assert clerk.ledger.late(NAME, limits) == []

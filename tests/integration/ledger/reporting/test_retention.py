@@ -73,7 +73,7 @@ def test_changed_content_that_came_while_in_doubt_is_kept(ledger: Ledger, clerk:
 
 
 @pytest.mark.parametrize("value", ["partly", "shipped"])
-def test_half_told_parcels_keep_what_was_asked_for(ledger: Ledger, clerk: Any, value: str) -> None:
+def test_partly_reported_parcels_keep_the_requested_steps(ledger: Ledger, clerk: Any, value: str) -> None:
     number = imported(clerk, "1")
     confirm(ledger, clerk)
     change = submission.update().where(submission.c.id == number)
@@ -104,7 +104,7 @@ def test_a_kept_notice_loses_its_text_after_its_time_and_waits_on(ledger: Ledger
     assert [row["raw"] for row in ledger.shipments()] == [""]
 
 
-def test_it_forgets_people_and_keeps_the_books(ledger: Ledger, clerk: Any) -> None:
+def test_it_removes_personal_data_and_keeps_the_accounting(ledger: Ledger, clerk: Any) -> None:
     number = imported(clerk, "1", customer_po="PO of Jane Doe")
     clerk.receive(offer("2", customer_po="PO of John Doe"))
     confirm(ledger, clerk)
@@ -166,7 +166,7 @@ def described(ledger: Ledger, clerk: Any) -> int:
     return number
 
 
-def test_it_forgets_what_statuses_say_of_people_and_keeps_the_statuses(ledger: Ledger, described: int) -> None:
+def test_it_removes_personal_data_from_statuses_and_keeps_the_statuses(ledger: Ledger, described: int) -> None:
     before = status_of(ledger, described)
     ledger.forget(PIPELINE, LATER, 10)
     after = status_of(ledger, described)
@@ -190,7 +190,7 @@ def test_the_same_event_again_is_no_correction(ledger: Ledger, described: int, c
     assert (corrected.new, corrected.corrected) == (0, 2)
 
 
-def test_texts_of_statuses_that_are_not_at_rest_are_kept(ledger: Ledger, described: int) -> None:
+def test_texts_of_statuses_that_are_not_final_are_kept(ledger: Ledger, described: int) -> None:
     ledger.forget(PIPELINE, LATER, 10)
     ledger.store_statuses(ACCOUNT, [told("N-1", Channel.BY_ID, "LOADED", "DELIVERED", "RETURNED")])
     assert ledger.with_personal_data(PIPELINE, LATER) == [], "what follows from it is not done"

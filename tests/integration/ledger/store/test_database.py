@@ -69,7 +69,7 @@ def _migrate_at_once(url):
     assert errors == []
 
 
-def test_a_ledger_without_tables_says_what_to_do(tmp_path):
+def test_a_ledger_without_tables_names_the_next_step(tmp_path):
     with pytest.raises(ConfigurationError, match="ledger migrate"):
         Ledger.open(f"sqlite:///{tmp_path / 'empty.sqlite'}")
 
@@ -130,7 +130,7 @@ def test_a_write_rolls_back_whole(ledger, clerk):
     assert ledger.last_sequence("shop_to_oms") == 1
 
 
-def test_a_read_is_one_snapshot_and_can_not_write(ledger, clerk):
+def test_a_read_is_one_snapshot_and_cannot_write(ledger, clerk):
     def read(tx):
         before = tx.run(sa.text("SELECT last_sequence FROM pipeline")).scalar()
         ledger.advance_sequence("shop_to_oms")
@@ -185,7 +185,7 @@ def test_an_unreachable_server_is_tried_later(tmp_path):
         Ledger.open(f"postgresql://nobody@/nothing?host={tmp_path}")
 
 
-def test_a_damaged_file_is_told(tmp_path):
+def test_a_damaged_file_is_reported(tmp_path):
     path = tmp_path / "damaged.sqlite"
     path.write_bytes(b"this is no database" * 400)
     with pytest.raises(ConfigurationError, match="damaged"):

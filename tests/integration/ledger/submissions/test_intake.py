@@ -53,7 +53,7 @@ def test_received_again_points_to_the_newest_batch_without_an_event(clerk):
     assert clerk.events("1") == [("", "received")]
 
 
-def test_ready_stays_ready_for_the_same_and_is_judged_anew_for_changed_content(clerk):
+def test_ready_stays_ready_for_the_same_and_is_validated_again_for_changed_content(clerk):
     clerk.all_ready("1")
     clerk.receive(offer("1"))
     assert clerk.state("1") == "ready"
@@ -97,7 +97,7 @@ def test_under_way_changed_content_that_was_taken_back_is_forgotten(clerk):
 
 
 @pytest.mark.parametrize("outcome", [SendOutcome.REJECTED, SendOutcome.THROTTLED])
-def test_not_stored_and_changed_meanwhile_is_judged_anew(clerk, outcome):
+def test_not_stored_and_changed_meanwhile_is_validated_again(clerk, outcome):
     number = clerk.all_ready("1")[0]
     clerk.claim(number)
     clerk.receive(offer("1", **NEW))
@@ -141,7 +141,7 @@ def test_superseded_and_changed_is_resolved_again(clerk):
     assert clerk.row("1")["ack"] is None
 
 
-def test_quarantined_is_judged_in_place(clerk):
+def test_quarantined_is_validated_in_place(clerk):
     clerk.receive(offer("1"))
     assert refuse(clerk, "1") == 1
     assert clerk.ledger.to_validate(NAME, clerk.last_batch), "its content stands in this batch"
@@ -158,7 +158,7 @@ def test_quarantined_is_judged_in_place(clerk):
     assert [w.state for w in recovered] == ["received"]
 
 
-def test_quarantined_and_changed_is_judged_anew(clerk):
+def test_quarantined_and_changed_is_validated_again(clerk):
     clerk.receive(offer("1"))
     refuse(clerk, "1")
     clerk.receive(offer("1", **NEW))
@@ -185,7 +185,7 @@ def test_discarded_is_acknowledged_and_held_when_changed(clerk):
     assert clerk.due() == []
 
 
-def test_one_number_with_two_ids_holds_both_whatever_their_state(clerk):
+def test_one_number_with_two_ids_holds_both_in_any_state(clerk):
     clerk.all_ready("1")
     clerk.receive(offer("2", order_number="N-1"))
     assert (clerk.state("1"), clerk.state("2")) == ("held", "held")
@@ -198,7 +198,7 @@ def test_one_id_with_two_uuids_is_held(clerk):
     assert clerk.state("1") == "held"
 
 
-def test_an_unanswered_acknowledgement_counts_once_the_order_is_gone(clerk):
+def test_an_unanswered_acknowledgement_counts_once_the_order_is_no_longer_offered(clerk):
     number = clerk.imported("1")
     clerk.ledger.ack_sent(clerk.ctx, [number])
     clerk.receive(complete=False, fetched_at=_soon())
@@ -261,7 +261,7 @@ def test_a_backfill_brings_back_only_what_is_not_on_its_way(clerk):
     assert clerk.ledger.replay_interval(clerk.ctx, nothing, nothing + timedelta(days=1)) == 0
 
 
-def test_thousands_of_orders_go_in_at_once(clerk):
+def test_thousands_of_orders_in_one_batch(clerk):
     offers = [offer(str(n)) for n in range(1, 5_001)]
     assert clerk.receive(*offers) == {"insert": 5_000}
     works = clerk.ledger.to_validate(NAME, None)

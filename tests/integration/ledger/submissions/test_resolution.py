@@ -144,7 +144,7 @@ def test_a_limit_counts_lineages(clerk):
     assert clerk.state("4") == "received"
 
 
-def test_resolving_twice_writes_nothing_new(clerk):
+def test_resolving_again_writes_nothing_new(clerk):
     clerk.receive(offer("1", lineage="L"), offer("2", lineage="L"), offer("3", suffix=1))
     first = clerk.resolve()
     events = [clerk.events(s) for s in "123"]
@@ -176,7 +176,7 @@ def test_a_quarantined_order_keeps_its_notes(clerk):
     assert clerk.row("1")["notes"] == notes_to_json([CUT_TOO]), "also where the reasons did not change"
 
 
-def test_one_destination_key_wanted_twice_holds_both(clerk):
+def test_a_duplicate_destination_key_holds_both(clerk):
     clerk.receive(offer("1"), offer("2"), offer("3"))
     one, two, three = clerk.resolve()
     given = [clerk.ready_of(one, destination_key="K"), clerk.ready_of(two, destination_key="K"), clerk.ready_of(three)]

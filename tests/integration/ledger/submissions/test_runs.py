@@ -40,7 +40,7 @@ def test_two_pipelines_over_the_same_accounts_are_refused(ledger):
     ledger.bind("another", "source:https://shop.example/b", DESTINATION)
 
 
-def test_an_unbound_pipeline_can_not_run(ledger):
+def test_an_unbound_pipeline_cannot_run(ledger):
     with pytest.raises(ConfigurationError, match="bind"):
         ledger.begin_run(RunContext("unknown", "r"), "scheduled", 0)
 
@@ -108,7 +108,7 @@ def test_found_before_its_first_post_means_imported(clerk):
     assert clerk.ledger.mark_already_imported(clerk.ctx, {one: "OMS78"}, "external_id") == []
 
 
-def test_a_pipeline_rests_until_it_is_woken(ledger):
+def test_a_pipeline_is_suspended_until_resumed(ledger):
     assert ledger.resting(NAME) is None
     ledger.rest(NAME, "fp-1", "refused the login")
     assert ledger.resting(NAME) == "fp-1"

@@ -46,7 +46,7 @@ def hours_pass(clerk, hours):
 
 
 @pytest.mark.parametrize("problem", [DETAIL_UNREADABLE, DETAIL_MISSING])
-def test_an_unread_order_has_a_row_at_once_and_is_asked_for_in_the_next_run(clerk, problem):
+def test_an_unread_order_has_a_row_immediately_and_is_requested_in_the_next_run(clerk, problem):
     set_aside(clerk, "1", problem)
     assert clerk.row("1")["state"] == "quarantined"
     assert clerk.ledger.to_ask_again(NAME, 10) == ["1"]
@@ -149,6 +149,6 @@ def test_what_is_settled_or_on_its_way_is_not_asked_for(clerk):
     assert clerk.ledger.pending_reads(NAME) == {}
 
 
-def test_an_order_that_came_twice_counts_as_read_if_it_was_read_once(clerk):
+def test_a_repeated_order_counts_as_read_if_read_once(clerk):
     clerk.receive(offer("1"), offer("1", problem=DETAIL_UNREADABLE, content_hash="id only"), complete=False)
     assert clerk.ledger.pending_reads(NAME) == {}

@@ -104,7 +104,7 @@ def test_one_that_is_accepted_at_last_is_done_and_may_fail_anew(clerk):
     assert len(clerk.ledger.feedback_due(NAME, OMS_NUMBER, 10)) == 1, "the steps after it are due"
 
 
-def test_what_is_accepted_at_once_leaves_no_row(clerk):
+def test_orders_accepted_immediately_leave_no_row(clerk):
     clerk.imported("1")
     attempt(clerk, YES)
     assert clerk.ledger.feedback_counts(NAME) == {}

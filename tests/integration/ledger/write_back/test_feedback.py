@@ -39,13 +39,13 @@ def all_due_again(clerk):
         conn.execute(feedback.update().where(feedback.c.state == "refused").values(due_at=feedback.c.at))
 
 
-def test_nothing_is_told_before_the_order_was_taken_over(clerk):
+def test_nothing_is_reported_before_the_order_was_imported(clerk):
     clerk.imported("1")
     clerk.all_ready("2")
     assert due(clerk, OMS_NUMBER) == []
 
 
-def test_a_firm_without_deliveries_tells_once_the_order_is_imported(clerk):
+def test_without_deliveries_the_order_is_reported_once_imported(clerk):
     taken_over(clerk, "1")
     for step in (OMS_NUMBER, LINE_NUMBERS):
         assert due(clerk, SHIPPED, at_import=True) == [], "the steps before it come first"
@@ -78,7 +78,7 @@ def test_lines_that_the_source_refuses_do_not_keep_it_from_hearing_that_the_orde
     assert due(clerk, SHIPPED, each_delivery=True) == [], "a delivery names numbered lines"
 
 
-def test_never_are_two_steps_of_an_order_told_at_a_time(clerk):
+def test_steps_of_an_order_are_never_reported_concurrently(clerk):
     """Numbering lines writes the whole order back: it would take away that the order left."""
     number, other = taken_over(clerk, "1", "2")
     for one in (number, other):
@@ -106,7 +106,7 @@ def test_an_order_has_left_once_everything_has(clerk):
     assert len(due(clerk, SHIPPED)) == 1
 
 
-def test_deliveries_are_told_one_by_one_and_after_the_lines_have_numbers(clerk):
+def test_deliveries_are_reported_one_by_one_and_after_the_lines_have_numbers(clerk):
     (number,) = taken_over(clerk, "1")
     first, second = parcel(clerk, number, "T1"), parcel(clerk, number, "T2")
     tell(clerk, OMS_NUMBER)

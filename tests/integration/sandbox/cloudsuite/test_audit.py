@@ -71,7 +71,7 @@ class TestAudit:
             await caller.send_number("1-CS11")
             assert caller.sandbox.report()["imported_forbidden"] == {}
 
-    async def test_what_is_told_after_the_shop_cancelled_an_order(self, shop, order):
+    async def test_steps_reported_after_the_shop_cancelled_an_order(self, shop, order):
         async with shop({"cancelled_after_take_over": 1}, [order(11), order(12)]) as caller:
             for order_id in (11, 12):
                 await caller.patch(order_id, state="processing")
@@ -92,7 +92,7 @@ class TestAudit:
             assert report["cloudsuite"]["cancelled"] == ["1-CS11"]
             assert report["imported_forbidden"] == {"1-CS11": "not confirmed"}
 
-    async def test_feedback_and_how_often_it_was_told(self, shop, order):
+    async def test_feedback_and_its_number_of_attempts(self, shop, order):
         async with shop(NUMBERED, [order(11)]) as caller:
             _, stored, _ = await caller.send_number("1-CS11")
             await caller.patch(11, state="processing", erp_order_number=str(stored["orderID"]))
@@ -129,7 +129,7 @@ class TestClock:
             assert (about["confirmed"], about["kind"]) == ("2026-03-01T11:00:00+00:00", "offered")
             assert caller.sandbox.report()["offered"] == 1
 
-    async def test_an_order_that_is_replaced_keeps_neither_mark_nor_moment(self, shop, order):
+    async def test_a_replaced_order_keeps_neither_flag_nor_time(self, shop, order):
         switches = {"now": "2026-03-01T10:00:00Z"}
         async with shop(switches, [order(11), order(12, confirm_date="2026-03-01T11:00:00Z")]) as caller:
             await caller.patch(11, state="processing")

@@ -34,7 +34,7 @@ def test_kinds_and_identities(many):
     assert ids == sorted(set(ids))
 
 
-def test_each_kind_is_what_it_says(many):
+def test_each_kind_matches_its_name(many):
     by_kind = {kind: [made for made in many if made.kind == kind] for kind in KINDS}
     for status in ("started", "closed_canceled", "none"):
         documents = [made.document for made in by_kind[status]]

@@ -153,7 +153,7 @@ class TestLists:
             assert got == status
             assert heads.get("Location") == ("/api/order/11/?x=1" if way == "redirect" else None)
 
-    async def test_unknown_paths_and_methods_are_told_in_json(self, shop, order):
+    async def test_unknown_paths_and_methods_are_answered_in_json(self, shop, order):
         async with shop({}, [order()]) as caller:
             for method, path, expected in (
                 ("DELETE", "/api/order/11/", 405),

@@ -114,7 +114,7 @@ class TestPut:
             assert (report["cloudsuite"]["put_back"], report["acknowledged"]) == (["1-CS11"], [])
             assert await caller.ids(state="confirmed") == [11]
 
-    async def test_members_that_must_be_there(self, shop, order):
+    async def test_required_members(self, shop, order):
         async with shop({}, [order()]) as caller:
             status, wrong = await self.put(caller, {"state": "processing", "order_lines": [{"id": 1}]})
             assert status == 400

@@ -85,7 +85,7 @@ async def test_lost_answers(calling, answer, effect):
         assert oms.sandbox.report()["imported"] == (1 if effect == "done" else 0)
 
 
-async def test_stored_later_and_landing_at_once(calling):
+async def test_stored_late_and_immediately(calling):
     faults = [
         {"at": "import", "effect": "later", "later_s": 0.1, "answer": 504, "orders": ["soon"]},
         {"at": "import", "effect": "later", "later_s": 500, "answer": "cut", "orders": ["late"]},
@@ -214,7 +214,7 @@ async def test_search_switches(calling):
         assert (await oms.search(manufacturerID=1042, page=0))[1]["totalCount"] == 4
 
 
-async def test_pages_that_shift_show_rows_twice_and_another_total(calling):
+async def test_shifting_pages_repeat_rows_and_change_the_total(calling):
     async with calling({"shopatron": {"shifting_pages": True}}) as oms:
         for n in range(4):
             await oms.send_number(f"n{n}")

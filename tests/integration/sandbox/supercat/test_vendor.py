@@ -113,7 +113,7 @@ async def test_acknowledgement_switches(calling, offered, switches, numbers, sta
         assert {n: entry["success"] for n, entry in answer["data"].items()} == entries
 
 
-async def test_acknowledging_twice_may_be_an_error(calling, offered):
+async def test_a_repeated_acknowledgement_may_be_an_error(calling, offered):
     async with calling({"supercat": {"acknowledged_again": "error"}}, orders=[offered("7", 11)]) as vendor:
         assert (await vendor.acknowledge(["7"]))[1]["data"]["7"]["success"] is True
         assert (await vendor.acknowledge(["7"]))[1]["data"]["7"]["success"] is False

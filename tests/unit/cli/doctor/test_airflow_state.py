@@ -82,7 +82,7 @@ def test_an_active_and_a_mistyped_stop(value: str, level: Severity, says: str, m
     assert says in finding.found
 
 
-def test_a_stop_that_cannot_be_read_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_stop_switch_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def away(*_: Any) -> Any:
         raise TransientError("Variable order_relay_stop: Airflow's API server did not answer")
 

@@ -24,7 +24,7 @@ def told(monkeypatch: pytest.MonkeyPatch, fields: Mapping[str, Any] | None) -> l
     return [(finding.level, finding.found) for finding in feed(Installation())]
 
 
-def test_a_firm_without_a_feed_hears_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_feed_there_is_no_alert(monkeypatch: pytest.MonkeyPatch) -> None:
     assert told(monkeypatch, None) == []
 
 
@@ -33,7 +33,7 @@ def test_a_sound_feed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (level, found) == (Severity.OK, "serves orders of all pipelines from imported on, 50 per page")
 
 
-def test_unknown_pipelines_and_weak_passwords_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_pipelines_and_weak_passwords_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     found = told(monkeypatch, {"login": "u", "password": "short", "extra": {"pipelines": "nobodys_to_shopatron"}})
     assert [level for level, _ in found] == [Severity.OK, Severity.WARN, Severity.WARN]
     assert "nobodys_to_shopatron" in found[1][1]

@@ -75,7 +75,7 @@ def test_a_parcel_without_lines_is_the_whole_order(order: dict[str, Any]) -> Non
     assert f"the order is shipped, {asked} of {asked} units" in out
 
 
-def test_units_nobody_ordered_are_told(order: dict[str, Any]) -> None:
+def test_unordered_units_are_reported(order: dict[str, Any]) -> None:
     assert "unknown items: 1" in call("ship", order["order_number"], "--line", "HAT=1", "--reason", "x").stdout
 
 
@@ -100,7 +100,7 @@ def test_wrong_use_records_nothing(desk: Desk, order: dict[str, Any], words: tup
     assert desk.ledger.shipments() == []
 
 
-def test_an_order_says_why_a_feed_leaves_it_out(desk: Desk, order: dict[str, Any]) -> None:
+def test_an_order_shows_why_a_feed_omits_it(desk: Desk, order: dict[str, Any]) -> None:
     number = order["order_number"]
     assert "left_out" not in call("order", number).stdout
     desk.ledger.note_feed_gaps({1: "missing_field at /ShipTo/City"})

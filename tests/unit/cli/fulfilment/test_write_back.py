@@ -69,7 +69,7 @@ def as_json(*words: str) -> Any:
     return json.loads(result.stdout)
 
 
-def test_failed_steps_are_listed_with_what_the_source_said(ledger: Ledger) -> None:
+def test_failed_steps_are_listed_with_the_sources_answer(ledger: Ledger) -> None:
     [row] = as_json("feedback", "--failed")["rows"]
     assert (row["order_number"], row["step"], row["message"]) == ("N-1", "take_over", NO.message)
     text = call("feedback").output
@@ -96,7 +96,7 @@ def test_a_failed_step_is_repeated_or_given_up(ledger: Ledger, option: str, due:
         ("cancelled", "--done", "N-2", "--reinstated", "N-2"),
     ],
 )
-def test_a_wrong_number_or_two_wishes_at_once_change_nothing(ledger: Ledger, words: tuple[str, ...]) -> None:
+def test_a_wrong_number_or_conflicting_options_change_nothing(ledger: Ledger, words: tuple[str, ...]) -> None:
     assert call(*words).exit_code != 0
     assert len(as_json("feedback")["rows"]) == 1
     assert len(as_json("cancelled")["rows"]) == 1
@@ -114,7 +114,7 @@ def test_a_cancellation_is_listed_and_settled(ledger: Ledger, option: str, marke
     assert any("by phone" in event["why"] and event["who"] == "tester" for event in life["events"])
 
 
-def test_an_orders_life_says_why_it_is_not_read_and_when_it_is_asked_for_again(ledger: Ledger) -> None:
+def test_an_unread_order_shows_the_cause_and_its_next_read(ledger: Ledger) -> None:
     [life] = as_json("order", "3")["submissions"]
     [asked] = life["unread"]
     assert (asked["problem"], asked["why"], asked["asks"]) == (DETAIL_UNREADABLE, WHY, 1)

@@ -111,12 +111,12 @@ def test_a_state_that_the_table_does_not_have_is_a_defect() -> None:
         decide_redeliveries(offers({}), known({"state": "lost"}))
 
 
-def test_twice_the_same_counts_once_by_the_last() -> None:
+def test_duplicates_count_once_by_the_last() -> None:
     result = decide_redeliveries(offers({"row": 5}, {"row": 2}), known())
     assert result[["action", "offer"]].to_numpy().tolist() == [["insert", 0]]
 
 
-def test_one_id_twice_with_two_contents_is_held() -> None:
+def test_a_duplicate_id_with_two_contents_is_held() -> None:
     assert one(offers({}, {"content_hash": "b"}), known()) == ("hold", "id_with_two_contents")
 
 

@@ -78,7 +78,7 @@ def test_row_1_a_winner_that_is_refused_later_lets_the_superseded_wait() -> None
     assert decisions(done) == {1: "superseded"}
 
 
-def test_row_1_an_older_quarantined_one_stops_nobody() -> None:
+def test_row_1_an_older_quarantined_one_blocks_nothing() -> None:
     assert decisions(versions({"state": "quarantined"}, {})) == {2: "winner"}
 
 
@@ -161,7 +161,7 @@ def test_what_only_one_version_gives_or_spells_otherwise_is_no_contradiction() -
 
 
 @pytest.mark.parametrize("policy", ["review", "ignore", "import_as_new"])
-def test_beside_an_imported_one_a_contradiction_is_held_whatever_the_policy(policy: str) -> None:
+def test_beside_an_imported_one_a_contradiction_is_held_under_every_policy(policy: str) -> None:
     other, there = {"customer_po": "22"}, {"customer_po": "11", "state": "imported"}
     assert decisions(versions(other, there), VersionPolicies(resubmission=policy)) == {1: "held contradicting_versions"}
     assert decisions(versions(there, other), VersionPolicies(resubmission=policy)) == {2: "held contradicting_versions"}
@@ -247,7 +247,7 @@ def test_row_5_import_as_new_takes_the_newest_and_its_siblings_along() -> None:
     ]
 
 
-def test_row_5_a_decided_replacement_beside_an_imported_one_goes_its_own_way() -> None:
+def test_row_5_a_decided_replacement_beside_an_imported_one_is_independent() -> None:
     result = resolve_versions(versions({"state": "imported"}, {"decided": True, "items": ("Z",)}), DEFAULT)
     assert result[["decision", "lineage"]].to_numpy().tolist() == [["new_lineage", "U//2"]]
 
@@ -288,7 +288,7 @@ def test_under_a_held_newest_the_older_wait_and_above_it_the_newer_join_it() -> 
     assert decisions(versions({"state": "held"}, {"decided": True})) == {2: "winner"}
 
 
-def test_a_person_s_word_for_an_older_one_counts_under_a_held_newest() -> None:
+def test_a_decision_for_an_older_version_counts_under_a_held_newest() -> None:
     frame = versions({"decided": True, "items": ("A",)}, {"state": "held", "items": ("Z",)})
     assert decisions(frame) == {1: "winner"}
 
@@ -297,7 +297,7 @@ def test_under_a_rejected_newest_the_older_are_superseded() -> None:
     assert decisions(versions({}, {"state": "rejected"})) == {1: "superseded"}
 
 
-def test_a_superseded_one_comes_back_only_when_nothing_stands_above_it() -> None:
+def test_a_superseded_version_returns_only_if_nothing_supersedes_it() -> None:
     assert decisions(versions({"state": "superseded"})) == {1: "winner"}
     for state in ("ready", "imported", "held", "discarded", "rejected", "in_doubt"):
         assert decisions(versions({"state": "superseded"}, {"state": state}))[1] == "superseded"
@@ -411,39 +411,53 @@ def test_nothing_becomes_superseded_without_a_newer_version_that_agrees(
             assert len(said) < 2, name
 
 
-@settings(deadline=None, max_examples=60)
-@given(
-    st.lists(
-        st.fixed_dictionaries(
-            {
-                "base_number": st.sampled_from(["N", "N", "N", "M"]),
-                "customer_po": st.sampled_from(["", "7", "7", "8"]),
-                "items": st.sampled_from([("A", "B"), ("A", "B", "C"), ("Z",)]),
-            }
+LINEAGES = st.lists(
+    st.tuples(
+        st.lists(
+            st.fixed_dictionaries(
+                {
+                    "base_number": st.sampled_from(["N", "N", "N", "M"]),
+                    "customer_po": st.sampled_from(["", "7", "7", "8"]),
+                    "items": st.sampled_from([("A", "B"), ("A", "B", "C"), ("Z",)]),
+                }
+            ),
+            min_size=2,
+            max_size=4,
         ),
-        min_size=2,
-        max_size=4,
+        st.permutations(range(4)),
     ),
-    st.permutations(range(4)),
+    min_size=8,
+    max_size=16,
 )
-def test_the_order_of_arrival_does_not_matter(made: list[dict[str, Any]], arrival: list[int]) -> None:
-    """Resolved after each arrival or all at once: the same versions are held, superseded, or go on."""
+"""Versions of independent lineages, and the order in which each lineage's versions arrive."""
 
-    def states(order: list[int], at_once: bool) -> dict[int, str]:
+
+@settings(deadline=None, max_examples=10)
+@given(LINEAGES)
+def test_the_order_of_arrival_does_not_matter(made: list[tuple[list[dict[str, Any]], list[int]]]) -> None:
+    """Resolved after each arrival or all together: the same versions are held, superseded, or continue.
+
+    Each example holds many lineages: one call resolves them together as fast as one of them.
+    """
+
+    def states(orders: list[list[int]], together: bool) -> dict[int, str]:
         known: dict[int, dict[str, Any]] = {}
-        for count, place in enumerate(order, start=1):
-            known[place] = made[place] | {"id": place, "version": place + 1, "suffix": None, "state": "received"}
-            if at_once and count < len(order):
+        for turn in range(4):
+            for lineage, order in enumerate(orders):
+                for place in order[turn : turn + 1]:
+                    number = lineage * 10 + place
+                    arrived = {"id": number, "version": place + 1, "suffix": None, "state": "received"}
+                    known[number] = made[lineage][0][place] | {"lineage": f"L{lineage}"} | arrived
+            if together and turn < 3:
                 continue
             result = resolve_versions(versions(*known.values()), DEFAULT)
             row: Any
             for row in result.itertuples():
                 known[row.id] |= {"state": {"winner": "ready"}.get(row.decision, row.decision), "reason": row.reason}
-        return {place: row["state"] for place, row in known.items()}
+        return {number: row["state"] for number, row in known.items()}
 
-    order = [place for place in arrival if place < len(made)]
-    one_by_one, together = states(order, at_once=False), states(sorted(order), at_once=True)
-    assert one_by_one == together
+    arrivals = [[place for place in arrival if place < len(members)] for members, arrival in made]
+    assert states(arrivals, together=False) == states([sorted(order) for order in arrivals], together=True)
 
 
 @settings(deadline=None, max_examples=15)

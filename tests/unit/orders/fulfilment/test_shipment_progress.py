@@ -45,7 +45,7 @@ sent = st.builds(
 
 
 @given(st.lists(st.lists(sent, min_size=1, max_size=4), max_size=6), st.randoms())
-def test_every_unit_is_counted_once_in_whatever_order_parcels_come(parcels, random):
+def test_every_unit_is_counted_once_in_any_sequence_of_parcels(parcels, random):
     found = compute_progress(ORDER, parcels)
     assert found.shipped + found.surplus == sum(line.quantity for lines in parcels for line in lines)
     assert found.complete == (found.shipped == found.ordered)
@@ -140,7 +140,7 @@ def test_what_is_dropped_as_known_had_the_same_units(first, second, tracking):
         assert doubt
 
 
-def test_what_only_an_operator_can_tell():
+def test_decisions_only_an_operator_can_make():
     one, whole = [ShippedLine(1, "1", "MUG")], [ShippedLine(4, "1"), ShippedLine(2, "2"), ShippedLine(1, "3")]
     assert shipment_conflict(told("1Z9", whole), "1Z9", [], ORDER) == SAME_SHIPMENT, "no lines are the whole order"
     assert shipment_conflict(told("1Z9", whole), "1Z9", [], None) not in {SAME_SHIPMENT, ""}, (

@@ -288,7 +288,7 @@ class TestTimes:
     def test_are_read(self, text: str, form: dict[str, str]) -> None:
         assert self.time(text, **form) == datetime(2026, 5, 31, 14, tzinfo=UTC)
 
-    def test_days_and_months_are_told_apart_by_the_other_rows(self) -> None:
+    def test_day_and_month_order_is_inferred_from_the_other_rows(self) -> None:
         assert self.time("02/05/2026 10:00Z", "31/05/2026 10:00Z") == datetime(2026, 5, 2, 10, tzinfo=UTC)
         assert self.time("02/05/2026 10:00Z", "05/31/2026 10:00Z") == datetime(2026, 2, 5, 10, tzinfo=UTC)
 

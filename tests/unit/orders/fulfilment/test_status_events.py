@@ -137,7 +137,7 @@ class TestWithdrawnWithoutAWholeHistory:
             history, doubtful = merged.history, doubtful or merged.needs_read
         return doubtful
 
-    def test_a_poll_without_it_makes_the_order_doubtful_whatever_comes_first(self) -> None:
+    def test_a_poll_without_the_order_makes_it_doubtful_in_any_sequence(self) -> None:
         pushes = [push(each, arrives=minutes) for each, minutes in zip(self.EVENTS, (1, 6, 10), strict=True)]
         for reports in permutations([*pushes, self.poll(*self.EVENTS[:2], asked=20)]):
             assert self.doubtful(*reports)
@@ -276,7 +276,7 @@ class TestCorrections:
 
 
 class TestDeletions:
-    def test_gone_from_a_full_read(self) -> None:
+    def test_missing_from_a_full_read(self) -> None:
         history = merge_all(
             EventHistory(), [push(event("NEW")), push(event("COMPLETED", 5, "e-2")), read(event("NEW"))]
         )
@@ -295,7 +295,7 @@ class TestDeletions:
         assert state(merged.history).order_status == "NEW"
         assert merged.needs_read
 
-    def test_but_an_event_published_since_stands(self) -> None:
+    def test_but_an_event_published_since_is_kept(self) -> None:
         merged = merge_report(merge_all(EventHistory(), [read(event("NEW"))]), push(event("COMPLETED", 40, "e-2")))
         assert state(merged.history).order_status == "COMPLETED"
 

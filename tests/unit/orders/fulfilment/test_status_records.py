@@ -104,7 +104,7 @@ def test_without_event_ids_the_same_entry_is_the_same_event_on_every_channel() -
     assert first.content_hash != second.content_hash
 
 
-def test_an_id_is_never_taken_for_a_stand_in() -> None:
+def test_an_id_is_never_read_as_a_placeholder() -> None:
     record = {"orderId": "A", "orderStatus": [{"eventId": "~1", "orderStatus": "NEW"}]}
     assert reading(record).reports[0].events[0].key == "~~1"
 

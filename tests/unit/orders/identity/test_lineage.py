@@ -105,7 +105,7 @@ def test_what_only_one_gives_is_no_contradiction() -> None:
     assert conflicting_columns([version(customer_po="11"), version(), version(customer_number="C-1")]) == ()
 
 
-def test_words_for_operators() -> None:
+def test_operator_texts() -> None:
     assert describe_columns(["customer_number", "customer_po"]) == "customer number and customer PO"
     assert describe_columns(list(IDENTITY_SIGNALS)) == "base order number, customer number and customer PO"
     assert describe_columns(["base_number"]) == "base order number"

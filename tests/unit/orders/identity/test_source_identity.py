@@ -104,7 +104,7 @@ def test_any_document_gets_an_identity(document: Any) -> None:
     assert identify(document, PATHS)["source_id"].startswith("sha256:")
 
 
-def test_an_order_number_that_can_not_be_kept_is_a_problem_of_its_own() -> None:
+def test_an_order_number_that_cannot_be_stored_has_its_own_code() -> None:
     got = identify(order(no="7\x001"), PATHS)
     assert (got["source_id"], got["order_number"], got["problem"]) == ("41", "", "order_number_unusable")
 
@@ -166,7 +166,7 @@ references = st.fixed_dictionaries({"id": json_values, "no": json_values, "group
 
 
 @given(st.fixed_dictionaries({"ref": references, "rows": json_values, "po": json_values}))
-def test_whatever_comes_is_identified_and_fits_a_database(document: dict[str, Any]) -> None:
+def test_any_input_is_identified_and_fits_a_database(document: dict[str, Any]) -> None:
     got = identify(document, PATHS)
     assert got["source_id"]
     assert got["lineage"]

@@ -166,7 +166,7 @@ def test_line_numbers_name_one_item_each(reader: CanonicalReader, order_of: Make
     assert judged(reader, made)[1]["line"].tolist() == ["1", "2"]
 
 
-def test_every_error_is_told(reader: CanonicalReader, order: dict[str, Any]) -> None:
+def test_every_error_is_reported(reader: CanonicalReader, order: dict[str, Any]) -> None:
     order |= {"total": "x", "submitted_at": "yesterday"}
     order["ship_to"]["country"] = "Atlantis"
     order["items"][0]["quantity"] = "0.5"

@@ -49,7 +49,7 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         ("id", Decimal("1.0")),
     ],
 )
-def test_what_nobody_reads_and_how_a_value_is_written_is_no_change(path: str, value: Any) -> None:
+def test_unread_fields_and_formatting_are_not_changes(path: str, value: Any) -> None:
     assert CONTENTS.fingerprint(changed(path, value)) == CONTENTS.fingerprint(order())
 
 
@@ -66,7 +66,7 @@ def test_what_nobody_reads_and_how_a_value_is_written_is_no_change(path: str, va
         ("payment", "cash"),
     ],
 )
-def test_whatever_is_read_is_a_change(path: str, value: Any) -> None:
+def test_any_field_that_is_read_is_a_change(path: str, value: Any) -> None:
     before, now = CONTENTS.fingerprint(order()), CONTENTS.fingerprint(changed(path, value))
     assert settled_hash(now) != settled_hash(before)
 

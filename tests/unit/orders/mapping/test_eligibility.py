@@ -24,7 +24,7 @@ def order(status: Any = "paid", state: Any = "confirmed", shop: Any = 7) -> dict
     return {"state": state, "pay": {"status": status}, "shop": shop}
 
 
-def test_without_rules_everything_goes_on() -> None:
+def test_without_rules_everything_continues() -> None:
     assert EligibilityRules.from_mapping(None, {}).evaluate({"any": "thing"}).verdict == GO
 
 
@@ -77,7 +77,7 @@ def test_no_document_breaks_it_or_speaks_through_it(document: Any) -> None:
         ([{"path": "state", "verdicts": {"a": "go"}, "else": "go"}], r"gate\[0\]"),
     ],
 )
-def test_wrong_rules_stop_at_once(section: Any, where: str) -> None:
+def test_wrong_rules_stop_immediately(section: Any, where: str) -> None:
     with pytest.raises(ConfigurationError, match=where):
         EligibilityRules.from_mapping(section, {})
 

@@ -278,7 +278,7 @@ def test_an_order_whose_needed_member_held_card_data_is_held(take: SetUp, order:
     assert [note.path for note in result.notes if note.code == CARD_DATA_REMOVED] == [f"/{place.replace('.', '/')}"]
 
 
-def test_a_mark_without_its_place_holds_the_order_too(plain: Transformer, order: dict[str, Any]) -> None:
+def test_a_redaction_without_its_path_holds_the_order_too(plain: Transformer, order: dict[str, Any]) -> None:
     order["notes"] = f"card {REDACTED}"
     [result] = plain.transform([order])
     assert (result.hold, result.payload) == (CARD_DATA_REMOVED, None)

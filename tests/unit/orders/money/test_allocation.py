@@ -27,7 +27,7 @@ def test_a_discount_makes_no_line_negative(weighing: list[int], data: st.DataObj
     assert all(0 <= share <= weight for share, weight in zip(shares, weighing, strict=True))
 
 
-def test_largest_remainders_get_the_rest_and_ties_go_to_the_first() -> None:
+def test_largest_remainders_get_the_remaining_cents_and_ties_favour_the_first() -> None:
     assert allocate(10, [1, 1, 1]) == [4, 3, 3]
     assert allocate(100, [1, 2, 4]) == [14, 29, 57]  # remainders 2/7, 4/7, 1/7
     assert allocate(2, [5, 0, 5]) == [1, 0, 1]

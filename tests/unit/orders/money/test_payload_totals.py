@@ -72,7 +72,7 @@ def test_any_number_of_charges(build: Build, order_of: Make) -> None:
     assert codes(transformer, made | {"total": "12.51"}) == {("total_mismatch", "/total")}
 
 
-def test_charges_are_judged_like_other_amounts(build: Build, order_of: Make) -> None:
+def test_charges_are_validated_like_other_amounts(build: Build, order_of: Make) -> None:
     made = order_of((1, 1, "10.00", "10.00"))
     transformer = build()
     assert codes(transformer, made | {"surcharge": "much"}) == {("bad_amount", "/surcharge")}
@@ -209,7 +209,7 @@ ADDING: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("change", ADDING, ids=str)
-def test_whatever_changes_an_amount_is_refused(build: Build, order: dict[str, Any], change: dict[str, Any]) -> None:
+def test_any_change_of_an_amount_is_refused(build: Build, order: dict[str, Any], change: dict[str, Any]) -> None:
     assert "payload_total_mismatch" in messages(build(**change), order)
 
 
@@ -237,7 +237,7 @@ def test_amounts_of_undocumented_effect_need_a_decision(build: Build, order: dic
     assert sent(build(constants={"promotions": [{"code": "25", "amount": 0}]}), order)["promotions"]
 
 
-def test_sums_of_orders_are_told_with_their_numbers(plain: Transformer, order: dict[str, Any]) -> None:
+def test_wrong_sums_are_reported_with_their_numbers(plain: Transformer, order: dict[str, Any]) -> None:
     said = messages(plain, order | {"total": "259.00", "subtotal": "285.01"})
     sums = "/total is 259.00, but subtotal, discount, freight and tax add up to 256.51 (difference 2.49)"
     assert said["total_mismatch"] == sums

@@ -55,7 +55,7 @@ def test_fractions_of_a_piece_are_refused() -> None:
         ]
 
 
-def test_sums_that_nobody_states_are_worked_out_and_stated_ones_judged() -> None:
+def test_missing_sums_are_computed_and_stated_ones_validated() -> None:
     lines = (("A", "2", "1.25"), ("B", "1", "0.0425"))
     canonical, _ = judged(*lines)
     assert list(canonical.orders.loc[0, ["subtotal", "total"]]) == [254, 254]

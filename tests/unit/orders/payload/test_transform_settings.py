@@ -63,7 +63,7 @@ names = st.text(st.sampled_from("aAbB .2"), min_size=1, max_size=4)
 
 
 @given(st.dictionaries(names, st.integers()), st.dictionaries(names, st.integers(), max_size=8), st.randoms())
-def test_no_member_is_lost_whatever_the_names(own: dict[str, int], more: dict[str, int], random: Any) -> None:
+def test_no_member_is_lost_with_any_names(own: dict[str, int], more: dict[str, int], random: Any) -> None:
     mixed = list(more.items())
     random.shuffle(mixed)
     first, second = dict(own), dict(own)
@@ -150,7 +150,7 @@ REFUSED_CONSTANTS: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("constants", "words"), REFUSED_CONSTANTS, ids=lambda one: str(one)[:50])
-def test_constants_that_can_not_be_merged_are_refused_at_the_start(
+def test_constants_that_cannot_be_merged_are_refused_at_startup(
     build: Build, constants: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=words):
@@ -212,7 +212,7 @@ def test_a_status_from_the_order_needs_what_it_needs(build: Build, order: dict[s
     assert {code for code, _ in codes(transformer, order | {"state": "CANCELED"})} == {"not_allowed"}
 
 
-def test_what_orders_are_looked_up_by_can_not_be_changed(build: Build, order: dict[str, Any]) -> None:
+def test_lookup_fields_cannot_be_changed(build: Build, order: dict[str, Any]) -> None:
     for target, path in (("externalOrderID", "order_number"), ("currency", "terms")):
         rule = {"target": target, "path": path, "extract": "(.{3})"}
         found = only(build(destination={"fields": [rule]}), order | {"terms": "EUR"}).issues
@@ -282,7 +282,7 @@ def test_days_begin_where_clocks_change(day: str, zone: str, text: str) -> None:
         ]
     ),
 )
-def test_days_begin_when_pendulum_says_so(day: date, zone: str) -> None:
+def test_days_begin_as_in_pendulum(day: date, zone: str) -> None:
     read = datetime.fromisoformat(day_as_datetime(day.isoformat(), ZoneInfo(zone)))
     assert read.date() == day
     began = pendulum.datetime(day.year, day.month, day.day, tz=zone).in_timezone("UTC")

@@ -111,7 +111,7 @@ def test_the_whole_payload(plain: Transformer, order: dict[str, Any]) -> None:
     }
 
 
-def test_results_stand_in_the_order_of_the_input(plain: Transformer, order: dict[str, Any]) -> None:
+def test_results_are_in_the_order_of_the_input(plain: Transformer, order: dict[str, Any]) -> None:
     documents = [
         order | {"order_number": f"A-{n}", "total": "0.01" if n % 3 == 0 else order["total"]} for n in range(10)
     ]
@@ -501,7 +501,7 @@ HOSTILE = [
 ]
 
 
-def test_hostile_values_never_fail_and_harm_nobody_else(plain: Transformer, order: dict[str, Any]) -> None:
+def test_hostile_values_never_fail_or_affect_other_orders(plain: Transformer, order: dict[str, Any]) -> None:
     documents = []
     for value in HOSTILE:
         documents += [order | {name: value} for name in order]
@@ -517,7 +517,7 @@ def test_hostile_values_never_fail_and_harm_nobody_else(plain: Transformer, orde
         assert all(why.code and why.message for why in result.issues)
 
 
-def test_the_moment_of_submission_is_told_in_utc(plain: Transformer, order: dict[str, Any]) -> None:
+def test_the_submission_time_is_in_utc(plain: Transformer, order: dict[str, Any]) -> None:
     result = plain.transform([{**order, "submitted_at": "2024-02-15T15:42:10-07:00"}])[0]
     assert result.submitted_at == datetime(2024, 2, 15, 22, 42, 10, tzinfo=UTC)
 
@@ -530,7 +530,7 @@ def test_the_moment_of_submission_is_told_in_utc(plain: Transformer, order: dict
         ({"status_field": "status", "status_values": {"READY": "bereit"}}, "READY"),
     ],
 )
-def test_it_says_which_status_the_payload_gives_the_order(
+def test_it_shows_the_order_status_of_the_payload(
     build: Build, order: dict[str, Any], changes: dict[str, Any], status: str
 ) -> None:
     result = only(build(**changes), order)

@@ -86,7 +86,7 @@ def test_cards_as_numbers_go():
     assert full_cut(document) == {"payment": {"card_number": REDACTED}, "custom_fields": {"x": REDACTED}}
 
 
-def test_a_card_run_together_with_more_digits_goes_from_payment():
+def test_a_card_number_within_more_digits_is_removed_from_payments():
     assert VISA not in repr(full_cut({"payment": {"swipe": VISA + "1229101"}}))
 
 
@@ -98,7 +98,7 @@ SECRET_KEYS = ["cvv", "CVV2", "card_cvc", "securityCode", "security code", "card
 
 
 @pytest.mark.parametrize("key", [*SECRET_KEYS, "track1", "trackData"])
-def test_security_codes_inside_a_payment_go_whatever_they_hold(key):
+def test_security_codes_inside_a_payment_are_removed_with_any_value(key):
     for value in ("123", ["1", "2"], {"a": "b"}, "987654", 5):
         assert full_cut({"payment": [{key: value}]}) == {"payment": [{key: REDACTED}]}
         assert redact({"payment": [{key: value}]})[1] == [f"/payment/0/{key}"]
@@ -131,7 +131,7 @@ def test_codes_of_other_things_stay(custom):
     assert full_cut({"custom_fields": custom, **custom}) == {"custom_fields": custom, **custom}
 
 
-def test_a_magnetic_stripe_goes_whole_where_it_holds_a_card():
+def test_a_magnetic_stripe_with_a_card_is_removed_entirely():
     stripe = f"%B{VISA}^BYRON/ADA^29121010000000000?"
     assert full_cut({"track1": stripe, "custom_fields": {"Mag Stripe": stripe}}) == {
         "track1": REDACTED,
@@ -241,7 +241,7 @@ def test_any_document_can_be_looked_at(document):
     st.sampled_from(CARDS),
     st.sampled_from(["", " ", "\n", "\r\t", "-\\"]),
 )
-def test_the_quick_look_sees_cards_behind_whatever_json_escapes(before, card, gap):
+def test_the_quick_check_sees_cards_behind_any_json_escapes(before, card, gap):
     full_cut({"notes": [f"{before}{grouped(card, gap)}{before}"]})
 
 
@@ -348,7 +348,7 @@ def test_references_that_are_no_card_stay_in_payment(reference):
     assert full_cut(document) == document
 
 
-def test_a_card_written_as_a_fraction_or_with_an_exponent_goes():
+def test_a_card_number_as_fraction_or_exponent_is_removed():
     for value in (Decimal("4111111111111111.0"), Decimal("4.111111111111111E+15")):
         assert full_cut({"payment": {"card": value}}) == {"payment": {"card": REDACTED}}
 

@@ -31,7 +31,7 @@ def test_equal_orders_are_equal(order: dict[str, Any], reader: CanonicalReader) 
     assert told.as_markdown() == "Both are equal."
 
 
-def test_lines_are_paired_by_item_and_told_one_by_one(order_of: Make, reader: CanonicalReader) -> None:
+def test_lines_are_paired_by_item_and_reported_one_by_one(order_of: Make, reader: CanonicalReader) -> None:
     old = order_of((1, 2, "10.00", "20.00"), (2, 1, "5.00", "5.00"), (3, 1, "7.00", "7.00"))
     new = order_of((3, 1, "7.00", "7.00"), (2, 4, "5.00", "20.00"), (4, 1, "9.00", "9.00"))
     told = diff_versions(old, new, reader)
@@ -83,13 +83,13 @@ def test_of_personal_fields_only_that_they_changed(order: dict[str, Any], reader
     assert "mark" not in json.dumps(told.as_dict()).lower()
 
 
-def test_a_difference_that_no_mapping_reads_is_said(order: dict[str, Any], reader: CanonicalReader) -> None:
+def test_a_difference_outside_the_mapping_is_mentioned(order: dict[str, Any], reader: CanonicalReader) -> None:
     told = diff_versions(order, order | {"unheard_of": "MARK"}, reader)
     assert told.no_visible_change
     assert told.as_markdown().startswith(NO_VISIBLE_CHANGE)
 
 
-def test_what_can_not_be_read_is_counted(order: dict[str, Any], reader: CanonicalReader) -> None:
+def test_unreadable_entries_are_counted(order: dict[str, Any], reader: CanonicalReader) -> None:
     told = diff_versions(order, order | {"total": "much", "items": "MARK"}, reader)
     assert told.unreadable >= 2
     assert "can not be read" in told.as_markdown()
@@ -97,12 +97,10 @@ def test_what_can_not_be_read_is_counted(order: dict[str, Any], reader: Canonica
 
 
 @pytest.mark.parametrize("document", [None, [], "text", 7, {}, {"items": [None, 3, {"quantity": []}]}])
-def test_nothing_is_raised_whatever_a_document_holds(
-    document: Any, order: dict[str, Any], reader: CanonicalReader
-) -> None:
+def test_no_document_raises(document: Any, order: dict[str, Any], reader: CanonicalReader) -> None:
     assert diff_versions(document, order, reader).as_markdown()
     assert diff_versions(order, document, reader).as_markdown()
 
 
-def test_values_can_not_become_markup() -> None:
+def test_values_cannot_become_markup() -> None:
     assert escape_markdown("![x](javascript:1)|<b>\n`") == "!\\[x\\](javascript\\:1)\\|\\<b\\>?\\`"

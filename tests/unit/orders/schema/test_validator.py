@@ -167,7 +167,7 @@ def test_hostile_lines_and_whole_documents(source_format: VendorFormat, order: d
         assert source_format.check(value)
 
 
-def test_what_no_validator_can_read_is_told(source_format: VendorFormat, order: dict[str, Any]) -> None:
+def test_values_no_validator_can_read_are_reported(source_format: VendorFormat, order: dict[str, Any]) -> None:
     order["notes"] = "\ud800"
     order["uuid"] = "\udc00"
     assert ("bad_format", "/uuid") in found(source_format, order)

@@ -50,12 +50,12 @@ def test_the_newest_moment_that_the_setting_names(text: str, expected: datetime 
 @pytest.mark.parametrize(
     "text", ["", "6", "25:00", "06:00:00", "06:00+02:00", "06:00 Middle/Earth", "06:00 ../etc", "at six"]
 )
-def test_what_is_no_time_is_told_with_the_variables_name(text: str) -> None:
+def test_an_invalid_time_is_reported_with_the_variables_name(text: str) -> None:
     with pytest.raises(ConfigurationError, match="order_relay_summary_at"):
         latest_due(text, NOW)
 
 
-def test_it_counts_the_day_and_says_what_waits_for_whom_with_the_command() -> None:
+def test_it_counts_the_day_and_lists_pending_work_with_commands() -> None:
     late = OverdueOrders("acknowledgement", 4, YESTERDAY)
     states = [
         row("held", "changed_after_import", 2, 1),
@@ -79,11 +79,11 @@ def test_it_counts_the_day_and_says_what_waits_for_whom_with_the_command() -> No
     assert "900" not in told
 
 
-def test_a_quiet_pipeline_says_so() -> None:
+def test_an_idle_pipeline_is_shown_as_idle() -> None:
     assert "- no open orders" in build_digest(AT, {"a_to_b": day(row("imported", "", 900))}, []).text
 
 
-def test_all_pipelines_and_the_alerts_that_people_were_told() -> None:
+def test_all_pipelines_and_the_alerts_sent() -> None:
     def alert(kind: str, subject: str, told_at: datetime | None) -> dict[str, Any]:
         return {"kind": kind, "subject": subject, "first_at": YESTERDAY, "told_at": told_at}
 

@@ -63,7 +63,7 @@ def test_stuck_orders_are_one_cause_a_state_with_numbers_and_what_to_do() -> Non
     assert message.text.splitlines()[-1] == "  and 3 more"
 
 
-def test_every_watched_state_says_what_to_do() -> None:
+def test_every_watched_state_has_a_next_step() -> None:
     for state in state_limits(settings()):
         (message,) = check_pipeline(PipelineFacts(NAME, NOW, ALIVE, [OverdueOrders(state, 1, NOW)]), settings())
         assert len(message.subject.partition("UTC. ")[2]) > 20, state
@@ -103,13 +103,13 @@ def test_a_source_that_was_never_read_counts_from_the_pipelines_beginning() -> N
     assert causes(PipelineFacts(NAME, NOW, Heartbeat(bound_at=NOW))) == []
 
 
-def test_a_source_that_offers_nothing_is_watched_where_a_setting_says_so() -> None:
+def test_a_silent_source_is_watched_if_configured() -> None:
     facts = PipelineFacts(NAME, NOW, pulse(order_at=NOW - timedelta(days=3)))
     assert causes(facts) == []
     assert causes(facts, no_orders_after_s=3 * 86_400) == ["silent:no_orders"]
 
 
-def test_a_pipeline_at_rest_and_one_that_is_stopped() -> None:
+def test_a_suspended_and_a_stopped_pipeline() -> None:
     rests, stopped = check_pipeline(
         PipelineFacts(NAME, NOW, pulse(resting="refused"), stopped=True), settings(stopped_after_s=7200)
     )
@@ -146,7 +146,7 @@ def test_orders_that_are_not_sent_come_with_what_the_newest_run_failed_with() ->
     assert "newest run failed" not in message.text
 
 
-def test_broken_books_are_told_beside_failed_tasks() -> None:
+def test_a_failed_accounting_check_is_reported_beside_failed_tasks() -> None:
     messages = check_run(NAME, "run-1", ["load_3"], ["2 submissions differ"], 600)
     assert [message.kind for message in messages] == ["run_failed", "law"]
     assert {message.kind for message in messages} == RUN_KINDS
@@ -167,7 +167,7 @@ alerts: {stuck_after_s: {helt: 60}}
         load_file(file)
 
 
-def test_a_live_pipeline_that_falls_back_into_shadow_mode_is_told() -> None:
+def test_a_live_pipeline_that_returns_to_shadow_mode_is_alerted() -> None:
     """As by an update where the file says no mode: shadow runs enter no order, so an order in the ledger was live."""
     (message,) = check_pipeline(PipelineFacts(NAME, NOW, ALIVE), settings(mode="shadow", stopped_after_s=7200))
     assert (message.cause, message.after_s) == ("shadow", 7200)

@@ -123,7 +123,7 @@ def test_any_name_without_a_path_is_fetched(store: BatchStore, name: str) -> Non
     assert list(drops(store).values()) == [b"1"]
 
 
-def test_a_file_that_does_not_fit_is_reported_unless_somebody_chose_the_pattern(store: BatchStore) -> None:
+def test_an_unmatched_file_is_reported_unless_the_pattern_was_configured(store: BatchStore) -> None:
     there = {"status.txt": b"1", ".status.csv": b"2"}
     found = run(store, Server(dict(there)))
     assert (found.fetched, found.passed_over) == (0, 2)
@@ -207,6 +207,6 @@ def test_a_damaged_memory_costs_one_more_fetch(store: BatchStore) -> None:
         {"afterwards": "forget"},
     ],
 )
-def test_settings_that_can_not_be(settings: dict[str, Any]) -> None:
+def test_invalid_settings(settings: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         FetchSettings(connection="c", **settings)

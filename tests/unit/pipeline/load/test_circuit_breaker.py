@@ -18,7 +18,7 @@ async def test_places_grow_with_a_quick_destination_and_shrink_with_a_slow_one()
     assert room.places == 10
 
 
-async def test_nobody_enters_a_full_room_and_a_cancelled_wait_takes_no_place():
+async def test_the_limit_is_never_exceeded_and_a_cancelled_wait_takes_no_slot():
     room = ConcurrencyLimiter(1)
     await room.enter()
     waiting = [asyncio.create_task(room.enter()) for _ in range(3)]
@@ -31,7 +31,7 @@ async def test_nobody_enters_a_full_room_and_a_cancelled_wait_takes_no_place():
     await asyncio.wait_for(waiting[2], 1)
 
 
-async def test_a_wake_up_that_meets_a_cancelled_waiter_goes_to_the_next():
+async def test_a_slot_released_to_a_cancelled_waiter_passes_to_the_next():
     room = ConcurrencyLimiter(1)
     await room.enter()
     first, second = (asyncio.create_task(room.enter()) for _ in range(2))
@@ -60,7 +60,7 @@ def test_patience_with_throttling_starts_again_after_any_other_answer():
     assert isinstance(judge_.read(1, throttled), ThrottledError)
 
 
-def test_a_late_lease_says_nothing_about_the_destination():
+def test_a_late_lease_is_not_a_failure_of_the_destination():
     judge_, _ = judge(failures_in_a_row=2)
     for _ in range(5):
         assert judge_.read(1, SendResult(SendOutcome.NOT_SENT, code="lease_over")) is None
@@ -78,7 +78,7 @@ def test_orders_in_flight_when_all_400_was_found_out_are_put_back_too():
     assert judge_.refused == [1, 2, 3]
 
 
-def test_422_and_doubtful_400_are_told_apart():
+def test_422_and_ambiguous_400_are_distinguished():
     judge_, _ = judge(refused_at_first=2)
     assert judge_.read(1, SendResult(SendOutcome.REJECTED, 422)) is None
     assert judge_.read(2, SendResult(SendOutcome.REJECTED, 400)) is None

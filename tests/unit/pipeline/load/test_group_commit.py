@@ -106,7 +106,7 @@ async def test_the_lease_is_counted_from_before_the_commit(book):
     assert before + 30 <= not_after <= book.began + 30
 
 
-async def test_what_can_not_be_had_and_what_is_refused(book):
+async def test_unavailable_and_refused_data(book):
     book.refuse = {2}
     async with committer(book) as c:
         assert (await c.claim(2))[0] is None
@@ -121,7 +121,7 @@ async def test_an_outcome_is_tried_again_while_the_ledger_is_busy(book):
     assert len(book.calls) == 3
 
 
-async def test_a_ledger_that_stays_away_is_told_to_everybody(book):
+async def test_a_persistently_unreachable_ledger_fails_every_caller(book):
     book.errors = [TransientError("locked")] * 1000
     async with committer(book, patience_s=0.1) as c:
         results = await asyncio.gather(*(c.settle(settled(i)) for i in range(3)), return_exceptions=True)

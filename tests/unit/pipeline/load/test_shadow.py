@@ -82,7 +82,7 @@ def test_a_destination_that_does_not_answer_fails_nothing(store: BatchStore) -> 
     assert (counts["found_there"], counts["not_found_there"], counts["not_compared"]) == (1, 99, 50)
 
 
-def test_one_that_can_not_be_searched_is_not_asked(store: BatchStore) -> None:
+def test_an_unsearchable_one_is_not_requested(store: BatchStore) -> None:
     destination = Destination({})
     destination.search_by = "none"
     assert run(store, destination)["not_compared"] == 3

@@ -334,7 +334,7 @@ def test_stop_before_anything():
     assert oms.posts == []
 
 
-def test_stop_in_the_middle_leaves_the_rest_ready():
+def test_stop_in_the_middle_leaves_the_others_ready():
     pulled = []
     ledger, oms = Ledger(2000), Oms(lambda _k, _a, n: pulled.append(1) if n == 50 else None)
     script = oms.script
@@ -404,7 +404,7 @@ def test_leases_that_are_always_over_do_not_turn_for_ever():
     assert len(oms.posts) == 5
 
 
-def test_an_order_that_somebody_else_has_is_left_alone():
+def test_an_order_claimed_by_another_worker_is_skipped():
     class Shared(Ledger):
         def claim(self, ctx, ids, owner, lease_s):
             return super().claim(ctx, [i for i in ids if i != 2], owner, lease_s)
@@ -478,7 +478,7 @@ def test_dry_run_sends_nothing():
 
 
 class TestWithAPast:
-    def test_found_means_imported_and_the_rest_is_sent(self):
+    def test_found_means_imported_and_the_others_are_sent(self):
         ledger = Ledger(150, unproven=range(1, 151))
         hit = (Found("9", "N-1"),)
         oms = Oms(lambda *_: IMPORTED, page=lambda keys: SearchResult(hit if "N-1" in keys else (), complete=True))
@@ -519,7 +519,7 @@ class TestWithAPast:
             run(ledger, oms, store=store)
         assert run(ledger, oms)["sent_without_lookup"] == 2
 
-    def test_that_there_is_no_past_is_decided_once_for_all(self):
+    def test_an_empty_history_is_decided_once(self):
         """What is imported in a moment is no past for the orders of the next chunk."""
         page = SearchResult((), complete=False, problem="unsupported")
         ledger, oms = Ledger(300, unproven=range(1, 301)), Oms(lambda *_: IMPORTED, page=lambda keys: page)

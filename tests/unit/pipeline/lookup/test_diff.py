@@ -82,16 +82,16 @@ def test_an_absence_that_proves_nothing(shown: SearchResult, why: str) -> None:
     assert (found.absent, found.why, len(found.unsure)) == ((), why, 1)
 
 
-def test_what_is_there_is_a_fact_however_incomplete_the_search() -> None:
+def test_a_hit_is_a_fact_even_in_an_incomplete_search() -> None:
     shown = page(("1", "K1"), ("2", "K1"), complete=False, problem="unreachable")
     assert check_presence([book()], shown, []).there["K1"] == {"1", "2"}
 
 
-def test_rows_without_external_id_name_nobody() -> None:
+def test_rows_without_external_id_match_nothing() -> None:
     assert oms_ids_by_key(page(("1", ""), ("", "K"), ("2", "K")).rows) == {"K": {"2"}}
 
 
-def test_the_report_shows_each_kind_and_can_not_be_forged() -> None:
+def test_the_report_shows_each_kind_and_cannot_be_forged() -> None:
     told = ReconciliationReport("p", NOW, NOW, imported=3, bare=2)
     told.differences = [Discrepancy(kind, f"<b>{kind}|\n# x", there=("1",)) for kind in DiscrepancyKind]
     told.unsure["total_changed"] = 4
@@ -117,7 +117,7 @@ def test_nothing_compared_is_not_called_fine() -> None:
     assert "no search" in as_markdown(told)
 
 
-def test_a_line_for_a_person() -> None:
+def test_a_line_for_the_operator() -> None:
     assert describe(Discrepancy(DiscrepancyKind.MISSING, "K", "K", "imported", "7")) == "missing; not there; ours: 7"
     assert (
         describe(Discrepancy(DiscrepancyKind.UNKNOWN, "K", there=("1", "2")))

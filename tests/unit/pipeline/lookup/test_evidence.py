@@ -106,7 +106,7 @@ def test_what_contradicts(shown: Traits, member: str) -> None:
         Traits(marks={"another": "9"}),
     ],
 )
-def test_what_agrees_or_says_nothing(shown: Traits) -> None:
+def test_agreeing_or_empty_values(shown: Traits) -> None:
     assert conflicting_traits(EXPECTED, shown) == ()
     assert conflicting_traits(shown, Traits()) == ()
 

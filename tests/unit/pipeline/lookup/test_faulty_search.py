@@ -170,7 +170,7 @@ def test_a_lie_to_a_ledger_that_was_lost(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(TRUTHFUL_ENOUGH))
-def test_what_is_not_there_is_sent_in_spite_of_a_lie(kind: str) -> None:
+def test_absent_orders_are_sent_despite_a_faulty_search(kind: str) -> None:
     said = in_doubt(world(LIES[kind], [0, 3]))
     assert {i for i, result in said.items() if result.finding.kind == "absent"} == set(range(NUMBER)) - {0, 3}
     sent = before_sending(world(LIES[kind], [0, 3]), Ledger()).may_be_sent
@@ -214,7 +214,7 @@ class TestWhoseOrder:
         assert {i: reason for i, (reason, _) in ledger.held.items()} == dict.fromkeys((0, 1), UNIDENTIFIED_ORDER)
         assert ledger.found == {}
 
-    def test_unless_the_connection_says_that_they_are_ours(self) -> None:
+    def test_unless_the_connection_declares_them_ours(self) -> None:
         oms = world(LIES["nothing names a manufacturer"], [0])
         oms.showing = type(oms.showing)(1042, {}, "ours")
         assert in_doubt(oms)[0].finding.kind == "found"
@@ -240,7 +240,7 @@ class TestWhoseOrder:
             assert ledger.found == {}
             assert proving.may_be_sent == [i for i in range(NUMBER) if i != 2]
 
-    def test_ours_beside_somebody_elses(self) -> None:
+    def test_ours_beside_a_foreign_order(self) -> None:
         stored = [*PAST, Order(502, KEYS[2]), Order(777, KEYS[2], total="99.00")]
         assert in_doubt(Oms(stored))[2].finding.oms_id == "502"
 
@@ -266,7 +266,7 @@ def test_an_order_whose_detail_fails_stays_in_doubt() -> None:
     assert "http_503" in said.why
 
 
-def test_nothing_that_is_said_holds_data_of_the_order(caplog: pytest.LogCaptureFixture) -> None:
+def test_no_message_contains_data_of_the_order(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     said = in_doubt(Oms([*PAST, Order(777, KEYS[2], email="somebody@example.org")]))
     assert "example" not in said[2].why + caplog.text

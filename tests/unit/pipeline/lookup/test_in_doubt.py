@@ -103,12 +103,12 @@ def test_a_hit_is_a_row_with_exactly_our_key():
     assert kind(Oms(page(OLD, Found("77", "K11"))))[0] == "absent"
 
 
-def test_a_hit_counts_even_in_a_search_that_can_not_be_trusted():
+def test_a_hit_counts_even_in_an_unreliable_search():
     assert kind(Oms(page(Found("77", "K1"), problem="parameter_ignored")))[0] == "found"
     assert kind(Oms(page(Found("77", "K1"))), control=None)[0] == "found"
 
 
-def test_two_orders_with_our_key_are_told():
+def test_two_orders_with_our_key_are_reported():
     (result,) = verdict(Oms(page(OLD, Found("100", "K1"), Found("99", "K1"))))
     assert result.finding.oms_id == "99"
     assert "2 orders" in result.why
@@ -141,7 +141,7 @@ def test_the_window_is_the_second_way():
     assert "window: unsupported" in result.why
 
 
-def test_the_setting_rules_which_way_is_gone():
+def test_the_setting_chooses_the_order_of_steps():
     oms = Oms(page(OLD), page(OLD), search_by="window")
     assert kind(oms)[1] == "window"
     oms = Oms(page(OLD), page(OLD), search_by="none")
@@ -181,7 +181,7 @@ def test_one_window_that_fails_spoils_the_absence_but_not_the_hit():
     assert verdict(Oms(by_window=answer, search_by="window"), old)[0].finding.kind == "unclear"
 
 
-def test_an_early_absence_is_told_again_as_soon_as_it_can_count():
+def test_an_early_absence_is_checked_again_once_it_can_count():
     early = doubt(sent=timedelta(minutes=5))
     (result,) = verdict(Oms(page(OLD)), early)
     assert result.next_at == early.send_before + timedelta(seconds=960)

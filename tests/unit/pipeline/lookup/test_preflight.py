@@ -138,7 +138,7 @@ class TestWithoutAPast:
         assert (told.may_be_sent, told.kept) == ([], [0, 1, 2])
         assert "known to be imported is not found" in told.cause
 
-    def test_an_account_that_cannot_be_read_now_says_nothing(self) -> None:
+    def test_an_account_that_is_unreadable_proves_nothing(self) -> None:
         oms = Oms([], Lie(reply=lambda reply, number: SearchReply(503) if number == 1 else reply))
         told = prove(oms, Ledger(3))
         assert (told.may_be_sent, told.kept, told.unsearchable) == ([], [0, 1, 2], [])
@@ -174,7 +174,7 @@ class TestAnEmptyAccount:
         assert (told.may_be_sent, told.unsearchable) == ([], [0, 1, 2])
         assert "no imported order is known" in told.cause
 
-    def test_nor_where_a_setting_says_so(self) -> None:
+    def test_nor_if_a_setting_forbids_it(self) -> None:
         assert prove(Oms([]), Ledger(3), past_known=True).unsearchable == [0, 1, 2]
 
 
@@ -183,7 +183,7 @@ class TestNoSearchByExternalId:
         told = prove(Oms(list(OTHERS), Lie(knows_keys=False)), Ledger(3))
         assert told.counts["sent_without_lookup"] == 3
 
-    def test_but_not_where_one_of_them_is_there(self) -> None:
+    def test_but_not_if_one_of_them_is_stored(self) -> None:
         told = prove(Oms([*OTHERS, Order(1, "N-001")], Lie(knows_keys=False)), Ledger(3))
         assert (told.may_be_sent, told.unsearchable) == ([], [0, 1, 2])
         assert "not supported" in told.cause

@@ -137,7 +137,7 @@ def test_a_version_alone_has_nothing_to_compare_with(desk: Desk) -> None:
     )
 
 
-def test_what_can_not_be_read_is_said(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_entries_are_reported(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     imported(desk, order(1))
     desk.run(order(1, items=("C",)))
 
@@ -157,14 +157,14 @@ def test_a_decision_is_about_what_was_shown(desk: Desk) -> None:
     assert desk.ledger.decide("N1", "discard", "all wrong", "ann", review(desk, number="N1").seen) == [1, 2, 3]
 
 
-def test_nothing_held_is_told(desk: Desk) -> None:
+def test_nothing_held_is_acknowledged(desk: Desk) -> None:
     desk.run(order(1))
     for which in ({"number": "N1"}, {"lineage": "G1"}, {"number": "none"}, {}):
         with pytest.raises(IllegalTransitionError):
             review(desk, **which)
 
 
-def test_every_reason_has_plain_words() -> None:
+def test_every_reason_has_a_plain_text() -> None:
     codes = {
         redelivery.TWO_IDS,
         redelivery.TWO_UUIDS,

@@ -79,7 +79,7 @@ def write(ledger: FakeLedger, store: BatchStore, **options: Any) -> RenderedRepo
     return write_report(CTX, ledger, store, **options)  # type: ignore[arg-type]
 
 
-def test_the_markdown_lies_in_the_runs_folder(store: BatchStore) -> None:
+def test_the_markdown_is_in_the_runs_folder(store: BatchStore) -> None:
     result = write(FakeLedger(), store)
     assert result.name == "demo/runs/manual__1/report.md"
     assert store.read_text(result.name) == result.markdown
@@ -92,7 +92,7 @@ def test_it_counts_the_run_beside_the_whole_ledger(store: BatchStore) -> None:
     assert "| **received** | 3 | 12 |" in markdown
 
 
-def test_it_says_what_waits_and_what_to_do(store: BatchStore) -> None:
+def test_it_lists_pending_work_and_next_steps(store: BatchStore) -> None:
     result = write(FakeLedger(), store)
     assert (
         "**held: 2.** An operator must decide. Compare the versions with `order-relay held NUMBER`" in result.markdown
@@ -138,21 +138,21 @@ def test_all_batches_are_compared_when_full(store: BatchStore) -> None:
     assert ledger.asked == [["b1-1", "b1-2"], ["b2-1", "b2-2"]]
 
 
-def test_an_identity_that_the_ledger_lacks_breaks_the_law_and_is_not_named(store: BatchStore) -> None:
+def test_an_identity_missing_from_the_ledger_fails_the_check_unnamed(store: BatchStore) -> None:
     result = write(FakeLedger(missing={"b1-2"}), store, batch_id="b1")
     assert result.breaches == ["batch b1: 1 listed or archived orders are missing from the ledger"]
     assert result.facts["balanced"] == "no"
     assert "b1-2" not in result.markdown + result.text
 
 
-def test_a_batch_that_can_not_be_read_breaks_the_law(store: BatchStore) -> None:
+def test_an_unreadable_batch_fails_the_accounting_check(store: BatchStore) -> None:
     store.write_text("demo/batches/b1/identities.txt.gz", "damaged")
     result = write(FakeLedger(), store, batch_id="b1")
     assert len(result.breaches) == 1
     assert "checksum" in result.breaches[0]
 
 
-def test_breaches_of_the_ledger_stand_in_every_form(store: BatchStore) -> None:
+def test_accounting_failures_are_shown_in_every_format(store: BatchStore) -> None:
     result = write(FakeLedger(breaches=["2 submissions differ from their last event"]), store)
     assert "**Accounting check FAILED: 1 problem.**" in result.markdown
     assert "- 2 submissions differ from their last event" in result.markdown
@@ -186,7 +186,7 @@ def test_why_a_task_failed_is_in_every_form_of_the_report(store: BatchStore) -> 
     assert result.facts["cause"] == result.causes["load_0"]
 
 
-def test_facts_are_flat_and_small_whatever_the_reasons(store: BatchStore) -> None:
+def test_facts_are_flat_and_small_for_any_reasons(store: BatchStore) -> None:
     ledger = FakeLedger()
     ledger.whole["reasons"] = {("quarantined", f"a_rather_long_reason_code_{n}"): n + 1 for n in range(500)}
     facts = write(ledger, store).facts
@@ -195,7 +195,7 @@ def test_facts_are_flat_and_small_whatever_the_reasons(store: BatchStore) -> Non
     assert "quarantined.a_rather_long_reason_code_499" in facts
 
 
-def test_a_shadow_run_says_so_loudly_in_every_form(store: BatchStore) -> None:
+def test_a_shadow_run_is_labelled_in_every_format(store: BatchStore) -> None:
     counts = {"would_send": 9, "found_there": 4, "not_found_there": 3, "not_compared": 2}
     result = write(FakeLedger(), store, shadow=counts)
     assert "SHADOW MODE: NOTHING WAS SENT" in result.markdown
@@ -206,7 +206,7 @@ def test_a_shadow_run_says_so_loudly_in_every_form(store: BatchStore) -> None:
     assert "SHADOW" not in write(FakeLedger(), store).markdown
 
 
-def test_orders_imported_beside_an_error_are_reported_with_the_oms_words_outside_the_log(store: BatchStore) -> None:
+def test_orders_imported_with_an_error_are_reported_with_the_oms_message_outside_the_log(store: BatchStore) -> None:
     ledger = FakeLedger()
     ledger.remarks = [("N-1", "7", '{"error":"item LAMP-9 dropped for J. Smith"}')]
     result = write(ledger, store)

@@ -19,13 +19,13 @@ def any_case(words: frozenset[str]) -> st.SearchStrategy[str]:
 
 
 @given(st.one_of(any_case(RESUME_WORDS), st.sampled_from(["", " ", "\n"])))
-def test_nothing_and_false_words_stop_nothing(text: str) -> None:
+def test_empty_and_false_values_stop_nothing(text: str) -> None:
     switch = read_switch(text, KNOWN)
     assert switch == StopSwitch()
 
 
 @given(any_case(STOP_WORDS))
-def test_true_words_stop_everything(text: str) -> None:
+def test_true_values_stop_everything(text: str) -> None:
     switch = read_switch(text, KNOWN)
     assert switch.everything
     assert switch.problem == ""
@@ -40,7 +40,7 @@ def test_names_of_pipelines_stop_these_and_no_others(names: list[str], between: 
 
 
 @pytest.mark.parametrize("text", ["all", "*", "stop"])
-def test_words_in_which_people_say_everything(text: str) -> None:
+def test_texts_that_mean_everything(text: str) -> None:
     assert read_switch(text, KNOWN).everything
 
 
@@ -89,7 +89,7 @@ def test_a_long_value_is_quoted_in_part() -> None:
     assert len(message.subject) < 600
 
 
-def test_a_value_that_cannot_be_read_stops_everything_and_is_told_if_it_lasts() -> None:
+def test_an_unreadable_value_stops_everything_and_is_reported_if_it_persists() -> None:
     switch = unreadable_switch("Variable order_relay_stop: the API server did not answer", KNOWN)
     assert switch.everything
     (message,) = invalid_stop_value(switch)

@@ -103,7 +103,7 @@ def names(store: BatchStore) -> set[str]:
 
 
 @pytest.mark.parametrize("shadow", [True, False])
-def test_a_trial_is_gone_after_a_week_without_any_setting(store: BatchStore, *, shadow: bool) -> None:
+def test_a_dry_run_is_removed_after_a_week_by_default(store: BatchStore, *, shadow: bool) -> None:
     trial(store, "scheduled__1", shadow=shadow)
     before = names(store)
     assert keep(store, Books(), NOW + timedelta(days=6)).trials == []
@@ -131,7 +131,7 @@ def test_nothing_of_a_real_run_is_removed_with_the_trials(store: BatchStore) -> 
     assert names(store) == before
 
 
-def test_a_pipeline_that_goes_live_keeps_what_its_real_runs_left(store: BatchStore) -> None:
+def test_a_pipeline_that_goes_live_keeps_earlier_live_orders(store: BatchStore) -> None:
     """The same run may be cleared and run again after the mode was changed: its folder then holds both."""
     books = Books()
     trial(store, "scheduled__1")
@@ -157,7 +157,7 @@ def test_a_live_pipeline_back_in_shadow_mode_loses_only_the_trials_own_objects(s
     assert not {name for name in names(store) if "scratch" in name or "shadow" in name or "trial" in name}
 
 
-def test_what_an_open_order_needs_stays_whatever_marks_it(store: BatchStore) -> None:
+def test_data_of_an_open_order_is_kept_under_any_mark(store: BatchStore) -> None:
     trial(store, "scheduled__1")
     payloads = f"{NAME}/runs/scheduled__1/payloads-00.jsonl.gz"
     books = Books()
@@ -169,7 +169,7 @@ def test_what_an_open_order_needs_stays_whatever_marks_it(store: BatchStore) -> 
     assert any("/batches/scheduled__1-0123abcd/part-" in name for name in left)
 
 
-def test_killed_anywhere_the_next_time_removes_the_rest(store: BatchStore) -> None:
+def test_killed_anywhere_the_next_run_removes_the_remainder(store: BatchStore) -> None:
     for place in count():
         trial(store, "scheduled__1")
         if not killed_at(place, partial(keep, store, Books())):

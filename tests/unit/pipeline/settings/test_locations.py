@@ -25,7 +25,7 @@ def test_a_checkout_has_its_own_files(home: Path) -> None:
     assert config_folder() == CHECKOUT
 
 
-def test_files_in_airflow_home_come_first_once_there_are_any(home: Path) -> None:
+def test_files_in_airflow_home_take_precedence(home: Path) -> None:
     mine = home / "order_relay" / "config"
     mine.mkdir(parents=True)
     assert config_folder() == CHECKOUT, "an empty folder takes no pipeline away"

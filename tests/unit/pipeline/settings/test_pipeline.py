@@ -57,7 +57,7 @@ def test_defaults(tmp_path: Path) -> None:
     assert settings.transform_settings(ACCOUNT).manufacturer_id == 7
 
 
-def test_nothing_leaves_before_a_file_says_live(tmp_path: Path) -> None:
+def test_nothing_is_sent_before_a_file_is_live(tmp_path: Path) -> None:
     """The shipped files, and one that says nothing."""
     assert {settings.mode for settings in load_all(config_folder()).values()} == {"shadow"}
     silent = load_file(written(tmp_path, BASE.replace("mode: live\n", "")))
@@ -105,14 +105,14 @@ def test_what_is_wrong_is_named_with_file_key_and_what_is_allowed(tmp_path: Path
     assert "supercat_to_shopatron.yaml" in str(error.value)
 
 
-def test_plain_words_stay_text(tmp_path: Path) -> None:
+def test_plain_text_is_kept(tmp_path: Path) -> None:
     text = BASE + "tables: {country: {Norge: NO, Suomi: FI}, day: {a: 2026-01-02, b: 012, c: 3, d: 1.5}}"
     tables = load_file(written(tmp_path, text)).tables
     assert tables["country"]["Norge"] == "NO"
     assert tables["day"] == {"a": "2026-01-02", "b": "012", "c": 3, "d": 1.5}
 
 
-def test_a_missing_folder_says_how_to_name_another(tmp_path: Path) -> None:
+def test_a_missing_folder_names_the_setting(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="ORDER_RELAY_CONFIG"):
         pipeline_files(tmp_path / "none")
 

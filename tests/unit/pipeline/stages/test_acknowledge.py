@@ -71,7 +71,7 @@ def run(shop, book, size=10):
     return acknowledge(CTX, shop, book, connection_fingerprint="c1", slice_size=size)
 
 
-def test_everything_due_goes_in_slices():
+def test_everything_due_is_read_in_chunks():
     shop, book = Shop(), Book(dict.fromkeys(range(1, 26), "due"))
     assert run(shop, book) == {"accepted": 25, "refused": 0, "missing": 0, "unknown": 0}
     assert [len(asked) for asked in shop.asked] == [10, 10, 5]
@@ -84,13 +84,13 @@ def test_nothing_due_is_no_request():
     assert shop.asked == []
 
 
-def test_a_source_is_told_by_the_name_that_it_wants():
+def test_a_source_is_acknowledged_by_its_preferred_identifier():
     shop = Shop(acknowledges="source_id")
     assert run(shop, Book({1: "due"}))["accepted"] == 1
     assert shop.asked == [["id-1"]]
 
 
-def test_where_silence_tells_nothing_an_unanswered_one_is_told_again():
+def test_if_silence_proves_nothing_an_unanswered_one_is_repeated():
     shop, book = Shop(windowed=True), Book({1: "sent", 2: "confirmed"})
     assert run(shop, book)["accepted"] == 1
     assert book.states == {1: "confirmed", 2: "confirmed"}
@@ -127,7 +127,7 @@ def test_a_passing_trouble_is_the_callers():
         run(Shop(TransientError("closed")), Book({1: "due"}))
 
 
-def test_a_refused_login_rests_and_marks_nothing_as_sent_afterwards():
+def test_a_refused_login_suspends_and_marks_nothing_as_sent_afterwards():
     shop, book = Shop(SourceAuthError("HTTP 401")), Book({1: "due"})
     with pytest.raises(SourceAuthError):
         run(shop, book)

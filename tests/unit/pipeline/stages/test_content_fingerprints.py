@@ -95,7 +95,7 @@ def test_a_change_is_found_although_the_mapping_changed_with_it(desk: Desk) -> N
         ({"touched": 2}, False, 1),  # nobody can know any more: an operator decides
     ],
 )
-def test_a_ledger_of_an_older_program_goes_on(
+def test_a_ledger_of_an_older_release_is_migrated(
     desk: Desk, again: dict[str, Any], archived: bool, held: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = order(1, touched=1)

@@ -36,7 +36,7 @@ def life(desk: Desk) -> dict[str, Any]:
     return desk.ledger.find("N2")[-1]
 
 
-def test_corrected_at_its_source_it_goes_on(desk: Desk) -> None:
+def test_corrected_at_its_source_it_continues(desk: Desk) -> None:
     desk.run(order(2, hold=CARD_DATA_REMOVED))
     assert (life(desk)["state"], life(desk)["reason"]) == ("held", CARD_DATA_REMOVED)
     assert desk.run(order(2))["ready"] == 1

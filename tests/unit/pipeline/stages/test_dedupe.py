@@ -16,13 +16,13 @@ def desk(sqlite_url: str, tmp_path: Path) -> Iterator[Desk]:
     made.ledger.close()
 
 
-def test_the_newest_version_goes_on(desk: Desk) -> None:
+def test_the_newest_version_continues(desk: Desk) -> None:
     winners = desk.dedupe(desk.validate(desk.extract(order(1, group="g"), order(2, group="G", no="N1-1"), order(3))))
     assert (winners.kind, winners.records) == ("winners", 2)
     assert desk.states() == {"1": "superseded", "2": "received", "3": "received"}
 
 
-def test_a_limit_counts_lineages_and_leaves_the_rest_received(desk: Desk) -> None:
+def test_a_limit_counts_lineages_and_leaves_the_others_received(desk: Desk) -> None:
     orders = [order(1, group="G"), order(2, group="G", no="N1-1"), order(3), order(4)]
     winners = desk.dedupe(desk.validate(desk.extract(*orders)), limit=2)
     assert winners.records == 2

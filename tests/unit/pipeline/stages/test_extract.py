@@ -211,7 +211,7 @@ def test_a_replay_asks_the_ledger_only(store):
     assert (manifest.kind, manifest.records, book.told) == ("replay", 3, [(NOW, NOW)])
 
 
-def test_a_replay_says_what_retention_removed(store, caplog):
+def test_a_replay_reports_data_removed_by_retention(store, caplog):
     store.write_json(marker_name(CTX.pipeline), {"archive": NOW.isoformat()})
     book: Any = Book()
     replay_archived(CTX, book, store, NOW, NOW)

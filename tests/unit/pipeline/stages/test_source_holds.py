@@ -133,7 +133,7 @@ def test_what_a_backfill_brings_to_a_ledger_is_looked_up_before_it_is_sent(desk:
     assert life["id"] in desk.ledger.unproven(PIPELINE)
 
 
-def test_a_refused_order_is_asked_for_again_so_that_it_may_be_mended_at_its_source(desk: Desk) -> None:
+def test_a_refused_order_is_read_again_so_that_a_fix_at_the_source_is_seen(desk: Desk) -> None:
     judge(desk, order(1, broken=True), order(2))
     assert desk.ledger.to_ask_again(PIPELINE, 10) == [], "it was offered just now"
     an_hour_passes(desk)
@@ -142,7 +142,7 @@ def test_a_refused_order_is_asked_for_again_so_that_it_may_be_mended_at_its_sour
     assert desk.ledger.to_ask_again(PIPELINE, 10) == [], "it is gone at the source, and asked for less often"
 
 
-def test_a_known_order_that_can_not_be_read_this_time_stays_as_it_is(desk: Desk) -> None:
+def test_a_known_order_that_is_unreadable_this_time_keeps_its_state(desk: Desk) -> None:
     judge(desk, order(1), order(2, payment="open"))
     unreadable: list[dict[str, object]] = [{"id": number, "problem": DETAIL_UNREADABLE} for number in (1, 2, 3)]
     judge(desk, *unreadable)

@@ -99,7 +99,7 @@ def test_what_a_dead_worker_left_is_not_sent_but_looked_up_when_due(desk: Desk) 
     assert chunk == {"look_up": [first], "send": [second]}
 
 
-def test_an_edition_that_a_person_let_go_is_made_under_a_key_of_its_own(desk: Desk) -> None:
+def test_a_released_edition_gets_its_own_destination_key(desk: Desk) -> None:
     desk.run(order(1))
     number = desk.ledger.ready(PIPELINE)[0]
     claim = desk.ledger.claim(desk.ctx, [number], "test", 30)[number]

@@ -93,7 +93,7 @@ def test_it_is_archived_whole_and_without_card_data(shop: Shop) -> None:
     assert check_archive(shop.ledger, shop.store, PIPELINE, [str(life["batch_id"])]) == []
 
 
-def test_repaired_it_goes_on_as_the_same_submission(shop: Shop) -> None:
+def test_repaired_it_continues_as_the_same_submission(shop: Shop) -> None:
     shop.answer(spoiled(2, b'"total":NaN'))
     assert shop.answer(text(2)) == {"ready": 1, "held": 0}
     assert [event["to_state"] for event in shop.found("N2")["events"]] == [  # type: ignore[attr-defined]

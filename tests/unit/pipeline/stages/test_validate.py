@@ -47,13 +47,13 @@ def test_offered_again_and_still_bad_writes_no_event(desk: Desk) -> None:
     assert life["batch_id"].startswith("b3")
 
 
-def test_offered_again_with_other_errors_is_told(desk: Desk) -> None:
+def test_offered_again_with_other_errors_is_reported(desk: Desk) -> None:
     desk.run(order(1, broken=True))
     desk.run({"id": 1, "group": "G1", "rows": []})
     assert desk.states() == {"1": "quarantined missing_field"}
 
 
-def test_offered_again_after_the_mapping_was_mended_goes_on(desk: Desk) -> None:
+def test_offered_again_after_a_mapping_fix_it_continues(desk: Desk) -> None:
     desk.run(order(1, broken=True))
     desk.transformer._one = staticmethod(lambda i, d: type(desk.transformer)._one(i, d | {"broken": False}))
     assert desk.run(order(1, broken=True)) == {"ready": 1, "held": 0}
@@ -61,7 +61,7 @@ def test_offered_again_after_the_mapping_was_mended_goes_on(desk: Desk) -> None:
     assert [event["to_state"] for event in life["events"]] == ["received", "quarantined", "received", "ready"]
 
 
-def test_what_an_earlier_run_left_received_is_judged_from_its_own_batch(desk: Desk) -> None:
+def test_orders_left_received_are_validated_from_their_own_batch(desk: Desk) -> None:
     desk.extract(order(1))
     assert desk.validate(desk.extract()).records == 1
 

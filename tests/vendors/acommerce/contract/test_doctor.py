@@ -50,7 +50,7 @@ def test_refused_credentials_fail(account: Make, examine: Any) -> None:
     assert "user name and API key" in found.found
 
 
-def test_nothing_where_a_firm_has_none(account: Make, examine: Any) -> None:
+def test_nothing_if_there_is_none(account: Make, examine: Any) -> None:
     (finding,) = examine(account(), defined=False)
     assert (finding.level, finding.found) == (Severity.OK, "not in use: connection 'acommerce_default' is not defined")
 

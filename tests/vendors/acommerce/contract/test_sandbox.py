@@ -59,7 +59,7 @@ class TestWindows:
         here.sandbox.happen(add("B", status="COMPLETED"))
         assert (here.poll().new, here.states()["B"][0]) == (1, "COMPLETED")
 
-    def test_a_list_that_never_rests_is_not_settled(self, account: Make) -> None:
+    def test_a_list_that_keeps_changing_is_not_complete(self, account: Make) -> None:
         here = account(page_size=1, changes_while_paging=1000, corrections_republished=False)
         here.sandbox.happen(add("A"), add("B"), add("C"))
         here.poll_settings = here.poll_settings.model_copy(update={"most_passes": 2})
@@ -113,14 +113,14 @@ class TestPagesWithoutLinks:
 
 class TestWrongPages:
     @pytest.mark.parametrize("answer", ["not_json", "truncated", "object", "other_host", "circle", "html"])
-    def test_are_told_and_settle_nothing(self, account: Make, answer: str) -> None:
+    def test_are_reported_and_settle_nothing(self, account: Make, answer: str) -> None:
         here = account(faults=[{"at": "poll", "answer": answer}])
         here.sandbox.happen(add("A"))
         with pytest.raises(MalformedResponseError):
             here.poll()
         assert here.ledger.status_read_to("acommerce_status") is None
 
-    def test_the_token_never_goes_to_another_host(self, account: Make) -> None:
+    def test_the_token_is_never_sent_to_another_host(self, account: Make) -> None:
         here = account(faults=[{"at": "poll", "answer": "other_host"}])
         with pytest.raises(MalformedResponseError, match="another host"):
             here.poll()
@@ -213,7 +213,7 @@ class TestCorrections:
         here.read_due()
         assert requests(here, BY_ID) == {"200": 1}, "it waits before it is asked for again"
 
-    def test_a_full_poll_tells_deletions(self, account: Make) -> None:
+    def test_a_full_poll_detects_deletions(self, account: Make) -> None:
         here = account(config={"poll": {"full": True}})
         _, done = here.sandbox.happen(add("A"), add("A", status="COMPLETED"))
         here.poll()

@@ -85,7 +85,7 @@ class TestFiles:
         assert [name.partition("-")[2] for name in self.names(here)] == ["again.csv", "one.csv"]
         assert all(name.startswith("archive/") for name in self.names(here))
 
-    def test_one_that_can_not_be_read_is_put_aside(self, account: Make) -> None:
+    def test_an_unreadable_one_is_set_aside(self, account: Make) -> None:
         here = account()
         self.drop(here, "bad.csv", "no,such,columns\n")
         self.drop(here, "huge.csv", HEADER + "x" * 100)
@@ -182,7 +182,7 @@ class TestFiles:
         self.read(here)
         assert here.states()["A"][0] == "COMPLETED"
 
-    def test_one_whose_writer_goes_on_meanwhile_is_read_again(self, account: Make, monkeypatch: Any) -> None:
+    def test_one_whose_writer_continues_meanwhile_is_read_again(self, account: Make, monkeypatch: Any) -> None:
         here = account()
         first, second = (
             HEADER + "".join(f"{name},order,,e-{name},NEW,2026-05-01T01:00:00Z\n" for name in names)
@@ -252,7 +252,7 @@ class TestStorageInTrouble:
         here.poll()
         assert here.states() == here.expected()
 
-    def test_a_file_that_can_not_be_archived_is_read_again_and_nothing_is_doubled(
+    def test_a_file_that_cannot_be_archived_is_read_again_without_duplicates(
         self, account: Make, monkeypatch: Any
     ) -> None:
         here = account()
@@ -321,7 +321,7 @@ class TestWhatFollows:
         here.poll()
         assert self.follow(here, record=False) == {"followed": 1, "shipments": 0, "asked": 0}
 
-    def test_a_shipment_that_is_taken_back_asks_a_person_and_undoes_nothing(self, account: Make) -> None:
+    def test_a_withdrawn_shipment_opens_a_review_and_reverts_nothing(self, account: Make) -> None:
         here = account(config={"poll": {"full": True}})
         number = self.ours(here)
         (event,) = here.sandbox.happen(add(number, "parcel", "DELIVERED", "PKG1"))

@@ -86,7 +86,7 @@ def test_another_secret_or_digest_is_refused(account: Make, hook: Any) -> None:
 
 
 @pytest.mark.parametrize("words", [("register", "ftp://x"), ("register", "https://me:pw@x"), ("delete", "../x")])
-def test_words_that_make_no_sense_ask_nobody(account: Make, hook: Any, words: tuple[str, ...]) -> None:
+def test_nonsense_terms_send_no_request(account: Make, hook: Any, words: tuple[str, ...]) -> None:
     here = account()
     assert hook(here)(*words).exit_code != 0
     assert here.sandbox.report()["requests"] == {}

@@ -190,7 +190,7 @@ def test_paging_that_shifts_loses_nothing(sandbox, switches):
 
 
 @pytest.mark.parametrize("host", ["https://elsewhere.example", "https://127.0.0.1", "http://10.1.2.3:8000"])
-def test_a_list_that_goes_on_at_another_host_is_read_at_our_own(sandbox, host):
+def test_next_links_to_another_host_are_read_at_the_configured_host(sandbox, host):
     expected = {document["id"] for document in offered(sandbox)}
     sandbox.change({"cloudsuite": {"next_host": host}})
     assert {document["id"] for document in offered(sandbox, page_size=10)} == expected
@@ -264,7 +264,7 @@ def test_a_put_that_renews_line_ids_stops_the_feedback(sandbox):
 
 
 @pytest.mark.parametrize("form", ["xml", "json"])
-def test_a_delivery_is_told_once_and_after_the_numbers(sandbox, form):
+def test_a_delivery_is_reported_once_and_after_the_line_numbers(sandbox, form):
     sandbox.change({"cloudsuite": {"desadv": form}})
     shop = client(sandbox.url, shipped_by="desadv", desadv_user=5, desadv_format=form)
     document = offered(sandbox)[0]

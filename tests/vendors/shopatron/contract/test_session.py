@@ -148,7 +148,7 @@ async def test_an_unknown_host():
     assert (answer.outcome, answer.code) == (SendOutcome.NOT_SENT, "ClientConnectorDNSError")
 
 
-async def test_no_tls_there():
+async def test_no_tls_at_the_server():
     answer, oms = await one(lambda r: response(200, GOOD), scheme="https")
     assert answer.outcome is SendOutcome.NOT_SENT
     assert oms.posts == []
@@ -231,7 +231,7 @@ async def test_a_kept_connection_that_the_server_has_closed_is_never_posted_on_a
     assert len(oms.posts) == 2
 
 
-async def test_the_mark_before_the_first_byte_is_set(monkeypatch):
+async def test_the_flag_is_set_before_the_first_byte(monkeypatch):
     """If aiohttp stopped calling ``_Request.send``, leases would not be kept: then this fails."""
     seen: list[Any] = []
 
@@ -304,7 +304,7 @@ async def test_without_a_first_token_no_session_is_handed_out():
                 pytest.fail("no session")
 
 
-async def test_a_token_that_can_not_be_renewed_leaves_the_order_unsent():
+async def test_a_failed_token_renewal_leaves_the_order_unsent():
     oms = Oms(lambda r: response(200, GOOD), lifetime=0.01)
     async with session_with(oms) as session:
         await asyncio.sleep(0.02)
