@@ -1,4 +1,4 @@
-"""Checks links of README and docs for missing files and headings, and the site's menu for missing pages."""
+"""Checks README and docs for dead links and for paths of code that do not exist, and the site's menu."""
 
 from __future__ import annotations
 
@@ -12,19 +12,24 @@ from urllib.parse import unquote
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
+CODE_ROOTS = (".", "include", "include/order_relay")
+"""Folders that paths in code spans are relative to."""
+
 OTHERS = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "include/**/README.md")
 
 _FENCE = re.compile(r"^ {0,3}(```|~~~).*?^ {0,3}\1", re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"`[^`\n]*`")
 _LINK = re.compile(r"\]\(<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\)")
 _HEADING = re.compile(r"^#{1,6} +(.+?)(?: +#+)?$", re.MULTILINE)
+_PATH = re.compile(r"`((?:[\w.-]+/)+[\w.-]+\.(?:py|yaml|yml|json|md)|(?:[\w.-]+/){2,})`")
+_PLACEHOLDER = re.compile(r"NAME|VENDOR|SOURCE|PIPELINE|RUN")
 _EXTERNAL = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 
 
 def main() -> int:
     """Print every problem; 1 if there is any."""
     pages = sorted({*DOCS.rglob("*.md"), *(page for pattern in OTHERS for page in ROOT.glob(pattern))})
-    problems = [problem for page in pages for problem in dead_links(page)] + missing_in_menu()
+    problems = [problem for page in pages for problem in (*dead_links(page), *missing_code(page))] + missing_in_menu()
     for problem in problems:
         sys.stderr.write(f"{problem}\n")
     sys.stdout.write(f"{len(pages)} pages, {len(problems)} problems\n")
@@ -47,6 +52,15 @@ def dead_links(page: Path) -> Iterator[str]:
             yield f"{where}: leaves docs/ and would be dead on the site"
         elif anchor and target.suffix == ".md" and anchor not in anchors(target):
             yield f"{where}: {target.name} has no heading #{anchor}"
+
+
+def missing_code(page: Path) -> Iterator[str]:
+    """Paths in code spans, such as ``ledger/alerts.py``, that do not exist. ``NAME`` and the like are placeholders."""
+    for path in _PATH.findall(_FENCE.sub("", page.read_text(encoding="utf-8"))):
+        roots = [page.parent, *(ROOT / root for root in CODE_ROOTS)]
+        ours = path[-1] != "/" or any((root / path.partition("/")[0]).exists() for root in roots)
+        if ours and not _PLACEHOLDER.search(path) and not any((root / path).exists() for root in roots):
+            yield f"{page.relative_to(ROOT)}: {path} does not exist"
 
 
 @cache

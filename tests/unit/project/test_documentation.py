@@ -53,6 +53,25 @@ def test_a_dead_link_is_found(links: ModuleType, link: str, problem: str) -> Non
     assert (problem in found[0]) if problem else not found
 
 
+@pytest.mark.parametrize(
+    ("path", "missing"),
+    [
+        ("ledger/states.py", False),
+        ("ledger/nowhere.py", True),
+        ("include/order_relay/ledger/", False),
+        ("include/elsewhere/", True),
+        ("vendors/NAME/vendor.py", False),  # a placeholder
+        ("batches/2026/", False),  # not one of our folders
+    ],
+)
+def test_a_path_of_code_that_does_not_exist_is_found(links: ModuleType, path: str, missing: bool) -> None:
+    (links.ROOT / "include" / "order_relay" / "ledger").mkdir(parents=True)
+    (links.ROOT / "include" / "order_relay" / "ledger" / "states.py").touch()
+    page = links.DOCS / "page.md"
+    page.write_text(f"See `{path}`.\n")
+    assert bool(list(links.missing_code(page))) is missing
+
+
 def test_a_page_without_a_place_in_the_menu_is_found(links: ModuleType) -> None:
     (links.ROOT / "mkdocs.yml").write_text("x: 1\nnav:\n  - A: missing.md\n")
     assert [line.partition(": ")[2] for line in links.missing_in_menu()] == [
@@ -114,6 +133,15 @@ def test_the_reference_names_every_state_transition_and_code(monkeypatch: pytest
     assert [state for state in State if f"| `{state}` |" not in page] == []
     assert page.count(" --> ") == sum(map(len, TRANSITIONS.values())) + 4, "two initial and two final states besides"
     assert [code for code in CODES if f"| `{code}` |" not in page] == []
+
+
+def test_the_diagram_in_the_architecture_page_is_generated(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = script("reference_pages", monkeypatch)
+    page = module.with_diagram("<!-- begin: transitions (generated) -->\nold\n<!-- end: transitions -->\n")
+    assert "old" not in page
+    assert page.count(" --> ") == sum(map(len, TRANSITIONS.values())) + 4
+    with pytest.raises(SystemExit, match="markers"):
+        module.with_diagram("a page without them")
 
 
 def test_a_setting_without_a_meaning_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
