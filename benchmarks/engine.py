@@ -29,7 +29,7 @@ from order_relay.pipeline.load.stage import LoadOptions, load
 from order_relay.pipeline.report.model import StageTime
 from order_relay.pipeline.report.report import write_report
 from order_relay.pipeline.runs.fetch_plan import FetchPlan
-from order_relay.pipeline.settings.sections import ChunkSettings
+from order_relay.pipeline.settings.sections import ChunkSettings, LoadSettings
 from order_relay.pipeline.stages.acknowledge import acknowledge
 from order_relay.pipeline.stages.dedupe import dedupe
 from order_relay.pipeline.stages.extract import extract
@@ -117,7 +117,7 @@ class Engine:
 
     def _load(self, chunks: list[str]) -> None:
         # A ledger that has run before does not look its orders up before their first POST.
-        options = LoadOptions(share=1, lookup_before_send="never")
+        options = LoadOptions(LoadSettings(lookup_before_send="never"))
         for chunk in chunks:
             load(self.ctx, self.ledger, self.store, self.destination, chunk_name(self.ctx, chunk), options)
 

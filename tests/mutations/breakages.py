@@ -423,8 +423,8 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         "let a defect's words into the log",
         "pipeline/load/sender.py",
-        '                log.error("order %s failed on its way: %s", item[0].order_number, redacted_trace(exc))  # noqa: TRY400 - as above\n',
-        '                log.exception("order %s failed on its way", item[0].order_number)  # noqa: TRY400 - as above\n',
+        '                log.error("sending order %s failed: %s", item[0].order_number, redacted_trace(exc))  # noqa: TRY400 - as above\n',
+        '                log.exception("sending order %s failed", item[0].order_number)  # noqa: TRY400 - as above\n',
         ("tests/faults/pipeline/test_data_leaks.py::test_every_ending_keeps_its_mouth_shut",),
     ),
     Breakage(

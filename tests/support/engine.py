@@ -18,7 +18,7 @@ from order_relay.pipeline.archive import OrderArchive
 from order_relay.pipeline.fulfilment.cancelled_orders import hold_cancelled
 from order_relay.pipeline.fulfilment.write_back import WriteBackContext, send_write_back
 from order_relay.pipeline.load.chunks import chunk_name, plan_chunks
-from order_relay.pipeline.load.stage import LoadOptions, load
+from order_relay.pipeline.load.stage import load
 from order_relay.pipeline.report.report import RenderedReport, write_report
 from order_relay.pipeline.runs import start
 from order_relay.pipeline.runs.failures import recorded_cause
@@ -29,6 +29,7 @@ from order_relay.pipeline.stages.extract import extract
 from order_relay.pipeline.stages.transform import transform
 from order_relay.pipeline.stages.validate import has_work, validate
 from order_relay.wiring.pipeline import Wiring
+from tests.support.load_options import load_options
 
 PIPELINE = "supercat_to_shopatron"
 
@@ -125,7 +126,7 @@ class Engine:
         return plan_chunks(ctx, ledger, store, wiring.settings.chunks, wiring.destination.timeout_s)
 
     def load(self, ctx: RunContext, chunk: str) -> dict[str, int]:
-        options = LoadOptions(**{**self.wiring.settings.load.model_dump(), **self.load_options})
+        options = load_options(self.wiring.settings.load, **self.load_options)
         wiring = self.wiring
         return load(ctx, self.ledger, wiring.store, wiring.destination, chunk_name(ctx, chunk), options)
 

@@ -116,7 +116,7 @@ class Desk:
     def ctx(self) -> RunContext:
         return RunContext(PIPELINE, f"run-{self.runs}")
 
-    def offers(self, _selection: Selection) -> Iterator[SourceOrder]:
+    def fetch(self, _selection: Selection) -> Iterator[SourceOrder]:
         for document in self.offered:
             yield SourceOrder(document, str(document.get("problem", "")) if isinstance(document, dict) else "")
 

@@ -21,9 +21,9 @@ class ReadOnlySource:
         self.windowed = source.windowed
         self.acknowledges = source.acknowledges
 
-    def offers(self, selection: Selection) -> Iterator[SourceOrder]:
-        """See ``Source.offers``."""
-        return self._source.offers(selection)
+    def fetch(self, selection: Selection) -> Iterator[SourceOrder]:
+        """See ``Source.fetch``."""
+        return self._source.fetch(selection)
 
     def acknowledge(self, names: Sequence[str]) -> dict[str, Acknowledgement]:
         """Tells the source nothing; no order has an answer."""
@@ -69,12 +69,12 @@ class SearchOnlySession:
     """A session that refuses to send."""
 
     def __init__(self, session: DestinationSession) -> None:
-        self.turn = session.turn
+        self.wait_for_slot = session.wait_for_slot
         self.find_by_key = session.find_by_key
         self.find_by_window = session.find_by_window
         self.find_any = session.find_any
         self.read_order = session.read_order
 
-    async def send(self, payload: bytes, destination_key: str, *, not_after: float, attempt: int = 1) -> SendResult:
+    async def send(self, payload: bytes, destination_key: str, *, not_after: float) -> SendResult:
         """Raises ``ConfigurationError``: nothing is sent in shadow mode."""
         raise ConfigurationError("this pipeline runs in shadow mode: nothing is sent")

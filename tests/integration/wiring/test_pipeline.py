@@ -156,7 +156,9 @@ async def test_a_shadow_run_can_search_the_destination_but_not_send(wire: Callab
     class Open:
         """A session that would do everything."""
 
-        find_by_key = find_by_window = find_any = read_order = send = turn = staticmethod(lambda *_, **__: "done")
+        find_by_key = find_by_window = find_any = read_order = send = wait_for_slot = staticmethod(
+            lambda *_, **__: "done"
+        )
 
     session: Any = SearchOnlySession(Open())  # type: ignore[arg-type]
     assert session.find_by_key(["K1"]) == session.find_by_window("a", "b") == "done"

@@ -33,7 +33,7 @@ def test_all_pages_come_before_the_first_detail_and_orders_in_the_lists_order(sh
     shop.add(*range(10, 2, -1))
     asked = []
     shop.spoil = lambda request: asked.append(dict(request.url.params)) if request.url.params else None
-    found = list(client().offers(DAY))
+    found = list(client().fetch(DAY))
     assert ids(found) == list(range(10, 2, -1))
     assert found[0].document["_listed"] == {"id": 10, "reference": "CS10", "state": "confirmed"}
     assert found[0].document["order_lines"][0]["quantity"] == Decimal("1.5")
@@ -53,12 +53,12 @@ def test_all_pages_come_before_the_first_detail_and_orders_in_the_lists_order(sh
 def test_ids_are_read_besides_the_window_and_alone(shop, client):
     shop.add(1, 2)
     shop.add(7, state="done")
-    assert ids(client().offers(Selection(("7", "2"), DAY.start, DAY.end))) == [1, 2, 7]
+    assert ids(client().fetch(Selection(("7", "2"), DAY.start, DAY.end))) == [1, 2, 7]
     shop.calls.clear()
-    (alone,) = client().offers(Selection(("7",)))
+    (alone,) = client().fetch(Selection(("7",)))
     assert "_listed" not in alone.document
     assert not shop.count("GET", "/api/order/?")
-    assert ids(client().offers(Selection())) == [1, 2], "without either, all that is confirmed"
+    assert ids(client().fetch(Selection())) == [1, 2], "without either, all that is confirmed"
 
 
 @pytest.mark.parametrize("status", [404, 410])
@@ -66,7 +66,7 @@ def test_an_order_that_the_shop_denies_is_offered_as_missing_with_its_id_only(sh
     shop.add(1, 2, 3)
     shop.spoil = lambda r: httpx.Response(status) if r.url.path == "/api/order/2/" else None
     with caplog.at_level(logging.WARNING):
-        found = list(client().offers(DAY))
+        found = list(client().fetch(DAY))
     assert [(order.document["id"], order.problem) for order in found] == [(1, ""), (2, DETAIL_MISSING), (3, "")]
     assert found[1].document == {"id": 2, "_listed": {"id": 2, "reference": "CS2", "state": "confirmed"}}
     assert [r.message for r in caplog.records] == ["CloudSuite answered HTTP 404 for order 2; it is asked for again"]
@@ -79,7 +79,7 @@ def test_a_list_that_shifts_is_read_again(shop, client):
         shop.orders[1]["state"] = "processing"
 
     shop.between_pages = leave
-    assert set(ids(client().offers(DAY))) == set(range(1, 9)), "what was seen in any reading is read by its id"
+    assert set(ids(client().fetch(DAY))) == set(range(1, 9)), "what was seen in any reading is read by its id"
 
 
 def test_one_that_leaves_while_another_arrives_hides_none(shop, client):
@@ -91,7 +91,7 @@ def test_one_that_leaves_while_another_arrives_hides_none(shop, client):
         shop.add(9)
 
     shop.between_pages = swap
-    assert set(ids(client().offers(DAY))) == set(range(1, 10))
+    assert set(ids(client().fetch(DAY))) == set(range(1, 10))
 
 
 def test_a_list_that_never_holds_still_is_left_to_a_later_try(shop, client):
@@ -102,7 +102,7 @@ def test_a_list_that_never_holds_still_is_left_to_a_later_try(shop, client):
 
     shop.between_pages = leave
     with pytest.raises(TransientError, match="changed during each of 6 readings"):
-        list(client(page_size=10).offers(DAY))
+        list(client(page_size=10).fetch(DAY))
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_a_next_page_without_a_position_is_an_error(shop, client, following, wor
     hosts = set()
     shop.spoil = lambda r: hosts.add(r.url.host) or httpx.Response(200, json=page)
     with pytest.raises(MalformedResponseError, match=words):
-        list(client().offers(DAY))
+        list(client().fetch(DAY))
     assert hosts == {"shop.example"}
 
 
@@ -152,7 +152,7 @@ def test_only_the_position_of_the_next_page_is_used_not_its_host(shop, client, s
         return httpx.Response(200, json={"count": 4, "next": following, "previous": None, "results": rows})
 
     shop.spoil = first_page
-    assert ids(client().offers(DAY)) == [1, 2, 3, 4]
+    assert ids(client().fetch(DAY)) == [1, 2, 3, 4]
     assert {state for url, state in asked if url.endswith("/api/order/")} == {"confirmed"}, "our own filters stand"
     assert {httpx.URL(url).host for url, _ in asked if "token" not in url} == {"shop.example"}
 
@@ -172,14 +172,14 @@ def test_only_the_position_of_the_next_page_is_used_not_its_host(shop, client, s
 def test_a_list_of_another_shape_is_a_bad_answer(shop, client, answer):
     shop.spoil = lambda _: httpx.Response(200, json={"next": None, **answer})
     with pytest.raises(MalformedResponseError, match="not what is documented"):
-        list(client().offers(DAY))
+        list(client().fetch(DAY))
 
 
 def test_each_address_is_read_once_and_put_into_its_orders(shop, client):
     shop.add(*range(1, 7), shipment_address=801, invoice_address=801)
     shop.add(7, shipment_address=801, invoice_address=999)
     shop.addresses[801] = {"id": 801, "street1": "Dam"}
-    found = list(client(parallel=6).offers(DAY))
+    found = list(client(parallel=6).fetch(DAY))
     assert all(order.document["shipment_address"] == {"id": 801, "street1": "Dam"} for order in found)
     assert found[-1].document["invoice_address"] == 999, "one that is not there stays an id, and is judged"
     assert shop.count("GET", "/api/address/801/") == 1
@@ -188,17 +188,17 @@ def test_each_address_is_read_once_and_put_into_its_orders(shop, client):
 def test_only_the_webshops_of_the_connection_count(shop, client):
     shop.add(1, 2)
     shop.add(3, webshop=4)
-    assert ids(client(webshops="4, 5").offers(DAY)) == [3]
+    assert ids(client(webshops="4, 5").fetch(DAY)) == [3]
 
 
 def test_a_token_is_renewed_once_when_it_is_refused(shop, client):
     shop.add(1)
     shop.spoil = lambda r: httpx.Response(401) if r.headers["authorization"] == "Bearer t1" else None
-    assert ids(client().offers(DAY)) == [1]
+    assert ids(client().fetch(DAY)) == [1]
     assert shop.tokens == 2
     shop.spoil = lambda _: httpx.Response(401)
     with pytest.raises(SourceAuthError):
-        list(client().offers(DAY))
+        list(client().fetch(DAY))
     assert shop.tokens == 4
 
 
@@ -206,11 +206,11 @@ def test_the_static_token_is_not_asked_for(shop, client):
     shop.add(1)
     headers = set()
     shop.spoil = lambda r: headers.add(r.headers["authorization"]) or None
-    assert ids(client(auth="token").offers(DAY)) == [1]
+    assert ids(client(auth="token").fetch(DAY)) == [1]
     assert headers == {"Token s3cret"}
     shop.spoil = lambda _: httpx.Response(401)
     with pytest.raises(SourceAuthError, match="static token"):
-        list(client(auth="token").offers(DAY))
+        list(client(auth="token").fetch(DAY))
     assert shop.tokens == 0
 
 
@@ -218,10 +218,10 @@ def test_throttling_is_waited_out_up_to_the_setting(shop, client):
     shop.add(1, 2)
     left = [httpx.Response(429, headers={"Retry-After": "0"}), httpx.Response(503, headers={"Retry-After": "0"})]
     shop.spoil = lambda r: left.pop() if left else None
-    assert ids(client().offers(DAY)) == [1, 2]
+    assert ids(client().fetch(DAY)) == [1, 2]
     shop.spoil = lambda _: httpx.Response(429, headers={"Retry-After": "500"})
     with pytest.raises(ThrottledError) as caught:
-        list(client().offers(DAY))
+        list(client().fetch(DAY))
     assert caught.value.wait_s == 500
 
 
@@ -246,7 +246,7 @@ def test_throttling_is_waited_out_up_to_the_setting(shop, client):
 def test_what_the_shop_answers_decides_what_happens_next(shop, client, answer, error, words):
     shop.spoil = lambda _: answer
     with pytest.raises(error, match=words) as caught:
-        list(client().offers(DAY))
+        list(client().fetch(DAY))
     assert type(caught.value) is error
     assert "s3cret" not in str(caught.value)
     assert len(str(caught.value)) < 400
@@ -288,13 +288,13 @@ def test_one_failing_detail_is_set_aside_wherever_it_is_and_the_others_proceed(s
     bad = f"/api/order/{position}/"
     shop.spoil = lambda r: FAILURES[failure](r) if r.url.path == bad else None
     one = client(size_limit_bytes=4096, max_wait_s=0.01, page_size=20)
-    found = {order.document["id"]: order for order in one.offers(DAY)}
+    found = {order.document["id"]: order for order in one.fetch(DAY)}
     assert [n for n, order in found.items() if order.problem] == [position]
     assert list(found) == list(range(1, 10))
     assert found[position].problem == DETAIL_UNREADABLE
     assert found[position].explanation, "a reason for people"
     shop.spoil = lambda _: None
-    assert [order.problem for order in one.offers(DAY)] == [""] * 9, "with recovery all are read"
+    assert [order.problem for order in one.fetch(DAY)] == [""] * 9, "with recovery all are read"
 
 
 @pytest.mark.parametrize("failure", FAILURES)
@@ -309,7 +309,7 @@ def test_a_failure_that_passes_is_repeated_with_growing_pauses(shop, client, fai
         return None
 
     shop.spoil = passing
-    found = list(client(size_limit_bytes=4096, max_wait_s=1.0).offers(DAY))
+    found = list(client(size_limit_bytes=4096, max_wait_s=1.0).fetch(DAY))
     assert [order.problem for order in found] == [""] * 5
     if failure not in ("401", "429 for this one"):  # these have repetitions of their own
         assert shop.pauses == [0.5, 2.0]
@@ -318,7 +318,7 @@ def test_a_failure_that_passes_is_repeated_with_growing_pauses(shop, client, fai
 def test_the_repetitions_of_one_order_are_bounded(shop, client):
     shop.add(*range(1, 6))
     shop.spoil = lambda r: httpx.Response(500) if r.url.path == "/api/order/3/" else None
-    list(client(detail_tries=4, detail_pause_s=1).offers(DAY))
+    list(client(detail_tries=4, detail_pause_s=1).fetch(DAY))
     assert shop.count("GET", "/api/order/3/") == 4
     assert shop.pauses == [1.0, 4.0, 16.0]
 
@@ -331,31 +331,31 @@ def test_a_failing_majority_stops_the_run_and_a_failing_half_does_not(shop, clie
         return lambda r: httpx.Response(500) if r.url.path in bad else None
 
     shop.spoil = failing(5)
-    assert [order.problem for order in client().offers(DAY)].count(DETAIL_UNREADABLE) == 5
+    assert [order.problem for order in client().fetch(DAY)].count(DETAIL_UNREADABLE) == 5
     shop.spoil = failing(6)
     with pytest.raises(TransientError, match=r"6 of 10 orders cannot be read\. The last error: .*HTTP 500"):
-        list(client().offers(DAY))
+        list(client().fetch(DAY))
 
 
 def test_a_shop_that_denies_most_of_what_it_lists_stops_the_run(shop, client):
     shop.add(*range(1, 8))
     shop.spoil = lambda r: httpx.Response(404) if r.url.path.startswith("/api/order/") and r.url.path[11:] else None
     with pytest.raises(MalformedResponseError, match=r"[4-7] of 7 .* no_trailing_slash"):
-        list(client().offers(DAY))
+        list(client().fetch(DAY))
 
 
 def test_orders_that_failed_before_do_not_stop_the_others(shop, client):
     shop.add(*range(1, 7))
     shop.spoil = lambda r: httpx.Response(500) if r.url.path[11:-1] in ("1", "2", "3", "4", "5") else None
     known = frozenset("12345")
-    found = list(client().offers(Selection(("5",), DAY.start, known=known)))
+    found = list(client().fetch(Selection(("5",), DAY.start, known=known)))
     assert [order.problem for order in found] == [DETAIL_UNREADABLE] * 5 + [""]
 
 
 def test_many_failures_at_the_start_do_not_stop_the_remaining_orders(shop, client):
     shop.add(*range(1, 101))
     shop.spoil = lambda r: httpx.Response(500) if r.url.path[11:-1] in set(map(str, range(1, 31))) else None
-    found = list(client(page_size=100).offers(DAY))
+    found = list(client(page_size=100).fetch(DAY))
     assert [order.problem for order in found] == [DETAIL_UNREADABLE] * 30 + [""] * 70
 
 
@@ -363,7 +363,7 @@ def test_a_shop_that_is_down_is_noticed_early(shop, client):
     shop.add(*range(1, 1001))
     shop.spoil = lambda r: httpx.Response(500) if r.url.path != "/api/order/" and "order" in r.url.path else None
     with pytest.raises(TransientError, match="of 1000 orders cannot be read"):
-        list(client(page_size=1000).offers(DAY))
+        list(client(page_size=1000).fetch(DAY))
     assert shop.count("GET", "/api/order/") < 120
 
 
@@ -372,11 +372,11 @@ def test_an_address_that_cannot_be_read_concerns_its_orders_only_and_counts_once
     shop.add(10)
     shop.addresses[801] = {"id": 801, "street1": "Dam"}
     shop.spoil = lambda r: httpx.Response(500) if r.url.path == "/api/address/801/" else None
-    found = list(client().offers(DAY))
+    found = list(client().fetch(DAY))
     assert [order.problem for order in found] == [DETAIL_UNREADABLE] * 9 + [""]
     assert "address 801" in found[0].explanation
     shop.spoil = lambda _: None
-    assert [order.problem for order in client().offers(DAY)] == [""] * 10
+    assert [order.problem for order in client().fetch(DAY)] == [""] * 10
 
 
 def test_every_listed_id_is_acknowledged_and_other_webshops_are_named(shop, client):
@@ -386,7 +386,7 @@ def test_every_listed_id_is_acknowledged_and_other_webshops_are_named(shop, clie
     listing = SourceListing()
     later = Selection(("7",), DAY.start, later=frozenset("1"), listing=listing)
     shop.add(7, state="processing")
-    assert ids(client(webshops="1").offers(later)) == [2, 7]
+    assert ids(client(webshops="1").fetch(later)) == [2, 7]
     assert list(listing.ids) == ["1", "2", "3", "7"]
     assert listing.expected == ["1", "2", "7"]
 
@@ -395,7 +395,7 @@ def test_an_unreadable_order_does_not_stop_the_others(shop, client):
     shop.add(1, 2, 3)
     odd = {"1": httpx.Response(200, json={"id": 2}), "3": httpx.Response(200, content=b"<html>")}
     shop.spoil = lambda r: odd.get(r.url.path.strip("/").rpartition("/")[2])
-    found = {offered.document["id"]: offered.problem for offered in client().offers(Selection(("1", "2", "3")))}
+    found = {offered.document["id"]: offered.problem for offered in client().fetch(Selection(("1", "2", "3")))}
     assert found == {1: DETAIL_UNREADABLE, 2: "", 3: DETAIL_UNREADABLE}
 
 
@@ -403,13 +403,13 @@ def test_where_no_order_at_all_can_be_read_the_reading_ends(shop, client):
     shop.add(1, 2, 3, 4)
     shop.spoil = lambda r: httpx.Response(200, content=b"<html>") if "/api/order/" in r.url.path else None
     with pytest.raises(MalformedResponseError, match="HTML"):
-        list(client().offers(Selection(("1", "2", "3", "4"))))
+        list(client().fetch(Selection(("1", "2", "3", "4"))))
 
 
 @pytest.mark.parametrize("order_id", ["", "ext:7", "1/../2", "٣", "1-", "CS 1", "CS1\n", "-CS1"])
 def test_an_id_that_is_none_makes_no_request(shop, client, order_id):
     with pytest.raises(ConfigurationError, match="digits"):
-        list(client().offers(Selection((order_id,))))
+        list(client().fetch(Selection((order_id,))))
     assert shop.calls == []
 
 
@@ -417,7 +417,7 @@ def test_an_id_that_is_none_makes_no_request(shop, client, order_id):
 def test_the_trigger_form_takes_numbers_too(shop, client, word, found):
     shop.add(1, 2)
     shop.add(3, reference="CS1", webshop=4)
-    assert ids(client().offers(Selection((word,)))) == [found]
+    assert ids(client().fetch(Selection((word,)))) == [found]
 
 
 def test_a_number_that_several_webshops_have_is_refused_with_the_form_that_helps(shop, client):
@@ -425,14 +425,14 @@ def test_a_number_that_several_webshops_have_is_refused_with_the_form_that_helps
     shop.add(3, reference="CS1", webshop=4)
     for word, words in (("CS1", "several web shops"), ("CS9", "no order")):
         with pytest.raises(ConfigurationError, match=f"{words}.*1-CS9101"):
-            list(client().offers(Selection((word,))))
+            list(client().fetch(Selection((word,))))
 
 
 def test_the_states_that_are_read_are_a_setting(shop, client):
     shop.add(1)
     shop.add(2, state="processing")
     shop.add(3, state="quotation")
-    assert ids(client(states="quotation, confirmed").offers(DAY)) == [3, 1]
+    assert ids(client(states="quotation, confirmed").fetch(DAY)) == [3, 1]
     assert client(states="quotation").acknowledge(["3"])["3"].accepted
     assert shop.orders[3]["state"] == "processing"
 
@@ -456,7 +456,7 @@ def test_an_order_is_found_by_its_number_and_webshop(shop, client):
 
 def test_addresses_of_requests_may_end_without_a_slash(shop, client):
     shop.spoil = lambda _: httpx.Response(200, json={"count": 0, "next": None, "results": []})
-    assert list(client(no_trailing_slash=True).offers(DAY)) == []
+    assert list(client(no_trailing_slash=True).fetch(DAY)) == []
     assert shop.calls[-1] == ("GET", "/api/order")
 
 
@@ -477,7 +477,7 @@ def test_a_detail_with_something_wrong_inside_is_offered_with_it_and_the_others_
     member, code = POISON[poison]
     body = b'{"id":2,"reference":"CS2","webshop":1,' + member + b"}"
     shop.spoil = lambda r: httpx.Response(200, content=body) if r.url.path == "/api/order/2/" else None
-    found = list(client().offers(DAY))
+    found = list(client().fetch(DAY))
     assert [(order.document["id"], order.problem) for order in found] == [(1, ""), (2, code), (3, "")]
     assert (found[1].where, bool(found[1].text)) == ("the answer for order 2", True)
 
@@ -490,7 +490,7 @@ def test_a_list_with_further_members_and_something_wrong_in_a_summary_is_read_wi
     )
     shop.spoil = lambda r: httpx.Response(200, content=answer) if r.url.path == "/api/order/" else None
     warnings: list[str] = []
-    found = list(client().offers(Selection(start=DAY.start, end=DAY.end, warn=warnings.append)))
+    found = list(client().fetch(Selection(start=DAY.start, end=DAY.end, warn=warnings.append)))
     assert ids(found) == [1, 2]
     assert sorted(set(warnings)) == [
         "CloudSuite's list has members that are not documented; they are ignored: total_pages",

@@ -97,7 +97,6 @@ def test_refusals(status):
     assert "postalCode" in answer.body
     assert "postalCode" not in answer.message, "no text of the vendor in a message"
     assert outcome(status, body=b"") is SendOutcome.REJECTED
-    assert outcome(status, body=b"", attempt=2) is SendOutcome.IN_DOUBT
     assert outcome(status, body=b'{"message": "duplicate externalOrderID"}') is SendOutcome.IN_DOUBT
 
 

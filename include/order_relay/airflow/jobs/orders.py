@@ -227,10 +227,7 @@ def load(pipeline: str, context: Context, chunk: str) -> XCom:
         else:
             asked: list[StopSwitch] = []
             options = load_stage.LoadOptions(
-                share=share,
-                stop=lambda: _stop_check(pipeline, asked),
-                dry_run=wiring.dry_run,
-                **settings.load.model_dump(),
+                settings.load, share=share, stop=lambda: _stop_check(pipeline, asked), dry_run=wiring.dry_run
             )
             counts = load_stage.load(ctx, ledger, wiring.store, wiring.destination, name, options)
             if asked and asked[-1].problem:

@@ -95,7 +95,7 @@ def source(name: str, port: Source) -> Iterator[CheckResult]:
     """Read the source's current orders (those of the last hour if it is queried by time) without acknowledging any."""
     offered = unreadable = 0
     now = datetime.now(UTC)
-    for offer in port.offers(Selection(start=now - timedelta(hours=1), end=now) if port.windowed else Selection()):
+    for offer in port.fetch(Selection(start=now - timedelta(hours=1), end=now) if port.windowed else Selection()):
         offered += 1
         unreadable += bool(offer.problem)
     yield ok(name, f"credentials work; {offered} orders offered (read only, nothing was acknowledged)")

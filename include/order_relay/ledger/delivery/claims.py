@@ -74,9 +74,6 @@ _FAMILY = (
     .order_by(submission.c.id)
     .with_for_update(of=submission)
 )
-_EARLIER = sa.select(attempt.c.submission_id).where(
-    among(attempt.c.submission_id, "ids"), attempt.c.outcome.not_in([str(o) for o in NOT_STORED])
-)
 _blank: sa.ColumnElement[str] = sa.literal_column("''")
 _INSERT_ATTEMPTS = attempt.insert().from_select(
     [
@@ -157,12 +154,11 @@ def claim(
         {"due_at": moment},
     )
     before = moment + timedelta(seconds=lease_s)
-    doubtful = _may_be_stored(tx, [row.id for row in free if row.attempt])
     if one_by_one:
         free = [row for row in free if _claim_row(tx, ctx, row, owner, before)]
     else:
         _claim_rows(tx, ctx, free, owner, before)
-    return {row.id: Claim(row.id, row.attempt + 1, row.revision + 1, before, row.id in doubtful) for row in free}
+    return {row.id: Claim(row.id, row.attempt + 1, row.revision + 1, before) for row in free}
 
 
 def _select_versions(
@@ -206,8 +202,3 @@ def _claim_rows(tx: Transaction, ctx: RunContext, rows: Sequence[Any], owner: st
         )
     if rows:
         tx.run(_INSERT_ATTEMPTS, {"ids": [row.id for row in rows], "b_run": ctx.run, "b_at": tx.now})
-
-
-def _may_be_stored(tx: Transaction, ids: list[int]) -> set[int]:
-    """Those with an earlier attempt that did not provably leave nothing at the destination."""
-    return set(tx.run(_EARLIER, {"ids": ids}).scalars()) if ids else set()

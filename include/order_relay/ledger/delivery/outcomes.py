@@ -164,14 +164,18 @@ def _transition(
         transition(tx, rows, target, TransitionCause(ctx, why), values, via=_ADOPT if late else None)
         return
     due = {"due_at": tx.now} if target is State.IN_DOUBT else {}
-    for reason, group in _by_reason(rows, answers).items():
-        transition(tx, group, target, TransitionCause(ctx, reason, reason), due)
+    for (code, why), group in _by_reason(rows, answers, target).items():
+        transition(tx, group, target, TransitionCause(ctx, why, code), due)
 
 
-def _by_reason(rows: list[Any], answers: dict[int, SendResult]) -> dict[str, list[Any]]:
-    groups: dict[str, list[Any]] = defaultdict(list)
+def _by_reason(rows: list[Any], answers: dict[int, SendResult], target: State) -> dict[tuple[str, str], list[Any]]:
+    """The rows by reason code and the text of their event."""
+    groups: dict[tuple[str, str], list[Any]] = defaultdict(list)
     for row in rows:
-        groups[answer_code(answers[row.id])].append(row)
+        answer = answers[row.id]
+        code = answer_code(answer)
+        unproven = target is State.IN_DOUBT and answer.outcome is SendOutcome.REJECTED
+        groups[code, f"{code}: refused, but an earlier attempt may have been stored" if unproven else code].append(row)
     return groups
 
 

@@ -103,17 +103,12 @@ class Sendable:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The committed intent to send. No request may start after ``send_before`` (the database's clock, UTC).
-
-    ``may_be_stored``: an earlier attempt may have left the order at the destination, so that a refusal of this one
-    proves nothing.
-    """
+    """The committed intent to send. No request may start after ``send_before`` (the database's clock, UTC)."""
 
     id: int
     attempt: int
     revision: int
     send_before: datetime
-    may_be_stored: bool = False
 
 
 @dataclass(frozen=True, slots=True)

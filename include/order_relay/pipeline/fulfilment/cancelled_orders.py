@@ -76,7 +76,7 @@ def mark_offline_orders(
     """Mark offline orders as sent, from their own watermark minus the overlap; counts by outcome.
 
     One that cannot be marked is recorded and tried again later, so the watermark never waits for it. Raises as
-    ``Source.offers`` where their list cannot be read; then the watermark stays.
+    ``Source.fetch`` where their list cannot be read; then the watermark stays.
     """
     begun = clock()
     since = parts.ledger.offline_to(ctx.pipeline)

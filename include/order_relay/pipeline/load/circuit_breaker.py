@@ -1,33 +1,29 @@
-"""How many orders may be in flight, and what the answers so far say about the destination as a whole."""
+"""The circuit breaker: when the answers so far mean that the destination as a whole fails, and sending must stop."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from order_relay.errors import ConfigurationError, OrderRelayError, ThrottledError, TransientError
 from order_relay.orders.messages import SendOutcome, SendResult
+from order_relay.pipeline.settings.sections import LoadSettings
 
 LEASE_EXPIRED = "lease_over"
-"""``Answer.code`` of an order that was not sent because its lease was over: says nothing about the destination."""
-
-
-@dataclass(frozen=True, slots=True)
-class SendingLimits:
-    """See ``LoadOptions``; ``connections`` is this session's number."""
-
-    connections: int
-    max_wait_s: float = 120.0
-    failures_in_a_row: int = 5
-    refused_at_first: int = 20
+"""``SendResult.code`` of an order that was not sent because its lease had expired: no sign of the destination's
+health."""
 
 
 class CircuitBreaker:
-    """Reads every answer and says when the chunk has to stop."""
+    """Records every answer of a chunk and decides when the chunk has to stop.
 
-    def __init__(self, limits: SendingLimits, clock: Callable[[], float] = time.monotonic) -> None:
-        self._limits = limits
+    It stops for a wrong configuration, a throttle longer than ``max_wait_s``, ``failures_in_a_row`` answers that show
+    a failing OMS, and ``refused_at_first`` first answers that are all HTTP 400. ``refused``: the orders of such a
+    start, to be put back once ``all_refused`` is set.
+    """
+
+    def __init__(self, settings: LoadSettings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._settings = settings
         self._clock = clock
         self._throttled_since: float | None = None
         self._failures = 0
@@ -37,17 +33,17 @@ class CircuitBreaker:
         self.all_refused = False
 
     def remaining_wait_s(self) -> float:
-        """How many seconds of throttling may still be waited out."""
+        """Seconds of throttling that may still be waited out."""
         if self._throttled_since is None:
-            return self._limits.max_wait_s
-        return self._limits.max_wait_s - (self._clock() - self._throttled_since)
+            return self._settings.max_wait_s
+        return self._settings.max_wait_s - (self._clock() - self._throttled_since)
 
-    def read(self, submission_id: int, answer: SendResult) -> OrderRelayError | None:
-        """Take in one answer. Returns the error with which the chunk must stop, if it must."""
+    def record(self, submission_id: int, answer: SendResult) -> OrderRelayError | None:
+        """Record one answer. Returns the error with which the chunk must stop, or ``None`` to continue."""
         if answer.outcome is SendOutcome.CONFIGURATION_ERROR:
             return ConfigurationError(f"the destination refuses every order: {answer.message}")
-        if 300 <= answer.status <= 399:  # whatever it means for this order: nobody was meant to be sent elsewhere
-            return ConfigurationError(f"the destination sends every order elsewhere: {answer.message}")
+        if 300 <= answer.status <= 399:  # the base URL is wrong, whatever this answer means for its own order
+            return ConfigurationError(f"the destination redirects every order: {answer.message}")
         if answer.outcome is SendOutcome.THROTTLED:
             return self._record_throttle(answer)
         if answer.code != LEASE_EXPIRED:
@@ -59,7 +55,10 @@ class CircuitBreaker:
             self._throttled_since = self._clock()
         if max(self.remaining_wait_s(), 0.0) > (answer.wait_s or 0.0):
             return None
-        return ThrottledError("the destination asks to slow down for longer than is waited out here", answer.wait_s)
+        return ThrottledError(
+            f"the destination throttles requests for longer than load.max_wait_s ({self._settings.max_wait_s:g} s)",
+            answer.wait_s,
+        )
 
     def _record_failure(self, answer: SendResult) -> OrderRelayError | None:
         if answer.code == LEASE_EXPIRED:
@@ -68,23 +67,21 @@ class CircuitBreaker:
             self._failures = 0
             return None
         self._failures += 1
-        if self._failures < self._limits.failures_in_a_row:
+        if self._failures < self._settings.failures_in_a_row:
             return None
-        return TransientError(
-            f"the destination failed {self._failures} times in a row; the last time: {answer.message}"
-        )
+        return TransientError(f"the destination failed {self._failures} times in a row; last failure: {answer.message}")
 
     def _record_refusal(self, submission_id: int, answer: SendResult) -> OrderRelayError | None:
-        """The first answers of a run all 400: then it is not the orders that are wrong."""
+        """If the first answers of a run are all HTTP 400, the configuration is wrong and not the orders."""
         if answer.status == 0 or (not self._only_400 and not self.all_refused):
             return None
-        if self.all_refused:  # those that were in flight when it was found out
+        if self.all_refused:  # answers to requests that were in flight at that moment
             if answer.status == 400 and answer.outcome is SendOutcome.REJECTED:
                 self.refused.append(submission_id)
             return None
-        return self._record_early(submission_id, answer)
+        return self._record_first_answer(submission_id, answer)
 
-    def _record_early(self, submission_id: int, answer: SendResult) -> OrderRelayError | None:
+    def _record_first_answer(self, submission_id: int, answer: SendResult) -> OrderRelayError | None:
         self._answers += 1
         self._only_400 = answer.status == 400
         if not self._only_400:
@@ -92,10 +89,11 @@ class CircuitBreaker:
             return None
         if answer.outcome is SendOutcome.REJECTED:
             self.refused.append(submission_id)
-        if self._answers < self._limits.refused_at_first:
+        if self._answers < self._settings.refused_at_first:
             return None
         self.all_refused = True
         return ConfigurationError(
-            f"the first {self._answers} orders were all refused with HTTP 400: the set-up must be wrong (manufacturer "
-            "id, catalogue id, mapping); they are put back, see one of them with 'order NUMBER --payload'"
+            f"the first {self._answers} orders were all refused with HTTP 400, so the configuration is probably wrong: "
+            "check manufacturer id, catalogue id and mapping. The orders were put back; show one with "
+            "'order NUMBER --payload'"
         )

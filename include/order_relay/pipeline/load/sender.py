@@ -1,4 +1,4 @@
-"""Sending many orders at once: claim, POST, outcome for each, and a clean end whatever happens."""
+"""Sends many orders concurrently: claim, POST and outcome for each, with an orderly end whatever happens."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from collections.abc import AsyncIterator, Sequence
 from order_relay.errors import OrderRelayError, redacted_trace
 from order_relay.ledger.schema.records import AttemptResult, Sendable
 from order_relay.orders.messages import SendOutcome, SendResult
-from order_relay.pipeline.load.circuit_breaker import LEASE_EXPIRED, CircuitBreaker, SendingLimits
+from order_relay.pipeline.load.circuit_breaker import LEASE_EXPIRED, CircuitBreaker
 from order_relay.pipeline.load.concurrency import ConcurrencyLimiter
 from order_relay.pipeline.load.group_commit import GroupCommit
 from order_relay.pipeline.ports import DestinationSession
+from order_relay.pipeline.settings.sections import LoadSettings
 
 log = logging.getLogger(__name__)
 
@@ -22,22 +23,31 @@ WORKERS_PER_CONNECTION = 6
 MAX_WORKERS = 512
 
 MAX_LEASE_RETRIES = 5
-"""So often an order is taken up in one chunk, if each time its lease was over before it could be sent."""
+"""Maximum claims of an order in one chunk if its lease expires each time before it is sent."""
 
 
 class Sender:
-    """Sends what a feed hands out. After ``run``: ``error`` (why it stopped), ``unsent``, ``put_back``,
-    ``to_remake`` (ids whose payload is damaged)."""
+    """Sends the orders of an iterator over one session.
+
+    After ``run``: ``error`` (why it stopped, if it did), ``unsent`` (orders that a retry may send), ``put_back``
+    (ids rejected because of a wrong configuration) and ``to_rebuild`` (ids whose payload is damaged).
+    """
 
     def __init__(
-        self, session: DestinationSession, committer: GroupCommit, limits: SendingLimits, counts: Counter[str]
+        self,
+        session: DestinationSession,
+        committer: GroupCommit,
+        settings: LoadSettings,
+        counts: Counter[str],
+        *,
+        connections: int,
     ) -> None:
         self._session = session
         self._committer = committer
         self._counts = counts
-        self._limiter = ConcurrencyLimiter(limits.connections)
-        self._breaker = CircuitBreaker(limits)
-        self._workers = min(limits.connections * WORKERS_PER_CONNECTION, MAX_WORKERS)
+        self._limiter = ConcurrencyLimiter(connections)
+        self._breaker = CircuitBreaker(settings)
+        self._workers = min(connections * WORKERS_PER_CONNECTION, MAX_WORKERS)
         self._queue: asyncio.Queue[tuple[Sendable, bytes] | None] = asyncio.Queue(self._workers)
         self._before_claim: set[asyncio.Task[None]] = set()
         self.stopping = False
@@ -47,29 +57,29 @@ class Sender:
 
     @property
     def put_back(self) -> list[int]:
-        """The rejected orders that are to be put back, since the set-up was wrong and not they."""
+        """The rejected orders to put back, because the configuration was wrong and not the orders."""
         return self._breaker.refused if self._breaker.all_refused else []
 
     def left_out(self, why: str, number: int, *, retry: bool) -> None:
-        """See ``feeding.Tally``."""
+        """See ``UnsentCounter``."""
         self._counts[why] += number
         self.unsent += number if retry else 0
 
     def damaged(self, ids: Sequence[int]) -> None:
-        """See ``feeding.Tally``."""
+        """See ``UnsentCounter``."""
         self.to_rebuild += ids
         self.left_out("damaged", len(ids), retry=True)
 
     def stop(self, error: OrderRelayError | None = None) -> None:
-        """Begin nothing new; what is claimed is sent and settled. The first error is kept."""
+        """Start nothing new; claimed orders are still sent and settled. The first error is kept."""
         self.error = self.error or error
         self.stopping = True
         for task in self._before_claim:
-            task.cancel()  # they wait for their turn and have claimed nothing
+            task.cancel()  # they wait for a slot and have claimed nothing
         self._before_claim.clear()
 
     async def run(self, source: AsyncIterator[tuple[Sendable, bytes]]) -> None:
-        """Send everything that ``source`` hands out; ends when all in flight is settled. What went wrong is in
+        """Send everything that ``source`` yields; returns when all orders in flight are settled. Failures are in
         ``error``."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._fill(source))
@@ -85,7 +95,7 @@ class Sender:
         except OrderRelayError as exc:
             self.stop(exc)
         except Exception as exc:
-            log.error("reading what to send failed: %s", redacted_trace(exc))  # noqa: TRY400 - its words may quote an order
+            log.error("reading what to send failed: %s", redacted_trace(exc))  # noqa: TRY400 - its text may quote an order
             self.stop(OrderRelayError(f"reading what to send failed: {type(exc).__name__}"))
         for _ in range(self._workers):
             await self._queue.put(None)
@@ -99,12 +109,12 @@ class Sender:
             except OrderRelayError as exc:
                 self.stop(exc)
             except Exception as exc:
-                # one order's trouble; if it was claimed, it becomes in doubt when its lease is over
-                log.error("order %s failed on its way: %s", item[0].order_number, redacted_trace(exc))  # noqa: TRY400 - as above
+                # Concerns this order only. If it was claimed, it becomes in doubt when its lease expires.
+                log.error("sending order %s failed: %s", item[0].order_number, redacted_trace(exc))  # noqa: TRY400 - as above
                 self.left_out("failed", 1, retry=True)
 
     async def _send(self, order: Sendable, payload: bytes) -> None:
-        """Send one order; again while it is throttled, or was too late for its lease."""
+        """Send one order; repeat while it is throttled, or its lease expired before the request."""
         for _ in range(MAX_LEASE_RETRIES):
             answer = await self._attempt(order, payload)
             while answer is not None and answer.outcome is SendOutcome.THROTTLED and not self.stopping:
@@ -114,7 +124,7 @@ class Sender:
         self.left_out("too_late", 1, retry=True)
 
     async def _attempt(self, order: Sendable, payload: bytes) -> SendResult | None:
-        """One attempt. ``None`` where none was made: the chunk stops, or somebody else has the order."""
+        """One attempt. ``None`` if none was made: the chunk stops, or another run has the order."""
         if not await self._may_begin():
             return None
         began = time.monotonic()
@@ -124,12 +134,10 @@ class Sender:
                 self._counts["not_claimed"] += 1
                 return None
             began = time.monotonic()
-            # an attempt that provably left nothing there (throttled, not sent) does not make this one a later one
-            number = claim.attempt if claim.may_be_stored else 1
-            answer = await self._session.send(payload, order.destination_key, not_after=not_after, attempt=number)
+            answer = await self._session.send(payload, order.destination_key, not_after=not_after)
         finally:
-            self._limiter.leave(time.monotonic() - began)
-        error = self._breaker.read(order.id, answer)
+            self._limiter.release(time.monotonic() - began)
+        error = self._breaker.record(order.id, answer)
         if error is not None:
             self.stop(error)
         kept = await self._committer.settle(AttemptResult(order.id, claim.attempt, answer))
@@ -139,14 +147,14 @@ class Sender:
         return answer
 
     async def _may_begin(self) -> bool:
-        """Wait for a turn and a place. False if the chunk was stopped meanwhile."""
+        """Wait for the session's limits and for a slot. False if the chunk was stopped meanwhile."""
         task = asyncio.current_task()
         if self.stopping or task is None:
             return False
         self._before_claim.add(task)
         try:
-            await self._session.turn(self._breaker.remaining_wait_s())
-            await self._limiter.enter()
+            await self._session.wait_for_slot(self._breaker.remaining_wait_s())
+            await self._limiter.acquire()
         except asyncio.CancelledError:
             if not self.stopping:
                 raise

@@ -1,8 +1,8 @@
-"""Load: first look up what is due, then send every ready order of the chunk, once each.
+"""Load: look up the orders in doubt that are due, then send every ready order of the chunk once.
 
-Each order goes claim, POST, outcome; the claims and outcomes of many share a commit (``committer``). What one order
-does never stops the others; what the whole destination does (wrong set-up, throttling, failures in a row) stops the
-chunk, with everything unsent still ``ready``.
+Each order goes through claim, POST and outcome; many orders share one commit (``group_commit``). A problem of one order
+never stops the others. A problem of the whole destination (wrong configuration, throttling, repeated failures) stops
+the chunk and leaves everything unsent ``ready``.
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ import socket
 import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from order_relay.errors import ConfigurationError, TransientError
 from order_relay.ledger.schema.records import Sendable
-from order_relay.orders.messages import MAX_ATTEMPTS, RunContext
-from order_relay.pipeline.load.circuit_breaker import SendingLimits
+from order_relay.orders.messages import RunContext
 from order_relay.pipeline.load.group_commit import CommitLedger, GroupCommit
 from order_relay.pipeline.load.payload_reader import PayloadStore, read_payloads
 from order_relay.pipeline.load.sender import Sender
@@ -34,6 +33,7 @@ from order_relay.pipeline.lookup.preflight import (
     unknown_payloads,
 )
 from order_relay.pipeline.ports import Destination, DestinationSession
+from order_relay.pipeline.settings.sections import LoadSettings
 
 log = logging.getLogger(__name__)
 
@@ -59,36 +59,23 @@ class ChunkStore(PayloadStore, ObjectLister, Protocol):
 
 
 def never_stopped() -> bool:
-    """The stop that is never pulled."""
+    """The default stop check."""
     return False
 
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """How a chunk is loaded. Times in seconds.
+    """How one chunk is loaded; times in seconds.
 
-    ``share``: into how many chunks this run was divided; each gets so much of the destination's limits.
-    ``lease_s``: no request starts later than this after its claim.
-    ``max_wait_s``: throttling is waited out this long, then left to Airflow's retry.
-    ``failures_in_a_row``: so many answers that speak of the whole OMS's failure stop the chunk.
-    ``refused_at_first``: if so many first answers are all 400, the set-up is wrong and not the orders.
-    ``lookup_before_send``: ``auto`` (orders that the ledger calls unproven), ``always`` or ``never``.
-    ``past_known``: orders of this pipeline were sent before under another ledger (found out by itself where the batch
-    store holds batches that this ledger does not know).
-    ``max_attempts``: an order whose attempts ended alike so often, and was absent each time, is rejected.
-    ``stop``: asked before the first request, before the first order and every ``stop_every_s``; true ends the chunk,
-    unsent orders stay ready. Where it fails or does not answer ``stop_tries`` times in a row, the chunk ends as well.
-    ``dry_run``: nothing is sent, nothing is looked up.
+    ``settings``: the pipeline's ``load`` section. ``share``: the number of chunks loaded in parallel; each gets that
+    fraction of the destination's limits. ``stop``: called before the first request, before the first order and every
+    ``stop_every_s``; true ends the chunk and unsent orders stay ready. The chunk also ends if ``stop`` fails, or does
+    not answer within ``stop_answer_s``, ``stop_tries`` times in a row. ``settle_patience_s``: how long the commit of an
+    outcome is retried. ``dry_run``: nothing is sent and nothing is looked up.
     """
 
+    settings: LoadSettings = field(default_factory=LoadSettings)
     share: int = 1
-    lease_s: float = 30.0
-    max_wait_s: float = 120.0
-    failures_in_a_row: int = 5
-    refused_at_first: int = 20
-    lookup_before_send: str = "auto"
-    past_known: bool = False
-    max_attempts: int = MAX_ATTEMPTS
     stop: Callable[[], bool] = never_stopped
     stop_every_s: float = 2.0
     stop_answer_s: float = 15.0
@@ -105,11 +92,10 @@ def load(  # noqa: PLR0917 - the shape that all stages have
     chunk_name: str,
     options: LoadOptions | None = None,
 ) -> dict[str, int]:
-    """Send the chunk whose object ``chunk_name`` lists ids under ``send`` and ``look_up``. Returns counts.
+    """Load the chunk stored as ``chunk_name``: ``{"look_up": ids, "send": ids}``. Returns counts by outcome.
 
-    Raises ``ConfigurationError``, ``ThrottledError`` or ``TransientError`` after everything in flight was settled; what
-    is then unsent
-    is still ``ready``, and the same call may be made again.
+    Raises ``ConfigurationError``, ``ThrottledError`` or ``TransientError`` after everything in flight was settled.
+    Unsent orders are then still ``ready``, and the call may be repeated.
     """
     options = options or LoadOptions()
     chunk = store.read_json(chunk_name)
@@ -129,7 +115,7 @@ def load(  # noqa: PLR0917 - the shape that all stages have
 
 @dataclass
 class _Load:
-    """One chunk's load."""
+    """The load of one chunk."""
 
     _ctx: RunContext
     _ledger: LoadLedger
@@ -144,28 +130,31 @@ class _Load:
             return
         async with self._destination.session(self._options.share) as session:
             if due:
-                found = await in_doubt.look_up(
-                    self._ctx,
-                    self._ledger,
-                    session,
-                    self._destination,
-                    due,
-                    payloads=self._store,
-                    max_attempts=self._options.max_attempts,
-                )
-                self._counts.update({f"looked_up_{kind}": number for kind, number in found.items()})
+                await self._look_up(session, due)
             if send:
-                proving = await self._run_preflight(session, send)
-                self._counts.update(proving.counts)
-                if await self._stopped():  # proving may have taken minutes
-                    self._counts["stopped"] = len(proving.may_be_sent)
+                preflight = await self._run_preflight(session, send)
+                self._counts.update(preflight.counts)
+                if await self._stopped():  # the preflight check may have taken minutes
+                    self._counts["stopped"] = len(preflight.may_be_sent)
                     return
-                sender = await self._send(session, proving.may_be_sent)
-                _raise_first_error(sender, proving)
+                sender = await self._send(session, preflight.may_be_sent)
+                _raise_first_error(sender, preflight)
+
+    async def _look_up(self, session: DestinationSession, due: list[int]) -> None:
+        found = await in_doubt.look_up(
+            self._ctx,
+            self._ledger,
+            session,
+            self._destination,
+            due,
+            payloads=self._store,
+            max_attempts=self._options.settings.max_attempts,
+        )
+        self._counts.update({f"looked_up_{kind}": number for kind, number in found.items()})
 
     async def _run_preflight(self, session: DestinationSession, send: list[int]) -> PreflightResult:
-        """Leave out what was found at the destination, or might be there."""
-        mode = self._options.lookup_before_send
+        """Leave out orders that the destination has, or might have."""
+        mode = self._options.settings.lookup_before_send
         if mode == "never":
             return PreflightResult(may_be_sent=send)
         return await run_preflight(
@@ -176,22 +165,19 @@ class _Load:
             send,
             payloads=self._store,
             always=mode == "always",
-            past_known=self._options.past_known,
             has_past=lambda: unknown_batches(self._store, self._ledger, self._ctx.pipeline),
             sent_elsewhere=lambda: unknown_payloads(self._store, self._ledger, self._ctx.pipeline),
         )
 
     async def _send(self, session: DestinationSession, ids: list[int]) -> Sender:
+        settings = self._options.settings
         connections = max(1, self._destination.connections // max(1, self._options.share))
         owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         committer = GroupCommit(
-            self._ledger, self._ctx, owner, self._options.lease_s, patience_s=self._options.settle_patience_s
-        )
-        limits = SendingLimits(
-            connections, self._options.max_wait_s, self._options.failures_in_a_row, self._options.refused_at_first
+            self._ledger, self._ctx, owner, settings.lease_s, patience_s=self._options.settle_patience_s
         )
         async with committer:
-            sender = Sender(session, committer, limits, self._counts)
+            sender = Sender(session, committer, settings, self._counts, connections=connections)
             watch = asyncio.create_task(self._watch(sender))
             try:
                 await sender.run(
@@ -200,7 +186,7 @@ class _Load:
             finally:
                 watch.cancel()
             if sender.put_back:
-                why = "the first answers of the run were all 400"
+                why = "the first answers of the run were all HTTP 400"
                 await committer.run(self._ledger.put_back, self._ctx, sender.put_back, why)
                 self._counts["put_back"] = len(sender.put_back)
             if sender.to_rebuild:  # from the archive, by the next run
@@ -209,8 +195,8 @@ class _Load:
         return sender
 
     async def _stopped(self) -> bool:
-        """Whether sending is stopped. Raises ``TransientError`` where nobody can say in time: nothing may be sent
-        then.
+        """Whether sending is stopped. Raises ``TransientError`` if that cannot be read in time: then nothing may be
+        sent.
         """
         try:
             async with asyncio.timeout(self._options.stop_answer_s):
@@ -220,7 +206,7 @@ class _Load:
             raise TransientError(f"the stop switch could not be read within {waited}; nothing was sent") from None
 
     async def _watch(self, sender: Sender) -> None:
-        """Ask every few seconds whether sending was stopped. One that cannot be read stops it after some tries."""
+        """Check the stop switch every few seconds. If it cannot be read several times in a row, sending stops."""
         failures = 0
         while True:
             await asyncio.sleep(self._options.stop_every_s)
@@ -230,7 +216,7 @@ class _Load:
                 failures += 1
                 what = f"the stop switch could not be read ({type(exc).__name__}), {failures} times in a row"
                 if failures < self._options.stop_tries:
-                    log.warning("%s; asking again", what)
+                    log.warning("%s; trying again", what)
                     continue
                 sender.stop(TransientError(f"{what}: sending is stopped to be safe; unsent orders stay ready"))
                 return
@@ -240,17 +226,17 @@ class _Load:
                 return
 
 
-def _raise_first_error(sender: Sender, proving: PreflightResult) -> None:
-    """The error with which the chunk ends, if any: after everything in flight was settled."""
+def _raise_first_error(sender: Sender, preflight: PreflightResult) -> None:
+    """Raise the error with which the chunk ends, if any. Called after everything in flight was settled."""
     if sender.error is not None:
         raise sender.error
-    if proving.unsearchable:
+    if preflight.unsearchable:
         raise ConfigurationError(
-            f"{len(proving.unsearchable)} orders may have been imported before this ledger knew them, and a search for "
-            f"them proves nothing ({proving.cause}): mark the old ones with 'baseline', or set "
+            f"{len(preflight.unsearchable)} orders may have been imported before this ledger knew them, and a search "
+            f"cannot prove that they were not ({preflight.cause}): mark the old ones with 'baseline', or set "
             "lookup_before_send: never"
         )
-    unsent = sender.unsent + len(proving.kept)
+    unsent = sender.unsent + len(preflight.kept)
     if unsent:
-        because = f"; {len(proving.kept)} of them could not be looked up: {proving.cause}" if proving.kept else ""
-        raise TransientError(f"{unsent} orders could not be sent this time and are still ready{because}")
+        cause = f"; {len(preflight.kept)} of them could not be looked up: {preflight.cause}" if preflight.kept else ""
+        raise TransientError(f"{unsent} orders could not be sent and are still ready{cause}")

@@ -95,7 +95,6 @@ async def run_preflight(
     *,
     payloads: PayloadRows | None = None,
     always: bool = False,
-    past_known: bool = False,
     has_past: Callable[[], bool] = lambda: False,
     sent_elsewhere: Callable[[], bool] = lambda: False,
 ) -> PreflightResult:
@@ -103,7 +102,7 @@ async def run_preflight(
 
     Found means imported; an order of somebody else under our external id holds ours for an operator. What a missing row
     proves is said in ``evidence``. Where there is a past, each absence is confirmed by a search of its own; there is
-    one where ``past_known`` or ``has_past`` says so, or where the account shows an order that the ledger does not know.
+    one where ``has_past`` says so, or where the account shows an order that the ledger does not know.
     Without a past a complete search is believed without a positive control. An account that shows no order at all
     holds none of ours, unless another ledger may have sent some (``sent_elsewhere``): then its search must find
     something before it is believed. Where the account has no search by external id, orders are sent without one only
@@ -112,7 +111,7 @@ async def run_preflight(
     Raises ``ConfigurationError`` or ``ThrottledError`` from the session, and the ledger's errors.
     """
     asked = set(ids) if always else set(await asyncio.to_thread(ledger.unproven, ctx.pipeline)) & set(ids)
-    prover = _Preflight(ctx, ledger, session, destination, has_past, sent_elsewhere, payloads, always, past_known)
+    prover = _Preflight(ctx, ledger, session, destination, has_past, sent_elsewhere, payloads, always)
     passed = await prover.prove([i for i in ids if i in asked]) if asked else []
     open_to_send = (set(ids) - asked) | set(passed)
     prover.result.may_be_sent = [i for i in ids if i in open_to_send]
@@ -131,7 +130,6 @@ class _Preflight:
     sent_elsewhere: Callable[[], bool]
     payloads: PayloadRows | None = None
     always: bool = False
-    past_known: bool = False
     result: PreflightResult = field(default_factory=PreflightResult)
     controls: list[PositiveControl] = field(default_factory=list)
     imported: bool = False  # the ledger knows imported orders
@@ -143,7 +141,7 @@ class _Preflight:
     async def prove(self, ids: list[int]) -> list[int]:
         """Those of ``ids`` that may be sent."""
         sendables = await asyncio.to_thread(self.ledger.to_send, ids)
-        self.past = self.always or self.past_known or await asyncio.to_thread(self.has_past)
+        self.past = self.always or await asyncio.to_thread(self.has_past)
         self.stated_past = self.past
         if self._searchable and (failed := await self._find_controls({s.destination_key for s in sendables})):
             return self._postpone(failed, [s.id for s in sendables])
@@ -188,7 +186,7 @@ class _Preflight:
         unknown = [row for row in rows if row.destination_key not in ours]
         self.stated_past = self.stated_past or any(row.destination_key in asked for row in unknown)
         self.past = self.past or bool(unknown)
-        if page.complete and not page.rows and not known and not self.past_known:
+        if page.complete and not page.rows and not known:
             # without a single order the account holds none of ours, if there is no reason to doubt its search
             self.past = self.stated_past = self.past and await asyncio.to_thread(self.sent_elsewhere)
         if not self.controls:

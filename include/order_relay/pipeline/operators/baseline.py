@@ -65,7 +65,7 @@ def take_baseline(
 
     Orders that wait for their source (an open payment) are kept: older scripts could not handle them either, and they
     go the ordinary way once they may. With ``acknowledge`` the source is told (of the discarded and of whatever else is
-    due), else never. Raises what ``Source.offers`` and ``Source.acknowledge`` raise.
+    due), else never. Raises what ``Source.fetch`` and ``Source.acknowledge`` raise.
     """
     ctx = RunContext(parts.name, run or f"baseline-{datetime.now(UTC):%Y%m%dT%H%M%S}", who)
     start.start_run(ctx, ledger, store, (parts.source.account, parts.destination.account), "baseline")
@@ -102,7 +102,7 @@ def count_offers(ledger: Ledger, parts: BaselineContext) -> int:
     ledger.bind(parts.name, parts.source.account, parts.destination.account)
     ctx = RunContext(parts.name, "baseline-dry")
     with guarded_login(ctx, ledger, parts.source_connection.fingerprint()):
-        return sum(1 for _ in parts.source.offers(_fetch_plan(ledger, parts).selection))
+        return sum(1 for _ in parts.source.fetch(_fetch_plan(ledger, parts).selection))
 
 
 def _fetch_plan(ledger: Ledger, parts: BaselineContext) -> FetchPlan:

@@ -67,7 +67,7 @@ def extract(
     writes over a batch that the ledger already points into; ``Manifest.batch_id`` is the whole of it.
     ``take_in`` takes the place of ``ledger.receive``. ``contents`` says what counts as a change of an order; without it
     that is read from the source's own mapping, and where that has no rules every member counts.
-    Raises what ``Source.offers`` raises; then the open batch is removed and nothing was taken.
+    Raises what ``Source.fetch`` raises; then the open batch is removed and nothing was taken.
     """
     paths = IdentityPaths.from_mapping(source.format.mapping.get("identity", {}), f"{source.format.name}: identity")
     mapping = source.format.mapping
@@ -177,7 +177,7 @@ def _archive(
     contents: ContentPaths | None,
 ) -> None:
     fingerprint = contents.fingerprint if contents else None
-    for offered in source.offers(selection):
+    for offered in source.fetch(selection):
         if offered.text:
             identity, text = _unreadable(offered, paths, offers)
             offers.add(identity, writer.add(text))

@@ -58,7 +58,7 @@ class CloudSuiteClient:
         if transport is not None:
             transport.close()
 
-    def offers(self, selection: Selection) -> Iterator[SourceOrder]:
+    def fetch(self, selection: Selection) -> Iterator[SourceOrder]:
         """Stream the confirmed orders of [start, end], and those of ``selection.order_ids`` whatever their date.
 
         Without a start only the latter; without either, all confirmed ones. The whole list is read before the first

@@ -102,7 +102,7 @@ class CloudSuiteTransport:
     def get(self, path: str, query: Query | None = None) -> SourceOrder:
         """The JSON object at a path such as ``order/7``, exactly.
 
-        Raises ``OrderNotFoundError``, and as the port ``Source.offers`` does.
+        Raises ``OrderNotFoundError``, and as the port ``Source.fetch`` does.
         """
         return self._object(_Call("GET", self._url(path), query or {}))
 

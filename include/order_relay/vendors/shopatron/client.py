@@ -99,11 +99,11 @@ class ShopatronSession:
         """
         await self._tokens.get()
 
-    async def turn(self, max_wait_s: float) -> None:
-        """See ``DestinationSession.turn``."""
+    async def wait_for_slot(self, max_wait_s: float) -> None:
+        """See ``DestinationSession.wait_for_slot``."""
         await self.limits.turn(max_wait_s)
 
-    async def send(self, payload: bytes, destination_key: str, *, not_after: float, attempt: int = 1) -> SendResult:
+    async def send(self, payload: bytes, destination_key: str, *, not_after: float) -> SendResult:
         """See ``DestinationSession.send``. After a refused credential the order is posted once more with a new token: a
         401
         or 403 proves that nothing was stored."""
@@ -111,18 +111,18 @@ class ShopatronSession:
             token = self._tokens.fresh() or await self._tokens.get()
         except OrderRelayError as exc:
             return _without_token(exc)
-        answer = await self._post(payload, destination_key, not_after, attempt, token)
+        answer = await self._post(payload, destination_key, not_after, token)
         if answer.outcome is SendOutcome.CONFIGURATION_ERROR and answer.status in CREDENTIAL_STATUSES:
             try:
                 token = await self._tokens.replace(token)
             except OrderRelayError as exc:
                 return _without_token(exc)
-            answer = await self._post(payload, destination_key, not_after, attempt, token)
+            answer = await self._post(payload, destination_key, not_after, token)
         if answer.outcome is SendOutcome.THROTTLED:
             self.limits.throttled(answer.wait_s)
         return answer
 
-    async def _post(self, payload: bytes, key: str, not_after: float, attempt: int, token: str) -> SendResult:
+    async def _post(self, payload: bytes, key: str, not_after: float, token: str) -> SendResult:
         guard = _SendGuard(not_after)
         mark = _send_guard.set(guard)
         status = 0
@@ -135,7 +135,7 @@ class ShopatronSession:
             ):
                 status = response.status
                 body = await bounded(response, READ_BYTES)
-                answer = classify(status, response.headers, body, attempt=attempt, destination_key=key)
+                answer = classify(status, response.headers, body, destination_key=key)
                 return without_secrets(answer, token, self._settings.api_key, self._settings.secret)
         except LeaseExpiredError:
             return SendResult(

@@ -50,16 +50,17 @@ class ImportReply:
     remark: str = ""
 
 
-def classify(
-    status: int, headers: Mapping[str, str], body: bytes, *, attempt: int = 1, destination_key: str = ""
-) -> SendResult:
-    """The meaning of one complete answer. ``headers`` must be case-insensitive; ``body`` is what was read of it."""
+def classify(status: int, headers: Mapping[str, str], body: bytes, *, destination_key: str = "") -> SendResult:
+    """The meaning of one complete answer, regardless of earlier attempts, which the ledger takes into account.
+
+    ``headers`` must be case-insensitive; ``body`` is what was read of it.
+    """
     if status in IMPORTED_STATUSES:
         reading = read_success(body)
         outcome, message = _decide_success(status, reading, destination_key)
     else:
         reading = ImportReply()
-        outcome, message = _decide(status, headers, body, attempt)
+        outcome, message = _decide(status, headers, body)
     kept = body[:KEPT_BYTES].decode("utf-8", "replace")
     if outcome is SendOutcome.IMPORTED:
         code, message = (oms_code(body), BESIDE_AN_ERROR) if reading.remark else ("", "")
@@ -68,13 +69,13 @@ def classify(
     return SendResult(outcome, status, "", oms_code(body), message, kept, wait_s)
 
 
-def _decide(status: int, headers: Mapping[str, str], body: bytes, attempt: int) -> tuple[SendOutcome, str]:
+def _decide(status: int, headers: Mapping[str, str], body: bytes) -> tuple[SendOutcome, str]:
     if is_throttle(status, headers):
         return SendOutcome.THROTTLED, f"HTTP {status}: asked to slow down"
     if status in CREDENTIAL_STATUSES:
         return SendOutcome.CONFIGURATION_ERROR, f"HTTP {status}: the API key or the token was refused"
     if status in REFUSED_STATUSES:
-        return _decide_refusal(status, body, attempt)
+        return _decide_refusal(status, body)
     if status in SETUP_STATUSES:
         return SendOutcome.CONFIGURATION_ERROR, f"HTTP {status}: importOrder is not at this base URL"
     if 300 <= status <= 399:
@@ -92,9 +93,7 @@ def _decide_success(status: int, reading: ImportReply, destination_key: str) -> 
     return SendOutcome.IMPORTED, ""
 
 
-def _decide_refusal(status: int, body: bytes, attempt: int) -> tuple[SendOutcome, str]:
-    if attempt > 1:
-        return SendOutcome.IN_DOUBT, f"HTTP {status} on attempt {attempt}: an earlier one may have been stored"
+def _decide_refusal(status: int, body: bytes) -> tuple[SendOutcome, str]:
     if names_existing(body):
         return SendOutcome.IN_DOUBT, f"HTTP {status} that names an existing order"
     return SendOutcome.REJECTED, f"HTTP {status}: the OMS refused the order"

@@ -62,7 +62,7 @@ class SuperCatClient:
         if client is not None:
             client.close()
 
-    def offers(self, selection: Selection) -> Iterator[SourceOrder]:
+    def fetch(self, selection: Selection) -> Iterator[SourceOrder]:
         """Stream all orders not yet marked received, or just ``selection.order_ids`` (one request each).
 
         SuperCat knows no dates: ``selection.start`` and ``end`` are ignored. Nothing may be used before the iterator

@@ -16,10 +16,11 @@ from order_relay.errors import ConfigurationError, TransientError
 from order_relay.ledger import BatchInfo, Ledger, ReadyPayload
 from order_relay.ledger.schema.tables import submission
 from order_relay.orders.messages import RunContext, VersionPolicies
-from order_relay.pipeline.load.stage import LoadOptions, load
+from order_relay.pipeline.load.stage import load
 from order_relay.vendors.shopatron.client import ShopatronClient
 from order_relay.vendors.shopatron.connection import OmsSettings
 from order_relay_sandbox.serving import serve_in_thread
+from tests.support.load_options import load_options
 
 PIPELINE = "p"
 NUMBER = 60
@@ -149,7 +150,7 @@ class Desk:
         chunk = {"send": self.ledger.ready(PIPELINE), "look_up": self.ledger.due_lookups(PIPELINE, FAR)}
         self.store.write_json("p/chunk.json", chunk)
         options = {"lease_s": 0.5, "max_wait_s": 5.0, **options}
-        return load(self.ctx, self.ledger, self.store, oms or self.oms(), "p/chunk.json", LoadOptions(**options))
+        return load(self.ctx, self.ledger, self.store, oms or self.oms(), "p/chunk.json", load_options(**options))
 
     def let_time_pass(self):
         """Until an absence counts. Where the time-out is long (a busy machine must not reach it), the leases of what is
@@ -229,6 +230,23 @@ def test_lost_answers_are_looked_up_and_end_as_imported_once(desk_with, answer, 
     until_quiet(desk)
     assert desk.states() == {"imported": 20}
     assert sum(desk.stored().values()) == 20
+    assert max(desk.stored().values()) == 1
+
+
+@pytest.mark.parametrize(("effect", "end"), [("done", {"imported": 20}), ("none", {"imported": 18, "rejected": 2})])
+def test_a_refusal_after_a_lost_answer_is_in_doubt_whatever_the_oms_says(desk_with, effect, end):
+    """An operator sends the orders again too early. The OMS refuses them without naming an existing order, so only the
+    ledger knows that the first attempt may have been stored."""
+    desk = desk_with(20, faults=[lost(effect, "cut")])
+    desk.load()
+    for doubt in desk.ledger.doubt():
+        desk.ledger.settle_by_person(doubt["order_number"], None, "absent", "ann")
+    desk.sandbox.change({"shopatron": {"faults": [{"at": "import", "effect": "none", "answer": 400, "every": 1}]}})
+    desk.begin()
+    desk.load()
+    assert desk.states() == {"imported": 18, "in_doubt": 2}
+    until_quiet(desk)
+    assert desk.states() == end
     assert max(desk.stored().values()) == 1
 
 

@@ -19,7 +19,7 @@ NAME = "shop_to_oms"
 def test_a_claim_is_committed_with_attempt_owner_payload_and_time(clerk):
     number = clerk.all_ready("1")[0]
     claim = clerk.claim(number, lease_s=30)[number]
-    assert (claim.attempt, claim.may_be_stored) == (1, False)
+    assert claim.attempt == 1
     left = claim.send_before - datetime.now(UTC)
     assert timedelta(seconds=20) < left <= timedelta(seconds=31)
     row = clerk.row("1")
@@ -117,17 +117,6 @@ def test_where_the_index_refuses_one_the_others_are_claimed(clerk, monkeypatch):
     monkeypatch.setattr(claims, "_FAMILY", blind)
     assert set(clerk.claim(second, third)) == {third}
     assert clerk.state("2") == "ready"
-
-
-def test_a_later_claim_tells_whether_an_earlier_attempt_may_be_stored(clerk):
-    number = clerk.all_ready("1")[0]
-    clerk.claim(number)
-    clerk.settle(number, SendOutcome.THROTTLED, status=429)
-    assert clerk.claim(number)[number].may_be_stored is False
-    clerk.settle(number, SendOutcome.IN_DOUBT, attempt=2, status=503)
-    clerk.ledger.settle_by_person("N-1", None, "looked at it", "ann")
-    claim = clerk.claim(number)[number]
-    assert (claim.attempt, claim.may_be_stored) == (3, True)
 
 
 def test_two_workers_share_the_orders_without_overlap(clerk, ledger_url):

@@ -68,7 +68,7 @@ def test_outcomes_and_claims_in_one_transaction(clerk):
 def test_where_a_claim_fails_no_outcome_of_that_transaction_stays(clerk, monkeypatch):
     one, two = clerk.all_ready("1", "2")
     clerk.claim(one)
-    monkeypatch.setattr(claims, "_may_be_stored", lambda tx, ids: 1 / 0)
+    monkeypatch.setattr(claims, "_claim_rows", lambda *_: 1 / 0)
     told = [AttemptResult(one, 1, SendResult(SendOutcome.IMPORTED, 200, "OMS1"))]
     with pytest.raises(ZeroDivisionError):
         clerk.ledger.settle_and_claim(clerk.ctx, told, [two], "worker-1", 30.0)

@@ -99,7 +99,7 @@ class FakeSource:
     def __init__(self, offers: list[SourceOrder], error: Exception | None = None) -> None:
         self._offers, self._error = offers, error
 
-    def offers(self, selection: Selection) -> Iterator[SourceOrder]:
+    def fetch(self, selection: Selection) -> Iterator[SourceOrder]:
         if self._error:
             raise self._error
         yield from self._offers

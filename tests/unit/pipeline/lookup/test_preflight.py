@@ -174,9 +174,6 @@ class TestAnEmptyAccount:
         assert (told.may_be_sent, told.unsearchable) == ([], [0, 1, 2])
         assert "no imported order is known" in told.cause
 
-    def test_nor_if_a_setting_forbids_it(self) -> None:
-        assert prove(Oms([]), Ledger(3), past_known=True).unsearchable == [0, 1, 2]
-
 
 class TestNoSearchByExternalId:
     def test_orders_are_sent_beside_orders_of_other_channels(self) -> None:

@@ -31,7 +31,7 @@ class Shop:
     format = SimpleNamespace(name="shop", mapping={"identity": IDENTITY})
     asked: list[Any] = field(default_factory=list)
 
-    def offers(self, selection):
+    def fetch(self, selection):
         self.asked.append(selection)
         for document in self.documents:
             yield document if isinstance(document, SourceOrder) else SourceOrder(document)
@@ -130,7 +130,7 @@ def test_what_is_listed_is_among_the_batchs_identities_whether_or_not_it_is_offe
     class Forgetful(Shop):
         """Lists three orders and offers one: the second is forgotten, the third belongs to somebody else."""
 
-        def offers(self, selection):
+        def fetch(self, selection):
             selection.listing.add(["1", "2", "3"])
             selection.listing.exclude("3")
             yield SourceOrder(order(1))
@@ -141,7 +141,7 @@ def test_what_is_listed_is_among_the_batchs_identities_whether_or_not_it_is_offe
 
 def test_a_listed_order_without_a_ledger_row_fails_the_accounting_check(store, tmp_path):
     class Forgetful(Shop):
-        def offers(self, selection):
+        def fetch(self, selection):
             selection.listing.add(["1", "2"])
             yield SourceOrder(order(1))
 

@@ -25,7 +25,7 @@ class Shop(Desk):
 
     body = b""
 
-    def offers(self, selection: Selection) -> Iterator[SourceOrder]:
+    def fetch(self, selection: Selection) -> Iterator[SourceOrder]:
         yield from read_envelope([self.body], max_order=1 << 20, warn=selection.warn)
 
     def answer(self, *orders: bytes, more: bytes = b"") -> dict[str, int]:

@@ -55,7 +55,7 @@ def fresh(sandbox):
 
 
 def offered(sandbox, **extra):
-    return [order.document for order in client(sandbox.url, **extra).offers(yesterday())]
+    return [order.document for order in client(sandbox.url, **extra).fetch(yesterday())]
 
 
 def about(sandbox, order_id):
@@ -137,7 +137,7 @@ def test_an_order_becomes_a_payload(sandbox):
             }
         ]
     )
-    (order,) = client(sandbox.url).offers(Selection(("7",)))
+    (order,) = client(sandbox.url).fetch(Selection(("7",)))
     (plain,) = transformer().transform([order.document])
     assert [(why.code, why.pointer) for why in plain.issues] == [("fractional_quantity", "/order_lines/1/quantity")]
     (made,) = transformer(unit={"KG": 1000}, part_number={"a_stuk": "ART-1"}).transform([order.document])
@@ -162,7 +162,7 @@ def test_no_write_of_ours_makes_an_order_another_one(sandbox):
     assert shop.number_lines(number, {str(line["id"]): n for n, line in enumerate(document["order_lines"], 1)}).accepted
     sandbox.change({"cloudsuite": {"write_reply": "empty"}})
     assert shop.mark_shipped(number, Shipment("command", "P", ())).accepted
-    (again,) = shop.offers(Selection((number,)))
+    (again,) = shop.fetch(Selection((number,)))
     assert again.document["state"] == "processing"
     assert identify(again.document, paths)["content_hash"] == before["content_hash"]
     told = sandbox.report()["cloudsuite"]["feedback"][before["order_number"]]
@@ -213,7 +213,7 @@ def test_the_shops_zone_is_a_setting(sandbox, zone):
     middle = sorted(confirmed.values())[len(confirmed) // 2]
     start = middle - timedelta(hours=1)
     window = Selection(start=start, end=middle)
-    found = {order.document["id"] for order in client(sandbox.url, time_zone=zone).offers(window)}
+    found = {order.document["id"] for order in client(sandbox.url, time_zone=zone).fetch(window)}
     assert {number for number, at in confirmed.items() if start <= at <= middle} <= found
     assert len(found) < len(everything)
 

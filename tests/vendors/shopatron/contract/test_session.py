@@ -333,7 +333,7 @@ async def test_a_throttle_pauses_the_whole_session():
         answer = await send(session)
         assert (answer.outcome, answer.wait_s) == (SendOutcome.THROTTLED, 1)
         with pytest.raises(ThrottledError):
-            await session.turn(0.5)
+            await session.wait_for_slot(0.5)
 
 
 async def test_compressed_and_huge_answers():

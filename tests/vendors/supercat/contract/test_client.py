@@ -101,7 +101,7 @@ def client(port, **extra):
 
 def pull(*answers, selection=None, **extra):
     with serving(*answers) as server:
-        found = [o.document for o in client(server.port, **extra).offers(selection or Selection())]
+        found = [o.document for o in client(server.port, **extra).fetch(selection or Selection())]
     return found, server.requests
 
 
@@ -179,7 +179,7 @@ def test_content_types_that_can_be_json(content_type):
 )
 def test_what_the_source_answers_decides_what_happens_next(answer, error, words):
     with serving(answer, answer) as server, pytest.raises(error, match=words) as caught:
-        list(client(server.port).offers(Selection()))
+        list(client(server.port).fetch(Selection()))
     assert type(caught.value) is error
     assert len(server.requests) == 1, "nothing is ever asked twice"
     assert "wörd" not in str(caught.value)
@@ -191,7 +191,7 @@ def test_what_the_source_answers_decides_what_happens_next(answer, error, words)
 def test_nothing_of_a_cut_body_is_complete():
     cut = http(ENVELOPE[:-5], Content_Length=None)
     with serving(cut) as server:
-        offers = client(server.port).offers(Selection())
+        offers = client(server.port).fetch(Selection())
         assert next(offers).document == ORDERS[0]
         with pytest.raises(MalformedResponseError):
             list(offers)
@@ -215,7 +215,7 @@ def test_an_endless_body_is_left_at_the_limit(encoding):
         serving(endless) as server,
         pytest.raises(MalformedResponseError, match=r"larger than 100000 bytes.*size_limit_bytes"),
     ):
-        list(client(server.port, size_limit_bytes=100_000).offers(Selection()))
+        list(client(server.port, size_limit_bytes=100_000).fetch(Selection()))
     assert time.process_time() - started < 5
     assert sent < 30_000_000
 
@@ -223,7 +223,7 @@ def test_an_endless_body_is_left_at_the_limit(encoding):
 def test_silence_is_a_time_out():
     for silent in (lambda _: time.sleep(0.6), lambda p: (p.sendall(http()[:200]), time.sleep(0.6))):
         with serving(silent) as server, pytest.raises(TransientError, match=r"silent for 0\.2 s"):
-            list(client(server.port, timeout_s=0.2).offers(Selection()))
+            list(client(server.port, timeout_s=0.2).fetch(Selection()))
 
 
 def test_a_trickle_is_given_up():
@@ -234,14 +234,14 @@ def test_a_trickle_is_given_up():
             time.sleep(0.02)
 
     with serving(trickle) as server, pytest.raises(TransientError, match=r"not complete after 0\.2 s"):
-        list(client(server.port, download_s=0.2).offers(Selection()))
+        list(client(server.port, download_s=0.2).fetch(Selection()))
 
 
 def test_a_closed_door_is_retried_later():
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with pytest.raises(TransientError, match="can not be reached"):
-        list(client(port).offers(Selection()))
+        list(client(port).fetch(Selection()))
     with pytest.raises(TransientError, match="can not be reached"):
         client(port).acknowledge(["1"])
 
@@ -249,7 +249,7 @@ def test_a_closed_door_is_retried_later():
 def test_retry_after_may_be_a_date_or_nonsense():
     for value, expected in (("Wed, 21 Oct 2015 07:28:00 GMT", 0.0), ("soon", None), (None, None)):
         with serving(http(b"", 429, Retry_After=value)) as server, pytest.raises(ThrottledError) as caught:
-            list(client(server.port).offers(Selection()))
+            list(client(server.port).fetch(Selection()))
         assert caught.value.wait_s == expected
 
 
@@ -268,7 +268,7 @@ def test_single_orders_have_their_own_route():
 @pytest.mark.parametrize("order_id", ["new_orders", "../x", "7/", "", "1 2", "٣"])
 def test_an_id_that_is_none_makes_no_request(order_id):
     with pytest.raises(ConfigurationError, match="digits"):
-        list(client(1).offers(Selection(order_ids=("7", order_id))))
+        list(client(1).fetch(Selection(order_ids=("7", order_id))))
 
 
 def reply(data, status="success", error=None, http_status=200):

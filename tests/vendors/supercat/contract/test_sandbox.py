@@ -55,18 +55,18 @@ def fresh(sandbox):
 
 def test_all_orders_come_and_are_acknowledged(sandbox):
     shop = client(sandbox.url)
-    offered = list(shop.offers(Selection()))
+    offered = list(shop.fetch(Selection()))
     assert len(offered) >= 40
     numbers = [o.document["order_number"] for o in offered if isinstance(o.document.get("order_number"), str)]
     answers = shop.acknowledge(numbers)
     assert all(answers[number].accepted for number in numbers)
-    left = [o.document.get("order_number") for o in shop.offers(Selection())]
+    left = [o.document.get("order_number") for o in shop.fetch(Selection())]
     assert not set(left) & set(numbers)
 
 
 def test_an_unknown_number_is_refused_by_itself(sandbox):
     shop = client(sandbox.url)
-    number = next(iter(shop.offers(Selection()))).document["order_number"]
+    number = next(iter(shop.fetch(Selection()))).document["order_number"]
     for status in ("success", "error", "failure"):
         sandbox.change({"supercat": {"partial_acknowledgement_status": status}})
         answers = shop.acknowledge([number, "9999-010126-1"])
@@ -83,12 +83,12 @@ def test_a_missing_entry_is_absent(sandbox):
 @pytest.mark.parametrize("shape", ["bare", "wrapped"])
 def test_single_orders(sandbox, shape):
     shop = client(sandbox.url)
-    first = next(iter(shop.offers(Selection()))).document
+    first = next(iter(shop.fetch(Selection()))).document
     sandbox.change({"supercat": {"single_order": shape}})
-    (again,) = shop.offers(Selection(order_ids=(str(first["id"]),)))
+    (again,) = shop.fetch(Selection(order_ids=(str(first["id"]),)))
     assert again.document == first
     with pytest.raises(ConfigurationError, match="404"):
-        list(shop.offers(Selection(order_ids=("1",))))
+        list(shop.fetch(Selection(order_ids=("1",))))
 
 
 @pytest.mark.parametrize("body", ["text", "json"])
@@ -96,7 +96,7 @@ def test_a_wrong_login_or_organisation_is_refused(sandbox, body):
     sandbox.change({"supercat": {"unauthorized_body": body}})
     for shop in (client(sandbox.url, password="wrong"), client(sandbox.url, org="other")):
         with pytest.raises(SourceAuthError):
-            list(shop.offers(Selection()))
+            list(shop.fetch(Selection()))
         with pytest.raises(SourceAuthError):
             shop.acknowledge(["1"])
 
@@ -106,16 +106,16 @@ def test_every_spoiled_answer_is_refused_clearly(sandbox, fault):
     sandbox.change({"supercat": {"faults": [{"at": "list", "answer": fault, "times": 1, "seconds": 0.1}]}})
     shop = client(sandbox.url)
     if fault in HARMLESS:
-        assert list(shop.offers(Selection()))
+        assert list(shop.fetch(Selection()))
     elif fault in OF_ONE_ORDER:
-        offered = list(shop.offers(Selection()))
+        offered = list(shop.fetch(Selection()))
         assert [order.problem for order in offered if order.issues] == [OF_ONE_ORDER[fault]]
         assert sum(not order.issues for order in offered) >= 40, "the others come through"
     else:
         with pytest.raises(MalformedResponseError) as caught:
-            list(shop.offers(Selection()))
+            list(shop.fetch(Selection()))
         assert len(str(caught.value)) < 300
-    assert list(shop.offers(Selection())), "the next answer is good again"
+    assert list(shop.fetch(Selection())), "the next answer is good again"
 
 
 def test_a_failure_of_the_whole_acknowledgement_is_unknown(sandbox):
