@@ -56,7 +56,7 @@ def test_stuck_orders_are_reported_with_their_numbers_and_counted_in_the_summary
         assert world.run(WATCH).state == "success"
     numbers = {row["order_number"] for row in world.rows() if row["state"] == "ready"}
     assert numbers
-    (summary,) = [text for text in told(caplog) if "orders imported in 24 hours" in text]
+    (summary,) = [text for text in told(caplog) if "imported in the last 24 hours" in text]
     (mistyped,) = [text for text in told(caplog) if "'supercat'" in text and text != summary]
     assert "sending is stopped for all pipelines" in mistyped
     (stuck,) = [text for text in told(caplog) if "ready for too long" in text and text != summary]

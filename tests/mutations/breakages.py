@@ -503,8 +503,8 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         "archive a file that is still being written",
         "pipeline/fulfilment/status_files.py",
-        "    if _modified_times(incoming, [file]).get(file) == written:  # else somebody went on writing: it is read again\n",
-        "    if written:  # else somebody went on writing: it is read again\n",
+        "    if _modified_times(incoming, [file]).get(file) == written:  # else it is still being written\n",
+        "    if written:  # else it is still being written\n",
         (
             "tests/vendors/acommerce/contract/test_status_runs.py::TestFiles::test_one_whose_writer_continues_meanwhile_is_read_again",
         ),

@@ -10,8 +10,7 @@ from typing import Any
 
 from order_relay.errors import ConfigurationError
 from order_relay.ledger.schema.records import Alert, OverdueOrders
-from order_relay.pipeline.alerts.kinds import format_time
-from order_relay.pipeline.report.render import format_operator_count
+from order_relay.pipeline.report.formatting import format_orders, format_time
 from order_relay.pipeline.report.state_advice import ACKNOWLEDGEMENT, OPERATOR_STATES, state_advice
 from order_relay.times import find_zone
 
@@ -52,9 +51,11 @@ def build_digest(at: datetime, days: Mapping[str, Mapping[str, Any]], alerts: Se
     """The summary of all pipelines. ``days``: activity since yesterday by pipeline; ``alerts``: the open alerts."""
     imported = sum(day["imported"] for day in days.values())
     waiting = sum(row["n"] for day in days.values() for row in day["states"] if row["state"] in OPERATOR_STATES)
-    imports = "1 order" if imported == 1 else f"{imported} orders"
     lines = [line for name, day in days.items() for line in _pipeline(name, day)] + list(_open(alerts))
-    subject = f"Order Relay, {format_time(at)}: {imports} imported in 24 hours. {format_operator_count(waiting)}"
+    subject = (
+        f"Order Relay, {format_time(at)}: {format_orders(imported, 'was', 'were')} imported in the last 24 hours. "
+        f"{format_orders(waiting, 'needs', 'need')} an operator."
+    )
     return Alert(DIGEST, digest_cause(at), subject, tuple(lines), size=0)
 
 

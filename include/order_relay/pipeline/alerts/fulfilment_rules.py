@@ -8,7 +8,8 @@ from typing import Any
 
 from order_relay import COMMAND
 from order_relay.ledger.schema.records import Alert
-from order_relay.pipeline.alerts.kinds import MAX_LINES, STATUS_REFUSED, UNMATCHED_SHIPMENTS, format_time, list_lines
+from order_relay.pipeline.alerts.kinds import MAX_LINES, STATUS_REFUSED, UNMATCHED_SHIPMENTS, list_lines
+from order_relay.pipeline.report.formatting import format_time
 
 
 def unmatched_shipments(number: int, oldest: datetime | None, some: Sequence[Mapping[str, Any]]) -> list[Alert]:

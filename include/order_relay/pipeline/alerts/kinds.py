@@ -1,9 +1,9 @@
-"""The kinds of alerts, and formatting that all alerts share."""
+"""The kinds of alerts, and their maximum length."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 STUCK = "stuck"
 WRITE_BACK = "write_back"
@@ -45,13 +45,3 @@ def list_lines(lines: Sequence[str], number: int) -> tuple[str, ...]:
     """The first ``MAX_LINES`` lines of an alert, and how many of ``number`` are not listed."""
     shown = tuple(lines[:MAX_LINES])
     return (*shown, f"and {number - len(shown)} more") if number > len(shown) else shown
-
-
-def format_orders(number: int, one: str, several: str) -> str:
-    """``1 order is`` or ``3 orders are``, with the given verbs."""
-    return f"1 order {one}" if number == 1 else f"{number} orders {several}"
-
-
-def format_time(when: datetime) -> str:
-    """A UTC time for operators, such as ``2026-05-04 06:00 UTC``."""
-    return f"{when:%Y-%m-%d %H:%M} UTC"

@@ -20,10 +20,9 @@ from order_relay.pipeline.alerts.kinds import (
     STUCK,
     SUSPENDED,
     WRITE_BACK,
-    format_orders,
-    format_time,
     list_lines,
 )
+from order_relay.pipeline.report.formatting import format_orders, format_time
 from order_relay.pipeline.report.state_advice import LEFT_FROM_LIVE_MODE, LIVE_RUN_STATES, state_advice
 from order_relay.pipeline.runs.stop_switch import StopSwitch
 from order_relay.pipeline.settings.pipeline import PipelineSettings

@@ -14,9 +14,9 @@ from order_relay.pipeline.alerts.kinds import (
     NOT_LOOKED_UP,
     RUN_FAILED,
     WRONG_FILE,
-    format_orders,
     list_lines,
 )
+from order_relay.pipeline.report.formatting import format_orders
 
 _NO_CAUSES: Mapping[str, str] = MappingProxyType({})
 _MAP_INDEX = re.compile(r"_\d+$")

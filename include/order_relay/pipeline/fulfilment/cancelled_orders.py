@@ -1,4 +1,4 @@
-"""What a source is asked besides: which orders it has cancelled, and which offline orders are to be marked as sent."""
+"""Reads which orders the source has cancelled, and marks the source's offline orders as sent."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ def _now() -> datetime:
 
 
 def record_cancellations(ctx: RunContext, parts: WriteBackContext, days: int, clock: Clock = _now) -> int:
-    """Mark the orders that the source has cancelled after they were sent; how many are news.
+    """Record the orders that the source cancelled after they were sent; returns how many are new.
 
-    Those not sent yet are stopped. A source that cannot be read now is asked again by the next run: before anything is
-    told of an order its state is read anyway. Raises ``ConfigurationError`` and ``SourceAuthError``.
+    Cancelled orders that are not sent yet are held back. If the source cannot be read, the next run tries again;
+    write-back reads an order's state anyway before it reports anything. Raises ``ConfigurationError`` and
+    ``SourceAuthError``.
     """
     if not days:
         return 0
@@ -41,9 +42,9 @@ def record_cancellations(ctx: RunContext, parts: WriteBackContext, days: int, cl
 def hold_cancelled(
     ctx: RunContext, source: Source, ledger: Ledger, *, connection_fingerprint: str, days: int, clock: Clock = _now
 ) -> int:
-    """Before a run reads and sends: stop the unsent orders that the source lists as cancelled; how many.
+    """Before a run reads and sends: hold back the unsent orders that the source cancelled; returns their number.
 
-    One request a run, where anything is unsent. Raises as ``note_cancelled``.
+    Makes one request per run if any order is unsent. Raises like ``record_cancellations``.
     """
     if not days or not isinstance(source, FeedbackTaker):
         return 0
@@ -60,23 +61,23 @@ def _record(
         with guarded_login(ctx, ledger, connection_fingerprint):
             found = list(source.cancelled(clock() - timedelta(days=days)))
     except TransientError as error:
-        log.warning("the source's cancelled orders cannot be read now: %s", error)
+        log.warning("the source's cancelled orders cannot be read; the next run tries again: %s", error)
         return RecordedCancellations()
     noted = ledger.note_cancelled(ctx, found)
     if noted.sent:
         log.warning("%d orders were cancelled by the source after they were sent", noted.sent)
     if noted.stopped:
-        log.warning("%d orders were cancelled by the source before they were sent; they wait", noted.stopped)
+        log.warning("%d orders were cancelled by the source before they were sent; they are not sent", noted.stopped)
     return noted
 
 
 def mark_offline_orders(
     ctx: RunContext, parts: WriteBackContext, *, first_days: float, overlap_s: float, clock: Clock = _now
 ) -> dict[str, int]:
-    """Mark offline orders as sent, from their own watermark minus the overlap; counts by outcome.
+    """Mark offline orders as sent, from their own watermark minus the overlap; returns counts by outcome.
 
-    One that cannot be marked is recorded and tried again later, so the watermark never waits for it. Raises as
-    ``Source.fetch`` where their list cannot be read; then the watermark stays.
+    An order that cannot be marked is recorded and tried again later, so the watermark advances regardless. If the list
+    cannot be read, raises what the source raises, and the watermark stays.
     """
     begun = clock()
     since = parts.ledger.offline_to(ctx.pipeline)
@@ -94,7 +95,7 @@ def mark_offline_orders(
 
 
 def _mark(parts: WriteBackContext, order_id: str) -> Acknowledgement:
-    """Mark one; an order that cannot be marked now concerns no other."""
+    """Mark one order; a failure does not affect the others."""
     try:
         return parts.source.mark_offline_sent(order_id)
     except (OutcomeUnknownError, TransientError, ThrottledError) as error:

@@ -1,4 +1,4 @@
-"""From a parcel that somebody describes to the ledger: which order it is for, and what that order asked for."""
+"""Records reported parcels: finds the order of a parcel and what that order contains."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def record_shipment(
     run: str = "",
     why: str = "",
 ) -> ShipmentResult:
-    """Record a shipment, matched to its order where there is one (only of ``pipelines``, where given).
+    """Record a shipment and match it to its order, if there is one (of ``pipelines``, if given).
 
-    One that could not be read (``told.raw``) is kept for an operator. The same parcel again changes nothing.
+    An unreadable shipment (``shipment.raw``) is kept for an operator. Recording the same parcel again changes nothing.
     """
     found = OrderMatch(None, shipment.asks) if shipment.raw else find_order(ledger, shipment, pipelines)
     work = found.work
@@ -37,14 +37,12 @@ def record_shipment(
 def assign_shipment(
     ledger: Ledger, archive: OrderArchive, shipment_id: int, work: WorkItem, instead_of: int | None = None
 ) -> ShipmentResult:
-    """Count a shipment that waits for an operator for an order. Raises ``IllegalTransitionError`` where it has
-    another one.
-    """
+    """Count an unmatched shipment for an order. Raises ``IllegalTransitionError`` if it has another order."""
     return ledger.match_shipment(shipment_id, work.id, archive.read([work])[work.id].ordered(), instead_of)
 
 
 def find_order(ledger: Ledger, shipment: Shipment, pipelines: Collection[str] | None = None) -> OrderMatch:
-    """The order that a shipment is for: the one that is known beforehand, else the one that its notice names."""
+    """The order of a shipment: the one already known, else the one that its notice names."""
     if shipment.submission_id is not None:
         return OrderMatch(next(iter(ledger.works([shipment.submission_id])), None))
     return ledger.addressee(shipment.words, shipment.given_id, pipelines)

@@ -1,8 +1,8 @@
-"""CSV files of a status account from a server of files (FTP, SFTP): whole into the batch store, then given up there.
+"""Fetches CSV files of a status account from a file server (FTP, SFTP) into the batch store.
 
-A file is deleted or moved at the server only once it stands durably in ``ACCOUNT/drops/``. Under which name it stands
-there follows from its name, size and time at the server, so that a run that died in between does it all again and
-nothing is doubled. What the server says is hostile: names, sizes and contents.
+A file is deleted or moved on the server only after it is stored durably in ``ACCOUNT/drops/``. Its name there is
+derived from its name, size and time on the server, so an interrupted run repeats the work without duplicates. The
+server's names, sizes and contents are untrusted.
 """
 
 from __future__ import annotations
@@ -27,12 +27,13 @@ log = logging.getLogger(__name__)
 
 MAX_NAME_LENGTH = 1_000
 _BIDI_CONTROLS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Characters that make a name look like another one."""
+"""Characters that make a name look like a different one."""
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file in the server's folder. ``modified`` is the server's own text, and only ever compared. Size in bytes."""
+    """A file in the server's folder. ``size`` in bytes; ``modified`` is the server's text, only compared for "
+    "equality."""
 
     name: str
     size: int
@@ -40,41 +41,44 @@ class RemoteFile:
 
     @property
     def stamp(self) -> str:
-        """Another one for each version of the file, as far as its server tells."""
+        """Identifies a version of the file, as far as the server distinguishes versions."""
         return hashlib.sha256(repr((self.name, self.size, self.modified)).encode()).hexdigest()[:12]
 
     @property
     def shown(self) -> str:
-        """The name for people: nothing in it can steer a terminal or break a line."""
+        """The name for messages: printable ASCII on one line."""
         return ascii(self.name[:80])
 
 
 class FileSkipped(TransientError):
-    """The server refuses something about one file, or the file is not what was listed: it is left for the next time."""
+    """The server refuses an operation on a file, or the file differs from the listing. The next run tries again."""
 
 
 class FileServer(Protocol):
-    """One folder at a server. Raises ``TransientError`` if it is unreachable, ``ConfigurationError`` if it refuses
-    us.
+    """One folder on a server.
+
+    Raises ``TransientError`` if the server is unreachable, ``ConfigurationError`` if it rejects the login.
     """
 
     def files(self) -> Sequence[RemoteFile]:
-        """The files in the folder, without those in folders below."""
+        """The files in the folder, without subfolders."""
 
     def read(self, file: RemoteFile, limit: int) -> bytes:
-        """A file's content, at most a little more than ``limit`` bytes of it. Raises ``FileSkipped``."""
+        """A file's content; stops reading shortly after ``limit`` bytes. Raises ``FileSkipped``."""
 
     def delete(self, file: RemoteFile) -> None:
         """Remove a file. Raises ``FileSkipped``."""
 
     def move(self, file: RemoteFile, folder: str, name: str) -> None:
-        """Give a file another place and name. Raises ``FileSkipped``."""
+        """Move a file to another folder under another name. Raises ``FileSkipped``."""
 
 
 @dataclass
 class FetchReport:
-    """What a run fetched: counts, and what is wrong with the files that need an operator. ``passed_over``: files that
-    begin with a dot, or do not fit the pattern.
+    """What a run fetched.
+
+    ``growing``: files still being written. ``passed_over``: files that begin with a dot or do not match the pattern.
+    ``trouble``: problems with files that need an operator.
     """
 
     fetched: int = 0
@@ -92,9 +96,9 @@ def fetch_files(
     size_limit: int,
     pause: Callable[[float], None] = time.sleep,
 ) -> FetchReport:
-    """Bring every new file that nobody is writing any more; one that makes trouble keeps no other waiting.
+    """Fetch every new file that is completely written. A problem with one file does not affect the others.
 
-    Raises as ``FileServer``, and ``StoreUnavailableError``.
+    Raises what ``FileServer`` raises, and ``StoreUnavailableError``.
     """
     done = FetchReport()
     known = _FetchedVersions(store, account) if settings.afterwards == "keep" else None
@@ -120,26 +124,28 @@ def fetch_files(
         if known is not None:
             known.keep()
     for words in done.trouble:
-        log.warning("%s: a file at the server: %s", account, words)
+        log.warning("%s: file on the server: %s", account, words)
     return done
 
 
 def _matching(server: FileServer, settings: FetchSettings, done: FetchReport) -> list[RemoteFile]:
-    """Files whose names fit, in their order. Those that begin with a dot are somebody's unfinished ones.
+    """Files whose names match, sorted. A leading dot marks an upload in progress.
 
-    Where nobody chose a pattern, a file that does not fit the default one is trouble: it may be meant for us.
+    If the pattern is the default, a file that does not match it is reported: it may be meant for this account.
     """
     found = []
     chosen = "pattern" in settings.model_fields_set
     for file in sorted(server.files(), key=lambda file: file.name):
         if _is_hostile(file.name):
-            done.trouble.append(f"{file.shown}: the name holds a path or control characters, or is too long; rename it")
+            done.trouble.append(
+                f"{file.shown}: the name is too long, or contains a path or control characters; rename it"
+            )
         elif file.name.startswith("."):
             done.passed_over += 1
         elif not fnmatchcase(file.name.casefold(), settings.pattern.casefold()):
             done.passed_over += 1
             if not chosen:
-                done.trouble.append(f"{file.shown}: does not fit the pattern {settings.pattern} (files.fetch.pattern)")
+                done.trouble.append(f"{file.shown}: does not match files.fetch.pattern ({settings.pattern})")
         else:
             found.append(file)
     return found
@@ -155,7 +161,7 @@ def _is_hostile(name: str) -> bool:
 
 def _fits(file: RemoteFile, limit: int, done: FetchReport) -> bool:
     if file.size > limit:
-        done.trouble.append(f"{file.shown}: has more than {limit} bytes (files.size_limit_bytes)")
+        done.trouble.append(f"{file.shown}: has {file.size} bytes, more than files.size_limit_bytes ({limit})")
     return file.size <= limit
 
 
@@ -163,7 +169,7 @@ def _fetch_file(account: str, server: FileServer, store: BatchStore, settings: F
     with failpoint("files read"):
         data = server.read(file, file.size)
     if len(data) != file.size:
-        raise FileSkipped(f"was listed with {file.size} bytes, and another number came")
+        raise FileSkipped(f"was listed with {file.size} bytes, but {len(data)} were received")
     store.write_bytes(f"{account}/{DROPS}/{file.stamp}-{safe_name(file.name)}", data)
     if settings.afterwards == "delete":
         with failpoint("files delete"):
@@ -174,8 +180,10 @@ def _fetch_file(account: str, server: FileServer, store: BatchStore, settings: F
 
 
 class _FetchedVersions:
-    """Which versions of the files that stay at the server were fetched. Where that is lost, they are fetched again:
-    files are read once by their content."""
+    """Records which file versions were fetched, for files that stay on the server.
+
+    If the record is lost, they are fetched again; a file with known content is read only once anyway.
+    """
 
     def __init__(self, store: BatchStore, account: str) -> None:
         self._store, self._name = store, f"{account}/fetched.json"
@@ -186,20 +194,20 @@ class _FetchedVersions:
         try:
             return set(self._store.read_json(self._name)) if self._store.exists(self._name) else set()
         except DamagedBatchError:
-            log.warning("%s is damaged; the files that stay at the server are fetched again", self._name)
+            log.warning("%s is damaged; files that stay on the server are fetched again", self._name)
             return set()
 
     def has(self, file: RemoteFile) -> bool:
-        """Whether this version was fetched; it is then kept in mind."""
+        """Whether this version was fetched before; if so, it stays recorded."""
         if file.stamp in self._before:
             self._now.add(file.stamp)
         return file.stamp in self._before
 
     def add(self, file: RemoteFile) -> None:
-        """This version stands in the store."""
+        """Record that this version is stored."""
         self._now.add(file.stamp)
 
     def keep(self) -> None:
-        """Keep what is still at the server in mind for the next run."""
+        """Store the versions still on the server for the next run."""
         if self._now != self._before:
             self._store.write_json(self._name, sorted(self._now))

@@ -1,10 +1,9 @@
-"""CSV drops of a status account: each file once, by its content and by how it was read, then archived.
+"""Reads the CSV files delivered to a status account, each content once, and archives them.
 
-Whatever brings the files (FTP or SFTP by Airflow's providers, mail attachments) saves them under ``ACCOUNT/drops/`` in
-the batch store, under any name. A run that dies in between reads the file again; storing is repeatable, so nothing is
-stored repeatedly. A file that is being written is left for the next run: what its writer adds after the archive took it
-would be lost. A file of which rows were refused is read again whenever it is dropped again, and so is every file once
-the settings have changed.
+Files arrive under any name in ``ACCOUNT/drops/`` of the batch store, from FTP or SFTP or saved there by other means. An
+interrupted run reads a file again, which stores nothing twice. A file that is still being written is left for the next
+run, since rows added after it was archived would be lost. A file is read again if it is delivered again and had refused
+rows, or if the settings have changed.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ DROPS, ARCHIVE, REFUSED = "drops", "archive", "refused"
 
 @dataclass(frozen=True)
 class DropFolder:
-    """Where files come from and how they are read. ``now`` (UTC): when they count as having arrived."""
+    """Where files come from and how they are read. ``now`` (UTC) is their time of arrival."""
 
     store: BatchStore
     form: CsvFormat
@@ -42,20 +41,20 @@ class DropFolder:
 
 
 def read_drops(intake: StatusIntake, drops: DropFolder) -> StoredStatuses:
-    """Read every file that waits. One that cannot be read as a whole is put aside under ``ACCOUNT/refused/``."""
+    """Read all delivered files. A file that cannot be read as a whole is moved to ``ACCOUNT/refused/``."""
     total = StoredStatuses()
     incoming = IncomingFolder(drops.store, f"{intake.account}/{DROPS}")
     for number, (file, written) in enumerate(_settled(incoming, drops).items()):
-        # Each file is a report of its own, so it has a moment of its own.
+        # Each file is a separate report, so its time of arrival must be unique.
         arrived = drops.now + timedelta(microseconds=number)
         total += _read_file(intake, drops, incoming, file, written, arrived)
     return total
 
 
 def _settled(incoming: IncomingFolder, drops: DropFolder) -> dict[IncomingFile, datetime]:
-    """The files that nobody is writing any more, with when they were written: recent ones are looked at again.
+    """The completely written files, with their modification times.
 
-    In an object store every file appears whole.
+    Recent files are checked a second time. In an object store a file is always complete.
     """
     wait = timedelta(seconds=drops.settings.settled_s)
     first = _modified_times(incoming, incoming.files())
@@ -72,7 +71,7 @@ def _modified_times(incoming: IncomingFolder, files: Iterable[IncomingFile]) -> 
         try:
             found[file] = incoming.modified(file)
         except DamagedBatchError:
-            log.info("the file %s went away while it was looked at", ascii(file.shown))
+            log.info("the file %s disappeared while it was checked", ascii(file.shown))
     return found
 
 
@@ -101,13 +100,13 @@ def _read_file(  # noqa: PLR0917 - a step of read_drops
         incoming.copy(file, kept)
     else:
         drops.store.write_bytes(kept, data)
-    if _modified_times(incoming, [file]).get(file) == written:  # else somebody went on writing: it is read again
+    if _modified_times(incoming, [file]).get(file) == written:  # else it is still being written
         incoming.remove(file)
     return total
 
 
 def _reading_key(intake: StatusIntake, drops: DropFolder, digest: str) -> str:
-    """Which reading of which content this is: other settings read another thing from the same file."""
+    """Identifies content and settings: with other settings the same file yields other statuses."""
     reader = intake.reader
     settings = [
         reader.shape.model_dump(mode="json"),

@@ -1,4 +1,4 @@
-"""What becomes of orders at a fulfilment service: polled by time, read by id, and told on."""
+"""Statuses from a fulfilment service: polls changes, reads orders by id, and records shipped parcels."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ from order_relay.pipeline.settings.status_account import ByIdSettings, PollSetti
 
 
 class StatusSource(Protocol):
-    """A vendor that tells what becomes of orders."""
+    """A vendor that reports the status of orders."""
 
     account: str
-    """Which account this is, for binding the ledger. No credentials."""
+    """The account's name, to bind the ledger. No credentials."""
 
     format: VendorFormat
-    """Its JSON Schema, and in its mapping the sections ``record`` and ``csv``."""
+    """Its JSON Schema, and a mapping with the sections ``record`` and ``csv``."""
 
     max_ids_per_call: int
-    """At most so many orders in one call of ``by_ids``."""
+    """Maximum orders in one call of ``by_ids``."""
 
     def changed(self, since: datetime) -> Iterator[StatusPage]:
-        """Pages of the orders that changed since then (UTC). Raises from the groups in ``errors``."""
+        """Pages of the orders that changed since then (UTC). Raises the exceptions of ``errors``."""
 
     def by_ids(self, ids: Sequence[str]) -> StatusPage:
-        """Whole histories. Raises ``ThrottledError`` at once, and as ``changed``."""
+        """Complete histories. Raises like ``changed``, and ``ThrottledError`` without waiting."""
 
     def close(self) -> None:
-        """Give up what is held open."""
+        """Close open connections."""
 
 
 @dataclass(frozen=True)
 class StatusReader:
-    """How one account's records are read."""
+    """Reads the records of one account."""
 
     shape: StatusMapping
     full_polls: bool = False
@@ -53,7 +53,7 @@ class StatusReader:
     polls_show_histories: bool = True
 
     def read(self, page: StatusPage, channel: Channel) -> ParsedRecords:
-        """The records of a page, or of a delivery, as reports."""
+        """The records of a page or delivery as status reports."""
         full = channel is Channel.BY_ID or (channel is Channel.POLL and self.full_polls)
         history = channel is Channel.POLL and self.polls_show_histories
         return parse_records(
@@ -69,7 +69,7 @@ class StatusReader:
 
 @dataclass(frozen=True)
 class StatusIntake:
-    """Where one account's statuses go in: who acts, the ledger, and how records are read."""
+    """Stores the statuses of one account."""
 
     ctx: RunContext
     ledger: Ledger
@@ -81,11 +81,11 @@ class StatusIntake:
         return self.ctx.pipeline
 
     def take(self, page: StatusPage, channel: Channel, late_before: datetime | None = None) -> StoredStatuses:
-        """Store all that a page or a delivery says, in one transaction."""
+        """Store the records of a page or delivery in one transaction."""
         return self.keep(self.reader.read(page, channel), str(channel), late_before)
 
     def keep(self, found: ParsedRecords, origin: str, late_before: datetime | None = None) -> StoredStatuses:
-        """Store what was read, and why the rest could not be."""
+        """Store parsed records, and why others were refused."""
         return self.ledger.store_statuses(
             self.ctx,
             found.reports,
@@ -104,13 +104,12 @@ def poll_changes(  # noqa: PLR0917 - one run of it
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> StoredStatuses:
-    """Store everything that changed since the last settled point; then the point moves.
+    """Store all changes since the watermark, then advance it.
 
-    Each page is stored as it comes, so that a poll that fails loses nothing. A list of several pages shifts while
-    orders change, so it is read again until a pass brings nothing that was published before the first request. With
-    ``since`` (a backfill, or a range that was asked for) the point stays, and only what changed before ``until`` is
-    stored. Raises ``TransientError`` where it never comes to rest, and as
-    ``StatusSource.changed``.
+    Each page is stored when it arrives, so a failed poll loses nothing. A list of several pages shifts while orders
+    change, so it is read again until a pass contains nothing published before the first request. With ``since`` (a
+    backfill or a requested range) the watermark stays, and only changes before ``until`` are stored. Raises
+    ``TransientError`` if the list keeps shifting, and what the source raises.
     """
     begin = since or _poll_start(intake, settings, now)
     total, first_asked = StoredStatuses(), None
@@ -125,8 +124,8 @@ def poll_changes(  # noqa: PLR0917 - one run of it
                 intake.ledger.settle_window(intake.account, first_asked)
             return total
     raise TransientError(
-        f"{intake.account}: the list did not come to rest in {settings.most_passes} passes; all of it is stored, and "
-        "the next poll begins where this one did"
+        f"{intake.account}: the list of changes kept shifting in {settings.most_passes} passes. Everything read is "
+        "stored; the next poll starts at the same point"
     )
 
 
@@ -144,7 +143,7 @@ def _run_pass(
     late_before: datetime | None,
     within: ChangeRange | None,
 ) -> tuple[StoredStatuses, int, datetime | None]:
-    """Counts, how many pages there were, and when the first was asked for."""
+    """Returns counts, the number of pages, and the time of the first request."""
     total, pages, asked = StoredStatuses(), 0, None
     for page in source.changed(since):
         asked = asked or page.asked_at
@@ -158,9 +157,9 @@ def _run_pass(
 
 
 def read_due(intake: StatusIntake, source: StatusSource, settings: ByIdSettings) -> StoredStatuses:
-    """Read by id what is doubtful or overdue, a few orders a call. Where the vendor throttles, the rest waits.
+    """Read orders with uncertain or overdue statuses by id, several per call. Stops when the vendor throttles.
 
-    An order that the vendor does not show, or that cannot be read, stays doubtful and is asked for again.
+    An order that the vendor does not return, or that cannot be read, is requested again later.
     """
     ledger, account = intake.ledger, intake.account
     ledger.settle_statuses(account, intake.reader.shape.statuses.final, settings.final_days * 86400.0)
@@ -184,13 +183,14 @@ def read_due(intake: StatusIntake, source: StatusSource, settings: ByIdSettings)
 def record_shipments(
     intake: StatusIntake, settings: ShipmentSettings, origin: str, record: Callable[[Shipment], object]
 ) -> dict[str, int]:
-    """Record shipped parcels of our orders as shipments; where one that was recorded is not shipped any more, a person
-    is asked, and nothing is undone.
+    """Record shipped parcels of our orders as shipments.
+
+    If the vendor withdraws a recorded parcel, an operator is asked and nothing is undone.
     """
     counts = {"followed": 0, "shipments": 0, "asked": 0}
     while due := intake.ledger.statuses_to_follow(intake.account):
         done = [order for order in due if _record_order(intake, settings, origin, record, order, counts)]
-        if not done:  # each was changed meanwhile: the next run sees to it
+        if not done:  # each has changed meanwhile: the next run processes it
             break
     return counts
 
@@ -209,8 +209,10 @@ def _record_order(  # noqa: PLR0917 - one step of the above
     for parcel in new:
         record(_shipment(order, parcel, left[parcel], origin))
     withdrawn = sorted(set(order.told) - set(left))
-    asks = f"told as shipped, and the vendor took it back: parcel {', '.join(withdrawn)}" if withdrawn else order.asks
-    if not intake.ledger.follow_status(intake.account, order, {*order.told, *new} - {*withdrawn}, asks):
+    question = order.asks
+    if withdrawn:
+        question = f"recorded as shipped, but the vendor withdrew it: parcel {', '.join(withdrawn)}"
+    if not intake.ledger.follow_status(intake.account, order, {*order.told, *new} - {*withdrawn}, question):
         return False
     counts["followed"] += 1
     counts["shipments"] += len(new)

@@ -1,7 +1,7 @@
-"""A range of time of a status account's list: what is asked for, and which records of the list belong to it.
+"""A requested time range of a status account's list of changes, and which records belong to it.
 
-The vendor's list has a beginning and no end, so what changed after the range is left out here. The list is read no
-further than to the first page that is wholly after the range, as long as it is in the order of changes.
+The vendor's list takes a start but no end, so later changes are dropped here. If the list is ordered by change time,
+reading stops at the first page that is entirely after the range.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from order_relay.times import as_utc
 
 
 def requested_range(params: Mapping[str, Any]) -> tuple[datetime | None, datetime | None]:
-    """The range that a run's form asks for (UTC); nothing where it asks for none. Raises ``ConfigurationError``."""
+    """The range (UTC) requested in a run's form; ``None`` if not given. Raises ``ConfigurationError``."""
     begin, end = (_moment(name, params.get(name)) for name in ("from", "to"))
     if end is not None and begin is None:
-        raise ConfigurationError("the run's form: 'to' needs 'from'")
+        raise ConfigurationError("trigger form: 'to' requires 'from'")
     if begin is not None and end is not None and begin >= end:
-        raise ConfigurationError("the run's form: 'from' must be before 'to'")
+        raise ConfigurationError("trigger form: 'from' must be before 'to'")
     return begin, end
 
 
@@ -33,13 +33,13 @@ def _moment(name: str, value: Any) -> datetime | None:
     try:
         found = datetime.fromisoformat(str(value))
     except ValueError:
-        raise ConfigurationError(f"the run's form: {name!r} must be a time such as 2026-05-31T14:00:00Z") from None
+        raise ConfigurationError(f"trigger form: {name!r} must be a time such as 2026-05-31T14:00:00Z") from None
     return as_utc(found)
 
 
 @dataclass
 class ChangeRange:
-    """From ``begin`` (included) to ``end`` (not included). Fed with the pages of one pass in their order."""
+    """From ``begin`` (inclusive) to ``end`` (exclusive). Takes the pages of one pass in their order."""
 
     begin: datetime
     end: datetime
@@ -47,7 +47,7 @@ class ChangeRange:
     _last: datetime = field(default=NEVER, init=False)
 
     def within(self, reading: ParsedRecords) -> ParsedRecords:
-        """Only the orders with a change in the range, and those of which no time says that they have none."""
+        """The orders with a change in the range, and those whose change times are unknown."""
         for report in reading.reports:
             newest = _change_times(report)[-1:] or [self._last]
             self._ordered = self._ordered and newest[0] >= self._last
@@ -55,7 +55,7 @@ class ChangeRange:
         return replace(reading, reports=tuple(report for report in reading.reports if self._has(report)))
 
     def is_past(self, reading: ParsedRecords) -> bool:
-        """Whether nothing of the range can follow a page, as it was before ``within``."""
+        """Whether no later page can contain changes in the range. ``reading``: the page before ``within``."""
         times = [_change_times(report) for report in reading.reports]
         return self._ordered and bool(times) and all(found and found[-1] >= self.end for found in times)
 

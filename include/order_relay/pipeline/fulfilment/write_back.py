@@ -1,7 +1,7 @@
-"""Feedback: tell a source, step by step, what became of the orders that were taken over from it.
+"""Write-back: reports OMS ids, line numbers and shipments of its orders to a source, step by step.
 
-Every step is claimed in the ledger, told, and recorded by itself. So a crash repeats at most the steps that were under
-way, and a step that the source refuses holds up the later steps of its own order only.
+Each step is claimed in the ledger, sent and recorded on its own. A crash repeats at most the steps in progress, and a
+refused step delays only later steps of the same order.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
+from order_relay import COMMAND
 from order_relay.errors import ConfigurationError, OrderRelayError, OutcomeUnknownError, ThrottledError, TransientError
 from order_relay.ledger import Ledger
 from order_relay.ledger.write_back.feedback import LINE_NUMBERS, MAX_REFUSALS, OMS_NUMBER, SHIPPED, FeedbackStep
@@ -28,23 +29,26 @@ log = logging.getLogger(__name__)
 
 WRITE_BACK_STEPS = (OMS_NUMBER, LINE_NUMBERS, SHIPPED)
 SLICE_SIZE = 50
-"""So many steps are claimed at a time."""
+"""Steps claimed at a time."""
 
 IMPORT_ORIGIN = "import"
-"""Origin of a shipment that nobody recorded: the source is told at the import."""
+"""Origin of the shipment that is reported at the import, if no parcel was recorded."""
 
 PIECES_COLUMN = "pieces_per_unit"
-"""The column of a canonical line that says how many pieces one of the source's units is, where it is not one."""
+"""Column of a canonical line: pieces per unit of the source, if not one."""
 
 MAX_UNANSWERED_SLICES = 3
-"""After so many slices in a row without a single usable answer the rest is left to the next run."""
+"""Consecutive slices without any usable answer after which the rest is left to the next run."""
 
 
 @dataclass(frozen=True)
 class WriteBackContext:
-    """What feedback works with. ``parallel`` requests are under way at a time; a step without an answer is told again
-    after ``given_up_s`` seconds. ``most_refusals`` by the source end the tries of a step. ``at_import``: the source is
-    told that an order is done once it is imported."""
+    """What write-back works with.
+
+    ``parallel``: concurrent requests. ``given_up_s``: seconds after which a step without an answer is sent again.
+    ``most_refusals``: refusals by the source after which a step is no longer tried. ``at_import``: an order is reported
+    as done when it is imported, not when it is shipped.
+    """
 
     source: FeedbackTaker
     ledger: Ledger
@@ -57,26 +61,26 @@ class WriteBackContext:
 
 
 def send_write_back(ctx: RunContext, parts: WriteBackContext) -> dict[str, int]:
-    """Tell everything that is due; counts as ``STEP_told``, ``STEP_refused`` and ``STEP_unknown``.
+    """Send all due steps; returns counts named ``STEP_told``, ``STEP_refused``, ``STEP_unknown``, ``STEP_cancelled``.
 
-    What was refused is due again later; what has no usable answer stays claimed and is told again after a while.
-    Raises ``ConfigurationError`` and ``SourceAuthError``; what was answered before is recorded.
+    A refused step is due again later. A step without a usable answer stays claimed and is sent again after
+    ``given_up_s``. Raises ``ConfigurationError`` and ``SourceAuthError``; answers received before are recorded.
     """
     if parts.at_import and parts.source.reports_each_delivery:
         raise ConfigurationError(
-            "feedback: done_after: import tells of no deliveries, but the source's connection says that each delivery "
-            "is told (shipped_by: desadv); set shipped_by to shipment_state or done, or done_after to shipment"
+            "feedback: done_after: import reports no deliveries, but the source's connection requires a report of each "
+            "(shipped_by: desadv); set shipped_by to shipment_state or done, or done_after to shipment"
         )
     counts: Counter[str] = Counter()
     for step in WRITE_BACK_STEPS:
         _write_back_step(ctx, parts, step, counts)
-    log.info("feedback: %s", dict(counts) or "nothing was due")
+    log.info("write-back: %s", dict(counts) or "nothing was due")
     return dict(counts)
 
 
 def _write_back_step(ctx: RunContext, parts: WriteBackContext, step: str, counts: Counter[str]) -> None:
-    last = silent = 0
-    while silent < MAX_UNANSWERED_SLICES:
+    last = unanswered = 0
+    while unanswered < MAX_UNANSWERED_SLICES:
         due = parts.ledger.feedback_due(
             ctx.pipeline,
             step,
@@ -90,12 +94,12 @@ def _write_back_step(ctx: RunContext, parts: WriteBackContext, step: str, counts
             return
         last = due[-1].submission_id
         answers, failure = _send_steps(ctx, parts, parts.ledger.claim_feedback(ctx, due, parts.given_up_s))
-        said = [(one, answer) for one, answer in answers if answer is not None]
-        parts.ledger.feedback_told(ctx, said, parts.most_refusals)
+        answered = [(one, answer) for one, answer in answers if answer is not None]
+        parts.ledger.feedback_told(ctx, answered, parts.most_refusals)
         counts.update(f"{step}_{_outcome_name(answer)}" for _, answer in answers)
         if failure is not None:
             raise failure
-        silent = 0 if any(answer is not None for _, answer in answers) else silent + 1
+        unanswered = 0 if any(answer is not None for _, answer in answers) else unanswered + 1
 
 
 def _outcome_name(answer: Acknowledgement | None) -> str:
@@ -112,13 +116,13 @@ Answers = list[tuple[FeedbackStep, Acknowledgement | None]]
 def _send_steps(
     ctx: RunContext, parts: WriteBackContext, steps: Sequence[FeedbackStep]
 ) -> tuple[Answers, OrderRelayError | None]:
-    """Tell claimed steps, several at a time; what was answered, and the first error that concerns them all."""
+    """Send claimed steps concurrently; returns the answers, and the first error that affects all steps."""
     if not steps:
         return [], None
     orders = _archived_orders(parts, steps)
     failures: list[OrderRelayError] = []
 
-    def tell(step: FeedbackStep) -> Acknowledgement | None:
+    def send(step: FeedbackStep) -> Acknowledgement | None:
         if failures:
             return _not_sent(step)
         try:
@@ -135,7 +139,7 @@ def _send_steps(
     answers: Answers = [(step, _not_sent(step)) for step in steps]
     try:
         with guarded_login(ctx, parts.ledger, parts.connection_fingerprint), ThreadPoolExecutor(parts.parallel) as pool:
-            answers = list(zip(steps, pool.map(tell, steps), strict=True))
+            answers = list(zip(steps, pool.map(send, steps), strict=True))
             if failures:
                 raise failures[0]
     except OrderRelayError as error:
@@ -143,13 +147,13 @@ def _send_steps(
     return answers, None
 
 
-def _not_sent(step: FeedbackStep, why: str = "not told: the run stopped before") -> Acknowledgement | None:
-    """Nothing was done now; what became of an earlier telling stays as unknown as it was."""
+def _not_sent(step: FeedbackStep, why: str = "not sent: the run stopped before") -> Acknowledgement | None:
+    """The answer for a step that was not sent; ``None`` if the outcome of an earlier attempt is unknown."""
     return None if step.silent else Acknowledgement(False, why, passing=True)
 
 
 def _archived_orders(parts: WriteBackContext, steps: Sequence[FeedbackStep]) -> Mapping[int, ArchivedOrder]:
-    """The archived orders of steps that are about lines."""
+    """The archived orders of the steps that need their lines."""
     wanted = [step.submission_id for step in steps if step.step == LINE_NUMBERS or step.delivery]
     return parts.archive.read(parts.ledger.works(wanted)) if wanted else {}
 
@@ -158,7 +162,7 @@ def _request(parts: WriteBackContext, step: FeedbackStep, order: ArchivedOrder |
     if step.step == OMS_NUMBER:
         return partial(parts.source.set_erp_number, step.source_id, step.oms_id)
     if order is not None and order.problem:
-        return partial(Acknowledgement, False, f"the archived order can not be read: {order.problem}")
+        return partial(Acknowledgement, False, f"the archived order cannot be read: {order.problem}")
     if step.step == LINE_NUMBERS:
         numbers = {line_name(line): line["position"] + 1 for line in order.lines} if order else {}
         return partial(parts.source.number_lines, step.source_id, numbers)
@@ -166,17 +170,17 @@ def _request(parts: WriteBackContext, step: FeedbackStep, order: ArchivedOrder |
     counted = [one for one in found if not one["asks"] and not one["closed"]]
     shipments = [one for one in counted if step.delivery in (0, one["id"])]
     if shipments:
-        told = source_shipment(shipments[-1], order)
+        reported = source_shipment(shipments[-1], order)
     elif parts.at_import:
-        told = Shipment(IMPORT_ORIGIN, "", (step.source_id,))
+        reported = Shipment(IMPORT_ORIGIN, "", (step.source_id,))
     else:
-        waits = "the parcel waits for an operator; see 'shipments --unmatched'"
-        return partial(Acknowledgement, False, waits, passing=True)
-    return partial(parts.source.mark_shipped, step.source_id, told, silent=step.silent)
+        reason = f"the parcel needs an operator; see '{COMMAND} shipments --unmatched'"
+        return partial(Acknowledgement, False, reason, passing=True)
+    return partial(parts.source.mark_shipped, step.source_id, reported, silent=step.silent)
 
 
 def source_shipment(shipment: Mapping[str, Any], order: ArchivedOrder | None) -> Shipment:
-    """A shipment of the ledger as its source is told of it, in the source's own units too."""
+    """A shipment of the ledger as reported to the source, with quantities in the source's units too."""
     lines = list(order.lines) if order else []
     per_unit = {str(line["item_number"]): line.get(PIECES_COLUMN) for line in reversed(lines)}
     per_unit |= {line_name(line): line.get(PIECES_COLUMN) for line in lines}
@@ -190,7 +194,7 @@ def source_shipment(shipment: Mapping[str, Any], order: ArchivedOrder | None) ->
         )
         for one in readable
     )
-    if shipment["lines"] and not readable:  # no lines at all would mean the whole order
+    if shipment["lines"] and not readable:  # without lines it would mean the whole order
         parts = (ShippedLine(0),)
     return Shipment(
         origin=shipment["origin"],

@@ -1,4 +1,4 @@
-"""The cut-over from older scripts: what a source offers now was handled elsewhere, and is never sent from here."""
+"""The baseline for a cut-over: orders that a source offers now were handled elsewhere and are never sent."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from order_relay.pipeline.stages.extract import extract
 
 
 class BaselineContext(Protocol):
-    """What a baseline uses of a pipeline's wiring."""
+    """The parts of a pipeline's wiring that a baseline needs."""
 
     @property
     def name(self) -> str:
@@ -36,19 +36,19 @@ class BaselineContext(Protocol):
 
     @property
     def destination(self) -> Destination:
-        """The destination account, for binding the ledger; nothing is asked of it."""
+        """The destination account, to bind the ledger; it receives no request."""
 
     @property
     def transformer(self) -> Transformer:
-        """For its fingerprint."""
+        """Provides its fingerprint."""
 
     @property
     def settings(self) -> PipelineSettings:
-        """For how the source is read."""
+        """How the source is read."""
 
     @property
     def source_connection(self) -> Connection:
-        """For its fingerprint."""
+        """Provides its fingerprint."""
 
 
 def take_baseline(
@@ -61,11 +61,11 @@ def take_baseline(
     acknowledge: bool,
     run: str = "",
 ) -> dict[str, Any]:
-    """Read, archive and discard everything that the source offers now, in one transaction. Counts, and the run's name.
+    """Read, archive and discard all orders that the source offers now, in one transaction.
 
-    Orders that wait for their source (an open payment) are kept: older scripts could not handle them either, and they
-    go the ordinary way once they may. With ``acknowledge`` the source is told (of the discarded and of whatever else is
-    due), else never. Raises what ``Source.fetch`` and ``Source.acknowledge`` raise.
+    Orders that wait for their source, such as for a payment, are kept and processed normally later. With
+    ``acknowledge``, the discarded orders and others due are acknowledged at the source. Returns counts and the run's
+    name. Raises what the source raises.
     """
     ctx = RunContext(parts.name, run or f"baseline-{datetime.now(UTC):%Y%m%dT%H%M%S}", who)
     start.start_run(ctx, ledger, store, (parts.source.account, parts.destination.account), "baseline")
@@ -98,7 +98,7 @@ def take_baseline(
 
 
 def count_offers(ledger: Ledger, parts: BaselineContext) -> int:
-    """How many orders the source offers now; nothing is written but the binding and a refused login."""
+    """Number of orders that the source offers now. Writes only the binding and a refused login."""
     ledger.bind(parts.name, parts.source.account, parts.destination.account)
     ctx = RunContext(parts.name, "baseline-dry")
     with guarded_login(ctx, ledger, parts.source_connection.fingerprint()):
@@ -110,13 +110,13 @@ def _fetch_plan(ledger: Ledger, parts: BaselineContext) -> FetchPlan:
 
 
 def _waiting(store: BatchStore, parts: BaselineContext, info: BatchInfo, offers: pd.DataFrame) -> list[str]:
-    """Source ids of the batch that the gate does not let go on."""
+    """Source ids of the batch that the eligibility rules hold back."""
     columns = (offers[name].tolist() for name in ("source_id", "part", "row"))
     works = [WorkItem(0, 0, "", name, info.batch_id, part, row) for name, part, row in zip(*columns, strict=True)]
-    judge = parts.transformer.eligibility.evaluate
+    evaluate = parts.transformer.eligibility.evaluate
     return [
         work.source_id
         for slice_ in read_documents(store, parts.name, works)
         for work, document in slice_
-        if judge(document).verdict in (WAIT, WITHDRAWN)
+        if evaluate(document).verdict in (WAIT, WITHDRAWN)
     ]

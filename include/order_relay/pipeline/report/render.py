@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from order_relay.orders.markdown import markdown_table
 from order_relay.orders.messages import RunContext
 from order_relay.orders.notes import NOTE_TITLES
+from order_relay.pipeline.report.advice import advice_for
+from order_relay.pipeline.report.formatting import format_orders
 from order_relay.pipeline.report.state_advice import OPERATOR_STATES, STATES, state_advice
 from order_relay.pipeline.runs.objects import run_prefix
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 def as_markdown(report: RunReport) -> str:
     """The whole report as Markdown."""
-    waiting = format_operator_count(count_operator_orders(report.whole))
+    waiting = _waiting(report.whole)
     lines = [f"# {report.pipeline}: run report", "", f"Run `{report.run}`. **{_verdict(report)}** {waiting}", ""]
     lines += _shadow_notice(report)
     lines += _section("Problems found by the accounting check", report.breaches)
@@ -57,7 +59,7 @@ def as_text(report: RunReport) -> str:
     lines += [f"to do: {task}" for task in _write_back_tasks(report)]
     lines += [f"note {code}: {text}" for code, text in _notes(report)]
     lines += [f"{stage.name}: {stage.seconds:.1f} s, {stage.records} records" for stage in report.stages]
-    lines.append(format_operator_count(count_operator_orders(whole)))
+    lines.append(_waiting(whole))
     return "\n".join(lines)
 
 
@@ -66,11 +68,8 @@ def count_operator_orders(counts: LedgerCounts) -> int:
     return sum(counts.states.get(state, 0) for state in OPERATOR_STATES)
 
 
-def format_operator_count(number: int) -> str:
-    """How many orders need an operator, as a sentence."""
-    if not number:
-        return "No order needs an operator."
-    return "1 order needs an operator." if number == 1 else f"{number} orders need an operator."
+def _waiting(counts: LedgerCounts) -> str:
+    return f"{format_orders(count_operator_orders(counts), 'needs', 'need')} an operator."
 
 
 def _verdict(report: RunReport) -> str:
@@ -113,8 +112,13 @@ def _open_orders(counts: LedgerCounts) -> list[str]:
             continue
         lines.append(f"- **{state}: {number}.** {advice.meaning} {advice.action}")
         reasons = sorted((-n, reason) for (of, reason), n in counts.reasons.items() if of == state and reason)
-        lines += [f"  - `{reason}`: {-n}" for n, reason in reasons]
+        lines += [f"  - {-n} `{reason}`{_title(reason)}" for n, reason in reasons]
     return ["## Open orders", "", *(lines or ["None."]), ""]
+
+
+def _title(reason: str) -> str:
+    advice = advice_for(reason)
+    return f": {advice.title}" if advice else ""
 
 
 _FINAL_STATES = frozenset({"imported", "superseded", "discarded"})
@@ -131,7 +135,9 @@ def _durations(report: RunReport) -> list[str]:
 def _write_back_tasks(report: RunReport) -> list[str]:
     """What write-back leaves to operators, as counts; alerts and commands name the orders."""
     return [
-        f"{task.number} {state_advice(task.state).label}. {state_advice(task.state).action}" for task in report.tasks
+        f"{format_orders(task.number, 'was', 'were')} {state_advice(task.state).label}. "
+        f"{state_advice(task.state).action}"
+        for task in report.tasks
     ]
 
 

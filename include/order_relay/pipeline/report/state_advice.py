@@ -39,8 +39,8 @@ STATES: Mapping[str, StateAdvice] = {
         "quarantined",
         "Order Relay's own checks refused the order.",
         f"See the reasons with `{COMMAND} quarantine`. Fix the order in the source, or the mapping or a code table "
-        f"here. It is evaluated again when the source offers it again, or with `{COMMAND} replay`. Or use `{COMMAND} "
-        "discard`.",
+        f"here. It is evaluated again when the source offers it again, or with `{COMMAND} replay`. If it is not "
+        f"wanted, use `{COMMAND} discard`.",
     ),
     State.WAITING: StateAdvice(
         "waiting",

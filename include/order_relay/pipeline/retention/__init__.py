@@ -1,1 +1,1 @@
-"""Retention: removal of settled orders' data and of status accounts' files and texts."""
+"""Retention: removes data of settled orders, and files and texts of status accounts."""

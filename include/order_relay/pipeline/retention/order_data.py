@@ -1,7 +1,7 @@
-"""Retention: what is settled is removed after the pipeline's settings say so. What open orders need stays.
+"""Removes the data of settled orders after the periods in the pipeline's settings. Data that open orders need is kept.
 
-Removing is repeatable: what a crash left undone is done by the next time, and nothing is removed before the objects and
-the manifest that take its place are durable.
+Removal is repeatable: the next run completes what a crash interrupted, and nothing is removed before the objects and
+the manifest that replace it are durable.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from order_relay.pipeline.settings.sections import RetentionSettings
 log = logging.getLogger(__name__)
 
 ABANDONED_AFTER = timedelta(days=1)
-"""What nothing refers to is removed when it is older: no task works on it any more."""
+"""Age at which unreferenced objects are removed: no task can still be working on them."""
 
 ERASE_BATCH_SIZE = 1000
 
@@ -49,9 +49,12 @@ class RetentionLedger(Protocol):
 
 @dataclass
 class RetentionReport:
-    """What was removed, or would be: names of batches and objects, ``kept`` those that open orders need a part of,
-    ``failed`` with why. ``trials``: objects of dry and shadow runs. ``files``: of a status account. ``submissions``:
-    of how many orders the ledger forgot personal data."""
+    """What was removed, or would be in a dry run: names of batches and objects.
+
+    ``trials``: objects of dry runs and shadow runs. ``abandoned``: unreferenced objects. ``kept``: batches and objects
+    of which open orders need a part. ``failed``: names with the reason. ``files``: files of a status account.
+    ``submissions``: number of orders whose personal data the ledger removed.
+    """
 
     batches: list[str] = field(default_factory=list)
     run_objects: list[str] = field(default_factory=list)
@@ -82,9 +85,9 @@ def apply_retention(
     now: datetime,
     dry_run: bool = False,
 ) -> RetentionReport:
-    """Remove what is due of one pipeline; ``dry_run`` only tells. ``now``: aware UTC.
+    """Remove what is due of one pipeline; ``dry_run`` only lists it. ``now``: aware UTC.
 
-    A damaged batch is named in ``failed`` and left as it is. Raises ``StoreUnavailableError`` and the ledger's errors.
+    A damaged batch is listed in ``failed`` and not changed. Raises ``StoreUnavailableError`` and the ledger's errors.
     """
     work = _Retention(pipeline, ledger, store, now, dry_run)
     work.mark(settings)
@@ -103,20 +106,18 @@ def apply_retention(
 
 
 def marker_name(pipeline: str) -> str:
-    """The object that says until when things were removed, so that what is missing is not taken for lost."""
+    """The object that records up to when data was removed, so that missing data is not taken for lost."""
     return f"{pipeline}/retention.json"
 
 
 def removed_before(store: BatchStore, pipeline: str, what: str) -> datetime | None:
-    """Until when ``archive`` or ``runs`` were removed; ``None`` where retention never was at it."""
+    """Up to when ``archive`` or ``runs`` were removed; ``None`` if retention never removed any."""
     name = marker_name(pipeline)
     moment = store.read_json(name).get(what) if store.exists(name) else None
     return datetime.fromisoformat(moment) if moment else None
 
 
 class _Retention:
-    """The work on one pipeline."""
-
     def __init__(self, pipeline: str, ledger: RetentionLedger, store: BatchStore, now: datetime, dry_run: bool) -> None:
         self._pipeline, self._ledger, self._store, self._now, self._dry = pipeline, ledger, store, now, dry_run
         self._needed = ledger.needed(pipeline)
@@ -127,7 +128,7 @@ class _Retention:
         self.removed = RetentionReport()
 
     def mark(self, settings: RetentionSettings) -> None:
-        """Say what will be gone, before it is. A mark never goes back."""
+        """Record the removal before it happens. A recorded time never moves back."""
         marks: dict[str, Any] = {}
         for what, days in (("archive", settings.archive_days), ("runs", settings.runs_days)):
             earlier = removed_before(self._store, self._pipeline, what)
@@ -139,8 +140,10 @@ class _Retention:
             self._store.write_json(marker_name(self._pipeline), marks)
 
     def trials(self, before: datetime) -> None:
-        """Runs on scratch ledgers, each with its batches. Only what carries their mark is looked at: the cost depends
-        on the trials that are left, not on the history of a live pipeline."""
+        """Remove dry and shadow runs, each with its batches.
+
+        Only runs marked as trials are inspected, so the cost depends on their number, not on the pipeline's history.
+        """
         batches: dict[str, list[str]] = defaultdict(list)
         for batch_id in self._batches:
             if batch_id not in self._fetched and batch_id not in self._needed.raw:
@@ -158,9 +161,9 @@ class _Retention:
                 del self._runs[run]
 
     def _remove_trial(self, names: Sequence[str], before: datetime) -> bool:
-        """Remove these objects if none of them is newer; whether they were old enough."""
+        """Remove these objects if all are older; returns whether they were."""
         ordered = trials.removal_order(names)
-        # Marks are looked at first: they are the oldest and the newest object of most trials.
+        # Marks are checked first: they are the oldest and the newest object of most trials.
         if any(self._newest([name]) >= before for name in reversed(ordered)):
             return False
         for name in ordered:
@@ -169,7 +172,7 @@ class _Retention:
         return True
 
     def archive(self, before: datetime) -> None:
-        """Raw orders of closed batches, also of those that another ledger made."""
+        """Remove raw orders of closed batches, including those of another ledger."""
         for batch_id, names in self._batches.items():
             manifest = f"{self._pipeline}/batches/{batch_id}/manifest.json"
             if manifest not in names or not any(_is_part(name) for name in names):
@@ -187,12 +190,12 @@ class _Retention:
             self.removed.batches.append(batch_id)
         if keep:
             self.removed.kept.append(f"{self._pipeline}/batches/{batch_id}")
-        # Parts that the manifest does not name were left by a removal that was cut off.
+        # Parts that the manifest does not list were left by an interrupted removal.
         named = set(BatchReader(self._store, self._pipeline, batch_id).parts())
-        self._give_up([name for name in names if _is_part(name) and name not in named])
+        self._remove_unreferenced([name for name in names if _is_part(name) and name not in named])
 
     def runs(self, before: datetime) -> None:
-        """Objects of runs: payloads that open orders need are kept line by line, everything else goes."""
+        """Remove objects of runs, except for payload lines that open orders need."""
         for run, names in self._runs.items():
             if run in self._started and self._started[run] >= before:
                 continue
@@ -215,15 +218,15 @@ class _Retention:
             self.removed.failed.append(f"{name}: {damage}")
 
     def abandoned(self) -> None:
-        """Batches that were never closed, and objects that were never finished."""
+        """Remove batches that were never closed and objects that were never finished."""
         for batch_id, names in self._batches.items():
             closed = f"{self._pipeline}/batches/{batch_id}/manifest.json" in names or batch_id in self._fetched
-            self._give_up([name for name in names if is_unfinished(name)] if closed else names)
+            self._remove_unreferenced([name for name in names if is_unfinished(name)] if closed else names)
         for names in self._runs.values():
-            self._give_up([name for name in names if is_unfinished(name)])
+            self._remove_unreferenced([name for name in names if is_unfinished(name)])
 
-    def _give_up(self, names: Sequence[str]) -> None:
-        """Remove what nothing refers to, once nobody can be at work on it."""
+    def _remove_unreferenced(self, names: Sequence[str]) -> None:
+        """Remove unreferenced objects once no task can be working on them."""
         if not names or self._newest(names) >= self._now - ABANDONED_AFTER:
             return
         for name in names:
@@ -232,7 +235,7 @@ class _Retention:
                 self.removed.abandoned.append(name)
 
     def ledger(self, before: datetime) -> None:
-        """Personal data in the ledger, a portion a transaction."""
+        """Remove personal data in the ledger, ``ERASE_BATCH_SIZE`` orders per transaction."""
         if self._dry:
             self.removed.submissions = len(self._ledger.with_personal_data(self._pipeline, before))
             return
@@ -240,7 +243,7 @@ class _Retention:
             self.removed.submissions += done
 
     def _newest(self, names: Iterable[str]) -> datetime:
-        """When the newest of these was written; one that went away meanwhile counts as being worked on."""
+        """When the newest object was written; one that disappeared meanwhile counts as in use."""
         try:
             return max(map(self._store.modified, names))
         except DamagedBatchError:
@@ -252,7 +255,7 @@ class _Retention:
 
 
 def _folders(names: Iterable[str]) -> dict[str, list[str]]:
-    """Objects by the folder below ``batches`` or ``runs`` in which they lie."""
+    """Object names by their folder below ``batches`` or ``runs``."""
     found: dict[str, list[str]] = defaultdict(list)
     for name in names:
         found[name.split("/")[2]].append(name)

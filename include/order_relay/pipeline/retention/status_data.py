@@ -1,4 +1,4 @@
-"""Retention of a status account: CSV files that were read, and texts about orders that are nobody's."""
+"""Removes the data of a status account: CSV files that were read, and texts about orders of no pipeline."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def apply_status_retention(
     now: datetime,
     dry_run: bool = False,
 ) -> RetentionReport:
-    """Remove what is due of one account; ``dry_run`` only tells. ``now``: aware UTC. Files that wait stay.
+    """Remove what is due of one account; ``dry_run`` only lists it. ``now``: aware UTC. Unread files are kept.
 
     Raises ``StoreUnavailableError`` and the ledger's errors.
     """

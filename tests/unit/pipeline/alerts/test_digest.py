@@ -66,7 +66,7 @@ def test_it_counts_the_day_and_lists_pending_work_with_commands() -> None:
     ]
     message = build_digest(AT, {"a_to_b": day(*states, late=late)}, [])
     assert message.subject == (
-        "Order Relay, 2026-05-04 06:00 UTC: 30 orders imported in 24 hours. 10 orders need an operator."
+        "Order Relay, 2026-05-04 06:00 UTC: 30 orders were imported in the last 24 hours. 10 orders need an operator."
     )
     told = message.text
     assert "**a_to_b**, last 24 hours: 31 received, 30 imported, 29 acknowledged; 96 runs, 1 failed" in told
@@ -89,7 +89,7 @@ def test_all_pipelines_and_the_alerts_sent() -> None:
 
     alerts = [alert("resting", "a_to_b rests", AT), alert("stopped", "not yet told", None), alert("summary", "old", AT)]
     told = build_digest(AT, {"a_to_b": day(), "c_to_d": day()}, alerts).text
-    assert "60 orders imported" in told
+    assert "60 orders were imported" in told
     assert "**a_to_b**, last" in told
     assert "**c_to_d**, last" in told
     assert "- since 2026-05-03 06:00 UTC: a_to_b rests" in told

@@ -101,7 +101,7 @@ def test_what_a_form_asks_for() -> None:
 @pytest.mark.parametrize(
     ("form", "said"),
     [
-        ({"to": "2026-05-01T00:00:00Z"}, "'to' needs 'from'"),
+        ({"to": "2026-05-01T00:00:00Z"}, "'to' requires 'from'"),
         ({"from": "soon"}, "'from' must be a time such as"),
         ({"from": "2026-05-02T00:00:00Z", "to": "2026-05-01T00:00:00Z"}, "'from' must be before 'to'"),
     ],

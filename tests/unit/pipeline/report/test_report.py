@@ -97,7 +97,7 @@ def test_it_lists_pending_work_and_next_steps(store: BatchStore) -> None:
     assert (
         "**held: 2.** An operator must decide. Compare the versions with `order-relay held NUMBER`" in result.markdown
     )
-    assert "`too_few_common_items`: 2" in result.markdown
+    assert "  - 2 `too_few_common_items`: Versions share too few items" in result.markdown
     assert "each has exactly one state.** 5 orders need an operator." in result.markdown
     assert result.text.endswith("5 orders need an operator.")
 
@@ -110,9 +110,12 @@ def test_what_write_back_leaves_to_operators_is_a_section_with_the_commands(stor
         OverdueOrders("untold", 3, since, ("1-CS3",)),
     )
     text = write(ledger, store).text
-    assert "2 cancelled in the shop after the import. Cancel the order in the OMS" in text
+    assert "2 orders were cancelled in the shop after the import. Cancel the order in the OMS" in text
     assert "`order-relay cancelled` lists all" in text
-    assert "3 refused by the source in write-back. See the shop's answer with `order-relay feedback --failed`" in text
+    assert (
+        "3 orders were refused by the source in write-back. See the shop's answer with `order-relay feedback --failed`"
+        in text
+    )
     assert "Open tasks with the source" not in write(FakeLedger(), store).markdown
 
 
