@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.support import network, speedups
@@ -18,6 +20,14 @@ FOLDERS = {
     "tests/faults": "faults",
 }
 """Marker of all tests below a folder. A vendor's tests in ``contract/`` need sockets and are no unit tests."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """``-m unit`` does not even import the tests on Airflow: they set up an Airflow in the process."""
+    if config.getoption("markexpr") != "unit" or not collection_path.is_relative_to(config.rootpath):
+        return None
+    folder = collection_path.relative_to(config.rootpath).as_posix()
+    return True if FOLDERS.get(folder, "unit") != "unit" else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

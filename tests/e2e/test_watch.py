@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 WATCH = "watch"
-NO_SENDING = {"shopatron": {"faults": [{"at": "import", "effect": "none", "answer": "503", "every": 1, "times": 99}]}}
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -191,12 +191,3 @@ class Engine:
         with self.ledger.database.engine.connect() as conn:
             rows = conn.execute(text("SELECT source_id FROM submission WHERE state = :s"), {"s": state})
             return [row[0] for row in rows]
-
-
-def eventually(engine: Engine, done: Callable[[], bool], runs: int = 5) -> None:
-    """Run again until it is done; fails after ``runs``."""
-    for number in range(runs):
-        engine.run(f"again-{number}")
-        if done():
-            return
-    raise AssertionError(f"not done after {runs} runs: {engine.ledger.counts(engine.pipeline, None)}")

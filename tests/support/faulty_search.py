@@ -171,7 +171,6 @@ def _flapping(reply: SearchReply, number: int) -> SearchReply:
 
 
 EMPTY = SearchReply(200, b'{"totalCount": 0, "collection": []}')
-NEWEST_CONTROL = NOW - timedelta(hours=1)
 
 LIES: dict[str, Lie] = {
     # filters

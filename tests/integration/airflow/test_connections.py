@@ -12,8 +12,6 @@ from order_relay.airflow.metadata import stop_variable, stored_values
 from order_relay.errors import ConfigurationError, TransientError
 from order_relay.pipeline.runs.stop_switch import StopSwitch
 
-LEDGER = "AIRFLOW_CONN_ORDER_RELAY_LEDGER"
-
 
 @pytest.fixture(autouse=True)
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

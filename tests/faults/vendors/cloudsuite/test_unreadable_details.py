@@ -25,7 +25,6 @@ FAULTS: dict[str, dict[str, Any]] = {
     "302": {"answer": 302},
 }
 QUICK = {"detail_pause_s": 0.0, "timeout_s": 0.1, "detail_tries": 2}
-UNREAD = ("detail_unreadable", "detail_missing")
 
 
 def strike(shop: ThreadedSandbox, fault: str, *numbers: int) -> None:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from order_relay.errors import RecordRejectedError
@@ -26,7 +26,6 @@ from order_relay.orders.schema.validator import VendorFormat
 from order_relay.pipeline.stages.validate import source_issues
 
 VISA = "4111111111111111"
-SHARED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
 
 WORK = WorkItem(1, 0, "received", "1", "b", 0, 0)
 SetUp = Callable[[dict[str, Any]], TransformResult]
