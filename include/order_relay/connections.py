@@ -1,7 +1,7 @@
-"""Typed access to a connection, from a plain mapping.
+"""Typed access to the fields of a connection, independent of Airflow.
 
-Where the mapping comes from (Airflow, the environment, a test) is not this module's business. Vendors build their own
-settings from a ``Connection``; every complaint names the connection and the field, and never shows a value.
+Vendors build their settings from a ``Connection``. Every error names the connection and the field, and never shows a
+value. All readers raise ``ConfigurationError``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class HttpOptions:
 
 @dataclass(frozen=True)
 class Connection:
-    """One connection as Airflow knows it. ``repr`` shows the id only: the rest is secret or may be."""
+    """The fields of an Airflow connection. ``repr`` shows the id only: the other fields may hold secrets."""
 
     conn_id: str
     host: str = field(default="", repr=False)
@@ -43,68 +43,68 @@ class Connection:
     http: HttpOptions = field(default_factory=HttpOptions, repr=False)
 
     def wrong(self, name: str, problem: str) -> ConfigurationError:
-        """The error to raise for a field of this connection."""
+        """The error to raise for a field of this connection. ``problem`` must not contain the field's value."""
         return ConfigurationError(f"connection {self.conn_id!r}, field {name!r}: {problem}")
 
     def base_url(self) -> str:
         """``scheme://host[:port][/path]`` without a trailing slash.
 
-        Raises ``ConfigurationError`` where the host is missing, carries credentials, or is neither http nor https.
+        The host may be a whole URL, or a host name with ``schema`` (https by default) and ``port``.
         """
         if not self.host:
-            raise self.wrong("host", "is empty; give the base URL, such as https://vendor.example")
+            raise self.wrong("host", "is empty; enter the base URL, such as https://vendor.example")
         text = self.host if "://" in self.host else f"{self.schema or 'https'}://{self.host}"
         parts = urlsplit(text)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise self.wrong("host", "is not an http or https URL")
+            raise self.wrong("host", "must be an http or https URL, such as https://vendor.example")
         if parts.username or parts.password:
-            raise self.wrong("host", "carries credentials; put them into login and password")
+            raise self.wrong("host", "contains credentials; enter them as login and password")
         netloc = parts.netloc if parts.port or not self.port else f"{parts.netloc}:{self.port}"
         return f"{parts.scheme}://{netloc}{parts.path.rstrip('/')}"
 
     def text(self, name: str, default: str | None = None) -> str:
-        """A field or an extra as text; without a default it is mandatory."""
+        """``login``, ``password`` or an extra as text; required without a default."""
         value = getattr(self, name) if name in ("login", "password") else self.extra.get(name)
         if value in (None, ""):
             if default is None:
                 raise self.wrong(name, "is missing")
             return default
         if not isinstance(value, str | int) or isinstance(value, bool):
-            raise self.wrong(name, "is not text")
+            raise self.wrong(name, "must be text")
         return str(value)
 
     def address(self, name: str) -> str:
-        """An extra that is a whole http or https URL without credentials."""
+        """An extra that holds an absolute http or https URL without credentials."""
         text = self.text(name)
         parts = urlsplit(text)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise self.wrong(name, "is not an http or https URL")
+            raise self.wrong(name, "must be an absolute URL, such as https://host/path")
         if parts.username or parts.password:
-            raise self.wrong(name, "carries credentials; put them into login and password")
+            raise self.wrong(name, "contains credentials; enter them as login and password")
         return text
 
     def choice(self, name: str, allowed: Sequence[str], default: str) -> str:
-        """An extra that is one of a few words."""
+        """An extra that holds one of the ``allowed`` values."""
         text = self.text(name, default)
         if text not in allowed:
-            raise self.wrong(name, f"is none of {', '.join(allowed)}")
+            raise self.wrong(name, f"must be one of {', '.join(allowed)}")
         return text
 
     def number(self, name: str, default: float, *, minimum: float = 0.0, maximum: float = 1e9) -> float:
-        """An extra as a number within bounds (given as number or as text, as Airflow's forms do)."""
+        """An extra as a number within bounds; Airflow's forms store numbers as text."""
         raw = self.extra.get(name)
         if raw in (None, ""):
             return default
         try:
             value = float(str(raw))
         except (TypeError, ValueError):
-            raise self.wrong(name, "is not a number") from None
+            raise self.wrong(name, "must be a number") from None
         if not minimum <= value <= maximum:
-            raise self.wrong(name, f"is outside {minimum:g} to {maximum:g}")
+            raise self.wrong(name, f"must be between {minimum:g} and {maximum:g}")
         return value
 
     def integer(self, name: str, *, minimum: int, maximum: int = 2**53, default: int | None = None) -> int:
-        """An extra as a whole number within bounds; without a default it is mandatory."""
+        """An extra as a whole number within bounds; required without a default."""
         raw = self.extra.get(name)
         if raw in (None, ""):
             if default is None:
@@ -113,33 +113,33 @@ class Connection:
         try:
             value = int(str(raw))
         except ValueError:
-            raise self.wrong(name, "is not a whole number") from None
+            raise self.wrong(name, "must be a whole number") from None
         if not minimum <= value <= maximum:
-            raise self.wrong(name, f"is outside {minimum} to {maximum}")
+            raise self.wrong(name, f"must be between {minimum} and {maximum}")
         return value
 
     def flag(self, name: str) -> bool:
-        """An extra as yes or no (given as boolean, text or number, as Airflow's forms do); absent means no."""
+        """An extra as a boolean (``true``, ``"true"``, ``1`` or ``"1"``); false if absent."""
         raw = self.extra.get(name)
         if raw in (None, "", False, "false", "False", "0", 0):
             return False
         if raw in (True, "true", "True", "1", 1):
             return True
-        raise self.wrong(name, "is neither true nor false")
+        raise self.wrong(name, "must be true or false")
 
     def mapping(self, name: str) -> dict[str, str]:
-        """An extra as a flat object of texts (given as an object or as JSON text)."""
+        """An extra as a flat object with text values; Airflow's forms store it as JSON text."""
         raw = self.extra.get(name) or {}
         if isinstance(raw, str):
             try:
                 raw = json.loads(raw)
             except ValueError:
-                raise self.wrong(name, "is not a JSON object") from None
+                raise self.wrong(name, "must be a JSON object") from None
         if not isinstance(raw, Mapping) or not all(isinstance(v, str) for v in raw.values()):
-            raise self.wrong(name, "is not an object of texts")
+            raise self.wrong(name, "must be an object with text values only")
         return dict(raw)
 
     def fingerprint(self) -> str:
-        """Changes when any field changes; tells nothing about them. For 'rest until the connection has changed'."""
+        """A hash that changes when any field changes, to suspend a pipeline until its connection is edited."""
         fields = [self.host, self.login, self.password, self.schema, self.port, dict(self.extra)]
         return hashlib.sha256(json.dumps(fields, sort_keys=True, default=str).encode()).hexdigest()[:32]

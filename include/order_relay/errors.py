@@ -1,7 +1,36 @@
-"""Every error of the package, grouped by what must happen next.
+"""The errors of the package, grouped by what the caller must do.
 
-The group is what a caller chooses by; the message is for a person. A message says what was wrong, where, and what to
-do. It never carries a customer's data, a credential, or text that a vendor sent inside an order.
+::
+
+    OrderRelayError
+    ├── TransientError                retry later: nothing was done
+    │   ├── ThrottledError            wait, then retry
+    │   └── MalformedResponseError    retry later: nothing of the response was used
+    ├── ConcurrentUpdateError         read the row again and decide again
+    ├── RecordRejectedError           quarantine this record, continue with the others
+    ├── OutcomeUnknownError           look it up before anything is repeated
+    ├── ConfigurationError            stop until an operator changes the setup
+    │   └── SourceAuthError           stop until the connection is edited: accounts get locked
+    ├── IllegalTransitionError        stop: a defect, or a decision on outdated data
+    └── RunFailedError                stop: the run is marked as failed
+
+======================================================  ==========================
+Situation                                               Raise
+======================================================  ==========================
+connection refused, timeout of a read, HTTP 5xx         ``TransientError``
+HTTP 429, or another response that asks to slow down    ``ThrottledError``
+a response that does not match its documentation        ``MalformedResponseError``
+a row has a newer revision than the one that was read   ``ConcurrentUpdateError``
+one order, line or status record cannot be processed    ``RecordRejectedError``
+a write was sent and its response was lost              ``OutcomeUnknownError``
+a setting, address, mapping or permission is wrong      ``ConfigurationError``
+a source rejects our credentials                        ``SourceAuthError``
+a state change that the state table does not allow      ``IllegalTransitionError``
+a task of the run failed, or the accounting check did   ``RunFailedError``
+======================================================  ==========================
+
+Airflow's retry policy (``order_relay.airflow.retry``) reads the same groups. A message states what is wrong, where, and
+what to do. It never contains customer data, credentials, or text that a vendor sent inside an order.
 """
 
 from __future__ import annotations
@@ -9,7 +38,6 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 
@@ -17,55 +45,41 @@ class OrderRelayError(Exception):
     """Base of all errors that the package raises on purpose."""
 
 
+# Retry later
+
+
 class TransientError(OrderRelayError):
-    """A passing trouble: nothing was done, and the same step may be tried again after a while."""
+    """Nothing was done, and the same step may succeed later."""
+
+
+class MalformedResponseError(TransientError):
+    """A response does not match its documentation. Nothing of it was used."""
+
+
+class ConcurrentUpdateError(OrderRelayError):
+    """The row was changed since it was read. Read it again and decide again."""
+
+
+# Wait, then retry
 
 
 class ThrottledError(TransientError):
-    """The far side asked us to slow down.
-
-    ``wait_s`` is the number of seconds it named (``Retry-After``), or ``None`` where it named none.
-    """
+    """The vendor asked to slow down. ``wait_s``: seconds from its ``Retry-After`` header, or ``None``."""
 
     def __init__(self, message: str, wait_s: float | None = None) -> None:
         super().__init__(message)
         self.wait_s = wait_s
 
 
-class ConfigurationError(OrderRelayError):
-    """The set-up is wrong (setting, credential, address, ledger): trying again can not help, a person must mend it."""
-
-
-class SourceAuthError(ConfigurationError):
-    """The source refused our credentials. The pipeline rests until the connection has changed (accounts get locked)."""
-
-
-class MalformedResponseError(TransientError):
-    """A source answered with something that is not what its documentation says; nothing of that answer was taken."""
-
-
-class OutcomeUnknownError(OrderRelayError):
-    """A write was sent and nobody knows whether it took effect: look it up, never repeat it blindly."""
-
-
-class ConcurrentUpdateError(OrderRelayError):
-    """Somebody else moved this row since it was read; read it again and decide anew."""
-
-
-class IllegalTransitionError(OrderRelayError):
-    """A move that the state table does not allow: a defect of the caller, or a decision made on an outdated view."""
-
-
-class RunFailedError(OrderRelayError):
-    """Raised by the report when a task of the run failed or the counting law is broken, so that the run is red."""
+# Quarantine this record
 
 
 @dataclass(frozen=True, slots=True)
 class ValidationIssue:
-    """One reason why a record was refused.
+    """One reason why a record was rejected.
 
-    ``code`` is stable (snake_case, for filters and statistics), ``pointer`` a JSON pointer into the record (RFC 6901),
-    ``message`` plain words without any value of the record.
+    ``code`` is stable (snake_case, for filters and statistics). ``pointer`` is a JSON pointer into the record
+    (RFC 6901). ``message`` is for operators: amounts and counts are allowed, personal data is not.
     """
 
     code: str
@@ -74,26 +88,43 @@ class ValidationIssue:
 
 
 class RecordRejectedError(OrderRelayError):
-    """One record can not be processed: it is quarantined with every ``ValidationIssue``, and the run goes on."""
+    """One record cannot be processed. It is quarantined with all of its ``issues``; the others continue."""
 
     def __init__(self, issues: list[ValidationIssue]) -> None:
-        super().__init__("; ".join(f"{r.code} at {r.pointer or '/'}" for r in issues))
+        super().__init__("; ".join(f"{issue.code} at {issue.pointer or '/'}" for issue in issues))
         self.issues = issues
 
 
-class HoldForPerson(OrderRelayError):
-    """One record needs a person's decision; ``reason`` is a stable code, ``until`` an optional reminder time (UTC)."""
+# Outcome unknown: look it up
 
-    def __init__(self, reason: str, until: datetime | None = None) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.until = until
+
+class OutcomeUnknownError(OrderRelayError):
+    """A write was sent and may or may not have taken effect. Look it up; never repeat it blindly."""
+
+
+# Stop
+
+
+class ConfigurationError(OrderRelayError):
+    """A setting, credential, address or database is wrong. Retrying cannot help; an operator must change it."""
+
+
+class SourceAuthError(ConfigurationError):
+    """The source rejected our credentials. The pipeline is suspended until the connection is edited."""
+
+
+class IllegalTransitionError(OrderRelayError):
+    """The state table does not allow this change: a defect of the caller, or a decision made on outdated data."""
+
+
+class RunFailedError(OrderRelayError):
+    """A task of the run failed, or the accounting check did. Raised last, so that the run is marked as failed."""
 
 
 def redacted_trace(error: BaseException) -> str:
-    """Which kinds of error, and where in the code, causes last; for logs.
+    """The error and its causes by class and code location, for logs.
 
-    Their words are left out: those of an error that nobody raised on purpose may quote the order that it failed on.
+    Messages are left out: the message of an unexpected error may quote the order that caused it.
     """
     return ", caused by ".join(f"{type(one).__name__} at {_code_locations(one)}" for one in _chain(error))
 
@@ -106,4 +137,4 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 def _code_locations(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
-    return " > ".join(f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in frames) or "an unknown place"
+    return " > ".join(f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in frames) or "an unknown location"

@@ -1,7 +1,7 @@
-"""Crossings: the points at which something leaves this process for good, such as a commit, an object, or a request.
+"""Failpoints: named places where an effect becomes durable, such as a commit, a stored object, or an HTTP request.
 
-Every durable write and every HTTP call of a run passes one. In production nobody listens and a crossing costs a
-comparison. The fault suite sets ``hook``, writes down which crossings a run has, and kills the process at each one.
+Every durable write and every HTTP call of a run passes a failpoint. In production ``hook`` is ``None`` and a failpoint
+costs one comparison. The fault suite sets ``hook``, records the failpoints of a run, and kills the process at each one.
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ from collections.abc import Callable
 from contextlib import ContextDecorator
 
 hook: Callable[[str], None] | None = None
-"""Called with ``before NAME`` and ``after NAME``, in whichever thread gets there. For tests only."""
+"""Called with ``before NAME`` and ``after NAME`` in the thread that passes the failpoint. For tests only."""
 
 
 class failpoint(ContextDecorator):
-    """``with``, ``async with``, or a decorator, around one durable effect. ``after`` is told however it ended."""
+    """Wraps one durable effect: use with ``with``, ``async with``, or as a decorator.
+
+    ``after`` is also reported if the effect raised.
+    """
 
     def __init__(self, name: str) -> None:
         self._name = name
