@@ -6,7 +6,7 @@ from order_relay.orders.notes import MAX_NOTES, OrderNote, limit_notes, notes_fr
 
 
 def test_notes_survive_their_plain_form() -> None:
-    notes = [OrderNote("text_cut", "orderComment", "shortened to 1000 characters"), OrderNote("x")]
+    notes = [OrderNote("text_cut", "orderComment", "cut to 1000 characters"), OrderNote("x")]
     assert notes_from_json(notes_to_json(notes)) == notes
 
 

@@ -1,7 +1,8 @@
-"""The canonical order: what every source's order becomes before it becomes any destination's payload.
+"""The canonical order: the common form between the documents of any source and the payloads of any destination.
 
-Two frames for a slice of orders. ``orders`` has one row for each document, in their order; ``lines`` one for each line,
-with the row number of its order. Money columns are whole minor units of the order's currency, unit prices ``Decimal``.
+A slice of orders is two frames. ``orders`` has one row per document, in the order of the documents. ``lines`` has one
+row per line, with the row number of its order. Money columns are whole minor units of the order's currency (cents);
+unit prices are ``Decimal``.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from order_relay.orders.mapping.mapping_rules import MappingRule
 from order_relay.orders.mapping.units import convert_to_pieces
 from order_relay.orders.money.amounts import CURRENCIES, to_minor
 from order_relay.orders.notes import OrderNote
-from order_relay.orders.schema.validator import pointer
+from order_relay.orders.schema.validator import field_name, pointer
 
 PARTY_FIELDS = ("name", "company", "address1", "address2", "city", "state", "postal_code", "country", "phone", "email")
 ORDER_MONEY = ("subtotal", "discount", "freight", "tax", "total")
@@ -44,7 +45,7 @@ ORDER_COLUMNS = (
     "custom_fields",
     *(f"{side}_{part}" for side in ("bill", "ship") for part in PARTY_FIELDS),
 )
-"""Columns of ``orders`` that are always there (``None`` where the source has no such thing)."""
+"""Columns that ``orders`` always has; ``None`` if the source has no such value."""
 
 LINE_COLUMNS = (
     "line",
@@ -57,25 +58,25 @@ LINE_COLUMNS = (
     "upc",
     "options",
 )
-"""Columns of ``lines`` that are always there, besides ``order`` (row of its order) and ``position`` (from 0).
+"""Columns that ``lines`` always has, besides ``order`` (the row of its order) and ``position`` (from 0).
 
-``line`` is never empty: a line without a number of its own gets one that no other line has (line_ids.py)."""
+``line`` is never empty: a line without an id is given a unique one (line_ids.py)."""
 
 
 @dataclass
 class CanonicalOrders:
-    """Frames, and for each row of ``orders`` what was refused and what a person should know."""
+    """The frames, and the issues and notes of each row of ``orders``."""
 
     orders: pd.DataFrame
     lines: pd.DataFrame
     issues: list[list[ValidationIssue]]
     notes: list[list[OrderNote]]
     unpriced: set[int] = field(default_factory=set)
-    """Orders whose money could not be read: nothing more can be said about their sums."""
+    """Orders with amounts that could not be read; their sums are not checked."""
 
 
 class CanonicalReader:
-    """Reads documents into canonical frames by a source's rules."""
+    """Reads documents into canonical frames by the mapping rules of a source."""
 
     def __init__(self, orders: Sequence[MappingRule], lines: Sequence[MappingRule], each: str) -> None:
         self.orders = orders
@@ -83,7 +84,9 @@ class CanonicalReader:
         self.each = each
         for needed, rules, where in (("order_number", orders, "order"), ("item_number", lines, "lines")):
             if needed not in {rule.target for rule in rules}:
-                raise ConfigurationError(f"the source's mapping has no target {needed!r} in its section {where!r}")
+                raise ConfigurationError(
+                    f"the source's mapping has no rule with target {needed!r} in its section {where!r}"
+                )
         self.targets = frozenset(rule.target for rule in orders)
         self.places = {rule.target: rule.paths[0] for rule in orders if rule.paths}
         self.line_paths = {rule.target: rule.paths[0] for rule in lines if rule.paths}
@@ -94,24 +97,24 @@ class CanonicalReader:
             if rule.required and rule.join is not None
             for path in rule.paths
         )
-        """Pointers to the parts of required values that are joined."""
+        """Pointers to the parts of required values that are joined of several members."""
 
     def order_pointer(self, column: str) -> str:
-        """JSON pointer of an order's column in the source's document; empty where it is not read from there."""
+        """JSON pointer of an order's column in the source's document; empty if it is not read from the document."""
         path = self.places.get(column)
         return pointer(path.split(".")) if path else ""
 
     def is_informational(self, place: str) -> bool:
-        """Whether a JSON pointer leads to a value that may be left out where it cannot be read."""
+        """Whether the value at a JSON pointer is left out if it cannot be read, instead of rejecting the order."""
         return "/".join("" if part.isdigit() else part for part in place.split("/")) in self._informational
 
     def line_pointer(self, column: str, position: int) -> str:
-        """JSON pointer of a line's column; of the line where the column is not read from the document."""
+        """JSON pointer of a line's column; of the line itself if the column is not read from the document."""
         path = self.line_paths.get(column)
         return pointer([*self.each.split("."), position, *(path.split(".") if path else ())])
 
     def read(self, documents: Sequence[Mapping[str, Any]]) -> CanonicalOrders:
-        """Frames of these documents. Refused values are ``None`` in them."""
+        """The frames of these documents. Rejected values are ``None``."""
         issues: list[list[ValidationIssue]] = [[] for _ in documents]
         notes: list[list[OrderNote]] = [[] for _ in documents]
         unpriced: set[int] = set()
@@ -128,7 +131,9 @@ class CanonicalReader:
                 unpriced.add(row)
                 place = self.order_pointer("currency")
                 if not any(known.pointer == place for known in issues[row]):
-                    issues[row].append(ValidationIssue("missing_field", place, f"{place} is required and missing"))
+                    issues[row].append(
+                        ValidationIssue("missing_field", place, f"{field_name(place)} is required but missing")
+                    )
         frame = pd.DataFrame({**orders, "scale": scales}, dtype=object)
         return CanonicalOrders(frame, lines, issues, notes, unpriced)
 
@@ -144,7 +149,7 @@ class CanonicalReader:
 
         def report(row: int, why: ValidationIssue) -> None:
             unpriced.add(row)
-            issues[row].append(ValidationIssue(why.code, place, f"{place} {why.message}"))
+            issues[row].append(ValidationIssue(why.code, place, f"{field_name(place)} {why.message}"))
 
         return _to_minor_units(column, scales, report)
 
@@ -164,17 +169,19 @@ class CanonicalReader:
             if rule.informational:
                 notes[row].append(_omission_note(place, why))
             else:
-                issues[row].append(ValidationIssue(why.code, place, f"{place or rule.target} {why.message}"))
+                issues[row].append(
+                    ValidationIssue(why.code, place, f"{field_name(place) if place else rule.target} {why.message}")
+                )
 
-        missing = OrderNote("not_in_code_table", place, "has no row in its code table; left out")
+        missing = OrderNote("not_in_code_table", place, "is not in its code table; left out")
         column = columns.read_column(rule, documents, report, lambda row, _: notes[row].append(missing))
         if rule.informational:
             for row in documents.blocked(rule.paths):
-                report(row, ValidationIssue("wrong_type", "", "is inside a value that is not an object"))
+                report(row, ValidationIssue("wrong_type", "", "cannot be read: the value around it is not an object"))
         if rule.required:
             for row, value in enumerate(column):
                 if value is None and row not in wrong:
-                    report(row, ValidationIssue("missing_field", "", "is required and missing"))
+                    report(row, ValidationIssue("missing_field", "", "is required but missing"))
         if rule.target in ORDER_MONEY:
             unpriced |= wrong
         return column
@@ -193,7 +200,11 @@ class CanonicalReader:
         for index, found in enumerate(documents.column(self.each)):
             if not isinstance(found, list) or not found:
                 place = pointer(self.each.split("."))
-                issues[index].append(ValidationIssue("no_items", place, f"{place} holds no line"))
+                issues[index].append(
+                    ValidationIssue(
+                        "no_items", place, f"the order has no lines ({field_name(place)} is missing or empty)"
+                    )
+                )
                 unpriced.add(index)
                 continue
             rows += found
@@ -202,7 +213,7 @@ class CanonicalReader:
 
         def note(line: int, rule: MappingRule) -> None:
             place = self.line_pointer(rule.target, position[line])
-            notes[order[line]].append(OrderNote("not_in_code_table", place, "has no row in its code table; left out"))
+            notes[order[line]].append(OrderNote("not_in_code_table", place, "is not in its code table; left out"))
 
         lines: dict[str, list[Any]] = {name: [None] * len(rows) for name in LINE_COLUMNS}
         wrong: dict[str, dict[int, ValidationIssue]] = {}
@@ -225,12 +236,12 @@ class CanonicalReader:
         for column, issues_by_row in wrong.items():
             for index, why in issues_by_row.items():
                 if column == "quantity" and promotion[index]:
-                    continue  # the quantity of a promotion does not count
+                    continue  # a promotion is a text: its quantity does not matter
                 place = self.line_pointer(column, position[index])
                 if column in informational:
                     notes[order[index]].append(_omission_note(place, why))
                     continue
-                issues[order[index]].append(ValidationIssue(why.code, place, f"{place} {why.message}"))
+                issues[order[index]].append(ValidationIssue(why.code, place, f"{field_name(place)} {why.message}"))
                 if column in ("quantity", "unit_price", "extended"):
                     unpriced.add(order[index])
         frame = pd.DataFrame({**lines, "promotion": promotion}, dtype=object)
@@ -245,8 +256,7 @@ def _omission_note(place: str, why: ValidationIssue) -> OrderNote:
 
 
 def _informational_pointers(orders: Sequence[MappingRule], lines: Sequence[MappingRule], each: str) -> frozenset[str]:
-    """Pointers, without the numbers of lines, that lead to informational values alone: to them, and to objects whose
-    members that are read are all informational."""
+    """Pointers (without line numbers) to informational values, and to objects of which only such values are read."""
     read = {path: rule.informational for rule in orders for path in rule.paths}
     read |= {f"{each}..{path}": rule.informational for rule in lines for path in rule.paths}
     inner: dict[str, bool] = {}
@@ -259,7 +269,7 @@ def _informational_pointers(orders: Sequence[MappingRule], lines: Sequence[Mappi
 
 
 def _to_minor_units(column: Sequence[Any], scales: Sequence[int | None], report: columns.ReportIssue) -> list[Any]:
-    """A column of decimals as minor units, each in its own currency."""
+    """A column of decimals as minor units, each in the currency of its row."""
     minor: list[Any] = []
     for row, (value, scale) in enumerate(zip(column, scales, strict=True)):
         try:

@@ -1,4 +1,4 @@
-"""Reading columns by rules: whole columns at once, each wrong value told to a collector instead of ending the rest."""
+"""Reads whole columns of documents by mapping rules. A wrong value is reported and does not stop the others."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from order_relay.orders.mapping.converters import number_as_text, text
 from order_relay.orders.mapping.mapping_rules import MappingRule, normalize_words
 
 ReportIssue = Callable[[int, ValidationIssue], None]
-"""Takes a row number and a refusal whose pointer is still the row's own business."""
+"""Takes a row number and an issue without a pointer; the callback fills it in."""
 
 ReportUnmapped = Callable[[int, MappingRule], None]
 
@@ -19,7 +19,7 @@ CONVERSION_ERRORS = (ValueError, TypeError, ArithmeticError, AttributeError, Key
 
 
 class DocumentRows:
-    """Documents, read by columns. Objects on the way to a member are found once for all members beside it."""
+    """Documents, read by columns. The objects along a path are looked up once for all members in them."""
 
     def __init__(self, rows: Sequence[Any]) -> None:
         self.size = len(rows)
@@ -28,12 +28,12 @@ class DocumentRows:
         self._objects: dict[str, list[dict[str, Any]]] = {"": [row if type(row) is dict else nothing for row in rows]}
 
     def column(self, path: str) -> list[Any]:
-        """The members at a dotted path; anything missing or of another kind on the way reads as ``None``."""
+        """The members at a dotted path; ``None`` if one is missing or something along the path is not an object."""
         outer, _, name = path.rpartition(".")
         return [row.get(name) for row in self._inside(outer)]
 
     def blocked(self, paths: Sequence[str]) -> list[int]:
-        """Rows where something that is neither an object nor empty is on the way to one of the paths."""
+        """Rows in which something along one of the paths is neither an object nor empty."""
         outer = {path.rpartition(".")[0] for path in paths} - {""}
         return [
             row
@@ -50,7 +50,7 @@ class DocumentRows:
 
 
 def read_column(rule: MappingRule, rows: DocumentRows, report: ReportIssue, note: ReportUnmapped) -> list[Any]:
-    """One column: the first path that has a value, looked up, converted, and defaulted."""
+    """One column: the first path that has a value; then code table, converter and default."""
     if not rule.paths:
         column: list[Any] = [rule.value] * rows.size
     else:
@@ -63,7 +63,7 @@ def read_column(rule: MappingRule, rows: DocumentRows, report: ReportIssue, note
 
 
 def combine_columns(rule: MappingRule, found: Sequence[list[Any]], report: ReportIssue) -> list[Any]:
-    """What stands at a rule's paths as one column: the first value or all of them joined, and of it what counts."""
+    """The values at a rule's paths as one column: the first one, or all joined; then the rule's ``extract``."""
     column = found[0]
     if rule.join is not None:
         column = _join_columns(rule.join, found, report)
@@ -84,12 +84,12 @@ def _join_columns(separator: str, found: Sequence[list[Any]], report: ReportIssu
             joined.append(separator.join(filter(None, given)) or None)
         except (RecordRejectedError, *CONVERSION_ERRORS):
             joined.append(None)
-            report(index, ValidationIssue("wrong_type", "", "has a part that is not text"))
+            report(index, ValidationIssue("wrong_type", "", "has a part that is not text and cannot be joined"))
     return joined
 
 
 def look_up_codes(rule: MappingRule, column: list[Any], report: ReportIssue, note: ReportUnmapped) -> list[Any]:
-    """The rows of a code table for a column of codes."""
+    """The code table's rows for a column of codes."""
     table = rule.table or {}
     found: list[Any] = []
     for index, value in enumerate(column):
@@ -104,23 +104,28 @@ def look_up_codes(rule: MappingRule, column: list[Any], report: ReportIssue, not
         else:
             found.append(None)
             if rule.unknown == "refuse":
-                report(index, ValidationIssue("not_in_table", "", "has no row in its code table"))
+                report(
+                    index,
+                    ValidationIssue(
+                        "not_in_table", "", "is not in its code table; add a row to the table or correct the order"
+                    ),
+                )
             elif rule.unknown == "note" and table:
                 note(index, rule)
     return found
 
 
 def _digits(value: Any) -> str:
-    """A code as text; nothing for what is no code."""
+    """A code as text; empty if it is neither text nor a number."""
     if isinstance(value, str):
         return value
     return number_as_text(value) or ""
 
 
 def convert_column(rule: MappingRule, column: list[Any], report: ReportIssue) -> list[Any]:
-    """A column through the rule's converter. The quick way first; only a column with a wrong value goes one by one.
+    """Apply the rule's converter. Only a column with a wrong value is converted value by value.
 
-    What a converter refuses and what is empty (a blank text, an empty list or object) is missing.
+    An empty value (blank text, empty list or object) that the converter rejects is missing, not wrong.
     """
     convert = rule.converter
     if convert is None:
@@ -128,7 +133,7 @@ def convert_column(rule: MappingRule, column: list[Any], report: ReportIssue) ->
     try:
         return [None if value is None else convert(value) for value in column]
     except (RecordRejectedError, *CONVERSION_ERRORS):
-        pass  # found out below which value it was
+        pass  # the loop below finds the value
     good: list[Any] = []
     for index, value in enumerate(column):
         try:
@@ -145,7 +150,7 @@ def convert_column(rule: MappingRule, column: list[Any], report: ReportIssue) ->
 
 
 def apply_default(rule: MappingRule, column: list[Any]) -> list[Any]:
-    """A column with the rule's default where there is no value."""
+    """Replace missing values by the rule's default."""
     if rule.default is None:
         return column
     return [rule.default if value is None else value for value in column]

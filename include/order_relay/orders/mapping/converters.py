@@ -1,7 +1,6 @@
-"""Small named converters that mapping files use. Each takes one value (never ``None``) and returns one, or ``None``.
+"""The converters that mapping files name. Each takes one value (never ``None``) and returns one, or ``None``.
 
-They refuse with ``RecordRejectedError`` whose refusal has a stable code and no place: the reader of the column knows
-that.
+They raise ``RecordRejectedError`` with one issue that has a stable code and no pointer; the column reader adds it.
 """
 
 from __future__ import annotations
@@ -23,33 +22,36 @@ Converter = Callable[[Any], Any]
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]+")
 _LOCAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?)?")
+MAX_QUANTITY = 10**7
+"""Pieces of one line; more is taken for a typing error."""
+
 _LARGEST_ID = 10**40
 _TEXT_DIGITS = 40
 
 
 def text(value: Any) -> str | None:
-    """Readable text: outer blanks and control characters go; nothing left means no value. Numbers become digits.
+    """Readable text without outer spaces and control characters; ``None`` if nothing is left.
 
-    True and false are not text.
+    Numbers become digits. Booleans are rejected.
     """
     if type(value) is str:
         clean = value.strip()
         if not clean.isprintable():
             clean = _CONTROL.sub(" ", clean.replace("\r\n", "\n")).strip()
             if not clean.isascii() and any("\ud800" <= char <= "\udfff" for char in clean):
-                raise amount_rejected("not_unicode", "holds half a character")
+                raise amount_rejected("not_unicode", "holds half a character (a lone surrogate)")
             return None if is_empty(clean) else clean
         return clean or None
     written = number_as_text(value)
     if written is None:
-        raise amount_rejected("wrong_type", "is not text")
+        raise amount_rejected("wrong_type", "must be text")
     return written
 
 
 def number_as_text(value: Any) -> str | None:
-    """A number as the text that was meant: a whole one as its digits (``85001.0`` is 85001), another one as written.
+    """A number as text: a whole one as its digits (``85001.0`` becomes "85001"), another one as written.
 
-    ``None`` for what is no number (true and false are none), and for one of more than 40 digits.
+    ``None`` for anything else, including booleans and numbers of more than 40 digits.
     """
     if isinstance(value, bool):
         return None
@@ -64,36 +66,36 @@ def number_as_text(value: Any) -> str | None:
 
 
 def key(value: Any) -> str | None:
-    """An identity, exactly as received: never trimmed, cut or changed. Whole numbers become their digits."""
+    """An identifier exactly as received: never trimmed, cut or changed. Whole numbers become their digits."""
     if type(value) is str:
         if value and (wrong := identifiers.identifier_problem(value)):
             raise amount_rejected("bad_identity", wrong)
         return value or None
     if is_integer(value) and (digits := number_as_text(value)) is not None:
         return digits
-    raise amount_rejected("wrong_type", "is not an identity")
+    raise amount_rejected("wrong_type", "must be text or a whole number (example: LAMP-9)")
 
 
 def quantity(value: Any) -> int:
-    """A whole number of pieces; ``2.0`` is whole. Zero is read: a cancelled line says so (totals.py)."""
+    """A whole number of pieces; ``2.0`` is whole. Zero is allowed: it marks a cancelled line (totals.py)."""
     try:
         exact = amount(value)
     except ArithmeticError:
-        raise amount_rejected("bad_quantity", "is not a quantity") from None
+        raise amount_rejected("bad_quantity", "must be a whole number (example: 12)") from None
     whole = int(exact.to_integral_value())
     if abs(exact - whole) >= FLOAT_NOISE:
-        raise amount_rejected("fractional_quantity", "is not a whole number")
+        raise amount_rejected("fractional_quantity", f"is {exact:f}, but only whole pieces can be ordered")
     if whole < 0:
-        raise amount_rejected("quantity_not_positive", "is negative")
-    if whole > 10**7:
-        raise amount_rejected("quantity_too_large", "is larger than any line can be")
+        raise amount_rejected("quantity_not_positive", f"is {whole}, but must not be negative")
+    if whole > MAX_QUANTITY:
+        raise amount_rejected("quantity_too_large", f"is {whole}, above the maximum of {MAX_QUANTITY}")
     return whole
 
 
 def moment(value: Any, zone: tzinfo | None = None) -> datetime:
-    """An ISO 8601 date-time with offset, as a moment in UTC.
+    """An ISO 8601 date-time with an offset, as a time in UTC.
 
-    With a ``zone`` also one without offset, which then is that zone's clock, and a day, which then is its beginning.
+    With a ``zone``, a date-time without an offset is local time there, and a date is the start of that day.
     """
     if isinstance(value, str):
         try:
@@ -101,71 +103,75 @@ def moment(value: Any, zone: tzinfo | None = None) -> datetime:
                 return datetime.fromisoformat(value.upper()).astimezone(UTC)
             if zone is not None and _LOCAL.fullmatch(value):
                 return datetime.fromisoformat(value).replace(tzinfo=zone).astimezone(UTC)
-        except (ValueError, OverflowError):  # no such day; or the first or last hours of a calendar, shifted out of it
+        except (ValueError, OverflowError):  # such as 31 February, or beyond the years 1 to 9999 in UTC
             pass
-    raise amount_rejected("bad_format", "is not a date-time" if zone else "is not a date-time with offset")
+    raise amount_rejected(
+        "bad_format", f"must be a date and time{'' if zone else ' with an offset'} (example: 2018-03-13T10:00:00Z)"
+    )
 
 
 def day_as_datetime(value: Any, zone: tzinfo = UTC) -> str:
-    """A day ``YYYY-MM-DD`` as the ISO 8601 date-time at which it begins in ``zone``, with that zone's offset.
+    """A date ``YYYY-MM-DD`` as the ISO 8601 date-time at which that day begins in ``zone``, with the zone's offset.
 
-    The text keeps the day: ``2018-03-20`` in Phoenix is ``2018-03-20T00:00:00-07:00``. Where clocks skip midnight, the
-    day begins at the first moment that its clocks show; where they show midnight two times, at the first.
+    ``2018-03-20`` in Phoenix is ``2018-03-20T00:00:00-07:00``. If midnight is skipped by a clock change, the day begins
+    at its first existing time; if midnight occurs two times, at the first.
     """
     if isinstance(value, str) and is_date(value):
         try:
             began = datetime.fromisoformat(value).replace(tzinfo=zone).astimezone(UTC)
             shown = began.astimezone(zone)
-            if shown.date().isoformat() != value:  # the zone skipped the whole day, as Samoa did once
-                raise amount_rejected("bad_format", "is a day that this time zone does not have")
+            if shown.date().isoformat() != value:  # Samoa skipped a whole day when it crossed the date line
+                raise amount_rejected("bad_format", "is a date that does not exist in this time zone")
             offset = shown.utcoffset()
-            # Before zones there were local mean times, with seconds, which ISO 8601 offsets can not say.
+            # Local mean time, used before time zones, has offsets with seconds, which ISO 8601 cannot express.
             return (began if offset is None or offset.seconds % 60 else shown).isoformat(timespec="seconds")
-        except OverflowError:  # the first or last day of the calendar, shifted out of it
+        except OverflowError:  # beyond the years 1 to 9999 in UTC
             pass
-    raise amount_rejected("bad_format", "is not a day such as 2018-03-20")
+    raise amount_rejected("bad_format", "must be a date (example: 2018-03-20)")
 
 
 def day(value: Any) -> str:
-    """A day, ``YYYY-MM-DD``."""
+    """A date, ``YYYY-MM-DD``."""
     if isinstance(value, str) and is_date(value):
         return value
-    raise amount_rejected("bad_format", "is not a day")
+    raise amount_rejected("bad_format", "must be a date (example: 2018-03-20)")
 
 
 def currency(value: Any) -> str:
     """An ISO 4217 code."""
     if isinstance(value, str) and (code := value.strip().upper()) in CURRENCIES:
         return code
-    raise amount_rejected("unknown_currency", "is not an ISO 4217 currency code")
+    raise amount_rejected("unknown_currency", "must be an ISO 4217 currency code (example: USD)")
 
 
 def country(value: Any) -> str:
-    """An ISO 3166 code of two letters; names of countries are for a code table."""
+    """An ISO 3166 code of two letters. Country names need a code table."""
     if isinstance(value, str) and len(code := value.strip()) == 2 and code.isascii() and code.isalpha():
         return code.upper()
-    raise amount_rejected("unknown_country", "is neither a country code nor in the code table")
+    raise amount_rejected(
+        "unknown_country", "must be a country code of two letters (example: US) or a name from the code table"
+    )
 
 
 def boolean(value: Any) -> bool:
     """A JSON boolean."""
     if isinstance(value, bool):
         return value
-    raise amount_rejected("wrong_type", "is not true or false")
+    raise amount_rejected("wrong_type", "must be true or false")
 
 
 def integer(value: Any) -> int:
     """A whole number."""
     exact = amount(value)
     if exact != int(exact):
-        raise amount_rejected("wrong_type", "is not a whole number")
+        raise amount_rejected("wrong_type", "must be a whole number (example: 12)")
     return int(exact)
 
 
 def text_map(value: Any) -> dict[str, str] | None:
-    """An object as texts by name; lists are joined by commas, members without a value left out."""
+    """An object as text by name. Lists are joined by commas; members without a value are left out."""
     if not isinstance(value, dict):
-        raise amount_rejected("wrong_type", "is not an object")
+        raise amount_rejected("wrong_type", "must be an object")
     found = {}
     for name, member in value.items():
         parts = member if isinstance(member, list) else [member]
@@ -182,7 +188,7 @@ def _flat(value: Any) -> str | None:
 
 
 def format_utc(value: datetime) -> str:
-    """A moment as ISO 8601 in UTC with milliseconds, as the translated platform's import example writes it."""
+    """A time as ISO 8601 in UTC with milliseconds, as in the import example of docs/vendors/."""
     return value.strftime("%Y-%m-%dT%H:%M:%S.") + f"{value.microsecond // 1000:03d}Z"
 
 
@@ -202,19 +208,21 @@ CONVERTERS: dict[str, Converter] = {
     "utc_text": format_utc,
     "day_as_datetime": day_as_datetime,
 }
-"""What a mapping file can name."""
+"""The converters by the names that mapping files use."""
 
 
 def find_converter(name: str, where: str) -> Converter:
-    """The converter of this name. Raises ``ConfigurationError`` that lists the names there are."""
+    """The converter of this name. Raises ``ConfigurationError`` that lists the available ones."""
     try:
         return CONVERTERS[name]
     except KeyError:
-        raise ConfigurationError(f"{where}: no converter {name!r}; there are {', '.join(sorted(CONVERTERS))}") from None
+        raise ConfigurationError(
+            f"{where}: unknown converter {name!r}; available: {', '.join(sorted(CONVERTERS))}"
+        ) from None
 
 
 def split_name(name: str | None) -> tuple[str | None, str | None]:
-    """First and last name: the last word is the last name; a single word is a last name too."""
+    """First and last name. The last word is the last name, also if it is the only one."""
     words = (name or "").split()
     if not words:
         return None, None
@@ -222,16 +230,16 @@ def split_name(name: str | None) -> tuple[str | None, str | None]:
 
 
 def _joins(char: str) -> bool:
-    """Whether a character belongs to the one before it: marks, joiners, selectors, skin tones."""
+    """Whether a character modifies the one before it: marks, joiners, selectors, skin tones."""
     return unicodedata.category(char) in ("Mn", "Mc", "Me") or char == "\u200d" or "\U0001f3fb" <= char <= "\U0001f3ff"
 
 
 def truncate_text(value: str, limit: int) -> str:
-    """At most ``limit`` code points, not ending within a visible character (as far as its marks tell)."""
+    """At most ``limit`` code points, without cutting through a visible character."""
     if len(value) <= limit:
         return value
     end = limit
-    # A character of more than 40 marks is no writing: it is cut where it comes.
+    # More than 40 marks are not writing; such a character may be cut anywhere.
     while end > max(0, limit - 40) and (_joins(value[end]) or value[end - 1] == "\u200d"):
         end -= 1
     if end <= max(0, limit - 40):
@@ -240,5 +248,5 @@ def truncate_text(value: str, limit: int) -> str:
     while flags < end and "\U0001f1e6" <= value[end - 1 - flags] <= "\U0001f1ff":
         flags += 1
     if flags % 2 and "\U0001f1e6" <= value[end] <= "\U0001f1ff":
-        end -= 1  # half of a flag
+        end -= 1  # do not keep half of a flag
     return value[:end].rstrip() or value[:limit]

@@ -15,7 +15,7 @@ from typing import Any
 from order_relay.errors import ConfigurationError, ValidationIssue
 from order_relay.orders.identity.paths import first_value, text_of
 from order_relay.orders.mapping.mapping_rules import CodeTables, normalize_words
-from order_relay.orders.schema.validator import pointer
+from order_relay.orders.schema.validator import field_name, pointer
 
 GO = "go"  # the next rule is asked; after the last one the order goes on
 WAIT = "wait"  # it is looked at again, by its id
@@ -101,7 +101,12 @@ class EligibilityRules:
             if verdict == REFUSE:
                 place = pointer(rule.path.split("."))
                 return Verdict(
-                    REFUSE, refusal=ValidationIssue("not_allowed", place, f"{place} has a value without a verdict")
+                    REFUSE,
+                    refusal=ValidationIssue(
+                        "not_allowed",
+                        place,
+                        f"{field_name(place)} has a value that `gate` in the mapping does not list; add it there",
+                    ),
                 )
             # only values that the rule names are repeated: others come from outside
             said = value if value in rule.verdicts else "other"

@@ -1,4 +1,4 @@
-"""Money, exactly: amounts are whole minor units (cents, yen, fils) of their currency, prices are ``Decimal``."""
+"""Exact money: amounts are whole minor units (cents, yen, fils) of their currency, prices are ``Decimal``."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ CURRENCIES: dict[str, int] = {
 """ISO 4217 codes in use, with the number of decimals of their minor unit."""
 
 MAX_MINOR = 10**13
-"""Amounts stay below this, so that sums of a whole order fit 64 bits and OMS arithmetic stays exact in doubles."""
+"""Amounts are smaller than this, so that sums fit 64 bits and stay exact in an OMS that computes in doubles."""
 
 FLOAT_NOISE = Decimal("1e-9")
-"""What rounding to the currency's minor unit may change: binary fractions show as 0.30000000000000004."""
+"""Largest difference that is rounded away. Binary fractions appear as 0.30000000000000004."""
 
 DECIMALS = 20
-"""Decimals that are kept of a number; further ones are less than anything that is compared."""
+"""Decimals that are kept of a number; further ones never change a comparison."""
 
 EXACT_CONTEXT = Context(prec=60, rounding=ROUND_HALF_UP)
-"""For arithmetic on amounts: 15 digits, 20 decimals, times any quantity."""
+"""Arithmetic context for amounts: 15 digits and 20 decimals, times any quantity, stay exact."""
 
 _PLAIN = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,100})?")
 _BOUND = Decimal(10) ** 15
@@ -44,7 +44,7 @@ _SMALLEST = 100
 
 
 def amount_rejected(code: str, message: str) -> RecordRejectedError:
-    """The refusal of one value; who knows the place fills it in."""
+    """The error for one value; the caller adds the pointer."""
     return RecordRejectedError([ValidationIssue(code, "", message)])
 
 
@@ -58,11 +58,11 @@ def amount(value: Any) -> Decimal:
         if -_BOUND < value < _BOUND:
             return Decimal(value)
     elif isinstance(value, float | Decimal):
-        # ``repr`` of a float is the shortest text that reads back: what stood in the JSON, as long as it was short.
+        # ``repr`` of a float is the shortest text that reads back, which is the JSON text if that was short.
         exact = value if isinstance(value, Decimal) else Decimal(repr(value))
         if exact.is_finite() and -_BOUND < exact < _BOUND and (not exact or exact.adjusted() > -_SMALLEST):
             return _bounded(exact)
-    raise amount_rejected("bad_amount", "is not an amount (example: 142.50)")
+    raise amount_rejected("bad_amount", "must be an amount (example: 142.50)")
 
 
 def _bounded(exact: Decimal) -> Decimal:
@@ -73,27 +73,31 @@ def _bounded(exact: Decimal) -> Decimal:
 
 
 def to_minor(value: Decimal, exponent: int) -> int:
-    """Whole minor units; less than ``FLOAT_NOISE`` is rounded away. Raises ``too_many_decimals``,
-    ``amount_too_large``.
+    """Whole minor units; less than ``FLOAT_NOISE`` is rounded away.
+
+    ``exponent``: decimals of the currency. Raises ``RecordRejectedError`` (``too_many_decimals`` or
+    ``amount_too_large``).
     """
     scaled = value.scaleb(exponent, EXACT_CONTEXT)
     whole = int(scaled)
     if whole != scaled:
         nearest = scaled.to_integral_value(ROUND_HALF_UP, EXACT_CONTEXT)
         if abs(EXACT_CONTEXT.subtract(scaled, nearest)) >= FLOAT_NOISE.scaleb(exponent):
-            raise amount_rejected("too_many_decimals", f"has more than the {exponent} decimals of its currency")
+            raise amount_rejected("too_many_decimals", f"is {value:f}, but its currency has {exponent} decimals")
         whole = int(nearest)
     if not -MAX_MINOR < whole < MAX_MINOR:
-        raise amount_rejected("amount_too_large", "is larger than any order can be")
+        raise amount_rejected(
+            "amount_too_large", f"is {value:f}, but amounts must be below {from_minor(MAX_MINOR, exponent):f}"
+        )
     return whole
 
 
 @lru_cache(maxsize=8192)
 def from_minor(minor: int, exponent: int) -> Decimal:
-    """Minor units as an exact decimal with all the decimals of the currency: 14250 cents are 142.50."""
+    """Minor units as an exact decimal with the decimals of the currency: 14250 cents are 142.50."""
     return Decimal(minor).scaleb(-exponent)
 
 
 def per_unit(minor: int, quantity: int, exponent: int) -> Decimal:
-    """The price of one unit, rounded half up to the currency's decimals; for showing, never for adding up."""
+    """The price of one unit, rounded half up to the currency's decimals; for display, not for sums."""
     return (from_minor(minor, exponent) / quantity).quantize(Decimal(1).scaleb(-exponent), rounding=ROUND_HALF_UP)

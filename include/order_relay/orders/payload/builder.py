@@ -1,4 +1,4 @@
-"""Filling payloads: which value goes to which place, column by column, and the nested objects that they become."""
+"""Builds payloads: fills columns by mapping rules and assembles them into nested objects."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from order_relay.orders.mapping.mapping_rules import MappingRule
 from order_relay.orders.notes import OrderNote
 from order_relay.orders.payload.custom_fields import CustomFields
 from order_relay.orders.schema.schema_paths import subschema_at, suggest_targets
-from order_relay.orders.schema.validator import pointer
+from order_relay.orders.schema.validator import field_name, pointer
 
 TargetPath = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class PayloadTarget:
-    """A rule with its place in the payload, seen from the order, or from the entry of the list that it fills.
+    """A rule with its path in the payload, relative to the order or to the list entry that it fills.
 
-    ``merge``: the value is an object whose members go beside those of the other rules; ``name_limit`` is then the
-    longest name that a member can have.
+    ``limit``: maximum characters of the value, if it is cut. ``merge``: the value is an object whose members are added
+    to those of the other rules; ``name_limit`` is then the maximum length of a member's name.
     """
 
     rule: MappingRule
@@ -36,30 +36,30 @@ class PayloadTarget:
 def resolve_target(
     rule: MappingRule, schema: Mapping[str, Any], list_name: str, where: str, parts: TargetPath = ()
 ) -> PayloadTarget:
-    """Check a rule's target against the schema. ``list_name``: the list whose entries the rule fills, or empty.
+    """Check a rule's target against the destination's schema.
 
-    ``parts``: the target's names, where they may hold dots. Raises ``ConfigurationError`` where the schema has no such
-    place.
+    ``list_name``: the list whose entries the rule fills, or empty. ``parts``: the target's names, if they may contain
+    dots. Raises ``ConfigurationError`` if the schema has no such member.
     """
     names = parts or tuple(rule.target.removesuffix(".*").split("."))
     merge = not parts and rule.target.endswith(".*")
     path = names[1:] if list_name else names
     if any(part.endswith("[]") for part in path) or not all(path):
-        raise ConfigurationError(f"{where}: target {rule.target!r}: only the first part can be a list")
+        raise ConfigurationError(f"{where}: target {rule.target!r}: only the first part may be a list")
     place = subschema_at(schema, names)
     if place is None:
         near = suggest_targets(schema, rule.target)
-        raise ConfigurationError(f"{where}: the destination's schema has no place {rule.target!r}{near}")
+        raise ConfigurationError(f"{where}: the destination's schema has no member {rule.target!r}{near}")
     name_limit = place.get("propertyNames", {}).get("maxLength") if merge else None
     place = place.get("additionalProperties", {}) if merge else place
     limit = place.get("maxLength")
     if rule.cut and limit is None:
-        raise ConfigurationError(f"{where}: target {rule.target!r} has no documented limit to cut at")
+        raise ConfigurationError(f"{where}: target {rule.target!r} cannot be cut: its schema has no maximum length")
     return PayloadTarget(rule, path, limit if rule.cut else None, merge, name_limit)
 
 
 class PayloadBuilder:
-    """The destination's columns for a slice: filled rule by rule, read order by order."""
+    """The payload columns of a slice of orders: filled rule by rule, read order by order."""
 
     def __init__(
         self,
@@ -89,24 +89,22 @@ class PayloadBuilder:
 
         def report(row: int, why: ValidationIssue) -> None:
             spot = pointer(place.replace("[]", "").removesuffix(".*").split("."))
-            self.wrong.append((row, ValidationIssue(why.code, spot, f"{spot} {why.message}")))
+            self.wrong.append((row, ValidationIssue(why.code, spot, f"{field_name(spot)} {why.message}")))
 
         found = [source[path] for path in rule.paths]
         column = columns.combine_columns(rule, found, report) if found else [rule.value] * self.size
         if rule.table is not None:
-            missing = OrderNote("not_in_code_table", place, "has no row in its code table; default used")
+            missing = OrderNote("not_in_code_table", place, "is not in its code table; default used")
             column = columns.look_up_codes(rule, column, report, lambda row, _: self.notes.append((row, missing)))
         column = columns.apply_default(rule, columns.convert_column(rule, column, report))
         if rule.required:
             for row, value in enumerate(column):
                 if value is None:
-                    report(row, ValidationIssue("missing_field", "", "is required and missing"))
+                    report(row, ValidationIssue("missing_field", "", "is required but missing"))
         if field_target.merge:
             for row, value in enumerate(column):
                 if value is not None and not isinstance(value, dict):
-                    report(
-                        row, ValidationIssue("wrong_type", "", "takes the members of an object, and the value is none")
-                    )
+                    report(row, ValidationIssue("wrong_type", "", "must be an object, since its members are merged"))
             column = [value if isinstance(value, dict) else None for value in column]
         return self._cut(field_target, column) if field_target.limit is not None else column
 
@@ -114,7 +112,7 @@ class PayloadBuilder:
         limit = field_target.limit or 0
         if not field_target.merge and not any(isinstance(value, str) and len(value) > limit for value in column):
             return column
-        shortened = OrderNote("text_cut", field_target.rule.target, f"shortened to {limit} characters")
+        shortened = OrderNote("text_cut", field_target.rule.target, f"cut to {limit} characters")
         cut: list[Any] = []
         for row, value in enumerate(column):
             if isinstance(value, str) and len(value) > limit:
@@ -130,7 +128,7 @@ class PayloadBuilder:
         return cut
 
     def build(self, rows: Sequence[int]) -> list[dict[str, Any]]:
-        """Nested objects for these rows; members without a value are left out. Adds to ``notes``."""
+        """Nested objects of these rows, without members that have no value. Adds to ``notes``."""
         groups: dict[TargetPath, list[tuple[str, list[Any]]]] = {(): []}
         merges: list[tuple[PayloadTarget, list[Any]]] = []
         for field_target, column in self.filled:
@@ -144,13 +142,13 @@ class PayloadBuilder:
             for row, own, more in zip(rows, _part(parts, field_target.path, len(rows)), column, strict=True):
                 for name, sent_as in self._keys.add(own, more or {}, field_target.name_limit):
                     place = ".".join((*field_target.path, name))
-                    words = f"is the name of another value of the order, too; this one is sent as {sent_as!r}"
+                    words = f"is the name of two values of the order; this one is sent as {sent_as!r}"
                     self.notes.append((row, OrderNote("key_collision", place, words)))
         return _nested(parts, len(rows))
 
 
 def _members(group: Sequence[tuple[str, list[Any]]], size: int) -> list[dict[str, Any]]:
-    """One flat object for each row, of those members that have a value."""
+    """One flat object per row, with the members that have a value."""
     if not group:
         return [{} for _ in range(size)]
     names = [name for name, _ in group]
@@ -165,7 +163,7 @@ def _part(parts: dict[TargetPath, list[dict[str, Any]]], path: TargetPath, size:
 
 
 def _nested(parts: dict[TargetPath, list[dict[str, Any]]], size: int) -> list[dict[str, Any]]:
-    """Each part put into the one around it, the innermost first; empty ones are left out."""
+    """Put each part into the one around it, innermost first; empty parts are left out."""
     for depth in range(max(map(len, parts)), 0, -1):
         for path in [path for path in parts if len(path) == depth]:
             for outer, inner in zip(_part(parts, path[:-1], size), parts[path], strict=True):
@@ -175,9 +173,9 @@ def _nested(parts: dict[TargetPath, list[dict[str, Any]]], size: int) -> list[di
 
 
 def merge_objects(whole: Any, single: dict[str, Any]) -> Any:
-    """A whole object that one rule gives with the single members that other rules give; the single ones win.
+    """Merge an object that one rule gives with single members that other rules give; the single members win.
 
-    What is given for the whole and is no object stays, so that the destination's schema refuses it.
+    A ``whole`` that is not an object is returned unchanged, so that the destination's schema rejects it.
     """
     if whole is None:
         return single

@@ -1,12 +1,12 @@
-"""The last check: rules for the finished payload, whatever mapping, setting or constant its values came from.
+"""The last check: rules for the finished payload, independent of the mappings, settings and constants that filled it.
 
-Which members hold amounts, ids and addresses stands in the section ``checks`` of a destination's mapping file:
+The section ``checks`` of a destination's mapping file names the members that hold amounts, ids and addresses:
 
 * ``same``: members that must equal a column of the order or a setting, such as the key by which orders are looked up;
-* ``public_address``: members that hold a public IPv4 address, where they are there;
-* ``no_card_data``: members in which no card number or security code may be, at any depth;
-* ``unique``: members of the items that no two items of an order may share;
-* ``money``: every amount from which the destination works out what the order is worth (``MoneyCheck``).
+* ``public_address``: members that must hold a public IPv4 address, if present;
+* ``no_card_data``: members that must not hold a card number or security code, at any depth;
+* ``unique``: members whose values must differ between the items of an order;
+* ``money``: all amounts from which the destination calculates the order's total (``MoneyCheck``).
 """
 
 from __future__ import annotations
@@ -21,18 +21,19 @@ from typing import Any
 from order_relay.errors import ConfigurationError, ValidationIssue
 from order_relay.orders.money.amounts import from_minor
 from order_relay.orders.payload.transform_settings import TransformSettings, is_public_ipv4
+from order_relay.orders.schema.validator import field_name
 
 PayloadPath = tuple[str, ...]
 Payload = Mapping[str, Any]
 
 _EXACT_CONTEXT = Context(prec=80)
-"""Sums of any amounts that a payload can hold lose nothing."""
+"""Sums of any amounts that a payload can hold are exact."""
 
 CARD_FIELD_PATTERN = re.compile(r"card_?number|security_?code|cvv|cvc", re.IGNORECASE)
 """Names of members that hold card data."""
 
 _MASKED = re.compile(r"0{9,15}[0-9]{1,4}", re.ASCII)
-"""A card number that is none: zeros and at most four digits, as the vendor's own example of a no-operation shows."""
+"""A masked card number: zeros and at most four digits, as in the vendor's example of a no-operation payment."""
 
 _MEMBERS = {"same", "public_address", "no_card_data", "unique", "money"}
 _MONEY = {
@@ -60,7 +61,7 @@ def _value_at(node: Any, path: PayloadPath) -> Any:
 
 
 def _number(value: Any) -> Decimal:
-    """A number of the payload, exactly; a missing one is zero, and so is what is none: the schema has its own word."""
+    """An exact number of the payload; 0 if missing or not a number (the schema rejects the latter)."""
     if type(value) is Decimal:
         return value if value.is_finite() else Decimal(0)
     if value is None or isinstance(value, bool):
@@ -74,7 +75,7 @@ def _number(value: Any) -> Decimal:
 
 @dataclass(frozen=True)
 class TotalInterpretation:
-    """One way to work out what a payload is worth, with its parts by name."""
+    """One way to calculate the total of a payload, with its parts by name."""
 
     total: Decimal
     parts: Mapping[str, Decimal]
@@ -82,13 +83,12 @@ class TotalInterpretation:
 
 @dataclass(frozen=True)
 class MoneyCheck:
-    """Every amount that the destination adds up.
+    """The amounts that the destination adds up.
 
-    ``item_charges`` are meant per line or per unit (setting ``spread_unit``). ``either``: an order's member and the
-    member of its items that it may replace. Which of the two counts is unknown, so both interpretations must give the
-    total.
-    ``rates``: a rate of the order and the items' member that it may be applied to. ``tax_fixed``: the member that keeps
-    the destination from working out a tax of its own. ``undocumented``: lists that may take something off.
+    ``item_charges`` are per line or per unit (setting ``spread_unit``). ``either``: a member of the order and the
+    member of the items that it may replace; it is not documented which one counts, so both interpretations must give
+    the order's total. ``rates``: a rate of the order and the items' member that it may apply to. ``tax_fixed``: the
+    member that stops the destination from calculating tax. ``undocumented``: lists that may reduce the total.
     """
 
     items: str
@@ -104,7 +104,7 @@ class MoneyCheck:
 
     @classmethod
     def from_mapping(cls, section: Any, items: str, settings: TransformSettings, where: str) -> MoneyCheck:
-        """Read the section. Raises ``ConfigurationError`` naming what is missing or unknown."""
+        """Read the section. Raises ``ConfigurationError`` that names a missing or unknown key."""
         if not isinstance(section, Mapping) or not {"item_price", "item_quantity"} <= set(section) <= _MONEY:
             raise ConfigurationError(
                 f"{where}.money: needs item_price and item_quantity; allowed: {', '.join(sorted(_MONEY))}"
@@ -124,13 +124,13 @@ class MoneyCheck:
         )
 
     def issues(self, payload: Payload, total: Decimal, currency: str) -> Iterator[tuple[str, str]]:
-        """What is wrong, as code and words with the numbers that explain it."""
+        """The problems, as code and message with the numbers that explain it."""
         if self.tax_fixed and payload.get(self.tax_fixed) is not True:
             yield (
                 "tax_not_fixed",
                 (
-                    f"{self.tax_fixed} is not true: the destination would calculate its own tax, and the order would "
-                    "not keep its total. Remove the constant or rule that changes it"
+                    f"{self.tax_fixed} is not true, so the destination would calculate tax itself and change the "
+                    "total. Remove the constant or mapping rule that sets it"
                 ),
             )
         for interpretation in self.interpretations(payload):
@@ -151,13 +151,13 @@ class MoneyCheck:
                 yield (
                     "undocumented_amount",
                     (
-                        f"{name} holds amounts, and whether the destination subtracts them is not documented. "
+                        f"{name} holds amounts, and it is not documented whether the destination subtracts them. "
                         "Remove them, or set transform.discounts_listed to informative if they are for information only"
                     ),
                 )
 
     def interpretations(self, payload: Payload) -> list[TotalInterpretation]:
-        """The ways in which the destination may read the amounts; one where nothing is ambiguous."""
+        """The totals that the destination may calculate; one if nothing is ambiguous."""
         with localcontext(_EXACT_CONTEXT):
             items = payload.get(self.items) or ()
             quantities = [_number(_value_at(item, self.item_quantity)) for item in items]
@@ -178,7 +178,7 @@ class MoneyCheck:
 
 
 def _column(items: Sequence[Any], path: PayloadPath, times: Sequence[Decimal] | None) -> Decimal:
-    """The sum of one member of the items, each as often as ``times`` says."""
+    """The sum of one member of the items, each multiplied by its entry of ``times``."""
     values = [_value_at(item, path) for item in items]
     if not any(values):
         return Decimal(0)
@@ -191,13 +191,13 @@ def _interpretation(parts: dict[str, Decimal]) -> TotalInterpretation:
 
 
 def _format_amount(amount: Decimal, like: Decimal) -> str:
-    """With at least the decimals of another amount: 2 beside 256.50 is 2.00."""
+    """An amount with at least the decimals of another one: 2 is 2.00 if compared with 256.50."""
     fewest = max(-int(like.as_tuple().exponent), -int(amount.normalize(_EXACT_CONTEXT).as_tuple().exponent), 0)
     return f"{amount:.{fewest}f}"
 
 
 def _numbers(node: Any, depth: int = 0) -> Iterator[Decimal]:
-    """Every number that is not zero, to a bounded depth; texts count where they are numbers."""
+    """All numbers, to a bounded depth. A text counts if it has a decimal point."""
     if isinstance(node, dict):
         for value in node.values():
             yield from _numbers(value, depth + 1) if depth < 20 else ()
@@ -209,12 +209,12 @@ def _numbers(node: Any, depth: int = 0) -> Iterator[Decimal]:
 
 
 def is_masked(value: Any) -> bool:
-    """Whether a card number is none: zeros and at most four digits."""
+    """Whether a card number is masked: zeros and at most four digits."""
     return isinstance(value, str) and _MASKED.fullmatch(value) is not None
 
 
 def find_card_fields(node: Any, place: str, depth: int = 0) -> Iterator[str]:
-    """Places of members that hold card data, to a bounded depth."""
+    """Pointers to members that hold card data, to a bounded depth."""
     if isinstance(node, dict):
         for name, value in node.items():
             if CARD_FIELD_PATTERN.search(str(name)) and value is not None and not is_masked(value):
@@ -227,7 +227,7 @@ def find_card_fields(node: Any, place: str, depth: int = 0) -> Iterator[str]:
 
 
 class PayloadCheck:
-    """The checks of a destination, made ready. Raises ``ConfigurationError`` where the section does not fit."""
+    """The checks of one destination. Raises ``ConfigurationError`` if the section is not valid."""
 
     def __init__(
         self,
@@ -239,7 +239,7 @@ class PayloadCheck:
         needs: Mapping[str, Sequence[str]],
         where: str,
     ) -> None:
-        """``values``: what ``settings.x`` gives; ``needs``: members that an order of a status must have, by status."""
+        """``values``: the settings that ``settings.x`` refers to. ``needs``: required members by order status."""
         if not isinstance(section, Mapping) or not set(section) <= _MEMBERS or "money" not in section:
             raise ConfigurationError(f"{where}: must be an object with money; allowed: {', '.join(sorted(_MEMBERS))}")
         self._items = items
@@ -256,16 +256,16 @@ class PayloadCheck:
         names = [path.removeprefix("settings.") for path in self._same.values() if path.startswith("settings.")]
         for name in names:
             if name not in values:
-                raise ConfigurationError(f"{where}.same: there is no setting {name!r}")
+                raise ConfigurationError(f"{where}.same: unknown setting {name!r}")
         return names
 
     @property
     def fixed(self) -> Mapping[str, str]:
-        """Members that must be sent exactly as a column or ``settings.x`` says."""
+        """Members that must equal a column of the order or ``settings.x``."""
         return self._same
 
     def issues(self, payload: Payload, orders: Mapping[str, Sequence[Any]], row: int) -> list[ValidationIssue]:
-        """Everything that the rules say against a payload that fits the schema."""
+        """All problems of a payload that the schema accepts."""
         found = [
             *self._changed(payload, orders, row),
             *self._addresses(payload),
@@ -275,35 +275,35 @@ class PayloadCheck:
         ]
         total, currency = from_minor(orders["total"][row], orders["scale"][row]), orders["currency"][row]
         return found + [
-            ValidationIssue(code, "", words) for code, words in self._money.issues(payload, total, currency)
+            ValidationIssue(code, "", message) for code, message in self._money.issues(payload, total, currency)
         ]
 
     def _lacking(self, payload: Payload) -> Iterator[ValidationIssue]:
         status = payload.get(self._status)
         for member in self._needs.get(status, ()) if isinstance(status, str) else ():
             if payload.get(member) is None:
-                words = f"is missing, and an order of this {self._status} needs it"
-                yield ValidationIssue("missing_field", f"/{member}", f"/{member} {words}")
+                message = f"{member} is missing, but required for the {self._status} {status}"
+                yield ValidationIssue("missing_field", f"/{member}", message)
 
     def _changed(self, payload: Payload, orders: Mapping[str, Sequence[Any]], row: int) -> Iterator[ValidationIssue]:
         for member, origin in self._same.items():
             wanted = self._settings[origin[9:]] if origin.startswith("settings.") else orders[origin][row]
             if payload.get(member) != wanted:
-                words = f"/{member} is not {origin.replace('_', ' ')}: a rule or constant of the mapping changes it"
-                yield ValidationIssue("identity_changed", f"/{member}", words)
+                message = f"{member} differs from the {origin.replace('_', ' ')}: a mapping rule or constant changes it"
+                yield ValidationIssue("identity_changed", f"/{member}", message)
 
     def _addresses(self, payload: Payload) -> Iterator[ValidationIssue]:
         for member in self.public:
             value = payload.get(member)
             if value is not None and not (isinstance(value, str) and is_public_ipv4(value)):
-                words = "is not a public IPv4 address: internal, reserved and multicast addresses are not allowed"
-                yield ValidationIssue("address_not_public", f"/{member}", f"/{member} {words}")
+                message = f"{member} must be a public IPv4 address, not an internal, reserved or multicast one"
+                yield ValidationIssue("address_not_public", f"/{member}", message)
 
     def _cards(self, payload: Payload) -> Iterator[ValidationIssue]:
         for member in self.no_cards:
             for place in find_card_fields(payload.get(member), f"/{member}"):
-                words = "is card data, which is never sent; only a masked value may be"
-                yield ValidationIssue("card_data", place, f"{place} {words}")
+                message = f"{field_name(place)} is card data, which is never sent; use a masked value or remove it"
+                yield ValidationIssue("card_data", place, message)
 
     def _repeated(self, payload: Payload) -> Iterator[ValidationIssue]:
         for path in self._unique:
@@ -313,6 +313,6 @@ class PayloadCheck:
                 if value is not None and value in seen:
                     place = "/".join(("", self._items, str(at), *path))
                     yield ValidationIssue(
-                        "repeated_item_id", place, f"{place} is the id of an earlier item of the order, too"
+                        "repeated_item_id", place, f"{field_name(place)} is also the id of an earlier item"
                     )
                 seen.add(value)

@@ -1,4 +1,4 @@
-"""Whether an order's own numbers add up. What does not is refused, never changed."""
+"""Checks that the amounts of an order add up. An order that does not is rejected, never corrected."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from order_relay.orders.mapping.units import extended_amount
 from order_relay.orders.money.amounts import EXACT_CONTEXT, from_minor, to_minor
 from order_relay.orders.notes import OrderNote
 from order_relay.orders.payload.charges import CHARGE_PREFIX, charge_columns
+from order_relay.orders.schema.validator import field_name
 
 MAX_DECIMALS = 6
-"""Decimals of a unit price that somebody set; more come out of a division."""
+"""Decimals of a unit price as entered; a price with more comes from a division."""
 
 RejectOrder = Callable[[int, str, str, str], None]
 
 
 def check_totals(canonical: CanonicalOrders, reader: CanonicalReader) -> pd.DataFrame:
-    """Add what is wrong with lines and totals to the issues; gives the lines that are items, with their amounts.
+    """Check lines and totals, add to the issues, and return the lines that are items.
 
-    In the result ``quantity`` and ``extended`` are ``int64``, ``unit_price`` is ``Decimal`` or ``None``. Lines of
-    quantity 0 without an amount are not in it: they were cancelled, and a note says so. Charges of the orders become
-    minor units.
+    In the result ``quantity`` and ``extended`` (minor units) are ``int64``; ``unit_price`` is ``Decimal`` or ``None``.
+    Lines of quantity 0 without an amount were cancelled: they are left out, and a note records it. The charges of the
+    orders become minor units.
     """
 
     def reject(row: int, code: str, place: str, why: str) -> None:
-        canonical.issues[row].append(ValidationIssue(code, place, f"{place} {why}"))
+        canonical.issues[row].append(ValidationIssue(code, place, f"{field_name(place)} {why}"))
 
     items = canonical.lines.loc[~canonical.lines["promotion"]].copy()
     items["extended"], items["quantity"], sent = _lines(items, canonical, reader, reject)
@@ -45,7 +46,7 @@ def check_totals(canonical: CanonicalOrders, reader: CanonicalReader) -> pd.Data
 def _lines(
     items: pd.DataFrame, canonical: CanonicalOrders, reader: CanonicalReader, reject: RejectOrder
 ) -> tuple[list[int], list[int], list[bool]]:
-    """Extended amounts and quantities of all items (0 where unknown: the order is refused), and which are sent."""
+    """Extended amounts and quantities of all items (0 if unknown: the order is rejected), and whether each is sent."""
     scales = canonical.orders["scale"].tolist()
     extended: list[int] = []
     quantities: list[int] = []
@@ -73,7 +74,7 @@ def _lines(
                 row,
                 "quantity_not_positive",
                 reader.line_pointer("quantity", position),
-                f"is zero, but the line has an amount of {from_minor(amount, scale)}",
+                f"is 0, but the line has an amount of {from_minor(amount, scale)}",
             )
         elif unit is not None and _amounts_differ(amount, unit, quantity, scale):
             times = EXACT_CONTEXT.multiply(unit, Decimal(quantity))
@@ -82,18 +83,27 @@ def _lines(
                 "price_mismatch",
                 reader.line_pointer("extended", position),
                 f"is {from_minor(amount, scale)}, but {quantity} times the unit price of {unit} is "
-                f"{times.normalize(EXACT_CONTEXT):f}: more than half of the smallest unit apart for each piece",
+                f"{times.normalize(EXACT_CONTEXT):f}",
             )
         for column, value in (("extended", amount), ("unit_price", unit)):
             if value is not None and value < 0:
-                reject(row, "negative_amount", reader.line_pointer(column, position), "is negative")
+                reject(
+                    row,
+                    "negative_amount",
+                    reader.line_pointer(column, position),
+                    f"is {_shown(column, value, scale)}, but must not be negative",
+                )
         extended.append(amount)
         quantities.append(quantity)
     return extended, quantities, sent
 
 
+def _shown(column: str, value: Decimal | int, scale: int) -> Decimal:
+    return from_minor(int(value), scale) if column == "extended" else Decimal(value)
+
+
 def _cancelled(place: str) -> OrderNote:
-    return OrderNote("cancelled_line", place, "has quantity 0 and no amount; not sent as an item, named in the comment")
+    return OrderNote("cancelled_line", place, "has quantity 0 and no amount; sent in the comment, not as an item")
 
 
 def _has_issue_at(canonical: CanonicalOrders, row: int, reader: CanonicalReader, column: str, position: int) -> bool:
@@ -102,22 +112,22 @@ def _has_issue_at(canonical: CanonicalOrders, row: int, reader: CanonicalReader,
 
 
 def _amounts_differ(amount: int, unit: Decimal, quantity: int, scale: int) -> bool:
-    """Whether an amount is more than half a minor unit a piece off unit price times quantity."""
+    """Whether an amount differs from unit price times quantity by more than half a minor unit per piece."""
     times = EXACT_CONTEXT.multiply(unit, Decimal(quantity)).scaleb(scale, EXACT_CONTEXT)
     return 2 * abs(EXACT_CONTEXT.subtract(Decimal(amount), times)) > quantity
 
 
 def _missing(row: int, place: str, canonical: CanonicalOrders, reject: RejectOrder) -> None:
-    """A missing value, unless it is missing because it was refused already."""
+    """Report a missing value, unless it is missing because it was rejected before."""
     if not any(known.pointer == place for known in canonical.issues[row]):
-        reject(row, "missing_field", place, "is required and missing")
+        reject(row, "missing_field", place, "is required but missing")
 
 
 def _repeated(items: pd.DataFrame, reader: CanonicalReader, reject: RejectOrder) -> None:
-    """Two items under one line number: what the OMS reports by it could not be told apart."""
-    twice = items.loc[items.duplicated(["order", "line"]), ["order", "position"]]
-    for row, position in zip(twice["order"].tolist(), twice["position"].tolist(), strict=True):
-        reject(row, "repeated_line", reader.line_pointer("line", position), "is the number of an earlier line too")
+    """Duplicate line ids: the OMS reports shipments by them."""
+    repeated = items.loc[items.duplicated(["order", "line"]), ["order", "position"]]
+    for row, position in zip(repeated["order"].tolist(), repeated["position"].tolist(), strict=True):
+        reject(row, "repeated_line", reader.line_pointer("line", position), "is also the id of an earlier line")
 
 
 def _nothing_to_send(
@@ -127,14 +137,14 @@ def _nothing_to_send(
     for row in sorted(set(lines["order"].tolist()) - set(items["order"].tolist())):
         place = reader.line_pointer("", 0).rsplit("/", 1)[0]
         if lines.loc[lines["order"] == row, "promotion"].all():
-            reject(row, "only_promotions", place, "holds promotion texts and no item")
+            reject(row, "only_promotions", place, "has promotion texts only, and no item to send")
         else:
-            reject(row, "only_cancelled_lines", place, "holds no item to send: every line has quantity 0")
+            reject(row, "only_cancelled_lines", place, "has no item to send: every line has quantity 0")
         canonical.unpriced.add(row)
 
 
 def _promotions_with_quantity(canonical: CanonicalOrders, reader: CanonicalReader) -> None:
-    """A line without any price goes into the comment; where it has a quantity, somebody may have meant an item."""
+    """A line without a price is sent in the comment. If it has a quantity, it may have been meant as an item."""
     lines = canonical.lines
     ignored_quantities = lines.loc[lines["promotion"] & lines["quantity"].notna(), ["order", "position", "quantity"]]
     for row, position, quantity in zip(
@@ -142,12 +152,12 @@ def _promotions_with_quantity(canonical: CanonicalOrders, reader: CanonicalReade
     ):
         if quantity:
             place = reader.line_pointer("", position)
-            words = "has a quantity but no price; sent as a comment, not as an item"
+            words = f"has quantity {quantity} but no price; sent in the comment, not as an item"
             canonical.notes[row].append(OrderNote("promotion_with_quantity", place, words))
 
 
 def _charges(canonical: CanonicalOrders, reader: CanonicalReader) -> None:
-    """Charges in minor units; zero where there is none."""
+    """Charges in minor units; 0 if missing."""
     orders = canonical.orders
     scales = orders["scale"].tolist()
     for name in charge_columns(orders.columns):
@@ -162,13 +172,13 @@ def _charges(canonical: CanonicalOrders, reader: CanonicalReader) -> None:
                     amounts[row] = to_minor(Decimal(value), scale)
                 except RecordRejectedError as error:
                     (why,) = error.issues
-                    canonical.issues[row].append(ValidationIssue(why.code, place, f"{place} {why.message}"))
+                    canonical.issues[row].append(ValidationIssue(why.code, place, f"{field_name(place)} {why.message}"))
                     canonical.unpriced.add(row)
         orders[name] = pd.Series(amounts, index=orders.index, dtype=object)
 
 
 def _totals(items: pd.DataFrame, canonical: CanonicalOrders, reader: CanonicalReader, reject: RejectOrder) -> None:
-    """Subtotal, discount, freight, tax and total against each other, for all orders whose money could be read."""
+    """Compare subtotal, discount, freight, tax and total of all orders whose amounts could be read."""
     charges = charge_columns(canonical.orders.columns)
     known = [row for row in range(len(canonical.orders)) if row not in canonical.unpriced]
     _compute_totals(items, canonical, reader, known)
@@ -197,7 +207,7 @@ def _totals(items: pd.DataFrame, canonical: CanonicalOrders, reader: CanonicalRe
 
 
 def _mismatches(minor: Mapping[str, int], scale: int, charges: Sequence[str]) -> Iterator[tuple[str, str, str]]:
-    """What is wrong with one order's sums: code, column, and words with the numbers."""
+    """The issues with the sums of one order: code, column, and a message with the numbers."""
     shown = {name: from_minor(amount, scale) for name, amount in minor.items()}
     parts = [
         "subtotal",
@@ -212,13 +222,13 @@ def _mismatches(minor: Mapping[str, int], scale: int, charges: Sequence[str]) ->
         words = f"{', '.join(parts[:-1])} and {parts[-1]}"
         yield "total_mismatch", "total", _differs(shown, "total", words, "together")
     if minor["discount"] > 0:
-        yield "discount_positive", "discount", f"is {shown['discount']}: a discount must be negative or zero"
+        yield "discount_positive", "discount", f"is {shown['discount']}, but a discount must be negative or 0"
     if minor["taken_off"] > minor["subtotal"]:
-        words = f"takes {shown['taken_off']} off a subtotal of {shown['subtotal']}"
+        words = f"and negative charges take {shown['taken_off']} off a subtotal of {shown['subtotal']}"
         yield "discount_too_large", "discount", words
     for name in ("freight", "tax"):
         if minor[name] < 0:
-            yield "negative_amount", name, f"is {shown[name]}: it must not be negative"
+            yield "negative_amount", name, f"is {shown[name]}, but must not be negative"
 
 
 def _differs(shown: Mapping[str, Decimal], stated: str, words: str, added: str) -> str:
@@ -227,7 +237,7 @@ def _differs(shown: Mapping[str, Decimal], stated: str, words: str, added: str) 
 
 
 def _compute_totals(items: pd.DataFrame, canonical: CanonicalOrders, reader: CanonicalReader, known: list[int]) -> None:
-    """Sums for which the source's mapping has no rule, since the source states none. What it states is only judged."""
+    """Fill in the sums that the source does not state (no mapping rule). Sums that it states are only checked."""
     orders = canonical.orders
     if "subtotal" not in reader.targets:
         sums = items.groupby("order")["extended"].sum()
@@ -243,8 +253,8 @@ def _fill(frame: pd.DataFrame, name: str, values: dict[int, int]) -> None:
 
 
 def rounded_price(unit: Decimal | None, scale: int) -> Decimal | None:
-    """A unit price with at least the decimals of its currency (142.5 is written 142.50), and without those of a price
-    that was worked out (19.991735537190085)."""
+    """A unit price with at least the decimals of its currency (142.5 becomes 142.50). A price with more than
+    ``MAX_DECIMALS`` (19.991735537190085, the result of a division) is rounded to the currency's decimals."""
     if unit is None:
         return None
     exponent = unit.as_tuple().exponent

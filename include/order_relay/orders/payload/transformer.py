@@ -1,4 +1,4 @@
-"""From a source's documents to the destination's payloads, by mapping files and settings; a slice at a time.
+"""Transforms a source's documents into the destination's payloads by mapping files and settings, a slice at a time.
 
 documents -> canonical frames (canonical.py) -> do its numbers add up (totals.py) -> items to send (payloads.py,
 spreading.py) -> payload objects -> the destination's schema -> bytes.
@@ -31,21 +31,20 @@ from order_relay.orders.payload.totals import check_totals
 from order_relay.orders.payload.transform_settings import TransformSettings
 from order_relay.orders.privacy import redaction_marks
 from order_relay.orders.privacy.card_data import REDACTED
-from order_relay.orders.schema.validator import VendorFormat
+from order_relay.orders.schema.validator import VendorFormat, field_name
 
 TRANSFORM_VERSION = 2
-"""Part of the fingerprint: raise it when this code starts to give other payloads for the same input."""
+"""Part of the fingerprint: increase it when this code produces other payloads for the same input."""
 
 
 @dataclass(slots=True)
 class TransformResult:
-    """What became of one document.
+    """The result for one document: the ``payload`` to send, or the ``issues`` that reject it, or ``hold``.
 
-    ``index`` is its place in the input. Either ``payload`` holds the bytes to send, or ``issues`` says why not.
-    ``total_minor`` is in minor units of ``currency``. ``submitted_at`` (UTC) is when the customer submitted the order,
-    which is where a search by date may find it. ``sent_as`` is the status that the payload gives the order, as the
-    setting ``order_status`` spells it, whichever rule or constant put it there. ``notes`` say what was changed, left
-    out or defaulted. ``hold``: not sent for this reason, until an operator decides; there are no issues then.
+    ``index``: position in the input. ``total_minor``: minor units of ``currency``. ``submitted_at`` (UTC): when the
+    customer submitted the order; a search by date may use it. ``sent_as``: the order status in the payload, as the
+    setting ``order_status`` spells it. ``notes``: what was changed, left out or defaulted. ``hold``: the reason why an
+    operator must decide before the order is sent.
     """
 
     index: int
@@ -63,9 +62,9 @@ class TransformResult:
 class Transformer:
     """Turns documents of ``source`` into payloads of ``destination``.
 
-    ``gate`` says which of the source's orders may go on. ``fingerprint`` changes when a mapping, a schema, a code table
-    or a setting changes. Raises ``ConfigurationError`` where
-    mappings, overrides, constants or settings do not fit each other.
+    ``eligibility``: which of the source's orders may be sent. ``fingerprint`` changes when a mapping, schema, code
+    table or setting changes. Raises ``ConfigurationError`` if mappings, overrides, constants and settings do not fit
+    together.
     """
 
     def __init__(self, source: VendorFormat, destination: VendorFormat, settings: TransformSettings) -> None:
@@ -95,20 +94,20 @@ class Transformer:
 
     @property
     def reader(self) -> CanonicalReader:
-        """Reads the source's documents into canonical frames, by the rules of this pipeline."""
+        """Reads the source's documents into canonical frames with the rules of this pipeline."""
         return self._reader
 
     @property
     def contents(self) -> ContentPaths:
-        """Takes the fingerprints of the source's documents: of what this pipeline reads of them."""
+        """Fingerprints of the source's documents, over the members that this pipeline reads."""
         section = self.source.mapping.get("identity", {})
         identity = IdentityPaths.from_mapping(section, f"{self.source.name}: identity")
         return ContentPaths.of(self._reader, self.eligibility, identity)
 
     def transform(self, documents: Sequence[dict[str, Any]], key_marks: Sequence[str] = ()) -> list[TransformResult]:
-        """One result for each document, in their order. No document can make another one fail.
+        """One result per document, in the same order. No document affects another.
 
-        ``key_marks`` (one for each document, or none at all) go behind the order numbers in the destination keys.
+        ``key_marks`` (one per document, or none) are appended to the order numbers in the destination keys.
         """
         if not documents:
             return []
@@ -124,7 +123,7 @@ class Transformer:
             if key is not None and key_marks:
                 orders["destination_key"][row] = f"{key}{key_marks[row]}"
             elif key is None:
-                self._refuse(canonical, row, "order_number", "missing_field", "is required and missing")
+                self._refuse(canonical, row, "order_number", "missing_field", "is required but missing")
         good = [row for row, issues in enumerate(canonical.issues) if not issues]
         whole, of_order = allocate_items(
             items,
@@ -139,11 +138,13 @@ class Transformer:
         return [self._result(row, canonical, orders, built.get(row), places[row]) for row in range(len(documents))]
 
     def _removed(self, canonical: CanonicalOrders, row: int, places: Sequence[str]) -> None:
-        """Notes on what was removed from an order; a required value lacks something where it is joined of several."""
+        """Note what was removed from an order; a required value joined of several members is then incomplete."""
         canonical.notes[row] += redaction_marks.redaction_notes(places)
         for place in self._reader.required_parts.intersection(places):
             canonical.issues[row].append(
-                ValidationIssue(redaction_marks.CARD_DATA_REMOVED, place, f"{place} held card data")
+                ValidationIssue(
+                    redaction_marks.CARD_DATA_REMOVED, place, f"{field_name(place)} held card data, which was removed"
+                )
             )
 
     def _build(
@@ -154,7 +155,7 @@ class Transformer:
         of_order: Mapping[int, range],
         good: Sequence[int],
     ) -> dict[int, tuple[bytes, str]]:
-        """Payload and status of the orders that the destination's schema accepts; the others are refused."""
+        """Payload and status of the orders that the destination's schema accepts; the others are rejected."""
         heads = PayloadBuilder(self._form.order_targets, orders, len(canonical.orders), self._keys)
         owner = whole["order"]
         lifted = {
@@ -191,13 +192,13 @@ class Transformer:
     def _entries(
         self, form: ListSpec, canonical: CanonicalOrders, orders: Mapping[str, list[Any]], good: Sequence[int]
     ) -> tuple[list[int], PayloadBuilder]:
-        """The entries of one list of the payload: one for each that the order has, or a single one; whose they are."""
+        """The entries of one list of the payload, at least one per order, and the row of the order of each."""
         owner: list[int] = []
         documents: list[Any] = []
         for row in good:
             given = orders[form.column][row] if form.column else None
             if given is not None and not (isinstance(given, list) and all(isinstance(one, dict) for one in given)):
-                self._refuse(canonical, row, form.column, "wrong_type", "is not a list of objects")
+                self._refuse(canonical, row, form.column, "wrong_type", "must be a list of objects")
                 given = None
             documents += given or [{}]
             owner += [row] * len(given or [{}])
@@ -213,13 +214,15 @@ class Transformer:
         try:
             return encode(payload)
         except (UnicodeEncodeError, TypeError, RecursionError):
-            canonical.issues[row].append(ValidationIssue("not_encodable", "", "holds a value that JSON can not carry"))
+            canonical.issues[row].append(
+                ValidationIssue("not_encodable", "", "the payload holds a value that JSON cannot represent")
+            )
             return None
 
     def _note(
         self, canonical: CanonicalOrders, heads: PayloadBuilder, *parts: tuple[Sequence[int], PayloadBuilder]
     ) -> None:
-        """What was changed while filling, onto the orders; each note once."""
+        """Add the builders' notes to the orders, each once."""
         found: list[tuple[int, OrderNote]] = list(heads.notes)
         for owner, part in parts:
             found += [(owner[index], note) for index, note in part.notes]
@@ -228,7 +231,7 @@ class Transformer:
                 canonical.notes[row].append(note)
 
     def _at_source(self, why: ValidationIssue, whole: Mapping[str, list[Any]], span: range) -> ValidationIssue:
-        """A refusal of the payload, told at the place in the source's document that the value came from."""
+        """An issue of the payload, reported at the member of the source's document that the value came from."""
         parts = why.pointer.split("/")[1:]
         of_item = len(parts) > 1 and parts[0] == self._form.items and parts[1].isdigit()
         names = [part for part in parts if not part.isdigit()]
@@ -241,7 +244,7 @@ class Transformer:
             else:
                 place = self._reader.order_pointer(COLUMN_ORIGINS.get(origin, origin))
             if place:
-                return ValidationIssue(why.code, place, f"{place}, sent as {why.message.removeprefix('/')}")
+                return ValidationIssue(why.code, place, f"{field_name(place)}, sent as {why.message}")
         return why
 
     def _line_place(self, column: str, whole: Mapping[str, list[Any]], index: int) -> str:
@@ -251,12 +254,14 @@ class Transformer:
     def _nameless(self, canonical: CanonicalOrders, orders: Mapping[str, list[Any]]) -> None:
         for row in range(len(canonical.orders)):
             if not any(orders[name][row] for name in ("bill_name", "bill_company", "ship_name", "ship_company")):
-                self._refuse(canonical, row, "bill_name", "missing_field", "and the company are missing: no name")
+                self._refuse(
+                    canonical, row, "bill_name", "missing_field", "and the company name are missing; enter one of them"
+                )
 
     def _refuse(self, canonical: CanonicalOrders, row: int, column: str, code: str, why: str) -> None:
         place = self._reader.order_pointer(column)
         if not any(known.pointer == place for known in canonical.issues[row]):
-            canonical.issues[row].append(ValidationIssue(code, place, f"{place} {why}"))
+            canonical.issues[row].append(ValidationIssue(code, place, f"{field_name(place)} {why}"))
 
     def _result(
         self,
@@ -290,9 +295,9 @@ def _by_order(owner: Sequence[int], entries: Sequence[dict[str, Any]]) -> dict[i
 
 
 def source_reader(source: VendorFormat, destination: VendorFormat, settings: TransformSettings) -> CanonicalReader:
-    """Reads documents of ``source`` as a pipeline with these settings does; needs nothing of its accounts.
+    """A reader of ``source`` documents with these settings. Needs no connection.
 
-    Raises ``ConfigurationError`` where mappings and overrides do not fit each other.
+    Raises ``ConfigurationError`` if mappings and overrides do not fit together.
     """
     return build_reader(source, settings, build_tables(source, destination, settings))
 
@@ -309,4 +314,4 @@ COLUMN_ORIGINS = {
     "ship_line2": "ship_address2",
     "ship_line3": "ship_address2",
 }
-"""Which canonical column a derived one comes from, for saying where a refused value stood."""
+"""The canonical column of each derived one, to report an issue at the source's member."""

@@ -1,8 +1,8 @@
-"""Judging a record by a vendor's JSON Schema (Draft 2020-12).
+"""Validation of records against a vendor's JSON Schema (Draft 2020-12).
 
-Two validators read the same schema. ``jsonschema`` is the reference: where a record is refused, it names every error.
-``jsonschema-rs`` is the gate that the many good records pass quickly. A refusal by either refuses. Formats and number
-types are defined here once and handed to both, so that they can not disagree about them.
+Two validators read the same schema. ``jsonschema-rs`` is fast and decides about every record. ``jsonschema`` is the
+reference and explains all errors of a record that was rejected. Formats and number types are defined once
+(``schema.formats``) and given to both, so that the two cannot disagree about them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from order_relay.orders.schema.formats import FORMAT_DESCRIPTIONS, FORMATS
 from order_relay.orders.yaml_loader import SafeLoader
 
 MAX_ISSUES = 500
-"""More errors than this are not listed one by one: nobody reads them, and a hostile record could fill a disk."""
+"""Maximum issues listed for one record, so that a hostile record cannot fill a disk."""
 
 KEYWORD_CODES = {
     "required": "missing_field",
@@ -53,29 +53,31 @@ KEYWORD_CODES = {
     "unevaluatedProperties": "unknown_field",
     "contains": "missing_element",
 }
-"""The stable refusal code of each schema keyword."""
+"""The stable issue code of each schema keyword."""
 
 CODE_MESSAGES = {
-    "missing_field": "is required and missing",
-    "wrong_type": "has the wrong type, allowed is {limit}",
+    "missing_field": "is required but missing",
+    "wrong_type": "has the wrong type; must be {limit}",
     "too_long": "is longer than {limit} characters",
     "too_short": "is shorter than {limit} characters",
-    "bad_format": "does not have the required form",
+    "bad_format": "does not have the format that the schema requires",
     "bad_name": "has a member whose name is not allowed",
-    "not_allowed": "is not one of the allowed values",
-    "too_small": "is below the lower bound {limit}",
-    "too_large": "is above the upper bound {limit}",
+    "not_allowed": "has a value that is not allowed",
+    "too_small": "is below the minimum of {limit}",
+    "too_large": "is above the maximum of {limit}",
     "not_a_multiple": "is not a multiple of {limit}",
     "too_few": "has fewer than {limit} elements",
     "too_many": "has more than {limit} elements",
-    "repeated": "has equal elements",
-    "unknown_field": "has a member that is not allowed",
+    "repeated": "has duplicate elements",
+    "unknown_field": "has a member that the schema does not allow",
     "missing_element": "lacks a required element",
 }
 
+_MAX_LISTED_VALUES = 12
+
 
 def pointer(path: Iterable[str | int]) -> str:
-    """A JSON pointer (RFC 6901). Over-long member names are shortened: they may come from a hostile record."""
+    """A JSON pointer (RFC 6901). Member names are cut to 100 characters: they may come from a hostile record."""
     parts = []
     for part in path:
         text = str(part)[:100].encode("utf-8", "replace").decode()
@@ -83,40 +85,76 @@ def pointer(path: Iterable[str | int]) -> str:
     return "".join(parts)
 
 
+def field_name(place: str) -> str:
+    """The name of a JSON pointer in messages: ``upc of items no. 4`` for ``/items/3/upc``."""
+    names: list[str] = []
+    group: list[str] = []
+    for part in place.split("/")[1:]:
+        if part.isdecimal() and group:
+            names.append(f"{'.'.join(group)} no. {int(part) + 1}")
+            group = []
+        else:
+            group.append(part.replace("~1", "/").replace("~0", "~"))
+    names += [".".join(group)] if group else []
+    return " of ".join(reversed(names)) or "the record"
+
+
 @dataclass(frozen=True, slots=True)
 class _SchemaError:
+    """``limit``: the value of the schema's keyword. ``form``: the ``title`` and ``examples`` beside a ``pattern``."""
+
     keyword: str
     path: tuple[str | int, ...]
     limit: Any
+    form: str = ""
+
+    @property
+    def code(self) -> str:
+        if self.keyword == "format" and self.limit == "identity":
+            return "bad_identity"
+        return KEYWORD_CODES.get(self.keyword, "not_allowed")
+
+    @property
+    def message(self) -> str:
+        limit = self.limit
+        if self.keyword == "format" and limit in FORMAT_DESCRIPTIONS:
+            return FORMAT_DESCRIPTIONS[limit]
+        if self.keyword == "pattern" and limit is not None:
+            return self.form or f"must match the pattern {str(limit)[:100]}"
+        if self.keyword == "enum" and isinstance(limit, list) and len(limit) <= _MAX_LISTED_VALUES:
+            return f"must be one of {', '.join('empty' if one is None else str(one) for one in limit)}"
+        text = CODE_MESSAGES[self.code]
+        if isinstance(limit, list) and self.code == "wrong_type":
+            limit = " or ".join(limit)
+        return text.format(limit="what the schema allows" if limit is None else limit)
+
+
+def _describe_form(schema: Any) -> str:
+    """The form that a ``pattern`` requires, from the schema's ``title`` and ``examples``."""
+    if not isinstance(schema, Mapping) or not schema.get("title"):
+        return ""
+    examples = schema.get("examples") or ()
+    return f"must be {schema['title']}" + (f" (example: {examples[0]})" if examples else "")
 
 
 def _to_issues(found: Iterable[_SchemaError]) -> list[ValidationIssue]:
     issues = set()
     for error in found:
-        code = KEYWORD_CODES.get(error.keyword, "not_allowed")
-        limit = error.limit
-        if error.keyword == "format" and limit in FORMAT_DESCRIPTIONS:
-            code = "bad_identity" if limit == "identity" else code
-            words = FORMAT_DESCRIPTIONS[limit]
-        elif code == "wrong_type":
-            words = CODE_MESSAGES[code].format(limit=" or ".join(limit) if isinstance(limit, list) else limit)
-        elif isinstance(limit, int):
-            words = CODE_MESSAGES[code].format(limit=limit)
-        else:
-            words = CODE_MESSAGES[code].replace(" {limit}", "")
         place = pointer(error.path)
-        issues.add(ValidationIssue(code, place, f"{place or 'the record'} {words}"))
-    ordered = sorted(issues, key=lambda r: (r.pointer, r.code))
+        issues.add(ValidationIssue(error.code, place, f"{field_name(place)} {error.message}"))
+    ordered = sorted(issues, key=lambda issue: (issue.pointer, issue.code))
     if len(ordered) > MAX_ISSUES:
-        rest = ValidationIssue("too_many_errors", "", "the record has more errors than are listed")
+        rest = ValidationIssue(
+            "too_many_errors", "", f"the record has more than {MAX_ISSUES} errors; the first are listed"
+        )
         ordered = [*ordered[:MAX_ISSUES], rest]
     return ordered
 
 
 class VendorFormat:
-    """What one vendor's records look like: its JSON Schema, and its mapping from or to the canonical order.
+    """The JSON Schema of a vendor's records, and the mapping between them and the canonical order.
 
-    ``mapping`` is the parsed mapping file. Raises ``ConfigurationError`` where the schema itself is not valid.
+    ``mapping`` is the parsed mapping file. Raises ``ConfigurationError`` if the schema is not valid.
     """
 
     def __init__(self, name: str, schema: Mapping[str, Any], mapping: Mapping[str, Any]) -> None:
@@ -124,7 +162,7 @@ class VendorFormat:
         self.schema = schema
         self.mapping = mapping
         try:
-            self._gate = jsonschema_rs.Draft202012Validator(dict(schema), formats=FORMATS, validate_formats=True)
+            self._validator = jsonschema_rs.Draft202012Validator(dict(schema), formats=FORMATS, validate_formats=True)
         except ValueError as error:
             raise ConfigurationError(
                 f"the JSON Schema of {name} is not valid Draft 2020-12: {type(error).__name__}"
@@ -132,9 +170,7 @@ class VendorFormat:
 
     @classmethod
     def load(cls, schema: Path, mapping: Path, name: str = "") -> VendorFormat:
-        """Read both files of a vendor's folder; ``name`` defaults to the folder's name. Raises
-        ``ConfigurationError``.
-        """
+        """Read the files; ``name`` defaults to the folder's name. Raises ``ConfigurationError``."""
         name = name or schema.parent.name
         return cls(name, _object(schema, json.loads), _object(mapping, partial(yaml.load, Loader=SafeLoader)))
 
@@ -145,33 +181,36 @@ class VendorFormat:
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     @cached_property
-    def _named(self) -> Any:
-        # Loaded with the first refusal only: with its formats' grammars it takes as long as everything else together.
+    def _reference(self) -> Any:
+        # Imported for the first rejected record only: the import takes longer than all others together.
         from order_relay.orders.schema.reference_validator import reference_validator  # noqa: PLC0415
 
         return reference_validator(self.schema)
 
     def accepts(self, document: Any) -> bool:
-        """The quick answer of the gate alone."""
+        """Whether the fast validator accepts a document."""
         try:
-            return bool(self._gate.is_valid(document))
-        except (ValueError, TypeError, RecursionError, OverflowError):  # not representable: lone surrogates, depth
+            return bool(self._validator.is_valid(document))
+        except (ValueError, TypeError, RecursionError, OverflowError):  # such as half a character, or nesting too deep
             return False
 
     def check(self, document: Any) -> list[ValidationIssue]:
-        """Every error of a document, or an empty list. Never fails, whatever the document holds."""
+        """Every error of a document, or an empty list. Raises nothing, whatever the document holds."""
         return [] if self.accepts(document) else self.explain(document)
 
     def explain(self, document: Any) -> list[ValidationIssue]:
-        """Every error that the reference finds; where it finds none, what the gate says. Never empty."""
-        unreadable = [ValidationIssue("unreadable_value", "", "the record has a value that no validator can read")]
+        """Every error of a document that was not accepted. Never empty.
+
+        The reference validator names them; the fast one, if the reference finds none.
+        """
+        unreadable = [ValidationIssue("unreadable_value", "", "the record holds a value that cannot be validated")]
         try:
-            return _to_issues(self._reference_errors(document)) or _to_issues(self._gate_errors(document)) or unreadable
+            return _to_issues(self._reference_errors(document)) or _to_issues(self._fast_errors(document)) or unreadable
         except (ValueError, TypeError, RecursionError, OverflowError, ArithmeticError):
             return _text_issues(document) or unreadable
 
     def _reference_errors(self, document: Any) -> Iterator[_SchemaError]:
-        for error in self._named.iter_errors(document):
+        for error in self._reference.iter_errors(document):
             path: tuple[str | int, ...] = tuple(error.absolute_path)
             keyword = str(error.validator)
             if keyword == "required":
@@ -181,24 +220,29 @@ class VendorFormat:
                 continue
             if "propertyNames" in error.absolute_schema_path:
                 keyword = "propertyNames"
-            yield _SchemaError(keyword, path, error.validator_value)
+            yield _SchemaError(keyword, path, error.validator_value, _describe_form(error.schema))
 
-    def _gate_errors(self, document: Any) -> Iterator[_SchemaError]:
-        for error in self._gate.iter_errors(document):
+    def _fast_errors(self, document: Any) -> Iterator[_SchemaError]:
+        for error in self._validator.iter_errors(document):
             keywords = [part for part in error.schema_path if part in KEYWORD_CODES]
-            limit = "what the schema says"
-            yield _SchemaError(str(keywords[-1]) if keywords else "not", tuple(error.instance_path), limit)
+            yield _SchemaError(str(keywords[-1]) if keywords else "not", tuple(error.instance_path), None)
 
 
 def _text_issues(document: Any) -> list[ValidationIssue]:
-    """Where texts stand that are not Unicode (lone surrogates), to a bounded depth."""
+    """Texts that are not Unicode (lone surrogates), to a bounded depth."""
     found: list[ValidationIssue] = []
     stack: list[tuple[tuple[str | int, ...], Any]] = [((), document)]
     while stack and len(found) < MAX_ISSUES:
         path, value = stack.pop()
         if isinstance(value, str):
             if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
-                found.append(ValidationIssue("not_unicode", pointer(path), f"{pointer(path)} holds half a character"))
+                found.append(
+                    ValidationIssue(
+                        "not_unicode",
+                        pointer(path),
+                        f"{field_name(pointer(path))} holds half a character (a lone surrogate)",
+                    )
+                )
         elif len(path) > 60:
             found.append(ValidationIssue("too_deep", pointer(path[:5]), "the record is nested too deeply"))
         elif isinstance(value, dict):
@@ -212,7 +256,7 @@ def _object(path: Path, parse: Any) -> dict[str, Any]:
     try:
         loaded = parse(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"{path.parent.name}/{path.name} can not be read: {type(error).__name__}") from error
+        raise ConfigurationError(f"{path.parent.name}/{path.name} cannot be read: {type(error).__name__}") from error
     if not isinstance(loaded, dict):
-        raise ConfigurationError(f"{path.parent.name}/{path.name} is not an object")
+        raise ConfigurationError(f"{path.parent.name}/{path.name} must hold an object")
     return loaded

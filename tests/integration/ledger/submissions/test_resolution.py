@@ -12,8 +12,8 @@ from order_relay.orders.notes import OrderNote, notes_to_json
 from tests.support.offers import offer
 
 NAME = "shop_to_oms"
-CUT = OrderNote("text_cut", "orderComment", "shortened to 1000 characters")
-CUT_TOO = OrderNote("text_cut", "customOrderData.*", "shortened to 1000 characters")
+CUT = OrderNote("text_cut", "orderComment", "cut to 1000 characters")
+CUT_TOO = OrderNote("text_cut", "customOrderData.*", "cut to 1000 characters")
 BAD = [ValidationIssue("missing", "/a", "is missing"), ValidationIssue("too_long", "/b/0", "is too long")]
 
 

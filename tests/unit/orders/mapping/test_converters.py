@@ -143,5 +143,5 @@ def test_a_cut_text_is_a_prefix_within_the_limit(value: str, limit: int) -> None
 
 
 def test_unknown_converter_is_wrong_setup() -> None:
-    with pytest.raises(ConfigurationError, match="no converter 'magic'; there are"):
+    with pytest.raises(ConfigurationError, match="unknown converter 'magic'; available"):
         converters.find_converter("magic", "here")

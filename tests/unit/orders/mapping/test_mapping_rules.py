@@ -92,7 +92,7 @@ def test_a_wrong_value_does_not_stop_the_others() -> None:
         ({"target": "t", "path": "a", "tabel": "x"}, "unknown member 'tabel'"),
         ({"target": "t", "path": 7}, "path is not text"),
         ({"target": "t", "path": [1]}, "path is not text"),
-        ({"target": "t", "path": "a", "converter": "no"}, "no converter 'no'"),
+        ({"target": "t", "path": "a", "converter": "no"}, "unknown converter 'no'"),
         ({"target": "t", "path": "a", "table": "no"}, "no code table 'no'"),
         ({"target": "t", "path": "a", "table": "way", "pick": "class"}, "row 'ups ground' .* has no 'class'"),
         ({"target": "t", "path": "a", "table": "pay", "unknown": "guess"}, "must be one of"),

@@ -239,8 +239,8 @@ def test_amounts_of_undocumented_effect_need_a_decision(build: Build, order: dic
 
 def test_wrong_sums_are_reported_with_their_numbers(plain: Transformer, order: dict[str, Any]) -> None:
     said = messages(plain, order | {"total": "259.00", "subtotal": "285.01"})
-    sums = "/total is 259.00, but subtotal, discount, freight and tax add up to 256.51 (difference 2.49)"
+    sums = "total is 259.00, but subtotal, discount, freight and tax add up to 256.51 (difference 2.49)"
     assert said["total_mismatch"] == sums
     said_too = messages(plain, order | {"surcharge": 1})["total_mismatch"]
     assert said_too.endswith("freight, tax and surcharge add up to 257.50 (difference -1.00)")
-    assert said["subtotal_mismatch"] == "/subtotal is 285.01, but the lines add up to 285.00 (difference 0.01)"
+    assert said["subtotal_mismatch"] == "subtotal is 285.01, but the lines add up to 285.00 (difference 0.01)"

@@ -132,7 +132,7 @@ REFUSED_CONSTANTS: list[tuple[dict[str, Any], str]] = [
     ({"orderPayments": [{}, {}]}, "give exactly one entry"),
     ({"orderPayments": []}, "give exactly one entry"),
     ({"customer": {"phone2": "1"}, "customer.phone2": "2"}, "given by two constants"),
-    ({"customer": {"fone": "1"}}, r"no place 'customer.fone'; did you mean"),
+    ({"customer": {"fone": "1"}}, r"no member 'customer.fone'; did you mean"),
     ({"customer": "x"}, "not what the destination's schema allows"),
     ({"customOrderData": {"n": 1}}, "not what the destination's schema allows"),
     ({"customOrderData": {"n" * 101: "1"}}, "not what the destination's schema allows"),
@@ -380,7 +380,10 @@ TYPOS: list[tuple[dict[str, Any], str]] = [
         {"destination": {"fields": [{"target": "channel", "path": "terms", "when": {"target": "chanel", "is": 1}}]}},
         "when names 'chanel'",
     ),
-    ({"destination": {"fields": [{"target": "chanel", "path": "terms"}]}}, "no place 'chanel'; did you mean 'channel'"),
+    (
+        {"destination": {"fields": [{"target": "chanel", "path": "terms"}]}},
+        "no member 'chanel'; did you mean 'channel'",
+    ),
     ({"destination": {"fields": [{"target": "chanel", "drop": True}]}}, "no rule to drop"),
     (
         {"destination": {"fields": [{"target": "channel", "path": "terms"}, {"target": "channel", "value": "x"}]}},

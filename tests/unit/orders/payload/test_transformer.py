@@ -283,9 +283,9 @@ def test_long_texts_are_cut_and_noted(plain: Transformer, order: dict[str, Any])
     assert len(payload["shippingAddress"]["addressLine1"]) == 250
     assert len(payload["customOrderData"]["Story"]) == 1000
     assert only(plain, order).notes == [
-        OrderNote("text_cut", "orderComment", "shortened to 1000 characters"),
-        OrderNote("text_cut", "shippingAddress.addressLine1", "shortened to 250 characters"),
-        OrderNote("text_cut", "customOrderData.*", "shortened to 1000 characters"),
+        OrderNote("text_cut", "orderComment", "cut to 1000 characters"),
+        OrderNote("text_cut", "shippingAddress.addressLine1", "cut to 250 characters"),
+        OrderNote("text_cut", "customOrderData.*", "cut to 1000 characters"),
     ]
 
 
@@ -321,7 +321,7 @@ def test_ways_of_shipping_by_code_table(build: Build, order: dict[str, Any]) -> 
     order["ship_via"] = "Pigeon"
     assert sent(transformer, order)["shippingMethod"] == {"shippingType": "other", "shippingClass": "Other"}
     assert only(transformer, order).notes == [
-        OrderNote("not_in_code_table", "shippingMethod.shippingType", "has no row in its code table; default used")
+        OrderNote("not_in_code_table", "shippingMethod.shippingType", "is not in its code table; default used")
     ]
 
 
@@ -423,12 +423,12 @@ def test_the_translated_platform_spells_the_status_otherwise(build: Build, order
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"constants": {"noSuchField": 1}}, "no place 'noSuchField'"),
-        ({"constants": {"orderItems[].product.colour": 1}}, "no place"),
+        ({"constants": {"noSuchField": 1}}, "no member 'noSuchField'"),
+        ({"constants": {"orderItems[].product.colour": 1}}, "no member"),
         ({"destination": {"fields": [{"target": "channel", "path": "no_such_column"}]}}, "no column 'no_such_column'"),
-        ({"destination": {"fields": [{"target": "channel", "path": "terms", "cut": True}]}}, "no documented limit"),
+        ({"destination": {"fields": [{"target": "channel", "path": "terms", "cut": True}]}}, "cannot be cut"),
         ({"destination": {"fields": [{"target": "a.b[].c", "path": "terms"}]}}, "only the first part"),
-        ({"source": {"order": [{"target": "order_number", "drop": True}]}}, "no target 'order_number'"),
+        ({"source": {"order": [{"target": "order_number", "drop": True}]}}, "no rule with target 'order_number'"),
     ],
 )
 def test_what_does_not_fit_is_wrong_setup(build: Build, change: dict[str, Any], words: str) -> None:

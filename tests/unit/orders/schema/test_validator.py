@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from order_relay.errors import ConfigurationError
 from order_relay.orders.schema.reference_validator import reference_validator
-from order_relay.orders.schema.validator import KEYWORD_CODES, MAX_ISSUES, VendorFormat, pointer
+from order_relay.orders.schema.validator import KEYWORD_CODES, MAX_ISSUES, VendorFormat, field_name, pointer
 
 Make = Callable[..., dict[str, Any]]
 
@@ -309,19 +309,46 @@ def test_the_gate_is_much_faster_than_the_reference(source_format: VendorFormat,
     assert seconds(lambda document: list(reference.iter_errors(document)), 5) / seconds(source_format.check, 50) > 30
 
 
+def test_messages_name_the_field_the_form_and_an_example(source_format: VendorFormat, order: dict[str, Any]) -> None:
+    order |= {"uuid": "x", "currency": "dollars"}
+    order["items"][0] |= {"quantity": "many"}
+    del order["ship_to"]["city"]
+    messages = {issue.pointer: issue.message for issue in source_format.check(order)}
+    assert messages["/uuid"] == "uuid must be a UUID (example: 0F8FAD5B-D9CB-469F-A165-70867728950E)"
+    assert messages["/currency"] == "currency must be a currency code of three letters (example: USD)"
+    assert messages["/ship_to/city"] == "ship_to.city is required but missing"
+    assert messages["/items/0/quantity"].startswith("quantity of items no. 1 must be a decimal number (example: ")
+
+
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [
+        ("", "the record"),
+        ("/a", "a"),
+        ("/a/b", "a.b"),
+        ("/a/0", "a no. 1"),
+        ("/a/0/b/c", "b.c of a no. 1"),
+        ("/a/0/b/1", "b no. 2 of a no. 1"),
+        ("/0/a~1b~0", "0.a/b~"),
+    ],
+)
+def test_a_pointer_reads_as_a_name(place: str, name: str) -> None:
+    assert field_name(place) == name
+
+
 # --- files ---
 
 
 def test_unreadable_files_are_wrong_setup(tmp_path: Path) -> None:
     schema, mapping = tmp_path / "order.schema.json", tmp_path / "mapping.yaml"
-    with pytest.raises(ConfigurationError, match=r"order\.schema\.json can not be read"):
+    with pytest.raises(ConfigurationError, match=r"order\.schema\.json cannot be read"):
         VendorFormat.load(schema, mapping)
     schema.write_text("{}")
     mapping.write_text("- a list")
-    with pytest.raises(ConfigurationError, match=r"mapping\.yaml is not an object"):
+    with pytest.raises(ConfigurationError, match=r"mapping\.yaml must hold an object"):
         VendorFormat.load(schema, mapping)
     mapping.write_text("a: [")
-    with pytest.raises(ConfigurationError, match=r"mapping\.yaml can not be read"):
+    with pytest.raises(ConfigurationError, match=r"mapping\.yaml cannot be read"):
         VendorFormat.load(schema, mapping)
 
 
