@@ -13,7 +13,7 @@ Orders reach aCommerce in another way; their number decides which of them are ou
 | **follow** | records shipped parcels; asks an operator if a reported shipment was withdrawn |
 
 **Webhooks** (`POST /acommerce/events`) bring the same events within seconds. Polls fill their gaps; order, repetition
-and loss of deliveries do not change the result. Register one with `python -m order_relay hook register URL`.
+and loss of deliveries do not change the result. Register one with `order-relay hook register URL`.
 
 **Nothing is overwritten.** A known event with other content is a correction, and both contents are kept. An event that
 disappeared counts as deleted only if a whole history was read (by number; for polls a setting decides). If anything
@@ -28,9 +28,9 @@ nothing new appears, because it shifts while orders change.
 
 **Red** means that aCommerce or the file server could not be reached or refused the login, or that a setting is wrong.
 Records, rows and files that cannot be used or fetched leave the run green and raise an alert;
-`python -m order_relay statuses --refused` lists them, and `report` counts them.
+`order-relay statuses --refused` lists them, and `report` counts them.
 
-**Commands**: `python -m order_relay order NUMBER`, `statuses`, `statuses --unmatched`, `statuses --asked`.
+**Commands**: `order-relay order NUMBER`, `statuses`, `statuses --unmatched`, `statuses --asked`.
 """
 
 from __future__ import annotations

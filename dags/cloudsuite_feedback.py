@@ -2,7 +2,7 @@
 
 After an order was imported and set to *processing*, the shop is updated step by step. Each step is recorded in the
 ledger. A refused step is repeated at growing intervals and delays its own order only; after 5 refusals (setting
-`feedback: most_refusals`) it has failed: an alert is raised, and `python -m order_relay feedback --failed` lists it
+`feedback: most_refusals`) it has failed: an alert is raised, and `order-relay feedback --failed` lists it
 (`--retry NUMBER` or `--give-up NUMBER`). The same limit holds for setting an order to *processing* (**take_over**), a
 task of the order's own pipeline. Settings without a section are fields of the connection.
 
@@ -17,14 +17,14 @@ numbers changed, and read again. If anything else changed, the task fails and na
 shop and set `line_numbers` to `patch` or `off`.
 
 **Shipped** comes from the ledger's shipments, whoever reported them: ShipRush, a partner, or
-`python -m order_relay ship NUMBER`. With `desadv` each delivery is a message of its own; otherwise the shop is updated
+`order-relay ship NUMBER`. With `desadv` each delivery is a message of its own; otherwise the shop is updated
 once, after everything was shipped. For set-ups without deliveries, or with orders imported as SHIPPED, set
 `feedback: done_after: import`: the shop is then updated at the import.
 
 **Cancelled in the shop.** The order's state is read before every write, and a cancelled order is never written to. Each
 run also lists the cancelled orders among those confirmed within the last 30 days (`feedback: cancelled_days`). An order
 that was cancelled after it was sent is marked, alerted and shown to ShipRush as cancelled. Cancel it in the OMS, then
-confirm with `python -m order_relay cancelled --done NUMBER --reason ...`.
+confirm with `order-relay cancelled --done NUMBER --reason ...`.
 
 **Offline orders**, which the ERP loaded into the shop, are set to `sent` if the connection has `offline_sent`. They
 have a watermark of their own, so none is missed after a pause.
@@ -32,7 +32,7 @@ have a watermark of their own, so none is missed after a pause.
 **Red** means that the shop refused the login, or that a setting is wrong. A step without a usable answer is repeated
 later; repeating one changes nothing in the shop. cXML confirmations are not built.
 
-**Commands**: `python -m order_relay order NUMBER` shows every step; `feedback`, `cancelled`.
+**Commands**: `order-relay order NUMBER` shows every step; `feedback`, `cancelled`.
 """
 
 from __future__ import annotations

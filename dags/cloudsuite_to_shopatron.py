@@ -53,7 +53,7 @@ the shop, and its report shows what would have been sent. To go live, set `mode:
 orders stay `ready`. `false` or an empty value resumes. Any other value, or one that cannot be read, stops everything
 and raises an alert.
 
-**Commands**: `python -m order_relay report`, `order NUMBER`, `quarantine`, `held`, `doubt`, `doctor`.
+**Commands**: `order-relay report`, `order NUMBER`, `quarantine`, `held`, `doubt`, `doctor`.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ look-ups are not possible at all, the alert `not_looked_up` names the cause.
 **Red** means that a pipeline's connection or setting is wrong, or that the OMS could not be reached; the other
 pipelines are still looked up. The Variable `order_relay_stop` does not stop this DAG: it sends nothing.
 
-**Commands**: `python -m order_relay doubt`, `order NUMBER`, `settle NUMBER --stored OMS_ID | --absent`.
+**Commands**: `order-relay doubt`, `order NUMBER`, `settle NUMBER --stored OMS_ID | --absent`.
 """
 
 from __future__ import annotations

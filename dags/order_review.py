@@ -29,7 +29,7 @@ takes no worker slot, and an unanswered question does not block the others.
 * **discard**: none of the held versions is ever sent.
 
 The review says what each answer does with this group. The pipeline's next run evaluates and sends what was let go.
-Name, reason and confirmation are part of the order's history (`python -m order_relay order NUMBER`).
+Name, reason and confirmation are part of the order's history (`order-relay order NUMBER`).
 
 **A decision is about what was shown.** If the group changes meanwhile, or somebody else decides, the answer changes
 nothing, and a new review is opened. An answer without a reason is asked for again.
@@ -40,7 +40,7 @@ asked about).
 
 No names, addresses, customer numbers or e-mails are shown, only that such a field changed or contradicts.
 
-**On the command line**: `python -m order_relay held`, `held NUMBER`, `decide NUMBER ...`, `doubt`, `settle NUMBER ...`.
+**On the command line**: `order-relay held`, `held NUMBER`, `decide NUMBER ...`, `doubt`, `settle NUMBER ...`.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ again with other content, it is held for an operator.
 **Can an order be sent again by mistake?** No. A rejected order was not stored by the OMS, and a replay never brings
 back what the ledger knows as sent.
 
-**Commands**: `python -m order_relay quarantine`, `replay`, `discard`.
+**Commands**: `order-relay quarantine`, `replay`, `discard`.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ search that fails, ignores its parameters, shifts while it is read, or omits ext
 The report is in the batch store (`PIPELINE/runs/RUN/reconcile.md`) and in the task's log. **Red** means that a
 pipeline's connection or setting is wrong, or that the OMS asked for a longer pause than the task may wait.
 
-**Commands**: `python -m order_relay reconcile --pipeline NAME`.
+**Commands**: `order-relay reconcile --pipeline NAME`.
 """
 
 from __future__ import annotations

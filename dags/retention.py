@@ -30,7 +30,7 @@ them.
 
 **Red** means that the batch store or the ledger could not be reached, or that an object is damaged; the log names it.
 
-**Commands**: `python -m order_relay retention --dry-run`.
+**Commands**: `order-relay retention --dry-run`.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ its report compares what would have been sent with what the OMS has. To go live,
 orders stay `ready`. `false` or an empty value resumes. Any other value, or one that cannot be read, stops everything
 and raises an alert.
 
-**Commands**: `python -m order_relay report`, `order NUMBER`, `quarantine`, `held`, `doubt`, `doctor`.
+**Commands**: `order-relay report`, `order NUMBER`, `quarantine`, `held`, `doubt`, `doctor`.
 """
 
 from __future__ import annotations

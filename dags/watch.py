@@ -29,7 +29,7 @@ webhook; host = its URL, extra fields = headers. Type `smtp`: e-mail; extra `to`
 **The Variable `order_relay_summary_at`** sets the time of the summary: `06:00` (UTC, the default), `07:30
 Europe/Berlin`, or `never`.
 
-**Active from the start**, like all DAGs that send nothing to vendors; `python -m order_relay doctor` reports them if
+**Active from the start**, like all DAGs that send nothing to vendors; `order-relay doctor` reports them if
 paused.
 
 **Red** means that the connection or the Variable is wrong. A failed delivery leaves the task green and is repeated by

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
+from order_relay import COMMAND
 from order_relay.airflow.context.run_request import run_slug, triggered_by
 from order_relay.airflow.session import account_names, open_ledger, open_wiring
 from order_relay.batches import Manifest
@@ -154,7 +155,7 @@ def _render_report(
         )
         lines.append(markdown_table(("order", "code", "where", "why"), rows))
         if len(stopped) > MAX_REASONS_SHOWN:
-            lines.append(f"\nand {len(stopped) - MAX_REASONS_SHOWN} more reasons: python -m order_relay quarantine")
+            lines.append(f"\nand {len(stopped) - MAX_REASONS_SHOWN} more reasons: {COMMAND} quarantine")
     if states.get("ready"):
         lines += ["", "What is ready is sent by the pipeline's next run."]
     return "\n".join([*lines, ""])

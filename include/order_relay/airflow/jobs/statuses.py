@@ -9,6 +9,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from order_relay import COMMAND
 from order_relay.airflow import connections
 from order_relay.airflow.assets import statuses_asset
 from order_relay.airflow.context.run_request import read_request
@@ -159,7 +160,7 @@ def _status_alert(account: str, numbers: list[str]) -> Alert:
         kind=TAKEN_BACK,
         cause=TAKEN_BACK,
         subject=f"{account}: {len(numbers)} orders were told as shipped, and the vendor took that back; look with "
-        "'python -m order_relay statuses --asked', then end it with --done NUMBER",
+        f"'{COMMAND} statuses --asked', then end it with --done NUMBER",
         lines=tuple(sorted(numbers)),
         size=len(numbers),
     )

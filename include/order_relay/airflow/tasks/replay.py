@@ -41,8 +41,7 @@ def replay_params() -> dict[str, Param]:
             type=["null", "string"],
             maxLength=100,
             title="Reason code",
-            description="As shown by `python -m order_relay quarantine`; rejected orders have `http_400` or "
-            "`http_422`.",
+            description="As shown by `order-relay quarantine`; rejected orders have `http_400` or `http_422`.",
         ),
         "since": Param(
             None,

@@ -20,6 +20,7 @@ from sqlalchemy import event as sa_event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
+from order_relay import COMMAND
 from order_relay.backoff import backoff
 from order_relay.errors import ConfigurationError, OrderRelayError, TransientError
 from order_relay.failpoints import failpoint
@@ -187,7 +188,7 @@ def _prepare_file(url: URL, *, create: bool) -> None:
     elif not file.exists():
         raise ConfigurationError(
             f"there is no ledger at {file}. Check AIRFLOW_HOME and the connection order_relay_ledger; a ledger is made "
-            "by the first run of a pipeline, or by 'order-relay ledger migrate'"
+            f"by the first run of a pipeline, or by '{COMMAND} ledger migrate'"
         )
 
 
@@ -276,7 +277,7 @@ _TRANSLATIONS: tuple[_Translation, ...] = (
         ("no such table",),
         ("42P01",),
         ConfigurationError,
-        "has no tables yet: run 'python -m order_relay ledger migrate'",
+        f"has no tables yet: run '{COMMAND} ledger migrate'",
     ),
     (
         ("unable to open database file",),

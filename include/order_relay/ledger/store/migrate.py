@@ -16,6 +16,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection
 
+from order_relay import COMMAND
 from order_relay.errors import ConfigurationError
 from order_relay.ledger.store.database import DATABASE_ERRORS, Database, translate_error
 
@@ -73,7 +74,7 @@ def check_revision(database: Database) -> None:
     except DATABASE_ERRORS as error:
         raise translate_error(error, database.url) from error
     what = "has no tables yet" if found is None else f"is at revision {found}, this program needs {head()}"
-    raise ConfigurationError(f"the ledger {what}: run 'python -m order_relay ledger migrate'")
+    raise ConfigurationError(f"the ledger {what}: run '{COMMAND} ledger migrate'")
 
 
 def _refuse_newer(conn: Connection) -> None:

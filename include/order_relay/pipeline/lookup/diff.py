@@ -18,23 +18,23 @@ from order_relay.ledger.schema.records import PositiveControl
 from order_relay.orders.markdown import escape_markdown, markdown_table
 from order_relay.orders.messages import SearchHit, SearchResult
 from order_relay.pipeline.lookup.evidence import hits_by_key, why_not_absent
-from order_relay.pipeline.report.comparison_advice import DISCREPANCIES
+from order_relay.pipeline.report.comparison_advice import DISCREPANCIES, describe_search_problem
 
 MAX_LISTED = 500
-"""So many differences of one kind stand in the report; of further ones only how many there are."""
+"""Maximum differences of one kind in the report; further ones are counted."""
 
 UNCONFIRMED_STATES = frozenset({"sending", "in_doubt"})
 """States in which nobody knows yet whether the destination has the order: the sweep looks these up."""
 
 
 class DiscrepancyKind(StrEnum):
-    """In which way ledger and destination differ."""
+    """How ledger and OMS differ; see ``DISCREPANCIES`` for the texts."""
 
-    MISSING = "missing"  # imported here, surely absent there
-    DOUBLED = "doubled"  # several orders there carry one external id
-    OTHER_ID = "other_id"  # there under another OMS id than ours
-    NOT_IMPORTED = "not_imported"  # there, but the ledger does not say imported
-    UNKNOWN = "unknown"  # there, but the ledger does not have it
+    MISSING = "missing"  # imported, and proven absent in the OMS
+    DOUBLED = "doubled"  # several orders in the OMS have one external id
+    OTHER_ID = "other_id"  # in the OMS under another OMS id than the ledger's
+    NOT_IMPORTED = "not_imported"  # in the OMS, but not imported according to the ledger
+    UNKNOWN = "unknown"  # in the OMS, but not in the ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +154,11 @@ def classify(key: str, book: LedgerOrder | None, there: Collection[str]) -> Disc
 
 
 def as_markdown(report: ReconciliationReport) -> str:
-    """The report. External ids and OMS ids, states and counts; no personal data."""
+    """The report as Markdown: external ids, OMS ids, states and counts; no personal data."""
     span = f"{report.since:%Y-%m-%d %H:%M} to {report.until:%Y-%m-%d %H:%M} UTC"
-    lines = [f"# {report.pipeline}: ledger and OMS compared", "", f"{span}. **{verdict(report)}**", ""]
-    lines += [markdown_table(("what", "orders"), report.counts.items()), ""]
+    lines = [f"# {report.pipeline}: reconciliation of ledger and OMS", "", f"{span}. **{verdict(report)}**", ""]
+    compared = [(_COUNT_LABELS.get(name, name.replace("_", " ")), number) for name, number in report.counts.items()]
+    lines += [markdown_table(("", "number"), compared), ""]
     for kind in DiscrepancyKind:
         lines += _section(kind, report.of(kind))
     lines += _uncertain(report)
@@ -165,24 +166,33 @@ def as_markdown(report: ReconciliationReport) -> str:
 
 
 def verdict(report: ReconciliationReport) -> str:
-    """One sentence."""
+    """The result in one or two sentences."""
     found = [f"{len(report.of(kind))} {kind.value.replace('_', ' ')}" for kind in DiscrepancyKind if report.of(kind)]
-    open_ = " Not everything could be compared." if report.unsure or report.unread or report.remarks else ""
-    return ("They differ: " + ", ".join(found) + "." if found else "No difference was found.") + open_
+    incomplete = " Not everything could be compared." if report.unsure or report.unread or report.remarks else ""
+    return (f"Ledger and OMS differ: {', '.join(found)}." if found else "No differences found.") + incomplete
+
+
+_COUNT_LABELS = {
+    "imported": "imported orders in the ledger",
+    "seen": "orders in the OMS",
+    "without_external_id": "of these without an external id",
+    "unsure": "imported orders that could not be compared",
+    "unread": "periods that could not be read completely",
+}
 
 
 def describe(found: Discrepancy) -> str:
     """A difference on one line, without its external id."""
-    there = f"OMS ids there: {', '.join(found.there)}" if found.there else "not there"
-    ours = f"; ours: {found.ours}" if found.ours else f"; here: {found.state or 'unknown'}"
-    return f"{found.kind.value.replace('_', ' ')}; {there}{ours}"
+    oms = f"OMS ids in the OMS: {', '.join(found.there)}" if found.there else "not in the OMS"
+    ledger = f"OMS id in the ledger: {found.ours}" if found.ours else f"state in the ledger: {found.state or 'none'}"
+    return f"{found.kind.value.replace('_', ' ')}; {oms}; {ledger}"
 
 
 def _section(kind: DiscrepancyKind, found: Sequence[Discrepancy]) -> list[str]:
     if not found:
         return []
     head = [f"## {kind.value.replace('_', ' ').capitalize()}: {len(found)}", "", DISCREPANCIES[kind], ""]
-    columns = ("external id", "OMS ids there", "OMS id here", "state here")
+    columns = ("external id", "OMS ids in the OMS", "OMS id in the ledger", "state in the ledger")
     rows = (
         (escape_markdown(one.key), escape_markdown(", ".join(one.there)), escape_markdown(one.ours), one.state)
         for one in found[:MAX_LISTED]
@@ -193,8 +203,11 @@ def _section(kind: DiscrepancyKind, found: Sequence[Discrepancy]) -> list[str]:
 
 def _uncertain(report: ReconciliationReport) -> list[str]:
     lines = [f"- {remark}" for remark in report.remarks]
-    lines += [f"- {n} imported orders were not seen, which proves nothing: `{why}`" for why, n in report.unsure.items()]
-    lines += [f"- orders there could not be read whole: {which}" for which in report.unread]
+    lines += [
+        f"- {n} imported orders were not found, but the search proves nothing: {describe_search_problem(problem)}."
+        for problem, n in report.unsure.items()
+    ]
+    lines += [f"- orders in the OMS could not be read completely: {period}" for period in report.unread]
     if report.bare:
-        lines.append(f"- {report.bare} orders there carry no external id and can not be compared")
+        lines.append(f"- {report.bare} orders in the OMS have no external id and cannot be compared")
     return ["## What could not be compared", "", *lines, ""] if lines else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from order_relay import COMMAND
 from order_relay.http.client import VendorClient
 from order_relay.vendors.acommerce.connection import AcommerceSettings
 from order_relay.vendors.acommerce.token import AcommerceToken
@@ -26,4 +27,4 @@ def authorize(settings: AcommerceSettings) -> Callable[[], Mapping[str, str]]:
 def probe(settings: AcommerceSettings) -> str:
     """Request a token. Raises as ``authorize``."""
     authorize(settings)()
-    return "aCommerce issued a token. `python -m order_relay doctor` also reads statuses."
+    return f"aCommerce issued a token. `{COMMAND} doctor` also reads statuses."

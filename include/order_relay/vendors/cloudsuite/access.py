@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from order_relay import COMMAND
 from order_relay.http.client import VendorClient
 from order_relay.vendors.cloudsuite.connection import CloudSuiteSettings
 from order_relay.vendors.cloudsuite.token import CloudSuiteAuthorization
@@ -25,9 +26,9 @@ def probe(settings: CloudSuiteSettings) -> str:
     """Request a token; with a static token, contact the server without it. Raises as ``authorize``."""
     if settings.auth == "token":
         status = _client(settings).reach()
-        return f"The server answered (HTTP {status}). The token was not tested: `python -m order_relay doctor` does."
+        return f"The server answered (HTTP {status}). The token was not tested: `{COMMAND} doctor` does."
     authorize(settings)()
-    return "CloudSuite issued a token. `python -m order_relay doctor` also reads orders."
+    return f"CloudSuite issued a token. `{COMMAND} doctor` also reads orders."
 
 
 def _client(settings: CloudSuiteSettings) -> VendorClient:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 import httpx
 
+from order_relay import COMMAND
 from order_relay.http.bodies import read_whole
 from order_relay.http.client import VendorClient
 from order_relay.http.oauth import MAX_TOKEN_RESPONSE_BYTES, renewal_delay_s
@@ -35,7 +36,7 @@ def authorize(settings: OmsSettings) -> Callable[[], Mapping[str, str]]:
 def probe(settings: OmsSettings) -> str:
     """Request a token. Raises as ``authorize``."""
     authorize(settings)()
-    return "The OMS issued a token. `python -m order_relay doctor` also tests searches."
+    return f"The OMS issued a token. `{COMMAND} doctor` also tests searches."
 
 
 def _fetch_token(settings: OmsSettings) -> tuple[str, float]:

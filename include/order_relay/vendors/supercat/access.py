@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 
+from order_relay import COMMAND
 from order_relay.http.client import VendorClient
 from order_relay.vendors.supercat.connection import SuperCatSettings
 
@@ -20,7 +21,7 @@ def probe(settings: SuperCatSettings) -> str:
     status = _client(settings).reach()
     return (
         f"The server answered (HTTP {status}). The login was not tested, because SuperCat locks accounts after failed "
-        "logins; `python -m order_relay doctor` tests it once."
+        f"logins; `{COMMAND} doctor` tests it once."
     )
 
 

@@ -100,8 +100,8 @@ def test_the_report_shows_each_kind_and_cannot_be_forged() -> None:
     assert "\n# x" not in text
     for kind in DiscrepancyKind:
         assert f"1 {kind.value.replace('_', ' ')}" in verdict(told)
-    assert "4 imported orders were not seen" in text
-    assert "2 orders there carry no external id" in text
+    assert "4 imported orders were not found, but the search proves nothing: the total changed" in text
+    assert "2 orders in the OMS have no external id" in text
     assert told.counts["missing"] == 1
 
 
@@ -113,13 +113,15 @@ def test_a_long_report_is_cut() -> None:
 
 def test_nothing_compared_is_not_called_fine() -> None:
     told = ReconciliationReport("p", NOW, NOW, remarks=["no search"])
-    assert verdict(told) == "No difference was found. Not everything could be compared."
+    assert verdict(told) == "No differences found. Not everything could be compared."
     assert "no search" in as_markdown(told)
 
 
 def test_a_line_for_the_operator() -> None:
-    assert describe(Discrepancy(DiscrepancyKind.MISSING, "K", "K", "imported", "7")) == "missing; not there; ours: 7"
+    assert describe(Discrepancy(DiscrepancyKind.MISSING, "K", "K", "imported", "7")) == (
+        "missing; not in the OMS; OMS id in the ledger: 7"
+    )
     assert (
         describe(Discrepancy(DiscrepancyKind.UNKNOWN, "K", there=("1", "2")))
-        == "unknown; OMS ids there: 1, 2; here: unknown"
+        == "unknown; OMS ids in the OMS: 1, 2; state in the ledger: none"
     )
