@@ -75,8 +75,8 @@ class Engine:
         self.wiring = Wiring.for_pipeline(PIPELINE, known.__getitem__, ledger_url, self.store.url)
         self.source, self.destination = self.wiring.source, self.wiring.destination
         self.transformer, self.policies = self.wiring.transformer, self.wiring.settings.engine_policies
-        self.ledger.bind(PIPELINE, self.source.account, self.destination.account)
-        self.ledger.begin_run(self.ctx, "run", 0)
+        self.ledger.runs.bind(PIPELINE, self.source.account, self.destination.account)
+        self.ledger.runs.begin(self.ctx, "run", 0)
 
     def run(self, watch: Watch) -> None:
         """Run all stages, each with the result of the one before."""

@@ -78,7 +78,7 @@ def measure_poll(folder: Path, events: int) -> dict[str, Any]:
     """Two passes over a window of ``events`` events."""
     ledger = _ledger(folder)
     intake = StatusIntake(RunContext(ACCOUNT, "run"), ledger, status_reader(load_status(ACCOUNT)))
-    ledger.bind_status(ACCOUNT, Pages.account)
+    ledger.status_history.bind(ACCOUNT, Pages.account)
     before, begun = peak_kib(), time.perf_counter()
     poll_changes(intake, Pages(events // EVENTS_AN_ORDER), load_status(ACCOUNT).poll, datetime.now(UTC))  # type: ignore[arg-type]
     seconds = time.perf_counter() - begun

@@ -77,7 +77,7 @@ class Firm:
         assert seen["imported"] == seen["offered"] == len(seen["acknowledged"])
         ledger = Ledger.open(f"sqlite:///{self.world.home}/order_relay/ledger.sqlite")
         try:
-            assert ledger.law(PIPELINE) == []
+            assert ledger.accounting.invariant_violations(PIPELINE) == []
         finally:
             ledger.close()
 

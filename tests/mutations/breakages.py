@@ -127,7 +127,7 @@ BREAKAGES: tuple[Breakage, ...] = (
     ),
     Breakage(
         "take a lease for over while it runs",
-        "ledger/delivery/lookups.py",
+        "ledger/delivery/leases.py",
         "    limit = tx.now - timedelta(seconds=timeout_s)\n",
         "    limit = tx.now + timedelta(hours=1)\n",
         ("tests/integration/ledger/delivery/test_outcomes.py::test_a_lease_that_is_over_means_doubt",),
@@ -344,7 +344,7 @@ BREAKAGES: tuple[Breakage, ...] = (
     ),
     Breakage(
         "limit counts versions",
-        "ledger/submissions/validation.py",
+        "ledger/submissions/versions.py",
         "    lineages = list(dict.fromkeys(row.lineage for row in work_items(tx, ids)))[:limit]\n",
         "    lineages = list(dict.fromkeys(row.lineage for row in work_items(tx, ids)[:limit]))\n",
         ("tests/unit/pipeline/stages/test_dedupe.py::test_a_limit_counts_lineages_and_leaves_the_others_received",),
@@ -367,9 +367,9 @@ BREAKAGES: tuple[Breakage, ...] = (
     ),
     Breakage(
         "early acknowledgement of superseded",
-        "ledger/write_back/acknowledgements.py",
-        "SETTLED_FOR_GOOD = sa.or_(_decided, sa.and_(_superseded, sa.or_(_has_winner, sa.and_(_by_person, ~LINEAGE_IS_OPEN))))\n",
-        "SETTLED_FOR_GOOD = sa.or_(_decided, _superseded)\n",
+        "ledger/schema/predicates.py",
+        "    DECIDED, sa.and_(IS_SUPERSEDED, sa.or_(HAS_IMPORTED_WINNER, sa.and_(SETTLED_BY_OPERATOR, ~LINEAGE_IS_OPEN)))\n",
+        "    DECIDED, IS_SUPERSEDED\n",
         ("tests/integration/ledger/reporting/test_accounting.py::test_superseded_only_once_its_winner_is_imported",),
     ),
     Breakage(
@@ -382,7 +382,7 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         "acknowledge without noting it first",
         "pipeline/stages/acknowledge.py",
-        "                mine = set(ledger.ack_sent(ctx, [entry.id for entry in due], silence_s))\n",
+        "                mine = set(ledger.acknowledgements.mark_sent(ctx, [entry.id for entry in due], silence_s))\n",
         "                mine = {entry.id for entry in due}\n",
         ("tests/unit/pipeline/stages/test_acknowledge.py::test_without_an_answer_they_stay_sent_and_the_others_go_on",),
     ),
@@ -445,7 +445,9 @@ BREAKAGES: tuple[Breakage, ...] = (
         "settle a window before it was read",
         "pipeline/fulfilment/status_poll.py",
         "    total, first_asked = StoredStatuses(), None\n",
-        ("    total, first_asked = StoredStatuses(), None\n    intake.ledger.settle_window(intake.account, now)\n"),
+        (
+            "    total, first_asked = StoredStatuses(), None\n    intake.ledger.status_reads.advance_watermark(intake.account, now)\n"
+        ),
         (
             "tests/vendors/acommerce/contract/test_sandbox.py::TestWindows::test_a_poll_that_fails_on_page_two_loses_nothing",
         ),
@@ -477,7 +479,7 @@ BREAKAGES: tuple[Breakage, ...] = (
     ),
     Breakage(
         "a final status is never read again",
-        "ledger/fulfilment/status_queries.py",
+        "ledger/fulfilment/status_reads.py",
         "            status_order.c.changed_at <= tx.now - timedelta(seconds=after_s),\n",
         "",
         (
@@ -637,7 +639,7 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         "another reading is taken for a change",
         "pipeline/stages/content_fingerprints.py",
-        "    count = ledger.renew(same)\n",
+        "    count = fingerprints.replace_outdated(same)\n",
         "    count = len(same)\n",
         (
             "tests/unit/pipeline/stages/test_content_fingerprints.py::test_a_mapping_that_reads_more_holds_no_imported_order",

@@ -40,8 +40,8 @@ class Desk:
         self.ctx = RunContext(PIPELINE, "run-1")
         self.archive = OrderArchive(store, cache(lambda name: canonical_reader(load_pipeline(name))))
         self._batches = itertools.count(first_batch)
-        ledger.bind(PIPELINE, "supercat:https://shop.example/demo", "shopatron:https://oms.example/1")
-        ledger.begin_run(self.ctx, "run", 0)
+        ledger.runs.bind(PIPELINE, "supercat:https://shop.example/demo", "shopatron:https://oms.example/1")
+        ledger.runs.begin(self.ctx, "run", 0)
 
     def receive(self, *documents: Mapping[str, Any]) -> list[int]:
         """Archive and take in; the ids of what was received."""
@@ -56,12 +56,12 @@ class Desk:
         frame = pd.DataFrame(rows)
         for column in ("suffix", "items"):
             frame[column] = pd.Series([row[column] for row in rows], dtype=object)
-        self.ledger.receive(self.ctx, BatchInfo(name, manifest.name, len(rows), datetime.now(UTC)), frame, "t")
-        return [work.id for work in self.ledger.to_validate(PIPELINE, name) if work.batch_id == name]
+        self.ledger.intake.receive(self.ctx, BatchInfo(name, manifest.name, len(rows), datetime.now(UTC)), frame, "t")
+        return [work.id for work in self.ledger.worklist.to_validate(PIPELINE, name) if work.batch_id == name]
 
     def make_ready(self, ids: Sequence[int], sent_as: str = "") -> list[int]:
         """Resolved and made ready, with the totals of the archived orders."""
-        works = self.ledger.resolve(self.ctx, ids, VersionPolicies())
+        works = self.ledger.versions.resolve(self.ctx, ids, VersionPolicies())
         orders = {number: found.order for number, found in self.archive.read(works).items()}
         rows = [
             ReadyPayload(
@@ -78,7 +78,7 @@ class Desk:
             )
             for w in works
         ]
-        return self.ledger.make_ready(self.ctx, rows)[0]
+        return self.ledger.payloads.make_ready(self.ctx, rows)[0]
 
     def imported(self, *documents: Mapping[str, Any], sent_as: str = "") -> list[int]:
         """Walked all the way; their ids, in the order of ``documents``."""
@@ -86,10 +86,10 @@ class Desk:
 
     def send(self, ids: Sequence[int]) -> list[int]:
         """What is ready becomes imported."""
-        claims = self.ledger.claim(self.ctx, ids, "test", 30)
+        claims = self.ledger.claims.claim(self.ctx, ids, "test", 30)
         results = [
             AttemptResult(i, c.attempt, SendResult(SendOutcome.IMPORTED, 201, oms_id=f"OMS{i}"))
             for i, c in claims.items()
         ]
-        assert self.ledger.settle(self.ctx, results) == []
+        assert self.ledger.outcomes.record(self.ctx, results) == []
         return sorted(ids)

@@ -109,7 +109,7 @@ class Desk:
     @classmethod
     def open(cls, url: str, folder: Path) -> Desk:
         ledger = Ledger.open(url)
-        ledger.bind(PIPELINE, "desk:here", "shelf:there")
+        ledger.runs.bind(PIPELINE, "desk:here", "shelf:there")
         return cls(ledger, BatchStore(folder.as_uri()))
 
     @property
@@ -126,7 +126,7 @@ class Desk:
     def extract(self, *documents: Any, reading: FetchPlan = EVERYTHING) -> Manifest:
         self.runs += 1
         self.offered = list(documents)
-        self.ledger.begin_run(self.ctx, "manual")
+        self.ledger.runs.begin(self.ctx, "manual")
         return extract(
             self.ctx,
             cast(Source, self),
@@ -168,5 +168,5 @@ class Desk:
         return {
             life["source_id"]: f"{life['state']} {life['reason']}".strip()
             for document in self.offered
-            for life in self.ledger.find(str(document["id"]))
+            for life in self.ledger.queries.find(str(document["id"]))
         }

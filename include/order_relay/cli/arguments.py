@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def find_order(ledger: Ledger, word: str, pipelines: Sequence[str] | None) -> WorkItem:
     """The order with this number or reference; raises ``ConfigurationError`` for none, and for several with a list."""
-    found = ledger.named(word, pipelines)
+    found = ledger.order_references.named(word, pipelines)
     if not found:
         raise ConfigurationError(f"no order {word!r}; search all identifiers with: order {word}")
     if len(found) > 1:
@@ -32,9 +32,9 @@ def resolve_number(ledger: Ledger, word: str, pipeline: str | None) -> str:
     Raises ``ConfigurationError`` with a list if it matches orders with different numbers.
     """
     pipelines = None if pipeline is None else [pipeline]
-    if ledger.has_number(word, pipelines):
+    if ledger.order_references.has_number(word, pipelines):
         return word
-    found = ledger.named(word, pipelines)
+    found = ledger.order_references.named(word, pipelines)
     if len({work.order_number for work in found}) > 1:
         raise _ambiguous(word, found)
     return found[0].order_number if found else word
@@ -50,13 +50,13 @@ def _ambiguous(word: str, found: Sequence[WorkItem]) -> ConfigurationError:
 def require_pipeline(installation: Installation, ledger: Ledger, name: str | None) -> None:
     """Raise ``ConfigurationError`` for a pipeline without a file and without rows in the ledger. ``None`` is valid."""
     if name is not None:
-        _require("pipeline", name, {*installation.pipelines, *ledger.pipelines()})
+        _require("pipeline", name, {*installation.pipelines, *ledger.runs.pipelines()})
 
 
 def require_run(ledger: Ledger, run: str, *also: str) -> None:
     """Raise ``ConfigurationError`` for a run id that the ledger does not know, in any of these spellings."""
-    if not any(ledger.has_run(name) for name in (run, *also)):
-        _require("run", run, ledger.latest_runs())
+    if not any(ledger.runs.exists(name) for name in (run, *also)):
+        _require("run", run, ledger.runs.latest())
 
 
 def require_code(code: str | None, in_ledger: Iterable[str]) -> None:

@@ -58,7 +58,7 @@ def replay(
             for of, rows in chosen.items():
                 clean, refused = _reevaluate(installation, ledger, of, rows, advance)
                 still += refused
-                done += len(clean) if dry_run else ledger.replay(RunContext(of, "", name), clean, why)
+                done += len(clean) if dry_run else ledger.bulk.replay(RunContext(of, "", name), clean, why)
     facts = {"chosen": _orders(chosen), "replayed": done, "dry_run": dry_run, "still": still}
     if as_json:
         print_json({**facts, "who": name, "reason": why})
@@ -90,7 +90,7 @@ def discard(
         chosen = _select(ledger, pipeline, numbers, code, since, everything=everything, most=most)
         for of, rows in chosen.items():
             ids = {row["id"] for row in rows}
-            done += len(ids) if dry_run else ledger.discard(RunContext(of, "", name), ids, why)
+            done += len(ids) if dry_run else ledger.bulk.discard(RunContext(of, "", name), ids, why)
     rows = [row for of in chosen.values() for row in of]
     if as_json:
         print_json(
@@ -127,9 +127,9 @@ def _select(
         raise ConfigurationError("no orders selected; give order numbers, --code, --since or --all")
     rows: Rows = defaultdict(list)
     numbers = [resolve_number(ledger, number, pipeline) for number in numbers or []]
-    found = ledger.quarantined(code, numbers or None, parse_time(since))
+    found = ledger.queries.quarantined(code, numbers or None, parse_time(since))
     if code is not None and not found:
-        require_code(code, (row["code"] for row in ledger.quarantined()))
+        require_code(code, (row["code"] for row in ledger.queries.quarantined()))
     for row in found:
         if pipeline in {None, row["pipeline"]}:
             rows[row["pipeline"]].append(row)
@@ -159,7 +159,7 @@ def _reevaluate(
     from order_relay.pipeline.operators.reevaluation import reevaluate
 
     with installation.wiring(pipeline) as wiring:
-        evaluated = reevaluate(installation.store, wiring, ledger.works({row["id"] for row in rows}), done)
+        evaluated = reevaluate(installation.store, wiring, ledger.worklist.get({row["id"] for row in rows}), done)
     still = [
         {
             "id": work.id,

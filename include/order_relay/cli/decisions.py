@@ -38,12 +38,19 @@ def decide(
     name, why, installation = actor_name(who), require_reason(reason), Installation()
     with installation.ledger() as ledger:
         number = resolve_number(ledger, number, pipeline)
-        names = {group.pipeline for group in ledger.held_groups(pipeline, number)}
+        names = {group.pipeline for group in ledger.decisions.held_groups(pipeline, number)}
         shares = {
             one: installation.pipelines[one].policies.min_common_items for one in names if one in installation.pipelines
         }
-        ids = ledger.decide(
-            number, choice, why, name, _parse_ids(shown), cancelled=confirm_cancelled, pipeline=pipeline, shares=shares
+        ids = ledger.decisions.decide(
+            number,
+            choice,
+            why,
+            name,
+            shown=_parse_ids(shown),
+            cancelled=confirm_cancelled,
+            pipeline=pipeline,
+            shares=shares,
         )
     if as_json:
         print_json({"decided": ids, "number": number, "choice": choice, "who": name, "reason": why})
@@ -66,7 +73,7 @@ def settle(
     name, why = actor_name(who), require_reason(reason)
     with Installation().ledger() as ledger:
         number = resolve_number(ledger, number, pipeline)
-        ids = ledger.settle_by_person(number, stored, why, name, pipeline=pipeline)
+        ids = ledger.decisions.settle_in_doubt(number, stored, why, name, pipeline=pipeline)
     state = "ready" if absent else "imported"
     if as_json:
         print_json({"settled": ids, "number": number, "state": state, "oms_id": stored, "who": name, "reason": why})

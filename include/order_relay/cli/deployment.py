@@ -109,7 +109,7 @@ class Installation:
     def ran(self) -> list[str]:
         """Pipelines that have a file and ran in live mode at least once."""
         with self.ledger() as ledger:
-            return [name for name in sorted(self.pipelines) if ledger.last_sequence(name)]
+            return [name for name in sorted(self.pipelines) if ledger.runs.last_sequence(name)]
 
     def wiring(self, pipeline: str) -> Wiring:
         """The wiring of a pipeline, whose parts are created and validated on first use. The caller closes it."""

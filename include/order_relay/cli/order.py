@@ -99,7 +99,7 @@ def order(
     """
     installation = Installation()
     with installation.ledger() as ledger:
-        histories = [dict(found) for found in ledger.find(word) if pipeline in {None, found["pipeline"]}]
+        histories = [dict(found) for found in ledger.queries.find(word) if pipeline in {None, found["pipeline"]}]
     if payload:
         for history in histories:
             _add_payloads(installation.store, history)

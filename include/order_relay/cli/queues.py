@@ -54,13 +54,13 @@ def held(
     installation = Installation()
     with installation.ledger() as ledger:
         require_pipeline(installation, ledger, pipeline)
-        rows = _only_pipeline(ledger.held(), pipeline)
+        rows = _only_pipeline(ledger.queries.held(), pipeline)
         if number is not None:
             number = resolve_number(ledger, number, pipeline)
             names = sorted({row["pipeline"] for row in rows if row["order_number"] == number})
             show_reviews([_review(installation, ledger, name, number) for name in names], number, as_json=as_json)
             return
-        group = {one.id: n for n, found in enumerate(ledger.held_groups(pipeline), 1) for one in found.held}
+        group = {one.id: n for n, found in enumerate(ledger.decisions.held_groups(pipeline), 1) for one in found.held}
         rows = sorted(
             ({"group": group[row["id"]], **row} for row in rows if row["id"] in group), key=lambda row: row["group"]
         )
@@ -80,7 +80,7 @@ def doubt(pipeline: Pipeline = None, as_json: AsJson = False) -> None:
     installation = Installation()
     with installation.ledger() as ledger:
         require_pipeline(installation, ledger, pipeline)
-        rows = _only_pipeline(ledger.doubt(), pipeline)
+        rows = _only_pipeline(ledger.queries.in_doubt(), pipeline)
     _print("in doubt", _DOUBT, rows, as_json=as_json)
 
 
@@ -100,9 +100,9 @@ def quarantine(
     with installation.ledger() as ledger:
         require_pipeline(installation, ledger, pipeline)
         number = [resolve_number(ledger, one, pipeline) for one in number or []]
-        rows = _only_pipeline(ledger.quarantined(code, number or None, parse_time(since)), pipeline)
+        rows = _only_pipeline(ledger.queries.quarantined(code, number or None, parse_time(since)), pipeline)
         if code is not None and not rows:
-            require_code(code, (row["code"] for row in ledger.quarantined()))
+            require_code(code, (row["code"] for row in ledger.queries.quarantined()))
     if csv == "-":
         write_csv(output_stream(), _EXPORTED, rows)
         return

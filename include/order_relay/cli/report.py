@@ -77,18 +77,18 @@ def gather(
         if run:
             require_run(ledger, run)
         for name in chosen if chosen is not None else [None]:
-            counts = ledger.counts(name, run)
+            counts = ledger.accounting.counts(name, run)
             total.update({"received": counts["received"], "acknowledged": counts["acknowledged"]})
             states.update({str(state): number for state, number in counts["states"].items()})
             reasons.update({(str(state), str(why)): number for (state, why), number in counts["reasons"].items()})
-            breaches += ledger.law(name)
+            breaches += ledger.accounting.invariant_violations(name)
         for name in (chosen if chosen is not None else sorted(installation.pipelines)) if archive else ():
             batches = closed_batches(ledger, name, run)
             compared += len(batches)
             breaches += check_archive(ledger, installation.store, name, batches)
         since = datetime.now(UTC) - REFUSED_PERIOD
-        names = ledger.status_accounts() if chosen is None and run is None else []
-        refused = sum(entry["number"] for name in names for entry in ledger.status_refused_since(name, since))
+        names = ledger.statuses.accounts() if chosen is None and run is None else []
+        refused = sum(entry["number"] for name in names for entry in ledger.status_refusals.since(name, since))
     return {
         "received": total["received"],
         "states": dict(sorted(states.items())),
@@ -131,7 +131,7 @@ def _print_undo_list(pipeline: str | None, run: str | None, csv: str | None, *, 
         raise ConfigurationError("--undo and --csv list the imports of one run; give --run RUN --undo")
     with Installation().ledger() as ledger:
         require_run(ledger, run, run_slug(run))
-        rows = ledger.imported_by(run_slug(run), pipeline) or ledger.imported_by(run, pipeline)
+        rows = ledger.queries.imported_by(run_slug(run), pipeline) or ledger.queries.imported_by(run, pipeline)
     if csv == "-":
         write_csv(output_stream(), _UNDO_COLUMNS, rows)
     elif csv is not None:

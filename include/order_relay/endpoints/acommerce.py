@@ -148,7 +148,7 @@ class EventIntake:
             delivery.done = True
 
     def _store(self, account: str, readings: Sequence[ParsedRecords], final: Sequence[str]) -> None:
-        self._deployment.ledger.store_statuses(
+        self._deployment.ledger.status_history.store(
             RunContext(account, ACTOR, ACTOR),
             [report for reading in readings for report in reading.reports],
             refused=[refused for reading in readings for refused in reading.rejected],
@@ -189,7 +189,7 @@ class EventIntake:
 
     def _bind(self, name: str, account: str) -> None:
         if (name, account) not in self._bound:
-            self._deployment.ledger.bind_status(name, account)
+            self._deployment.ledger.status_history.bind(name, account)
             self._bound.add((name, account))
 
 

@@ -141,9 +141,9 @@ class FeedService:
         number = _parse_page(query)
         if number == 1:
             self._rendered(
-                settings, self._deployment.ledger.feed_gaps(settings.pipelines or None)
+                settings, self._deployment.ledger.feed_errors.omitted_orders(settings.pipelines or None)
             )  # perhaps mended by now
-        window = self._deployment.ledger.modified_between(
+        window = self._deployment.ledger.feed_index.modified_between(
             start,
             end,
             entered=State(settings.entered),
@@ -157,7 +157,7 @@ class FeedService:
         """These orders by their id. What cannot be rendered, for whatever reason, is left out and noted in the ledger
         until it can be."""
         archived = self._deployment.archive.read([found.work for found in orders])
-        key = self._deployment.ledger.feed_key() if orders else ""
+        key = self._deployment.ledger.feed_index.key() if orders else ""
         elements: dict[int, ET.Element] = {}
         problems: dict[int, str] = {}
         for found in orders:
@@ -183,7 +183,7 @@ class FeedService:
             return feed.render_page([element for number, element in orders.items() if number not in unwritable], pages)
 
     def _note(self, problems: Mapping[int, str]) -> None:
-        for number in self._deployment.ledger.note_feed_gaps(problems):
+        for number in self._deployment.ledger.feed_errors.record(problems):
             log.warning("ShipRush's feed leaves out submission %s: %s", number, problems[number])
 
     def _head(self, settings: ShipRushSettings, found: FeedOrder, key: str) -> feed.FeedHeader:

@@ -4,8 +4,8 @@
 request, acknowledgement from the ledger only) stand in the modules that carry them out.
 """
 
-from order_relay.ledger.facade.book import Ledger
 from order_relay.ledger.fulfilment.shipments import ShipmentResult
+from order_relay.ledger.ledger import Ledger
 from order_relay.ledger.schema.records import (
     Alert,
     AttemptResult,

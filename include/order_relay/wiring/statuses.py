@@ -101,7 +101,7 @@ class StatusWiring:
         """The ledger, bound to this account. Raises ``ConfigurationError`` where it belongs to another."""
         ledger = Ledger.open(self.ledger_url)
         try:
-            ledger.bind_status(self.settings.name, self.source.account)
+            ledger.status_history.bind(self.settings.name, self.source.account)
         except BaseException:
             ledger.close()
             raise

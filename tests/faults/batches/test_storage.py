@@ -45,10 +45,10 @@ def test_a_ledger_that_can_only_be_read(case: Case, databases, forks: Forks, kin
 
 def test_spoiled_objects(case: Case, forks: Forks) -> None:
     spoiled = [
-        ("after ledger receive", "part-"),
-        ("after ledger make_ready", "payloads-"),
+        ("after ledger Intake.receive", "part-"),
+        ("after ledger Payloads.make_ready", "payloads-"),
         ("after store write validated", "validated"),
-        ("after ledger claim", "payloads-"),
+        ("after ledger Claims.claim", "payloads-"),
     ]
     trials = [{"case": case.name, "point": point, "object": name} for point, name in share(case, spoiled)]
     # a crash with every order claimed and none sent leaves doubt until something is known to be imported

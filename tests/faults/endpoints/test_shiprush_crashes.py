@@ -29,4 +29,4 @@ def test_killed_at_every_failpoint(crossings, databases, forks: Forks) -> None:
 
 def test_every_notice_has_its_failpoint(crossings) -> None:
     """A guard of the guard."""
-    assert {"before ledger record_shipment": 3, "after ledger record_shipment": 3}.items() <= crossings.items()
+    assert {"before ledger Shipments.record": 3, "after ledger Shipments.record": 3}.items() <= crossings.items()

@@ -22,7 +22,7 @@ from tests.support.trials.crashes import acts, short_profile
 SLICES = 4
 
 
-AT_THE_SOURCE = ("source", "receive", "ack_")
+AT_THE_SOURCE = ("source", "Intake.receive", "Acknowledgements.")
 
 
 @pytest.fixture(scope="session")
@@ -65,22 +65,22 @@ def test_every_kind_of_failpoint_is_reached(case: Case, points) -> None:
     """A guard of the guard: if the hook were lost somewhere, nothing would be killed there."""
     names = {point["point"] for point in points(case)}
     ledger = (
-        "begin_run",
-        "receive",
-        "quarantine",
-        "resolve",
-        "make_ready",
-        "claim",
-        "settle",
-        "record_lookups",
-        "mark_already_imported",
-        "mark_verified",
-        "put_back",
-        "ack_sent",
-        "ack_answered",
-        "expire_leases",
-        "rest",
-        "wake",
+        "Runs.begin",
+        "Intake.receive",
+        "Validation.quarantine",
+        "Versions.resolve",
+        "Payloads.make_ready",
+        "Claims.claim",
+        "Outcomes.record",
+        "Lookups.record",
+        "PreflightChecks.mark_already_imported",
+        "PreflightChecks.mark_verified",
+        "Outcomes.return_to_received",
+        "Acknowledgements.mark_sent",
+        "Acknowledgements.record_answers",
+        "Leases.expire",
+        "Runs.suspend",
+        "Runs.resume",
     )
     store = ("part", "manifest", "validated", "winners", "payloads", "chunk", "report")
     calls = ("destination token", "destination import", "destination search")

@@ -287,5 +287,5 @@ def test_the_tasks_fetch_and_read(
     assert [path.name for path in served.out.glob("*.csv")] == ["back\\slash.csv"]
     assert len(list((tmp_path / "batches").glob("acommerce_status/archive/*-one.csv"))) == 1
     ledger = Ledger.open(sqlite_url)
-    assert [row["order_number"] for row in ledger.statuses()] == ["FILED"]
+    assert [row["order_number"] for row in ledger.statuses.recent()] == ["FILED"]
     ledger.close()

@@ -46,12 +46,12 @@ class Clerk:
         name = batch_id or f"batch-{next(self.batches)}"
         info = BatchInfo(name, f"{name}/manifest.json", len(rows), fetched_at or datetime.now(UTC), complete)
         self.last_batch = name
-        return self.ledger.receive(self.ctx, info, frame, fingerprint)
+        return self.ledger.intake.receive(self.ctx, info, frame, fingerprint)
 
     def work(self, source_id: str) -> WorkItem:
         """The newest edition of a source id."""
-        lives = [life for life in self.ledger.find(source_id) if life["source_id"] == source_id]
-        return self.ledger.works([max(lives, key=lambda life: life["edition"])["id"]])[0]
+        lives = [life for life in self.ledger.queries.find(source_id) if life["source_id"] == source_id]
+        return self.ledger.worklist.get([max(lives, key=lambda life: life["edition"])["id"]])[0]
 
     def state(self, source_id: str) -> str:
         return self.work(source_id).state
@@ -60,13 +60,13 @@ class Clerk:
         """Everything known about one edition."""
         return next(
             life
-            for life in self.ledger.find(source_id)
+            for life in self.ledger.queries.find(source_id)
             if life["source_id"] == source_id and life["edition"] == edition
         )
 
     def resolve(self, policies: VersionPolicies | None = None, limit: int | None = None) -> list[WorkItem]:
-        received = [w.id for w in self.ledger.to_validate(PIPELINE, None)]
-        return self.ledger.resolve(self.ctx, received, policies or VersionPolicies(), limit)
+        received = [w.id for w in self.ledger.worklist.to_validate(PIPELINE, None)]
+        return self.ledger.versions.resolve(self.ctx, received, policies or VersionPolicies(), limit)
 
     def ready_of(self, work: WorkItem, **changes: Any) -> ReadyPayload:
         payload = ReadyPayload(
@@ -84,7 +84,7 @@ class Clerk:
         return replace(payload, **changes)
 
     def make_ready(self, *works: WorkItem) -> tuple[list[int], list[int]]:
-        return self.ledger.make_ready(self.ctx, [self.ready_of(w) for w in works])
+        return self.ledger.payloads.make_ready(self.ctx, [self.ready_of(w) for w in works])
 
     def all_ready(self, *source_ids: str) -> list[int]:
         """Offered, resolved and made ready; their ids."""
@@ -92,10 +92,10 @@ class Clerk:
         return self.make_ready(*self.resolve())[0]
 
     def claim(self, *ids: int, lease_s: float = 30.0) -> dict[int, Claim]:
-        return self.ledger.claim(self.ctx, ids, "worker-1", lease_s)
+        return self.ledger.claims.claim(self.ctx, ids, "worker-1", lease_s)
 
     def settle(self, number: int, outcome: SendOutcome, attempt: int = 1, **fields: Any) -> list[int]:
-        return self.ledger.settle(self.ctx, [AttemptResult(number, attempt, SendResult(outcome, **fields))])
+        return self.ledger.outcomes.record(self.ctx, [AttemptResult(number, attempt, SendResult(outcome, **fields))])
 
     def imported(self, source_id: str, oms_id: str = "") -> int:
         """Walk one order all the way."""
@@ -116,10 +116,10 @@ class Clerk:
     ) -> str:
         """Record one look-up; the state afterwards."""
         looked_up = LookupResult(number, attempt, finding, "external_id", "because", next_at)
-        return self.ledger.record_lookups(self.ctx, [looked_up], quiet_s).get(number, "")
+        return self.ledger.lookups.record(self.ctx, [looked_up], quiet_s).get(number, "")
 
     def due(self) -> list[str]:
-        return [entry.order_number for entry in self.ledger.to_acknowledge(PIPELINE, 100)]
+        return [entry.order_number for entry in self.ledger.acknowledgements.due(PIPELINE, 100)]
 
     def events(self, source_id: str, edition: int = 1) -> list[tuple[str, str]]:
         return [(e["from_state"], e["to_state"]) for e in self.row(source_id, edition)["events"]]
@@ -129,9 +129,9 @@ class Clerk:
 def ledger(ledger_url: str) -> Iterator[Ledger]:
     """An open ledger with one bound pipeline, on each kind of database; its books must balance after every test."""
     opened = Ledger.open(ledger_url)
-    opened.bind(PIPELINE, SOURCE, DESTINATION)
+    opened.runs.bind(PIPELINE, SOURCE, DESTINATION)
     yield opened
-    assert opened.law() == []
+    assert opened.accounting.invariant_violations() == []
     opened.close()
 
 
@@ -139,7 +139,7 @@ def ledger(ledger_url: str) -> Iterator[Ledger]:
 def clerk(ledger: Ledger) -> Clerk:
     """The clerk, in a run that has begun."""
     clerk = Clerk(ledger)
-    ledger.begin_run(clerk.ctx, "scheduled", 0)
+    ledger.runs.begin(clerk.ctx, "scheduled", 0)
     return clerk
 
 

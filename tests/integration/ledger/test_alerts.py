@@ -40,14 +40,14 @@ def pass_time(book: Ledger, **time: float) -> None:
 
 def deliver(book: Ledger) -> list[tuple[str, bool]]:
     """What reaches people now."""
-    notes = book.take_alerts()
+    notes = book.alerts.claim_due()
     for note in notes:
-        book.alert_told(note)
+        book.alerts.mark_delivered(note)
     return [(note.subject, note.over) for note in notes]
 
 
 def look(book: Ledger, *messages: Alert) -> list[tuple[str, bool]]:
-    book.note_alerts(NAME, messages, {"stuck"})
+    book.alerts.record(NAME, messages, {"stuck"})
     return deliver(book)
 
 
@@ -81,7 +81,7 @@ def test_recovery_is_announced_once(book):
     assert look(book) == [("1 orders are held", True)]
     pass_time(book, days=2)
     assert look(book) == []
-    assert book.open_alerts() == []
+    assert book.alerts.unresolved() == []
 
 
 def test_an_intermittent_condition_is_one_alert(book):
@@ -102,9 +102,9 @@ def test_after_its_recovery_notice_the_same_condition_is_new(book):
 
 
 def test_a_failed_delivery_is_retried_by_one_worker(book):
-    book.note_alerts(NAME, [late()])
-    assert [note.subject for note in book.take_alerts()] == ["1 orders are held"]
-    assert book.take_alerts() == []
+    book.alerts.record(NAME, [late()])
+    assert [note.subject for note in book.alerts.claim_due()] == ["1 orders are held"]
+    assert book.alerts.claim_due() == []
     pass_time(book, minutes=5)
     assert deliver(book) == [("1 orders are held", False)], "also by a look that notes nothing"
     pass_time(book, minutes=5)
@@ -112,8 +112,8 @@ def test_a_failed_delivery_is_retried_by_one_worker(book):
 
 
 def test_a_condition_that_cleared_before_its_alert_is_dropped(book):
-    book.note_alerts(NAME, [late()], {"stuck"})
-    book.note_alerts(NAME, [], {"stuck"})
+    book.alerts.record(NAME, [late()], {"stuck"})
+    book.alerts.record(NAME, [], {"stuck"})
     pass_time(book, hours=2)
     assert deliver(book) == []
 
@@ -128,27 +128,27 @@ def test_a_condition_may_have_to_persist_before_it_is_alerted(book):
 
 def test_a_look_closes_only_its_own_kinds_and_its_own_pipeline(book):
     look(book, late())
-    book.note_alerts("other", [], {"stuck"})
-    book.note_alerts(NAME, [], {"run_failed"})
-    assert [row["cause"] for row in book.open_alerts()] == ["stuck:held"]
+    book.alerts.record("other", [], {"stuck"})
+    book.alerts.record(NAME, [], {"run_failed"})
+    assert [row["cause"] for row in book.alerts.unresolved()] == ["stuck:held"]
 
 
 def test_conditions_that_no_longer_occur_are_closed_silently(book):
-    book.note_alerts(NAME, [Alert("review", "review:1", "order N1 waits", repeat_s=DAY_S)])
+    book.alerts.record(NAME, [Alert("review", "review:1", "order N1 waits", repeat_s=DAY_S)])
     deliver(book)
     pass_time(book, hours=47)
     assert look(book) == [], "it is not noted any more, so nobody is reminded"
-    assert len(book.open_alerts()) == 1
+    assert len(book.alerts.unresolved()) == 1
     pass_time(book, hours=2)
     assert look(book) == []
-    assert book.open_alerts() == []
+    assert book.alerts.unresolved() == []
 
 
 def test_a_recovery_during_delivery_is_still_reported(book):
-    book.note_alerts(NAME, [late()], {"stuck"})
-    (note,) = book.take_alerts()
-    book.note_alerts(NAME, [], {"stuck"})
-    book.alert_told(note)
+    book.alerts.record(NAME, [late()], {"stuck"})
+    (note,) = book.alerts.claim_due()
+    book.alerts.record(NAME, [], {"stuck"})
+    book.alerts.mark_delivered(note)
     pass_time(book, hours=1)
     assert deliver(book) == [("1 orders are held", True)]
 
@@ -158,12 +158,12 @@ def test_closed_ones_leave_the_ledger_after_a_while(book):
     look(book)
     pass_time(book, days=91)
     look(book)
-    assert book.alert_noted_at(NAME, "stuck:held") is None
+    assert book.alerts.first_recorded_at(NAME, "stuck:held") is None
 
 
 def test_a_note_about_a_deleted_row_changes_nothing(book):
-    book.alert_told(Delivery(NAME, "stuck:held", "stuck", "gone", "gone"))
-    assert book.open_alerts() == []
+    book.alerts.mark_delivered(Delivery(NAME, "stuck:held", "stuck", "gone", "gone"))
+    assert book.alerts.unresolved() == []
 
 
 def test_texts_that_no_database_can_hold_are_cleaned(book):

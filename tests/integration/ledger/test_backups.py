@@ -44,27 +44,27 @@ def full(clerk):
     clerk.imported("1", "OMS1")
     clerk.in_doubt("2")
     clerk.receive(offer("1", content_hash="changed"), offer("3", customer_po="Zoë \u2603 PO"))
-    clerk.ledger.decide("N-1", "separate", "x", "ann")
-    clerk.ledger.settle_by_person("N-2", None, "called", "ann")
+    clerk.ledger.decisions.decide("N-1", "separate", "x", "ann")
+    clerk.ledger.decisions.settle_in_doubt("N-2", None, "called", "ann")
     from order_relay.errors import ValidationIssue
 
-    clerk.ledger.quarantine(clerk.ctx, [(clerk.work("3"), [ValidationIssue("bad", "/x", "is bad")])])
+    clerk.ledger.validation.quarantine(clerk.ctx, [(clerk.work("3"), [ValidationIssue("bad", "/x", "is bad")])])
     parcel = Shipment("shiprush", "k", ("N-1",), lines=(ShippedLine(1, "1"),), submission_id=clerk.row("1")["id"])
-    clerk.ledger.record_shipment(clerk.ctx, parcel, [OrderedLine("1", "A", 2)])
-    clerk.ledger.feed_key()
+    clerk.ledger.shipments.record(clerk.ctx, parcel, [OrderedLine("1", "A", 2)])
+    clerk.ledger.feed_index.key()
     status = RunContext("acommerce_status", "poll")
-    clerk.ledger.bind_status("acommerce_status", "acommerce:https://vendor.example")
+    clerk.ledger.status_history.bind("acommerce_status", "acommerce:https://vendor.example")
     told = StatusReport("N-1", (StatusEvent("e-1", EventKind.ORDER, "NEW"),), Channel.POLL, datetime.now(UTC))
     unusable = [RejectedRecord(1, "", (ValidationIssue("bad", "", "is bad"),))]
-    clerk.ledger.store_statuses(status, [told], refused=unusable, origin="poll")
-    clerk.ledger.status_file_read(status, "ab", "drop.csv", 1, 0)
-    clerk.ledger.claim_feedback(clerk.ctx, [FeedbackStep(clerk.row("1")["id"], OMS_NUMBER)])
-    clerk.ledger.note_feed_gaps({clerk.row("1")["id"]: "no_price"})
+    clerk.ledger.status_history.store(status, [told], refused=unusable, origin="poll")
+    clerk.ledger.status_reads.record_file(status, "ab", "drop.csv", rows=1, refused=0)
+    clerk.ledger.feedback.claim(clerk.ctx, [FeedbackStep(clerk.row("1")["id"], OMS_NUMBER)])
+    clerk.ledger.feed_errors.record({clerk.row("1")["id"]: "no_price"})
     clerk.receive(offer("4", problem=DETAIL_UNREADABLE), complete=False)
-    clerk.ledger.keep_reading("reading", "{}")
-    clerk.ledger.offline_answered(clerk.ctx, [("9", Acknowledgement(False, "no"))], 5)
-    clerk.ledger.end_run(clerk.ctx, {"n": 1})
-    clerk.ledger.note_alerts(NAME, [Alert("stuck", "stuck:held", "1 order is held")])
+    clerk.ledger.fingerprints.save_reading("reading", "{}")
+    clerk.ledger.offline_orders.record_answers(clerk.ctx, [("9", Acknowledgement(False, "no"))], 5)
+    clerk.ledger.runs.end(clerk.ctx, {"n": 1})
+    clerk.ledger.alerts.record(NAME, [Alert("stuck", "stuck:held", "1 order is held")])
     return clerk
 
 
@@ -85,13 +85,13 @@ def test_a_backup_brings_everything_back(full, clerk_class, empty_url, tmp_path,
     other = Ledger.open(empty_url)
     try:
         assert content(other) == content(full.ledger)
-        assert other.law() == []
-        ready = [work.id for work in other.works(range(10)) if work.state == "ready"]
-        assert other.unproven(NAME) == ready != []
+        assert other.accounting.invariant_violations() == []
+        ready = [work.id for work in other.worklist.get(range(10)) if work.state == "ready"]
+        assert other.preflight.unverified(NAME) == ready != []
         again = clerk_class(other, "run-1")
         again.batches = iter(range(50, 60))
         again.imported("7")  # new rows get new numbers
-        assert other.law() == []
+        assert other.accounting.invariant_violations() == []
     finally:
         other.close()
 

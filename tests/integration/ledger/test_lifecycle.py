@@ -14,10 +14,10 @@ def test_an_order_passes_all_stages(clerk):
         ("sending", "imported"),
     ]
     assert clerk.due() == ["N-1"]
-    clerk.ledger.ack_sent(clerk.ctx, [number])
+    clerk.ledger.acknowledgements.mark_sent(clerk.ctx, [number])
     assert clerk.due() == []
-    clerk.ledger.ack_answered(clerk.ctx, {number: Acknowledgement(accepted=True)})
-    counts = clerk.ledger.counts("shop_to_oms")
+    clerk.ledger.acknowledgements.record_answers(clerk.ctx, {number: Acknowledgement(accepted=True)})
+    counts = clerk.ledger.accounting.counts("shop_to_oms")
     assert (counts["received"], counts["states"]["imported"], counts["acknowledged"]) == (1, 1, 1)
-    assert clerk.ledger.counts("shop_to_oms", "run-1") == counts
-    assert clerk.ledger.counts("shop_to_oms", "another")["received"] == 0
+    assert clerk.ledger.accounting.counts("shop_to_oms", "run-1") == counts
+    assert clerk.ledger.accounting.counts("shop_to_oms", "another")["received"] == 0

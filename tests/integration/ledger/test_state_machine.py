@@ -41,9 +41,9 @@ def machine(template: Path, clerk_class: type) -> type[RuleBasedStateMachine]:
             self.folder = Path(tempfile.mkdtemp())
             shutil.copy(template, self.folder / "l.sqlite")
             self.ledger = Ledger.open(f"sqlite:///{self.folder / 'l.sqlite'}")
-            self.ledger.bind("shop_to_oms", "source", "oms")
+            self.ledger.runs.bind("shop_to_oms", "source", "oms")
             self.clerk = clerk_class(self.ledger)
-            self.ledger.begin_run(self.clerk.ctx, "test", 0)
+            self.ledger.runs.begin(self.clerk.ctx, "test", 0)
             self.offered: dict[str, dict[str, Any]] = {}
             self.stored: dict[str, str] = {}  # destination key -> OMS id
             self.requests: list[tuple[Any, ...]] = []  # claims whose POST was not made yet
@@ -75,11 +75,13 @@ def machine(template: Path, clerk_class: type) -> type[RuleBasedStateMachine]:
             self.clerk.receive(*[o for o in self.offered.values() if o["order_number"] not in self.acknowledged])
 
         def judge(self, bad, policy, limit):
-            ids = [w.id for w in self.ledger.to_validate("shop_to_oms", None)]
-            works = self.ledger.resolve(self.clerk.ctx, ids, VersionPolicies(resubmission=policy), limit)
+            ids = [w.id for w in self.ledger.worklist.to_validate("shop_to_oms", None)]
+            works = self.ledger.versions.resolve(self.clerk.ctx, ids, VersionPolicies(resubmission=policy), limit)
             if bad and works:
-                self.ledger.quarantine(self.clerk.ctx, [(works.pop(), [ValidationIssue("bad", "/x", "is wrong")])])
-            self.ledger.make_ready(
+                self.ledger.validation.quarantine(
+                    self.clerk.ctx, [(works.pop(), [ValidationIssue("bad", "/x", "is wrong")])]
+                )
+            self.ledger.payloads.make_ready(
                 self.clerk.ctx,
                 [
                     ReadyPayload(w.id, w.revision, f"{w.order_number}/{w.edition}", "p", 0, f"f{w.id}", "t1", 1, "EUR")
@@ -88,9 +90,9 @@ def machine(template: Path, clerk_class: type) -> type[RuleBasedStateMachine]:
             )
 
         def claim(self, lease):
-            ids = self.ledger.ready("shop_to_oms")
-            sendables = {s.id: s for s in self.ledger.to_send(ids)}
-            for number, claim in self.ledger.claim(self.clerk.ctx, ids, "w", lease).items():
+            ids = self.ledger.claims.ready("shop_to_oms")
+            sendables = {s.id: s for s in self.ledger.claims.sendable(ids)}
+            for number, claim in self.ledger.claims.claim(self.clerk.ctx, ids, "w", lease).items():
                 self.requests.append((sendables[number], claim, lease))
 
         def a_whole_run(self, data):
@@ -101,7 +103,7 @@ def machine(template: Path, clerk_class: type) -> type[RuleBasedStateMachine]:
             while self.requests:
                 self._post(self.requests.pop(), data.draw(KINDS))
             while self.answers:
-                self.ledger.settle(self.clerk.ctx, [self.answers.pop()])
+                self.ledger.outcomes.record(self.clerk.ctx, [self.answers.pop()])
 
         @rule(data=st.data())
         def run(self, data):
@@ -143,7 +145,7 @@ def machine(template: Path, clerk_class: type) -> type[RuleBasedStateMachine]:
             elif step.startswith("commit") and self.answers:
                 at = data.draw(place) % len(self.answers)
                 settled = self.answers[at] if step == "commit twice" else self.answers.pop(at)
-                self.ledger.settle(self.clerk.ctx, [settled])
+                self.ledger.outcomes.record(self.clerk.ctx, [settled])
             elif step == "die":
                 self.answers.clear()
                 self.requests.clear()
@@ -152,7 +154,7 @@ def machine(template: Path, clerk_class: type) -> type[RuleBasedStateMachine]:
 
         def _post(self, request, kind):
             sendable, claim, _ = request
-            row = self.ledger.works([sendable.id])[0]
+            row = self.ledger.worklist.get([sendable.id])[0]
             if row.state != "sending":  # given up meanwhile: it may not start any more
                 return
             key = sendable.destination_key
@@ -169,13 +171,13 @@ def machine(template: Path, clerk_class: type) -> type[RuleBasedStateMachine]:
             self.answers.append(AttemptResult(sendable.id, claim.attempt, answer))
 
         def leases_end(self):
-            self.ledger.expire_leases(self.clerk.ctx, 0)
+            self.ledger.leases.expire(self.clerk.ctx, 0)
 
         @rule(sees=st.booleans())
         def look_up(self, sees):
             """An honest search: what is stored is found, or the search fails; absence is only told once it is sure."""
-            ids = [row["id"] for row in self.ledger.doubt()]
-            for doubt in self.ledger.in_doubt(ids):
+            ids = [row["id"] for row in self.ledger.queries.in_doubt()]
+            for doubt in self.ledger.lookups.in_doubt(ids):
                 under_way = any(s.id == doubt.id for s, _, _ in self.requests)
                 stored = self.stored.get(doubt.destination_key)
                 finding = LookupFinding.unclear()
@@ -187,22 +189,22 @@ def machine(template: Path, clerk_class: type) -> type[RuleBasedStateMachine]:
 
         @rule(what=st.sampled_from(["replacement", "separate", "discard", "replay", "discard refused"]))
         def a_person_acts(self, what):
-            refused = [row["id"] for row in self.ledger.quarantined()][:1]
+            refused = [row["id"] for row in self.ledger.queries.quarantined()][:1]
             if what == "replay":
-                self.ledger.replay(self.clerk.ctx, refused, "because")
+                self.ledger.bulk.replay(self.clerk.ctx, refused, "because")
             elif what == "discard refused":
-                self.ledger.discard(self.clerk.ctx, refused, "because")
+                self.ledger.bulk.discard(self.clerk.ctx, refused, "because")
             else:
-                for row in self.ledger.held()[:1]:
+                for row in self.ledger.queries.held()[:1]:
                     # refused where the one to be replaced is at the destination and nobody cancelled it there
                     with suppress(IllegalTransitionError):
-                        self.ledger.decide(row["order_number"], what, "because", "ann")
+                        self.ledger.decisions.decide(row["order_number"], what, "because", "ann")
 
         @rule(accepted=st.sampled_from([True, False, None]))
         def acknowledge(self, accepted):
-            due = self.ledger.to_acknowledge("shop_to_oms", 10)
-            self.ledger.ack_sent(self.clerk.ctx, [d.id for d in due])
-            lives = {d.order_number: self.ledger.find(d.order_number) for d in due}
+            due = self.ledger.acknowledgements.due("shop_to_oms", 10)
+            self.ledger.acknowledgements.mark_sent(self.clerk.ctx, [d.id for d in due])
+            lives = {d.order_number: self.ledger.queries.find(d.order_number) for d in due}
             for number, rows in lives.items():
                 states = {r["state"] for r in rows if r["order_number"] == number}
                 assert states <= {"imported", "discarded", "superseded"}, "acknowledged early"
@@ -211,11 +213,13 @@ def machine(template: Path, clerk_class: type) -> type[RuleBasedStateMachine]:
             else:
                 self.acknowledged.update(d.order_number for d in due)
             if accepted is not None:
-                self.ledger.ack_answered(self.clerk.ctx, {d.id: Acknowledgement(accepted) for d in due})
+                self.ledger.acknowledgements.record_answers(
+                    self.clerk.ctx, {d.id: Acknowledgement(accepted) for d in due}
+                )
 
         @invariant()
         def the_books_balance(self):
-            assert self.ledger.law() == []
+            assert self.ledger.accounting.invariant_violations() == []
 
         @invariant()
         def nothing_is_stored_twice_and_nothing_stored_is_forgotten(self):
@@ -234,9 +238,9 @@ def machine(template: Path, clerk_class: type) -> type[RuleBasedStateMachine]:
 
         @invariant()
         def nothing_offered_is_lost(self):
-            if not self.offered or not self.ledger.batches("shop_to_oms"):
+            if not self.offered or not self.ledger.accounting.batches("shop_to_oms"):
                 return
-            known = self.ledger.identities("shop_to_oms", list(self.offered))
+            known = self.ledger.accounting.unknown_source_ids("shop_to_oms", list(self.offered))
             late = list(self.offered)[-len(known) :] if known else []
             assert known == set(late), "only those that no batch held yet are unknown"
 

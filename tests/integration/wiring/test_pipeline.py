@@ -63,7 +63,7 @@ def test_everything_is_put_together(wire: Callable[..., Wiring]) -> None:
         assert wiring.source.account.startswith(wiring.settings.source.vendor)
         assert wiring.destination.account.startswith(wiring.settings.destination.vendor)
         assert wiring.transformer.settings.manufacturer_id == 7
-        assert wiring.ledger.ready(wiring.name) == []
+        assert wiring.ledger.claims.ready(wiring.name) == []
 
 
 def test_the_account_facts_are_settings_of_the_transformation() -> None:
@@ -105,8 +105,8 @@ def test_repr_shows_no_ledger_address(wire: Callable[..., Wiring]) -> None:
 
 def bind(url: str, wiring: Wiring) -> None:
     ledger = Ledger.open(url)
-    ledger.bind(wiring.name, "a", "b")
-    ledger.begin_run(RunContext(wiring.name, "before"), "manual")
+    ledger.runs.bind(wiring.name, "a", "b")
+    ledger.runs.begin(RunContext(wiring.name, "before"), "manual")
     ledger.close()
 
 
@@ -116,22 +116,22 @@ def test_a_dry_run_changes_a_copy_and_keeps_it_between_tasks(wire: Callable[...,
     with pytest.raises(ConfigurationError, match="scratch"):
         wiring.ledger  # noqa: B018
     with wiring.ledger_for("run-1") as ledger:
-        assert ledger.last_sequence(wiring.name) == 1
-        ledger.begin_run(RunContext(wiring.name, "run-1"), "dry")
+        assert ledger.runs.last_sequence(wiring.name) == 1
+        ledger.runs.begin(RunContext(wiring.name, "run-1"), "dry")
     with wiring.ledger_for("run-1", keep=False) as ledger:
-        assert ledger.last_sequence(wiring.name) == 2
-        ledger.begin_run(RunContext(wiring.name, "run-1b"), "dry")
+        assert ledger.runs.last_sequence(wiring.name) == 2
+        ledger.runs.begin(RunContext(wiring.name, "run-1b"), "dry")
     with wiring.ledger_for("run-1") as ledger:
-        assert ledger.last_sequence(wiring.name) == 2
+        assert ledger.runs.last_sequence(wiring.name) == 2
     real = Ledger.open(ledger_url)
-    assert real.last_sequence(wiring.name) == 1
+    assert real.runs.last_sequence(wiring.name) == 1
     real.close()
 
 
 def test_a_dry_run_without_a_ledger_starts_with_an_empty_one(wire: Callable[..., Wiring], tmp_path: Path) -> None:
     wiring = wire(dry_run=True, ledger_url=f"sqlite:///{tmp_path}/none.sqlite")
     with wiring.ledger_for("run-1") as ledger:
-        assert ledger.last_sequence(wiring.name) == 0
+        assert ledger.runs.last_sequence(wiring.name) == 0
     assert not (tmp_path / "none.sqlite").exists()
 
 

@@ -100,7 +100,7 @@ CASE = Case(
     text="description",
     acknowledged_at="patch",
     acknowledged_by="source PATCH",
-    crossings=("source token", "source GET", "source PATCH", "ledger hold_back"),
+    crossings=("source token", "source GET", "source PATCH", "ledger SourceHolds.wait"),
     fixed=("id",),
     # no overlap: what a run has read once it will not see again, so nothing of it may get lost
     settings={"reading": {"overlap_s": 0.0, "ask_again_s": 0.0}, "acknowledge": {"given_up_s": 0.5}},

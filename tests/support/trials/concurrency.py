@@ -22,13 +22,13 @@ def pauses(case: Case) -> list[str]:
     return [
         f"before {case.acknowledged_by}",
         f"after {case.acknowledged_by}",
-        "after ledger receive",
-        "after ledger make_ready",
+        "after ledger Intake.receive",
+        "after ledger Payloads.make_ready",
         "after store write chunk",
-        "after ledger claim",
+        "after ledger Claims.claim",
         "before destination import",
         "after destination import",
-        "after ledger settle",
+        "after ledger Outcomes.record",
     ]
 
 

@@ -38,10 +38,8 @@ class Act:
 
 
 def shape(crossing: str) -> str:
-    """What a crossing is called whichever run, batch and number it belongs to: ``before ledger settle``."""
+    """What a crossing is called whichever run, batch and number it belongs to: ``before ledger Outcomes.record``."""
     when, where, what = crossing.split(" ", 2)
-    if where == "ledger":
-        return f"{when} ledger {what.split('.')[1]}"
     if where == "store":
         verb, _, name = what.partition(" ")
         return f"{when} store {verb} {re.split(r'[-.]', name.rpartition('/')[2])[0]}"

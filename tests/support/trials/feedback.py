@@ -113,7 +113,7 @@ def _ship(engine: Engine, key: str, order: Order, what: str) -> Imported:
     """Somebody records what left of an order; one of a single line leaves in a single parcel."""
     if what == "nothing":
         return Imported(order, 0, left=False)
-    work = engine.ledger.shipment_target([key])
+    work = engine.ledger.order_references.match([key]).work
     assert work is not None
     ordered = engine.archive().read([work])[work.id].ordered() or []
     lines = [ShippedLine(line.quantity, line.line, line.item_number) for line in ordered]
@@ -137,7 +137,7 @@ def _until_told(here: World) -> None:
     for number in range(RUNS):
         time.sleep(engine.wiring.settings.acknowledge.given_up_s + 0.05)
         told = _tell(here, f"again-{number}")
-        if not told and all(name.endswith("_done") for name in engine.ledger.feedback_counts(engine.pipeline)):
+        if not told and all(name.endswith("_done") for name in engine.ledger.feedback.counts(engine.pipeline)):
             return
 
 
@@ -159,7 +159,7 @@ def _judge(
         wrong |= {f"{key}: {name}": shown.get(name) for name, value in want.items() if shown.get(name) != value}
         told = {step: times - one.heard.get(step, 0) for step, times in there.get("told", {}).items()}
         again |= {f"{key}: {step}": times for step, times in told.items() if times > most}
-    open_ = {n: c for n, c in engine.ledger.feedback_counts(engine.pipeline).items() if not n.endswith("_done")}
+    open_ = {n: c for n, c in engine.ledger.feedback.counts(engine.pipeline).items() if not n.endswith("_done")}
     verdict = here.verdict(engine, sandbox, {here.case.source_id(one.order): "imported" for one in orders})
     named = {
         "wrong": wrong,

@@ -72,14 +72,14 @@ def crash(params: dict[str, Any]) -> dict[str, Any]:
 
 def _faults(here: World) -> list[str]:
     with closing(Ledger.open(here.ledger_url)) as ledger:
-        (order,) = ledger.find(ORDER["order_number"])
+        (order,) = ledger.queries.find(ORDER["order_number"])
         sent = sorted(
             (parcel["tracking_number"], parcel["submission_id"], *(line["quantity"] for line in parcel["lines"]))
-            for parcel in ledger.shipments()
+            for parcel in ledger.shipments.recent()
         )
         expected = [("", order["id"], 1), ("1Z1", order["id"], UNITS), ("1Z2", None, UNITS)]
         found = [] if sent == expected else [f"parcels: {sent}"]
         whole = "shipped" if len(ORDER["items"]) == 1 else "partly"
         if order["shipped"] != whole:
             found.append(f"the order is {order['shipped']!r}")
-        return found + ledger.law()
+        return found + ledger.accounting.invariant_violations()

@@ -67,7 +67,7 @@ def run(here: World, settled_s: float = 0.0) -> None:
         intake.take(StatusPage((LATE,), datetime.now(UTC)), Channel.WEBHOOK)
         poll_changes(intake, wiring.source, settings.poll, datetime.now(UTC))
         read_drops(intake, DropFolder(wiring.store, wiring.form, settings.files, datetime.now(UTC)))
-        wiring.ledger.match_statuses(ACCOUNT, OwnOrders((here.case.pipeline,), "order_number"), 1e9, 0.0)
+        wiring.ledger.statuses.match(ACCOUNT, OwnOrders((here.case.pipeline,), "order_number"), 1e9, 0.0)
         read_due(intake, wiring.source, settings.by_id)
         record_shipments(
             intake,
@@ -156,9 +156,9 @@ def withdrawn(params: dict[str, Any]) -> dict[str, Any]:
             for _ in range(3):
                 poll_changes(intake, wiring.source, settings.poll, datetime.now(UTC))
                 read_due(intake, wiring.source, settings.by_id)
-            states = {row["order_number"]: row["order_status"] for row in wiring.ledger.statuses()}
+            states = {row["order_number"]: row["order_status"] for row in wiring.ledger.statuses.recent()}
             shown = {number: state[0] for number, state in _expected(wiring, sandbox).items() if number in numbers}
-            due = wiring.ledger.due_reads(ACCOUNT, 1e9, 10)
+            due = wiring.ledger.status_reads.due(ACCOUNT, 1e9, 10)
         wrong = [
             f"{number} is {states.get(number)}, not {status}"
             for number, status in shown.items()
@@ -196,14 +196,14 @@ def _verdict(here: World, sandbox: ThreadedSandbox, pardoned: tuple[str, ...]) -
         ledger = wiring.ledger
         states = {
             row["order_number"]: (row["order_status"], row["detailed_status"], tuple(row["parcels"]))
-            for row in ledger.statuses()
+            for row in ledger.statuses.recent()
         }
         there = Counter(
             [
-                *(f"shipment {row['tracking_number']}" for row in ledger.shipments()),
+                *(f"shipment {row['tracking_number']}" for row in ledger.shipments.recent()),
                 *(f"file in {name.split('/')[1]}" for name in wiring.store.list(ACCOUNT)),
-                *(f"refused {row['place']}" for row in ledger.status_refusals()),
-                *(f"asked about {row['asks'].rpartition(' ')[2]}" for row in ledger.statuses(asked=True)),
+                *(f"refused {row['place']}" for row in ledger.status_refusals.recent()),
+                *(f"asked about {row['asks'].rpartition(' ')[2]}" for row in ledger.statuses.recent(asked=True)),
             ]
         )
         wrong = [
@@ -214,9 +214,9 @@ def _verdict(here: World, sandbox: ThreadedSandbox, pardoned: tuple[str, ...]) -
         return {
             "lost": [*wrong, *sorted(ONCE - there.keys())],
             "doubled": sorted(name for name, times in there.items() if times > 1 and not name.startswith(pardoned)),
-            "in_doubt": ledger.due_reads(ACCOUNT, 1e9, 10),
+            "in_doubt": ledger.status_reads.due(ACCOUNT, 1e9, 10),
             "strange": sorted(name for name in there.keys() - ONCE if not name.startswith(pardoned)),
-            "breaches": ledger.law(),
+            "breaches": ledger.accounting.invariant_violations(),
         }
 
 

@@ -120,7 +120,7 @@ def _heard(
     untold = [key for key in map(here.case.key, kept) if not side["feedback"].get(key, {}).get("is_oms_id")]
     if untold:
         found["not told of the others"] = untold
-    known = engine.ledger.cancelled_by_source(engine.pipeline)
+    known = engine.ledger.cancellations.unsettled(engine.pipeline)
     if len(known) != tasks:
         found["tasks"] = [row["order_number"] for row in known]
     return found

@@ -46,8 +46,8 @@ def ledger(sqlite_url: str, files: Path, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(Installation, "ledger_url", sqlite_url)
     monkeypatch.setattr(Installation, "store_url", (tmp_path / "store").as_uri())
     opened = Ledger.open(sqlite_url)
-    opened.bind(USED, "s", "d")
-    opened.begin_run(RunContext(USED, "r1"), "run", 0)
+    opened.runs.bind(USED, "s", "d")
+    opened.runs.begin(RunContext(USED, "r1"), "run", 0)
     yield opened
     opened.close()
 
@@ -82,8 +82,8 @@ def test_reconcile_skips_and_names_pipelines_that_never_ran(ledger: Ledger, oms:
 def test_reconcile_compares_the_others_where_one_that_ran_cannot_be(
     ledger: Ledger, oms: list[str], files: Path
 ) -> None:
-    ledger.bind(OTHER, "s2", "d2")
-    ledger.begin_run(RunContext(OTHER, "r1"), "run", 0)
+    ledger.runs.bind(OTHER, "s2", "d2")
+    ledger.runs.begin(RunContext(OTHER, "r1"), "run", 0)
     (files / f"{OTHER}.yaml").write_text("source: {vendor: cloudsuite}\n")
     answer = call("reconcile", code=2)
     assert oms == [USED]

@@ -48,8 +48,8 @@ def url(sqlite_url: str, store: BatchStore, monkeypatch: pytest.MonkeyPatch) -> 
 def ledger(url: str, store: BatchStore) -> Iterator[Ledger]:
     """Order 1 is imported and acknowledged, 2 is quarantined, 3 is in doubt."""
     ledger = Ledger.open(url)
-    ledger.bind(PIPELINE, "supercat:https://shop.example/org", "shopatron:https://oms.example/1")
-    ledger.begin_run(CTX, "run", 0)
+    ledger.runs.bind(PIPELINE, "supercat:https://shop.example/org", "shopatron:https://oms.example/1")
+    ledger.runs.begin(CTX, "run", 0)
     writer = BatchWriter(store, PIPELINE, "b1")
     places = [writer.add(b"{}") for _ in range(3)]
     manifest = writer.close(["1", "2", "3"])
@@ -58,32 +58,34 @@ def ledger(url: str, store: BatchStore) -> Iterator[Ledger]:
         for number, (part, row) in zip("123", places, strict=True)
     ]
     info = BatchInfo("b1", manifest.name, 3, datetime(2026, 5, 1, tzinfo=UTC))
-    ledger.receive(CTX, info, pd.DataFrame(rows), "t")
-    works = {work.source_id: work for work in ledger.to_validate(PIPELINE, "b1")}
-    ledger.quarantine(CTX, [(works["2"], [ValidationIssue("total_differs", "/total", "the totals do not add up")])])
+    ledger.intake.receive(CTX, info, pd.DataFrame(rows), "t")
+    works = {work.source_id: work for work in ledger.worklist.to_validate(PIPELINE, "b1")}
+    ledger.validation.quarantine(
+        CTX, [(works["2"], [ValidationIssue("total_differs", "/total", "the totals do not add up")])]
+    )
     name = f"{PIPELINE}/runs/run-1/payloads-00000.jsonl.gz"
     store.write_jsonl(name, [PAYLOAD, b"{}"])
     ready = [
         ReadyPayload(works[s].id, works[s].revision, f"N-{s}", name, place, f"f{s}", "t", 100, "USD")
         for place, s in enumerate("13")
     ]
-    ledger.make_ready(CTX, ready)
+    ledger.payloads.make_ready(CTX, ready)
     _send(
         ledger,
         works["1"].id,
         SendResult(SendOutcome.IMPORTED, 200, oms_id="901", body='{"orderID": 901, "said": "Marked"}'),
     )
     _send(ledger, works["3"].id, SendResult(SendOutcome.IN_DOUBT, 504, code="http_504", message="no clear answer"))
-    due = ledger.to_acknowledge(PIPELINE, 10)
-    ledger.ack_sent(CTX, [entry.id for entry in due])
-    ledger.ack_answered(CTX, {entry.id: Acknowledgement(True) for entry in due})
+    due = ledger.acknowledgements.due(PIPELINE, 10)
+    ledger.acknowledgements.mark_sent(CTX, [entry.id for entry in due])
+    ledger.acknowledgements.record_answers(CTX, {entry.id: Acknowledgement(True) for entry in due})
     yield ledger
     ledger.close()
 
 
 def _send(ledger: Ledger, number: int, answer: SendResult) -> None:
-    claim = ledger.claim(CTX, [number], "test", 30)[number]
-    assert ledger.settle(CTX, [AttemptResult(number, claim.attempt, answer)]) == []
+    claim = ledger.claims.claim(CTX, [number], "test", 30)[number]
+    assert ledger.outcomes.record(CTX, [AttemptResult(number, claim.attempt, answer)]) == []
 
 
 def call(*words: str) -> Result:
@@ -111,7 +113,7 @@ def test_report_can_be_narrowed(ledger: Ledger, option: tuple[str, ...]) -> None
 
 
 def test_report_of_a_run_that_brought_nothing_is_empty(ledger: Ledger) -> None:
-    ledger.begin_run(RunContext(PIPELINE, "run-9"), "run", 1)
+    ledger.runs.begin(RunContext(PIPELINE, "run-9"), "run", 1)
     facts = as_json("report", "--run", "run-9")
     assert (facts["received"], facts["batches_compared"]) == (0, 0)
 
@@ -185,8 +187,8 @@ def test_the_quarantine_fits_a_terminal_of_80_columns(ledger: Ledger, monkeypatc
 
 
 def test_a_known_code_is_explained(ledger: Ledger) -> None:
-    work = ledger.works([life["id"] for life in ledger.find("2")])[0]
-    ledger.quarantine(
+    work = ledger.worklist.get([life["id"] for life in ledger.queries.find("2")])[0]
+    ledger.validation.quarantine(
         CTX,
         [
             (

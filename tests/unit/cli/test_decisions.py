@@ -55,18 +55,18 @@ def ledger(sqlite_url: str, store: BatchStore, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(Installation, "store_url", store.url)
     monkeypatch.setattr(Installation, "connection", lambda self, conn_id: CONNECTIONS[conn_id])
     opened = Ledger.open(sqlite_url)
-    opened.bind(PIPELINE, "supercat:https://shop.example/demo", "shopatron:https://oms.example/1")
-    opened.begin_run(CTX, "run", 0)
+    opened.runs.bind(PIPELINE, "supercat:https://shop.example/demo", "shopatron:https://oms.example/1")
+    opened.runs.begin(CTX, "run", 0)
     yield opened
-    assert opened.law() == []
+    assert opened.accounting.invariant_violations() == []
     opened.close()
 
 
 def receive(ledger: Ledger, store: BatchStore, *documents: dict[str, Any]) -> list[int]:
     """Archive and take in; the ledger's ids of what was new."""
     paths = IdentityPaths.from_mapping(SOURCE(CONNECTIONS["supercat_default"]).format.mapping["identity"])
-    before = {work.id for work in ledger.works(range(1, 100))}
-    name = f"b{len(ledger.batches(PIPELINE))}"
+    before = {work.id for work in ledger.worklist.get(range(1, 100))}
+    name = f"b{len(ledger.accounting.batches(PIPELINE))}"
     writer = BatchWriter(store, PIPELINE, name)
     rows = []
     for document in documents:
@@ -76,8 +76,8 @@ def receive(ledger: Ledger, store: BatchStore, *documents: dict[str, Any]) -> li
     frame = pd.DataFrame(rows)
     for column in ("suffix", "items"):
         frame[column] = pd.Series([row[column] for row in rows], dtype=object)
-    ledger.receive(CTX, BatchInfo(name, manifest.name, len(rows), datetime.now(UTC)), frame, "t")
-    return [work.id for work in ledger.works(range(1, 100)) if work.id not in before]
+    ledger.intake.receive(CTX, BatchInfo(name, manifest.name, len(rows), datetime.now(UTC)), frame, "t")
+    return [work.id for work in ledger.worklist.get(range(1, 100)) if work.id not in before]
 
 
 def good(number: int) -> list[dict[str, Any]]:
@@ -85,12 +85,12 @@ def good(number: int) -> list[dict[str, Any]]:
 
 
 def send(ledger: Ledger, number: int, key: str, answer: SendResult) -> None:
-    work = ledger.works([number])[0]
-    assert ledger.make_ready(CTX, [ReadyPayload(number, work.revision, key, "p", 0, "f", "t", 100, "USD")])[0] == [
-        number
-    ]
-    claim = ledger.claim(CTX, [number], "test", 30)[number]
-    assert ledger.settle(CTX, [AttemptResult(number, claim.attempt, answer)]) == []
+    work = ledger.worklist.get([number])[0]
+    assert ledger.payloads.make_ready(CTX, [ReadyPayload(number, work.revision, key, "p", 0, "f", "t", 100, "USD")])[
+        0
+    ] == [number]
+    claim = ledger.claims.claim(CTX, [number], "test", 30)[number]
+    assert ledger.outcomes.record(CTX, [AttemptResult(number, claim.attempt, answer)]) == []
 
 
 def call(*words: str) -> Result:
@@ -134,15 +134,15 @@ def test_held_of_an_unknown_number_is_a_problem(changed: str) -> None:
 
 def test_decide_writes_who_and_why(ledger: Ledger, changed: str) -> None:
     answer = as_json("decide", changed, "separate", "--reason", "second order", "--who", "ann")
-    event = ledger.find(changed)[-1]["events"][-1]
+    event = ledger.queries.find(changed)[-1]["events"][-1]
     assert (event["who"], event["why"]) == ("ann", "separate: second order")
-    assert answer["decided"] == [ledger.find(changed)[-1]["id"]]
+    assert answer["decided"] == [ledger.queries.find(changed)[-1]["id"]]
 
 
 def test_who_is_the_users_name_where_it_is_not_given(ledger: Ledger, changed: str, monkeypatch: Any) -> None:
     monkeypatch.setattr(getpass, "getuser", lambda: "bob")
     assert "by bob" in call("decide", changed, "discard", "--reason", "x").stdout
-    assert ledger.find(changed)[-1]["state"] == "discarded"
+    assert ledger.queries.find(changed)[-1]["state"] == "discarded"
 
 
 @pytest.mark.parametrize(
@@ -162,15 +162,15 @@ def test_who_is_the_users_name_where_it_is_not_given(ledger: Ledger, changed: st
     ],
 )
 def test_wrong_use_changes_nothing(ledger: Ledger, changed: str, words: tuple[str, ...], error: type) -> None:
-    before = [life["state"] for life in ledger.find(changed)]
+    before = [life["state"] for life in ledger.queries.find(changed)]
     result = call(*[changed if word == "N" else word for word in words])
     assert isinstance(result.exception, error), result.output
-    assert [life["state"] for life in ledger.find(changed)] == before
+    assert [life["state"] for life in ledger.queries.find(changed)] == before
 
 
 def test_a_replacement_is_confirmed(ledger: Ledger, changed: str) -> None:
     as_json("decide", changed, "replacement", "--reason", "x", "--confirm-cancelled")
-    assert "901" in ledger.find(changed)[-1]["events"][-1]["why"]
+    assert "901" in ledger.queries.find(changed)[-1]["events"][-1]["why"]
 
 
 @pytest.mark.parametrize(("option", "state"), [(("--stored", "902"), "imported"), (("--absent",), "ready")])
@@ -179,7 +179,7 @@ def test_settle(ledger: Ledger, store: BatchStore, option: tuple[str, ...], stat
     send(ledger, receive(ledger, store, order)[0], "K", SendResult(SendOutcome.IN_DOUBT, 504))
     answer = as_json("settle", order["order_number"], *option, "--reason", "called", "--who", "ann")
     assert answer["state"] == state
-    life = ledger.find(order["order_number"])[0]
+    life = ledger.queries.find(order["order_number"])[0]
     assert (life["state"], life["events"][-1]["who"]) == (state, "ann")
 
 
@@ -189,14 +189,14 @@ def stopped(ledger: Ledger, store: BatchStore) -> list[str]:
     orders = json.loads(json.dumps(good(4), default=str))
     orders[1]["total"] = "1.00"
     ids = receive(ledger, store, *orders)
-    works = ledger.works(ids)
-    ledger.quarantine(CTX, [(work, BAD) for work in works[:2]])
+    works = ledger.worklist.get(ids)
+    ledger.validation.quarantine(CTX, [(work, BAD) for work in works[:2]])
     send(ledger, ids[2], "K", SendResult(SendOutcome.REJECTED, 400))
     return [order["order_number"] for order in orders]
 
 
 def states(ledger: Ledger, numbers: list[str]) -> list[str]:
-    return [ledger.find(number)[0]["state"] for number in numbers]
+    return [ledger.queries.find(number)[0]["state"] for number in numbers]
 
 
 def test_replay_takes_valid_orders_and_explains_the_others(ledger: Ledger, stopped: list[str]) -> None:
@@ -208,7 +208,7 @@ def test_replay_takes_valid_orders_and_explains_the_others(ledger: Ledger, stopp
     assert {row["order_number"] for row in done["still"]} == {stopped[1]}
     assert all(row["code"] and row["message"] for row in done["still"])
     assert states(ledger, stopped) == ["received", "quarantined", "received", "received"]
-    assert ledger.find(stopped[0])[0]["events"][-1]["why"] == "replay: mapping mended"
+    assert ledger.queries.find(stopped[0])[0]["events"][-1]["why"] == "replay: mapping mended"
 
 
 def test_replay_as_text(stopped: list[str]) -> None:
@@ -247,7 +247,7 @@ def test_bulk_orders_are_bounded(ledger: Ledger, stopped: list[str]) -> None:
 def test_replay_discard_and_held_take_a_web_shops_reference(ledger: Ledger, store: BatchStore) -> None:
     first, second, third = receive(ledger, store, *good(3))
     for number in (first, second):
-        ledger.quarantine(CTX, [(work, BAD) for work in ledger.works([number])])
+        ledger.validation.quarantine(CTX, [(work, BAD) for work in ledger.worklist.get([number])])
     with ledger.database.engine.begin() as conn:
         conn.exec_driver_sql("UPDATE submission SET reference = 'CS' || id, order_number = '1-CS' || id")
     shown = json.loads(CliRunner().invoke(app_module.app, ["quarantine", "--number", f"CS{first}", "--json"]).stdout)
@@ -256,4 +256,8 @@ def test_replay_discard_and_held_take_a_web_shops_reference(ledger: Ledger, stor
     assert json.loads(CliRunner().invoke(app_module.app, told).stdout)["discarded"] == 1
     told = ("replay", f"CS{first}", "--reason", "x", "--json", "--dry-run")
     assert json.loads(CliRunner().invoke(app_module.app, told).stdout)["chosen"] == 1
-    assert [work.state for work in ledger.works([first, second, third])] == ["quarantined", "discarded", "received"]
+    assert [work.state for work in ledger.worklist.get([first, second, third])] == [
+        "quarantined",
+        "discarded",
+        "received",
+    ]

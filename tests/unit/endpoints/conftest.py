@@ -17,7 +17,7 @@ from tests.support.shiprush_client import Firm
 def desk(sqlite_url: str, tmp_path: Path) -> Iterator[Desk]:
     ledger = Ledger.open(sqlite_url)
     yield Desk(ledger, BatchStore(tmp_path.as_uri()))
-    assert ledger.law() == []
+    assert ledger.accounting.invariant_violations() == []
     ledger.close()
 
 

@@ -20,6 +20,7 @@ from order_relay.endpoints.app import create_app
 from order_relay.endpoints.dependencies import Deployment
 from order_relay.errors import TransientError
 from order_relay.ledger import Ledger
+from order_relay.ledger.fulfilment.status_history import StatusHistory
 
 PATH = "/acommerce/events"
 EVENT = {
@@ -65,7 +66,7 @@ class Door:
             return int(conn.exec_driver_sql("SELECT COUNT(*) FROM status_event").scalar_one())
 
     def numbers(self) -> list[str]:
-        return [row["order_number"] for row in self.ledger.statuses()]
+        return [row["order_number"] for row in self.ledger.statuses.recent()]
 
 
 @pytest.fixture
@@ -80,7 +81,7 @@ async def door(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Door]:
 async def test_a_genuine_event_is_durable_before_the_answer(door: Door) -> None:
     answer = await door.post(EVENT)
     assert (answer.status_code, answer.json()) == (200, {"orders": 1, "refused": 0})
-    (row,) = door.ledger.statuses()
+    (row,) = door.ledger.statuses.recent()
     assert (row["order_number"], row["parcels"][0][:2]) == ("WEB-1", ("PKG1", "IN_TRANSIT"))
 
 
@@ -101,7 +102,7 @@ async def test_forged_signatures_are_refused(door: Door) -> None:
 
 async def test_what_no_record_can_be_is_kept_aside(door: Door) -> None:
     assert (await door.post({"orderStatus": []})).json() == {"orders": 0, "refused": 1}
-    assert [row["code"] for row in door.ledger.status_refusals()] == ["no_order_number"]
+    assert [row["code"] for row in door.ledger.status_refusals.recent()] == ["no_order_number"]
 
 
 @pytest.mark.parametrize(
@@ -147,7 +148,7 @@ async def test_a_ledger_in_trouble_asks_for_patience(door: Door, monkeypatch: py
     def locked(*_: Any, **__: Any) -> None:
         raise TransientError("locked")
 
-    monkeypatch.setattr(Ledger, "store_statuses", locked)
+    monkeypatch.setattr(StatusHistory, "store", locked)
     answer = await door.post(EVENT)
     assert (answer.status_code, answer.headers["Retry-After"]) == (429, "5")
 

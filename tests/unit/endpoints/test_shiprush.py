@@ -20,8 +20,7 @@ from lxml import etree
 
 from order_relay.endpoints import requests
 from order_relay.errors import ConfigurationError, RecordRejectedError, ValidationIssue
-from order_relay.ledger import Ledger
-from order_relay.ledger.fulfilment.feed_index import FeedPage
+from order_relay.ledger.fulfilment.feed_index import FeedIndex, FeedPage
 from order_relay.ledger.store import database
 from order_relay.orders.mapping.canonical import CanonicalReader
 from order_relay.pipeline.archive import ArchivedOrder, OrderArchive
@@ -76,11 +75,11 @@ async def test_an_order_that_cannot_be_rendered_or_read_is_omitted_and_reported_
         assert numbers(await firm.get()) == [orders[0]["order_number"]]
     told = [r.getMessage() for r in caplog.records if "leaves out" in r.getMessage()]
     assert len(told) == 2
-    (late,) = firm.desk.ledger.late(PIPELINE, {"left_out": 0.0})
+    (late,) = firm.desk.ledger.health.overdue(PIPELINE, {"left_out": 0.0})
     assert (late.number, set(late.orders)) == (2, {order["order_number"] for order in orders[1:]})
-    (gap,) = firm.desk.ledger.find(orders[1]["order_number"])[0]["left_out"]
+    (gap,) = firm.desk.ledger.queries.find(orders[1]["order_number"])[0]["left_out"]
     assert (gap["problem"], gap["mended_at"]) == ("missing_field at /ShipTo/Country", None)
-    assert firm.desk.ledger.find(orders[0]["order_number"])[0]["left_out"] == []
+    assert firm.desk.ledger.queries.find(orders[0]["order_number"])[0]["left_out"] == []
     assert "Marked" not in caplog.text
 
 
@@ -94,8 +93,8 @@ async def test_an_order_that_can_be_read_again_comes_with_a_later_window(firm: F
     assert numbers(await firm.get(end_date="01/01/2020 00:00")) == [], "the window in which they were modified is over"
     found = numbers(await firm.get(start_date="12/31/2089 00:00", end_date="01/02/2090 00:00"))
     assert sorted(found) == sorted(order["order_number"] for order in orders)
-    assert firm.desk.ledger.late(PIPELINE, {"left_out": 0.0}) == []
-    assert firm.desk.ledger.feed_gaps() == []
+    assert firm.desk.ledger.health.overdue(PIPELINE, {"left_out": 0.0}) == []
+    assert firm.desk.ledger.feed_errors.omitted_orders() == []
 
 
 POISON = {
@@ -130,9 +129,9 @@ async def test_the_others_are_served_despite_any_content_of_one_order(
     monkeypatch.setattr(OrderArchive, "read", poisoned)
     for _ in range(2):
         assert sorted(numbers(await firm.get())) == sorted(orders[n]["order_number"] for n in (0, 2))
-    (late,) = firm.desk.ledger.late(PIPELINE, {"left_out": 0.0})
+    (late,) = firm.desk.ledger.health.overdue(PIPELINE, {"left_out": 0.0})
     assert late.orders == (orders[1]["order_number"],)
-    (gap,) = firm.desk.ledger.find(orders[1]["order_number"])[0]["left_out"]
+    (gap,) = firm.desk.ledger.queries.find(orders[1]["order_number"])[0]["left_out"]
     assert gap["problem"]
     assert sum("leaves out" in record.getMessage() for record in caplog.records) == 1
 
@@ -164,7 +163,7 @@ async def test_the_others_are_served_despite_any_exception_of_one_order(
     else:
         monkeypatch.setattr(feed, "order_element", rendered)
     assert sorted(numbers(await firm.get())) == sorted(orders[n]["order_number"] for n in (0, 2))
-    (gap,) = firm.desk.ledger.find(orders[1]["order_number"])[0]["left_out"]
+    (gap,) = firm.desk.ledger.queries.find(orders[1]["order_number"])[0]["left_out"]
     assert "Error (details redacted)" in gap["problem"]
     assert "Marked" not in caplog.text
 
@@ -314,7 +313,7 @@ async def test_a_defect_of_ours_shows_nothing(firm: Firm, monkeypatch: pytest.Mo
     def broken(*_: Any, **__: Any) -> None:
         raise KeyError("Marked Person")
 
-    monkeypatch.setattr(Ledger, "modified_between", broken)
+    monkeypatch.setattr(FeedIndex, "modified_between", broken)
     assert "Marked" not in refused(await firm.get(), 500) + caplog.text
     assert "KeyError" in caplog.text
 
@@ -439,7 +438,7 @@ async def test_requests_are_serialized_and_too_many_are_throttled(firm: Firm, mo
         working.pop()
         return FeedPage(0, ())
 
-    monkeypatch.setattr(Ledger, "modified_between", slow)
+    monkeypatch.setattr(FeedIndex, "modified_between", slow)
     answers = await asyncio.gather(*(firm.get() for _ in range(12)))
     counted = Counter(answer.status_code for answer in answers)
     assert counted[200] >= 3

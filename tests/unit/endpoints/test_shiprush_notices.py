@@ -43,13 +43,13 @@ async def feed_id(firm: Firm, number: str) -> str:
 
 def counted(firm: Firm, number: str) -> list[dict[str, Any]]:
     """The parcels that count for an order."""
-    (order,) = firm.desk.ledger.find(number)
+    (order,) = firm.desk.ledger.queries.find(number)
     return [one for one in order["shipments"] if not one["asks"] and not one["closed"]]
 
 
 def waiting(firm: Firm) -> list[dict[str, Any]]:
     ledger: Ledger = firm.desk.ledger
-    return ledger.shipments(unmatched=True)
+    return ledger.shipments.recent(unmatched=True)
 
 
 @pytest.fixture
@@ -70,10 +70,10 @@ async def test_parcels_are_counted_until_the_order_is_shipped(firm: Firm) -> Non
 
     assert await told(parcel(word, (first[0], 1))) == "recorded"
     assert await told(parcel(word, (first[0], 1))) == "known"
-    assert firm.desk.ledger.find(word)[0]["shipped"] == "partly"
+    assert firm.desk.ledger.queries.find(word)[0]["shipped"] == "partly"
     left = [(first[0], first[1] - 1), *rest] if first[1] > 1 else rest
     assert await told(parcel("", *left, tracking="1Z2", order_id=await feed_id(firm, word))) == "recorded"
-    assert firm.desk.ledger.find(word)[0]["shipped"] == "shipped"
+    assert firm.desk.ledger.queries.find(word)[0]["shipped"] == "shipped"
     (status,) = checked((await firm.get()).content).iterfind("Order/OrderStatus")
     assert status.text == "shipped"
 
@@ -81,11 +81,11 @@ async def test_parcels_are_counted_until_the_order_is_shipped(firm: Firm) -> Non
 async def test_an_unknown_order_is_kept_and_answered_as_configured(firm: Firm) -> None:
     for _ in range(2):
         assert outcome(await firm.notice(parcel("nobody", ("A", 1)))) == "unmatched", "kept, so it need not come again"
-    assert len(firm.desk.ledger.shipments(unmatched=True)) == 1
+    assert len(firm.desk.ledger.shipments.recent(unmatched=True)) == 1
     firm.extra["unmatched_status"] = 404
     firm.parts._connections.clear()
     refused(await firm.notice(parcel("nobody", ("A", 1))), 404)
-    assert len(firm.desk.ledger.shipments(unmatched=True)) == 1
+    assert len(firm.desk.ledger.shipments.recent(unmatched=True)) == 1
 
 
 async def test_notices_that_name_no_order_and_cannot_be_read_are_refused(firm: Firm) -> None:
@@ -99,7 +99,7 @@ async def test_notices_that_name_no_order_and_cannot_be_read_are_refused(firm: F
             yield b" " * (1 << 15)
 
     refused(await firm.web.post(PATH, params={"action": "shipnotify"}, content=trickle(), auth=AUTH), 413)
-    assert firm.desk.ledger.shipments() == []
+    assert firm.desk.ledger.shipments.recent() == []
 
 
 async def test_a_number_and_an_id_of_different_orders_are_kept_for_an_operator(firm: Firm, numbers: list[str]) -> None:
@@ -191,7 +191,7 @@ async def test_a_corrected_notice_is_kept_beside_the_first_and_asked(firm: Firm,
     assert outcome(await firm.notice(parcel(a, (item, 1), tracking="1Z9"))) == "recorded"
     for _ in range(3):
         assert outcome(await firm.notice(parcel(a, (item, 2), tracking="1Z9"))) == "asked"
-    assert [one["lines"][0]["quantity"] for one in firm.desk.ledger.find(a)[0]["shipments"]] == [1, 2]
+    assert [one["lines"][0]["quantity"] for one in firm.desk.ledger.queries.find(a)[0]["shipments"]] == [1, 2]
     assert [one["lines"][0]["quantity"] for one in counted(firm, a)] == [1]
     assert len(waiting(firm)) == 1
 
@@ -204,7 +204,7 @@ async def test_parcels_without_a_tracking_number_are_never_taken_for_each_other(
     first, second = (parcel(a, (sku, 1), tracking=tracking) for sku in ("X", "Y"))
     told = [outcome(await firm.notice(body)) for body in (first, second, first, second)]
     assert told == ["recorded", "asked", "known", "asked"]
-    assert len(firm.desk.ledger.shipments()) == 2
+    assert len(firm.desk.ledger.shipments.recent()) == 2
 
 
 async def test_a_parcel_with_an_odd_line_is_recorded_with_the_others(firm: Firm, numbers: list[str]) -> None:
@@ -212,7 +212,7 @@ async def test_a_parcel_with_an_odd_line_is_recorded_with_the_others(firm: Firm,
     item = ORDERS[0]["items"][0]["item_number"]
     body = parcel(a, (item, 1), ("", 3), (item, 0), ("HAT", 2), tracking="1Z9")
     assert outcome(await firm.notice(body)) == "recorded"
-    ((one,), (order,)) = counted(firm, a), firm.desk.ledger.find(a)
+    ((one,), (order,)) = counted(firm, a), firm.desk.ledger.queries.find(a)
     assert [(row["item_number"], row["quantity"], bool(row["odd"])) for row in one["lines"]] == [
         (item, 1, False),
         ("", 3, True),
@@ -221,7 +221,7 @@ async def test_a_parcel_with_an_odd_line_is_recorded_with_the_others(firm: Firm,
     ]
     assert order["shipped"] == "partly"
     assert outcome(await firm.notice(parcel(a, ("", 3), (item, 0), tracking="1Z8"))) == "recorded"
-    assert firm.desk.ledger.find(a)[0]["shipped"] == "partly", "only odd lines are not the whole order"
+    assert firm.desk.ledger.queries.find(a)[0]["shipped"] == "partly", "only odd lines are not the whole order"
 
 
 async def test_an_unreadable_notice_that_names_its_order_is_kept_once_and_accepted(
@@ -237,10 +237,12 @@ async def test_an_unreadable_notice_that_names_its_order_is_kept_once_and_accept
     assert [row["raw"] for row in rows] == raw
     assert counted(firm, numbers[0]) == []
     assert "Marked" not in caplog.text
-    (work,) = firm.desk.ledger.named(numbers[0])
-    firm.desk.ledger.match_shipment(rows[0]["id"], work.id, None)
-    firm.desk.ledger.dismiss_shipment(rows[1]["id"], "a duplicate")
-    assert [row["raw"] for row in firm.desk.ledger.shipments()][:2] == ["", ""], "nothing personal stays once decided"
+    (work,) = firm.desk.ledger.order_references.named(numbers[0])
+    firm.desk.ledger.shipments.match(rows[0]["id"], work.id, None)
+    firm.desk.ledger.shipments.dismiss(rows[1]["id"], "a duplicate")
+    assert [row["raw"] for row in firm.desk.ledger.shipments.recent()][:2] == ["", ""], (
+        "nothing personal stays once decided"
+    )
 
 
 async def test_a_notice_that_is_too_large_leaves_its_trace(firm: Firm, numbers: list[str]) -> None:
@@ -321,7 +323,7 @@ async def test_items_of_an_unknown_form_are_not_the_whole_order(firm: Firm, numb
     a, _ = numbers
     body = parcel(a, ("X", 1)).replace(b"<Item>", b"<LineItem>").replace(b"</Item>", b"</LineItem>")
     assert outcome(await firm.notice(body)) == "recorded"
-    assert firm.desk.ledger.find(a)[0]["shipped"] == "partly"
+    assert firm.desk.ledger.queries.find(a)[0]["shipped"] == "partly"
 
 
 async def test_a_kept_notice_whose_parcel_counts_already_is_not_counted_again(firm: Firm, numbers: list[str]) -> None:
@@ -329,8 +331,8 @@ async def test_a_kept_notice_whose_parcel_counts_already_is_not_counted_again(fi
     item = ORDERS[0]["items"][0]["item_number"]
     assert outcome(await firm.notice(parcel("typo", (item, 1), tracking="1Z9"))) == "unmatched"
     assert outcome(await firm.notice(parcel(a, (item, 1), tracking="1z 9"))) == "recorded"
-    (kept,), (work,) = waiting(firm), firm.desk.ledger.named(a)
-    told = firm.desk.ledger.match_shipment(kept["id"], work.id, None)
+    (kept,), (work,) = waiting(firm), firm.desk.ledger.order_references.named(a)
+    told = firm.desk.ledger.shipments.match(kept["id"], work.id, None)
     assert (told.outcome, len(counted(firm, a)), waiting(firm)) == ("known", 1, [])
 
 
@@ -363,7 +365,7 @@ async def test_in_any_sequence_no_notice_is_lost_or_counted_again(
 ) -> None:
     """Every notice is a row, or the same as one; of one tracking number one parcel counts at most."""
     monkeypatch.setattr(requests, "IDLE_RATIO", 0.0)
-    if not firm.desk.ledger.find(ORDERS[0]["order_number"]):
+    if not firm.desk.ledger.queries.find(ORDERS[0]["order_number"]):
         firm.desk.imported(ORDERS[0])
     with firm.desk.ledger.database.engine.begin() as conn:
         for table in ("shipment_line", "shipment"):
@@ -374,12 +376,12 @@ async def test_in_any_sequence_no_notice_is_lost_or_counted_again(
     for tracking, lines, by_id in notices:
         body = parcel("" if by_id else number, *lines, tracking=tracking, order_id=given if by_id else "")
         told = outcome(await firm.notice(body))
-        now = len(firm.desk.ledger.shipments())
+        now = len(firm.desk.ledger.shipments.recent())
         assert now == rows + (told in {"recorded", "asked"} and now > rows)
         assert told == "known" or now > rows or told == "asked"
         rows = now
         assert outcome(await firm.notice(body)) in {"known", "asked"}
-        assert len(firm.desk.ledger.shipments()) == rows
+        assert len(firm.desk.ledger.shipments.recent()) == rows
     forms = ["".join(one["tracking_number"].split()).upper() for one in counted(firm, number)]
     identified = [form for form in forms if form.startswith("1Z")]
     assert len(identified) == len(set(identified))

@@ -158,7 +158,7 @@ def fresh_firm(folder: Path) -> Iterator[Firm]:
         firm.extra["page_size"] = 2
         with closing(firm.parts):
             yield firm
-        assert ledger.law() == []
+        assert ledger.accounting.invariant_violations() == []
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -37,16 +37,16 @@ def look() -> dict[str, Any]:
     switch = stop_variable.read_or_stop_all()
     with open_ledger() as ledger:
         of_the_switch = rules.invalid_stop_value(switch)
-        ledger.note_alerts("", of_the_switch, {STOP_VALUE})
-        of_parcels = unmatched_shipments(*ledger.waiting_shipments(MAX_LINES))
-        ledger.note_alerts("", of_parcels, {UNMATCHED_SHIPMENTS})
+        ledger.alerts.record("", of_the_switch, {STOP_VALUE})
+        of_parcels = unmatched_shipments(*ledger.shipments.waiting(MAX_LINES))
+        ledger.alerts.record("", of_parcels, {UNMATCHED_SHIPMENTS})
         causes = len(of_the_switch) + len(of_parcels)
         for name, file in pipeline_files().items():
             try:
                 messages = _check_pipeline(ledger, load_file(file), switch)
             except ConfigurationError as error:
                 messages = [invalid_settings(name, str(error))]
-            ledger.note_alerts(name, messages, PIPELINE_KINDS)
+            ledger.alerts.record(name, messages, PIPELINE_KINDS)
             causes += len(messages)
         return {"causes": causes, **notifications.deliver_due(ledger)}
 
@@ -56,10 +56,10 @@ def _check_pipeline(ledger: Ledger, settings: PipelineSettings, switch: StopSwit
     facts = rules.PipelineFacts(
         pipeline=name,
         now=datetime.now(UTC),
-        pulse=ledger.pulse(name),
-        late=ledger.late(name, rules.state_limits(settings)),
-        tasks=ledger.write_back_tasks(name),
-        quarantined=ledger.counts(name)["states"][State.QUARANTINED],
+        pulse=ledger.health.heartbeat(name),
+        late=ledger.health.overdue(name, rules.state_limits(settings)),
+        tasks=ledger.feedback.operator_tasks(name),
+        quarantined=ledger.accounting.counts(name)["states"][State.QUARANTINED],
         stopped=switch.stops(name),
     )
     return rules.check_pipeline(facts, settings)
@@ -75,10 +75,14 @@ def summarize() -> dict[str, Any]:
     if at is None or now - at > digest.MAX_DELAY:
         raise AirflowSkipException("it is not the time for a summary")
     with open_ledger() as ledger:
-        if ledger.alert_noted_at("", digest.digest_cause(at)):
+        if ledger.alerts.first_recorded_at("", digest.digest_cause(at)):
             raise AirflowSkipException("this morning's summary is on its way or was sent")
-        days = {name: ledger.day(name, at - digest.DIGEST_PERIOD) for name in pipeline_files() if ledger.pulse(name)}
+        days = {
+            name: ledger.health.activity_since(name, at - digest.DIGEST_PERIOD)
+            for name in pipeline_files()
+            if ledger.health.heartbeat(name)
+        }
         if not days:
             raise AirflowSkipException("no pipeline has run yet")
-        ledger.note_alerts("", [digest.build_digest(at, days, ledger.open_alerts())])
+        ledger.alerts.record("", [digest.build_digest(at, days, ledger.alerts.unresolved())])
         return {"pipelines": len(days), **notifications.deliver_due(ledger)}

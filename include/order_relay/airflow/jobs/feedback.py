@@ -29,7 +29,7 @@ def pipelines_in_use(prefix: str) -> list[str]:
     Skipped where there is none.
     """
     with open_ledger() as ledger:
-        ran = [name for name in pipeline_files() if name.startswith(prefix) and ledger.last_sequence(name)]
+        ran = [name for name in pipeline_files() if name.startswith(prefix) and ledger.runs.last_sequence(name)]
     found = [name for name in ran if not _in_shadow(name)]
     if not found:
         raise AirflowSkipException("no pipeline in live mode has taken orders over yet")
@@ -53,7 +53,7 @@ def write_back(pipeline: str, context: Context) -> dict[str, Any]:
     with open_wiring(pipeline) as wiring:
         ledger, settings, source = wiring.ledger, wiring.settings, wiring.write_back_source
         # Telling another account than the ledger's would write our numbers into somebody else's orders.
-        ledger.bind(pipeline, *account_names(wiring))
+        ledger.runs.bind(pipeline, *account_names(wiring))
         parts = WriteBackContext(
             source,
             ledger,

@@ -43,15 +43,15 @@ def due(context: Context) -> list[str]:
 
 def _has_due(ledger: Ledger, ctx: RunContext) -> bool:
     """Also what a dead worker left ``sending``, once nobody can send it any more, becomes in doubt here."""
-    if ledger.last_sequence(ctx.pipeline) == 0:
+    if ledger.runs.last_sequence(ctx.pipeline) == 0:
         return False
     try:
         with open_wiring(ctx.pipeline) as wiring:
-            ledger.expire_leases(ctx, wiring.destination.timeout_s)
+            ledger.leases.expire(ctx, wiring.destination.timeout_s)
     except OrderRelayError as error:
         # One pipeline's set-up must not keep the others waiting; its own task says it again, and turns red.
         log.warning("%s: %s", ctx.pipeline, error)
-    return bool(ledger.due_lookups(ctx.pipeline))
+    return bool(ledger.lookups.due(ctx.pipeline))
 
 
 def look_up(pipeline: str, context: Context) -> dict[str, Any]:
@@ -60,14 +60,14 @@ def look_up(pipeline: str, context: Context) -> dict[str, Any]:
     with open_wiring(pipeline) as wiring:
         ledger = wiring.ledger
         # Asking another account than the one that the orders were sent to would find them absent.
-        ledger.bind(pipeline, *account_names(wiring))
-        ids = ledger.due_lookups(pipeline)
+        ledger.runs.bind(pipeline, *account_names(wiring))
+        ids = ledger.lookups.due(pipeline)
         try:
             counts = asyncio.run(_look_up(ctx, wiring, ids))
         except OrderRelayError as error:
             notify(ledger, pipeline, [failed_lookups(pipeline, len(ids), str(error), wiring.settings.alerts.repeat_s)])
             raise
-        overdue = ledger.late(pipeline, {State.IN_DOUBT: wiring.settings.doubt.tell_after_s})
+        overdue = ledger.health.overdue(pipeline, {State.IN_DOUBT: wiring.settings.doubt.tell_after_s})
         notify(
             ledger,
             pipeline,
@@ -85,7 +85,7 @@ async def _look_up(ctx: RunContext, wiring: Wiring, ids: Sequence[int]) -> dict[
     async with wiring.destination.session(wiring.settings.chunks.parallel) as session:
         return await look_up_orders(
             ctx,
-            wiring.ledger,
+            wiring.ledger.lookups,
             session,
             wiring.destination,
             ids,

@@ -116,14 +116,14 @@ def _keep_source_refusals(wiring: Wiring) -> Iterator[None]:
     except SourceAuthError as error:
         if wiring.dry_run:
             with open_ledger() as real:
-                real.bind(wiring.name, *account_names(wiring))
-                if real.resting(wiring.name) is None:
-                    real.rest(wiring.name, wiring.source_connection.fingerprint(), str(error))
+                real.runs.bind(wiring.name, *account_names(wiring))
+                if real.runs.suspended_for(wiring.name) is None:
+                    real.runs.suspend(wiring.name, wiring.source_connection.fingerprint(), str(error))
         raise
     if wiring.shadow:
         with open_ledger() as real:
-            if real.resting(wiring.name) is not None:
-                real.wake(wiring.name)
+            if real.runs.suspended_for(wiring.name) is not None:
+                real.runs.resume(wiring.name)
 
 
 def _replay_archive(ctx: RunContext, ledger: Ledger, wiring: Wiring, request: RunRequest) -> Manifest:
@@ -219,7 +219,7 @@ def load(pipeline: str, context: Context, chunk: str) -> XCom:
     request, clock = read_request(context), StageTimer()
     ctx = RunContext(pipeline, request.run)
     with _open_run(pipeline, request, context) as wiring, wiring.ledger_for(ctx.run, keep=False) as ledger:
-        ledger.bind(pipeline, *account_names(wiring))
+        ledger.runs.bind(pipeline, *account_names(wiring))
         settings, name = wiring.settings, chunk_name(ctx, chunk)
         share = max(1, min(len(chunk_names(context)), settings.chunks.parallel))
         if wiring.shadow:
@@ -255,7 +255,7 @@ def acknowledge(pipeline: str, context: Context) -> XCom:
             raise AirflowSkipException("a dry or shadow run tells the source nothing and announces nothing")
         ledger = wiring.ledger
         # Acknowledging at another account than the ledger's would silence orders that nobody has read.
-        ledger.bind(pipeline, *account_names(wiring))
+        ledger.runs.bind(pipeline, *account_names(wiring))
         start.advance_sequence(ctx, ledger, wiring.store)
         if request.acknowledge and wiring.settings.acknowledge.enabled:
             counts = acknowledge_stage.acknowledge(
@@ -268,7 +268,7 @@ def acknowledge(pipeline: str, context: Context) -> XCom:
                 most_refusals=wiring.settings.feedback.most_refusals,
                 policies=wiring.settings.engine_policies,
             )
-        found = ledger.counts(pipeline, ctx.run)
+        found = ledger.accounting.counts(pipeline, ctx.run)
     batch = batch_manifest(context)
     asset = orders_asset(pipeline)
     context["outlet_events"][asset].extra = {
@@ -302,7 +302,7 @@ def report(pipeline: str, context: Context) -> XCom:
             failed_tasks=failed,
             shadow=shadow_counts(context) if wiring.shadow else None,
         )
-        ledger.end_run(ctx, result.facts)
+        ledger.runs.end(ctx, result.facts)
         repeat_s = wiring.settings.alerts.repeat_s
         told = check_run(pipeline, ctx.run, failed, result.breaches, repeat_s, result.remarked, causes=result.causes)
         if wiring.shadow:

@@ -36,7 +36,7 @@ ALERT_KIND = "reconcile"
 def active_pipelines() -> list[str]:
     """The pipelines that ever ran. Skipped where none did, and all after it."""
     with open_ledger() as ledger:
-        found = [name for name in pipeline_files() if ledger.last_sequence(name)]
+        found = [name for name in pipeline_files() if ledger.runs.last_sequence(name)]
     if not found:
         raise AirflowSkipException("no pipeline ever ran")
     return found
@@ -56,7 +56,7 @@ def compare(pipeline: str, context: Context) -> dict[str, Any]:
 def write_comparison(wiring: Wiring, run: str) -> tuple[ReconciliationReport, str]:
     """The comparison, and the name of its report in the batch store."""
     # Asking another account than the one that the orders were sent to would find them missing.
-    wiring.ledger.bind(wiring.name, *account_names(wiring))
+    wiring.ledger.runs.bind(wiring.name, *account_names(wiring))
     result = asyncio.run(_reconcile(wiring))
     name = f"{run_prefix(RunContext(wiring.name, run))}/reconcile.md"
     wiring.store.write_text(name, diff.as_markdown(result))

@@ -82,7 +82,7 @@ def choose(context: Context) -> list[str]:
     """
     request = ReplayRequest.of(context["params"])
     with open_ledger() as ledger:
-        rows = ledger.quarantined(request.code, request.numbers or None, request.since)
+        rows = ledger.queries.quarantined(request.code, request.numbers or None, request.since)
     chosen: dict[str, set[int]] = {}
     for row in rows:
         if request.pipeline in {None, row["pipeline"]}:
@@ -103,12 +103,12 @@ def carry_out(pipeline: str, context: Context) -> dict[str, Any]:
         ledger = wiring.ledger
         ids = [int(i) for i in wiring.store.read_json(_selection_object(ctx))["ids"]]
         if request.action == "discard":
-            ledger.discard(ctx, ids, request.reason)
+            ledger.bulk.discard(ctx, ids, request.reason)
         else:
-            ledger.bind(pipeline, *account_names(wiring))
-            ledger.replay(ctx, ids, request.reason)
+            ledger.runs.bind(pipeline, *account_names(wiring))
+            ledger.bulk.replay(ctx, ids, request.reason)
             _reevaluate(ctx, wiring, ledger)
-        states = Counter(str(work.state) for work in ledger.works(ids))
+        states = Counter(str(work.state) for work in ledger.worklist.get(ids))
         text = _render_report(ctx, request, states, _still_failing(ledger, ids))
         wiring.store.write_text(f"{run_prefix(ctx)}/report.md", text)
     log.info("\n%s", text)
@@ -131,9 +131,9 @@ def _reevaluate(ctx: RunContext, wiring: Wiring, ledger: Ledger) -> None:
 
 
 def _still_failing(ledger: Ledger, ids: Sequence[int]) -> list[dict[str, Any]]:
-    numbers = [work.order_number for work in ledger.works(ids) if work.state in STOPPED_STATES]
+    numbers = [work.order_number for work in ledger.worklist.get(ids) if work.state in STOPPED_STATES]
     wanted = set(ids)
-    return [row for row in ledger.quarantined(None, numbers) if row["id"] in wanted] if numbers else []
+    return [row for row in ledger.queries.quarantined(None, numbers) if row["id"] in wanted] if numbers else []
 
 
 def _render_report(

@@ -31,8 +31,8 @@ def active_names() -> list[str]:
     """
     store = BatchStore(*connections.store_filesystem(connections.store_url()))
     with open_ledger() as ledger:
-        found = [name for name in pipeline_files() if ledger.last_sequence(name) or store.exists(f"{name}/runs")]
-        found += [name for name in ledger.status_accounts() if name in status_files()]
+        found = [name for name in pipeline_files() if ledger.runs.last_sequence(name) or store.exists(f"{name}/runs")]
+        found += [name for name in ledger.statuses.accounts() if name in status_files()]
     if not found:
         raise AirflowSkipException("no pipeline ever ran")
     return found
@@ -55,14 +55,18 @@ def remove(pipeline: str, context: Context) -> dict[str, Any]:
 def _remove_orders(pipeline: str, dry_run: bool) -> RetentionReport:
     with open_wiring(pipeline) as wiring:
         settings = wiring.settings.retention
-        return apply_retention(pipeline, wiring.ledger, wiring.store, settings, now=datetime.now(UTC), dry_run=dry_run)
+        return apply_retention(
+            pipeline, wiring.ledger.retention, wiring.store, settings, now=datetime.now(UTC), dry_run=dry_run
+        )
 
 
 def _remove_statuses(account: str, dry_run: bool) -> RetentionReport:
     store = BatchStore(*connections.store_filesystem(connections.store_url()))
     with open_ledger() as ledger:
         settings = load_status(account).retention
-        return apply_status_retention(account, ledger, store, settings, now=datetime.now(UTC), dry_run=dry_run)
+        return apply_status_retention(
+            account, ledger.retention, store, settings, now=datetime.now(UTC), dry_run=dry_run
+        )
 
 
 def describe_removed(removed: RetentionReport, *, dry_run: bool) -> list[str]:

@@ -88,7 +88,7 @@ def _next_run(ti: Any, dag_id: str, stem: str) -> str:
 
 def pending_reviews(ledger: Ledger) -> list[ReviewTask]:
     """What a person is to be asked now, the longest waiting first."""
-    return [*_held_reviews(ledger.held_groups()), *_in_doubt_reviews(ledger.doubt())]
+    return [*_held_reviews(ledger.decisions.held_groups()), *_in_doubt_reviews(ledger.queries.in_doubt())]
 
 
 def _held_reviews(groups: Sequence[HeldGroup]) -> list[ReviewTask]:
@@ -119,10 +119,10 @@ def _in_doubt_reviews(rows: Sequence[Mapping[str, Any]]) -> list[ReviewTask]:
 def _still_open(ledger: Ledger, review_task: ReviewTask) -> bool:
     """Whether exactly this case waits. In doubt since the setting or not: it was asked, so it may be answered."""
     if review_task.kind == HELD:
-        return review_task in _held_reviews(ledger.held_groups(review_task.pipeline, review_task.number))
+        return review_task in _held_reviews(ledger.decisions.held_groups(review_task.pipeline, review_task.number))
     return any(
         row["pipeline"] == review_task.pipeline and (f"{row['id']}/{row['attempt']}",) == review_task.shown
-        for row in ledger.doubt()
+        for row in ledger.queries.in_doubt()
     )
 
 
@@ -199,7 +199,7 @@ def _confirmation_prompt(
 
 
 def _in_doubt_body(ledger: Ledger, review_task: ReviewTask) -> str:
-    (row,) = (row for row in ledger.doubt() if row["id"] in review_task.seen)
+    (row,) = (row for row in ledger.queries.in_doubt() if row["id"] in review_task.seen)
     foreign = ""
     if row["reason"] in OPERATOR_REASONS:
         foreign = f"\n\n**{explain(row['reason'])} Compare the two orders before you answer.**"
@@ -253,15 +253,15 @@ def decide(context: Context) -> dict[str, Any]:
     if confirmed:
         reason = f"{reason} (cancellation confirmed by {confirmed['who']})"
     with open_ledger() as ledger:
-        if ledger.decided(review_task.seen, answer["choice"], reason, answer["who"]):
+        if ledger.decisions.already_decided(review_task.seen, answer["choice"], reason, answer["who"]):
             return {"decided": len(review_task.seen), "choice": answer["choice"]}  # by an earlier try of this task
         try:
-            done = ledger.decide(
+            done = ledger.decisions.decide(
                 review_task.number,
                 answer["choice"],
                 reason,
                 answer["who"],
-                review_task.seen,
+                shown=review_task.seen,
                 cancelled=bool(confirmed),
                 pipeline=review_task.pipeline,
                 shares=_min_common_items(review_task.pipeline),
@@ -278,10 +278,10 @@ def record(context: Context) -> dict[str, Any]:
     answer = context["ti"].xcom_pull(task_ids="settle")
     oms_id = answer["oms_id"] if answer["choice"] == STORED else None
     with open_ledger() as ledger:
-        if ledger.decided(review_task.seen, answer["choice"], answer["reason"], answer["who"]):
+        if ledger.decisions.already_decided(review_task.seen, answer["choice"], answer["reason"], answer["who"]):
             return {"decided": 1, "choice": answer["choice"]}  # by an earlier try of this task
         try:
-            done = ledger.settle_by_person(
+            done = ledger.decisions.settle_in_doubt(
                 review_task.number,
                 oms_id,
                 answer["reason"],

@@ -64,7 +64,7 @@ def poll(account: str, context: Context) -> dict[str, Any]:
 
 def _alert_refused(intake: StatusIntake) -> None:
     """Alert operators to records and files that could not be used, each file or channel by itself."""
-    found = intake.ledger.status_refused_since(intake.account, datetime.now(UTC) - REFUSED_PERIOD)
+    found = intake.ledger.status_refusals.since(intake.account, datetime.now(UTC) - REFUSED_PERIOD)
     notify(
         intake.ledger,
         intake.account,
@@ -131,7 +131,7 @@ def by_id(account: str, context: Context) -> dict[str, Any]:
     with _open_account(account, context) as (wiring, intake):
         settings = wiring.settings.by_id
         horizon_s = settings.horizon_days * 86400.0 if settings.enabled else 0.0
-        matched = intake.ledger.match_statuses(account, wiring.ours, settings.overdue_after_s, horizon_s)
+        matched = intake.ledger.statuses.match(account, wiring.ours, settings.overdue_after_s, horizon_s)
         stored = status_poll.read_due(intake, wiring.source, settings) if settings.enabled else StoredStatuses()
         _alert_refused(intake)
     return {"matched": matched, **_xcom_counts(account, stored)}
@@ -142,14 +142,14 @@ def follow(account: str, context: Context) -> dict[str, Any]:
     with _open_account(account, context) as (wiring, intake):
         settings = wiring.settings
         # Once more: what the webhooks and the reads by id brought since may be about orders of ours.
-        intake.ledger.match_statuses(account, wiring.ours, settings.by_id.overdue_after_s, 0.0)
+        intake.ledger.statuses.match(account, wiring.ours, settings.by_id.overdue_after_s, 0.0)
         counts = status_poll.record_shipments(
             intake,
             settings.shipments,
             settings.source.vendor,
             lambda told: record_shipment(intake.ledger, wiring.archive, ACTOR, told, run=intake.ctx.run),
         )
-        asked = [row["order_number"] for row in intake.ledger.statuses(asked=True) if row["account"] == account]
+        asked = [row["order_number"] for row in intake.ledger.statuses.recent(asked=True) if row["account"] == account]
         notify(intake.ledger, account, [_status_alert(account, asked)] if asked else [], settles=[TAKEN_BACK])
     context["outlet_events"][statuses_asset(account)].extra = {"account": account, **counts}
     return {**counts, "asked_about": len(asked)}

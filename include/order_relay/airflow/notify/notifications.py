@@ -27,7 +27,7 @@ def notify(ledger: Ledger, pipeline: str, messages: Sequence[Alert], settles: Co
     Does not raise our own errors: an alert that cannot be recorded or delivered must not fail the task.
     """
     try:
-        ledger.note_alerts(pipeline, messages, settles)
+        ledger.alerts.record(pipeline, messages, settles)
         deliver_due(ledger)
     except OrderRelayError as error:
         log.warning("alert delivery failed (%s); alerts: %s", error, [message.subject for message in messages])
@@ -39,12 +39,12 @@ def deliver_due(ledger: Ledger) -> dict[str, int]:
     Raises ``ConfigurationError`` if the target is configured incorrectly: nothing can be delivered then.
     """
     counts: Counter[str] = Counter()
-    for note in ledger.take_alerts():
+    for note in ledger.alerts.claim_due():
         delivered = _deliver(note)
         counts["told" if delivered else "failed"] += 1
         if not delivered:
             break  # the others would fail at the same target
-        ledger.alert_told(note)
+        ledger.alerts.mark_delivered(note)
         stats.incr("order_relay.told", tags={"kind": note.kind, "pipeline": note.pipeline})
     return {"told": counts["told"], "failed": counts["failed"]}
 

@@ -76,7 +76,7 @@ def restore(
         facts: dict[str, Any] = backups.restore(url, file, replace=replace, done=done)
     opened = ledger_package.Ledger.open(url)
     try:
-        facts["breaches"] = opened.law()
+        facts["breaches"] = opened.accounting.invariant_violations()
     finally:
         opened.close()
     if as_json:

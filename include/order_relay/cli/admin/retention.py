@@ -36,13 +36,17 @@ def retention(
         for name in installation.chosen(pipeline) or sorted(installation.pipelines):
             try:
                 settings = installation.pipelines[name].retention
-                results[name] = apply_retention(name, ledger, installation.store, settings, now=now, dry_run=dry_run)
+                results[name] = apply_retention(
+                    name, ledger.retention, installation.store, settings, now=now, dry_run=dry_run
+                )
             except ConfigurationError as error:  # an invalid file affects its own pipeline only
                 failed[name] = str(error)
-        for name in [] if pipeline else [known for known in ledger.status_accounts() if known in status_files()]:
+        for name in [] if pipeline else [known for known in ledger.statuses.accounts() if known in status_files()]:
             try:
                 kept = load_status(name).retention
-                results[name] = apply_status_retention(name, ledger, installation.store, kept, now=now, dry_run=dry_run)
+                results[name] = apply_status_retention(
+                    name, ledger.retention, installation.store, kept, now=now, dry_run=dry_run
+                )
             except ConfigurationError as error:
                 failed[name] = str(error)
     if as_json:

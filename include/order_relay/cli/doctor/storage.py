@@ -5,13 +5,16 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from order_relay.cli.deployment import Installation, without_password
 from order_relay.cli.doctor.checks import CheckResult, fail, ok, run_guarded, warn
 from order_relay.errors import ConfigurationError
 from order_relay.pipeline.settings.locations import IN_AIRFLOW_HOME, airflow_home, config_folder, packaged_folder
+
+if TYPE_CHECKING:
+    from order_relay.ledger import Ledger
 
 
 def pipelines(installation: Installation) -> Iterator[CheckResult]:
@@ -53,7 +56,7 @@ def ledger(installation: Installation) -> Iterator[CheckResult]:
         yield warn("ledger", f"{where} {what}", "run `ledger migrate`, or let the next run do it")
         return
     with installation.ledger() as opened:
-        received = opened.counts(None, None)["received"]
+        received = opened.accounting.counts()["received"]
         yield from accounting(opened)
     yield ok("ledger", f"{where}: current revision, durable commits, {received} submissions")
     if url.startswith("sqlite"):
@@ -115,9 +118,9 @@ def _without_credentials(url: str) -> str:
     return f"{scheme}{mark}{authority.rpartition('@')[2]}{slash}{path}"
 
 
-def accounting(opened: Any) -> Iterator[CheckResult]:
+def accounting(opened: Ledger) -> Iterator[CheckResult]:
     """The accounting check within the ledger (``report`` also compares the archive)."""
-    breaches = opened.law(None)
+    breaches = opened.accounting.invariant_violations()
     if not breaches:
         yield ok("accounting check", "passed")
     for breach in breaches:

@@ -36,7 +36,7 @@ def in_use(installation: Installation, pipeline: str) -> bool:
     except OrderRelayError:
         try:
             with installation.ledger() as ledger:
-                return ledger.last_sequence(pipeline) > 0
+                return ledger.runs.last_sequence(pipeline) > 0
         except OrderRelayError:
             return False  # reported by the ledger's own check
     return True
@@ -81,7 +81,7 @@ def _known_imported(installation: Installation, account: str) -> KnownOrders:
     """Positive controls of an account, for a search that must find them."""
     try:
         with installation.ledger() as ledger:
-            return ledger.controls(account)
+            return ledger.lookups.positive_controls(account)
     except OrderRelayError:
         return ()  # reported by the ledger's own check
 

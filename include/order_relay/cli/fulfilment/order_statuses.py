@@ -46,21 +46,21 @@ def statuses(
     """List order statuses at fulfilment services. Newest change first; 'order WORD' shows all events of one."""
     with Installation().ledger() as ledger:
         if done is not None:
-            print_line(f"{done}: marked as resolved ({', '.join(ledger.answer_status(done))})")
+            print_line(f"{done}: marked as resolved ({', '.join(ledger.statuses.resolve_question(done))})")
             return
         if close is not None:
             if not refused or reason is None:
                 raise typer.BadParameter("--close needs --refused and --reason")
-            number = ledger.close_status_refusals(close, require_reason(reason), actor_name(who))
+            number = ledger.status_refusals.close(close, require_reason(reason), actor_name(who))
             print_line(f"{close}: refused records closed: {number}; their alert ends with the account's next run")
             return
         if refused:
-            found = ledger.status_refusals(most)
+            found = ledger.status_refusals.recent(most)
             open_ones = [row for row in found if row["closed_at"] is None]
             columns = (*_REFUSED, *_CLOSED) if as_json else _REFUSED
             _print("refused records", columns, found if as_json else open_ones, as_json=as_json)
             return
-        rows = ledger.statuses(unmatched=unmatched, asked=asked, most=most)
+        rows = ledger.statuses.recent(unmatched=unmatched, asked=asked, most=most)
     _print("statuses", _ORDERS, rows, as_json=as_json)
 
 

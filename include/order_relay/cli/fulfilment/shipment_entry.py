@@ -92,7 +92,7 @@ def shipments(
 ) -> None:
     """List parcels, newest first."""
     with Installation().ledger() as ledger:
-        rows = ledger.shipments(unmatched=unmatched, most=most)
+        rows = ledger.shipments.recent(unmatched=unmatched, most=most)
     rows = [{name: value for name, value in row.items() if payload or name != "raw"} for row in rows]
     if as_json:
         print_json({"shipments": len(rows), "rows": rows})
@@ -129,7 +129,7 @@ def drop_parcel(
     name, why = actor_name(who), require_reason(reason)
     with Installation().ledger() as ledger:
         parcel = _find_unmatched(ledger, word, pipeline)
-        ledger.dismiss_shipment(parcel, f"{name}: {why}")
+        ledger.shipments.dismiss(parcel, f"{name}: {why}")
     if as_json:
         print_json({"dropped": parcel, "who": name, "reason": why})
     else:
@@ -138,11 +138,11 @@ def drop_parcel(
 
 def _find_unmatched(ledger: Ledger, word: str, pipeline: str | None) -> int:
     """Id of the single kept parcel with this id or for this order; raises ``ConfigurationError`` otherwise."""
-    kept = ledger.shipments(unmatched=True, most=100_000)
+    kept = ledger.shipments.recent(unmatched=True, most=100_000)
     if word.isdecimal() and any(parcel["id"] == int(word) for parcel in kept):
         return int(word)
     number = resolve_number(ledger, word, pipeline)
-    orders = {work.id for work in ledger.named(number, None if pipeline is None else [pipeline])}
+    orders = {work.id for work in ledger.order_references.named(number, None if pipeline is None else [pipeline])}
     ids = [parcel["id"] for parcel in kept if parcel["submission_id"] in orders or {word, number} & {*parcel["words"]}]
     if not ids:
         raise ConfigurationError(

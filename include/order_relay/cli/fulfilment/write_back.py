@@ -34,12 +34,12 @@ def feedback(
         raise ConfigurationError("give only one of --failed, --retry and --give-up")
     number = retry if retry is not None else give_up
     with Installation().ledger() as ledger:
-        rows = ledger.feedback_failed(pipeline)
+        rows = ledger.feedback.failed(pipeline)
         if number is None:
             _print_rows("failed", _FAILED, rows, as_json=as_json)
             return
         ctx = _context(rows, number, actor_name(who))
-        done = ledger.decide_feedback(ctx, number, require_reason(reason), retry=retry is not None)
+        done = ledger.feedback.decide_failed(ctx, number, require_reason(reason), retry=retry is not None)
     _print_result(
         number, f"{done} write-backs {'will be retried' if retry is not None else 'given up'}", as_json=as_json
     )
@@ -58,12 +58,12 @@ def cancelled(
         raise ConfigurationError("give only one of --done and --reinstated")
     number = done if done is not None else reinstated
     with Installation().ledger() as ledger:
-        rows = ledger.cancelled_by_source(pipeline)
+        rows = ledger.cancellations.unsettled(pipeline)
         if number is None:
             _print_rows("cancelled by the shop after the import", _CANCELLED, rows, as_json=as_json)
             return
         ctx = _context(rows, number, actor_name(who))
-        ledger.settle_cancelled(ctx, number, require_reason(reason), reinstated=reinstated is not None)
+        ledger.cancellations.settle(ctx, number, require_reason(reason), reinstated=reinstated is not None)
     _print_result(
         number, "reinstated" if reinstated is not None else "recorded as cancelled in the OMS", as_json=as_json
     )

@@ -20,6 +20,7 @@ from order_relay.ledger.schema.states import AT_DESTINATION, State
 from order_relay.ledger.schema.tables import attempt, submission
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.store.repository import Repository, reads, writes
 from order_relay.ledger.submissions.transitions import TransitionCause, transition
 from order_relay.ledger.write_back import cancellations
 from order_relay.orders.decisions.versions import IN_DOUBT
@@ -112,14 +113,39 @@ _INSERT_ATTEMPTS = attempt.insert().from_select(
 """Made from the rows that were just moved, so that it says what they said."""
 
 
-def ready(tx: Transaction, name: str) -> list[int]:
-    """All that may be sent, the longest known first."""
-    return list(tx.run(_READY, {"name": name}).scalars())
+class Claims(Repository):
+    """The intent to send an order, committed before the request."""
 
+    @reads
+    def ready(self, tx: Transaction, name: str) -> list[int]:
+        """All that may be sent, the longest known first."""
+        return list(tx.run(_READY, {"name": name}).scalars())
 
-def load_sendable(tx: Transaction, ids: Iterable[int]) -> list[Sendable]:
-    """Those of ``ids`` that may be sent now, with their payloads."""
-    return [Sendable(*tuple(row)) for row in tx.run(_SENDABLE, {"ids": list(ids)})]
+    @reads
+    def sendable(self, tx: Transaction, ids: Iterable[int]) -> list[Sendable]:
+        """Those of ``ids`` that may be sent now, with their payloads."""
+        return [Sendable(*tuple(row)) for row in tx.run(_SENDABLE, {"ids": list(ids)})]
+
+    def claim(self, ctx: RunContext, ids: Iterable[int], owner: str, lease_s: float) -> dict[int, Claim]:
+        """See ``claim``; one by one if another process claims at the same time."""
+        wanted = list(ids)
+        try:
+            return self._claim(ctx, wanted, owner, lease_s)
+        except IntegrityError:
+            return self._claim(ctx, wanted, owner, lease_s, one_by_one=True)
+
+    @writes
+    def _claim(
+        self,
+        tx: Transaction,
+        ctx: RunContext,
+        ids: Sequence[int],
+        owner: str,
+        lease_s: float,
+        *,
+        one_by_one: bool = False,
+    ) -> dict[int, Claim]:
+        return claim(tx, ctx, ids, owner, lease_s, one_by_one=one_by_one)
 
 
 def claim(

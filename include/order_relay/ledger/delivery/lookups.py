@@ -7,18 +7,19 @@ positive control (the caller says so by calling it ``absent``), and it came late
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from order_relay.ledger.delivery.attempts import LEASE_EXPIRED, attempts_of, exhausted, outcome_code
+from order_relay.ledger.delivery.attempts import attempts_of, exhausted, outcome_code
 from order_relay.ledger.schema.records import InDoubtOrder, LookupResult, PositiveControl
 from order_relay.ledger.schema.states import State
-from order_relay.ledger.schema.tables import attempt, event, lookup, submission
+from order_relay.ledger.schema.tables import attempt, lookup, submission
 from order_relay.ledger.store.column_types import among, not_among
 from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.store.repository import Repository, reads, writes
 from order_relay.ledger.store.text import clean_text
 from order_relay.ledger.submissions.revisions import apply_pending_offers
 from order_relay.ledger.submissions.transitions import TransitionCause, lock, transition, update
@@ -28,7 +29,6 @@ FIRST_DELAY = timedelta(minutes=2)
 LONGEST_DELAY = timedelta(hours=6)
 _REFUSED = (400, 422)
 _NEEDED = ("attempt", "send_before", "absent_once_at", "lookups", "offered", "absences", "first_sent_at", "reason")
-_ADOPT = (State.SENDING, State.IMPORTED)
 
 
 def lookup_delay(lookups: int) -> timedelta:
@@ -41,95 +41,106 @@ def absence_counts(now: datetime, send_before: datetime | None, quiet_s: float) 
     return send_before is not None and now > send_before + timedelta(seconds=quiet_s)
 
 
-def expire_leases(tx: Transaction, ctx: RunContext, timeout_s: float) -> int:
-    """What is ``sending`` although lease and time-out are over (its worker died) becomes in doubt; how many did."""
-    limit = tx.now - timedelta(seconds=timeout_s)
-    ids = (
-        tx.run(
-            sa.select(submission.c.id).where(
-                submission.c.pipeline == ctx.pipeline,
-                submission.c.state == State.SENDING,
-                submission.c.send_before < limit,
-            )
+class Lookups(Repository):
+    """Orders in doubt, and what the destination answered about them."""
+
+    @reads
+    def due(self, tx: Transaction, name: str, now: datetime | None = None) -> list[int]:
+        """What is in doubt and due to be looked up, the longest due first; ``now`` defaults to the database's clock."""
+        return list(
+            tx.run(
+                sa.select(submission.c.id)
+                .where(
+                    submission.c.pipeline == name,
+                    submission.c.state == State.IN_DOUBT,
+                    submission.c.due_at <= (now or tx.now),
+                )
+                .order_by(submission.c.due_at, submission.c.id)
+            ).scalars()
         )
-        .scalars()
-        .all()
-    )
-    rows = [row for row in lock(tx, ids, "send_before") if row.state == State.SENDING and row.send_before < limit]
-    cause = TransitionCause(ctx, "lease and time-out are over without an outcome", LEASE_EXPIRED)
-    transition(tx, rows, State.IN_DOUBT, cause, {"due_at": tx.now})
-    return len(rows)
 
-
-def due_lookups(tx: Transaction, name: str, now: datetime | None) -> list[int]:
-    """What is in doubt and due to be looked up, the longest due first; ``now`` defaults to the database's clock."""
-    return list(
-        tx.run(
-            sa.select(submission.c.id)
-            .where(
-                submission.c.pipeline == name,
-                submission.c.state == State.IN_DOUBT,
-                submission.c.due_at <= (now or tx.now),
+    @reads
+    def in_doubt(self, tx: Transaction, ids: Iterable[int]) -> list[InDoubtOrder]:
+        """Those of ``ids`` that are in doubt, with what a look-up needs."""
+        query = (
+            sa.select(
+                submission.c.id,
+                submission.c.revision,
+                submission.c.destination_key,
+                submission.c.attempt,
+                attempt.c.sent_at,
+                submission.c.submitted_at,
+                submission.c.absent_once_at,
+                submission.c.send_before,
+                submission.c.order_number,
+                submission.c.lookups,
+                submission.c.reason,
+                submission.c.payload_name,
+                submission.c.payload_row,
+                sa.func.coalesce(submission.c.total_minor, 0),
+                submission.c.currency,
             )
-            .order_by(submission.c.due_at, submission.c.id)
-        ).scalars()
-    )
-
-
-def in_doubt(tx: Transaction, ids: Iterable[int]) -> list[InDoubtOrder]:
-    """Those of ``ids`` that are in doubt, with what a look-up needs."""
-    query = (
-        sa.select(
-            submission.c.id,
-            submission.c.revision,
-            submission.c.destination_key,
-            submission.c.attempt,
-            attempt.c.sent_at,
-            submission.c.submitted_at,
-            submission.c.absent_once_at,
-            submission.c.send_before,
-            submission.c.order_number,
-            submission.c.lookups,
-            submission.c.reason,
-            submission.c.payload_name,
-            submission.c.payload_row,
-            sa.func.coalesce(submission.c.total_minor, 0),
-            submission.c.currency,
+            .join(
+                attempt, sa.and_(attempt.c.submission_id == submission.c.id, attempt.c.number == submission.c.attempt)
+            )
+            .where(among(submission.c.id, "ids"), submission.c.state == State.IN_DOUBT)
+            .order_by(submission.c.id)
         )
-        .join(attempt, sa.and_(attempt.c.submission_id == submission.c.id, attempt.c.number == submission.c.attempt))
-        .where(among(submission.c.id, "ids"), submission.c.state == State.IN_DOUBT)
-        .order_by(submission.c.id)
-    )
-    return [InDoubtOrder(*tuple(row)) for row in tx.run(query, {"ids": list(ids)})]
+        return [InDoubtOrder(*tuple(row)) for row in tx.run(query, {"ids": list(ids)})]
 
+    @writes
+    def record(
+        self,
+        tx: Transaction,
+        ctx: RunContext,
+        results: Sequence[LookupResult],
+        quiet_s: float = 0.0,
+        max_attempts: int = MAX_ATTEMPTS,
+    ) -> dict[int, str]:
+        """Record look-ups and draw their consequence; the states afterwards, by id.
 
-def record_lookups(
-    tx: Transaction, ctx: RunContext, results: Sequence[LookupResult], quiet_s: float, max_attempts: int = MAX_ATTEMPTS
-) -> dict[int, str]:
-    """Record look-ups and draw their consequence; the states afterwards, by id.
+        ``found``: imported. Second valid ``absent`` of the same attempt: ready again; or rejected, where the last
+        answer was a refusal (400, 422) that could only not be believed before, or where the order has used up its
+        attempts (``attempts.exhausted``). Anything else stays in doubt and is due again at ``next_at`` (default:
+        growing distance). Results for another attempt, or for what is not in doubt any more, are kept but change
+        nothing.
+        """
+        given = {result.id: result for result in results}
+        rows = lock(tx, given, *_NEEDED)
+        states = {row.id: str(row.state) for row in rows}
+        log: list[dict[str, Any]] = []
+        for row in rows:
+            result = given[row.id]
+            open_now = row.state == State.IN_DOUBT and row.attempt == result.attempt
+            counted = open_now and _counts(tx.now, row, result, quiet_s)
+            log.append(_log_row(tx, ctx, result, counted))
+            if open_now:
+                states[row.id] = _conclude(tx, ctx, row, result, counted, max_attempts)
+        tx.many(lookup.insert(), log)
+        changed = [row.id for row in rows if row.offered and states[row.id] != row.state]
+        if changed:
+            apply_pending_offers(tx, TransitionCause(ctx), changed)
+        return states
 
-    ``found``: imported. Second valid ``absent`` of the same attempt: ready again; or rejected, where the last answer
-    was a refusal (400, 422) that could only not be believed before, or where the order has used up its attempts
-    (``attempts.exhausted``). Anything else stays in doubt and is due again at
-    ``next_at`` (default: growing distance). Results for another attempt, or for what is not in doubt any more, are
-    kept but change nothing.
-    """
-    given = {result.id: result for result in results}
-    rows = lock(tx, given, *_NEEDED)
-    states = {row.id: str(row.state) for row in rows}
-    log: list[dict[str, Any]] = []
-    for row in rows:
-        result = given[row.id]
-        open_now = row.state == State.IN_DOUBT and row.attempt == result.attempt
-        counted = open_now and _counts(tx.now, row, result, quiet_s)
-        log.append(_log_row(tx, ctx, result, counted))
-        if open_now:
-            states[row.id] = _conclude(tx, ctx, row, result, counted, max_attempts)
-    tx.many(lookup.insert(), log)
-    changed = [row.id for row in rows if row.offered and states[row.id] != row.state]
-    if changed:
-        apply_pending_offers(tx, TransitionCause(ctx), changed)
-    return states
+    @reads
+    def positive_controls(
+        self, tx: Transaction, destination: str, exclude: Iterable[str] = (), shown_after_s: float = 3600.0
+    ) -> list[PositiveControl]:
+        """Up to three orders known to be imported, as positive controls: the newest first, all different.
+
+        ``exclude`` are external ids that will not do. ``shown_after_s``: so long after its import an order may not be
+        shown yet; younger ones are used only where there are no others.
+        """
+        found: list[PositiveControl] = []
+        keys = list(exclude)
+        for age in CONTROL_AGES:
+            given = {"destination": destination, "keys": [*keys, *(control.key for control in found)]}
+            until = tx.now - timedelta(seconds=shown_after_s) - age
+            row = tx.run(_NEWEST_UNTIL, {**given, "until": until}).one_or_none() or tx.run(_OLDEST, given).one_or_none()
+            if row is None:
+                break
+            found.append(PositiveControl(*tuple(row)))
+        return found
 
 
 def _counts(now: datetime, row: Any, result: LookupResult, quiet_s: float) -> bool:
@@ -226,101 +237,3 @@ _NEWEST_UNTIL = _CONTROL.where(
     submission.c.imported_at <= sa.bindparam("until", type_=submission.c.imported_at.type)
 ).order_by(submission.c.imported_at.desc())
 _OLDEST = _CONTROL.order_by(submission.c.imported_at)
-
-
-def positive_controls(
-    tx: Transaction, destination: str, exclude: Iterable[str], shown_after_s: float
-) -> list[PositiveControl]:
-    """Up to three orders known to be imported, as positive controls: the newest first, all different.
-
-    ``exclude`` are external ids that will not do. ``shown_after_s``: so long after its import an order may not be shown
-    yet; younger ones are used only where there are no others.
-    """
-    found: list[PositiveControl] = []
-    keys = list(exclude)
-    for age in CONTROL_AGES:
-        given = {"destination": destination, "keys": [*keys, *(control.key for control in found)]}
-        until = tx.now - timedelta(seconds=shown_after_s) - age
-        row = tx.run(_NEWEST_UNTIL, {**given, "until": until}).one_or_none() or tx.run(_OLDEST, given).one_or_none()
-        if row is None:
-            break
-        found.append(PositiveControl(*tuple(row)))
-    return found
-
-
-def unverified(tx: Transaction, name: str) -> list[int]:
-    """Ready submissions that must be looked up before their first POST: the ledger has a past that it does not know."""
-    return list(
-        tx.run(
-            sa.select(submission.c.id)
-            .where(submission.c.pipeline == name, submission.c.state == State.READY, submission.c.proven.is_(False))
-            .order_by(submission.c.id)
-        ).scalars()
-    )
-
-
-def mark_verified(tx: Transaction, ctx: RunContext, ids: Iterable[int]) -> None:
-    """These were looked up and are not at the destination: they may be sent."""
-    tx.run(
-        submission.update()
-        .where(among(submission.c.id, "ids"), submission.c.pipeline == ctx.pipeline)
-        .values(proven=True),
-        {"ids": list(ids)},
-    )
-
-
-def hold_key_conflicts(
-    tx: Transaction, ctx: RunContext, found: Mapping[int, tuple[str, str]]
-) -> tuple[list[int], list[int]]:
-    """Ready submissions whose external id an order of somebody else has are held: (reason, what was seen) by id.
-
-    Returns the ids that are held, and those that an operator let go after they were held for it: these may be sent.
-    """
-    rows = [row for row in lock(tx, found, "decided") if row.state == State.READY]
-    asked = (
-        set(
-            tx.run(
-                sa.select(event.c.submission_id)
-                .where(
-                    among(event.c.submission_id, "ids"),
-                    event.c.to_state == State.HELD,
-                    sa.or_(
-                        *(event.c.why.startswith(reason, autoescape=True) for reason in {r for r, _ in found.values()})
-                    ),
-                )
-                .distinct(),
-                {"ids": [row.id for row in rows if row.decided]},
-            ).scalars()
-        )
-        if rows
-        else set()
-    )
-    held = [row for row in rows if row.id not in asked]
-    for row in held:
-        reason, seen = found[row.id]
-        transition(tx, [row], State.HELD, TransitionCause(ctx, f"{reason}: {clean_text(seen, 400)}", reason))
-    return [row.id for row in held], sorted(asked)
-
-
-def mark_already_imported(tx: Transaction, ctx: RunContext, found: Mapping[int, str], method: str) -> list[int]:
-    """Ready submissions that were found at the destination before their first POST are imported; their ids.
-
-    They pass through ``sending`` within the one transaction, since that is the only way to ``imported``, and where the
-    lineage index stands guard. One whose lineage is at the destination under another version is left alone.
-    """
-    done: list[int] = []
-    for row in lock(tx, found, "offered"):
-        oms_id = clean_text(found[row.id], 200)
-        if row.state != State.READY or not oms_id:
-            continue
-        values = {"oms_id": oms_id, "imported_at": tx.now, "proven": True}
-        try:
-            with tx.conn.begin_nested():
-                cause = TransitionCause(
-                    ctx, f"found at the destination before its first POST ({clean_text(method, 100)})"
-                )
-                transition(tx, [row], State.IMPORTED, cause, values, via=_ADOPT)
-        except sa.exc.IntegrityError:
-            continue
-        done.append(row.id)
-    return done

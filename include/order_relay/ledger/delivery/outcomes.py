@@ -9,12 +9,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from order_relay.ledger.delivery.attempts import answer_code
-from order_relay.ledger.delivery.claims import NOT_STORED
-from order_relay.ledger.schema.records import AttemptResult
+from order_relay.ledger.delivery.claims import NOT_STORED, claim
+from order_relay.ledger.schema.records import AttemptResult, Claim
 from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import attempt
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.store.repository import Repository, writes
 from order_relay.ledger.store.text import MAX_BODY, MAX_REMARK, clean_text
 from order_relay.ledger.submissions.revisions import apply_pending_offers
 from order_relay.ledger.submissions.transitions import COMPUTED, TransitionCause, lock, transition
@@ -62,6 +63,38 @@ _RECORD = (
 _EARLIER = sa.select(attempt.c.submission_id, attempt.c.number).where(
     among(attempt.c.submission_id, "ids"), attempt.c.outcome.not_in([str(o) for o in NOT_STORED])
 )
+
+
+class Outcomes(Repository):
+    """Outcomes of requests to the destination."""
+
+    @writes
+    def record(self, tx: Transaction, ctx: RunContext, results: Sequence[AttemptResult]) -> list[int]:
+        """See ``record_outcomes``."""
+        return record_outcomes(tx, ctx, results)
+
+    @writes
+    def record_and_claim(
+        self,
+        tx: Transaction,
+        ctx: RunContext,
+        results: Sequence[AttemptResult],
+        ids: Sequence[int],
+        *,
+        owner: str,
+        lease_s: float,
+    ) -> tuple[list[int], dict[int, Claim]]:
+        """First ``record``, then ``Claims.claim``, both or neither. Raises ``IntegrityError`` as ``claim`` does."""
+        refused = record_outcomes(tx, ctx, results, ids)  # locks the rows of both in key order
+        return refused, claim(tx, ctx, ids, owner, lease_s)
+
+    @writes
+    def return_to_received(self, tx: Transaction, ctx: RunContext, ids: Iterable[int], why: str) -> int:
+        """Back to ``received``: rejected ones, since the set-up was wrong and not they, and ready ones whose payload is
+        damaged and must be made anew. How many did."""
+        rows = [row for row in lock(tx, ids) if row.state in (State.REJECTED, State.READY)]
+        transition(tx, rows, State.RECEIVED, TransitionCause(ctx, why))
+        return len(rows)
 
 
 def record_outcomes(
@@ -177,11 +210,3 @@ def _by_reason(rows: list[Any], answers: dict[int, SendResult], target: State) -
         unproven = target is State.IN_DOUBT and answer.outcome is SendOutcome.REJECTED
         groups[code, f"{code}: refused, but an earlier attempt may have been stored" if unproven else code].append(row)
     return groups
-
-
-def return_to_received(tx: Transaction, ctx: RunContext, ids: Iterable[int], why: str) -> int:
-    """Back to ``received``: rejected ones, since the set-up was wrong and not they, and ready ones whose payload is
-    damaged and must be made anew. How many did."""
-    rows = [row for row in lock(tx, ids) if row.state in (State.REJECTED, State.READY)]
-    transition(tx, rows, State.RECEIVED, TransitionCause(ctx, why))
-    return len(rows)

@@ -15,43 +15,61 @@ from order_relay.ledger.schema.shipment_tables import feed_gap
 from order_relay.ledger.schema.tables import submission
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.store.repository import Repository, inserts, reads
 from order_relay.ledger.store.text import clean_text
 
 _OPEN = feed_gap.c.mended_at.is_(None)
 
 
-def has_changes(tx: Transaction, problems: Mapping[int, str]) -> bool:
-    """Whether ``note`` would change anything."""
-    known = _known(tx, problems)
-    return any(known.get(number, "") != problem for number, problem in _cleaned(problems).items())
+class FeedErrors(Repository):
+    """Orders that a feed cannot render."""
 
+    def record(self, problems: Mapping[int, str]) -> list[int]:
+        """Note why orders had to be left out, with an empty text for those that could be rendered. The new ones'
+        ids.
+        """
+        return self._record(problems) if self._has_changes(problems) else []
 
-def record(tx: Transaction, problems: Mapping[int, str]) -> list[int]:
-    """Note why orders had to be left out, with an empty text for those that could be rendered. The new ones' ids."""
-    known, cleaned = _known(tx, problems), _cleaned(problems)
-    new = [number for number, problem in cleaned.items() if problem and number not in known]
-    tx.many(
-        feed_gap.insert(), [{"submission_id": number, "problem": cleaned[number], "noted_at": tx.now} for number in new]
-    )
-    for number, before in known.items():
-        if cleaned[number] != before:
-            values = {"problem": cleaned[number]} if cleaned[number] else {"mended_at": tx.now}
-            tx.run(feed_gap.update().where(feed_gap.c.submission_id == number, _OPEN).values(values))
-    return new
+    @reads
+    def _has_changes(self, tx: Transaction, problems: Mapping[int, str]) -> bool:
+        """Whether ``note`` would change anything."""
+        known = _known(tx, problems)
+        return any(known.get(number, "") != problem for number, problem in _cleaned(problems).items())
 
+    @inserts
+    def _record(self, tx: Transaction, problems: Mapping[int, str]) -> list[int]:
+        """Note why orders had to be left out, with an empty text for those that could be rendered. The new ones'
+        ids.
+        """
+        known, cleaned = _known(tx, problems), _cleaned(problems)
+        new = [number for number, problem in cleaned.items() if problem and number not in known]
+        tx.many(
+            feed_gap.insert(),
+            [{"submission_id": number, "problem": cleaned[number], "noted_at": tx.now} for number in new],
+        )
+        for number, before in known.items():
+            if cleaned[number] != before:
+                values = {"problem": cleaned[number]} if cleaned[number] else {"mended_at": tx.now}
+                tx.run(feed_gap.update().where(feed_gap.c.submission_id == number, _OPEN).values(values))
+        return new
 
-def omitted_orders(tx: Transaction, pipelines: Collection[str] | None, limit: int) -> list[FeedOrder]:
-    """Orders that are left out now; of more than ``limit`` any ones, so that each gets its turn to be tried again."""
-    query = (
-        sa.select(submission, feed_gap.c.noted_at.label("modified"))
-        .join(feed_gap, feed_gap.c.submission_id == submission.c.id)
-        .where(_OPEN)
-        .order_by(sa.func.random())
-        .limit(limit)
-    )
-    if pipelines is not None:
-        query = query.where(submission.c.pipeline.in_(sorted(pipelines)))
-    return [feed_order(row) for row in tx.run(query)]
+    @reads
+    def omitted_orders(
+        self, tx: Transaction, pipelines: Collection[str] | None = None, limit: int = 50
+    ) -> list[FeedOrder]:
+        """Orders that are left out now; of more than ``limit`` any ones, so that each gets its turn to be tried
+        again.
+        """
+        query = (
+            sa.select(submission, feed_gap.c.noted_at.label("modified"))
+            .join(feed_gap, feed_gap.c.submission_id == submission.c.id)
+            .where(_OPEN)
+            .order_by(sa.func.random())
+            .limit(limit)
+        )
+        if pipelines is not None:
+            query = query.where(submission.c.pipeline.in_(sorted(pipelines)))
+        return [feed_order(row) for row in tx.run(query)]
 
 
 def _known(tx: Transaction, problems: Mapping[int, str]) -> dict[int, str]:

@@ -20,11 +20,13 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
+from order_relay.ledger.fulfilment.feed_ids import create_feed_key, feed_key
 from order_relay.ledger.schema.records import WorkItem
 from order_relay.ledger.schema.shipment_tables import feed_gap, shipment
 from order_relay.ledger.schema.states import AT_DESTINATION, State
 from order_relay.ledger.schema.tables import event, submission
 from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.store.repository import Repository, inserts, reads
 from order_relay.ledger.submissions.worklist import WORK_COLUMNS
 
 MINUTE = timedelta(minutes=1)
@@ -81,52 +83,71 @@ class FeedPage:
     orders: tuple[FeedOrder, ...]
 
 
-def modified_between(
-    tx: Transaction,
-    start: datetime,
-    end: datetime,
-    *,
-    entered: State,
-    pipelines: Collection[str] | None = None,
-    limit: int = 50,
-    offset: int = 0,
-) -> FeedPage:
-    """The orders last modified from ``start`` to ``end``, both included (``end`` with its whole minute).
+class FeedIndex(Repository):
+    """Orders by the time of their last modification, for feeds."""
 
-    ``entered``: only orders that were in this state at some time, whatever they are now. ``pipelines``: only of these.
-    The places are numbered from 0; ``limit`` places from ``offset`` are looked at.
-    """
-    first, behind = _bounds(start, end)
-    touched = sa.union_all(
-        *(
-            sa.select(number.label("id"), time.label("at")).where(time >= first, time < behind)
-            for number, time in _STAMPS
+    @reads
+    def modified_between(
+        self,
+        tx: Transaction,
+        start: datetime,
+        end: datetime,
+        *,
+        entered: State,
+        pipelines: Collection[str] | None = None,
+        limit: int = 50,
+        offset: int = 0,
+    ) -> FeedPage:
+        """The orders last modified from ``start`` to ``end``, both included (``end`` with its whole minute).
+
+        ``entered``: only orders that were in this state at some time, whatever they are now. ``pipelines``: only of
+        these. The places are numbered from 0; ``limit`` places from ``offset`` are looked at.
+        """
+        first, behind = _bounds(start, end)
+        touched = sa.union_all(
+            *(
+                sa.select(number.label("id"), time.label("at")).where(time >= first, time < behind)
+                for number, time in _STAMPS
+            )
+        ).subquery("touched")
+        times = (
+            sa.select(touched.c.id, sa.func.min(touched.c.at).label("first"), sa.func.max(touched.c.at).label("last"))
+            .group_by(touched.c.id)
+            .subquery("times")
         )
-    ).subquery("touched")
-    times = (
-        sa.select(touched.c.id, sa.func.min(touched.c.at).label("first"), sa.func.max(touched.c.at).label("last"))
-        .group_by(touched.c.id)
-        .subquery("times")
-    )
-    was_there = sa.exists().where(event.c.submission_id == times.c.id, event.c.to_state == entered, event.c.at < behind)
-    places = sa.select(times).join(submission, submission.c.id == times.c.id).where(was_there)
-    if pipelines is not None:
-        places = places.where(submission.c.pipeline.in_(sorted(pipelines)))
-    total = tx.run(sa.select(sa.func.count()).select_from(places.subquery())).scalar_one()
-    page = places.order_by(times.c.first, times.c.id).limit(limit).offset(offset).subquery("page")
-    later = sa.or_(
-        *(
-            sa.exists(sa.select(number).where(number == page.c.id, time >= behind).correlate(page))
-            for number, time in _STAMPS
+        was_there = sa.exists().where(
+            event.c.submission_id == times.c.id, event.c.to_state == entered, event.c.at < behind
         )
-    )
-    rows = tx.run(
-        sa.select(submission, page.c.last.label("modified"))
-        .join(page, page.c.id == submission.c.id)
-        .where(sa.not_(later))
-        .order_by(page.c.first, submission.c.id)
-    )
-    return FeedPage(total, tuple(feed_order(row) for row in rows))
+        places = sa.select(times).join(submission, submission.c.id == times.c.id).where(was_there)
+        if pipelines is not None:
+            places = places.where(submission.c.pipeline.in_(sorted(pipelines)))
+        total = tx.run(sa.select(sa.func.count()).select_from(places.subquery())).scalar_one()
+        page = places.order_by(times.c.first, times.c.id).limit(limit).offset(offset).subquery("page")
+        later = sa.or_(
+            *(
+                sa.exists(sa.select(number).where(number == page.c.id, time >= behind).correlate(page))
+                for number, time in _STAMPS
+            )
+        )
+        rows = tx.run(
+            sa.select(submission, page.c.last.label("modified"))
+            .join(page, page.c.id == submission.c.id)
+            .where(sa.not_(later))
+            .order_by(page.c.first, submission.c.id)
+        )
+        return FeedPage(total, tuple(feed_order(row) for row in rows))
+
+    def key(self) -> str:
+        """The key of the ids that this ledger's feeds give out (``feed_ids``), created when first needed."""
+        return self._key() or self._create_key()
+
+    @reads
+    def _key(self, tx: Transaction) -> str:
+        return feed_key(tx)
+
+    @inserts
+    def _create_key(self, tx: Transaction) -> str:
+        return create_feed_key(tx)
 
 
 def feed_order(row: sa.Row[tuple[object, ...]]) -> FeedOrder:

@@ -16,6 +16,7 @@ from order_relay.ledger.schema.records import WorkItem
 from order_relay.ledger.schema.states import AT_DESTINATION, State
 from order_relay.ledger.schema.tables import pipeline, submission
 from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.store.repository import Repository, reads
 from order_relay.ledger.submissions.worklist import work_items
 
 _MOST = 50  # submissions looked at for one number
@@ -33,29 +34,47 @@ class OrderMatch:
     asks: str = ""
 
 
-def match_order(
-    tx: Transaction, numbers: Iterable[str], given_id: str = "", pipelines: Collection[str] | None = None
-) -> OrderMatch:
-    """The order that a notice names, only of ``pipelines`` where given.
+class OrderReferences(Repository):
+    """Orders by the numbers that notices and operators use."""
 
-    ``given_id``: the id of a feed of ours that the notice gives. One that does not prove itself (another ledger's, or
-    one of an older program) is believed only together with the number.
-    """
-    given_numbers = list(dict.fromkeys(filter(None, numbers)))
-    named = {number: candidates(tx, number, pipelines) for number in given_numbers}
-    given = parse_feed_id(given_id)
-    ours, proven = _of_id(tx, given) if given else (None, False)
-    if ours is not None:
-        return _with_id(tx, ours, proven=proven, named=named, pipelines=pipelines)
-    if given_id and not given_numbers:
-        return OrderMatch(asks="it names the order only by an id that this ledger did not give out")
-    found = {number for ids in named.values() for number in ids}
-    several = [number for number, ids in named.items() if len(ids) > 1]
-    if several:
-        return OrderMatch(asks=f"{len(named[several[0]])} orders have the number {several[0]}")
-    if len(found) > 1:
-        return OrderMatch(asks=f"its numbers are those of different orders: {', '.join(given_numbers)}")
-    return OrderMatch(work_items(tx, found)[0] if found else None)
+    @reads
+    def match(
+        self, tx: Transaction, numbers: Iterable[str], given_id: str = "", pipelines: Collection[str] | None = None
+    ) -> OrderMatch:
+        """The order that a notice names, only of ``pipelines`` where given.
+
+        ``given_id``: the id of a feed of ours that the notice gives. One that does not prove itself (another ledger's,
+        or one of an older program) is believed only together with the number.
+        """
+        given_numbers = list(dict.fromkeys(filter(None, numbers)))
+        named = {number: candidates(tx, number, pipelines) for number in given_numbers}
+        given = parse_feed_id(given_id)
+        ours, proven = _of_id(tx, given) if given else (None, False)
+        if ours is not None:
+            return _with_id(tx, ours, proven=proven, named=named, pipelines=pipelines)
+        if given_id and not given_numbers:
+            return OrderMatch(asks="it names the order only by an id that this ledger did not give out")
+        found = {number for ids in named.values() for number in ids}
+        several = [number for number, ids in named.items() if len(ids) > 1]
+        if several:
+            return OrderMatch(asks=f"{len(named[several[0]])} orders have the number {several[0]}")
+        if len(found) > 1:
+            return OrderMatch(asks=f"its numbers are those of different orders: {', '.join(given_numbers)}")
+        return OrderMatch(work_items(tx, found)[0] if found else None)
+
+    @reads
+    def named(self, tx: Transaction, word: str, pipelines: Collection[str] | None = None) -> list[WorkItem]:
+        """The submissions that an operator's word names, also by its reference alone: more than one if several web
+        shops have it.
+        """
+        return work_items(tx, candidates(tx, word, pipelines) or by_reference(tx, word, pipelines))
+
+    @reads
+    def has_number(self, tx: Transaction, number: str, pipelines: Collection[str] | None = None) -> bool:
+        """Whether a submission has exactly this order number, whatever became of it."""
+        column = submission.c.order_number
+        found = tx.run(sa.select(submission.c.id).where(column == number, indexed(column, pipelines)).limit(1))
+        return found.first() is not None
 
 
 def _of_id(tx: Transaction, given: FeedId) -> tuple[WorkItem | None, bool]:
@@ -126,13 +145,6 @@ def candidates(tx: Transaction, number: str, pipelines: Collection[str] | None =
             # sorted here: for a sorted answer a database might go through all orders by their ids
             return _preferred(sorted(rows, key=lambda row: row.id))
     return []
-
-
-def has_number(tx: Transaction, number: str, pipelines: Collection[str] | None = None) -> bool:
-    """Whether a submission has exactly this order number, whatever became of it."""
-    column = submission.c.order_number
-    found = tx.run(sa.select(submission.c.id).where(column == number, indexed(column, pipelines)).limit(1))
-    return found.first() is not None
 
 
 def by_reference(tx: Transaction, reference: str, pipelines: Collection[str] | None = None) -> list[int]:

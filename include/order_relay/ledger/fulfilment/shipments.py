@@ -20,6 +20,7 @@ from order_relay.ledger.schema.shipment_tables import WAITING_PARCEL, shipment, 
 from order_relay.ledger.schema.tables import submission
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.store.repository import Repository, inserts, reads, writes
 from order_relay.ledger.store.text import MAX_BODY, clean_text, dump_json, load_json
 from order_relay.ledger.submissions.transitions import lock
 from order_relay.orders.fulfilment.shipment_progress import (
@@ -59,46 +60,142 @@ class ShipmentResult:
     asks: str = ""
 
 
-def record_shipment(
-    tx: Transaction, ctx: RunContext, notice: Shipment, ordered: Sequence[OrderedLine] | None, why: str = ""
-) -> ShipmentResult:
-    """Record a shipment for ``told.submission_id``, or as unmatched where that is ``None``.
+class Shipments(Repository):
+    """Shipments of orders."""
 
-    ``ordered`` is what the order asks for, ``None`` where it can not be read: then the order counts as partly shipped.
-    The same notice again changes nothing, unless it was unmatched and its order is known now. The same parcel in
-    another form is known by its order and its tracking number, where its lines are the same; where only an operator can
-    tell, both are kept.
-    """
-    if notice.submission_id is not None and not lock(tx, [notice.submission_id]):
-        raise IllegalTransitionError(f"no order {notice.submission_id}")
-    known = tx.run(
-        sa.select(shipment.c.id, shipment.c.submission_id, shipment.c.asks, shipment.c.closed).where(
-            shipment.c.origin == notice.origin, shipment.c.key == notice.key
+    @inserts
+    def record(
+        self, tx: Transaction, ctx: RunContext, notice: Shipment, ordered: Sequence[OrderedLine] | None, why: str = ""
+    ) -> ShipmentResult:
+        """Record a shipment for ``told.submission_id``, or as unmatched where that is ``None``.
+
+        ``ordered`` is what the order asks for, ``None`` where it can not be read: then the order counts as partly
+        shipped. The same notice again changes nothing, unless it was unmatched and its order is known now. The same
+        parcel in another form is known by its order and its tracking number, where its lines are the same; where only
+        an operator can tell, both are kept.
+        """
+        if notice.submission_id is not None and not lock(tx, [notice.submission_id]):
+            raise IllegalTransitionError(f"no order {notice.submission_id}")
+        known = tx.run(
+            sa.select(shipment.c.id, shipment.c.submission_id, shipment.c.asks, shipment.c.closed).where(
+                shipment.c.origin == notice.origin, shipment.c.key == notice.key
+            )
+        ).first()
+        if known is not None and (known.submission_id is not None or known.closed or notice.submission_id is None):
+            waits = not known.closed and (known.asks or known.submission_id is None)
+            outcome = "known" if not waits else "unmatched" if known.submission_id is None else "asked"
+            return ShipmentResult(
+                outcome,
+                known.id,
+                known.submission_id,
+                _shipped(tx, known.submission_id),
+                asks=known.asks if waits else "",
+            )
+        if notice.submission_id is None:
+            return ShipmentResult("unmatched", _insert(tx, ctx, notice, why), asks=notice.asks)
+        twin, doubt = _compared(tx, notice, ordered)
+        if doubt == SAME_SHIPMENT:
+            if known is not None:
+                _close(tx, known.id, REPEATED)
+            return ShipmentResult("known", twin, notice.submission_id, _shipped(tx, notice.submission_id))
+        asks = notice.asks or (f"{doubt}, as parcel {twin}" if doubt else "")
+        number = known.id if known is not None else _insert(tx, ctx, notice, why)
+        if not asks:
+            return _count(tx, number, notice.submission_id, ordered)
+        tx.run(
+            shipment.update()
+            .where(shipment.c.id == number)
+            .values(submission_id=notice.submission_id, asks=clean_text(asks, 1_000))
         )
-    ).first()
-    if known is not None and (known.submission_id is not None or known.closed or notice.submission_id is None):
-        waits = not known.closed and (known.asks or known.submission_id is None)
-        outcome = "known" if not waits else "unmatched" if known.submission_id is None else "asked"
-        return ShipmentResult(
-            outcome, known.id, known.submission_id, _shipped(tx, known.submission_id), asks=known.asks if waits else ""
+        return ShipmentResult("asked", number, notice.submission_id, _shipped(tx, notice.submission_id), asks=asks)
+
+    @writes
+    def match(
+        self,
+        tx: Transaction,
+        number: int,
+        submission_id: int,
+        ordered: Sequence[OrderedLine] | None,
+        instead_of: int | None = None,
+    ) -> ShipmentResult:
+        """Count a shipment that waits for an operator as a parcel of this order, ``instead_of`` an earlier one of it.
+
+        Where the same parcel counts already it stays counted once: the kept one is closed, and the answer is ``known``.
+        Raises ``IllegalTransitionError`` where there is no such shipment or order, or where it belongs to another
+        order.
+        """
+        rows = lock(tx, [submission_id])
+        waiting = (
+            tx.run(
+                sa.select(shipment.c.id).where(
+                    shipment.c.id == number,
+                    shipment.c.closed == "",
+                    shipment.c.submission_id.is_(None) | (shipment.c.submission_id == submission_id),
+                )
+            ).first()
+            if rows
+            else None
         )
-    if notice.submission_id is None:
-        return ShipmentResult("unmatched", _insert(tx, ctx, notice, why), asks=notice.asks)
-    twin, doubt = _compared(tx, notice, ordered)
-    if doubt == SAME_SHIPMENT:
-        if known is not None:
-            _close(tx, known.id, REPEATED)
-        return ShipmentResult("known", twin, notice.submission_id, _shipped(tx, notice.submission_id))
-    asks = notice.asks or (f"{doubt}, as parcel {twin}" if doubt else "")
-    number = known.id if known is not None else _insert(tx, ctx, notice, why)
-    if not asks:
-        return _count(tx, number, notice.submission_id, ordered)
-    tx.run(
-        shipment.update()
-        .where(shipment.c.id == number)
-        .values(submission_id=notice.submission_id, asks=clean_text(asks, 1_000))
-    )
-    return ShipmentResult("asked", number, notice.submission_id, _shipped(tx, notice.submission_id), asks=asks)
+        if waiting is None:
+            raise IllegalTransitionError(
+                f"no parcel {number} or no such order, or the parcel belongs to another order or was closed"
+            )
+        if instead_of is not None:
+            replaced = tx.run(
+                shipment.update()
+                .where(
+                    shipment.c.id == instead_of,
+                    shipment.c.id != number,
+                    shipment.c.submission_id == submission_id,
+                    shipment.c.closed == "",
+                )
+                .values(closed=REPLACED, asks="", raw="")
+            ).rowcount
+            if not replaced:
+                raise IllegalTransitionError(f"no parcel {instead_of} that counts for this order")
+        elif (twin := _counted_twin(tx, number, submission_id, ordered)) is not None:
+            _close(tx, number, REPEATED)
+            return ShipmentResult("known", twin, submission_id, _shipped(tx, submission_id))
+        return _count(tx, number, submission_id, ordered)
+
+    @writes
+    def dismiss(self, tx: Transaction, number: int, why: str) -> None:
+        """A shipment that waits for an operator never counts. Raises ``IllegalTransitionError`` where it does not
+        wait.
+        """
+        closed = tx.run(
+            shipment.update()
+            .where(shipment.c.id == number, sa.text(WAITING_PARCEL))
+            .values(closed=DISMISSED, asks="", raw="", why=clean_text(why, 1_000))
+        ).rowcount
+        if not closed:
+            raise IllegalTransitionError(f"no parcel {number} waits for an operator")
+
+    @reads
+    def of_order(self, tx: Transaction, number: int) -> list[dict[str, Any]]:
+        """See ``shipments_of``."""
+        return shipments_of(tx, number)
+
+    @reads
+    def recent(self, tx: Transaction, *, unmatched: bool = False, most: int = 1_000) -> list[dict[str, Any]]:
+        """The newest shipments with their ``lines``, the newest first; only those that wait for an operator, or all."""
+        query = sa.select(shipment).order_by(shipment.c.id.desc()).limit(most)
+        return _with_lines(tx, query.where(sa.text(WAITING_PARCEL)) if unmatched else query)
+
+    @reads
+    def waiting(self, tx: Transaction, most: int = 20) -> tuple[int, datetime | None, list[dict[str, Any]]]:
+        """How many shipments wait for an operator, since when, and the first of them."""
+        which = sa.text(WAITING_PARCEL)
+        found = tx.run(
+            sa.select(
+                sa.func.count().label("number"),
+                sa.func.min(shipment.c.recorded_at, type_=shipment.c.recorded_at.type).label("oldest"),
+            )
+            .select_from(shipment)
+            .where(which)
+        ).one()
+        first = sa.select(shipment).where(which).order_by(shipment.c.id).limit(most)
+        return found.number, found.oldest, _with_lines(tx, first)
 
 
 def _compared(tx: Transaction, notice: Shipment, ordered: Sequence[OrderedLine] | None) -> tuple[int, str]:
@@ -113,53 +210,6 @@ def _compared(tx: Transaction, notice: Shipment, ordered: Sequence[OrderedLine] 
     return doubtful
 
 
-def match_shipment(
-    tx: Transaction,
-    number: int,
-    submission_id: int,
-    ordered: Sequence[OrderedLine] | None,
-    instead_of: int | None = None,
-) -> ShipmentResult:
-    """Count a shipment that waits for an operator as a parcel of this order, ``instead_of`` an earlier one of it.
-
-    Where the same parcel counts already it stays counted once: the kept one is closed, and the answer is ``known``.
-    Raises ``IllegalTransitionError`` where there is no such shipment or order, or where it belongs to another order.
-    """
-    rows = lock(tx, [submission_id])
-    waiting = (
-        tx.run(
-            sa.select(shipment.c.id).where(
-                shipment.c.id == number,
-                shipment.c.closed == "",
-                shipment.c.submission_id.is_(None) | (shipment.c.submission_id == submission_id),
-            )
-        ).first()
-        if rows
-        else None
-    )
-    if waiting is None:
-        raise IllegalTransitionError(
-            f"no parcel {number} or no such order, or the parcel belongs to another order or was closed"
-        )
-    if instead_of is not None:
-        replaced = tx.run(
-            shipment.update()
-            .where(
-                shipment.c.id == instead_of,
-                shipment.c.id != number,
-                shipment.c.submission_id == submission_id,
-                shipment.c.closed == "",
-            )
-            .values(closed=REPLACED, asks="", raw="")
-        ).rowcount
-        if not replaced:
-            raise IllegalTransitionError(f"no parcel {instead_of} that counts for this order")
-    elif (twin := _counted_twin(tx, number, submission_id, ordered)) is not None:
-        _close(tx, number, REPEATED)
-        return ShipmentResult("known", twin, submission_id, _shipped(tx, submission_id))
-    return _count(tx, number, submission_id, ordered)
-
-
 def _counted_twin(
     tx: Transaction, number: int, submission_id: int, ordered: Sequence[OrderedLine] | None
 ) -> int | None:
@@ -171,17 +221,6 @@ def _counted_twin(
         if counts and shipment_conflict(notice, parcel["tracking_number"], _lines(parcel), ordered) == SAME_SHIPMENT:
             return int(parcel["id"])
     return None
-
-
-def dismiss_shipment(tx: Transaction, number: int, why: str) -> None:
-    """A shipment that waits for an operator never counts. Raises ``IllegalTransitionError`` where it does not wait."""
-    closed = tx.run(
-        shipment.update()
-        .where(shipment.c.id == number, sa.text(WAITING_PARCEL))
-        .values(closed=DISMISSED, asks="", raw="", why=clean_text(why, 1_000))
-    ).rowcount
-    if not closed:
-        raise IllegalTransitionError(f"no parcel {number} waits for an operator")
 
 
 def _close(tx: Transaction, number: int, how: str) -> None:
@@ -254,27 +293,6 @@ def shipments_of(tx: Transaction, number: int) -> list[dict[str, Any]]:
     """The shipments of one submission with their ``lines``, the first recorded first."""
     query = sa.select(shipment).where(shipment.c.submission_id == number)
     return _with_lines(tx, query.order_by(shipment.c.id))
-
-
-def list_shipments(tx: Transaction, *, unmatched: bool = False, most: int = 1_000) -> list[dict[str, Any]]:
-    """The newest shipments with their ``lines``, the newest first; only those that wait for an operator, or all."""
-    query = sa.select(shipment).order_by(shipment.c.id.desc()).limit(most)
-    return _with_lines(tx, query.where(sa.text(WAITING_PARCEL)) if unmatched else query)
-
-
-def waiting_shipments(tx: Transaction, most: int) -> tuple[int, datetime | None, list[dict[str, Any]]]:
-    """How many shipments wait for an operator, since when, and the first of them."""
-    which = sa.text(WAITING_PARCEL)
-    found = tx.run(
-        sa.select(
-            sa.func.count().label("number"),
-            sa.func.min(shipment.c.recorded_at, type_=shipment.c.recorded_at.type).label("oldest"),
-        )
-        .select_from(shipment)
-        .where(which)
-    ).one()
-    first = sa.select(shipment).where(which).order_by(shipment.c.id).limit(most)
-    return found.number, found.oldest, _with_lines(tx, first)
 
 
 def _with_lines(tx: Transaction, query: sa.Select[Any]) -> list[dict[str, Any]]:

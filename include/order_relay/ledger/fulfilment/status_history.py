@@ -21,6 +21,7 @@ from order_relay.ledger.fulfilment.status_refusals import close_for_orders
 from order_relay.ledger.schema.status_tables import status_account, status_event, status_order, status_refusal
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.store.repository import Repository, writes
 from order_relay.ledger.store.text import clean_text, dump_json, load_json
 from order_relay.orders.fulfilment.status_events import (
     EventHistory,
@@ -59,53 +60,59 @@ class StoredStatuses:
         return StoredStatuses(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
 
 
-def bind(tx: Transaction, name: str, account: str) -> None:
-    """Bind a status account's name, at first use, to the account itself. Raises ``ConfigurationError`` for another
-    one.
-    """
-    found = tx.run(
-        sa.select(status_account).where((status_account.c.name == name) | (status_account.c.account == account))
-    ).first()
-    if found is None:
-        tx.run(status_account.insert(), {"name": name, "account": account, "bound_at": tx.now})
-    elif (found.name, found.account) != (name, account):
-        raise ConfigurationError(
-            f"{found.name!r} is bound in this ledger to {found.account}, so {name!r} can not be bound to {account}; "
-            "mend the connection, or start another file under include/config for another account"
-        )
+class StatusHistory(Repository):
+    """Status events as fulfilment services report them."""
 
+    @writes
+    def bind(self, tx: Transaction, name: str, account: str) -> None:
+        """Bind a status account's name, at first use, to the account itself. Raises ``ConfigurationError`` for another
+        one.
+        """
+        found = tx.run(
+            sa.select(status_account).where((status_account.c.name == name) | (status_account.c.account == account))
+        ).first()
+        if found is None:
+            tx.run(status_account.insert(), {"name": name, "account": account, "bound_at": tx.now})
+        elif (found.name, found.account) != (name, account):
+            raise ConfigurationError(
+                f"{found.name!r} is bound in this ledger to {found.account}, so {name!r} can not be bound to "
+                f"{account}; mend the connection, or start another file under include/config for another account"
+            )
 
-def store_reports(
-    tx: Transaction,
-    ctx: RunContext,
-    reports: Sequence[StatusReport],
-    *,
-    refused: Sequence[RejectedRecord] = (),
-    origin: str = "",
-    late_before: datetime | None = None,
-    final: Collection[str] = (),
-) -> StoredStatuses:
-    """Put reports into the histories of their orders, and derive what follows. ``ctx.pipeline`` is the account's name.
+    @writes
+    def store(
+        self,
+        tx: Transaction,
+        ctx: RunContext,
+        reports: Sequence[StatusReport],
+        *,
+        refused: Sequence[RejectedRecord] = (),
+        origin: str = "",
+        late_before: datetime | None = None,
+        final: Collection[str] = (),
+    ) -> StoredStatuses:
+        """Put reports into the histories of their orders, and derive what follows. ``ctx.pipeline`` is the account's
+        name.
 
-    ``final``: statuses that nothing is expected to follow. ``late`` counts contents never seen before although they
-    were published before ``late_before``.
-    """
-    by_order: dict[str, list[StatusReport]] = defaultdict(list)
-    for report in reports:
-        by_order[report.order_id].append(report)
-    rows = _locked(tx, ctx.pipeline, sorted(by_order))
-    stored_histories = _stored_histories(tx, ctx.pipeline, rows)
-    storing = _StatusMerge(tx, ctx, late_before, final)
-    total = StoredStatuses(refused=len(refused))
-    for number, order_reports in by_order.items():
-        total += storing.merge(rows[number], stored_histories[number], order_reports)
-    tx.many(status_event.insert(), storing.inserts)
-    tx.many(_UPDATE, storing.updates)
-    tx.many(_UPDATE_ORDER, storing.orders)
-    whole = {number for number, order_reports in by_order.items() if any(report.full for report in order_reports)}
-    close_for_orders(tx, ctx.pipeline, whole)
-    keep_refused(tx, ctx, refused, origin)
-    return total
+        ``final``: statuses that nothing is expected to follow. ``late`` counts contents never seen before although they
+        were published before ``late_before``.
+        """
+        by_order: dict[str, list[StatusReport]] = defaultdict(list)
+        for report in reports:
+            by_order[report.order_id].append(report)
+        rows = _locked(tx, ctx.pipeline, sorted(by_order))
+        stored_histories = _stored_histories(tx, ctx.pipeline, rows)
+        storing = _StatusMerge(tx, ctx, late_before, final)
+        total = StoredStatuses(refused=len(refused))
+        for number, order_reports in by_order.items():
+            total += storing.merge(rows[number], stored_histories[number], order_reports)
+        tx.many(status_event.insert(), storing.inserts)
+        tx.many(_UPDATE, storing.updates)
+        tx.many(_UPDATE_ORDER, storing.orders)
+        whole = {number for number, order_reports in by_order.items() if any(report.full for report in order_reports)}
+        close_for_orders(tx, ctx.pipeline, whole)
+        keep_refused(tx, ctx, refused, origin)
+        return total
 
 
 def keep_refused(tx: Transaction, ctx: RunContext, refused: Iterable[RejectedRecord], origin: str) -> None:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from order_relay.backoff import backoff
 from order_relay.errors import IllegalTransitionError
-from order_relay.ledger.fulfilment.status_history import add_orders, insertion, parcels_of
+from order_relay.ledger.fulfilment.status_history import add_orders, parcels_of
 from order_relay.ledger.schema.states import AT_DESTINATION, State
-from order_relay.ledger.schema.status_tables import NOT_SETTLED, status_account, status_event, status_file, status_order
+from order_relay.ledger.schema.status_tables import status_account, status_event, status_order
 from order_relay.ledger.schema.tables import submission
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.store.repository import Repository, reads, writes
 from order_relay.ledger.store.text import clean_text, dump_json, load_json
 
 MAX_ROWS = 10_000
@@ -43,140 +43,123 @@ class FollowUp:
     asks: str
 
 
-def accounts(tx: Transaction) -> list[str]:
-    """The names of the accounts that this ledger is bound to, sorted."""
-    return list(tx.run(sa.select(status_account.c.name).order_by(status_account.c.name)).scalars())
+class Statuses(Repository):
+    """Orders at fulfilment services, and what follows from their state."""
 
+    @reads
+    def accounts(self, tx: Transaction) -> list[str]:
+        """The names of the accounts that this ledger is bound to, sorted."""
+        return list(tx.run(sa.select(status_account.c.name).order_by(status_account.c.name)).scalars())
 
-def watermark(tx: Transaction, account: str) -> datetime | None:
-    """Up to when the service was polled without a gap (UTC)."""
-    return tx.run(sa.select(status_account.c.read_to).where(status_account.c.name == account)).scalar()
+    @writes
+    def match(self, tx: Transaction, account: str, ours: OwnOrders, overdue_after_s: float, horizon_s: float) -> int:
+        """Give the service's orders to ours by their number; how many found theirs.
 
-
-def advance_watermark(tx: Transaction, account: str, until: datetime) -> None:
-    """A window was read to its end, and all of it is stored. Never moves back."""
-    tx.run(
-        status_account.update()
-        .where(
-            status_account.c.name == account,
-            status_account.c.read_to.is_(None) | (status_account.c.read_to < until),
+        An order of ours that was imported longer than ``overdue_after_s`` ago (and not longer than ``horizon_s``), and
+        that the service never named, is entered to be asked for.
+        """
+        column = submission.c[ours.column]
+        mine = submission.c.pipeline.in_(ours.pipelines)
+        query = (
+            sa.select(status_order.c.order_number, submission.c.id, submission.c.state, submission.c.cancelled_at)
+            .join(submission, column == status_order.c.order_number)
+            .where(
+                status_order.c.account == account,
+                status_order.c.submission_id.is_(None),
+                mine,
+                submission.c.state.not_in([State.SUPERSEDED, State.DISCARDED]),
+            )
+            .limit(MAX_ROWS)
         )
-        .values(read_to=until)
-    )
+        candidates: dict[str, list[Any]] = defaultdict(list)
+        for row in tx.run(query):
+            candidates[row.order_number].append(row)
+        chosen = {number: found for number, rows in candidates.items() if (found := _the_one(rows)) is not None}
+        tx.many(
+            status_order.update()
+            .where(status_order.c.account == account, status_order.c.order_number == sa.bindparam("b_number"))
+            .values(submission_id=sa.bindparam("b_id"), followed=False),
+            [{"b_number": number, "b_id": found} for number, found in chosen.items()],
+        )
+        return len(chosen) + _expect(tx, account, ours, overdue_after_s, horizon_s)
+
+    @reads
+    def due_follow_ups(self, tx: Transaction, account: str, limit: int = 500) -> list[FollowUp]:
+        """Orders of ours whose state changed since somebody last did what follows from it."""
+        query = (
+            sa.select(status_order)
+            .where(
+                status_order.c.account == account,
+                status_order.c.followed.is_(False),
+                status_order.c.submission_id.is_not(None),
+            )
+            .order_by(status_order.c.order_number)
+            .limit(limit)
+        )
+        return [
+            FollowUp(
+                row.order_number,
+                row.submission_id,
+                tuple(parcels_of(row.parcels)),
+                tuple(load_json(row.told, [])),
+                row.asks,
+            )
+            for row in tx.run(query)
+        ]
+
+    @writes
+    def record_follow_up(self, tx: Transaction, account: str, done: FollowUp, told: Iterable[str], asks: str) -> bool:
+        """What follows was done for exactly this state; ``False`` where the state has changed since."""
+        row = status_order.c
+        changed = tx.run(
+            status_order.update()
+            .where(
+                row.account == account,
+                row.order_number == done.order_number,
+                row.parcels == _same(tx, account, done),
+            )
+            .values(followed=True, told=dump_json(sorted(set(told))), asks=clean_text(asks, 500))
+        ).rowcount
+        return bool(changed)
+
+    @writes
+    def resolve_question(self, tx: Transaction, number: str) -> list[str]:
+        """A person dealt with what was asked about this order; the accounts. Raises ``IllegalTransitionError`` where
+        nothing was.
+        """
+        asked = (status_order.c.order_number == number) & (status_order.c.asks != "")
+        accounts = list(tx.run(sa.select(status_order.c.account).where(asked)).scalars())
+        if not accounts:
+            raise IllegalTransitionError(f"nobody is asked about the status of order {number!r}")
+        tx.run(status_order.update().where(asked).values(asks=""))
+        return accounts
+
+    @reads
+    def recent(
+        self, tx: Transaction, *, unmatched: bool = False, asked: bool = False, most: int = 1_000
+    ) -> list[dict[str, Any]]:
+        """Orders with their derived state, what changed last first; only those that are not ours, or that ask a
+        person.
+        """
+        query = (
+            sa.select(status_order)
+            .order_by(
+                sa.desc(sa.func.coalesce(status_order.c.changed_at, status_order.c.seen_at)),
+                status_order.c.order_number,
+            )
+            .limit(most)
+        )
+        if unmatched:
+            query = query.where(status_order.c.submission_id.is_(None))
+        if asked:
+            query = query.where(status_order.c.asks != "")
+        return [{**row, "parcels": parcels_of(row["parcels"])} for row in tx.run(query).mappings()]
 
 
 # reading by id
 
 
-def settle_final(tx: Transaction, account: str, final: Collection[str], after_s: float) -> int:
-    """Orders whose status is final and did not change for so long are not read by id any more, unless something new is
-    reported about them. How many these are.
-    """
-    return tx.run(
-        status_order.update()
-        .where(
-            status_order.c.account == account,
-            NOT_SETTLED,
-            status_order.c.order_status.in_(sorted(final)),
-            status_order.c.changed_at <= tx.now - timedelta(seconds=after_s),
-            status_order.c.doubtful.is_(False),
-        )
-        .values(settled=True)
-    ).rowcount
-
-
-def due_reads(tx: Transaction, account: str, overdue_after_s: float, limit: int) -> list[str]:
-    """Orders to read by id now: doubtful ones, and those of ours that nothing was heard of for too long. Orders with a
-    final status are among them until they are settled: the service takes statuses back.
-    """
-    silent = sa.and_(
-        status_order.c.submission_id.is_not(None),
-        status_order.c.seen_at <= tx.now - timedelta(seconds=overdue_after_s),
-    )
-    query = (
-        sa.select(status_order.c.order_number)
-        .where(
-            status_order.c.account == account,
-            NOT_SETTLED,
-            status_order.c.doubtful | silent | status_order.c.seen_at.is_(None),
-            status_order.c.read_after.is_(None) | (status_order.c.read_after <= tx.now),
-        )
-        .order_by(sa.desc(status_order.c.doubtful), status_order.c.read_after, status_order.c.order_number)
-        .limit(limit)
-    )
-    return list(tx.run(query).scalars())
-
-
-def record_reads(
-    tx: Transaction,
-    account: str,
-    numbers: Iterable[str],
-    first_wait_s: float,
-    longest_wait_s: float,
-    *,
-    answered: bool,
-) -> None:
-    """These were asked for: each waits before it is asked for again, twice as long as before while nothing changes.
-
-    ``answered``: the service showed their whole histories, so that nothing is doubtful any more.
-    """
-    query = sa.select(status_order.c.order_number, status_order.c.reads).where(
-        status_order.c.account == account, among(status_order.c.order_number, "numbers")
-    )
-    rows = []
-    for row in tx.run(query, {"numbers": sorted(numbers)}):
-        wait_s = backoff(first_wait_s, row.reads, max(longest_wait_s, first_wait_s))
-        rows.append(
-            {
-                "b_account": account,
-                "b_number": row.order_number,
-                "b_reads": row.reads + 1,
-                "b_after": tx.now + timedelta(seconds=wait_s),
-            }
-        )
-    update = (
-        status_order.update()
-        .where(
-            status_order.c.account == sa.bindparam("b_account"), status_order.c.order_number == sa.bindparam("b_number")
-        )
-        .values(reads=sa.bindparam("b_reads"), read_after=sa.bindparam("b_after"))
-    )
-    tx.many(update.values(doubtful=False) if answered else update, rows)
-
-
 # which are ours
-
-
-def match(tx: Transaction, account: str, ours: OwnOrders, overdue_after_s: float, horizon_s: float) -> int:
-    """Give the service's orders to ours by their number; how many found theirs.
-
-    An order of ours that was imported longer than ``overdue_after_s`` ago (and not longer than ``horizon_s``), and that
-    the service never named, is entered to be asked for.
-    """
-    column = submission.c[ours.column]
-    mine = submission.c.pipeline.in_(ours.pipelines)
-    query = (
-        sa.select(status_order.c.order_number, submission.c.id, submission.c.state, submission.c.cancelled_at)
-        .join(submission, column == status_order.c.order_number)
-        .where(
-            status_order.c.account == account,
-            status_order.c.submission_id.is_(None),
-            mine,
-            submission.c.state.not_in([State.SUPERSEDED, State.DISCARDED]),
-        )
-        .limit(MAX_ROWS)
-    )
-    candidates: dict[str, list[Any]] = defaultdict(list)
-    for row in tx.run(query):
-        candidates[row.order_number].append(row)
-    chosen = {number: found for number, rows in candidates.items() if (found := _the_one(rows)) is not None}
-    tx.many(
-        status_order.update()
-        .where(status_order.c.account == account, status_order.c.order_number == sa.bindparam("b_number"))
-        .values(submission_id=sa.bindparam("b_id"), followed=False),
-        [{"b_number": number, "b_id": found} for number, found in chosen.items()],
-    )
-    return len(chosen) + _expect(tx, account, ours, overdue_after_s, horizon_s)
 
 
 def _the_one(rows: Sequence[Any]) -> int | None:
@@ -210,45 +193,6 @@ def _expect(tx: Transaction, account: str, ours: OwnOrders, overdue_after_s: flo
 # what follows
 
 
-def due_follow_ups(tx: Transaction, account: str, limit: int = 500) -> list[FollowUp]:
-    """Orders of ours whose state changed since somebody last did what follows from it."""
-    query = (
-        sa.select(status_order)
-        .where(
-            status_order.c.account == account,
-            status_order.c.followed.is_(False),
-            status_order.c.submission_id.is_not(None),
-        )
-        .order_by(status_order.c.order_number)
-        .limit(limit)
-    )
-    return [
-        FollowUp(
-            row.order_number,
-            row.submission_id,
-            tuple(parcels_of(row.parcels)),
-            tuple(load_json(row.told, [])),
-            row.asks,
-        )
-        for row in tx.run(query)
-    ]
-
-
-def record_follow_up(tx: Transaction, account: str, done: FollowUp, told: Iterable[str], asks: str) -> bool:
-    """What follows was done for exactly this state; ``False`` where the state has changed since."""
-    row = status_order.c
-    changed = tx.run(
-        status_order.update()
-        .where(
-            row.account == account,
-            row.order_number == done.order_number,
-            row.parcels == _same(tx, account, done),
-        )
-        .values(followed=True, told=dump_json(sorted(set(told))), asks=clean_text(asks, 500))
-    ).rowcount
-    return bool(changed)
-
-
 def _same(tx: Transaction, account: str, done: FollowUp) -> str | None:
     """The column's text where it still says what was followed."""
     text = tx.run(
@@ -259,61 +203,10 @@ def _same(tx: Transaction, account: str, done: FollowUp) -> str | None:
     return text if text is not None and tuple(parcels_of(text)) == done.parcels else None
 
 
-def resolve_question(tx: Transaction, number: str) -> list[str]:
-    """A person dealt with what was asked about this order; the accounts. Raises ``IllegalTransitionError`` where
-    nothing was.
-    """
-    asked = (status_order.c.order_number == number) & (status_order.c.asks != "")
-    accounts = list(tx.run(sa.select(status_order.c.account).where(asked)).scalars())
-    if not accounts:
-        raise IllegalTransitionError(f"nobody is asked about the status of order {number!r}")
-    tx.run(status_order.update().where(asked).values(asks=""))
-    return accounts
-
-
 # files
 
 
-def is_file_known(tx: Transaction, account: str, sha256: str) -> bool:
-    """Whether a file with this content was read before, with the same settings, and no row of it was refused."""
-    return bool(
-        tx.run(
-            sa.select(
-                sa.exists().where(
-                    status_file.c.account == account, status_file.c.sha256 == sha256, status_file.c.refused == 0
-                )
-            )
-        ).scalar()
-    )
-
-
-def record_file(tx: Transaction, account: str, sha256: str, values: dict[str, Any]) -> None:
-    """This file was read; its rows were stored in the same transaction or before. The latest reading counts."""
-    row = {"account": account, "sha256": sha256, "read_at": tx.now, **values}
-    insert = insertion(tx, status_file)
-    changed = {name: insert.excluded[name] for name in ("read_at", *values)}
-    tx.run(insert.on_conflict_do_update(index_elements=["account", "sha256"], set_=changed), row)
-
-
 # lists
-
-
-def list_orders(
-    tx: Transaction, *, unmatched: bool = False, asked: bool = False, most: int = MAX_ROWS
-) -> list[dict[str, Any]]:
-    """Orders with their derived state, what changed last first; only those that are not ours, or that ask a person."""
-    query = (
-        sa.select(status_order)
-        .order_by(
-            sa.desc(sa.func.coalesce(status_order.c.changed_at, status_order.c.seen_at)), status_order.c.order_number
-        )
-        .limit(most)
-    )
-    if unmatched:
-        query = query.where(status_order.c.submission_id.is_(None))
-    if asked:
-        query = query.where(status_order.c.asks != "")
-    return [{**row, "parcels": parcels_of(row["parcels"])} for row in tx.run(query).mappings()]
 
 
 def statuses_of(tx: Transaction, ids: Iterable[int]) -> dict[int, list[dict[str, Any]]]:

@@ -17,6 +17,7 @@ from order_relay.errors import IllegalTransitionError
 from order_relay.ledger.schema.status_tables import status_file, status_refusal
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.store.repository import Repository, reads, writes
 from order_relay.ledger.store.text import clean_text
 
 MAX_ROWS = 1_000
@@ -28,41 +29,45 @@ _row = status_refusal.c
 _OPEN = _row.closed_at.is_(None)
 
 
-def refusals(tx: Transaction, most: int = MAX_ROWS) -> list[dict[str, Any]]:
-    """Records that could not be used, the newest first, also closed ones."""
-    query = sa.select(status_refusal).order_by(sa.desc(_row.at)).limit(most)
-    return [dict(row) for row in tx.run(query).mappings()]
+class StatusRefusals(Repository):
+    """Status records that could not be used."""
 
+    @reads
+    def recent(self, tx: Transaction, most: int = MAX_ROWS) -> list[dict[str, Any]]:
+        """Records that could not be used, the newest first, also closed ones."""
+        query = sa.select(status_refusal).order_by(sa.desc(_row.at)).limit(most)
+        return [dict(row) for row in tx.run(query).mappings()]
 
-def refused_since(tx: Transaction, account: str, since: datetime) -> list[dict[str, Any]]:
-    """What could not be used since then and is open, by origin (a channel, or a file's name): how much, and why."""
-    found: dict[str, dict[str, Any]] = {}
-    query = (
-        sa.select(_row.origin, _row.code, sa.func.count().label("n"), sa.func.min(_row.place).label("place"))
-        .where(_row.account == account, _row.at >= since, _OPEN)
-        .group_by(_row.origin, _row.code)
-        .order_by(_row.origin, _row.code)
-        .limit(MAX_ROWS)
-    )
-    for each in tx.run(query):
-        entry = found.setdefault(each.origin, {"origin": each.origin, "number": 0, "codes": []})
-        entry["number"] += each.n
-        entry["codes"].append((each.code, each.n, each.place))
-    return list(found.values())
-
-
-def close(tx: Transaction, origin: str, reason: str, who: str) -> int:
-    """An operator dealt with what this file or channel brought (``all``: with everything that is open); how many.
-
-    Raises ``IllegalTransitionError`` where nothing is open.
-    """
-    which = _OPEN if origin == ALL else sa.and_(_OPEN, _row.origin == origin)
-    done = _close(tx, which, clean_text(reason, 1_000), clean_text(who, 200))
-    if not done:
-        raise IllegalTransitionError(
-            "no refused record is open" + ("" if origin == ALL else f" that came by {origin!r}")
+    @reads
+    def since(self, tx: Transaction, account: str, since: datetime) -> list[dict[str, Any]]:
+        """What could not be used since then and is open, by origin (a channel, or a file's name): how much, and why."""
+        found: dict[str, dict[str, Any]] = {}
+        query = (
+            sa.select(_row.origin, _row.code, sa.func.count().label("n"), sa.func.min(_row.place).label("place"))
+            .where(_row.account == account, _row.at >= since, _OPEN)
+            .group_by(_row.origin, _row.code)
+            .order_by(_row.origin, _row.code)
+            .limit(MAX_ROWS)
         )
-    return done
+        for each in tx.run(query):
+            entry = found.setdefault(each.origin, {"origin": each.origin, "number": 0, "codes": []})
+            entry["number"] += each.n
+            entry["codes"].append((each.code, each.n, each.place))
+        return list(found.values())
+
+    @writes
+    def close(self, tx: Transaction, origin: str, reason: str, who: str) -> int:
+        """An operator dealt with what this file or channel brought (``all``: with everything that is open); how many.
+
+        Raises ``IllegalTransitionError`` where nothing is open.
+        """
+        which = _OPEN if origin == ALL else sa.and_(_OPEN, _row.origin == origin)
+        done = _close(tx, which, clean_text(reason, 1_000), clean_text(who, 200))
+        if not done:
+            raise IllegalTransitionError(
+                "no refused record is open" + ("" if origin == ALL else f" that came by {origin!r}")
+            )
+        return done
 
 
 def close_for_file(tx: Transaction, account: str, name: str) -> int:

@@ -18,6 +18,7 @@ from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import lookup, settlement, submission
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.store.repository import Repository, reads, writes
 from order_relay.ledger.store.text import clean_text
 from order_relay.ledger.submissions.revisions import apply_pending_offers
 from order_relay.ledger.submissions.transitions import TransitionCause, lock, transition, update
@@ -44,51 +45,141 @@ _ANY: Shares = MappingProxyType({})
 _NONE: Mapping[int, str] = MappingProxyType({})
 
 
-def decide(
-    tx: Transaction,
-    number: str,
-    choice: str,
-    reason: str,
-    who: str,
-    *,
-    shown: ShownRevisions | None,
-    cancelled: bool = False,
-    pipeline: str | None = None,
-    shares: Shares = _ANY,
-) -> list[int]:
-    """Decide about the group of held submissions that has this order number; the ids that were decided.
+class Decisions(Repository):
+    """Decisions of operators about single orders."""
 
-    One answer closes the group (``orders.groups``), in one pipeline or in all that hold the number. ``replacement``:
-    the newest goes on, the other held ones are superseded by it. Where another one of the lineage or of these numbers
-    is at the destination, ``cancelled`` must confirm that it is cancelled there; the newest then goes on in a lineage
-    of its own. ``separate``: each set of versions that agree goes on as one order. ``discard``: none is ever sent.
-    Raises ``IllegalTransitionError`` where nothing is held under this number, the choice makes no sense for the group,
-    the
-    confirmation is missing, or the one to be replaced is under way (its cancellation cannot be known);
-    ``ConcurrentUpdateError`` where other submissions are held in the group than were ``shown``, or one of them has
-    changed.
-    """
-    if choice not in CHOICES:
-        raise IllegalTransitionError(f"{choice!r} is not a decision; choose one of {', '.join(CHOICES)}")
-    groups = _locked(tx, number, shown, pipeline)
-    for group in groups:
-        if problem := choice_problem(choice, group.held, group.related):
-            raise IllegalTransitionError(problem)
-        ctx = RunContext(group.pipeline, "", who)
-        minimum = shares.get(group.pipeline, VersionPolicies().min_common_items)
-        plan = RegroupingPlan({one.id: one.lineage for one in group.held})
-        if choice == DISCARD:
-            transition(tx, group.held, State.DISCARDED, TransitionCause(ctx, f"discard: {reason}"))
-        elif choice == SEPARATE:
-            plan = plan_separation(group.held, group.related, minimum)
-            _carry_out(tx, TransitionCause(ctx, f"separate: {reason}"), group, plan)
+    @writes
+    def decide(
+        self,
+        tx: Transaction,
+        number: str,
+        choice: str,
+        reason: str,
+        who: str,
+        *,
+        shown: ShownRevisions | None = None,
+        cancelled: bool = False,
+        pipeline: str | None = None,
+        shares: Shares = _ANY,
+    ) -> list[int]:
+        """Decide about the group of held submissions that has this order number; the ids that were decided.
+
+        One answer closes the group (``orders.groups``), in one pipeline or in all that hold the number.
+        ``replacement``: the newest goes on, the other held ones are superseded by it. Where another one of the lineage
+        or of these numbers is at the destination, ``cancelled`` must confirm that it is cancelled there; the newest
+        then goes on in a lineage of its own. ``separate``: each set of versions that agree goes on as one order.
+        ``discard``: none is ever sent. Raises ``IllegalTransitionError`` where nothing is held under this number, the
+        choice makes no sense for the group, the confirmation is missing, or the one to be replaced is under way (its
+        cancellation cannot be known); ``ConcurrentUpdateError`` where other submissions are held in the group than were
+        ``shown``, or one of them has changed.
+        """
+        if choice not in CHOICES:
+            raise IllegalTransitionError(f"{choice!r} is not a decision; choose one of {', '.join(CHOICES)}")
+        groups = _locked(tx, number, shown, pipeline)
+        for group in groups:
+            if problem := choice_problem(choice, group.held, group.related):
+                raise IllegalTransitionError(problem)
+            ctx = RunContext(group.pipeline, "", who)
+            minimum = shares.get(group.pipeline, VersionPolicies().min_common_items)
+            plan = RegroupingPlan({one.id: one.lineage for one in group.held})
+            if choice == DISCARD:
+                transition(tx, group.held, State.DISCARDED, TransitionCause(ctx, f"discard: {reason}"))
+            elif choice == SEPARATE:
+                plan = plan_separation(group.held, group.related, minimum)
+                _carry_out(tx, TransitionCause(ctx, f"separate: {reason}"), group, plan)
+            else:
+                plan = plan_replacement(group.held, group.related, minimum)
+                confirmed = _replaced(tx, group, cancelled=cancelled)
+                _carry_out(tx, TransitionCause(ctx, f"replacement{confirmed}: {reason}"), group, plan)
+            why = f"{reason} ({CONFIRMED})" if cancelled and choice == REPLACEMENT else reason
+            record_decision(tx, group.held, choice, why, who, lineages=plan.lineages)
+        return sorted(one.id for group in groups for one in group.held)
+
+    @writes
+    def settle_in_doubt(
+        self,
+        tx: Transaction,
+        number: str,
+        oms_id: str | None,
+        reason: str,
+        who: str,
+        *,
+        pipeline: str | None = None,
+        shown: ShownRevisions | None = None,
+    ) -> list[int]:
+        """A person's finding about an order in doubt: stored under ``oms_id``, or absent (``None``): ready again.
+
+        ``shown`` is the attempt that the person looked for, by submission. Raises ``IllegalTransitionError`` where not
+        exactly one submission of this number is in doubt, and where another order is known under ``oms_id``;
+        ``ConcurrentUpdateError`` where it is in doubt about another attempt than was shown.
+        """
+        where = [submission.c.order_number == number, submission.c.state == State.IN_DOUBT]
+        if pipeline is not None:
+            where.append(submission.c.pipeline == pipeline)
+        ids = tx.run(sa.select(submission.c.id).where(*where)).scalars().all()
+        rows = [
+            row for row in lock(tx, ids, *_NEEDED, "attempt", "destination", "absences") if row.state == State.IN_DOUBT
+        ]
+        if len(rows) != 1:
+            raise IllegalTransitionError(f"{len(rows)} submissions of this order number are in doubt; one is needed")
+        row = rows[0]
+        if shown is not None and shown.get(row.id) != row.attempt:
+            raise ConcurrentUpdateError("this order is in doubt about another attempt than was shown; look again")
+        ctx = RunContext(row.pipeline, "", who)
+        found = clean_text(oms_id or "", 200)
+        if oms_id is not None and not found.strip():
+            raise IllegalTransitionError("an order that is stored at the destination has an id there; give it")
+        if found and _known(tx, row, found):
+            raise IllegalTransitionError("the ledger has another order under this id of the destination; look again")
+        tx.run(
+            lookup.insert(),
+            {
+                "submission_id": row.id,
+                "attempt": row.attempt,
+                "at": tx.now,
+                "finding": "found" if found else "absent",
+                "counted": True,
+                "method": "person",
+                "oms_id": found or None,
+                "run": "",
+                "who": who,
+                "why": clean_text(reason, 500),
+            },
+        )
+        if found:
+            values = {"oms_id": found, "imported_at": tx.now}
+            transition(tx, rows, State.IMPORTED, TransitionCause(ctx, f"settled, stored: {reason}"), values)
         else:
-            plan = plan_replacement(group.held, group.related, minimum)
-            confirmed = _replaced(tx, group, cancelled=cancelled)
-            _carry_out(tx, TransitionCause(ctx, f"replacement{confirmed}: {reason}"), group, plan)
-        why = f"{reason} ({CONFIRMED})" if cancelled and choice == REPLACEMENT else reason
-        record_decision(tx, group.held, choice, why, who, lineages=plan.lineages)
-    return sorted(one.id for group in groups for one in group.held)
+            transition(
+                tx,
+                rows,
+                State.READY,
+                TransitionCause(ctx, f"settled, absent: {reason}"),
+                {"absences": row.absences + 1},
+            )
+        record_decision(tx, rows, STORED if found else ABSENT, reason, who)
+        apply_pending_offers(tx, TransitionCause(ctx), [row.id])
+        return [row.id]
+
+    @reads
+    def already_decided(self, tx: Transaction, ids: Iterable[int], decision: str, reason: str, who: str) -> bool:
+        """Whether exactly this was decided about all of these already (by a try whose end nobody saw)."""
+        wanted = sorted(set(ids))
+        found = tx.run(
+            sa.select(sa.func.count(settlement.c.submission_id.distinct())).where(
+                among(settlement.c.submission_id, "ids"),
+                settlement.c.decision == decision,
+                settlement.c.reason.in_([clean_text(text, 1_000) for text in (reason, f"{reason} ({CONFIRMED})")]),
+                settlement.c.who == who,
+            ),
+            {"ids": wanted},
+        ).scalar_one()
+        return bool(wanted) and found == len(wanted)
+
+    @reads
+    def held_groups(self, tx: Transaction, name: str | None = None, number: str | None = None) -> list[HeldGroup]:
+        """See ``held_groups.held_groups``."""
+        return held_groups(tx, name, number)
 
 
 def _locked(tx: Transaction, number: str, shown: ShownRevisions | None, pipeline: str | None) -> list[HeldGroup]:
@@ -172,67 +263,6 @@ def record_decision(
     )
 
 
-def settle_in_doubt(
-    tx: Transaction,
-    number: str,
-    oms_id: str | None,
-    reason: str,
-    who: str,
-    *,
-    pipeline: str | None = None,
-    shown: ShownRevisions | None = None,
-) -> list[int]:
-    """A person's finding about an order in doubt: stored under ``oms_id``, or absent (``None``): ready again.
-
-    ``shown`` is the attempt that the person looked for, by submission. Raises ``IllegalTransitionError`` where not
-    exactly one
-    submission of this number is in doubt, and where another order is known under ``oms_id``; ``ConcurrentUpdateError``
-    where it
-    is in doubt about another attempt than was shown.
-    """
-    where = [submission.c.order_number == number, submission.c.state == State.IN_DOUBT]
-    if pipeline is not None:
-        where.append(submission.c.pipeline == pipeline)
-    ids = tx.run(sa.select(submission.c.id).where(*where)).scalars().all()
-    rows = [row for row in lock(tx, ids, *_NEEDED, "attempt", "destination", "absences") if row.state == State.IN_DOUBT]
-    if len(rows) != 1:
-        raise IllegalTransitionError(f"{len(rows)} submissions of this order number are in doubt; one is needed")
-    row = rows[0]
-    if shown is not None and shown.get(row.id) != row.attempt:
-        raise ConcurrentUpdateError("this order is in doubt about another attempt than was shown; look again")
-    ctx = RunContext(row.pipeline, "", who)
-    found = clean_text(oms_id or "", 200)
-    if oms_id is not None and not found.strip():
-        raise IllegalTransitionError("an order that is stored at the destination has an id there; give it")
-    if found and _known(tx, row, found):
-        raise IllegalTransitionError("the ledger has another order under this id of the destination; look again")
-    tx.run(
-        lookup.insert(),
-        {
-            "submission_id": row.id,
-            "attempt": row.attempt,
-            "at": tx.now,
-            "finding": "found" if found else "absent",
-            "counted": True,
-            "method": "person",
-            "oms_id": found or None,
-            "run": "",
-            "who": who,
-            "why": clean_text(reason, 500),
-        },
-    )
-    if found:
-        values = {"oms_id": found, "imported_at": tx.now}
-        transition(tx, rows, State.IMPORTED, TransitionCause(ctx, f"settled, stored: {reason}"), values)
-    else:
-        transition(
-            tx, rows, State.READY, TransitionCause(ctx, f"settled, absent: {reason}"), {"absences": row.absences + 1}
-        )
-    record_decision(tx, rows, STORED if found else ABSENT, reason, who)
-    apply_pending_offers(tx, TransitionCause(ctx), [row.id])
-    return [row.id]
-
-
 def _known(tx: Transaction, row: Any, oms_id: str) -> bool:
     return bool(
         tx.run(
@@ -245,18 +275,3 @@ def _known(tx: Transaction, row: Any, oms_id: str) -> bool:
             )
         ).scalar()
     )
-
-
-def already_decided(tx: Transaction, ids: Iterable[int], decision: str, reason: str, who: str) -> bool:
-    """Whether exactly this was decided about all of these already (by a try whose end nobody saw)."""
-    wanted = sorted(set(ids))
-    found = tx.run(
-        sa.select(sa.func.count(settlement.c.submission_id.distinct())).where(
-            among(settlement.c.submission_id, "ids"),
-            settlement.c.decision == decision,
-            settlement.c.reason.in_([clean_text(text, 1_000) for text in (reason, f"{reason} ({CONFIRMED})")]),
-            settlement.c.who == who,
-        ),
-        {"ids": wanted},
-    ).scalar_one()
-    return bool(wanted) and found == len(wanted)

@@ -12,6 +12,7 @@ from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import attempt, batch, event, submission
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.store.repository import Repository, reads
 from order_relay.ledger.store.text import load_json
 from order_relay.ledger.write_back.acknowledgements import premature
 from order_relay.orders.notes import notes_from_json
@@ -19,49 +20,97 @@ from order_relay.orders.notes import notes_from_json
 _SHOWN = 5  # ids named in a breach
 
 
-def imported_with_remarks(tx: Transaction, name: str, run: str, limit: int) -> list[tuple[str, str, str]]:
-    """Orders that this run imported although the destination said something of an error: number, OMS id, its words.
+class Accounting(Repository):
+    """Counts of orders, and the checks that they add up."""
 
-    The words may hold customers' data: they are for the ledger's and the batch store's readers, not for logs.
-    """
-    return [
-        tuple(row)
-        for row in tx.run(
-            sa.select(submission.c.order_number, attempt.c.oms_id, attempt.c.remark)
-            .join(submission, submission.c.id == attempt.c.submission_id)
-            .where(attempt.c.run == run, attempt.c.remark != sa.literal_column("''"), submission.c.pipeline == name)
-            .order_by(attempt.c.submission_id, attempt.c.number)
-            .limit(limit)
+    @reads
+    def counts(self, tx: Transaction, name: str | None = None, run: str | None = None) -> dict[str, Any]:
+        """Submissions by state and by (state, reason), how many acknowledgements are confirmed, and the notes.
+
+        With ``run``: of those submissions that this run moved (received, judged, sent, settled), as they are now.
+        """
+        where = _of(name)
+        if run is not None:
+            where.append(submission.c.id.in_(sa.select(event.c.submission_id).where(event.c.run == run)))
+        rows = tx.run(
+            sa.select(submission.c.state, submission.c.reason, sa.func.count().label("n"))
+            .where(*where)
+            .group_by(submission.c.state, submission.c.reason)
+        ).all()
+        states: dict[str, int] = {str(state): 0 for state in State}
+        for row in rows:
+            states[row.state] += row.n
+        acknowledged = tx.run(
+            sa.select(sa.func.count()).select_from(submission).where(*where, submission.c.ack == "confirmed")
+        ).scalar_one()
+        return {
+            "received": sum(states.values()),
+            "states": states,
+            "reasons": {(row.state, row.reason): row.n for row in rows if row.reason},
+            "acknowledged": acknowledged,
+            "notes": _notes(tx, where),
+        }
+
+    @reads
+    def imported_with_remarks(self, tx: Transaction, name: str, run: str, limit: int) -> list[tuple[str, str, str]]:
+        """Orders that this run imported although the destination said something of an error: number, OMS id, its words.
+
+        The words may hold customers' data: they are for the ledger's and the batch store's readers, not for logs.
+        """
+        return [
+            tuple(row)
+            for row in tx.run(
+                sa.select(submission.c.order_number, attempt.c.oms_id, attempt.c.remark)
+                .join(submission, submission.c.id == attempt.c.submission_id)
+                .where(attempt.c.run == run, attempt.c.remark != sa.literal_column("''"), submission.c.pipeline == name)
+                .order_by(attempt.c.submission_id, attempt.c.number)
+                .limit(limit)
+            )
+        ]
+
+    @reads
+    def invariant_violations(self, tx: Transaction, name: str | None = None) -> list[str]:
+        """Every breach of the counting law that the ledger itself can show, in words; empty where the books balance."""
+        found = [
+            ("their state is not that of their last event", _state_without_event(tx, name)),
+            ("they are imported without an OMS id", _imported_without_id(tx, name)),
+            ("their OMS id stands on another order as well", _shared_oms_ids(tx, name)),
+            ("the destination gave more than one OMS id for them", _contradicting_answers(tx, name)),
+            ("they were acknowledged although they may not be", [row.id for row in premature(tx, name)]),
+        ]
+        return [
+            f"{len(ids)} submissions: {what} (ledger ids {', '.join(map(str, ids[:_SHOWN]))}"
+            f"{', ...' if len(ids) > _SHOWN else ''})"
+            for what, ids in found
+            if ids
+        ]
+
+    @reads
+    def unknown_source_ids(self, tx: Transaction, name: str, source_ids: Iterable[str]) -> set[str]:
+        """Those of ``source_ids`` (from an archived batch) that the ledger does not have: lost ones."""
+        wanted = set(source_ids)
+        query = sa.select(submission.c.source_id).where(
+            submission.c.pipeline == name, among(submission.c.source_id, "keys")
         )
-    ]
+        return wanted - set(tx.run(query, {"keys": sorted(wanted)}).scalars())
 
-
-def counts(tx: Transaction, name: str | None, run: str | None) -> dict[str, Any]:
-    """Submissions by state and by (state, reason), how many acknowledgements are confirmed, and the notes.
-
-    With ``run``: of those submissions that this run moved (received, judged, sent, settled), as they are now.
-    """
-    where = _of(name)
-    if run is not None:
-        where.append(submission.c.id.in_(sa.select(event.c.submission_id).where(event.c.run == run)))
-    rows = tx.run(
-        sa.select(submission.c.state, submission.c.reason, sa.func.count().label("n"))
-        .where(*where)
-        .group_by(submission.c.state, submission.c.reason)
-    ).all()
-    states: dict[str, int] = {str(state): 0 for state in State}
-    for row in rows:
-        states[row.state] += row.n
-    acknowledged = tx.run(
-        sa.select(sa.func.count()).select_from(submission).where(*where, submission.c.ack == "confirmed")
-    ).scalar_one()
-    return {
-        "received": sum(states.values()),
-        "states": states,
-        "reasons": {(row.state, row.reason): row.n for row in rows if row.reason},
-        "acknowledged": acknowledged,
-        "notes": _notes(tx, where),
-    }
+    @reads
+    def batches(self, tx: Transaction, name: str) -> list[dict[str, Any]]:
+        """All closed batches of a pipeline, the oldest first."""
+        query = (
+            sa.select(
+                batch.c.batch_id,
+                batch.c.manifest_name,
+                batch.c.records,
+                batch.c.complete,
+                batch.c.fetched_at,
+                batch.c.received_at,
+                batch.c.run,
+            )
+            .where(batch.c.pipeline == name)
+            .order_by(batch.c.fetched_at, batch.c.batch_id)
+        )
+        return [dict(row) for row in tx.run(query).mappings()]
 
 
 def _notes(tx: Transaction, where: list[sa.ColumnElement[bool]]) -> dict[str, int]:
@@ -75,23 +124,6 @@ def _notes(tx: Transaction, where: list[sa.ColumnElement[bool]]) -> dict[str, in
     for row in rows:
         found.update(dict.fromkeys((note.code for note in notes_from_json(load_json(row.notes, []))), row.n))
     return dict(found)
-
-
-def invariant_violations(tx: Transaction, name: str | None) -> list[str]:
-    """Every breach of the counting law that the ledger itself can show, in words; empty where the books balance."""
-    found = [
-        ("their state is not that of their last event", _state_without_event(tx, name)),
-        ("they are imported without an OMS id", _imported_without_id(tx, name)),
-        ("their OMS id stands on another order as well", _shared_oms_ids(tx, name)),
-        ("the destination gave more than one OMS id for them", _contradicting_answers(tx, name)),
-        ("they were acknowledged although they may not be", [row.id for row in premature(tx, name)]),
-    ]
-    return [
-        f"{len(ids)} submissions: {what} (ledger ids {', '.join(map(str, ids[:_SHOWN]))}"
-        f"{', ...' if len(ids) > _SHOWN else ''})"
-        for what, ids in found
-        if ids
-    ]
 
 
 def _of(name: str | None) -> list[sa.ColumnElement[bool]]:
@@ -148,30 +180,3 @@ def _contradicting_answers(tx: Transaction, name: str | None) -> list[int]:
         .distinct()
     )
     return list(tx.run(query).scalars())
-
-
-def unknown_source_ids(tx: Transaction, name: str, source_ids: Iterable[str]) -> set[str]:
-    """Those of ``source_ids`` (from an archived batch) that the ledger does not have: lost ones."""
-    wanted = set(source_ids)
-    query = sa.select(submission.c.source_id).where(
-        submission.c.pipeline == name, among(submission.c.source_id, "keys")
-    )
-    return wanted - set(tx.run(query, {"keys": sorted(wanted)}).scalars())
-
-
-def batches(tx: Transaction, name: str) -> list[dict[str, Any]]:
-    """All closed batches of a pipeline, the oldest first."""
-    query = (
-        sa.select(
-            batch.c.batch_id,
-            batch.c.manifest_name,
-            batch.c.records,
-            batch.c.complete,
-            batch.c.fetched_at,
-            batch.c.received_at,
-            batch.c.run,
-        )
-        .where(batch.c.pipeline == name)
-        .order_by(batch.c.fetched_at, batch.c.batch_id)
-    )
-    return [dict(row) for row in tx.run(query).mappings()]

@@ -13,6 +13,7 @@ from order_relay.ledger.schema.shipment_tables import feed_gap
 from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import batch, pipeline, run, submission
 from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.store.repository import Repository, reads
 from order_relay.ledger.store.text import load_json
 from order_relay.orders.mapping.eligibility import REASON_PREFIX
 
@@ -39,17 +40,84 @@ _TRIED = (State.READY, State.SENDING, State.IN_DOUBT, State.REJECTED)
 _SINCE_FIRST_ATTEMPT = sa.func.coalesce(submission.c.first_sent_at, submission.c.changed_at, type_=_TIME)
 
 
-def overdue_orders(tx: Transaction, name: str, limits: Mapping[str, float]) -> list[OverdueOrders]:
-    """What is in a state for longer than its limit in seconds. Keys are states, ``acknowledgement`` and ``left_out``.
+class Health(Repository):
+    """Signs of life and of delay."""
 
-    ``in_doubt`` means: sent, and not known to be imported. It counts from the first attempt to send this content, and
-    covers an order through all its attempts, also while it is ready to be sent again and where it was rejected after
-    its last one: one cause from the first lost answer to the operator's decision. An order that waits counts from when
-    it began to wait, one that is left out of a feed from when that began, every other one from its last move. Orders
-    that wait for their source do not count.
-    """
-    found = (_overdue(tx, name, state, tx.now - timedelta(seconds=limit)) for state, limit in limits.items())
-    return [entry for entry in found if entry is not None]
+    @reads
+    def overdue(self, tx: Transaction, name: str, limits: Mapping[str, float]) -> list[OverdueOrders]:
+        """What is in a state for longer than its limit in seconds. Keys are states, ``acknowledgement`` and
+        ``left_out``.
+
+        ``in_doubt`` means: sent, and not known to be imported. It counts from the first attempt to send this content,
+        and covers an order through all its attempts, also while it is ready to be sent again and where it was rejected
+        after its last one: one cause from the first lost answer to the operator's decision. An order that waits counts
+        from when it began to wait, one that is left out of a feed from when that began, every other one from its last
+        move. Orders that wait for their source do not count.
+        """
+        found = (_overdue(tx, name, state, tx.now - timedelta(seconds=limit)) for state, limit in limits.items())
+        return [entry for entry in found if entry is not None]
+
+    @reads
+    def heartbeat(self, tx: Transaction, name: str) -> Heartbeat | None:
+        """Signs of life; ``None`` where the pipeline never ran."""
+        bound = tx.run(sa.select(pipeline).where(pipeline.c.name == name)).one_or_none()
+        if bound is None:
+            return None
+        newest = sa.func.max(batch.c.fetched_at, type_=batch.c.fetched_at.type)
+        by_time = bound.read_to is not None  # such a source never gives a complete answer
+        read = sa.select(newest).where(batch.c.pipeline == name, sa.true() if by_time else batch.c.complete)
+        last = tx.run(
+            sa.select(run.c.facts)
+            .where(run.c.pipeline == name, run.c.ended_at.is_not(None))
+            .order_by(run.c.started_at.desc())
+            .limit(1)
+        ).scalar()
+        return Heartbeat(
+            bound_at=bound.bound_at,
+            read_at=bound.read_to if by_time else tx.run(read).scalar(),
+            order_at=tx.run(read.where(batch.c.records > 0)).scalar(),
+            resting=bound.resting_why or "",
+            last_run=load_json(last, {}),
+        )
+
+    @reads
+    def activity_since(self, tx: Transaction, name: str, since: datetime) -> dict[str, Any]:
+        """What happened since a time, and what is open now, for a summary. Counts, codes and times only."""
+        lately = sa.func.sum(sa.case((submission.c.changed_at >= since, 1), else_=0))
+        oldest = sa.func.min(submission.c.changed_at, type_=submission.c.changed_at.type)
+        states = tx.run(
+            sa.select(
+                submission.c.state,
+                submission.c.reason,
+                sa.func.count().label("n"),
+                oldest.label("oldest"),
+                lately.label("lately"),
+            )
+            .where(submission.c.pipeline == name)
+            .group_by(submission.c.state, submission.c.reason)
+            .order_by(submission.c.state, submission.c.reason)
+        ).mappings()
+        counted = {
+            "received": submission.c.first_offered_at >= since,
+            "imported": sa.and_(submission.c.state == State.IMPORTED, submission.c.imported_at >= since),
+            "acknowledged": sa.and_(submission.c.ack == "confirmed", submission.c.ack_at >= since),
+        }
+        sums = [
+            sa.func.coalesce(sa.func.sum(sa.case((what, 1), else_=0)), 0).label(key) for key, what in counted.items()
+        ]
+        facts = [
+            load_json(text)
+            for text in tx.run(
+                sa.select(run.c.facts).where(run.c.pipeline == name, run.c.started_at >= since)
+            ).scalars()
+        ]
+        return {
+            "states": [dict(row) for row in states],
+            **dict(tx.run(sa.select(*sums).where(submission.c.pipeline == name)).mappings().one()),
+            "runs": len(facts),
+            "runs_failed": sum(1 for one in facts if one and (one.get("failed_tasks") or one.get("balanced") == "no")),
+            "acknowledgement": _overdue(tx, name, ACKNOWLEDGEMENT, tx.now),
+        }
 
 
 def _overdue(tx: Transaction, name: str, state: str, before: datetime) -> OverdueOrders | None:
@@ -84,61 +152,3 @@ def _overdue(tx: Transaction, name: str, state: str, before: datetime) -> Overdu
         sa.select(submission.c.order_number).where(*where).order_by(since, submission.c.id).limit(MAX_NAMED)
     )
     return OverdueOrders(state, found.number, found.oldest, tuple(orders.scalars()))
-
-
-def heartbeat(tx: Transaction, name: str) -> Heartbeat | None:
-    """Signs of life; ``None`` where the pipeline never ran."""
-    bound = tx.run(sa.select(pipeline).where(pipeline.c.name == name)).one_or_none()
-    if bound is None:
-        return None
-    newest = sa.func.max(batch.c.fetched_at, type_=batch.c.fetched_at.type)
-    by_time = bound.read_to is not None  # such a source never gives a complete answer
-    read = sa.select(newest).where(batch.c.pipeline == name, sa.true() if by_time else batch.c.complete)
-    last = tx.run(
-        sa.select(run.c.facts)
-        .where(run.c.pipeline == name, run.c.ended_at.is_not(None))
-        .order_by(run.c.started_at.desc())
-        .limit(1)
-    ).scalar()
-    return Heartbeat(
-        bound_at=bound.bound_at,
-        read_at=bound.read_to if by_time else tx.run(read).scalar(),
-        order_at=tx.run(read.where(batch.c.records > 0)).scalar(),
-        resting=bound.resting_why or "",
-        last_run=load_json(last, {}),
-    )
-
-
-def activity_since(tx: Transaction, name: str, since: datetime) -> dict[str, Any]:
-    """What happened since a time, and what is open now, for a summary. Counts, codes and times only."""
-    lately = sa.func.sum(sa.case((submission.c.changed_at >= since, 1), else_=0))
-    oldest = sa.func.min(submission.c.changed_at, type_=submission.c.changed_at.type)
-    states = tx.run(
-        sa.select(
-            submission.c.state,
-            submission.c.reason,
-            sa.func.count().label("n"),
-            oldest.label("oldest"),
-            lately.label("lately"),
-        )
-        .where(submission.c.pipeline == name)
-        .group_by(submission.c.state, submission.c.reason)
-        .order_by(submission.c.state, submission.c.reason)
-    ).mappings()
-    counted = {
-        "received": submission.c.first_offered_at >= since,
-        "imported": sa.and_(submission.c.state == State.IMPORTED, submission.c.imported_at >= since),
-        "acknowledged": sa.and_(submission.c.ack == "confirmed", submission.c.ack_at >= since),
-    }
-    sums = [sa.func.coalesce(sa.func.sum(sa.case((what, 1), else_=0)), 0).label(key) for key, what in counted.items()]
-    facts = [
-        load_json(text)
-        for text in tx.run(sa.select(run.c.facts).where(run.c.pipeline == name, run.c.started_at >= since)).scalars()
-    ]
-    return {
-        "states": [dict(row) for row in states],
-        **dict(tx.run(sa.select(*sums).where(submission.c.pipeline == name)).mappings().one()),
-        "runs": len(facts),
-        "runs_failed": sum(1 for one in facts if one and (one.get("failed_tasks") or one.get("balanced") == "no")),
-        "acknowledgement": _overdue(tx, name, ACKNOWLEDGEMENT, tx.now),
-    }

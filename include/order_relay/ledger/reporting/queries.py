@@ -17,6 +17,7 @@ from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import attempt, event, lookup, pipeline, refusal, submission
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.store.repository import Repository, reads
 from order_relay.ledger.store.text import load_json
 from order_relay.ledger.submissions import unread_orders
 from order_relay.ledger.submissions.unidentified_orders import NO_LONGER_OFFERED
@@ -36,48 +37,6 @@ _PARTS: tuple[tuple[str, sa.Table, str], ...] = (
     ("lookups", lookup, "id"),
     ("left_out", feed_gap, "id"),
 )
-
-
-def find(tx: Transaction, word: str) -> list[dict[str, Any]]:
-    """The whole lives of the submissions that ``word`` names exactly, with everything that the ledger knows.
-
-    ``word`` is an order number (with or without its version suffix, or without what only tells webshops apart), source
-    id, uuid, OMS id, external id, customer PO, or the id of a feed. Holds customers' data (answers, customer PO): for
-    the screen of the operator who asked, not for logs.
-    """
-    rows = (
-        tx.run(
-            sa.select(submission)
-            .where(submission.c.id.in_(_named(word, _of_feed(tx, word))))
-            .order_by(submission.c.pipeline, submission.c.lineage, submission.c.version, submission.c.edition)
-            .limit(MAX_ROWS)
-        )
-        .mappings()
-        .all()
-    )
-    lives = [
-        {
-            **row,
-            "items": load_json(row["items"], []),
-            "notes": notes_to_json(notes_from_json(load_json(row["notes"], []))),
-        }
-        for row in rows
-    ]
-    ids = [life["id"] for life in lives]
-    for name, table, order in _PARTS:
-        parts = _parts(tx, table, order, ids)
-        for life in lives:
-            life[name] = parts[life["id"]]
-    statuses = statuses_of(tx, ids)
-    for life in lives:
-        life["feedback"] = steps_of(tx, life["id"])
-        life["statuses"] = statuses.get(life["id"], [])
-        asked = unread_orders.read_attempts(tx, life["pipeline"], life["source_id"])
-        life["unread"] = [] if asked is None else [asked]
-        life["shipments"] = [
-            {name: value for name, value in parcel.items() if name != "raw"} for parcel in shipments_of(tx, life["id"])
-        ]
-    return lives
 
 
 def _named(word: str, of_feed: int) -> sa.CompoundSelect[tuple[int]]:
@@ -147,14 +106,185 @@ _LISTED = [
 ]
 
 
-def held(tx: Transaction) -> list[dict[str, Any]]:
-    """What waits for a person's decision, lineage by lineage."""
-    query = (
-        sa.select(*_LISTED)
-        .where(submission.c.state == State.HELD)
-        .order_by(submission.c.pipeline, submission.c.lineage, submission.c.version, submission.c.edition)
-    )
-    return [dict(row) for row in tx.run(query).mappings()]
+class Queries(Repository):
+    """Submissions for operators."""
+
+    @reads
+    def find(self, tx: Transaction, word: str) -> list[dict[str, Any]]:
+        """The whole lives of the submissions that ``word`` names exactly, with everything that the ledger knows.
+
+        ``word`` is an order number (with or without its version suffix, or without what only tells webshops apart),
+        source id, uuid, OMS id, external id, customer PO, or the id of a feed. Holds customers' data (answers, customer
+        PO): for the screen of the operator who asked, not for logs.
+        """
+        rows = (
+            tx.run(
+                sa.select(submission)
+                .where(submission.c.id.in_(_named(word, _of_feed(tx, word))))
+                .order_by(submission.c.pipeline, submission.c.lineage, submission.c.version, submission.c.edition)
+                .limit(MAX_ROWS)
+            )
+            .mappings()
+            .all()
+        )
+        lives = [
+            {
+                **row,
+                "items": load_json(row["items"], []),
+                "notes": notes_to_json(notes_from_json(load_json(row["notes"], []))),
+            }
+            for row in rows
+        ]
+        ids = [life["id"] for life in lives]
+        for name, table, order in _PARTS:
+            parts = _parts(tx, table, order, ids)
+            for life in lives:
+                life[name] = parts[life["id"]]
+        statuses = statuses_of(tx, ids)
+        for life in lives:
+            life["feedback"] = steps_of(tx, life["id"])
+            life["statuses"] = statuses.get(life["id"], [])
+            asked = unread_orders.read_attempts(tx, life["pipeline"], life["source_id"])
+            life["unread"] = [] if asked is None else [asked]
+            life["shipments"] = [
+                {name: value for name, value in parcel.items() if name != "raw"}
+                for parcel in shipments_of(tx, life["id"])
+            ]
+        return lives
+
+    @reads
+    def related(
+        self, tx: Transaction, name: str, numbers: Iterable[str], lineages: Iterable[str]
+    ) -> list[dict[str, Any]]:
+        """All submissions of a pipeline that belong together, the oldest version first.
+
+        Those that carry one of these order numbers or lineages, and every version of their lineages, also of the
+        lineages that were made of those by a decision.
+        """
+        keys = {"numbers": list(numbers), "lineages": list(lineages)}
+        ids: set[int] = set()
+        offered: set[str] = {source_lineage(text) for text in keys["lineages"]}
+        for column, key in ((submission.c.order_number, "numbers"), (submission.c.lineage, "lineages")):
+            query = sa.select(submission.c.id, submission.c.lineage).where(
+                submission.c.pipeline == name, among(column, key)
+            )
+            for row in tx.run(query.limit(MAX_ROWS), {key: keys[key]}):
+                ids.add(row.id)
+                offered.add(source_lineage(row.lineage))
+        related = [
+            submission.c.lineage.startswith(f"{text}{SEPARATE_LINEAGE_MARK}", autoescape=True)
+            | (submission.c.lineage == text)
+            for text in sorted(offered)[:_MAX_LINEAGES]
+        ]
+        query = (
+            sa.select(*_RELATED)
+            .where(submission.c.pipeline == name, sa.or_(among(submission.c.id, "ids"), *related))
+            .order_by(submission.c.version, submission.c.edition, submission.c.id)
+            .limit(MAX_ROWS)
+        )
+        return [dict(row) for row in tx.run(query, {"ids": sorted(ids)}).mappings()]
+
+    @reads
+    def held(self, tx: Transaction) -> list[dict[str, Any]]:
+        """What waits for a person's decision, lineage by lineage."""
+        query = (
+            sa.select(*_LISTED)
+            .where(submission.c.state == State.HELD)
+            .order_by(submission.c.pipeline, submission.c.lineage, submission.c.version, submission.c.edition)
+        )
+        return [dict(row) for row in tx.run(query).mappings()]
+
+    @reads
+    def in_doubt(self, tx: Transaction) -> list[dict[str, Any]]:
+        """What is in doubt, the longest first, with when it was sent and when it is looked up next."""
+        query = (
+            sa.select(*_LISTED, attempt.c.sent_at)
+            .join(
+                attempt, sa.and_(attempt.c.submission_id == submission.c.id, attempt.c.number == submission.c.attempt)
+            )
+            .where(submission.c.state == State.IN_DOUBT)
+            .order_by(attempt.c.sent_at)
+        )
+        return [dict(row) for row in tx.run(query).mappings()]
+
+    @reads
+    def quarantined(
+        self,
+        tx: Transaction,
+        code: str | None = None,
+        numbers: Iterable[str] | None = None,
+        since: datetime | None = None,
+    ) -> list[dict[str, Any]]:
+        """Quarantined and rejected submissions, one row for each reason; narrowed by reason code, order numbers, time.
+
+        For a rejected one ``code`` is what the destination said (such as ``http_400``).
+        """
+        newest = (
+            sa.select(refusal.c.submission_id, sa.func.max(refusal.c.revision).label("revision"))
+            .group_by(refusal.c.submission_id)
+            .subquery()
+        )
+        source = submission.outerjoin(
+            newest, sa.and_(newest.c.submission_id == submission.c.id, submission.c.state == State.QUARANTINED)
+        ).outerjoin(
+            refusal, sa.and_(refusal.c.submission_id == submission.c.id, refusal.c.revision == newest.c.revision)
+        )
+        shown = sa.func.coalesce(refusal.c.code, submission.c.reason)
+        where: list[sa.ColumnElement[bool]] = [submission.c.state.in_([State.QUARANTINED, State.REJECTED])]
+        if code is not None:
+            where.append(shown == code)
+        if since is not None:
+            where.append(submission.c.changed_at >= since)
+        keys: dict[str, Any] = {}
+        if numbers is not None:
+            where.append(among(submission.c.order_number, "numbers"))
+            keys["numbers"] = list(numbers)
+        query = (
+            sa.select(
+                *_LISTED,
+                submission.c.last_offered_at,
+                NO_LONGER_OFFERED.label("no_longer_offered"),
+                shown.label("code"),
+                sa.func.coalesce(refusal.c.pointer, "").label("pointer"),
+                sa.func.coalesce(refusal.c.message, "").label("message"),
+            )
+            .select_from(source)
+            .where(*where)
+            .order_by(submission.c.id, refusal.c.position)
+        )
+        return [dict(row) for row in tx.run(query, keys).mappings()]
+
+    @reads
+    def imported_by(self, tx: Transaction, run: str, name: str | None = None) -> list[dict[str, Any]]:
+        """What a run imported, in the order of the ledger: for taking it back at the destination by hand.
+
+        Also what it found there by a look-up: ``why`` tells which is which.
+        """
+        query = (
+            sa.select(
+                *[
+                    submission.c[column]
+                    for column in (
+                        "pipeline",
+                        "oms_id",
+                        "order_number",
+                        "destination_key",
+                        "source_id",
+                        "edition",
+                        "total_minor",
+                        "currency",
+                        "imported_at",
+                    )
+                ],
+                event.c.why,
+            )
+            .join(event, event.c.submission_id == submission.c.id)
+            .where(event.c.run == run, event.c.to_state == State.IMPORTED)
+            .order_by(submission.c.pipeline, submission.c.id)
+        )
+        if name is not None:
+            query = query.where(submission.c.pipeline == name)
+        return [dict(row) for row in tx.run(query).mappings()]
 
 
 _RELATED = (
@@ -176,119 +306,3 @@ _RELATED = (
         )
     ),
 )
-
-
-def related_submissions(
-    tx: Transaction, name: str, numbers: Iterable[str], lineages: Iterable[str]
-) -> list[dict[str, Any]]:
-    """All submissions of a pipeline that belong together, the oldest version first.
-
-    Those that carry one of these order numbers or lineages, and every version of their lineages, also of the lineages
-    that were made of those by a decision.
-    """
-    keys = {"numbers": list(numbers), "lineages": list(lineages)}
-    ids: set[int] = set()
-    offered: set[str] = {source_lineage(text) for text in keys["lineages"]}
-    for column, key in ((submission.c.order_number, "numbers"), (submission.c.lineage, "lineages")):
-        query = sa.select(submission.c.id, submission.c.lineage).where(
-            submission.c.pipeline == name, among(column, key)
-        )
-        for row in tx.run(query.limit(MAX_ROWS), {key: keys[key]}):
-            ids.add(row.id)
-            offered.add(source_lineage(row.lineage))
-    related = [
-        submission.c.lineage.startswith(f"{text}{SEPARATE_LINEAGE_MARK}", autoescape=True)
-        | (submission.c.lineage == text)
-        for text in sorted(offered)[:_MAX_LINEAGES]
-    ]
-    query = (
-        sa.select(*_RELATED)
-        .where(submission.c.pipeline == name, sa.or_(among(submission.c.id, "ids"), *related))
-        .order_by(submission.c.version, submission.c.edition, submission.c.id)
-        .limit(MAX_ROWS)
-    )
-    return [dict(row) for row in tx.run(query, {"ids": sorted(ids)}).mappings()]
-
-
-def imported_by(tx: Transaction, run: str, name: str | None = None) -> list[dict[str, Any]]:
-    """What a run imported, in the order of the ledger: for taking it back at the destination by hand.
-
-    Also what it found there by a look-up: ``why`` tells which is which.
-    """
-    query = (
-        sa.select(
-            *[
-                submission.c[column]
-                for column in (
-                    "pipeline",
-                    "oms_id",
-                    "order_number",
-                    "destination_key",
-                    "source_id",
-                    "edition",
-                    "total_minor",
-                    "currency",
-                    "imported_at",
-                )
-            ],
-            event.c.why,
-        )
-        .join(event, event.c.submission_id == submission.c.id)
-        .where(event.c.run == run, event.c.to_state == State.IMPORTED)
-        .order_by(submission.c.pipeline, submission.c.id)
-    )
-    if name is not None:
-        query = query.where(submission.c.pipeline == name)
-    return [dict(row) for row in tx.run(query).mappings()]
-
-
-def in_doubt(tx: Transaction) -> list[dict[str, Any]]:
-    """What is in doubt, the longest first, with when it was sent and when it is looked up next."""
-    query = (
-        sa.select(*_LISTED, attempt.c.sent_at)
-        .join(attempt, sa.and_(attempt.c.submission_id == submission.c.id, attempt.c.number == submission.c.attempt))
-        .where(submission.c.state == State.IN_DOUBT)
-        .order_by(attempt.c.sent_at)
-    )
-    return [dict(row) for row in tx.run(query).mappings()]
-
-
-def quarantined(
-    tx: Transaction, code: str | None, numbers: Iterable[str] | None, since: datetime | None
-) -> list[dict[str, Any]]:
-    """Quarantined and rejected submissions, one row for each reason; narrowed by reason code, order numbers, time.
-
-    For a rejected one ``code`` is what the destination said (such as ``http_400``).
-    """
-    newest = (
-        sa.select(refusal.c.submission_id, sa.func.max(refusal.c.revision).label("revision"))
-        .group_by(refusal.c.submission_id)
-        .subquery()
-    )
-    source = submission.outerjoin(
-        newest, sa.and_(newest.c.submission_id == submission.c.id, submission.c.state == State.QUARANTINED)
-    ).outerjoin(refusal, sa.and_(refusal.c.submission_id == submission.c.id, refusal.c.revision == newest.c.revision))
-    shown = sa.func.coalesce(refusal.c.code, submission.c.reason)
-    where: list[sa.ColumnElement[bool]] = [submission.c.state.in_([State.QUARANTINED, State.REJECTED])]
-    if code is not None:
-        where.append(shown == code)
-    if since is not None:
-        where.append(submission.c.changed_at >= since)
-    keys: dict[str, Any] = {}
-    if numbers is not None:
-        where.append(among(submission.c.order_number, "numbers"))
-        keys["numbers"] = list(numbers)
-    query = (
-        sa.select(
-            *_LISTED,
-            submission.c.last_offered_at,
-            NO_LONGER_OFFERED.label("no_longer_offered"),
-            shown.label("code"),
-            sa.func.coalesce(refusal.c.pointer, "").label("pointer"),
-            sa.func.coalesce(refusal.c.message, "").label("message"),
-        )
-        .select_from(source)
-        .where(*where)
-        .order_by(submission.c.id, refusal.c.position)
-    )
-    return [dict(row) for row in tx.run(query, keys).mappings()]

@@ -13,6 +13,7 @@ from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import pipeline, submission
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.store.repository import Repository, reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,43 +45,51 @@ _LEDGER_ORDER = sa.select(
 ).order_by(submission.c.id)
 
 
-def imported_between(tx: Transaction, name: str, since: datetime, until: datetime) -> list[int]:
-    """The ids of what this pipeline imported in [since, until], in the order of the ledger."""
-    return list(
-        tx.run(
-            sa.select(submission.c.id)
-            .where(
-                submission.c.pipeline == name,
-                submission.c.state == State.IMPORTED,
-                submission.c.imported_at >= since,
-                submission.c.imported_at <= until,
-            )
-            .order_by(submission.c.id)
-        ).scalars()
-    )
+class Reconciliation(Repository):
+    """The ledger's side of a comparison with the destination."""
 
+    @reads
+    def imported_between(self, tx: Transaction, name: str, since: datetime, until: datetime) -> list[int]:
+        """The ids of what this pipeline imported in [since, until], in the order of the ledger."""
+        return list(
+            tx.run(
+                sa.select(submission.c.id)
+                .where(
+                    submission.c.pipeline == name,
+                    submission.c.state == State.IMPORTED,
+                    submission.c.imported_at >= since,
+                    submission.c.imported_at <= until,
+                )
+                .order_by(submission.c.id)
+            ).scalars()
+        )
 
-def imported_orders(tx: Transaction, ids: Iterable[int]) -> list[LedgerOrder]:
-    """These submissions, as far as they are imported still."""
-    query = _LEDGER_ORDER.where(among(submission.c.id, "ids"), submission.c.state == State.IMPORTED)
-    return _rows(tx, query, {"ids": list(ids)})
+    @reads
+    def imported(self, tx: Transaction, ids: Iterable[int]) -> list[LedgerOrder]:
+        """These submissions, as far as they are imported still."""
+        query = _LEDGER_ORDER.where(among(submission.c.id, "ids"), submission.c.state == State.IMPORTED)
+        return _rows(tx, query, {"ids": list(ids)})
 
+    @reads
+    def by_destination_key(self, tx: Transaction, destination: str, keys: Iterable[str]) -> dict[str, LedgerOrder]:
+        """By external id, what any pipeline to this destination account has under it; unknown ids are absent.
 
-def orders_by_destination_key(tx: Transaction, destination: str, keys: Iterable[str]) -> dict[str, LedgerOrder]:
-    """By external id, what any pipeline to this destination account has under it; unknown ids are absent.
-
-    Submissions that have no external id yet are found by their order number, which most external ids are made of.
-    """
-    wanted = {key for key in keys if "\x00" not in key}  # no column holds such a text; PostgreSQL refuses to be asked
-    by_key = _LEDGER_ORDER.where(submission.c.destination == destination, among(submission.c.destination_key, "keys"))
-    found = {row.key: row for row in _rows(tx, by_key, {"keys": sorted(wanted)})}
-    of_destination = sa.select(pipeline.c.name).where(pipeline.c.destination_account == destination)
-    by_number = _LEDGER_ORDER.where(
-        submission.c.pipeline.in_(of_destination),
-        submission.c.destination_key.is_(None),
-        among(submission.c.order_number, "keys"),
-    )
-    return {row.key: row for row in _rows(tx, by_number, {"keys": sorted(wanted - found.keys())})} | found
+        Submissions that have no external id yet are found by their order number, which most external ids are made of.
+        """
+        wanted = {
+            key for key in keys if "\x00" not in key
+        }  # no column holds such a text; PostgreSQL refuses to be asked
+        by_key = _LEDGER_ORDER.where(
+            submission.c.destination == destination, among(submission.c.destination_key, "keys")
+        )
+        found = {row.key: row for row in _rows(tx, by_key, {"keys": sorted(wanted)})}
+        of_destination = sa.select(pipeline.c.name).where(pipeline.c.destination_account == destination)
+        by_number = _LEDGER_ORDER.where(
+            submission.c.pipeline.in_(of_destination),
+            submission.c.destination_key.is_(None),
+            among(submission.c.order_number, "keys"),
+        )
+        return {row.key: row for row in _rows(tx, by_number, {"keys": sorted(wanted - found.keys())})} | found
 
 
 def _rows(tx: Transaction, query: Any, keys: dict[str, Any]) -> list[LedgerOrder]:

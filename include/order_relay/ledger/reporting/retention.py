@@ -14,15 +14,16 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from order_relay.ledger.fulfilment.shipments import PARTLY
+from order_relay.ledger.schema.predicates import LINEAGE_IS_OPEN, NUMBER_IS_FREE, SETTLED_FOR_GOOD
 from order_relay.ledger.schema.shipment_tables import WAITING_PARCEL, shipment
 from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.status_tables import status_event, status_order
 from order_relay.ledger.schema.tables import attempt, batch, feedback, run, submission
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.store.repository import Repository, reads, writes
 from order_relay.ledger.store.text import load_json
 from order_relay.ledger.submissions.unidentified_orders import UNNAMED
-from order_relay.ledger.write_back.acknowledgements import LINEAGE_IS_OPEN, NUMBER_IS_FREE, SETTLED_FOR_GOOD
 from order_relay.ledger.write_back.feedback import OPEN
 
 REMOVED_BODY = "(removed by retention)"
@@ -58,48 +59,87 @@ class RequiredRows:
     payloads: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
 
 
-def required_rows(tx: Transaction, name: str) -> RequiredRows:
-    """What the open orders of a pipeline need, in one snapshot."""
-    found = RequiredRows()
-    open_ones = sa.and_(submission.c.pipeline == name, sa.not_(_SETTLED))
-    for row in tx.run(
-        sa.select(
-            submission.c.batch_id,
-            submission.c.part,
-            submission.c.row,
-            submission.c.payload_name,
-            submission.c.payload_row,
-            submission.c.offered,
-        ).where(open_ones)
-    ):
-        found.raw[row.batch_id][row.part].add(row.row)
-        if row.offered:
-            later = load_json(row.offered)
-            found.raw[later["batch_id"]][later["part"]].add(later["row"])
-        if row.payload_name:
+class Retention(Repository):
+    """What may be removed and what is still needed."""
+
+    @reads
+    def required_rows(self, tx: Transaction, name: str) -> RequiredRows:
+        """What the open orders of a pipeline need, in one snapshot."""
+        found = RequiredRows()
+        open_ones = sa.and_(submission.c.pipeline == name, sa.not_(_SETTLED))
+        for row in tx.run(
+            sa.select(
+                submission.c.batch_id,
+                submission.c.part,
+                submission.c.row,
+                submission.c.payload_name,
+                submission.c.payload_row,
+                submission.c.offered,
+            ).where(open_ones)
+        ):
+            found.raw[row.batch_id][row.part].add(row.row)
+            if row.offered:
+                later = load_json(row.offered)
+                found.raw[later["batch_id"]][later["part"]].add(later["row"])
+            if row.payload_name:
+                found.payloads[row.payload_name].add(row.payload_row)
+        for row in tx.run(
+            sa.select(attempt.c.payload_name, attempt.c.payload_row)
+            .join(submission, submission.c.id == attempt.c.submission_id)
+            .where(open_ones)
+        ):
             found.payloads[row.payload_name].add(row.payload_row)
-    for row in tx.run(
-        sa.select(attempt.c.payload_name, attempt.c.payload_row)
-        .join(submission, submission.c.id == attempt.c.submission_id)
-        .where(open_ones)
-    ):
-        found.payloads[row.payload_name].add(row.payload_row)
-    return found
+        return found
 
+    @reads
+    def batch_fetch_times(self, tx: Transaction, name: str) -> dict[str, datetime]:
+        """When each batch that the ledger knows was fetched."""
+        return {
+            row.batch_id: row.fetched_at
+            for row in tx.run(sa.select(batch.c.batch_id, batch.c.fetched_at).where(batch.c.pipeline == name))
+        }
 
-def batch_fetch_times(tx: Transaction, name: str) -> dict[str, datetime]:
-    """When each batch that the ledger knows was fetched."""
-    return {
-        row.batch_id: row.fetched_at
-        for row in tx.run(sa.select(batch.c.batch_id, batch.c.fetched_at).where(batch.c.pipeline == name))
-    }
+    @reads
+    def run_start_times(self, tx: Transaction, name: str) -> dict[str, datetime]:
+        """When each run that the ledger knows was started."""
+        return {
+            row.run: row.started_at
+            for row in tx.run(sa.select(run.c.run, run.c.started_at).where(run.c.pipeline == name))
+        }
 
+    @reads
+    def with_personal_data(self, tx: Transaction, name: str, before: datetime) -> list[int]:
+        """Settled submissions that ``remove_personal_data`` would change."""
+        return with_personal_data(tx, name, before)
 
-def run_start_times(tx: Transaction, name: str) -> dict[str, datetime]:
-    """When each run that the ledger knows was started."""
-    return {
-        row.run: row.started_at for row in tx.run(sa.select(run.c.run, run.c.started_at).where(run.c.pipeline == name))
-    }
+    @writes
+    def remove_personal_data(self, tx: Transaction, name: str, before: datetime, limit: int) -> int:
+        """Remove the personal data of ``with_personal_data``, of at most ``limit`` submissions; of how many."""
+        keys = {"ids": with_personal_data(tx, name, before, limit)}
+        tx.run(submission.update().where(among(submission.c.id, "ids")).values(customer_po="", ack_message=""), keys)
+        answers = attempt.update().where(among(attempt.c.submission_id, "ids"), _HAS_BODY)
+        tx.run(answers.values(body=REMOVED_BODY, remark=""), keys)
+        theirs = sa.exists().where(_quiet(before), status_order.c.followed, among(status_order.c.submission_id, "ids"))
+        tx.run(_WITHOUT_TEXT.where(theirs), keys)
+        tx.run(
+            shipment.update()
+            .where(sa.text(WAITING_PARCEL), shipment.c.raw.not_in(["", REMOVED_BODY]), shipment.c.recorded_at < before)
+            .values(raw=REMOVED_BODY)
+        )
+        return len(keys["ids"])
+
+    @reads
+    def unmatched_status_texts(self, tx: Transaction, account: str, before: datetime) -> list[str]:
+        """Orders that ``remove_status_texts`` would change."""
+        return unmatched_status_texts(tx, account, before)
+
+    @writes
+    def remove_status_texts(self, tx: Transaction, account: str, before: datetime, limit: int) -> int:
+        """Remove the texts of ``nobodys_texts``, of at most ``limit`` orders; of how many."""
+        keys = {"numbers": unmatched_status_texts(tx, account, before, limit)}
+        theirs = sa.and_(status_event.c.account == account, among(status_event.c.order_number, "numbers"))
+        tx.run(_WITHOUT_TEXT.where(theirs), keys)
+        return len(keys["numbers"])
 
 
 def with_personal_data(tx: Transaction, name: str, before: datetime, limit: int | None = None) -> list[int]:
@@ -125,22 +165,6 @@ def with_personal_data(tx: Transaction, name: str, before: datetime, limit: int 
     )
 
 
-def remove_personal_data(tx: Transaction, name: str, before: datetime, limit: int) -> int:
-    """Remove the personal data of ``with_personal_data``, of at most ``limit`` submissions; of how many."""
-    keys = {"ids": with_personal_data(tx, name, before, limit)}
-    tx.run(submission.update().where(among(submission.c.id, "ids")).values(customer_po="", ack_message=""), keys)
-    answers = attempt.update().where(among(attempt.c.submission_id, "ids"), _HAS_BODY)
-    tx.run(answers.values(body=REMOVED_BODY, remark=""), keys)
-    theirs = sa.exists().where(_quiet(before), status_order.c.followed, among(status_order.c.submission_id, "ids"))
-    tx.run(_WITHOUT_TEXT.where(theirs), keys)
-    tx.run(
-        shipment.update()
-        .where(sa.text(WAITING_PARCEL), shipment.c.raw.not_in(["", REMOVED_BODY]), shipment.c.recorded_at < before)
-        .values(raw=REMOVED_BODY)
-    )
-    return len(keys["ids"])
-
-
 def unmatched_status_texts(tx: Transaction, account: str, before: datetime, limit: int | None = None) -> list[str]:
     """Orders of a status account that are none of ours, did not change since ``before``, and hold places or notes."""
     described = sa.exists().where(_quiet(before), _HAS_TEXT)
@@ -152,14 +176,6 @@ def unmatched_status_texts(tx: Transaction, account: str, before: datetime, limi
             .limit(limit)
         ).scalars()
     )
-
-
-def remove_status_texts(tx: Transaction, account: str, before: datetime, limit: int) -> int:
-    """Remove the texts of ``nobodys_texts``, of at most ``limit`` orders; of how many."""
-    keys = {"numbers": unmatched_status_texts(tx, account, before, limit)}
-    theirs = sa.and_(status_event.c.account == account, among(status_event.c.order_number, "numbers"))
-    tx.run(_WITHOUT_TEXT.where(theirs), keys)
-    return len(keys["numbers"])
 
 
 def _quiet(before: datetime) -> sa.ColumnElement[bool]:

@@ -98,8 +98,8 @@ class Database:
         self.engine = make_engine(self.url)
         self._before_commit = before_commit
 
-    def write(self, work: Callable[[Transaction], T]) -> T:
-        """Run ``work`` in one transaction and commit it durably; roll back if it raises.
+    def write(self, work: Callable[[Transaction], T], name: str = "") -> T:
+        """Run ``work`` in one transaction and commit it durably; roll back if it raises. ``name``: of its failpoint.
 
         Where the database gave the transaction up by itself (deadlock), it is run again; ``work`` must have no effect
         outside the database. Raises ``TransientError`` or ``ConfigurationError`` for the database's troubles.
@@ -110,7 +110,7 @@ class Database:
                     tx = Transaction(conn)
                     result = work(tx)
                     self._before_commit(tx)
-                    with failpoint(f"ledger {work.__qualname__}"):
+                    with failpoint(f"ledger {name or work.__qualname__}"):
                         transaction.commit()
                     return result
             except DATABASE_ERRORS as error:
@@ -119,12 +119,12 @@ class Database:
                 time.sleep(backoff(0.02, again, 1.0))
         raise AssertionError("unreachable")
 
-    def write_with_insert_retry(self, work: Callable[[Transaction], T]) -> T:
+    def write_with_insert_retry(self, work: Callable[[Transaction], T], name: str = "") -> T:
         """As ``write``, and once more where somebody inserted the same row at the same moment: now ``work`` sees it."""
         try:
-            return self.write(work)
+            return self.write(work, name)
         except IntegrityError:
-            return self.write(work)
+            return self.write(work, name)
 
     def read(self, work: Callable[[Transaction], T]) -> T:
         """Run ``work`` in one read-only snapshot: everything it sees is of one moment."""

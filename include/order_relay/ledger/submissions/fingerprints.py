@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from order_relay.ledger.schema.tables import content_reading, submission
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.store.repository import Repository, inserts, reads, writes
 
 _later = submission.alias("later")
 _UPDATE = (
@@ -31,42 +32,61 @@ class OutdatedFingerprint:
     content_hash: str
 
 
-def readings(tx: Transaction) -> dict[str, str]:
-    """The paths of every reading by which fingerprints were taken."""
-    return {row.reading: row.paths for row in tx.run(sa.select(content_reading))}
+class Fingerprints(Repository):
+    """Fingerprints of contents and the readings that they were taken by."""
 
+    @reads
+    def readings(self, tx: Transaction) -> dict[str, str]:
+        """The paths of every reading by which fingerprints were taken."""
+        return {row.reading: row.paths for row in tx.run(sa.select(content_reading))}
 
-def save_reading(tx: Transaction, reading: str, paths: str) -> None:
-    """Keep the paths of a reading, so that its fingerprints can be taken of other documents later."""
-    known = sa.exists().where(content_reading.c.reading == reading)
-    if not tx.run(sa.select(known)).scalar():
-        tx.run(content_reading.insert(), {"reading": reading, "paths": paths})
+    def save_reading(self, reading: str, paths: str) -> None:
+        """Keep the paths of a reading, so that its fingerprints can be taken of other documents later."""
+        if reading not in self.readings():
+            self._save_reading(reading, paths)
 
+    @inserts
+    def _save_reading(self, tx: Transaction, reading: str, paths: str) -> None:
+        """Keep the paths of a reading, so that its fingerprints can be taken of other documents later."""
+        known = sa.exists().where(content_reading.c.reading == reading)
+        if not tx.run(sa.select(known)).scalar():
+            tx.run(content_reading.insert(), {"reading": reading, "paths": paths})
 
-def outdated(tx: Transaction, name: str, source_ids: Iterable[str], reading: str) -> list[OutdatedFingerprint]:
-    """Those of these source ids whose fingerprint was taken by another reading."""
-    query = (
-        sa.select(*[submission.c[name] for name in OutdatedFingerprint.__dataclass_fields__])
-        .where(
-            submission.c.pipeline == name,
-            among(submission.c.source_id, "keys"),
-            ~submission.c.content_hash.startswith(f"{reading}-"),
-            ~sa.exists().where(
-                _later.c.pipeline == name,
-                _later.c.source_id == submission.c.source_id,
-                _later.c.edition > submission.c.edition,
-            ),
+    @reads
+    def outdated(
+        self, tx: Transaction, name: str, source_ids: Iterable[str], reading: str
+    ) -> list[OutdatedFingerprint]:
+        """Those of these source ids whose fingerprint was taken by another reading."""
+        query = (
+            sa.select(*[submission.c[name] for name in OutdatedFingerprint.__dataclass_fields__])
+            .where(
+                submission.c.pipeline == name,
+                among(submission.c.source_id, "keys"),
+                ~submission.c.content_hash.startswith(f"{reading}-"),
+                ~sa.exists().where(
+                    _later.c.pipeline == name,
+                    _later.c.source_id == submission.c.source_id,
+                    _later.c.edition > submission.c.edition,
+                ),
+            )
+            .order_by(submission.c.id)
         )
-        .order_by(submission.c.id)
-    )
-    return [OutdatedFingerprint(*tuple(row)) for row in tx.run(query, {"keys": list(source_ids)})]
+        return [OutdatedFingerprint(*tuple(row)) for row in tx.run(query, {"keys": list(source_ids)})]
 
+    def replace_outdated(self, found: Mapping[int, tuple[str, str]]) -> int:
+        """Replace outdated fingerprints of the same content by today's: (old, new) by submission; how many.
 
-def replace_outdated(tx: Transaction, found: Mapping[int, tuple[str, str]]) -> int:
-    """Put today's fingerprint in the place of an outdated one of the same content: (old, new) by submission.
+        Not a decision about the order, so that neither its revision nor its events change.
+        """
+        return self._replace_outdated(found) if found else 0
 
-    Not a decision about the order, so that neither its revision nor its events change. How many were renewed.
-    """
-    return tx.many(
-        _UPDATE, [{"b_id": number, "b_old": old, "content_hash": new} for number, (old, new) in sorted(found.items())]
-    )
+    @writes
+    def _replace_outdated(self, tx: Transaction, found: Mapping[int, tuple[str, str]]) -> int:
+        """Put today's fingerprint in the place of an outdated one of the same content: (old, new) by submission.
+
+        Not a decision about the order, so that neither its revision nor its events change. How many were renewed.
+        """
+        return tx.many(
+            _UPDATE,
+            [{"b_id": number, "b_old": old, "content_hash": new} for number, (old, new) in sorted(found.items())],
+        )

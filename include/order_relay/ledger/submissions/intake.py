@@ -19,6 +19,7 @@ from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import batch, pipeline, submission
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.store.repository import Repository, writes
 from order_relay.ledger.store.text import dump_json, load_json
 from order_relay.ledger.submissions.revisions import content_columns, insert_submissions, new_edition
 from order_relay.ledger.submissions.runs import require_pipeline
@@ -58,6 +59,17 @@ _MAY_BE_HELD = (
     State.QUARANTINED,
     State.REJECTED,
 )
+
+
+class Intake(Repository):
+    """Orders as their source offers them."""
+
+    @writes
+    def receive(
+        self, tx: Transaction, ctx: RunContext, info: BatchInfo, offers: pd.DataFrame, transform_fingerprint: str
+    ) -> dict[str, int]:
+        """See ``receive``."""
+        return receive(tx, ctx, info, offers, transform_fingerprint)
 
 
 def receive(

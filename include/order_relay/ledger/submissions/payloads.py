@@ -14,6 +14,7 @@ from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import submission
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.store.repository import Repository, reads, writes
 from order_relay.ledger.store.text import notes_text
 from order_relay.ledger.submissions.runs import require_pipeline
 from order_relay.ledger.submissions.transitions import TransitionCause, lock, transition
@@ -42,43 +43,51 @@ _MARKED = sa.select(
 ).where(among(submission.c.id, "ids"), sa.or_(submission.c.edition > 1, submission.c.decided))
 
 
-def key_suffixes(tx: Transaction, ids: Iterable[int]) -> dict[int, str]:
-    """What is put behind the order number in the destination key of those that need a key of their own.
+class Payloads(Repository):
+    """Payloads and the destination keys of orders."""
 
-    A person let them go beside another submission of the same number: a further edition of a source id gets
-    ``/EDITION``; another source id than the one that first came under this number gets ``/id-SOURCE_ID``. Depends on
-    nothing that a lost ledger would not show again, so that a restored one finds them at the destination.
-    """
-    marks = {}
-    for row in tx.run(_MARKED, {"ids": list(ids)}):
-        mark = ("" if row.first else f"/id-{row.source_id}") + (f"/{row.edition}" if row.edition > 1 else "")
-        if mark:
-            marks[row.id] = mark
-    return marks
+    @reads
+    def key_suffixes(self, tx: Transaction, ids: Iterable[int]) -> dict[int, str]:
+        """What is put behind the order number in the destination key of those that need a key of their own.
 
+        A person let them go beside another submission of the same number: a further edition of a source id gets
+        ``/EDITION``; another source id than the one that first came under this number gets ``/id-SOURCE_ID``. Depends
+        on nothing that a lost ledger would not show again, so that a restored one finds them at the destination.
+        """
+        marks = {}
+        for row in tx.run(_MARKED, {"ids": list(ids)}):
+            mark = ("" if row.first else f"/id-{row.source_id}") + (f"/{row.edition}" if row.edition > 1 else "")
+            if mark:
+                marks[row.id] = mark
+        return marks
 
-def make_ready(tx: Transaction, ctx: RunContext, given: Sequence[ReadyPayload]) -> tuple[list[int], list[int]]:
-    """Store what was made of received submissions and make them ``ready``; the ids that are, and those held.
+    @writes
+    def make_ready(
+        self, tx: Transaction, ctx: RunContext, given: Sequence[ReadyPayload]
+    ) -> tuple[list[int], list[int]]:
+        """Store what was made of received submissions and make them ``ready``; the ids that are, and those held.
 
-    A destination key that another submission has, or that two of ``given`` want, holds all claimants that were not
-    sent yet: one of them may be the other's double. Submissions that were moved since are skipped: another run has
-    them.
-    """
-    destination = require_pipeline(tx, ctx.pipeline).destination_account
-    offered = {ready.id: ready for ready in given}
-    rows = [
-        row for row in lock(tx, offered) if row.state == State.RECEIVED and row.revision == offered[row.id].revision
-    ]
-    conflicts = _conflicts(tx, destination, [offered[row.id] for row in rows])
-    cause = TransitionCause(ctx, KEY_TAKEN, KEY_TAKEN)
-    held = [row for row in rows if offered[row.id].destination_key in conflicts]
-    transition(tx, held, State.HELD, cause)
-    good = [row for row in rows if offered[row.id].destination_key not in conflicts]
-    late = _store(tx, ctx, good, {row.id: _columns(offered[row.id], destination) for row in good})
-    transition(tx, late, State.HELD, cause)
-    refused = {row.id for row in (*held, *late)}
-    _hold_holders(tx, cause, [number for numbers in conflicts.values() for number in numbers if number not in offered])
-    return [row.id for row in rows if row.id not in refused], [row.id for row in rows if row.id in refused]
+        A destination key that another submission has, or that two of ``given`` want, holds all claimants that were not
+        sent yet: one of them may be the other's double. Submissions that were moved since are skipped: another run has
+        them.
+        """
+        destination = require_pipeline(tx, ctx.pipeline).destination_account
+        offered = {ready.id: ready for ready in given}
+        rows = [
+            row for row in lock(tx, offered) if row.state == State.RECEIVED and row.revision == offered[row.id].revision
+        ]
+        conflicts = _conflicts(tx, destination, [offered[row.id] for row in rows])
+        cause = TransitionCause(ctx, KEY_TAKEN, KEY_TAKEN)
+        held = [row for row in rows if offered[row.id].destination_key in conflicts]
+        transition(tx, held, State.HELD, cause)
+        good = [row for row in rows if offered[row.id].destination_key not in conflicts]
+        late = _store(tx, ctx, good, {row.id: _columns(offered[row.id], destination) for row in good})
+        transition(tx, late, State.HELD, cause)
+        refused = {row.id for row in (*held, *late)}
+        _hold_holders(
+            tx, cause, [number for numbers in conflicts.values() for number in numbers if number not in offered]
+        )
+        return [row.id for row in rows if row.id not in refused], [row.id for row in rows if row.id in refused]
 
 
 def _conflicts(tx: Transaction, destination: str, given: Sequence[ReadyPayload]) -> dict[str, list[int]]:

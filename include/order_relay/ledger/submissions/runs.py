@@ -11,120 +11,180 @@ from order_relay.errors import ConfigurationError
 from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import pipeline, run, submission
 from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.store.repository import Repository, inserts, reads, writes
 from order_relay.ledger.store.text import clean_text, dump_json
 from order_relay.orders.messages import RunContext
 
 
-def bind(tx: Transaction, name: str, source_account: str, destination_account: str) -> None:
-    """Bind a pipeline, at first use, to its source and destination account; afterwards check that they are the same.
+class Runs(Repository):
+    """Pipelines and their runs."""
 
-    Raises ``ConfigurationError`` for another pair (the ledger's knowledge would be about other orders), and where
-    another
-    pipeline is bound to the same pair (two pipelines would each send every order once).
-    """
-    wanted = (source_account, destination_account)
-    twin = tx.run(
-        sa.select(pipeline.c.name).where(
-            pipeline.c.source_account == source_account,
-            pipeline.c.destination_account == destination_account,
-            pipeline.c.name != name,
+    def bind(self, name: str, source_account: str, destination_account: str) -> None:
+        """Bind a pipeline to its accounts at first use; afterwards check that they are the same.
+
+        Raises ``ConfigurationError`` for another pair (the ledger's knowledge would be about other orders), and if
+        another pipeline is bound to the same pair (two pipelines would each send every order once).
+        """
+        if not self._is_bound(name, source_account, destination_account):  # a read: the common case commits nothing
+            self._bind(name, source_account, destination_account)
+
+    @reads
+    def _is_bound(self, tx: Transaction, name: str, source_account: str, destination_account: str) -> bool:
+        """Whether exactly this binding stands already (a read, so that the common case writes nothing)."""
+        found = _pipeline(tx, name)
+        return found is not None and (found.source_account, found.destination_account) == (
+            source_account,
+            destination_account,
         )
-    ).scalar()
-    if twin is not None:
-        raise ConfigurationError(
-            f"pipeline {name!r}: pipeline {twin!r} of this ledger already moves orders from {source_account} to "
-            f"{destination_account}; two pipelines over the same accounts would send every order twice"
-        )
-    found = _pipeline(tx, name)
-    if found is None:
+
+    @inserts
+    def _bind(self, tx: Transaction, name: str, source_account: str, destination_account: str) -> None:
+        """Bind a pipeline, at first use, to its source and destination account; afterwards check that they are the
+        same.
+
+        Raises ``ConfigurationError`` for another pair (the ledger's knowledge would be about other orders), and where
+        another pipeline is bound to the same pair (two pipelines would each send every order once).
+        """
+        wanted = (source_account, destination_account)
+        twin = tx.run(
+            sa.select(pipeline.c.name).where(
+                pipeline.c.source_account == source_account,
+                pipeline.c.destination_account == destination_account,
+                pipeline.c.name != name,
+            )
+        ).scalar()
+        if twin is not None:
+            raise ConfigurationError(
+                f"pipeline {name!r}: pipeline {twin!r} of this ledger already moves orders from {source_account} to "
+                f"{destination_account}; two pipelines over the same accounts would send every order twice"
+            )
+        found = _pipeline(tx, name)
+        if found is None:
+            tx.run(
+                pipeline.insert(),
+                {
+                    "name": name,
+                    "source_account": source_account,
+                    "destination_account": destination_account,
+                    "bound_at": tx.now,
+                    "last_sequence": 0,
+                    "unproven": True,
+                },
+            )
+        elif (found.source_account, found.destination_account) != wanted:
+            raise ConfigurationError(
+                f"pipeline {name!r} is bound in this ledger to {found.source_account} and "
+                f"{found.destination_account}, but the connections now name {source_account} and "
+                f"{destination_account}. Mend the connections; or, for other accounts, start a new pipeline: another "
+                "file in include/config with another name, or a ledger of its own"
+            )
+
+    @writes
+    def begin(
+        self, tx: Transaction, ctx: RunContext, kind: str, store_sequence: int = 0, *, behind: bool = False
+    ) -> int:
+        """Register a run and give its sequence number, which the caller writes to the batch store afterwards.
+
+        ``store_sequence`` is the number that the batch store holds. Where the ledger is new, empty or behind the store
+        (it was restored from a backup), or ``behind`` is said, what it does not know to be imported becomes *unproven*:
+        to be looked up before its first POST. The same run may begin again (a retry): it keeps its number.
+        """
+        found = require_pipeline(tx, ctx.pipeline, lock=True)
+        empty = not tx.run(sa.select(sa.exists().where(submission.c.pipeline == ctx.pipeline))).scalar()
+        past = behind or found.last_sequence < store_sequence or found.last_sequence == 0 or empty
+        if past:
+            mark_unverified(tx, ctx.pipeline)
+        mine = tx.run(sa.select(run.c.sequence).where(run.c.pipeline == ctx.pipeline, run.c.run == ctx.run)).scalar()
+        if mine is not None and found.last_sequence >= store_sequence:
+            return int(mine)
+        number = max(int(found.last_sequence), store_sequence) + 1
+        tx.run(pipeline.update().where(pipeline.c.name == ctx.pipeline), {"last_sequence": number})
+        if mine is None:
+            tx.run(
+                run.insert(),
+                {
+                    "pipeline": ctx.pipeline,
+                    "run": ctx.run,
+                    "sequence": number,
+                    "kind": kind,
+                    "who": ctx.who,
+                    "started_at": tx.now,
+                },
+            )
+        else:
+            tx.run(run.update().where(run.c.pipeline == ctx.pipeline, run.c.run == ctx.run), {"sequence": number})
+        return number
+
+    @writes
+    def advance_sequence(self, tx: Transaction, name: str) -> int:
+        """A further sequence number within a run, for the batch store: a backup taken before it is seen to be
+        behind.
+        """
+        number = int(require_pipeline(tx, name, lock=True).last_sequence) + 1
+        tx.run(pipeline.update().where(pipeline.c.name == name), {"last_sequence": number})
+        return number
+
+    @writes
+    def end(self, tx: Transaction, ctx: RunContext, facts: dict[str, Any]) -> None:
+        """Note that the run ended and what it did (counts and durations, no order data)."""
         tx.run(
-            pipeline.insert(),
-            {
-                "name": name,
-                "source_account": source_account,
-                "destination_account": destination_account,
-                "bound_at": tx.now,
-                "last_sequence": 0,
-                "unproven": True,
-            },
-        )
-    elif (found.source_account, found.destination_account) != wanted:
-        raise ConfigurationError(
-            f"pipeline {name!r} is bound in this ledger to {found.source_account} and {found.destination_account}, "
-            f"but the connections now name {source_account} and {destination_account}. Mend the connections; or, for "
-            "other accounts, start a new pipeline: another file in include/config with another name, or a ledger of "
-            "its own"
+            run.update().where(run.c.pipeline == ctx.pipeline, run.c.run == ctx.run),
+            {"ended_at": tx.now, "facts": dump_json(facts)},
         )
 
+    @reads
+    def last_sequence(self, tx: Transaction, name: str) -> int:
+        """The newest sequence number of a pipeline; 0 where it never ran."""
+        found = _pipeline(tx, name)
+        return int(found.last_sequence) if found else 0
 
-def pipelines(tx: Transaction) -> list[str]:
-    """The names of all pipelines that ever ran, in order."""
-    return list(tx.run(sa.select(pipeline.c.name).order_by(pipeline.c.name)).scalars())
+    @reads
+    def watermark(self, tx: Transaction, name: str) -> datetime | None:
+        """Up to when a source that is asked by time was read without a gap (UTC)."""
+        found = _pipeline(tx, name)
+        return found.read_to if found else None
 
-
-def has_run(tx: Transaction, name: str) -> bool:
-    """Whether a run of this name began in any pipeline."""
-    known = sa.exists().where(run.c.run == name, run.c.pipeline == pipeline.c.name)
-    return bool(tx.run(sa.select(sa.exists(sa.select(pipeline.c.name).where(known)))).scalar())
-
-
-def latest_runs(tx: Transaction, most: int) -> list[str]:
-    """The names of at most ``most`` runs of each pipeline, the latest first."""
-    names: list[str] = []
-    for bound in tx.run(sa.select(pipeline.c.name, pipeline.c.last_sequence)):
-        latest = sa.select(run.c.run).where(run.c.pipeline == bound.name).order_by(run.c.sequence.desc()).limit(most)
-        names += tx.run(latest).scalars()
-    return names
-
-
-def is_bound(tx: Transaction, name: str, source_account: str, destination_account: str) -> bool:
-    """Whether exactly this binding stands already (a read, so that the common case writes nothing)."""
-    found = _pipeline(tx, name)
-    return found is not None and (found.source_account, found.destination_account) == (
-        source_account,
-        destination_account,
-    )
-
-
-def begin_run(tx: Transaction, ctx: RunContext, kind: str, store_sequence: int, behind: bool) -> int:
-    """Register a run and give its sequence number, which the caller writes to the batch store afterwards.
-
-    ``store_sequence`` is the number that the batch store holds. Where the ledger is new, empty or behind the store (it
-    was restored from a backup), or ``behind`` is said, what it does not know to be imported becomes *unproven*: to be
-    looked up before its first POST. The same run may begin again (a retry): it keeps its number.
-    """
-    found = require_pipeline(tx, ctx.pipeline, lock=True)
-    empty = not tx.run(sa.select(sa.exists().where(submission.c.pipeline == ctx.pipeline))).scalar()
-    past = behind or found.last_sequence < store_sequence or found.last_sequence == 0 or empty
-    if past:
-        mark_unverified(tx, ctx.pipeline)
-    mine = tx.run(sa.select(run.c.sequence).where(run.c.pipeline == ctx.pipeline, run.c.run == ctx.run)).scalar()
-    if mine is not None and found.last_sequence >= store_sequence:
-        return int(mine)
-    number = max(int(found.last_sequence), store_sequence) + 1
-    tx.run(pipeline.update().where(pipeline.c.name == ctx.pipeline), {"last_sequence": number})
-    if mine is None:
+    @writes
+    def suspend(self, tx: Transaction, name: str, fingerprint: str, why: str) -> None:
+        """Let the pipeline rest until its connection (whose fingerprint this is) has changed."""
+        require_pipeline(tx, name)
         tx.run(
-            run.insert(),
-            {
-                "pipeline": ctx.pipeline,
-                "run": ctx.run,
-                "sequence": number,
-                "kind": kind,
-                "who": ctx.who,
-                "started_at": tx.now,
-            },
+            pipeline.update().where(pipeline.c.name == name),
+            {"resting_fingerprint": fingerprint, "resting_why": clean_text(why)},
         )
-    else:
-        tx.run(run.update().where(run.c.pipeline == ctx.pipeline, run.c.run == ctx.run), {"sequence": number})
-    return number
 
+    @reads
+    def suspended_for(self, tx: Transaction, name: str) -> str | None:
+        """The fingerprint of the connection with which the pipeline was refused; ``None`` where it does not rest."""
+        found = _pipeline(tx, name)
+        return found.resting_fingerprint if found else None
 
-def advance_sequence(tx: Transaction, name: str) -> int:
-    """A further sequence number within a run, for the batch store: a backup taken before it is seen to be behind."""
-    number = int(require_pipeline(tx, name, lock=True).last_sequence) + 1
-    tx.run(pipeline.update().where(pipeline.c.name == name), {"last_sequence": number})
-    return number
+    @writes
+    def resume(self, tx: Transaction, name: str) -> None:
+        """End the rest."""
+        tx.run(pipeline.update().where(pipeline.c.name == name), {"resting_fingerprint": None, "resting_why": None})
+
+    @reads
+    def pipelines(self, tx: Transaction) -> list[str]:
+        """The names of all pipelines that ever ran, in order."""
+        return list(tx.run(sa.select(pipeline.c.name).order_by(pipeline.c.name)).scalars())
+
+    @reads
+    def exists(self, tx: Transaction, name: str) -> bool:
+        """Whether a run of this name began in any pipeline."""
+        known = sa.exists().where(run.c.run == name, run.c.pipeline == pipeline.c.name)
+        return bool(tx.run(sa.select(sa.exists(sa.select(pipeline.c.name).where(known)))).scalar())
+
+    @reads
+    def latest(self, tx: Transaction, most: int = 200) -> list[str]:
+        """The names of at most ``most`` runs of each pipeline, the latest first."""
+        names: list[str] = []
+        for bound in tx.run(sa.select(pipeline.c.name, pipeline.c.last_sequence)):
+            latest = (
+                sa.select(run.c.run).where(run.c.pipeline == bound.name).order_by(run.c.sequence.desc()).limit(most)
+            )
+            names += tx.run(latest).scalars()
+        return names
 
 
 def mark_unverified(tx: Transaction, name: str) -> None:
@@ -134,46 +194,6 @@ def mark_unverified(tx: Transaction, name: str) -> None:
         submission.update().where(submission.c.pipeline == name, submission.c.state != State.IMPORTED),
         {"proven": False},
     )
-
-
-def end_run(tx: Transaction, ctx: RunContext, facts: dict[str, Any]) -> None:
-    """Note that the run ended and what it did (counts and durations, no order data)."""
-    tx.run(
-        run.update().where(run.c.pipeline == ctx.pipeline, run.c.run == ctx.run),
-        {"ended_at": tx.now, "facts": dump_json(facts)},
-    )
-
-
-def last_sequence(tx: Transaction, name: str) -> int:
-    """The newest sequence number of a pipeline; 0 where it never ran."""
-    found = _pipeline(tx, name)
-    return int(found.last_sequence) if found else 0
-
-
-def watermark(tx: Transaction, name: str) -> datetime | None:
-    """Up to when a source that is asked by time was read without a gap (UTC)."""
-    found = _pipeline(tx, name)
-    return found.read_to if found else None
-
-
-def suspend(tx: Transaction, name: str, fingerprint: str, why: str) -> None:
-    """Let the pipeline rest until its connection (whose fingerprint this is) has changed."""
-    require_pipeline(tx, name)
-    tx.run(
-        pipeline.update().where(pipeline.c.name == name),
-        {"resting_fingerprint": fingerprint, "resting_why": clean_text(why)},
-    )
-
-
-def suspended_for(tx: Transaction, name: str) -> str | None:
-    """The fingerprint of the connection with which the pipeline was refused; ``None`` where it does not rest."""
-    found = _pipeline(tx, name)
-    return found.resting_fingerprint if found else None
-
-
-def resume(tx: Transaction, name: str) -> None:
-    """End the rest."""
-    tx.run(pipeline.update().where(pipeline.c.name == name), {"resting_fingerprint": None, "resting_why": None})
 
 
 def require_pipeline(tx: Transaction, name: str, lock: bool = False) -> Any:

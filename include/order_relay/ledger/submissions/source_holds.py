@@ -17,6 +17,7 @@ from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import submission, unread
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.store.repository import Repository, reads, writes
 from order_relay.ledger.submissions.transitions import TransitionCause, lock, transition
 from order_relay.orders.identity.source_identity import HASHED_ID_PREFIX
 from order_relay.orders.mapping.eligibility import NOT_RETURNED, REASON_PREFIX
@@ -41,82 +42,91 @@ class SourceHold:
     ask_again: bool
 
 
-def wait_for_source(tx: Transaction, ctx: RunContext, waits: Sequence[SourceHold], shortest_s: float) -> int:
-    """Let these wait; how many do. One that waits for the same reason already gets no event.
+class SourceHolds(Repository):
+    """Submissions that wait for their source."""
 
-    The next question comes after a twentieth of the time that the order is known here, between ``shortest_s`` and
-    ``LONGEST``. Submissions that were moved since are skipped.
-    """
-    wanted = {wait.work.id: wait for wait in waits}
-    rows = [
-        row for row in lock(tx, wanted, "reason", "first_offered_at") if row.revision == wanted[row.id].work.revision
-    ]
-    due = {row.id: _due(tx.now, row.first_offered_at, shortest_s) if wanted[row.id].ask_again else None for row in rows}
-    there = [row for row in rows if row.state == State.WAITING and row.reason == wanted[row.id].reason]
-    tx.many(_DUE, [{"b_id": row.id, "b_due": due[row.id]} for row in there])
-    moving = [row for row in rows if row not in there]
-    each = {row.id: {"reason": wanted[row.id].reason, "due_at": due[row.id]} for row in moving}
-    transition(tx, moving, State.WAITING, TransitionCause(ctx), each=each)
-    return len(rows)
+    @writes
+    def wait(self, tx: Transaction, ctx: RunContext, waits: Sequence[SourceHold], shortest_s: float) -> int:
+        """Let these wait; how many do. One that waits for the same reason already gets no event.
+
+        The next question comes after a twentieth of the time that the order is known here, between ``shortest_s`` and
+        ``LONGEST``. Submissions that were moved since are skipped.
+        """
+        wanted = {wait.work.id: wait for wait in waits}
+        rows = [
+            row
+            for row in lock(tx, wanted, "reason", "first_offered_at")
+            if row.revision == wanted[row.id].work.revision
+        ]
+        due = {
+            row.id: _due(tx.now, row.first_offered_at, shortest_s) if wanted[row.id].ask_again else None for row in rows
+        }
+        there = [row for row in rows if row.state == State.WAITING and row.reason == wanted[row.id].reason]
+        tx.many(_DUE, [{"b_id": row.id, "b_due": due[row.id]} for row in there])
+        moving = [row for row in rows if row not in there]
+        each = {row.id: {"reason": wanted[row.id].reason, "due_at": due[row.id]} for row in moving}
+        transition(tx, moving, State.WAITING, TransitionCause(ctx), each=each)
+        return len(rows)
+
+    @reads
+    def due_for_recheck(self, tx: Transaction, name: str, limit: int) -> list[str]:
+        """Source ids of the orders that are to be asked for now, the longest known first.
+
+        Those that wait, when they are due; the refused ones, which somebody may correct at the source; and what could
+        not be read the last time (``ledger.unread`` says when).
+        """
+        not_gone = sa.or_(submission.c.due_at.is_(None), submission.c.due_at <= tx.now)
+        refused = sa.and_(_REFUSED, submission.c.last_offered_at <= tx.now - QUIET_PERIOD, not_gone)
+        waits = sa.and_(_WAITS, submission.c.due_at <= tx.now)
+        not_read = unread.c.source_id.is_not(None)
+        query = (
+            sa.select(submission.c.source_id)
+            .select_from(
+                submission.outerjoin(
+                    unread,
+                    sa.and_(unread.c.pipeline == submission.c.pipeline, unread.c.source_id == submission.c.source_id),
+                )
+            )
+            .where(
+                submission.c.pipeline == name,
+                sa.or_(_WAITS, _REFUSED),
+                ~submission.c.source_id.startswith(HASHED_ID_PREFIX),
+                sa.case((not_read, unread.c.due_at <= tx.now), else_=sa.or_(waits, refused)),
+            )
+            .order_by(submission.c.id)
+            .limit(limit)
+        )
+        return list(dict.fromkeys(tx.run(query).scalars()))
+
+    @writes
+    def mark_withdrawn(self, tx: Transaction, ctx: RunContext, source_ids: Iterable[str]) -> int:
+        """These were asked for, and their source no longer offers them to this connection; how many.
+
+        What waited waits under ``NOT_RETURNED``, and all are asked for again after ``LONGEST``: the connection may
+        change, or the order. Should the source offer one again, it is evaluated again.
+        """
+        ids = (
+            tx.run(
+                sa.select(submission.c.id).where(
+                    submission.c.pipeline == ctx.pipeline,
+                    sa.or_(_WAITS, _REFUSED),
+                    among(submission.c.source_id, "keys"),
+                ),
+                {"keys": sorted(source_ids)},
+            )
+            .scalars()
+            .all()
+        )
+        rows: list[Any] = lock(tx, ids, "reason")
+        waiting = [row for row in rows if row.state == State.WAITING and row.reason != NOT_RETURNED]
+        transition(tx, waiting, State.WAITING, TransitionCause(ctx, "its source no longer offers it", NOT_RETURNED))
+        tx.many(_DUE, [{"b_id": row.id, "b_due": tx.now + LONGEST_DELAY} for row in rows])
+        return len(rows)
 
 
 def _due(now: datetime, known_since: datetime, shortest_s: float) -> datetime:
     distance = (now - known_since) / 20
     return now + max(timedelta(seconds=shortest_s), min(LONGEST_DELAY, distance))
-
-
-def due_for_recheck(tx: Transaction, name: str, limit: int) -> list[str]:
-    """Source ids of the orders that are to be asked for now, the longest known first.
-
-    Those that wait, when they are due; the refused ones, which somebody may correct at the source; and what could not
-    be read the last time (``ledger.unread`` says when).
-    """
-    not_gone = sa.or_(submission.c.due_at.is_(None), submission.c.due_at <= tx.now)
-    refused = sa.and_(_REFUSED, submission.c.last_offered_at <= tx.now - QUIET_PERIOD, not_gone)
-    waits = sa.and_(_WAITS, submission.c.due_at <= tx.now)
-    not_read = unread.c.source_id.is_not(None)
-    query = (
-        sa.select(submission.c.source_id)
-        .select_from(
-            submission.outerjoin(
-                unread,
-                sa.and_(unread.c.pipeline == submission.c.pipeline, unread.c.source_id == submission.c.source_id),
-            )
-        )
-        .where(
-            submission.c.pipeline == name,
-            sa.or_(_WAITS, _REFUSED),
-            ~submission.c.source_id.startswith(HASHED_ID_PREFIX),
-            sa.case((not_read, unread.c.due_at <= tx.now), else_=sa.or_(waits, refused)),
-        )
-        .order_by(submission.c.id)
-        .limit(limit)
-    )
-    return list(dict.fromkeys(tx.run(query).scalars()))
-
-
-def mark_withdrawn(tx: Transaction, ctx: RunContext, source_ids: Iterable[str]) -> int:
-    """These were asked for, and their source no longer offers them to this connection; how many.
-
-    What waited waits under ``NOT_RETURNED``, and all are asked for again after ``LONGEST``: the connection may change,
-    or the
-    order. Should the source offer one again, it is evaluated again.
-    """
-    ids = (
-        tx.run(
-            sa.select(submission.c.id).where(
-                submission.c.pipeline == ctx.pipeline, sa.or_(_WAITS, _REFUSED), among(submission.c.source_id, "keys")
-            ),
-            {"keys": sorted(source_ids)},
-        )
-        .scalars()
-        .all()
-    )
-    rows: list[Any] = lock(tx, ids, "reason")
-    waiting = [row for row in rows if row.state == State.WAITING and row.reason != NOT_RETURNED]
-    transition(tx, waiting, State.WAITING, TransitionCause(ctx, "its source no longer offers it", NOT_RETURNED))
-    tx.many(_DUE, [{"b_id": row.id, "b_due": tx.now + LONGEST_DELAY} for row in rows])
-    return len(rows)
 
 
 _DUE = (

@@ -15,6 +15,7 @@ from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import batch, submission
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.store.repository import Repository, reads, writes
 from order_relay.ledger.store.text import load_json
 from order_relay.ledger.submissions.transitions import TransitionCause, lock, transition
 from order_relay.orders.identity.source_identity import HASHED_ID_PREFIX
@@ -74,12 +75,24 @@ def repaired(tx: Transaction, name: str) -> dict[int, str]:
     return {id_: number for id_, (number, seen) in numbers.items() if number in found and found[number] > seen}
 
 
-def supersede_repaired(tx: Transaction, ctx: RunContext) -> int:
-    """Supersede what ``repaired`` finds; how many."""
-    ends = repaired(tx, ctx.pipeline)
-    rows = [row for row in lock(tx, ends) if row.state == State.QUARANTINED]
-    cause = TransitionCause(
-        ctx, "repaired at its source: the order with this number was imported under its own id", REPAIRED
-    )
-    transition(tx, rows, State.SUPERSEDED, cause, {"ack": None})
-    return len(rows)
+class UnidentifiedOrders(Repository):
+    """Orders whose identity could not be read."""
+
+    def supersede_repaired(self, ctx: RunContext) -> int:
+        """Supersede unreadable orders whose repaired ones were imported; how many."""
+        return self._supersede_repaired(ctx) if self._has_repaired(ctx.pipeline) else 0
+
+    @reads
+    def _has_repaired(self, tx: Transaction, name: str) -> bool:
+        return bool(repaired(tx, name))
+
+    @writes
+    def _supersede_repaired(self, tx: Transaction, ctx: RunContext) -> int:
+        """Supersede what ``repaired`` finds; how many."""
+        ends = repaired(tx, ctx.pipeline)
+        rows = [row for row in lock(tx, ends) if row.state == State.QUARANTINED]
+        cause = TransitionCause(
+            ctx, "repaired at its source: the order with this number was imported under its own id", REPAIRED
+        )
+        transition(tx, rows, State.SUPERSEDED, cause, {"ack": None})
+        return len(rows)

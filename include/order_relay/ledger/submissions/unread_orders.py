@@ -20,6 +20,7 @@ from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import submission, unread
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.store.repository import Repository, reads
 from order_relay.ledger.store.text import clean_text
 from order_relay.ledger.submissions.transitions import TransitionCause, lock, transition
 from order_relay.ledger.submissions.validation import quarantine
@@ -77,10 +78,14 @@ def record_reads(
     _withdraw(tx, ctx, [source_id for source_id, row in rows.items() if row["gone_at"] == tx.now])
 
 
-def pending(tx: Transaction, name: str) -> dict[str, bool]:
-    """The orders of a pipeline that are not read yet, and whether each is due to be asked for now."""
-    query = sa.select(unread.c.source_id, unread.c.due_at).where(unread.c.pipeline == name, _IS_OPEN)
-    return {row.source_id: row.due_at <= tx.now for row in tx.run(query)}
+class UnreadOrders(Repository):
+    """Orders that could not be read from their source."""
+
+    @reads
+    def pending(self, tx: Transaction, name: str) -> dict[str, bool]:
+        """The orders of a pipeline that are not read yet, and whether each is due to be asked for now."""
+        query = sa.select(unread.c.source_id, unread.c.due_at).where(unread.c.pipeline == name, _IS_OPEN)
+        return {row.source_id: row.due_at <= tx.now for row in tx.run(query)}
 
 
 def read_attempts(tx: Transaction, name: str, source_id: str) -> dict[str, Any] | None:

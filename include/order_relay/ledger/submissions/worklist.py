@@ -7,13 +7,14 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from order_relay.ledger.schema.predicates import SETTLED_FOR_GOOD
 from order_relay.ledger.schema.records import WorkItem
 from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import batch, submission
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.store.repository import Repository, reads, writes
 from order_relay.ledger.submissions.transitions import TransitionCause, lock, transition
-from order_relay.ledger.write_back.acknowledgements import SETTLED_FOR_GOOD
 from order_relay.orders.mapping.eligibility import REASON_PREFIX
 from order_relay.orders.messages import RunContext
 
@@ -24,54 +25,63 @@ _COLUMNS = [submission.c[name] for name in ("id", "revision", "state", *WORK_COL
 _REPLAYABLE = (State.WAITING, State.SUPERSEDED, State.QUARANTINED)
 
 
-def to_validate(tx: Transaction, name: str, batch_id: str | None) -> list[WorkItem]:
-    """Everything received and not judged; and what is judged in place because its content stands in this batch: the
-    quarantined, and what waits for its source."""
-    which = submission.c.state == State.RECEIVED
-    if batch_id is not None:
-        in_place = sa.or_(
-            submission.c.state == State.QUARANTINED,
-            sa.and_(submission.c.state == State.WAITING, submission.c.reason.startswith(REASON_PREFIX)),
+class Worklist(Repository):
+    """Submissions to evaluate."""
+
+    @reads
+    def to_validate(self, tx: Transaction, name: str, batch_id: str | None) -> list[WorkItem]:
+        """Everything received and not judged; and what is judged in place because its content stands in this batch: the
+        quarantined, and what waits for its source."""
+        which = submission.c.state == State.RECEIVED
+        if batch_id is not None:
+            in_place = sa.or_(
+                submission.c.state == State.QUARANTINED,
+                sa.and_(submission.c.state == State.WAITING, submission.c.reason.startswith(REASON_PREFIX)),
+            )
+            which = sa.or_(which, sa.and_(in_place, submission.c.batch_id == batch_id))
+        query = sa.select(*_COLUMNS).where(submission.c.pipeline == name, which).order_by(submission.c.id)
+        return [WorkItem(*tuple(row)) for row in tx.run(query)]
+
+    @reads
+    def get(self, tx: Transaction, ids: Iterable[int]) -> list[WorkItem]:
+        """These submissions as they are now, in key order; unknown ids are absent."""
+        return work_items(tx, ids)
+
+    @writes
+    def replay_interval(self, tx: Transaction, ctx: RunContext, start: datetime, end: datetime) -> int:
+        """Bring back to ``received`` what the batches fetched in [start, end) offered; how many will be judged again.
+
+        What may be sent, is under way, settled by a person, or imported stays as it is: that is what keeps a backfill
+        from sending twice. So does what is superseded for good: nothing could come of it, and retention may have
+        removed its raw order. An order that was offered before and after the interval counts as offered within it.
+        """
+        spans = tx.run(
+            sa.select(sa.func.count()).where(
+                batch.c.pipeline == ctx.pipeline, batch.c.fetched_at >= start, batch.c.fetched_at < end
+            )
+        ).scalar_one()
+        if not spans:
+            return 0
+        ids = (
+            tx.run(
+                sa.select(submission.c.id).where(
+                    submission.c.pipeline == ctx.pipeline,
+                    submission.c.first_offered_at < end,
+                    submission.c.last_offered_at >= start,
+                    submission.c.state.in_([State.RECEIVED, *_REPLAYABLE]),
+                    ~SETTLED_FOR_GOOD,
+                )
+            )
+            .scalars()
+            .all()
         )
-        which = sa.or_(which, sa.and_(in_place, submission.c.batch_id == batch_id))
-    query = sa.select(*_COLUMNS).where(submission.c.pipeline == name, which).order_by(submission.c.id)
-    return [WorkItem(*tuple(row)) for row in tx.run(query)]
+        rows = lock(tx, ids)
+        back = [row for row in rows if row.state in _REPLAYABLE]
+        transition(tx, back, State.RECEIVED, TransitionCause(ctx, "replay of an interval"))
+        return sum(row.state == State.RECEIVED or row.state in _REPLAYABLE for row in rows)
 
 
 def work_items(tx: Transaction, ids: Iterable[int]) -> list[WorkItem]:
     """These submissions as they are now, in key order; unknown ids are absent."""
     query = sa.select(*_COLUMNS).where(among(submission.c.id, "ids")).order_by(submission.c.id)
     return [WorkItem(*tuple(row)) for row in tx.run(query, {"ids": list(ids)})]
-
-
-def replay_interval(tx: Transaction, ctx: RunContext, start: datetime, end: datetime) -> int:
-    """Bring back to ``received`` what the batches fetched in [start, end) offered; how many will be judged again.
-
-    What may be sent, is under way, settled by a person, or imported stays as it is: that is what keeps a backfill
-    from sending twice. So does what is superseded for good: nothing could come of it, and retention may have removed
-    its raw order. An order that was offered before and after the interval counts as offered within it.
-    """
-    spans = tx.run(
-        sa.select(sa.func.count()).where(
-            batch.c.pipeline == ctx.pipeline, batch.c.fetched_at >= start, batch.c.fetched_at < end
-        )
-    ).scalar_one()
-    if not spans:
-        return 0
-    ids = (
-        tx.run(
-            sa.select(submission.c.id).where(
-                submission.c.pipeline == ctx.pipeline,
-                submission.c.first_offered_at < end,
-                submission.c.last_offered_at >= start,
-                submission.c.state.in_([State.RECEIVED, *_REPLAYABLE]),
-                ~SETTLED_FOR_GOOD,
-            )
-        )
-        .scalars()
-        .all()
-    )
-    rows = lock(tx, ids)
-    back = [row for row in rows if row.state in _REPLAYABLE]
-    transition(tx, back, State.RECEIVED, TransitionCause(ctx, "replay of an interval"))
-    return sum(row.state == State.RECEIVED or row.state in _REPLAYABLE for row in rows)

@@ -8,7 +8,7 @@ answered has a row.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -56,11 +56,6 @@ def record_answers(tx: Transaction, ctx: RunContext, answers: Mapping[int, Ackno
     ]
     tx.many(feedback.insert(), [row for old, row in written if not old])
     tx.many(_CHANGE, [{f"b_{name}": value for name, value in row.items()} for old, row in written if old])
-
-
-def record_no_answer(tx: Transaction, ctx: RunContext, ids: Iterable[int], most: int) -> None:
-    """These were sent and there was no usable answer: one more try of each."""
-    record_answers(tx, ctx, dict.fromkeys(ids, Acknowledgement(False, "no usable answer", passing=True)), most)
 
 
 def next_state(state: str, tries: int, refusals: int, answer: Acknowledgement, most: int) -> tuple[str, int, int]:

@@ -13,41 +13,23 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from order_relay.ledger.schema.predicates import (
+    DECIDED,
+    HAS_IMPORTED_WINNER,
+    IS_SUPERSEDED,
+    NUMBER_IS_FREE,
+    SETTLED_BY_OPERATOR,
+    SETTLED_FOR_GOOD,
+)
 from order_relay.ledger.schema.records import DueAcknowledgement
-from order_relay.ledger.schema.states import OPEN, State
-from order_relay.ledger.schema.tables import settlement, submission
+from order_relay.ledger.schema.tables import submission
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.store.repository import Repository, reads, writes
 from order_relay.ledger.store.text import clean_text
 from order_relay.ledger.submissions.transitions import lock
 from order_relay.ledger.write_back import ack_retries, cancellations
 from order_relay.orders.messages import Acknowledgement, RunContext
-
-_other = submission.alias("other")
-_winner = submission.alias("winner")
-_open = sa.or_(*[_other.c.state == sa.literal_column(f"'{state}'") for state in OPEN])
-
-_has_winner = sa.exists().where(
-    _winner.c.pipeline == submission.c.pipeline,
-    _winner.c.lineage == submission.c.lineage,
-    _winner.c.state == sa.literal_column("'imported'"),
-    sa.tuple_(_winner.c.version, _winner.c.edition) > sa.tuple_(submission.c.version, submission.c.edition),
-)
-_by_person = sa.exists().where(
-    settlement.c.pipeline == submission.c.pipeline, settlement.c.lineage == submission.c.lineage
-)
-LINEAGE_IS_OPEN = sa.exists().where(
-    _other.c.pipeline == submission.c.pipeline, _other.c.lineage == submission.c.lineage, _open
-)
-_decided = submission.c.state.in_([State.IMPORTED, State.DISCARDED])
-_superseded = submission.c.state == State.SUPERSEDED
-
-SETTLED_FOR_GOOD = sa.or_(_decided, sa.and_(_superseded, sa.or_(_has_winner, sa.and_(_by_person, ~LINEAGE_IS_OPEN))))
-"""A submission about which nothing is to be done any more, so that its number may be given back."""
-
-NUMBER_IS_FREE = ~sa.exists().where(
-    _other.c.pipeline == submission.c.pipeline, _other.c.order_number == submission.c.order_number, _open
-)
 
 _TO_ACKNOWLEDGE = (
     sa.select(submission.c.id, submission.c.order_number, submission.c.source_id)
@@ -64,77 +46,97 @@ _TO_ACKNOWLEDGE = (
 _ANSWERED = submission.c.ack != "sent"
 
 
-def to_acknowledge(
-    tx: Transaction, name: str, limit: int | None, after: int = 0, given_up_s: float | None = None
-) -> list[DueAcknowledgement]:
-    """What is due to be acknowledged now, the longest known first, from behind the id ``after``; each number once.
+class Acknowledgements(Repository):
+    """Acknowledgements of orders to their source."""
 
-    ``given_up_s``: also what was sent so many seconds ago without an answer, for sources whose silence about an order
-    tells nothing. What such a source refused is due again after a growing time, and not for ever (``take_over``).
-    """
-    query = _TO_ACKNOWLEDGE.where(sa.or_(_ANSWERED, _given_up(tx, given_up_s)))
-    if given_up_s is not None:
-        query = query.where(~ack_retries.blocked(tx.now))
-    numbers: dict[str, DueAcknowledgement] = {}
-    for row in tx.run(query.limit(limit), {"name": name, "after": after}):
-        numbers.setdefault(row.order_number, DueAcknowledgement(row.id, row.order_number, row.source_id))
-    return list(numbers.values())
+    @reads
+    def due(
+        self, tx: Transaction, name: str, limit: int | None = None, after: int = 0, given_up_s: float | None = None
+    ) -> list[DueAcknowledgement]:
+        """What is due to be acknowledged now, the longest known first, from behind the id ``after``; each number once.
+
+        ``given_up_s``: also what was sent so many seconds ago without an answer, for sources whose silence about an
+        order tells nothing. What such a source refused is due again after a growing time, and not for ever
+        (``take_over``).
+        """
+        query = _TO_ACKNOWLEDGE.where(sa.or_(_ANSWERED, _given_up(tx, given_up_s)))
+        if given_up_s is not None:
+            query = query.where(~ack_retries.blocked(tx.now))
+        numbers: dict[str, DueAcknowledgement] = {}
+        for row in tx.run(query.limit(limit), {"name": name, "after": after}):
+            numbers.setdefault(row.order_number, DueAcknowledgement(row.id, row.order_number, row.source_id))
+        return list(numbers.values())
+
+    @writes
+    def mark_sent(
+        self, tx: Transaction, ctx: RunContext, ids: Iterable[int], given_up_s: float | None = None
+    ) -> list[int]:
+        """Note, before the request, that these are being acknowledged; those that nobody else acknowledges
+        meanwhile.
+        """
+        rows = lock(tx, ids)
+        mine = list(
+            tx.run(
+                sa.select(submission.c.id).where(
+                    among(submission.c.id, "ids"),
+                    submission.c.pipeline == ctx.pipeline,
+                    sa.or_(
+                        submission.c.ack.in_(["due", "refused"]),
+                        sa.and_(submission.c.ack == "sent", _given_up(tx, given_up_s)),
+                    ),
+                ),
+                {"ids": [row.id for row in rows]},
+            ).scalars()
+        )
+        tx.run(
+            submission.update().where(among(submission.c.id, "ids")).values(ack="sent", ack_at=tx.now), {"ids": mine}
+        )
+        return mine
+
+    @writes
+    def record_answers(
+        self, tx: Transaction, ctx: RunContext, answers: Mapping[int, Acknowledgement], most: int | None = None
+    ) -> None:
+        """What the source said: accepted ones are confirmed, the others stay due (as ``refused``, with its words).
+
+        ``most`` refusals end the repetitions at a source that never gives a complete answer (``take_over``).
+
+        An id that was sent and is missing here stays ``sent``: the source's next complete answer tells whether it took
+        it. All rows of the same number share the answer.
+        """
+        accepted = [number for number, answer in answers.items() if answer.accepted]
+        cancelled = [number for number, answer in answers.items() if answer.cancelled]
+        if cancelled:  # its source needs no answer any more, and an operator must know
+            accepted += cancelled
+            query = sa.select(submission.c.source_id).where(among(submission.c.id, "ids"))
+            cancellations.record(tx, ctx, tx.run(query, {"ids": cancelled}).scalars())
+        tx.run(_CONFIRM, {"ids": accepted, "b_pipeline": ctx.pipeline, "b_at": tx.now})
+        tx.many(
+            _REFUSE,
+            [
+                {"b_id": number, "message": clean_text(answer.message, 300), "b_at": tx.now}
+                for number, answer in answers.items()
+                if not answer.accepted and not answer.cancelled
+            ],
+        )
+        if most is not None:
+            ack_retries.record_answers(tx, ctx, answers, most)
+
+    @writes
+    def record_no_answer(self, tx: Transaction, ctx: RunContext, ids: Iterable[int], most: int) -> None:
+        """These were sent and there was no usable answer: one more try of each."""
+        silence = Acknowledgement(False, "no usable answer", passing=True)
+        ack_retries.record_answers(tx, ctx, dict.fromkeys(ids, silence), most)
 
 
 def _given_up(tx: Transaction, after_s: float | None) -> sa.ColumnElement[bool]:
     return sa.false() if after_s is None else submission.c.ack_at <= tx.now - timedelta(seconds=after_s)
 
 
-def mark_sent(tx: Transaction, ctx: RunContext, ids: Iterable[int], given_up_s: float | None = None) -> list[int]:
-    """Note, before the request, that these are being acknowledged; those that nobody else acknowledges meanwhile."""
-    rows = lock(tx, ids)
-    mine = list(
-        tx.run(
-            sa.select(submission.c.id).where(
-                among(submission.c.id, "ids"),
-                submission.c.pipeline == ctx.pipeline,
-                sa.or_(
-                    submission.c.ack.in_(["due", "refused"]),
-                    sa.and_(submission.c.ack == "sent", _given_up(tx, given_up_s)),
-                ),
-            ),
-            {"ids": [row.id for row in rows]},
-        ).scalars()
-    )
-    tx.run(submission.update().where(among(submission.c.id, "ids")).values(ack="sent", ack_at=tx.now), {"ids": mine})
-    return mine
+_same = submission.alias("same")
 
+_same_number = sa.select(_same.c.order_number).where(among(_same.c.id, "ids"))
 
-def record_answers(
-    tx: Transaction, ctx: RunContext, answers: Mapping[int, Acknowledgement], most: int | None = None
-) -> None:
-    """What the source said: accepted ones are confirmed, the others stay due (as ``refused``, with its words).
-
-    ``most`` refusals end the repetitions at a source that never gives a complete answer (``take_over``).
-
-    An id that was sent and is missing here stays ``sent``: the source's next complete answer tells whether it took
-    it. All rows of the same number share the answer.
-    """
-    accepted = [number for number, answer in answers.items() if answer.accepted]
-    cancelled = [number for number, answer in answers.items() if answer.cancelled]
-    if cancelled:  # its source needs no answer any more, and an operator must know
-        accepted += cancelled
-        query = sa.select(submission.c.source_id).where(among(submission.c.id, "ids"))
-        cancellations.record(tx, ctx, tx.run(query, {"ids": cancelled}).scalars())
-    tx.run(_CONFIRM, {"ids": accepted, "b_pipeline": ctx.pipeline, "b_at": tx.now})
-    tx.many(
-        _REFUSE,
-        [
-            {"b_id": number, "message": clean_text(answer.message, 300), "b_at": tx.now}
-            for number, answer in answers.items()
-            if not answer.accepted and not answer.cancelled
-        ],
-    )
-    if most is not None:
-        ack_retries.record_answers(tx, ctx, answers, most)
-
-
-_same_number = sa.select(_other.c.order_number).where(among(_other.c.id, "ids"))
 _CONFIRM = (
     submission.update()
     .where(
@@ -161,6 +163,6 @@ def premature(tx: Transaction, name: str | None) -> list[Any]:
     query = sa.select(submission.c.id, submission.c.state, submission.c.ack).where(
         submission.c.ack.in_(["sent", "confirmed"]),
         # a version that came after the acknowledgement may have opened the lineage again
-        sa.not_(sa.or_(_decided, sa.and_(_superseded, sa.or_(_has_winner, _by_person)))),
+        sa.not_(sa.or_(DECIDED, sa.and_(IS_SUPERSEDED, sa.or_(HAS_IMPORTED_WINNER, SETTLED_BY_OPERATOR)))),
     )
     return list(tx.run(query if name is None else query.where(submission.c.pipeline == name)))

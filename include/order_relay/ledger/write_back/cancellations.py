@@ -8,7 +8,7 @@ happens to it. A marked order that proves not to be at the destination is stoppe
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from order_relay.ledger.schema.states import AT_DESTINATION, State
 from order_relay.ledger.schema.tables import event, feedback, submission
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.store.repository import Repository, reads, writes
 from order_relay.ledger.store.text import clean_text
 from order_relay.ledger.submissions.transitions import TransitionCause, lock, transition
 from order_relay.orders.mapping.eligibility import CANCELLED as STOPPED
@@ -51,6 +52,54 @@ _TASK = sa.and_(
     submission.c.cancelled_at.is_(None),
     submission.c.state == State.IMPORTED,
 )
+
+
+class Cancellations(Repository):
+    """Orders that their source has cancelled."""
+
+    def record(self, ctx: RunContext, source_ids: Iterable[str]) -> RecordedCancellations:
+        """The source has cancelled these; how many of them are news."""
+        wanted = list(source_ids)
+        return self._record(ctx, wanted) if wanted else RecordedCancellations()
+
+    @writes
+    def _record(self, tx: Transaction, ctx: RunContext, source_ids: Sequence[str]) -> RecordedCancellations:
+        return record(tx, ctx, source_ids)
+
+    @reads
+    def unsettled(self, tx: Transaction, name: str | None = None) -> list[dict[str, Any]]:
+        """Imported orders that their source cancelled, and about which no operator has decided yet."""
+        return pending(tx, name)
+
+    @writes
+    def settle(self, tx: Transaction, ctx: RunContext, number: str, reason: str, *, reinstated: bool = False) -> int:
+        """An operator has cancelled these orders at the destination; or the source took its cancellation back.
+
+        Reinstated orders lose their mark and their source is told of them again, first of all that they were taken
+        over, where it refused that since it had cancelled them. Raises ``IllegalTransitionError`` where no order of
+        this number is a task.
+        """
+        ids = [row["id"] for row in pending(tx, ctx.pipeline) if number in {row["order_number"], row["source_id"]}]
+        rows = lock(tx, ids)
+        if not rows:
+            raise IllegalTransitionError(
+                f"no order {number!r} of {ctx.pipeline} was cancelled by its source after the import"
+            )
+        keys = {"ids": [row.id for row in rows]}
+        if reinstated:
+            tx.run(submission.update().where(among(submission.c.id, "ids")).values(source_cancelled_at=None), keys)
+            tx.run(submission.update().where(among(submission.c.id, "ids"), _NOT_TAKEN_OVER).values(ack="due"), keys)
+            tx.run(
+                feedback.update()
+                .where(among(feedback.c.submission_id, "ids"), feedback.c.state == CANCELLED)
+                .values(state="refused", due_at=tx.now, tries=0, refusals=0),
+                keys,
+            )
+        else:
+            tx.run(submission.update().where(among(submission.c.id, "ids")).values(cancelled_at=tx.now), keys)
+        words = "reinstated at its source" if reinstated else "cancelled at the destination"
+        _events(tx, ctx, rows, f"{words}: {clean_text(reason, 300)}")
+        return len(rows)
 
 
 def record(tx: Transaction, ctx: RunContext, source_ids: Iterable[str]) -> RecordedCancellations:
@@ -132,36 +181,6 @@ def overdue(tx: Transaction, name: str) -> OverdueOrders | None:
         return None
     oldest = min(row["source_cancelled_at"] for row in found)
     return OverdueOrders(CANCELLED, len(found), oldest, tuple(row["order_number"] for row in found[:MAX_NAMED]))
-
-
-def settle(tx: Transaction, ctx: RunContext, number: str, reason: str, *, reinstated: bool) -> int:
-    """An operator has cancelled these orders at the destination; or the source took its cancellation back.
-
-    Reinstated orders lose their mark and their source is told of them again, first of all that they were taken over,
-    where it refused that since it had cancelled them. Raises ``IllegalTransitionError`` where no order of
-    this number is a task.
-    """
-    ids = [row["id"] for row in pending(tx, ctx.pipeline) if number in {row["order_number"], row["source_id"]}]
-    rows = lock(tx, ids)
-    if not rows:
-        raise IllegalTransitionError(
-            f"no order {number!r} of {ctx.pipeline} was cancelled by its source after the import"
-        )
-    keys = {"ids": [row.id for row in rows]}
-    if reinstated:
-        tx.run(submission.update().where(among(submission.c.id, "ids")).values(source_cancelled_at=None), keys)
-        tx.run(submission.update().where(among(submission.c.id, "ids"), _NOT_TAKEN_OVER).values(ack="due"), keys)
-        tx.run(
-            feedback.update()
-            .where(among(feedback.c.submission_id, "ids"), feedback.c.state == CANCELLED)
-            .values(state="refused", due_at=tx.now, tries=0, refusals=0),
-            keys,
-        )
-    else:
-        tx.run(submission.update().where(among(submission.c.id, "ids")).values(cancelled_at=tx.now), keys)
-    words = "reinstated at its source" if reinstated else "cancelled at the destination"
-    _events(tx, ctx, rows, f"{words}: {clean_text(reason, 300)}")
-    return len(rows)
 
 
 def _events(tx: Transaction, ctx: RunContext, rows: list[Any], why: str) -> None:

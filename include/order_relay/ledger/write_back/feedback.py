@@ -20,14 +20,17 @@ from typing import Any
 import sqlalchemy as sa
 
 from order_relay.backoff import backoff
+from order_relay.errors import IllegalTransitionError
+from order_relay.ledger.schema.records import OverdueOrders
 from order_relay.ledger.schema.shipment_tables import shipment
 from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import feedback, submission
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.store.repository import Repository, reads, writes
 from order_relay.ledger.store.text import clean_text
 from order_relay.ledger.submissions.transitions import lock
-from order_relay.ledger.write_back import cancellations
+from order_relay.ledger.write_back import cancellations, offline_orders
 from order_relay.orders.messages import Acknowledgement, RunContext
 
 OMS_NUMBER, LINE_NUMBERS, SHIPPED = "oms_number", "line_numbers", "shipped"
@@ -68,62 +71,178 @@ class FeedbackStep:
 _mine = feedback.alias("mine")
 _before = feedback.alias("before")
 
+MAX_NAMED = 20
+WRITE_BACK_FAILED = "untold"
 
-def due_steps(
-    tx: Transaction,
-    name: str,
-    step: str,
-    limit: int,
-    *,
-    each_delivery: bool = False,
-    after: int = 0,
-    given_up_s: float = 900.0,
-    at_import: bool = False,
-) -> list[FeedbackStep]:
-    """Orders of a pipeline for which ``step`` is due, by ledger id from behind ``after``.
 
-    Also those that were claimed ``given_up_s`` seconds ago and have no answer.
+class Feedback(Repository):
+    """Write-back steps: what a source is informed of about its orders."""
 
-    ``each_delivery``: ``shipped`` is due for every shipment of an order; else once, when everything was shipped, or
-    with ``at_import`` once the order is imported. Nothing is due for an order that its source has cancelled.
-    """
-    deliveries = each_delivery and step == SHIPPED
-    delivery = shipment.c.id if deliveries else sa.literal(0)
-    source = submission.join(shipment, shipment.c.submission_id == submission.c.id) if deliveries else submission
-    query = (
-        sa.select(
-            submission.c.id,
-            sa.literal(step),
-            delivery.label("delivery"),
-            submission.c.source_id,
-            submission.c.oms_id,
-            sa.func.coalesce(_mine.c.tries, 0),
-            sa.func.coalesce(_mine.c.state == "sent", sa.false()),
-            sa.func.coalesce(_mine.c.refusals, 0),
-        )
-        .select_from(
-            source.outerjoin(
-                _mine,
-                sa.and_(_mine.c.submission_id == submission.c.id, _mine.c.step == step, _mine.c.delivery == delivery),
+    @reads
+    def due(
+        self,
+        tx: Transaction,
+        name: str,
+        step: str,
+        limit: int,
+        *,
+        each_delivery: bool = False,
+        after: int = 0,
+        given_up_s: float = 900.0,
+        at_import: bool = False,
+    ) -> list[FeedbackStep]:
+        """Orders of a pipeline for which ``step`` is due, by ledger id from behind ``after``.
+
+        Also those that were claimed ``given_up_s`` seconds ago and have no answer.
+
+        ``each_delivery``: ``shipped`` is due for every shipment of an order; else once, when everything was shipped, or
+        with ``at_import`` once the order is imported. Nothing is due for an order that its source has cancelled.
+        """
+        deliveries = each_delivery and step == SHIPPED
+        delivery = shipment.c.id if deliveries else sa.literal(0)
+        source = submission.join(shipment, shipment.c.submission_id == submission.c.id) if deliveries else submission
+        query = (
+            sa.select(
+                submission.c.id,
+                sa.literal(step),
+                delivery.label("delivery"),
+                submission.c.source_id,
+                submission.c.oms_id,
+                sa.func.coalesce(_mine.c.tries, 0),
+                sa.func.coalesce(_mine.c.state == "sent", sa.false()),
+                sa.func.coalesce(_mine.c.refusals, 0),
             )
+            .select_from(
+                source.outerjoin(
+                    _mine,
+                    sa.and_(
+                        _mine.c.submission_id == submission.c.id, _mine.c.step == step, _mine.c.delivery == delivery
+                    ),
+                )
+            )
+            .where(
+                submission.c.pipeline == name,
+                submission.c.state == State.IMPORTED,
+                submission.c.ack == "confirmed",
+                submission.c.source_cancelled_at.is_(None),
+                submission.c.id > after,
+                _open(tx.now, given_up_s),
+                *_forerunner(step, deliveries=deliveries),
+            )
+            .order_by(submission.c.id, delivery)
+            .limit(limit)
         )
-        .where(
-            submission.c.pipeline == name,
-            submission.c.state == State.IMPORTED,
-            submission.c.ack == "confirmed",
-            submission.c.source_cancelled_at.is_(None),
-            submission.c.id > after,
-            _open(tx.now, given_up_s),
-            *_forerunner(step, deliveries=deliveries),
+        if deliveries:
+            query = query.where(shipment.c.asks == "", shipment.c.closed == "")
+        if step == SHIPPED and not deliveries and not at_import:
+            query = query.where(submission.c.shipped == "shipped")
+        return [FeedbackStep(*tuple(row)) for row in tx.run(query)]
+
+    @writes
+    def claim(
+        self, tx: Transaction, ctx: RunContext, steps: Sequence[FeedbackStep], given_up_s: float = 900.0
+    ) -> list[FeedbackStep]:
+        """Note, before the request, that these are being told; those whose orders nobody else tells of meanwhile.
+
+        One that was tried ``MAX_TRIES`` times has failed instead.
+        """
+        ids = {step.submission_id for step in steps}
+        lock(tx, ids)
+        rows = tx.run(sa.select(feedback).where(among(feedback.c.submission_id, "ids")), {"ids": sorted(ids)}).all()
+        known = {(row.submission_id, row.step, row.delivery): row for row in rows}
+        stale = tx.now - timedelta(seconds=given_up_s)
+        busy = {row.submission_id for row in rows if row.state == "sent" and row.at > stale}
+        claimed, exhausted = [], []
+        for step in steps:
+            row = known.get((step.submission_id, step.step, step.delivery))
+            if step.submission_id in busy or (row is not None and row.state not in ("sent", "refused")):
+                continue
+            if row is not None and row.tries >= MAX_TRIES:
+                exhausted.append(step)
+            else:
+                claimed.append(step)
+        tx.many(_EXHAUSTED, [_bound(step) for step in exhausted])
+        new = [step for step in claimed if (step.submission_id, step.step, step.delivery) not in known]
+        tx.many(
+            feedback.insert(),
+            [{**_key(step), "state": "sent", "tries": 1, "at": tx.now, "run": ctx.run, "message": ""} for step in new],
         )
-        .order_by(submission.c.id, delivery)
-        .limit(limit)
-    )
-    if deliveries:
-        query = query.where(shipment.c.asks == "", shipment.c.closed == "")
-    if step == SHIPPED and not deliveries and not at_import:
-        query = query.where(submission.c.shipped == "shipped")
-    return [FeedbackStep(*tuple(row)) for row in tx.run(query)]
+        tx.many(_AGAIN, [{**_bound(step), "b_at": tx.now, "b_run": ctx.run} for step in claimed if step not in new])
+        return claimed
+
+    @writes
+    def record_answers(
+        self,
+        tx: Transaction,
+        ctx: RunContext,
+        answers: Sequence[tuple[FeedbackStep, Acknowledgement]],
+        most: int = MAX_REFUSALS,
+    ) -> None:
+        """What the source said. A refused step is due again after a growing time, and has failed after ``most``
+        refusals.
+
+        An order that its source has cancelled is marked (``cancelling``), and nothing more is told of it.
+        """
+        rows = []
+        for step, answer in answers:
+            refusals = step.refusals + (not answer.accepted and not answer.passing)
+            state = "done" if answer.accepted else FAILED if refusals >= most else "refused"
+            delay = backoff(FIRST_DELAY, step.tries, LONGEST_DELAY)
+            rows.append(
+                {
+                    **_bound(step),
+                    "b_state": state,
+                    "b_at": tx.now,
+                    "b_run": ctx.run,
+                    "b_refusals": refusals,
+                    "b_due": tx.now + delay if state == "refused" else None,
+                    "b_message": clean_text(answer.message, 300),
+                }
+            )
+        tx.many(_ANSWER, rows)
+        cancelled = sorted({step.source_id for step, answer in answers if answer.cancelled})
+        if cancelled:
+            cancellations.record(tx, ctx, cancelled)
+
+    @reads
+    def counts(self, tx: Transaction, name: str) -> dict[str, int]:
+        """How many steps of a pipeline's orders stand how, as ``STEP_STATE``."""
+        query = (
+            sa.select(feedback.c.step, feedback.c.state, sa.func.count().label("n"))
+            .join(submission, submission.c.id == feedback.c.submission_id)
+            .where(submission.c.pipeline == name)
+            .group_by(feedback.c.step, feedback.c.state)
+        )
+        return {f"{row.step}_{row.state}": row.n for row in tx.run(query)}
+
+    @reads
+    def failed(self, tx: Transaction, name: str | None = None) -> list[dict[str, Any]]:
+        """The steps that are not tried again unless an operator decides so, those of offline orders among them."""
+        return _all_failed(tx, name)
+
+    @writes
+    def decide_failed(self, tx: Transaction, ctx: RunContext, number: str, reason: str, *, retry: bool) -> int:
+        """Try the failed steps of an order again, or give them up; how many.
+
+        Raises ``IllegalTransitionError`` if no step of it has failed.
+        """
+        found = decide_failed(tx, ctx, number, reason, retry=retry)
+        found += offline_orders.decide_failed(tx, ctx.pipeline, number, retry=retry)
+        if not found:
+            raise IllegalTransitionError(f"no write-back step of order {number!r} of {ctx.pipeline} has failed")
+        return found
+
+    @reads
+    def operator_tasks(self, tx: Transaction, name: str) -> list[OverdueOrders]:
+        """What write-back leaves to operators, for alerts and reports; empty if there is nothing to do."""
+        failed = _all_failed(tx, name)
+        orders = tuple(dict.fromkeys(row["order_number"] for row in failed))
+        untold = (
+            OverdueOrders(WRITE_BACK_FAILED, len(orders), min(row["at"] for row in failed), orders[:MAX_NAMED])
+            if failed
+            else None
+        )
+        return [task for task in (cancellations.overdue(tx, name), untold) if task is not None]
 
 
 def _open(now: datetime, given_up_s: float) -> sa.ColumnElement[bool]:
@@ -164,67 +283,6 @@ def _has_state(step: str, *states: str) -> sa.ColumnElement[bool]:
     )
 
 
-def claim_steps(
-    tx: Transaction, ctx: RunContext, steps: Sequence[FeedbackStep], given_up_s: float = 900.0
-) -> list[FeedbackStep]:
-    """Note, before the request, that these are being told; those whose orders nobody else tells of meanwhile.
-
-    One that was tried ``MAX_TRIES`` times has failed instead.
-    """
-    ids = {step.submission_id for step in steps}
-    lock(tx, ids)
-    rows = tx.run(sa.select(feedback).where(among(feedback.c.submission_id, "ids")), {"ids": sorted(ids)}).all()
-    known = {(row.submission_id, row.step, row.delivery): row for row in rows}
-    stale = tx.now - timedelta(seconds=given_up_s)
-    busy = {row.submission_id for row in rows if row.state == "sent" and row.at > stale}
-    claimed, exhausted = [], []
-    for step in steps:
-        row = known.get((step.submission_id, step.step, step.delivery))
-        if step.submission_id in busy or (row is not None and row.state not in ("sent", "refused")):
-            continue
-        if row is not None and row.tries >= MAX_TRIES:
-            exhausted.append(step)
-        else:
-            claimed.append(step)
-    tx.many(_EXHAUSTED, [_bound(step) for step in exhausted])
-    new = [step for step in claimed if (step.submission_id, step.step, step.delivery) not in known]
-    tx.many(
-        feedback.insert(),
-        [{**_key(step), "state": "sent", "tries": 1, "at": tx.now, "run": ctx.run, "message": ""} for step in new],
-    )
-    tx.many(_AGAIN, [{**_bound(step), "b_at": tx.now, "b_run": ctx.run} for step in claimed if step not in new])
-    return claimed
-
-
-def record_answers(
-    tx: Transaction, ctx: RunContext, answers: Sequence[tuple[FeedbackStep, Acknowledgement]], most: int = MAX_REFUSALS
-) -> None:
-    """What the source said. A refused step is due again after a growing time, and has failed after ``most`` refusals.
-
-    An order that its source has cancelled is marked (``cancelling``), and nothing more is told of it.
-    """
-    rows = []
-    for step, answer in answers:
-        refusals = step.refusals + (not answer.accepted and not answer.passing)
-        state = "done" if answer.accepted else FAILED if refusals >= most else "refused"
-        delay = backoff(FIRST_DELAY, step.tries, LONGEST_DELAY)
-        rows.append(
-            {
-                **_bound(step),
-                "b_state": state,
-                "b_at": tx.now,
-                "b_run": ctx.run,
-                "b_refusals": refusals,
-                "b_due": tx.now + delay if state == "refused" else None,
-                "b_message": clean_text(answer.message, 300),
-            }
-        )
-    tx.many(_ANSWER, rows)
-    cancelled = sorted({step.source_id for step, answer in answers if answer.cancelled})
-    if cancelled:
-        cancellations.record(tx, ctx, cancelled)
-
-
 def steps_of(tx: Transaction, number: int) -> list[dict[str, Any]]:
     """What the source was told about one submission, for people."""
     query = sa.select(feedback).where(feedback.c.submission_id == number).order_by(feedback.c.at, feedback.c.step)
@@ -255,6 +313,14 @@ def failed_steps(tx: Transaction, name: str | None) -> list[dict[str, Any]]:
     return [dict(row) for row in tx.run(query).mappings()]
 
 
+def _all_failed(tx: Transaction, name: str | None) -> list[dict[str, Any]]:
+    marks = [
+        {**row, "order_number": row["source_id"], "step": "offline_sent", "delivery": 0}
+        for row in offline_orders.failed(tx, name)
+    ]
+    return [*failed_steps(tx, name), *marks]
+
+
 def decide_failed(tx: Transaction, ctx: RunContext, number: str, reason: str, *, retry: bool) -> int:
     """An operator has the failed steps of an order told again, or gives them up; how many."""
     chosen = [row for row in failed_steps(tx, ctx.pipeline) if number in {row["order_number"], row["source_id"]}]
@@ -274,17 +340,6 @@ def decide_failed(tx: Transaction, ctx: RunContext, number: str, reason: str, *,
             for row in chosen
         ],
     )
-
-
-def step_counts(tx: Transaction, name: str) -> dict[str, int]:
-    """How many steps of a pipeline's orders stand how, as ``STEP_STATE``."""
-    query = (
-        sa.select(feedback.c.step, feedback.c.state, sa.func.count().label("n"))
-        .join(submission, submission.c.id == feedback.c.submission_id)
-        .where(submission.c.pipeline == name)
-        .group_by(feedback.c.step, feedback.c.state)
-    )
-    return {f"{row.step}_{row.state}": row.n for row in tx.run(query)}
 
 
 def _key(step: FeedbackStep) -> dict[str, object]:

@@ -16,6 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from order_relay.backoff import backoff
 from order_relay.ledger.schema.tables import offline_mark, pipeline
 from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.store.repository import Repository, reads, writes
 from order_relay.ledger.store.text import clean_text
 from order_relay.orders.messages import Acknowledgement, RunContext
 
@@ -25,53 +26,62 @@ MAX_TRIES = 20
 _INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
-def watermark(tx: Transaction, name: str) -> datetime | None:
-    """Up to when offline orders were looked for (UTC)."""
-    found: datetime | None = tx.run(sa.select(pipeline.c.offline_to).where(pipeline.c.name == name)).scalar()
-    return found
+class OfflineOrders(Repository):
+    """Orders that an ERP loaded into the source, and their marks."""
 
+    @reads
+    def watermark(self, tx: Transaction, name: str) -> datetime | None:
+        """Up to when offline orders were looked for (UTC)."""
+        found: datetime | None = tx.run(sa.select(pipeline.c.offline_to).where(pipeline.c.name == name)).scalar()
+        return found
 
-def pending(tx: Transaction, name: str) -> dict[str, bool]:
-    """The offline orders that could not be marked before, and whether each is due to be tried again."""
-    query = sa.select(offline_mark).where(offline_mark.c.pipeline == name).order_by(offline_mark.c.at)
-    return {row.source_id: row.state == "refused" and row.due_at <= tx.now for row in tx.run(query)}
+    @reads
+    def pending(self, tx: Transaction, name: str) -> dict[str, bool]:
+        """The offline orders that could not be marked before, and whether each is due to be tried again."""
+        query = sa.select(offline_mark).where(offline_mark.c.pipeline == name).order_by(offline_mark.c.at)
+        return {row.source_id: row.state == "refused" and row.due_at <= tx.now for row in tx.run(query)}
 
-
-def record_answers(
-    tx: Transaction, ctx: RunContext, answers: Iterable[tuple[str, Acknowledgement]], most: int, to: datetime | None
-) -> None:
-    """What became of marking these; ``most`` refusals end the tries. The watermark moves to ``to``, never back."""
-    known = tx.run(sa.select(offline_mark).where(offline_mark.c.pipeline == ctx.pipeline))
-    rows = {row.source_id: row for row in known}
-    for source_id, answer in answers:
-        if answer.accepted or answer.cancelled:
-            tx.run(
-                offline_mark.delete().where(
-                    offline_mark.c.pipeline == ctx.pipeline, offline_mark.c.source_id == source_id
+    @writes
+    def record_answers(
+        self,
+        tx: Transaction,
+        ctx: RunContext,
+        answers: Iterable[tuple[str, Acknowledgement]],
+        most: int,
+        to: datetime | None = None,
+    ) -> None:
+        """What became of marking these; ``most`` refusals end the tries. The watermark moves to ``to``, never back."""
+        known = tx.run(sa.select(offline_mark).where(offline_mark.c.pipeline == ctx.pipeline))
+        rows = {row.source_id: row for row in known}
+        for source_id, answer in answers:
+            if answer.accepted or answer.cancelled:
+                tx.run(
+                    offline_mark.delete().where(
+                        offline_mark.c.pipeline == ctx.pipeline, offline_mark.c.source_id == source_id
+                    )
                 )
+                continue
+            tries = rows[source_id].tries + 1 if source_id in rows else 1
+            over = tries >= (MAX_TRIES if answer.passing else most)
+            values: dict[str, Any] = {
+                "state": "failed" if over else "refused",
+                "tries": tries,
+                "at": tx.now,
+                "message": clean_text(answer.message, 300),
+                "due_at": None if over else tx.now + backoff(FIRST_DELAY, tries - 1, LONGEST_DELAY),
+            }
+            insert: Any = _INSERT[tx.conn.dialect.name](offline_mark)
+            statement = insert.on_conflict_do_update(index_elements=["pipeline", "source_id"], set_=values)
+            tx.run(statement, {"pipeline": ctx.pipeline, "source_id": source_id, **values})
+        if to is not None:
+            tx.run(
+                pipeline.update()
+                .where(
+                    pipeline.c.name == ctx.pipeline,
+                    sa.or_(pipeline.c.offline_to.is_(None), pipeline.c.offline_to < to),
+                )
+                .values(offline_to=to)
             )
-            continue
-        tries = rows[source_id].tries + 1 if source_id in rows else 1
-        over = tries >= (MAX_TRIES if answer.passing else most)
-        values: dict[str, Any] = {
-            "state": "failed" if over else "refused",
-            "tries": tries,
-            "at": tx.now,
-            "message": clean_text(answer.message, 300),
-            "due_at": None if over else tx.now + backoff(FIRST_DELAY, tries - 1, LONGEST_DELAY),
-        }
-        insert: Any = _INSERT[tx.conn.dialect.name](offline_mark)
-        statement = insert.on_conflict_do_update(index_elements=["pipeline", "source_id"], set_=values)
-        tx.run(statement, {"pipeline": ctx.pipeline, "source_id": source_id, **values})
-    if to is not None:
-        tx.run(
-            pipeline.update()
-            .where(
-                pipeline.c.name == ctx.pipeline,
-                sa.or_(pipeline.c.offline_to.is_(None), pipeline.c.offline_to < to),
-            )
-            .values(offline_to=to)
-        )
 
 
 def failed(tx: Transaction, name: str | None) -> list[dict[str, Any]]:

@@ -48,7 +48,7 @@ def hold_cancelled(
     """
     if not days or not isinstance(source, FeedbackTaker):
         return 0
-    states = ledger.counts(ctx.pipeline, None)["states"]
+    states = ledger.accounting.counts(ctx.pipeline, None)["states"]
     if not any(states.get(state) for state in (*UNSENT, State.SENDING, State.IN_DOUBT)):
         return 0
     return _record(ctx, source, ledger, connection_fingerprint=connection_fingerprint, days=days, clock=clock).stopped
@@ -63,7 +63,7 @@ def _record(
     except TransientError as error:
         log.warning("the source's cancelled orders cannot be read; the next run tries again: %s", error)
         return RecordedCancellations()
-    noted = ledger.note_cancelled(ctx, found)
+    noted = ledger.cancellations.record(ctx, found)
     if noted.sent:
         log.warning("%d orders were cancelled by the source after they were sent", noted.sent)
     if noted.stopped:
@@ -80,15 +80,15 @@ def mark_offline_orders(
     cannot be read, raises what the source raises, and the watermark stays.
     """
     begun = clock()
-    since = parts.ledger.offline_to(ctx.pipeline)
+    since = parts.ledger.offline_orders.watermark(ctx.pipeline)
     start = (begun - timedelta(days=first_days) if since is None else min(since, begun)) - timedelta(seconds=overlap_s)
     with guarded_login(ctx, parts.ledger, parts.connection_fingerprint):
-        pending = parts.ledger.offline_pending(ctx.pipeline)
+        pending = parts.ledger.offline_orders.pending(ctx.pipeline)
         again = [source_id for source_id, due in pending.items() if due]
         found = [*again, *(one for one in parts.source.unmarked_offline_orders(start) if one not in pending)]
         with ThreadPoolExecutor(parts.parallel) as pool:
             answers = list(zip(found, pool.map(lambda one: _mark(parts, one), found), strict=True))
-    parts.ledger.offline_answered(ctx, answers, parts.most_refusals, to=begun)
+    parts.ledger.offline_orders.record_answers(ctx, answers, parts.most_refusals, to=begun)
     done = sum(answer.accepted for _, answer in answers)
     refused = len(answers) - done
     return {name: n for name, n in (("offline_sent", done), ("offline_refused", refused)) if n}

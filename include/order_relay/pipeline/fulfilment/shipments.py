@@ -31,18 +31,18 @@ def record_shipment(
     work = found.work
     ordered = archive.read([work])[work.id].ordered() if work else None
     matched = replace(shipment, submission_id=work.id if work else None, asks=found.asks or shipment.asks)
-    return ledger.record_shipment(RunContext(work.pipeline if work else "", run, who), matched, ordered, why)
+    return ledger.shipments.record(RunContext(work.pipeline if work else "", run, who), matched, ordered, why)
 
 
 def assign_shipment(
     ledger: Ledger, archive: OrderArchive, shipment_id: int, work: WorkItem, instead_of: int | None = None
 ) -> ShipmentResult:
     """Count an unmatched shipment for an order. Raises ``IllegalTransitionError`` if it has another order."""
-    return ledger.match_shipment(shipment_id, work.id, archive.read([work])[work.id].ordered(), instead_of)
+    return ledger.shipments.match(shipment_id, work.id, archive.read([work])[work.id].ordered(), instead_of)
 
 
 def find_order(ledger: Ledger, shipment: Shipment, pipelines: Collection[str] | None = None) -> OrderMatch:
     """The order of a shipment: the one already known, else the one that its notice names."""
     if shipment.submission_id is not None:
-        return OrderMatch(next(iter(ledger.works([shipment.submission_id])), None))
-    return ledger.addressee(shipment.words, shipment.given_id, pipelines)
+        return OrderMatch(next(iter(ledger.worklist.get([shipment.submission_id])), None))
+    return ledger.order_references.match(shipment.words, shipment.given_id, pipelines)

@@ -87,11 +87,11 @@ def _read_file(  # noqa: PLR0917 - a step of read_drops
     digest = hashlib.sha256(data).hexdigest()
     total, folder = StoredStatuses(), ARCHIVE
     known = _reading_key(intake, drops, digest)
-    if not intake.ledger.status_file_known(intake.account, known):
+    if not intake.ledger.status_reads.is_file_known(intake.account, known):
         try:
             total = _store_rows(intake, drops, data, file.shown, arrived)
             rows = total.new + total.corrected
-            intake.ledger.status_file_read(intake.ctx, known, file.shown, rows, total.refused)
+            intake.ledger.status_reads.record_file(intake.ctx, known, file.shown, rows=rows, refused=total.refused)
         except RecordRejectedError as error:
             folder = REFUSED
             total = intake.keep(ParsedRecords((), (RejectedRecord(0, "", tuple(error.issues)),)), file.shown)

@@ -86,7 +86,7 @@ class StatusIntake:
 
     def keep(self, found: ParsedRecords, origin: str, late_before: datetime | None = None) -> StoredStatuses:
         """Store parsed records, and why others were refused."""
-        return self.ledger.store_statuses(
+        return self.ledger.status_history.store(
             self.ctx,
             found.reports,
             refused=found.rejected,
@@ -121,7 +121,7 @@ def poll_changes(  # noqa: PLR0917 - one run of it
         first_asked = first_asked or asked
         if settled:
             if since is None and first_asked is not None:
-                intake.ledger.settle_window(intake.account, first_asked)
+                intake.ledger.status_reads.advance_watermark(intake.account, first_asked)
             return total
     raise TransientError(
         f"{intake.account}: the list of changes kept shifting in {settings.most_passes} passes. Everything read is "
@@ -130,7 +130,7 @@ def poll_changes(  # noqa: PLR0917 - one run of it
 
 
 def _poll_start(intake: StatusIntake, settings: PollSettings, now: datetime) -> datetime:
-    point = intake.ledger.status_read_to(intake.account)
+    point = intake.ledger.status_reads.watermark(intake.account)
     if point is None:
         return now - timedelta(days=settings.first_days)
     return point - timedelta(seconds=settings.overlap_s)
@@ -162,21 +162,23 @@ def read_due(intake: StatusIntake, source: StatusSource, settings: ByIdSettings)
     An order that the vendor does not return, or that cannot be read, is requested again later.
     """
     ledger, account = intake.ledger, intake.account
-    ledger.settle_statuses(account, intake.reader.shape.statuses.final, settings.final_days * 86400.0)
-    due = ledger.due_reads(account, settings.overdue_after_s, settings.most)
+    ledger.status_reads.settle_final(account, intake.reader.shape.statuses.final, settings.final_days * 86400.0)
+    due = ledger.status_reads.due(account, settings.overdue_after_s, settings.most)
     total = StoredStatuses()
     for asked in batched(due, source.max_ids_per_call):
         try:
             page = source.by_ids(asked)
         except ThrottledError as error:
             wait_s = max(settings.first_wait_s, error.wait_s or 0.0)
-            ledger.reads_done(account, asked, wait_s, settings.longest_wait_s, answered=False)
+            ledger.status_reads.record(account, asked, wait_s, settings.longest_wait_s, answered=False)
             break
         found = intake.reader.read(page, Channel.BY_ID)
         total += intake.keep(found, str(Channel.BY_ID))
         shown = {report.order_id for report in found.reports if report.full}
         for numbers, answered in ((shown & {*asked}, True), ({*asked} - shown, False)):
-            ledger.reads_done(account, numbers, settings.first_wait_s, settings.longest_wait_s, answered=answered)
+            ledger.status_reads.record(
+                account, numbers, settings.first_wait_s, settings.longest_wait_s, answered=answered
+            )
     return total
 
 
@@ -188,7 +190,7 @@ def record_shipments(
     If the vendor withdraws a recorded parcel, an operator is asked and nothing is undone.
     """
     counts = {"followed": 0, "shipments": 0, "asked": 0}
-    while due := intake.ledger.statuses_to_follow(intake.account):
+    while due := intake.ledger.statuses.due_follow_ups(intake.account):
         done = [order for order in due if _record_order(intake, settings, origin, record, order, counts)]
         if not done:  # each has changed meanwhile: the next run processes it
             break
@@ -212,7 +214,7 @@ def _record_order(  # noqa: PLR0917 - one step of the above
     question = order.asks
     if withdrawn:
         question = f"recorded as shipped, but the vendor withdrew it: parcel {', '.join(withdrawn)}"
-    if not intake.ledger.follow_status(intake.account, order, {*order.told, *new} - {*withdrawn}, question):
+    if not intake.ledger.statuses.record_follow_up(intake.account, order, {*order.told, *new} - {*withdrawn}, question):
         return False
     counts["followed"] += 1
     counts["shipments"] += len(new)

@@ -81,7 +81,7 @@ def send_write_back(ctx: RunContext, parts: WriteBackContext) -> dict[str, int]:
 def _write_back_step(ctx: RunContext, parts: WriteBackContext, step: str, counts: Counter[str]) -> None:
     last = unanswered = 0
     while unanswered < MAX_UNANSWERED_SLICES:
-        due = parts.ledger.feedback_due(
+        due = parts.ledger.feedback.due(
             ctx.pipeline,
             step,
             SLICE_SIZE,
@@ -93,9 +93,9 @@ def _write_back_step(ctx: RunContext, parts: WriteBackContext, step: str, counts
         if not due:
             return
         last = due[-1].submission_id
-        answers, failure = _send_steps(ctx, parts, parts.ledger.claim_feedback(ctx, due, parts.given_up_s))
+        answers, failure = _send_steps(ctx, parts, parts.ledger.feedback.claim(ctx, due, parts.given_up_s))
         answered = [(one, answer) for one, answer in answers if answer is not None]
-        parts.ledger.feedback_told(ctx, answered, parts.most_refusals)
+        parts.ledger.feedback.record_answers(ctx, answered, parts.most_refusals)
         counts.update(f"{step}_{_outcome_name(answer)}" for _, answer in answers)
         if failure is not None:
             raise failure
@@ -155,7 +155,7 @@ def _not_sent(step: FeedbackStep, why: str = "not sent: the run stopped before")
 def _archived_orders(parts: WriteBackContext, steps: Sequence[FeedbackStep]) -> Mapping[int, ArchivedOrder]:
     """The archived orders of the steps that need their lines."""
     wanted = [step.submission_id for step in steps if step.step == LINE_NUMBERS or step.delivery]
-    return parts.archive.read(parts.ledger.works(wanted)) if wanted else {}
+    return parts.archive.read(parts.ledger.worklist.get(wanted)) if wanted else {}
 
 
 def _request(parts: WriteBackContext, step: FeedbackStep, order: ArchivedOrder | None) -> Callable[[], Acknowledgement]:
@@ -166,7 +166,7 @@ def _request(parts: WriteBackContext, step: FeedbackStep, order: ArchivedOrder |
     if step.step == LINE_NUMBERS:
         numbers = {line_name(line): line["position"] + 1 for line in order.lines} if order else {}
         return partial(parts.source.number_lines, step.source_id, numbers)
-    found = parts.ledger.shipments_of(step.submission_id)
+    found = parts.ledger.shipments.of_order(step.submission_id)
     counted = [one for one in found if not one["asks"] and not one["closed"]]
     shipments = [one for one in counted if step.delivery in (0, one["id"])]
     if shipments:

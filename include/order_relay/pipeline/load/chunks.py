@@ -23,10 +23,10 @@ def plan_chunks(
     ``timeout_s`` is the destination's: what was being sent when a worker died becomes in doubt first. Returns the
     short names (``chunk-00``) of at most ``settings.at_most`` chunks; none where there is nothing to do.
     """
-    expired = ledger.expire_leases(ctx, timeout_s)
+    expired = ledger.leases.expire(ctx, timeout_s)
     if expired:
         log.warning("%d orders were being sent when their worker died; they are looked up", expired)
-    due, ready = ledger.due_lookups(ctx.pipeline, None), ledger.ready(ctx.pipeline)
+    due, ready = ledger.lookups.due(ctx.pipeline, None), ledger.claims.ready(ctx.pipeline)
     everything = [*due, *ready]
     size = max(settings.min_size, ceil(len(everything) / settings.at_most))
     names = []

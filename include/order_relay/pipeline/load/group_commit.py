@@ -12,9 +12,10 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, Protocol, TypeVar
+from typing import ParamSpec, TypeVar
 
 from order_relay.errors import TransientError
+from order_relay.ledger import Ledger
 from order_relay.ledger.schema.records import AttemptResult, Claim
 from order_relay.orders.messages import RunContext
 
@@ -32,21 +33,6 @@ FULL_BATCH = 24
 
 FIRST_RETRY_S = 0.05
 MAX_RETRY_S = 2.0
-
-
-class CommitLedger(Protocol):
-    """What the committer uses of the ledger."""
-
-    def claim(self, ctx: RunContext, ids: Sequence[int], owner: str, lease_s: float) -> dict[int, Claim]:
-        """See ``Ledger.claim``."""
-
-    def settle(self, ctx: RunContext, results: Sequence[AttemptResult]) -> list[int]:
-        """See ``Ledger.settle``: the ids whose outcome was refused."""
-
-    def settle_and_claim(
-        self, ctx: RunContext, results: Sequence[AttemptResult], ids: Sequence[int], owner: str, lease_s: float
-    ) -> tuple[list[int], dict[int, Claim]]:
-        """See ``Ledger.settle_and_claim``: what ``settle`` and ``claim`` return, of one transaction."""
 
 
 class _Batch:
@@ -68,7 +54,7 @@ class GroupCommit:
 
     def __init__(
         self,
-        book: CommitLedger,
+        ledger: Ledger,
         ctx: RunContext,
         owner: str,
         lease_s: float,
@@ -76,7 +62,7 @@ class GroupCommit:
         most: int = 256,
         patience_s: float = 60.0,
     ) -> None:
-        self._ledger = book
+        self._ledger = ledger
         self._ctx = ctx
         self._owner = owner
         self._lease_s = lease_s
@@ -172,7 +158,9 @@ class GroupCommit:
         """Both kinds in one transaction; false where nothing of it stayed, or nobody can tell."""
         committed.not_after = time.monotonic() + self._lease_s
         try:
-            refused, claims = self._ledger.settle_and_claim(self._ctx, results, ids, self._owner, self._lease_s)
+            refused, claims = self._ledger.outcomes.record_and_claim(
+                self._ctx, results, ids, owner=self._owner, lease_s=self._lease_s
+            )
         except Exception as exc:  # whatever it was, it comes again where it belongs when each kind is tried by itself
             log.info("outcomes and claims are committed one after the other (%s)", type(exc).__name__)
             return False
@@ -204,7 +192,7 @@ class GroupCommit:
         pause = FIRST_RETRY_S
         while True:
             try:
-                return self._ledger.settle(self._ctx, results) or ()
+                return self._ledger.outcomes.record(self._ctx, results) or ()
             except TransientError:
                 if time.monotonic() + pause > give_up_at:
                     raise
@@ -214,7 +202,7 @@ class GroupCommit:
     def _commit_claims(self, ids: list[int], committed: _BatchResult) -> None:
         committed.not_after = time.monotonic() + self._lease_s
         try:
-            committed.claims = self._ledger.claim(self._ctx, ids, self._owner, self._lease_s)
+            committed.claims = self._ledger.claims.claim(self._ctx, ids, self._owner, self._lease_s)
         except TransientError as exc:
             committed.claim_error = exc
         except Exception as exc:
@@ -226,7 +214,7 @@ class GroupCommit:
 
     def _commit_one_claim(self, submission_id: int, committed: _BatchResult) -> None:
         try:
-            committed.claims.update(self._ledger.claim(self._ctx, [submission_id], self._owner, self._lease_s))
+            committed.claims.update(self._ledger.claims.claim(self._ctx, [submission_id], self._owner, self._lease_s))
         except Exception as exc:
             committed.claim_errors[submission_id] = exc
 

@@ -35,7 +35,7 @@ def run_shadow(  # noqa: PLR0917 - the shape that all stages have
     ``not_found_there`` proves nothing (there is no positive control): a person reads it beside the older scripts' logs.
     A destination that can not be searched, or does not answer, only makes orders ``not_compared``.
     """
-    orders = ledger.to_send([int(i) for i in store.read_json(chunk_name).get("send", ())])
+    orders = ledger.claims.sendable([int(i) for i in store.read_json(chunk_name).get("send", ())])
     there = asyncio.run(_find_orders(destination, share, [order.destination_key for order in orders])) if orders else {}
     rows = [_row(order, there.get(order.destination_key)) for order in orders]
     short = chunk_name.rpartition("/")[2].removesuffix(".json")

@@ -13,20 +13,19 @@ import os
 import socket
 import uuid
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from order_relay.errors import ConfigurationError, TransientError
-from order_relay.ledger.schema.records import Sendable
+from order_relay.ledger import Ledger
 from order_relay.orders.messages import RunContext
-from order_relay.pipeline.load.group_commit import CommitLedger, GroupCommit
+from order_relay.pipeline.load.group_commit import GroupCommit
 from order_relay.pipeline.load.payload_reader import PayloadStore, read_payloads
 from order_relay.pipeline.load.sender import Sender
 from order_relay.pipeline.lookup import in_doubt
 from order_relay.pipeline.lookup.preflight import (
     ObjectLister,
-    PreflightLedger,
     PreflightResult,
     run_preflight,
     unknown_batches,
@@ -36,19 +35,6 @@ from order_relay.pipeline.ports import Destination, DestinationSession
 from order_relay.pipeline.settings.sections import LoadSettings
 
 log = logging.getLogger(__name__)
-
-
-class LoadLedger(CommitLedger, PreflightLedger, Protocol):
-    """What load uses of the ledger."""
-
-    def expire_leases(self, ctx: RunContext, timeout_s: float) -> int:
-        """See ``Ledger.expire_leases``."""
-
-    def to_send(self, ids: Sequence[int]) -> list[Sendable]:
-        """See ``Ledger.to_send``."""
-
-    def put_back(self, ctx: RunContext, ids: Sequence[int], why: str) -> int:
-        """See ``Ledger.put_back``."""
 
 
 class ChunkStore(PayloadStore, ObjectLister, Protocol):
@@ -86,7 +72,7 @@ class LoadOptions:
 
 def load(  # noqa: PLR0917 - the shape that all stages have
     ctx: RunContext,
-    ledger: LoadLedger,
+    ledger: Ledger,
     store: ChunkStore,
     destination: Destination,
     chunk_name: str,
@@ -102,9 +88,9 @@ def load(  # noqa: PLR0917 - the shape that all stages have
     send = list(dict.fromkeys(int(i) for i in chunk.get("send", ())))
     due = list(dict.fromkeys(int(i) for i in chunk.get("look_up", ())))
     if options.dry_run:
-        return {"would_send": len(ledger.to_send(send)), "would_look_up": len(due)}
+        return {"would_send": len(ledger.claims.sendable(send)), "would_look_up": len(due)}
     counts: Counter[str] = Counter()
-    expired = ledger.expire_leases(ctx, destination.timeout_s)
+    expired = ledger.leases.expire(ctx, destination.timeout_s)
     if expired:
         counts["lease_expired"] = expired
     if send or due:
@@ -118,7 +104,7 @@ class _Load:
     """The load of one chunk."""
 
     _ctx: RunContext
-    _ledger: LoadLedger
+    _ledger: Ledger
     _store: ChunkStore
     _destination: Destination
     _options: LoadOptions
@@ -143,7 +129,7 @@ class _Load:
     async def _look_up(self, session: DestinationSession, due: list[int]) -> None:
         found = await in_doubt.look_up(
             self._ctx,
-            self._ledger,
+            self._ledger.lookups,
             session,
             self._destination,
             due,
@@ -181,17 +167,19 @@ class _Load:
             watch = asyncio.create_task(self._watch(sender))
             try:
                 await sender.run(
-                    read_payloads(ids, lambda some: committer.run(self._ledger.to_send, some), self._store, sender)
+                    read_payloads(
+                        ids, lambda some: committer.run(self._ledger.claims.sendable, some), self._store, sender
+                    )
                 )
             finally:
                 watch.cancel()
             if sender.put_back:
                 why = "the first answers of the run were all HTTP 400"
-                await committer.run(self._ledger.put_back, self._ctx, sender.put_back, why)
+                await committer.run(self._ledger.outcomes.return_to_received, self._ctx, sender.put_back, why)
                 self._counts["put_back"] = len(sender.put_back)
             if sender.to_rebuild:  # from the archive, by the next run
                 why = "the stored payload is damaged"
-                await committer.run(self._ledger.put_back, self._ctx, sender.to_rebuild, why)
+                await committer.run(self._ledger.outcomes.return_to_received, self._ctx, sender.to_rebuild, why)
         return sender
 
     async def _stopped(self) -> bool:

@@ -11,10 +11,10 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
 from order_relay.iteration import batched
-from order_relay.ledger.schema.records import InDoubtOrder, LookupResult, PositiveControl
+from order_relay.ledger.delivery.lookups import Lookups
+from order_relay.ledger.schema.records import InDoubtOrder, LookupResult
 from order_relay.orders.identity.traits import TimeSpan
 from order_relay.orders.messages import MAX_ATTEMPTS, RunContext
 from order_relay.pipeline.lookup.evidence import MAX_KEYS_PER_SEARCH, SearchVerdict
@@ -26,24 +26,9 @@ SEND_LEASE_S = 60.0
 """Used for when to look again where the ledger does not tell when the lease ended."""
 
 
-class LookupLedger(Protocol):
-    """What a look-up uses of the ledger."""
-
-    def in_doubt(self, ids: Sequence[int]) -> list[InDoubtOrder]:
-        """See ``Ledger.in_doubt``."""
-
-    def controls(self, destination: str, exclude: Iterable[str], shown_after_s: float) -> list[PositiveControl]:
-        """See ``Ledger.controls``."""
-
-    def record_lookups(
-        self, ctx: RunContext, results: Sequence[LookupResult], quiet_s: float, max_attempts: int = MAX_ATTEMPTS
-    ) -> dict[int, str]:
-        """See ``Ledger.record_lookups``."""
-
-
 async def look_up(
     ctx: RunContext,
-    ledger: LookupLedger,
+    lookups: Lookups,
     session: DestinationSession,
     destination: Destination,
     ids: Sequence[int],
@@ -58,12 +43,12 @@ async def look_up(
     Raises ``ConfigurationError`` or ``ThrottledError`` from the session, and the ledger's errors; what was recorded
     before remains.
     """
-    in_doubt_orders = await asyncio.to_thread(ledger.in_doubt, ids)
+    in_doubt_orders = await asyncio.to_thread(lookups.in_doubt, ids)
     quiet_s = destination.timeout_s + destination.visible_after_s
     counts: Counter[str] = Counter()
     for group in batched(in_doubt_orders, MAX_KEYS_PER_SEARCH):
         keys = [doubt.destination_key for doubt in group]
-        controls = await asyncio.to_thread(ledger.controls, destination.account, keys, quiet_s)
+        controls = await asyncio.to_thread(lookups.positive_controls, destination.account, keys, quiet_s)
         dated = {doubt.destination_key: _possible_dates(doubt, now()) for doubt in group}
         inquiry = Search(
             session,
@@ -74,7 +59,7 @@ async def look_up(
         )
         verdicts = await inquiry.ask(keys)
         results = [_lookup_record(d, verdicts[d.destination_key], quiet_s, now()) for d in group]
-        await asyncio.to_thread(ledger.record_lookups, ctx, results, quiet_s, max_attempts)
+        await asyncio.to_thread(lookups.record, ctx, results, quiet_s, max_attempts)
         counts.update(result.reason or result.finding.kind for result in results)
     return dict(counts)
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 from order_relay.iteration import batched
-from order_relay.ledger.reporting.reconciliation import LedgerOrder
+from order_relay.ledger import Ledger
 from order_relay.ledger.schema.records import PositiveControl, Sendable
 from order_relay.orders.identity.traits import OTHER
 from order_relay.orders.messages import RunContext, SearchHit, SearchResult
-from order_relay.pipeline.lookup import in_doubt
 from order_relay.pipeline.lookup.evidence import (
     MAX_KEYS_PER_SEARCH,
     NO_KNOWN_ORDER,
@@ -33,34 +32,6 @@ log = logging.getLogger(__name__)
 
 SENT_STATES = frozenset({"sending", "in_doubt", "imported"})
 """States of an order that this ledger sent: at the destination it is no sign of another past."""
-
-
-class PreflightLedger(in_doubt.LookupLedger, Protocol):
-    """What proving uses of the ledger."""
-
-    def to_send(self, ids: Sequence[int]) -> list[Sendable]:
-        """See ``Ledger.to_send``."""
-
-    def unproven(self, pipeline: str) -> list[int]:
-        """See ``Ledger.unproven``."""
-
-    def batches(self, pipeline: str) -> list[dict[str, Any]]:
-        """See ``Ledger.batches``."""
-
-    def started(self, pipeline: str) -> Mapping[str, datetime]:
-        """See ``Ledger.started``."""
-
-    def booked_under(self, destination: str, keys: Iterable[str]) -> Mapping[str, LedgerOrder]:
-        """See ``Ledger.booked_under``."""
-
-    def mark_already_imported(self, ctx: RunContext, found: Mapping[int, str], method: str) -> list[int]:
-        """See ``Ledger.mark_found``."""
-
-    def hold_foreign(self, ctx: RunContext, found: Mapping[int, tuple[str, str]]) -> tuple[list[int], list[int]]:
-        """See ``Ledger.hold_foreign``."""
-
-    def mark_verified(self, ctx: RunContext, ids: Sequence[int]) -> None:
-        """See ``Ledger.mark_proven``."""
 
 
 class ObjectLister(Protocol):
@@ -88,7 +59,7 @@ class PreflightResult:
 
 async def run_preflight(
     ctx: RunContext,
-    ledger: PreflightLedger,
+    ledger: Ledger,
     session: DestinationSession,
     destination: Destination,
     ids: Sequence[int],
@@ -110,7 +81,7 @@ async def run_preflight(
     question. That is decided once, for all unproven orders of the pipeline.
     Raises ``ConfigurationError`` or ``ThrottledError`` from the session, and the ledger's errors.
     """
-    asked = set(ids) if always else set(await asyncio.to_thread(ledger.unproven, ctx.pipeline)) & set(ids)
+    asked = set(ids) if always else set(await asyncio.to_thread(ledger.preflight.unverified, ctx.pipeline)) & set(ids)
     prover = _Preflight(ctx, ledger, session, destination, has_past, sent_elsewhere, payloads, always)
     passed = await prover.prove([i for i in ids if i in asked]) if asked else []
     open_to_send = (set(ids) - asked) | set(passed)
@@ -123,7 +94,7 @@ class _Preflight:
     """One look-up before the first POST."""
 
     ctx: RunContext
-    ledger: PreflightLedger
+    ledger: Ledger
     session: DestinationSession
     destination: Destination
     has_past: Callable[[], bool]
@@ -140,7 +111,7 @@ class _Preflight:
 
     async def prove(self, ids: list[int]) -> list[int]:
         """Those of ``ids`` that may be sent."""
-        sendables = await asyncio.to_thread(self.ledger.to_send, ids)
+        sendables = await asyncio.to_thread(self.ledger.claims.sendable, ids)
         self.past = self.always or await asyncio.to_thread(self.has_past)
         self.stated_past = self.past
         if self._searchable and (failed := await self._find_controls({s.destination_key for s in sendables})):
@@ -165,7 +136,9 @@ class _Preflight:
         be read at the moment: then nothing is known.
         """
         shown_after_s = self.destination.timeout_s + self.destination.visible_after_s
-        known = await asyncio.to_thread(self.ledger.controls, self.destination.account, [], shown_after_s)
+        known = await asyncio.to_thread(
+            self.ledger.lookups.positive_controls, self.destination.account, [], shown_after_s
+        )
         self.imported = bool(known)
         shown_since = datetime.now(UTC) - timedelta(seconds=shown_after_s)
         self.controls = [control for control in known if control.imported_at <= shown_since]
@@ -180,7 +153,9 @@ class _Preflight:
             if row.destination_key and row.oms_id and "," not in row.destination_key and row.traits.owner != OTHER
         ]
         booked = await asyncio.to_thread(
-            self.ledger.booked_under, self.destination.account, [row.destination_key for row in rows]
+            self.ledger.reconciliation.by_destination_key,
+            self.destination.account,
+            [row.destination_key for row in rows],
         )
         ours = {key for key, book in booked.items() if book.state in SENT_STATES}
         unknown = [row for row in rows if row.destination_key not in ours]
@@ -196,7 +171,9 @@ class _Preflight:
     async def _one_search(self, group: list[Sendable]) -> list[int]:
         """Records what was found or proven, and returns the ids that may be sent."""
         if not self._searchable:
-            self.imported = bool(await asyncio.to_thread(self.ledger.controls, self.destination.account, [], 0.0))
+            self.imported = bool(
+                await asyncio.to_thread(self.ledger.lookups.positive_controls, self.destination.account, [], 0.0)
+            )
             return await self._without_proof(
                 SearchResult((), complete=False, problem="unsupported"), [s.id for s in group]
             )
@@ -215,7 +192,7 @@ class _Preflight:
         released = await self._adopt_or_hold(verdicts)
         absent = [i for i, verdict in verdicts.items() if verdict.finding.kind == "absent" or i in released]
         if absent:
-            await asyncio.to_thread(self.ledger.mark_verified, self.ctx, absent)
+            await asyncio.to_thread(self.ledger.preflight.mark_verified, self.ctx, absent)
         unclear = [i for i, v in verdicts.items() if v.finding.kind == "unclear" and not v.reason]
         self.works = self.works or len(unclear) < len(group)
         if not unclear:
@@ -236,12 +213,12 @@ class _Preflight:
         """Carry out what was found; the ids that an operator let go in spite of somebody else's order."""
         found = {i: verdict.finding.oms_id for i, verdict in verdicts.items() if verdict.finding.kind == "found"}
         if found:
-            done = await asyncio.to_thread(self.ledger.mark_already_imported, self.ctx, found, "external_id")
+            done = await asyncio.to_thread(self.ledger.preflight.mark_already_imported, self.ctx, found, "external_id")
             self.result.counts["found_before_send"] += len(done)
         foreign = {i: (verdict.reason, verdict.why) for i, verdict in verdicts.items() if verdict.reason}
         if not foreign:
             return set()
-        held, released = await asyncio.to_thread(self.ledger.hold_foreign, self.ctx, foreign)
+        held, released = await asyncio.to_thread(self.ledger.preflight.hold_key_conflicts, self.ctx, foreign)
         if held:
             self.result.counts["held_before_send"] += len(held)
         return set(released)
@@ -250,9 +227,9 @@ class _Preflight:
         """A search that proves nothing: only where there is no past may orders go without."""
         unusable = page.problem in UNSUPPORTED_SEARCH
         if unusable and not (self.imported or self.stated_past or self.works):
-            every = await asyncio.to_thread(self.ledger.unproven, self.ctx.pipeline)
+            every = await asyncio.to_thread(self.ledger.preflight.unverified, self.ctx.pipeline)
             log.warning("%d orders are not looked up before sending: no search at this account, no past", len(every))
-            await asyncio.to_thread(self.ledger.mark_verified, self.ctx, every)
+            await asyncio.to_thread(self.ledger.preflight.mark_verified, self.ctx, every)
             self.no_past = True
             return rest
         return self._postpone(page, rest, permanent=unusable or page.problem == NO_KNOWN_ORDER)
@@ -274,20 +251,20 @@ def _controls_among(rows: Sequence[SearchHit], asked: set[str]) -> list[Positive
     return [PositiveControl(row.destination_key, row.oms_id, datetime.now(UTC)) for row in some.values()]
 
 
-def unknown_batches(store: ObjectLister, ledger: PreflightLedger, pipeline: str) -> bool:
+def unknown_batches(store: ObjectLister, ledger: Ledger, pipeline: str) -> bool:
     """Whether the batch store holds batches that the ledger does not know: then another ledger was before this one."""
-    known = {str(batch["batch_id"]) for batch in ledger.batches(pipeline)}
+    known = {str(batch["batch_id"]) for batch in ledger.accounting.batches(pipeline)}
     manifests = (name for name in store.list(f"{pipeline}/batches") if name.endswith("/manifest.json"))
     return any(name.split("/")[-2] not in known for name in manifests)
 
 
-def unknown_payloads(store: ObjectLister, ledger: PreflightLedger, pipeline: str) -> bool:
+def unknown_payloads(store: ObjectLister, ledger: Ledger, pipeline: str) -> bool:
     """Whether the batch store holds payloads of a run that this ledger does not know: another ledger may have sent
     them. Trial runs send nothing."""
     folders: dict[str, list[str]] = defaultdict(list)
     for name in store.list(f"{pipeline}/runs"):
         folders[name.removeprefix(f"{pipeline}/runs/").partition("/")[0]].append(name)
-    known = ledger.started(pipeline)
+    known = ledger.retention.run_start_times(pipeline)
     return any(
         run not in known and not trials.is_trial(names) and any("/payloads-" in name for name in names)
         for run, names in folders.items()

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from order_relay.iteration import batched
+from order_relay.ledger import Ledger
 from order_relay.ledger.reporting.reconciliation import LedgerOrder
 from order_relay.ledger.schema.records import PositiveControl
 from order_relay.orders.messages import SearchResult
@@ -35,25 +35,9 @@ MAX_LEDGER_KEYS = 1000
 """Maximum external ids that are looked up in the ledger at once."""
 
 
-class ReconciliationLedger(Protocol):
-    """What reconciling uses of the ledger."""
-
-    def imported_between(self, pipeline: str, since: datetime, until: datetime) -> list[int]:
-        """See ``Ledger.imported_between``."""
-
-    def booked(self, ids: Iterable[int]) -> list[LedgerOrder]:
-        """See ``Ledger.booked``."""
-
-    def booked_under(self, destination: str, keys: Iterable[str]) -> Mapping[str, LedgerOrder]:
-        """See ``Ledger.booked_under``."""
-
-    def controls(self, destination: str, exclude: Iterable[str], shown_after_s: float) -> list[PositiveControl]:
-        """See ``Ledger.controls``."""
-
-
 async def reconcile(
     pipeline: str,
-    ledger: ReconciliationLedger,
+    ledger: Ledger,
     session: DestinationSession,
     destination: Destination,
     *,
@@ -80,7 +64,7 @@ class _Reconciliation:
     def __init__(
         self,
         report: ReconciliationReport,
-        ledger: ReconciliationLedger,
+        ledger: Ledger,
         session: DestinationSession,
         destination: Destination,
     ) -> None:
@@ -96,10 +80,10 @@ class _Reconciliation:
         visible = timedelta(seconds=self._destination.visible_after_s + self._destination.timeout_s)
         report = self._report
         ids = await asyncio.to_thread(
-            self._ledger.imported_between, report.pipeline, report.since, report.until - visible
+            self._ledger.reconciliation.imported_between, report.pipeline, report.since, report.until - visible
         )
         for some in batched(ids, MAX_KEYS_PER_SEARCH):
-            await self._check_presence(await asyncio.to_thread(self._ledger.booked, some))
+            await self._check_presence(await asyncio.to_thread(self._ledger.reconciliation.imported, some))
         if self._by_window:
             for start, end in days_between(report.since, report.until + WINDOW_MARGIN):
                 await self._read(start, end)
@@ -146,7 +130,9 @@ class _Reconciliation:
         if seen := [witness for witness in self._confirmed if witness.key not in keys]:
             return seen
         shown_after_s = self._destination.visible_after_s + self._destination.timeout_s
-        return await asyncio.to_thread(self._ledger.controls, self._destination.account, keys, shown_after_s)
+        return await asyncio.to_thread(
+            self._ledger.lookups.positive_controls, self._destination.account, keys, shown_after_s
+        )
 
     async def _page(self, ours: Sequence[LedgerOrder], controls: Sequence[PositiveControl]) -> SearchResult:
         """By external id; where the account has no such search, by the times in which these orders may be dated."""
@@ -172,7 +158,9 @@ class _Reconciliation:
             self._report.unread.append(f"{utc_text(start)} to {utc_text(end)}: {page.problem or 'incomplete'}")
         there = oms_ids_by_key(page.rows)
         for keys in batched(there, MAX_LEDGER_KEYS):
-            books = await asyncio.to_thread(self._ledger.booked_under, self._destination.account, keys)
+            books = await asyncio.to_thread(
+                self._ledger.reconciliation.by_destination_key, self._destination.account, keys
+            )
             for key in keys:
                 if key in self._absent or classify(key, books.get(key), there[key]) is not None:
                     self._there.setdefault(key, set()).update(there[key])
@@ -182,7 +170,9 @@ class _Reconciliation:
         for key in self._absent.keys() & self._there.keys():
             del self._absent[key]
         for keys in batched(self._there, MAX_LEDGER_KEYS):
-            books = await asyncio.to_thread(self._ledger.booked_under, self._destination.account, keys)
+            books = await asyncio.to_thread(
+                self._ledger.reconciliation.by_destination_key, self._destination.account, keys
+            )
             found = (classify(key, books.get(key), self._there[key]) for key in keys)
             self._report.differences += [difference for difference in found if difference is not None]
 

@@ -74,7 +74,7 @@ def take_baseline(
     def take_in(ctx: RunContext, info: BatchInfo, offers: pd.DataFrame, fingerprint: str) -> dict[str, int]:
         keep = _waiting(store, parts, info, offers)
         counts.update(
-            ledger.take_baseline(ctx, info, offers, fingerprint, reason=reason, acknowledge=acknowledge, keep=keep)
+            ledger.bulk.take_baseline(ctx, info, offers, fingerprint, reason=reason, acknowledge=acknowledge, keep=keep)
         )
         return counts
 
@@ -93,13 +93,13 @@ def take_baseline(
     )
     acknowledged = acknowledge_all(ctx, parts.source, ledger, connection_fingerprint=fingerprint) if acknowledge else {}
     facts = {**counts, **{f"acknowledged_{name}": number for name, number in acknowledged.items()}}
-    ledger.end_run(ctx, facts)
+    ledger.runs.end(ctx, facts)
     return {"run": ctx.run, **facts}
 
 
 def count_offers(ledger: Ledger, parts: BaselineContext) -> int:
     """Number of orders that the source offers now. Writes only the binding and a refused login."""
-    ledger.bind(parts.name, parts.source.account, parts.destination.account)
+    ledger.runs.bind(parts.name, parts.source.account, parts.destination.account)
     ctx = RunContext(parts.name, "baseline-dry")
     with guarded_login(ctx, ledger, parts.source_connection.fingerprint()):
         return sum(1 for _ in parts.source.fetch(_fetch_plan(ledger, parts).selection))

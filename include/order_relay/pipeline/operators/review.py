@@ -65,14 +65,14 @@ def build_review(
     group = next(
         (
             group
-            for group in ledger.held_groups(wiring.name, number)
+            for group in ledger.decisions.held_groups(wiring.name, number)
             if number is not None or any(one.lineage == lineage for one in group.held)
         ),
         None,
     )
     if group is None:
         raise IllegalTransitionError("no order is held under this order number or lineage")
-    rows = ledger.family(wiring.name, group.numbers - {""}, {one.lineage for one in group.held})
+    rows = ledger.queries.related(wiring.name, group.numbers - {""}, {one.lineage for one in group.held})
     return _ReviewBuilder(store, wiring).review(group, rows, minimum)
 
 

@@ -29,7 +29,7 @@ class LedgerCounts:
 
     @classmethod
     def of(cls, counts: Mapping[str, Any]) -> LedgerCounts:
-        """From ``Ledger.counts``."""
+        """From ``Accounting.counts``."""
         return cls(
             received=counts["received"],
             states={str(state): number for state, number in counts["states"].items() if number},

@@ -66,7 +66,7 @@ def write_report(
     compares every batch of the pipeline. ``shadow``: counts of a shadow run. A failed check raises nothing: it is in
     ``breaches``, and the caller fails the run.
     """
-    whole, this_run = ledger.counts(ctx.pipeline), ledger.counts(ctx.pipeline, ctx.run)
+    whole, this_run = ledger.accounting.counts(ctx.pipeline), ledger.accounting.counts(ctx.pipeline, ctx.run)
     batches = closed_batches(ledger, ctx.pipeline) if full else [batch_id] if batch_id else []
     report = RunReport(
         pipeline=ctx.pipeline,
@@ -75,13 +75,18 @@ def write_report(
         this_run=LedgerCounts.of(this_run),
         stages=tuple(stages),
         notes=dict(this_run["notes"]),
-        breaches=(*ledger.law(ctx.pipeline), *check_archive(ledger, store, ctx.pipeline, batches)),
+        breaches=(
+            *ledger.accounting.invariant_violations(ctx.pipeline),
+            *check_archive(ledger, store, ctx.pipeline, batches),
+        ),
         failed_tasks=tuple(failed_tasks),
         causes=read_causes(ctx, store, failed_tasks),
         checked_batches=len(batches),
         shadow=shadow,
-        tasks=tuple(ledger.write_back_tasks(ctx.pipeline)),
-        remarks=tuple(ImportRemark(*row) for row in ledger.remarked(ctx.pipeline, ctx.run, MAX_REMARKS)),
+        tasks=tuple(ledger.feedback.operator_tasks(ctx.pipeline)),
+        remarks=tuple(
+            ImportRemark(*row) for row in ledger.accounting.imported_with_remarks(ctx.pipeline, ctx.run, MAX_REMARKS)
+        ),
         warnings=_warnings(store, ctx.pipeline, batch_id) if batch_id else (),
     )
     markdown = as_markdown(report)
@@ -102,7 +107,7 @@ def _warnings(store: BatchStore, pipeline: str, batch: str) -> tuple[str, ...]:
 
 def closed_batches(ledger: Ledger, pipeline: str, run: str | None = None) -> list[str]:
     """Ids of the closed batches of a pipeline, of one run or of all."""
-    return [str(row["batch_id"]) for row in ledger.batches(pipeline) if run in {None, row["run"]}]
+    return [str(row["batch_id"]) for row in ledger.accounting.batches(pipeline) if run in {None, row["run"]}]
 
 
 def check_archive(ledger: Ledger, store: BatchStore, pipeline: str, batches: Iterable[str]) -> list[str]:
@@ -114,7 +119,10 @@ def _archive_breaches(ledger: Ledger, store: BatchStore, pipeline: str, batch: s
     """Identities of one archived batch that the ledger lacks; an unreadable list is a breach too."""
     try:
         identities = BatchReader(store, pipeline, batch).identities()
-        missing = sum(len(ledger.identities(pipeline, ids)) for ids in batched(identities, _IDENTITIES_PER_QUERY))
+        missing = sum(
+            len(ledger.accounting.unknown_source_ids(pipeline, ids))
+            for ids in batched(identities, _IDENTITIES_PER_QUERY)
+        )
     except DamagedBatchError as damage:
         return [f"batch {batch}: {damage}"]
     return [f"batch {batch}: {missing} listed or archived orders are missing from the ledger"] if missing else []

@@ -11,12 +11,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from order_relay.batches import BatchReader, BatchStore, DamagedBatchError
 from order_relay.batches.cleanup import trim_batch, trim_rows
 from order_relay.batches.store import is_unfinished
-from order_relay.ledger.reporting.retention import RequiredRows
+from order_relay.ledger.reporting.retention import Retention
 from order_relay.pipeline.runs import trials
 from order_relay.pipeline.settings.sections import RetentionSettings
 
@@ -26,25 +26,6 @@ ABANDONED_AFTER = timedelta(days=1)
 """Age at which unreferenced objects are removed: no task can still be working on them."""
 
 ERASE_BATCH_SIZE = 1000
-
-
-class RetentionLedger(Protocol):
-    """What retention uses of the ledger."""
-
-    def needed(self, pipeline: str) -> RequiredRows:
-        """See ``Ledger.needed``."""
-
-    def fetched(self, pipeline: str) -> dict[str, datetime]:
-        """See ``Ledger.fetched``."""
-
-    def started(self, pipeline: str) -> dict[str, datetime]:
-        """See ``Ledger.started``."""
-
-    def with_personal_data(self, pipeline: str, before: datetime) -> list[int]:
-        """See ``Ledger.with_personal_data``."""
-
-    def forget(self, pipeline: str, before: datetime, limit: int) -> int:
-        """See ``Ledger.forget``."""
 
 
 @dataclass
@@ -78,7 +59,7 @@ class RetentionReport:
 
 def apply_retention(
     pipeline: str,
-    ledger: RetentionLedger,
+    retention: Retention,
     store: BatchStore,
     settings: RetentionSettings,
     *,
@@ -89,7 +70,7 @@ def apply_retention(
 
     A damaged batch is listed in ``failed`` and not changed. Raises ``StoreUnavailableError`` and the ledger's errors.
     """
-    work = _Retention(pipeline, ledger, store, now, dry_run)
+    work = _Retention(pipeline, retention, store, now, dry_run)
     work.mark(settings)
     days = [days for days in (settings.trial_days, settings.runs_days) if days is not None]
     if days:
@@ -118,13 +99,13 @@ def removed_before(store: BatchStore, pipeline: str, what: str) -> datetime | No
 
 
 class _Retention:
-    def __init__(self, pipeline: str, ledger: RetentionLedger, store: BatchStore, now: datetime, dry_run: bool) -> None:
-        self._pipeline, self._ledger, self._store, self._now, self._dry = pipeline, ledger, store, now, dry_run
-        self._needed = ledger.needed(pipeline)
+    def __init__(self, pipeline: str, retention: Retention, store: BatchStore, now: datetime, dry_run: bool) -> None:
+        self._pipeline, self._retention, self._store, self._now, self._dry = pipeline, retention, store, now, dry_run
+        self._needed = retention.required_rows(pipeline)
         self._batches = _folders(store.list(f"{pipeline}/batches", unfinished=True))
         self._runs = _folders(store.list(f"{pipeline}/runs", unfinished=True))
-        self._fetched = ledger.fetched(pipeline)
-        self._started = ledger.started(pipeline)
+        self._fetched = retention.batch_fetch_times(pipeline)
+        self._started = retention.run_start_times(pipeline)
         self.removed = RetentionReport()
 
     def mark(self, settings: RetentionSettings) -> None:
@@ -237,9 +218,9 @@ class _Retention:
     def ledger(self, before: datetime) -> None:
         """Remove personal data in the ledger, ``ERASE_BATCH_SIZE`` orders per transaction."""
         if self._dry:
-            self.removed.submissions = len(self._ledger.with_personal_data(self._pipeline, before))
+            self.removed.submissions = len(self._retention.with_personal_data(self._pipeline, before))
             return
-        while done := self._ledger.forget(self._pipeline, before, ERASE_BATCH_SIZE):
+        while done := self._retention.remove_personal_data(self._pipeline, before, ERASE_BATCH_SIZE):
             self.removed.submissions += done
 
     def _newest(self, names: Iterable[str]) -> datetime:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from order_relay.batches import BatchStore
+from order_relay.ledger.reporting.retention import Retention
 from order_relay.pipeline.fulfilment.status_files import ARCHIVE, REFUSED
 from order_relay.pipeline.retention.order_data import ERASE_BATCH_SIZE, RetentionReport
 from order_relay.pipeline.settings.status_account import StatusRetention
@@ -14,19 +14,9 @@ from order_relay.pipeline.settings.status_account import StatusRetention
 log = logging.getLogger(__name__)
 
 
-class StatusTextLedger(Protocol):
-    """What it uses of the ledger."""
-
-    def nobodys_texts(self, account: str, before: datetime) -> list[str]:
-        """See ``Ledger.nobodys_texts``."""
-
-    def forget_texts(self, account: str, before: datetime, limit: int) -> int:
-        """See ``Ledger.forget_texts``."""
-
-
 def apply_status_retention(
     account: str,
-    ledger: StatusTextLedger,
+    retention: Retention,
     store: BatchStore,
     settings: StatusRetention,
     *,
@@ -41,7 +31,7 @@ def apply_status_retention(
     if settings.archive_days is not None:
         _remove_files(account, store, now - timedelta(days=settings.archive_days), removed, dry_run=dry_run)
     if settings.ledger_days is not None:
-        _erase_texts(account, ledger, now - timedelta(days=settings.ledger_days), removed, dry_run=dry_run)
+        _erase_texts(account, retention, now - timedelta(days=settings.ledger_days), removed, dry_run=dry_run)
     log.info("retention of %s%s: %s", account, " (dry run)" if dry_run else "", removed.counts)
     return removed
 
@@ -58,10 +48,10 @@ def _remove_files(
 
 
 def _erase_texts(
-    account: str, ledger: StatusTextLedger, before: datetime, removed: RetentionReport, *, dry_run: bool
+    account: str, retention: Retention, before: datetime, removed: RetentionReport, *, dry_run: bool
 ) -> None:
     if dry_run:
-        removed.submissions = len(ledger.nobodys_texts(account, before))
+        removed.submissions = len(retention.unmatched_status_texts(account, before))
         return
-    while done := ledger.forget_texts(account, before, ERASE_BATCH_SIZE):
+    while done := retention.remove_status_texts(account, before, ERASE_BATCH_SIZE):
         removed.submissions += done

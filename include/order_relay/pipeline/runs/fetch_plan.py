@@ -62,10 +62,10 @@ def plan_new_orders(
     """
     if not source.windowed:
         return FetchPlan(complete=True)
-    read_to = ledger.read_to(pipeline)
+    read_to = ledger.runs.watermark(pipeline)
     since = now - timedelta(days=settings.first_days) if read_to is None else min(read_to, now)
-    asked = tuple(ledger.to_ask_again(pipeline, MAX_REREAD))
-    unread = ledger.pending_reads(pipeline)
+    asked = tuple(ledger.source_holds.due_for_recheck(pipeline, MAX_REREAD))
+    unread = ledger.unread_orders.pending(pipeline)
     start = since - timedelta(seconds=settings.overlap_s)
     selection = Selection(
         asked,

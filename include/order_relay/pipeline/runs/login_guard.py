@@ -18,16 +18,16 @@ def guarded_login(ctx: RunContext, ledger: Ledger, connection_fingerprint: str) 
     it
     is refused now. A changed connection wakes the pipeline.
     """
-    refused = ledger.resting(ctx.pipeline)
+    refused = ledger.runs.suspended_for(ctx.pipeline)
     if refused is not None and refused == connection_fingerprint:
         raise SourceAuthError(
             f"{ctx.pipeline} rests: the source refused this login before, and repeated failed logins lock the account; "
             "mend the source's connection (any changed field wakes the pipeline)"
         )
     if refused is not None:
-        ledger.wake(ctx.pipeline)
+        ledger.runs.resume(ctx.pipeline)
     try:
         yield
     except SourceAuthError as error:
-        ledger.rest(ctx.pipeline, connection_fingerprint, str(error))
+        ledger.runs.suspend(ctx.pipeline, connection_fingerprint, str(error))
         raise

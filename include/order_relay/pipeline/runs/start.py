@@ -31,8 +31,8 @@ def start_run(
     ``ConfigurationError``
     where the pipeline is bound to other accounts.
     """
-    ledger.bind(ctx.pipeline, *accounts)
-    number = ledger.begin_run(ctx, kind, stored_sequence(store, ctx.pipeline))
+    ledger.runs.bind(ctx.pipeline, *accounts)
+    number = ledger.runs.begin(ctx, kind, stored_sequence(store, ctx.pipeline))
     if note:
         _raise_sequence(store, ctx.pipeline, number)
     return number
@@ -44,7 +44,7 @@ def advance_sequence(ctx: RunContext, ledger: Ledger, store: BatchStore) -> None
     A backup of the ledger that was taken in the middle of a run, and lacks what was sent after it, is thereby seen to
     be behind.
     """
-    _raise_sequence(store, ctx.pipeline, ledger.advance_sequence(ctx.pipeline))
+    _raise_sequence(store, ctx.pipeline, ledger.runs.advance_sequence(ctx.pipeline))
 
 
 def stored_sequence(store: BatchStore, pipeline: str) -> int:

@@ -43,27 +43,27 @@ def acknowledge(
     Raises what ``Source.acknowledge`` raises, but for ``OutcomeUnknownError``.
     """
     counts = {"accepted": 0, "refused": 0, "missing": 0, "unknown": 0}
-    if ended := ledger.end_obsolete(ctx, policies or VersionPolicies()):
+    if ended := ledger.versions.supersede_obsolete(ctx, policies or VersionPolicies()):
         log.info("acknowledge: %d refused versions are superseded by a newer version that was imported", ended)
-    if ended := ledger.end_repaired(ctx):
+    if ended := ledger.unidentified_orders.supersede_repaired(ctx):
         log.info("acknowledge: %d unreadable orders are superseded by their repaired ones, which were imported", ended)
     silence_s, most = (given_up_s, most_refusals) if source.windowed else (None, None)
     last = unknown_in_row = 0
     while unknown_in_row < MAX_UNANSWERED_SLICES:
-        due = ledger.to_acknowledge(ctx.pipeline, slice_size, after=last, given_up_s=silence_s)
+        due = ledger.acknowledgements.due(ctx.pipeline, slice_size, after=last, given_up_s=silence_s)
         if not due:
             break
         last = due[-1].id  # those that are refused stay due, and must not hide the ones behind them
         try:
             with guarded_login(ctx, ledger, connection_fingerprint):
-                mine = set(ledger.ack_sent(ctx, [entry.id for entry in due], silence_s))
+                mine = set(ledger.acknowledgements.mark_sent(ctx, [entry.id for entry in due], silence_s))
                 due = [entry for entry in due if entry.id in mine]
                 answers = source.acknowledge([_name(source, entry) for entry in due])
         except OutcomeUnknownError as error:
             log.warning("%d acknowledgements without an answer: %s", len(due), error)
             counts["unknown"] += len(due)
             if most is not None:
-                ledger.ack_not_answered(ctx, [entry.id for entry in due], most)
+                ledger.acknowledgements.record_no_answer(ctx, [entry.id for entry in due], most)
             unknown_in_row += 1
             continue
         unknown_in_row = 0
@@ -87,4 +87,4 @@ def _record(
     counts["accepted"] += accepted
     counts["missing"] += missing
     counts["refused"] += len(by_id) - accepted - missing
-    ledger.ack_answered(ctx, by_id, most)
+    ledger.acknowledgements.record_answers(ctx, by_id, most)

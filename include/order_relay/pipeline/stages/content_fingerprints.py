@@ -11,13 +11,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from itertools import groupby
-from typing import Any, Protocol
+from typing import Any
 
 import pandas as pd
 
 from order_relay.batches import BatchStore
 from order_relay.errors import OrderRelayError
 from order_relay.ledger import OutdatedFingerprint, WorkItem
+from order_relay.ledger.submissions.fingerprints import Fingerprints
 from order_relay.orders.mapping.content_hash import ContentPaths, document_hash, paths_version
 from order_relay.orders.messages import RunContext
 from order_relay.pipeline.archive import REMOVED, read_documents
@@ -25,25 +26,9 @@ from order_relay.pipeline.archive import REMOVED, read_documents
 log = logging.getLogger(__name__)
 
 
-class FingerprintLedger(Protocol):
-    """What renewing uses of the ledger."""
-
-    def keep_reading(self, reading: str, paths: str) -> None:
-        """See ``ledger.contents.keep_reading``."""
-
-    def readings(self) -> dict[str, str]:
-        """See ``ledger.contents.readings``."""
-
-    def outdated(self, pipeline: str, source_ids: Iterable[str], reading: str) -> list[OutdatedFingerprint]:
-        """See ``ledger.contents.outdated``."""
-
-    def renew(self, found: Mapping[int, tuple[str, str]]) -> int:
-        """See ``ledger.contents.renew``."""
-
-
 def renew_fingerprints(
     ctx: RunContext,
-    ledger: FingerprintLedger,
+    fingerprints: Fingerprints,
     store: BatchStore,
     offers: pd.DataFrame,
     batch_id: str,
@@ -51,14 +36,16 @@ def renew_fingerprints(
     contents: ContentPaths,
 ) -> int:
     """Renew the fingerprints of known orders whose content is the same as in this batch; how many."""
-    ledger.keep_reading(contents.paths_version, contents.as_text())
+    fingerprints.save_reading(contents.paths_version, contents.as_text())
     offered = offers[offers["content_hash"].str.startswith(f"{contents.paths_version}-")]
-    rows = {row.source_id: row for row in ledger.outdated(ctx.pipeline, offered["source_id"], contents.paths_version)}
+    rows = {
+        row.source_id: row for row in fingerprints.outdated(ctx.pipeline, offered["source_id"], contents.paths_version)
+    }
     if not rows:
         return 0
     same: dict[int, tuple[str, str]] = {}
     open_ones: dict[str, set[str]] = {}
-    readings = ledger.readings()
+    readings = fingerprints.readings()
     columns = offered.loc[offered["source_id"].isin(rows), ["source_id", "part", "row", "content_hash"]]
     now = {(part, row): (rows[name], new) for name, part, row, new in columns.itertuples(index=False, name=None)}
     works = [WorkItem(row.id, 0, "", row.source_id, batch_id, part, line) for (part, line), (row, _) in now.items()]
@@ -73,7 +60,7 @@ def renew_fingerprints(
         today = contents.fingerprint(document)
         if today in open_ones[row.source_id]:
             same[row.id] = (row.content_hash, today)
-    count = ledger.renew(same)
+    count = fingerprints.replace_outdated(same)
     log.info(
         "the settings read other members of orders than before: %d of %d orders offered again are unchanged",
         count,

@@ -28,8 +28,8 @@ def dedupe(
     """
     refused = list(read_worklist(store, manifest, refused=True))
     if refused:
-        ledger.resolve(ctx, refused, policies, None)
+        ledger.versions.resolve(ctx, refused, policies, None)
     valid = list(read_worklist(store, manifest))
-    winners = ledger.resolve(ctx, valid, policies, limit)
+    winners = ledger.versions.resolve(ctx, valid, policies, limit)
     log.info("dedupe: %d of %d valid orders go on", len(winners), len(valid))
     return write_worklist(store, ctx, "winners", winners)

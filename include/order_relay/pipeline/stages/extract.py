@@ -44,7 +44,7 @@ MAX_WARNINGS = 50
 """Kinds of warnings kept of one reading."""
 
 ReceiveBatch = Callable[[RunContext, BatchInfo, pd.DataFrame, str], dict[str, int]]
-"""What happens to a closed batch: as ``Ledger.receive``."""
+"""What happens to a closed batch: as ``Intake.receive``."""
 
 
 def extract(
@@ -106,10 +106,13 @@ def extract(
     )
     frame = offers.frame()
     if contents is not None and not frame.empty:
-        renew_fingerprints(ctx, ledger, store, frame, unique_id, contents=contents)
-    actions = (take_in or ledger.receive)(ctx, batch, frame, transform_fingerprint)
+        renew_fingerprints(ctx, ledger.fingerprints, store, frame, unique_id, contents=contents)
+    actions = (take_in or ledger.intake.receive)(ctx, batch, frame, transform_fingerprint)
     if missing := set(reading.asked_again) - set(offers.columns["source_id"]):
-        log.info("%d orders were asked for by id and are no longer offered by the source", ledger.gone(ctx, missing))
+        log.info(
+            "%d orders were asked for by id and are no longer offered by the source",
+            ledger.source_holds.mark_withdrawn(ctx, missing),
+        )
     if offers.unread:
         log.warning("%d orders could not be read; they are asked for again", len(offers.unread))
     log.info("batch %s: %d orders, card data cut in %d; %s", unique_id, manifest.records, offers.cuts, actions)
@@ -122,7 +125,7 @@ def replay_archived(ctx: RunContext, ledger: Ledger, store: BatchStore, start: d
     No request is made. ``Manifest.records`` is how many came back; what was sent before stays sent. Where retention
     removed raw orders of this time, that is said.
     """
-    count = ledger.replay_interval(ctx, start, end)
+    count = ledger.worklist.replay_interval(ctx, start, end)
     if not count:
         log.info("no archived order was fetched between %s and %s that may be judged again", start, end)
     gone = removed_before(store, ctx.pipeline, "archive")

@@ -42,12 +42,12 @@ def transform(
     counts: Counter[str] = Counter()
     maker = _PayloadWriter(ctx, ledger, store, transformer, counts)
     wanted = read_worklist(store, manifest)
-    works = [work for work in ledger.works(list(wanted)) if work.revision == wanted[work.id]]
+    works = [work for work in ledger.worklist.get(list(wanted)) if work.revision == wanted[work.id]]
     seen: set[int] = set()
     while works := [work for work in works if work.state == "received" and work.id not in seen]:
         seen.update(work.id for work in works)
         refused = maker.make(works)
-        works = ledger.resolve(ctx, refused, policies, None) if refused else []
+        works = ledger.versions.resolve(ctx, refused, policies, None) if refused else []
     log.info("transform: %s", dict(counts))
     return dict(counts)
 
@@ -71,7 +71,7 @@ class _PayloadWriter:
         return refused
 
     def _slice(self, slice_: Sequence[tuple[WorkItem, Any]]) -> list[int]:
-        marks = self._ledger.key_marks([work.id for work, _ in slice_])
+        marks = self._ledger.payloads.key_suffixes([work.id for work, _ in slice_])
         each = [marks.get(work.id, "") for work, _ in slice_] if marks else []
         results = self._transformer.transform([document for _, document in slice_], each)
         good: list[tuple[WorkItem, TransformResult, bytes]] = []
@@ -88,9 +88,9 @@ class _PayloadWriter:
         if good:
             self._make_ready(good)
         if held:
-            self._counts["held"] += self._ledger.hold(self._ctx, held, notes)
+            self._counts["held"] += self._ledger.validation.hold(self._ctx, held, notes)
         if bad:
-            self._counts["refused"] += self._ledger.quarantine(self._ctx, bad, notes)
+            self._counts["refused"] += self._ledger.validation.quarantine(self._ctx, bad, notes)
         return [work.id for work, _ in bad]
 
     def _make_ready(self, good: Sequence[tuple[WorkItem, TransformResult, bytes]]) -> None:
@@ -115,6 +115,6 @@ class _PayloadWriter:
             )
             for place, (work, result, payload) in enumerate(good)
         ]
-        ready, held = self._ledger.make_ready(self._ctx, rows)
+        ready, held = self._ledger.payloads.make_ready(self._ctx, rows)
         self._counts["ready"] += len(ready)
         self._counts["held"] += len(held)

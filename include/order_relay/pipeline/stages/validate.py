@@ -45,8 +45,8 @@ def has_work(ledger: Ledger, pipeline: str, manifest: Manifest) -> bool:
     """
     if manifest.records:
         return True
-    states = ledger.counts(pipeline, None)["states"]
-    return any(states.get(state) for state in _OPEN) or bool(ledger.due_lookups(pipeline, None))
+    states = ledger.accounting.counts(pipeline, None)["states"]
+    return any(states.get(state) for state in _OPEN) or bool(ledger.lookups.due(pipeline, None))
 
 
 def validate(
@@ -63,18 +63,18 @@ def validate(
 
     The latter (quarantined orders, and those that wait for their source) are judged where they are, by schema, gate and
     whole transformation, so that no event is written while nothing changes; only clean ones come back to ``received``.
-    What the gate does not let go on waits; ``ask_again_s`` as in ``Ledger.hold_back``. Returns the list of the valid
+    What the gate does not let go on waits; ``ask_again_s`` as in ``SourceHolds.wait``. Returns the list of the valid
     ones; it names the refused, too. Raises ``DamagedBatchError``.
     """
-    works = ledger.to_validate(ctx.pipeline, manifest.batch_id or None)
+    works = ledger.worklist.to_validate(ctx.pipeline, manifest.batch_id or None)
     counts: Counter[str] = Counter()
     valid: list[WorkItem] = []
     invalid: list[WorkItem] = []
     for slice_ in read_documents(store, ctx.pipeline, works):
         judged = _validate_slice(source, transformer, slice_)
-        counts["refused"] += ledger.quarantine(ctx, judged.refused, judged.notes) if judged.refused else 0
-        counts["waiting"] += ledger.hold_back(ctx, judged.waiting, ask_again_s) if judged.waiting else 0
-        recovered = ledger.recover(ctx, judged.recoverable) if judged.recoverable else []
+        counts["refused"] += ledger.validation.quarantine(ctx, judged.refused, judged.notes) if judged.refused else 0
+        counts["waiting"] += ledger.source_holds.wait(ctx, judged.waiting, ask_again_s) if judged.waiting else 0
+        recovered = ledger.validation.recover(ctx, judged.recoverable) if judged.recoverable else []
         counts["recovered"] += len(recovered)
         valid += judged.passed
         valid += recovered

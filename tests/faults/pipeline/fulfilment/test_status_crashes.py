@@ -42,13 +42,13 @@ def test_withdrawn_events_leave_no_false_status_on_default_settings(forks: Forks
 def test_every_kind_of_failpoint_is_reached(points) -> None:
     """A guard of the guard."""
     ledger = (
-        "store_statuses",
-        "settle_window",
-        "match_statuses",
-        "reads_done",
-        "follow_status",
-        "record_shipment",
-        "status_file_read",
+        "StatusHistory.store",
+        "StatusReads.advance_watermark",
+        "Statuses.match",
+        "StatusReads.record",
+        "Statuses.record_follow_up",
+        "Shipments.record",
+        "StatusReads.record_file",
     )
     wanted = [*(f"ledger {name}" for name in ledger), "source GET", "source token", "store remove one"]
     names = {point["point"] for point in points}

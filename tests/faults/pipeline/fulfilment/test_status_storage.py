@@ -12,10 +12,10 @@ import pytest
 from tests.support.faults.forks import Forks
 
 WRITES = [
-    "before ledger store_statuses",
+    "before ledger StatusHistory.store",
     "before store write 041786dc1c52f331",
     "before store remove one",
-    "before ledger follow_status",
+    "before ledger Statuses.record_follow_up",
 ]
 """The long profile has all of them."""
 

@@ -20,7 +20,7 @@ def case(request: pytest.FixtureRequest) -> Case:
 def test_killed_while_reporting(case: Case, forks: Forks) -> None:
     found = forks.run("feedback:discover", [{"case": case.name, "way": way} for way in case.feedback])
     points = short_profile(dict(zip(case.feedback, found, strict=True)))
-    assert {"after ledger claim_feedback", "after ledger feedback_told"} <= {point for _, point, _ in points}
+    assert {"after ledger Feedback.claim", "after ledger Feedback.record_answers"} <= {point for _, point, _ in points}
     trials = [{"case": case.name, "way": way, "point": point, "number": number} for way, point, number in points]
     results = forks.run("feedback:crash", trials)
     assert [(r["way"], r["point"], r["number"], r["faults"]) for r in results if r["faults"] or not r["killed"]] == []

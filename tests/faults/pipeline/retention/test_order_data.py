@@ -77,11 +77,13 @@ DONE = "state = 'imported' AND ack = 'confirmed'"
 
 
 def keep(engine: Engine, settings: RetentionSettings = ALL, *, dry_run: bool = False) -> RetentionReport:
-    return apply_retention(engine.pipeline, engine.ledger, engine.wiring.store, settings, now=LATER, dry_run=dry_run)
+    return apply_retention(
+        engine.pipeline, engine.ledger.retention, engine.wiring.store, settings, now=LATER, dry_run=dry_run
+    )
 
 
 def raw(engine: Engine, wanted: list[int]) -> dict[int, Any]:
-    works = engine.ledger.works(wanted)
+    works = engine.ledger.worklist.get(wanted)
     found = read_documents(engine.wiring.store, engine.pipeline, works)
     return {work.id: document for slice_ in found for work, document in slice_}
 
@@ -137,7 +139,7 @@ def test_killed_anywhere_and_done_again(engine: Engine) -> None:
         if not killed_at(place, partial(keep, engine)):
             break
         assert raw(engine, open_ones) == before
-        assert engine.ledger.law() == []
+        assert engine.ledger.accounting.invariant_violations() == []
     assert place >= 5
     assert breaches(engine) == []
     assert keep(engine).submissions == 0
@@ -147,9 +149,9 @@ def test_an_order_without_its_raw_text_is_quarantined_with_a_reason(engine: Engi
     """As after a restored ledger that is older than what was removed; a run is not stopped by it."""
     number = ids(engine, DONE)[0]
     keep(engine)
-    judged = reevaluate(engine.wiring.store, engine.wiring, engine.ledger.works([number]))
+    judged = reevaluate(engine.wiring.store, engine.wiring, engine.ledger.worklist.get([number]))
     archive = OrderArchive(engine.wiring.store, lambda _: engine.wiring.transformer.reader)
-    assert "removed by retention" in archive.read(engine.ledger.works([number]))[number].problem
+    assert "removed by retention" in archive.read(engine.ledger.worklist.get([number]))[number].problem
     assert [(work.id, [r.code for r in why]) for work, why in judged.still] == [(number, ["archive_removed"])]
     assert isinstance(judged.still[0][1][0], ValidationIssue)
 
@@ -168,7 +170,7 @@ def test_batches_that_were_never_closed(engine: Engine) -> None:
     unfinished = engine.folder / "batches" / engine.pipeline / "batches" / "cut-off" / ".part-of-part-00001.ab"
     unfinished.write_bytes(b"half")
     now = datetime.now(UTC)
-    young = apply_retention(engine.pipeline, engine.ledger, store, NOTHING, now=now)
+    young = apply_retention(engine.pipeline, engine.ledger.retention, store, NOTHING, now=now)
     assert (young.abandoned, store.exists(left)) == ([], True), "somebody may be at work on it"
     assert len(keep(engine, NOTHING).abandoned) == 2
     assert not store.exists(left)

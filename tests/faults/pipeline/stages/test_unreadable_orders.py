@@ -69,8 +69,8 @@ def prepare(engine: Engine, run: str) -> None:
 def lives(engine: Engine) -> dict[str, tuple[str, list[str]]]:
     """State and events of what is quarantined."""
     found: dict[str, tuple[str, list[str]]] = {}
-    for source_id in {row["source_id"] for row in engine.ledger.quarantined()}:
-        [life] = engine.ledger.find(source_id)
+    for source_id in {row["source_id"] for row in engine.ledger.queries.quarantined()}:
+        [life] = engine.ledger.queries.find(source_id)
         found[source_id] = (life["state"], [event["to_state"] for event in life["events"]])
     return found
 
@@ -80,7 +80,7 @@ def check(engine: Engine, where: Any) -> None:
     assert len(found) == 2, where
     assert sum(source_id.startswith("sha256:") for source_id in found) == 1, where
     assert set(map(str, found.values())) == {"('quarantined', ['received', 'quarantined'])"}, where
-    assert engine.ledger.law() == [], where
+    assert engine.ledger.accounting.invariant_violations() == [], where
 
 
 def test_killed_anywhere_each_is_set_aside_once_and_the_others_are_ready(engine_in: Callable[[], Engine]) -> None:

@@ -39,7 +39,7 @@ def family(**newer: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def reasons(engine: Engine) -> dict[str, str]:
-    return {row["order_number"]: row["reason"] for row in engine.ledger.held()}
+    return {row["order_number"]: row["reason"] for row in engine.ledger.queries.held()}
 
 
 def at_oms(sandbox: ThreadedSandbox) -> dict[str, int]:
@@ -53,7 +53,7 @@ def test_another_customer_and_po_under_one_uuid_hold_both(engine: Engine, sandbo
     engine.run("first")
     engine.run("second")
     assert set(reasons(engine).values()) == {"contradicting_versions"}
-    (life,) = engine.ledger.find(old["order_number"])[:1]
+    (life,) = engine.ledger.queries.find(old["order_number"])[:1]
     assert life["events"][-1]["why"] == "contradicting_versions: different customer number and customer PO"
     assert at_oms(sandbox) == {}
     assert sandbox.report()["acknowledged"] == []

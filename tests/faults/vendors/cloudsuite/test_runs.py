@@ -54,7 +54,7 @@ def test_what_the_shop_cancels_before_it_is_paid_is_never_sent(shop: ThreadedSan
     engine.run("first")
     shop.change_order("1-CS1", state="cancel")
     engine.run("second")
-    assert engine.ledger.find("1")[0]["reason"] == "gate:state=cancel"
+    assert engine.ledger.queries.find("1")[0]["reason"] == "gate:state=cancel"
     shop.change_order("1-CS1", payment_status="paid")
     engine.run("third")
     assert engine.states() == {"1": "waiting"}

@@ -40,13 +40,13 @@ async def test_every_imported_web_shop_order_is_in_the_feed_with_the_total_that_
         orders = {one.findtext("OrderNumber"): one for page in pages for one in page.iterfind("Order")}
         assert sorted(orders) == [f"1-CS{n}" for n in range(1, 6)]
         for number, one in orders.items():
-            (life,) = engine.ledger.find(number)
+            (life,) = engine.ledger.queries.find(number)
             assert Decimal(one.findtext("OrderTotal")) == sent_total(engine, life) > 0
             assert one.findtext("OrderStatus") == "paid"
             assert life["sent_as"] == "READY"
         given = orders["1-CS1"].findtext("OrderID")
         answer = await firm.notice(parcel("1-CS1", ("BEL", 2), ("LAMP", 1), order_id=given))
         assert etree.fromstring(answer.content).findtext("Outcome") == "recorded"
-        assert engine.ledger.find("CS1")[0]["shipped"] == "shipped", "found by its reference alone"
-        assert [work.order_number for work in engine.ledger.named("CS1")] == ["1-CS1"]
+        assert engine.ledger.queries.find("CS1")[0]["shipped"] == "shipped", "found by its reference alone"
+        assert [work.order_number for work in engine.ledger.order_references.named("CS1")] == ["1-CS1"]
         await firm.web.aclose()

@@ -50,7 +50,7 @@ def test_one_unreadable_order_in_any_position_is_set_aside_and_imported_once_it_
     states = engine.states()
     assert {int(n) for n, state in states.items() if state == "imported"} == set(range(1, ORDERS + 1)) - struck
     assert {states[str(n)] for n in struck} == {"quarantined"}
-    reasons = {row["code"] for row in engine.ledger.quarantined()}
+    reasons = {row["code"] for row in engine.ledger.queries.quarantined()}
     assert reasons == {"detail_missing" if fault == "404" else "detail_unreadable"}
     engine.run("second")
     assert {engine.states()[str(n)] for n in struck} == {"quarantined"}
@@ -69,7 +69,7 @@ def test_an_order_that_waits_for_its_payment_survives_a_passing_404(shop: Thread
     strike(shop, "404", 1)
     for number in range(3):
         engine.run(f"denied-{number}")
-    assert engine.ledger.find("1")[0]["reason"] == "gate:payment_status=started"
+    assert engine.ledger.queries.find("1")[0]["reason"] == "gate:payment_status=started"
     shop.change({"cloudsuite": {"faults": []}})
     shop.change_order("1-CS1", payment_status="paid")
     engine.run("paid")
@@ -94,7 +94,7 @@ def test_a_shop_that_fails_as_a_whole_stops_the_run_and_loses_nothing(shop: Thre
     shop.change({"cloudsuite": {"faults": [{"at": "detail", "answer": 500}]}})
     with pytest.raises(TransientError, match="of 8 orders cannot be read"):
         engine.run("down")
-    assert engine.ledger.read_to("cloudsuite_to_shopatron") is None, "the watermark stays"
+    assert engine.ledger.runs.watermark("cloudsuite_to_shopatron") is None, "the watermark stays"
     shop.change({"cloudsuite": {"faults": []}})
     engine.run("up")
     assert set(engine.states().values()) == {"imported"}

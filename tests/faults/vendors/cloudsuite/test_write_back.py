@@ -59,9 +59,9 @@ def test_sent_is_never_written_on_an_order_that_the_shop_cancelled(shop: Threade
     assert heard(shop, "1-CS2")["shipment_state"] == "sent"
     waits_pass(engine)
     assert feedback(engine) == {}, "it is not told again"
-    [task] = engine.ledger.cancelled_by_source(PIPELINE)
+    [task] = engine.ledger.cancellations.unsettled(PIPELINE)
     assert task["order_number"] == "1-CS1"
-    assert [late.state for late in engine.ledger.write_back_tasks(PIPELINE)] == ["cancelled"]
+    assert [late.state for late in engine.ledger.feedback.operator_tasks(PIPELINE)] == ["cancelled"]
 
 
 def test_a_cancellation_is_noticed_before_anything_is_shipped_and_reaches_the_feed(
@@ -73,7 +73,7 @@ def test_a_cancellation_is_noticed_before_anything_is_shipped_and_reaches_the_fe
     shop.change_order("1-CS1", state="cancel")
     assert record_cancellations(CTX, parts(engine), 30) == 1
     assert record_cancellations(CTX, parts(engine), 30) == 0, "once"
-    window = engine.ledger.modified_between(
+    window = engine.ledger.feed_index.modified_between(
         NOW - timedelta(days=1),
         NOW + timedelta(days=1),
         entered=State.IMPORTED,
@@ -97,8 +97,8 @@ def test_an_order_cancelled_between_import_and_take_over_is_a_task_and_not_repea
     shop.change({"cloudsuite": {"faults": []}})
     shop.change_order("1-CS1", state="cancel")
     engine.run("second")
-    assert [task["source_id"] for task in engine.ledger.cancelled_by_source(PIPELINE)] == ["1"]
-    assert engine.ledger.to_acknowledge(PIPELINE) == []
+    assert [task["source_id"] for task in engine.ledger.cancellations.unsettled(PIPELINE)] == ["1"]
+    assert engine.ledger.acknowledgements.due(PIPELINE) == []
 
 
 def made_ready(engine: Engine, run: str = "first") -> None:
@@ -116,13 +116,13 @@ def test_a_ready_order_that_the_shop_cancels_before_it_is_sent_is_not_sent(shop:
     shop.change_order("1-CS1", state="cancel")
     for number in range(3):
         engine.run(f"run-{number}")
-    [row] = engine.ledger.find("1")
+    [row] = engine.ledger.queries.find("1")
     assert (row["state"], row["reason"]) == ("waiting", "gate:state=cancel")
     assert engine.states()["2"] == "imported"
     assert set(shop.report()["orders"]) == {"1-CS2"}
     events = len(row["events"])
     engine.run("another")
-    assert len(engine.ledger.find("1")[0]["events"]) == events, "nothing new, no event"
+    assert len(engine.ledger.queries.find("1")[0]["events"]) == events, "nothing new, no event"
     shop.change_order("1-CS1", state="confirmed")
     engine.run("confirmed-again")
     assert engine.states() == {"1": "imported", "2": "imported"}
@@ -135,15 +135,15 @@ def test_a_take_over_that_the_shop_always_refuses_ends_as_a_task(shop: ThreadedS
     for number in range(10):
         engine.run(f"run-{number}")
         waits_pass(engine)
-    [row] = engine.ledger.feedback_failed(PIPELINE)
+    [row] = engine.ledger.feedback.failed(PIPELINE)
     assert (row["order_number"], row["step"], row["tries"]) == ("1-CS1", "take_over", 5)
     assert "refused by the source" in engine.run("another").text
     shop.change({"cloudsuite": {"faults": []}})
     engine.run("not-again")
     assert "1-CS1" not in shop.report()["cloudsuite"]["feedback"], "it is not told again"
-    engine.ledger.decide_feedback(CTX, "1-CS1", "corrected in the shop", retry=True)
+    engine.ledger.feedback.decide_failed(CTX, "1-CS1", "corrected in the shop", retry=True)
     engine.run("again")
-    assert engine.ledger.feedback_failed(PIPELINE) == []
+    assert engine.ledger.feedback.failed(PIPELINE) == []
     assert heard(shop, "1-CS1")["state"] == "processing"
 
 
@@ -154,10 +154,10 @@ def test_an_operator_settles_a_cancellation_or_takes_it_back(shop: ThreadedSandb
     for key in ("1-CS1", "1-CS2"):
         shop.change_order(key, state="cancel")
     record_cancellations(CTX, parts(engine), 30)
-    engine.ledger.settle_cancelled(CTX, "1-CS1", "cancelled by phone")
+    engine.ledger.cancellations.settle(CTX, "1-CS1", "cancelled by phone")
     shop.change_order("1-CS2", state="processing")
-    engine.ledger.settle_cancelled(CTX, "1-CS2", "a mistake of the shop", reinstated=True)
-    assert engine.ledger.cancelled_by_source(PIPELINE) == []
+    engine.ledger.cancellations.settle(CTX, "1-CS2", "a mistake of the shop", reinstated=True)
+    assert engine.ledger.cancellations.unsettled(PIPELINE) == []
     assert feedback(engine) == {"oms_number_told": 1, "line_numbers_told": 1}
 
 
@@ -173,13 +173,13 @@ def test_a_step_that_the_shop_always_refuses_ends_and_an_operator_may_retry_it(
         told.append(send_write_back(CTX, parts(engine, most_refusals=3)))
         waits_pass(engine)
     assert told == [{"oms_number_refused": 1}] * 3 + [{}] * 9
-    [row] = engine.ledger.feedback_failed(PIPELINE)
+    [row] = engine.ledger.feedback.failed(PIPELINE)
     assert (row["order_number"], row["step"], row["tries"]) == ("1-CS1", "oms_number", 3)
-    assert [late.state for late in engine.ledger.write_back_tasks(PIPELINE)] == ["untold"]
+    assert [late.state for late in engine.ledger.feedback.operator_tasks(PIPELINE)] == ["untold"]
     shop.change({"cloudsuite": {"faults": []}})
-    assert engine.ledger.decide_feedback(CTX, "1-CS1", "corrected in the shop", retry=True) == 1
+    assert engine.ledger.feedback.decide_failed(CTX, "1-CS1", "corrected in the shop", retry=True) == 1
     assert feedback(engine) == {"oms_number_told": 1, "line_numbers_told": 1}
-    assert engine.ledger.write_back_tasks(PIPELINE) == []
+    assert engine.ledger.feedback.operator_tasks(PIPELINE) == []
 
 
 def test_a_shop_that_never_answers_is_not_asked_without_end_and_an_outage_uses_up_no_refusals(
@@ -194,10 +194,10 @@ def test_a_shop_that_never_answers_is_not_asked_without_end_and_an_outage_uses_u
         unknown += send_write_back(CTX, parts(engine, most_refusals=3)).get("oms_number_unknown", 0)
         waits_pass(engine)
     assert 10 < unknown <= 60
-    [row] = engine.ledger.feedback_failed(PIPELINE)
+    [row] = engine.ledger.feedback.failed(PIPELINE)
     assert row["tries"] == 20
-    assert engine.ledger.decide_feedback(CTX, "1", "nobody needs it", retry=False) == 1
-    assert engine.ledger.write_back_tasks(PIPELINE) == []
+    assert engine.ledger.feedback.decide_failed(CTX, "1", "nobody needs it", retry=False) == 1
+    assert engine.ledger.feedback.operator_tasks(PIPELINE) == []
 
 
 @pytest.mark.parametrize("way", ["shipment_state", "done"])
@@ -237,7 +237,7 @@ def test_offline_orders_are_marked_after_any_pause_and_one_that_fails_is_tried_a
     assert mark() == {}, "not yet due, and the watermark has passed it"
     waits_pass(engine)
     assert mark() == {"offline_sent": 1}
-    assert engine.ledger.feedback_failed(PIPELINE) == []
+    assert engine.ledger.feedback.failed(PIPELINE) == []
 
 
 def test_a_cancelled_offline_order_is_left_alone_and_one_always_refused_becomes_a_task(
@@ -252,5 +252,5 @@ def test_a_cancelled_offline_order_is_left_alone_and_one_always_refused_becomes_
         told.append(mark_offline_orders(CTX, parts(engine, most_refusals=3), first_days=1.0, overlap_s=0.0))
         waits_pass(engine)
     assert told == [{"offline_refused": 1}] * 3 + [{}] * 5
-    [row] = engine.ledger.feedback_failed(PIPELINE)
+    [row] = engine.ledger.feedback.failed(PIPELINE)
     assert (row["source_id"], row["step"]) == ("1", "offline_sent")

@@ -15,6 +15,7 @@ from order_relay.batches import BatchStore
 from order_relay.errors import ConfigurationError, TransientError
 from order_relay.ledger import BatchInfo, Ledger, ReadyPayload
 from order_relay.ledger.schema.tables import submission
+from order_relay.ledger.submissions.runs import mark_unverified
 from order_relay.orders.messages import RunContext, VersionPolicies
 from order_relay.pipeline.load.stage import load
 from order_relay.vendors.shopatron.client import ShopatronClient
@@ -71,7 +72,7 @@ class Desk:
         self.store = BatchStore(folder.as_uri())
         self.ledger = Ledger.open(url)
         self.settings = {"timeout_s": PATIENT_S, "connections": 4, "visible_after_s": 0.0}
-        self.ledger.bind(PIPELINE, "src", self.oms().account)
+        self.ledger.runs.bind(PIPELINE, "src", self.oms().account)
         self.runs = 0
         self.begin()
 
@@ -93,7 +94,7 @@ class Desk:
     def begin(self):
         self.runs += 1
         self.ctx = RunContext(PIPELINE, f"run-{self.runs}")
-        self.ledger.begin_run(self.ctx, "run", 0)
+        self.ledger.runs.begin(self.ctx, "run", 0)
 
     def offer(self, first, number):
         rows = [
@@ -119,14 +120,14 @@ class Desk:
         for name in ("suffix", "items"):
             frame[name] = pd.Series([row[name] for row in rows], dtype=object)
         info = BatchInfo(f"b{self.runs}", "m", number, datetime.now(UTC), False)
-        self.ledger.receive(self.ctx, info, frame, "t")
-        works = self.ledger.resolve(
-            self.ctx, [w.id for w in self.ledger.to_validate(PIPELINE, None)], VersionPolicies(), None
+        self.ledger.intake.receive(self.ctx, info, frame, "t")
+        works = self.ledger.versions.resolve(
+            self.ctx, [w.id for w in self.ledger.worklist.to_validate(PIPELINE, None)], VersionPolicies(), None
         )
         name = f"p/runs/run-{self.runs}/payloads.jsonl.gz"
         bodies = [payload(w.order_number) for w in works]
         self.store.write_jsonl(name, bodies)
-        self.ledger.make_ready(
+        self.ledger.payloads.make_ready(
             self.ctx,
             [
                 ReadyPayload(
@@ -147,7 +148,7 @@ class Desk:
         )
 
     def load(self, oms=None, **options):
-        chunk = {"send": self.ledger.ready(PIPELINE), "look_up": self.ledger.due_lookups(PIPELINE, FAR)}
+        chunk = {"send": self.ledger.claims.ready(PIPELINE), "look_up": self.ledger.lookups.due(PIPELINE, FAR)}
         self.store.write_json("p/chunk.json", chunk)
         options = {"lease_s": 0.5, "max_wait_s": 5.0, **options}
         return load(self.ctx, self.ledger, self.store, oms or self.oms(), "p/chunk.json", load_options(**options))
@@ -156,7 +157,7 @@ class Desk:
         """Until an absence counts. Where the time-out is long (a busy machine must not reach it), the leases of what is
         in doubt are moved into the past instead."""
         quiet = timedelta(seconds=self.settings["timeout_s"])
-        doubts = self.ledger.in_doubt([row["id"] for row in self.ledger.doubt()])
+        doubts = self.ledger.lookups.in_doubt([row["id"] for row in self.ledger.queries.in_doubt()])
         over = max((d.send_before for d in doubts if d.send_before), default=datetime.now(UTC) - quiet) + quiet
         left = over - datetime.now(UTC) + timedelta(seconds=0.05)
         if quiet < timedelta(seconds=PATIENT_S):
@@ -170,14 +171,14 @@ class Desk:
             )
 
     def states(self):
-        return {k: v for k, v in self.ledger.counts(PIPELINE)["states"].items() if v}
+        return {k: v for k, v in self.ledger.accounting.counts(PIPELINE)["states"].items() if v}
 
     def stored(self):
         """How often the OMS has each order."""
         return Counter({f"K-{n}": len(self.sandbox.bodies(f"K-{n}")) for n in range(1, NUMBER + 11)})
 
     def close(self):
-        assert self.ledger.law(PIPELINE) == []
+        assert self.ledger.accounting.invariant_violations(PIPELINE) == []
         self.ledger.close()
 
 
@@ -239,8 +240,8 @@ def test_a_refusal_after_a_lost_answer_is_in_doubt_whatever_the_oms_says(desk_wi
     ledger knows that the first attempt may have been stored."""
     desk = desk_with(20, faults=[lost(effect, "cut")])
     desk.load()
-    for doubt in desk.ledger.doubt():
-        desk.ledger.settle_by_person(doubt["order_number"], None, "absent", "ann")
+    for doubt in desk.ledger.queries.in_doubt():
+        desk.ledger.decisions.settle_in_doubt(doubt["order_number"], None, "absent", "ann")
     desk.sandbox.change({"shopatron": {"faults": [{"at": "import", "effect": "none", "answer": 400, "every": 1}]}})
     desk.begin()
     desk.load()
@@ -345,7 +346,7 @@ def test_an_oms_that_is_down_stops_early(desk_with):
 def test_a_ledger_with_history_finds_stored_orders(desk_with):
     desk = desk_with()
     desk.load()
-    desk.ledger.mark_unverified(PIPELINE)
+    desk.ledger.database.write(lambda tx: mark_unverified(tx, PIPELINE))
     desk.begin()
     desk.offer(NUMBER + 1, 5)
 
@@ -354,7 +355,7 @@ def test_a_ledger_with_history_finds_stored_orders(desk_with):
             await session.send(payload(f"K-{NUMBER + 2}"), f"K-{NUMBER + 2}", not_after=time.monotonic() + 5)
 
     asyncio.run(import_by_hand())
-    desk.ledger.mark_unverified(PIPELINE)
+    desk.ledger.database.write(lambda tx: mark_unverified(tx, PIPELINE))
     counts = desk.load()
     assert counts["found_before_send"] == 1
     assert counts["imported"] == 4

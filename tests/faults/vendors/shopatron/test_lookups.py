@@ -172,7 +172,7 @@ def test_another_channels_order_with_our_number_is_held(firm: Callable[..., Firm
     assert {number for number, (state, _) in found.items() if state == "held"} == set(taken)
     assert {reason for state, reason in found.values() if state == "held"} == {"foreign_order_with_our_number"}
     assert {state for number, (state, _) in found.items() if number not in taken} == {"imported"}
-    engine.ledger.decide(taken[0], "separate", "the web shop uses the number too", "kim")
+    engine.ledger.decisions.decide(taken[0], "separate", "the web shop uses the number too", "kim")
     here.send(engine, "third")
     assert rows(engine)[taken[0]][0] in {"imported", "in_doubt"}, "sent, as an operator decided"
     assert rows(engine)[taken[1]][0] == "held"

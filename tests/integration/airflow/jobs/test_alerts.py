@@ -29,12 +29,12 @@ def test_parcels_that_wait_are_alerted_until_they_are_decided(monkeypatch: pytes
     monkeypatch.setattr(notifications, "deliver_due", lambda _ledger: {})
     assert alerts.look() == {"causes": 0}
     notice = Shipment("shiprush", "k", ("N-1",), "UPS", tracking_number="1Z9")
-    kept = ledger.record_shipment(RunContext("", "", "shiprush"), notice, None)
+    kept = ledger.shipments.record(RunContext("", "", "shiprush"), notice, None)
     for _ in range(2):
         assert alerts.look() == {"causes": 1}
-    (alert,) = ledger.open_alerts()
+    (alert,) = ledger.alerts.unresolved()
     assert "1 parcel needs an operator" in str(alert)
-    ledger.dismiss_shipment(kept.shipment_id, "not ours")
+    ledger.shipments.dismiss(kept.shipment_id, "not ours")
     assert alerts.look() == {"causes": 0}
-    assert ledger.open_alerts() == []
+    assert ledger.alerts.unresolved() == []
     ledger.close()

@@ -47,9 +47,12 @@ def desk(sqlite_url: str, tmp_path: Path) -> Iterator[Desk]:
     """Two orders in doubt, N1 and N2."""
     made = Desk.open(sqlite_url, tmp_path / "store")
     made.run(order(1), order(2))
-    claims = made.ledger.claim(made.ctx, made.ledger.ready(PIPELINE), "test", 30)
+    claims = made.ledger.claims.claim(made.ctx, made.ledger.claims.ready(PIPELINE), "test", 30)
     lost = SendResult(SendOutcome.IN_DOUBT, 504, message="HTTP 504")
-    assert made.ledger.settle(made.ctx, [AttemptResult(i, claim.attempt, lost) for i, claim in claims.items()]) == []
+    assert (
+        made.ledger.outcomes.record(made.ctx, [AttemptResult(i, claim.attempt, lost) for i, claim in claims.items()])
+        == []
+    )
     yield made
     made.ledger.close()
 

@@ -72,16 +72,16 @@ def test_a_refused_row_is_alerted_with_its_file_and_ends_with_the_corrected_file
 ) -> None:
     counts = task("monday.csv", BAD)
     assert (counts["orders"], counts["refused"]) == (1, 1)
-    [alert] = ledger.open_alerts()
+    [alert] = ledger.alerts.unresolved()
     assert (alert["pipeline"], alert["kind"], alert["size"]) == (ACCOUNT, "status_refused", 1)
     assert "monday.csv" in alert["subject"]
     assert "statuses --refused" in alert["subject"]
     assert "damaged_by_spreadsheet: 1, such as row 3" in alert["text"]
     assert [note.cause for note in delivered] == [alert["cause"]]
     task("tuesday.csv", "orderId,status,eventId\nN-2,NEW,e-3\n")
-    assert len(ledger.open_alerts()) == 1, "another file proves nothing"
+    assert len(ledger.alerts.unresolved()) == 1, "another file proves nothing"
     task("monday.csv", BAD.replace("6.12206E+11", "612206000000"))
-    assert ledger.open_alerts() == []
+    assert ledger.alerts.unresolved() == []
 
 
 def test_a_file_that_cannot_be_read_at_all_is_alerted_and_closed_by_an_operator(
@@ -90,6 +90,6 @@ def test_a_file_that_cannot_be_read_at_all_is_alerted_and_closed_by_an_operator(
     assert task("monday.csv", "what is this\n")["refused"] == 1
     [note] = delivered
     assert note.kind == "status_refused"
-    assert ledger.close_status_refusals("monday.csv", "delivered by e-mail", "ann") == 1
+    assert ledger.status_refusals.close("monday.csv", "delivered by e-mail", "ann") == 1
     task("tuesday.csv", "orderId,status,eventId\nN-2,NEW,e-3\n")
-    assert ledger.open_alerts() == []
+    assert ledger.alerts.unresolved() == []

@@ -129,14 +129,14 @@ def test_a_target_that_fails_is_tried_again_and_fails_nothing(
     assert notifications.deliver_due(ledger) == {"told": 0, "failed": 0}, "not at once"
     try_again(ledger)
     assert notifications.deliver_due(ledger) == {"told": 1, "failed": 0}
-    assert [row["told_at"] is not None for row in ledger.open_alerts()] == [True]
+    assert [row["told_at"] is not None for row in ledger.alerts.unresolved()] == [True]
 
 
 def test_no_server(ledger: Ledger, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     with serving(Webhook()) as gone:
         url = gone.url
     connect(monkeypatch, conn_type="http", host=url)
-    ledger.note_alerts(NAME, [HELD, Alert("stuck", "stuck:ready", "1 order is ready")])
+    ledger.alerts.record(NAME, [HELD, Alert("stuck", "stuck:ready", "1 order is ready")])
     assert notifications.deliver_due(ledger) == {"told": 0, "failed": 1}, "the second would wait for the same target"
     ours = [record for record in caplog.records if record.name == notifications.log.name]
     assert ours
@@ -254,5 +254,5 @@ def test_a_mail_server_that_is_away(ledger: Ledger, monkeypatch: pytest.MonkeyPa
             "retry_limit": 1,
         },
     )
-    ledger.note_alerts(NAME, [HELD])
+    ledger.alerts.record(NAME, [HELD])
     assert notifications.deliver_due(ledger) == {"told": 0, "failed": 1}

@@ -62,11 +62,11 @@ def answered(status, body=b""):
 def attempt(clerk, clock, number, answer):
     """Send once, lose the answer or get this one, and find the order absent as often as it takes."""
     claim = clerk.claim(number)[number]
-    clerk.ledger.settle(clerk.ctx, [AttemptResult(number, claim.attempt, answer)])
+    clerk.ledger.outcomes.record(clerk.ctx, [AttemptResult(number, claim.attempt, answer)])
     for _ in range(2):
         clock.forward(minutes=40)
         found = LookupResult(number, claim.attempt, LookupFinding.absent(), "external_id")
-        clerk.ledger.record_lookups(clerk.ctx, [found], 960.0, 3)
+        clerk.ledger.lookups.record(clerk.ctx, [found], 960.0, 3)
 
 
 ENDLESS = {
@@ -89,7 +89,7 @@ def test_an_order_that_never_arrives_is_rejected_after_three_attempts(clerk, clo
     assert row["reason"] == attempts.answer_code(answer)
     assert "3 attempts" in row["events"][-1]["why"]
     assert row["attempts"][-1]["body"] == answer.body
-    (listed,) = clerk.ledger.quarantined()
+    (listed,) = clerk.ledger.queries.quarantined()
     assert (listed["order_number"], listed["code"]) == (row["order_number"], row["reason"])
 
 
@@ -107,11 +107,11 @@ def test_a_worker_that_dies_proves_nothing_about_the_order(clerk, clock):
     for _ in range(5):
         clerk.claim(number)
         clock.forward(minutes=5)
-        clerk.ledger.expire_leases(clerk.ctx, 60.0)
+        clerk.ledger.leases.expire(clerk.ctx, 60.0)
         for _ in range(2):
             clock.forward(minutes=40)
             found = LookupResult(number, clerk.row("1")["attempt"], LookupFinding.absent(), "external_id")
-            clerk.ledger.record_lookups(clerk.ctx, [found], 960.0, 3)
+            clerk.ledger.lookups.record(clerk.ctx, [found], 960.0, 3)
         assert clerk.state("1") == "ready"
 
 
@@ -131,7 +131,7 @@ def test_what_begins_anew_gets_new_attempts(clerk, clock, how):
     for _ in range(3):
         attempt(clerk, clock, number, ENDLESS["500"])
     if how == "replay":
-        assert clerk.ledger.replay(clerk.ctx, [number], "the OMS was repaired") == 1
+        assert clerk.ledger.bulk.replay(clerk.ctx, [number], "the OMS was repaired") == 1
     else:
         clerk.receive(offer("1", content_hash="other"))
     clerk.make_ready(*clerk.resolve())
@@ -146,7 +146,7 @@ def test_the_setting_decides_how_often(clerk, clock):
     clerk.settle(number, SendOutcome.IN_DOUBT, attempt=claim.attempt, status=500)
     for _ in range(2):
         clock.forward(hours=1)
-        clerk.ledger.record_lookups(clerk.ctx, [LookupResult(number, 1, LookupFinding.absent(), "key")], 960.0, 1)
+        clerk.ledger.lookups.record(clerk.ctx, [LookupResult(number, 1, LookupFinding.absent(), "key")], 960.0, 1)
     assert clerk.state("1") == "rejected"
 
 
@@ -175,7 +175,7 @@ class Oms:
 @pytest.mark.parametrize("answer", ENDLESS.values(), ids=ENDLESS)
 def test_two_days_of_an_order_that_never_arrives(clerk, clock, answer, monkeypatch):
     old = PositiveControl("KEY-OLD", "OMS-OLD", START - 24 * HOUR)
-    monkeypatch.setattr(clerk.ledger, "controls", lambda *_, **__: [old])
+    monkeypatch.setattr(clerk.ledger.lookups, "positive_controls", lambda *_, **__: [old])
     clerk.all_ready("1")
     oms, notes, rejected_at = Oms(answer), [], None
     while clock.now < START + 48 * HOUR:
@@ -187,7 +187,7 @@ def test_two_days_of_an_order_that_never_arrives(clerk, clock, answer, monkeypat
     assert oms.posts <= 3
     assert rejected_at is not None
     assert rejected_at < 6 * HOUR
-    assert [row["order_number"] for row in clerk.ledger.quarantined()] == [clerk.row("1")["order_number"]]
+    assert [row["order_number"] for row in clerk.ledger.queries.quarantined()] == [clerk.row("1")["order_number"]]
     assert len({note.cause for _, note in notes}) == 1, "one alert for one order"
     assert HOUR <= notes[0][0] <= 3 * HOUR
     assert all(at - notes[0][0] >= 23 * HOUR for at, _ in notes[1:]), "repeated at most once a day"
@@ -197,20 +197,22 @@ def test_two_days_of_an_order_that_never_arrives(clerk, clock, answer, monkeypat
 def one_run(clerk, clock, oms):
     """What a scheduled run does: take in what is offered, look up what is due, send what is ready."""
     clerk.receive(offer("1"), fetched_at=clock.now)
-    if due := clerk.ledger.due_lookups(NAME):
-        asyncio.run(look_up(clerk.ctx, clerk.ledger, oms, oms, due, now=lambda: clock.now))
-    for number in clerk.ledger.ready(NAME):
+    if due := clerk.ledger.lookups.due(NAME):
+        asyncio.run(look_up(clerk.ctx, clerk.ledger.lookups, oms, oms, due, now=lambda: clock.now))
+    for number in clerk.ledger.claims.ready(NAME):
         claim = clerk.claim(number)[number]
-        clerk.ledger.settle(clerk.ctx, [AttemptResult(number, claim.attempt, oms.post())])
+        clerk.ledger.outcomes.record(clerk.ctx, [AttemptResult(number, claim.attempt, oms.post())])
 
 
 def one_watch(clerk, clock):
     """What the DAG ``watch`` does: note what takes too long, and deliver what is due."""
-    facts = PipelineFacts(NAME, clock.now, clerk.ledger.pulse(NAME), clerk.ledger.late(NAME, state_limits(SETTINGS)))
-    clerk.ledger.note_alerts(NAME, [m for m in check_pipeline(facts, SETTINGS) if m.kind == STUCK], {STUCK})
-    notes = clerk.ledger.take_alerts()
+    facts = PipelineFacts(
+        NAME, clock.now, clerk.ledger.health.heartbeat(NAME), clerk.ledger.health.overdue(NAME, state_limits(SETTINGS))
+    )
+    clerk.ledger.alerts.record(NAME, [m for m in check_pipeline(facts, SETTINGS) if m.kind == STUCK], {STUCK})
+    notes = clerk.ledger.alerts.claim_due()
     for note in notes:
-        clerk.ledger.alert_told(note)
+        clerk.ledger.alerts.mark_delivered(note)
     return notes
 
 
@@ -221,7 +223,7 @@ def test_an_alert_counts_from_the_first_attempt(clerk, clock):
     assert began == START
     clerk.claim(number)
     clerk.settle(number, SendOutcome.IN_DOUBT, attempt=2, status=500)
-    (late,) = clerk.ledger.late(NAME, {"in_doubt": 3600.0, "ready": 60.0, "sending": 60.0, "rejected": 60.0})
+    (late,) = clerk.ledger.health.overdue(NAME, {"in_doubt": 3600.0, "ready": 60.0, "sending": 60.0, "rejected": 60.0})
     assert (late.state, late.oldest) == ("in_doubt", START)
 
 
@@ -231,23 +233,23 @@ def test_throttling_starts_no_clock_anew(clerk, clock):
         clerk.claim(number)
         clerk.settle(number, SendOutcome.THROTTLED, attempt=n, status=429)
         clock.forward(minutes=15)
-    (late,) = clerk.ledger.late(NAME, {"ready": 7200.0})
+    (late,) = clerk.ledger.health.overdue(NAME, {"ready": 7200.0})
     assert (late.state, late.oldest) == ("ready", START)
 
 
 def test_an_order_that_waits_and_is_offered_again_never_stopped_waiting(clerk, clock):
     versions = [offer("1", lineage="L"), offer("2", lineage="L", problem="", base_number="N-1")]
     clerk.receive(*versions)
-    clerk.ledger.quarantine(clerk.ctx, [(clerk.work("2"), [ValidationIssue("bad", "/x", "is bad")])])
+    clerk.ledger.validation.quarantine(clerk.ctx, [(clerk.work("2"), [ValidationIssue("bad", "/x", "is bad")])])
     clerk.resolve()
     for _ in range(4):
         assert clerk.state("1") == "waiting"
         clock.forward(hours=12)
         clerk.receive(*versions, fetched_at=clock.now)
         clerk.resolve()
-    (late,) = clerk.ledger.late(NAME, {"waiting": 47 * 3600.0})
+    (late,) = clerk.ledger.health.overdue(NAME, {"waiting": 47 * 3600.0})
     assert (late.state, late.oldest) == ("waiting", START)
-    clerk.ledger.discard(clerk.ctx, [clerk.work("2").id], "given up")
+    clerk.ledger.bulk.discard(clerk.ctx, [clerk.work("2").id], "given up")
     clerk.receive(versions[0], fetched_at=clock.now)
     clerk.make_ready(*clerk.resolve())
     assert (clerk.state("1"), clerk.row("1")["waiting_since"]) == ("ready", None)
@@ -313,10 +315,12 @@ def test_an_order_imported_beside_an_error_is_flagged(clerk):
     one, two = clerk.all_ready("1", "2")
     clerk.claim(one, two)
     plain = answered(200, b'{"orderID": 8}')
-    clerk.ledger.settle(clerk.ctx, [AttemptResult(one, 1, answered(200, ERRORS[0])), AttemptResult(two, 1, plain)])
+    clerk.ledger.outcomes.record(
+        clerk.ctx, [AttemptResult(one, 1, answered(200, ERRORS[0])), AttemptResult(two, 1, plain)]
+    )
     assert [clerk.state(s) for s in "12"] == ["imported", "imported"]
-    ((number, oms_id, words),) = clerk.ledger.remarked(NAME, clerk.ctx.run, 10)
+    ((number, oms_id, words),) = clerk.ledger.accounting.imported_with_remarks(NAME, clerk.ctx.run, 10)
     assert (number, oms_id) == (clerk.row("1")["order_number"], "7")
     assert "item dropped" in words
-    assert clerk.ledger.remarked(NAME, "another run", 10) == []
+    assert clerk.ledger.accounting.imported_with_remarks(NAME, "another run", 10) == []
     assert "names an error" in clerk.row("1")["attempts"][0]["message"]

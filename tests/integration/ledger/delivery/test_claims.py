@@ -36,12 +36,12 @@ def test_an_order_that_is_not_ready_cannot_be_claimed(clerk):
     clerk.receive(offer("2"))
     assert set(clerk.claim(number, clerk.work("2").id, 999_999)) == {number}
     assert clerk.claim(number) == {}, "claimed already"
-    assert clerk.ledger.to_send([number]) == []
+    assert clerk.ledger.claims.sendable([number]) == []
 
 
 def test_orders_of_another_pipeline_cannot_be_claimed(clerk):
     number = clerk.all_ready("1")[0]
-    clerk.ledger.bind("other", "source:x", "oms:y")
+    clerk.ledger.runs.bind("other", "source:x", "oms:y")
     clerk.ctx = type(clerk.ctx)("other", "run-9")
     assert clerk.claim(number) == {}
 
@@ -128,7 +128,7 @@ def test_two_workers_share_the_orders_without_overlap(clerk, ledger_url):
         ledger = Ledger.open(ledger_url)
         try:
             for n in range(0, len(ids), 7):
-                won.extend(ledger.claim(clerk.ctx, ids[n : n + 7], name, 30))
+                won.extend(ledger.claims.claim(clerk.ctx, ids[n : n + 7], name, 30))
         except Exception as error:
             errors.append(error)
         finally:
@@ -162,7 +162,7 @@ def test_two_workers_over_two_versions_send_one_of_each_lineage(clerk, ledger_ur
     def worker(ids):
         ledger = Ledger.open(ledger_url)
         try:
-            won.extend(ledger.claim(clerk.ctx, ids, "w", 30))
+            won.extend(ledger.claims.claim(clerk.ctx, ids, "w", 30))
         except Exception as error:
             errors.append(error)
         finally:

@@ -48,7 +48,7 @@ def test_many_outcomes_in_one_transaction(clerk):
         SendResult(SendOutcome.IN_DOUBT, 0, code="read_timeout"),
     ]
     results = [AttemptResult(i, 1, a) for i, a in zip(ids, answers, strict=True)]
-    assert clerk.ledger.settle(clerk.ctx, results) == []
+    assert clerk.ledger.outcomes.record(clerk.ctx, results) == []
     assert [clerk.row(s)["oms_id"] for s in "12"] == ["OMS1", "OMS2"]
     assert [clerk.row(s)["reason"] for s in "34"] == ["http_422", "read_timeout"]
 
@@ -60,7 +60,9 @@ def test_outcomes_and_claims_in_one_transaction(clerk):
         AttemptResult(one, 1, SendResult(SendOutcome.IMPORTED, 200, "OMS1")),
         AttemptResult(three, 1, SendResult(SendOutcome.REJECTED, 400)),
     ]
-    refused, claims = clerk.ledger.settle_and_claim(clerk.ctx, told, [one, two], "worker-1", 30.0)
+    refused, claims = clerk.ledger.outcomes.record_and_claim(
+        clerk.ctx, told, [one, two], owner="worker-1", lease_s=30.0
+    )
     assert (refused, list(claims), claims[two].attempt) == ([three], [two], 1)
     assert [clerk.state(s) for s in "123"] == ["imported", "sending", "ready"]
 
@@ -71,7 +73,7 @@ def test_where_a_claim_fails_no_outcome_of_that_transaction_stays(clerk, monkeyp
     monkeypatch.setattr(claims, "_claim_rows", lambda *_: 1 / 0)
     told = [AttemptResult(one, 1, SendResult(SendOutcome.IMPORTED, 200, "OMS1"))]
     with pytest.raises(ZeroDivisionError):
-        clerk.ledger.settle_and_claim(clerk.ctx, told, [two], "worker-1", 30.0)
+        clerk.ledger.outcomes.record_and_claim(clerk.ctx, told, [two], owner="worker-1", lease_s=30.0)
     assert [clerk.state(s) for s in "12"] == ["sending", "ready"]
 
 
@@ -114,7 +116,7 @@ def test_a_repeated_or_late_in_doubt_result_is_harmless(clerk):
     clerk.claim(one, two, lease_s=-10)
     for _ in range(2):
         assert clerk.settle(one, SendOutcome.IN_DOUBT, status=503) == []
-    clerk.ledger.expire_leases(clerk.ctx, 5)
+    clerk.ledger.leases.expire(clerk.ctx, 5)
     assert clerk.settle(two, SendOutcome.IN_DOUBT, status=504) == []
     assert [len(clerk.events(s)) for s in "12"] == [4, 4]
     assert clerk.row("2")["attempts"][0]["status"] == 504
@@ -131,7 +133,7 @@ def test_a_refusal_counts_while_no_earlier_attempt_may_be_stored(clerk):
 
 def test_a_refusal_after_an_unconfirmed_attempt_is_in_doubt_and_rejected_after_two_absences(clerk):
     number = clerk.in_doubt("1")
-    clerk.ledger.settle_by_person("N-1", None, "absent", "ann")
+    clerk.ledger.decisions.settle_in_doubt("N-1", None, "absent", "ann")
     clerk.claim(number, lease_s=-1)
     clerk.settle(number, SendOutcome.REJECTED, attempt=2, status=400)
     assert clerk.state("1") == "in_doubt"
@@ -143,7 +145,7 @@ def test_put_back(clerk):
     number = clerk.all_ready("1")[0]
     clerk.claim(number)
     clerk.settle(number, SendOutcome.REJECTED, status=400)
-    assert clerk.ledger.put_back(clerk.ctx, [number, 999_999], "all 400") == 1
+    assert clerk.ledger.outcomes.return_to_received(clerk.ctx, [number, 999_999], "all 400") == 1
     assert clerk.state("1") == "received"
 
 
@@ -151,16 +153,16 @@ def test_a_lease_that_is_over_means_doubt(clerk):
     ids = clerk.all_ready("1", "2")
     clerk.claim(ids[0], lease_s=-10)
     clerk.claim(ids[1], lease_s=30)
-    assert clerk.ledger.expire_leases(clerk.ctx, 60) == 0, "the request may still be answered"
-    assert clerk.ledger.expire_leases(clerk.ctx, 5) == 1
+    assert clerk.ledger.leases.expire(clerk.ctx, 60) == 0, "the request may still be answered"
+    assert clerk.ledger.leases.expire(clerk.ctx, 5) == 1
     assert (clerk.state("1"), clerk.state("2")) == ("in_doubt", "sending")
-    assert clerk.ledger.due_lookups(NAME) == [ids[0]]
+    assert clerk.ledger.lookups.due(NAME) == [ids[0]]
 
 
 def test_a_worker_that_resumes_late_still_records_the_truth(clerk):
     number = clerk.all_ready("1")[0]
     clerk.claim(number, lease_s=-10)
-    clerk.ledger.expire_leases(clerk.ctx, 5)
+    clerk.ledger.leases.expire(clerk.ctx, 5)
     assert clerk.settle(number, SendOutcome.IMPORTED, status=201, oms_id="OMS1") == []
     assert clerk.row("1")["oms_id"] == "OMS1"
 
@@ -181,12 +183,12 @@ def look(clerk, number, finding, attempt=1, **more):
 
 def test_what_a_look_up_needs_to_know(clerk):
     number = clerk.in_doubt("1")
-    doubt = clerk.ledger.in_doubt([number, 999_999])[0]
+    doubt = clerk.ledger.lookups.in_doubt([number, 999_999])[0]
     assert (doubt.id, doubt.attempt, doubt.destination_key, doubt.lookups) == (number, 1, "KEY-N-1", 0)
     assert doubt.submitted_at is None
     assert doubt.absent_once_at is None
     assert doubt.sent_at == clerk.row("1")["attempts"][0]["sent_at"]
-    assert [row["order_number"] for row in clerk.ledger.doubt()] == ["N-1"]
+    assert [row["order_number"] for row in clerk.ledger.queries.in_doubt()] == ["N-1"]
 
 
 def test_found_means_imported(clerk):
@@ -200,7 +202,7 @@ def test_found_means_imported(clerk):
 def test_absent_needs_two_valid_ones(clerk):
     number = clerk.in_doubt("1")
     assert look(clerk, number, LookupFinding.absent()) == "in_doubt"
-    assert clerk.ledger.in_doubt([number])[0].absent_once_at is not None
+    assert clerk.ledger.lookups.in_doubt([number])[0].absent_once_at is not None
     assert look(clerk, number, LookupFinding.unclear()) == "in_doubt"
     assert look(clerk, number, LookupFinding.absent()) == "ready"
     assert [r["counted"] for r in clerk.row("1")["lookups"]] == [True, False, True]
@@ -228,15 +230,15 @@ def test_a_look_up_about_another_attempt_changes_nothing(clerk):
 
 def test_look_ups_come_at_growing_distance(clerk):
     number = clerk.in_doubt("1")
-    assert clerk.ledger.due_lookups(NAME) == [number], "the first one at once"
+    assert clerk.ledger.lookups.due(NAME) == [number], "the first one at once"
     distances = []
     for _ in range(5):
         look(clerk, number, LookupFinding.unclear())
         row = clerk.row("1")
         distances.append(row["due_at"] - row["lookups"][-1]["at"])
     assert distances == sorted(set(distances))
-    assert clerk.ledger.due_lookups(NAME) == []
-    assert clerk.ledger.due_lookups(NAME, row["due_at"] + timedelta(seconds=1)) == [number]
+    assert clerk.ledger.lookups.due(NAME) == []
+    assert clerk.ledger.lookups.due(NAME, row["due_at"] + timedelta(seconds=1)) == [number]
     assert lookups.lookup_delay(40) == lookups.LONGEST_DELAY
     when = row["due_at"] + timedelta(days=1)
     look(clerk, number, LookupFinding.unclear(), next_at=when)
@@ -245,11 +247,11 @@ def test_look_ups_come_at_growing_distance(clerk):
 
 def test_positive_controls(clerk):
     destination = "oms:https://oms.example/1"
-    assert clerk.ledger.controls(destination) == []
+    assert clerk.ledger.lookups.positive_controls(destination) == []
     clerk.imported("1", "OMS1")
     clerk.imported("2", "OMS2")
-    (control,) = clerk.ledger.controls(destination, ["KEY-N-1"])
+    (control,) = clerk.ledger.lookups.positive_controls(destination, ["KEY-N-1"])
     assert (control.key, control.oms_id, control.imported_at) == ("KEY-N-2", "OMS2", clerk.row("2")["imported_at"])
-    assert len({c.key for c in clerk.ledger.controls(destination)}) == 2
-    assert clerk.ledger.controls(destination, ["KEY-N-1", "KEY-N-2"]) == []
-    assert clerk.ledger.controls("oms:another") == []
+    assert len({c.key for c in clerk.ledger.lookups.positive_controls(destination)}) == 2
+    assert clerk.ledger.lookups.positive_controls(destination, ["KEY-N-1", "KEY-N-2"]) == []
+    assert clerk.ledger.lookups.positive_controls("oms:another") == []

@@ -13,32 +13,34 @@ MENTIONED_S = 30 * 24 * 3600
 def test_noted_once_and_closed_when_it_can_be_rendered(clerk, monkeypatch):
     ledger = clerk.ledger
     first, second = clerk.imported("1"), clerk.imported("2")
-    assert ledger.note_feed_gaps({first: "no_price", second: ""}) == [first]
-    assert ledger.note_feed_gaps({first: "no_price"}) == [], "once"
-    assert ledger.note_feed_gaps({first: "no_total"}) == [], "another reason, no other gap"
-    assert [gap.work.id for gap in ledger.feed_gaps()] == [first]
-    assert ledger.feed_gaps(["another"]) == []
-    later = ledger.feed_gaps()[0].modified_at + timedelta(days=1)
+    assert ledger.feed_errors.record({first: "no_price", second: ""}) == [first]
+    assert ledger.feed_errors.record({first: "no_price"}) == [], "once"
+    assert ledger.feed_errors.record({first: "no_total"}) == [], "another reason, no other gap"
+    assert [gap.work.id for gap in ledger.feed_errors.omitted_orders()] == [first]
+    assert ledger.feed_errors.omitted_orders(["another"]) == []
+    later = ledger.feed_errors.omitted_orders()[0].modified_at + timedelta(days=1)
     monkeypatch.setattr(database, "read_clock", lambda _conn: later)
-    assert ledger.note_feed_gaps({first: ""}) == []
-    assert ledger.feed_gaps() == []
+    assert ledger.feed_errors.record({first: ""}) == []
+    assert ledger.feed_errors.omitted_orders() == []
     (gap,) = clerk.row("1")["left_out"]
     assert (gap["problem"], gap["mended_at"]) == ("no_total", later)
-    (modified,) = ledger.modified_between(modified_stamp(later), modified_stamp(later), entered="imported").orders
+    (modified,) = ledger.feed_index.modified_between(
+        modified_stamp(later), modified_stamp(later), entered="imported"
+    ).orders
     assert modified.work.id == first
-    assert ledger.note_feed_gaps({first: "no_price"}) == [first], "a further time"
+    assert ledger.feed_errors.record({first: "no_price"}) == [first], "a further time"
     assert len(clerk.row("1")["left_out"]) == 2
 
 
 def test_mentioned_from_its_limit_on_and_not_for_ever(clerk, monkeypatch):
     ledger = clerk.ledger
     number = clerk.imported("1")
-    ledger.note_feed_gaps({number: "no_price"})
+    ledger.feed_errors.record({number: "no_price"})
     noted = clerk.row("1")["left_out"][0]["noted_at"]
     for after_s, limit_s, mentioned in ((60, 60, True), (50, 60, False), (MENTIONED_S + 61, 60, False)):
         at = noted + timedelta(seconds=after_s)
         monkeypatch.setattr(database, "read_clock", lambda _conn, at=at: at)
-        found = ledger.late("shop_to_oms", {"left_out": limit_s})
+        found = ledger.health.overdue("shop_to_oms", {"left_out": limit_s})
         assert [(late.state, late.number, late.oldest, late.orders) for late in found] == (
             [("left_out", 1, noted, ("N-1",))] if mentioned else []
         )
@@ -46,6 +48,6 @@ def test_mentioned_from_its_limit_on_and_not_for_ever(clerk, monkeypatch):
 
 def test_of_many_each_gets_its_turn(clerk):
     numbers = {clerk.imported(source_id) for source_id in "123"}
-    clerk.ledger.note_feed_gaps(dict.fromkeys(numbers, "no_price"))
-    tried = [clerk.ledger.feed_gaps(limit=1) for _ in range(60)]
+    clerk.ledger.feed_errors.record(dict.fromkeys(numbers, "no_price"))
+    tried = [clerk.ledger.feed_errors.omitted_orders(limit=1) for _ in range(60)]
     assert {gap.work.id for (gap,) in tried} == numbers

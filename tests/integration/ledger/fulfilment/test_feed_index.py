@@ -6,6 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from inspect import unwrap
 
 import pytest
 import sqlalchemy as sa
@@ -14,7 +15,7 @@ from order_relay import failpoints
 from order_relay.ledger import Ledger
 from order_relay.ledger.fulfilment.feed_ids import feed_id
 from order_relay.ledger.fulfilment.feed_index import COMMIT_SLACK, restamp_long_transactions
-from order_relay.ledger.fulfilment.shipments import record_shipment
+from order_relay.ledger.fulfilment.shipments import Shipments
 from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import metadata
 from order_relay.ledger.store import database
@@ -48,14 +49,14 @@ def clock(monkeypatch):
 
 
 def ids(ledger, start, end, **options):
-    window = ledger.modified_between(start, end, **{"entered": State.IMPORTED, **options})
+    window = ledger.feed_index.modified_between(start, end, **{"entered": State.IMPORTED, **options})
     return [order.work.id for order in window.orders]
 
 
 def test_last_modified_is_a_minute_ahead_and_both_ends_belong_to_the_window(clock, clerk):
     clock.pass_time(29)
     number = clerk.imported("1")
-    (order,) = clerk.ledger.modified_between(*EVER, entered=State.IMPORTED).orders
+    (order,) = clerk.ledger.feed_index.modified_between(*EVER, entered=State.IMPORTED).orders
     stamp = START + timedelta(minutes=1)
     assert order.modified_at == stamp
     assert (order.work.id, order.work.state, order.destination_key) == (number, "imported", "KEY-N-1")
@@ -70,14 +71,14 @@ def test_parcels_and_cancellations_are_modifications(clock, clerk):
     for change in ("parcel", "cancellation"):
         clock.pass_time(600)
         if change == "parcel":
-            clerk.ledger.record_shipment(WHO, Shipment("x", "k", (), submission_id=number), [])
+            clerk.ledger.shipments.record(WHO, Shipment("x", "k", (), submission_id=number), [])
         else:
             from tests.support.offers import offer
 
             clerk.receive(offer("1", content_hash="changed"))
             clock.pass_time(600)
-            clerk.ledger.decide("N-1", "replacement", "x", "ann", cancelled=True)
-        (order,) = clerk.ledger.modified_between(*EVER, entered=State.IMPORTED).orders
+            clerk.ledger.decisions.decide("N-1", "replacement", "x", "ann", cancelled=True)
+        (order,) = clerk.ledger.feed_index.modified_between(*EVER, entered=State.IMPORTED).orders
         assert COMMIT_SLACK <= order.modified_at - clock.now <= COMMIT_SLACK + timedelta(minutes=1)
         assert ids(clerk.ledger, EVER[0], clock.now - timedelta(minutes=5)) == [], "it left the older windows"
     assert (order.shipped, bool(order.cancelled_at)) == ("shipped", True)
@@ -109,7 +110,7 @@ def test_what_commits_after_a_poll_is_in_the_next_window(clock, clerk, monkeypat
         assert go.wait(20)
 
     def work(tx):
-        record_shipment(tx, WHO, told, [OrderedLine("1", "A", 2)])
+        unwrap(Shipments.record)(clerk.ledger.shipments.recent, tx, WHO, told, [OrderedLine("1", "A", 2)])
         if held == "while it writes":
             hold()
         else:
@@ -232,7 +233,7 @@ def test_a_page_costs_what_its_window_holds(ledger_url):
     _filled(ledger_url)
     ledger = Ledger.open(ledger_url)
     with planned(ledger, "touched") as plans:
-        window = ledger.modified_between(
+        window = ledger.feed_index.modified_between(
             START + timedelta(minutes=9_000), START + timedelta(minutes=9_059), entered=State.IMPORTED, limit=50
         )
     ledger.close()
@@ -248,20 +249,20 @@ def test_an_order_is_found_without_reading_the_others(ledger_url):
     """An operator's word, the names in a notice, and the parcels that wait: no statement scans the submissions."""
     _filled(ledger_url, 4_000)
     with closing(Ledger.open(ledger_url)) as ledger:
-        number = feed_id(ledger.feed_key(), ledger.works([77])[0])
+        number = feed_id(ledger.feed_index.key(), ledger.worklist.get([77])[0])
         with planned(ledger) as plans:
-            assert [life["id"] for life in ledger.find("77")] == [77]
-            assert [life["id"] for life in ledger.find(number)] == [77]
-            assert ledger.find("nobody") == []
+            assert [life["id"] for life in ledger.queries.find("77")] == [77]
+            assert [life["id"] for life in ledger.queries.find(number)] == [77]
+            assert ledger.queries.find("nobody") == []
             for pipelines in (None, ["p"]):
                 for ids, named in ((["77"], number), ([], number), (["77"], "")):
-                    work = ledger.addressee(ids, named, pipelines).work
+                    work = ledger.order_references.match(ids, named, pipelines).work
                     assert work
                     assert work.id == 77
-                assert ledger.addressee(["nobody"], "", pipelines).work is None
-                assert ledger.named("nobody", pipelines) == []
-                assert not ledger.has_number("nobody", pipelines)
-            assert ledger.waiting_shipments()[0] == 0
+                assert ledger.order_references.match(["nobody"], "", pipelines).work is None
+                assert ledger.order_references.named("nobody", pipelines) == []
+                assert not ledger.order_references.has_number("nobody", pipelines)
+            assert ledger.shipments.waiting()[0] == 0
     assert len(plans) > 20
     scans = ("SCAN submission", "SCAN other", "Seq Scan on submission")
     assert [plan for plan in plans if any(words in plan for words in scans)] == []

@@ -39,9 +39,9 @@ def parcel(key="k1", number=None, lines=(), tracking="", **fields):
 
 def test_units_are_counted_until_all_are_shipped_and_the_state_stays(clerk):
     number = clerk.imported("1")
-    first = clerk.ledger.record_shipment(WHO, parcel("k1", number, [ShippedLine(3, "1")]), ORDERED, "a notice")
+    first = clerk.ledger.shipments.record(WHO, parcel("k1", number, [ShippedLine(3, "1")]), ORDERED, "a notice")
     assert (first.outcome, first.shipped, first.progress.shipped) == ("recorded", "partly", 3)
-    last = clerk.ledger.record_shipment(WHO, parcel("k2", number, [ShippedLine(1, "1"), ShippedLine(2, "2")]), ORDERED)
+    last = clerk.ledger.shipments.record(WHO, parcel("k2", number, [ShippedLine(1, "1"), ShippedLine(2, "2")]), ORDERED)
     assert (last.shipped, last.progress.complete) == ("shipped", True)
     row = clerk.row("1")
     assert (row["state"], row["shipped"], row["shipped_at"]) == ("imported", "shipped", LEFT)
@@ -58,14 +58,14 @@ def test_units_are_counted_until_all_are_shipped_and_the_state_stays(clerk):
 
 def counted(clerk, number):
     """The parcels of an order that count, by their ids."""
-    return [p["id"] for p in clerk.ledger.shipments_of(number) if not p["asks"] and not p["closed"]]
+    return [p["id"] for p in clerk.ledger.shipments.of_order(number) if not p["asks"] and not p["closed"]]
 
 
 def test_the_same_notice_again_changes_nothing(clerk):
     number = clerk.imported("1")
-    clerk.ledger.record_shipment(WHO, parcel("k1", number, [ShippedLine(3, "1")]), ORDERED)
+    clerk.ledger.shipments.record(WHO, parcel("k1", number, [ShippedLine(3, "1")]), ORDERED)
     before = clerk.row("1")
-    again = clerk.ledger.record_shipment(WHO, parcel("k1", number, [ShippedLine(3, "1")]), ORDERED)
+    again = clerk.ledger.shipments.record(WHO, parcel("k1", number, [ShippedLine(3, "1")]), ORDERED)
     assert (again.outcome, again.shipped) == ("known", "partly")
     assert clerk.row("1") == before
 
@@ -82,12 +82,12 @@ def test_concurrent_notices_at_several_servers_are_one_parcel(clerk, matched):
 
     def record(told):
         together.wait(20)
-        return clerk.ledger.record_shipment(WHO, told, ORDERED).outcome
+        return clerk.ledger.shipments.record(WHO, told, ORDERED).outcome
 
     with ThreadPoolExecutor(6) as servers:
         outcomes = sorted(servers.map(record, forms * 3 if matched else forms[:1] * 6))
     assert outcomes == (["known"] * 5 + ["recorded"] if matched else ["unmatched"] * 6)
-    assert len(clerk.ledger.shipments()) == 1
+    assert len(clerk.ledger.shipments.recent()) == 1
     if matched:
         assert len(counted(clerk, number)) == 1
         assert clerk.row("1")["shipped"] == "partly"
@@ -95,27 +95,27 @@ def test_concurrent_notices_at_several_servers_are_one_parcel(clerk, matched):
 
 def test_the_same_parcel_in_another_format_is_recognized(clerk):
     number = clerk.imported("1")
-    clerk.ledger.record_shipment(WHO, parcel("k1", number, [ShippedLine(1, "1")], "1Z 9"), ORDERED)
+    clerk.ledger.shipments.record(WHO, parcel("k1", number, [ShippedLine(1, "1")], "1Z 9"), ORDERED)
     forms = [
         parcel("k2", number, [ShippedLine(1, "1")], "1z9"),
         parcel("k3", number, [ShippedLine(1, "", "MUG")], "1Z9"),
         replace(parcel("k4", number, [ShippedLine(1, "1")], " 1Z9 "), origin="person", carrier="DHL"),
     ]
-    assert {clerk.ledger.record_shipment(WHO, form, ORDERED).outcome for form in forms} == {"known"}
-    assert len(clerk.ledger.shipments_of(number)) == 1
+    assert {clerk.ledger.shipments.record(WHO, form, ORDERED).outcome for form in forms} == {"known"}
+    assert len(clerk.ledger.shipments.of_order(number)) == 1
 
 
 def test_the_same_tracking_number_with_other_lines_is_kept_and_asked(clerk):
     number = clerk.imported("1")
-    first = clerk.ledger.record_shipment(WHO, parcel("k1", number, [ShippedLine(1, "1")], "1Z9"), ORDERED)
+    first = clerk.ledger.shipments.record(WHO, parcel("k1", number, [ShippedLine(1, "1")], "1Z9"), ORDERED)
     for _ in range(2):
-        second = clerk.ledger.record_shipment(WHO, parcel("k2", number, [ShippedLine(2, "1")], "1Z9"), ORDERED)
+        second = clerk.ledger.shipments.record(WHO, parcel("k2", number, [ShippedLine(2, "1")], "1Z9"), ORDERED)
         assert (second.outcome, second.shipped) == ("asked", "partly")
         assert str(first.shipment_id) in second.asks
-    assert len(clerk.ledger.shipments_of(number)) == 2
+    assert len(clerk.ledger.shipments.of_order(number)) == 2
     assert counted(clerk, number) == [first.shipment_id]
-    assert [row["id"] for row in clerk.ledger.shipments(unmatched=True)] == [second.shipment_id]
-    waiting, oldest, (row,) = clerk.ledger.waiting_shipments()
+    assert [row["id"] for row in clerk.ledger.shipments.recent(unmatched=True)] == [second.shipment_id]
+    waiting, oldest, (row,) = clerk.ledger.shipments.waiting()
     assert (waiting, oldest, row["id"]) == (1, row["recorded_at"], second.shipment_id)
 
 
@@ -123,31 +123,31 @@ def test_the_same_tracking_number_with_other_lines_is_kept_and_asked(clerk):
 def test_a_placeholder_never_identifies_a_parcel(clerk, placeholder):
     number = clerk.imported("1")
     assert (
-        clerk.ledger.record_shipment(WHO, parcel("k1", number, [ShippedLine(1, "1")], placeholder), ORDERED).outcome
+        clerk.ledger.shipments.record(WHO, parcel("k1", number, [ShippedLine(1, "1")], placeholder), ORDERED).outcome
         == "recorded"
     )
     for lines in ([ShippedLine(1, "2")], [ShippedLine(1, "1")]):
         told = parcel(f"k-{lines}", number, lines, placeholder)
-        assert clerk.ledger.record_shipment(WHO, told, ORDERED).outcome == "asked"
-    assert len(clerk.ledger.shipments_of(number)) == 3
+        assert clerk.ledger.shipments.record(WHO, told, ORDERED).outcome == "asked"
+    assert len(clerk.ledger.shipments.of_order(number)) == 3
     assert len(counted(clerk, number)) == 1
 
 
 def test_an_operator_counts_corrects_or_drops_what_was_asked(clerk):
     number = clerk.imported("1")
-    first = clerk.ledger.record_shipment(WHO, parcel("k1", number, [ShippedLine(1, "1")], "1Z9"), ORDERED)
-    second = clerk.ledger.record_shipment(WHO, parcel("k2", number, [ShippedLine(2, "1")], "1Z9"), ORDERED)
-    third = clerk.ledger.record_shipment(WHO, parcel("k3", number, [ShippedLine(4, "1")], "1Z9"), ORDERED)
-    done = clerk.ledger.match_shipment(second.shipment_id, number, ORDERED, instead_of=first.shipment_id)
+    first = clerk.ledger.shipments.record(WHO, parcel("k1", number, [ShippedLine(1, "1")], "1Z9"), ORDERED)
+    second = clerk.ledger.shipments.record(WHO, parcel("k2", number, [ShippedLine(2, "1")], "1Z9"), ORDERED)
+    third = clerk.ledger.shipments.record(WHO, parcel("k3", number, [ShippedLine(4, "1")], "1Z9"), ORDERED)
+    done = clerk.ledger.shipments.match(second.shipment_id, number, ORDERED, instead_of=first.shipment_id)
     assert (done.progress.shipped, counted(clerk, number)) == (2, [second.shipment_id])
-    clerk.ledger.dismiss_shipment(third.shipment_id, "a duplicate")
-    assert clerk.ledger.shipments(unmatched=True) == []
+    clerk.ledger.shipments.dismiss(third.shipment_id, "a duplicate")
+    assert clerk.ledger.shipments.recent(unmatched=True) == []
     for again in ("k1", "k3"):
-        assert clerk.ledger.record_shipment(WHO, parcel(again, number), ORDERED).outcome == "known"
+        assert clerk.ledger.shipments.record(WHO, parcel(again, number), ORDERED).outcome == "known"
     for wrong in (
-        lambda: clerk.ledger.dismiss_shipment(third.shipment_id, "x"),
-        lambda: clerk.ledger.match_shipment(third.shipment_id, number, ORDERED),
-        lambda: clerk.ledger.match_shipment(second.shipment_id, number, ORDERED, first.shipment_id),
+        lambda: clerk.ledger.shipments.dismiss(third.shipment_id, "x"),
+        lambda: clerk.ledger.shipments.match(third.shipment_id, number, ORDERED),
+        lambda: clerk.ledger.shipments.match(second.shipment_id, number, ORDERED, first.shipment_id),
     ):
         with pytest.raises(IllegalTransitionError):
             wrong()
@@ -155,14 +155,14 @@ def test_an_operator_counts_corrects_or_drops_what_was_asked(clerk):
 
 
 def test_an_unmatched_copy_of_a_recorded_parcel_is_closed_when_its_order_is_found(clerk):
-    clerk.ledger.record_shipment(WHO, parcel("k1", None, [ShippedLine(1, "1")], "1Z9"), None)
+    clerk.ledger.shipments.record(WHO, parcel("k1", None, [ShippedLine(1, "1")], "1Z9"), None)
     number = clerk.imported("1")
-    clerk.ledger.record_shipment(WHO, parcel("k2", number, [ShippedLine(1, "1")], "1Z9"), ORDERED)
+    clerk.ledger.shipments.record(WHO, parcel("k2", number, [ShippedLine(1, "1")], "1Z9"), ORDERED)
     assert (
-        clerk.ledger.record_shipment(WHO, parcel("k1", number, [ShippedLine(1, "1")], "1Z9"), ORDERED).outcome
+        clerk.ledger.shipments.record(WHO, parcel("k1", number, [ShippedLine(1, "1")], "1Z9"), ORDERED).outcome
         == "known"
     )
-    assert clerk.ledger.shipments(unmatched=True) == []
+    assert clerk.ledger.shipments.recent(unmatched=True) == []
     assert len(counted(clerk, number)) == 1
 
 
@@ -172,7 +172,7 @@ def test_two_forms_of_a_parcel_at_the_same_time_are_recorded_once(clerk):
 
     def tell(form):
         told = parcel(f"k{form}", number, [ShippedLine(1, "1")], "1Z 9" if form % 2 else "1z9")
-        outcomes.append(clerk.ledger.record_shipment(WHO, told, ORDERED).outcome)
+        outcomes.append(clerk.ledger.shipments.record(WHO, told, ORDERED).outcome)
 
     threads = [threading.Thread(target=tell, args=(form,)) for form in range(4)]
     for thread in threads:
@@ -180,7 +180,7 @@ def test_two_forms_of_a_parcel_at_the_same_time_are_recorded_once(clerk):
     for thread in threads:
         thread.join()
     assert sorted(outcomes) == ["known", "known", "known", "recorded"]
-    assert len(clerk.ledger.shipments_of(number)) == 1
+    assert len(clerk.ledger.shipments.of_order(number)) == 1
 
 
 def test_concurrent_reports_are_recorded_once(clerk):
@@ -188,7 +188,7 @@ def test_concurrent_reports_are_recorded_once(clerk):
     told: list[str] = []
 
     def tell():
-        told.append(clerk.ledger.record_shipment(WHO, parcel("k1", number, [ShippedLine(1, "1")]), ORDERED).outcome)
+        told.append(clerk.ledger.shipments.record(WHO, parcel("k1", number, [ShippedLine(1, "1")]), ORDERED).outcome)
 
     threads = [threading.Thread(target=tell) for _ in range(4)]
     for thread in threads:
@@ -196,58 +196,58 @@ def test_concurrent_reports_are_recorded_once(clerk):
     for thread in threads:
         thread.join()
     assert sorted(told) == ["known", "known", "known", "recorded"]
-    assert len(clerk.ledger.shipments_of(number)) == 1
+    assert len(clerk.ledger.shipments.of_order(number)) == 1
 
 
 def test_without_order_lines_completeness_is_unknown(clerk):
     number = clerk.imported("1")
-    assert clerk.ledger.record_shipment(WHO, parcel("k1", number), None).shipped == "partly"
+    assert clerk.ledger.shipments.record(WHO, parcel("k1", number), None).shipped == "partly"
 
 
 def test_what_fits_no_order_is_kept_and_can_be_given_to_one(clerk):
-    kept = clerk.ledger.record_shipment(WHO, parcel("k1"), None)
+    kept = clerk.ledger.shipments.record(WHO, parcel("k1"), None)
     assert (kept.outcome, kept.submission_id) == ("unmatched", None)
-    assert clerk.ledger.record_shipment(WHO, parcel("k1"), None).outcome == "unmatched"
-    (row,) = clerk.ledger.shipments(unmatched=True)
+    assert clerk.ledger.shipments.record(WHO, parcel("k1"), None).outcome == "unmatched"
+    (row,) = clerk.ledger.shipments.recent(unmatched=True)
     assert (row["id"], row["words"]) == (kept.shipment_id, ["N-1"])
     number, other = clerk.imported("1"), clerk.imported("2")
-    assert clerk.ledger.match_shipment(kept.shipment_id, number, ORDERED).shipped == "shipped"
-    assert clerk.ledger.shipments(unmatched=True) == []
+    assert clerk.ledger.shipments.match(kept.shipment_id, number, ORDERED).shipped == "shipped"
+    assert clerk.ledger.shipments.recent(unmatched=True) == []
     for wrong in ((kept.shipment_id, other), (999, number), (kept.shipment_id, 999)):
         with pytest.raises(IllegalTransitionError):
-            clerk.ledger.match_shipment(*wrong, ORDERED)
+            clerk.ledger.shipments.match(*wrong, ORDERED)
 
 
 def test_a_repeated_unmatched_notice_finds_its_order(clerk):
-    clerk.ledger.record_shipment(WHO, parcel("k1"), None)
+    clerk.ledger.shipments.record(WHO, parcel("k1"), None)
     number = clerk.imported("1")
-    again = clerk.ledger.record_shipment(WHO, parcel("k1", number), ORDERED)
+    again = clerk.ledger.shipments.record(WHO, parcel("k1", number), ORDERED)
     assert (again.outcome, again.shipped) == ("recorded", "shipped")
-    assert len(clerk.ledger.shipments()) == 1
+    assert len(clerk.ledger.shipments.recent()) == 1
 
 
 def test_an_order_is_found_by_what_names_only_it(clerk):
     number = clerk.imported("1", "OMS1")
     clerk.receive(offer("7"))
     for word in ("N-1", "KEY-N-1", "OMS1"):
-        assert clerk.ledger.shipment_target(["", "nobody", word]).id == number
-    assert clerk.ledger.shipment_target(["N-7"]).state == "received"
-    assert clerk.ledger.shipment_target(["N-1"], ["another"]) is None
+        assert clerk.ledger.order_references.match(["", "nobody", word]).work.id == number
+    assert clerk.ledger.order_references.match(["N-7"]).work.state == "received"
+    assert clerk.ledger.order_references.match(["N-1"], pipelines=["another"]).work is None
     clerk.receive(offer("1", content_hash="changed"))
-    assert clerk.ledger.shipment_target(["N-1"]).id == number, "what is at the destination comes first"
-    clerk.ledger.decide("N-1", "replacement", "new quantities", "ann", cancelled=True)
+    assert clerk.ledger.order_references.match(["N-1"]).work.id == number, "what is at the destination comes first"
+    clerk.ledger.decisions.decide("N-1", "replacement", "new quantities", "ann", cancelled=True)
     assert clerk.row("1")["cancelled_at"] is not None
-    assert clerk.ledger.shipment_target(["N-1"]).id != number, "a cancelled order is not shipped"
+    assert clerk.ledger.order_references.match(["N-1"]).work.id != number, "a cancelled order is not shipped"
 
 
 def test_two_orders_of_one_number_are_distinguished_by_their_keys_only(clerk):
     first = clerk.imported("1")
     clerk.receive(offer("1", content_hash="changed"))
-    clerk.ledger.decide("N-1", "separate", "a second order", "ann")
+    clerk.ledger.decisions.decide("N-1", "separate", "a second order", "ann")
     (work,) = clerk.resolve()
-    clerk.ledger.make_ready(clerk.ctx, [clerk.ready_of(work, destination_key="KEY-N-1/2")])
+    clerk.ledger.payloads.make_ready(clerk.ctx, [clerk.ready_of(work, destination_key="KEY-N-1/2")])
     clerk.claim(work.id)
-    assert clerk.ledger.shipment_target(["N-1"]) is None
-    assert clerk.ledger.shipment_target(["KEY-N-1"]).id == first
-    assert clerk.ledger.shipment_target(["KEY-N-1/2"]).id == work.id
+    assert clerk.ledger.order_references.match(["N-1"]).work is None
+    assert clerk.ledger.order_references.match(["KEY-N-1"]).work.id == first
+    assert clerk.ledger.order_references.match(["KEY-N-1/2"]).work.id == work.id
     clerk.settle(work.id, SendOutcome.IMPORTED, status=201, oms_id="OMS-B")

@@ -55,21 +55,21 @@ def read(number: str, *events: StatusEvent, minutes: float = 30) -> StatusReport
 
 @pytest.fixture
 def book(ledger: Ledger) -> Ledger:
-    ledger.bind_status(ACCOUNT, "acommerce:https://vendor.example/channel/demo")
+    ledger.status_history.bind(ACCOUNT, "acommerce:https://vendor.example/channel/demo")
     return ledger
 
 
 def row(ledger: Ledger, number: str) -> dict[str, Any]:
-    return next(found for found in ledger.statuses() if found["order_number"] == number)
+    return next(found for found in ledger.statuses.recent() if found["order_number"] == number)
 
 
 class TestStoring:
     def test_every_content_is_kept_and_the_newest_counts(self, book, clerk) -> None:
         clerk.imported("1", "OMS1")
-        assert book.store_statuses(CTX, [report("N-1", event("NEW"))]).new == 1
-        found = book.store_statuses(CTX, [read("N-1", event("ERROR"))])
+        assert book.status_history.store(CTX, [report("N-1", event("NEW"))]).new == 1
+        found = book.status_history.store(CTX, [read("N-1", event("ERROR"))])
         assert (found.corrected, found.changed) == (1, 1)
-        book.match_statuses(ACCOUNT, OwnOrders(("shop_to_oms",), "order_number"), 60, 60)
+        book.statuses.match(ACCOUNT, OwnOrders(("shop_to_oms",), "order_number"), 60, 60)
         (status,) = clerk.row("1")["statuses"]
         assert [(e["status"], e["revision"], e["state"]) for e in status["events"]] == [
             ("NEW", 1, "corrected"),
@@ -78,22 +78,22 @@ class TestStoring:
         assert status["order_status"] == "ERROR"
 
     def test_a_deletion_is_marked_and_undone_in_what_follows(self, book) -> None:
-        book.store_statuses(CTX, [report("A", event("NEW"), event("COMPLETED", 5, "e-2"))])
+        book.status_history.store(CTX, [report("A", event("NEW"), event("COMPLETED", 5, "e-2"))])
         assert row(book, "A")["order_status"] == "COMPLETED"
-        assert book.store_statuses(CTX, [read("A", event("NEW"))]).deleted == 1
+        assert book.status_history.store(CTX, [read("A", event("NEW"))]).deleted == 1
         assert row(book, "A")["order_status"] == "NEW"
-        assert book.store_statuses(CTX, [read("A", event("NEW"), minutes=31)]).deleted == 0
+        assert book.status_history.store(CTX, [read("A", event("NEW"), minutes=31)]).deleted == 0
 
     def test_the_same_again_changes_nothing(self, book) -> None:
-        book.store_statuses(CTX, [report("A", event("NEW"))])
-        again = book.store_statuses(CTX, [report("A", event("NEW"))])
+        book.status_history.store(CTX, [report("A", event("NEW"))])
+        again = book.status_history.store(CTX, [report("A", event("NEW"))])
         assert (again.new, again.corrected, again.changed, again.doubtful) == (0, 0, 0, 0)
 
     def test_late_ones_are_those_that_an_earlier_pass_should_have_shown(self, book) -> None:
         before = START + timedelta(minutes=2)
         told = [read("A", event("NEW", 1), minutes=3), read("B", event("NEW", 2.5), minutes=3)]
-        assert book.store_statuses(CTX, told, late_before=before).late == 1
-        assert book.store_statuses(CTX, told, late_before=before).late == 0
+        assert book.status_history.store(CTX, told, late_before=before).late == 1
+        assert book.status_history.store(CTX, told, late_before=before).late == 0
 
     def test_refused_records_are_kept_once(self, book) -> None:
         refused = [
@@ -101,8 +101,8 @@ class TestStoring:
             RejectedRecord(4, "", (ValidationIssue("no_order_number", "", "names no order"),)),
         ]
         for _ in range(2):
-            assert book.store_statuses(CTX, [], refused=refused, origin="poll").refused == 2
-        assert {(r["place"], r["code"]) for r in book.status_refusals()} == {
+            assert book.status_history.store(CTX, [], refused=refused, origin="poll").refused == 2
+        assert {(r["place"], r["code"]) for r in book.status_refusals.recent()} == {
             ("A", "wrong_type"),
             ("row 4", "no_order_number"),
         }
@@ -112,18 +112,18 @@ class TestStoring:
             RejectedRecord(3, "", (ValidationIssue("wrong_type", "", ""),)),
             RejectedRecord(4, "", (ValidationIssue("too_long", "", ""),)),
         ]
-        book.store_statuses(CTX, [], refused=refused, origin="one.csv")
+        book.status_history.store(CTX, [], refused=refused, origin="one.csv")
         now = datetime.now(UTC)
-        (found,) = book.status_refused_since(ACCOUNT, now - timedelta(hours=1))
+        (found,) = book.status_refusals.since(ACCOUNT, now - timedelta(hours=1))
         assert (found["origin"], found["number"]) == ("one.csv", 2)
         assert found["codes"] == [("too_long", 1, "row 4"), ("wrong_type", 1, "row 3")]
-        assert book.status_refused_since(ACCOUNT, now + timedelta(hours=1)) == []
-        assert book.status_refused_since("another", now - timedelta(hours=1)) == []
+        assert book.status_refusals.since(ACCOUNT, now + timedelta(hours=1)) == []
+        assert book.status_refusals.since("another", now - timedelta(hours=1)) == []
 
     def test_bound_to_one_account(self, book) -> None:
-        book.bind_status(ACCOUNT, "acommerce:https://vendor.example/channel/demo")
+        book.status_history.bind(ACCOUNT, "acommerce:https://vendor.example/channel/demo")
         with pytest.raises(ConfigurationError, match="is bound in this ledger"):
-            book.bind_status(ACCOUNT, "acommerce:https://vendor.example/channel/other")
+            book.status_history.bind(ACCOUNT, "acommerce:https://vendor.example/channel/other")
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -136,12 +136,12 @@ def test_any_delivery_ends_as_the_final_history_read_once(sqlite_url: str, shop:
     account = f"account-{next(_numbers)}"
     ledger = Ledger.open(sqlite_url)
     try:
-        ledger.bind_status(account, account)
+        ledger.status_history.bind(account, account)
         while sequence:
             size = rng.randrange(1, 4)
-            ledger.store_statuses(RunContext(account, "r"), sequence[:size])
+            ledger.status_history.store(RunContext(account, "r"), sequence[:size])
             sequence = sequence[size:]
-        found = next(found for found in ledger.statuses(most=10_000) if found["account"] == account)
+        found = next(found for found in ledger.statuses.recent(most=10_000) if found["account"] == account)
     finally:
         ledger.close()
     wanted = state_of(merge_all(EventHistory(), [final]))
@@ -152,59 +152,59 @@ def test_any_delivery_ends_as_the_final_history_read_once(sqlite_url: str, shop:
 
 class TestWindows:
     def test_the_point_never_moves_back(self, book) -> None:
-        assert book.status_read_to(ACCOUNT) is None
+        assert book.status_reads.watermark(ACCOUNT) is None
         for minutes in (10, 5):
-            book.settle_window(ACCOUNT, START + timedelta(minutes=minutes))
-        assert book.status_read_to(ACCOUNT) == START + timedelta(minutes=10)
+            book.status_reads.advance_watermark(ACCOUNT, START + timedelta(minutes=minutes))
+        assert book.status_reads.watermark(ACCOUNT) == START + timedelta(minutes=10)
 
     def test_a_file_is_read_once(self, book) -> None:
-        book.status_file_read(CTX, "ab", "drop.csv", 3, 1)
-        assert not book.status_file_known(ACCOUNT, "ab"), "a row of it was refused"
-        book.status_file_read(CTX, "ab", "drop.csv", 4, 0)
-        assert book.status_file_known(ACCOUNT, "ab")
-        assert not book.status_file_known(ACCOUNT, "cd")
+        book.status_reads.record_file(CTX, "ab", "drop.csv", rows=3, refused=1)
+        assert not book.status_reads.is_file_known(ACCOUNT, "ab"), "a row of it was refused"
+        book.status_reads.record_file(CTX, "ab", "drop.csv", rows=4, refused=0)
+        assert book.status_reads.is_file_known(ACCOUNT, "ab")
+        assert not book.status_reads.is_file_known(ACCOUNT, "cd")
 
 
 class TestReadingById:
     def due(self, book: Ledger, overdue_after_s: float = 3600.0) -> list[str]:
-        return book.due_reads(ACCOUNT, overdue_after_s, 100)
+        return book.status_reads.due(ACCOUNT, overdue_after_s, 100)
 
     def test_a_doubtful_order_is_due_until_it_was_read(self, book) -> None:
-        book.store_statuses(CTX, [read("A", event("NEW")), report("A", event("ERROR"))])
+        book.status_history.store(CTX, [read("A", event("NEW")), report("A", event("ERROR"))])
         assert self.due(book) == ["A"]
-        book.reads_done(ACCOUNT, ["A"], 60.0, 3600.0, answered=False)
+        book.status_reads.record(ACCOUNT, ["A"], 60.0, 3600.0, answered=False)
         assert self.due(book) == []  # waits
-        book.reads_done(ACCOUNT, ["A"], 0.0, 0.0, answered=True)
+        book.status_reads.record(ACCOUNT, ["A"], 0.0, 0.0, answered=True)
         assert self.due(book) == []  # nothing doubtful any more
 
     def test_the_wait_doubles_until_something_changes(self, book) -> None:
-        book.store_statuses(CTX, [report("A", event("NEW"))])
+        book.status_history.store(CTX, [report("A", event("NEW"))])
         waits = []
         for _ in range(4):
-            book.reads_done(ACCOUNT, ["A"], 100.0, 350.0, answered=True)
+            book.status_reads.record(ACCOUNT, ["A"], 100.0, 350.0, answered=True)
             waits.append(round((row(book, "A")["read_after"] - datetime.now(UTC)).total_seconds(), -1))
         assert waits == [100, 200, 350, 350]
-        book.store_statuses(CTX, [report("A", event("COMPLETED", 9, "e-2"))])
+        book.status_history.store(CTX, [report("A", event("COMPLETED", 9, "e-2"))])
         assert row(book, "A")["reads"] == 0
 
     def test_only_ours_are_overdue_and_final_ones_until_they_are_settled(self, book, clerk) -> None:
         clerk.imported("1", "OMS1")
         clerk.imported("2", "OMS2")
-        book.store_statuses(
+        book.status_history.store(
             CTX, [report("N-1", event("NEW")), report("N-2", event("COMPLETED")), report("ELSEWHERE", event("NEW"))]
         )
-        book.match_statuses(ACCOUNT, OwnOrders(("shop_to_oms",), "order_number"), 60, 60)
+        book.statuses.match(ACCOUNT, OwnOrders(("shop_to_oms",), "order_number"), 60, 60)
         assert self.due(book, 0.0) == ["N-1", "N-2"]
         assert self.due(book) == []
-        assert book.settle_statuses(ACCOUNT, FINAL, 60.0) == 0
-        assert book.settle_statuses(ACCOUNT, FINAL, 0.0) == 1
+        assert book.status_reads.settle_final(ACCOUNT, FINAL, 60.0) == 0
+        assert book.status_reads.settle_final(ACCOUNT, FINAL, 0.0) == 1
         assert self.due(book, 0.0) == ["N-1"]
-        book.store_statuses(CTX, [report("N-2", event("ERROR", 90, "e-2"), minutes=91)])
+        book.status_history.store(CTX, [report("N-2", event("ERROR", 90, "e-2"), minutes=91)])
         assert self.due(book, 0.0) == ["N-1", "N-2"], "something new was reported"
 
     def test_a_new_reason_for_doubt_is_due_immediately(self, book) -> None:
         def poll(*events: StatusEvent, minutes: float) -> None:
-            book.store_statuses(
+            book.status_history.store(
                 CTX, [replace(report("A", *events, channel=Channel.POLL, minutes=minutes), history=True)], final=FINAL
             )
 
@@ -212,8 +212,8 @@ class TestReadingById:
         poll(*both, minutes=10)
         poll(both[0], minutes=11)
         assert self.due(book) == ["A"]
-        book.store_statuses(CTX, [read("A", *both, minutes=12)])
-        book.reads_done(ACCOUNT, ["A"], 900.0, 3600.0, answered=True)
+        book.status_history.store(CTX, [read("A", *both, minutes=12)])
+        book.status_reads.record(ACCOUNT, ["A"], 900.0, 3600.0, answered=True)
         poll(both[0], minutes=13)
         assert self.due(book) == [], "the same reason as before waits its time"
         poll(minutes=14)
@@ -222,8 +222,8 @@ class TestReadingById:
     def test_an_order_that_the_service_never_named_is_asked_for(self, book, clerk) -> None:
         clerk.imported("1", "OMS1")
         ours = OwnOrders(("shop_to_oms",), "order_number")
-        assert book.match_statuses(ACCOUNT, ours, 3600.0, 7200.0) == 0
-        assert book.match_statuses(ACCOUNT, ours, -1.0, 7200.0) == 1
+        assert book.statuses.match(ACCOUNT, ours, 3600.0, 7200.0) == 0
+        assert book.statuses.match(ACCOUNT, ours, -1.0, 7200.0) == 1
         assert self.due(book) == ["N-1"]
 
 
@@ -232,21 +232,21 @@ class TestMatching:
 
     def test_by_the_key_at_the_destination(self, book, clerk) -> None:
         number = clerk.imported("1", "OMS1")
-        book.store_statuses(CTX, [report("KEY-N-1", event("NEW")), report("N-1", event("NEW"))])
-        book.match_statuses(ACCOUNT, self.OURS, 1e6, 0)
+        book.status_history.store(CTX, [report("KEY-N-1", event("NEW")), report("N-1", event("NEW"))])
+        book.statuses.match(ACCOUNT, self.OURS, 1e6, 0)
         assert row(book, "KEY-N-1")["submission_id"] == number
-        assert [found["order_number"] for found in book.statuses(unmatched=True)] == ["N-1"]
+        assert [found["order_number"] for found in book.statuses.recent(unmatched=True)] == ["N-1"]
 
     def test_only_of_the_pipelines_that_it_fulfils(self, book, clerk) -> None:
         clerk.imported("1", "OMS1")
-        book.store_statuses(CTX, [report("KEY-N-1", event("NEW"))])
-        assert book.match_statuses(ACCOUNT, OwnOrders(("another",), "destination_key"), 1e6, 0) == 0
+        book.status_history.store(CTX, [report("KEY-N-1", event("NEW"))])
+        assert book.statuses.match(ACCOUNT, OwnOrders(("another",), "destination_key"), 1e6, 0) == 0
 
     def test_imported_orders_take_precedence_over_others(self, book, clerk) -> None:
         number = clerk.imported("1", "OMS1")
         clerk.receive(offer("9", order_number="N-1", lineage="OTHER"))
-        book.store_statuses(CTX, [report("N-1", event("NEW"))])
-        book.match_statuses(ACCOUNT, OwnOrders(("shop_to_oms",), "order_number"), 1e6, 0)
+        book.status_history.store(CTX, [report("N-1", event("NEW"))])
+        book.statuses.match(ACCOUNT, OwnOrders(("shop_to_oms",), "order_number"), 1e6, 0)
         assert row(book, "N-1")["submission_id"] == number
 
 
@@ -254,29 +254,29 @@ class TestFollowing:
     @pytest.fixture
     def followed(self, book: Ledger, clerk) -> Ledger:
         clerk.imported("1", "OMS1")
-        book.store_statuses(CTX, [report("N-1", parcel("IN_TRANSIT"))])
-        book.match_statuses(ACCOUNT, OwnOrders(("shop_to_oms",), "order_number"), 1e6, 0)
+        book.status_history.store(CTX, [report("N-1", parcel("IN_TRANSIT"))])
+        book.statuses.match(ACCOUNT, OwnOrders(("shop_to_oms",), "order_number"), 1e6, 0)
         return book
 
     def test_once_for_each_state(self, followed) -> None:
-        (due,) = followed.statuses_to_follow(ACCOUNT)
+        (due,) = followed.statuses.due_follow_ups(ACCOUNT)
         assert due.parcels == (("P1", "IN_TRANSIT", START + timedelta(minutes=1)),)
-        assert followed.follow_status(ACCOUNT, due, ["P1"], "")
-        assert followed.statuses_to_follow(ACCOUNT) == []
-        followed.store_statuses(CTX, [read("N-1", parcel("READY_TO_PICK"))])
-        (due,) = followed.statuses_to_follow(ACCOUNT)
+        assert followed.statuses.record_follow_up(ACCOUNT, due, ["P1"], "")
+        assert followed.statuses.due_follow_ups(ACCOUNT) == []
+        followed.status_history.store(CTX, [read("N-1", parcel("READY_TO_PICK"))])
+        (due,) = followed.statuses.due_follow_ups(ACCOUNT)
         assert due.told == ("P1",)
 
     def test_not_for_a_state_that_is_no_more(self, followed) -> None:
-        (due,) = followed.statuses_to_follow(ACCOUNT)
-        followed.store_statuses(CTX, [read("N-1", parcel("READY_TO_PICK"))])
-        assert not followed.follow_status(ACCOUNT, due, ["P1"], "")
-        assert len(followed.statuses_to_follow(ACCOUNT)) == 1
+        (due,) = followed.statuses.due_follow_ups(ACCOUNT)
+        followed.status_history.store(CTX, [read("N-1", parcel("READY_TO_PICK"))])
+        assert not followed.statuses.record_follow_up(ACCOUNT, due, ["P1"], "")
+        assert len(followed.statuses.due_follow_ups(ACCOUNT)) == 1
 
     def test_a_review_stays_open_until_answered(self, followed) -> None:
-        (due,) = followed.statuses_to_follow(ACCOUNT)
-        followed.follow_status(ACCOUNT, due, [], "parcel P1 is not shipped any more")
-        assert [found["order_number"] for found in followed.statuses(asked=True)] == ["N-1"]
-        assert followed.answer_status("N-1") == [ACCOUNT]
+        (due,) = followed.statuses.due_follow_ups(ACCOUNT)
+        followed.statuses.record_follow_up(ACCOUNT, due, [], "parcel P1 is not shipped any more")
+        assert [found["order_number"] for found in followed.statuses.recent(asked=True)] == ["N-1"]
+        assert followed.statuses.resolve_question("N-1") == [ACCOUNT]
         with pytest.raises(IllegalTransitionError, match="nobody is asked"):
-            followed.answer_status("N-1")
+            followed.statuses.resolve_question("N-1")

@@ -23,18 +23,18 @@ FILE = "status.csv"
 @pytest.fixture
 def ledger(sqlite_url: str) -> Iterator[Ledger]:
     made = Ledger.open(sqlite_url)
-    made.bind_status(ACCOUNT, "acommerce:x")
+    made.status_history.bind(ACCOUNT, "acommerce:x")
     yield made
     made.close()
 
 
 def refuse(ledger: Ledger, origin: str = FILE, order: str = "", row: int = 3) -> None:
     refused = RejectedRecord(row, order, (ValidationIssue("no_status", "/status", "names no status"),))
-    ledger.store_statuses(CTX, [], refused=[refused], origin=origin)
+    ledger.status_history.store(CTX, [], refused=[refused], origin=origin)
 
 
 def read(ledger: Ledger, name: str = FILE, sha256: str = "b", refused: int = 0) -> None:
-    ledger.status_file_read(CTX, sha256, name, 10, refused)
+    ledger.status_reads.record_file(CTX, sha256, name, rows=10, refused=refused)
 
 
 def report(order: str, *, full: bool) -> StatusReport:
@@ -43,7 +43,7 @@ def report(order: str, *, full: bool) -> StatusReport:
 
 
 def is_open(ledger: Ledger) -> bool:
-    return bool(ledger.status_refused_since(ACCOUNT, LONG_AGO))
+    return bool(ledger.status_refusals.since(ACCOUNT, LONG_AGO))
 
 
 def test_the_corrected_file_closes_its_rows(ledger: Ledger) -> None:
@@ -54,7 +54,7 @@ def test_the_corrected_file_closes_its_rows(ledger: Ledger) -> None:
     assert is_open(ledger), "another file proves nothing"
     read(ledger)
     assert not is_open(ledger)
-    [row] = ledger.status_refusals()
+    [row] = ledger.status_refusals.recent()
     assert (row["closed_by"], row["closed_why"]) == ("", "the same file was read without errors")
 
 
@@ -65,28 +65,28 @@ def test_where_a_name_is_used_again_and_again_a_good_file_closes_nothing(ledger:
     read(ledger, sha256="tuesday", refused=1)
     read(ledger, sha256="wednesday")
     assert is_open(ledger)
-    assert ledger.close_status_refusals(FILE, "delivered by e-mail", "ann") == 1
+    assert ledger.status_refusals.close(FILE, "delivered by e-mail", "ann") == 1
     assert not is_open(ledger)
 
 
 @pytest.mark.parametrize(("full", "closed"), [(True, True), (False, False)])
 def test_an_order_is_closed_by_its_whole_history_alone(ledger: Ledger, *, full: bool, closed: bool) -> None:
     refuse(ledger, "poll", "N-1")
-    ledger.store_statuses(CTX, [report("N-2", full=True)], origin="by_id")
+    ledger.status_history.store(CTX, [report("N-2", full=True)], origin="by_id")
     assert is_open(ledger), "of another order"
-    ledger.store_statuses(CTX, [report("N-1", full=full)], origin="by_id")
+    ledger.status_history.store(CTX, [report("N-1", full=full)], origin="by_id")
     assert is_open(ledger) is not closed
 
 
 def test_refused_again_it_is_open_again(ledger: Ledger) -> None:
     refuse(ledger)
-    ledger.close_status_refusals("all", "told by phone", "ann")
+    ledger.status_refusals.close("all", "told by phone", "ann")
     refuse(ledger)
     assert is_open(ledger)
-    [row] = ledger.status_refusals()
+    [row] = ledger.status_refusals.recent()
     assert (row["closed_at"], row["closed_by"], row["closed_why"]) == (None, "", "")
 
 
 def test_an_old_refusal_is_not_counted(ledger: Ledger) -> None:
     refuse(ledger)
-    assert ledger.status_refused_since(ACCOUNT, datetime.now(UTC) + timedelta(hours=1)) == []
+    assert ledger.status_refusals.since(ACCOUNT, datetime.now(UTC) + timedelta(hours=1)) == []

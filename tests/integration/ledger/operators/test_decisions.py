@@ -22,8 +22,8 @@ def held_edition(clerk, hash_="changed"):
 def test_a_replacement_needs_confirmation_that_the_old_order_is_cancelled(clerk):
     number = held_edition(clerk)
     with pytest.raises(IllegalTransitionError, match="OMS1"):
-        clerk.ledger.decide("N-1", "replacement", "new quantities", "ann")
-    assert clerk.ledger.decide("N-1", "replacement", "new quantities", "ann", cancelled=True) == [number]
+        clerk.ledger.decisions.decide("N-1", "replacement", "new quantities", "ann")
+    assert clerk.ledger.decisions.decide("N-1", "replacement", "new quantities", "ann", cancelled=True) == [number]
     why = clerk.row("1", 2)["events"][-1]["why"]
     assert why == "replacement (confirmed: the old order is cancelled at the destination: OMS1): new quantities"
     assert clerk.row("1", 2)["events"][-1]["who"] == "ann"
@@ -33,14 +33,14 @@ def test_an_order_in_doubt_cannot_be_replaced(clerk):
     clerk.in_doubt("1")
     clerk.receive(offer("2", order_number="N-1", lineage="other"))
     with pytest.raises(IllegalTransitionError, match="settle it first"):
-        clerk.ledger.decide("N-1", "replacement", "x", "ann", cancelled=True)
+        clerk.ledger.decisions.decide("N-1", "replacement", "x", "ann", cancelled=True)
     assert clerk.state("2") == "held"
 
 
 def test_a_replacement_takes_the_place_of_all_that_were_held_with_it(clerk):
     """Two ids of one number, of two uuids: only the newest is sent, and both numbers are free once it is imported."""
     clerk.receive(offer("1"), offer("2", order_number="N-1"))
-    clerk.ledger.decide("N-1", "replacement", "the same order", "ann")
+    clerk.ledger.decisions.decide("N-1", "replacement", "the same order", "ann")
     works = clerk.resolve()
     assert [work.source_id for work in works] == ["2"]
     assert (clerk.state("1"), clerk.state("2")) == ("superseded", "received")
@@ -53,34 +53,34 @@ def test_a_replacement_takes_the_place_of_all_that_were_held_with_it(clerk):
 
 def test_separate_orders_of_one_number_have_keys_of_their_own(clerk):
     clerk.receive(offer("1"), offer("2", order_number="N-1"))
-    clerk.ledger.decide("N-1", "separate", "two orders", "ann")
+    clerk.ledger.decisions.decide("N-1", "separate", "two orders", "ann")
     works = clerk.resolve()
     assert [work.source_id for work in works] == ["1", "2"]
-    assert clerk.ledger.key_marks([work.id for work in works]) == {works[1].id: "/id-2"}
+    assert clerk.ledger.payloads.key_suffixes([work.id for work in works]) == {works[1].id: "/id-2"}
 
 
 def test_a_further_edition_has_a_key_of_its_own_and_others_have_not(clerk):
     number = held_edition(clerk)
-    clerk.ledger.decide("N-1", "separate", "x", "ann")
+    clerk.ledger.decisions.decide("N-1", "separate", "x", "ann")
     clerk.receive(offer("3"))
     ids = [clerk.row("1", 1)["id"], number, clerk.work("3").id]
-    assert clerk.ledger.key_marks(ids) == {number: "/2"}
+    assert clerk.ledger.payloads.key_suffixes(ids) == {number: "/2"}
 
 
 def test_a_version_with_a_number_of_its_own_keeps_it(clerk):
     clerk.imported("1")
     clerk.receive(offer("2", order_number="N-1-1", base_number="N-1", suffix=1, lineage="L1"))
     assert clerk.resolve() == []
-    clerk.ledger.decide("N-1-1", "replacement", "x", "ann", cancelled=True)
+    clerk.ledger.decisions.decide("N-1-1", "replacement", "x", "ann", cancelled=True)
     (work,) = clerk.resolve()
-    assert clerk.ledger.key_marks([work.id]) == {}
+    assert clerk.ledger.payloads.key_suffixes([work.id]) == {}
 
 
 def test_a_decision_can_be_about_one_pipeline(clerk):
     held_edition(clerk)
     with pytest.raises(IllegalTransitionError):
-        clerk.ledger.decide("N-1", "discard", "x", "ann", pipeline="other")
-    assert clerk.ledger.decide("N-1", "discard", "x", "ann", pipeline=NAME)
+        clerk.ledger.decisions.decide("N-1", "discard", "x", "ann", pipeline="other")
+    assert clerk.ledger.decisions.decide("N-1", "discard", "x", "ann", pipeline=NAME)
 
 
 def test_a_lookup_result_cannot_assign_one_id_to_two_orders(clerk):
@@ -88,19 +88,19 @@ def test_a_lookup_result_cannot_assign_one_id_to_two_orders(clerk):
     clerk.in_doubt("2")
     for wrong in ("OMS1", "", " "):
         with pytest.raises(IllegalTransitionError):
-            clerk.ledger.settle_by_person("N-2", wrong, "x", "ann")
-    assert clerk.ledger.settle_by_person("N-2", "OMS2", "x", "ann", pipeline=NAME)
+            clerk.ledger.decisions.settle_in_doubt("N-2", wrong, "x", "ann")
+    assert clerk.ledger.decisions.settle_in_doubt("N-2", "OMS2", "x", "ann", pipeline=NAME)
 
 
 def test_what_a_run_imported_can_be_listed(clerk, clerk_class):
     clerk.imported("1", "OMS1")
     other = clerk_class(clerk.ledger, "run-2")
-    clerk.ledger.begin_run(other.ctx, "scheduled", 0)
+    clerk.ledger.runs.begin(other.ctx, "scheduled", 0)
     other.batches = iter([7, 8, 9])
     other.imported("2", "OMS2")
-    assert [row["oms_id"] for row in clerk.ledger.imported_by("run-2")] == ["OMS2"]
-    assert [row["order_number"] for row in clerk.ledger.imported_by("run-1", NAME)] == ["N-1"]
-    assert clerk.ledger.imported_by("run-1", "other") == []
+    assert [row["oms_id"] for row in clerk.ledger.queries.imported_by("run-2")] == ["OMS2"]
+    assert [row["order_number"] for row in clerk.ledger.queries.imported_by("run-1", NAME)] == ["N-1"]
+    assert clerk.ledger.queries.imported_by("run-1", "other") == []
 
 
 def baseline(clerk, *offers, acknowledge=False, name="base", keep=()):
@@ -109,7 +109,7 @@ def baseline(clerk, *offers, acknowledge=False, name="base", keep=()):
     for column in ("suffix", "items"):
         frame[column] = pd.Series([row[column] for row in rows], dtype=object)
     info = BatchInfo(name, f"{name}/manifest.json", len(rows), pd.Timestamp.now("UTC").to_pydatetime())
-    return clerk.ledger.take_baseline(
+    return clerk.ledger.bulk.take_baseline(
         clerk.ctx, info, frame, "t1", reason="cut-over", acknowledge=acknowledge, keep=keep
     )
 
@@ -121,7 +121,7 @@ def test_a_baseline_discards_offered_orders_and_keeps_imported_ones(clerk):
     assert counts == {"offered": 3, "discarded": 2, "discarded_before": 0, "kept": 1, "waiting": 0}
     assert [clerk.state(s) for s in "123"] == ["imported", "discarded", "discarded"]
     assert clerk.due() == ["N-1"]
-    assert clerk.ledger.ready(NAME) == []
+    assert clerk.ledger.claims.ready(NAME) == []
     clerk.receive(offer("1"), offer("2"), offer("3"))
     assert clerk.due() == ["N-1"]
 
@@ -151,10 +151,10 @@ def test_after_a_baseline_changes_and_newer_versions_need_a_decision(clerk):
     assert clerk.resolve() == []
     assert (clerk.row("1", 2)["state"], clerk.row("3")["reason"]) == ("held", "newer_than_imported")
     with pytest.raises(IllegalTransitionError, match="imported elsewhere"):
-        clerk.ledger.decide("N-1", "replacement", "x", "ann")
-    clerk.ledger.decide("N-1", "replacement", "x", "ann", cancelled=True)
+        clerk.ledger.decisions.decide("N-1", "replacement", "x", "ann")
+    clerk.ledger.decisions.decide("N-1", "replacement", "x", "ann", cancelled=True)
     (work,) = clerk.resolve()
-    assert clerk.ledger.key_marks([work.id]) == {work.id: "/2"}
+    assert clerk.ledger.payloads.key_suffixes([work.id]) == {work.id: "/2"}
 
 
 def test_an_older_version_of_a_baseline_is_superseded(clerk):
@@ -170,17 +170,19 @@ def test_a_decision_about_what_changed_since_it_was_shown_is_refused(clerk):
     seen = clerk.row("1", 2)
     clerk.receive(offer("1", content_hash="third"))
     with pytest.raises(ConcurrentUpdateError, match="has changed"):
-        clerk.ledger.decide("N-1", "discard", "seen", "ann", {seen["id"]: seen["revision"]})
+        clerk.ledger.decisions.decide("N-1", "discard", "seen", "ann", shown={seen["id"]: seen["revision"]})
     now = clerk.row("1", 2)
-    assert clerk.ledger.decide("N-1", "discard", "seen", "ann", {now["id"]: now["revision"]}) == [now["id"]]
-    assert clerk.ledger.decided([now["id"]], "discard", "seen", "ann")
-    assert not clerk.ledger.decided([now["id"]], "discard", "another reason", "ann")
-    assert not clerk.ledger.decided([now["id"], 999], "discard", "seen", "ann")
+    assert clerk.ledger.decisions.decide("N-1", "discard", "seen", "ann", shown={now["id"]: now["revision"]}) == [
+        now["id"]
+    ]
+    assert clerk.ledger.decisions.already_decided([now["id"]], "discard", "seen", "ann")
+    assert not clerk.ledger.decisions.already_decided([now["id"]], "discard", "another reason", "ann")
+    assert not clerk.ledger.decisions.already_decided([now["id"], 999], "discard", "seen", "ann")
 
 
 def test_a_finding_about_another_attempt_than_was_shown_is_refused(clerk):
     number = clerk.in_doubt("1")
     with pytest.raises(ConcurrentUpdateError, match="another attempt"):
-        clerk.ledger.settle_by_person("N-1", None, "looked", "ann", shown={number: 2})
-    assert clerk.ledger.settle_by_person("N-1", None, "looked", "ann", shown={number: 1}) == [number]
-    assert clerk.ledger.decided([number], "absent", "looked", "ann")
+        clerk.ledger.decisions.settle_in_doubt("N-1", None, "looked", "ann", shown={number: 2})
+    assert clerk.ledger.decisions.settle_in_doubt("N-1", None, "looked", "ann", shown={number: 1}) == [number]
+    assert clerk.ledger.decisions.already_decided([number], "absent", "looked", "ann")

@@ -46,13 +46,15 @@ def held_pair(clerk):
 @pytest.mark.parametrize("number", ["N-1", "N-2"])
 def test_separate_lets_both_orders_of_a_pair_go_on_whichever_is_named(clerk, number):
     held_pair(clerk)
-    (group,) = clerk.ledger.held_groups(NAME)
+    (group,) = clerk.ledger.decisions.held_groups(NAME)
     assert (group.number, group.choices) == ("N-2", ("replacement", "separate", "discard"))
-    assert clerk.ledger.decide(number, "separate", "two orders", "ann", group.seen) == sorted(group.seen)
+    assert clerk.ledger.decisions.decide(number, "separate", "two orders", "ann", shown=group.seen) == sorted(
+        group.seen
+    )
     works = clerk.resolve()
     assert [work.source_id for work in works] == ["1", "2"]
     send(clerk, *works)
-    assert clerk.ledger.held_groups() == []
+    assert clerk.ledger.decisions.held_groups() == []
     assert sorted(clerk.due()) == ["N-1", "N-2"]
 
 
@@ -64,7 +66,7 @@ def test_versions_that_agree_stay_one_order_where_another_one_is_separate(clerk)
     clerk.receive(*one_order(clerk, "3", customer="C-2"))
     assert clerk.resolve() == []
     assert states(clerk, "1", "2", "3") == ["held", "held", "held"]
-    clerk.ledger.decide("N-3", "separate", "two orders", "ann")
+    clerk.ledger.decisions.decide("N-3", "separate", "two orders", "ann")
     works = clerk.resolve()
     assert [work.source_id for work in works] == ["2", "3"]
     assert states(clerk, "1", "2", "3") == ["superseded", "received", "received"]
@@ -81,7 +83,7 @@ def test_what_agrees_with_a_newer_imported_version_is_not_sent_beside_it(clerk):
     clerk.receive(*one_order(clerk, "1"), *one_order(clerk, "3", customer="C-2"))
     assert clerk.resolve() == []
     assert states(clerk, "1", "3") == ["held", "held"]
-    clerk.ledger.decide("N-1", "separate", "two orders", "ann")
+    clerk.ledger.decisions.decide("N-1", "separate", "two orders", "ann")
     assert [work.source_id for work in clerk.resolve()] == ["3"]
     assert clerk.state("1") == "superseded"
 
@@ -91,12 +93,12 @@ def test_an_older_version_may_not_replace_an_imported_newer_one(clerk):
     send(clerk, *clerk.resolve())
     clerk.receive(*one_order(clerk, "1", customer="C-2"))
     assert clerk.resolve() == []
-    (group,) = clerk.ledger.held_groups(NAME)
+    (group,) = clerk.ledger.decisions.held_groups(NAME)
     assert group.choices == ("separate", "discard")
     with pytest.raises(IllegalTransitionError, match="an older version cannot replace a newer one"):
-        clerk.ledger.decide("N-1", "replacement", "x", "ann", cancelled=True)
+        clerk.ledger.decisions.decide("N-1", "replacement", "x", "ann", cancelled=True)
     assert clerk.row("2")["cancelled_at"] is None
-    clerk.ledger.decide("N-1", "separate", "another customer", "ann")
+    clerk.ledger.decisions.decide("N-1", "separate", "another customer", "ann")
     send(clerk, *clerk.resolve())
     assert states(clerk, "1", "2") == ["imported", "imported"]
 
@@ -107,8 +109,8 @@ def test_a_replacement_supersedes_the_whole_group_and_names_what_is_cancelled(cl
     clerk.receive(*one_order(clerk, "2", "3"))
     assert clerk.resolve() == []
     with pytest.raises(IllegalTransitionError, match="OMS-1"):
-        clerk.ledger.decide("N-2", "replacement", "x", "ann")
-    clerk.ledger.decide("N-2", "replacement", "x", "ann", cancelled=True)
+        clerk.ledger.decisions.decide("N-2", "replacement", "x", "ann")
+    clerk.ledger.decisions.decide("N-2", "replacement", "x", "ann", cancelled=True)
     (work,) = clerk.resolve()
     assert (work.source_id, clerk.state("2")) == ("3", "superseded")
     assert clerk.due() == ["N-1"]
@@ -118,7 +120,7 @@ def test_a_replacement_supersedes_the_whole_group_and_names_what_is_cancelled(cl
 
 def test_one_order_number_under_two_ids_of_one_uuid_can_be_two_orders(clerk):
     clerk.receive(*one_order(clerk, "1", order_number="N"), *one_order(clerk, "2", order_number="N"))
-    clerk.ledger.decide("N", "separate", "two orders", "ann")
+    clerk.ledger.decisions.decide("N", "separate", "two orders", "ann")
     assert [work.source_id for work in clerk.resolve()] == ["1", "2"]
 
 
@@ -127,29 +129,29 @@ def test_a_group_hangs_together_by_lineage_and_by_order_number(clerk):
     clerk.receive(offer("1"), offer("2", order_number="N-1", lineage="L"))
     clerk.receive(offer("3", lineage="L"))
     assert clerk.resolve() == []
-    (group,) = clerk.ledger.held_groups()
+    (group,) = clerk.ledger.decisions.held_groups()
     assert [one.source_id for one in group.held] == ["1", "2", "3"]
-    assert clerk.ledger.decide("N-3", "discard", "x", "ann") == sorted(group.seen)
+    assert clerk.ledger.decisions.decide("N-3", "discard", "x", "ann") == sorted(group.seen)
 
 
 def test_an_answer_about_a_group_that_has_grown_is_refused(clerk):
     held_pair(clerk)
-    (group,) = clerk.ledger.held_groups()
+    (group,) = clerk.ledger.decisions.held_groups()
     clerk.receive(*one_order(clerk, "3"))
     clerk.resolve()
     for number in ("N-1", "N-2"):
         with pytest.raises(ConcurrentUpdateError, match="other submissions are held"):
-            clerk.ledger.decide(number, "separate", "x", "ann", group.seen)
+            clerk.ledger.decisions.decide(number, "separate", "x", "ann", shown=group.seen)
 
 
 def test_a_version_alone_is_sent_or_discarded_and_later_ones_are_compared_with_it(clerk):
     clerk.receive(offer("2", order_number="N-1-1", base_number="N-1", suffix=1, lineage="L"))
     assert clerk.resolve() == []
-    (group,) = clerk.ledger.held_groups()
+    (group,) = clerk.ledger.decisions.held_groups()
     assert group.choices == ("separate", "discard")
     with pytest.raises(IllegalTransitionError, match="no other version that N-1-1 could replace"):
-        clerk.ledger.decide("N-1-1", "replacement", "x", "ann")
-    clerk.ledger.decide("N-1-1", "separate", "send it", "ann")
+        clerk.ledger.decisions.decide("N-1-1", "replacement", "x", "ann")
+    clerk.ledger.decisions.decide("N-1-1", "separate", "send it", "ann")
     send(clerk, *clerk.resolve())
     clerk.receive(offer("1", base_number="N-1", lineage="L"))
     assert clerk.resolve() == []
@@ -159,17 +161,17 @@ def test_a_version_alone_is_sent_or_discarded_and_later_ones_are_compared_with_i
 def test_what_the_machine_holds_is_only_discarded(clerk):
     clerk.receive(offer("1"))
     (work,) = clerk.resolve()
-    clerk.ledger.hold(clerk.ctx, [(work, "card_data_removed")], {})
-    (group,) = clerk.ledger.held_groups()
+    clerk.ledger.validation.hold(clerk.ctx, [(work, "card_data_removed")], {})
+    (group,) = clerk.ledger.decisions.held_groups()
     assert group.choices == ("discard",)
     with pytest.raises(IllegalTransitionError, match="separate does not apply to an order held as card_data_removed"):
-        clerk.ledger.decide("N-1", "separate", "x", "ann")
+        clerk.ledger.decisions.decide("N-1", "separate", "x", "ann")
 
 
 def test_a_replacement_is_not_offered_before_a_doubt_is_settled(clerk):
     clerk.in_doubt("1")
     clerk.receive(offer("2", order_number="N-1", lineage="other"))
-    (group,) = clerk.ledger.held_groups()
+    (group,) = clerk.ledger.decisions.held_groups()
     assert group.choices == ("separate", "discard")
 
 
@@ -216,12 +218,12 @@ def test_any_answer_closes_any_held_group(sqlite_template, clerk_class):
         with tempfile.TemporaryDirectory() as folder:
             shutil.copy(sqlite_template, Path(folder) / "l.sqlite")
             ledger = Ledger.open(f"sqlite:///{folder}/l.sqlite")
-            ledger.bind(NAME, "source", "oms")
+            ledger.runs.bind(NAME, "source", "oms")
             clerk = clerk_class(ledger)
-            ledger.begin_run(clerk.ctx, "test", 0)
+            ledger.runs.begin(clerk.ctx, "test", 0)
             try:
                 _walk(clerk, offers, waves, order, data)
-                assert ledger.law() == []
+                assert ledger.accounting.invariant_violations() == []
             finally:
                 ledger.close()
 
@@ -249,16 +251,18 @@ def _walk(clerk, offers, waves, order, data):
         if wave == "send":
             send_all(clerk, works)
     for _ in range(4 * len(rows)):
-        groups = clerk.ledger.held_groups()
+        groups = clerk.ledger.decisions.held_groups()
         if not groups:
             break
         group = groups[0]
         choice = data.draw(st.sampled_from(group.choices))
         number = data.draw(st.sampled_from(sorted(group.numbers)))
-        clerk.ledger.decide(number, choice, "x", "ann", group.seen, cancelled=True)
-        assert not {w.id for w in clerk.ledger.works(group.seen) if w.state == "held"}, "one answer closes the group"
+        clerk.ledger.decisions.decide(number, choice, "x", "ann", shown=group.seen, cancelled=True)
+        assert not {w.id for w in clerk.ledger.worklist.get(group.seen) if w.state == "held"}, (
+            "one answer closes the group"
+        )
         works = evaluate(clerk)
-        assert not {w.id for w in clerk.ledger.works(group.seen) if w.state == "held"}, "and it stays closed"
+        assert not {w.id for w in clerk.ledger.worklist.get(group.seen) if w.state == "held"}, "and it stays closed"
         going = [member(r) for r in everything(clerk) if r["id"] in {w.id for w in works} & group.seen.keys()]
         if choice == "separate":
             sides = [[member(r) for r in everything(clerk) if r["lineage"] == one.lineage] for one in going]
@@ -278,7 +282,7 @@ def _walk(clerk, offers, waves, order, data):
         nothing_early(clerk)
         send_all(clerk, works)
     send_all(clerk, evaluate(clerk))
-    assert clerk.ledger.held_groups() == []
+    assert clerk.ledger.decisions.held_groups() == []
     for row in everything(clerk):
         assert row["state"] in {"imported", "superseded", "discarded"}, row["state"]
         if row["state"] == "superseded":
@@ -293,18 +297,18 @@ def _walk(clerk, offers, waves, order, data):
 def evaluate(clerk):
     """The next run, and the one in which what waits is due."""
     ids = [row["id"] for row in everything(clerk) if row["state"] in {"received", "waiting"}]
-    return clerk.ledger.resolve(clerk.ctx, ids, VersionPolicies(), None)
+    return clerk.ledger.versions.resolve(clerk.ctx, ids, VersionPolicies(), None)
 
 
 def everything(clerk):
-    return [life for n in range(1, 6) for life in clerk.ledger.find(str(n)) if life["source_id"] == str(n)]
+    return [life for n in range(1, 6) for life in clerk.ledger.queries.find(str(n)) if life["source_id"] == str(n)]
 
 
 def send_all(clerk, works):
     for work in works:
-        mark = clerk.ledger.key_marks([work.id]).get(work.id, "")
+        mark = clerk.ledger.payloads.key_suffixes([work.id]).get(work.id, "")
         ready = clerk.ready_of(work, destination_key=f"KEY-{work.order_number}{mark}")
-        made, _ = clerk.ledger.make_ready(clerk.ctx, [ready])
+        made, _ = clerk.ledger.payloads.make_ready(clerk.ctx, [ready])
         for number in made:
             clerk.claim(number)
             clerk.settle(number, SendOutcome.IMPORTED, status=201, oms_id=f"OMS-{number}")

@@ -96,8 +96,8 @@ def test_they_are_found_by_an_index(ledger_url: str) -> None:
             plans.append("\n".join(str(row) for row in conn.exec_driver_sql(word + statement, parameters)))
 
     sa.event.listen(ledger.database.engine, "after_cursor_execute", explain)
-    found = ledger.controls("d0", [str(n) for n in range(16, 200)], shown_after_s=900)
-    none = ledger.controls("d9", [], shown_after_s=900)
+    found = ledger.lookups.positive_controls("d0", [str(n) for n in range(16, 200)], shown_after_s=900)
+    none = ledger.lookups.positive_controls("d9", [], shown_after_s=900)
     sa.event.remove(ledger.database.engine, "after_cursor_execute", explain)
     ledger.close()
     assert none == []

@@ -17,14 +17,14 @@ def test_imported_between(ledger: Ledger, clerk: Any) -> None:
     clerk.all_ready("3")
     now = datetime.now(UTC)
     hour = timedelta(hours=1)
-    assert ledger.imported_between(PIPELINE, now - hour, now + hour) == [first, second]
-    assert ledger.imported_between(PIPELINE, now + hour, now + 2 * hour) == []
-    assert ledger.imported_between("another", now - hour, now + hour) == []
+    assert ledger.reconciliation.imported_between(PIPELINE, now - hour, now + hour) == [first, second]
+    assert ledger.reconciliation.imported_between(PIPELINE, now + hour, now + 2 * hour) == []
+    assert ledger.reconciliation.imported_between("another", now - hour, now + hour) == []
 
 
 def test_booked_are_imported(ledger: Ledger, clerk: Any) -> None:
     imported, ready = clerk.imported("1", "71"), clerk.all_ready("2")[0]
-    found = ledger.booked([imported, ready])
+    found = ledger.reconciliation.imported([imported, ready])
     assert [(row.id, row.key, row.oms_id, row.state) for row in found] == [(imported, "KEY-N-1", "71", "imported")]
     assert found[0].imported_at is not None
 
@@ -32,6 +32,6 @@ def test_booked_are_imported(ledger: Ledger, clerk: Any) -> None:
 def test_booked_under_external_ids_and_numbers(ledger: Ledger, clerk: Any) -> None:
     clerk.imported("1", "71")
     clerk.receive(offer("2"))
-    found = ledger.booked_under(DESTINATION, ["KEY-N-1", "N-1", "N-2", "nobody", "nul\x00"])
+    found = ledger.reconciliation.by_destination_key(DESTINATION, ["KEY-N-1", "N-1", "N-2", "nobody", "nul\x00"])
     assert {key: row.state for key, row in found.items()} == {"KEY-N-1": "imported", "N-2": "received"}
-    assert ledger.booked_under("oms:elsewhere", ["KEY-N-1", "N-2"]) == {}
+    assert ledger.reconciliation.by_destination_key("oms:elsewhere", ["KEY-N-1", "N-2"]) == {}

@@ -23,9 +23,9 @@ LATER = datetime.now(UTC) + timedelta(days=1)
 
 
 def confirm(ledger: Ledger, clerk: Any) -> None:
-    due = [entry.id for entry in ledger.to_acknowledge(PIPELINE, 100)]
-    ledger.ack_sent(clerk.ctx, due)
-    ledger.ack_answered(clerk.ctx, dict.fromkeys(due, Acknowledgement(accepted=True)))
+    due = [entry.id for entry in ledger.acknowledgements.due(PIPELINE, 100)]
+    ledger.acknowledgements.mark_sent(clerk.ctx, due)
+    ledger.acknowledgements.record_answers(clerk.ctx, dict.fromkeys(due, Acknowledgement(accepted=True)))
 
 
 def imported(clerk: Any, source_id: str, **changes: Any) -> int:
@@ -41,17 +41,17 @@ def test_open_orders_keep_raw_order_and_payloads(ledger: Ledger, clerk: Any) -> 
     number = clerk.work("1").id
     clerk.claim(number)
     clerk.settle(number, SendOutcome.THROTTLED)
-    needed = ledger.needed(PIPELINE)
+    needed = ledger.retention.required_rows(PIPELINE)
     assert {batch: dict(parts) for batch, parts in needed.raw.items()} == {clerk.last_batch: {0: {0, 1}}}
     assert dict(needed.payloads) == {"p/payloads-00000.jsonl.gz": {0}}
 
 
 def test_settled_is_only_what_its_source_knows_of(ledger: Ledger, clerk: Any) -> None:
     imported(clerk, "1")
-    assert ledger.needed(PIPELINE).raw
-    assert ledger.with_personal_data(PIPELINE, LATER) == []
+    assert ledger.retention.required_rows(PIPELINE).raw
+    assert ledger.retention.with_personal_data(PIPELINE, LATER) == []
     confirm(ledger, clerk)
-    assert (ledger.needed(PIPELINE).raw, ledger.needed(PIPELINE).payloads) == ({}, {})
+    assert (ledger.retention.required_rows(PIPELINE).raw, ledger.retention.required_rows(PIPELINE).payloads) == ({}, {})
 
 
 def test_what_a_review_shows_for_comparison_is_kept(ledger: Ledger, clerk: Any) -> None:
@@ -61,15 +61,15 @@ def test_what_a_review_shows_for_comparison_is_kept(ledger: Ledger, clerk: Any) 
     clerk.receive(offer("2", lineage="L"))
     clerk.resolve()
     assert clerk.state("2") == "held"
-    assert set(ledger.needed(PIPELINE).raw) == {first, clerk.last_batch}
-    assert ledger.with_personal_data(PIPELINE, LATER) == []
+    assert set(ledger.retention.required_rows(PIPELINE).raw) == {first, clerk.last_batch}
+    assert ledger.retention.with_personal_data(PIPELINE, LATER) == []
 
 
 def test_changed_content_that_came_while_in_doubt_is_kept(ledger: Ledger, clerk: Any) -> None:
     clerk.in_doubt("1")
     first = clerk.last_batch
     clerk.receive(offer("1", content_hash="other"))
-    assert set(ledger.needed(PIPELINE).raw) == {first, clerk.last_batch}
+    assert set(ledger.retention.required_rows(PIPELINE).raw) == {first, clerk.last_batch}
 
 
 @pytest.mark.parametrize("value", ["partly", "shipped"])
@@ -78,19 +78,19 @@ def test_partly_reported_parcels_keep_the_requested_steps(ledger: Ledger, clerk:
     confirm(ledger, clerk)
     change = submission.update().where(submission.c.id == number)
     ledger.database.write(lambda tx: tx.run(change.values(shipped=value)))
-    assert bool(ledger.needed(PIPELINE).raw) is (value == "partly")
+    assert bool(ledger.retention.required_rows(PIPELINE).raw) is (value == "partly")
     ledger.database.write(lambda tx: tx.run(change.values(cancelled_at=tx.now)))
-    assert not ledger.needed(PIPELINE).raw
+    assert not ledger.retention.required_rows(PIPELINE).raw
 
 
 def test_a_kept_notice_loses_its_text_after_its_time_and_waits_on(ledger: Ledger) -> None:
     notice = Shipment("shiprush", "k", ("N-1",), "UPS", tracking_number="1Z9", raw="<a>Jane Doe", asks="it is no XML")
-    kept = ledger.record_shipment(RunContext("", "", "shiprush"), notice, None)
-    ledger.forget(PIPELINE, datetime.now(UTC) - timedelta(days=1), 10)
-    (row,) = ledger.shipments(unmatched=True)
+    kept = ledger.shipments.record(RunContext("", "", "shiprush"), notice, None)
+    ledger.retention.remove_personal_data(PIPELINE, datetime.now(UTC) - timedelta(days=1), 10)
+    (row,) = ledger.shipments.recent(unmatched=True)
     assert row["raw"] == "<a>Jane Doe", "too early"
-    ledger.forget(PIPELINE, LATER, 10)
-    (row,) = ledger.shipments(unmatched=True)
+    ledger.retention.remove_personal_data(PIPELINE, LATER, 10)
+    (row,) = ledger.shipments.recent(unmatched=True)
     assert (row["id"], row["raw"], row["words"], row["tracking_number"], row["asks"]) == (
         kept.shipment_id,
         REMOVED_BODY,
@@ -98,10 +98,10 @@ def test_a_kept_notice_loses_its_text_after_its_time_and_waits_on(ledger: Ledger
         "1Z9",
         "it is no XML",
     )
-    assert ledger.record_shipment(RunContext("", "", "shiprush"), notice, None).shipment_id == kept.shipment_id
-    assert [row["raw"] for row in ledger.shipments()] == [REMOVED_BODY], "the same notice does not bring it back"
-    ledger.dismiss_shipment(kept.shipment_id, "not ours")
-    assert [row["raw"] for row in ledger.shipments()] == [""]
+    assert ledger.shipments.record(RunContext("", "", "shiprush"), notice, None).shipment_id == kept.shipment_id
+    assert [row["raw"] for row in ledger.shipments.recent()] == [REMOVED_BODY], "the same notice does not bring it back"
+    ledger.shipments.dismiss(kept.shipment_id, "not ours")
+    assert [row["raw"] for row in ledger.shipments.recent()] == [""]
 
 
 def test_it_removes_personal_data_and_keeps_the_accounting(ledger: Ledger, clerk: Any) -> None:
@@ -109,10 +109,10 @@ def test_it_removes_personal_data_and_keeps_the_accounting(ledger: Ledger, clerk
     clerk.receive(offer("2", customer_po="PO of John Doe"))
     confirm(ledger, clerk)
     before = clerk.row("1")
-    assert ledger.forget(PIPELINE, datetime.now(UTC) - timedelta(days=1), 10) == 0, "too early"
-    assert ledger.with_personal_data(PIPELINE, LATER) == [number]
-    assert ledger.forget(PIPELINE, LATER, 10) == 1
-    assert ledger.forget(PIPELINE, LATER, 10) == 0, "nothing is left to do"
+    assert ledger.retention.remove_personal_data(PIPELINE, datetime.now(UTC) - timedelta(days=1), 10) == 0, "too early"
+    assert ledger.retention.with_personal_data(PIPELINE, LATER) == [number]
+    assert ledger.retention.remove_personal_data(PIPELINE, LATER, 10) == 1
+    assert ledger.retention.remove_personal_data(PIPELINE, LATER, 10) == 0, "nothing is left to do"
     after = clerk.row("1")
     assert (after["customer_po"], after["attempts"][0]["body"]) == ("", REMOVED_BODY)
     changed = {"customer_po", "attempts"}
@@ -126,7 +126,7 @@ def test_a_portion_at_a_time(ledger: Ledger, clerk: Any, limit: int) -> None:
         imported(clerk, source_id)
     confirm(ledger, clerk)
     done = []
-    while portion := ledger.forget(PIPELINE, LATER, limit):
+    while portion := ledger.retention.remove_personal_data(PIPELINE, LATER, limit):
         done.append(portion)
     assert (sum(done), max(done)) == (3, limit)
 
@@ -156,25 +156,25 @@ def described(ledger: Ledger, clerk: Any) -> int:
     """A settled order with statuses; what follows from them was done."""
     number = imported(clerk, "1")
     confirm(ledger, clerk)
-    ledger.bind_status("shop_status", "vendor:account")
-    ledger.store_statuses(
+    ledger.status_history.bind("shop_status", "vendor:account")
+    ledger.status_history.store(
         ACCOUNT, [told("N-1", Channel.BY_ID, "LOADED", "DELIVERED"), told("N-2", Channel.BY_ID, "LOADED")]
     )
-    ledger.match_statuses("shop_status", OwnOrders((PIPELINE,), "order_number"), 1e9, 0.0)
-    for order in ledger.statuses_to_follow("shop_status"):
-        ledger.follow_status("shop_status", order, [], "")
+    ledger.statuses.match("shop_status", OwnOrders((PIPELINE,), "order_number"), 1e9, 0.0)
+    for order in ledger.statuses.due_follow_ups("shop_status"):
+        ledger.statuses.record_follow_up("shop_status", order, [], "")
     return number
 
 
 def test_it_removes_personal_data_from_statuses_and_keeps_the_statuses(ledger: Ledger, described: int) -> None:
     before = status_of(ledger, described)
-    ledger.forget(PIPELINE, LATER, 10)
+    ledger.retention.remove_personal_data(PIPELINE, LATER, 10)
     after = status_of(ledger, described)
     assert [(e["location"], e["detail"]) for e in after["events"]] == [("", REMOVED_BODY)] * 2
     texts = {"location": "", "detail": ""}
     assert [{**e, **texts} for e in after["events"]] == [{**e, **texts} for e in before["events"]]
     assert {**after, "events": []} == {**before, "events": []}
-    assert ledger.with_personal_data(PIPELINE, LATER) == []
+    assert ledger.retention.with_personal_data(PIPELINE, LATER) == []
     with ledger.database.engine.connect() as conn:
         left = set(conn.execute(sa.select(status_event.c.order_number).where(status_event.c.location != "")).scalars())
     assert left == {"N-2"}, "an order that is nobody's belongs to no pipeline"
@@ -182,42 +182,42 @@ def test_it_removes_personal_data_from_statuses_and_keeps_the_statuses(ledger: L
 
 @pytest.mark.parametrize("channel", [Channel.BY_ID, Channel.POLL, Channel.WEBHOOK])
 def test_the_same_event_again_is_no_correction(ledger: Ledger, described: int, channel: Channel) -> None:
-    ledger.forget(PIPELINE, LATER, 10)
-    again = ledger.store_statuses(ACCOUNT, [told("N-1", channel, "LOADED", "DELIVERED")])
+    ledger.retention.remove_personal_data(PIPELINE, LATER, 10)
+    again = ledger.status_history.store(ACCOUNT, [told("N-1", channel, "LOADED", "DELIVERED")])
     assert (again.new, again.corrected, again.deleted, again.doubtful, again.changed) == (0, 0, 0, 0, 0)
     assert {e["detail"] for e in status_of(ledger, described)["events"]} == {REMOVED_BODY}
-    corrected = ledger.store_statuses(ACCOUNT, [told("N-1", channel, "LOADED", "DELIVERED", note="to Joe")])
+    corrected = ledger.status_history.store(ACCOUNT, [told("N-1", channel, "LOADED", "DELIVERED", note="to Joe")])
     assert (corrected.new, corrected.corrected) == (0, 2)
 
 
 def test_texts_of_statuses_that_are_not_final_are_kept(ledger: Ledger, described: int) -> None:
-    ledger.forget(PIPELINE, LATER, 10)
-    ledger.store_statuses(ACCOUNT, [told("N-1", Channel.BY_ID, "LOADED", "DELIVERED", "RETURNED")])
-    assert ledger.with_personal_data(PIPELINE, LATER) == [], "what follows from it is not done"
-    (order,) = ledger.statuses_to_follow("shop_status")
-    ledger.follow_status("shop_status", order, [], "somebody has to look")
-    assert ledger.with_personal_data(PIPELINE, LATER) == [], "a person is asked"
-    ledger.answer_status("N-1")
-    assert ledger.with_personal_data(PIPELINE, LATER) == [described]
-    assert ledger.with_personal_data(PIPELINE, datetime.now(UTC) - timedelta(days=1)) == [], "too early"
+    ledger.retention.remove_personal_data(PIPELINE, LATER, 10)
+    ledger.status_history.store(ACCOUNT, [told("N-1", Channel.BY_ID, "LOADED", "DELIVERED", "RETURNED")])
+    assert ledger.retention.with_personal_data(PIPELINE, LATER) == [], "what follows from it is not done"
+    (order,) = ledger.statuses.due_follow_ups("shop_status")
+    ledger.statuses.record_follow_up("shop_status", order, [], "somebody has to look")
+    assert ledger.retention.with_personal_data(PIPELINE, LATER) == [], "a person is asked"
+    ledger.statuses.resolve_question("N-1")
+    assert ledger.retention.with_personal_data(PIPELINE, LATER) == [described]
+    assert ledger.retention.with_personal_data(PIPELINE, datetime.now(UTC) - timedelta(days=1)) == [], "too early"
 
 
 def test_texts_about_orders_that_are_nobodys(ledger: Ledger, described: int) -> None:
     early = datetime.now(UTC) - timedelta(days=1)
-    assert ledger.forget_texts("shop_status", early, 10) == 0, "too early"
-    assert ledger.forget_texts("another", LATER, 10) == 0
-    assert ledger.nobodys_texts("shop_status", LATER) == ["N-2"]
-    assert ledger.forget_texts("shop_status", LATER, 10) == 1
-    assert ledger.nobodys_texts("shop_status", LATER) == []
+    assert ledger.retention.remove_status_texts("shop_status", early, 10) == 0, "too early"
+    assert ledger.retention.remove_status_texts("another", LATER, 10) == 0
+    assert ledger.retention.unmatched_status_texts("shop_status", LATER) == ["N-2"]
+    assert ledger.retention.remove_status_texts("shop_status", LATER, 10) == 1
+    assert ledger.retention.unmatched_status_texts("shop_status", LATER) == []
     assert {e["detail"] for e in status_of(ledger, described)["events"]} == {"to Jane"}, "its pipeline decides"
-    assert ledger.store_statuses(ACCOUNT, [told("N-2", Channel.BY_ID, "LOADED")]).corrected == 0
+    assert ledger.status_history.store(ACCOUNT, [told("N-2", Channel.BY_ID, "LOADED")]).corrected == 0
 
 
 def test_when_batches_and_runs_were(ledger: Ledger, clerk: Any) -> None:
     moment = datetime(2026, 1, 1, tzinfo=UTC)
     clerk.receive(offer("1"), fetched_at=moment)
-    assert ledger.fetched(PIPELINE) == {clerk.last_batch: moment}
-    assert list(ledger.started(PIPELINE)) == ["run-1"]
+    assert ledger.retention.batch_fetch_times(PIPELINE) == {clerk.last_batch: moment}
+    assert list(ledger.retention.run_start_times(PIPELINE)) == ["run-1"]
 
 
 def test_a_backfill_leaves_what_is_superseded_for_good(ledger: Ledger, clerk: Any) -> None:
@@ -227,5 +227,5 @@ def test_a_backfill_leaves_what_is_superseded_for_good(ledger: Ledger, clerk: An
     clerk.claim(number)
     clerk.settle(number, SendOutcome.IMPORTED, status=201, oms_id="7")
     assert clerk.state("1") == "superseded"
-    assert ledger.replay_interval(clerk.ctx, moment, moment + timedelta(days=1)) == 0
+    assert ledger.worklist.replay_interval(clerk.ctx, moment, moment + timedelta(days=1)) == 0
     assert clerk.state("1") == "superseded"

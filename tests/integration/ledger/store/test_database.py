@@ -127,13 +127,13 @@ def test_a_write_rolls_back_whole(ledger, clerk):
 
     with pytest.raises(RuntimeError):
         ledger.database.write(half)
-    assert ledger.last_sequence("shop_to_oms") == 1
+    assert ledger.runs.last_sequence("shop_to_oms") == 1
 
 
 def test_a_read_is_one_snapshot_and_cannot_write(ledger, clerk):
     def read(tx):
         before = tx.run(sa.text("SELECT last_sequence FROM pipeline")).scalar()
-        ledger.advance_sequence("shop_to_oms")
+        ledger.runs.advance_sequence("shop_to_oms")
         return before, tx.run(sa.text("SELECT last_sequence FROM pipeline")).scalar()
 
     before, after = ledger.database.read(read)
@@ -146,10 +146,10 @@ def test_a_locked_sqlite_ledger_is_tried_later(sqlite_url, monkeypatch):
     other = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(TransientError, match="locked"):
-        ledger.bind("p", "a", "b")
+        ledger.runs.bind("p", "a", "b")
     other.execute("ROLLBACK")
     other.close()
-    ledger.bind("p", "a", "b")
+    ledger.runs.bind("p", "a", "b")
     ledger.close()
 
 
@@ -160,7 +160,7 @@ def test_a_user_who_may_only_read_is_a_wrong_setup(postgres_cluster, postgres_ur
         conn.exec_driver_sql("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader")
     ledger = Ledger.open(postgres_url.replace("//relay@", "//reader@"))
     with pytest.raises(ConfigurationError, match="read-only"):
-        ledger.bind("p", "a", "b")
+        ledger.runs.bind("p", "a", "b")
     ledger.close()
     with db.engine.begin() as conn:
         conn.exec_driver_sql("DROP OWNED BY reader")

@@ -15,7 +15,9 @@ NEW = {"content_hash": "changed"}
 
 
 def refuse(clerk, source_id, code="bad"):
-    return clerk.ledger.quarantine(clerk.ctx, [(clerk.work(source_id), [ValidationIssue(code, "/x", "is wrong")])])
+    return clerk.ledger.validation.quarantine(
+        clerk.ctx, [(clerk.work(source_id), [ValidationIssue(code, "/x", "is wrong")])]
+    )
 
 
 def test_a_new_order_is_received_with_its_place(clerk):
@@ -37,7 +39,7 @@ def test_the_same_batch_again_changes_nothing(clerk):
 
 def test_an_empty_batch_is_a_batch(clerk):
     assert clerk.receive() == {}
-    assert [b["records"] for b in clerk.ledger.batches(NAME)] == [0]
+    assert [b["records"] for b in clerk.ledger.accounting.batches(NAME)] == [0]
 
 
 def test_received_again_points_to_the_newest_batch_without_an_event(clerk):
@@ -108,8 +110,8 @@ def test_not_stored_and_changed_meanwhile_is_validated_again(clerk, outcome):
 
 def test_imported_is_acknowledged_again(clerk):
     number = clerk.imported("1")
-    clerk.ledger.ack_sent(clerk.ctx, [number])
-    clerk.ledger.ack_answered(clerk.ctx, {number: Acknowledgement(accepted=True)})
+    clerk.ledger.acknowledgements.mark_sent(clerk.ctx, [number])
+    clerk.ledger.acknowledgements.record_answers(clerk.ctx, {number: Acknowledgement(accepted=True)})
     assert clerk.due() == []
     clerk.receive(offer("1"))
     assert clerk.due() == ["N-1"]
@@ -144,17 +146,17 @@ def test_superseded_and_changed_is_resolved_again(clerk):
 def test_quarantined_is_validated_in_place(clerk):
     clerk.receive(offer("1"))
     assert refuse(clerk, "1") == 1
-    assert clerk.ledger.to_validate(NAME, clerk.last_batch), "its content stands in this batch"
+    assert clerk.ledger.worklist.to_validate(NAME, clerk.last_batch), "its content stands in this batch"
     clerk.receive(offer("2"))
-    assert [w.source_id for w in clerk.ledger.to_validate(NAME, clerk.last_batch)] == ["2"]
+    assert [w.source_id for w in clerk.ledger.worklist.to_validate(NAME, clerk.last_batch)] == ["2"]
     events = clerk.events("1")
     clerk.receive(offer("1"))
-    assert [w.source_id for w in clerk.ledger.to_validate(NAME, clerk.last_batch)] == ["1", "2"]
+    assert [w.source_id for w in clerk.ledger.worklist.to_validate(NAME, clerk.last_batch)] == ["1", "2"]
     assert refuse(clerk, "1") == 1
     assert clerk.events("1") == events, "the same outcome: no event"
     assert refuse(clerk, "1", "other") == 1
     assert clerk.events("1") == [*events, ("quarantined", "received"), ("received", "quarantined")]
-    recovered = clerk.ledger.recover(clerk.ctx, [clerk.work("1")])
+    recovered = clerk.ledger.validation.recover(clerk.ctx, [clerk.work("1")])
     assert [w.state for w in recovered] == ["received"]
 
 
@@ -178,7 +180,7 @@ def test_rejected_needs_a_change_or_a_replay(clerk):
 def test_discarded_is_acknowledged_and_held_when_changed(clerk):
     clerk.receive(offer("1"))
     refuse(clerk, "1")
-    clerk.ledger.discard(clerk.ctx, [clerk.work("1").id], "a test order")
+    clerk.ledger.bulk.discard(clerk.ctx, [clerk.work("1").id], "a test order")
     assert clerk.due() == ["N-1"]
     clerk.receive(offer("1", **NEW))
     assert (clerk.row("1", 1)["state"], clerk.row("1", 2)["state"]) == ("discarded", "held")
@@ -189,7 +191,7 @@ def test_one_number_with_two_ids_holds_both_in_any_state(clerk):
     clerk.all_ready("1")
     clerk.receive(offer("2", order_number="N-1"))
     assert (clerk.state("1"), clerk.state("2")) == ("held", "held")
-    assert {row["source_id"] for row in clerk.ledger.held()} == {"1", "2"}
+    assert {row["source_id"] for row in clerk.ledger.queries.held()} == {"1", "2"}
 
 
 def test_one_id_with_two_uuids_is_held(clerk):
@@ -200,7 +202,7 @@ def test_one_id_with_two_uuids_is_held(clerk):
 
 def test_an_unanswered_acknowledgement_counts_once_the_order_is_no_longer_offered(clerk):
     number = clerk.imported("1")
-    clerk.ledger.ack_sent(clerk.ctx, [number])
+    clerk.ledger.acknowledgements.mark_sent(clerk.ctx, [number])
     clerk.receive(complete=False, fetched_at=_soon())
     assert clerk.row("1")["ack"] == "sent", "a selection says nothing about the rest"
     clerk.receive(fetched_at=datetime(2020, 1, 1, tzinfo=UTC))
@@ -211,7 +213,7 @@ def test_an_unanswered_acknowledgement_counts_once_the_order_is_no_longer_offere
 
 def test_an_unanswered_acknowledgement_is_due_again_while_the_order_is_offered(clerk):
     number = clerk.imported("1")
-    clerk.ledger.ack_sent(clerk.ctx, [number])
+    clerk.ledger.acknowledgements.mark_sent(clerk.ctx, [number])
     assert clerk.due() == []
     clerk.receive(offer("1"), fetched_at=_soon())
     assert clerk.due() == ["N-1"]
@@ -254,17 +256,17 @@ def test_a_backfill_brings_back_only_what_is_not_on_its_way(clerk):
         "5": "ready",
         "6": "received",
     }
-    assert clerk.ledger.replay_interval(clerk.ctx, early, late) == 3
+    assert clerk.ledger.worklist.replay_interval(clerk.ctx, early, late) == 3
     assert {s: clerk.state(s) for s in "123456"} == {**states, "2": "received", "3": "received"}
-    assert clerk.ledger.replay_interval(clerk.ctx, early, late) == 3, "idempotent"
+    assert clerk.ledger.worklist.replay_interval(clerk.ctx, early, late) == 3, "idempotent"
     nothing = datetime(2025, 1, 1, tzinfo=UTC)
-    assert clerk.ledger.replay_interval(clerk.ctx, nothing, nothing + timedelta(days=1)) == 0
+    assert clerk.ledger.worklist.replay_interval(clerk.ctx, nothing, nothing + timedelta(days=1)) == 0
 
 
 def test_thousands_of_orders_in_one_batch(clerk):
     offers = [offer(str(n)) for n in range(1, 5_001)]
     assert clerk.receive(*offers) == {"insert": 5_000}
-    works = clerk.ledger.to_validate(NAME, None)
-    assert len(clerk.ledger.works([w.id for w in works])) == 5_000
+    works = clerk.ledger.worklist.to_validate(NAME, None)
+    assert len(clerk.ledger.worklist.get([w.id for w in works])) == 5_000
     assert clerk.receive(*offers) == {"refresh": 5_000}
-    assert clerk.ledger.identities(NAME, [str(n) for n in range(1, 5_002)]) == {"5001"}
+    assert clerk.ledger.accounting.unknown_source_ids(NAME, [str(n) for n in range(1, 5_002)]) == {"5001"}

@@ -17,7 +17,7 @@ def refused_and_newer(clerk, state="quarantined", **newer):
     """Version 1 is refused, version 2 of the same lineage is ready; the latter's id."""
     clerk.receive(offer("1", **OLD))
     if state == "quarantined":
-        clerk.ledger.quarantine(clerk.ctx, [(clerk.work("1"), BAD)])
+        clerk.ledger.validation.quarantine(clerk.ctx, [(clerk.work("1"), BAD)])
     else:
         (number,) = clerk.make_ready(*clerk.resolve())[0]
         clerk.claim(number)
@@ -43,11 +43,11 @@ def imported_by_look_up(clerk, number):
 def settled_by_an_operator(clerk, number):
     clerk.claim(number, lease_s=-1.0)
     clerk.settle(number, SendOutcome.IN_DOUBT, status=503)
-    clerk.ledger.settle_by_person("N-2", "OMS2", "looked", "ann")
+    clerk.ledger.decisions.settle_in_doubt("N-2", "OMS2", "looked", "ann")
 
 
 def found_before_its_first_post(clerk, number):
-    assert clerk.ledger.mark_already_imported(clerk.ctx, {number: "OMS2"}) == [number]
+    assert clerk.ledger.preflight.mark_already_imported(clerk.ctx, {number: "OMS2"}) == [number]
 
 
 @pytest.mark.parametrize("state", ["quarantined", "rejected"])
@@ -64,15 +64,15 @@ def test_it_is_superseded_and_acknowledged_whichever_way_the_newer_one_was_impor
     number = refused_and_newer(clerk, state)
     way(clerk, number)
     assert clerk.due() == ["N-2"]
-    assert clerk.ledger.end_obsolete(clerk.ctx, VersionPolicies()) == 1
+    assert clerk.ledger.versions.supersede_obsolete(clerk.ctx, VersionPolicies()) == 1
     assert (clerk.state("1"), sorted(clerk.due())) == ("superseded", ["N-1", "N-2"])
     assert clerk.events("1")[-1] == (state, "superseded")
-    assert clerk.ledger.end_obsolete(clerk.ctx, VersionPolicies()) == 0
+    assert clerk.ledger.versions.supersede_obsolete(clerk.ctx, VersionPolicies()) == 0
 
 
 def test_it_is_superseded_when_it_is_evaluated_again(clerk):
     imported_by_load(clerk, refused_and_newer(clerk))
-    clerk.ledger.resolve(clerk.ctx, [clerk.work("1").id], VersionPolicies())
+    clerk.ledger.versions.resolve(clerk.ctx, [clerk.work("1").id], VersionPolicies())
     assert clerk.state("1") == "superseded"
 
 
@@ -80,21 +80,21 @@ def test_what_contradicts_the_imported_one_stays_refused(clerk):
     """The two share a uuid and name different customers: nobody knows that they are one order."""
     assert refused_and_newer(clerk, customer_number="C-2") is None
     assert clerk.row("2")["reason"] == "contradicting_versions"
-    clerk.ledger.decide("N-2", "replacement", "they are one order", "ann")
+    clerk.ledger.decisions.decide("N-2", "replacement", "they are one order", "ann")
     imported_by_load(clerk, clerk.make_ready(*clerk.resolve())[0][0])
-    assert clerk.ledger.end_obsolete(clerk.ctx, VersionPolicies()) == 0
+    assert clerk.ledger.versions.supersede_obsolete(clerk.ctx, VersionPolicies()) == 0
     assert (clerk.state("1"), clerk.due()) == ("quarantined", ["N-2"])
 
 
 @pytest.mark.parametrize("unreadable", [{"items": ()}, {"base_number": "", "order_number": ""}])
 def test_what_cannot_be_read_of_it_is_no_agreement(clerk, unreadable):
     clerk.receive(offer("1", **(OLD | unreadable)))
-    clerk.ledger.quarantine(clerk.ctx, [(clerk.work("1"), BAD)])
+    clerk.ledger.validation.quarantine(clerk.ctx, [(clerk.work("1"), BAD)])
     clerk.receive(offer("2", **OLD))
     works = clerk.resolve()
     if works:
         imported_by_load(clerk, clerk.make_ready(*works)[0][0])
-    assert clerk.ledger.end_obsolete(clerk.ctx, VersionPolicies()) == 0
+    assert clerk.ledger.versions.supersede_obsolete(clerk.ctx, VersionPolicies()) == 0
     assert clerk.state("1") == "quarantined"
 
 
@@ -113,7 +113,7 @@ def test_the_contradiction_is_on_the_event_without_values(clerk):
 
 def test_an_order_that_gets_its_uuid_later_joins_its_lineage(clerk):
     clerk.receive(offer("1", lineage="1"))  # no usable uuid
-    clerk.ledger.quarantine(clerk.ctx, [(clerk.work("1"), BAD)])
+    clerk.ledger.validation.quarantine(clerk.ctx, [(clerk.work("1"), BAD)])
     clerk.receive(offer("1", lineage="L", content_hash="mended"), offer("2", lineage="L"))
     works = clerk.resolve()
     assert [work.source_id for work in works] == ["2"]
@@ -123,6 +123,8 @@ def test_an_order_that_gets_its_uuid_later_joins_its_lineage(clerk):
 def test_several_acknowledgements_are_confirmed_by_one_answer_that_lacks_them(clerk):
     for source_id in "12":
         clerk.imported(source_id)
-    clerk.ledger.ack_sent(clerk.ctx, [due.id for due in clerk.ledger.to_acknowledge("shop_to_oms", 10)])
+    clerk.ledger.acknowledgements.mark_sent(
+        clerk.ctx, [due.id for due in clerk.ledger.acknowledgements.due("shop_to_oms", 10)]
+    )
     clerk.receive()
     assert [clerk.row(source_id)["ack"] for source_id in "12"] == ["confirmed", "confirmed"]

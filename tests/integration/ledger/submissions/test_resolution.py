@@ -19,32 +19,32 @@ BAD = [ValidationIssue("missing", "/a", "is missing"), ValidationIssue("too_long
 
 def test_every_reason_is_kept(clerk):
     clerk.receive(offer("1"))
-    clerk.ledger.quarantine(clerk.ctx, [(clerk.work("1"), BAD)])
+    clerk.ledger.validation.quarantine(clerk.ctx, [(clerk.work("1"), BAD)])
     row = clerk.row("1")
     assert [(r["code"], r["pointer"]) for r in row["refusals"]] == [("missing", "/a"), ("too_long", "/b/0")]
     assert row["reason"] == "missing"
-    listed = clerk.ledger.quarantined()
+    listed = clerk.ledger.queries.quarantined()
     assert [(r["order_number"], r["code"], r["pointer"]) for r in listed] == [
         ("N-1", "missing", "/a"),
         ("N-1", "too_long", "/b/0"),
     ]
-    assert len(clerk.ledger.quarantined(code="too_long")) == 1
-    assert clerk.ledger.quarantined(numbers=["N-2"]) == []
-    assert len(clerk.ledger.quarantined(numbers=["N-1"], since=row["changed_at"])) == 2
+    assert len(clerk.ledger.queries.quarantined(code="too_long")) == 1
+    assert clerk.ledger.queries.quarantined(numbers=["N-2"]) == []
+    assert len(clerk.ledger.queries.quarantined(numbers=["N-1"], since=row["changed_at"])) == 2
 
 
 def test_only_the_newest_reasons_are_listed(clerk):
     clerk.receive(offer("1"))
-    clerk.ledger.quarantine(clerk.ctx, [(clerk.work("1"), BAD)])
-    clerk.ledger.quarantine(clerk.ctx, [(clerk.work("1"), [ValidationIssue("other", "", "is other")])])
-    assert [r["code"] for r in clerk.ledger.quarantined()] == ["other"]
+    clerk.ledger.validation.quarantine(clerk.ctx, [(clerk.work("1"), BAD)])
+    clerk.ledger.validation.quarantine(clerk.ctx, [(clerk.work("1"), [ValidationIssue("other", "", "is other")])])
+    assert [r["code"] for r in clerk.ledger.queries.quarantined()] == ["other"]
     assert len(clerk.row("1")["refusals"]) == 3, "the life shows all of them"
 
 
 def test_texts_that_no_column_holds_are_kept_readable(clerk):
     clerk.receive(offer("1"))
     odd = ValidationIssue("bad_text", "/a\x00b\ud800", "x" * 5_000)
-    clerk.ledger.quarantine(clerk.ctx, [(clerk.work("1"), [odd])])
+    clerk.ledger.validation.quarantine(clerk.ctx, [(clerk.work("1"), [odd])])
     assert clerk.row("1")["refusals"][0]["code"] == "bad_text"
 
 
@@ -52,16 +52,16 @@ def test_what_was_moved_since_is_skipped(clerk):
     clerk.receive(offer("1"))
     seen = clerk.work("1")
     clerk.receive(offer("1", content_hash="changed"))
-    assert clerk.ledger.quarantine(clerk.ctx, [(seen, BAD)]) == 0
+    assert clerk.ledger.validation.quarantine(clerk.ctx, [(seen, BAD)]) == 0
     assert clerk.make_ready(seen) == ([], [])
     assert clerk.state("1") == "received"
-    clerk.ledger.quarantine(clerk.ctx, [(clerk.work("1"), BAD)])
-    assert clerk.ledger.recover(clerk.ctx, [seen]) == []
+    clerk.ledger.validation.quarantine(clerk.ctx, [(clerk.work("1"), BAD)])
+    assert clerk.ledger.validation.recover(clerk.ctx, [seen]) == []
 
 
 def test_a_ready_order_can_be_quarantined(clerk):
     clerk.all_ready("1")
-    assert clerk.ledger.quarantine(clerk.ctx, [(clerk.work("1"), BAD)]) == 1
+    assert clerk.ledger.validation.quarantine(clerk.ctx, [(clerk.work("1"), BAD)]) == 1
     assert clerk.state("1") == "quarantined"
 
 
@@ -83,12 +83,12 @@ def test_a_ready_version_gives_way_to_a_newer_one(clerk):
 def test_older_versions_wait_for_a_quarantined_one_and_win_when_it_is_discarded(clerk):
     clerk.receive(offer("1", lineage="L"), offer("2", lineage="L"))
     winners = clerk.resolve()
-    clerk.ledger.quarantine(clerk.ctx, [(winners[0], BAD)])
+    clerk.ledger.validation.quarantine(clerk.ctx, [(winners[0], BAD)])
     ids = [winners[0].id]
-    assert clerk.ledger.resolve(clerk.ctx, ids, VersionPolicies()) == [], "resolved again after the refusal"
+    assert clerk.ledger.versions.resolve(clerk.ctx, ids, VersionPolicies()) == [], "resolved again after the refusal"
     assert (clerk.state("1"), clerk.state("2")) == ("waiting", "quarantined")
-    clerk.ledger.discard(clerk.ctx, ids, "not wanted")
-    assert [w.source_id for w in clerk.ledger.resolve(clerk.ctx, ids, VersionPolicies())] == ["1"]
+    clerk.ledger.bulk.discard(clerk.ctx, ids, "not wanted")
+    assert [w.source_id for w in clerk.ledger.versions.resolve(clerk.ctx, ids, VersionPolicies())] == ["1"]
 
 
 def test_versions_wait_while_one_is_under_way(clerk):
@@ -157,22 +157,22 @@ def test_making_ready_keeps_what_was_made(clerk):
     ready = clerk.ready_of(
         clerk.resolve()[0], payload_name="p/x.gz", payload_row=7, total_minor=12345, notes=[CUT, CUT_TOO]
     )
-    assert clerk.ledger.make_ready(clerk.ctx, [ready]) == ([ready.id], [])
-    sendable = clerk.ledger.to_send([ready.id])[0]
+    assert clerk.ledger.payloads.make_ready(clerk.ctx, [ready]) == ([ready.id], [])
+    sendable = clerk.ledger.claims.sendable([ready.id])[0]
     assert (sendable.payload_name, sendable.payload_row, sendable.fingerprint) == ("p/x.gz", 7, ready.fingerprint)
     assert (sendable.destination_key, sendable.attempts) == ("KEY-N-1", 0)
     row = clerk.row("1")
     assert (row["total_minor"], row["currency"], row["notes"]) == (12345, "EUR", notes_to_json([CUT, CUT_TOO]))
-    assert clerk.ledger.counts(NAME)["notes"] == {"text_cut": 1}, "orders are counted, not notes"
-    assert clerk.ledger.ready(NAME) == [ready.id]
+    assert clerk.ledger.accounting.counts(NAME)["notes"] == {"text_cut": 1}, "orders are counted, not notes"
+    assert clerk.ledger.claims.ready(NAME) == [ready.id]
 
 
 def test_a_quarantined_order_keeps_its_notes(clerk):
     clerk.receive(offer("1"))
     work = clerk.work("1")
-    clerk.ledger.quarantine(clerk.ctx, [(work, BAD)], {work.id: [CUT]})
+    clerk.ledger.validation.quarantine(clerk.ctx, [(work, BAD)], {work.id: [CUT]})
     assert clerk.row("1")["notes"] == notes_to_json([CUT])
-    clerk.ledger.quarantine(clerk.ctx, [(clerk.work("1"), BAD)], {work.id: [CUT_TOO]})
+    clerk.ledger.validation.quarantine(clerk.ctx, [(clerk.work("1"), BAD)], {work.id: [CUT_TOO]})
     assert clerk.row("1")["notes"] == notes_to_json([CUT_TOO]), "also where the reasons did not change"
 
 
@@ -180,7 +180,7 @@ def test_a_duplicate_destination_key_holds_both(clerk):
     clerk.receive(offer("1"), offer("2"), offer("3"))
     one, two, three = clerk.resolve()
     given = [clerk.ready_of(one, destination_key="K"), clerk.ready_of(two, destination_key="K"), clerk.ready_of(three)]
-    assert clerk.ledger.make_ready(clerk.ctx, given) == ([three.id], [one.id, two.id])
+    assert clerk.ledger.payloads.make_ready(clerk.ctx, given) == ([three.id], [one.id, two.id])
     assert clerk.row("1")["reason"] == "destination_key_taken"
 
 
@@ -188,7 +188,10 @@ def test_a_key_that_another_ready_order_has_holds_both(clerk):
     clerk.all_ready("1")
     clerk.receive(offer("2"))
     work = clerk.work("2")
-    assert clerk.ledger.make_ready(clerk.ctx, [clerk.ready_of(work, destination_key="KEY-N-1")]) == ([], [work.id])
+    assert clerk.ledger.payloads.make_ready(clerk.ctx, [clerk.ready_of(work, destination_key="KEY-N-1")]) == (
+        [],
+        [work.id],
+    )
     assert (clerk.state("1"), clerk.state("2")) == ("held", "held")
 
 
@@ -196,7 +199,10 @@ def test_a_key_that_was_sent_stays_taken(clerk):
     clerk.imported("1")
     clerk.receive(offer("2"))
     work = clerk.work("2")
-    assert clerk.ledger.make_ready(clerk.ctx, [clerk.ready_of(work, destination_key="KEY-N-1")]) == ([], [work.id])
+    assert clerk.ledger.payloads.make_ready(clerk.ctx, [clerk.ready_of(work, destination_key="KEY-N-1")]) == (
+        [],
+        [work.id],
+    )
     assert (clerk.state("1"), clerk.state("2")) == ("imported", "held")
 
 
@@ -205,5 +211,5 @@ def test_keys_are_never_cut_or_normalised(clerk):
     one, two = clerk.resolve()
     keys = ["k " + "x" * 300, "K " + "x" * 300]
     given = [replace(clerk.ready_of(w), destination_key=k) for w, k in zip((one, two), keys, strict=True)]
-    assert clerk.ledger.make_ready(clerk.ctx, given)[0] == [one.id, two.id]
-    assert [s.destination_key for s in clerk.ledger.to_send([one.id, two.id])] == keys
+    assert clerk.ledger.payloads.make_ready(clerk.ctx, given)[0] == [one.id, two.id]
+    assert [s.destination_key for s in clerk.ledger.claims.sendable([one.id, two.id])] == keys

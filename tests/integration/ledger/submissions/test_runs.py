@@ -22,102 +22,102 @@ def test_two_processes_bind_at_the_same_moment(ledger, monkeypatch):
         return None if len(seen) <= 2 else look(tx, name, **more)
 
     monkeypatch.setattr(runs, "_pipeline", nobody_yet)
-    ledger.bind(NAME, SOURCE, DESTINATION)
+    ledger.runs.bind(NAME, SOURCE, DESTINATION)
     assert seen == [NAME] * 3
 
 
 def test_binding_again_is_harmless_and_another_pair_is_refused(ledger):
-    ledger.bind(NAME, SOURCE, DESTINATION)
+    ledger.runs.bind(NAME, SOURCE, DESTINATION)
     with pytest.raises(ConfigurationError, match="start a new pipeline"):
-        ledger.bind(NAME, SOURCE, "oms:https://oms.example/2")
+        ledger.runs.bind(NAME, SOURCE, "oms:https://oms.example/2")
     with pytest.raises(ConfigurationError):
-        ledger.bind(NAME, "source:https://shop.example/b", DESTINATION)
+        ledger.runs.bind(NAME, "source:https://shop.example/b", DESTINATION)
 
 
 def test_two_pipelines_over_the_same_accounts_are_refused(ledger):
     with pytest.raises(ConfigurationError, match="twice"):
-        ledger.bind("another", SOURCE, DESTINATION)
-    ledger.bind("another", "source:https://shop.example/b", DESTINATION)
+        ledger.runs.bind("another", SOURCE, DESTINATION)
+    ledger.runs.bind("another", "source:https://shop.example/b", DESTINATION)
 
 
 def test_an_unbound_pipeline_cannot_run(ledger):
     with pytest.raises(ConfigurationError, match="bind"):
-        ledger.begin_run(RunContext("unknown", "r"), "scheduled", 0)
+        ledger.runs.begin(RunContext("unknown", "r"), "scheduled", 0)
 
 
 def test_sequence_grows_and_a_retry_keeps_its_number(ledger):
-    assert ledger.last_sequence(NAME) == 0
-    first = ledger.begin_run(RunContext(NAME, "a"), "scheduled", 0)
-    second = ledger.begin_run(RunContext(NAME, "b"), "manual", first)
+    assert ledger.runs.last_sequence(NAME) == 0
+    first = ledger.runs.begin(RunContext(NAME, "a"), "scheduled", 0)
+    second = ledger.runs.begin(RunContext(NAME, "b"), "manual", first)
     assert (first, second) == (1, 2)
-    assert ledger.begin_run(RunContext(NAME, "b"), "manual", first) == 2
-    assert ledger.begin_run(RunContext(NAME, "b"), "manual", second) == 2
-    assert ledger.advance_sequence(NAME) == 3
-    assert ledger.last_sequence(NAME) == 3
-    ledger.end_run(RunContext(NAME, "b"), {"imported": 3})
+    assert ledger.runs.begin(RunContext(NAME, "b"), "manual", first) == 2
+    assert ledger.runs.begin(RunContext(NAME, "b"), "manual", second) == 2
+    assert ledger.runs.advance_sequence(NAME) == 3
+    assert ledger.runs.last_sequence(NAME) == 3
+    ledger.runs.end(RunContext(NAME, "b"), {"imported": 3})
 
 
 def test_a_new_ledger_proves_its_first_orders_and_only_those(clerk):
     first = clerk.all_ready("1")
-    assert clerk.ledger.unproven(NAME) == first, "a new ledger does not know what was sent before it"
-    clerk.ledger.begin_run(RunContext(NAME, "run-2"), "scheduled", 1)
+    assert clerk.ledger.preflight.unverified(NAME) == first, "a new ledger does not know what was sent before it"
+    clerk.ledger.runs.begin(RunContext(NAME, "run-2"), "scheduled", 1)
     clerk.all_ready("2")
-    assert clerk.ledger.unproven(NAME) == first, "the first complete answer held all that could have a past"
+    assert clerk.ledger.preflight.unverified(NAME) == first, "the first complete answer held all that could have a past"
 
 
 def test_a_selection_does_not_end_the_start_with_a_past(clerk):
     clerk.receive(offer("1"), complete=False)
     clerk.receive(offer("2"))
     ids = clerk.make_ready(*clerk.resolve())[0]
-    assert clerk.ledger.unproven(NAME) == ids
+    assert clerk.ledger.preflight.unverified(NAME) == ids
 
 
 def test_a_ledger_behind_the_store_proves_everything_not_imported(clerk):
     clerk.imported("1")
     ready = clerk.all_ready("2")
-    clerk.ledger.mark_verified(clerk.ctx, ready)
-    assert clerk.ledger.unproven(NAME) == []
-    number = clerk.ledger.begin_run(RunContext(NAME, "run-2"), "scheduled", store_sequence=7)
+    clerk.ledger.preflight.mark_verified(clerk.ctx, ready)
+    assert clerk.ledger.preflight.unverified(NAME) == []
+    number = clerk.ledger.runs.begin(RunContext(NAME, "run-2"), "scheduled", store_sequence=7)
     assert number == 8, "past what the store has seen"
-    assert clerk.ledger.unproven(NAME) == ready
+    assert clerk.ledger.preflight.unverified(NAME) == ready
     clerk.receive(offer("3"))
-    assert len(clerk.ledger.unproven(NAME)) == 1
+    assert len(clerk.ledger.preflight.unverified(NAME)) == 1
     ids = clerk.make_ready(*clerk.resolve())[0]
-    assert clerk.ledger.unproven(NAME) == ready + ids
+    assert clerk.ledger.preflight.unverified(NAME) == ready + ids
 
 
 def test_a_run_in_step_with_the_store_proves_nothing_again(clerk):
     ready = clerk.all_ready("1")
-    clerk.ledger.mark_verified(clerk.ctx, ready)
-    clerk.ledger.begin_run(RunContext(NAME, "run-2"), "scheduled", store_sequence=1)
-    assert clerk.ledger.unproven(NAME) == []
-    clerk.ledger.begin_run(RunContext(NAME, "run-3"), "scheduled", store_sequence=2, behind=True)
-    assert clerk.ledger.unproven(NAME) == ready
+    clerk.ledger.preflight.mark_verified(clerk.ctx, ready)
+    clerk.ledger.runs.begin(RunContext(NAME, "run-2"), "scheduled", store_sequence=1)
+    assert clerk.ledger.preflight.unverified(NAME) == []
+    clerk.ledger.runs.begin(RunContext(NAME, "run-3"), "scheduled", store_sequence=2, behind=True)
+    assert clerk.ledger.preflight.unverified(NAME) == ready
 
 
 def test_found_before_its_first_post_means_imported(clerk):
     one, two = clerk.all_ready("1", "2")
-    assert clerk.ledger.mark_already_imported(clerk.ctx, {one: "OMS77"}, "external_id") == [one]
-    clerk.ledger.mark_verified(clerk.ctx, [two])
-    assert clerk.ledger.unproven(NAME) == []
+    assert clerk.ledger.preflight.mark_already_imported(clerk.ctx, {one: "OMS77"}, "external_id") == [one]
+    clerk.ledger.preflight.mark_verified(clerk.ctx, [two])
+    assert clerk.ledger.preflight.unverified(NAME) == []
     assert clerk.row("1")["state"] == "imported"
     assert clerk.row("1")["oms_id"] == "OMS77"
     assert clerk.events("1")[-2:] == [("ready", "sending"), ("sending", "imported")]
     assert clerk.row("1")["attempts"] == [], "nothing was sent"
     assert clerk.due() == ["N-1"]
-    assert clerk.ledger.mark_already_imported(clerk.ctx, {one: "OMS78"}, "external_id") == []
+    assert clerk.ledger.preflight.mark_already_imported(clerk.ctx, {one: "OMS78"}, "external_id") == []
 
 
 def test_a_pipeline_is_suspended_until_resumed(ledger):
-    assert ledger.resting(NAME) is None
-    ledger.rest(NAME, "fp-1", "refused the login")
-    assert ledger.resting(NAME) == "fp-1"
-    ledger.wake(NAME)
-    assert ledger.resting(NAME) is None
+    assert ledger.runs.suspended_for(NAME) is None
+    ledger.runs.suspend(NAME, "fp-1", "refused the login")
+    assert ledger.runs.suspended_for(NAME) == "fp-1"
+    ledger.runs.resume(NAME)
+    assert ledger.runs.suspended_for(NAME) is None
 
 
 def test_a_second_process_sees_the_same(ledger, ledger_url):
-    ledger.rest(NAME, "fp-1", "refused")
+    ledger.runs.suspend(NAME, "fp-1", "refused")
     other = Ledger.open(ledger_url)
-    assert other.resting(NAME) == "fp-1"
+    assert other.runs.suspended_for(NAME) == "fp-1"
     other.close()

@@ -9,12 +9,16 @@ import sqlalchemy as sa
 
 from order_relay.errors import ValidationIssue
 from order_relay.ledger.schema.tables import unread
-from order_relay.ledger.submissions.unread_orders import DENIALS, LONGEST_DELAY, ORDER_GONE
+from order_relay.ledger.submissions.unread_orders import DENIALS, LONGEST_DELAY, ORDER_GONE, read_attempts
 from order_relay.orders.mapping.eligibility import NOT_RETURNED, REASON_PREFIX
 from order_relay.orders.messages import DETAIL_MISSING, DETAIL_UNREADABLE
 from tests.support.offers import offer
 
 NAME = "shop_to_oms"
+
+
+def attempts_of(clerk):
+    return clerk.ledger.database.read(lambda tx: read_attempts(tx, NAME, "1"))
 
 
 def set_aside(clerk, source_id, problem, times=1):
@@ -23,7 +27,7 @@ def set_aside(clerk, source_id, problem, times=1):
         clerk.receive(offer(source_id, problem=problem, content_hash="id only", order_number=""), complete=False)
         work = clerk.work(source_id)
         if work.state == "received":
-            clerk.ledger.quarantine(clerk.ctx, [(work, [ValidationIssue(problem, "", "cannot be read")])])
+            clerk.ledger.validation.quarantine(clerk.ctx, [(work, [ValidationIssue(problem, "", "cannot be read")])])
 
 
 def waits(clerk, source_id, ask_again_s=0.0):
@@ -31,7 +35,7 @@ def waits(clerk, source_id, ask_again_s=0.0):
 
     clerk.receive(offer(source_id), complete=False)
     wait = SourceHold(clerk.work(source_id), f"{REASON_PREFIX}payment=open", ask_again=True)
-    clerk.ledger.hold_back(clerk.ctx, [wait], ask_again_s)
+    clerk.ledger.source_holds.wait(clerk.ctx, [wait], ask_again_s)
 
 
 def hours_pass(clerk, hours):
@@ -49,8 +53,8 @@ def hours_pass(clerk, hours):
 def test_an_unread_order_has_a_row_immediately_and_is_requested_in_the_next_run(clerk, problem):
     set_aside(clerk, "1", problem)
     assert clerk.row("1")["state"] == "quarantined"
-    assert clerk.ledger.to_ask_again(NAME, 10) == ["1"]
-    assert clerk.ledger.pending_reads(NAME) == {"1": True}
+    assert clerk.ledger.source_holds.due_for_recheck(NAME, 10) == ["1"]
+    assert clerk.ledger.unread_orders.pending(NAME) == {"1": True}
 
 
 @pytest.mark.parametrize("problem", [DETAIL_UNREADABLE, DETAIL_MISSING])
@@ -58,12 +62,12 @@ def test_the_distance_grows_and_never_ends(clerk, problem):
     distances = []
     for _ in range(12):
         set_aside(clerk, "1", problem)
-        row = clerk.ledger.unread(NAME, "1")
+        row = attempts_of(clerk)
         distances.append(row["due_at"] - row["last_at"])
         if distances[-1]:
-            assert clerk.ledger.to_ask_again(NAME, 10) == []
+            assert clerk.ledger.source_holds.due_for_recheck(NAME, 10) == []
         hours_pass(clerk, 0.001 + distances[-1].total_seconds() / 3600)
-        assert clerk.ledger.to_ask_again(NAME, 10) == ["1"]
+        assert clerk.ledger.source_holds.due_for_recheck(NAME, 10) == ["1"]
     assert distances[:4] == [timedelta(0), timedelta(minutes=15), timedelta(minutes=45), timedelta(minutes=105)]
     assert distances == sorted(distances)
     if problem == DETAIL_UNREADABLE:
@@ -74,15 +78,15 @@ def test_once_it_is_read_it_is_an_order_like_any_other(clerk):
     set_aside(clerk, "1", DETAIL_UNREADABLE, times=5)
     clerk.receive(offer("1"), complete=False)
     assert clerk.state("1") == "received"
-    assert clerk.ledger.pending_reads(NAME) == {}
-    assert clerk.ledger.unread(NAME, "1") is None
+    assert clerk.ledger.unread_orders.pending(NAME) == {}
+    assert attempts_of(clerk) is None
 
 
 def test_an_order_that_waits_for_its_payment_is_asked_for_after_a_passing_404(clerk):
     waits(clerk, "1")
     set_aside(clerk, "1", DETAIL_MISSING)
     assert clerk.row("1")["reason"] == f"{REASON_PREFIX}payment=open"
-    assert clerk.ledger.to_ask_again(NAME, 10) == ["1"]
+    assert clerk.ledger.source_holds.due_for_recheck(NAME, 10) == ["1"]
     clerk.receive(offer("1", content_hash="paid"), complete=False)
     assert clerk.state("1") == "received"
 
@@ -99,11 +103,13 @@ def test_a_404_counts_as_withdrawn_only_after_several_asks_over_a_day(clerk):
     assert clerk.row("2")["reason"] != NOT_RETURNED, "two asks prove nothing either"
     set_aside(clerk, "1", DETAIL_MISSING)
     assert (clerk.row("1")["state"], clerk.row("1")["reason"]) == ("waiting", NOT_RETURNED)
-    assert clerk.ledger.to_ask_again(NAME, 10) == []
+    assert clerk.ledger.source_holds.due_for_recheck(NAME, 10) == []
     hours_pass(clerk, 23)
-    assert clerk.ledger.to_ask_again(NAME, 10) == ["2"]
+    assert clerk.ledger.source_holds.due_for_recheck(NAME, 10) == ["2"]
     hours_pass(clerk, 1.5)
-    assert clerk.ledger.to_ask_again(NAME, 10) == ["1", "2"], "even then it is asked for, ever less often"
+    assert clerk.ledger.source_holds.due_for_recheck(NAME, 10) == ["1", "2"], (
+        "even then it is asked for, ever less often"
+    )
     clerk.receive(offer("1", content_hash="paid"), complete=False)
     assert clerk.state("1") == "received"
 
@@ -113,14 +119,14 @@ def test_another_failure_between_interrupts_the_row_of_denials(clerk):
     hours_pass(clerk, 25)
     set_aside(clerk, "1", DETAIL_UNREADABLE)
     set_aside(clerk, "1", DETAIL_MISSING)
-    assert clerk.ledger.unread(NAME, "1")["gone_at"] is None
+    assert attempts_of(clerk)["gone_at"] is None
 
 
 def test_one_that_was_never_read_and_is_withdrawn_stays_visible_under_a_code_of_its_own(clerk):
     set_aside(clerk, "1", DETAIL_MISSING, times=DENIALS)
     hours_pass(clerk, 25)
     set_aside(clerk, "1", DETAIL_MISSING)
-    [shown] = clerk.ledger.quarantined(ORDER_GONE)
+    [shown] = clerk.ledger.queries.quarantined(ORDER_GONE)
     assert (shown["source_id"], shown["state"]) == ("1", "quarantined")
     assert "discard" in shown["message"]
     moves = len(clerk.row("1")["events"])
@@ -131,7 +137,7 @@ def test_one_that_was_never_read_and_is_withdrawn_stays_visible_under_a_code_of_
 
 def test_an_order_refused_for_its_content_keeps_that_reason(clerk):
     clerk.receive(offer("1"), complete=False)
-    clerk.ledger.quarantine(clerk.ctx, [(clerk.work("1"), [ValidationIssue("bad", "/x", "is bad")])])
+    clerk.ledger.validation.quarantine(clerk.ctx, [(clerk.work("1"), [ValidationIssue("bad", "/x", "is bad")])])
     set_aside(clerk, "1", DETAIL_MISSING, times=DENIALS)
     hours_pass(clerk, 25)
     set_aside(clerk, "1", DETAIL_MISSING)
@@ -142,13 +148,13 @@ def test_what_is_settled_or_on_its_way_is_not_asked_for(clerk):
     clerk.imported("1")
     set_aside(clerk, "1", DETAIL_MISSING)
     assert clerk.state("1") == "imported"
-    assert clerk.ledger.pending_reads(NAME) == {}
+    assert clerk.ledger.unread_orders.pending(NAME) == {}
     set_aside(clerk, "2", DETAIL_UNREADABLE)
-    clerk.ledger.discard(clerk.ctx, [clerk.row("2")["id"]], "not ours")
-    assert clerk.ledger.to_ask_again(NAME, 10) == []
-    assert clerk.ledger.pending_reads(NAME) == {}
+    clerk.ledger.bulk.discard(clerk.ctx, [clerk.row("2")["id"]], "not ours")
+    assert clerk.ledger.source_holds.due_for_recheck(NAME, 10) == []
+    assert clerk.ledger.unread_orders.pending(NAME) == {}
 
 
 def test_a_repeated_order_counts_as_read_if_read_once(clerk):
     clerk.receive(offer("1"), offer("1", problem=DETAIL_UNREADABLE, content_hash="id only"), complete=False)
-    assert clerk.ledger.pending_reads(NAME) == {}
+    assert clerk.ledger.unread_orders.pending(NAME) == {}

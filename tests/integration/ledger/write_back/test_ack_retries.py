@@ -21,16 +21,16 @@ CANCELLED = Acknowledgement(False, "the shop has cancelled the order", cancelled
 
 
 def due(clerk, given_up_s=0.0):
-    return [one.id for one in clerk.ledger.to_acknowledge(NAME, 10, given_up_s=given_up_s)]
+    return [one.id for one in clerk.ledger.acknowledgements.due(NAME, 10, given_up_s=given_up_s)]
 
 
 def attempt(clerk, answer, most=3):
     ids = due(clerk)
-    clerk.ledger.ack_sent(clerk.ctx, ids, 0.0)
+    clerk.ledger.acknowledgements.mark_sent(clerk.ctx, ids, 0.0)
     if answer is None:
-        clerk.ledger.ack_not_answered(clerk.ctx, ids, most)
+        clerk.ledger.acknowledgements.record_no_answer(clerk.ctx, ids, most)
     else:
-        clerk.ledger.ack_answered(clerk.ctx, dict.fromkeys(ids, answer), most)
+        clerk.ledger.acknowledgements.record_answers(clerk.ctx, dict.fromkeys(ids, answer), most)
     return len(ids)
 
 
@@ -40,7 +40,7 @@ def time_passes(clerk):
 
 
 def failed(clerk):
-    return [(row["order_number"], row["step"], row["tries"]) for row in clerk.ledger.feedback_failed(NAME)]
+    return [(row["order_number"], row["step"], row["tries"]) for row in clerk.ledger.feedback.failed(NAME)]
 
 
 def test_a_take_over_that_is_always_refused_ends_as_a_task(clerk):
@@ -51,7 +51,7 @@ def test_a_take_over_that_is_always_refused_ends_as_a_task(clerk):
         time_passes(clerk)
     assert asked == [1, 1, 1, 0, 0, 0, 0, 0]
     assert failed(clerk) == [("N-1", "take_over", 3)]
-    assert [late.state for late in clerk.ledger.write_back_tasks(NAME)] == ["untold"]
+    assert [late.state for late in clerk.ledger.feedback.operator_tasks(NAME)] == ["untold"]
 
 
 @pytest.mark.parametrize("answer", [PASSING, None], ids=["not in the reply", "no answer"])
@@ -87,36 +87,36 @@ def test_an_operator_has_it_repeated_or_gives_it_up(clerk):
         clerk.imported(source_id)
     attempt(clerk, NO, most=1)
     assert due(clerk) == []
-    assert clerk.ledger.decide_feedback(clerk.ctx, "N-1", "corrected in the shop", retry=True) == 1
-    assert clerk.ledger.decide_feedback(clerk.ctx, "N-2", "nobody needs it", retry=False) == 1
+    assert clerk.ledger.feedback.decide_failed(clerk.ctx, "N-1", "corrected in the shop", retry=True) == 1
+    assert clerk.ledger.feedback.decide_failed(clerk.ctx, "N-2", "nobody needs it", retry=False) == 1
     assert attempt(clerk, YES) == 1
     assert clerk.row("1")["ack"] == "confirmed"
     assert clerk.row("2")["ack"] == "refused"
     assert due(clerk) == []
-    assert clerk.ledger.write_back_tasks(NAME) == []
+    assert clerk.ledger.feedback.operator_tasks(NAME) == []
 
 
 def test_one_that_is_accepted_at_last_is_done_and_may_fail_anew(clerk):
     clerk.imported("1")
     attempt(clerk, NO, most=2)
     attempt(clerk, YES)
-    assert clerk.ledger.feedback_counts(NAME) == {"take_over_done": 1}
-    assert len(clerk.ledger.feedback_due(NAME, OMS_NUMBER, 10)) == 1, "the steps after it are due"
+    assert clerk.ledger.feedback.counts(NAME) == {"take_over_done": 1}
+    assert len(clerk.ledger.feedback.due(NAME, OMS_NUMBER, 10)) == 1, "the steps after it are due"
 
 
 def test_orders_accepted_immediately_leave_no_row(clerk):
     clerk.imported("1")
     attempt(clerk, YES)
-    assert clerk.ledger.feedback_counts(NAME) == {}
+    assert clerk.ledger.feedback.counts(NAME) == {}
 
 
 def test_a_source_with_complete_answers_confirms_by_absence_and_knows_no_cap(clerk):
     clerk.imported("1")
     for _ in range(12):
-        ids = [one.id for one in clerk.ledger.to_acknowledge(NAME, 10)]
+        ids = [one.id for one in clerk.ledger.acknowledgements.due(NAME, 10)]
         assert len(ids) == 1
-        clerk.ledger.ack_sent(clerk.ctx, ids)
-        clerk.ledger.ack_answered(clerk.ctx, dict.fromkeys(ids, NO))
+        clerk.ledger.acknowledgements.mark_sent(clerk.ctx, ids)
+        clerk.ledger.acknowledgements.record_answers(clerk.ctx, dict.fromkeys(ids, NO))
     assert failed(clerk) == []
 
 
@@ -124,8 +124,8 @@ def test_an_order_cancelled_before_its_take_over_is_taken_over_once_reinstated(c
     clerk.imported("1")
     attempt(clerk, CANCELLED)
     assert due(clerk) == []
-    assert [task["order_number"] for task in clerk.ledger.cancelled_by_source(NAME)] == ["N-1"]
-    clerk.ledger.settle_cancelled(clerk.ctx, "N-1", "a mistake of the shop", reinstated=True)
+    assert [task["order_number"] for task in clerk.ledger.cancellations.unsettled(NAME)] == ["N-1"]
+    clerk.ledger.cancellations.settle(clerk.ctx, "N-1", "a mistake of the shop", reinstated=True)
     assert attempt(clerk, YES) == 1
     assert clerk.row("1")["ack"] == "confirmed"
 

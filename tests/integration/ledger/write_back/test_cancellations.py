@@ -27,7 +27,7 @@ def waits_for_a_version(clerk):
 
 def waits_for_its_payment(clerk):
     received(clerk)
-    clerk.ledger.hold_back(
+    clerk.ledger.source_holds.wait(
         clerk.ctx, [SourceHold(clerk.work("1"), f"{REASON_PREFIX}payment=open", ask_again=True)], 3600.0
     )
 
@@ -38,7 +38,9 @@ def ready(clerk):
 
 def quarantined(clerk):
     received(clerk)
-    clerk.ledger.quarantine(clerk.ctx, [(clerk.work("1"), [ValidationIssue("required", "/x", "is missing")])])
+    clerk.ledger.validation.quarantine(
+        clerk.ctx, [(clerk.work("1"), [ValidationIssue("required", "/x", "is missing")])]
+    )
 
 
 def rejected(clerk):
@@ -48,7 +50,7 @@ def rejected(clerk):
 
 def held(clerk):
     received(clerk)
-    clerk.ledger.hold(clerk.ctx, [(clerk.work("1"), "unsure")], {})
+    clerk.ledger.validation.hold(clerk.ctx, [(clerk.work("1"), "unsure")], {})
 
 
 def sending(clerk):
@@ -84,11 +86,11 @@ def force(clerk, **values):
 
 
 def cancel(clerk):
-    return clerk.ledger.note_cancelled(clerk.ctx, ["1", "of another shop"])
+    return clerk.ledger.cancellations.record(clerk.ctx, ["1", "of another shop"])
 
 
 def tasks(clerk):
-    return [task["order_number"] for task in clerk.ledger.cancelled_by_source(NAME)]
+    return [task["order_number"] for task in clerk.ledger.cancellations.unsettled(NAME)]
 
 
 def events(clerk):
@@ -106,7 +108,9 @@ def test_an_order_cancelled_before_it_was_sent_is_stopped_once_and_read_again(cl
     assert cancel(clerk) == RecordedCancellations(sent=0, stopped=1)
     row = clerk.row("1")
     assert (row["state"], row["reason"]) == ("waiting", CANCELLED)
-    assert clerk.ledger.to_ask_again(NAME, 10) == ["1"], "its source is asked for it before anything else happens"
+    assert clerk.ledger.source_holds.due_for_recheck(NAME, 10) == ["1"], (
+        "its source is asked for it before anything else happens"
+    )
     assert clerk.claim(row["id"]) == {}
     assert tasks(clerk) == []
     before = events(clerk)
@@ -123,11 +127,11 @@ def test_one_that_waits_to_be_read_again_anyway_is_left_alone(clerk, reason):
 
 def test_one_that_was_read_and_withdrawn_is_left_alone(clerk):
     received(clerk)
-    clerk.ledger.hold_back(
+    clerk.ledger.source_holds.wait(
         clerk.ctx, [SourceHold(clerk.work("1"), f"{REASON_PREFIX}state=cancel", ask_again=False)], 0.0
     )
     assert cancel(clerk) == RecordedCancellations()
-    assert clerk.ledger.to_ask_again(NAME, 10) == []
+    assert clerk.ledger.source_holds.due_for_recheck(NAME, 10) == []
 
 
 @pytest.mark.parametrize("way", AT_DESTINATION)
@@ -138,7 +142,7 @@ def test_an_order_cancelled_while_it_is_sent_becomes_a_task_once_it_is_imported(
     if way == "sending":
         clerk.settle(clerk.work("1").id, SendOutcome.IMPORTED, status=201, oms_id="OMS1")
     elif way == "in_doubt":
-        clerk.ledger.settle_by_person("N-1", "OMS1", "found in the OMS", "tester")
+        clerk.ledger.decisions.settle_in_doubt("N-1", "OMS1", "found in the OMS", "tester")
     assert tasks(clerk) == ["N-1"]
 
 

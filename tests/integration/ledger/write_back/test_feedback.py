@@ -3,7 +3,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from order_relay.ledger.schema.tables import feedback
-from order_relay.ledger.write_back.feedback import LINE_NUMBERS, OMS_NUMBER, SHIPPED, FeedbackStep
+from order_relay.ledger.write_back.feedback import LINE_NUMBERS, OMS_NUMBER, SHIPPED, FeedbackStep, steps_of
 from order_relay.orders.fulfilment.shipment_progress import OrderedLine, Shipment
 from order_relay.orders.messages import Acknowledgement
 
@@ -14,24 +14,24 @@ ORDERED = [OrderedLine("1", "A", 2)]
 
 def taken_over(clerk, *source_ids):
     numbers = [clerk.imported(source_id) for source_id in source_ids]
-    clerk.ledger.ack_sent(clerk.ctx, numbers)
-    clerk.ledger.ack_answered(clerk.ctx, dict.fromkeys(numbers, YES))
+    clerk.ledger.acknowledgements.mark_sent(clerk.ctx, numbers)
+    clerk.ledger.acknowledgements.record_answers(clerk.ctx, dict.fromkeys(numbers, YES))
     return numbers
 
 
 def due(clerk, step, **more):
-    return clerk.ledger.feedback_due(NAME, step, 10, **more)
+    return clerk.ledger.feedback.due(NAME, step, 10, **more)
 
 
 def tell(clerk, step, answer=YES, **more):
-    steps = clerk.ledger.claim_feedback(clerk.ctx, due(clerk, step, **more))
-    clerk.ledger.feedback_told(clerk.ctx, [(one, answer) for one in steps])
+    steps = clerk.ledger.feedback.claim(clerk.ctx, due(clerk, step, **more))
+    clerk.ledger.feedback.record_answers(clerk.ctx, [(one, answer) for one in steps])
     return steps
 
 
 def parcel(clerk, number, key, quantity=2):
     shipment = Shipment("test", key, ("N",), "UPS", "", key, lines=(), submission_id=number)
-    return clerk.ledger.record_shipment(clerk.ctx, shipment, [OrderedLine("1", "A", quantity)])
+    return clerk.ledger.shipments.record(clerk.ctx, shipment, [OrderedLine("1", "A", quantity)])
 
 
 def all_due_again(clerk):
@@ -65,7 +65,7 @@ def test_the_steps_of_an_order_follow_each_other(clerk):
     tell(clerk, LINE_NUMBERS)
     assert [len(due(clerk, step)) for step in (OMS_NUMBER, LINE_NUMBERS, SHIPPED)] == [0, 0, 1]
     tell(clerk, SHIPPED)
-    assert clerk.ledger.feedback_counts(NAME) == {"oms_number_done": 1, "line_numbers_done": 1, "shipped_done": 1}
+    assert clerk.ledger.feedback.counts(NAME) == {"oms_number_done": 1, "line_numbers_done": 1, "shipped_done": 1}
     assert [len(due(clerk, step)) for step in (OMS_NUMBER, LINE_NUMBERS, SHIPPED)] == [0, 0, 0]
 
 
@@ -89,10 +89,10 @@ def test_steps_of_an_order_are_never_reported_concurrently(clerk):
     left = due(clerk, SHIPPED)
     lines = due(clerk, LINE_NUMBERS)
     assert len(left) == len(lines) == 2
-    (numbering,) = clerk.ledger.claim_feedback(clerk.ctx, lines[:1])
-    assert clerk.ledger.claim_feedback(clerk.ctx, left) == left[1:]
-    clerk.ledger.feedback_told(clerk.ctx, [(numbering, YES)])
-    assert clerk.ledger.claim_feedback(clerk.ctx, left) == left[:1]
+    (numbering,) = clerk.ledger.feedback.claim(clerk.ctx, lines[:1])
+    assert clerk.ledger.feedback.claim(clerk.ctx, left) == left[1:]
+    clerk.ledger.feedback.record_answers(clerk.ctx, [(numbering, YES)])
+    assert clerk.ledger.feedback.claim(clerk.ctx, left) == left[:1]
 
 
 def test_an_order_has_left_once_everything_has(clerk):
@@ -100,7 +100,7 @@ def test_an_order_has_left_once_everything_has(clerk):
     tell(clerk, OMS_NUMBER)
     tell(clerk, LINE_NUMBERS)
     shipment = Shipment("test", "T1", ("N",), tracking_number="T1", submission_id=number, lines=())
-    clerk.ledger.record_shipment(clerk.ctx, shipment, None)
+    clerk.ledger.shipments.record(clerk.ctx, shipment, None)
     assert due(clerk, SHIPPED) == [], "nobody knows whether this was all of it"
     parcel(clerk, number, "T2")
     assert len(due(clerk, SHIPPED)) == 1
@@ -122,13 +122,13 @@ def test_deliveries_are_reported_one_by_one_and_after_the_lines_have_numbers(cle
 def test_a_step_is_claimed_by_one_and_free_again_when_its_worker_died(clerk):
     taken_over(clerk, "1", "2")
     steps = due(clerk, OMS_NUMBER)
-    assert [step.silent for step in clerk.ledger.claim_feedback(clerk.ctx, steps)] == [False, False]
-    assert clerk.ledger.claim_feedback(clerk.ctx, steps) == [], "somebody tells them just now"
+    assert [step.silent for step in clerk.ledger.feedback.claim(clerk.ctx, steps)] == [False, False]
+    assert clerk.ledger.feedback.claim(clerk.ctx, steps) == [], "somebody tells them just now"
     assert due(clerk, OMS_NUMBER) == []
     again = due(clerk, OMS_NUMBER, given_up_s=0.0)
     assert [step.tries for step in again] == [1, 1]
     assert [step.silent for step in again] == [True, True]
-    assert len(clerk.ledger.claim_feedback(clerk.ctx, again, 0.0)) == 2
+    assert len(clerk.ledger.feedback.claim(clerk.ctx, again, 0.0)) == 2
 
 
 def test_what_was_refused_is_due_again_later_and_holds_up_its_own_order_only(clerk):
@@ -148,10 +148,10 @@ def test_what_was_refused_is_due_again_later_and_holds_up_its_own_order_only(cle
 def test_a_late_answer_does_not_undo_what_is_done(clerk):
     taken_over(clerk, "1")
     (step,) = due(clerk, OMS_NUMBER)
-    clerk.ledger.claim_feedback(clerk.ctx, [step])
-    clerk.ledger.feedback_told(clerk.ctx, [(step, YES)])
-    clerk.ledger.feedback_told(clerk.ctx, [(step, NO)])
-    assert clerk.ledger.feedback_counts(NAME) == {"oms_number_done": 1}
+    clerk.ledger.feedback.claim(clerk.ctx, [step])
+    clerk.ledger.feedback.record_answers(clerk.ctx, [(step, YES)])
+    clerk.ledger.feedback.record_answers(clerk.ctx, [(step, NO)])
+    assert clerk.ledger.feedback.counts(NAME) == {"oms_number_done": 1}
 
 
 def test_the_distance_between_tries_grows(clerk):
@@ -169,6 +169,6 @@ def test_the_distance_between_tries_grows(clerk):
 def test_one_orders_steps_are_shown(clerk):
     (number,) = taken_over(clerk, "1")
     tell(clerk, OMS_NUMBER, NO)
-    (shown,) = clerk.ledger.feedback_of(number)
+    (shown,) = clerk.ledger.database.read(lambda tx: steps_of(tx, number))
     assert (shown["step"], shown["state"], shown["tries"], shown["message"]) == (OMS_NUMBER, "refused", 1, "not now")
     assert FeedbackStep(number, OMS_NUMBER).delivery == 0

@@ -35,18 +35,18 @@ def number(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     desk, (document,) = Desk(ledger, BatchStore(tmp_path.as_uri())), plain_orders(1)
     desk.imported(document)
     found: str = document["order_number"]
-    ledger.bind_status(CTX.pipeline, "acommerce:x")
+    ledger.status_history.bind(CTX.pipeline, "acommerce:x")
     events = (
         StatusEvent("e-1", EventKind.ORDER, "NEW", detail="Left with Ms Doe"),
         StatusEvent("e-2", EventKind.PARCEL, "IN_TRANSIT", "PKG1", MOMENT),
     )
     told = [StatusReport(number, events, Channel.POLL, MOMENT) for number in (found, "ELSEWHERE")]
     refused = [RejectedRecord(1, "B", (ValidationIssue("wrong_type", "/orderStatus", "is no list"),))]
-    ledger.store_statuses(CTX, told, refused=refused, origin="poll")
-    pipelines = tuple({life["pipeline"] for life in ledger.find(found)})
-    ledger.match_statuses(CTX.pipeline, OwnOrders(pipelines, "order_number"), 1e6, 0)
-    (due,) = ledger.statuses_to_follow(CTX.pipeline)
-    ledger.follow_status(CTX.pipeline, due, [], "parcel PKG1 is not shipped any more")
+    ledger.status_history.store(CTX, told, refused=refused, origin="poll")
+    pipelines = tuple({life["pipeline"] for life in ledger.queries.find(found)})
+    ledger.statuses.match(CTX.pipeline, OwnOrders(pipelines, "order_number"), 1e6, 0)
+    (due,) = ledger.statuses.due_follow_ups(CTX.pipeline)
+    ledger.statuses.record_follow_up(CTX.pipeline, due, [], "parcel PKG1 is not shipped any more")
     yield found
     ledger.close()
 

@@ -27,7 +27,7 @@ def desk(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     monkeypatch.setattr(Installation, "store", BatchStore(tmp_path.as_uri()))
     ledger = Ledger.open(sqlite_url)
     yield Desk(ledger, BatchStore(tmp_path.as_uri()))
-    assert ledger.law() == []
+    assert ledger.accounting.invariant_violations() == []
     ledger.close()
 
 
@@ -80,7 +80,7 @@ def test_unordered_units_are_reported(order: dict[str, Any]) -> None:
 
 
 def test_a_kept_parcel_is_given_to_its_order(desk: Desk, order: dict[str, Any]) -> None:
-    kept = desk.ledger.record_shipment(RunContext("", "", "x"), Shipment("shiprush", "k", ("typo",), "UPS"), None)
+    kept = desk.ledger.shipments.record(RunContext("", "", "x"), Shipment("shiprush", "k", ("typo",), "UPS"), None)
     (row,) = as_json("shipments", "--unmatched")["rows"]
     assert row["id"] == kept.shipment_id
     assert "typo" in call("shipments").stdout
@@ -97,13 +97,13 @@ def test_wrong_use_records_nothing(desk: Desk, order: dict[str, Any], words: tup
     number = [order["order_number"] if word == "N" else word for word in words]
     result = call("ship", *number, "--reason", "x")
     assert isinstance(result.exception, ConfigurationError), result.output
-    assert desk.ledger.shipments() == []
+    assert desk.ledger.shipments.recent() == []
 
 
 def test_an_order_shows_why_a_feed_omits_it(desk: Desk, order: dict[str, Any]) -> None:
     number = order["order_number"]
     assert "left_out" not in call("order", number).stdout
-    desk.ledger.note_feed_gaps({1: "missing_field at /ShipTo/City"})
+    desk.ledger.feed_errors.record({1: "missing_field at /ShipTo/City"})
     assert "missing_field at /ShipTo/City" in call("order", number).stdout
     assert as_json("order", number)["submissions"][0]["left_out"][0]["mended_at"] is None
 
@@ -118,7 +118,7 @@ def test_an_order_is_found_by_its_reference_and_several_are_listed(desk: Desk) -
     assert isinstance(told.exception, ConfigurationError)
     assert "1-CS48086" in str(told.exception)
     assert "2-CS48086" in str(told.exception)
-    assert desk.ledger.shipments() == []
+    assert desk.ledger.shipments.recent() == []
     assert as_json("ship", "2-CS48086", "--tracking", "1Z9", "--reason", "x")["shipped"] == "shipped"
 
 

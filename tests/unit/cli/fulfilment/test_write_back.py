@@ -30,17 +30,17 @@ def ledger(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]
     """The take-over of order 1 has failed, order 2 was cancelled after its import, order 3 could not be read."""
     monkeypatch.setattr(Installation, "ledger_url", sqlite_url)
     ledger = Ledger.open(sqlite_url)
-    ledger.bind(PIPELINE, "cloudsuite:https://shop.example/a", "shopatron:https://oms.example/1")
-    ledger.begin_run(CTX, "run", 0)
+    ledger.runs.bind(PIPELINE, "cloudsuite:https://shop.example/a", "shopatron:https://oms.example/1")
+    ledger.runs.begin(CTX, "run", 0)
     rows = [{**offer(number), "part": 0, "row": place} for place, number in enumerate("123")]
     rows[2] |= {"problem": DETAIL_UNREADABLE, "order_number": ""}
     info = BatchInfo(
         "b1", "b1/manifest.json", 3, datetime.now(UTC), unread={"3": WHY}, unread_rules=UnreadRules(ask_again_s=900.0)
     )
-    ledger.receive(CTX, info, pd.DataFrame(rows), "t")
-    works = {work.source_id: work for work in ledger.to_validate(PIPELINE, "b1")}
-    ledger.quarantine(CTX, [(works["3"], [ValidationIssue(DETAIL_UNREADABLE, "", "cannot be read")])])
-    ledger.make_ready(
+    ledger.intake.receive(CTX, info, pd.DataFrame(rows), "t")
+    works = {work.source_id: work for work in ledger.worklist.to_validate(PIPELINE, "b1")}
+    ledger.validation.quarantine(CTX, [(works["3"], [ValidationIssue(DETAIL_UNREADABLE, "", "cannot be read")])])
+    ledger.payloads.make_ready(
         CTX,
         [
             ReadyPayload(works[s].id, works[s].revision, f"N-{s}", "p", place, f"f{s}", "t", 100, "EUR")
@@ -48,13 +48,13 @@ def ledger(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]
         ],
     )
     for s in "12":
-        claim = ledger.claim(CTX, [works[s].id], "test", 30)[works[s].id]
-        ledger.settle(
+        claim = ledger.claims.claim(CTX, [works[s].id], "test", 30)[works[s].id]
+        ledger.outcomes.record(
             CTX, [AttemptResult(works[s].id, claim.attempt, SendResult(SendOutcome.IMPORTED, 201, oms_id=f"90{s}"))]
         )
-    ledger.ack_sent(CTX, [works["1"].id])
-    ledger.ack_answered(CTX, {works["1"].id: NO}, 1)
-    ledger.note_cancelled(CTX, ["2"])
+    ledger.acknowledgements.mark_sent(CTX, [works["1"].id])
+    ledger.acknowledgements.record_answers(CTX, {works["1"].id: NO}, 1)
+    ledger.cancellations.record(CTX, ["2"])
     yield ledger
     ledger.close()
 
@@ -82,7 +82,7 @@ def test_a_failed_step_is_repeated_or_given_up(ledger: Ledger, option: str, due:
     said = as_json("feedback", option, "N-1", "--reason", "corrected in the shop", "--who", "tester")
     assert said["number"] == "N-1"
     assert as_json("feedback")["rows"] == []
-    waiting = [one.order_number for one in ledger.to_acknowledge(PIPELINE, given_up_s=900.0)]
+    waiting = [one.order_number for one in ledger.acknowledgements.due(PIPELINE, given_up_s=900.0)]
     assert waiting.count("N-1") == due
     assert "nothing is failed" in call("feedback").output
 
@@ -109,7 +109,7 @@ def test_a_cancellation_is_listed_and_settled(ledger: Ledger, option: str, marke
     assert "N-2" in call("cancelled").output
     as_json("cancelled", option, "2", "--reason", "by phone", "--who", "tester")
     assert as_json("cancelled")["rows"] == []
-    life = ledger.find("N-2")[0]
+    life = ledger.queries.find("N-2")[0]
     assert (life["source_cancelled_at"] is not None) is marked
     assert any("by phone" in event["why"] and event["who"] == "tester" for event in life["events"])
 

@@ -49,8 +49,10 @@ class Vendor:
         return StoredStatuses()
 
     def poll(self, begin: int, end: int | None) -> list[str]:
-        ledger = SimpleNamespace(settle_window=lambda _, moment: self.settled.append(moment))
-        intake: Any = SimpleNamespace(account="a", ledger=ledger, reader=self, keep=self.keep)
+        status_reads = SimpleNamespace(advance_watermark=lambda _, moment: self.settled.append(moment))
+        intake: Any = SimpleNamespace(
+            account="a", ledger=SimpleNamespace(status_reads=status_reads), reader=self, keep=self.keep
+        )
         until = None if end is None else START + end * MINUTE
         self.stored = []
         poll_changes(intake, self, PollSettings(most_passes=1), START, START + begin * MINUTE, until)  # type: ignore[arg-type]

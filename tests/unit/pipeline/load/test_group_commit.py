@@ -15,6 +15,8 @@ CTX = RunContext("p", "r")
 
 
 class Book:
+    claims = outcomes = property(lambda self: self)
+
     def __init__(self):
         self.calls = []
         self.threads = set()
@@ -39,11 +41,11 @@ class Book:
         self._call("claim", ids)
         return {i: Claim(i, 1, 1, datetime.now(UTC)) for i in ids if i not in self.refuse}
 
-    def settle(self, ctx, results):
+    def record(self, ctx, results):
         self._call("settle", [r.id for r in results])
         return [r.id for r in results if r.id in self.refuse]
 
-    def settle_and_claim(self, ctx, results, ids, owner, lease_s):
+    def record_and_claim(self, ctx, results, ids, *, owner, lease_s):
         self._call("both", [*(r.id for r in results), *ids])
         claims = {i: Claim(i, 1, 1, datetime.now(UTC)) for i in ids if i not in self.refuse}
         return [r.id for r in results if r.id in self.refuse], claims

@@ -47,9 +47,10 @@ def store(tmp_path: Path) -> BatchStore:
 
 def run(store: BatchStore, destination: Destination, orders: int = 3) -> dict[str, int]:
     store.write_json(CHUNK, {"send": list(range(orders)), "look_up": []})
-    ledger = SimpleNamespace(
-        to_send=lambda ids: [Sendable(i, 1, f"K{i}", "payloads.jsonl.gz", i, "fp", 0, f"L{i}", f"N{i}") for i in ids]
+    claims = SimpleNamespace(
+        sendable=lambda ids: [Sendable(i, 1, f"K{i}", "payloads.jsonl.gz", i, "fp", 0, f"L{i}", f"N{i}") for i in ids]
     )
+    ledger = SimpleNamespace(claims=claims)
     return run_shadow(CTX, ledger, store, destination, CHUNK, 1)  # type: ignore[arg-type]
 
 

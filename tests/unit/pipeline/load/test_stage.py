@@ -44,6 +44,8 @@ def payload_of(i):
 class Ledger:
     """States by the rules that load relies on; every move is written down."""
 
+    leases = claims = outcomes = preflight = reconciliation = retention = accounting = property(lambda self: self)
+
     def __init__(self, number, unproven=()):
         self.state = dict.fromkeys(range(1, number + 1), "ready")
         self.attempt: Counter[int] = Counter()
@@ -56,10 +58,16 @@ class Ledger:
         self.put = []
         self.held = {}
 
-    def expire_leases(self, ctx, timeout_s):
+    @property
+    def lookups(self):
+        return SimpleNamespace(
+            in_doubt=self.in_doubt, record=self.record_lookups, positive_controls=self.positive_controls
+        )
+
+    def expire(self, ctx, timeout_s):
         return 0
 
-    def to_send(self, ids):
+    def sendable(self, ids):
         return [
             Sendable(i, 1, f"N-{i}", "p/payloads", i - 1, sha256(payload_of(i)).hexdigest(), self.attempt[i], "L")
             for i in ids
@@ -76,7 +84,7 @@ class Ledger:
                 out[i] = Claim(i, self.attempt[i], 2, datetime.now(UTC))
         return out
 
-    def settle(self, ctx, results):
+    def record(self, ctx, results):
         self.commits.append(("settle", len(results)))
         if self.fail_settle:
             self.fail_settle -= 1
@@ -92,30 +100,30 @@ class Ledger:
             )
         return refused
 
-    def settle_and_claim(self, ctx, results, ids, owner, lease_s):
-        return self.settle(ctx, results), self.claim(ctx, ids, owner, lease_s)
+    def record_and_claim(self, ctx, results, ids, *, owner, lease_s):
+        return self.record(ctx, results), self.claim(ctx, ids, owner, lease_s)
 
-    def put_back(self, ctx, ids, why):
+    def return_to_received(self, ctx, ids, why):
         self.put = list(ids)
         for i in ids:
             assert self.state[i] in {"rejected", "ready"}
             self.state[i] = "received"
         return len(ids)
 
-    def unproven(self, pipeline):
+    def unverified(self, pipeline):
         return self.unproven_ids
 
-    def controls(self, destination, exclude, shown_after_s):
+    def positive_controls(self, destination, exclude, shown_after_s):
         return [self.control] if self.control else []
 
-    def booked_under(self, destination, keys):
+    def by_destination_key(self, destination, keys):
         known = self.control.key if self.control else ""
         return {known: SimpleNamespace(state="imported")} if known in keys else {}
 
-    def started(self, pipeline):
+    def run_start_times(self, pipeline):
         return {"run-1": datetime.now(UTC)}
 
-    def hold_foreign(self, ctx, found):
+    def hold_key_conflicts(self, ctx, found):
         self.held.update(found)
         for i in found:
             self.state[i] = "held"
@@ -431,8 +439,8 @@ def test_a_damaged_payload_is_not_sent_and_the_others_are():
     damaged = Sendable(4, 1, "N-4", "p/other", 3, "f" * 64, 0, "L")
 
     class Damaged(Ledger):
-        def to_send(self, ids):
-            return [damaged if sendable.id == 4 else sendable for sendable in super().to_send(ids)]
+        def sendable(self, ids):
+            return [damaged if sendable.id == 4 else sendable for sendable in super().sendable(ids)]
 
     ledger, oms = Damaged(6), Oms(lambda *_: IMPORTED)
     with pytest.raises(TransientError):

@@ -32,6 +32,8 @@ PAST = [
 class Ledger:
     """What both uses need, in memory."""
 
+    claims = preflight = lookups = accounting = retention = reconciliation = property(lambda self: self)
+
     def __init__(self, known: Sequence[Order] = PAST) -> None:
         self.known = [PositiveControl(o.key, str(o.number), o.created, None, 10350, "USD") for o in reversed(known)]
         self.results: list[LookupResult] = []
@@ -59,36 +61,38 @@ class Ledger:
             for i in ids
         ]
 
-    def controls(self, destination: str, exclude: Iterable[str], shown_after_s: float) -> list[PositiveControl]:
+    def positive_controls(
+        self, destination: str, exclude: Iterable[str], shown_after_s: float
+    ) -> list[PositiveControl]:
         return self.known
 
-    def record_lookups(
+    def record(
         self, ctx: RunContext, results: Sequence[LookupResult], quiet_s: float, max_attempts: int = 3
     ) -> dict[int, str]:
         self.results += results
         return {}
 
-    def to_send(self, ids: Sequence[int]) -> list[Sendable]:
+    def sendable(self, ids: Sequence[int]) -> list[Sendable]:
         at = NOW - timedelta(hours=3)
         return [Sendable(i, 1, KEYS[i], "payloads", i, "", 0, "", "", 10350, "USD", at) for i in ids]
 
-    def unproven(self, pipeline: str) -> list[int]:
+    def unverified(self, pipeline: str) -> list[int]:
         return list(range(NUMBER))
 
     def batches(self, pipeline: str) -> list[dict[str, Any]]:
         return []
 
-    def booked_under(self, destination: str, keys: Iterable[str]) -> Mapping[str, LedgerOrder]:
+    def by_destination_key(self, destination: str, keys: Iterable[str]) -> Mapping[str, LedgerOrder]:
         return {}
 
-    def started(self, pipeline: str) -> Mapping[str, datetime]:
+    def run_start_times(self, pipeline: str) -> Mapping[str, datetime]:
         return {}
 
     def mark_already_imported(self, ctx: RunContext, found: Mapping[int, str], method: str) -> list[int]:
         self.found.update(found)
         return list(found)
 
-    def hold_foreign(self, ctx: RunContext, found: Mapping[int, tuple[str, str]]) -> tuple[list[int], list[int]]:
+    def hold_key_conflicts(self, ctx: RunContext, found: Mapping[int, tuple[str, str]]) -> tuple[list[int], list[int]]:
         self.held.update(found)
         return list(found), []
 
@@ -103,11 +107,11 @@ class Payloads:
 
 def in_doubt(oms: Any, ledger: Any = None) -> dict[int, LookupResult]:
     ledger = ledger or Ledger()
-    asyncio.run(look_up(CTX, ledger, oms, oms, range(NUMBER), payloads=Payloads(), now=lambda: NOW))
+    asyncio.run(look_up(CTX, ledger.lookups, oms, oms, range(NUMBER), payloads=Payloads(), now=lambda: NOW))
     return {result.id: result for result in ledger.results}
 
 
-def before_sending(oms: Any, ledger: Ledger, *, past: bool = True) -> PreflightResult:
+def before_sending(oms: Any, ledger: Any, *, past: bool = True) -> PreflightResult:
     return asyncio.run(
         run_preflight(
             CTX,

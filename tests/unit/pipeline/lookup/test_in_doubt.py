@@ -36,7 +36,7 @@ def doubt(i=1, sent=timedelta(hours=3), **more):
     return InDoubtOrder(i, 1, f"K{i}", 2, NOW - sent, **(fields | more))
 
 
-class Ledger:
+class Lookups:
     def __init__(self, *doubts, control=CONTROL):
         self.doubts = doubts
         self.control = control
@@ -45,11 +45,11 @@ class Ledger:
     def in_doubt(self, ids):
         return [d for d in self.doubts if d.id in ids]
 
-    def controls(self, destination, exclude, shown_after_s):
+    def positive_controls(self, destination, exclude, shown_after_s):
         assert (destination, shown_after_s) == ("oms", 960)
         return [self.control] if self.control else []
 
-    def record_lookups(self, ctx, results, quiet_s, max_attempts):
+    def record(self, ctx, results, quiet_s, max_attempts):
         assert quiet_s == 960
         self.recorded += results
         return {}
@@ -85,9 +85,9 @@ class Oms:
 
 
 def verdict(oms, *doubts, control=CONTROL):
-    ledger: Any = Ledger(*(doubts or [doubt()]), control=control)
-    asyncio.run(look_up(CTX, ledger, oms, oms, [d.id for d in ledger.doubts], now=lambda: NOW))
-    return ledger.recorded
+    lookups: Any = Lookups(*(doubts or [doubt()]), control=control)
+    asyncio.run(look_up(CTX, lookups, oms, oms, [d.id for d in lookups.doubts], now=lambda: NOW))
+    return lookups.recorded
 
 
 def kind(oms, **more):
@@ -189,11 +189,11 @@ def test_an_early_absence_is_checked_again_once_it_can_count():
 
 
 def test_only_what_is_in_doubt_is_looked_up():
-    ledger: Any = Ledger(doubt(1))
+    lookups: Any = Lookups(doubt(1))
     oms: Any = Oms(page(OLD))
-    counts = asyncio.run(look_up(CTX, ledger, oms, oms, [1, 2, 3], now=lambda: NOW))
+    counts = asyncio.run(look_up(CTX, lookups, oms, oms, [1, 2, 3], now=lambda: NOW))
     assert counts == {"absent": 1}
-    assert asyncio.run(look_up(CTX, ledger, oms, oms, [2], now=lambda: NOW)) == {}
+    assert asyncio.run(look_up(CTX, lookups, oms, oms, [2], now=lambda: NOW)) == {}
 
 
 def test_merged_spans():

@@ -26,6 +26,8 @@ OTHERS = [Order(100 + n, f"WEB-{n}", created=NOW - timedelta(days=n)) for n in r
 class Ledger:
     """What proving needs of a ledger, in memory."""
 
+    claims = preflight = lookups = accounting = retention = reconciliation = property(lambda self: self)
+
     number: int
     imported: Sequence[PositiveControl] = ()
     unproven_ids: list[int] | None = None
@@ -35,22 +37,24 @@ class Ledger:
     def key(self, number: int) -> str:
         return f"N-{number:03d}"
 
-    def to_send(self, ids: Sequence[int]) -> list[Sendable]:
+    def sendable(self, ids: Sequence[int]) -> list[Sendable]:
         return [Sendable(i, 1, self.key(i), "payloads", i, "", 0, "", "", 10350, "USD", NOW) for i in ids]
 
-    def controls(self, destination: str, exclude: Iterable[str], shown_after_s: float) -> list[PositiveControl]:
+    def positive_controls(
+        self, destination: str, exclude: Iterable[str], shown_after_s: float
+    ) -> list[PositiveControl]:
         return list(self.imported)
 
-    def unproven(self, pipeline: str) -> list[int]:
+    def unverified(self, pipeline: str) -> list[int]:
         return list(range(self.number)) if self.unproven_ids is None else self.unproven_ids
 
     def batches(self, pipeline: str) -> list[dict[str, Any]]:
         return []
 
-    def started(self, pipeline: str) -> Mapping[str, datetime]:
+    def run_start_times(self, pipeline: str) -> Mapping[str, datetime]:
         return {"known": NOW}
 
-    def booked_under(self, destination: str, keys: Iterable[str]) -> Mapping[str, LedgerOrder]:
+    def by_destination_key(self, destination: str, keys: Iterable[str]) -> Mapping[str, LedgerOrder]:
         known = {control.key for control in self.imported}
         return {key: LedgerOrder(0, "p", key, key, "", "imported", "", NOW, NOW) for key in keys if key in known}
 
@@ -58,17 +62,17 @@ class Ledger:
         self.found.update(found)
         return list(found)
 
-    def hold_foreign(self, ctx: RunContext, found: Mapping[int, tuple[str, str]]) -> tuple[list[int], list[int]]:
+    def hold_key_conflicts(self, ctx: RunContext, found: Mapping[int, tuple[str, str]]) -> tuple[list[int], list[int]]:
         self.held.update(found)
         return list(found), []
 
     def mark_verified(self, ctx: RunContext, ids: Sequence[int]) -> None:
-        self.unproven_ids = [i for i in self.unproven("p") if i not in ids]
+        self.unproven_ids = [i for i in self.unverified("p") if i not in ids]
 
     def in_doubt(self, ids: Sequence[int]) -> list[Any]:
         raise NotImplementedError
 
-    def record_lookups(
+    def record(
         self, ctx: RunContext, results: Sequence[LookupResult], quiet_s: float, max_attempts: int = 3
     ) -> dict[int, str]:
         raise NotImplementedError
@@ -79,9 +83,7 @@ class Payloads:
         return {row: payload(f"N-{row:03d}") for row in rows}
 
 
-def prove(
-    oms: Any, ledger: Ledger, *, past: bool = False, sent_elsewhere: bool = False, **more: Any
-) -> PreflightResult:
+def prove(oms: Any, ledger: Any, *, past: bool = False, sent_elsewhere: bool = False, **more: Any) -> PreflightResult:
     return asyncio.run(
         run_preflight(
             CTX,
@@ -218,4 +220,4 @@ class TestPayloadsOfAnotherLedger:
                 assert prefix == "p/runs"
                 return iter(f"p/runs/{name}" for name in names)
 
-        assert unknown_payloads(Store(), Ledger(1), "p") is unknown
+        assert unknown_payloads(Store(), Ledger(1), "p") is unknown  # type: ignore[arg-type]

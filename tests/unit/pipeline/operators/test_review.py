@@ -51,10 +51,12 @@ def desk(sqlite_url: str, tmp_path: Path) -> Iterator[Desk]:
 def imported(desk: Desk, *documents: dict[str, Any]) -> None:
     """Extract to load: everything that is ready gets an OMS id."""
     desk.run(*documents)
-    ids = desk.ledger.ready(PIPELINE)
-    claims = desk.ledger.claim(desk.ctx, ids, "test", 30)
+    ids = desk.ledger.claims.ready(PIPELINE)
+    claims = desk.ledger.claims.claim(desk.ctx, ids, "test", 30)
     answers = {i: SendResult(SendOutcome.IMPORTED, 201, oms_id=f"OMS{i}") for i in claims}
-    assert desk.ledger.settle(desk.ctx, [AttemptResult(i, claims[i].attempt, answers[i]) for i in claims]) == []
+    assert (
+        desk.ledger.outcomes.record(desk.ctx, [AttemptResult(i, claims[i].attempt, answers[i]) for i in claims]) == []
+    )
 
 
 def review(desk: Desk, **which: Any) -> OrderReview:
@@ -153,8 +155,12 @@ def test_a_decision_is_about_what_was_shown(desk: Desk) -> None:
     shown = review(desk, number="N1")
     desk.run(order(3, no="N1"))
     with pytest.raises(ConcurrentUpdateError):
-        desk.ledger.decide("N1", "discard", "both wrong", "ann", shown.seen)
-    assert desk.ledger.decide("N1", "discard", "all wrong", "ann", review(desk, number="N1").seen) == [1, 2, 3]
+        desk.ledger.decisions.decide("N1", "discard", "both wrong", "ann", shown=shown.seen)
+    assert desk.ledger.decisions.decide("N1", "discard", "all wrong", "ann", shown=review(desk, number="N1").seen) == [
+        1,
+        2,
+        3,
+    ]
 
 
 def test_nothing_held_is_acknowledged(desk: Desk) -> None:

@@ -24,9 +24,11 @@ CTX = RunContext("demo", "manual__1")
 class FakeLedger:
     """Answers as the ledger does, from what a test says."""
 
+    accounting = feedback = property(lambda self: self)
+
     tasks: tuple[OverdueOrders, ...] = ()
 
-    def write_back_tasks(self, _pipeline):
+    def operator_tasks(self, _pipeline):
         return self.tasks
 
     def __init__(self, *, breaches: list[str] | None = None, missing: set[str] | None = None) -> None:
@@ -51,16 +53,16 @@ class FakeLedger:
     def counts(self, pipeline: str | None, run: str | None = None) -> dict[str, Any]:
         return self.whole if run is None else self.run
 
-    def remarked(self, pipeline: str, run: str, limit: int) -> list[tuple[str, str, str]]:
+    def imported_with_remarks(self, pipeline: str, run: str, limit: int) -> list[tuple[str, str, str]]:
         return list(self.remarks)
 
-    def law(self, pipeline: str | None) -> list[str]:
+    def invariant_violations(self, pipeline: str | None) -> list[str]:
         return list(self.breaches)
 
     def batches(self, pipeline: str) -> list[dict[str, Any]]:
         return [{"batch_id": "b1", "run": "manual__1"}, {"batch_id": "b2", "run": "manual__2"}]
 
-    def identities(self, pipeline: str, ids: list[str]) -> set[str]:
+    def unknown_source_ids(self, pipeline: str, ids: list[str]) -> set[str]:
         self.asked.append(ids)
         return self.missing & set(ids)
 

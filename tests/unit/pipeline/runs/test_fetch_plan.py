@@ -14,18 +14,19 @@ SETTINGS = ReadingSettings(overlap_s=3600, first_days=5)
 
 @dataclass
 class Book:
+    runs = source_holds = unread_orders = property(lambda self: self)
     point: datetime | None = None
     waiting: list[str] = field(default_factory=list)
     unread: dict[str, bool] = field(default_factory=dict)
 
-    def read_to(self, _pipeline: str) -> datetime | None:
+    def watermark(self, _pipeline: str) -> datetime | None:
         return self.point
 
-    def to_ask_again(self, _pipeline: str, limit: int) -> list[str]:
+    def due_for_recheck(self, _pipeline: str, limit: int) -> list[str]:
         assert limit == MAX_REREAD
         return self.waiting
 
-    def pending_reads(self, _pipeline: str) -> dict[str, bool]:
+    def pending(self, _pipeline: str) -> dict[str, bool]:
         return self.unread
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,19 +33,19 @@ class Books:
     runs: dict[str, datetime] = field(default_factory=dict)
     wanted: RequiredRows = field(default_factory=RequiredRows)
 
-    def needed(self, pipeline: str) -> RequiredRows:
+    def required_rows(self, pipeline: str) -> RequiredRows:
         return self.wanted
 
-    def fetched(self, pipeline: str) -> dict[str, datetime]:
+    def batch_fetch_times(self, pipeline: str) -> dict[str, datetime]:
         return self.batches
 
-    def started(self, pipeline: str) -> dict[str, datetime]:
+    def run_start_times(self, pipeline: str) -> dict[str, datetime]:
         return self.runs
 
     def with_personal_data(self, pipeline: str, before: datetime) -> list[int]:
         return []
 
-    def forget(self, pipeline: str, before: datetime, limit: int) -> int:
+    def remove_personal_data(self, pipeline: str, before: datetime, limit: int) -> int:
         return 0
 
 
@@ -93,7 +94,7 @@ def live(store: BatchStore, books: Books, run: str, *, when: datetime = NOW) -> 
 
 
 def keep(
-    store: BatchStore, books: Books, now: datetime = IN_A_WEEK, *, dry_run: bool = False, **settings: int | None
+    store: BatchStore, books: Any, now: datetime = IN_A_WEEK, *, dry_run: bool = False, **settings: int | None
 ) -> RetentionReport:
     return apply_retention(NAME, books, store, RetentionSettings(**settings), now=now, dry_run=dry_run)
 

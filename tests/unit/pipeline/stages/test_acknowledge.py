@@ -16,39 +16,41 @@ YES, NO = Acknowledgement(True), Acknowledgement(False, "no such order")
 class Book:
     """A ledger that knows acknowledgements only."""
 
+    acknowledgements = versions = unidentified_orders = runs = property(lambda self: self)
+
     states: dict[int, str]
     refused: str | None = None
     unanswered: list[int] = field(default_factory=list)
 
-    def end_obsolete(self, ctx, policies):
+    def supersede_obsolete(self, ctx, policies):
         return 0
 
-    def end_repaired(self, ctx):
+    def supersede_repaired(self, ctx):
         return 0
 
-    def to_acknowledge(self, pipeline, limit, after, given_up_s):
+    def due(self, pipeline, limit, after, given_up_s):
         wanted = ("due", "refused", "sent") if given_up_s is not None else ("due", "refused")
         due = [n for n, state in self.states.items() if state in wanted and n > after]
         return [DueAcknowledgement(n, f"N{n}", f"id-{n}") for n in due[:limit]]
 
-    def ack_sent(self, ctx, ids, given_up_s):
+    def mark_sent(self, ctx, ids, given_up_s):
         self.states.update(dict.fromkeys(ids, "sent"))
         return ids
 
-    def ack_not_answered(self, ctx, ids, most):
+    def record_no_answer(self, ctx, ids, most):
         self.unanswered += ids
 
-    def ack_answered(self, ctx, answers, most):
+    def record_answers(self, ctx, answers, most):
         assert all(self.states[n] == "sent" for n in answers), "noted before the request"
         self.states.update({n: "confirmed" if a.accepted else "refused" for n, a in answers.items()})
 
-    def resting(self, pipeline):
+    def suspended_for(self, pipeline):
         return self.refused
 
-    def rest(self, pipeline, fingerprint, why):
+    def suspend(self, pipeline, fingerprint, why):
         self.refused = fingerprint
 
-    def wake(self, pipeline):
+    def resume(self, pipeline):
         self.refused = None
 
 

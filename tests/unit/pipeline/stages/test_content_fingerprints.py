@@ -29,8 +29,8 @@ def desk(sqlite_url: str, tmp_path: Path) -> Iterator[Desk]:
 
 def imported(desk: Desk, *documents: dict[str, Any]) -> None:
     desk.run(*documents)
-    claims = desk.ledger.claim(desk.ctx, desk.ledger.ready(PIPELINE), "test", 30)
-    desk.ledger.settle(
+    claims = desk.ledger.claims.claim(desk.ctx, desk.ledger.claims.ready(PIPELINE), "test", 30)
+    desk.ledger.outcomes.record(
         desk.ctx,
         [
             AttemptResult(i, claim.attempt, SendResult(SendOutcome.IMPORTED, 201, oms_id=f"OMS{i}"))
@@ -40,7 +40,7 @@ def imported(desk: Desk, *documents: dict[str, Any]) -> None:
 
 
 def fingerprint(desk: Desk) -> str:
-    (life,) = desk.ledger.find("N1")
+    (life,) = desk.ledger.queries.find("N1")
     return str(life["content_hash"])
 
 
@@ -68,7 +68,7 @@ def test_a_mapping_that_reads_more_holds_no_imported_order(
     assert desk.states() == {"1": "imported"}
     assert fingerprint(desk) == WIDE.fingerprint(order(1, colour="red"))
     desk.extract(order(1, colour="blue"))
-    assert [row["reason"] for row in desk.ledger.held()] == ["changed_after_import"]
+    assert [row["reason"] for row in desk.ledger.queries.held()] == ["changed_after_import"]
 
 
 def test_a_mapping_that_reads_less_forgets_what_it_no_longer_reads(desk: Desk) -> None:
@@ -83,7 +83,7 @@ def test_a_change_is_found_although_the_mapping_changed_with_it(desk: Desk) -> N
     imported(desk, order(1, colour="red"))
     desk.contents = WIDE
     desk.extract(order(1, items=("A", "C"), colour="red"))
-    assert [row["reason"] for row in desk.ledger.held()] == ["changed_after_import"]
+    assert [row["reason"] for row in desk.ledger.queries.held()] == ["changed_after_import"]
 
 
 @pytest.mark.parametrize(
@@ -106,4 +106,4 @@ def test_a_ledger_of_an_older_release_is_migrated(
     if not archived:
         without_archive(monkeypatch, "b1")
     desk.extract(order(1, **again))
-    assert len(desk.ledger.held()) == held
+    assert len(desk.ledger.queries.held()) == held

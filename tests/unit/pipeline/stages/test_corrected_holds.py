@@ -33,7 +33,7 @@ def desk(sqlite_url: str, tmp_path: Path) -> Iterator[Desk]:
 
 
 def life(desk: Desk) -> dict[str, Any]:
-    return desk.ledger.find("N2")[-1]
+    return desk.ledger.queries.find("N2")[-1]
 
 
 def test_corrected_at_its_source_it_continues(desk: Desk) -> None:
@@ -81,9 +81,9 @@ def test_what_concerns_other_orders_or_versions_stays_held(desk: Desk, reason: s
 def test_what_an_operator_has_decided_about_is_not_sent_with_other_content(desk: Desk) -> None:
     """The decision about its versions was made on what the operator saw."""
     desk.run(order(2, hold="suffixed"))
-    desk.ledger.decide("N2", "separate", "two orders", "ann", shown=None)
+    desk.ledger.decisions.decide("N2", "separate", "two orders", "ann", shown=None)
     desk.transform(desk.dedupe(desk.validate(desk.extract(order(2, hold="suffixed")))))
-    desk.ledger.decide("N2", "separate", "two orders", "ann", shown=None)
+    desk.ledger.decisions.decide("N2", "separate", "two orders", "ann", shown=None)
     desk.run(order(2, hold=CARD_DATA_REMOVED))
     assert (life(desk)["state"], life(desk)["reason"]) == ("held", CARD_DATA_REMOVED)
     desk.run(order(2, notes="other content"))

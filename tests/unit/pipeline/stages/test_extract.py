@@ -9,6 +9,7 @@ import pytest
 from order_relay.batches import BatchReader, BatchStore
 from order_relay.errors import MalformedResponseError, SourceAuthError
 from order_relay.ledger import Ledger, migrate
+from order_relay.ledger.submissions.unread_orders import read_attempts
 from order_relay.orders.identity.source_identity import IDENTITY_COLUMNS
 from order_relay.orders.messages import DETAIL_UNREADABLE, RunContext, Selection, SourceOrder
 from order_relay.pipeline.report.report import write_report
@@ -43,6 +44,8 @@ class Shop:
 class Book:
     """Remembers what a ledger was told."""
 
+    intake = runs = worklist = property(lambda self: self)
+
     received: list[Any] = field(default_factory=list)
     refused: str | None = None
     told: list[Any] = field(default_factory=list)
@@ -51,14 +54,14 @@ class Book:
         self.received.append((info, offers, fingerprint))
         return {"new": len(offers)}
 
-    def resting(self, pipeline):
+    def suspended_for(self, pipeline):
         return self.refused
 
-    def rest(self, pipeline, fingerprint, why):
+    def suspend(self, pipeline, fingerprint, why):
         self.refused = fingerprint
         self.told.append(why)
 
-    def wake(self, pipeline):
+    def resume(self, pipeline):
         self.refused = None
 
     def replay_interval(self, ctx, start, end):
@@ -149,14 +152,14 @@ def test_a_listed_order_without_a_ledger_row_fails_the_accounting_check(store, t
     migrate(url)
     ledger = Ledger.open(url)
     try:
-        ledger.bind(CTX.pipeline, Shop.account, "oms:https://oms.example/1")
-        ledger.begin_run(CTX, "run")
+        ledger.runs.bind(CTX.pipeline, Shop.account, "oms:https://oms.example/1")
+        ledger.runs.begin(CTX, "run")
         manifest = run(Forgetful(), ledger, store)
         [breach] = write_report(CTX, ledger, store, batch_id=manifest.batch_id).breaches
         assert "1 listed or archived orders are missing from the ledger" in breach
         offered = run(Shop([order(1), SourceOrder({"id": 2}, DETAIL_UNREADABLE, "HTTP 500")]), ledger, store)
         assert write_report(CTX, ledger, store, batch_id=offered.batch_id).breaches == []
-        unread = ledger.unread(CTX.pipeline, "2")
+        unread = ledger.database.read(lambda tx: read_attempts(tx, CTX.pipeline, "2"))
         assert unread
         assert unread["why"] == "HTTP 500"
     finally:
@@ -225,10 +228,10 @@ def test_the_real_ledger_takes_it(store, tmp_path):
     migrate(url)
     ledger = Ledger.open(url)
     try:
-        ledger.bind(CTX.pipeline, Shop.account, "oms:https://oms.example/1")
-        ledger.begin_run(CTX, "run")
+        ledger.runs.bind(CTX.pipeline, Shop.account, "oms:https://oms.example/1")
+        ledger.runs.begin(CTX, "run")
         manifest = run(Shop([order(1), order(2), {"no": "identity"}]), ledger, store)
-        works = ledger.to_validate(CTX.pipeline, manifest.batch_id)
+        works = ledger.worklist.to_validate(CTX.pipeline, manifest.batch_id)
         assert [(w.part, w.row) for w in sorted(works, key=lambda w: w.row)] == [(0, 0), (0, 1), (0, 2)]
         assert {w.batch_id for w in works} == {manifest.batch_id}
         assert run(Shop(), ledger, store).records == 0

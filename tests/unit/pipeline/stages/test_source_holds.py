@@ -27,7 +27,7 @@ def judge(desk: Desk, *documents: dict[str, object]) -> None:
 
 
 def events(desk: Desk, word: str) -> list[str]:
-    [life] = desk.ledger.find(word)
+    [life] = desk.ledger.queries.find(word)
     return [event["to_state"] for event in life["events"]]
 
 
@@ -47,16 +47,16 @@ def test_an_open_payment_waits_without_an_event_until_it_changes(desk: Desk) -> 
 
 def test_it_is_asked_for_by_its_id_when_its_time_has_come(desk: Desk) -> None:
     judge(desk, order(1, payment="open"), order(2))
-    assert desk.ledger.to_ask_again(PIPELINE, 10) == ["1"], "with no distance set it is due at once"
+    assert desk.ledger.source_holds.due_for_recheck(PIPELINE, 10) == ["1"], "with no distance set it is due at once"
     desk.validate(desk.read(order(1, payment="open")))
-    desk.ledger.hold_back(desk.ctx, [], 900.0)
+    desk.ledger.source_holds.wait(desk.ctx, [], 900.0)
     assert events(desk, "1") == ["received", "waiting"]
 
 
 def test_the_distance_grows_with_the_age(desk: Desk) -> None:
     from order_relay.ledger.submissions.source_holds import LONGEST_DELAY, _due
 
-    [life] = (judge(desk, order(1, payment="open")), desk.ledger.find("1"))[1]
+    [life] = (judge(desk, order(1, payment="open")), desk.ledger.queries.find("1"))[1]
     known = life["first_offered_at"]
     assert _due(known, known, 900.0) == known + timedelta(seconds=900)
     day = known + timedelta(days=1)
@@ -68,7 +68,7 @@ def test_the_distance_grows_with_the_age(desk: Desk) -> None:
 def test_a_shop_that_takes_it_back_and_lists_it_again_gets_it_sent(desk: Desk) -> None:
     judge(desk, order(1, listed="no"))
     assert desk.states() == {"1": "waiting gate:listed=other"}
-    assert desk.ledger.to_ask_again(PIPELINE, 10) == [], "nobody asks for what was taken back"
+    assert desk.ledger.source_holds.due_for_recheck(PIPELINE, 10) == [], "nobody asks for what was taken back"
     judge(desk, order(1, listed="yes"))
     assert desk.states() == {"1": "ready"}
 
@@ -76,10 +76,10 @@ def test_a_shop_that_takes_it_back_and_lists_it_again_gets_it_sent(desk: Desk) -
 def test_an_order_that_the_source_offers_no_longer_waits_and_is_asked_for_less_often(desk: Desk) -> None:
     judge(desk, order(1, payment="open"))
     judge(desk, order(2))
-    [life] = desk.ledger.find("1")
+    [life] = desk.ledger.queries.find("1")
     assert (life["state"], life["reason"]) == ("waiting", "gate:gone")
     assert due_at(desk) is not None
-    assert desk.ledger.to_ask_again(PIPELINE, 10) == []
+    assert desk.ledger.source_holds.due_for_recheck(PIPELINE, 10) == []
     judge(desk, order(1, payment="open"))
     assert desk.states() == {"1": "waiting gate:payment=open"}, "offered again, it is judged again"
 
@@ -93,7 +93,7 @@ def test_a_ready_order_whose_payment_opens_again_waits(desk: Desk) -> None:
     judge(desk, order(1, payment="paid"))
     judge(desk, order(1, payment="open"))
     assert desk.states() == {"1": "waiting gate:payment=open"}
-    assert desk.ledger.ready(PIPELINE) == []
+    assert desk.ledger.claims.ready(PIPELINE) == []
 
 
 def test_a_waiting_order_that_comes_back_broken_is_quarantined(desk: Desk) -> None:
@@ -109,14 +109,14 @@ def test_a_quarantined_order_that_comes_back_unpaid_waits(desk: Desk) -> None:
 
 
 def test_the_point_moves_with_ordinary_runs_only(desk: Desk) -> None:
-    assert desk.ledger.read_to(PIPELINE) is None
+    assert desk.ledger.runs.watermark(PIPELINE) is None
     desk.extract(order(1))
-    assert desk.ledger.read_to(PIPELINE) is None
+    assert desk.ledger.runs.watermark(PIPELINE) is None
     desk.read(order(1))
-    first = desk.ledger.read_to(PIPELINE)
+    first = desk.ledger.runs.watermark(PIPELINE)
     assert first is not None
     desk.read()
-    later = desk.ledger.read_to(PIPELINE)
+    later = desk.ledger.runs.watermark(PIPELINE)
     assert later is not None
     assert later > first
 
@@ -125,28 +125,30 @@ def test_what_a_backfill_brings_to_a_ledger_is_looked_up_before_it_is_sent(desk:
     from order_relay.pipeline.runs.fetch_plan import plan_interval
 
     judge(desk, order(1))
-    now = desk.ledger.read_to(PIPELINE)
+    now = desk.ledger.runs.watermark(PIPELINE)
     assert now is not None
     manifest = desk.extract(order(2), reading=plan_interval(now - timedelta(days=3), now))
     desk.transform(desk.dedupe(desk.validate(manifest)))
-    [life] = desk.ledger.find("2")
-    assert life["id"] in desk.ledger.unproven(PIPELINE)
+    [life] = desk.ledger.queries.find("2")
+    assert life["id"] in desk.ledger.preflight.unverified(PIPELINE)
 
 
 def test_a_refused_order_is_read_again_so_that_a_fix_at_the_source_is_seen(desk: Desk) -> None:
     judge(desk, order(1, broken=True), order(2))
-    assert desk.ledger.to_ask_again(PIPELINE, 10) == [], "it was offered just now"
+    assert desk.ledger.source_holds.due_for_recheck(PIPELINE, 10) == [], "it was offered just now"
     an_hour_passes(desk)
-    assert desk.ledger.to_ask_again(PIPELINE, 10) == ["1"]
+    assert desk.ledger.source_holds.due_for_recheck(PIPELINE, 10) == ["1"]
     judge(desk)
-    assert desk.ledger.to_ask_again(PIPELINE, 10) == [], "it is gone at the source, and asked for less often"
+    assert desk.ledger.source_holds.due_for_recheck(PIPELINE, 10) == [], (
+        "it is gone at the source, and asked for less often"
+    )
 
 
 def test_a_known_order_that_is_unreadable_this_time_keeps_its_state(desk: Desk) -> None:
     judge(desk, order(1), order(2, payment="open"))
     unreadable: list[dict[str, object]] = [{"id": number, "problem": DETAIL_UNREADABLE} for number in (1, 2, 3)]
     judge(desk, *unreadable)
-    assert [desk.ledger.find(word)[0]["state"] for word in "123"] == ["ready", "waiting", "quarantined"]
+    assert [desk.ledger.queries.find(word)[0]["state"] for word in "123"] == ["ready", "waiting", "quarantined"]
     assert events(desk, "2") == ["received", "waiting"]
 
 

@@ -23,7 +23,7 @@ def desk(sqlite_url: str, tmp_path: Path) -> Iterator[Desk]:
 
 def test_ready_orders_point_to_their_exact_payloads(desk: Desk) -> None:
     assert desk.run(order(1), order(2, broken=True), order(3)) == {"ready": 2, "held": 0, "refused": 1}
-    sendable = desk.ledger.to_send(desk.ledger.ready(PIPELINE))
+    sendable = desk.ledger.claims.sendable(desk.ledger.claims.ready(PIPELINE))
     for each in sendable:
         text = desk.store.read_rows(each.payload_name, [each.payload_row])[each.payload_row]
         assert hashlib.sha256(text).hexdigest() == each.fingerprint
@@ -87,13 +87,13 @@ def test_chunks_grow_with_the_backlog(desk: Desk, orders: int, at_most: int, siz
     chunks = [desk.store.read_json(chunk_name(desk.ctx, name)) for name in names]
     assert [len(chunk["send"]) for chunk in chunks] == sizes
     assert all(chunk["look_up"] == [] for chunk in chunks)
-    assert sorted(i for chunk in chunks for i in chunk["send"]) == desk.ledger.ready(PIPELINE)
+    assert sorted(i for chunk in chunks for i in chunk["send"]) == desk.ledger.claims.ready(PIPELINE)
 
 
 def test_what_a_dead_worker_left_is_not_sent_but_looked_up_when_due(desk: Desk) -> None:
     desk.run(order(1), order(2))
-    first, second = desk.ledger.ready(PIPELINE)
-    desk.ledger.claim(desk.ctx, [first], "a worker that dies", -120.0)
+    first, second = desk.ledger.claims.ready(PIPELINE)
+    desk.ledger.claims.claim(desk.ctx, [first], "a worker that dies", -120.0)
     names = plan_chunks(desk.ctx, desk.ledger, desk.store, ChunkSettings(), 60.0)
     [chunk] = [desk.store.read_json(chunk_name(desk.ctx, name)) for name in names]
     assert chunk == {"look_up": [first], "send": [second]}
@@ -101,12 +101,14 @@ def test_what_a_dead_worker_left_is_not_sent_but_looked_up_when_due(desk: Desk) 
 
 def test_a_released_edition_gets_its_own_destination_key(desk: Desk) -> None:
     desk.run(order(1))
-    number = desk.ledger.ready(PIPELINE)[0]
-    claim = desk.ledger.claim(desk.ctx, [number], "test", 30)[number]
+    number = desk.ledger.claims.ready(PIPELINE)[0]
+    claim = desk.ledger.claims.claim(desk.ctx, [number], "test", 30)[number]
     answer = SendResult(SendOutcome.IMPORTED, 201, oms_id="OMS1")
-    desk.ledger.settle(desk.ctx, [AttemptResult(number, claim.attempt, answer)])
+    desk.ledger.outcomes.record(desk.ctx, [AttemptResult(number, claim.attempt, answer)])
     desk.run(order(1, items=("A", "C")), order(2))
-    desk.ledger.decide("N1", "separate", "another order", "ann")
+    desk.ledger.decisions.decide("N1", "separate", "another order", "ann")
     desk.run(order(1, items=("A", "C")), order(2))
-    sendable = {row.destination_key: row.order_number for row in desk.ledger.to_send(desk.ledger.ready(PIPELINE))}
+    sendable = {
+        row.destination_key: row.order_number for row in desk.ledger.claims.sendable(desk.ledger.claims.ready(PIPELINE))
+    }
     assert sendable == {"N1/2": "N1", "N2": "N2"}

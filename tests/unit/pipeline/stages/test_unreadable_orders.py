@@ -34,7 +34,7 @@ class Shop(Desk):
         return self.run()
 
     def found(self, word: str) -> dict[str, object]:
-        [life] = self.ledger.find(word)
+        [life] = self.ledger.queries.find(word)
         return dict(life)
 
     def state(self, word: str) -> str:
@@ -108,7 +108,7 @@ def test_repaired_it_continues_as_the_same_submission(shop: Shop) -> None:
 def test_offered_again_and_again_it_leaves_no_further_trace(shop: Shop, bad: bytes) -> None:
     for orders in ([bad], [text(1), bad], [text(1), text(3), bad, bad]):
         shop.answer(*orders)
-    [row] = shop.ledger.quarantined()
+    [row] = shop.ledger.queries.quarantined()
     life = shop.found(row["source_id"])
     assert [event["to_state"] for event in life["events"]] == ["received", "quarantined"]  # type: ignore[attr-defined]
     assert len(life["refusals"]) == 1  # type: ignore[arg-type]
@@ -117,7 +117,7 @@ def test_offered_again_and_again_it_leaves_no_further_trace(shop: Shop, bad: byt
 
 def test_where_its_id_is_contradictory_it_is_kept_under_its_text(shop: Shop) -> None:
     shop.answer(spoiled(2, b'"id":7'), text(1))
-    [row] = shop.ledger.quarantined()
+    [row] = shop.ledger.queries.quarantined()
     assert row["source_id"].startswith("sha256:")
     shop.answer(text(2), text(7))
     assert (shop.state("N2"), shop.state("N7")) == ("ready", "ready")
@@ -126,9 +126,9 @@ def test_where_its_id_is_contradictory_it_is_kept_under_its_text(shop: Shop) -> 
 def imported(shop: Shop, word: str) -> None:
     """Send the order that the word names, successfully."""
     number = int(str(shop.found(word)["id"]))
-    claim = shop.ledger.claim(shop.ctx, [number], "test", 30)[number]
+    claim = shop.ledger.claims.claim(shop.ctx, [number], "test", 30)[number]
     answer = SendResult(SendOutcome.IMPORTED, status=201, oms_id=f"OMS-{number}")
-    assert shop.ledger.settle(shop.ctx, [AttemptResult(number, claim.attempt, answer)]) == []
+    assert shop.ledger.outcomes.record(shop.ctx, [AttemptResult(number, claim.attempt, answer)]) == []
 
 
 NO_ID = spoiled(2, b'"id":7')
@@ -137,7 +137,9 @@ NO_ID_PARSED = text(2).replace(b'"id": 2', b'"id": " "')
 
 def unnamed(shop: Shop) -> dict[str, object]:
     """The order that is kept under its text."""
-    [source_id] = {str(r["source_id"]) for r in shop.ledger.quarantined() if r["source_id"].startswith("sha256:")}
+    [source_id] = {
+        str(r["source_id"]) for r in shop.ledger.queries.quarantined() if r["source_id"].startswith("sha256:")
+    }
     return shop.found(source_id)
 
 
@@ -147,22 +149,24 @@ def test_under_its_text_it_ends_once_the_repaired_order_is_imported(shop: Shop, 
     kept = unnamed(shop)
     assert {"code": "readable_number", "path": "", "message": "N2"} in kept["notes"]  # type: ignore[operator]
     shop.answer(text(2), text(1))
-    assert shop.ledger.end_repaired(shop.ctx) == 0, "the repaired one is not imported yet"
+    assert shop.ledger.unidentified_orders.supersede_repaired(shop.ctx) == 0, "the repaired one is not imported yet"
     imported(shop, "N2")
-    assert shop.ledger.end_repaired(shop.ctx) == 1
+    assert shop.ledger.unidentified_orders.supersede_repaired(shop.ctx) == 1
     life = shop.found(str(kept["source_id"]))
     assert (life["state"], life["reason"], life["ack"]) == ("superseded", "repaired_under_its_id", None)
-    assert {due.order_number for due in shop.ledger.to_acknowledge(PIPELINE, 100)} == {"N2"}
-    assert shop.ledger.law() == []
-    assert shop.ledger.needed(PIPELINE).raw[str(life["batch_id"])][0].isdisjoint({life["row"]}), "nothing needs it"
-    [late] = shop.ledger.late(PIPELINE, {"acknowledgement": 0})
+    assert {due.order_number for due in shop.ledger.acknowledgements.due(PIPELINE, 100)} == {"N2"}
+    assert shop.ledger.accounting.invariant_violations() == []
+    assert shop.ledger.retention.required_rows(PIPELINE).raw[str(life["batch_id"])][0].isdisjoint({life["row"]}), (
+        "nothing needs it"
+    )
+    [late] = shop.ledger.health.overdue(PIPELINE, {"acknowledgement": 0})
     assert late.orders == ("N2",), "nobody waits for an acknowledgement of the other one"
-    assert shop.ledger.end_repaired(shop.ctx) == 0
+    assert shop.ledger.unidentified_orders.supersede_repaired(shop.ctx) == 0
 
 
 def test_it_stays_while_anything_speaks_against_its_end(shop: Shop) -> None:
     def ended() -> int:
-        return shop.ledger.end_repaired(shop.ctx)
+        return shop.ledger.unidentified_orders.supersede_repaired(shop.ctx)
 
     shop.answer(NO_ID, text(1))
     shop.answer(NO_ID, text(2), text(1))
@@ -178,9 +182,9 @@ def test_it_stays_until_a_complete_answer_of_its_source_lacks_it(shop: Shop) -> 
     asked_by_id = shop.extract(reading=FetchPlan(complete=False))
     shop.transform(shop.dedupe(shop.validate(asked_by_id)))
     imported(shop, "N2")
-    assert shop.ledger.end_repaired(shop.ctx) == 0
+    assert shop.ledger.unidentified_orders.supersede_repaired(shop.ctx) == 0
     shop.answer(text(1))
-    assert shop.ledger.end_repaired(shop.ctx) == 1
+    assert shop.ledger.unidentified_orders.supersede_repaired(shop.ctx) == 1
 
 
 def test_it_stays_where_another_order_has_its_number_too(shop: Shop) -> None:
@@ -188,15 +192,15 @@ def test_it_stays_where_another_order_has_its_number_too(shop: Shop) -> None:
     shop.answer(text(2))
     imported(shop, "N2")
     shop.answer(text(2), text(9).replace(b"N9", b"N2"))
-    assert shop.ledger.end_repaired(shop.ctx) == 0
+    assert shop.ledger.unidentified_orders.supersede_repaired(shop.ctx) == 0
 
 
 def test_it_stays_where_its_number_cannot_be_read(shop: Shop) -> None:
     shop.answer(spoiled(2, b'"id":7').replace(b'"no": "N2"', b'"no": 7, "no": 8'))
     shop.answer(text(2))
     imported(shop, "N2")
-    assert shop.ledger.end_repaired(shop.ctx) == 0
-    assert all(row["no_longer_offered"] for row in shop.ledger.quarantined()), "which the operator sees"
+    assert shop.ledger.unidentified_orders.supersede_repaired(shop.ctx) == 0
+    assert all(row["no_longer_offered"] for row in shop.ledger.queries.quarantined()), "which the operator sees"
 
 
 def test_one_that_comes_back_after_its_end_is_quarantined_again(shop: Shop) -> None:
@@ -204,12 +208,12 @@ def test_one_that_comes_back_after_its_end_is_quarantined_again(shop: Shop) -> N
     kept = str(unnamed(shop)["source_id"])
     shop.answer(text(2))
     imported(shop, "N2")
-    assert shop.ledger.end_repaired(shop.ctx) == 1
+    assert shop.ledger.unidentified_orders.supersede_repaired(shop.ctx) == 1
     shop.answer(NO_ID)
     assert shop.state(kept) == "quarantined"
-    assert not shop.ledger.quarantined()[0]["no_longer_offered"]
+    assert not shop.ledger.queries.quarantined()[0]["no_longer_offered"]
     shop.answer(text(1))
-    assert shop.ledger.end_repaired(shop.ctx) == 0, "what ended it was no replacement of it"
+    assert shop.ledger.unidentified_orders.supersede_repaired(shop.ctx) == 0, "what ended it was no replacement of it"
 
 
 def test_a_version_that_cannot_be_read_keeps_older_ones_waiting(shop: Shop) -> None:
@@ -222,7 +226,7 @@ def test_an_answer_that_is_cut_is_refused_whole(shop: Shop) -> None:
     shop.body = b'{"status":"success","error":null,"data":[' + text(2) + b"," + spoiled(3, b'"a":NaN')[:-9]
     with pytest.raises(MalformedResponseError, match="cut off"):
         shop.run()
-    assert shop.ledger.find("N2") == []
+    assert shop.ledger.queries.find("N2") == []
 
 
 def test_members_of_the_envelope_that_are_not_documented_are_in_the_report(shop: Shop) -> None:

@@ -30,19 +30,19 @@ def test_good_orders_are_listed_and_refused_ones_quarantined_with_every_error(de
 
 def test_what_was_found_while_reading_is_an_error_of_its_own(desk: Desk) -> None:
     desk.validate(desk.extract(order(1, problem="lone_surrogate") | {"id": "x"}, order(2)))
-    [life] = [life for life in desk.ledger.quarantined() if life["code"] == "lone_surrogate"]
+    [life] = [life for life in desk.ledger.queries.quarantined() if life["code"] == "lone_surrogate"]
     assert "half a Unicode character" in life["message"]
 
 
 def test_an_order_without_identity_is_kept_under_its_hash(desk: Desk) -> None:
     desk.validate(desk.extract({"no": "N1"}, 7, None))
-    assert desk.ledger.counts(PIPELINE, None)["states"]["quarantined"] == 3
+    assert desk.ledger.accounting.counts(PIPELINE, None)["states"]["quarantined"] == 3
 
 
 def test_offered_again_and_still_bad_writes_no_event(desk: Desk) -> None:
     for _ in range(3):
         desk.run(order(1, broken=True))
-    [life] = desk.ledger.find("1")
+    [life] = desk.ledger.queries.find("1")
     assert [event["to_state"] for event in life["events"]] == ["received", "quarantined"]
     assert life["batch_id"].startswith("b3")
 
@@ -57,7 +57,7 @@ def test_offered_again_after_a_mapping_fix_it_continues(desk: Desk) -> None:
     desk.run(order(1, broken=True))
     desk.transformer._one = staticmethod(lambda i, d: type(desk.transformer)._one(i, d | {"broken": False}))
     assert desk.run(order(1, broken=True)) == {"ready": 1, "held": 0}
-    [life] = desk.ledger.find("1")
+    [life] = desk.ledger.queries.find("1")
     assert [event["to_state"] for event in life["events"]] == ["received", "quarantined", "received", "ready"]
 
 

@@ -56,7 +56,7 @@ class Account:
 
     def states(self) -> dict[str, tuple[Any, ...]]:
         """What the ledger derives, by order."""
-        rows = self.ledger.statuses(most=100_000)
+        rows = self.ledger.statuses.recent(most=100_000)
         return {r["order_number"]: (r["order_status"], r["detailed_status"], tuple(r["parcels"])) for r in rows}
 
     def expected(self) -> dict[str, tuple[Any, ...]]:

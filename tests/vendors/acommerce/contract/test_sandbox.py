@@ -47,7 +47,7 @@ class TestWindows:
         with pytest.raises(MalformedResponseError):
             here.poll()
         assert len(here.states()) == 100  # page one is kept
-        assert here.ledger.status_read_to("acommerce_status") is None
+        assert here.ledger.status_reads.watermark("acommerce_status") is None
         here.poll()
         assert here.states() == here.expected()
 
@@ -86,7 +86,7 @@ class TestPagesWithoutLinks:
         here.poll(most_passes=1)
         assert len(here.states()) == number
         assert requests(here, POLL) == {"200": number // 100 + 1}
-        assert here.ledger.status_read_to("acommerce_status") is not None
+        assert here.ledger.status_reads.watermark("acommerce_status") is not None
 
     @pytest.mark.parametrize("how", ["ignored", "refused"])
     def test_one_that_may_not_be_the_last_settles_nothing(self, account: Make, how: str) -> None:
@@ -96,7 +96,7 @@ class TestPagesWithoutLinks:
             with pytest.raises(MalformedResponseError, match="full page of 100 orders without a Link header"):
                 here.poll()
         assert len(here.states()) == 100, "what was read is kept"
-        assert here.ledger.status_read_to("acommerce_status") is None
+        assert here.ledger.status_reads.watermark("acommerce_status") is None
 
     def test_unless_a_setting_trusts_the_header(self, account: Make) -> None:
         here = account(connect={"paging": "link"}, links="never")
@@ -118,7 +118,7 @@ class TestWrongPages:
         here.sandbox.happen(add("A"))
         with pytest.raises(MalformedResponseError):
             here.poll()
-        assert here.ledger.status_read_to("acommerce_status") is None
+        assert here.ledger.status_reads.watermark("acommerce_status") is None
 
     def test_the_token_is_never_sent_to_another_host(self, account: Make) -> None:
         here = account(faults=[{"at": "poll", "answer": "other_host"}])
@@ -208,7 +208,7 @@ class TestCorrections:
             told = {"orderId": "Z", "orderStatus": [{"eventId": "x-1", "orderStatus": status}]}
             here.intake.take(StatusPage((told,), datetime.now(UTC)), Channel.WEBHOOK)
         here.read_due()
-        assert [row["doubtful"] for row in here.ledger.statuses()] == [True]
+        assert [row["doubtful"] for row in here.ledger.statuses.recent()] == [True]
         assert requests(here, BY_ID) == {"200": 1}
         here.read_due()
         assert requests(here, BY_ID) == {"200": 1}, "it waits before it is asked for again"
@@ -242,7 +242,7 @@ class TestCorrections:
                 conn.exec_driver_sql(doubt)
             assert here.read_due().orders == expected
         assert requests(here, BY_ID) == {"200": 3, "429": 1}  # the first refusal ends the run
-        later = {row["order_number"]: row["read_after"] for row in here.ledger.statuses() if row["doubtful"]}
+        later = {row["order_number"]: row["read_after"] for row in here.ledger.statuses.recent() if row["doubtful"]}
         assert sum(moment is not None for moment in later.values()) == 10
         assert max(filter(None, later.values())) > datetime.now(UTC) + timedelta(seconds=800)
 

@@ -13,8 +13,9 @@ import pytest
 
 from order_relay.batches import BatchStore, StoreUnavailableError
 from order_relay.errors import TransientError
-from order_relay.ledger import Ledger
+from order_relay.ledger.fulfilment.status_history import StatusHistory
 from order_relay.ledger.fulfilment.status_queries import OwnOrders
+from order_relay.ledger.fulfilment.status_reads import StatusReads
 from order_relay.orders.fulfilment.status_events import Channel
 from order_relay.orders.fulfilment.status_records import StatusPage
 from order_relay.pipeline.fulfilment.shipments import record_shipment
@@ -53,8 +54,8 @@ def test_webhooks_that_are_lost_repeated_and_disordered_end_as_the_vendor_shows(
     for record in rng.sample(told, len(told) // 2) + rng.choices(told, k=10):
         push(here, record)
     here.poll()
-    for row in here.ledger.statuses():
-        here.ledger.reads_done("acommerce_status", [row["order_number"]], 0.0, 0.0, answered=False)
+    for row in here.ledger.statuses.recent():
+        here.ledger.status_reads.record("acommerce_status", [row["order_number"]], 0.0, 0.0, answered=False)
     with here.ledger.database.engine.begin() as conn:  # an audit that reads everything once
         conn.exec_driver_sql("UPDATE status_order SET doubtful = 1, read_after = NULL")
     here.read_due()
@@ -79,7 +80,7 @@ class TestFiles:
         self.drop(here, "one.csv", text)
         stored = self.read(here)
         assert (stored.new, stored.refused) == (1, 1)
-        assert [row["place"] for row in here.ledger.status_refusals()] == ["row 3"]
+        assert [row["place"] for row in here.ledger.status_refusals.recent()] == ["row 3"]
         self.drop(here, "again.csv", text)
         assert self.read(here).new == 0
         assert [name.partition("-")[2] for name in self.names(here)] == ["again.csv", "one.csv"]
@@ -121,7 +122,7 @@ class TestFiles:
         (kept,) = self.names(here)
         assert kept.startswith("archive/")
         assert not path.exists()
-        (refused,) = here.ledger.status_refusals()
+        (refused,) = here.ledger.status_refusals.recent()
         assert refused["origin"].isprintable()
 
     def test_a_file_beside_the_folder_is_left_alone(self, account: Make, tmp_path: Path) -> None:
@@ -160,7 +161,7 @@ class TestFiles:
         for _ in range(2):
             self.drop(here, "one.csv", text)
             assert self.read(here).refused == 1
-        assert len(here.ledger.status_refusals()) == 1
+        assert len(here.ledger.status_refusals.recent()) == 1
 
     def test_one_that_is_too_large_is_kept_whole(self, account: Make, tmp_path: Path) -> None:
         here = account()
@@ -189,14 +190,14 @@ class TestFiles:
             for names in ("A", "AB")
         )
         self.drop(here, "one.csv", first)
-        noted = Ledger.status_file_read
+        noted = StatusReads.record_file
 
-        def meanwhile(*args: Any) -> None:
-            noted(*args)
+        def meanwhile(*args: Any, **kwargs: Any) -> None:
+            noted(*args, **kwargs)
             self.drop(here, "one.csv", second)
 
         with monkeypatch.context() as writing:
-            writing.setattr(Ledger, "status_file_read", meanwhile)
+            writing.setattr(StatusReads, "record_file", meanwhile)
             assert self.read(here).new == 1
         assert self.read(here).new == 1
         assert set(here.states()) == {"A", "B"}
@@ -208,7 +209,7 @@ class TestRetention:
         settings = StatusRetention(archive_days=30, ledger_days=30)
         now = datetime.now(UTC) + timedelta(days=days)
         return apply_status_retention(
-            "acommerce_status", here.ledger, here.wiring.store, settings, now=now, dry_run=dry_run
+            "acommerce_status", here.ledger.retention, here.wiring.store, settings, now=now, dry_run=dry_run
         )
 
     def test_files_and_texts_go_after_their_days(self, account: Make) -> None:
@@ -236,19 +237,19 @@ class TestStorageInTrouble:
     def test_a_ledger_that_fails_on_page_two_settles_nothing(self, account: Make, monkeypatch: Any) -> None:
         here, calls = account(page_size=2), []
         here.sandbox.happen(*[add(f"A{n}") for n in range(5)])
-        store = Ledger.store_statuses
+        store = StatusHistory.store
 
-        def failing(self: Ledger, *args: Any, **kwargs: Any) -> Any:
+        def failing(self: StatusHistory, *args: Any, **kwargs: Any) -> Any:
             calls.append(1)
             if len(calls) == 2:
                 raise TransientError("no space left")
             return store(self, *args, **kwargs)
 
         with monkeypatch.context() as broken:
-            broken.setattr(Ledger, "store_statuses", failing)
+            broken.setattr(StatusHistory, "store", failing)
             with pytest.raises(TransientError):
                 here.poll()
-        assert here.ledger.status_read_to("acommerce_status") is None
+        assert here.ledger.status_reads.watermark("acommerce_status") is None
         here.poll()
         assert here.states() == here.expected()
 
@@ -281,7 +282,7 @@ class TestWhatFollows:
 
     def follow(self, here: Any, **settings: Any) -> dict[str, int]:
         pipelines = ("supercat_to_shopatron",)
-        here.ledger.match_statuses("acommerce_status", OwnOrders(pipelines, "order_number"), 1e9, 0.0)
+        here.ledger.statuses.match("acommerce_status", OwnOrders(pipelines, "order_number"), 1e9, 0.0)
         return record_shipments(
             here.intake,
             ShipmentSettings(**settings),
@@ -298,7 +299,7 @@ class TestWhatFollows:
         here.sandbox.happen(add(number, "parcel", "DELIVERED", "PKG1"))
         here.poll()
         assert self.follow(here) == {"followed": 1, "shipments": 0, "asked": 0}
-        (life,) = here.ledger.find(number)
+        (life,) = here.ledger.queries.find(number)
         assert life["shipped"] == "shipped"
         assert [(s["origin"], s["tracking_number"]) for s in life["shipments"]] == [("acommerce", "PKG1")]
 
@@ -330,9 +331,9 @@ class TestWhatFollows:
         here.sandbox.happen({"delete": event})
         here.poll()
         assert self.follow(here)["asked"] == 1
-        (row,) = here.ledger.statuses(asked=True)
+        (row,) = here.ledger.statuses.recent(asked=True)
         assert "PKG1" in row["asks"]
-        assert here.ledger.find(number)[0]["shipped"] == "shipped"
+        assert here.ledger.queries.find(number)[0]["shipped"] == "shipped"
 
     def test_orders_of_others_are_kept_and_nothing_follows(self, account: Make) -> None:
         here = account()
@@ -340,4 +341,4 @@ class TestWhatFollows:
         here.sandbox.happen(add("ELSEWHERE", "parcel", "IN_TRANSIT", "PKG1"))
         here.poll()
         assert self.follow(here)["followed"] == 0
-        assert [row["order_number"] for row in here.ledger.statuses(unmatched=True)] == ["ELSEWHERE"]
+        assert [row["order_number"] for row in here.ledger.statuses.recent(unmatched=True)] == ["ELSEWHERE"]

@@ -1,1 +1,0 @@
-"""The methods of ``Ledger``, one transaction each; to be replaced by repositories."""
