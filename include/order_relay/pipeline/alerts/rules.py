@@ -23,7 +23,7 @@ from order_relay.pipeline.alerts.kinds import (
     list_lines,
 )
 from order_relay.pipeline.report.formatting import format_orders, format_time
-from order_relay.pipeline.report.state_advice import LEFT_FROM_LIVE_MODE, LIVE_RUN_STATES, state_advice
+from order_relay.pipeline.report.state_advice import LEFT_FROM_LIVE_MODE, LIVE_RUN_STATES, LOGIN_REJECTED, state_advice
 from order_relay.pipeline.runs.stop_switch import StopSwitch
 from order_relay.pipeline.settings.pipeline import PipelineSettings
 
@@ -200,8 +200,7 @@ def suspended(pipeline: str, repeat_s: float) -> Alert:
     return Alert(
         SUSPENDED,
         SUSPENDED,
-        f"{pipeline}: suspended because the source rejected the login; further attempts could lock the account. "
-        "Correct the source's connection. The pipeline resumes when any of its fields has changed.",
+        f"{pipeline}: {LOGIN_REJECTED}",
         repeat_s=repeat_s,
     )
 

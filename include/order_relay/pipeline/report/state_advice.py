@@ -113,6 +113,12 @@ LEFT_FROM_LIVE_MODE = (
 )
 """Replaces the advice about ``LIVE_RUN_STATES`` if the pipeline was live and is in shadow mode."""
 
+LOGIN_REJECTED = (
+    "suspended because the source rejected the login; further attempts could lock the account. Correct the source's "
+    "connection. The pipeline resumes when any of its fields has changed."
+)
+"""Follows the pipeline's name."""
+
 
 def state_advice(name: str) -> StateAdvice:
     """The advice about a state or another open task. Raises ``KeyError`` for an unknown name."""

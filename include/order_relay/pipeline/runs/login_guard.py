@@ -1,4 +1,4 @@
-"""Rest after a refused login: no further request is made until the connection has changed (accounts get locked)."""
+"""Suspends a pipeline after a rejected login until its connection is edited, since sources lock accounts."""
 
 from __future__ import annotations
 
@@ -8,22 +8,19 @@ from contextlib import contextmanager
 from order_relay.errors import SourceAuthError
 from order_relay.ledger import Ledger
 from order_relay.orders.messages import RunContext
+from order_relay.pipeline.report.state_advice import LOGIN_REJECTED
 
 
 @contextmanager
 def guarded_login(ctx: RunContext, ledger: Ledger, connection_fingerprint: str) -> Iterator[None]:
-    """Talk to the source inside this block.
+    """Send requests to the source inside this block.
 
-    Raises ``SourceAuthError`` before any request where the same connection was refused before, and remembers it where
-    it
-    is refused now. A changed connection wakes the pipeline.
+    Raises ``SourceAuthError`` before any request if the same connection was rejected before. Records a rejection inside
+    the block. A changed connection resumes the pipeline.
     """
     refused = ledger.runs.suspended_for(ctx.pipeline)
     if refused is not None and refused == connection_fingerprint:
-        raise SourceAuthError(
-            f"{ctx.pipeline} rests: the source refused this login before, and repeated failed logins lock the account; "
-            "mend the source's connection (any changed field wakes the pipeline)"
-        )
+        raise SourceAuthError(f"{ctx.pipeline}: {LOGIN_REJECTED}")
     if refused is not None:
         ledger.runs.resume(ctx.pipeline)
     try:

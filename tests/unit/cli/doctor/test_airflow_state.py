@@ -61,7 +61,7 @@ def test_a_database_that_cannot_be_read_is_one_clear_line(monkeypatch: pytest.Mo
     assert "cannot read which DAGs are paused" in finding.found
     assert "OSError" in finding.found
     monkeypatch.setattr(database, "has_database", lambda: False)
-    with pytest.raises(TransientError, match="not made yet"):
+    with pytest.raises(TransientError, match="does not exist yet"):
         database.paused_dags()
 
 

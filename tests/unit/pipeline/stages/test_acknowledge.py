@@ -134,6 +134,6 @@ def test_a_refused_login_suspends_and_marks_nothing_as_sent_afterwards():
     with pytest.raises(SourceAuthError):
         run(shop, book)
     book.states = {1: "due"}
-    with pytest.raises(SourceAuthError, match="rests"):
+    with pytest.raises(SourceAuthError, match="suspended"):
         run(shop, book)
     assert (len(shop.asked), book.states) == (1, {1: "due"})

@@ -193,7 +193,7 @@ def test_after_a_refusal_no_request_is_made_until_the_connection_changed(store):
     with pytest.raises(SourceAuthError, match="HTTP 401"):
         run(shop, book, store)
     assert book.refused == "c1"
-    with pytest.raises(SourceAuthError, match="mend the source's connection"):
+    with pytest.raises(SourceAuthError, match="Correct the source's connection"):
         run(shop, book, store)
     assert len(shop.asked) == 1
     shop.error = None
