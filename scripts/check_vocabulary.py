@@ -37,7 +37,7 @@ PENDING: dict[str, int] = {
     "include/order_relay/http": 12,
     "include/order_relay/ledger": 211,
     "include/order_relay/orders": 109,
-    "include/order_relay/pipeline": 209,
+    "include/order_relay/pipeline": 96,
     "include/order_relay/vendors": 97,
     "include/order_relay/wiring": 8,
 }
