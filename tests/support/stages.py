@@ -85,8 +85,7 @@ class PlainTransformer:
             result.destination_key += mark
         return results
 
-    @staticmethod
-    def _one(index: int, document: dict[str, Any]) -> TransformResult:
+    def _one(self, index: int, document: dict[str, Any]) -> TransformResult:
         if document.get("broken"):
             return TransformResult(index, issues=[ValidationIssue("broken", "/broken", "is broken")])
         return TransformResult(index, encode(document), document["no"], 100, "USD")

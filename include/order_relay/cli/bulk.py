@@ -18,6 +18,7 @@ from order_relay.orders.messages import RunContext
 
 if TYPE_CHECKING:
     from order_relay.ledger import Ledger
+    from order_relay.pipeline.operators.replay import Evaluation
 
 _COLUMNS = ("pipeline", "order_number", "source_id", "state", "code", "pointer", "message")
 
@@ -50,16 +51,20 @@ def replay(
     They are read from the archive. Orders that fail are unchanged and listed with their reasons.
     """
     installation, name, why = Installation(), actor_name(who), require_reason(reason)
-    done, still = 0, []
+    done, held, waiting, still = 0, 0, 0, []
     with installation.ledger() as ledger:
         require_pipeline(installation, ledger, pipeline)
         chosen = _select(ledger, pipeline, numbers, code, since, everything=everything, most=most)
         with progress("orders evaluated", _orders(chosen)) as advance:
             for of, rows in chosen.items():
-                clean, refused = _reevaluate(installation, ledger, of, rows, advance)
-                still += refused
-                done += len(clean) if dry_run else ledger.bulk.replay(RunContext(of, "", name), clean, why)
-    facts = {"chosen": _orders(chosen), "replayed": done, "dry_run": dry_run, "still": still}
+                found = _evaluate(installation, ledger, of, rows, advance)
+                still += _refusals(of, found)
+                held += len(found.held)
+                waiting += len(found.waiting)
+                ids = [work.id for work in found.continuing]
+                done += len(ids) if dry_run else ledger.bulk.replay(RunContext(of, "", name), ids, why)
+    facts: dict[str, Any] = {"chosen": _orders(chosen), "replayed": done, "held": held, "waiting": waiting}
+    facts |= {"dry_run": dry_run, "still": still}
     if as_json:
         print_json({**facts, "who": name, "reason": why})
         return
@@ -67,6 +72,10 @@ def replay(
         print_table("still refused (unchanged)", _COLUMNS, map(_cells, still))
     verb = "would be replayed" if dry_run else "continue with the next run"
     print_line(f"{_orders(chosen)} chosen, {done} {verb}, {len({row['id'] for row in still})} still refused")
+    if held:
+        print_line(f"of these, {held} will be held for a decision: card data was removed that the payload needs")
+    if waiting:
+        print_line(f"of these, {waiting} will wait until their source releases them (for example, an open payment)")
 
 
 def discard(
@@ -148,19 +157,26 @@ def _orders(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> int:
     return len({row["id"] for of in rows.values() for row in of})
 
 
-def _reevaluate(
+def _evaluate(
     installation: Installation,
     ledger: Ledger,
     pipeline: str,
     rows: Sequence[Mapping[str, Any]],
     done: Callable[[int], None],
-) -> tuple[list[int], list[dict[str, Any]]]:
-    """Ids that pass, and one row per reason for those that do not."""
-    from order_relay.pipeline.operators.reevaluation import reevaluate
+) -> Evaluation:
+    from order_relay.pipeline.operators.replay import evaluate_archived
 
+    works = ledger.worklist.get({row["id"] for row in rows})
     with installation.wiring(pipeline) as wiring:
-        evaluated = reevaluate(installation.store, wiring, ledger.worklist.get({row["id"] for row in rows}), done)
-    still = [
+        transformer = wiring.transformer
+        return evaluate_archived(
+            installation.store, pipeline, works, source=transformer.source, transformer=transformer, done=done
+        )
+
+
+def _refusals(pipeline: str, found: Evaluation) -> list[dict[str, Any]]:
+    """One row per reason for orders that are refused again."""
+    return [
         {
             "id": work.id,
             "pipeline": pipeline,
@@ -171,7 +187,6 @@ def _reevaluate(
             "pointer": why.pointer,
             "message": why.message,
         }
-        for work, reasons in evaluated.still
+        for work, reasons in found.refused
         for why in reasons
     ]
-    return [work.id for work in evaluated.clean], still

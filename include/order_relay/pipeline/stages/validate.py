@@ -1,47 +1,35 @@
-"""Validate: each order against the source's schema; a refused one is quarantined with every error."""
+"""Validate: check each order against the source's schema and eligibility rules; quarantine the refused ones."""
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from order_relay.batches import BatchStore, Manifest
 from order_relay.errors import ValidationIssue
 from order_relay.ledger import Ledger, SourceHold, WorkItem
-from order_relay.orders.empty_values import drop_empty
-from order_relay.orders.identity.source_identity import HASHED_ID_PREFIX, IdentityPaths, read_order_number
-from order_relay.orders.mapping.canonical import CanonicalReader
-from order_relay.orders.mapping.eligibility import GO, WAIT
-from order_relay.orders.messages import UNREAD_PROBLEMS, RunContext
-from order_relay.orders.notes import READABLE_NUMBER, OrderNote
+from order_relay.orders.messages import RunContext
+from order_relay.orders.notes import OrderNote
 from order_relay.orders.payload.transformer import Transformer
-from order_relay.orders.privacy.redaction_marks import redacted_pointers
-from order_relay.orders.schema.malformed import (
-    LOCATION_KEY,
-    NUMBER_KEY,
-    is_malformed,
-    malformed_issues,
-)
 from order_relay.orders.schema.validator import VendorFormat
-from order_relay.pipeline.archive import REMOVED, read_documents
-from order_relay.pipeline.report.advice import explain
+from order_relay.pipeline.archive import read_documents
+from order_relay.pipeline.operators.replay import evaluate
+from order_relay.pipeline.stages.source_checks import check_source
 from order_relay.pipeline.stages.worklists import write_worklist
 
 log = logging.getLogger(__name__)
-
-ARCHIVE_REMOVED = ValidationIssue("archive_removed", "", explain("archive_removed"))
 
 _OPEN = ("received", "ready", "sending")
 
 
 def has_work(ledger: Ledger, pipeline: str, manifest: Manifest) -> bool:
-    """Whether anything is to be done between extract and acknowledge.
+    """Whether the stages between extract and acknowledge have anything to do.
 
-    That is: something was offered (or brought back), or stands ``received`` or ``ready`` from before, or was being sent
-    when its worker died, or is due to be looked up.
+    True if orders were fetched or put back, are ``received`` or ``ready`` from an earlier run, were being sent when
+    their worker died, or are due for a lookup.
     """
     if manifest.records:
         return True
@@ -59,26 +47,26 @@ def validate(
     manifest: Manifest,
     ask_again_s: float = 0.0,
 ) -> Manifest:
-    """Judge everything that stands ``received``, and what was offered again in this batch and is judged in place.
+    """Validate all ``received`` orders, and the quarantined and waiting ones that this batch contains again.
 
-    The latter (quarantined orders, and those that wait for their source) are judged where they are, by schema, gate and
-    whole transformation, so that no event is written while nothing changes; only clean ones come back to ``received``.
-    What the gate does not let go on waits; ``ask_again_s`` as in ``SourceHolds.wait``. Returns the list of the valid
-    ones; it names the refused, too. Raises ``DamagedBatchError``.
+    Quarantined orders are evaluated without leaving their state, so that no event is written if nothing changed. They
+    return to ``received`` unless they are refused again. Orders that the eligibility rules do not release wait;
+    ``ask_again_s`` as in ``SourceHolds.wait``. Returns the worklist of valid orders, which also names the refused ones.
+    Raises ``DamagedBatchError``.
     """
     works = ledger.worklist.to_validate(ctx.pipeline, manifest.batch_id or None)
     counts: Counter[str] = Counter()
     valid: list[WorkItem] = []
     invalid: list[WorkItem] = []
-    for slice_ in read_documents(store, ctx.pipeline, works):
-        judged = _validate_slice(source, transformer, slice_)
-        counts["refused"] += ledger.validation.quarantine(ctx, judged.refused, judged.notes) if judged.refused else 0
-        counts["waiting"] += ledger.source_holds.wait(ctx, judged.waiting, ask_again_s) if judged.waiting else 0
-        recovered = ledger.validation.recover(ctx, judged.recoverable) if judged.recoverable else []
+    for documents in read_documents(store, ctx.pipeline, works):
+        found = _validate_slice(source, transformer, documents)
+        counts["refused"] += ledger.validation.quarantine(ctx, found.refused, found.notes) if found.refused else 0
+        counts["waiting"] += ledger.source_holds.wait(ctx, found.waiting, ask_again_s) if found.waiting else 0
+        recovered = ledger.validation.recover(ctx, found.recoverable) if found.recoverable else []
         counts["recovered"] += len(recovered)
-        valid += judged.passed
+        valid += found.passed
         valid += recovered
-        invalid += [work for work, _ in judged.refused]
+        invalid += [work for work, _ in found.refused]
     counts["valid"] = len(valid)
     log.info("validate: %s", dict(counts))
     return write_worklist(store, ctx, "validated", valid, invalid)
@@ -86,7 +74,7 @@ def validate(
 
 @dataclass
 class _Validated:
-    """``clean_again``: judged in place, and nothing speaks against them any more."""
+    """``recoverable``: orders outside ``received`` that no longer have a reason to stay there."""
 
     refused: list[tuple[WorkItem, list[ValidationIssue]]] = field(default_factory=list)
     waiting: list[SourceHold] = field(default_factory=list)
@@ -94,82 +82,26 @@ class _Validated:
     recoverable: list[WorkItem] = field(default_factory=list)
     notes: dict[int, list[OrderNote]] = field(default_factory=dict)
 
-    def unreadable(self, work: WorkItem, document: Mapping[str, Any]) -> None:
-        """Refuse an order whose text cannot be used. Its place in the answer is a note: it may differ every time."""
-        self.refused.append((work, malformed_issues(document)))
-        self.notes[work.id] = [OrderNote("position", "", f"{document[LOCATION_KEY]}, when it was read last")]
-        self.number(work, document.get(NUMBER_KEY, ""))
-
-    def number(self, work: WorkItem, number: str) -> None:
-        """Note the order number of an order that has no identity to carry it."""
-        if number:
-            self.notes.setdefault(work.id, []).append(OrderNote(READABLE_NUMBER, "", number))
-
 
 def _validate_slice(
-    source: VendorFormat, transformer: Transformer, slice_: Sequence[tuple[WorkItem, Any]]
+    source: VendorFormat, transformer: Transformer, documents: Sequence[tuple[WorkItem, Any]]
 ) -> _Validated:
-    judged = _Validated()
-    again: list[tuple[WorkItem, Any]] = []
-    for work, document in slice_:
-        if document is REMOVED:
-            judged.refused.append((work, [ARCHIVE_REMOVED]))
+    found = _Validated()
+    for work, document in documents:
+        if work.state == "quarantined":
             continue
-        if is_malformed(document):
-            judged.unreadable(work, document)
-            continue
-        issues = source_issues(work, document, source, transformer.reader)
-        verdict = transformer.eligibility.evaluate(document)
-        if verdict.refusal and work.problem not in UNREAD_PROBLEMS:  # of those nothing else is known
-            issues.append(verdict.refusal)
-        if issues:
-            judged.refused.append((work, issues))
-            judged.number(work, _unnamed_number(work, document, source))
-        elif verdict.verdict != GO:
-            judged.waiting.append(SourceHold(work, verdict.reason, ask_again=verdict.verdict == WAIT))
-        elif work.state == "quarantined":
-            again.append((work, document))
-        elif work.state == "waiting":
-            judged.recoverable.append(work)
+        check = check_source(work, document, source, transformer)
+        if check.issues:
+            found.refused.append((work, check.issues))
+            found.notes[work.id] = check.notes
+        elif check.hold is not None:
+            found.waiting.append(check.hold)
         else:
-            judged.passed.append(work)
-    results = transformer.transform([document for _, document in again]) if again else ()
-    for (work, _), result in zip(again, results, strict=True):
-        if result.issues:
-            judged.refused.append((work, result.issues))
-        else:
-            judged.recoverable.append(work)
-    return judged
-
-
-def _unnamed_number(work: WorkItem, document: Any, source: VendorFormat) -> str:
-    """The order number of an order that is kept under the hash of its content, if it can be read."""
-    if not work.source_id.startswith(HASHED_ID_PREFIX):
-        return ""
-    return read_order_number(document, IdentityPaths.from_mapping(source.mapping["identity"]))
-
-
-def source_issues(
-    work: WorkItem, document: Any, source: VendorFormat, reader: CanonicalReader
-) -> list[ValidationIssue]:
-    """What is wrong with an archived order before anything is made of it.
-
-    Empty members count as missing. What the mapping calls informational refuses nothing, nor does a place from which
-    card data was removed: what becomes of those, the transformation says.
-    """
-    if is_malformed(document):
-        return malformed_issues(document)
-    problems = list(read_issues(work))
-    if work.problem in UNREAD_PROBLEMS:
-        return problems
-    if source.accepts(document):
-        return problems
-    removed = redacted_pointers(document)
-    found = source.check(drop_empty(document))
-    return problems + [why for why in found if why.pointer not in removed and not reader.is_informational(why.pointer)]
-
-
-def read_issues(work: WorkItem) -> Iterable[ValidationIssue]:
-    """What was found while the order was read, as a refusal."""
-    if work.problem:
-        yield ValidationIssue(work.problem, "", explain(work.problem))
+            (found.recoverable if work.state == "waiting" else found.passed).append(work)
+    again = evaluate([pair for pair in documents if pair[0].state == "quarantined"], source, transformer)
+    found.refused += again.refused
+    found.waiting += again.waiting
+    found.notes |= again.notes
+    # orders to be held are put back as well: transform holds them, with their notes
+    found.recoverable += [*again.passed, *(work for work, _ in again.held)]
+    return found

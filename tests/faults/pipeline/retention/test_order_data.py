@@ -22,7 +22,7 @@ from order_relay.errors import ValidationIssue
 from order_relay.ledger.reporting.retention import REMOVED_BODY
 from order_relay.orders.messages import RunContext
 from order_relay.pipeline.archive import REMOVED, OrderArchive, read_documents
-from order_relay.pipeline.operators.reevaluation import reevaluate
+from order_relay.pipeline.operators.replay import evaluate_archived
 from order_relay.pipeline.report.report import write_report
 from order_relay.pipeline.retention.order_data import RetentionReport, apply_retention
 from order_relay.pipeline.settings.sections import RetentionSettings
@@ -149,11 +149,14 @@ def test_an_order_without_its_raw_text_is_quarantined_with_a_reason(engine: Engi
     """As after a restored ledger that is older than what was removed; a run is not stopped by it."""
     number = ids(engine, DONE)[0]
     keep(engine)
-    judged = reevaluate(engine.wiring.store, engine.wiring, engine.ledger.worklist.get([number]))
+    wiring, works = engine.wiring, engine.ledger.worklist.get([number])
+    found = evaluate_archived(
+        wiring.store, wiring.name, works, source=wiring.transformer.source, transformer=wiring.transformer
+    )
     archive = OrderArchive(engine.wiring.store, lambda _: engine.wiring.transformer.reader)
     assert "removed by retention" in archive.read(engine.ledger.worklist.get([number]))[number].problem
-    assert [(work.id, [r.code for r in why]) for work, why in judged.still] == [(number, ["archive_removed"])]
-    assert isinstance(judged.still[0][1][0], ValidationIssue)
+    assert [(work.id, [r.code for r in why]) for work, why in found.refused] == [(number, ["archive_removed"])]
+    assert isinstance(found.refused[0][1][0], ValidationIssue)
 
 
 def test_a_backfill_reports_removed_data(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:

@@ -23,7 +23,7 @@ from order_relay.orders.payload.transformer import Transformer, TransformResult
 from order_relay.orders.privacy.card_data import REDACTED, redact
 from order_relay.orders.privacy.redaction_marks import CARD_DATA_REMOVED, MARK_KEY, mark_redactions
 from order_relay.orders.schema.validator import VendorFormat
-from order_relay.pipeline.stages.validate import source_issues
+from order_relay.pipeline.stages.source_checks import source_issues
 
 VISA = "4111111111111111"
 

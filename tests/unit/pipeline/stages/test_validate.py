@@ -55,7 +55,8 @@ def test_offered_again_with_other_errors_is_reported(desk: Desk) -> None:
 
 def test_offered_again_after_a_mapping_fix_it_continues(desk: Desk) -> None:
     desk.run(order(1, broken=True))
-    desk.transformer._one = staticmethod(lambda i, d: type(desk.transformer)._one(i, d | {"broken": False}))
+    known = desk.transformer._one
+    desk.transformer._one = lambda i, d: known(i, d | {"broken": False})
     assert desk.run(order(1, broken=True)) == {"ready": 1, "held": 0}
     [life] = desk.ledger.queries.find("1")
     assert [event["to_state"] for event in life["events"]] == ["received", "quarantined", "received", "ready"]
