@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from airflow.sdk.exceptions import AirflowException
 
 from order_relay.airflow import connections
-from order_relay.errors import OrderRelayError, redacted_trace
+from order_relay.airflow.context.run_request import RunRequest, task_name
+from order_relay.errors import OrderRelayError, SourceAuthError, redacted_trace
 from order_relay.ledger import Ledger, migrate
+from order_relay.orders.messages import RunContext
+from order_relay.pipeline.runs.failures import recorded_cause
+from order_relay.pipeline.settings.pipeline import load_pipeline
 from order_relay.wiring.pipeline import Wiring
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +41,44 @@ def open_wiring(pipeline: str, *, dry_run: bool = False, shadow: bool = False) -
         ) as wiring,
     ):
         yield wiring
+
+
+@contextmanager
+def open_run(pipeline: str, request: RunRequest, context: Context) -> Iterator[Wiring]:
+    """The wiring of an order DAG's run, in the mode that its first task found.
+
+    Later changes of ``mode`` in the pipeline file do not affect the run: ids in the scratch ledger of a shadow run
+    denote other orders in the real ledger. Causes of failures are recorded for the report.
+    """
+    first = context["ti"].xcom_pull(task_ids="extract")
+    known = isinstance(first, Mapping) and "shadow" in first
+    shadow = bool(first["shadow"]) if known else not request.dry_run and load_pipeline(pipeline).shadow
+    with (
+        open_wiring(pipeline, dry_run=request.dry_run, shadow=shadow) as wiring,
+        recorded_cause(RunContext(pipeline, request.run), wiring.store, task_name(context)),
+    ):
+        yield wiring
+
+
+@contextmanager
+def record_refused_logins(wiring: Wiring) -> Iterator[None]:
+    """Record a login refused to a dry or shadow run in the real ledger too, and end a suspension if a login works.
+
+    The run itself uses a scratch ledger. Without this the next run would try again, and the vendor locks the account.
+    """
+    try:
+        yield
+    except SourceAuthError as error:
+        if wiring.dry_run:
+            with open_ledger() as real:
+                real.runs.bind(wiring.name, *account_names(wiring))
+                if real.runs.suspended_for(wiring.name) is None:
+                    real.runs.suspend(wiring.name, wiring.source_connection.fingerprint(), str(error))
+        raise
+    if wiring.shadow:
+        with open_ledger() as real:
+            if real.runs.suspended_for(wiring.name) is not None:
+                real.runs.resume(wiring.name)
 
 
 @contextmanager

@@ -1,1 +1,1 @@
-"""What the tasks do: one module for each group of tasks, importing the engine."""
+"""What the tasks do, one module per DAG. These modules import the engine; tasks import them when they run."""

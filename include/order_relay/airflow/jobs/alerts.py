@@ -1,4 +1,4 @@
-"""What the tasks of ``watch`` do. Imports the engine; the DAG file does not."""
+"""What the tasks of ``watch`` do."""
 
 from __future__ import annotations
 
@@ -29,25 +29,24 @@ DEFAULT_SUMMARY_AT = "06:00"
 
 
 def look() -> dict[str, Any]:
-    """Judge every pipeline, note what people are to be told, and deliver what is due, also what failed before.
+    """Check every pipeline, record alerts, and deliver those that are due, including earlier failed deliveries.
 
-    Raises ``ConfigurationError`` where the target of messages is wrong: nobody would hear anything, so this task is
-    red.
+    Raises ``ConfigurationError`` if the target of alerts is configured incorrectly: a red task is then the only sign.
     """
     switch = stop_variable.read_or_stop_all()
     with open_ledger() as ledger:
-        of_the_switch = rules.invalid_stop_value(switch)
-        ledger.alerts.record("", of_the_switch, {STOP_VALUE})
-        of_parcels = unmatched_shipments(*ledger.shipments.waiting(MAX_LINES))
-        ledger.alerts.record("", of_parcels, {UNMATCHED_SHIPMENTS})
-        causes = len(of_the_switch) + len(of_parcels)
+        switch_alerts = rules.invalid_stop_value(switch)
+        ledger.alerts.record("", switch_alerts, {STOP_VALUE})
+        shipment_alerts = unmatched_shipments(*ledger.shipments.waiting(MAX_LINES))
+        ledger.alerts.record("", shipment_alerts, {UNMATCHED_SHIPMENTS})
+        causes = len(switch_alerts) + len(shipment_alerts)
         for name, file in pipeline_files().items():
             try:
-                messages = _check_pipeline(ledger, load_file(file), switch)
+                alerts = _check_pipeline(ledger, load_file(file), switch)
             except ConfigurationError as error:
-                messages = [invalid_settings(name, str(error))]
-            ledger.alerts.record(name, messages, PIPELINE_KINDS)
-            causes += len(messages)
+                alerts = [invalid_settings(name, str(error))]
+            ledger.alerts.record(name, alerts, PIPELINE_KINDS)
+            causes += len(alerts)
         return {"causes": causes, **notifications.deliver_due(ledger)}
 
 
@@ -66,23 +65,23 @@ def _check_pipeline(ledger: Ledger, settings: PipelineSettings, switch: StopSwit
 
 
 def summarize() -> dict[str, Any]:
-    """Send the summary of the last day once, at the time that the Variable says; skipped at every other time.
+    """Send the daily summary once, at the time in the Variable ``order_relay_summary_at``; skipped at other times.
 
-    Raises ``ConfigurationError`` where the Variable is no time, or the target of messages is wrong.
+    Raises ``ConfigurationError`` if the Variable is not a time or the target of alerts is configured incorrectly.
     """
     now = datetime.now(UTC)
     at = digest.latest_due(connections.variable(SUMMARY_VARIABLE) or DEFAULT_SUMMARY_AT, now)
     if at is None or now - at > digest.MAX_DELAY:
-        raise AirflowSkipException("it is not the time for a summary")
+        raise AirflowSkipException("the summary is not due")
     with open_ledger() as ledger:
         if ledger.alerts.first_recorded_at("", digest.digest_cause(at)):
-            raise AirflowSkipException("this morning's summary is on its way or was sent")
+            raise AirflowSkipException("the summary is recorded already, or was sent")
         days = {
             name: ledger.health.activity_since(name, at - digest.DIGEST_PERIOD)
             for name in pipeline_files()
             if ledger.health.heartbeat(name)
         }
         if not days:
-            raise AirflowSkipException("no pipeline has run yet")
+            raise AirflowSkipException("no pipeline has run before")
         ledger.alerts.record("", [digest.build_digest(at, days, ledger.alerts.unresolved())])
         return {"pipelines": len(days), **notifications.deliver_due(ledger)}

@@ -1,4 +1,4 @@
-"""What the tasks of feedback do. Imports the engine; the DAG file does not."""
+"""What the tasks of the write-back to a source do."""
 
 from __future__ import annotations
 
@@ -25,34 +25,35 @@ ACTOR = "feedback"
 
 
 def pipelines_in_use(prefix: str) -> list[str]:
-    """The pipelines whose names begin so and that ever ran, but for those in shadow mode: they tell nobody anything.
-    Skipped where there is none.
+    """The pipelines with this name prefix that have run before, without those in shadow mode, which write nothing.
+
+    Skipped if there are none.
     """
     with open_ledger() as ledger:
         ran = [name for name in pipeline_files() if name.startswith(prefix) and ledger.runs.last_sequence(name)]
     found = [name for name in ran if not _in_shadow(name)]
     if not found:
-        raise AirflowSkipException("no pipeline in live mode has taken orders over yet")
+        raise AirflowSkipException("no pipeline in live mode has run before")
     return found
 
 
 def _in_shadow(pipeline: str) -> bool:
-    """Whether a pipeline is in shadow mode. One whose file is wrong is not: its own task names what is wrong."""
+    """Whether a pipeline is in shadow mode; no if its file is invalid, so that its own task fails and names the key."""
     try:
         shadow = load_pipeline(pipeline).shadow
     except ConfigurationError:
         return False
     if shadow:
-        log.info("%s is in shadow mode: its source is told nothing", pipeline)
+        log.info("%s is in shadow mode: nothing is written to its source", pipeline)
     return shadow
 
 
 def write_back(pipeline: str, context: Context) -> dict[str, Any]:
-    """Tell one pipeline's source everything that is due. Counts by step and outcome."""
+    """Write to one pipeline's source everything that is due. Counts by step and outcome."""
     ctx = RunContext(pipeline, run_slug(context["dag_run"].run_id), ACTOR)
     with open_wiring(pipeline) as wiring:
         ledger, settings, source = wiring.ledger, wiring.settings, wiring.write_back_source
-        # Telling another account than the ledger's would write our numbers into somebody else's orders.
+        # With another account than the ledger's, our numbers would be written to orders of somebody else.
         ledger.runs.bind(pipeline, *account_names(wiring))
         parts = WriteBackContext(
             source,

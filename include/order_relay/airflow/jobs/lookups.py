@@ -1,4 +1,4 @@
-"""What the tasks of ``in_doubt_sweep`` do. Imports the engine; the DAG file does not."""
+"""What the tasks of ``in_doubt_sweep`` do."""
 
 from __future__ import annotations
 
@@ -32,34 +32,34 @@ ACTOR = "in_doubt_sweep"
 
 
 def due(context: Context) -> list[str]:
-    """The pipelines with an order to look up now. Skipped where there is none, and all after it."""
+    """The pipelines with orders to look up; skipped if there are none."""
     run = run_slug(context["dag_run"].run_id)
     with open_ledger() as ledger:
         found = [name for name in pipeline_files() if _has_due(ledger, RunContext(name, run, ACTOR))]
     if not found:
-        raise AirflowSkipException("no order is due to be looked up")
+        raise AirflowSkipException("no look-up is due")
     return found
 
 
 def _has_due(ledger: Ledger, ctx: RunContext) -> bool:
-    """Also what a dead worker left ``sending``, once nobody can send it any more, becomes in doubt here."""
+    """Orders that a dead worker left ``sending`` first become in doubt, once their lease has expired."""
     if ledger.runs.last_sequence(ctx.pipeline) == 0:
         return False
     try:
         with open_wiring(ctx.pipeline) as wiring:
             ledger.leases.expire(ctx, wiring.destination.timeout_s)
     except OrderRelayError as error:
-        # One pipeline's set-up must not keep the others waiting; its own task says it again, and turns red.
+        # A configuration error of one pipeline must not stop the others; its own task fails with the same error.
         log.warning("%s: %s", ctx.pipeline, error)
     return bool(ledger.lookups.due(ctx.pipeline))
 
 
 def look_up(pipeline: str, context: Context) -> dict[str, Any]:
-    """Look up what is due; tell a person about what is in doubt for too long. Counts by finding."""
+    """Look up due orders, and raise alerts for orders in doubt for too long. Counts by result."""
     ctx = RunContext(pipeline, run_slug(context["dag_run"].run_id), ACTOR)
     with open_wiring(pipeline) as wiring:
         ledger = wiring.ledger
-        # Asking another account than the one that the orders were sent to would find them absent.
+        # Another account than the one the orders were sent to would not have them.
         ledger.runs.bind(pipeline, *account_names(wiring))
         ids = ledger.lookups.due(pipeline)
         try:
@@ -79,7 +79,7 @@ def look_up(pipeline: str, context: Context) -> dict[str, Any]:
 
 
 async def _look_up(ctx: RunContext, wiring: Wiring, ids: Sequence[int]) -> dict[str, int]:
-    """With one chunk's share of the destination's limits: a load may be running."""
+    """Uses one chunk's share of the destination's limits, since a load may be running."""
     if not ids:
         return {}
     async with wiring.destination.session(wiring.settings.chunks.parallel) as session:

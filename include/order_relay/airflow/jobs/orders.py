@@ -1,27 +1,25 @@
-"""What the tasks of an order DAG do: Airflow's context in, one stage of the engine, a manifest with counts out.
+"""What the tasks of an order DAG do: run one stage of the engine on a run's request.
 
-This module imports the whole engine; tasks import it when they run, DAG files never. What a task returns is flat, under
-2 kB and free of customer data, because it goes into XCom: a manifest, counts, and the seconds that the stage took.
+The result of each task goes into XCom, so it is flat, smaller than 2 kB and without customer data: a manifest, counts,
+and when the stage started and ended.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
 from order_relay.airflow.assets import orders_asset
-from order_relay.airflow.context.run_request import RunRequest, failed_tasks, read_request, task_name
+from order_relay.airflow.context.run_request import RunRequest, failed_tasks, read_request
 from order_relay.airflow.context.xcom import StageTimer, batch_manifest, chunk_names, shadow_counts, stage_times
 from order_relay.airflow.metadata import stop_variable
 from order_relay.airflow.notify.notifications import notify
-from order_relay.airflow.session import account_names, open_ledger, open_wiring
+from order_relay.airflow.session import account_names, open_ledger, open_run, record_refused_logins
 from order_relay.batches import Manifest
-from order_relay.errors import RunFailedError, SourceAuthError
+from order_relay.errors import RunFailedError
 from order_relay.ledger import Ledger, migrate
 from order_relay.orders.messages import RunContext
 from order_relay.pipeline.alerts.kinds import RUN_KINDS
@@ -33,11 +31,9 @@ from order_relay.pipeline.load import stage as load_stage
 from order_relay.pipeline.load.chunks import chunk_name, plan_chunks
 from order_relay.pipeline.report import report as report_stage
 from order_relay.pipeline.runs import fetch_plan, start
-from order_relay.pipeline.runs.failures import recorded_cause
 from order_relay.pipeline.runs.fetch_plan import FetchPlan
 from order_relay.pipeline.runs.stop_switch import StopSwitch
 from order_relay.pipeline.runs.trials import clear_trial, mark_trial
-from order_relay.pipeline.settings.pipeline import load_pipeline
 from order_relay.pipeline.stages import acknowledge as acknowledge_stage
 from order_relay.pipeline.stages import dedupe as dedupe_stage
 from order_relay.pipeline.stages import extract as extract_stage
@@ -54,10 +50,10 @@ XCom = dict[str, Any]
 
 
 def extract(pipeline: str, context: Context) -> XCom:
-    """Read the source (or, in a backfill, the archive), and enter what it offers into the ledger."""
+    """Read the source, or the archive in a backfill, and record its orders in the ledger."""
     request, clock = read_request(context), StageTimer()
     ctx = RunContext(pipeline, request.run)
-    with _open_run(pipeline, request, context) as wiring:
+    with open_run(pipeline, request, context) as wiring:
         for remark in wiring.settings.remarks():
             log.warning("%s", remark)
         wiring.check()
@@ -67,10 +63,10 @@ def extract(pipeline: str, context: Context) -> XCom:
             clear_trial(ctx, wiring.store)
         if wiring.shadow or not wiring.dry_run:
             migrate(wiring.ledger_url)
-        with _keep_source_refusals(wiring), wiring.ledger_for(ctx.run) as ledger:
+        with record_refused_logins(wiring), wiring.ledger_for(ctx.run) as ledger:
             kind = "replay" if request.replay else "run"
-            # A shadow run raises the store's number too: the ledger is then behind it, and the first live run looks
-            # every order up before its first POST, since the older scripts went on sending meanwhile.
+            # A shadow run advances the batch store's sequence as well. The ledger is then behind, so the first live run
+            # looks up every order before its first POST: the scripts in use so far may have sent it meanwhile.
             note = wiring.shadow or not wiring.dry_run
             start.start_run(ctx, ledger, wiring.store, account_names(wiring), kind, note=note)
             hold_cancelled(
@@ -90,45 +86,9 @@ def extract(pipeline: str, context: Context) -> XCom:
     return {**manifest.as_xcom(), "work": int(work), "shadow": int(wiring.shadow), **clock.seconds()}
 
 
-@contextmanager
-def _open_run(pipeline: str, request: RunRequest, context: Context) -> Iterator[Wiring]:
-    """The run's wiring. What its first task found the mode to be holds for the whole run, whatever the file says since:
-    the ids of a shadow run's scratch ledger mean other orders in the real one.
-    """
-    begun = context["ti"].xcom_pull(task_ids="extract")
-    known = isinstance(begun, Mapping) and "shadow" in begun
-    shadow = bool(begun["shadow"]) if known else not request.dry_run and load_pipeline(pipeline).shadow
-    ctx = RunContext(pipeline, request.run)
-    with (
-        open_wiring(pipeline, dry_run=request.dry_run, shadow=shadow) as wiring,
-        recorded_cause(ctx, wiring.store, task_name(context)),
-    ):
-        yield wiring
-
-
-@contextmanager
-def _keep_source_refusals(wiring: Wiring) -> Iterator[None]:
-    """A login that is refused to a run on a scratch ledger is noted in the real one too, or the next run would try
-    again and lock the account. One that works wakes the pipeline there.
-    """
-    try:
-        yield
-    except SourceAuthError as error:
-        if wiring.dry_run:
-            with open_ledger() as real:
-                real.runs.bind(wiring.name, *account_names(wiring))
-                if real.runs.suspended_for(wiring.name) is None:
-                    real.runs.suspend(wiring.name, wiring.source_connection.fingerprint(), str(error))
-        raise
-    if wiring.shadow:
-        with open_ledger() as real:
-            if real.runs.suspended_for(wiring.name) is not None:
-                real.runs.resume(wiring.name)
-
-
 def _replay_archive(ctx: RunContext, ledger: Ledger, wiring: Wiring, request: RunRequest) -> Manifest:
     if request.start is None or request.end is None:
-        log.warning("this backfill has no interval, so nothing is taken from the archive")
+        log.warning("this backfill has no interval: nothing is read from the archive")
         return Manifest("replay", ctx.pipeline)
     return extract_stage.replay_archived(ctx, ledger, wiring.store, request.start, request.end)
 
@@ -156,12 +116,12 @@ def _plan_reading(ctx: RunContext, ledger: Ledger, wiring: Wiring, request: RunR
 
 
 def validate(pipeline: str, context: Context, batch: XCom) -> XCom:
-    """Judge what was received. Skipped, and all up to load with it, where there is nothing to do."""
+    """Check received orders. Skipped, with all tasks up to load, if there is nothing to do."""
     if not batch.get("work", 1):
-        raise AirflowSkipException("nothing was offered, and nothing is ready or due from before")
+        raise AirflowSkipException("the source offers no orders, and none from earlier runs is ready or due")
     request, clock = read_request(context), StageTimer()
     ctx = RunContext(pipeline, request.run)
-    with _open_run(pipeline, request, context) as wiring, wiring.ledger_for(ctx.run) as ledger:
+    with open_run(pipeline, request, context) as wiring, wiring.ledger_for(ctx.run) as ledger:
         manifest = validate_stage.validate(
             ctx,
             ledger,
@@ -178,7 +138,7 @@ def dedupe(pipeline: str, context: Context, validated: XCom) -> XCom:
     """Choose one version of each order."""
     request, clock = read_request(context), StageTimer()
     ctx = RunContext(pipeline, request.run)
-    with _open_run(pipeline, request, context) as wiring, wiring.ledger_for(ctx.run) as ledger:
+    with open_run(pipeline, request, context) as wiring, wiring.ledger_for(ctx.run) as ledger:
         manifest = dedupe_stage.dedupe(
             ctx,
             ledger,
@@ -191,13 +151,13 @@ def dedupe(pipeline: str, context: Context, validated: XCom) -> XCom:
 
 
 def transform(pipeline: str, context: Context, winners: XCom) -> list[str]:
-    """Make payloads, and divide all that is ready or due into chunks; their short names.
+    """Build payloads and divide ready and due orders into chunks. Returns the chunks' short names.
 
-    What it did besides is pushed under the key ``manifest``, since only a task's return value can be mapped over.
+    Counts are pushed under the key ``manifest``, because only the return value can be mapped over.
     """
     request, clock = read_request(context), StageTimer()
     ctx = RunContext(pipeline, request.run)
-    with _open_run(pipeline, request, context) as wiring, wiring.ledger_for(ctx.run) as ledger:
+    with open_run(pipeline, request, context) as wiring, wiring.ledger_for(ctx.run) as ledger:
         counts = transform_stage.transform(
             ctx,
             ledger,
@@ -218,43 +178,43 @@ def load(pipeline: str, context: Context, chunk: str) -> XCom:
     """Look up and send one chunk."""
     request, clock = read_request(context), StageTimer()
     ctx = RunContext(pipeline, request.run)
-    with _open_run(pipeline, request, context) as wiring, wiring.ledger_for(ctx.run, keep=False) as ledger:
+    with open_run(pipeline, request, context) as wiring, wiring.ledger_for(ctx.run, keep=False) as ledger:
         ledger.runs.bind(pipeline, *account_names(wiring))
         settings, name = wiring.settings, chunk_name(ctx, chunk)
         share = max(1, min(len(chunk_names(context)), settings.chunks.parallel))
         if wiring.shadow:
             counts = shadow.run_shadow(ctx, ledger, wiring.store, wiring.destination, name, share)
         else:
-            asked: list[StopSwitch] = []
+            switches: list[StopSwitch] = []
             options = load_stage.LoadOptions(
-                settings.load, share=share, stop=lambda: _stop_check(pipeline, asked), dry_run=wiring.dry_run
+                settings.load, share=share, stop=lambda: _is_stopped(pipeline, switches), dry_run=wiring.dry_run
             )
             counts = load_stage.load(ctx, ledger, wiring.store, wiring.destination, name, options)
-            if asked and asked[-1].problem:
-                log.error("%s", asked[-1].problem)
-                notify(ledger, "", invalid_stop_value(asked[-1]))
+            if switches and switches[-1].problem:
+                log.error("%s", switches[-1].problem)
+                notify(ledger, "", invalid_stop_value(switches[-1]))
     return {"kind": "load", "chunk": chunk, **counts, **clock.seconds()}
 
 
-def _stop_check(pipeline: str, asked: list[StopSwitch]) -> bool:
-    """Whether the switch stops this pipeline; what it said is kept in ``asked``. Raises where it cannot be read."""
-    asked[:] = [stop_variable.read_stop_switch()]
-    return asked[0].stops(pipeline)
+def _is_stopped(pipeline: str, switches: list[StopSwitch]) -> bool:
+    """Whether the stop switch stops this pipeline; ``switches`` keeps it. Raises ``TransientError`` if unreadable."""
+    switches[:] = [stop_variable.read_stop_switch()]
+    return switches[0].stops(pipeline)
 
 
 def acknowledge(pipeline: str, context: Context) -> XCom:
-    """Tell the source what was taken over, and announce the run's orders as an asset event.
+    """Acknowledge orders at the source and emit the asset event of the run.
 
-    A dry or shadow run is skipped here: an event about orders that were never sent would start others' work.
+    Skipped in dry and shadow runs: an event about orders that were never sent would trigger other DAGs.
     """
     request, clock = read_request(context), StageTimer()
     ctx = RunContext(pipeline, request.run)
     counts: dict[str, int] = {}
-    with _open_run(pipeline, request, context) as wiring:
+    with open_run(pipeline, request, context) as wiring:
         if wiring.dry_run:
-            raise AirflowSkipException("a dry or shadow run tells the source nothing and announces nothing")
+            raise AirflowSkipException("a dry or shadow run acknowledges nothing and emits no asset event")
         ledger = wiring.ledger
-        # Acknowledging at another account than the ledger's would silence orders that nobody has read.
+        # With another account than the ledger's, orders would be acknowledged that were never read.
         ledger.runs.bind(pipeline, *account_names(wiring))
         start.advance_sequence(ctx, ledger, wiring.store)
         if request.acknowledge and wiring.settings.acknowledge.enabled:
@@ -283,16 +243,16 @@ def acknowledge(pipeline: str, context: Context) -> XCom:
 
 
 def report(pipeline: str, context: Context) -> XCom:
-    """Write the report; raise ``RunFailedError`` where a task of the run failed or the counting law is broken.
+    """Write the report. Raises ``RunFailedError`` if a task of the run failed or the accounting check failed.
 
-    Airflow lets no task write its run's note (the Task SDK has no such call, and the database is closed to tasks), so
-    the report is in this task's log and in the batch store, and its counts are in XCom and in the ledger.
+    Tasks cannot write the note of their run (the Task SDK has no call for it). The report is therefore in this task's
+    log and in the batch store; its counts are in XCom and in the ledger.
     """
     request = read_request(context)
     ctx = RunContext(pipeline, request.run)
     failed = failed_tasks(context)
     batch = batch_manifest(context)
-    with _open_run(pipeline, request, context) as wiring, wiring.ledger_for(ctx.run, keep=False) as ledger:
+    with open_run(pipeline, request, context) as wiring, wiring.ledger_for(ctx.run, keep=False) as ledger:
         result = report_stage.write_report(
             ctx,
             ledger,
@@ -304,15 +264,15 @@ def report(pipeline: str, context: Context) -> XCom:
         )
         ledger.runs.end(ctx, result.facts)
         repeat_s = wiring.settings.alerts.repeat_s
-        told = check_run(pipeline, ctx.run, failed, result.breaches, repeat_s, result.remarked, causes=result.causes)
+        alerts = check_run(pipeline, ctx.run, failed, result.breaches, repeat_s, result.remarked, causes=result.causes)
         if wiring.shadow:
             with open_ledger() as real:
-                notify(real, pipeline, told, settles=RUN_KINDS)
+                notify(real, pipeline, alerts, settles=RUN_KINDS)
         elif not wiring.dry_run:
-            notify(ledger, pipeline, told, settles=RUN_KINDS)
+            notify(ledger, pipeline, alerts, settles=RUN_KINDS)
     log.info("\n%s", result.text)
     reasons = [f"failed: {', '.join(failed)}", *dict.fromkeys(result.causes.values())] if failed else []
-    reasons += [f"the counting law is broken: {breach}" for breach in result.breaches]
+    reasons += [f"accounting check FAILED: {breach}" for breach in result.breaches]
     if reasons:
         raise RunFailedError("; ".join(reasons))
     return {"report": result.name, **result.facts}

@@ -1,4 +1,4 @@
-"""What the tasks of ``reconcile`` do, for the command line as well. Imports the engine; the DAG file does not."""
+"""What the tasks of ``reconcile`` and the command of that name do."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ ALERT_KIND = "reconcile"
 
 
 def active_pipelines() -> list[str]:
-    """The pipelines that ever ran. Skipped where none did, and all after it."""
+    """The pipelines that have run before; skipped if there are none."""
     with open_ledger() as ledger:
         found = [name for name in pipeline_files() if ledger.runs.last_sequence(name)]
     if not found:
-        raise AirflowSkipException("no pipeline ever ran")
+        raise AirflowSkipException("no pipeline has run before")
     return found
 
 
 def compare(pipeline: str, context: Context) -> dict[str, Any]:
-    """Compare one pipeline's ledger with its destination, leave the report, tell a person. Flat counts."""
+    """Compare one pipeline's ledger with its destination, write the report, raise alerts. Flat counts."""
     run = run_slug(context["dag_run"].run_id)
     with open_wiring(pipeline) as wiring:
         result, name = write_comparison(wiring, run)
@@ -54,8 +54,8 @@ def compare(pipeline: str, context: Context) -> dict[str, Any]:
 
 
 def write_comparison(wiring: Wiring, run: str) -> tuple[ReconciliationReport, str]:
-    """The comparison, and the name of its report in the batch store."""
-    # Asking another account than the one that the orders were sent to would find them missing.
+    """Compare, and write the report to the batch store. Returns the result and the report's name."""
+    # Another account than the one the orders were sent to would not have them.
     wiring.ledger.runs.bind(wiring.name, *account_names(wiring))
     result = asyncio.run(_reconcile(wiring))
     name = f"{run_prefix(RunContext(wiring.name, run))}/reconcile.md"
@@ -64,7 +64,7 @@ def write_comparison(wiring: Wiring, run: str) -> tuple[ReconciliationReport, st
 
 
 async def _reconcile(wiring: Wiring) -> ReconciliationReport:
-    """With one chunk's share of the destination's limits: a load may be running."""
+    """Uses one chunk's share of the destination's limits, since a load may be running."""
     days = wiring.settings.reconcile.days
     async with wiring.destination.session(wiring.settings.chunks.parallel) as session:
         return await reconcile(
@@ -73,12 +73,12 @@ async def _reconcile(wiring: Wiring) -> ReconciliationReport:
 
 
 def alerts_for(result: ReconciliationReport, *, alert_unknown: bool) -> list[Alert]:
-    """What a person is told: the differences, and apart from them that a search can not be trusted."""
+    """Alerts: one for the differences, one for orders that could not be compared reliably."""
     alerted = [found for found in result.differences if alert_unknown or found.kind is not DiscrepancyKind.UNKNOWN]
-    made = [_difference_alert(result.pipeline, alerted)] if alerted else []
+    alerts = [_difference_alert(result.pipeline, alerted)] if alerted else []
     if result.unsure or result.unread:
-        made.append(_not_compared_alert(result))
-    return made
+        alerts.append(_not_compared_alert(result))
+    return alerts
 
 
 def _difference_alert(pipeline: str, found: list[Discrepancy]) -> Alert:
@@ -87,7 +87,7 @@ def _difference_alert(pipeline: str, found: list[Discrepancy]) -> Alert:
     return Alert(
         ALERT_KIND,
         f"{ALERT_KIND}:{pipeline}:{same.hexdigest()[:16]}",
-        f"{pipeline}: {len(found)} orders differ between ledger and OMS; see the report of the task, or: "
+        f"{pipeline}: {len(found)} orders differ between ledger and OMS; see the report in the task's log, or run: "
         f"{COMMAND} reconcile --pipeline {pipeline}",
         list_lines(lines, len(lines)),
         size=len(found),
@@ -100,6 +100,6 @@ def _not_compared_alert(result: ReconciliationReport) -> Alert:
         ALERT_KIND,
         f"{ALERT_KIND}:{result.pipeline}:not_compared:{','.join(reasons)}",
         f"{result.pipeline}: {result.unsure.total()} orders and {len(result.unread)} days could not be compared with "
-        "the OMS; whether an order is missing there is not known",
+        "the OMS: orders may be missing in it",
         list_lines(reasons, len(reasons)),
     )

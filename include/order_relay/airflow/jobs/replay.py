@@ -1,4 +1,4 @@
-"""What the tasks of ``quarantine_replay`` do. Imports the engine; the DAG file does not."""
+"""What the tasks of ``quarantine_replay`` do."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ log = logging.getLogger(__name__)
 
 STOPPED_STATES = ("quarantined", "rejected")
 MAX_REASONS_SHOWN = 200
-"""So many lines of reasons stand in a report; the rest is counted."""
+"""Maximum lines of reasons in a report; the rest is counted."""
 
 
 @dataclass(frozen=True)
 class ReplayRequest:
-    """What a person ordered in the trigger form. ``since`` is aware UTC."""
+    """The values of the trigger form. ``since`` is in UTC."""
 
     action: str
     reason: str
@@ -50,7 +50,7 @@ class ReplayRequest:
 
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> ReplayRequest:
-        """From the form. Raises ``ConfigurationError`` where it chooses nothing or gives no reason."""
+        """Read the form. Raises ``ConfigurationError`` if it selects nothing or gives no reason."""
         given = cls(
             action=str(params["action"]),
             reason=str(params["reason"]).strip(),
@@ -61,10 +61,10 @@ class ReplayRequest:
             everything=bool(params.get("everything")),
         )
         if not given.reason:
-            raise ConfigurationError("a reason is needed: it stands in the life of each of these orders")
+            raise ConfigurationError("a reason is required: it is recorded in the history of each order")
         if not (given.numbers or given.code or given.since or given.everything):
             raise ConfigurationError(
-                "nothing is chosen: give order numbers, a reason code, a time, or switch on 'everything'"
+                "nothing is selected: give order numbers, a reason code or a time, or switch on 'everything'"
             )
         return given
 
@@ -76,9 +76,9 @@ def _parse_time(given: Any) -> datetime | None:
 
 
 def choose(context: Context) -> list[str]:
-    """Find the orders that the form means and write down which; the pipelines that they belong to.
+    """Find the orders that match the form. Returns their pipelines.
 
-    Written down before anything is done: a second try of the next task then means the same orders.
+    The selection is stored before anything is done, so that a retry of the next task acts on the same orders.
     """
     request = ReplayRequest.of(context["params"])
     with open_ledger() as ledger:
@@ -97,7 +97,7 @@ def choose(context: Context) -> list[str]:
 
 
 def carry_out(pipeline: str, context: Context) -> dict[str, Any]:
-    """Discard one pipeline's chosen orders, or bring them back and judge them; write what became of them."""
+    """Discard one pipeline's selected orders, or evaluate them again, and write a report."""
     request, ctx = ReplayRequest.of(context["params"]), _run_context(pipeline, context)
     with open_wiring(pipeline) as wiring:
         ledger = wiring.ledger
@@ -116,7 +116,7 @@ def carry_out(pipeline: str, context: Context) -> dict[str, Any]:
 
 
 def _reevaluate(ctx: RunContext, wiring: Wiring, ledger: Ledger) -> None:
-    """Everything received, from the archive: schema, versions, payload. Nothing is sent here."""
+    """Evaluate everything received from the archive: schema, versions, payload. Sends nothing."""
     store, transformer, policies = wiring.store, wiring.transformer, wiring.settings.engine_policies
     valid = validate(
         ctx,
@@ -137,9 +137,9 @@ def _still_failing(ledger: Ledger, ids: Sequence[int]) -> list[dict[str, Any]]:
 
 
 def _render_report(
-    ctx: RunContext, request: ReplayRequest, states: Mapping[str, int], stopped: Sequence[Mapping[str, Any]]
+    ctx: RunContext, request: ReplayRequest, states: Mapping[str, int], failing: Sequence[Mapping[str, Any]]
 ) -> str:
-    """Counts, then each order that still fails with every reason. Holds order numbers and codes, no customers' data."""
+    """Counts, then every reason of each order that failed again. Contains no customer data."""
     lines = [
         f"# {ctx.pipeline}: {request.action} of {sum(states.values())} orders",
         "",
@@ -147,17 +147,17 @@ def _render_report(
         "",
         *(f"- {state}: {number}" for state, number in sorted(states.items())),
     ]
-    if stopped:
-        lines += ["", "## Still stopped", ""]
+    if failing:
+        lines += ["", "## Failed again", ""]
         rows = (
             (row["order_number"], f"`{row['code']}`", f"`{row['pointer'] or '/'}`", row["message"])
-            for row in stopped[:MAX_REASONS_SHOWN]
+            for row in failing[:MAX_REASONS_SHOWN]
         )
         lines.append(markdown_table(("order", "code", "where", "why"), rows))
-        if len(stopped) > MAX_REASONS_SHOWN:
-            lines.append(f"\nand {len(stopped) - MAX_REASONS_SHOWN} more reasons: {COMMAND} quarantine")
+        if len(failing) > MAX_REASONS_SHOWN:
+            lines.append(f"\nand {len(failing) - MAX_REASONS_SHOWN} more reasons: {COMMAND} quarantine")
     if states.get("ready"):
-        lines += ["", "What is ready is sent by the pipeline's next run."]
+        lines += ["", "The pipeline's next run sends the orders that are ready."]
     return "\n".join([*lines, ""])
 
 

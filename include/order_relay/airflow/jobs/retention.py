@@ -1,4 +1,4 @@
-"""What the task of ``retention`` does. Imports the engine; the DAG file does not."""
+"""What the tasks of ``retention`` and the command of that name do."""
 
 from __future__ import annotations
 
@@ -22,33 +22,34 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_LOG_LINES = 1000
-"""So many names of each sort stand in the log."""
+"""Maximum names of each kind in the log."""
 
 
 def active_names() -> list[str]:
-    """The pipelines that ever ran, also those that only had dry or shadow runs, which the ledger does not know, and the
-    status accounts that were ever used. Skipped where there is none.
+    """The pipelines that have run before and the status accounts in use; skipped if there are none.
+
+    Includes pipelines with dry or shadow runs only, which are not in the ledger.
     """
     store = BatchStore(*connections.store_filesystem(connections.store_url()))
     with open_ledger() as ledger:
         found = [name for name in pipeline_files() if ledger.runs.last_sequence(name) or store.exists(f"{name}/runs")]
         found += [name for name in ledger.statuses.accounts() if name in status_files()]
     if not found:
-        raise AirflowSkipException("no pipeline ever ran")
+        raise AirflowSkipException("no pipeline has run before")
     return found
 
 
 def remove(pipeline: str, context: Context) -> dict[str, Any]:
-    """Remove what is due of one pipeline or status account, or list it (``dry_run``). Flat counts.
+    """Remove data of one pipeline or status account that is due, or list it (``dry_run``). Flat counts.
 
-    Raises ``DamagedBatchError`` where an object is damaged.
+    Raises ``DamagedBatchError`` if an object is damaged.
     """
     dry_run = bool(context["params"]["dry_run"])
     removed = (_remove_statuses if pipeline in status_files() else _remove_orders)(pipeline, dry_run)
     for line in describe_removed(removed, dry_run=dry_run):
         log.info("%s", line)
     if removed.failed:
-        raise DamagedBatchError(f"{len(removed.failed)} objects could not be trimmed and stay: {removed.failed[0]}")
+        raise DamagedBatchError(f"{len(removed.failed)} damaged objects were kept, such as {removed.failed[0]}")
     return {"pipeline": pipeline, "dry_run": int(dry_run), **removed.counts}
 
 
@@ -70,17 +71,17 @@ def _remove_statuses(account: str, dry_run: bool) -> RetentionReport:
 
 
 def describe_removed(removed: RetentionReport, *, dry_run: bool) -> list[str]:
-    """What was removed, one thing a line."""
-    did = "would remove" if dry_run else "removed"
+    """What was removed, one item per line."""
+    verb = "would remove" if dry_run else "removed"
     sections = {
-        f"{did} raw orders of batch": removed.batches,
-        f"{did} of a run": removed.run_objects,
-        f"{did} of a dry or shadow run": removed.trials,
-        f"{did}, nothing refers to it": removed.abandoned,
+        f"{verb} raw orders of batch": removed.batches,
+        f"{verb} of a run": removed.run_objects,
+        f"{verb} of a dry or shadow run": removed.trials,
+        f"{verb}, nothing refers to it": removed.abandoned,
         "kept for open orders": removed.kept,
-        f"{did} CSV file": removed.files,
+        f"{verb} CSV file": removed.files,
         "failed": removed.failed,
     }
     lines = [f"{what}: {name}" for what, names in sections.items() for name in names[:MAX_LOG_LINES]]
     lines += [f"{what}: and {len(n) - MAX_LOG_LINES} more" for what, n in sections.items() if len(n) > MAX_LOG_LINES]
-    return [*lines, f"{did} personal data of {removed.submissions} orders in the ledger"]
+    return [*lines, f"{verb} personal data of {removed.submissions} orders in the ledger"]

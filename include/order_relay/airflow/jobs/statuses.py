@@ -1,4 +1,4 @@
-"""What the tasks of a status account's DAG do. Imports the engine; the DAG file does not."""
+"""What the tasks of a status account's DAG do."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _open_account(account: str, context: Context) -> Iterator[tuple[StatusWiring
 
 
 def poll(account: str, context: Context) -> dict[str, Any]:
-    """Poll what changed; in a backfill within the interval, else where the form says it within that range."""
+    """Read changed orders: since the watermark, in the range of the form, or in the interval of a backfill."""
     request = read_request(context)
     begin, end = (
         (request.start, request.end) if request.replay else status_range.requested_range(context.get("params") or {})
@@ -63,7 +63,7 @@ def poll(account: str, context: Context) -> dict[str, Any]:
 
 
 def _alert_refused(intake: StatusIntake) -> None:
-    """Alert operators to records and files that could not be used, each file or channel by itself."""
+    """Raise alerts for unusable records and files, one per file or channel."""
     found = intake.ledger.status_refusals.since(intake.account, datetime.now(UTC) - REFUSED_PERIOD)
     notify(
         intake.ledger,
@@ -74,9 +74,9 @@ def _alert_refused(intake: StatusIntake) -> None:
 
 
 def fetch(account: str, context: Context) -> dict[str, Any]:
-    """Bring CSV files from a server into the batch store; operators are alerted to those that make trouble.
+    """Copy CSV files from a file server into the batch store; raise an alert for files that cannot be copied.
 
-    A backfill reads its interval of the vendor's list, and nothing else: so it brings and reads no files.
+    Not in a backfill, which reads only its interval of the vendor's list.
     """
     if read_request(context).replay:
         return {}
@@ -88,7 +88,7 @@ def fetch(account: str, context: Context) -> dict[str, Any]:
             done = status_fetch.fetch_files(
                 account, server, wiring.store, settings.fetch, size_limit=settings.size_limit_bytes
             )
-        notify(intake.ledger, account, _on_files_left(account, done.trouble), settles=[FILES_LEFT])
+        notify(intake.ledger, account, _skipped_files_alerts(account, done.trouble), settles=[FILES_LEFT])
     return {
         "fetched": done.fetched,
         "growing": done.growing,
@@ -97,22 +97,22 @@ def fetch(account: str, context: Context) -> dict[str, Any]:
     }
 
 
-def _on_files_left(account: str, trouble: list[str]) -> list[Alert]:
-    if not trouble:
+def _skipped_files_alerts(account: str, problems: list[str]) -> list[Alert]:
+    if not problems:
         return []
     return [
         Alert(
             kind=FILES_LEFT,
             cause=FILES_LEFT,
-            subject=f"{account}: {len(trouble)} files at the server are left there; each line says why",
-            lines=tuple(trouble[:100]),
-            size=len(trouble),
+            subject=f"{account}: {len(problems)} files were not fetched from the file server",
+            lines=tuple(problems[:100]),
+            size=len(problems),
         )
     ]
 
 
 def files(account: str, context: Context) -> dict[str, Any]:
-    """Read the CSV files that wait; not in a backfill."""
+    """Read the CSV files in the drop folder; not in a backfill."""
     if read_request(context).replay:
         return {}
     with _open_account(account, context) as (wiring, intake):
@@ -125,7 +125,7 @@ def files(account: str, context: Context) -> dict[str, Any]:
 
 
 def by_id(account: str, context: Context) -> dict[str, Any]:
-    """Match the vendor's orders to ours, then read by id what is doubtful or overdue; not in a backfill."""
+    """Match the vendor's orders to ours, then read unclear and overdue orders by id; not in a backfill."""
     if read_request(context).replay:
         return {}
     with _open_account(account, context) as (wiring, intake):
@@ -138,32 +138,37 @@ def by_id(account: str, context: Context) -> dict[str, Any]:
 
 
 def follow(account: str, context: Context) -> dict[str, Any]:
-    """Record shipped parcels, ask a person where one was taken back, and announce what changed as an asset event."""
+    """Record shipments, raise an alert for withdrawn ones, and emit the asset event."""
     with _open_account(account, context) as (wiring, intake):
         settings = wiring.settings
-        # Once more: what the webhooks and the reads by id brought since may be about orders of ours.
+        # Again: webhooks and reads by id may have brought more orders of ours meanwhile.
         intake.ledger.statuses.match(account, wiring.ours, settings.by_id.overdue_after_s, 0.0)
         counts = status_poll.record_shipments(
             intake,
             settings.shipments,
             settings.source.vendor,
-            lambda told: record_shipment(intake.ledger, wiring.archive, ACTOR, told, run=intake.ctx.run),
+            lambda shipped: record_shipment(intake.ledger, wiring.archive, ACTOR, shipped, run=intake.ctx.run),
         )
-        asked = [row["order_number"] for row in intake.ledger.statuses.recent(asked=True) if row["account"] == account]
-        notify(intake.ledger, account, [_status_alert(account, asked)] if asked else [], settles=[TAKEN_BACK])
+        withdrawn = [
+            row["order_number"] for row in intake.ledger.statuses.recent(asked=True) if row["account"] == account
+        ]
+        notify(intake.ledger, account, _withdrawn_alerts(account, withdrawn), settles=[TAKEN_BACK])
     context["outlet_events"][statuses_asset(account)].extra = {"account": account, **counts}
-    return {**counts, "asked_about": len(asked)}
+    return {**counts, "asked_about": len(withdrawn)}
 
 
-def _status_alert(account: str, numbers: list[str]) -> Alert:
-    return Alert(
+def _withdrawn_alerts(account: str, numbers: list[str]) -> list[Alert]:
+    if not numbers:
+        return []
+    alert = Alert(
         kind=TAKEN_BACK,
         cause=TAKEN_BACK,
-        subject=f"{account}: {len(numbers)} orders were told as shipped, and the vendor took that back; look with "
-        f"'{COMMAND} statuses --asked', then end it with --done NUMBER",
+        subject=f"{account}: the vendor withdrew the shipment of {len(numbers)} orders; list them with "
+        f"'{COMMAND} statuses --asked', and confirm each with --done NUMBER",
         lines=tuple(sorted(numbers)),
         size=len(numbers),
     )
+    return [alert]
 
 
 def _xcom_counts(account: str, stored: StoredStatuses) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from order_relay.airflow.context.review_task import DOUBT, ReviewTask
-from order_relay.airflow.jobs import lookups, reviews
+from order_relay.airflow.jobs import lookups, review_prompts, reviews
 from order_relay.airflow.notify import notifications, notifiers
 from order_relay.errors import ConfigurationError
 from order_relay.ledger import AttemptResult, Delivery
@@ -148,8 +148,8 @@ def test_a_foreign_order_under_our_number_opens_a_review_immediately(
     def opened() -> Iterator[Any]:
         yield desk.ledger
 
-    monkeypatch.setattr(reviews, "open_ledger", opened)
-    asked = reviews.build_prompt(
+    monkeypatch.setattr(review_prompts, "open_ledger", opened)
+    asked = review_prompts.build_prompt(
         "settle", ReviewTask.of({"dag_run": SimpleNamespace(conf=case.conf())}) or case, CONTEXT
     )
     assert "is order N1 in the OMS?" in asked.subject
