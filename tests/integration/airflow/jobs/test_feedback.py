@@ -24,7 +24,7 @@ def used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     @contextmanager
     def ledger() -> Iterator[Any]:
-        yield SimpleNamespace(last_sequence=lambda name: 1)
+        yield SimpleNamespace(runs=SimpleNamespace(last_sequence=lambda _: 1))
 
     monkeypatch.setattr(feedback, "open_ledger", ledger)
     monkeypatch.setenv("ORDER_RELAY_CONFIG", str(tmp_path))

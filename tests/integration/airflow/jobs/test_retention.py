@@ -25,7 +25,8 @@ NAME = "supercat_to_shopatron"
 def test_a_pipeline_that_only_ran_in_shadow_mode_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     @contextmanager
     def ledger() -> Iterator[Any]:
-        yield SimpleNamespace(last_sequence=lambda name: 0, status_accounts=list)
+        runs, statuses = SimpleNamespace(last_sequence=lambda _: 0), SimpleNamespace(accounts=list)
+        yield SimpleNamespace(runs=runs, statuses=statuses)
 
     config, store = tmp_path / "config", BatchStore((tmp_path / "batches").as_uri())
     config.mkdir()
