@@ -338,8 +338,8 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         "send a newer version beside the imported one",
         "orders/decisions/versions.py",
-        '        verdict.put(newer & ~f["decided"], VersionDecision.HELD, NEWER_THAN_IMPORTED)\n',
-        '        verdict.put(newer & ~f["decided"], VersionDecision.WINNER, NEWER_THAN_IMPORTED)\n',
+        "        return _Decision(VersionDecision.HELD, NEWER_THAN_IMPORTED)\n",
+        "        return _Decision(VersionDecision.WINNER, NEWER_THAN_IMPORTED)\n",
         ("tests/integration/ledger/submissions/test_resolution.py::test_newer_than_an_imported_one",),
     ),
     Breakage(
@@ -607,8 +607,8 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         "supersede on uuid alone",
         "orders/decisions/versions.py",
-        '    contrary = conflicts_by_lineage(f[~f["settled"]])\n',
-        "    contrary: dict[str, tuple[str, ...]] = {}\n",
+        "        self.conflicts = conflicting_columns(version for rank, version in self.ranked if not self.is_settled(rank))\n",
+        "        self.conflicts: tuple[str, ...] = ()\n",
         (
             "tests/unit/orders/decisions/test_versions.py::test_contradicting_versions_are_held_and_what_contradicts_is_named",
         ),
@@ -623,8 +623,8 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         "an obsolete version is superseded without agreement",
         "orders/decisions/versions.py",
-        '    return f["id"].isin(agreeing)\n',
-        "    return asked\n",
+        '        and common_share(version["items"], imported["items"]) >= minimum\n',
+        "        or True\n",
         (
             "tests/integration/ledger/submissions/test_obsolete_versions.py::test_what_cannot_be_read_of_it_is_no_agreement",
         ),

@@ -14,8 +14,6 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-import pandas as pd
-
 IDENTITY_SIGNALS: Mapping[str, str] = MappingProxyType(
     {
         "base_number": "base order number",
@@ -69,18 +67,6 @@ def conflicting_columns(rows: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
         if len(given) > 1:
             found.append(column)
     return tuple(found)
-
-
-def conflicts_by_lineage(versions: pd.DataFrame) -> dict[str, tuple[str, ...]]:
-    """By lineage, the columns in which its versions contradict each other; only lineages that do."""
-    found: dict[str, tuple[str, ...]] = {}
-    for column in IDENTITY_SIGNALS:
-        words = versions[column].fillna("").map(normalize_text)
-        given = words != ""
-        distinct = words[given].groupby(versions.loc[given, "lineage"]).nunique()
-        for lineage in distinct.index[distinct > 1]:
-            found[str(lineage)] = (*found.get(str(lineage), ()), column)
-    return found
 
 
 def common_share(one: Iterable[str], other: Iterable[str]) -> float:

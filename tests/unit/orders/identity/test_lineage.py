@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +13,6 @@ from order_relay.orders.identity.lineage import (
     IDENTITY_SIGNALS,
     UUID,
     conflicting_columns,
-    conflicts_by_lineage,
     describe_columns,
     normalize_text,
     usable_lineage,
@@ -112,20 +110,18 @@ def test_operator_texts() -> None:
 
 
 words = st.sampled_from(["", "C-1", "c-1 ", "C-2", "1044", "1044.0", "PO 11", "po11"]) | st.text(max_size=4)
-rows = st.fixed_dictionaries({"lineage": st.sampled_from("UV"), **dict.fromkeys(IDENTITY_SIGNALS, words)})
+versions = st.fixed_dictionaries(dict.fromkeys(IDENTITY_SIGNALS, words))
 
 
-@given(st.lists(rows, min_size=1, max_size=5), st.randoms())
-def test_agreement_is_symmetric_and_both_forms_say_the_same(made: list[dict[str, Any]], dice: Any) -> None:
-    frame = pd.DataFrame(made)
-    found = conflicts_by_lineage(frame)
-    for lineage in set(frame["lineage"]):
-        of_lineage = [row for row in made if row["lineage"] == lineage]
-        assert found.get(lineage, ()) == conflicting_columns(of_lineage)
-        dice.shuffle(of_lineage)
-        assert found.get(lineage, ()) == conflicting_columns(of_lineage)
-        of_pairs = {c for a in of_lineage for b in of_lineage for c in conflicting_columns([a, b])}
-        assert of_pairs == set(found.get(lineage, ()))
+@given(st.lists(versions, min_size=1, max_size=5), st.randoms())
+def test_contradictions_do_not_depend_on_the_order_and_exist_between_two_versions(
+    made: list[dict[str, Any]], dice: Any
+) -> None:
+    found = conflicting_columns(made)
+    pairs = {column for one in made for other in made for column in conflicting_columns([one, other])}
+    assert pairs == set(found)
+    dice.shuffle(made)
+    assert conflicting_columns(made) == found
 
 
 @given(words)
