@@ -39,6 +39,7 @@ from order_relay.ledger.write_back.acknowledgements import Acknowledgements
 from order_relay.ledger.write_back.cancellations import Cancellations
 from order_relay.ledger.write_back.feedback import Feedback
 from order_relay.ledger.write_back.offline_orders import OfflineOrders
+from order_relay.ledger.write_back.operator_tasks import WriteBackTasks
 
 
 class Ledger:
@@ -69,6 +70,7 @@ class Ledger:
         self.acknowledgements = Acknowledgements(database)
         self.feedback = Feedback(database)
         self.cancellations = Cancellations(database)
+        self.write_back_tasks = WriteBackTasks(database)
         self.offline_orders = OfflineOrders(database)
         self.shipments = Shipments(database)
         self.order_references = OrderReferences(database)

@@ -57,7 +57,7 @@ def _check_pipeline(ledger: Ledger, settings: PipelineSettings, switch: StopSwit
         now=datetime.now(UTC),
         pulse=ledger.health.heartbeat(name),
         late=ledger.health.overdue(name, rules.state_limits(settings)),
-        tasks=ledger.feedback.operator_tasks(name),
+        tasks=ledger.write_back_tasks.pending(name),
         quarantined=ledger.accounting.counts(name)["states"][State.QUARANTINED],
         stopped=switch.stops(name),
     )

@@ -17,7 +17,7 @@ from order_relay.airflow.notify.notifications import notify
 from order_relay.airflow.remote_files import open_file_server
 from order_relay.airflow.session import redacted_errors
 from order_relay.ledger import Alert, migrate
-from order_relay.ledger.fulfilment.status_history import StoredStatuses
+from order_relay.ledger.fulfilment.status_merge import StoredStatuses
 from order_relay.orders.messages import RunContext
 from order_relay.pipeline.alerts.fulfilment_rules import refused_statuses
 from order_relay.pipeline.alerts.kinds import REFUSED_PERIOD, STATUS_REFUSED

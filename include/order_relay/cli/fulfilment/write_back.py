@@ -34,12 +34,12 @@ def feedback(
         raise ConfigurationError("give only one of --failed, --retry and --give-up")
     number = retry if retry is not None else give_up
     with Installation().ledger() as ledger:
-        rows = ledger.feedback.failed(pipeline)
+        rows = ledger.write_back_tasks.failed(pipeline)
         if number is None:
             _print_rows("failed", _FAILED, rows, as_json=as_json)
             return
         ctx = _context(rows, number, actor_name(who))
-        done = ledger.feedback.decide_failed(ctx, number, require_reason(reason), retry=retry is not None)
+        done = ledger.write_back_tasks.decide_failed(ctx, number, require_reason(reason), retry=retry is not None)
     _print_result(
         number, f"{done} write-backs {'will be retried' if retry is not None else 'given up'}", as_json=as_json
     )

@@ -11,7 +11,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from order_relay.errors import IllegalTransitionError
-from order_relay.ledger.fulfilment.status_history import add_orders, parcels_of
+from order_relay.ledger.fulfilment.status_history import add_orders
+from order_relay.ledger.fulfilment.status_merge import parcels_of
 from order_relay.ledger.schema.states import AT_DESTINATION, State
 from order_relay.ledger.schema.status_tables import status_account, status_event, status_order
 from order_relay.ledger.schema.tables import submission

@@ -18,7 +18,8 @@ from order_relay.ledger.schema.predicates import LINEAGE_IS_OPEN, NUMBER_IS_FREE
 from order_relay.ledger.schema.shipment_tables import WAITING_PARCEL, shipment
 from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.status_tables import status_event, status_order
-from order_relay.ledger.schema.tables import attempt, batch, feedback, run, submission
+from order_relay.ledger.schema.tables import attempt, batch, run, submission
+from order_relay.ledger.schema.write_back_tables import feedback
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
 from order_relay.ledger.store.repository import Repository, reads, writes

@@ -200,13 +200,6 @@ submission = sa.Table(
     sqlite_autoincrement=True,  # an id is never used twice, not even after a restored backup's rows were removed
 )
 
-# Which members of a source's documents the fingerprints of contents were taken of: settings change, and old ones stay.
-content_reading = sa.Table(
-    "content_reading",
-    metadata,
-    sa.Column("reading", sa.Text, primary_key=True),
-    sa.Column("paths", sa.Text, nullable=False),  # JSON, see orders/contents.py
-)
 
 event = sa.Table(
     "event",
@@ -310,55 +303,4 @@ alert = sa.Table(
     sa.Column("told_at", UtcTime),
     sa.Column("next_at", UtcTime),  # when to tell next; null: nothing to tell
     sa.Column("cleared_at", UtcTime),
-)
-
-feedback = sa.Table(
-    "feedback",
-    metadata,
-    sa.Column("submission_id", BigKey, sa.ForeignKey("submission.id"), primary_key=True, autoincrement=False),
-    sa.Column("step", sa.Text, primary_key=True),
-    sa.Column("delivery", BigKey, primary_key=True, autoincrement=False),  # shipment, where each is a step; else 0
-    sa.Column("state", sa.Text, nullable=False),  # sent, done, refused, failed, given_up, cancelled
-    sa.Column("tries", sa.Integer, nullable=False),
-    sa.Column("at", UtcTime, nullable=False),
-    sa.Column("due_at", UtcTime),
-    sa.Column("run", sa.Text, nullable=False),
-    sa.Column("message", sa.Text, nullable=False),
-    sa.Column("refusals", sa.Integer, nullable=False, server_default="0"),  # by the source itself
-    sa.Index(
-        "ix_feedback_failed",
-        "submission_id",
-        sqlite_where=sa.text("state = 'failed'"),
-        postgresql_where=sa.text("state = 'failed'"),
-    ),
-)
-
-# Offline orders that could not be marked at their source yet.
-offline_mark = sa.Table(
-    "offline_mark",
-    metadata,
-    sa.Column("pipeline", sa.Text, sa.ForeignKey("pipeline.name"), primary_key=True),
-    sa.Column("source_id", sa.Text, primary_key=True),
-    sa.Column("state", sa.Text, nullable=False),  # refused, failed, given_up
-    sa.Column("tries", sa.Integer, nullable=False),
-    sa.Column("at", UtcTime, nullable=False),
-    sa.Column("due_at", UtcTime),
-    sa.Column("message", sa.Text, nullable=False),
-)
-
-# Orders whose content their source did not give when it was last asked; the row goes when they were read.
-unread = sa.Table(
-    "unread",
-    metadata,
-    sa.Column("pipeline", sa.Text, sa.ForeignKey("pipeline.name"), primary_key=True),
-    sa.Column("source_id", sa.Text, primary_key=True),
-    sa.Column("problem", sa.Text, nullable=False),
-    sa.Column("why", sa.Text, nullable=False),
-    sa.Column("since", UtcTime, nullable=False),
-    sa.Column("asks", sa.Integer, nullable=False),  # in vain, one after the other
-    sa.Column("missing_since", UtcTime),  # its source has denied it since then
-    sa.Column("denials", sa.Integer, nullable=False),
-    sa.Column("gone_at", UtcTime),  # when that counted as withdrawn
-    sa.Column("last_at", UtcTime, nullable=False),
-    sa.Column("due_at", UtcTime, nullable=False),
 )

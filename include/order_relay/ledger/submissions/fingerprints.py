@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from order_relay.ledger.schema.tables import content_reading, submission
+from order_relay.ledger.schema.source_tables import content_reading
+from order_relay.ledger.schema.tables import submission
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
 from order_relay.ledger.store.repository import Repository, inserts, reads, writes

@@ -16,17 +16,17 @@ import sqlalchemy as sa
 from order_relay.iteration import batched
 from order_relay.ledger.schema.records import BatchInfo
 from order_relay.ledger.schema.states import State
-from order_relay.ledger.schema.tables import batch, pipeline, submission
+from order_relay.ledger.schema.tables import batch, submission
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
 from order_relay.ledger.store.repository import Repository, writes
 from order_relay.ledger.store.text import dump_json, load_json
 from order_relay.ledger.submissions.revisions import content_columns, insert_submissions, new_edition
-from order_relay.ledger.submissions.runs import require_pipeline
+from order_relay.ledger.submissions.runs import advance_watermark, require_pipeline
 from order_relay.ledger.submissions.transitions import TransitionCause, lock, transition, update
 from order_relay.ledger.submissions.unread_orders import record_reads as note_unread
+from order_relay.ledger.submissions.worklist import resume_waiting
 from order_relay.orders.decisions.redelivery import KNOWN_COLUMNS, RESULT_COLUMNS, RedeliveryAction, decide_redeliveries
-from order_relay.orders.mapping.eligibility import REASON_PREFIX
 from order_relay.orders.messages import UNREAD_PROBLEMS, RunContext
 from order_relay.orders.privacy.redaction_marks import CARD_DATA_REMOVED
 
@@ -51,14 +51,7 @@ _NEEDED = (
 _HELD_FOR_CONTENT = frozenset({CARD_DATA_REMOVED})
 """Reasons of ``held`` that lie in the order's own content alone: its source may correct them. All other reasons are
 about versions, identities or other orders, where changed content answers nothing."""
-_MAY_BE_HELD = (
-    State.RECEIVED,
-    State.WAITING,
-    State.READY,
-    State.SUPERSEDED,
-    State.QUARANTINED,
-    State.REJECTED,
-)
+_MAY_BE_HELD = (State.RECEIVED, State.WAITING, State.READY, State.SUPERSEDED, State.QUARANTINED, State.REJECTED)
 
 
 class Intake(Repository):
@@ -94,7 +87,7 @@ def receive(
     note_unread(tx, ctx, info, _problems(offers), {name: row.state for name, row in receiver.latest.items()})
     if info.complete:
         _confirm_absent(tx, ctx.pipeline, info, offers)
-    _advance_watermark(tx, bound, info)
+    advance_watermark(tx, bound, info)
     counts = {str(k): int(n) for k, n in Counter(decided["action"]).items()}
     tx.run(
         batch.insert(),
@@ -120,39 +113,6 @@ def _problems(offers: pd.DataFrame) -> dict[str, str]:
         if problem not in UNREAD_PROBLEMS or source_id not in found:
             found[source_id] = problem
     return found
-
-
-def _advance_watermark(tx: Transaction, bound: Any, info: BatchInfo) -> None:
-    """How far the source was read, and that the past of the ledger is behind us."""
-    changed: dict[str, Any] = {}
-    if info.complete or info.read_to is not None:
-        changed["unproven"] = False
-    if info.read_to is not None and (bound.read_to is None or info.read_to > bound.read_to):
-        changed["read_to"] = info.read_to
-    if changed:
-        tx.run(pipeline.update().where(pipeline.c.name == bound.name), changed)
-
-
-def resume_waiting(tx: Transaction, ctx: RunContext) -> int:
-    """Waiting submissions whose time to look again has come go back to ``received``.
-
-    Not those that wait for their source (``gating``): judging them again without asking it would tell nothing new.
-    """
-    ids = (
-        tx.run(
-            sa.select(submission.c.id).where(
-                submission.c.pipeline == ctx.pipeline,
-                submission.c.state == State.WAITING,
-                submission.c.due_at <= tx.now,
-                ~submission.c.reason.startswith(REASON_PREFIX),
-            )
-        )
-        .scalars()
-        .all()
-    )
-    rows = [row for row in lock(tx, ids) if row.state == State.WAITING]
-    transition(tx, rows, State.RECEIVED, TransitionCause(ctx, "time to look again"))
-    return len(rows)
 
 
 def _known(tx: Transaction, name: str, offers: pd.DataFrame) -> list[Any]:
@@ -284,14 +244,8 @@ class _Intake:
         transition(self.tx, kept, State.HELD, cause)
         changed = [(row, content) for row, content in old if content is not None]
         transition(self.tx, [row for row, _ in changed], State.HELD, cause, each=_contents(changed))
-        self._replace(
-            [
-                (r, c)
-                for r, c in pairs
-                if r is not None and c and r.state == State.HELD and c["content_hash"] != r.content_hash
-            ],
-            reason,
-        )
+        held = [(row, content) for row, content in pairs if row is not None and row.state == State.HELD]
+        self._replace([(row, new) for row, new in held if new and new["content_hash"] != row.content_hash], reason)
 
     _DO = {  # noqa: RUF012 - a table of methods
         RedeliveryAction.INSERT: _insert,

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from order_relay.errors import ConfigurationError
+from order_relay.ledger.schema.records import BatchInfo
 from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import pipeline, run, submission
 from order_relay.ledger.store.database import Transaction
@@ -194,6 +195,17 @@ def mark_unverified(tx: Transaction, name: str) -> None:
         submission.update().where(submission.c.pipeline == name, submission.c.state != State.IMPORTED),
         {"proven": False},
     )
+
+
+def advance_watermark(tx: Transaction, bound: Any, info: BatchInfo) -> None:
+    """How far the source was read, and that the past of the ledger is behind us."""
+    changed: dict[str, Any] = {}
+    if info.complete or info.read_to is not None:
+        changed["unproven"] = False
+    if info.read_to is not None and (bound.read_to is None or info.read_to > bound.read_to):
+        changed["read_to"] = info.read_to
+    if changed:
+        tx.run(pipeline.update().where(pipeline.c.name == bound.name), changed)
 
 
 def require_pipeline(tx: Transaction, name: str, lock: bool = False) -> Any:

@@ -13,8 +13,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from order_relay.ledger.schema.records import WorkItem
+from order_relay.ledger.schema.source_tables import unread
 from order_relay.ledger.schema.states import State
-from order_relay.ledger.schema.tables import submission, unread
+from order_relay.ledger.schema.tables import submission
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
 from order_relay.ledger.store.repository import Repository, reads, writes

@@ -85,3 +85,25 @@ def work_items(tx: Transaction, ids: Iterable[int]) -> list[WorkItem]:
     """These submissions as they are now, in key order; unknown ids are absent."""
     query = sa.select(*_COLUMNS).where(among(submission.c.id, "ids")).order_by(submission.c.id)
     return [WorkItem(*tuple(row)) for row in tx.run(query, {"ids": list(ids)})]
+
+
+def resume_waiting(tx: Transaction, ctx: RunContext) -> int:
+    """Waiting submissions whose time to look again has come go back to ``received``.
+
+    Not those that wait for their source (``gating``): judging them again without asking it would tell nothing new.
+    """
+    ids = (
+        tx.run(
+            sa.select(submission.c.id).where(
+                submission.c.pipeline == ctx.pipeline,
+                submission.c.state == State.WAITING,
+                submission.c.due_at <= tx.now,
+                ~submission.c.reason.startswith(REASON_PREFIX),
+            )
+        )
+        .scalars()
+        .all()
+    )
+    rows = [row for row in lock(tx, ids) if row.state == State.WAITING]
+    transition(tx, rows, State.RECEIVED, TransitionCause(ctx, "time to look again"))
+    return len(rows)

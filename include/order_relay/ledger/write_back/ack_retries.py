@@ -15,7 +15,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from order_relay.backoff import backoff_after_immediate_retry
-from order_relay.ledger.schema.tables import feedback, submission
+from order_relay.ledger.schema.tables import submission
+from order_relay.ledger.schema.write_back_tables import feedback
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
 from order_relay.ledger.store.text import clean_text

@@ -17,7 +17,8 @@ import sqlalchemy as sa
 from order_relay.errors import IllegalTransitionError
 from order_relay.ledger.schema.records import OverdueOrders
 from order_relay.ledger.schema.states import AT_DESTINATION, State
-from order_relay.ledger.schema.tables import event, feedback, submission
+from order_relay.ledger.schema.tables import event, submission
+from order_relay.ledger.schema.write_back_tables import feedback
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
 from order_relay.ledger.store.repository import Repository, reads, writes

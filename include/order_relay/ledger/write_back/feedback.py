@@ -20,17 +20,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from order_relay.backoff import backoff
-from order_relay.errors import IllegalTransitionError
-from order_relay.ledger.schema.records import OverdueOrders
 from order_relay.ledger.schema.shipment_tables import shipment
 from order_relay.ledger.schema.states import State
-from order_relay.ledger.schema.tables import feedback, submission
+from order_relay.ledger.schema.tables import submission
+from order_relay.ledger.schema.write_back_tables import feedback
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
 from order_relay.ledger.store.repository import Repository, reads, writes
 from order_relay.ledger.store.text import clean_text
 from order_relay.ledger.submissions.transitions import lock
-from order_relay.ledger.write_back import cancellations, offline_orders
+from order_relay.ledger.write_back import cancellations
 from order_relay.orders.messages import Acknowledgement, RunContext
 
 OMS_NUMBER, LINE_NUMBERS, SHIPPED = "oms_number", "line_numbers", "shipped"
@@ -70,9 +69,6 @@ class FeedbackStep:
 
 _mine = feedback.alias("mine")
 _before = feedback.alias("before")
-
-MAX_NAMED = 20
-WRITE_BACK_FAILED = "untold"
 
 
 class Feedback(Repository):
@@ -215,35 +211,6 @@ class Feedback(Repository):
         )
         return {f"{row.step}_{row.state}": row.n for row in tx.run(query)}
 
-    @reads
-    def failed(self, tx: Transaction, name: str | None = None) -> list[dict[str, Any]]:
-        """The steps that are not tried again unless an operator decides so, those of offline orders among them."""
-        return _all_failed(tx, name)
-
-    @writes
-    def decide_failed(self, tx: Transaction, ctx: RunContext, number: str, reason: str, *, retry: bool) -> int:
-        """Try the failed steps of an order again, or give them up; how many.
-
-        Raises ``IllegalTransitionError`` if no step of it has failed.
-        """
-        found = decide_failed(tx, ctx, number, reason, retry=retry)
-        found += offline_orders.decide_failed(tx, ctx.pipeline, number, retry=retry)
-        if not found:
-            raise IllegalTransitionError(f"no write-back step of order {number!r} of {ctx.pipeline} has failed")
-        return found
-
-    @reads
-    def operator_tasks(self, tx: Transaction, name: str) -> list[OverdueOrders]:
-        """What write-back leaves to operators, for alerts and reports; empty if there is nothing to do."""
-        failed = _all_failed(tx, name)
-        orders = tuple(dict.fromkeys(row["order_number"] for row in failed))
-        untold = (
-            OverdueOrders(WRITE_BACK_FAILED, len(orders), min(row["at"] for row in failed), orders[:MAX_NAMED])
-            if failed
-            else None
-        )
-        return [task for task in (cancellations.overdue(tx, name), untold) if task is not None]
-
 
 def _open(now: datetime, given_up_s: float) -> sa.ColumnElement[bool]:
     """Never told, refused and due again, or claimed by a worker that died."""
@@ -289,59 +256,6 @@ def steps_of(tx: Transaction, number: int) -> list[dict[str, Any]]:
     return [dict(row) for row in tx.run(query).mappings()]
 
 
-def failed_steps(tx: Transaction, name: str | None) -> list[dict[str, Any]]:
-    """The steps that will not be told again unless an operator says so."""
-    where = [feedback.c.state == sa.literal_column("'failed'")]
-    if name is not None:
-        where.append(submission.c.pipeline == name)
-    query = (
-        sa.select(
-            submission.c.pipeline,
-            submission.c.order_number,
-            submission.c.source_id,
-            feedback.c.step,
-            feedback.c.delivery,
-            feedback.c.tries,
-            feedback.c.at,
-            feedback.c.message,
-            feedback.c.submission_id,
-        )
-        .select_from(feedback.join(submission, submission.c.id == feedback.c.submission_id))
-        .where(*where)
-        .order_by(submission.c.pipeline, feedback.c.submission_id, feedback.c.step)
-    )
-    return [dict(row) for row in tx.run(query).mappings()]
-
-
-def _all_failed(tx: Transaction, name: str | None) -> list[dict[str, Any]]:
-    marks = [
-        {**row, "order_number": row["source_id"], "step": "offline_sent", "delivery": 0}
-        for row in offline_orders.failed(tx, name)
-    ]
-    return [*failed_steps(tx, name), *marks]
-
-
-def decide_failed(tx: Transaction, ctx: RunContext, number: str, reason: str, *, retry: bool) -> int:
-    """An operator has the failed steps of an order told again, or gives them up; how many."""
-    chosen = [row for row in failed_steps(tx, ctx.pipeline) if number in {row["order_number"], row["source_id"]}]
-    lock(tx, {row["submission_id"] for row in chosen})
-    words = f"{'retry' if retry else 'given up'} by {ctx.who}: {clean_text(reason, 200)}"
-    return tx.many(
-        _DECIDED,
-        [
-            {
-                "b_submission_id": row["submission_id"],
-                "b_step": row["step"],
-                "b_delivery": row["delivery"],
-                "b_state": "refused" if retry else GIVEN_UP,
-                "b_due": tx.now if retry else None,
-                "b_message": clean_text(f"{words} ({row['message']})", 300),
-            }
-            for row in chosen
-        ],
-    )
-
-
 def _key(step: FeedbackStep) -> dict[str, object]:
     return {"submission_id": step.submission_id, "step": step.step, "delivery": step.delivery}
 
@@ -350,14 +264,14 @@ def _bound(step: FeedbackStep) -> dict[str, object]:
     return {f"b_{name}": value for name, value in _key(step).items()}
 
 
-_THIS = sa.and_(
+THIS_STEP = sa.and_(
     feedback.c.submission_id == sa.bindparam("b_submission_id"),
     feedback.c.step == sa.bindparam("b_step"),
     feedback.c.delivery == sa.bindparam("b_delivery"),
 )
 _AGAIN = (
     feedback.update()
-    .where(_THIS)
+    .where(THIS_STEP)
     .values(
         state="sent",
         tries=feedback.c.tries + 1,
@@ -368,27 +282,16 @@ _AGAIN = (
 )
 _EXHAUSTED = (
     feedback.update()
-    .where(_THIS)
+    .where(THIS_STEP)
     .values(
         state=FAILED,
         due_at=None,
         message=sa.func.coalesce(sa.func.nullif(feedback.c.message, ""), "no usable answer"),
     )
 )
-_DECIDED = (
-    feedback.update()
-    .where(_THIS, feedback.c.state == FAILED)
-    .values(
-        state=sa.bindparam("b_state"),
-        tries=0,
-        refusals=0,
-        message=sa.bindparam("b_message"),
-        due_at=sa.bindparam("b_due", type_=feedback.c.due_at.type),
-    )
-)
 _ANSWER = (
     feedback.update()
-    .where(_THIS, feedback.c.state == "sent")
+    .where(THIS_STEP, feedback.c.state == "sent")
     .values(
         state=sa.bindparam("b_state"),
         at=sa.bindparam("b_at", type_=feedback.c.at.type),

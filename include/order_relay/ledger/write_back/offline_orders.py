@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from order_relay.backoff import backoff
-from order_relay.ledger.schema.tables import offline_mark, pipeline
+from order_relay.ledger.schema.tables import pipeline
+from order_relay.ledger.schema.write_back_tables import offline_mark
 from order_relay.ledger.store.database import Transaction
 from order_relay.ledger.store.repository import Repository, reads, writes
 from order_relay.ledger.store.text import clean_text

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from order_relay.batches import BatchStore, DamagedBatchError
 from order_relay.batches.incoming_files import IncomingFile, IncomingFolder
 from order_relay.errors import RecordRejectedError, ValidationIssue
-from order_relay.ledger.fulfilment.status_history import StoredStatuses
+from order_relay.ledger.fulfilment.status_merge import StoredStatuses
 from order_relay.orders.fulfilment.status_csv import CsvFormat, read_status_csv
 from order_relay.orders.fulfilment.status_records import ParsedRecords, RejectedRecord
 from order_relay.orders.json_text import encode

@@ -10,7 +10,7 @@ from typing import Protocol
 from order_relay.errors import ThrottledError, TransientError
 from order_relay.iteration import batched
 from order_relay.ledger import Ledger
-from order_relay.ledger.fulfilment.status_history import StoredStatuses
+from order_relay.ledger.fulfilment.status_merge import StoredStatuses
 from order_relay.ledger.fulfilment.status_queries import FollowUp
 from order_relay.orders.fulfilment.shipment_progress import Shipment, shipment_key
 from order_relay.orders.fulfilment.status_events import Channel

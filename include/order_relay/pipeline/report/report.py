@@ -83,7 +83,7 @@ def write_report(
         causes=read_causes(ctx, store, failed_tasks),
         checked_batches=len(batches),
         shadow=shadow,
-        tasks=tuple(ledger.feedback.operator_tasks(ctx.pipeline)),
+        tasks=tuple(ledger.write_back_tasks.pending(ctx.pipeline)),
         remarks=tuple(
             ImportRemark(*row) for row in ledger.accounting.imported_with_remarks(ctx.pipeline, ctx.run, MAX_REMARKS)
         ),

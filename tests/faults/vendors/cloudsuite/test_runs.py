@@ -177,7 +177,7 @@ def test_a_repeat_after_a_lost_answer_changes_nothing(shop: ThreadedSandbox, mak
 
 
 def _let_the_wait_pass(ledger: Ledger) -> None:
-    from order_relay.ledger.schema.tables import feedback as table
+    from order_relay.ledger.schema.write_back_tables import feedback as table
 
     with ledger.database.engine.begin() as conn:
         conn.execute(table.update().values(due_at=table.c.at))

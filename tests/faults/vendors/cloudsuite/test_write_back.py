@@ -10,8 +10,8 @@ import pytest
 
 from order_relay.errors import ConfigurationError
 from order_relay.ledger.schema.states import State
-from order_relay.ledger.schema.tables import feedback as table
-from order_relay.ledger.schema.tables import offline_mark
+from order_relay.ledger.schema.write_back_tables import feedback as table
+from order_relay.ledger.schema.write_back_tables import offline_mark
 from order_relay.orders.messages import RunContext
 from order_relay.pipeline.fulfilment.cancelled_orders import mark_offline_orders, record_cancellations
 from order_relay.pipeline.fulfilment.write_back import WriteBackContext, send_write_back
@@ -61,7 +61,7 @@ def test_sent_is_never_written_on_an_order_that_the_shop_cancelled(shop: Threade
     assert feedback(engine) == {}, "it is not told again"
     [task] = engine.ledger.cancellations.unsettled(PIPELINE)
     assert task["order_number"] == "1-CS1"
-    assert [late.state for late in engine.ledger.feedback.operator_tasks(PIPELINE)] == ["cancelled"]
+    assert [late.state for late in engine.ledger.write_back_tasks.pending(PIPELINE)] == ["cancelled"]
 
 
 def test_a_cancellation_is_noticed_before_anything_is_shipped_and_reaches_the_feed(
@@ -135,15 +135,15 @@ def test_a_take_over_that_the_shop_always_refuses_ends_as_a_task(shop: ThreadedS
     for number in range(10):
         engine.run(f"run-{number}")
         waits_pass(engine)
-    [row] = engine.ledger.feedback.failed(PIPELINE)
+    [row] = engine.ledger.write_back_tasks.failed(PIPELINE)
     assert (row["order_number"], row["step"], row["tries"]) == ("1-CS1", "take_over", 5)
     assert "refused by the source" in engine.run("another").text
     shop.change({"cloudsuite": {"faults": []}})
     engine.run("not-again")
     assert "1-CS1" not in shop.report()["cloudsuite"]["feedback"], "it is not told again"
-    engine.ledger.feedback.decide_failed(CTX, "1-CS1", "corrected in the shop", retry=True)
+    engine.ledger.write_back_tasks.decide_failed(CTX, "1-CS1", "corrected in the shop", retry=True)
     engine.run("again")
-    assert engine.ledger.feedback.failed(PIPELINE) == []
+    assert engine.ledger.write_back_tasks.failed(PIPELINE) == []
     assert heard(shop, "1-CS1")["state"] == "processing"
 
 
@@ -173,13 +173,13 @@ def test_a_step_that_the_shop_always_refuses_ends_and_an_operator_may_retry_it(
         told.append(send_write_back(CTX, parts(engine, most_refusals=3)))
         waits_pass(engine)
     assert told == [{"oms_number_refused": 1}] * 3 + [{}] * 9
-    [row] = engine.ledger.feedback.failed(PIPELINE)
+    [row] = engine.ledger.write_back_tasks.failed(PIPELINE)
     assert (row["order_number"], row["step"], row["tries"]) == ("1-CS1", "oms_number", 3)
-    assert [late.state for late in engine.ledger.feedback.operator_tasks(PIPELINE)] == ["untold"]
+    assert [late.state for late in engine.ledger.write_back_tasks.pending(PIPELINE)] == ["untold"]
     shop.change({"cloudsuite": {"faults": []}})
-    assert engine.ledger.feedback.decide_failed(CTX, "1-CS1", "corrected in the shop", retry=True) == 1
+    assert engine.ledger.write_back_tasks.decide_failed(CTX, "1-CS1", "corrected in the shop", retry=True) == 1
     assert feedback(engine) == {"oms_number_told": 1, "line_numbers_told": 1}
-    assert engine.ledger.feedback.operator_tasks(PIPELINE) == []
+    assert engine.ledger.write_back_tasks.pending(PIPELINE) == []
 
 
 def test_a_shop_that_never_answers_is_not_asked_without_end_and_an_outage_uses_up_no_refusals(
@@ -194,10 +194,10 @@ def test_a_shop_that_never_answers_is_not_asked_without_end_and_an_outage_uses_u
         unknown += send_write_back(CTX, parts(engine, most_refusals=3)).get("oms_number_unknown", 0)
         waits_pass(engine)
     assert 10 < unknown <= 60
-    [row] = engine.ledger.feedback.failed(PIPELINE)
+    [row] = engine.ledger.write_back_tasks.failed(PIPELINE)
     assert row["tries"] == 20
-    assert engine.ledger.feedback.decide_failed(CTX, "1", "nobody needs it", retry=False) == 1
-    assert engine.ledger.feedback.operator_tasks(PIPELINE) == []
+    assert engine.ledger.write_back_tasks.decide_failed(CTX, "1", "nobody needs it", retry=False) == 1
+    assert engine.ledger.write_back_tasks.pending(PIPELINE) == []
 
 
 @pytest.mark.parametrize("way", ["shipment_state", "done"])
@@ -237,7 +237,7 @@ def test_offline_orders_are_marked_after_any_pause_and_one_that_fails_is_tried_a
     assert mark() == {}, "not yet due, and the watermark has passed it"
     waits_pass(engine)
     assert mark() == {"offline_sent": 1}
-    assert engine.ledger.feedback.failed(PIPELINE) == []
+    assert engine.ledger.write_back_tasks.failed(PIPELINE) == []
 
 
 def test_a_cancelled_offline_order_is_left_alone_and_one_always_refused_becomes_a_task(
@@ -252,5 +252,5 @@ def test_a_cancelled_offline_order_is_left_alone_and_one_always_refused_becomes_
         told.append(mark_offline_orders(CTX, parts(engine, most_refusals=3), first_days=1.0, overlap_s=0.0))
         waits_pass(engine)
     assert told == [{"offline_refused": 1}] * 3 + [{}] * 5
-    [row] = engine.ledger.feedback.failed(PIPELINE)
+    [row] = engine.ledger.write_back_tasks.failed(PIPELINE)
     assert (row["source_id"], row["step"]) == ("1", "offline_sent")

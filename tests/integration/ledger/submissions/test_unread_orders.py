@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from order_relay.errors import ValidationIssue
-from order_relay.ledger.schema.tables import unread
+from order_relay.ledger.schema.source_tables import unread
 from order_relay.ledger.submissions.unread_orders import DENIALS, LONGEST_DELAY, ORDER_GONE, read_attempts
 from order_relay.orders.mapping.eligibility import NOT_RETURNED, REASON_PREFIX
 from order_relay.orders.messages import DETAIL_MISSING, DETAIL_UNREADABLE

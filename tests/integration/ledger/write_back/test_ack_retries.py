@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from order_relay.ledger.schema.tables import feedback
+from order_relay.ledger.schema.write_back_tables import feedback
 from order_relay.ledger.write_back import ack_retries
 from order_relay.ledger.write_back.feedback import FIRST_DELAY, LONGEST_DELAY, MAX_TRIES, OMS_NUMBER
 from order_relay.orders.messages import Acknowledgement
@@ -40,7 +40,7 @@ def time_passes(clerk):
 
 
 def failed(clerk):
-    return [(row["order_number"], row["step"], row["tries"]) for row in clerk.ledger.feedback.failed(NAME)]
+    return [(row["order_number"], row["step"], row["tries"]) for row in clerk.ledger.write_back_tasks.failed(NAME)]
 
 
 def test_a_take_over_that_is_always_refused_ends_as_a_task(clerk):
@@ -51,7 +51,7 @@ def test_a_take_over_that_is_always_refused_ends_as_a_task(clerk):
         time_passes(clerk)
     assert asked == [1, 1, 1, 0, 0, 0, 0, 0]
     assert failed(clerk) == [("N-1", "take_over", 3)]
-    assert [late.state for late in clerk.ledger.feedback.operator_tasks(NAME)] == ["untold"]
+    assert [late.state for late in clerk.ledger.write_back_tasks.pending(NAME)] == ["untold"]
 
 
 @pytest.mark.parametrize("answer", [PASSING, None], ids=["not in the reply", "no answer"])
@@ -87,13 +87,13 @@ def test_an_operator_has_it_repeated_or_gives_it_up(clerk):
         clerk.imported(source_id)
     attempt(clerk, NO, most=1)
     assert due(clerk) == []
-    assert clerk.ledger.feedback.decide_failed(clerk.ctx, "N-1", "corrected in the shop", retry=True) == 1
-    assert clerk.ledger.feedback.decide_failed(clerk.ctx, "N-2", "nobody needs it", retry=False) == 1
+    assert clerk.ledger.write_back_tasks.decide_failed(clerk.ctx, "N-1", "corrected in the shop", retry=True) == 1
+    assert clerk.ledger.write_back_tasks.decide_failed(clerk.ctx, "N-2", "nobody needs it", retry=False) == 1
     assert attempt(clerk, YES) == 1
     assert clerk.row("1")["ack"] == "confirmed"
     assert clerk.row("2")["ack"] == "refused"
     assert due(clerk) == []
-    assert clerk.ledger.feedback.operator_tasks(NAME) == []
+    assert clerk.ledger.write_back_tasks.pending(NAME) == []
 
 
 def test_one_that_is_accepted_at_last_is_done_and_may_fail_anew(clerk):

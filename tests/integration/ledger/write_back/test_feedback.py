@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from order_relay.ledger.schema.tables import feedback
+from order_relay.ledger.schema.write_back_tables import feedback
 from order_relay.ledger.write_back.feedback import LINE_NUMBERS, OMS_NUMBER, SHIPPED, FeedbackStep, steps_of
 from order_relay.orders.fulfilment.shipment_progress import OrderedLine, Shipment
 from order_relay.orders.messages import Acknowledgement

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from order_relay.ledger.schema.tables import offline_mark
+from order_relay.ledger.schema.write_back_tables import offline_mark
 from order_relay.ledger.write_back.offline_orders import MAX_TRIES
 from order_relay.orders.messages import Acknowledgement
 
@@ -38,25 +38,25 @@ def test_what_is_refused_is_tried_again_later_and_ends_as_a_task(clerk):
         assert clerk.ledger.offline_orders.pending(NAME) == {"1": False}
         time_passes(clerk)
         assert clerk.ledger.offline_orders.pending(NAME) == {"1": number < 2}
-    assert [(row["source_id"], row["step"], row["tries"]) for row in clerk.ledger.feedback.failed(NAME)] == [
+    assert [(row["source_id"], row["step"], row["tries"]) for row in clerk.ledger.write_back_tasks.failed(NAME)] == [
         ("1", "offline_sent", 3)
     ]
-    assert [late.orders for late in clerk.ledger.feedback.operator_tasks(NAME)] == [("1",)]
+    assert [late.orders for late in clerk.ledger.write_back_tasks.pending(NAME)] == [("1",)]
 
 
 def test_an_outage_takes_longer_to_end_it(clerk):
     for _ in range(MAX_TRIES - 1):
         answered(clerk, ("1", PASSING), most=1)
-    assert clerk.ledger.feedback.failed(NAME) == []
+    assert clerk.ledger.write_back_tasks.failed(NAME) == []
     answered(clerk, ("1", PASSING), most=1)
-    assert len(clerk.ledger.feedback.failed(NAME)) == 1
+    assert len(clerk.ledger.write_back_tasks.failed(NAME)) == 1
 
 
 def test_an_operator_has_it_tried_again_or_lets_it_be(clerk):
     answered(clerk, ("1", NO), ("2", NO), most=1)
-    assert clerk.ledger.feedback.decide_failed(clerk.ctx, "1", "corrected", retry=True) == 1
-    assert clerk.ledger.feedback.decide_failed(clerk.ctx, "2", "not needed", retry=False) == 1
+    assert clerk.ledger.write_back_tasks.decide_failed(clerk.ctx, "1", "corrected", retry=True) == 1
+    assert clerk.ledger.write_back_tasks.decide_failed(clerk.ctx, "2", "not needed", retry=False) == 1
     assert clerk.ledger.offline_orders.pending(NAME) == {"1": True, "2": False}
     answered(clerk, ("1", YES))
     assert clerk.ledger.offline_orders.pending(NAME) == {"2": False}
-    assert clerk.ledger.feedback.failed(NAME) == []
+    assert clerk.ledger.write_back_tasks.failed(NAME) == []

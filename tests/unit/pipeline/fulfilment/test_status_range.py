@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from order_relay.errors import ConfigurationError
-from order_relay.ledger.fulfilment.status_history import StoredStatuses
+from order_relay.ledger.fulfilment.status_merge import StoredStatuses
 from order_relay.orders.fulfilment.status_events import Channel, EventKind, StatusEvent, StatusReport
 from order_relay.orders.fulfilment.status_records import ParsedRecords
 from order_relay.pipeline.alerts.fulfilment_rules import refused_statuses

@@ -24,11 +24,11 @@ CTX = RunContext("demo", "manual__1")
 class FakeLedger:
     """Answers as the ledger does, from what a test says."""
 
-    accounting = feedback = property(lambda self: self)
+    accounting = write_back_tasks = property(lambda self: self)
 
     tasks: tuple[OverdueOrders, ...] = ()
 
-    def operator_tasks(self, _pipeline):
+    def pending(self, _pipeline):
         return self.tasks
 
     def __init__(self, *, breaches: list[str] | None = None, missing: set[str] | None = None) -> None:

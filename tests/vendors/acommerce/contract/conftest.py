@@ -12,7 +12,7 @@ import pytest
 
 from order_relay.connections import Connection
 from order_relay.ledger import Ledger
-from order_relay.ledger.fulfilment.status_history import StoredStatuses
+from order_relay.ledger.fulfilment.status_merge import StoredStatuses
 from order_relay.orders.fulfilment.status_events import Channel
 from order_relay.orders.fulfilment.status_records import StatusPage, parse_records
 from order_relay.orders.fulfilment.status_state import derive_state
