@@ -51,7 +51,7 @@ def test_an_operator_is_alerted_after_the_configured_time(
         run = world.run(SWEEP)
     assert run.state == "success"
     said = [record.getMessage() for record in caplog.records]
-    told = [text for text in said if "sent without a confirmed import for too long" in text]
+    told = [text for text in said if "been without a confirmed import for more than" in text]
     assert len(told) == 1
     assert all(number in told[0] for number in doubtful)
     assert world.states()["in_doubt"] == len(doubtful), "nobody decides by time"

@@ -58,7 +58,7 @@ def test_stuck_orders_are_reported_with_their_numbers_and_counted_in_the_summary
     (summary,) = [text for text in told(caplog) if "imported in the last 24 hours" in text]
     (mistyped,) = [text for text in told(caplog) if "'supercat'" in text and text != summary]
     assert "sending is stopped for all pipelines" in mistyped
-    (stuck,) = [text for text in told(caplog) if "ready for too long" in text and text != summary]
+    (stuck,) = [text for text in told(caplog) if "been ready for more than" in text and text != summary]
     assert all(number in stuck for number in numbers)
     assert f"- ready: {len(numbers)} " in summary
     names = {value for row in world.rows() for value in (row["customer_po"],) if value}

@@ -10,7 +10,7 @@ from typing import Any
 
 from order_relay.errors import ConfigurationError
 from order_relay.ledger.schema.records import Alert, OverdueOrders
-from order_relay.pipeline.report.formatting import format_orders, format_time
+from order_relay.pipeline.report.formatting import format_orders, format_reason, format_time
 from order_relay.pipeline.report.state_advice import ACKNOWLEDGEMENT, OPERATOR_STATES, state_advice
 from order_relay.times import find_zone
 
@@ -91,4 +91,4 @@ def _state(state: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield f"- {state.replace('_', ' ')}: {number} ({new} new since yesterday), the oldest since {oldest}{next_step}"
     for row in sorted(rows, key=lambda row: -int(row["n"])):
         if row["reason"]:
-            yield f"  - `{row['reason']}`: {row['n']}"
+            yield f"  - {format_reason(row['reason'], row['n'])}"

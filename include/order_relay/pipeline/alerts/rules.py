@@ -22,7 +22,7 @@ from order_relay.pipeline.alerts.kinds import (
     WRITE_BACK,
     list_lines,
 )
-from order_relay.pipeline.report.formatting import format_orders, format_time
+from order_relay.pipeline.report.formatting import format_duration, format_orders, format_time
 from order_relay.pipeline.report.state_advice import LEFT_FROM_LIVE_MODE, LIVE_RUN_STATES, LOGIN_REJECTED, state_advice
 from order_relay.pipeline.runs.stop_switch import StopSwitch
 from order_relay.pipeline.settings.pipeline import PipelineSettings
@@ -89,14 +89,15 @@ def _cause(entry: OverdueOrders, pulse: Heartbeat) -> str:
 def stuck_orders(entry: OverdueOrders, pipeline: str, settings: PipelineSettings, cause: str = "") -> Alert:
     """Orders that are in one state for too long. ``cause``: the error of the newest run."""
     advice = state_advice(entry.state)
-    next_step = advice.if_overdue
+    next_step, limit_s = advice.if_overdue, state_limits(settings)[entry.state]
     if settings.shadow and entry.state in LIVE_RUN_STATES:
         next_step = LEFT_FROM_LIVE_MODE.format(pipeline=pipeline)
     return Alert(
         STUCK,
         f"{STUCK}:{entry.state}",
-        f"{pipeline}: {format_orders(entry.number, 'has', 'have')} been {advice.label} for too long, the oldest since "
-        f"{format_time(entry.oldest)}. {next_step}" + (f" The newest run failed: {cause}" if cause else ""),
+        f"{pipeline}: {format_orders(entry.number, 'has', 'have')} been {advice.label} for more than "
+        f"{format_duration(limit_s)}, the oldest since {format_time(entry.oldest)}. {next_step}"
+        + (f" The newest run failed: {cause}" if cause else ""),
         list_lines(entry.orders, entry.number),
         size=entry.number,
         repeat_s=settings.alerts.repeat_s,
@@ -175,7 +176,7 @@ def _stopped(facts: PipelineFacts, pulse: Heartbeat, settings: PipelineSettings)
             STOPPED,
             STOPPED,
             f"{facts.pipeline}: sending has been stopped by the Variable order_relay_stop for more than "
-            f"{alerts.stopped_after_s / 60:.0f} minutes. Clear the Variable to resume.",
+            f"{format_duration(alerts.stopped_after_s)}. Clear the Variable to resume.",
             after_s=alerts.stopped_after_s,
             repeat_s=alerts.repeat_s,
         )

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from order_relay.orders.markdown import markdown_table
 from order_relay.orders.messages import RunContext
 from order_relay.orders.notes import NOTE_TITLES
-from order_relay.pipeline.report.advice import advice_for
-from order_relay.pipeline.report.formatting import format_orders
+from order_relay.pipeline.report.formatting import format_orders, format_reason
 from order_relay.pipeline.report.state_advice import OPERATOR_STATES, STATES, state_advice
 from order_relay.pipeline.runs.objects import run_prefix
 
@@ -112,13 +111,8 @@ def _open_orders(counts: LedgerCounts) -> list[str]:
             continue
         lines.append(f"- **{state}: {number}.** {advice.meaning} {advice.action}")
         reasons = sorted((-n, reason) for (of, reason), n in counts.reasons.items() if of == state and reason)
-        lines += [f"  - {-n} `{reason}`{_title(reason)}" for n, reason in reasons]
+        lines += [f"  - {format_reason(reason, -n)}" for n, reason in reasons]
     return ["## Open orders", "", *(lines or ["None."]), ""]
-
-
-def _title(reason: str) -> str:
-    advice = advice_for(reason)
-    return f": {advice.title}" if advice else ""
 
 
 _FINAL_STATES = frozenset({"imported", "superseded", "discarded"})

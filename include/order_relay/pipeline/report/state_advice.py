@@ -15,7 +15,7 @@ _SETTLED = "No action needed."
 
 STATES: Mapping[str, StateAdvice] = {
     State.IN_DOUBT: StateAdvice(
-        "sent without a confirmed import",
+        "without a confirmed import",
         "It is unknown whether the OMS stored the order.",
         f"No action needed at first: look-ups run at growing intervals. If they do not settle it (see `{COMMAND} "
         f"doubt`), search the OMS and use `{COMMAND} settle`. Never send the order again by hand.",
@@ -49,7 +49,7 @@ STATES: Mapping[str, StateAdvice] = {
         f"See what blocks an order with `{COMMAND} order NUMBER`.",
     ),
     State.SENDING: StateAdvice(
-        "in sending",
+        "in the state sending",
         "The intent to send is recorded; a request may be in flight.",
         "No action needed. After a crash the order becomes `in_doubt` when its lease expires.",
         "A worker stopped while sending, and no later run has taken over. Check that the pipeline's DAG runs.",

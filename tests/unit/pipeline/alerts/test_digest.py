@@ -73,7 +73,7 @@ def test_it_counts_the_day_and_lists_pending_work_with_commands() -> None:
     assert "- held: 2 (1 new since yesterday), the oldest since 2026-05-03 06:00 UTC. Compare the versions" in told
     assert "decide NUMBER" in told
     assert "- quarantined: 8 (4 new since yesterday), the oldest since 2026-04-30 06:00 UTC" in told
-    assert told.index("`total_differs`: 5") < told.index("`not_in_table`: 3"), "the most frequent reason first"
+    assert told.index("`total_differs`: 5") < told.index("(`not_in_table`): 3"), "the most frequent reason first"
     assert "- ready: 7 (7 new since yesterday)" in told
     assert "- unacknowledged: 4, the oldest since 2026-05-03 06:00 UTC" in told
     assert "900" not in told

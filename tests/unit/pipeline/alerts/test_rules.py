@@ -57,7 +57,10 @@ def test_stuck_orders_are_one_cause_a_state_with_numbers_and_what_to_do() -> Non
     late = OverdueOrders("held", 23, NOW - timedelta(days=2), tuple(f"N{n}" for n in range(20)))
     (message,) = check_pipeline(PipelineFacts(NAME, NOW, ALIVE, [late]), settings())
     assert (message.cause, message.size) == ("stuck:held", 23)
-    assert "23 orders have been held for too long, the oldest since 2026-05-02 06:00 UTC. Compare" in message.subject
+    assert (
+        "23 orders have been held for more than 1 day, the oldest since 2026-05-02 06:00 UTC. Compare"
+        in message.subject
+    )
     assert "decide NUMBER" in message.subject
     assert message.text.splitlines()[1] == "  N0"
     assert message.text.splitlines()[-1] == "  and 3 more"

@@ -99,7 +99,7 @@ def test_it_lists_pending_work_and_next_steps(store: BatchStore) -> None:
     assert (
         "**held: 2.** An operator must decide. Compare the versions with `order-relay held NUMBER`" in result.markdown
     )
-    assert "  - 2 `too_few_common_items`: Versions share too few items" in result.markdown
+    assert "  - Versions share too few items (`too_few_common_items`): 2" in result.markdown
     assert "each has exactly one state.** 5 orders need an operator." in result.markdown
     assert result.text.endswith("5 orders need an operator.")
 
