@@ -1,4 +1,4 @@
-"""Whether a person has to be told."""
+"""Which alerts a pipeline and a run raise, and what they say."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ alerts: {stuck_after_s: {helt: 60}}
 
 
 def test_a_live_pipeline_that_returns_to_shadow_mode_is_alerted() -> None:
-    """As by an update where the file says no mode: shadow runs enter no order, so an order in the ledger was live."""
+    """For example, an update lost the mode in the file. Shadow runs enter no order, so a known order was live."""
     (message,) = check_pipeline(PipelineFacts(NAME, NOW, ALIVE), settings(mode="shadow", stopped_after_s=7200))
     assert (message.cause, message.after_s) == ("shadow", 7200)
     assert "mode: live" in message.subject

@@ -1,4 +1,4 @@
-"""The report: what it counts, what it says to a person, and what it compares."""
+"""The run report: its counts, its texts for operators, and the accounting check."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CTX = RunContext("demo", "manual__1")
 
 
 class FakeLedger:
-    """Answers as the ledger does, from what a test says."""
+    """A ledger with the given counts."""
 
     accounting = write_back_tasks = property(lambda self: self)
 
