@@ -14,7 +14,8 @@ import cProfile
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +25,10 @@ from order_relay.batches import BatchStore
 from order_relay.connections import Connection
 from order_relay.ledger import Ledger, migrate
 from order_relay.orders.messages import RunContext
-from order_relay.pipeline.load.chunks import chunk_name, plan_chunks
-from order_relay.pipeline.load.stage import LoadOptions, load
 from order_relay.pipeline.report.model import StageTime
 from order_relay.pipeline.report.report import write_report
-from order_relay.pipeline.runs.fetch_plan import FetchPlan
-from order_relay.pipeline.settings.sections import ChunkSettings, LoadSettings
-from order_relay.pipeline.stages.acknowledge import acknowledge
-from order_relay.pipeline.stages.dedupe import dedupe
-from order_relay.pipeline.stages.extract import extract
-from order_relay.pipeline.stages.transform import transform
-from order_relay.pipeline.stages.validate import validate
+from order_relay.pipeline.run import PipelineRun, run_once
+from order_relay.pipeline.settings.sections import ChunkSettings
 from order_relay.wiring.pipeline import Wiring
 
 PIPELINE = "supercat_to_shopatron"
@@ -48,14 +42,14 @@ class Watch:
         self.cpu: dict[str, float] = {}
         self.peak_kib: dict[str, int] = {}
 
-    def run(self, name: str, stage: Callable[[], Any]) -> Any:
-        """Run one stage."""
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Measure one stage."""
         started, cpu = time.perf_counter(), cpu_seconds()
-        result = stage()
+        yield
         self.stages[name] = time.perf_counter() - started
         self.cpu[name] = cpu_seconds() - cpu
         self.peak_kib[name] = peak_kib()
-        return result
 
 
 class Engine:
@@ -73,53 +67,17 @@ class Engine:
         shopatron = Connection("shopatron_default", host=f"{url}/api/v2", login="bench", password="bench", extra=extra)
         known = {connection.conn_id: connection for connection in (supercat, shopatron)}
         self.wiring = Wiring.for_pipeline(PIPELINE, known.__getitem__, ledger_url, self.store.url)
-        self.source, self.destination = self.wiring.source, self.wiring.destination
-        self.transformer, self.policies = self.wiring.transformer, self.wiring.settings.engine_policies
-        self.ledger.runs.bind(PIPELINE, self.source.account, self.destination.account)
-        self.ledger.runs.begin(self.ctx, "run", 0)
+        # One process, so one chunk: chunks distribute a run over processes. A ledger that has run before does not look
+        # its orders up before their first POST.
+        settings = self.wiring.settings
+        load = settings.load.model_copy(update={"lookup_before_send": "never"})
+        self.wiring.settings = settings.model_copy(update={"chunks": ChunkSettings(at_most=1), "load": load})
 
     def run(self, watch: Watch) -> None:
-        """Run all stages, each with the result of the one before."""
-        ctx, ledger, store = self.ctx, self.ledger, self.store
-        form, transformer, policies = self.source.format, self.transformer, self.policies
-        batch = watch.run("extract", self._extract)
-        valid = watch.run(
-            "validate", lambda: validate(ctx, ledger, store, source=form, transformer=transformer, manifest=batch)
-        )
-        winners = watch.run("dedupe", lambda: dedupe(ctx, ledger, store, policies=policies, manifest=valid))
-        chunks = watch.run("transform", lambda: self._transform(winners))
-        watch.run("load", lambda: self._load(chunks))
-        watch.run("acknowledge", lambda: acknowledge(ctx, self.source, ledger, connection_fingerprint="bench"))
-
-    def _extract(self) -> Any:
-        return extract(
-            self.ctx,
-            self.source,
-            self.ledger,
-            self.store,
-            FetchPlan(complete=True),
-            batch_id="bench",
-            transform_fingerprint=self.transformer.fingerprint,
-            connection_fingerprint="bench",
-        )
-
-    def _transform(self, winners: Any) -> list[str]:
-        transform(
-            self.ctx,
-            self.ledger,
-            self.store,
-            transformer=self.transformer,
-            policies=self.policies,
-            manifest=winners,
-        )
-        # One process, so one chunk: chunks distribute a run over processes.
-        return plan_chunks(self.ctx, self.ledger, self.store, ChunkSettings(at_most=1), self.destination.timeout_s)
-
-    def _load(self, chunks: list[str]) -> None:
-        # A ledger that has run before does not look its orders up before their first POST.
-        options = LoadOptions(LoadSettings(lookup_before_send="never"))
-        for chunk in chunks:
-            load(self.ctx, self.ledger, self.store, self.destination, chunk_name(self.ctx, chunk), options)
+        """Run all stages, each with the result of the one before. A failed load ends the measurement."""
+        done = run_once(PipelineRun(self.ctx, self.wiring, self.ledger), stage=watch.stage)
+        if done.failed:
+            raise SystemExit(f"{', '.join(done.failed)} failed")
 
     def report(self, watch: Watch) -> None:
         """Run the accounting check; raises ``SystemExit`` if it fails. Not part of the measured time."""

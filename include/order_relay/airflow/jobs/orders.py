@@ -7,7 +7,6 @@ and when the stage started and ended.
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
@@ -25,20 +24,14 @@ from order_relay.orders.messages import RunContext
 from order_relay.pipeline.alerts.kinds import RUN_KINDS
 from order_relay.pipeline.alerts.rules import invalid_stop_value
 from order_relay.pipeline.alerts.run_rules import check_run
-from order_relay.pipeline.fulfilment.cancelled_orders import hold_cancelled
-from order_relay.pipeline.load import shadow
-from order_relay.pipeline.load import stage as load_stage
-from order_relay.pipeline.load.chunks import chunk_name, plan_chunks
+from order_relay.pipeline.load.stage import LoadOptions
 from order_relay.pipeline.report import report as report_stage
-from order_relay.pipeline.runs import fetch_plan, start
+from order_relay.pipeline.run import PipelineRun
+from order_relay.pipeline.runs import fetch_plan
 from order_relay.pipeline.runs.fetch_plan import FetchPlan
 from order_relay.pipeline.runs.stop_switch import StopSwitch
 from order_relay.pipeline.runs.trials import clear_trial, mark_trial
-from order_relay.pipeline.stages import acknowledge as acknowledge_stage
-from order_relay.pipeline.stages import dedupe as dedupe_stage
 from order_relay.pipeline.stages import extract as extract_stage
-from order_relay.pipeline.stages import transform as transform_stage
-from order_relay.pipeline.stages import validate as validate_stage
 from order_relay.wiring.pipeline import Wiring
 
 if TYPE_CHECKING:
@@ -68,21 +61,15 @@ def extract(pipeline: str, context: Context) -> XCom:
             # A shadow run advances the batch store's sequence as well. The ledger is then behind, so the first live run
             # looks up every order before its first POST: the scripts in use so far may have sent it meanwhile.
             note = wiring.shadow or not wiring.dry_run
-            start.start_run(ctx, ledger, wiring.store, account_names(wiring), kind, note=note)
-            hold_cancelled(
-                ctx,
-                wiring.source,
-                ledger,
-                days=wiring.settings.feedback.cancelled_days,
-                connection_fingerprint=wiring.source_connection.fingerprint(),
-            )
+            run = PipelineRun(ctx, wiring, ledger)
+            run.start(kind, note=note)
             from_archive = request.replay and not wiring.source.windowed
             manifest = (
                 _replay_archive(ctx, ledger, wiring, request)
                 if from_archive
-                else _extract(ctx, ledger, wiring, request)
+                else run.extract(_fetch_plan(run, request))
             )
-            work = validate_stage.has_work(ledger, pipeline, manifest)
+            work = run.has_work(manifest)
     return {**manifest.as_xcom(), "work": int(work), "shadow": int(wiring.shadow), **clock.seconds()}
 
 
@@ -93,26 +80,13 @@ def _replay_archive(ctx: RunContext, ledger: Ledger, wiring: Wiring, request: Ru
     return extract_stage.replay_archived(ctx, ledger, wiring.store, request.start, request.end)
 
 
-def _extract(ctx: RunContext, ledger: Ledger, wiring: Wiring, request: RunRequest) -> Manifest:
-    return extract_stage.extract(
-        ctx,
-        wiring.source,
-        ledger,
-        wiring.store,
-        _plan_reading(ctx, ledger, wiring, request),
-        batch_id=request.run,
-        transform_fingerprint=wiring.transformer.fingerprint,
-        connection_fingerprint=wiring.source_connection.fingerprint(),
-        contents=wiring.transformer.contents,
-    )
-
-
-def _plan_reading(ctx: RunContext, ledger: Ledger, wiring: Wiring, request: RunRequest) -> FetchPlan:
+def _fetch_plan(run: PipelineRun, request: RunRequest) -> FetchPlan:
+    settings = run.wiring.settings.reading
     if request.order_ids:
-        return fetch_plan.plan_ids(request.order_ids, wiring.settings.reading)
+        return fetch_plan.plan_ids(request.order_ids, settings)
     if request.start is not None and request.end is not None:
-        return fetch_plan.plan_interval(request.start, request.end, wiring.settings.reading)
-    return fetch_plan.plan_new_orders(ctx.pipeline, wiring.source, ledger, wiring.settings.reading, datetime.now(UTC))
+        return fetch_plan.plan_interval(request.start, request.end, settings)
+    return run.plan_new_orders()
 
 
 def validate(pipeline: str, context: Context, batch: XCom) -> XCom:
@@ -122,15 +96,7 @@ def validate(pipeline: str, context: Context, batch: XCom) -> XCom:
     request, clock = read_request(context), StageTimer()
     ctx = RunContext(pipeline, request.run)
     with open_run(pipeline, request, context) as wiring, wiring.ledger_for(ctx.run) as ledger:
-        manifest = validate_stage.validate(
-            ctx,
-            ledger,
-            wiring.store,
-            source=wiring.source.format,
-            transformer=wiring.transformer,
-            manifest=Manifest.from_xcom(batch),
-            ask_again_s=wiring.settings.reading.ask_again_s,
-        )
+        manifest = PipelineRun(ctx, wiring, ledger).validate(Manifest.from_xcom(batch))
     return {**manifest.as_xcom(), **clock.seconds()}
 
 
@@ -139,14 +105,7 @@ def dedupe(pipeline: str, context: Context, validated: XCom) -> XCom:
     request, clock = read_request(context), StageTimer()
     ctx = RunContext(pipeline, request.run)
     with open_run(pipeline, request, context) as wiring, wiring.ledger_for(ctx.run) as ledger:
-        manifest = dedupe_stage.dedupe(
-            ctx,
-            ledger,
-            wiring.store,
-            policies=wiring.settings.engine_policies,
-            manifest=Manifest.from_xcom(validated),
-            limit=request.limit,
-        )
+        manifest = PipelineRun(ctx, wiring, ledger).dedupe(Manifest.from_xcom(validated), request.limit)
     return {**manifest.as_xcom(), **clock.seconds()}
 
 
@@ -158,17 +117,11 @@ def transform(pipeline: str, context: Context, winners: XCom) -> list[str]:
     request, clock = read_request(context), StageTimer()
     ctx = RunContext(pipeline, request.run)
     with open_run(pipeline, request, context) as wiring, wiring.ledger_for(ctx.run) as ledger:
-        counts = transform_stage.transform(
-            ctx,
-            ledger,
-            wiring.store,
-            transformer=wiring.transformer,
-            policies=wiring.settings.engine_policies,
-            manifest=Manifest.from_xcom(winners),
-        )
-        chunks = plan_chunks(ctx, ledger, wiring.store, wiring.settings.chunks, wiring.destination.timeout_s)
+        run = PipelineRun(ctx, wiring, ledger)
+        counts = run.transform(Manifest.from_xcom(winners))
+        chunks = run.plan_chunks()
         if not wiring.dry_run:
-            start.advance_sequence(ctx, ledger, wiring.store)
+            run.advance_sequence()
     done = {"kind": "payloads", "records": counts.get("ready", 0), **counts, **clock.seconds()}
     context["ti"].xcom_push(key="manifest", value=done)
     return chunks
@@ -180,16 +133,16 @@ def load(pipeline: str, context: Context, chunk: str) -> XCom:
     ctx = RunContext(pipeline, request.run)
     with open_run(pipeline, request, context) as wiring, wiring.ledger_for(ctx.run, keep=False) as ledger:
         ledger.runs.bind(pipeline, *account_names(wiring))
-        settings, name = wiring.settings, chunk_name(ctx, chunk)
+        settings, run = wiring.settings, PipelineRun(ctx, wiring, ledger)
         share = max(1, min(len(chunk_names(context)), settings.chunks.parallel))
         if wiring.shadow:
-            counts = shadow.run_shadow(ctx, ledger, wiring.store, wiring.destination, name, share)
+            counts = run.load_shadow(chunk, share)
         else:
             switches: list[StopSwitch] = []
-            options = load_stage.LoadOptions(
+            options = LoadOptions(
                 settings.load, share=share, stop=lambda: _is_stopped(pipeline, switches), dry_run=wiring.dry_run
             )
-            counts = load_stage.load(ctx, ledger, wiring.store, wiring.destination, name, options)
+            counts = run.load(chunk, options)
             if switches and switches[-1].problem:
                 log.error("%s", switches[-1].problem)
                 notify(ledger, "", invalid_stop_value(switches[-1]))
@@ -216,18 +169,10 @@ def acknowledge(pipeline: str, context: Context) -> XCom:
         ledger = wiring.ledger
         # With another account than the ledger's, orders would be acknowledged that were never read.
         ledger.runs.bind(pipeline, *account_names(wiring))
-        start.advance_sequence(ctx, ledger, wiring.store)
-        if request.acknowledge and wiring.settings.acknowledge.enabled:
-            counts = acknowledge_stage.acknowledge(
-                ctx,
-                wiring.source,
-                ledger,
-                connection_fingerprint=wiring.source_connection.fingerprint(),
-                slice_size=wiring.settings.acknowledge.slice,
-                given_up_s=wiring.settings.acknowledge.given_up_s,
-                most_refusals=wiring.settings.feedback.most_refusals,
-                policies=wiring.settings.engine_policies,
-            )
+        run = PipelineRun(ctx, wiring, ledger)
+        run.advance_sequence()
+        if request.acknowledge:
+            counts = run.acknowledge()
         found = ledger.accounting.counts(pipeline, ctx.run)
     batch = batch_manifest(context)
     asset = orders_asset(pipeline)

@@ -19,10 +19,8 @@ from order_relay.errors import ConfigurationError
 from order_relay.ledger import Ledger
 from order_relay.orders.markdown import markdown_table
 from order_relay.orders.messages import RunContext
+from order_relay.pipeline.run import PipelineRun
 from order_relay.pipeline.runs.objects import run_prefix
-from order_relay.pipeline.stages.dedupe import dedupe
-from order_relay.pipeline.stages.transform import transform
-from order_relay.pipeline.stages.validate import validate
 from order_relay.times import as_utc
 from order_relay.wiring.pipeline import Wiring
 
@@ -117,17 +115,8 @@ def carry_out(pipeline: str, context: Context) -> dict[str, Any]:
 
 def _reevaluate(ctx: RunContext, wiring: Wiring, ledger: Ledger) -> None:
     """Evaluate everything received from the archive: schema, versions, payload. Sends nothing."""
-    store, transformer, policies = wiring.store, wiring.transformer, wiring.settings.engine_policies
-    valid = validate(
-        ctx,
-        ledger,
-        store,
-        source=wiring.source.format,
-        transformer=transformer,
-        manifest=Manifest("replay", ctx.pipeline),
-    )
-    winners = dedupe(ctx, ledger, store, policies=policies, manifest=valid)
-    transform(ctx, ledger, store, transformer=transformer, policies=policies, manifest=winners)
+    run = PipelineRun(ctx, wiring, ledger)
+    run.transform(run.dedupe(run.validate(Manifest("replay", ctx.pipeline))))
 
 
 def _still_failing(ledger: Ledger, ids: Sequence[int]) -> list[dict[str, Any]]:
