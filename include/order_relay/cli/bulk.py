@@ -18,6 +18,7 @@ from order_relay.orders.messages import RunContext
 
 if TYPE_CHECKING:
     from order_relay.ledger import Ledger
+    from order_relay.ledger.schema.listed_rows import QuarantinedSubmission
     from order_relay.pipeline.operators.replay import Evaluation
 
 _COLUMNS = ("pipeline", "order_number", "source_id", "state", "code", "pointer", "message")
@@ -31,7 +32,7 @@ All = Annotated[bool, typer.Option("--all", help="All quarantined and rejected o
 MaxOrders = Annotated[int, typer.Option(min=1, max=100_000, help="Refuse to act on more orders than this.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen; change nothing.")]
 
-Rows = dict[str, list[dict[str, Any]]]
+Rows = dict[str, list["QuarantinedSubmission"]]
 
 
 def replay(

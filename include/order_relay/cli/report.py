@@ -140,7 +140,9 @@ def _print_undo_list(pipeline: str | None, run: str | None, csv: str | None, *, 
         print_json({"run": run, "imported": len(rows), "rows": rows})
     elif csv != "-":
         if rows:
-            print_table("imported by this run", _UNDO_COLUMNS, ([row[name] for name in _UNDO_COLUMNS] for row in rows))
+            print_table(
+                "imported by this run", _UNDO_COLUMNS, ([dict(row)[name] for name in _UNDO_COLUMNS] for row in rows)
+            )
         print_line(f"{len(rows)} orders were imported by this run; they remain imported in the ledger")
     if not rows:
         raise problem_exit()

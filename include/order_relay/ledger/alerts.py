@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from order_relay.ledger.schema.listed_rows import OpenAlert
 from order_relay.ledger.schema.records import Alert, Delivery
 from order_relay.ledger.schema.tables import alert
 from order_relay.ledger.store.database import Transaction
@@ -104,10 +105,10 @@ class Alerts(Repository):
             _set(tx, row, {"told_at": tx.now, "told_size": delivered.size, "next_at": tx.now + pause})
 
     @reads
-    def unresolved(self, tx: Transaction) -> list[dict[str, Any]]:
+    def unresolved(self, tx: Transaction) -> list[OpenAlert]:
         """The causes that last, the oldest first; ``told_at`` is null where they are not told yet."""
         query = sa.select(alert).where(alert.c.cleared_at.is_(None)).order_by(alert.c.first_at, alert.c.cause)
-        return [dict(row) for row in tx.run(query).mappings()]
+        return tx.rows(OpenAlert, query)
 
     @reads
     def first_recorded_at(self, tx: Transaction, name: str, cause: str) -> datetime | None:

@@ -22,6 +22,7 @@ from order_relay_sandbox import ThreadedSandbox
 from tests.support.engine import Engine
 from tests.support.faults.case import Order, Told
 from tests.support.faults.world import World, finish, start, world
+from tests.support.feedback_counts import feedback_counts
 from tests.support.trials.crashes import killed_at, recorded
 
 LOST: tuple[str | int, ...] = ("cut", "cut_body", 500, 504, "empty", "html")
@@ -137,7 +138,7 @@ def _until_told(here: World) -> None:
     for number in range(RUNS):
         time.sleep(engine.wiring.settings.acknowledge.given_up_s + 0.05)
         told = _tell(here, f"again-{number}")
-        if not told and all(name.endswith("_done") for name in engine.ledger.feedback.counts(engine.pipeline)):
+        if not told and all(name.endswith("_done") for name in feedback_counts(engine.ledger, engine.pipeline)):
             return
 
 
@@ -159,7 +160,7 @@ def _judge(
         wrong |= {f"{key}: {name}": shown.get(name) for name, value in want.items() if shown.get(name) != value}
         told = {step: times - one.heard.get(step, 0) for step, times in there.get("told", {}).items()}
         again |= {f"{key}: {step}": times for step, times in told.items() if times > most}
-    open_ = {n: c for n, c in engine.ledger.feedback.counts(engine.pipeline).items() if not n.endswith("_done")}
+    open_ = {n: c for n, c in feedback_counts(engine.ledger, engine.pipeline).items() if not n.endswith("_done")}
     verdict = here.verdict(engine, sandbox, {here.case.source_id(one.order): "imported" for one in orders})
     named = {
         "wrong": wrong,

@@ -17,6 +17,7 @@ from order_relay.airflow.session import account_names, open_ledger, open_wiring
 from order_relay.batches import Manifest
 from order_relay.errors import ConfigurationError
 from order_relay.ledger import Ledger
+from order_relay.ledger.schema.listed_rows import QuarantinedSubmission
 from order_relay.orders.markdown import markdown_table
 from order_relay.orders.messages import RunContext
 from order_relay.pipeline.run import PipelineRun
@@ -119,7 +120,7 @@ def _reevaluate(ctx: RunContext, wiring: Wiring, ledger: Ledger) -> None:
     run.transform(run.dedupe(run.validate(Manifest("replay", ctx.pipeline))))
 
 
-def _still_failing(ledger: Ledger, ids: Sequence[int]) -> list[dict[str, Any]]:
+def _still_failing(ledger: Ledger, ids: Sequence[int]) -> list[QuarantinedSubmission]:
     numbers = [work.order_number for work in ledger.worklist.get(ids) if work.state in STOPPED_STATES]
     wanted = set(ids)
     return [row for row in ledger.queries.quarantined(None, numbers) if row["id"] in wanted] if numbers else []

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 
 from order_relay.errors import IllegalTransitionError
+from order_relay.ledger.schema.listed_rows import RefusedRecord, RefusedRecords
 from order_relay.ledger.schema.status_tables import status_file, status_refusal
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
@@ -33,15 +33,15 @@ class StatusRefusals(Repository):
     """Status records that could not be used."""
 
     @reads
-    def recent(self, tx: Transaction, most: int = MAX_ROWS) -> list[dict[str, Any]]:
+    def recent(self, tx: Transaction, most: int = MAX_ROWS) -> list[RefusedRecord]:
         """Records that could not be used, the newest first, also closed ones."""
         query = sa.select(status_refusal).order_by(sa.desc(_row.at)).limit(most)
-        return [dict(row) for row in tx.run(query).mappings()]
+        return tx.rows(RefusedRecord, query)
 
     @reads
-    def since(self, tx: Transaction, account: str, since: datetime) -> list[dict[str, Any]]:
+    def since(self, tx: Transaction, account: str, since: datetime) -> list[RefusedRecords]:
         """What could not be used since then and is open, by origin (a channel, or a file's name): how much, and why."""
-        found: dict[str, dict[str, Any]] = {}
+        found: dict[str, RefusedRecords] = {}
         query = (
             sa.select(_row.origin, _row.code, sa.func.count().label("n"), sa.func.min(_row.place).label("place"))
             .where(_row.account == account, _row.at >= since, _OPEN)

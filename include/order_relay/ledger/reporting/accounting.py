@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
 
 import sqlalchemy as sa
 
+from order_relay.ledger.schema.listed_rows import ClosedBatch, OrderCounts
 from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import attempt, batch, event, submission
 from order_relay.ledger.store.column_types import among
@@ -24,7 +24,7 @@ class Accounting(Repository):
     """Counts of orders, and the checks that they add up."""
 
     @reads
-    def counts(self, tx: Transaction, name: str | None = None, run: str | None = None) -> dict[str, Any]:
+    def counts(self, tx: Transaction, name: str | None = None, run: str | None = None) -> OrderCounts:
         """Submissions by state and by (state, reason), how many acknowledgements are confirmed, and the notes.
 
         With ``run``: of those submissions that this run moved (received, judged, sent, settled), as they are now.
@@ -95,22 +95,14 @@ class Accounting(Repository):
         return wanted - set(tx.run(query, {"keys": sorted(wanted)}).scalars())
 
     @reads
-    def batches(self, tx: Transaction, name: str) -> list[dict[str, Any]]:
+    def batches(self, tx: Transaction, name: str) -> list[ClosedBatch]:
         """All closed batches of a pipeline, the oldest first."""
         query = (
-            sa.select(
-                batch.c.batch_id,
-                batch.c.manifest_name,
-                batch.c.records,
-                batch.c.complete,
-                batch.c.fetched_at,
-                batch.c.received_at,
-                batch.c.run,
-            )
+            sa.select(*(batch.c[column] for column in ClosedBatch.__annotations__))
             .where(batch.c.pipeline == name)
             .order_by(batch.c.fetched_at, batch.c.batch_id)
         )
-        return [dict(row) for row in tx.run(query).mappings()]
+        return tx.rows(ClosedBatch, query)
 
 
 def _notes(tx: Transaction, where: list[sa.ColumnElement[bool]]) -> dict[str, int]:

@@ -12,6 +12,13 @@ import sqlalchemy as sa
 from order_relay.ledger.fulfilment.feed_ids import feed_key, matches, parse_feed_id
 from order_relay.ledger.fulfilment.shipments import shipments_of
 from order_relay.ledger.fulfilment.status_queries import statuses_of
+from order_relay.ledger.schema.listed_rows import (
+    ImportedSubmission,
+    InDoubtSubmission,
+    ListedSubmission,
+    QuarantinedSubmission,
+    RelatedSubmission,
+)
 from order_relay.ledger.schema.shipment_tables import feed_gap
 from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import attempt, event, lookup, pipeline, refusal, submission
@@ -82,28 +89,7 @@ def _parts(tx: Transaction, table: sa.Table, order: str, ids: Iterable[int]) -> 
     return grouped
 
 
-_LISTED = [
-    submission.c[name]
-    for name in (
-        "id",
-        "revision",
-        "pipeline",
-        "order_number",
-        "source_id",
-        "edition",
-        "version",
-        "lineage",
-        "state",
-        "reason",
-        "changed_at",
-        "due_at",
-        "batch_id",
-        "destination_key",
-        "attempt",
-        "lookups",
-        "absent_once_at",
-    )
-]
+_LISTED = [submission.c[name] for name in ListedSubmission.__annotations__]
 
 
 class Queries(Repository):
@@ -155,7 +141,7 @@ class Queries(Repository):
     @reads
     def related(
         self, tx: Transaction, name: str, numbers: Iterable[str], lineages: Iterable[str]
-    ) -> list[dict[str, Any]]:
+    ) -> list[RelatedSubmission]:
         """All submissions of a pipeline that belong together, the oldest version first.
 
         Those that carry one of these order numbers or lineages, and every version of their lineages, also of the
@@ -182,20 +168,20 @@ class Queries(Repository):
             .order_by(submission.c.version, submission.c.edition, submission.c.id)
             .limit(MAX_ROWS)
         )
-        return [dict(row) for row in tx.run(query, {"ids": sorted(ids)}).mappings()]
+        return tx.rows(RelatedSubmission, query, {"ids": sorted(ids)})
 
     @reads
-    def held(self, tx: Transaction) -> list[dict[str, Any]]:
+    def held(self, tx: Transaction) -> list[ListedSubmission]:
         """What waits for a person's decision, lineage by lineage."""
         query = (
             sa.select(*_LISTED)
             .where(submission.c.state == State.HELD)
             .order_by(submission.c.pipeline, submission.c.lineage, submission.c.version, submission.c.edition)
         )
-        return [dict(row) for row in tx.run(query).mappings()]
+        return tx.rows(ListedSubmission, query)
 
     @reads
-    def in_doubt(self, tx: Transaction) -> list[dict[str, Any]]:
+    def in_doubt(self, tx: Transaction) -> list[InDoubtSubmission]:
         """What is in doubt, the longest first, with when it was sent and when it is looked up next."""
         query = (
             sa.select(*_LISTED, attempt.c.sent_at)
@@ -205,7 +191,7 @@ class Queries(Repository):
             .where(submission.c.state == State.IN_DOUBT)
             .order_by(attempt.c.sent_at)
         )
-        return [dict(row) for row in tx.run(query).mappings()]
+        return tx.rows(InDoubtSubmission, query)
 
     @reads
     def quarantined(
@@ -214,7 +200,7 @@ class Queries(Repository):
         code: str | None = None,
         numbers: Iterable[str] | None = None,
         since: datetime | None = None,
-    ) -> list[dict[str, Any]]:
+    ) -> list[QuarantinedSubmission]:
         """Quarantined and rejected submissions, one row for each reason; narrowed by reason code, order numbers, time.
 
         For a rejected one ``code`` is what the destination said (such as ``http_400``).
@@ -252,30 +238,17 @@ class Queries(Repository):
             .where(*where)
             .order_by(submission.c.id, refusal.c.position)
         )
-        return [dict(row) for row in tx.run(query, keys).mappings()]
+        return tx.rows(QuarantinedSubmission, query, keys)
 
     @reads
-    def imported_by(self, tx: Transaction, run: str, name: str | None = None) -> list[dict[str, Any]]:
+    def imported_by(self, tx: Transaction, run: str, name: str | None = None) -> list[ImportedSubmission]:
         """What a run imported, in the order of the ledger: for taking it back at the destination by hand.
 
         Also what it found there by a look-up: ``why`` tells which is which.
         """
         query = (
             sa.select(
-                *[
-                    submission.c[column]
-                    for column in (
-                        "pipeline",
-                        "oms_id",
-                        "order_number",
-                        "destination_key",
-                        "source_id",
-                        "edition",
-                        "total_minor",
-                        "currency",
-                        "imported_at",
-                    )
-                ],
+                *(submission.c[column] for column in ImportedSubmission.__annotations__ if column != "why"),
                 event.c.why,
             )
             .join(event, event.c.submission_id == submission.c.id)
@@ -284,25 +257,7 @@ class Queries(Repository):
         )
         if name is not None:
             query = query.where(submission.c.pipeline == name)
-        return [dict(row) for row in tx.run(query).mappings()]
+        return tx.rows(ImportedSubmission, query)
 
 
-_RELATED = (
-    *_LISTED,
-    *(
-        submission.c[name]
-        for name in (
-            "part",
-            "row",
-            "problem",
-            "oms_id",
-            "imported_at",
-            "first_offered_at",
-            "last_offered_at",
-            "content_hash",
-            "base_number",
-            "customer_number",
-            "customer_po",
-        )
-    ),
-)
+_RELATED = [submission.c[name] for name in RelatedSubmission.__annotations__]

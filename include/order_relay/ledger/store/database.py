@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy import event as sa_event
@@ -66,6 +66,10 @@ class Transaction:
     def run(self, statement: Any, values: Any = None) -> sa.CursorResult[Any]:
         """Execute one statement, with one set of values or a list of them."""
         return self.conn.execute(statement, values)
+
+    def rows(self, kind: type[T], statement: Any, values: Any = None) -> list[T]:
+        """The rows of a query as dictionaries; ``kind`` is the ``TypedDict`` that names its columns."""
+        return [cast(T, dict(row)) for row in self.conn.execute(statement, values).mappings()]
 
     def many(self, statement: Any, rows: list[dict[str, Any]]) -> int:
         """Execute a statement for every row; how many rows of the table it touched. Nothing for no rows."""

@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from order_relay.errors import IllegalTransitionError
+from order_relay.ledger.schema.listed_rows import CancelledSubmission
 from order_relay.ledger.schema.records import OverdueOrders
 from order_relay.ledger.schema.states import AT_DESTINATION, State
 from order_relay.ledger.schema.tables import event, submission
@@ -68,7 +69,7 @@ class Cancellations(Repository):
         return record(tx, ctx, source_ids)
 
     @reads
-    def unsettled(self, tx: Transaction, name: str | None = None) -> list[dict[str, Any]]:
+    def unsettled(self, tx: Transaction, name: str | None = None) -> list[CancelledSubmission]:
         """Imported orders that their source cancelled, and about which no operator has decided yet."""
         return pending(tx, name)
 
@@ -167,12 +168,11 @@ _NOT_TAKEN_OVER = sa.exists().where(
 )
 
 
-def pending(tx: Transaction, name: str | None) -> list[dict[str, Any]]:
+def pending(tx: Transaction, name: str | None) -> list[CancelledSubmission]:
     """Imported orders that their source cancelled, and about which no operator has said anything yet."""
     where = [_TASK] if name is None else [_TASK, submission.c.pipeline == name]
-    columns = ("id", "pipeline", "order_number", "source_id", "oms_id", "source_cancelled_at", "shipped")
-    query = sa.select(*(submission.c[column] for column in columns)).where(*where).order_by(submission.c.id)
-    return [dict(row) for row in tx.run(query).mappings()]
+    columns = [submission.c[column] for column in CancelledSubmission.__annotations__]
+    return tx.rows(CancelledSubmission, sa.select(*columns).where(*where).order_by(submission.c.id))
 
 
 def overdue(tx: Transaction, name: str) -> OverdueOrders | None:

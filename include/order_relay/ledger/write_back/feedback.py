@@ -200,17 +200,6 @@ class Feedback(Repository):
         if cancelled:
             cancellations.record(tx, ctx, cancelled)
 
-    @reads
-    def counts(self, tx: Transaction, name: str) -> dict[str, int]:
-        """How many steps of a pipeline's orders stand how, as ``STEP_STATE``."""
-        query = (
-            sa.select(feedback.c.step, feedback.c.state, sa.func.count().label("n"))
-            .join(submission, submission.c.id == feedback.c.submission_id)
-            .where(submission.c.pipeline == name)
-            .group_by(feedback.c.step, feedback.c.state)
-        )
-        return {f"{row.step}_{row.state}": row.n for row in tx.run(query)}
-
 
 def _open(now: datetime, given_up_s: float) -> sa.ColumnElement[bool]:
     """Never told, refused and due again, or claimed by a worker that died."""

@@ -13,6 +13,7 @@ from order_relay.ledger.schema.write_back_tables import feedback
 from order_relay.ledger.write_back import ack_retries
 from order_relay.ledger.write_back.feedback import FIRST_DELAY, LONGEST_DELAY, MAX_TRIES, OMS_NUMBER
 from order_relay.orders.messages import Acknowledgement
+from tests.support.feedback_counts import feedback_counts
 
 NAME = "shop_to_oms"
 YES, NO = Acknowledgement(True), Acknowledgement(False, "its state is quotation, and stays so")
@@ -100,14 +101,14 @@ def test_one_that_is_accepted_at_last_is_done_and_may_fail_anew(clerk):
     clerk.imported("1")
     attempt(clerk, NO, most=2)
     attempt(clerk, YES)
-    assert clerk.ledger.feedback.counts(NAME) == {"take_over_done": 1}
+    assert feedback_counts(clerk.ledger, NAME) == {"take_over_done": 1}
     assert len(clerk.ledger.feedback.due(NAME, OMS_NUMBER, 10)) == 1, "the steps after it are due"
 
 
 def test_orders_accepted_immediately_leave_no_row(clerk):
     clerk.imported("1")
     attempt(clerk, YES)
-    assert clerk.ledger.feedback.counts(NAME) == {}
+    assert feedback_counts(clerk.ledger, NAME) == {}
 
 
 def test_a_source_with_complete_answers_confirms_by_absence_and_knows_no_cap(clerk):
