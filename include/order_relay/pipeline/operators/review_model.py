@@ -109,7 +109,7 @@ class OrderReview:
                 body = f"**These versions contradict each other: different {detail.contradicting}.**\n\n{body}"
             title = escape_markdown(labels[detail.now])
             if detail.before in labels:
-                title = f"{escape_markdown(labels[detail.before])} (before) and {title} (now)"
+                title = f"Before: {escape_markdown(labels[detail.before])}. Now: {title}"
             sections.append(f"### {title}\n\n{body}")
         return "\n\n".join(sections)
 

@@ -189,3 +189,16 @@ def test_every_reason_has_a_plain_text() -> None:
     }
     assert codes == set(CHOICES_BY_REASON)
     assert codes <= set(CODES)
+
+
+@pytest.mark.parametrize(
+    ("reason", "next_step"),
+    [("card_data_removed", "without card data"), (evidence.FOREIGN_ORDER, "separate sends it in addition")],
+)
+def test_a_review_names_the_next_step_unless_it_is_to_read_the_review(reason: str, next_step: str) -> None:
+    assert next_step in _review_held_for(reason).as_markdown()
+    assert "order-relay held" not in _review_held_for(versions.SUFFIXED).as_markdown()
+
+
+def _review_held_for(reason: str) -> OrderReview:
+    return OrderReview(PIPELINE, "N1", "G", reason, (1,), (1,), (), ())
