@@ -463,7 +463,7 @@ BREAKAGES: tuple[Breakage, ...] = (
     ),
     Breakage(
         "absence from any read deletes",
-        "orders/fulfilment/status_events.py",
+        "orders/fulfilment/event_history.py",
         "        _latest_of(history.full_at, report.moment if report.full else None),\n",
         "        _latest_of(history.full_at, report.moment if report.channel.reads else None),\n",
         (
@@ -473,7 +473,7 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         "ties by id",
         "orders/fulfilment/status_state.py",
-        "    last_listed = max(together, key=lambda revision: (revision.place.position, revision.event.content_hash))\n",
+        "    last_listed = max(together, key=lambda revision: (revision.listed.position, revision.event.content_hash))\n",
         "    last_listed = max(together, key=lambda revision: revision.event.key)\n",
         ("tests/unit/orders/fulfilment/test_status_events.py::TestOneSecond::test_the_later_in_the_list_wins",),
     ),
@@ -488,7 +488,7 @@ BREAKAGES: tuple[Breakage, ...] = (
     ),
     Breakage(
         "a history without a known event raises no doubt",
-        "orders/fulfilment/status_events.py",
+        "orders/fulfilment/event_history.py",
         "        if self.shown_at is None:\n",
         "        if True:\n",
         (

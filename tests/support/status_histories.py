@@ -9,15 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from order_relay.orders.fulfilment.status_events import (
-    Channel,
-    EventHistory,
-    EventKind,
-    StatusEvent,
-    StatusReport,
-    fallback_key,
-    merge_report,
-)
+from order_relay.orders.fulfilment.event_history import EventHistory, merge_report
+from order_relay.orders.fulfilment.status_events import Channel, EventKind, StatusEvent, StatusReport, fallback_key
 
 START = datetime(2026, 5, 1, 8, tzinfo=UTC)
 ORDER = "WEB-1"

@@ -28,9 +28,7 @@ from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
 from order_relay.ledger.store.repository import Repository, writes
 from order_relay.ledger.store.text import clean_text
-from order_relay.orders.fulfilment.status_events import (
-    StatusReport,
-)
+from order_relay.orders.fulfilment.status_events import StatusReport
 from order_relay.orders.fulfilment.status_records import RejectedRecord
 from order_relay.orders.messages import RunContext
 

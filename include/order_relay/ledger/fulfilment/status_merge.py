@@ -11,15 +11,14 @@ from typing import Any
 
 from order_relay.ledger.store.database import Transaction
 from order_relay.ledger.store.text import dump_json, load_json
+from order_relay.orders.fulfilment.event_history import EventHistory, merge_report
 from order_relay.orders.fulfilment.status_events import (
-    EventHistory,
     EventKind,
     EventPosition,
     EventRevision,
     Recency,
     StatusEvent,
     StatusReport,
-    merge_report,
 )
 from order_relay.orders.fulfilment.status_state import OrderState, state_of
 from order_relay.orders.json_text import encode
@@ -234,10 +233,10 @@ ORDER_COLUMNS = (
 def _sightings(revision: EventRevision) -> dict[str, Any]:
     """The columns about when and where a content was seen."""
     values = (
-        revision.stamp.at,
-        revision.stamp.read,
-        revision.place.moment,
-        revision.place.position,
+        revision.recency.at,
+        revision.recency.read,
+        revision.listed.moment,
+        revision.listed.position,
         revision.first_at,
         revision.last_at,
     )

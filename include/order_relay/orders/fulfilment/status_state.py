@@ -1,12 +1,12 @@
-"""The state of an order that follows from the events that stand: of each kind the one that happened last.
+"""The state of an order: of each kind of event the current one that happened last.
 
-Times have whole seconds in most of the service's answers, so several events of one second are common. Among those:
+Most responses give times in whole seconds, so several events in one second are common. Among those:
 
-1. what the same report lists later happened later, since the service appends to its lists;
-2. else what was published later;
-3. else a final status goes before one that is not.
+1. the one that the same report lists later is later, since the service appends to its lists;
+2. else the one published later;
+3. else a final status wins over another one.
 
-Ids never decide: they are opaque.
+Ids are opaque and never decide.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from order_relay.orders.fulfilment.event_history import EventHistory
 from order_relay.orders.fulfilment.status_events import (
     NEVER,
-    EventHistory,
     EventKind,
     EventPosition,
     EventRevision,
@@ -31,7 +31,7 @@ _UNBOUNDED = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(frozen=True)
 class ParcelState:
-    """One parcel: its newest status (empty: announced only) and when it came to be (UTC)."""
+    """One parcel: its newest status (empty: only announced) and since when (UTC)."""
 
     parcel: str
     status: str = ""
@@ -40,7 +40,7 @@ class ParcelState:
 
 @dataclass(frozen=True)
 class OrderState:
-    """What follows from the events that stand. Statuses are the service's words in their one spelling."""
+    """The state that follows from the current events. Statuses are the service's, in normalized spelling."""
 
     order_status: str = ""
     detailed_status: str = ""
@@ -48,12 +48,12 @@ class OrderState:
 
 
 def state_of(history: EventHistory, final: Collection[str] = ()) -> OrderState:
-    """The state that follows from a history. ``final``: statuses that nothing is expected to follow."""
+    """The state of a history. ``final``: statuses after which no other is expected."""
     return _state(history.current(), final)
 
 
 def derive_state(events: Sequence[StatusEvent], final: Collection[str] = ()) -> OrderState:
-    """The state that follows from one record, its events in the order of the record."""
+    """The state of a single record. ``events`` are in the order of the record."""
     return _state(
         (
             EventRevision(event, Recency(NEVER, True), EventPosition(NEVER, position), _UNBOUNDED, _UNBOUNDED)
@@ -63,9 +63,9 @@ def derive_state(events: Sequence[StatusEvent], final: Collection[str] = ()) -> 
     )
 
 
-def _state(standing: Iterable[EventRevision], final: Collection[str]) -> OrderState:
+def _state(current: Iterable[EventRevision], final: Collection[str]) -> OrderState:
     by_subject: dict[tuple[EventKind, str], list[EventRevision]] = defaultdict(list)
-    for revision in standing:
+    for revision in current:
         by_subject[revision.subject].append(revision)
     latest = {subject: _last(revisions, final) for subject, revisions in by_subject.items()}
 
@@ -83,14 +83,14 @@ def _state(standing: Iterable[EventRevision], final: Collection[str]) -> OrderSt
 
 
 def _last(revisions: Sequence[EventRevision], final: Collection[str]) -> EventRevision:
-    """The one that happened last."""
+    """The revision that happened last."""
     tied = _latest(revisions)
     if len(tied) == 1:
         return tied[0]
-    # What was listed together, last of all: reads go before pushes.
-    report = max((revision.stamp.read, revision.place.moment) for revision in tied)
-    together = [revision for revision in tied if (revision.stamp.read, revision.place.moment) == report]
-    last_listed = max(together, key=lambda revision: (revision.place.position, revision.event.content_hash))
+    # Revisions of the newest report are compared by position; reads win over pushes.
+    report = max((revision.recency.read, revision.listed.moment) for revision in tied)
+    together = [revision for revision in tied if (revision.recency.read, revision.listed.moment) == report]
+    last_listed = max(together, key=lambda revision: (revision.listed.position, revision.event.content_hash))
     elsewhere = [revision for revision in tied if revision not in together]
     return max(
         (last_listed, *elsewhere),
@@ -104,7 +104,7 @@ def _last(revisions: Sequence[EventRevision], final: Collection[str]) -> EventRe
 
 
 def _latest(revisions: Sequence[EventRevision]) -> list[EventRevision]:
-    """Those of the latest second; fractions count only where all of them have one."""
+    """The revisions of the latest second. Fractions of a second count only if all of them have one."""
     second = max(revision.at for revision in revisions).replace(microsecond=0)
     tied = [revision for revision in revisions if revision.at >= second]
     if all(revision.at.microsecond for revision in tied):

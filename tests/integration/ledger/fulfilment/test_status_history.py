@@ -15,13 +15,8 @@ from hypothesis import strategies as st
 from order_relay.errors import ConfigurationError, IllegalTransitionError, ValidationIssue
 from order_relay.ledger import Ledger
 from order_relay.ledger.fulfilment.status_queries import OwnOrders
-from order_relay.orders.fulfilment.status_events import (
-    Channel,
-    EventHistory,
-    EventKind,
-    StatusEvent,
-    StatusReport,
-)
+from order_relay.orders.fulfilment.event_history import EventHistory
+from order_relay.orders.fulfilment.status_events import Channel, EventKind, StatusEvent, StatusReport
 from order_relay.orders.fulfilment.status_records import RejectedRecord
 from order_relay.orders.fulfilment.status_state import state_of
 from order_relay.orders.messages import RunContext

@@ -12,14 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from order_relay.orders.fulfilment.status_events import (
-    Channel,
-    EventHistory,
-    EventKind,
-    StatusEvent,
-    StatusReport,
-    merge_report,
-)
+from order_relay.orders.fulfilment.event_history import EventHistory, merge_report
+from order_relay.orders.fulfilment.status_events import Channel, EventKind, StatusEvent, StatusReport
 from order_relay.orders.fulfilment.status_state import OrderState, ParcelState, derive_state, state_of
 from tests.support.status_histories import START, Shop, file_report, merge_all, push_reports, read_report, shops
 
