@@ -18,7 +18,13 @@ from order_relay.cli.doctor.checks import CheckResult, Severity, fail, ok, warn
 from order_relay.errors import OrderRelayError
 from order_relay.ledger.schema.records import PositiveControl
 from order_relay.orders.messages import SearchResult, Selection
-from order_relay.pipeline.lookup.evidence import UNSUPPORTED_SEARCH, describe_failure, place_controls, why_not_absent
+from order_relay.pipeline.lookup.evidence import (
+    ROWS_WITHOUT_KEY,
+    UNSUPPORTED_SEARCH,
+    describe_failure,
+    place_controls,
+    why_not_absent,
+)
 from order_relay.times import utc_text
 
 if TYPE_CHECKING:
@@ -154,12 +160,13 @@ async def _search_by_key(session: DestinationSession, known: KnownOrders) -> Pro
         why = "an unknown key returned nothing; not verified with an imported order, as there is none yet"
         return Probe(works=True, why=why)
     hit = await session.find_by_key([known[0].key])
-    if not why_not_absent(hit, known[:1]):
+    problem = why_not_absent(hit, known[:1])
+    if not problem:
         lists = [await session.find_by_key(terms) for terms in place_controls([unknown], known)]
         honoured = not any(why_not_absent(page, known) for page in lists)
         more = "" if honoured else "; results for lists of keys are incomplete, so orders are looked up one by one"
         return Probe(works=True, why=f"an imported order was found by its key{more}")
-    if any(row.oms_id == known[0].oms_id and not row.destination_key for row in hit.rows):
+    if problem == ROWS_WITHOUT_KEY:
         why = "an imported order was found, but the result has no external id"
         return Probe(works=False, why=why)
     return Probe(works=False, why=f"an imported order was not found by its key{_problem_suffix(hit)}")
@@ -171,8 +178,8 @@ async def _search_by_window(session: DestinationSession) -> Probe:
     page = await session.find_by_window(utc_text(end - timedelta(minutes=1)), utc_text(end))
     if not page.complete:
         return _failed(page)
-    if page.rows and not any(row.destination_key for row in page.rows):
-        return Probe(works=False, why="it returns orders, but without external ids")
+    if why_not_absent(page, (), trust_without_controls=True) == ROWS_WITHOUT_KEY:
+        return Probe(works=False, why="it returns orders without external ids")
     return Probe(works=True, why=f"complete result, {len(page.rows)} orders in the last minute")
 
 

@@ -17,7 +17,7 @@ from order_relay.iteration import batched
 from order_relay.ledger import Ledger, Sendable
 from order_relay.orders.json_text import encode
 from order_relay.orders.messages import RunContext
-from order_relay.pipeline.lookup.evidence import MAX_SEARCH_KEYS, hits_by_key
+from order_relay.pipeline.lookup.evidence import MAX_SEARCH_KEYS, hits_by_key, why_not_absent
 from order_relay.pipeline.ports import Destination, DestinationSession
 from order_relay.pipeline.runs.objects import run_prefix
 from order_relay.pipeline.runs.trials import SHADOW_PREFIX
@@ -74,7 +74,8 @@ async def _find_orders(destination: Destination, share: int, keys: Sequence[str]
 
 async def _search(session: DestinationSession, keys: Sequence[str]) -> dict[str, list[str]]:
     page = await session.find_by_key(keys)
-    found: dict[str, list[str]] = {key: [] for key in keys} if page.complete else {}
+    proven = not why_not_absent(page, (), trust_without_controls=True)
+    found: dict[str, list[str]] = {key: [] for key in keys} if proven else {}
     shown = hits_by_key(page.rows)
     found.update((key, [row.oms_id for row in shown[key]]) for key in keys if key in shown)
     return found

@@ -17,7 +17,7 @@ from order_relay.ledger.reporting.reconciliation import LedgerOrder
 from order_relay.ledger.schema.records import PositiveControl
 from order_relay.orders.markdown import escape_markdown, markdown_table
 from order_relay.orders.messages import SearchHit, SearchResult
-from order_relay.pipeline.lookup.evidence import hits_by_key, why_not_absent
+from order_relay.pipeline.lookup.evidence import hits_by_key, shown_controls, why_not_absent
 from order_relay.pipeline.report.comparison_advice import DISCREPANCIES, describe_search_problem
 
 MAX_LISTED = 500
@@ -120,7 +120,7 @@ def check_presence(
     """
     there = oms_ids_by_key(page.rows)
     known = [*controls, *(PositiveControl(one.key, one.oms_id, one.imported_at) for one in ours if one.imported_at)]
-    why = why_not_absent(page, [control for control in known if control.oms_id in there.get(control.key, ())])
+    why = why_not_absent(page, shown_controls(page, known))
     missing = tuple(order for order in ours if order.key not in there)
     ids = {key: frozenset(some) for key, some in there.items()}
     return PresenceCheck(ids, unsure=missing, why=why) if why else PresenceCheck(ids, absent=missing)

@@ -1,21 +1,22 @@
-"""What a search proves: when a row is our order, and when a missing row means that the order is not there.
+"""What a search proves: when a row is our order, and when a missing row means that the destination lacks the order.
 
-The one home of both rules, used before the first POST, for orders in doubt, by `reconcile` and by `doctor`.
+The one home of both rules, used by the preflight check, lookups of orders in doubt, reconciliation, shadow mode and
+`doctor`.
 
-**Presence.** A row counts as ours if its external id is exactly ours, it belongs to our account, and nothing that it
-shows contradicts what we sent. A row of another account is no hit. One that names no account is settled by the order
-itself, or by an operator. One that contradicts is somebody else's: an operator decides.
+**Presence.** A row counts as ours if its external id is exactly ours, it belongs to our account, and none of its values
+contradicts what we sent. A row of another account is no hit. A row that names no account is settled by the order's
+details, or by an operator. A row that contradicts ours belongs to someone else: an operator decides.
 
-**Absence.** A missing row means something only if the same request demonstrably finds orders that are there. A list
-of external ids needs positive controls at both ends (a server may honour only the first or the last one) and, where
-enough orders are known, one in the middle. A list proves little even then (a server may shorten lists or cap rows), so
-where orders may have been stored before, each absence is confirmed by a search for that one external id, in a form of
-request that finds a control before and after.
+**Absence.** A missing row means something only if the same request demonstrably finds existing orders. A list of
+external ids needs positive controls at both ends (a server may honour only the first or the last id) and, if enough
+orders are known, one in the middle. Even then a list proves little (a server may shorten lists or cap rows), so if
+orders may have been stored before, each absence is confirmed by a search for that one external id, in a form of request
+that finds a control before and after. An account without a past needs no control.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -69,17 +70,47 @@ def place_controls(keys: Sequence[str], controls: Sequence[PositiveControl]) -> 
     return [[first, *keys[:half], *middle, *keys[half:], last]]
 
 
-def why_not_absent(page: SearchResult, controls: Iterable[PositiveControl]) -> str:
-    """Why an order that the page does not show may be there all the same; empty if the page proves its absence."""
+def why_not_absent(
+    page: SearchResult, controls: Iterable[PositiveControl], *, trust_without_controls: bool = False
+) -> str:
+    """Why an order missing from the page may exist all the same; empty if the page proves its absence.
+
+    ``trust_without_controls``: a complete page is believed without a control if there is none. For accounts without a
+    past, for searches whose form was proven just before, and for results that only inform.
+    """
     if not page.complete:
         return page.problem or "incomplete"
     if any(not row.destination_key for row in page.rows):
         return ROWS_WITHOUT_KEY
     wanted = [(control.key, control.oms_id) for control in controls]
     if not wanted:
-        return NO_KNOWN_ORDER
+        return "" if trust_without_controls else NO_KNOWN_ORDER
     shown = {(row.destination_key, row.oms_id) for row in page.rows}
     return "" if all(control in shown for control in wanted) else CONTROL_NOT_FOUND
+
+
+def shown_controls(page: SearchResult, candidates: Iterable[PositiveControl]) -> list[PositiveControl]:
+    """The candidates that the page shows under their own OMS id. For reconciliation, in which a missing candidate may
+    itself be a difference: absences then need a second search with controls chosen beforehand."""
+    found = hits_by_key(page.rows)
+    return [one for one in candidates if any(row.oms_id == one.oms_id for row in found.get(one.key, ()))]
+
+
+def usable_as_controls(rows: Iterable[SearchHit]) -> list[SearchHit]:
+    """The rows whose orders a search by external id can be expected to find."""
+    return [
+        row
+        for row in rows
+        if row.destination_key and row.oms_id and "," not in row.destination_key and row.traits.owner != OTHER
+    ]
+
+
+def controls_among(rows: Sequence[SearchHit], asked: Collection[str], now: datetime) -> list[PositiveControl]:
+    """Positive controls from the orders that the account shows: the first, the last and the middle one. Orders that
+    are not searched for are preferred."""
+    rows = [row for row in rows if row.destination_key not in asked] or rows
+    some = {row.destination_key: row for row in (*rows[:1], *rows[-1:], *rows[len(rows) // 2 :][:1])}
+    return [PositiveControl(row.destination_key, row.oms_id, now) for row in some.values()]
 
 
 def hits_by_key(rows: Iterable[SearchHit]) -> dict[str, list[SearchHit]]:
@@ -166,8 +197,13 @@ def totals_agree(page: SearchResult, controls: Iterable[PositiveControl]) -> boo
 
 
 def is_transient(problem: str) -> bool:
-    """Whether a problem may go away by itself."""
+    """Whether a problem may disappear without intervention."""
     return problem in {"unreachable", "http_408", "http_429"} or problem.startswith("http_5")
+
+
+def is_permanent(problem: str) -> bool:
+    """Whether the same search will fail again until the configuration, or what is known of the account, changes."""
+    return problem in UNSUPPORTED_SEARCH or problem == NO_KNOWN_ORDER
 
 
 def describe_failure(page: SearchResult) -> str:

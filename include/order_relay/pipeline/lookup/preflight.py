@@ -13,15 +13,17 @@ from typing import Protocol
 from order_relay.iteration import batched
 from order_relay.ledger import Ledger
 from order_relay.ledger.schema.records import PositiveControl, Sendable
-from order_relay.orders.identity.traits import OTHER
-from order_relay.orders.messages import RunContext, SearchHit, SearchResult
+from order_relay.orders.messages import RunContext, SearchResult
 from order_relay.pipeline.lookup.evidence import (
     MAX_KEYS_PER_SEARCH,
     NO_KNOWN_ORDER,
     UNSUPPORTED_SEARCH,
     SearchVerdict,
+    controls_among,
     describe_failure,
+    is_permanent,
     is_transient,
+    usable_as_controls,
 )
 from order_relay.pipeline.lookup.expectations import ExpectedOrders, PayloadRows
 from order_relay.pipeline.lookup.search import WINDOW_MARGIN, Search
@@ -147,11 +149,7 @@ class _Preflight:
         page = await self.session.find_any()
         if is_transient(page.problem):
             return page
-        rows = [
-            row
-            for row in page.rows
-            if row.destination_key and row.oms_id and "," not in row.destination_key and row.traits.owner != OTHER
-        ]
+        rows = usable_as_controls(page.rows)
         booked = await asyncio.to_thread(
             self.ledger.reconciliation.by_destination_key,
             self.destination.account,
@@ -165,7 +163,7 @@ class _Preflight:
             # without a single order the account holds none of ours, if there is no reason to doubt its search
             self.past = self.stated_past = self.past and await asyncio.to_thread(self.sent_elsewhere)
         if not self.controls:
-            self.controls = _controls_among(rows, asked) or (known if self.past else [])
+            self.controls = controls_among(rows, asked, datetime.now(UTC)) or (known if self.past else [])
         return None
 
     async def _one_search(self, group: list[Sendable]) -> list[int]:
@@ -232,7 +230,7 @@ class _Preflight:
             await asyncio.to_thread(self.ledger.preflight.mark_verified, self.ctx, every)
             self.no_past = True
             return rest
-        return self._postpone(page, rest, permanent=unusable or page.problem == NO_KNOWN_ORDER)
+        return self._postpone(page, rest, permanent=is_permanent(page.problem))
 
     def _postpone(self, page: SearchResult, ids: list[int], *, permanent: bool = False) -> list[int]:
         """These stay ready; ``hopeless``: trying again will not help."""
@@ -241,14 +239,6 @@ class _Preflight:
         (self.result.unsearchable if permanent else self.result.kept).extend(ids)
         self.result.counts["not_proven"] += len(ids)
         return []
-
-
-def _controls_among(rows: Sequence[SearchHit], asked: set[str]) -> list[PositiveControl]:
-    """The first, the last and the middle one of the orders that the account shows, as positive controls; those that are
-    not asked about are better ones."""
-    rows = [row for row in rows if row.destination_key not in asked] or rows
-    some = {row.destination_key: row for row in (*rows[:1], *rows[-1:], *rows[len(rows) // 2 :][:1])}
-    return [PositiveControl(row.destination_key, row.oms_id, datetime.now(UTC)) for row in some.values()]
 
 
 def unknown_batches(store: ObjectLister, ledger: Ledger, pipeline: str) -> bool:

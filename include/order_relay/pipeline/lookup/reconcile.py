@@ -23,8 +23,8 @@ from order_relay.pipeline.lookup.diff import (
     classify,
     oms_ids_by_key,
 )
-from order_relay.pipeline.lookup.evidence import MAX_CONTROLS, MAX_KEYS_PER_SEARCH, UNSUPPORTED_SEARCH, place_controls
-from order_relay.pipeline.lookup.search import WINDOW_MARGIN, Search, search_windows
+from order_relay.pipeline.lookup.evidence import MAX_CONTROLS, MAX_KEYS_PER_SEARCH, UNSUPPORTED_SEARCH
+from order_relay.pipeline.lookup.search import WINDOW_MARGIN, Search, merge_windows, search_list, search_windows
 from order_relay.pipeline.ports import Destination, DestinationSession
 from order_relay.times import utc_text
 
@@ -114,16 +114,15 @@ class _Reconciliation:
         controls = await self._controls(keys)
         return check_presence(ours, await self._page(ours, controls), controls)
 
-    async def _search_alone(self, ours: Sequence[LedgerOrder]) -> PresenceCheck:
-        """Each by itself where external ids can be searched: a list may have been honoured in part."""
-        if not self._by_key or self._no_method:
-            return await self._search(ours)
+    async def _search_again(self, ours: Sequence[LedgerOrder]) -> PresenceCheck:
+        """The second search, which proves absences by the rules of ``evidence``."""
         keys = [order.key for order in ours]
-        inquiry = Search(self._session, self._destination, await self._controls(keys))
-        said = await inquiry.search_by_key(keys)
-        absent = tuple(order for order in ours if said[order.key].finding.kind == "absent")
-        unsure = tuple(order for order in ours if said[order.key].finding.kind == "unclear")
-        return PresenceCheck({}, absent, unsure, inquiry.why or "shown by the second search")
+        windows = [(at - WINDOW_MARGIN, at + WINDOW_MARGIN) for order in ours for at in _dates(order)]
+        search = Search(self._session, self._destination, await self._controls(keys), windows=merge_windows(windows))
+        verdicts = await search.ask(keys)
+        absent = tuple(order for order in ours if verdicts[order.key].finding.kind == "absent")
+        unsure = tuple(order for order in ours if verdicts[order.key].finding.kind == "unclear")
+        return PresenceCheck({}, absent, unsure, search.why or "shown by the second search")
 
     async def _controls(self, keys: Sequence[str]) -> list[PositiveControl]:
         """Orders that this search showed already; others of the ledger may be differences themselves."""
@@ -138,15 +137,14 @@ class _Reconciliation:
         """By external id; where the account has no such search, by the times in which these orders may be dated."""
         if self._by_key and not self._no_method:
             keys = [order.key for order in ours]
-            pages = [await self._session.find_by_key(terms) for terms in place_controls(keys, controls)]
+            pages = await search_list(self._session, keys, controls)
             page = next((one for one in pages if not one.complete), pages[-1])
             if page.problem not in UNSUPPORTED_SEARCH:
                 return page
             self._no_method = page.problem
         if not self._by_window:
             return SearchResult((), complete=False, problem=self._no_method)
-        moments = [m for order in ours for m in (order.imported_at, order.submitted_at) if m is not None]
-        moments += [m for c in controls for m in (c.imported_at, c.submitted_at) if m is not None]
+        moments = [at for order in ours for at in _dates(order)] + [at for one in controls for at in _dates(one)]
         return await search_windows(self._session, [(m - WINDOW_MARGIN, m + WINDOW_MARGIN) for m in moments])
 
     async def _read(self, start: datetime, end: datetime) -> None:
@@ -179,11 +177,16 @@ class _Reconciliation:
     async def _confirm_absence(self) -> None:
         """Missing is only what is absent from a second search as well."""
         for some in batched(list(self._absent.values()), MAX_KEYS_PER_SEARCH):
-            found = await self._search_alone(some)
+            found = await self._search_again(some)
             lost = (classify(order.key, order, ()) for order in found.absent)
             self._report.differences += [difference for difference in lost if difference is not None]
             if found.unsure:
                 self._report.unsure += Counter({found.why: len(found.unsure)})
+
+
+def _dates(order: LedgerOrder | PositiveControl) -> list[datetime]:
+    """When the destination may date the order."""
+    return [at for at in (order.imported_at, order.submitted_at) if at is not None]
 
 
 def days_between(since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:

@@ -90,14 +90,14 @@ class Search:
         ]
 
     async def _by_key(self, keys: list[str]) -> None:
-        pages = [await self.session.find_by_key(terms) for terms in evidence.place_controls(keys, self.controls)]
+        pages = await search_list(self.session, keys, self.controls)
         self._note(*pages)
         rows = {(row.destination_key, row.oms_id): row for page in pages for row in page.rows}
         self._totals = self._totals and all(evidence.totals_agree(page, self.controls) for page in pages)
         await self._identify(keys, rows.values(), "external_id")
-        why = next(filter(None, (evidence.why_not_absent(page, self.controls) for page in pages)), "")
-        if self.trust_without_controls and why == evidence.NO_KNOWN_ORDER:
-            why = ""
+        trust = self.trust_without_controls
+        problems = (evidence.why_not_absent(page, self.controls, trust_without_controls=trust) for page in pages)
+        why = next(filter(None, problems), "")
         if self.alone and self._open(keys):
             await self._search_one_by_one(self._open(keys), pages[0], why)
         else:
@@ -116,7 +116,9 @@ class Search:
         await self._identify(keys, [row for page in pages.values() for row in page.rows], "external_id")
         wrong = await self._single_search_problem(self.controls[-1])
         for key in self._open(keys):
-            self._record_absence([key], "external_id", wrong or _why_single_search_fails(pages[key]))
+            # no control in it: the same form of request found one before and after
+            alone = evidence.why_not_absent(pages[key], (), trust_without_controls=True)
+            self._record_absence([key], "external_id", wrong or alone)
 
     async def _single_search_problem(self, control: PositiveControl) -> str:
         """Why a search for one external id cannot be trusted; empty if it finds an order that is there."""
@@ -212,14 +214,15 @@ async def _gather(questions: Iterable[Callable[[], Awaitable[SearchResult]]]) ->
     return list(await asyncio.gather(*map(one, questions)))
 
 
-def _why_single_search_fails(page: SearchResult) -> str:
-    """A single search has no control in it: the same form of request showed one before and after."""
-    why = evidence.why_not_absent(page, ())
-    return "" if why == evidence.NO_KNOWN_ORDER else why
-
-
 def _dates(control: PositiveControl) -> list[datetime]:
     return [at for at in (control.imported_at, control.submitted_at) if at is not None]
+
+
+async def search_list(
+    session: DestinationSession, keys: Sequence[str], controls: Sequence[PositiveControl]
+) -> list[SearchResult]:
+    """Search for a list of external ids with positive controls; one page, or two if only one control is known."""
+    return [await session.find_by_key(terms) for terms in evidence.place_controls(keys, controls)]
 
 
 async def search_windows(session: DestinationSession, spans: Iterable[Window], *, join: bool = True) -> SearchResult:

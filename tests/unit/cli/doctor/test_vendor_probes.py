@@ -51,6 +51,10 @@ def hit(key: str = KNOWN.key, oms_id: str = KNOWN.oms_id) -> SearchResult:
     return SearchResult((SearchHit(oms_id, key),), complete=True)
 
 
+MIXED = SearchResult((SearchHit("5", "K5"), SearchHit("6", "")), complete=True)
+"""One row without an external id may be any order: its absence is never proven."""
+
+
 def look(
     session: FakeSession, search_by: str = "auto", known: vendor_probes.KnownOrders = (KNOWN,)
 ) -> list[CheckResult]:
@@ -75,6 +79,7 @@ def look(
         (DOWN, DOWN, NOTHING, "auto", Severity.OK, "recommended: 'window'"),
         (NOTHING, hit(), NOTHING, "none", Severity.WARN, "although a search works"),
         (NOTHING, hit(), BROKEN, "window", Severity.FAIL, "does not work"),
+        (NOTHING, hit(), MIXED, "window", Severity.FAIL, "does not work"),
     ],
 )
 def test_the_setting_that_follows(

@@ -94,3 +94,8 @@ def test_nothing_ready_is_nothing_to_show(store: BatchStore) -> None:
     destination = Destination({})
     assert run(store, destination, orders=0)["would_send"] == 0
     assert destination.asked == []
+
+
+def test_rows_without_an_external_id_leave_the_others_uncompared(store: BatchStore) -> None:
+    counts = run(store, Destination({"K1": "7", "": "8"}))
+    assert (counts["found_there"], counts["not_found_there"], counts["not_compared"]) == (1, 0, 2)

@@ -19,9 +19,13 @@ from order_relay.pipeline.lookup.evidence import (
     UNIDENTIFIED_ORDER,
     Ownership,
     combine_ownership,
+    controls_among,
     determine_ownership,
     hits_by_key,
+    is_permanent,
     place_controls,
+    shown_controls,
+    usable_as_controls,
     why_not_absent,
 )
 
@@ -50,6 +54,37 @@ def test_a_list_with_controls_at_both_ends_notices_that_only_one_end_counts(know
 
 def test_without_a_known_order_a_list_proves_nothing() -> None:
     assert not proves([], slice(None))
+
+
+@pytest.mark.parametrize(
+    ("page", "why"),
+    [
+        (SearchResult((), complete=True), ""),
+        (SearchResult((), complete=False, problem="http_500"), "http_500"),
+        (SearchResult((SearchHit("1", ""), SearchHit("2", "K")), complete=True), "rows_without_key"),
+    ],
+)
+def test_trust_without_controls_still_needs_a_complete_page_with_keys(page: SearchResult, why: str) -> None:
+    assert why_not_absent(page, (), trust_without_controls=True) == why
+    if not why:
+        assert why_not_absent(page, CONTROLS, trust_without_controls=True) == "control_not_found"
+
+
+def test_controls_are_chosen_from_what_the_account_shows() -> None:
+    foreign = SearchHit("9", "K9", traits=Traits(owner=OTHER))
+    rows = usable_as_controls([SearchHit("0", ""), foreign, SearchHit("8", "K8,K7"), *answer(["C0", "C1", "C2"]).rows])
+    assert [row.destination_key for row in rows] == ["C0", "C1", "C2"]
+    assert {one.key for one in controls_among(rows, {"C1"}, NOW)} == {"C0", "C2"}
+    assert {one.key for one in controls_among(rows[:1], {"C0"}, NOW)} == {"C0"}, "better than none"
+    assert shown_controls(answer(["C0", "C2"]), CONTROLS) == [CONTROLS[0], CONTROLS[2]]
+    assert shown_controls(answer(["C0"]), [PositiveControl("C0", "other", NOW)]) == []
+
+
+def test_problems_that_a_retry_cannot_solve() -> None:
+    assert [p for p in ("unsupported", "no_known_order", "http_503", "rows_without_key") if is_permanent(p)] == [
+        "unsupported",
+        "no_known_order",
+    ]
 
 
 @given(st.integers(0, 3), st.integers(1, MAX_KEYS_PER_SEARCH))
