@@ -63,7 +63,7 @@ BREAKAGES: tuple[Breakage, ...] = (
     ),
     Breakage(
         "no lease check before the first byte",
-        "vendors/shopatron/client.py",
+        "http/delivery.py",
         "            if time.monotonic() > guard.not_after:\n",
         "            if guard.written:\n",
         ("tests/vendors/shopatron/contract/test_session.py::test_after_the_lease_nothing_is_sent",),
@@ -85,8 +85,8 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         "an error beside an order id is dropped",
         "vendors/shopatron/outcomes.py",
-        "    if not said and not failed:\n",
-        "    if said or failed or document:\n",
+        "    if not reported and not failed:\n",
+        "    if reported or failed or document:\n",
         ("tests/integration/ledger/delivery/test_attempt_limits.py::test_an_error_beside_an_order_id_is_kept",),
     ),
     Breakage(
@@ -141,9 +141,9 @@ BREAKAGES: tuple[Breakage, ...] = (
     ),
     Breakage(
         "take a gateway's 504 for a refusal",
-        "vendors/shopatron/outcomes.py",
-        '    return SendOutcome.IN_DOUBT, f"HTTP {status}: does not tell whether the order was stored"\n',
-        '    return SendOutcome.REJECTED, f"HTTP {status}: does not tell whether the order was stored"\n',
+        "http/delivery.py",
+        '        return SendOutcome.IN_DOUBT, f"HTTP {status}: unknown whether the order was stored"\n',
+        '        return SendOutcome.REJECTED, f"HTTP {status}: unknown whether the order was stored"\n',
         ("tests/vendors/shopatron/test_outcomes.py::test_everything_else_is_in_doubt",),
     ),
     Breakage(
@@ -270,7 +270,7 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         "a search at a wrong address is an empty answer",
         "vendors/shopatron/search.py",
-        "    none_found = reply.status == 404 and _says_none_found(reply.body)\n",
+        "    none_found = reply.status == 404 and _is_none_found(reply.body)\n",
         "    none_found = reply.status == 404\n",
         ("tests/vendors/shopatron/test_search.py::test_what_is_not_the_whole_truth",),
     ),
@@ -429,9 +429,9 @@ BREAKAGES: tuple[Breakage, ...] = (
     ),
     Breakage(
         "keep what an error page repeats of our login",
-        "vendors/shopatron/client.py",
-        "                return without_secrets(answer, token, self._settings.api_key, self._settings.secret)\n",
-        "                return answer\n",
+        "http/delivery.py",
+        "                return without_secrets(result, token, *self._secrets)\n",
+        "                return result\n",
         ("tests/faults/pipeline/test_data_leaks.py::test_every_ending_keeps_its_mouth_shut",),
     ),
     Breakage(
@@ -498,8 +498,8 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         "take any signature",
         "vendors/acommerce/webhooks.py",
-        '    return hmac.compare_digest(expected.encode(), said.encode("utf-8", "replace"))\n',
-        "    return bool(expected and said)\n",
+        '    return hmac.compare_digest(expected.encode(), given.encode("utf-8", "replace"))\n',
+        "    return bool(expected and given)\n",
         ("tests/unit/endpoints/test_acommerce.py::test_forged_signatures_are_refused",),
     ),
     Breakage(

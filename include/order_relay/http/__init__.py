@@ -1,1 +1,1 @@
-"""Reading what vendors answer over HTTP: bounded, strictly checked, with errors in our words. Knows no vendor."""
+"""HTTP towards vendors: clients, bounded and strict responses, tokens, throttling, safe sending. Knows no vendor."""

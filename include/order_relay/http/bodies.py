@@ -1,4 +1,4 @@
-"""The bytes of an answer: its headers judged, its size bounded, and whether it can be a JSON object at all."""
+"""Response bodies: header checks, bounded reading and decompression, and a first check for a JSON object."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from order_relay.errors import MalformedResponseError
 BLOCK_BYTES = 1 << 17
 _BOMS = (b"\xff\xfe", b"\xfe\xff", b"{\x00", b"\x00{")
 _JSON_TYPES = ("application/json", "text/json", "text/plain", "application/octet-stream", "")
-"""Vendors' pages state no content type; what could be JSON is let through to the strict parser."""
+"""No vendor documents a content type: whatever could be JSON is passed on to the strict parser."""
 _UTF8 = ("", "utf-8", "utf8", "us-ascii", "ascii")
 
 
 def inflate(response: httpx.Response) -> Iterator[bytes]:
-    """Decompress in blocks of bounded size; the library's own way would inflate a network block however large it gets.
+    """Decompress in blocks of bounded size. httpx itself would inflate each network block to any size.
 
-    Raises ``MalformedResponseError`` where it is not gzip, or cut off.
+    Raises ``MalformedResponseError`` if the body is not gzip or is truncated.
     """
     unzip = zlib.decompressobj(31)
     try:
@@ -30,12 +30,12 @@ def inflate(response: httpx.Response) -> Iterator[bytes]:
                 yield unzip.decompress(rest, BLOCK_BYTES)
                 rest = unzip.unconsumed_tail
             if unzip.unused_data:
-                raise MalformedResponseError("the answer is not valid gzip: data follow its end")
+                raise MalformedResponseError("the response is not valid gzip: data follow its end")
         yield unzip.flush()
     except zlib.error:
-        raise MalformedResponseError("the answer is not valid gzip") from None
+        raise MalformedResponseError("the response is not valid gzip") from None
     if not unzip.eof:
-        raise MalformedResponseError("the answer is cut off: its gzip data end too early")
+        raise MalformedResponseError("the response is truncated: its gzip data end early")
 
 
 def is_gzip(response: httpx.Response) -> bool:
@@ -44,39 +44,40 @@ def is_gzip(response: httpx.Response) -> bool:
 
 
 def check_headers(response: httpx.Response) -> None:
-    """Raises ``MalformedResponseError`` unless the headers announce something that can be JSON in UTF-8."""
+    """Raise ``MalformedResponseError`` unless the headers allow for JSON in UTF-8."""
     encoding = response.headers.get("content-encoding", "").strip().lower()
     if encoding not in ("", "identity", "gzip", "x-gzip"):
         raise MalformedResponseError(
-            f"the answer is compressed as {excerpt(encoding, limit=40)!r}, which was not asked for"
+            f"the response is compressed as {excerpt(encoding, limit=40)!r}, which was not requested"
         )
     media, _, parameters = response.headers.get("content-type", "").partition(";")
     media = media.strip().lower()
     if media in ("text/html", "application/xhtml+xml"):
-        raise MalformedResponseError("the answer is HTML, not JSON; is the address right, and is no proxy in between?")
+        raise MalformedResponseError("the response is HTML, not JSON: check the URL, and whether a proxy answered")
     if media not in _JSON_TYPES and not media.endswith("+json"):
-        raise MalformedResponseError(f"the answer is of type {excerpt(media, limit=60)!r}, not JSON")
+        raise MalformedResponseError(f"the response is of type {excerpt(media, limit=60)!r}, not JSON")
     charset = next((p.split("=", 1)[1] for p in parameters.split(";") if p.strip().lower().startswith("charset=")), "")
     if charset.strip().strip('"').lower() not in _UTF8:
-        raise MalformedResponseError(f"the answer is in charset {excerpt(charset, limit=40)!r}; JSON must be UTF-8")
+        raise MalformedResponseError(f"the response is in charset {excerpt(charset, limit=40)!r}; JSON must be UTF-8")
 
 
 def read_whole(chunks: Iterable[bytes], limit: int) -> bytes:
-    """A whole small answer. Raises ``MalformedResponseError`` where it is larger than ``limit`` bytes or no JSON
-    object.
+    """A small response as a whole.
+
+    Raises ``MalformedResponseError`` if it is larger than ``limit`` bytes or not a JSON object.
     """
     parts: list[bytes] = []
     size = 0
     for chunk in checked_start(chunks):
         size += len(chunk)
         if size > limit:
-            raise MalformedResponseError(f"the answer is larger than {limit} bytes")
+            raise MalformedResponseError(f"the response is larger than {limit} bytes")
         parts.append(chunk)
     return b"".join(parts)
 
 
 def excerpt(message: Any, hide: tuple[str, ...] = (), limit: int = 200) -> str:
-    """A vendor's message, bounded and on one line, without control characters and without what must be hidden."""
+    """A vendor's message on one line, bounded, without control characters and without the texts in ``hide``."""
     if not isinstance(message, str):
         return ""
     for secret in filter(None, hide):
@@ -86,7 +87,7 @@ def excerpt(message: Any, hide: tuple[str, ...] = (), limit: int = 200) -> str:
 
 
 def checked_start(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The chunks, as soon as the first bytes show that they can be a JSON object in UTF-8."""
+    """The chunks, once their first bytes can begin a JSON object in UTF-8. Raises ``MalformedResponseError``."""
     head = b""
     started = False
     for chunk in chunks:
@@ -103,17 +104,17 @@ def checked_start(chunks: Iterable[bytes]) -> Iterator[bytes]:
     if not started:
         text = head.strip(b" \t\r\n")
         if not text:
-            raise MalformedResponseError("the answer is empty")
+            raise MalformedResponseError("the response is empty")
         _check_head(text)
         yield text
 
 
 def _check_head(text: bytes) -> None:
     if text[:2] in _BOMS:
-        raise MalformedResponseError("the answer is not UTF-8 (it looks like UTF-16 or UTF-32)")
+        raise MalformedResponseError("the response is not UTF-8 (it looks like UTF-16 or UTF-32)")
     if text[:1] == b"<":
         raise MalformedResponseError(
-            "the answer is HTML or XML, not JSON; is the address right, and is no proxy in between?"
+            "the response is HTML or XML, not JSON: check the URL, and whether a proxy answered"
         )
     if text[:1] != b"{":
-        raise MalformedResponseError("the answer is not a JSON object")
+        raise MalformedResponseError("the response is not a JSON object")

@@ -1,8 +1,7 @@
-"""What can still be known of a JSON object that is not acceptable: where it ends, what is wrong, and its members.
+"""Salvages a JSON object that the strict parser refuses: its end, its defects, and its readable members.
 
-One bad record among many must not cost the others. Its end is found by brackets and quotes alone. Of its members,
-those that are clear are kept (so that the record can be named), the others are left out: a key that is given twice with
-different values, NaN, a value that is nested too deeply.
+One bad record must not affect the others. Its end is found by brackets and quotes alone. Unambiguous members are kept,
+so that the record can be identified; others are omitted: duplicate keys with different values, NaN, deep nesting.
 """
 
 from __future__ import annotations
@@ -33,21 +32,21 @@ _SPACE = " \t\r\n"
 
 
 class ObjectScanner:
-    """Finds the end of an object by its brackets and quotes; may be given the text piece by piece."""
+    """Finds the end of an object by its brackets and quotes, in text that arrives in pieces."""
 
     def __init__(self) -> None:
         self._open = bytearray()
         self._in_string = False
 
     def find(self, text: str, at: int) -> tuple[int, bool]:
-        """Go on at ``at``: how far it came, and whether the object ends there.
+        """Continue at ``at``. Returns the position reached, and whether the object ends there.
 
-        A bracket that is closed by one of another kind is taken as closed with it.
+        A bracket closed by one of another kind counts as closed.
         """
         while at < len(text):
             if self._in_string:
                 at = _end(_STRING, text, at)
-                if at == len(text) or text[at] != '"':  # a backslash whose partner is yet to come
+                if at == len(text) or text[at] != '"':  # a backslash whose escaped character has not arrived
                     return at, False
                 self._in_string = False
                 at += 1
@@ -73,34 +72,32 @@ class ObjectScanner:
 
 
 def end_of(text: str, start: int) -> int | None:
-    """Where the object that begins at ``start`` ends, or ``None``."""
+    """The end of the object that begins at ``start``, or ``None``."""
     end, found = ObjectScanner().find(text, start)
     return end if found else None
 
 
 def recover_order(text: str, where: str, *, too_large: int = 0) -> SourceOrder:
-    """The record that is this whole text, as far as it is clear, with everything that is wrong with it.
+    """The record in this text, as far as it is readable, with all its issues.
 
-    ``where`` names its place in the answer. ``too_large``: the limit that it exceeds; ``text`` is then its beginning.
-    Bytes that are not UTF-8 are in ``text`` as surrogates (the error handler ``surrogateescape``).
+    ``where`` names its position in the response. ``too_large`` is the exceeded limit; ``text`` is then the beginning
+    of the record. ``text`` holds bytes that are not UTF-8 as surrogates (error handler ``surrogateescape``).
     """
     issues: list[ValidationIssue] = []
     if too_large:
-        words = f"the order is larger than {too_large} characters; see order_limit_bytes of the connection"
-        document, issues = _leading(text), [ValidationIssue(malformed.TOO_LARGE, "", words)]
+        message = f"the order is larger than {too_large} characters; see order_limit_bytes of the connection"
+        document, issues = _leading(text), [ValidationIssue(malformed.TOO_LARGE, "", message)]
     else:
         document = _members(text, issues)
     document = replace_lone_surrogates(_MemberCheck(issues, text).members(document))
-    if not issues:  # clear to this reader, yet refused by the strict one
+    if not issues:  # accepted here, although the strict parser refused it
         issues.append(ValidationIssue(malformed.NOT_JSON, "", "the order is not valid JSON"))
     found = issues[:MAX_ISSUES]
     return SourceOrder(document, found[0].code, issues=tuple(found), text=replace_bad_bytes(text), where=where)
 
 
 def recover_body(body: bytes, where: str) -> SourceOrder:
-    """One JSON object that is the whole body: as sent, or as far as it is clear. Raises ``MalformedResponseError`` if
-    it is cut.
-    """
+    """The body as one JSON object, as far as it is readable. Raises ``MalformedResponseError`` if it is truncated."""
     try:
         return read_order(body, where)
     except MalformedResponseError:
@@ -116,14 +113,14 @@ def replace_bad_bytes(text: str) -> str:
 
 
 class _DuplicateValue:
-    """Stands for the values of a key that was given more than once."""
+    """The values of a duplicate key."""
 
     def __init__(self, value: Any, *, same: bool) -> None:
         self.value, self.same = value, same
 
 
 class _NotANumber:
-    """Stands for NaN or Infinity."""
+    """Placeholder for NaN or Infinity."""
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -161,21 +158,21 @@ def _members(text: str, issues: list[ValidationIssue]) -> dict[str, Any]:
         document, end = _LENIENT.raw_decode(text, start)
         _find_control_character(text, start, issues)
     except json.JSONDecodeError as error:
-        issues.append(
-            ValidationIssue(malformed.NOT_JSON, "", f"the order is not valid JSON at its character {error.pos}")
-        )
+        message = f"the order is not valid JSON (at its character {error.pos})"
+        issues.append(ValidationIssue(malformed.NOT_JSON, "", message))
         return _leading(text)
     except (RecursionError, ValueError):
         document, end = _OMITTED, len(text)
     if document is _OMITTED or depth_of(document) > MAX_DEPTH:
-        words = f"the order is nested deeper than {MAX_DEPTH} levels"
-        issues.append(ValidationIssue(malformed.TOO_DEEP, "", words))
+        message = f"the order is nested deeper than {MAX_DEPTH} levels"
+        issues.append(ValidationIssue(malformed.TOO_DEEP, "", message))
         return _leading(text)
     if not isinstance(document, dict):
         issues.append(ValidationIssue(malformed.NOT_AN_OBJECT, "", "the order is not a JSON object"))
         return {}
     if text[end:].strip(_SPACE):
-        issues.append(ValidationIssue(malformed.NOT_JSON, "", f"the order is not valid JSON at its character {end}"))
+        message = f"the order is not valid JSON (at its character {end})"
+        issues.append(ValidationIssue(malformed.NOT_JSON, "", message))
     return document
 
 
@@ -183,8 +180,8 @@ def _find_control_character(text: str, start: int, issues: list[ValidationIssue]
     try:
         _STRICT_TEXTS.raw_decode(text, start)
     except json.JSONDecodeError as error:
-        words = f"the order holds a control character or line break that is not escaped, at its character {error.pos}"
-        issues.append(ValidationIssue(malformed.CONTROL_CHARACTER, "", words))
+        message = f"the order contains an unescaped control character or line break (at its character {error.pos})"
+        issues.append(ValidationIssue(malformed.CONTROL_CHARACTER, "", message))
 
 
 def _leading(text: str) -> dict[str, Any]:
@@ -214,31 +211,31 @@ def _pairs_before_error(text: str) -> Iterator[tuple[str, Any]]:
         at = _skip(text, at)
         separator = text[at : at + 1] == ","
         if not separator and text[at : at + 1] != "}":
-            return  # what looks like a number may be the beginning of a longer one
+            return  # a number may be the beginning of a longer one
         yield name, value
         at = _skip(text, at + 1)
 
 
 class _MemberCheck:
-    """Leaves out of a document what is not clear, and adds what is wrong to the issues."""
+    """Removes ambiguous values from a document and records an issue for each."""
 
     def __init__(self, issues: list[ValidationIssue], text: str) -> None:
         self._issues = issues
         self._bad_bytes = _BAD_BYTES.search(text) is not None
 
     def members(self, document: dict[str, Any], path: tuple[str | int, ...] = ()) -> dict[str, Any]:
-        """The clear members of an object."""
+        """The readable members of an object."""
         members = ((name, self._member(name, member, path)) for name, member in document.items())
         return {name: member for name, member in members if member is not _OMITTED}
 
     def _member(self, name: str, value: Any, path: tuple[str | int, ...]) -> Any:
-        place = (*path, name)
-        self._text(name, place)
+        pointer_path = (*path, name)
+        self._text(name, pointer_path)
         if isinstance(value, _DuplicateValue):
-            words = "is given more than once" + ("" if value.same else ", with different values")
-            self._add(malformed.DUPLICATE_KEY, place, words)
-            return self._value(value.value, place) if value.same else _OMITTED
-        return self._value(value, place)
+            message = "is a duplicate key" + ("" if value.same else " with different values")
+            self._add(malformed.DUPLICATE_KEY, pointer_path, message)
+            return self._value(value.value, pointer_path) if value.same else _OMITTED
+        return self._value(value, pointer_path)
 
     def _value(self, value: Any, path: tuple[str | int, ...]) -> Any:
         if isinstance(value, dict):
@@ -255,12 +252,12 @@ class _MemberCheck:
 
     def _text(self, text: str, path: tuple[str | int, ...]) -> None:
         if self._bad_bytes and _BAD_BYTES.search(text):
-            self._add(malformed.BAD_BYTE, path, "holds a byte that is not valid UTF-8")
+            self._add(malformed.BAD_BYTE, path, "contains a byte that is not valid UTF-8")
 
-    def _add(self, code: str, path: tuple[str | int, ...], words: str) -> None:
+    def _add(self, code: str, path: tuple[str | int, ...], message: str) -> None:
         if len(self._issues) < MAX_ISSUES:
-            place = pointer(path)
-            self._issues.append(ValidationIssue(code, place, f"{place} {words}"))
+            where = pointer(path)
+            self._issues.append(ValidationIssue(code, where, f"{where} {message}"))
 
 
 _OMITTED = object()

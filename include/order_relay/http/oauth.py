@@ -1,7 +1,14 @@
-"""What a token address answers to client credentials (RFC 6749, sections 4.4 and 5.1)."""
+"""Access tokens: one per client or session, renewed before they expire, and the OAuth2 response that carries one.
+
+Client credentials grant: RFC 6749, sections 4.4 and 5.1.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import threading
+import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -9,39 +16,114 @@ import msgspec
 from order_relay.errors import ConfigurationError, TransientError
 
 MAX_TOKEN_RESPONSE_BYTES = 65_536
-"""Bytes of a token's answer that are read."""
+"""Bytes of a token response that are read."""
 
 RENEWAL_MARGIN_S = 60.0
-"""A token is renewed so long before its end, or after nine tenths of a short life."""
+"""A token is renewed this long before it expires, or after nine tenths of a short lifetime."""
+
+TokenAndLifetime = tuple[str, float]
+"""A token and the seconds for which it is valid."""
 
 
-def parse_token_response(status: int, body: bytes, *, lifetime_s: float, check: str) -> tuple[str, float]:
-    """Token and lifetime in seconds from an answer of the token address.
+class _Cached:
+    """The present token. Renewed by its cache, one request at a time."""
 
-    ``lifetime_s`` counts where the answer states none; ``check`` names the settings to look at where we are refused.
-    Raises ``ConfigurationError`` where our credentials or the address are refused, or ``TransientError``.
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.clock = clock
+        self._token = ""
+        self._renew_at = 0.0
+
+    def fresh(self, refused: str = "") -> str:
+        """The token if it does not expire soon and is not ``refused``, else empty."""
+        return self._token if self.clock() < self._renew_at and self._token != refused else ""
+
+    def store(self, issued: TokenAndLifetime, requested_at: float) -> str:
+        """Keep and return a new token. The lifetime counts from the request, not from the response."""
+        self._token, lifetime_s = issued
+        self._renew_at = requested_at + renewal_delay_s(lifetime_s)
+        return self._token
+
+
+class TokenCache:
+    """One token for all threads of a client. Errors of ``fetch`` pass through."""
+
+    def __init__(self, fetch: Callable[[], TokenAndLifetime], clock: Callable[[], float] = time.monotonic) -> None:
+        self._fetch = fetch
+        self._cached = _Cached(clock)
+        self._lock = threading.Lock()
+
+    def get(self) -> str:
+        """The token, renewed if it is about to expire."""
+        return self._cached.fresh() or self.replace("")
+
+    def replace(self, refused: str) -> str:
+        """A token other than ``refused``, fetched unless another thread did so meanwhile."""
+        with self._lock:
+            if token := self._cached.fresh(refused):
+                return token
+            requested_at = self._cached.clock()
+            return self._cached.store(self._fetch(), requested_at)
+
+
+class AsyncTokenCache:
+    """``TokenCache`` for the tasks of one event loop."""
+
+    def __init__(
+        self, fetch: Callable[[], Awaitable[TokenAndLifetime]], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._fetch = fetch
+        self._cached = _Cached(clock)
+        self._lock = asyncio.Lock()
+
+    def fresh(self) -> str:
+        """The token if it does not expire soon, else empty. Avoids a coroutine in the common case."""
+        return self._cached.fresh()
+
+    async def get(self) -> str:
+        """See ``TokenCache.get``."""
+        return self._cached.fresh() or await self.replace("")
+
+    async def replace(self, refused: str) -> str:
+        """See ``TokenCache.replace``."""
+        async with self._lock:
+            if token := self._cached.fresh(refused):
+                return token
+            requested_at = self._cached.clock()
+            return self._cached.store(await self._fetch(), requested_at)
+
+
+def parse_token_response(status: int, body: bytes, *, lifetime_s: float, check: str) -> TokenAndLifetime:
+    """Token and lifetime from the response of a token URL.
+
+    ``lifetime_s`` is the default if the response states none; ``check`` names the settings to check if it was refused.
+    Raises ``ConfigurationError`` if the credentials or the URL are refused, otherwise ``TransientError``.
     """
     if status >= 500 or status == 408:
-        raise TransientError(f"the token address answered HTTP {status}")
+        raise TransientError(f"the token URL answered HTTP {status}")
     if status not in (200, 201):
-        raise ConfigurationError(f"the token address answered HTTP {status}: check {check}")
+        raise ConfigurationError(f"the token URL answered HTTP {status}: check {check}")
     try:
         document: Any = msgspec.json.decode(body)
     except (ValueError, RecursionError):
-        raise TransientError("the token address answered with something that is not JSON") from None
+        raise TransientError("the response of the token URL is not JSON") from None
     token = document.get("access_token") if isinstance(document, dict) else None
-    if not isinstance(token, str) or not token or not token.isascii() or not token.isprintable():
-        raise TransientError("the token address answered without a usable access_token")
-    return token, _lifetime(document.get("expires_in"), lifetime_s)
+    if not is_usable_token(token):
+        raise TransientError("the response of the token URL has no usable access_token")
+    return str(token), _lifetime(document.get("expires_in"), lifetime_s)
+
+
+def is_usable_token(token: object) -> bool:
+    """Whether a token can be sent in a header."""
+    return isinstance(token, str) and bool(token) and token.isascii() and token.isprintable()
 
 
 def renewal_delay_s(lifetime_s: float) -> float:
-    """Seconds after which a token of this lifetime is replaced."""
+    """Seconds after which a token of this lifetime is renewed."""
     return max(lifetime_s - RENEWAL_MARGIN_S, lifetime_s * 0.9)
 
 
 def _lifetime(stated: object, default: float) -> float:
-    """``expires_in`` as a number or as its digits; the default where it is neither."""
+    """``expires_in`` as a number, also if sent as text; the default if it is missing or implausible."""
     if isinstance(stated, str) and stated.isascii() and stated.isdigit():
         stated = int(stated[:9])
     if isinstance(stated, bool) or not isinstance(stated, int | float) or not 0 < stated < 1e9:

@@ -1,8 +1,7 @@
-"""The standard library's JSON parser, made strict, for text that may still be arriving.
+"""Strict JSON on top of the standard library's parser, also for text of which more is to arrive.
 
-No duplicate keys, no NaN or Infinity, exact fractions, bounded nesting. All errors are ``MalformedResponseError`` and
-show nothing
-of the text, only where it is wrong.
+No duplicate keys, no NaN or Infinity, exact fractions, bounded nesting. All errors are ``MalformedResponseError``;
+their messages contain positions but nothing of the text.
 """
 
 from __future__ import annotations
@@ -16,43 +15,44 @@ from order_relay.errors import MalformedResponseError
 from order_relay.orders.messages import SourceOrder
 
 LONE_SURROGATE = "lone_surrogate"
-"""Refusal code: half of a character pair, which is no character; U+FFFD stands in its place."""
+"""Issue code: a lone UTF-16 surrogate; it is replaced by U+FFFD."""
 NUMBER_OUT_OF_RANGE = "number_out_of_range"
-"""Refusal code: a number too long or too large to compute with; it is kept as the text that was sent."""
+"""Issue code: a number that is too long or too large to compute with; it is kept as text."""
 
 MAX_DEPTH = 64
-"""Orders nest four or five deep; what nests deeper is an attack or a defect."""
+"""Orders nest four or five levels deep; more than this is an attack or a defect."""
 MAX_DIGITS = 1000
 MAX_EXPONENT = 1000
 
 _TAIL = 16
-"""An error so near to the end of the text may come from a token that is cut off (``-Infinity`` is the longest)."""
-_HALVES = re.compile("[\ud800-\udfff]")
-_MAY_BE_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+"""An error this close to the end may be caused by a truncated token (``-Infinity`` is the longest)."""
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class _NotStrictError(Exception):
-    """What makes a text unacceptable although a lenient parser would take it."""
+    """Text that a lenient parser would accept."""
 
 
-class _OddNumberError(Exception):
-    """A number that is JSON but that nobody should compute with."""
+class _UnusableNumberError(Exception):
+    """A number that is valid JSON but too long or too large to compute with."""
 
 
 def next_order(text: str, start: int, where: str, *, last: bool) -> tuple[SourceOrder, int] | None:
-    """The order that begins at ``start`` and where it ends, or ``None`` if more text is needed (never where ``last``).
+    """The order that begins at ``start`` and its end, or ``None`` if more text is needed (never if ``last``).
 
-    Exactly as sent but for what no store can keep (half characters, absurd numbers), which become a ``problem``.
+    Values that no store can keep (lone surrogates, absurd numbers) are replaced and reported in ``problem``.
+    ``where`` names the order in messages.
     """
     problem = ""
     try:
         found = _scan(_EXACT, text, start, where, last=last)
-    except _OddNumberError:
+    except _UnusableNumberError:
         found, problem = _scan(_NUMBERS_AS_TEXT, text, start, where, last=last), NUMBER_OUT_OF_RANGE
     if found is None:
         return None
     document, end = found
-    if text.find("\\u", start, end) >= 0 and _MAY_BE_HALF.search(text, start, end):
+    if text.find("\\u", start, end) >= 0 and _ESCAPED_SURROGATE.search(text, start, end):
         whole = replace_lone_surrogates(document)
         if whole is not document:
             document, problem = whole, LONE_SURROGATE
@@ -60,7 +60,7 @@ def next_order(text: str, start: int, where: str, *, last: bool) -> tuple[Source
 
 
 def read_value(text: bytes, where: str) -> SourceOrder:
-    """One JSON value of any type that is the whole text."""
+    """The text as one JSON value of any type."""
     decoded = _decoded(text, where)
     start = len(decoded) - len(decoded.lstrip(" \t\r\n"))
     order, end = next_order(decoded, start, where, last=True) or (SourceOrder(None), 0)
@@ -70,7 +70,7 @@ def read_value(text: bytes, where: str) -> SourceOrder:
 
 
 def read_order(text: bytes, where: str) -> SourceOrder:
-    """One order that is the whole text."""
+    """The text as one order."""
     order = read_value(text, where)
     if not isinstance(order.document, dict):
         raise MalformedResponseError(f"{where} is {json_type(order.document)}, not a JSON object")
@@ -78,7 +78,7 @@ def read_order(text: bytes, where: str) -> SourceOrder:
 
 
 def read_object(text: bytes, where: str) -> dict[str, Any]:
-    """One JSON object that is the whole text."""
+    """The text as one JSON object."""
     order = read_order(text, where)
     if order.problem == NUMBER_OUT_OF_RANGE:
         raise MalformedResponseError(f"{where} holds a number that is too long or too large")
@@ -98,8 +98,8 @@ def too_deep(where: str) -> MalformedResponseError:
 
 
 def truncated(where: str) -> MalformedResponseError:
-    """The error for text that ends too early."""
-    return MalformedResponseError(f"{where} is cut off: it ends inside the JSON text")
+    """The error for truncated text."""
+    return MalformedResponseError(f"{where} is truncated: it ends inside the JSON text")
 
 
 def _decoded(text: bytes, where: str) -> str:
@@ -123,7 +123,7 @@ def _scan(decoder: json.JSONDecoder, text: str, start: int, where: str, *, last:
             raise truncated(where) from None
         raise MalformedResponseError(f"{where} is not valid JSON (at its character {error.pos - start})") from None
     except ValueError:  # Python refuses to convert integers of thousands of digits
-        raise _OddNumberError from None
+        raise _UnusableNumberError from None
     if text.count("{", start, end) + text.count("[", start, end) > MAX_DEPTH and depth_of(document) > MAX_DEPTH:
         raise too_deep(where)
     return document, end
@@ -134,7 +134,7 @@ def _may_be_incomplete(error: json.JSONDecodeError, text: str) -> bool:
 
 
 def _is_cut(error: json.JSONDecodeError, text: str) -> bool:
-    """Whether a text that has ended did so too early: only for the choice of words."""
+    """Whether a complete text ended too early. Only affects the message."""
     whole = text.rstrip(" \t\r\n")
     return _may_be_incomplete(error, whole) and (error.pos >= len(whole) or not whole.endswith(("}", "]")))
 
@@ -151,7 +151,7 @@ def depth_of(document: Any) -> int:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise _NotStrictError("has a member twice")
+        raise _NotStrictError("has a duplicate member")
     return members
 
 
@@ -161,26 +161,26 @@ def _no_constant(_name: str) -> Any:
 
 def _fraction(text: str) -> Decimal:
     if len(text) > MAX_DIGITS:
-        raise _OddNumberError
+        raise _UnusableNumberError
     try:
         number = Decimal(text)
     except InvalidOperation:
-        raise _OddNumberError from None
+        raise _UnusableNumberError from None
     if ("e" in text or "E" in text) and abs(number.adjusted()) > MAX_EXPONENT:
-        raise _OddNumberError
+        raise _UnusableNumberError
     return number
 
 
 def integer_or_text(text: str) -> int | str:
-    """A whole number, or its text where it is too long to compute with."""
+    """A whole number, or its text if it is too long to compute with."""
     return int(text) if len(text) <= MAX_DIGITS else text
 
 
 def fraction_or_text(text: str) -> Decimal | str:
-    """A fraction, or its text where it is too long or too large to compute with."""
+    """A fraction, or its text if it is too long or too large to compute with."""
     try:
         return _fraction(text)
-    except _OddNumberError:
+    except _UnusableNumberError:
         return text
 
 
@@ -191,9 +191,9 @@ _NUMBERS_AS_TEXT = json.JSONDecoder(
 
 
 def replace_lone_surrogates(value: Any) -> Any:
-    """``value`` with U+FFFD for every half character; the same object where there is none."""
+    """``value`` with U+FFFD for each lone surrogate; the same object if there is none."""
     if isinstance(value, str):
-        return _HALVES.sub("\ufffd", value) if _HALVES.search(value) else value
+        return _SURROGATES.sub("\ufffd", value) if _SURROGATES.search(value) else value
     if isinstance(value, list):
         items = [replace_lone_surrogates(item) for item in value]
         return items if any(new is not old for new, old in zip(items, value, strict=True)) else value

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from order_relay.connections import Connection
 from order_relay.errors import ConfigurationError, ThrottledError
+from order_relay.http.throttle import Throttle
 from order_relay.vendors.cloudsuite.connection import FORM, LIVE_BASE, LIVE_TOKEN_URL, read_settings
 from order_relay.vendors.cloudsuite.order_list import query_window
-from order_relay.vendors.cloudsuite.throttle import CloudSuiteThrottle
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 BOTH_YEARS = datetime.fromisoformat("2026-01-01"), datetime.fromisoformat("2027-12-31")
@@ -155,7 +155,7 @@ class Clock:
 
 def test_turns_keep_the_rate():
     clock = Clock()
-    pace = CloudSuiteThrottle(4.0, 60.0, clock, clock.sleep)
+    pace = Throttle(4.0, 60.0, clock, clock.sleep)
     for _ in range(5):
         pace.turn()
     assert clock.now == 101.0
@@ -163,7 +163,7 @@ def test_turns_keep_the_rate():
 
 def test_a_throttle_stops_everybody_and_one_of_many_counts_once():
     clock = Clock()
-    pace = CloudSuiteThrottle(0.0, 60.0, clock, clock.sleep)
+    pace = Throttle(0.0, 60.0, clock, clock.sleep)
     for _ in range(20):
         pace.throttled(ThrottledError("", 7.0))
     pace.turn()
@@ -174,7 +174,7 @@ def test_a_throttle_stops_everybody_and_one_of_many_counts_once():
 
 def test_a_shop_that_only_throttles_is_left_alone_in_the_end():
     clock = Clock()
-    pace = CloudSuiteThrottle(0.0, 1000.0, clock, clock.sleep)
+    pace = Throttle(0.0, 1000.0, clock, clock.sleep)
     for _ in range(8):
         pace.throttled(ThrottledError("", None))
         pace.turn()

@@ -69,7 +69,9 @@ def test_an_order_that_the_shop_denies_is_offered_as_missing_with_its_id_only(sh
         found = list(client().fetch(DAY))
     assert [(order.document["id"], order.problem) for order in found] == [(1, ""), (2, DETAIL_MISSING), (3, "")]
     assert found[1].document == {"id": 2, "_listed": {"id": 2, "reference": "CS2", "state": "confirmed"}}
-    assert [r.message for r in caplog.records] == ["CloudSuite answered HTTP 404 for order 2; it is asked for again"]
+    assert [r.message for r in caplog.records] == [
+        "CloudSuite answered HTTP 404 for order 2; it will be requested again"
+    ]
 
 
 def test_a_list_that_shifts_is_read_again(shop, client):
@@ -101,20 +103,20 @@ def test_a_list_that_never_holds_still_is_left_to_a_later_try(shop, client):
         next(o for o in shop.orders.values() if o["state"] == "confirmed")["state"] = "processing"
 
     shop.between_pages = leave
-    with pytest.raises(TransientError, match="changed during each of 6 readings"):
+    with pytest.raises(TransientError, match="changed while it was read, 6 times in a row"):
         list(client(page_size=10).fetch(DAY))
 
 
 @pytest.mark.parametrize(
     ("following", "words"),
     [
-        ("https://shop.example/api/order/?limit=3&offset=0", "leads back"),
+        ("https://shop.example/api/order/?limit=3&offset=0", "does not lead to a later page"),
         ("https://shop.example/api/order/?cursor=abc", "no offset"),
         ("https://elsewhere.example/api/order/?page=2", "no offset"),
         ("https://shop.example/api/order/?limit=3&offset=three", "no offset"),
         ("http://[bad/?offset=3", "no offset"),
         ("offset=3", "no offset"),
-        (7, "no address"),
+        (7, "not a URL"),
     ],
 )
 def test_a_next_page_without_a_position_is_an_error(shop, client, following, words):
@@ -171,7 +173,7 @@ def test_only_the_position_of_the_next_page_is_used_not_its_host(shop, client, s
 )
 def test_a_list_of_another_shape_is_a_bad_answer(shop, client, answer):
     shop.spoil = lambda _: httpx.Response(200, json={"next": None, **answer})
-    with pytest.raises(MalformedResponseError, match="not what is documented"):
+    with pytest.raises(MalformedResponseError, match="not as documented"):
         list(client().fetch(DAY))
 
 
@@ -231,7 +233,7 @@ def test_throttling_is_waited_out_up_to_the_setting(shop, client):
         (httpx.Response(404), ConfigurationError, "base URL"),
         (httpx.Response(301, headers={"Location": "https://elsewhere.example/"}), ConfigurationError, "HTTP 301"),
         (httpx.Response(405), ConfigurationError, "HTTP 405"),
-        (httpx.Response(403, json={"detail": "IP not listed"}), SourceAuthError, "it says: IP not listed"),
+        (httpx.Response(403, json={"detail": "IP not listed"}), SourceAuthError, "its message: IP not listed"),
         (httpx.Response(500, json={"detail": "x" * 999}), TransientError, "HTTP 500"),
         (httpx.Response(418), MalformedResponseError, "HTTP 418"),
         (httpx.Response(200, content=b"<html>"), MalformedResponseError, "HTML"),
@@ -333,7 +335,7 @@ def test_a_failing_majority_stops_the_run_and_a_failing_half_does_not(shop, clie
     shop.spoil = failing(5)
     assert [order.problem for order in client().fetch(DAY)].count(DETAIL_UNREADABLE) == 5
     shop.spoil = failing(6)
-    with pytest.raises(TransientError, match=r"6 of 10 orders cannot be read\. The last error: .*HTTP 500"):
+    with pytest.raises(TransientError, match=r"6 of 10 orders cannot be read; last error: .*HTTP 500"):
         list(client().fetch(DAY))
 
 
@@ -479,7 +481,7 @@ def test_a_detail_with_something_wrong_inside_is_offered_with_it_and_the_others_
     shop.spoil = lambda r: httpx.Response(200, content=body) if r.url.path == "/api/order/2/" else None
     found = list(client().fetch(DAY))
     assert [(order.document["id"], order.problem) for order in found] == [(1, ""), (2, code), (3, "")]
-    assert (found[1].where, bool(found[1].text)) == ("the answer for order 2", True)
+    assert (found[1].where, bool(found[1].text)) == ("the response for order 2", True)
 
 
 def test_a_list_with_further_members_and_something_wrong_in_a_summary_is_read_with_one_warning_each(shop, client):
@@ -493,6 +495,6 @@ def test_a_list_with_further_members_and_something_wrong_in_a_summary_is_read_wi
     found = list(client().fetch(Selection(start=DAY.start, end=DAY.end, warn=warnings.append)))
     assert ids(found) == [1, 2]
     assert sorted(set(warnings)) == [
-        "CloudSuite's list has members that are not documented; they are ignored: total_pages",
-        "CloudSuite's list holds something that cannot be read (not_a_json_number); it was left out",
+        "CloudSuite's list contains a value that cannot be read (not_a_json_number); it was ignored",
+        "CloudSuite's list has undocumented members, which are ignored: total_pages",
     ]

@@ -32,8 +32,8 @@ def test_confirmed_orders_are_taken_over_and_others_are_left_as_they_are(shop, c
     assert [answers[n].accepted for n in "123456"] == [True, True, True, True, False, False]
     assert answers["5"].cancelled
     assert answers["5"].message == "the shop has cancelled the order; nothing was written"
-    assert answers["7"].message == "its state is odd, and stays so"
-    assert answers["9"] == Acknowledgement(False, "CloudSuite has no such order (any more)")
+    assert answers["7"].message == "its state is odd; it was not changed"
+    assert answers["9"] == Acknowledgement(False, "the shop answered HTTP 404: the order does not exist (any more)")
     assert shop.told("PATCH") == [{"state": "processing"}] * 2
     assert shop.orders[5]["state"] == "cancel"
     assert client().acknowledge([]) == {}
@@ -49,20 +49,20 @@ def test_one_lost_answer_does_not_stop_the_others(shop, client):
 def test_a_refusal_quotes_the_shop(shop, client):
     shop.add(1)
     shop.spoil = at("/api/order/1/", httpx.Response(400, json={"detail": "not\nnow"}))
-    assert client().acknowledge(["1"]) == {"1": Acknowledgement(False, "HTTP 400; it says: not now")}
+    assert client().acknowledge(["1"]) == {"1": Acknowledgement(False, "HTTP 400; its message: not now")}
 
 
 def test_what_comes_back_is_believed_rather_than_the_status(shop, client):
     shop.add(1, 2)
     shop.spoil = at("/api/order/1/", httpx.Response(200, json={"id": 1, "state": "confirmed"}))
-    assert client().acknowledge(["1"])["1"].message == "accepted, but state came back with another value"
+    assert client().acknowledge(["1"])["1"].message == "accepted, but state has another value afterwards"
 
 
 @pytest.mark.parametrize("answer", [httpx.Response(204), httpx.Response(200, json={"status": "ok"})])
 def test_an_answer_that_shows_nothing_proves_nothing(shop, client, answer):
     shop.add(1)
     shop.spoil = at("/api/order/1/", answer)
-    assert client().acknowledge(["1"])["1"].message == "accepted, but state came back with another value"
+    assert client().acknowledge(["1"])["1"].message == "accepted, but state has another value afterwards"
     shop.spoil = lambda r: shop.orders[1].update(json.loads(r.content)) or answer if r.method == "PATCH" else None
     assert client().acknowledge(["1"]) == {"1": YES}
 
@@ -110,7 +110,7 @@ def test_out_of_reach_is_not_unknown(shop, client):
         raise httpx.ConnectError("no route")
 
     shop.spoil = down
-    with pytest.raises(TransientError, match="can not be reached"):
+    with pytest.raises(TransientError, match="cannot connect to CloudSuite"):
         client().acknowledge(["1"])
 
 
@@ -138,12 +138,12 @@ def test_lines_are_numbered_by_sending_back_all_of_the_order(shop, client):
 def test_an_order_that_is_not_taken_over_is_not_sent_back(shop, client):
     for state in ("confirmed", "draft", None):
         shop.add(1, state=state)
-        assert "lines are numbered after it was taken over" in client().number_lines("1", NUMBERS).message
+        assert "lines are numbered only after take-over" in client().number_lines("1", NUMBERS).message
     shop.add(1, state="processing", order_lines=[{"id": 11}])
     assert "no longer" in client().number_lines("1", NUMBERS).message
     half = b'{"state":"done","order_lines":[{"id":11},{"id":12}],"x":"\\ud800"}'
     shop.spoil = lambda _: httpx.Response(200, content=half)
-    assert "can not be sent back" in client().number_lines("1", NUMBERS).message
+    assert "cannot be sent back" in client().number_lines("1", NUMBERS).message
     assert shop.told("PUT") == []
 
 
@@ -169,7 +169,7 @@ def test_a_shop_that_loses_something_is_not_asked_again(shop, client, change, na
         return None
 
     shop.spoil = lose
-    with pytest.raises(ConfigurationError, match=f"sent back: {named}; look at .* and set line_numbers") as caught:
+    with pytest.raises(ConfigurationError, match=f"order 1: {named}. Check .* and set line_numbers") as caught:
         client().number_lines("1", NUMBERS)
     assert "59.9" not in str(caught.value)
 
@@ -287,7 +287,7 @@ def test_no_delivery_is_reported_early_or_for_foreign_items(shop, client):
     seen = deliverable(shop)
     one = client(**DESADV)
     foreign = Shipment("command", "P3", ("1",), lines=(ShippedLine(1, item_number="Z"),))
-    assert "no line of this order" in one.mark_shipped("1", foreign).message
+    assert "a line that is not in this order" in one.mark_shipped("1", foreign).message
     shop.orders[1]["order_lines"][1]["erp_line_number"] = None
     assert "must be set before" in one.mark_shipped("1", PARCEL).message
     shop.orders[1] |= {"erp_order_number": None}

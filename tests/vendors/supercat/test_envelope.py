@@ -122,24 +122,24 @@ def test_fractions_are_exact_and_integers_are_integers():
         (b'{"error":null,"data":[]}', "status missing"),
         (b"{}", "status, error, data missing"),
         (b'{"status":true,"error":null,"data":[]}', "'status' is true or false"),
-        (b'{"status":"success","error":"but","data":[]}', "contradicts itself"),
+        (b'{"status":"success","error":"but","data":[]}', "is contradictory"),
         (b'{"status":"success","error":null,"data":[1]}', "are not objects"),
         (b'{"status":"success","error":null,"data":["7001","7002"]}', "are not objects"),
         (b'{"status":"success","error":null,"data":[{}{}]}', "not valid JSON"),
         (b'{"status":"success","error":null,"data":[1{}2]}', "not valid JSON"),
         (b'{"status":"success","error":null,"data":[{},]}', "not valid JSON"),
         (b'{"status":"success","error":null,"data":[{}]}x', "not valid JSON"),
-        (b'{"status":"success","error":null,"data":[{}]}]', "never opened"),
+        (b'{"status":"success","error":null,"data":[{}]}]', "has no opening one"),
         (b'{"status":"success","error":null,"data":[{}]}{"data":[{}]}', "not valid JSON"),
         (b'{"status":"success","error":[{}],"data":[]}', "an error"),
-        (b'{"status":"success","error":null,"data":[{}],"data":[{}]}', "has a member twice"),
+        (b'{"status":"success","error":null,"data":[{}],"data":[{}]}', "has a duplicate member"),
         (b'{"status":"success","error":NaN,"data":[{}]}', "holds NaN"),
-        (b'{"status":"success","error":null,"data":[{"a":[1}, {"b":"2}]}', "cut off"),
+        (b'{"status":"success","error":null,"data":[{"a":[1}, {"b":"2}]}', "truncated"),
         (b"{'status':'success'}", "not valid JSON"),
-        (b'{"status":"success","error":null,"data":[{"a":"x', "cut off"),
-        (b'{"status":"success","error":null,"data":[{"a":1}', "cut off"),
-        (b'{"status":"success","error":null,"data":[{"a":1}]', "cut off"),
-        (b'{"status":"succ', "cut off"),
+        (b'{"status":"success","error":null,"data":[{"a":"x', "truncated"),
+        (b'{"status":"success","error":null,"data":[{"a":1}', "truncated"),
+        (b'{"status":"success","error":null,"data":[{"a":1}]', "truncated"),
+        (b'{"status":"succ', "truncated"),
     ],
 )
 def test_each_wrong_answer_has_its_own_clear_message(body, words):
@@ -150,7 +150,7 @@ def test_each_wrong_answer_has_its_own_clear_message(body, words):
 def test_a_reported_failure_carries_its_message_bounded_and_on_one_line(status):
     body = json.dumps({"status": status, "error": "down\x00 for\n\u202emaint" + "x" * 500, "data": None}).encode()
     message = refused(body)
-    assert "the source reports a failure: down for maint" in message
+    assert "SuperCat reports a failure: down for maint" in message
     assert len(message) < 300
     assert message.isprintable()
     assert "without a message" in refused(b'{"status":"error","error":{"a":1},"data":[{"id":1}]}')
@@ -165,7 +165,7 @@ def test_a_failure_message_never_shows_the_login():
 @pytest.mark.parametrize("inside", [b"", b'{"order_number":"1","items":'])
 def test_deep_nesting_is_refused_quickly(nest, inside):
     body = b'{"status":"success","error":null,"data":[' + inside + nest * 1_000_000
-    with pytest.raises(MalformedResponseError, match=r"cut off|nests deeper"):
+    with pytest.raises(MalformedResponseError, match=r"truncated|nests deeper"):
         read(body, 1 << 16, 32 << 20)
 
 
@@ -262,7 +262,7 @@ def test_what_is_wrong_inside_one_order_concerns_that_order_alone(order, code, p
         (bad,) = [offer for offer in found if offer.issues]
         assert [offer.document["order_number"] for offer in found if not offer.issues] == ["A-1", "A-3"]
         assert (bad.problem, bad.issues[0].pointer, bad.document.get("order_number")) == (code, place, number)
-        assert bad.where.endswith(f"{at + 1} of the answer")
+        assert bad.where.endswith(f"{at + 1} of the response")
         bad.text.encode()
 
 
@@ -294,7 +294,7 @@ def test_further_members_of_the_envelope_are_accepted_with_one_warning():
         assert [offer.document for offer in read(body, size, warn=warnings.append)] == [{"id": 1}, {"id": 2}]
         assert len(warnings) == 1
         assert "links, page, x???" in warnings[0]
-    with pytest.raises(MalformedResponseError, match="the source reports a failure"):
+    with pytest.raises(MalformedResponseError, match="SuperCat reports a failure"):
         read(body.replace(b'"success"', b'"error"'), warn=warnings.append)
 
 
@@ -373,10 +373,10 @@ def test_one_defective_order_is_reported_with_its_defect(body):
         (b'{"status":"error","error":"no such order","data":null}', "no such order"),
         (b'{"status":"success","error":null,"data":[]}', "not one order"),
         (b'{"status":"success","error":null,"data":null}', "'data' is null"),
-        (b'{"id":7', "cut off"),
+        (b'{"id":7', "truncated"),
         (b'{"id":7} {}', "not valid JSON"),
         (b"[]", "not a JSON object"),
-        (b'{"id":' + b"[" * 100_000, "cut off|nests deeper"),
+        (b'{"id":' + b"[" * 100_000, "truncated|nests deeper"),
         (b'{"id":"' + b"x" * LIMIT + b'"}', "larger than"),
     ],
 )

@@ -1,1 +1,1 @@
-"""aCommerce: what became of orders, by polling, webhooks and CSV files."""
+"""aCommerce: the status of orders, by polling, webhooks and CSV files."""

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from order_relay import COMMAND
 from order_relay.http.client import VendorClient
+from order_relay.http.oauth import TokenCache
 from order_relay.vendors.acommerce.connection import AcommerceSettings
-from order_relay.vendors.acommerce.token import AcommerceToken
+from order_relay.vendors.acommerce.token import fetch_token
 
 
 def authorize(settings: AcommerceSettings) -> Callable[[], Mapping[str, str]]:
     """Headers that authorize a request. Calling the result raises ``SourceAuthError``, ``TransientError``."""
-    server = VendorClient(
-        "aCommerce",
-        settings.base_url,
-        settings.timeout_s,
-        settings.download_s,
-        settings.size_limit_bytes,
-        settings.trust_env,
-    )
-    token = AcommerceToken(settings, server, server.open_client(connections=1))
-    return lambda: {**settings.headers, "X-Subject-Token": token.get()}
+    server = VendorClient("aCommerce", settings)
+    tokens = TokenCache(partial(fetch_token, settings, server, server.open_client(connections=1)))
+    return lambda: {**settings.headers, "X-Subject-Token": tokens.get()}
 
 
 def probe(settings: AcommerceSettings) -> str:

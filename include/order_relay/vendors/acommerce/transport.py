@@ -1,6 +1,6 @@
-"""One request to aCommerce: with a token, its answer judged and bounded, pauses that it asks for waited out.
+"""Single requests to aCommerce: authorized, checked and bounded; requested pauses are waited for.
 
-What errors look like is not published: statuses are read as HTTP means them. A 501 stands in older public tests.
+Statuses are read as HTTP defines them, because errors are not documented (docs/vendors/acommerce.md, "Facts").
 """
 
 from __future__ import annotations
@@ -11,41 +11,46 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any
 
 import httpx
 
 from order_relay.backoff import backoff
-from order_relay.errors import (
-    ConfigurationError,
-    MalformedResponseError,
-    OrderRelayError,
-    SourceAuthError,
-    ThrottledError,
-    TransientError,
-)
+from order_relay.errors import MalformedResponseError, SourceAuthError, ThrottledError
 from order_relay.failpoints import failpoint
 from order_relay.http.bodies import check_headers
 from order_relay.http.client import VendorClient
-from order_relay.http.retry_after import retry_after_s
+from order_relay.http.oauth import TokenCache
+from order_relay.http.status_table import StatusTable
 from order_relay.http.strict_json import NUMBER_OUT_OF_RANGE, read_value
 from order_relay.orders.json_text import encode
 from order_relay.vendors.acommerce.connection import AcommerceSettings
-from order_relay.vendors.acommerce.token import AcommerceToken
+from order_relay.vendors.acommerce.token import fetch_token
 
 FIRST_PAUSE_S = 5.0
-"""Where the vendor asks to slow down and names no time."""
+"""Pause after a throttling response that names none; doubled each time."""
+
 CLOCK_TOLERANCE_S = 2.0
-"""Clocks that differ by less are taken for the same: the header ``Date`` has whole seconds."""
+"""Smaller clock differences are ignored: the ``Date`` header has whole seconds."""
+
+STATUSES = StatusTable(
+    auth=(403,),
+    auth_hint="check channel or partner",
+    configuration=(400, 404, 405, 501),
+    configuration_hint="check the host, auth_url, and channel or partner",
+    message_member="message",
+)
+"""501 is seen in older public tests; a 401 is handled by renewing the token."""
 
 _TRIES = 6
 
 
 @dataclass(frozen=True)
 class StatusReply:
-    """A good answer: its JSON value (``None`` for an empty body), the next page's address, and when it was asked for.
+    """A successful response: its JSON value (``None`` for an empty body) and the URL of the next page, or empty.
 
-    ``asked_at`` (UTC) is by the vendor's clock where that differs from ours and its header ``Date`` tells.
+    ``asked_at`` (UTC) is the time of the request by the vendor's clock, see ``asked_at``.
     """
 
     value: Any
@@ -53,8 +58,17 @@ class StatusReply:
     asked_at: datetime
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Request:
+    method: str
+    url: str
+    query: list[tuple[str, str]] | None
+    headers: Mapping[str, str]
+    document: Any = None
+
+
 class AcommerceTransport:
-    """The requests of one client, used by one thread."""
+    """The requests of one client; for one thread."""
 
     def __init__(
         self,
@@ -63,21 +77,14 @@ class AcommerceTransport:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._settings = settings
-        self._peer = VendorClient(
-            "aCommerce",
-            settings.base_url,
-            settings.timeout_s,
-            settings.download_s,
-            settings.size_limit_bytes,
-            settings.trust_env,
-            tuple(filter(None, (settings.api_key, settings.login, settings.hook_secret))),
-        )
-        self._client = client or self._peer.open_client(connections=2)
-        self._token = AcommerceToken(settings, self._peer, self._client)
+        secrets = tuple(filter(None, (settings.api_key, settings.login, settings.hook_secret)))
+        self._server = VendorClient("aCommerce", settings, secrets)
+        self._client = client or self._server.open_client(connections=2)
+        self._tokens = TokenCache(partial(fetch_token, settings, self._server, self._client))
         self._sleep = sleep
 
     def close(self) -> None:
-        """Give up the connections."""
+        """Close the connections."""
         self._client.close()
 
     def get(
@@ -88,23 +95,24 @@ class AcommerceTransport:
         *,
         patient: bool = True,
     ) -> StatusReply:
-        """A JSON value. A pause that the vendor asks for is waited out, as long as ``max_wait_s`` allows, if
-        ``patient``. Raises ``SourceAuthError``, ``ConfigurationError``, ``ThrottledError``, ``MalformedResponseError``,
+        """A JSON value. If ``patient``, requested pauses are waited for, up to ``max_wait_s`` in total.
+
+        Raises ``SourceAuthError``, ``ConfigurationError``, ``ThrottledError``, ``MalformedResponseError``,
         ``TransientError``.
         """
-        waited = 0.0
-        for again in range(_TRIES):
+        waited_s = 0.0
+        for retry in range(_TRIES):
             try:
-                return self.ask("GET", url, query, headers)
+                return self.request("GET", url, query, headers)
             except ThrottledError as error:
-                pause_s = error.wait_s if error.wait_s is not None else backoff(FIRST_PAUSE_S, again, math.inf)
-                waited += pause_s
-                if not patient or waited > self._settings.max_wait_s or again == _TRIES - 1:
+                pause_s = error.wait_s if error.wait_s is not None else backoff(FIRST_PAUSE_S, retry, math.inf)
+                waited_s += pause_s
+                if not patient or waited_s > self._settings.max_wait_s or retry == _TRIES - 1:
                     raise
                 self._sleep(pause_s)
         raise AssertionError("unreachable")
 
-    def ask(
+    def request(
         self,
         method: str,
         url: str,
@@ -112,81 +120,59 @@ class AcommerceTransport:
         headers: Mapping[str, str] | None = None,
         document: Any = None,
     ) -> StatusReply:
-        """One request, once more with a new token where the first is refused. Raises as ``get``."""
-        answer = self._once(method, url, query, headers or {}, document, self._token.get())
-        if answer is None:
-            answer = self._once(method, url, query, headers or {}, document, self._token.renew())
-        if answer is None:
-            raise SourceAuthError("aCommerce refused a new token (HTTP 401): mend the connection")
-        return answer
+        """One request, repeated once with a new token after a 401. Raises the errors of ``get``."""
+        request = _Request(method=method, url=url, query=query, headers=headers or {}, document=document)
+        token = self._tokens.get()
+        reply = self._send(request, token) or self._send(request, self._tokens.replace(token))
+        if reply is None:
+            raise SourceAuthError("aCommerce refused a new token (HTTP 401): edit the connection")
+        return reply
 
-    def _once(  # noqa: PLR0917 - all that a request has
-        self,
-        method: str,
-        url: str,
-        query: list[tuple[str, str]] | None,
-        headers: Mapping[str, str],
-        document: Any,
-        token: str,
-    ) -> StatusReply | None:
-        """``None`` where the token was refused."""
-        sent = {**headers, "X-Subject-Token": token}
-        if document is not None:
-            sent["Content-Type"] = "application/json"
-        content = None if document is None else encode(document)
-        asked = datetime.now(UTC)
+    def _send(self, request: _Request, token: str) -> StatusReply | None:
+        """``None`` if the token was refused."""
+        headers = {**request.headers, "X-Subject-Token": token}
+        if request.document is not None:
+            headers["Content-Type"] = "application/json"
+        content = None if request.document is None else encode(request.document)
+        params = httpx.QueryParams([*request.query]) if request.query else None
+        sent = datetime.now(UTC)
         with (
-            failpoint(f"source {method}"),
-            self._peer.reading(),
+            failpoint(f"source {request.method}"),
+            self._server.reading(),
             self._client.stream(
-                method, url, params=httpx.QueryParams([*query]) if query else None, content=content, headers=sent
+                request.method, request.url, params=params, content=content, headers=headers
             ) as response,
         ):
             answered = datetime.now(UTC)
             if response.status_code == 401:
                 return None
             if not 200 <= response.status_code < 300:
-                raise self._error(response)
-            body = b"" if response.status_code == 204 else b"".join(self._peer.body(response))
+                raise STATUSES.error(self._server, response)
+            body = b"" if response.status_code == 204 else b"".join(self._server.body(response))
             if body.strip():
                 check_headers(response)
-            links = response.links.get("next", {})
-            next_url = str(response.url.join(links["url"])) if links.get("url") else ""
-            return StatusReply(_value(body), next_url, asked_at(asked, answered, response.headers))
-
-    def _error(self, response: httpx.Response) -> OrderRelayError:
-        status = response.status_code
-        if status == 429 or (status in (403, 503) and "retry-after" in response.headers):
-            return ThrottledError(f"aCommerce asked us to slow down (HTTP {status})", retry_after_s(response.headers))
-        words = self._peer.error_excerpt(response, "message")
-        if status == 403:
-            return SourceAuthError(f"aCommerce refused this account (HTTP 403): is channel or partner right?{words}")
-        if status in (400, 404, 405, 501) or 300 <= status < 400:
-            return ConfigurationError(
-                f"aCommerce answered HTTP {status}: is an address, channel or partner wrong?{words}"
-            )
-        if status >= 500 or status == 408:
-            return TransientError(f"aCommerce answered HTTP {status}{words}")
-        return MalformedResponseError(f"aCommerce answered HTTP {status}, which is not documented{words}")
+            link = response.links.get("next", {}).get("url")
+            next_url = str(response.url.join(link)) if link else ""
+            return StatusReply(_value(body), next_url, asked_at(sent, answered, response.headers))
 
 
-def asked_at(asked: datetime, answered: datetime, headers: Mapping[str, str]) -> datetime:
-    """When an answer was asked for, by the vendor's clock where its header ``Date`` shows that it differs from ours."""
+def asked_at(sent: datetime, answered: datetime, headers: Mapping[str, str]) -> datetime:
+    """The time of a request; by the vendor's clock if the ``Date`` header shows that it differs from ours."""
     try:
-        said = parsedate_to_datetime(headers.get("Date", ""))
+        date = parsedate_to_datetime(headers.get("Date", ""))
     except (TypeError, ValueError):
-        return asked
-    if said.tzinfo is None:
-        return asked
-    ahead = said - answered
-    trusted = timedelta(seconds=CLOCK_TOLERANCE_S) + (answered - asked)
-    return asked if abs(ahead) <= trusted else asked + ahead
+        return sent
+    if date.tzinfo is None:
+        return sent
+    ahead = date - answered
+    tolerance = timedelta(seconds=CLOCK_TOLERANCE_S) + (answered - sent)
+    return sent if abs(ahead) <= tolerance else sent + ahead
 
 
 def _value(body: bytes) -> Any:
     if not body.strip():
         return None
-    found = read_value(body, "the answer")
+    found = read_value(body, "the response")
     if found.problem == NUMBER_OUT_OF_RANGE:
-        raise MalformedResponseError("the answer holds a number that is too long or too large")
+        raise MalformedResponseError("the response contains a number that is too long or too large")
     return found.document

@@ -1,4 +1,4 @@
-"""The way into this vendor for wiring: the status source's factory and the connection form."""
+"""Entry points of this vendor: the status source's factory and the connection form."""
 
 from __future__ import annotations
 
@@ -18,9 +18,7 @@ def status_format() -> VendorFormat:
 
 
 def status_source(connection: Connection) -> AcommerceClient:
-    """The account of a connection. Raises ``ConfigurationError`` that names the connection and the field that is
-    wrong.
-    """
+    """The account of a connection. Raises ``ConfigurationError`` that names connection and field."""
     return AcommerceClient(read_settings(connection), status_format())
 
 

@@ -1,6 +1,7 @@
-"""Webhooks: registering, listing and deleting them, and telling a genuine delivery from a forged one.
+"""Webhooks: registering, listing and deleting them, and verifying the signature of a delivery.
 
-Paths and members are seen in public code; that the stream id of version 3 is the event type is assumed.
+Paths and members are seen in public code; that the stream id of version 3 is the event type is assumed
+(docs/vendors/acommerce.md, "Facts").
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ _PUBLIC_MEMBERS = ("id", "name", "url", "eventType", "active")
 
 
 def is_genuine(body: bytes, signature: str, settings: AcommerceSettings) -> bool:
-    """Whether the raw bytes were signed with the connection's secret. Takes the same time for every wrong signature."""
+    """Whether the body was signed with the connection's secret. Compared in constant time."""
     if not settings.hook_secret:
         return False
     expected = hmac.new(settings.hook_secret.encode(), body, settings.signature).hexdigest()
-    said = signature.strip().lower().removeprefix(f"{settings.signature}=")
-    return hmac.compare_digest(expected.encode(), said.encode("utf-8", "replace"))
+    given = signature.strip().lower().removeprefix(f"{settings.signature}=")
+    return hmac.compare_digest(expected.encode(), given.encode("utf-8", "replace"))
 
 
 class WebhookClient:
@@ -38,11 +39,14 @@ class WebhookClient:
         self._url = f"{settings.auth_url}/{settings.scope}/hooks"
 
     def close(self) -> None:
-        """Give up the connections."""
+        """Close the connections."""
         self._transport.close()
 
     def register(self, name: str, url: str) -> dict[str, Any]:
-        """Ask for deliveries to ``url``, signed with the connection's secret. Raises as ``Wire.get``."""
+        """Register ``url`` for deliveries signed with the connection's secret.
+
+        Raises the errors of ``AcommerceTransport.get``.
+        """
         hook = {
             "name": name,
             "url": url,
@@ -51,20 +55,20 @@ class WebhookClient:
             "eventType": [STREAM],
             "active": True,
         }
-        return _without_secret(self._transport.ask("POST", self._url, document=hook).value)
+        return _without_secret(self._transport.request("POST", self._url, document=hook).value)
 
     def listed(self) -> list[dict[str, Any]]:
-        """All webhooks, without their secrets. Raises as ``Wire.get``."""
+        """All webhooks, without their secrets. Raises the errors of ``AcommerceTransport.get``."""
         value = self._transport.get(self._url).value or []
         if not isinstance(value, list):
-            raise MalformedResponseError("the answer is no list of webhooks")
+            raise MalformedResponseError("the response is not a list of webhooks")
         return [_without_secret(hook) for hook in value]
 
     def delete(self, hook_id: str) -> None:
-        """Delete one. Raises ``ValueError`` for what is no id, and as ``Wire.get``."""
+        """Delete a webhook. Raises ``ValueError`` for an invalid id, and the errors of ``AcommerceTransport.get``."""
         if not _HOOK_ID.fullmatch(hook_id):
-            raise ValueError("is no id of a webhook")
-        self._transport.ask("DELETE", f"{self._url}/{hook_id}")
+            raise ValueError("not a webhook id (letters, digits, dots, dashes and underscores)")
+        self._transport.request("DELETE", f"{self._url}/{hook_id}")
 
 
 def _without_secret(hook: Any) -> dict[str, Any]:

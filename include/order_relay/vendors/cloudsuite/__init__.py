@@ -1,1 +1,1 @@
-"""CloudSuite, a web-shop platform, where buyers place orders; its documented facts stand in README.md."""
+"""CloudSuite, a web shop platform: the source of confirmed orders."""

@@ -12,31 +12,15 @@ from order_relay.vendors.cloudsuite.token import CloudSuiteAuthorization
 
 def authorize(settings: CloudSuiteSettings) -> Callable[[], Mapping[str, str]]:
     """Headers that authorize a request. Calling the result raises ``SourceAuthError``, ``TransientError``."""
-    server = _client(settings)
-    authorization = CloudSuiteAuthorization(settings, server)
-
-    def headers() -> Mapping[str, str]:
-        with server.open_client(connections=1) as client:
-            return {"Authorization": authorization.header(client)}
-
-    return headers
+    server = VendorClient("CloudSuite", settings)
+    authorization = CloudSuiteAuthorization(settings, server, server.open_client(connections=1))
+    return lambda: {"Authorization": authorization.header()}
 
 
 def probe(settings: CloudSuiteSettings) -> str:
     """Request a token; with a static token, contact the server without it. Raises as ``authorize``."""
     if settings.auth == "token":
-        status = _client(settings).reach()
+        status = VendorClient("CloudSuite", settings).reach()
         return f"The server answered (HTTP {status}). The token was not tested: `{COMMAND} doctor` does."
     authorize(settings)()
     return f"CloudSuite issued a token. `{COMMAND} doctor` also reads orders."
-
-
-def _client(settings: CloudSuiteSettings) -> VendorClient:
-    return VendorClient(
-        "CloudSuite",
-        settings.base_url,
-        settings.timeout_s,
-        settings.download_s,
-        settings.size_limit_bytes,
-        settings.trust_env,
-    )

@@ -1,4 +1,4 @@
-"""CloudSuite as a source: its confirmed orders are read in full, and each is told of what became of it."""
+"""CloudSuite as a source: reads confirmed orders in full, and writes OMS id, line numbers and shipments back."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ import httpx
 
 from order_relay.errors import ConfigurationError, OutcomeUnknownError, ThrottledError, TransientError
 from order_relay.http.client import UnreachableError
+from order_relay.http.parallel import map_in_order
 from order_relay.orders.fulfilment.shipment_progress import Shipment
 from order_relay.orders.messages import Acknowledgement, Selection, SourceListing, SourceOrder, Warn, ignore_warning
 from order_relay.orders.schema.validator import VendorFormat
 from order_relay.vendors.cloudsuite import desadv, line_numbers, write_back
 from order_relay.vendors.cloudsuite.connection import CloudSuiteSettings
-from order_relay.vendors.cloudsuite.order_details import OrderDetails, map_in_order
+from order_relay.vendors.cloudsuite.order_details import OrderDetails
 from order_relay.vendors.cloudsuite.order_list import id_of, query_window, read_list
 from order_relay.vendors.cloudsuite.read_failures import ReadFailures
 from order_relay.vendors.cloudsuite.transport import CloudSuiteTransport, Query
@@ -29,7 +30,7 @@ _NO_WRITE_BACK = Acknowledgement(True, "switched off by the connection")
 
 
 class CloudSuiteClient:
-    """One account. Fulfils the port ``Source``. Connections are kept until ``close``."""
+    """One account. Implements the ports ``Source`` and ``FeedbackTaker``. Connections are kept until ``close``."""
 
     windowed = True
     acknowledges: Literal["source_id"] = "source_id"
@@ -54,17 +55,16 @@ class CloudSuiteClient:
 
     def close(self) -> None:
         """Close the connections. A later request opens new ones."""
-        transport = self.__dict__.pop("_wire", None)
+        transport = self.__dict__.pop("_transport", None)
         if transport is not None:
             transport.close()
 
     def fetch(self, selection: Selection) -> Iterator[SourceOrder]:
-        """Stream the confirmed orders of [start, end], and those of ``selection.order_ids`` whatever their date.
+        """Stream the confirmed orders of [start, end], and those of ``selection.order_ids`` regardless of their date.
 
-        Without a start only the latter; without either, all confirmed ones. The whole list is read before the first
-        order. One that cannot be read, or that the shop denies, is offered with a problem of ``UNREAD_PROBLEMS``.
-        Nothing may be
-        used before the iterator has ended. Raises as the port says.
+        Without a start only the latter; without either, all confirmed orders. The whole list is read before the first
+        order. An order that cannot be read, or answers 404, is offered with a problem of ``UNREAD_PROBLEMS``. The
+        orders are valid only once the iterator is exhausted. Raises the errors of the port.
         """
         listing = selection.listing or SourceListing()
         wanted: dict[str, dict[str, Any] | None] = {}
@@ -75,42 +75,41 @@ class CloudSuiteClient:
                 query = {"state": state, "offline": "false", **bounds}
                 wanted.update(self._listed(query, selection.warn))
         for order_id in selection.order_ids:
-            wanted.setdefault(self._id_named(order_id), None)
+            wanted.setdefault(self._resolve_id(order_id), None)
         listing.add(wanted)
-        now = {order_id: listed for order_id, listed in wanted.items() if order_id not in selection.later}
-        details = self._details(tuple(now), selection.known)
-        for order_id, order in zip(
-            now, map_in_order(details.offered, now.items(), self.settings.parallel), strict=True
-        ):
+        due = {order_id: listed for order_id, listed in wanted.items() if order_id not in selection.later}
+        details = self._details(tuple(due), selection.known)
+        orders = map_in_order(details.offered, due.items(), self.settings.parallel)
+        for order_id, order in zip(due, orders, strict=True):
             if self._counts(order.document):
                 yield order
             else:
                 listing.exclude(order_id)
 
     def acknowledge(self, names: Sequence[str]) -> dict[str, Acknowledgement]:
-        """Set confirmed orders to ``processing``; one that nobody could answer for is absent from the result.
+        """Set orders to ``processing``. ``names`` are ids; those without a usable response are missing from the result.
 
-        ``names`` are ids. What the shop has processed meanwhile counts as accepted, what it has cancelled is refused
-        and left alone. Raises ``OutcomeUnknownError`` where not one was answered for, and as the port says.
+        Orders that the shop has processed meanwhile are accepted; cancelled ones are refused and not changed. Raises
+        ``OutcomeUnknownError`` if no order got a usable response, and the errors of the port.
         """
         ids = list(dict.fromkeys(map(self._checked_id, names)))
         answers = zip(ids, map_in_order(self._taken_over, ids, self.settings.parallel), strict=True)
         found = {order_id: answer for order_id, answer in answers if answer is not None}
         if ids and not found:
-            raise OutcomeUnknownError("CloudSuite gave no usable answer for any of these orders")
+            raise OutcomeUnknownError(f"CloudSuite sent no usable response for any of {len(ids)} orders")
         return found
 
     def set_erp_number(self, order_id: str, oms_id: str) -> Acknowledgement:
-        """Write the OMS's order id into the order. May be repeated.
+        """Write the OMS order id into the order. Idempotent.
 
-        Raises ``OutcomeUnknownError`` where it was sent and no usable answer came, and as ``acknowledge``.
+        Raises ``OutcomeUnknownError`` if it was sent without a usable response, and the errors of ``acknowledge``.
         """
         return write_back.set_erp_number(self._transport, self._checked_id(order_id), oms_id)
 
     def number_lines(self, order_id: str, numbers: Mapping[str, int]) -> Acknowledgement:
-        """Give the lines (by CloudSuite's line ids) their ERP numbers, in the way of the connection. May be repeated.
+        """Write ERP numbers by CloudSuite line id, by the connection's ``line_numbers`` method. Idempotent.
 
-        Raises ``ConfigurationError`` where the shop changed something else over it, and as ``set_erp_number``.
+        Raises ``ConfigurationError`` if the shop changed anything else, and the errors of ``set_erp_number``.
         """
         if self.settings.line_numbers == "off":
             return _NO_WRITE_BACK
@@ -119,9 +118,9 @@ class CloudSuiteClient:
         )
 
     def mark_shipped(self, order_id: str, shipment: Shipment, *, silent: bool = False) -> Acknowledgement:
-        """Tell that a delivery left, in the way of the connection. May be repeated: the shop takes a delivery once.
+        """Report a shipment by the connection's ``shipped_by`` method. Idempotent: a delivery counts once in the shop.
 
-        ``silent`` as the port says. Raises as ``set_erp_number``.
+        ``silent``: see the port. Raises the errors of ``set_erp_number``.
         """
         order_id = self._checked_id(order_id)
         match self.settings.shipped_by:
@@ -136,22 +135,19 @@ class CloudSuiteClient:
 
     @property
     def reports_each_delivery(self) -> bool:
-        """A delivery message is about one delivery; the other ways say once that everything left."""
+        """Whether each delivery is reported (DESADV), or only once that everything was shipped."""
         return self.settings.shipped_by == "desadv"
 
     def cancelled(self, start: datetime) -> Iterator[str]:
-        """Ids of the orders confirmed since ``start`` that the shop has cancelled; one list, no details.
-
-        Raises as ``offers``.
-        """
+        """Ids of the cancelled orders that were confirmed since ``start``. Raises the errors of ``fetch``."""
         bounds = query_window(start, None, self.settings.zone)
         yield from self._listed({"state": write_back.CANCEL, "offline": "false", **bounds})
 
     def unmarked_offline_orders(self, start: datetime, end: datetime | None = None) -> Iterator[str]:
-        """Offline orders since ``start`` that are not marked as sent; none unless the connection says ``offline_sent``.
+        """Offline orders since ``start`` that are not marked as sent, if the connection has ``offline_sent``.
 
-        One that cannot be read is among them. That the list takes ``offline=true`` is assumed (``false`` is
-        documented). Raises as ``offers``.
+        Includes orders that cannot be read. The filter ``offline=true`` is assumed (docs/vendors/cloudsuite.md,
+        "Assumed"). Raises the errors of ``fetch``.
         """
         if not self.settings.offline_sent:
             return
@@ -162,13 +158,13 @@ class CloudSuiteClient:
                 yield id_of(order.document)
 
     def mark_offline_sent(self, order_id: str) -> Acknowledgement:
-        """Set an offline order's ``shipment_state`` to ``sent``, as the vendor's page allows. May be repeated."""
+        """Set an offline order's ``shipment_state`` to ``sent``. Idempotent."""
         return write_back.mark_sent(self._transport, self._checked_id(order_id))
 
     def order_id_of(self, reference: str, webshop: str | None = None) -> str:
-        """The id of an order by its CloudSuite number, and by its webshop where several have that number.
+        """The id of an order by its CloudSuite number, and by its web shop if several have that number.
 
-        Raises ``ConfigurationError`` where none or several are found, and as ``offers``.
+        Raises ``ConfigurationError`` unless exactly one is found, and the errors of ``fetch``.
         """
         found = self._listed({"reference": reference})
         exact = [order_id for order_id, summary in found.items() if summary.get("reference") == reference]
@@ -176,9 +172,9 @@ class CloudSuiteClient:
             orders = map_in_order(self._details(exact).offered, [(one, None) for one in exact], self.settings.parallel)
             exact = [str(order.document["id"]) for order in orders if str(order.document.get("webshop")) == webshop]
         if len(exact) != 1:
-            several = "several web shops have an order with" if exact else "no order has"
+            found_text = "several web shops have an order with" if exact else "no order has"
             raise ConfigurationError(
-                f"CloudSuite: {several} this number; give the id, or web shop and number such as 1-CS9101"
+                f"CloudSuite: {found_text} this number; give the id, or web shop and number such as 1-CS9101"
             )
         return exact[0]
 
@@ -186,10 +182,10 @@ class CloudSuiteClient:
         return read_list(self._transport, query, self.settings.page_size, warn)
 
     def _details(self, ids: Sequence[str], known: Collection[str] = ()) -> OrderDetails:
-        health = ReadFailures(ids, known)
+        failures = ReadFailures(ids, known)
         settings = self.settings
-        details = OrderDetails(self._transport, health, settings.detail_tries, settings.detail_pause_s, self._sleep)
-        health.probe = details.probe
+        details = OrderDetails(self._transport, failures, settings.detail_tries, settings.detail_pause_s, self._sleep)
+        failures.probe = details.probe
         return details
 
     def _counts(self, document: Mapping[str, Any]) -> bool:
@@ -201,18 +197,17 @@ class CloudSuiteClient:
             return write_back.take_over(self._transport, order_id, self.settings.listed_states)
         except (ThrottledError, UnreachableError):
             raise
-        except (OutcomeUnknownError, TransientError):  # one that can not be answered for must not stop the others
+        except (OutcomeUnknownError, TransientError):  # one order must not stop the others
             return None
 
-    def _id_named(self, word: str) -> str:
-        """The id that an operator means: digits are one; else it is a number (``CS9101``), perhaps with its web shop
-        before it (``1-CS9101``, our order number)."""
-        if _ORDER_ID.fullmatch(word):
-            return word
-        match = _NUMBER.fullmatch(word)
+    def _resolve_id(self, text: str) -> str:
+        """The id for an operator's input: an id (digits), a number (``CS9101``), or our order number (``1-CS9101``)."""
+        if _ORDER_ID.fullmatch(text):
+            return text
+        match = _NUMBER.fullmatch(text)
         if match is None:
             raise ConfigurationError(
-                "order_ids: give CloudSuite's ids (digits such as 9101), its numbers (CS9101), or web shop and number "
+                "order_ids: give CloudSuite ids (digits such as 9101), numbers (CS9101), or web shop and number "
                 "(1-CS9101)"
             )
         return self.order_id_of(match["reference"], match["webshop"])
@@ -220,5 +215,5 @@ class CloudSuiteClient:
     @staticmethod
     def _checked_id(order_id: str) -> str:
         if not _ORDER_ID.fullmatch(order_id):
-            raise ConfigurationError("order_ids: CloudSuite's order ids are digits (a number such as CS9101 is none)")
+            raise ConfigurationError("CloudSuite order ids consist of digits, such as 9101 (CS9101 is an order number)")
         return order_id

@@ -1,4 +1,4 @@
-"""The fields of ``cloudsuite_default``: read and checked in one place, and described for Airflow's connection form."""
+"""The fields of ``cloudsuite_default``: reading them, and Airflow's connection form."""
 
 from __future__ import annotations
 
@@ -9,37 +9,129 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from order_relay.connections import Connection
+from order_relay.http.connection_fields import (
+    DOWNLOAD,
+    MAX_WAIT,
+    SIZE_LIMIT,
+    TIMEOUT,
+    TRUST_ENV,
+    ChoiceField,
+    FlagField,
+    HttpSettings,
+    IntegerField,
+    NumberField,
+    TextField,
+    form_extra,
+    read_http_settings,
+)
 from order_relay.times import find_zone
 
 LIVE_BASE = "https://api.cloudsuite.io"
-LIVE_TOKEN_URL = "https://id.cloudsuite.io/realms/CloudSuite/protocol/openid-connect/token"  # noqa: S105 - an address
-"""The vendor's addresses (page "Usage Info"); its test realm is called CloudSuite-test."""
-
-AUTH = ("oauth", "token")
-LINE_NUMBERS = ("put", "patch", "off")
-SHIPPED_BY = ("shipment_state", "done", "desadv", "off")
-DESADV_FORMATS = ("xml", "json")
+LIVE_TOKEN_URL = "https://id.cloudsuite.io/realms/CloudSuite/protocol/openid-connect/token"  # noqa: S105 - a URL
+"""Source: docs/vendors/cloudsuite.md, "Connect". The vendor's test realm is called CloudSuite-test."""
 
 STATES = ("quotation", "confirmed", "processing", "done")
-"""States of orders that may be read. Drafts are not orders yet, and ``cancel`` is never sent."""
+"""States of orders that may be read. Drafts are not orders yet, and cancelled orders are never sent."""
 
-SIZE_LIMIT = 32 << 20
+_AUTH = ChoiceField(
+    name="auth",
+    title="Authentication",
+    description="oauth: client credentials; token: the deprecated static token, entered as the password",
+    choices=("oauth", "token"),
+)
+_PAGE_SIZE = IntegerField(
+    name="page_size",
+    title="Page size",
+    description="Orders requested per page of the list",
+    default=100,
+    minimum=1,
+    maximum=10_000,
+)
+_PARALLEL = IntegerField(
+    name="parallel",
+    title="Concurrent requests",
+    description="Orders and addresses that are read at the same time",
+    default=4,
+    minimum=1,
+    maximum=64,
+)
+_DETAIL_TRIES = IntegerField(
+    name="detail_tries",
+    title="Tries per order",
+    description="An order that cannot be read in this many tries is set aside; the others proceed",
+    default=3,
+    minimum=1,
+    maximum=10,
+)
+_DETAIL_PAUSE = NumberField(
+    name="detail_pause_s",
+    title="Pause between tries (s)",
+    description="The first pause; each further one is four times as long",
+    default=0.5,
+    maximum=60,
+)
+_REQUESTS_PER_S = NumberField(
+    name="requests_per_s",
+    title="Requests per second",
+    description="0: limited only by the number of concurrent requests",
+    default=0,
+    maximum=10_000,
+)
+_NO_TRAILING_SLASH = FlagField(
+    name="no_trailing_slash",
+    title="No slash at the end of URLs",
+    description="The vendor documents both forms; the slash is the safer one",
+)
+_LINE_NUMBERS = ChoiceField(
+    name="line_numbers",
+    title="Write line numbers by",
+    description="put: the whole order is sent back, as documented; patch: only its lines; off",
+    choices=("put", "patch", "off"),
+)
+_SHIPPED_BY = ChoiceField(
+    name="shipped_by",
+    title="Report shipments by",
+    description="shipment_state=sent, state=done, a DESADV message for each delivery, or not at all",
+    choices=("shipment_state", "done", "desadv", "off"),
+)
+_OFFLINE_SENT = FlagField(
+    name="offline_sent",
+    title="Mark offline orders as sent",
+    description="Orders that were loaded into the shop by an ERP get shipment_state=sent",
+)
+_DESADV_FORMAT = ChoiceField(
+    name="desadv_format",
+    title="DESADV format",
+    description="The vendor's documentation is ambiguous",
+    choices=("xml", "json"),
+)
+_DESADV_SHOP = IntegerField(
+    name="desadv_shop",
+    title="DESADV: shop",
+    description="The shop number in the URL of delivery messages; default: the order's web shop",
+    default=0,
+    minimum=1,
+)
+_DESADV_USER = IntegerField(
+    name="desadv_user",
+    title="DESADV: user",
+    description="The user number in the URL of delivery messages; required if shipments are reported by desadv",
+    default=0,
+    minimum=1,
+)
 
 
 @dataclass(frozen=True)
-class CloudSuiteSettings:
-    """Everything that a connection says about one CloudSuite account. Times are seconds, sizes are bytes.
+class CloudSuiteSettings(HttpSettings):
+    """One CloudSuite account. Times are seconds.
 
-    ``size_limit_bytes`` bounds one answer after decompression, ``timeout_s`` the longest silence, ``download_s`` a
-    whole answer, ``max_wait_s`` a pause that the shop asks for and that is waited out. ``page_size`` is what a list is
-    asked for at a time; ``requests_per_s`` (0: no limit) and ``parallel`` are for the whole client. ``webshops`` are
-    the shops whose orders count, all where it is empty. ``zone`` is the one of the shop's clock (dates carry none);
-    without it an interval is asked for with bounds wide enough for every zone. ``detail_tries`` is how often one order
-    is asked for before it is set aside, ``detail_pause_s`` the first pause between two of these tries (then four times
-    as long). ``listed_states`` are the states whose orders are read, and may be sent.
+    ``max_wait_s``: the longest requested pause that is waited for. ``requests_per_s`` (0: unlimited) and ``parallel``
+    apply to the whole client. ``webshops``: the web shops whose orders count; empty: all. ``zone``: the shop's time
+    zone (dates carry none); without it, windows are wide enough for every zone. ``detail_tries``: requests for one
+    order before it is set aside, ``detail_pause_s`` the first pause between them. ``listed_states``: states of orders
+    that are read and may be sent.
     """
 
-    base_url: str
     account: str
     token_url: str = ""
     login: str = field(default="", repr=False)
@@ -55,34 +147,29 @@ class CloudSuiteSettings:
     detail_pause_s: float = 0.5
     requests_per_s: float = 0.0
     trailing_slash: bool = True
-    timeout_s: float = 60.0
-    download_s: float = 300.0
     max_wait_s: float = 120.0
-    size_limit_bytes: int = SIZE_LIMIT
     line_numbers: str = "put"
     shipped_by: str = "shipment_state"
     offline_sent: bool = False
     desadv_format: str = "xml"
     desadv_shop: int = 0
     desadv_user: int = 0
-    trust_env: bool = False
 
     @property
     def time_zone(self) -> str:
-        """The name of the shop's zone, as mappings take it; UTC where it is not known."""
+        """The name of the shop's time zone for mappings; UTC if it is not known."""
         return "UTC" if self.zone is None else self.zone.key
 
 
 def read_settings(connection: Connection) -> CloudSuiteSettings:
-    """The settings of a connection. Raises ``ConfigurationError`` that names the field and never shows its value."""
-    auth = connection.choice("auth", AUTH, "oauth")
+    """The settings of a connection. Raises ``ConfigurationError`` that names the field but never its value."""
+    auth = _AUTH.read(connection)
     oauth = auth == "oauth"
-    base_url = connection.base_url()
-    shipped_by = connection.choice("shipped_by", SHIPPED_BY, "shipment_state")
-    desadv = shipped_by == "desadv"
+    http = read_http_settings(connection)
+    shipped_by = _SHIPPED_BY.read(connection)
     return CloudSuiteSettings(
-        base_url=base_url,
-        account=f"cloudsuite:{base_url}/{_account(connection)}",
+        **http,
+        account=f"cloudsuite:{http['base_url']}/{_account(connection)}",
         token_url=connection.address("token_url") if oauth else "",
         login=connection.text("login", None if oauth else ""),
         password=_password(connection, auth),
@@ -91,38 +178,41 @@ def read_settings(connection: Connection) -> CloudSuiteSettings:
         zone=_zone(connection),
         webshops=_webshops(connection),
         listed_states=_states(connection),
-        page_size=connection.integer("page_size", minimum=1, maximum=10_000, default=100),
-        parallel=connection.integer("parallel", minimum=1, maximum=64, default=4),
-        detail_tries=connection.integer("detail_tries", minimum=1, maximum=10, default=3),
-        detail_pause_s=connection.number("detail_pause_s", 0.5, maximum=60.0),
-        requests_per_s=connection.number("requests_per_s", 0.0, maximum=10_000.0),
-        trailing_slash=not connection.flag("no_trailing_slash"),
-        timeout_s=connection.number("timeout_s", 60.0, minimum=0.1, maximum=3600.0),
-        download_s=connection.number("download_s", 300.0, minimum=0.1, maximum=86_400.0),
-        max_wait_s=connection.number("max_wait_s", 120.0, maximum=3600.0),
-        size_limit_bytes=connection.integer("size_limit_bytes", minimum=1 << 12, maximum=1 << 32, default=SIZE_LIMIT),
-        line_numbers=connection.choice("line_numbers", LINE_NUMBERS, "put"),
+        page_size=_PAGE_SIZE.read(connection),
+        parallel=_PARALLEL.read(connection),
+        detail_tries=_DETAIL_TRIES.read(connection),
+        detail_pause_s=_DETAIL_PAUSE.read(connection),
+        requests_per_s=_REQUESTS_PER_S.read(connection),
+        trailing_slash=not _NO_TRAILING_SLASH.read(connection),
+        max_wait_s=MAX_WAIT.read(connection),
+        line_numbers=_LINE_NUMBERS.read(connection),
         shipped_by=shipped_by,
-        offline_sent=connection.flag("offline_sent"),
-        desadv_format=connection.choice("desadv_format", DESADV_FORMATS, "xml"),
-        desadv_shop=connection.integer("desadv_shop", minimum=1, default=0),
-        desadv_user=connection.integer("desadv_user", minimum=1, default=None if desadv else 0),
-        trust_env=connection.flag("trust_env"),
+        offline_sent=_OFFLINE_SENT.read(connection),
+        desadv_format=_DESADV_FORMAT.read(connection),
+        desadv_shop=_DESADV_SHOP.read(connection),
+        desadv_user=_desadv_user(connection, required=shipped_by == "desadv"),
     )
 
 
+def _desadv_user(connection: Connection, *, required: bool) -> int:
+    user = _DESADV_USER.read(connection)
+    if required and not user:
+        raise connection.wrong("desadv_user", "is required if shipped_by is desadv")
+    return user
+
+
 def _account(connection: Connection) -> str:
-    """What tells accounts on one host apart: a name of the firm's own, or a trace of the client id, not the id."""
-    own = connection.text("account", "")
-    if own and not re.fullmatch(r"[A-Za-z0-9_.-]{1,60}", own):
-        raise connection.wrong("account", "is not a short name (letters, digits, dot, dash, underscore)")
-    return own or hashlib.sha256(f"{connection.login}".encode()).hexdigest()[:12]
+    """Identifies the account on its host: a name set by the user, or a hash of the client id."""
+    name = connection.text("account", "")
+    if name and not re.fullmatch(r"[A-Za-z0-9_.-]{1,60}", name):
+        raise connection.wrong("account", "must consist of up to 60 letters, digits, dots, dashes and underscores")
+    return name or hashlib.sha256(f"{connection.login}".encode()).hexdigest()[:12]
 
 
 def _password(connection: Connection, auth: str) -> str:
     text = connection.text("password")
     if auth == "token" and not (text.isascii() and text.isprintable() and " " not in text):
-        raise connection.wrong("password", "holds characters that a token can not have")
+        raise connection.wrong("password", "contains characters that a token cannot have, such as spaces")
     return text
 
 
@@ -130,7 +220,7 @@ def _zone(connection: Connection) -> ZoneInfo | None:
     name = connection.text("time_zone", "")
     zone = find_zone(name)
     if name and zone is None:
-        raise connection.wrong("time_zone", "is not the name of a time zone, such as Europe/Amsterdam")
+        raise connection.wrong("time_zone", "must be the name of a time zone, such as Europe/Amsterdam")
     return zone
 
 
@@ -144,7 +234,7 @@ def _states(connection: Connection) -> tuple[str, ...]:
 def _webshops(connection: Connection) -> frozenset[str]:
     ids = [part.strip() for part in connection.text("webshops", "").split(",") if part.strip()]
     if not all(re.fullmatch("[0-9]{1,18}", part) for part in ids):
-        raise connection.wrong("webshops", "is not a list of webshops' ids, such as 1,4")
+        raise connection.wrong("webshops", "must be a list of web shop ids, such as 1,4")
     return frozenset(ids)
 
 
@@ -154,163 +244,53 @@ FORM: dict[str, Any] = {
     "hidden_fields": ["schema", "port"],
     "relabeling": {"host": "Base URL of the API", "login": "Client id", "password": "Client secret"},
     "placeholders": {"host": LIVE_BASE, "token_url": LIVE_TOKEN_URL},
-    "extra": {
-        "token_url": {
-            "type": "string",
-            "title": "Token URL",
-            "description": f"Where tokens are fetched, unless auth is token; live: {LIVE_TOKEN_URL}",
-        },
-        "auth": {
-            "type": "string",
-            "title": "Scheme",
-            "enum": list(AUTH),
-            "default": "oauth",
-            "description": "oauth, or token: the old static token, which then stands in the password",
-        },
-        "account": {
-            "type": "string",
-            "title": "Account's name",
-            "maxLength": 60,
-            "description": "A name of your own for this account, kept when the client id changes",
-        },
-        "time_zone": {
-            "type": "string",
-            "title": "Time zone of the shop",
-            "description": "Such as Europe/Amsterdam. CloudSuite's dates carry no zone: without it no order "
-            "is missed, but times are read as UTC",
-        },
-        "states": {
-            "type": "string",
-            "title": "States",
-            "default": "confirmed",
-            "description": "States whose orders are read, separated by commas; CloudSuite recommends confirmed",
-        },
-        "webshops": {
-            "type": "string",
-            "title": "Webshops",
-            "description": "Ids, separated by commas; empty: the orders of all webshops",
-        },
-        "page_size": {
-            "type": "integer",
-            "title": "Page size",
-            "minimum": 1,
-            "maximum": 10000,
-            "default": 100,
-            "description": "Orders that a list is asked for at a time",
-        },
-        "parallel": {
-            "type": "integer",
-            "title": "Requests at one time",
-            "minimum": 1,
-            "maximum": 64,
-            "default": 4,
-            "description": "Details and addresses that are read at the same time",
-        },
-        "detail_tries": {
-            "type": "integer",
-            "title": "Tries per order",
-            "minimum": 1,
-            "maximum": 10,
-            "default": 3,
-            "description": "An order that cannot be read after these is set aside; the others proceed",
-        },
-        "detail_pause_s": {
-            "type": "number",
-            "title": "Pause between tries (s)",
-            "minimum": 0,
-            "maximum": 60,
-            "default": 0.5,
-            "description": "The first pause; each further one is four times as long",
-        },
-        "requests_per_s": {
-            "type": "number",
-            "title": "Requests a second",
-            "minimum": 0,
-            "default": 0,
-            "description": "0: as fast as the requests at one time allow",
-        },
-        "max_wait_s": {
-            "type": "number",
-            "title": "Longest pause (s)",
-            "minimum": 0,
-            "maximum": 3600,
-            "default": 120,
-            "description": "A pause that the shop asks for is waited out so long, then left to a retry",
-        },
-        "no_trailing_slash": {
-            "type": "boolean",
-            "title": "No slash at the end of addresses",
-            "default": False,
-            "description": "The vendor's pages write both; with it is the safer one",
-        },
-        "timeout_s": {
-            "type": "number",
-            "title": "Time-out (s)",
-            "minimum": 0.1,
-            "maximum": 3600,
-            "default": 60,
-            "description": "The longest silence that is waited for",
-        },
-        "download_s": {
-            "type": "number",
-            "title": "Time for a whole answer (s)",
-            "minimum": 0.1,
-            "maximum": 86400,
-            "default": 300,
-            "description": "An answer that trickles on for longer is given up",
-        },
-        "size_limit_bytes": {
-            "type": "integer",
-            "title": "Size limit (bytes)",
-            "minimum": 1 << 12,
-            "default": SIZE_LIMIT,
-            "description": "A larger answer, counted after decompression, is refused",
-        },
-        "line_numbers": {
-            "type": "string",
-            "title": "Line numbers by",
-            "enum": list(LINE_NUMBERS),
-            "default": "put",
-            "description": "put: the whole order is sent back, as documented; patch: only its lines; off",
-        },
-        "shipped_by": {
-            "type": "string",
-            "title": "Shipped is told by",
-            "enum": list(SHIPPED_BY),
-            "default": "shipment_state",
-            "description": "shipment_state=sent, state=done, a DESADV message, or not at all",
-        },
-        "offline_sent": {
-            "type": "boolean",
-            "title": "Mark offline orders as sent",
-            "default": False,
-            "description": "Orders that were loaded into the shop afterwards get shipment_state=sent",
-        },
-        "desadv_format": {
-            "type": "string",
-            "title": "DESADV as",
-            "enum": list(DESADV_FORMATS),
-            "default": "xml",
-            "description": "The vendor's page does not settle it",
-        },
-        "desadv_shop": {
-            "type": "integer",
-            "title": "DESADV: shop",
-            "minimum": 1,
-            "description": "The shop's number in their address; default: the order's webshop",
-        },
-        "desadv_user": {
-            "type": "integer",
-            "title": "DESADV: user",
-            "minimum": 1,
-            "description": "The user's number in their address",
-        },
-        "trust_env": {
-            "type": "boolean",
-            "title": "Use proxies of the environment",
-            "default": False,
-            "description": "HTTP_PROXY and friends are ignored unless this is set",
-        },
-    },
+    "extra": form_extra(
+        TextField(
+            name="token_url",
+            title="Token URL",
+            description=f"Required unless the authentication is token; live: {LIVE_TOKEN_URL}",
+        ),
+        _AUTH,
+        TextField(
+            name="account",
+            title="Account name",
+            description="A name of your own for this account; it stays the same when the client id changes",
+            more={"maxLength": 60},
+        ),
+        TextField(
+            name="time_zone",
+            title="Time zone of the shop",
+            description="Such as Europe/Amsterdam. CloudSuite's dates carry no zone: without it no order is missed, "
+            "but times are read as UTC",
+        ),
+        TextField(
+            name="states",
+            title="States",
+            description="States of the orders to read, separated by commas; CloudSuite recommends confirmed",
+            more={"default": "confirmed"},
+        ),
+        TextField(
+            name="webshops",
+            title="Web shops",
+            description="Ids, separated by commas; empty: the orders of all web shops",
+        ),
+        _PAGE_SIZE,
+        _PARALLEL,
+        _DETAIL_TRIES,
+        _DETAIL_PAUSE,
+        _REQUESTS_PER_S,
+        MAX_WAIT,
+        _NO_TRAILING_SLASH,
+        TIMEOUT,
+        DOWNLOAD,
+        SIZE_LIMIT,
+        _LINE_NUMBERS,
+        _SHIPPED_BY,
+        _OFFLINE_SENT,
+        _DESADV_FORMAT,
+        _DESADV_SHOP,
+        _DESADV_USER,
+        TRUST_ENV,
+    ),
 }
-"""What Airflow's connection form shows. ``extra`` holds JSON Schema fragments, one per extra field."""
+"""Airflow's connection form. ``extra`` holds a JSON Schema fragment for each extra field."""

@@ -1,7 +1,6 @@
-"""Delivery messages (DESADV), one for each delivery, each with its own number (page "Delivery (DESADV) - API").
+"""Delivery messages (DESADV), one for each delivery (docs/vendors/cloudsuite.md, "Delivery messages").
 
-The page calls the message XML and lists dotted paths and an array: XML is assumed, JSON a setting. Its part on the
-buyer's party could not be read, so none is sent. ERP order number and line numbers must stand in the order before.
+ERP order number and line numbers must be in the order before a message is sent.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from order_relay.orders.messages import Acknowledgement
 from order_relay.orders.money.amounts import amount
 from order_relay.vendors.cloudsuite.connection import CloudSuiteSettings
 from order_relay.vendors.cloudsuite.line_numbers import LINE_ID, LINES, NUMBER
-from order_relay.vendors.cloudsuite.transport import CloudSuiteTransport, OrderNotFoundError, WriteRefusedError
+from order_relay.vendors.cloudsuite.transport import CloudSuiteTransport, NotFoundError, RequestRefusedError
 from order_relay.vendors.cloudsuite.write_back import ACCEPTED, NOT_FOUND, SHOP_CANCELLED, cancelled, read_order
 
 PATH = "proxy/des_adv_xml/delivery/"
@@ -39,59 +38,61 @@ def send_desadv(
     *,
     silent: bool = False,
 ) -> Acknowledgement:
-    """Send the message of one parcel. The shop takes each number once: a repeated one is refused there.
+    """Send the message of one parcel. The shop accepts each delivery number once and refuses a repetition.
 
-    So the shop's refusal counts as taken where the message was sent before and had no answer (``silent``). Refused here
-    where the order has no ERP number, or a shipped line is none of its own or has no number. Raises
-    ``OutcomeUnknownError``
-    where no usable answer came, and as ``Wire.post``.
+    A refusal therefore counts as accepted if the message was already sent without a response (``silent``). Refused
+    here if the order lacks its ERP number, or a shipped line is unknown or lacks its number. Raises
+    ``OutcomeUnknownError`` without a usable response, and the errors of ``CloudSuiteTransport.post``.
     """
     order = read_order(transport, order_id)
     if order is None or cancelled(order):
         return NOT_FOUND if order is None else SHOP_CANCELLED
     lines = shipped_lines(order.document, shipment.lines)
     if order.document.get("erp_order_number") in (None, "") or any(line.get(NUMBER) is None for line, _ in lines or ()):
-        return Acknowledgement(False, "ERP order number and line numbers must be set before a delivery is told")
+        return Acknowledgement(False, "ERP order number and line numbers must be set before a delivery is reported")
     if lines is None:
-        return Acknowledgement(False, "the parcel holds something that is no line of this order")
+        return Acknowledgement(False, "the parcel contains a line that is not in this order")
     message = document(order.document, shipment, lines, settings.zone)
     as_json = settings.desadv_format == "json"
     body, media = (encode(message), "application/json") if as_json else (to_xml(message), "application/xml")
     try:
         shop = settings.desadv_shop or str(order.document.get("webshop"))
         transport.post(PATH, {"shop": shop, "user": settings.desadv_user}, body, media)
-    except OrderNotFoundError:
-        return Acknowledgement(False, "the shop has no address for delivery messages (HTTP 404)")
-    except WriteRefusedError as error:
-        return Acknowledgement(silent, f"delivery message{', sent again' if silent else ''}: {error}")
+    except NotFoundError:
+        return Acknowledgement(False, "the shop does not accept delivery messages (HTTP 404)")
+    except RequestRefusedError as error:
+        return Acknowledgement(silent, f"delivery message{', repeated' if silent else ''}: {error}")
     return ACCEPTED
 
 
 def shipped_lines(order: dict[str, Any], shipped: Sequence[ShippedLine]) -> list[tuple[Line, Decimal]] | None:
-    """The order's lines in a parcel, with the quantity in it; all of them where the parcel names none.
+    """The order's lines in a parcel with their quantities; all lines if the parcel names none.
 
-    A shipped line names one of the order by its id, or by its product's key. ``None`` where one names neither.
+    A shipped line is matched by line id or product key. ``None`` if one matches neither.
     """
     lines = [line for line in order.get(LINES) or () if isinstance(line, dict)]
-    by_name = {**{_key(line): line for line in reversed(lines)}, **{str(line.get(LINE_ID)): line for line in lines}}
+    by_reference = {
+        **{_key(line): line for line in reversed(lines)},
+        **{str(line.get(LINE_ID)): line for line in lines},
+    }
     try:
         if not shipped:
             return [(line, amount(line.get("quantity"))) for line in lines]
-        return [(by_name[part.line or part.item_number], _sold(part)) for part in shipped]
+        return [(by_reference[part.line or part.item_number], _quantity(part)) for part in shipped]
     except (KeyError, RecordRejectedError):
         return None
 
 
-def _sold(part: ShippedLine) -> Decimal:
+def _quantity(part: ShippedLine) -> Decimal:
     return Decimal(part.quantity) if part.in_source_units is None else part.in_source_units
 
 
 def document(
     order: dict[str, Any], shipment: Shipment, lines: Sequence[tuple[Line, Decimal]], zone: ZoneInfo | None
 ) -> dict[str, Any]:
-    """The message as the page lists it. Quantities have at most four decimals.
+    """The message as a document. Quantities have at most four decimals.
 
-    When it will arrive is not known here: the day that the buyer asked for stands for it, or the day it left.
+    The arrival date is not known: the requested delivery date is sent instead, or the shipping date if that is later.
     """
     shipped_on = (shipment.shipped_at or datetime.now(UTC)).astimezone(zone or UTC).date().isoformat()
     items = [
@@ -117,7 +118,7 @@ def document(
 
 
 def to_xml(message: dict[str, Any]) -> bytes:
-    """The message as XML: a list is its element repeated. Characters that XML can not carry are left out."""
+    """The message as XML: a list becomes repeated elements. Characters that XML does not allow are removed."""
     ((name, content),) = message.items()
     root = ET.Element(name)
     _fill(root, content)
@@ -126,12 +127,12 @@ def to_xml(message: dict[str, Any]) -> bytes:
 
 
 def _fill(parent: ET.Element, content: dict[str, Any]) -> None:
-    for name, one in _members_of(content):
+    for name, value in _members_of(content):
         child = ET.SubElement(parent, name)
-        if isinstance(one, dict):
-            _fill(child, one)
+        if isinstance(value, dict):
+            _fill(child, value)
         else:
-            child.text = _NOT_XML.sub("", str(one))
+            child.text = _NOT_XML.sub("", str(value))
 
 
 def _members_of(content: dict[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -1,9 +1,8 @@
-"""The ERP's line numbers, which DESADV messages are matched by: written into an order without touching anything else.
+"""Writes ERP line numbers, by which DESADV messages are matched, without changing anything else in an order.
 
-The documented way is a PUT that replaces the whole order, and its sample would set the order back to ``confirmed``
-(page "Order JSON orderflow - states"). So the order is read, all of it is sent back with only the numbers changed, and
-what the shop then has is compared with what it had. A shop that loses something this way is not asked again: the
-setting ``line_numbers`` has other ways.
+The documented method is a PUT of the whole order, whose example would reset the order to ``confirmed``
+(docs/vendors/cloudsuite.md, "Write-back"). Therefore the order is read, sent back with only the numbers changed, read
+again and compared. If anything else changed, the operator has to choose another ``line_numbers`` method.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Any
 from order_relay.errors import ConfigurationError, OutcomeUnknownError
 from order_relay.orders.messages import Acknowledgement, SourceOrder
 from order_relay.vendors.cloudsuite.order_details import ADDRESSES
-from order_relay.vendors.cloudsuite.transport import CloudSuiteTransport, OrderNotFoundError, WriteRefusedError
+from order_relay.vendors.cloudsuite.transport import CloudSuiteTransport, NotFoundError, RequestRefusedError
 from order_relay.vendors.cloudsuite.write_back import (
     ACCEPTED,
     NOT_FOUND,
@@ -28,43 +27,42 @@ from order_relay.vendors.cloudsuite.write_back import (
 
 LINES, LINE_ID, NUMBER = "order_lines", "id", "erp_line_number"
 VOLATILE_MEMBERS = frozenset({"modified_date"})
-"""Members that a write changes by itself."""
+"""Members that change with every write."""
 
 
 def number_lines(
-    transport: CloudSuiteTransport, order_id: str, numbers: Mapping[str, int], way: str
+    transport: CloudSuiteTransport, order_id: str, numbers: Mapping[str, int], method: str
 ) -> Acknowledgement:
-    """Give the lines (by their CloudSuite ids) their ERP numbers, by ``way``: ``put`` or ``patch``.
+    """Write ERP numbers by CloudSuite line id. ``method``: ``put`` or ``patch``.
 
-    An order whose lines have these numbers already is left alone. Raises ``ConfigurationError`` where a PUT changed
-    anything
-    else, or set the order back; it names the members.
+    Nothing is written if the lines already have these numbers. Raises ``ConfigurationError`` that names the members if
+    a PUT changed anything else.
     """
     order = read_order(transport, order_id)
     if order is None:
         return NOT_FOUND
     if cancelled(order):
         return SHOP_CANCELLED
-    if unfit := _numbering_problem(order, numbers):
-        return _refusal(unfit)
+    if problem := _numbering_problem(order, numbers):
+        return _refusal(problem)
     document = order.document
     if _has_numbers(document[LINES], numbers):
         return ACCEPTED
     numbered = [_numbered(line, numbers) for line in document[LINES]]
-    if way == "put":
+    if method == "put":
         return _replace(transport, order_id, document, {**document, LINES: numbered}, numbers)
     return patch_order(transport, order_id, {LINES: numbered})
 
 
 def _numbering_problem(order: SourceOrder, numbers: Mapping[str, int]) -> str:
-    """Why an order can not be sent back, or nothing."""
+    """Why an order cannot be sent back, or empty."""
     state, lines = order.document.get("state"), order.document.get(LINES)
     if state not in TAKEN_OVER_STATES:
-        return f"its state is {quote_value(state)}; lines are numbered after it was taken over"
+        return f"its state is {quote_value(state)}; lines are numbered only after take-over"
     if order.problem:
-        return f"it can not be sent back as it is ({order.problem})"
+        return f"it cannot be sent back unchanged ({order.problem})"
     if not isinstance(lines, list) or set(numbers) - {_line_id(line) for line in lines}:
-        return "it has not (or no longer) the lines that were taken over"
+        return "it does not have (or no longer has) the lines that were taken over"
     return ""
 
 
@@ -77,20 +75,20 @@ def _replace(
 ) -> Acknowledgement:
     try:
         transport.write("PUT", f"order/{order_id}", {name: _as_written(name, value) for name, value in after.items()})
-    except OrderNotFoundError:
+    except NotFoundError:
         return NOT_FOUND
-    except WriteRefusedError as error:
+    except RequestRefusedError as error:
         return _refusal(str(error))
-    now = read_order(transport, order_id)
-    if now is None:
-        raise OutcomeUnknownError(f"CloudSuite has no order {order_id} after its lines were numbered")
-    if changed := sorted(set(_differences(_unnumbered(before), _unnumbered(now.document), ""))):
+    found = read_order(transport, order_id)
+    if found is None:
+        raise OutcomeUnknownError(f"CloudSuite answered HTTP 404 for order {order_id} after its lines were numbered")
+    if changed := sorted(set(_differences(_unnumbered(before), _unnumbered(found.document), ""))):
         raise ConfigurationError(
-            f"CloudSuite changed more than line numbers as order {order_id} was sent back: {', '.join(changed[:10])}; "
-            "look at the order there, and set line_numbers of the connection to patch or off"
+            f"CloudSuite changed more than the line numbers of order {order_id}: {', '.join(changed[:10])}. "
+            "Check the order in the shop, and set line_numbers of the connection to patch or off"
         )
-    if not _has_numbers(now.document[LINES], numbers):
-        return _refusal("it was sent back, but the numbers are not there")
+    if not _has_numbers(found.document[LINES], numbers):
+        return _refusal("the order was sent back, but does not show the numbers")
     return ACCEPTED
 
 
@@ -99,7 +97,7 @@ def _refusal(message: str) -> Acknowledgement:
 
 
 def _as_written(name: str, value: Any) -> Any:
-    """Writes name addresses by their ids (the page's sample), also where reads expand them."""
+    """Writes refer to addresses by id (documented example), even if reads return objects."""
     return value["id"] if name in ADDRESSES and isinstance(value, dict) and "id" in value else value
 
 
@@ -118,7 +116,7 @@ def _has_numbers(lines: Any, numbers: Mapping[str, int]) -> bool:
 
 
 def _unnumbered(document: dict[str, Any]) -> dict[str, Any]:
-    """What a write of line numbers must leave as it is."""
+    """The part of an order that writing line numbers must not change."""
     kept = {name: _as_written(name, value) for name, value in document.items() if name not in VOLATILE_MEMBERS}
     lines = document.get(LINES)
     if isinstance(lines, list):
@@ -128,13 +126,13 @@ def _unnumbered(document: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _differences(before: Any, now: Any, place: str) -> Iterator[str]:
-    """Where two documents differ; names only, never values."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        for name in before.keys() | now.keys():
-            yield from _differences(before.get(name), now.get(name), f"{place}.{name}" if place else str(name)[:60])
-    elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
-        for index, (one, other) in enumerate(zip(before, now, strict=True)):
-            yield from _differences(one, other, f"{place}[{index}]")
-    elif before != now:
-        yield place
+def _differences(before: Any, after: Any, path: str) -> Iterator[str]:
+    """Paths at which two documents differ; names only, never values."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        for name in before.keys() | after.keys():
+            yield from _differences(before.get(name), after.get(name), f"{path}.{name}" if path else str(name)[:60])
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        for index, (one, other) in enumerate(zip(before, after, strict=True)):
+            yield from _differences(one, other, f"{path}[{index}]")
+    elif before != after:
+        yield path

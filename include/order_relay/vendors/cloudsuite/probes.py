@@ -1,4 +1,4 @@
-"""What ``doctor`` says about this vendor's connection beyond its fields: nothing is requested."""
+"""Checks of the connection for ``doctor``. Nothing is requested from the vendor."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ Row = tuple[str, str, str]
 
 
 def source_probes(port: CloudSuiteClient) -> list[Row]:
-    """Rows of level (``ok``, ``warn``, ``fail``), what was found, and advice."""
+    """Rows of level (``ok``, ``warn``, ``fail``), finding, and advice."""
     zone = port.settings.zone
     if zone is not None:
-        return [("ok", f"the shop's clock is read as {zone.key}", "")]
+        return [("ok", f"times of orders are read in the zone {zone.key}", "")]
     return [
         (
             "warn",
-            "time_zone is not set: the times of orders are read as UTC, and each list is read 12 hours further back",
+            "time_zone is not set: times of orders are read as UTC, and each list starts 12 hours earlier",
             "set time_zone in the connection to the shop's zone, such as Europe/Amsterdam",
         )
     ]

@@ -1,8 +1,7 @@
-"""Whether single orders cannot be read, or the shop as a whole fails.
+"""Decides whether single orders cannot be read, or the shop as a whole fails.
 
-Single orders are set aside, whatever is wrong with them and wherever they stand in the list. The reading ends only if
-more than half of the orders that are read for the first time fail, and at least ``MIN_FAILURES`` of them. An order that
-failed before says nothing new, so it does not count; an address that several orders share counts once.
+Single orders are set aside. The run ends only if more than half of the orders that are read for the first time fail,
+and at least ``MIN_FAILURES``. Orders that failed before do not count; an address shared by several orders counts once.
 """
 
 from __future__ import annotations
@@ -13,19 +12,19 @@ from collections.abc import Callable, Collection, Sequence
 from order_relay.errors import MalformedResponseError, TransientError
 
 MIN_FAILURES = 4
-"""Fewer failing orders never end a reading."""
+"""Fewer failures never end a run."""
 
 PROBE_AFTER = 20
-"""After this many failures, and not one order that could be read, orders from the rest of the list are probed."""
+"""After this many failures without a readable order, orders from the rest of the list are probed."""
 
 PROBE_COUNT = 3
-"""The number of orders probed, spread over the rest of the list."""
+"""Number of orders probed, spread over the rest of the list."""
 
 
 class ReadFailures:
-    """Counts what becomes of the orders of one reading; for any number of threads.
+    """Counts failures of one run; for any number of threads.
 
-    ``ids`` are the orders to be read, in their order; ``known`` those that failed or waited before.
+    ``ids``: the orders to read, in this order. ``known``: those that failed or waited before.
     """
 
     def __init__(self, ids: Sequence[str] = (), known: Collection[str] = ()) -> None:
@@ -39,25 +38,19 @@ class ReadFailures:
         self.probe: Callable[[str], bool] = lambda _: True
 
     def read(self, order_id: str) -> None:
-        """This order was read."""
+        """An order was read."""
         self._readable = True
 
     def missing(self, order_id: str) -> None:
-        """The shop denied this order. Raises ``MalformedResponseError`` where it denies most of those that it has
-        just listed.
-        """
-        self._count_failure(
-            order_id,
-            self._missing,
-            order_id,
-            MalformedResponseError(
-                "CloudSuite lists orders and answers HTTP 404 when asked for them: is no_trailing_slash right, may the "
-                "account read orders?"
-            ),
+        """The shop answered 404 for an order. Raises ``MalformedResponseError`` if it does so for most orders."""
+        error = MalformedResponseError(
+            "CloudSuite lists orders but answers HTTP 404 for their details: check no_trailing_slash, and whether the "
+            "account may read orders"
         )
+        self._count_failure(order_id, self._missing, order_id, error)
 
     def failed(self, order_id: str, what: str, error: TransientError) -> None:
-        """This order could not be read, because of ``what``. Raises an error like ``error`` where most cannot."""
+        """An order could not be read, because of ``what``. Raises an error of the same type if most orders fail."""
         self._count_failure(order_id, self._failing, what, error)
 
     def _count_failure(self, order_id: str, group: set[str], what: str, error: TransientError) -> None:
@@ -70,9 +63,9 @@ class ReadFailures:
                 self._probed = probe = True
         majority = number >= MIN_FAILURES and 2 * number > len(self._ids)
         if majority or (probe and not any(map(self.probe, self._probe_sample()))):
-            raise type(error)(f"{number} of {len(self._ids)} orders cannot be read. The last error: {error}")
+            raise type(error)(f"{number} of {len(self._ids)} orders cannot be read; last error: {error}")
 
     def _probe_sample(self) -> list[str]:
-        """Some orders of the second half of the list, the last one among them."""
+        """Some orders of the second half of the list, including the last one."""
         rest = self._ids[len(self._ids) // 2 :]
         return rest[:: -max(1, len(rest) // PROBE_COUNT)][:PROBE_COUNT]

@@ -1,11 +1,9 @@
-"""The way into this vendor for wiring: the source's factory and the connection form."""
+"""Entry points of this vendor: the source's factory and the connection form."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from order_relay.connections import Connection
 from order_relay.orders.mapping.eligibility import GO, WITHDRAWN
@@ -19,27 +17,22 @@ SCHEMA = FOLDER / "order.schema.json"
 MAPPING = FOLDER / "mapping.yaml"
 
 
-def source(connection: Connection, options: Mapping[str, Any] | None = None) -> CloudSuiteClient:
-    """The CloudSuite account of a connection. ``options`` take precedence over the connection's extra fields.
-
-    Raises ``ConfigurationError`` that names the connection and the field that is wrong.
-    """
-    if options:
-        connection = replace(connection, extra={**connection.extra, **options})
+def source(connection: Connection) -> CloudSuiteClient:
+    """The CloudSuite account of a connection. Raises ``ConfigurationError`` that names connection and field."""
     settings = read_settings(connection)
     return CloudSuiteClient(settings, _format(settings.listed_states))
 
 
 def _format(states: Sequence[str]) -> VendorFormat:
-    """The vendor's format; its gate lets orders of these states go on."""
-    found = VendorFormat.load(SCHEMA, MAPPING)
+    """Schema and mapping of this folder; orders in one of ``states`` are eligible."""
+    shipped = VendorFormat.load(SCHEMA, MAPPING)
     if tuple(states) == (CONFIRMED,):
-        return found
+        return shipped
     gate = [
         {**rule, "verdicts": {CANCEL: WITHDRAWN, **dict.fromkeys(states, GO)}} if rule["path"] == "state" else rule
-        for rule in found.mapping["gate"]
+        for rule in shipped.mapping["gate"]
     ]
-    return VendorFormat(found.name, found.schema, {**found.mapping, "gate": gate})
+    return VendorFormat(shipped.name, shipped.schema, {**shipped.mapping, "gate": gate})
 
 
 SOURCE = source

@@ -1,9 +1,8 @@
-"""What the shop is told about an order after it was taken over: small steps, each of which may be repeated.
+"""Write-back to an order after take-over, in small idempotent steps.
 
-Source: page "Order JSON orderflow - states": ``processing`` takes the order off the list of confirmed ones, the ERP
-number is a member of its own, ``shipment_state`` ``sent`` or ``state`` ``done`` end it. That a PATCH answers with the
-order is assumed; where it does, what came back is checked. The order is read before anything is written into it, and
-nothing is written into one that the shop has cancelled. Raised by all: as the port ``Source.acknowledge`` says.
+Steps: docs/vendors/cloudsuite.md, "Documented by the vendor", taken over and shipped. The order is read before each
+write, and a cancelled order is never written to. If a PATCH returns the order (assumed), its new values are checked.
+All functions raise the errors of ``Source.acknowledge``.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import Any
 
 from order_relay.http.bodies import excerpt
 from order_relay.orders.messages import Acknowledgement, SourceOrder
-from order_relay.vendors.cloudsuite.transport import CloudSuiteTransport, OrderNotFoundError, WriteRefusedError
+from order_relay.vendors.cloudsuite.transport import CloudSuiteTransport, NotFoundError, RequestRefusedError
 
 CONFIRMED, PROCESSING, DONE, SENT = "confirmed", "processing", "done", "sent"
 TAKEN_OVER_STATES = (PROCESSING, DONE)
@@ -22,12 +21,12 @@ CANCELLED_STATES = frozenset({CANCEL, "canceled", "cancelled"})
 """``cancel`` is documented; the other spellings are a precaution."""
 
 ACCEPTED = Acknowledgement(True)
-NOT_FOUND = Acknowledgement(False, "CloudSuite has no such order (any more)")
+NOT_FOUND = Acknowledgement(False, "the shop answered HTTP 404: the order does not exist (any more)")
 SHOP_CANCELLED = Acknowledgement(False, "the shop has cancelled the order; nothing was written", cancelled=True)
 
 
 def cancelled(order: SourceOrder) -> bool:
-    """Whether the shop has cancelled it."""
+    """Whether the shop has cancelled the order."""
     return order.document.get("state") in CANCELLED_STATES
 
 
@@ -36,8 +35,7 @@ def take_over(
 ) -> Acknowledgement:
     """Set an order in one of ``listed_states`` to ``processing``.
 
-    One that is so far, or further, stays as it is and counts as accepted; one that the shop cancelled or withdrew stays
-    as it is and is refused.
+    An order in that state or a later one is accepted without a change; a cancelled or withdrawn one is refused.
     """
     order = read_order(transport, order_id)
     if order is None:
@@ -48,12 +46,12 @@ def take_over(
     if cancelled(order):
         return SHOP_CANCELLED
     if state not in listed_states:
-        return Acknowledgement(False, f"its state is {quote_value(state)}, and stays so")
+        return Acknowledgement(False, f"its state is {quote_value(state)}; it was not changed")
     return patch_order(transport, order_id, {"state": PROCESSING})
 
 
 def set_erp_number(transport: CloudSuiteTransport, order_id: str, oms_id: str) -> Acknowledgement:
-    """Write the OMS's order id into ``erp_order_number``. Another number that stands there already is not replaced."""
+    """Write the OMS order id into ``erp_order_number``. A different number is never replaced."""
     order = read_order(transport, order_id)
     if order is None:
         return NOT_FOUND
@@ -64,7 +62,7 @@ def set_erp_number(transport: CloudSuiteTransport, order_id: str, oms_id: str) -
         return patch_order(transport, order_id, {"erp_order_number": oms_id})
     if str(known) == oms_id:
         return ACCEPTED
-    return Acknowledgement(False, "it has another ERP order number already, which was left as it is")
+    return Acknowledgement(False, "it already has another ERP order number, which was not changed")
 
 
 def mark_sent(transport: CloudSuiteTransport, order_id: str) -> Acknowledgement:
@@ -80,7 +78,7 @@ def mark_sent(transport: CloudSuiteTransport, order_id: str) -> Acknowledgement:
 
 
 def mark_done(transport: CloudSuiteTransport, order_id: str) -> Acknowledgement:
-    """Set ``state`` to ``done``, of an order that was taken over."""
+    """Set the ``state`` of an order in ``processing`` to ``done``."""
     order = read_order(transport, order_id)
     if order is None:
         return NOT_FOUND
@@ -90,41 +88,38 @@ def mark_done(transport: CloudSuiteTransport, order_id: str) -> Acknowledgement:
     if cancelled(order):
         return SHOP_CANCELLED
     if state != PROCESSING:
-        return Acknowledgement(False, f"its state is {quote_value(state)}, not processing, and stays so")
+        return Acknowledgement(False, f"its state is {quote_value(state)}, not processing; it was not changed")
     return patch_order(transport, order_id, {"state": DONE})
 
 
 def read_order(transport: CloudSuiteTransport, order_id: str) -> SourceOrder | None:
-    """The order as it is now; ``None`` where there is none.
-
-    Whatever else the shop answers concerns this order alone: it must not end the telling of the others.
-    """
+    """The order in its present state; ``None`` after a 404. Other failures concern this order alone."""
     try:
         return transport.get_one(f"order/{order_id}")
-    except OrderNotFoundError:
+    except NotFoundError:
         return None
 
 
 def patch_order(transport: CloudSuiteTransport, order_id: str, members: dict[str, Any]) -> Acknowledgement:
-    """PATCH some members; refused where the shop says so, or has other values of them afterwards.
+    """PATCH some members. Refused if the shop refuses, or returns other values.
 
-    An answer that does not show them proves nothing (it may be some gateway's): then the order is read.
+    A response without these members proves nothing (it may be a gateway's): the order is read then.
     """
     try:
-        answer = transport.write("PATCH", f"order/{order_id}", members)
-    except OrderNotFoundError:
+        written = transport.write("PATCH", f"order/{order_id}", members)
+    except NotFoundError:
         return NOT_FOUND
-    except WriteRefusedError as error:
+    except RequestRefusedError as error:
         return Acknowledgement(False, str(error))
-    if answer is None or not members.keys() <= answer.document.keys():
-        answer = read_order(transport, order_id)
-    if answer is not None and "state" not in members and cancelled(answer):  # between reading and writing
+    if written is None or not members.keys() <= written.document.keys():
+        written = read_order(transport, order_id)
+    if written is not None and "state" not in members and cancelled(written):  # cancelled between read and write
         return SHOP_CANCELLED
-    now = {} if answer is None else answer.document
-    wrong = [name for name, value in members.items() if name in now and now[name] != value]
-    return Acknowledgement(False, f"accepted, but {wrong[0]} came back with another value") if wrong else ACCEPTED
+    after = {} if written is None else written.document
+    wrong = [name for name, value in members.items() if name in after and after[name] != value]
+    return Acknowledgement(False, f"accepted, but {wrong[0]} has another value afterwards") if wrong else ACCEPTED
 
 
 def quote_value(value: Any) -> str:
-    """A state as the shop spells it, for a message."""
+    """A state as the shop spells it, for messages."""
     return excerpt(value, limit=40) or "unknown"

@@ -1,1 +1,1 @@
-"""Shopatron (Kibo classic OMS), where orders are fulfilled. ``vendor`` is the way in."""
+"""Shopatron (Kibo classic OMS), the destination of orders."""

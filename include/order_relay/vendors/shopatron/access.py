@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import httpx
 
 from order_relay import COMMAND
 from order_relay.http.bodies import read_whole
 from order_relay.http.client import VendorClient
-from order_relay.http.oauth import MAX_TOKEN_RESPONSE_BYTES, renewal_delay_s
+from order_relay.http.connection_fields import HttpSettings
+from order_relay.http.oauth import MAX_TOKEN_RESPONSE_BYTES, TokenAndLifetime, TokenCache
 from order_relay.vendors.shopatron.connection import OmsSettings
 from order_relay.vendors.shopatron.token import read_token
 
@@ -20,17 +21,8 @@ def authorize(settings: OmsSettings) -> Callable[[], Mapping[str, str]]:
 
     Calling the result raises ``ConfigurationError``, ``ThrottledError`` or ``TransientError``.
     """
-    token, renew_at = "", 0.0
-
-    def headers() -> Mapping[str, str]:
-        nonlocal token, renew_at
-        if time.monotonic() >= renew_at:
-            requested_at = time.monotonic()
-            token, lifetime_s = _fetch_token(settings)
-            renew_at = requested_at + renewal_delay_s(lifetime_s)
-        return {**settings.headers, "API-Key": settings.api_key, "Authorization": f"Bearer {token}"}
-
-    return headers
+    tokens = TokenCache(partial(_fetch_token, settings))
+    return lambda: {**settings.headers, "API-Key": settings.api_key, "Authorization": f"Bearer {tokens.get()}"}
 
 
 def probe(settings: OmsSettings) -> str:
@@ -39,16 +31,16 @@ def probe(settings: OmsSettings) -> str:
     return f"The OMS issued a token. `{COMMAND} doctor` also tests searches."
 
 
-def _fetch_token(settings: OmsSettings) -> tuple[str, float]:
-    """Token and lifetime in seconds. Synchronous, unlike ``TokenStore``, so that it works in any task."""
-    server = VendorClient(
-        "Shopatron",
-        settings.token_url,
-        settings.timeout_s,
-        settings.timeout_s,
-        MAX_TOKEN_RESPONSE_BYTES,
-        settings.trust_env,
+def _fetch_token(settings: OmsSettings) -> TokenAndLifetime:
+    """A token, requested synchronously, unlike ``token.fetch_token``, so that it works in any task."""
+    http = HttpSettings(
+        base_url=settings.token_url,
+        timeout_s=settings.timeout_s,
+        download_s=settings.timeout_s,
+        size_limit_bytes=MAX_TOKEN_RESPONSE_BYTES,
+        trust_env=settings.trust_env,
     )
+    server = VendorClient("Shopatron", http)
     form = {"grant_type": "client_credentials"}
     with (
         server.reading(),

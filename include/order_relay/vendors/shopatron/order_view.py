@@ -1,8 +1,7 @@
-"""What an order shows of itself, in a search row, in Get Order, or in a payload of ours.
+"""The traits of an order, from a search row, from its detail, or from one of our payloads.
 
-Sources: page "Get Order" (``orderDate``, ``orderCurrency``, ``total``, ``customerTotal``, and blocks for customer and
-items whose members are not public). **Assumed**: that rows or orders name ``manufacturerID``, and every member of the
-customer, the items and the custom data, hence the setting ``shown_members``. A member that is missing says nothing.
+Member names: docs/vendors/shopatron.md, "Looking orders up" (mostly assumed, hence the setting ``shown_members``).
+A missing member proves nothing.
 """
 
 from __future__ import annotations
@@ -36,10 +35,10 @@ MEMBERS: Mapping[str, str] = MappingProxyType(
         "marks": "customOrderData,customData",
     }
 )
-"""Where an order shows what is compared: paths joined by commas, the first that is there counts (every total does)."""
+"""Paths of the compared values, separated by commas; the first that is present counts, of totals all."""
 
 IDENTITY_MARKS = ("sourceID", "sourceOrderNumber")
-"""Entries of ``customOrderData`` that identify an order whatever was decided or mapped since."""
+"""Entries of ``customOrderData`` that identify an order independently of later decisions and mappings."""
 
 ASK, COUNT_AS_OURS = "ask", "ours"
 UNNAMED_ORDERS = (ASK, COUNT_AS_OURS)
@@ -47,14 +46,14 @@ UNNAMED_ORDERS = (ASK, COUNT_AS_OURS)
 
 @dataclass(frozen=True)
 class OrderView:
-    """How the orders of this account show themselves."""
+    """How the orders of an account are read."""
 
     manufacturer_id: int
     members: Mapping[str, str] = field(default_factory=dict)
     unnamed: str = ASK
 
     def traits(self, order: Mapping[str, Any]) -> Traits:
-        """What a row or an order shows."""
+        """The traits of a search row or an order."""
         return Traits(
             owner=self._owner(order),
             totals=tuple(total for value in self._all(order, "total") if (total := _amount(value)) is not None),
@@ -69,7 +68,7 @@ class OrderView:
     def _owner(self, order: Mapping[str, Any]) -> str:
         for value in self._all(order, "manufacturer"):
             number = int(value) if isinstance(value, float) and value.is_integer() else value
-            if re.fullmatch(r"[0-9]{1,18}", text := _plain(number)) and int(text):  # ids begin at 1: a 0 names none
+            if re.fullmatch(r"[0-9]{1,18}", text := _plain(number)) and int(text):  # ids begin at 1: 0 names none
                 return OURS if int(text) == self.manufacturer_id else OTHER
         return OURS if self.unnamed == COUNT_AS_OURS else UNNAMED
 
@@ -83,7 +82,7 @@ class OrderView:
 
 
 def payload_traits(payload: bytes) -> Traits:
-    """What a payload of ours says, for comparing it with what the OMS shows. Unreadable: nothing."""
+    """The traits of one of our payloads, to compare with those the OMS shows; empty if it is unreadable."""
     try:
         document: Any = msgspec.json.decode(payload)
     except (ValueError, RecursionError):
@@ -105,7 +104,7 @@ def payload_traits(payload: bytes) -> Traits:
 
 
 def parse_time(text: str) -> datetime | None:
-    """A date-time in any form that the vendor's pages show; one without a zone is read as UTC."""
+    """An ISO 8601 time; without a zone it is read as UTC."""
     try:
         return as_utc(datetime.fromisoformat(text))
     except (ValueError, OverflowError):

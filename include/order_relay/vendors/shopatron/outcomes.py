@@ -1,34 +1,20 @@
-"""What an answer to ``importOrder`` means for the order: the outcome table, in one place and pure.
+"""How responses to ``importOrder`` are read; the outcome table itself is ``http.delivery.OutcomeTable``.
 
-The table is total: every status from 100 to 599, with any body, gives an outcome, and what is not listed is in doubt.
-Facts of the vendor stand behind few rows only (the meaning of 401 and 403: page "Authentication"; the gateway's
-throttling: generic Mashery pages; the status code list). The shape of a success and of an error body is assumed.
+Facts and assumptions: docs/vendors/shopatron.md, "Requests and errors".
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from order_relay.http.retry_after import retry_after_s
-from order_relay.orders.messages import SendOutcome, SendResult
-
-KEPT_BYTES = 16_384
-"""So much of an answer's body goes into the archive."""
+from order_relay.http.delivery import KEPT_BYTES, ImportReply, OutcomeTable
 
 KEPT_REMARK = 500
-"""At most so many characters of an error that stands beside an order id are kept apart from the body."""
-
-BESIDE_AN_ERROR = "imported, but the answer also names an error"
-
-IMPORTED_STATUSES = frozenset({200, 201})
-REFUSED_STATUSES = frozenset({400, 422})
-SETUP_STATUSES = frozenset({404, 405})
-CREDENTIAL_STATUSES = frozenset({401, 403})
+"""Maximum characters of an error beside an order id that are kept separately from the body."""
 
 _THROTTLE_CODE = re.compile(r"OVER_(QPS|RATE|LIMIT)", re.IGNORECASE)
 _OMS_CODE = re.compile(rb'"(?:code|errorCode|statusCode)"\s*:\s*"?(5\d{3})\b')
@@ -40,67 +26,8 @@ _NOT_FOUND = re.compile(r"(?:\bnot|n't|\bno|\bnon)[\s-]*(?:yet\s+)?(?:exist|alre
 _NAMES_EXISTING = re.compile(r"duplicat|\balready\b|\bexist(?:s|ing|ed)\b|\bunique", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class ImportReply:
-    """What could be read from a success's body: the OMS's order id, the external id that it repeats (or empty), and
-    what it says of an error beside them."""
-
-    oms_id: str = ""
-    destination_key: str = ""
-    remark: str = ""
-
-
-def classify(status: int, headers: Mapping[str, str], body: bytes, *, destination_key: str = "") -> SendResult:
-    """The meaning of one complete answer, regardless of earlier attempts, which the ledger takes into account.
-
-    ``headers`` must be case-insensitive; ``body`` is what was read of it.
-    """
-    if status in IMPORTED_STATUSES:
-        reading = read_success(body)
-        outcome, message = _decide_success(status, reading, destination_key)
-    else:
-        reading = ImportReply()
-        outcome, message = _decide(status, headers, body)
-    kept = body[:KEPT_BYTES].decode("utf-8", "replace")
-    if outcome is SendOutcome.IMPORTED:
-        code, message = (oms_code(body), BESIDE_AN_ERROR) if reading.remark else ("", "")
-        return SendResult(outcome, status, reading.oms_id, code, message, kept, remark=reading.remark)
-    wait_s = retry_after_s(headers) if outcome is SendOutcome.THROTTLED else None
-    return SendResult(outcome, status, "", oms_code(body), message, kept, wait_s)
-
-
-def _decide(status: int, headers: Mapping[str, str], body: bytes) -> tuple[SendOutcome, str]:
-    if is_throttle(status, headers):
-        return SendOutcome.THROTTLED, f"HTTP {status}: asked to slow down"
-    if status in CREDENTIAL_STATUSES:
-        return SendOutcome.CONFIGURATION_ERROR, f"HTTP {status}: the API key or the token was refused"
-    if status in REFUSED_STATUSES:
-        return _decide_refusal(status, body)
-    if status in SETUP_STATUSES:
-        return SendOutcome.CONFIGURATION_ERROR, f"HTTP {status}: importOrder is not at this base URL"
-    if 300 <= status <= 399:
-        # Redirects are not followed, and the load stops at one. What answered it may have carried the order out first
-        # (302 and 303 after a POST often mean just that), so this one order is looked up.
-        return SendOutcome.IN_DOUBT, f"HTTP {status}: a redirect, check the base URL; redirects are not followed"
-    return SendOutcome.IN_DOUBT, f"HTTP {status}: does not tell whether the order was stored"
-
-
-def _decide_success(status: int, reading: ImportReply, destination_key: str) -> tuple[SendOutcome, str]:
-    if not reading.oms_id:
-        return SendOutcome.IN_DOUBT, f"HTTP {status} without an order id"
-    if destination_key and reading.destination_key and reading.destination_key != destination_key:
-        return SendOutcome.IN_DOUBT, f"HTTP {status} that speaks of another order"
-    return SendOutcome.IMPORTED, ""
-
-
-def _decide_refusal(status: int, body: bytes) -> tuple[SendOutcome, str]:
-    if names_existing(body):
-        return SendOutcome.IN_DOUBT, f"HTTP {status} that names an existing order"
-    return SendOutcome.REJECTED, f"HTTP {status}: the OMS refused the order"
-
-
 def is_throttle(status: int, headers: Mapping[str, str]) -> bool:
-    """429; or a 403 of the gateway that says so (``X-Mashery-Error-Code`` over a rate, or any ``Retry-After``)."""
+    """429, or a 403 of the gateway with ``X-Mashery-Error-Code`` over a rate or with ``Retry-After``."""
     if status == 429:
         return True
     if status != 403:
@@ -109,7 +36,7 @@ def is_throttle(status: int, headers: Mapping[str, str]) -> bool:
 
 
 def read_success(body: bytes) -> ImportReply:
-    """The ids of a success's body: ``orderID``, a positive integer or its digits as a string. Anything else: empty."""
+    """The ids in the body of a success: ``orderID``, a positive integer or its digits as text. Otherwise empty."""
     try:
         document: Any = msgspec.json.decode(body)
     except (ValueError, RecursionError):
@@ -121,33 +48,33 @@ def read_success(body: bytes) -> ImportReply:
 
 
 def remark_of(document: Mapping[str, Any]) -> str:
-    """What a success says of an error, a warning or a failure, as compact JSON of just those members; empty where it
-    says none.
+    """The errors and warnings in the body of a success, as compact JSON of those members; empty if there are none.
 
-    Which members the OMS uses for this is not documented. Assumed: a name that speaks of an error or warning with a
-    value that says something, ``success: false``, and a ``status`` that speaks of a failure, each with the text beside
-    it.
+    Assumed: a member whose name suggests an error and that is not empty, ``success: false``, or a ``status`` that
+    suggests a failure, each together with text members.
     """
-    said = {name: value for name, value in document.items() if _PROBLEM_MEMBER.search(name) and _says_something(value)}
+    reported = {
+        name: value for name, value in document.items() if _PROBLEM_MEMBER.search(name) and _is_meaningful(value)
+    }
     failed = {
         name: document[name]
         for name, bad in (("success", _FALSE.fullmatch), ("status", _BAD_STATUS.search))
         if bad(str(document.get(name, "")))
     }
-    if not said and not failed:
+    if not reported and not failed:
         return ""
-    beside = {name: value for name, value in document.items() if _IS_TEXT.fullmatch(name) and _says_something(value)}
-    text: str = msgspec.json.encode({**failed, **said, **beside}).decode("utf-8", "replace")
+    texts = {name: value for name, value in document.items() if _IS_TEXT.fullmatch(name) and _is_meaningful(value)}
+    text: str = msgspec.json.encode({**failed, **reported, **texts}).decode("utf-8", "replace")
     return text[:KEPT_REMARK]
 
 
-def _says_something(value: object) -> bool:
-    """Whether a member holds anything: ``null``, ``false``, 0, "", "none" and empty lists or objects do not."""
+def _is_meaningful(value: object) -> bool:
+    """Whether a value is more than ``null``, ``false``, 0, "", "none", or an empty list or object."""
     return bool(value) and str(value).strip().lower() not in {"", "0", "none", "null", "false", "no", "ok"}
 
 
 def order_id(value: object) -> str:
-    """An OMS order id as digits, or empty where ``value`` is none (``true`` and ``0`` are none)."""
+    """An OMS order id as digits, or empty if ``value`` is not one (``true`` and ``0`` are not)."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value) if value > 0 else ""
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,30}", value) and value.strip("0"):
@@ -156,18 +83,24 @@ def order_id(value: object) -> str:
 
 
 def oms_code(body: bytes) -> str:
-    """The OMS's own code (5xxx) where the body shows one: for a person; nothing is decided by it."""
+    """The OMS's error code (5xxx) in the body, or empty. It is shown to operators; no decision depends on it."""
     found = _OMS_CODE.search(body[:KEPT_BYTES])
     return found.group(1).decode() if found else ""
 
 
 def names_existing(body: bytes) -> bool:
-    """Whether a refusal speaks of an order that exists: by its words, or by carrying an order id.
+    """Whether a refusal mentions an existing order, by its text or by an order id.
 
-    How the vendor refuses a second import is not documented; the words are assumed, and broad on purpose, since a
-    refusal taken for "exists" costs a look-up, and the opposite mistake costs an order.
+    How the vendor refuses a second import is not documented. The assumed words are broad on purpose: a refusal wrongly
+    read as "exists" costs one look-up, the opposite mistake costs an order.
     """
     if read_success(body).oms_id:
         return True
     text = body[:KEPT_BYTES].decode("utf-8", "replace")
     return bool(_NAMES_EXISTING.search(_NOT_FOUND.sub(" ", text)))
+
+
+IMPORT_OUTCOMES = OutcomeTable(
+    is_throttling=is_throttle, read_success=read_success, names_existing=names_existing, error_code=oms_code
+)
+classify = IMPORT_OUTCOMES.classify

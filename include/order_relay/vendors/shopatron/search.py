@@ -1,10 +1,7 @@
-"""Reading orders back: every page of a search, and an honest word on whether the result is the whole truth.
+"""Searches of orders: reads every page, and decides whether the result is complete.
 
-Sources: page "Search for Order" for ``manufacturerID``, ``perPage`` (at most 100), ``page`` and lists joined by commas;
-page "Status Codes" for 5016; public client code for the envelope ``totalCount``/``collection`` and for an empty body
-where nothing matches. **Assumed**: ``externalOrderID`` as a parameter, pages counted from 1, the names of the date
-parameters, and that a 404 with the documented code 5002 means "no match". An absence may be believed only on
-``SearchResult.complete``, so whatever is odd makes a page incomplete.
+Facts and assumptions: docs/vendors/shopatron.md, "Requests and errors". Only a complete result can prove that an order
+is absent, so any irregularity makes a result incomplete.
 """
 
 from __future__ import annotations
@@ -30,22 +27,22 @@ MAX_DEPTH = 4
 
 @dataclass(frozen=True, slots=True)
 class SearchReply:
-    """One answer to a GET. ``status`` is 0 where no answer came."""
+    """The response to a GET. ``status`` is 0 if there was none."""
 
     status: int
     body: bytes = b""
 
 
 class SearchReader(Protocol):
-    """What a search needs of a session."""
+    """The part of a session that searches use."""
 
     async def get(self, path: str, query: Mapping[str, str]) -> SearchReply:
-        """GET below the base URL; raises ``ConfigurationError`` or ``ThrottledError``, never for a failed answer."""
+        """GET below the base URL. Raises ``ConfigurationError`` or ``ThrottledError``; failures are returned."""
 
 
 @dataclass
 class _SearchProgress:
-    """The pages read so far, and the first thing that was odd about them."""
+    """The pages read so far, and their first irregularity."""
 
     total: int | None = None
     rows: dict[str, SearchHit] = field(default_factory=dict)
@@ -60,12 +57,12 @@ class _SearchProgress:
 
 
 async def find_by_key(reader: SearchReader, order_view: OrderView, keys: Sequence[str]) -> SearchResult:
-    """All orders with one of these external ids (at most 100). Rows of other orders mean an ignored parameter.
+    """All orders with one of these external ids (at most 100), including other manufacturers' orders.
 
-    Rows of another manufacturer are kept: they say that the external id is used, and whose it is.
+    Rows with other external ids mean that the OMS ignored the parameter.
     """
     if not keys or len(keys) > MAX_KEYS:
-        raise ValueError(f"1 to {MAX_KEYS} keys can be searched at once")
+        raise ValueError(f"from 1 to {MAX_KEYS} keys per search")
     if any("," in key for key in keys):
         return SearchResult((), complete=False, problem="key_not_searchable")
     query = {"externalOrderID": ",".join(keys), "manufacturerID": str(order_view.manufacturer_id)}
@@ -75,92 +72,92 @@ async def find_by_key(reader: SearchReader, order_view: OrderView, keys: Sequenc
 async def find_by_window(
     reader: SearchReader, order_view: OrderView, names: tuple[str, str], start: str, end: str
 ) -> SearchResult:
-    """All orders of the account dated in [start, end]; ``names`` are the two date parameters."""
+    """All orders of the account dated in [start, end]. ``names``: the two date parameters."""
     query = {"manufacturerID": str(order_view.manufacturer_id), names[0]: start, names[1]: end}
     return await _read_all(reader, order_view, query, None)
 
 
 async def find_any(reader: SearchReader, order_view: OrderView) -> SearchResult:
-    """One page of the account's orders, whichever the OMS shows first."""
-    reading = _SearchProgress()
+    """The first page of the account's orders, in the OMS's order."""
+    progress = _SearchProgress()
     query = {"manufacturerID": str(order_view.manufacturer_id), "perPage": str(PER_PAGE), "page": "1"}
-    _add_page(reading, order_view, await reader.get("order/", query))
-    rows = list(reading.rows.values())
+    _add_page(progress, order_view, await reader.get("order/", query))
+    rows = list(progress.rows.values())
     if rows and not any(row.destination_key for row in rows):
         for row in {one.oms_id: one for one in (rows[0], rows[len(rows) // 2], rows[-1])}.values():
-            await _complete_key(reader, order_view, reading, row)
-    return reading.page()
+            await _complete_key(reader, order_view, progress, row)
+    return progress.page()
 
 
 async def _read_all(
     reader: SearchReader, order_view: OrderView, query: Mapping[str, str], wanted: frozenset[str] | None
 ) -> SearchResult:
-    reading = _SearchProgress()
+    progress = _SearchProgress()
     for number in range(1, MAX_PAGES + 1):
         reply = await reader.get("order/", {**query, "perPage": str(PER_PAGE), "page": str(number)})
-        rows = _add_page(reading, order_view, reply)
-        if wanted is not None and not reading.problem and _has_other_orders(rows, wanted):
-            reading.problem = "parameter_ignored"
-        if reading.finished:
+        rows = _add_page(progress, order_view, reply)
+        if wanted is not None and not progress.problem and _has_other_orders(rows, wanted):
+            progress.problem = "parameter_ignored"
+        if progress.finished:
             break
     else:
-        reading.problem = "too_many_pages"
-    await _complete_keys(reader, order_view, reading)
-    return reading.page()
+        progress.problem = "too_many_pages"
+    await _complete_keys(reader, order_view, progress)
+    return progress.page()
 
 
 def _has_other_orders(rows: list[SearchHit], wanted: frozenset[str]) -> bool:
     return any(row.destination_key and row.destination_key not in wanted for row in rows)
 
 
-def _add_page(reading: _SearchProgress, order_view: OrderView, reply: SearchReply) -> list[SearchHit]:
-    """Add one page to the reading, or note why it can not be trusted. Returns the page's rows."""
-    none_found = reply.status == 404 and _says_none_found(reply.body)
-    if reply.status == 404 and reading.total is not None and not none_found:
-        reading.problem = "page_missing"  # the first page was answered, so the address is right
+def _add_page(progress: _SearchProgress, order_view: OrderView, reply: SearchReply) -> list[SearchHit]:
+    """Add one page, or record why it is unusable. Returns the page's rows."""
+    none_found = reply.status == 404 and _is_none_found(reply.body)
+    if reply.status == 404 and progress.total is not None and not none_found:
+        progress.problem = "page_missing"  # the first page was answered, so the URL is right
         return []
     if reply.status != 200 and not none_found:
-        reading.problem = status_problem(reply.status)
+        progress.problem = status_problem(reply.status)
         return []
-    # "no match", as public clients have seen it or as documented; in the middle of a search it is a fault
+    # "no match", as documented or as seen in public clients; after the first page it is an error
     if none_found or not reply.body.strip():
-        if reading.total:
-            reading.problem = "page_missing"
+        if progress.total:
+            progress.problem = "page_missing"
         else:
-            reading.total = 0
+            progress.total = 0
         return []
     envelope = _envelope(reply.body, order_view)
     if envelope is None:
-        reading.problem = "answer_not_understood"
+        progress.problem = "answer_not_understood"
         return []
     total, rows = envelope
-    if reading.total is not None and total != reading.total:
-        reading.problem = "total_changed"
-    elif any(row.oms_id in reading.rows for row in rows):
-        reading.problem = "pages_shifted"
-    elif not rows and total > len(reading.rows):
-        reading.problem = "page_missing"
-    reading.total = total
-    reading.rows.update((row.oms_id, row) for row in rows)
-    if not reading.problem and len(reading.rows) > total:
-        reading.problem = "total_wrong"
+    if progress.total is not None and total != progress.total:
+        progress.problem = "total_changed"
+    elif any(row.oms_id in progress.rows for row in rows):
+        progress.problem = "pages_shifted"
+    elif not rows and total > len(progress.rows):
+        progress.problem = "page_missing"
+    progress.total = total
+    progress.rows.update((row.oms_id, row) for row in rows)
+    if not progress.problem and len(progress.rows) > total:
+        progress.problem = "total_wrong"
     return rows
 
 
 def is_configuration(problem: str) -> bool:
-    """Whether a search fails because of its address: nothing there, a redirect, or a method that is not allowed."""
+    """Whether a search failed because of its URL: not found, a redirect, or a method that is not allowed."""
     return problem in {"http_404", "http_405", "http_410", "http_501"} or problem.startswith("http_3")
 
 
 def status_problem(status: int) -> str:
-    """A stable word for a search that was not answered by 200. A 400 says "not supported", never "nothing there"."""
+    """A stable code for a search that did not answer 200. A 400 means "not supported", never "no match"."""
     if status == 0:
         return "unreachable"
     return "unsupported" if status == 400 else f"http_{status}"
 
 
-def _says_none_found(body: bytes) -> bool:
-    """Whether a 404 carries the documented code of "not found" (page "Status Codes"). The key's name is assumed."""
+def _is_none_found(body: bytes) -> bool:
+    """Whether a 404 carries the documented code for "no match"; the name of its member is assumed."""
     try:
         document: Any = msgspec.json.decode(body)
     except (ValueError, RecursionError):
@@ -169,7 +166,7 @@ def _says_none_found(body: bytes) -> bool:
 
 
 def _carries_code(value: Any, depth: int) -> bool:
-    """Whether the code is in the body or in an object inside of it, such as ``{"errors": [{"code": 5002}]}``."""
+    """Whether the code is in the body or in a nested object, such as ``{"errors": [{"code": 5002}]}``."""
     if isinstance(value, dict):
         if any(str(value.get(name)) == NONE_FOUND for name in CODE_KEYS):
             return True
@@ -178,7 +175,7 @@ def _carries_code(value: Any, depth: int) -> bool:
 
 
 def _envelope(body: bytes, order_view: OrderView) -> tuple[int, list[SearchHit]] | None:
-    """``totalCount`` and the rows of one page; ``None`` where the body is anything else or two rows are one order."""
+    """``totalCount`` and the rows of one page; ``None`` if it is malformed or two rows have the same id."""
     try:
         document: Any = msgspec.json.decode(body)
     except (ValueError, RecursionError):
@@ -199,7 +196,7 @@ def _envelope(body: bytes, order_view: OrderView) -> tuple[int, list[SearchHit]]
 
 
 def search_hit(row: object, order_view: OrderView) -> SearchHit:
-    """One order of a search or of Get Order. Empty texts where it does not tell."""
+    """One order of a search or a detail. Missing values are empty."""
     if not isinstance(row, dict):
         return SearchHit("", "")
     status = row.get("orderStatus", row.get("status"))
@@ -218,27 +215,27 @@ def _key(value: object) -> str:
 
 
 def as_written(status: str) -> str:
-    """A status as import writes it: reads spell CANCELED what import spells CANCELLED."""
+    """A status in the spelling of imports: searches show CANCELED for CANCELLED."""
     return "CANCELLED" if status.upper() == "CANCELED" else status.upper()
 
 
-async def _complete_keys(reader: SearchReader, order_view: OrderView, reading: _SearchProgress) -> None:
-    """Rows without an external id are read one by one; one that stays without makes the result incomplete."""
-    bare = [row for row in reading.rows.values() if not row.destination_key]
-    for row in bare[:MAX_SINGLE_READS]:
-        await _complete_key(reader, order_view, reading, row)
-    if not reading.problem and not all(row.destination_key for row in reading.rows.values()):
-        reading.problem = "rows_without_key"
+async def _complete_keys(reader: SearchReader, order_view: OrderView, progress: _SearchProgress) -> None:
+    """Read rows without an external id one by one; if one remains, the result is incomplete."""
+    unnamed = [row for row in progress.rows.values() if not row.destination_key]
+    for row in unnamed[:MAX_SINGLE_READS]:
+        await _complete_key(reader, order_view, progress, row)
+    if not progress.problem and not all(row.destination_key for row in progress.rows.values()):
+        progress.problem = "rows_without_key"
 
 
-async def _complete_key(reader: SearchReader, order_view: OrderView, reading: _SearchProgress, row: SearchHit) -> None:
+async def _complete_key(reader: SearchReader, order_view: OrderView, progress: _SearchProgress, row: SearchHit) -> None:
     one = next(iter((await get_order(reader, order_view, row.oms_id)).rows), None)
     if one is not None and one.destination_key:
-        reading.rows[row.oms_id] = replace(one, traits=one.traits.merge_with(row.traits))
+        progress.rows[row.oms_id] = replace(one, traits=one.traits.merge_with(row.traits))
 
 
 async def get_order(reader: SearchReader, order_view: OrderView, oms_id: str) -> SearchResult:
-    """One order by its OMS id (page "Get Order"); a page without rows says why it could not be read."""
+    """One order by its OMS id; without a row, ``problem`` says why."""
     reply = await reader.get(f"order/{oms_id}", {})
     if reply.status != 200:
         return SearchResult((), complete=False, problem=status_problem(reply.status))

@@ -1,1 +1,1 @@
-"""SuperCat eCat, where sales reps take orders; its documented facts stand in README.md."""
+"""SuperCat eCat, the source of orders that sales representatives take."""

@@ -18,19 +18,8 @@ def authorize(settings: SuperCatSettings) -> Callable[[], Mapping[str, str]]:
 
 def probe(settings: SuperCatSettings) -> str:
     """Contact the server without credentials. Raises ``TransientError`` if it does not answer."""
-    status = _client(settings).reach()
+    status = VendorClient("SuperCat", settings).reach()
     return (
         f"The server answered (HTTP {status}). The login was not tested, because SuperCat locks accounts after failed "
         f"logins; `{COMMAND} doctor` tests it once."
-    )
-
-
-def _client(settings: SuperCatSettings) -> VendorClient:
-    return VendorClient(
-        "SuperCat",
-        settings.base_url,
-        settings.timeout_s,
-        settings.download_s,
-        settings.size_limit_bytes,
-        settings.trust_env,
     )

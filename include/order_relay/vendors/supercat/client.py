@@ -1,4 +1,7 @@
-"""SuperCat eCat as a source: reads all orders that are not marked received, and marks them (page-supercat.txt)."""
+"""SuperCat eCat as a source: reads the orders that are not marked as received, and marks them.
+
+API: docs/vendors/supercat.md, "Documented by the vendor".
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ _ORDER_ID = re.compile(r"[0-9]{1,20}", re.ASCII)
 
 
 class SuperCatClient:
-    """One organisation's account. Fulfils the port ``Source``. Connections are kept until ``close``."""
+    """One organisation's account. Implements the port ``Source``. Connections are kept until ``close``."""
 
     windowed = False
     acknowledges: Literal["order_number"] = "order_number"
@@ -41,20 +44,12 @@ class SuperCatClient:
         self.format = vendor_format
         self.fingerprint = settings.fingerprint
         self._hide = (settings.password, settings.login)
-        self._peer = VendorClient(
-            "SuperCat",
-            settings.base_url,
-            settings.timeout_s,
-            settings.download_s,
-            settings.size_limit_bytes,
-            settings.trust_env,
-            self._hide,
-        )
+        self._server = VendorClient("SuperCat", settings, self._hide)
 
     @cached_property
     def _client(self) -> httpx.Client:
-        # One for all requests: its trusted certificates take as long to load as many orders take to acknowledge.
-        return self._peer.open_client(httpx.BasicAuth(self._settings.login, self._settings.password))
+        # Shared by all requests: loading the trusted certificates takes as long as acknowledging many orders.
+        return self._server.open_client(httpx.BasicAuth(self._settings.login, self._settings.password))
 
     def close(self) -> None:
         """Close the connections. A later request opens new ones."""
@@ -63,73 +58,72 @@ class SuperCatClient:
             client.close()
 
     def fetch(self, selection: Selection) -> Iterator[SourceOrder]:
-        """Stream all orders not yet marked received, or just ``selection.order_ids`` (one request each).
+        """Stream all orders not yet marked as received, or only ``selection.order_ids`` (one request each).
 
-        SuperCat knows no dates: ``selection.start`` and ``end`` are ignored. Nothing may be used before the iterator
-        has ended. Raises ``SourceAuthError``, ``ConfigurationError``, ``ThrottledError``, ``MalformedResponseError``,
-        ``TransientError``.
+        SuperCat has no dates: ``selection.start`` and ``end`` are ignored. The orders are valid only once the iterator
+        is exhausted. Raises ``SourceAuthError``, ``ConfigurationError``, ``ThrottledError``,
+        ``MalformedResponseError``, ``TransientError``.
         """
         if selection.order_ids:
             urls = [self._settings.order_url(self._checked_id(order_id)) for order_id in selection.order_ids]
-            yield from (self._one(url, selection.warn) for url in urls)
+            yield from (self._read_order(url, selection.warn) for url in urls)
             return
         settings = self._settings
-        with get(self._peer, self._client, settings.orders_url) as response:
-            chunks = self._peer.body(response)
+        with get(self._server, self._client, settings.orders_url) as response:
+            chunks = self._server.body(response)
             yield from read_envelope(chunks, max_order=settings.order_limit_bytes, hide=self._hide, warn=selection.warn)
 
     def acknowledge(self, names: Sequence[str]) -> dict[str, Acknowledgement]:
-        """Mark orders as received. Every entry of the reply counts by itself, whatever status stands above them.
+        """Mark orders as received. Each entry of the response counts for its order, whatever the overall status.
 
-        A number without a usable entry is absent from the result. Raises ``OutcomeUnknownError`` where the request was
-        sent
-        and the reply has no entries at all, ``TransientError`` where it was not sent; also as ``offers`` does.
+        A number without a usable entry is missing from the result. Raises ``OutcomeUnknownError`` if the request was
+        sent and the response has no entries, ``TransientError`` if it was not sent; also the errors of ``fetch``.
         """
         if not names:
             return {}
         numbers = list(dict.fromkeys(names))
-        status, reply = post(self._peer, self._client, self._settings.orders_url, encode(numbers))
-        entries = self._entries(reply)
+        status, body = post(self._server, self._client, self._settings.orders_url, encode(numbers))
+        entries = self._entries(body)
         if isinstance(entries, OrderRelayError):
             if isinstance(entries, ConfigurationError):
                 raise entries
             raise OutcomeUnknownError(
-                f"acknowledgement sent, HTTP {status}, but the reply is no use: {entries}"
+                f"the acknowledgement was sent (HTTP {status}), but the response is unusable: {entries}"
             ) from None
-        return {number: answer for number in numbers if (answer := self._answer(entries.get(number))) is not None}
+        return {number: found for number in numbers if (found := self._entry(entries.get(number))) is not None}
 
-    def _one(self, url: str, warn: Warn) -> SourceOrder:
+    def _read_order(self, url: str, warn: Warn) -> SourceOrder:
         settings = self._settings
-        with get(self._peer, self._client, url) as response:
-            chunks = self._peer.body(response)
+        with get(self._server, self._client, url) as response:
+            chunks = self._server.body(response)
             return read_single(chunks, max_order=settings.order_limit_bytes, hide=self._hide, warn=warn)
 
     @staticmethod
     def _checked_id(order_id: str) -> str:
         if not _ORDER_ID.fullmatch(order_id):
             raise ConfigurationError(
-                "order_ids: SuperCat's order ids are digits (the admin portal shows them in the URL)"
+                "order_ids: SuperCat order ids consist of digits, such as 117159 (see the URL in the admin portal)"
             )
         return order_id
 
-    def _entries(self, reply: bytes | OrderRelayError) -> dict[str, Any] | OrderRelayError:
-        """``data`` of the reply, one entry per order number; or why there is none.
+    def _entries(self, body: bytes | OrderRelayError) -> dict[str, Any] | OrderRelayError:
+        """``data`` of the response (an entry for each order number), or the error that explains why there is none.
 
-        Something wrong inside one entry (a duplicate key, a bad byte) takes away what it is about, not the others.
+        A defect inside one entry (a duplicate key, an invalid byte) does not affect the others.
         """
-        if isinstance(reply, OrderRelayError):
-            return reply
+        if isinstance(body, OrderRelayError):
+            return body
         try:
-            envelope = recover_body(reply, "the reply").document
+            envelope = recover_body(body, "the response").document
         except MalformedResponseError as error:
             return error
         data = envelope.get("data")
         if isinstance(data, dict):
             return data
-        words = excerpt(envelope.get("error"), self._hide)
-        return TransientError(f"it has no entries{'; it says: ' + words if words else ''}")
+        message = excerpt(envelope.get("error"), self._hide)
+        return TransientError(f"it has no entries{'; its message: ' + message if message else ''}")
 
-    def _answer(self, entry: Any) -> Acknowledgement | None:
+    def _entry(self, entry: Any) -> Acknowledgement | None:
         if not isinstance(entry, dict) or not isinstance(entry.get("success"), bool):
             return None
         return Acknowledgement(entry["success"], excerpt(entry.get("error"), self._hide))

@@ -1,8 +1,8 @@
-"""The answer of SuperCat's order API: an object with ``status``, ``error`` and ``data`` (page-supercat.txt).
+"""The envelope of SuperCat's order API: ``status``, ``error`` and ``data`` (docs/vendors/supercat.md, "Documented by
+the vendor", envelope; "How answers are read").
 
-Further members are accepted with a warning. What is wrong inside one order concerns that order only.
-
-All errors are ``MalformedResponseError`` and show nothing of an order, only its place in the answer.
+Additional members are ignored with a warning. A defect inside one order concerns that order only. All errors are
+``MalformedResponseError``; their messages contain positions in the response but nothing of an order.
 """
 
 from __future__ import annotations
@@ -27,36 +27,34 @@ MEMBERS = ("status", "error", "data")
 def read_envelope(
     chunks: Iterable[bytes], *, max_order: int, hide: tuple[str, ...] = (), warn: Warn = ignore_warning
 ) -> Iterator[SourceOrder]:
-    """The orders of a streamed answer, one at a time. Only when the iterator has ended are they worth anything.
+    """The orders of a streamed response, one at a time; valid only once the iterator is exhausted.
 
-    ``max_order`` bounds one order (characters). ``hide`` are texts that no message may show. Raises
+    ``max_order`` bounds one order (characters). ``hide``: texts that no message may contain. Raises
     ``MalformedResponseError``.
     """
     framer = ArrayFramer(max_order)
     for chunk in checked_start(chunks):
         yield from framer.feed(chunk)
     yield from framer.feed(b"", last=True)
-    data = check_members(read_object(framer.skeleton, "the answer"), hide, warn)
+    data = check_members(read_object(framer.skeleton, "the response"), hide, warn)
     if not isinstance(data, list):
-        raise MalformedResponseError(f"the answer is not what is documented: 'data' is {json_type(data)}, not an array")
+        raise MalformedResponseError(f"the response is not as documented: 'data' is {json_type(data)}, not an array")
     yield from _unexpected_elements(data, framer.elements)
 
 
 def _unexpected_elements(data: list[Any], orders: int) -> Iterator[SourceOrder]:
-    """The elements that are not objects, each as an order that cannot be read. Raises ``MalformedResponseError`` if
-    all are.
-    """
-    odd = [(at, element) for at, element in enumerate(data, 1) if element != {} or not isinstance(element, dict)]
-    if len(data) - len(odd) != orders or (odd and not orders):
-        raise MalformedResponseError("the answer is not what is documented: the elements of 'data' are not objects")
-    for at, element in odd:
-        yield recover_order(encode(element).decode(), f"element {at} of the answer")
+    """The elements that are not objects, as unreadable orders. Raises ``MalformedResponseError`` if all are."""
+    unexpected = [(at, element) for at, element in enumerate(data, 1) if element != {} or not isinstance(element, dict)]
+    if len(data) - len(unexpected) != orders or (unexpected and not orders):
+        raise MalformedResponseError("the response is not as documented: the elements of 'data' are not objects")
+    for at, element in unexpected:
+        yield recover_order(encode(element).decode(), f"element {at} of the response")
 
 
 def read_single(
     chunks: Iterable[bytes], *, max_order: int, hide: tuple[str, ...] = (), warn: Warn = ignore_warning
 ) -> SourceOrder:
-    """One order, bare or in the envelope (the page does not say which). Raises ``MalformedResponseError``."""
+    """One order, bare or in the envelope (not documented). Raises ``MalformedResponseError``."""
     text = read_whole(chunks, max_order)
     framer = ArrayFramer(max_order)
     found = list(framer.feed(text, last=True))
@@ -69,35 +67,35 @@ def read_single(
         return order
     data = check_members(order.document, hide, warn)
     if not isinstance(data, dict):
-        raise MalformedResponseError(
-            f"the answer is not what is documented: 'data' is {json_type(data)}, not one order"
-        )
+        raise MalformedResponseError(f"the response is not as documented: 'data' is {json_type(data)}, not one order")
     return replace(order, document=data)
 
 
 def _frame(skeleton: bytes) -> dict[str, Any] | None:
-    """What stands around an order, where that is an envelope."""
+    """The envelope around an order, if there is one."""
     try:
-        frame = read_object(skeleton, "the answer")
+        frame = read_object(skeleton, "the response")
     except MalformedResponseError:
         return None
     return frame if set(MEMBERS) <= set(frame) else None
 
 
 def check_members(frame: Any, hide: tuple[str, ...] = (), warn: Warn = ignore_warning) -> Any:
-    """``data`` of an envelope that is well-formed and reports success. Raises ``MalformedResponseError``."""
+    """``data`` of an envelope that reports success. Raises ``MalformedResponseError``."""
     if not isinstance(frame, dict):
-        raise MalformedResponseError(f"the answer is {json_type(frame)}, not a JSON object")
+        raise MalformedResponseError(f"the response is {json_type(frame)}, not a JSON object")
     status = frame.get("status")
     if "status" in frame and not isinstance(status, str):
-        raise MalformedResponseError(f"the answer is not what is documented: 'status' is {json_type(status)}, not text")
+        raise MalformedResponseError(f"the response is not as documented: 'status' is {json_type(status)}, not text")
     if isinstance(status, str) and status != "success":
-        words = excerpt(frame.get("error"), hide)
-        raise MalformedResponseError(f"the source reports a failure{': ' + words if words else ', without a message'}")
+        message = excerpt(frame.get("error"), hide)
+        raise MalformedResponseError(
+            f"SuperCat reports a failure{': ' + message if message else ', without a message'}"
+        )
     missing = [name for name in MEMBERS if name not in frame]
     if missing:
-        raise MalformedResponseError(f"the answer is not what is documented: {', '.join(missing)} missing")
+        raise MalformedResponseError(f"the response is not as documented: {', '.join(missing)} missing")
     if not is_empty(frame["error"]):
-        raise MalformedResponseError("the answer contradicts itself: status 'success', and yet an error")
-    warn_unknown_fields(frame, MEMBERS, "the answer", warn)
+        raise MalformedResponseError("the response is contradictory: status 'success' with an error")
+    warn_unknown_fields(frame, MEMBERS, "the response", warn)
     return frame["data"]

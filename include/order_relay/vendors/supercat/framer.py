@@ -1,11 +1,10 @@
-"""Takes the elements of a streamed JSON array one at a time, as soon as each has arrived.
+"""Yields the elements of a streamed JSON array one at a time, as soon as each has arrived.
 
-Outside the elements this looks at brackets, quotes and backslashes only, to see where an element begins; each element
-is parsed by the JSON library in place, which also finds its end. An element that the library refuses is handed out with
-what is wrong with it, and its end is found by brackets and quotes, so that it does not cost the others. What stands
-around the elements is left over as the skeleton, with a placeholder for each element, and is parsed strictly at the
-end: so a wrong cut can never pass as a right one. Work is linear in the length, memory is bounded by the largest
-element.
+Outside the elements only brackets, quotes and backslashes are scanned, to find where an element begins; the JSON
+library parses each element in place and thereby finds its end. An element that it refuses is yielded with its issues,
+and its end is found by brackets and quotes, so that it does not affect the others. The text around the elements, with
+a placeholder for each, is the skeleton. It is parsed strictly at the end, so a wrong split can never go unnoticed.
+Work is linear in the length; memory is bounded by the largest element (docs/decisions/0004-framing-the-envelope.md).
 """
 
 from __future__ import annotations
@@ -22,13 +21,13 @@ from order_relay.orders.messages import SourceOrder
 
 MAX_SKELETON = 16 << 20
 PLACEHOLDER = " {} "
-"""Stands in the skeleton for an element: every object that is an element of the array is one of these."""
+"""Replaces an element in the skeleton: each object that is an element of the array becomes one."""
 
 MAX_NAME_LENGTH = 200
-"""Characters looked at to find the name of a member of the top object, quotes and blanks included."""
+"""Characters searched for the name of a member of the top-level object, including quotes and blanks."""
 
 MAX_KEPT = 1 << 16
-"""Characters that are kept of an element that is too large."""
+"""Characters kept of an element that is too large."""
 
 _PLAIN = re.compile(r'[^"{}\[\]]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"{}\[\]]*+)*+', re.DOTALL)
 _STRING = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
@@ -37,26 +36,26 @@ _BAD_BYTES = re.compile("[\udc80-\udcff]")
 
 
 class ArrayFramer:
-    """Feed it chunks; it gives the elements: objects in the array that is the top object's member ``member``.
+    """Splits chunks of a response into the objects of the array in the top-level member ``member``.
 
-    ``max_element`` bounds one element (characters). ``skeleton`` is whole once ``feed`` was called with ``last``.
-    Raises ``MalformedResponseError``.
+    ``max_element`` bounds one element (characters). ``skeleton`` is complete after ``feed`` with ``last``. Raises
+    ``MalformedResponseError``.
     """
 
     def __init__(self, max_element: int, member: str = "data") -> None:
         self._max_element = max_element
-        self._kept = min(MAX_KEPT, max_element)  # the same however the text arrives: its hash identifies it
+        self._kept = min(MAX_KEPT, max_element)  # independent of chunking: the hash identifies the element
         self._member = member
         self._decoder = codecs.getincrementaldecoder("utf-8")()
-        self._odd_bytes = False  # something was not valid UTF-8
+        self._has_bad_bytes = False  # the response contains invalid UTF-8
         self._text = ""
-        self._at = 0  # how far the text was looked at
-        self._arriving: list[str] = []  # text that is not looked at before there is enough of it
+        self._at = 0  # scanned up to here
+        self._arriving: list[str] = []  # chunks not scanned yet
         self._missing = 0
         self._in_element = False  # an element begins at self._at
         self._extent: ObjectScanner | None = None  # finds the end of an element that the library refuses
-        self._seen = 0  # how far the extent has looked
-        self._begin = ""  # of an element that is too large
+        self._scanned = 0  # the extent scanned up to here
+        self._beginning = ""  # beginning of an element that is too large
         self._in_member = False
         self._in_string = False
         self._depth = 0
@@ -71,10 +70,10 @@ class ArrayFramer:
         return "".join(self._skeleton).encode("utf-8", "surrogatepass")
 
     def feed(self, chunk: bytes, *, last: bool = False) -> Iterator[SourceOrder]:
-        """Take the next bytes; the elements that they complete. The iterator must be run to its end."""
-        if not self._enough(chunk, last=last):
+        """Add the next bytes; yields the elements that they complete. The iterator must be exhausted."""
+        if not self._add(chunk, last=last):
             return
-        taken = 0  # up to here the text went into the skeleton or an element
+        taken = 0  # the text up to here is in the skeleton or in an element
         while self._in_element or self._find_element(taken):
             order = self._take_element(last=last)
             taken = self._at
@@ -83,10 +82,10 @@ class ArrayFramer:
             yield order
         self._drop_consumed(taken, last=last)
         if last and (self._depth or self._in_string):
-            raise truncated("the answer")
+            raise truncated("the response")
 
-    def _enough(self, chunk: bytes, *, last: bool) -> bool:
-        """Whether there is enough new text to look at. Looking again only at double the length keeps work linear."""
+    def _add(self, chunk: bytes, *, last: bool) -> bool:
+        """Add text; returns whether to scan it. Scanning again only at double the length keeps work linear."""
         new = self._decoded(chunk, last=last)
         self._arriving.append(new)
         self._missing -= len(new)
@@ -98,23 +97,23 @@ class ArrayFramer:
         return True
 
     def _decoded(self, chunk: bytes, *, last: bool) -> str:
-        """Text of the bytes. Those that are not valid UTF-8 become surrogates: they may concern one element only."""
+        """Decode. Invalid UTF-8 becomes surrogates, because it may concern one element only."""
         before = self._decoder.getstate()
         try:
             return self._decoder.decode(chunk, last)
         except UnicodeDecodeError:
-            self._odd_bytes = True
+            self._has_bad_bytes = True
             self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
             self._decoder.setstate(before)
             return self._decoder.decode(chunk, last)
 
     def _find_element(self, taken: int) -> bool:
-        """Go on to where the next element begins; whether there is one in the text."""
+        """Scan to the beginning of the next element; returns whether there is one."""
         while char := self._next_bracket():
             if char in "]}":
                 self._depth -= 1
                 if self._depth < 0:
-                    raise MalformedResponseError("the answer is not valid JSON: a bracket closes that was never opened")
+                    raise MalformedResponseError("the response is not valid JSON: a closing bracket has no opening one")
                 continue
             if self._depth == 2 and char == "{" and self._in_member:
                 self._at -= 1
@@ -123,14 +122,14 @@ class ArrayFramer:
                 return True
             self._depth += 1
             if self._depth > MAX_DEPTH:
-                raise too_deep("the answer")
+                raise too_deep("the response")
             if self._depth <= 2:
                 self._kinds[self._depth - 1] = char
                 self._in_member = self._kinds == ["{", "["] and self._depth == 2 and self._name(taken) == self._member
         return False
 
     def _name(self, taken: int) -> str:
-        """The name of the member whose array was opened just now."""
+        """The name of the member whose array was just opened."""
         parts = [self._text[taken : self._at]]
         for kept in reversed(self._skeleton):
             if sum(map(len, parts)) > MAX_NAME_LENGTH:
@@ -143,67 +142,67 @@ class ArrayFramer:
             return ""
 
     def _take_element(self, *, last: bool) -> SourceOrder | None:
-        """The element that begins here, once all of it has arrived."""
+        """The element that begins here, or ``None`` until it has arrived completely."""
         found = None if self._extent else self._acceptable(last=last)
         if self._extent:
             found = self._refused(self._extent, last=last)
         if found is None:
             return None
         self._at = found[1]
-        self._in_element, self._extent, self._seen, self._begin = False, None, 0, ""
+        self._in_element, self._extent, self._scanned, self._beginning = False, None, 0, ""
         self._keep(PLACEHOLDER)
         self.elements += 1
         return found[0]
 
     def _acceptable(self, *, last: bool) -> tuple[SourceOrder, int] | None:
-        """An element that the library accepts, and its end. Where it does not, ``self._extent`` takes over."""
+        """An element that the library accepts, and its end. Otherwise ``self._extent`` takes over."""
         start = self._at
         try:
             found = next_order(self._text, start, self._where, last=last)
         except MalformedResponseError:
             found, self._extent = None, ObjectScanner()
         size = len(self._text) - start if found is None else found[1] - start
-        odd = self._odd_bytes and found is not None and _BAD_BYTES.search(self._text, start, found[1])
-        if odd or size > self._max_element:
+        has_bad_bytes = self._has_bad_bytes and found is not None and _BAD_BYTES.search(self._text, start, found[1])
+        if has_bad_bytes or size > self._max_element:
             self._extent = self._extent or ObjectScanner()
         if self._extent:
-            self._seen = start
+            self._scanned = start
         elif found is None:
             self._missing = size
         return found
 
     def _refused(self, extent: ObjectScanner, *, last: bool) -> tuple[SourceOrder, int] | None:
-        """An element that cannot be accepted, with all that is wrong with it; of one too large only the beginning."""
-        self._seen, ended = extent.find(self._text, self._seen)
-        text = self._text[self._at : self._seen]
-        too_large = bool(self._begin) or len(text) > self._max_element
+        """A refused element with its issues, and its end; only the beginning of one that is too large."""
+        self._scanned, ended = extent.find(self._text, self._scanned)
+        text = self._text[self._at : self._scanned]
+        too_large = bool(self._beginning) or len(text) > self._max_element
         if ended:
             order = recover_order(
-                (self._begin or text)[: self._kept if too_large else None],
+                (self._beginning or text)[: self._kept if too_large else None],
                 self._where,
                 too_large=self._max_element if too_large else 0,
             )
-            return order, self._seen
+            return order, self._scanned
         if last:
-            raise truncated("the answer")
+            raise truncated("the response")
         if too_large:
-            self._begin = self._begin or text[: self._kept]
-            self._at = self._seen
+            self._beginning = self._beginning or text[: self._kept]
+            self._at = self._scanned
         else:
             self._missing = len(text)
         return None
 
     @property
     def _where(self) -> str:
-        return f"order {self.elements + 1} of the answer"
+        return f"order {self.elements + 1} of the response"
 
     def _next_bracket(self) -> str:
-        """The next bracket outside strings, or nothing where the text has no more."""
+        """The next bracket outside strings, or empty at the end of the text."""
         text = self._text
         while True:
             if self._in_string:
                 end = _end(_STRING, text, self._at)
-                if end == len(text) or text[end] != '"':  # a backslash whose partner is yet to come
+                if end == len(text) or text[end] != '"':  # a backslash whose escaped character has not arrived
                     self._at = end
                     return ""
                 self._at, self._in_string = end + 1, False
@@ -217,19 +216,19 @@ class ArrayFramer:
             self._in_string = True
 
     def _drop_consumed(self, taken: int, *, last: bool) -> None:
-        """Keep only what is still needed of the text."""
+        """Drop the text that is no longer needed."""
         end = len(self._text) if last else self._at
         if not self._in_element:
             self._keep(self._text[taken:end])
         self._text = self._text[end:]
         self._at = 0
-        self._seen = max(self._seen - end, 0)
+        self._scanned = max(self._scanned - end, 0)
 
     def _keep(self, text: str) -> None:
         self._skeleton.append(text)
         self._skeleton_size += len(text)
         if self._skeleton_size > MAX_SKELETON:
-            raise MalformedResponseError(f"the answer holds more than {MAX_SKELETON} characters besides its orders")
+            raise MalformedResponseError(f"the response has more than {MAX_SKELETON} characters besides its orders")
 
 
 def _end(pattern: re.Pattern[str], text: str, start: int) -> int:

@@ -189,8 +189,8 @@ def test_a_search_without_match_that_is_answered_with_404(firm: Callable[..., Fi
 @pytest.mark.parametrize(
     ("path", "answer", "cause"),
     [
-        ("/nowhere", None, "/nowhere/order/ was answered with HTTP 404"),
-        ("/api/v2", 405, "/api/v2/order/ was answered with HTTP 405"),
+        ("/nowhere", None, "/nowhere/order/ answered HTTP 404"),
+        ("/api/v2", 405, "/api/v2/order/ answered HTTP 405"),
         ("/api/v2", 401, "HTTP 401"),
         ("/api/v2", 503, "/api/v2/order/: HTTP 503"),
         ("/api/v2", "html", "/api/v2/order/: the answer is not the documented JSON"),

@@ -23,7 +23,7 @@ from order_relay.pipeline.settings.thresholds import AlertSettings
 from tests.support.faulty_search import THEIRS, Lie, Oms, Order, without
 from tests.support.stages import PIPELINE, Desk, order
 
-CAUSE = "GET https://oms.example/order/ was answered with HTTP 404"
+CAUSE = "GET https://oms.example/order/ answered HTTP 404"
 CONTEXT: Any = {"dag_run": SimpleNamespace(run_id="scheduled__1")}
 
 

@@ -184,9 +184,9 @@ def test_notes_by_code_and_failed_tasks_are_in_the_report(store: BatchStore) -> 
 def test_why_a_task_failed_is_in_every_form_of_the_report(store: BatchStore) -> None:
     ctx = CTX
     with pytest.raises(ConfigurationError), recorded_cause(ctx, store, "load_0"):
-        raise ConfigurationError("GET https://oms.example/order/ was answered with HTTP 404")
+        raise ConfigurationError("GET https://oms.example/order/ answered HTTP 404")
     result = write(FakeLedger(), store, failed_tasks=["load_0", "load_1"])
-    assert "- `load_0`: GET https://oms.example/order/ was answered with HTTP 404\n- `load_1`\n" in result.markdown
+    assert "- `load_0`: GET https://oms.example/order/ answered HTTP 404\n- `load_1`\n" in result.markdown
     assert "failed task: load_0: GET https://oms.example/order/" in result.text
     assert result.facts["cause"] == result.causes["load_0"]
 

@@ -76,7 +76,7 @@ def test_the_one_is_quarantined_with_its_number_and_place_and_the_others_go_on(
     life = shop.found("N2")
     assert (life["state"], life["reason"], life["order_number"]) == ("quarantined", code, "N2")
     assert life["notes"] == [
-        {"code": "position", "path": "", "message": "order 2 of the answer, when it was read last"}
+        {"code": "position", "path": "", "message": "order 2 of the response, when it was read last"}
     ]
     assert {row["code"] for row in life["refusals"]} <= set(MALFORMED_CODES)  # type: ignore[attr-defined]
     assert (shop.state("N1"), shop.state("N3")) == ("ready", "ready")
@@ -224,7 +224,7 @@ def test_a_version_that_cannot_be_read_keeps_older_ones_waiting(shop: Shop) -> N
 def test_an_answer_that_is_cut_is_refused_whole(shop: Shop) -> None:
     shop.answer(text(1))
     shop.body = b'{"status":"success","error":null,"data":[' + text(2) + b"," + spoiled(3, b'"a":NaN')[:-9]
-    with pytest.raises(MalformedResponseError, match="cut off"):
+    with pytest.raises(MalformedResponseError, match="truncated"):
         shop.run()
     assert shop.ledger.queries.find("N2") == []
 
@@ -233,5 +233,5 @@ def test_members_of_the_envelope_that_are_not_documented_are_in_the_report(shop:
     shop.answer(text(1), more=b',"page":1')
     batch = str(shop.found("N1")["batch_id"])
     report = write_report(shop.ctx, shop.ledger, shop.store, batch_id=batch)
-    assert "not documented" in report.markdown
+    assert "undocumented members" in report.markdown
     assert "ignored: page" in report.text

@@ -12,8 +12,9 @@ from typing import Any, cast
 import pytest
 
 from order_relay.errors import ConfigurationError, ThrottledError, TransientError
+from order_relay.http import delivery
 from order_relay.orders.messages import SendOutcome
-from order_relay.vendors.shopatron import client, probes
+from order_relay.vendors.shopatron import probes
 from order_relay.vendors.shopatron.client import ShopatronClient
 from order_relay.vendors.shopatron.connection import OmsSettings
 
@@ -232,15 +233,15 @@ async def test_a_kept_connection_that_the_server_has_closed_is_never_posted_on_a
 
 
 async def test_the_flag_is_set_before_the_first_byte(monkeypatch):
-    """If aiohttp stopped calling ``_Request.send``, leases would not be kept: then this fails."""
+    """If aiohttp stopped calling ``_GuardedRequest.send``, leases would not be kept: then this fails."""
     seen: list[Any] = []
 
-    class Spy(client._SendGuard):
+    class Spy(delivery._SendGuard):
         def __init__(self, not_after):
             super().__init__(not_after)
             seen.append(self)
 
-    monkeypatch.setattr(client, "_SendGuard", Spy)
+    monkeypatch.setattr(delivery, "_SendGuard", Spy)
     await one(lambda r: response(200, GOOD))
     assert [flight.written for flight in seen] == [True]
 

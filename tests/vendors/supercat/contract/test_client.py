@@ -151,7 +151,11 @@ def test_content_types_that_can_be_json(content_type):
         (http(b"", 302, Location="/login"), ConfigurationError, "HTTP 302"),
         (http(b"", 429, Retry_After="17"), ThrottledError, "HTTP 429"),
         (http(b"<html>", 500, Content_Type="text/html"), TransientError, "HTTP 500"),
-        (http(b'{"status":"error","error":"maintenance","data":null}', 503), TransientError, "it says: maintenance"),
+        (
+            http(b'{"status":"error","error":"maintenance","data":null}', 503),
+            TransientError,
+            "its message: maintenance",
+        ),
         (http(b"", 504), TransientError, "HTTP 504"),
         (http(b"", 408), TransientError, "HTTP 408"),
         (http(b"{}", 400), MalformedResponseError, "HTTP 400"),
@@ -163,9 +167,9 @@ def test_content_types_that_can_be_json(content_type):
         (http(Content_Type="application/json; charset=ISO-8859-1"), MalformedResponseError, "ISO-8859-1"),
         (http(Content_Encoding="br"), MalformedResponseError, "'br'"),
         (http(b""), MalformedResponseError, "is empty"),
-        (http(length=len(ENVELOPE) + 10), MalformedResponseError, "cut off"),
-        (http(ENVELOPE[:-20], Content_Length=None), MalformedResponseError, "cut off"),
-        (http(gzip.compress(ENVELOPE)[:-9], Content_Encoding="gzip"), MalformedResponseError, "cut off"),
+        (http(length=len(ENVELOPE) + 10), MalformedResponseError, "truncated"),
+        (http(ENVELOPE[:-20], Content_Length=None), MalformedResponseError, "truncated"),
+        (http(gzip.compress(ENVELOPE)[:-9], Content_Encoding="gzip"), MalformedResponseError, "truncated"),
         (http(gzip.compress(ENVELOPE) + b"x", Content_Encoding="gzip"), MalformedResponseError, "gzip"),
         (http(ENVELOPE, Content_Encoding="gzip"), MalformedResponseError, "not valid gzip"),
         (
@@ -174,7 +178,7 @@ def test_content_types_that_can_be_json(content_type):
             "failure: org is locked",
         ),
         (b"SSH-2.0-OpenSSH_9.0\r\n", MalformedResponseError, "not HTTP"),
-        (b"", MalformedResponseError, "cut off"),
+        (b"", MalformedResponseError, "truncated"),
     ],
 )
 def test_what_the_source_answers_decides_what_happens_next(answer, error, words):
@@ -222,7 +226,7 @@ def test_an_endless_body_is_left_at_the_limit(encoding):
 
 def test_silence_is_a_time_out():
     for silent in (lambda _: time.sleep(0.6), lambda p: (p.sendall(http()[:200]), time.sleep(0.6))):
-        with serving(silent) as server, pytest.raises(TransientError, match=r"silent for 0\.2 s"):
+        with serving(silent) as server, pytest.raises(TransientError, match=r"sent no data for 0\.2 s"):
             list(client(server.port, timeout_s=0.2).fetch(Selection()))
 
 
@@ -240,9 +244,9 @@ def test_a_trickle_is_given_up():
 def test_a_closed_door_is_retried_later():
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    with pytest.raises(TransientError, match="can not be reached"):
+    with pytest.raises(TransientError, match="cannot connect to SuperCat"):
         list(client(port).fetch(Selection()))
-    with pytest.raises(TransientError, match="can not be reached"):
+    with pytest.raises(TransientError, match="cannot connect to SuperCat"):
         client(port).acknowledge(["1"])
 
 

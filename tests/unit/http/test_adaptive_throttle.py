@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from order_relay.errors import ThrottledError
-from order_relay.vendors.shopatron.throttle import ShopatronThrottle
+from order_relay.http.throttle import AdaptiveThrottle
 
 
 class Clock:
@@ -32,17 +32,17 @@ def turns(limits, number, max_wait_s=1000.0):
 
 
 def test_unlimited_never_waits(clock):
-    turns(ShopatronThrottle(0, clock), 10_000)
+    turns(AdaptiveThrottle(0, clock), 10_000)
     assert clock.now == 1000.0
 
 
 def test_a_rate_is_kept(clock):
-    turns(ShopatronThrottle(10, clock), 101)
+    turns(AdaptiveThrottle(10, clock), 101)
     assert clock.now == pytest.approx(1010.0)
 
 
 def test_a_pause_holds_everybody_and_the_rate_halves(clock):
-    limits = ShopatronThrottle(10, clock)
+    limits = AdaptiveThrottle(10, clock)
     limits.throttled(5)
     limits.throttled(5)  # another answer of the same throttle
     assert limits.rate == 5
@@ -51,7 +51,7 @@ def test_a_pause_holds_everybody_and_the_rate_halves(clock):
 
 
 def test_a_pause_longer_than_may_be_waited_is_raised(clock):
-    limits = ShopatronThrottle(0, clock)
+    limits = AdaptiveThrottle(0, clock)
     limits.throttled(300)
     with pytest.raises(ThrottledError) as caught:
         turns(limits, 1, max_wait_s=120)
@@ -59,7 +59,7 @@ def test_a_pause_longer_than_may_be_waited_is_raised(clock):
 
 
 def test_own_pauses_grow(clock):
-    limits = ShopatronThrottle(0, clock)
+    limits = AdaptiveThrottle(0, clock)
     pauses = []
     for _ in range(7):
         pauses.append(limits.throttled(None))
@@ -68,7 +68,7 @@ def test_own_pauses_grow(clock):
 
 
 def test_the_rate_recovers_slowly_and_fully(clock):
-    limits = ShopatronThrottle(100, clock)
+    limits = AdaptiveThrottle(100, clock)
     limits.throttled(1)
     clock.now += 2
     turns(limits, 1)
@@ -80,7 +80,7 @@ def test_the_rate_recovers_slowly_and_fully(clock):
 
 
 def test_a_throttle_every_tenth_request_still_lets_work_be_done(clock):
-    limits = ShopatronThrottle(0, clock)
+    limits = AdaptiveThrottle(0, clock)
     for _ in range(30):
         turns(limits, 10)
         limits.throttled(1)
@@ -88,7 +88,7 @@ def test_a_throttle_every_tenth_request_still_lets_work_be_done(clock):
 
 
 def test_an_unlimited_session_becomes_limited_after_a_throttle_and_free_again(clock):
-    limits = ShopatronThrottle(0, clock)
+    limits = AdaptiveThrottle(0, clock)
     for _ in range(100):
         turns(limits, 10)
         clock.now += 0.1
@@ -101,5 +101,5 @@ def test_an_unlimited_session_becomes_limited_after_a_throttle_and_free_again(cl
 
 
 def test_a_long_line_at_a_low_rate_is_no_throttle(clock):
-    limits = ShopatronThrottle(0.1, clock)
+    limits = AdaptiveThrottle(0.1, clock)
     turns(limits, 30, max_wait_s=1)
