@@ -126,7 +126,11 @@ class OutcomeTable:
         if status in self.imported:
             reply = self.read_success(body)
             if not (doubt := _success_doubt(status, reply, destination_key)):
-                code, message = (self.error_code(body), "imported, with an error") if reply.remark else ("", "")
+                code, message = (
+                    (self.error_code(body), "imported, but the response also names an error")
+                    if reply.remark
+                    else ("", "")
+                )
                 return SendResult(SendOutcome.IMPORTED, status, reply.oms_id, code, message, kept, remark=reply.remark)
             return SendResult(SendOutcome.IN_DOUBT, status, "", self.error_code(body), doubt, kept)
         outcome, message = self._decide(status, headers, body)

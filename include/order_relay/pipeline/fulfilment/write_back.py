@@ -147,9 +147,9 @@ def _send_steps(
     return answers, None
 
 
-def _not_sent(step: FeedbackStep, why: str = "not sent: the run stopped before") -> Acknowledgement | None:
+def _not_sent(step: FeedbackStep, reason: str = "not sent: the run stopped before") -> Acknowledgement | None:
     """The answer for a step that was not sent; ``None`` if the outcome of an earlier attempt is unknown."""
-    return None if step.silent else Acknowledgement(False, why, passing=True)
+    return None if step.silent else Acknowledgement(False, reason, passing=True)
 
 
 def _archived_orders(parts: WriteBackContext, steps: Sequence[FeedbackStep]) -> Mapping[int, ArchivedOrder]:
