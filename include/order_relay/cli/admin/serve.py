@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from order_relay.cli.deployment import Installation
-from order_relay.cli.doctor.feed import feed
+from order_relay.cli.doctor.endpoints import check_endpoint, endpoint_modules
 from order_relay.cli.output import output_stream, print_line
 
 
@@ -24,8 +24,8 @@ def serve(
     from order_relay.endpoints.dependencies import Deployment
 
     installation = Installation()
-    for _ in feed(installation):  # report invalid feed settings here, not at the first poll
-        pass
+    for module in endpoint_modules():
+        list(check_endpoint(installation, module))  # report invalid settings here, not at the first request
     with (
         closing(
             Deployment(installation.connection, lambda: installation.ledger_url, lambda: installation.store)
