@@ -71,8 +71,8 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         "no limit to attempts",
         "ledger/delivery/attempts.py",
-        "    if last != LEASE_EXPIRED and alike >= max_attempts:\n",
-        "    if alike >= max_attempts > 20:\n",
+        "    if last != LEASE_EXPIRED and same >= max_attempts:\n",
+        "    if same >= max_attempts > 20:\n",
         ("tests/integration/ledger/delivery/test_attempt_limits.py::test_two_days_of_an_order_that_never_arrives",),
     ),
     Breakage(

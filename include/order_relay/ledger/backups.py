@@ -1,10 +1,10 @@
-"""Backups of the ledger, and bringing one back.
+"""Backup and restore of the ledger.
 
-Two formats, told apart by their first bytes. A **SQLite file**, made by SQLite's online backup (readers and writers go
-on meanwhile; a SQLite ledger only). A **portable dump**, of either kind of database and for either: gzip, one JSON
-value a line, first a head with the revision, then the rows table by table from one snapshot, last a checksum.
+Two formats, recognized by their first bytes. A **SQLite file**, made by SQLite's online backup API while the ledger
+stays in use; SQLite ledgers only. A **portable dump**, which either kind of database can write and restore: gzip, one
+JSON value per line, first a header with the revision, then the rows table by table from one snapshot, last a checksum.
 
-A backup holds what the ledger holds, personal data too: the file is readable by its owner only.
+A backup contains personal data, as the ledger does; the file is readable by its owner only.
 """
 
 from __future__ import annotations
@@ -45,21 +45,22 @@ Rows = Iterable[tuple[str, Mapping[str, Any]]]
 
 
 ProgressCallback = Callable[[int], None]
-"""Called now and then with how many rows were handled since the last call."""
+"""Called repeatedly with the number of rows processed since the last call."""
 
 
 def _no_progress(_: int) -> None:
-    """Nobody watches the progress."""
+    """Ignore the progress."""
 
 
 def back_up(url: str, path: Path, done: ProgressCallback = _no_progress) -> dict[str, Any]:
-    """Write a backup of the ledger at ``url`` to a new file; facts about it.
+    """Write a backup of the ledger at ``url`` to a new file.
 
-    A SQLite ledger becomes a SQLite file, or a portable dump where the name ends with ``.jsonl.gz``; a PostgreSQL one
-    becomes a portable dump. Raises ``ConfigurationError`` where the file exists or can not be written.
+    A SQLite ledger is written as a SQLite file, or as a portable dump if the name ends with ``.jsonl.gz``; a PostgreSQL
+    ledger is written as a portable dump. Returns the file, format, revision, bytes, and rows by table. Raises
+    ``ConfigurationError`` if the file exists or cannot be written.
     """
     if path.exists():
-        raise ConfigurationError(f"{path} exists already; a backup is never written over another file")
+        raise ConfigurationError(f"{path} already exists; choose another name, since a backup never overwrites a file")
     with closing(Database(url)) as database:
         check_revision(database)
         portable = database.url.get_backend_name() != "sqlite" or path.name.endswith(DUMP_SUFFIX)
@@ -67,7 +68,7 @@ def back_up(url: str, path: Path, done: ProgressCallback = _no_progress) -> dict
             with _new_file(path) as place:
                 rows = _dump(database, place, done) if portable else _copy_sqlite(database, place, done)
         except (OSError, sqlite3.Error) as error:
-            raise ConfigurationError(f"{path} can not be written: {error}") from None
+            raise ConfigurationError(f"{path} cannot be written: {error}") from None
     return {
         "file": str(path),
         "format": "portable" if portable else "sqlite",
@@ -78,11 +79,12 @@ def back_up(url: str, path: Path, done: ProgressCallback = _no_progress) -> dict
 
 
 def restore(url: str, path: Path, *, replace: bool = False, done: ProgressCallback = _no_progress) -> dict[str, Any]:
-    """Bring a backup into the ledger at ``url``, in one transaction; facts about it.
+    """Restore a backup into the ledger at ``url``, in one transaction.
 
-    The ledger is made where there is none; one that is not empty is refused unless ``replace`` says that its content
-    may go. Afterwards every pipeline starts as with a past: what is not imported is looked up before its first POST.
-    Raises ``ConfigurationError`` where the file is no backup, is damaged, or is of a revision that can not be read.
+    Creates the ledger if it does not exist. A ledger with data is refused unless ``replace`` allows its removal.
+    Afterwards every pipeline starts like one with a history: orders that are not imported are looked up before their
+    first POST. Returns the file, revision, rows by table, and pipelines. Raises ``ConfigurationError`` if the file is
+    not a backup, is damaged, or has a revision that this version cannot read.
     """
     with _opened(path) as rows:
         migrate(url)
@@ -95,7 +97,7 @@ def restore(url: str, path: Path, *, replace: bool = False, done: ProgressCallba
 
 @contextmanager
 def _new_file(path: Path) -> Iterator[Path]:
-    """A file that stands under its name only when it is whole and durable."""
+    """A file that gets its name only once it is complete and durable."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     os.close(handle)
     place = Path(name)
@@ -113,17 +115,22 @@ def _new_file(path: Path) -> Iterator[Path]:
         place.unlink(missing_ok=True)
 
 
-# SQLite's own
+# SQLite files
 
 
 def _copy_sqlite(database: Database, place: Path, done: ProgressCallback) -> dict[str, int]:
-    there = Path(database.url.database or "").resolve().as_uri()
-    with closing(sqlite3.connect(f"{there}?mode=ro", uri=True)) as source, closing(sqlite3.connect(place)) as target:
+    source_uri = Path(database.url.database or "").resolve().as_uri()
+    with (
+        closing(sqlite3.connect(f"{source_uri}?mode=ro", uri=True)) as source,
+        closing(sqlite3.connect(place)) as target,
+    ):
         source.backup(target)
         target.execute("PRAGMA journal_mode=DELETE")  # one file, without a write-ahead log beside it
         (verdict,) = target.execute("PRAGMA integrity_check").fetchone()
         if verdict != "ok":
-            raise ConfigurationError("the copy of the ledger is damaged; check the ledger's disk")
+            raise ConfigurationError(
+                "the copy of the ledger fails SQLite's integrity check; check the disk of the ledger"
+            )
         counts = {
             table.name: target.execute(f"SELECT COUNT(*) FROM {table.name}").fetchone()[0]  # noqa: S608 - our names
             for table in metadata.sorted_tables
@@ -134,7 +141,7 @@ def _copy_sqlite(database: Database, place: Path, done: ProgressCallback) -> dic
 
 @contextmanager
 def _sqlite_rows(path: Path) -> Iterator[Callable[[], Rows]]:
-    """The rows of a SQLite file, through a copy that is brought to our revision first."""
+    """The rows of a SQLite file, read from a copy that is migrated to the current revision first."""
     with tempfile.TemporaryDirectory(prefix="order-relay-restore-") as folder:
         copy = Path(folder) / "ledger.sqlite"
         shutil.copyfile(path, copy)
@@ -144,7 +151,7 @@ def _sqlite_rows(path: Path) -> Iterator[Callable[[], Rows]]:
             yield lambda: _all_rows(Transaction(conn))
 
 
-# the portable dump
+# Portable dumps
 
 
 def _dump(database: Database, place: Path, done: ProgressCallback) -> dict[str, int]:
@@ -176,8 +183,8 @@ def _all_rows(tx: Transaction) -> Rows:
 
 
 def _lines(path: Path) -> Iterator[bytes]:
-    """The lines of a dump, the last one (its checksum) checked and left out. Raises ``ConfigurationError``."""
-    damaged = ConfigurationError(f"{path.name} is damaged or cut short: its checksum does not fit")
+    """The lines of a dump without the last one, the checksum, which is verified. Raises ``ConfigurationError``."""
+    damaged = ConfigurationError(f"{path.name} is damaged or truncated: its checksum does not match")
     digest, before = hashlib.sha256(), b""
     try:
         with gzip.open(path, "rb") as file:
@@ -194,16 +201,16 @@ def _lines(path: Path) -> Iterator[bytes]:
 
 @contextmanager
 def _portable_rows(path: Path) -> Iterator[Callable[[], Rows]]:
-    """The rows of a dump that was read to its end, and found whole, before the first of them is given."""
+    """The rows of a dump. The whole file is verified before the first row is returned."""
     lines = _lines(path)
     first = next(lines, b"null")
     header = json.loads(first)
     if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise ConfigurationError(f"{path.name} is no backup of a ledger")
+        raise ConfigurationError(f"{path.name} is not a backup of a ledger")
     if header.get("revision") != head():
         raise ConfigurationError(
-            f"{path.name} is of revision {header.get('revision')}, this program reads {head()}: restore it with the "
-            "version of the program that wrote it, then update and migrate"
+            f"{path.name} has revision {header.get('revision')}, but this version of Order Relay reads {head()}: "
+            "restore it with the version that wrote it, then update and migrate"
         )
     for _ in lines:
         pass
@@ -219,7 +226,7 @@ def _row(line: bytes) -> tuple[str, Mapping[str, Any]]:
     }
 
 
-# into the ledger
+# Restoring
 
 
 @contextmanager
@@ -228,43 +235,41 @@ def _opened(path: Path) -> Iterator[Callable[[], Rows]]:
         with path.open("rb") as file:
             start = file.read(len(_SQLITE))
     except OSError as error:
-        raise ConfigurationError(f"{path} can not be read: {error.strerror}") from None
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from None
     if start == _SQLITE:
         opener = _sqlite_rows
     elif start.startswith(_GZIP):
         opener = _portable_rows
     else:
-        raise ConfigurationError(f"{path.name} is no backup of a ledger")
+        raise ConfigurationError(f"{path.name} is not a backup of a ledger")
     with opener(path) as rows:
         yield rows
 
 
 def _insert_rows(tx: Transaction, rows: Rows, done: ProgressCallback, *, replace: bool) -> dict[str, int]:
     if tx.run(sa.select(sa.exists(sa.select(pipeline)))).scalar() and not replace:
-        raise ConfigurationError(
-            "the ledger is not empty; --replace removes what it holds and puts the backup in its place"
-        )
+        raise ConfigurationError("the ledger is not empty; use --replace to remove its data and restore the backup")
     for table in reversed(metadata.sorted_tables):
         tx.run(table.delete())
     counts: Counter[str] = Counter(dict.fromkeys(metadata.tables, 0))
-    for name, portion in _portions(rows):
-        tx.many(metadata.tables[name].insert(), portion)
-        counts[name] += len(portion)
-        done(len(portion))
+    for name, chunk in _chunks(rows):
+        tx.many(metadata.tables[name].insert(), chunk)
+        counts[name] += len(chunk)
+        done(len(chunk))
     if tx.conn.dialect.name == "postgresql":
-        _advance_numbers(tx)
+        _advance_sequences(tx)
     return dict(counts)
 
 
-def _portions(rows: Rows) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Rows of one table, a portion at a time."""
+def _chunks(rows: Rows) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Chunks of rows, each of one table."""
     for name, of_table in groupby(rows, key=itemgetter(0)):
-        for portion in batched((dict(row) for _, row in of_table), _ROWS):
-            yield name, portion
+        for chunk in batched((dict(row) for _, row in of_table), _ROWS):
+            yield name, chunk
 
 
-def _advance_numbers(tx: Transaction) -> None:
-    """PostgreSQL numbers rows by sequences, which inserted numbers do not move. They never go back."""
+def _advance_sequences(tx: Transaction) -> None:
+    """Move PostgreSQL's sequences past the inserted ids; inserts with an id do not advance them."""
     for table in metadata.sorted_tables:
         key = table.primary_key.columns.values()[0]
         if key.name != "id":
@@ -275,7 +280,7 @@ def _advance_numbers(tx: Transaction) -> None:
 
 
 def _require_preflight(tx: Transaction) -> list[str]:
-    """Each pipeline starts as with a past; their names."""
+    """Make every pipeline start like one with a history; returns their names."""
     names = list(tx.run(sa.select(pipeline.c.name).order_by(pipeline.c.name)).scalars())
     for name in names:
         runs.mark_unverified(tx, name)

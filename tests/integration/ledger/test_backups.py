@@ -115,9 +115,9 @@ def test_a_ledger_with_data_is_overwritten_only_on_request(full, tmp_path):
 def test_a_backup_is_never_written_over_a_file(full, tmp_path):
     file = tmp_path / "b"
     file.write_text("precious")
-    with pytest.raises(ConfigurationError, match="exists already"):
+    with pytest.raises(ConfigurationError, match="already exists"):
         back_up(url_of(full.ledger), file)
-    with pytest.raises(ConfigurationError, match="can not be written"):
+    with pytest.raises(ConfigurationError, match="cannot be written"):
         back_up(url_of(full.ledger), tmp_path / "no folder" / "b")
     assert file.read_text() == "precious"
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []

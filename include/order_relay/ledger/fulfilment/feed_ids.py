@@ -1,8 +1,8 @@
-"""The ids under which feeds give out orders: a ledger's own number of an order, and a check that only fits that order.
+"""Order ids in feeds: the submission's id in this ledger, and a check value that only matches that order.
 
-The check is made of the order's identity with a key of this ledger. So an id that another ledger gave out, or this one
-before it was restored from a backup, never fits another order that happens to have the same number here. Programs
-before revision 0012 gave out the bare number, which proves nothing by itself.
+The check value is a keyed hash of the order's identity, with a key of this ledger. An id issued by another ledger, or
+by this one before it was restored from a backup, therefore never matches another order with the same number. Versions
+before revision 0012 issued the bare number, which proves nothing by itself.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ _BARE = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class FeedId:
-    """An id that a feed may have given out. ``check`` is empty where an older program gave out the bare number."""
+    """An id that a feed may have issued. ``check`` is empty if an older version issued the bare number."""
 
     number: int
     check: str = ""
 
 
 def feed_key(tx: Transaction) -> str:
-    """The key of this ledger; empty before the first id was given out."""
+    """The key of this ledger; empty before the first id was issued."""
     return tx.run(sa.select(ledger_mark.c.value).where(ledger_mark.c.name == _NAME)).scalar() or ""
 
 
 def create_feed_key(tx: Transaction) -> str:
-    """The key of this ledger, made where it has none."""
+    """The key of this ledger, created if it has none."""
     known = feed_key(tx)
     if not known:
         known = secrets.token_hex(16)
@@ -48,12 +48,12 @@ def create_feed_key(tx: Transaction) -> str:
 
 
 def feed_id(key: str, work: WorkItem) -> str:
-    """The id of an order in the feeds of the ledger with this key. It stays the same for the life of the order."""
+    """The id of an order in the feeds of the ledger with this key. It never changes."""
     return f"{work.id}-{_check(key, work)}"
 
 
 def parse_feed_id(text: str) -> FeedId | None:
-    """The parts of an id; ``None`` for a text that no feed of ours ever gave out."""
+    """The parts of an id; ``None`` if no feed can have issued it."""
     found = _OWN.fullmatch(text.strip().lower())
     if found:
         return FeedId(int(found["number"]), found["check"])
@@ -61,7 +61,7 @@ def parse_feed_id(text: str) -> FeedId | None:
 
 
 def matches(key: str, given: FeedId, work: WorkItem) -> bool:
-    """Whether the ledger with this key gave out this id for this order."""
+    """Whether the ledger with this key issued this id for this order."""
     return bool(key and given.check) and given.number == work.id and hmac.compare_digest(given.check, _check(key, work))
 
 

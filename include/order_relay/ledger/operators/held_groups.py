@@ -1,4 +1,4 @@
-"""The groups of held submissions as the ledger knows them: what one review shows and one decision closes."""
+"""Groups of held submissions: one review shows a group, and one decision closes it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _COLUMNS = [submission.c[name] for name in _NAMES]
 
 @dataclass(frozen=True)
 class HeldGroup:
-    """One group. ``held`` and ``related`` (the others of its lineages and order numbers): the oldest version first."""
+    """One group. ``related`` are the other submissions of its lineages and order numbers. Oldest version first."""
 
     pipeline: str
     held: tuple[GroupMember, ...]
@@ -36,12 +36,12 @@ class HeldGroup:
 
     @property
     def number(self) -> str:
-        """The order number that the group is called by."""
+        """The order number that names the group."""
         return self.newest.order_number
 
     @property
     def numbers(self) -> frozenset[str]:
-        """All order numbers that are held in it."""
+        """All order numbers of its held submissions."""
         return frozenset(one.order_number for one in self.held)
 
     @property
@@ -51,17 +51,17 @@ class HeldGroup:
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The answers that make sense."""
+        """The choices that an operator has."""
         return allowed_choices(self.held, self.related)
 
     @property
     def there(self) -> tuple[GroupMember, ...]:
-        """What of it is, or may be, at the destination."""
+        """The related submissions that are, or may be, stored at the destination."""
         return tuple(one for one in self.related if one.at_destination)
 
     @property
     def seen(self) -> dict[int, int | None]:
-        """The held submissions with their revisions, as a decision names them."""
+        """The held submissions with their revisions, which a decision must name."""
         return {one.id: one.revision for one in sorted(self.held, key=lambda member: member.id)}
 
     @property
@@ -71,7 +71,7 @@ class HeldGroup:
 
 
 def held_groups(tx: Transaction, name: str | None = None, number: str | None = None) -> list[HeldGroup]:
-    """All groups (of one pipeline; or that hold an order number), the longest held first."""
+    """All groups, or those of one pipeline or with one order number; longest held first."""
     query = sa.select(*_COLUMNS).where(submission.c.state == State.HELD)
     if name is not None:
         query = query.where(submission.c.pipeline == name)

@@ -1,4 +1,4 @@
-"""What the ledger takes and gives: plain values, no behaviour."""
+"""Records that the ledger takes and returns: plain values without behaviour."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from order_relay.orders.money.amounts import CURRENCIES
 
 @dataclass(frozen=True, slots=True)
 class UnreadRules:
-    """When an order that could not be read is asked for again (``ask_again_s``: the first distance, then doubled), and
-    for how long its source must deny it (``gone_after_s``) until it counts as withdrawn."""
+    """When an unreadable order is requested again, in seconds.
+
+    ``ask_again_s`` is the first delay, doubled each time. An order that its source reports as missing for
+    ``gone_after_s`` counts as withdrawn."""
 
     ask_again_s: float = 900.0
     gone_after_s: float = 86_400.0
@@ -26,10 +28,10 @@ class UnreadRules:
 class BatchInfo:
     """One closed batch.
 
-    ``complete``: everything that the source has not seen acknowledged, so that an absent order was. ``read_to`` (UTC):
-    the source was read without a gap up to here, and the next run need not look before it. ``from_past``: read for an
-    interval of the past, of which a new ledger knows nothing. ``unread``: why orders with a problem of
-    ``exchange.UNREAD`` could not be read, by source id; ``unread_rules``: when they are asked for again.
+    ``complete``: all orders that the source has not seen acknowledged, so that an absent order was acknowledged.
+    ``read_to`` (UTC): the watermark up to which the source was read without a gap. ``from_past``: read for an interval
+    of the past, of which a new ledger knows nothing. ``unread``: why orders could not be read, by source id;
+    ``unread_rules``: when they are requested again.
     """
 
     batch_id: str
@@ -45,7 +47,7 @@ class BatchInfo:
 
 @dataclass(frozen=True, slots=True)
 class WorkItem:
-    """A submission to judge, and where its raw order lies in the archive."""
+    """A submission to validate, and the place of its raw order in the archive."""
 
     id: int
     revision: int
@@ -63,10 +65,10 @@ class WorkItem:
 
 @dataclass(frozen=True, slots=True)
 class ReadyPayload:
-    """A payload that was made for a submission and found valid.
+    """A valid payload of a submission.
 
-    ``revision`` is the one whose content was used. ``submitted_at`` is when the customer submitted the order, where
-    the source tells it: look-ups by date window need it. ``sent_as``: the status that the payload gives the order.
+    ``revision`` is the revision whose content was used. ``submitted_at`` is when the customer submitted the order, if
+    known; lookups by date window need it. ``sent_as`` is the order status in the payload.
     """
 
     id: int
@@ -85,7 +87,7 @@ class ReadyPayload:
 
 @dataclass(frozen=True, slots=True)
 class Sendable:
-    """A ready submission, its payload, and how many attempts were made before."""
+    """A ready submission, its payload, and the number of earlier attempts."""
 
     id: int
     revision: int
@@ -113,7 +115,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class AttemptResult:
-    """What became of one attempt."""
+    """The result of one attempt."""
 
     id: int
     attempt: int
@@ -122,7 +124,7 @@ class AttemptResult:
 
 @dataclass(frozen=True, slots=True)
 class InDoubtOrder:
-    """A submission in doubt and what a look-up needs to know about it."""
+    """A submission in doubt, with the data that a lookup needs."""
 
     id: int
     revision: int
@@ -143,7 +145,7 @@ class InDoubtOrder:
 
 @dataclass(frozen=True, slots=True)
 class PositiveControl:
-    """An order known to be at the destination, which a search that works must find: a positive control."""
+    """An order that is known to be at the destination: a working search must find it."""
 
     key: str
     oms_id: str
@@ -154,21 +156,21 @@ class PositiveControl:
 
     @property
     def totals(self) -> tuple[Decimal, ...]:
-        """See ``whole_total``."""
+        """See ``decimal_total``."""
         return decimal_total(self.total_minor, self.currency)
 
 
 def decimal_total(minor: int, currency: str) -> tuple[Decimal, ...]:
-    """A total as an amount; empty where none is known (a mapping without a total leaves 0)."""
+    """A total as an amount; empty if unknown (a mapping without a total leaves 0)."""
     return (Decimal(minor).scaleb(-CURRENCIES.get(currency, 2)),) if minor else ()
 
 
 @dataclass(frozen=True, slots=True)
 class LookupFinding:
-    """What one look-up says about one order: ``found`` (with its id), ``absent`` or ``unclear``.
+    """The finding of a lookup about an order: ``found`` (with its id), ``absent`` or ``unclear``.
 
-    ``absent`` may be said only where every page was read with a steady total and the same method found a positive
-    control in the same look-up; whether it counts is the ledger's business.
+    ``absent`` requires that every page was read with a constant total and that the same method found a positive control
+    in the same lookup. Whether the absence counts is decided by the ledger.
     """
 
     kind: str
@@ -181,7 +183,7 @@ class LookupFinding:
 
     @classmethod
     def absent(cls) -> LookupFinding:
-        """A complete look-up with a positive control did not show it."""
+        """A complete lookup with a positive control did not show it."""
         return cls("absent")
 
     @classmethod
@@ -192,9 +194,9 @@ class LookupFinding:
 
 @dataclass(frozen=True, slots=True)
 class LookupResult:
-    """The outcome of one look-up. ``method`` and ``why`` are ours and hold no order data.
+    """The outcome of one lookup. ``method`` and ``why`` contain no order data.
 
-    ``reason``: why an operator must be asked now, or empty.
+    ``reason``: why an operator must decide, or empty.
     """
 
     id: int
@@ -208,7 +210,7 @@ class LookupResult:
 
 @dataclass(frozen=True, slots=True)
 class DueAcknowledgement:
-    """An order to acknowledge: its number and id, exactly as the source gave them."""
+    """An order to acknowledge, with its number and id exactly as the source sent them."""
 
     id: int
     order_number: str
@@ -217,11 +219,11 @@ class DueAcknowledgement:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """What a person is to be told about a pipeline. No part carries customers' data: order numbers, counts, times.
+    """An alert about a pipeline. It contains no customer data: only order numbers, counts and times.
 
-    ``cause`` is the same text each time for the same cause, which makes it told once; ``kind`` is a short code for
-    filters. ``size``: how many orders it is about; told again at once where it has doubled. ``after_s``: told only
-    where the cause lasts so long. ``repeat_s``: told again so long after it was told, while it lasts.
+    ``cause`` identifies the condition, so that it is sent once; ``kind`` is a short code for filters. ``size`` is the
+    number of orders concerned; the alert is repeated immediately when it has doubled. The alert is sent once the
+    condition has lasted ``after_s`` seconds, and repeated every ``repeat_s`` seconds while it lasts.
     """
 
     kind: str
@@ -240,7 +242,7 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A message as it is delivered now. ``over``: its cause is gone, and this says so."""
+    """An alert to deliver. ``over``: its condition has ended, and this is the recovery notice."""
 
     pipeline: str
     cause: str
@@ -253,7 +255,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class OverdueOrders:
-    """The orders that are in one state (or wait to be acknowledged) for longer than they should."""
+    """Orders that are in one state, or wait for their acknowledgement, longer than they should."""
 
     state: str
     number: int
@@ -263,7 +265,7 @@ class OverdueOrders:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Signs of life of a pipeline. ``last_run`` are the facts that its newest finished run left."""
+    """The latest activity of a pipeline. ``last_run`` are the facts of its newest finished run."""
 
     bound_at: datetime
     read_at: datetime | None = None

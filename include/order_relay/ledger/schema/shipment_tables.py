@@ -1,4 +1,4 @@
-"""The tables of parcels, and of what feeds give out and leave out; of the same ``metadata`` as ``tables``."""
+"""The tables of parcels and feeds; part of the same ``metadata`` as ``tables``."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from order_relay.ledger.schema.tables import metadata
 from order_relay.ledger.store.column_types import BigKey, UtcTime
 
 WAITING_PARCEL = "closed = '' AND (submission_id IS NULL OR asks <> '')"
-"""A parcel that waits for an operator: it fits no order, or it may be one that was counted already."""
+"""A parcel that needs an operator: it matches no order, or may be a duplicate."""
 
 shipment = sa.Table(
     "shipment",
     metadata,
     sa.Column("id", BigKey, primary_key=True, autoincrement=True),
-    sa.Column("origin", sa.Text, nullable=False),  # who told us: a vendor, or "person"
+    sa.Column("origin", sa.Text, nullable=False),  # the reporting vendor, or "person"
     sa.Column("key", sa.Text, nullable=False),  # the origin's identity of this parcel
-    sa.Column("submission_id", BigKey, sa.ForeignKey("submission.id")),  # null: no order of ours was found
+    sa.Column("submission_id", BigKey, sa.ForeignKey("submission.id")),  # null: no matching order was found
     sa.Column("matched_at", UtcTime),
-    sa.Column("words", sa.Text, nullable=False),  # JSON list: how the origin names the order
+    sa.Column("words", sa.Text, nullable=False),  # JSON list: the names of the order at the origin
     sa.Column("carrier", sa.Text, nullable=False),
     sa.Column("service", sa.Text, nullable=False),
     sa.Column("tracking_number", sa.Text, nullable=False),
@@ -29,11 +29,11 @@ shipment = sa.Table(
     sa.Column("run", sa.Text, nullable=False),
     sa.Column("who", sa.Text, nullable=False),
     sa.Column("why", sa.Text, nullable=False),
-    # what an operator has to decide before it counts; empty: nothing
+    # what an operator must decide before it counts; empty: nothing
     sa.Column("asks", sa.Text, nullable=False, server_default=sa.text("''")),
     # why it never counts (again): repeated, replaced, dismissed; empty: it counts, or waits
     sa.Column("closed", sa.Text, nullable=False, server_default=sa.text("''")),
-    # an unreadable notice as it came, while it waits for an operator: may hold personal data
+    # the raw text of an unreadable notice until an operator decides; may contain personal data
     sa.Column("raw", sa.Text, nullable=False, server_default=sa.text("''")),
     sa.UniqueConstraint("origin", "key", name="uq_shipment_key"),
     sa.Index("ix_shipment_open", "id", sqlite_where=sa.text(WAITING_PARCEL), postgresql_where=sa.text(WAITING_PARCEL)),
@@ -49,11 +49,11 @@ shipment_line = sa.Table(
     sa.Column("line", sa.Text, nullable=False),
     sa.Column("item_number", sa.Text, nullable=False),
     sa.Column("quantity", sa.BigInteger, nullable=False),
-    # what could not be read of the line: it counts as surplus only; empty: all could
+    # unreadable parts of the line, which then counts as surplus only; empty: none
     sa.Column("odd", sa.Text, nullable=False, server_default=sa.text("''")),
 )
 
-# Values that belong to this ledger alone, such as the key of the ids that feeds give out.
+# Values of this ledger alone, such as the key of the ids in feeds.
 ledger_mark = sa.Table(
     "ledger_mark",
     metadata,
@@ -61,7 +61,7 @@ ledger_mark = sa.Table(
     sa.Column("value", sa.Text, nullable=False),
 )
 
-# One row a time that a feed has to leave an order out. It is closed when the order can be rendered, and stays.
+# One row per period in which a feed omits an order. It is closed, but kept, once the order can be rendered.
 feed_gap = sa.Table(
     "feed_gap",
     metadata,

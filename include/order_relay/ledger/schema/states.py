@@ -1,4 +1,4 @@
-"""The states of a submission and the one table of moves between them. No other module says what may follow what."""
+"""The states of a submission, and the only table of transitions between them."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from order_relay.errors import IllegalTransitionError
 
 
 class State(StrEnum):
-    """What is known about a submission."""
+    """The state of a submission."""
 
-    RECEIVED = "received"  # stored, not judged yet
-    WAITING = "waiting"  # not to be judged before something happens
+    RECEIVED = "received"  # stored, not validated yet
+    WAITING = "waiting"  # not validated before a condition is met
     READY = "ready"  # payload made and valid; may be sent
     SENDING = "sending"  # the intent is committed; a request may be under way
-    IN_DOUBT = "in_doubt"  # nobody knows whether the destination stored it
-    IMPORTED = "imported"  # the destination has it; its id there is known
+    IN_DOUBT = "in_doubt"  # the destination may have stored it
+    IMPORTED = "imported"  # the destination has it; its OMS id is known
     SUPERSEDED = "superseded"  # a newer version of the lineage takes its place
-    QUARANTINED = "quarantined"  # our own checks refused it
-    REJECTED = "rejected"  # the destination refused it, nothing was stored
-    HELD = "held"  # a person must decide
-    DISCARDED = "discarded"  # a person or a policy decided that it is never sent
+    QUARANTINED = "quarantined"  # validation refused it
+    REJECTED = "rejected"  # the destination refused it and stored nothing
+    HELD = "held"  # an operator must decide
+    DISCARDED = "discarded"  # an operator or a policy decided that it is never sent
 
 
 S = State
 
 INITIAL = frozenset({S.RECEIVED, S.HELD})
-"""Where a submission may begin: ``held`` is for a second edition and for conflicting identities."""
+"""Initial states; ``held`` is for further editions and for conflicting identities."""
 
 TRANSITIONS: Mapping[State, frozenset[State]] = MappingProxyType(
     {
@@ -49,10 +49,10 @@ TRANSITIONS: Mapping[State, frozenset[State]] = MappingProxyType(
 )
 
 AT_DESTINATION = (S.SENDING, S.IN_DOUBT, S.IMPORTED)
-"""One submission per lineage may be in these: a partial unique index says so."""
+"""Only one submission per lineage may be in these states; a partial unique index enforces it."""
 
 SETTLED = (S.IMPORTED, S.SUPERSEDED, S.DISCARDED)
-"""Nothing more is to be done for these but to acknowledge them, where the rules of acknowledging allow it."""
+"""These need nothing but their acknowledgement, if the acknowledgement rules allow it."""
 
 OPEN = tuple(state for state in State if state not in SETTLED)
 
@@ -61,25 +61,25 @@ _INTERMEDIATE = (S.WAITING, S.RECEIVED)
 
 @lru_cache(maxsize=256)
 def path(origin: State, target: State) -> tuple[State, ...]:
-    """The states to pass from ``origin`` to ``target``, the target last; each step is in ``TRANSITIONS``.
+    """The states from ``origin`` to ``target``, the target last; each step is in ``TRANSITIONS``.
 
-    Where no direct move exists, the way may lead through ``waiting`` and ``received``, which mean nothing but "to be
-    judged": a ready order whose content changed goes ready, waiting, received. Every step gets its event.
-    Raises ``IllegalTransitionError`` where there is no such way.
+    Without a direct transition, the path may pass ``waiting`` and ``received``, which only mean "to be validated": a
+    ready order whose content changed passes waiting on its way to received. Every step gets its event.
+    Raises ``IllegalTransitionError`` if there is no such path.
     """
-    ways: list[tuple[State, ...]] = [(origin,)]
-    while ways:
+    paths: list[tuple[State, ...]] = [(origin,)]
+    while paths:
         longer: list[tuple[State, ...]] = []
-        for states in ways:
+        for states in paths:
             if target in TRANSITIONS[states[-1]]:
                 return (*states[1:], target)
             longer += [(*states, s) for s in _INTERMEDIATE if s in TRANSITIONS[states[-1]] and s not in states]
-        ways = longer
-    raise IllegalTransitionError(f"no move from {origin} to {target}")
+        paths = longer
+    raise IllegalTransitionError(f"a submission cannot change from {origin} to {target}")
 
 
 def validate_path(states: tuple[State, ...]) -> None:
-    """Raise ``IllegalTransitionError`` unless every step of ``way`` is in ``TRANSITIONS``."""
+    """Raise ``IllegalTransitionError`` unless every step of ``states`` is in ``TRANSITIONS``."""
     for origin, target in pairwise(states):
         if target not in TRANSITIONS[origin]:
-            raise IllegalTransitionError(f"no move from {origin} to {target}")
+            raise IllegalTransitionError(f"a submission cannot change from {origin} to {target}")

@@ -1,4 +1,4 @@
-"""The tables, as the code sees them. The migrations make them; a test holds the two together."""
+"""The tables as the code uses them. The migrations create them; a test keeps both in step."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ pipeline = sa.Table(
     sa.Column("destination_account", sa.Text, nullable=False),
     sa.Column("bound_at", UtcTime, nullable=False),
     sa.Column("last_sequence", sa.BigInteger, nullable=False),
-    # true from a start with a past until the first complete answer of the source was received
+    # true from a start with a history until the first complete answer of the source was received
     sa.Column("unproven", sa.Boolean, nullable=False),
     sa.Column("resting_fingerprint", sa.Text),
     sa.Column("resting_why", sa.Text),
-    # up to here a source that is asked by time was read without a gap
+    # watermark of a source that is read by time
     sa.Column("read_to", UtcTime),
-    # up to here it was searched for offline orders, which are only marked
+    # watermark of the search for offline orders, which are only marked
     sa.Column("offline_to", UtcTime),
     sa.UniqueConstraint("source_account", "destination_account", name="uq_pipeline_accounts"),
 )
@@ -66,7 +66,7 @@ submission = sa.Table(
     "submission",
     metadata,
     sa.Column("id", BigKey, primary_key=True, autoincrement=True),
-    # who it is
+    # identity
     sa.Column("pipeline", sa.Text, sa.ForeignKey("pipeline.name"), nullable=False),
     sa.Column("source_id", sa.Text, nullable=False),
     sa.Column("edition", sa.Integer, nullable=False),
@@ -78,7 +78,7 @@ submission = sa.Table(
     sa.Column("customer_number", sa.Text, nullable=False, server_default=""),
     sa.Column("customer_po", sa.Text, nullable=False),
     sa.Column("items", sa.Text, nullable=False),  # JSON list of item numbers
-    # its content, and where that lies
+    # content, and its place in the archive
     sa.Column("content_hash", sa.Text, nullable=False),
     sa.Column("problem", sa.Text, nullable=False),
     sa.Column("batch_id", sa.Text, nullable=False),
@@ -87,17 +87,17 @@ submission = sa.Table(
     sa.Column("first_offered_at", UtcTime, nullable=False),
     sa.Column("last_offered_at", UtcTime, nullable=False),
     sa.Column("offered", sa.Text),  # JSON: changed content that came while it was sending or in doubt
-    # its state
+    # state
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("revision", sa.Integer, nullable=False),
     sa.Column("changed_at", UtcTime, nullable=False),
-    sa.Column("due_at", UtcTime),  # when to look again: waiting, in doubt
-    sa.Column("waiting_since", UtcTime),  # evaluating the same order again does not start it anew
-    sa.Column("decided", sa.Boolean, nullable=False),  # a person let it go
-    sa.Column("proven", sa.Boolean, nullable=False),  # needs no look-up before its first POST
+    sa.Column("due_at", UtcTime),  # next check: waiting, in doubt
+    sa.Column("waiting_since", UtcTime),  # not reset by another evaluation of the same order
+    sa.Column("decided", sa.Boolean, nullable=False),  # released by an operator
+    sa.Column("proven", sa.Boolean, nullable=False),  # needs no lookup before its first POST
     sa.Column("refusals_hash", sa.Text, nullable=False),
-    # its payload
+    # payload
     sa.Column("destination", sa.Text, nullable=False),
     sa.Column("destination_key", sa.Text),
     sa.Column("payload_name", sa.Text, nullable=False),
@@ -108,30 +108,30 @@ submission = sa.Table(
     sa.Column("currency", sa.Text, nullable=False),
     sa.Column("notes", sa.Text, nullable=False),  # JSON list
     sa.Column("submitted_at", UtcTime),
-    # its way to the destination
+    # delivery
     sa.Column("attempt", sa.Integer, nullable=False),
     sa.Column("owner", sa.Text, nullable=False),
     sa.Column("send_before", UtcTime),
     sa.Column("absent_once_at", UtcTime),
     sa.Column("lookups", sa.Integer, nullable=False),
-    # the first attempt to send this content, and how many attempts since then left nothing at the destination: proven
-    # by two absences each. A new content, a replay or an operator's decision starts both anew; a further attempt never
+    # the first attempt to send this content, and the number of attempts since then that stored nothing, each proven by
+    # two absences. New content, a replay or an operator's decision resets both; a further attempt does not
     sa.Column("first_sent_at", UtcTime),
     sa.Column("absences", sa.Integer, nullable=False, server_default="0"),
     sa.Column("oms_id", sa.Text),
     sa.Column("imported_at", UtcTime),
-    # its acknowledgement: null, due, sent, confirmed, refused
+    # acknowledgement: null, due, sent, confirmed, refused
     sa.Column("ack", sa.Text),
     sa.Column("ack_at", UtcTime),
     sa.Column("ack_message", sa.Text, nullable=False),
-    # what came of it after the import; none of this is a move
+    # after the import; none of these is a state
     sa.Column("shipped", sa.Text),  # null, partly, shipped
     sa.Column("shipped_at", UtcTime),  # when the newest parcel left
-    sa.Column("source_cancelled_at", UtcTime),  # when its source cancelled it after it was sent
-    sa.Column("cancelled_at", UtcTime),  # when a person confirmed that the destination's order is cancelled
-    # the order number without what only tells webshops apart; empty where the number has no such part
+    sa.Column("source_cancelled_at", UtcTime),  # when its source cancelled it after sending
+    sa.Column("cancelled_at", UtcTime),  # when an operator confirmed that the order is cancelled at the destination
+    # the order number without the part that identifies the webshop; empty if the number has no such part
     sa.Column("reference", sa.Text, nullable=False, server_default=sa.text("''")),
-    # the status that its payload gives it at the destination (READY, SHIPPED, CANCELLED); empty where unknown
+    # the order status in its payload (READY, SHIPPED, CANCELLED); empty if unknown
     sa.Column("sent_as", sa.Text, nullable=False, server_default=sa.text("''")),
     sa.UniqueConstraint("pipeline", "source_id", "edition", name="uq_submission_source_id"),
     sa.UniqueConstraint("destination", "destination_key", name="uq_submission_destination_key"),
@@ -197,7 +197,7 @@ submission = sa.Table(
         sqlite_where=sa.text("customer_po <> ''"),
         postgresql_where=sa.text("customer_po <> ''"),
     ),
-    sqlite_autoincrement=True,  # an id is never used twice, not even after a restored backup's rows were removed
+    sqlite_autoincrement=True,  # an id is never reused, not even after the rows of a restored backup were removed
 )
 
 
@@ -237,7 +237,7 @@ attempt = sa.Table(
     sa.Column("message", sa.Text, nullable=False),
     sa.Column("oms_id", sa.Text),
     sa.Column("body", sa.Text, nullable=False),
-    # what the destination said beside an order id, as it said it: may hold customers' data
+    # verbatim message that came with an order id; may contain customer data
     sa.Column("remark", sa.Text, nullable=False, server_default=""),
     sa.Index(
         "ix_attempt_remark", "run", sqlite_where=sa.text("remark <> ''"), postgresql_where=sa.text("remark <> ''")
@@ -265,7 +265,7 @@ refusal = sa.Table(
     "refusal",
     metadata,
     sa.Column("submission_id", BigKey, sa.ForeignKey("submission.id"), primary_key=True, autoincrement=False),
-    sa.Column("revision", sa.Integer, primary_key=True, autoincrement=False),  # of the move to quarantined
+    sa.Column("revision", sa.Integer, primary_key=True, autoincrement=False),  # of the transition to quarantined
     sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("code", sa.Text, nullable=False),
     sa.Column("pointer", sa.Text, nullable=False),
@@ -290,7 +290,7 @@ settlement = sa.Table(
 alert = sa.Table(
     "alert",
     metadata,
-    sa.Column("pipeline", sa.Text, primary_key=True),  # empty: of no pipeline
+    sa.Column("pipeline", sa.Text, primary_key=True),  # empty: not about a pipeline
     sa.Column("cause", sa.Text, primary_key=True),
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("subject", sa.Text, nullable=False),
@@ -301,6 +301,6 @@ alert = sa.Table(
     sa.Column("first_at", UtcTime, nullable=False),
     sa.Column("last_at", UtcTime, nullable=False),
     sa.Column("told_at", UtcTime),
-    sa.Column("next_at", UtcTime),  # when to tell next; null: nothing to tell
+    sa.Column("next_at", UtcTime),  # next delivery; null: none
     sa.Column("cleared_at", UtcTime),
 )

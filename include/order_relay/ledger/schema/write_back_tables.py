@@ -12,7 +12,9 @@ feedback = sa.Table(
     metadata,
     sa.Column("submission_id", BigKey, sa.ForeignKey("submission.id"), primary_key=True, autoincrement=False),
     sa.Column("step", sa.Text, primary_key=True),
-    sa.Column("delivery", BigKey, primary_key=True, autoincrement=False),  # shipment, where each is a step; else 0
+    sa.Column(
+        "delivery", BigKey, primary_key=True, autoincrement=False
+    ),  # the shipment, if each is a step; otherwise 0
     sa.Column("state", sa.Text, nullable=False),  # sent, done, refused, failed, given_up, cancelled
     sa.Column("tries", sa.Integer, nullable=False),
     sa.Column("at", UtcTime, nullable=False),
@@ -28,7 +30,7 @@ feedback = sa.Table(
     ),
 )
 
-# Offline orders that could not be marked at their source yet.
+# Offline orders that could not yet be marked at their source.
 offline_mark = sa.Table(
     "offline_mark",
     metadata,

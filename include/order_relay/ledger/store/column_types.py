@@ -1,4 +1,4 @@
-"""Column types and sets of keys that behave alike on SQLite and PostgreSQL."""
+"""Column types and sets of keys that behave the same on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from order_relay.times import as_utc
 
 
 class UtcTime(sa.TypeDecorator[datetime]):
-    """Aware UTC times. SQLite keeps them as text of one width, so that they compare as they sort."""
+    """Aware UTC times. SQLite stores them as text of fixed width, so that comparison follows time."""
 
     impl = sa.DateTime(timezone=True)
     cache_ok = True
 
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
-        """Refuse naive times; hand over UTC. A transaction writes few different times, so the last text is kept."""
+        """Refuse naive times; convert to UTC. Caches the last value, since a transaction writes few different times."""
         as_text = dialect.name == "sqlite"
         last: tuple[Any, Any] = (None, None)
 
@@ -35,7 +35,7 @@ class UtcTime(sa.TypeDecorator[datetime]):
             if value is None:
                 return None
             if value.tzinfo is None:
-                raise ValueError("a time without a zone can not be stored")
+                raise ValueError("a time without a time zone cannot be stored")
             moment = value.astimezone(UTC)
             stored = f"{moment:%Y-%m-%d %H:%M:%S.%f}" if as_text else moment
             last = (value, stored)
@@ -44,16 +44,16 @@ class UtcTime(sa.TypeDecorator[datetime]):
         return process
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Give back aware UTC."""
+        """Return aware UTC."""
         return None if value is None else as_utc(value)
 
 
 BigKey = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-"""Primary keys: SQLite numbers rows by itself only where the type is exactly INTEGER."""
+"""Primary keys: SQLite assigns ids only if the type is exactly INTEGER."""
 
 
 class _Keys(sa.TypeDecorator[Any]):
-    """A whole set of keys as one bound value: a JSON array on SQLite, an array on PostgreSQL."""
+    """A set of keys as one bound value: a JSON array on SQLite, an array on PostgreSQL."""
 
     impl = sa.Text
     cache_ok = True
@@ -95,7 +95,7 @@ class _Among(sa.ColumnElement[bool]):
         self.keys = keys
 
     def self_group(self, against: Any = None) -> Any:
-        """As it is: SQLAlchemy would write ``= 1`` behind it on SQLite, and no index would be used."""
+        """Unchanged: on SQLite, SQLAlchemy would append ``= 1``, which prevents the use of an index."""
         return self
 
 
@@ -127,6 +127,6 @@ def not_among(column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool
 
 
 def among(column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
-    """``column`` is one of the keys bound under ``name``; one bound value however many keys there are."""
+    """``column`` is one of the keys bound under ``name``; one bound value for any number of keys."""
     kind = TextKeys() if isinstance(column.type, sa.String) else NumberKeys()
     return _Among(column, sa.bindparam(name, type_=kind))

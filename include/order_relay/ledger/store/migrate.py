@@ -1,6 +1,6 @@
-"""Bringing a ledger's tables up to date, and telling whether they are.
+"""Migrates a ledger's tables, and checks their revision.
 
-Migrations are Alembic's, packaged beside this module and run without any ini file.
+The Alembic migrations are packaged beside this module and run without an ini file.
 """
 
 from __future__ import annotations
@@ -21,20 +21,19 @@ from order_relay.errors import ConfigurationError
 from order_relay.ledger.store.database import DATABASE_ERRORS, Database, translate_error
 
 _FOLDER = Path(__file__).parent / "migrations"
-_LOCK = 7_203_114_551  # any number of our own: PostgreSQL's advisory lock for migrating
-# It says the same two lines whenever a ledger is opened, in every task's log.
+_LOCK = 7_203_114_551  # an arbitrary number: PostgreSQL's advisory lock for migrating
+# It would log the same two lines in every task, whenever a ledger is opened.
 logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)
 
 VERSION_TABLE = "order_relay_revision"
-"""Its own name, so that the ledger may share a database with programs that use Alembic too."""
+"""Not Alembic's default name, so that the ledger can share a database with other programs that use Alembic."""
 
 
 def migrate(url: str) -> str:
-    """Bring the ledger at ``url`` to the newest revision, making it where there is none; returns that revision.
+    """Migrate the ledger at ``url`` to the newest revision, creating it if necessary; returns that revision.
 
-    Runs in one transaction under a lock: of several processes that start at once, one migrates and the others find it
-    done. Raises ``ConfigurationError`` where the ledger is newer than this program, ``TransientError`` where it can not
-    be reached.
+    Runs in one transaction under a lock: if several processes start together, one migrates and the others wait. Raises
+    ``ConfigurationError`` if the ledger is newer than this version, ``TransientError`` if it cannot be reached.
     """
     database = Database(url, create=True)
     try:
@@ -54,17 +53,17 @@ def migrate(url: str) -> str:
 
 @lru_cache(maxsize=1)
 def head() -> str:
-    """The newest revision that this program knows."""
+    """The newest revision known to this version."""
     return ScriptDirectory.from_config(_config()).get_current_head() or ""
 
 
 def current_revision(conn: Connection) -> str | None:
-    """The revision of the ledger's tables; ``None`` where there are none."""
+    """The revision of the ledger's tables; ``None`` if there are none."""
     return MigrationContext.configure(conn, opts={"version_table": VERSION_TABLE}).get_current_revision()
 
 
 def check_revision(database: Database) -> None:
-    """Raise ``ConfigurationError`` unless the tables are of the revision that this program needs."""
+    """Raise ``ConfigurationError`` unless the tables have the revision that this version needs."""
     try:
         with database.engine.connect() as conn:
             found = current_revision(conn)
@@ -73,7 +72,11 @@ def check_revision(database: Database) -> None:
             _refuse_newer(conn)
     except DATABASE_ERRORS as error:
         raise translate_error(error, database.url) from error
-    what = "has no tables yet" if found is None else f"is at revision {found}, this program needs {head()}"
+    what = (
+        "has no tables yet"
+        if found is None
+        else f"is at revision {found}, but this version of Order Relay needs {head()}"
+    )
     raise ConfigurationError(f"the ledger {what}: run '{COMMAND} ledger migrate'")
 
 
@@ -82,7 +85,7 @@ def _refuse_newer(conn: Connection) -> None:
     known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
     if found is not None and found not in known:
         raise ConfigurationError(
-            f"the ledger is at revision {found}, which this program does not know: update the program"
+            f"the ledger is at revision {found}, which this version of Order Relay does not know: update Order Relay"
         )
 
 

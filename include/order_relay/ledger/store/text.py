@@ -1,4 +1,4 @@
-"""Texts that a database column can hold, and small JSON."""
+"""Texts that fit a database column, and compact JSON."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 from order_relay.orders.notes import OrderNote, notes_to_json
 
-MAX_BODY = 16_000  # bytes of an answer that an attempt keeps
-MAX_REMARK = 1_000  # bytes of what the destination said beside an order id
+MAX_BODY = 16_000  # maximum bytes stored of an answer
+MAX_REMARK = 1_000  # maximum bytes stored of a message that came with an order id
 
 
 def clean_text(text: str, limit: int = 2_000) -> str:
-    """``text`` without what a text column refuses (NUL, lone surrogates), at most ``limit`` bytes of UTF-8."""
+    """``text`` without characters that a text column refuses (NUL, lone surrogates), cut to ``limit`` UTF-8 bytes."""
     data = text.replace("\x00", "\ufffd").encode("utf-8", "replace")
     return data[:limit].decode("utf-8", "ignore")
 
@@ -24,12 +24,12 @@ def dump_json(value: Any) -> str:
 
 
 def load_json(text: str | None, default: Any = None) -> Any:
-    """The value of JSON text; ``default`` where there is none."""
+    """The value of JSON text; ``default`` if it is empty or missing."""
     return json.loads(text) if text else default
 
 
 def notes_text(notes: Iterable[OrderNote]) -> str:
-    """An order's notes as its row keeps them."""
+    """An order's notes as stored in its row."""
     return dump_json(
         notes_to_json(
             OrderNote(clean_text(n.code, 60), clean_text(n.path, 300), clean_text(n.message, 300)) for n in notes

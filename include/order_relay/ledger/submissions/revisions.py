@@ -1,4 +1,4 @@
-"""New rows of submissions: first editions, and further ones for content that came after an order was settled."""
+"""Inserts submissions: first editions, and further ones for content that arrives after an order was settled."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _BLANK: Mapping[str, str] = {
     "ack_message": "''",
 }
 _INSERT = submission.insert().values({name: sa.literal_column(value) for name, value in _BLANK.items()})
-"""What every row begins with stands in the statement: values of rows are worked on one by one."""
+"""Initial values are literals of the statement, since bound values are processed row by row."""
 
 _CONTENT = (
     "order_number",
@@ -56,7 +56,7 @@ _CONTENT = (
 
 
 def content_columns(offer: Mapping[str, Any], batch_id: str) -> dict[str, Any]:
-    """The columns that one row of an offers frame fills: who it is, its content and its place."""
+    """The columns from one row of an offers frame: identity, content, and place in the archive."""
     suffix = offer["suffix"]
     return {
         "source_id": offer["source_id"],
@@ -98,7 +98,7 @@ def insert_submissions(
     ``BatchInfo``: another ledger may have sent them, so that they are looked up before their first POST.
     """
     if state not in INITIAL:
-        raise IllegalTransitionError(f"a submission can not begin as {state}")
+        raise IllegalTransitionError(f"a submission cannot begin as {state}")
     if not rows:
         return
     newest = tx.run(sa.select(sa.func.max(submission.c.id))).scalar() or 0
@@ -138,17 +138,17 @@ _FIRST_EVENTS = event.insert().from_select(
         sa.bindparam("b_who", type_=sa.Text),
         sa.bindparam("b_why", type_=sa.Text),
     )
-    # the pipeline's row is locked, so every newer row of this pipeline is ours
+    # the pipeline's row is locked, so every newer row of this pipeline was inserted here
     .where(submission.c.pipeline == sa.bindparam("b_pipeline"), submission.c.id > sa.bindparam("newest"))
     .order_by(submission.c.id),
 )
 
 
 def apply_pending_offers(tx: Transaction, cause: TransitionCause, ids: Sequence[int]) -> None:
-    """What came for these orders while they were under way, now that they are settled (the redelivery table).
+    """Apply content that arrived for these orders while they were sending or in doubt (the redelivery table).
 
-    Same content: forgotten. Changed: an imported order gets a further edition that is held; one that was not stored
-    (rejected, ready again) takes the new content and is judged anew.
+    Same content is dropped. Changed content of an imported order becomes a further edition, which is held. An order
+    that was not stored (rejected, or ready again) takes the new content and is validated again.
     """
     rows = [row for row in lock(tx, ids, "source_id", "edition", "lineage", "content_hash", "offered") if row.offered]
     if not rows:
@@ -171,7 +171,7 @@ def apply_pending_offers(tx: Transaction, cause: TransitionCause, ids: Sequence[
         tx,
         [row for row, _ in changed if row.id in anew],
         State.RECEIVED,
-        TransitionCause(cause.ctx, "changed while it was under way"),
+        TransitionCause(cause.ctx, "content changed while the order was being sent"),
         each=anew,
     )
 
@@ -181,6 +181,6 @@ def _edition_row(row: Any, new: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _taken(new: Mapping[str, Any]) -> dict[str, Any]:
-    """The content that was remembered; an older program may have remembered fewer columns."""
+    """The stored content; an older version may have stored fewer columns."""
     added = ("customer_number", "reference")
     return {name: new.get(name, "") if name in added else new[name] for name in _CONTENT}

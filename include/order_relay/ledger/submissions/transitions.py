@@ -1,9 +1,8 @@
-"""The only place where a submission changes its state.
+"""The only module that changes the state of a submission.
 
-Every move is a compare-and-set on state **and** revision, and writes its event rows in the same transaction. A move
-that ``states.MOVES`` does not hold raises ``IllegalTransitionError``; a row that somebody else moved raises
-``ConcurrentUpdateError`` and
-nothing of the transaction stays.
+Every transition is a compare-and-set on state **and** revision, and writes its events in the same transaction. A
+transition that is not in ``states.TRANSITIONS`` raises ``IllegalTransitionError``. A row that another transaction
+changed raises ``ConcurrentUpdateError``, and the whole transaction is rolled back.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ _NONE: Mapping[int, Mapping[str, Any]] = {}
 
 
 class SubmissionRow(Protocol):
-    """What a move needs to know of a row: what it was when the decision was taken."""
+    """A row as it was when the transition was decided."""
 
     @property
     def id(self) -> int: ...  # noqa: D102
@@ -39,7 +38,7 @@ class SubmissionRow(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TransitionCause:
-    """Who moves, in which run, and why: stands on the event. ``reason`` is the code that the row keeps."""
+    """Run, actor and explanation for the event. ``reason`` is the code stored in the row."""
 
     ctx: RunContext
     why: str = ""
@@ -56,10 +55,10 @@ def transition(
     each: Mapping[int, Mapping[str, Any]] = _NONE,
     via: tuple[State, ...] | None = None,
 ) -> None:
-    """Move rows (any states) to ``target``, each along ``route`` or along ``way``.
+    """Bring rows in any states to ``target``, each along ``states.path`` or along ``via``.
 
-    ``values`` are set on every row, ``each`` by id (the same columns for all rows, or none at all). ``reason`` on the
-    row becomes ``cause.reason`` unless ``each`` says otherwise; ``cause.why`` (or the row's reason) is on the events.
+    ``values`` are set on every row, ``each`` by id (the same columns for all rows, or none at all). The row's
+    ``reason`` becomes ``cause.reason`` unless ``each`` overrides it. Events store ``cause.why``, or the row's reason.
     """
     by_state: dict[str, list[SubmissionRow]] = defaultdict(list)
     for row in rows:
@@ -70,7 +69,7 @@ def transition(
         _transition_group(tx, group, (State(origin), *steps), cause, values or {}, each)
 
 
-def _transition_group(  # noqa: PLR0917 - the inner half of ``move``
+def _transition_group(  # noqa: PLR0917 - the inner half of ``transition``
     tx: Transaction,
     rows: Sequence[SubmissionRow],
     via: tuple[State, ...],
@@ -93,14 +92,16 @@ def _transition_group(  # noqa: PLR0917 - the inner half of ``move``
     else:
         touched = _write_alike(tx, rows, len(via) - 1, common, unsent=unsent)
     if touched != len(rows):
-        raise ConcurrentUpdateError(f"{len(rows) - touched} of {len(rows)} submissions were moved by somebody else")
+        raise ConcurrentUpdateError(
+            f"{len(rows) - touched} of {len(rows)} submissions were changed by another transaction"
+        )
     _write_events(tx, [row.id for row in rows], via, cause)
 
 
 def _write_alike(
     tx: Transaction, rows: Sequence[SubmissionRow], steps: int, common: Mapping[str, Any], *, unsent: bool
 ) -> int:
-    """The same columns for all rows: one statement for each revision among them, however many rows."""
+    """The same columns for all rows: one statement per revision, for any number of rows."""
     by_revision: dict[int, list[int]] = defaultdict(list)
     for row in rows:
         by_revision[row.revision].append(row.id)
@@ -130,7 +131,7 @@ def _write_each(
     *,
     unsent: bool,
 ) -> int:
-    """Columns of each row's own; ``common`` for the rest."""
+    """Individual columns for each row, and ``common`` for the others."""
     bound, computed = _bound(common)
     sets = [
         {
@@ -148,7 +149,7 @@ def _write_each(
 
 
 def _bound(common: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The columns with a value of their own, and the names of those that the database computes."""
+    """The columns with a value, and the names of those that the database computes."""
     computed = tuple(sorted(name for name, value in common.items() if value is COMPUTED))
     return {name: value for name, value in common.items() if name not in computed}, computed
 
@@ -157,7 +158,7 @@ COMPUTED = object()
 """As a value of one of the columns in ``_EXPRESSIONS``: the database computes it."""
 
 _EXPRESSIONS: Mapping[str, Any] = {
-    # the id that the attempt received which is being settled
+    # the id that the current attempt received
     "oms_id": sa.select(attempt.c.oms_id)
     .where(attempt.c.submission_id == submission.c.id, attempt.c.number == submission.c.attempt)
     .scalar_subquery(),
@@ -167,17 +168,17 @@ _STARTS = (State.RECEIVED, State.WAITING)
 
 
 def _acknowledgement_columns(origin: State, target: State) -> dict[str, Any]:
-    """What a move says about the acknowledgement: due once settled, forgotten when it is open again."""
+    """Columns of the acknowledgement: due once settled, reset when the submission is open again."""
     if target in SETTLED:
         return {"ack": "due"}
     return {"ack": None, "ack_at": None} if origin in SETTLED else {}
 
 
 def _time_columns(via: tuple[State, ...]) -> dict[str, Any]:
-    """What a move does to the times that alerts and limits count from.
+    """Columns from which alerts and limits count.
 
-    They belong to the order, not to one attempt or one evaluation: what goes back to the start gets new attempts, and
-    what was waiting and waits again never stopped waiting.
+    They belong to the order, not to one attempt or evaluation: an order that returns to the start gets new attempts,
+    and one that was waiting and waits again never stopped waiting.
     """
     origin, target = via[0], via[-1]
     clocks: dict[str, Any] = {}
@@ -191,7 +192,7 @@ def _time_columns(via: tuple[State, ...]) -> dict[str, Any]:
 
 
 def _write_events(tx: Transaction, ids: Sequence[int], via: tuple[State, ...], cause: TransitionCause) -> None:
-    """One event for each step and row; the rows are at the end of the way already."""
+    """One event per step and row; the rows already have their final state."""
     steps = len(via) - 1
     for n in range(steps):
         tx.run(
@@ -232,9 +233,9 @@ _INSERT_EVENTS = event.insert().from_select(
 def _update_statement(
     names: tuple[str, ...], unsent: bool = False, *, alike: bool = False, computed: tuple[str, ...] = ()
 ) -> sa.Update:
-    """``unsent``: the row leaves ``ready`` without being sent; a destination key that was never used is free again.
+    """``unsent``: the row leaves ``ready`` without being sent; a destination key that was never used is released.
 
-    ``alike``: for a set of rows of one state and revision; else for one row.
+    ``alike``: for a set of rows of one state and revision; otherwise for one row.
     """
     sets: dict[str, Any] = {name: sa.bindparam(name) for name in names} | {
         name: _EXPRESSIONS[name] for name in computed
@@ -252,9 +253,9 @@ def _update_statement(
 
 
 def update(tx: Transaction, rows: Sequence[SubmissionRow], each: Mapping[int, Mapping[str, Any]]) -> None:
-    """Change columns without a move: no event, but a new revision, so that decisions on the old content fail.
+    """Change columns without a transition: no event, but a new revision, so that decisions on the old content fail.
 
-    ``each`` holds the same columns for every row. Raises ``ConcurrentUpdateError`` as ``move`` does.
+    ``each`` has the same columns for every row. Raises ``ConcurrentUpdateError`` as ``transition`` does.
     """
     sets = [
         {
@@ -271,7 +272,9 @@ def update(tx: Transaction, rows: Sequence[SubmissionRow], each: Mapping[int, Ma
     names = tuple(sorted(sets[0].keys() - {"b_id", "b_state", "b_revision"}))
     touched = tx.many(_update_statement(names), sets)
     if touched != len(sets):
-        raise ConcurrentUpdateError(f"{len(sets) - touched} of {len(sets)} submissions were changed by somebody else")
+        raise ConcurrentUpdateError(
+            f"{len(sets) - touched} of {len(sets)} submissions were changed by another transaction"
+        )
 
 
 @lru_cache(maxsize=64)
@@ -286,8 +289,8 @@ def _select(names: tuple[str, ...]) -> sa.Select[Any]:
 
 
 def lock(tx: Transaction, ids: Iterable[int], *names: str) -> list[Any]:
-    """Read submissions (id, state, revision and ``names``) and keep them from others until the transaction ends.
+    """Read submissions (id, state, revision and ``names``) and lock them until the transaction ends.
 
-    Locks are taken in key order, so that two transactions over the same rows never wait for each other in a ring.
+    Locks are taken in key order, so that two transactions on the same rows never deadlock.
     """
     return list(tx.run(_select(names), {"ids": sorted(set(ids))}))

@@ -79,9 +79,9 @@ def test_a_ledger_of_a_newer_program_is_refused(ledger_url):
     with db.engine.begin() as conn:
         conn.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
     db.close()
-    with pytest.raises(ConfigurationError, match="update the program"):
+    with pytest.raises(ConfigurationError, match="update Order Relay"):
         Ledger.open(ledger_url)
-    with pytest.raises(ConfigurationError, match="update the program"):
+    with pytest.raises(ConfigurationError, match="update Order Relay"):
         migrate(ledger_url)
 
 
@@ -209,7 +209,7 @@ def test_the_clock_is_the_database_s(ledger):
 
 
 def test_naive_times_are_not_stored(ledger, clerk):
-    with pytest.raises(Exception, match="without a zone"):
+    with pytest.raises(Exception, match="without a time zone"):
         clerk.receive(fetched_at=datetime(2026, 1, 1))  # noqa: DTZ001
 
 
