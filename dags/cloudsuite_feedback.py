@@ -16,7 +16,7 @@ task of the order's own pipeline. Settings without a section are fields of the c
 numbers changed, and read again. If anything else changed, the task fails and names the members; check the order in the
 shop and set `line_numbers` to `patch` or `off`.
 
-**Shipped** comes from the ledger's shipments, whoever reported them: ShipRush, a partner, or
+**Shipped** comes from the ledger's shipments, whether reported by ShipRush, a partner or
 `order-relay ship NUMBER`. With `desadv` each delivery is a message of its own; otherwise the shop is updated
 once, after everything was shipped. For set-ups without deliveries, or with orders imported as SHIPPED, set
 `feedback: done_after: import`: the shop is then updated at the import.

@@ -13,7 +13,7 @@ minutes, four, eight, up to six hours.
 |---|---|
 | the order was found | `imported`; the pipeline's next run acknowledges it |
 | its absence is proven, in two look-ups | `ready`; the pipeline's next run sends it as a new attempt |
-| somebody else's order under our number | it stays in doubt; `order_review` asks at once |
+| an unrelated order has our number | it stays in doubt; `order_review` asks without delay |
 | anything else | it stays in doubt and is looked up again |
 
 **Absence is proven** if every page was read, a search for this one external id showed nothing while the same kind of

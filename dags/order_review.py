@@ -12,10 +12,10 @@ takes no worker slot, and an unanswered question does not block the others.
 
 | task | does |
 |---|---|
-| **start** | chooses: look for cases, or ask about the case that this run was opened for |
-| **find** | finds the cases without an open review; skipped where there is none |
-| **open_review** | opens one run for each case, under an id that does not depend on who opens it |
-| **review** | asks what the held versions are: lists all versions, what contradicts, and the differences line by line |
+| **start** | branches: look for cases, or ask about the case that this run was opened for |
+| **find** | finds the cases without an open review; skipped if there are none |
+| **open_review** | opens one run per case; its id depends on the case only, so no case is opened twice |
+| **review** | asks what to do with the held versions; lists them, their contradictions and their differences |
 | **confirm** | asks, before an imported order is replaced, whether the old one is cancelled in the OMS |
 | **decide** | carries out the decision |
 | **settle** | asks what was found in the OMS about an order in doubt |
@@ -28,10 +28,10 @@ takes no worker slot, and an unanswered question does not block the others.
   its own, and the newest of a set supersedes its older ones. Not offered where card data was removed.
 * **discard**: none of the held versions is ever sent.
 
-The review says what each answer does with this group. The pipeline's next run evaluates and sends what was let go.
+The review explains the effect of each answer. The pipeline's next run evaluates and sends the released versions.
 Name, reason and confirmation are part of the order's history (`order-relay order NUMBER`).
 
-**A decision is about what was shown.** If the group changes meanwhile, or somebody else decides, the answer changes
+**A decision is about what was shown.** If the group changes meanwhile, or another operator decides, the answer changes
 nothing, and a new review is opened. An answer without a reason is asked for again.
 
 **Nothing is decided by time.** An open review checks every hour: it ends where its case is closed, and sends reminders

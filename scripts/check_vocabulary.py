@@ -25,9 +25,7 @@ DATA = ("include/**/*.yaml", "scripts/*.yaml")
 """Glob patterns, relative to the project."""
 
 PENDING: dict[str, int] = {
-    "dags": 3,
     "include/config": 24,
-    "include/order_relay/airflow": 109,
     "include/order_relay/batches": 9,
     "include/order_relay/cli": 3,
     "include/order_relay/connections.py": 1,
@@ -45,12 +43,11 @@ PENDING: dict[str, int] = {
 
 ALLOWED: dict[str, tuple[str, ...]] = {
     "scripts/check_vocabulary.py": ("*",),
-    "docs/dags.md": ("tell", "stand", "judge", "mend"),  # generated; descriptions of the trigger forms
     "docs/settings.md": ("tell", "stand", "so many"),  # generated; descriptions of the connection forms
 }
 """Pattern of paths -> names of rules that are not applied there; ``*`` for all."""
 
-PUBLIC_WORDS = frozenset({"gone_at", "mended_at"})
+PUBLIC_WORDS = frozenset({"gone_at", "mended_at", "tell", "tell_after_s"})
 """Columns, YAML keys, commands and members of other systems' messages: allowed as identifiers."""
 
 RULES: dict[str, tuple[str, str]] = {

@@ -53,7 +53,7 @@ def write_back(pipeline: str, context: Context) -> dict[str, Any]:
     ctx = RunContext(pipeline, run_slug(context["dag_run"].run_id), ACTOR)
     with open_wiring(pipeline) as wiring:
         ledger, settings, source = wiring.ledger, wiring.settings, wiring.write_back_source
-        # With another account than the ledger's, our numbers would be written to orders of somebody else.
+        # With another account than the ledger's, our numbers would be written to unrelated orders.
         ledger.runs.bind(pipeline, *account_names(wiring))
         parts = WriteBackContext(
             source,

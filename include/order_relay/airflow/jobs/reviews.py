@@ -94,7 +94,7 @@ def _in_doubt_reviews(rows: Sequence[Mapping[str, Any]]) -> list[ReviewTask]:
 
 
 def still_open(ledger: Ledger, review_task: ReviewTask) -> bool:
-    """Whether this very case still needs a decision. The delay of orders in doubt no longer matters: it was asked."""
+    """Whether the case is unchanged and undecided. An open review may be answered at any age of the order."""
     if review_task.kind == HELD:
         return review_task in _held_reviews(ledger.decisions.held_groups(review_task.pipeline, review_task.number))
     return any(

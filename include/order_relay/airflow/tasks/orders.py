@@ -42,8 +42,8 @@ def order_params() -> dict[str, Param]:
             True,
             type="boolean",
             title="Acknowledge at the source",
-            description="Tell the source which orders were taken over. If switched off, it offers them again, which is "
-            "safe.",
+            description="Acknowledge orders that were taken over, so that the source stops offering them. "
+            "Switching this off is safe.",
         ),
     }
 

@@ -19,7 +19,7 @@ def replay_params() -> dict[str, Param]:
             enum=["replay", "discard"],
             title="Action",
             description="`replay`: evaluate the orders again, after a mapping, a code table or a schema was fixed. "
-            "`discard`: never send them; the source is told that they are done.",
+            "`discard`: never send them; they are acknowledged, so that the source stops offering them.",
         ),
         "reason": Param(
             type="string",

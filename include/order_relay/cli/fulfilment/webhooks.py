@@ -26,7 +26,7 @@ DEFAULT_CONNECTION = "acommerce_default"
 
 
 @app.command("register")
-def register(
+def register_webhook(
     url: Annotated[str, typer.Argument(help="Public https URL of our /acommerce/events.")],
     name: Annotated[str, typer.Option(help="Name of the webhook at aCommerce.")] = "order-relay",
     connection: Connection = DEFAULT_CONNECTION,
@@ -47,7 +47,7 @@ def register(
 
 
 @app.command("list")
-def listed(connection: Connection = DEFAULT_CONNECTION, as_json: AsJson = False) -> None:
+def list_webhooks(connection: Connection = DEFAULT_CONNECTION, as_json: AsJson = False) -> None:
     """List the account's webhooks, without their secrets."""
     with _webhook_client(connection) as hooks:
         rows = hooks.listed()
@@ -60,7 +60,7 @@ def listed(connection: Connection = DEFAULT_CONNECTION, as_json: AsJson = False)
 
 
 @app.command("delete")
-def delete(
+def delete_webhook(
     hook_id: Annotated[str, typer.Argument(help="Id of the webhook, see 'hook list'.")],
     connection: Connection = DEFAULT_CONNECTION,
 ) -> None:
