@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from order_relay.ledger.schema.listed_rows import Activity, StateActivity
 from order_relay.ledger.schema.records import Heartbeat, OverdueOrders
 from order_relay.ledger.schema.shipment_tables import feed_gap
 from order_relay.ledger.schema.states import State
@@ -81,11 +82,11 @@ class Health(Repository):
         )
 
     @reads
-    def activity_since(self, tx: Transaction, name: str, since: datetime) -> dict[str, Any]:
+    def activity_since(self, tx: Transaction, name: str, since: datetime) -> Activity:
         """What happened since a time, and what is open now, for a summary. Counts, codes and times only."""
         lately = sa.func.sum(sa.case((submission.c.changed_at >= since, 1), else_=0))
         oldest = sa.func.min(submission.c.changed_at, type_=submission.c.changed_at.type)
-        states = tx.run(
+        states = (
             sa.select(
                 submission.c.state,
                 submission.c.reason,
@@ -96,7 +97,7 @@ class Health(Repository):
             .where(submission.c.pipeline == name)
             .group_by(submission.c.state, submission.c.reason)
             .order_by(submission.c.state, submission.c.reason)
-        ).mappings()
+        )
         counted = {
             "received": submission.c.first_offered_at >= since,
             "imported": sa.and_(submission.c.state == State.IMPORTED, submission.c.imported_at >= since),
@@ -111,9 +112,12 @@ class Health(Repository):
                 sa.select(run.c.facts).where(run.c.pipeline == name, run.c.started_at >= since)
             ).scalars()
         ]
+        found = tx.run(sa.select(*sums).where(submission.c.pipeline == name)).one()
         return {
-            "states": [dict(row) for row in states],
-            **dict(tx.run(sa.select(*sums).where(submission.c.pipeline == name)).mappings().one()),
+            "states": tx.rows(StateActivity, states),
+            "received": found.received,
+            "imported": found.imported,
+            "acknowledged": found.acknowledged,
             "runs": len(facts),
             "runs_failed": sum(1 for one in facts if one and (one.get("failed_tasks") or one.get("balanced") == "no")),
             "acknowledgement": _overdue(tx, name, ACKNOWLEDGEMENT, tx.now),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TypedDict
 
+from order_relay.ledger.schema.records import OverdueOrders
+
 
 class OrderCounts(TypedDict):
     """Counts of submissions. ``reasons``: by state and reason; ``notes``: by code."""
@@ -149,3 +151,25 @@ class RefusedRecords(TypedDict):
     origin: str
     number: int
     codes: list[tuple[str, int, str]]
+
+
+class StateActivity(TypedDict):
+    """Submissions in a state: how many, since when the oldest, and how many of them changed lately."""
+
+    state: str
+    reason: str
+    n: int
+    oldest: datetime
+    lately: int
+
+
+class Activity(TypedDict):
+    """What happened in a pipeline in a period; ``acknowledgement``: what is overdue to be acknowledged."""
+
+    states: list[StateActivity]
+    received: int
+    imported: int
+    acknowledged: int
+    runs: int
+    runs_failed: int
+    acknowledgement: OverdueOrders | None
