@@ -14,6 +14,7 @@ from order_relay.errors import MalformedResponseError, TransientError
 from order_relay.http.bodies import excerpt, inflate, is_gzip, read_whole
 from order_relay.http.connection_fields import HttpSettings
 from order_relay.http.strict_json import read_object
+from order_relay.http.tls import tls_context
 
 NOT_SENT_ERRORS = (
     httpx.ConnectError,
@@ -49,6 +50,8 @@ class VendorClient:
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
             follow_redirects=False,
             trust_env=self.settings.trust_env,
+            proxy=self.settings.http.proxy or None,
+            verify=tls_context(self.settings.http) or True,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         )
 

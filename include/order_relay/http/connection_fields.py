@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from order_relay.connections import Connection
+from order_relay.connections import Connection, HttpOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +150,21 @@ TRUST_ENV = FlagField(
     title="Use the environment's proxy",
     description="Honour HTTP_PROXY, HTTPS_PROXY and NO_PROXY",
 )
+NETWORK = (
+    TRUST_ENV,
+    TextField(name="proxy", title="Proxy", description="URL of a proxy for all requests, such as http://proxy:3128"),
+    TextField(
+        name="verify",
+        title="Verify certificates",
+        description="Path of a CA file or folder in PEM format; false: certificates are not verified. Default: true",
+    ),
+    TextField(
+        name="cert",
+        title="Client certificate",
+        description='Path of a PEM file, or a list with the path of its key, such as ["client.pem", "client.key"]',
+    ),
+)
+"""Proxy and TLS. Read by Airflow's HTTP provider (``airflow.http_options``), except ``trust_env``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +173,7 @@ class HttpSettings:
 
     ``timeout_s`` is the longest wait without receiving data, ``download_s`` the limit for a whole response.
     ``size_limit_bytes`` bounds a response after decompression. ``trust_env`` uses the environment's proxy settings.
+    ``http``: proxy and TLS options.
     """
 
     base_url: str
@@ -165,6 +181,7 @@ class HttpSettings:
     download_s: float = 300.0
     size_limit_bytes: int = 32 << 20
     trust_env: bool = False
+    http: HttpOptions = field(default_factory=HttpOptions)
 
 
 def read_http_settings(
@@ -177,4 +194,5 @@ def read_http_settings(
         "download_s": download.read(connection),
         "size_limit_bytes": size_limit.read(connection),
         "trust_env": TRUST_ENV.read(connection),
+        "http": connection.http,
     }

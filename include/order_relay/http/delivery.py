@@ -17,10 +17,12 @@ from dataclasses import dataclass, replace
 import aiohttp
 from yarl import URL
 
+from order_relay.connections import HttpOptions
 from order_relay.errors import ConfigurationError, OrderRelayError, ThrottledError
 from order_relay.failpoints import failpoint
 from order_relay.http.oauth import AsyncTokenCache
 from order_relay.http.throttle import AdaptiveThrottle, retry_after_s
+from order_relay.http.tls import tls_context
 from order_relay.orders.messages import SendOutcome, SendResult
 
 MAX_READ_BYTES = 1 << 20
@@ -73,10 +75,12 @@ class _GuardedRequest(aiohttp.ClientRequest):
 
 @asynccontextmanager
 async def open_guarded_session(
-    connections: int, timeout_s: float, *, trust_env: bool
+    connections: int, timeout_s: float, *, trust_env: bool, http: HttpOptions
 ) -> AsyncIterator[aiohttp.ClientSession]:
-    """A session for ``Sender``, without cookies. ``timeout_s`` is for the whole request."""
-    connector = aiohttp.TCPConnector(limit=connections, keepalive_timeout=KEEP_ALIVE_S, ttl_dns_cache=60)
+    """A session for ``Sender``, without cookies. ``timeout_s`` is for the whole request. ``http``: proxy and TLS."""
+    connector = aiohttp.TCPConnector(
+        limit=connections, keepalive_timeout=KEEP_ALIVE_S, ttl_dns_cache=60, ssl=tls_context(http) or True
+    )
     async with aiohttp.ClientSession(
         connector=connector,
         timeout=aiohttp.ClientTimeout(total=timeout_s, connect=min(30.0, timeout_s / 2)),
@@ -84,8 +88,9 @@ async def open_guarded_session(
         request_class=_GuardedRequest,
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=trust_env,
-    ) as http:
-        yield http
+        proxy=http.proxy or None,
+    ) as session:
+        yield session
 
 
 @dataclass(frozen=True, slots=True)

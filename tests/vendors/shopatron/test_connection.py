@@ -82,5 +82,5 @@ def test_complaints_name_connection_and_field_and_show_no_value(changes, field):
 
 
 def test_the_form_has_a_field_for_every_extra_setting():
-    extras = set(OmsSettings.__dataclass_fields__) - {"base_url", "api_key", "secret"}
-    assert set(FORM["extra"]) == extras
+    extras = set(OmsSettings.__dataclass_fields__) - {"base_url", "api_key", "secret", "http"}
+    assert set(FORM["extra"]) == extras | {"proxy", "verify", "cert"}

@@ -65,4 +65,7 @@ def test_the_form_describes_every_extra_that_is_read():
         "size_limit_bytes",
         "order_limit_bytes",
         "trust_env",
+        "proxy",
+        "verify",
+        "cert",
     }

@@ -11,9 +11,9 @@ from order_relay.connections import Connection
 from order_relay.http.connection_fields import (
     DOWNLOAD,
     MAX_WAIT,
+    NETWORK,
     SIZE_LIMIT,
     TIMEOUT,
-    TRUST_ENV,
     ChoiceField,
     HttpSettings,
     IntegerField,
@@ -160,7 +160,7 @@ FORM: dict[str, Any] = {
         DOWNLOAD,
         MAX_WAIT,
         _SIZE_LIMIT,
-        TRUST_ENV,
+        *NETWORK,
     ),
 }
 """Airflow's connection form. ``extra`` holds a JSON Schema fragment for each extra field."""

@@ -12,9 +12,9 @@ from order_relay.connections import Connection
 from order_relay.http.connection_fields import (
     DOWNLOAD,
     MAX_WAIT,
+    NETWORK,
     SIZE_LIMIT,
     TIMEOUT,
-    TRUST_ENV,
     ChoiceField,
     FlagField,
     HttpSettings,
@@ -290,7 +290,7 @@ FORM: dict[str, Any] = {
         _DESADV_FORMAT,
         _DESADV_SHOP,
         _DESADV_USER,
-        TRUST_ENV,
+        *NETWORK,
     ),
 }
 """Airflow's connection form. ``extra`` holds a JSON Schema fragment for each extra field."""

@@ -39,6 +39,7 @@ def _fetch_token(settings: OmsSettings) -> TokenAndLifetime:
         download_s=settings.timeout_s,
         size_limit_bytes=MAX_TOKEN_RESPONSE_BYTES,
         trust_env=settings.trust_env,
+        http=settings.http,
     )
     server = VendorClient("Shopatron", http)
     form = {"grant_type": "client_credentials"}

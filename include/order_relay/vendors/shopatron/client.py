@@ -182,7 +182,9 @@ class ShopatronClient:
 @asynccontextmanager
 async def _open_session(settings: OmsSettings, share: int) -> AsyncIterator[ShopatronSession]:
     connections = max(1, settings.connections // share)
-    async with open_guarded_session(connections, settings.timeout_s, trust_env=settings.trust_env) as http:
+    async with open_guarded_session(
+        connections, settings.timeout_s, trust_env=settings.trust_env, http=settings.http
+    ) as http:
         session = ShopatronSession(http, settings, share)
         await session.sign_in()
         yield session

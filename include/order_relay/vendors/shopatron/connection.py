@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from order_relay.connections import Connection
+from order_relay.connections import Connection, HttpOptions
 from order_relay.http.connection_fields import (
+    NETWORK,
     TIMEOUT,
     TRUST_ENV,
     ChoiceField,
@@ -97,6 +98,7 @@ class OmsSettings:
     status_field: str = "orderStatus"
     status_values: Mapping[str, str] = field(default_factory=dict)
     trust_env: bool = False
+    http: HttpOptions = field(default_factory=HttpOptions)
     shown_members: Mapping[str, str] = field(default_factory=dict)
     unnamed_orders: str = ASK
 
@@ -132,6 +134,7 @@ def read_settings(connection: Connection) -> OmsSettings:
         status_field=connection.text("status_field", "orderStatus"),
         status_values=connection.mapping("status_values"),
         trust_env=TRUST_ENV.read(connection),
+        http=connection.http,
         shown_members=_members(connection),
         unnamed_orders=_UNNAMED_ORDERS.read(connection),
     )
@@ -225,7 +228,7 @@ FORM: dict[str, Any] = {
             title="Status values (JSON object)",
             description='Other spellings, such as {"SHIPPED": "FULFILLED"}',
         ),
-        TRUST_ENV,
+        *NETWORK,
     ),
 }
 """Airflow's connection form. ``extra`` holds a JSON Schema fragment for each extra field."""

@@ -9,9 +9,9 @@ from typing import Any
 from order_relay.connections import Connection
 from order_relay.http.connection_fields import (
     DOWNLOAD,
+    NETWORK,
     SIZE_LIMIT,
     TIMEOUT,
-    TRUST_ENV,
     HttpSettings,
     IntegerField,
     TextField,
@@ -91,6 +91,6 @@ FORM: dict[str, Any] = {
     "hidden_fields": ["schema", "port"],
     "relabeling": {"host": "Base URL", "login": "Admin user name", "password": "Password"},
     "placeholders": {"host": LIVE_BASE, "login": "an account of admin level", "org": "acme"},
-    "extra": form_extra(_ORG_FIELD, TIMEOUT, _DOWNLOAD, _SIZE_LIMIT, _ORDER_LIMIT, TRUST_ENV),
+    "extra": form_extra(_ORG_FIELD, TIMEOUT, _DOWNLOAD, _SIZE_LIMIT, _ORDER_LIMIT, *NETWORK),
 }
 """Airflow's connection form. ``extra`` holds a JSON Schema fragment for each extra field."""
