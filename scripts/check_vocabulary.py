@@ -25,19 +25,14 @@ DATA = ("include/**/*.yaml", "scripts/*.yaml")
 """Glob patterns, relative to the project."""
 
 PENDING: dict[str, int] = {
-    "include/config": 24,
+    "include/order_relay/airflow": 2,
     "include/order_relay/batches": 9,
-    "include/order_relay/cli": 3,
-    "include/order_relay/connections.py": 1,
-    "include/order_relay/endpoints": 8,
-    "include/order_relay/errors.py": 10,
-    "include/order_relay/failpoints.py": 1,
-    "include/order_relay/http": 12,
-    "include/order_relay/ledger": 211,
-    "include/order_relay/orders": 109,
-    "include/order_relay/pipeline": 96,
-    "include/order_relay/vendors": 97,
-    "include/order_relay/wiring": 8,
+    "include/order_relay/endpoints": 6,
+    "include/order_relay/ledger": 134,
+    "include/order_relay/orders": 66,
+    "include/order_relay/pipeline": 81,
+    "include/order_relay/vendors": 19,
+    "include/order_relay/wiring": 7,
 }
 """Package -> findings it has at most. Lower the number when you remove some, drop the package when none is left."""
 
@@ -47,7 +42,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
 }
 """Pattern of paths -> names of rules that are not applied there; ``*`` for all."""
 
-PUBLIC_WORDS = frozenset({"gone_at", "mended_at", "tell", "tell_after_s"})
+PUBLIC_WORDS = frozenset({"gone_at", "mended_at", "tell"})  # ``tell`` is a task id
 """Columns, YAML keys, commands and members of other systems' messages: allowed as identifiers."""
 
 RULES: dict[str, tuple[str, str]] = {
