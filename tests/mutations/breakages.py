@@ -556,7 +556,7 @@ BREAKAGES: tuple[Breakage, ...] = (
             "    order = read_order(transport, order_id)\n"
             "    if order is None:\n"
             "        return NOT_FOUND\n"
-            "    if cancelled(order):\n"
+            "    if is_cancelled(order):\n"
             "        return SHOP_CANCELLED\n"
         ),
         (
@@ -564,7 +564,7 @@ BREAKAGES: tuple[Breakage, ...] = (
             "    order = read_order(transport, order_id)\n"
             "    if order is None:\n"
             "        return NOT_FOUND\n"
-            "    if cancelled(order):\n"
+            "    if is_cancelled(order):\n"
             "        pass\n"
         ),
         (

@@ -153,7 +153,7 @@ class CloudSuiteClient:
             return
         found = self._listed({"offline": "true", **query_window(start, end, self.settings.zone)})
         for order in map_in_order(self._details(tuple(found)).offered, found.items(), self.settings.parallel):
-            settled = order.document.get("shipment_state") == write_back.SENT or write_back.cancelled(order)
+            settled = order.document.get("shipment_state") == write_back.SENT or write_back.is_cancelled(order)
             if not settled and self._counts(order.document):
                 yield id_of(order.document)
 

@@ -21,7 +21,7 @@ from order_relay.orders.money.amounts import amount
 from order_relay.vendors.cloudsuite.connection import CloudSuiteSettings
 from order_relay.vendors.cloudsuite.line_numbers import LINE_ID, LINES, NUMBER
 from order_relay.vendors.cloudsuite.transport import CloudSuiteTransport, NotFoundError, RequestRefusedError
-from order_relay.vendors.cloudsuite.write_back import ACCEPTED, NOT_FOUND, SHOP_CANCELLED, cancelled, read_order
+from order_relay.vendors.cloudsuite.write_back import ACCEPTED, NOT_FOUND, SHOP_CANCELLED, is_cancelled, read_order
 
 PATH = "proxy/des_adv_xml/delivery/"
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -45,14 +45,14 @@ def send_desadv(
     ``OutcomeUnknownError`` without a usable response, and the errors of ``CloudSuiteTransport.post``.
     """
     order = read_order(transport, order_id)
-    if order is None or cancelled(order):
+    if order is None or is_cancelled(order):
         return NOT_FOUND if order is None else SHOP_CANCELLED
     lines = shipped_lines(order.document, shipment.lines)
     if order.document.get("erp_order_number") in (None, "") or any(line.get(NUMBER) is None for line, _ in lines or ()):
         return Acknowledgement(False, "ERP order number and line numbers must be set before a delivery is reported")
     if lines is None:
         return Acknowledgement(False, "the parcel contains a line that is not in this order")
-    message = document(order.document, shipment, lines, settings.zone)
+    message = build_document(order.document, shipment, lines, settings.zone)
     as_json = settings.desadv_format == "json"
     body, media = (encode(message), "application/json") if as_json else (to_xml(message), "application/xml")
     try:
@@ -87,7 +87,7 @@ def _quantity(part: ShippedLine) -> Decimal:
     return Decimal(part.quantity) if part.in_source_units is None else part.in_source_units
 
 
-def document(
+def build_document(
     order: dict[str, Any], shipment: Shipment, lines: Sequence[tuple[Line, Decimal]], zone: ZoneInfo | None
 ) -> dict[str, Any]:
     """The message as a document. Quantities have at most four decimals.

@@ -19,7 +19,7 @@ from order_relay.vendors.cloudsuite.write_back import (
     NOT_FOUND,
     SHOP_CANCELLED,
     TAKEN_OVER_STATES,
-    cancelled,
+    is_cancelled,
     patch_order,
     quote_value,
     read_order,
@@ -41,7 +41,7 @@ def number_lines(
     order = read_order(transport, order_id)
     if order is None:
         return NOT_FOUND
-    if cancelled(order):
+    if is_cancelled(order):
         return SHOP_CANCELLED
     if problem := _numbering_problem(order, numbers):
         return _refusal(problem)

@@ -25,7 +25,7 @@ NOT_FOUND = Acknowledgement(False, "the shop answered HTTP 404: the order does n
 SHOP_CANCELLED = Acknowledgement(False, "the shop has cancelled the order; nothing was written", cancelled=True)
 
 
-def cancelled(order: SourceOrder) -> bool:
+def is_cancelled(order: SourceOrder) -> bool:
     """Whether the shop has cancelled the order."""
     return order.document.get("state") in CANCELLED_STATES
 
@@ -43,7 +43,7 @@ def take_over(
     state = order.document.get("state")
     if state in TAKEN_OVER_STATES:
         return ACCEPTED
-    if cancelled(order):
+    if is_cancelled(order):
         return SHOP_CANCELLED
     if state not in listed_states:
         return Acknowledgement(False, f"its state is {quote_value(state)}; it was not changed")
@@ -55,7 +55,7 @@ def set_erp_number(transport: CloudSuiteTransport, order_id: str, oms_id: str) -
     order = read_order(transport, order_id)
     if order is None:
         return NOT_FOUND
-    if cancelled(order):
+    if is_cancelled(order):
         return SHOP_CANCELLED
     known = order.document.get("erp_order_number")
     if known in (None, ""):
@@ -70,7 +70,7 @@ def mark_sent(transport: CloudSuiteTransport, order_id: str) -> Acknowledgement:
     order = read_order(transport, order_id)
     if order is None:
         return NOT_FOUND
-    if cancelled(order):
+    if is_cancelled(order):
         return SHOP_CANCELLED
     if order.document.get("shipment_state") == SENT:
         return ACCEPTED
@@ -85,7 +85,7 @@ def mark_done(transport: CloudSuiteTransport, order_id: str) -> Acknowledgement:
     state = order.document.get("state")
     if state == DONE:
         return ACCEPTED
-    if cancelled(order):
+    if is_cancelled(order):
         return SHOP_CANCELLED
     if state != PROCESSING:
         return Acknowledgement(False, f"its state is {quote_value(state)}, not processing; it was not changed")
@@ -113,7 +113,7 @@ def patch_order(transport: CloudSuiteTransport, order_id: str, members: dict[str
         return Acknowledgement(False, str(error))
     if written is None or not members.keys() <= written.document.keys():
         written = read_order(transport, order_id)
-    if written is not None and "state" not in members and cancelled(written):  # cancelled between read and write
+    if written is not None and "state" not in members and is_cancelled(written):  # cancelled between read and write
         return SHOP_CANCELLED
     after = {} if written is None else written.document
     wrong = [name for name, value in members.items() if name in after and after[name] != value]
