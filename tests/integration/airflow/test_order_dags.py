@@ -31,6 +31,8 @@ HEAVY = (
     "psycopg",
     "msgspec",
     "fsspec",
+    "requests",
+    "airflow.providers.http",
     "order_relay.ledger",
     "order_relay.wiring.pipeline",
     "order_relay.batches",
