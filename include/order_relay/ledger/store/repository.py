@@ -26,10 +26,14 @@ class Repository:
 
 
 def reads(work: Callable[Concatenate[R, Transaction, P], T]) -> Callable[Concatenate[R, P], T]:
-    """Run the method in one read-only snapshot (``Database.read``), which it gets as its first argument."""
+    """Run the method in one read-only snapshot (``Database.read``), which it gets as its first argument.
+
+    Iterators among the arguments become lists first, so that the method may read them more than once.
+    """
 
     @wraps(work)
     def method(self: R, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        args, kwargs = _repeatable(args, kwargs)
         return self._database.read(lambda tx: work(self, tx, *args, **kwargs))
 
     return method
