@@ -35,7 +35,10 @@ LONGEST = [
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files first, all others as they were."""
+    """The longest files first, all others as they were; the longest ones are slow."""
+    for item in items:
+        if item.path.name in LONGEST:
+            item.add_marker("slow")
     items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 
 

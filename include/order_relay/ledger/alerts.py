@@ -1,8 +1,8 @@
-"""What people are told: once for each cause, again while it lasts, and once more when it is over.
+"""The outbox of alerts: one per condition, repeated while it lasts, and one recovery notice when it has ended.
 
-A message is first noted here and then delivered, so that one that could not be delivered is delivered by whoever looks
-next. ``next_at`` says when: it is pushed into the future before each delivery, which keeps two processes from
-delivering at once, and again afterwards. A cause that comes back before its end was told goes on as if it never left.
+An alert is first recorded and then delivered, so that a failed delivery is retried by the next process. ``next_at`` is
+the time of the next delivery. It is moved into the future before each delivery, which keeps two processes from
+delivering the same alert, and again afterwards. A condition that returns before its recovery notice continues.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from order_relay.ledger.store.repository import Repository, reads, writes
 from order_relay.ledger.store.text import clean_text
 
 RETRY_AFTER = timedelta(minutes=5)
-"""So long after a delivery began without being noted as done, it is tried again."""
+"""A delivery that is not marked as done within this time is retried."""
 
 RESOLVED_AFTER = timedelta(hours=1)
-"""A cause must be gone so long before people hear that it is over: what comes and goes is told as one."""
+"""Delay of the recovery notice, so that an intermittent condition is one alert."""
 
 PUNCTUAL = 0.97
-"""A look that comes once in the distance between two messages may come a little early; it still tells."""
+"""Share of the repeat interval after which an alert may be repeated: a periodic check may run slightly early."""
 
 DELETED_AFTER = timedelta(days=90)
 MAX_DELIVERIES = 50
@@ -45,10 +45,10 @@ class Alerts(Repository):
 
     @writes
     def record(self, tx: Transaction, name: str, messages: Sequence[Alert], settles: Collection[str] = ()) -> None:
-        """Note what is to be told about a pipeline now.
+        """Record the current alerts of a pipeline.
 
-        ``settles``: the kinds that the caller knows completely: an open cause of these kinds that is not among
-        ``messages`` is over. A cause of any kind that nobody noted for twice its distance is closed without a word.
+        ``settles``: the kinds of which ``messages`` is complete; open alerts of these kinds that are not among
+        ``messages`` have ended. An alert of any kind that is not recorded for two repeat intervals is closed silently.
         """
         by_cause = {message.cause: message for message in messages}
         for message in by_cause.values():
@@ -67,9 +67,9 @@ class Alerts(Repository):
 
     @writes
     def claim_due(self, tx: Transaction) -> list[Delivery]:
-        """What is to be delivered now, of all pipelines, the oldest first; nobody else gets it for ``RETRY_AFTER``.
+        """Due alerts of all pipelines, oldest first, reserved for the caller for ``RETRY_AFTER``.
 
-        What was told before is due again only if it was noted since: nobody is reminded of what nobody sees any more.
+        A delivered alert is due again only if it was recorded since, so that nothing outdated is repeated.
         """
         rows = tx.run(
             sa.select(alert)
@@ -90,7 +90,7 @@ class Alerts(Repository):
 
     @writes
     def mark_delivered(self, tx: Transaction, delivered: Delivery) -> None:
-        """A note has reached its target."""
+        """Record that an alert was delivered."""
         row = tx.run(
             sa.select(alert)
             .where(alert.c.pipeline == delivered.pipeline, alert.c.cause == delivered.cause)
@@ -106,13 +106,13 @@ class Alerts(Repository):
 
     @reads
     def unresolved(self, tx: Transaction) -> list[OpenAlert]:
-        """The causes that last, the oldest first; ``told_at`` is null where they are not told yet."""
+        """Open alerts, oldest first; ``told_at`` is null if one was not delivered yet."""
         query = sa.select(alert).where(alert.c.cleared_at.is_(None)).order_by(alert.c.first_at, alert.c.cause)
         return tx.rows(OpenAlert, query)
 
     @reads
     def first_recorded_at(self, tx: Transaction, name: str, cause: str) -> datetime | None:
-        """When a cause was noted first; ``None`` where it never was."""
+        """When a condition was first recorded; ``None`` if never."""
         found: datetime | None = tx.run(
             sa.select(alert.c.first_at).where(alert.c.pipeline == name, alert.c.cause == cause)
         ).scalar()
@@ -131,7 +131,7 @@ def _content(tx: Transaction, message: Alert) -> dict[str, Any]:
 
 
 def _begun(tx: Transaction, message: Alert) -> dict[str, Any]:
-    """A cause that is new, or whose end was told."""
+    """Columns of a new alert, or of one whose recovery notice was sent."""
     return {
         "first_at": tx.now,
         "told_at": None,

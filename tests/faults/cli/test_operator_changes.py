@@ -85,7 +85,7 @@ def test_a_change_after_import_is_decided_and_sent_once(
     shown = ",".join(map(str, review["shown_ids"]))
     options: tuple[str, ...] = ("--reason", "asked them", "--who", "ann", "--shown", shown)
     if choice == "replacement":
-        assert "cancel it there" in command("decide", number, choice, *options, code=2)
+        assert "cancel it in the OMS" in command("decide", number, choice, *options, code=2)
         options = (*options, "--confirm-cancelled")
     assert command("decide", number, choice, *options)["decided"] == review["shown_ids"]
     engine.run("third")

@@ -247,6 +247,7 @@ def machine(template: Path, clerk_class: type) -> type[RuleBasedStateMachine]:
     return Promise
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [20])
 def test_no_order_is_lost_or_duplicated_under_any_faults(sqlite_template, clerk_class, size):
     run_state_machine_as_test(

@@ -29,6 +29,8 @@ import order_relay
 from order_relay.pipeline.settings.locations import config_folder
 from order_relay.pipeline.settings.pipeline import load_file, pipeline_files
 from order_relay.wiring.vendors import canonical_reader
+
+pytestmark = pytest.mark.slow
 bag = DagBag(dag_folder=sys.argv[1], bundle_path=sys.argv[1], bundle_name="installed")
 pipelines = {name: load_file(path) for name, path in pipeline_files().items()}
 print(json.dumps({

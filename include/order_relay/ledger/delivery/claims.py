@@ -1,8 +1,8 @@
-"""The intent to send, committed before the first byte; and the one rule that no lineage is sent twice.
+"""Claims: the intent to send, committed before the first byte, for at most one submission per lineage.
 
-Guarantees: a claim is durable before its caller may send; at most one submission of a lineage is ever in ``sending``,
-``in_doubt`` or ``imported`` (a partial unique index, not this code, makes sure of it); the rows of a lineage are
-locked in key order, so that two runs over versions of one order wait for each other instead of racing.
+Guarantees: a claim is durable before its caller may send. At most one submission of a lineage is in ``sending``,
+``in_doubt`` or ``imported``; a partial unique index enforces it. The rows of a lineage are locked in key order, so that
+two runs with versions of one order wait for each other.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ _FAMILY = (
     )
     .where(
         submission.c.pipeline == sa.bindparam("name"),
-        # not narrowed by the pipeline once more: SQLite would then read all of its rows instead of these few
+        # no further condition on the pipeline: SQLite would then read all of its rows instead of these few
         submission.c.lineage.in_(sa.select(_own.c.lineage).where(among(_own.c.id, "ids"))),
     )
     .order_by(submission.c.id)
@@ -110,7 +110,7 @@ _INSERT_ATTEMPTS = attempt.insert().from_select(
         _blank,
     ).where(among(submission.c.id, "ids")),
 )
-"""Made from the rows that were just moved, so that it says what they said."""
+"""Copied from the rows that were just claimed."""
 
 
 class Claims(Repository):
@@ -118,12 +118,12 @@ class Claims(Repository):
 
     @reads
     def ready(self, tx: Transaction, name: str) -> list[int]:
-        """All that may be sent, the longest known first."""
+        """The submissions that may be sent, oldest first."""
         return list(tx.run(_READY, {"name": name}).scalars())
 
     @reads
     def sendable(self, tx: Transaction, ids: Iterable[int]) -> list[Sendable]:
-        """Those of ``ids`` that may be sent now, with their payloads."""
+        """Those of ``ids`` that may be sent, with their payloads."""
         return [Sendable(*tuple(row)) for row in tx.run(_SENDABLE, {"ids": list(ids)})]
 
     def claim(self, ctx: RunContext, ids: Iterable[int], owner: str, lease_s: float) -> dict[int, Claim]:
@@ -151,15 +151,15 @@ class Claims(Repository):
 def claim(
     tx: Transaction, ctx: RunContext, ids: Iterable[int], owner: str, lease_s: float, *, one_by_one: bool = False
 ) -> dict[int, Claim]:
-    """Commit the intent to send these; by id. What can not be claimed is absent from the answer.
+    """Commit the intent to send these; returns claims by id. Submissions that cannot be claimed are left out.
 
-    No request may start after ``send_before``: the database's clock plus ``lease_s``. A submission whose lineage is
-    under way, in doubt or imported does not stay ``ready``: it waits to be resolved anew, which also decides whether
-    an older version agrees with the imported one and may be superseded by it. One that its source has cancelled
-    meanwhile (an earlier attempt proved to have stored nothing) is stopped.
+    No request may start after ``send_before``: the database's clock plus ``lease_s``. If the lineage of a submission is
+    being sent, in doubt or imported, the submission changes to ``waiting`` and is resolved again, which also decides
+    whether it agrees with the imported version and is superseded by it. A submission that its source has cancelled
+    meanwhile (after an attempt that provably stored nothing) is held.
 
-    Raises ``IntegrityError`` where the lineage index refused one of them: a version came up between reading and
-    writing. Then nothing was claimed, and the call is made again ``one_by_one``, which leaves out just that one.
+    Raises ``IntegrityError`` if the lineage index refused one of them because another version was claimed between
+    reading and writing. Nothing is claimed then; call again with ``one_by_one`` to leave out only that one.
     """
     wanted = set(ids)
     families: dict[str, list[Any]] = defaultdict(list)
@@ -176,7 +176,7 @@ def claim(
         tx,
         waiting,
         State.WAITING,
-        TransitionCause(ctx, "its lineage is under way or imported", IN_DOUBT),
+        TransitionCause(ctx, "another version of this order is being sent or imported", IN_DOUBT),
         {"due_at": moment},
     )
     before = moment + timedelta(seconds=lease_s)
@@ -190,7 +190,7 @@ def claim(
 def _select_versions(
     family: list[Any], wanted: set[int], free: list[Any], waiting: list[Any], cancelled: list[Any]
 ) -> None:
-    """Who of a lineage may go: the newest wanted one, if nothing of it is at the destination."""
+    """Select the version of a lineage to send: the newest requested one, if none is at the destination."""
     ready_ones = [row for row in family if row.id in wanted and row.state == State.READY]
     cancelled += [row for row in ready_ones if row.source_cancelled_at is not None]
     asking = sorted(
@@ -203,7 +203,7 @@ def _select_versions(
 
 
 def _claim_row(tx: Transaction, ctx: RunContext, row: Any, owner: str, before: datetime) -> bool:
-    """Take one row; false where the lineage index refuses it."""
+    """Claim one row; false if the lineage index refuses it."""
     try:
         with tx.conn.begin_nested():
             _claim_rows(tx, ctx, [row], owner, before)

@@ -1,4 +1,4 @@
-"""Leases that expired: what a dead worker left ``sending`` becomes in doubt."""
+"""Expired leases: submissions that a dead worker left ``sending`` become in doubt."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Leases(Repository):
 
     @writes
     def expire(self, tx: Transaction, ctx: RunContext, timeout_s: float) -> int:
-        """What is ``sending`` although lease and time-out are over (its worker died) becomes in doubt; how many did."""
+        """Put submissions in doubt whose lease and time-out have passed (dead worker); returns their number."""
         limit = tx.now - timedelta(seconds=timeout_s)
         ids = (
             tx.run(
@@ -34,6 +34,6 @@ class Leases(Repository):
             .all()
         )
         rows = [row for row in lock(tx, ids, "send_before") if row.state == State.SENDING and row.send_before < limit]
-        cause = TransitionCause(ctx, "lease and time-out are over without an outcome", LEASE_EXPIRED)
+        cause = TransitionCause(ctx, "no outcome before the end of lease and time-out", LEASE_EXPIRED)
         transition(tx, rows, State.IN_DOUBT, cause, {"due_at": tx.now})
         return len(rows)

@@ -1,8 +1,8 @@
-"""Doubt: what is in doubt, what look-ups said about it, and when an absence counts.
+"""Orders in doubt, their lookups, and the rule when an absence counts.
 
-An order is sent again only after two valid absences. An absence is valid where the look-up was complete and had a
-positive control (the caller says so by calling it ``absent``), and it came later than the lease's end plus
-``quiet_s``: the destination's time-out and the time after which it shows what it stored.
+An order is sent again only after two valid absences. An absence is valid if the lookup was complete with a positive
+control (the caller then reports ``absent``), and if it was made after the end of the lease plus ``quiet_s``: the
+destination's time-out plus the delay until it shows stored orders.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ _NEEDED = ("attempt", "send_before", "absent_once_at", "lookups", "offered", "ab
 
 
 def lookup_delay(lookups: int) -> timedelta:
-    """How long to wait after so many look-ups: growing, from two minutes to six hours."""
+    """Delay before the next lookup, from two minutes, doubled each time, to six hours."""
     return min(FIRST_DELAY * (1 << min(lookups, 12)), LONGEST_DELAY)
 
 
 def absence_counts(now: datetime, send_before: datetime | None, quiet_s: float) -> bool:
-    """Whether an absence found at ``now`` says anything about a request that may have started until ``send_before``."""
+    """Whether an absence at ``now`` is valid for a request that may have started until ``send_before``."""
     return send_before is not None and now > send_before + timedelta(seconds=quiet_s)
 
 
 class Lookups(Repository):
-    """Orders in doubt, and what the destination answered about them."""
+    """Orders in doubt and their lookups."""
 
     @reads
     def due(self, tx: Transaction, name: str, now: datetime | None = None) -> list[int]:
-        """What is in doubt and due to be looked up, the longest due first; ``now`` defaults to the database's clock."""
+        """Submissions in doubt whose lookup is due, longest due first; ``now`` defaults to the database's clock."""
         return list(
             tx.run(
                 sa.select(submission.c.id)
@@ -61,7 +61,7 @@ class Lookups(Repository):
 
     @reads
     def in_doubt(self, tx: Transaction, ids: Iterable[int]) -> list[InDoubtOrder]:
-        """Those of ``ids`` that are in doubt, with what a look-up needs."""
+        """Those of ``ids`` that are in doubt, with the data for a lookup."""
         query = (
             sa.select(
                 submission.c.id,
@@ -97,13 +97,12 @@ class Lookups(Repository):
         quiet_s: float = 0.0,
         max_attempts: int = MAX_ATTEMPTS,
     ) -> dict[int, str]:
-        """Record look-ups and draw their consequence; the states afterwards, by id.
+        """Record lookups and apply them; returns the states afterwards, by id.
 
-        ``found``: imported. Second valid ``absent`` of the same attempt: ready again; or rejected, where the last
-        answer was a refusal (400, 422) that could only not be believed before, or where the order has used up its
-        attempts (``attempts.exhausted``). Anything else stays in doubt and is due again at ``next_at`` (default:
-        growing distance). Results for another attempt, or for what is not in doubt any more, are kept but change
-        nothing.
+        ``found``: imported. A second valid ``absent`` of the same attempt: ready again, or rejected if the last answer
+        was a refusal (400, 422) or the order has no attempts left (``attempts.exhausted``). Otherwise the order stays
+        in doubt and is due again at ``next_at`` (default: a growing delay). Results for another attempt, or for orders
+        that are no longer in doubt, are stored but change nothing.
         """
         given = {result.id: result for result in results}
         rows = lock(tx, given, *_NEEDED)
@@ -126,10 +125,10 @@ class Lookups(Repository):
     def positive_controls(
         self, tx: Transaction, destination: str, exclude: Iterable[str] = (), shown_after_s: float = 3600.0
     ) -> list[PositiveControl]:
-        """Up to three orders known to be imported, as positive controls: the newest first, all different.
+        """Up to three different imported orders as positive controls, newest first.
 
-        ``exclude`` are external ids that will not do. ``shown_after_s``: so long after its import an order may not be
-        shown yet; younger ones are used only where there are no others.
+        ``exclude`` are unsuitable external ids. ``shown_after_s``: seconds until the destination shows an imported
+        order; younger orders are used only if there are no others.
         """
         found: list[PositiveControl] = []
         keys = list(exclude)
@@ -166,7 +165,7 @@ def _log_row(tx: Transaction, ctx: RunContext, result: LookupResult, counted: bo
     }
 
 
-def _conclude(  # noqa: PLR0917 - one look-up's row, and what was found
+def _conclude(  # noqa: PLR0917 - the row and the result of one lookup
     tx: Transaction, ctx: RunContext, row: Any, result: LookupResult, counted: bool, max_attempts: int
 ) -> str:
     if counted and result.finding.kind == "found":
@@ -175,7 +174,7 @@ def _conclude(  # noqa: PLR0917 - one look-up's row, and what was found
             tx,
             [row],
             State.IMPORTED,
-            TransitionCause(ctx, f"found by look-up ({clean_text(result.method, 100)})"),
+            TransitionCause(ctx, f"found by lookup ({clean_text(result.method, 100)})"),
             values,
         )
         return State.IMPORTED
@@ -197,24 +196,30 @@ def _conclude(  # noqa: PLR0917 - one look-up's row, and what was found
 
 
 def _confirm_absence(tx: Transaction, ctx: RunContext, row: Any, max_attempts: int) -> str:
-    """Nothing of this attempt is at the destination: the order may be sent again, unless it has had its chances."""
+    """The attempt stored nothing: the order may be sent again, unless it has no attempts left."""
     tried = attempts_of(tx, row.id, row.first_sent_at)
     absences = {"absences": row.absences + 1}
     if tried and tried[-1].status in _REFUSED:
         reason = f"http_{tried[-1].status}"
-        transition(tx, [row], State.REJECTED, TransitionCause(ctx, "refused, and found absent twice", reason), absences)
+        transition(
+            tx,
+            [row],
+            State.REJECTED,
+            TransitionCause(ctx, "refused by the destination, and absent in two lookups", reason),
+            absences,
+        )
         return State.REJECTED
     why = exhausted(tried, max_attempts)
     if why:
         transition(tx, [row], State.REJECTED, TransitionCause(ctx, why, outcome_code(tried[-1])), absences)
         return State.REJECTED
-    transition(tx, [row], State.READY, TransitionCause(ctx, "found absent twice"), absences)
+    transition(tx, [row], State.READY, TransitionCause(ctx, "absent in two lookups"), absences)
     return State.READY
 
 
 CONTROL_AGES = (timedelta(0), timedelta(days=7), timedelta(days=1))
-"""How old positive controls are, beside the time that the destination takes to show what it stored: the newest shows
-that the search is up to date, the others that it reaches back."""
+"""Ages of the positive controls, beyond the delay until the destination shows stored orders: the newest proves that
+the search is up to date, the others that it reaches back."""
 
 _CONTROL = (
     sa.select(

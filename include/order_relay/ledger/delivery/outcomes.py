@@ -1,4 +1,4 @@
-"""Outcomes: what became of an attempt, committed under the attempt's number."""
+"""Outcomes of attempts, committed under the attempt's number."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _RECORD = (
     .where(
         attempt.c.submission_id == sa.bindparam("b_id"),
         attempt.c.number == sa.bindparam("b_number"),
-        # an import that is told later is the truth, whatever was told before
+        # a later report of an import overrides any earlier outcome
         sa.or_(
             attempt.c.settled_at.is_(None),
             attempt.c.outcome == SendOutcome.IN_DOUBT,
@@ -84,14 +84,14 @@ class Outcomes(Repository):
         owner: str,
         lease_s: float,
     ) -> tuple[list[int], dict[int, Claim]]:
-        """First ``record``, then ``Claims.claim``, both or neither. Raises ``IntegrityError`` as ``claim`` does."""
+        """``record`` and ``Claims.claim`` in one transaction. Raises ``IntegrityError``."""
         refused = record_outcomes(tx, ctx, results, ids)  # locks the rows of both in key order
         return refused, claim(tx, ctx, ids, owner, lease_s)
 
     @writes
     def return_to_received(self, tx: Transaction, ctx: RunContext, ids: Iterable[int], why: str) -> int:
-        """Back to ``received``: rejected ones, since the set-up was wrong and not they, and ready ones whose payload is
-        damaged and must be made anew. How many did."""
+        """Return submissions to ``received``: rejected ones if the configuration was wrong, and ready ones with a
+        damaged payload, which must be built again. Returns their number."""
         rows = [row for row in lock(tx, ids) if row.state in (State.REJECTED, State.READY)]
         transition(tx, rows, State.RECEIVED, TransitionCause(ctx, why))
         return len(rows)
@@ -100,15 +100,15 @@ class Outcomes(Repository):
 def record_outcomes(
     tx: Transaction, ctx: RunContext, results: Sequence[AttemptResult], next_ids: Iterable[int] = ()
 ) -> list[int]:
-    """Commit outcomes, all in one transaction; the ids whose outcome was refused (stale).
+    """Commit outcomes in one transaction; returns the ids whose outcome was refused as stale.
 
-    An outcome counts only for the attempt that is under way or in doubt. One that comes late, for an attempt that was
-    given up as in doubt, still counts: it is the truth about it. An import that is told after the order was taken for
-    absent makes it imported, unless a new attempt began; whatever is refused still stands on its attempt, so that the
-    law finds a double. Settling the same outcome again changes nothing.
+    An outcome counts only for the current attempt, which is sending or in doubt; a late outcome for an attempt in
+    doubt counts. A late import after two absences makes the order imported, unless a new attempt began. Refused
+    outcomes are still stored with their attempt, so that the accounting check finds duplicates. Recording the same
+    outcome again changes nothing.
 
-    ``next_ids`` are claimed next in this transaction: locked with the others, in key order, so that two workers over
-    the same orders wait for each other and not in a ring.
+    ``next_ids`` are claimed next in this transaction. They are locked with the others in key order, so that two workers
+    with the same orders never deadlock.
     """
     given = {result.id: result for result in results}
     rows = [row for row in lock(tx, {*given, *next_ids}, "attempt", "oms_id", "offered") if row.id in given]
@@ -133,7 +133,7 @@ def record_outcomes(
 
 
 def _target(row: Any, result: AttemptResult, doubtful: bool) -> State | None:
-    """Where an outcome takes a row; ``None`` where it is not its business any more."""
+    """The state after an outcome; ``None`` if the outcome no longer applies."""
     if result.attempt != row.attempt:
         return None
     target = _TARGET[result.answer.outcome]
@@ -147,14 +147,14 @@ def _target(row: Any, result: AttemptResult, doubtful: bool) -> State | None:
 
 
 def _is_recorded(row: Any, result: AttemptResult) -> bool:
-    """Whether exactly this was settled before: a commit whose answer got lost, tried again."""
+    """Whether this outcome is recorded already: a commit whose confirmation was lost is repeated."""
     if result.attempt != row.attempt or row.state != _TARGET[result.answer.outcome]:
         return False
     return bool(row.state != State.IMPORTED or row.oms_id == result.answer.oms_id)
 
 
 def _possibly_stored(tx: Transaction, rows: Iterable[Any], given: dict[int, AttemptResult]) -> set[int]:
-    """Refused orders of which an earlier attempt may have been stored: their refusal may mean "exists already"."""
+    """Refused orders with an earlier attempt that may have been stored: the refusal may mean "already exists"."""
     asked = {
         row.id: row.attempt for row in rows if row.attempt > 1 and given[row.id].answer.outcome is SendOutcome.REJECTED
     }
@@ -165,7 +165,7 @@ def _possibly_stored(tx: Transaction, rows: Iterable[Any], given: dict[int, Atte
 
 
 def _record(tx: Transaction, results: Sequence[AttemptResult]) -> None:
-    """Keep every answer on its attempt, also one that is refused."""
+    """Store every answer with its attempt, even if it is stale."""
     tx.many(
         _RECORD,
         [
@@ -193,7 +193,7 @@ def _transition(
     answers = {row.id: given[row.id].answer for row in rows}
     if target is State.IMPORTED:
         values = {"imported_at": tx.now, "oms_id": COMPUTED}
-        why = "told late: the answer of an attempt that was taken for lost" if late else "the destination has it"
+        why = "late answer: the destination had stored it" if late else "the destination has stored it"
         transition(tx, rows, target, TransitionCause(ctx, why), values, via=_ADOPT if late else None)
         return
     due = {"due_at": tx.now} if target is State.IN_DOUBT else {}
@@ -202,7 +202,7 @@ def _transition(
 
 
 def _by_reason(rows: list[Any], answers: dict[int, SendResult], target: State) -> dict[tuple[str, str], list[Any]]:
-    """The rows by reason code and the text of their event."""
+    """The rows by reason code and event text."""
     groups: dict[tuple[str, str], list[Any]] = defaultdict(list)
     for row in rows:
         answer = answers[row.id]

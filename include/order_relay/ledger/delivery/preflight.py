@@ -1,4 +1,4 @@
-"""Submissions that are looked up before their first POST, because the ledger does not know their past."""
+"""Lookups before the first POST, for submissions whose history the ledger does not know."""
 
 from __future__ import annotations
 
@@ -19,13 +19,11 @@ _ADOPT = (State.SENDING, State.IMPORTED)
 
 
 class PreflightChecks(Repository):
-    """Look-ups before the first request for an order."""
+    """Lookups before the first request for an order."""
 
     @reads
     def unverified(self, tx: Transaction, name: str) -> list[int]:
-        """Ready submissions that must be looked up before their first POST: the ledger has a past that it does not
-        know.
-        """
+        """Ready submissions that must be looked up before their first POST, since another ledger may have sent them."""
         return list(
             tx.run(
                 sa.select(submission.c.id)
@@ -36,7 +34,7 @@ class PreflightChecks(Repository):
 
     @writes
     def mark_verified(self, tx: Transaction, ctx: RunContext, ids: Iterable[int]) -> None:
-        """These were looked up and are not at the destination: they may be sent."""
+        """Record that these were looked up and are absent at the destination: they may be sent."""
         tx.run(
             submission.update()
             .where(among(submission.c.id, "ids"), submission.c.pipeline == ctx.pipeline)
@@ -48,10 +46,10 @@ class PreflightChecks(Repository):
     def mark_already_imported(
         self, tx: Transaction, ctx: RunContext, found: Mapping[int, str], method: str = "lookup"
     ) -> list[int]:
-        """Ready submissions that were found at the destination before their first POST are imported; their ids.
+        """Mark ready submissions that were found at the destination before their first POST as imported; returns ids.
 
-        They pass through ``sending`` within the one transaction, since that is the only way to ``imported``, and where
-        the lineage index stands guard. One whose lineage is at the destination under another version is left alone.
+        They pass through ``sending`` in the same transaction, the only path to ``imported``, so that the lineage index
+        applies. A submission whose lineage is at the destination with another version keeps its state.
         """
         done: list[int] = []
         for row in lock(tx, found, "offered"):
@@ -74,9 +72,9 @@ class PreflightChecks(Repository):
     def hold_key_conflicts(
         self, tx: Transaction, ctx: RunContext, found: Mapping[int, tuple[str, str]]
     ) -> tuple[list[int], list[int]]:
-        """Ready submissions whose external id an order of somebody else has are held: (reason, what was seen) by id.
+        """Hold ready submissions whose external id belongs to a foreign order; ``found``: (reason, details) by id.
 
-        Returns the ids that are held, and those that an operator let go after they were held for it: these may be sent.
+        Returns the held ids, and those that an operator released after such a hold: these may be sent.
         """
         rows = [row for row in lock(tx, found, "decided") if row.state == State.READY]
         asked = (

@@ -53,13 +53,13 @@ class OrderReferences(Repository):
         if ours is not None:
             return _with_id(tx, ours, proven=proven, named=named, pipelines=pipelines)
         if given_id and not given_numbers:
-            return OrderMatch(asks="it names the order only by an id that this ledger did not give out")
+            return OrderMatch(asks="it names the order only by an id that this ledger did not issue")
         found = {number for ids in named.values() for number in ids}
         several = [number for number, ids in named.items() if len(ids) > 1]
         if several:
             return OrderMatch(asks=f"{len(named[several[0]])} orders have the number {several[0]}")
         if len(found) > 1:
-            return OrderMatch(asks=f"its numbers are those of different orders: {', '.join(given_numbers)}")
+            return OrderMatch(asks=f"its numbers belong to different orders: {', '.join(given_numbers)}")
         return OrderMatch(work_items(tx, found)[0] if found else None)
 
     @reads
@@ -89,19 +89,21 @@ def _with_id(
     tx: Transaction, ours: WorkItem, *, proven: bool, named: dict[str, list[int]], pipelines: Collection[str] | None
 ) -> OrderMatch:
     if pipelines is not None and ours.pipeline not in pipelines:
-        return OrderMatch(asks=f"its order belongs to the pipeline {ours.pipeline}, which this feed does not carry")
+        return OrderMatch(asks=f"its order belongs to the pipeline {ours.pipeline}, which is not in this feed")
     if not named:
         return (
             OrderMatch(ours)
             if proven
             else OrderMatch(
-                asks="it names the order only by an id of an older program, which another ledger may have given out too"
+                asks="it names the order only by an id of an older version, which another ledger may also have issued"
             )
         )
     for number, ids in named.items():
         if not _carries(tx, ours.id, number):
             whose = "another order's" if ids else "unknown"
-            return OrderMatch(asks=f"its number {number} is {whose}, its OrderID is that of order {ours.order_number}")
+            return OrderMatch(
+                asks=f"its number {number} is {whose}, but its OrderID belongs to order {ours.order_number}"
+            )
     return OrderMatch(ours)
 
 

@@ -1,4 +1,4 @@
-"""What a person decides about many orders at once: replay, discard, and the baseline of a cut-over."""
+"""Decisions of operators about many orders: replay, discard, and the baseline of a cut-over."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class BulkDecisions(Repository):
 
     @writes
     def replay(self, tx: Transaction, ctx: RunContext, ids: Iterable[int], reason: str) -> int:
-        """Quarantined and rejected submissions are judged again (a mapping or a table was mended); how many will be."""
+        """Validate quarantined and rejected submissions again, after a fix of the mapping; returns their number."""
         rows = [row for row in lock(tx, ids) if row.state in _STOPPED]
         transition(tx, rows, State.RECEIVED, TransitionCause(ctx, f"replay: {reason}"))
         return len(rows)
 
     @writes
     def discard(self, tx: Transaction, ctx: RunContext, ids: Iterable[int], reason: str) -> int:
-        """Quarantined, rejected and held submissions are never sent; how many."""
+        """Discard quarantined, rejected and held submissions; returns their number."""
         rows = [row for row in lock(tx, ids, *_NEEDED) if row.state in (*_STOPPED, State.HELD)]
         transition(tx, rows, State.DISCARDED, TransitionCause(ctx, f"discard: {reason}"))
         record_decision(tx, rows, DISCARD, reason, ctx.who)
@@ -55,13 +55,12 @@ class BulkDecisions(Repository):
         acknowledge: bool,
         keep: Iterable[str] = (),
     ) -> dict[str, int]:
-        """Take in a batch and, in the same transaction, discard all of it: it was handled elsewhere. Counts.
+        """Receive a batch and discard it in the same transaction, since its orders were handled elsewhere.
 
-        Not the source ids in ``keep``: nobody could handle those yet, and they go the ordinary way.
-
-        So no run can send any of it in between. What is at the destination already, or may be, stays as it is. The
-        other editions of these source ids that were never sent are discarded with them. Without ``acknowledge`` they
-        are not due to be acknowledged, now or when they are offered again; calling again with it makes them due.
+        No run can send any of them in between. The source ids in ``keep`` are not discarded and pass the usual stages.
+        Submissions that are, or may be, at the destination keep their state. Other unsent editions of these source ids
+        are discarded as well. Without ``acknowledge``, the orders are not due for acknowledgement, even if offered
+        again; another call with it makes them due. Returns counts.
         """
         receive(tx, ctx, info, offers, transform_fingerprint)
         found = (

@@ -1,7 +1,7 @@
-"""What an operator decides about held orders and orders in doubt (in bulk: see ``bulk``).
+"""Decisions of operators about held orders and orders in doubt; ``bulk`` has those about many orders.
 
-Every event carries who and why. A decision names the submissions that were shown, and is refused when there are
-others now: nobody decides about what they did not see.
+Every event records who decided and why. A decision names the submissions that were shown to the operator, and is
+refused if others are held by then.
 """
 
 from __future__ import annotations
@@ -32,12 +32,10 @@ from order_relay.orders.review.submission_groups import (
 )
 
 ShownRevisions = Mapping[int, int | None]
-"""What an operator saw: submissions and their revisions (``None``: whatever it is)."""
+"""Submissions shown to the operator, with their revisions (``None``: any)."""
 
 Shares = Mapping[str, float]
-"""By pipeline, the share of common items that versions of one order have at least
-(``VersionPolicies.min_common_items``).
-"""
+"""Minimum share of common items between versions of an order (``VersionPolicies.min_common_items``), by pipeline."""
 
 CONFIRMED = "confirmed: the old order is cancelled at the destination"
 _NEEDED = ("pipeline", "source_id", "edition", "lineage", "version", "order_number")
@@ -62,19 +60,20 @@ class Decisions(Repository):
         pipeline: str | None = None,
         shares: Shares = _ANY,
     ) -> list[int]:
-        """Decide about the group of held submissions that has this order number; the ids that were decided.
+        """Decide about the group of held submissions with this order number; returns the ids of the group.
 
-        One answer closes the group (``orders.groups``), in one pipeline or in all that hold the number.
-        ``replacement``: the newest goes on, the other held ones are superseded by it. Where another one of the lineage
-        or of these numbers is at the destination, ``cancelled`` must confirm that it is cancelled there; the newest
-        then goes on in a lineage of its own. ``separate``: each set of versions that agree goes on as one order.
-        ``discard``: none is ever sent. Raises ``IllegalTransitionError`` where nothing is held under this number, the
-        choice makes no sense for the group, the confirmation is missing, or the one to be replaced is under way (its
-        cancellation cannot be known); ``ConcurrentUpdateError`` where other submissions are held in the group than were
-        ``shown``, or one of them has changed.
+        One decision closes the group, in one pipeline or in all that hold the number. ``replacement``: the newest
+        version continues and supersedes the other held ones. If another submission of the lineage or of these numbers
+        is at the destination, ``cancelled`` must confirm that it is cancelled at the destination; the newest then
+        continues in a lineage of its own. ``separate``: each set of versions that agree continues as one order.
+        ``discard``: none is ever sent.
+
+        Raises ``IllegalTransitionError`` if nothing is held under this number, the choice does not apply to the group,
+        the confirmation is missing, or the order to be replaced is being sent (its cancellation cannot be known), and
+        ``ConcurrentUpdateError`` if the held submissions are not those ``shown``, or one of them has changed.
         """
         if choice not in CHOICES:
-            raise IllegalTransitionError(f"{choice!r} is not a decision; choose one of {', '.join(CHOICES)}")
+            raise IllegalTransitionError(f"unknown decision {choice!r}; choose one of: {', '.join(CHOICES)}")
         groups = _locked(tx, number, shown, pipeline)
         for group in groups:
             if problem := choice_problem(choice, group.held, group.related):
@@ -107,11 +106,11 @@ class Decisions(Repository):
         pipeline: str | None = None,
         shown: ShownRevisions | None = None,
     ) -> list[int]:
-        """A person's finding about an order in doubt: stored under ``oms_id``, or absent (``None``): ready again.
+        """Settle an order in doubt: stored under ``oms_id``, or absent (``None``) and therefore ready again.
 
-        ``shown`` is the attempt that the person looked for, by submission. Raises ``IllegalTransitionError`` where not
-        exactly one submission of this number is in doubt, and where another order is known under ``oms_id``;
-        ``ConcurrentUpdateError`` where it is in doubt about another attempt than was shown.
+        ``shown``: the attempt that the operator searched for, by submission. Raises ``IllegalTransitionError`` unless
+        exactly one submission of this number is in doubt, and if ``oms_id`` belongs to another order;
+        ``ConcurrentUpdateError`` if the order is in doubt because of another attempt than the one shown.
         """
         where = [submission.c.order_number == number, submission.c.state == State.IN_DOUBT]
         if pipeline is not None:
@@ -121,16 +120,22 @@ class Decisions(Repository):
             row for row in lock(tx, ids, *_NEEDED, "attempt", "destination", "absences") if row.state == State.IN_DOUBT
         ]
         if len(rows) != 1:
-            raise IllegalTransitionError(f"{len(rows)} submissions of this order number are in doubt; one is needed")
+            raise IllegalTransitionError(
+                f"{len(rows)} submissions of this order number are in doubt; exactly one is required"
+            )
         row = rows[0]
         if shown is not None and shown.get(row.id) != row.attempt:
-            raise ConcurrentUpdateError("this order is in doubt about another attempt than was shown; look again")
+            raise ConcurrentUpdateError("a newer attempt of this order is in doubt than the one shown; review it again")
         ctx = RunContext(row.pipeline, "", who)
         found = clean_text(oms_id or "", 200)
         if oms_id is not None and not found.strip():
-            raise IllegalTransitionError("an order that is stored at the destination has an id there; give it")
+            raise IllegalTransitionError(
+                "the OMS id of the stored order is missing; enter the id that the destination shows"
+            )
         if found and _known(tx, row, found):
-            raise IllegalTransitionError("the ledger has another order under this id of the destination; look again")
+            raise IllegalTransitionError(
+                "another order in the ledger already has this OMS id; check the id at the destination"
+            )
         tx.run(
             lookup.insert(),
             {
@@ -163,7 +168,7 @@ class Decisions(Repository):
 
     @reads
     def already_decided(self, tx: Transaction, ids: Iterable[int], decision: str, reason: str, who: str) -> bool:
-        """Whether exactly this was decided about all of these already (by a try whose end nobody saw)."""
+        """Whether this decision about all of these is recorded already, by an earlier try whose result was lost."""
         wanted = sorted(set(ids))
         found = tx.run(
             sa.select(sa.func.count(settlement.c.submission_id.distinct())).where(
@@ -183,32 +188,32 @@ class Decisions(Repository):
 
 
 def _locked(tx: Transaction, number: str, shown: ShownRevisions | None, pipeline: str | None) -> list[HeldGroup]:
-    """The groups with this number, kept from others until the transaction ends, if they are what was shown."""
+    """The groups with this number, locked until the transaction ends, if they are the ones shown."""
     before = held_groups(tx, pipeline, number)
     lock(tx, [one.id for group in before for one in (*group.held, *group.related)])
     groups = held_groups(tx, pipeline, number)
     held = {one.id: one.revision for group in groups for one in group.held}
     if shown is None and held.keys() != {one.id for group in before for one in group.held}:
-        raise ConcurrentUpdateError("the held submissions of this order changed at this moment; look again")
+        raise ConcurrentUpdateError("the held submissions of this order have just changed; review them again")
     if shown is not None and held.keys() != shown.keys():
-        raise ConcurrentUpdateError("other submissions are held in this group now than were shown; look again")
+        raise ConcurrentUpdateError("the held submissions of this group are not the ones shown; review them again")
     if shown is not None and any(shown[number] not in (None, revision) for number, revision in held.items()):
-        raise ConcurrentUpdateError("a held submission of this group has changed since it was shown; look again")
+        raise ConcurrentUpdateError("a held submission of this group has changed since it was shown; review it again")
     if not held:
         raise IllegalTransitionError("nothing is held under this order number")
     return groups
 
 
 def _replaced(tx: Transaction, group: HeldGroup, *, cancelled: bool) -> str:
-    """The words about what is replaced at the destination, or nothing. Raises ``IllegalTransitionError`` without
-    confirmation.
+    """Text about the replaced order at the destination; empty if there is none. Raises ``IllegalTransitionError``
+    without confirmation.
     """
     if not group.there:
         return ""
     ids = ", ".join(one.oms_id or "imported elsewhere" for one in group.there)
     if not cancelled:
         raise IllegalTransitionError(
-            f"the order that would be replaced is at the destination ({ids}): cancel it there, and confirm that"
+            f"the order to be replaced is stored at the destination ({ids}): cancel it in the OMS, then confirm that"
         )
     tx.run(
         submission.update()
@@ -220,7 +225,7 @@ def _replaced(tx: Transaction, group: HeldGroup, *, cancelled: bool) -> str:
 
 
 def _carry_out(tx: Transaction, cause: TransitionCause, group: HeldGroup, plan: RegroupingPlan) -> None:
-    """The held ones go on as decided, each in the lineage of the plan; what follows them moves along undecided."""
+    """Release the held submissions in the lineages of the plan. Related ones move with their lineage, undecided."""
     transition(
         tx,
         group.held,
@@ -245,7 +250,7 @@ def record_decision(
     *,
     lineages: Mapping[int, str] = _NONE,
 ) -> None:
-    """Keep a decision about each of these: by it a lineage (the one it has now) counts as settled by an operator."""
+    """Record a decision about each row; its lineage then counts as settled by an operator."""
     tx.many(
         settlement.insert(),
         [

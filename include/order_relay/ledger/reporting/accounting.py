@@ -1,4 +1,4 @@
-"""The counting law: what the ledger holds, and whether its books balance; each answer is of one snapshot."""
+"""The accounting check: counts of orders, and the invariants that must hold. Each result is from one snapshot."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from order_relay.ledger.store.text import load_json
 from order_relay.ledger.write_back.acknowledgements import premature
 from order_relay.orders.notes import notes_from_json
 
-_SHOWN = 5  # ids named in a breach
+_SHOWN = 5  # ids named per violation
 
 
 class Accounting(Repository):
@@ -25,9 +25,9 @@ class Accounting(Repository):
 
     @reads
     def counts(self, tx: Transaction, name: str | None = None, run: str | None = None) -> OrderCounts:
-        """Submissions by state and by (state, reason), how many acknowledgements are confirmed, and the notes.
+        """Submissions by state and by (state, reason), the number of confirmed acknowledgements, and notes by code.
 
-        With ``run``: of those submissions that this run moved (received, judged, sent, settled), as they are now.
+        With ``run``: only submissions whose state this run changed, with their present states.
         """
         where = _of(name)
         if run is not None:
@@ -53,9 +53,9 @@ class Accounting(Repository):
 
     @reads
     def imported_with_remarks(self, tx: Transaction, name: str, run: str, limit: int) -> list[tuple[str, str, str]]:
-        """Orders that this run imported although the destination said something of an error: number, OMS id, its words.
+        """Orders that this run imported although the destination reported an error: number, OMS id, message.
 
-        The words may hold customers' data: they are for the ledger's and the batch store's readers, not for logs.
+        The message may contain customer data: it must not be logged.
         """
         return [
             tuple(row)
@@ -70,13 +70,13 @@ class Accounting(Repository):
 
     @reads
     def invariant_violations(self, tx: Transaction, name: str | None = None) -> list[str]:
-        """Every breach of the counting law that the ledger itself can show, in words; empty where the books balance."""
+        """Violated invariants as texts; empty if the accounting check passes."""
         found = [
-            ("their state is not that of their last event", _state_without_event(tx, name)),
-            ("they are imported without an OMS id", _imported_without_id(tx, name)),
-            ("their OMS id stands on another order as well", _shared_oms_ids(tx, name)),
-            ("the destination gave more than one OMS id for them", _contradicting_answers(tx, name)),
-            ("they were acknowledged although they may not be", [row.id for row in premature(tx, name)]),
+            ("the state differs from the last event", _state_without_event(tx, name)),
+            ("imported without an OMS id", _imported_without_id(tx, name)),
+            ("the OMS id is also that of another order", _shared_oms_ids(tx, name)),
+            ("the destination returned more than one OMS id", _contradicting_answers(tx, name)),
+            ("acknowledged too early", [row.id for row in premature(tx, name)]),
         ]
         return [
             f"{len(ids)} submissions: {what} (ledger ids {', '.join(map(str, ids[:_SHOWN]))}"
@@ -87,7 +87,7 @@ class Accounting(Repository):
 
     @reads
     def unknown_source_ids(self, tx: Transaction, name: str, source_ids: Iterable[str]) -> set[str]:
-        """Those of ``source_ids`` (from an archived batch) that the ledger does not have: lost ones."""
+        """Those of ``source_ids`` (from an archived batch) that are missing from the ledger, that is, lost."""
         wanted = set(source_ids)
         query = sa.select(submission.c.source_id).where(
             submission.c.pipeline == name, among(submission.c.source_id, "keys")
@@ -96,7 +96,7 @@ class Accounting(Repository):
 
     @reads
     def batches(self, tx: Transaction, name: str) -> list[ClosedBatch]:
-        """All closed batches of a pipeline, the oldest first."""
+        """All closed batches of a pipeline, oldest first."""
         query = (
             sa.select(*(batch.c[column] for column in ClosedBatch.__annotations__))
             .where(batch.c.pipeline == name)
@@ -106,7 +106,7 @@ class Accounting(Repository):
 
 
 def _notes(tx: Transaction, where: list[sa.ColumnElement[bool]]) -> dict[str, int]:
-    """How many orders carry a note of each code, such as a text that was cut."""
+    """Number of orders with a note of each code, such as a truncated text."""
     rows = tx.run(
         sa.select(submission.c.notes, sa.func.count().label("n"))
         .where(*where, submission.c.notes != "[]")
@@ -143,7 +143,7 @@ def _imported_without_id(tx: Transaction, name: str | None) -> list[int]:
 
 def _shared_oms_ids(tx: Transaction, name: str | None) -> list[int]:
     imported = submission.c.state == State.IMPORTED
-    twice = (
+    duplicates = (
         sa.select(submission.c.destination, submission.c.oms_id)
         .where(imported, submission.c.oms_id.is_not(None))
         .group_by(submission.c.destination, submission.c.oms_id)
@@ -152,14 +152,17 @@ def _shared_oms_ids(tx: Transaction, name: str | None) -> list[int]:
     )
     query = (
         sa.select(submission.c.id)
-        .join(twice, sa.and_(submission.c.destination == twice.c.destination, submission.c.oms_id == twice.c.oms_id))
+        .join(
+            duplicates,
+            sa.and_(submission.c.destination == duplicates.c.destination, submission.c.oms_id == duplicates.c.oms_id),
+        )
         .where(*_of(name), imported)
     )
     return list(tx.run(query).scalars())
 
 
 def _contradicting_answers(tx: Transaction, name: str | None) -> list[int]:
-    """An answer that came for a lost attempt after another one was sent, or another id than the look-up found."""
+    """A late answer for an earlier attempt, or another id than the lookup found."""
     query = (
         sa.select(submission.c.id)
         .join(attempt, attempt.c.submission_id == submission.c.id)

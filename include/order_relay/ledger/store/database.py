@@ -1,7 +1,7 @@
-"""The one door to the database: durable transactions, its clock, and its troubles told in our own errors.
+"""Access to the database: durable transactions, its clock, and its errors translated to ours.
 
 Guarantees, asserted when a ledger is opened: SQLite runs in WAL mode with ``synchronous=FULL``, PostgreSQL with
-``synchronous_commit=on`` and ``fsync=on``; so what was committed survives a power cut. Every write goes through
+``synchronous_commit=on`` and ``fsync=on``, so that commits survive a power cut. Every write goes through
 ``Database.write``: on SQLite it begins with ``BEGIN IMMEDIATE`` (one writer at a time, no upgrade from a reader), on
 PostgreSQL rows are locked in key order by the functions that read them.
 """
@@ -28,14 +28,14 @@ from order_relay.failpoints import failpoint
 T = TypeVar("T")
 
 BUSY_TIMEOUT_S = 30.0
-"""How long a SQLite writer waits for another one."""
+"""Seconds that a SQLite writer waits for another one."""
 
-_TRIES = 6  # of a transaction that the database itself gave up (deadlock, serialization)
+_TRIES = 6  # of a transaction that the database aborted (deadlock, serialization)
 _GIVEN_UP = frozenset({"40001", "40P01"})
 
 
 class Transaction:
-    """One open transaction. ``now`` is the database's clock, read once when first asked for."""
+    """An open transaction. ``now`` is the database's clock, read once on first use."""
 
     def __init__(self, conn: Connection) -> None:
         self.conn = conn
@@ -44,18 +44,18 @@ class Transaction:
 
     @property
     def now(self) -> datetime:
-        """The database's time (aware UTC), the same for everything that this transaction writes."""
+        """The database's time (aware UTC), constant within this transaction."""
         if self._now is None:
             self._now, self._read_at = read_clock(self.conn), time.monotonic()
         return self._now
 
     @property
     def begun(self) -> datetime | None:
-        """What ``now`` is, where anybody asked for it."""
+        """The value of ``now``, or ``None`` if it was not used yet."""
         return self._now
 
     def seconds_since_begun(self) -> float:
-        """How long ago ``now`` was read."""
+        """Seconds since ``now`` was read."""
         return time.monotonic() - self._read_at
 
     def renew(self) -> datetime:
@@ -158,32 +158,34 @@ _SNAPSHOT: dict[str, dict[str, Any]] = {
 
 
 def database_url(url: str | URL) -> URL:
-    """The URL with the driver we use. Raises ``ConfigurationError`` for another kind of database or one without a
-    file.
+    """The URL with the supported driver. Raises ``ConfigurationError`` for another kind of database, or SQLite without
+    a file.
     """
     try:
         parsed = make_url(url)
     except sa.exc.ArgumentError:
         raise ConfigurationError(
-            "the ledger's URL is not a database URL; give sqlite:///FILE or postgresql://..."
+            "the ledger's URL is not a database URL; use sqlite:///FILE or postgresql://..."
         ) from None
     backend = parsed.get_backend_name()
     if backend in ("postgresql", "postgres"):
         return parsed.set(drivername="postgresql+psycopg")
     if backend != "sqlite":
-        raise ConfigurationError(f"the ledger can not live in {backend!r}; give sqlite:///FILE or postgresql://...")
+        raise ConfigurationError(f"a ledger in {backend!r} is not supported; use sqlite:///FILE or postgresql://...")
     if not parsed.database or parsed.database == ":memory:":
-        raise ConfigurationError("a SQLite ledger needs a file: one in memory would not survive anything")
+        raise ConfigurationError(
+            "a SQLite ledger needs a file, such as sqlite:////data/ledger.sqlite; a database in memory is not durable"
+        )
     return parsed
 
 
 def sqlite_url(file: Path) -> str:
-    """The URL of a SQLite file, whatever characters its path has."""
+    """The URL of a SQLite file, with any characters in its path."""
     return URL.create("sqlite", database=str(file)).render_as_string()
 
 
 def _prepare_file(url: URL, *, create: bool) -> None:
-    """Make the folder of a SQLite file that may be created; raise ``ConfigurationError`` for one that is missing."""
+    """Create the folder of a SQLite file if ``create``; otherwise raise ``ConfigurationError`` if it is missing."""
     if url.get_backend_name() != "sqlite":
         return
     file = Path(url.database or "")
@@ -191,13 +193,13 @@ def _prepare_file(url: URL, *, create: bool) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
     elif not file.exists():
         raise ConfigurationError(
-            f"there is no ledger at {file}. Check AIRFLOW_HOME and the connection order_relay_ledger; a ledger is made "
-            f"by the first run of a pipeline, or by '{COMMAND} ledger migrate'"
+            f"there is no ledger at {file}. Check AIRFLOW_HOME and the connection order_relay_ledger; a ledger is "
+            f"created by the first run of a pipeline, or by '{COMMAND} ledger migrate'"
         )
 
 
 def make_engine(url: URL) -> Engine:
-    """An engine whose errors show no parameters (they hold order data)."""
+    """An engine whose errors hide parameters, since they contain order data."""
     if url.get_backend_name() == "sqlite":
         engine = sa.create_engine(url, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT_S})
         sa_event.listen(engine, "connect", _set_up_sqlite)
@@ -214,11 +216,11 @@ def make_engine(url: URL) -> Engine:
 
 
 def _set_up_sqlite(raw: sqlite3.Connection, _record: Any) -> None:
-    raw.isolation_level = None  # we begin transactions ourselves
+    raw.isolation_level = None  # transactions are begun by ``_begin_sqlite``
     raw.execute("PRAGMA journal_mode=WAL")
     raw.execute("PRAGMA synchronous=FULL")
     raw.execute("PRAGMA foreign_keys=ON")
-    raw.execute("PRAGMA cache_size=-8000")  # KiB, of each connection: more costs memory and was seen to save no time
+    raw.execute("PRAGMA cache_size=-8000")  # KiB per connection; more costs memory and measured no faster
 
 
 def _begin_sqlite(conn: Connection) -> None:
@@ -233,7 +235,7 @@ def _assert_durable(conn: Connection) -> None:
         if mode != "wal" or level != 2:
             raise ConfigurationError(
                 f"the SQLite ledger runs with journal_mode={mode}, synchronous={level}; it needs WAL and FULL (2). "
-                "Put it on a local disk: network file systems have no WAL"
+                "Put it on a local disk: network file systems do not support WAL"
             )
         return
     for name, allowed in (("synchronous_commit", ("on", "remote_apply")), ("fsync", ("on",))):
@@ -245,7 +247,7 @@ def _assert_durable(conn: Connection) -> None:
 
 
 DATABASE_ERRORS = (DBAPIError, sqlite3.Error)
-"""What the database may raise; the second while a connection is set up."""
+"""Errors of the database; the second is raised while a connection is opened."""
 
 
 def _sqlstate(error: BaseException) -> str:
@@ -253,29 +255,29 @@ def _sqlstate(error: BaseException) -> str:
 
 
 def translate_error(error: DBAPIError | sqlite3.Error, url: URL) -> Exception:
-    """The database's trouble as one of our errors; what is none of the known ones stays as it is."""
+    """The error as one of ours; an unknown one is returned unchanged."""
     text, state = str(getattr(error, "orig", error)).lower(), _sqlstate(error)
     where = f"ledger ({url.get_backend_name()})"
     if isinstance(error, IntegrityError):
         return error
-    for words, states, kind, message in _TRANSLATIONS:
-        if any(word in text for word in words) or (state and state.startswith(states)):
+    for phrases, states, kind, message in _TRANSLATIONS:
+        if any(phrase in text for phrase in phrases) or (state and state.startswith(states)):
             return kind(f"{where} {message}")
     broken = isinstance(error, DBAPIError) and error.connection_invalidated
     lost = isinstance(error, OperationalError) and not state and url.get_backend_name() != "sqlite"
     if broken or lost:
-        return TransientError(f"{where} can not be reached, or the connection broke")
+        return TransientError(f"{where} cannot be reached, or the connection broke")
     return error
 
 
 _Translation = tuple[tuple[str, ...], tuple[str, ...], type[OrderRelayError], str]
 _TRANSLATIONS: tuple[_Translation, ...] = (
-    # words in the driver's message, SQLSTATEs (or their beginnings), our error, what to say
+    # phrases in the driver's message, prefixes of SQLSTATEs, our error, message
     (
         ("readonly database", "read-only"),
         ("25006", "42501"),
         ConfigurationError,
-        "can not be written: it is read-only for this user",
+        "cannot be written: it is read-only for this user",
     ),
     (
         ("no such table",),
@@ -287,13 +289,13 @@ _TRANSLATIONS: tuple[_Translation, ...] = (
         ("unable to open database file",),
         ("3D000", "28"),
         ConfigurationError,
-        "can not be opened: check its path or address, its name, and the rights of this user",
+        "cannot be opened: check its path or address, its name, and the permissions of this user",
     ),
     (
         ("not a database", "malformed"),
         ("XX001", "XX002"),
         ConfigurationError,
-        "is damaged or no database; restore it from a backup",
+        "is damaged or not a database; restore it from a backup",
     ),
     (
         ("database is locked", "table is locked"),
@@ -305,7 +307,7 @@ _TRANSLATIONS: tuple[_Translation, ...] = (
         ("is full", "disk i/o"),
         ("53", "58"),
         TransientError,
-        "can not write: no space or no resources left, or the disk fails",
+        "cannot write: no space or other resources left, or a disk failure",
     ),
-    ((), ("57P", "08"), TransientError, "can not be reached, or the connection broke"),
+    ((), ("57P", "08"), TransientError, "cannot be reached, or the connection broke"),
 )

@@ -182,7 +182,7 @@ def test_a_decision_about_what_changed_since_it_was_shown_is_refused(clerk):
 
 def test_a_finding_about_another_attempt_than_was_shown_is_refused(clerk):
     number = clerk.in_doubt("1")
-    with pytest.raises(ConcurrentUpdateError, match="another attempt"):
+    with pytest.raises(ConcurrentUpdateError, match="a newer attempt of this order"):
         clerk.ledger.decisions.settle_in_doubt("N-1", None, "looked", "ann", shown={number: 2})
     assert clerk.ledger.decisions.settle_in_doubt("N-1", None, "looked", "ann", shown={number: 1}) == [number]
     assert clerk.ledger.decisions.already_decided([number], "absent", "looked", "ann")

@@ -140,7 +140,7 @@ def test_an_answer_about_a_group_that_has_grown_is_refused(clerk):
     clerk.receive(*one_order(clerk, "3"))
     clerk.resolve()
     for number in ("N-1", "N-2"):
-        with pytest.raises(ConcurrentUpdateError, match="other submissions are held"):
+        with pytest.raises(ConcurrentUpdateError, match="are not the ones shown"):
             clerk.ledger.decisions.decide(number, "separate", "x", "ann", shown=group.seen)
 
 

@@ -111,9 +111,9 @@ def test_the_exact_string_is_acknowledged_in_slices(clerk):
 BREACHES = {
     "last event": "UPDATE submission SET state = 'held' WHERE source_id = '2'",
     "without an OMS id": "UPDATE submission SET oms_id = NULL WHERE source_id = '1'",
-    "another order as well": "UPDATE submission SET oms_id = 'OMS1' WHERE source_id = '3'",
+    "that of another order": "UPDATE submission SET oms_id = 'OMS1' WHERE source_id = '3'",
     "more than one OMS id": "UPDATE attempt SET oms_id = 'OMS2nd' WHERE oms_id = 'OMS1'",
-    "may not be": "UPDATE submission SET ack = 'confirmed' WHERE source_id = '2'",
+    "acknowledged too early": "UPDATE submission SET ack = 'confirmed' WHERE source_id = '2'",
 }
 
 
