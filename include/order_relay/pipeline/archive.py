@@ -27,9 +27,8 @@ def read_documents(
 ) -> Iterator[list[tuple[WorkItem, Any]]]:
     """The raw orders of ``works`` in slices of at most ``size``, in the order of the archive; each part is read once.
 
-    A document is ``CARD_DATA_REMOVED`` where retention removed it. Raises ``DamagedBatchError`` that names the object
-    where one is
-    missing or not what was written.
+    A document that retention removed is ``REMOVED``. Raises ``DamagedBatchError`` with the object's name if one is
+    missing or does not match its checksum.
     """
     ordered = sorted(works, key=lambda work: (work.batch_id, work.part, work.row))
     gathered: list[tuple[WorkItem, Any]] = []
@@ -53,7 +52,7 @@ class ArchivedOrder:
     """One order as it was archived: columns of ``orders.canonical``, its lines without promotion texts and without
     those whose quantity is zero.
 
-    ``problem`` says why it can not be read at all; then the rest is empty. ``issues`` are single values that the
+    ``problem``: why it cannot be read at all; everything else is then empty. ``issues`` are single values that the
     mapping could not read (``None`` in the columns). Holds personal data.
     """
 
@@ -63,7 +62,7 @@ class ArchivedOrder:
     problem: str = ""
 
     def ordered(self) -> list[OrderedLine] | None:
-        """The units to ship, line by line; ``None`` where they can not be told."""
+        """The units to ship per line; ``None`` if they are unknown."""
         if self.problem or any(not isinstance(line["quantity"], int) for line in self.lines):
             return None
         return [
@@ -76,19 +75,19 @@ _REMOVED = ArchivedOrder(problem="the raw order was removed by retention")
 
 
 def line_name(line: Mapping[str, Any]) -> str:
-    """The source's name of a line, or the number that the reader gave it."""
+    """The source's identifier of a line, or the number that the reader assigned."""
     return str(line["line"])
 
 
 class OrderArchive:
-    """Reads canonical orders from the batch store. ``reader_of`` gives a pipeline's reader by the pipeline's name."""
+    """Reads canonical orders from the batch store. ``reader_of`` returns the reader of a pipeline by name."""
 
     def __init__(self, store: BatchStore, reader_of: Callable[[str], CanonicalReader]) -> None:
         self._store = store
         self._reader_of = reader_of
 
     def read(self, works: Iterable[WorkItem]) -> dict[int, ArchivedOrder]:
-        """The orders of these submissions by id. What can not be read says so, and stops none of the others."""
+        """The orders of these submissions by id. An unreadable one has a ``problem`` and does not affect the others."""
         found: dict[int, ArchivedOrder] = {}
         by_pipeline = sorted(works, key=lambda work: work.pipeline)
         for name, group in groupby(by_pipeline, key=lambda work: work.pipeline):
@@ -102,22 +101,22 @@ class OrderArchive:
             if len(works) == 1:
                 yield works[0].id, ArchivedOrder(problem=describe_error(error))
                 return
-            for work in works:  # which one is it?
+            for work in works:  # find the one that fails
                 yield from self._read(name, [work])
 
     def _read_all(self, name: str, works: Sequence[WorkItem]) -> list[tuple[int, ArchivedOrder]]:
         reader = self._reader_of(name)
         pairs = [pair for portion in read_documents(self._store, name, works) for pair in portion]
-        there = [(work.id, document) for work, document in pairs if document is not REMOVED]
-        canonical = reader.read([remove_marks(document) for _, document in there])
+        readable = [(work.id, document) for work, document in pairs if document is not REMOVED]
+        canonical = reader.read([remove_marks(document) for _, document in readable])
         return [
             *((work.id, _REMOVED) for work, document in pairs if document is REMOVED),
-            *zip((number for number, _ in there), _orders(canonical), strict=True),
+            *zip((number for number, _ in readable), _orders(canonical), strict=True),
         ]
 
 
 def describe_error(error: Exception) -> str:
-    """Why an order could not be read or rendered, without anything of the order."""
+    """Why an order could not be read or rendered, without its data."""
     known = isinstance(error, OrderRelayError)
     return str(error) if known else f"unexpected {type(error).__name__} (details redacted)"
 

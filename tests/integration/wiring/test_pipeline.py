@@ -91,7 +91,7 @@ def test_a_wrong_connection_is_named(wire: Callable[..., Wiring]) -> None:
 
 
 def test_an_unknown_vendor_and_an_impossible_role_are_named(wire: Callable[..., Wiring]) -> None:
-    with pytest.raises(ConfigurationError, match=r"no vendor 'nobody'.*there are: .*" + SOURCES[0]):
+    with pytest.raises(ConfigurationError, match=r"unknown vendor 'nobody'.*available: .*" + SOURCES[0]):
         vendor_module("nobody", "vendor")
     wiring = wire()
     turned = wiring.settings.model_copy(update={"source": wiring.settings.destination})

@@ -1,6 +1,6 @@
-"""The scratch ledger of a dry run: a SQLite copy of one pipeline's part of the ledger, which the run may change freely.
+"""The scratch ledger of a dry run: a SQLite copy of one pipeline's part of the ledger, which the run may change.
 
-It lies in the batch store between the tasks of the run, so that each finds it on whichever machine it runs.
+Between the tasks of the run it is kept in the batch store, so that tasks on other machines find it.
 """
 
 from __future__ import annotations
@@ -27,16 +27,15 @@ _BYTES = 48 * 1024
 
 
 def scratch_object(pipeline: str, run: str) -> str:
-    """The object that holds a dry run's ledger."""
+    """The object with a dry run's ledger."""
     return f"{run_prefix(RunContext(pipeline, run))}/{SCRATCH_LEDGER}"
 
 
 @contextmanager
 def scratch_ledger(store: BatchStore, pipeline: str, run: str, real_url: str, *, keep: bool = True) -> Iterator[Ledger]:
-    """The scratch ledger of this run, copied from ``real_url`` where there is none yet, and kept if all went well.
+    """The scratch ledger of this run: copied from ``real_url`` on first use, and kept unless an error is raised.
 
-    Raises ``ConfigurationError`` where the real ledger is of another revision; a real ledger that does not exist is
-    empty.
+    A real ledger that does not exist counts as empty. Raises ``ConfigurationError`` if it has another schema revision.
     """
     name = scratch_object(pipeline, run)
     with tempfile.TemporaryDirectory(prefix="order-relay-dry-") as folder:
@@ -66,7 +65,7 @@ def _lines(file: Path) -> Iterator[bytes]:
 
 
 def _checkpoint(file: Path) -> None:
-    """Bring everything from the write-ahead log into the one file."""
+    """Move everything from the write-ahead log into the database file."""
     with closing(Database(sqlite_url(file))) as database, database.engine.connect() as conn:
         raw = conn.connection.driver_connection
         if raw is not None:
@@ -75,7 +74,7 @@ def _checkpoint(file: Path) -> None:
 
 
 def _copy(real_url: str, pipeline: str, scratch_url: str) -> None:
-    """Copy the rows of one pipeline, in one snapshot of the real ledger, portion by portion."""
+    """Copy the rows of one pipeline, from one snapshot of the real ledger."""
     if _is_missing(real_url):
         return
     with closing(Database(real_url)) as real, closing(Database(scratch_url)) as scratch:
@@ -99,8 +98,7 @@ def _is_missing(url: str) -> bool:
 
 
 def _of_pipeline(table: sa.Table, pipeline: str) -> sa.Select[tuple[object, ...]] | None:
-    """A pipeline's rows; ``None`` for tables that belong to no pipeline (what fulfilment services tell): no run reads
-    them."""
+    """A pipeline's rows; ``None`` for tables that belong to no pipeline (statuses), which no run reads."""
     if table.name == "pipeline":
         return sa.select(table).where(table.c.name == pipeline)
     if "pipeline" in table.c:

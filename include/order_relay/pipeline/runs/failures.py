@@ -1,4 +1,4 @@
-"""Why a task of a run failed, kept in the batch store, so that report and alert can name it and not only the log."""
+"""Why a task of a run failed, kept in the batch store for the report and alerts."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ class CauseStore(Protocol):
 
 @contextmanager
 def recorded_cause(ctx: RunContext, store: CauseStore, task: str) -> Iterator[None]:
-    """Keeps the words of an error that the package raises on purpose; they never hold an order's data."""
+    """Record the message of an error that the package raises; these messages hold no customer data."""
     try:
         yield
     except OrderRelayError as error:
         try:
             store.write_text(_object_name(ctx, task), str(error)[:MAX_CAUSE_LENGTH])
         except OrderRelayError as failed:
-            log.warning("the cause of the failed task could not be kept: %s", failed)
+            log.warning("the cause of the failed task could not be recorded: %s", failed)
         raise
 
 
 def read_causes(ctx: RunContext, store: CauseStore, tasks: Sequence[str]) -> dict[str, str]:
-    """The causes of failed tasks, by task; tasks that failed otherwise (a killed process) are missing."""
+    """The recorded causes, by task; tasks that failed otherwise (a killed process) are missing."""
     return {task: store.read_text(_object_name(ctx, task)) for task in tasks if store.exists(_object_name(ctx, task))}
 
 

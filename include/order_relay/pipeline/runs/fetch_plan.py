@@ -1,8 +1,8 @@
-"""What a run reads of its source: everything, some ids, an interval of the past, or what is new since the last time.
+"""What a run fetches from its source: everything, single ids, an interval of the past, or new orders.
 
-A source that is asked by time is read from the last point up to which it was read without a gap, minus an overlap: so
-hours of downtime lose nothing, and an order that the shop shows late is still seen. No interval of a scheduled run is
-ever trusted for that.
+A source that is queried by time is read from the watermark (up to which it was read without a gap) minus an overlap, so
+that downtime loses nothing and orders that the shop shows late are still found. The data interval of a scheduled run
+plays no part in this.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from order_relay.pipeline.ports import Source
 from order_relay.pipeline.settings.sections import ReadingSettings
 
 MAX_REREAD = 1_000
-"""So many orders are asked for again by their id in one run; the others have their turn in the next."""
+"""Maximum orders fetched again by their id in one run; the rest follow in the next."""
 
 
 @dataclass(frozen=True)
 class FetchPlan:
-    """One reading of a source, and what may be concluded from it (meanings: ``BatchInfo``).
+    """One fetch from a source, and the conclusions it allows (see ``BatchInfo``).
 
-    ``asked_again`` are those of ``selection.order_ids`` that wait for their source, or to be mended there.
+    ``asked_again``: those of ``selection.order_ids`` that wait for their source, or for a correction at the source.
     """
 
     selection: Selection = field(default_factory=Selection)
@@ -36,29 +36,29 @@ class FetchPlan:
     unread_rules: UnreadRules = field(default_factory=UnreadRules)
 
     def facts(self) -> dict[str, Any]:
-        """For the batch's manifest."""
+        """Facts for the batch's manifest."""
         window = (self.selection.start, self.selection.end)
         times = {name: when.isoformat() for name, when in zip(("from", "to"), window, strict=True) if when}
         return {"complete": self.complete, **times}
 
 
 def plan_ids(order_ids: tuple[str, ...], settings: ReadingSettings | None = None) -> FetchPlan:
-    """Just these orders."""
+    """Fetch these orders only."""
     return FetchPlan(Selection(order_ids=order_ids), unread_rules=_unread_rules(settings))
 
 
 def plan_interval(start: datetime, end: datetime, settings: ReadingSettings | None = None) -> FetchPlan:
-    """A backfill of a source that is asked by time."""
+    """Backfill a source that is queried by time."""
     return FetchPlan(Selection(start=start, end=end), from_past=True, unread_rules=_unread_rules(settings))
 
 
 def plan_new_orders(
     pipeline: str, source: Source, ledger: Ledger, settings: ReadingSettings, now: datetime
 ) -> FetchPlan:
-    """What an ordinary run reads.
+    """What an ordinary run fetches. ``now`` becomes the watermark.
 
-    The selection has no end: a source whose clock is ahead of ours, or whose time zone is set wrongly, would hide its
-    newest orders behind one. What is read that way counts as read up to ``now``.
+    The selection has no end, which would hide the newest orders of a source whose clock is ahead or whose time zone is
+    set incorrectly.
     """
     if not source.windowed:
         return FetchPlan(complete=True)

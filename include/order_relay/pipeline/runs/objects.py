@@ -6,5 +6,5 @@ from order_relay.orders.messages import RunContext
 
 
 def run_prefix(ctx: RunContext) -> str:
-    """Where a run's own objects lie under the store's root."""
+    """The folder of a run's own objects, relative to the store's root."""
     return f"{ctx.pipeline}/runs/{ctx.run}"

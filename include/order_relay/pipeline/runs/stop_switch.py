@@ -1,6 +1,6 @@
-"""What the Variable ``order_relay_stop`` says. Pure; fails closed: a value that nobody understands stops everything.
+"""The stop switch: parses the Variable ``order_relay_stop``. Fails closed: an unknown value stops everything.
 
-A switch that is pulled in a hurry is easily mistyped. A mistake may cost a pause, and never lets an order out.
+A switch set in a hurry is easily mistyped. A typo may cost a pause but never lets an order out.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _LONGEST_QUOTE = 80
 
 @dataclass(frozen=True)
 class StopSwitch:
-    """Which pipelines may not send. ``problem`` says why everything is stopped although nobody clearly asked for it;
-    ``unreadable``: the value could not even be read."""
+    """Which pipelines must not send. ``problem``: why everything is stopped without a clear request;
+    ``unreadable``: the Variable could not be read."""
 
     everything: bool = False
     pipelines: frozenset[str] = frozenset()
@@ -29,15 +29,15 @@ class StopSwitch:
     unreadable: bool = False
 
     def stops(self, pipeline: str) -> bool:
-        """Whether this pipeline may not send now."""
+        """Whether this pipeline must not send."""
         return self.everything or pipeline in self.pipelines
 
 
 def read_switch(text: str, known: Collection[str]) -> StopSwitch:
-    """The switch for a value of the Variable; ``known`` are the names of the pipelines.
+    """Parse a value of the Variable; ``known``: the names of the pipelines.
 
-    Nothing, or a false word: nothing is stopped. A true word: everything. Names of known pipelines, with commas or
-    spaces between them: these. Whatever else: everything, with a ``problem``.
+    Empty, or a word for false: nothing is stopped. A word for true: everything. Names of known pipelines, separated by
+    commas or spaces: these. Anything else: everything, with a ``problem``.
     """
     if not text.strip():
         return StopSwitch()
@@ -54,7 +54,7 @@ def read_switch(text: str, known: Collection[str]) -> StopSwitch:
 
 
 def unreadable_switch(why: str, known: Collection[str]) -> StopSwitch:
-    """The switch where its value could not be read."""
+    """The switch if its value could not be read."""
     return _all_stopped(f"it could not be read ({why})", known, unreadable=True)
 
 
@@ -73,7 +73,7 @@ def _wrong_with(names: frozenset[str], known: Collection[str]) -> str:
         return "neither true, nor false, nor the name of a known pipeline"
     if unknown:
         return f"not understood: {', '.join(map(_quoted, unknown))} is not a known pipeline"
-    return "contradictory: it says both to stop and to go on"
+    return "contradictory: it means both stop and resume"
 
 
 def _quoted(text: str) -> str:

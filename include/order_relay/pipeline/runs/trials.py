@@ -1,7 +1,7 @@
-"""Trial runs: dry runs and runs in shadow mode, which work on a scratch ledger and leave objects that no ledger knows.
+"""Trial runs: dry runs and shadow runs, which use a scratch ledger and leave objects that no ledger refers to.
 
-A mark in the folder of such a run says so. Retention removes marked runs by a setting of their own, because the ledger
-cannot say what they left, and somebody who only tries a pipeline out sets no retention.
+A marker in the run's folder identifies them. Retention removes them by a setting of their own, because the ledger does
+not know their objects, and someone who only evaluates a pipeline configures no retention.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ SHADOW_PREFIX = "shadow-"
 
 
 def mark_trial(ctx: RunContext, store: BatchStore, *, shadow: bool) -> None:
-    """Mark the run as a trial, before it leaves anything else behind."""
+    """Mark the run as a trial, before it writes anything else."""
     store.write_json(f"{run_prefix(ctx)}/{TRIAL_MARKER}", {"mode": "shadow" if shadow else "dry_run"})
 
 
 def clear_trial(ctx: RunContext, store: BatchStore) -> None:
-    """The run works on the real ledger: what an earlier trial under the same name left must not mark it as one."""
+    """Remove the markers of an earlier trial with the same name from a run on the real ledger."""
     for name in (SCRATCH_LEDGER, TRIAL_MARKER):
         store.remove(f"{run_prefix(ctx)}/{name}")
 
 
 def is_trial(names: Iterable[str]) -> bool:
-    """Whether the objects of a run's folder show that it was a trial."""
+    """Whether the objects in a run's folder belong to a trial."""
     return any(_base_name(name) in {TRIAL_MARKER, SCRATCH_LEDGER} for name in names)
 
 
 def removal_order(names: Collection[str]) -> list[str]:
-    """What marks a trial goes last, so that a removal that was cut off is finished by the next one."""
+    """The markers are removed last, so that the next removal completes an interrupted one."""
     marks = (SCRATCH_LEDGER, TRIAL_MARKER)
     return sorted(names, key=lambda name: marks.index(_base_name(name)) + 1 if _base_name(name) in marks else 0)
 
 
 def trial_objects(names: Iterable[str]) -> list[str]:
-    """The objects that only a trial writes, of a folder that a real run shares."""
+    """The objects that only a trial writes, from a folder shared with a real run."""
     return [
         name
         for name in names

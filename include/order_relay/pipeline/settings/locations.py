@@ -1,4 +1,4 @@
-"""Where the pipeline files are. Read at parse time of the DAG files: light, and without Airflow."""
+"""The folder of the pipeline files. Imported when DAG files are parsed: light, and without Airflow."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 
 CONFIG_VARIABLE = "ORDER_RELAY_CONFIG"
-"""Environment variable: the folder of pipeline files, before all others."""
+"""Environment variable with the folder of pipeline files; takes precedence."""
 
 IN_AIRFLOW_HOME = Path("order_relay") / "config"
 
@@ -20,10 +20,10 @@ def airflow_home() -> Path:
 def config_folder() -> Path:
     """The folder of pipeline files, the first of these:
 
-    1. the one that the environment variable ``ORDER_RELAY_CONFIG`` names, whether it exists or not;
-    2. ``$AIRFLOW_HOME/order_relay/config/``, where it holds a file;
-    3. ``include/config/``, where the package runs from a checkout;
-    4. the files that were packaged as defaults (in shadow mode, as shipped).
+    1. the value of the environment variable ``ORDER_RELAY_CONFIG``, whether it exists or not;
+    2. ``$AIRFLOW_HOME/order_relay/config/``, if it contains a file;
+    3. ``include/config/``, if the package runs from a checkout;
+    4. the packaged default files (in shadow mode).
     """
     if named := os.environ.get(CONFIG_VARIABLE):
         return Path(named)
@@ -35,5 +35,5 @@ def config_folder() -> Path:
 
 
 def packaged_folder() -> Path:
-    """The packaged defaults; missing where the package runs from a checkout."""
+    """The packaged defaults; the folder does not exist in a checkout."""
     return Path(str(resources.files("order_relay") / "default_config"))

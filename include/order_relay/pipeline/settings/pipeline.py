@@ -1,7 +1,7 @@
-"""The settings of a pipeline: one YAML file each (see ``config_place``), checked before anything is done.
+"""The settings of a pipeline: one YAML file each (see ``locations``), checked before anything is done.
 
 A file is named after its pipeline, ``SOURCE_to_DESTINATION.yaml`` or ``SOURCE_to_DESTINATION__NAME.yaml``, and so is
-its DAG. This module is imported at parse time of the DAG files and stays light: pydantic and yaml, no pandas.
+its DAG. DAG files import this module at parse time, so it stays light: pydantic and yaml, no pandas.
 """
 
 from __future__ import annotations
@@ -38,40 +38,40 @@ from order_relay.pipeline.settings.yaml import read_yaml
 S = TypeVar("S", bound=BaseModel)
 
 PLACEHOLDER_IP = "192.88.99.1"
-"""Stands in the shipped file: public, routed to nobody (the relay anycast address that RFC 7526 took out of use)."""
+"""The value in the shipped file: a public address that is routed nowhere (6to4 relay anycast, retired by RFC 7526)."""
 
 CONNECTION_SETTINGS = ("manufacturer_id", "status_field", "status_values")
-"""Transform settings that belong to the destination's connection and may not stand in a file."""
+"""Transform settings that belong to the destination's connection and must not be set in a file."""
 
 UNKNOWN_ACCOUNT: Mapping[str, Any] = {"manufacturer_id": 1, "catalog_id": 0}
-"""Stand-ins for what only the destination's connection says, where the rest of the settings is read or checked."""
+"""Placeholders for settings that only the destination's connection has, to check the rest of a file without it."""
 
 _FILE = re.compile(r"(?P<source>[a-z0-9]+)_to_(?P<destination>[a-z0-9]+)(__[A-Za-z0-9_-]{1,60})?")
 STATUS_FILE = re.compile(r"(?P<vendor>[a-z0-9]+)_status(__[A-Za-z0-9_-]{1,60})?")
-"""How a file is named that is about no pipeline: an account that only tells what becomes of orders."""
+"""File names of status accounts, which report the progress of orders and are no pipelines."""
 _CRON_FIELD = r"[0-9A-Za-z*/,#-]+"
 _CRON = re.compile(rf"{_CRON_FIELD}( {_CRON_FIELD}){{4}}")
 
 
 def _checked_cron(value: str | None) -> str | None:
-    """The schedule as it is. Raises ``ValueError`` where it is neither a cron expression nor null."""
+    """The schedule unchanged. Raises ``ValueError`` if it is neither a cron expression nor null."""
     if value is not None and not _CRON.fullmatch(value):
         raise ValueError("must be a cron expression of five fields, such as '*/15 * * * *', or null for none")
     return value
 
 
 Cron = Annotated[str | None, AfterValidator(_checked_cron)]
-"""A schedule: five fields, or null for none."""
+"""A schedule: five fields, or null for no schedule."""
 
 
 class PipelineSettings(SettingsSection):
-    """One pipeline: a source account, a destination account, and all that a firm decides about the way between."""
+    """One pipeline: a source account, a destination account, and how orders get from one to the other."""
 
     name: str
     source: VendorAccount
     destination: VendorAccount
     schedule: Cron = "*/15 * * * *"
-    # Nothing leaves by surprise: a pipeline is live only where its file says so.
+    # A pipeline sends nothing unless its file says so.
     mode: Literal["live", "shadow"] = "shadow"
     policies: PolicySettings = PolicySettings()
     transform: dict[str, Any] = Field(default_factory=dict)
@@ -101,16 +101,16 @@ class PipelineSettings(SettingsSection):
 
     @property
     def shadow(self) -> bool:
-        """Whether every run does everything but sending and acknowledging."""
+        """Whether runs do everything except sending and acknowledging."""
         return self.mode == "shadow"
 
     @property
     def engine_policies(self) -> VersionPolicies:
-        """The policies as the engine takes them."""
+        """The policies in the engine's form."""
         return VersionPolicies(**self.policies.model_dump())
 
     def transform_settings(self, account: Mapping[str, Any]) -> TransformSettings:
-        """What the transformation takes: this file and what the destination's connection says (``account``).
+        """The transformation's settings: from this file and the connections (``account``).
 
         Raises ``ConfigurationError`` naming the file and each wrong key.
         """
@@ -119,14 +119,14 @@ class PipelineSettings(SettingsSection):
         for key in (*CONNECTION_SETTINGS, "overrides"):
             if key in self.transform:
                 home = "mapping and tables" if key == "overrides" else f"connection {self.destination.connection!r}"
-                raise ConfigurationError(f"{where}.{key}: does not stand here but in {home}")
+                raise ConfigurationError(f"{where}.{key}: must not be set here; set it in {home}")
         return TransformSettings.load({**account, **self.transform, "overrides": overrides}, where, self._file)
 
     def remarks(self) -> list[str]:
-        """What is allowed but should not stay so in real use."""
+        """Warnings about settings that are valid but not meant for production."""
         found = []
         if self.transform.get("customer_ip") == PLACEHOLDER_IP:
-            found.append(f"{self._file}: transform.customer_ip is still the placeholder; put your public address there")
+            found.append(f"{self._file}: transform.customer_ip is still the placeholder; set it to your public address")
         if self.shadow:
             found.append(
                 f"{self._file}: mode is shadow: nothing is sent or acknowledged, runs only report what they would "
@@ -136,14 +136,16 @@ class PipelineSettings(SettingsSection):
 
 
 def pipeline_files(folder: Path | None = None) -> dict[str, Path]:
-    """The pipeline files by name, unread: each name becomes a DAG. Raises ``ConfigurationError`` where there is no
-    folder.
+    """The pipeline files by name, without reading them: each name becomes a DAG.
+
+    Raises ``ConfigurationError`` if the folder does not exist.
     """
     return {name: path for name, path in _files(folder).items() if not STATUS_FILE.fullmatch(name)}
 
 
 def status_files(folder: Path | None = None) -> dict[str, Path]:
-    """The files of status accounts by name, unread: each name becomes a DAG. Raises as ``pipeline_files``."""
+    """The files of status accounts by name, without reading them: each name becomes a DAG. Raises like
+    ``pipeline_files``."""
     return {name: path for name, path in _files(folder).items() if STATUS_FILE.fullmatch(name)}
 
 
@@ -158,17 +160,15 @@ def _files(folder: Path | None) -> dict[str, Path]:
 
 
 def load_pipeline(name: str, folder: Path | None = None) -> PipelineSettings:
-    """One pipeline by its name. Raises ``ConfigurationError`` where there is none or its file is not valid."""
+    """Load one pipeline by name. Raises ``ConfigurationError`` if there is none or its file is invalid."""
     files = pipeline_files(folder)
     if name not in files:
-        raise ConfigurationError(f"there is no pipeline {name!r}; there are: {', '.join(files) or 'none'}")
+        raise ConfigurationError(f"unknown pipeline {name!r}; available: {', '.join(files) or 'none'}")
     return load_file(files[name])
 
 
 def load_file(path: Path) -> PipelineSettings:
-    """Read and check one file. Raises ``ConfigurationError`` naming the file, each wrong key, and what is allowed
-    there.
-    """
+    """Read and check one file. Raises ``ConfigurationError`` with the file, each wrong key and the allowed values."""
     settings = load_validated(path, PipelineSettings)
     settings._file = path.name
     settings.transform_settings(UNKNOWN_ACCOUNT)
@@ -176,10 +176,10 @@ def load_file(path: Path) -> PipelineSettings:
 
 
 def load_validated(path: Path, model: type[S]) -> S:
-    """The file's settings in the shape of ``model``, which has a ``name``. Raises as ``load_file``."""
+    """The file's settings as ``model``, which has a ``name``. Raises like ``load_file``."""
     values = read_yaml(path)
     if "name" in values:
-        raise ConfigurationError(f"{path.name}: name: is the file's own name and does not stand in it")
+        raise ConfigurationError(f"{path.name}: `name` is derived from the file name and must not be set")
     try:
         return model.model_validate({**values, "name": path.stem})
     except ValidationError as error:
@@ -189,12 +189,12 @@ def load_validated(path: Path, model: type[S]) -> S:
 
 def _problem(file: str, model: type[BaseModel], item: Mapping[str, Any]) -> str:
     place = tuple(str(part) for part in item["loc"])
-    said = str(item["msg"]).removeprefix("Value error, ").replace("Input should", "should")
+    message = str(item["msg"]).removeprefix("Value error, ").replace("Input should", "should")
     if item["type"] == "extra_forbidden":
-        said = f"is unknown; allowed here: {', '.join(_keys_at(model, place[:-1]))}"
+        message = f"is unknown; allowed here: {', '.join(_keys_at(model, place[:-1]))}"
     elif item["type"] == "missing":
-        said = "is missing"
-    return f"{file}: {'.'.join(place) or 'settings'}: {said}"
+        message = "is missing"
+    return f"{file}: {'.'.join(place) or 'settings'}: {message}"
 
 
 def _keys_at(model: Any, place: tuple[str, ...]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The sections of a pipeline's file: what may stand in each, its bounds and its default."""
+"""The sections of a pipeline's file: keys, bounds and defaults."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from order_relay.orders.messages import MAX_ATTEMPTS
 
 
 class SettingsSection(BaseModel):
-    """Settings that belong together. An unknown key is an error."""
+    """A group of settings. An unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class VendorAccount(SettingsSection):
-    """One account at one vendor: the vendor's folder, the id of the connection, and what overrides its extra fields."""
+    """One account at a vendor: its folder, the connection id, and overrides of the connection's extra fields."""
 
     vendor: str = Field(pattern=r"^[a-z0-9]+$")
     connection: str = Field(min_length=1, max_length=200)
@@ -26,12 +26,12 @@ class VendorAccount(SettingsSection):
     @classmethod
     def _no_secrets(cls, options: dict[str, Any]) -> dict[str, Any]:
         if {"login", "password", "host"} & set(options):
-            raise ValueError("host, login and password stand in the connection, never in a file")
+            raise ValueError("host, login and password belong in the connection, never in a file")
         return options
 
 
 class PolicySettings(SettingsSection):
-    """Who decides about versions of an order (the table 'Resolving versions')."""
+    """How versions of an order are resolved (docs/guarantees.md, 'Resolving versions')."""
 
     resubmission: Literal["review", "import_as_new", "ignore"] = "review"
     unknown_base: Literal["review", "import"] = "review"
@@ -40,7 +40,7 @@ class PolicySettings(SettingsSection):
 
 
 class MappingSettings(SettingsSection):
-    """Additions to the vendors' own mapping files, in their shape; ``constants``: payload path to value."""
+    """Additions to the vendors' mapping files, in the same structure; ``constants``: payload path to value."""
 
     source: dict[str, Any] = Field(default_factory=dict)
     destination: dict[str, Any] = Field(default_factory=dict)
@@ -48,11 +48,11 @@ class MappingSettings(SettingsSection):
 
 
 class ReadingSettings(SettingsSection):
-    """How a source that is asked by time is read; times in seconds unless named otherwise.
+    """How a source that is queried by time is read; times in seconds unless named otherwise.
 
-    ``overlap_s``: so far before the last point up to which it was read a run begins. ``first_days``: how far back the
-    first run looks. ``ask_again_s``: a waiting order (an open payment) is asked for again after this at the earliest.
-    ``gone_after_s``: an order that its source denies (HTTP 404) counts as withdrawn after this long, never earlier.
+    ``overlap_s``: a run reads from this long before the watermark. ``first_days``: how far back the first run reads.
+    ``ask_again_s``: minimum time until a waiting order (an open payment) is fetched again. ``gone_after_s``: an order
+    that the source answers with HTTP 404 for this long counts as withdrawn.
     """
 
     overlap_s: float = Field(default=26 * 3600.0, ge=0.0, le=30 * 86400.0)
@@ -62,7 +62,7 @@ class ReadingSettings(SettingsSection):
 
 
 class ChunkSettings(SettingsSection):
-    """How the ready orders are divided among load tasks."""
+    """How ready orders are divided among load tasks."""
 
     at_most: int = Field(default=16, ge=1, le=16)
     min_size: int = Field(default=250, ge=1, le=100_000)
@@ -88,7 +88,8 @@ class LoadSettings(SettingsSection):
 
 
 class AcknowledgeSettings(SettingsSection):
-    """Whether and in which portions the source is told; ``given_up_s``: seconds after which silence is told again."""
+    """Whether and in which portions orders are acknowledged; ``given_up_s``: seconds after which an acknowledgement
+    without a response is sent again."""
 
     enabled: bool = True
     slice: int = Field(default=100, ge=1, le=1000)
@@ -96,12 +97,12 @@ class AcknowledgeSettings(SettingsSection):
 
 
 class FeedbackSettings(SettingsSection):
-    """What a source is told about its orders.
+    """Write-back to the source.
 
-    ``parallel``: requests at one time. ``most_refusals``: after this many refusals a step has failed and waits for an
-    operator. ``done_after``: a source is told that an order is done when everything was shipped, or at ``import``, for
-    firms without deliveries and orders that are imported as shipped. ``cancelled_days``: orders confirmed this many
-    days ago or later are checked for cancellations at the source (0: only before something is told of them).
+    ``parallel``: concurrent requests. ``most_refusals``: after this many refusals a step has failed and needs an
+    operator. ``done_after``: an order is reported as done when everything was shipped, or at ``import``, for companies
+    without shipment data and for orders imported as shipped. ``cancelled_days``: orders confirmed within this many days
+    are checked for cancellations at the source (0: only before something is reported about them).
     """
 
     parallel: int = Field(default=4, ge=1, le=64)
@@ -111,21 +112,21 @@ class FeedbackSettings(SettingsSection):
 
 
 class DoubtSettings(SettingsSection):
-    """Orders in doubt: when a person is asked about one that look-ups did not settle, in seconds after its sending."""
+    """Orders in doubt: seconds after sending until an operator is asked about an order that lookups did not settle."""
 
     tell_after_s: float = Field(default=3600.0, ge=60.0, le=30 * 86400.0)
 
 
 class ReviewSettings(SettingsSection):
-    """Reviews of held orders: after how many seconds without an answer people are reminded, again and again."""
+    """Reviews of held orders: seconds without an answer until operators are reminded; repeated."""
 
     remind_after_s: float = Field(default=86400.0, ge=60.0, le=30 * 86400.0)
 
 
 class ReconcileSettings(SettingsSection):
-    """Ledger and destination compared: how many days back, and whether orders unknown here are alerted.
+    """Reconciliation: how many days back, and whether orders unknown to the ledger raise an alert.
 
-    ``alert_unknown`` is for accounts that nobody else imports into; elsewhere such orders are counted only.
+    ``alert_unknown`` is for accounts into which only this ledger imports; elsewhere such orders are only counted.
     """
 
     days: int = Field(default=7, ge=1, le=90)
@@ -133,13 +134,12 @@ class ReconcileSettings(SettingsSection):
 
 
 class RetentionSettings(SettingsSection):
-    """After how many days what is settled is removed; ``null``: never.
+    """After how many days the data of settled orders is removed; ``null``: never.
 
-    ``archive_days``: raw orders, by when they were fetched. ``runs_days``: payloads, reports and work lists, by when
-    they were written. ``ledger_days``: personal data in the ledger, by when the order changed last. What an open order
-    needs stays, and so do identities, states, events and hashes. ``trial_days``: everything that dry runs and runs in
-    shadow mode left (scratch ledgers, raw orders, payloads), which no ledger refers to; the shorter of it and
-    ``runs_days`` counts.
+    ``archive_days``: raw orders, by fetch time. ``runs_days``: payloads, reports and worklists, by write time.
+    ``ledger_days``: personal data in the ledger, by the order's last change. Data of open orders is kept, as are
+    identities, states, events and hashes. ``trial_days``: everything that dry runs and shadow runs left behind (scratch
+    ledgers, raw orders, payloads), which no ledger refers to; the shorter of it and ``runs_days`` applies.
     """
 
     archive_days: int | None = Field(default=None, ge=1, le=36_500)

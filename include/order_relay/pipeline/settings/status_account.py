@@ -1,4 +1,4 @@
-"""The settings of a status account: a vendor that only tells what becomes of orders that reached it otherwise.
+"""The settings of a status account: a vendor that reports the progress of orders it received by other means.
 
 One file each in ``include/config/``, ``VENDOR_status.yaml`` or ``VENDOR_status__NAME.yaml``; its DAG has the same name.
 """
@@ -21,8 +21,8 @@ NAMED_DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 
 
 class ScopeSettings(SettingsSection):
-    """Which orders of ours the vendor fulfils: of these pipelines (none named: of all), and by which number it knows
-    them: ``order_number``, or ``destination_key`` (the external id at the OMS)."""
+    """Which orders the vendor fulfils: those of ``pipelines`` (empty: of all), identified by ``number``:
+    ``order_number``, or ``destination_key`` (the external id at the OMS)."""
 
     pipelines: list[str] = Field(default_factory=list)
     number: Literal["order_number", "destination_key"] = "order_number"
@@ -31,13 +31,12 @@ class ScopeSettings(SettingsSection):
 class PollSettings(SettingsSection):
     """How changes are polled; times in seconds unless named otherwise.
 
-    ``overlap_s``: so far before the last settled point a poll begins. ``first_days``: how far back the first one looks.
-    ``full``: the vendor's polls show whole histories, so that what they lack was deleted. Else ``missing_events`` says
-    what a known event means that a poll lacks: ``ask`` (its order is read by id), or ``ignore`` (polls show only what
-    is new). ``pushes_without_time``: what
-    a webhook or CSV row without any time is worth: ``ask`` (never more than what stands; the order is read by id) or
-    ``arrival`` (the moment at which it came). ``most_passes``: a window of several pages is read again until nothing
-    new comes, at most so often.
+    ``overlap_s``: a poll begins this long before the watermark. ``first_days``: how far back the first poll reads.
+    ``full``: polls return complete histories, so that an event they lack was deleted. Otherwise ``missing_events``
+    decides about a known event that a poll lacks: ``ask`` (the order is read by id), or ``ignore`` (polls return new
+    events only). ``pushes_without_time``: how a webhook or CSV row without any time is dated: ``ask`` (it never
+    replaces a known state; the order is read by id) or ``arrival`` (when it arrived). ``most_passes``: maximum reads of
+    a window of several pages, which is repeated until nothing new appears.
     """
 
     overlap_s: float = Field(default=3600.0, ge=0.0, le=30 * 86400.0)
@@ -51,10 +50,10 @@ class PollSettings(SettingsSection):
 class ByIdSettings(SettingsSection):
     """Reading single orders; times in seconds unless named otherwise.
 
-    ``overdue_after_s``: an order of ours is asked for after such a silence, as long as it was imported at most
-    ``horizon_days`` ago or was ever named by the vendor. One with a final status is asked for as well, for
-    ``final_days`` after its last change, since the vendor withdraws events. An order waits ``first_wait_s`` before it
-    is asked for again, twice as long each time, up to ``longest_wait_s``. ``most``: orders a run.
+    ``overdue_after_s``: an order is read after this time without news, if it was imported at most ``horizon_days`` ago
+    or the vendor has ever reported it. Orders with a final status are read as well, for ``final_days`` after their last
+    change, because the vendor withdraws events. The wait between two reads of an order starts at ``first_wait_s`` and
+    doubles up to ``longest_wait_s``. ``most``: maximum orders per run.
     """
 
     enabled: bool = True
@@ -67,19 +66,19 @@ class ByIdSettings(SettingsSection):
 
 
 class ShipmentSettings(SettingsSection):
-    """Whether a shipped parcel of an order of ours fills the ledger's shipments. ``when``: ``all`` of its parcels are
-    shipped (a parcel's content is not told, so it stands for the whole order), or ``each`` as it comes."""
+    """Whether shipped parcels are recorded as shipments in the ledger. ``when``: once ``all`` parcels of the order are
+    shipped (the vendor does not report a parcel's content, so one parcel counts as the whole order), or ``each``."""
 
     record: bool = True
     when: Literal["all", "each"] = "all"
 
 
 class FetchSettings(SettingsSection):
-    """From which server CSV files are fetched: an Airflow connection of type ftp, ftps or sftp.
+    """The server from which CSV files are fetched: an Airflow connection of type ftp, ftps or sftp.
 
-    ``folder``, ``move_to``: as the server names them. ``pattern``: of file names (``*``, ``?``, ``[...]``, in upper and
-    lower case). ``afterwards``: what becomes of a file at the server once it stands in the batch store.
-    ``settled_s``: a file is fetched if it looks the same again after so many seconds. ``most``: files a run.
+    ``folder``, ``move_to``: paths on the server. ``pattern``: of file names (``*``, ``?``, ``[...]``, case
+    insensitive). ``afterwards``: what happens to a file on the server once it is in the batch store. ``settled_s``: a
+    file is fetched if it is unchanged after this many seconds. ``most``: maximum files per run.
     """
 
     connection: str = Field(min_length=1, max_length=200)
@@ -91,7 +90,7 @@ class FetchSettings(SettingsSection):
     most: int = Field(default=1000, ge=1, le=100_000)
 
     @model_validator(mode="after")
-    def _has_a_place_to_move_to(self) -> FetchSettings:
+    def _move_to_fits(self) -> FetchSettings:
         if (self.afterwards == "move") != bool(self.move_to):
             raise ValueError("move_to is needed with afterwards: move, and only then")
         if self.move_to and self.move_to.rstrip("/") == self.folder.rstrip("/"):
@@ -100,13 +99,12 @@ class FetchSettings(SettingsSection):
 
 
 class FileSettings(SettingsSection):
-    """CSV drops: read from ``NAME/drops/`` in the batch store. ``columns``: what differs from the vendor's mapping.
+    """CSV drops, read from ``NAME/drops/`` in the batch store. ``columns``: differences from the vendor's mapping.
 
-    Empty, ``encoding``, ``delimiter`` and ``time_format`` (as ``strptime`` has it) are found for each file.
-    ``time_zone``: of times that name no zone; without it such times are refused, but for those that ``time_format``
-    describes, which are then in UTC.
-    ``settled_s``: a file in a local store that was written less than so many seconds ago is looked at again after them;
-    where it changed, it is left for the next run. ``fetch``: from which server they are fetched before.
+    ``encoding``, ``delimiter`` and ``time_format`` (in ``strptime`` syntax) are detected per file if empty.
+    ``time_zone``: of times without a zone. Without it such times are refused, except for those in ``time_format``,
+    which are then UTC. ``settled_s``: a file in a local store that is younger than this is checked again; if it has
+    changed, it is left for the next run. ``fetch``: the server from which files are fetched first.
     """
 
     enabled: bool = True
@@ -155,7 +153,7 @@ class FileSettings(SettingsSection):
 
 
 class WebhookSettings(SettingsSection):
-    """How webhooks are taken: the largest body, how many at one time, and the pause asked for beyond that."""
+    """Webhooks: maximum body size, maximum concurrent requests, and the pause requested beyond that."""
 
     size_limit_bytes: int = Field(default=1 << 20, ge=1, le=64 << 20)
     at_once: int = Field(default=16, ge=1, le=1000)
@@ -163,10 +161,10 @@ class WebhookSettings(SettingsSection):
 
 
 class StatusRetention(SettingsSection):
-    """After how many days what an account said is removed; ``None``: never. Statuses, times and hashes always stay.
+    """After how many days reported data is removed; ``None``: never. Statuses, times and hashes are always kept.
 
-    ``archive_days``: CSV files that were read or refused. ``ledger_days``: places and notes of orders that are nobody's
-    (those of ours go with their pipeline's ``ledger_days``), by when their state changed last.
+    ``archive_days``: CSV files that were read or refused. ``ledger_days``: locations and notes of orders that belong to
+    no pipeline (others follow their pipeline's ``ledger_days``), by the last change of their state.
     """
 
     archive_days: int | None = Field(default=None, ge=1, le=36_500)
@@ -174,7 +172,7 @@ class StatusRetention(SettingsSection):
 
 
 class StatusSettings(SettingsSection):
-    """One status account. ``mapping``: what differs from the vendor's record mapping."""
+    """One status account. ``mapping``: differences from the vendor's record mapping."""
 
     name: str
     source: VendorAccount
@@ -199,8 +197,8 @@ class StatusSettings(SettingsSection):
 
 
 def load_status(name: str, folder: Path | None = None) -> StatusSettings:
-    """One status account by its name. Raises ``ConfigurationError`` where there is none or its file is not valid."""
+    """Load one status account by name. Raises ``ConfigurationError`` if there is none or its file is invalid."""
     files = status_files(folder)
     if name not in files:
-        raise ConfigurationError(f"there is no status account {name!r}; there are: {', '.join(files) or 'none'}")
+        raise ConfigurationError(f"unknown status account {name!r}; available: {', '.join(files) or 'none'}")
     return load_validated(files[name], StatusSettings)

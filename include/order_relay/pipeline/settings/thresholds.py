@@ -1,22 +1,20 @@
-"""When people are told about a pipeline: the section ``alerts`` of its file. Times in seconds; null: not watched."""
+"""When a pipeline raises alerts: the section ``alerts`` of its file. Times in seconds; null: never."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from order_relay.pipeline.settings.sections import SettingsSection
 
 HOUR = 3600.0
 DAY = 24 * HOUR
 MONTH = 31 * DAY
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class StuckSettings(SettingsSection):
+    """How long an order may stay in a state before an alert is raised. In doubt: see ``doubt.tell_after_s``.
 
-
-class StuckSettings(_Section):
-    """How long an order may stay in a state before people are told. In doubt: see ``doubt.tell_after_s``.
-
-    ``left_out``: of the order feed, because it can not be rendered.
+    ``left_out``: missing from the order feed, because it cannot be rendered.
     """
 
     received: float | None = Field(default=2 * HOUR, ge=60.0, le=MONTH)
@@ -30,13 +28,13 @@ class StuckSettings(_Section):
     acknowledgement: float | None = Field(default=6 * HOUR, ge=60.0, le=MONTH)
 
 
-class AlertSettings(_Section):
-    """What people are told about, and how often.
+class AlertSettings(SettingsSection):
+    """Which conditions raise an alert, and how often.
 
-    ``repeat_s``: the same cause is told again after so long while it lasts (at once where its orders have doubled).
-    ``quarantined_more_than``: so many orders lie in quarantine. ``quarantined_share``: so large a part of the newest
-    run's orders was quarantined. ``unread_after_s``: the source could not be read to its end. ``no_orders_after_s``: it
-    was read but offered nothing. ``stopped_after_s``: sending is stopped by the Variable.
+    ``repeat_s``: an alert is repeated after this time while its cause lasts (immediately if its orders have doubled).
+    ``quarantined_more_than``: number of orders in quarantine. ``quarantined_share``: fraction of the newest run's
+    orders that was quarantined. ``unread_after_s``: the source could not be read completely. ``no_orders_after_s``: it
+    was read but had no orders. ``stopped_after_s``: sending is stopped by the Variable.
     """
 
     repeat_s: float = Field(default=DAY, ge=600.0, le=MONTH)

@@ -1,7 +1,7 @@
-"""YAML without its traps: a key twice is an error, and only what looks like a number is one.
+"""YAML without its traps: duplicate keys are errors, and only decimal numbers are numbers.
 
 YAML 1.1 reads ``NO`` (Norway, or the payment type) as false, ``012`` as ten and ``2026-01-02`` as a date. Here ``true``
-and ``false`` are the only truths, numbers are decimal, and everything else is text.
+and ``false`` are the only booleans, numbers are decimal, and everything else is text.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from order_relay.orders.yaml_loader import SafeLoader
 
 
 class _Loader(SafeLoader):
-    """The safe loader with its own idea of what plain words mean."""
+    """The safe loader with other rules for plain scalars."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - the base class's way
 
@@ -25,7 +25,7 @@ class _Loader(SafeLoader):
         seen: set[str] = set()
         for key, _ in node.value:
             if key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} stands twice", key.start_mark)
+                raise yaml.constructor.ConstructorError(None, None, f"duplicate key {key.value!r}", key.start_mark)
             seen.add(key.value)
         return super().construct_mapping(node, deep=deep)
 
@@ -41,14 +41,14 @@ for _tag, _pattern, _first in (
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping that a file holds. Raises ``ConfigurationError`` naming the file, the line and the trouble."""
+    """The mapping in a file. Raises ``ConfigurationError`` with the file, the line and the problem."""
     try:
         value = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a SafeLoader
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ConfigurationError(f"{path.name}{line}: {error.problem}") from None
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"{path.name}: can not be read as YAML ({type(error).__name__})") from None
+        raise ConfigurationError(f"{path.name}: cannot be read as YAML ({type(error).__name__})") from None
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise ConfigurationError(f"{path.name}: must hold keys and values, such as 'source:' and 'destination:'")
+        raise ConfigurationError(f"{path.name}: must contain keys and values, such as 'source:' and 'destination:'")
     return value

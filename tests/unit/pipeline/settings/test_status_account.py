@@ -41,7 +41,7 @@ def test_a_second_account(tmp_path: Path) -> None:
         ("files: {delimiter: ab}", r"files\.delimiter: must be one character"),
         ("files: {time_format: '%d/%m/%Y'}", r"files\.time_format: must name year, month, day, hour and minute"),
         ("files: {time_zone: Mars/Olympus}", r"files\.time_zone: must be a time zone"),
-        ("name: x", "name: is the file's own name"),
+        ("name: x", "`name` is derived from the file name"),
     ],
 )
 def test_a_wrong_file_names_file_and_key(tmp_path: Path, text: str, said: str) -> None:
