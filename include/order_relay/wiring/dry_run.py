@@ -1,4 +1,4 @@
-"""The vendors of a run that must change nothing: a source that is only read, a destination that receives nothing."""
+"""Vendors for dry runs and shadow runs: a read-only source, and destinations to which nothing can be sent."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from order_relay.pipeline.ports import Destination, DestinationSession, Source
 
 
 class ReadOnlySource:
-    """A source that is read but never told anything: for dry runs."""
+    """A source that is read but never changed: for dry runs."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -26,7 +26,7 @@ class ReadOnlySource:
         return self._source.fetch(selection)
 
     def acknowledge(self, names: Sequence[str]) -> dict[str, Acknowledgement]:
-        """Tells the source nothing; no order has an answer."""
+        """Sends nothing; no order is answered."""
         return {}
 
     def close(self) -> None:
@@ -35,7 +35,7 @@ class ReadOnlySource:
 
 
 class UnreachableDestination:
-    """A destination whose form and limits are known, but that can not be reached: for dry runs."""
+    """A destination with a format and limits that cannot be contacted: for dry runs."""
 
     def __init__(self, destination: Destination) -> None:
         self.account = destination.account
@@ -47,12 +47,12 @@ class UnreachableDestination:
         self.expected_traits = destination.expected_traits
 
     def session(self, share: int) -> AbstractAsyncContextManager[DestinationSession]:
-        """Raises ``ConfigurationError``: nothing leaves in a dry run."""
+        """Raises ``ConfigurationError``: a dry run makes no requests to the destination."""
         raise ConfigurationError("this is a dry run: nothing is sent and nothing is looked up")
 
 
 class SearchOnlyDestination(UnreachableDestination):
-    """A destination that is asked what it has and given nothing: for shadow runs."""
+    """A destination that can be searched only: for shadow runs."""
 
     def __init__(self, destination: Destination) -> None:
         super().__init__(destination)

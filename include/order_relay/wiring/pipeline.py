@@ -1,7 +1,7 @@
-"""The one place that knows everybody: from a pipeline's name to its vendors, ledger, store and settings.
+"""The composition root of a pipeline: from its name to its vendors, ledger, store and settings.
 
-Vendors are found by their folder: ``vendors/NAME/vendor.py`` with ``SOURCE`` or ``DESTINATION``, and
-``vendors/NAME/connection.py`` with ``read_settings``. Every part is made when first asked for.
+A vendor is a folder: ``vendors/NAME/vendor.py`` with ``SOURCE`` or ``DESTINATION``, and ``vendors/NAME/connection.py``
+with ``read_settings``. Every part is created on first use.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from order_relay.wiring.dry_run import ReadOnlySource, SearchOnlyDestination, Un
 from order_relay.wiring.vendors import vendor_module
 
 ACCOUNT_FACTS = ("manufacturer_id", "catalog_id", "status_field", "status_values", "time_zone")
-"""What connections say that the transformation takes, where their settings have it; the destination's comes last."""
+"""Connection settings that the transformation uses, if present; those of the destination take precedence."""
 
 
 @dataclass
 class Wiring:
-    """One pipeline, put together. Close it, or use it in a ``with`` block.
+    """One pipeline with all its parts. Close it, or use it in a ``with`` block.
 
     ``connections`` returns a connection by its id. ``filesystem`` is the batch store's, if it needs credentials.
     ``dry_run``: the ledger is a scratch copy kept under the run's name in the batch store; nothing is written to either
@@ -50,7 +50,7 @@ class Wiring:
     def for_pipeline(
         cls, name: str, connections: Callable[[str], Connection], ledger_url: str, store_url: str, **options: Any
     ) -> Wiring:
-        """Put the pipeline of this name together; ``options`` are the other fields. Raises ``ConfigurationError``."""
+        """Load and wire the pipeline of this name; ``options``: the other fields. Raises ``ConfigurationError``."""
         return cls(load_pipeline(name), connections, ledger_url, store_url, **options)
 
     @property
@@ -60,7 +60,7 @@ class Wiring:
 
     @cached_property
     def source_connection(self) -> Connection:
-        """The source's connection, with the file's options; its ``fingerprint()`` tells when it changed."""
+        """The source's connection, with the file's options; its ``fingerprint()`` changes when it is edited."""
         return self._connection(self.settings.source)
 
     @cached_property
@@ -94,7 +94,7 @@ class Wiring:
 
     @cached_property
     def transformer(self) -> Transformer:
-        """From the source's orders to the destination's payloads. Raises ``ConfigurationError`` for a wrong mapping."""
+        """Turns orders into the destination's payloads. Raises ``ConfigurationError`` for a wrong mapping."""
         account: dict[str, Any] = {}
         for party in (self.settings.source, self.settings.destination):
             connection_settings = vendor_module(party.vendor, "connection").read_settings(self._connection(party))
@@ -110,14 +110,14 @@ class Wiring:
 
     @cached_property
     def ledger(self) -> Ledger:
-        """The ledger. Raises ``ConfigurationError`` where it needs migrating. Of a dry run: see ``ledger_for``."""
+        """The ledger. Raises ``ConfigurationError`` if it needs migrating, and in a dry run (see ``ledger_for``)."""
         if self.dry_run:
             raise ConfigurationError("a dry run works on a scratch ledger: open it with ledger_for()")
         return Ledger.open(self.ledger_url)
 
     @contextmanager
     def ledger_for(self, run: str, *, keep: bool = True) -> Iterator[Ledger]:
-        """The ledger for one task of the run ``run``: the real one, or of a dry run its scratch copy.
+        """The ledger for one task of the run ``run``: the real one, or the scratch copy of a dry run.
 
         The scratch copy is made from the real ledger by the run's first task and kept in the batch store after each
         task, so that the next one finds it on whichever machine; ``keep=False`` for tasks that only read.
@@ -129,14 +129,14 @@ class Wiring:
             yield ledger
 
     def check(self) -> None:
-        """Make everything that can be wrong, before anything is done. Raises ``ConfigurationError``."""
+        """Create every part that may be misconfigured, before anything is done. Raises ``ConfigurationError``."""
         form = self.source.format
         IdentityPaths.from_mapping(form.mapping.get("identity", {}), f"{form.name}: identity")
-        self.transformer  # noqa: B018 - made for its complaints
+        self.transformer  # noqa: B018 - created for its checks
         self.store  # noqa: B018
 
     def close(self) -> None:
-        """Close the source and the ledger, where they were made."""
+        """Close the source and the ledger, if they were created."""
         for name in ("source", "ledger"):
             made = self.__dict__.pop(name, None)
             if made is not None:
@@ -155,5 +155,5 @@ class Wiring:
     def _factory(self, party: VendorAccount, role: str) -> Callable[[Connection], Any]:
         factory: Callable[[Connection], Any] | None = getattr(vendor_module(party.vendor, "vendor"), role, None)
         if factory is None:
-            raise ConfigurationError(f"{self.name}: {party.vendor} can be no {role.lower()}")
+            raise ConfigurationError(f"{self.name}: {party.vendor} cannot be used as a {role.lower()}")
         return factory

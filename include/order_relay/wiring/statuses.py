@@ -1,4 +1,4 @@
-"""A status account put together: from its name to its vendor, ledger, store and settings."""
+"""The composition root of a status account: from its name to its vendor, ledger, store and settings."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from order_relay.wiring.vendors import canonical_reader, vendor_module
 
 @dataclass
 class StatusWiring:
-    """One status account. Close it, or use it in a ``with`` block; every part is made when first asked for."""
+    """One status account. Close it, or use it in a ``with`` block. Every part is created on first use."""
 
     settings: StatusSettings
     connections: Callable[[str], Connection]
@@ -44,7 +44,7 @@ class StatusWiring:
         store_url: str,
         filesystem: Any = None,
     ) -> StatusWiring:
-        """Put the account of this name together. Raises ``ConfigurationError``."""
+        """Load and wire the account of this name. Raises ``ConfigurationError``."""
         return cls(load_status(name), connections, ledger_url, store_url, filesystem)
 
     @property
@@ -59,18 +59,18 @@ class StatusWiring:
         """The vendor's account. Raises ``ConfigurationError`` that names connection and field."""
         factory = getattr(vendor_module(self.settings.source.vendor, "vendor"), "STATUS_SOURCE", None)
         if factory is None:
-            raise ConfigurationError(f"{self.settings.name}: {self.settings.source.vendor} tells no statuses")
+            raise ConfigurationError(f"{self.settings.name}: {self.settings.source.vendor} provides no statuses")
         made: StatusSource = factory(self.connection)
         return made
 
     @cached_property
     def reader(self) -> StatusReader:
-        """How its records are read. Raises ``ConfigurationError`` for a wrong mapping."""
+        """Reads its records. Raises ``ConfigurationError`` for a wrong mapping."""
         return status_reader(self.settings)
 
     @cached_property
     def form(self) -> CsvFormat:
-        """How its CSV drops are written. Raises ``ConfigurationError``."""
+        """The format of its CSV drops. Raises ``ConfigurationError``."""
         files = self.settings.files
         delimiter = NAMED_DELIMITERS.get(files.delimiter, files.delimiter)
         return CsvFormat(self._columns(), files.encoding, delimiter, files.time_format, files.time_zone)
@@ -80,15 +80,15 @@ class StatusWiring:
             return CsvColumns(**{**_vendor_format(self.settings).mapping["csv"], **self.settings.files.columns})
         except ValidationError as error:
             place = ".".join(map(str, error.errors()[0]["loc"]))
-            raise ConfigurationError(f"{self.settings.name}: files.columns.{place}: is unknown or no text") from None
+            raise ConfigurationError(f"{self.settings.name}: files.columns.{place}: is unknown or not text") from None
 
     @property
     def ours(self) -> OwnOrders:
-        """Which orders of ours it is about."""
+        """The orders that it reports on."""
         chosen = self.settings.ours.pipelines
         unknown = sorted(set(chosen) - set(pipeline_files()))
         if unknown:
-            raise ConfigurationError(f"{self.settings.name}: ours.pipelines: there is no pipeline {unknown[0]!r}")
+            raise ConfigurationError(f"{self.settings.name}: ours.pipelines: unknown pipeline {unknown[0]!r}")
         return OwnOrders(tuple(chosen or pipeline_files()), self.settings.ours.number)
 
     @cached_property
@@ -98,7 +98,7 @@ class StatusWiring:
 
     @cached_property
     def ledger(self) -> Ledger:
-        """The ledger, bound to this account. Raises ``ConfigurationError`` where it belongs to another."""
+        """The ledger, bound to this account. Raises ``ConfigurationError`` if it is bound to another."""
         ledger = Ledger.open(self.ledger_url)
         try:
             ledger.status_history.bind(self.settings.name, self.source.account)
@@ -113,7 +113,7 @@ class StatusWiring:
         return OrderArchive(self.store, cache(lambda name: canonical_reader(load_pipeline(name))))
 
     def close(self) -> None:
-        """Close source and ledger, where they were made."""
+        """Close source and ledger, if they were created."""
         for name in ("ledger", "source"):
             made = self.__dict__.pop(name, None)
             if made is not None:
@@ -127,7 +127,7 @@ class StatusWiring:
 
 
 def status_reader(settings: StatusSettings) -> StatusReader:
-    """How an account's records are read; needs no connection. Raises ``ConfigurationError`` for a wrong mapping."""
+    """The reader of an account's records; needs no connection. Raises ``ConfigurationError`` for a wrong mapping."""
     changes = dict(settings.mapping)
     declared = changes.pop(MEMBERS_KEY, ())
     form = _vendor_format(settings)

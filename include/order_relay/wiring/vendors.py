@@ -16,24 +16,24 @@ from order_relay.pipeline.settings.pipeline import UNKNOWN_ACCOUNT, PipelineSett
 
 
 def vendor_names() -> list[str]:
-    """The folders under ``vendors/`` that wiring can use: the others are only served (a feed that is fetched)."""
+    """Vendors with a ``vendor.py``; the other folders under ``vendors/`` only serve endpoints."""
     packages = (found.name for found in pkgutil.iter_modules(vendors.__path__) if found.ispkg)
     return sorted(name for name in packages if find_spec(f"{vendors.__name__}.{name}.vendor"))
 
 
 def vendor_module(vendor: str, part: str) -> ModuleType:
-    """A module of a vendor's folder. Raises ``ConfigurationError`` that names the vendors there are."""
+    """A module of a vendor's folder. Raises ``ConfigurationError`` with the available vendors."""
     name = f"{vendors.__name__}.{vendor}.{part}"
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise
-        raise ConfigurationError(f"there is no vendor {vendor!r}; there are: {', '.join(vendor_names())}") from None
+        raise ConfigurationError(f"unknown vendor {vendor!r}; available: {', '.join(vendor_names())}") from None
 
 
 def canonical_reader(settings: PipelineSettings) -> CanonicalReader:
-    """Reads the archived orders of a pipeline; needs none of its connections. Raises ``ConfigurationError``."""
+    """The reader of a pipeline's archived orders; needs no connection. Raises ``ConfigurationError``."""
     source, destination = (
         VendorFormat.load(part.SCHEMA, part.MAPPING)
         for part in (vendor_module(party.vendor, "vendor") for party in (settings.source, settings.destination))

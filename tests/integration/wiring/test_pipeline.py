@@ -95,7 +95,7 @@ def test_an_unknown_vendor_and_an_impossible_role_are_named(wire: Callable[..., 
         vendor_module("nobody", "vendor")
     wiring = wire()
     turned = wiring.settings.model_copy(update={"source": wiring.settings.destination})
-    with pytest.raises(ConfigurationError, match="can be no source"):
+    with pytest.raises(ConfigurationError, match="cannot be used as a source"):
         replace(wiring, settings=turned).check()
 
 

@@ -18,14 +18,14 @@ log = logging.getLogger(__name__)
 def plan_chunks(
     ctx: RunContext, ledger: Ledger, store: BatchStore, settings: ChunkSettings, timeout_s: float
 ) -> list[str]:
-    """Divide all that is ready and all due look-ups of the pipeline, of whichever run, into chunks for load.
+    """Divide all ready orders and due lookups of the pipeline, from any run, into chunks.
 
-    ``timeout_s`` is the destination's: what was being sent when a worker died becomes in doubt first. Returns the
-    short names (``chunk-00``) of at most ``settings.at_most`` chunks; none where there is nothing to do.
+    Orders that were being sent when their worker died become in doubt first; ``timeout_s``: of the destination.
+    Returns the short names (``chunk-00``) of at most ``settings.at_most`` chunks; none if there is nothing to do.
     """
     expired = ledger.leases.expire(ctx, timeout_s)
     if expired:
-        log.warning("%d orders were being sent when their worker died; they are looked up", expired)
+        log.warning("%d orders were being sent when their worker died; they will be looked up", expired)
     due, ready = ledger.lookups.due(ctx.pipeline, None), ledger.claims.ready(ctx.pipeline)
     everything = [*due, *ready]
     size = max(settings.min_size, ceil(len(everything) / settings.at_most))
@@ -36,10 +36,10 @@ def plan_chunks(
         look_up = [i for i in ids if i in to_look_up]
         store.write_json(chunk_name(ctx, name), {"look_up": look_up, "send": [i for i in ids if i not in to_look_up]})
         names.append(name)
-    log.info("transform: %d ready and %d to look up, in %d chunks", len(ready), len(due), len(names))
+    log.info("%d orders ready and %d to look up, in %d chunks", len(ready), len(due), len(names))
     return names
 
 
 def chunk_name(ctx: RunContext, name: str) -> str:
-    """The object in the batch store that a chunk's short name stands for."""
+    """The batch store object of a chunk, by its short name."""
     return f"{run_prefix(ctx)}/{name}.json"

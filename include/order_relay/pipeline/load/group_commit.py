@@ -1,8 +1,8 @@
 """Group commit: the claims and outcomes of many orders in flight share one durable transaction.
 
-A sync of the disk costs far more than a row. Orders hand in what they need committed and wait; one thread commits
-whatever has gathered while it was busy with the last batch, outcomes and claims in one transaction. Where that fails,
-each kind is committed by itself, outcomes first: an answer must be safe before anything new is begun.
+Syncing the disk costs far more than writing a row. Orders submit what they need committed and wait; one thread commits
+everything submitted during the previous commit, outcomes and claims in one transaction. If that fails, each kind is
+committed separately, outcomes first: an answer must be durable before anything new begins.
 """
 
 from __future__ import annotations
@@ -25,9 +25,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 MAX_LINGER_S = 0.006
-"""So long a batch waits for company, unless ``FULL_BATCH`` have gathered: a commit of few costs as much as one of
-many.
-"""
+"""How long a batch with fewer than ``FULL_BATCH`` entries waits for more: a small commit costs as much as a large
+one."""
 
 FULL_BATCH = 24
 
@@ -36,7 +35,7 @@ MAX_RETRY_S = 2.0
 
 
 class _Batch:
-    """What one transaction will carry, and who waits for it."""
+    """The content of one transaction, and the futures that wait for it."""
 
     def __init__(self) -> None:
         self.claims: dict[int, asyncio.Future[tuple[Claim | None, float]]] = {}
@@ -49,7 +48,7 @@ class _Batch:
 class GroupCommit:
     """Commits for the orders of one event loop, in one thread. Use as an asynchronous context manager.
 
-    ``most``: claims and outcomes in one batch. ``patience_s``: so long the commit of an outcome is tried again.
+    ``most``: maximum claims and outcomes in one batch. ``patience_s``: how long the commit of an outcome is retried.
     """
 
     def __init__(
@@ -86,7 +85,7 @@ class GroupCommit:
         return await self._loop.run_in_executor(self._thread, lambda: function(*args, **kwargs))
 
     async def claim(self, submission_id: int) -> tuple[Claim | None, float]:
-        """Commit the intent to send. Returns the claim, or ``None`` where the order can not be had, and the
+        """Commit the intent to send. Returns the claim, or ``None`` if the order cannot be claimed, and the
         ``time.monotonic()`` after which no request may start (counted from before the commit began)."""
         future: asyncio.Future[tuple[Claim | None, float]] = self._loop.create_future()
         self._next.claims[submission_id] = future
@@ -94,7 +93,7 @@ class GroupCommit:
         return await future
 
     async def settle(self, result: AttemptResult) -> bool:
-        """Commit an outcome. False where the ledger refused it: somebody else settled or took over this attempt."""
+        """Commit an outcome. False if the ledger refused it: the attempt was settled or taken over by another run."""
         future: asyncio.Future[bool] = self._loop.create_future()
         self._next.results.append((result, future))
         self._submit()
@@ -107,7 +106,7 @@ class GroupCommit:
         self._schedule()
 
     def _schedule(self) -> None:
-        """Begin the next commit now, or soon, if there is anything to commit."""
+        """Start or schedule the next commit, if there is anything to commit."""
         if self._busy:
             return
         if self._waiting or len(self._next) >= FULL_BATCH:
@@ -131,7 +130,7 @@ class GroupCommit:
 
     def _finish(self, batch: _Batch, future: asyncio.Future[_BatchResult]) -> None:
         self._busy = False
-        self._schedule()  # the next batch commits while this one's callers go on
+        self._schedule()  # the next batch commits while the callers of this one continue
         error = future.exception()
         committed = _BatchResult(claim_error=error, settle_error=error) if error else future.result()
         for settled, waiter in batch.results:
@@ -143,7 +142,7 @@ class GroupCommit:
             _resolve(claimer, wrong, (claim, committed.not_after))
 
     def _commit(self, batch: _Batch) -> _BatchResult:
-        """In the thread: outcomes first, then claims. Each kind keeps its own error."""
+        """In the thread: outcomes, then claims. Each kind keeps its own error."""
         committed = _BatchResult()
         results, ids = [settled for settled, _ in batch.results], list(batch.claims)
         if results and ids and self._commit_together(results, ids, committed):
@@ -155,14 +154,14 @@ class GroupCommit:
         return committed
 
     def _commit_together(self, results: list[AttemptResult], ids: list[int], committed: _BatchResult) -> bool:
-        """Both kinds in one transaction; false where nothing of it stayed, or nobody can tell."""
+        """Both kinds in one transaction; false if it was rolled back or its result is unknown."""
         committed.not_after = time.monotonic() + self._lease_s
         try:
             refused, claims = self._ledger.outcomes.record_and_claim(
                 self._ctx, results, ids, owner=self._owner, lease_s=self._lease_s
             )
-        except Exception as exc:  # whatever it was, it comes again where it belongs when each kind is tried by itself
-            log.info("outcomes and claims are committed one after the other (%s)", type(exc).__name__)
+        except Exception as exc:  # a lasting error appears again when each kind is committed separately
+            log.info("outcomes and claims are committed separately (%s)", type(exc).__name__)
             return False
         committed.refused, committed.claims = set(refused), claims
         return True
@@ -172,7 +171,7 @@ class GroupCommit:
             committed.refused = set(self._settle_with_retry(results))
         except TransientError as exc:
             committed.settle_error = exc
-            log.error("%d outcomes could not be committed; these orders will be looked up (%s)", len(results), exc)  # noqa: TRY400 - the kind is told, and a trace may hold data
+            log.error("%d outcomes could not be committed; these orders will be looked up (%s)", len(results), exc)  # noqa: TRY400 - a traceback may contain order data
         except Exception as exc:
             if len(results) == 1:
                 committed.settle_errors[id(results[0])] = exc
@@ -220,7 +219,7 @@ class GroupCommit:
 
 
 class _BatchResult:
-    """What became of one batch."""
+    """The result of one batch."""
 
     def __init__(self, claim_error: BaseException | None = None, settle_error: BaseException | None = None) -> None:
         self.claims: dict[int, Claim] = {}
@@ -233,7 +232,7 @@ class _BatchResult:
 
 
 def _resolve(waiter: asyncio.Future[T], error: BaseException | None, value: T) -> None:
-    if waiter.done():  # the one who asked was cancelled
+    if waiter.done():  # the caller was cancelled
         return
     if error is None:
         waiter.set_result(value)

@@ -1,4 +1,4 @@
-"""From ids to orders with their payloads, a few at a time, so that memory does not grow with the backlog."""
+"""Reads orders with their payloads a few at a time, so that memory does not grow with the backlog."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from order_relay.ledger.schema.records import Sendable
 log = logging.getLogger(__name__)
 
 SLICE_SIZE = 500
-"""So many ids are read from the ledger at once."""
+"""Ids read from the ledger per query."""
 
 
 class PayloadStore(Protocol):
-    """What feeding uses of the batch store."""
+    """What reading payloads uses of the batch store."""
 
     def read_rows(self, name: str, rows: Collection[int]) -> dict[int, bytes]:
         """See ``BatchStore.read_rows``."""
 
 
 class UnsentCounter(Protocol):
-    """Where feeding counts what it could not hand out."""
+    """Counts orders that could not be yielded."""
 
     def left_out(self, why: str, number: int, *, retry: bool) -> None:
-        """``number`` orders were not handed out; ``retry`` if a later try may send them."""
+        """``number`` orders were left out; ``retry``: a later try may send them."""
 
     def damaged(self, ids: Sequence[int]) -> None:
-        """The payloads of these can not be used; they have to be made anew."""
+        """The payloads of these orders are damaged and must be rebuilt."""
 
 
 async def read_payloads(
@@ -44,7 +44,7 @@ async def read_payloads(
 ) -> AsyncIterator[tuple[Sendable, bytes]]:
     """The orders of ``ids`` that are ready, each with the bytes to POST, read grouped by object.
 
-    A payload that can not be read, or is not the one that was judged, is left out and counted; the others go on.
+    A payload that cannot be read, or does not match its fingerprint, is left out and counted.
     Raises the ledger's errors, and ``StoreUnavailableError``.
     """
     for some in batched(ids, SLICE_SIZE):
@@ -64,12 +64,12 @@ async def _read_group(
     try:
         payloads = await asyncio.to_thread(store.read_rows, name, rows)
     except (DamagedBatchError, ValueError) as exc:
-        log.error("payloads of %d orders can not be used: %s", len(group), exc)  # noqa: TRY400 - no trace needed
+        log.error("payloads of %d orders cannot be used: %s", len(group), exc)  # noqa: TRY400 - no trace needed
         tally.damaged([s.id for s in group])
         return []
     good = [(s, payloads[s.payload_row]) for s in group if _is_unchanged(s, payloads[s.payload_row])]
     if len(good) < len(group):
-        log.error("object %r holds other payloads than were judged", name)
+        log.error("object %r contains payloads that do not match their fingerprints", name)
         tally.damaged([s.id for s in group if not _is_unchanged(s, payloads[s.payload_row])])
     return good
 

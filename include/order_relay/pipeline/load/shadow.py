@@ -1,7 +1,7 @@
-"""Shadow mode: everything but sending and acknowledging, and a comparison with what the OMS has by other hands.
+"""Shadow mode: everything except sending and acknowledging, and a comparison with the orders in the OMS.
 
-The run works on a scratch ledger, as a dry run does. What load would have sent is looked for at the destination by its
-external id, and listed order by order in the batch store. Nothing of it decides anything.
+The run uses a scratch ledger, like a dry run. The orders that load would have sent are searched for at the destination
+by external id and listed in the batch store. The result only informs.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ SHADOW_COUNTS = ("would_send", "found_there", "not_found_there", "not_compared")
 def run_shadow(  # noqa: PLR0917 - the shape that all stages have
     ctx: RunContext, ledger: Ledger, store: BatchStore, destination: Destination, chunk_name: str, share: int
 ) -> dict[str, int]:
-    """Go through the chunk without sending: look each order up, list what was found. Counts as in ``SHADOW_COUNTS``.
+    """Look up the orders of the chunk without sending them, and list the results. Counts as in ``SHADOW_COUNTS``.
 
-    ``not_found_there`` proves nothing (there is no positive control): a person reads it beside the older scripts' logs.
-    A destination that can not be searched, or does not answer, only makes orders ``not_compared``.
+    ``not_found_there`` is no proof of absence (there is no positive control); operators compare it with the logs of
+    their current scripts. If the destination cannot be searched or does not respond, orders are ``not_compared``.
     """
     orders = ledger.claims.sendable([int(i) for i in store.read_json(chunk_name).get("send", ())])
     there = asyncio.run(_find_orders(destination, share, [order.destination_key for order in orders])) if orders else {}
@@ -59,7 +59,7 @@ def _row(order: Sendable, oms_ids: Sequence[str] | None) -> dict[str, Any]:
 
 
 async def _find_orders(destination: Destination, share: int, keys: Sequence[str]) -> dict[str, list[str]]:
-    """The OMS ids by external id; keys about which nothing was learnt are missing."""
+    """OMS ids by external id; keys without a usable result are missing."""
     if destination.search_by not in ("auto", "external_id"):
         return {}
     found: dict[str, list[str]] = {}
@@ -68,7 +68,7 @@ async def _find_orders(destination: Destination, share: int, keys: Sequence[str]
             for some in batched(keys, MAX_SEARCH_KEYS):
                 found |= await _search(session, some)
     except OrderRelayError as error:
-        log.warning("the rest of the orders can not be compared with the OMS: %s", error)
+        log.warning("the remaining orders cannot be compared with the OMS: %s", error)
     return found
 
 

@@ -1,4 +1,4 @@
-"""Acknowledge: tell the source which orders it need not offer again, in slices, from the ledger only."""
+"""Acknowledge: confirm orders to the source, in slices and from the ledger only, so that it stops returning them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from order_relay.pipeline.runs.login_guard import guarded_login
 log = logging.getLogger(__name__)
 
 MAX_UNANSWERED_SLICES = 3
-"""After so many slices in a row without a usable answer the rest is left to the next run."""
+"""After this many consecutive slices without a usable response, the rest is left to the next run."""
 
 _MISSING = Acknowledgement(False, "the reply has no entry for it", passing=True)
 

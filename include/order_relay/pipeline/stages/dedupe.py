@@ -1,4 +1,5 @@
-"""Dedupe: one version of each order goes on. The rules stand in ``orders/versions.py``; the ledger carries them out."""
+"""Dedupe: choose one version of each order. The rules are in ``orders/decisions/versions.py``; the ledger applies
+them."""
 
 from __future__ import annotations
 
@@ -31,5 +32,5 @@ def dedupe(
         ledger.versions.resolve(ctx, refused, policies, None)
     valid = list(read_worklist(store, manifest))
     winners = ledger.versions.resolve(ctx, valid, policies, limit)
-    log.info("dedupe: %d of %d valid orders go on", len(winners), len(valid))
+    log.info("dedupe: %d of %d valid orders continue", len(winners), len(valid))
     return write_worklist(store, ctx, "winners", winners)

@@ -1,7 +1,7 @@
-"""Extract: what the source offers goes into the archive as one batch, and its identities into the ledger.
+"""Extract: archive the source's orders as one batch and enter their identities into the ledger.
 
-The orders stream through: card data is cut, the text is archived, and only the identity columns stay in memory. Nothing
-counts before the source's answer has ended well; then the batch is closed and received in one transaction.
+Orders are streamed: card data is removed, the text is archived, and only the identity columns stay in memory. Nothing
+counts until the source's response has ended without an error; the batch is then closed and received in one transaction.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from order_relay.pipeline.stages.content_fingerprints import renew_fingerprints
 log = logging.getLogger(__name__)
 
 MAX_WARNINGS = 50
-"""Kinds of warnings kept of one reading."""
+"""Maximum distinct warnings kept per fetch."""
 
 ReceiveBatch = Callable[[RunContext, BatchInfo, pd.DataFrame, str], dict[str, int]]
 """What happens to a closed batch: as ``Intake.receive``."""
@@ -61,10 +61,10 @@ def extract(
     take_in: ReceiveBatch | None = None,
     contents: ContentPaths | None = None,
 ) -> Manifest:
-    """Read the source once as ``reading`` says, archive what it offers, and receive it in the ledger.
+    """Fetch the orders of the plan ``reading`` once, archive them, and receive them in the ledger.
 
-    The batch gets ``batch_id`` and a random ending, so that a second try (or a second worker with the same run) never
-    writes over a batch that the ledger already points into; ``Manifest.batch_id`` is the whole of it.
+    The batch id is ``batch_id`` plus a random suffix, so that a retry (or a second worker with the same run) never
+    overwrites a batch to which the ledger refers; ``Manifest.batch_id`` is the full id.
     ``take_in`` takes the place of ``ledger.receive``. ``contents`` says what counts as a change of an order; without it
     that is read from the source's own mapping, and where that has no rules every member counts.
     Raises what ``Source.fetch`` raises; then the open batch is removed and nothing was taken.
@@ -75,7 +75,7 @@ def extract(
     unique_id = f"{batch_id}-{secrets.token_hex(4)}"
     writer = BatchWriter(store, ctx.pipeline, unique_id)
     offers, listing = _IdentityColumns(), SourceListing()
-    fetched_at = clock()  # before the request: what the source hands out later is not part of this answer
+    fetched_at = clock()  # before the request: later orders are not part of this response
     warnings = SourceWarnings()
     try:
         with guarded_login(ctx, ledger, connection_fingerprint):
@@ -114,28 +114,30 @@ def extract(
             ledger.source_holds.mark_withdrawn(ctx, missing),
         )
     if offers.unread:
-        log.warning("%d orders could not be read; they are asked for again", len(offers.unread))
-    log.info("batch %s: %d orders, card data cut in %d; %s", unique_id, manifest.records, offers.cuts, actions)
+        log.warning("%d orders could not be read; they are fetched again", len(offers.unread))
+    log.info("batch %s: %d orders, card data removed from %d; %s", unique_id, manifest.records, offers.cuts, actions)
     return manifest
 
 
 def replay_archived(ctx: RunContext, ledger: Ledger, store: BatchStore, start: datetime, end: datetime) -> Manifest:
-    """Bring archived orders fetched in [start, end) back to ``received``: the backfill of a source without dates.
+    """Put archived orders fetched in [start, end) back to ``received``: the backfill of a source without dates.
 
-    No request is made. ``Manifest.records`` is how many came back; what was sent before stays sent. Where retention
-    removed raw orders of this time, that is said.
+    Makes no request. ``Manifest.records``: how many were put back; sent orders are not affected. Logs a warning if
+    retention removed raw orders of this interval.
     """
     count = ledger.worklist.replay_interval(ctx, start, end)
     if not count:
-        log.info("no archived order was fetched between %s and %s that may be judged again", start, end)
+        log.info("no archived order fetched between %s and %s can be evaluated again", start, end)
     gone = removed_before(store, ctx.pipeline, "archive")
     if gone is not None and start < gone:
-        log.warning("retention removed raw orders fetched before %s (not of open ones): they are not read again", gone)
+        log.warning(
+            "retention removed raw orders fetched before %s (except open ones): they are not evaluated again", gone
+        )
     return Manifest("replay", ctx.pipeline, records=count)
 
 
 class SourceWarnings:
-    """What was odd about a source's answers, each kind once: logged, and kept with the batch for the report."""
+    """Distinct warnings about a source's responses: logged, and kept with the batch for the report."""
 
     def __init__(self) -> None:
         self.words: list[str] = []
@@ -163,7 +165,7 @@ class _IdentityColumns:
         columns["row"].append(place[1])
 
     def frame(self) -> pd.DataFrame:
-        """The frame that the ledger receives; missing suffixes stay ``None``."""
+        """The frame for the ledger; missing suffixes stay ``None``."""
         columns: dict[str, Any] = dict(self.columns)
         for name in ("suffix", "items"):
             columns[name] = pd.Series(columns[name], dtype=object)
@@ -199,13 +201,13 @@ def _archive(
 
 
 def _unreadable(offered: SourceOrder, paths: IdentityPaths, offers: _IdentityColumns) -> tuple[dict[str, Any], bytes]:
-    """An order whose text cannot be used as it is: named by its clear members, its text kept without card data."""
+    """An order with unusable text: identified by its readable members; the text is archived without card data."""
     text, text_cuts = redact_text(offered.text)
     document, places = redact(offered.document)
     offers.cuts += bool(text_cuts or places)
     identity = identify(document, paths, offered.problem, text)
     number = read_order_number(document, paths)
-    named = f"number {number}" if number else "its number is not readable"
+    named = f"number {number}" if number else "number not readable"
     log.warning("%s (%s) cannot be read: %s", offered.where, named, offered.problem)
     issues = [
         replace(why, pointer=redact_text(why.pointer)[0], message=redact_text(why.message)[0]) for why in offered.issues
@@ -215,8 +217,8 @@ def _unreadable(offered: SourceOrder, paths: IdentityPaths, offers: _IdentityCol
 
 
 def _discard(writer: BatchWriter) -> None:
-    """Remove the open batch; where even that fails, its unreferenced objects are left to retention."""
+    """Remove the open batch; if that fails, retention removes its unreferenced objects."""
     try:
         writer.abort()
     except Exception as exc:
-        log.warning("batch %s could not be removed; nothing refers to it: %s", writer.prefix, redacted_trace(exc))
+        log.warning("batch %s could not be removed (nothing refers to it): %s", writer.prefix, redacted_trace(exc))

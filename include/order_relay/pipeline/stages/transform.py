@@ -1,7 +1,7 @@
-"""Transform: the winners' payloads, made and checked; and the chunks that load takes.
+"""Transform: build and check the payloads of the winners.
 
-A payload object is never written twice under one name: a second try of this task finds some orders ``ready`` already,
-whose rows point into the objects of the first try.
+A payload object's name is never reused: a retry of this task finds some orders ``ready`` whose rows refer to objects of
+the first try.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ def transform(
     policies: VersionPolicies,
     manifest: Manifest,
 ) -> dict[str, int]:
-    """Make the payloads of the winners and the orders ``ready``; counts of ``ready``, ``held`` and ``refused``.
+    """Build the payloads of the winners and make them ``ready``; counts of ``ready``, ``held`` and ``refused``.
 
-    Where a winner is refused, its lineage is resolved again: the older versions wait, or another one wins and is
-    transformed in turn. Raises ``DamagedBatchError``, ``StoreUnavailableError``.
+    If a winner is refused, its lineage is resolved again: the older versions wait, or another one wins and is
+    transformed in turn. Raises ``DamagedBatchError`` and ``StoreUnavailableError``.
     """
     counts: Counter[str] = Counter()
     maker = _PayloadWriter(ctx, ledger, store, transformer, counts)
@@ -53,7 +53,7 @@ def transform(
 
 
 class _PayloadWriter:
-    """Makes payloads slice by slice, one payload object each."""
+    """Builds payloads slice by slice, with one payload object per slice."""
 
     def __init__(
         self, ctx: RunContext, ledger: Ledger, store: BatchStore, transformer: Transformer, counts: Counter[str]
@@ -94,7 +94,7 @@ class _PayloadWriter:
         return [work.id for work, _ in bad]
 
     def _make_ready(self, good: Sequence[tuple[WorkItem, TransformResult, bytes]]) -> None:
-        """First the payload object, durably; then the rows that point into it."""
+        """Write the payload object durably, then the rows that refer to it."""
         name = f"{run_prefix(self._ctx)}/payloads-{self._try}-{self._objects:05d}.jsonl.gz"
         self._objects += 1
         self._store.write_jsonl(name, (payload for _, _, payload in good))

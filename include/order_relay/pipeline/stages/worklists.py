@@ -14,9 +14,9 @@ from order_relay.pipeline.runs.objects import run_prefix
 def write_worklist(
     store: BatchStore, ctx: RunContext, kind: str, works: Sequence[WorkItem], refused: Iterable[WorkItem] = ()
 ) -> Manifest:
-    """Write a work list (``kind`` names it) and give the manifest that points to it; it counts ``works`` only.
+    """Write a worklist named ``kind``; returns its manifest, which counts ``works`` only.
 
-    ``refused`` are listed as well: their lineages are resolved again, since older versions wait under a refused one.
+    ``refused`` are listed as well: their lineages are resolved again, because older versions wait for a refused one.
     """
     rows = [{"id": work.id, "revision": work.revision} for work in works]
     rows += [{"id": work.id, "revision": work.revision, "refused": True} for work in refused]
@@ -25,6 +25,6 @@ def write_worklist(
 
 
 def read_worklist(store: BatchStore, manifest: Manifest, *, refused: bool = False) -> dict[int, int]:
-    """A work list: revision by id; the refused ones with ``refused``. Raises ``DamagedBatchError``."""
+    """Read a worklist: revision by id. ``refused``: the refused orders instead. Raises ``DamagedBatchError``."""
     rows = (decode(text) for text in store.read_jsonl(manifest.name, manifest.sha256))
     return {int(row["id"]): int(row["revision"]) for row in rows if bool(row.get("refused")) is refused}
