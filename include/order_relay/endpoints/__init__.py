@@ -1,1 +1,1 @@
-"""What we serve over HTTP: one small app for each vendor that calls us, on Airflow's API server or alone."""
+"""HTTP endpoints: one small app for each vendor that calls us, on Airflow's API server or standalone."""

@@ -1,7 +1,7 @@
-"""``/acommerce/events``: what aCommerce sends when an order's status changes.
+"""``/acommerce/events``: webhook deliveries of aCommerce.
 
-Answered after the events are durable. Whatever keeps us from storing them is answered with 429 and ``Retry-After``: the
-vendor's page says that it sends more slowly then, and a gap is filled by the next poll in any case.
+A delivery is answered after its events are stored. Failures are answered with 429 and ``Retry-After``: the vendor
+documents that it then sends more slowly, and the next poll fills any gap.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def create_acommerce_app(deployment: Deployment) -> FastAPI:
     """The app to be mounted at ``/acommerce``."""
     app = FastAPI(openapi_url=None)
     intake, throttle = EventIntake(deployment), WorkThrottle()
-    one = anyio.Lock()
+    lock = anyio.Lock()
     in_flight = 0
 
     async def events(request: Request) -> JSONResponse:
@@ -56,8 +56,8 @@ def create_acommerce_app(deployment: Deployment) -> FastAPI:
         try:
             body = await read_body(request, limits.size_limit_bytes)
             delivery = intake.enqueue(body, request.headers.get(SIGNATURE_HEADER))
-            async with one:
-                if not delivery.done:  # else whoever was before us took it along
+            async with lock:
+                if not delivery.done:  # otherwise an earlier request processed it too
                     await throttle.run(intake.process_pending)
             found = delivery.outcome()
             return JSONResponse({"orders": len(found.reports), "refused": len(found.rejected)})
@@ -70,7 +70,10 @@ def create_acommerce_app(deployment: Deployment) -> FastAPI:
     async def unknown(_request: Request, error: Exception) -> JSONResponse:
         status = error.status_code if isinstance(error, HTTPException) else 400
         return _error_response(
-            RequestRejectedError(status, {404: "there is nothing here", 405: "only POST"}.get(status, "refused"))
+            RequestRejectedError(
+                status,
+                {404: "nothing is served at this path", 405: "only POST is served at this path"}.get(status, "refused"),
+            )
         )
 
     app.add_api_route("/events", events, methods=["POST"], response_model=None)
@@ -86,7 +89,7 @@ class _Account:
 
 @dataclass
 class _Delivery:
-    """One delivery and what became of it."""
+    """One delivery and its result."""
 
     body: bytes
     signature: str | None
@@ -97,7 +100,7 @@ class _Delivery:
     done: bool = False
 
     def outcome(self) -> ParsedRecords:
-        """What it said, once that is durable; else raises why it is not."""
+        """Its content once it is stored. Raises the error that prevented this."""
         if self.error is not None:
             raise self.error
         if self.reading is None or not self.done:
@@ -106,7 +109,7 @@ class _Delivery:
 
 
 class EventIntake:
-    """Judges and stores deliveries. What came while others were being written is written in one transaction."""
+    """Verifies and stores deliveries; those that arrive during a write are stored in one transaction."""
 
     def __init__(self, deployment: Deployment) -> None:
         self._deployment = deployment
@@ -116,19 +119,19 @@ class EventIntake:
 
     @property
     def limits(self) -> WebhookSettings:
-        """The limits of the first account: a delivery says whose it is only when it was read."""
+        """The limits of the first account, because the account of a delivery is known only after it was read."""
         try:
             return next((found.settings.webhook for found in self._accounts()), WebhookSettings())
         except OrderRelayError:
             return WebhookSettings()
 
     def enqueue(self, body: bytes, signature: str | None) -> _Delivery:
-        """A delivery waits for ``take_all``, whoever calls that."""
+        """Queue a delivery for ``process_pending``."""
         self._waiting.append(delivery := _Delivery(body, signature))
         return delivery
 
     def process_pending(self) -> None:
-        """Judge and store all that waits, in a thread; what became of each is its ``outcome``."""
+        """Verify and store all queued deliveries, in a thread; each result is the delivery's ``outcome``."""
         by_account: dict[str, list[_Delivery]] = defaultdict(list)
         taken = [self._waiting.popleft() for _ in range(len(self._waiting))]
         for delivery in taken:
@@ -157,7 +160,9 @@ class EventIntake:
         )
 
     def _parse(self, delivery: _Delivery) -> None:
-        """Note account and content. Raises ``Refused``: 400 without a signature, 401 where nobody's secret signed it;
+        """Set account and content.
+
+        Raises ``RequestRejectedError`` (400 without a signature, 401 with a wrong one, 413 for too many records) or
         ``MalformedResponseError``.
         """
         if not delivery.signature:
@@ -173,7 +178,7 @@ class EventIntake:
         delivery.reading = account.reader.read(page, Channel.WEBHOOK)
 
     def _owner(self, body: bytes, signature: str) -> tuple[_Account, str]:
-        """Whose secret signed it: account and its identity. Every account is tried, whichever fits."""
+        """The account whose secret signed the body, and its identity. All accounts are tried."""
         found = None
         for account in self._accounts():
             party = account.settings.source
@@ -194,7 +199,7 @@ class EventIntake:
 
 
 def _accounts() -> tuple[_Account, ...]:
-    """The accounts that can be served. One with a wrong file must not close the others' door."""
+    """The accounts with a valid file. An invalid file must not affect the others."""
 
     def valid() -> Iterator[_Account]:
         for name in status_files():
@@ -203,14 +208,16 @@ def _accounts() -> tuple[_Account, ...]:
                     settings = load_status(name)
                     yield _Account(settings, status_reader(settings))
                 except ConfigurationError as error:
-                    log.error("not served: %s", error)  # noqa: TRY400 - the message says it all
+                    log.error("account not served: %s", error)  # noqa: TRY400 - the message is sufficient
 
     return tuple(valid())
 
 
 def _rate_limited(limits: WebhookSettings) -> RequestRejectedError:
     return RequestRejectedError(
-        429, "too fast, or not available now; try again later", {"Retry-After": str(limits.retry_after_s)}
+        429,
+        "too many requests, or temporarily unavailable; try again later",
+        {"Retry-After": str(limits.retry_after_s)},
     )
 
 

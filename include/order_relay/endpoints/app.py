@@ -1,4 +1,4 @@
-"""All that we serve: a path, and the app that stands there. A further vendor that calls us is one more line."""
+"""All endpoints by path. Another vendor that calls us needs one more line."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ APPS: Mapping[str, Callable[[Deployment], FastAPI]] = {
     "/acommerce": create_acommerce_app,
     "/shiprush": create_shiprush_app,
 }
-"""By the prefix of their paths. Airflow's plugin names the same prefixes (``airflow_bindings.served``)."""
+"""Apps by path prefix. Airflow's plugin uses the same prefixes (``airflow.api_server``)."""
 
 
 def create_app(deployment: Deployment) -> FastAPI:
-    """Everything together, for a server of our own."""
+    """One app with all endpoints, for the standalone server."""
     app = FastAPI(openapi_url=None, redirect_slashes=False)
     app.add_middleware(NormalizePathMiddleware)
     for prefix, make in APPS.items():

@@ -1,4 +1,4 @@
-"""What the served apps work on, opened when first asked for and kept for the life of the process."""
+"""Ledger, archive, connections and pipelines of the endpoints, opened on first use and kept for the process."""
 
 from __future__ import annotations
 
@@ -20,13 +20,11 @@ from order_relay.wiring.vendors import canonical_reader
 T = TypeVar("T")
 
 CONNECTION_TTL_S = 30.0
-"""So long a connection is remembered: a changed password counts after this time at the latest."""
+"""Seconds for which a connection is cached, and after which a changed password is effective at the latest."""
 
 
 class Deployment:
-    """Connections, ledger, archive and pipelines for requests in several threads. Opening raises
-    ``ConfigurationError``.
-    """
+    """Thread-safe access to connections, ledger, archive and pipelines. Opening raises ``ConfigurationError``."""
 
     def __init__(
         self, connection: Callable[[str], Connection], ledger_url: Callable[[], str], store: Callable[[], BatchStore]
@@ -41,10 +39,10 @@ class Deployment:
         self.pipeline: Callable[[str], PipelineSettings] = cache(load_pipeline)
 
     def connection(self, conn_id: str) -> Connection | None:
-        """A connection as it was at most ``CONNECTION_TTL_S`` ago; ``None`` where it is not defined."""
+        """A connection, at most ``CONNECTION_TTL_S`` old; ``None`` if it is not defined."""
         with self._lock:
-            asked_at, known = self._connections.get(conn_id, (-CONNECTION_TTL_S, None))
-            if time.monotonic() - asked_at >= CONNECTION_TTL_S or asked_at < 0:
+            loaded_at, known = self._connections.get(conn_id, (-CONNECTION_TTL_S, None))
+            if time.monotonic() - loaded_at >= CONNECTION_TTL_S or loaded_at < 0:
                 try:
                     known = self._load_connection(conn_id)
                 except ConfigurationError:
@@ -70,7 +68,7 @@ class Deployment:
             return self._archive
 
     def close(self) -> None:
-        """Close the ledger, where it was opened."""
+        """Close the ledger if it was opened."""
         with self._lock:
             if self._ledger is not None:
                 self._ledger.close()

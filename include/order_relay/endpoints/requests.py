@@ -1,4 +1,4 @@
-"""Answering without surprises: bounded bodies, bounded work beside the host's, and every error as a short answer."""
+"""Safe request handling: bounded bodies, bounded use of the host's processor, and short error responses."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ log = logging.getLogger(__name__)
 _SLASHES = re.compile(r"/{2,}")
 
 IDLE_RATIO = 1.0
-"""A half of one processor at the most."""
+"""Pause after work, relative to its duration: at most half of one processor is used."""
 
 MAX_WAITING = 32
-"""So many requests wait for their turn; a further one is told to come again."""
+"""Requests that may wait; further ones are answered with 429."""
 
 
 class RequestRejectedError(Exception):
-    """A request that is answered with an error: HTTP status, words for the caller, further headers."""
+    """A request that is answered with an error: HTTP status, message for the caller, additional headers."""
 
     def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(message)
@@ -39,10 +39,10 @@ class RequestRejectedError(Exception):
 
 
 class WorkThrottle:
-    """One piece of work at a time, in a thread, and as long a rest after it as it took times ``IDLE_RATIO``.
+    """Runs one task at a time in a thread, followed by a pause of ``IDLE_RATIO`` times its duration.
 
-    Making a page is work of the processor, which one Python process does one thing at a time: without rests the host's
-    own pages would wait for ours. A client that polls every few minutes notices nothing.
+    Rendering a page keeps the interpreter busy. Without pauses the host's own pages would wait for ours; a client that
+    polls every few minutes does not notice them.
     """
 
     def __init__(self) -> None:
@@ -51,9 +51,9 @@ class WorkThrottle:
         self._waiting = 0
 
     async def run(self, work: Callable[[], T]) -> T:
-        """``work`` in a thread. Raises ``Refused`` (429) where too many wait already."""
+        """Run ``work`` in a thread. Raises ``RequestRejectedError`` (429) if too many requests wait."""
         if self._waiting >= MAX_WAITING:
-            raise RequestRejectedError(429, "too many requests at one time", {"Retry-After": "30"})
+            raise RequestRejectedError(429, "too many requests", {"Retry-After": "30"})
         self._waiting += 1
         try:
             async with self._lock:
@@ -68,45 +68,45 @@ class WorkThrottle:
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """The body, at most ``limit`` bytes. Raises ``Refused`` (413) for more."""
+    """The body, at most ``limit`` bytes. Raises ``RequestRejectedError`` (413) for more."""
     content_length = request.headers.get("content-length", "")
     if content_length.isdecimal() and int(content_length[:20]) > limit:
         raise too_large(limit)
-    gathered = bytearray()
+    body = bytearray()
     async for chunk in request.stream():
-        gathered += chunk
-        if len(gathered) > limit:
+        body += chunk
+        if len(body) > limit:
             raise too_large(limit)
-    return bytes(gathered)
+    return bytes(body)
 
 
 class NormalizePathMiddleware:
-    """Takes a trailing slash and doubled slashes out of the path: a redirect would lose credentials in the query."""
+    """Removes trailing and duplicate slashes from the path. A redirect would lose credentials in the query."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on."""
+        """Process the request."""
         if scope["type"] == "http":
             scope = {**scope, "path": _SLASHES.sub("/", scope["path"]).rstrip("/") or "/"}
         await self._app(scope, receive, send)
 
 
 def too_large(limit: int) -> RequestRejectedError:
-    """413."""
+    """The error for a body that is too large (413)."""
     return RequestRejectedError(413, f"the body is larger than {limit} bytes", {"Connection": "close"})
 
 
 def to_rejection(error: Exception) -> RequestRejectedError:
-    """What to answer to an error. Nothing of it that may hold data or a credential goes to the caller or the log."""
+    """The response to an error. Details that may contain data or credentials reach neither the caller nor the log."""
     if isinstance(error, RequestRejectedError):
         return error
     if isinstance(error, MalformedResponseError):
         return RequestRejectedError(400, str(error))
     if isinstance(error, OrderRelayError):
-        log.error("not served: %s", error)
-        return RequestRejectedError(503, "not available now; try again later", {"Retry-After": "60"})
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    log.error("not served: %s in %s, line %s", type(error).__name__, place.name, place.lineno)
-    return RequestRejectedError(500, "something went wrong on our side")
+        log.error("request failed: %s", error)
+        return RequestRejectedError(503, "temporarily unavailable; try again later", {"Retry-After": "60"})
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    log.error("request failed: %s in %s, line %s", type(error).__name__, frame.name, frame.lineno)
+    return RequestRejectedError(500, "internal error")

@@ -75,9 +75,9 @@ def create_shiprush_app(parts: Deployment) -> FastAPI:
             query = Parameters(request.query_params.multi_items())
             try:
                 body = await read_body(request, settings.size_limit_bytes)
-            except RequestRejectedError as refusal:
-                why = refusal.message
-                if not await throttle.run(lambda: service.keep(settings, query, why)):
+            except RequestRejectedError as rejection:
+                reason = rejection.message
+                if not await throttle.run(lambda: service.keep(settings, query, reason)):
                     raise
                 return _document("Received", {"Outcome": "unmatched"})
             if request.headers.get("content-type", "").lower().startswith(_FORM) and not body.lstrip().startswith(b"<"):
@@ -101,26 +101,26 @@ def create_shiprush_app(parts: Deployment) -> FastAPI:
 
 
 class StripCredentialsMiddleware:
-    """Takes user name and password out of the query string before anything can log it, the server included."""
+    """Removes user name and password from the query string before anything, including the server, can log it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on."""
+        """Process the request."""
         if scope["type"] == "http":
             scope["query_string"], scope[_CREDENTIALS] = split_query(scope["query_string"])
         await self._app(scope, receive, send)
 
 
 class FeedService:
-    """Does what a request asks for, in a thread of its own."""
+    """Serves requests; each call runs in a thread."""
 
     def __init__(self, parts: Deployment) -> None:
         self._deployment = parts
 
     def authenticate(self, request: Request) -> ShipRushSettings:
-        """The feed's settings, for a request with the right credentials. Raises ``Refused`` (401) for any other."""
+        """The feed's settings. Raises ``RequestRejectedError`` (401) without the right credentials."""
         connection = self._deployment.connection(CONNECTION)
         settings = read_settings(connection) if connection and connection.login and connection.password else None
         header = request.headers.get("authorization")
@@ -130,11 +130,11 @@ class FeedService:
         return settings
 
     def export(self, settings: ShipRushSettings, query: Parameters) -> bytes:
-        """One page of the feed. Raises ``Refused`` (400) where the request cannot be read."""
+        """One page of the feed. Raises ``RequestRejectedError`` (400) for an invalid request."""
         if wrong := _wrong_action(query, "export"):
             raise RequestRejectedError(400, wrong)
         if unclear := sorted(query.several.keys() & {"start_date", "end_date", "page"}):
-            raise RequestRejectedError(400, f"{unclear[0]} is given more than once, with different values")
+            raise RequestRejectedError(400, f"{unclear[0]} has several different values")
         start, end = _parse_date(query, "start_date"), _parse_date(query, "end_date")
         if start > end:
             raise RequestRejectedError(400, "start_date is later than end_date")
@@ -142,7 +142,7 @@ class FeedService:
         if number == 1:
             self._rendered(
                 settings, self._deployment.ledger.feed_errors.omitted_orders(settings.pipelines or None)
-            )  # perhaps mended by now
+            )  # they may be fixed now
         window = self._deployment.ledger.feed_index.modified_between(
             start,
             end,
@@ -154,8 +154,7 @@ class FeedService:
         return self._page(self._rendered(settings, window.orders), -(-window.places // settings.page_size))
 
     def _rendered(self, settings: ShipRushSettings, orders: Sequence[FeedOrder]) -> dict[int, ET.Element]:
-        """These orders by their id. What cannot be rendered, for whatever reason, is left out and noted in the ledger
-        until it can be."""
+        """The orders' elements by id. Those that cannot be rendered are omitted and recorded in the ledger."""
         archived = self._deployment.archive.read([found.work for found in orders])
         key = self._deployment.ledger.feed_index.key() if orders else ""
         elements: dict[int, ET.Element] = {}
@@ -172,7 +171,7 @@ class FeedService:
         return elements
 
     def _page(self, orders: Mapping[int, ET.Element], pages: int) -> bytes:
-        """The whole page; without an order that cannot be written."""
+        """The whole page, without orders that cannot be written."""
         try:
             return feed.render_page(list(orders.values()), pages)
         except Exception:
@@ -184,7 +183,7 @@ class FeedService:
 
     def _note(self, problems: Mapping[int, str]) -> None:
         for number in self._deployment.ledger.feed_errors.record(problems):
-            log.warning("ShipRush's feed leaves out submission %s: %s", number, problems[number])
+            log.warning("ShipRush feed omits submission %s: %s", number, problems[number])
 
     def _head(self, settings: ShipRushSettings, found: FeedOrder, key: str) -> feed.FeedHeader:
         work = found.work
@@ -202,41 +201,41 @@ class FeedService:
     def _taxes(self, pipeline: str) -> frozenset[str]:
         """The charges of a pipeline that are sent as tax."""
         charges = self._deployment.pipeline(pipeline).transform.get("charges") or {}
-        return frozenset(name for name, way in charges.items() if way.get("send") == "tax")
+        return frozenset(name for name, charge in charges.items() if charge.get("send") == "tax")
 
     def status(self, found: FeedOrder) -> str:
-        """The status of an order, one of the keys of ``CODE_MESSAGES``: from what was sent and what became of it
-        since.
-        """
+        """The status of an order, a key of ``statuses.WORDS``."""
         work = found.work
         sent_as = found.sent_as or str(self._deployment.pipeline(work.pipeline).transform.get("order_status", "READY"))
         return status_of(work.state, shipped=found.shipped, cancelled=found.cancelled, sent_as=sent_as)
 
     def notice(self, settings: ShipRushSettings, query: Parameters, body: bytes) -> bytes:
-        """Record a shipment notice. Raises ``MalformedResponseError`` where it names no order, ``Refused`` (404) where
-        no order of
-        ours fits and the settings say so. One that is kept for an operator is answered with 200: sending it again would
-        not help."""
+        """Record a shipment notice.
+
+        A notice that is kept for an operator is answered with 200, because repeating it would not help. Raises
+        ``MalformedResponseError`` if it names no order, ``RequestRejectedError`` (404) for an unknown order if the
+        settings say so.
+        """
         if wrong := _wrong_action(query, _NOTICE, ""):
             notice_data = unreadable_notice(query, body, wrong, settings.currency, query.several)
         else:
             notice_data = read_notice(query, body, settings.currency, query.several)
-        done = self._record(settings, notice_data)
-        if done.outcome == "unmatched" and not notice_data.raw and settings.unmatched_status != 200:
-            raise RequestRejectedError(settings.unmatched_status, "the order is not known here; the notice was kept")
-        return _document("Received", {"Outcome": done.outcome})
+        result = self._record(settings, notice_data)
+        if result.outcome == "unmatched" and not notice_data.raw and settings.unmatched_status != 200:
+            raise RequestRejectedError(settings.unmatched_status, "unknown order; the notice was kept")
+        return _document("Received", {"Outcome": result.outcome})
 
-    def keep(self, settings: ShipRushSettings, query: Parameters, why: str) -> bool:
-        """Keep what the query says of a notice whose body was not read; whether it names an order."""
+    def keep(self, settings: ShipRushSettings, query: Parameters, reason: str) -> bool:
+        """Keep the query of a notice whose body was not read; returns whether it names an order."""
         try:
-            notice_data = unreadable_notice(query, b"", why, settings.currency, query.several)
+            notice_data = unreadable_notice(query, b"", reason, settings.currency, query.several)
         except MalformedResponseError:
             return False
         self._record(settings, notice_data)
         return True
 
     def _record(self, settings: ShipRushSettings, notice_data: Shipment) -> ShipmentResult:
-        done = record_shipment(
+        result = record_shipment(
             self._deployment.ledger,
             self._deployment.archive,
             ORIGIN,
@@ -244,11 +243,11 @@ class FeedService:
             pipelines=settings.pipelines or None,
             why="shipment notice",
         )
-        if done.outcome in {"unmatched", "asked"}:
+        if result.outcome in {"unmatched", "asked"}:
             log.warning(
-                "parcel %s waits for an operator (%s); see 'shipments --unmatched'", done.shipment_id, done.outcome
+                "parcel %s waits for an operator (%s); see 'shipments --unmatched'", result.shipment_id, result.outcome
             )
-        return done
+        return result
 
 
 def _unwritable(element: ET.Element) -> str:
@@ -260,12 +259,12 @@ def _unwritable(element: ET.Element) -> str:
 
 
 def _form(body: bytes) -> list[tuple[str, str]]:
-    """The fields of a form, for a sender that puts them there instead of the query."""
+    """The fields of a form, which some senders use instead of the query."""
     return parse_qsl(body.decode("utf-8", "replace"))
 
 
 def _wrong_action(query: Parameters, *actions: str) -> str:
-    """What is wrong with the parameter ``action``; empty where it is one of these."""
+    """The problem of the parameter ``action``; empty if it is one of ``actions``."""
     given = set(map(str.lower, query.several.get("action", (query.get("action", ""),))))
     if len(given) == 1 and given <= set(actions):
         return ""

@@ -1,1 +1,1 @@
-"""ShipRush Web, "Custom SS Style" store: it polls our order feed and sends us shipment notices."""
+"""ShipRush Web ("Custom SS Style" store): polls our order feed and sends shipment notices."""

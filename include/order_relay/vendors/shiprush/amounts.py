@@ -1,9 +1,8 @@
-"""The amounts of one order in the feed, which add up: items, tax and shipping are together the order's total.
+"""The amounts of one order in the feed: items, tax and shipping add up to the order's total.
 
-The feed has two decimals for every amount, and no member for other charges. So a charge that is sent as tax at the
-destination counts as tax, any other one as shipping, and what is taken off is a line of its own. A unit price that two
-decimals cannot hold is rounded, upwards where the order would otherwise cost too little; what it is too much is taken
-off by a line as well.
+The feed has two decimals and no element for other charges. A charge that is sent as tax at the destination counts as
+tax, other charges as shipping, and deductions become lines. A unit price with more decimals is rounded, upwards if the
+order would otherwise cost too little; the excess is deducted by a line.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ CENT = Decimal("0.01")
 
 @dataclass(frozen=True, slots=True)
 class Deduction:
-    """A line that only takes something off; ``amount`` is negative. ``number`` is that of no other line."""
+    """A line that reduces the total: ``amount`` is negative, ``number`` unique among the lines."""
 
     number: str
     name: str
@@ -31,7 +30,7 @@ class Deduction:
 
 @dataclass(frozen=True, slots=True)
 class OrderAmounts:
-    """Amounts with two decimals. ``prices``: of one unit of each line; of a line that takes something off, of all."""
+    """Amounts with two decimals. ``prices``: unit prices of the lines; of a line with a negative price, its amount."""
 
     total: Decimal
     tax: Decimal
@@ -46,11 +45,14 @@ def order_amounts(  # noqa: PLR0917 - each is a part of one order
     scale: int,
     lines: Sequence[tuple[int, Decimal]],
     taxes: Collection[str],
-    taken: Collection[str],
+    names: Collection[str],
 ) -> OrderAmounts:
-    """The amounts of an order of this ``total``. ``lines``: the quantity and the unit price of each line. ``taxes``:
-    the charges that are sent as tax. ``taken``: what the lines are called."""
-    ids = ItemIds(taken)
+    """The amounts of an order of this ``total`` (minor units with ``scale`` decimals).
+
+    ``lines``: quantity and unit price of each line. ``taxes``: the charges that are sent as tax. ``names``: ids that
+    the lines already use.
+    """
+    ids = ItemIds(names)
     tax, shipping = (to_cents(from_minor(order[name] or 0, scale)) for name in ("tax", "freight"))
     deductions = []
     if off := to_cents(-from_minor(abs(order["discount"] or 0), scale)):
@@ -64,10 +66,10 @@ def order_amounts(  # noqa: PLR0917 - each is a part of one order
             shipping += charge
     whole = to_cents(from_minor(total, scale))
     left = whole - tax - shipping - sum(off.amount for off in deductions)
-    prices, over = _prices(lines, left, Decimal(1).scaleb(-scale))
-    if over > 0:
-        deductions.append(Deduction(ids.id_for_charge("rounding"), "Rounding", -over))
-    return OrderAmounts(whole, tax, shipping + max(-over, Decimal(0)), prices, deductions)
+    prices, excess = _prices(lines, left, Decimal(1).scaleb(-scale))
+    if excess > 0:
+        deductions.append(Deduction(ids.id_for_charge("rounding"), "Rounding", -excess))
+    return OrderAmounts(whole, tax, shipping + max(-excess, Decimal(0)), prices, deductions)
 
 
 def to_cents(value: Decimal) -> Decimal:
@@ -82,8 +84,7 @@ def _charges(order: Mapping[str, Any]) -> dict[str, Decimal]:
 
 
 def _prices(lines: Sequence[tuple[int, Decimal]], left: Decimal, unit: Decimal) -> tuple[list[Decimal], Decimal]:
-    """The price of each line, and how much all of them are more than what is ``left`` for them. ``unit``: the
-    smallest one of the currency."""
+    """The price of each line, and by how much they exceed ``left`` in total. ``unit``: the currency's smallest unit."""
     for rounding, step in ((ROUND_HALF_UP, CENT), (ROUND_CEILING, CENT), (ROUND_CEILING, max(CENT, unit))):
         prices = [
             to_cents((price if price >= 0 else price * quantity).quantize(step, rounding, EXACT_CONTEXT))
@@ -92,7 +93,7 @@ def _prices(lines: Sequence[tuple[int, Decimal]], left: Decimal, unit: Decimal) 
         amounts = [
             price * quantity if price >= 0 else price for (quantity, _), price in zip(lines, prices, strict=True)
         ]
-        over = sum(amounts, -left)
-        if over >= 0:
+        excess = sum(amounts, -left)
+        if excess >= 0:
             break
-    return prices, over
+    return prices, excess

@@ -1,4 +1,4 @@
-"""The fields of ``shiprush_feed``: read and checked in one place, and described for Airflow's connection form."""
+"""The fields of ``shiprush_feed``: reading them, and Airflow's connection form."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _UNMATCHED = (200, 404)
 
 @dataclass(frozen=True)
 class ShipRushSettings:
-    """What a connection says about one ShipRush store.
+    """One ShipRush store.
 
-    ``pipelines``: whose orders are in the feed (empty: all). ``entered``: an order is in the feed from this state on.
-    ``unmatched_status``: the answer to a notice about an order that is not ours. ``words``: what ShipRush calls each
-    of our statuses. ``currency`` of shipping costs, which notices do not name. ``size_limit_bytes`` of a notice.
+    ``pipelines``: whose orders are in the feed (empty: all). ``entered``: the state from which an order is in the feed.
+    ``unmatched_status``: HTTP status for a notice about an unknown order. ``words``: ShipRush's word for each of our
+    statuses. ``currency``: of shipping costs, which notices do not name. ``size_limit_bytes``: of a notice.
     """
 
     login: str = field(repr=False)
@@ -36,16 +36,14 @@ class ShipRushSettings:
 
 
 def read_settings(connection: Connection) -> ShipRushSettings:
-    """The settings of a connection. Raises ``ConfigurationError`` that names the field and never shows its value."""
+    """The settings of a connection. Raises ``ConfigurationError`` that names the field but never its value."""
     login = connection.text("login")
     if ":" in login:
-        raise connection.wrong("login", "holds a colon, which Basic authentication does not allow")
-    entered = connection.text("entered", "imported")
-    if entered not in ENTERED:
-        raise connection.wrong("entered", f"is none of {', '.join(ENTERED)}")
+        raise connection.wrong("login", "must not contain a colon: Basic authentication does not allow it")
+    entered = connection.choice("entered", ENTERED, "imported")
     unmatched = connection.integer("unmatched_status", minimum=200, maximum=404, default=200)
     if unmatched not in _UNMATCHED:
-        raise connection.wrong("unmatched_status", "is neither 404 nor 200")
+        raise connection.wrong("unmatched_status", "must be 200 or 404")
     return ShipRushSettings(
         login=login,
         password=connection.text("password"),
@@ -62,16 +60,15 @@ def read_settings(connection: Connection) -> ShipRushSettings:
 def _words(connection: Connection) -> dict[str, str]:
     given = connection.mapping("words")
     if unknown := sorted(given.keys() - WORDS.keys()):
-        raise connection.wrong("words", f"knows {', '.join(WORDS)}; not {json.dumps(unknown)}")
+        raise connection.wrong("words", f"has unknown statuses {json.dumps(unknown)}; available: {', '.join(WORDS)}")
     words = {**WORDS, **{status: str(word).strip() for status, word in given.items()}}
     if any(not 1 <= len(word) <= 50 or line_text(word, 50) != word for word in words.values()):
-        raise connection.wrong("words", "holds a word that is empty, longer than 50 characters, or not plain text")
+        raise connection.wrong("words", "must map statuses to plain text of 1 to 50 characters")
     words["cancelled"] = words["cancelled"].lower()
     if words["cancelled"] not in CANCELLED_WORDS:
         raise connection.wrong(
             "words",
-            f"cancelled must be one of {', '.join(CANCELLED_WORDS)}: ShipRush takes no "
-            "other word for cancelled and would ship the order",
+            f"cancelled must be one of {', '.join(CANCELLED_WORDS)}: with any other word ShipRush would ship the order",
         )
     if wrong := sorted(
         status for status, word in words.items() if status != "cancelled" and word.lower() in CANCELLED_WORDS
@@ -100,22 +97,22 @@ FORM: dict[str, Any] = {
             "title": "In the feed from",
             "enum": list(ENTERED),
             "default": "imported",
-            "description": "An order is in the feed once it has reached this state, and stays there from then on",
+            "description": "An order is added to the feed when it reaches this state, and stays in it",
         },
         "page_size": {
             "type": "integer",
-            "title": "Orders a page",
+            "title": "Orders per page",
             "minimum": 1,
             "maximum": 500,
             "default": 50,
-            "description": "ShipRush reads the number of pages from the answer and asks for each of them",
+            "description": "ShipRush reads the number of pages from the response and requests each of them",
         },
         "unmatched_status": {
             "type": "integer",
-            "title": "Answer to notices of unknown orders",
+            "title": "Status for notices of unknown orders",
             "enum": list(_UNMATCHED),
             "default": 200,
-            "description": "The notice is kept for an operator either way; after 404 ShipRush may repeat it",
+            "description": "The notice is kept for an operator in both cases; after 404 ShipRush may repeat it",
         },
         "words": {
             "type": "string",
@@ -134,8 +131,8 @@ FORM: dict[str, Any] = {
             "title": "Size limit of a notice (bytes)",
             "minimum": 1 << 12,
             "default": 1 << 20,
-            "description": "The body of a larger notice is not read; what its query says is kept for an operator",
+            "description": "The body of a larger notice is not read; its query is kept for an operator",
         },
     },
 }
-"""What Airflow's connection form shows. ``extra`` holds JSON Schema fragments, one per extra field."""
+"""Airflow's connection form. ``extra`` holds a JSON Schema fragment for each extra field."""

@@ -1,7 +1,7 @@
-"""Whether a request carries the user name and password of the feed.
+"""Checks the user name and password of a request.
 
-ShipRush documents both HTTP Basic and the query parameters ``SS-UserName`` and ``SS-Password``, and not whether both
-arrive (page-shiprush.txt). So either will do, and where both are there both must be right.
+HTTP Basic and query parameters are both accepted; if both are present, both must be right (docs/vendors/shiprush.md,
+"Documented by the vendor", credentials).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ CredentialPair = tuple[str, str]
 
 
 def split_query(query: bytes) -> tuple[bytes, dict[str, list[str]]]:
-    """A query string without the credentials in it, and their values: what is left may stand in a log."""
-    left: list[bytes] = []
+    """Split credentials from a query string, so that the rest may be logged."""
+    other: list[bytes] = []
     found: dict[str, list[str]] = {}
     for part in query.split(b"&"):
         name, _, value = part.partition(b"=")
@@ -28,12 +28,12 @@ def split_query(query: bytes) -> tuple[bytes, dict[str, list[str]]]:
         if key in (_USER, _PASSWORD):
             found.setdefault(key, []).append(unquote_plus(value.decode("latin-1")))
         else:
-            left.append(part)
-    return b"&".join(left), found
+            other.append(part)
+    return b"&".join(other), found
 
 
 def is_authorized(settings: ShipRushSettings, authorization: str | None, query: dict[str, list[str]]) -> bool:
-    """Whether every form of credentials that is there is right, and at least one is there. Never raises."""
+    """Whether credentials are present, and all of them are right. Never raises."""
     given: list[CredentialPair | None] = []
     if authorization is not None:
         given.append(_basic(authorization))
@@ -55,7 +55,7 @@ def _basic(header: str) -> CredentialPair | None:
 
 
 def _matches(settings: ShipRushSettings, pair: CredentialPair | None) -> bool:
-    """Compared in constant time, both halves always; an empty setting matches nothing."""
+    """Compare both parts in constant time; an empty setting matches nothing."""
     user, password = pair or ("", "")
     same_user = hmac.compare_digest(user.encode("utf-8", "replace"), settings.login.encode())
     same_password = hmac.compare_digest(password.encode("utf-8", "replace"), settings.password.encode())

@@ -1,4 +1,4 @@
-"""ShipRush's dates: ``MM/dd/yyyy HH:mm``, UTC, 24-hour (page-shiprush.txt), read leniently and written strictly."""
+"""Dates as ``MM/dd/yyyy HH:mm`` in UTC, read leniently, written strictly (docs/vendors/shiprush.md, ``GET``)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _DATE = re.compile(
 
 
 def read_date(text: str) -> datetime:
-    """A date as ShipRush may write it: single digits, seconds, ``AM``/``PM`` also behind a 24-hour time, no time.
+    """A date, also with single digits, seconds, or ``AM``/``PM`` after a 24-hour time, or without a time.
 
-    Raises ``ValueError`` for anything else and for days and times that do not exist.
+    Raises ``ValueError`` for other forms and for dates and times that do not exist.
     """
     found = _DATE.fullmatch(text.strip())
     if found is None:
@@ -28,7 +28,7 @@ def read_date(text: str) -> datetime:
         hour += 12
     elif half == "AM" and hour >= 12:
         if hour > 12:
-            raise ValueError("is no time of a morning")
+            raise ValueError("is not a time before noon")
         hour = 0
     return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
 

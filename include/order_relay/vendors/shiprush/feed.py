@@ -1,4 +1,7 @@
-"""The order feed: canonical orders as ShipRush's XML (shape: page-shiprush.txt; lengths: ShipStation's field table)."""
+"""The order feed: canonical orders as ShipRush's XML.
+
+Form and lengths: docs/vendors/shiprush.md, "The feed" and "Assumed".
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,11 @@ from order_relay.errors import RecordRejectedError, ValidationIssue
 from order_relay.orders.money.amounts import CURRENCIES, from_minor
 from order_relay.vendors.shiprush.amounts import order_amounts, to_cents
 from order_relay.vendors.shiprush.dates import write_date
-from order_relay.vendors.shiprush.xml_text import block_text, carried, line_text
+from order_relay.vendors.shiprush.xml_text import block_text, clean_text, line_text
 
 Row = Mapping[str, Any]
 
-NUMBER = 50  # characters of an identity; a longer one is never cut
+NUMBER = 50  # characters of an identity, which is never shortened
 SKU = 100
 QUANTITY = range(1, 100_000)
 MAX_OPTIONS = 10
@@ -47,9 +50,9 @@ _SHIP_REQUIRED = ("Name", "Address1", "City", "Country")
 
 @dataclass(frozen=True, slots=True)
 class FeedHeader:
-    """What the ledger adds to an order: its ids, ShipRush's word for its status, its times (UTC).
+    """The part of an order that the ledger knows: ids, ShipRush's word for the status, times (UTC).
 
-    ``total``: minor units and currency of the payload that was sent; without it the total that the source states.
+    ``total``: minor units and currency of the sent payload; if missing, the source's total is used.
     ``taxes``: the charges that are sent as tax.
     """
 
@@ -64,22 +67,22 @@ class FeedHeader:
 
 
 def render_page(orders: Sequence[ET.Element], pages: int) -> bytes:
-    """A whole answer: UTF-8 with its declaration. Every element must be ``writable``."""
+    """A whole response in UTF-8 with its declaration. Each element must be writable, see ``is_writable``."""
     root = ET.Element("Orders", pages=str(pages))
     root.extend(orders)
-    text = ET.tostring(root, encoding="unicode")  # as text and then as bytes: several times faster than at once
+    text = ET.tostring(root, encoding="unicode")  # encoding separately is several times faster
     return b'<?xml version="1.0" encoding="utf-8"?>\n' + text.encode()
 
 
 def is_writable(order: ET.Element) -> None:
-    """Raise whatever writing this element alone raises."""
+    """Raise the error that writing this element raises, if any."""
     ET.tostring(order, encoding="unicode").encode()
 
 
 def order_element(head: FeedHeader, order: Row, lines: Sequence[Row]) -> ET.Element:
-    """One order (columns of ``orders.canonical``; see the README for further ones that a mapping may fill).
+    """One order. Columns: the canonical order, and the additional ones in docs/vendors/shiprush.md, "The feed".
 
-    Raises ``RecordRejectedError`` where ShipRush could not take it: the order is then left out of the feed.
+    Raises ``RecordRejectedError`` if ShipRush could not accept it: the order is then omitted from the feed.
     """
     total, scale = (order["total"], order["scale"]) if head.total is None else _sent(head.total)
     if scale is None or total is None:
@@ -115,7 +118,7 @@ def order_element(head: FeedHeader, order: Row, lines: Sequence[Row]) -> ET.Elem
 
 
 def _sent(total: tuple[int, str]) -> tuple[int | None, int | None]:
-    """A total that was sent, and how many decimals its currency has."""
+    """A sent total in minor units, and its currency's number of decimals."""
     minor, currency = total
     return minor, CURRENCIES.get(currency)
 
@@ -125,7 +128,7 @@ def _customer(order: Row, head: FeedHeader) -> ET.Element:
     code = order["customer_number"] or order["bill_email"] or order["ship_email"] or head.order_number
     _add(made, "CustomerCode", line_text(code, 50))
     bill, ship = ET.SubElement(made, "BillTo"), ET.SubElement(made, "ShipTo")
-    # an address counts as a whole: the parts of two people are never mixed
+    # addresses are never mixed
     side = "ship" if order["ship_address1"] else "bill"
     names = [order[f"{of}_{part}"] for of in (side, "bill", "ship") for part in ("name", "company")]
     known = line_text(next(filter(None, names), ""), 100)
@@ -150,7 +153,7 @@ def _quantity(line: Row) -> int:
 
 
 def _price(line: Row, scale: int) -> Decimal:
-    """The price of one unit; it may have more decimals than the feed."""
+    """The unit price, which may have more decimals than the feed."""
     price = line["unit_price"]
     if price is None and line["extended"] is not None:
         price = from_minor(line["extended"], scale) / line["quantity"]
@@ -160,10 +163,10 @@ def _price(line: Row, scale: int) -> Decimal:
 
 
 def _item(line: Row, price: Decimal) -> ET.Element:
-    """One line. ``price`` of one unit with two decimals; where it takes something off, of all of them."""
+    """One line. ``price``: the unit price with two decimals; if negative, the amount of the line."""
     number = line["item_number"] or ""
     name = line_text(line["description"], 200) or line_text(number, 200)
-    if price < 0:  # a coupon or a return of money: ShipRush takes it as an adjustment only
+    if price < 0:  # a coupon or refund: ShipRush accepts it as an adjustment only
         return _adjustment(number or "adjustment", name or "Adjustment", price)
     if not name:
         raise _rejection("missing_field", "Item/SKU", "is missing, and so is the name")
@@ -192,7 +195,7 @@ def _item(line: Row, price: Decimal) -> ET.Element:
 
 
 def _weight(value: Any, factor: Decimal, element: str) -> str:
-    """The weight of one unit in ShipRush's unit. A text must be a plain number, such as ``1.2``."""
+    """The unit weight in ShipRush's unit. A text must be a plain number, such as ``1.2``."""
     try:
         weight = Decimal("NaN" if isinstance(value, bool) else str(value).strip())
     except InvalidOperation:
@@ -216,7 +219,7 @@ def _options(item: ET.Element, options: Mapping[str, Any], weights: Mapping[str,
 
 
 def _adjustment(number: str, name: str, price: Decimal) -> ET.Element:
-    """A line that only changes the sum; its price is negative."""
+    """A line that changes the total; its price is negative."""
     made = ET.Element("Item")
     _add(made, "SKU", _identity(number, SKU, "Item/SKU"))
     _add(made, "Name", name)
@@ -227,17 +230,19 @@ def _adjustment(number: str, name: str, price: Decimal) -> ET.Element:
 
 
 def _custom_fields(order: Row) -> list[str]:
-    """Three texts: the customer's purchase order, then the source's own fields as ``name: value``."""
-    told = {"PO": order["customer_po"], **(order["custom_fields"] or {})}
-    texts = [line_text(f"{name}: {value}", 100) for name, value in told.items() if value not in (None, "")]
+    """Three texts: the customer's purchase order number, then the source's own fields as ``name: value``."""
+    fields = {"PO": order["customer_po"], **(order["custom_fields"] or {})}
+    texts = [line_text(f"{name}: {value}", 100) for name, value in fields.items() if value not in (None, "")]
     return [*texts, "", "", ""][:3]
 
 
 def _identity(text: Any, limit: int, element: str) -> str:
-    """An identity as it is: cut or cleaned it would name something else."""
+    """An identity, unchanged: shortened or cleaned it would identify something else."""
     whole = str(text)
-    if carried(whole) != whole or len(whole) > limit:
-        raise _rejection("bad_identity", element, f"is longer than {limit} characters or not for XML")
+    if clean_text(whole) != whole or len(whole) > limit:
+        raise _rejection(
+            "bad_identity", element, f"is longer than {limit} characters or contains characters that XML does not allow"
+        )
     return whole
 
 

@@ -1,7 +1,7 @@
-"""The parameters of a request, by name in lower case: whether ShipRush minds capitals is unknown.
+"""The parameters of a request by name in lower case, because ShipRush's use of case is not documented.
 
-A parameter may be given more than once. The first value that is not blank counts, and further different ones are kept:
-what they mean is for the reader to say, so that none is dropped silently.
+A parameter may be repeated. Its first value that is not blank counts; different ones are kept for the caller to
+interpret, so that none is dropped silently.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 
 class Parameters(dict[str, str]):
-    """The first value of each parameter that is not blank. ``several``: all values of those with different ones."""
+    """The first value of each parameter that is not blank. ``several``: all values, if they differ."""
 
     def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""From what was sent of an order and what became of it to the word that ShipRush knows."""
+"""The status of an order in ShipRush's words (docs/vendors/shiprush.md, "Documented by the vendor" and "Assumed")."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from types import MappingProxyType
 
 WORDS: Mapping[str, str] = MappingProxyType(
     {
-        "ready_to_ship": "paid",  # an example of ShipRush's own for "Paid Status" (page-shiprush.txt)
+        "ready_to_ship": "paid",  # an example in the vendor's documentation of "Paid Status"
         "partly_shipped": "paid",  # the rest is still to be shipped
-        "shipped": "shipped",  # assumed: ShipRush names no word for it
-        "cancelled": "cancelled",  # ShipRush: not to be shipped (page-shiprush.txt)
-        "on_hold": "on-hold",  # assumed: any word that is not among the store's paid words
+        "shipped": "shipped",  # assumed: no word is documented
+        "cancelled": "cancelled",  # documented: do not ship
+        "on_hold": "on-hold",  # assumed: any word other than the store's paid words
     }
 )
-"""Our statuses and ShipRush's words, in lower case: whether ShipRush minds the case is unknown."""
+"""Our statuses and ShipRush's words, in lower case, because its use of case is not documented."""
 
 CANCELLED_WORDS = ("cancelled", "deleted", "voided", "refunded")
-"""The only words that ShipRush takes for cancelled (page-shiprush.txt)."""
+"""The documented words for cancelled."""
 
 _CANCELLED = frozenset({"superseded", "discarded", "rejected"})
 _TO_BE_SHIPPED = frozenset({"ready", "sending", "in_doubt", "imported"})
 
 
 def status_of(state: str, *, shipped: str | None = None, cancelled: bool = False, sent_as: str = "READY") -> str:
-    """One of the keys of ``CODE_MESSAGES``.
+    """One of the keys of ``WORDS``.
 
-    ``shipped`` is empty, ``partly`` or ``shipped``; ``cancelled``: the order was cancelled since it was sent;
-    ``sent_as``: the status that its payload gave it at the destination (READY, SHIPPED or CANCELLED). What has left
-    the warehouse is shipped, even if it was cancelled too.
+    ``shipped`` is empty, ``partly`` or ``shipped``; ``cancelled``: the order was cancelled after it was sent;
+    ``sent_as``: its status in the payload (READY, SHIPPED or CANCELLED). A shipped order is shipped even if it was
+    cancelled too.
     """
     if shipped == "shipped" or (state == "imported" and sent_as == "SHIPPED"):
         return "shipped"
