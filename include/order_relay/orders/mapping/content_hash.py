@@ -25,7 +25,7 @@ from order_relay.orders.json_text import canonical_hash
 from order_relay.orders.mapping.canonical import CanonicalReader
 from order_relay.orders.mapping.eligibility import EligibilityRules
 
-_HASH_VERSION = 1  # part of a reading: raise it when the same paths begin to give other hashes
+_HASH_VERSION = 1  # part of ``paths_version``: increase it when the same paths give other hashes
 _EVERYTHING: Mapping[str, Any] = {}  # a leaf of the tree of paths: everything below counts
 
 PathTree = Mapping[str, Any]
@@ -33,7 +33,7 @@ PathTree = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class ContentPaths:
-    """Takes the fingerprints of one source's documents. Paths are dotted names; lists are gone through."""
+    """Fingerprints of a source's documents over these paths (dotted names; lists are traversed)."""
 
     read: tuple[str, ...]
     eligibility: tuple[str, ...] = ()
@@ -47,7 +47,7 @@ class ContentPaths:
 
     @classmethod
     def of(cls, reader: CanonicalReader, gate: EligibilityRules, identity: IdentityPaths) -> ContentPaths:
-        """What these rules read."""
+        """The paths that these rules read."""
         order = {path for rule in reader.orders for path in rule.paths}
         lines = {f"{reader.each}.{path}" for rule in reader.lines for path in rule.paths}
         return cls(
@@ -58,7 +58,7 @@ class ContentPaths:
 
     @classmethod
     def of_mapping(cls, mapping: Mapping[str, Any], identity: IdentityPaths) -> ContentPaths:
-        """What a source's mapping file reads by itself, without what a pipeline's settings change of it."""
+        """The paths that a source's mapping file reads, without the overrides of a pipeline."""
         lines = mapping.get("lines") or {}
         order = {path for rule in mapping.get("order", ()) for path in _paths(rule)}
         fields = {f"{lines.get('each')}.{path}" for rule in lines.get("fields", ()) for path in _paths(rule)}
@@ -76,17 +76,17 @@ class ContentPaths:
 
     @classmethod
     def from_text(cls, text: str) -> ContentPaths:
-        """The opposite of ``as_text``."""
+        """The inverse of ``as_text``."""
         read = json.loads(text)
         return cls(tuple(read["read"]), tuple(read["eligibility"]), tuple(read["volatile"]))
 
     def as_text(self) -> str:
-        """The paths, for keeping them."""
+        """The paths as text, to be stored."""
         return json.dumps({"read": self.read, "eligibility": self.eligibility, "volatile": self.volatile})
 
     @cached_property
     def paths_version(self) -> str:
-        """Names this set of paths; every fingerprint begins with it."""
+        """Identifies this set of paths; prefix of every fingerprint."""
         return hashlib.sha256(f"{_HASH_VERSION}{self.as_text()}".encode()).hexdigest()[:12]
 
     def fingerprint(self, document: Any) -> str:
@@ -97,17 +97,17 @@ class ContentPaths:
 
 
 def paths_version(fingerprint: str) -> str:
-    """The reading that a fingerprint was taken by; empty for one of an older program."""
+    """The ``paths_version`` of a fingerprint; empty if an older release took it."""
     return fingerprint.rpartition("-")[0]
 
 
 def settled_hash(fingerprint: str) -> str:
-    """What of a fingerprint counts once the order is settled: everything but the eligibility."""
+    """The part of a fingerprint that is compared once an order is settled: all but eligibility."""
     return fingerprint.partition(".")[0]
 
 
 def document_hash(document: Any, volatile: Sequence[str]) -> str:
-    """The fingerprint that an older program took: of all members but the volatile ones."""
+    """The fingerprint of an older release: over all members but the volatile ones."""
     return canonical_hash(remove_paths(document, volatile))
 
 
@@ -137,7 +137,7 @@ def _sorted(paths: Iterable[str], *, plain: bool = True) -> tuple[str, ...]:
 
 def _tree(paths: Iterable[str]) -> PathTree:
     tree: dict[str, Any] = {}
-    for path in sorted(paths, key=len):  # a shorter path takes in everything below it
+    for path in sorted(paths, key=len):  # a shorter path includes everything below it
         node, names = tree, path.split(".")
         for place, name in enumerate(names):
             if name in node and not node[name]:
@@ -151,8 +151,8 @@ def _hash(document: Any, tree: PathTree) -> str:
 
 
 def _read(node: Any, tree: PathTree) -> Any:
-    """What a tree of paths reads of a document; empty members are missing ones, numbers have one form."""
-    kind = type(node)  # every order passes here: documents hold the plain types of JSON
+    """The part of a document that a tree of paths reads. Empty members count as missing; numbers are normalized."""
+    kind = type(node)  # hot path: documents hold plain JSON types only
     if kind is str:
         return node if node.strip() else None
     if kind is dict:

@@ -1,4 +1,4 @@
-"""The gate: whether an order may go on yet, as data in the section ``gate`` of a source's mapping file.
+"""Eligibility rules: whether an order may be sent yet, from the section ``gate`` of a source's mapping file.
 
 A source may list orders that are not to be fulfilled yet: a payment is open, or was cancelled and may be tried again.
 Each rule reads one value and has a verdict on it; the first that is not ``go`` decides. A rule is
@@ -17,20 +17,20 @@ from order_relay.orders.identity.paths import first_value, text_of
 from order_relay.orders.mapping.mapping_rules import CodeTables, normalize_words
 from order_relay.orders.schema.validator import field_name, pointer
 
-GO = "go"  # the next rule is asked; after the last one the order goes on
-WAIT = "wait"  # it is looked at again, by its id
-WITHDRAWN = "withdrawn"  # the source takes it back: nothing is done unless the source lists it again
-REFUSE = "refuse"  # a value that nobody has a verdict on: quarantined
+GO = "go"  # continue with the next rule; after the last one the order is eligible
+WAIT = "wait"  # not yet: it is read again by its id
+WITHDRAWN = "withdrawn"  # cancelled at the source: nothing is done unless the source lists it again
+REFUSE = "refuse"  # a value without a verdict: quarantined
 VERDICTS = (GO, WAIT, WITHDRAWN, REFUSE)
 
 REASON_PREFIX = "gate:"
-"""How the reasons of orders begin that wait for something to change at their source."""
+"""Prefix of the reasons of orders that wait for a change at their source."""
 
 NOT_RETURNED = f"{REASON_PREFIX}gone"
-"""Reason of a waiting order whose id the source no longer knows."""
+"""Reason of a waiting order that the source no longer returns."""
 
 CANCELLED = f"{REASON_PREFIX}cancelled"
-"""Reason of a waiting order that its source lists as cancelled; it is read again before anything else happens."""
+"""Reason of a waiting order that its source lists as cancelled; it is read again before it is sent."""
 
 _MEMBERS = {"path", "verdicts", "otherwise"}
 
@@ -42,7 +42,7 @@ def is_eligibility_reason(reason: str | None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the gate says: ``verdict``, and the ``reason`` code under which the order waits (safe for logs)."""
+    """The verdict, and the ``reason`` code under which the order waits (safe for logs)."""
 
     verdict: str
     reason: str = ""
@@ -64,14 +64,14 @@ class _EligibilityRule:
 
 
 class EligibilityRules:
-    """The rules of one source, checked. ``evaluate`` is cheap; a source without rules lets everything go on."""
+    """The eligibility rules of one source. Without rules every order is eligible."""
 
     def __init__(self, rules: Sequence[_EligibilityRule] = ()) -> None:
         self._rules = tuple(rules)
 
     @property
     def paths(self) -> frozenset[str]:
-        """Everything that the rules read of a document."""
+        """All paths that the rules read."""
         tables = (
             verdict.by
             for rule in self._rules
@@ -108,9 +108,9 @@ class EligibilityRules:
                         f"{field_name(place)} has a value that `gate` in the mapping does not list; add it there",
                     ),
                 )
-            # only values that the rule names are repeated: others come from outside
-            said = value if value in rule.verdicts else "other"
-            return Verdict(verdict, f"{REASON_PREFIX}{rule.path}={said}")
+            # the reason quotes only values that the rule names, not arbitrary text of the order
+            shown = value if value in rule.verdicts else "other"
+            return Verdict(verdict, f"{REASON_PREFIX}{rule.path}={shown}")
         return Verdict(GO)
 
 
@@ -128,7 +128,7 @@ def _verdict(raw: Any, tables: CodeTables, where: str) -> str | _TableVerdict:
     if not isinstance(raw, Mapping):
         return _word(raw, where)
     if set(raw) != {"table", "by", "default"} or raw["table"] not in tables:
-        raise ConfigurationError(f"{where}: needs table (one that there is), by and default")
+        raise ConfigurationError(f"{where}: needs table (an existing code table), by and default")
     table = str(raw["table"])
     rows = {key: _word(word, f"code table {table!r}, row {key!r}") for key, word in tables[table].items()}
     return _TableVerdict(rows, str(raw["by"]), _word(raw["default"], f"{where}.default"))

@@ -1,4 +1,4 @@
-"""Names of lines and of the items they become: ids that are generated never equal one that the source gave.
+"""Ids of lines and of the items they become. A generated id never equals one from the source.
 
 Everything here depends on the order's content alone, so the same content gets the same ids each time.
 """
@@ -11,7 +11,7 @@ from itertools import count
 
 
 def comparison_key(name: str) -> str:
-    """The form in which two ids count as one: case and repeated blanks do not tell ids apart."""
+    """The form in which ids are compared: without case and repeated spaces."""
     return name if name.isdigit() else " ".join(name.split()).casefold()
 
 
@@ -57,7 +57,7 @@ class ItemIds:
         return found
 
     def id_for_charge(self, name: str) -> str:
-        """The id of an item that is no line of the source: ``name``, or ``name/2``, ``name/3``, ... where taken."""
+        """The id of an item without a line in the source: ``name``, or ``name/2``, ``name/3``, ... if taken."""
         return next(chosen for number in count(1) if self._take(chosen := name if number == 1 else f"{name}/{number}"))
 
     @cached_property

@@ -1,26 +1,25 @@
-"""Mapping files: which value goes where, as data.
+"""The rules of mapping files: which value is written to which member.
 
-A rule has a ``target``, a ``path`` or a ``value``, and as many as it needs of the others:
+A rule has a ``target``, a ``path`` or a ``value``, and optionally:
 
-* ``path``: where the value is read (dots; a list means the first that has one; ``settings.x`` reads a setting);
-* ``join``: a separator: of a list of paths all that have a value count, joined by it;
-* ``extract``: a pattern with one group (Python's): only that part of the text counts; where it does not match, nothing;
+* ``path``: dotted path of the value; of several the first with a value; ``settings.x`` reads a setting;
+* ``join``: a separator with which the values of all paths are joined;
+* ``extract``: a Python pattern with one group: only that part of the text is used; no match means no value;
 * ``value``: a constant instead of a path;
 * ``converter``: a named converter (converters.py);
-* ``zone``: of a ``moment``: the time zone of date-times that carry none (a name, or ``{setting: x}``); of a
-  ``day_as_datetime``: the zone in which the day begins, required there;
-* ``table``: a code table (looked up without regard to case and repeated blanks), ``pick`` a member of its row;
-* ``unknown``: what to do with a value that the table lacks: ``default``, ``note`` (the default, and a note where the
-  table has rows at all), ``keep`` (the value itself), ``refuse``;
-* ``default``: used where nothing was found; ``{setting: x}`` reads a setting;
-* ``required``: a missing value refuses the record;
-* ``cut``: a text longer than the target's limit is cut to it, with a note; without it, it is refused by the schema;
-* ``when``: ``{target: ..., is: ...}``, the rule counts only where another target of this mapping has that value;
-* ``informational``: a value that cannot be read is left out, with a note on the order, instead of refusing it;
+* ``zone``: for ``moment``, the time zone of date-times without an offset (a name, or ``{setting: x}``); for
+  ``day_as_datetime``, the required zone in which the day begins;
+* ``table``: a code table (case and repeated spaces are ignored); ``pick``: a member of its row;
+* ``unknown``: for a value that the table lacks: ``default``, ``note`` (the default, and a note unless the table is
+  empty), ``keep`` (the value itself), ``refuse``;
+* ``default``: used if there is no value; ``{setting: x}`` reads a setting;
+* ``required``: a missing value rejects the record;
+* ``cut``: a text longer than the target's limit is cut, with a note; without it, the schema rejects the text;
+* ``when``: ``{target: ..., is: ...}``: the rule applies only if another target of this mapping has that value;
+* ``informational``: a value that cannot be read is left out, with a note, instead of rejecting the order;
 * ``drop: true`` (in overrides): removes the rule of that target.
 
-What a rule says must have an effect: a member that would be ignored is refused at the start, like an unknown one.
-docs/mapping.md explains the language to those who write such files.
+A key that would have no effect is an error, like an unknown key. docs/mapping.md is the guide for authors.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ _MEMBERS = {
 
 @dataclass(frozen=True, slots=True)
 class MappingRule:
-    """One line of a mapping file, checked."""
+    """One rule of a mapping file, checked."""
 
     target: str
     paths: tuple[str, ...] = ()
@@ -79,17 +78,17 @@ class MappingRule:
 
 
 def normalize_words(value: Any) -> str:
-    """The form in which code tables are looked up."""
+    """The form in which codes are looked up: without case and repeated spaces."""
     return " ".join(str(value).split()).casefold()
 
 
 def merge_tables(*layers: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Code tables, later layers over earlier ones, row by row."""
+    """Merge code tables row by row; later layers win."""
     merged: dict[str, dict[str, Any]] = {}
     for layer in layers:
         for name, rows in (layer or {}).items():
             if not isinstance(rows, Mapping):
-                raise ConfigurationError(f"code table {name!r} is not an object of rows")
+                raise ConfigurationError(f"code table {name!r}: must be an object with one member per row")
             merged.setdefault(name, {}).update({normalize_words(code): row for code, row in rows.items()})
     return merged
 
@@ -97,17 +96,14 @@ def merge_tables(*layers: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 def merge_rules(
     base: Sequence[Mapping[str, Any]], over: Sequence[Mapping[str, Any]], where: str = "mapping"
 ) -> list[Mapping[str, Any]]:
-    """The rules of a file with a firm's own: the same target replaces, ``drop`` removes, others are added.
+    """Merge a pipeline's own rules into those of a file: by target they replace, remove (``drop``) or add rules.
 
-    Raises ``ConfigurationError`` where one of the two lists has a target more than once, or drops one that there is
-    not.
+    Raises ``ConfigurationError`` for a duplicate target, and for ``drop`` of a target without a rule.
     """
     rules = _by_target(base, where)
     for name, rule in _by_target(over, f"{where}, overrides").items():
         if rule.get("drop") and name not in rules:
-            raise ConfigurationError(
-                f"{where}: there is no rule to drop for target {name!r}{did_you_mean(name, rules)}"
-            )
+            raise ConfigurationError(f"{where}: no rule to drop for target {name!r}{did_you_mean(name, rules)}")
         rules[name] = rule
     return [rule for rule in rules.values() if not rule.get("drop")]
 
@@ -120,7 +116,7 @@ def _by_target(rules: Any, where: str) -> dict[str, Mapping[str, Any]]:
         if not isinstance(rule, Mapping) or not isinstance(rule.get("target"), str):
             raise ConfigurationError(f"{where}: a rule has no target")
         if rule["target"] in found:
-            raise ConfigurationError(f"{where}: target {rule['target']!r} has two rules; one would be ignored")
+            raise ConfigurationError(f"{where}: duplicate rules for target {rule['target']!r}")
         found[rule["target"]] = rule
     return found
 
@@ -132,9 +128,9 @@ def parse_rules(
     where: str,
     without: Sequence[str] = (),
 ) -> list[MappingRule]:
-    """Check and prepare rules. ``without``: members that have no meaning here, such as ``cut`` in a source's rules.
+    """Check and prepare rules. ``without``: keys that have no effect here, such as ``cut`` in a source's rules.
 
-    Raises ``ConfigurationError`` naming ``where``, the target and what is wrong.
+    Raises ``ConfigurationError`` that names ``where``, the target and the problem.
     """
     found = [_rule(rule, tables, settings, where) for rule in rules]
     for rule in rules:
@@ -144,7 +140,7 @@ def parse_rules(
 
 
 DESTINATION_ONLY_KEYS = ("cut", "when")
-"""Members that only a destination's rules can have."""
+"""Keys that only a destination's rules can have."""
 
 
 def _rule(raw: Mapping[str, Any], tables: CodeTables, settings: Mapping[str, Any], where: str) -> MappingRule:
@@ -153,16 +149,16 @@ def _rule(raw: Mapping[str, Any], tables: CodeTables, settings: Mapping[str, Any
     place = f"{where}, target {raw['target']!r}"
     if unknown := set(raw) - _MEMBERS:
         allowed = ", ".join(sorted(_MEMBERS))
-        raise ConfigurationError(f"{place}: unknown member {min(map(str, unknown))!r}; allowed: {allowed}")
+        raise ConfigurationError(f"{place}: unknown key {min(map(str, unknown))!r}; allowed: {allowed}")
     for name in ("pick", "unknown"):
         if name in raw and raw.get("table") is None:
             raise ConfigurationError(f"{place}: {name} has no effect without table")
     if ("path" in raw) == ("value" in raw):
-        raise ConfigurationError(f"{place}: needs either path or value")
+        raise ConfigurationError(f"{place}: needs either path or value, not both")
     paths = raw.get("path", ())
     paths = (paths,) if isinstance(paths, str) else paths
     if not isinstance(paths, list | tuple) or not all(isinstance(path, str) and path for path in paths):
-        raise ConfigurationError(f"{place}: path is not text")
+        raise ConfigurationError(f"{place}: path must be text or a list of texts")
     paths = tuple(paths)
     value = raw.get("value")
     if len(paths) == 1 and paths[0].startswith("settings."):
@@ -199,7 +195,7 @@ def _informational(raw: Mapping[str, Any], place: str) -> bool:
 
 
 def _constant(value: Any, settings: Mapping[str, Any], place: str) -> Any:
-    """A value that stands in the rule, or that of the setting that it names."""
+    """A constant of a rule, or the value of the setting that it names."""
     if isinstance(value, Mapping) and set(value) == {"setting"}:
         return _setting(str(value["setting"]), settings, place)
     return value
@@ -208,7 +204,7 @@ def _constant(value: Any, settings: Mapping[str, Any], place: str) -> Any:
 def _join(raw: Mapping[str, Any], paths: tuple[str, ...], place: str) -> str | None:
     join = raw.get("join")
     if join is not None and (not isinstance(join, str) or len(paths) < 2):
-        raise ConfigurationError(f"{place}: join needs a text and several paths")
+        raise ConfigurationError(f"{place}: join must be text and needs several paths")
     return join
 
 
@@ -220,7 +216,7 @@ def _extract(pattern: Any, place: str) -> re.Pattern[str] | None:
     except (re.error, TypeError):
         compiled = None
     if compiled is None or compiled.groups != 1:
-        raise ConfigurationError(f"{place}: extract needs a pattern with one group")
+        raise ConfigurationError(f"{place}: extract must be a pattern with exactly one group")
     return compiled
 
 
@@ -235,7 +231,7 @@ def _converter(raw: Mapping[str, Any], settings: Mapping[str, Any], place: str) 
             )
         return find_converter(name, place) if name else None
     if name not in _ZONED:
-        raise ConfigurationError(f"{place}: zone belongs to the converters {' and '.join(_ZONED)}")
+        raise ConfigurationError(f"{place}: zone is allowed only for the converters {' and '.join(_ZONED)}")
     found = find_zone(zone)
     if found is None:
         raise ConfigurationError(f"{place}: zone must be the name of a time zone, such as Europe/Amsterdam")
@@ -254,7 +250,7 @@ def _one_of(value: Any, allowed: tuple[str, ...], place: str) -> str:
 
 def _setting(name: str, settings: Mapping[str, Any], place: str) -> Any:
     if name not in settings:
-        raise ConfigurationError(f"{place}: there is no setting {name!r}{did_you_mean(name, settings)}")
+        raise ConfigurationError(f"{place}: unknown setting {name!r}{did_you_mean(name, settings)}")
     return settings[name]
 
 
@@ -263,7 +259,7 @@ def _table(raw: Mapping[str, Any], tables: CodeTables, place: str) -> Mapping[st
     if name is None:
         return None
     if name not in tables:
-        raise ConfigurationError(f"{place}: there is no code table {name!r}{did_you_mean(str(name), tables)}")
+        raise ConfigurationError(f"{place}: unknown code table {name!r}{did_you_mean(str(name), tables)}")
     rows = tables[name]
     if pick := raw.get("pick"):
         for code, row in rows.items():

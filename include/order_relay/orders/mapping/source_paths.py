@@ -1,6 +1,6 @@
-"""Whether a source's documents can have what its mapping reads: a mistyped path is an error at the start, not a gap.
+"""Checks that a source's schema has the paths that its mapping reads, so that a mistyped path fails at the start.
 
-What a schema does not name, but an account's documents have, is declared in the pipeline's file under
+Members that a schema lacks, but an account's documents have, are declared in the pipeline's file under
 ``mapping.source.members``. Free-form objects, such as custom fields, take any name.
 """
 
@@ -16,14 +16,14 @@ from order_relay.orders.schema.schema_paths import list_schema_paths, subschema_
 from order_relay.orders.suggestions import did_you_mean
 
 NON_PATH_IDENTITY_KEYS = ("suffix_pattern", "lineage_form", "items_need")
-"""Members of the section ``identity`` that are no paths of the document (``items_need`` is seen from a line)."""
+"""Keys of the section ``identity`` that are not paths of the document (``items_need`` is relative to a line)."""
 
 
 @dataclass(frozen=True, slots=True)
 class MappingFiles:
-    """The files that a mapping comes from, as messages name them: the vendor's, and the pipeline's ``own``.
+    """The files of a mapping, as messages name them: the vendor's, and the pipeline's ``own``.
 
-    ``members``: where the own file declares paths that the schema lacks.
+    ``members``: the key of the own file that declares paths which the schema lacks.
     """
 
     vendor: str
@@ -36,9 +36,7 @@ class MappingFiles:
 
 
 class SourcePaths:
-    """The paths of one source: those of its schema and those that are declared. Raises ``ConfigurationError`` for
-    others.
-    """
+    """The paths of one source, from its schema and as declared. Checks raise ``ConfigurationError``."""
 
     def __init__(self, schema: Mapping[str, Any], declared: Any, files: MappingFiles) -> None:
         listed = isinstance(declared, Sequence) and not isinstance(declared, str)
@@ -51,22 +49,22 @@ class SourcePaths:
         self._files = files
 
     def has_path(self, path: str) -> bool:
-        """Whether documents can have this path; below a declared one everything is possible."""
+        """Whether documents can have this path. Below a declared path any member is possible."""
         declared = any(path == one or path.startswith((f"{one}.", f"{one}[]")) for one in self._declared)
         return declared or subschema_at(self._schema, path) is not None
 
     def require(self, path: str, place: str) -> None:
-        """Raises ``ConfigurationError`` that names ``place``, the path and near matches."""
+        """Raise ``ConfigurationError``, with near matches, for an unknown path. ``place``: where it is used."""
         if not self.has_path(path):
             near = did_you_mean(path, [*list_schema_paths(self._schema), *self._declared])
             own = "the pipeline's file" if self._files.own != self._files.vendor else self._files.own
             raise ConfigurationError(
-                f"{place}: the source's schema does not know the path {path!r}{near or '.'} If the source really has "
-                f"it, declare it in {own} under {self._files.members}"
+                f"{place}: the source's schema has no path {path!r}{near or '.'} If the source sends it, "
+                f"declare it in {own} under {self._files.members}"
             )
 
     def check_rules(self, rules: Iterable[MappingRule], before: str = "", overrides: Any = ()) -> None:
-        """Check the paths of rules, seen from ``before`` (such as ``items[].``). ``overrides``: the rules of a firm."""
+        """Check the paths of rules, relative to ``before`` (``items[].``). ``overrides``: the pipeline's own rules."""
         own = {rule.get("target") for rule in overrides or () if isinstance(rule, Mapping)}
         for rule in rules:
             place = f"{self._files.of(rule.target in own)}, target {rule.target!r}"
@@ -80,7 +78,7 @@ class SourcePaths:
     def check_identity(self, section: Any) -> None:
         """Check the paths of the section ``identity``."""
         if not isinstance(section, Mapping):
-            return  # told where identities are read
+            return  # reported by ``IdentityPaths.from_mapping``
         for key, value in section.items():
             paths = [value] if isinstance(value, str) else value
             if key in NON_PATH_IDENTITY_KEYS or not isinstance(paths, list | tuple):
@@ -92,7 +90,7 @@ class SourcePaths:
             self.require(f"{lines}[].{path}", f"{self._files.vendor}: identity.items_need")
 
     def check_eligibility(self, section: Any, *, own: bool) -> None:
-        """Check the paths of eligibility rules; ``own``: those of the pipeline's file."""
+        """Check the paths of eligibility rules. ``own``: the rules are in the pipeline's file."""
         file = self._files.of(own)
         for number, rule in enumerate(section or ()):
             self.require(rule["path"], f"{file}: gate[{number}].path")

@@ -1,7 +1,7 @@
-"""Quantities in pieces: a source may sell by the kilogram or the dozen, a destination counts whole pieces.
+"""Quantities in pieces: a source may sell by the kilogram or dozen, a destination counts whole pieces.
 
-How many pieces one unit is stands in the canonical column ``pieces_per_unit``, which a mapping fills from a code table.
-Lines without it are counted as they are, and a fraction of a piece is refused.
+The canonical column ``pieces_per_unit``, which a mapping fills from a code table, holds the pieces of one unit. Without
+it a line is counted in pieces. Fractions of a piece are rejected.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from order_relay.orders.money.amounts import EXACT_CONTEXT
 def convert_to_pieces(
     lines: dict[str, list[Any]], scales: Sequence[int | None], issues_by_row: dict[int, ValidationIssue]
 ) -> None:
-    """Turn the quantities of all lines into whole pieces; those that are none become ``None`` and are told.
+    """Convert the quantities of all lines to whole pieces. Others become ``None`` and are added to ``issues_by_row``.
 
-    A line whose unit is several pieces keeps its amount, and no longer has a price of its unit.
+    A line whose unit has several pieces keeps its amount and loses its unit price.
     """
     for row, (sold, pieces) in enumerate(zip(lines["quantity"], lines["pieces_per_unit"], strict=True)):
         if sold is None or (pieces is None and type(sold) is int):
@@ -44,6 +44,6 @@ def _keep_amount(lines: dict[str, list[Any]], row: int, sold: Decimal, scale: in
 
 
 def extended_amount(unit: Decimal, quantity: Decimal | int, scale: int) -> int:
-    """Unit price times quantity in minor units, rounded half up: only where the source gives no extended price."""
+    """Unit price times quantity in minor units, rounded half up. Used only if the source gives no extended price."""
     amount = EXACT_CONTEXT.multiply(unit, Decimal(quantity)).scaleb(scale, EXACT_CONTEXT)
     return int(amount.quantize(Decimal(1), context=EXACT_CONTEXT))

@@ -1,4 +1,4 @@
-"""Charges of a whole order besides freight and tax, such as a surcharge: how mappings name them, and how they are sent.
+"""Charges of an order besides freight and tax, such as a surcharge.
 
 A rule of a source's mapping with the target ``charges.NAME`` reads one charge; there may be any number. The setting
 ``charges`` says for each name how it is sent. A negative charge is a deduction and is spread like the discount.
@@ -18,7 +18,7 @@ CHARGE_PREFIX = "charges."
 
 
 def charge_columns(columns: Iterable[Any]) -> list[str]:
-    """The columns that hold charges."""
+    """The names of the columns that hold charges."""
     return [name for name in map(str, columns) if name.startswith(CHARGE_PREFIX)]
 
 
@@ -33,9 +33,7 @@ class ChargeItem:
 
 
 class Charges:
-    """How the charges of a pipeline are sent. Raises ``ConfigurationError`` where a setting names a charge that none
-    maps.
-    """
+    """How the charges of a pipeline are sent. Raises ``ConfigurationError`` for a setting of an unmapped charge."""
 
     def __init__(self, columns: Iterable[Any], settings: Mapping[str, ChargeSettings], where: str) -> None:
         mapped = charge_columns(columns)
@@ -49,7 +47,7 @@ class Charges:
                 )
 
     def added(self, way: str, orders: Mapping[str, Sequence[Any]], row: int) -> int:
-        """What is spread with the ``freight``, the ``tax`` or the ``discount`` of one order, in minor units."""
+        """Charges of one order that are added to its ``freight``, ``tax`` or ``discount``, in minor units."""
         amounts = [(self._ways[name].send, int(orders[name][row])) for name in self._ways]
         if way == "discount":
             return -sum(amount for _, amount in amounts if amount < 0)

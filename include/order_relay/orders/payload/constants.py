@@ -1,7 +1,7 @@
-"""Constants of a pipeline's file: single values, and whole objects and lists that go beside what the mapping makes.
+"""Constants of a pipeline's file: single values, and objects and lists that are merged with the mapping's values.
 
 ``customer: {phone2: "1"}`` sets one member of the customer and leaves the others to the mapping. Nothing is dropped: a
-constant that can not be merged is refused with the reason.
+constant that cannot be merged is an error that gives the reason.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PathParts = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """One member of the payload that is the same in every order. ``parts``: the names along it; they may hold dots."""
+    """A member of the payload with the same value in every order. ``parts``: names of its path; may contain dots."""
 
     parts: PathParts
     value: Any
@@ -34,7 +34,7 @@ class Constant:
 
 @dataclass(frozen=True)
 class Constants:
-    """Reads constants for payloads of a schema. ``items``: the list of items; ``mapped``: other lists of the rules."""
+    """Reads constants for payloads of a schema. ``items``: the list of items. ``mapped``: lists that rules fill."""
 
     schema: Mapping[str, Any]
     items: str
@@ -42,15 +42,15 @@ class Constants:
     where: str
 
     def expand_constants(self, constants: Mapping[str, Any]) -> list[Constant]:
-        """Single constants, those of whole objects member by member.
+        """Expand objects into one constant per member.
 
-        Raises ``ConfigurationError`` where one can not be merged, is given by two, or is not what the schema allows.
+        Raises ``ConfigurationError`` for a constant that cannot be merged, is a duplicate, or violates the schema.
         """
         found: dict[str, Constant] = {}
         for path, value in constants.items():
             for one in self._members(tuple(str(path).split(".")), value):
                 if one.target in found:
-                    raise self._wrong(one.target, "is given by two constants; one would be ignored")
+                    raise self._wrong(one.target, "is set by two constants")
                 found[one.target] = one
                 self._check(one)
         return list(found.values())
@@ -79,7 +79,7 @@ class Constants:
             yield Constant(parts, value)
 
     def _check(self, one: Constant) -> None:
-        """The value against its place. A target without a place is told where targets are checked; null removes."""
+        """Check the value against the schema. Null removes a member; ``resolve_target`` reports unknown targets."""
         place = subschema_at(self.schema, one.parts)
         if place is None or one.value is None:
             return
@@ -97,7 +97,7 @@ class Constants:
         except (ValueError, TypeError, RecursionError, OverflowError):
             fits = False
         if not fits:
-            raise self._wrong(one.target, f"the value is not what the destination's schema allows{_allowed(place)}")
+            raise self._wrong(one.target, f"the destination's schema does not allow this value{_allowed(place)}")
 
     def _wrong(self, target: str, why: str) -> ConfigurationError:
         return ConfigurationError(f"{self.where}, constant {target!r}: {why}")

@@ -1,4 +1,4 @@
-"""Members with free names beside those of the mapping: none is lost where two have one name."""
+"""Members with free names, added to those of the mapping without losing one if two have the same name."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 from order_relay.orders.mapping.line_ids import comparison_key
 
 CUSTOM_FIELD_PREFIX = "custom."
-"""Before a free name that is taken: ``terms`` is then sent as ``custom.terms``."""
+"""Prefix of a free name that is taken: ``terms`` is then sent as ``custom.terms``."""
 
 
 class CustomFields:
-    """Adds members with free names. ``exact``: names that differ in case or blanks alone are different names."""
+    """Adds members with free names. ``exact``: names that differ only in case or spaces are different names."""
 
     def __init__(self, *, exact: bool = False) -> None:
         self._exact = exact

@@ -1,4 +1,4 @@
-"""What is sent of an order: columns derived from the canonical ones, and items whose amounts add up to the total."""
+"""Columns derived from the canonical ones for sending, and items whose amounts add up to the order's total."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ORDER_DERIVED = (
     "ship_line2",
     "ship_line3",
 )
-"""What ``derive`` adds to the canonical columns of an order."""
+"""Columns that ``derive_columns`` adds to those of an order."""
 
 ITEM_DERIVED = (
     "external_item_id",
@@ -39,11 +39,11 @@ ITEM_DERIVED = (
     "item_freight",
     "item_tax",
 )
-"""What ``pieces`` adds to the canonical columns of a line."""
+"""Columns that ``allocate_items`` adds to those of a line."""
 
 
 def derive_columns(canonical: CanonicalOrders, settings: TransformSettings) -> dict[str, list[Any]]:
-    """Columns of the orders with those derived for sending."""
+    """The columns of the orders with the derived ones."""
     orders = {name: canonical.orders[name].tolist() for name in canonical.orders.columns}
     own = orders.get("destination_key") or orders["order_number"]
     orders["destination_key"] = [None if key is None else f"{settings.key_prefix}{key}" for key in own]
@@ -69,9 +69,9 @@ def derive_columns(canonical: CanonicalOrders, settings: TransformSettings) -> d
 
 
 def _comments(canonical: CanonicalOrders, notes: Sequence[str | None]) -> list[str | None]:
-    """Texts of promotions and cancelled lines, then the order's own notes: what is cut at the end should be free text.
+    """Texts of promotions and cancelled lines, then the order's own notes, which are cut first if it is too long.
 
-    A cancelled line has the quantity 0; where such a line has an amount, the order was refused.
+    A cancelled line has quantity 0 and no amount.
     """
     texts: list[list[str]] = [[] for _ in notes]
     names = ("order", "item_number", "description", "promotion", "quantity")
@@ -108,7 +108,7 @@ def allocate_items(
     charges: Charges,
     needed: Collection[str],
 ) -> tuple[dict[str, list[Any]], dict[int, range]]:
-    """The items to send, as columns, and which of them belong to which order. Only for orders that add up.
+    """The items to send, as columns, and the range of items of each order. Only for orders that add up.
 
     Of the columns of lines, those ``needed`` are repeated for the items. An item that is a charge and no line has the
     position -1.
@@ -165,7 +165,7 @@ def allocate_items(
 
 
 def _place_charges(out: dict[str, list[Any]], extra: Mapping[int, tuple[int, ChargeItem]]) -> None:
-    """The columns of lines that items of charges have as well."""
+    """The line columns of items that are charges."""
     for at, (row, charge) in extra.items():
         given = {"order": row, "position": -1, "item_number": charge.part_number, "description": charge.name}
         for name, value in given.items():
@@ -174,7 +174,7 @@ def _place_charges(out: dict[str, list[Any]], extra: Mapping[int, tuple[int, Cha
 
 
 def _numbers(canonical: CanonicalOrders) -> list[list[str]]:
-    """The numbers of all lines of each order, those of promotions and cancelled lines as well."""
+    """The ids of all lines of each order, including promotions and cancelled lines."""
     numbers: list[list[str]] = [[] for _ in range(len(canonical.orders))]
     for row, number in zip(canonical.lines["order"].tolist(), canonical.lines["line"].tolist(), strict=True):
         numbers[row].append(number)
@@ -182,7 +182,7 @@ def _numbers(canonical: CanonicalOrders) -> list[list[str]]:
 
 
 def _bounds(order: Sequence[int]) -> dict[int, range]:
-    """Where each order's lines stand; they stand together."""
+    """The range of each order's lines, which are contiguous."""
     starts: dict[int, int] = {}
     ends: dict[int, int] = {}
     for index, row in enumerate(order):

@@ -1,4 +1,4 @@
-"""A source's rules made ready, and the whole set-up of a mapping checked: nothing that is written in it is ignored."""
+"""Prepares a source's mapping rules and checks the whole mapping, so that nothing in it is ignored."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ _SECTIONS = {
     "source.lines": ("each", "fields"),
     "destination": ("fields",),
 }
-"""What a pipeline's file can say under ``mapping``."""
+"""Keys that a pipeline's file may have under ``mapping``."""
 
 _CANONICAL_COLUMNS = {"scale", "order", "position", "promotion", *ORDER_DERIVED, *ITEM_DERIVED} - {"destination_key"}
-"""Columns that are worked out; a rule for one of them would be ignored or would break the sums."""
+"""Calculated columns, for which there must be no rule."""
 
 
 def build_tables(source: VendorFormat, destination: VendorFormat, settings: TransformSettings) -> CodeTables:
-    """All code tables: those of both mapping files, with the rows of the pipeline's file over them."""
+    """The code tables of both mapping files, merged with the rows of the pipeline's file."""
     own = (source.mapping.get("tables", {}), destination.mapping.get("tables", {}))
     return merge_tables(*own, settings.overrides.tables)
 
 
 def build_reader(source: VendorFormat, settings: TransformSettings, tables: CodeTables) -> CanonicalReader:
-    """Reads documents by the source's rules with a firm's own. Raises ``ConfigurationError`` where they do not fit."""
+    """A reader with the source's rules and the pipeline's own. Raises ``ConfigurationError`` if they do not fit."""
     over = settings.overrides.source
     where = settings.named(f"mapping of {source.name}")
     lines = source.mapping.get("lines") or {}
@@ -52,7 +52,9 @@ def build_reader(source: VendorFormat, settings: TransformSettings, tables: Code
     fields = merge_rules(lines.get("fields", ()), more.get("fields", ()), f"{where}, lines")
     for rule in (*orders, *fields):
         if rule["target"] in _CANONICAL_COLUMNS:
-            raise ConfigurationError(f"{where}: target {rule['target']!r} is worked out, not mapped; use another name")
+            raise ConfigurationError(
+                f"{where}: target {rule['target']!r} is calculated and cannot be mapped; use another name"
+            )
     return CanonicalReader(
         parse_rules(orders, tables, values, where, DESTINATION_ONLY_KEYS),
         parse_rules(fields, tables, values, f"{where}, lines", DESTINATION_ONLY_KEYS),
@@ -63,9 +65,7 @@ def build_reader(source: VendorFormat, settings: TransformSettings, tables: Code
 def check_setup(
     source: VendorFormat, destination: VendorFormat, settings: TransformSettings, reader: CanonicalReader
 ) -> None:
-    """What a mapping reads must exist, and what a file says must be read. Raises ``ConfigurationError`` with near
-    matches.
-    """
+    """Raise ``ConfigurationError``, with near matches, for unknown paths, keys and tables."""
     over = settings.overrides
     lines = over.source.get("lines") or {}
     for name, section in (("source", over.source), ("source.lines", lines), ("destination", over.destination)):
@@ -75,7 +75,7 @@ def check_setup(
             if key not in _SECTIONS[name]:
                 near, allowed = did_you_mean(str(key), _SECTIONS[name]), ", ".join(_SECTIONS[name])
                 place = settings.named(f"mapping.{name}.{key}")
-                raise ConfigurationError(f"{place}: is unknown{near}; allowed: {allowed}")
+                raise ConfigurationError(f"{place}: unknown key{near}; allowed: {allowed}")
     _tables_are_used(source, destination, settings)
     files = MappingFiles(f"vendors/{source.name}/mapping.yaml", settings.file or "the pipeline's file")
     paths = SourcePaths(source.schema, over.source.get("members", ()), files)

@@ -1,4 +1,4 @@
-"""The destination's rules made ready: with a firm's overrides and constants, checked against schema and settings."""
+"""The destination's mapping with the pipeline's overrides and constants, checked against schema and settings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from order_relay.orders.suggestions import did_you_mean
 
 
 def setting_values(settings: TransformSettings) -> dict[str, Any]:
-    """What rules can read as ``settings.x``."""
+    """The values that rules can read as ``settings.x``."""
     values = settings.model_dump(exclude={"overrides", "charges"})
     values["sent_status"] = settings.sent_status
     return values
@@ -29,7 +29,7 @@ def setting_values(settings: TransformSettings) -> dict[str, Any]:
 class ListSpec:
     """Rules that fill the entries of a list other than the items.
 
-    ``column``: the order's column that holds one object for each entry; without it, there is one entry.
+    ``column``: the order's column that holds one object per entry; without it there is a single entry.
     """
 
     name: str
@@ -42,11 +42,11 @@ class ListSpec:
 
 
 class PayloadSpec:
-    """How payloads are filled: targets of the order, of its items, of other lists, and what judges the result.
+    """How payloads are filled and checked: the targets of the order, of its items and of other lists.
 
-    The destination's mapping file names its list of items (``items``), its field for the status (``status``), its field
-    for the key (``key``), what a status needs (``needs``) and the rules of the last check (``checks``). Raises
-    ``ConfigurationError`` where anything does not fit.
+    The destination's mapping file names its list of items (``items``), its status field (``status``), its key field
+    (``key``), the members that a status requires (``needs``) and the rules of the last check (``checks``). Raises
+    ``ConfigurationError`` if anything does not fit.
     """
 
     def __init__(
@@ -64,7 +64,9 @@ class PayloadSpec:
         self.key = str(mapping.get("key", ""))
         status = str(mapping.get("status", ""))
         if not self.items or not self.key:
-            raise ConfigurationError(f"{where}: needs 'items' and 'key', the names of its list of items and of its key")
+            raise ConfigurationError(
+                f"{where}: needs 'items' and 'key', the names of the list of items and of the key field"
+            )
         self.format = _with_status_values(destination, status, settings)
         raw = merge_rules(mapping.get("fields", ()), over.destination.get("fields", ()), where)
         raw = [{**rule, "target": settings.status_field} if rule["target"] == status else rule for rule in raw]
@@ -89,14 +91,14 @@ class PayloadSpec:
         self.sources = {rule.target: rule.paths for rule in plain}
 
     def payload_status(self, payload: Mapping[str, Any]) -> str:
-        """The status that a payload gives its order, in the words of the setting ``order_status``; "" for none."""
+        """The order status in a payload, as the setting ``order_status`` spells it; "" for none."""
         status = payload.get(self._status_field)
         return self._status_words.get(status, status) if isinstance(status, str) else ""
 
     def _constants(
         self, rules: Sequence[Mapping[str, Any]], constants: Mapping[str, Any], own: Sequence[Mapping[str, Any]]
     ) -> list[Constant]:
-        """The constants of the pipeline's file, each as one member."""
+        """The constants of the pipeline's file, one per member."""
         mapped = {str(rule["target"]).partition("[]")[0] for rule in rules if "[]" in rule["target"]}
         found = Constants(self.format.schema, self.items, mapped - {self.items}, self._where).expand_constants(
             constants
@@ -106,14 +108,14 @@ class PayloadSpec:
             if one.target in ruled:
                 raise ConfigurationError(
                     f"{self._where}: {one.target!r} is set under mapping.constants and by a rule under "
-                    "mapping.destination.fields; one would be ignored"
+                    "mapping.destination.fields; remove one of them"
                 )
         return found
 
     def _lay_out(
         self, rules: Sequence[tuple[MappingRule, tuple[str, ...]]], known: set[str], of_items: set[str]
     ) -> None:
-        """Rules by what they fill: the order, its items, or the entries of another list."""
+        """Group the rules by what they fill: the order, its items, or the entries of another list."""
         self.item_targets: list[PayloadTarget] = []
         self.order_targets: list[PayloadTarget] = []
         self.lists: dict[str, ListSpec] = {}
@@ -135,11 +137,11 @@ class PayloadSpec:
             if aim.rule.target in (self.items, *self.lists):
                 raise ConfigurationError(
                     f"{self._where}, target {aim.rule.target!r}: other rules fill the entries of this "
-                    "list; one of both would be ignored"
+                    "list; remove the rule or the others"
                 )
 
     def _entry_paths(self, form: ListSpec, rule: MappingRule, known: set[str]) -> set[str]:
-        """Paths that go through a list of the order; all of one list of the payload go through the same."""
+        """Paths through a list of the order. All rules of a payload list must use the same list."""
         paths = {path for path in rule.paths if "[]." in path}
         for path in paths:
             column = path.partition("[].")[0]
@@ -155,8 +157,7 @@ class PayloadSpec:
         for path in rule.paths:
             if path not in known:
                 raise ConfigurationError(
-                    f"{self._where}, target {rule.target!r}: there is no column {path!r}"
-                    f"{did_you_mean(path, sorted(known))}"
+                    f"{self._where}, target {rule.target!r}: unknown column {path!r}{did_you_mean(path, sorted(known))}"
                 )
 
     def _condition_exists(self, rule: MappingRule, group: Sequence[PayloadTarget]) -> None:
@@ -174,13 +175,11 @@ def _no_cards(rules: Sequence[MappingRule], where: str) -> None:
     for rule in rules:
         named = CARD_FIELD_PATTERN.search(rule.target) and not is_masked(rule.value)
         if named or any(find_card_fields(rule.value, "")):
-            raise ConfigurationError(
-                f"{where}, target {rule.target!r}: card data is never sent; only a masked constant may be"
-            )
+            raise ConfigurationError(f"{where}, target {rule.target!r}: card data is never sent; use a masked constant")
 
 
 def _fixed_members(rules: Sequence[MappingRule], check: PayloadCheck, values: Mapping[str, Any], where: str) -> None:
-    """What the last check would refuse for every order is an error at the start."""
+    """Raise for constants that the last check would reject in every order."""
     for rule in rules:
         constant = not rule.paths
         origin = check.fixed.get(rule.target, "")
@@ -189,7 +188,7 @@ def _fixed_members(rules: Sequence[MappingRule], check: PayloadCheck, values: Ma
         if constant and (origin == "destination_key" or (wanted is not None and rule.value != wanted)):
             raise ConfigurationError(
                 f"{where}, target {rule.target!r}: must be {origin.replace('_', ' ')}, by which orders "
-                "are sent and looked up; a constant can not take its place"
+                "are sent and looked up; a constant cannot replace it"
             )
         if rule.target in check.public and constant and rule.value is not None and not is_public_ipv4(str(rule.value)):
             raise ConfigurationError(
@@ -198,7 +197,7 @@ def _fixed_members(rules: Sequence[MappingRule], check: PayloadCheck, values: Ma
 
 
 def _with_status_values(destination: VendorFormat, status: str, settings: TransformSettings) -> VendorFormat:
-    """The same format with the status field's other name and values, for a platform that spells them otherwise."""
+    """The format with the name and values of the status field as another platform spells them."""
     if not status or (settings.status_field == status and not settings.status_values):
         return destination
     schema = dict(destination.schema)
@@ -218,11 +217,13 @@ def _status_fits(
     allowed = (place or {}).get("enum", [settings.sent_status])
     if settings.sent_status not in allowed:
         raise ConfigurationError(f"order_status: must be one of {', '.join(map(str, allowed))}")
-    # A constant takes the place of the setting; what a rule reads is judged order by order (checking.py).
+    # A constant replaces the setting; a value that a rule reads is checked order by order (payload_checks.py).
     sent = next((rule.value for rule in rules if rule.target == settings.status_field and not rule.paths), None)
     spelled = {settings.status_values.get(status, status): status for status in needs}
     given = {rule.target for rule in rules if rule.paths or rule.value is not None or rule.default is not None}
     status = spelled.get(sent, "") if isinstance(sent, str) else ""
     for needed in needs.get(status, ()):
         if needed not in given:
-            raise ConfigurationError(f"order_status {status} needs {needed}: set it in the config or by a rule")
+            raise ConfigurationError(
+                f"order_status {status} requires {needed}: set it in the pipeline's file or by a mapping rule"
+            )

@@ -1,4 +1,4 @@
-"""What a firm sets about the transformation. Light: no pandas, so that configuration can be checked at parse time."""
+"""Settings of the transformation. Imports no pandas, so that DAG files can check the configuration when parsed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from order_relay.orders.money.amounts import CURRENCIES
 
 @lru_cache(maxsize=1024)
 def is_public_ipv4(value: str) -> bool:
-    """Whether a text is an IPv4 address that can be a shopper's: not internal, reserved or multicast."""
+    """Whether a text is a public IPv4 address: not internal, reserved or multicast."""
     try:
         address = IPv4Address(value)
     except AddressValueError:
@@ -39,17 +39,17 @@ class ChargeSettings(BaseModel):
 
 
 class TransformSettings(BaseModel):
-    """What the destination demands and the source lacks, and what the vendors leave open.
+    """Values that the destination requires and the source lacks, and choices that the vendors leave undocumented.
 
-    ``time_zone``: the zone of a source's dates that carry none (the source's connection says it, where it has one).
-    ``customer_ip``: the shopper's public IPv4 address (page-shopatron.txt: not an internal one, not the web server's).
+    ``time_zone``: the zone of a source's dates without one (the source's connection sets it, if it has the field).
+    ``customer_ip``: the shopper's public IPv4 address (docs/vendors/shopatron.md: not internal, not the web server's).
     ``spread_unit``: whether the OMS reads ``shipping`` and ``itemTaxOverride`` per line or per unit (unknown).
     ``ship_to_name``: where the recipient's name goes: ``names`` (firstName and lastName in the address, seen in a
     client), ``address_line`` (the first address line) or ``custom_data``.
     ``status_field``, ``status_values``: other spellings for the translated platform; an empty mapping means unchanged.
     ``charges``: how charges besides freight and tax are sent, by name; one that is not named is spread like freight.
-    ``custom_keys``: whether the OMS tells keys of custom data apart by case and blanks (unknown): with ``any_case``,
-    keys that differ in nothing else count as one, and the second is sent under another key; ``exact``: they are two.
+    ``custom_keys``: whether the OMS distinguishes keys of custom data by case and spaces (unknown). ``any_case``: keys
+    that differ only in these are the same, and the second is sent under another key. ``exact``: they are different.
     ``discounts_listed``: whether amounts in the payload's lists of discounts and promotions may change what the OMS
     works out (unknown): ``refuse`` such orders, or take them for ``informative``.
     ``overrides``: additions to the vendors' mapping files, constants (payload path to value) and code tables.
@@ -86,11 +86,11 @@ class TransformSettings(BaseModel):
 
     @property
     def file(self) -> str:
-        """The pipeline's file that these settings stand in, for messages; empty where they come from none."""
+        """The pipeline's file with these settings, for messages; empty if there is none."""
         return self._file
 
     def named(self, place: str) -> str:
-        """``place``, behind the name of the pipeline's file where it is known."""
+        """``place``, prefixed by the name of the pipeline's file if it is known."""
         return f"{self._file}: {place}" if self._file else place
 
     @field_validator("customer_ip")
@@ -99,7 +99,7 @@ class TransformSettings(BaseModel):
         try:
             IPv4Address(value)
         except AddressValueError:
-            raise ValueError("must be an IPv4 address") from None
+            raise ValueError("must be an IPv4 address such as 203.0.113.7") from None
         if not is_public_ipv4(value):
             raise ValueError("must be a public IPv4 address, not an internal or reserved one")
         return value

@@ -89,15 +89,15 @@ def test_a_wrong_value_does_not_stop_the_others() -> None:
         ({"target": "t"}, "either path or value"),
         ({"target": "t", "path": "a", "value": 1}, "either path or value"),
         ({"path": "a"}, "no target"),
-        ({"target": "t", "path": "a", "tabel": "x"}, "unknown member 'tabel'"),
-        ({"target": "t", "path": 7}, "path is not text"),
-        ({"target": "t", "path": [1]}, "path is not text"),
+        ({"target": "t", "path": "a", "tabel": "x"}, "unknown key 'tabel'"),
+        ({"target": "t", "path": 7}, "path must be text"),
+        ({"target": "t", "path": [1]}, "path must be text"),
         ({"target": "t", "path": "a", "converter": "no"}, "unknown converter 'no'"),
-        ({"target": "t", "path": "a", "table": "no"}, "no code table 'no'"),
+        ({"target": "t", "path": "a", "table": "no"}, "unknown code table 'no'"),
         ({"target": "t", "path": "a", "table": "way", "pick": "class"}, "row 'ups ground' .* has no 'class'"),
         ({"target": "t", "path": "a", "table": "pay", "unknown": "guess"}, "must be one of"),
-        ({"target": "t", "path": "settings.no"}, "no setting 'no'"),
-        ({"target": "t", "path": "a", "default": {"setting": "no"}}, "no setting 'no'"),
+        ({"target": "t", "path": "settings.no"}, "unknown setting 'no'"),
+        ({"target": "t", "path": "a", "default": {"setting": "no"}}, "unknown setting 'no'"),
         ({"target": "t", "path": "a", "when": "x"}, "when"),
         ("t", "no target"),
     ],
@@ -115,7 +115,7 @@ def test_overrides_replace_add_and_drop() -> None:
 
 def test_tables_are_merged_row_by_row() -> None:
     assert merge_tables({"t": {"A": 1, "B": 2}}, {"t": {"b": 3}, "u": {}}) == {"t": {"a": 1, "b": 3}, "u": {}}
-    with pytest.raises(ConfigurationError, match="'t' is not an object"):
+    with pytest.raises(ConfigurationError, match="'t': must be an object"):
         merge_tables({"t": ["a"]})
 
 
@@ -158,13 +158,13 @@ def test_moments_without_offset_are_the_zones() -> None:
 @pytest.mark.parametrize(
     ("rule", "words"),
     [
-        ({"path": "a", "join": " "}, "join needs"),
-        ({"path": ["a", "b"], "join": 1}, "join needs"),
-        ({"path": "a", "extract": "a"}, "extract needs a pattern with one group"),
-        ({"path": "a", "extract": "("}, "extract needs"),
+        ({"path": "a", "join": " "}, "join must be text"),
+        ({"path": ["a", "b"], "join": 1}, "join must be text"),
+        ({"path": "a", "extract": "a"}, "extract must be a pattern with exactly one group"),
+        ({"path": "a", "extract": "("}, "extract must be"),
         ({"path": "a", "converter": "moment", "zone": "Mars/North"}, "the name of a time zone"),
-        ({"path": "a", "converter": "moment", "zone": {"setting": "no"}}, "no setting 'no'"),
-        ({"path": "a", "converter": "text", "zone": "UTC"}, "zone belongs to"),
+        ({"path": "a", "converter": "moment", "zone": {"setting": "no"}}, "unknown setting 'no'"),
+        ({"path": "a", "converter": "text", "zone": "UTC"}, "zone is allowed only for"),
     ],
 )
 def test_wrong_members_are_named(rule: dict[str, Any], words: str) -> None:

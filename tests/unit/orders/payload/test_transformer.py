@@ -400,9 +400,9 @@ def test_optional_fields_of_the_page_are_all_tried(destination_format: VendorFor
 
 
 def test_status_shipped_needs_location_and_inventory(build: Build, order: dict[str, Any]) -> None:
-    with pytest.raises(ConfigurationError, match="SHIPPED needs assignedLocation"):
+    with pytest.raises(ConfigurationError, match="SHIPPED requires assignedLocation"):
         build(order_status="SHIPPED")
-    with pytest.raises(ConfigurationError, match="SHIPPED needs useInventory"):
+    with pytest.raises(ConfigurationError, match="SHIPPED requires useInventory"):
         build(order_status="SHIPPED", assigned_location="0055")
     payload = sent(build(order_status="SHIPPED", assigned_location="0055", use_inventory=False), order)
     assert (payload["orderStatus"], payload["assignedLocation"], payload["useInventory"]) == ("SHIPPED", "0055", False)
@@ -425,7 +425,10 @@ def test_the_translated_platform_spells_the_status_otherwise(build: Build, order
     [
         ({"constants": {"noSuchField": 1}}, "no member 'noSuchField'"),
         ({"constants": {"orderItems[].product.colour": 1}}, "no member"),
-        ({"destination": {"fields": [{"target": "channel", "path": "no_such_column"}]}}, "no column 'no_such_column'"),
+        (
+            {"destination": {"fields": [{"target": "channel", "path": "no_such_column"}]}},
+            "unknown column 'no_such_column'",
+        ),
         ({"destination": {"fields": [{"target": "channel", "path": "terms", "cut": True}]}}, "cannot be cut"),
         ({"destination": {"fields": [{"target": "a.b[].c", "path": "terms"}]}}, "only the first part"),
         ({"source": {"order": [{"target": "order_number", "drop": True}]}}, "no rule with target 'order_number'"),
