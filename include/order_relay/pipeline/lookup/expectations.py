@@ -1,4 +1,4 @@
-"""What is known of our own orders, for comparing them with those that the destination shows under their keys."""
+"""Traits of our own orders, for comparison with the orders that the destination shows under their external ids."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class PayloadRows(Protocol):
 
 
 class SentOrder(Protocol):
-    """What is used of an order that was, or will be, sent."""
+    """The parts used of an order that was, or will be, sent."""
 
     @property
     def destination_key(self) -> str: ...  # noqa: D102
@@ -40,7 +40,7 @@ class SentOrder(Protocol):
 
 
 class ExpectedOrders:
-    """Traits of our orders by external id, read for those that are asked for. ``dated``: when they may be dated."""
+    """Traits of our orders by external id, read on demand. ``dated``: when they may be dated."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class ExpectedOrders:
         self._orders = {order.destination_key: order for order in orders}
 
     async def __call__(self, keys: Sequence[str]) -> dict[str, Traits]:
-        """By external id. A payload that was removed or cannot be read leaves what the ledger knows."""
+        """Traits by external id. If a payload was removed or cannot be read, only the ledger's values are used."""
         by_object: dict[str, list[SentOrder]] = defaultdict(list)
         for key in keys:
             if order := self._orders.get(key):
@@ -75,10 +75,10 @@ class ExpectedOrders:
             return {}
 
     def _traits(self, order: SentOrder, payload: bytes | None) -> Traits:
-        said = self._destination.expected_traits(payload) if payload is not None else Traits()
+        traits = self._destination.expected_traits(payload) if payload is not None else Traits()
         return replace(
-            said,
+            traits,
             totals=decimal_total(order.total_minor, order.currency),
-            currency=said.currency or order.currency,
+            currency=traits.currency or order.currency,
             dated=self._dated.get(order.destination_key, ()),
         )

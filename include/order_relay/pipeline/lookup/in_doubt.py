@@ -1,8 +1,8 @@
-"""Looking up what became of an order: the one function for the next run, the sweep and operators.
+"""Lookups of orders in doubt: the one function for the next run, the lookup DAG and operators.
 
-What a row and what a missing row prove is said in ``evidence``; an absence counts only later than lease, time-out and
-visibility delay, which the ledger decides. Anything else: still in doubt. Where an order of somebody else carries our
-external id, the order stays in doubt and an operator is asked at once.
+``evidence`` decides what rows and missing rows prove. An absence counts only after lease, timeout and visibility delay
+have passed, which the ledger decides. Otherwise the order stays in doubt. If someone else's order has our external id,
+the order stays in doubt and an operator is asked immediately.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from order_relay.pipeline.lookup.search import WINDOW_MARGIN, Search, merge_wind
 from order_relay.pipeline.ports import Destination, DestinationSession
 
 SEND_LEASE_S = 60.0
-"""Used for when to look again where the ledger does not tell when the lease ended."""
+"""Used for the time of the next lookup if the ledger does not know when the lease ended."""
 
 
 async def look_up(
@@ -39,9 +39,8 @@ async def look_up(
 ) -> dict[str, int]:
     """Look up those of ``ids`` that are in doubt and record what was found. Returns counts by finding.
 
-    ``payloads``: where what was sent is read, for comparing it with what is found.
-    Raises ``ConfigurationError`` or ``ThrottledError`` from the session, and the ledger's errors; what was recorded
-    before remains.
+    ``payloads``: the store of the sent payloads, for comparing them with the orders found. Raises
+    ``ConfigurationError`` or ``ThrottledError`` from the session, and the ledger's errors; earlier results are kept.
     """
     in_doubt_orders = await asyncio.to_thread(lookups.in_doubt, ids)
     quiet_s = destination.timeout_s + destination.visible_after_s
@@ -50,14 +49,14 @@ async def look_up(
         keys = [doubt.destination_key for doubt in group]
         controls = await asyncio.to_thread(lookups.positive_controls, destination.account, keys, quiet_s)
         dated = {doubt.destination_key: _possible_dates(doubt, now()) for doubt in group}
-        inquiry = Search(
+        search = Search(
             session,
             destination,
             controls,
             ExpectedOrders(destination, payloads, group, dated),
             windows=_windows(group, now()),
         )
-        verdicts = await inquiry.ask(keys)
+        verdicts = await search.ask(keys)
         results = [_lookup_record(d, verdicts[d.destination_key], quiet_s, now()) for d in group]
         await asyncio.to_thread(lookups.record, ctx, results, quiet_s, max_attempts)
         counts.update(result.reason or result.finding.kind for result in results)
@@ -65,8 +64,8 @@ async def look_up(
 
 
 def _lookup_record(doubt: InDoubtOrder, verdict: SearchVerdict, quiet_s: float, now: datetime) -> LookupResult:
-    """What goes into the ledger. An absence that comes too early is looked up again as soon as it can count; whether
-    it counts is decided by the ledger, on its own clock."""
+    """The result for the ledger. An early absence is looked up again as soon as it can count; the ledger decides by its
+    own clock whether it counts."""
     next_at = None
     why = verdict.why
     sure_after = (doubt.send_before or doubt.sent_at + timedelta(seconds=SEND_LEASE_S)) + timedelta(seconds=quiet_s)
@@ -76,7 +75,7 @@ def _lookup_record(doubt: InDoubtOrder, verdict: SearchVerdict, quiet_s: float, 
 
 
 def _windows(in_doubt_orders: Iterable[InDoubtOrder], now: datetime) -> list[TimeSpan]:
-    """When the orders may be dated: from their sending until now (they may have been stored late), or at their original
+    """When the orders may be dated: between sending and now (they may have been stored late), or at their original
     date, which an import sets."""
     spans = []
     for doubt in in_doubt_orders:
@@ -87,8 +86,8 @@ def _windows(in_doubt_orders: Iterable[InDoubtOrder], now: datetime) -> list[Tim
 
 
 def _possible_dates(doubt: InDoubtOrder, now: datetime) -> tuple[TimeSpan, ...]:
-    """The dates that an order of ours may show. After the first attempt nothing before the latest one is excluded but
-    the time before the order was submitted; where that is not known, an import may carry any date."""
+    """The dates that our order may have at the destination. After several attempts, any time since its submission; if
+    that is unknown, any date."""
     if doubt.submitted_at is None:
         return ()
     if doubt.attempt > 1:

@@ -1,4 +1,4 @@
-"""Starting with a past: orders that may already be at the destination are looked up before their first POST."""
+"""The preflight check: orders that the destination may already have are looked up before their first POST."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from order_relay.pipeline.runs import trials
 log = logging.getLogger(__name__)
 
 SENT_STATES = frozenset({"sending", "in_doubt", "imported"})
-"""States of an order that this ledger sent: at the destination it is no sign of another past."""
+"""States of orders that this ledger sent; finding them at the destination is no sign of another past."""
 
 
 class ObjectLister(Protocol):
-    """What proving uses of the batch store."""
+    """What the preflight check uses of the batch store."""
 
     def list(self, prefix: str) -> Iterator[str]:
         """See ``BatchStore.list``."""
@@ -45,11 +45,11 @@ class ObjectLister(Protocol):
 
 @dataclass
 class PreflightResult:
-    """What the look-ups before the first POST gave.
+    """The result of the preflight check.
 
-    ``may_be_sent``: ids in their old order. ``kept``: ids that stay ready, since the search failed.
-    ``unsearchable``: ids that stay ready, since this account cannot be searched although there is a past.
-    ``cause``: what was wrong with the search, for ``kept`` and ``unsearchable``.
+    ``may_be_sent``: ids in their original order. ``kept``: ids that stay ready because the search failed.
+    ``unsearchable``: ids that stay ready because the account has a past but cannot be searched. ``cause``: the problem
+    of the search, for ``kept`` and ``unsearchable``.
     """
 
     may_be_sent: list[int] = field(default_factory=list)
@@ -71,29 +71,32 @@ async def run_preflight(
     has_past: Callable[[], bool] = lambda: False,
     sent_elsewhere: Callable[[], bool] = lambda: False,
 ) -> PreflightResult:
-    """Look up those of ``ids`` that the ledger calls unproven (or all: ``always``), by external id.
+    """Look up the unverified orders among ``ids`` (``always``: all of them) by external id.
 
-    Found means imported; an order of somebody else under our external id holds ours for an operator. What a missing row
-    proves is said in ``evidence``. Where there is a past, each absence is confirmed by a search of its own; there is
-    one where ``has_past`` says so, or where the account shows an order that the ledger does not know.
-    Without a past a complete search is believed without a positive control. An account that shows no order at all
-    holds none of ours, unless another ledger may have sent some (``sent_elsewhere``): then its search must find
-    something before it is believed. Where the account has no search by external id, orders are sent without one only
-    if nothing is imported, neither settings nor batch store know of a past, and the account shows none of the orders in
-    question. That is decided once, for all unproven orders of the pipeline.
+    A found order is imported; an order of someone else with our external id holds ours for an operator. ``evidence``
+    decides what a missing row proves. If there is a past, each absence is confirmed by a search for that order alone.
+    There is a past if ``has_past`` returns true, or the account shows an order that the ledger does not know. Without a
+    past, a complete search is trusted without a positive control.
+
+    An account that shows no order at all has none of ours, unless another ledger may have sent some
+    (``sent_elsewhere``): its search must then find something before it is trusted. If the account has no search by
+    external id, orders are sent without one only if nothing is imported, neither settings nor batch store know of a
+    past, and the account shows none of the orders in question. This is decided once for all unverified orders of the
+    pipeline.
+
     Raises ``ConfigurationError`` or ``ThrottledError`` from the session, and the ledger's errors.
     """
     asked = set(ids) if always else set(await asyncio.to_thread(ledger.preflight.unverified, ctx.pipeline)) & set(ids)
-    prover = _Preflight(ctx, ledger, session, destination, has_past, sent_elsewhere, payloads, always)
-    passed = await prover.prove([i for i in ids if i in asked]) if asked else []
+    preflight = _Preflight(ctx, ledger, session, destination, has_past, sent_elsewhere, payloads, always)
+    passed = await preflight.check([i for i in ids if i in asked]) if asked else []
     open_to_send = (set(ids) - asked) | set(passed)
-    prover.result.may_be_sent = [i for i in ids if i in open_to_send]
-    return prover.result
+    preflight.result.may_be_sent = [i for i in ids if i in open_to_send]
+    return preflight.result
 
 
 @dataclass
 class _Preflight:
-    """One look-up before the first POST."""
+    """One preflight check."""
 
     ctx: RunContext
     ledger: Ledger
@@ -106,13 +109,13 @@ class _Preflight:
     result: PreflightResult = field(default_factory=PreflightResult)
     controls: list[PositiveControl] = field(default_factory=list)
     imported: bool = False  # the ledger knows imported orders
-    stated_past: bool = False  # said by settings, the batch store or one of these orders, not only suspected
+    stated_past: bool = False  # known from settings, the batch store or one of these orders, not only suspected
     past: bool = False
     no_past: bool = False
     works: bool = False  # the search by external id settled some order
 
-    async def prove(self, ids: list[int]) -> list[int]:
-        """Those of ``ids`` that may be sent."""
+    async def check(self, ids: list[int]) -> list[int]:
+        """The ids that may be sent."""
         sendables = await asyncio.to_thread(self.ledger.claims.sendable, ids)
         self.past = self.always or await asyncio.to_thread(self.has_past)
         self.stated_past = self.past
@@ -132,10 +135,10 @@ class _Preflight:
         return self.destination.search_by in ("auto", "external_id")
 
     async def _find_controls(self, asked: set[str]) -> SearchResult | None:
-        """Orders known to be imported; where none of them must be shown yet, orders that the account shows.
+        """Choose positive controls: imported orders or, if none of them must be visible yet, orders of the account.
 
-        Orders there that the ledger does not know are a past of their own. Returns the page with them if it could not
-        be read at the moment: then nothing is known.
+        Orders of the account that the ledger does not know are a past. Returns the account's page if it cannot be read
+        at the moment: nothing is known then.
         """
         shown_after_s = self.destination.timeout_s + self.destination.visible_after_s
         known = await asyncio.to_thread(
@@ -160,14 +163,14 @@ class _Preflight:
         self.stated_past = self.stated_past or any(row.destination_key in asked for row in unknown)
         self.past = self.past or bool(unknown)
         if page.complete and not page.rows and not known:
-            # without a single order the account holds none of ours, if there is no reason to doubt its search
+            # an account without any order has none of ours, unless there is a reason to doubt its search
             self.past = self.stated_past = self.past and await asyncio.to_thread(self.sent_elsewhere)
         if not self.controls:
             self.controls = controls_among(rows, asked, datetime.now(UTC)) or (known if self.past else [])
         return None
 
     async def _one_search(self, group: list[Sendable]) -> list[int]:
-        """Records what was found or proven, and returns the ids that may be sent."""
+        """Record what was found or proven; returns the ids that may be sent."""
         if not self._searchable:
             self.imported = bool(
                 await asyncio.to_thread(self.ledger.lookups.positive_controls, self.destination.account, [], 0.0)
@@ -177,7 +180,7 @@ class _Preflight:
             )
         until = datetime.now(UTC) + WINDOW_MARGIN
         dated = {s.destination_key: ((s.submitted_at - WINDOW_MARGIN, until),) for s in group if s.submitted_at}
-        inquiry = Search(
+        search = Search(
             self.session,
             self.destination,
             self.controls,
@@ -185,8 +188,8 @@ class _Preflight:
             alone=self.past,
             trust_without_controls=not self.past,
         )
-        said = await inquiry.search_by_key([s.destination_key for s in group])
-        verdicts = {s.id: said[s.destination_key] for s in group}
+        by_key = await search.search_by_key([s.destination_key for s in group])
+        verdicts = {s.id: by_key[s.destination_key] for s in group}
         released = await self._adopt_or_hold(verdicts)
         absent = [i for i, verdict in verdicts.items() if verdict.finding.kind == "absent" or i in released]
         if absent:
@@ -195,20 +198,20 @@ class _Preflight:
         self.works = self.works or len(unclear) < len(group)
         if not unclear:
             return absent
-        return absent + await self._without_proof(self._failure(inquiry), unclear)
+        return absent + await self._without_proof(self._failure(search), unclear)
 
     @staticmethod
-    def _failure(inquiry: Search) -> SearchResult:
-        """Why orders are not proven, as a page: what may pass goes before what will not."""
-        absence_problems = list(inquiry.absence_problems.values())
+    def _failure(search: Search) -> SearchResult:
+        """Why absences are not proven, as a page; transient problems take precedence over permanent ones."""
+        absence_problems = list(search.absence_problems.values())
         why = next((why for why in absence_problems if why not in UNSUPPORTED_SEARCH), next(iter(absence_problems), ""))
-        page = inquiry.problem
+        page = search.problem
         if page is not None and (not why or page.problem == why):
             return page
         return SearchResult((), complete=False, problem=why or NO_KNOWN_ORDER, where=page.where if page else "")
 
     async def _adopt_or_hold(self, verdicts: Mapping[int, SearchVerdict]) -> set[int]:
-        """Carry out what was found; the ids that an operator let go in spite of somebody else's order."""
+        """Apply what was found; returns ids that an operator released despite another order with that external id."""
         found = {i: verdict.finding.oms_id for i, verdict in verdicts.items() if verdict.finding.kind == "found"}
         if found:
             done = await asyncio.to_thread(self.ledger.preflight.mark_already_imported, self.ctx, found, "external_id")
@@ -222,35 +225,38 @@ class _Preflight:
         return set(released)
 
     async def _without_proof(self, page: SearchResult, rest: list[int]) -> list[int]:
-        """A search that proves nothing: only where there is no past may orders go without."""
+        """Handle a search that proves nothing: orders are sent without proof only if there is no past."""
         unusable = page.problem in UNSUPPORTED_SEARCH
         if unusable and not (self.imported or self.stated_past or self.works):
             every = await asyncio.to_thread(self.ledger.preflight.unverified, self.ctx.pipeline)
-            log.warning("%d orders are not looked up before sending: no search at this account, no past", len(every))
+            log.warning(
+                "%d orders are sent without a preflight check: the account has no search and no past",
+                len(every),
+            )
             await asyncio.to_thread(self.ledger.preflight.mark_verified, self.ctx, every)
             self.no_past = True
             return rest
         return self._postpone(page, rest, permanent=is_permanent(page.problem))
 
     def _postpone(self, page: SearchResult, ids: list[int], *, permanent: bool = False) -> list[int]:
-        """These stay ready; ``hopeless``: trying again will not help."""
+        """Keep these orders ready. ``permanent``: a retry would fail as well."""
         self.result.cause = self.result.cause or describe_failure(page)
-        log.warning("%d orders are not sent, the look-up before sending failed: %s", len(ids), describe_failure(page))
+        log.warning("%d orders are not sent because the preflight check failed: %s", len(ids), describe_failure(page))
         (self.result.unsearchable if permanent else self.result.kept).extend(ids)
         self.result.counts["not_proven"] += len(ids)
         return []
 
 
 def unknown_batches(store: ObjectLister, ledger: Ledger, pipeline: str) -> bool:
-    """Whether the batch store holds batches that the ledger does not know: then another ledger was before this one."""
+    """Whether the batch store has batches unknown to the ledger, which means that another ledger preceded this one."""
     known = {str(batch["batch_id"]) for batch in ledger.accounting.batches(pipeline)}
     manifests = (name for name in store.list(f"{pipeline}/batches") if name.endswith("/manifest.json"))
     return any(name.split("/")[-2] not in known for name in manifests)
 
 
 def unknown_payloads(store: ObjectLister, ledger: Ledger, pipeline: str) -> bool:
-    """Whether the batch store holds payloads of a run that this ledger does not know: another ledger may have sent
-    them. Trial runs send nothing."""
+    """Whether the batch store has payloads of a run unknown to the ledger: another ledger may have sent them. Trial
+    runs send nothing."""
     folders: dict[str, list[str]] = defaultdict(list)
     for name in store.list(f"{pipeline}/runs"):
         folders[name.removeprefix(f"{pipeline}/runs/").partition("/")[0]].append(name)

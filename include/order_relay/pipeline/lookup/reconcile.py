@@ -1,7 +1,7 @@
-"""Reconciling: ledger and destination compared through the destination's search. It repairs nothing and moves nothing.
+"""Reconciliation: compares ledger and destination by the destination's search. It changes nothing.
 
-Three steps: our imported orders are looked for; what the destination shows, day by day, is looked up in the ledger; and
-what seemed to be missing is looked for once more.
+Three steps: search for our imported orders; look up in the ledger what the destination shows, day by day; search again
+for orders that seemed to be missing.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from order_relay.pipeline.ports import Destination, DestinationSession
 from order_relay.times import utc_text
 
 DAY = timedelta(days=1)
-"""So much of the destination's time is read at once."""
+"""The interval read from the destination in one search."""
 
 MAX_LEDGER_KEYS = 1000
-"""Maximum external ids that are looked up in the ledger at once."""
+"""Maximum external ids per ledger query."""
 
 
 async def reconcile(
@@ -44,11 +44,10 @@ async def reconcile(
     days: int,
     now: datetime,
 ) -> ReconciliationReport:
-    """Compare what was imported, and what the destination dates, within ``days`` before ``now`` (aware UTC).
+    """Compare the orders imported, or dated by the destination, within ``days`` before ``now`` (aware UTC).
 
-    Orders that the destination may not show yet are left for the next time. Raises ``ConfigurationError`` or
-    ``ThrottledError`` from
-    the session, and the ledger's errors.
+    Orders that the destination may not show yet are left for the next reconciliation. Raises ``ConfigurationError`` or
+    ``ThrottledError`` from the session, and the ledger's errors.
     """
     report = ReconciliationReport(pipeline, now - timedelta(days=days), now)
     if destination.search_by == "none":
@@ -59,7 +58,7 @@ async def reconcile(
 
 
 class _Reconciliation:
-    """One comparison under way."""
+    """One reconciliation."""
 
     def __init__(
         self,
@@ -96,7 +95,7 @@ class _Reconciliation:
         report.differences.sort(key=lambda found: (found.kind, found.key))
 
     async def _check_presence(self, ours: Sequence[LedgerOrder]) -> None:
-        """The first look for orders of ours."""
+        """The first search for our orders."""
         self._report.imported += len(ours)
         found = await self._search(ours)
         for order in ours:
@@ -125,8 +124,8 @@ class _Reconciliation:
         return PresenceCheck({}, absent, unsure, search.why or "shown by the second search")
 
     async def _controls(self, keys: Sequence[str]) -> list[PositiveControl]:
-        """Orders that this search showed already; others of the ledger may be differences themselves."""
-        if seen := [witness for witness in self._confirmed if witness.key not in keys]:
+        """Orders already seen in this reconciliation; others may be differences themselves."""
+        if seen := [one for one in self._confirmed if one.key not in keys]:
             return seen
         shown_after_s = self._destination.visible_after_s + self._destination.timeout_s
         return await asyncio.to_thread(
@@ -134,7 +133,7 @@ class _Reconciliation:
         )
 
     async def _page(self, ours: Sequence[LedgerOrder], controls: Sequence[PositiveControl]) -> SearchResult:
-        """By external id; where the account has no such search, by the times in which these orders may be dated."""
+        """By external id; if the account has no such search, by the times at which these orders may be dated."""
         if self._by_key and not self._no_method:
             keys = [order.key for order in ours]
             pages = await search_list(self._session, keys, controls)
@@ -148,7 +147,7 @@ class _Reconciliation:
         return await search_windows(self._session, [(m - WINDOW_MARGIN, m + WINDOW_MARGIN) for m in moments])
 
     async def _read(self, start: datetime, end: datetime) -> None:
-        """What the destination dates in [start, end]."""
+        """Read the orders that the destination dates in [start, end]."""
         page = await self._session.find_by_window(utc_text(start), utc_text(end))
         self._report.seen += len(page.rows)
         self._report.bare += sum(not row.destination_key for row in page.rows)
@@ -164,7 +163,7 @@ class _Reconciliation:
                     self._there.setdefault(key, set()).update(there[key])
 
     async def _classify_found(self) -> None:
-        """With what the books say now: an order may have been imported while the destination was read."""
+        """Compare with the current ledger: an order may have been imported while the destination was read."""
         for key in self._absent.keys() & self._there.keys():
             del self._absent[key]
         for keys in batched(self._there, MAX_LEDGER_KEYS):
@@ -175,7 +174,7 @@ class _Reconciliation:
             self._report.differences += [difference for difference in found if difference is not None]
 
     async def _confirm_absence(self) -> None:
-        """Missing is only what is absent from a second search as well."""
+        """An order is missing only if the second search proves its absence."""
         for some in batched(list(self._absent.values()), MAX_KEYS_PER_SEARCH):
             found = await self._search_again(some)
             lost = (classify(order.key, order, ()) for order in found.absent)
@@ -190,7 +189,7 @@ def _dates(order: LedgerOrder | PositiveControl) -> list[datetime]:
 
 
 def days_between(since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
-    """[since, until] in slices of a day, the last one shorter."""
+    """[since, until] in intervals of one day; the last one may be shorter."""
     while since < until:
         yield since, min(since + DAY, until)
         since += DAY

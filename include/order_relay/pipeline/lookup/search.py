@@ -1,4 +1,4 @@
-"""Asking the destination about external ids, by the rules of ``evidence``: lists, single searches, date windows."""
+"""Searches of the destination for external ids, by the rules of ``evidence``: lists, single ids, date windows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from order_relay.times import utc_text
 T = TypeVar("T")
 
 WINDOW_MARGIN = timedelta(hours=14)
-"""A date may be read in any time zone: the widest offset from UTC is 14 hours."""
+"""A date may be in any time zone; the largest offset from UTC is 14 hours."""
 
 MAX_CONCURRENT_READS = 8
 
@@ -29,18 +29,18 @@ Expectations = Callable[[Sequence[str]], Awaitable[Mapping[str, Traits]]]
 
 
 async def no_expectations(keys: Sequence[str]) -> Mapping[str, Traits]:
-    """Describes no order: only external id and account are compared."""
+    """Expects nothing: only external id and account are compared."""
     return {}
 
 
 @dataclass
 class Search:
-    """One look-up at a destination.
+    """One lookup at a destination.
 
-    ``controls``: orders known to be there. ``alone``: confirm each absence by a search for that one external id;
-    without it a list with controls is enough. ``uncontrolled``: an account without a past, whose complete answer is
-    believed without a control where none is known. ``describe``: what is expected of our orders, asked for those that
-    are found. ``windows``: when the orders may be dated; without any no date window is searched.
+    ``controls``: orders known to exist. ``describe``: returns the expected traits of our orders, called for those that
+    are found. ``alone``: confirm each absence by a search for that one external id; otherwise a list with controls is
+    enough. ``trust_without_controls``: for an account without a past (see ``evidence.why_not_absent``). ``windows``:
+    when the orders may be dated; if empty, no date window is searched.
     """
 
     session: DestinationSession
@@ -51,25 +51,25 @@ class Search:
     trust_without_controls: bool = False
     windows: Sequence[Window] = ()
     verdicts: dict[str, SearchVerdict] = field(default_factory=dict)
-    problem: SearchResult | None = None  # the first page that failed
-    absence_problems: dict[str, str] = field(
-        default_factory=dict
-    )  # why an absence could not be believed, at first, by key
+    problem: SearchResult | None = None
+    """The first page that failed."""
+    absence_problems: dict[str, str] = field(default_factory=dict)
+    """Why an absence is not proven, by key (the first reason)."""
     _totals: bool = True
-    _shown: set[str] = field(default_factory=set)  # keys under which a row is shown that is, or may be, ours
+    _shown: set[str] = field(default_factory=set)  # keys with a row that is, or may be, ours
 
     @property
     def why(self) -> str:
-        """Why an absence could not be believed: of the first such key, or empty."""
+        """Why an absence is not proven (of the first such key), or empty."""
         return next(iter(self.absence_problems.values()), "")
 
     async def search_by_key(self, keys: Sequence[str]) -> dict[str, SearchVerdict]:
-        """A verdict on each of these (at most ``MAX_KEYS_PER_SEARCH``), by external id only."""
+        """A verdict per key (at most ``MAX_KEYS_PER_SEARCH``), by external id only."""
         await self._by_key(list(keys))
         return {key: self.verdicts[key] for key in keys}
 
     async def ask(self, keys: Sequence[str]) -> dict[str, SearchVerdict]:
-        """A verdict on each of these (at most ``MAX_KEYS_PER_SEARCH``), by the methods that the connection allows."""
+        """A verdict per key (at most ``MAX_KEYS_PER_SEARCH``), by the methods that the connection allows."""
         allowed = self.destination.search_by
         if allowed in ("auto", "external_id"):
             await self._by_key(list(keys))
@@ -82,7 +82,7 @@ class Search:
         return {key: self.verdicts[key] for key in keys}
 
     def _open(self, keys: Sequence[str]) -> list[str]:
-        """The keys under which no row was shown, and whose absence is not proven."""
+        """The keys without a row and without proof of absence."""
         return [
             k
             for k in keys
@@ -104,7 +104,7 @@ class Search:
             self._record_absence(self._open(keys), "external_id", why)
 
     async def _search_one_by_one(self, keys: list[str], listed: SearchResult, why: str) -> None:
-        """A single search for each key, between two that must find a control."""
+        """Search for each key alone, between two searches that must find a control."""
         if not self.controls or evidence.is_transient(listed.problem):
             self._record_absence(keys, "external_id", why or evidence.NO_KNOWN_ORDER)
             return
@@ -121,7 +121,7 @@ class Search:
             self._record_absence([key], "external_id", wrong or alone)
 
     async def _single_search_problem(self, control: PositiveControl) -> str:
-        """Why a search for one external id cannot be trusted; empty if it finds an order that is there."""
+        """Why a search for one external id cannot be trusted; empty if it finds an existing order."""
         page = await self.session.find_by_key([control.key])
         self._note(page)
         return evidence.why_not_absent(page, [control])
@@ -139,7 +139,7 @@ class Search:
         self._record_absence(self._open(keys), "window", why)
 
     def _spans(self) -> tuple[list[Window], list[PositiveControl]]:
-        """The windows to search, the newest control's among them, and the controls that must show in them."""
+        """The windows to search, including the newest control's, and the controls that must appear in them."""
         spans = list(self.windows)
         for control in self.controls[:1]:
             spans += [(at - WINDOW_MARGIN, at + WINDOW_MARGIN) for at in _dates(control)]
@@ -148,9 +148,9 @@ class Search:
         return spans, inside
 
     async def _halves(self, spans: Sequence[Window], page: SearchResult) -> tuple[list[SearchHit], str]:
-        """Rows that the halves of the windows show and the whole does not, and why the whole cannot be trusted.
+        """Rows that only the halves of the windows show, and why the whole cannot be trusted (or empty).
 
-        Orders that arrived meanwhile are in the whole when it is read again; rows that were cut off are not.
+        Orders imported meanwhile appear in the whole when it is read again; rows that were cut off do not.
         """
         halves: list[Window] = []
         for start, end in spans:
@@ -170,7 +170,7 @@ class Search:
         return extra, ""
 
     async def _identify(self, keys: Sequence[str], rows: Iterable[SearchHit], method: str) -> None:
-        """Verdicts on the keys under which rows that may be ours are shown."""
+        """Set verdicts for the keys with rows that may be ours."""
         wanted = set(self._open(keys))
         found = {key: some for key, some in evidence.hits_by_key(rows).items() if key in wanted}
         if not found:
@@ -203,15 +203,15 @@ class Search:
         self.problem = self.problem or next((page for page in pages if not page.complete), None)
 
 
-async def _gather(questions: Iterable[Callable[[], Awaitable[SearchResult]]]) -> list[SearchResult]:
-    """The answers in order, a few questions at a time."""
-    room = asyncio.Semaphore(MAX_CONCURRENT_READS)
+async def _gather(reads: Iterable[Callable[[], Awaitable[SearchResult]]]) -> list[SearchResult]:
+    """The results in order, ``MAX_CONCURRENT_READS`` at a time."""
+    limit = asyncio.Semaphore(MAX_CONCURRENT_READS)
 
     async def one(ask: Callable[[], Awaitable[SearchResult]]) -> SearchResult:
-        async with room:
+        async with limit:
             return await ask()
 
-    return list(await asyncio.gather(*map(one, questions)))
+    return list(await asyncio.gather(*map(one, reads)))
 
 
 def _dates(control: PositiveControl) -> list[datetime]:
@@ -226,7 +226,7 @@ async def search_list(
 
 
 async def search_windows(session: DestinationSession, spans: Iterable[Window], *, join: bool = True) -> SearchResult:
-    """The rows of all these times together; complete only if each search is."""
+    """All rows of these windows; complete only if every search is."""
     rows: list[SearchHit] = []
     failed: SearchResult | None = None
     for start, end in merge_windows(spans) if join else spans:
@@ -239,7 +239,7 @@ async def search_windows(session: DestinationSession, spans: Iterable[Window], *
 
 
 def merge_windows(spans: Iterable[Window]) -> list[Window]:
-    """The same times in as few spans as possible, in order."""
+    """The same times as the fewest windows possible, in order."""
     out: list[Window] = []
     for start, end in sorted(spans):
         if out and start <= out[-1][1]:
