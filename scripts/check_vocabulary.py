@@ -27,12 +27,10 @@ DATA = ("include/**/*.yaml", "scripts/*.yaml")
 PENDING: dict[str, int] = {
     "include/order_relay/airflow": 2,
     "include/order_relay/batches": 9,
-    "include/order_relay/endpoints": 6,
-    "include/order_relay/ledger": 134,
-    "include/order_relay/orders": 66,
-    "include/order_relay/pipeline": 81,
-    "include/order_relay/vendors": 19,
-    "include/order_relay/wiring": 7,
+    "include/order_relay/ledger": 89,
+    "include/order_relay/orders": 43,
+    "include/order_relay/pipeline": 13,
+    "include/order_relay/wiring": 2,
 }
 """Package -> findings it has at most. Lower the number when you remove some, drop the package when none is left."""
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from order_relay.cli.deployment import Installation
-from order_relay.cli.doctor import airflow_state, endpoints, status_accounts, storage, vendor_probes
+from order_relay.cli.doctor import airflow_state, endpoints, status_accounts, storage
 from order_relay.cli.doctor.checks import CheckResult, Severity, ok, run_guarded
 from order_relay.cli.output import print_json, print_line, problem_exit
 
@@ -85,12 +85,16 @@ def run_checks(installation: Installation, pipeline: str | None, *, vendors: boo
 
 def _dags(installation: Installation) -> Iterator[CheckResult]:
     """DAGs that send nothing, and those of the pipelines and status accounts in use."""
+    from order_relay.cli.doctor import vendor_probes  # imports the ledger, which other commands may not need
+
     used = [name for name in sorted(installation.pipelines) if vendor_probes.in_use(installation, name)]
     yield from airflow_state.dags(installation, [*used, *status_accounts.in_use(installation)])
 
 
 def _vendor_checks(installation: Installation, pipeline: str | None) -> Iterator[CheckResult]:
     """Each vendor account of the pipelines once, then the consistency of each pipeline's mappings."""
+    from order_relay.cli.doctor import vendor_probes  # imports the ledger, which other commands may not need
+
     seen: set[str] = set()
     named = installation.chosen(pipeline)
     valid = [name for name in sorted(installation.pipelines) if storage.is_valid(installation, name)]
