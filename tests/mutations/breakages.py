@@ -389,8 +389,8 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         "take a missing entry of the reply for a yes",
         "pipeline/stages/acknowledge.py",
-        '_MISSING = Acknowledgement(False, "the reply has no entry for it", passing=True)\n',
-        '_MISSING = Acknowledgement(True, "the reply has no entry for it", passing=True)\n',
+        '_MISSING = Acknowledgement(False, "the response has no entry for it", passing=True)\n',
+        '_MISSING = Acknowledgement(True, "the response has no entry for it", passing=True)\n',
         ("tests/unit/pipeline/stages/test_acknowledge.py::test_each_entry_counts_by_itself",),
     ),
     Breakage(

@@ -1,7 +1,7 @@
-"""Ledger against destination, the pure part: what differs, how surely, and the report about it.
+"""Differences between ledger and destination, and the report about them; no requests.
 
-That something is there is a fact, however incomplete the search was. When a missing row means that an order is missing
-is said in ``evidence``; it must be so twice, the second time in a search for that order alone.
+A row that a search shows is a fact, however incomplete the search. ``evidence`` decides when a missing row means that
+an order is missing; reconciliation requires it of two searches.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAX_LISTED = 500
 """Maximum differences of one kind in the report; further ones are counted."""
 
 UNCONFIRMED_STATES = frozenset({"sending", "in_doubt"})
-"""States in which nobody knows yet whether the destination has the order: the sweep looks these up."""
+"""States of orders that the destination may or may not have; the lookup DAG settles these."""
 
 
 class DiscrepancyKind(StrEnum):
@@ -39,7 +39,7 @@ class DiscrepancyKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Discrepancy:
-    """One external id about which ledger and destination differ. ``ours`` is the OMS id that the ledger has."""
+    """One external id on which ledger and destination differ. ``ours``: the OMS id in the ledger."""
 
     kind: DiscrepancyKind
     key: str
@@ -51,7 +51,8 @@ class Discrepancy:
 
 @dataclass(frozen=True, slots=True)
 class PresenceCheck:
-    """Imported orders beside one search: those surely absent from it, and why the absence of others proves nothing."""
+    """Imported orders compared with one search. ``absent``: proven absent; ``unsure``: missing without proof, for the
+    reason ``why``."""
 
     there: Mapping[str, frozenset[str]]
     absent: tuple[LedgerOrder, ...] = ()
@@ -61,8 +62,9 @@ class PresenceCheck:
 
 @dataclass
 class ReconciliationReport:
-    """Everything that was compared. ``unsure``: how many orders could not be judged, by reason. ``unread``: times that
-    could not be read whole. ``bare``: orders there without an external id, which can not be compared."""
+    """The result of a reconciliation. ``unsure``: number of orders without a result, by reason. ``unread``: intervals
+    that could not be read completely. ``bare``: orders at the destination without an external id, which cannot be
+    compared."""
 
     pipeline: str
     since: datetime
@@ -106,14 +108,14 @@ class ReconciliationReport:
 
 
 def oms_ids_by_key(rows: Iterable[SearchHit]) -> dict[str, set[str]]:
-    """The OMS ids there by external id; rows that lack either are left out."""
+    """OMS ids at the destination by external id; rows that lack either are left out."""
     return {key: {row.oms_id for row in some} for key, some in hits_by_key(rows).items()}
 
 
 def check_presence(
     ours: Sequence[LedgerOrder], page: SearchResult, controls: Sequence[PositiveControl]
 ) -> PresenceCheck:
-    """Imported orders of ours in one search for them. ``controls``: other imported ones.
+    """Compare our imported orders with one search for them. ``controls``: other imported orders.
 
     The controls are those of either that show under their own OMS id: others may be differences themselves. What seems
     to be absent is looked for again by itself.
@@ -127,7 +129,7 @@ def check_presence(
 
 
 def classify(key: str, book: LedgerOrder | None, there: Collection[str]) -> Discrepancy | None:
-    """What is different about an external id under which ``there`` are the OMS ids; ``None`` where all is well."""
+    """The difference for an external id with the OMS ids ``there``; ``None`` if there is none."""
     ids = tuple(sorted(there, key=lambda text: (len(text), text)))
     if book is None:
         return (
@@ -182,7 +184,7 @@ _COUNT_LABELS = {
 
 
 def describe(found: Discrepancy) -> str:
-    """A difference on one line, without its external id."""
+    """A difference as one line, without its external id."""
     oms = f"OMS ids in the OMS: {', '.join(found.there)}" if found.there else "not in the OMS"
     ledger = f"OMS id in the ledger: {found.ours}" if found.ours else f"state in the ledger: {found.state or 'none'}"
     return f"{found.kind.value.replace('_', ' ')}; {oms}; {ledger}"

@@ -28,13 +28,13 @@ from order_relay.pipeline.report.comparison_advice import describe_search_proble
 MAX_CONTROLS = 3
 MAX_SEARCH_KEYS = 100
 MAX_KEYS_PER_SEARCH = MAX_SEARCH_KEYS - MAX_CONTROLS
-"""Maximum external ids in one search, beside the positive controls."""
+"""Maximum external ids in one search, in addition to the positive controls."""
 
 NO_KNOWN_ORDER, CONTROL_NOT_FOUND = "no_known_order", "control_not_found"
 ROWS_WITHOUT_KEY = "rows_without_key"
 
 UNSUPPORTED_SEARCH = frozenset({"unsupported", "parameter_ignored"})
-"""Problems of a search that will not go away by trying again."""
+"""Problems that a retry of the search does not solve."""
 
 FOREIGN_ORDER = "foreign_order_with_our_number"
 UNIDENTIFIED_ORDER = "unidentified_order_with_our_number"
@@ -44,7 +44,7 @@ OPERATOR_REASONS = frozenset({FOREIGN_ORDER, UNIDENTIFIED_ORDER})
 
 @dataclass(frozen=True, slots=True)
 class SearchVerdict:
-    """What a look-up says about one external id. ``why`` is for operators and holds no data of the order.
+    """The result of a lookup for one external id. ``why``: for operators, without data of the order.
 
     ``reason``: a code of ``OPERATOR_REASONS``, or empty.
     """
@@ -58,7 +58,7 @@ class SearchVerdict:
 def place_controls(keys: Sequence[str], controls: Sequence[PositiveControl]) -> list[list[str]]:
     """The lists of external ids to search for, with positive controls at both ends and in the middle.
 
-    A single control would be found at one end by a server that honours only that end, so it takes two requests.
+    A server that honours only one end would find a single control placed there, so a single control needs two requests.
     """
     known = [control.key for control in controls[:MAX_CONTROLS]]
     if not known:
@@ -114,7 +114,7 @@ def controls_among(rows: Sequence[SearchHit], asked: Collection[str], now: datet
 
 
 def hits_by_key(rows: Iterable[SearchHit]) -> dict[str, list[SearchHit]]:
-    """The rows that may be ours, by external id: those of another account, and those without an id, are left out."""
+    """The rows that may be ours, by external id; rows of another account or without an id are left out."""
     found: dict[str, list[SearchHit]] = {}
     for row in rows:
         if row.destination_key and row.oms_id and row.traits.owner != OTHER:
@@ -132,7 +132,7 @@ class Ownership:
 
 
 def determine_ownership(expected: Traits, row: SearchHit, detail: SearchResult) -> Ownership:
-    """Whose order a row is, by what it shows and by the order's detail (a page without rows: it could not be read)."""
+    """Whose order a row is, by its values and the order's details (a page without rows: they could not be read)."""
     shown = row.traits
     for one in detail.rows:
         shown = one.traits.merge_with(shown)
@@ -154,38 +154,38 @@ def determine_ownership(expected: Traits, row: SearchHit, detail: SearchResult) 
 
 
 def _conflicting_identity(row: SearchHit, detail: SearchHit) -> str:
-    """The identity in which a search and the order itself disagree, if there is one: neither can then be trusted."""
+    """The identity in which a search and the order's details disagree (neither can then be trusted), or empty."""
     if detail.destination_key and detail.destination_key != row.destination_key:
         return "external id"
     return "manufacturer" if row.traits.owner == OURS and detail.traits.owner == OTHER else ""
 
 
 def combine_ownership(claims: Sequence[Ownership], method: str) -> SearchVerdict | None:
-    """What the rows of one external id say together; ``None`` where all belong to other accounts."""
+    """The verdict from all rows of one external id; ``None`` if all belong to other accounts."""
     of: dict[str, list[Ownership]] = {}
     for one in claims:
         of.setdefault(one.kind, []).append(one)
     if mine := sorted((one.oms_id for one in of.get("ours", ())), key=lambda text: (len(text), text)):
-        more = f"; {len(mine)} orders there carry this id" if len(mine) > 1 else ""
+        more = f"; {len(mine)} orders at the destination have this id" if len(mine) > 1 else ""
         return SearchVerdict(LookupFinding.found(mine[0]), method, f"found{more}")
     if unread := of.get("unread"):
         return SearchVerdict(LookupFinding.unclear(), method, unread[0].why)
     if foreign := of.get("contradicts"):
         ids = ", ".join(one.oms_id for one in foreign[:3])
         members = ", ".join(sorted({one.why for one in foreign}))
-        why = f"order {ids} at the destination carries our external id and differs from ours in: {members}"
+        why = f"order {ids} at the destination has our external id but differs from ours in: {members}"
         return SearchVerdict(LookupFinding.unclear(), method, why, FOREIGN_ORDER)
     if unnamed := of.get("unnamed"):
         ids = ", ".join(one.oms_id for one in unnamed[:3])
-        why = f"order {ids} at the destination carries our external id and does not name its manufacturer"
+        why = f"order {ids} at the destination has our external id but does not name its manufacturer"
         return SearchVerdict(LookupFinding.unclear(), method, why, UNIDENTIFIED_ORDER)
     return None
 
 
 def totals_agree(page: SearchResult, controls: Iterable[PositiveControl]) -> bool:
-    """Whether totals can be compared at this account: not if every known order shows another one than it should.
+    """Whether totals can be compared at this account: not if every known order shows an unexpected total.
 
-    What the OMS adds up (shipping per line or per unit) is not documented.
+    How the OMS calculates totals (shipping per line or per unit) is not documented.
     """
     rows = {(row.destination_key, row.oms_id): row.traits for row in page.rows}
     shown = [
@@ -212,7 +212,7 @@ def describe_failure(page: SearchResult) -> str:
 
 
 def split_window(start: datetime, end: datetime, rows: Iterable[SearchHit]) -> datetime:
-    """Where to halve a window: among the orders that it shows, so that either half holds some of them."""
+    """Where to halve a window: between the orders that it shows, so that each half contains some of them."""
     dates = sorted(row.traits.created for row in rows if row.traits.created and start < row.traits.created < end)
     middle = dates[len(dates) // 2] if dates else start + (end - start) / 2
     return min(max(middle.replace(microsecond=0), start + timedelta(seconds=1)), end)

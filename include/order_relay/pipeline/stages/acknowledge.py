@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 MAX_UNANSWERED_SLICES = 3
 """After this many consecutive slices without a usable response, the rest is left to the next run."""
 
-_MISSING = Acknowledgement(False, "the reply has no entry for it", passing=True)
+_MISSING = Acknowledgement(False, "the response has no entry for it", passing=True)
 
 
 def acknowledge(
@@ -31,16 +31,16 @@ def acknowledge(
     most_refusals: int = MAX_REFUSALS,
     policies: VersionPolicies | None = None,
 ) -> dict[str, int]:
-    """Acknowledge everything that is due, each number once per run.
+    """Acknowledge all due orders, each number once per run.
 
-    First the refused versions that an imported newer one has made obsolete are superseded, by ``policies``, so that
-    the source need not offer them for ever; so are unreadable orders without an identity, once the repaired ones were.
+    Refused versions that a newer imported version made obsolete are superseded first (by ``policies``), so that the
+    source stops returning them; so are unreadable orders without an identity whose corrected order was imported.
 
-    Counts: ``accepted``, ``refused`` (the source said no), ``missing`` (no entry in the reply; like a refused one it is
-    tried again by the next run) and ``unknown`` (no usable reply; stays ``sent``, until the source's next complete
-    answer tells, or, where the source never gives one, is sent again after ``given_up_s`` seconds). Such a source is
-    asked again with growing distance, and no more after ``most_refusals``; the order then is a task for operators.
-    Raises what ``Source.acknowledge`` raises, but for ``OutcomeUnknownError``.
+    Counts: ``accepted``, ``refused`` (by the source), ``missing`` (no entry in the response; retried by the next run
+    like a refused one) and ``unknown`` (no usable response). An unknown one stays ``sent`` until the source's next
+    complete response settles it. A windowed source never gives one: the acknowledgement is sent again after
+    ``given_up_s`` seconds, then at growing intervals; after ``most_refusals`` the order needs an operator. Raises like
+    ``Source.acknowledge``, except for ``OutcomeUnknownError``.
     """
     counts = {"accepted": 0, "refused": 0, "missing": 0, "unknown": 0}
     if ended := ledger.versions.supersede_obsolete(ctx, policies or VersionPolicies()):
@@ -53,14 +53,14 @@ def acknowledge(
         due = ledger.acknowledgements.due(ctx.pipeline, slice_size, after=last, given_up_s=silence_s)
         if not due:
             break
-        last = due[-1].id  # those that are refused stay due, and must not hide the ones behind them
+        last = due[-1].id  # refused ones stay due and must not hide those after them
         try:
             with guarded_login(ctx, ledger, connection_fingerprint):
                 mine = set(ledger.acknowledgements.mark_sent(ctx, [entry.id for entry in due], silence_s))
                 due = [entry for entry in due if entry.id in mine]
                 answers = source.acknowledge([_name(source, entry) for entry in due])
         except OutcomeUnknownError as error:
-            log.warning("%d acknowledgements without an answer: %s", len(due), error)
+            log.warning("%d acknowledgements without a response: %s", len(due), error)
             counts["unknown"] += len(due)
             if most is not None:
                 ledger.acknowledgements.record_no_answer(ctx, [entry.id for entry in due], most)

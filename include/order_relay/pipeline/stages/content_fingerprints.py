@@ -1,9 +1,9 @@
-"""Orders whose content was last looked at under other settings: whether what is offered now is the same.
+"""Content fingerprints across changes of the mapping: whether an order fetched again is still the same.
 
-When the mapping begins to read more, the fingerprints in the ledger are of fewer members than those of today. Compared
-as they are, every known order would look changed, and every imported one would be held. So the offered document is
-read once more in the way in which the known one was read; where that shows a difference, the archived document is read
-in today's way. Only what differs both times has changed.
+When the mapping starts to read more members, the fingerprints in the ledger cover fewer members than new ones. Compared
+directly, every known order would look changed, and every imported one would be held. The fetched document is therefore
+fingerprinted in the earlier way as well and, if that differs, the archived document in the current way. Only an order
+that differs in both has changed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def renew_fingerprints(
     *,
     contents: ContentPaths,
 ) -> int:
-    """Renew the fingerprints of known orders whose content is the same as in this batch; how many."""
+    """Renew the fingerprints of known orders with unchanged content in this batch; returns their number."""
     fingerprints.save_reading(contents.paths_version, contents.as_text())
     offered = offers[offers["content_hash"].str.startswith(f"{contents.paths_version}-")]
     rows = {
@@ -62,7 +62,7 @@ def renew_fingerprints(
             same[row.id] = (row.content_hash, today)
     count = fingerprints.replace_outdated(same)
     log.info(
-        "the settings read other members of orders than before: %d of %d orders offered again are unchanged",
+        "the mapping reads other members than before: %d of %d orders fetched again are unchanged",
         count,
         len(rows),
     )
@@ -70,7 +70,7 @@ def renew_fingerprints(
 
 
 def _earlier_fingerprint(document: Any, known: str, readings: Mapping[str, str], contents: ContentPaths) -> str:
-    """The fingerprint of a document as the known one was taken; empty where nobody knows how that was."""
+    """The fingerprint of a document in the way of the known one; empty if that way is unknown."""
     reading = paths_version(known)
     if not reading:
         return document_hash(document, contents.volatile)
@@ -81,7 +81,7 @@ def _earlier_fingerprint(document: Any, known: str, readings: Mapping[str, str],
 def _archived(
     ctx: RunContext, store: BatchStore, rows: Iterable[OutdatedFingerprint]
 ) -> Iterable[tuple[OutdatedFingerprint, Any]]:
-    """The raw orders as they were last taken in, where they can be read."""
+    """The archived orders as last received, if they can be read."""
     ordered = sorted(rows, key=lambda row: (row.batch_id, row.part, row.row))
     for batch_id, of_batch in groupby(ordered, key=lambda row: row.batch_id):
         found = {row.id: row for row in of_batch}
@@ -90,4 +90,4 @@ def _archived(
             for slice_ in read_documents(store, ctx.pipeline, works):
                 yield from ((found[work.id], document) for work, document in slice_ if document is not REMOVED)
         except OrderRelayError as error:
-            log.warning("%d archived orders cannot be compared with what is offered now: %s", len(found), error)
+            log.warning("%d archived orders cannot be compared with the orders fetched now: %s", len(found), error)

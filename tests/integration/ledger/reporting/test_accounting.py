@@ -79,7 +79,7 @@ def test_a_refused_acknowledgement_stays_due_and_a_missing_answer_waits(clerk):
     "answer",
     [
         Acknowledgement(accepted=False, message="order not found"),
-        Acknowledgement(accepted=False, message="the reply has no entry for it"),
+        Acknowledgement(accepted=False, message="the response has no entry for it"),
         None,
     ],
 )

@@ -17,7 +17,7 @@ from tests.support.feedback_counts import feedback_counts
 
 NAME = "shop_to_oms"
 YES, NO = Acknowledgement(True), Acknowledgement(False, "its state is quotation, and stays so")
-PASSING = Acknowledgement(False, "the reply has no entry for it", passing=True)
+PASSING = Acknowledgement(False, "the response has no entry for it", passing=True)
 CANCELLED = Acknowledgement(False, "the shop has cancelled the order", cancelled=True)
 
 
