@@ -1,8 +1,7 @@
-"""Files that others put into a folder of the batch store, under whatever name they chose.
+"""Files that other programs or operators put into a folder of the batch store, under any name.
 
-The store's own objects have plain names. What people and other programs save has not: spaces, brackets, letters of
-every script, control characters. Such a file is listed, read and taken away by the path that the listing gave, never by
-a path made from its name.
+Such names may hold spaces, brackets, letters of any script, and control characters. A file is therefore read and removed
+by the path from the listing, never by a path made from its name.
 """
 
 from __future__ import annotations
@@ -21,34 +20,32 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True)
 class IncomingFile:
-    """A file that waits. ``name``: below the folder, as it was given."""
+    """A file to be read. ``name``: relative to the folder, as given."""
 
     path: str
     name: str
 
     @property
     def shown(self) -> str:
-        """The name for people: nothing in it can steer a terminal or break a line."""
+        """The name for display, without control characters."""
         kept = "".join(char if char.isprintable() else "�" for char in self.name[:200])
         return kept.encode("utf-8", "replace").decode()
 
     @property
     def plain(self) -> str:
-        """A name for the store that resembles it."""
+        """A similar name that is allowed in the store."""
         return safe_name(self.name.rpartition("/")[2])
 
 
 class IncomingFolder:
-    """One folder of a batch store. Methods raise ``StoreUnavailableError``, ``DamagedBatchError`` where a file went
-    away.
-    """
+    """A folder of a batch store. Raises ``StoreUnavailableError``; ``DamagedBatchError`` for a missing file."""
 
     def __init__(self, store: BatchStore, folder: str) -> None:
         self._store, self._folder = store, folder
         self._fs, self._root = store.filesystem, store.place(folder)
 
     def files(self) -> Iterator[IncomingFile]:
-        """The files, also those in folders below, sorted; without those that the store itself is still writing."""
+        """All files, including those in subfolders, sorted; without files that the store is still writing."""
         with translate_errors(self._folder, "listing"):
             if not self._fs.exists(self._root):
                 return
@@ -60,24 +57,24 @@ class IncomingFolder:
                 yield IncomingFile(path, name)
 
     def modified(self, file: IncomingFile) -> datetime:
-        """When it was written (aware UTC), as its file system says."""
-        with translate_errors(self._folder, "looking at"):
+        """When it was written (aware UTC), according to its file system."""
+        with translate_errors(self._folder, "checking"):
             moment: datetime = self._fs.modified(file.path)
         return as_utc(moment)
 
     def read(self, file: IncomingFile, limit: int) -> bytes:
-        """Its bytes, at most one more than ``limit``: longer than ``limit`` is too large."""
+        """Its bytes, at most ``limit + 1``, so that the caller can detect a file above ``limit``."""
         with translate_errors(self._folder, "reading"), self._fs.open(file.path, "rb") as opened:
             data: bytes = opened.read(limit + 1)
         return data
 
     def copy(self, file: IncomingFile, name: str) -> None:
-        """Keep all of it as an object of the store, however large it is."""
+        """Copy it to an object of the store, in blocks."""
         with translate_errors(self._folder, "reading"), self._fs.open(file.path, "rb") as opened:
             self._store.write_blocks(name, iter(lambda: opened.read(_BLOCK), b""))
 
     def remove(self, file: IncomingFile) -> None:
-        """Take it away; one that is not there is no error."""
+        """Remove it; a missing file is not an error."""
         with translate_errors(self._folder, "removing"), failpoint(f"store remove {self._folder}/{file.plain}"):
             if self._fs.exists(file.path):
                 self._fs.rm_file(file.path)

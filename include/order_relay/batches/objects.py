@@ -1,4 +1,4 @@
-"""Whole objects in a file system: they appear complete or not at all, and survive a power cut once written."""
+"""Objects in a file system. An object appears complete or not at all, and survives a power failure once written."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from typing import IO, Any
 from order_relay.errors import OrderRelayError, TransientError
 
 GZIP_LEVEL = 1
-"""Fast: orders compress to about a tenth already, and the time of a run counts for more than the last per cent."""
+"""The fastest level: orders already compress to about a tenth."""
 _CLOUDS = frozenset({"botocore", "aiobotocore", "s3fs", "google", "gcsfs", "azure", "adlfs", "aiohttp"})
-"""Whose errors are none of the operating system's kind."""
+"""Packages whose errors are not ``OSError``."""
 MAX_SAFE_NAME_LENGTH = 120
 _UNSAFE_CHARACTERS = re.compile(r"[^A-Za-z0-9_=+@.~-]")
 TEMPORARY_PREFIX = ".part-of-"
-"""Names that begin so are unfinished; listings leave them out."""
+"""Prefix of the names of unfinished objects, which listings leave out."""
 
 
 class StoreUnavailableError(TransientError):
-    """The batch store could not be written or read (disk full, network, rights). Nothing half-written is visible."""
+    """The batch store cannot be written or read (disk full, network, permissions). No partial object is visible."""
 
 
 class DamagedBatchError(TransientError):
-    """An object is missing, cut off, or not what was written. The message names it."""
+    """An object is missing, truncated, or differs from what was written. The message names it."""
 
 
 class ArchiveRemovedError(OrderRelayError):
-    """What was asked for was removed by retention, on purpose: it is not damaged, and it does not come back."""
+    """Retention removed the requested data. It is not damaged and cannot be restored."""
 
 
 def safe_name(name: str) -> str:
@@ -54,7 +54,7 @@ class ObjectInfo:
 
 
 class GzipSink:
-    """Compresses lines into an open binary file and sums what is stored. The result depends on the lines only."""
+    """Compresses lines into an open binary file and hashes the result, which depends on the lines only."""
 
     def __init__(self, target: IO[bytes]) -> None:
         self._target = target
@@ -69,7 +69,7 @@ class GzipSink:
         self.records += 1
 
     def finish(self, name: str) -> ObjectInfo:
-        """Write what is left; the file itself stays the caller's to close."""
+        """Write the rest. The caller closes the file."""
         self._store(self._zip.flush())
         return ObjectInfo(name, self.records, self.bytes, self._sum.hexdigest())
 
@@ -81,7 +81,7 @@ class GzipSink:
 
 
 class ObjectTarget:
-    """Where one object goes: ``open`` gives a private file, ``commit`` makes it appear, ``abandon`` forgets it.
+    """The target of one object: ``open`` gives a private file, ``commit`` makes it visible, ``abandon`` removes it.
 
     Local: a temporary neighbour, synced, renamed over the target, and the folder synced. Elsewhere: one single put.
     """
@@ -137,7 +137,9 @@ def translate_errors(name: str, doing: str) -> Iterator[None]:
             raise
         # As without credentials, or without a way to the service; their texts may show addresses and keys.
         what = type(error).__name__
-        raise StoreUnavailableError(f"batch store: {doing} {name!r} failed: {what}; check its connection") from error
+        raise StoreUnavailableError(
+            f"batch store: {doing} {name!r} failed: {what}; check the batch store's connection and permissions"
+        ) from error
 
 
 def iterate_lines(file: IO[bytes], name: str) -> Iterator[bytes]:
@@ -160,15 +162,15 @@ def _inflate(file: IO[bytes], name: str) -> Iterator[bytes]:
                 yield unzip.decompress(packed, 1 << 20)
                 packed = unzip.unconsumed_tail
             if unzip.unused_data:
-                raise DamagedBatchError(f"batch store: object {name!r} holds more than was written")
+                raise DamagedBatchError(f"batch store: object {name!r} has data after its end")
     except zlib.error:
-        raise DamagedBatchError(f"batch store: object {name!r} can not be decompressed") from None
+        raise DamagedBatchError(f"batch store: object {name!r} cannot be decompressed") from None
     if not unzip.eof:
-        raise DamagedBatchError(f"batch store: object {name!r} is cut off")
+        raise DamagedBatchError(f"batch store: object {name!r} is truncated")
 
 
 def _make_folders(folder: Path) -> None:
-    """Create ``folder`` and its parents so that they, too, survive a power cut."""
+    """Create ``folder`` and its parents so that they survive a power failure."""
     if folder.is_dir():
         return
     _make_folders(folder.parent)
@@ -177,7 +179,7 @@ def _make_folders(folder: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    if os.name != "posix":  # other systems can not open a folder for syncing
+    if os.name != "posix":  # other systems cannot open a folder for syncing
         return
     handle = os.open(folder, os.O_RDONLY)
     try:

@@ -29,14 +29,14 @@ _NAME = re.compile(r"[A-Za-z0-9_=+@.~-]+(/[A-Za-z0-9_=+@.~-]+)*")
 
 
 def is_unfinished(name: str) -> bool:
-    """Whether an object was never finished: its writer is at work, or died."""
+    """Whether an object is unfinished: it is being written, or its writer died."""
     return name.rpartition("/")[2].startswith(TEMPORARY_PREFIX)
 
 
 class BatchStore:
-    """Objects under ``url``. ``filesystem`` is an fsspec file system, where the caller has one with credentials.
+    """Objects under ``url``. ``filesystem``: an fsspec file system with credentials, if the caller has one.
 
-    Raises ``ConfigurationError`` where the URL is wrong, or what its scheme needs is not installed.
+    Raises ``ConfigurationError`` if the URL is wrong, or the package for its scheme is not installed.
 
     Every method may raise ``StoreUnavailableError``; readers raise ``DamagedBatchError``, which names the object.
     """
@@ -55,11 +55,11 @@ class BatchStore:
         return self._fs
 
     def place(self, name: str) -> str:
-        """Where the object or folder of this name is in the file system."""
+        """The path of an object or folder in the file system."""
         return self._path(name)
 
     def write_jsonl(self, name: str, lines: Iterable[bytes]) -> ObjectInfo:
-        """Write ``lines`` (JSON texts without line breaks), compressed; the object appears complete or not at all."""
+        """Write ``lines`` (JSON texts without line breaks), compressed. The object appears complete or not at all."""
         with self._new_object(name) as file:
             sink = GzipSink(file)
             for text in lines:
@@ -67,16 +67,14 @@ class BatchStore:
             return sink.finish(name)
 
     def read_jsonl(self, name: str, sha256: str | None = None) -> Iterator[bytes]:
-        """The lines of an object. With ``sha256`` the whole object is checked before the first line comes out."""
+        """The lines of an object. With ``sha256`` the whole object is verified before the first line is returned."""
         if sha256 is not None:
             self._check_sum(name, sha256)
         with translate_errors(name, "reading"), self._fs.open(self._path(name), "rb") as file:
             yield from iterate_lines(file, name)
 
     def read_rows(self, name: str, rows: Collection[int], sha256: str | None = None) -> dict[int, bytes]:
-        """The given lines (counted from 0) of an object. Raises ``DamagedBatchError`` where the object has not that
-        many.
-        """
+        """The given lines (counted from 0) of an object. Raises ``DamagedBatchError`` if one is missing."""
         wanted = set(rows)
         found = {row: text for row, text in enumerate(self.read_jsonl(name, sha256)) if row in wanted}
         if len(found) != len(wanted):
@@ -99,15 +97,15 @@ class BatchStore:
             raise DamagedBatchError(f"batch store: object {name!r} is not JSON") from None
 
     def write_text(self, name: str, text: str) -> ObjectInfo:
-        """Write a text as UTF-8, uncompressed, for people to read."""
+        """Write a text as UTF-8, uncompressed, so that operators can read it."""
         return self.write_bytes(name, text.encode())
 
     def write_bytes(self, name: str, data: bytes) -> ObjectInfo:
-        """Write bytes as they are, uncompressed."""
+        """Write bytes, uncompressed."""
         return self.write_blocks(name, (data,))
 
     def write_blocks(self, name: str, blocks: Iterable[bytes]) -> ObjectInfo:
-        """Write bytes as they are, uncompressed, a block at a time."""
+        """Write bytes in blocks, uncompressed."""
         digest, size = hashlib.sha256(), 0
         with self._new_object(name) as file:
             for block in blocks:
@@ -117,7 +115,7 @@ class BatchStore:
         return ObjectInfo(name, 1, size, digest.hexdigest())
 
     def read_bytes(self, name: str, limit: int) -> bytes:
-        """The bytes of an object, at most one more than ``limit`` of them: longer than ``limit`` is too large."""
+        """The bytes of an object, at most ``limit + 1``, so that the caller can detect an object above ``limit``."""
         with translate_errors(name, "reading"), self._fs.open(self._path(name), "rb") as file:
             data: bytes = file.read(limit + 1)
         return data
@@ -132,12 +130,12 @@ class BatchStore:
             raise DamagedBatchError(f"batch store: object {name!r} is not UTF-8 text") from None
 
     def exists(self, name: str) -> bool:
-        """Whether an object stands under this name."""
+        """Whether an object of this name exists."""
         with translate_errors(name, "looking for"):
             return bool(self._fs.exists(self._path(name)))
 
     def list(self, prefix: str = "", *, unfinished: bool = False) -> Iterator[str]:
-        """The names under ``prefix`` (a folder), sorted; unfinished objects only where they are asked for."""
+        """The names under ``prefix`` (a folder), sorted; with ``unfinished`` also those of unfinished objects."""
         folder = self._path(prefix) if prefix else self._root
         with translate_errors(prefix, "listing"):
             if not self._fs.exists(folder):
@@ -150,15 +148,13 @@ class BatchStore:
                 yield name
 
     def modified(self, name: str) -> datetime:
-        """When an object was written (aware UTC), as its file system says. Raises ``DamagedBatchError`` where it is
-        gone.
-        """
-        with translate_errors(name, "looking at"):
+        """When an object was written (aware UTC). Raises ``DamagedBatchError`` if it is missing."""
+        with translate_errors(name, "checking"):
             moment: datetime = self._fs.modified(self._path(name))
         return as_utc(moment)
 
     def remove(self, name: str) -> None:
-        """Remove one object; one that is not there is no error."""
+        """Remove an object; a missing one is not an error."""
         with translate_errors(name, "removing"), failpoint(f"store remove {name}"):
             if self._fs.exists(self._path(name)):
                 self._fs.rm_file(self._path(name))
@@ -170,7 +166,7 @@ class BatchStore:
 
     @contextmanager
     def _new_object(self, name: str) -> Iterator[IO[bytes]]:
-        """The one door through which objects come into being."""
+        """The only way in which objects are created."""
         with translate_errors(name, "writing"):
             place = ObjectTarget(self._fs, self._path(name), local=self.local)
             file = place.open()

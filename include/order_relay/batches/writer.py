@@ -12,16 +12,16 @@ from order_relay.batches.store import BatchStore
 
 PART_RECORDS = 500
 PART_BYTES = 16 << 20
-"""A part closes after this many raw bytes even if it holds fewer orders, so that no part is a burden on memory."""
+"""A part is closed after this many raw bytes, even if it holds fewer orders, to bound memory."""
 
 
 def batch_prefix(pipeline: str, batch_id: str) -> str:
-    """Where a batch lies under the store's root."""
+    """The folder of a batch, relative to the store's root."""
     return f"{pipeline}/batches/{batch_id}"
 
 
 class BatchWriter:
-    """Writes one batch. Only the lines of the open part are in memory; nothing counts before ``close`` returned."""
+    """Writes one batch. Only the open part is in memory. The batch does not exist before ``close`` has returned."""
 
     def __init__(self, store: BatchStore, pipeline: str, batch_id: str) -> None:
         self._store, self._pipeline = store, pipeline
@@ -31,7 +31,7 @@ class BatchWriter:
         self._size = 0
 
     def add(self, text: bytes) -> tuple[int, int]:
-        """Append one order (JSON text without line breaks); where it will stand: part and row, counted from 0."""
+        """Append one order (JSON text without line breaks). Returns its part and row, counted from 0."""
         if self._lines and (len(self._lines) >= PART_RECORDS or self._size + len(text) > PART_BYTES):
             self._flush()
         place = (len(self._parts), len(self._lines))
@@ -59,7 +59,7 @@ class BatchWriter:
         return Manifest("batch", self._pipeline, self.prefix, records, len(self._parts), head.sha256, size)
 
     def abort(self) -> None:
-        """Forget the batch: what was written of it is removed."""
+        """Remove all parts written so far."""
         self._lines.clear()
         for part in self._parts:
             self._store.remove(part.name)
@@ -71,7 +71,7 @@ class BatchWriter:
 
 
 class BatchReader:
-    """Reads a closed batch back, each part checked against the sum in ``manifest.json``."""
+    """Reads a closed batch; every part is verified against its checksum in ``manifest.json``."""
 
     def __init__(self, store: BatchStore, pipeline: str, batch_id: str, sha256: str | None = None) -> None:
         self._store = store
@@ -79,22 +79,20 @@ class BatchReader:
         self.facts: dict[str, Any] = store.read_json(f"{self.prefix}/manifest.json", sha256)
 
     def rows(self, part: int, rows: Collection[int]) -> dict[int, bytes]:
-        """The orders that stand in these rows of a part; empty where retention removed one. Raises
-        ``DamagedBatchError``.
-        """
+        """The orders in these rows of a part; empty if retention removed one. Raises ``DamagedBatchError``."""
         info = self._part(part)
         there = set(rows) & set(info.get("kept", rows))
         found = self._store.read_rows(info["name"], there, info["sha256"]) if there else {}
         return {row: found.get(row, b"") for row in rows}
 
     def orders(self) -> Iterator[tuple[int, int, bytes]]:
-        """Every order of the batch that is there still, with its part and row, in the order of the source."""
+        """Every remaining order of the batch with its part and row, in the order of the source."""
         for number, info in enumerate(self.facts["parts"]):
             lines = self._store.read_jsonl(info["name"], info["sha256"]) if info["name"] else ()
             yield from ((number, row, text) for row, text in enumerate(lines) if text)
 
     def parts(self) -> list[str]:
-        """The names of the parts that are there still."""
+        """The names of the remaining parts."""
         return [info["name"] for info in self.facts["parts"] if info["name"]]
 
     def identities(self) -> Iterator[str]:

@@ -1,1 +1,1 @@
-"""The domain, pure: who an order is, which version counts, what it is worth, and what it looks like at the far side."""
+"""The domain, without input or output: identity, versions, amounts, mapping and payloads of orders."""

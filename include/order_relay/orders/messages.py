@@ -1,4 +1,4 @@
-"""Values that stages, vendors and the ledger hand to each other. No behaviour beyond their own consistency."""
+"""Values that stages, vendors and the ledger exchange."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from order_relay.errors import ValidationIssue
 from order_relay.orders.identity.traits import NO_TRAITS, Traits
 
 Warn = Callable[[str], None]
-"""Takes a warning for operators; the same words mean the same warning. Holds nothing of an order."""
+"""Takes a warning for operators. Equal texts are the same warning; it contains no data of an order."""
 
 
 def ignore_warning(_warning: str) -> None:
-    """Take a warning and do nothing with it."""
+    """Ignore a warning."""
 
 
 class SourceListing:
-    """Collects the source ids that a source lists. Each of them must get a ledger row, whether or not it can be read.
+    """Collects the ids that a source lists. Each must get a ledger row, whether or not the order can be read.
 
-    ``not_ours`` are those that belong to somebody else (another web shop of the account) and get none.
+    ``excluded_ids`` belong to another web shop of the account and get none.
     """
 
     def __init__(self) -> None:
@@ -30,11 +30,11 @@ class SourceListing:
         self.excluded_ids: set[str] = set()
 
     def add(self, source_ids: Iterable[str]) -> None:
-        """These are listed."""
+        """Add listed ids."""
         self.ids.update(dict.fromkeys(source_ids))
 
     def exclude(self, source_id: str) -> None:
-        """This order was read and belongs to somebody else."""
+        """Exclude an order that was read and belongs to another web shop."""
         self.excluded_ids.add(source_id)
 
     @property
@@ -45,7 +45,7 @@ class SourceListing:
 
 @dataclass(frozen=True)
 class Selection:
-    """What a run wants of a source.
+    """The orders that a run requests from a source.
 
     ``start`` and ``end`` (UTC, both included) are for sources that are asked by time; ``order_ids`` are read besides.
     Without a start ``order_ids`` are all that is read; without either, everything that the source offers; without an
@@ -168,7 +168,7 @@ class SearchResult:
 
 @dataclass(frozen=True)
 class RunContext:
-    """Who acts: stands on every event."""
+    """Who acts; recorded on every event."""
 
     pipeline: str
     run: str

@@ -78,8 +78,8 @@ def read_identifier(cell: str, column: str) -> str:
         raise _cell_rejected(
             "damaged_by_spreadsheet",
             column,
-            "was turned into a number or date by a spreadsheet, and digits may be "
-            "lost; export the file again with this column as text",
+            "was changed to a number or date by a spreadsheet and may have lost "
+            "digits; export the file again with this column as text",
         )
     return text
 
@@ -99,7 +99,7 @@ def to_iso_timestamp(cell: str, form: TimestampFormat, column: str) -> str | Non
     if moment.tzinfo is None:
         if not form.zone and not form.layout:
             raise _cell_rejected(
-                "time_without_zone", column, "names no time zone; set files.time_zone, such as Asia/Bangkok or UTC"
+                "time_without_zone", column, "has no time zone; set files.time_zone, such as Asia/Bangkok or UTC"
             )
         moment = moment.replace(tzinfo=ZoneInfo(form.zone) if form.zone else UTC)
     try:
@@ -113,7 +113,9 @@ def _by_layout(text: str, layout: str, column: str) -> datetime:
     try:
         return datetime.strptime(common, layout)  # noqa: DTZ007 - the caller gives it a zone
     except ValueError:
-        raise _cell_rejected("time_unreadable", column, f"is not written as {layout} (files.time_format)") from None
+        raise _cell_rejected(
+            "time_unreadable", column, f"does not have the format {layout} (files.time_format)"
+        ) from None
 
 
 def _found(text: str, form: TimestampFormat, column: str) -> datetime:
@@ -127,7 +129,7 @@ def _found(text: str, form: TimestampFormat, column: str) -> datetime:
             raise _cell_rejected(
                 "time_ambiguous",
                 column,
-                "may begin with the day or with the month; set files.time_format, such as %d/%m/%Y %H:%M",
+                "may start with day or month; set files.time_format, such as %d/%m/%Y %H:%M",
             )
         parts["day"], parts["month"] = (parts["one"], parts["two"])[:: 1 if day_first else -1]
     zone = (parts["zone"] or "").upper().replace("UTC", "Z").replace("GMT", "Z")
@@ -149,7 +151,7 @@ def _unreadable(column: str) -> RecordRejectedError:
     return _cell_rejected(
         "time_unreadable",
         column,
-        "must be a date with a time of day such as 2026-05-31T14:00:00Z, or as files.time_format says",
+        "must be a date and time (example: 2026-05-31T14:00:00Z), or have the format of files.time_format",
     )
 
 

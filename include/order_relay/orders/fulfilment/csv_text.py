@@ -32,7 +32,7 @@ _BREAK = re.compile("\r\n|\n|\r")
 _BREAK_BYTES = re.compile(b"\r\n|\n|\r")
 _SEP = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 _MAX_JOINED_LINES = 50  # lines of one row: a quoted cell may hold line breaks
-_SAMPLE_BYTES = 4_000  # bytes in which zeros tell UTF-16
+_SAMPLE_BYTES = 4_000  # bytes in which zeros reveal UTF-16
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class ExpectedColumns:
 class CsvRow:
     """One row: its first line in the file (counted from 1) and its cells.
 
-    ``problem``: why the cells cannot be told apart. ``odd``: quotes stand in odd places, so that a cell may be wrong.
+    ``problem``: why the cells cannot be separated. ``odd``: misplaced quotes, so that a cell may be wrong.
     ``ended``: a line break follows; else the file may have been cut off.
     """
 
@@ -85,8 +85,8 @@ class CsvTable:
                 text = self._text(index).strip(" ")
                 if not text:
                     continue
-                if said := _SEP.fullmatch(text):
-                    choices = choices if delimiter else (said[1],)
+                if separator := _SEP.fullmatch(text):
+                    choices = choices if delimiter else (separator[1],)
                     continue
                 for choice in choices:
                     cells, _ = _strict(text, choice)
@@ -98,8 +98,8 @@ class CsvTable:
                 ValidationIssue(
                     "no_such_column",
                     "",
-                    "the first line does not hold the columns of the order number and the status; see "
-                    "files.columns, and if the file is written in an unusual way files.delimiter and files.encoding",
+                    "no header with the columns of order number and status was found. Check files.columns, and "
+                    "files.delimiter and files.encoding if the file uses unusual ones",
                 )
             ]
         )

@@ -130,10 +130,10 @@ class _StatusFile:
     def record(self, row: CsvRow) -> dict[str, Any]:
         """The row in the shape of the vendor's records. Raises ``RecordRejectedError``."""
         if row.problem:
-            raise _row_rejected(row.problem, "has a quote that is not closed, or quotes inside of a quoted cell")
+            raise _row_rejected(row.problem, "has an unclosed quote, or quotes inside a quoted cell")
         cells = self._aligned(row)
         if row.odd and any('"' in cells[index] for _, index, kind in self._places if kind != "words"):
-            raise _row_rejected("broken_quotes", "has quotes in odd places of a column other than location and detail")
+            raise _row_rejected("broken_quotes", "has misplaced quotes in a column other than location and detail")
         values = {name: self._value(cells[index], name, kind) for name, index, kind in self._places}
         return _record(values, self._columns, self._shape)
 

@@ -66,9 +66,9 @@ class ParcelFields(_MappingSection):
 
 
 class StatusValues(_MappingSection):
-    """What is known of the vendor's words. ``same``: other spellings of one status. ``known``: not marked as unknown.
+    """The vendor's statuses. ``same``: normalized spelling by other spelling. ``known``: not shown as unknown.
 
-    ``final``: an order with this status is not asked for again. ``shipped``: a parcel with this status left.
+    ``final``: orders with this status are not polled again. ``shipped``: parcels with this status were shipped.
     """
 
     same: dict[str, str]
@@ -96,13 +96,13 @@ class StatusMapping(_MappingSection):
             raise ConfigurationError(f"{where}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
     def normalize_status(self, status: str) -> str:
-        """The status in its one spelling; an unknown one as it was sent."""
+        """The status in normalized spelling; an unknown one unchanged."""
         return self.statuses.same.get(status, status)
 
 
 @dataclass(frozen=True)
 class StatusPage:
-    """The records of one answer, as they came, and when it was asked for (UTC)."""
+    """The raw records of one response, and when it was requested (UTC)."""
 
     records: tuple[Any, ...]
     asked_at: datetime
@@ -110,7 +110,7 @@ class StatusPage:
 
 @dataclass(frozen=True)
 class RejectedRecord:
-    """A record that nobody could use: its position in the answer, its order number where it has one, and why."""
+    """A rejected record: its position in the response, its order number if readable, and the issues."""
 
     position: int
     order_id: str
@@ -119,7 +119,7 @@ class RejectedRecord:
 
 @dataclass(frozen=True)
 class ParsedRecords:
-    """What an answer says. ``missing``: order numbers that the vendor says it does not know."""
+    """The contents of a response. ``missing``: order numbers that the vendor does not know."""
 
     reports: tuple[StatusReport, ...]
     rejected: tuple[RejectedRecord, ...] = ()
@@ -137,7 +137,7 @@ def parse_records(
     history: bool = False,
     first: int = 0,
 ) -> ParsedRecords:
-    """All records of one answer. Those about one order are one report: together they are what the answer shows.
+    """Parse all records of one response. Records of the same order are combined to one report.
 
     ``history``, ``first``: as a ``StatusReport`` has them.
     """
@@ -176,10 +176,10 @@ def parse_records(
 def order_id_of(shape: StatusMapping, record: Any) -> str:
     """The record's order number. Raises ``RecordRejectedError``."""
     if not isinstance(record, dict):
-        raise _entry_rejected("wrong_type", "", "the record is no object")
+        raise _entry_rejected("wrong_type", "", "the record must be a JSON object")
     order_id = _name(record.get(shape.order_id), shape.order_id)
     if not order_id:
-        raise _entry_rejected("no_order_number", f"/{shape.order_id}", "the record names no order")
+        raise _entry_rejected("no_order_number", f"/{shape.order_id}", "the record has no order number")
     if wrong := identifier_problem(order_id):
         raise _entry_rejected("bad_identity", f"/{shape.order_id}", f"the order number {wrong}")
     return order_id
@@ -227,7 +227,7 @@ def parse_timestamp(value: Any, pointer: str) -> datetime | None:
             return datetime.fromisoformat(f"{year}{value[4:]}").astimezone(UTC)
         except (ValueError, OverflowError):
             pass  # such as the 31st of February: refused below
-    raise _entry_rejected("time_unreadable", pointer, "must be a time with a zone such as 2026-05-31T14:00:00Z")
+    raise _entry_rejected("time_unreadable", pointer, "must be a time with an offset (example: 2026-05-31T14:00:00Z)")
 
 
 def gregorian_year(year: int, pointer: str) -> int:
@@ -238,7 +238,7 @@ def gregorian_year(year: int, pointer: str) -> int:
     raise _entry_rejected(
         "year_out_of_range",
         pointer,
-        f"has the year {year}: neither from {_YEARS[0]} to {_YEARS[-1]}, nor such a year in the Buddhist calendar",
+        f"has the year {year}, which is not from {_YEARS[0]} to {_YEARS[-1]}, also not in the Buddhist calendar",
     )
 
 
@@ -274,7 +274,7 @@ def _entries(value: Any, name: str) -> Iterator[Mapping[str, Any]]:
     if value is None:
         return
     if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
-        raise _entry_rejected("wrong_type", f"/{name}", "is no list of objects")
+        raise _entry_rejected("wrong_type", f"/{name}", "must be a list of objects")
     if len(value) > MAX_ENTRIES:
         raise _entry_rejected("too_many", f"/{name}", f"has more than {MAX_ENTRIES} entries")
     yield from value
@@ -292,12 +292,12 @@ def _name(value: Any, name: str) -> str:
         return ""
     written = value if isinstance(value, str) else number_as_text(value) if is_integer(value) else None
     if written is None:
-        raise _entry_rejected("wrong_type", f"/{name}", "is neither text nor a whole number")
+        raise _entry_rejected("wrong_type", f"/{name}", "must be text or a whole number")
     text = written.strip()
     if len(text) > MAX_NAME_LENGTH:
         raise _entry_rejected("too_long", f"/{name}", f"is longer than {MAX_NAME_LENGTH} characters")
     if not text.isprintable():
-        raise _entry_rejected("bad_format", f"/{name}", "holds control characters")
+        raise _entry_rejected("bad_format", f"/{name}", "contains control characters")
     return text
 
 
@@ -305,7 +305,7 @@ def _words(value: Any, name: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise _entry_rejected("wrong_type", f"/{name}", "is no text")
+        raise _entry_rejected("wrong_type", f"/{name}", "must be text")
     kept = value[:MAX_TEXT_LENGTH]
     return (kept if kept.isprintable() else "".join(char if char.isprintable() else " " for char in kept)).strip()
 

@@ -1,7 +1,7 @@
-"""What a text must be to identify something: one definition for ids, order, item and part numbers, wherever they are.
+"""The rule for identifiers: ids, order numbers, item numbers and part numbers.
 
-An identity is compared, sent and acknowledged exactly as it was received. So one that looks like another, or like
-nothing, is refused instead of being cleaned: two systems would clean it in two ways.
+An identifier is compared, sent and acknowledged exactly as received. One that looks like another, or is invisible, is
+rejected instead of cleaned, since two systems would clean it differently.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _INVISIBLE_CHARACTERS = re.compile(
 
 BLANK = "is blank"
 OUTER_SPACE = "begins or ends with a space"
-INVISIBLE = "holds a control or invisible character, or a space that is no plain space"
+INVISIBLE = "contains a control character, an invisible character, or a special space"
 
 IDENTIFIER_RULE = (
     "must not be blank, begin or end with a space, or hold control or invisible characters (example: LAMP-9)"
@@ -23,7 +23,7 @@ IDENTIFIER_RULE = (
 
 
 def identifier_problem(value: str) -> str:
-    """Why a text cannot identify anything, in words; empty where it can."""
+    """Why a text is not an identifier; empty if it is one."""
     if value.isascii() and value.isprintable():
         inner = value.strip()
         return "" if inner == value and inner else (OUTER_SPACE if inner else BLANK)
@@ -35,5 +35,5 @@ def identifier_problem(value: str) -> str:
 
 
 def is_identifier(value: str) -> bool:
-    """Whether a text can identify something."""
+    """Whether a text is an identifier."""
     return not identifier_problem(value)

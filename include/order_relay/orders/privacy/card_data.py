@@ -1,6 +1,6 @@
 """Removes card data from an order before it is first written, and touches nothing else.
 
-What a member is, its key name tells (of any vendor; camelCase, snake_case or words):
+The name of a member decides (of any vendor; camelCase, snake_case or words):
 
 * identities, money, quantities (``id``, ``uuid``, order and item numbers, UPC, totals, ...): never touched, since one
   order number in ten passes the Luhn test once its dashes are dropped;
@@ -49,9 +49,9 @@ def redact_text(text: str) -> tuple[str, int]:
 
     For what is never sent: the stricter rule of payment fields holds everywhere, and so do the names of codes.
     """
-    mended, numbers = _redact_payment_text(text)
-    mended, codes = _NAMED_CODE.subn(rf'\1"{REDACTED}"', mended)
-    return mended, numbers + codes
+    cleaned, numbers = _redact_payment_text(text)
+    cleaned, codes = _NAMED_CODE.subn(rf'\1"{REDACTED}"', cleaned)
+    return cleaned, numbers + codes
 
 
 _NAMED_CODE = re.compile(
@@ -173,8 +173,8 @@ def _redact_by_rule(value: Any, rule: Callable[[str], tuple[str, int]]) -> tuple
     text = _as_text(value)
     if len(text) < 13:
         return value, 0
-    mended, count = rule(text)
-    return (mended, count) if count else (value, 0)
+    cleaned, count = rule(text)
+    return (cleaned, count) if count else (value, 0)
 
 
 def _redact_members(value: dict[str, Any], path: JsonPath, found: list[str], *, in_payment: bool) -> dict[str, Any]:
@@ -210,8 +210,8 @@ def _redact_payment_text(text: str) -> tuple[str, int]:
             count += 1
         return "".join([*pieces, match[0][end:]])
 
-    mended = _RUN.sub(in_run, text)
-    return mended, count
+    cleaned = _RUN.sub(in_run, text)
+    return cleaned, count
 
 
 def _cards_of(run: str) -> Iterator[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""Two versions of an order side by side, for the person who decides what the new one is.
+"""Compares two versions of an order, for the operator who decides about the new one.
 
 Shown are items, quantities, prices, sums and dates. Of everything else (names, addresses, free text, whatever a mapping
 adds) a comparison knows only *that* it changed: it never holds the values, so that none can get into a task's page.
@@ -24,7 +24,7 @@ LINE_FIELDS = ("quantity", "unit_price", "extended")
 """Columns of a line whose values may be shown, besides its item number."""
 
 NO_VISIBLE_CHANGE = "Nothing that the mapping reads has changed; the source's text of the order differs elsewhere."
-_INTERNAL_COLUMNS = ("scale", "source_id", "lineage")  # who the version is stands beside the comparison
+_INTERNAL_COLUMNS = ("scale", "source_id", "lineage")  # shown outside the comparison
 _LINE_COLUMNS = ("order", "position", "line", "item_number", "promotion", *LINE_FIELDS)
 
 
@@ -39,7 +39,7 @@ class FieldChange:
 
 @dataclass(frozen=True, slots=True)
 class LineChange:
-    """One line that is new, gone or different. ``hidden`` are fields of which only the change is told."""
+    """A line that was added, removed or changed. ``hidden``: changed fields whose values are not shown."""
 
     kind: str  # added | removed | changed
     item: str
@@ -56,7 +56,7 @@ class VersionDiff:
     hidden: tuple[str, ...] = ()
     """Fields of the order that changed and whose values are not shown."""
     unreadable: int = 0
-    """Values of the new version that the mapping can not read: the order will be quarantined if it goes on so."""
+    """Values of the new version that the mapping cannot read; the order would be quarantined."""
     same_lines: int = 0
     equal: bool = False
     """The documents are equal in everything."""
@@ -71,7 +71,7 @@ class VersionDiff:
         return {**asdict(self), "nothing_seen": self.no_visible_change}
 
     def as_markdown(self) -> str:
-        """Tables and sentences; every value is escaped, so that an order's text can not become markup."""
+        """Tables and sentences; every value is escaped, so that text of an order cannot become markup."""
         if self.equal:
             return "Both are equal."
         parts = [NO_VISIBLE_CHANGE] if self.no_visible_change else []
@@ -84,7 +84,7 @@ class VersionDiff:
         if self.hidden:
             parts.append(f"Also changed (not shown here): {', '.join(map(escape_markdown, self.hidden))}.")
         if self.unreadable:
-            parts.append(f"{self.unreadable} values of the new version can not be read by the mapping.")
+            parts.append(f"{self.unreadable} values of the new version cannot be read by the mapping.")
         return "\n\n".join(parts)
 
 
@@ -189,7 +189,7 @@ def _money(minor: int | None, scale: int | None) -> str:
 
 
 def format_value(value: Any) -> str:
-    """A value as people read it: times in UTC, numbers without an exponent."""
+    """A value for display: times in UTC, numbers without an exponent."""
     if value is None:
         return ""
     if isinstance(value, datetime):

@@ -92,7 +92,7 @@ def test_a_difference_outside_the_mapping_is_mentioned(order: dict[str, Any], re
 def test_unreadable_entries_are_counted(order: dict[str, Any], reader: CanonicalReader) -> None:
     told = diff_versions(order, order | {"total": "much", "items": "MARK"}, reader)
     assert told.unreadable >= 2
-    assert "can not be read" in told.as_markdown()
+    assert "cannot be read" in told.as_markdown()
     assert "MARK" not in told.as_markdown()
 
 
