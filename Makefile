@@ -16,7 +16,7 @@ help: ## show this list
 setup: ## install everything into .venv (the others call it)
 	@scripts/setup.sh
 
-demo: setup ## move simulated orders through real Airflow and account for each (SOURCE=cloudsuite)
+demo: setup ## move simulated orders through real Airflow and account for each one (SOURCE=cloudsuite)
 	@$(BIN)/python scripts/demo.py --source $(SOURCE)
 
 ui: setup ## Airflow's web interface with the simulated vendors, until Ctrl-C
@@ -29,10 +29,10 @@ fmt: setup ## format the code and apply the safe fixes of the linter
 	$(BIN)/ruff check --fix-only --exit-zero
 	$(BIN)/ruff format
 
-check: setup ## style, types, import rules and unit tests, in about 90 seconds
+check: setup ## format, lint, vocabulary, types, import rules and unit tests, in at most 90 seconds
 	@$(MAKE) --no-print-directory lint types imports unit
 
-lint: ## check style, common mistakes and the documentation's vocabulary
+lint: ## check format, common mistakes, and the vocabulary of pages, code and messages
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/python scripts/check_vocabulary.py
@@ -84,7 +84,7 @@ prove: setup ## the long profile of the fault suite, as a table (PROVE='--minute
 	@ORDER_RELAY_LONG=1 $(BIN)/pytest tests/e2e/test_real_scheduler.py
 endif
 
-mutations: setup ## break the promise on purpose, one breakage at a time, and see which test notices
+mutations: setup ## break each guarantee on purpose, one breakage at a time, and show which test notices
 	@$(BIN)/python -m tests.mutations.check
 
 clean: ## remove what builds and tests leave behind
