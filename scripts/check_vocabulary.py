@@ -26,10 +26,9 @@ DATA = ("include/**/*.yaml", "scripts/*.yaml")
 
 PENDING: dict[str, int] = {
     "include/order_relay/airflow": 2,
-    "include/order_relay/batches": 9,
     "include/order_relay/ledger": 89,
-    "include/order_relay/orders": 43,
-    "include/order_relay/pipeline": 13,
+    "include/order_relay/orders": 24,
+    "include/order_relay/pipeline": 10,
     "include/order_relay/wiring": 2,
 }
 """Package -> findings it has at most. Lower the number when you remove some, drop the package when none is left."""

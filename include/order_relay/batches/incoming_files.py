@@ -1,7 +1,7 @@
 """Files that other programs or operators put into a folder of the batch store, under any name.
 
-Such names may hold spaces, brackets, letters of any script, and control characters. A file is therefore read and removed
-by the path from the listing, never by a path made from its name.
+Such names may hold spaces, brackets, letters of any script, and control characters. A file is read and removed by the
+path from the listing, never by a path made from its name.
 """
 
 from __future__ import annotations
