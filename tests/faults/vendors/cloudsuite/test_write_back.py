@@ -82,7 +82,7 @@ def test_a_cancellation_is_noticed_before_anything_is_shipped_and_reaches_the_fe
     shown = {found.work.source_id: found.cancelled_at is not None for found in window.orders}
     assert shown == {"1": True, "2": False}
     result = engine.run("second")
-    assert "1 cancelled in the shop after the import" in result.text
+    assert "1 order was cancelled in the shop after the import" in result.text
     assert result.breaches == []
     assert feedback(engine) == {"oms_number_told": 1, "line_numbers_told": 1}, "of the other one only"
 
