@@ -125,8 +125,8 @@ class FeedService:
         settings = read_settings(connection) if connection and connection.login and connection.password else None
         header = request.headers.get("authorization")
         if settings is None or not is_authorized(settings, header, request.scope.get(_CREDENTIALS, {})):
-            asks = {"WWW-Authenticate": 'Basic realm="orders"'}
-            raise RequestRejectedError(401, "user name or password is missing or wrong", asks)
+            challenge = {"WWW-Authenticate": 'Basic realm="orders"'}
+            raise RequestRejectedError(401, "user name or password is missing or wrong", challenge)
         return settings
 
     def export(self, settings: ShipRushSettings, query: Parameters) -> bytes:

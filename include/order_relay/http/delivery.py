@@ -77,7 +77,7 @@ class _GuardedRequest(aiohttp.ClientRequest):
 async def open_guarded_session(
     connections: int, timeout_s: float, *, trust_env: bool, http: HttpOptions
 ) -> AsyncIterator[aiohttp.ClientSession]:
-    """A session for ``Sender``, without cookies. ``timeout_s`` is for the whole request. ``http``: proxy and TLS."""
+    """A session for ``GuardedSender``, without cookies. ``timeout_s``: for a whole request. ``http``: proxy and TLS."""
     connector = aiohttp.TCPConnector(
         limit=connections, keepalive_timeout=KEEP_ALIVE_S, ttl_dns_cache=60, ssl=tls_context(http) or True
     )
@@ -174,7 +174,7 @@ Classify = Callable[..., SendResult]
 """``OutcomeTable.classify``, or a function with its parameters."""
 
 
-class Sender:
+class GuardedSender:
     """Posts orders to one URL. ``headers`` makes the headers for a token; ``secrets`` are removed from kept bodies."""
 
     def __init__(

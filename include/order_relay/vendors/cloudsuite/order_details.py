@@ -18,7 +18,7 @@ from order_relay.errors import MalformedResponseError, ThrottledError, Transient
 from order_relay.orders.messages import DETAIL_MISSING, DETAIL_UNREADABLE, SourceOrder
 from order_relay.vendors.cloudsuite.order_list import id_of
 from order_relay.vendors.cloudsuite.read_failures import ReadFailures
-from order_relay.vendors.cloudsuite.transport import CloudSuiteTransport, NotFoundError, ThrottlingPersistsError
+from order_relay.vendors.cloudsuite.transport import CloudSuiteTransport, NotFoundError, ThrottlingPersistedError
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +122,7 @@ class OrderDetails:
             started = time.monotonic()
             try:
                 return read()
-            except (ThrottledError, ThrottlingPersistsError):
+            except (ThrottledError, ThrottlingPersistedError):
                 raise
             except TransientError:
                 with self._lock:

@@ -53,7 +53,7 @@ class NotFoundError(Exception):
     """HTTP 404 or 410: the object does not exist (any more). What that means depends on the caller."""
 
 
-class ThrottlingPersistsError(MalformedResponseError):
+class ThrottlingPersistedError(MalformedResponseError):
     """Each request for one object was answered with a request to slow down."""
 
 
@@ -132,7 +132,7 @@ class CloudSuiteTransport:
                 found = self._authorized(request)
             except ThrottledError as error:
                 if request.is_item and throttles >= MAX_ITEM_THROTTLES:
-                    raise ThrottlingPersistsError(
+                    raise ThrottlingPersistedError(
                         f"CloudSuite asked {throttles} times to slow down for this object"
                     ) from None
                 self._throttle.throttled(error)

@@ -17,7 +17,7 @@ from yarl import URL
 
 from order_relay.errors import ConfigurationError, ThrottledError, TransientError
 from order_relay.failpoints import failpoint
-from order_relay.http.delivery import Sender, open_guarded_session, read_bounded
+from order_relay.http.delivery import GuardedSender, open_guarded_session, read_bounded
 from order_relay.http.oauth import AsyncTokenCache
 from order_relay.http.throttle import AdaptiveThrottle, retry_after_s
 from order_relay.orders.messages import SearchResult, SendResult
@@ -45,7 +45,7 @@ class ShopatronSession:
         self._tokens = AsyncTokenCache(fetch)
         self.limits = AdaptiveThrottle(settings.requests_per_s / share)
         self._headers_of = ("", CIMultiDict[str]())
-        self._sender = Sender(
+        self._sender = GuardedSender(
             http,
             URL(self._base + "importOrder/", encoded=True),
             self._tokens,

@@ -74,7 +74,7 @@ class SuperCatClient:
             yield from read_envelope(chunks, max_order=settings.order_limit_bytes, hide=self._hide, warn=selection.warn)
 
     def acknowledge(self, names: Sequence[str]) -> dict[str, Acknowledgement]:
-        """Mark orders as received. Each entry of the response counts for its order, whatever the overall status.
+        """Mark orders as received. Each entry of the response counts for its order, regardless of the HTTP status.
 
         A number without a usable entry is missing from the result. Raises ``OutcomeUnknownError`` if the request was
         sent and the response has no entries, ``TransientError`` if it was not sent; also the errors of ``fetch``.
