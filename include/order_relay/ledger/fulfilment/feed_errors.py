@@ -1,7 +1,7 @@
-"""Gaps of the order feed: orders that it leaves out because they can not be rendered.
+"""Gaps of the order feed: orders that it omits because they cannot be rendered.
 
-A gap is open until the order can be rendered. People are told of open gaps once, not at every poll. Its end is a
-modification of the order: a reader that asks by windows would not come back for it otherwise.
+A gap is open until the order can be rendered. It is alerted once, not at every poll. Its end counts as a modification
+of the order, since a client that polls by time windows would not request it again otherwise.
 """
 
 from __future__ import annotations
@@ -25,22 +25,18 @@ class FeedErrors(Repository):
     """Orders that a feed cannot render."""
 
     def record(self, problems: Mapping[int, str]) -> list[int]:
-        """Note why orders had to be left out, with an empty text for those that could be rendered. The new ones'
-        ids.
-        """
+        """Record why orders are omitted (empty: rendered); returns the ids of new gaps."""
         return self._record(problems) if self._has_changes(problems) else []
 
     @reads
     def _has_changes(self, tx: Transaction, problems: Mapping[int, str]) -> bool:
-        """Whether ``note`` would change anything."""
+        """Whether ``record`` would change anything."""
         known = _known(tx, problems)
         return any(known.get(number, "") != problem for number, problem in _cleaned(problems).items())
 
     @inserts
     def _record(self, tx: Transaction, problems: Mapping[int, str]) -> list[int]:
-        """Note why orders had to be left out, with an empty text for those that could be rendered. The new ones'
-        ids.
-        """
+        """See ``record``."""
         known, cleaned = _known(tx, problems), _cleaned(problems)
         new = [number for number, problem in cleaned.items() if problem and number not in known]
         tx.many(
@@ -57,9 +53,7 @@ class FeedErrors(Repository):
     def omitted_orders(
         self, tx: Transaction, pipelines: Collection[str] | None = None, limit: int = 50
     ) -> list[FeedOrder]:
-        """Orders that are left out now; of more than ``limit`` any ones, so that each gets its turn to be tried
-        again.
-        """
+        """Omitted orders; a random choice if there are more than ``limit``, so that each is retried eventually."""
         query = (
             sa.select(submission, feed_gap.c.noted_at.label("modified"))
             .join(feed_gap, feed_gap.c.submission_id == submission.c.id)

@@ -1,6 +1,6 @@
-"""Which order a parcel is for. The order's own number decides; an id only where the number agrees or is missing.
+"""Finds the order of a parcel. The order number decides; an id counts only if the number agrees or is missing.
 
-Numbers are looked for by indexed columns: as external id, as order number, and as id at the destination.
+Numbers are searched in indexed columns: as external id, order number, and OMS id.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from order_relay.ledger.store.database import Transaction
 from order_relay.ledger.store.repository import Repository, reads
 from order_relay.ledger.submissions.worklist import work_items
 
-_MOST = 50  # submissions looked at for one number
+_MOST = 50  # maximum submissions read for one number
 _NAMES = (submission.c.destination_key, submission.c.order_number, submission.c.oms_id)
 _SEEN = (submission.c.id, submission.c.state, submission.c.cancelled_at)
 _OTHER = submission.alias("other")
@@ -27,8 +27,7 @@ _OTHER = submission.alias("other")
 
 @dataclass(frozen=True, slots=True)
 class OrderMatch:
-    """The order that a parcel is for. ``work`` is ``None`` where there is none, or where ``asks`` says what an operator
-    has to decide."""
+    """The order of a parcel. ``work`` is ``None`` if there is none, or if an operator must decide ``asks``."""
 
     work: WorkItem | None = None
     asks: str = ""
@@ -41,10 +40,10 @@ class OrderReferences(Repository):
     def match(
         self, tx: Transaction, numbers: Iterable[str], given_id: str = "", pipelines: Collection[str] | None = None
     ) -> OrderMatch:
-        """The order that a notice names, only of ``pipelines`` where given.
+        """The order that a notice names, restricted to ``pipelines`` if given.
 
-        ``given_id``: the id of a feed of ours that the notice gives. One that does not prove itself (another ledger's,
-        or one of an older program) is believed only together with the number.
+        ``given_id``: the feed id in the notice. An id without a valid check value (of another ledger or an older
+        version) counts only together with the number.
         """
         given_numbers = list(dict.fromkeys(filter(None, numbers)))
         named = {number: candidates(tx, number, pipelines) for number in given_numbers}
@@ -129,7 +128,7 @@ def _carries(tx: Transaction, id: int, number: str) -> bool:
 
 
 def candidates(tx: Transaction, number: str, pipelines: Collection[str] | None = None) -> list[int]:
-    """The submissions that a number names: more than one only where nothing tells them apart.
+    """The submissions that a number names: more than one only if they cannot be distinguished.
 
     What is or may be at the destination comes first; something else counts only where nothing took its place.
     """

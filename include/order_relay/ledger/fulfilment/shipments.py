@@ -1,8 +1,8 @@
-"""Shipments: what left the warehouse, for which order, and how much of it is still open.
+"""Shipments: parcels that left the warehouse, their orders, and the units still open.
 
-A shipment is recorded once and never changed. It is kept where no order of ours fits it, and where only an operator
-can tell whether it is another parcel: until then it does not count. What it means for an order is written to columns of
-its own beside the order's state: a parcel never moves an order.
+A shipment is recorded once and never changed. One that matches no order, or may be a duplicate, is stored but does not
+count until an operator decides. Its effect on the order is stored in separate columns: a parcel never changes the state
+of an order.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ _KEPT = 200  # bytes of a carrier, service, tracking number or order word
 
 
 REPEATED, REPLACED, DISMISSED = "repeated", "replaced", "dismissed"
-"""Why a shipment never counts (again): it was recorded before, another one corrects it, an operator said so."""
+"""Why a shipment does not count: it is a duplicate, another one corrects it, or an operator dismissed it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShipmentResult:
-    """What happened to a shipment: ``recorded``, ``known`` (recorded before, nothing changed), ``asked`` (kept, and an
-    operator decides whether it counts) or ``unmatched`` (kept).
+    """The result of recording a shipment: ``recorded``, ``known`` (nothing changed), ``asked`` (an operator decides
+    whether it counts) or ``unmatched``.
 
-    ``shipped`` is how far its order is now: empty, ``partly`` or ``shipped``. ``progress`` where units were counted.
-    ``asks``: what an operator has to decide.
+    ``shipped`` is the progress of the order: empty, ``partly`` or ``shipped``. ``progress``: the counted units, if any.
+    ``asks``: what an operator must decide.
     """
 
     outcome: str
@@ -67,12 +67,11 @@ class Shipments(Repository):
     def record(
         self, tx: Transaction, ctx: RunContext, notice: Shipment, ordered: Sequence[OrderedLine] | None, why: str = ""
     ) -> ShipmentResult:
-        """Record a shipment for ``told.submission_id``, or as unmatched where that is ``None``.
+        """Record a shipment for ``notice.submission_id``, or as unmatched if that is ``None``.
 
-        ``ordered`` is what the order asks for, ``None`` where it can not be read: then the order counts as partly
-        shipped. The same notice again changes nothing, unless it was unmatched and its order is known now. The same
-        parcel in another form is known by its order and its tracking number, where its lines are the same; where only
-        an operator can tell, both are kept.
+        ``ordered`` are the lines of the order, ``None`` if it cannot be read; the order then counts as partly shipped.
+        A repeated notice changes nothing, unless it was unmatched and its order is known now. The same parcel in
+        another format is recognized by order, tracking number and lines. In doubt, both are stored for an operator.
         """
         if notice.submission_id is not None and not lock(tx, [notice.submission_id]):
             raise IllegalTransitionError(f"no order {notice.submission_id}")
@@ -118,11 +117,10 @@ class Shipments(Repository):
         ordered: Sequence[OrderedLine] | None,
         instead_of: int | None = None,
     ) -> ShipmentResult:
-        """Count a shipment that waits for an operator as a parcel of this order, ``instead_of`` an earlier one of it.
+        """Count a pending shipment as a parcel of this order, ``instead_of`` an earlier one.
 
-        Where the same parcel counts already it stays counted once: the kept one is closed, and the answer is ``known``.
-        Raises ``IllegalTransitionError`` where there is no such shipment or order, or where it belongs to another
-        order.
+        If the same parcel counts already, the pending one is closed and the result is ``known``. Raises
+        ``IllegalTransitionError`` if there is no such shipment or order, or the shipment belongs to another order.
         """
         rows = lock(tx, [submission_id])
         waiting = (
@@ -138,7 +136,7 @@ class Shipments(Repository):
         )
         if waiting is None:
             raise IllegalTransitionError(
-                f"no parcel {number} or no such order, or the parcel belongs to another order or was closed"
+                f"parcel {number} cannot be matched: it is closed or belongs to another order, or the order is unknown"
             )
         if instead_of is not None:
             replaced = tx.run(
@@ -152,7 +150,9 @@ class Shipments(Repository):
                 .values(closed=REPLACED, asks="", raw="")
             ).rowcount
             if not replaced:
-                raise IllegalTransitionError(f"no parcel {instead_of} that counts for this order")
+                raise IllegalTransitionError(
+                    f"parcel {instead_of} does not count for this order, so it cannot be replaced"
+                )
         elif (twin := _counted_twin(tx, number, submission_id, ordered)) is not None:
             _close(tx, number, REPEATED)
             return ShipmentResult("known", twin, submission_id, _shipped(tx, submission_id))
@@ -160,16 +160,14 @@ class Shipments(Repository):
 
     @writes
     def dismiss(self, tx: Transaction, number: int, why: str) -> None:
-        """A shipment that waits for an operator never counts. Raises ``IllegalTransitionError`` where it does not
-        wait.
-        """
+        """Dismiss a pending shipment. Raises ``IllegalTransitionError`` if it is not pending."""
         closed = tx.run(
             shipment.update()
             .where(shipment.c.id == number, sa.text(WAITING_PARCEL))
             .values(closed=DISMISSED, asks="", raw="", why=clean_text(why, 1_000))
         ).rowcount
         if not closed:
-            raise IllegalTransitionError(f"no parcel {number} waits for an operator")
+            raise IllegalTransitionError(f"parcel {number} is not waiting for an operator")
 
     @reads
     def of_order(self, tx: Transaction, number: int) -> list[dict[str, Any]]:

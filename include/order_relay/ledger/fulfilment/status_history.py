@@ -48,8 +48,8 @@ class StatusHistory(Repository):
             tx.run(status_account.insert(), {"name": name, "account": account, "bound_at": tx.now})
         elif (found.name, found.account) != (name, account):
             raise ConfigurationError(
-                f"{found.name!r} is bound in this ledger to {found.account}, so {name!r} can not be bound to "
-                f"{account}; mend the connection, or start another file under include/config for another account"
+                f"{found.name!r} is bound in this ledger to {found.account}, so {name!r} cannot be bound to "
+                f"{account}; correct the connection, or add a file to include/config for another account"
             )
 
     @writes

@@ -125,13 +125,13 @@ class Statuses(Repository):
 
     @writes
     def resolve_question(self, tx: Transaction, number: str) -> list[str]:
-        """A person dealt with what was asked about this order; the accounts. Raises ``IllegalTransitionError`` where
-        nothing was.
+        """Close the open question about this order; returns its accounts. Raises ``IllegalTransitionError`` if there
+        is none.
         """
         asked = (status_order.c.order_number == number) & (status_order.c.asks != "")
         accounts = list(tx.run(sa.select(status_order.c.account).where(asked)).scalars())
         if not accounts:
-            raise IllegalTransitionError(f"nobody is asked about the status of order {number!r}")
+            raise IllegalTransitionError(f"there is no open question about the status of order {number!r}")
         tx.run(status_order.update().where(asked).values(asks=""))
         return accounts
 

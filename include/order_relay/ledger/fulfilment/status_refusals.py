@@ -65,7 +65,7 @@ class StatusRefusals(Repository):
         done = _close(tx, which, clean_text(reason, 1_000), clean_text(who, 200))
         if not done:
             raise IllegalTransitionError(
-                "no refused record is open" + ("" if origin == ALL else f" that came by {origin!r}")
+                "there is no open refused record" + ("" if origin == ALL else f" from {origin!r}")
             )
         return done
 

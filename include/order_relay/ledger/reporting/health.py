@@ -1,4 +1,4 @@
-"""Looking at a pipeline as a whole: what is late, whether it lives, and what the last day brought. Reads only."""
+"""The health of a pipeline: overdue orders, heartbeat, and the activity of the last day. Reads only."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from order_relay.ledger.store.text import load_json
 from order_relay.orders.mapping.eligibility import REASON_PREFIX
 
 ACKNOWLEDGEMENT = "acknowledgement"
-"""Stands beside the states: settled orders that the source has not confirmed yet."""
+"""Listed beside the states: settled orders that the source has not confirmed yet."""
 
 LEFT_OUT = "left_out"
-"""Stands beside the states: orders that a feed leaves out, for not more than ``REPORTED_FOR``."""
+"""Listed beside the states: orders that a feed omits, for up to ``REPORTED_FOR``."""
 
 REPORTED_FOR = timedelta(days=30)
-"""What nobody mended for so long nobody will: it is not mentioned any more."""
+"""After this time, an omitted order is no longer reported."""
 
 MAX_NAMED = 20
-"""So many order numbers are named; of further ones only how many there are."""
+"""Maximum order numbers named; of the others only the count is given."""
 
 _ACK_OPEN = sa.text("submission.ack IN ('due', 'sent', 'refused')")
 _SETTLED = submission.c.state.in_([State.IMPORTED, State.DISCARDED, State.SUPERSEDED])

@@ -23,7 +23,7 @@ _UPDATE = (
 
 @dataclass(frozen=True, slots=True)
 class OutdatedFingerprint:
-    """The newest edition of a source id, where its raw order lies, and its fingerprint by another reading."""
+    """The newest edition of a source id, the place of its raw order, and its fingerprint by another reading."""
 
     id: int
     source_id: str

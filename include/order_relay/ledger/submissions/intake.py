@@ -1,4 +1,4 @@
-"""Taking in a closed batch: the redelivery table, in one transaction.
+"""Intake of a closed batch by the redelivery table, in one transaction.
 
 What each offer means is decided by ``orders.redelivery.decide`` (pure); this module reads what the ledger knows, and
 writes what was decided. The pipeline's row is locked meanwhile, so that two batches of one pipeline follow each other.
@@ -31,10 +31,10 @@ from order_relay.orders.messages import UNREAD_PROBLEMS, RunContext
 from order_relay.orders.privacy.redaction_marks import CARD_DATA_REMOVED
 
 SLICE = 1_000
-"""So many rows of a batch are written at a time: all in one transaction, but not all in memory at once."""
+"""Rows written together: the batch is one transaction, but not all in memory."""
 
 Pairs = Sequence[tuple[Any, dict[str, Any] | None]]
-"""The newest edition that the ledger has of a source id (or none), and the content offered now (or none)."""
+"""The newest edition of a source id in the ledger (or none), and the offered content (or none)."""
 
 _NEEDED = (
     "source_id",
@@ -68,9 +68,9 @@ class Intake(Repository):
 def receive(
     tx: Transaction, ctx: RunContext, info: BatchInfo, offers: pd.DataFrame, transform_fingerprint: str
 ) -> dict[str, int]:
-    """Take in one batch; counts by action. A batch that was taken in before (a retry) changes nothing.
+    """Receive one batch; returns counts by action. A batch that was received before (a retry) changes nothing.
 
-    Only a ``complete`` batch may confirm acknowledgements by absence. A start with a past ends with the first batch
+    Only a ``complete`` batch confirms acknowledgements by absence. A start with a history ends with the first batch
     that is complete or was read without a gap.
     """
     bound = require_pipeline(tx, ctx.pipeline, lock=True)
@@ -107,7 +107,7 @@ def receive(
 
 
 def _problems(offers: pd.DataFrame) -> dict[str, str]:
-    """What was found while reading, by source id; an order that came twice counts as read if one of them was."""
+    """Problems found while reading, by source id; a repeated order counts as read if one of them was."""
     found: dict[str, str] = {}
     for source_id, problem in zip(offers["source_id"].tolist(), offers["problem"].tolist(), strict=True):
         if problem not in UNREAD_PROBLEMS or source_id not in found:
@@ -156,7 +156,7 @@ class _Intake:
         return content_columns({name: column[offer] for name, column in self.offers.items()}, self.info.batch_id)
 
     def _touch(self) -> None:
-        """Every known order that is offered again: note it, and an acknowledgement that did not take is due again."""
+        """Record that known orders are offered again; an acknowledgement without effect is due again."""
         offered = set(self.offers["source_id"])
         rows = [row for row in self.latest.values() if row.source_id in offered]
         self.tx.many(_TOUCH, [{"b_id": row.id, "last_offered_at": self.info.fetched_at} for row in rows])
@@ -181,7 +181,7 @@ class _Intake:
         )
 
     def _refresh(self, pairs: Pairs, reason: str) -> None:
-        """Same content: only its place is newer, which is nobody's decision, so the revision stays."""
+        """Same content in a newer place, which is not a decision, so the revision stays."""
         self.tx.many(
             _PLACE,
             [
@@ -208,7 +208,7 @@ class _Intake:
         )
 
     def _nothing(self, pairs: Pairs, reason: str) -> None:
-        """Nothing, but to forget a changed content that the source has taken back."""
+        """Only drop changed content that the source has taken back."""
         self.tx.many(_REMEMBER, [{"b_id": row.id, "offered": None} for row, _ in pairs if row and row.offered])
 
     def _remember(self, pairs: Pairs, reason: str) -> None:
@@ -218,7 +218,7 @@ class _Intake:
         )
 
     def _acknowledge(self, pairs: Pairs, reason: str) -> None:
-        """``_touch`` made it due; whether it may be acknowledged is for ``acknowledging`` to say."""
+        """``_touch`` made it due; ``acknowledgements`` decides whether it may be acknowledged."""
 
     def _refresh_review(self, pairs: Pairs, reason: str) -> None:
         """Held, and changed: the review shows the new content. Where only the content was the cause and no operator
@@ -303,7 +303,7 @@ _PLACE = (
         batch_id=sa.bindparam("batch_id"),
         part=sa.bindparam("part"),
         row=sa.bindparam("row"),
-        customer_number=sa.bindparam("customer_number"),  # a row of an older program has none yet
+        customer_number=sa.bindparam("customer_number"),  # missing in rows of older versions
     )
 )
 _UNCONFIRMED = ("sent", "refused")

@@ -1,4 +1,4 @@
-"""From a valid payload to ``ready``: one destination key per destination, whoever else wants it."""
+"""Stores valid payloads and makes submissions ``ready``; a destination key belongs to one submission."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ class Payloads(Repository):
 
     @reads
     def key_suffixes(self, tx: Transaction, ids: Iterable[int]) -> dict[int, str]:
-        """What is put behind the order number in the destination key of those that need a key of their own.
+        """The suffixes of destination keys, for submissions that need a key of their own.
 
-        A person let them go beside another submission of the same number: a further edition of a source id gets
+        An operator released them beside another submission of the same number: a further edition of a source id gets
         ``/EDITION``; another source id than the one that first came under this number gets ``/id-SOURCE_ID``. Depends
         on nothing that a lost ledger would not show again, so that a restored one finds them at the destination.
         """
@@ -91,7 +91,7 @@ class Payloads(Repository):
 
 
 def _conflicts(tx: Transaction, destination: str, given: Sequence[ReadyPayload]) -> dict[str, list[int]]:
-    """Keys wanted twice or held by another submission, with the ids that hold them."""
+    """Duplicate keys, and keys of other submissions, with the ids that hold them."""
     own = {ready.id: ready.destination_key for ready in given}
     conflicts: dict[str, list[int]] = {key: [] for key, n in Counter(own.values()).items() if n > 1}
     for row in tx.run(_HOLDERS, {"destination": destination, "keys": sorted(set(own.values()))}):
@@ -101,7 +101,7 @@ def _conflicts(tx: Transaction, destination: str, given: Sequence[ReadyPayload])
 
 
 def _hold_holders(tx: Transaction, cause: TransitionCause, ids: Sequence[int]) -> None:
-    """Holders of a wanted key that were never sent are held as well."""
+    """Hold the unsent submissions that have a requested key."""
     if ids:
         rows = [row for row in lock(tx, ids, "attempt") if row.state == State.READY and row.attempt == 0]
         transition(tx, rows, State.HELD, cause)
@@ -124,7 +124,7 @@ def _columns(ready: ReadyPayload, destination: str) -> dict[str, Any]:
 
 
 def _store(tx: Transaction, ctx: RunContext, rows: list[Any], each: dict[int, dict[str, Any]]) -> list[Any]:
-    """Make rows ready; gives back those whose key somebody took at the same moment (the unique index refused)."""
+    """Make rows ready; returns those whose key another transaction took meanwhile (the unique index refused)."""
     if not rows:
         return []
     cause = TransitionCause(ctx, "payload made and valid")

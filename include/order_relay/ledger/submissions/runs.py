@@ -1,4 +1,4 @@
-"""Pipelines and runs: binding to accounts, sequence numbers, resting after refused credentials."""
+"""Pipelines and runs: bindings to accounts, sequence numbers, suspension after refused credentials."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ class Runs(Repository):
     """Pipelines and their runs."""
 
     def bind(self, name: str, source_account: str, destination_account: str) -> None:
-        """Bind a pipeline to its accounts at first use; afterwards check that they are the same.
+        """Bind a pipeline to its accounts on first use; afterwards check that they are unchanged.
 
-        Raises ``ConfigurationError`` for another pair (the ledger's knowledge would be about other orders), and if
-        another pipeline is bound to the same pair (two pipelines would each send every order once).
+        Raises ``ConfigurationError`` for other accounts, since the ledger's data is about other orders, and if another
+        pipeline is bound to the same accounts, since each pipeline would send every order.
         """
         if not self._is_bound(name, source_account, destination_account):  # a read: the common case commits nothing
             self._bind(name, source_account, destination_account)
 
     @reads
     def _is_bound(self, tx: Transaction, name: str, source_account: str, destination_account: str) -> bool:
-        """Whether exactly this binding stands already (a read, so that the common case writes nothing)."""
+        """Whether the pipeline is bound to these accounts."""
         found = _pipeline(tx, name)
         return found is not None and (found.source_account, found.destination_account) == (
             source_account,
@@ -40,12 +40,7 @@ class Runs(Repository):
 
     @inserts
     def _bind(self, tx: Transaction, name: str, source_account: str, destination_account: str) -> None:
-        """Bind a pipeline, at first use, to its source and destination account; afterwards check that they are the
-        same.
-
-        Raises ``ConfigurationError`` for another pair (the ledger's knowledge would be about other orders), and where
-        another pipeline is bound to the same pair (two pipelines would each send every order once).
-        """
+        """See ``bind``."""
         wanted = (source_account, destination_account)
         twin = tx.run(
             sa.select(pipeline.c.name).where(
@@ -57,7 +52,7 @@ class Runs(Repository):
         if twin is not None:
             raise ConfigurationError(
                 f"pipeline {name!r}: pipeline {twin!r} of this ledger already moves orders from {source_account} to "
-                f"{destination_account}; two pipelines over the same accounts would send every order twice"
+                f"{destination_account}; with both, each order would be sent twice"
             )
         found = _pipeline(tx, name)
         if found is None:
@@ -76,19 +71,19 @@ class Runs(Repository):
             raise ConfigurationError(
                 f"pipeline {name!r} is bound in this ledger to {found.source_account} and "
                 f"{found.destination_account}, but the connections now name {source_account} and "
-                f"{destination_account}. Mend the connections; or, for other accounts, start a new pipeline: another "
-                "file in include/config with another name, or a ledger of its own"
+                f"{destination_account}. Correct the connections; or, for other accounts, start a new pipeline: "
+                "another file in include/config with another name, or a ledger of its own"
             )
 
     @writes
     def begin(
         self, tx: Transaction, ctx: RunContext, kind: str, store_sequence: int = 0, *, behind: bool = False
     ) -> int:
-        """Register a run and give its sequence number, which the caller writes to the batch store afterwards.
+        """Register a run; returns its sequence number, which the caller then writes to the batch store.
 
-        ``store_sequence`` is the number that the batch store holds. Where the ledger is new, empty or behind the store
-        (it was restored from a backup), or ``behind`` is said, what it does not know to be imported becomes *unproven*:
-        to be looked up before its first POST. The same run may begin again (a retry): it keeps its number.
+        ``store_sequence`` is the number in the batch store. If the ledger is new, empty, or behind the store (restored
+        from a backup), or if ``behind`` is set, orders that are not imported become *unverified*: they are looked up
+        before their first POST. A run that begins again (a retry) keeps its number.
         """
         found = require_pipeline(tx, ctx.pipeline, lock=True)
         empty = not tx.run(sa.select(sa.exists().where(submission.c.pipeline == ctx.pipeline))).scalar()
@@ -118,16 +113,14 @@ class Runs(Repository):
 
     @writes
     def advance_sequence(self, tx: Transaction, name: str) -> int:
-        """A further sequence number within a run, for the batch store: a backup taken before it is seen to be
-        behind.
-        """
+        """Advance the sequence number within a run, so that a backup taken before is recognized as behind."""
         number = int(require_pipeline(tx, name, lock=True).last_sequence) + 1
         tx.run(pipeline.update().where(pipeline.c.name == name), {"last_sequence": number})
         return number
 
     @writes
     def end(self, tx: Transaction, ctx: RunContext, facts: dict[str, Any]) -> None:
-        """Note that the run ended and what it did (counts and durations, no order data)."""
+        """Record the end of a run and its facts (counts and durations, no order data)."""
         tx.run(
             run.update().where(run.c.pipeline == ctx.pipeline, run.c.run == ctx.run),
             {"ended_at": tx.now, "facts": dump_json(facts)},
@@ -135,19 +128,19 @@ class Runs(Repository):
 
     @reads
     def last_sequence(self, tx: Transaction, name: str) -> int:
-        """The newest sequence number of a pipeline; 0 where it never ran."""
+        """The newest sequence number of a pipeline; 0 if it never ran."""
         found = _pipeline(tx, name)
         return int(found.last_sequence) if found else 0
 
     @reads
     def watermark(self, tx: Transaction, name: str) -> datetime | None:
-        """Up to when a source that is asked by time was read without a gap (UTC)."""
+        """The watermark (UTC) up to which a source that is read by time was read without a gap."""
         found = _pipeline(tx, name)
         return found.read_to if found else None
 
     @writes
     def suspend(self, tx: Transaction, name: str, fingerprint: str, why: str) -> None:
-        """Let the pipeline rest until its connection (whose fingerprint this is) has changed."""
+        """Suspend the pipeline until its connection changes; ``fingerprint`` identifies the present connection."""
         require_pipeline(tx, name)
         tx.run(
             pipeline.update().where(pipeline.c.name == name),
@@ -156,13 +149,13 @@ class Runs(Repository):
 
     @reads
     def suspended_for(self, tx: Transaction, name: str) -> str | None:
-        """The fingerprint of the connection with which the pipeline was refused; ``None`` where it does not rest."""
+        """The fingerprint of the connection that was refused; ``None`` if the pipeline is not suspended."""
         found = _pipeline(tx, name)
         return found.resting_fingerprint if found else None
 
     @writes
     def resume(self, tx: Transaction, name: str) -> None:
-        """End the rest."""
+        """Resume a suspended pipeline."""
         tx.run(pipeline.update().where(pipeline.c.name == name), {"resting_fingerprint": None, "resting_why": None})
 
     @reads
@@ -178,7 +171,7 @@ class Runs(Repository):
 
     @reads
     def latest(self, tx: Transaction, most: int = 200) -> list[str]:
-        """The names of at most ``most`` runs of each pipeline, the latest first."""
+        """The names of at most ``most`` runs of each pipeline, latest first."""
         names: list[str] = []
         for bound in tx.run(sa.select(pipeline.c.name, pipeline.c.last_sequence)):
             latest = (
@@ -189,7 +182,7 @@ class Runs(Repository):
 
 
 def mark_unverified(tx: Transaction, name: str) -> None:
-    """From now on nothing that is not imported is sent before it was looked up."""
+    """Require a lookup before the first POST of every order of the pipeline that is not imported."""
     tx.run(pipeline.update().where(pipeline.c.name == name), {"unproven": True})
     tx.run(
         submission.update().where(submission.c.pipeline == name, submission.c.state != State.IMPORTED),
@@ -198,7 +191,7 @@ def mark_unverified(tx: Transaction, name: str) -> None:
 
 
 def advance_watermark(tx: Transaction, bound: Any, info: BatchInfo) -> None:
-    """How far the source was read, and that the past of the ledger is behind us."""
+    """Advance the watermark, and end the start with a history."""
     changed: dict[str, Any] = {}
     if info.complete or info.read_to is not None:
         changed["unproven"] = False
@@ -209,7 +202,7 @@ def advance_watermark(tx: Transaction, bound: Any, info: BatchInfo) -> None:
 
 
 def require_pipeline(tx: Transaction, name: str, lock: bool = False) -> Any:
-    """The pipeline's row, locked if asked for. Raises ``ConfigurationError`` where it was never bound."""
+    """The pipeline's row, locked if ``lock``. Raises ``ConfigurationError`` if it was never bound."""
     found = _pipeline(tx, name, lock)
     if found is None:
         raise ConfigurationError(f"pipeline {name!r} is not bound in this ledger; bind it to its accounts first")

@@ -1,6 +1,6 @@
-"""Orders that wait for something to change at their source: for a payment, or to be mended there.
+"""Orders that wait for a change at their source, such as a payment or a correction.
 
-A source that is asked by time shows them only once, so they are asked for again by their id.
+A source that is read by time returns them only once, so they are requested again by id.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from order_relay.orders.mapping.eligibility import NOT_RETURNED, REASON_PREFIX
 from order_relay.orders.messages import RunContext
 
 LONGEST_DELAY = timedelta(hours=6)
-"""An order is asked for again after a twentieth of its age here, but at least this often."""
+"""The longest delay between two requests for an order; usually a twentieth of its age in the ledger."""
 
 QUIET_PERIOD = timedelta(hours=1)
-"""A refused order is asked for again when it was not offered for so long."""
+"""A refused order is requested again if it was not offered for this time."""
 
 _REFUSED = submission.c.state.in_([State.QUARANTINED, State.REJECTED])
 _WAITS = sa.and_(submission.c.state == State.WAITING, submission.c.reason.startswith(REASON_PREFIX))
@@ -36,7 +36,7 @@ _WAITS = sa.and_(submission.c.state == State.WAITING, submission.c.reason.starts
 
 @dataclass(frozen=True, slots=True)
 class SourceHold:
-    """A submission that the gate did not let go on: why, and whether it is asked for again by its id."""
+    """A submission that the eligibility rules hold back: why, and whether it is requested again by id."""
 
     work: WorkItem
     reason: str
@@ -48,10 +48,10 @@ class SourceHolds(Repository):
 
     @writes
     def wait(self, tx: Transaction, ctx: RunContext, waits: Sequence[SourceHold], shortest_s: float) -> int:
-        """Let these wait; how many do. One that waits for the same reason already gets no event.
+        """Put these in ``waiting``; returns their number. One that already waits for the same reason gets no event.
 
-        The next question comes after a twentieth of the time that the order is known here, between ``shortest_s`` and
-        ``LONGEST``. Submissions that were moved since are skipped.
+        The next request is due after a twentieth of the order's age in the ledger, between ``shortest_s`` and
+        ``LONGEST_DELAY``. Submissions that have changed since are skipped.
         """
         wanted = {wait.work.id: wait for wait in waits}
         rows = [
@@ -71,13 +71,13 @@ class SourceHolds(Repository):
 
     @reads
     def due_for_recheck(self, tx: Transaction, name: str, limit: int) -> list[str]:
-        """Source ids of the orders that are to be asked for now, the longest known first.
+        """Source ids of the orders to request now, oldest first.
 
-        Those that wait, when they are due; the refused ones, which somebody may correct at the source; and what could
-        not be read the last time (``ledger.unread`` says when).
+        Waiting orders that are due, refused ones that may be corrected at the source, and orders that could not be read
+        last time.
         """
-        not_gone = sa.or_(submission.c.due_at.is_(None), submission.c.due_at <= tx.now)
-        refused = sa.and_(_REFUSED, submission.c.last_offered_at <= tx.now - QUIET_PERIOD, not_gone)
+        is_due = sa.or_(submission.c.due_at.is_(None), submission.c.due_at <= tx.now)
+        refused = sa.and_(_REFUSED, submission.c.last_offered_at <= tx.now - QUIET_PERIOD, is_due)
         waits = sa.and_(_WAITS, submission.c.due_at <= tx.now)
         not_read = unread.c.source_id.is_not(None)
         query = (
@@ -101,10 +101,10 @@ class SourceHolds(Repository):
 
     @writes
     def mark_withdrawn(self, tx: Transaction, ctx: RunContext, source_ids: Iterable[str]) -> int:
-        """These were asked for, and their source no longer offers them to this connection; how many.
+        """Record that the source no longer returns these to this connection; returns their number.
 
-        What waited waits under ``NOT_RETURNED``, and all are asked for again after ``LONGEST``: the connection may
-        change, or the order. Should the source offer one again, it is evaluated again.
+        Waiting ones wait under ``NOT_RETURNED``, and all are requested again after ``LONGEST_DELAY``, since the
+        connection or the order may change. One that is offered again is evaluated again.
         """
         ids = (
             tx.run(

@@ -1,8 +1,8 @@
-"""Orders whose content their source did not give: each is asked for again, with growing distance, until it is read.
+"""Orders whose content the source did not return: each is requested again, with growing delays, until it is read.
 
-The source listed them, or they wait for it, so none of them may be dropped. That the source denies one (HTTP 404) may
-pass; it counts as withdrawn only after several denials in a row over a long time. Even then it is asked for again, ever
-less often, until an operator decides.
+The source listed them, or they wait for it, so none may be dropped. An HTTP 404 may be temporary: an order counts as
+withdrawn only after several consecutive ones over a long time. Even then it is requested again, at growing intervals,
+until an operator decides.
 """
 
 from __future__ import annotations
@@ -30,27 +30,27 @@ from order_relay.orders.mapping.eligibility import NOT_RETURNED
 from order_relay.orders.messages import DETAIL_MISSING, UNREAD_PROBLEMS, RunContext
 
 LONGEST_DELAY = timedelta(hours=6)
-"""The largest distance between two asks of an order that is not withdrawn."""
+"""The longest delay between two requests for an order that is not withdrawn."""
 
 DENIALS = 4
-"""The number of denials in a row before an order may count as withdrawn."""
+"""Consecutive answers "not found" before an order may count as withdrawn."""
 
 WITHDRAWN_DISTANCE = timedelta(days=1)
-"""The smallest distance between two asks of an order that counts as withdrawn; later a quarter of the time since."""
+"""The shortest delay between two requests for a withdrawn order; later, a quarter of the time since."""
 
 ORDER_GONE = "order_gone"
-"""Refusal code: the source listed this order, never showed its content, and has denied it for a long time."""
+"""Refusal code: the source listed this order, but has answered "not found" for it for a long time."""
 
 OPEN = (State.RECEIVED, State.WAITING, State.QUARANTINED, State.REJECTED)
-"""States in which an order depends on its source; in any other one an unread answer changes nothing."""
+"""States in which an order depends on its source; in other states a failed read changes nothing."""
 
 
 def record_reads(
     tx: Transaction, ctx: RunContext, info: BatchInfo, problems: Mapping[str, str], states: Mapping[str, str]
 ) -> None:
-    """Note which orders of a batch were read and which were not. Part of the transaction that receives the batch.
+    """Record which orders of a batch were read, in the transaction that receives the batch.
 
-    ``problems``: what was found while reading, by source id. ``states``: of the orders that were known before.
+    ``problems``: problems found while reading, by source id. ``states``: those of the orders known before.
     """
     now_unread = {
         source_id: problem
@@ -84,13 +84,13 @@ class UnreadOrders(Repository):
 
     @reads
     def pending(self, tx: Transaction, name: str) -> dict[str, bool]:
-        """The orders of a pipeline that are not read yet, and whether each is due to be asked for now."""
+        """The unread orders of a pipeline, and whether the request for each is due."""
         query = sa.select(unread.c.source_id, unread.c.due_at).where(unread.c.pipeline == name, _IS_OPEN)
         return {row.source_id: row.due_at <= tx.now for row in tx.run(query)}
 
 
 def read_attempts(tx: Transaction, name: str, source_id: str) -> dict[str, Any] | None:
-    """What is known about the asks for one order; ``None`` where it was read the last time."""
+    """The failed requests for one order; ``None`` if it was read last time."""
     query = sa.select(unread).where(unread.c.pipeline == name, unread.c.source_id == source_id)
     row = tx.run(query).mappings().one_or_none()
     return None if row is None else dict(row)
@@ -102,7 +102,7 @@ def _rows(tx: Transaction, name: str, source_ids: Collection[str]) -> dict[str, 
 
 
 def _retry_row(tx: Transaction, before: Any, problem: str, rules: UnreadRules) -> dict[str, Any]:
-    """The row of an order after one more ask in vain. The first repetition is left to the very next run."""
+    """The row of an order after another failed request. The first retry is left to the next run."""
     asks = 1 if before is None else before.asks + 1
     denied = problem == DETAIL_MISSING
     missing_since = (before and before.missing_since) or tx.now
@@ -124,11 +124,10 @@ def _retry_row(tx: Transaction, before: Any, problem: str, rules: UnreadRules) -
 
 
 def _withdraw(tx: Transaction, ctx: RunContext, source_ids: Collection[str]) -> None:
-    """These count as withdrawn from now on: visible under a reason of their own, and asked for ever less often.
+    """Treat these as withdrawn: they get a reason of their own and are requested less and less often.
 
-    One that waits goes on waiting under ``NOT_RETURNED``. One that was never read is quarantined as ``ORDER_GONE``;
-    what was
-    refused for its content keeps that reason.
+    A waiting order keeps waiting under ``NOT_RETURNED``. One that was never read is quarantined as ``ORDER_GONE``; one
+    that was refused for its content keeps that reason.
     """
     if not source_ids:
         return
@@ -147,7 +146,7 @@ def _withdraw(tx: Transaction, ctx: RunContext, source_ids: Collection[str]) -> 
     rows: list[Any] = lock(tx, ids, "problem")
     waiting = [row for row in rows if row.state == State.WAITING]
     transition(
-        tx, waiting, State.WAITING, TransitionCause(ctx, "its source has denied it for a long time", NOT_RETURNED)
+        tx, waiting, State.WAITING, TransitionCause(ctx, "its source has not found it for a long time", NOT_RETURNED)
     )
     never_read = [row.id for row in rows if row.state == State.QUARANTINED and row.problem in UNREAD_PROBLEMS]
     quarantine(tx, ctx, [(work, [WITHDRAWN_FOR_GOOD]) for work in work_items(tx, never_read)])
@@ -156,8 +155,8 @@ def _withdraw(tx: Transaction, ctx: RunContext, source_ids: Collection[str]) -> 
 WITHDRAWN_FOR_GOOD = ValidationIssue(
     ORDER_GONE,
     "",
-    "the web shop listed this order and has answered HTTP 404 for it ever since; look for it in the shop, then discard "
-    "it here or correct it there",
+    "the web shop listed this order, but has answered HTTP 404 for it ever since; search for it in the shop, then "
+    "correct it in the shop or discard it here",
 )
 
 

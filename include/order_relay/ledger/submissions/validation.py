@@ -1,7 +1,7 @@
-"""Judging: quarantine and recovery, resolving versions, and making submissions ready to be sent.
+"""Results of validation: quarantine, holds, and recovery.
 
-Each function takes what was decided on rows as they were read, and skips those that were moved since (another run has
-them); nothing here overwrites a newer decision.
+Each function takes decisions about rows as they were read and skips rows that have changed since, because another run
+has them. It never overwrites a newer decision.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ class Validation(Repository):
 
     @writes
     def hold(self, tx: Transaction, ctx: RunContext, held: Sequence[tuple[WorkItem, str]], notes: Notes) -> int:
-        """Hold received submissions for a reason, with their notes, until an operator decides; how many were.
+        """Hold received submissions for a reason, with their notes, until an operator decides; returns their number.
 
-        Those that were moved since are skipped.
+        Submissions that have changed since are skipped.
         """
         wanted = {work.id: (work.revision, reason) for work, reason in held}
         rows = [row for row in lock(tx, wanted) if row.state == State.RECEIVED and row.revision == wanted[row.id][0]]
@@ -59,7 +59,7 @@ class Validation(Repository):
 
     @writes
     def recover(self, tx: Transaction, ctx: RunContext, given: Sequence[WorkItem]) -> list[WorkItem]:
-        """What was judged in place and found clean (quarantined, waiting) goes back to ``received``; as it is then."""
+        """Return quarantined and waiting submissions that are valid now to ``received``; returns their new rows."""
         revisions = {work.id: work.revision for work in given}
         rows = [
             row
@@ -76,9 +76,9 @@ def quarantine(
     refused: Sequence[tuple[WorkItem, Sequence[ValidationIssue]]],
     notes: Notes = MappingProxyType({}),
 ) -> int:
-    """Quarantine submissions with every reason, and their notes; how many were.
+    """Quarantine submissions with all reasons, and their notes; returns their number.
 
-    One that is quarantined already for the same reasons gets no event. Those that were moved since are skipped.
+    One that is already quarantined for the same reasons gets no event. Those that have changed since are skipped.
     """
     wanted = {work.id: (work.revision, list(reasons)) for work, reasons in refused if reasons}
     rows = [

@@ -1,4 +1,4 @@
-"""Versions of one order: which of a lineage goes on, and which are superseded."""
+"""Versions of one order: which version of a lineage is sent, and which are superseded."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from order_relay.orders.decisions.versions import (
 from order_relay.orders.messages import RunContext, VersionPolicies
 
 RECHECK_AFTER = timedelta(minutes=15)
-"""A waiting submission is judged again after this, also where the source does not offer it again."""
+"""A waiting submission is evaluated again after this time, even if the source does not offer it again."""
 
 _VERSIONS = tuple(dict.fromkeys((*VERSION_COLUMNS, *WORK_COLUMNS)))
 _SIBLINGS = sa.select(submission.c.id).where(
@@ -56,10 +56,10 @@ class Versions(Repository):
     def resolve(
         self, tx: Transaction, ctx: RunContext, ids: Iterable[int], policies: VersionPolicies, limit: int | None = None
     ) -> list[WorkItem]:
-        """Resolve the lineages of these submissions (any states); the winners that are to be transformed now.
+        """Resolve the lineages of these submissions (any states); returns the winners to transform.
 
-        All versions that the ledger ever saw of the lineages take part. ``limit`` counts lineages, the longest known
-        first; the submissions of the others stay ``received``.
+        All versions of the lineages in the ledger take part. ``limit`` counts lineages, oldest first; the submissions
+        of the others stay ``received``.
         """
         lineages = list(dict.fromkeys(row.lineage for row in work_items(tx, ids)))[:limit]
         rows = _family(tx, ctx, lineages)
@@ -70,25 +70,21 @@ class Versions(Repository):
         return [work for work in work_items(tx, winners) if work.state == State.RECEIVED]
 
     def supersede_obsolete(self, ctx: RunContext, policies: VersionPolicies) -> int:
-        """Supersede what is quarantined or rejected although a newer version of the same order is at the destination.
+        """Supersede quarantined and rejected versions if a newer version of the order is at the destination.
 
-        However that one came there: by load, by a look-up or by an operator. How many were superseded. Those that do
-        not agree with the newer version (``orders.versions``) stay as they are.
+        Returns their number. Versions that do not agree with the newer one (``orders.decisions.versions``) keep their
+        state.
         """
         return self._supersede_obsolete(ctx, policies) if self._obsolete(ctx.pipeline) else 0
 
     @reads
     def _obsolete(self, tx: Transaction, name: str) -> set[int]:
-        """What is refused although a newer version of its lineage is at the destination."""
+        """Refused submissions with a newer version of their lineage at the destination."""
         return set(tx.run(_OBSOLETE, {"pipeline": name}).scalars())
 
     @writes
     def _supersede_obsolete(self, tx: Transaction, ctx: RunContext, policies: VersionPolicies) -> int:
-        """Supersede what is quarantined or rejected although a newer version of the same order is at the destination.
-
-        However that one came there: by load, by a look-up or by an operator. How many were superseded. Those that do
-        not agree with the newer version (``orders.versions``) stay as they are.
-        """
+        """See ``supersede_obsolete``."""
         rows = _family(
             tx, ctx, [work.lineage for work in work_items(tx, tx.run(_OBSOLETE, {"pipeline": ctx.pipeline}).scalars())]
         )
@@ -115,7 +111,7 @@ def _version_frame(rows: list[Any]) -> pd.DataFrame:
 
 
 def _carry_out(tx: Transaction, ctx: RunContext, rows: dict[int, Any], decided: pd.DataFrame) -> list[int]:
-    """Write the decisions, in sets; the ids that go on."""
+    """Write the decisions in sets; returns the ids of the winners."""
     groups: dict[tuple[str, str, str], list[Any]] = defaultdict(list)
     lineages: dict[int, str] = {}
     for number, decision, reason, lineage, detail in decided[list(RESULT_COLUMNS)].itertuples(index=False, name=None):
@@ -143,7 +139,7 @@ _TARGET = {
 
 
 def _release(tx: Transaction, cause: TransitionCause, group: list[Any], lineages: dict[int, str]) -> None:
-    """Winners: received and ready ones stay where they are, others come back to ``received``."""
+    """Winners: received and ready ones keep their state, others return to ``received``."""
     back = [row for row in group if row.state not in (State.RECEIVED, State.READY)]
     renamed = [row for row in back if row.id in lineages]
     transition(tx, renamed, State.RECEIVED, cause, each={row.id: {"lineage": lineages[row.id]} for row in renamed})
@@ -155,7 +151,7 @@ def _release(tx: Transaction, cause: TransitionCause, group: list[Any], lineages
 def _transition_group(
     tx: Transaction, cause: TransitionCause, group: list[Any], state: State, lineages: dict[int, str]
 ) -> None:
-    """The others: moved, unless they are there for the same reason already."""
+    """The others: changed, unless they are in the state for the same reason already."""
     due = {"due_at": tx.now + RECHECK_AFTER} if state is State.WAITING else {}
     there = [row for row in group if row.state == state and (row.reason == cause.reason or state is State.SUPERSEDED)]
     stay = [row for row in there if row.id in lineages]

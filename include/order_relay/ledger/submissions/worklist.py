@@ -1,4 +1,4 @@
-"""Submissions to judge: which, and where their raw orders lie."""
+"""The worklist: submissions to validate, and the places of their raw orders."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Worklist(Repository):
 
     @reads
     def to_validate(self, tx: Transaction, name: str, batch_id: str | None) -> list[WorkItem]:
-        """Everything received and not judged; and what is judged in place because its content stands in this batch: the
-        quarantined, and what waits for its source."""
+        """Received submissions, and those whose content is in this batch and which are validated in place: quarantined
+        ones and those that wait for their source."""
         which = submission.c.state == State.RECEIVED
         if batch_id is not None:
             in_place = sa.or_(
@@ -44,16 +44,16 @@ class Worklist(Repository):
 
     @reads
     def get(self, tx: Transaction, ids: Iterable[int]) -> list[WorkItem]:
-        """These submissions as they are now, in key order; unknown ids are absent."""
+        """The current rows of these submissions, in key order; unknown ids are left out."""
         return work_items(tx, ids)
 
     @writes
     def replay_interval(self, tx: Transaction, ctx: RunContext, start: datetime, end: datetime) -> int:
-        """Bring back to ``received`` what the batches fetched in [start, end) offered; how many will be judged again.
+        """Return the offers of the batches fetched in [start, end) to ``received``; returns their number.
 
-        What may be sent, is under way, settled by a person, or imported stays as it is: that is what keeps a backfill
-        from sending twice. So does what is superseded for good: nothing could come of it, and retention may have
-        removed its raw order. An order that was offered before and after the interval counts as offered within it.
+        Submissions that may be sent, are being sent, were settled by an operator, or are imported keep their state, so
+        that a backfill sends no duplicates. So do those superseded for good: retention may have removed their raw
+        orders. An order that was offered before and after the interval counts as offered within it.
         """
         spans = tx.run(
             sa.select(sa.func.count()).where(
@@ -82,15 +82,15 @@ class Worklist(Repository):
 
 
 def work_items(tx: Transaction, ids: Iterable[int]) -> list[WorkItem]:
-    """These submissions as they are now, in key order; unknown ids are absent."""
+    """The current rows of these submissions, in key order; unknown ids are left out."""
     query = sa.select(*_COLUMNS).where(among(submission.c.id, "ids")).order_by(submission.c.id)
     return [WorkItem(*tuple(row)) for row in tx.run(query, {"ids": list(ids)})]
 
 
 def resume_waiting(tx: Transaction, ctx: RunContext) -> int:
-    """Waiting submissions whose time to look again has come go back to ``received``.
+    """Return waiting submissions that are due to ``received``.
 
-    Not those that wait for their source (``gating``): judging them again without asking it would tell nothing new.
+    Except those that wait for their source (``source_holds``), which must be read again first.
     """
     ids = (
         tx.run(

@@ -1,8 +1,8 @@
-"""Which order numbers may be acknowledged to the source, and what came of it.
+"""Acknowledgements to the source: which order numbers are due, and their results.
 
-Acknowledged are imported and discarded orders; superseded ones only where a newer version of their lineage is
-imported, or a person settled the lineage and nothing of it is open. Never anything else, and never a number that any
-open submission carries: the source knows numbers only, and would forget the open one with it.
+Imported and discarded orders are acknowledged. Superseded ones are acknowledged only if a newer version of their
+lineage is imported, or if an operator settled the lineage and none of it is open. A number of an open submission is
+never acknowledged: the source knows only numbers and would no longer offer the open one.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ class Acknowledgements(Repository):
     def due(
         self, tx: Transaction, name: str, limit: int | None = None, after: int = 0, given_up_s: float | None = None
     ) -> list[DueAcknowledgement]:
-        """What is due to be acknowledged now, the longest known first, from behind the id ``after``; each number once.
+        """Orders to acknowledge, oldest first, with ids above ``after``; each number once.
 
-        ``given_up_s``: also what was sent so many seconds ago without an answer, for sources whose silence about an
-        order tells nothing. What such a source refused is due again after a growing time, and not for ever
-        (``take_over``).
+        ``given_up_s``: include acknowledgements sent that many seconds ago without an answer, for sources whose silence
+        about an order proves nothing. An acknowledgement refused by such a source is due again after growing delays, a
+        limited number of times (``ack_retries``).
         """
         query = _TO_ACKNOWLEDGE.where(sa.or_(_ANSWERED, _given_up(tx, given_up_s)))
         if given_up_s is not None:
@@ -97,12 +97,12 @@ class Acknowledgements(Repository):
     def record_answers(
         self, tx: Transaction, ctx: RunContext, answers: Mapping[int, Acknowledgement], most: int | None = None
     ) -> None:
-        """What the source said: accepted ones are confirmed, the others stay due (as ``refused``, with its words).
+        """Record answers of the source: accepted ones are confirmed, the others stay due as ``refused``.
 
         ``most`` refusals end the repetitions at a source that never gives a complete answer (``take_over``).
 
-        An id that was sent and is missing here stays ``sent``: the source's next complete answer tells whether it took
-        it. All rows of the same number share the answer.
+        An id that was sent and is missing here stays ``sent``: the next complete answer of the source shows whether it
+        was accepted. All rows with the same number share the answer.
         """
         accepted = [number for number, answer in answers.items() if answer.accepted]
         cancelled = [number for number, answer in answers.items() if answer.cancelled]
@@ -124,7 +124,7 @@ class Acknowledgements(Repository):
 
     @writes
     def record_no_answer(self, tx: Transaction, ctx: RunContext, ids: Iterable[int], most: int) -> None:
-        """These were sent and there was no usable answer: one more try of each."""
+        """Record that these were sent without a usable answer: one more try of each."""
         silence = Acknowledgement(False, "no usable answer", passing=True)
         ack_retries.record_answers(tx, ctx, dict.fromkeys(ids, silence), most)
 

@@ -1,9 +1,9 @@
 """Orders that their source cancelled.
 
-One that was sent is marked once, and is a task for operators from its import until they have settled it. It keeps its
-state: the destination has it. From the mark on its source is told nothing more about it, and a feed shows it as
-cancelled. One that was not sent yet is stopped: it waits, and is read again from its source before anything else
-happens to it. A marked order that proves not to be at the destination is stopped before its next attempt.
+An order that was sent is marked once and, once imported, needs an operator. It keeps its state, since the destination
+has it. No more write-back is sent for it, and feeds show it as cancelled. An order that was not sent yet is stopped: it
+waits and is read again from its source first. A marked order that turns out not to be at the destination is stopped
+before its next attempt.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from order_relay.orders.mapping.eligibility import NOT_RETURNED, is_eligibility_
 from order_relay.orders.messages import RunContext
 
 CANCELLED = "cancelled"
-"""State of a write-back step that is not told any more because the source cancelled its order."""
+"""State of a write-back step that is no longer sent because the source cancelled the order."""
 
 TAKE_OVER = "take_over"
 """The write-back step that is the acknowledgement (``take_over``)."""
@@ -60,7 +60,7 @@ class Cancellations(Repository):
     """Orders that their source has cancelled."""
 
     def record(self, ctx: RunContext, source_ids: Iterable[str]) -> RecordedCancellations:
-        """The source has cancelled these; how many of them are news."""
+        """Record that the source has cancelled these; returns how many are new."""
         wanted = list(source_ids)
         return self._record(ctx, wanted) if wanted else RecordedCancellations()
 
@@ -105,7 +105,7 @@ class Cancellations(Repository):
 
 
 def record(tx: Transaction, ctx: RunContext, source_ids: Iterable[str]) -> RecordedCancellations:
-    """The source has cancelled these; how many of them are news."""
+    """Record that the source has cancelled these; returns how many are new."""
     ids = (
         tx.run(
             sa.select(submission.c.id).where(
@@ -149,7 +149,7 @@ def _waits_for_its_source(row: Any) -> bool:
 
 
 def mark_cancelled(tx: Transaction, ctx: RunContext, rows: list[Any], why: str) -> None:
-    """Mark these locked rows, close their open steps, and write an event: it is no move, but part of their life."""
+    """Mark these locked rows, close their open steps, and write an event: the state stays the same."""
     if not rows:
         return
     keys = {"ids": [row.id for row in rows]}
@@ -169,7 +169,7 @@ _NOT_TAKEN_OVER = sa.exists().where(
 
 
 def pending(tx: Transaction, name: str | None) -> list[CancelledSubmission]:
-    """Imported orders that their source cancelled, and about which no operator has said anything yet."""
+    """Imported orders that their source cancelled, without a decision of an operator."""
     where = [_TASK] if name is None else [_TASK, submission.c.pipeline == name]
     columns = [submission.c[column] for column in CancelledSubmission.__annotations__]
     return tx.rows(CancelledSubmission, sa.select(*columns).where(*where).order_by(submission.c.id))

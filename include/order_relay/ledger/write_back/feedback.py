@@ -1,13 +1,12 @@
-"""What a source is told about an order after it was taken over: small steps, each recorded on its own until it is done.
+"""Write-back to the source after the import, in small steps that are recorded one by one.
 
-The steps of one order follow each other: its number at the destination, the numbers of its lines, and that it left (a
-delivery that is told by itself names the numbered lines). Never are two told at a time: one that writes the whole order
-back would take away what the other has just written. A step is claimed before the request (``sent``), and what became
-of it is recorded after it. One whose worker died is free again after some time; so steps are such that telling one
-again changes nothing.
+The steps of an order follow each other: its OMS number, its line numbers, and its shipment. They never run
+concurrently: a step that writes the whole order would undo the changes of another. A step is claimed before the
+request (``sent``), and its result is recorded afterwards. A step whose worker died is released after some time, so
+steps are idempotent.
 
-No step is repeated without end: after some refusals by the source, or many tries without an answer, it is ``failed``
-and an operator decides.
+No step is repeated forever: after some refusals by the source, or many tries without an answer, it is ``failed`` and an
+operator decides.
 """
 
 from __future__ import annotations
@@ -35,16 +34,16 @@ from order_relay.orders.messages import Acknowledgement, RunContext
 OMS_NUMBER, LINE_NUMBERS, SHIPPED = "oms_number", "line_numbers", "shipped"
 
 FIRST_DELAY, LONGEST_DELAY = timedelta(minutes=5), timedelta(hours=6)
-"""A step that the source refused is tried again after this, then after twice as long, and so on."""
+"""Delay before a refused step is retried; doubled each time, up to the longest."""
 
 MAX_REFUSALS = 5
-"""After this many refusals by the source a step has failed (default of the setting ``feedback: most_refusals``)."""
+"""Refusals by the source after which a step has failed (default of ``feedback: most_refusals``)."""
 
 MAX_TRIES = 20
-"""After this many tries altogether, however they ended, a step has failed: some days with the growing distances."""
+"""Tries after which a step has failed, whatever their results: some days, with the growing delays."""
 
 RETRY_PATIENCE = ((4, 1), (8, 4), (12, 16), (MAX_TRIES + 1, 64))
-"""Up to how many tries without an answer a step is free again after how many times ``given_up_s``."""
+"""(tries, factor): up to this many tries without an answer, a step is released after factor times ``given_up_s``."""
 
 OPEN, FAILED, GIVEN_UP = ("sent", "refused", "failed"), "failed", "given_up"
 _OVER = ("done", FAILED, GIVEN_UP)
@@ -52,9 +51,9 @@ _OVER = ("done", FAILED, GIVEN_UP)
 
 @dataclass(frozen=True, slots=True)
 class FeedbackStep:
-    """One step to tell. ``delivery`` is the shipment's ledger id where each delivery is a step, else 0.
+    """One step to send. ``delivery`` is the shipment's ledger id if each delivery is a step, otherwise 0.
 
-    ``silent``: it was told before, and nobody knows whether the source took it.
+    ``silent``: it was sent before without an answer.
     """
 
     submission_id: int
@@ -138,9 +137,9 @@ class Feedback(Repository):
     def claim(
         self, tx: Transaction, ctx: RunContext, steps: Sequence[FeedbackStep], given_up_s: float = 900.0
     ) -> list[FeedbackStep]:
-        """Note, before the request, that these are being told; those whose orders nobody else tells of meanwhile.
+        """Claim steps before their requests; returns those whose orders no other worker is writing.
 
-        One that was tried ``MAX_TRIES`` times has failed instead.
+        A step that was tried ``MAX_TRIES`` times fails instead.
         """
         ids = {step.submission_id for step in steps}
         lock(tx, ids)
@@ -174,10 +173,10 @@ class Feedback(Repository):
         answers: Sequence[tuple[FeedbackStep, Acknowledgement]],
         most: int = MAX_REFUSALS,
     ) -> None:
-        """What the source said. A refused step is due again after a growing time, and has failed after ``most``
+        """Record answers of the source. A refused step is due again after a growing delay, and fails after ``most``
         refusals.
 
-        An order that its source has cancelled is marked (``cancelling``), and nothing more is told of it.
+        An order that its source has cancelled is marked (``cancellations``), and no more steps are sent for it.
         """
         rows = []
         for step, answer in answers:
@@ -202,7 +201,7 @@ class Feedback(Repository):
 
 
 def _open(now: datetime, given_up_s: float) -> sa.ColumnElement[bool]:
-    """Never told, refused and due again, or claimed by a worker that died."""
+    """Never sent, refused and due again, or claimed by a worker that died."""
     return sa.or_(
         _mine.c.state.is_(None),
         sa.and_(_mine.c.state == "refused", _mine.c.due_at <= now),
@@ -219,10 +218,10 @@ def _open(now: datetime, given_up_s: float) -> sa.ColumnElement[bool]:
 
 
 def _forerunner(step: str, *, deliveries: bool) -> list[sa.ColumnElement[bool]]:
-    """That the step before this one is over.
+    """The step before this one is over.
 
-    A delivery names numbered lines, so those must be done. That an order left is told also where the source refused its
-    line numbers, or its number for good.
+    A delivery names numbered lines, so the line numbers must be done. The shipment is reported even if the source
+    refused the line numbers, or the OMS number for good.
     """
     if step == OMS_NUMBER:
         return []
@@ -240,7 +239,7 @@ def _has_state(step: str, *states: str) -> sa.ColumnElement[bool]:
 
 
 def steps_of(tx: Transaction, number: int) -> list[dict[str, Any]]:
-    """What the source was told about one submission, for people."""
+    """The write-back steps of one submission, for display."""
     query = sa.select(feedback).where(feedback.c.submission_id == number).order_by(feedback.c.at, feedback.c.step)
     return [dict(row) for row in tx.run(query).mappings()]
 

@@ -57,7 +57,7 @@ class WriteBackTasks(Repository):
 
 
 def _failed_steps(tx: Transaction, name: str | None) -> list[dict[str, Any]]:
-    """The steps that will not be told again unless an operator says so."""
+    """The steps that are not sent again unless an operator decides so."""
     where = [feedback.c.state == sa.literal_column("'failed'")]
     if name is not None:
         where.append(submission.c.pipeline == name)
@@ -89,7 +89,7 @@ def _failed(tx: Transaction, name: str | None) -> list[dict[str, Any]]:
 
 
 def _decide(tx: Transaction, ctx: RunContext, number: str, reason: str, *, retry: bool) -> int:
-    """An operator has the failed steps of an order told again, or gives them up; how many."""
+    """Send the failed steps of an order again, or give them up; returns their number."""
     chosen = [row for row in _failed_steps(tx, ctx.pipeline) if number in {row["order_number"], row["source_id"]}]
     lock(tx, {row["submission_id"] for row in chosen})
     words = f"{'retry' if retry else 'given up'} by {ctx.who}: {clean_text(reason, 200)}"

@@ -273,5 +273,5 @@ class TestFollowing:
         followed.statuses.record_follow_up(ACCOUNT, due, [], "parcel P1 is not shipped any more")
         assert [found["order_number"] for found in followed.statuses.recent(asked=True)] == ["N-1"]
         assert followed.statuses.resolve_question("N-1") == [ACCOUNT]
-        with pytest.raises(IllegalTransitionError, match="nobody is asked"):
+        with pytest.raises(IllegalTransitionError, match="no open question"):
             followed.statuses.resolve_question("N-1")
