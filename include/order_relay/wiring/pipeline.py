@@ -76,9 +76,7 @@ class Wiring:
 
     @property
     def write_back_source(self) -> FeedbackTaker:
-        """The source account, as one that is told what became of its orders. Raises ``ConfigurationError`` where it
-        can not.
-        """
+        """The source account, if it takes feedback about its orders. Raises ``ConfigurationError`` otherwise."""
         source = self.source
         if not isinstance(source, FeedbackTaker):
             raise ConfigurationError(f"{self.name}: {self.settings.source.vendor} takes no feedback")
