@@ -13,6 +13,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 SCRIPT = """
 import json, sys
+from importlib import metadata
+every = metadata.distributions
+metadata.distributions = lambda **options: (
+    found for found in every(**options) if found.name != "order-relay" or found.version == "0"
+)
 from airflow import plugins_manager
 plugins, errors = plugins_manager._get_plugins()
 ours = [plugin for plugin in plugins if plugin.name == "order_relay"]
@@ -30,7 +35,7 @@ print(json.dumps({
     [(True, True, "EntryPointSource"), (True, False, "EntryPointSource"), (False, True, "PluginsDirectorySource")],
 )
 def test_it_is_loaded_once(installed: bool, folder: bool, source: str, tmp_path: Path) -> None:
-    """The package's metadata, with or without the entry point, hides that of an earlier installation."""
+    """Metadata of a distribution of its own, with or without the entry point, replaces that of the installation."""
     metadata = tmp_path / "order_relay-0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: order-relay\nVersion: 0\n")
