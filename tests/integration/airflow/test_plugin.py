@@ -12,12 +12,18 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 SCRIPT = """
-import json, sys
-from importlib import metadata
-every = metadata.distributions
-metadata.distributions = lambda **options: (
-    found for found in every(**options) if found.name != "order-relay" or found.version == "0"
-)
+import importlib, importlib.util, json, sys
+
+def replace_installation(metadata):
+    every = metadata.distributions
+    metadata.distributions = lambda **options: (
+        found for found in every(**options) if found.name != "order-relay" or found.version == "0"
+    )
+
+for name in ("importlib.metadata", "importlib_metadata"):  # Airflow uses the backport on Python 3.11
+    if importlib.util.find_spec(name):
+        replace_installation(importlib.import_module(name))
+
 from airflow import plugins_manager
 plugins, errors = plugins_manager._get_plugins()
 ours = [plugin for plugin in plugins if plugin.name == "order_relay"]
