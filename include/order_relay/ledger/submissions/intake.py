@@ -195,7 +195,7 @@ class _Intake:
         rows = [row for row, content in pairs if content is not None]
         update(self.tx, rows, _contents(pairs))
 
-    def _judge_in_place(self, pairs: Pairs, reason: str) -> None:
+    def _evaluate_in_place(self, pairs: Pairs, reason: str) -> None:
         same = [(row, c) for row, c in pairs if c is not None and c["content_hash"] == row.content_hash]
         changed = [(row, c) for row, c in pairs if c is not None and c["content_hash"] != row.content_hash]
         self._refresh(same, reason)
@@ -252,7 +252,7 @@ class _Intake:
         RedeliveryAction.REFRESH: _refresh,
         RedeliveryAction.REPLACE: _replace,
         RedeliveryAction.REJUDGE: _rejudge,
-        RedeliveryAction.JUDGE_IN_PLACE: _judge_in_place,
+        RedeliveryAction.EVALUATE_IN_PLACE: _evaluate_in_place,
         RedeliveryAction.NOTHING: _nothing,
         RedeliveryAction.REMEMBER: _remember,
         RedeliveryAction.ACKNOWLEDGE: _acknowledge,

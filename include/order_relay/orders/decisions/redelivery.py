@@ -28,10 +28,10 @@ KNOWN_COLUMNS: tuple[str, ...] = (
     "transform_fingerprint",
     "reason",
 )
-"""What the ledger tells of the submissions that share a source id **or an order number** with an offer.
+"""Columns of the known submissions that share a source id **or an order number** with an offer.
 
 All editions of such a source id are given. ``transform_fingerprint`` is the one under which its payload was last
-made or refused, "" where there was none.
+made or rejected, "" if there was none.
 """
 
 RESULT_COLUMNS: tuple[str, ...] = ("source_id", "action", "reason", "offer")
@@ -52,7 +52,7 @@ class RedeliveryAction(StrEnum):
     REFRESH = "refresh"  # points to the newest batch, no move, no event
     REPLACE = "replace"  # received: the new content replaces the old, no move
     REJUDGE = "rejudge"  # new content and place, then to received (from ready via waiting)
-    JUDGE_IN_PLACE = "judge_in_place"  # points to the newest batch; validate judges it where it is
+    EVALUATE_IN_PLACE = "evaluate_in_place"  # points to the newest batch; validated without a change of state
     NOTHING = "nothing"
     REMEMBER = "remember"  # sending, in_doubt: the changed content is compared once settled
     ACKNOWLEDGE = "acknowledge"  # due (again) where the ledger's rules of acknowledging allow it
@@ -72,15 +72,15 @@ _ACTIONS: dict[str, tuple[RedeliveryAction, RedeliveryAction]] = {  # state: (sa
     "in_doubt": (RedeliveryAction.NOTHING, RedeliveryAction.REMEMBER),
     "imported": (RedeliveryAction.ACKNOWLEDGE, RedeliveryAction.HOLD_EDITION),
     "superseded": (RedeliveryAction.ACKNOWLEDGE, RedeliveryAction.REJUDGE),
-    "quarantined": (RedeliveryAction.JUDGE_IN_PLACE, RedeliveryAction.REJUDGE),
+    "quarantined": (RedeliveryAction.EVALUATE_IN_PLACE, RedeliveryAction.REJUDGE),
     "rejected": (RedeliveryAction.NOTHING, RedeliveryAction.REJUDGE),
     "held": (RedeliveryAction.NOTHING, RedeliveryAction.REFRESH_REVIEW),
     "discarded": (RedeliveryAction.ACKNOWLEDGE, RedeliveryAction.HOLD_EDITION),
 }
 _UNREPAIRABLE_STATES = ("sending", "in_doubt", "imported", "discarded")
-"""An order in these that is offered in a form that cannot be read tells nothing: it is compared once it can be read."""
-_SETTLED_STATES = ("imported", "superseded", "discarded", "held")  # whether they were eligible does not matter any more
-_REEVALUATED_STATES = ("ready", "rejected")  # same content, but judged under an outdated mapping: judged anew
+"""Orders in these states that cannot be read this time are compared once they can be read again."""
+_SETTLED_STATES = ("imported", "superseded", "discarded", "held")  # their eligibility no longer matters
+_REEVALUATED_STATES = ("ready", "rejected")  # same content, evaluated with an outdated mapping: evaluated again
 
 
 def decide_redeliveries(offers: pd.DataFrame, known: pd.DataFrame, transform_fingerprint: str = "") -> pd.DataFrame:
@@ -152,9 +152,9 @@ def _apply_actions(joined: pd.DataFrame, transform_fingerprint: str) -> pd.DataF
         mask = (joined["state"] == state) & (same == equal)
         action[mask] = pair[0 if equal else 1].value
     action[same & outdated & joined["state"].isin(_REEVALUATED_STATES)] = RedeliveryAction.REJUDGE.value
-    # what waits for its source to change is judged where it is: no event while nothing changes
+    # what waits for a change at its source is evaluated in place: no event while nothing changes
     action[same & (joined["state"] == "waiting") & joined["reason"].map(is_eligibility_reason)] = (
-        RedeliveryAction.JUDGE_IN_PLACE.value
+        RedeliveryAction.EVALUATE_IN_PLACE.value
     )
     # ended as repaired, and yet its source still offers it: what ended it was no replacement of it
     unnamed = joined["source_id"].str.startswith(HASHED_ID_PREFIX)
@@ -178,7 +178,7 @@ def _conflicts(offers: pd.DataFrame, joined: pd.DataFrame, newest: pd.DataFrame)
     """Source ids that are in conflict with themselves or with another, and the reason; at most one reason each.
 
     A conflict between offer and ledger is raised when it comes to light, that is when one of its parties is new or
-    has changed in that field; once it was raised, what a person decided about it stands.
+    has changed in that field; after that, the decision of the operator is kept.
     """
     contents = offers.groupby("source_id")["content_hash"].nunique()
     two_contents = contents.index[contents > 1]

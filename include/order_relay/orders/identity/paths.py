@@ -19,7 +19,7 @@ _UNSTORABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 @lru_cache(maxsize=256)
 def _steps(path: str) -> tuple[tuple[str, bool], ...]:
-    """The names along a path, and whether each one's list is gone through. Split once, not once an order."""
+    """The names along a path, and whether each is a list to iterate. Cached: paths are few, orders many."""
     return tuple((step.removesuffix("[]"), step.endswith("[]")) for step in path.split(".")) if path else ()
 
 
@@ -37,7 +37,7 @@ def list_values(node: Any, path: str) -> Iterable[Any]:
 
 
 def iterate_values(node: Any, path: str) -> Iterator[Any]:
-    """What stands at a path; nothing where a part of it is missing or of another shape."""
+    """The value at a path; ``None`` if a part of it is missing or has another type."""
     if not path:
         return
     nodes = [node]
@@ -48,7 +48,7 @@ def iterate_values(node: Any, path: str) -> Iterator[Any]:
 
 
 def remove_paths(document: Any, paths: Sequence[str]) -> Any:
-    """The document without what stands at these paths. Only the objects along the paths are copied."""
+    """The document without the values at these paths. Only the objects along the paths are copied."""
     for path in paths:
         document = _remove(document, _steps(path))
     return document
@@ -69,7 +69,7 @@ def _remove(node: Any, steps: Sequence[tuple[str, bool]]) -> Any:
 
 
 def text_of(value: Any) -> str:
-    """A text or whole number as text; "" for anything else, and for what a database column can not hold."""
+    """A text or whole number as text; "" for anything else, and for a value that a database column cannot hold."""
     if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value() and value < MAX_INTEGER:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, str | int):

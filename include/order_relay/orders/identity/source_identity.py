@@ -1,7 +1,4 @@
-"""Who an order is: the few columns by which offers are told apart, without their content.
-
-Where a vendor keeps them stands in the section ``identity`` of its ``mapping.yaml``; this module knows no field name.
-"""
+"""The identity of an order: the columns that identify it, read by the section ``identity`` of ``mapping.yaml``."""
 
 from __future__ import annotations
 
@@ -42,7 +39,7 @@ IDENTITY_COLUMNS: tuple[str, ...] = (
 """What ``identify`` gives for each offered order. The offers frame of a batch has these, ``part`` and ``row``."""
 
 POSITION_COLUMNS: tuple[str, ...] = ("part", "row")
-"""Where the raw order lies in its batch: number of the part, line within the part; both from 0."""
+"""Position of the raw order in its batch: number of the part, and line within the part; both from 0."""
 
 IDENTITY_UNUSABLE = "identity_unusable"
 """Refusal code: no id, no number that orders its versions, or one that no ledger can keep (see ``paths.text_of``)."""
@@ -68,7 +65,7 @@ class IdentityPaths:
     any text that is not a placeholder.
     ``suffix_pattern``: empty, which is the default, where order numbers carry no version.
     ``items_need``: a line counts as an item only if one of these paths (seen from the line) is not null. Without it a
-    promotion text that stands on every order would make unlike orders look alike.
+    promotion text that is on every order would make unlike orders look alike.
     ``volatile``: members that change without the order changing, such as when it was last touched. They do not count
     when a known order is offered again.
     """
@@ -145,11 +142,11 @@ def identify(
     content: str = "",
     fingerprint: Callable[[Any], str] | None = None,
 ) -> dict[str, Any]:
-    """The ``IDENTITY_COLUMNS`` of one document. Raises nothing: what can not be identified gets its content hash as id.
+    """The ``IDENTITY_COLUMNS`` of one document. Raises nothing: without an identity the content hash is the id.
 
     ``problem`` is what was found while reading (``SourceOrder.problem``); it stays, and is kept before ours.
     ``content`` is the text of an order that cannot be used as it is: its hash counts, and ``document`` only names it.
-    ``fingerprint`` tells the contents of two documents apart (``orders.contents``); without it every member that is
+    ``fingerprint`` hashes the content (``mapping.content_hash``); without it every member that is
     not volatile counts. A document that cannot be identified is told apart by all of it.
     """
     try:

@@ -2,8 +2,8 @@
 
 A source may list orders that are not to be fulfilled yet: a payment is open, or was cancelled and may be tried again.
 Each rule reads one value and has a verdict on it; the first that is not ``go`` decides. A rule is
-``{path, verdicts, otherwise}``; a verdict is one of ``VERDICTS``, or ``{table, by, default}``: the verdict stands in a
-code table under the value at the path ``by`` (a webshop, say), or else it is ``default``.
+``{path, verdicts, otherwise}``. A verdict is one of ``VERDICTS``, or ``{table, by, default}``: a code table has it for
+the value at the path ``by`` (such as a web shop), else it is ``default``.
 """
 
 from __future__ import annotations

@@ -196,10 +196,10 @@ def same_order(one: GroupMember, other: GroupMember, minimum: float) -> bool:
 
 @dataclass
 class RegroupingPlan:
-    """What an answer does: the lineage that each submission belongs to from now on, and which superseded ones go on.
+    """The effect of an answer: the new lineage of each submission, and the superseded ones that are reopened.
 
-    ``lineages`` names every held submission, and the others that follow one of them. ``woken`` were superseded and
-    agree with nothing that goes on.
+    ``lineages`` has every held submission, and the others that follow one of them. ``reopened`` were superseded and
+    agree with no submission that is sent. ``sides``: the submissions of each order that is sent, newest first.
     """
 
     lineages: dict[int, str] = field(default_factory=dict)
@@ -208,7 +208,7 @@ class RegroupingPlan:
 
 
 def plan_separation(held: Sequence[GroupMember], related: Sequence[GroupMember], minimum: float) -> RegroupingPlan:
-    """Each set of versions that agree goes on as one order; its newest version is sent, the older ones follow it.
+    """Each set of versions that agree becomes one order: its newest version is sent and supersedes the others.
 
     A held version that agrees with a newer one at the destination stays behind that one, if it was held because of
     its lineage. One set keeps the lineage where nothing else is in it, so that versions that come later are compared.
@@ -258,7 +258,7 @@ def _follow_agreeing(one: GroupMember, sides: Sequence[list[GroupMember]], minim
 
 
 def plan_replacement(held: Sequence[GroupMember], related: Sequence[GroupMember], minimum: float) -> RegroupingPlan:
-    """The newest goes on; the other held ones, and what agrees with them, are older versions in its lineage."""
+    """The newest is sent; the other held ones, and those that agree with them, become its older versions."""
     newest = max(held, key=lambda member: member.sort_key)
     taken = any(one.lineage == newest.lineage for one in related if one.at_destination)
     target = newest.own_lineage if taken else newest.lineage

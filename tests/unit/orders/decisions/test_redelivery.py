@@ -81,7 +81,7 @@ def test_unknown_orders_are_inserted() -> None:
         ("imported", "b", "hold_edition", "changed_after_import"),
         ("superseded", "a", "acknowledge", ""),
         ("superseded", "b", "rejudge", ""),
-        ("quarantined", "a", "judge_in_place", ""),
+        ("quarantined", "a", "evaluate_in_place", ""),
         ("quarantined", "b", "rejudge", ""),
         ("rejected", "a", "nothing", ""),
         ("rejected", "b", "rejudge", ""),
