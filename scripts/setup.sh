@@ -24,6 +24,8 @@ fi
 echo "Installing requirements (some minutes the first time) ..."
 .venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+# Left by the build beside the sources, which are on the import path: Airflow would find the package's plugin twice.
+rm -rf include/*.egg-info
 
 # Airflow starts many processes; without compiled modules each takes two to three times as long to start.
 echo "Compiling ..."
