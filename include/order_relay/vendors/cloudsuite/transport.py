@@ -31,8 +31,8 @@ from order_relay.http.status_table import StatusTable
 from order_relay.http.throttle import Throttle
 from order_relay.orders.json_text import encode
 from order_relay.orders.messages import SourceOrder
+from order_relay.vendors.cloudsuite.access import CloudSuiteAuthorization
 from order_relay.vendors.cloudsuite.connection import CloudSuiteSettings
-from order_relay.vendors.cloudsuite.token import CloudSuiteAuthorization
 
 Query = Mapping[str, str | int]
 
