@@ -282,7 +282,12 @@ def _choose_winner(family: _Family, left: Sequence[int], held: Collection[int]) 
 
     last_open = max(rank for rank, _ in family.ranked if not stopped(rank))
     best = left[-1]
-    if best == family.newest or (family.versions[best]["decided"] and best == last_open):
+    if (
+        best == family.newest
+        or (family.versions[best]["decided"] and best == last_open)
+        # what superseded it was discarded and will never be sent, so it may not stop an older one that is offered again
+        or family.newest_state == "superseded"
+    ):
         return {**dict.fromkeys(left, _SUPERSEDED), best: _Decision(VersionDecision.WINNER)}
     if family.newest >= 0 and stopped(family.newest):
         return dict.fromkeys(left, _Decision(VersionDecision.WAITING, NEWER_HELD))

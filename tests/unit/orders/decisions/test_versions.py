@@ -351,6 +351,18 @@ policies = st.builds(
 )
 
 
+def test_an_older_version_goes_on_if_what_superseded_the_newer_one_was_discarded() -> None:
+    one = {"lineage": "B", "suffix": None, "decided": False, "items": ("A",), "base_number": "N", "reason": ""}
+    same = {**one, "customer_number": "", "customer_po": ""}
+    frame = versions(
+        {**same, "version": 1, "edition": 1, "state": "received"},
+        {**same, "version": 1, "edition": 2, "state": "superseded"},
+        {**same, "version": 2, "edition": 1, "state": "discarded"},
+    )
+    result = resolve_versions(frame, VersionPolicies()).set_index("id")["decision"]
+    assert result.loc[frame["id"].iloc[0]] == "winner"
+
+
 @settings(deadline=None, max_examples=40)
 @given(rows, policies)
 def test_every_unsent_version_gets_one_decision_and_a_lineage_at_most_one_winner(
