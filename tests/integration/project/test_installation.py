@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
+pytestmark = pytest.mark.slow
 BUILT_FROM = ("pyproject.toml", "setup.py", "requirements.txt", "README.md")
 
 LOOK = """
@@ -30,7 +31,6 @@ from order_relay.pipeline.settings.locations import config_folder
 from order_relay.pipeline.settings.pipeline import load_file, pipeline_files
 from order_relay.wiring.vendors import canonical_reader
 
-pytestmark = pytest.mark.slow
 bag = DagBag(dag_folder=sys.argv[1], bundle_path=sys.argv[1], bundle_name="installed")
 pipelines = {name: load_file(path) for name, path in pipeline_files().items()}
 print(json.dumps({
