@@ -2,7 +2,7 @@
 
 ``authorize`` and ``probe`` serve users' own tasks and the *Test* button: see ``airflow.hooks``.
 
-Source: docs/vendors/cloudsuite.md, "Documented by the vendor", login.
+Source: docs/vendors/cloudsuite.md, "Facts", login.
 """
 
 from __future__ import annotations

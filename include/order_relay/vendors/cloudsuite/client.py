@@ -147,7 +147,7 @@ class CloudSuiteClient:
         """Offline orders since ``start`` that are not marked as sent, if the connection has ``offline_sent``.
 
         Includes orders that cannot be read. The filter ``offline=true`` is assumed (docs/vendors/cloudsuite.md,
-        "Assumed"). Raises the errors of ``fetch``.
+        "Facts"). Raises the errors of ``fetch``.
         """
         if not self.settings.offline_sent:
             return

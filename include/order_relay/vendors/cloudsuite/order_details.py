@@ -1,7 +1,7 @@
 """Orders in full: the detail of each id with its addresses inlined.
 
 Addresses may be objects or ids; ids are read from ``/api/address/{id}/``, each once (docs/vendors/cloudsuite.md,
-"Assumed"). An order that cannot be read does not affect others: it is retried, then offered with what is known of it.
+"Facts"). An order that cannot be read does not affect others: it is retried, then offered with what is known of it.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The list of orders: all pages of summaries, read before any detail (docs/vendors/cloudsuite.md, "Documented by the
-vendor", list).
+"""The list of orders: all pages of summaries, read before any detail (docs/vendors/cloudsuite.md, "Facts",
+list).
 
 The list changes while it is read: a confirmed order that is taken over leaves it, and later orders move across a page
 boundary; if another order arrives meanwhile, not even the count shows it. A list of several pages is therefore read

@@ -2,7 +2,7 @@
 
 GET, PATCH and PUT of the same content are repeated after a refused token or a throttling response; a POST never is.
 Errors are not documented: statuses are read as HTTP defines them, messages from ``detail`` (docs/vendors/cloudsuite.md,
-"Assumed").
+"Facts").
 """
 
 from __future__ import annotations

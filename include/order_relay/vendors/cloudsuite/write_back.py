@@ -1,6 +1,6 @@
 """Write-back to an order after take-over, in small idempotent steps.
 
-Steps: docs/vendors/cloudsuite.md, "Documented by the vendor", taken over and shipped. The order is read before each
+Steps: docs/vendors/cloudsuite.md, "Facts", taken over and shipped. The order is read before each
 write, and a cancelled order is never written to. If a PATCH returns the order (assumed), its new values are checked.
 All functions raise the errors of ``Source.acknowledge``.
 """

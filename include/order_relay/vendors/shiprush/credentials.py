@@ -1,7 +1,7 @@
 """Checks the user name and password of a request.
 
 HTTP Basic and query parameters are both accepted; if both are present, both must be right (docs/vendors/shiprush.md,
-"Documented by the vendor", credentials).
+"Facts", credentials).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The order feed: canonical orders as ShipRush's XML.
 
-Form and lengths: docs/vendors/shiprush.md, "The feed" and "Assumed".
+Form and lengths: docs/vendors/shiprush.md, "The feed" and "Facts".
 """
 
 from __future__ import annotations

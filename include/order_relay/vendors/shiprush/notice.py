@@ -1,4 +1,4 @@
-"""Shipment notices: a ``ShipNotice`` document and the query (docs/vendors/shiprush.md, "Assumed", notice).
+"""Shipment notices: a ``ShipNotice`` document and the query (docs/vendors/shiprush.md, "Facts", notice).
 
 No notice that names an order is lost: unreadable lines are kept with the parcel, an unreadable body is kept as
 received.

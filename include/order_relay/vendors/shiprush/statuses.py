@@ -1,4 +1,4 @@
-"""The status of an order in ShipRush's words (docs/vendors/shiprush.md, "Documented by the vendor" and "Assumed")."""
+"""The status of an order in ShipRush's words (docs/vendors/shiprush.md, "Facts")."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ LIVE_TOKEN_URL = "https://auth.shopatron.com/oauthserver/oauth2/token"  # noqa: 
 
 SEARCH_FROM = "startDate"
 SEARCH_TO = "endDate"
-"""Names of the search's date parameters (docs/vendors/shopatron.md, "Assumed")."""
+"""Names of the search's date parameters (docs/vendors/shopatron.md, "Facts")."""
 
 RESERVED_HEADERS = frozenset(
     {"authorization", "api-key", "content-type", "content-length", "host", "transfer-encoding", "accept"}

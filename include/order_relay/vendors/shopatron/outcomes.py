@@ -1,6 +1,6 @@
 """How responses to ``importOrder`` are read; the outcome table itself is ``http.delivery.OutcomeTable``.
 
-Facts and assumptions: docs/vendors/shopatron.md, "Requests and errors".
+Facts and assumptions: docs/vendors/shopatron.md, "Facts".
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ async def probes(port: ShopatronClient) -> list[Row]:
     """Rows of level (``ok``, ``warn``, ``fail``), finding, and advice.
 
     Reads the catalogue, which shows whether API key and manufacturer id belong together, and two pages of orders with
-    one row each, which show whether pages count from 0 or 1 (docs/vendors/shopatron.md, "Requests and errors"). Raises
+    one row each, which show whether pages count from 0 or 1 (docs/vendors/shopatron.md, "Facts"). Raises
     ``ConfigurationError``, ``ThrottledError`` or ``TransientError`` if no token is issued.
     """
     settings = port.settings

@@ -1,6 +1,6 @@
 """Searches of orders: reads every page, and decides whether the result is complete.
 
-Facts and assumptions: docs/vendors/shopatron.md, "Requests and errors". Only a complete result can prove that an order
+Facts and assumptions: docs/vendors/shopatron.md, "Facts". Only a complete result can prove that an order
 is absent, so any irregularity makes a result incomplete.
 """
 

@@ -1,4 +1,4 @@
-"""The OAuth2 token of the OMS (docs/vendors/shopatron.md, "Requests and errors", token)."""
+"""The OAuth2 token of the OMS (docs/vendors/shopatron.md, "Facts", token)."""
 
 from __future__ import annotations
 

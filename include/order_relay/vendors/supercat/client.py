@@ -1,6 +1,6 @@
 """SuperCat eCat as a source: reads the orders that are not marked as received, and marks them.
 
-API: docs/vendors/supercat.md, "Documented by the vendor".
+API: docs/vendors/supercat.md, "Facts".
 """
 
 from __future__ import annotations

@@ -58,11 +58,11 @@ class SuperCatSettings(HttpSettings):
 
     @property
     def orders_url(self) -> str:
-        """Where new orders are read and acknowledged (docs/vendors/supercat.md, "Documented by the vendor")."""
+        """Where new orders are read and acknowledged (docs/vendors/supercat.md, "Facts")."""
         return f"{self.base_url}/{self.org}/ext/v2/orders/new_orders"
 
     def order_url(self, order_id: str) -> str:
-        """Where one order is read (docs/vendors/supercat.md, "Documented by the vendor")."""
+        """Where one order is read (docs/vendors/supercat.md, "Facts")."""
         return f"{self.base_url}/{self.org}/ext/v2/orders/{order_id}.json"
 
 

@@ -1,5 +1,5 @@
-"""The envelope of SuperCat's order API: ``status``, ``error`` and ``data`` (docs/vendors/supercat.md, "Documented by
-the vendor", envelope; "How answers are read").
+"""The envelope of SuperCat's order API: ``status``, ``error`` and ``data`` (docs/vendors/supercat.md, "Facts",
+envelope; "How answers are read").
 
 Additional members are ignored with a warning. A defect inside one order concerns that order only. All errors are
 ``MalformedResponseError``; their messages contain positions in the response but nothing of an order.
