@@ -194,7 +194,7 @@ def test_an_open_review_reminds_and_ends_where_nothing_is_left_to_ask(
     with caplog.at_level("WARNING"):
         assert reviews.recheck(case, context) == timedelta(hours=1)
         assert reviews.recheck(case, context) == timedelta(hours=1)
-    assert len([r for r in caplog.records if "waits for an answer" in r.getMessage()]) == 1
+    assert len([r for r in caplog.records if "has waited for a decision" in r.getMessage()]) == 1
     world.change("UPDATE submission SET state = 'discarded'")
     with pytest.raises(AirflowSkipException):
         reviews.recheck(case, context)
