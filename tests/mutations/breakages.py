@@ -776,8 +776,8 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         "orders left from live mode are silent in shadow mode",
         "pipeline/alerts/rules.py",
-        "            *left,\n            *_quarantine(facts, {}, settings),\n            *rests,\n",
-        "            *rests,\n",
+        "            *left,\n            *_quarantine(facts, {}, settings),\n            *suspension,\n",
+        "            *suspension,\n",
         ("tests/unit/pipeline/alerts/test_rules.py::test_orders_left_open_from_live_mode_alert_in_shadow_mode_too",),
     ),
     Breakage(

@@ -48,7 +48,7 @@ def connection(conn_id: str) -> Connection:
 
 
 def variable(name: str, default: str = "") -> str:
-    """An Airflow Variable, stripped. Raises ``TransientError`` if Airflow cannot be asked."""
+    """An Airflow Variable, stripped. Raises ``TransientError`` if it cannot be read."""
     value = read_variable(name)
     return default if value is None else value.strip()
 

@@ -27,7 +27,7 @@ RETRIES = 4
 
 ACTIVE_FROM_START = ("watch", "order_review", "in_doubt_sweep", "reconcile", "retention")
 """DAGs that neither send orders nor write to a source. They are created unpaused, so that alerts and reviews do not
-depend on anybody remembering to unpause them. All other DAGs start paused, Airflow's default."""
+depend on an operator remembering to unpause them. All other DAGs start paused, Airflow's default."""
 
 _DAG_ID = re.compile(r"[A-Za-z0-9_.-]{1,250}")
 

@@ -25,7 +25,7 @@ _PASSED_ON = ("stream", "allow_redirects", "check_response")
 
 
 class _PreparedHook(HttpHook):
-    """An ``HttpHook`` for a connection that is at hand, without a second look-up."""
+    """An ``HttpHook`` for a connection that was already read, without a second look-up."""
 
     def __init__(self, prepared: AirflowConnection) -> None:
         super().__init__(http_conn_id=prepared.conn_id)

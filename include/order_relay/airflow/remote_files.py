@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 READ_TIMEOUT_S = 60.0
 """Longest wait without receiving data."""
 
-_NOT_BUILT = ("500", "501", "502", "504")  # RFC 959: the command is not implemented
+_NOT_IMPLEMENTED = ("500", "501", "502", "504")  # RFC 959
 
 
 @contextmanager
@@ -113,7 +113,7 @@ class _FtpServer(_RemoteFolder):
             try:
                 return self._described()
             except ftplib.error_perm as error:
-                if _reply_code(error) not in _NOT_BUILT:
+                if _reply_code(error) not in _NOT_IMPLEMENTED:
                     raise
                 return self._named()
         except ftplib.error_perm as error:

@@ -76,7 +76,7 @@ def _review(installation: Installation, ledger: Ledger, pipeline: str, number: s
 
 
 def doubt(pipeline: Pipeline = None, as_json: AsJson = False) -> None:
-    """List orders whose import is unconfirmed, with their next lookup."""
+    """List orders in doubt and their next lookup. It is unknown whether the OMS stored them."""
     installation = Installation()
     with installation.ledger() as ledger:
         require_pipeline(installation, ledger, pipeline)

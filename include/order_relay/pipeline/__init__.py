@@ -1,1 +1,1 @@
-"""The stages, one module each, and the ports that a vendor can fulfil."""
+"""The vendor-neutral part: the stages of a run, the ports that vendors implement, and what surrounds them."""

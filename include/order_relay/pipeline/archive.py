@@ -1,4 +1,4 @@
-"""Raw orders read back from the batch store: as documents, or in canonical form whichever pipeline they came by."""
+"""Raw orders read back from the batch store: as documents, or in canonical form for any pipeline."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from order_relay.orders.schema.validator import VendorFormat
 
 
 class Source(Protocol):
-    """Where orders are taken."""
+    """Where orders come from."""
 
     account: str
     """Identifies the account, for binding the ledger: ``supercat:https://host/org``. No credentials."""
@@ -113,7 +113,7 @@ class DestinationSession(Protocol):
 
 
 class Destination(Protocol):
-    """Where orders are fulfilled."""
+    """Where orders are sent."""
 
     account: str
     """Identifies the account, for binding the ledger: ``shopatron:https://host/manufacturer``."""

@@ -117,7 +117,7 @@ class PipelineRun:
         return dedupe(self.ctx, self.ledger, wiring.store, policies=policies, manifest=validated, limit=limit)
 
     def transform(self, winners: Manifest) -> dict[str, int]:
-        """Make the payloads; counts."""
+        """Build and store the payloads; counts."""
         wiring = self.wiring
         return transform(
             self.ctx,
@@ -134,7 +134,7 @@ class PipelineRun:
         return plan_chunks(self.ctx, self.ledger, wiring.store, wiring.settings.chunks, wiring.destination.timeout_s)
 
     def load(self, chunk: str, options: LoadOptions) -> dict[str, int]:
-        """Look up and send one chunk; counts."""
+        """Look up orders in doubt and send the ready ones of one chunk; counts."""
         wiring = self.wiring
         return load(self.ctx, self.ledger, wiring.store, wiring.destination, chunk_name(self.ctx, chunk), options)
 

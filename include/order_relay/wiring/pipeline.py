@@ -79,7 +79,7 @@ class Wiring:
         """The source account, if it takes feedback about its orders. Raises ``ConfigurationError`` otherwise."""
         source = self.source
         if not isinstance(source, FeedbackTaker):
-            raise ConfigurationError(f"{self.name}: {self.settings.source.vendor} takes no feedback")
+            raise ConfigurationError(f"{self.name}: {self.settings.source.vendor} does not support write-back")
         return source
 
     @cached_property

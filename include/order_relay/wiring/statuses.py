@@ -79,8 +79,8 @@ class StatusWiring:
         try:
             return CsvColumns(**{**_vendor_format(self.settings).mapping["csv"], **self.settings.files.columns})
         except ValidationError as error:
-            place = ".".join(map(str, error.errors()[0]["loc"]))
-            raise ConfigurationError(f"{self.settings.name}: files.columns.{place}: is unknown or not text") from None
+            key = ".".join(map(str, error.errors()[0]["loc"]))
+            raise ConfigurationError(f"{self.settings.name}: files.columns.{key}: is unknown or not text") from None
 
     @property
     def ours(self) -> OwnOrders:

@@ -31,7 +31,8 @@ DEFAULT_SUMMARY_AT = "06:00"
 def look() -> dict[str, Any]:
     """Check every pipeline, record alerts, and deliver those that are due, including earlier failed deliveries.
 
-    Raises ``ConfigurationError`` if the target of alerts is configured incorrectly: a red task is then the only sign.
+    Raises ``ConfigurationError`` if the target of alerts is configured incorrectly: the failed task is then the only
+    warning.
     """
     switch = stop_variable.read_or_stop_all()
     with open_ledger() as ledger:
@@ -75,7 +76,7 @@ def summarize() -> dict[str, Any]:
         raise AirflowSkipException("the summary is not due")
     with open_ledger() as ledger:
         if ledger.alerts.first_recorded_at("", digest.digest_cause(at)):
-            raise AirflowSkipException("the summary is recorded already, or was sent")
+            raise AirflowSkipException("the summary was already recorded or sent")
         days = {
             name: ledger.health.activity_since(name, at - digest.DIGEST_PERIOD)
             for name in pipeline_files()

@@ -100,6 +100,6 @@ def _not_compared_alert(result: ReconciliationReport) -> Alert:
         ALERT_KIND,
         f"{ALERT_KIND}:{result.pipeline}:not_compared:{','.join(reasons)}",
         f"{result.pipeline}: {result.unsure.total()} orders and {len(result.unread)} days could not be compared with "
-        "the OMS: orders may be missing in it",
+        f"the OMS, so missing orders would not be noticed. Check: {COMMAND} doctor",
         list_lines(reasons, len(reasons)),
     )

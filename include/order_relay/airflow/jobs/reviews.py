@@ -44,7 +44,12 @@ def find(context: Context) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for review_task in review_tasks:
         if len(found) >= min(MAX_OPENED_PER_RUN, room):
-            log.warning("%d cases; at most %d reviews are open at a time, more open later", len(review_tasks), MAX_OPEN)
+            log.warning(
+                "%d cases need a review; a run opens at most %d, and at most %d may be open",
+                len(review_tasks),
+                MAX_OPENED_PER_RUN,
+                MAX_OPEN,
+            )
             break
         if run_id := _next_run(ti, dag_id, review_task.stem):
             found.append({"trigger_run_id": run_id, "conf": review_task.conf()})

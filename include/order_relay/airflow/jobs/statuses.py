@@ -104,7 +104,8 @@ def _skipped_files_alerts(account: str, problems: list[str]) -> list[Alert]:
         Alert(
             kind=FILES_LEFT,
             cause=FILES_LEFT,
-            subject=f"{account}: {len(problems)} files were not fetched from the file server",
+            subject=f"{account}: {len(problems)} files were not fetched from the file server. The next "
+            "run tries again; fix the causes",
             lines=tuple(problems[:100]),
             size=len(problems),
         )

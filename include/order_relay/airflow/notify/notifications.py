@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 def notify(ledger: Ledger, pipeline: str, messages: Sequence[Alert], settles: Collection[str] = ()) -> None:
-    """Record and deliver alerts about a pipeline, each cause once. ``settles``: see ``note_alerts`` of the ledger.
+    """Record and deliver alerts about a pipeline, each cause once. ``settles``: see ``Alerts.record``.
 
     Does not raise our own errors: an alert that cannot be recorded or delivered must not fail the task.
     """

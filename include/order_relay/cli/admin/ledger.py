@@ -20,7 +20,7 @@ def ledger() -> None:
 
 @app.command()
 def migrate(as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False) -> None:
-    """Create the ledger's tables or upgrade them to the current revision. Safe to repeat and to run concurrently."""
+    """Create or upgrade the ledger's tables. Safe to repeat and to run concurrently."""
     from order_relay import ledger as ledger_package
 
     installation = Installation()

@@ -125,7 +125,7 @@ def drop_parcel(
     pipeline: Pipeline = None,
     as_json: AsJson = False,
 ) -> None:
-    """Drop a kept parcel that is a duplicate or not one of our orders."""
+    """Drop a kept parcel that is a duplicate or not ours."""
     name, why = actor_name(who), require_reason(reason)
     with Installation().ledger() as ledger:
         parcel = _find_unmatched(ledger, word, pipeline)

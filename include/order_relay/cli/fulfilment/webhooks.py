@@ -32,7 +32,7 @@ def register_webhook(
     connection: Connection = DEFAULT_CONNECTION,
     as_json: AsJson = False,
 ) -> None:
-    """Register a webhook: aCommerce sends status changes to URL, signed with the connection's hook_secret."""
+    """Register a webhook. aCommerce sends status changes to URL, signed with the connection's hook_secret."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
         raise ConfigurationError(

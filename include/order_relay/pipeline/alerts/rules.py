@@ -60,17 +60,17 @@ def check_pipeline(facts: PipelineFacts, settings: PipelineSettings) -> list[Ale
     """The alerts of a pipeline, of ``PIPELINE_KINDS``. A pipeline that never ran has none."""
     if facts.pulse is None:
         return []
-    # Shadow runs enter no order into this ledger: what is open was left from live mode and still needs an end.
+    # Shadow runs add no orders to this ledger: open orders were left from live mode and still have to be finished.
     left = [
         *(stuck_orders(entry, facts.pipeline, settings, _cause(entry, facts.pulse)) for entry in facts.late),
         *(_write_back(entry, facts.pipeline, settings) for entry in facts.tasks),
     ]
     if settings.shadow:
-        rests = [suspended(facts.pipeline, settings.alerts.repeat_s)] if facts.pulse.resting else []
+        suspension = [suspended(facts.pipeline, settings.alerts.repeat_s)] if facts.pulse.resting else []
         return [
             *left,
             *_quarantine(facts, {}, settings),
-            *rests,
+            *suspension,
             *_unexpected_shadow(facts.pipeline, facts.pulse, settings),
         ]
     return [
@@ -183,7 +183,7 @@ def _stopped(facts: PipelineFacts, pulse: Heartbeat, settings: PipelineSettings)
 
 
 def _unexpected_shadow(pipeline: str, pulse: Heartbeat, settings: PipelineSettings) -> Iterator[Alert]:
-    """The pipeline was live (shadow runs enter no order into the ledger): its file may have lost the line."""
+    """The pipeline was live (shadow runs add no orders to the ledger): its file may have lost the line."""
     after_s = settings.alerts.stopped_after_s
     if pulse.order_at is not None and after_s is not None:
         yield Alert(

@@ -32,8 +32,7 @@ _BIDI_CONTROLS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u20
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file in the server's folder. ``size`` in bytes; ``modified`` is the server's text, only compared for "
-    "equality."""
+    """A file in the server's folder. ``size`` in bytes; ``modified``: the server's text, only compared for equality."""
 
     name: str
     size: int
@@ -123,8 +122,8 @@ def fetch_files(
     finally:
         if known is not None:
             known.keep()
-    for words in done.trouble:
-        log.warning("%s: file on the server: %s", account, words)
+    for problem in done.trouble:
+        log.warning("%s: file on the server: %s", account, problem)
     return done
 
 

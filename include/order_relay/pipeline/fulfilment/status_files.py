@@ -1,9 +1,9 @@
 """Reads the CSV files delivered to a status account, each content once, and archives them.
 
-Files arrive under any name in ``ACCOUNT/drops/`` of the batch store, from FTP or SFTP or saved there by other means. An
-interrupted run reads a file again, which stores nothing twice. A file that is still being written is left for the next
-run, since rows added after it was archived would be lost. A file is read again if it is delivered again and had refused
-rows, or if the settings have changed.
+Files arrive under any name in ``ACCOUNT/drops/`` of the batch store, from FTP or SFTP or saved there by other means.
+After an interrupted run a file is read again, which creates no duplicates. A file that is still being written is left
+for the next run, since rows added after it was archived would be lost. A file is read again if it is delivered again
+and had refused rows, or if the settings have changed.
 """
 
 from __future__ import annotations

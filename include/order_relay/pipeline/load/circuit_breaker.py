@@ -1,4 +1,4 @@
-"""The circuit breaker: when the answers so far mean that the destination as a whole fails, and sending must stop."""
+"""The circuit breaker: decides when the answers show that the whole destination fails and sending must stop."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from order_relay.orders.messages import SendOutcome, SendResult
 from order_relay.pipeline.settings.sections import LoadSettings
 
 LEASE_EXPIRED = "lease_over"
-"""``SendResult.code`` of an order that was not sent because its lease had expired: no sign of the destination's
-health."""
+"""``SendResult.code`` of an order that was not sent because its lease had expired; it says nothing about the
+destination."""
 
 
 class CircuitBreaker:

@@ -176,7 +176,7 @@ class GroupCommit:
             if len(results) == 1:
                 committed.settle_errors[id(results[0])] = exc
                 return
-            for one in results:  # one row must not take the others with it
+            for one in results:  # one bad row must not fail the others
                 self._commit_one_result(one, committed)
 
     def _commit_one_result(self, result: AttemptResult, committed: _BatchResult) -> None:
@@ -186,7 +186,7 @@ class GroupCommit:
             committed.settle_errors[id(result)] = exc
 
     def _settle_with_retry(self, results: list[AttemptResult]) -> Sequence[int]:
-        """Settle, and try again while the database is busy or away: these answers exist nowhere else."""
+        """Settle, and try again while the database is busy or unreachable: these answers exist nowhere else."""
         give_up_at = time.monotonic() + self._patience_s
         pause = FIRST_RETRY_S
         while True:

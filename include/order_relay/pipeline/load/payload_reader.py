@@ -69,13 +69,13 @@ async def _read_group(
         return []
     good = [(s, payloads[s.payload_row]) for s in group if _is_unchanged(s, payloads[s.payload_row])]
     if len(good) < len(group):
-        log.error("object %r contains payloads that do not match their fingerprints", name)
+        log.error("%d payloads in object %r do not match their fingerprints", len(group) - len(good), name)
         tally.damaged([s.id for s in group if not _is_unchanged(s, payloads[s.payload_row])])
     return good
 
 
 def payload_fingerprint(payload: bytes) -> str:
-    """What the ledger remembers of a payload: the SHA-256 of its bytes, in hex."""
+    """The SHA-256 of a payload's bytes, in hex, as kept in the ledger."""
     return hashlib.sha256(payload).hexdigest()
 
 

@@ -32,7 +32,7 @@ def run_shadow(  # noqa: PLR0917 - the shape that all stages have
 ) -> dict[str, int]:
     """Look up the orders of the chunk without sending them, and list the results. Counts as in ``SHADOW_COUNTS``.
 
-    ``not_found_there`` is no proof of absence (there is no positive control); operators compare it with the logs of
+    ``not_found_there`` does not prove absence (there is no positive control); operators compare it with the logs of
     their current scripts. If the destination cannot be searched or does not respond, orders are ``not_compared``.
     """
     orders = ledger.claims.sendable([int(i) for i in store.read_json(chunk_name).get("send", ())])

@@ -117,8 +117,8 @@ def check_presence(
 ) -> PresenceCheck:
     """Compare our imported orders with one search for them. ``controls``: other imported orders.
 
-    The controls are those of either that show under their own OMS id: others may be differences themselves. What seems
-    to be absent is looked for again by itself.
+    The controls are those of either that show under their own OMS id: others may be differences themselves. Orders that
+    seem to be absent are searched for again on their own.
     """
     there = oms_ids_by_key(page.rows)
     known = [*controls, *(PositiveControl(one.key, one.oms_id, one.imported_at) for one in ours if one.imported_at)]
@@ -128,31 +128,31 @@ def check_presence(
     return PresenceCheck(ids, unsure=missing, why=why) if why else PresenceCheck(ids, absent=missing)
 
 
-def classify(key: str, book: LedgerOrder | None, there: Collection[str]) -> Discrepancy | None:
+def classify(key: str, order: LedgerOrder | None, there: Collection[str]) -> Discrepancy | None:
     """The difference for an external id with the OMS ids ``there``; ``None`` if there is none."""
     ids = tuple(sorted(there, key=lambda text: (len(text), text)))
-    if book is None:
+    if order is None:
         return (
             Discrepancy(DiscrepancyKind.DOUBLED if len(ids) > 1 else DiscrepancyKind.UNKNOWN, key, there=ids)
             if ids
             else None
         )
-    if book.state in UNCONFIRMED_STATES:
+    if order.state in UNCONFIRMED_STATES:
         return None
-    ours = book.oms_id if book.state == "imported" else ""
+    ours = order.oms_id if order.state == "imported" else ""
     if len(ids) > 1:
         kind = DiscrepancyKind.DOUBLED
     elif not ids:
         kind = DiscrepancyKind.MISSING
-    elif book.state == "imported":
+    elif order.state == "imported":
         if ids == (ours,):
             return None
         kind = DiscrepancyKind.OTHER_ID
-    elif book.reason == "baseline":
+    elif order.reason == "baseline":
         return None
     else:
         kind = DiscrepancyKind.NOT_IMPORTED
-    return Discrepancy(kind, key, book.number, book.state, ours, ids)
+    return Discrepancy(kind, key, order.number, order.state, ours, ids)
 
 
 def as_markdown(report: ReconciliationReport) -> str:

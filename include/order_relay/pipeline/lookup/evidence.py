@@ -1,11 +1,11 @@
 """What a search proves: when a row is our order, and when a missing row means that the destination lacks the order.
 
-The one home of both rules, used by the preflight check, lookups of orders in doubt, reconciliation, shadow mode and
-`doctor`.
+The only place that defines both rules; used by the preflight check, lookups of orders in doubt, reconciliation, shadow
+mode and `doctor`.
 
 **Presence.** A row counts as ours if its external id is exactly ours, it belongs to our account, and none of its values
-contradicts what we sent. A row of another account is no hit. A row that names no account is settled by the order's
-details, or by an operator. A row that contradicts ours belongs to someone else: an operator decides.
+contradicts what we sent. A row of another account is not a hit. A row that names no account is settled by the order's
+details, or by an operator. A row that contradicts ours is another order: an operator decides.
 
 **Absence.** A missing row means something only if the same request demonstrably finds existing orders. A list of
 external ids needs positive controls at both ends (a server may honour only the first or the last id) and, if enough

@@ -1,7 +1,7 @@
 """Lookups of orders in doubt: the one function for the next run, the lookup DAG and operators.
 
 ``evidence`` decides what rows and missing rows prove. An absence counts only after lease, timeout and visibility delay
-have passed, which the ledger decides. Otherwise the order stays in doubt. If someone else's order has our external id,
+have passed, which the ledger decides. Otherwise the order stays in doubt. If another order has our external id,
 the order stays in doubt and an operator is asked immediately.
 """
 

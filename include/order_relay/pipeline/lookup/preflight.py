@@ -33,7 +33,7 @@ from order_relay.pipeline.runs import trials
 log = logging.getLogger(__name__)
 
 SENT_STATES = frozenset({"sending", "in_doubt", "imported"})
-"""States of orders that this ledger sent; finding them at the destination is no sign of another past."""
+"""States of orders that this ledger sent; finding them at the destination does not indicate another past."""
 
 
 class ObjectLister(Protocol):
@@ -73,7 +73,7 @@ async def run_preflight(
 ) -> PreflightResult:
     """Look up the unverified orders among ``ids`` (``always``: all of them) by external id.
 
-    A found order is imported; an order of someone else with our external id holds ours for an operator. ``evidence``
+    A found order is imported; another order with our external id holds ours for an operator. ``evidence``
     decides what a missing row proves. If there is a past, each absence is confirmed by a search for that order alone.
     There is a past if ``has_past`` returns true, or the account shows an order that the ledger does not know. Without a
     past, a complete search is trusted without a positive control.
@@ -153,12 +153,12 @@ class _Preflight:
         if is_transient(page.problem):
             return page
         rows = usable_as_controls(page.rows)
-        booked = await asyncio.to_thread(
+        in_ledger = await asyncio.to_thread(
             self.ledger.reconciliation.by_destination_key,
             self.destination.account,
             [row.destination_key for row in rows],
         )
-        ours = {key for key, book in booked.items() if book.state in SENT_STATES}
+        ours = {key for key, order in in_ledger.items() if order.state in SENT_STATES}
         unknown = [row for row in rows if row.destination_key not in ours]
         self.stated_past = self.stated_past or any(row.destination_key in asked for row in unknown)
         self.past = self.past or bool(unknown)
@@ -202,7 +202,7 @@ class _Preflight:
 
     @staticmethod
     def _failure(search: Search) -> SearchResult:
-        """Why absences are not proven, as a page; transient problems take precedence over permanent ones."""
+        """Why absences are not proven, as a search result; transient problems take precedence over permanent ones."""
         absence_problems = list(search.absence_problems.values())
         why = next((why for why in absence_problems if why not in UNSUPPORTED_SEARCH), next(iter(absence_problems), ""))
         page = search.problem

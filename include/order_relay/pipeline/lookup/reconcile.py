@@ -51,7 +51,7 @@ async def reconcile(
     """
     report = ReconciliationReport(pipeline, now - timedelta(days=days), now)
     if destination.search_by == "none":
-        report.remarks.append("the connection says `search_by: none`: nothing can be compared, and nothing was")
+        report.remarks.append("the connection has `search_by: none`, so nothing was compared")
         return report
     await _Reconciliation(report, ledger, session, destination).run()
     return report
@@ -88,7 +88,7 @@ class _Reconciliation:
                 await self._read(start, end)
         else:
             report.remarks.append(
-                "the connection searches by external id only: orders unknown here were not looked for"
+                "the connection searches by external id only, so orders unknown to the ledger were not searched for"
             )
         await self._classify_found()
         await self._confirm_absence()
@@ -155,11 +155,11 @@ class _Reconciliation:
             self._report.unread.append(f"{utc_text(start)} to {utc_text(end)}: {page.problem or 'incomplete'}")
         there = oms_ids_by_key(page.rows)
         for keys in batched(there, MAX_LEDGER_KEYS):
-            books = await asyncio.to_thread(
+            orders = await asyncio.to_thread(
                 self._ledger.reconciliation.by_destination_key, self._destination.account, keys
             )
             for key in keys:
-                if key in self._absent or classify(key, books.get(key), there[key]) is not None:
+                if key in self._absent or classify(key, orders.get(key), there[key]) is not None:
                     self._there.setdefault(key, set()).update(there[key])
 
     async def _classify_found(self) -> None:
@@ -167,10 +167,10 @@ class _Reconciliation:
         for key in self._absent.keys() & self._there.keys():
             del self._absent[key]
         for keys in batched(self._there, MAX_LEDGER_KEYS):
-            books = await asyncio.to_thread(
+            orders = await asyncio.to_thread(
                 self._ledger.reconciliation.by_destination_key, self._destination.account, keys
             )
-            found = (classify(key, books.get(key), self._there[key]) for key in keys)
+            found = (classify(key, orders.get(key), self._there[key]) for key in keys)
             self._report.differences += [difference for difference in found if difference is not None]
 
     async def _confirm_absence(self) -> None:

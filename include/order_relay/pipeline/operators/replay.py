@@ -1,6 +1,6 @@
 """Evaluates archived orders again, after a mapping, a code table or the order itself was corrected.
 
-The one evaluation behind a run's second look at quarantined orders, ``order-relay replay`` and the DAG
+The one evaluation behind a run's re-check of quarantined orders, ``order-relay replay`` and the DAG
 ``quarantine_replay``. It changes nothing; what it reports is what a run would do with the order.
 """
 

@@ -87,7 +87,7 @@ def apply_retention(
 
 
 def marker_name(pipeline: str) -> str:
-    """The object that records up to when data was removed, so that missing data is not taken for lost."""
+    """The object that records up to when data was removed, so that missing data does not count as lost."""
     return f"{pipeline}/retention.json"
 
 

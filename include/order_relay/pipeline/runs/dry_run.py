@@ -79,17 +79,17 @@ def _copy(real_url: str, pipeline: str, scratch_url: str) -> None:
         return
     with closing(Database(real_url)) as real, closing(Database(scratch_url)) as scratch:
         check_revision(real)
-        real.read(lambda there: scratch.write(lambda here: _copy_tables(there, here, pipeline)))
+        real.read(lambda source: scratch.write(lambda target: _copy_tables(source, target, pipeline)))
 
 
-def _copy_tables(there: Transaction, here: Transaction, pipeline: str) -> None:
+def _copy_tables(source: Transaction, target: Transaction, pipeline: str) -> None:
     for table in metadata.sorted_tables:
         wanted = _of_pipeline(table, pipeline)
         if wanted is None:
             continue
-        rows = there.run(wanted.execution_options(yield_per=_ROWS))
+        rows = source.run(wanted.execution_options(yield_per=_ROWS))
         for portion in rows.mappings().partitions(_ROWS):
-            here.many(table.insert(), [dict(row) for row in portion])
+            target.many(table.insert(), [dict(row) for row in portion])
 
 
 def _is_missing(url: str) -> bool:

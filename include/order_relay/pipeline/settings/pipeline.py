@@ -188,17 +188,17 @@ def load_validated(path: Path, model: type[S]) -> S:
 
 
 def _problem(file: str, model: type[BaseModel], item: Mapping[str, Any]) -> str:
-    place = tuple(str(part) for part in item["loc"])
+    path = tuple(str(part) for part in item["loc"])
     message = str(item["msg"]).removeprefix("Value error, ").replace("Input should", "should")
     if item["type"] == "extra_forbidden":
-        message = f"is unknown; allowed here: {', '.join(_keys_at(model, place[:-1]))}"
+        message = f"is unknown; allowed here: {', '.join(_keys_at(model, path[:-1]))}"
     elif item["type"] == "missing":
         message = "is missing"
-    return f"{file}: {'.'.join(place) or 'settings'}: {message}"
+    return f"{file}: {'.'.join(path) or 'settings'}: {message}"
 
 
-def _keys_at(model: Any, place: tuple[str, ...]) -> list[str]:
-    for part in place:
+def _keys_at(model: Any, path: tuple[str, ...]) -> list[str]:
+    for part in path:
         hint = model.model_fields[part].annotation
         model = next((h for h in (hint, *get_args(hint)) if isinstance(h, type) and issubclass(h, BaseModel)), model)
     return [name for name in model.model_fields if name != "name"]

@@ -72,11 +72,12 @@ class ChunkSettings(SettingsSection):
 class LoadSettings(SettingsSection):
     """How a chunk is sent; times in seconds.
 
-    ``lookup_before_send``: the preflight check; ``auto`` looks up orders that the ledger calls unverified, ``always``
-    all, ``never`` none. ``lease_s``: no request starts later than this after its claim. ``max_wait_s``: a throttle is
-    waited out this long, then left to Airflow's retry. ``failures_in_a_row``: consecutive failures of the OMS that stop
-    the chunk. ``refused_at_first``: if this many first answers are all HTTP 400, the configuration is wrong and not the
-    orders. ``max_attempts``: an order is rejected after this many attempts with the same result, each proven absent.
+    ``lookup_before_send``: the preflight check (``pipeline.lookup.preflight``); ``auto`` looks up unverified orders,
+    ``always`` all, ``never`` none. ``lease_s``: no request starts later than this after its claim. ``max_wait_s``: a
+    throttle is waited out this long, then left to Airflow's retry. ``failures_in_a_row``: consecutive failures of the
+    OMS that stop the chunk. ``refused_at_first``: if this many first answers are all HTTP 400, the configuration is
+    wrong and not the orders. ``max_attempts``: an order is rejected after this many attempts with the same result, each
+    proven absent.
     """
 
     lookup_before_send: Literal["auto", "always", "never"] = "auto"

@@ -44,7 +44,7 @@ def renew_fingerprints(
     if not rows:
         return 0
     same: dict[int, tuple[str, str]] = {}
-    open_ones: dict[str, set[str]] = {}
+    undecided: dict[str, set[str]] = {}
     readings = fingerprints.readings()
     columns = offered.loc[offered["source_id"].isin(rows), ["source_id", "part", "row", "content_hash"]]
     now = {(part, row): (rows[name], new) for name, part, row, new in columns.itertuples(index=False, name=None)}
@@ -55,14 +55,14 @@ def renew_fingerprints(
             if _earlier_fingerprint(document, row.content_hash, readings, contents) == row.content_hash:
                 same[row.id] = (row.content_hash, new)
             else:
-                open_ones.setdefault(row.source_id, set()).add(new)
-    for row, document in _archived(ctx, store, [rows[name] for name in open_ones if rows[name].id not in same]):
-        today = contents.fingerprint(document)
-        if today in open_ones[row.source_id]:
-            same[row.id] = (row.content_hash, today)
+                undecided.setdefault(row.source_id, set()).add(new)
+    for row, document in _archived(ctx, store, [rows[name] for name in undecided if rows[name].id not in same]):
+        current = contents.fingerprint(document)
+        if current in undecided[row.source_id]:
+            same[row.id] = (row.content_hash, current)
     count = fingerprints.replace_outdated(same)
     log.info(
-        "the mapping reads other members than before: %d of %d orders fetched again are unchanged",
+        "the mapping has changed: %d of %d orders fetched again have the same content as before",
         count,
         len(rows),
     )

@@ -65,9 +65,9 @@ def extract(
 
     The batch id is ``batch_id`` plus a random suffix, so that a retry (or a second worker with the same run) never
     overwrites a batch to which the ledger refers; ``Manifest.batch_id`` is the full id.
-    ``take_in`` takes the place of ``ledger.receive``. ``contents`` says what counts as a change of an order; without it
-    that is read from the source's own mapping, and where that has no rules every member counts.
-    Raises what ``Source.fetch`` raises; then the open batch is removed and nothing was taken.
+    ``take_in`` replaces ``Intake.receive``. ``contents``: the members whose change counts as a change of the order;
+    default: those in the source's own mapping, or every member if it has no rules.
+    Raises what ``Source.fetch`` raises; the open batch is then removed and nothing is received.
     """
     paths = IdentityPaths.from_mapping(source.format.mapping.get("identity", {}), f"{source.format.name}: identity")
     mapping = source.format.mapping
@@ -86,9 +86,9 @@ def extract(
             "source": source.account,
             "run": ctx.run,
             **reading.facts(),
-            "warnings": warnings.words,
+            "warnings": warnings.texts,
         }
-        # with what was listed, so that the accounting check misses an order that was listed and never offered
+        # including listed ids, so that the accounting check reports an order that was listed but never offered
         manifest = writer.close(dict.fromkeys([*offers.columns["source_id"], *listing.expected]), facts)
     except BaseException:
         _discard(writer)
@@ -110,7 +110,7 @@ def extract(
     actions = (take_in or ledger.intake.receive)(ctx, batch, frame, transform_fingerprint)
     if missing := set(reading.asked_again) - set(offers.columns["source_id"]):
         log.info(
-            "%d orders were asked for by id and are no longer offered by the source",
+            "%d orders requested by id are no longer offered by the source",
             ledger.source_holds.mark_withdrawn(ctx, missing),
         )
     if offers.unread:
@@ -128,10 +128,10 @@ def replay_archived(ctx: RunContext, ledger: Ledger, store: BatchStore, start: d
     count = ledger.worklist.replay_interval(ctx, start, end)
     if not count:
         log.info("no archived order fetched between %s and %s can be evaluated again", start, end)
-    gone = removed_before(store, ctx.pipeline, "archive")
-    if gone is not None and start < gone:
+    cutoff = removed_before(store, ctx.pipeline, "archive")
+    if cutoff is not None and start < cutoff:
         log.warning(
-            "retention removed raw orders fetched before %s (except open ones): they are not evaluated again", gone
+            "retention removed raw orders fetched before %s (except open ones): they are not evaluated again", cutoff
         )
     return Manifest("replay", ctx.pipeline, records=count)
 
@@ -140,13 +140,13 @@ class SourceWarnings:
     """Distinct warnings about a source's responses: logged, and kept with the batch for the report."""
 
     def __init__(self) -> None:
-        self.words: list[str] = []
+        self.texts: list[str] = []
 
-    def __call__(self, words: str) -> None:
-        """Take one warning."""
-        if words not in self.words and len(self.words) < MAX_WARNINGS:
-            self.words.append(words)
-            log.warning("%s", words)
+    def __call__(self, text: str) -> None:
+        """Log and keep a warning, unless it is known or there are ``MAX_WARNINGS``."""
+        if text not in self.texts and len(self.texts) < MAX_WARNINGS:
+            self.texts.append(text)
+            log.warning("%s", text)
 
 
 class _IdentityColumns:
@@ -157,12 +157,12 @@ class _IdentityColumns:
         self.cuts = 0
         self.unread: dict[str, str] = {}
 
-    def add(self, identity: dict[str, Any], place: tuple[int, int]) -> None:
+    def add(self, identity: dict[str, Any], position: tuple[int, int]) -> None:
         columns = self.columns
         for name, value in identity.items():
             columns[name].append(value)
-        columns["part"].append(place[0])
-        columns["row"].append(place[1])
+        columns["part"].append(position[0])
+        columns["row"].append(position[1])
 
     def frame(self) -> pd.DataFrame:
         """The frame for the ledger; missing suffixes stay ``None``."""

@@ -1,4 +1,4 @@
-"""What an archived order must pass before anything is made of it: readability, the source's schema, eligibility."""
+"""What an archived order must pass before its payload is built: readability, the source's schema, eligibility."""
 
 from __future__ import annotations
 

@@ -40,13 +40,13 @@ def transform(
     transformed in turn. Raises ``DamagedBatchError`` and ``StoreUnavailableError``.
     """
     counts: Counter[str] = Counter()
-    maker = _PayloadWriter(ctx, ledger, store, transformer, counts)
+    writer = _PayloadWriter(ctx, ledger, store, transformer, counts)
     wanted = read_worklist(store, manifest)
     works = [work for work in ledger.worklist.get(list(wanted)) if work.revision == wanted[work.id]]
     seen: set[int] = set()
     while works := [work for work in works if work.state == "received" and work.id not in seen]:
         seen.update(work.id for work in works)
-        refused = maker.make(works)
+        refused = writer.write(works)
         works = ledger.versions.resolve(ctx, refused, policies, None) if refused else []
     log.info("transform: %s", dict(counts))
     return dict(counts)
@@ -63,17 +63,17 @@ class _PayloadWriter:
         self._try = secrets.token_hex(4)
         self._objects = 0
 
-    def make(self, works: Sequence[WorkItem]) -> list[int]:
-        """The ids that were refused."""
+    def write(self, works: Sequence[WorkItem]) -> list[int]:
+        """Build and store the payloads; returns the ids that were refused."""
         refused: list[int] = []
         for slice_ in read_documents(self._store, self._ctx.pipeline, works):
             refused += self._slice(slice_)
         return refused
 
     def _slice(self, slice_: Sequence[tuple[WorkItem, Any]]) -> list[int]:
-        marks = self._ledger.payloads.key_suffixes([work.id for work, _ in slice_])
-        each = [marks.get(work.id, "") for work, _ in slice_] if marks else []
-        results = self._transformer.transform([document for _, document in slice_], each)
+        by_id = self._ledger.payloads.key_suffixes([work.id for work, _ in slice_])
+        suffixes = [by_id.get(work.id, "") for work, _ in slice_] if by_id else []
+        results = self._transformer.transform([document for _, document in slice_], suffixes)
         good: list[tuple[WorkItem, TransformResult, bytes]] = []
         bad: list[tuple[WorkItem, list[ValidationIssue]]] = []
         held: list[tuple[WorkItem, str]] = []
@@ -104,7 +104,7 @@ class _PayloadWriter:
                 revision=work.revision,
                 destination_key=result.destination_key,
                 payload_name=name,
-                payload_row=place,
+                payload_row=row,
                 fingerprint=payload_fingerprint(payload),
                 transform_fingerprint=self._transformer.fingerprint,
                 total_minor=result.total_minor,
@@ -113,7 +113,7 @@ class _PayloadWriter:
                 submitted_at=result.submitted_at,
                 sent_as=result.sent_as,
             )
-            for place, (work, result, payload) in enumerate(good)
+            for row, (work, result, payload) in enumerate(good)
         ]
         ready, held = self._ledger.payloads.make_ready(self._ctx, rows)
         self._counts["ready"] += len(ready)

@@ -185,12 +185,12 @@ class CloudSuiteTransport:
             return
         if status in (404, 410):
             raise NotFoundError
-        is_order_locked = status == 403 and "retry-after" not in response.headers  # the account was just served
+        is_order_locked = status == 403 and "retry-after" not in response.headers  # the account has just been served
         if request.body is not None and (status in (400, 409, 422) or is_order_locked):
             raise RequestRefusedError(f"HTTP {status}{self._server.error_excerpt(response, 'detail')}")
         if status == 401:
             raise TokenRejectedError("CloudSuite refused a new token (HTTP 401): edit the connection")
         error: OrderRelayError = STATUSES.error(self._server, response)
         if request.is_item and isinstance(error, ConfigurationError):
-            raise MalformedResponseError(str(error))  # the same account was just given the list
+            raise MalformedResponseError(str(error))  # the same account has just received the list
         raise error
