@@ -114,12 +114,6 @@ class BatchStore:
                 size += len(block)
         return ObjectInfo(name, 1, size, digest.hexdigest())
 
-    def read_bytes(self, name: str, limit: int) -> bytes:
-        """The bytes of an object, at most ``limit + 1``, so that the caller can detect an object above ``limit``."""
-        with translate_errors(name, "reading"), self._fs.open(self._path(name), "rb") as file:
-            data: bytes = file.read(limit + 1)
-        return data
-
     def read_text(self, name: str) -> str:
         """A text that ``write_text`` wrote."""
         with translate_errors(name, "reading"), self._fs.open(self._path(name), "rb") as file:

@@ -13,7 +13,7 @@ from typing import Any
 from order_relay.connections import Connection, HttpOptions
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class _Field:
     name: str
     title: str
@@ -115,53 +115,44 @@ def form_extra(*fields: FormField) -> dict[str, dict[str, Any]]:
 
 
 TIMEOUT = NumberField(
-    name="timeout_s",
-    title="Time-out (s)",
-    description="Longest wait without receiving data",
-    default=60,
-    minimum=0.1,
-    maximum=3600,
+    "timeout_s", "Time-out (s)", "Longest wait without receiving data", default=60, minimum=0.1, maximum=3600
 )
 DOWNLOAD = NumberField(
-    name="download_s",
-    title="Time limit for a response (s)",
-    description="A response that is not complete by then is abandoned",
+    "download_s",
+    "Time limit for a response (s)",
+    "A response that is not complete by then is abandoned",
     default=300,
     minimum=0.1,
     maximum=86_400,
 )
 MAX_WAIT = NumberField(
-    name="max_wait_s",
-    title="Longest pause (s)",
-    description="If the vendor asks for a longer pause, the task ends and Airflow retries it later",
+    "max_wait_s",
+    "Longest pause (s)",
+    "If the vendor asks for a longer pause, the task ends and Airflow retries it later",
     default=120,
     maximum=3600,
 )
 SIZE_LIMIT = IntegerField(
-    name="size_limit_bytes",
-    title="Size limit (bytes)",
-    description="A larger response (after decompression) is refused",
+    "size_limit_bytes",
+    "Size limit (bytes)",
+    "A larger response (after decompression) is refused",
     default=32 << 20,
     minimum=1 << 12,
     maximum=1 << 32,
 )
-TRUST_ENV = FlagField(
-    name="trust_env",
-    title="Use the environment's proxy",
-    description="Honour HTTP_PROXY, HTTPS_PROXY and NO_PROXY",
-)
+TRUST_ENV = FlagField("trust_env", "Use the environment's proxy", "Honour HTTP_PROXY, HTTPS_PROXY and NO_PROXY")
 NETWORK = (
     TRUST_ENV,
-    TextField(name="proxy", title="Proxy", description="URL of a proxy for all requests, such as http://proxy:3128"),
+    TextField("proxy", "Proxy", "URL of a proxy for all requests, such as http://proxy:3128"),
     TextField(
-        name="verify",
-        title="Verify certificates",
-        description="Path of a CA file or folder in PEM format; false: certificates are not verified. Default: true",
+        "verify",
+        "Verify certificates",
+        "Path of a CA file or folder in PEM format; false: certificates are not verified. Default: true",
     ),
     TextField(
-        name="cert",
-        title="Client certificate",
-        description='Path of a PEM file, or a list with the path of its key, such as ["client.pem", "client.key"]',
+        "cert",
+        "Client certificate",
+        'Path of a PEM file, or a list with the path of its key, such as ["client.pem", "client.key"]',
     ),
 )
 """Proxy and TLS. Read by Airflow's HTTP provider (``airflow.http_options``), except ``trust_env``."""
@@ -184,15 +175,19 @@ class HttpSettings:
     http: HttpOptions = field(default_factory=HttpOptions)
 
 
+def read_fields(
+    connection: Connection, *fields: NumberField | IntegerField | ChoiceField | FlagField
+) -> dict[str, Any]:
+    """The values of these fields by name. Raises ``ConfigurationError`` that names the field."""
+    return {found.name: found.read(connection) for found in fields}
+
+
 def read_http_settings(
     connection: Connection, *, download: NumberField = DOWNLOAD, size_limit: IntegerField = SIZE_LIMIT
 ) -> dict[str, Any]:
     """The fields of ``HttpSettings``, as keyword arguments. Raises ``ConfigurationError`` that names the field."""
     return {
         "base_url": connection.base_url(),
-        "timeout_s": TIMEOUT.read(connection),
-        "download_s": download.read(connection),
-        "size_limit_bytes": size_limit.read(connection),
-        "trust_env": TRUST_ENV.read(connection),
+        **read_fields(connection, TIMEOUT, download, size_limit, TRUST_ENV),
         "http": connection.http,
     }

@@ -22,13 +22,11 @@ REMOVED: Final = object()
 """Takes the place of a document that retention removed."""
 
 
-def read_documents(
-    store: BatchStore, pipeline: str, works: Iterable[WorkItem], size: int = SLICE_SIZE
-) -> Iterator[list[tuple[WorkItem, Any]]]:
-    """The raw orders of ``works`` in slices of at most ``size``, in the order of the archive; each part is read once.
+def read_documents(store: BatchStore, pipeline: str, works: Iterable[WorkItem]) -> Iterator[list[tuple[WorkItem, Any]]]:
+    """The raw orders of ``works`` in slices of at most ``SLICE_SIZE``, in the order of the archive.
 
-    A document that retention removed is ``REMOVED``. Raises ``DamagedBatchError`` with the object's name if one is
-    missing or does not match its checksum.
+    Each part is read once. A document that retention removed is ``REMOVED``. Raises ``DamagedBatchError`` with the
+    object's name if one is missing or does not match its checksum.
     """
     ordered = sorted(works, key=lambda work: (work.batch_id, work.part, work.row))
     gathered: list[tuple[WorkItem, Any]] = []
@@ -40,7 +38,7 @@ def read_documents(
             for work in wanted:
                 text = texts[work.row]
                 gathered.append((work, decode(text) if text else REMOVED))
-                if len(gathered) >= size:
+                if len(gathered) >= SLICE_SIZE:
                     yield gathered
                     gathered = []
     if gathered:

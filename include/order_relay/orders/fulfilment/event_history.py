@@ -61,11 +61,6 @@ class MergeResult:
     fresh: tuple[EventRevision, ...] = ()
     unsettled: frozenset[str] = frozenset()
 
-    @property
-    def needs_read(self) -> bool:
-        """Whether the order must be read by its id."""
-        return bool(self.unsettled)
-
 
 def merge_report(history: EventHistory, report: StatusReport) -> MergeResult:
     """Merge a report into a history. Neither the order of reports nor repetition changes the result."""

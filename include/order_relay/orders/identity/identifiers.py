@@ -32,8 +32,3 @@ def identifier_problem(value: str) -> str:
     if not value.isprintable() or _INVISIBLE_CHARACTERS.search(value):
         return INVISIBLE
     return "" if value.strip() == value else OUTER_SPACE
-
-
-def is_identifier(value: str) -> bool:
-    """Whether a text is an identifier."""
-    return not identifier_problem(value)

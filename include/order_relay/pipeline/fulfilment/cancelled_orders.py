@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -18,14 +17,8 @@ from order_relay.pipeline.runs.login_guard import guarded_login
 
 log = logging.getLogger(__name__)
 
-Clock = Callable[[], datetime]
 
-
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-def record_cancellations(ctx: RunContext, parts: WriteBackContext, days: int, clock: Clock = _now) -> int:
+def record_cancellations(ctx: RunContext, parts: WriteBackContext, days: int) -> int:
     """Record the orders that the source cancelled after they were sent; returns how many are new.
 
     Cancelled orders that are not sent yet are held back. If the source cannot be read, the next run tries again;
@@ -34,14 +27,10 @@ def record_cancellations(ctx: RunContext, parts: WriteBackContext, days: int, cl
     """
     if not days:
         return 0
-    return _record(
-        ctx, parts.source, parts.ledger, connection_fingerprint=parts.connection_fingerprint, days=days, clock=clock
-    ).sent
+    return _record(ctx, parts.source, parts.ledger, connection_fingerprint=parts.connection_fingerprint, days=days).sent
 
 
-def hold_cancelled(
-    ctx: RunContext, source: Source, ledger: Ledger, *, connection_fingerprint: str, days: int, clock: Clock = _now
-) -> int:
+def hold_cancelled(ctx: RunContext, source: Source, ledger: Ledger, *, connection_fingerprint: str, days: int) -> int:
     """Before a run reads and sends: hold back the unsent orders that the source cancelled; returns their number.
 
     Makes one request per run if any order is unsent. Raises like ``record_cancellations``.
@@ -51,15 +40,15 @@ def hold_cancelled(
     states = ledger.accounting.counts(ctx.pipeline, None)["states"]
     if not any(states.get(state) for state in (*UNSENT, State.SENDING, State.IN_DOUBT)):
         return 0
-    return _record(ctx, source, ledger, connection_fingerprint=connection_fingerprint, days=days, clock=clock).stopped
+    return _record(ctx, source, ledger, connection_fingerprint=connection_fingerprint, days=days).stopped
 
 
 def _record(
-    ctx: RunContext, source: FeedbackTaker, ledger: Ledger, *, connection_fingerprint: str, days: int, clock: Clock
+    ctx: RunContext, source: FeedbackTaker, ledger: Ledger, *, connection_fingerprint: str, days: int
 ) -> RecordedCancellations:
     try:
         with guarded_login(ctx, ledger, connection_fingerprint):
-            found = list(source.cancelled(clock() - timedelta(days=days)))
+            found = list(source.cancelled(datetime.now(UTC) - timedelta(days=days)))
     except TransientError as error:
         log.warning("the source's cancelled orders cannot be read; the next run tries again: %s", error)
         return RecordedCancellations()
@@ -72,14 +61,19 @@ def _record(
 
 
 def mark_offline_orders(
-    ctx: RunContext, parts: WriteBackContext, *, first_days: float, overlap_s: float, clock: Clock = _now
+    ctx: RunContext,
+    parts: WriteBackContext,
+    *,
+    first_days: float,
+    overlap_s: float,
+    now: datetime | None = None,
 ) -> dict[str, int]:
     """Mark offline orders as sent, from their own watermark minus the overlap; returns counts by outcome.
 
     An order that cannot be marked is recorded and tried again later, so the watermark advances regardless. If the list
     cannot be read, raises what the source raises, and the watermark stays.
     """
-    begun = clock()
+    begun = now or datetime.now(UTC)
     since = parts.ledger.offline_orders.watermark(ctx.pipeline)
     start = (begun - timedelta(days=first_days) if since is None else min(since, begun)) - timedelta(seconds=overlap_s)
     with guarded_login(ctx, parts.ledger, parts.connection_fingerprint):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from itertools import groupby
 from typing import Protocol
 
-from order_relay.batches import DamagedBatchError
+from order_relay.batches import BatchStore, DamagedBatchError
 from order_relay.iteration import batched
 from order_relay.ledger.schema.records import Sendable
 
@@ -17,13 +17,6 @@ log = logging.getLogger(__name__)
 
 SLICE_SIZE = 500
 """Ids read from the ledger per query."""
-
-
-class PayloadStore(Protocol):
-    """What reading payloads uses of the batch store."""
-
-    def read_rows(self, name: str, rows: Collection[int]) -> dict[int, bytes]:
-        """See ``BatchStore.read_rows``."""
 
 
 class UnsentCounter(Protocol):
@@ -39,7 +32,7 @@ class UnsentCounter(Protocol):
 async def read_payloads(
     ids: Sequence[int],
     to_send: Callable[[list[int]], Awaitable[list[Sendable]]],
-    store: PayloadStore,
+    store: BatchStore,
     tally: UnsentCounter,
 ) -> AsyncIterator[tuple[Sendable, bytes]]:
     """The orders of ``ids`` that are ready, each with the bytes to POST, read grouped by object.
@@ -58,7 +51,7 @@ async def read_payloads(
 
 
 async def _read_group(
-    name: str, group: list[Sendable], store: PayloadStore, tally: UnsentCounter
+    name: str, group: list[Sendable], store: BatchStore, tally: UnsentCounter
 ) -> list[tuple[Sendable, bytes]]:
     rows = {s.payload_row for s in group}
     try:

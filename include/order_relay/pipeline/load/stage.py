@@ -15,17 +15,16 @@ import uuid
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
 
+from order_relay.batches import BatchStore
 from order_relay.errors import ConfigurationError, TransientError
 from order_relay.ledger import Ledger
 from order_relay.orders.messages import RunContext
 from order_relay.pipeline.load.group_commit import GroupCommit
-from order_relay.pipeline.load.payload_reader import PayloadStore, read_payloads
+from order_relay.pipeline.load.payload_reader import read_payloads
 from order_relay.pipeline.load.sender import Sender
 from order_relay.pipeline.lookup import in_doubt
 from order_relay.pipeline.lookup.preflight import (
-    ObjectLister,
     PreflightResult,
     run_preflight,
     unknown_batches,
@@ -35,13 +34,6 @@ from order_relay.pipeline.ports import Destination, DestinationSession
 from order_relay.pipeline.settings.sections import LoadSettings
 
 log = logging.getLogger(__name__)
-
-
-class ChunkStore(PayloadStore, ObjectLister, Protocol):
-    """What load uses of the batch store."""
-
-    def read_json(self, name: str) -> Any:
-        """See ``BatchStore.read_json``."""
 
 
 def never_stopped() -> bool:
@@ -73,7 +65,7 @@ class LoadOptions:
 def load(  # noqa: PLR0917 - the shape that all stages have
     ctx: RunContext,
     ledger: Ledger,
-    store: ChunkStore,
+    store: BatchStore,
     destination: Destination,
     chunk_name: str,
     options: LoadOptions | None = None,
@@ -105,7 +97,7 @@ class _Load:
 
     _ctx: RunContext
     _ledger: Ledger
-    _store: ChunkStore
+    _store: BatchStore
     _destination: Destination
     _options: LoadOptions
     _counts: Counter[str]

@@ -5,23 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from order_relay.batches import BatchStore
 from order_relay.errors import OrderRelayError
 from order_relay.ledger.schema.records import decimal_total
 from order_relay.orders.identity.traits import TimeSpan, Traits
 from order_relay.pipeline.ports import Destination
 
 log = logging.getLogger(__name__)
-
-
-class PayloadRows(Protocol):
-    """What this module uses of the batch store."""
-
-    def read_rows(self, name: str, rows: Collection[int]) -> dict[int, bytes]:
-        """See ``BatchStore.read_rows``."""
 
 
 class SentOrder(Protocol):
@@ -45,7 +39,7 @@ class ExpectedOrders:
     def __init__(
         self,
         destination: Destination,
-        payloads: PayloadRows | None,
+        payloads: BatchStore | None,
         orders: Sequence[SentOrder],
         dated: Mapping[str, tuple[TimeSpan, ...]],
     ) -> None:

@@ -12,13 +12,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
+from order_relay.batches import BatchStore
 from order_relay.iteration import batched
 from order_relay.ledger.delivery.lookups import Lookups
 from order_relay.ledger.schema.records import InDoubtOrder, LookupResult
 from order_relay.orders.identity.traits import TimeSpan
 from order_relay.orders.messages import MAX_ATTEMPTS, RunContext
 from order_relay.pipeline.lookup.evidence import MAX_KEYS_PER_SEARCH, SearchVerdict
-from order_relay.pipeline.lookup.expectations import ExpectedOrders, PayloadRows
+from order_relay.pipeline.lookup.expectations import ExpectedOrders
 from order_relay.pipeline.lookup.search import WINDOW_MARGIN, Search, merge_windows
 from order_relay.pipeline.ports import Destination, DestinationSession
 
@@ -33,7 +34,7 @@ async def look_up(
     destination: Destination,
     ids: Sequence[int],
     *,
-    payloads: PayloadRows | None = None,
+    payloads: BatchStore | None = None,
     max_attempts: int = MAX_ATTEMPTS,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> dict[str, int]:

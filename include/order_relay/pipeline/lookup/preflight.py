@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
+from order_relay.batches import BatchStore
 from order_relay.iteration import batched
 from order_relay.ledger import Ledger
 from order_relay.ledger.schema.records import PositiveControl, Sendable
@@ -25,7 +25,7 @@ from order_relay.pipeline.lookup.evidence import (
     is_transient,
     usable_as_controls,
 )
-from order_relay.pipeline.lookup.expectations import ExpectedOrders, PayloadRows
+from order_relay.pipeline.lookup.expectations import ExpectedOrders
 from order_relay.pipeline.lookup.search import WINDOW_MARGIN, Search
 from order_relay.pipeline.ports import Destination, DestinationSession
 from order_relay.pipeline.runs import trials
@@ -34,13 +34,6 @@ log = logging.getLogger(__name__)
 
 SENT_STATES = frozenset({"sending", "in_doubt", "imported"})
 """States of orders that this ledger sent; finding them at the destination does not indicate another past."""
-
-
-class ObjectLister(Protocol):
-    """What the preflight check uses of the batch store."""
-
-    def list(self, prefix: str) -> Iterator[str]:
-        """See ``BatchStore.list``."""
 
 
 @dataclass
@@ -66,7 +59,7 @@ async def run_preflight(
     destination: Destination,
     ids: Sequence[int],
     *,
-    payloads: PayloadRows | None = None,
+    payloads: BatchStore | None = None,
     always: bool = False,
     has_past: Callable[[], bool] = lambda: False,
     sent_elsewhere: Callable[[], bool] = lambda: False,
@@ -104,7 +97,7 @@ class _Preflight:
     destination: Destination
     has_past: Callable[[], bool]
     sent_elsewhere: Callable[[], bool]
-    payloads: PayloadRows | None = None
+    payloads: BatchStore | None = None
     always: bool = False
     result: PreflightResult = field(default_factory=PreflightResult)
     controls: list[PositiveControl] = field(default_factory=list)
@@ -247,14 +240,14 @@ class _Preflight:
         return []
 
 
-def unknown_batches(store: ObjectLister, ledger: Ledger, pipeline: str) -> bool:
+def unknown_batches(store: BatchStore, ledger: Ledger, pipeline: str) -> bool:
     """Whether the batch store has batches unknown to the ledger, which means that another ledger preceded this one."""
     known = {str(batch["batch_id"]) for batch in ledger.accounting.batches(pipeline)}
     manifests = (name for name in store.list(f"{pipeline}/batches") if name.endswith("/manifest.json"))
     return any(name.split("/")[-2] not in known for name in manifests)
 
 
-def unknown_payloads(store: ObjectLister, ledger: Ledger, pipeline: str) -> bool:
+def unknown_payloads(store: BatchStore, ledger: Ledger, pipeline: str) -> bool:
     """Whether the batch store has payloads of a run unknown to the ledger: another ledger may have sent them. Trial
     runs send nothing."""
     folders: dict[str, list[str]] = defaultdict(list)

@@ -3,63 +3,25 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 import pandas as pd
 
 from order_relay.batches import BatchStore
-from order_relay.connections import Connection
 from order_relay.ledger import BatchInfo, Ledger, WorkItem
 from order_relay.orders.mapping.eligibility import WAIT, WITHDRAWN
 from order_relay.orders.messages import RunContext
-from order_relay.orders.payload.transformer import Transformer
 from order_relay.pipeline.archive import read_documents
-from order_relay.pipeline.ports import Destination, Source
+from order_relay.pipeline.run import RunWiring
 from order_relay.pipeline.runs import start
 from order_relay.pipeline.runs.fetch_plan import FetchPlan, plan_new_orders
 from order_relay.pipeline.runs.login_guard import guarded_login
-from order_relay.pipeline.settings.pipeline import PipelineSettings
 from order_relay.pipeline.stages.acknowledge import acknowledge as acknowledge_all
 from order_relay.pipeline.stages.extract import extract
 
 
-class BaselineContext(Protocol):
-    """The parts of a pipeline's wiring that a baseline needs."""
-
-    @property
-    def name(self) -> str:
-        """The pipeline's name."""
-
-    @property
-    def source(self) -> Source:
-        """The source account."""
-
-    @property
-    def destination(self) -> Destination:
-        """The destination account, to bind the ledger; it receives no request."""
-
-    @property
-    def transformer(self) -> Transformer:
-        """Provides its fingerprint."""
-
-    @property
-    def settings(self) -> PipelineSettings:
-        """How the source is read."""
-
-    @property
-    def source_connection(self) -> Connection:
-        """Provides its fingerprint."""
-
-
 def take_baseline(
-    ledger: Ledger,
-    store: BatchStore,
-    parts: BaselineContext,
-    *,
-    who: str,
-    reason: str,
-    acknowledge: bool,
-    run: str = "",
+    ledger: Ledger, store: BatchStore, parts: RunWiring, *, who: str, reason: str, acknowledge: bool
 ) -> dict[str, Any]:
     """Read, archive and discard all orders that the source offers now, in one transaction.
 
@@ -67,7 +29,7 @@ def take_baseline(
     ``acknowledge``, the discarded orders and others due are acknowledged at the source. Returns counts and the run's
     name. Raises what the source raises.
     """
-    ctx = RunContext(parts.name, run or f"baseline-{datetime.now(UTC):%Y%m%dT%H%M%S}", who)
+    ctx = RunContext(parts.settings.name, f"baseline-{datetime.now(UTC):%Y%m%dT%H%M%S}", who)
     start.start_run(ctx, ledger, store, (parts.source.account, parts.destination.account), "baseline")
     counts: dict[str, int] = {}
 
@@ -97,26 +59,26 @@ def take_baseline(
     return {"run": ctx.run, **facts}
 
 
-def count_offers(ledger: Ledger, parts: BaselineContext) -> int:
+def count_offers(ledger: Ledger, parts: RunWiring) -> int:
     """Number of orders that the source offers now. Writes only the binding and a refused login."""
-    ledger.runs.bind(parts.name, parts.source.account, parts.destination.account)
-    ctx = RunContext(parts.name, "baseline-dry")
+    ledger.runs.bind(parts.settings.name, parts.source.account, parts.destination.account)
+    ctx = RunContext(parts.settings.name, "baseline-dry")
     with guarded_login(ctx, ledger, parts.source_connection.fingerprint()):
         return sum(1 for _ in parts.source.fetch(_fetch_plan(ledger, parts).selection))
 
 
-def _fetch_plan(ledger: Ledger, parts: BaselineContext) -> FetchPlan:
-    return plan_new_orders(parts.name, parts.source, ledger, parts.settings.reading, datetime.now(UTC))
+def _fetch_plan(ledger: Ledger, parts: RunWiring) -> FetchPlan:
+    return plan_new_orders(parts.settings.name, parts.source, ledger, parts.settings.reading, datetime.now(UTC))
 
 
-def _waiting(store: BatchStore, parts: BaselineContext, info: BatchInfo, offers: pd.DataFrame) -> list[str]:
+def _waiting(store: BatchStore, parts: RunWiring, info: BatchInfo, offers: pd.DataFrame) -> list[str]:
     """Source ids of the batch that the eligibility rules hold back."""
     columns = (offers[name].tolist() for name in ("source_id", "part", "row"))
     works = [WorkItem(0, 0, "", name, info.batch_id, part, row) for name, part, row in zip(*columns, strict=True)]
     evaluate = parts.transformer.eligibility.evaluate
     return [
         work.source_id
-        for slice_ in read_documents(store, parts.name, works)
+        for slice_ in read_documents(store, parts.settings.name, works)
         for work, document in slice_
         if evaluate(document).verdict in (WAIT, WITHDRAWN)
     ]

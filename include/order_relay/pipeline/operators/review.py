@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any, Protocol
 
 from order_relay.batches import ArchiveRemovedError, BatchReader, BatchStore
@@ -15,7 +15,6 @@ from order_relay.orders.json_text import decode
 from order_relay.orders.messages import VersionPolicies
 from order_relay.orders.payload.transformer import Transformer
 from order_relay.orders.review.diff import diff_versions
-from order_relay.orders.review.submission_groups import GroupMember
 from order_relay.pipeline.operators.review_choices import describe_choice
 from order_relay.pipeline.operators.review_model import OrderReview, ReviewedVersion, VersionDifference
 
@@ -53,25 +52,17 @@ def build_review(
     store: BatchStore,
     wiring: ReviewContext,
     *,
-    lineage: str | None = None,
-    number: str | None = None,
+    number: str,
     minimum: float = VersionPolicies().min_common_items,
 ) -> OrderReview:
-    """The review of the group in which an order number or a lineage is held; pass one of the two.
+    """The review of the group in which an order number is held.
 
     ``minimum`` is the pipeline's ``min_common_items``. A raw order that can no longer be read is mentioned in the
     review. Raises ``IllegalTransitionError`` if nothing is held.
     """
-    group = next(
-        (
-            group
-            for group in ledger.decisions.held_groups(wiring.name, number)
-            if number is not None or any(one.lineage == lineage for one in group.held)
-        ),
-        None,
-    )
+    group = next(iter(ledger.decisions.held_groups(wiring.name, number)), None)
     if group is None:
-        raise IllegalTransitionError("no order is held under this order number or lineage")
+        raise IllegalTransitionError("no order is held under this order number")
     rows = ledger.queries.related(wiring.name, group.numbers - {""}, {one.lineage for one in group.held})
     return _ReviewBuilder(store, wiring).review(group, rows, minimum)
 
@@ -92,7 +83,7 @@ class _ReviewBuilder:
             lineage=group.newest.lineage,
             reason=group.reason,
             shown_ids=tuple(group.seen),
-            revisions=tuple(one.revision for one in _by_id(group.held)),
+            revisions=tuple(one.revision for one in sorted(group.held, key=lambda one: one.id)),
             versions=versions,
             details=tuple(self._difference(*pair) for pair in _pairs(rows, group.seen)[:MAX_DIFFERENCES]),
             imported=tuple(one.oms_id or "(unknown id)" for one in group.there),
@@ -118,10 +109,6 @@ class _ReviewBuilder:
         if not text:
             raise ArchiveRemovedError(f"the raw order of submission {row['id']} was removed by retention")
         return decode(text)
-
-
-def _by_id(held: Iterable[GroupMember]) -> list[GroupMember]:
-    return sorted(held, key=lambda one: one.id)
 
 
 _Pair = tuple[Mapping[str, Any] | None, Mapping[str, Any]]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
 
+from order_relay.batches import BatchStore
 from order_relay.errors import OrderRelayError
 from order_relay.orders.messages import RunContext
 from order_relay.pipeline.runs.objects import run_prefix
@@ -17,21 +17,8 @@ MAX_CAUSE_LENGTH = 600
 """Maximum characters of a cause in a report or a message."""
 
 
-class CauseStore(Protocol):
-    """What this module uses of the batch store."""
-
-    def write_text(self, name: str, text: str) -> object:
-        """See ``BatchStore.write_text``."""
-
-    def exists(self, name: str) -> bool:
-        """See ``BatchStore.exists``."""
-
-    def read_text(self, name: str) -> str:
-        """See ``BatchStore.read_text``."""
-
-
 @contextmanager
-def recorded_cause(ctx: RunContext, store: CauseStore, task: str) -> Iterator[None]:
+def recorded_cause(ctx: RunContext, store: BatchStore, task: str) -> Iterator[None]:
     """Record the message of an error that the package raises; these messages hold no customer data."""
     try:
         yield
@@ -43,7 +30,7 @@ def recorded_cause(ctx: RunContext, store: CauseStore, task: str) -> Iterator[No
         raise
 
 
-def read_causes(ctx: RunContext, store: CauseStore, tasks: Sequence[str]) -> dict[str, str]:
+def read_causes(ctx: RunContext, store: BatchStore, tasks: Sequence[str]) -> dict[str, str]:
     """The recorded causes, by task; tasks that failed otherwise (a killed process) are missing."""
     return {task: store.read_text(_object_name(ctx, task)) for task in tasks if store.exists(_object_name(ctx, task))}
 

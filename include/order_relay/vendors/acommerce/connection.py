@@ -19,6 +19,7 @@ from order_relay.http.connection_fields import (
     IntegerField,
     TextField,
     form_extra,
+    read_fields,
     read_http_settings,
 )
 
@@ -32,22 +33,22 @@ PAGE_SIZE = 100
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
 _SIGNATURE = ChoiceField(
-    name="signature",
-    title="Digest of the signature",
-    description="Digest of the HMAC in webhook signatures; the vendor does not publish which one it uses",
+    "signature",
+    "Digest of the signature",
+    "Digest of the HMAC in webhook signatures; the vendor does not publish which one it uses",
     choices=("sha256", "sha1", "sha512"),
 )
 _PAGING = ChoiceField(
-    name="paging",
-    title="Paging without links",
-    description="How the page after a full one is requested if the response has no link; link: a full page without "
+    "paging",
+    "Paging without links",
+    "How the page after a full one is requested if the response has no link; link: a full page without "
     "a link is the last one",
     choices=("page", "offset", "link"),
 )
 _PAGE_SIZE = IntegerField(
-    name="page_size",
-    title="Orders in a full page",
-    description="A page with fewer orders is the last one",
+    "page_size",
+    "Orders in a full page",
+    "A page with fewer orders is the last one",
     default=PAGE_SIZE,
     minimum=1,
     maximum=10_000,
@@ -88,18 +89,15 @@ def read_settings(connection: Connection) -> AcommerceSettings:
     """The settings of a connection. Raises ``ConfigurationError`` that names the field but never its value."""
     return AcommerceSettings(
         **read_http_settings(connection, size_limit=_SIZE_LIMIT),
+        **read_fields(connection, _SIGNATURE, MAX_WAIT, _PAGING, _PAGE_SIZE),
         auth_url=(connection.address("auth_url") if connection.text("auth_url", "") else LIVE_COMMON).rstrip("/"),
         scope=_scope(connection),
         login=connection.text("login"),
         api_key=connection.text("password"),
         hook_secret=connection.text("hook_secret", ""),
-        signature=_SIGNATURE.read(connection),
         headers=connection.mapping("headers"),
         query=connection.mapping("query"),
-        max_wait_s=MAX_WAIT.read(connection),
-        paging=_PAGING.read(connection),
         page_parameter=_page_parameter(connection),
-        page_size=_PAGE_SIZE.read(connection),
     )
 
 
@@ -128,33 +126,24 @@ FORM: dict[str, Any] = {
     "relabeling": {"host": "Fulfilment API", "login": "User name", "password": "API key"},
     "placeholders": {"host": LIVE_BASE, "auth_url": LIVE_COMMON},
     "extra": form_extra(
-        TextField(name="channel", title="Channel id", description="Give either this or the partner id"),
-        TextField(name="partner", title="Partner id", description="Give either this or the channel id"),
+        TextField("channel", "Channel id", "Give either this or the partner id"),
+        TextField("partner", "Partner id", "Give either this or the channel id"),
+        TextField("auth_url", "URL of the common services", "For tokens and webhooks", more={"default": LIVE_COMMON}),
         TextField(
-            name="auth_url",
-            title="URL of the common services",
-            description="For tokens and webhooks",
-            more={"default": LIVE_COMMON},
-        ),
-        TextField(
-            name="hook_secret",
-            title="Webhook secret",
-            description="Key of the signatures of webhook deliveries; if empty, deliveries are refused",
+            "hook_secret",
+            "Webhook secret",
+            "Key of the signatures of webhook deliveries; if empty, deliveries are refused",
             more={"format": "password"},
         ),
         _SIGNATURE,
+        TextField("headers", "Additional headers (JSON object)", "Sent with each status request"),
         TextField(
-            name="headers",
-            title="Additional headers (JSON object)",
-            description="Sent with each status request",
-        ),
-        TextField(
-            name="query",
-            title="Additional query parameters (JSON object)",
-            description="Sent with the first request for each list of statuses",
+            "query",
+            "Additional query parameters (JSON object)",
+            "Sent with the first request for each list of statuses",
         ),
         _PAGING,
-        TextField(name="page_parameter", title="Page parameter", description="Default: page, or offset"),
+        TextField("page_parameter", "Page parameter", "Default: page, or offset"),
         _PAGE_SIZE,
         TIMEOUT,
         DOWNLOAD,

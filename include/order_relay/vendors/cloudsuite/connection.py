@@ -22,6 +22,7 @@ from order_relay.http.connection_fields import (
     NumberField,
     TextField,
     form_extra,
+    read_fields,
     read_http_settings,
 )
 from order_relay.times import find_zone
@@ -34,91 +35,83 @@ STATES = ("quotation", "confirmed", "processing", "done")
 """States of orders that may be read. Drafts are not orders yet, and cancelled orders are never sent."""
 
 _AUTH = ChoiceField(
-    name="auth",
-    title="Authentication",
-    description="oauth: client credentials; token: the deprecated static token, entered as the password",
+    "auth",
+    "Authentication",
+    "oauth: client credentials; token: the deprecated static token, entered as the password",
     choices=("oauth", "token"),
 )
 _PAGE_SIZE = IntegerField(
-    name="page_size",
-    title="Page size",
-    description="Orders requested per page of the list",
-    default=100,
-    minimum=1,
-    maximum=10_000,
+    "page_size", "Page size", "Orders requested per page of the list", default=100, minimum=1, maximum=10_000
 )
 _PARALLEL = IntegerField(
-    name="parallel",
-    title="Concurrent requests",
-    description="Orders and addresses that are read at the same time",
+    "parallel",
+    "Concurrent requests",
+    "Orders and addresses that are read at the same time",
     default=4,
     minimum=1,
     maximum=64,
 )
 _DETAIL_TRIES = IntegerField(
-    name="detail_tries",
-    title="Tries per order",
-    description="An order that cannot be read in this many tries is set aside; the others proceed",
+    "detail_tries",
+    "Tries per order",
+    "An order that cannot be read in this many tries is set aside; the others proceed",
     default=3,
     minimum=1,
     maximum=10,
 )
 _DETAIL_PAUSE = NumberField(
-    name="detail_pause_s",
-    title="Pause between tries (s)",
-    description="The first pause; each further one is four times as long",
+    "detail_pause_s",
+    "Pause between tries (s)",
+    "The first pause; each further one is four times as long",
     default=0.5,
     maximum=60,
 )
 _REQUESTS_PER_S = NumberField(
-    name="requests_per_s",
-    title="Requests per second",
-    description="0: limited only by the number of concurrent requests",
+    "requests_per_s",
+    "Requests per second",
+    "0: limited only by the number of concurrent requests",
     default=0,
     maximum=10_000,
 )
 _NO_TRAILING_SLASH = FlagField(
-    name="no_trailing_slash",
-    title="No slash at the end of URLs",
-    description="The vendor documents both forms; the slash is the safer one",
+    "no_trailing_slash", "No slash at the end of URLs", "The vendor documents both forms; the slash is the safer one"
 )
 _LINE_NUMBERS = ChoiceField(
-    name="line_numbers",
-    title="Write line numbers by",
-    description="put: the whole order is sent back, as documented; patch: only its lines; off",
+    "line_numbers",
+    "Write line numbers by",
+    "put: the whole order is sent back, as documented; patch: only its lines; off",
     choices=("put", "patch", "off"),
 )
 _SHIPPED_BY = ChoiceField(
-    name="shipped_by",
-    title="Report shipments by",
-    description="shipment_state=sent, state=done, a DESADV message for each delivery, or not at all",
+    "shipped_by",
+    "Report shipments by",
+    "shipment_state=sent, state=done, a DESADV message for each delivery, or not at all",
     choices=("shipment_state", "done", "desadv", "off"),
 )
 _OFFLINE_SENT = FlagField(
-    name="offline_sent",
-    title="Mark offline orders as sent",
-    description="Orders that were loaded into the shop by an ERP get shipment_state=sent",
+    "offline_sent",
+    "Mark offline orders as sent",
+    "Orders that were loaded into the shop by an ERP get shipment_state=sent",
 )
 _DESADV_FORMAT = ChoiceField(
-    name="desadv_format",
-    title="DESADV format",
-    description="The vendor's documentation is ambiguous",
-    choices=("xml", "json"),
+    "desadv_format", "DESADV format", "The vendor's documentation is ambiguous", choices=("xml", "json")
 )
 _DESADV_SHOP = IntegerField(
-    name="desadv_shop",
-    title="DESADV: shop",
-    description="The shop number in the URL of delivery messages; default: the order's web shop",
+    "desadv_shop",
+    "DESADV: shop",
+    "The shop number in the URL of delivery messages; default: the order's web shop",
     default=0,
     minimum=1,
 )
 _DESADV_USER = IntegerField(
-    name="desadv_user",
-    title="DESADV: user",
-    description="The user number in the URL of delivery messages; required if shipments are reported by desadv",
+    "desadv_user",
+    "DESADV: user",
+    "The user number in the URL of delivery messages; required if shipments are reported by desadv",
     default=0,
     minimum=1,
 )
+_READING = (_PAGE_SIZE, _PARALLEL, _DETAIL_TRIES, _DETAIL_PAUSE, _REQUESTS_PER_S, MAX_WAIT)
+_WRITE_BACK = (_LINE_NUMBERS, _SHIPPED_BY, _OFFLINE_SENT, _DESADV_FORMAT, _DESADV_SHOP)
 
 
 @dataclass(frozen=True)
@@ -166,31 +159,19 @@ def read_settings(connection: Connection) -> CloudSuiteSettings:
     auth = _AUTH.read(connection)
     oauth = auth == "oauth"
     http = read_http_settings(connection)
-    shipped_by = _SHIPPED_BY.read(connection)
     return CloudSuiteSettings(
         **http,
+        **read_fields(connection, _AUTH, *_READING, *_WRITE_BACK),
         account=f"cloudsuite:{http['base_url']}/{_account(connection)}",
         token_url=connection.address("token_url") if oauth else "",
         login=connection.text("login", None if oauth else ""),
         password=_password(connection, auth),
-        auth=auth,
         fingerprint=connection.fingerprint(),
         zone=_zone(connection),
         webshops=_webshops(connection),
         listed_states=_states(connection),
-        page_size=_PAGE_SIZE.read(connection),
-        parallel=_PARALLEL.read(connection),
-        detail_tries=_DETAIL_TRIES.read(connection),
-        detail_pause_s=_DETAIL_PAUSE.read(connection),
-        requests_per_s=_REQUESTS_PER_S.read(connection),
         trailing_slash=not _NO_TRAILING_SLASH.read(connection),
-        max_wait_s=MAX_WAIT.read(connection),
-        line_numbers=_LINE_NUMBERS.read(connection),
-        shipped_by=shipped_by,
-        offline_sent=_OFFLINE_SENT.read(connection),
-        desadv_format=_DESADV_FORMAT.read(connection),
-        desadv_shop=_DESADV_SHOP.read(connection),
-        desadv_user=_desadv_user(connection, required=shipped_by == "desadv"),
+        desadv_user=_desadv_user(connection, required=_SHIPPED_BY.read(connection) == "desadv"),
     )
 
 
@@ -245,50 +226,33 @@ FORM: dict[str, Any] = {
     "relabeling": {"host": "Base URL of the API", "login": "Client id", "password": "Client secret"},
     "placeholders": {"host": LIVE_BASE, "token_url": LIVE_TOKEN_URL},
     "extra": form_extra(
-        TextField(
-            name="token_url",
-            title="Token URL",
-            description=f"Required unless the authentication is token; live: {LIVE_TOKEN_URL}",
-        ),
+        TextField("token_url", "Token URL", f"Required unless the authentication is token; live: {LIVE_TOKEN_URL}"),
         _AUTH,
         TextField(
-            name="account",
-            title="Account name",
-            description="A name of your own for this account; it stays the same when the client id changes",
+            "account",
+            "Account name",
+            "A name of your own for this account; it stays the same when the client id changes",
             more={"maxLength": 60},
         ),
         TextField(
-            name="time_zone",
-            title="Time zone of the shop",
-            description="Such as Europe/Amsterdam. CloudSuite's dates carry no zone: without it no order is missed, "
+            "time_zone",
+            "Time zone of the shop",
+            "Such as Europe/Amsterdam. CloudSuite's dates carry no zone: without it no order is missed, "
             "but times are read as UTC",
         ),
         TextField(
-            name="states",
-            title="States",
-            description="States of the orders to read, separated by commas; CloudSuite recommends confirmed",
+            "states",
+            "States",
+            "States of the orders to read, separated by commas; CloudSuite recommends confirmed",
             more={"default": "confirmed"},
         ),
-        TextField(
-            name="webshops",
-            title="Web shops",
-            description="Ids, separated by commas; empty: the orders of all web shops",
-        ),
-        _PAGE_SIZE,
-        _PARALLEL,
-        _DETAIL_TRIES,
-        _DETAIL_PAUSE,
-        _REQUESTS_PER_S,
-        MAX_WAIT,
+        TextField("webshops", "Web shops", "Ids, separated by commas; empty: the orders of all web shops"),
+        *_READING,
         _NO_TRAILING_SLASH,
         TIMEOUT,
         DOWNLOAD,
         SIZE_LIMIT,
-        _LINE_NUMBERS,
-        _SHIPPED_BY,
-        _OFFLINE_SENT,
-        _DESADV_FORMAT,
-        _DESADV_SHOP,
+        *_WRITE_BACK,
         _DESADV_USER,
         *NETWORK,
     ),

@@ -8,11 +8,34 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from order_relay.connections import Connection
+from order_relay.http.connection_fields import ChoiceField, IntegerField, TextField, form_extra, read_fields
 from order_relay.vendors.shiprush.statuses import CANCELLED_WORDS, WORDS
 from order_relay.vendors.shiprush.xml_text import line_text
 
 ENTERED = ("imported", "ready")
 _UNMATCHED = (200, 404)
+_ENTERED = ChoiceField(
+    "entered",
+    "In the feed from",
+    "An order is added to the feed when it reaches this state, and stays in it",
+    choices=ENTERED,
+)
+_PAGE_SIZE = IntegerField(
+    "page_size",
+    "Orders per page",
+    "ShipRush reads the number of pages from the response and requests each of them",
+    default=50,
+    minimum=1,
+    maximum=500,
+)
+_SIZE_LIMIT = IntegerField(
+    "size_limit_bytes",
+    "Size limit of a notice (bytes)",
+    "The body of a larger notice is not read; its query is kept for an operator",
+    default=1 << 20,
+    minimum=1 << 12,
+    maximum=1 << 26,
+)
 
 
 @dataclass(frozen=True)
@@ -40,20 +63,17 @@ def read_settings(connection: Connection) -> ShipRushSettings:
     login = connection.text("login")
     if ":" in login:
         raise connection.wrong("login", "must not contain a colon: Basic authentication does not allow it")
-    entered = connection.choice("entered", ENTERED, "imported")
     unmatched = connection.integer("unmatched_status", minimum=200, maximum=404, default=200)
     if unmatched not in _UNMATCHED:
         raise connection.wrong("unmatched_status", "must be 200 or 404")
     return ShipRushSettings(
+        **read_fields(connection, _ENTERED, _PAGE_SIZE, _SIZE_LIMIT),
         login=login,
         password=connection.text("password"),
         pipelines=frozenset(filter(None, map(str.strip, connection.text("pipelines", "").split(",")))),
-        entered=entered,
-        page_size=connection.integer("page_size", minimum=1, maximum=500, default=50),
         unmatched_status=unmatched,
         words=_words(connection),
         currency=connection.text("currency", "USD"),
-        size_limit_bytes=connection.integer("size_limit_bytes", minimum=1 << 12, maximum=1 << 26, default=1 << 20),
     )
 
 
@@ -86,53 +106,26 @@ FORM: dict[str, Any] = {
     "hidden_fields": ["host", "schema", "port"],
     "relabeling": {"login": "User name that ShipRush presents", "password": "Password that ShipRush presents"},
     "placeholders": {"login": "shiprush", "pipelines": "supercat_to_shopatron"},
-    "extra": {
-        "pipelines": {
-            "type": "string",
-            "title": "Pipelines",
-            "description": "Pipelines whose orders are in the feed, separated by commas; empty: all",
-        },
-        "entered": {
-            "type": "string",
-            "title": "In the feed from",
-            "enum": list(ENTERED),
-            "default": "imported",
-            "description": "An order is added to the feed when it reaches this state, and stays in it",
-        },
-        "page_size": {
-            "type": "integer",
-            "title": "Orders per page",
-            "minimum": 1,
-            "maximum": 500,
-            "default": 50,
-            "description": "ShipRush reads the number of pages from the response and requests each of them",
-        },
-        "unmatched_status": {
-            "type": "integer",
-            "title": "Status for notices of unknown orders",
-            "enum": list(_UNMATCHED),
-            "default": 200,
-            "description": "The notice is kept for an operator in both cases; after 404 ShipRush may repeat it",
-        },
-        "words": {
-            "type": "string",
-            "title": "Status words",
-            "description": f"JSON object from our status ({', '.join(WORDS)}) to the word in your ShipRush store; "
+    "extra": form_extra(
+        TextField("pipelines", "Pipelines", "Pipelines whose orders are in the feed, separated by commas; empty: all"),
+        _ENTERED,
+        _PAGE_SIZE,
+        TextField(
+            "unmatched_status",
+            "Status for notices of unknown orders",
+            "The notice is kept for an operator in both cases; after 404 ShipRush may repeat it",
+            more={"type": "integer", "enum": list(_UNMATCHED), "default": 200},
+        ),
+        TextField(
+            "words",
+            "Status words",
+            f"JSON object from our status ({', '.join(WORDS)}) to the word in your ShipRush store; "
             f"cancelled must be one of {', '.join(CANCELLED_WORDS)}",
-        },
-        "currency": {
-            "type": "string",
-            "title": "Currency of shipping costs",
-            "default": "USD",
-            "description": "ISO 4217; notices do not name one",
-        },
-        "size_limit_bytes": {
-            "type": "integer",
-            "title": "Size limit of a notice (bytes)",
-            "minimum": 1 << 12,
-            "default": 1 << 20,
-            "description": "The body of a larger notice is not read; its query is kept for an operator",
-        },
-    },
+        ),
+        TextField(
+            "currency", "Currency of shipping costs", "ISO 4217; notices do not name one", more={"default": "USD"}
+        ),
+        _SIZE_LIMIT,
+    ),
 }
 """Airflow's connection form. ``extra`` holds a JSON Schema fragment for each extra field."""

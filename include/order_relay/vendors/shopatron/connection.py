@@ -17,6 +17,7 @@ from order_relay.http.connection_fields import (
     NumberField,
     TextField,
     form_extra,
+    read_fields,
 )
 from order_relay.vendors.shopatron.order_view import ASK, MEMBERS, UNNAMED_ORDERS, OrderView
 
@@ -36,42 +37,40 @@ _TIMEOUT = replace(
     TIMEOUT, minimum=1, description="For a whole request, from connecting to the last byte of the response"
 )
 _CONNECTIONS = IntegerField(
-    name="connections",
-    title="Connections",
-    description="Concurrent connections to the OMS, for the whole run",
+    "connections",
+    "Connections",
+    "Concurrent connections to the OMS, for the whole run",
     default=32,
     minimum=1,
     maximum=1000,
 )
 _REQUESTS_PER_S = NumberField(
-    name="requests_per_s",
-    title="Requests per second",
-    description="For the whole run; 0: limited only by the connections",
+    "requests_per_s",
+    "Requests per second",
+    "For the whole run; 0: limited only by the connections",
     default=0,
     maximum=100_000,
 )
-_MANUFACTURER_ID = IntegerField(
-    name="manufacturer_id", title="Manufacturer id", description="manufacturerID of the account", minimum=1
-)
-_CATALOG_ID = IntegerField(name="catalog_id", title="Catalogue id", description="catalogID of the account", minimum=0)
+_MANUFACTURER_ID = IntegerField("manufacturer_id", "Manufacturer id", "manufacturerID of the account", minimum=1)
+_CATALOG_ID = IntegerField("catalog_id", "Catalogue id", "catalogID of the account", minimum=0)
 _SEARCH_BY = ChoiceField(
-    name="search_by",
-    title="Find orders by",
-    description="auto: external id first, then date window",
+    "search_by",
+    "Find orders by",
+    "auto: external id first, then date window",
     choices=("auto", "external_id", "window", "none"),
 )
 _VISIBLE_AFTER = NumberField(
-    name="visible_after_s",
-    title="Visible after (s)",
-    description="How long after an import a search may still not show the order. Wait this long before the first run "
+    "visible_after_s",
+    "Visible after (s)",
+    "How long after an import a search may still not show the order. Wait this long before the first run "
     "after a ledger was restored",
     default=900,
     maximum=7 * 86_400,
 )
 _UNNAMED_ORDERS = ChoiceField(
-    name="unnamed_orders",
-    title="Orders that name no manufacturer",
-    description="An order that was found names its manufacturer neither in the search result nor in its detail: ask "
+    "unnamed_orders",
+    "Orders that name no manufacturer",
+    "An order that was found names its manufacturer neither in the search result nor in its detail: ask "
     "an operator, or count it as ours",
     choices=UNNAMED_ORDERS,
 )
@@ -117,26 +116,29 @@ class OmsSettings:
 def read_settings(connection: Connection) -> OmsSettings:
     """The settings of a connection. Raises ``ConfigurationError`` that names the field but never its value."""
     return OmsSettings(
+        **read_fields(
+            connection,
+            _TIMEOUT,
+            _MANUFACTURER_ID,
+            _CATALOG_ID,
+            _CONNECTIONS,
+            _REQUESTS_PER_S,
+            _SEARCH_BY,
+            _VISIBLE_AFTER,
+            _UNNAMED_ORDERS,
+            TRUST_ENV,
+        ),
         base_url=connection.base_url(),
         token_url=connection.address("token_url"),
-        manufacturer_id=_MANUFACTURER_ID.read(connection),
-        catalog_id=_CATALOG_ID.read(connection),
         api_key=_header_text(connection, "login"),
         secret=connection.text("password"),
-        timeout_s=_TIMEOUT.read(connection),
-        connections=_CONNECTIONS.read(connection),
-        requests_per_s=_REQUESTS_PER_S.read(connection),
         headers=_headers(connection),
-        search_by=_SEARCH_BY.read(connection),
         search_from=_parameter(connection, "search_from", SEARCH_FROM),
         search_to=_parameter(connection, "search_to", SEARCH_TO),
-        visible_after_s=_VISIBLE_AFTER.read(connection),
         status_field=connection.text("status_field", "orderStatus"),
         status_values=connection.mapping("status_values"),
-        trust_env=TRUST_ENV.read(connection),
         http=connection.http,
         shown_members=_members(connection),
-        unnamed_orders=_UNNAMED_ORDERS.read(connection),
     )
 
 
@@ -180,54 +182,43 @@ FORM: dict[str, Any] = {
     "relabeling": {"host": "Base URL of the API", "login": "API key", "password": "Client secret"},
     "placeholders": {"host": LIVE_BASE, "token_url": LIVE_TOKEN_URL},
     "extra": form_extra(
-        TextField(
-            name="token_url",
-            title="Token URL",
-            description=f"Live: {LIVE_TOKEN_URL}",
-            more={"required": True},
-        ),
+        TextField("token_url", "Token URL", f"Live: {LIVE_TOKEN_URL}", more={"required": True}),
         _MANUFACTURER_ID,
         _CATALOG_ID,
         _TIMEOUT,
         _CONNECTIONS,
         _REQUESTS_PER_S,
         TextField(
-            name="headers",
-            title="Additional headers (JSON object)",
-            description='Sent with each request, such as {"x-vol-tenant": "123"}',
+            "headers", "Additional headers (JSON object)", 'Sent with each request, such as {"x-vol-tenant": "123"}'
         ),
         _SEARCH_BY,
         TextField(
-            name="search_from",
-            title="Search parameter: from",
-            description="Name of the search's start date; the default is assumed",
+            "search_from",
+            "Search parameter: from",
+            "Name of the search's start date; the default is assumed",
             more={"default": SEARCH_FROM},
         ),
         TextField(
-            name="search_to",
-            title="Search parameter: to",
-            description="Name of the search's end date; the default is assumed",
+            "search_to",
+            "Search parameter: to",
+            "Name of the search's end date; the default is assumed",
             more={"default": SEARCH_TO},
         ),
         _VISIBLE_AFTER,
         _UNNAMED_ORDERS,
         TextField(
-            name="shown_members",
-            title="Members of orders (JSON object)",
-            description='Where orders show the values that are compared with ours, such as {"total": "customerTotal", '
+            "shown_members",
+            "Members of orders (JSON object)",
+            'Where orders show the values that are compared with ours, such as {"total": "customerTotal", '
             '"email": ""}. An empty text: not compared',
         ),
         TextField(
-            name="status_field",
-            title="Status field",
-            description="orderStatus; status on the translated platform",
+            "status_field",
+            "Status field",
+            "orderStatus; status on the translated platform",
             more={"default": "orderStatus"},
         ),
-        TextField(
-            name="status_values",
-            title="Status values (JSON object)",
-            description='Other spellings, such as {"SHIPPED": "FULFILLED"}',
-        ),
+        TextField("status_values", "Status values (JSON object)", 'Other spellings, such as {"SHIPPED": "FULFILLED"}'),
         *NETWORK,
     ),
 }

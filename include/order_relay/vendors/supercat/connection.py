@@ -24,17 +24,17 @@ LIVE_BASE = "https://supercat.supercatsolutions.com"
 
 _ORG = re.compile(r"[A-Za-z0-9_-]{2,9}")
 _ORG_FIELD = TextField(
-    name="org",
-    title="Organisation",
-    description="Short name of the organisation, as in every URL of the admin portal",
+    "org",
+    "Organisation",
+    "Short name of the organisation, as in every URL of the admin portal",
     more={"minLength": 2, "maxLength": 9, "required": True},
 )
 _DOWNLOAD = replace(DOWNLOAD, default=900)
 _SIZE_LIMIT = replace(SIZE_LIMIT, default=1 << 30, minimum=1 << 16, maximum=1 << 40)
 _ORDER_LIMIT = IntegerField(
-    name="order_limit_bytes",
-    title="Size limit of one order (bytes)",
-    description="A larger order is quarantined",
+    "order_limit_bytes",
+    "Size limit of one order (bytes)",
+    "A larger order is quarantined",
     default=32 << 20,
     minimum=1 << 12,
     maximum=1 << 30,

@@ -36,16 +36,15 @@ _BAD_BYTES = re.compile("[\udc80-\udcff]")
 
 
 class ArrayFramer:
-    """Splits chunks of a response into the objects of the array in the top-level member ``member``.
+    """Splits chunks of a response into the objects of the array in the top-level member ``data``.
 
     ``max_element`` bounds one element (characters). ``skeleton`` is complete after ``feed`` with ``last``. Raises
     ``MalformedResponseError``.
     """
 
-    def __init__(self, max_element: int, member: str = "data") -> None:
+    def __init__(self, max_element: int) -> None:
         self._max_element = max_element
         self._kept = min(MAX_KEPT, max_element)  # independent of chunking: the hash identifies the element
-        self._member = member
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         self._has_bad_bytes = False  # the response contains invalid UTF-8
         self._text = ""
@@ -125,7 +124,7 @@ class ArrayFramer:
                 raise too_deep("the response")
             if self._depth <= 2:
                 self._kinds[self._depth - 1] = char
-                self._in_member = self._kinds == ["{", "["] and self._depth == 2 and self._name(taken) == self._member
+                self._in_member = self._kinds == ["{", "["] and self._depth == 2 and self._name(taken) == "data"
         return False
 
     def _name(self, taken: int) -> str:

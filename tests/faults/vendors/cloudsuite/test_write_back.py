@@ -226,7 +226,7 @@ def test_offline_orders_are_marked_after_any_pause_and_one_that_fails_is_tried_a
     clock = [NOW - timedelta(days=4)]
 
     def mark() -> dict[str, int]:
-        return mark_offline_orders(CTX, parts(engine), first_days=1.0, overlap_s=3600.0, clock=lambda: clock[0])
+        return mark_offline_orders(CTX, parts(engine), first_days=1.0, overlap_s=3600.0, now=clock[0])
 
     assert mark() == {}
     shop.offer([order(n, offline=True, confirmed=NOW - timedelta(days=4 - n)) for n in (1, 2, 3)])

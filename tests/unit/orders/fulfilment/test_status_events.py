@@ -62,7 +62,7 @@ def test_webhooks_alone_suffice_where_nothing_is_deleted_and_none_is_lost(shop: 
     history, doubtful = EventHistory(), False
     for report in told:
         merged = merge_report(history, report)
-        history, doubtful = merged.history, doubtful or merged.needs_read
+        history, doubtful = merged.history, doubtful or bool(merged.unsettled)
     assert doubtful or state(history) == state(merge_all(EventHistory(), [read_report(shop, shop.end)]))
 
 
@@ -75,7 +75,7 @@ def test_where_corrections_keep_their_time_what_is_not_settled_is_doubtful(shop:
     history, doubtful = EventHistory(), False
     for report in told:
         merged = merge_report(history, report)
-        history, doubtful = merged.history, doubtful or merged.needs_read
+        history, doubtful = merged.history, doubtful or bool(merged.unsettled)
     now = {key: found.event for key in history.revisions if (found := history.newest(key)) is not None}
     wrong = [key for key, event in shop.at(shop.end).items() if key in now and now[key] != event]
     assert doubtful or not wrong
@@ -106,7 +106,7 @@ def test_withdrawn_events_leave_no_false_status_in_any_order_of_deliveries(shop:
     history, doubtful, now = EventHistory(), False, shop.end + timedelta(days=1)
     for report in sequence:
         merged = merge_report(history, report)
-        history, doubtful, now = merged.history, doubtful or merged.needs_read, now + timedelta(minutes=5)
+        history, doubtful, now = merged.history, doubtful or bool(merged.unsettled), now + timedelta(minutes=5)
         if doubtful and rng.random() < 0.3:
             history, doubtful = merge_report(history, replace(read_report(shop, shop.end), moment=now)).history, False
     if doubtful:
@@ -128,7 +128,7 @@ class TestWithdrawnWithoutAWholeHistory:
         history, doubtful = EventHistory(), False
         for report in reports:
             merged = merge_report(history, report)
-            history, doubtful = merged.history, doubtful or merged.needs_read
+            history, doubtful = merged.history, doubtful or bool(merged.unsettled)
         return doubtful
 
     def test_a_poll_without_the_order_makes_it_doubtful_in_any_sequence(self) -> None:
@@ -157,7 +157,7 @@ class TestWithdrawnWithoutAWholeHistory:
         history = merge_all(EventHistory(), [self.poll(*self.EVENTS, asked=10), self.poll(*self.EVENTS[:2], asked=20)])
         assert history.missing() == {"e-3"}
         merged = merge_report(history, read(*self.EVENTS[:2], asked=30))
-        assert not merged.needs_read
+        assert not merged.unsettled
         assert state(merged.history).order_status == "IN_PROGRESS"
 
 
@@ -181,7 +181,7 @@ class TestOneSecond:
             history = merge_all(EventHistory(), [push(first, arrives=4)])
             merged = merge_report(history, push(second, arrives=5))
             assert state(merged.history).order_status == "COMPLETED"
-            assert merged.needs_read
+            assert merged.unsettled
 
     def test_fractions_count_where_all_have_them(self) -> None:
         early, late = event("COMPLETED", 3.001, "e-1"), event("IN_PROGRESS", 3.002, "e-2")
@@ -235,13 +235,13 @@ class TestCorrections:
         history = merge_all(EventHistory(), [read(event("COMPLETED"))])
         merged = merge_report(history, push(event("ERROR", -5), arrives=90))
         assert state(merged.history).order_status == "COMPLETED"
-        assert merged.needs_read
+        assert merged.unsettled
         assert [revision.event.status for revision in merged.fresh] == ["ERROR"]  # kept all the same
 
     def test_a_webhook_published_after_the_read_wins(self) -> None:
         merged = merge_report(merge_all(EventHistory(), [read(event("COMPLETED"), asked=30)]), push(event("ERROR", 31)))
         assert state(merged.history).order_status == "ERROR"
-        assert not merged.needs_read
+        assert not merged.unsettled
 
     def test_a_published_time_in_the_future_counts_as_arrival(self) -> None:
         history = merge_all(EventHistory(), [push(event("ERROR", 600), arrives=20), read(event("COMPLETED"), asked=30)])
@@ -251,18 +251,18 @@ class TestCorrections:
         history = merge_all(EventHistory(), [push(event("COMPLETED"))])
         merged = merge_report(history, push(event("ERROR", None)))
         assert state(merged.history).order_status == "COMPLETED"
-        assert merged.needs_read
+        assert merged.unsettled
 
     def test_unless_a_setting_lets_its_arrival_count(self) -> None:
         history = merge_all(EventHistory(), [push(event("COMPLETED", None), arrives=5, arrival_counts=True)])
         merged = merge_report(history, push(event("ERROR", None), arrives=6, arrival_counts=True))
         assert state(merged.history).order_status == "ERROR"
-        assert not merged.needs_read
+        assert not merged.unsettled
 
     def test_two_contents_of_one_moment_are_doubtful_whichever_comes_first(self) -> None:
         reports = [push(event("COMPLETED")), push(event("ERROR"))]
         for first, second in (reports, reports[::-1]):
-            assert merge_report(merge_report(EventHistory(), first).history, second).needs_read
+            assert merge_report(merge_report(EventHistory(), first).history, second).unsettled
 
     def test_back_to_an_earlier_content(self) -> None:
         history = merge_all(EventHistory(), [read(event("NEW"), asked=1), read(event("ERROR"), asked=2)])
@@ -287,7 +287,7 @@ class TestDeletions:
             merge_all(EventHistory(), [read(event("NEW"))]), push(event("COMPLETED", 5, "e-2"), arrives=90)
         )
         assert state(merged.history).order_status == "NEW"
-        assert merged.needs_read
+        assert merged.unsettled
 
     def test_but_an_event_published_since_is_kept(self) -> None:
         merged = merge_report(merge_all(EventHistory(), [read(event("NEW"))]), push(event("COMPLETED", 40, "e-2")))

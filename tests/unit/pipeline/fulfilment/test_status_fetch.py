@@ -60,7 +60,7 @@ def run(
 
 def drops(store: BatchStore) -> dict[str, bytes]:
     names = store.list(f"{ACCOUNT}/drops")
-    return {name.rpartition("/")[2].partition("-")[2]: store.read_bytes(name, 1000) for name in names}
+    return {name.rpartition("/")[2].partition("-")[2]: store.filesystem.cat_file(store.place(name)) for name in names}
 
 
 def test_new_files_that_fit_the_pattern_and_each_once(store: BatchStore) -> None:
@@ -80,7 +80,10 @@ def test_two_versions_of_one_name_wait_side_by_side(store: BatchStore) -> None:
     run(store, server)
     server.there["a.csv"] = b"11"
     run(store, server)
-    assert sorted(store.read_bytes(name, 100) for name in store.list(f"{ACCOUNT}/drops")) == [b"1", b"11"]
+    assert sorted(store.filesystem.cat_file(store.place(name)) for name in store.list(f"{ACCOUNT}/drops")) == [
+        b"1",
+        b"11",
+    ]
 
 
 def test_what_becomes_of_it_at_the_server(store: BatchStore) -> None:

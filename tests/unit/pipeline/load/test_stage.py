@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from order_relay.batches import DamagedBatchError
+from order_relay.batches import BatchStore, DamagedBatchError
 from order_relay.errors import ConfigurationError, ThrottledError, TransientError
 from order_relay.ledger.schema.records import Claim, InDoubtOrder, PositiveControl, Sendable
 from order_relay.orders.identity.traits import OURS, Traits
@@ -223,7 +223,7 @@ class Oms:
 
 def run(ledger, oms, *, store=None, **options):
     options.setdefault("lookup_before_send", "auto")
-    return load(CTX, ledger, store or Store(ledger.state), oms, "chunk", load_options(**options))
+    return load(CTX, ledger, cast(BatchStore, store or Store(ledger.state)), oms, "chunk", load_options(**options))
 
 
 def test_every_order_is_claimed_posted_once_and_settled():

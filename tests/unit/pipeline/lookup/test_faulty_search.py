@@ -6,10 +6,11 @@ import asyncio
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from order_relay.batches import BatchStore
 from order_relay.ledger.reporting.reconciliation import LedgerOrder
 from order_relay.ledger.schema.records import InDoubtOrder, LookupResult, PositiveControl, Sendable
 from order_relay.orders.messages import RunContext
@@ -107,7 +108,9 @@ class Payloads:
 
 def in_doubt(oms: Any, ledger: Any = None) -> dict[int, LookupResult]:
     ledger = ledger or Ledger()
-    asyncio.run(look_up(CTX, ledger.lookups, oms, oms, range(NUMBER), payloads=Payloads(), now=lambda: NOW))
+    asyncio.run(
+        look_up(CTX, ledger.lookups, oms, oms, range(NUMBER), payloads=cast(BatchStore, Payloads()), now=lambda: NOW)
+    )
     return {result.id: result for result in ledger.results}
 
 
@@ -119,7 +122,7 @@ def before_sending(oms: Any, ledger: Any, *, past: bool = True) -> PreflightResu
             oms,
             oms,
             range(NUMBER),
-            payloads=Payloads(),
+            payloads=cast(BatchStore, Payloads()),
             has_past=lambda: past,
             sent_elsewhere=lambda: past,
         )

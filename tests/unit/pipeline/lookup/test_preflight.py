@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from order_relay.batches import BatchStore
 from order_relay.ledger.reporting.reconciliation import LedgerOrder
 from order_relay.ledger.schema.records import LookupResult, PositiveControl, Sendable
 from order_relay.orders.messages import RunContext
@@ -91,7 +92,7 @@ def prove(oms: Any, ledger: Any, *, past: bool = False, sent_elsewhere: bool = F
             oms,
             oms,
             range(ledger.number),
-            payloads=Payloads(),
+            payloads=cast(BatchStore, Payloads()),
             has_past=lambda: past,
             sent_elsewhere=lambda: sent_elsewhere,
             **more,
