@@ -25,7 +25,7 @@ DATA = ("include/**/*.yaml", "scripts/*.yaml")
 """Glob patterns, relative to the project."""
 
 PENDING: dict[str, int] = {
-    "include/order_relay/ledger": 32,
+    "include/order_relay/ledger/store/migrations": 5,
     "include/order_relay/orders": 1,
     "include/order_relay/pipeline": 1,
 }
@@ -37,7 +37,9 @@ ALLOWED: dict[str, tuple[str, ...]] = {
 }
 """Pattern of paths -> names of rules that are not applied there; ``*`` for all."""
 
-PUBLIC_WORDS = frozenset({"gone_after_s", "gone_at", "mended_at", "tell", "tell_after_s"})  # ``tell`` is a task id
+PUBLIC_WORDS = frozenset(
+    {"gone_after_s", "gone_at", "mended_at", "tell", "tell_after_s", "told_at", "told_size"}  # ``tell`` is a task id
+)
 """Columns, YAML keys, commands and members of other systems' messages: allowed as identifiers."""
 
 RULES: dict[str, tuple[str, str]] = {

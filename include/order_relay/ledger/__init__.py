@@ -1,7 +1,7 @@
-"""The state of every order: tables, migrations, moves, queries; on SQLite or PostgreSQL.
+"""The state of every order: tables, migrations, transitions and queries, on SQLite or PostgreSQL.
 
-``Ledger`` is all that the floors above use. Its rules (one submission per lineage at the destination, intent before
-request, acknowledgement from the ledger only) stand in the modules that carry them out.
+The layers above use ``Ledger`` only. The modules that enforce a rule describe it: one submission per lineage at the
+destination, intent before request, acknowledgement from the ledger only.
 """
 
 from order_relay.ledger.fulfilment.shipments import ShipmentResult

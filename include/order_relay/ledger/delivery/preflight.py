@@ -1,4 +1,4 @@
-"""Lookups before the first POST, for submissions whose history the ledger does not know."""
+"""Lookups before the first POST, for submissions that another ledger may have sent."""
 
 from __future__ import annotations
 

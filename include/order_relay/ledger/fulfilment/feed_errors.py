@@ -11,14 +11,13 @@ from collections.abc import Collection, Mapping
 import sqlalchemy as sa
 
 from order_relay.ledger.fulfilment.feed_index import FeedOrder, feed_order
+from order_relay.ledger.schema.predicates import GAP_IS_OPEN
 from order_relay.ledger.schema.shipment_tables import feed_gap
 from order_relay.ledger.schema.tables import submission
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
 from order_relay.ledger.store.repository import Repository, inserts, reads
 from order_relay.ledger.store.text import clean_text
-
-_OPEN = feed_gap.c.mended_at.is_(None)
 
 
 class FeedErrors(Repository):
@@ -46,7 +45,7 @@ class FeedErrors(Repository):
         for number, before in known.items():
             if cleaned[number] != before:
                 values = {"problem": cleaned[number]} if cleaned[number] else {"mended_at": tx.now}
-                tx.run(feed_gap.update().where(feed_gap.c.submission_id == number, _OPEN).values(values))
+                tx.run(feed_gap.update().where(feed_gap.c.submission_id == number, GAP_IS_OPEN).values(values))
         return new
 
     @reads
@@ -57,7 +56,7 @@ class FeedErrors(Repository):
         query = (
             sa.select(submission, feed_gap.c.noted_at.label("modified"))
             .join(feed_gap, feed_gap.c.submission_id == submission.c.id)
-            .where(_OPEN)
+            .where(GAP_IS_OPEN)
             .order_by(sa.func.random())
             .limit(limit)
         )
@@ -67,7 +66,9 @@ class FeedErrors(Repository):
 
 
 def _known(tx: Transaction, problems: Mapping[int, str]) -> dict[int, str]:
-    query = sa.select(feed_gap.c.submission_id, feed_gap.c.problem).where(among(feed_gap.c.submission_id, "ids"), _OPEN)
+    query = sa.select(feed_gap.c.submission_id, feed_gap.c.problem).where(
+        among(feed_gap.c.submission_id, "ids"), GAP_IS_OPEN
+    )
     return {row.submission_id: row.problem for row in tx.run(query, {"ids": list(problems)})}
 
 

@@ -1,15 +1,13 @@
-"""Which orders were modified in a window of time, for a reader that asks by windows and must never miss a change.
+"""Orders by the time of their modification, for clients that poll by time windows and must never miss a change.
 
-An order is modified by a move, a parcel, its cancellation, or when it can be rendered at last; each leaves a row with
-its time, and none is ever taken back. Its *last modified* is that time and ``COMMIT_SLACK``, rounded up to the next
-whole
-minute: what commits after a reader asked for everything until now still falls into the reader's next window, although
-commits take their time and clocks differ. Where a transaction lasts long its rows are stamped anew before it commits
-(``keep_stamps_ahead``).
+A transition, a parcel, a cancellation, or the end of a gap modifies an order. Each is stored with its time and never
+removed. *Last modified* is that time plus ``COMMIT_SLACK``, rounded up to the next whole minute. A change that is
+committed after a client has read a window is therefore in the client's next window, although commits take time and
+clocks differ. The rows of a long transaction get a new time before the commit (``restamp_long_transactions``).
 
-An order's place among a window's pages is given by its first row in the window, which is older than what happens while
-the pages are read: places never move up, so no order slips from a page that is still to be read to one that was. An
-order that is modified again after the window's end is left out of its page, being due in a later window.
+The first modification within the window determines the position of an order on the pages. It is older than anything
+that happens while the pages are read, so no order moves from an unread page to one that was read already. An order
+that is modified again after the end of the window is omitted from its page, since it is due in a later window.
 """
 
 from __future__ import annotations
@@ -31,7 +29,7 @@ from order_relay.ledger.submissions.worklist import WORK_COLUMNS
 
 MINUTE = timedelta(minutes=1)
 COMMIT_SLACK = timedelta(seconds=10)
-"""So long may pass from a stamp to its commit, or so far may a reader's clock be ahead, and no window misses it."""
+"""Maximum time from a time stamp to its commit, plus the advance of a client's clock, that no window misses."""
 
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = datetime(9999, 12, 31, tzinfo=UTC)
@@ -42,14 +40,14 @@ _STAMPS = (
     (submission.c.id, submission.c.cancelled_at),
     (feed_gap.c.submission_id, feed_gap.c.mended_at),
 )
-"""Where the times of modifications stand: the submission's id, and the time; each time has an index of its own."""
+"""The columns of modification times: the submission's id and the time. Each time column has its own index."""
 
 
 @dataclass(frozen=True, slots=True)
 class FeedOrder:
-    """An order of a page: its archive place, what a feed says about it, and when it was last modified (UTC).
+    """An order of a page: its place in the archive, its data for feeds, and when it was last modified (UTC).
 
-    ``total_minor``, ``currency`` and ``sent_as`` are those of the newest payload that was made for it.
+    ``total_minor`` (minor units), ``currency`` and ``sent_as`` are those of its newest payload.
     """
 
     work: WorkItem
@@ -65,19 +63,19 @@ class FeedOrder:
 
     @property
     def cancelled(self) -> bool:
-        """Whether the order is not to be shipped although it was imported."""
+        """Whether the order must not be shipped although it was imported."""
         return self.cancelled_at is not None
 
     @property
     def sent_total(self) -> tuple[int, str] | None:
-        """The total of the payload that was sent or is to be sent, and its currency; ``None`` where there is none."""
+        """Total (minor units) and currency of the payload that was or will be sent; ``None`` if there is none."""
         current = self.work.state == State.READY or self.work.state in AT_DESTINATION
         return (self.total_minor, self.currency) if current and self.total_minor is not None else None
 
 
 @dataclass(frozen=True, slots=True)
 class FeedPage:
-    """One page of a window: the orders on it, and how many places all pages have together."""
+    """One page of a window: its orders, and the number of positions on all pages."""
 
     places: int
     orders: tuple[FeedOrder, ...]
@@ -100,8 +98,8 @@ class FeedIndex(Repository):
     ) -> FeedPage:
         """The orders last modified from ``start`` to ``end``, both included (``end`` with its whole minute).
 
-        ``entered``: only orders that were in this state at some time, whatever they are now. ``pipelines``: only of
-        these. The places are numbered from 0; ``limit`` places from ``offset`` are looked at.
+        ``entered``: only orders that were ever in this state. ``pipelines``: only orders of these. The page has the
+        positions from ``offset`` (from 0), at most ``limit``.
         """
         first, behind = _bounds(start, end)
         touched = sa.union_all(
@@ -115,10 +113,10 @@ class FeedIndex(Repository):
             .group_by(touched.c.id)
             .subquery("times")
         )
-        was_there = sa.exists().where(
+        was_in_state = sa.exists().where(
             event.c.submission_id == times.c.id, event.c.to_state == entered, event.c.at < behind
         )
-        places = sa.select(times).join(submission, submission.c.id == times.c.id).where(was_there)
+        places = sa.select(times).join(submission, submission.c.id == times.c.id).where(was_in_state)
         if pipelines is not None:
             places = places.where(submission.c.pipeline.in_(sorted(pipelines)))
         total = tx.run(sa.select(sa.func.count()).select_from(places.subquery())).scalar_one()
@@ -138,7 +136,7 @@ class FeedIndex(Repository):
         return FeedPage(total, tuple(feed_order(row) for row in rows))
 
     def key(self) -> str:
-        """The key of the ids that this ledger's feeds give out (``feed_ids``), created when first needed."""
+        """The key for the ids that this ledger's feeds issue (``feed_ids``), created on first use."""
         return self._key() or self._create_key()
 
     @reads
@@ -151,7 +149,7 @@ class FeedIndex(Repository):
 
 
 def feed_order(row: sa.Row[tuple[object, ...]]) -> FeedOrder:
-    """From the columns of a submission, and the time ``modified``."""
+    """A feed order from the columns of a submission and the time ``modified``."""
     work = WorkItem(row.id, row.revision, row.state, *(getattr(row, name) for name in WORK_COLUMNS))
     cancelled_at = row.cancelled_at or row.source_cancelled_at
     return FeedOrder(
@@ -169,7 +167,7 @@ def feed_order(row: sa.Row[tuple[object, ...]]) -> FeedOrder:
 
 
 def _bounds(start: datetime, end: datetime) -> tuple[datetime, datetime]:
-    """The times [first, behind) whose stamps are in the window."""
+    """The times [first, behind) whose last-modified times are in the window."""
     first = _next_minute(_within(start) - timedelta(microseconds=1)) - MINUTE
     behind = _within(end).replace(second=0, microsecond=0)
     return first - COMMIT_SLACK, behind - COMMIT_SLACK
@@ -181,7 +179,7 @@ def _within(time: datetime) -> datetime:
 
 
 def modified_stamp(time: datetime) -> datetime:
-    """When something that happened at ``time`` counts as modified."""
+    """The last-modified time of a change at ``time``."""
     return _next_minute(time + COMMIT_SLACK)
 
 
@@ -190,7 +188,7 @@ def _next_minute(time: datetime) -> datetime:
 
 
 def restamp_long_transactions(tx: Transaction) -> None:
-    """Stamp what this transaction wrote anew if it used up half of the slack; the other half is for its commit."""
+    """Give the rows of this transaction a new time if it used half of the slack; the rest is for its commit."""
     begun = tx.begun
     if begun is None or tx.seconds_since_begun() < COMMIT_SLACK.total_seconds() / 2:
         return

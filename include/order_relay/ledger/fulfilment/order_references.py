@@ -62,22 +62,23 @@ class OrderReferences(Repository):
         return OrderMatch(work_items(tx, found)[0] if found else None)
 
     @reads
-    def named(self, tx: Transaction, word: str, pipelines: Collection[str] | None = None) -> list[WorkItem]:
-        """The submissions that an operator's word names, also by its reference alone: more than one if several web
-        shops have it.
+    def named(self, tx: Transaction, term: str, pipelines: Collection[str] | None = None) -> list[WorkItem]:
+        """The submissions that an operator's input identifies, also by the reference alone.
+
+        Returns several if more than one webshop uses the reference.
         """
-        return work_items(tx, candidates(tx, word, pipelines) or by_reference(tx, word, pipelines))
+        return work_items(tx, candidates(tx, term, pipelines) or by_reference(tx, term, pipelines))
 
     @reads
     def has_number(self, tx: Transaction, number: str, pipelines: Collection[str] | None = None) -> bool:
-        """Whether a submission has exactly this order number, whatever became of it."""
+        """Whether a submission, in any state, has exactly this order number."""
         column = submission.c.order_number
         found = tx.run(sa.select(submission.c.id).where(column == number, indexed(column, pipelines)).limit(1))
         return found.first() is not None
 
 
 def _of_id(tx: Transaction, given: FeedId) -> tuple[WorkItem | None, bool]:
-    """The order that an id claims to name, and whether this ledger gave it out for that order."""
+    """The order that an id refers to, and whether this ledger issued the id for that order."""
     claimed = next(iter(work_items(tx, [given.number])), None)
     if claimed is None or not given.check:
         return claimed, False
@@ -128,9 +129,9 @@ def _carries(tx: Transaction, id: int, number: str) -> bool:
 
 
 def candidates(tx: Transaction, number: str, pipelines: Collection[str] | None = None) -> list[int]:
-    """The submissions that a number names: more than one only if they cannot be distinguished.
+    """The submissions with this number; more than one only if they cannot be distinguished.
 
-    What is or may be at the destination comes first; something else counts only where nothing took its place.
+    Submissions that are or may be at the destination are preferred; superseded and discarded ones are ignored.
     """
     for column in _NAMES:
         rows = tx.run(
@@ -143,13 +144,13 @@ def candidates(tx: Transaction, number: str, pipelines: Collection[str] | None =
             .limit(_MOST)
         ).all()
         if rows:
-            # sorted here: for a sorted answer a database might go through all orders by their ids
+            # sorted here: with ORDER BY, a database might scan all orders by id
             return _preferred(sorted(rows, key=lambda row: row.id))
     return []
 
 
 def by_reference(tx: Transaction, reference: str, pipelines: Collection[str] | None = None) -> list[int]:
-    """The submissions whose number ends in this reference, of whichever webshop; for operators only."""
+    """The submissions of any webshop whose number ends in this reference; for operators only."""
     rows = tx.run(
         sa.select(*_SEEN, submission.c.order_number)
         .where(
@@ -180,6 +181,6 @@ def _of(pipelines: Collection[str] | None) -> sa.ColumnElement[bool]:
 
 
 def _preferred(rows: Sequence[Any]) -> list[int]:
-    standing = [row for row in rows if row.cancelled_at is None]
-    there = [row for row in standing if row.state in AT_DESTINATION]
-    return [row.id for row in there or standing or rows]
+    active = [row for row in rows if row.cancelled_at is None]
+    stored = [row for row in active if row.state in AT_DESTINATION]
+    return [row.id for row in stored or active or rows]

@@ -176,7 +176,7 @@ class Shipments(Repository):
 
     @reads
     def recent(self, tx: Transaction, *, unmatched: bool = False, most: int = 1_000) -> list[dict[str, Any]]:
-        """The newest shipments with their ``lines``, the newest first; only those that wait for an operator, or all."""
+        """Shipments with their ``lines``, newest first; all, or only those that wait for an operator."""
         query = sa.select(shipment).order_by(shipment.c.id.desc()).limit(most)
         return _with_lines(tx, query.where(sa.text(WAITING_PARCEL)) if unmatched else query)
 
@@ -197,7 +197,7 @@ class Shipments(Repository):
 
 
 def _compared(tx: Transaction, notice: Shipment, ordered: Sequence[OrderedLine] | None) -> tuple[int, str]:
-    """The earlier parcel that this one repeats or may repeat, and ``SAME_SHIPMENT`` or what is doubtful."""
+    """The earlier parcel that this one repeats or may repeat, and ``SAME_SHIPMENT`` or the doubt."""
     doubtful = (0, "")
     for parcel in shipments_of(tx, notice.submission_id or 0):
         doubt = shipment_conflict(notice, parcel["tracking_number"], _lines(parcel), ordered)
@@ -226,7 +226,7 @@ def _close(tx: Transaction, number: int, how: str) -> None:
 
 
 def _count(tx: Transaction, number: int, submission_id: int, ordered: Sequence[OrderedLine] | None) -> ShipmentResult:
-    """A shipment counts for its order from now on."""
+    """Count a shipment for its order."""
     tx.run(
         shipment.update()
         .where(shipment.c.id == number)

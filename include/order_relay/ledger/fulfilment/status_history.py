@@ -1,7 +1,6 @@
-"""Storing what a fulfilment service says about orders: every content of every event, and the state that follows.
+"""Stores the reports of fulfilment services: every content of every event, and the derived state of the order.
 
-The rules of what stands are ``orders.status_events``; here they meet rows. All that one call brings is one transaction,
-and a call may be repeated freely.
+``orders.fulfilment.status_events`` decides which events are valid. One call is one transaction and may be repeated.
 """
 
 from __future__ import annotations
@@ -38,8 +37,9 @@ class StatusHistory(Repository):
 
     @writes
     def bind(self, tx: Transaction, name: str, account: str) -> None:
-        """Bind a status account's name, at first use, to the account itself. Raises ``ConfigurationError`` for another
-        one.
+        """Bind the name of a status account to the account on first use.
+
+        Raises ``ConfigurationError`` if the name or the account is bound to another one.
         """
         found = tx.run(
             sa.select(status_account).where((status_account.c.name == name) | (status_account.c.account == account))
@@ -64,11 +64,10 @@ class StatusHistory(Repository):
         late_before: datetime | None = None,
         final: Collection[str] = (),
     ) -> StoredStatuses:
-        """Put reports into the histories of their orders, and derive what follows. ``ctx.pipeline`` is the account's
-        name.
+        """Merge reports into the histories of their orders. ``ctx.pipeline`` is the name of the account.
 
-        ``final``: statuses that nothing is expected to follow. ``late`` counts contents never seen before although they
-        were published before ``late_before``.
+        ``final``: statuses after which no other is expected. The result's ``late`` counts new contents that were
+        published before ``late_before``.
         """
         by_order: dict[str, list[StatusReport]] = defaultdict(list)
         for report in reports:
@@ -89,12 +88,12 @@ class StatusHistory(Repository):
 
 
 def keep_refused(tx: Transaction, ctx: RunContext, refused: Iterable[RejectedRecord], origin: str) -> None:
-    """Keep why records could not be used; the same again only renews the time."""
+    """Record why records could not be used; a repeated record only gets a new time and is open again."""
     rows = {
-        (place, refusal.code): {
+        (reference, refusal.code): {
             "account": ctx.pipeline,
             "origin": clean_text(origin, 300),
-            "place": place,
+            "place": reference,
             "code": refusal.code,
             "pointer": refusal.pointer,
             "message": refusal.message,
@@ -102,7 +101,7 @@ def keep_refused(tx: Transaction, ctx: RunContext, refused: Iterable[RejectedRec
             "run": ctx.run,
         }
         for entry in refused
-        for place in (clean_text(entry.order_id or f"row {entry.position}", 300),)
+        for reference in (clean_text(entry.order_id or f"row {entry.position}", 300),)
         for refusal in entry.issues
     }
     if rows:
@@ -130,7 +129,7 @@ _UPDATE = (
 
 
 def add_orders(tx: Transaction, account: str, numbers: Mapping[str, int | None]) -> None:
-    """Rows for orders that have none yet, with the submission that each belongs to if that is known."""
+    """Insert rows for orders that have none, with their submission if it is known."""
     blank = {
         "account": account,
         "order_status": "",
@@ -149,7 +148,7 @@ def add_orders(tx: Transaction, account: str, numbers: Mapping[str, int | None])
 
 
 def _locked(tx: Transaction, account: str, numbers: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-    """The orders' rows, made where missing, locked in the order of their keys."""
+    """The rows of these orders, inserted if missing, locked in key order."""
     query = (
         sa.select(status_order)
         .where(status_order.c.account == account, among(status_order.c.order_number, "numbers"))
@@ -180,5 +179,5 @@ def _stored_histories(
 
 
 def insertion(tx: Transaction, table: sa.Table) -> Any:
-    """The dialect's own INSERT, which knows what to do about a row that is there."""
+    """The INSERT of the dialect, which supports ``ON CONFLICT``."""
     return postgresql.insert(table) if tx.conn.dialect.name == "postgresql" else sqlite.insert(table)

@@ -31,7 +31,7 @@ _Key = tuple[str, str]  # event key, content hash
 
 @dataclass(frozen=True)
 class StoredStatuses:
-    """Counts of one call. ``changed``: orders whose derived state is another one now; ``late``: see ``store``."""
+    """Counts of one call. ``changed``: orders whose derived state changed; ``late``: see ``StatusHistory.store``."""
 
     orders: int = 0
     new: int = 0
@@ -72,15 +72,15 @@ class StoredHistory:
 
 
 def _revision(event: StatusEvent, row: Any) -> EventRevision:
-    """A stored content. A row that is older than some of the columns was seen, as far as we know, when it came."""
-    came = row.known_at if row.was_read else row.first_seen_at
-    place = EventPosition(row.listed_at or came, row.position or 0)
-    first_at, last_at = row.first_at or row.first_seen_at, row.last_at or came
-    return EventRevision(event, Recency(row.known_at, row.was_read), place, first_at, last_at)
+    """A stored content. A row from before the sighting columns counts as seen when it arrived."""
+    arrived = row.known_at if row.was_read else row.first_seen_at
+    position = EventPosition(row.listed_at or arrived, row.position or 0)
+    first_at, last_at = row.first_at or row.first_seen_at, row.last_at or arrived
+    return EventRevision(event, Recency(row.known_at, row.was_read), position, first_at, last_at)
 
 
 class StatusMerge:
-    """One call of ``store``: what it makes of each order, and the rows that it collects for writing."""
+    """One call of ``StatusHistory.store``: merges the reports of each order and collects the rows to write."""
 
     def __init__(self, tx: Transaction, ctx: RunContext, late_before: datetime | None, final: Collection[str]) -> None:
         self._tx, self._ctx, self._late_before, self._final = tx, ctx, late_before, final
@@ -173,9 +173,9 @@ class StatusMerge:
         }
 
     def _note_order(self, order: Mapping[str, Any], history: EventHistory, doubts: Collection[str]) -> bool:
-        """Collect the order's row with its derived state; whether that is another one than before.
+        """Collect the order's row with its derived state; returns whether the derived state changed.
 
-        What is doubtful for a new reason is read by its id at once; for the same reason as before only after its wait.
+        An order with a new doubt is read by id in the next run; with the same doubt as before, only after its delay.
         """
         state = state_of(history, self._final)
         derived = {
@@ -231,7 +231,7 @@ ORDER_COLUMNS = (
 
 
 def _sightings(revision: EventRevision) -> dict[str, Any]:
-    """The columns about when and where a content was seen."""
+    """The values of ``SIGHTING_COLUMNS``."""
     values = (
         revision.recency.at,
         revision.recency.read,
@@ -248,5 +248,5 @@ def _parcels(state: OrderState) -> str:
 
 
 def parcels_of(text: str) -> list[tuple[str, str, datetime | None]]:
-    """Parcel, status and when, of the column ``parcels``."""
+    """Parcel, status and time of each entry of the column ``parcels``."""
     return [(name, status, datetime.fromisoformat(at) if at else None) for name, status, at in load_json(text, [])]

@@ -1,4 +1,4 @@
-"""Orders at a fulfilment service: which to read by id, which are ours, what follows from their state, and lists."""
+"""Orders at fulfilment services: matching them to submissions, the follow-up of changes, and lists."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from order_relay.ledger.store.repository import Repository, reads, writes
 from order_relay.ledger.store.text import clean_text, dump_json, load_json
 
 MAX_ROWS = 10_000
-"""Orders in one list, and orders looked at in one call."""
+"""Maximum orders in one list, and maximum orders handled in one call."""
 
 
 @dataclass(frozen=True)
 class OwnOrders:
-    """Which orders of ours a service fulfils: of these pipelines, known to it by this column of the ledger."""
+    """The pipelines whose orders a service fulfils, and the ledger column that the service uses as order number."""
 
     pipelines: tuple[str, ...]
     column: str
@@ -35,17 +35,17 @@ class OwnOrders:
 
 @dataclass(frozen=True, slots=True)
 class FollowUp:
-    """An order of ours whose state changed: its parcels, and those that were recorded as shipped before."""
+    """A matched order whose state changed: its parcels, and those that are already recorded as ``shipped``."""
 
     order_number: str
     submission_id: int
     parcels: tuple[tuple[str, str, datetime | None], ...]
-    told: tuple[str, ...]
+    shipped: tuple[str, ...]
     asks: str
 
 
 class Statuses(Repository):
-    """Orders at fulfilment services, and what follows from their state."""
+    """Orders at fulfilment services, and the follow-up of their changes."""
 
     @reads
     def accounts(self, tx: Transaction) -> list[str]:
@@ -54,10 +54,10 @@ class Statuses(Repository):
 
     @writes
     def match(self, tx: Transaction, account: str, ours: OwnOrders, overdue_after_s: float, horizon_s: float) -> int:
-        """Give the service's orders to ours by their number; how many found theirs.
+        """Match the service's orders to submissions by number; returns the number of new rows and matches.
 
-        An order of ours that was imported longer than ``overdue_after_s`` ago (and not longer than ``horizon_s``), and
-        that the service never named, is entered to be asked for.
+        An order imported more than ``overdue_after_s`` and at most ``horizon_s`` seconds ago that the service has never
+        reported gets a row, so that it is requested by id.
         """
         column = submission.c[ours.column]
         mine = submission.c.pipeline.in_(ours.pipelines)
@@ -86,7 +86,7 @@ class Statuses(Repository):
 
     @reads
     def due_follow_ups(self, tx: Transaction, account: str, limit: int = 500) -> list[FollowUp]:
-        """Orders of ours whose state changed since somebody last did what follows from it."""
+        """Matched orders that changed since their last follow-up."""
         query = (
             sa.select(status_order)
             .where(
@@ -99,18 +99,20 @@ class Statuses(Repository):
         )
         return [
             FollowUp(
-                row.order_number,
-                row.submission_id,
-                tuple(parcels_of(row.parcels)),
-                tuple(load_json(row.told, [])),
-                row.asks,
+                row["order_number"],
+                row["submission_id"],
+                tuple(parcels_of(row["parcels"])),
+                tuple(load_json(row["told"], [])),
+                row["asks"],
             )
-            for row in tx.run(query)
+            for row in tx.run(query).mappings()
         ]
 
     @writes
-    def record_follow_up(self, tx: Transaction, account: str, done: FollowUp, told: Iterable[str], asks: str) -> bool:
-        """What follows was done for exactly this state; ``False`` where the state has changed since."""
+    def record_follow_up(
+        self, tx: Transaction, account: str, done: FollowUp, shipped: Iterable[str], asks: str
+    ) -> bool:
+        """Record the follow-up of exactly this state; ``False`` if the order has changed since."""
         row = status_order.c
         changed = tx.run(
             status_order.update()
@@ -119,14 +121,15 @@ class Statuses(Repository):
                 row.order_number == done.order_number,
                 row.parcels == _same(tx, account, done),
             )
-            .values(followed=True, told=dump_json(sorted(set(told))), asks=clean_text(asks, 500))
+            .values({"followed": True, "told": dump_json(sorted(set(shipped))), "asks": clean_text(asks, 500)})
         ).rowcount
         return bool(changed)
 
     @writes
     def resolve_question(self, tx: Transaction, number: str) -> list[str]:
-        """Close the open question about this order; returns its accounts. Raises ``IllegalTransitionError`` if there
-        is none.
+        """Close the open question about this order; returns its accounts.
+
+        Raises ``IllegalTransitionError`` if there is none.
         """
         asked = (status_order.c.order_number == number) & (status_order.c.asks != "")
         accounts = list(tx.run(sa.select(status_order.c.account).where(asked)).scalars())
@@ -139,8 +142,9 @@ class Statuses(Repository):
     def recent(
         self, tx: Transaction, *, unmatched: bool = False, asked: bool = False, most: int = 1_000
     ) -> list[dict[str, Any]]:
-        """Orders with their derived state, what changed last first; only those that are not ours, or that ask a
-        person.
+        """Orders with their derived state, latest change first.
+
+        ``unmatched``: only orders without a submission. ``asked``: only orders with an open question.
         """
         query = (
             sa.select(status_order)
@@ -157,16 +161,10 @@ class Statuses(Repository):
         return [{**row, "parcels": parcels_of(row["parcels"])} for row in tx.run(query).mappings()]
 
 
-# reading by id
-
-
-# which are ours
-
-
 def _the_one(rows: Sequence[Any]) -> int | None:
-    """What is or may be at the destination goes first; several of a kind are nobody's to choose from."""
-    standing = [row for row in rows if row.cancelled_at is None]
-    found = [row for row in standing if row.state in AT_DESTINATION] or standing or rows
+    """The submission to match, preferably one at the destination; ``None`` if several are equally suitable."""
+    active = [row for row in rows if row.cancelled_at is None]
+    found = [row for row in active if row.state in AT_DESTINATION] or active or rows
     return int(found[0].id) if len(found) == 1 else None
 
 
@@ -191,11 +189,8 @@ def _expect(tx: Transaction, account: str, ours: OwnOrders, overdue_after_s: flo
     return len(silent)
 
 
-# what follows
-
-
 def _same(tx: Transaction, account: str, done: FollowUp) -> str | None:
-    """The column's text where it still says what was followed."""
+    """The text of the column ``parcels``, locked, if it still equals the parcels that were followed up."""
     text = tx.run(
         sa.select(status_order.c.parcels)
         .where(status_order.c.account == account, status_order.c.order_number == done.order_number)
@@ -204,14 +199,8 @@ def _same(tx: Transaction, account: str, done: FollowUp) -> str | None:
     return text if text is not None and tuple(parcels_of(text)) == done.parcels else None
 
 
-# files
-
-
-# lists
-
-
 def statuses_of(tx: Transaction, ids: Iterable[int]) -> dict[int, list[dict[str, Any]]]:
-    """By submission: the service's orders that are matched to it, each with its ``events`` as they came."""
+    """By submission: the service's orders matched to it, each with its ``events`` in order of time."""
     orders = (
         tx.run(
             sa.select(status_order)

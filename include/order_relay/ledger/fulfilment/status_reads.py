@@ -22,12 +22,12 @@ class StatusReads(Repository):
 
     @reads
     def watermark(self, tx: Transaction, account: str) -> datetime | None:
-        """Up to when the service was polled without a gap (UTC)."""
+        """The time (UTC) up to which the service was polled without a gap."""
         return tx.run(sa.select(status_account.c.read_to).where(status_account.c.name == account)).scalar()
 
     @writes
     def advance_watermark(self, tx: Transaction, account: str, until: datetime) -> None:
-        """A window was read to its end, and all of it is stored. Never moves back."""
+        """Advance the watermark after a window was read and stored completely. It never moves back."""
         tx.run(
             status_account.update()
             .where(
@@ -39,8 +39,9 @@ class StatusReads(Repository):
 
     @writes
     def settle_final(self, tx: Transaction, account: str, final: Collection[str], after_s: float) -> int:
-        """Orders whose status is final and did not change for so long are not read by id any more, unless something new
-        is reported about them. How many these are.
+        """Stop reading orders by id whose status is final and has not changed for ``after_s``; returns their number.
+
+        A new report about one of them reverts this.
         """
         return tx.run(
             status_order.update()
@@ -56,8 +57,9 @@ class StatusReads(Repository):
 
     @reads
     def due(self, tx: Transaction, account: str, overdue_after_s: float, limit: int) -> list[str]:
-        """Orders to read by id now: doubtful ones, and those of ours that nothing was heard of for too long. Orders
-        with a final status are among them until they are settled: the service takes statuses back.
+        """Numbers of the orders to read by id: doubtful ones, and matched ones not reported for ``overdue_after_s``.
+
+        Orders with a final status are included until they are settled, since the service may revert a status.
         """
         silent = sa.and_(
             status_order.c.submission_id.is_not(None),
@@ -87,9 +89,9 @@ class StatusReads(Repository):
         *,
         answered: bool,
     ) -> None:
-        """These were asked for: each waits before it is asked for again, twice as long as before while nothing changes.
+        """Record that these were requested. The delay until the next request doubles while nothing changes.
 
-        ``answered``: the service showed their whole histories, so that nothing is doubtful any more.
+        ``answered``: the service returned their whole histories, so that they are no longer doubtful.
         """
         query = sa.select(status_order.c.order_number, status_order.c.reads).where(
             status_order.c.account == account, among(status_order.c.order_number, "numbers")
@@ -117,7 +119,7 @@ class StatusReads(Repository):
 
     @reads
     def is_file_known(self, tx: Transaction, account: str, sha256: str) -> bool:
-        """Whether a file with this content was read before, with the same settings, and no row of it was refused."""
+        """Whether a file with this content was read before with the same settings and without refused rows."""
         return bool(
             tx.run(
                 sa.select(
@@ -130,7 +132,7 @@ class StatusReads(Repository):
 
     @writes
     def record_file(self, tx: Transaction, ctx: RunContext, sha256: str, name: str, *, rows: int, refused: int) -> None:
-        """This file was read; its rows were stored in the same transaction or before. The latest reading counts."""
+        """Record that this file was read and its rows are stored; replaces the record of an earlier reading."""
         if not refused:
             status_refusals.close_for_file(tx, ctx.pipeline, name)
         values = {"read_at": tx.now, "name": name, "rows": rows, "refused": refused, "run": ctx.run}

@@ -1,8 +1,8 @@
 """Status records and rows that could not be used: listed and alerted until they are closed.
 
-A file's refusals are closed once a file of the same name is read without any. Where files of one name follow each
-other, a later good one proves nothing, so only an operator closes them. An order's refusals are closed once its whole
-history was read. Everything else is closed by an operator, who says why.
+Refusals of a file are closed once a file of the same name is read without any. If a name is reused for other content,
+a later file proves nothing, and only an operator closes them. Refusals of an order are closed once its whole history
+was read. All others are closed by an operator with a reason.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ class StatusRefusals(Repository):
 
     @reads
     def recent(self, tx: Transaction, most: int = MAX_ROWS) -> list[RefusedRecord]:
-        """Records that could not be used, the newest first, also closed ones."""
+        """Records that could not be used, newest first, including closed ones."""
         query = sa.select(status_refusal).order_by(sa.desc(_row.at)).limit(most)
         return tx.rows(RefusedRecord, query)
 
     @reads
     def since(self, tx: Transaction, account: str, since: datetime) -> list[RefusedRecords]:
-        """What could not be used since then and is open, by origin (a channel, or a file's name): how much, and why."""
+        """Open refused records since a time, by origin (a channel or a file name), with their number and codes."""
         found: dict[str, RefusedRecords] = {}
         query = (
             sa.select(_row.origin, _row.code, sa.func.count().label("n"), sa.func.min(_row.place).label("place"))
@@ -57,9 +57,9 @@ class StatusRefusals(Repository):
 
     @writes
     def close(self, tx: Transaction, origin: str, reason: str, who: str) -> int:
-        """An operator dealt with what this file or channel brought (``all``: with everything that is open); how many.
+        """Close the refused records of a file or channel (``all``: of every origin); returns their number.
 
-        Raises ``IllegalTransitionError`` where nothing is open.
+        Raises ``IllegalTransitionError`` if none is open.
         """
         which = _OPEN if origin == ALL else sa.and_(_OPEN, _row.origin == origin)
         done = _close(tx, which, clean_text(reason, 1_000), clean_text(who, 200))
@@ -71,9 +71,9 @@ class StatusRefusals(Repository):
 
 
 def close_for_file(tx: Transaction, account: str, name: str) -> int:
-    """A file of this name was read and no row of it refused: what it was refused for is closed; how many.
+    """Close the refusals of a file that was now read without any; returns their number.
 
-    Not where a file of this name was read well before the refusal: then the name is used again for other content.
+    Does nothing if a file of this name was read without refusals before: the name is then reused for other content.
     """
     name = clean_text(name, 300)
     mine = sa.and_(_row.account == account, _row.origin == name, _OPEN)
@@ -94,7 +94,7 @@ def close_for_file(tx: Transaction, account: str, name: str) -> int:
 
 
 def close_for_orders(tx: Transaction, account: str, numbers: Collection[str]) -> int:
-    """The whole histories of these orders were read: what they were refused for before is closed; how many."""
+    """Close the refusals of orders whose whole histories were read; returns their number."""
     places = sorted({clean_text(number, 300) for number in numbers})
     if not places:
         return 0

@@ -205,12 +205,13 @@ def _locked(tx: Transaction, number: str, shown: ShownRevisions | None, pipeline
 
 
 def _replaced(tx: Transaction, group: HeldGroup, *, cancelled: bool) -> str:
-    """Text about the replaced order at the destination; empty if there is none. Raises ``IllegalTransitionError``
-    without confirmation.
+    """Mark the replaced orders at the destination as cancelled; returns a text about them, empty if there are none.
+
+    Raises ``IllegalTransitionError`` without confirmation.
     """
-    if not group.there:
+    if not group.at_destination:
         return ""
-    ids = ", ".join(one.oms_id or "imported elsewhere" for one in group.there)
+    ids = ", ".join(one.oms_id or "imported elsewhere" for one in group.at_destination)
     if not cancelled:
         raise IllegalTransitionError(
             f"the order to be replaced is stored at the destination ({ids}): cancel it in the OMS, then confirm that"
@@ -219,13 +220,13 @@ def _replaced(tx: Transaction, group: HeldGroup, *, cancelled: bool) -> str:
         submission.update()
         .where(among(submission.c.id, "ids"), submission.c.state == State.IMPORTED)
         .values(cancelled_at=sa.func.coalesce(submission.c.cancelled_at, tx.now)),
-        {"ids": [one.id for one in group.there]},
+        {"ids": [one.id for one in group.at_destination]},
     )
     return f" ({CONFIRMED}: {ids})"
 
 
 def _carry_out(tx: Transaction, cause: TransitionCause, group: HeldGroup, plan: RegroupingPlan) -> None:
-    """Release the held submissions in the lineages of the plan. Related ones move with their lineage, undecided."""
+    """Release the held submissions in the lineages of the plan. Related ones follow their lineage, undecided."""
     transition(
         tx,
         group.held,

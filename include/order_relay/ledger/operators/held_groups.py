@@ -55,7 +55,7 @@ class HeldGroup:
         return allowed_choices(self.held, self.related)
 
     @property
-    def there(self) -> tuple[GroupMember, ...]:
+    def at_destination(self) -> tuple[GroupMember, ...]:
         """The related submissions that are, or may be, stored at the destination."""
         return tuple(one for one in self.related if one.at_destination)
 

@@ -70,7 +70,7 @@ class Accounting(Repository):
 
     @reads
     def invariant_violations(self, tx: Transaction, name: str | None = None) -> list[str]:
-        """Violated invariants as texts; empty if the accounting check passes."""
+        """Violated invariants as texts; an empty list if the accounting check passes."""
         found = [
             ("the state differs from the last event", _state_without_event(tx, name)),
             ("imported without an OMS id", _imported_without_id(tx, name)),
@@ -162,7 +162,7 @@ def _shared_oms_ids(tx: Transaction, name: str | None) -> list[int]:
 
 
 def _contradicting_answers(tx: Transaction, name: str | None) -> list[int]:
-    """A late answer for an earlier attempt, or another id than the lookup found."""
+    """A late answer to an earlier attempt, or another id than a lookup found."""
     query = (
         sa.select(submission.c.id)
         .join(attempt, attempt.c.submission_id == submission.c.id)

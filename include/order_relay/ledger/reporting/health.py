@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from order_relay.ledger.schema.listed_rows import Activity, StateActivity
+from order_relay.ledger.schema.predicates import GAP_IS_OPEN
 from order_relay.ledger.schema.records import Heartbeat, OverdueOrders
 from order_relay.ledger.schema.shipment_tables import feed_gap
 from order_relay.ledger.schema.states import State
@@ -32,8 +33,7 @@ MAX_NAMED = 20
 
 _ACK_OPEN = sa.text("submission.ack IN ('due', 'sent', 'refused')")
 _SETTLED = submission.c.state.in_([State.IMPORTED, State.DISCARDED, State.SUPERSEDED])
-_OPEN_GAP = feed_gap.c.mended_at.is_(None)
-_GAP = sa.select(feed_gap.c.noted_at).where(feed_gap.c.submission_id == submission.c.id, _OPEN_GAP).scalar_subquery()
+_GAP = sa.select(feed_gap.c.noted_at).where(feed_gap.c.submission_id == submission.c.id, GAP_IS_OPEN).scalar_subquery()
 _TIME = submission.c.changed_at.type
 _TRIED = (State.READY, State.SENDING, State.IN_DOUBT, State.REJECTED)
 """The states between the first attempt and its end; an alert about one of them counts from that attempt."""
@@ -42,25 +42,25 @@ _SINCE_FIRST_ATTEMPT = sa.func.coalesce(submission.c.first_sent_at, submission.c
 
 
 class Health(Repository):
-    """Signs of life and of delay."""
+    """Whether pipelines run and orders proceed in time."""
 
     @reads
     def overdue(self, tx: Transaction, name: str, limits: Mapping[str, float]) -> list[OverdueOrders]:
-        """What is in a state for longer than its limit in seconds. Keys are states, ``acknowledgement`` and
-        ``left_out``.
+        """Orders that have been in a state longer than its limit in seconds.
 
-        ``in_doubt`` means: sent, and not known to be imported. It counts from the first attempt to send this content,
-        and covers an order through all its attempts, also while it is ready to be sent again and where it was rejected
-        after its last one: one cause from the first lost answer to the operator's decision. An order that waits counts
-        from when it began to wait, one that is left out of a feed from when that began, every other one from its last
-        move. Orders that wait for their source do not count.
+        The keys of ``limits`` are states, ``acknowledgement`` and ``left_out``. ``in_doubt`` covers an order that was
+        sent and is not known to be imported, through all its attempts: also while it is ready to be sent again, and if
+        its last attempt was rejected. The alert therefore has one cause, from the first lost answer to the operator's
+        decision. ``in_doubt`` counts from the first attempt to send this content, ``waiting`` from when the wait
+        began, ``left_out`` from when the feed first omitted the order, and other states from the last transition.
+        Orders that wait for their source do not count.
         """
         found = (_overdue(tx, name, state, tx.now - timedelta(seconds=limit)) for state, limit in limits.items())
         return [entry for entry in found if entry is not None]
 
     @reads
     def heartbeat(self, tx: Transaction, name: str) -> Heartbeat | None:
-        """Signs of life; ``None`` where the pipeline never ran."""
+        """The latest activity of a pipeline; ``None`` if it never ran."""
         bound = tx.run(sa.select(pipeline).where(pipeline.c.name == name)).one_or_none()
         if bound is None:
             return None
@@ -83,7 +83,7 @@ class Health(Repository):
 
     @reads
     def activity_since(self, tx: Transaction, name: str, since: datetime) -> Activity:
-        """What happened since a time, and what is open now, for a summary. Counts, codes and times only."""
+        """Activity since a time, and the open orders, for a summary. Contains only counts, codes and times."""
         lately = sa.func.sum(sa.case((submission.c.changed_at >= since, 1), else_=0))
         oldest = sa.func.min(submission.c.changed_at, type_=submission.c.changed_at.type)
         states = (
@@ -104,7 +104,8 @@ class Health(Repository):
             "acknowledged": sa.and_(submission.c.ack == "confirmed", submission.c.ack_at >= since),
         }
         sums = [
-            sa.func.coalesce(sa.func.sum(sa.case((what, 1), else_=0)), 0).label(key) for key, what in counted.items()
+            sa.func.coalesce(sa.func.sum(sa.case((condition, 1), else_=0)), 0).label(key)
+            for key, condition in counted.items()
         ]
         facts = [
             load_json(text)
@@ -131,9 +132,9 @@ def _overdue(tx: Transaction, name: str, state: str, before: datetime) -> Overdu
         which = [_ACK_OPEN, _SETTLED]
     elif state == LEFT_OUT:
         since = _GAP
-        lately = sa.select(feed_gap.c.submission_id).where(_OPEN_GAP, feed_gap.c.noted_at > before - REPORTED_FOR)
+        lately = sa.select(feed_gap.c.submission_id).where(GAP_IS_OPEN, feed_gap.c.noted_at > before - REPORTED_FOR)
         which = [submission.c.id.in_(lately)]
-    elif state == State.WAITING:  # only the source can end the wait for an open payment, say
+    elif state == State.WAITING:  # without those that only their source can release, for example once they are paid
         since = sa.func.coalesce(submission.c.waiting_since, submission.c.changed_at, type_=_TIME)
         which.append(~submission.c.reason.startswith(REASON_PREFIX))
     elif state == State.IN_DOUBT:

@@ -1,4 +1,4 @@
-"""Looking into the ledger, for people: one order's whole life, and the lists of what waits for them."""
+"""Queries for operators: the whole history of an order, and lists of the orders that need a decision."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from order_relay.orders.notes import notes_from_json, notes_to_json
 
 MAX_ROWS = 1_000  # submissions in one answer to ``find``
 
-_MAX_LINEAGES = 100  # looked through for one group
+_MAX_LINEAGES = 100  # maximum lineages searched for one group
 
 _PARTS: tuple[tuple[str, sa.Table, str], ...] = (
     ("events", event, "id"),
@@ -46,9 +46,11 @@ _PARTS: tuple[tuple[str, sa.Table, str], ...] = (
 )
 
 
-def _named(word: str, of_feed: int) -> sa.CompoundSelect[tuple[int]]:
-    """The ids of the submissions that a word names, each kind of name by the index that it has; and one that is known
-    by its id in a feed. They are one list, since a database scans the table for a condition with ``OR`` beside it."""
+def _named(term: str, of_feed: int) -> sa.CompoundSelect[tuple[int]]:
+    """The ids of the submissions that ``term`` identifies, and ``of_feed``, the one found by its feed id.
+
+    A union with one query per column, so that each uses its index: a database would scan the table for an ``OR``.
+    """
     of_pipelines = submission.c.pipeline.in_(sa.select(pipeline.c.name))
     partial = {
         name: sa.text(f"submission.{name} <> {other}")
@@ -58,23 +60,23 @@ def _named(word: str, of_feed: int) -> sa.CompoundSelect[tuple[int]]:
         *(
             sa.select(submission.c.id).where(*where)
             for where in (
-                *((submission.c[name] == word, of_pipelines) for name in ("order_number", "source_id")),
-                (submission.c.lineage.in_([word, word.upper()]), of_pipelines),
+                *((submission.c[name] == term, of_pipelines) for name in ("order_number", "source_id")),
+                (submission.c.lineage.in_([term, term.upper()]), of_pipelines),
                 (
-                    submission.c.destination_key == word,
+                    submission.c.destination_key == term,
                     submission.c.destination.in_(sa.select(pipeline.c.destination_account)),
                 ),
-                (submission.c.oms_id == word,),
+                (submission.c.oms_id == term,),
                 (submission.c.id == of_feed,),
-                *((submission.c[name] == word, differs) for name, differs in partial.items()),
+                *((submission.c[name] == term, differs) for name, differs in partial.items()),
             )
         )
     )
 
 
-def _of_feed(tx: Transaction, word: str) -> int:
-    """The submission that a feed of this ledger gave out under this id; 0 for none."""
-    given = parse_feed_id(word)
+def _of_feed(tx: Transaction, term: str) -> int:
+    """The submission for which a feed of this ledger issued this id; 0 if there is none."""
+    given = parse_feed_id(term)
     found = work_items(tx, [given.number]) if given is not None and given.check else []
     return next((work.id for work in found if given is not None and matches(feed_key(tx), given, work)), 0)
 
@@ -96,24 +98,24 @@ class Queries(Repository):
     """Submissions for operators."""
 
     @reads
-    def find(self, tx: Transaction, word: str) -> list[dict[str, Any]]:
-        """The whole lives of the submissions that ``word`` names exactly, with everything that the ledger knows.
+    def find(self, tx: Transaction, term: str) -> list[dict[str, Any]]:
+        """The submissions that ``term`` identifies exactly, with all their rows of other tables.
 
-        ``word`` is an order number (with or without its version suffix, or without what only tells webshops apart),
-        source id, uuid, OMS id, external id, customer PO, or the id of a feed. Holds customers' data (answers, customer
-        PO): for the screen of the operator who asked, not for logs.
+        ``term`` is an order number (with or without its version suffix or the part that identifies the webshop),
+        source id, uuid, OMS id, external id, customer PO, or feed id. The result contains personal data (answers,
+        customer PO): show it to the operator, and never log it.
         """
         rows = (
             tx.run(
                 sa.select(submission)
-                .where(submission.c.id.in_(_named(word, _of_feed(tx, word))))
+                .where(submission.c.id.in_(_named(term, _of_feed(tx, term))))
                 .order_by(submission.c.pipeline, submission.c.lineage, submission.c.version, submission.c.edition)
                 .limit(MAX_ROWS)
             )
             .mappings()
             .all()
         )
-        lives = [
+        histories = [
             {
                 **row,
                 "items": load_json(row["items"], []),
@@ -121,31 +123,30 @@ class Queries(Repository):
             }
             for row in rows
         ]
-        ids = [life["id"] for life in lives]
+        ids = [history["id"] for history in histories]
         for name, table, order in _PARTS:
             parts = _parts(tx, table, order, ids)
-            for life in lives:
-                life[name] = parts[life["id"]]
+            for history in histories:
+                history[name] = parts[history["id"]]
         statuses = statuses_of(tx, ids)
-        for life in lives:
-            life["feedback"] = steps_of(tx, life["id"])
-            life["statuses"] = statuses.get(life["id"], [])
-            asked = unread_orders.read_attempts(tx, life["pipeline"], life["source_id"])
-            life["unread"] = [] if asked is None else [asked]
-            life["shipments"] = [
+        for history in histories:
+            history["feedback"] = steps_of(tx, history["id"])
+            history["statuses"] = statuses.get(history["id"], [])
+            attempts = unread_orders.read_attempts(tx, history["pipeline"], history["source_id"])
+            history["unread"] = [] if attempts is None else [attempts]
+            history["shipments"] = [
                 {name: value for name, value in parcel.items() if name != "raw"}
-                for parcel in shipments_of(tx, life["id"])
+                for parcel in shipments_of(tx, history["id"])
             ]
-        return lives
+        return histories
 
     @reads
     def related(
         self, tx: Transaction, name: str, numbers: Iterable[str], lineages: Iterable[str]
     ) -> list[RelatedSubmission]:
-        """All submissions of a pipeline that belong together, the oldest version first.
+        """All submissions of a pipeline with one of these order numbers or lineages, oldest version first.
 
-        Those that carry one of these order numbers or lineages, and every version of their lineages, also of the
-        lineages that were made of those by a decision.
+        Includes every version of their lineages, and of the lineages that an operator's decision separated from them.
         """
         keys = {"numbers": list(numbers), "lineages": list(lineages)}
         ids: set[int] = set()
@@ -172,7 +173,7 @@ class Queries(Repository):
 
     @reads
     def held(self, tx: Transaction) -> list[ListedSubmission]:
-        """What waits for a person's decision, lineage by lineage."""
+        """Held submissions, which need an operator's decision, grouped by lineage."""
         query = (
             sa.select(*_LISTED)
             .where(submission.c.state == State.HELD)
@@ -182,7 +183,7 @@ class Queries(Repository):
 
     @reads
     def in_doubt(self, tx: Transaction) -> list[InDoubtSubmission]:
-        """What is in doubt, the longest first, with when it was sent and when it is looked up next."""
+        """Submissions in doubt with the times of their request and their next lookup, longest in doubt first."""
         query = (
             sa.select(*_LISTED, attempt.c.sent_at)
             .join(
@@ -201,9 +202,9 @@ class Queries(Repository):
         numbers: Iterable[str] | None = None,
         since: datetime | None = None,
     ) -> list[QuarantinedSubmission]:
-        """Quarantined and rejected submissions, one row for each reason; narrowed by reason code, order numbers, time.
+        """Quarantined and rejected submissions, one row per reason, filtered by reason code, order numbers and time.
 
-        For a rejected one ``code`` is what the destination said (such as ``http_400``).
+        The ``code`` of a rejected one is the destination's answer, such as ``http_400``.
         """
         newest = (
             sa.select(refusal.c.submission_id, sa.func.max(refusal.c.revision).label("revision"))
@@ -242,9 +243,9 @@ class Queries(Repository):
 
     @reads
     def imported_by(self, tx: Transaction, run: str, name: str | None = None) -> list[ImportedSubmission]:
-        """What a run imported, in the order of the ledger: for taking it back at the destination by hand.
+        """The orders that a run imported, by ledger id, so that an operator can cancel them at the destination.
 
-        Also what it found there by a look-up: ``why`` tells which is which.
+        Includes orders that a lookup found at the destination; ``why`` distinguishes them.
         """
         query = (
             sa.select(

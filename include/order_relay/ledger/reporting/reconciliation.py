@@ -1,4 +1,4 @@
-"""What the ledger says about orders at the destination, for comparing the two."""
+"""The ledger's data about orders at the destination, for a comparison with the destination's own data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from order_relay.ledger.store.repository import Repository, reads
 
 @dataclass(frozen=True, slots=True)
 class LedgerOrder:
-    """One submission as the books have it. ``key`` is its external id, or its order number before it has one."""
+    """One submission in the ledger. ``key`` is its external id, or its order number before it has one."""
 
     id: int
     pipeline: str
@@ -50,7 +50,7 @@ class Reconciliation(Repository):
 
     @reads
     def imported_between(self, tx: Transaction, name: str, since: datetime, until: datetime) -> list[int]:
-        """The ids of what this pipeline imported in [since, until], in the order of the ledger."""
+        """The ids of the submissions that this pipeline imported in [since, until], ascending."""
         return list(
             tx.run(
                 sa.select(submission.c.id)
@@ -66,19 +66,18 @@ class Reconciliation(Repository):
 
     @reads
     def imported(self, tx: Transaction, ids: Iterable[int]) -> list[LedgerOrder]:
-        """These submissions, as far as they are imported still."""
+        """Those of these submissions that are imported."""
         query = _LEDGER_ORDER.where(among(submission.c.id, "ids"), submission.c.state == State.IMPORTED)
         return _rows(tx, query, {"ids": list(ids)})
 
     @reads
     def by_destination_key(self, tx: Transaction, destination: str, keys: Iterable[str]) -> dict[str, LedgerOrder]:
-        """By external id, what any pipeline to this destination account has under it; unknown ids are absent.
+        """Submissions of all pipelines of this destination account, by external id; unknown ids are absent.
 
-        Submissions that have no external id yet are found by their order number, which most external ids are made of.
+        Submissions without an external id are found by their order number, from which most external ids are made.
         """
-        wanted = {
-            key for key in keys if "\x00" not in key
-        }  # no column holds such a text; PostgreSQL refuses to be asked
+        # no column contains NUL, and PostgreSQL refuses it in a query
+        wanted = {key for key in keys if "\x00" not in key}
         by_key = _LEDGER_ORDER.where(
             submission.c.destination == destination, among(submission.c.destination_key, "keys")
         )

@@ -1,8 +1,10 @@
-"""What may be removed of settled orders, and what open ones need. Identities, states, events and hashes always stay.
+"""Data of settled orders that may be removed, and data that open orders need.
 
-An order is settled for retention when nothing is to be done about it any more, its source knows so (or is never told),
-and nothing is open under its number or in its lineage: a review of that would show it for comparison. Nor may its
-parcels be half told, or its source be about to be told of them: what it asked for is counted against them.
+Identities, states, events and hashes are never removed. An order is settled for retention if all of this holds:
+
+* It needs no further processing, and its acknowledgement is confirmed or not required.
+* No submission with its number or of its lineage is open, since a review would show it for comparison.
+* It is not partly shipped and has no open write-back step, since its lines are needed to count the parcels.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from order_relay.ledger.submissions.unidentified_orders import UNNAMED
 from order_relay.ledger.write_back.feedback import OPEN
 
 REMOVED_BODY = "(removed by retention)"
-"""Stands in the place of an answer that was removed."""
+"""Replaces an answer that was removed."""
 
 _HALF_SHIPPED = sa.and_(sa.func.coalesce(submission.c.shipped, "") == PARTLY, submission.c.cancelled_at.is_(None))
 _FEEDBACK_IS_OPEN = sa.exists().where(feedback.c.submission_id == submission.c.id, feedback.c.state.in_(OPEN))
@@ -51,9 +53,9 @@ _WITHOUT_TEXT = status_event.update().where(_HAS_TEXT).values(location="", detai
 
 @dataclass(frozen=True)
 class RequiredRows:
-    """What open orders of a pipeline need: rows of raw orders by batch and part, rows of payloads by object.
+    """Archive rows that open orders of a pipeline need: raw orders by batch and part, payloads by object.
 
-    It only ever points to objects that exist: what becomes open later points to newer ones.
+    It stays valid while data is removed: orders that become open later refer to newer objects.
     """
 
     raw: dict[str, dict[int, set[int]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(set)))
@@ -61,11 +63,11 @@ class RequiredRows:
 
 
 class Retention(Repository):
-    """What may be removed and what is still needed."""
+    """Finds data that may be removed, and removes it."""
 
     @reads
     def required_rows(self, tx: Transaction, name: str) -> RequiredRows:
-        """What the open orders of a pipeline need, in one snapshot."""
+        """Archive rows that the open orders of a pipeline need, in one snapshot."""
         found = RequiredRows()
         open_ones = sa.and_(submission.c.pipeline == name, sa.not_(_SETTLED))
         for row in tx.run(
@@ -94,7 +96,7 @@ class Retention(Repository):
 
     @reads
     def batch_fetch_times(self, tx: Transaction, name: str) -> dict[str, datetime]:
-        """When each batch that the ledger knows was fetched."""
+        """The fetch time of every batch in the ledger (UTC), by batch id."""
         return {
             row.batch_id: row.fetched_at
             for row in tx.run(sa.select(batch.c.batch_id, batch.c.fetched_at).where(batch.c.pipeline == name))
@@ -102,7 +104,7 @@ class Retention(Repository):
 
     @reads
     def run_start_times(self, tx: Transaction, name: str) -> dict[str, datetime]:
-        """When each run that the ledger knows was started."""
+        """The start time of every run in the ledger (UTC), by run."""
         return {
             row.run: row.started_at
             for row in tx.run(sa.select(run.c.run, run.c.started_at).where(run.c.pipeline == name))
@@ -110,12 +112,12 @@ class Retention(Repository):
 
     @reads
     def with_personal_data(self, tx: Transaction, name: str, before: datetime) -> list[int]:
-        """Settled submissions that ``remove_personal_data`` would change."""
+        """The ids of the settled submissions that ``remove_personal_data`` would change."""
         return with_personal_data(tx, name, before)
 
     @writes
     def remove_personal_data(self, tx: Transaction, name: str, before: datetime, limit: int) -> int:
-        """Remove the personal data of ``with_personal_data``, of at most ``limit`` submissions; of how many."""
+        """Remove the data found by ``with_personal_data`` from at most ``limit`` submissions; returns their number."""
         keys = {"ids": with_personal_data(tx, name, before, limit)}
         tx.run(submission.update().where(among(submission.c.id, "ids")).values(customer_po="", ack_message=""), keys)
         answers = attempt.update().where(among(attempt.c.submission_id, "ids"), _HAS_BODY)
@@ -131,12 +133,12 @@ class Retention(Repository):
 
     @reads
     def unmatched_status_texts(self, tx: Transaction, account: str, before: datetime) -> list[str]:
-        """Orders that ``remove_status_texts`` would change."""
+        """The numbers of the orders that ``remove_status_texts`` would change."""
         return unmatched_status_texts(tx, account, before)
 
     @writes
     def remove_status_texts(self, tx: Transaction, account: str, before: datetime, limit: int) -> int:
-        """Remove the texts of ``nobodys_texts``, of at most ``limit`` orders; of how many."""
+        """Remove the texts found by ``unmatched_status_texts`` from at most ``limit`` orders; returns their number."""
         keys = {"numbers": unmatched_status_texts(tx, account, before, limit)}
         theirs = sa.and_(status_event.c.account == account, among(status_event.c.order_number, "numbers"))
         tx.run(_WITHOUT_TEXT.where(theirs), keys)
@@ -144,8 +146,11 @@ class Retention(Repository):
 
 
 def with_personal_data(tx: Transaction, name: str, before: datetime, limit: int | None = None) -> list[int]:
-    """Settled submissions that did not change since ``before`` and hold personal data: the destination's answers, the
-    customer's PO number, words of the source about an acknowledgement, places and notes of their status events."""
+    """Settled submissions that contain personal data and have not changed since ``before``.
+
+    Personal data: answers of the destination, the customer's PO number, messages of the source about an
+    acknowledgement, locations and notes of status events.
+    """
     answered = sa.exists().where(attempt.c.submission_id == submission.c.id, _HAS_BODY)
     described = sa.exists().where(
         _quiet(before), status_order.c.followed, status_order.c.submission_id == submission.c.id, _HAS_TEXT
@@ -167,7 +172,7 @@ def with_personal_data(tx: Transaction, name: str, before: datetime, limit: int 
 
 
 def unmatched_status_texts(tx: Transaction, account: str, before: datetime, limit: int | None = None) -> list[str]:
-    """Orders of a status account that are none of ours, did not change since ``before``, and hold places or notes."""
+    """Unmatched orders of a status account with locations or notes that have not changed since ``before``."""
     described = sa.exists().where(_quiet(before), _HAS_TEXT)
     return list(
         tx.run(
@@ -180,7 +185,7 @@ def unmatched_status_texts(tx: Transaction, account: str, before: datetime, limi
 
 
 def _quiet(before: datetime) -> sa.ColumnElement[bool]:
-    """That an event is one of an order whose state did not change since, and about which nothing is open."""
+    """The event's order has not changed since ``before`` and has no open question."""
     return sa.and_(
         status_order.c.account == status_event.c.account,
         status_order.c.order_number == status_event.c.order_number,

@@ -1,9 +1,10 @@
-"""SQL predicates about submissions that several parts of the ledger share."""
+"""SQL predicates that several parts of the ledger share."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
+from order_relay.ledger.schema.shipment_tables import feed_gap
 from order_relay.ledger.schema.states import OPEN, State
 from order_relay.ledger.schema.tables import settlement, submission
 
@@ -29,8 +30,12 @@ IS_SUPERSEDED = submission.c.state == State.SUPERSEDED
 SETTLED_FOR_GOOD = sa.or_(
     DECIDED, sa.and_(IS_SUPERSEDED, sa.or_(HAS_IMPORTED_WINNER, sa.and_(SETTLED_BY_OPERATOR, ~LINEAGE_IS_OPEN)))
 )
-"""A submission about which nothing is to be done any more, so that its number may be given back."""
+"""No further processing of the submission is possible, so that its order number may be acknowledged."""
+
+GAP_IS_OPEN = feed_gap.c.mended_at.is_(None)
+"""The feed still omits the order of this ``feed_gap`` row."""
 
 NUMBER_IS_FREE = ~sa.exists().where(
     _other.c.pipeline == submission.c.pipeline, _other.c.order_number == submission.c.order_number, _OTHER_IS_OPEN
 )
+"""No open submission of the pipeline has the order number of this one."""

@@ -18,7 +18,8 @@ class UnreadRules:
     """When an unreadable order is requested again, in seconds.
 
     ``ask_again_s`` is the first delay, doubled each time. An order that its source reports as missing for
-    ``gone_after_s`` counts as withdrawn."""
+    ``gone_after_s`` counts as withdrawn.
+    """
 
     ask_again_s: float = 900.0
     gone_after_s: float = 86_400.0

@@ -75,7 +75,7 @@ status_event = sa.Table(
     sa.Column("position", sa.Integer),
     sa.Column("first_at", UtcTime),
     sa.Column("last_at", UtcTime),
-    sa.Column("state", sa.Text, nullable=False),  # stands, corrected, deleted
+    sa.Column("state", sa.Text, nullable=False),  # ``stands``, ``corrected``, ``deleted``
     sa.Column("channel", sa.Text, nullable=False),  # the channel of its first arrival
     sa.Column("first_seen_at", UtcTime, nullable=False),
     sa.Column("run", sa.Text, nullable=False),

@@ -1,4 +1,4 @@
-"""Access to the database: durable transactions, its clock, and its errors translated to ours.
+"""Access to the database: durable transactions, its clock, and the translation of its errors.
 
 Guarantees, asserted when a ledger is opened: SQLite runs in WAL mode with ``synchronous=FULL``, PostgreSQL with
 ``synchronous_commit=on`` and ``fsync=on``, so that commits survive a power cut. Every write goes through
@@ -72,7 +72,7 @@ class Transaction:
         return [cast(T, dict(row)) for row in self.conn.execute(statement, values).mappings()]
 
     def many(self, statement: Any, rows: list[dict[str, Any]]) -> int:
-        """Execute a statement for every row; how many rows of the table it touched. Nothing for no rows."""
+        """Execute a statement for each of ``rows``; returns the number of rows changed. Does nothing without rows."""
         return self.conn.execute(statement, rows).rowcount if rows else 0
 
 
@@ -88,10 +88,8 @@ def read_clock(conn: Connection) -> datetime:
 class Database:
     """An engine that hands out durable write transactions and snapshot reads.
 
-    ``before_commit`` is the last thing that every write transaction does. A SQLite file that does not exist is made
-    only with ``create``; otherwise ``ConfigurationError`` names its path: opening the wrong place must not leave an
-    empty
-    ledger.
+    ``before_commit`` is the last thing that every write transaction does. A missing SQLite file is created only with
+    ``create``; otherwise ``ConfigurationError`` names its path, since a wrong path must not leave an empty ledger.
     """
 
     def __init__(
@@ -105,8 +103,8 @@ class Database:
     def write(self, work: Callable[[Transaction], T], name: str = "") -> T:
         """Run ``work`` in one transaction and commit it durably; roll back if it raises. ``name``: of its failpoint.
 
-        Where the database gave the transaction up by itself (deadlock), it is run again; ``work`` must have no effect
-        outside the database. Raises ``TransientError`` or ``ConfigurationError`` for the database's troubles.
+        If the database aborts the transaction (deadlock), it is run again, so ``work`` must have no effect outside the
+        database. Raises ``TransientError`` or ``ConfigurationError`` for errors of the database.
         """
         for again in range(_TRIES):
             try:
@@ -124,14 +122,14 @@ class Database:
         raise AssertionError("unreachable")
 
     def write_with_insert_retry(self, work: Callable[[Transaction], T], name: str = "") -> T:
-        """As ``write``, and once more where somebody inserted the same row at the same moment: now ``work`` sees it."""
+        """As ``write``, and once more if another process inserted the same row at the same time."""
         try:
             return self.write(work, name)
         except IntegrityError:
             return self.write(work, name)
 
     def read(self, work: Callable[[Transaction], T]) -> T:
-        """Run ``work`` in one read-only snapshot: everything it sees is of one moment."""
+        """Run ``work`` in one read-only snapshot: all reads see the same state."""
         try:
             with self.engine.connect() as conn, conn.execution_options(**_SNAPSHOT[self.engine.name]).begin():
                 return work(Transaction(conn))
@@ -255,7 +253,7 @@ def _sqlstate(error: BaseException) -> str:
 
 
 def translate_error(error: DBAPIError | sqlite3.Error, url: URL) -> Exception:
-    """The error as one of ours; an unknown one is returned unchanged."""
+    """The error as one of ``order_relay.errors``; an unknown one is returned unchanged."""
     text, state = str(getattr(error, "orig", error)).lower(), _sqlstate(error)
     where = f"ledger ({url.get_backend_name()})"
     if isinstance(error, IntegrityError):

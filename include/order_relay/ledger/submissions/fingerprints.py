@@ -1,4 +1,4 @@
-"""Fingerprints of contents that were taken by other settings than today's (``orders.contents``)."""
+"""Content fingerprints computed with other settings than the current ones (see ``orders.mapping.content_hash``)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _UPDATE = (
 
 @dataclass(frozen=True, slots=True)
 class OutdatedFingerprint:
-    """The newest edition of a source id, the place of its raw order, and its fingerprint by another reading."""
+    """The newest edition of a source id, the place of its raw order, and its fingerprint of another reading."""
 
     id: int
     source_id: str
@@ -34,21 +34,21 @@ class OutdatedFingerprint:
 
 
 class Fingerprints(Repository):
-    """Fingerprints of contents and the readings that they were taken by."""
+    """Content fingerprints, and the readings (sets of paths) that they cover."""
 
     @reads
     def readings(self, tx: Transaction) -> dict[str, str]:
-        """The paths of every reading by which fingerprints were taken."""
+        """The paths of every reading in use, by reading."""
         return {row.reading: row.paths for row in tx.run(sa.select(content_reading))}
 
     def save_reading(self, reading: str, paths: str) -> None:
-        """Keep the paths of a reading, so that its fingerprints can be taken of other documents later."""
+        """Store the paths of a reading, so that its fingerprints can be computed for other documents later."""
         if reading not in self.readings():
             self._save_reading(reading, paths)
 
     @inserts
     def _save_reading(self, tx: Transaction, reading: str, paths: str) -> None:
-        """Keep the paths of a reading, so that its fingerprints can be taken of other documents later."""
+        """See ``save_reading``."""
         known = sa.exists().where(content_reading.c.reading == reading)
         if not tx.run(sa.select(known)).scalar():
             tx.run(content_reading.insert(), {"reading": reading, "paths": paths})
@@ -57,7 +57,7 @@ class Fingerprints(Repository):
     def outdated(
         self, tx: Transaction, name: str, source_ids: Iterable[str], reading: str
     ) -> list[OutdatedFingerprint]:
-        """Those of these source ids whose fingerprint was taken by another reading."""
+        """Those of these source ids whose fingerprint is of another reading."""
         query = (
             sa.select(*[submission.c[name] for name in OutdatedFingerprint.__dataclass_fields__])
             .where(
@@ -75,18 +75,15 @@ class Fingerprints(Repository):
         return [OutdatedFingerprint(*tuple(row)) for row in tx.run(query, {"keys": list(source_ids)})]
 
     def replace_outdated(self, found: Mapping[int, tuple[str, str]]) -> int:
-        """Replace outdated fingerprints of the same content by today's: (old, new) by submission; how many.
+        """Replace outdated fingerprints of the same content: (old, new) by submission; returns their number.
 
-        Not a decision about the order, so that neither its revision nor its events change.
+        This is not a decision about the order, so its revision and events do not change.
         """
         return self._replace_outdated(found) if found else 0
 
     @writes
     def _replace_outdated(self, tx: Transaction, found: Mapping[int, tuple[str, str]]) -> int:
-        """Put today's fingerprint in the place of an outdated one of the same content: (old, new) by submission.
-
-        Not a decision about the order, so that neither its revision nor its events change. How many were renewed.
-        """
+        """See ``replace_outdated``."""
         return tx.many(
             _UPDATE,
             [{"b_id": number, "b_old": old, "content_hash": new} for number, (old, new) in sorted(found.items())],

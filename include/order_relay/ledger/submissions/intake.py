@@ -1,7 +1,8 @@
 """Intake of a closed batch by the redelivery table, in one transaction.
 
-What each offer means is decided by ``orders.redelivery.decide`` (pure); this module reads what the ledger knows, and
-writes what was decided. The pipeline's row is locked meanwhile, so that two batches of one pipeline follow each other.
+``orders.decisions.redelivery.decide_redeliveries`` (pure) decides about each offer; this module reads the known
+submissions and writes the decisions. It locks the pipeline's row, so that two batches of a pipeline are received one
+after the other.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ from order_relay.ledger.store.text import dump_json, load_json
 from order_relay.ledger.submissions.revisions import content_columns, insert_submissions, new_edition
 from order_relay.ledger.submissions.runs import advance_watermark, require_pipeline
 from order_relay.ledger.submissions.transitions import TransitionCause, lock, transition, update
-from order_relay.ledger.submissions.unread_orders import record_reads as note_unread
+from order_relay.ledger.submissions.unread_orders import record_reads
 from order_relay.ledger.submissions.worklist import resume_waiting
 from order_relay.orders.decisions.redelivery import KNOWN_COLUMNS, RESULT_COLUMNS, RedeliveryAction, decide_redeliveries
 from order_relay.orders.messages import UNREAD_PROBLEMS, RunContext
 from order_relay.orders.privacy.redaction_marks import CARD_DATA_REMOVED
 
 SLICE = 1_000
-"""Rows written together: the batch is one transaction, but not all in memory."""
+"""Maximum rows written together: a batch is one transaction, but its rows are built in parts to save memory."""
 
 Pairs = Sequence[tuple[Any, dict[str, Any] | None]]
 """The newest edition of a source id in the ledger (or none), and the offered content (or none)."""
@@ -49,8 +50,8 @@ _NEEDED = (
     "decided",
 )
 _HELD_FOR_CONTENT = frozenset({CARD_DATA_REMOVED})
-"""Reasons of ``held`` that lie in the order's own content alone: its source may correct them. All other reasons are
-about versions, identities or other orders, where changed content answers nothing."""
+"""Reasons of ``held`` that only concern the order's own content, which its source may correct. All other reasons are
+about versions, identities or other orders; changed content does not resolve them."""
 _MAY_BE_HELD = (State.RECEIVED, State.WAITING, State.READY, State.SUPERSEDED, State.QUARANTINED, State.REJECTED)
 
 
@@ -61,7 +62,7 @@ class Intake(Repository):
     def receive(
         self, tx: Transaction, ctx: RunContext, info: BatchInfo, offers: pd.DataFrame, transform_fingerprint: str
     ) -> dict[str, int]:
-        """See ``receive``."""
+        """See the function ``receive``."""
         return receive(tx, ctx, info, offers, transform_fingerprint)
 
 
@@ -84,7 +85,7 @@ def receive(
     decided = decide_redeliveries(offers, _known_frame(known), transform_fingerprint)
     receiver = _Intake(tx, ctx, info, bound)
     receiver.apply(offers, known, decided)
-    note_unread(tx, ctx, info, _problems(offers), {name: row.state for name, row in receiver.latest.items()})
+    record_reads(tx, ctx, info, _problems(offers), {name: row.state for name, row in receiver.latest.items()})
     if info.complete:
         _confirm_absent(tx, ctx.pipeline, info, offers)
     advance_watermark(tx, bound, info)
@@ -156,7 +157,7 @@ class _Intake:
         return content_columns({name: column[offer] for name, column in self.offers.items()}, self.info.batch_id)
 
     def _touch(self) -> None:
-        """Record that known orders are offered again; an acknowledgement without effect is due again."""
+        """Record that known orders are offered again; an acknowledgement that had no effect is due again."""
         offered = set(self.offers["source_id"])
         rows = [row for row in self.latest.values() if row.source_id in offered]
         self.tx.many(_TOUCH, [{"b_id": row.id, "last_offered_at": self.info.fetched_at} for row in rows])
@@ -181,7 +182,7 @@ class _Intake:
         )
 
     def _refresh(self, pairs: Pairs, reason: str) -> None:
-        """Same content in a newer place, which is not a decision, so the revision stays."""
+        """Same content in a newer place of the archive: not a decision, so the revision does not change."""
         self.tx.many(
             _PLACE,
             [
@@ -201,7 +202,7 @@ class _Intake:
         self._refresh(same, reason)
         self._replace(changed, reason)
 
-    def _rejudge(self, pairs: Pairs, reason: str) -> None:
+    def _reevaluate(self, pairs: Pairs, reason: str) -> None:
         rows = [row for row, _ in pairs]
         transition(
             self.tx, rows, State.RECEIVED, TransitionCause(self.ctx, reason or "offered again"), each=_contents(pairs)
@@ -221,14 +222,16 @@ class _Intake:
         """``_touch`` made it due; ``acknowledgements`` decides whether it may be acknowledged."""
 
     def _refresh_review(self, pairs: Pairs, reason: str) -> None:
-        """Held, and changed: the review shows the new content. Where only the content was the cause and no operator
-        has decided about the order's versions, it is evaluated again instead."""
+        """Show the new content in the review of a held order.
+
+        If its content was the only cause, and no operator decided about the order's versions, it is evaluated again.
+        """
         corrected = [
             (row, content)
             for row, content in pairs
             if row.reason in _HELD_FOR_CONTENT and not row.decided and row.edition == 1
         ]
-        self._rejudge(corrected, reason)
+        self._reevaluate(corrected, reason)
         kept = {row.id for row, _ in corrected}
         self._replace([(row, content) for row, content in pairs if row.id not in kept], reason)
 
@@ -251,7 +254,7 @@ class _Intake:
         RedeliveryAction.INSERT: _insert,
         RedeliveryAction.REFRESH: _refresh,
         RedeliveryAction.REPLACE: _replace,
-        RedeliveryAction.REJUDGE: _rejudge,
+        RedeliveryAction.REJUDGE: _reevaluate,
         RedeliveryAction.EVALUATE_IN_PLACE: _evaluate_in_place,
         RedeliveryAction.NOTHING: _nothing,
         RedeliveryAction.REMEMBER: _remember,
@@ -263,9 +266,8 @@ class _Intake:
 
 
 def _contents(pairs: Pairs) -> dict[int, dict[str, Any]]:
-    """New content by id. The lineage stays as the ledger has it, since an operator may have decided it; one that had
-    no usable uuid (its lineage is its own id) takes the lineage that it is offered with now.
-    """
+    """New content by id. The lineage does not change, since an operator may have decided it; only an order that had no
+    usable uuid (its lineage is its own id) takes the offered lineage."""
     return {
         row.id: {
             **{name: value for name, value in content.items() if name != "source_id"},
@@ -277,8 +279,8 @@ def _contents(pairs: Pairs) -> dict[int, dict[str, Any]]:
 
 
 def _confirm_absent(tx: Transaction, name: str, info: BatchInfo, offers: pd.DataFrame) -> None:
-    """An acknowledgement that was sent counts as confirmed once the order is absent from a later, whole answer: whether
-    it got no answer, was refused ("order not found"), or was not mentioned in the reply."""
+    """Confirm acknowledgements of orders that are absent from a later complete answer, even if they were refused
+    ("order not found"), had no answer, or were not mentioned in the reply."""
     sent = tx.run(
         sa.select(submission.c.id, submission.c.source_id, submission.c.order_number).where(
             submission.c.pipeline == name,
@@ -288,8 +290,8 @@ def _confirm_absent(tx: Transaction, name: str, info: BatchInfo, offers: pd.Data
         )
     ).all()
     ids, numbers = set(offers["source_id"]), set(offers["order_number"])
-    gone = [row.id for row in sent if row.source_id not in ids and row.order_number not in numbers]
-    tx.many(_CONFIRM, [{"b_id": number, "ack_at": tx.now} for number in gone])
+    absent = [row.id for row in sent if row.source_id not in ids and row.order_number not in numbers]
+    tx.many(_CONFIRM, [{"b_id": number, "ack_at": tx.now} for number in absent])
 
 
 _BY_ID = submission.c.id == sa.bindparam("b_id")
@@ -307,7 +309,7 @@ _PLACE = (
     )
 )
 _UNCONFIRMED = ("sent", "refused")
-# compared one by one: SQLAlchemy executes an IN for one row at a time only
+# no IN: SQLAlchemy would execute the statement row by row
 _CONFIRM = (
     submission.update()
     .where(_BY_ID, sa.or_(*[submission.c.ack == ack for ack in _UNCONFIRMED]))

@@ -50,9 +50,9 @@ class Payloads(Repository):
     def key_suffixes(self, tx: Transaction, ids: Iterable[int]) -> dict[int, str]:
         """The suffixes of destination keys, for submissions that need a key of their own.
 
-        An operator released them beside another submission of the same number: a further edition of a source id gets
-        ``/EDITION``; another source id than the one that first came under this number gets ``/id-SOURCE_ID``. Depends
-        on nothing that a lost ledger would not show again, so that a restored one finds them at the destination.
+        An operator released them in addition to another submission of the same number. A further edition of a source
+        id gets ``/EDITION``; a source id other than the first one of this number gets ``/id-SOURCE_ID``. A suffix
+        depends only on data that a restored ledger contains too, so that it finds these orders at the destination.
         """
         marks = {}
         for row in tx.run(_MARKED, {"ids": list(ids)}):
@@ -65,11 +65,11 @@ class Payloads(Repository):
     def make_ready(
         self, tx: Transaction, ctx: RunContext, given: Sequence[ReadyPayload]
     ) -> tuple[list[int], list[int]]:
-        """Store what was made of received submissions and make them ``ready``; the ids that are, and those held.
+        """Store the payloads of received submissions and make them ``ready``; returns the ids made ready and held.
 
-        A destination key that another submission has, or that two of ``given`` want, holds all claimants that were not
-        sent yet: one of them may be the other's double. Submissions that were moved since are skipped: another run has
-        them.
+        If another submission has a destination key, or two of ``given`` request it, all of these that were not sent yet
+        are held, since they may be duplicates. Submissions that have changed since are skipped, because another run
+        has them.
         """
         destination = require_pipeline(tx, ctx.pipeline).destination_account
         offered = {ready.id: ready for ready in given}

@@ -78,7 +78,7 @@ def content_columns(offer: Mapping[str, Any], batch_id: str) -> dict[str, Any]:
 
 
 def new_edition(old: Any, content: Mapping[str, Any]) -> dict[str, Any]:
-    """A further edition of a source id: same identity and lineage, new content."""
+    """The columns of a further edition of a source id: same identity and lineage, new content."""
     return {**content, "source_id": old.source_id, "lineage": old.lineage, "edition": old.edition + 1}
 
 

@@ -1,8 +1,8 @@
-"""Orders without a usable identity, kept under the hash of their text: their end once the repaired order was imported.
+"""Orders without a usable identity, stored under the hash of their text until the repaired order is imported.
 
-The repaired order arrives under its own id, so nothing links the two but the order number that could be read. It ends
-the unreadable one only where nothing speaks against it; in any other case the order stays quarantined for an operator.
-Nothing is ever acknowledged for such an order, because its source knows no such id.
+The repaired order arrives under its own id, so only the order number that could be read links the two. It supersedes
+the unreadable one only if the match is certain (``repaired``); otherwise the unreadable order stays quarantined for an
+operator. Such an order is never acknowledged, because its source does not know its id.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from order_relay.orders.messages import RunContext
 from order_relay.orders.notes import READABLE_NUMBER, notes_from_json
 
 REPAIRED = "repaired_under_its_id"
-"""Why such an order is superseded."""
+"""Reason of a superseded order without an identity."""
 
 UNNAMED = submission.c.source_id.startswith(HASHED_ID_PREFIX)
 
@@ -34,17 +34,18 @@ LAST_COMPLETE = (
     .limit(1)
     .scalar_subquery()
 )
-"""When the newest complete answer of a submission's source was fetched."""
+"""The fetch time of the newest complete answer of the submission's source."""
 
 NO_LONGER_OFFERED = sa.func.coalesce(submission.c.last_offered_at < LAST_COMPLETE, sa.false())
-"""The source gave a complete answer since, and this order was not in it."""
+"""The submission was missing from the newest complete answer of its source."""
 
 
 def repaired(tx: Transaction, name: str) -> dict[int, str]:
-    """The quarantined orders without an identity whose repaired order was imported, and its order number.
+    """Quarantined orders without an identity whose repaired order was imported, with its order number.
 
-    All of it must hold: the source no longer offers the unreadable text in a complete answer; one single submission
-    carries the number that could be read; it was imported, and came to light after the unreadable one was seen last.
+    All conditions must hold: the newest complete answer of the source no longer contains the unreadable text; exactly
+    one submission has the order number that could be read; it was imported, and was first offered after the unreadable
+    one was last offered.
     """
     numbers: dict[int, tuple[str, datetime]] = {}
     for row in tx.run(
@@ -79,7 +80,7 @@ class UnidentifiedOrders(Repository):
     """Orders whose identity could not be read."""
 
     def supersede_repaired(self, ctx: RunContext) -> int:
-        """Supersede unreadable orders whose repaired ones were imported; how many."""
+        """Supersede unreadable orders whose repaired orders were imported; returns their number."""
         return self._supersede_repaired(ctx) if self._has_repaired(ctx.pipeline) else 0
 
     @reads
@@ -88,9 +89,9 @@ class UnidentifiedOrders(Repository):
 
     @writes
     def _supersede_repaired(self, tx: Transaction, ctx: RunContext) -> int:
-        """Supersede what ``repaired`` finds; how many."""
-        ends = repaired(tx, ctx.pipeline)
-        rows = [row for row in lock(tx, ends) if row.state == State.QUARANTINED]
+        """See ``supersede_repaired``."""
+        found = repaired(tx, ctx.pipeline)
+        rows = [row for row in lock(tx, found) if row.state == State.QUARANTINED]
         cause = TransitionCause(
             ctx, "repaired at its source: the order with this number was imported under its own id", REPAIRED
         )

@@ -38,7 +38,7 @@ DENIALS = 4
 WITHDRAWN_DISTANCE = timedelta(days=1)
 """The shortest delay between two requests for a withdrawn order; later, a quarter of the time since."""
 
-ORDER_GONE = "order_gone"
+ORDER_WITHDRAWN = "order_gone"
 """Refusal code: the source listed this order, but has answered "not found" for it for a long time."""
 
 OPEN = (State.RECEIVED, State.WAITING, State.QUARANTINED, State.REJECTED)
@@ -126,8 +126,8 @@ def _retry_row(tx: Transaction, before: Any, problem: str, rules: UnreadRules) -
 def _withdraw(tx: Transaction, ctx: RunContext, source_ids: Collection[str]) -> None:
     """Treat these as withdrawn: they get a reason of their own and are requested less and less often.
 
-    A waiting order keeps waiting under ``NOT_RETURNED``. One that was never read is quarantined as ``ORDER_GONE``; one
-    that was refused for its content keeps that reason.
+    A waiting order keeps waiting under ``NOT_RETURNED``. One that was never read is quarantined as
+    ``ORDER_WITHDRAWN``; one that was refused for its content keeps that reason.
     """
     if not source_ids:
         return
@@ -153,7 +153,7 @@ def _withdraw(tx: Transaction, ctx: RunContext, source_ids: Collection[str]) -> 
 
 
 WITHDRAWN_FOR_GOOD = ValidationIssue(
-    ORDER_GONE,
+    ORDER_WITHDRAWN,
     "",
     "the web shop listed this order, but has answered HTTP 404 for it ever since; search for it in the shop, then "
     "correct it in the shop or discard it here",

@@ -66,7 +66,7 @@ class Validation(Repository):
             for row in lock(tx, revisions)
             if row.state in (State.QUARANTINED, State.WAITING) and row.revision == revisions[row.id]
         ]
-        transition(tx, rows, State.RECEIVED, TransitionCause(ctx, "judged again and found clean"))
+        transition(tx, rows, State.RECEIVED, TransitionCause(ctx, "validated again without findings"))
         return work_items(tx, [row.id for row in rows])
 
 

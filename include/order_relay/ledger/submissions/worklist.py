@@ -105,5 +105,5 @@ def resume_waiting(tx: Transaction, ctx: RunContext) -> int:
         .all()
     )
     rows = [row for row in lock(tx, ids) if row.state == State.WAITING]
-    transition(tx, rows, State.RECEIVED, TransitionCause(ctx, "time to look again"))
+    transition(tx, rows, State.RECEIVED, TransitionCause(ctx, "due for another evaluation"))
     return len(rows)

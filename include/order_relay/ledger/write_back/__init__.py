@@ -1,1 +1,1 @@
-"""What a source is told about its orders: acknowledgements, feedback steps, offline marks, and its cancellations."""
+"""Write-back to sources: acknowledgements, feedback steps, marks of offline orders, and cancellations."""

@@ -1,9 +1,9 @@
-"""Refused acknowledgements of sources that never give a complete answer: repeated with growing distance, not for ever.
+"""Refused acknowledgements of sources that never give a complete answer: retried with growing delays, up to a limit.
 
 Such a source cannot confirm an acknowledgement by absence, so one that it always refuses would be sent in every run. It
 is therefore recorded like a write-back step (``feedback``), with the same limits: after ``most_refusals`` refusals, or
-``feedback.MOST_TRIES`` tries without an answer, it has failed and an operator decides. Only what was refused or not
-answered has a row.
+``feedback.MAX_TRIES`` tries without an answer, it has failed and an operator decides. Only refused or unanswered
+acknowledgements have a row.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _same = submission.alias("same")
 
 
 def blocked(now: datetime) -> sa.ColumnElement[bool]:
-    """Whether the number of a submission is not to be acknowledged now: it has failed, or is not due again yet."""
+    """The acknowledgement of a submission's number has failed, or is not due again yet."""
     return sa.exists().where(
         _same.c.pipeline == submission.c.pipeline,
         _same.c.order_number == submission.c.order_number,
@@ -43,7 +43,7 @@ def blocked(now: datetime) -> sa.ColumnElement[bool]:
 
 
 def record_answers(tx: Transaction, ctx: RunContext, answers: Mapping[int, Acknowledgement], most: int) -> None:
-    """Record what was refused, not answered or cancelled; what was accepted is done."""
+    """Record refused, unanswered and cancelled acknowledgements, and set accepted ones that have a row to ``done``."""
     lock(tx, answers)
     rows = tx.run(
         sa.select(feedback).where(among(feedback.c.submission_id, "ids"), feedback.c.step == TAKE_OVER),
@@ -60,7 +60,7 @@ def record_answers(tx: Transaction, ctx: RunContext, answers: Mapping[int, Ackno
 
 
 def next_state(state: str, tries: int, refusals: int, answer: Acknowledgement, most: int) -> tuple[str, int, int]:
-    """State, tries and refusals after an answer. Those of a former take-over that is done or cancelled do not count."""
+    """State, tries and refusals after an answer. Those of an earlier one that is done or cancelled do not count."""
     if state in {"done", CANCELLED}:
         tries = refusals = 0
     tries += 1
@@ -74,7 +74,7 @@ def next_state(state: str, tries: int, refusals: int, answer: Acknowledgement, m
 
 
 def retry_delay(tries: int) -> timedelta:
-    """The time until the next try after so many. The first repetition is left to the very next run."""
+    """The delay of the next try after ``tries``. The first retry is left to the next run."""
     return backoff_after_immediate_retry(steps.FIRST_DELAY, tries - 1, steps.LONGEST_DELAY)
 
 

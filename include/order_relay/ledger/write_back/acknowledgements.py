@@ -71,8 +71,9 @@ class Acknowledgements(Repository):
     def mark_sent(
         self, tx: Transaction, ctx: RunContext, ids: Iterable[int], given_up_s: float | None = None
     ) -> list[int]:
-        """Note, before the request, that these are being acknowledged; those that nobody else acknowledges
-        meanwhile.
+        """Record, before the request, that these are being acknowledged.
+
+        Returns the ids to acknowledge, without those that another process acknowledges at the same time.
         """
         rows = lock(tx, ids)
         mine = list(
@@ -99,14 +100,14 @@ class Acknowledgements(Repository):
     ) -> None:
         """Record answers of the source: accepted ones are confirmed, the others stay due as ``refused``.
 
-        ``most`` refusals end the repetitions at a source that never gives a complete answer (``take_over``).
+        ``most``: maximum refusals by a source that never gives a complete answer (``ack_retries``).
 
         An id that was sent and is missing here stays ``sent``: the next complete answer of the source shows whether it
         was accepted. All rows with the same number share the answer.
         """
         accepted = [number for number, answer in answers.items() if answer.accepted]
         cancelled = [number for number, answer in answers.items() if answer.cancelled]
-        if cancelled:  # its source needs no answer any more, and an operator must know
+        if cancelled:  # no acknowledgement is needed, but an operator must act
             accepted += cancelled
             query = sa.select(submission.c.source_id).where(among(submission.c.id, "ids"))
             cancellations.record(tx, ctx, tx.run(query, {"ids": cancelled}).scalars())
@@ -159,7 +160,7 @@ _REFUSE = (
 
 
 def premature(tx: Transaction, name: str | None) -> list[Any]:
-    """Submissions that were acknowledged although they may not be: a broken law."""
+    """Submissions that were acknowledged although the rules did not allow it: a violated invariant."""
     query = sa.select(submission.c.id, submission.c.state, submission.c.ack).where(
         submission.c.ack.in_(["sent", "confirmed"]),
         # a version that came after the acknowledgement may have opened the lineage again

@@ -33,7 +33,7 @@ CANCELLED = "cancelled"
 """State of a write-back step that is no longer sent because the source cancelled the order."""
 
 TAKE_OVER = "take_over"
-"""The write-back step that is the acknowledgement (``take_over``)."""
+"""The write-back step of the acknowledgement (``ack_retries``)."""
 
 MAX_NAMED = 20
 
@@ -75,11 +75,11 @@ class Cancellations(Repository):
 
     @writes
     def settle(self, tx: Transaction, ctx: RunContext, number: str, reason: str, *, reinstated: bool = False) -> int:
-        """An operator has cancelled these orders at the destination; or the source took its cancellation back.
+        """Record that an operator cancelled these orders at the destination; returns their number.
 
-        Reinstated orders lose their mark and their source is told of them again, first of all that they were taken
-        over, where it refused that since it had cancelled them. Raises ``IllegalTransitionError`` where no order of
-        this number is a task.
+        ``reinstated``: the source took its cancellation back instead. The orders lose their mark, and their write-back
+        continues, with the acknowledgement first if the source refused it because of the cancellation. Raises
+        ``IllegalTransitionError`` if no order of this number needs a decision.
         """
         ids = [row["id"] for row in pending(tx, ctx.pipeline) if number in {row["order_number"], row["source_id"]}]
         rows = lock(tx, ids)
@@ -99,8 +99,8 @@ class Cancellations(Repository):
             )
         else:
             tx.run(submission.update().where(among(submission.c.id, "ids")).values(cancelled_at=tx.now), keys)
-        words = "reinstated at its source" if reinstated else "cancelled at the destination"
-        _events(tx, ctx, rows, f"{words}: {clean_text(reason, 300)}")
+        outcome = "reinstated at its source" if reinstated else "cancelled at the destination"
+        _events(tx, ctx, rows, f"{outcome}: {clean_text(reason, 300)}")
         return len(rows)
 
 
@@ -130,16 +130,16 @@ def record(tx: Transaction, ctx: RunContext, source_ids: Iterable[str]) -> Recor
 
 
 def hold_unsent(tx: Transaction, ctx: RunContext, rows: Iterable[Any]) -> None:
-    """These locked rows, none of them at the destination, wait until they were read again from their source.
+    """Put these locked rows, none of them at the destination, in ``waiting`` until they are read again.
 
-    Should their source have taken the cancellation back by then, they proceed; so the mark goes.
+    Their mark is removed: they proceed if the source has taken the cancellation back by then.
     """
     values = {"due_at": tx.now, "source_cancelled_at": None}
     transition(tx, rows, State.WAITING, TransitionCause(ctx, "its source cancelled it", STOPPED), values)
 
 
 def _waits_for_its_source(row: Any) -> bool:
-    """Whether it cannot proceed before it is read again, and shows already why it waits.
+    """Whether the submission already waits to be read again, for a reason of its source.
 
     One without ``due_at`` was read and withdrawn.
     """
@@ -176,7 +176,7 @@ def pending(tx: Transaction, name: str | None) -> list[CancelledSubmission]:
 
 
 def overdue(tx: Transaction, name: str) -> OverdueOrders | None:
-    """The same, as a cause for an alert."""
+    """The orders of ``pending``, as the cause of an alert."""
     found = pending(tx, name)
     if not found:
         return None

@@ -86,7 +86,7 @@ class Feedback(Repository):
         given_up_s: float = 900.0,
         at_import: bool = False,
     ) -> list[FeedbackStep]:
-        """Orders of a pipeline for which ``step`` is due, by ledger id from behind ``after``.
+        """Orders of a pipeline for which ``step`` is due, by ledger id, with ids above ``after``.
 
         Also those that were claimed ``given_up_s`` seconds ago and have no answer.
 

@@ -1,7 +1,6 @@
-"""Offline orders, which an ERP loaded into its source: up to when they were looked for, and which are not marked yet.
+"""Offline orders, which an ERP loaded into its source: the watermark of their search, and those not marked yet.
 
-The watermark is their own. It moves in the transaction that records what could not be marked, so that no order is
-missed however long the pause was.
+The watermark advances in the transaction that records the orders that could not be marked, so that no order is missed.
 """
 
 from __future__ import annotations
@@ -32,13 +31,13 @@ class OfflineOrders(Repository):
 
     @reads
     def watermark(self, tx: Transaction, name: str) -> datetime | None:
-        """Up to when offline orders were looked for (UTC)."""
+        """The time (UTC) up to which offline orders were searched."""
         found: datetime | None = tx.run(sa.select(pipeline.c.offline_to).where(pipeline.c.name == name)).scalar()
         return found
 
     @reads
     def pending(self, tx: Transaction, name: str) -> dict[str, bool]:
-        """The offline orders that could not be marked before, and whether each is due to be tried again."""
+        """The offline orders that could not be marked before, and whether a retry of each is due."""
         query = sa.select(offline_mark).where(offline_mark.c.pipeline == name).order_by(offline_mark.c.at)
         return {row.source_id: row.state == "refused" and row.due_at <= tx.now for row in tx.run(query)}
 
@@ -51,7 +50,10 @@ class OfflineOrders(Repository):
         most: int,
         to: datetime | None = None,
     ) -> None:
-        """What became of marking these; ``most`` refusals end the tries. The watermark moves to ``to``, never back."""
+        """Record the results of marking orders, and advance the watermark to ``to``; it never moves back.
+
+        An order fails after ``most`` refusals, or ``MAX_TRIES`` tries without an answer.
+        """
         known = tx.run(sa.select(offline_mark).where(offline_mark.c.pipeline == ctx.pipeline))
         rows = {row.source_id: row for row in known}
         for source_id, answer in answers:
@@ -86,7 +88,7 @@ class OfflineOrders(Repository):
 
 
 def failed(tx: Transaction, name: str | None) -> list[dict[str, Any]]:
-    """The offline orders that will not be tried again."""
+    """The offline orders that are not retried unless an operator decides so."""
     where = [offline_mark.c.state == "failed"]
     if name is not None:
         where.append(offline_mark.c.pipeline == name)
@@ -95,7 +97,7 @@ def failed(tx: Transaction, name: str | None) -> list[dict[str, Any]]:
 
 
 def decide_failed(tx: Transaction, name: str, source_id: str, *, retry: bool) -> int:
-    """An operator has one that failed tried again, or lets it be."""
+    """Retry a failed offline order, or give it up; returns the number of orders changed."""
     where = sa.and_(
         offline_mark.c.pipeline == name, offline_mark.c.source_id == source_id, offline_mark.c.state == "failed"
     )

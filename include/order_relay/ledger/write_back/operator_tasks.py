@@ -1,4 +1,4 @@
-"""What write-back leaves to operators: steps that failed for good, and orders that their source cancelled."""
+"""Write-back that needs an operator: steps that failed permanently, and orders that their source cancelled."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ WRITE_BACK_FAILED = "untold"
 
 
 class WriteBackTasks(Repository):
-    """Tasks that write-back leaves to operators."""
+    """Write-back that needs an operator."""
 
     @reads
     def failed(self, tx: Transaction, name: str | None = None) -> list[dict[str, Any]]:
-        """The steps that are not tried again unless an operator decides so, those of offline orders among them."""
+        """The steps that are not retried unless an operator decides so, including those of offline orders."""
         return _failed(tx, name)
 
     @writes
     def decide_failed(self, tx: Transaction, ctx: RunContext, number: str, reason: str, *, retry: bool) -> int:
-        """Try the failed steps of an order again, or give them up; how many.
+        """Retry the failed steps of an order, or give them up; returns their number.
 
         Raises ``IllegalTransitionError`` if no step of it has failed.
         """
@@ -45,19 +45,19 @@ class WriteBackTasks(Repository):
 
     @reads
     def pending(self, tx: Transaction, name: str) -> list[OverdueOrders]:
-        """What write-back leaves to operators, for alerts and reports; empty if there is nothing to do."""
+        """Write-back that needs an operator, for alerts and reports; empty if there is none."""
         failed = _failed(tx, name)
         orders = tuple(dict.fromkeys(row["order_number"] for row in failed))
-        untold = (
+        incomplete = (
             OverdueOrders(WRITE_BACK_FAILED, len(orders), min(row["at"] for row in failed), orders[:MAX_NAMED])
             if failed
             else None
         )
-        return [task for task in (cancellations.overdue(tx, name), untold) if task is not None]
+        return [task for task in (cancellations.overdue(tx, name), incomplete) if task is not None]
 
 
 def _failed_steps(tx: Transaction, name: str | None) -> list[dict[str, Any]]:
-    """The steps that are not sent again unless an operator decides so."""
+    """The steps that are not retried unless an operator decides so."""
     where = [feedback.c.state == sa.literal_column("'failed'")]
     if name is not None:
         where.append(submission.c.pipeline == name)
@@ -89,10 +89,10 @@ def _failed(tx: Transaction, name: str | None) -> list[dict[str, Any]]:
 
 
 def _decide(tx: Transaction, ctx: RunContext, number: str, reason: str, *, retry: bool) -> int:
-    """Send the failed steps of an order again, or give them up; returns their number."""
+    """Retry the failed steps of an order, or give them up; returns their number."""
     chosen = [row for row in _failed_steps(tx, ctx.pipeline) if number in {row["order_number"], row["source_id"]}]
     lock(tx, {row["submission_id"] for row in chosen})
-    words = f"{'retry' if retry else 'given up'} by {ctx.who}: {clean_text(reason, 200)}"
+    decision = f"{'retry' if retry else 'given up'} by {ctx.who}: {clean_text(reason, 200)}"
     return tx.many(
         _DECIDED,
         [
@@ -102,7 +102,7 @@ def _decide(tx: Transaction, ctx: RunContext, number: str, reason: str, *, retry
                 "b_delivery": row["delivery"],
                 "b_state": "refused" if retry else GIVEN_UP,
                 "b_due": tx.now if retry else None,
-                "b_message": clean_text(f"{words} ({row['message']})", 300),
+                "b_message": clean_text(f"{decision} ({row['message']})", 300),
             }
             for row in chosen
         ],

@@ -207,14 +207,16 @@ def _record_order(  # noqa: PLR0917 - one step of the above
 ) -> bool:
     left = {parcel: at for parcel, status, at in order.parcels if status in intake.reader.shape.statuses.shipped}
     wanted = settings.record and (settings.when == "each" or len(left) == len(order.parcels))
-    new = [parcel for parcel in left if wanted and parcel not in order.told]
+    new = [parcel for parcel in left if wanted and parcel not in order.shipped]
     for parcel in new:
         record(_shipment(order, parcel, left[parcel], origin))
-    withdrawn = sorted(set(order.told) - set(left))
+    withdrawn = sorted(set(order.shipped) - set(left))
     question = order.asks
     if withdrawn:
         question = f"recorded as shipped, but the vendor withdrew it: parcel {', '.join(withdrawn)}"
-    if not intake.ledger.statuses.record_follow_up(intake.account, order, {*order.told, *new} - {*withdrawn}, question):
+    if not intake.ledger.statuses.record_follow_up(
+        intake.account, order, {*order.shipped, *new} - {*withdrawn}, question
+    ):
         return False
     counts["followed"] += 1
     counts["shipments"] += len(new)

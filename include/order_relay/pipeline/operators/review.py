@@ -86,7 +86,7 @@ class _ReviewBuilder:
             revisions=tuple(one.revision for one in sorted(group.held, key=lambda one: one.id)),
             versions=versions,
             details=tuple(self._difference(*pair) for pair in _pairs(rows, group.seen)[:MAX_DIFFERENCES]),
-            imported=tuple(one.oms_id or "(unknown id)" for one in group.there),
+            imported=tuple(one.oms_id or "(unknown id)" for one in group.at_destination),
             other_numbers=tuple(sorted(group.numbers - {group.number})),
             answers=tuple((choice, describe_choice(choice, group, minimum)) for choice in group.choices),
         )

@@ -23,8 +23,8 @@ def _describe_replacement(group: HeldGroup) -> str:
     older = group.held[:-1]
     parts = [f"One order: {version_label(group.newest)} is sent."]
     parts += [f"{_join(older)} {_be(older)} superseded by it."] if older else []
-    if group.there:
-        ids = ", ".join(one.oms_id or "imported elsewhere" for one in group.there)
+    if group.at_destination:
+        ids = ", ".join(one.oms_id or "imported elsewhere" for one in group.at_destination)
         parts.append(f"It replaces the order in the OMS ({ids}), which must be cancelled there.")
     return " ".join(parts)
 

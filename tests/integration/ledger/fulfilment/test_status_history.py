@@ -260,7 +260,7 @@ class TestFollowing:
         assert followed.statuses.due_follow_ups(ACCOUNT) == []
         followed.status_history.store(CTX, [read("N-1", parcel("READY_TO_PICK"))])
         (due,) = followed.statuses.due_follow_ups(ACCOUNT)
-        assert due.told == ("P1",)
+        assert due.shipped == ("P1",)
 
     def test_not_for_a_state_that_is_no_more(self, followed) -> None:
         (due,) = followed.statuses.due_follow_ups(ACCOUNT)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from order_relay.errors import ValidationIssue
 from order_relay.ledger.schema.source_tables import unread
-from order_relay.ledger.submissions.unread_orders import DENIALS, LONGEST_DELAY, ORDER_GONE, read_attempts
+from order_relay.ledger.submissions.unread_orders import DENIALS, LONGEST_DELAY, ORDER_WITHDRAWN, read_attempts
 from order_relay.orders.mapping.eligibility import NOT_RETURNED, REASON_PREFIX
 from order_relay.orders.messages import DETAIL_MISSING, DETAIL_UNREADABLE
 from tests.support.offers import offer
@@ -126,7 +126,7 @@ def test_one_that_was_never_read_and_is_withdrawn_stays_visible_under_a_code_of_
     set_aside(clerk, "1", DETAIL_MISSING, times=DENIALS)
     hours_pass(clerk, 25)
     set_aside(clerk, "1", DETAIL_MISSING)
-    [shown] = clerk.ledger.queries.quarantined(ORDER_GONE)
+    [shown] = clerk.ledger.queries.quarantined(ORDER_WITHDRAWN)
     assert (shown["source_id"], shown["state"]) == ("1", "quarantined")
     assert "discard" in shown["message"]
     moves = len(clerk.row("1")["events"])
