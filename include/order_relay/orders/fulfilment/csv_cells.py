@@ -8,10 +8,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
+
+from pendulum import Timezone
 
 from order_relay.errors import RecordRejectedError, ValidationIssue
 from order_relay.orders.fulfilment.status_records import gregorian_year
+from order_relay.times import local_to_utc
 
 _INVISIBLE = " \t\u00a0\u200b\u200c\u200d\u2060\ufeff"
 _AS_TEXT = re.compile(r'="([^"]*)"|\'(\d+)')
@@ -96,13 +98,13 @@ def to_iso_timestamp(cell: str, form: TimestampFormat, column: str) -> str | Non
     if not text:
         return None
     moment = _by_layout(text, form.layout, column) if form.layout else _found(text, form, column)
-    if moment.tzinfo is None:
-        if not form.zone and not form.layout:
-            raise _cell_rejected(
-                "time_without_zone", column, "has no time zone; set files.time_zone, such as Asia/Bangkok or UTC"
-            )
-        moment = moment.replace(tzinfo=ZoneInfo(form.zone) if form.zone else UTC)
+    if moment.tzinfo is None and not form.zone and not form.layout:
+        raise _cell_rejected(
+            "time_without_zone", column, "has no time zone; set files.time_zone, such as Asia/Bangkok or UTC"
+        )
     try:
+        if moment.tzinfo is None:
+            return local_to_utc(moment, Timezone(form.zone) if form.zone else UTC).isoformat()
         return moment.astimezone(UTC).isoformat()
     except OverflowError:
         raise _unreadable(column) from None

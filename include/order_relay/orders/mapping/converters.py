@@ -17,6 +17,7 @@ from order_relay.orders.empty_values import is_empty
 from order_relay.orders.identity import identifiers
 from order_relay.orders.money.amounts import CURRENCIES, FLOAT_NOISE, amount, amount_rejected
 from order_relay.orders.schema.formats import is_date, is_date_time, is_integer
+from order_relay.times import local_to_utc
 
 Converter = Callable[[Any], Any]
 
@@ -102,7 +103,7 @@ def moment(value: Any, zone: tzinfo | None = None) -> datetime:
             if is_date_time(value):
                 return datetime.fromisoformat(value.upper()).astimezone(UTC)
             if zone is not None and _LOCAL.fullmatch(value):
-                return datetime.fromisoformat(value).replace(tzinfo=zone).astimezone(UTC)
+                return local_to_utc(datetime.fromisoformat(value), zone)
         except (ValueError, OverflowError):  # such as 31 February, or beyond the years 1 to 9999 in UTC
             pass
     raise amount_rejected(
@@ -118,7 +119,7 @@ def day_as_datetime(value: Any, zone: tzinfo = UTC) -> str:
     """
     if isinstance(value, str) and is_date(value):
         try:
-            began = datetime.fromisoformat(value).replace(tzinfo=zone).astimezone(UTC)
+            began = local_to_utc(datetime.fromisoformat(value), zone)
             shown = began.astimezone(zone)
             if shown.date().isoformat() != value:  # Samoa skipped a whole day when it crossed the date line
                 raise amount_rejected("bad_format", "is a date that does not exist in this time zone")

@@ -12,7 +12,7 @@ from order_relay.errors import ConfigurationError
 from order_relay.ledger.schema.records import Alert, OverdueOrders
 from order_relay.pipeline.report.formatting import format_orders, format_reason, format_time
 from order_relay.pipeline.report.state_advice import ACKNOWLEDGEMENT, OPERATOR_STATES, state_advice
-from order_relay.times import find_zone
+from order_relay.times import find_zone, local_to_utc
 
 DIGEST = "summary"
 DIGEST_PERIOD = timedelta(days=1)
@@ -37,8 +37,8 @@ def latest_due(text: str, now: datetime) -> datetime | None:
             "Variable order_relay_summary_at: must be a time such as 06:00 (UTC), or 07:30 Europe/Berlin, or never"
         )
     clock, local = time.fromisoformat(match["clock"]), now.astimezone(zone)
-    today = datetime.combine(local.date(), clock, zone)
-    newest = today if today <= local else datetime.combine(local.date() - timedelta(days=1), clock, zone)
+    today = local_to_utc(datetime.combine(local.date(), clock), zone)
+    newest = today if today <= now else local_to_utc(datetime.combine(local.date() - timedelta(days=1), clock), zone)
     return newest.astimezone(now.tzinfo)
 
 

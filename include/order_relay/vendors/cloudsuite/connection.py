@@ -6,7 +6,8 @@ import hashlib
 import re
 from dataclasses import dataclass, field
 from typing import Any
-from zoneinfo import ZoneInfo
+
+from pendulum import Timezone
 
 from order_relay.connections import Connection
 from order_relay.http.connection_fields import (
@@ -131,7 +132,7 @@ class CloudSuiteSettings(HttpSettings):
     password: str = field(default="", repr=False)
     auth: str = "oauth"
     fingerprint: str = ""
-    zone: ZoneInfo | None = None
+    zone: Timezone | None = None
     webshops: frozenset[str] = frozenset()
     page_size: int = 100
     parallel: int = 4
@@ -197,7 +198,7 @@ def _password(connection: Connection, auth: str) -> str:
     return text
 
 
-def _zone(connection: Connection) -> ZoneInfo | None:
+def _zone(connection: Connection) -> Timezone | None:
     name = connection.text("time_zone", "")
     zone = find_zone(name)
     if name and zone is None:

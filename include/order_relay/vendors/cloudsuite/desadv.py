@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from typing import Any
 from xml.etree import ElementTree as ET
-from zoneinfo import ZoneInfo
 
 from order_relay.errors import RecordRejectedError
 from order_relay.orders.fulfilment.shipment_progress import Shipment, ShippedLine
@@ -88,7 +87,7 @@ def _quantity(part: ShippedLine) -> Decimal:
 
 
 def build_document(
-    order: dict[str, Any], shipment: Shipment, lines: Sequence[tuple[Line, Decimal]], zone: ZoneInfo | None
+    order: dict[str, Any], shipment: Shipment, lines: Sequence[tuple[Line, Decimal]], zone: tzinfo | None
 ) -> dict[str, Any]:
     """The message as a document. Quantities have at most four decimals.
 

@@ -9,10 +9,9 @@ again until the count is constant, matches the orders seen, and no new order app
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
-from zoneinfo import ZoneInfo
 
 from order_relay.errors import ConfigurationError, MalformedResponseError, TransientError
 from order_relay.http.unknown_fields import warn_unknown_fields
@@ -35,7 +34,7 @@ FARTHEST_BEHIND, FARTHEST_AHEAD = timedelta(hours=-12), timedelta(hours=14)
 """The extreme UTC offsets; the window spans them if the shop's zone is not known."""
 
 
-def query_window(start: datetime, end: datetime | None, zone: ZoneInfo | None) -> dict[str, str]:
+def query_window(start: datetime, end: datetime | None, zone: tzinfo | None) -> dict[str, str]:
     """``confirm_date`` bounds in the shop's local time that include all of [start, end], or everything since ``start``.
 
     They are an hour wider if clocks are set back, because a local time then occurs twice. Without a zone they include
@@ -51,14 +50,14 @@ def query_window(start: datetime, end: datetime | None, zone: ZoneInfo | None) -
     return {name: bound.strftime("%Y-%m-%dT%H:%M:%S") for name, bound in bounds.items()}
 
 
-def _zone_offsets(moment: datetime, shift: timedelta, zone: ZoneInfo | None) -> tuple[timedelta, timedelta]:
+def _zone_offsets(moment: datetime, shift: timedelta, zone: tzinfo | None) -> tuple[timedelta, timedelta]:
     """The UTC offsets at a time, and at that time plus ``shift``."""
     if zone is None:
         return FARTHEST_BEHIND, FARTHEST_AHEAD
     return _offset(moment, zone), _offset(moment + shift, zone)
 
 
-def _offset(moment: datetime, zone: ZoneInfo) -> timedelta:
+def _offset(moment: datetime, zone: tzinfo) -> timedelta:
     return moment.astimezone(zone).utcoffset() or timedelta()
 
 

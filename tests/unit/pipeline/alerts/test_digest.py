@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from order_relay.errors import ConfigurationError
 from order_relay.ledger.schema.records import OverdueOrders
@@ -45,6 +47,31 @@ def day(*states: dict[str, Any], late: OverdueOrders | None = None) -> dict[str,
 )
 def test_the_newest_moment_that_the_setting_names(text: str, expected: datetime | None) -> None:
     assert latest_due(text, NOW) == expected
+
+
+@given(
+    now=st.sampled_from([datetime(2026, 3, 28, tzinfo=UTC), datetime(2026, 10, 24, tzinfo=UTC)]).flatmap(
+        lambda start: st.integers(0, 72 * 60).map(lambda minutes: start + timedelta(minutes=minutes))
+    ),
+    clock=st.sampled_from(["00:00", "01:59", "02:00", "02:30", "03:00", "07:30"]),
+    zone=st.sampled_from(["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "UTC"]),
+)
+def test_a_summary_is_due_once_a_day_and_never_in_the_future(now: datetime, clock: str, zone: str) -> None:
+    due = latest_due(f"{clock} {zone}", now)
+    assert due is not None
+    assert timedelta() <= now - due < timedelta(hours=25, minutes=30)
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        ("2026-03-29T01:10+00:00", "2026-03-28T01:30+00:00"),  # 03:10; 02:30 is skipped and becomes 03:30
+        ("2026-03-29T01:30+00:00", "2026-03-29T01:30+00:00"),
+        ("2026-10-25T01:10+00:00", "2026-10-25T00:30+00:00"),  # 02:10 for the second time
+    ],
+)
+def test_a_summary_at_a_time_that_is_skipped_or_repeated(now: str, expected: str) -> None:
+    assert latest_due("02:30 Europe/Berlin", datetime.fromisoformat(now)) == datetime.fromisoformat(expected)
 
 
 @pytest.mark.parametrize(
