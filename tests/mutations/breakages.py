@@ -138,8 +138,8 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         "an older version may replace an imported newer one",
         "orders/review/submission_groups.py",
-        "    newer = [one for one in there if one.version_rank > newest.version_rank]\n",
-        "    newer = [one for one in there if one.version_rank < (0, 0)]\n",
+        "    newer = [one for one in at_destination if one.version_rank > newest.version_rank]\n",
+        "    newer = [one for one in at_destination if one.version_rank < (0, 0)]\n",
         (
             "tests/integration/ledger/operators/test_held_groups.py::test_an_older_version_may_not_replace_an_imported_newer_one",
         ),

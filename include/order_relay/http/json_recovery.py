@@ -22,7 +22,7 @@ from order_relay.http.strict_json import (
 )
 from order_relay.orders.messages import SourceOrder
 from order_relay.orders.schema import malformed
-from order_relay.orders.schema.validator import pointer
+from order_relay.orders.schema.validator import field_name, pointer
 
 MAX_ISSUES = 50
 _BAD_BYTES = re.compile("[\udc80-\udcff]")
@@ -257,7 +257,7 @@ class _MemberCheck:
     def _add(self, code: str, path: tuple[str | int, ...], message: str) -> None:
         if len(self._issues) < MAX_ISSUES:
             where = pointer(path)
-            self._issues.append(ValidationIssue(code, where, f"{where} {message}"))
+            self._issues.append(ValidationIssue(code, where, f"{field_name(where)} {message}"))
 
 
 _OMITTED = object()

@@ -1,11 +1,11 @@
-"""What counts as no value: sources write empty texts, lists and objects where they mean that a member is missing."""
+"""Empty values: sources send empty texts, lists and objects for missing members."""
 
 from __future__ import annotations
 
 from typing import Any
 
 _INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad"
-"""Characters that show nothing and that ``str.strip`` leaves."""
+"""Invisible characters that ``str.strip`` does not remove."""
 
 
 def is_empty(value: Any) -> bool:
@@ -18,9 +18,9 @@ def is_empty(value: Any) -> bool:
 
 
 def drop_empty(document: Any) -> Any:
-    """``document`` without members that are empty, or that hold nothing but empty ones; elements of lists stay.
+    """``document`` without members that are empty, or that hold only empty ones; elements of lists are kept.
 
-    Where nothing is empty, the very same object comes back.
+    If nothing is empty, the same object is returned.
     """
     if isinstance(document, dict):
         kept = {name: drop_empty(value) for name, value in document.items() if not is_empty(value)}

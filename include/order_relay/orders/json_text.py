@@ -1,4 +1,4 @@
-"""JSON text that keeps numbers exact: fractions are ``Decimal`` on the way in and plain numbers on the way out."""
+"""JSON text with exact numbers: fractions are decoded as ``Decimal`` and encoded as plain numbers."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _DECODER = msgspec.json.Decoder(float_hook=Decimal)
 
 
 def encode(value: Any) -> bytes:
-    """``value`` as compact UTF-8 JSON, members in their own order. Binary floats do not belong in it; use ``Decimal``.
+    """``value`` as compact UTF-8 JSON, members in their own order. Use ``Decimal`` instead of binary floats.
 
-    Raises ``TypeError`` or ``UnicodeEncodeError`` where the value has no JSON form (such as a lone surrogate).
+    Raises ``TypeError`` or ``UnicodeEncodeError`` if the value has no JSON form (such as a lone surrogate).
     """
     return _ENCODER.encode(value)
 
 
 def decode(text: bytes) -> Any:
-    """The value of our own JSON text; fractions and exponents become ``Decimal``, integers ``int`` of any size.
+    """The value of a JSON text that ``encode`` wrote; fractions and exponents become ``Decimal``, integers ``int``.
 
-    Raises ``ValueError`` where it is not JSON. Meant for what ``encode`` wrote: duplicate keys are not refused here.
+    Raises ``ValueError`` if it is not JSON. Duplicate keys are not detected.
     """
     try:
         return _DECODER.decode(text)
@@ -33,8 +33,8 @@ def decode(text: bytes) -> Any:
 
 
 def canonical_hash(value: Any) -> str:
-    """SHA-256 (hex) over the encoding with sorted members: the same content gives the same hash, whatever the order.
+    """SHA-256 (hex) over the encoding with sorted members: the order of members does not matter.
 
-    Numbers count as written: 1.10 and 1.1 differ.
+    Numbers are compared as written: 1.10 and 1.1 differ.
     """
     return hashlib.sha256(_SORTED.encode(value)).hexdigest()

@@ -19,7 +19,7 @@ def escape_markdown(text: str) -> str:
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table without a final line break. Cells are Markdown (escape what is not); a bare ``|`` is escaped."""
+    """A table without a final line break. Cells are Markdown (escape plain text first); a bare ``|`` is escaped."""
     body = (_row([_BARE_PIPE.sub(r"\|", str(cell)) for cell in row]) for row in rows)
     return "\n".join([_row(head), f"|{' --- |' * len(head)}", *body])
 

@@ -47,13 +47,13 @@ class SourceListing:
 class Selection:
     """The orders that a run requests from a source.
 
-    ``start`` and ``end`` (UTC, both included) are for sources that are asked by time; ``order_ids`` are read besides.
-    Without a start ``order_ids`` are all that is read; without either, everything that the source offers; without an
-    end, everything since the start.
+    ``start`` and ``end`` (UTC, inclusive) are for sources that are queried by time; ``order_ids`` are read in addition.
+    Without a start, only ``order_ids`` are read; without either, all orders that the source offers; without an end, all
+    orders since the start.
 
-    ``known``: orders that failed or waited before, so that a further failure says nothing about the source as a whole.
-    ``later``: orders that are not read now even where they are listed. ``listing`` takes the ids that are listed.
-    ``warn`` takes what was odd about the source's answers and concerns no single order.
+    ``known``: orders that failed or waited before, so that another failure does not indicate a failure of the source.
+    ``later``: orders that are not read this time, even if they are listed. ``listing`` collects the listed ids.
+    ``warn`` takes warnings about responses that do not concern a single order.
     """
 
     order_ids: tuple[str, ...] = ()
@@ -66,23 +66,23 @@ class Selection:
 
 
 DETAIL_UNREADABLE = "detail_unreadable"
-"""Problem of an order that is listed and whose content could not be read: nothing is known of it but its id."""
+"""Problem of a listed order whose content could not be read; only its id is known."""
 
 DETAIL_MISSING = "detail_missing"
-"""Problem of an order that is listed or known here, and that its source says it does not have (HTTP 404)."""
+"""Problem of a listed or known order that the source reports as missing (HTTP 404)."""
 
 UNREAD_PROBLEMS = frozenset({DETAIL_UNREADABLE, DETAIL_MISSING})
-"""Problems of orders whose content is not known this time. They are asked for again, with growing distance."""
+"""Problems of orders whose content could not be read this time. They are requested again, at growing intervals."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceOrder:
-    """One order as a source offered it: parsed exactly (``Decimal`` for fractions). ``problem`` is a refusal code
-    found while reading (such as ``lone_surrogate``), or empty. ``explanation`` is our own text about it, safe for logs.
+    """One order as offered by a source, parsed exactly (``Decimal`` for fractions).
 
-    An order whose text cannot be used as it is has ``issues`` (the first of them is the problem) and its ``text`` as
-    it came; ``document`` then holds the members that are clear, enough to name it. ``where`` is its place in the
-    answer."""
+    ``problem`` is a refusal code found while reading (such as ``lone_surrogate``), or empty. ``explanation`` describes
+    it and is safe for logs. A malformed order has ``issues`` (the first is the problem) and its ``text`` as received;
+    ``document`` then holds the readable members. ``where`` is its position in the response.
+    """
 
     document: Any
     problem: str = ""
@@ -94,10 +94,10 @@ class SourceOrder:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """What the source said to the acknowledgement of one order number.
+    """The source's response to the acknowledgement of one order number.
 
     ``cancelled``: nothing was written, because the source has cancelled the order. ``passing``: not refused by the
-    source, but not done either, for a reason that may pass.
+    source, but not done either, for a reason that may be temporary.
     """
 
     accepted: bool
@@ -107,27 +107,28 @@ class Acknowledgement:
 
 
 MAX_ATTEMPTS = 3
-"""Attempts with the same kind of answer and a proven absence that end in a rejection (``load.max_attempts``)."""
+"""Attempts with the same kind of response and proven absence before an order is rejected (``load.max_attempts``)."""
 
 
 class SendOutcome(StrEnum):
-    """What an answer to a POST means for the order (the outcome table in ledger.md, "Sending")."""
+    """The meaning of a response to a POST for the order."""
 
     IMPORTED = "imported"
     REJECTED = "rejected"
     IN_DOUBT = "in_doubt"
     NOT_SENT = "not_sent"  # provably not stored: back to ready
-    THROTTLED = "throttled"  # back to ready, and everybody slows down
-    CONFIGURATION_ERROR = "wrong_setup"  # back to ready, and the pipeline stops
+    THROTTLED = "throttled"  # back to ready; all senders slow down
+    CONFIGURATION_ERROR = "wrong_setup"  # back to ready; the pipeline stops
 
 
 @dataclass(frozen=True, slots=True)
 class SendResult:
-    """The destination's answer to one POST, already classified.
+    """The destination's response to one POST, already classified.
 
-    ``status`` is 0 where no HTTP status was received. ``body`` is the answer's text, bounded, for the archive.
-    ``message`` is safe for logs: codes and our own words, never text of the answer. ``remark`` is what a success said
-    besides the order id (an error text, a warning), bounded: it may hold customers' data and stays out of logs.
+    ``status`` is 0 if no HTTP status was received. ``body`` is the text of the response, bounded, for the archive.
+    ``message`` is safe for logs: it never contains text of the response. ``remark`` is what a successful response
+    contains besides the order id (an error text, a warning), bounded; it may hold customer data and is never logged.
+    ``wait_s``: seconds to wait as requested by the destination.
     """
 
     outcome: SendOutcome
@@ -142,9 +143,9 @@ class SendResult:
 
 @dataclass(frozen=True, slots=True)
 class SearchHit:
-    """One row of a search at the destination. ``destination_key`` is empty where the row does not carry it.
+    """One row of a search at the destination. ``destination_key`` is empty if the row does not have it.
 
-    ``traits``: what else it shows. An order under our external id may be somebody else's.
+    ``traits``: other properties of the order, since an order with our external id may belong to another channel.
     """
 
     oms_id: str
@@ -155,9 +156,9 @@ class SearchHit:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """The whole result of a search. ``complete`` only if every page was read and the total stayed the same.
+    """The result of a search. ``complete`` only if every page was read and the total did not change meanwhile.
 
-    ``where``: what was asked (method and address), where there is a problem; no credentials, no order's data.
+    ``where``: method and address of the request if there is a problem; without credentials and order data.
     """
 
     rows: tuple[SearchHit, ...]
@@ -168,7 +169,7 @@ class SearchResult:
 
 @dataclass(frozen=True)
 class RunContext:
-    """Who acts; recorded on every event."""
+    """The pipeline, run and actor that are recorded with every event."""
 
     pipeline: str
     run: str
@@ -177,7 +178,7 @@ class RunContext:
 
 @dataclass(frozen=True)
 class VersionPolicies:
-    """The business policies of a pipeline that decide about versions."""
+    """The policies of a pipeline for versions of an order. ``min_common_items``: a share from 0 to 1."""
 
     resubmission: str = "review"  # review | import_as_new | ignore
     unknown_base: str = "review"  # review | import
@@ -187,7 +188,7 @@ class VersionPolicies:
 
 @dataclass(frozen=True)
 class MappingOverrides:
-    """What a pipeline's config adds to the vendors' own mapping files (same shape as those files)."""
+    """The additions of a pipeline's file to the vendors' mapping files, in the format of those files."""
 
     source: Mapping[str, Any] = field(default_factory=dict)
     destination: Mapping[str, Any] = field(default_factory=dict)

@@ -1,8 +1,8 @@
-"""Notes on an order: what was changed, left out or defaulted on the way to the payload, without any value.
+"""Notes on an order: values that were changed, left out or defaulted in the payload. They do not contain the values.
 
-A note never stops an order. Each has a stable ``code``, the ``path`` of what it is about (a JSON pointer into the
-source's document, such as ``/items/0/upc``, or a target of the payload, such as ``orderItems[].sku``), and a
-``message``. Notes are kept with the submission, shown by ``order``, and counted by code in the report of a run.
+A note never stops an order. It has a stable ``code``, the ``path`` that it concerns (a JSON pointer into the source's
+document, such as ``/items/0/upc``, or a target of the payload, such as ``orderItems[].sku``), and a ``message``. Notes
+are stored with the submission, shown by the command ``order``, and counted by code in the run report.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 MAX_NOTES = 100
-"""Notes kept per order; the last one says how many more there were."""
+"""Maximum notes per order; the last one gives the number of omitted notes."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class OrderNote:
-    """One note. No part of it holds a value of the order, but for its number where nothing else names it."""
+    """One note. It holds no value of the order, except the order number if nothing else identifies the order."""
 
     code: str
     path: str = ""
@@ -39,16 +39,16 @@ NOTE_TITLES: Mapping[str, str] = {
     "promotion_with_quantity": "a line with a quantity but no price was sent as a comment, not as an item",
     "more_notes": "the order has more notes than are kept",
 }
-"""What each code means, for the report."""
+"""The meaning of each code, for the run report."""
 
 
 def limit_notes(notes: Iterable[OrderNote]) -> list[OrderNote]:
-    """The notes, each once, in their order, at most ``MAX_NOTES`` of them."""
-    found = list(dict.fromkeys(notes))
-    if len(found) <= MAX_NOTES:
-        return found
-    left = len(found) - (MAX_NOTES - 1)
-    return [*found[: MAX_NOTES - 1], OrderNote("more_notes", "", f"{left} more notes are not listed")]
+    """The notes without duplicates, in their order, at most ``MAX_NOTES``."""
+    unique = list(dict.fromkeys(notes))
+    if len(unique) <= MAX_NOTES:
+        return unique
+    omitted = len(unique) - (MAX_NOTES - 1)
+    return [*unique[: MAX_NOTES - 1], OrderNote("more_notes", "", f"{omitted} more notes are not listed")]
 
 
 def notes_to_json(notes: Iterable[OrderNote]) -> list[dict[str, str]]:
@@ -57,7 +57,7 @@ def notes_to_json(notes: Iterable[OrderNote]) -> list[dict[str, str]]:
 
 
 def notes_from_json(values: Iterable[Any]) -> list[OrderNote]:
-    """Notes from plain values. A bare text, as older ledgers hold it, is a message without code and path."""
+    """Notes from plain values. A bare text, as in older ledgers, becomes a message without code and path."""
     return [
         OrderNote("note", "", value)
         if isinstance(value, str)

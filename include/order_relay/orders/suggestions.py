@@ -9,11 +9,11 @@ MAX_SUGGESTIONS = 3
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """``; did you mean 'x' or 'y'?``, or an empty text where nothing known is near."""
+    """``; did you mean 'x' or 'y'?``, or an empty text without near matches."""
     names = list(dict.fromkeys(known))
     last = {full: full.rpartition(".")[2] for full in names}
     found = get_close_matches(name, names, n=MAX_SUGGESTIONS, cutoff=0.7)
-    # The same member below another object: a path that forgot or mistook the object around it.
+    # The same member in another object: the path may lack the object or name a wrong one.
     own = name.rpartition(".")[2]
     found += [full for full in names if full not in found and last[full] == own]
     shown = " or ".join(repr(full) for full in found[:MAX_SUGGESTIONS])
@@ -21,7 +21,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
-    """What the reader may have meant, as the end of a message: near matches, else the first of what there is."""
+    """The end of a message about an unknown name: near matches, else the first available names."""
     names = sorted(set(known))
     close = get_close_matches(word, names, n=3, cutoff=0.5) or [n for n in names if word and word in n][:3]
     if close:

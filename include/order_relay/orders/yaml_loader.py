@@ -1,6 +1,6 @@
-"""The safe YAML loader: the one written in C where PyYAML has it, which takes a tenth of the time.
+"""The safe YAML loader: the C implementation if PyYAML has it, which takes a tenth of the time.
 
-DAG files are parsed over and over, and each reads settings; so do the tasks.
+Airflow parses DAG files repeatedly, and each of them reads settings, as does every task.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""When the source offers something again: which action each offer gets (ledger.md, the table of that name).
+"""The redelivery table: the action for each order that the source offers, new or again.
 
-Pure and set-wise: two frames in, one frame out, nothing is looked up and the order of rows does not matter (apart from
-"the last one offered", which goes by part and row where the frame has them).
+A pure function of two frames that returns one frame. The order of rows does not matter; the last offer of an order is
+determined by part and row, if the frame has these columns.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ KNOWN_COLUMNS: tuple[str, ...] = (
 )
 """Columns of the known submissions that share a source id **or an order number** with an offer.
 
-All editions of such a source id are given. ``transform_fingerprint`` is the one under which its payload was last
-made or rejected, "" if there was none.
+All editions of such a source id are included. ``transform_fingerprint`` is the fingerprint with which its payload was
+last built or rejected; "" if it never was.
 """
 
 RESULT_COLUMNS: tuple[str, ...] = ("source_id", "action", "reason", "offer")
-"""``offer`` is the row number (position) in the offers frame whose content and place count; -1 where the row is about
-a known submission that was not offered now."""
+"""``offer`` is the row number in the offers frame of the offer whose content and position are used; -1 for a known
+submission that was not offered this time."""
 
 TWO_IDS = "number_with_two_ids"
 TWO_UUIDS = "id_with_two_uuids"
@@ -46,23 +46,23 @@ AFTER_DISCARD = "changed_after_discard"
 
 
 class RedeliveryAction(StrEnum):
-    """What the ledger does with an offer."""
+    """The action of the ledger for an offer."""
 
-    INSERT = "insert"  # unknown: a new submission, received
-    REFRESH = "refresh"  # points to the newest batch, no move, no event
-    REPLACE = "replace"  # received: the new content replaces the old, no move
-    REJUDGE = "rejudge"  # new content and place, then to received (from ready via waiting)
-    EVALUATE_IN_PLACE = "evaluate_in_place"  # points to the newest batch; validated without a change of state
+    INSERT = "insert"  # unknown: insert a new submission in state received
+    REFRESH = "refresh"  # point to the newest batch; no transition, no event
+    REPLACE = "replace"  # received: replace the content; no transition
+    REJUDGE = "rejudge"  # replace content and position, then move to received (from ready via waiting)
+    EVALUATE_IN_PLACE = "evaluate_in_place"  # point to the newest batch; validate without a transition
     NOTHING = "nothing"
-    REMEMBER = "remember"  # sending, in_doubt: the changed content is compared once settled
-    ACKNOWLEDGE = "acknowledge"  # due (again) where the ledger's rules of acknowledging allow it
-    HOLD_EDITION = "hold_edition"  # a second edition of the same source id, held
-    REFRESH_REVIEW = "refresh_review"  # held: the new content replaces the old, the review is refreshed
-    HOLD = "hold"  # insert or keep, and to held with the reason (offer -1: keep content and place)
+    REMEMBER = "remember"  # sending, in_doubt: compare the changed content once settled
+    ACKNOWLEDGE = "acknowledge"  # acknowledge (again) if the ledger's rules allow it
+    HOLD_EDITION = "hold_edition"  # insert a second edition of the same source id as held
+    REFRESH_REVIEW = "refresh_review"  # held: replace the content and refresh the review
+    HOLD = "hold"  # insert or keep, and move to held with the reason (offer -1: keep content and position)
 
 
 UNSENT_STATES = ("received", "waiting", "ready", "superseded", "quarantined", "rejected")
-"""States that a conflict turns to held: nothing of them is at the destination, and nobody decided about them."""
+"""States that a conflict moves to held: not at the destination, and without an operator's decision."""
 
 _ACTIONS: dict[str, tuple[RedeliveryAction, RedeliveryAction]] = {  # state: (same content, changed content)
     "received": (RedeliveryAction.REFRESH, RedeliveryAction.REPLACE),
@@ -78,49 +78,47 @@ _ACTIONS: dict[str, tuple[RedeliveryAction, RedeliveryAction]] = {  # state: (sa
     "discarded": (RedeliveryAction.ACKNOWLEDGE, RedeliveryAction.HOLD_EDITION),
 }
 _UNREPAIRABLE_STATES = ("sending", "in_doubt", "imported", "discarded")
-"""Orders in these states that cannot be read this time are compared once they can be read again."""
+"""States of orders that are not compared with a malformed offer, but only once they can be read again."""
 _SETTLED_STATES = ("imported", "superseded", "discarded", "held")  # their eligibility no longer matters
-_REEVALUATED_STATES = ("ready", "rejected")  # same content, evaluated with an outdated mapping: evaluated again
+_REEVALUATED_STATES = ("ready", "rejected")  # same content, but outdated mapping: evaluated again
 
 
 def decide_redeliveries(offers: pd.DataFrame, known: pd.DataFrame, transform_fingerprint: str = "") -> pd.DataFrame:
-    """One action for every offered source id, and for the known ones that a conflict draws in.
+    """One action for every offered source id, and for known ones that are involved in a conflict.
 
     ``offers`` has ``IDENTITY_COLUMNS``, ``known`` has ``KNOWN_COLUMNS``; ``transform_fingerprint`` is that of the
-    mapping
-    now in force. Returns ``RESULT_COLUMNS``. A source id offered several times counts once, by its last offer; of
-    several editions known, the newest counts. Raises ``ValueError`` for a state that the table does not have.
+    current mapping. Returns ``RESULT_COLUMNS``. Only the last offer of a source id and its newest known edition count.
+    Raises ``ValueError`` for a state that the table lacks.
     """
-    unheard_of = set(known["state"]) - set(_ACTIONS)
-    if unheard_of:
-        raise ValueError(f"the redelivery table has no row for {sorted(unheard_of)}")
-    if offers.empty:  # an empty frame has no types to join on
+    unknown = set(known["state"]) - set(_ACTIONS)
+    if unknown:
+        raise ValueError(f"the redelivery table has no row for {sorted(unknown)}")
+    if offers.empty:  # an empty frame has no column types to join on
         return pd.DataFrame({name: pd.Series(dtype=object) for name in RESULT_COLUMNS})
     newest = known.sort_values("edition", kind="stable").drop_duplicates("source_id", keep="last").astype(object)
     once = _deduplicate(offers, newest)
     joined = once.merge(newest[list(KNOWN_COLUMNS)], on="source_id", how="left", suffixes=("", "_known"))
     joined["state"] = joined["state"].astype(object).where(joined["state"].notna(), "")
     decided = _apply_actions(joined, transform_fingerprint)
-    unread = set(
-        joined.loc[_without_content(joined), "source_id"]
-    )  # nothing is known about them, so no contradiction either
+    # Orders without readable content cannot contradict others.
+    unread = set(joined.loc[_without_content(joined), "source_id"])
     conflicts = _conflicts(offers[~offers["source_id"].isin(unread)], joined[~joined["source_id"].isin(unread)], newest)
     held = decided["state"].isin(("", *UNSENT_STATES)) & decided["source_id"].isin(conflicts.index)
     decided.loc[held, "action"] = RedeliveryAction.HOLD.value
-    apart = held | (
+    explained = held | (
         (decided["action"] == RedeliveryAction.HOLD_EDITION.value) & decided["source_id"].isin(conflicts.index)
     )
-    decided.loc[apart, "reason"] = decided.loc[apart, "source_id"].map(conflicts)
-    drawn_in = newest[
+    decided.loc[explained, "reason"] = decided.loc[explained, "source_id"].map(conflicts)
+    involved = newest[
         newest["source_id"].isin(conflicts.index)
         & ~newest["source_id"].isin(once["source_id"])
         & newest["state"].isin(UNSENT_STATES)
     ]
     extra = pd.DataFrame(
         {
-            "source_id": drawn_in["source_id"],
+            "source_id": involved["source_id"],
             "action": RedeliveryAction.HOLD.value,
-            "reason": drawn_in["source_id"].map(conflicts),
+            "reason": involved["source_id"].map(conflicts),
             "offer": -1,
         }
     )
@@ -129,18 +127,18 @@ def decide_redeliveries(offers: pd.DataFrame, known: pd.DataFrame, transform_fin
 
 
 def _deduplicate(offers: pd.DataFrame, newest: pd.DataFrame) -> pd.DataFrame:
-    """Each source id once, with its position in ``offer``: by its last offer, changed content before known content."""
+    """One offer per source id, with its row number in ``offer``: the last one, preferably with changed content."""
     columns = ["source_id", "lineage", "order_number", "content_hash", "problem"]
     before = offers["source_id"].map(newest.set_index("source_id")["content_hash"])
     frame = offers[columns].assign(offer=range(len(offers)), changed=(offers["content_hash"] != before).astype(int))
-    place = [name for name in POSITION_COLUMNS if name in offers.columns]
-    frame[place] = offers[place]
-    frame = frame.sort_values(["changed", *(place or ["content_hash"])], kind="stable")
+    position = [name for name in POSITION_COLUMNS if name in offers.columns]
+    frame[position] = offers[position]
+    frame = frame.sort_values(["changed", *(position or ["content_hash"])], kind="stable")
     return frame.drop_duplicates("source_id", keep="last").sort_values("offer")[[*columns, "offer"]]
 
 
 def _apply_actions(joined: pd.DataFrame, transform_fingerprint: str) -> pd.DataFrame:
-    """The table of ledger.md, row by row, as masks."""
+    """Apply ``_ACTIONS`` and its exceptions as masks."""
     same = joined["content_hash"] == joined["content_hash_known"]
     same |= joined["state"].isin(_SETTLED_STATES) & (
         joined["content_hash"].map(settled_hash) == joined["content_hash_known"].fillna("").map(settled_hash)
@@ -152,11 +150,11 @@ def _apply_actions(joined: pd.DataFrame, transform_fingerprint: str) -> pd.DataF
         mask = (joined["state"] == state) & (same == equal)
         action[mask] = pair[0 if equal else 1].value
     action[same & outdated & joined["state"].isin(_REEVALUATED_STATES)] = RedeliveryAction.REJUDGE.value
-    # what waits for a change at its source is evaluated in place: no event while nothing changes
+    # an order that waits for a change at its source is evaluated in place, to avoid an event without a change
     action[same & (joined["state"] == "waiting") & joined["reason"].map(is_eligibility_reason)] = (
         RedeliveryAction.EVALUATE_IN_PLACE.value
     )
-    # ended as repaired, and yet its source still offers it: what ended it was no replacement of it
+    # superseded as fixed, but the source still offers it, so it was not replaced
     unnamed = joined["source_id"].str.startswith(HASHED_ID_PREFIX)
     action[unnamed & (joined["state"] == "superseded")] = RedeliveryAction.REJUDGE.value
     action[_without_content(joined)] = RedeliveryAction.NOTHING.value
@@ -170,15 +168,15 @@ def _apply_actions(joined: pd.DataFrame, transform_fingerprint: str) -> pd.DataF
 
 
 def _without_content(joined: pd.DataFrame) -> pd.Series:
-    """Known orders that could not be read this time: they stay as they are."""
+    """Mask of known orders that could not be read this time; they stay unchanged."""
     return (joined["state"] != "") & joined["problem"].isin(UNREAD_PROBLEMS)
 
 
 def _conflicts(offers: pd.DataFrame, joined: pd.DataFrame, newest: pd.DataFrame) -> pd.Series:
-    """Source ids that are in conflict with themselves or with another, and the reason; at most one reason each.
+    """Source ids that conflict with themselves or with another one, with one reason each.
 
-    A conflict between offer and ledger is raised when it comes to light, that is when one of its parties is new or
-    has changed in that field; after that, the decision of the operator is kept.
+    A conflict between offer and ledger is raised only when one of the orders involved is new or has changed in that
+    field, so that an operator's decision is not questioned again.
     """
     contents = offers.groupby("source_id")["content_hash"].nunique()
     two_contents = contents.index[contents > 1]
@@ -186,15 +184,17 @@ def _conflicts(offers: pd.DataFrame, joined: pd.DataFrame, newest: pd.DataFrame)
     uuids = offers.groupby("source_id")["lineage"].nunique()
     changed = joined[(joined["state"] != "") & (joined["content_hash"] != joined["content_hash_known"])]
     before = changed["lineage_known"].map(source_lineage)
-    identified = (before != changed["source_id"]) & before.map(usable_lineage).astype(bool)  # else it had no uuid
-    moved = (before != changed["lineage"]) & identified
-    two_uuids = uuids.index[uuids > 1].union(pd.Index(changed.loc[moved, "source_id"]))
+    identified = (before != changed["source_id"]) & before.map(usable_lineage).astype(
+        bool
+    )  # without a uuid, the lineage is the source id
+    other_uuid = (before != changed["lineage"]) & identified
+    two_uuids = uuids.index[uuids > 1].union(pd.Index(changed.loc[other_uuid, "source_id"]))
 
-    news = joined[(joined["state"] == "") | (joined["order_number"] != joined["order_number_known"])]
+    changed_numbers = joined[(joined["state"] == "") | (joined["order_number"] != joined["order_number_known"])]
     pairs = pd.concat([offers[["source_id", "order_number"]], newest[["source_id", "order_number"]]])
     pairs = pairs[pairs["order_number"].fillna("") != ""].drop_duplicates()
     ids = pairs.groupby("order_number")["source_id"].nunique()
-    shared = ids.index[ids > 1].intersection(pd.Index(news["order_number"]))
+    shared = ids.index[ids > 1].intersection(pd.Index(changed_numbers["order_number"]))
     two_ids = pairs.loc[pairs["order_number"].isin(shared), "source_id"].unique()
 
     reasons = dict.fromkeys(two_ids, TWO_IDS) | dict.fromkeys(two_uuids, TWO_UUIDS)

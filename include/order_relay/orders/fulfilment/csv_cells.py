@@ -1,6 +1,6 @@
-"""Cells of CSV files: identities that a spreadsheet may have damaged, and times in the forms that files are written in.
+"""Reads cells of CSV files: identifiers that a spreadsheet may have damaged, and times in various formats.
 
-What cannot be read without a guess is refused, with the setting that removes the doubt.
+A cell that is ambiguous is rejected; the message names the setting that resolves the ambiguity.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _DAMAGED = re.compile(
 )
 _WHOLE = re.compile(r"(\d+)[.,]0+", re.ASCII)
 _EXACT_DIGITS = 15
-"""Digits that a spreadsheet keeps of a number; further ones become zeros."""
+"""Digits of a number that a spreadsheet keeps; further ones become zeros."""
 _SURELY_CUT = 20
 
 _ZONE = r"\s*(?P<zone>z|utc|gmt|[+-]\d{2}:?\d{2})?"
@@ -49,7 +49,7 @@ _BUDDHIST_YEAR = re.compile(r"(?<!\d)(25[1-9]\d|26[0-4]\d)(?!\d)", re.ASCII)
 
 @dataclass(frozen=True)
 class TimestampFormat:
-    """How times are written. ``layout``: as ``strptime`` has it; empty: found. ``zone``: of times that name none.
+    """The format of times. ``layout``: a ``strptime`` format; empty: detected. ``zone``: of times that have none.
 
     ``day_first``: whether 01/02/2026 is in February; ``None``: unknown.
     """
@@ -65,9 +65,9 @@ def strip_invisible(cell: str) -> str:
 
 
 def read_identifier(cell: str, column: str) -> str:
-    """An order number, tracking number or event id as it was before a spreadsheet wrote it. Raises
-    ``RecordRejectedError``
-    where that cannot be known.
+    """An order number, tracking number or event id as it was before a spreadsheet changed it.
+
+    Raises ``RecordRejectedError`` if the original cannot be restored.
     """
     text = strip_invisible(cell)
     if shown := _AS_TEXT.fullmatch(text):
@@ -87,7 +87,7 @@ def read_identifier(cell: str, column: str) -> str:
 
 
 def year_last_parts(cell: str) -> tuple[int, int] | None:
-    """The first two numbers of a time such as 31/05/2026 10:00, where it is one."""
+    """The first two numbers of a time such as 31/05/2026 10:00; ``None`` for any other text."""
     found = _YEAR_LAST.fullmatch(strip_invisible(cell))
     return (int(found["one"]), int(found["two"])) if found and found["sign"] != "." else None
 
@@ -97,7 +97,7 @@ def to_iso_timestamp(cell: str, form: TimestampFormat, column: str) -> str | Non
     text = strip_invisible(cell)
     if not text:
         return None
-    moment = _by_layout(text, form.layout, column) if form.layout else _found(text, form, column)
+    moment = _by_layout(text, form.layout, column) if form.layout else _detect_layout(text, form, column)
     if moment.tzinfo is None and not form.zone and not form.layout:
         raise _cell_rejected(
             "time_without_zone", column, "has no time zone; set files.time_zone, such as Asia/Bangkok or UTC"
@@ -120,7 +120,7 @@ def _by_layout(text: str, layout: str, column: str) -> datetime:
         ) from None
 
 
-def _found(text: str, form: TimestampFormat, column: str) -> datetime:
+def _detect_layout(text: str, form: TimestampFormat, column: str) -> datetime:
     found = _YEAR_FIRST.fullmatch(text) or _COMPACT.fullmatch(text) or _YEAR_LAST.fullmatch(text)
     if found is None:
         raise _unreadable(column)

@@ -1,7 +1,7 @@
-"""The rows of a CSV file that nobody described: encoding and delimiter are found, and each row is read by itself.
+"""Reads the rows of a CSV file: detects its encoding and delimiter, and parses each row separately.
 
-A byte that is not of the encoding, or a quote in an odd place, concerns its own row only. Nothing here knows columns:
-``ExpectedColumns`` says which header is the right one, and which rows are plausible.
+An invalid byte or a misplaced quote affects only its own row. This module knows no columns: ``ExpectedColumns``
+identifies the header and plausible rows.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from order_relay.errors import RecordRejectedError, ValidationIssue
 
 DELIMITERS = (",", ";", "\t", "|")
 ENCODINGS = ("utf-8", "cp874", "cp1252")
-"""Tried for the header, in this order: UTF-8, and the encodings of Thai and of western Windows."""
+"""Encodings tried for the header, in this order: UTF-8, Windows Thai, Windows Western."""
 
 _WIDE = {"utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"}
 _BOMS = (
@@ -37,7 +37,7 @@ _SAMPLE_BYTES = 4_000  # bytes in which zeros reveal UTF-16
 
 @dataclass(frozen=True)
 class ExpectedColumns:
-    """``header``: whether cells are the file's header. ``complete``: whether cells are surely a row of their own."""
+    """``header``: whether cells are the file's header. ``complete``: whether cells are certainly a complete row."""
 
     header: Callable[[Sequence[str]], bool]
     complete: Callable[[Sequence[str]], bool]
@@ -47,8 +47,8 @@ class ExpectedColumns:
 class CsvRow:
     """One row: its first line in the file (counted from 1) and its cells.
 
-    ``problem``: why the cells cannot be separated. ``odd``: misplaced quotes, so that a cell may be wrong.
-    ``ended``: a line break follows; else the file may have been cut off.
+    ``problem``: why the cells cannot be separated. ``odd``: misplaced quotes, so that a cell may be wrong. ``ended``: a
+    line break follows; without one, the file may be truncated.
     """
 
     line: int
@@ -59,14 +59,14 @@ class CsvRow:
 
 
 class CsvTable:
-    """A file's header and rows. Bytes that are not of the encoding are kept as surrogates (see ``unreadable``)."""
+    """A file's header and rows. Bytes invalid in the encoding are kept as surrogates (see ``is_unreadable``)."""
 
-    def __init__(self, data: bytes, wanted: ExpectedColumns, encoding: str = "", delimiter: str = "") -> None:
-        """Detect how the file is written, where it is not given. Raises ``RecordRejectedError`` without a header."""
-        self._wanted = wanted
-        mark, found = next(((mark, name) for mark, name in _BOMS if data.startswith(mark)), (b"", ""))
+    def __init__(self, data: bytes, expected: ExpectedColumns, encoding: str = "", delimiter: str = "") -> None:
+        """Detect encoding and delimiter unless given. Raises ``RecordRejectedError`` if there is no header."""
+        self._expected = expected
+        mark, marked = next(((mark, name) for mark, name in _BOMS if data.startswith(mark)), (b"", ""))
         data = data[len(mark) :]
-        known = found or encoding or _wide(data)
+        known = marked or encoding or _wide(data)
         choices = [known] if known else list(ENCODINGS)
         self._wide = codecs.lookup(choices[0]).name in _WIDE
         self._lines: Sequence[bytes] | Sequence[str]
@@ -74,9 +74,9 @@ class CsvTable:
             self._lines = _BREAK.split(data.decode(choices[0], "replace"))
         else:
             self._lines = _BREAK_BYTES.split(data)
-        self.encoding, self.delimiter, self.header, self._begin = self._found(choices, delimiter)
+        self.encoding, self.delimiter, self.header, self._begin = self._detect(choices, delimiter)
 
-    def _found(self, encodings: Sequence[str], delimiter: str) -> tuple[str, str, list[str], int]:
+    def _detect(self, encodings: Sequence[str], delimiter: str) -> tuple[str, str, list[str], int]:
         """Encoding, delimiter, header, and the index of the first line after it."""
         for encoding in encodings:
             self.encoding = encoding
@@ -90,7 +90,7 @@ class CsvTable:
                     continue
                 for choice in choices:
                     cells, _ = _strict(text, choice)
-                    if cells is not None and self._wanted.header(cells):
+                    if cells is not None and self._expected.header(cells):
                         return encoding, choice, cells, index + 1
                 break
         raise RecordRejectedError(
@@ -105,7 +105,7 @@ class CsvTable:
         )
 
     def rows(self) -> Iterator[CsvRow]:
-        """All rows after the header, without empty lines and repeated headers. May be called several times."""
+        """All rows after the header, without empty lines and repeated headers. May be called repeatedly."""
         index, width, last = self._begin, len(self.header), len(self._lines) - 1
         while index <= last:
             row, used = self._row(index, width)
@@ -114,26 +114,26 @@ class CsvTable:
                 yield row
 
     def _row(self, index: int, width: int) -> tuple[CsvRow, int]:
-        """The row that begins at a line, and how many lines it has."""
+        """The row that begins at a line, and its number of lines."""
         text, line, ended = self._text(index), index + 1, index < len(self._lines) - 1
         if '"' not in text:
             return CsvRow(line, text.split(self.delimiter), ended=ended), 1
         cells, is_open = _strict(text, self.delimiter)
         if cells is not None:
             return CsvRow(line, cells, ended=ended), 1
-        if is_open and (joined := self._joined(index, text, width)):
+        if is_open and (joined := self._join_lines(index, text, width)):
             return joined
         loose = _loose(text, self.delimiter)
         if loose is None:
             return CsvRow(line, problem="broken_quotes", ended=ended), 1
         return CsvRow(line, loose, odd=True, ended=ended), 1
 
-    def _joined(self, index: int, text: str, width: int) -> tuple[CsvRow, int] | None:
-        """A row whose quoted cell holds line breaks. Lines that are rows of their own are never swallowed."""
+    def _join_lines(self, index: int, text: str, width: int) -> tuple[CsvRow, int] | None:
+        """A row with line breaks in a quoted cell. Lines that are complete rows are never joined to it."""
         for more in range(1, min(_MAX_JOINED_LINES, len(self._lines) - index)):
             following = self._text(index + more)
             alone, _ = _strict(following, self.delimiter)
-            if alone is not None and len(alone) >= width and self._wanted.complete(alone):
+            if alone is not None and len(alone) >= width and self._expected.complete(alone):
                 return None
             text = f"{text}\n{following}"
             if '"' not in following:
@@ -152,12 +152,12 @@ class CsvTable:
 
 
 def is_unreadable(cell: str) -> bool:
-    """Whether a cell holds bytes that are not of the file's encoding."""
+    """Whether a cell holds bytes that are invalid in the file's encoding."""
     return any("\udc80" <= char <= "\udcff" or char == "\ufffd" for char in cell)
 
 
 def recover_cell(cell: str, encoding: str) -> str:
-    """A cell of free text with bytes of another encoding: as Thai where all of it can be, else without those bytes."""
+    """A free text cell with invalid bytes: decoded as Thai if possible, else with those bytes replaced."""
     if "\ufffd" in cell:
         return cell
     data = cell.encode(encoding, "surrogateescape")
@@ -168,7 +168,7 @@ def recover_cell(cell: str, encoding: str) -> str:
 
 
 def usable_encoding(name: str) -> bool:
-    """Whether files can be read in an encoding: a known one in which commas, quotes and line breaks are as in ASCII."""
+    """Whether an encoding is known and has commas, quotes and line breaks as in ASCII (or is UTF-16 or UTF-32)."""
     signs = 'Az09+",;|\t\r\n'
     try:
         return codecs.lookup(name).name in _WIDE or signs.encode(name) == signs.encode("ascii")
@@ -177,7 +177,7 @@ def usable_encoding(name: str) -> bool:
 
 
 def _wide(data: bytes) -> str:
-    """UTF-16 without a mark shows by its zeros: every second byte of plain letters."""
+    """UTF-16 without a byte order mark, recognized by its zeros: every second byte of ASCII letters; else empty."""
     part = data[:_SAMPLE_BYTES]
     for name, start in (("utf-16-le", 1), ("utf-16-be", 0)):
         if part and part[start::2].count(0) * 4 > len(part):
@@ -186,7 +186,7 @@ def _wide(data: bytes) -> str:
 
 
 def _strict(text: str, delimiter: str) -> tuple[list[str] | None, bool]:
-    """The cells of one row, or ``None``, and then whether a quoted cell is open at its end."""
+    """The cells of one row, or ``None`` and whether a quoted cell is open at its end."""
     try:
         rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
     except csv.Error as error:
@@ -195,7 +195,7 @@ def _strict(text: str, delimiter: str) -> tuple[list[str] | None, bool]:
 
 
 def _loose(text: str, delimiter: str) -> list[str] | None:
-    """The cells where quotes inside of a quoted cell are not doubled: one ends at a quote before a delimiter."""
+    """The cells of a row with quotes that are not doubled: a quoted cell ends at a quote before a delimiter."""
     end_of_cell = re.compile(f'"(?={re.escape(delimiter)}|$)')
     cells, position = [], 0
     while True:

@@ -1,4 +1,4 @@
-"""Parcels and what they leave open of an order: pure counting, no vendor and no database."""
+"""Counts the parcels of an order against its lines. Independent of vendors and of the database."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from decimal import Decimal
 
 @dataclass(frozen=True, slots=True)
 class OrderedLine:
-    """What was ordered: units (whole, not negative) of one line. ``line`` is the source's name of the line."""
+    """The ordered units of one line (a whole number, not negative). ``line`` is the id of the line at the source."""
 
     line: str
     item_number: str
@@ -24,10 +24,10 @@ class OrderedLine:
 
 @dataclass(frozen=True, slots=True)
 class ShippedLine:
-    """Units in one parcel, of a line, or where the origin names none, of an item number.
+    """Units in one parcel, of a line or, if the origin names no line, of an item number.
 
-    ``quantity`` counts pieces; ``in_source_units`` is the same in the units of the order's source, where those are
-    something else (a dozen, a kilogram). ``odd`` says what could not be read of the line: it counts as surplus only.
+    ``quantity``: pieces. ``in_source_units``: the same quantity in the units of the source, if those are not pieces
+    (dozens, kilograms). ``odd``: what could not be read; such a line counts as surplus only.
     """
 
     quantity: int
@@ -39,15 +39,17 @@ class ShippedLine:
 
 @dataclass(frozen=True, slots=True)
 class Shipment:
-    """One parcel as its origin described it.
+    """One parcel as described by its origin.
 
-    ``key`` is the same whenever the origin sends the same notice. ``words`` are the order's numbers that the notice
-    gives: order number, external id or id at the destination. ``given_id`` is the id that it gives of the order in a
-    feed of ours, if any; ``submission_id`` the order where that is known beforehand. No ``lines``: the origin did not
-    say what is in the parcel, which then counts as everything that was ordered. ``cost_minor`` is in minor units of
-    ``currency``, ``shipped_at`` UTC. ``raw`` is the notice itself where it could not be read (it may hold personal
-    data), ``asks`` why it needs an operator. ``sure``: an operator describes it, who knows that it is a parcel of its
-    own even without a tracking number.
+    * ``key``: identical whenever the origin sends the same notice.
+    * ``words``: the order's numbers in the notice (order number, external id, or id at the destination).
+    * ``given_id``: the id of the order in our feed, if the notice has one.
+    * ``submission_id``: the order, if it is known in advance.
+    * ``lines``: the contents; if empty, the origin did not give any, and the parcel counts as the whole order.
+    * ``cost_minor``: in minor units of ``currency``. ``shipped_at``: UTC.
+    * ``raw``: the notice itself if it could not be read; may hold personal data.
+    * ``asks``: why an operator must decide about it; empty if no decision is required.
+    * ``sure``: entered by an operator who confirms that it is a separate parcel even without a tracking number.
     """
 
     origin: str
@@ -69,7 +71,7 @@ class Shipment:
 
 @dataclass(frozen=True, slots=True)
 class ShipmentProgress:
-    """Units ordered and shipped. ``surplus`` were shipped beyond the order: too many, or of unknown items."""
+    """Units ordered and shipped. ``surplus``: units shipped in excess of the order or of unknown items."""
 
     ordered: int
     shipped: int
@@ -77,19 +79,19 @@ class ShipmentProgress:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing that was ordered is still to be shipped."""
+        """Whether everything ordered has been shipped."""
         return self.shipped >= self.ordered
 
 
 _SPREADSHEET_DAMAGE = re.compile(r"[0-9](?:[.,][0-9]+)?E\+?[0-9]+")
-"""A number as a spreadsheet shortens it: many tracking numbers look alike then."""
+"""A number shortened by a spreadsheet; many tracking numbers become equal in this form."""
 
 
 def normalize_tracking_number(text: str) -> str:
-    """A tracking number in the one form by which parcels are compared: capitals, no blanks, no invisible characters.
+    """A tracking number in the form in which parcels are compared: upper case, without spaces and invisible characters.
 
-    Empty for what identifies no parcel: nothing, words such as ``N/A`` or ``none`` (a tracking number has a digit),
-    one repeated character such as ``0``, and a number that a spreadsheet shortened (``6.12E+11``).
+    Empty if the text does not identify a parcel: no digit (``N/A``, ``none``), one repeated character such as ``0``, or
+    a number shortened by a spreadsheet (``6.12E+11``).
     """
     wide = unicodedata.normalize("NFKC", text).upper()
     form = "".join(char for char in wide if not char.isspace() and unicodedata.category(char)[0] != "C")
@@ -105,9 +107,9 @@ def _bare(form: str) -> str:
 
 
 def shipment_key(name: str, tracking_number: str, lines: Iterable[ShippedLine] = (), otherwise: bytes = b"") -> str:
-    """The identity of a notice: how it names the order, its tracking number and its lines.
+    """The identity of a notice: a hash of the name of its order, its tracking number and its lines.
 
-    Without a tracking number that identifies a parcel, ``otherwise`` (the whole notice) takes its place.
+    If the tracking number does not identify a parcel, ``otherwise`` (the whole notice) is used instead.
     """
     form = normalize_tracking_number(tracking_number)
     units = sorted([line.line, line.item_number, line.quantity, line.odd] for line in lines)
@@ -116,37 +118,38 @@ def shipment_key(name: str, tracking_number: str, lines: Iterable[ShippedLine] =
 
 
 SAME_SHIPMENT = "same"
-"""What ``doubt_about`` gives for a parcel that was recorded before."""
+"""Result of ``shipment_conflict`` for a parcel that was already recorded."""
 
 
 def shipment_conflict(
     recorded: Shipment, tracking_number: str, lines: Sequence[ShippedLine], ordered: Sequence[OrderedLine] | None
 ) -> str:
-    """What a parcel has to do with an earlier one of the same order (its tracking number and lines).
+    """Compare a parcel (its tracking number and lines) with one recorded earlier for the same order.
 
-    Empty: it is another parcel. ``SAME_SHIPMENT``: it is the same one, with the same lines. Else the reason why only an
-    operator
-    can tell.
+    Returns an empty text for another parcel, ``SAME_SHIPMENT`` for the same parcel with the same lines, or else the
+    reason why an operator must decide.
     """
     new, old = normalize_tracking_number(recorded.tracking_number), normalize_tracking_number(tracking_number)
     same_lines = same_contents(recorded.lines, lines, ordered)
     if new and old:
         if new == old:
-            return SAME_SHIPMENT if same_lines else "the same tracking number was recorded with other lines"
-        return "almost the same tracking number was recorded" if _bare(new) == _bare(old) else ""
+            return (
+                SAME_SHIPMENT if same_lines else "a parcel with the same tracking number but other lines was recorded"
+            )
+        return "a parcel with almost the same tracking number was recorded" if _bare(new) == _bare(old) else ""
     if not new and not old:
-        return "" if recorded.sure else "neither has a tracking number that tells parcels apart"
+        return "" if recorded.sure else "neither parcel has a usable tracking number"
     if same_lines and not recorded.sure:
-        return "the same lines were recorded, and only one of the two has a tracking number"
+        return "a parcel with the same lines was recorded, and only one of the two has a tracking number"
     return ""
 
 
 def same_contents(
     first: Sequence[ShippedLine], second: Sequence[ShippedLine], ordered: Sequence[OrderedLine] | None
 ) -> bool:
-    """Whether two parcels of an order hold the same units, whether by line or by item number.
+    """Whether two parcels of an order hold the same units, given by line or by item number.
 
-    Where one names lines and the other items, both must also bring the order equally far.
+    If one names lines and the other items, both must also result in the same progress of the order.
     """
     if any(not lines for lines in (first, second)) and ordered is None:
         return not first and not second
@@ -178,13 +181,13 @@ def _by_line(lines: Iterable[ShippedLine]) -> Counter[str]:
 
 
 def compute_progress(ordered: Sequence[OrderedLine], parcels: Iterable[Sequence[ShippedLine]]) -> ShipmentProgress:
-    """How far the parcels of an order have come.
+    """The progress of an order: units ordered, shipped and surplus.
 
-    A parcel's line counts for the ordered line that it names; else for the lines of its item number, in their order.
-    More units than were ordered count as surplus, never for another item; so do lines that could not be read.
+    A parcel's line counts for the ordered line that it names, else for the lines of its item number in their order.
+    Units in excess and lines that could not be read count as surplus, never for another item.
     """
     left = [line.quantity for line in ordered]
-    names = {line.line: place for place, line in enumerate(ordered) if line.line}
+    names = {line.line: index for index, line in enumerate(ordered) if line.line}
     surplus = 0
     unnamed: list[ShippedLine] = []
     for lines in parcels:
@@ -198,16 +201,16 @@ def compute_progress(ordered: Sequence[OrderedLine], parcels: Iterable[Sequence[
             else:
                 unnamed.append(sent)
     for sent in unnamed:
-        places = [n for n, line in enumerate(ordered) if sent.item_number and line.item_number == sent.item_number]
-        surplus += _take(left, places, sent.quantity)
+        indexes = [n for n, line in enumerate(ordered) if sent.item_number and line.item_number == sent.item_number]
+        surplus += _take(left, indexes, sent.quantity)
     total = sum(line.quantity for line in ordered)
     return ShipmentProgress(total, total - sum(left), surplus)
 
 
-def _take(left: list[int], places: Sequence[int], units: int) -> int:
-    """Take units from what is left at these places; how many found no place."""
-    for place in places:
-        took = min(left[place], units)
-        left[place] -= took
+def _take(left: list[int], indexes: Sequence[int], units: int) -> int:
+    """Subtract units from the quantities left at these indexes; returns the units in excess."""
+    for index in indexes:
+        took = min(left[index], units)
+        left[index] -= took
         units -= took
     return units

@@ -1,6 +1,6 @@
-"""CSV files of status events, with a column mapping as data. What cannot be read is rejected row by row.
+"""Reads CSV files of status events by a column mapping. Rows that cannot be read are rejected one by one.
 
-A row becomes a record of the vendor's own shape, and so an event by the same rules as everywhere.
+A row becomes a record in the vendor's format, so that the same rules apply to it as to records of other channels.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from order_relay.orders.fulfilment.status_records import (
 )
 
 ROWS = 1_000
-"""Rows that are read at a time."""
+"""Rows per chunk."""
 
 
 class CsvColumns(BaseModel):
-    """Which column holds what. ``order_id`` and ``status`` must be in the file; the others where it has them."""
+    """The name of each column. ``order_id`` and ``status`` are required; the others may be missing in a file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -53,7 +53,7 @@ class CsvColumns(BaseModel):
 
 @dataclass(frozen=True)
 class CsvFormat:
-    """How files are written: their columns, and what is not found by itself. Empty texts: found."""
+    """The format of a file: its columns and, if detection fails, its other properties. Empty: detected."""
 
     columns: CsvColumns
     encoding: str = ""
@@ -65,26 +65,26 @@ class CsvFormat:
 def read_status_csv(
     data: bytes, form: CsvFormat, shape: StatusMapping, moment: datetime, *, arrival_counts: bool = False
 ) -> Iterator[ParsedRecords]:
-    """A whole file, a portion of rows at a time; positions are its lines, the header being line 1.
+    """Parse a whole file in chunks of ``ROWS``. Positions are line numbers; the first line is 1.
 
-    Raises ``RecordRejectedError`` where the file as a whole cannot be read: no header, or a column that is in it
-    repeatedly.
+    ``moment`` (UTC): when the file arrived. ``arrival_counts``: as in ``StatusReport``. Raises ``RecordRejectedError``
+    if the whole file cannot be read: no header, or a duplicate column.
     """
-    drop = _StatusFile(data, form, shape)
+    file = _StatusFile(data, form, shape)
     records: list[tuple[int, Any]] = []
     rejected: list[RejectedRecord] = []
-    for row in drop.table.rows():
+    for row in file.table.rows():
         try:
-            records.append((row.line, drop.record(row)))
+            records.append((row.line, file.record(row)))
         except RecordRejectedError as error:
             rejected.append(RejectedRecord(row.line, "", tuple(error.issues)))
         if len(records) + len(rejected) >= ROWS:
-            yield _reading(records, rejected, shape, moment, arrival_counts=arrival_counts)
+            yield _parse(records, rejected, shape, moment, arrival_counts=arrival_counts)
             records, rejected = [], []
-    yield _reading(records, rejected, shape, moment, arrival_counts=arrival_counts)
+    yield _parse(records, rejected, shape, moment, arrival_counts=arrival_counts)
 
 
-def _reading(
+def _parse(
     records: list[tuple[int, Any]],
     rejected: list[RejectedRecord],
     shape: StatusMapping,
@@ -92,53 +92,53 @@ def _reading(
     *,
     arrival_counts: bool,
 ) -> ParsedRecords:
-    found = parse_records(
+    parsed = parse_records(
         shape,
         [record for _, record in records],
         Channel.CSV,
         moment,
         arrival_counts=arrival_counts,
-        first=2 * records[0][0] if records else 0,  # a row has two events at most: parcel and status
+        first=2 * records[0][0] if records else 0,  # a row has at most two events: parcel and status
     )
-    lines = [replace(entry, position=records[entry.position][0], order_id="") for entry in found.rejected]
-    return replace(found, rejected=(*rejected, *lines))
+    lines = [replace(entry, position=records[entry.position][0], order_id="") for entry in parsed.rejected]
+    return replace(parsed, rejected=(*rejected, *lines))
 
 
 class _StatusFile:
-    """One file: its table, and how its rows become records."""
+    """The table of one file, and the conversion of its rows to records."""
 
     def __init__(self, data: bytes, form: CsvFormat, shape: StatusMapping) -> None:
         self._columns, self._shape, self._form = form.columns, shape, form
-        words = shape.statuses
-        self._known = {*words.known, *words.final, *words.shipped}
+        statuses = shape.statuses
+        self._known = {*statuses.known, *statuses.final, *statuses.shipped}
         self.table = CsvTable(data, ExpectedColumns(self._is_header, self._is_complete), form.encoding, form.delimiter)
         self._header = _without_empty_end([_plain(name) for name in self.table.header])
         for name in self._columns.model_dump().values():
             if name and self._header.count(_plain(name)) > 1:
                 raise RecordRejectedError(
-                    [ValidationIssue("column_twice", "", f"the column {name!r} is in the file repeatedly")]
+                    [ValidationIssue("column_twice", "", f"the file has duplicate columns {name!r}")]
                 )
 
     def _is_header(self, cells: Sequence[str]) -> bool:
         return {_plain(self._columns.order_id), _plain(self._columns.status)} <= {_plain(cell) for cell in cells}
 
     def _is_complete(self, cells: Sequence[str]) -> bool:
-        """Whether the cell in the status column is a known status: then the cells are where they belong."""
-        index = next(index for name, index, _ in self._places if name == self._columns.status)
+        """Whether the status column holds a known status, so that the cells are in the right columns."""
+        index = next(index for name, index, _ in self._present_columns if name == self._columns.status)
         return index < len(cells) and self._shape.normalize_status(strip_invisible(cells[index])) in self._known
 
     def record(self, row: CsvRow) -> dict[str, Any]:
-        """The row in the shape of the vendor's records. Raises ``RecordRejectedError``."""
+        """The row in the format of the vendor's records. Raises ``RecordRejectedError``."""
         if row.problem:
             raise _row_rejected(row.problem, "has an unclosed quote, or quotes inside a quoted cell")
         cells = self._aligned(row)
-        if row.odd and any('"' in cells[index] for _, index, kind in self._places if kind != "words"):
+        if row.odd and any('"' in cells[index] for _, index, kind in self._present_columns if kind != "text"):
             raise _row_rejected("broken_quotes", "has misplaced quotes in a column other than location and detail")
-        values = {name: self._value(cells[index], name, kind) for name, index, kind in self._places}
+        values = {name: self._value(cells[index], name, kind) for name, index, kind in self._present_columns}
         return _record(values, self._columns, self._shape)
 
     def _aligned(self, row: CsvRow) -> list[str]:
-        """As many cells as the header has. Spreadsheets leave out empty cells at the end, or add some."""
+        """The cells, as many as the header has: spreadsheets omit or add empty cells at the end of a row."""
         width, cells = len(self._header), list(row.cells)
         if len(cells) in {width, len(self.table.header)}:
             filled = _without_empty_end(cells)
@@ -146,7 +146,7 @@ class _StatusFile:
             filled = _without_empty_end(cells)
             if len(cells) < width and not row.ended:
                 raise _row_rejected(
-                    "cut_off", f"is the last one and has {len(cells)} of {width} cells: the file is cut"
+                    "cut_off", f"is the last one and has {len(cells)} of {width} cells; the file is truncated"
                 )
             if not self._is_complete(cells):
                 raise _row_rejected("wrong_width", f"has {len(cells)} cells, the header has {width}")
@@ -156,7 +156,7 @@ class _StatusFile:
 
     def _value(self, cell: str, name: str, kind: str) -> str | None:
         if is_unreadable(cell):
-            if kind != "words":
+            if kind != "text":
                 raise RecordRejectedError(
                     [
                         ValidationIssue(
@@ -172,19 +172,19 @@ class _StatusFile:
         return (read_identifier(cell, name) if kind == "identity" else strip_invisible(cell)) or None
 
     @cached_property
-    def _places(self) -> list[tuple[str, int, str]]:
-        """Of each column that the file has: its name, its index, and how its cells are read."""
+    def _present_columns(self) -> list[tuple[str, int, str]]:
+        """Name, index and kind of each column that the file has."""
         c = self._columns
         kinds = {
             c.order_id: "identity",
             c.parcel: "identity",
             c.event_id: "identity",
-            c.status: "word",
-            c.kind: "word",
+            c.status: "code",
+            c.kind: "code",
             c.updated_at: "time",
             c.happened_at: "time",
-            c.location: "words",
-            c.detail: "words",
+            c.location: "text",
+            c.detail: "text",
         }
         return [
             (name, self._header.index(_plain(name)), kind)
@@ -194,22 +194,22 @@ class _StatusFile:
 
     @cached_property
     def _times(self) -> TimestampFormat:
-        """How times are written. Whether days or months come first shows by numbers above 12, in any row."""
+        """The format of times. A number above 12 in any row shows whether days or months come first."""
         firsts: set[int] = set()
         seconds: set[int] = set()
         if not self._form.time_format:
-            wanted = [index for _, index, kind in self._places if kind == "time"]
+            wanted = [index for _, index, kind in self._present_columns if kind == "time"]
             for row in self.table.rows():
-                for found in (year_last_parts(row.cells[index]) for index in wanted if index < len(row.cells)):
-                    if found is not None:
-                        firsts.add(found[0])
-                        seconds.add(found[1])
+                for parts in (year_last_parts(row.cells[index]) for index in wanted if index < len(row.cells)):
+                    if parts is not None:
+                        firsts.add(parts[0])
+                        seconds.add(parts[1])
         days = max(firsts, default=0) > 12, max(seconds, default=0) > 12
         return TimestampFormat(self._form.time_format, self._form.time_zone, days[0] if days[0] != days[1] else None)
 
 
 def _plain(name: str) -> str:
-    """A column's name for comparisons: without case, and with single spaces."""
+    """A column's name for comparisons: in lower case, with single spaces."""
     return " ".join(strip_invisible(name).casefold().split())
 
 

@@ -1,4 +1,4 @@
-"""Whether a vendor's status records can have the names that an account's mapping reads: a mistyped one is an error."""
+"""Checks that the schema of a vendor's status records has the names that a mapping reads, to detect mistyped names."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from order_relay.orders.fulfilment.status_records import EntryFields, StatusMapp
 from order_relay.orders.mapping.source_paths import MappingFiles, SourcePaths
 
 MEMBERS_KEY = "members"
-"""Key of the section ``mapping`` of an account's file: paths that its records have although no schema names them."""
+"""Key of the section ``mapping`` of an account's file: paths in its records that the schema lacks."""
 
 
 def check_field_names(shape: StatusMapping, schema: Mapping[str, Any], declared: Any, file: str) -> None:
-    """Raises ``ConfigurationError`` that names the file, the key, the path and near matches where the schema lacks a
-    name.
+    """Raise ``ConfigurationError`` with file, key, path and near matches if the schema lacks a name.
 
     ``declared``: the paths that the account's file adds to the schema.
     """

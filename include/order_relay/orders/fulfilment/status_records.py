@@ -1,8 +1,8 @@
-"""From a vendor's status records to status events, by names that stand as data in its mapping file.
+"""Converts a vendor's status records to status events, by the member names in its mapping file.
 
-A record of version 3 has a list of parcels, one of version 2 a single parcel as an object and parcel statuses mixed
-into the order's lists; both become the same events. A record is taken whole or refused whole: leaving out one entry of
-a full history would look like a deletion.
+A record of version 3 has a list of parcels; a record of version 2 has a single parcel as an object, and parcel statuses
+mixed into the order's lists. Both become the same events. A record is accepted or rejected as a whole: omitting one
+entry of a full history would look like a deletion.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class ListFields(_MappingSection):
 
 
 class ParcelFields(_MappingSection):
-    """Where the parcels stand (a list or one object), and the history of each."""
+    """The member that holds the parcels (a list or one object), and the history of each."""
 
     list: str
     parcel: str
@@ -137,9 +137,9 @@ def parse_records(
     history: bool = False,
     first: int = 0,
 ) -> ParsedRecords:
-    """Parse all records of one response. Records of the same order are combined to one report.
+    """Parse all records of one response. Records of the same order are combined into one report.
 
-    ``history``, ``first``: as a ``StatusReport`` has them.
+    ``moment`` (UTC), ``full``, ``arrival_counts``, ``history``, ``first``: as in ``StatusReport``.
     """
     events: dict[str, dict[str, StatusEvent]] = {}
     refused: list[RejectedRecord] = []
@@ -186,8 +186,9 @@ def order_id_of(shape: StatusMapping, record: Any) -> str:
 
 
 def parse_events(shape: StatusMapping, record: Mapping[str, Any], order_id: str) -> dict[str, StatusEvent]:
-    """The events of one record by key, in the record's order; of a repeated key the later entry. Raises
-    ``RecordRejectedError``.
+    """The events of one record by key, in the record's order; for a duplicate key, the later entry.
+
+    Raises ``RecordRejectedError``.
     """
     parcels = _parcels(record.get(shape.parcels.list), shape.parcels.list)
     names = [_name(parcel.get(shape.parcels.parcel), shape.parcels.parcel) for parcel in parcels]
@@ -209,7 +210,7 @@ def parse_events(shape: StatusMapping, record: Mapping[str, Any], order_id: str)
 
 
 def _in_order(events: Iterable[StatusEvent]) -> dict[str, StatusEvent]:
-    """Events by key; a repeated key has the last one's place."""
+    """Events by key; the last event of a duplicate key wins and keeps its position."""
     found: dict[str, StatusEvent] = {}
     for event in events:
         found.pop(event.key, None)
@@ -218,7 +219,7 @@ def _in_order(events: Iterable[StatusEvent]) -> dict[str, StatusEvent]:
 
 
 def parse_timestamp(value: Any, pointer: str) -> datetime | None:
-    """A time with a zone, as UTC; ``None`` where there is none. Raises ``RecordRejectedError``."""
+    """A time with a zone, as UTC; ``None`` for an empty value. Raises ``RecordRejectedError``."""
     if value in (None, ""):
         return None
     if isinstance(value, str) and (shaped := _TIME.fullmatch(value)):
@@ -226,23 +227,23 @@ def parse_timestamp(value: Any, pointer: str) -> datetime | None:
         try:
             return datetime.fromisoformat(f"{year}{value[4:]}").astimezone(UTC)
         except (ValueError, OverflowError):
-            pass  # such as the 31st of February: refused below
+            pass  # such as 31 February: rejected below
     raise _entry_rejected("time_unreadable", pointer, "must be a time with an offset (example: 2026-05-31T14:00:00Z)")
 
 
 def gregorian_year(year: int, pointer: str) -> int:
     """The year of the common era; a Buddhist year (2569 for 2026) is converted. Raises ``RecordRejectedError``."""
-    for found in (year, year - _BUDDHIST):
-        if found in _YEARS:
-            return found
+    for candidate in (year, year - _BUDDHIST):
+        if candidate in _YEARS:
+            return candidate
     raise _entry_rejected(
         "year_out_of_range",
         pointer,
-        f"has the year {year}, which is not from {_YEARS[0]} to {_YEARS[-1]}, also not in the Buddhist calendar",
+        f"has the year {year}, which is not between {_YEARS[0]} and {_YEARS[-1]}, also not as a Buddhist year",
     )
 
 
-def _event(  # noqa: PLR0917 - all of an entry's whereabouts
+def _event(  # noqa: PLR0917 - the full context of an entry
     shape: StatusMapping, entry: Mapping[str, Any], names: EntryFields, kind: EventKind, order_id: str, parcel: str
 ) -> StatusEvent:
     status = shape.normalize_status(_name(entry.get(names.status), names.status))
@@ -256,8 +257,8 @@ def _event(  # noqa: PLR0917 - all of an entry's whereabouts
         parcel=parcel,
         updated_at=updated_at,
         happened_at=happened_at,
-        location=_words(entry.get(names.location), names.location) if names.location else "",
-        detail=_words(entry.get(names.detail), names.detail) if names.detail else "",
+        location=_free_text(entry.get(names.location), names.location) if names.location else "",
+        detail=_free_text(entry.get(names.detail), names.detail) if names.detail else "",
     )
 
 
@@ -266,7 +267,7 @@ def _announced(order_id: str, parcel: str) -> StatusEvent:
 
 
 def _parcels(value: Any, name: str) -> list[Mapping[str, Any]]:
-    """The parcels, whether they come as a list (version 3) or as the one object (version 2)."""
+    """The parcels, given as a list (version 3) or as a single object (version 2)."""
     return list(_entries([value] if isinstance(value, dict) else value, name))
 
 
@@ -281,13 +282,13 @@ def _entries(value: Any, name: str) -> Iterator[Mapping[str, Any]]:
 
 
 def _key(value: Any, name: str) -> str:
-    """An event id as a key. Stand-in keys begin with one tilde, so an id that does is set apart."""
+    """An event id as a key. Fallback keys begin with a tilde, so an id that does gets another one."""
     key = _name(value, name)
     return f"~{key}" if key.startswith("~") else key
 
 
 def _name(value: Any, name: str) -> str:
-    """An id or a status: text or a whole number, exactly as it was sent but for spaces around it."""
+    """An id or a status: text or a whole number, exactly as sent except for outer spaces."""
     if value is None:
         return ""
     written = value if isinstance(value, str) else number_as_text(value) if is_integer(value) else None
@@ -301,7 +302,7 @@ def _name(value: Any, name: str) -> str:
     return text
 
 
-def _words(value: Any, name: str) -> str:
+def _free_text(value: Any, name: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):

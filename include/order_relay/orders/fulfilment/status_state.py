@@ -1,4 +1,4 @@
-"""The state of an order: of each kind of event the current one that happened last.
+"""The state of an order: the latest current event of each kind.
 
 Most responses give times in whole seconds, so several events in one second are common. Among those:
 
@@ -70,13 +70,13 @@ def _state(current: Iterable[EventRevision], final: Collection[str]) -> OrderSta
     latest = {subject: _last(revisions, final) for subject, revisions in by_subject.items()}
 
     def status(kind: EventKind) -> str:
-        found = latest.get((kind, ""))
-        return found.event.status if found else ""
+        revision = latest.get((kind, ""))
+        return revision.event.status if revision else ""
 
     parcels = {parcel: ParcelState(parcel) for kind, parcel in latest if kind is EventKind.ANNOUNCED}
-    for (kind, parcel), found in latest.items():
+    for (kind, parcel), last in latest.items():
         if kind is EventKind.PARCEL:
-            parcels[parcel] = ParcelState(parcel, found.event.status, found.at if found.event.at != NEVER else None)
+            parcels[parcel] = ParcelState(parcel, last.event.status, last.at if last.event.at != NEVER else None)
     return OrderState(
         status(EventKind.ORDER), status(EventKind.DETAILED), tuple(sorted(parcels.values(), key=lambda p: p.parcel))
     )

@@ -1,7 +1,7 @@
 """Whether versions that share a uuid are versions of one order.
 
 Superseding is final: the superseded number is acknowledged and its order is never sent. A shared uuid alone is not
-enough for that. Versions contradict each other where both give a base order number, a customer number or a customer PO
+sufficient evidence. Versions contradict each other if both have a base order number, a customer number or a customer PO
 and the two differ. Case, white space and the way a whole number is written (``1044`` or ``1044.0``) make no difference.
 """
 
@@ -29,15 +29,15 @@ LINEAGE_FORMATS = (TEXT, UUID)
 
 _UUID = re.compile(r"(?:URN:UUID:)?\{?([0-9A-F]{8})-?([0-9A-F]{4})-?([0-9A-F]{4})-?([0-9A-F]{4})-?([0-9A-F]{12})\}?")
 _PLACEHOLDERS = frozenset({"NULL", "NONE", "NIL", "NAN", "NA", "N/A", "UNDEFINED", "UNKNOWN", "0", "-"})
-_MIN_PLACEHOLDER_LENGTH = 8  # characters that must be the same one before a text counts as a placeholder
+_MIN_PLACEHOLDER_LENGTH = 8  # minimum length of a text of one repeated character to count as a placeholder
 _INTEGER_AS_FLOAT = re.compile(r"([+-]?[0-9]+)\.0+", re.ASCII)
 
 
 def usable_lineage(text: str, form: str = TEXT) -> str:
-    """The lineage that a text names, in one spelling; empty where it identifies nothing.
+    """The lineage that a text names, in one spelling; empty if it identifies nothing.
 
-    Unusable are: a placeholder word, a text of one repeated character such as the nil or the max uuid, and, where the
-    source gives uuids, whatever is not one.
+    Unusable are placeholders, texts of one repeated character such as the nil or max uuid, and, if the source sends
+    uuids, any value that is not a uuid.
     """
     word = text.strip().upper()
     if form == UUID:
@@ -50,7 +50,7 @@ def usable_lineage(text: str, form: str = TEXT) -> str:
 
 @lru_cache(maxsize=4096)
 def normalize_text(text: str) -> str:
-    """A number or name in the spelling in which versions are compared."""
+    """A number or name in the normalized spelling in which versions are compared."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     kept = "".join(c for c in folded if not c.isspace() and unicodedata.category(c) not in ("Cc", "Cf"))
     kept = unicodedata.normalize("NFKC", kept)
@@ -61,16 +61,16 @@ def normalize_text(text: str) -> str:
 def conflicting_columns(rows: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     """The columns of ``IDENTITY_SIGNALS`` in which these versions contradict each other."""
     versions = list(rows)
-    found = []
+    conflicts = []
     for column in IDENTITY_SIGNALS:
         given = {normalize_text(str(version[column] or "")) for version in versions} - {""}
         if len(given) > 1:
-            found.append(column)
-    return tuple(found)
+            conflicts.append(column)
+    return tuple(conflicts)
 
 
 def common_share(one: Iterable[str], other: Iterable[str]) -> float:
-    """Common item numbers / the smaller set; below every minimum where either has none."""
+    """Number of common items divided by the size of the smaller set; -1 if either set is empty."""
     first, second = set(one), set(other)
     smaller = min(len(first), len(second))
     return len(first & second) / smaller if smaller else -1.0

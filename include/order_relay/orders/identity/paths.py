@@ -1,4 +1,4 @@
-"""Reading single values out of a document, whatever shape it has: dotted names, ``name[]`` goes through a list."""
+"""Reads single values of a document of any shape by dotted paths; ``name[]`` goes through a list."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 from order_relay.orders.identity.identifiers import identifier_problem
 
-MAX_IDENTIFIER_LENGTH = 200  # characters of an id or number; longer ones are taken for damage, not for an identity
-MAX_INTEGER = 2**63 - 1  # what a database's largest whole number holds
+MAX_IDENTIFIER_LENGTH = 200  # characters of an id or number; a longer value is taken for damage
+MAX_INTEGER = 2**63 - 1  # the largest integer of a database column
 
 _DIGITS = re.compile(r"[0-9]+", re.ASCII)
 _UNSTORABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
@@ -32,7 +32,7 @@ def first_value(node: Any, path: str) -> Any:
 
 
 def list_values(node: Any, path: str) -> Iterable[Any]:
-    """All values at a path; without the cost of a generator where no list is on the way."""
+    """All values at a path; avoids the cost of a generator if the path has no list."""
     return (first_value(node, path),) if "[]" not in path else iterate_values(node, path)
 
 
@@ -81,13 +81,13 @@ def text_of(value: Any) -> str:
 
 
 def identifier_of(value: Any) -> str:
-    """A text or whole number that identifies something (``identity_values``); "" for anything else."""
+    """A text or whole number that identifies something (see ``identifiers``); "" for anything else."""
     text = text_of(value)
     return "" if not text or identifier_problem(text) else text
 
 
 def integer_of(value: Any) -> int | None:
-    """A whole number not below 0, given as number or as digits."""
+    """A whole number of at least 0, given as a number or as digits; else ``None``."""
     text = text_of(value).strip()
     if not _DIGITS.fullmatch(text):
         return None

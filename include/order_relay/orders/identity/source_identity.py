@@ -1,4 +1,4 @@
-"""The identity of an order: the columns that identify it, read by the section ``identity`` of ``mapping.yaml``."""
+"""The identity of an order: its identifying columns, read by the section ``identity`` of ``mapping.yaml``."""
 
 from __future__ import annotations
 
@@ -23,51 +23,51 @@ from order_relay.orders.identity.paths import (
 from order_relay.orders.json_text import canonical_hash
 
 IDENTITY_COLUMNS: tuple[str, ...] = (
-    "source_id",  # str: the source's id of this submission; "sha256:<hash>" where there is none to use
-    "lineage",  # str: the uuid in upper case, or the source id where there is none that identifies anything
-    "order_number",  # str: exactly as received, never cut or normalised; "" where there is none
+    "source_id",  # str: the source's id of this submission; "sha256:<hash>" if it has none that can be used
+    "lineage",  # str: the uuid in upper case, or the source id if there is no usable one
+    "order_number",  # str: exactly as received, never cut or normalized; "" if there is none
     "version",  # int: orders the versions of a lineage, the highest is the newest
     "suffix",  # int | None: the version suffix of the order number
     "base_number",  # str: the order number without that suffix
-    "reference",  # str: the last part of a number that is joined of several, else ""
+    "reference",  # str: the last part of an order number that is joined of several, else ""
     "items",  # tuple[str, ...]: item numbers, sorted, each once
     "customer_number",  # str
     "customer_po",  # str
     "content_hash",  # str: the fingerprint of its content
     "problem",  # str: a refusal code found while reading or identifying, or ""
 )
-"""What ``identify`` gives for each offered order. The offers frame of a batch has these, ``part`` and ``row``."""
+"""The result of ``identify`` for each offered order. The offers frame of a batch has these, ``part`` and ``row``."""
 
 POSITION_COLUMNS: tuple[str, ...] = ("part", "row")
 """Position of the raw order in its batch: number of the part, and line within the part; both from 0."""
 
 IDENTITY_UNUSABLE = "identity_unusable"
-"""Refusal code: no id, no number that orders its versions, or one that no ledger can keep (see ``paths.text_of``)."""
+"""Refusal code: no id, no version number, or a value that the ledger cannot store (see ``paths.text_of``)."""
 
 ORDER_NUMBER_UNUSABLE = "order_number_unusable"
-"""Refusal code: the order number is there, but too long, not text, or not an identity (``identity_values``)."""
+"""Refusal code: the order number is present, but too long, not text, or not an identifier (see ``identifiers``)."""
 
 UNREADABLE_VALUE = "unreadable_value"
 """Refusal code: the document holds a value that has no JSON form."""
 
 HASHED_ID_PREFIX = "sha256:"
-"""How the source id of a submission begins that has none of its own: the hash of its content follows."""
+"""Prefix of the source id of a submission without an id of its own; the hash of its content follows."""
 
 SEPARATE_LINEAGE_MARK = "//"
 
 
 @dataclass(frozen=True)
 class IdentityPaths:
-    """Where a vendor's document holds its identity. Paths are dotted names; ``name[]`` goes through a list.
+    """The paths of an order's identity in a vendor's document: dotted names; ``name[]`` goes through a list.
 
-    ``order_number`` may be several paths: their values, all of them needed, are joined by dashes.
-    ``lineage_form``: ``uuid`` where ``lineage`` must hold one; anything else identifies nothing there. ``text`` accepts
-    any text that is not a placeholder.
-    ``suffix_pattern``: empty, which is the default, where order numbers carry no version.
-    ``items_need``: a line counts as an item only if one of these paths (seen from the line) is not null. Without it a
-    promotion text that is on every order would make unlike orders look alike.
-    ``volatile``: members that change without the order changing, such as when it was last touched. They do not count
-    when a known order is offered again.
+    ``order_number`` may be several paths, whose values are all required and joined by dashes.
+    ``lineage_form``: ``uuid`` if ``lineage`` holds one, so that any other value is ignored; ``text`` accepts any text
+    that is not a placeholder.
+    ``suffix_pattern``: empty (the default) if order numbers carry no version.
+    ``items_need``: a line counts as an item only if one of these paths (seen from the line) is not null. Without it, a
+    promotion text on every order would make different orders look alike.
+    ``volatile``: members that change without the order changing, such as the time of the last access. They are
+    ignored when a known order is offered again.
     """
 
     source_id: str
@@ -121,17 +121,17 @@ _LISTS = ("order_number", "items_need", "volatile")
 
 
 def separate_lineage(lineage: str, source_id: str) -> str:
-    """The lineage of a submission that is an order of its own although it came under another order's uuid."""
+    """The lineage of a submission that is a separate order although it has another order's uuid."""
     return f"{source_lineage(lineage)}{SEPARATE_LINEAGE_MARK}{source_id}"
 
 
 def source_lineage(lineage: str) -> str:
-    """The lineage under which the source offered it, whatever was decided since."""
+    """The lineage as offered by the source, regardless of later decisions."""
     return lineage.partition(SEPARATE_LINEAGE_MARK)[0]
 
 
 def text_hash(content: str) -> str:
-    """The content hash of an order that is known as text alone."""
+    """The content hash of an order of which only the text is known."""
     return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -142,12 +142,12 @@ def identify(
     content: str = "",
     fingerprint: Callable[[Any], str] | None = None,
 ) -> dict[str, Any]:
-    """The ``IDENTITY_COLUMNS`` of one document. Raises nothing: without an identity the content hash is the id.
+    """The ``IDENTITY_COLUMNS`` of one document. Never raises; without an identity, the content hash is the id.
 
-    ``problem`` is what was found while reading (``SourceOrder.problem``); it stays, and is kept before ours.
-    ``content`` is the text of an order that cannot be used as it is: its hash counts, and ``document`` only names it.
-    ``fingerprint`` hashes the content (``mapping.content_hash``); without it every member that is
-    not volatile counts. A document that cannot be identified is told apart by all of it.
+    ``problem``: the problem found while reading (``SourceOrder.problem``); it takes precedence over those found here.
+    ``content``: the text of a malformed order; its hash is used, and ``document`` serves only to identify the order.
+    ``fingerprint`` hashes the content (``mapping.content_hash``); without it, every member that is
+    not volatile counts. All members count for a document that cannot be identified.
     """
     try:
         content_hash = text_hash(content) if content else canonical_hash(remove_paths(document, paths.volatile))
@@ -160,7 +160,7 @@ def identify(
     version = integer_of(first_value(document, paths.version)) if paths.version else 0
     usable = bool(source_id) and version is not None
     if content and paths.lineage and not text_of(first_value(document, paths.lineage)).strip():
-        usable = False  # once repaired it would come with a lineage, and contradict this one
+        usable = False  # once fixed, the order would have a lineage that contradicts this one
     if not usable:
         source_id, order_number, version = f"{HASHED_ID_PREFIX}{content_hash}", "", 0
         problem = problem or IDENTITY_UNUSABLE
@@ -187,7 +187,7 @@ def identify(
 
 
 def read_order_number(document: Any, paths: IdentityPaths) -> str:
-    """The order number of a document that cannot be identified: it names the order to operators and decides nothing."""
+    """The order number of a document that cannot be identified; only shown to operators."""
     return _number([first_value(document, path) for path in paths.order_number]).strip()
 
 

@@ -1,7 +1,7 @@
-"""What an order shows of itself beside its numbers, and whether it can be the order that we sent.
+"""Traits of an order besides its numbers, to check whether an order at the destination can be the one that we sent.
 
-An external id may also be used by somebody else: another sales channel, another manufacturer of the same OMS, an older
-script. Only members that both sides show are compared; a missing or unreadable one says nothing.
+Others may use the same external id: another sales channel, another manufacturer in the same OMS, or an older script.
+Only traits present on both sides are compared; missing and unreadable ones are ignored.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ TimeSpan = tuple[datetime, datetime]
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """Everything is optional. Never shown or logged: it holds a customer's name and address.
+    """Traits of one order; all are optional. Never shown or logged, since they include a customer's name and email.
 
-    ``owner``: whether the account that the order names is ours. ``totals``: every amount that may be the order's total.
-    ``created`` is when the destination dates it; ``dated`` are the times in which ours may be dated. ``marks`` are
-    values that only we write, by name.
+    ``owner``: whether the account in the order is ours. ``totals``: every amount that may be the order's total.
+    ``created``: the creation time at the destination. ``dated``: the time spans in which our order may have been
+    created. ``marks``: values that only we write, by name.
     """
 
     owner: str = UNNAMED
@@ -40,7 +40,7 @@ class Traits:
     marks: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def merge_with(self, other: Traits) -> Traits:
-        """These traits, with what only ``other`` shows."""
+        """These traits, completed by those of ``other``."""
         return Traits(
             owner=self.owner or other.owner,
             totals=self.totals or other.totals,
@@ -60,31 +60,31 @@ _WORD = re.compile(r"\w+")
 
 
 def word_set(*texts: str) -> frozenset[str]:
-    """The words of a name without case, so that order and punctuation make no difference."""
+    """The words of a name in lower case, so that their order and punctuation do not matter."""
     return frozenset(_WORD.findall(" ".join(texts).casefold()))
 
 
 def conflicting_traits(expected: Traits, shown: Traits) -> tuple[str, ...]:
-    """The names of the members in which an order cannot be the expected one. Empty: nothing contradicts."""
-    found = []
+    """Names of the traits that contradict the expected order; empty if none does."""
+    conflicts = []
     if expected.totals and shown.totals and not any(_same(a, b) for a in expected.totals for b in shown.totals):
-        found.append("total")
+        conflicts.append("total")
     if expected.currency and shown.currency and expected.currency.upper() != shown.currency.upper():
-        found.append("currency")
+        conflicts.append("currency")
     if expected.dated and shown.created and not any(a <= shown.created <= b for a, b in expected.dated):
-        found.append("creation date")
+        conflicts.append("creation date")
     if expected.email and shown.email:
         if expected.email.strip().casefold() != shown.email.strip().casefold():
-            found.append("customer")
+            conflicts.append("customer")
     elif expected.name and shown.name and not expected.name & shown.name:
-        found.append("customer")
+        conflicts.append("customer")
     if expected.items and shown.items and not expected.items & shown.items:
-        found.append("items")
+        conflicts.append("items")
     if any(shown.marks.get(name, value) != value for name, value in expected.marks.items()):
-        found.append("our marks")
-    return tuple(found)
+        conflicts.append("our marks")
+    return tuple(conflicts)
 
 
 def _same(one: Decimal, other: Decimal) -> bool:
-    """Amounts as JSON numbers may carry binary noise."""
+    """Whether two amounts are equal, apart from the binary noise of JSON numbers."""
     return abs(one - other) < Decimal("0.0005")

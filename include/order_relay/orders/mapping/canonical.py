@@ -60,7 +60,7 @@ LINE_COLUMNS = (
 )
 """Columns that ``lines`` always has, besides ``order`` (the row of its order) and ``position`` (from 0).
 
-``line`` is never empty: a line without an id is given a unique one (line_ids.py)."""
+``line`` is never empty: a line without an id is given a unique one (``line_ids``)."""
 
 
 @dataclass
@@ -88,7 +88,7 @@ class CanonicalReader:
                     f"the source's mapping has no rule with target {needed!r} in its section {where!r}"
                 )
         self.targets = frozenset(rule.target for rule in orders)
-        self.places = {rule.target: rule.paths[0] for rule in orders if rule.paths}
+        self.order_paths = {rule.target: rule.paths[0] for rule in orders if rule.paths}
         self.line_paths = {rule.target: rule.paths[0] for rule in lines if rule.paths}
         self._informational = _informational_pointers(orders, lines, each)
         self.required_parts = frozenset(
@@ -101,12 +101,12 @@ class CanonicalReader:
 
     def order_pointer(self, column: str) -> str:
         """JSON pointer of an order's column in the source's document; empty if it is not read from the document."""
-        path = self.places.get(column)
+        path = self.order_paths.get(column)
         return pointer(path.split(".")) if path else ""
 
-    def is_informational(self, place: str) -> bool:
+    def is_informational(self, location: str) -> bool:
         """Whether the value at a JSON pointer is left out if it cannot be read, instead of rejecting the order."""
-        return "/".join("" if part.isdigit() else part for part in place.split("/")) in self._informational
+        return "/".join("" if part.isdigit() else part for part in location.split("/")) in self._informational
 
     def line_pointer(self, column: str, position: int) -> str:
         """JSON pointer of a line's column; of the line itself if the column is not read from the document."""
@@ -129,10 +129,10 @@ class CanonicalReader:
         for row, scale in enumerate(scales):
             if scale is None:
                 unpriced.add(row)
-                place = self.order_pointer("currency")
-                if not any(known.pointer == place for known in issues[row]):
+                location = self.order_pointer("currency")
+                if not any(known.pointer == location for known in issues[row]):
                     issues[row].append(
-                        ValidationIssue("missing_field", place, f"{field_name(place)} is required but missing")
+                        ValidationIssue("missing_field", location, f"{field_name(location)} is required but missing")
                     )
         frame = pd.DataFrame({**orders, "scale": scales}, dtype=object)
         return CanonicalOrders(frame, lines, issues, notes, unpriced)
@@ -145,11 +145,11 @@ class CanonicalReader:
         issues: list[list[ValidationIssue]],
         unpriced: set[int],
     ) -> list[Any]:
-        place = self.order_pointer(name)
+        location = self.order_pointer(name)
 
-        def report(row: int, why: ValidationIssue) -> None:
+        def report(row: int, issue: ValidationIssue) -> None:
             unpriced.add(row)
-            issues[row].append(ValidationIssue(why.code, place, f"{field_name(place)} {why.message}"))
+            issues[row].append(ValidationIssue(issue.code, location, f"{field_name(location)} {issue.message}"))
 
         return _to_minor_units(column, scales, report)
 
@@ -161,19 +161,21 @@ class CanonicalReader:
         notes: list[list[OrderNote]],
         unpriced: set[int],
     ) -> list[Any]:
-        place = self.order_pointer(rule.target)
+        location = self.order_pointer(rule.target)
         wrong: set[int] = set()
 
-        def report(row: int, why: ValidationIssue) -> None:
+        def report(row: int, issue: ValidationIssue) -> None:
             wrong.add(row)
             if rule.informational:
-                notes[row].append(_omission_note(place, why))
+                notes[row].append(_omission_note(location, issue))
             else:
                 issues[row].append(
-                    ValidationIssue(why.code, place, f"{field_name(place) if place else rule.target} {why.message}")
+                    ValidationIssue(
+                        issue.code, location, f"{field_name(location) if location else rule.target} {issue.message}"
+                    )
                 )
 
-        missing = OrderNote("not_in_code_table", place, "is not in its code table; left out")
+        missing = OrderNote("not_in_code_table", location, "is not in its code table; left out")
         column = columns.read_column(rule, documents, report, lambda row, _: notes[row].append(missing))
         if rule.informational:
             for row in documents.blocked(rule.paths):
@@ -199,10 +201,10 @@ class CanonicalReader:
         position: list[int] = []
         for index, found in enumerate(documents.column(self.each)):
             if not isinstance(found, list) or not found:
-                place = pointer(self.each.split("."))
+                location = pointer(self.each.split("."))
                 issues[index].append(
                     ValidationIssue(
-                        "no_items", place, f"the order has no lines ({field_name(place)} is missing or empty)"
+                        "no_items", location, f"the order has no lines ({field_name(location)} is missing or empty)"
                     )
                 )
                 unpriced.add(index)
@@ -212,8 +214,8 @@ class CanonicalReader:
             position += range(len(found))
 
         def note(line: int, rule: MappingRule) -> None:
-            place = self.line_pointer(rule.target, position[line])
-            notes[order[line]].append(OrderNote("not_in_code_table", place, "is not in its code table; left out"))
+            location = self.line_pointer(rule.target, position[line])
+            notes[order[line]].append(OrderNote("not_in_code_table", location, "is not in its code table; left out"))
 
         lines: dict[str, list[Any]] = {name: [None] * len(rows) for name in LINE_COLUMNS}
         wrong: dict[str, dict[int, ValidationIssue]] = {}
@@ -234,14 +236,16 @@ class CanonicalReader:
         ]
         informational = {rule.target for rule in self.lines if rule.informational}
         for column, issues_by_row in wrong.items():
-            for index, why in issues_by_row.items():
+            for index, issue in issues_by_row.items():
                 if column == "quantity" and promotion[index]:
                     continue  # a promotion is a text: its quantity does not matter
-                place = self.line_pointer(column, position[index])
+                location = self.line_pointer(column, position[index])
                 if column in informational:
-                    notes[order[index]].append(_omission_note(place, why))
+                    notes[order[index]].append(_omission_note(location, issue))
                     continue
-                issues[order[index]].append(ValidationIssue(why.code, place, f"{field_name(place)} {why.message}"))
+                issues[order[index]].append(
+                    ValidationIssue(issue.code, location, f"{field_name(location)} {issue.message}")
+                )
                 if column in ("quantity", "unit_price", "extended"):
                     unpriced.add(order[index])
         frame = pd.DataFrame({**lines, "promotion": promotion}, dtype=object)
@@ -251,8 +255,8 @@ class CanonicalReader:
         return frame
 
 
-def _omission_note(place: str, why: ValidationIssue) -> OrderNote:
-    return OrderNote("unreadable_value", place, f"{why.message}; left out")
+def _omission_note(location: str, issue: ValidationIssue) -> OrderNote:
+    return OrderNote("unreadable_value", location, f"{issue.message}; left out")
 
 
 def _informational_pointers(orders: Sequence[MappingRule], lines: Sequence[MappingRule], each: str) -> frozenset[str]:
@@ -263,9 +267,9 @@ def _informational_pointers(orders: Sequence[MappingRule], lines: Sequence[Mappi
     for path, informational in read.items():
         steps = path.split(".")
         for size in range(1, len(steps) + 1):
-            place = pointer(steps[:size])
-            inner[place] = inner.get(place, True) and informational
-    return frozenset(place for place, informational in inner.items() if informational)
+            location = pointer(steps[:size])
+            inner[location] = inner.get(location, True) and informational
+    return frozenset(location for location, informational in inner.items() if informational)
 
 
 def _to_minor_units(column: Sequence[Any], scales: Sequence[int | None], report: columns.ReportIssue) -> list[Any]:

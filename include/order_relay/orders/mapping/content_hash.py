@@ -1,12 +1,12 @@
-"""What counts as an order's content: the values that the mapping, the identity and the eligibility rules read.
+"""Fingerprints of an order's content: the values that the mapping, the identity and the eligibility rules read.
 
-A source may change members that nobody reads, such as a counter or the time of the last change. An order that differs
+A source may change members that are never read, such as a counter or the time of the last change. An order that differs
 only there is unchanged. The paths are derived from the settings, never from a list of names to ignore; ``volatile`` of
-the identity still excludes members that are read and change by themselves.
+the identity still excludes members that are read and change without the order changing.
 
-A fingerprint is ``READING-CONTENT`` or ``READING-CONTENT.ELIGIBILITY``: which paths were read, the hash of what they
-hold, and the hash of what the eligibility rules read. The last part does not matter once an order is settled. A
-fingerprint without a reading is of an older program: the hash of the whole document.
+A fingerprint is ``READING-CONTENT`` or ``READING-CONTENT.ELIGIBILITY``: which paths were read, the hash of their
+values, and the hash of the values that the eligibility rules read. The last part does not matter once an order is
+settled. A fingerprint without ``READING`` was made by an older release: the hash of the whole document.
 """
 
 from __future__ import annotations
@@ -139,10 +139,10 @@ def _tree(paths: Iterable[str]) -> PathTree:
     tree: dict[str, Any] = {}
     for path in sorted(paths, key=len):  # a shorter path includes everything below it
         node, names = tree, path.split(".")
-        for place, name in enumerate(names):
+        for depth, name in enumerate(names):
             if name in node and not node[name]:
                 break
-            node = node.setdefault(name, {}) if place < len(names) - 1 else node.setdefault(name, _EVERYTHING)
+            node = node.setdefault(name, {}) if depth < len(names) - 1 else node.setdefault(name, _EVERYTHING)
     return tree
 
 

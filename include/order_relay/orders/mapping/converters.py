@@ -24,7 +24,7 @@ Converter = Callable[[Any], Any]
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]+")
 _LOCAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?)?")
 MAX_QUANTITY = 10**7
-"""Pieces of one line; more is taken for a typing error."""
+"""Maximum pieces of one line; more is taken for a typing error."""
 
 _LARGEST_ID = 10**40
 _TEXT_DIGITS = 40
@@ -78,7 +78,7 @@ def key(value: Any) -> str | None:
 
 
 def quantity(value: Any) -> int:
-    """A whole number of pieces; ``2.0`` is whole. Zero is allowed: it marks a cancelled line (totals.py)."""
+    """A whole number of pieces; ``2.0`` is whole. Zero is allowed: it marks a cancelled line (``payload.totals``)."""
     try:
         exact = amount(value)
     except ArithmeticError:

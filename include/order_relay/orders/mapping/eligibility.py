@@ -99,13 +99,13 @@ class EligibilityRules:
             if verdict == GO:
                 continue
             if verdict == REFUSE:
-                place = pointer(rule.path.split("."))
+                location = pointer(rule.path.split("."))
                 return Verdict(
                     REFUSE,
                     refusal=ValidationIssue(
                         "not_allowed",
-                        place,
-                        f"{field_name(place)} has a value that `gate` in the mapping does not list; add it there",
+                        location,
+                        f"{field_name(location)} has a value that `gate` in the mapping does not list; add it there",
                     ),
                 )
             # the reason quotes only values that the rule names, not arbitrary text of the order

@@ -16,10 +16,10 @@ def comparison_key(name: str) -> str:
 
 
 def assign_line_ids(given: Sequence[str | None], order: Sequence[int], position: Sequence[int]) -> list[str]:
-    """Line numbers for all lines, ``given`` where there are any. ``order``: which order each line belongs to.
+    """Line numbers for all lines: the ``given`` ones, or generated. ``order``: the row of each line's order.
 
-    A line without a number gets its place in the order, counted from 1; where that number is given to another line,
-    the first free number above the number of lines.
+    A line without a number gets its position in the order, counted from 1. If another line has that number, it gets the
+    first free number above the number of lines.
     """
     taken: dict[int, set[str]] = {}
     sizes: dict[int, int] = {}
@@ -45,16 +45,16 @@ class ItemIds:
         self._lines = lines
 
     def ids_for_line(self, line: str, pieces: int) -> list[str]:
-        """Ids of the items that one line becomes: the line's own number, or ``line/1``, ``line/2``, ... where split."""
+        """Ids of the items of one line: the line's own number, or ``line/1``, ``line/2``, ... if it is split."""
         if pieces == 1:
             return [line]
-        found: list[str] = []
+        ids: list[str] = []
         for number in count(1):
-            if len(found) == pieces:
+            if len(ids) == pieces:
                 break
             if self._take(f"{line}/{number}"):
-                found.append(f"{line}/{number}")
-        return found
+                ids.append(f"{line}/{number}")
+        return ids
 
     def id_for_charge(self, name: str) -> str:
         """The id of an item without a line in the source: ``name``, or ``name/2``, ``name/3``, ... if taken."""

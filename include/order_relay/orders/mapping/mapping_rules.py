@@ -6,7 +6,7 @@ A rule has a ``target``, a ``path`` or a ``value``, and optionally:
 * ``join``: a separator with which the values of all paths are joined;
 * ``extract``: a Python pattern with one group: only that part of the text is used; no match means no value;
 * ``value``: a constant instead of a path;
-* ``converter``: a named converter (converters.py);
+* ``converter``: the name of a converter (``converters``);
 * ``zone``: for ``moment``, the time zone of date-times without an offset (a name, or ``{setting: x}``); for
   ``day_as_datetime``, the required zone in which the day begins;
 * ``table``: a code table (case and repeated spaces are ignored); ``pick``: a member of its row;
@@ -111,14 +111,14 @@ def merge_rules(
 def _by_target(rules: Any, where: str) -> dict[str, Mapping[str, Any]]:
     if not isinstance(rules, Sequence) or isinstance(rules, str):
         raise ConfigurationError(f"{where}: must be a list of rules")
-    found: dict[str, Mapping[str, Any]] = {}
+    by_target: dict[str, Mapping[str, Any]] = {}
     for rule in rules:
         if not isinstance(rule, Mapping) or not isinstance(rule.get("target"), str):
             raise ConfigurationError(f"{where}: a rule has no target")
-        if rule["target"] in found:
+        if rule["target"] in by_target:
             raise ConfigurationError(f"{where}: duplicate rules for target {rule['target']!r}")
-        found[rule["target"]] = rule
-    return found
+        by_target[rule["target"]] = rule
+    return by_target
 
 
 def parse_rules(
@@ -132,11 +132,11 @@ def parse_rules(
 
     Raises ``ConfigurationError`` that names ``where``, the target and the problem.
     """
-    found = [_rule(rule, tables, settings, where) for rule in rules]
+    parsed = [_rule(rule, tables, settings, where) for rule in rules]
     for rule in rules:
         if ignored := [name for name in without if name in rule]:
             raise ConfigurationError(f"{where}, target {rule['target']!r}: {ignored[0]} has no effect in this section")
-    return found
+    return parsed
 
 
 DESTINATION_ONLY_KEYS = ("cut", "when")
@@ -146,69 +146,69 @@ DESTINATION_ONLY_KEYS = ("cut", "when")
 def _rule(raw: Mapping[str, Any], tables: CodeTables, settings: Mapping[str, Any], where: str) -> MappingRule:
     if not isinstance(raw, Mapping) or not isinstance(raw.get("target"), str):
         raise ConfigurationError(f"{where}: a rule has no target")
-    place = f"{where}, target {raw['target']!r}"
+    context = f"{where}, target {raw['target']!r}"
     if unknown := set(raw) - _MEMBERS:
         allowed = ", ".join(sorted(_MEMBERS))
-        raise ConfigurationError(f"{place}: unknown key {min(map(str, unknown))!r}; allowed: {allowed}")
+        raise ConfigurationError(f"{context}: unknown key {min(map(str, unknown))!r}; allowed: {allowed}")
     for name in ("pick", "unknown"):
         if name in raw and raw.get("table") is None:
-            raise ConfigurationError(f"{place}: {name} has no effect without table")
+            raise ConfigurationError(f"{context}: {name} has no effect without table")
     if ("path" in raw) == ("value" in raw):
-        raise ConfigurationError(f"{place}: needs either path or value, not both")
+        raise ConfigurationError(f"{context}: needs either path or value, not both")
     paths = raw.get("path", ())
     paths = (paths,) if isinstance(paths, str) else paths
     if not isinstance(paths, list | tuple) or not all(isinstance(path, str) and path for path in paths):
-        raise ConfigurationError(f"{place}: path must be text or a list of texts")
+        raise ConfigurationError(f"{context}: path must be text or a list of texts")
     paths = tuple(paths)
     value = raw.get("value")
     if len(paths) == 1 and paths[0].startswith("settings."):
-        value, paths = _setting(paths[0].removeprefix("settings."), settings, place), ()
-    default = _constant(raw.get("default"), settings, place)
+        value, paths = _setting(paths[0].removeprefix("settings."), settings, context), ()
+    default = _constant(raw.get("default"), settings, context)
     when = raw.get("when")
     if when is not None and not (isinstance(when, Mapping) and {"target", "is"} == set(when)):
-        raise ConfigurationError(f"{place}: when needs 'target' and 'is'")
+        raise ConfigurationError(f"{context}: when needs 'target' and 'is'")
     return MappingRule(
         target=raw["target"],
         paths=paths,
         value=value,
-        join=_join(raw, paths, place),
-        extract=_extract(raw.get("extract"), place),
-        converter=_converter(raw, settings, place),
-        table=_table(raw, tables, place),
+        join=_join(raw, paths, context),
+        extract=_extract(raw.get("extract"), context),
+        converter=_converter(raw, settings, context),
+        table=_table(raw, tables, context),
         pick=str(raw.get("pick", "")),
-        unknown=_one_of(raw.get("unknown", "default"), ("default", "note", "keep", "refuse"), place),
+        unknown=_one_of(raw.get("unknown", "default"), ("default", "note", "keep", "refuse"), context),
         default=default,
         required=bool(raw.get("required", False)),
         cut=bool(raw.get("cut", False)),
         when=(str(when["target"]), when["is"]) if when else None,
-        informational=_informational(raw, place),
+        informational=_informational(raw, context),
     )
 
 
-def _informational(raw: Mapping[str, Any], place: str) -> bool:
+def _informational(raw: Mapping[str, Any], context: str) -> bool:
     given = raw.get("informational", False)
     if not isinstance(given, bool) or (given and raw.get("required")):
         raise ConfigurationError(
-            f"{place}: informational must be true or false, and a required value cannot be informational"
+            f"{context}: informational must be true or false, and a required value cannot be informational"
         )
     return given
 
 
-def _constant(value: Any, settings: Mapping[str, Any], place: str) -> Any:
+def _constant(value: Any, settings: Mapping[str, Any], context: str) -> Any:
     """A constant of a rule, or the value of the setting that it names."""
     if isinstance(value, Mapping) and set(value) == {"setting"}:
-        return _setting(str(value["setting"]), settings, place)
+        return _setting(str(value["setting"]), settings, context)
     return value
 
 
-def _join(raw: Mapping[str, Any], paths: tuple[str, ...], place: str) -> str | None:
+def _join(raw: Mapping[str, Any], paths: tuple[str, ...], context: str) -> str | None:
     join = raw.get("join")
     if join is not None and (not isinstance(join, str) or len(paths) < 2):
-        raise ConfigurationError(f"{place}: join must be text and needs several paths")
+        raise ConfigurationError(f"{context}: join must be text and needs several paths")
     return join
 
 
-def _extract(pattern: Any, place: str) -> re.Pattern[str] | None:
+def _extract(pattern: Any, context: str) -> re.Pattern[str] | None:
     if pattern is None:
         return None
     try:
@@ -216,54 +216,54 @@ def _extract(pattern: Any, place: str) -> re.Pattern[str] | None:
     except (re.error, TypeError):
         compiled = None
     if compiled is None or compiled.groups != 1:
-        raise ConfigurationError(f"{place}: extract must be a pattern with exactly one group")
+        raise ConfigurationError(f"{context}: extract must be a pattern with exactly one group")
     return compiled
 
 
-def _converter(raw: Mapping[str, Any], settings: Mapping[str, Any], place: str) -> Converter | None:
+def _converter(raw: Mapping[str, Any], settings: Mapping[str, Any], context: str) -> Converter | None:
     name = raw.get("converter")
-    zone = _constant(raw.get("zone"), settings, place)
+    zone = _constant(raw.get("zone"), settings, context)
     if zone is None:
         if name in _ZONE_REQUIRED:
             raise ConfigurationError(
-                f"{place}: the converter {name} needs a zone, such as zone: America/Phoenix, or "
+                f"{context}: the converter {name} needs a zone, such as zone: America/Phoenix, or "
                 "zone: {setting: time_zone}"
             )
-        return find_converter(name, place) if name else None
+        return find_converter(name, context) if name else None
     if name not in _ZONED:
-        raise ConfigurationError(f"{place}: zone is allowed only for the converters {' and '.join(_ZONED)}")
-    found = find_zone(zone)
-    if found is None:
-        raise ConfigurationError(f"{place}: zone must be the name of a time zone, such as Europe/Amsterdam")
-    return partial(_ZONED[name], zone=found)
+        raise ConfigurationError(f"{context}: zone is allowed only for the converters {' and '.join(_ZONED)}")
+    time_zone = find_zone(zone)
+    if time_zone is None:
+        raise ConfigurationError(f"{context}: zone must be the name of a time zone, such as Europe/Amsterdam")
+    return partial(_ZONED[name], zone=time_zone)
 
 
 _ZONED = {"moment": moment, "day_as_datetime": day_as_datetime}
 _ZONE_REQUIRED = ("day_as_datetime",)
 
 
-def _one_of(value: Any, allowed: tuple[str, ...], place: str) -> str:
+def _one_of(value: Any, allowed: tuple[str, ...], context: str) -> str:
     if value not in allowed:
-        raise ConfigurationError(f"{place}: unknown must be one of {', '.join(allowed)}")
+        raise ConfigurationError(f"{context}: unknown must be one of {', '.join(allowed)}")
     return str(value)
 
 
-def _setting(name: str, settings: Mapping[str, Any], place: str) -> Any:
+def _setting(name: str, settings: Mapping[str, Any], context: str) -> Any:
     if name not in settings:
-        raise ConfigurationError(f"{place}: unknown setting {name!r}{did_you_mean(name, settings)}")
+        raise ConfigurationError(f"{context}: unknown setting {name!r}{did_you_mean(name, settings)}")
     return settings[name]
 
 
-def _table(raw: Mapping[str, Any], tables: CodeTables, place: str) -> Mapping[str, Any] | None:
+def _table(raw: Mapping[str, Any], tables: CodeTables, context: str) -> Mapping[str, Any] | None:
     name = raw.get("table")
     if name is None:
         return None
     if name not in tables:
-        raise ConfigurationError(f"{place}: unknown code table {name!r}{did_you_mean(str(name), tables)}")
+        raise ConfigurationError(f"{context}: unknown code table {name!r}{did_you_mean(str(name), tables)}")
     rows = tables[name]
     if pick := raw.get("pick"):
         for code, row in rows.items():
             if not isinstance(row, Mapping) or pick not in row:
-                raise ConfigurationError(f"{place}: row {code!r} of code table {name!r} has no {pick!r}")
+                raise ConfigurationError(f"{context}: row {code!r} of code table {name!r} has no {pick!r}")
         return {code: row[pick] for code, row in rows.items()}
     return rows

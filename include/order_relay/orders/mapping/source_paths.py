@@ -53,13 +53,13 @@ class SourcePaths:
         declared = any(path == one or path.startswith((f"{one}.", f"{one}[]")) for one in self._declared)
         return declared or subschema_at(self._schema, path) is not None
 
-    def require(self, path: str, place: str) -> None:
-        """Raise ``ConfigurationError``, with near matches, for an unknown path. ``place``: where it is used."""
+    def require(self, path: str, context: str) -> None:
+        """Raise ``ConfigurationError``, with near matches, for an unknown path. ``context``: where it is used."""
         if not self.has_path(path):
             near = did_you_mean(path, [*list_schema_paths(self._schema), *self._declared])
             own = "the pipeline's file" if self._files.own != self._files.vendor else self._files.own
             raise ConfigurationError(
-                f"{place}: the source's schema has no path {path!r}{near or '.'} If the source sends it, "
+                f"{context}: the source's schema has no path {path!r}{near or '.'} If the source sends it, "
                 f"declare it in {own} under {self._files.members}"
             )
 
@@ -67,13 +67,13 @@ class SourcePaths:
         """Check the paths of rules, relative to ``before`` (``items[].``). ``overrides``: the pipeline's own rules."""
         own = {rule.get("target") for rule in overrides or () if isinstance(rule, Mapping)}
         for rule in rules:
-            place = f"{self._files.of(rule.target in own)}, target {rule.target!r}"
+            context = f"{self._files.of(rule.target in own)}, target {rule.target!r}"
             for path in rule.paths:
                 if "[]" in path:
                     raise ConfigurationError(
-                        f"{place}: the path {path!r} goes through a list; a rule reads a single value"
+                        f"{context}: the path {path!r} goes through a list; a rule reads a single value"
                     )
-                self.require(f"{before}{path}", place)
+                self.require(f"{before}{path}", context)
 
     def check_identity(self, section: Any) -> None:
         """Check the paths of the section ``identity``."""

@@ -1,6 +1,6 @@
-"""Spreading an amount over the lines of an order, and a line's amount over its units, to the last minor unit.
+"""Allocates an amount to the lines of an order, and a line's amount to its units, exactly to the minor unit.
 
-All amounts are whole minor units (``int``); nothing is ever rounded away: what goes in comes out as a sum.
+All amounts are whole minor units (``int``). Nothing is lost by rounding: the parts add up to the amount.
 """
 
 from __future__ import annotations
@@ -11,18 +11,19 @@ from typing import NamedTuple
 
 
 def allocate(amount: int, weights: Sequence[int]) -> list[int]:
-    """Shares of ``amount`` (not negative) in proportion to ``weights``, by largest remainder.
+    """Allocate ``amount`` in proportion to ``weights`` by the largest remainder method.
 
-    The shares add up to ``amount``; each is its exact proportion rounded down or up; among equal remainders the
-    earlier one gets the unit. If all weights are zero, they count as equal. A share never exceeds its weight where
-    ``amount`` does not exceed the sum of the weights: a discount can make no line negative.
+    The shares add up to ``amount``. Each is its exact proportion rounded down or up; the earlier of equal remainders
+    gets the extra unit. If all weights are zero, they count as equal. If ``amount`` is at most the sum of the weights,
+    no share exceeds its weight, so a discount cannot make a line negative. Raises ``ValueError`` for negative
+    arguments, and if there is an amount but no weight.
     """
     if not weights:
         if amount:
-            raise ValueError("there is nothing to spread over")
+            raise ValueError("cannot allocate an amount without weights")
         return []
     if amount < 0 or min(weights) < 0:
-        raise ValueError("only amounts and weights that are not negative can be spread")
+        raise ValueError("amount and weights must not be negative")
     if amount == 0:
         return [0] * len(weights)
     total = sum(weights)
@@ -42,8 +43,10 @@ def allocate(amount: int, weights: Sequence[int]) -> list[int]:
 
 
 class AllocatedItem(NamedTuple):
-    """``quantity`` units of one line at the same ``price``. ``freight`` and ``tax`` are what is sent for the piece:
-    its whole share, or the amount of one unit, as the OMS reads it."""
+    """``quantity`` units of one line at the same ``price``.
+
+    ``freight`` and ``tax`` apply to the whole item or to one unit, depending on how the OMS reads them.
+    """
 
     quantity: int
     price: int
@@ -51,22 +54,22 @@ class AllocatedItem(NamedTuple):
     tax: int
 
     def total(self, *, each_unit: bool) -> int:
-        """What the OMS works out for this piece."""
+        """The total that the OMS calculates for this item."""
         times = self.quantity if each_unit else 1
         return self.quantity * self.price + times * (self.freight + self.tax)
 
 
 def split_line(net: int, quantity: int, freight: int, tax: int, *, each_unit: bool = False) -> list[AllocatedItem]:
-    """One line as pieces whose prices times quantities add up to ``net`` exactly.
+    """Split a line into items whose prices times quantities add up to ``net`` exactly.
 
-    One piece where ``net`` divides by ``quantity``, otherwise two, the dearer by one minor unit. With ``each_unit``
-    freight and tax must divide over units too, which may take up to four pieces.
+    One item if ``net`` is divisible by ``quantity``, otherwise two whose prices differ by one minor unit. With
+    ``each_unit``, freight and tax must also be divisible, which may take up to four items.
     """
     if not each_unit and net % quantity == 0:
         return [AllocatedItem(quantity, net // quantity, freight, tax)]
     amounts = (net, freight, tax) if each_unit else (net,)
     steps = [divmod(amount, quantity) for amount in amounts]
-    # Of each amount, the last `extra` units carry one minor unit more than the others: the price changes there.
+    # The last `extra` units of each amount carry one more minor unit than the others, so the price changes there.
     edges = sorted({0, quantity, *(quantity - extra for _, extra in steps)})
     pieces = []
     shares_of_freight = shares_of_tax = None

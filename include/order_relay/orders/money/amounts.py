@@ -33,7 +33,7 @@ FLOAT_NOISE = Decimal("1e-9")
 """Largest difference that is rounded away. Binary fractions appear as 0.30000000000000004."""
 
 DECIMALS = 20
-"""Decimals that are kept of a number; further ones never change a comparison."""
+"""Maximum decimals of a number; further ones never affect a comparison."""
 
 EXACT_CONTEXT = Context(prec=60, rounding=ROUND_HALF_UP)
 """Arithmetic context for amounts: 15 digits and 20 decimals, times any quantity, stay exact."""

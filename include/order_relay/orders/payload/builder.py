@@ -46,13 +46,13 @@ def resolve_target(
     path = names[1:] if list_name else names
     if any(part.endswith("[]") for part in path) or not all(path):
         raise ConfigurationError(f"{where}: target {rule.target!r}: only the first part may be a list")
-    place = subschema_at(schema, names)
-    if place is None:
+    subschema = subschema_at(schema, names)
+    if subschema is None:
         near = suggest_targets(schema, rule.target)
         raise ConfigurationError(f"{where}: the destination's schema has no member {rule.target!r}{near}")
-    name_limit = place.get("propertyNames", {}).get("maxLength") if merge else None
-    place = place.get("additionalProperties", {}) if merge else place
-    limit = place.get("maxLength")
+    name_limit = subschema.get("propertyNames", {}).get("maxLength") if merge else None
+    subschema = subschema.get("additionalProperties", {}) if merge else subschema
+    limit = subschema.get("maxLength")
     if rule.cut and limit is None:
         raise ConfigurationError(f"{where}: target {rule.target!r} cannot be cut: its schema has no maximum length")
     return PayloadTarget(rule, path, limit if rule.cut else None, merge, name_limit)
@@ -85,16 +85,16 @@ class PayloadBuilder:
             self.filled.append((field_target, column))
 
     def _column(self, field_target: PayloadTarget, source: Mapping[str, list[Any]]) -> list[Any]:
-        rule, place = field_target.rule, field_target.rule.target
+        rule, target = field_target.rule, field_target.rule.target
 
-        def report(row: int, why: ValidationIssue) -> None:
-            spot = pointer(place.replace("[]", "").removesuffix(".*").split("."))
-            self.wrong.append((row, ValidationIssue(why.code, spot, f"{field_name(spot)} {why.message}")))
+        def report(row: int, issue: ValidationIssue) -> None:
+            location = pointer(target.replace("[]", "").removesuffix(".*").split("."))
+            self.wrong.append((row, ValidationIssue(issue.code, location, f"{field_name(location)} {issue.message}")))
 
         found = [source[path] for path in rule.paths]
         column = columns.combine_columns(rule, found, report) if found else [rule.value] * self.size
         if rule.table is not None:
-            missing = OrderNote("not_in_code_table", place, "is not in its code table; default used")
+            missing = OrderNote("not_in_code_table", target, "is not in its code table; default used")
             column = columns.look_up_codes(rule, column, report, lambda row, _: self.notes.append((row, missing)))
         column = columns.apply_default(rule, columns.convert_column(rule, column, report))
         if rule.required:
@@ -141,9 +141,9 @@ class PayloadBuilder:
         for field_target, column in merges:
             for row, own, more in zip(rows, _part(parts, field_target.path, len(rows)), column, strict=True):
                 for name, sent_as in self._keys.add(own, more or {}, field_target.name_limit):
-                    place = ".".join((*field_target.path, name))
-                    words = f"is the name of two values of the order; this one is sent as {sent_as!r}"
-                    self.notes.append((row, OrderNote("key_collision", place, words)))
+                    target = ".".join((*field_target.path, name))
+                    message = f"is the name of two values of the order; this one is sent as {sent_as!r}"
+                    self.notes.append((row, OrderNote("key_collision", target, message)))
         return _nested(parts, len(rows))
 
 

@@ -1,7 +1,7 @@
 """Charges of an order besides freight and tax, such as a surcharge.
 
 A rule of a source's mapping with the target ``charges.NAME`` reads one charge; there may be any number. The setting
-``charges`` says for each name how it is sent. A negative charge is a deduction and is spread like the discount.
+``charges`` defines for each name how it is sent. A negative charge is a deduction and is spread like the discount.
 """
 
 from __future__ import annotations

@@ -56,9 +56,9 @@ class Constants:
         return list(found.values())
 
     def _members(self, parts: PathParts, value: Any) -> Iterator[Constant]:
-        place = subschema_at(self.schema, parts)
+        subschema = subschema_at(self.schema, parts)
         whole = ".".join(parts)
-        if isinstance(value, Mapping) and value and place is not None and _has_members(place):
+        if isinstance(value, Mapping) and value and subschema is not None and _has_members(subschema):
             for name, member in value.items():
                 yield from self._members((*parts, str(name)), member)
         elif whole == self.items:
@@ -80,14 +80,14 @@ class Constants:
 
     def _check(self, one: Constant) -> None:
         """Check the value against the schema. Null removes a member; ``resolve_target`` reports unknown targets."""
-        place = subschema_at(self.schema, one.parts)
-        if place is None or one.value is None:
+        subschema = subschema_at(self.schema, one.parts)
+        if subschema is None or one.value is None:
             return
         names = (subschema_at(self.schema, one.parts[:-1]) or {}).get("propertyNames", {}) if len(one.parts) > 1 else {}
         name = one.parts[-1].removesuffix("[]")
         wanted = {
             "type": "object",
-            "properties": {name: place},
+            "properties": {name: subschema},
             "propertyNames": names,
             "$defs": self.schema.get("$defs", {}),
         }
@@ -97,19 +97,19 @@ class Constants:
         except (ValueError, TypeError, RecursionError, OverflowError):
             fits = False
         if not fits:
-            raise self._wrong(one.target, f"the destination's schema does not allow this value{_allowed(place)}")
+            raise self._wrong(one.target, f"the destination's schema does not allow this value{_allowed(subschema)}")
 
-    def _wrong(self, target: str, why: str) -> ConfigurationError:
-        return ConfigurationError(f"{self.where}, constant {target!r}: {why}")
-
-
-def _has_members(place: Mapping[str, Any]) -> bool:
-    return bool(place.get("properties")) or isinstance(place.get("additionalProperties"), Mapping)
+    def _wrong(self, target: str, problem: str) -> ConfigurationError:
+        return ConfigurationError(f"{self.where}, constant {target!r}: {problem}")
 
 
-def _allowed(place: Mapping[str, Any]) -> str:
-    words = []
+def _has_members(subschema: Mapping[str, Any]) -> bool:
+    return bool(subschema.get("properties")) or isinstance(subschema.get("additionalProperties"), Mapping)
+
+
+def _allowed(subschema: Mapping[str, Any]) -> str:
+    limits = []
     for keyword in ("type", "enum", "format", "pattern", "minLength", "maxLength", "minimum", "maximum"):
-        if keyword in place and len(str(place[keyword])) < 120:
-            words.append(f"{keyword} {place[keyword]}")
-    return f" ({', '.join(words)})" if words else ""
+        if keyword in subschema and len(str(subschema[keyword])) < 120:
+            limits.append(f"{keyword} {subschema[keyword]}")
+    return f" ({', '.join(limits)})" if limits else ""

@@ -1,4 +1,4 @@
-"""Members with free names, added to those of the mapping without losing one if two have the same name."""
+"""Adds members with free names to those of the mapping, without losing one of two with the same name."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class CustomFields:
         self._exact = exact
 
     def add(self, own: dict[str, Any], more: Mapping[str, Any], limit: int | None) -> Iterator[tuple[str, str]]:
-        """Add ``more`` to ``own``; gives each name that was taken, with the name that the member got instead.
+        """Add ``more`` to ``own``; yields each name that was taken, and the name used instead.
 
-        A name that only ``more`` has stays as it is. The others get ``custom.`` before them, and a number behind
-        where that is taken as well. ``limit``: the longest name there can be. The result does not depend on the order
-        in which ``more`` holds its members.
+        A name that only ``more`` has is unchanged. The others get the prefix ``custom.``, and a number at the end if
+        that name is taken as well. ``limit``: maximum length of a name. The result does not depend on the order of the
+        members of ``more``.
         """
         if not more:
             return

@@ -76,25 +76,25 @@ def _comments(canonical: CanonicalOrders, notes: Sequence[str | None]) -> list[s
     texts: list[list[str]] = [[] for _ in notes]
     names = ("order", "item_number", "description", "promotion", "quantity")
     of_lines = (canonical.lines[name].tolist() for name in names)
-    for row, number, words, promotion, quantity in zip(*of_lines, strict=True):
+    for row, number, description, promotion, quantity in zip(*of_lines, strict=True):
         if promotion or quantity == 0:
-            text = ": ".join(part for part in (number, words) if part)
+            text = ": ".join(part for part in (number, description) if part)
             texts[row].append(text if promotion else f"{text or 'line'} (quantity 0)")
     both = ((*found, note) for found, note in zip(texts, notes, strict=True))
     return ["\n".join(part for part in parts if part) or None for parts in both]
 
 
-def _place_ship_name(orders: dict[str, list[Any]], place: str) -> None:
+def _place_ship_name(orders: dict[str, list[Any]], placement: str) -> None:
     first, second = orders["ship_address1"], orders["ship_address2"]
     none: list[Any] = [None] * len(first)
     whole = [
         " ".join(part for part in (given, family) if part) or None
         for given, family in zip(orders["ship_first"], orders["ship_last"], strict=True)
     ]
-    orders["ship_custom_name"] = whole if place == "custom_data" else none
-    lines = (whole, first, second) if place == "address_line" else (first, second, none)
+    orders["ship_custom_name"] = whole if placement == "custom_data" else none
+    lines = (whole, first, second) if placement == "address_line" else (first, second, none)
     orders["ship_line1"], orders["ship_line2"], orders["ship_line3"] = lines
-    if place != "names":
+    if placement != "names":
         orders["ship_first"] = orders["ship_last"] = none
 
 

@@ -74,8 +74,8 @@ def check_setup(
         for key in section:
             if key not in _SECTIONS[name]:
                 near, allowed = did_you_mean(str(key), _SECTIONS[name]), ", ".join(_SECTIONS[name])
-                place = settings.named(f"mapping.{name}.{key}")
-                raise ConfigurationError(f"{place}: unknown key{near}; allowed: {allowed}")
+                context = settings.named(f"mapping.{name}.{key}")
+                raise ConfigurationError(f"{context}: unknown key{near}; allowed: {allowed}")
     _tables_are_used(source, destination, settings)
     files = MappingFiles(f"vendors/{source.name}/mapping.yaml", settings.file or "the pipeline's file")
     paths = SourcePaths(source.schema, over.source.get("members", ()), files)

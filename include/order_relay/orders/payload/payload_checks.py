@@ -213,17 +213,17 @@ def is_masked(value: Any) -> bool:
     return isinstance(value, str) and _MASKED.fullmatch(value) is not None
 
 
-def find_card_fields(node: Any, place: str, depth: int = 0) -> Iterator[str]:
+def find_card_fields(node: Any, location: str, depth: int = 0) -> Iterator[str]:
     """Pointers to members that hold card data, to a bounded depth."""
     if isinstance(node, dict):
         for name, value in node.items():
             if CARD_FIELD_PATTERN.search(str(name)) and value is not None and not is_masked(value):
-                yield f"{place}/{name}"
+                yield f"{location}/{name}"
             elif isinstance(value, dict | list) and depth < 20:
-                yield from find_card_fields(value, f"{place}/{name}", depth + 1)
+                yield from find_card_fields(value, f"{location}/{name}", depth + 1)
     elif isinstance(node, list):
         for at, value in enumerate(node):
-            yield from find_card_fields(value, f"{place}/{at}", depth + 1)
+            yield from find_card_fields(value, f"{location}/{at}", depth + 1)
 
 
 class PayloadCheck:
@@ -301,9 +301,9 @@ class PayloadCheck:
 
     def _cards(self, payload: Payload) -> Iterator[ValidationIssue]:
         for member in self.no_cards:
-            for place in find_card_fields(payload.get(member), f"/{member}"):
-                message = f"{field_name(place)} is card data, which is never sent; use a masked value or remove it"
-                yield ValidationIssue("card_data", place, message)
+            for location in find_card_fields(payload.get(member), f"/{member}"):
+                message = f"{field_name(location)} is card data, which is never sent; use a masked value or remove it"
+                yield ValidationIssue("card_data", location, message)
 
     def _repeated(self, payload: Payload) -> Iterator[ValidationIssue]:
         for path in self._unique:
@@ -311,8 +311,8 @@ class PayloadCheck:
             for at, item in enumerate(payload.get(self._items) or ()):
                 value = _value_at(item, path)
                 if value is not None and value in seen:
-                    place = "/".join(("", self._items, str(at), *path))
+                    location = "/".join(("", self._items, str(at), *path))
                     yield ValidationIssue(
-                        "repeated_item_id", place, f"{field_name(place)} is also the id of an earlier item"
+                        "repeated_item_id", location, f"{field_name(location)} is also the id of an earlier item"
                     )
                 seen.add(value)

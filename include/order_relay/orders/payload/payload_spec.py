@@ -213,11 +213,11 @@ def _with_status_values(destination: VendorFormat, status: str, settings: Transf
 def _status_fits(
     rules: Sequence[MappingRule], needs: Mapping[str, Sequence[str]], form: VendorFormat, settings: TransformSettings
 ) -> None:
-    place = subschema_at(form.schema, settings.status_field)
-    allowed = (place or {}).get("enum", [settings.sent_status])
+    subschema = subschema_at(form.schema, settings.status_field)
+    allowed = (subschema or {}).get("enum", [settings.sent_status])
     if settings.sent_status not in allowed:
         raise ConfigurationError(f"order_status: must be one of {', '.join(map(str, allowed))}")
-    # A constant replaces the setting; a value that a rule reads is checked order by order (payload_checks.py).
+    # A constant replaces the setting; a value that a rule reads is checked order by order (``payload_checks``).
     sent = next((rule.value for rule in rules if rule.target == settings.status_field and not rule.paths), None)
     spelled = {settings.status_values.get(status, status): status for status in needs}
     given = {rule.target for rule in rules if rule.paths or rule.value is not None or rule.default is not None}

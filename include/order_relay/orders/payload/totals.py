@@ -29,8 +29,8 @@ def check_totals(canonical: CanonicalOrders, reader: CanonicalReader) -> pd.Data
     orders become minor units.
     """
 
-    def reject(row: int, code: str, place: str, why: str) -> None:
-        canonical.issues[row].append(ValidationIssue(code, place, f"{field_name(place)} {why}"))
+    def reject(row: int, code: str, location: str, problem: str) -> None:
+        canonical.issues[row].append(ValidationIssue(code, location, f"{field_name(location)} {problem}"))
 
     items = canonical.lines.loc[~canonical.lines["promotion"]].copy()
     items["extended"], items["quantity"], sent = _lines(items, canonical, reader, reject)
@@ -102,13 +102,13 @@ def _shown(column: str, value: Decimal | int, scale: int) -> Decimal:
     return from_minor(int(value), scale) if column == "extended" else Decimal(value)
 
 
-def _cancelled(place: str) -> OrderNote:
-    return OrderNote("cancelled_line", place, "has quantity 0 and no amount; sent in the comment, not as an item")
+def _cancelled(location: str) -> OrderNote:
+    return OrderNote("cancelled_line", location, "has quantity 0 and no amount; sent in the comment, not as an item")
 
 
 def _has_issue_at(canonical: CanonicalOrders, row: int, reader: CanonicalReader, column: str, position: int) -> bool:
-    place = reader.line_pointer(column, position)
-    return any(known.pointer == place for known in canonical.issues[row])
+    location = reader.line_pointer(column, position)
+    return any(known.pointer == location for known in canonical.issues[row])
 
 
 def _amounts_differ(amount: int, unit: Decimal, quantity: int, scale: int) -> bool:
@@ -117,10 +117,10 @@ def _amounts_differ(amount: int, unit: Decimal, quantity: int, scale: int) -> bo
     return 2 * abs(EXACT_CONTEXT.subtract(Decimal(amount), times)) > quantity
 
 
-def _missing(row: int, place: str, canonical: CanonicalOrders, reject: RejectOrder) -> None:
+def _missing(row: int, location: str, canonical: CanonicalOrders, reject: RejectOrder) -> None:
     """Report a missing value, unless it is missing because it was rejected before."""
-    if not any(known.pointer == place for known in canonical.issues[row]):
-        reject(row, "missing_field", place, "is required but missing")
+    if not any(known.pointer == location for known in canonical.issues[row]):
+        reject(row, "missing_field", location, "is required but missing")
 
 
 def _repeated(items: pd.DataFrame, reader: CanonicalReader, reject: RejectOrder) -> None:
@@ -135,11 +135,11 @@ def _nothing_to_send(
 ) -> None:
     lines = canonical.lines
     for row in sorted(set(lines["order"].tolist()) - set(items["order"].tolist())):
-        place = reader.line_pointer("", 0).rsplit("/", 1)[0]
+        location = reader.line_pointer("", 0).rsplit("/", 1)[0]
         if lines.loc[lines["order"] == row, "promotion"].all():
-            reject(row, "only_promotions", place, "has promotion texts only, and no item to send")
+            reject(row, "only_promotions", location, "has promotion texts only, and no item to send")
         else:
-            reject(row, "only_cancelled_lines", place, "has no item to send: every line has quantity 0")
+            reject(row, "only_cancelled_lines", location, "has no item to send: every line has quantity 0")
         canonical.unpriced.add(row)
 
 
@@ -151,9 +151,9 @@ def _promotions_with_quantity(canonical: CanonicalOrders, reader: CanonicalReade
         *(ignored_quantities[name].tolist() for name in ignored_quantities.columns), strict=True
     ):
         if quantity:
-            place = reader.line_pointer("", position)
-            words = f"has quantity {quantity} but no price; sent in the comment, not as an item"
-            canonical.notes[row].append(OrderNote("promotion_with_quantity", place, words))
+            location = reader.line_pointer("", position)
+            message = f"has quantity {quantity} but no price; sent in the comment, not as an item"
+            canonical.notes[row].append(OrderNote("promotion_with_quantity", location, message))
 
 
 def _charges(canonical: CanonicalOrders, reader: CanonicalReader) -> None:
@@ -161,18 +161,20 @@ def _charges(canonical: CanonicalOrders, reader: CanonicalReader) -> None:
     orders = canonical.orders
     scales = orders["scale"].tolist()
     for name in charge_columns(orders.columns):
-        place = reader.order_pointer(name)
+        location = reader.order_pointer(name)
         amounts: list[int] = []
         for row, (value, scale) in enumerate(zip(orders[name].tolist(), scales, strict=True)):
             amounts.append(0)
-            if any(why.pointer == place for why in canonical.issues[row]):
+            if any(known.pointer == location for known in canonical.issues[row]):
                 canonical.unpriced.add(row)
             elif value is not None and scale is not None:
                 try:
                     amounts[row] = to_minor(Decimal(value), scale)
                 except RecordRejectedError as error:
-                    (why,) = error.issues
-                    canonical.issues[row].append(ValidationIssue(why.code, place, f"{field_name(place)} {why.message}"))
+                    (issue,) = error.issues
+                    canonical.issues[row].append(
+                        ValidationIssue(issue.code, location, f"{field_name(location)} {issue.message}")
+                    )
                     canonical.unpriced.add(row)
         orders[name] = pd.Series(amounts, index=orders.index, dtype=object)
 
@@ -202,8 +204,8 @@ def _totals(items: pd.DataFrame, canonical: CanonicalOrders, reader: CanonicalRe
     )
     for row in money.index[off].tolist():
         amounts = {str(name): int(value) for name, value in money.loc[row].items()}
-        for code, column, why in _mismatches(amounts, canonical.orders["scale"][row], charges):
-            reject(row, code, reader.order_pointer(column), why)
+        for code, column, problem in _mismatches(amounts, canonical.orders["scale"][row], charges):
+            reject(row, code, reader.order_pointer(column), problem)
 
 
 def _mismatches(minor: Mapping[str, int], scale: int, charges: Sequence[str]) -> Iterator[tuple[str, str, str]]:
@@ -219,21 +221,21 @@ def _mismatches(minor: Mapping[str, int], scale: int, charges: Sequence[str]) ->
     if minor["subtotal"] != minor["lines"]:
         yield "subtotal_mismatch", "subtotal", _differs(shown, "subtotal", "the lines", "lines")
     if minor["total"] != minor["together"]:
-        words = f"{', '.join(parts[:-1])} and {parts[-1]}"
-        yield "total_mismatch", "total", _differs(shown, "total", words, "together")
+        addends = f"{', '.join(parts[:-1])} and {parts[-1]}"
+        yield "total_mismatch", "total", _differs(shown, "total", addends, "together")
     if minor["discount"] > 0:
         yield "discount_positive", "discount", f"is {shown['discount']}, but a discount must be negative or 0"
     if minor["taken_off"] > minor["subtotal"]:
-        words = f"and negative charges take {shown['taken_off']} off a subtotal of {shown['subtotal']}"
-        yield "discount_too_large", "discount", words
+        message = f"and negative charges take {shown['taken_off']} off a subtotal of {shown['subtotal']}"
+        yield "discount_too_large", "discount", message
     for name in ("freight", "tax"):
         if minor[name] < 0:
             yield "negative_amount", name, f"is {shown[name]}, but must not be negative"
 
 
-def _differs(shown: Mapping[str, Decimal], stated: str, words: str, added: str) -> str:
+def _differs(shown: Mapping[str, Decimal], stated: str, addends: str, added: str) -> str:
     off = shown[stated] - shown[added]
-    return f"is {shown[stated]}, but {words} add up to {shown[added]} (difference {off})"
+    return f"is {shown[stated]}, but {addends} add up to {shown[added]} (difference {off})"
 
 
 def _compute_totals(items: pd.DataFrame, canonical: CanonicalOrders, reader: CanonicalReader, known: list[int]) -> None:

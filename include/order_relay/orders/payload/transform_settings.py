@@ -25,7 +25,7 @@ def is_public_ipv4(value: str) -> bool:
 
 
 class ChargeSettings(BaseModel):
-    """How one charge of an order is sent (charges.py).
+    """How one charge of an order is sent (see ``charges``).
 
     ``send``: spread over the items like ``freight`` or ``tax``, or an ``item`` of its own, for which ``part_number``
     and ``name`` default to the charge's name.
@@ -39,7 +39,7 @@ class ChargeSettings(BaseModel):
 
 
 class TransformSettings(BaseModel):
-    """Values that the destination requires and the source lacks, and choices that the vendors leave undocumented.
+    """Values that the destination requires and the source lacks, and choices that the vendors do not document.
 
     ``time_zone``: the zone of a source's dates without one (the source's connection sets it, if it has the field).
     ``customer_ip``: the shopper's public IPv4 address (docs/vendors/shopatron.md: not internal, not the web server's).
@@ -50,8 +50,8 @@ class TransformSettings(BaseModel):
     ``charges``: how charges besides freight and tax are sent, by name; one that is not named is spread like freight.
     ``custom_keys``: whether the OMS distinguishes keys of custom data by case and spaces (unknown). ``any_case``: keys
     that differ only in these are the same, and the second is sent under another key. ``exact``: they are different.
-    ``discounts_listed``: whether amounts in the payload's lists of discounts and promotions may change what the OMS
-    works out (unknown): ``refuse`` such orders, or take them for ``informative``.
+    ``discounts_listed``: whether amounts in the payload's lists of discounts and promotions may change the total that
+    the OMS calculates (unknown): ``refuse`` such orders, or treat the amounts as ``informative``.
     ``overrides``: additions to the vendors' mapping files, constants (payload path to value) and code tables.
     """
 
@@ -89,9 +89,9 @@ class TransformSettings(BaseModel):
         """The pipeline's file with these settings, for messages; empty if there is none."""
         return self._file
 
-    def named(self, place: str) -> str:
-        """``place``, prefixed by the name of the pipeline's file if it is known."""
-        return f"{self._file}: {place}" if self._file else place
+    def named(self, context: str) -> str:
+        """``context``, prefixed by the name of the pipeline's file if it is known."""
+        return f"{self._file}: {context}" if self._file else context
 
     @field_validator("customer_ip")
     @classmethod

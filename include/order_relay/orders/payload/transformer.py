@@ -1,7 +1,8 @@
 """Transforms a source's documents into the destination's payloads by mapping files and settings, a slice at a time.
 
-documents -> canonical frames (canonical.py) -> do its numbers add up (totals.py) -> items to send (payloads.py,
-spreading.py) -> payload objects -> the destination's schema -> bytes.
+documents -> canonical frames (``mapping.canonical``) -> check of the amounts (``totals``) -> items to send
+(``derivation``, ``money.allocation``) -> payload objects (``builder``) -> the destination's schema and last check
+(``payload_checks``) -> bytes.
 """
 
 from __future__ import annotations
@@ -111,11 +112,11 @@ class Transformer:
         """
         if not documents:
             return []
-        places = [redaction_marks.redacted_pointers(document) for document in documents]
+        removed_at = [redaction_marks.redacted_pointers(document) for document in documents]
         canonical = self._reader.read([redaction_marks.remove_marks(document) for document in documents])
-        for row, removed in enumerate(places):
-            if removed:
-                self._removed(canonical, row, removed)
+        for row, pointers in enumerate(removed_at):
+            if pointers:
+                self._note_redactions(canonical, row, pointers)
         items = check_totals(canonical, self._reader)
         orders = derive_columns(canonical, self.settings)
         self._nameless(canonical, orders)
@@ -135,15 +136,17 @@ class Transformer:
             needed=self._form.item_columns,
         )
         built = self._build(canonical, orders, whole, of_order, good)
-        return [self._result(row, canonical, orders, built.get(row), places[row]) for row in range(len(documents))]
+        return [self._result(row, canonical, orders, built.get(row), removed_at[row]) for row in range(len(documents))]
 
-    def _removed(self, canonical: CanonicalOrders, row: int, places: Sequence[str]) -> None:
-        """Note what was removed from an order; a required value joined of several members is then incomplete."""
-        canonical.notes[row] += redaction_marks.redaction_notes(places)
-        for place in self._reader.required_parts.intersection(places):
+    def _note_redactions(self, canonical: CanonicalOrders, row: int, removed_at: Sequence[str]) -> None:
+        """Note the redacted members of an order; a required value joined from one of them is incomplete."""
+        canonical.notes[row] += redaction_marks.redaction_notes(removed_at)
+        for location in self._reader.required_parts.intersection(removed_at):
             canonical.issues[row].append(
                 ValidationIssue(
-                    redaction_marks.CARD_DATA_REMOVED, place, f"{field_name(place)} held card data, which was removed"
+                    redaction_marks.CARD_DATA_REMOVED,
+                    location,
+                    f"{field_name(location)} held card data, which was removed",
                 )
             )
 
@@ -165,12 +168,12 @@ class Transformer:
         }
         bodies = PayloadBuilder(self._form.item_targets, {**lifted, **whole}, len(owner), self._keys)
         lists = {name: self._entries(form, canonical, orders, good) for name, form in self._form.lists.items()}
-        for row, why in heads.wrong:
+        for row, issue in heads.wrong:
             if row in of_order:
-                canonical.issues[row].append(self._at_source(why, {}, range(0)))
+                canonical.issues[row].append(self._at_source(issue, {}, range(0)))
         for of_row, part in ((owner, bodies), *lists.values()):
-            for index, why in part.wrong:
-                canonical.issues[of_row[index]].append(why)
+            for index, issue in part.wrong:
+                canonical.issues[of_row[index]].append(issue)
         still = [row for row in good if not canonical.issues[row]]
         items = bodies.build(range(len(owner)))
         entries = {name: _by_order(of_row, part.build(range(len(of_row)))) for name, (of_row, part) in lists.items()}
@@ -183,7 +186,7 @@ class Transformer:
                     payload[name] = given
             issues = self._form.format.check(payload) or self._form.check.issues(payload, orders, row)
             if issues:
-                canonical.issues[row] += [self._at_source(why, whole, span) for why in issues]
+                canonical.issues[row] += [self._at_source(issue, whole, span) for issue in issues]
             else:
                 payloads[row] = self._encoded(canonical, row, payload), self._form.payload_status(payload)
         self._note(canonical, heads, (owner, bodies), *lists.values())
@@ -230,9 +233,9 @@ class Transformer:
             if note not in canonical.notes[row]:
                 canonical.notes[row].append(note)
 
-    def _at_source(self, why: ValidationIssue, whole: Mapping[str, list[Any]], span: range) -> ValidationIssue:
+    def _at_source(self, issue: ValidationIssue, whole: Mapping[str, list[Any]], span: range) -> ValidationIssue:
         """An issue of the payload, reported at the member of the source's document that the value came from."""
-        parts = why.pointer.split("/")[1:]
+        parts = issue.pointer.split("/")[1:]
         of_item = len(parts) > 1 and parts[0] == self._form.items and parts[1].isdigit()
         names = [part for part in parts if not part.isdigit()]
         for shape in (names, [f"{names[0]}[]", *names[1:]] if names else []):
@@ -240,12 +243,12 @@ class Transformer:
             if not origin:
                 continue
             if of_item and span:
-                place = self._line_place(origin, whole, span.start + int(parts[1]))
+                location = self._line_place(origin, whole, span.start + int(parts[1]))
             else:
-                place = self._reader.order_pointer(COLUMN_ORIGINS.get(origin, origin))
-            if place:
-                return ValidationIssue(why.code, place, f"{field_name(place)}, sent as {why.message}")
-        return why
+                location = self._reader.order_pointer(COLUMN_ORIGINS.get(origin, origin))
+            if location:
+                return ValidationIssue(issue.code, location, f"{field_name(location)}, sent as {issue.message}")
+        return issue
 
     def _line_place(self, column: str, whole: Mapping[str, list[Any]], index: int) -> str:
         position = whole["position"][index]
@@ -258,10 +261,10 @@ class Transformer:
                     canonical, row, "bill_name", "missing_field", "and the company name are missing; enter one of them"
                 )
 
-    def _refuse(self, canonical: CanonicalOrders, row: int, column: str, code: str, why: str) -> None:
-        place = self._reader.order_pointer(column)
-        if not any(known.pointer == place for known in canonical.issues[row]):
-            canonical.issues[row].append(ValidationIssue(code, place, f"{field_name(place)} {why}"))
+    def _refuse(self, canonical: CanonicalOrders, row: int, column: str, code: str, problem: str) -> None:
+        location = self._reader.order_pointer(column)
+        if not any(known.pointer == location for known in canonical.issues[row]):
+            canonical.issues[row].append(ValidationIssue(code, location, f"{field_name(location)} {problem}"))
 
     def _result(
         self,
@@ -278,7 +281,7 @@ class Transformer:
             result.payload, result.hold = None, redaction_marks.CARD_DATA_REMOVED
             return result
         if payload is None:
-            result.issues = sorted(set(canonical.issues[row]), key=lambda why: (why.pointer, why.code))
+            result.issues = sorted(set(canonical.issues[row]), key=lambda issue: (issue.pointer, issue.code))
             return result
         result.destination_key = orders["destination_key"][row]
         result.total_minor = orders["total"][row]

@@ -1,14 +1,16 @@
-"""Removes card data from an order before it is first written, and touches nothing else.
+"""Removes card data from an order before it is first written. Everything else is left unchanged.
 
-The name of a member decides (of any vendor; camelCase, snake_case or words):
+The name of a member (in camelCase, snake_case or separate words, for any vendor) selects the rule:
 
-* identities, money, quantities (``id``, ``uuid``, order and item numbers, UPC, totals, ...): never touched, since one
-  order number in ten passes the Luhn test once its dashes are dropped;
-* security codes (``cvv``, ``security_code``, ...) and magnetic stripes: the whole value, where the member is inside a
-  payment object and has exactly such a name, or where the value has 3 or 4 digits (``CardCode`` may be a customer);
-* payment fields (below ``payment``, ``card``, ...): 13 to 19 digits, also in groups, that begin as a brand's cards do,
-  are as long as they are, and pass Luhn (``card_numbers``);
-* everything else is free text: 15 or 16 digits, unbroken or in card grouping, with an issuer's prefix and a valid Luhn.
+* Identities, money and quantities (``id``, ``uuid``, order and item numbers, UPC, totals, ...) are never changed,
+  because one order number in ten passes the Luhn test once its dashes are removed.
+* Security codes (``cvv``, ``security_code``, ...) and magnetic stripes: the whole value is removed if the member is
+  inside a payment object and has exactly such a name, or if the value has 3 or 4 digits (``CardCode`` may be a
+  customer).
+* Payment fields (below ``payment``, ``card``, ...): 13 to 19 digits, also in groups, with the prefix and length of a
+  card brand and a valid Luhn check digit (``card_numbers``).
+* Everything else is free text: 15 or 16 digits, unbroken or grouped as on a card, with an issuer's prefix and a valid
+  Luhn check digit.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from order_relay.orders.privacy.field_names import FieldKind, classify_field
 from order_relay.orders.schema.validator import pointer
 
 REDACTED = "[card data cut]"
-"""Replaces what was removed, in the archive alone: it is never sent (``removed_card_data``)."""
+"""Replaces removed text in the archive. It is never sent (see ``redaction_marks``)."""
 
 _GAP = r"[ \t\r\n._/\-\u00a0\u00ad\u2000-\u2015\u202f\u2060\u2212\u3000\ufeff]"
 _GROUPED = re.compile(
@@ -36,18 +38,19 @@ _THREE_OR_FOUR = re.compile(r"\d{3,4}")
 
 
 def redact(document: Any) -> tuple[Any, list[str]]:
-    """``document`` without card data, and where something was removed (JSON pointers). The argument is not changed.
+    """Return ``document`` without card data, and the JSON pointers of the members that were changed.
 
-    Where nothing is removed, the very same object comes back.
+    The argument is not modified. If nothing is removed, the same object is returned.
     """
-    found: list[str] = []
-    return _redact(document, FieldKind.TEXT, (), found, in_payment=False), found
+    pointers: list[str] = []
+    return _redact(document, FieldKind.TEXT, (), pointers, in_payment=False), pointers
 
 
 def redact_text(text: str) -> tuple[str, int]:
-    """A text of unknown structure without anything that may be card data, and how much was removed.
+    """Remove anything that may be card data from a text of unknown structure; returns the text and the number of cuts.
 
-    For what is never sent: the stricter rule of payment fields holds everywhere, and so do the names of codes.
+    For texts that are never sent: the stricter rule of payment fields applies everywhere, and values of named security
+    codes are removed.
     """
     cleaned, numbers = _redact_payment_text(text)
     cleaned, codes = _NAMED_CODE.subn(rf'\1"{REDACTED}"', cleaned)
@@ -63,10 +66,10 @@ _NAMED_CODE = re.compile(
 
 
 def is_clean(document: Any, encoded: bytes) -> bool:
-    """Whether a document (and its JSON text) surely holds nothing to cut; ``False`` means: let ``cut`` look closely.
+    """Whether a document (and its JSON text ``encoded``) certainly holds no card data. If not, call ``redact``.
 
-    Quick, so that ``cut`` need not go through every text of every order: it looks at the names, at the few payment
-    fields, and once over the text for as many digits as free text must have.
+    A fast check, so that ``redact`` need not walk every order: it checks the names, the few payment fields, and
+    searches the JSON text once for a sufficiently long run of digits.
     """
     if not encoded.isascii() and _has_unusual_characters(encoded):
         return False
@@ -76,7 +79,7 @@ def is_clean(document: Any, encoded: bytes) -> bool:
 
 
 _ASCII = bytes(range(128))
-_ASCII_GAPS = b" ._/-\\nrt"  # the letters belong to escapes; as letters they only cost a needless close look
+_ASCII_GAPS = b" ._/-\\nrt"  # the letters belong to escapes; elsewhere they only cause a needless full check
 _DIGITS_AS_ZERO = bytes(48 if 48 <= code <= 57 else code for code in range(256))
 _FIFTEEN = b"0" * 15
 _ASCII_RUN = re.compile(rb"[0-9][0-9 ._/\\nrt-]{14,}")
@@ -86,21 +89,21 @@ _DIGIT_OR_GAP = re.compile(rf"\d|{_GAP}")
 
 
 def _may_hold_card(encoded: bytes) -> bool:
-    """Whether free text with this JSON form could hold a card: many an order number has fifteen digits, too."""
-    if b"\\u" in encoded:  # its digits would stand before those of a card
+    """Whether free text with this JSON form could hold a card number; many order numbers have 15 digits, too."""
+    if b"\\u" in encoded:  # the digits of an escape would precede those of a card
         return True
     return any(_redact_free_text(_ESCAPED_GAP.sub(b" ", run).decode())[1] for run in _ASCII_RUN.findall(encoded))
 
 
 def _has_unusual_characters(encoded: bytes) -> bool:
-    """Whether digits of another script, or gaps that are not ASCII, make the quick look unreliable."""
+    """Whether digits of another script or non-ASCII gaps make the fast check unreliable."""
     return _DIGIT_OR_GAP.search(encoded.translate(None, _ASCII).decode(errors="replace")) is not None
 
 
 def _suspicious(document: Any) -> bool:
-    """Whether a name, or something in a payment field, calls for a close look. Free text is not looked at here.
+    """Whether a member name or a payment field requires the full check. Free text is not checked here.
 
-    Runs for every order: hence a loop without calls, and one cached judgement for all names of the order together.
+    Runs for every order, hence a loop without calls and one cached result for all names of the order together.
     """
     waiting = [document]
     objects: list[dict[str, Any]] = []
@@ -115,17 +118,17 @@ def _suspicious(document: Any) -> bool:
     payment = _payment_names(frozenset(names))
     if payment is None:
         return True
-    found: list[str] = []
+    pointers: list[str] = []
     for name in payment:
         for value in objects:
             if name in value:
-                _redact(value[name], FieldKind.PAYMENT, (), found, in_payment=True)
-    return bool(found)
+                _redact(value[name], FieldKind.PAYMENT, (), pointers, in_payment=True)
+    return bool(pointers)
 
 
 @lru_cache(maxsize=1024)
 def _payment_names(names: frozenset[str]) -> tuple[str, ...] | None:
-    """Those of the names that are payment fields; ``None`` where a name itself calls for a close look."""
+    """The names that are payment fields; ``None`` if a name itself requires the full check."""
     kinds = {name: classify_field(name, in_payment=False) for name in names}
     if _NEED_INSPECTION & set(kinds.values()) or any(_redact_by_rule(name, _redact_free_text)[1] for name in names):
         return None
@@ -135,11 +138,11 @@ def _payment_names(names: frozenset[str]) -> tuple[str, ...] | None:
 JsonPath = tuple[str | int, ...]
 
 
-def _redact(value: Any, kind: FieldKind, path: JsonPath, found: list[str], *, in_payment: bool) -> Any:
+def _redact(value: Any, kind: FieldKind, path: JsonPath, pointers: list[str], *, in_payment: bool) -> Any:
     if isinstance(value, dict):
-        return _redact_members(value, path, found, in_payment=in_payment)
+        return _redact_members(value, path, pointers, in_payment=in_payment)
     if isinstance(value, list):
-        items = [_redact(item, kind, (*path, at), found, in_payment=in_payment) for at, item in enumerate(value)]
+        items = [_redact(item, kind, (*path, at), pointers, in_payment=in_payment) for at, item in enumerate(value)]
         return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
     if value is None or isinstance(value, bool) or kind is FieldKind.IDENTITY:
         return value
@@ -149,18 +152,18 @@ def _redact(value: Any, kind: FieldKind, path: JsonPath, found: list[str], *, in
     if kind is FieldKind.SECRET_IF_SHORT and not count and _THREE_OR_FOUR.fullmatch(_as_text(value).strip()):
         new, count = REDACTED, 1
     if count:
-        found.append(pointer(path))
+        pointers.append(pointer(path))
     return new
 
 
 MAX_REFERENCE_LENGTH = 20
-"""Digits of the longest number that counts as one reference; more digits are several numbers."""
+"""Maximum digits of a single reference number; a longer run consists of several numbers."""
 _BY_PAYMENT_RULE = frozenset([FieldKind.PAYMENT, FieldKind.STRIPE, FieldKind.SECRET_IF_SHORT])
 _NEED_INSPECTION = frozenset([FieldKind.SECRET, FieldKind.SECRET_IF_SHORT, FieldKind.STRIPE])
 
 
 def _as_text(value: Any) -> str:
-    """A value as the digits that were meant: ``4.2E+15`` is a card number as well as its digits are."""
+    """A value with its digits written out: a number such as ``4.2E+15`` may be a card number."""
     if isinstance(value, str):
         return value
     exact = Decimal(repr(value)) if isinstance(value, float) else value
@@ -177,28 +180,28 @@ def _redact_by_rule(value: Any, rule: Callable[[str], tuple[str, int]]) -> tuple
     return (cleaned, count) if count else (value, 0)
 
 
-def _redact_members(value: dict[str, Any], path: JsonPath, found: list[str], *, in_payment: bool) -> dict[str, Any]:
+def _redact_members(value: dict[str, Any], path: JsonPath, pointers: list[str], *, in_payment: bool) -> dict[str, Any]:
     changed: dict[str, Any] = {}
-    before = len(found)
+    before = len(pointers)
     for key, item in value.items():
         new_key, key_cuts = _redact_by_rule(key, _redact_payment_text if in_payment else _redact_free_text)
         while key_cuts and new_key in changed:
             new_key += "'"
-        place = (*path, new_key)
-        found += [pointer(place)] * bool(key_cuts)
+        member_path = (*path, new_key)
+        pointers += [pointer(member_path)] * bool(key_cuts)
         kind = classify_field(key, in_payment=in_payment)
         if kind is FieldKind.SECRET:
             empty = item in (None, "", REDACTED) or isinstance(item, bool)
             changed[new_key] = item if empty else REDACTED
-            found += [] if empty else [pointer(place)]
+            pointers += [] if empty else [pointer(member_path)]
         else:
             inner = in_payment or kind in _BY_PAYMENT_RULE
-            changed[new_key] = _redact(item, kind, place, found, in_payment=inner)
-    return changed if len(found) > before else value
+            changed[new_key] = _redact(item, kind, member_path, pointers, in_payment=inner)
+    return changed if len(pointers) > before else value
 
 
 def _redact_payment_text(text: str) -> tuple[str, int]:
-    """Card numbers, unbroken or in groups of any size, whatever is between the digits and beside them."""
+    """Redact card numbers, unbroken or in groups of any size, regardless of the text around them."""
     count = 0
 
     def in_run(match: re.Match[str]) -> str:
@@ -215,9 +218,9 @@ def _redact_payment_text(text: str) -> tuple[str, int]:
 
 
 def _cards_of(run: str) -> Iterator[tuple[int, int]]:
-    """Where card numbers are in a run of digits and gaps: each is made of whole groups.
+    """Start and end of each card number in a run of digits and gaps. A card number consists of whole groups.
 
-    A run of up to 20 digits may be one reference: it holds a card only where it begins with it.
+    A run of up to 20 digits may be a single reference; it counts as a card only if it begins with one.
     """
     groups = [(match.start(), match.end(), _digits(match[0])) for match in _GROUP.finditer(run)]
     several = sum(len(digits) for _, _, digits in groups) > MAX_REFERENCE_LENGTH
@@ -236,7 +239,7 @@ def _cards_of(run: str) -> Iterator[tuple[int, int]]:
 
 
 def _is_swipe(digits: str) -> bool:
-    """Whether these begin with a card number, run together with the date until which it is valid and more."""
+    """Whether the digits begin with a card number followed directly by its expiry date, as on a magnetic stripe."""
     return len(digits) > MAX_REFERENCE_LENGTH and any(
         is_card_number(digits[:size]) and _DATE.match(digits, size) is not None for size in (15, 16, 19)
     )
@@ -249,15 +252,15 @@ def _redact_free_text(text: str) -> tuple[str, int]:
     pieces: list[str] = []
     end = count = 0
     for match in _GROUPED.finditer(text):  # a lookahead: overlapping groupings are all seen
-        found = match[1]
-        digits = _digits(found)
+        grouped = match[1]
+        digits = _digits(grouped)
         if match.start() >= end and is_card_number_in_text(digits):
             pieces += [text[end : match.start()], REDACTED]
-            end = match.start() + len(found)
+            end = match.start() + len(grouped)
             count += 1
     return ("".join([*pieces, text[end:]]), count) if count else (text, 0)
 
 
 def _digits(text: str) -> str:
-    """The digits of ``text`` in ASCII, whatever script they were written in."""
+    """The digits of ``text`` in ASCII, regardless of their script."""
     return "".join(str(int(char)) for char in text if char.isdecimal())

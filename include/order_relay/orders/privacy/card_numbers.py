@@ -1,4 +1,4 @@
-"""What a card number is: an issuer's prefix, a length that its brand has, and a valid Luhn (ISO/IEC 7812)."""
+"""Recognizes card numbers: an issuer's prefix, a length used by the brand, and a valid Luhn digit (ISO/IEC 7812)."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ BRANDS: tuple[tuple[str, tuple[tuple[int, int], ...], frozenset[int]], ...] = (
     ("Troy", ((9792, 9792),), frozenset({16})),
     ("Hipercard", ((6062, 6062),), frozenset({16})),
 )
-"""Name, ranges of the first four digits, lengths. From public lists of issuers' ranges. Ranges that hold far more other
-numbers than cards (RuPay's 60, 81 and 82; UATP's 1) are left out: a reference must not be damaged by a guess."""
+"""Name, ranges of the first four digits, and lengths, from public lists of issuer ranges.
+
+Ranges that contain far more other numbers than cards (RuPay's 60, 81 and 82; UATP's 1) are left out, so that references
+are not damaged."""
 
 
 def _by_prefix(brands: Iterable[tuple[str, tuple[tuple[int, int], ...], frozenset[int]]]) -> dict[int, frozenset[int]]:
@@ -37,19 +39,19 @@ _LENGTHS = _by_prefix(BRANDS)
 
 
 def is_card_number(digits: str) -> bool:
-    """Whether these ASCII digits are a card number of any brand."""
+    """Whether a string of ASCII digits is a card number of any brand."""
     return 13 <= len(digits) <= 19 and len(digits) in _LENGTHS.get(int(digits[:4]), ()) and passes_luhn(digits)
 
 
 def is_card_number_in_text(digits: str) -> bool:
-    """As ``is_card``, of 15 digits (American Express) or 16 alone: in free text, other lengths are other things."""
+    """Like ``is_card_number``, but only for 15 digits (American Express) or 16; others are ambiguous in free text."""
     if len(digits) == 15:
         return digits[:2] in ("34", "37") and passes_luhn(digits)
     return len(digits) == 16 and is_card_number(digits)
 
 
 def passes_luhn(digits: str) -> bool:
-    """Whether the last digit is the check digit of the others."""
+    """Whether the last digit is the Luhn check digit of the others."""
     total = 0
     for position, char in enumerate(reversed(digits)):
         value = ord(char) - 48

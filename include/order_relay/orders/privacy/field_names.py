@@ -1,4 +1,4 @@
-"""What the name of a member says about its value: an identity, money, a security code, a payment field, free text."""
+"""Classifies members by name: identity, money, security code, payment field or free text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SECRET = re.compile(
     r"|(?:credit|debit)?(?:card)?(?:security|verification)(?:code|number|no|num|value|id)"
     r"|(?:credit|debit)?cardcode|pin(?:code|number|block)?"
 )
-"""The whole of a security code's name, in small letters without separators."""
+"""Complete names of security codes, in lower case without separators."""
 _STRIPE = re.compile(r"track[123]?(?:data)?[123]?|mag(?:netic)?stripe(?:data)?")
 _ONLY_IN_PAYMENT = frozenset(["csc", "cav", "cvd", "cid", "pin", "pincode", "pinnumber", "track", "track3"])
 _SECRET_OUTSIDE = re.compile(
@@ -68,7 +68,7 @@ _OWN_IN_PAYMENT = frozenset(["id", "uuid", "guid"])
 
 
 class FieldKind(Enum):
-    """How the values under a key are treated."""
+    """How the value of a member is treated."""
 
     IDENTITY = "identity"
     SECRET = "secret"  # noqa: S105  (a kind of field, not a credential)
@@ -80,7 +80,7 @@ class FieldKind(Enum):
 
 @lru_cache(maxsize=4096)
 def classify_field(key: str, *, in_payment: bool) -> FieldKind:
-    """What the name of a member says about its value."""
+    """The kind of a member by its name. ``in_payment``: the member is inside a payment object."""
     words = [word.lower() for word in _WORDS.findall(key)]
     joined = "".join(words)
     if _STRIPE.fullmatch(joined) and (in_payment or joined not in _ONLY_IN_PAYMENT):

@@ -1,6 +1,6 @@
-"""What reading makes of an order from which card data was removed: the members concerned count as missing.
+"""Reads orders from which card data was removed: the redacted members count as missing.
 
-The archive keeps the mark ``REDACTED`` in their place, and a list of these places beside them; neither is ever sent.
+The archive holds ``REDACTED`` in their place and a list of their JSON pointers; neither is ever sent.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ MARK_KEY = "_card_data_removed"
 """The member of an archived order that lists where card data was removed (JSON pointers)."""
 
 CARD_DATA_REMOVED = "card_data_removed"
-"""Code of the note on such an order, and reason of ``held`` where the payload needs what is missing."""
+"""Code of the note on such an order, and reason of ``held`` if the payload needs a removed value."""
 
 
-def mark_redactions(document: Any, places: list[str]) -> Any:
-    """The document as the archive keeps it."""
-    return {**document, MARK_KEY: places} if isinstance(document, dict) else document
+def mark_redactions(document: Any, locations: list[str]) -> Any:
+    """The document as archived: with the list of redacted members."""
+    return {**document, MARK_KEY: locations} if isinstance(document, dict) else document
 
 
 def redacted_pointers(document: Any) -> list[str]:
-    """Where card data was removed from an archived order."""
-    places = document.get(MARK_KEY) if isinstance(document, dict) else None
-    return [place for place in places if isinstance(place, str)] if isinstance(places, list) else []
+    """JSON pointers of the redacted members of an archived order."""
+    locations = document.get(MARK_KEY) if isinstance(document, dict) else None
+    return [location for location in locations if isinstance(location, str)] if isinstance(locations, list) else []
 
 
 def remove_marks(document: Any) -> Any:
-    """An archived order without the members from which something was removed. Untouched ones come back as they are."""
+    """An archived order without its redacted members. An order without any is returned unchanged."""
     if not redacted_pointers(document):
         return document
     return _remove_marks({name: value for name, value in document.items() if name != MARK_KEY})
@@ -51,19 +51,23 @@ def _is_marked(value: Any) -> bool:
     return isinstance(value, str) and REDACTED in value
 
 
-def redaction_notes(places: Iterable[str]) -> list[OrderNote]:
-    """One note for each place."""
+def redaction_notes(locations: Iterable[str]) -> list[OrderNote]:
+    """One note per redacted member."""
     return [
-        OrderNote(CARD_DATA_REMOVED, place, "held card data, which was removed; the member is not sent")
-        for place in places
+        OrderNote(CARD_DATA_REMOVED, location, "held card data, which was removed; the member is not sent")
+        for location in locations
     ]
 
 
-def caused_by_redaction(issues: Iterable[ValidationIssue], places: Iterable[str]) -> bool:
-    """Whether all these issues are about members from which card data was removed."""
-    places = list(places)
-    return bool(places) and all(any(_covers(why.pointer, place) for place in places) for why in issues)
+def caused_by_redaction(issues: Iterable[ValidationIssue], locations: Iterable[str]) -> bool:
+    """Whether all issues concern redacted members."""
+    locations = list(locations)
+    return bool(locations) and all(any(_covers(issue.pointer, location) for location in locations) for issue in issues)
 
 
-def _covers(pointer: str, place: str) -> bool:
-    return pointer == place or pointer.startswith(f"{place}/") or (pointer != "" and place.startswith(f"{pointer}/"))
+def _covers(pointer: str, location: str) -> bool:
+    return (
+        pointer == location
+        or pointer.startswith(f"{location}/")
+        or (pointer != "" and location.startswith(f"{pointer}/"))
+    )

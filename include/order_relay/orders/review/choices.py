@@ -1,4 +1,4 @@
-"""The answers that an operator can give about held orders and orders in doubt, and what each one does."""
+"""The choices of an operator about held orders and orders in doubt, and the effect of each."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EFFECTS: Mapping[str, str] = {
     SEPARATE: "Each set of versions that agree is sent as an order of its own.",
     DISCARD: "None of the held versions is ever sent. The source is notified once no other version is open.",
 }
-"""What a choice does with any group."""
+"""The effect of each choice."""
 
 STORED, ABSENT = "stored", "absent"
-"""What an operator found in the OMS about an order in doubt."""
+"""An operator's finding about an order in doubt: it is in the OMS, or it is not."""

@@ -1,7 +1,8 @@
 """Compares two versions of an order, for the operator who decides about the new one.
 
-Shown are items, quantities, prices, sums and dates. Of everything else (names, addresses, free text, whatever a mapping
-adds) a comparison knows only *that* it changed: it never holds the values, so that none can get into a task's page.
+Items, quantities, prices, sums and dates are shown. Of all other fields (names, addresses, free text, columns added by
+a mapping) a comparison states only *that* they changed. It never holds their values, so that none can reach a task's
+page.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _LINE_COLUMNS = ("order", "position", "line", "item_number", "promotion", *LINE_
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """One value that may be shown, before and now; empty where there is none."""
+    """One value that may be shown, before and now; empty if there is none."""
 
     what: str
     before: str
@@ -59,11 +60,11 @@ class VersionDiff:
     """Values of the new version that the mapping cannot read; the order would be quarantined."""
     same_lines: int = 0
     equal: bool = False
-    """The documents are equal in everything."""
+    """The documents are equal."""
 
     @property
     def no_visible_change(self) -> bool:
-        """They differ, but in nothing that the mapping reads."""
+        """Whether they differ only in members that the mapping does not read."""
         return not (self.equal or self.order or self.lines or self.hidden)
 
     def as_dict(self) -> dict[str, Any]:
@@ -89,7 +90,7 @@ class VersionDiff:
 
 
 def diff_versions(old: Mapping[str, Any], new: Mapping[str, Any], reader: CanonicalReader) -> VersionDiff:
-    """Compare two documents of one source through its canonical frames. Raises nothing, whatever they hold."""
+    """Compare two documents of one source through its canonical frames. Never raises, regardless of their content."""
     read = reader.read([old, new])
     same, lines = _lines(read)
     return VersionDiff(
@@ -129,20 +130,22 @@ def _hidden(read: CanonicalOrders) -> Iterable[str]:
 
 
 def _lines(read: CanonicalOrders) -> tuple[int, list[LineChange]]:
-    """How many lines are the same, and the others. Lines are paired by item number, equal ones first."""
+    """The number of equal lines, and the changes. Lines are paired by item number, equal ones first."""
     scales = read.orders["scale"].tolist()
     rows: list[dict[str, list[dict[str, Any]]]] = [defaultdict(list), defaultdict(list)]
     for row in read.lines.sort_values("position", kind="stable").to_dict("records"):
         rows[row["order"]][format_value(row["item_number"])].append({str(name): value for name, value in row.items()})
-    same, found = 0, []
+    same, changes = 0, []
     for item in dict.fromkeys([*rows[0], *rows[1]]):
         equal, old, new = _drop_equal(rows[0].get(item, []), rows[1].get(item, []))
         same += equal
         pairs = min(len(old), len(new))
-        found += [_changed(item, a, b, scales) for a, b in zip(old[:pairs], new[:pairs], strict=True)]
-        found += [LineChange("removed", item, tuple(_all_fields(row, scales[0], removed=True))) for row in old[pairs:]]
-        found += [LineChange("added", item, tuple(_all_fields(row, scales[1], removed=False))) for row in new[pairs:]]
-    return same, found
+        changes += [_changed(item, a, b, scales) for a, b in zip(old[:pairs], new[:pairs], strict=True)]
+        changes += [
+            LineChange("removed", item, tuple(_all_fields(row, scales[0], removed=True))) for row in old[pairs:]
+        ]
+        changes += [LineChange("added", item, tuple(_all_fields(row, scales[1], removed=False))) for row in new[pairs:]]
+    return same, changes
 
 
 def _drop_equal(
@@ -159,7 +162,7 @@ def _drop_equal(
 
 
 def _content(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A line without its place."""
+    """A line without its position."""
     return {name: value for name, value in row.items() if name not in ("order", "position", "line")}
 
 
@@ -200,7 +203,7 @@ def format_value(value: Any) -> str:
 
 
 def _label(name: str) -> str:
-    """A column's name as words."""
+    """A column's name for display."""
     return name.replace("_", " ")
 
 

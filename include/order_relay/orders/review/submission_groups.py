@@ -1,9 +1,8 @@
-"""Held submissions that belong together, and what an operator's one answer does with them.
+"""Groups of held submissions, and the effect of an operator's decision about a group.
 
-Pure. A **group** is what is held in one pipeline and hangs together by the lineage under which the source offered it,
-by its order number or by its source id. One answer closes the group. ``CHOICES_BY_REASON`` says which answers a reason
-admits;
-``refusal`` adds what depends on the group, such as "an older version does not replace a newer one".
+A **group** consists of the held submissions of one pipeline that share the source's lineage, an order number or a
+source id. One decision closes the group. ``CHOICES_BY_REASON`` lists the choices per reason; ``choice_problem`` adds
+conditions that depend on the group, such as "an older version cannot replace a newer one". Pure functions.
 """
 
 from __future__ import annotations
@@ -43,17 +42,17 @@ CHOICES_BY_REASON: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "id_with_two_uuids": CHOICES,
         "id_with_two_contents": CHOICES,
         "destination_key_taken": CHOICES,
-        # the other order at the destination is another channel's: ours cannot replace it
+        # the order at the destination belongs to another channel, so ours cannot replace it
         "foreign_order_with_our_number": _SEND_OR_DISCARD,
         "unidentified_order_with_our_number": _SEND_OR_DISCARD,
-        # let go as it is, it would be held again: its source must correct it
+        # if released unchanged, it would be held again: it must be corrected at its source
         "card_data_removed": (DISCARD,),
     }
 )
-"""The answers that the reason of a group's newest submission admits. Reasons not listed admit all."""
+"""Choices by the reason of a group's newest submission. Other reasons allow all choices."""
 
 LINEAGE_REASONS = frozenset({CONTRADICTING, TOO_FEW_ITEMS, NEWER_THAN_IMPORTED, WITHOUT_BASE, SUFFIXED, SIBLING_HELD})
-"""Reasons that concern a lineage. The others concern one submission, whatever its lineage holds besides."""
+"""Reasons that concern a lineage. The others concern a single submission, regardless of its lineage."""
 
 _ACTIVE = ("sending", "in_doubt")
 _STOPPED = ("quarantined", "rejected")
@@ -62,7 +61,7 @@ _OPEN = ("received", "waiting", "ready", *_STOPPED)
 
 @dataclass(frozen=True, slots=True)
 class GroupMember:
-    """One submission as a decision sees it."""
+    """The properties of a submission that a decision depends on."""
 
     id: int
     revision: int
@@ -84,28 +83,28 @@ class GroupMember:
 
     @property
     def version_rank(self) -> tuple[int, int]:
-        """Orders the versions of an order: the greater is the newer."""
+        """Sort key of the versions of an order; newer versions are greater."""
         return self.version, self.edition
 
     @property
     def sort_key(self) -> tuple[int, int, int]:
-        """As ``version_rank``, without ties."""
+        """Like ``version_rank``, without ties."""
         return self.version, self.edition, self.id
 
     @property
     def at_destination(self) -> bool:
-        """Whether it is, or may be, at the destination."""
+        """Whether it is or may be at the destination."""
         return self.state in (*_ACTIVE, "imported") or (self.state == "discarded" and self.reason == BASELINE)
 
     @property
     def own_lineage(self) -> str:
-        """A lineage of its own; editions of one source id are told apart."""
+        """The name of a separate lineage for this submission; distinct for each edition of a source id."""
         name = self.source_id if self.edition == 1 else f"{self.source_id}#{self.edition}"
         return separate_lineage(self.lineage, name)
 
 
 def group_held(held: Iterable[GroupMember]) -> list[list[GroupMember]]:
-    """The groups of these held submissions, each with the oldest version first."""
+    """Group held submissions; each group starts with its oldest version."""
     parent: dict[object, object] = {}
 
     def root(key: object) -> object:
@@ -127,15 +126,15 @@ def group_held(held: Iterable[GroupMember]) -> list[list[GroupMember]]:
 
 
 def main_reason(held: Sequence[GroupMember]) -> str:
-    """Why the group is held: the newest one's reason, unless that one only joined the others."""
+    """The reason of the newest submission that was not held only because of the others (``SIBLING_HELD``)."""
     newest_first = sorted(held, key=lambda member: member.sort_key, reverse=True)
     return next((one.reason for one in newest_first if one.reason != SIBLING_HELD), newest_first[0].reason)
 
 
 def choice_problem(choice: str, held: Sequence[GroupMember], related: Sequence[GroupMember]) -> str:
-    """Why this answer makes no sense for the group, or nothing.
+    """Why a choice is not possible for the group; empty if it is.
 
-    ``related`` are the other submissions of the group's lineages and order numbers.
+    ``related``: the other submissions with the group's lineages and order numbers.
     """
     newest = max(held, key=lambda member: member.sort_key)
     admitted = CHOICES_BY_REASON.get(newest.reason, CHOICES)
@@ -147,19 +146,19 @@ def choice_problem(choice: str, held: Sequence[GroupMember], related: Sequence[G
 
 
 def _replacement_problem(newest: GroupMember, held: Sequence[GroupMember], related: Sequence[GroupMember]) -> str:
-    there = [one for one in related if one.at_destination]
-    newer = [one for one in there if one.version_rank > newest.version_rank]
+    at_destination = [one for one in related if one.at_destination]
+    newer = [one for one in at_destination if one.version_rank > newest.version_rank]
     if newer:
         return (
             f"an older version cannot replace a newer one: {newer[-1].order_number} (id {newer[-1].source_id}) is "
             f"newer than the held {newest.order_number} (id {newest.source_id}) and is at the destination or on its "
             f"way; possible: {SEPARATE}, {DISCARD}"
         )
-    if any(one.state in _ACTIVE for one in there):
+    if any(one.state in _ACTIVE for one in at_destination):
         return "the order that would be replaced is being sent or in doubt: settle it first"
     if (
         len(held) == 1
-        and not there
+        and not at_destination
         and not any(one.state in _OPEN and one.version_rank < newest.version_rank for one in related)
     ):
         return (
@@ -170,7 +169,7 @@ def _replacement_problem(newest: GroupMember, held: Sequence[GroupMember], relat
 
 
 def allowed_choices(held: Sequence[GroupMember], related: Sequence[GroupMember]) -> tuple[str, ...]:
-    """The answers that make sense for this group."""
+    """The choices that are possible for a group."""
     return tuple(choice for choice in CHOICES if not choice_problem(choice, held, related))
 
 
@@ -182,8 +181,8 @@ def contradicting_fields(one: GroupMember, other: GroupMember) -> tuple[str, ...
 def same_order(one: GroupMember, other: GroupMember, minimum: float) -> bool:
     """Whether two submissions of one lineage are versions of one order.
 
-    One order number offered under two ids is two orders here: its operator was asked exactly that. The items of what
-    was refused may not be known; then they contradict nothing.
+    Submissions held because one order number has two ids count as two orders, since the operator decides exactly that.
+    Unknown items of a quarantined or rejected submission contradict nothing.
     """
     if contradicting_fields(one, other):
         return False
@@ -196,10 +195,10 @@ def same_order(one: GroupMember, other: GroupMember, minimum: float) -> bool:
 
 @dataclass
 class RegroupingPlan:
-    """The effect of an answer: the new lineage of each submission, and the superseded ones that are reopened.
+    """The effect of a decision: new lineages by submission id, and superseded submissions that are reopened.
 
-    ``lineages`` has every held submission, and the others that follow one of them. ``reopened`` were superseded and
-    agree with no submission that is sent. ``sides``: the submissions of each order that is sent, newest first.
+    ``lineages``: all held submissions and others that follow them. ``reopened``: superseded submissions that agree with
+    none that is sent. ``sides``: the submissions of each order that is sent, newest first.
     """
 
     lineages: dict[int, str] = field(default_factory=dict)
@@ -208,10 +207,11 @@ class RegroupingPlan:
 
 
 def plan_separation(held: Sequence[GroupMember], related: Sequence[GroupMember], minimum: float) -> RegroupingPlan:
-    """Each set of versions that agree becomes one order: its newest version is sent and supersedes the others.
+    """Plan ``separate``: each set of versions that agree becomes one order, whose newest version supersedes the others.
 
-    A held version that agrees with a newer one at the destination stays behind that one, if it was held because of
-    its lineage. One set keeps the lineage where nothing else is in it, so that versions that come later are compared.
+    A version held because of its lineage stays in the lineage if it agrees with a newer one at the destination. If the
+    lineage has no other versions, one set keeps it, so that later versions are compared with that set. ``minimum``:
+    smallest share of common items, from 0 to 1.
     """
     plan = RegroupingPlan()
     for lineage, rows in _by_lineage(held, related).items():
@@ -220,13 +220,13 @@ def plan_separation(held: Sequence[GroupMember], related: Sequence[GroupMember],
 
 
 def _separate_lineage(plan: RegroupingPlan, lineage: str, rows: Sequence[GroupMember], minimum: float) -> None:
-    there = [one for one in rows if one.at_destination]
+    at_destination = [one for one in rows if one.at_destination]
     behind = [
         one
         for one in rows
         if one.state == "held"
         and one.reason in LINEAGE_REASONS
-        and any(other.version_rank > one.version_rank and same_order(one, other, minimum) for other in there)
+        and any(other.version_rank > one.version_rank and same_order(one, other, minimum) for other in at_destination)
     ]
     plan.lineages |= {one.id: lineage for one in behind}
     movable = [one for one in _movable(rows) if one not in behind]
@@ -238,19 +238,19 @@ def _separate_lineage(plan: RegroupingPlan, lineage: str, rows: Sequence[GroupMe
             sides.append([one])
         else:
             side.append(one)
-    going = [side for side in sides if any(one.state == "held" for one in side)]
-    left = [side for side in sides if side not in going]
+    sent = [side for side in sides if any(one.state == "held" for one in side)]
+    unsent = [side for side in sides if side not in sent]
     for one in replaced:
-        _follow_agreeing(one, going, minimum)
-    plan.reopened |= {one.id for side in left if all(m.state == "superseded" for m in side) for one in side}
-    for number, side in enumerate(going):
-        keeps = number == 0 and not there and not left
+        _follow_agreeing(one, sent, minimum)
+    plan.reopened |= {one.id for side in unsent if all(m.state == "superseded" for m in side) for one in side}
+    for number, side in enumerate(sent):
+        keeps = number == 0 and not at_destination and not unsent
         plan.lineages |= {one.id: lineage if keeps else side[0].own_lineage for one in side}
         plan.sides.append(side)
 
 
 def _follow_agreeing(one: GroupMember, sides: Sequence[list[GroupMember]], minimum: float) -> None:
-    """An operator had this one replaced: it follows what replaced it, or else the next newer order."""
+    """Let a version that an operator replaced follow its replacement, or else the next newer order."""
     newer = [side for side in sides if side[0].sort_key > one.sort_key]
     agreeing = [side for side in newer if all(same_order(one, other, minimum) for other in side)]
     for side in [*agreeing, *reversed(newer)][:1]:
@@ -258,7 +258,7 @@ def _follow_agreeing(one: GroupMember, sides: Sequence[list[GroupMember]], minim
 
 
 def plan_replacement(held: Sequence[GroupMember], related: Sequence[GroupMember], minimum: float) -> RegroupingPlan:
-    """The newest is sent; the other held ones, and those that agree with them, become its older versions."""
+    """Plan ``replacement``: the newest is sent; the other held ones and those that agree become its older versions."""
     newest = max(held, key=lambda member: member.sort_key)
     taken = any(one.lineage == newest.lineage for one in related if one.at_destination)
     target = newest.own_lineage if taken else newest.lineage
@@ -286,6 +286,6 @@ def _by_lineage(held: Sequence[GroupMember], related: Sequence[GroupMember]) -> 
 
 
 def _movable(rows: Sequence[GroupMember]) -> list[GroupMember]:
-    """Held and open ones, and those superseded by something that is neither at the destination nor discarded."""
+    """Held and open submissions, and those superseded by one that is neither at the destination nor discarded."""
     last = max((one.sort_key for one in rows if one.at_destination or one.state == "discarded"), default=(-1, -1, -1))
     return [one for one in rows if one.state in ("held", *_OPEN) or (one.state == "superseded" and one.sort_key > last)]

@@ -1,4 +1,4 @@
-"""What the schemas' formats and number types mean, once for both validators."""
+"""Formats and number types of the schemas, defined once for both validators."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def is_date_time(value: Any) -> bool:
-    """ISO 8601 with an offset, a real moment. Accepts ``+0000`` besides ``+00:00``: vendors write both."""
+    """A valid ISO 8601 date and time with an offset. Accepts ``+0000`` besides ``+00:00``: vendors write both."""
     if not isinstance(value, str):
         return True
     if not _DATE_TIME.fullmatch(value):
@@ -32,7 +32,7 @@ def is_date_time(value: Any) -> bool:
 
 
 def is_date(value: Any) -> bool:
-    """``YYYY-MM-DD``, a real day."""
+    """A valid date, ``YYYY-MM-DD``."""
     if not isinstance(value, str):
         return True
     if not _DATE.fullmatch(value):
@@ -50,12 +50,12 @@ def is_ipv4(value: Any) -> bool:
 
 
 def is_identity(value: Any) -> bool:
-    """An id or number that identifies something, as ``identity_values`` defines it."""
+    """An id or number that identifies something, as defined in ``orders.identity.identifiers``."""
     return not isinstance(value, str) or not identifier_problem(value)
 
 
 FORMATS = {"date-time": is_date_time, "date": is_date, "ipv4": is_ipv4, "identity": is_identity}
-"""Handed to both validators under these names."""
+"""Formats by name, passed to both validators."""
 
 FORMAT_DESCRIPTIONS = {
     "date-time": "must be a date and time with an offset (example: 2018-03-13T10:00:00Z)",
@@ -63,11 +63,11 @@ FORMAT_DESCRIPTIONS = {
     "ipv4": "must be an IPv4 address (example: 203.0.113.7)",
     "identity": IDENTIFIER_RULE,
 }
-"""What each of them demands, in words."""
+"""The messages for values that do not have a format."""
 
 
 def is_number(value: Any) -> bool:
-    """A finite JSON number; ``Decimal`` is how fractions are parsed."""
+    """A finite JSON number. Fractions are parsed as ``Decimal``."""
     if isinstance(value, bool):
         return False
     if isinstance(value, Decimal):
@@ -76,7 +76,7 @@ def is_number(value: Any) -> bool:
 
 
 def is_integer(value: Any) -> bool:
-    """A number without a fraction: 2, and 2.0 as well (JSON Schema knows no difference)."""
+    """A number without a fraction: 2 and also 2.0, which JSON Schema does not distinguish."""
     if not is_number(value):
         return False
     if isinstance(value, Decimal):

@@ -1,7 +1,7 @@
-"""An order whose text cannot be used as it is: kept whole under its identity, and refused with what is wrong with it.
+"""Orders whose text is malformed: archived whole under their identity, and rejected with their issues.
 
-The archive keeps such an order as a document of its own form, with the text as it came (without card data) and the
-issues that name what is wrong, so that every later stage finds them where it finds any other order.
+The archive holds such an order as a wrapper document with the text as received (without card data) and the issues, so
+that every later stage finds it like any other order.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ ISSUES_KEY = "_unreadable"
 TEXT_KEY = "_text"
 LOCATION_KEY = "_where"
 NUMBER_KEY = "_number"
-"""Only where the order is kept under its text: the order number that could be read."""
+"""Only if the order has no readable identity: the order number that could be read."""
 
 DUPLICATE_KEY = "duplicate_key"
 NOT_A_NUMBER = "not_a_json_number"
@@ -29,20 +29,20 @@ NOT_AN_OBJECT = "not_an_object"
 MALFORMED_CODES = frozenset(
     {DUPLICATE_KEY, NOT_A_NUMBER, BAD_BYTE, CONTROL_CHARACTER, TOO_DEEP, TOO_LARGE, NOT_JSON, NOT_AN_OBJECT}
 )
-"""Problems with which nothing of an order's content is used, except for its identity."""
+"""Problems because of which only the identity of an order is used, and none of its other content."""
 
 
 def wrap_malformed(text: str, issues: Iterable[ValidationIssue], where: str, number: str = "") -> dict[str, Any]:
-    """The document that the archive keeps. ``text`` must be free of card data; ``where`` is its place in the answer."""
-    wrong = [{"code": why.code, "pointer": why.pointer, "message": why.message} for why in issues]
-    return {ISSUES_KEY: wrong, LOCATION_KEY: where, TEXT_KEY: text} | ({NUMBER_KEY: number} if number else {})
+    """The document to archive. ``text`` must be free of card data; ``where`` is its position in the response."""
+    listed = [{"code": issue.code, "pointer": issue.pointer, "message": issue.message} for issue in issues]
+    return {ISSUES_KEY: listed, LOCATION_KEY: where, TEXT_KEY: text} | ({NUMBER_KEY: number} if number else {})
 
 
 def is_malformed(document: Any) -> bool:
-    """Whether a document of the archive is one that ``kept`` made."""
+    """Whether an archived document was made by ``wrap_malformed``."""
     return isinstance(document, dict) and document.keys() - {NUMBER_KEY} == {ISSUES_KEY, LOCATION_KEY, TEXT_KEY}
 
 
 def malformed_issues(document: Mapping[str, Any]) -> list[ValidationIssue]:
-    """What is wrong with such an order."""
-    return [ValidationIssue(why["code"], why["pointer"], why["message"]) for why in document[ISSUES_KEY]]
+    """The issues of a malformed order."""
+    return [ValidationIssue(issue["code"], issue["pointer"], issue["message"]) for issue in document[ISSUES_KEY]]

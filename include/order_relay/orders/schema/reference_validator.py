@@ -1,4 +1,4 @@
-"""The reference validator: ``jsonschema`` with the package's own formats, number types and reading of patterns."""
+"""The reference validator: ``jsonschema`` with this package's formats, number types and ECMA-262 patterns."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from order_relay.orders.schema.formats import FORMATS, is_integer, is_number
 
 @lru_cache(maxsize=256)
 def _ecma(pattern: str) -> re.Pattern[str]:
-    """JSON Schema patterns are ECMA-262: there ``$`` is the very end, in Python also before a final line feed."""
+    """A JSON Schema pattern (ECMA-262) in Python: ``$`` must not match before a final line feed."""
     return re.compile(re.sub(r"(?<!\\)\$", r"\\Z", pattern))
 
 

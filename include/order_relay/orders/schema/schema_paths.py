@@ -1,4 +1,4 @@
-"""Places in a JSON Schema: whether a vendor's documents have a member, and which names are near one they lack."""
+"""Looks up paths in a JSON Schema: the subschema of a member, and near matches for an unknown one."""
 
 from __future__ import annotations
 
@@ -11,67 +11,75 @@ _MAX_DEPTH = 6
 
 
 def subschema_at(schema: Mapping[str, Any], path: str | Sequence[str]) -> Mapping[str, Any] | None:
-    """The subschema at a path such as ``orderItems[].product.name``, or ``None``. Names as a sequence may hold dots."""
-    here: Any = schema
+    """The subschema at a path such as ``orderItems[].product.name``, or ``None``.
+
+    A path given as a sequence of names may contain names with dots.
+    """
+    subschema: Any = schema
     for part in path.split(".") if isinstance(path, str) else path:
         name = part.removesuffix("[]")
-        here = _member(schema, here, name)
-        if part.endswith("[]") and here is not None:
-            here = next(
-                (_resolve_reference(schema, one["items"]) for one in _branches(schema, here) if "items" in one), None
+        subschema = _member(schema, subschema, name)
+        if part.endswith("[]") and subschema is not None:
+            subschema = next(
+                (
+                    _resolve_reference(schema, branch["items"])
+                    for branch in _branches(schema, subschema)
+                    if "items" in branch
+                ),
+                None,
             )
-        if here is None:
+        if subschema is None:
             return None
-    return here  # type: ignore[no-any-return]
+    return subschema  # type: ignore[no-any-return]
 
 
-def _member(schema: Mapping[str, Any], here: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
-    for one in _branches(schema, here):
-        members = one.get("properties", {})
-        found = _resolve_reference(schema, members[name] if name in members else one.get("additionalProperties"))
-        if found is not None:
-            return found
+def _member(schema: Mapping[str, Any], subschema: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+    for branch in _branches(schema, subschema):
+        members = branch.get("properties", {})
+        resolved = _resolve_reference(schema, members[name] if name in members else branch.get("additionalProperties"))
+        if resolved is not None:
+            return resolved
     return None
 
 
-def _branches(schema: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The subschema itself, and the alternatives it names."""
-    yield here
+def _branches(schema: Mapping[str, Any], subschema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The subschema itself and its alternatives (``anyOf``, ``oneOf``)."""
+    yield subschema
     for keyword in ("anyOf", "oneOf"):
-        for one in here.get(keyword, ()):
-            found = _resolve_reference(schema, one)
-            if found is not None:
-                yield from _branches(schema, found)
+        for branch in subschema.get(keyword, ()):
+            resolved = _resolve_reference(schema, branch)
+            if resolved is not None:
+                yield from _branches(schema, resolved)
 
 
-def _resolve_reference(schema: Mapping[str, Any], here: Any) -> Mapping[str, Any] | None:
-    while isinstance(here, Mapping) and "$ref" in here:
-        found: Any = schema
-        for part in here["$ref"].removeprefix("#/").split("/"):
-            found = found[part]
-        here = found
-    return here if isinstance(here, Mapping) else None
+def _resolve_reference(schema: Mapping[str, Any], subschema: Any) -> Mapping[str, Any] | None:
+    while isinstance(subschema, Mapping) and "$ref" in subschema:
+        resolved: Any = schema
+        for part in subschema["$ref"].removeprefix("#/").split("/"):
+            resolved = resolved[part]
+        subschema = resolved
+    return subschema if isinstance(subschema, Mapping) else None
 
 
 def list_schema_paths(schema: Mapping[str, Any]) -> list[str]:
-    """The path of every member that a schema names; ``[]`` behind lists."""
+    """The path of every member that a schema names; a list's name ends with ``[]``."""
     return list(_paths(schema, schema, "", 0))
 
 
-def _paths(schema: Mapping[str, Any], here: Mapping[str, Any], before: str, depth: int) -> Iterator[str]:
+def _paths(schema: Mapping[str, Any], subschema: Mapping[str, Any], before: str, depth: int) -> Iterator[str]:
     if depth > _MAX_DEPTH:
         return
-    for way in _branches(schema, here):
-        for name, member in way.get("properties", {}).items():
+    for branch in _branches(schema, subschema):
+        for name, member in branch.get("properties", {}).items():
             yield before + name
-            found = _resolve_reference(schema, member) or {}
-            yield from _paths(schema, found, f"{before}{name}.", depth + 1)
-            for one in _branches(schema, found):
-                entry = _resolve_reference(schema, one.get("items"))
+            resolved = _resolve_reference(schema, member) or {}
+            yield from _paths(schema, resolved, f"{before}{name}.", depth + 1)
+            for alternative in _branches(schema, resolved):
+                entry = _resolve_reference(schema, alternative.get("items"))
                 if entry is not None:
                     yield from _paths(schema, entry, f"{before}{name}[].", depth + 1)
 
 
 def suggest_targets(schema: Mapping[str, Any], path: str) -> str:
-    """Words that name members near one that a schema lacks."""
+    """The end of a message: members of the schema with names similar to an unknown ``path``; may be empty."""
     return did_you_mean(path, list_schema_paths(schema))

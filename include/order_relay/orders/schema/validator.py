@@ -85,11 +85,11 @@ def pointer(path: Iterable[str | int]) -> str:
     return "".join(parts)
 
 
-def field_name(place: str) -> str:
+def field_name(location: str) -> str:
     """The name of a JSON pointer in messages: ``upc of items no. 4`` for ``/items/3/upc``."""
     names: list[str] = []
     group: list[str] = []
-    for part in place.split("/")[1:]:
+    for part in location.split("/")[1:]:
         if part.isdecimal() and group:
             names.append(f"{'.'.join(group)} no. {int(part) + 1}")
             group = []
@@ -140,8 +140,8 @@ def _describe_form(schema: Any) -> str:
 def _to_issues(found: Iterable[_SchemaError]) -> list[ValidationIssue]:
     issues = set()
     for error in found:
-        place = pointer(error.path)
-        issues.add(ValidationIssue(error.code, place, f"{field_name(place)} {error.message}"))
+        location = pointer(error.path)
+        issues.add(ValidationIssue(error.code, location, f"{field_name(location)} {error.message}"))
     ordered = sorted(issues, key=lambda issue: (issue.pointer, issue.code))
     if len(ordered) > MAX_ISSUES:
         rest = ValidationIssue(
@@ -195,7 +195,7 @@ class VendorFormat:
             return False
 
     def check(self, document: Any) -> list[ValidationIssue]:
-        """Every error of a document, or an empty list. Raises nothing, whatever the document holds."""
+        """Every error of a document, or an empty list. Never raises, regardless of the document."""
         return [] if self.accepts(document) else self.explain(document)
 
     def explain(self, document: Any) -> list[ValidationIssue]:

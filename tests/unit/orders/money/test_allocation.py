@@ -39,7 +39,7 @@ def test_all_zero_weights_count_as_equal() -> None:
 
 def test_nothing_to_spread_over() -> None:
     assert allocate(0, []) == []
-    with pytest.raises(ValueError, match="nothing"):
+    with pytest.raises(ValueError, match="without weights"):
         allocate(1, [])
     with pytest.raises(ValueError, match="negative"):
         allocate(-1, [1])
