@@ -49,7 +49,7 @@ VERSION_COLUMNS: tuple[str, ...] = (
     "reason",  # str: why it is in that state
     "decided",  # bool: released by an operator
 )
-"""All submissions that the ledger ever saw of the lineages to resolve, whatever their state."""
+"""Columns of all submissions of the lineages to resolve, in any state."""
 
 RESULT_COLUMNS: tuple[str, ...] = ("id", "decision", "reason", "lineage", "detail")
 """One row per unsent version (received, waiting, ready, superseded), and per obsolete one (quarantined or rejected).
@@ -134,7 +134,7 @@ _SUPERSEDED = _Decision(VersionDecision.SUPERSEDED)
 
 
 class _Family:
-    """The versions of one lineage, oldest first, and the facts that the table asks about them. Ranks count from 0."""
+    """The versions of one lineage, oldest first, and the facts about them that the table needs. Ranks count from 0."""
 
     def __init__(self, versions: Sequence[Version], policies: VersionPolicies) -> None:
         self.versions = versions
@@ -285,7 +285,7 @@ def _choose_winner(family: _Family, left: Sequence[int], held: Collection[int]) 
     if (
         best == family.newest
         or (family.versions[best]["decided"] and best == last_open)
-        # what superseded it was discarded and will never be sent, so it may not stop an older one that is offered again
+        # its newer version was discarded and is never sent, so it must not block an older one that is offered again
         or family.newest_state == "superseded"
     ):
         return {**dict.fromkeys(left, _SUPERSEDED), best: _Decision(VersionDecision.WINNER)}

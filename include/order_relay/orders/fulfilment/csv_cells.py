@@ -113,7 +113,7 @@ def to_iso_timestamp(cell: str, form: TimestampFormat, column: str) -> str | Non
 def _by_layout(text: str, layout: str, column: str) -> datetime:
     common = _BUDDHIST_YEAR.sub(lambda year: str(gregorian_year(int(year[0]), f"/{column}")), text)
     try:
-        return datetime.strptime(common, layout)  # noqa: DTZ007 - the caller gives it a zone
+        return datetime.strptime(common, layout)  # noqa: DTZ007 - the caller adds the zone
     except ValueError:
         raise _cell_rejected(
             "time_unreadable", column, f"does not have the format {layout} (files.time_format)"

@@ -11,7 +11,7 @@ import re
 _INVISIBLE_CHARACTERS = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\ufffd\U000e0100-\U000e01ef]"
 )
-"""Characters that count as printable and show nothing; and the one that replaces what was damaged."""
+"""Characters that Python regards as printable but that are invisible, and the replacement character (U+FFFD)."""
 
 BLANK = "is blank"
 OUTER_SPACE = "begins or ends with a space"

@@ -84,8 +84,9 @@ class IdentityPaths:
 
     @classmethod
     def from_mapping(cls, section: Mapping[str, Any], where: str = "identity") -> IdentityPaths:
-        """Read the section of a mapping file. Raises ``ConfigurationError`` naming ``where``, the key and what is
-        allowed.
+        """Read the section of a mapping file.
+
+        Raises ``ConfigurationError`` with ``where``, the key and the allowed values.
         """
         allowed = tuple(cls.__dataclass_fields__)
         section = dict(section)

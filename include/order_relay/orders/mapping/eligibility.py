@@ -82,15 +82,16 @@ class EligibilityRules:
 
     @classmethod
     def from_mapping(cls, section: Any, tables: CodeTables, where: str = "gate") -> EligibilityRules:
-        """Read the section of a mapping file. Raises ``ConfigurationError`` naming ``where``, the rule and what is
-        allowed.
+        """Read the section of a mapping file.
+
+        Raises ``ConfigurationError`` with ``where``, the rule and the allowed values.
         """
         if not isinstance(section or (), Sequence) or isinstance(section, str):
             raise ConfigurationError(f"{where}: must be a list of rules")
         return cls([_rule(raw, tables, f"{where}[{number}]") for number, raw in enumerate(section or ())])
 
     def evaluate(self, document: Any) -> Verdict:
-        """The verdict on one document. Raises nothing, whatever the document holds."""
+        """The verdict on one document. Never raises, regardless of the document."""
         for rule in self._rules:
             value = text_of(first_value(document, rule.path))
             verdict = rule.verdicts.get(value, rule.otherwise)

@@ -16,7 +16,7 @@ from order_relay.orders.payload.charges import CHARGE_PREFIX, charge_columns
 from order_relay.orders.schema.validator import field_name
 
 MAX_DECIMALS = 6
-"""Decimals of a unit price as entered; a price with more comes from a division."""
+"""Maximum decimals of a unit price as entered; a price with more results from a division."""
 
 RejectOrder = Callable[[int, str, str, str], None]
 

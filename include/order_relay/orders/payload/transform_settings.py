@@ -124,8 +124,7 @@ class TransformSettings(BaseModel):
 
     @classmethod
     def load(cls, values: Mapping[str, Any], where: str = "transform", file: str = "") -> TransformSettings:
-        """Build from plain values. Raises ``ConfigurationError`` that names ``where``, each wrong key and what is
-        allowed.
+        """Build from plain values. Raises ``ConfigurationError`` with ``where`` and the problem of each wrong key.
 
         ``file``: the pipeline's file, which later messages name.
         """
