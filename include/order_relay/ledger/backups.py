@@ -65,8 +65,8 @@ def back_up(url: str, path: Path, done: ProgressCallback = _no_progress) -> dict
         check_revision(database)
         portable = database.url.get_backend_name() != "sqlite" or path.name.endswith(DUMP_SUFFIX)
         try:
-            with _new_file(path) as place:
-                rows = _dump(database, place, done) if portable else _copy_sqlite(database, place, done)
+            with _new_file(path) as target_file:
+                rows = _dump(database, target_file, done) if portable else _copy_sqlite(database, target_file, done)
         except (OSError, sqlite3.Error) as error:
             raise ConfigurationError(f"{path} cannot be written: {error}") from None
     return {
@@ -100,29 +100,29 @@ def _new_file(path: Path) -> Iterator[Path]:
     """A file that gets its name only once it is complete and durable."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     os.close(handle)
-    place = Path(name)
+    target_file = Path(name)
     try:
-        yield place
-        with place.open("rb") as written:
+        yield target_file
+        with target_file.open("rb") as written:
             os.fsync(written.fileno())
-        place.rename(path)
+        target_file.rename(path)
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
     finally:
-        place.unlink(missing_ok=True)
+        target_file.unlink(missing_ok=True)
 
 
 # SQLite files
 
 
-def _copy_sqlite(database: Database, place: Path, done: ProgressCallback) -> dict[str, int]:
+def _copy_sqlite(database: Database, target_file: Path, done: ProgressCallback) -> dict[str, int]:
     source_uri = Path(database.url.database or "").resolve().as_uri()
     with (
         closing(sqlite3.connect(f"{source_uri}?mode=ro", uri=True)) as source,
-        closing(sqlite3.connect(place)) as target,
+        closing(sqlite3.connect(target_file)) as target,
     ):
         source.backup(target)
         target.execute("PRAGMA journal_mode=DELETE")  # one file, without a write-ahead log beside it
@@ -154,9 +154,9 @@ def _sqlite_rows(path: Path) -> Iterator[Callable[[], Rows]]:
 # Portable dumps
 
 
-def _dump(database: Database, place: Path, done: ProgressCallback) -> dict[str, int]:
+def _dump(database: Database, target_file: Path, done: ProgressCallback) -> dict[str, int]:
     digest, counts = hashlib.sha256(), Counter(dict.fromkeys(metadata.tables, 0))
-    with gzip.open(place, "wb", compresslevel=6) as out:
+    with gzip.open(target_file, "wb", compresslevel=6) as out:
 
         def write(value: Any) -> None:
             line = json.dumps(value, separators=(",", ":"), default=datetime.isoformat).encode() + b"\n"

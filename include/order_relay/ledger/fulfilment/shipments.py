@@ -36,7 +36,7 @@ from order_relay.orders.messages import RunContext
 
 PARTLY, SHIPPED = "partly", "shipped"
 
-_KEPT = 200  # bytes of a carrier, service, tracking number or order word
+_KEPT = 200  # bytes of a carrier, service, tracking number or order name
 
 
 REPEATED, REPLACED, DISMISSED = "repeated", "replaced", "dismissed"

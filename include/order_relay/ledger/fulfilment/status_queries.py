@@ -75,7 +75,7 @@ class Statuses(Repository):
         candidates: dict[str, list[Any]] = defaultdict(list)
         for row in tx.run(query):
             candidates[row.order_number].append(row)
-        chosen = {number: found for number, rows in candidates.items() if (found := _the_one(rows)) is not None}
+        chosen = {number: found for number, rows in candidates.items() if (found := _unambiguous(rows)) is not None}
         tx.many(
             status_order.update()
             .where(status_order.c.account == account, status_order.c.order_number == sa.bindparam("b_number"))
@@ -161,7 +161,7 @@ class Statuses(Repository):
         return [{**row, "parcels": parcels_of(row["parcels"])} for row in tx.run(query).mappings()]
 
 
-def _the_one(rows: Sequence[Any]) -> int | None:
+def _unambiguous(rows: Sequence[Any]) -> int | None:
     """The submission to match, preferably one at the destination; ``None`` if several are equally suitable."""
     active = [row for row in rows if row.cancelled_at is None]
     found = [row for row in active if row.state in AT_DESTINATION] or active or rows

@@ -146,9 +146,9 @@ class _Intake:
         for source_id, action, reason, offer in zip(*(decided[name].tolist() for name in RESULT_COLUMNS), strict=True):
             groups[action, reason].append((self.latest.get(source_id), offer))
         self._touch()
-        for (action, reason), places in groups.items():
-            for some in batched(places, SLICE):
-                pairs = [(row, self._content(offer)) for row, offer in some]
+        for (action, reason), decisions in groups.items():
+            for part in batched(decisions, SLICE):
+                pairs = [(row, self._content(offer)) for row, offer in part]
                 self._DO[RedeliveryAction(action)](self, pairs, reason)
 
     def _content(self, offer: int) -> dict[str, Any] | None:

@@ -126,8 +126,8 @@ class SourceHolds(Repository):
 
 
 def _due(now: datetime, known_since: datetime, shortest_s: float) -> datetime:
-    distance = (now - known_since) / 20
-    return now + max(timedelta(seconds=shortest_s), min(LONGEST_DELAY, distance))
+    delay = (now - known_since) / 20
+    return now + max(timedelta(seconds=shortest_s), min(LONGEST_DELAY, delay))
 
 
 _DUE = (

@@ -35,7 +35,7 @@ LONGEST_DELAY = timedelta(hours=6)
 DENIALS = 4
 """Consecutive answers "not found" before an order may count as withdrawn."""
 
-WITHDRAWN_DISTANCE = timedelta(days=1)
+WITHDRAWN_DELAY = timedelta(days=1)
 """The shortest delay between two requests for a withdrawn order; later, a quarter of the time since."""
 
 ORDER_WITHDRAWN = "order_gone"
@@ -103,20 +103,20 @@ def _rows(tx: Transaction, name: str, source_ids: Collection[str]) -> dict[str, 
 
 def _retry_row(tx: Transaction, before: Any, problem: str, rules: UnreadRules) -> dict[str, Any]:
     """The row of an order after another failed request. The first retry is left to the next run."""
-    asks = 1 if before is None else before.asks + 1
+    requests = 1 if before is None else before.asks + 1
     denied = problem == DETAIL_MISSING
     missing_since = (before and before.missing_since) or tx.now
     denials = (before.denials if before is not None else 0) + 1
     withdrawn = denied and denials >= DENIALS and tx.now - missing_since >= timedelta(seconds=rules.gone_after_s)
     if withdrawn:
-        distance = max(WITHDRAWN_DISTANCE, (tx.now - missing_since) / 4) if rules.ask_again_s else timedelta()
+        delay = max(WITHDRAWN_DELAY, (tx.now - missing_since) / 4) if rules.ask_again_s else timedelta()
     else:
-        distance = backoff_after_immediate_retry(timedelta(seconds=rules.ask_again_s), asks - 1, LONGEST_DELAY)
+        delay = backoff_after_immediate_retry(timedelta(seconds=rules.ask_again_s), requests - 1, LONGEST_DELAY)
     return {
         "problem": problem,
-        "asks": asks,
+        "asks": requests,
         "last_at": tx.now,
-        "due_at": tx.now + distance,
+        "due_at": tx.now + delay,
         "missing_since": missing_since if denied else None,
         "denials": denials if denied else 0,
         "gone_at": ((before and before.gone_at) or tx.now) if withdrawn else None,

@@ -90,7 +90,7 @@ def work_items(tx: Transaction, ids: Iterable[int]) -> list[WorkItem]:
 def resume_waiting(tx: Transaction, ctx: RunContext) -> int:
     """Return waiting submissions that are due to ``received``.
 
-    Except those that wait for their source (``source_holds``), which must be read again first.
+    Submissions that wait for their source (``source_holds``) are excluded, since they must be read again first.
     """
     ids = (
         tx.run(

@@ -88,7 +88,7 @@ class Feedback(Repository):
     ) -> list[FeedbackStep]:
         """Orders of a pipeline for which ``step`` is due, by ledger id, with ids above ``after``.
 
-        Also those that were claimed ``given_up_s`` seconds ago and have no answer.
+        Includes steps that were claimed ``given_up_s`` seconds ago and have no answer.
 
         ``each_delivery``: ``shipped`` is due for every shipment of an order; else once, when everything was shipped, or
         with ``at_import`` once the order is imported. Nothing is due for an order that its source has cancelled.
@@ -221,7 +221,7 @@ def _forerunner(step: str, *, deliveries: bool) -> list[sa.ColumnElement[bool]]:
     """The step before this one is over.
 
     A delivery names numbered lines, so the line numbers must be done. The shipment is reported even if the source
-    refused the line numbers, or the OMS number for good.
+    refused the line numbers, or the OMS number permanently.
     """
     if step == OMS_NUMBER:
         return []
