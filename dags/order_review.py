@@ -1,6 +1,6 @@
 """### Reviews: orders that need a decision
 
-Some cases no rule can decide. An order was offered with other content after it was imported; two versions under one
+No rule can decide some cases. An order was offered with other content after it was imported; two versions under one
 uuid name different customers, or share so few items that they may be two orders; a number names a version of an order
 that was never seen: such orders are **held**. And an order that is **in doubt** for longer than a setting must be
 looked up in the OMS by an operator.
@@ -22,19 +22,19 @@ takes no worker slot, and an unanswered question does not block the others.
 | **record** | carries out the finding |
 
 * **replacement**: the newest version is sent, and the older ones are superseded. One that is at the OMS must be
-  cancelled there. Not offered where nothing can be replaced, where the version at the OMS is the newer one, or while
-  one is being sent or in doubt.
+  cancelled there. Not offered if nothing can be replaced, if the version at the OMS is the newer one, or while one is
+  being sent or in doubt.
 * **separate**: each set of versions that agree in customer, customer PO, base number and items is sent as an order of
-  its own, and the newest of a set supersedes its older ones. Not offered where card data was removed.
+  its own, and the newest of a set supersedes its older ones. Not offered if card data was removed.
 * **discard**: none of the held versions is ever sent.
 
 The review explains the effect of each answer. The pipeline's next run evaluates and sends the released versions.
 Name, reason and confirmation are part of the order's history (`order-relay order NUMBER`).
 
 **A decision is about what was shown.** If the group changes meanwhile, or another operator decides, the answer changes
-nothing, and a new review is opened. An answer without a reason is asked for again.
+nothing, and a new review is opened. An answer without a reason is not accepted; the question is asked again.
 
-**Nothing is decided by time.** An open review checks every hour: it ends where its case is closed, and sends reminders
+**Nothing is decided by time.** An open review checks every hour: it ends if its case is closed, and sends reminders
 after a setting (`review: remind_after_s` in the pipeline's file; `doubt: tell_after_s` for when an order in doubt is
 asked about).
 

@@ -9,10 +9,10 @@ form asks which orders, what to do, and why.
 | **choose** | finds the quarantined and rejected orders that match the form; skipped if there are none |
 | **carry_out** | one task per pipeline: `replay` evaluates them again from the archive, `discard` ends them |
 
-**Evaluated now, sent later.** A replay applies schema, versions and payload checks at once, with today's mapping, and
-sends nothing: what passes is `ready`, and the next run of its pipeline sends it. Everything else that is `received` in
-the pipeline is evaluated as well. What fails again is quarantined again; the report (in the log of *carry_out* and as
-`report.md` in the batch store) names each such order with every reason.
+**Evaluated now, sent later.** A replay applies schema, versions and payload checks with the current mapping, and sends
+nothing: orders that pass are `ready`, and the next run of their pipeline sends them. All other orders that are
+`received` in the pipeline are evaluated as well. Orders that fail are quarantined again; the report (in the log of
+*carry_out* and as `report.md` in the batch store) names each such order with every reason.
 
 **A discarded order** is acknowledged by the next run, so that the source stops offering it. If the source offers it
 again with other content, it is held for an operator.

@@ -8,15 +8,15 @@ operator reads the report and decides.
 | **active** | finds the pipelines that have run before |
 | **compare** | one task per pipeline: searches the OMS for recent imports, and reads what it dates recently |
 
-The setting `reconcile: days` says how many days back (7 by default).
+The setting `reconcile: days` is the number of days compared (7 by default).
 
 | difference | meaning |
 |---|---|
-| `missing` | imported here, proven absent there: two complete searches found another known order, but not this one |
-| `doubled` | several orders there have the same external id |
-| `other_id` | there under another OMS id than in the ledger |
-| `not_imported` | there, although the ledger has another state than imported |
-| `unknown` | there, and not in the ledger; only orders with an external id can be compared |
+| `missing` | imported, but proven absent in the OMS: two complete searches found another known order and not this one |
+| `doubled` | several orders in the OMS have the same external id |
+| `other_id` | in the OMS under another OMS id than in the ledger |
+| `not_imported` | in the OMS, although its state in the ledger is not imported |
+| `unknown` | in the OMS and not in the ledger; only orders with an external id can be compared |
 
 Differences raise an alert, once as long as they stay the same. If others import into the same account,
 `reconcile: alert_unknown: false` keeps unknown orders in the report only.

@@ -17,10 +17,10 @@ empty until you set them. Only what dry runs and shadow runs left is removed, af
 
 In the file of a status account: `archive_days` for CSV files that were read, `ledger_days` for orders of others.
 
-**Never removed** is what an open order needs to be evaluated, sent, looked up or reviewed: an order is kept whole until
-it is imported or discarded, its source was notified, and nothing else is open under its number. One such order does not
-keep the others: its batch is rewritten without them. Identities, states, events and hashes are kept forever, so the
-accounting check stays valid and nothing is sent again.
+**Never removed** is data that an open order needs to be evaluated, sent, looked up or reviewed: an order is kept whole
+until it is imported or discarded, its source was notified, and nothing else is open under its number. One such order
+does not keep the others: its batch is rewritten without them. Identities, states, events and hashes are kept forever,
+so the accounting check stays valid and nothing is sent again.
 
 Also removed: batches that were never closed (an interrupted extract), and unfinished objects, a day later.
 

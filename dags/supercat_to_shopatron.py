@@ -18,8 +18,8 @@ and do not turn a run red. **Red** means that a task failed after its retries, o
 If there is nothing to do, *validate* to *load* are skipped.
 
 **Retries** depend on the kind of error: temporary errors back off (first delay: Variable `order_relay_retry_delay_s`),
-throttling waits as requested, a configuration error fails at once. An order whose answer was lost is not sent again on
-suspicion: it is `in_doubt` and is looked up by the next run.
+throttling waits as requested, a configuration error fails immediately. An order whose answer was lost is not sent again
+on suspicion: it is `in_doubt` and is looked up by the next run.
 
 **Refused login**: SuperCat locks accounts after failed logins. A rejected password is tried once; the pipeline then
 pauses until you edit the connection.

@@ -2,7 +2,7 @@
 
 Every ten minutes this DAG checks every pipeline, whether its own DAG is active or not, and sends alerts. Alerts are
 recorded in the ledger, so that each cause is reported **once, not at every check**: again after `alerts: repeat_s` (a
-day) while it lasts, at once if its orders have doubled, and once more when it has been over for an hour.
+day) while it lasts, immediately if its orders have doubled, and once more when it has been over for an hour.
 
 | task | does |
 |---|---|
@@ -15,11 +15,11 @@ day) while it lasts, at once if its orders have doubled, and once more when it h
 | orders left out of the ShipRush feed because they cannot be rendered | `stuck_after_s: left_out` |
 | growing quarantine | more than `quarantined_more_than` orders, or `quarantined_share` of the newest run |
 | nothing read from the source, or nothing offered | `unread_after_s`, `no_orders_after_s` |
-| a refused login: the pipeline is suspended | at once |
+| a refused login: the pipeline is suspended | immediately |
 | sending is stopped by `order_relay_stop`, or a live pipeline returned to shadow mode | `stopped_after_s` |
-| `order_relay_stop` is neither true, false nor the name of a pipeline: everything is stopped | at once |
+| `order_relay_stop` is neither true, false nor the name of a pipeline: everything is stopped | immediately |
 | `order_relay_stop` cannot be read | after two checks in a row |
-| an invalid pipeline file | at once |
+| an invalid pipeline file | immediately |
 
 A failed run and a failed accounting check are reported by the run itself, a review without an answer by `order_review`.
 

@@ -70,9 +70,9 @@ async def _serve(scenario: Scenario, options: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    place = {"port": options.port, "host": options.host}
+    address = {"port": options.port, "host": options.host}
     sources = options.source or SOURCES[:1]
-    async with running(scenario, options.orders, seed=options.seed, sources=sources, **place) as sandbox:
+    async with running(scenario, options.orders, seed=options.seed, sources=sources, **address) as sandbox:
         sys.stdout.write(f"listening on {sandbox.url}\n")
         sys.stdout.flush()
         await stop.wait()

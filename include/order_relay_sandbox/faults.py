@@ -49,7 +49,7 @@ class RuleBook:
         self._rules = tuple(rules)
         self._seed = seed
         self._calls: Counter[int] = Counter()
-        self._struck: Counter[tuple[int, str]] = Counter()
+        self._applied: Counter[tuple[int, str]] = Counter()
         self._seen: Counter[tuple[int, str]] = Counter()
 
     def pick(self, at: str, key: str = "") -> Rule | None:
@@ -59,18 +59,18 @@ class RuleBook:
             if rule.at != at or (rule.orders is not None and key not in rule.orders):
                 continue
             self._calls[number] += 1
-            if chosen is None and self._strikes(number, rule, key):
-                self._struck[number, key] += 1
+            if chosen is None and self._applies(number, rule, key):
+                self._applied[number, key] += 1
                 chosen = rule
         return chosen
 
-    def _strikes(self, number: int, rule: Rule, key: str) -> bool:
+    def _applies(self, number: int, rule: Rule, key: str) -> bool:
         call = self._calls[number] - rule.after
         if call < 1 or (rule.first is not None and call > rule.first):
             return False
         if rule.every is not None and call % rule.every:
             return False
-        if rule.times is not None and self._struck[number, key] >= rule.times:
+        if rule.times is not None and self._applied[number, key] >= rule.times:
             return False
         return rule.probability is None or self._chance(number, key) < rule.probability
 

@@ -141,9 +141,9 @@ class Sandbox:
             status = request.get(OUTCOME, str(response.status))
         except web.HTTPException as refusal:
             status = str(refusal.status)
-            for root, words in _REFUSALS:
+            for root, respond in _REFUSALS:
                 if request.path.startswith(root):
-                    return words(refusal)
+                    return respond(refusal)
             raise
         else:
             return response
@@ -165,7 +165,7 @@ def _oms_refusal(refusal: web.HTTPException) -> web.Response:
 
 
 def _cloudsuite_refusal(refusal: web.HTTPException) -> web.Response:
-    """The same for CloudSuite's roots."""
+    """Answer unknown paths and methods under CloudSuite's roots with CloudSuite's own errors."""
     return cloudsuite_errors.detail(refusal.status)
 
 

@@ -57,7 +57,7 @@ class ThreadedSandbox:
         return report
 
     def change(self, switches: Mapping[str, Any]) -> None:
-        """Changes switches."""
+        """Change switches."""
         self._call("/_scenario", json.dumps(switches).encode())
 
     def offer(self, orders: Iterable[RawOrder], kind: str = "offered", source: str = "") -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from order_relay import COMMAND
 from order_relay.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def find_order(ledger: Ledger, word: str, pipelines: Sequence[str] | None) -> Wo
     """The order with this number or reference; raises ``ConfigurationError`` for none, and for several with a list."""
     found = ledger.order_references.named(word, pipelines)
     if not found:
-        raise ConfigurationError(f"no order {word!r}; search all identifiers with: order {word}")
+        raise ConfigurationError(f"no order {word!r}; search all identifiers with: {COMMAND} order {word}")
     if len(found) > 1:
         raise _ambiguous(word, found)
     return found[0]

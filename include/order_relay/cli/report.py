@@ -105,6 +105,8 @@ def gather(
 
 
 def _show(facts: dict[str, Any]) -> None:
+    from order_relay.pipeline.alerts.kinds import REFUSED_PERIOD
+
     rows = [*facts["states"].items(), ("received", facts["received"]), ("acknowledged", facts["acknowledged"])]
     print_table("orders by state", ("state", "orders"), rows)
     reasons = [(row["state"], row["reason"], row["orders"]) for row in facts["reasons"] if row["reason"]]
@@ -114,8 +116,8 @@ def _show(facts: dict[str, Any]) -> None:
         print_line(f"FAILED: {breach}", "bold red")
     if facts["statuses_refused"]:
         print_line(
-            f"{facts['statuses_refused']} status records or rows were refused in the last days; list them with "
-            f"'{COMMAND} statuses --refused'",
+            f"{facts['statuses_refused']} status records or rows were refused in the last {REFUSED_PERIOD.days} days; "
+            f"list them with '{COMMAND} statuses --refused'",
             "yellow",
         )
     verdict = "Accounting check passed" if facts["balanced"] else "Accounting check FAILED"

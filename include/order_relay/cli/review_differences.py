@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from order_relay import COMMAND
 from order_relay.cli.output import print_json, print_line, print_table, problem_exit
 from order_relay.pipeline.report.advice import explain
 
@@ -23,7 +24,7 @@ def show_reviews(reviews: Sequence[OrderReview], number: str, *, as_json: bool) 
         _show(review)
     if not reviews:
         if not as_json:
-            print_line(f"no order with number {number!r} is held; list held orders with: held")
+            print_line(f"no order with number {number!r} is held; list held orders with: {COMMAND} held")
         raise problem_exit()
 
 
@@ -41,9 +42,9 @@ def _show(review: OrderReview) -> None:
     for choice, effect in review.answers:
         print_line(f"{choice}: {effect}")
     shown = ",".join(f"{number}/{revision}" for number, revision in review.seen.items())
-    print_line(f"decide {review.number} {'|'.join(review.choices)} --reason ... --shown {shown}")
+    print_line(f"{COMMAND} decide {review.number} {'|'.join(review.choices)} --reason ... --shown {shown}")
     if review.needs_confirmation:
-        print_line("replacement also needs --confirm-cancelled (after you cancelled the old order in the OMS)")
+        print_line("replacement also requires --confirm-cancelled, after you have cancelled the old order in the OMS")
 
 
 def _cells(version: ReviewedVersion) -> tuple[object, ...]:

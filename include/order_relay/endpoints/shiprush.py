@@ -14,6 +14,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from order_relay import COMMAND
 from order_relay.endpoints.dependencies import Deployment
 from order_relay.endpoints.requests import (
     NormalizePathMiddleware,
@@ -88,9 +89,9 @@ def create_shiprush_app(parts: Deployment) -> FastAPI:
 
     async def unknown(_request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
-        words = {404: "nothing is served at this path", 405: "only GET, HEAD and POST are served at this path"}
+        messages = {404: "nothing is served at this path", 405: "only GET, HEAD and POST are served at this path"}
         headers = {"Allow": "GET, HEAD, POST"} if status == 405 else {}
-        return _error_response(RequestRejectedError(status, words.get(status, "refused"), headers))
+        return _error_response(RequestRejectedError(status, messages.get(status, "refused"), headers))
 
     app.add_api_route("/orders", export, methods=["GET", "HEAD"])
     app.add_api_route("/orders", notice, methods=["POST"])
@@ -245,7 +246,10 @@ class FeedService:
         )
         if result.outcome in {"unmatched", "asked"}:
             log.warning(
-                "parcel %s waits for an operator (%s); see 'shipments --unmatched'", result.shipment_id, result.outcome
+                "parcel %s waits for an operator (%s); see '%s shipments --unmatched'",
+                result.shipment_id,
+                result.outcome,
+                COMMAND,
             )
         return result
 

@@ -13,7 +13,7 @@ from order_relay.errors import MalformedResponseError
 BLOCK_BYTES = 1 << 17
 _BOMS = (b"\xff\xfe", b"\xfe\xff", b"{\x00", b"\x00{")
 _JSON_TYPES = ("application/json", "text/json", "text/plain", "application/octet-stream", "")
-"""No vendor documents a content type: whatever could be JSON is passed on to the strict parser."""
+"""No vendor documents a content type: everything that could be JSON is passed to the strict parser."""
 _UTF8 = ("", "utf-8", "utf8", "us-ascii", "ascii")
 
 
@@ -30,12 +30,12 @@ def inflate(response: httpx.Response) -> Iterator[bytes]:
                 yield unzip.decompress(rest, BLOCK_BYTES)
                 rest = unzip.unconsumed_tail
             if unzip.unused_data:
-                raise MalformedResponseError("the response is not valid gzip: data follow its end")
+                raise MalformedResponseError("the response is not valid gzip: data follows its end")
         yield unzip.flush()
     except zlib.error:
         raise MalformedResponseError("the response is not valid gzip") from None
     if not unzip.eof:
-        raise MalformedResponseError("the response is truncated: its gzip data end early")
+        raise MalformedResponseError("the response is truncated: its gzip data ends early")
 
 
 def is_gzip(response: httpx.Response) -> bool:

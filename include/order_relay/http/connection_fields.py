@@ -1,7 +1,7 @@
 """Fields of a vendor's Airflow connection, declared once: how a field is read, and how Airflow's form shows it.
 
 ``HttpSettings`` and the constants below are the fields that every vendor's client needs. A vendor adds its own fields
-and, where its server demands other bounds, replaces a standard one with ``dataclasses.replace``.
+and, if its server needs other bounds, replaces a standard one with ``dataclasses.replace``.
 """
 
 from __future__ import annotations

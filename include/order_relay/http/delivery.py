@@ -107,7 +107,7 @@ class OutcomeTable:
     """What a complete response to a POST means for the order.
 
     The table is total: every status with any body has an outcome, and a status that is not listed is in doubt. The
-    vendor says which responses throttle, how a success and an error are read, and which refusals name an existing
+    vendor defines which responses throttle, how a success and an error are read, and which refusals name an existing
     order.
     """
 
@@ -150,7 +150,10 @@ class OutcomeTable:
         if status in self.refused:
             return self._decide_refusal(status, body)
         if status in self.misplaced:
-            return SendOutcome.CONFIGURATION_ERROR, f"HTTP {status}: orders are not accepted there, check the base URL"
+            return (
+                SendOutcome.CONFIGURATION_ERROR,
+                f"HTTP {status}: orders are not accepted at this URL; check the base URL",
+            )
         if 300 <= status <= 399:
             # In doubt rather than a configuration error: 302 and 303 often mean that the POST was carried out.
             return SendOutcome.IN_DOUBT, f"HTTP {status}: a redirect, which is not followed; check the base URL"

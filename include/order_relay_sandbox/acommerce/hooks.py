@@ -35,7 +35,7 @@ class HookBook:
         self.waiting.append(json.dumps(record, separators=(",", ":"), ensure_ascii=False).encode())
 
     async def deliver(self, switches: AcommerceSwitches) -> Document:
-        """Send the queue to every active webhook; deliveries answered with 429 or not at all stay queued."""
+        """Send the queue to every active webhook; deliveries without a successful answer stay queued."""
         left = []
         async with aiohttp.ClientSession() as client:
             for body in self.waiting:

@@ -27,7 +27,7 @@ class Refused(Exception):
         self.body = body
 
     def answer(self) -> web.Response:
-        """The answer."""
+        """The HTTP response."""
         return web.json_response(self.body, status=self.status)
 
 

@@ -96,5 +96,5 @@ class CloudSuiteSwitches(BaseModel):
     @classmethod
     def _with_zone(cls, moment: datetime | None) -> datetime | None:
         if moment is not None and moment.tzinfo is None:
-            raise ValueError("now needs a zone, as in 2026-03-04T12:00:00Z")
+            raise ValueError("now must have a time zone, as in 2026-03-04T12:00:00Z")
         return moment

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from order_relay import COMMAND
 from order_relay.cli.deployment import Installation
 from order_relay.cli.doctor import airflow_state, endpoints, status_accounts, storage
 from order_relay.cli.doctor.checks import CheckResult, Severity, ok, run_guarded
@@ -67,7 +68,9 @@ def run_checks(installation: Installation, pipeline: str | None, *, vendors: boo
     advice = "set ORDER_RELAY_CONFIG to the folder with your pipeline files"
     yield from run_guarded("pipelines", advice, partial(storage.pipelines, installation))
     yield from run_guarded(
-        "ledger", "run `ledger migrate`, or edit connection order_relay_ledger", partial(storage.ledger, installation)
+        "ledger",
+        f"run `{COMMAND} ledger migrate`, or edit connection order_relay_ledger",
+        partial(storage.ledger, installation),
     )
     yield from run_guarded(
         "batch store", "edit Variable order_relay_batches or its connection", partial(storage.store, installation)

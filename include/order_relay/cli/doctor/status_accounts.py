@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
+from order_relay import COMMAND
 from order_relay.cli.doctor.checks import CheckResult, ok, run_guarded, warn
 from order_relay.errors import ConfigurationError
 
@@ -61,7 +62,9 @@ def _account(installation: Installation, name: str) -> Iterator[CheckResult]:
     if refused:
         yield warn(check, f"{refused} of the newest records cannot be used", "compare their field names with `mapping`")
     if not connection.text("hook_secret", ""):
-        yield warn(check, "webhooks are refused: hook_secret is not set", "set it and run `hook register URL`")
+        yield warn(
+            check, "webhooks are refused: hook_secret is not set", f"set it and run `{COMMAND} hook register URL`"
+        )
     if settings.files.fetch:
         examine = partial(_files, check, settings.files.fetch)
         yield from run_guarded(check, "edit files.fetch or its connection", examine)

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from order_relay import COMMAND
 from order_relay.cli.deployment import Installation, without_password
 from order_relay.cli.doctor.checks import CheckResult, fail, ok, run_guarded, warn
 from order_relay.errors import ConfigurationError
@@ -53,7 +54,7 @@ def ledger(installation: Installation) -> Iterator[CheckResult]:
     found, needed = _revisions(url)
     if found != needed:
         what = f"is at revision {found}, this version needs {needed}" if found else "has no tables yet"
-        yield warn("ledger", f"{where} {what}", "run `ledger migrate`, or let the next run do it")
+        yield warn("ledger", f"{where} {what}", f"run `{COMMAND} ledger migrate`, or let the next run do it")
         return
     with installation.ledger() as opened:
         received = opened.accounting.counts()["received"]
@@ -124,4 +125,6 @@ def accounting(opened: Ledger) -> Iterator[CheckResult]:
     if not breaches:
         yield ok("accounting check", "passed")
     for breach in breaches:
-        yield fail("accounting check", breach, "run `report`; read docs/operations.md before you restore a backup")
+        yield fail(
+            "accounting check", breach, f"run `{COMMAND} report`; read docs/operations.md before you restore a backup"
+        )

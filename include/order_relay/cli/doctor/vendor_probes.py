@@ -14,6 +14,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from order_relay import COMMAND
 from order_relay.cli.doctor.checks import CheckResult, Severity, fail, ok, warn
 from order_relay.errors import OrderRelayError
 from order_relay.ledger.schema.records import PositiveControl
@@ -107,7 +108,9 @@ def source(name: str, port: Source) -> Iterator[CheckResult]:
     yield ok(name, f"credentials work; {offered} orders offered (read only, nothing was acknowledged)")
     if unreadable:
         yield warn(
-            name, f"{unreadable} of them cannot be read", "the next run quarantines them; list them with `quarantine`"
+            name,
+            f"{unreadable} of them cannot be read",
+            f"the next run quarantines them; list them with `{COMMAND} quarantine`",
         )
 
 
@@ -195,7 +198,7 @@ def _search_by_advice(name: str, setting: str, by_key: bool, by_window: bool, *,
     best = "external_id" if by_key else "window" if by_window else "none"
     fits = {"external_id": by_key, "window": by_window, "auto": by_key or by_window, "none": True}.get(setting, False)
     if best == "none":
-        found = "no search works: orders in doubt need an operator (`settle`)"
+        found = f"no search works: orders in doubt need an operator (`{COMMAND} settle`)"
         return warn(name, found, "set search_by to none, or ask the vendor which search the account has")
     if not fits:
         return fail(name, f"search_by is {setting!r}, but that search does not work", f"set search_by to {best}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from order_relay import COMMAND
 from order_relay.cli.arguments import find_order, resolve_number
 from order_relay.cli.decisions import AsJson, Pipeline, Reason, Who, actor_name, require_reason
 from order_relay.cli.deployment import Installation
@@ -107,8 +108,8 @@ def shipments(
             print_line(row["raw"])
     if unmatched:
         print_line(
-            "Count one with 'ship NUMBER --unmatched ID' (add '--instead-of ID' if it replaces another), or "
-            "drop it with 'drop-parcel ID'."
+            f"Count one with '{COMMAND} ship NUMBER --unmatched ID' (add '--instead-of ID' if it replaces another), or "
+            f"drop it with '{COMMAND} drop-parcel ID'."
         )
 
 
@@ -146,7 +147,7 @@ def _find_unmatched(ledger: Ledger, word: str, pipeline: str | None) -> int:
     ids = [parcel["id"] for parcel in kept if parcel["submission_id"] in orders or {word, number} & {*parcel["words"]}]
     if not ids:
         raise ConfigurationError(
-            f"no kept parcel with id or order {word!r}; list kept parcels with: shipments --unmatched"
+            f"no kept parcel with id or order {word!r}; list kept parcels with: {COMMAND} shipments --unmatched"
         )
     if len(ids) > 1:
         raise ConfigurationError(
@@ -193,8 +194,8 @@ def _print_result(number: str, found: ShipmentResult, who: str, why: str, *, as_
     print_line(f"{number}: parcel {found.shipment_id} {_RESULT_TEXTS[found.outcome]}; the order is {state}{counted}")
     if found.asks:
         print_line(
-            f"{found.asks}. Count it with 'ship {number} --unmatched {found.shipment_id}' (add '--instead-of ID' "
-            f"if it replaces another one), or drop it with 'drop-parcel {found.shipment_id}'."
+            f"{found.asks}. Count it with '{COMMAND} ship {number} --unmatched {found.shipment_id}' (add '--instead-of "
+            f"ID' if it replaces another one), or drop it with '{COMMAND} drop-parcel {found.shipment_id}'."
         )
     if units and units.surplus:
         print_line(f"shipped units that were not ordered or belong to unknown items: {units.surplus}")

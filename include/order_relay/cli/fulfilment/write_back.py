@@ -36,7 +36,7 @@ def feedback(
     with Installation().ledger() as ledger:
         rows = ledger.write_back_tasks.failed(pipeline)
         if number is None:
-            _print_rows("failed", _FAILED, rows, as_json=as_json)
+            _print_rows("failed write-backs", _FAILED, rows, as_json=as_json)
             return
         ctx = _context(rows, number, actor_name(who))
         done = ledger.write_back_tasks.decide_failed(ctx, number, require_reason(reason), retry=retry is not None)
@@ -60,7 +60,7 @@ def cancelled(
     with Installation().ledger() as ledger:
         rows = ledger.cancellations.unsettled(pipeline)
         if number is None:
-            _print_rows("cancelled by the shop after the import", _CANCELLED, rows, as_json=as_json)
+            _print_rows("orders cancelled by the shop after the import", _CANCELLED, rows, as_json=as_json)
             return
         ctx = _context(rows, number, actor_name(who))
         ledger.cancellations.settle(ctx, number, require_reason(reason), reinstated=reinstated is not None)
@@ -82,7 +82,7 @@ def _print_rows(what: str, columns: Sequence[str], rows: Sequence[Mapping[str, A
     if as_json:
         print_json({"rows": list(rows)})
     elif not rows:
-        print_line(f"nothing is {what}")
+        print_line(f"no {what}")
     else:
         print_table(what, columns, ([row[column] for column in columns] for row in rows))
 

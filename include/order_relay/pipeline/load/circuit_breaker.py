@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from order_relay import COMMAND
 from order_relay.errors import ConfigurationError, OrderRelayError, ThrottledError, TransientError
 from order_relay.orders.messages import SendOutcome, SendResult
 from order_relay.pipeline.settings.sections import LoadSettings
@@ -95,5 +96,5 @@ class CircuitBreaker:
         return ConfigurationError(
             f"the first {self._answers} orders were all refused with HTTP 400, so the configuration is probably wrong: "
             "check manufacturer id, catalogue id and mapping. The orders were put back; show one with "
-            "'order NUMBER --payload'"
+            f"'{COMMAND} order NUMBER --payload'"
         )

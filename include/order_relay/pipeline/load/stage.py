@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from order_relay import COMMAND
 from order_relay.batches import BatchStore
 from order_relay.errors import ConfigurationError, TransientError
 from order_relay.ledger import Ledger
@@ -213,8 +214,8 @@ def _raise_first_error(sender: Sender, preflight: PreflightResult) -> None:
     if preflight.unsearchable:
         raise ConfigurationError(
             f"{len(preflight.unsearchable)} orders may have been imported before this ledger knew them, and a search "
-            f"cannot prove that they were not ({preflight.cause}): mark the old ones with 'baseline', or set "
-            "lookup_before_send: never"
+            f"cannot prove that they were not ({preflight.cause}): mark the old ones with '{COMMAND} baseline', or set "
+            "load.lookup_before_send: never"
         )
     unsent = sender.unsent + len(preflight.kept)
     if unsent:

@@ -223,7 +223,7 @@ class _Preflight:
         if unusable and not (self.imported or self.stated_past or self.works):
             every = await asyncio.to_thread(self.ledger.preflight.unverified, self.ctx.pipeline)
             log.warning(
-                "%d orders are sent without a preflight check: the account has no search and no past",
+                "%d orders are sent without a preflight check: the account has neither a search nor earlier orders",
                 len(every),
             )
             await asyncio.to_thread(self.ledger.preflight.mark_verified, self.ctx, every)

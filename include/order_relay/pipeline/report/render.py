@@ -75,7 +75,8 @@ def _verdict(report: RunReport) -> str:
     if report.breaches:
         number = len(report.breaches)
         return f"Accounting check FAILED: {number} problem{'s' if number > 1 else ''}."
-    compared = f", {report.checked_batches} archived batch(es) compared" if report.checked_batches else ""
+    batches = report.checked_batches
+    compared = f", {batches} archived batch{'es' if batches > 1 else ''} compared" if batches else ""
     return f"Accounting check passed: {report.whole.received} orders received, each has exactly one state{compared}."
 
 
@@ -138,7 +139,10 @@ def _write_back_tasks(report: RunReport) -> list[str]:
 def _notes(report: RunReport) -> list[tuple[str, str]]:
     """Each code of a note, with the number of orders that have it and its meaning."""
     return [
-        (code, f"{number} orders" + (f" ({NOTE_TITLES[code]})" if code in NOTE_TITLES else ""))
+        (
+            code,
+            f"{number} order{'s' if number > 1 else ''}" + (f" ({NOTE_TITLES[code]})" if code in NOTE_TITLES else ""),
+        )
         for code, number in sorted(report.notes.items())
     ]
 

@@ -84,7 +84,7 @@ def test_a_failed_step_is_repeated_or_given_up(ledger: Ledger, option: str, due:
     assert as_json("feedback")["rows"] == []
     waiting = [one.order_number for one in ledger.acknowledgements.due(PIPELINE, given_up_s=900.0)]
     assert waiting.count("N-1") == due
-    assert "nothing is failed" in call("feedback").output
+    assert "no failed write-backs" in call("feedback").output
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,7 @@ def test_the_runs_own_batch_is_compared(store: BatchStore) -> None:
     result = write(ledger, store, batch_id="b1")
     assert ledger.asked == [["b1-1", "b1-2"]]
     assert result.breaches == []
-    assert "1 archived batch(es) compared" in result.markdown
+    assert "1 archived batch compared" in result.markdown
 
 
 def test_all_batches_are_compared_when_full(store: BatchStore) -> None:
