@@ -113,8 +113,8 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         "a refused token is used again",
         "http/oauth.py",
-        '        return self._token if self.clock() < self._renew_at and self._token != refused else ""\n',
-        '        return self._token if self.clock() < self._renew_at else ""\n',
+        '        return self._token if time.monotonic() < self._renew_at and self._token != refused else ""\n',
+        '        return self._token if time.monotonic() < self._renew_at else ""\n',
         (
             "tests/vendors/shopatron/contract/test_session.py::test_one_new_token_after_a_refused_one_and_the_same_order_again",
         ),

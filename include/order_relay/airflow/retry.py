@@ -63,11 +63,7 @@ class RecoveryPolicy(RetryPolicy):
     """
 
     def evaluate(
-        self,
-        exception: BaseException,
-        try_number: int,
-        max_tries: int,
-        context: Context | None = None,
+        self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
     ) -> RetryDecision:
         """Decide about one failed try. Called by Airflow in the worker."""
         kind = type(exception).__name__

@@ -90,15 +90,12 @@ def print_line(text: str = "", style: str = "") -> None:
     _console().print(Text(text, style=style), soft_wrap=True)
 
 
-def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], styles: Sequence[str] = ()) -> None:
-    """Print a table, limited to the terminal's width if there is a terminal.
-
-    ``styles`` gives one rich style per column, empty for none.
-    """
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print a table, limited to the terminal's width if there is a terminal."""
     console = _console()
     table = Table(title=title or None, title_justify="left", box=box.SIMPLE, show_edge=False, pad_edge=False)
-    for number, column in enumerate(columns):
-        table.add_column(column, style=styles[number] if number < len(styles) else "", overflow="fold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
     console.print(table)

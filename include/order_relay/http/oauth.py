@@ -28,14 +28,13 @@ TokenAndLifetime = tuple[str, float]
 class _Cached:
     """The present token. Renewed by its cache, one request at a time."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self.clock = clock
+    def __init__(self) -> None:
         self._token = ""
         self._renew_at = 0.0
 
     def fresh(self, refused: str = "") -> str:
         """The token if it does not expire soon and is not ``refused``, else empty."""
-        return self._token if self.clock() < self._renew_at and self._token != refused else ""
+        return self._token if time.monotonic() < self._renew_at and self._token != refused else ""
 
     def store(self, issued: TokenAndLifetime, requested_at: float) -> str:
         """Keep and return a new token. The lifetime counts from the request, not from the response."""
@@ -47,9 +46,9 @@ class _Cached:
 class TokenCache:
     """One token for all threads of a client. Errors of ``fetch`` pass through."""
 
-    def __init__(self, fetch: Callable[[], TokenAndLifetime], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, fetch: Callable[[], TokenAndLifetime]) -> None:
         self._fetch = fetch
-        self._cached = _Cached(clock)
+        self._cached = _Cached()
         self._lock = threading.Lock()
 
     def get(self) -> str:
@@ -61,18 +60,16 @@ class TokenCache:
         with self._lock:
             if token := self._cached.fresh(refused):
                 return token
-            requested_at = self._cached.clock()
+            requested_at = time.monotonic()
             return self._cached.store(self._fetch(), requested_at)
 
 
 class AsyncTokenCache:
     """``TokenCache`` for the tasks of one event loop."""
 
-    def __init__(
-        self, fetch: Callable[[], Awaitable[TokenAndLifetime]], clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, fetch: Callable[[], Awaitable[TokenAndLifetime]]) -> None:
         self._fetch = fetch
-        self._cached = _Cached(clock)
+        self._cached = _Cached()
         self._lock = asyncio.Lock()
 
     def fresh(self) -> str:
@@ -88,7 +85,7 @@ class AsyncTokenCache:
         async with self._lock:
             if token := self._cached.fresh(refused):
                 return token
-            requested_at = self._cached.clock()
+            requested_at = time.monotonic()
             return self._cached.store(await self._fetch(), requested_at)
 
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from order_relay.batches import BatchStore
 from order_relay.connections import Connection
 from order_relay.errors import ConfigurationError
 from order_relay.ledger import Ledger
@@ -23,14 +22,14 @@ from order_relay.pipeline.runs import dry_run as dry_run_module
 from order_relay.pipeline.settings.pipeline import PipelineSettings, load_pipeline
 from order_relay.pipeline.settings.sections import VendorAccount
 from order_relay.wiring.dry_run import ReadOnlySource, SearchOnlyDestination, UnreachableDestination
-from order_relay.wiring.vendors import vendor_module
+from order_relay.wiring.vendors import WiredParts, vendor_module
 
 ACCOUNT_FACTS = ("manufacturer_id", "catalog_id", "status_field", "status_values", "time_zone")
 """Connection settings that the transformation uses, if present; those of the destination take precedence."""
 
 
 @dataclass
-class Wiring:
+class Wiring(WiredParts):
     """One pipeline with all its parts. Close it, or use it in a ``with`` block.
 
     ``connections`` returns a connection by its id. ``filesystem`` is the batch store's, if it needs credentials.
@@ -61,12 +60,12 @@ class Wiring:
     @cached_property
     def source_connection(self) -> Connection:
         """The source's connection, with the file's options; its ``fingerprint()`` changes when it is edited."""
-        return self._connection(self.settings.source)
+        return self.connection_of(self.settings.source)
 
     @cached_property
     def destination_connection(self) -> Connection:
         """The destination's connection, with the file's options."""
-        return self._connection(self.settings.destination)
+        return self.connection_of(self.settings.destination)
 
     @cached_property
     def source(self) -> Source:
@@ -95,16 +94,11 @@ class Wiring:
         """Turns orders into the destination's payloads. Raises ``ConfigurationError`` for a wrong mapping."""
         account: dict[str, Any] = {}
         for party in (self.settings.source, self.settings.destination):
-            connection_settings = vendor_module(party.vendor, "connection").read_settings(self._connection(party))
+            connection_settings = vendor_module(party.vendor, "connection").read_settings(self.connection_of(party))
             account |= {
                 name: getattr(connection_settings, name) for name in ACCOUNT_FACTS if hasattr(connection_settings, name)
             }
         return Transformer(self.source.format, self.destination.format, self.settings.transform_settings(account))
-
-    @cached_property
-    def store(self) -> BatchStore:
-        """The batch store."""
-        return BatchStore(self.store_url, self.filesystem)
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -132,23 +126,6 @@ class Wiring:
         IdentityPaths.from_mapping(form.mapping.get("identity", {}), f"{form.name}: identity")
         self.transformer  # noqa: B018 - created for its checks
         self.store  # noqa: B018
-
-    def close(self) -> None:
-        """Close the source and the ledger, if they were created."""
-        for name in ("source", "ledger"):
-            made = self.__dict__.pop(name, None)
-            if made is not None:
-                made.close()
-
-    def __enter__(self) -> Wiring:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _connection(self, party: VendorAccount) -> Connection:
-        connection = self.connections(party.connection)
-        return replace(connection, extra={**connection.extra, **party.options}) if party.options else connection
 
     def _factory(self, party: VendorAccount, role: str) -> Callable[[Connection], Any]:
         factory: Callable[[Connection], Any] | None = getattr(vendor_module(party.vendor, "vendor"), role, None)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import Any
 
 from pydantic import ValidationError
 
-from order_relay.batches import BatchStore
 from order_relay.connections import Connection
 from order_relay.errors import ConfigurationError
 from order_relay.ledger import Ledger
@@ -22,11 +21,11 @@ from order_relay.pipeline.archive import OrderArchive
 from order_relay.pipeline.fulfilment.status_poll import StatusReader, StatusSource
 from order_relay.pipeline.settings.pipeline import load_pipeline, pipeline_files
 from order_relay.pipeline.settings.status_account import NAMED_DELIMITERS, StatusSettings, load_status
-from order_relay.wiring.vendors import canonical_reader, vendor_module
+from order_relay.wiring.vendors import WiredParts, canonical_reader, vendor_module
 
 
 @dataclass
-class StatusWiring:
+class StatusWiring(WiredParts):
     """One status account. Close it, or use it in a ``with`` block. Every part is created on first use."""
 
     settings: StatusSettings
@@ -50,9 +49,7 @@ class StatusWiring:
     @property
     def connection(self) -> Connection:
         """Its connection, with the file's options."""
-        party = self.settings.source
-        found = self.connections(party.connection)
-        return replace(found, extra={**found.extra, **party.options})
+        return self.connection_of(self.settings.source)
 
     @cached_property
     def source(self) -> StatusSource:
@@ -92,11 +89,6 @@ class StatusWiring:
         return OwnOrders(tuple(chosen or pipeline_files()), self.settings.ours.number)
 
     @cached_property
-    def store(self) -> BatchStore:
-        """The batch store."""
-        return BatchStore(self.store_url, self.filesystem)
-
-    @cached_property
     def ledger(self) -> Ledger:
         """The ledger, bound to this account. Raises ``ConfigurationError`` if it is bound to another."""
         ledger = Ledger.open(self.ledger_url)
@@ -111,19 +103,6 @@ class StatusWiring:
     def archive(self) -> OrderArchive:
         """The archived orders of every pipeline."""
         return OrderArchive(self.store, cache(lambda name: canonical_reader(load_pipeline(name))))
-
-    def close(self) -> None:
-        """Close source and ledger, if they were created."""
-        for name in ("ledger", "source"):
-            made = self.__dict__.pop(name, None)
-            if made is not None:
-                made.close()
-
-    def __enter__(self) -> StatusWiring:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def status_reader(settings: StatusSettings) -> StatusReader:

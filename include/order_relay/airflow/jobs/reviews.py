@@ -157,7 +157,7 @@ def decide(context: Context) -> dict[str, Any]:
                 shown=review_task.seen,
                 cancelled=bool(confirmed),
                 pipeline=review_task.pipeline,
-                shares=_min_common_items(review_task.pipeline),
+                shares={review_task.pipeline: load_pipeline(review_task.pipeline).policies.min_common_items},
             )
         except (ConcurrentUpdateError, IllegalTransitionError) as error:
             return _not_decided(review_task, str(error))
@@ -209,11 +209,6 @@ def _settings(pipeline: str) -> PipelineSettings | None:
     except OrderRelayError as error:
         log.warning("%s: invalid settings, defaults apply (%s)", pipeline, error)
         return None
-
-
-def _min_common_items(pipeline: str) -> dict[str, float]:
-    """The share of items that versions of one order have in common, by pipeline. Raises ``ConfigurationError``."""
-    return {pipeline: load_pipeline(pipeline).policies.min_common_items}
 
 
 def _doubt_settings(pipeline: str) -> DoubtSettings:

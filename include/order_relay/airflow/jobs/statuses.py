@@ -65,12 +65,7 @@ def poll(account: str, context: Context) -> dict[str, Any]:
 def _alert_refused(intake: StatusIntake) -> None:
     """Raise alerts for unusable records and files, one per file or channel."""
     found = intake.ledger.status_refusals.since(intake.account, datetime.now(UTC) - REFUSED_PERIOD)
-    notify(
-        intake.ledger,
-        intake.account,
-        refused_statuses(intake.account, found),
-        settles=[STATUS_REFUSED],
-    )
+    notify(intake.ledger, intake.account, refused_statuses(intake.account, found), settles=[STATUS_REFUSED])
 
 
 def fetch(account: str, context: Context) -> dict[str, Any]:

@@ -14,8 +14,7 @@ from order_relay.cli.output import print_fields, print_json, print_line
 def baseline(
     pipeline: Annotated[str, typer.Argument(help="Pipeline whose source is read.")],
     acknowledge: Annotated[
-        bool,
-        typer.Option("--acknowledge/--no-acknowledge", help="Also acknowledge these orders at the source."),
+        bool, typer.Option("--acknowledge/--no-acknowledge", help="Also acknowledge these orders at the source.")
     ] = False,
     reason: Reason = "handled by older scripts",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count the orders that the source offers.")] = False,

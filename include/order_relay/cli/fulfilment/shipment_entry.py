@@ -116,10 +116,7 @@ def shipments(
 def drop_parcel(
     word: Annotated[
         str,
-        typer.Argument(
-            metavar="PARCEL",
-            help="Id of a kept parcel (see 'shipments --unmatched') or its order number.",
-        ),
+        typer.Argument(metavar="PARCEL", help="Id of a kept parcel (see 'shipments --unmatched') or its order number."),
     ],
     reason: Reason,
     who: Who = None,

@@ -129,9 +129,7 @@ def _detect_layout(text: str, form: TimestampFormat, column: str) -> datetime:
         day_first = True if parts["sign"] == "." else form.day_first
         if day_first is None:
             raise _cell_rejected(
-                "time_ambiguous",
-                column,
-                "may start with day or month; set files.time_format, such as %d/%m/%Y %H:%M",
+                "time_ambiguous", column, "may start with day or month; set files.time_format, such as %d/%m/%Y %H:%M"
             )
         parts["day"], parts["month"] = (parts["one"], parts["two"])[:: 1 if day_first else -1]
     zone = (parts["zone"] or "").upper().replace("UTC", "Z").replace("GMT", "Z")

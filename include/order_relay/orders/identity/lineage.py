@@ -15,11 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 IDENTITY_SIGNALS: Mapping[str, str] = MappingProxyType(
-    {
-        "base_number": "base order number",
-        "customer_number": "customer number",
-        "customer_po": "customer PO",
-    }
+    {"base_number": "base order number", "customer_number": "customer number", "customer_po": "customer PO"}
 )
 """Columns of a version that must not differ within one order, and their names for operators."""
 

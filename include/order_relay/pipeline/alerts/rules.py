@@ -198,12 +198,7 @@ def _unexpected_shadow(pipeline: str, pulse: Heartbeat, settings: PipelineSettin
 
 def suspended(pipeline: str, repeat_s: float) -> Alert:
     """The source rejected our credentials: nothing is read until its connection is edited."""
-    return Alert(
-        SUSPENDED,
-        SUSPENDED,
-        f"{pipeline}: {LOGIN_REJECTED}",
-        repeat_s=repeat_s,
-    )
+    return Alert(SUSPENDED, SUSPENDED, f"{pipeline}: {LOGIN_REJECTED}", repeat_s=repeat_s)
 
 
 def invalid_stop_value(switch: StopSwitch) -> list[Alert]:

@@ -61,12 +61,7 @@ def _record(
 
 
 def mark_offline_orders(
-    ctx: RunContext,
-    parts: WriteBackContext,
-    *,
-    first_days: float,
-    overlap_s: float,
-    now: datetime | None = None,
+    ctx: RunContext, parts: WriteBackContext, *, first_days: float, overlap_s: float, now: datetime | None = None
 ) -> dict[str, int]:
     """Mark offline orders as sent, from their own watermark minus the overlap; returns counts by outcome.
 

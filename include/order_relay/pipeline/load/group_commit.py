@@ -52,14 +52,7 @@ class GroupCommit:
     """
 
     def __init__(
-        self,
-        ledger: Ledger,
-        ctx: RunContext,
-        owner: str,
-        lease_s: float,
-        *,
-        most: int = 256,
-        patience_s: float = 60.0,
+        self, ledger: Ledger, ctx: RunContext, owner: str, lease_s: float, *, most: int = 256, patience_s: float = 60.0
     ) -> None:
         self._ledger = ledger
         self._ctx = ctx

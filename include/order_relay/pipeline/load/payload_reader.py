@@ -7,11 +7,11 @@ import hashlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from itertools import groupby
-from typing import Protocol
 
 from order_relay.batches import BatchStore, DamagedBatchError
 from order_relay.iteration import batched
 from order_relay.ledger.schema.records import Sendable
+from order_relay.pipeline.load.sender import Sender
 
 log = logging.getLogger(__name__)
 
@@ -19,21 +19,11 @@ SLICE_SIZE = 500
 """Ids read from the ledger per query."""
 
 
-class UnsentCounter(Protocol):
-    """Counts orders that could not be yielded."""
-
-    def left_out(self, why: str, number: int, *, retry: bool) -> None:
-        """``number`` orders were left out; ``retry``: a later try may send them."""
-
-    def damaged(self, ids: Sequence[int]) -> None:
-        """The payloads of these orders are damaged and must be rebuilt."""
-
-
 async def read_payloads(
     ids: Sequence[int],
     to_send: Callable[[list[int]], Awaitable[list[Sendable]]],
     store: BatchStore,
-    tally: UnsentCounter,
+    tally: Sender,
 ) -> AsyncIterator[tuple[Sendable, bytes]]:
     """The orders of ``ids`` that are ready, each with the bytes to POST, read grouped by object.
 
@@ -51,7 +41,7 @@ async def read_payloads(
 
 
 async def _read_group(
-    name: str, group: list[Sendable], store: BatchStore, tally: UnsentCounter
+    name: str, group: list[Sendable], store: BatchStore, tally: Sender
 ) -> list[tuple[Sendable, bytes]]:
     rows = {s.payload_row for s in group}
     try:

@@ -61,12 +61,12 @@ class Sender:
         return self._breaker.refused if self._breaker.all_refused else []
 
     def left_out(self, why: str, number: int, *, retry: bool) -> None:
-        """See ``UnsentCounter``."""
+        """``number`` orders were left out; ``retry``: a later try may send them."""
         self._counts[why] += number
         self.unsent += number if retry else 0
 
     def damaged(self, ids: Sequence[int]) -> None:
-        """See ``UnsentCounter``."""
+        """The payloads of these orders are damaged and must be rebuilt."""
         self.to_rebuild += ids
         self.left_out("damaged", len(ids), retry=True)
 

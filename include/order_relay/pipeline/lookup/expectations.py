@@ -7,30 +7,17 @@ import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 from order_relay.batches import BatchStore
 from order_relay.errors import OrderRelayError
-from order_relay.ledger.schema.records import decimal_total
+from order_relay.ledger.schema.records import InDoubtOrder, Sendable, decimal_total
 from order_relay.orders.identity.traits import TimeSpan, Traits
 from order_relay.pipeline.ports import Destination
 
 log = logging.getLogger(__name__)
 
-
-class SentOrder(Protocol):
-    """The parts used of an order that was, or will be, sent."""
-
-    @property
-    def destination_key(self) -> str: ...  # noqa: D102
-    @property
-    def payload_name(self) -> str: ...  # noqa: D102
-    @property
-    def payload_row(self) -> int: ...  # noqa: D102
-    @property
-    def total_minor(self) -> int: ...  # noqa: D102
-    @property
-    def currency(self) -> str: ...  # noqa: D102
+SentOrder = Sendable | InDoubtOrder
+"""An order that was, or will be, sent."""
 
 
 class ExpectedOrders:

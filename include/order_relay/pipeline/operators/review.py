@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from order_relay.batches import ArchiveRemovedError, BatchReader, BatchStore
 from order_relay.errors import IllegalTransitionError, OrderRelayError
@@ -13,10 +13,10 @@ from order_relay.orders.identity.lineage import conflicting_columns, describe_co
 from order_relay.orders.identity.source_identity import source_lineage
 from order_relay.orders.json_text import decode
 from order_relay.orders.messages import VersionPolicies
-from order_relay.orders.payload.transformer import Transformer
 from order_relay.orders.review.diff import diff_versions
 from order_relay.pipeline.operators.review_choices import describe_choice
 from order_relay.pipeline.operators.review_model import OrderReview, ReviewedVersion, VersionDifference
+from order_relay.pipeline.run import RunWiring
 
 _SENT_STATES = ("imported", "in_doubt", "sending")
 _SHOWN = (
@@ -35,22 +35,10 @@ MAX_DIFFERENCES = 30
 """Maximum comparisons in one review."""
 
 
-class ReviewContext(Protocol):
-    """The parts of a pipeline's wiring that a review needs."""
-
-    @property
-    def name(self) -> str:
-        """The pipeline's name."""
-
-    @property
-    def transformer(self) -> Transformer:
-        """Reads the source's documents."""
-
-
 def build_review(
     ledger: Ledger,
     store: BatchStore,
-    wiring: ReviewContext,
+    wiring: RunWiring,
     *,
     number: str,
     minimum: float = VersionPolicies().min_common_items,
@@ -60,15 +48,15 @@ def build_review(
     ``minimum`` is the pipeline's ``min_common_items``. A raw order that can no longer be read is mentioned in the
     review. Raises ``IllegalTransitionError`` if nothing is held.
     """
-    group = next(iter(ledger.decisions.held_groups(wiring.name, number)), None)
+    group = next(iter(ledger.decisions.held_groups(wiring.settings.name, number)), None)
     if group is None:
         raise IllegalTransitionError("no order is held under this order number")
-    rows = ledger.queries.related(wiring.name, group.numbers - {""}, {one.lineage for one in group.held})
+    rows = ledger.queries.related(wiring.settings.name, group.numbers - {""}, {one.lineage for one in group.held})
     return _ReviewBuilder(store, wiring).review(group, rows, minimum)
 
 
 class _ReviewBuilder:
-    def __init__(self, store: BatchStore, wiring: ReviewContext) -> None:
+    def __init__(self, store: BatchStore, wiring: RunWiring) -> None:
         self._store = store
         self._wiring = wiring
 
@@ -78,7 +66,7 @@ class _ReviewBuilder:
             for row in rows
         )
         return OrderReview(
-            pipeline=self._wiring.name,
+            pipeline=self._wiring.settings.name,
             number=group.number,
             lineage=group.newest.lineage,
             reason=group.reason,
@@ -104,7 +92,7 @@ class _ReviewBuilder:
         return VersionDifference(before["id"], now["id"], comparison, contradicting=contradicting)
 
     def _document(self, row: Mapping[str, Any]) -> Any:
-        reader = BatchReader(self._store, self._wiring.name, row["batch_id"])
+        reader = BatchReader(self._store, self._wiring.settings.name, row["batch_id"])
         text = reader.rows(row["part"], {row["row"]})[row["row"]]
         if not text:
             raise ArchiveRemovedError(f"the raw order of submission {row['id']} was removed by retention")
@@ -123,7 +111,8 @@ def _pairs(rows: Sequence[Mapping[str, Any]], held: Container[int]) -> list[_Pai
     position = {row["id"]: number for number, row in enumerate(rows)}
     held_rows = [row for row in rows if row["id"] in held]
     others = [row for row in rows if row["id"] not in held]
-    sent = [row for row in others if row["state"] in _SENT_STATES or _is_baseline(row)]
+    baseline = ("discarded", "baseline")
+    sent = [row for row in others if row["state"] in _SENT_STATES or (row["state"], row["reason"]) == baseline]
     pairs: dict[tuple[int, int], _Pair] = {}
 
     def add(one: Mapping[str, Any], other: Mapping[str, Any]) -> None:
@@ -140,7 +129,3 @@ def _pairs(rows: Sequence[Mapping[str, Any]], held: Container[int]) -> list[_Pai
         older = [other for other in others if position[other["id"]] < position[row["id"]]]
         return [(older[-1], row)] if older else [(row, others[0])] if others else [(None, row)]
     return [pairs[key] for key in sorted(pairs, key=lambda key: (position[key[1]], position[key[0]]))]
-
-
-def _is_baseline(row: Mapping[str, Any]) -> bool:
-    return bool(row["state"] == "discarded" and row["reason"] == "baseline")

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from order_relay.orders.markdown import escape_markdown, markdown_table
 from order_relay.orders.review.choices import REPLACEMENT
 from order_relay.orders.review.diff import VersionDiff, format_value
+from order_relay.orders.review.submission_groups import GroupMember
 from order_relay.pipeline.report.advice import advice_for, explain
 from order_relay.pipeline.report.processing_codes import COMPARE_VERSIONS
 
@@ -143,20 +144,7 @@ class OrderReview:
         }
 
 
-class _Labelled(Protocol):
-    """A version that has a label: a ``ReviewedVersion`` or a ``GroupMember``."""
-
-    @property
-    def order_number(self) -> str: ...
-
-    @property
-    def source_id(self) -> str: ...
-
-    @property
-    def edition(self) -> int: ...
-
-
-def version_label(version: _Labelled) -> str:
+def version_label(version: ReviewedVersion | GroupMember) -> str:
     """A version as operators see it, such as ``6385-031318-392 (id 17, edition 2)``."""
     edition = f", edition {version.edition}" if version.edition > 1 else ""
     return f"{version.order_number} (id {version.source_id}{edition})"

@@ -24,11 +24,9 @@ class AcommerceClient:
 
     max_ids_per_call = IDS_PER_CALL
 
-    def __init__(
-        self, settings: AcommerceSettings, vendor_format: VendorFormat, transport: AcommerceTransport | None = None
-    ) -> None:
+    def __init__(self, settings: AcommerceSettings, vendor_format: VendorFormat) -> None:
         self._settings = settings
-        self._transport = transport or AcommerceTransport(settings)
+        self._transport = AcommerceTransport(settings)
         self._url = f"{settings.base_url}/{settings.scope}/sales-order-status"
         self.account = settings.account
         self.format = vendor_format

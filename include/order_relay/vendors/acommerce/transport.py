@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -70,18 +70,12 @@ class _Request:
 class AcommerceTransport:
     """The requests of one client; for one thread."""
 
-    def __init__(
-        self,
-        settings: AcommerceSettings,
-        client: httpx.Client | None = None,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
+    def __init__(self, settings: AcommerceSettings) -> None:
         self._settings = settings
         secrets = tuple(filter(None, (settings.api_key, settings.login, settings.hook_secret)))
         self._server = VendorClient("aCommerce", settings, secrets)
-        self._client = client or self._server.open_client(connections=2)
+        self._client = self._server.open_client(connections=2)
         self._tokens = TokenCache(partial(fetch_token, settings, self._server, self._client))
-        self._sleep = sleep
 
     def close(self) -> None:
         """Close the connections."""
@@ -109,7 +103,7 @@ class AcommerceTransport:
                 waited_s += pause_s
                 if not patient or waited_s > self._settings.max_wait_s or retry == _TRIES - 1:
                     raise
-                self._sleep(pause_s)
+                time.sleep(pause_s)
         raise AssertionError("unreachable")
 
     def request(

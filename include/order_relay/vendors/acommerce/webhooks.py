@@ -33,9 +33,9 @@ def is_genuine(body: bytes, signature: str, settings: AcommerceSettings) -> bool
 class WebhookClient:
     """The webhooks of one channel or partner."""
 
-    def __init__(self, settings: AcommerceSettings, transport: AcommerceTransport | None = None) -> None:
+    def __init__(self, settings: AcommerceSettings) -> None:
         self._settings = settings
-        self._transport = transport or AcommerceTransport(settings)
+        self._transport = AcommerceTransport(settings)
         self._url = f"{settings.auth_url}/{settings.scope}/hooks"
 
     def close(self) -> None:

@@ -7,7 +7,6 @@ Source: docs/vendors/cloudsuite.md, "Facts", login.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 
 import httpx
@@ -28,17 +27,11 @@ DEFAULT_LIFETIME_S = 300.0
 class CloudSuiteAuthorization:
     """The header for all threads of a client."""
 
-    def __init__(
-        self,
-        settings: CloudSuiteSettings,
-        server: VendorClient,
-        client: httpx.Client,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, settings: CloudSuiteSettings, server: VendorClient, client: httpx.Client) -> None:
         self._settings = settings
         self._server = server
         self._client = client
-        self._tokens = oauth.TokenCache(self._fetch, clock)
+        self._tokens = oauth.TokenCache(self._fetch)
 
     def header(self) -> str:
         """The header, its token renewed if it is about to expire.

@@ -96,7 +96,8 @@ async def _read_all(
     for number in range(1, MAX_PAGES + 1):
         reply = await reader.get("order/", {**query, "perPage": str(PER_PAGE), "page": str(number)})
         rows = _add_page(progress, order_view, reply)
-        if wanted is not None and not progress.problem and _has_other_orders(rows, wanted):
+        keys = {row.destination_key for row in rows} - {""}
+        if wanted is not None and not progress.problem and keys - wanted:
             progress.problem = "parameter_ignored"
         if progress.finished:
             break
@@ -104,10 +105,6 @@ async def _read_all(
         progress.problem = "too_many_pages"
     await _complete_keys(reader, order_view, progress)
     return progress.page()
-
-
-def _has_other_orders(rows: list[SearchHit], wanted: frozenset[str]) -> bool:
-    return any(row.destination_key and row.destination_key not in wanted for row in rows)
 
 
 def _add_page(progress: _SearchProgress, order_view: OrderView, reply: SearchReply) -> list[SearchHit]:

@@ -60,7 +60,7 @@ def imported(desk: Desk, *documents: dict[str, Any]) -> None:
 
 
 def review(desk: Desk, **which: Any) -> OrderReview:
-    wiring = SimpleNamespace(name=PIPELINE, transformer=SimpleNamespace(reader=READER))
+    wiring = SimpleNamespace(settings=SimpleNamespace(name=PIPELINE), transformer=SimpleNamespace(reader=READER))
     return build_review(desk.ledger, desk.store, wiring, **which)
 
 
