@@ -3,18 +3,39 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
 from order_relay.orders.fulfilment.event_history import EventHistory, merge_report
-from order_relay.orders.fulfilment.status_events import Channel, EventKind, StatusEvent, StatusReport, fallback_key
+from order_relay.orders.fulfilment.status_events import (
+    NEVER,
+    Channel,
+    EventKind,
+    EventPosition,
+    EventRevision,
+    Recency,
+    StatusEvent,
+    StatusReport,
+    fallback_key,
+)
+from order_relay.orders.fulfilment.status_state import OrderState, state_of
 
 START = datetime(2026, 5, 1, 8, tzinfo=UTC)
 ORDER = "WEB-1"
 _STATUSES = ("NEW", "IN_PROGRESS", "IN_TRANSIT", "COMPLETED", "CANCELED", "SOMETHING_ELSE")
+
+
+def derive_state(events: Sequence[StatusEvent], final: Collection[str] = ()) -> OrderState:
+    """The state of a single record. ``events`` are in the order of the record."""
+    latest = datetime.max.replace(tzinfo=UTC)
+    revisions = (
+        EventRevision(event, Recency(NEVER, True), EventPosition(NEVER, position), latest, latest)
+        for position, event in enumerate(events)
+    )
+    return state_of(revisions, final)
 
 
 def merge_all(history: EventHistory, reports: Iterable[StatusReport]) -> EventHistory:

@@ -18,7 +18,6 @@ from order_relay.ledger import Ledger
 from order_relay.ledger.fulfilment.status_queries import OwnOrders
 from order_relay.orders.fulfilment.status_events import Channel
 from order_relay.orders.fulfilment.status_records import StatusPage, parse_records
-from order_relay.orders.fulfilment.status_state import derive_state
 from order_relay.orders.messages import RunContext
 from order_relay.pipeline.fulfilment.shipments import record_shipment
 from order_relay.pipeline.fulfilment.status_files import DropFolder, read_drops
@@ -27,6 +26,7 @@ from order_relay.pipeline.settings.status_account import StatusSettings
 from order_relay.wiring.statuses import StatusWiring
 from order_relay_sandbox import ThreadedSandbox
 from tests.support.faults.world import World, world
+from tests.support.status_histories import derive_state
 from tests.support.trials.crashes import killed_at, recorded
 
 ACCOUNT = "acommerce_status"

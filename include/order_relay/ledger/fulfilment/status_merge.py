@@ -177,7 +177,7 @@ class StatusMerge:
 
         An order with a new doubt is read by id in the next run; with the same doubt as before, only after its delay.
         """
-        state = state_of(history, self._final)
+        state = state_of(history.current(), self._final)
         derived = {
             "order_status": state.order_status,
             "detailed_status": state.detailed_status,

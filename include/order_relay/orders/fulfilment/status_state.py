@@ -14,19 +14,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
-from order_relay.orders.fulfilment.event_history import EventHistory
 from order_relay.orders.fulfilment.status_events import (
     NEVER,
     EventKind,
-    EventPosition,
     EventRevision,
-    Recency,
-    StatusEvent,
 )
-
-_UNBOUNDED = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -47,23 +41,8 @@ class OrderState:
     parcels: tuple[ParcelState, ...] = ()
 
 
-def state_of(history: EventHistory, final: Collection[str] = ()) -> OrderState:
-    """The state of a history. ``final``: statuses after which no other is expected."""
-    return _state(history.current(), final)
-
-
-def derive_state(events: Sequence[StatusEvent], final: Collection[str] = ()) -> OrderState:
-    """The state of a single record. ``events`` are in the order of the record."""
-    return _state(
-        (
-            EventRevision(event, Recency(NEVER, True), EventPosition(NEVER, position), _UNBOUNDED, _UNBOUNDED)
-            for position, event in enumerate(events)
-        ),
-        final,
-    )
-
-
-def _state(current: Iterable[EventRevision], final: Collection[str]) -> OrderState:
+def state_of(current: Iterable[EventRevision], final: Collection[str] = ()) -> OrderState:
+    """The state that follows from current events. ``final``: statuses after which no other is expected."""
     by_subject: dict[tuple[EventKind, str], list[EventRevision]] = defaultdict(list)
     for revision in current:
         by_subject[revision.subject].append(revision)

@@ -15,8 +15,6 @@ from decimal import Decimal
 OURS, OTHER, UNNAMED = "ours", "other", ""
 """Values of ``Traits.owner``."""
 
-NO_MARKS: Mapping[str, str] = {}
-
 TimeSpan = tuple[datetime, datetime]
 
 

@@ -1,4 +1,4 @@
-"""Entry points of this vendor: the status source's factory and the connection form."""
+"""Entry points of this vendor: the status source's factory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from order_relay.connections import Connection
 from order_relay.orders.schema.validator import VendorFormat
 from order_relay.vendors.acommerce.client import AcommerceClient
-from order_relay.vendors.acommerce.connection import FORM, read_settings
+from order_relay.vendors.acommerce.connection import read_settings
 
 FOLDER = Path(__file__).parent
 
@@ -23,5 +23,3 @@ def status_source(connection: Connection) -> AcommerceClient:
 
 
 STATUS_SOURCE = status_source
-
-__all__ = ["FORM", "STATUS_SOURCE", "status_format", "status_source"]

@@ -1,4 +1,4 @@
-"""Entry points of this vendor: the source's factory and the connection form."""
+"""Entry points of this vendor: the source's factory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from order_relay.connections import Connection
 from order_relay.orders.mapping.eligibility import GO, WITHDRAWN
 from order_relay.orders.schema.validator import VendorFormat
 from order_relay.vendors.cloudsuite.client import CloudSuiteClient
-from order_relay.vendors.cloudsuite.connection import FORM, read_settings
+from order_relay.vendors.cloudsuite.connection import read_settings
 from order_relay.vendors.cloudsuite.write_back import CANCEL, CONFIRMED
 
 FOLDER = Path(__file__).parent
@@ -36,5 +36,3 @@ def _format(states: Sequence[str]) -> VendorFormat:
 
 
 SOURCE = source
-
-__all__ = ["FORM", "SOURCE", "source"]

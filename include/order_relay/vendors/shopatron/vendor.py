@@ -1,4 +1,4 @@
-"""Entry points of this vendor: the destination's factory and the connection form."""
+"""Entry points of this vendor: the destination's factory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from order_relay.connections import Connection
 from order_relay.orders.schema.validator import VendorFormat
 from order_relay.vendors.shopatron.client import ShopatronClient
-from order_relay.vendors.shopatron.connection import FORM, read_settings
+from order_relay.vendors.shopatron.connection import read_settings
 
 FOLDER = Path(__file__).parent
 SCHEMA = FOLDER / "import_order.schema.json"
@@ -20,5 +20,3 @@ def destination(connection: Connection) -> ShopatronClient:
 
 
 DESTINATION = destination
-
-__all__ = ["DESTINATION", "FORM", "destination"]

@@ -1,4 +1,4 @@
-"""Entry points of this vendor: the source's factory and the connection form."""
+"""Entry points of this vendor: the source's factory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from order_relay.connections import Connection
 from order_relay.orders.schema.validator import VendorFormat
 from order_relay.vendors.supercat.client import SuperCatClient
-from order_relay.vendors.supercat.connection import FORM, read_settings
+from order_relay.vendors.supercat.connection import read_settings
 
 FOLDER = Path(__file__).parent
 SCHEMA = FOLDER / "order.schema.json"
@@ -20,5 +20,3 @@ def source(connection: Connection) -> SuperCatClient:
 
 
 SOURCE = source
-
-__all__ = ["FORM", "SOURCE", "source"]

@@ -139,7 +139,7 @@ def test_any_delivery_ends_as_the_final_history_read_once(sqlite_url: str, shop:
         found = next(found for found in ledger.statuses.recent(most=10_000) if found["account"] == account)
     finally:
         ledger.close()
-    wanted = state_of(merge_all(EventHistory(), [final]))
+    wanted = state_of(merge_all(EventHistory(), [final]).current())
     assert found["order_number"] == ORDER
     assert (found["order_status"], found["detailed_status"]) == (wanted.order_status, wanted.detailed_status)
     assert found["parcels"] == [(p.parcel, p.status, p.at) for p in wanted.parcels]

@@ -14,8 +14,17 @@ from hypothesis import strategies as st
 
 from order_relay.orders.fulfilment.event_history import EventHistory, merge_report
 from order_relay.orders.fulfilment.status_events import Channel, EventKind, StatusEvent, StatusReport
-from order_relay.orders.fulfilment.status_state import OrderState, ParcelState, derive_state, state_of
-from tests.support.status_histories import START, Shop, file_report, merge_all, push_reports, read_report, shops
+from order_relay.orders.fulfilment.status_state import OrderState, ParcelState, state_of
+from tests.support.status_histories import (
+    START,
+    Shop,
+    derive_state,
+    file_report,
+    merge_all,
+    push_reports,
+    read_report,
+    shops,
+)
 
 FINAL = frozenset({"COMPLETED", "CANCELED"})
 
@@ -38,7 +47,7 @@ def read(*events: StatusEvent, asked: float = 30, full: bool = True) -> StatusRe
 
 
 def state(history: EventHistory) -> OrderState:
-    return state_of(history, FINAL)
+    return state_of(history.current(), FINAL)
 
 
 @settings(max_examples=300, deadline=None)

@@ -20,7 +20,8 @@ from order_relay.orders.fulfilment.status_records import (
     parse_records,
     parse_timestamp,
 )
-from order_relay.orders.fulfilment.status_state import ParcelState, derive_state
+from order_relay.orders.fulfilment.status_state import ParcelState
+from tests.support.status_histories import derive_state
 
 MAPPING = yaml.safe_load((Path(order_relay.vendors.__file__).parent / "acommerce/mapping.yaml").read_text())
 SHAPE = StatusMapping.from_mapping(MAPPING["record"], "mapping")

@@ -15,12 +15,12 @@ from order_relay.ledger import Ledger
 from order_relay.ledger.fulfilment.status_merge import StoredStatuses
 from order_relay.orders.fulfilment.status_events import Channel
 from order_relay.orders.fulfilment.status_records import StatusPage, parse_records
-from order_relay.orders.fulfilment.status_state import derive_state
 from order_relay.orders.messages import RunContext
 from order_relay.pipeline.fulfilment.status_poll import StatusIntake, poll_changes, read_due
 from order_relay.pipeline.settings.status_account import ByIdSettings, PollSettings, StatusSettings
 from order_relay.wiring.statuses import StatusWiring
 from order_relay_sandbox import ThreadedSandbox, serve_in_thread
+from tests.support.status_histories import derive_state
 
 ACCOUNT = "acommerce_status"
 
