@@ -156,7 +156,7 @@ def test_an_unreliable_search(firm: Call, extra: dict[str, Any], switches: dict[
 def test_no_search_at_all(firm: Call) -> None:
     told = firm({"search_by": "none"}).compare()
     assert told.differences == []
-    assert "nothing can be compared" in told.remarks[0]
+    assert "nothing was compared" in told.remarks[0]
 
 
 def test_by_command(firm: Call, command_line: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
