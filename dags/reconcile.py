@@ -6,7 +6,7 @@ operator reads the report and decides.
 | task | does |
 |---|---|
 | **active** | finds the pipelines that have run before |
-| **compare** | one task per pipeline: searches the OMS for recent imports, and reads what it dates recently |
+| **compare** | one task per pipeline: checks the whole ledger, then searches the OMS for recent imports |
 
 The setting `reconcile: days` is the number of days compared (7 by default).
 
@@ -24,8 +24,9 @@ Differences raise an alert, once as long as they stay the same. If others import
 **What cannot be known is stated**, and nothing is reported as missing then: a connection with `search_by: none`, or a
 search that fails, ignores its parameters, shifts while it is read, or omits external ids.
 
-The report is in the batch store (`PIPELINE/runs/RUN/reconcile.md`) and in the task's log. **Red** means that a
-pipeline's connection or setting is wrong, or that the OMS asked for a longer pause than the task may wait.
+The report is in the batch store (`PIPELINE/runs/RUN/reconcile.md`) and in the task's log. **Red** means that the
+accounting check failed, that a pipeline's connection or setting is wrong, or that the OMS asked for a longer pause
+than the task may wait.
 
 **Commands**: `order-relay reconcile --pipeline NAME`.
 """

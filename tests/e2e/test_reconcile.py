@@ -27,3 +27,14 @@ def test_a_missing_order_is_reported(make_world: Callable[..., Any], caplog: pyt
     assert (counts["missing"], counts["doubled"], counts["unsure"]) == (1, 0, 0)
     assert any("GONE: missing" in record.getMessage() for record in caplog.records)
     assert world.states() == before
+
+
+def test_the_whole_ledger_is_checked(make_world: Callable[..., Any]) -> None:
+    world = make_world(orders=3)
+    assert world.run().state == "success"
+    assert world.run("reconcile").state == "success"
+    world.change("UPDATE submission SET oms_id = NULL WHERE id = (SELECT min(id) FROM submission WHERE oms_id <> '')")
+    assert world.run().state == "success", "a run checks what it changed"
+    run = world.run("reconcile")
+    assert run.state == "failed"
+    assert "compare" in {task.partition("[")[0] for task, state in run.tasks.items() if state == "failed"}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
@@ -14,6 +15,7 @@ from order_relay import COMMAND
 from order_relay.airflow.context.run_request import run_slug
 from order_relay.airflow.notify.notifications import notify
 from order_relay.airflow.session import account_names, open_ledger, open_wiring
+from order_relay.errors import RunFailedError
 from order_relay.ledger import Alert
 from order_relay.orders.markdown import escape_markdown
 from order_relay.orders.messages import RunContext
@@ -21,6 +23,7 @@ from order_relay.pipeline.alerts.kinds import list_lines
 from order_relay.pipeline.lookup import diff
 from order_relay.pipeline.lookup.diff import Discrepancy, DiscrepancyKind, ReconciliationReport
 from order_relay.pipeline.lookup.reconcile import reconcile
+from order_relay.pipeline.report.report import check_archive, closed_batches
 from order_relay.pipeline.runs.objects import run_prefix
 from order_relay.pipeline.settings.pipeline import pipeline_files
 from order_relay.wiring.pipeline import Wiring
@@ -43,14 +46,34 @@ def active_pipelines() -> list[str]:
 
 
 def compare(pipeline: str, context: Context) -> dict[str, Any]:
-    """Compare one pipeline's ledger with its destination, write the report, raise alerts. Flat counts."""
+    """Check one pipeline's ledger, compare it with its destination, write the report, raise alerts. Flat counts.
+
+    Raises ``RunFailedError`` if the accounting check of the whole pipeline failed.
+    """
     run = run_slug(context["dag_run"].run_id)
     with open_wiring(pipeline) as wiring:
         result, name = write_comparison(wiring, run)
         found = alerts_for(result, alert_unknown=wiring.settings.reconcile.alert_unknown)
-        notify(wiring.ledger, pipeline, found)
+        breaches = check_accounting(wiring, datetime.now(UTC))
+        notify(wiring.ledger, pipeline, [*found, *_accounting_alerts(pipeline, breaches)])
     log.info("%s", diff.as_markdown(result))
+    if breaches:
+        raise RunFailedError("; ".join(f"accounting check FAILED: {breach}" for breach in breaches))
     return {"pipeline": pipeline, "report": name, **result.counts}
+
+
+def check_accounting(wiring: Wiring, now: datetime) -> list[str]:
+    """The accounting check of the whole pipeline. A run checks only what it changed.
+
+    Compares the archives of the days that are compared with the destination, which include those of runs that ended
+    before their own check.
+    """
+    since = now - timedelta(days=wiring.settings.reconcile.days)
+    batches = closed_batches(wiring.ledger, wiring.name, since=since)
+    return [
+        *wiring.ledger.accounting.invariant_violations(wiring.name),
+        *check_archive(wiring.ledger, wiring.store, wiring.name, batches),
+    ]
 
 
 def write_comparison(wiring: Wiring, run: str) -> tuple[ReconciliationReport, str]:
@@ -92,6 +115,17 @@ def _difference_alert(pipeline: str, found: list[Discrepancy]) -> Alert:
         list_lines(lines, len(lines)),
         size=len(found),
     )
+
+
+def _accounting_alerts(pipeline: str, breaches: list[str]) -> Iterator[Alert]:
+    if breaches:
+        yield Alert(
+            ALERT_KIND,
+            f"{ALERT_KIND}:{pipeline}:accounting",
+            f"{pipeline}: the accounting check of the whole pipeline FAILED. Details: {COMMAND} report",
+            list_lines(breaches, len(breaches)),
+            size=len(breaches),
+        )
 
 
 def _not_compared_alert(result: ReconciliationReport) -> Alert:

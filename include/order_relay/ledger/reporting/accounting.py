@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from datetime import datetime
 
 import sqlalchemy as sa
 
@@ -17,6 +18,9 @@ from order_relay.ledger.store.text import load_json
 from order_relay.ledger.write_back.acknowledgements import premature
 from order_relay.orders.notes import notes_from_json
 
+Scope = list[sa.ColumnElement[bool]]
+
+_other = submission.alias("other")
 _SHOWN = 5  # ids named per violation
 
 
@@ -29,9 +33,7 @@ class Accounting(Repository):
 
         With ``run``: only submissions whose state this run changed, with their present states.
         """
-        where = _of(name)
-        if run is not None:
-            where.append(submission.c.id.in_(sa.select(event.c.submission_id).where(event.c.run == run)))
+        where = _scope(name, run)
         rows = tx.run(
             sa.select(submission.c.state, submission.c.reason, sa.func.count().label("n"))
             .where(*where)
@@ -69,14 +71,19 @@ class Accounting(Repository):
         ]
 
     @reads
-    def invariant_violations(self, tx: Transaction, name: str | None = None) -> list[str]:
-        """Violated invariants as texts; an empty list if the accounting check passes."""
+    def invariant_violations(self, tx: Transaction, name: str | None = None, run: str | None = None) -> list[str]:
+        """What breaks the accounting check, as far as the ledger alone shows it; empty if the check passes.
+
+        With ``run``: of the submissions that this run changed, so that the cost depends on the run's work. Without, of
+        the whole pipeline or ledger.
+        """
+        scope = _scope(name, run)
         found = [
-            ("the state differs from the last event", _state_without_event(tx, name)),
-            ("imported without an OMS id", _imported_without_id(tx, name)),
-            ("the OMS id is also that of another order", _shared_oms_ids(tx, name)),
-            ("the destination returned more than one OMS id", _contradicting_answers(tx, name)),
-            ("acknowledged too early", [row.id for row in premature(tx, name)]),
+            ("the state differs from the last event", _state_without_event(tx, scope)),
+            ("imported without an OMS id", _imported_without_id(tx, scope)),
+            ("the OMS id is also that of another order", _shared_oms_ids(tx, scope)),
+            ("the destination returned more than one OMS id", _contradicting_answers(tx, scope)),
+            ("acknowledged too early", premature(tx, scope)),
         ]
         return [
             f"{len(ids)} submissions: {what} (ledger ids {', '.join(map(str, ids[:_SHOWN]))}"
@@ -95,11 +102,11 @@ class Accounting(Repository):
         return wanted - set(tx.run(query, {"keys": sorted(wanted)}).scalars())
 
     @reads
-    def batches(self, tx: Transaction, name: str) -> list[ClosedBatch]:
-        """All closed batches of a pipeline, oldest first."""
+    def batches(self, tx: Transaction, name: str, since: datetime | None = None) -> list[ClosedBatch]:
+        """The closed batches of a pipeline, oldest first; with ``since``, those fetched from then on."""
         query = (
             sa.select(*(batch.c[column] for column in ClosedBatch.__annotations__))
-            .where(batch.c.pipeline == name)
+            .where(batch.c.pipeline == name, *([batch.c.fetched_at >= since] if since else []))
             .order_by(batch.c.fetched_at, batch.c.batch_id)
         )
         return tx.rows(ClosedBatch, query)
@@ -118,11 +125,15 @@ def _notes(tx: Transaction, where: list[sa.ColumnElement[bool]]) -> dict[str, in
     return dict(found)
 
 
-def _of(name: str | None) -> list[sa.ColumnElement[bool]]:
-    return [] if name is None else [submission.c.pipeline == name]
+def _scope(name: str | None, run: str | None) -> Scope:
+    """The submissions of a pipeline, and of those the ones that a run changed."""
+    scope = [] if name is None else [submission.c.pipeline == name]
+    if run is not None:
+        scope.append(submission.c.id.in_(sa.select(event.c.submission_id).where(event.c.run == run)))
+    return scope
 
 
-def _state_without_event(tx: Transaction, name: str | None) -> list[int]:
+def _state_without_event(tx: Transaction, scope: Scope) -> list[int]:
     last = (
         sa.select(event.c.to_state)
         .where(event.c.submission_id == submission.c.id)
@@ -130,44 +141,35 @@ def _state_without_event(tx: Transaction, name: str | None) -> list[int]:
         .limit(1)
         .scalar_subquery()
     )
-    query = sa.select(submission.c.id).where(*_of(name), submission.c.state != sa.func.coalesce(last, ""))
+    query = sa.select(submission.c.id).where(*scope, submission.c.state != sa.func.coalesce(last, ""))
     return list(tx.run(query).scalars())
 
 
-def _imported_without_id(tx: Transaction, name: str | None) -> list[int]:
+def _imported_without_id(tx: Transaction, scope: Scope) -> list[int]:
     query = sa.select(submission.c.id).where(
-        *_of(name), submission.c.state == State.IMPORTED, sa.func.coalesce(submission.c.oms_id, "") == ""
+        *scope, submission.c.state == State.IMPORTED, sa.func.coalesce(submission.c.oms_id, "") == ""
     )
     return list(tx.run(query).scalars())
 
 
-def _shared_oms_ids(tx: Transaction, name: str | None) -> list[int]:
-    imported = submission.c.state == State.IMPORTED
-    duplicates = (
-        sa.select(submission.c.destination, submission.c.oms_id)
-        .where(imported, submission.c.oms_id.is_not(None))
-        .group_by(submission.c.destination, submission.c.oms_id)
-        .having(sa.func.count() > 1)
-        .subquery()
+def _shared_oms_ids(tx: Transaction, scope: Scope) -> list[int]:
+    shared = sa.exists().where(
+        _other.c.oms_id == submission.c.oms_id,
+        _other.c.destination == submission.c.destination,
+        _other.c.state == State.IMPORTED,
+        _other.c.id != submission.c.id,
     )
-    query = (
-        sa.select(submission.c.id)
-        .join(
-            duplicates,
-            sa.and_(submission.c.destination == duplicates.c.destination, submission.c.oms_id == duplicates.c.oms_id),
-        )
-        .where(*_of(name), imported)
-    )
+    query = sa.select(submission.c.id).where(*scope, submission.c.state == State.IMPORTED, shared)
     return list(tx.run(query).scalars())
 
 
-def _contradicting_answers(tx: Transaction, name: str | None) -> list[int]:
+def _contradicting_answers(tx: Transaction, scope: Scope) -> list[int]:
     """A late answer to an earlier attempt, or another id than a lookup found."""
     query = (
         sa.select(submission.c.id)
         .join(attempt, attempt.c.submission_id == submission.c.id)
         .where(
-            *_of(name),
+            *scope,
             attempt.c.oms_id.is_not(None),
             attempt.c.oms_id != "",
             sa.or_(submission.c.oms_id.is_(None), submission.c.oms_id != attempt.c.oms_id),

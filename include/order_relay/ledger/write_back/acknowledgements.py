@@ -7,9 +7,8 @@ never acknowledged: the source knows only numbers and would no longer offer the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -159,11 +158,12 @@ _REFUSE = (
 )
 
 
-def premature(tx: Transaction, name: str | None) -> list[Any]:
+def premature(tx: Transaction, scope: Sequence[sa.ColumnElement[bool]]) -> list[int]:
     """Submissions that were acknowledged although the rules did not allow it: a violated invariant."""
-    query = sa.select(submission.c.id, submission.c.state, submission.c.ack).where(
+    query = sa.select(submission.c.id).where(
+        *scope,
         submission.c.ack.in_(["sent", "confirmed"]),
         # a version that came after the acknowledgement may have opened the lineage again
         sa.not_(sa.or_(DECIDED, sa.and_(IS_SUPERSEDED, sa.or_(HAS_IMPORTED_WINNER, SETTLED_BY_OPERATOR)))),
     )
-    return list(tx.run(query if name is None else query.where(submission.c.pipeline == name)))
+    return list(tx.run(query).scalars())

@@ -20,6 +20,8 @@ from order_relay.pipeline.runs.failures import read_causes
 from order_relay.pipeline.runs.objects import run_prefix
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from order_relay.batches.store import BatchStore
     from order_relay.ledger import Ledger
     from order_relay.orders.messages import RunContext
@@ -62,8 +64,9 @@ def write_report(
 ) -> RenderedReport:
     """Count orders, run the accounting check, and write ``{pipeline}/runs/{run}/report.md`` to the batch store.
 
-    ``batch_id`` is the batch that this run archived, if any: its identities are compared with the ledger. ``full``
-    compares every batch of the pipeline. ``shadow``: counts of a shadow run. A failed check raises nothing: it is in
+    The check concerns what the run changed; ``reconcile`` checks the whole pipeline daily. ``batch_id`` is the batch
+    that this run archived, if any: its identities are compared with the ledger. ``full`` checks every order and batch
+    of the pipeline. ``shadow``: counts of a shadow run. A failed check raises nothing: it is in
     ``breaches``, and the caller fails the run.
     """
     whole, this_run = ledger.accounting.counts(ctx.pipeline), ledger.accounting.counts(ctx.pipeline, ctx.run)
@@ -76,7 +79,7 @@ def write_report(
         stages=tuple(stages),
         notes=dict(this_run["notes"]),
         breaches=(
-            *ledger.accounting.invariant_violations(ctx.pipeline),
+            *ledger.accounting.invariant_violations(ctx.pipeline, None if full else ctx.run),
             *check_archive(ledger, store, ctx.pipeline, batches),
         ),
         failed_tasks=tuple(failed_tasks),
@@ -105,9 +108,9 @@ def _warnings(store: BatchStore, pipeline: str, batch: str) -> tuple[str, ...]:
         return ()
 
 
-def closed_batches(ledger: Ledger, pipeline: str, run: str | None = None) -> list[str]:
-    """Ids of the closed batches of a pipeline, of one run or of all."""
-    return [str(row["batch_id"]) for row in ledger.accounting.batches(pipeline) if run in {None, row["run"]}]
+def closed_batches(ledger: Ledger, pipeline: str, run: str | None = None, since: datetime | None = None) -> list[str]:
+    """Ids of the closed batches of a pipeline, of one run or of all, fetched from ``since`` on."""
+    return [str(row["batch_id"]) for row in ledger.accounting.batches(pipeline, since) if run in {None, row["run"]}]
 
 
 def check_archive(ledger: Ledger, store: BatchStore, pipeline: str, batches: Iterable[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from inspect import unwrap
 
 import pytest
@@ -126,9 +127,12 @@ def test_the_accounting_check_finds_every_violation(clerk, words):
     with clerk.ledger.database.engine.connect() as conn:
         transaction = conn.begin()
         conn.execute(sa.text(BREACHES[words]))
-        found = unwrap(Accounting.invariant_violations)(clerk.ledger.accounting, Transaction(conn), NAME)
+        check = partial(unwrap(Accounting.invariant_violations), clerk.ledger.accounting, Transaction(conn), NAME)
+        whole, this_run, another_run = check(), check(run=clerk.ctx.run), check(run="another")
         transaction.rollback()
-    assert any(words in breach for breach in found), found
+    assert any(words in breach for breach in whole), whole
+    assert this_run == whole
+    assert another_run == [], "a run checks what it changed"
 
 
 def test_a_double_is_found_though_its_answer_came_too_late(clerk):

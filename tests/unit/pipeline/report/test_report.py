@@ -56,10 +56,10 @@ class FakeLedger:
     def imported_with_remarks(self, pipeline: str, run: str, limit: int) -> list[tuple[str, str, str]]:
         return list(self.remarks)
 
-    def invariant_violations(self, pipeline: str | None) -> list[str]:
+    def invariant_violations(self, pipeline: str | None, run: str | None = None) -> list[str]:
         return list(self.breaches)
 
-    def batches(self, pipeline: str) -> list[dict[str, Any]]:
+    def batches(self, pipeline: str, since: object = None) -> list[dict[str, Any]]:
         return [{"batch_id": "b1", "run": "manual__1"}, {"batch_id": "b2", "run": "manual__2"}]
 
     def unknown_source_ids(self, pipeline: str, ids: list[str]) -> set[str]:
