@@ -20,7 +20,7 @@ from order_relay.orders.schema.validator import VendorFormat
 from order_relay.pipeline.archive import OrderArchive
 from order_relay.pipeline.fulfilment.status_poll import StatusReader, StatusSource
 from order_relay.pipeline.settings.pipeline import load_pipeline, pipeline_files
-from order_relay.pipeline.settings.status_account import NAMED_DELIMITERS, StatusSettings, load_status
+from order_relay.pipeline.settings.status_account import NAMED_DELIMITERS, StatusSettings
 from order_relay.wiring.vendors import WiredParts, canonical_reader, vendor_module
 
 
@@ -33,18 +33,6 @@ class StatusWiring(WiredParts):
     ledger_url: str = field(repr=False)
     store_url: str
     filesystem: Any = None
-
-    @classmethod
-    def for_account(
-        cls,
-        name: str,
-        connections: Callable[[str], Connection],
-        ledger_url: str,
-        store_url: str,
-        filesystem: Any = None,
-    ) -> StatusWiring:
-        """Load and wire the account of this name. Raises ``ConfigurationError``."""
-        return cls(load_status(name), connections, ledger_url, store_url, filesystem)
 
     @property
     def connection(self) -> Connection:

@@ -25,6 +25,7 @@ from order_relay.pipeline.fulfilment import status_fetch, status_poll, status_ra
 from order_relay.pipeline.fulfilment.shipments import record_shipment
 from order_relay.pipeline.fulfilment.status_files import DropFolder, read_drops
 from order_relay.pipeline.fulfilment.status_poll import StatusIntake
+from order_relay.pipeline.settings.status_account import load_status
 from order_relay.wiring.statuses import StatusWiring
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def _open_account(account: str, context: Context) -> Iterator[tuple[StatusWiring
     migrate(ledger_url)
     with (
         redacted_errors(),
-        StatusWiring.for_account(account, connections.connection, ledger_url, url, filesystem) as wiring,
+        StatusWiring(load_status(account), connections.connection, ledger_url, url, filesystem) as wiring,
     ):
         ctx = RunContext(account, read_request(context).run, ACTOR)
         yield wiring, StatusIntake(ctx, wiring.ledger, wiring.reader)

@@ -153,16 +153,13 @@ def same_contents(
     """
     if any(not lines for lines in (first, second)) and ordered is None:
         return not first and not second
-    one, two = (lines or _whole(ordered or ()) for lines in (first, second))
+    whole = [ShippedLine(line.quantity, line.line, line.item_number) for line in ordered or ()]
+    one, two = (lines or whole for lines in (first, second))
     if _units(one, ordered or ()) != _units(two, ordered or ()):
         return False
     if all(line.line for line in (*one, *two)):
         return _by_line(one) == _by_line(two)
     return ordered is None or compute_progress(ordered, [one]) == compute_progress(ordered, [two])
-
-
-def _whole(ordered: Sequence[OrderedLine]) -> list[ShippedLine]:
-    return [ShippedLine(line.quantity, line.line, line.item_number) for line in ordered]
 
 
 def _units(lines: Iterable[ShippedLine], ordered: Sequence[OrderedLine]) -> Counter[tuple[str, str]]:

@@ -16,11 +16,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from order_relay.orders.fulfilment.status_events import (
-    NEVER,
-    EventKind,
-    EventRevision,
-)
+from order_relay.orders.fulfilment.status_events import NEVER, EventKind, EventRevision
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,7 @@ SLICE_SIZE = 500
 
 
 async def read_payloads(
-    ids: Sequence[int],
-    to_send: Callable[[list[int]], Awaitable[list[Sendable]]],
-    store: BatchStore,
-    tally: Sender,
+    ids: Sequence[int], to_send: Callable[[list[int]], Awaitable[list[Sendable]]], store: BatchStore, tally: Sender
 ) -> AsyncIterator[tuple[Sendable, bytes]]:
     """The orders of ``ids`` that are ready, each with the bytes to POST, read grouped by object.
 

@@ -25,12 +25,7 @@ from order_relay.pipeline.load.group_commit import GroupCommit
 from order_relay.pipeline.load.payload_reader import read_payloads
 from order_relay.pipeline.load.sender import Sender
 from order_relay.pipeline.lookup import in_doubt
-from order_relay.pipeline.lookup.preflight import (
-    PreflightResult,
-    run_preflight,
-    unknown_batches,
-    unknown_payloads,
-)
+from order_relay.pipeline.lookup.preflight import PreflightResult, run_preflight, unknown_batches, unknown_payloads
 from order_relay.pipeline.ports import Destination, DestinationSession
 from order_relay.pipeline.settings.sections import LoadSettings
 

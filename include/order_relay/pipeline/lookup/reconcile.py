@@ -36,13 +36,7 @@ MAX_LEDGER_KEYS = 1000
 
 
 async def reconcile(
-    pipeline: str,
-    ledger: Ledger,
-    session: DestinationSession,
-    destination: Destination,
-    *,
-    days: int,
-    now: datetime,
+    pipeline: str, ledger: Ledger, session: DestinationSession, destination: Destination, *, days: int, now: datetime
 ) -> ReconciliationReport:
     """Compare the orders imported, or dated by the destination, within ``days`` before ``now`` (aware UTC).
 
@@ -61,11 +55,7 @@ class _Reconciliation:
     """One reconciliation."""
 
     def __init__(
-        self,
-        report: ReconciliationReport,
-        ledger: Ledger,
-        session: DestinationSession,
-        destination: Destination,
+        self, report: ReconciliationReport, ledger: Ledger, session: DestinationSession, destination: Destination
     ) -> None:
         self._report, self._ledger, self._session, self._destination = report, ledger, session, destination
         self._by_key = destination.search_by in ("auto", "external_id")

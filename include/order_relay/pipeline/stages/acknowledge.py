@@ -76,11 +76,7 @@ def _name(source: Source, entry: DueAcknowledgement) -> str:
 
 
 def _record(
-    ctx: RunContext,
-    ledger: Ledger,
-    by_id: Mapping[int, Acknowledgement],
-    counts: dict[str, int],
-    most: int | None,
+    ctx: RunContext, ledger: Ledger, by_id: Mapping[int, Acknowledgement], counts: dict[str, int], most: int | None
 ) -> None:
     accepted = sum(answer.accepted for answer in by_id.values())
     missing = sum(answer is _MISSING for answer in by_id.values())

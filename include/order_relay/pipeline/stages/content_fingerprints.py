@@ -61,11 +61,7 @@ def renew_fingerprints(
         if current in undecided[row.source_id]:
             same[row.id] = (row.content_hash, current)
     count = fingerprints.replace_outdated(same)
-    log.info(
-        "the mapping has changed: %d of %d orders fetched again have the same content as before",
-        count,
-        len(rows),
-    )
+    log.info("the mapping has changed: %d of %d orders fetched again have the same content as before", count, len(rows))
     return count
 
 

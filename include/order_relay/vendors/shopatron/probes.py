@@ -43,11 +43,7 @@ def _catalog(reply: SearchReply) -> Row:
 def _first_page(zero: SearchReply, one: SearchReply) -> Row:
     """The client counts pages from 1; if the OMS counts from 0, searches of several pages miss orders."""
     if one.status != 200:
-        return (
-            "warn",
-            f"the first page of orders answered HTTP {one.status}",
-            "searches may not work; see above",
-        )
+        return ("warn", f"the first page of orders answered HTTP {one.status}", "searches may not work; see above")
     before, first = _first_id(zero), _first_id(one)
     if before is None and first is None:
         return "ok", "unknown whether pages count from 1: the account has no orders yet", ""
